@@ -1,0 +1,42 @@
+"""Finding: a doubt of one validation rule about one stretch of one series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gridwright.domain.interval import Interval
+from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
+
+
+class Severity(StrEnum):
+    """What a finding does to the values: `fail` rejects them, `warn` keeps them for a person, `info` only tells."""
+
+    FAIL = "fail"
+    WARN = "warn"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One doubt: catalogue code such as `V17_stuck`, where, how bad, and a sentence with the values."""
+
+    code: str
+    usage_point: str
+    period: Interval
+    severity: Severity
+    message: str
+    reading_type: ReadingType = DELIVERED_ENERGY
+    slots: int = 0
+
+    def to_dict(self) -> dict[str, str | int]:
+        """Return the JSON object that `validate --json` prints."""
+        return {
+            "code": self.code,
+            "usage_point": self.usage_point,
+            "from": self.period.start.isoformat(),
+            "to": self.period.end.isoformat(),
+            "severity": self.severity,
+            "message": self.message,
+            "slots": self.slots,
+        }

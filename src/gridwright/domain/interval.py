@@ -1,0 +1,139 @@
+"""Time: half-open periods of aware UTC instants, and the civil days, weeks and months of a zone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from gridwright.domain.errors import InputError
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Interval:
+    """A half-open period [start, end) between two aware instants, held in UTC."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            moment: datetime = getattr(self, name)
+            if moment.tzinfo is None:
+                raise InputError(
+                    f"{name} {moment.isoformat()} has no time zone", remedy="give an offset, such as +00:00"
+                )
+            object.__setattr__(self, name, moment.astimezone(UTC))
+        if self.end < self.start:
+            raise InputError(f"period ends {self.end.isoformat()} before it starts {self.start.isoformat()}")
+
+    @property
+    def length(self) -> timedelta:
+        """Elapsed time between start and end."""
+        return self.end - self.start
+
+    @property
+    def seconds(self) -> int:
+        """Elapsed whole seconds."""
+        return round(self.length.total_seconds())
+
+    def __contains__(self, moment: datetime) -> bool:
+        return self.start <= moment < self.end
+
+    def overlaps(self, other: Interval) -> bool:
+        """Tell whether any instant belongs to both periods."""
+        return self.start < other.end and other.start < self.end
+
+    def intersection(self, other: Interval) -> Interval | None:
+        """Return the common part, or None when there is none."""
+        return Interval(max(self.start, other.start), min(self.end, other.end)) if self.overlaps(other) else None
+
+    def slots(self, length: timedelta) -> int:
+        """Return how many whole intervals of `length` fit."""
+        return self.length // length
+
+    def __str__(self) -> str:
+        return f"{self.start.isoformat()}/{self.end.isoformat()}"
+
+
+@lru_cache(maxsize=512)
+def zone_of(name: str) -> ZoneInfo:
+    """Return the IANA zone called `name`; an unknown one is an InputError."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InputError(
+            f"unknown time zone {name!r}", remedy="use an IANA name such as Europe/Berlin or UTC"
+        ) from error
+
+
+def epoch_s(moment: datetime) -> int:
+    """Return whole seconds since 1970-01-01T00:00Z."""
+    return (moment - EPOCH) // timedelta(seconds=1)
+
+
+def from_epoch_s(seconds: float) -> datetime:
+    """Return the UTC instant `seconds` after 1970-01-01T00:00Z."""
+    return EPOCH + timedelta(seconds=seconds)
+
+
+def local_midnight(day: date, zone: ZoneInfo) -> datetime:
+    """Return the UTC instant at which the civil `day` begins in `zone`."""
+    return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def local_day(day: date, zone: ZoneInfo) -> Interval:
+    """Return the civil day as UTC instants: 23, 24 or 25 hours (Lord Howe: 23.5 or 24.5)."""
+    return Interval(local_midnight(day, zone), local_midnight(day + timedelta(days=1), zone))
+
+
+def local_month(year: int, month: int, zone: ZoneInfo) -> Interval:
+    """Return the civil month as UTC instants."""
+    first_next = date(year + month // 12, month % 12 + 1, 1)
+    return Interval(local_midnight(date(year, month, 1), zone), local_midnight(first_next, zone))
+
+
+def local_days(period: Interval, zone: ZoneInfo) -> Iterator[Interval]:
+    """Yield the civil days that touch `period`, whole, in order."""
+    day = period.start.astimezone(zone).date()
+    while (whole := local_day(day, zone)).start < period.end:
+        yield whole
+        day += timedelta(days=1)
+
+
+def parse_instant(text: str, zone: ZoneInfo) -> datetime:
+    """Read an ISO 8601 date or date-time; without offset it is wall-clock time in `zone`, first pass of a repeated hour."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(
+            f"{text!r} is not a date or time", remedy="write 2025-03-01 or 2025-03-01T00:00:00+01:00"
+        ) from error
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    return aware.astimezone(UTC)
+
+
+def parse_period(text: str, zone: ZoneInfo) -> Interval:
+    """Read a year `2025`, month `2025-03`, day `2025-03-30` or range `FROM/TO` (half-open) in `zone`."""
+    if "/" in text:
+        start, _, end = text.partition("/")
+        return Interval(parse_instant(start, zone), parse_instant(end, zone))
+    parts = text.split("-")
+    try:
+        numbers = [int(part) for part in parts]
+        if len(numbers) == 1:
+            return Interval(
+                local_midnight(date(numbers[0], 1, 1), zone), local_midnight(date(numbers[0] + 1, 1, 1), zone)
+            )
+        if len(numbers) == 2:  # noqa: PLR2004 - year and month
+            return local_month(numbers[0], numbers[1], zone)
+        return local_day(date(*numbers), zone)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{text!r} is not a period", remedy="write 2025, 2025-03, 2025-03-30 or 2025-03-01/2025-04-01"
+        ) from error

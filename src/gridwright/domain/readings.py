@@ -1,0 +1,36 @@
+"""Readings as they come: columns of (usage point, instant, value), before they are laid on a grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain.quality import Qualities
+from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """n readings of one reading type in columns.
+
+    `point`: int32[n] into `points`; `at`: int64[n] epoch seconds (interval start; the instant itself for registers);
+    `value`: float64[n] in counts of the reading type's resolution; `quality`: uint8[n]; `line`: int64[n], 1-based
+    place in the source. `interval_s` is 0 for registers and instantaneous reads without a grid.
+    """
+
+    points: tuple[str, ...]
+    point: npt.NDArray[np.int32]
+    at: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+    quality: Qualities
+    line: npt.NDArray[np.int64]
+    interval_s: int = 0
+    reading_type: ReadingType = DELIVERED_ENERGY
+    devices: tuple[str, ...] = field(default=())
+
+    @property
+    def size(self) -> int:
+        """Number of readings."""
+        return int(self.at.size)

@@ -1,0 +1,79 @@
+"""Cumulative registers: irregular reads with epochs, and the energy between two reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import pairwise
+
+from gridwright.domain import quality as q
+from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
+from gridwright.domain.usage_point import Meter
+
+
+class Step(StrEnum):
+    """What happened between two register reads."""
+
+    NORMAL = "normal"
+    ROLLOVER = "rollover"
+    RESET = "reset"
+    EXCHANGE = "exchange"
+    DECREASE = "decrease"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterReading:
+    """A cumulative register read at an instant; `value` counts the reading type's resolution.
+
+    `epoch` grows by one whenever the counter starts anew (reset or exchange): reads of two epochs are never subtracted.
+    """
+
+    usage_point: str
+    at: datetime
+    value: float
+    end_device: str = ""
+    epoch: int = 0
+    quality: int = q.RAW
+    reading_type: ReadingType = DELIVERED_REGISTER
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterStep:
+    """Energy between two consecutive reads, in counts; None where it cannot be known."""
+
+    since: datetime
+    until: datetime
+    energy: float | None
+    step: Step
+
+
+def register_steps(
+    reads: Sequence[RegisterReading], *, meter: Meter, capacity_kw: float, multiplier: float = 1.0
+) -> list[RegisterStep]:
+    """Return the energy of each pair of consecutive reads (catalogue V32); rollover and reset never create energy.
+
+    A smaller value is a rollover when the wrapped difference is physically possible (P·hours), else a decrease.
+    A new epoch or another meter gives no energy: the final and opening reads close the two sides.
+    """
+    ordered = sorted(reads, key=lambda read: (read.at, read.epoch))
+    return [_step(before, after, meter, capacity_kw, multiplier) for before, after in pairwise(ordered)]
+
+
+def _step(
+    before: RegisterReading, after: RegisterReading, meter: Meter, capacity_kw: float, multiplier: float
+) -> RegisterStep:
+    if before.end_device != after.end_device:
+        return RegisterStep(before.at, after.at, None, Step.EXCHANGE)
+    if before.epoch != after.epoch:
+        return RegisterStep(before.at, after.at, None, Step.RESET)
+    unit_wh = before.reading_type.resolution
+    wrap = 10.0**meter.dials * meter.lsb_wh / unit_wh
+    difference = (after.value - before.value) % wrap
+    hours = (after.at - before.at).total_seconds() / 3600
+    possible = difference * unit_wh * multiplier <= capacity_kw * 1000 * hours
+    if not possible:
+        return RegisterStep(before.at, after.at, None, Step.DECREASE if after.value < before.value else Step.RESET)
+    step = Step.ROLLOVER if after.value < before.value else Step.NORMAL
+    return RegisterStep(before.at, after.at, difference * multiplier, step)

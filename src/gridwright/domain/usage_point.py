@@ -1,0 +1,106 @@
+"""Where energy is used and what is installed there: usage points, meters and the dated installation that joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from gridwright.domain.errors import Conflict, InputError
+from gridwright.domain.interval import Interval, from_epoch_s, zone_of
+
+FOREVER = from_epoch_s(253_402_300_799)  # 9999-12-31T23:59:59Z
+MAX_ID = 120
+
+
+@dataclass(frozen=True, slots=True)
+class UsagePoint:
+    """The point in the network to which readings are attributed, meter or no meter (CIM UsagePoint)."""
+
+    id: str
+    zone: str = "UTC"
+    customer_class: str = "residential"
+    capacity_kw: float | None = None
+    holidays: str = ""
+    exports: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if not self.id or len(self.id) > MAX_ID:
+            raise InputError(f"usage point id {self.id!r} must have 1 to {MAX_ID} characters")
+        zone_of(self.zone)
+        if self.capacity_kw is not None and not self.capacity_kw > 0:
+            raise InputError(f"usage point {self.id}: capacity {self.capacity_kw} kW must be positive")
+
+    @property
+    def tz(self) -> ZoneInfo:
+        """Time zone of its civil days."""
+        return zone_of(self.zone)
+
+
+@dataclass(frozen=True, slots=True)
+class EndDevice:
+    """A thing installed at a usage point (CIM EndDevice)."""
+
+    serial: str
+    brand: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Meter(EndDevice):
+    """An end device that measures: its registers wrap after `dials` digits, one count is `lsb_wh` watt-hours."""
+
+    dials: int = 8
+    lsb_wh: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """`end_device` measured `usage_point` during `period`; a meter exchange ends one and begins the next.
+
+    `multiplier`: current/voltage transformer factor applied to register differences.
+    """
+
+    usage_point: str
+    end_device: str
+    period: Interval
+    multiplier: Decimal = Decimal(1)
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the device is still installed."""
+        return self.period.end >= FOREVER
+
+
+def install(usage_point: str, end_device: str, since: datetime, multiplier: Decimal = Decimal(1)) -> Installation:
+    """Return an installation that is still open."""
+    return Installation(usage_point, end_device, Interval(since, FOREVER), multiplier)
+
+
+def exchange(history: Iterable[Installation], new: Installation) -> tuple[Installation, ...]:
+    """Close the open installation of the same usage point at the start of `new` and append `new`.
+
+    Readings stay on the usage point, so history is kept. Overlapping installations are a Conflict.
+    """
+    kept: list[Installation] = []
+    for old in history:
+        if old.usage_point == new.usage_point and old.period.overlaps(new.period):
+            if not old.is_open or old.period.start >= new.period.start:
+                raise Conflict(
+                    f"meter {new.end_device} at {new.usage_point} from {new.period.start.isoformat()} overlaps "
+                    f"meter {old.end_device}",
+                    remedy="end the earlier installation first",
+                )
+            closed = Interval(old.period.start, new.period.start)
+            kept.append(Installation(old.usage_point, old.end_device, closed, old.multiplier))
+        else:
+            kept.append(old)
+    return (*kept, new)
+
+
+def installed_at(history: Iterable[Installation], usage_point: str, moment: datetime) -> Installation | None:
+    """Return the installation in force at `moment`, if any."""
+    return next((i for i in history if i.usage_point == usage_point and moment in i.period), None)

@@ -1,0 +1,1 @@
+"""File codecs: bytes of a known format in, columns of readings out."""
