@@ -1,0 +1,128 @@
+"""What the suite shares: real data, real servers, a browser. What a machine lacks is skipped with its reason.
+
+With GRIDWRIGHT_TEST_NO_SKIP set, as in CI, nothing may be skipped: every skip is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hypothesis
+import pytest
+from sqlalchemy import URL, NullPool, create_engine, make_url
+from sqlalchemy.exc import DBAPIError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+ROOT = Path(__file__).resolve().parents[1]
+OUTSIDE = {name: value for name, value in os.environ.items() if name.startswith("GRIDWRIGHT_")}
+NO_SKIP = bool(OUTSIDE.get("GRIDWRIGHT_TEST_NO_SKIP"))
+MARK_OF_FIXTURE = {"postgres_url": "server", "mysql_url": "server", "chromium": "browser", "shared_data": "shared"}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+# A deadline would make a test depend on the machine's load, and so would the "too slow" check.
+hypothesis.settings.register_profile(
+    "local", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], database=None
+)
+hypothesis.settings.register_profile("ci", parent=hypothesis.settings.get_profile("local"), derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by what it needs, so that `-m "not server"` and its like select."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in MARK_OF_FIXTURE:
+                item.add_marker(MARK_OF_FIXTURE[fixture])
+
+
+def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip into a failure where skipping is not allowed."""
+    if NO_SKIP and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"GRIDWRIGHT_TEST_NO_SKIP forbids this skip. {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Refuse skips of tests."""
+    report = yield
+    refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Refuse skips of whole files."""
+    report = yield
+    refuse_skip(report)
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the developer's own GRIDWRIGHT_* settings, and the suite's, out of what is tested."""
+    for name in OUTSIDE:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real data beside the repository, read-only; GRIDWRIGHT_SHARED_DATA names another place."""
+    path = Path(OUTSIDE.get("GRIDWRIGHT_SHARED_DATA") or ROOT.parent / "shared" / "data")
+    if not path.is_dir():
+        pytest.skip(f"no real data at {path}; set GRIDWRIGHT_SHARED_DATA to its folder")
+    return path
+
+
+@contextmanager
+def own_database(server: URL, *, variable: str, drop: str) -> Iterator[str]:
+    """Create a database nobody else uses on `server`, and drop it afterwards; skip where the server does not answer."""
+    name = f"gridwright_test_{uuid.uuid4().hex[:12]}"
+    options: dict[str, Any] = {"connect_args": {"connect_timeout": 5}, "poolclass": NullPool}
+    engine = create_engine(server, isolation_level="AUTOCOMMIT", **options)
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    except DBAPIError as error:
+        pytest.skip(f"{server} does not answer ({error.orig}); start the server, or name another with {variable}")
+    try:
+        yield server.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(drop.format(name))
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A fresh PostgreSQL database of this worker's own, as a SQLAlchemy address."""
+    variable = "GRIDWRIGHT_TEST_POSTGRES"
+    server = make_url(OUTSIDE.get(variable) or "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
+    with own_database(server, variable=variable, drop="DROP DATABASE {} WITH (FORCE)") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def mysql_url() -> Iterator[str]:
+    """A fresh MariaDB or MySQL database of this worker's own, as a SQLAlchemy address."""
+    variable = "GRIDWRIGHT_TEST_MYSQL"
+    server = make_url(OUTSIDE.get(variable) or "mysql+pymysql://root@127.0.0.1:3306/test?charset=utf8mb4")
+    with own_database(server, variable=variable, drop="DROP DATABASE {}") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The system's Chromium, for Playwright's `executable_path`; GRIDWRIGHT_TEST_CHROMIUM names another."""
+    named = OUTSIDE.get("GRIDWRIGHT_TEST_CHROMIUM")
+    found = named or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine; install it (Debian: apt install chromium)")
+    return found
