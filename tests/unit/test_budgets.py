@@ -1,0 +1,119 @@
+"""The length budgets of STYLE.md, which do not count docstrings; `make budgets` prints the figures."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[2] / "src" / "gridwright"
+FUNCTION_LINES, FILE_LINES, POSITIONAL = 60, 600, 5
+MEDIAN_FUNCTION, MEDIAN_FILE = 10, 150
+VAGUE = {"util", "utils", "helper", "helpers", "misc", "common"}
+
+type_of_function = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How long a function or file is, docstrings apart, and where it stands."""
+
+    place: str
+    lines: int
+
+
+def docstring_lines(node: ast.AST) -> int:
+    """Count the lines of a node's own docstring."""
+    body = getattr(node, "body", [])
+    first = body[0] if isinstance(body, list) and body else None
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        return (first.end_lineno or first.lineno) - first.lineno + 1
+    return 0
+
+
+def all_docstring_lines(node: ast.AST) -> int:
+    """Count the lines of the docstrings of a node and of everything inside it."""
+    return sum(map(docstring_lines, ast.walk(node)))
+
+
+def functions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """List every function and method, nested ones too."""
+    return [node for node in ast.walk(tree) if isinstance(node, type_of_function)]
+
+
+def function_lengths(path: Path, tree: ast.Module) -> list[Length]:
+    """Measure each function from its `def` to its last line."""
+    return [
+        Length(
+            f"{path.relative_to(SOURCE)}:{node.lineno} {node.name}",
+            (node.end_lineno or node.lineno) - node.lineno + 1 - all_docstring_lines(node),
+        )
+        for node in functions(tree)
+    ]
+
+
+def file_length(path: Path, tree: ast.Module) -> Length:
+    """Measure a file as its lines without docstrings."""
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    return Length(str(path.relative_to(SOURCE)), lines - all_docstring_lines(tree))
+
+
+def positional(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Count what a caller may pass by position; `self` and `cls` are not passed."""
+    names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
+    return len(names) - (names[:1] in (["self"], ["cls"]))
+
+
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(SOURCE.rglob("*.py"))}
+FUNCTIONS = [length for path, tree in TREES.items() for length in function_lengths(path, tree)]
+FILES = [file_length(path, tree) for path, tree in TREES.items()]
+
+
+@pytest.mark.parametrize(("lengths", "limit"), [(FUNCTIONS, FUNCTION_LINES), (FILES, FILE_LINES)])
+def test_nothing_is_too_long(lengths: list[Length], limit: int) -> None:
+    assert [length for length in lengths if length.lines > limit] == []
+
+
+@pytest.mark.parametrize(("lengths", "limit"), [(FUNCTIONS, MEDIAN_FUNCTION), (FILES, MEDIAN_FILE)])
+def test_most_is_short(lengths: list[Length], limit: int) -> None:
+    assert statistics.median(length.lines for length in lengths) <= limit
+
+
+def test_few_positional_parameters() -> None:
+    crowded = [
+        f"{path.relative_to(SOURCE)}:{node.lineno} {node.name} takes {positional(node)}"
+        for path, tree in TREES.items()
+        for node in functions(tree)
+        if positional(node) > POSITIONAL
+    ]
+    assert crowded == []
+
+
+def test_no_module_is_named_after_nothing() -> None:
+    vague = [path for path in TREES if VAGUE & set(path.with_suffix("").relative_to(SOURCE).parts)]
+    assert vague == []
+
+
+def test_docstrings_do_not_count() -> None:
+    tree = ast.parse('def f():\n    """One.\n\n    Two.\n    """\n    return 1\n')
+    path = SOURCE / "x.py"
+    assert function_lengths(path, tree) == [Length("x.py:1 f", 2)]
+
+
+def figures(what: str, lengths: list[Length], limit: int, median: int) -> str:
+    """Describe one budget's figures in a line."""
+    lines = sorted(length.lines for length in lengths)
+    longest = max(lengths, key=lambda length: length.lines)
+    return (
+        f"{len(lines)} {what}: median {statistics.median(lines):g} (budget {median}), "
+        f"p90 {lines[int(0.9 * (len(lines) - 1))]}, longest {longest.lines} (budget {limit}): {longest.place}"
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(figures("functions", FUNCTIONS, FUNCTION_LINES, MEDIAN_FUNCTION) + "\n")
+    sys.stdout.write(figures("files", FILES, FILE_LINES, MEDIAN_FILE) + "\n")

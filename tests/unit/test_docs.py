@@ -1,0 +1,224 @@
+"""Docs that cannot rot: every command, setting, error and finding is documented, and every example runs."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+import typer
+from pydantic import BaseModel
+
+from gridwright import cli, settings
+from gridwright.domain import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typer._click.core import Command
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+PAGES = [ROOT / "README.md", *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)]
+FENCE = re.compile(
+    r"(?:<!-- (?P<note>not run: .+?|exit \d) -->\n+)?^```(?P<language>python|console)\n(?P<body>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+FINDING_CODE = re.compile(r"^[VEQ]\d{2}_[a-z0-9_]+$")
+
+
+def page(name: str) -> str:
+    """Read a page of the reference."""
+    return (REFERENCE / name).read_text(encoding="utf-8")
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def commands(group: Command, path: tuple[str, ...] = ("gridwright",)) -> Iterator[tuple[str, Command]]:
+    """Walk the command line's tree down to the commands that do something."""
+    below = getattr(group, "commands", None)
+    if below is None:
+        yield " ".join(path), group
+        return
+    for name, command in below.items():
+        yield from commands(command, (*path, name))
+
+
+COMMANDS = dict(commands(typer.main.get_command(cli.app)))
+
+
+def test_the_command_line_is_found() -> None:
+    assert {"gridwright report", "gridwright reading import", "gridwright bill run"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_is_in_the_reference(name: str) -> None:
+    assert re.search(rf"^#+ `{name}`", page("cli.md"), re.MULTILINE), f"docs/reference/cli.md needs a heading `{name}`"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_option_is_in_the_reference(name: str) -> None:
+    section = re.split(rf"^#+ `{name}`.*$", page("cli.md"), maxsplit=1, flags=re.MULTILINE)[-1]
+    section = re.split(r"^#+ `gridwright", section, maxsplit=1, flags=re.MULTILINE)[0]
+    options = [option for parameter in COMMANDS[name].params for option in parameter.opts if option.startswith("--")]
+    assert [option for option in options if option not in section and option != "--help"] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_help_shows_an_example(name: str) -> None:
+    command = COMMANDS[name]
+    text = f"{command.help or ''}\n{getattr(command, 'epilog', None) or ''}"
+    assert f"{name} " in f"{text} ".replace("\n", " ").replace("`", " "), f"{name} --help needs an example"
+
+
+# --- settings, errors, findings ---------------------------------------------------------------------------------------
+
+
+def models_in(annotation: object) -> list[type[BaseModel]]:
+    """Find the settings classes that a field's annotation names."""
+    parts = (annotation, *get_args(annotation))
+    return [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
+
+
+def setting_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Walk the settings down to the leaves, as dotted names."""
+    for name, field in model.model_fields.items():
+        nested = models_in(field.annotation)
+        for inner in nested:
+            yield from setting_names(inner, f"{prefix}{name}.")
+        if not nested:
+            yield f"{prefix}{name}"
+
+
+SETTINGS = list(setting_names(settings.Settings))
+ERRORS = [
+    name
+    for name, value in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(value, Exception) and value.__module__ == errors.__name__
+]
+
+
+def finding_codes() -> set[str]:
+    """Gather the finding codes written anywhere in the source."""
+    return {
+        node.value
+        for path in (ROOT / "src" / "gridwright").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and FINDING_CODE.match(node.value)
+    }
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_each_setting_is_documented(name: str) -> None:
+    assert f"`{name}`" in page("settings.md"), f"docs/reference/settings.md needs `{name}`"
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_each_error_is_documented(name: str) -> None:
+    assert f"`{name}`" in page("errors.md"), f"docs/reference/errors.md needs `{name}`"
+
+
+def test_each_finding_is_documented() -> None:
+    codes = finding_codes()
+    assert "V17_stuck" in codes
+    text = page("findings.md")
+    assert [code for code in sorted(codes) if f"`{code}`" not in text] == []
+
+
+# --- examples ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A fenced block of a page: what it holds, where it stands and how it should end."""
+
+    language: str
+    body: str
+    place: str
+    exit_code: int
+
+
+def examples(path: Path) -> list[Example]:
+    """List a page's blocks, except those marked `<!-- not run: reason -->`; `<!-- exit 1 -->` announces a failure."""
+    text = path.read_text(encoding="utf-8")
+    return [
+        Example(
+            found["language"],
+            found["body"],
+            f"{path.relative_to(ROOT)}:{text[: found.start('body')].count(chr(10)) + 1}",
+            int((found["note"] or "exit 0").removeprefix("exit ")),
+        )
+        for found in FENCE.finditer(text)
+        if not (found["note"] or "").startswith("not run")
+    ]
+
+
+def shell_commands(example: Example) -> list[str]:
+    """List the `gridwright` commands of a console block; other programs are the reader's own."""
+    joined = example.body.replace("\\\n", " ")
+    lines = (line.removeprefix("$ ") for line in joined.splitlines() if line.startswith("$ "))
+    return [line for line in lines if line.startswith("gridwright ")]
+
+
+def run_console(example: Example, folder: Path) -> None:
+    """Run a console block's commands in `folder`, as the reader would."""
+    shell = shutil.which("bash") or "/bin/sh"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for command in shell_commands(example):
+        done = subprocess.run(
+            [shell, "-c", command],
+            cwd=folder,
+            env={**os.environ, "PATH": path},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == example.exit_code, f"{example.place}: {command}\n{done.stdout}\n{done.stderr}"
+
+
+def run_python(example: Example, folder: Path, names: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a Python block in `folder`, with the names that earlier blocks of the page left."""
+    monkeypatch.chdir(folder)
+    # The first line of the block keeps its number on the page, so that a failure points there.
+    first = int(example.place.rsplit(":", 1)[1])
+    code = compile("\n" * (first - 1) + example.body, example.place, "exec")
+    exec(code, names)  # noqa: S102 - running the page's own example is the test
+
+
+@pytest.fixture(scope="session")
+def demo_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's meter file, `town.csv`, which the examples may use."""
+    folder = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "-m", "gridwright.simulate.demo_file", str(folder)]
+    subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    return folder / "town.csv"
+
+
+WITH_EXAMPLES = [path for path in PAGES if path.exists() and any(examples(path))]
+
+
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_examples_run(path: Path, demo_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(demo_file, tmp_path / "town.csv")
+    names: dict[str, object] = {"__name__": "__main__"}
+    for example in examples(path):
+        if example.language == "console":
+            run_console(example, tmp_path)
+        else:
+            run_python(example, tmp_path, names, monkeypatch)
+
+
+def test_the_readme_shows_both_ways_in() -> None:
+    languages = {example.language for example in examples(ROOT / "README.md")}
+    assert languages == {"python", "console"}
