@@ -107,7 +107,7 @@ def local_days(period: Interval, zone: ZoneInfo) -> Iterator[Interval]:
 
 
 def parse_instant(text: str, zone: ZoneInfo) -> datetime:
-    """Read an ISO 8601 date or date-time; without offset it is wall-clock time in `zone`, first pass of a repeated hour."""
+    """Read an ISO 8601 date or date-time; without offset it is wall-clock time in `zone`, first pass of two."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:

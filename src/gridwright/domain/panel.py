@@ -100,7 +100,8 @@ class Panel:
         if self.reading_type.quantity is not quantity:
             raise GridMismatch(f"{self.reading_type} is no {quantity}")
         # Division by a power of ten rounds once; multiplication by 1e-3 would round twice.
-        return self.values / self._counts_per_kilo
+        kilo: Values = self.values / self._counts_per_kilo
+        return kilo
 
     @property
     def missing(self) -> npt.NDArray[np.bool_]:
@@ -109,10 +110,9 @@ class Panel:
 
     def total_kwh(self) -> Values:
         """Energy of each usage point in kWh, float64[n]; exact to the resolution (whole counts are summed)."""
-        counts = np.nansum(self.values, axis=1)
         if self.reading_type.quantity is not Quantity.ENERGY:
-            return np.nansum(self.kwh, axis=1)
-        total: Values = counts / self._counts_per_kilo
+            return np.asarray(np.nansum(self.kwh, axis=1))
+        total: Values = np.nansum(self.values, axis=1) / self._counts_per_kilo
         return total
 
     def calendar(self, zone: ZoneInfo | str) -> LocalCalendar:
