@@ -103,7 +103,7 @@ def more_than(name: str, theirs: float, ours: float) -> Peer:
 
 def to_json(rows: Iterable[Row]) -> str:
     """Write rows as the JSON list that `--json` prints."""
-    return json.dumps([asdict(row) for row in rows], indent=1)
+    return json.dumps([asdict(row) for row in rows], indent=1, default=float)
 
 
 def from_json(text: str) -> list[Row]:
