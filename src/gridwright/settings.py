@@ -1,0 +1,228 @@
+"""Settings: gridwright.toml and GRIDWRIGHT_* variables, read once; an unknown name is an error with a suggestion."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from gridwright.domain.errors import ConfigError, GridwrightError
+from gridwright.domain.interval import zone_of
+
+PREFIX = "GRIDWRIGHT_"
+FILE_NAME = "gridwright.toml"
+# Variables with our prefix that are no settings: where the file is, and what the test-suite reads.
+NO_SETTINGS = ("GRIDWRIGHT_CONFIG", "GRIDWRIGHT_SHARED_DATA", "GRIDWRIGHT_TEST_")
+
+
+class Section(BaseModel):
+    """A table of gridwright.toml; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreSettings(Section):
+    """Where readings, bills and history are kept."""
+
+    url: str = Field(
+        default="gridwright.db", description="database: a file, or postgresql+psycopg://… or mysql+pymysql://…"
+    )
+
+
+class SiteSettings(Section):
+    """What is assumed of a usage point that nothing else describes."""
+
+    zone: str = Field(default="UTC", description="IANA time zone of its civil days, such as Europe/Berlin")
+    customer_class: Literal["residential", "commercial", "industrial"] = Field(
+        default="residential", description="which validation rule set applies"
+    )
+    capacity_kw: float | None = Field(
+        default=None, gt=0, description="rating of the connection; enables the capacity rule"
+    )
+    holidays: str = Field(default="", description="holiday calendar, such as DE-BE or US-CA")
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            zone_of(name)
+        except GridwrightError as error:
+            raise ValueError(str(error)) from error
+        return name
+
+
+class BillingSettings(Section):
+    """How bills are made."""
+
+    rate_cards: Path = Field(default=Path("rate_cards"), description="folder of rate cards (TOML)")
+    currency: str = Field(
+        default="EUR", min_length=3, max_length=3, description="currency of the example rate card (ISO 4217)"
+    )
+
+
+class ReportSettings(Section):
+    """What a report shows."""
+
+    details: int = Field(
+        default=12, ge=1, le=500, description="usage points shown in full; the others get a row in the table"
+    )
+
+
+class LogSettings(Section):
+    """What is told about the work, on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="warning", description="least severity shown")
+    json_lines: bool = Field(default=False, description="one JSON object a line, for machines")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    store: StoreSettings = StoreSettings()
+    site: SiteSettings = SiteSettings()
+    billing: BillingSettings = BillingSettings()
+    report: ReportSettings = ReportSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no .env files: one file is enough
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take explicit values first, then the environment, mounted secrets, and the file."""
+        file = TomlConfigSettingsSource(settings_cls, toml_file=_current_file)
+        return (init_settings, env_settings, file_secret_settings, file)
+
+
+# pydantic-settings builds its sources inside the class: the file to read is handed over here.
+_current_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as `config show` prints it: name, value and where the value came from."""
+
+    name: str
+    value: Any
+    origin: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings together with the file they came from and the origin of each value."""
+
+    settings: Settings
+    file: Path | None
+    origins: Mapping[str, str]
+
+    def rows(self) -> Iterator[Setting]:
+        """Yield every setting with value, origin and description."""
+        for section, model in _sections():
+            for key, field in model.model_fields.items():
+                name = f"{section}.{key}"
+                value = getattr(getattr(self.settings, section), key)
+                yield Setting(name, value, self.origins.get(name, "default"), field.description or "")
+
+
+def load_settings(path: Path | str | None = None, environment: Mapping[str, str] | None = None) -> Loaded:
+    """Read settings from `path` (else $GRIDWRIGHT_CONFIG, else ./gridwright.toml if it exists) and the environment.
+
+    A missing named file, an unknown key or an impossible value is a ConfigError that names key, value and remedy.
+    """
+    env = os.environ if environment is None else environment
+    file = _find_file(path, env)
+    table = _read_table(file)
+    origins = dict(_file_origins(table, file)) | dict(_environment_origins(env))
+    return Loaded(_build(file), file, origins)
+
+
+def _find_file(path: Path | str | None, env: Mapping[str, str]) -> Path | None:
+    named = path or env.get("GRIDWRIGHT_CONFIG")
+    if named is None:
+        return Path(FILE_NAME) if Path(FILE_NAME).is_file() else None
+    if not Path(named).is_file():
+        raise ConfigError(f"settings file {str(named)!r} does not exist", remedy="create it, or leave the option out")
+    return Path(named)
+
+
+def _read_table(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"not a TOML file: {error}", where=str(file), remedy="see docs/reference/settings.md"
+        ) from error
+
+
+def _build(file: Path | None) -> Settings:
+    global _current_file  # noqa: PLW0603 - the one hand-over to pydantic-settings, see above
+    _current_file = file
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"{name} = {first['input']!r}: {first['msg']}",
+            where=str(file or "environment"),
+            remedy="see docs/reference/settings.md",
+        ) from error
+    finally:
+        _current_file = None
+
+
+def _sections() -> Iterator[tuple[str, type[Section]]]:
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield name, field.annotation
+
+
+def names() -> list[str]:
+    """List every setting as `section.key`."""
+    return [f"{section}.{key}" for section, model in _sections() for key in model.model_fields]
+
+
+def _file_origins(table: Mapping[str, Any], file: Path | None) -> Iterator[tuple[str, str]]:
+    for section, content in table.items():
+        keys = content if isinstance(content, dict) else {"": None}
+        for key in keys:
+            name = f"{section}.{key}" if key else section
+            yield _known(name, name, str(file)), str(file)
+
+
+def _environment_origins(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for variable in env:
+        if variable.startswith(PREFIX) and not variable.startswith(NO_SETTINGS):
+            name = variable.removeprefix(PREFIX).lower().replace("__", ".")
+            yield _known(name, variable, "environment"), variable
+
+
+def _known(name: str, shown: str, where: str) -> str:
+    every = names()
+    if name in every:
+        return name
+    near = get_close_matches(name, every, n=1, cutoff=0.5)
+    remedy = f"did you mean {near[0]}?" if near else f"known: {', '.join(every)}"
+    raise ConfigError(f"unknown setting {shown!r}", where=where, remedy=remedy)

@@ -1,0 +1,42 @@
+"""What the running system tells about itself: one canonical log line a job, on stderr; stages never log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+
+def configure_log(level: str = "warning", *, json_lines: bool = False) -> None:
+    """Send log lines of at least `level` to stderr: coloured for people, JSON for machines."""
+    renderer: Any = structlog.processors.JSONRenderer() if json_lines else structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+@contextmanager
+def job_line(job: str, **facts: object) -> Iterator[dict[str, object]]:
+    """Write one line when the job ends: its facts, what it added to them, how long it took, and how it failed."""
+    found: dict[str, object] = dict(facts)
+    log = structlog.get_logger()
+    began = time.perf_counter()
+    try:
+        yield found
+    except Exception as error:
+        # The error itself travels on; its traceback is for whoever catches it.
+        log.error(job, error=str(error), seconds=round(time.perf_counter() - began, 3), **found)  # noqa: TRY400
+        raise
+    log.info(job, seconds=round(time.perf_counter() - began, 3), **found)
