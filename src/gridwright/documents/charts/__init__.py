@@ -1,0 +1,1 @@
+"""Charts: data to drawn shapes; templates turn the shapes into SVG."""

@@ -1,0 +1,88 @@
+"""The forecast as a fan: the last days as measured, then the median within its 20, 40, 60 and 80 % ranges."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from gridwright.documents.charts.chart import Chart, Frame, Label, Mark, Table, Tick
+from gridwright.documents.charts.scale import Floats, Scale, band_path, line_path, number, x_scale, y_scale, y_ticks
+
+FRAME = Frame(height=260)
+# Positions of (low, high) in LEVELS, widest first.
+BANDS = ((0, 8, "80 %"), (1, 7, "60 %"), (2, 6, "40 %"), (3, 5, "20 %"))
+MEDIAN = 4
+
+
+def fan_chart(start: datetime, interval: timedelta, past_kw: Floats, quantiles_kw: Floats, zone: ZoneInfo) -> Chart:
+    """Draw `past_kw` float64[P] up to `start` and `quantiles_kw` float64[H, 9] from it on."""
+    steps, past = quantiles_kw.shape[0], past_kw.size
+    at = np.arange(-past, steps) + 0.5
+    x = x_scale(FRAME, -past, steps)
+    y = y_scale(FRAME, np.concatenate([past_kw, quantiles_kw.ravel()]))
+    ahead = x.many(at[past:])
+    bands = tuple(
+        Mark(
+            band_path(ahead, y.many(quantiles_kw[:, low]), y.many(quantiles_kw[:, high])),
+            f"fan fan{k}",
+            f"{text} range",
+        )
+        for k, (low, high, text) in enumerate(BANDS)
+    )
+    now = f"M{x(0):.1f} {FRAME.y1}V{FRAME.y0}"
+    return Chart(
+        title=f"Forecast for the next {round(steps * interval.total_seconds() / 3600)} hours",
+        summary=_summary(start, interval, quantiles_kw, zone),
+        frame=FRAME,
+        x_ticks=_midnights(start, interval, (-past, steps), x, zone),
+        y_ticks=y_ticks(y),
+        y_unit="kW",
+        marks=(
+            *bands,
+            Mark(line_path(x.many(at[:past]), y.many(past_kw)), "line load", "measured"),
+            Mark(line_path(ahead, y.many(quantiles_kw[:, MEDIAN])), "line forecast", "median forecast"),
+            Mark(now, "now"),
+        ),
+        labels=(
+            Label(x(0) - 5, FRAME.y1 + 10, "measured", "load-text", "end"),
+            Label(x(0) + 5, FRAME.y1 + 10, "forecast", "forecast-text"),
+        ),
+        table=_table(start, interval, quantiles_kw, zone),
+    )
+
+
+def _midnights(
+    start: datetime, interval: timedelta, span: tuple[int, int], x: Scale, zone: ZoneInfo
+) -> tuple[Tick, ...]:
+    ticks = []
+    for step in range(span[0], span[1]):
+        local = (start + interval * step).astimezone(zone)
+        if local.hour == 0 and local.minute < interval.total_seconds() / 60:
+            ticks.append(Tick(x(step), f"{local:%a %d %b}"))
+    return tuple(ticks)
+
+
+def _summary(start: datetime, interval: timedelta, quantiles_kw: Floats, zone: ZoneInfo) -> str:
+    median = quantiles_kw[:, MEDIAN]
+    if not np.isfinite(median).any():
+        return "There is no forecast."
+    top = int(np.nanargmax(median))
+    when = (start + interval * top).astimezone(zone)
+    return (
+        f"The median peaks {when:%A at %H:%M} with {number(float(median[top]))} kW; "
+        f"in eight cases of ten it will lie between {number(float(quantiles_kw[top, 0]))} "
+        f"and {number(float(quantiles_kw[top, 8]))} kW."
+    )
+
+
+def _table(start: datetime, interval: timedelta, quantiles_kw: Floats, zone: ZoneInfo) -> Table:
+    rows = tuple(
+        (
+            f"{(start.astimezone(UTC) + interval * k).astimezone(zone):%Y-%m-%d %H:%M}",
+            *(f"{v:.3f}" for v in quantiles_kw[k, [0, 4, 8]]),
+        )
+        for k in range(quantiles_kw.shape[0])
+    )
+    return Table(("from", "10 % kW", "median kW", "90 % kW"), rows)
