@@ -1,0 +1,23 @@
+"""Billing: rate card → determinants → charges → lines → bill → ledger."""
+
+from gridwright.billing.card import parse_rate_card
+from gridwright.billing.determinants import Determinants, determinants
+from gridwright.billing.example import example_card
+from gridwright.billing.explain import explain
+from gridwright.billing.ledger import credit_note, postings
+from gridwright.billing.price_terms import price_terms
+from gridwright.billing.rating import ENGINE, rate, rate_all
+
+__all__ = [
+    "ENGINE",
+    "Determinants",
+    "credit_note",
+    "determinants",
+    "example_card",
+    "explain",
+    "parse_rate_card",
+    "postings",
+    "price_terms",
+    "rate",
+    "rate_all",
+]

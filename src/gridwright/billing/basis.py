@@ -1,0 +1,103 @@
+"""The sentences that explain a line: from which intervals a quantity comes, with an example day."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.billing.spans import Span
+from gridwright.billing.tiers import Part
+from gridwright.billing.usage import Account, to_kwh
+from gridwright.domain.calendar import LocalCalendar, date_of
+from gridwright.domain.rate import Channel, Charge, Price
+
+FLOW = {Channel.DELIVERED: "delivered", Channel.RECEIVED: "received"}
+DAY_MINUTES = 1440
+# Within a billing run the same stretch of hours is described for every meter.
+Slots = npt.NDArray[np.intp]
+
+
+def block_text(part: Part) -> str:
+    """Return the bounds of a block in words."""
+    if part.high is None:
+        return f"above {_short(part.low)} kWh" if part.low else "all"
+    return f"{_short(part.low)}–{_short(part.high)} kWh" if part.low else f"first {_short(part.high)} kWh"
+
+
+def _short(value: object) -> str:
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def energy_basis(part: Part, charge: Charge, span: Span, account: Account) -> str:
+    """Say which intervals a quantity sums, and show one day of them."""
+    determinant = charge.determinant
+    panel = account.usage.part(determinant.channel, span)
+    labels = account.labels(determinant, span)
+    wanted = _columns(part.label, charge, account)
+    within = np.isin(labels, wanted) if wanted else labels >= 0
+    what = f"energy {FLOW[determinant.channel]}"
+    name = f" in {part.label!r}" if part.label else ""
+    told = [f"{what}{name}: {int(within.sum())} intervals of {panel.interval_s // 60} min"]
+    if (factor := determinant.multiplier) != 1:
+        told.append(f"times {_short(factor)}")
+    if isinstance(charge.price, Price) and charge.price.tiered:
+        told.append(_ladder_text(part, charge.price))
+    return "; ".join([*told, _example_day(account, charge, span, within)])
+
+
+def _columns(label: str, charge: Charge, account: Account) -> list[int]:
+    calendar = account.card.calendar(charge.determinant.calendar)
+    if calendar is None:
+        return []
+    names = (label,) if label else charge.determinant.labels
+    return [calendar.labels.index(name) for name in names]
+
+
+def _ladder_text(part: Part, price: Price) -> str:
+    if price.mode == "volume":
+        return f"all at the rate of block {part.index + 1}, which the total reaches"
+    shared = f", shared {price.allocate.value} among the labels" if price.pooled else ""
+    return f"block {part.index + 1}, {block_text(part)}{shared}"
+
+
+def _example_day(account: Account, charge: Charge, span: Span, within: npt.NDArray[np.bool_]) -> str:
+    values = account.part(charge.determinant.channel, span)
+    used = np.flatnonzero(within & (values > 0))
+    if not used.size:
+        return "no use in them"
+    clock = account.usage.part(charge.determinant.channel, span).calendar(span.zone)
+    slots = np.flatnonzero(within & (clock.day == clock.day[used[0]]))
+    counts = float(np.nansum(values[slots]))
+    kwh = to_kwh(counts, account.exponent(charge.determinant.channel))
+    day = date_of(int(clock.day[slots[0]]))
+    return f"for example {day:%a} {day.isoformat()} {hours_text(clock, slots)}: {slots.size} intervals, {kwh:f} kWh"
+
+
+def hours_text(clock: LocalCalendar, slots: Slots) -> str:
+    """Return the wall-clock ranges of some slots of one day, such as `00:00–07:00 and 21:00–24:00`."""
+    edges = np.flatnonzero(np.diff(slots) > 1)
+    firsts, lasts = np.r_[slots[0], slots[edges + 1]], np.r_[slots[edges], slots[-1]]
+    ranges = [
+        f"{_wall(clock, int(first))}–{_wall(clock, int(last), end=True)}"
+        for first, last in zip(firsts, lasts, strict=True)
+    ]
+    return " and ".join(ranges)
+
+
+def _wall(clock: LocalCalendar, slot: int, *, end: bool = False) -> str:
+    minute = int(clock.minute[slot]) + (clock.interval_s // 60 if end else 0)
+    return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
+def wall_time(clock: LocalCalendar, slot: int) -> str:
+    """Return date and wall-clock time at which a slot begins."""
+    day = date_of(int(clock.day[slot]))
+    return f"{day:%a} {day.isoformat()} {_wall(clock, slot)}"
+
+
+def days_text(span: Span) -> str:
+    """Return the first and last day of a span."""
+    return f"{span.first.isoformat()} to {(span.last - timedelta(days=1)).isoformat()}"
