@@ -41,7 +41,8 @@ class Plan:
     """Power per interval in kW, float64[T] each; charging and delivery are positive in their own arrays.
 
     `stored_kwh`: energy in the battery at the end of each interval. `cost` and `cost_without` are of the grid
-    exchange at the given prices, in `currency`; their difference is the saving.
+    exchange at the given prices, in `currency`; their difference is the saving. `shadow_price`: what one more kWh of
+    load would cost in each interval; `stored_value`: what one more kWh in the battery would save after it.
     """
 
     start: datetime
@@ -57,6 +58,7 @@ class Plan:
     currency: str
     relaxations: tuple[Relaxation, ...] = ()
     shadow_price: npt.NDArray[np.float64] | None = None
+    stored_value: npt.NDArray[np.float64] | None = None
 
     @property
     def period(self) -> Interval:
