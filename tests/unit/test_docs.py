@@ -17,8 +17,9 @@ import pytest
 import typer
 from pydantic import BaseModel
 
-from gridwright import cli, settings
+from gridwright.cli import app
 from gridwright.domain import errors
+from gridwright.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ def commands(group: Command, path: tuple[str, ...] = ("gridwright",)) -> Iterato
         yield from commands(command, (*path, name))
 
 
-COMMANDS = dict(commands(typer.main.get_command(cli.app)))
+COMMANDS = dict(commands(typer.main.get_command(app)))
 
 
 def test_the_command_line_is_found() -> None:
@@ -100,7 +101,7 @@ def setting_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
-SETTINGS = list(setting_names(settings.Settings))
+SETTINGS = list(setting_names(Settings))
 ERRORS = [
     name
     for name, value in inspect.getmembers(errors, inspect.isclass)
