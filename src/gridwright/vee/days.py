@@ -1,0 +1,88 @@
+"""Local days as stretches of a panel's grid: their slots, how many they should have, and sums and maxima over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain.calendar import LocalCalendar, date_of
+from gridwright.vee.runs import Floats, Index, Mask
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Days:
+    """The local days that a grid touches: slots `first[d]` .. `last[d]` - 1; `expected[d]` is the whole day's number.
+
+    `day`: days since 1970-01-01 of the local date. A day at the edge of the grid may be covered only in part.
+    """
+
+    first: Index
+    last: Index
+    expected: Counts
+    day: Counts
+
+    @property
+    def size(self) -> int:
+        """Number of days."""
+        return int(self.first.size)
+
+    @property
+    def whole(self) -> Mask:
+        """Which days the grid covers from midnight to midnight."""
+        return np.asarray((self.last - self.first) == self.expected)
+
+    def at(self, slot: Index) -> Index:
+        """Return the position of the day that holds each slot."""
+        return np.searchsorted(self.first, slot, side="right") - 1
+
+    def date(self, position: int) -> date:
+        """Return the local date of the day at `position`."""
+        return date_of(int(self.day[position]))
+
+    def maxima(self, values: Floats) -> Floats:
+        """Return the largest value of each day, float64[rows, days]; -inf where there is none."""
+        filled = np.where(np.isnan(values), -np.inf, values)
+        return np.asarray(np.maximum.reduceat(filled, self.first, axis=1))
+
+    def counts(self, mask: Mask) -> Counts:
+        """Return how many slots of each day `mask` marks, int64[rows, days]."""
+        return np.asarray(np.add.reduceat(mask, self.first, axis=1, dtype=np.int64))
+
+
+def days_of(calendar: LocalCalendar) -> Days:
+    """Return the local days of a grid."""
+    first = calendar.day_starts
+    last = np.r_[first[1:], calendar.slots].astype(np.intp)
+    return Days(first, last, calendar.expected_slots().astype(np.int64), calendar.day[first].astype(np.int64))
+
+
+def trailing_max(maxima: Floats, window: int) -> Floats:
+    """Return, for each day, the largest of the `window` days before it (not itself); -inf where there is none."""
+    rows, days = maxima.shape
+    result = np.full((rows, days), -np.inf)
+    block, covered, width = maxima, 0, 1
+    # Windows of 1, 2, 4 ... days are joined as the binary digits of `window` ask.
+    while width <= min(window, days):
+        shift = covered + 1
+        if window & width and shift < days:
+            np.maximum(result[:, shift:], block[:, : days - shift], out=result[:, shift:])
+        covered += window & width
+        doubled = block.copy()
+        np.maximum(doubled[:, width:], block[:, :-width], out=doubled[:, width:])
+        block, width = doubled, width * 2
+    if window >= width:
+        np.maximum(result[:, 1:], np.maximum.accumulate(maxima, axis=1)[:, :-1], out=result[:, 1:])
+    return result
+
+
+def trailing_count(mask: Mask, window: int) -> Counts:
+    """Return, for each day, how many of the `window` days before it `mask` marks."""
+    total = np.zeros((mask.shape[0], mask.shape[1] + 1), np.int64)
+    np.cumsum(mask, axis=1, out=total[:, 1:])
+    position = np.arange(mask.shape[1])
+    return total[:, position] - total[:, np.maximum(position - window, 0)]

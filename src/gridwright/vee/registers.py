@@ -1,0 +1,237 @@
+"""Register reads laid on a panel's grid, and the two rules about them: V30 (sum check) and V32 (plausible steps)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+
+import numpy as np
+
+from gridwright.domain.errors import InputError
+from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.interval import Interval, epoch_s
+from gridwright.domain.panel import Panel, slot_time
+from gridwright.domain.reading_type import Quantity
+from gridwright.domain.register import RegisterReading, RegisterStep, Step, register_steps
+from gridwright.domain.usage_point import Installation, Meter, installed_at
+from gridwright.vee.chunk import amount
+from gridwright.vee.runs import Floats, Index, Mask, Runs
+
+LEAST_DIALS = 5
+COARSEST_LSB = 1000
+OFF_GRID = 0.001
+CODES = {
+    Step.ROLLOVER: Severity.INFO,
+    Step.RESET: Severity.INFO,
+    Step.EXCHANGE: Severity.INFO,
+    Step.DECREASE: Severity.FAIL,
+}
+ROWS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Registers:
+    """Register reads of usage points, with what is installed there.
+
+    `meters`: serial → Meter (dials, resolution). Where a read's meter is unknown, the resolution is read from its
+    values (at most 1 kWh) and the dials from their length (at least 5). `installations` give the multiplier, else 1.
+    """
+
+    reads: Mapping[str, Sequence[RegisterReading]] = field(default_factory=dict)
+    meters: Mapping[str, Meter] = field(default_factory=dict)
+    installations: Sequence[Installation] = ()
+
+    def meter(self, reads: Sequence[RegisterReading]) -> Meter:
+        """Return the meter of `reads`, known or inferred from its values."""
+        known = self.meters.get(reads[0].end_device)
+        if known is not None:
+            return known
+        wh = [read.value * read.reading_type.resolution for read in reads]
+        steps = (step for step in (COARSEST_LSB, 100, 10) if not any(value % step for value in wh))
+        lsb = next(steps, 1)
+        digits = len(str(int(max(map(abs, wh)) // lsb)))
+        return Meter(reads[0].end_device, dials=max(LEAST_DIALS, digits), lsb_wh=lsb)
+
+    def multiplier(self, point: str, at: datetime) -> float:
+        """Return the transformer factor in force at `point`."""
+        found = installed_at(self.installations, point, at) if self.installations else None
+        return float(found.multiplier) if found else 1.0
+
+    def of(self, point: str, panel: Panel) -> list[RegisterReading]:
+        """Return the reads of `point` that count up the panel's reading type, in order of time."""
+        wanted = panel.reading_type.register().finer(0)
+        reads = [read for read in self.reads.get(point, ()) if read.reading_type.finer(0) == wanted]
+        for read in reads:
+            if read.at.tzinfo is None:
+                raise InputError(
+                    f"register read {read.value} of {point} at {read.at.isoformat()} has no time zone",
+                    remedy="give the instant with an offset, such as +00:00",
+                )
+        return sorted(reads, key=lambda read: (read.at, read.epoch))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segments:
+    """k periods between two register reads: row, slots `first`..`last` - 1 and the register's `energy` in counts.
+
+    `tolerance`: of the sum check in counts. `aligned`: both reads fall on the grid, within 0.1 of an interval.
+    """
+
+    row: Index
+    first: Index
+    last: Index
+    energy: Floats
+    tolerance: Floats
+    aligned: Mask
+
+    @property
+    def size(self) -> int:
+        """Number of segments."""
+        return int(self.row.size)
+
+    @property
+    def runs(self) -> Runs:
+        """The segments as runs of slots."""
+        return Runs(self.row, self.first, self.last)
+
+    def where(self, keep: Mask) -> Segments:
+        """Return the segments for which `keep` holds."""
+        return Segments(
+            self.row[keep],
+            self.first[keep],
+            self.last[keep],
+            self.energy[keep],
+            self.tolerance[keep],
+            self.aligned[keep],
+        )
+
+
+def steps_of(
+    panel: Panel, registers: Registers, capacity_kw: Mapping[str, float]
+) -> list[tuple[int, Meter, float, RegisterStep]]:
+    """Return (row, meter, multiplier, step) of each pair of consecutive reads of the panel's usage points."""
+    if panel.reading_type.quantity is not Quantity.ENERGY or not panel.reading_type.sums:
+        return []
+    found = []
+    for row, point in enumerate(panel.points):
+        for before, after in pairwise(registers.of(point, panel)):
+            meter = registers.meter([before, after])
+            factor = registers.multiplier(point, before.at)
+            limit = capacity_kw[point]
+            steps = register_steps([before, after], meter=meter, capacity_kw=limit, multiplier=factor)
+            scale = before.reading_type.resolution / panel.reading_type.resolution
+            found.append((row, meter, factor, _scaled(steps[0], scale)))
+    return found
+
+
+def _scaled(step: RegisterStep, scale: float) -> RegisterStep:
+    energy = None if step.energy is None else step.energy * scale
+    return RegisterStep(step.since, step.until, energy, step.step)
+
+
+def segments_of(panel: Panel, steps: Sequence[tuple[int, Meter, float, RegisterStep]]) -> Segments:
+    """Lay the steps of known energy that lie within the panel on its grid; reads off the grid move to the nearest slot.
+
+    Tolerance (V30): M·lsb + n·lsb_i/2, where lsb_i is one count; 0.1 % more where a read is off the grid.
+    """
+    known = [(row, meter, factor, step) for row, meter, factor, step in steps if step.energy is not None]
+    start, length = epoch_s(panel.start), panel.interval_s
+    since = np.array([epoch_s(step.since) for *_, step in known], np.float64)
+    until = np.array([epoch_s(step.until) for *_, step in known], np.float64)
+    first, last = (since - start) / length, (until - start) / length
+    energy = np.array([step.energy for *_, step in known], np.float64)
+    lsb = np.array([meter.lsb_wh * factor for _, meter, factor, _ in known], np.float64)
+    first_slot, last_slot = np.rint(first).astype(np.intp), np.rint(last).astype(np.intp)
+    off = np.maximum(np.abs(first - first_slot), np.abs(last - last_slot))
+    slots = np.maximum(last_slot - first_slot, 0)
+    tolerance = lsb / panel.reading_type.resolution + slots / 2 + np.where(off > 0, OFF_GRID * np.abs(energy), 0.0)
+    row = np.array([row for row, *_ in known], np.intp)
+    aligned = off <= 0.1  # noqa: PLR2004 - a tenth of an interval: clocks of meters drift by seconds to minutes
+    segments = Segments(row, first_slot, last_slot, energy, tolerance, aligned)
+    return segments.where((first_slot >= 0) & (last_slot <= panel.slots) & (slots > 0))
+
+
+def segment_sums(panel: Panel, segments: Segments, usable: Mask) -> tuple[Floats, Index]:
+    """Return the sum of the usable values and the number of slots without one in each segment."""
+    total = np.zeros(segments.size)
+    lacking = np.zeros(segments.size, np.intp)
+    rows = np.unique(segments.row)
+    for begin in range(0, rows.size, ROWS):
+        some = rows[begin : begin + ROWS]
+        mine = np.flatnonzero((segments.row >= some[0]) & (segments.row <= some[-1]))
+        at = np.searchsorted(some, segments.row[mine])
+        ok = usable[some] & ~np.isnan(panel.values[some])
+        sums = _cumulative(np.where(ok, panel.values[some], 0.0))
+        gaps = _cumulative((~ok).astype(np.float64))
+        first, last = segments.first[mine], segments.last[mine]
+        total[mine] = sums[at, last] - sums[at, first]
+        lacking[mine] = (gaps[at, last] - gaps[at, first]).astype(np.intp)
+    return total, lacking
+
+
+def _cumulative(values: Floats) -> Floats:
+    total = np.zeros((values.shape[0], values.shape[1] + 1))
+    np.cumsum(values, axis=1, out=total[:, 1:])
+    return total
+
+
+def edge_energy(panel: Panel, segments: Segments) -> Floats:
+    """Return what the slots beside both reads hold: how far a read off the grid may shift the sum."""
+    filled = np.nan_to_num(panel.values)
+    near = [np.clip(edge + shift, 0, panel.slots - 1) for edge in (segments.first, segments.last) for shift in (-1, 0)]
+    sizes = [np.abs(filled[segments.row, slot]) for slot in near]
+    return np.where(segments.aligned, 0.0, np.maximum(sizes[0], sizes[1]) + np.maximum(sizes[2], sizes[3]))
+
+
+def sum_doubts(panel: Panel, segments: Segments, usable: Mask) -> tuple[Segments, list[Finding]]:
+    """Check each segment without a gap against its registers (V30); return those that fail, with their findings."""
+    total, lacking = segment_sums(panel, segments, usable)
+    tolerance = segments.tolerance + edge_energy(panel, segments)
+    failed = (lacking == 0) & (np.abs(total - segments.energy) > tolerance)
+    chosen = segments.where(failed)
+    rows = zip(chosen.row, chosen.first, chosen.last, total[failed], chosen.energy, tolerance[failed], strict=True)
+    findings = [
+        sum_finding(
+            panel,
+            (int(row), int(first), int(last)),
+            f"intervals sum to {amount(summed, panel.reading_type)}, the registers say "
+            f"{amount(energy, panel.reading_type)}; more apart than {amount(limit, panel.reading_type)}",
+        )
+        for row, first, last, summed, energy, limit in rows
+    ]
+    return chosen, findings
+
+
+def sum_finding(panel: Panel, where: tuple[int, int, int], message: str, severity: Severity = Severity.FAIL) -> Finding:
+    """Return a V30 finding about slots first..last-1 of a row, `where` = (row, first, last)."""
+    row, first, last = where
+    period = Interval(slot_time(panel, first), slot_time(panel, last))
+    return Finding("V30_sum", panel.points[row], period, severity, message, panel.reading_type, last - first)
+
+
+def step_findings(panel: Panel, steps: Sequence[tuple[int, Meter, float, RegisterStep]]) -> list[Finding]:
+    """Return a V32 finding for each step that is not plain counting up."""
+    return [
+        Finding(
+            "V32_register",
+            panel.points[row],
+            Interval(step.since, step.until),
+            CODES[step.step],
+            _step_message(panel, meter, step),
+            panel.reading_type,
+        )
+        for row, meter, _, step in steps
+        if step.step is not Step.NORMAL
+    ]
+
+
+def _step_message(panel: Panel, meter: Meter, step: RegisterStep) -> str:
+    if step.step is Step.ROLLOVER and step.energy is not None:
+        return f"register rolled over after {meter.dials} digits; {amount(step.energy, panel.reading_type)} counted"
+    return {
+        Step.RESET: "register began anew, or counted more than the connection carries; no energy is taken from it",
+        Step.EXCHANGE: "another meter was installed; no energy is taken across the exchange",
+        Step.DECREASE: "register decreased, and a rollover would be more than the connection carries",
+    }[step.step]

@@ -1,0 +1,140 @@
+"""Spikes: a day's peak far above its third-highest value and, at homes, above what the year has shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gridwright.domain.finding import Severity
+from gridwright.vee.chunk import Chunk
+from gridwright.vee.days import trailing_count, trailing_max
+from gridwright.vee.rules import Doubt
+from gridwright.vee.runs import Floats, Index, Mask, Runs, runs_of
+
+TOP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Peaks:
+    """The suspicious days of a chunk: (row, day), the day's highest and third-highest value."""
+
+    row: Index
+    day: Index
+    highest: Floats
+    third: Floats
+
+    def where(self, keep: Mask) -> Peaks:
+        """Return the days for which `keep` holds."""
+        return Peaks(self.row[keep], self.day[keep], self.highest[keep], self.third[keep])
+
+
+@dataclass(frozen=True, slots=True)
+class Spike:
+    """(p1 - p3) / max(p3, floor) > `ratio` in a local day; only the intervals at p1 are doubted.
+
+    With `year` the peak must also exceed the largest day peak of the last 365 days (in a batch, where fewer than
+    `least_days` lie before it, of all other days): `warn_above` times it warns, `fail_above` times it fails; with
+    fewer than `least_days` of either the rule is silent. Without `year` every spike fails (commercial usage points).
+    """
+
+    ratio: float = 1.8
+    floor_kw: float = 0.02
+    year: bool = True
+    warn_above: float = 1.0
+    fail_above: float = 1.2
+    least_days: int = 60
+    window_days: int = 365
+    code: ClassVar[str] = "V18_spike"
+
+    def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
+        """Find the peaks, again after each round without those that fail: one spike must not hide the next."""
+        maxima = chunk.days.maxima(chunk.usable)
+        floor = chunk.counts(self.floor_kw)
+        if not self.year:
+            peaks = self._peaks(chunk, np.nonzero(maxima > floor * (1 + self.ratio)), floor)
+            return [Doubt(Severity.FAIL, _runs(chunk, peaks))]
+        failed = np.zeros(maxima.shape, np.bool_)
+        while True:
+            usual = self._usual(maxima)
+            # Days that failed keep their own peak for judgement; the others see the third-highest in its place.
+            peaks = self._peaks(chunk, np.nonzero((maxima > self.warn_above * usual) & ~failed), floor)
+            worse = peaks.highest > self.fail_above * usual[peaks.row, peaks.day]
+            fresh = peaks.where(worse)
+            if fresh.row.size == 0:
+                break
+            failed[fresh.row, fresh.day] = True
+            maxima[fresh.row, fresh.day] = fresh.third
+        warned = _runs(chunk, peaks)
+        return [Doubt(Severity.FAIL, self._failed(chunk, failed)), Doubt(Severity.WARN, warned)]
+
+    def _failed(self, chunk: Chunk, failed: Mask) -> Runs:
+        return _runs(chunk, _top(chunk, *np.nonzero(failed)))
+
+    def _usual(self, maxima: Floats) -> Floats:
+        """Return the largest peak to compare each day with, +inf where too few days are known."""
+        known = np.isfinite(maxima)
+        usual = trailing_max(maxima, self.window_days)
+        enough = trailing_count(known, self.window_days) >= self.least_days
+        usual = np.where(enough, usual, np.inf)
+        if maxima.shape[1] > self.least_days:
+            early = min(maxima.shape[1], self.window_days)
+            others = known.sum(axis=1, keepdims=True) - known >= self.least_days
+            everyone = _largest_of_others(maxima)[:, :early]
+            few = ~enough[:, :early] & others[:, :early]
+            usual[:, :early] = np.where(few, everyone, usual[:, :early])
+        return usual
+
+    def _peaks(self, chunk: Chunk, where: tuple[Index, ...], floor: float) -> Peaks:
+        peaks = _top(chunk, where[0], where[1])
+        rise = (peaks.highest - peaks.third) / np.maximum(peaks.third, floor)
+        return peaks.where(np.isfinite(peaks.third) & (rise > self.ratio))
+
+    def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
+        """Name the peak and how far it stands above the day's third-highest value."""
+        del last
+        day = chunk.days.at(np.array([first]))
+        peaks = _top(chunk, np.array([row]), day)
+        peak, third = float(peaks.highest[0]), float(peaks.third[0])
+        times = f", {peak / third:.1f} × the day's third-highest ({chunk.amount(third)})" if third > 0 else ""
+        return f"spike of {chunk.amount(peak)} at {chunk.clock(first)}{times}"
+
+
+def _largest_of_others(maxima: Floats) -> Floats:
+    """Return, for each day, the largest peak of the row's other days."""
+    if maxima.shape[1] == 1:
+        return np.full(maxima.shape, -np.inf)
+    top = np.argmax(maxima, axis=1)
+    rows = np.arange(maxima.shape[0])
+    largest = maxima[rows, top]
+    second = np.partition(maxima, -2, axis=1)[:, -2]
+    others = np.repeat(largest[:, None], maxima.shape[1], axis=1)
+    others[rows, top] = second
+    return others
+
+
+def _top(chunk: Chunk, row: Index, day: Index) -> Peaks:
+    """Return the highest and third-highest value of the given days."""
+    first, last = chunk.days.first[day], chunk.days.last[day]
+    width = int((last - first).max()) if day.size else 0
+    slot = first[:, None] + np.arange(max(width, TOP))
+    inside = slot < last[:, None]
+    values = chunk.usable[row[:, None], np.minimum(slot, chunk.panel.slots - 1)]
+    values = np.where(inside & ~np.isnan(values), values, -np.inf)
+    values.partition((values.shape[1] - TOP, values.shape[1] - 1), axis=1)
+    return Peaks(row, day, values[:, -1], values[:, -TOP])
+
+
+def _runs(chunk: Chunk, peaks: Peaks) -> Runs:
+    """Return the intervals that stand at the peak of their day."""
+    length = chunk.days.last[peaks.day] - chunk.days.first[peaks.day]
+    row, slot = Runs(peaks.row, chunk.days.first[peaks.day], chunk.days.last[peaks.day]).cells()
+    at = chunk.usable[row, slot] == np.repeat(peaks.highest, length)
+    # A bool row a day would be wasteful: peaks are few, so the runs are made of their own rows.
+    rows, inverse = np.unique(row[at], return_inverse=True)
+    mask = np.zeros((rows.size, chunk.panel.slots), np.bool_)
+    mask[inverse, slot[at]] = True
+    runs = runs_of(mask)
+    return Runs(rows[runs.row] if rows.size else runs.row, runs.first, runs.last)
