@@ -1,0 +1,9 @@
+"""Registry, readings, findings, bills and audit records in one database; the only place that speaks SQL."""
+
+from gridwright.store.audit import AuditRecord
+from gridwright.store.dirty import DirtyRange
+from gridwright.store.readings import Series, Version
+from gridwright.store.saving import SaveSummary
+from gridwright.store.store import Store, open_store
+
+__all__ = ["AuditRecord", "DirtyRange", "SaveSummary", "Series", "Store", "Version", "open_store"]

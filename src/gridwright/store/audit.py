@@ -1,0 +1,121 @@
+"""Audit: an append-only record of every write, each chained to the one before by its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.errors import StoreCorrupt
+from gridwright.store import schema
+from gridwright.store.engine import place
+from gridwright.store.instant import from_us, to_us
+from gridwright.store.session import AuditEntry, Session, Unit
+
+START = "0" * 64
+HEAD = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """Who did what to what, and when; `digest` covers this record and the digest before it."""
+
+    number: int
+    at: datetime
+    actor: str
+    act: str
+    subject: str
+    detail: dict[str, Any]
+    digest: str
+
+
+class Audit:
+    """The audit records."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        session.before_commit.append(_write)
+
+    def append(self, access: Access, act: Act, subject: str, **detail: str | float | None) -> None:
+        """Record an act that `access` is allowed to do; written when the transaction commits, or not at all."""
+        access.require(act)
+        with self._session.writing() as unit:
+            note(unit, access, act, subject=subject, at=self._session.clock(), **detail)
+
+    def records(self, access: Access, *, limit: int = 1000, before: int | None = None) -> list[AuditRecord]:
+        """Return the newest records first."""
+        access.require(Act.ADMINISTER)
+        table = schema.audit_record
+        query = select(table).order_by(table.c.number.desc()).limit(limit)
+        if before is not None:
+            query = query.where(table.c.number < before)
+        with self._session.reading() as unit:
+            rows = unit.connection.execute(query).all()
+        return [
+            AuditRecord(r.number, from_us(r.at_us), r.actor, r.act, r.subject, json.loads(r.detail), r.digest)
+            for r in rows
+        ]
+
+    def verify(self, access: Access) -> int:
+        """Return how many records the unbroken chain has; a changed, lost or added record is StoreCorrupt."""
+        access.require(Act.ADMINISTER)
+        with self._session.reading() as unit:
+            return self._verify(unit)
+
+    def _verify(self, unit: Unit) -> int:
+        table, head = schema.audit_record, _head(unit)
+        digest, number = START, 0
+        for row in unit.connection.execute(select(table).order_by(table.c.number)):
+            number += 1
+            digest = _digest(digest, (row.number, row.at_us, row.actor, row.act, row.subject, row.detail))
+            if (row.number, row.digest) != (number, digest):
+                raise self._broken(number)
+        if head != (number, digest):
+            raise self._broken(number + 1)
+        return number
+
+    def _broken(self, number: int) -> StoreCorrupt:
+        return StoreCorrupt(
+            f"the audit chain is broken at record {number}",
+            where=place(self._session.engine.url),
+            remedy="someone has changed the database from outside; compare it with a backup",
+        )
+
+
+def note(
+    unit: Unit, access: Access, act: Act, *, subject: str, at: datetime, **detail: str | float | None
+) -> None:
+    """Add an entry to the transaction; it is written just before the commit, so that the chain is locked briefly."""
+    unit.audit.append(AuditEntry(at, access.actor, str(act), subject, detail))
+
+
+def _digest(before: str, fields: tuple[Any, ...]) -> str:
+    text = json.dumps([before, *fields], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _head(unit: Unit, *, lock: bool = False) -> tuple[int, str]:
+    query = select(schema.audit_head.c.number, schema.audit_head.c.digest).where(schema.audit_head.c.id == HEAD)
+    row = unit.connection.execute(query.with_for_update() if lock else query).one()
+    return row.number, row.digest
+
+
+def _write(unit: Unit) -> None:
+    if not unit.audit:
+        return
+    number, digest = _head(unit, lock=True)
+    rows = []
+    for entry in unit.audit:
+        number += 1
+        detail = json.dumps(entry.detail, ensure_ascii=False, sort_keys=True)
+        fields = (number, to_us(entry.at), entry.actor[:200], entry.act, entry.subject[:400], detail)
+        digest = _digest(digest, fields)
+        rows.append(dict(zip(schema.audit_record.c.keys(), (*fields, digest), strict=True)))
+    unit.connection.execute(insert(schema.audit_record), rows)
+    head = schema.audit_head
+    unit.connection.execute(update(head).where(head.c.id == HEAD).values(number=number, digest=digest))

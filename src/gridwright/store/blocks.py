@@ -1,0 +1,225 @@
+"""Rows of day-blocks in bulk: read, added, replaced; each dialect's own way stands behind one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from dataclasses import replace as replace_field
+from itertools import islice, repeat
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain import quality as q
+from gridwright.store.pack import PackedRows, Values, unpack_counts, unpack_quality
+from gridwright.store.session import Unit
+
+INSERT = (
+    "INSERT INTO block (reading_type, day, usage_point, phase_s, width, slots, quality_all, quality, counts, "
+    "known_at_us, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+COPY = (
+    "COPY block (reading_type, day, usage_point, phase_s, width, slots, quality_all, quality, counts, known_at_us, "
+    "revision) FROM STDIN (FORMAT BINARY)"
+)
+COPY_TYPES = ("int4", "int4", "int8", "int4", "int2", "int4", "int2", "bytea", "bytea", "int8", "int4")
+REPLACE = (
+    "UPDATE block SET phase_s = ?, width = ?, slots = ?, quality_all = ?, quality = ?, counts = ?, known_at_us = ?, "
+    "revision = ? WHERE reading_type = ? AND day = ? AND usage_point = ?"
+)
+REPLACE_MANY_MYSQL = (
+    f"{INSERT} ON DUPLICATE KEY UPDATE phase_s = VALUES(phase_s), width = VALUES(width), slots = VALUES(slots), "
+    "quality_all = VALUES(quality_all), quality = VALUES(quality), counts = VALUES(counts), "
+    "known_at_us = VALUES(known_at_us), revision = VALUES(revision)"
+)
+KEEP = (
+    "INSERT INTO block_version (reading_type, day, usage_point, revision, phase_s, width, slots, quality_all, quality, "
+    "counts, known_at_us) SELECT reading_type, day, usage_point, revision, phase_s, width, slots, quality_all, "
+    "quality, counts, known_at_us FROM block WHERE reading_type = ? AND day = ? AND usage_point = ?"
+)
+DAY_OF_SOME = (
+    "SELECT usage_point, phase_s, slots, width, quality_all, quality, counts, known_at_us, revision FROM block "
+    "WHERE reading_type = ? AND day = ? AND usage_point BETWEEN ? AND ? ORDER BY usage_point"
+)
+DAY_OF_FEW = (
+    "SELECT usage_point, phase_s, slots, width, quality_all, quality, counts, known_at_us, revision FROM block "
+    "WHERE reading_type = ? AND day = ? AND usage_point IN ({}) ORDER BY usage_point"
+)
+VERSIONS = (
+    "SELECT usage_point, phase_s, slots, width, quality_all, quality, counts, known_at_us, revision FROM block_version "
+    "WHERE reading_type = ? AND day = ? AND known_at_us <= ? ORDER BY usage_point, revision"
+)
+IMAGES = (
+    "SELECT usage_point, phase_s, slots, width, quality_all, quality, counts, known_at_us, revision FROM block_version "
+    "WHERE reading_type = ? AND day = ? AND usage_point = ? ORDER BY revision"
+)
+DAYS_OF_ONE = (
+    "SELECT day, phase_s, slots, width, quality_all, quality, counts, known_at_us, revision FROM block "
+    "WHERE reading_type = ? AND usage_point = ? AND day IN ({}) ORDER BY day"
+)
+Writer = Callable[[Unit, "NewRows"], None]
+PACKET = 1000
+FEW = 500
+KNOWN_AT = 7  # place of known_at_us in a fetched row
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockRows:
+    """Stored rows in columns; `key` is the usage point in the rows of a day, the day in the rows of a usage point."""
+
+    key: npt.NDArray[np.int64]
+    phase_s: Sequence[int]
+    slots: Sequence[int]
+    width: Sequence[int]
+    quality_all: Sequence[int | None]
+    quality: Sequence[bytes | None]
+    counts: Sequence[bytes]
+    known_at_us: Sequence[int]
+    revision: Sequence[int]
+
+    @property
+    def grids(self) -> set[tuple[int, int]]:
+        """The (slots a day, phase) that occur."""
+        return set(zip(self.slots, self.phase_s, strict=True))
+
+    def values(self, slots: int) -> Values:
+        """Return float64[n, slots]."""
+        return unpack_counts(self.counts, self.width, slots)
+
+    def qualities(self, slots: int) -> q.Qualities:
+        """Return uint8[n, slots]."""
+        return unpack_quality(self.quality_all, self.quality, slots)
+
+    def renamed(self, key: npt.NDArray[np.int64]) -> BlockRows:
+        """Return the same rows under other keys."""
+        return replace_field(self, key=key)
+
+    def take(self, rows: Sequence[int]) -> BlockRows:
+        """Return some of the rows."""
+        columns = (self.phase_s, self.slots, self.width, self.quality_all, self.quality, self.counts)
+        ends = (self.known_at_us, self.revision)
+        picked: list[Any] = [[column[row] for row in rows] for column in (*columns, *ends)]
+        return BlockRows(self.key[np.asarray(rows, np.intp)], *picked)
+
+
+def to_rows(fetched: list[tuple[Any, ...]]) -> BlockRows | None:
+    """Turn fetched rows into columns; None when there is none."""
+    if not fetched:
+        return None
+    key, *columns = zip(*fetched, strict=True)
+    return BlockRows(np.array(key, np.int64), *columns)
+
+
+def read_day(unit: Unit, kind: int, day: int, keys: npt.NDArray[np.int64]) -> BlockRows | None:
+    """Return the rows of one reading type and day, in order of usage point: at least those of `keys` (sorted)."""
+    return to_rows(_fetch_day(unit, kind, day, keys))
+
+
+def _fetch_day(unit: Unit, kind: int, day: int, keys: npt.NDArray[np.int64]) -> list[tuple[Any, ...]]:
+    if keys.size <= FEW:
+        return unit.fetch(DAY_OF_FEW.format(", ".join(["?"] * keys.size)), (kind, day, *keys.tolist()))
+    return unit.fetch(DAY_OF_SOME, (kind, day, int(keys[0]), int(keys[-1])))
+
+
+def read_day_as_of(unit: Unit, kind: int, day: int, keys: npt.NDArray[np.int64], as_of_us: int) -> BlockRows | None:
+    """Return the rows as they were known at an instant: of each, the last image known by then."""
+    current = _fetch_day(unit, kind, day, keys)
+    known = {row[0]: row for row in current if row[KNOWN_AT] <= as_of_us}
+    if len(known) < len(current):
+        wanted = {row[0] for row in current} - known.keys()
+        # In order of revision, so that of each usage point the last stays.
+        known.update({row[0]: row for row in unit.fetch(VERSIONS, (kind, day, as_of_us)) if row[0] in wanted})
+    return to_rows([known[key] for key in sorted(known)])
+
+
+def read_images(unit: Unit, kind: int, day: int, point: int) -> BlockRows | None:
+    """Return every image of one block, the oldest first and the current one last."""
+    current = _fetch_day(unit, kind, day, np.array([point], np.int64))
+    return to_rows(unit.fetch(IMAGES, (kind, day, point)) + current)
+
+
+def read_point(unit: Unit, kind: int, point: int, days: range) -> BlockRows | None:
+    """Return the rows of one usage point on `days`, in order of day: a look-up by primary key each."""
+    fetched: list[tuple[Any, ...]] = []
+    for at in range(0, len(days), PACKET):
+        part = days[at : at + PACKET]
+        sql = DAYS_OF_ONE.format(", ".join(["?"] * len(part)))
+        fetched += unit.fetch(sql, (kind, point, *part))
+    return to_rows(fetched)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewRows:
+    """Rows to write for one reading type and day."""
+
+    kind: int
+    day: int
+    phase_s: int
+    slots: int
+    known_at_us: Sequence[int] | int
+    points: Sequence[int]
+    packed: PackedRows
+    revisions: Sequence[int] | int = 1
+
+    def tuples(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows in the order of the INSERT's columns."""
+        packed = self.packed
+        known = repeat(self.known_at_us) if isinstance(self.known_at_us, int) else self.known_at_us
+        revisions = repeat(self.revisions) if isinstance(self.revisions, int) else self.revisions
+        return zip(  # the constants repeat without end, so the lengths differ on purpose
+            repeat(self.kind),
+            repeat(self.day),
+            self.points,
+            repeat(self.phase_s),
+            packed.widths,
+            repeat(self.slots),
+            packed.quality_all,
+            packed.quality,
+            packed.counts,
+            known,
+            revisions,
+            strict=False,
+        )
+
+
+def add(unit: Unit, rows: NewRows) -> None:
+    """Add rows that do not exist yet, in bulk."""
+    with unit.cursor() as cursor:
+        if unit.dialect == "postgresql":
+            with cursor.copy(COPY) as copy:
+                copy.set_types(COPY_TYPES)
+                for row in rows.tuples():
+                    copy.write_row(row)
+        elif unit.dialect == "sqlite":
+            cursor.executemany(INSERT, rows.tuples())
+        else:
+            _in_packets(cursor, unit.placed(INSERT), rows)
+
+
+def replace(unit: Unit, rows: NewRows) -> None:
+    """Move the stored images to the version table, then write the new ones."""
+    keys = [(rows.kind, rows.day, point) for point in rows.points]
+    unit.run_many(KEEP, keys)
+    with unit.cursor() as cursor:
+        if unit.dialect == "mysql":
+            _in_packets(cursor, unit.placed(REPLACE_MANY_MYSQL), rows)
+        else:
+            cursor.executemany(unit.placed(REPLACE), [(*row[3:], *row[:3]) for row in rows.tuples()])
+
+
+def _in_packets(cursor: Any, sql: str, rows: NewRows) -> None:  # noqa: ANN401 - PyMySQL's cursor
+    every = rows.tuples()
+    while packet := list(islice(every, PACKET)):
+        cursor.executemany(sql, packet)
+
+
+def lock_points(unit: Unit, points: Sequence[int]) -> None:
+    """Let one writer at a time work on a usage point; SQLite has one writer anyway."""
+    if unit.dialect == "sqlite":
+        return
+    update = "FOR NO KEY UPDATE" if unit.dialect == "postgresql" else "FOR UPDATE"
+    for at in range(0, len(points), PACKET):
+        part = sorted(points)[at : at + PACKET]
+        marks = ", ".join(["?"] * len(part))
+        unit.fetch(f"SELECT id FROM usage_point WHERE id IN ({marks}) ORDER BY id {update}", part)  # noqa: S608 - marks

@@ -1,0 +1,131 @@
+"""Dirty ranges: which days of which series changed since someone last dealt with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import delete, select
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.calendar import date_of
+from gridwright.domain.interval import Interval
+from gridwright.domain.reading_type import ReadingType
+from gridwright.store import schema
+from gridwright.store.audit import note
+from gridwright.store.names import Names, every_type
+from gridwright.store.session import Session, Unit
+
+INSERT = "INSERT INTO dirty_range (reading_type, usage_point, from_day, to_day) VALUES (?, ?, ?, ?)"
+TOUCHING = (
+    "SELECT id, usage_point, from_day, to_day FROM dirty_range "
+    "WHERE reading_type = ? AND usage_point BETWEEN ? AND ? AND from_day <= ? AND to_day >= ?"
+)
+DELETE = "DELETE FROM dirty_range WHERE id = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class DirtyRange:
+    """UTC days [from_day, to_day) of a series changed; `key` is another whenever the range is touched again."""
+
+    usage_point: str
+    reading_type: ReadingType
+    from_day: date
+    to_day: date
+    key: int
+
+    @property
+    def period(self) -> Interval:
+        """The days as a period."""
+        return Interval(*(datetime.combine(day, time.min, UTC) for day in (self.from_day, self.to_day)))
+
+
+class Dirty:
+    """The dirty ranges."""
+
+    def __init__(self, session: Session, names: Names) -> None:
+        self._session = session
+        self._names = names
+
+    def ranges(self, access: Access, limit: int = 10_000) -> list[DirtyRange]:
+        """Return the oldest ranges first."""
+        access.require(Act.READ)
+        table, point = schema.dirty_range, schema.usage_point
+        query = select(table, point.c.code).join(point, point.c.id == table.c.usage_point).order_by(table.c.id)
+        if access.points is not None:
+            query = query.where(point.c.code.in_(access.points))
+        with self._session.reading() as unit:
+            kinds = every_type(unit)
+            rows = unit.connection.execute(query.limit(limit)).all()
+        return [
+            DirtyRange(row.code, kinds[row.reading_type], date_of(row.from_day), date_of(row.to_day), row.id)
+            for row in rows
+        ]
+
+    def clear(self, access: Access, ranges: Iterable[DirtyRange]) -> int:
+        """Remove ranges that were dealt with and return how many; one touched in the meantime stays."""
+        access.require(Act.WRITE_READINGS)
+        these = list(ranges)
+        for each in these:
+            access.require(Act.WRITE_READINGS, each.usage_point)
+        cleared = 0
+        with self._session.writing() as unit:
+            for at in range(0, len(these), 500):
+                keys = [each.key for each in these[at : at + 500]]
+                result = unit.connection.execute(delete(schema.dirty_range).where(schema.dirty_range.c.id.in_(keys)))
+                cleared += result.rowcount
+            if cleared:
+                at_now = self._session.clock()
+                note(unit, access, Act.WRITE_READINGS, subject="dirty ranges", at=at_now, cleared=cleared)
+        return cleared
+
+
+def mark(
+    unit: Unit, kind: int, points: npt.NDArray[np.int64], first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]
+) -> None:
+    """Mark days first..last-1 of each point dirty, one row a point, joined with the ranges they touch or adjoin."""
+    if not points.size:
+        return
+    bounds = (kind, int(points.min()), int(points.max()), int(last.max()), int(first.min()))
+    there = unit.fetch(TOUCHING, bounds)
+    rows = list(zip(points.tolist(), first.tolist(), last.tolist(), strict=True))
+    if there:
+        gone, rows = _joined(rows, there)
+        unit.run_many(DELETE, [(key,) for key in gone])
+    _insert(unit, [(kind, *row) for row in rows])
+
+
+def _joined(
+    rows: Sequence[tuple[int, int, int]], there: Sequence[tuple[Any, ...]]
+) -> tuple[list[int], list[tuple[int, int, int]]]:
+    by_point: dict[int, list[tuple[int, int, int]]] = {}
+    for key, point, begin, end in there:
+        by_point.setdefault(point, []).append((key, begin, end))
+    gone, merged = [], []
+    for point, begin, end in rows:
+        low, high = begin, end
+        for key, old_begin, old_end in sorted(by_point.get(point, []), key=lambda old: old[1]):
+            if old_begin <= high and old_end >= low:
+                low, high = min(low, old_begin), max(high, old_end)
+                gone.append(key)
+        merged.append((point, low, high))
+    return gone, merged
+
+
+def _insert(unit: Unit, rows: Sequence[tuple[int, ...]]) -> None:
+    if unit.dialect != "postgresql":
+        unit.run_many(INSERT, rows)
+        return
+    with (
+        unit.cursor() as cursor,
+        cursor.copy(
+            "COPY dirty_range (reading_type, usage_point, from_day, to_day) FROM STDIN (FORMAT BINARY)"
+        ) as copy,
+    ):
+        copy.set_types(("int4", "int8", "int4", "int4"))
+        for row in rows:
+            copy.write_row(row)

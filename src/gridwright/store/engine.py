@@ -1,0 +1,128 @@
+"""From an address to a database engine: SQLite through `pysqlite3` alone, PostgreSQL, MariaDB and MySQL."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from gridwright.domain.errors import ConfigError, MissingExtra, NotFound, StoreError
+
+FILE_NAME = "gridwright.db"
+BUSY_MS = 5_000
+PRAGMAS = (
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA mmap_size=209715200",
+    "PRAGMA cache_size=-204800",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA journal_size_limit=67108864",
+)
+DRIVERS = {
+    "postgresql": ("psycopg", "postgres", "PostgreSQL"),
+    "mysql": ("pymysql", "mysql", "MariaDB or MySQL"),
+    "mariadb": ("pymysql", "mysql", "MariaDB or MySQL"),
+}
+WRITES = "gridwright_writes"
+
+
+def resolve(address: str | Path) -> URL:
+    """Return the SQLAlchemy address of a database, a file, or a folder (the file in it is `gridwright.db`)."""
+    if isinstance(address, Path) or "://" not in address:
+        path = Path(address)
+        folder = path.is_dir() or str(address).endswith("/")
+        return URL.create("sqlite", database=str(path / FILE_NAME if folder else path))
+    try:
+        url = make_url(address)
+    except ArgumentError as error:
+        raise ConfigError(
+            f"{address!r} is not a database address", remedy="write sqlite:///readings.db, or the path of a file"
+        ) from error
+    if url.drivername == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    return url.set(drivername=f"{url.drivername}+pymysql") if url.drivername in {"mysql", "mariadb"} else url
+
+
+def place(url: URL) -> str:
+    """Return the address as it may be shown: without password, a file as its path."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or "database in memory"
+    return url.render_as_string(hide_password=True)
+
+
+def is_memory(url: URL) -> bool:
+    """Tell whether the database lives in memory alone."""
+    return url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}
+
+
+def make_engine(url: URL, *, create: bool, busy_ms: int = BUSY_MS) -> Engine:
+    """Return the engine for `url`; a missing driver is MissingExtra, a missing file without `create` NotFound."""
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url, create=create, busy_ms=busy_ms)
+    return _server(url)
+
+
+def _sqlite(url: URL, *, create: bool, busy_ms: int) -> Engine:
+    from pysqlite3 import dbapi2
+
+    options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": busy_ms / 1000}}
+    if is_memory(url):
+        options["poolclass"] = StaticPool
+    else:
+        _prepare_file(Path(str(url.database)), create=create)
+    engine = create_engine(url.set(drivername="sqlite"), module=dbapi2, **options)
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_file(path: Path, *, create: bool) -> None:
+    if not create and not path.exists():
+        raise NotFound(
+            "there is no database here", where=str(path), remedy="import a file first, or name another database"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the folder cannot be made: {error.strerror}", where=str(path.parent), remedy="choose another folder"
+        ) from error
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - a driver's own connection
+    connection.isolation_level = None  # transactions begin where we say so, not where the driver guesses
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    for pragma in PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later cannot wait for the lock; a writer takes it at once.
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _server(url: URL) -> Engine:
+    backend = url.get_backend_name()
+    if backend not in DRIVERS:
+        raise ConfigError(
+            f"{url.drivername} is not supported", remedy="use sqlite, postgresql+psycopg or mysql+pymysql"
+        )
+    module, extra, name = DRIVERS[backend]
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtra(f"{name} needs the package {module}", remedy=f"pip install 'gridwright[{extra}]'")
+    options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+    if backend != "postgresql":
+        url = url.update_query_dict({"charset": "utf8mb4"})
+        options["isolation_level"] = "READ COMMITTED"  # a writer must see rows committed while it waited for a lock
+    try:
+        return create_engine(url, **options)
+    except NoSuchModuleError as error:
+        raise ConfigError(
+            f"{url.drivername} is not supported", remedy="use sqlite, postgresql+psycopg or mysql+pymysql"
+        ) from error

@@ -1,0 +1,80 @@
+"""The schema of a database: make it, bring it up to date, or say why it cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from gridwright.domain.errors import StoreCorrupt, StoreOutdated
+from gridwright.store.engine import WRITES, place
+
+HEAD = "0001"
+VERSION_TABLE = "alembic_version"
+SCRIPTS = Path(__file__).parent / "migrations"
+LOCK = 4_722_957_201  # an arbitrary number that only Gridwright's migrations lock on PostgreSQL
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Return the revision of the schema, None for an empty database."""
+    tables = inspect(connection).get_table_names()
+    if VERSION_TABLE in tables:
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return str(found) if found else None
+    if tables:
+        raise StoreCorrupt(
+            f"the database holds tables that are not Gridwright's ({', '.join(sorted(tables)[:3])})",
+            where=place(connection.engine.url),
+            remedy="name a new file or an empty database",
+        )
+    return None
+
+
+def prepare(engine: Engine, *, create: bool) -> None:
+    """Make sure that the schema is this program's; see `open_store`."""
+    with engine.connect() as connection:
+        found = revision_of(connection)
+    if found == HEAD:
+        return
+    _refuse(engine, found, create=create)
+    with engine.connect() as plain:
+        connection = plain.execution_options(**{WRITES: True})
+        with connection.begin():
+            if engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+            if revision_of(connection) != HEAD:  # another process may have been quicker
+                upgrade(connection)
+
+
+def _refuse(engine: Engine, found: str | None, *, create: bool) -> None:
+    if found is not None and found not in known_revisions():
+        raise StoreOutdated(
+            f"the schema has revision {found}, which this program does not know: a newer one wrote it",
+            where=place(engine.url),
+            remedy="install the newer Gridwright, or open another database",
+        )
+    if not create:
+        state = f"is of revision {found}, this program needs {HEAD}" if found else "is empty"
+        raise StoreOutdated(
+            f"the schema {state}",
+            where=place(engine.url),
+            remedy="open it once with create=True to bring it up to date",
+        )
+
+
+def known_revisions() -> set[str]:
+    """Return every revision this program can start from."""
+    from alembic.script import ScriptDirectory
+
+    return {script.revision for script in ScriptDirectory(str(SCRIPTS)).walk_revisions()}
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Run the migrations on a connection, within its transaction where the database can do that."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)

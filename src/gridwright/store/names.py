@@ -1,0 +1,86 @@
+"""Names to keys and back: usage points and reading types are small integers in the rows that are many."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Table, insert, select
+
+from gridwright.domain.access import Access
+from gridwright.domain.errors import NotFound
+from gridwright.domain.reading_type import ReadingType, from_code
+from gridwright.store import schema
+from gridwright.store.session import Session, Unit
+
+FEW = 400
+
+
+class Names:
+    """Keys of names, remembered: a key once given never changes, and a rolled-back one is forgotten."""
+
+    def __init__(self, session: Session) -> None:
+        self._points: dict[str, int] = {}
+        self._types: dict[str, int] = {}
+        session.after_rollback.append(self.forget)
+
+    def forget(self) -> None:
+        """Drop what is remembered."""
+        self._points, self._types = {}, {}
+
+    def find_points(self, unit: Unit, codes: Iterable[str]) -> dict[str, int]:
+        """Return the keys of those of `codes` that exist."""
+        known = self._points
+        wanted = [code for code in codes if code not in known]
+        if wanted:
+            known.update(_lookup(unit, schema.usage_point, wanted))
+        return known
+
+    def point_keys(self, unit: Unit, codes: Sequence[str]) -> list[int]:
+        """Return the keys of usage points in the order asked; NotFound names the absent and what is near."""
+        known = self.find_points(unit, codes)
+        try:
+            return [known[code] for code in codes]
+        except KeyError as error:
+            raise self.unknown_point(unit, str(error.args[0])) from None
+
+    def unknown_point(self, unit: Unit, code: str) -> NotFound:
+        """Return the error for a usage point that does not exist, with near matches."""
+        table = schema.usage_point
+        every = unit.connection.execute(select(table.c.code).limit(100_000)).scalars().all()
+        near = difflib.get_close_matches(code, every, n=3) or sorted(every)[:3]
+        remedy = f"known: {', '.join(near)}" if near else "none is registered yet"
+        return NotFound(f"usage point {code!r} is not registered", remedy=remedy)
+
+    def every_point(self, unit: Unit, access: Access) -> list[str]:
+        """Return the usage points that `access` may see, sorted."""
+        codes = unit.connection.execute(select(schema.usage_point.c.code)).scalars()
+        return sorted(code for code in codes if access.may_see(code))
+
+    def type_key(self, unit: Unit, kind: ReadingType) -> int | None:
+        """Return the key of a reading type, None when nothing of that type was ever stored."""
+        code = kind.code
+        if code not in self._types:
+            self._types.update(_lookup(unit, schema.reading_type, [code]))
+        return self._types.get(code)
+
+    def make_type_key(self, unit: Unit, kind: ReadingType) -> int:
+        """Return the key of a reading type, giving it one if it is new."""
+        key = self.type_key(unit, kind)
+        if key is None:
+            result = unit.connection.execute(insert(schema.reading_type).values(code=kind.code))
+            key = self._types[kind.code] = int(result.inserted_primary_key[0])
+        return key
+
+
+def every_type(unit: Unit) -> dict[int, ReadingType]:
+    """Return all stored reading types by key."""
+    table = schema.reading_type
+    return {row.id: from_code(row.code) for row in unit.connection.execute(select(table))}
+
+
+def _lookup(unit: Unit, table: Table, wanted: Sequence[str]) -> dict[str, int]:
+    query = select(table.c.code, table.c.id)
+    if len(wanted) <= FEW:
+        query = query.where(table.c.code.in_(wanted))
+    return {row.code: int(row.id) for row in unit.connection.execute(query)}

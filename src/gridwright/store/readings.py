@@ -1,0 +1,200 @@
+"""Readings: panels in, panels out, as they are known now or were known then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Row, select
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.block import IntervalBlock
+from gridwright.domain.calendar import day_number
+from gridwright.domain.errors import Conflict
+from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
+from gridwright.store import blocks, dirty, schema
+from gridwright.store.audit import note
+from gridwright.store.grid import check_interval
+from gridwright.store.instant import from_us, to_seconds, to_us
+from gridwright.store.loading import PanelLoader
+from gridwright.store.names import Names, every_type
+from gridwright.store.registry import register_unknown
+from gridwright.store.saving import PanelSaver, SaveSummary
+from gridwright.store.series import count_series
+from gridwright.store.session import Session, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series that is stored: from `first` (start of its first reading) to `last` (end of its last one)."""
+
+    usage_point: str
+    reading_type: ReadingType
+    interval: timedelta
+    first: datetime
+    last: datetime
+    readings: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Version:
+    """An image of a day: what was known from `known_at` on, until the next revision."""
+
+    revision: int
+    known_at: datetime
+    block: IntervalBlock
+
+
+class Readings:
+    """Interval readings."""
+
+    def __init__(self, session: Session, names: Names) -> None:
+        self._session = session
+        self._names = names
+
+    def save(self, access: Access, panel: Panel, *, known_at: datetime, register: bool = False) -> SaveSummary:
+        """Merge a panel into what is stored; durable on return, or with the surrounding transaction.
+
+        A slot without value leaves the stored one alone; another value or quality supersedes it and the old image is
+        kept; the same again changes nothing. Unknown usage points are NotFound, or added with `register`; another
+        interval or phase than stored for the day is GridMismatch, a fraction of a count InputError.
+        """
+        _require_all(access, Act.WRITE_READINGS, panel.points)
+        if register:
+            access.require(Act.WRITE_READINGS)
+        interval_s = check_interval(panel.interval)
+        to_seconds(panel.start)
+        _refuse_twice(panel.points)
+        with self._session.writing() as unit:
+            if register:
+                register_unknown(unit, self._names, panel.points)
+            keys = np.array(self._names.point_keys(unit, panel.points), np.int64)
+            kind = self._names.make_type_key(unit, panel.reading_type)
+            blocks.lock_points(unit, keys.tolist())
+            if (keys[1:] < keys[:-1]).any():
+                order = np.argsort(keys)
+                panel, keys = panel.rows(order), keys[order]
+            saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=to_us(known_at))
+            summary = saver.run()
+            self._mark(unit, access, saver, summary, interval_s)
+        return summary
+
+    def _mark(self, unit: Unit, access: Access, saver: PanelSaver, summary: SaveSummary, interval_s: int) -> None:
+        """Leave the traces of a change: dirty ranges, the series' extent, the audit record."""
+        touched = saver.touched
+        at = np.flatnonzero(touched.last >= 0)
+        if not at.size:
+            return
+        keys, first, last = saver.keys[at], touched.first[at], touched.last[at]
+        dirty.mark(unit, saver.kind, keys, first, last)
+        count_series(unit, saver.kind, interval_s, keys, first=first, last=last, new=touched.new[at])
+        panel = saver.panel
+        note(
+            unit,
+            access,
+            Act.WRITE_READINGS,
+            subject=panel.points[int(at[0])] if at.size == 1 else f"{at.size} usage points",
+            at=self._session.clock(),
+            reading_type=panel.reading_type.code,
+            period=str(panel.period),
+            new=summary.new,
+            changed=summary.changed,
+        )
+
+    def load(
+        self,
+        access: Access,
+        points: str | Sequence[str] | None,
+        period: Interval,
+        *,
+        reading_type: ReadingType = DELIVERED_ENERGY,
+        interval: timedelta | None = None,
+        as_of: datetime | None = None,
+    ) -> Panel:
+        """Return a panel with the points in the order asked (None: all that may be seen), the slots within `period`.
+
+        NaN and MISSING where nothing is stored. The interval is the stored one; mixed ones are GridMismatch, nothing
+        stored and no `interval` is NotFound. `as_of` gives what was known at that instant.
+        """
+        access.require(Act.READ)
+        asked = (points,) if isinstance(points, str) else points
+        _require_all(access, Act.READ, asked or ())
+        interval_s = check_interval(interval) if interval is not None else None
+        with self._session.reading() as unit:
+            codes = tuple(self._names.every_point(unit, access) if asked is None else asked)
+            keys = np.array(self._names.point_keys(unit, codes), np.int64)
+            kind = self._names.type_key(unit, reading_type)
+            loader = PanelLoader(unit, kind, keys, None if as_of is None else to_us(as_of))
+            return loader.load(codes, period, reading_type, interval_s)
+
+    def series(self, access: Access, point: str | None = None) -> list[Series]:
+        """Return what is stored of one usage point, or of all that may be seen."""
+        access.require(Act.READ, point)
+        table, usage_point = schema.series, schema.usage_point
+        query = select(table, usage_point.c.code).join(usage_point, usage_point.c.id == table.c.usage_point)
+        query = query.order_by(usage_point.c.code, table.c.reading_type, table.c.interval_s)
+        with self._session.reading() as unit:
+            if point is not None:
+                query = query.where(table.c.usage_point == self._names.point_keys(unit, [point])[0])
+            kinds = every_type(unit)
+            rows = [row for row in unit.connection.execute(query) if access.may_see(row.code)]
+            return [_to_series(unit, kinds[row.reading_type], row) for row in rows]
+
+    def versions(
+        self, access: Access, point: str, day: date, reading_type: ReadingType = DELIVERED_ENERGY
+    ) -> list[Version]:
+        """Return every image of one UTC day, the oldest first; empty when nothing is stored."""
+        access.require(Act.READ, point)
+        with self._session.reading() as unit:
+            key = self._names.point_keys(unit, [point])[0]
+            kind = self._names.type_key(unit, reading_type)
+            rows = None if kind is None else blocks.read_images(unit, kind, day_number(day), key)
+        if rows is None:
+            return []
+        return [_to_version(rows.take([row]), point, day, reading_type) for row in range(rows.key.size)]
+
+
+def _to_version(rows: blocks.BlockRows, point: str, day: date, kind: ReadingType) -> Version:
+    slots = rows.slots[0]
+    start = from_epoch_s(day_number(day) * DAY_S + rows.phase_s[0])
+    interval = timedelta(seconds=DAY_S // slots)
+    panel = Panel((point,), start, interval, rows.values(slots), rows.qualities(slots), kind)
+    return Version(rows.revision[0], from_us(rows.known_at_us[0]), IntervalBlock(panel))
+
+
+def _to_series(unit: Unit, kind: ReadingType, row: Row[Any]) -> Series:
+    """Find the exact ends in the first and the last block."""
+    ends = []
+    for day, which in ((row.first_day, 0), (row.last_day - 1, -1)):
+        rows = blocks.read_day(unit, row.reading_type, day, np.array([row.usage_point], np.int64))
+        if rows is None:  # the days of another interval lie in between
+            ends.append(day * DAY_S)
+            continue
+        there = np.flatnonzero(~np.isnan(rows.values(rows.slots[0])[0]))
+        ends.append(day * DAY_S + rows.phase_s[0] + int(there[which]) * row.interval_s)
+    return Series(
+        row.code,
+        kind,
+        timedelta(seconds=row.interval_s),
+        from_epoch_s(ends[0]),
+        from_epoch_s(ends[1] + row.interval_s),
+        row.readings,
+    )
+
+
+def _require_all(access: Access, act: Act, points: Sequence[str]) -> None:
+    access.require(act)
+    if access.points is not None:
+        for point in points:
+            access.require(act, point)
+
+
+def _refuse_twice(points: Sequence[str]) -> None:
+    if len(set(points)) < len(points):
+        twice = next(point for at, point in enumerate(points) if point in points[:at])
+        raise Conflict(f"usage point {twice} is in the panel twice", remedy="merge its rows first")

@@ -1,0 +1,239 @@
+"""Registry: usage points, meters, and the dated installations that join them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, insert, select, update
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.errors import Conflict, NotFound
+from gridwright.domain.usage_point import EndDevice, Installation, Meter, UsagePoint, exchange
+from gridwright.store import schema
+from gridwright.store.audit import note
+from gridwright.store.instant import to_period, to_seconds
+from gridwright.store.names import FEW, Names
+from gridwright.store.session import Session, Unit
+
+
+class Registry:
+    """What is installed where."""
+
+    def __init__(self, session: Session, names: Names) -> None:
+        self._session = session
+        self._names = names
+
+    def save_points(self, access: Access, points: Iterable[UsagePoint]) -> int:
+        """Add or change usage points and return how many were new or different; the same again changes nothing."""
+        access.require(Act.WRITE_REGISTRY)
+        wanted = {point.id: point for point in points}
+        for code in wanted:
+            access.require(Act.WRITE_REGISTRY, code)
+        with self._session.writing() as unit:
+            old = {point.id: point for point in _load_points(unit, list(wanted))}
+            new = [point for code, point in wanted.items() if code not in old]
+            changed = [point for code, point in wanted.items() if code in old and old[code] != point]
+            _add_points(unit, new)
+            _change_points(unit, changed)
+            for verb, these in (("added", new), ("changed", changed)):
+                if these:
+                    subject = these[0].id if len(these) == 1 else f"{len(these)} usage points"
+                    note(unit, access, Act.WRITE_REGISTRY, subject=subject, at=self._session.clock(), what=verb)
+            return len(new) + len(changed)
+
+    def points(self, access: Access, ids: Sequence[str] | None = None) -> tuple[UsagePoint, ...]:
+        """Return usage points in the order asked (all that may be seen, sorted, when none is named)."""
+        access.require(Act.READ)
+        for code in ids or ():
+            access.require(Act.READ, code)
+        with self._session.reading() as unit:
+            wanted = self._names.every_point(unit, access) if ids is None else list(ids)
+            found = {point.id: point for point in _load_points(unit, wanted)}
+            for code in wanted:
+                if code not in found:
+                    raise self._names.unknown_point(unit, code)
+        return tuple(found[code] for code in wanted)
+
+    def point(self, access: Access, code: str) -> UsagePoint:
+        """Return one usage point; NotFound with near matches."""
+        return self.points(access, [code])[0]
+
+    def save_meter(self, access: Access, device: EndDevice) -> bool:
+        """Add or change a meter or other end device; tell whether anything was new."""
+        access.require(Act.WRITE_REGISTRY)
+        table, row = schema.end_device, _device_row(device)
+        with self._session.writing() as unit:
+            found = unit.connection.execute(select(table).where(table.c.serial == device.serial)).first()
+            if found is not None and _to_device(found) == device:
+                return False
+            if found is None:
+                unit.connection.execute(insert(table).values(row))
+            else:
+                unit.connection.execute(update(table).where(table.c.id == found.id).values(row))
+            note(unit, access, Act.WRITE_REGISTRY, subject=device.serial, at=self._session.clock(), what="meter")
+            return True
+
+    def meter(self, access: Access, serial: str) -> EndDevice:
+        """Return a meter or other end device by its serial number."""
+        access.require(Act.READ)
+        table = schema.end_device
+        with self._session.reading() as unit:
+            found = unit.connection.execute(select(table).where(table.c.serial == serial)).first()
+            if found is None:
+                raise NotFound(f"meter {serial!r} is not registered", remedy="save it first")
+            if access.points is not None:
+                self._require_installed(unit, access, int(found.id), serial)
+        return _to_device(found)
+
+    def _require_installed(self, unit: Unit, access: Access, device: int, serial: str) -> None:
+        point, installed = schema.usage_point, schema.installation
+        query = select(point.c.code).join(installed, installed.c.usage_point == point.c.id)
+        codes = unit.connection.execute(query.where(installed.c.end_device == device)).scalars().all()
+        if not any(access.may_see(code) for code in codes):
+            access.require(Act.READ, codes[0] if codes else f"of meter {serial}")
+
+    def save_installation(self, access: Access, installation: Installation) -> bool:
+        """Record an installation; an overlapping one at the same usage point is a Conflict, the same again nothing."""
+        access.require(Act.WRITE_REGISTRY, installation.usage_point)
+        with self._session.writing() as unit:
+            history = self._history(unit, installation.usage_point)
+            if installation in history:
+                return False
+            for old in history:
+                if old.period.overlaps(installation.period):
+                    raise Conflict(
+                        f"meter {installation.end_device} at {installation.usage_point} overlaps {old.end_device}",
+                        remedy="use exchange_meter, or end the earlier installation first",
+                    )
+            self._replace(unit, access, installation.usage_point, (*history, installation))
+            return True
+
+    def installations(self, access: Access, usage_point: str) -> tuple[Installation, ...]:
+        """Return what was installed at a usage point, oldest first."""
+        access.require(Act.READ, usage_point)
+        with self._session.reading() as unit:
+            return self._history(unit, usage_point)
+
+    def exchange_meter(self, access: Access, new: Installation) -> tuple[Installation, ...]:
+        """End the open installation at the start of `new`, and begin `new`; return the whole history."""
+        access.require(Act.WRITE_REGISTRY, new.usage_point)
+        with self._session.writing() as unit:
+            history = self._history(unit, new.usage_point)
+            if new in history:
+                return history
+            after = exchange(history, new)
+            self._replace(unit, access, new.usage_point, after)
+            return after
+
+    def _history(self, unit: Unit, usage_point: str) -> tuple[Installation, ...]:
+        key = self._names.point_keys(unit, [usage_point])[0]
+        table, device = schema.installation, schema.end_device
+        query = select(table, device.c.serial).join(device, device.c.id == table.c.end_device)
+        rows = unit.connection.execute(query.where(table.c.usage_point == key).order_by(table.c.start_s)).all()
+        return tuple(
+            Installation(usage_point, row.serial, to_period(row.start_s, row.end_s), Decimal(row.multiplier))
+            for row in rows
+        )
+
+    def _replace(self, unit: Unit, access: Access, usage_point: str, history: Sequence[Installation]) -> None:
+        key = self._names.point_keys(unit, [usage_point])[0]
+        devices = _device_keys(unit, [installation.end_device for installation in history])
+        unit.connection.execute(delete(schema.installation).where(schema.installation.c.usage_point == key))
+        unit.connection.execute(
+            insert(schema.installation),
+            [
+                {
+                    "usage_point": key,
+                    "end_device": devices[each.end_device],
+                    "start_s": to_seconds(each.period.start),
+                    "end_s": to_seconds(each.period.end),
+                    "multiplier": str(each.multiplier),
+                }
+                for each in history
+            ],
+        )
+        meters = ", ".join(each.end_device for each in history)
+        note(unit, access, Act.WRITE_REGISTRY, subject=usage_point, at=self._session.clock(), installed=meters)
+
+
+def register_unknown(unit: Unit, names: Names, codes: Sequence[str]) -> list[str]:
+    """Add usage points for the codes that are not registered, with every attribute left at its default."""
+    known = names.find_points(unit, codes)
+    new = [code for code in dict.fromkeys(codes) if code not in known]
+    _add_points(unit, [UsagePoint(code) for code in new])
+    return new
+
+
+def _add_points(unit: Unit, points: Sequence[UsagePoint]) -> None:
+    if points:
+        unit.connection.execute(insert(schema.usage_point), [_point_row(point) for point in points])
+
+
+def _change_points(unit: Unit, points: Sequence[UsagePoint]) -> None:
+    if points:
+        statement = update(schema.usage_point).where(schema.usage_point.c.code == bindparam("which"))
+        unit.connection.execute(statement, [{**_point_row(point), "which": point.id} for point in points])
+
+
+def _load_points(unit: Unit, codes: Sequence[str]) -> list[UsagePoint]:
+    table = schema.usage_point
+    query = select(table)
+    if len(codes) <= FEW:
+        query = query.where(table.c.code.in_(codes))
+    wanted = set(codes)
+    return [_to_point(row) for row in unit.connection.execute(query) if row.code in wanted]
+
+
+def _point_row(point: UsagePoint) -> dict[str, Any]:
+    return {
+        "code": point.id,
+        "zone": point.zone,
+        "customer_class": point.customer_class,
+        "capacity_kw": point.capacity_kw,
+        "holidays": point.holidays,
+        "exports": point.exports,
+        "attributes": json.dumps(dict(point.attributes), ensure_ascii=False, sort_keys=True),
+    }
+
+
+def _to_point(row: Row[Any]) -> UsagePoint:
+    return UsagePoint(
+        id=row.code,
+        zone=row.zone,
+        customer_class=row.customer_class,
+        capacity_kw=row.capacity_kw,
+        holidays=row.holidays,
+        exports=bool(row.exports),
+        attributes=json.loads(row.attributes),
+    )
+
+
+def _device_row(device: EndDevice) -> dict[str, Any]:
+    meter = device if isinstance(device, Meter) else None
+    return {
+        "serial": device.serial,
+        "kind": "meter" if meter else "device",
+        "brand": device.brand,
+        "model": device.model,
+        "dials": meter.dials if meter else 0,
+        "lsb_wh": meter.lsb_wh if meter else 0,
+    }
+
+
+def _to_device(row: Row[Any]) -> EndDevice:
+    if row.kind == "meter":
+        return Meter(row.serial, row.brand, row.model, row.dials, row.lsb_wh)
+    return EndDevice(row.serial, row.brand, row.model)
+
+
+def _device_keys(unit: Unit, serials: Iterable[str]) -> dict[str, int]:
+    table = schema.end_device
+    wanted = set(serials)
+    rows = unit.connection.execute(select(table.c.serial, table.c.id).where(table.c.serial.in_(wanted))).all()
+    found = {row.serial: int(row.id) for row in rows}
+    for serial in sorted(wanted - found.keys()):
+        raise NotFound(f"meter {serial!r} is not registered", remedy="save the meter before its installation")
+    return found

@@ -1,0 +1,36 @@
+"""The extent of each series, kept as it is written."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.store.session import Unit
+
+Keys = npt.NDArray[np.int64]
+THERE = (
+    "SELECT usage_point, first_day, last_day, readings FROM series "
+    "WHERE reading_type = ? AND interval_s = ? AND usage_point BETWEEN ? AND ?"
+)
+INSERT = (
+    "INSERT INTO series (reading_type, usage_point, interval_s, first_day, last_day, readings) "
+    "VALUES (?, ?, ?, ?, ?, ?)"
+)
+UPDATE = (
+    "UPDATE series SET first_day = ?, last_day = ?, readings = ? "
+    "WHERE reading_type = ? AND usage_point = ? AND interval_s = ?"
+)
+
+
+def count_series(unit: Unit, kind: int, interval_s: int, keys: Keys, *, first: Keys, last: Keys, new: Keys) -> None:
+    """Widen the series to days first..last-1 and count the new readings; three arrays with one entry a key."""
+    there = {row[0]: row[1:] for row in unit.fetch(THERE, (kind, interval_s, int(keys.min()), int(keys.max())))}
+    added, changed = [], []
+    for key, begin, end, more in zip(keys.tolist(), first.tolist(), last.tolist(), new.tolist(), strict=True):
+        old = there.get(key)
+        if old is None:
+            added.append((kind, key, interval_s, begin, end, more))
+        elif more or begin < old[0] or end > old[1]:
+            changed.append((min(begin, old[0]), max(end, old[1]), old[2] + more, kind, key, interval_s))
+    unit.run_many(INSERT, added)
+    unit.run_many(UPDATE, changed)

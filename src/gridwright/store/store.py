@@ -1,0 +1,85 @@
+"""The store: one database of readings, registry, findings, bills and audit records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Engine
+
+from gridwright.store.audit import Audit
+from gridwright.store.dirty import Dirty
+from gridwright.store.engine import BUSY_MS, make_engine, place, resolve
+from gridwright.store.instant import now
+from gridwright.store.migrate import prepare
+from gridwright.store.names import Names
+from gridwright.store.readings import Readings
+from gridwright.store.registry import Registry
+from gridwright.store.session import Session
+from gridwright.store.trouble import translated
+
+
+class Store:
+    """An open database; each attribute holds one kind of thing. Leave it as a context manager, or `close` it."""
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = now) -> None:
+        self._engine = engine
+        self._session = Session(engine, clock)
+        names = Names(self._session)
+        self.audit = Audit(self._session)
+        self.registry = Registry(self._session, names)
+        self.readings = Readings(self._session, names)
+        self.dirty = Dirty(self._session, names)
+
+    @property
+    def place(self) -> str:
+        """Where it is, without a password."""
+        return place(self._engine.url)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Self]:
+        """Group calls into one durable commit: all of them, or, after an error, none."""
+        with self._session.writing():
+            yield self
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Store {self.place}>"
+
+
+def open_store(
+    address: str | Path,
+    *,
+    create: bool = True,
+    busy_ms: int = BUSY_MS,
+    clock: Callable[[], datetime] = now,
+) -> Store:
+    """Open a store at a SQLAlchemy address, a file, a folder, or `sqlite://` (in memory).
+
+    With `create`, a new database gets its schema and an older one is brought up to date; without, an absent one is
+    NotFound and an older one StoreOutdated. A newer one always is StoreOutdated, a strange file StoreCorrupt, a
+    missing driver MissingExtra. `busy_ms`: how long to wait for another process's lock before StoreLocked.
+    """
+    engine = make_engine(resolve(address), create=create, busy_ms=busy_ms)
+    try:
+        with translated(engine):
+            prepare(engine, create=create)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Store(engine, clock=clock)

@@ -1,0 +1,102 @@
+"""What a driver's error means: locked, full, corrupt or outdated, each with its place and the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from gridwright.domain.errors import Conflict, StoreCorrupt, StoreError, StoreFull, StoreLocked
+from gridwright.store.engine import place
+
+LOCKED = (
+    StoreLocked,
+    "another process is writing and holds the lock",
+    "wait until it has finished, or stop it, and try again",
+)
+FULL = (StoreFull, "there is no room left", "free some space; what was acknowledged is safe, the rest was not written")
+CORRUPT = (
+    StoreCorrupt,
+    "the file is not a healthy Gridwright database",
+    "check the name of the file, or restore it from a backup",
+)
+READ_ONLY = (StoreError, "the database may only be read", "check the permissions of the file and its folder")
+UNREACHABLE = (StoreError, "the database does not answer", "start the server, or check the address and the account")
+DISK = (StoreError, "the disk reported an error", "check the disk; what was acknowledged is safe")
+TWICE = (Conflict, "it exists already", "use another id")
+Meaning = tuple[type[StoreError | Conflict], str, str]
+
+# SQLite's primary result codes, PostgreSQL's SQLSTATE (class or code), MariaDB's and MySQL's error numbers.
+SQLITE: dict[int, Meaning] = {
+    5: LOCKED,
+    6: LOCKED,
+    8: READ_ONLY,
+    10: DISK,
+    11: CORRUPT,
+    13: FULL,
+    14: UNREACHABLE,
+    19: TWICE,
+    26: CORRUPT,
+}
+POSTGRES: dict[str, Meaning] = {
+    "53100": FULL,
+    "55P03": LOCKED,
+    "40P01": LOCKED,
+    "40001": LOCKED,
+    "25006": READ_ONLY,
+    "23505": TWICE,
+    "XX001": CORRUPT,
+    "XX002": CORRUPT,
+}
+MYSQL: dict[int, Meaning] = {
+    1205: LOCKED,
+    1213: LOCKED,
+    1021: FULL,
+    1114: FULL,
+    1290: READ_ONLY,
+    1062: TWICE,
+    1034: CORRUPT,
+    126: CORRUPT,
+}
+
+
+def meaning(error: BaseException) -> Meaning | None:
+    """Return what a driver's own exception means, None for one that is not expected."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None:
+        return SQLITE.get(code & 0xFF)
+    state = getattr(error, "sqlstate", None)
+    if state is not None:
+        return POSTGRES.get(state)
+    number = error.args[0] if error.args else None
+    return MYSQL.get(number) if isinstance(number, int) else None
+
+
+def translate(error: BaseException, engine: Engine) -> StoreError | Conflict:
+    """Return the store's own error for a driver's."""
+    original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    known = meaning(original)
+    text = " ".join(str(original).split())
+    if known is None and _lost(error, original):
+        known = UNREACHABLE
+    if known is None:
+        return StoreError(f"the database refused: {text}", where=place(engine.url))
+    kind, message, remedy = known
+    return kind(f"{message} ({text})", where=place(engine.url), remedy=remedy)
+
+
+def _lost(error: BaseException, original: BaseException) -> bool:
+    invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
+    no_code = getattr(original, "sqlstate", "") is None or isinstance(error, OperationalError)
+    return invalidated or no_code
+
+
+@contextmanager
+def translated(engine: Engine) -> Iterator[None]:
+    """Turn every driver error inside the block into the store's own."""
+    try:
+        yield
+    except (DBAPIError, engine.dialect.loaded_dbapi.Error) as error:
+        raise translate(error, engine) from error
