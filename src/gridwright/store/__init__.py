@@ -2,8 +2,20 @@
 
 from gridwright.store.audit import AuditRecord
 from gridwright.store.dirty import DirtyRange
+from gridwright.store.imports import Progress
+from gridwright.store.ledger import IssuedBill
 from gridwright.store.readings import Series, Version
 from gridwright.store.saving import SaveSummary
 from gridwright.store.store import Store, open_store
 
-__all__ = ["AuditRecord", "DirtyRange", "SaveSummary", "Series", "Store", "Version", "open_store"]
+__all__ = [
+    "AuditRecord",
+    "DirtyRange",
+    "IssuedBill",
+    "Progress",
+    "SaveSummary",
+    "Series",
+    "Store",
+    "Version",
+    "open_store",
+]

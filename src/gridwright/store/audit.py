@@ -87,9 +87,7 @@ class Audit:
         )
 
 
-def note(
-    unit: Unit, access: Access, act: Act, *, subject: str, at: datetime, **detail: str | float | None
-) -> None:
+def note(unit: Unit, access: Access, act: Act, *, subject: str, at: datetime, **detail: str | float | None) -> None:
     """Add an entry to the transaction; it is written just before the commit, so that the chain is locked briefly."""
     unit.audit.append(AuditEntry(at, access.actor, str(act), subject, detail))
 

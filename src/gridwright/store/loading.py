@@ -123,8 +123,8 @@ class PanelLoader:
 def _fill_rows(values: Values, quality: q.Qualities, part: DayPart, rows: blocks.BlockRows) -> None:
     whole = rows.slots[0]
     unpack_into(values, rows.counts, rows.width, part.slots, whole)
-    shared = set(rows.quality_all)
-    if len(shared) == 1 and None not in shared:
-        quality[:] = shared.pop()
+    shared = rows.quality_all[0]
+    if shared is not None and len(set(rows.quality_all)) == 1:
+        quality[:] = shared
     else:
         quality[:] = rows.qualities(whole)[:, part.slots]

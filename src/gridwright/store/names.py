@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import CursorResult, Table, insert, select
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import NotFound
@@ -69,8 +70,14 @@ class Names:
         key = self.type_key(unit, kind)
         if key is None:
             result = unit.connection.execute(insert(schema.reading_type).values(code=kind.code))
-            key = self._types[kind.code] = int(result.inserted_primary_key[0])
+            key = self._types[kind.code] = new_key(result)
         return key
+
+
+def new_key(result: CursorResult[Any]) -> int:
+    """Return the key that an inserted row was given."""
+    key: tuple[Any, ...] = tuple(result.inserted_primary_key or ())
+    return int(key[0])
 
 
 def every_type(unit: Unit) -> dict[int, ReadingType]:

@@ -47,19 +47,19 @@ def pack_counts(values: Values, points: Sequence[str]) -> tuple[list[int], list[
     with np.errstate(invalid="ignore"):  # NaN and what is too large are found by comparing
         whole = values.astype("<i4")
     same = whole == values
+    absent: npt.NDArray[np.bool_] | None = None
+    wide: npt.NDArray[np.bool_] | None = None
     if not same.all():
         absent = np.isnan(values)
         wide = ~(same | absent).all(axis=1)
         whole[absent] = 0
-    else:
-        absent = wide = None
     width = 2 if n and _fits_two_bytes(whole) else 4
     packed = whole.astype(DTYPE[width]) if width == 2 else whole  # noqa: PLR2004 - bytes
     if absent is not None:
         packed[absent] = NOTHING[width]
     widths, counts = [width] * n, _row_bytes(packed)
     if wide is not None:
-        for row in np.flatnonzero(wide | _holds_nothing(whole, width)):
+        for row in np.flatnonzero(wide | _holds_nothing(whole, width)).tolist():
             widths[row], counts[row] = 8, _pack_wide(values[row], points[row])
     return widths, counts
 

@@ -80,7 +80,7 @@ class PanelSaver:
         return values, quality, present
 
     def _save_day(self, day: int, values: Values, quality: q.Qualities, present: Mask) -> None:
-        filled = present.any(axis=1)
+        filled = np.asarray(present.any(axis=1), np.bool_)
         stored = blocks.read_day(self.unit, self.kind, day, self.keys) if filled.any() else None
         fresh = filled.copy()
         if stored is not None:

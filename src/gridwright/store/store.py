@@ -14,10 +14,14 @@ from sqlalchemy import Engine
 from gridwright.store.audit import Audit
 from gridwright.store.dirty import Dirty
 from gridwright.store.engine import BUSY_MS, make_engine, place, resolve
+from gridwright.store.findings import Findings
+from gridwright.store.imports import Imports
 from gridwright.store.instant import now
+from gridwright.store.ledger import Ledger
 from gridwright.store.migrate import prepare
 from gridwright.store.names import Names
 from gridwright.store.readings import Readings
+from gridwright.store.registers import Registers
 from gridwright.store.registry import Registry
 from gridwright.store.session import Session
 from gridwright.store.trouble import translated
@@ -33,7 +37,11 @@ class Store:
         self.audit = Audit(self._session)
         self.registry = Registry(self._session, names)
         self.readings = Readings(self._session, names)
+        self.registers = Registers(self._session, names)
+        self.findings = Findings(self._session, names)
         self.dirty = Dirty(self._session, names)
+        self.ledger = Ledger(self._session, names)
+        self.imports = Imports(self._session)
 
     @property
     def place(self) -> str:

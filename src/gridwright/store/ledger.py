@@ -1,0 +1,237 @@
+"""Ledger: bills that are never edited, gap-free numbers at issue, and double entry that sums to zero."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.bill import Bill, BillState, LedgerLine
+from gridwright.domain.errors import Conflict, InputError, NotFound
+from gridwright.store import schema
+from gridwright.store.audit import note
+from gridwright.store.bill_rows import bill_row, line_rows, postings_from, postings_text, to_bill
+from gridwright.store.instant import from_minor, from_us, to_minor, to_us
+from gridwright.store.names import Names, new_key
+from gridwright.store.session import Session, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedBill:
+    """A bill as it stands in the ledger: with its number (None for a draft) and its credit note's, if cancelled."""
+
+    bill: Bill
+    number: int | None
+    issued_at: datetime | None
+    credit_number: int | None
+    cancelled_at: datetime | None
+
+
+class Ledger:
+    """Bills and their double entry."""
+
+    def __init__(self, session: Session, names: Names) -> None:
+        self._session = session
+        self._names = names
+
+    def save_bill(self, access: Access, bill: Bill, postings: Iterable[LedgerLine] = ()) -> bool:
+        """Save a draft and the postings that its issue will make; tell whether it was new.
+
+        The same key again writes nothing. Postings that do not sum to zero in each currency are an InputError.
+        """
+        access.require(Act.WRITE_BILLS, bill.usage_point)
+        lines = tuple(postings)
+        check_balance(lines)
+        if bill.state is not BillState.DRAFT:
+            raise InputError(f"bill {bill.id} is {bill.state}", remedy="save it as a draft, then issue it")
+        with self._session.writing() as unit:
+            point = self._names.point_keys(unit, [bill.usage_point])[0]
+            table = schema.bill
+            if unit.connection.execute(select(table.c.id).where(table.c.key == bill.key)).first():
+                return False
+            row = {**bill_row(bill, point), "postings": postings_text(lines)}
+            result = unit.connection.execute(insert(table).values(row))
+            if bill.lines:
+                rows = line_rows(bill, new_key(result))
+                unit.connection.execute(insert(schema.bill_line), rows)
+            at = self._session.clock()
+            note(unit, access, Act.WRITE_BILLS, subject=bill.id, at=at, saved=bill.key, total=str(bill.total))
+            return True
+
+    def bill(self, access: Access, code: str) -> IssuedBill:
+        """Return one bill with its number and state."""
+        access.require(Act.READ_BILLS)
+        with self._session.reading() as unit:
+            row = _find(unit, code)
+            access.require(Act.READ_BILLS, row.point)
+            return _load(unit, row)
+
+    def bills(self, access: Access, point: str | None = None) -> list[IssuedBill]:
+        """Return the bills of a usage point, or all that may be seen, in order of their period."""
+        access.require(Act.READ_BILLS, point)
+        query = _bill_query().order_by(schema.bill.c.start_s, schema.bill.c.id)
+        with self._session.reading() as unit:
+            if point is not None:
+                query = query.where(schema.bill.c.usage_point == self._names.point_keys(unit, [point])[0])
+            rows = [row for row in unit.connection.execute(query).all() if access.may_see(row.point)]
+            return [_load(unit, row) for row in rows]
+
+    def issue(self, access: Access, code: str) -> int:
+        """Issue a draft: allot the next number without a gap, and post its lines; return the number.
+
+        Issuing twice returns the same number; a cancelled bill is a Conflict.
+        """
+        access.require(Act.WRITE_BILLS)
+        with self._session.writing() as unit:
+            row = _find(unit, code, lock=True)
+            access.require(Act.WRITE_BILLS, row.point)
+            if row.state == BillState.ISSUED:
+                return int(row.number)
+            if row.state == BillState.CANCELLED:
+                raise Conflict(f"bill {code} is cancelled", remedy="bill the period again")
+            at = self._session.clock()
+            number = _next_number(unit, "bill")
+            _change(unit, row.id, state=str(BillState.ISSUED), number=number, issued_at_us=to_us(at))
+            _post(unit, code, postings_from(row.postings), at)
+            note(unit, access, Act.WRITE_BILLS, subject=code, at=at, issued=number)
+            return number
+
+    def cancel(self, access: Access, code: str) -> int | None:
+        """Cancel a bill; an issued one gets a credit note, whose number is returned, that reverses its postings.
+
+        Cancelling twice changes nothing. A draft is only marked.
+        """
+        access.require(Act.WRITE_BILLS)
+        with self._session.writing() as unit:
+            row = _find(unit, code, lock=True)
+            access.require(Act.WRITE_BILLS, row.point)
+            if row.state == BillState.CANCELLED:
+                return None if row.credit_number is None else int(row.credit_number)
+            at = self._session.clock()
+            number = _next_number(unit, "credit note") if row.state == BillState.ISSUED else None
+            state = str(BillState.CANCELLED)
+            _change(unit, row.id, state=state, credit_number=number, cancelled_at_us=to_us(at))
+            if number is not None:
+                _post(unit, credit_note(code), _reversed(code, postings_from(row.postings)), at)
+            note(unit, access, Act.WRITE_BILLS, subject=code, at=at, cancelled=number)
+            return number
+
+    def lines(self, access: Access, document: str | None = None) -> list[LedgerLine]:
+        """Return what was posted, for one document or all, in order."""
+        access.require(Act.READ_BILLS)
+        if access.points is not None:
+            if document is None:
+                access.require(Act.READ_BILLS, "of every customer")
+            else:
+                self.bill(access, document.removeprefix("credit:"))
+        table = schema.ledger_line
+        query = select(table).order_by(table.c.posted_at_us, table.c.document, table.c.position)
+        if document is not None:
+            query = query.where(table.c.document == document)
+        with self._session.reading() as unit:
+            rows = unit.connection.execute(query).all()
+        return [
+            LedgerLine(
+                r.document,
+                r.account,
+                from_minor(r.amount_minor, r.currency),
+                r.currency,
+                from_us(r.posted_at_us),
+                r.text,
+            )
+            for r in rows
+        ]
+
+    def balances(self, access: Access) -> dict[tuple[str, str], Decimal]:
+        """Return the trial balance: (account, currency) → sum; each currency sums to zero."""
+        access.require(Act.READ_BILLS)
+        if access.points is not None:
+            access.require(Act.READ_BILLS, "of every customer")
+        table = schema.ledger_line
+        query = select(table.c.account, table.c.currency, func.sum(table.c.amount_minor))
+        with self._session.reading() as unit:
+            rows = unit.connection.execute(query.group_by(table.c.account, table.c.currency)).all()
+        return {(account, currency): from_minor(int(total), currency) for account, currency, total in rows}
+
+
+def check_balance(lines: Sequence[LedgerLine]) -> None:
+    """Raise InputError unless the postings of each document sum to zero in each currency."""
+    sums: dict[tuple[str, str], int] = defaultdict(int)
+    for line in lines:
+        sums[(line.document, line.currency)] += to_minor(line.amount, line.currency)
+    for (document, currency), total in sums.items():
+        if total:
+            raise InputError(
+                f"postings are {from_minor(total, currency)} {currency} out of balance",
+                where=f"document {document}",
+                remedy="debits (positive) and credits (negative) must sum to zero",
+            )
+
+
+def credit_note(code: str) -> str:
+    """Return the document that reverses a bill."""
+    return f"credit:{code}"
+
+
+def _reversed(code: str, lines: Sequence[LedgerLine]) -> list[LedgerLine]:
+    return [
+        LedgerLine(credit_note(code), line.account, -line.amount, line.currency, line.posted_at, line.text)
+        for line in lines
+    ]
+
+
+def _bill_query() -> Any:  # noqa: ANN401 - SQLAlchemy's type of a join would say no more
+    table, point = schema.bill, schema.usage_point
+    return select(table, point.c.code.label("point")).join(point, point.c.id == table.c.usage_point)
+
+
+def _find(unit: Unit, code: str, *, lock: bool = False) -> Row[Any]:
+    query = _bill_query().where(schema.bill.c.code == code)
+    row = unit.connection.execute(query.with_for_update(of=schema.bill) if lock else query).first()
+    if row is None:
+        raise NotFound(f"bill {code!r} does not exist", remedy="list the bills of the usage point")
+    found: Row[Any] = row
+    return found
+
+
+def _load(unit: Unit, row: Row[Any]) -> IssuedBill:
+    table = schema.bill_line
+    lines = unit.connection.execute(select(table).where(table.c.bill == row.id).order_by(table.c.position)).all()
+    moments = [None if moment is None else from_us(moment) for moment in (row.issued_at_us, row.cancelled_at_us)]
+    return IssuedBill(to_bill(row, lines), row.number, moments[0], row.credit_number, moments[1])
+
+
+def _next_number(unit: Unit, name: str) -> int:
+    """Count on within the transaction: a number that is rolled back is given again, so there is no gap."""
+    table = schema.number_series
+    unit.connection.execute(update(table).where(table.c.name == name).values(last=table.c.last + 1))
+    return int(unit.connection.execute(select(table.c.last).where(table.c.name == name)).scalar_one())
+
+
+def _change(unit: Unit, key: int, **values: Any) -> None:  # noqa: ANN401 - columns of several types
+    unit.connection.execute(update(schema.bill).where(schema.bill.c.id == key).values(**values))
+
+
+def _post(unit: Unit, document: str, lines: Sequence[LedgerLine], at: datetime) -> None:
+    check_balance(lines)
+    if not lines:
+        return
+    rows = [
+        {
+            "document": document,
+            "position": position,
+            "account": line.account,
+            "amount_minor": to_minor(line.amount, line.currency),
+            "currency": line.currency,
+            "posted_at_us": to_us(at),
+            "text": line.text,
+        }
+        for position, line in enumerate(lines, start=1)
+    ]
+    unit.connection.execute(insert(schema.ledger_line), rows)
