@@ -40,17 +40,22 @@ def respond(plan: Plan, net_kw: Floats, prices: PriceTerms, battery: Battery, li
     """Return charge and discharge in kW for what really flows in the first steps of `plan`, float64[T] each.
 
     The plan says what stored energy is worth; behind it a local guard looks at the present interval only, as a
-    controller on site can: a deficit is covered where that saves at least this worth, a surplus is stored where it
-    brings at least as much as selling. Otherwise the plan's power is kept, but narrowed: discharging never feeds in,
-    and charging never draws from the grid, unless the plan meant to. A site beyond its limits is helped back first.
+    controller on site can. A deficit is covered where that saves more than this worth, or as much and no dearer hour
+    follows, or where the plan meant to cover all of it; a surplus is stored where selling brings no more. Otherwise
+    the plan's power is kept, but narrowed: discharging never feeds in, and charging never draws from the grid, unless
+    the plan meant to. A site beyond its limits is helped back first.
     """
     steps = slice(0, net_kw.size)
     deficit, surplus = np.maximum(net_kw, 0.0), np.maximum(-net_kw, 0.0)
     charge, discharge, worth = plan.charge_kw[steps], plan.discharge_kw[steps], _worth(plan)[steps]
     buy, sell = prices.buy[steps], prices.sell[steps]
-    out = np.where(buy * battery.discharge_efficiency >= worth - INDIFFERENT, deficit, np.minimum(discharge, deficit))
-    into = np.where(worth * battery.charge_efficiency >= sell - INDIFFERENT, surplus, np.minimum(charge, surplus))
     feeds_in, draws = plan.received_kw[steps] > EPSILON_KW, plan.delivered_kw[steps] > EPSILON_KW
+    gain = buy * battery.discharge_efficiency - worth
+    dearest = buy >= np.maximum.accumulate(prices.buy[::-1])[::-1][steps] - INDIFFERENT
+    covers = (gain > np.where(dearest, -INDIFFERENT, INDIFFERENT)) | ((discharge > EPSILON_KW) & ~draws)
+    stores = (worth * battery.charge_efficiency >= sell - INDIFFERENT) | ((charge > EPSILON_KW) & ~feeds_in)
+    out = np.where(covers, deficit, np.minimum(discharge, deficit))
+    into = np.where(stores, surplus, np.minimum(charge, surplus))
     room_out = np.maximum(limits.export_kw + net_kw, 0.0)
     room_in = np.maximum(limits.import_kw - net_kw, 0.0)
     out = np.maximum(out, np.where(feeds_in, np.minimum(discharge, room_out), 0.0))

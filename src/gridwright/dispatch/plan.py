@@ -30,7 +30,7 @@ from gridwright.domain.rate import PriceTerms
 
 EPSILON_KW = 1e-6
 VISIBLE = 1e-5
-ROUNDS = 5
+ROUNDS = 3
 
 
 def plan_site(

@@ -60,13 +60,14 @@ class Site:
 
     @property
     def most_in_kw(self) -> Floats:
-        """Import that can be of use, even with PV off and the battery charging."""
-        return np.maximum(self.load_kw, 0) + self.battery.charge_kw
+        """Import with the battery charging at full power; PV is only switched off for it where drawing is paid for."""
+        net = self.load_kw - np.where(self.buy < 0, 0.0, self.pv_kw)
+        return np.maximum(net + self.battery.charge_kw, 0.0)
 
     @property
     def most_out_kw(self) -> Floats:
-        """Export that is possible at all."""
-        return np.maximum(self.pv_kw - self.load_kw, 0) + self.battery.discharge_kw
+        """Export with the battery discharging at full power."""
+        return np.maximum(self.pv_kw - self.load_kw + self.battery.discharge_kw, 0.0)
 
     @property
     def penalty(self) -> float:

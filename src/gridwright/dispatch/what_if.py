@@ -160,7 +160,7 @@ def battery_what_if(
     """
     window = window_of(actual, received, prices, zone, (days, limits or Limits()))
     on_forecast = replay(window, ahead, battery)
-    perfect = _hindsight(window, battery)
+    perfect = _better(window, battery, _hindsight(window, battery), on_forecast)
     costs = [window.cost(window.net_kw + moved) for moved in (np.zeros(1), on_forecast.net_kw, perfect.net_kw)]
     without, forecast_cost, perfect_cost = (float(cost.sum()) for cost in costs)
     return WhatIf(
@@ -288,6 +288,14 @@ def _hindsight(window: Window, battery: Battery) -> Executed:
         export_limit_kw=window.limits.export_kw,
     )
     return Executed(plan.charge_kw, plan.discharge_kw, plan.stored_kwh)
+
+
+def _better(window: Window, battery: Battery, planned: Executed, done: Executed) -> Executed:
+    """Return the cheaper of two ways: with hindsight, what was done is a plan too (a solver may run out of time)."""
+    return min(
+        (planned, done),
+        key=lambda way: float(window.cost(window.net_kw + way.net_kw).sum()) + _shortfall(window, battery, way),
+    )
 
 
 def _shortfall(window: Window, battery: Battery, done: Executed) -> float:
