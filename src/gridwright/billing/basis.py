@@ -11,11 +11,10 @@ from gridwright.billing.spans import Span
 from gridwright.billing.tiers import Part
 from gridwright.billing.usage import Account, to_kwh
 from gridwright.domain.calendar import LocalCalendar, date_of
-from gridwright.domain.rate import Channel, Charge, Price
+from gridwright.domain.rate import Allocate, Channel, Charge, Price
 
 FLOW = {Channel.DELIVERED: "delivered", Channel.RECEIVED: "received"}
-DAY_MINUTES = 1440
-# Within a billing run the same stretch of hours is described for every meter.
+SHARED = {Allocate.PROPORTIONAL: "in proportion to their use", Allocate.CHRONOLOGICAL: "in the order of time"}
 Slots = npt.NDArray[np.intp]
 
 
@@ -40,7 +39,8 @@ def energy_basis(part: Part, charge: Charge, span: Span, account: Account) -> st
     within = np.isin(labels, wanted) if wanted else labels >= 0
     what = f"energy {FLOW[determinant.channel]}"
     name = f" in {part.label!r}" if part.label else ""
-    told = [f"{what}{name}: {int(within.sum())} intervals of {panel.interval_s // 60} min"]
+    days = "" if span == account.whole else f", {days_text(span)}"
+    told = [f"{what}{name}{days}: {int(within.sum())} intervals of {panel.interval_s // 60} min"]
     if (factor := determinant.multiplier) != 1:
         told.append(f"times {_short(factor)}")
     if isinstance(charge.price, Price) and charge.price.tiered:
@@ -59,7 +59,7 @@ def _columns(label: str, charge: Charge, account: Account) -> list[int]:
 def _ladder_text(part: Part, price: Price) -> str:
     if price.mode == "volume":
         return f"all at the rate of block {part.index + 1}, which the total reaches"
-    shared = f", shared {price.allocate.value} among the labels" if price.pooled else ""
+    shared = f", shared among the labels {SHARED[price.allocate]}" if price.pooled else ""
     return f"block {part.index + 1}, {block_text(part)}{shared}"
 
 

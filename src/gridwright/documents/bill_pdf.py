@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from gridwright.billing.explain import tidy
 from gridwright.domain.bill import Bill, BillLine
-from gridwright.domain.interval import zone_of
+from gridwright.domain.interval import Interval, zone_of
 
 if TYPE_CHECKING:
     from typst import Compiler
 
-DAY = timedelta(days=1)
+INSTANT = timedelta(microseconds=1)
 
 
 def bill_pdf(bill: Bill, *, name: str = "") -> bytes:
@@ -75,8 +75,13 @@ def printed(bill: Bill, name: str) -> dict[str, Any]:
 
 def days_of(bill: Bill) -> tuple[date, date]:
     """Return the first and the last civil day billed."""
-    zone = zone_of(bill.zone)
-    return bill.period.start.astimezone(zone).date(), (bill.period.end.astimezone(zone) - DAY / 2).date()
+    return civil_days(bill.period, bill.zone)
+
+
+def civil_days(period: Interval, zone: str) -> tuple[date, date]:
+    """Return the first and the last civil day that a period touches."""
+    tz = zone_of(zone)
+    return period.start.astimezone(tz).date(), (period.end - INSTANT).astimezone(tz).date()
 
 
 def long_date(day: date) -> str:
@@ -112,11 +117,18 @@ def _line(line: BillLine, bill: Bill) -> dict[str, str]:
         note += f", {line.estimated:,} of them estimated"
     return {
         "text": line.text,
-        "note": note or ("" if line.determinant == "tax" else line.basis),
+        "note": _days_note(line, bill) + note if note else ("" if line.determinant == "tax" else line.basis),
         "quantity": f"{money(line.quantity)} {unit}".strip(),
         "price": tidy(line.price).replace("-", "−"),
         "amount": money(line.amount),
     }
+
+
+def _days_note(line: BillLine, bill: Bill) -> str:
+    if line.period is None or line.period == bill.period:
+        return ""
+    first, last = civil_days(line.period, bill.zone)
+    return f"{first.day} {first:%b} to {last.day} {last:%b %Y}, "
 
 
 def _shares(daily: tuple[Decimal, ...]) -> list[float]:

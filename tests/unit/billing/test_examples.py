@@ -1,0 +1,37 @@
+"""The example cards are valid, and each bills a month."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gridwright import billing
+from gridwright.domain.reading_type import RECEIVED_ENERGY
+from gridwright.domain.usage_point import UsagePoint
+from tests.unit.billing.builders import a_bill, a_period, flat
+
+CARDS = sorted((Path(__file__).resolve().parents[3] / "examples" / "rate_cards").glob("*.toml"))
+TOTALS = {
+    "demand": "178.23",
+    "flat": "157.97",
+    "tiered": "55.72",
+    "tiered_time_of_use": "156.00",
+    "time_of_use": "150.71",
+}
+
+
+def test_the_cards_are_found() -> None:
+    assert {path.stem for path in CARDS} == set(TOTALS)
+
+
+@pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)
+def test_each_card_bills_a_month(path: Path) -> None:
+    card = billing.parse_rate_card(path.read_text(encoding="utf-8"), where=path.name)
+    zone = card.zone or "America/Denver"
+    month = a_period("2026-06-16/2026-07-16", zone)
+    point = UsagePoint("UP-1", zone, exports=True, attributes={"contract_kw": "6"}, customer_class=card.customer_class)
+    received = flat(month, 20, minutes=15, kind=RECEIVED_ENERGY)
+    bill = a_bill(flat(month, 150, minutes=15), card, usage_point=point, received=received)
+    assert f"{bill.total:f}" == TOTALS[path.stem]
+    assert bill.example
