@@ -1,0 +1,203 @@
+"""CSV files: one row a reading, or one row a day; what is detected is shown and can be overridden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+import numpy as np
+
+from gridwright.domain.errors import GridwrightError, UnreadableFile
+from gridwright.domain.verdict import Evidence
+from gridwright.formats.columns import Assignment, Preview, assign
+from gridwright.formats.csv_sniff import HEAD_BYTES, Sniffed, sniff
+from gridwright.formats.csv_split import Framing, cut, split
+from gridwright.formats.detect import detect_layout, draft_layout
+from gridwright.formats.instants import row_stamps, to_instants
+from gridwright.formats.layout import Batch, Layout
+from gridwright.formats.source import Chunk, Decoded, ReadOptions
+from gridwright.formats.table import decode_batch, labels
+from gridwright.formats.text import Numerals, numerals_of
+
+# Files up to this size are looked at whole; of longer ones the head and pieces spread over the rest.
+SAMPLE_BYTES = 4 * 2**20
+SLICES, SLICE_BYTES = 24, 2**17
+# How far back the rows of a repeated hour are looked for, when a chunk begins inside one.
+CONTEXT_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class CsvDialect:
+    """How one CSV file is read."""
+
+    framing: Framing
+    layout: Layout
+    evidence: tuple[Evidence, ...] = ()
+
+
+class CsvReader:
+    """Reads long and wide CSV of any separator, encoding, date order and unit."""
+
+    name = "csv"
+
+    def recognises(self, head: bytes, file_name: str) -> float:
+        """Return how sure we are: a table of text with a column of dates and one of numbers."""
+        suffix = PurePath(file_name.lower()).suffix
+        named = suffix in {".csv", ".tsv", ".txt", ".tab"}
+        try:
+            sniffed = sniff(memoryview(head[:HEAD_BYTES]), ReadOptions())
+        except GridwrightError:
+            return 0.2 if named and _is_texty(head) else 0.0
+        kinds = set(sniffed.preview.kinds)
+        tabular = bool({"stamp", "date"} & kinds) and "number" in kinds
+        return 0.7 if tabular else 0.4 if named else 0.1
+
+    def inspect(self, data: memoryview, file_name: str, options: ReadOptions) -> CsvDialect:
+        """Find out how to read the file, from its head and a sample of its rows."""
+        try:
+            return _inspect(data, file_name, options)
+        except GridwrightError as error:
+            error.where = error.where or file_name
+            raise
+
+    def chunks(self, data: memoryview, dialect: CsvDialect, after: int = 0) -> Iterator[Chunk]:
+        """Cut the data rows into pieces of some 16 MB."""
+        return cut(data, dialect.framing, after)
+
+    def decode(self, data: memoryview, chunk: Chunk, dialect: CsvDialect) -> Decoded:
+        """Decode one piece."""
+        batch = split(data, chunk, dialect.layout, dialect.framing)
+        if chunk.start > dialect.framing.start and _begins_in_doubt(batch, dialect.layout):
+            batch = _with_context(data, chunk, dialect)
+        return decode_batch(batch, dialect.layout)
+
+
+def _is_texty(head: bytes) -> bool:
+    return b"\0" not in head[:1000] and bool(head.strip())
+
+
+def _inspect(data: memoryview, file_name: str, options: ReadOptions) -> CsvDialect:
+    sniffed = sniff(data, options)
+    found, told = assign(sniffed.preview, options)
+    numerals, told_mark = _numerals(sniffed, found, options)
+    draft = draft_layout(found, sniffed.preview.names, options)
+    draft = replace(draft, numerals=numerals, default_point=options.point or _point_from(file_name))
+    framing = sniffed.framing
+    sample = _sample(data, draft, framing)
+    if not sample.rows:
+        raise UnreadableFile("the file has a header and no readings", remedy="export a period that has readings")
+    layout, detected = detect_layout(draft, sample, options)
+    if layout.point is None:
+        because = "given" if options.point else "no column tells it: the name of the file"
+        detected.append(Evidence("usage point", layout.default_point, because, "point"))
+    evidence = (*sniffed.evidence, *told, told_mark, *detected)
+    return CsvDialect(framing, layout, evidence)
+
+
+def _point_from(file_name: str) -> str:
+    """Name the usage point of a file that names none after the file."""
+    name = PurePath(file_name).name
+    for suffix in (".gz", ".csv", ".tsv", ".txt", ".parquet"):
+        name = name.removesuffix(suffix)
+    return name or "1"
+
+
+def _numerals(sniffed: Sniffed, found: Assignment, options: ReadOptions) -> tuple[Numerals, Evidence]:
+    indexes = [slot.index for slot in found.days.slots] if found.days else found.values
+    texts = [text for index in indexes for text in _column(sniffed.preview, index)]
+    return numerals_of(texts, sniffed.framing.separator, options.decimal)
+
+
+def _column(preview: Preview, index: int) -> tuple[str, ...]:
+    return preview.texts[index]
+
+
+def _sample(data: memoryview, layout: Layout, framing: Framing) -> Batch:
+    """Split the head of a file and pieces spread over the rest, at row ends."""
+    chunks = [next(cut(data, framing, size=SAMPLE_BYTES), Chunk(framing.start, framing.start, framing.line))]
+    if chunks[0].end < len(data) and not framing.multiline:
+        step = (len(data) - chunks[0].end) // SLICES
+        width = framing.encoding.width
+        for place in range(SLICES):
+            start = chunks[0].end + place * step // width * width
+            chunks.extend(_slice(data, start, framing))
+    return _join([split(data, chunk, layout, framing) for chunk in chunks], layout)
+
+
+def _slice(data: memoryview, start: int, framing: Framing) -> list[Chunk]:
+    """Return the whole rows of a piece, which may begin inside a row."""
+    rows = list(cut(data[: start + SLICE_BYTES], replace(framing, start=start), size=SLICE_BYTES))
+    first = bytes(data[start : start + SLICE_BYTES]).find("\n".encode(framing.encoding.name)) if rows else -1
+    if first < 0:
+        return []
+    begin = start + first + framing.encoding.width
+    return [Chunk(begin, rows[0].end, 1)] if begin < rows[0].end else []
+
+
+def _join(batches: list[Batch], layout: Layout) -> Batch:
+    import pyarrow as pa
+
+    def joined(index: int) -> pa.Array:
+        pieces = [batch.columns[index] for batch in batches if batch.rows]
+        if not pieces:
+            return pa.array([], pa.binary())
+        if any(piece.type != pieces[0].type for piece in pieces):
+            pieces = [_as_text(piece) for piece in pieces]
+        whole = pa.chunked_array(pieces)
+        unified = whole.unify_dictionaries() if pa.types.is_dictionary(whole.type) else whole
+        return unified.combine_chunks() if unified.num_chunks > 1 else unified.chunk(0)
+
+    columns = {index: joined(index) for index in layout.columns}
+    return Batch(columns, np.concatenate([batch.line for batch in batches]), lambda _: "")
+
+
+def _as_text(piece: object) -> object:
+    """Return a piece of numbers as text, to stand beside pieces that were not all numbers."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_floating(piece.type):  # type: ignore[attr-defined]
+        return pc.fill_null(pc.cast(pc.cast(piece, pa.string()), pa.binary()), b"")
+    return pc.cast(piece, pa.binary())
+
+
+def _begins_in_doubt(batch: Batch, layout: Layout) -> bool:
+    """Tell whether some usage point's first row of a batch stands in a repeated hour: is it the first pass?"""
+    if layout.slots or layout.clock.fixed_s is not None or not batch.rows:
+        return False
+    if layout.point is None:
+        points = np.zeros(batch.rows, np.int32)
+    else:
+        points = labels(batch.columns[layout.point]).code
+    repeated = to_instants(row_stamps(batch, layout), points, layout).repeated
+    if not repeated.any():
+        return False
+    return bool(repeated[np.unique(points, return_index=True)[1]].any())
+
+
+def _with_context(data: memoryview, chunk: Chunk, dialect: CsvDialect) -> Batch:
+    """Split a chunk together with the rows before it, which are marked as context."""
+    framing = dialect.framing
+    start = max(framing.start, chunk.start - CONTEXT_BYTES)
+    earlier = _slice_before(data, start, chunk, framing)
+    lead = split(data, earlier, dialect.layout, framing)
+    whole = split(data, Chunk(earlier.start, chunk.end, chunk.first_line), dialect.layout, framing)
+    own = split(data, chunk, dialect.layout, framing)
+    record = own.record
+    return replace(
+        whole,
+        line=np.concatenate([np.zeros(lead.rows, np.int64), own.line]),
+        lead=lead.rows,
+        rejects=own.rejects,
+        rejected=own.rejected,
+        record=lambda row: record(row - lead.rows),
+    )
+
+
+def _slice_before(data: memoryview, start: int, chunk: Chunk, framing: Framing) -> Chunk:
+    """Return the rows between a byte, which may stand inside a row, and a chunk."""
+    if start == framing.start or framing.multiline:
+        return Chunk(framing.start if start == framing.start else chunk.start, chunk.start, 1)
+    first = bytes(data[start : chunk.start]).find("\n".encode(framing.encoding.name))
+    return Chunk(start + first + framing.encoding.width, chunk.start, 1)

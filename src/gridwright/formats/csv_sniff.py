@@ -1,0 +1,157 @@
+"""The first look at a CSV file: encoding, separator, preamble, header, and where the data begin."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gridwright.domain.errors import UnreadableFile
+from gridwright.domain.verdict import Evidence
+from gridwright.formats.columns import Preview, kind_of
+from gridwright.formats.csv_split import NEWLINE, Framing
+from gridwright.formats.roles import role_of
+from gridwright.formats.source import ReadOptions
+from gridwright.formats.text import Encoding, encoding_of, separator_of
+
+HEAD_BYTES = 2**16
+PREVIEW_ROWS = 300
+PREAMBLE_ROWS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Sniffed:
+    """What the head of a file shows."""
+
+    framing: Framing
+    preview: Preview
+    evidence: tuple[Evidence, ...]
+
+
+def sniff(data: memoryview, options: ReadOptions) -> Sniffed:
+    """Look at the head of a file; an empty or binary one is UnreadableFile."""
+    if not len(data) or not bytes(data[:HEAD_BYTES]).strip(b"\0\r\n\t ,;|\xef\xbb\xbf\xff\xfe"):
+        raise UnreadableFile("the file is empty", remedy="export it again, or give another file")
+    encoding, told_encoding = encoding_of(_spread(data), options.encoding)
+    text, ends = _head(data, encoding)
+    lines = text.splitlines(keepends=True) if "\n" in text else [text]
+    separator, told_separator = separator_of(lines[:PREVIEW_ROWS], options.separator)
+    records = _records(text, separator)
+    first = _first_row(records)
+    framing, preview, told_header = _frame(records, first, ends, Framing(encoding, separator, 0, 1, 0))
+    told = (told_encoding, told_separator, told_header)
+    return Sniffed(framing, preview, told)
+
+
+def _spread(data: memoryview) -> bytes:
+    """Return the head and, of a long file, pieces of the rest: an accent may come late."""
+    pieces = [bytes(data[:HEAD_BYTES])]
+    if len(data) <= 8 * 2**20:
+        return bytes(data)
+    step = len(data) // 16 // 4 * 4
+    # Pieces begin at a newline, so that none starts inside a character.
+    for start in range(step, len(data) - HEAD_BYTES, step):
+        piece = bytes(data[start : start + HEAD_BYTES])
+        at, to = piece.find(b"\n"), piece.rfind(b"\n")
+        pieces.append(piece[at:to] if to > at else b"")
+    return b"".join(pieces)
+
+
+def _head(data: memoryview, encoding: Encoding) -> tuple[str, list[int]]:
+    """Return the text of the head without its mark, cut at a line end, and the byte at which each line ends."""
+    whole = len(data) <= HEAD_BYTES
+    head = data[encoding.mark : HEAD_BYTES]
+    units = np.frombuffer(head[: len(head) // encoding.width * encoding.width], np.dtype(encoding.unit))
+    newlines = (np.flatnonzero(units == NEWLINE) + 1) * encoding.width
+    end = len(head) if whole or not newlines.size else int(newlines[-1])
+    ends = (newlines + encoding.mark).tolist()
+    return str(head[:end], encoding.name, "replace").replace("\0", "\ufffd"), [*ends, end + encoding.mark]
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    cells: list[str]
+    lines: int
+
+
+def _records(text: str, separator: str) -> list[_Record]:
+    """Split the head into records, each with the number of lines up to its end."""
+    import csv
+    import io
+
+    found: list[_Record] = []
+    reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=separator)
+    while len(found) < PREVIEW_ROWS:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            break
+        except csv.Error:
+            cells = []
+        found.append(_Record(cells, reader.line_num))
+    return found
+
+
+def _first_row(records: Sequence[_Record]) -> int:
+    """Return the first record of the table: preambles have fewer columns than the table."""
+    counts = Counter(len(record.cells) for record in records if len(record.cells) > 1)
+    if not counts:
+        return 0
+    most = max(counts.values())
+    width = max(columns for columns, number in counts.items() if number * 2 > most)
+    for place, record in enumerate(records[:PREAMBLE_ROWS]):
+        # A header may lack the empty name behind a trailing separator.
+        if len(record.cells) >= width - 1 and len(record.cells) > 1:
+            return place
+    return 0
+
+
+def _frame(
+    records: Sequence[_Record], first: int, ends: Sequence[int], framing: Framing
+) -> tuple[Framing, Preview, Evidence]:
+    body = [record for record in records[first + 1 :] if record.cells]
+    widths = Counter(len(record.cells) for record in body)
+    head = records[first].cells
+    width = widths.most_common(1)[0][0] if widths else len(head)
+    header, because = _is_header(head, [record.cells for record in body if len(record.cells) == width])
+    skipped = records[first].lines if header else (records[first - 1].lines if first else 0)
+    start = ends[min(skipped, len(ends)) - 1] if skipped else framing.encoding.mark
+    shown = f"on line {records[first].lines}" if header else "none"
+    rows = [record.cells for record in body if len(record.cells) == width]
+    if not header:
+        rows = [head, *rows] if len(head) == width else rows
+    multiline = any("\n" in cell for cells in rows for cell in cells)
+    framed = Framing(framing.encoding, framing.separator, start, skipped + 1, width, multiline)
+    return framed, _preview(_names(head if header else [], width), rows, header=header), Evidence("header", shown, because)
+
+
+def _is_header(head: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[bool, str]:
+    """Tell a header by names we know, or by words above numbers and stamps."""
+    known = [cell for cell in head if role_of(cell)]
+    values = [kind_of([cell]) for cell in head]
+    if known and not {"stamp", "date"} & {kind for cell, kind in zip(head, values, strict=True) if not role_of(cell)}:
+        return True, f"{known[0]!r} is a name we know"
+    below = [kind_of([row[place] for row in body[:50] if place < len(row)]) for place in range(len(head))]
+    worded = any(above == "text" and under in {"number", "stamp", "date"} for above, under in zip(values, below, strict=True))
+    if worded:
+        return True, "words stand above numbers or dates"
+    return False, "the first row looks like the others"
+
+
+def _names(head: Sequence[str], width: int) -> tuple[str, ...]:
+    """Return a name for each column: unnamed ones are numbered from 1, repeated ones are told apart."""
+    names: list[str] = []
+    for place in range(width):
+        name = head[place].strip().strip("\ufeff") if place < len(head) else ""
+        name = name or (f"column {place + 1}" if not head else "")
+        names.append(f"{name} ({place + 1})" if name and name in names else name)
+    return tuple(names)
+
+
+def _preview(names: tuple[str, ...], rows: Sequence[Sequence[str]], *, header: bool) -> Preview:
+    texts = tuple(tuple(row[place] for row in rows) for place in range(len(names)))
+    return Preview(names, texts, tuple(kind_of(column) for column in texts), header)
+
+

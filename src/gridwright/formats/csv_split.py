@@ -1,0 +1,242 @@
+"""Bytes of a CSV file to rows and columns, with the exact line of every row, whatever is broken around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain.verdict import Reject
+from gridwright.formats.layout import Batch, Layout
+from gridwright.formats.source import KEPT_REJECTS, Chunk
+from gridwright.formats.text import Encoding, rows_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+CHUNK_BYTES = 16 * 2**20
+NEWLINE, RETURN, QUOTE = 10, 13, 34
+# What pyarrow may read as "no value" beside numbers; anything else is looked at one by one.
+NULLS = ["", "Null", "NULL", "null", "NA", "N/A", "n/a", "na", "-", "--", "NaN", "nan", "None", "NAN"]
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How the file is cut into rows: `start` is the byte of its first data row, on line `line`; `width` its columns.
+
+    `multiline`: quoted fields may hold newlines.
+    """
+
+    encoding: Encoding
+    separator: str
+    start: int
+    line: int
+    width: int
+    multiline: bool = False
+
+
+def cut(data: memoryview, framing: Framing, after: int = 0, *, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
+    """Cut the data rows into chunks of about `size` bytes that end with a row."""
+    start = max(after, framing.start)
+    line = framing.line + _newlines(data[framing.start : start], framing)
+    while start < len(data):
+        end = _row_end(data, start, min(start + size, len(data)), framing)
+        yield Chunk(start, end, line)
+        line += _newlines(data[start:end], framing)
+        start = end
+
+
+def _units(data: memoryview, framing: Framing) -> npt.NDArray[np.uint8]:
+    width = framing.encoding.width
+    usable = data[: len(data) // width * width]
+    return np.frombuffer(usable, np.dtype(framing.encoding.unit))
+
+
+def _newlines(data: memoryview, framing: Framing) -> int:
+    return int(np.count_nonzero(_units(data, framing) == NEWLINE))
+
+
+def _row_end(data: memoryview, start: int, end: int, framing: Framing) -> int:
+    """Return where the last whole row before `end` ends; a longer row than that is taken whole."""
+    if end >= len(data):
+        return len(data)
+    width = framing.encoding.width
+    while True:
+        units = _units(data[start:end], framing)
+        closing = np.flatnonzero(units == NEWLINE)
+        if framing.multiline and closing.size:
+            closing = closing[~_inside_quotes(units)[closing]]
+        if closing.size:
+            return start + (int(closing[-1]) + 1) * width
+        if end >= len(data):
+            return len(data)
+        end = min(len(data), end + (end - start))
+
+
+def _inside_quotes(units: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.logical_xor.accumulate(units == QUOTE))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """The rows of a piece of UTF-8 text: bytes [start, end) and 1-based line of each that is not blank."""
+
+    text: bytes
+    start: Ints
+    end: Ints
+    line: Ints
+
+    def record(self, row: int) -> str:
+        """Return the text of a row."""
+        return self.text[int(self.start[row]) : int(self.end[row])].decode("utf-8", "replace")
+
+
+def rows_in(text: bytes, first_line: int, *, multiline: bool) -> Rows:
+    """Find the rows of a text."""
+    units = np.frombuffer(text, np.uint8)
+    newlines = np.flatnonzero(units == NEWLINE)
+    closing = newlines[~_inside_quotes(units)[newlines]] if multiline and newlines.size else newlines
+    start = np.r_[0, closing + 1]
+    end = np.r_[closing, units.size]
+    number = np.arange(start.size) if not multiline else np.searchsorted(newlines, start)
+    if units.size:
+        end = end - ((end > start) & (units[np.maximum(end - 1, 0)] == RETURN))
+    filled = end > start
+    return Rows(text, start[filled], end[filled], number[filled] + first_line)
+
+
+def to_text(data: memoryview, chunk: Chunk, framing: Framing) -> bytes:
+    """Return a chunk as UTF-8 bytes; UTF-8 is taken as it is, broken characters of other encodings become U+FFFD."""
+    piece = data[chunk.start : chunk.end]
+    if framing.encoding.is_bytewise:
+        return bytes(piece)
+    return str(piece, framing.encoding.name, "replace").encode("utf-8", "replace")
+
+
+def split(data: memoryview, chunk: Chunk, layout: Layout, framing: Framing) -> Batch:
+    """Split a chunk into the columns of a layout; rows of another width are rejected."""
+    text = to_text(data, chunk, framing)
+    rows = rows_in(text, chunk.first_line, multiline=framing.multiline)
+    if not rows.line.size:
+        return Batch({index: _empty() for index in layout.columns}, rows.line, rows.record)
+    quick = _quick(rows, layout, framing)
+    return quick if quick is not None else _careful(rows, layout, framing)
+
+
+def _empty() -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array([], pa.binary())
+
+
+def _quick(rows: Rows, layout: Layout, framing: Framing) -> Batch | None:
+    """Split with pyarrow; None when its rows are not the ones we counted, as after a stray quote."""
+    import pyarrow as pa
+
+    odd: list[tuple[int, int]] = []
+    try:
+        table = _arrow(rows.text, layout, framing, odd, numbers=True)
+    except pa.ArrowInvalid:
+        odd.clear()
+        try:
+            table = _arrow(rows.text, layout, framing, odd, numbers=False)
+        except pa.ArrowInvalid:
+            return None
+    if table.num_rows + len(odd) != rows.line.size:
+        return None
+    kept = np.ones(rows.line.size, np.bool_)
+    kept[[number - 1 for number, _ in odd]] = False
+    rejects = _wrong_width(rows, odd, framing)
+    columns = {index: _whole(table.column(place)) for place, index in enumerate(layout.columns)}
+    if not odd:
+        return Batch(columns, rows.line, rows.record)
+    place = np.flatnonzero(kept)
+    return Batch(columns, rows.line[kept], _record_of(rows, place), 0, rejects, len(odd))
+
+
+def _record_of(rows: Rows, place: Ints) -> Callable[[int], str]:
+    return lambda row: rows.record(int(place[row]))
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    import pyarrow as pa
+
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    unified = column.unify_dictionaries() if pa.types.is_dictionary(column.type) else column
+    return unified.combine_chunks() if unified.num_chunks else pa.array([], column.type)
+
+
+def _arrow(text: bytes, layout: Layout, framing: Framing, odd: list[tuple[int, int]], *, numbers: bool) -> pa.Table:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    names = [str(index) for index in range(framing.width)]
+    plain = numbers and not layout.numerals.thousands
+    types = {str(index): pa.binary() for index in layout.texts}
+    coded = (layout.point, layout.unit, layout.quality, layout.register)
+    types |= {str(index): pa.dictionary(pa.int32(), pa.binary()) for index in coded if index is not None}
+    types |= {str(index): pa.float64() if plain else pa.binary() for index in layout.numbers}
+
+    def on_odd_row(row: csv.InvalidRow) -> str:
+        odd.append((row.number, row.actual_columns))
+        return "skip"
+
+    return csv.read_csv(
+        pa.BufferReader(text),
+        read_options=csv.ReadOptions(use_threads=False, column_names=names, block_size=len(text) + 1),
+        parse_options=csv.ParseOptions(
+            delimiter=framing.separator, invalid_row_handler=on_odd_row, newlines_in_values=framing.multiline
+        ),
+        convert_options=csv.ConvertOptions(
+            column_types=types,
+            include_columns=[str(index) for index in layout.columns],
+            check_utf8=False,
+            strings_can_be_null=False,
+            null_values=NULLS,
+            decimal_point=layout.numerals.decimal,
+        ),
+    )
+
+
+def _wrong_width(rows: Rows, odd: list[tuple[int, int]], framing: Framing) -> tuple[Reject, ...]:
+    return tuple(
+        Reject(
+            int(rows.line[number - 1]),
+            f"{count} columns where the file has {framing.width}",
+            "complete the row, or quote values that hold the separator",
+            record=rows.record(number - 1),
+        )
+        for number, count in odd[:KEPT_REJECTS]
+    )
+
+
+def _careful(rows: Rows, layout: Layout, framing: Framing) -> Batch:
+    """Split row by row, so that a stray quote damages its own row only."""
+    import pyarrow as pa
+
+    fields: list[list[str]] = []
+    kept: list[int] = []
+    odd: list[tuple[int, int]] = []
+    for row in range(rows.line.size):
+        cells = _cells(rows.record(row), framing)
+        if len(cells) == framing.width:
+            fields.append(cells)
+            kept.append(row)
+        else:
+            odd.append((row + 1, len(cells)))
+    columns = {index: pa.array([cells[index].encode() for cells in fields], pa.binary()) for index in layout.columns}
+    place = np.array(kept, np.int64)
+    return Batch(columns, rows.line[place], _record_of(rows, place), 0, _wrong_width(rows, odd, framing), len(odd))
+
+
+def _cells(record: str, framing: Framing) -> list[str]:
+    lines = record.splitlines(keepends=True) if framing.multiline else [record.replace("\r", " ")]
+    found = rows_of(lines, framing.separator)
+    return found[0] if len(found) == 1 else []

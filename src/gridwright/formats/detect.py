@@ -1,0 +1,390 @@
+"""From a sample of a table to its layout: date order, clock, unit, accumulation, interval and resolution, with evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain.errors import AmbiguousInput, UnreadableFile, UsageError
+from gridwright.domain.interval import DAY_S, zone_of
+from gridwright.domain.reading_type import Accumulation, Flow, ReadingType
+from gridwright.domain.verdict import Evidence
+from gridwright.formats import roles
+from gridwright.formats.columns import Assignment
+from gridwright.formats.counts import resolution_for
+from gridwright.formats.instants import clock_seconds, row_stamps, stamps_of, to_instants
+from gridwright.formats.layout import DAY_COLUMNS, Batch, Layout, ValueColumn
+from gridwright.formats.source import ReadOptions
+from gridwright.formats.stamps import ORDERS, Stamps
+from gridwright.formats.table import Labels, labels, numbers_of
+from gridwright.formats.zones import Clock, zone_from_changes, zone_from_offsets
+
+Ints = npt.NDArray[np.int64]
+
+KINDS = ("interval", "cumulative", "power")
+# Fewer readings than this say nothing about a register: a morning of rising use looks the same.
+REGISTER_READINGS = 48
+REGISTER_RISES = 10
+# Registers may be reset now and then.
+REGISTER_FALLS = 0.002
+# Whole numbers above this many per hour, without a unit, are Wh: nobody's kWh are so many and so round.
+WATT_HOURS = 50.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampled:
+    """What the sample shows: stamps, usage points, and instants once the clock is known."""
+
+    stamps: Stamps
+    point: npt.NDArray[np.int32]
+    names: Labels
+
+
+def draft_layout(found: Assignment, names: Sequence[str], options: ReadOptions) -> Layout:
+    """Return a layout that knows its columns and nothing else; impossible options are UsageError."""
+    check_options(options)
+    single = found.single
+    return Layout(
+        names=tuple(names),
+        slots=found.days.slots if found.days else (),
+        elapsed=found.days.elapsed if found.days else False,
+        interval_s=found.days.interval_s if found.days else 0,
+        values=tuple(
+            ValueColumn(index, names[index], ReadingType(), 0)
+            for index in (found.values or ([found.days.slots[0].index] if found.days else []))
+        ),
+        point=None if options.point and single.get("point") is None else single.get("point"),
+        time=single.get("time"),
+        end=single.get("end"),
+        date=single.get("date"),
+        clock_column=single.get("clock"),
+        quality=single.get("quality"),
+        unit=single.get("unit"),
+        register=single.get("register"),
+        default_point=options.point,
+    )
+
+
+def check_options(options: ReadOptions) -> None:
+    """Refuse options of impossible value before any work is done."""
+    for name, value, allowed in (
+        ("kind", options.kind, KINDS),
+        ("stamp", options.stamp, ("start", "end")),
+        ("date order", options.date_order, ORDERS),
+    ):
+        if value and value not in allowed:
+            raise UsageError(f"{value!r} is no {name}", remedy=f"use one of {', '.join(allowed)}")
+    if options.unit and not roles.known_unit(options.unit):
+        raise UsageError(f"{options.unit!r} is no unit we read", remedy=f"use one of {', '.join(roles.UNITS)}")
+    if options.interval_minutes is not None and not 0 < options.interval_minutes <= 366 * 24 * 60:
+        raise UsageError(f"an interval of {options.interval_minutes} minutes is impossible", remedy="give 1 or more")
+    for zone in filter(None, (options.zone, options.default_zone)):
+        zone_of(zone)
+
+
+def detect_layout(draft: Layout, sample: Batch, options: ReadOptions) -> tuple[Layout, list[Evidence]]:
+    """Complete a draft from a sample of rows."""
+    evidence: list[Evidence] = []
+    layout = _with_clock_numbers(draft, sample, options, evidence)
+    layout = _with_order(layout, sample, options, evidence)
+    sampled = _sampled(layout, sample)
+    layout = _with_zone(layout, sampled, options, evidence)
+    layout = _with_interval(layout, sampled, options, evidence)
+    layout = _with_values(layout, sample, sampled, options, evidence)
+    return _with_stamp(layout, sampled, options, evidence), evidence
+
+
+def _sampled(layout: Layout, sample: Batch) -> Sampled:
+    stamps = row_stamps(sample, layout)
+    if not stamps.good.any():
+        column = layout.time if layout.time is not None else layout.date
+        raise UnreadableFile(
+            f"no date or time of column {layout.names[column or 0]!r} can be read",
+            remedy="write dates like 2025-03-01 00:30, or name another column with --column time=NAME",
+        )
+    if layout.point is None:
+        names = Labels((layout.default_point,), np.zeros(sample.rows, np.int32))
+    else:
+        names = labels(sample.columns[layout.point])
+    return Sampled(stamps, names.code, names)
+
+
+def _with_clock_numbers(layout: Layout, sample: Batch, options: ReadOptions, evidence: list[Evidence]) -> Layout:
+    """Tell a clock column of interval numbers (hours 1 to 24, periods 1 to 48) from times of day."""
+    if layout.clock_column is None:
+        return layout
+    column = sample.columns[layout.clock_column]
+    whole = replace(layout, clock_unit_s=1)
+    numbers, numeric = clock_seconds(column, replace(whole, clock_first=-(10**6)))
+    numbers = numbers[numeric] - 10**6 if numeric.any() else numbers[:0]
+    if not numeric.any() or np.count_nonzero(numeric) * 2 < numeric.size or numbers.max() > max(DAY_COLUMNS) + 12:
+        return layout
+    first, last = int(min(numbers.min(), 1)), int(numbers.max())
+    count = last - first + 1
+    size = next((slots for slots in DAY_COLUMNS if count <= slots + (slots // 24)), max(DAY_COLUMNS))
+    unit_s = (options.interval_minutes or DAY_COLUMNS[size]) * 60
+    because = f"numbers {first} to {last} in column {layout.names[layout.clock_column]!r}"
+    evidence.append(Evidence("clock numbers", f"{unit_s // 60} minutes each, from {first}", because, "interval"))
+    return replace(layout, clock_unit_s=unit_s, clock_first=first)
+
+
+def _with_order(layout: Layout, sample: Batch, options: ReadOptions, evidence: list[Evidence]) -> Layout:
+    """Decide between day-month and month-day by impossible dates, then by the order of the stamps."""
+    column = sample.columns[layout.time if layout.time is not None else layout.date or 0]
+    if options.date_order:
+        evidence.append(Evidence("date order", options.date_order, "given", "date-order"))
+        return replace(layout, order=options.date_order)
+    readings = {order: stamps_of(column, order) for order in ("dmy", "mdy")}
+    first, second = readings["dmy"], readings["mdy"]
+    if np.array_equal(first.wall[first.good], second.wall[second.good]) and np.array_equal(first.good, second.good):
+        evidence.append(Evidence("date order", "ymd", "no date can be read two ways", "date-order"))
+        return layout
+    good = {order: int(stamps.good.sum()) for order, stamps in readings.items()}
+    if good["dmy"] != good["mdy"]:
+        order = max(good, key=lambda name: good[name])
+        other = "mdy" if order == "dmy" else "dmy"
+        because = f"{good[order] - good[other]} dates of the sample are impossible as {other}"
+    else:
+        order, because = _order_by_steps(readings)
+    evidence.append(Evidence("date order", order, because, "date-order"))
+    return replace(layout, order=order)
+
+
+def _order_by_steps(readings: dict[str, Stamps]) -> tuple[str, str]:
+    even = {order: _evenness(stamps.wall[stamps.good]) for order, stamps in readings.items()}
+    best, other = sorted(even, key=lambda name: -even[name])
+    if even[best] < 0.8 or even[best] - even[other] < 0.1:  # noqa: PLR2004 - nearly all steps alike, and clearly more so
+        raise AmbiguousInput(
+            "dates may be day-month or month-day: no date of the file decides",
+            remedy="say which with --date-order dmy or --date-order mdy",
+        )
+    return best, f"stamps then follow each other evenly ({even[best]:.0%} of steps, {even[other]:.0%} as {other})"
+
+
+def _evenness(wall: Ints) -> float:
+    """Return the share of steps that have the most frequent length."""
+    steps = np.abs(np.diff(wall))
+    return float(np.unique(steps, return_counts=True)[1].max() / steps.size) if steps.size else 0.0
+
+
+def _with_zone(layout: Layout, sampled: Sampled, options: ReadOptions, evidence: list[Evidence]) -> Layout:
+    stamps = sampled.stamps
+    aware = stamps.good & stamps.has_offset
+    if options.zone:
+        clock, told = Clock(options.zone), Evidence("zone", options.zone, "given", "zone")
+    elif aware.sum() * 2 > stamps.good.sum():
+        at = stamps.wall[aware] - stamps.offset[aware]
+        clock, told = zone_from_offsets(at, stamps.offset[aware], options.default_zone)
+    elif layout.slots:
+        clock = Clock(options.default_zone)
+        told = Evidence("zone", options.default_zone, "assumed: a row a day shows no clock changes", "zone")
+    else:
+        clock, told = zone_from_changes(stamps.wall[stamps.good], options.default_zone)
+    evidence.append(told)
+    return replace(layout, clock=clock)
+
+
+def _steps(sampled: Sampled, at: Ints) -> Ints:
+    """Return the seconds between neighbouring rows of the same usage point."""
+    order = np.lexsort((np.arange(at.size), sampled.point))
+    order = order[sampled.stamps.good[order]]
+    steps = np.abs(np.diff(at[order]))
+    same = np.diff(sampled.point[order]) == 0
+    return np.asarray(steps[same & (steps > 0)])
+
+
+def _with_interval(layout: Layout, sampled: Sampled, options: ReadOptions, evidence: list[Evidence]) -> Layout:
+    if options.interval_minutes is not None:
+        evidence.append(Evidence("interval", f"{options.interval_minutes} min", "given", "interval"))
+        return replace(layout, interval_s=options.interval_minutes * 60)
+    if layout.slots:
+        because = f"{len(layout.slots)} columns a day"
+        evidence.append(Evidence("interval", f"{layout.interval_s // 60} min", because, "interval"))
+        return layout
+    if layout.end is not None:
+        evidence.append(Evidence("interval", "as each row says", "rows have a start and an end", "interval"))
+        return layout
+    instants = to_instants(sampled.stamps, sampled.point, layout)
+    steps = _steps(sampled, instants.at)
+    if not steps.size and options.kind == "cumulative":
+        return layout
+    if not steps.size:
+        raise AmbiguousInput(
+            "one reading per usage point does not tell the length of its interval",
+            remedy="say it with --interval MINUTES, or --kind cumulative for register readings",
+        )
+    lengths, counts = np.unique(steps, return_counts=True)
+    length = int(lengths[counts.argmax()])
+    share = counts.max() / counts.sum()
+    evidence.append(Evidence("interval", _length(length), f"{share:.1%} of steps between stamps", "interval"))
+    return replace(layout, interval_s=length)
+
+
+def _length(seconds: int) -> str:
+    return f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds} s"
+
+
+def _with_stamp(layout: Layout, sampled: Sampled, options: ReadOptions, evidence: list[Evidence]) -> Layout:
+    """Tell whether stamps open or close their interval."""
+    registers = all(column.reading_type.accumulation is Accumulation.CUMULATIVE for column in layout.values)
+    if layout.slots or layout.end is not None or registers:
+        return layout
+    closing, because = _closing(layout, sampled, options)
+    evidence.append(Evidence("stamp", "interval end" if closing else "interval start", because, "stamp"))
+    return replace(layout, stamp_end=closing)
+
+
+def _closing(layout: Layout, sampled: Sampled, options: ReadOptions) -> tuple[bool, str]:
+    if options.stamp:
+        return options.stamp == "end", "given"
+    if layout.clock_unit_s:
+        return False, "numbered intervals are placed by their number"
+    column = layout.time if layout.time is not None else layout.date
+    name = layout.names[column or 0]
+    if roles.role_of(name) == "end":
+        return True, f"its column is called {name!r}"
+    stamps = sampled.stamps
+    if stamps.midnight24.any():
+        return True, "a day ends with 24:00"
+    if "start" in roles.simple(name).split():
+        return False, f"its column is called {name!r}"
+    first, last = _day_edges(sampled)
+    if layout.interval_s < DAY_S and first and np.all(np.array(first) == layout.interval_s) and last.count(0) * 2 > len(last):
+        return True, "days run from the end of their first interval to 00:00"
+    return False, "assumed: days do not end with 24:00 or 00:00"
+
+
+def _day_edges(sampled: Sampled) -> tuple[list[int], list[int]]:
+    """Return the times of day of the first and the last stamp of each usage point of the sample."""
+    wall = np.where(sampled.stamps.good, sampled.stamps.wall, 0)
+    first, last = [], []
+    for code in range(min(len(sampled.names.words), 50)):
+        mine = wall[(sampled.point == code) & sampled.stamps.good]
+        if mine.size:
+            first.append(int(mine.min() % DAY_S))
+            last.append(int(mine.max() % DAY_S))
+    return first, last
+
+
+def _with_values(
+    layout: Layout, sample: Batch, sampled: Sampled, options: ReadOptions, evidence: list[Evidence]
+) -> Layout:
+    """Decide the reading type, unit and resolution of each value column."""
+    taken: set[tuple[str, str]] = set()
+    columns = []
+    for column in layout.values:
+        values = _values(layout, sample, column)
+        unit, told = _unit(layout, sample, column, values, options)
+        evidence.append(told)
+        cumulative = _is_cumulative(layout, sampled, column, values, options, unit, evidence)
+        flow, channel = _direction(column.name, taken, alone=len(layout.values) == 1)
+        kind, shift = roles.series_type(unit, flow, cumulative=cumulative, channel=channel)
+        exponent, telling = resolution_for(values[np.isfinite(values)], shift)
+        if telling is not None:
+            because = f"{telling:.12g} {unit} is finer than {'1 ' + kind.unit if exponent == -3 else '1 m' + kind.unit}"
+            evidence.append(Evidence(f"resolution of {column.name}", f"10^{exponent} {kind.unit}", because, ""))
+        columns.append(ValueColumn(column.index, column.name, kind.finer(exponent), shift))
+    return replace(layout, values=tuple(columns))
+
+
+def _values(layout: Layout, sample: Batch, column: ValueColumn) -> npt.NDArray[np.float64]:
+    if not layout.slots:
+        return numbers_of(sample.columns[column.index], layout)[0]
+    return np.column_stack([numbers_of(sample.columns[slot.index], layout)[0] for slot in layout.slots]).ravel()
+
+
+def _unit(
+    layout: Layout, sample: Batch, column: ValueColumn, values: npt.NDArray[np.float64], options: ReadOptions
+) -> tuple[str, Evidence]:
+    what = f"unit of {column.name}" if not layout.slots else "unit"
+    if options.unit:
+        return options.unit, Evidence(what, options.unit, "given", "unit")
+    if layout.unit is not None:
+        words = [word for word in labels(sample.columns[layout.unit]).words if roles.known_unit(word)]
+        if words:
+            told = f"column {layout.names[layout.unit]!r} says so"
+            return words[0], Evidence(what, ", ".join(words), told, "unit")
+    named = roles.unit_of(column.name) if not layout.slots else next(filter(None, map(roles.unit_of, layout.names)), None)
+    if named is not None:
+        shown = {"kwh": "kWh", "wh": "Wh", "mwh": "MWh", "kw": "kW", "w": "W", "mw": "MW"}.get(named, named)
+        return shown, Evidence(what, shown, f"the name {column.name!r} says so", "unit")
+    return _unit_by_size(layout, values, what, options)
+
+
+def _unit_by_size(
+    layout: Layout, values: npt.NDArray[np.float64], what: str, options: ReadOptions
+) -> tuple[str, Evidence]:
+    if options.kind == "power":
+        return "kW", Evidence(what, "kW", "assumed: power, and nothing tells the unit", "unit")
+    filled = values[np.isfinite(values) & (values > 0)]
+    hours = (layout.interval_s or DAY_S) / 3600
+    usual = float(np.median(filled)) / hours if filled.size else 0.0
+    whole = bool(filled.size) and bool(np.all(filled == np.rint(filled)))
+    unit = "Wh" if whole and usual >= WATT_HOURS else "kWh"
+    kind = "whole numbers" if whole else "numbers with fractions"
+    return unit, Evidence(what, unit, f"assumed: {kind}, {usual:.3g} per hour at the median", "unit")
+
+
+def _is_cumulative(
+    layout: Layout,
+    sampled: Sampled,
+    column: ValueColumn,
+    values: npt.NDArray[np.float64],
+    options: ReadOptions,
+    unit: str,
+    evidence: list[Evidence],
+) -> bool:
+    """Tell a register, which only rises, from intervals, which rise and fall."""
+    power = roles.series_type(unit, Flow.DELIVERED)[0].accumulation is Accumulation.INSTANTANEOUS
+    if options.kind:
+        if (options.kind == "power") != power:
+            raise UsageError(
+                f"kind {options.kind} does not go with the unit {unit}", remedy="give --kind and --unit that fit together"
+            )
+        evidence.append(Evidence(f"kind of {column.name}", options.kind, "given", "kind"))
+        return options.kind == "cumulative"
+    if power or layout.slots:
+        if power:
+            evidence.append(Evidence(f"kind of {column.name}", "power", f"its unit is {unit}", "kind"))
+        return False
+    cumulative, because = _rising(layout, sampled, column, values)
+    kind = "cumulative" if cumulative else "interval"
+    evidence.append(Evidence(f"kind of {column.name}", kind, because, "kind"))
+    return cumulative
+
+
+def _rising(
+    layout: Layout, sampled: Sampled, column: ValueColumn, values: npt.NDArray[np.float64]
+) -> tuple[bool, str]:
+    at = to_instants(sampled.stamps, sampled.point, layout).at
+    groups = sampled.point.astype(np.int64)
+    if layout.register is not None:
+        groups = groups * 1000 + 0
+    order = np.lexsort((at, groups))
+    order = order[np.isfinite(values[order]) & sampled.stamps.good[order]]
+    steps = np.diff(values[order])[np.diff(groups[order]) == 0]
+    rises, falls = int(np.count_nonzero(steps > 0)), int(np.count_nonzero(steps < 0))
+    if roles.meaning_of(column.name).cumulative and falls <= max(1, REGISTER_FALLS * steps.size):
+        return True, f"its name {column.name!r}, and it falls {falls} times in {steps.size} steps"
+    if steps.size < REGISTER_READINGS or rises < REGISTER_RISES:
+        return False, f"assumed: {rises} rises in {steps.size} steps do not tell a register"
+    if falls <= REGISTER_FALLS * steps.size:
+        return True, f"it rises {rises} times and falls {falls} times in {steps.size} steps"
+    return False, f"it falls {falls} times in {steps.size} steps"
+
+
+def _direction(name: str, taken: set[tuple[str, str]], *, alone: bool) -> tuple[Flow, str]:
+    """Return flow and channel: the first column of a direction is the usage point's own, others are channels."""
+    meaning = roles.meaning_of(name)
+    if meaning.flow is None and meaning.generated:
+        return Flow.NONE, roles.simple(name).replace(" ", "_")
+    if alone:
+        return meaning.flow or Flow.DELIVERED, ""
+    flow = meaning.flow or Flow.DELIVERED
+    if meaning.flow is None or (flow, "") in taken:
+        return (Flow.NONE if meaning.flow is None else flow), roles.simple(name).replace(" ", "_")
+    taken.add((flow, ""))
+    return flow, ""

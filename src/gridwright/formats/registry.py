@@ -1,0 +1,50 @@
+"""The file formats we read, and which of them a file is in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gridwright.domain.errors import UnknownFormat, UnreadableFile, UsageError
+from gridwright.formats.csv_reader import CsvReader
+from gridwright.formats.parquet import ParquetReader
+from gridwright.formats.source import Reader, ReadOptions
+
+# A reader knows its own dialect alone; whoever holds several of them cannot name one type.
+AnyReader = Reader[Any]
+
+READERS: tuple[AnyReader, ...] = (
+    CsvReader(),
+    ParquetReader(),
+)
+# Less than this is no recognition, only a name that fits.
+SURE_ENOUGH = 0.15
+
+
+def find_reader(head: bytes, file_name: str, options: ReadOptions) -> AnyReader:
+    """Return the reader that is surest of a file, by its first 64 kB and its name.
+
+    An empty file is UnreadableFile; one that nobody recognises is UnknownFormat, which names what was tried.
+    """
+    if options.format:
+        return reader_named(options.format)
+    if not head:
+        raise UnreadableFile("the file is empty", where=file_name, remedy="export it again, or give another file")
+    sureness = [(reader.recognises(head, file_name), reader) for reader in READERS]
+    best, reader = max(sureness, key=lambda pair: pair[0])
+    if best < SURE_ENOUGH:
+        tried = ", ".join(reader.name for reader in READERS)
+        raise UnknownFormat(
+            f"none of the formats we read fits: {tried}",
+            where=file_name,
+            remedy="say which with --format, or export the readings as CSV, NEM12 or Parquet",
+        )
+    return reader
+
+
+def reader_named(name: str) -> AnyReader:
+    """Return the reader of a format; an unknown one is UsageError."""
+    for reader in READERS:
+        if reader.name == name.lower():
+            return reader
+    known = ", ".join(reader.name for reader in READERS)
+    raise UsageError(f"there is no format {name!r}", remedy=f"use one of {known}")

@@ -1,0 +1,163 @@
+"""What a column's name tells: its role, its unit, its direction. The rules are tables; the first match counts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
+
+# Unit, written as people write it → (quantity, power of ten of its base unit).
+UNITS: dict[str, tuple[Quantity, int]] = {
+    "wh": (Quantity.ENERGY, 0),
+    "kwh": (Quantity.ENERGY, 3),
+    "mwh": (Quantity.ENERGY, 6),
+    "gwh": (Quantity.ENERGY, 9),
+    "w": (Quantity.POWER, 0),
+    "watt": (Quantity.POWER, 0),
+    "kw": (Quantity.POWER, 3),
+    "mw": (Quantity.POWER, 6),
+    "gw": (Quantity.POWER, 9),
+    "varh": (Quantity.REACTIVE_ENERGY, 0),
+    "kvarh": (Quantity.REACTIVE_ENERGY, 3),
+    "var": (Quantity.REACTIVE_POWER, 0),
+    "kvar": (Quantity.REACTIVE_POWER, 3),
+    "vah": (Quantity.APPARENT_ENERGY, 0),
+    "kvah": (Quantity.APPARENT_ENERGY, 3),
+    "千瓦时": (Quantity.ENERGY, 3),
+    "度": (Quantity.ENERGY, 3),
+    "千瓦": (Quantity.POWER, 3),
+}
+ROLES = ("point", "time", "end", "date", "clock", "value", "quality", "unit", "register")
+
+# A column that measures something else or was never measured, whatever unit its name ends with.
+_FOREIGN = re.compile(r"\b(price|cost|tariff|forecast|predict\w*|temp\w*|per kwh|eur|usd|gbp|interpolated|co2|carbon)\b")
+_RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (role, re.compile(pattern))
+    for role, pattern in (
+        ("quality", r"^(.* )?(quality|quality flag|flag|flags|status|actual estimated|estimated|est|qualitaet|estado)$"),
+        ("unit", r"^(unit|units|uom|unit of measure|einheit|unite|unidad|单位)$"),
+        ("register", r"^(register|register id|channel|channel id|obis|obis code|flow|direction|suffix|nmi suffix)$"),
+        (
+            "point",
+            r"^(lclid|usage point( id)?|usagepoint|point|point id|(smart )?meter( ?(id|no|number|code|serial|point))?|meterid"
+            r"|customer( ?(id|no|number))?|nmi|mpan|mprn|mpxn|esi id|esiid|ean( code)?|pod|cups|pdl|prm|zaehlpunkt"
+            r"|zählpunkt\w*|zaehler\w*|zähler\w*|malo|melo|house ?hold( ?id)?|house( ?id)?|home( ?id)?|site( ?id)?|id|ba|account( ?id)?"
+            r"|service point( id)?|device( ?id)?|serial( number)?|户号|用户编号|电表号|表号)$",
+        ),
+        (
+            "end",
+            r"^(end|to|bis|fin|hasta|(.* )?end ?(time|date|datetime|timestamp|date time)|interval end( .*)?|period end( .*)?"
+            r"|(usage )?end( .*)?|hour ending|ende)$",
+        ),
+        ("date", r"^((.* )?(read|reading|usage|interval|local)? ?(date|day)|datum|fecha|data|jour|日期)$"),
+        (
+            "clock",
+            r"^(hour|hr|he|uhrzeit|heure|hora|period|settlement period|sp|hh|half ?hour|clock|hour of day|hour no|时段|interval( no| number)?)$",
+        ),
+        (
+            "time",
+            r"^(tstp|ts|t|(.* )?date ?time( .*)?|(.* )?time ?stamp( .*)?|(.* )?time|(.* )?start ?(time|date|datetime|timestamp)?( .*)?"
+            r"|from|von|zeit\w*|horodat\w*|fechahora|fecha hora|interval start.*|period start.*|moment|instant|read at|at|时间|(start|hour start).*)$",
+        ),
+    )
+)
+_VALUE = re.compile(
+    r"\b(value|reading|readings|usage|consumption|consumed|energy|import|imported|export|exported|delivered|received|generation|generated"
+    r"|production|demand|load|power|verbrauch|bezug|einspeisung|lieferung|wert|zaehlerstand|zählerstand|conso\w*|consumo|consum|valeur|valor"
+    r"|supply|solar|pv|active|kwh|wh|mwh|kw|mw|register reading|meter reading|index)\b|电量|用电|电能|示数"
+)
+_CUMULATIVE = re.compile(r"\b(cumulative|register reading|meter reading|zaehlerstand|zählerstand|index|stand|total import|total export)\b|示数")
+_RECEIVED = re.compile(
+    r"\b(export|exported|einspeisung|received|feed ?in|net generation|injection|injected|to grid|backflow|reverse|2 8 0)\b|上网"
+)
+_DELIVERED = re.compile(
+    r"\b(import|imported|delivered|bezug|general supply|grid import|from grid|usage|consumption|forward|1 8 0)\b"
+)
+_GENERATED = re.compile(r"\b(generation|generated|production|solar|pv)\b")
+_SIMPLER = str.maketrans(dict.fromkeys("_-./()[]:,;#*", " "))
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a value column's name tells; None where it tells nothing."""
+
+    unit: str | None
+    flow: Flow | None
+    generated: bool
+    cumulative: bool
+
+
+def simple(name: str) -> str:
+    """Return a column name in lower case, with single blanks instead of punctuation and CamelCase."""
+    spaced = re.sub(r"(?<=[a-z]{2})(?=[A-Z][a-z])", " ", name.strip().strip("\ufeff\"'"))
+    return " ".join(spaced.translate(_SIMPLER).lower().split())
+
+
+def role_of(name: str) -> str:
+    """Return the role a column's name tells, empty when it tells none."""
+    plain = simple(name)
+    for role, pattern in _RULES:
+        if pattern.match(plain):
+            return role
+    return "value" if _VALUE.search(plain) and not _FOREIGN.search(plain) else ""
+
+
+def unit_of(text: str) -> str | None:
+    """Find a unit in a column name such as `energy(kWh/hh)` or `general_supply_kwh`, or in a unit column."""
+    words = simple(text.replace("/", " ")).split()
+    return next((word for word in reversed(words) if word in UNITS), None)
+
+
+def meaning_of(name: str) -> Meaning:
+    """Return what the name of a value column tells about its unit, direction and accumulation."""
+    plain = simple(name)
+    flow = Flow.RECEIVED if _RECEIVED.search(plain) else Flow.DELIVERED if _DELIVERED.search(plain) else None
+    return Meaning(unit_of(name), flow, bool(_GENERATED.search(plain)), bool(_CUMULATIVE.search(plain)))
+
+
+def known_unit(unit: str) -> bool:
+    """Tell whether a unit is one we can read."""
+    return unit.lower() in UNITS
+
+
+def series_type(unit: str, flow: Flow, *, cumulative: bool = False, channel: str = "") -> tuple[ReadingType, int]:
+    """Return the reading type of a column in `unit`, and the power of ten that turns it into base units."""
+    quantity, shift = UNITS[unit.lower()]
+    if quantity in {Quantity.POWER, Quantity.REACTIVE_POWER}:
+        return ReadingType(quantity, Flow.NET, Accumulation.INSTANTANEOUS, channel=channel), shift
+    accumulation = Accumulation.CUMULATIVE if cumulative else Accumulation.DELTA
+    return ReadingType(quantity, flow, accumulation, channel=channel), shift
+
+
+# What a quality column says → NEM12 letter (AEMO MDFF 4.3: A actual, E and S estimated, F final, N no data).
+_QUALITY_WORDS = {
+    "A": "a actual act measured m valid v ok good r real true_reading normal verified 1",
+    "S": "e est estimate estimated s substituted substitute interpolated i",
+    "F": "f final",
+    "N": "n null missing none invalid bad x",
+}
+QUALITY_LETTER = {word: letter for letter, words in _QUALITY_WORDS.items() for word in words.split()}
+# In a column called "estimated", a yes means an estimate.
+ESTIMATED_LETTER = {"0": "A", "1": "S", "false": "A", "true": "S", "no": "A", "yes": "S", "y": "S"}
+_REGISTER_FLOWS = (
+    (re.compile(r"^(e\d?|.*1[.:]8[.:]\d.*|import|delivered|consumption|forward|\+a|a\+|bezug|1)$"), Flow.DELIVERED),
+    (re.compile(r"^(b\d?|.*2[.:]8[.:]\d.*|export|received|generation|reverse|-a|a-|einspeisung|19)$"), Flow.RECEIVED),
+)
+
+
+def quality_letter(text: str, column: str) -> str | None:
+    """Return the NEM12 letter of a quality word, None for an unknown one; an empty one tells nothing (``""``)."""
+    word = text.strip().lower()
+    if not word:
+        return ""
+    if simple(column) in {"estimated", "est"} and word in ESTIMATED_LETTER:
+        return ESTIMATED_LETTER[word]
+    # Methods may follow the letter: S14, F16.
+    return QUALITY_LETTER.get(word) or QUALITY_LETTER.get(word.rstrip("0123456789"))
+
+
+def flow_of_register(code: str) -> Flow | None:
+    """Return the direction a register code tells: OBIS 1.8.0, NEM12 E1 and B1, or a plain word."""
+    word = code.strip().lower()
+    return next((flow for pattern, flow in _REGISTER_FLOWS if pattern.match(word)), None)

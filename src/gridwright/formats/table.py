@@ -1,0 +1,437 @@
+"""Rows of a table to readings: the part that CSV and Parquet share, once the layout is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain.calendar import local_to_utc
+from gridwright.domain.quality import MISSING, RAW, STATUS_FROM_NEM12
+from gridwright.domain.reading_type import Accumulation
+from gridwright.domain.readings import Readings
+from gridwright.domain.verdict import Reject
+from gridwright.formats.counts import to_counts
+from gridwright.formats.instants import Instants, as_binary, row_stamps, stamps_of, to_instants
+from gridwright.formats.layout import Batch, Layout, ValueColumn
+from gridwright.formats.roles import UNITS, flow_of_register, known_unit, quality_letter, series_type
+from gridwright.formats.source import KEPT_REJECTS, Decoded
+from gridwright.formats.text import read_numbers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+# A table of readings has a few interval lengths; more mean that the two stamp columns are something else.
+MOST_LENGTHS = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """A text column as codes into its distinct words."""
+
+    words: tuple[str, ...]
+    code: Codes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """Rows that have a usage point and an instant: what the series of a table share. `length`: seconds of each."""
+
+    points: tuple[str, ...]
+    point: Codes
+    at: Ints
+    length: Ints | int
+    quality: npt.NDArray[np.uint8]
+    usable: Mask
+
+
+class Verdicts:
+    """Collects rejects of one batch: all are counted, the first ones keep their text."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.rejects = list(batch.rejects)
+        self.rejected = batch.rejected
+        self.notes: list[str] = list(batch.notes)
+
+    def refuse(self, rows: Mask, reason: str, remedy: str, column: int | None = None) -> None:
+        """Reject the rows of a mask for one reason; `{value}` in it becomes the text of `column`."""
+        places = np.flatnonzero(rows)
+        places = places[places >= self.batch.lead]
+        self.rejected += places.size
+        for row in places[: max(0, KEPT_REJECTS - len(self.rejects))].tolist():
+            value = cell(self.batch, column, row) if column is not None else ""
+            text = reason.replace("{value}", repr(value))
+            self.rejects.append(Reject(int(self.batch.line[row]), text, remedy, value, self.batch.record(row)))
+
+    def note(self, text: str) -> None:
+        """Tell something about the batch that is no reject."""
+        self.notes.append(text)
+
+
+def cell(batch: Batch, column: int, row: int) -> str:
+    """Return the text of one cell."""
+    value = batch.columns[column][row].as_py()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace").strip()
+    return "" if value is None else str(value)
+
+
+def labels(array: pa.Array) -> Labels:
+    """Read a text column as codes; blanks around words do not tell them apart."""
+    import pyarrow as pa
+    import pyarrow.types as pt
+
+    coded = array if pt.is_dictionary(array.type) else as_binary(array).dictionary_encode()
+    raw = [_word(word) for word in coded.dictionary.to_pylist()]
+    words = tuple(dict.fromkeys([*raw, ""] if coded.indices.null_count else raw))
+    index = np.array([words.index(word) for word in raw] if len(words) != len(raw) else range(len(raw)), np.int32)
+    code = coded.indices.fill_null(len(raw)) if coded.indices.null_count else coded.indices
+    table = np.r_[index, np.int32(words.index(""))] if "" in words else index
+    plain = pa.array(code).to_numpy(zero_copy_only=False).astype(np.int32)
+    return Labels(words, table[plain].astype(np.int32) if table.size else plain)
+
+
+def _word(word: bytes | str | float | None) -> str:
+    if isinstance(word, bytes):
+        return word.decode("utf-8", "replace").strip()
+    return "" if word is None else str(word).strip()
+
+
+def numbers_of(array: pa.Array, layout: Layout) -> tuple[Floats, Mask]:
+    """Read a value column: (values, bad); NaN without bad = no value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.types as pt
+
+    if pt.is_decimal(array.type) or pt.is_integer(array.type) or pt.is_float16(array.type):
+        array = pc.cast(array, pa.float64(), safe=False)
+    if pt.is_floating(array.type):
+        values = array.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+        bad = np.isinf(values)
+        return (np.where(bad, np.nan, values) if bad.any() else values), bad
+    return read_numbers(as_binary(array), layout.numerals)
+
+
+def decode_batch(batch: Batch, layout: Layout) -> Decoded:
+    """Turn a batch into readings and rejects; rows read for context are left out of both."""
+    verdicts = Verdicts(batch)
+    placed = _place_days(batch, layout, verdicts) if layout.slots else _place_rows(batch, layout, verdicts)
+    series = list(_wide(batch, layout, placed, verdicts) if layout.slots else _long(batch, layout, placed, verdicts))
+    return Decoded(
+        records=batch.rows - batch.lead + batch.rejected,
+        series=tuple(one for one in series if one.size),
+        rejects=tuple(verdicts.rejects),
+        rejected=verdicts.rejected,
+        zones=dict.fromkeys(placed.points, layout.clock.zone),
+        notes=tuple(dict.fromkeys(verdicts.notes)),
+    )
+
+
+def _points(batch: Batch, layout: Layout, verdicts: Verdicts) -> tuple[Labels, Mask]:
+    """Return usage points and which rows name one."""
+    if layout.point is None:
+        return Labels((layout.default_point,), np.zeros(batch.rows, np.int32)), np.ones(batch.rows, np.bool_)
+    found = labels(batch.columns[layout.point])
+    named = np.array([_is_id(word) for word in found.words] or [False])
+    if named.all():
+        return found, np.ones(batch.rows, np.bool_)
+    good = named[found.code]
+    verdicts.refuse(~good, "{value} names no usage point", "fill in the id of the usage point", layout.point)
+    return found, good
+
+
+def _is_id(word: str) -> bool:
+    return bool(word) and word.isprintable() and "\ufffd" not in word
+
+
+def _instants(batch: Batch, layout: Layout, points: Codes, verdicts: Verdicts, good: Mask) -> Instants:
+    """Read the stamps of all rows and reject those of the `good` ones that have none."""
+    instants = to_instants(row_stamps(batch, layout), points, layout)
+    column = layout.time if layout.time is not None else layout.date
+    if not instants.good.all():
+        unread = good & ~instants.good
+        reason = "{value} is no date or time of this file"
+        verdicts.refuse(unread, reason, "write it like its neighbours, such as 2025-03-01 00:30", column)
+    if instants.skipped.any():
+        reason = f"{{value}} does not exist in {layout.clock.zone}: the clock skips it"
+        remedy = "if the meter keeps standard time, say so with --zone, such as --zone Etc/GMT-10"
+        verdicts.refuse(good & instants.skipped, reason, remedy, column)
+    if instants.rounded:
+        verdicts.note(f"{instants.rounded} stamps had a fraction of a second and were taken as the nearest second")
+    return instants
+
+
+def _place_rows(batch: Batch, layout: Layout, verdicts: Verdicts) -> Placed:
+    found, named = _points(batch, layout, verdicts)
+    instants = _instants(batch, layout, found.code, verdicts, named)
+    usable = named & instants.usable
+    at: Ints = instants.at
+    length: Ints | int = layout.interval_s
+    if layout.end is not None:
+        ends = to_instants(stamps_of(batch.columns[layout.end], layout.order), found.code, layout)
+        length = ends.at - at
+        wrong = usable & (~ends.usable | (length <= 0))
+        verdicts.refuse(wrong, "the interval ends at {value}, not after its start", "correct its end", layout.end)
+        usable &= ~wrong
+    elif layout.stamp_end:
+        at = at - layout.interval_s
+    return Placed(found.words, found.code, at, length, _qualities(batch, layout, verdicts), usable)
+
+
+def _qualities(batch: Batch, layout: Layout, verdicts: Verdicts) -> npt.NDArray[np.uint8]:
+    """Read the quality column; RAW where it tells nothing."""
+    if layout.quality is None:
+        return np.full(batch.rows, RAW, np.uint8)
+    found = labels(batch.columns[layout.quality])
+    letters = [quality_letter(word, layout.names[layout.quality]) for word in found.words]
+    unknown = [word for word, letter in zip(found.words, letters, strict=True) if letter is None]
+    if unknown:
+        shown = ", ".join(repr(word) for word in unknown[:5])
+        verdicts.note(f"quality words not known and taken as unmarked: {shown}")
+    table = np.array([int(STATUS_FROM_NEM12[letter]) if letter else RAW for letter in letters] or [RAW], np.uint8)
+    return table[found.code]
+
+
+def _long(batch: Batch, layout: Layout, placed: Placed, verdicts: Verdicts) -> Iterator[Readings]:
+    """One row a reading: a series for each value column, register, unit and interval length."""
+    for column in layout.values:
+        values, bad = numbers_of(batch.columns[column.index], layout)
+        if bad.any():
+            reason = f"{{value}} in column {column.name} is no finite number"
+            verdicts.refuse(bad & placed.usable, reason, "correct the number or leave it empty", column.index)
+        rows = placed.usable & ~bad
+        rows[: batch.lead] = False
+        for meaning, mask in _meanings(batch, layout, column, rows, verdicts):
+            yield from _series(batch, layout, placed, (meaning, values, mask), verdicts)
+
+
+def _meanings(
+    batch: Batch, layout: Layout, column: ValueColumn, rows: Mask, verdicts: Verdicts
+) -> Iterator[tuple[ValueColumn, Mask]]:
+    """Split rows by what their unit and register columns say about the value."""
+    parts: list[tuple[ValueColumn, Mask]] = [(column, rows)]
+    if layout.unit is not None:
+        found = labels(batch.columns[layout.unit])
+        strange = np.array([not known_unit(word) for word in found.words] or [False])[found.code]
+        verdicts.refuse(rows & strange, "{value} is no unit we read", f"use one of {', '.join(UNITS)}", layout.unit)
+        parts = [
+            (_in_unit(column, word), mask & (found.code == code))
+            for code, word in enumerate(found.words)
+            if known_unit(word)
+            for column, mask in parts
+        ]
+    if layout.register is not None:
+        found = labels(batch.columns[layout.register])
+        parts = [
+            (_of_register(column, word), mask & (found.code == code))
+            for code, word in enumerate(found.words)
+            for column, mask in parts
+        ]
+    yield from ((meaning, mask) for meaning, mask in parts if mask.any())
+
+
+def _in_unit(column: ValueColumn, unit: str) -> ValueColumn:
+    """Return the column as it is meant in rows of `unit`, at the resolution of the whole series."""
+    kind, shift = series_type(
+        unit,
+        column.reading_type.flow,
+        cumulative=column.reading_type.accumulation is Accumulation.CUMULATIVE,
+        channel=column.reading_type.channel,
+    )
+    return replace(column, reading_type=kind.finer(column.reading_type.exponent), shift=shift)
+
+
+def _of_register(column: ValueColumn, code: str) -> ValueColumn:
+    flow = flow_of_register(code)
+    kind = column.reading_type
+    # Directions the code tells are the series of the usage point; other registers stay channels of their own.
+    told = replace(kind, flow=flow, channel="") if flow is not None else replace(kind, channel=code)
+    return replace(column, reading_type=told if code else kind)
+
+
+Part = tuple[ValueColumn, Floats, Mask]
+
+
+def _series(batch: Batch, layout: Layout, placed: Placed, part: Part, verdicts: Verdicts) -> Iterator[Readings]:
+    """Make readings of one meaning: registers at their instant, intervals at their start, one series a length."""
+    column, values, rows = part
+    if column.reading_type.accumulation is Accumulation.CUMULATIVE:
+        yield from _registers(batch, placed, part, verdicts)
+        return
+    if isinstance(placed.length, int):
+        yield _readings(batch, placed, (column, values, _on_grid(layout, placed, part, verdicts)), verdicts)
+        return
+    lengths, counts = np.unique(placed.length[rows], return_counts=True)
+    kept = lengths[np.argsort(-counts, kind="stable")[:MOST_LENGTHS]]
+    other = rows & ~np.isin(placed.length, kept)
+    verdicts.refuse(other, "its interval is as long as no other's", "give intervals of equal length", layout.end)
+    for length in kept.tolist():
+        same = replace(placed, length=int(length))
+        yield _readings(batch, same, (column, values, rows & (placed.length == length)), verdicts)
+
+
+def _on_grid(layout: Layout, placed: Placed, part: Part, verdicts: Verdicts) -> Mask:
+    """Refuse rows that have neither a value nor a stamp on the grid; a row that has one of them is kept."""
+    _, values, rows = part
+    if not layout.interval_s:
+        return rows
+    empty = rows & np.isnan(values)
+    if not empty.any():
+        return rows
+    phase = placed.at % layout.interval_s
+    usual = int(np.bincount(phase[rows].astype(np.int64)).argmax())
+    stray = empty & (phase != usual)
+    if stray.any():
+        column = layout.time if layout.time is not None else layout.date
+        minutes = layout.interval_s / 60
+        reason = f"no value, and {{value}} is off the {minutes:g}-minute grid"
+        verdicts.refuse(stray, reason, "nothing to do: such rows carry no reading", column)
+    return rows & ~stray
+
+
+def _registers(batch: Batch, placed: Placed, part: Part, verdicts: Verdicts) -> Iterator[Readings]:
+    """Register reads stand at the instant they were read; an empty one tells nothing and is left out."""
+    column, values, rows = part
+    empty = rows & np.isnan(values)
+    if empty.any():
+        verdicts.note(f"column {column.name}: {np.count_nonzero(empty)} empty register readings left out")
+    instant = placed if isinstance(placed.length, int) else replace(placed, at=placed.at + placed.length)
+    yield _readings(batch, replace(instant, length=0), (column, values, rows & ~empty), verdicts)
+
+
+def _readings(batch: Batch, placed: Placed, part: Part, verdicts: Verdicts) -> Readings:
+    column, values, rows = part
+    counted = to_counts(values if rows.all() else values[rows], column.power)
+    whole = bool(rows.all())
+    _tell_rounding(counted.finer, counted.noisy, column, verdicts)
+    quality = placed.quality if whole else placed.quality[rows]
+    missing = np.isnan(counted.value) | (quality == MISSING)
+    if missing.any():
+        quality = np.where(missing, np.uint8(MISSING), quality)
+    return Readings(
+        points=placed.points,
+        point=placed.point if whole else placed.point[rows],
+        at=placed.at if whole else placed.at[rows],
+        value=np.where(missing, np.nan, counted.value) if missing.any() else counted.value,
+        quality=quality,
+        line=batch.line if whole else batch.line[rows],
+        interval_s=int(placed.length) if isinstance(placed.length, int) else 0,
+        reading_type=column.reading_type,
+    )
+
+
+def _tell_rounding(finer: Mask, noisy: int, column: ValueColumn, verdicts: Verdicts) -> None:
+    kind = column.reading_type
+    if noisy:
+        verdicts.note(
+            f"column {column.name}: {noisy} values carry single-precision noise (such as 1.9220001) "
+            "and were taken as the number they stand for"
+        )
+    if finer.any():
+        verdicts.note(
+            f"column {column.name}: {np.count_nonzero(finer)} values are finer than the resolution of the series, "
+            f"10^{kind.exponent} {kind.unit}, and were rounded to it"
+        )
+
+
+def _place_days(batch: Batch, layout: Layout, verdicts: Verdicts) -> Placed:
+    """Place the rows of a wide table: `at` is the wall clock's midnight, not yet an instant."""
+    found, named = _points(batch, layout, verdicts)
+    stamps = row_stamps(batch, layout)
+    column = layout.time if layout.time is not None else layout.date
+    if not stamps.good.all():
+        reason = "{value} is no date of this file"
+        verdicts.refuse(named & ~stamps.good, reason, "write it like its neighbours, such as 2025-03-01", column)
+    usable = named & stamps.good
+    usable[: batch.lead] = False
+    wall = np.where(stamps.good, stamps.wall, 0)
+    quality = _qualities(batch, layout, verdicts)
+    return Placed(found.words, found.code, wall, layout.interval_s, quality, usable)
+
+
+def _wide(batch: Batch, layout: Layout, placed: Placed, verdicts: Verdicts) -> Iterator[Readings]:
+    """One row a day: a row by columns matrix, laid out as readings in the order of the rows."""
+    columns = [numbers_of(batch.columns[slot.index], layout) for slot in layout.slots]
+    bad = np.zeros(batch.rows, np.bool_)
+    for slot, (_, wrong) in zip(layout.slots, columns, strict=True):
+        if wrong.any():
+            reason = f"{{value}} in column {slot.name} is no finite number; the other intervals of the row are kept"
+            verdicts.refuse(wrong & placed.usable, reason, "correct the number or leave it empty", slot.index)
+            bad |= wrong
+    matrix = np.column_stack([values for values, _ in columns])
+    refused = np.column_stack([wrong for _, wrong in columns]) if bad.any() else None
+    for meaning, rows in _meanings(batch, layout, layout.values[0], placed.usable, verdicts):
+        yield _days(batch, layout, placed, (meaning, matrix, rows), refused, verdicts=verdicts)
+
+
+def _days(
+    batch: Batch,
+    layout: Layout,
+    placed: Placed,
+    part: Part,
+    refused: npt.NDArray[np.bool_] | None,
+    *,
+    verdicts: Verdicts,
+) -> Readings:
+    meaning, matrix, rows = part
+    offsets = np.array([slot.offset_s for slot in layout.slots], np.int64)
+    at, exists = _slot_instants(placed.at[rows], offsets, layout)
+    values = matrix[rows]
+    _tell_skipped(values, exists, layout, batch.line[rows], verdicts)
+    taken = exists if refused is None else exists & ~refused[rows]
+    days = np.count_nonzero(rows)
+    grid = np.repeat(np.arange(days), offsets.size)
+    kept = taken.ravel()
+    spread = replace(
+        placed,
+        point=placed.point[rows][grid],
+        at=at.ravel(),
+        quality=placed.quality[rows][grid],
+        usable=kept,
+    )
+    lines = replace(batch, line=batch.line[rows][grid])
+    return _readings(lines, spread, (meaning, values.ravel(), kept), verdicts)
+
+
+def _slot_instants(midnight: Ints, offsets: Ints, layout: Layout) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Return the instant of each slot of each day, and which of them exist."""
+    exists = np.ones((midnight.size, offsets.size), np.bool_)
+    if layout.clock.fixed_s is not None:
+        return midnight[:, None] - layout.clock.fixed_s + offsets, exists
+    if layout.elapsed:
+        start, _, _ = local_to_utc(midnight, layout.clock.zone)
+        after, _, _ = local_to_utc(midnight + 86_400, layout.clock.zone)
+        at = start[:, None] + offsets
+        return at, at < after[:, None]
+    wall = midnight[:, None] + offsets
+    at, _, skipped = local_to_utc(wall.ravel(), layout.clock.zone)
+    return at.reshape(wall.shape), ~skipped.reshape(wall.shape)
+
+
+def _tell_skipped(values: Floats, exists: Mask, layout: Layout, line: Ints, verdicts: Verdicts) -> None:
+    """Refuse the values of columns that a short day does not have; empty ones are as they should be."""
+    surplus = ~exists & np.isfinite(values) & (values != 0)
+    if not surplus.any():
+        return
+    rows, columns = np.nonzero(surplus)
+    verdicts.rejected += rows.size
+    for row, column in zip(rows.tolist()[:100], columns.tolist()[:100], strict=True):
+        name = layout.slots[column].name
+        verdicts.rejects.append(
+            Reject(
+                int(line[row]),
+                f"column {name} has the value {values[row, column]:g}, but the clock of {layout.clock.zone} skips that time",
+                "if the meter keeps standard time, say so with --zone, such as --zone Etc/GMT-10",
+                f"{values[row, column]:g}",
+            )
+        )
+

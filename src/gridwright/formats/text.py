@@ -1,0 +1,258 @@
+"""Text as it comes: its encoding, the separator of its columns, and the numbers written in it."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain.errors import AmbiguousInput, UnreadableFile, UsageError
+from gridwright.domain.verdict import Evidence
+
+SEPARATORS = ("\t", ";", "|", ",")
+BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+# Words that stand for "no value".
+NO_VALUE = ("", "null", "na", "n/a", "nan", "none", "nil", "-", "--", "#n/a", "missing", "?")
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+CONTROLS = bytes(set(range(32)) - {9, 10, 12, 13, 27})
+MOST_CONTROLS = 0.02
+GBK_SHARE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How bytes become text: a Python codec and the length of the byte order mark before the text."""
+
+    name: str
+    mark: int = 0
+
+    @property
+    def unit(self) -> str:
+        """The numpy type of one code unit, in which a newline is the number 10."""
+        return {"utf-16-le": "<u2", "utf-16-be": ">u2"}.get(self.name, "u1")
+
+    @property
+    def width(self) -> int:
+        """Bytes of one code unit."""
+        return 2 if self.name.startswith("utf-16") else 1
+
+    @property
+    def is_bytewise(self) -> bool:
+        """Whether the bytes are UTF-8 already."""
+        return self.name == "utf-8"
+
+
+def encoding_of(sample: bytes, wanted: str = "") -> tuple[Encoding, Evidence]:
+    """Detect the encoding of a sample; binary content is UnreadableFile."""
+    mark, marked = next(((len(bom), name) for bom, name in BOMS if sample.startswith(bom)), (0, ""))
+    if wanted:
+        return _wanted(sample, wanted, mark)
+    if marked:
+        return Encoding(marked, mark), _told(marked, "the file starts with its byte order mark")
+    if guessed := _utf16(sample):
+        return Encoding(guessed), _told(guessed, "every second byte is zero")
+    body = sample
+    if len(body.translate(None, CONTROLS)) < len(body) * (1 - MOST_CONTROLS):
+        raise UnreadableFile(
+            f"this is no text: {len(body) - len(body.translate(None, CONTROLS))} control characters in {len(body)} bytes",
+            remedy="export the readings as CSV, NEM12 or Parquet; unpack archives first",
+        )
+    return _bytewise(body)
+
+
+def _wanted(sample: bytes, wanted: str, mark: int) -> tuple[Encoding, Evidence]:
+    try:
+        name = codecs.lookup(wanted).name
+    except LookupError as error:
+        raise UsageError(f"unknown encoding {wanted!r}", remedy="use utf-8, utf-16, cp1252, gb18030 ...") from error
+    if name in {"utf-8-sig", "ascii"}:
+        name = "utf-8"
+    if name == "utf-16":
+        name = "utf-16-be" if sample.startswith(codecs.BOM_UTF16_BE) else "utf-16-le"
+    return Encoding(name, mark), Evidence("encoding", name, "given", "encoding")
+
+
+def _told(name: str, because: str) -> Evidence:
+    return Evidence("encoding", name, because, "encoding")
+
+
+def _utf16(sample: bytes) -> str:
+    """Tell UTF-16 without a mark by its zero bytes."""
+    if len(sample) < 16:  # noqa: PLR2004 - too short to tell
+        return ""
+    units = np.frombuffer(sample[: len(sample) // 2 * 2], np.uint8).reshape(-1, 2)
+    first, second = (units == 0).mean(axis=0)
+    if second > 0.7 and first < 0.1:  # noqa: PLR2004 - nearly all text of tables is ASCII
+        return "utf-16-le"
+    return "utf-16-be" if first > 0.7 and second < 0.1 else ""  # noqa: PLR2004
+
+
+def _bytewise(sample: bytes) -> tuple[Encoding, Evidence]:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        decoder.decode(sample)  # a character cut off at the end of the sample is no error
+    except UnicodeDecodeError as error:
+        return _legacy(sample, error.start)
+    if sample.isascii():
+        return Encoding("utf-8"), _told("utf-8", "every byte is ASCII")
+    return Encoding("utf-8"), _told("utf-8", "every byte sequence is valid UTF-8")
+
+
+def _legacy(sample: bytes, bad: int) -> tuple[Encoding, Evidence]:
+    """Tell GBK, whose high bytes come in pairs, from Windows-1252, whose accented letters stand alone."""
+    runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", sample)]
+    # One damaged byte in a file of plain text is damage, not another encoding.
+    if sum(runs) == 1 and len(sample) > 1000:  # noqa: PLR2004 - one byte in a long text
+        return Encoding("utf-8"), _told("utf-8", f"all but byte {bad} is ASCII")
+    if sum(length % 2 == 0 for length in runs) >= GBK_SHARE * len(runs) and _decodes(sample, "gb18030"):
+        return Encoding("gb18030"), _told("gb18030", "not UTF-8, and high bytes come in pairs as Chinese letters do")
+    return Encoding("cp1252"), _told("cp1252", f"byte {bad} is not UTF-8, and high bytes stand alone")
+
+
+def _decodes(sample: bytes, name: str) -> bool:
+    decoder = codecs.getincrementaldecoder(name)()
+    try:
+        decoder.decode(sample)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def separator_of(lines: Sequence[str], wanted: str = "") -> tuple[str, Evidence]:
+    """Find the separator that gives the most lines the same number of columns, more than one."""
+    if wanted:
+        named = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}.get(wanted.lower(), wanted)
+        if len(named) != 1:
+            raise UsageError(f"{wanted!r} is no separator", remedy="give one character, or `tab`")
+        return named, Evidence("separator", wanted, "given", "separator")
+    scores = {mark: _evenness(lines, mark) for mark in SEPARATORS}
+    best = max(SEPARATORS, key=lambda mark: (round(scores[mark][0], 1), -SEPARATORS.index(mark)))
+    share, columns = scores[best]
+    if not share:
+        raise UnreadableFile(
+            "no separator gives the lines the same number of columns",
+            remedy="say it with --separator, or check that this is a table",
+        )
+    shown = "tab" if best == "\t" else best
+    return best, Evidence("separator", shown, f"{share:.0%} of the lines have {columns} columns by it", "separator")
+
+
+def _evenness(lines: Sequence[str], mark: str) -> tuple[float, int]:
+    counts = Counter(len(row) for row in rows_of(lines, mark) if row)
+    shared = [(number, columns) for columns, number in counts.items() if columns > 1]
+    if not shared:
+        return 0.0, 0
+    number, columns = max(shared)
+    return number / sum(counts.values()), columns
+
+
+def rows_of(lines: Iterable[str], separator: str) -> list[list[str]]:
+    """Split lines as RFC 4180 says; a row that cannot be split (a line too long) counts as one column."""
+    rows: list[list[str]] = []
+    reader = csv.reader(lines, delimiter=separator)
+    while True:
+        try:
+            rows.append(next(reader))
+        except StopIteration:
+            return rows
+        except csv.Error:
+            rows.append([])
+
+
+def split_line(line: str, separator: str) -> list[str]:
+    """Split one line."""
+    rows = rows_of([line], separator)
+    return rows[0] if rows else []
+
+
+@dataclass(frozen=True, slots=True)
+class Numerals:
+    """How numbers are written: the decimal mark, and the mark between thousands or nothing."""
+
+    decimal: str = "."
+    thousands: str = ""
+
+    def plain(self, text: str) -> str:
+        """Return a number's text with a decimal point and without thousands marks, blanks and blank-like marks."""
+        stripped = text.strip().replace("\u00a0", "").replace("\u202f", "")
+        if self.thousands:
+            stripped = stripped.replace(self.thousands, "")
+        return stripped if self.decimal == "." else stripped.replace(self.decimal, ".")
+
+    def is_number(self, text: str) -> bool:
+        """Tell whether a text is one number."""
+        return NUMBER.fullmatch(self.plain(text)) is not None
+
+
+def is_no_value(text: str) -> bool:
+    """Tell whether a text stands for "no value"."""
+    return text.strip().lower() in NO_VALUE
+
+
+def numerals_of(texts: Sequence[str], separator: str, wanted: str = "") -> tuple[Numerals, Evidence]:
+    """Find the decimal mark of a column of numbers; `1,234` alone, readable both ways, is AmbiguousInput."""
+    if wanted:
+        if wanted not in {".", ","}:
+            raise UsageError(f"{wanted!r} is no decimal mark", remedy="give . or ,")
+        other = "," if wanted == "." else "."
+        return Numerals(wanted, other if any(other in text for text in texts) else ""), _mark(wanted, "given")
+    commas = [text.strip() for text in texts if "," in text]
+    points = [text.strip() for text in texts if "." in text]
+    both = [text for text in commas if "." in text]
+    if both:
+        decimal = "," if both[0].rfind(",") > both[0].rfind(".") else "."
+        return Numerals(decimal, "." if decimal == "," else ","), _mark(decimal, f"{both[0]!r} has both marks")
+    if not commas:
+        return _only_points(points)
+    if any(re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", text) is None for text in commas):
+        return Numerals(","), _mark(",", f"{_telling(commas)!r} cannot be thousands")
+    if points:
+        return Numerals(".", ","), _mark(".", f"{points[0]!r} and {commas[0]!r} occur")
+    if any(text.count(",") > 1 for text in commas):
+        return Numerals(".", ","), _mark(".", "one number has two commas")
+    if separator == ";" and any(text.startswith(("0,", "-0,")) for text in commas):
+        return Numerals(","), _mark(",", "numbers start with `0,`")
+    raise AmbiguousInput(
+        f"{commas[0]!r} may be a thousand or a fraction", remedy="say which with --decimal , or --decimal ."
+    )
+
+
+def _only_points(points: Sequence[str]) -> tuple[Numerals, Evidence]:
+    """Numbers with points alone: fractions, unless one has two points."""
+    many = next((text for text in points if text.count(".") > 1), None)
+    if many is not None and all(re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})*", text) for text in points):
+        return Numerals(",", "."), _mark(",", f"{many!r} has two points")
+    return Numerals(), _mark(".", f"{points[0]!r}" if points else "whole numbers only")
+
+
+def _telling(commas: Sequence[str]) -> str:
+    return next(text for text in commas if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", text) is None)
+
+
+def _mark(decimal: str, because: str) -> Evidence:
+    return Evidence("decimal mark", decimal, because, "decimal")
+
+
+def read_numbers(texts: object, numerals: Numerals) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Read a pyarrow text column: (values, bad); NaN without bad = no value, bad = not a finite number."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    plain = pc.utf8_trim_whitespace(pc.cast(texts, pa.string(), safe=False))
+    if numerals.thousands:
+        plain = pc.replace_substring(plain, numerals.thousands, "")
+    if numerals.decimal != ".":
+        plain = pc.replace_substring(plain, numerals.decimal, ".")
+    missing = pc.is_in(pc.utf8_lower(plain), value_set=pa.array(NO_VALUE))
+    sound = pc.match_substring_regex(plain, rf"^(?:{NUMBER.pattern})$")
+    numbers = pc.cast(pc.if_else(sound, plain, "nan"), pa.float64())
+    values = numbers.to_numpy(zero_copy_only=False)
+    absent = missing.to_numpy(zero_copy_only=False).astype(np.bool_)
+    bad = ~absent & ~np.isfinite(values)
+    return np.where(absent | bad, np.nan, values), bad

@@ -1,0 +1,151 @@
+"""Which clock wrote the stamps: offsets matched to a zone, and the clock changes that naive stamps show or lack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain.calendar import utc_offsets, zone_changes
+from gridwright.domain.interval import DAY_S, zone_of
+from gridwright.domain.verdict import Evidence
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+# One zone for each way of changing clocks, the most populous first.
+CANDIDATES = (
+    "Europe/Berlin",
+    "Europe/London",
+    "Europe/Athens",
+    "America/New_York",
+    "America/Chicago",
+    "America/Denver",
+    "America/Los_Angeles",
+    "Australia/Sydney",
+    "Australia/Adelaide",
+    "Pacific/Auckland",
+    "America/Santiago",
+    "Australia/Lord_Howe",
+)
+FIXED = ("UTC", "Australia/Brisbane", "Asia/Shanghai", "Asia/Taipei", "Asia/Kolkata", "Asia/Tokyo")
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The clock naive stamps were written by: `zone`, or a `fixed_s` seconds east of UTC all year round.
+
+    `zone` also tells the local days of the usage point, whatever clock wrote the stamps.
+    """
+
+    zone: str
+    fixed_s: int | None = None
+
+
+def zone_from_offsets(at: Ints, offset: Ints, default: str) -> tuple[Clock, Evidence]:
+    """Find a zone that has the offsets which the stamps carry; the default where it fits."""
+    shown = ", ".join(_hours(int(value)) for value in np.unique(offset)[:4])
+    for name in (default, *FIXED, *CANDIDATES):
+        if np.array_equal(utc_offsets(at, name), offset):
+            return Clock(name), Evidence("zone", name, f"stamps carry their offset ({shown}), which it has then", "zone")
+    if not np.any(offset):
+        because = "stamps are UTC; local days follow the default zone"
+        return Clock(default), Evidence("zone", default, because, "zone")
+    if np.unique(offset).size == 1 and int(offset[0]) % 3600 == 0:
+        name = f"Etc/GMT{-int(offset[0]) // 3600:+d}"
+        return Clock(name), Evidence("zone", name, f"stamps carry the offset {shown}, no clock change is seen", "zone")
+    because = f"stamps carry offsets ({shown}) of no zone we list; local days follow the default zone"
+    return Clock(default), Evidence("zone", default, because, "zone")
+
+
+def zone_from_changes(wall: Ints, default: str) -> tuple[Clock, Evidence]:
+    """Find out whether naive stamps change their clock, by the skipped and the repeated hours of known zones."""
+    if wall.size:
+        verdicts = {name: _changes(wall, name) for name in dict.fromkeys((default, *CANDIDATES))}
+        for name, seen in verdicts.items():
+            if seen.shown and not seen.lacking:
+                return Clock(name), Evidence("zone", name, f"{seen.shown[0]}, as clocks do there", "zone")
+        lacking = [text for seen in verdicts.values() if not seen.shown for text in seen.lacking]
+        if lacking and not any(seen.shown for seen in verdicts.values()):
+            fixed = standard_offset(default, int(wall.min()))
+            shown = f"{_hours(fixed)} all year" if fixed else "UTC all year"
+            because = f"{lacking[0]}: this clock never changes; local days follow the default zone {default}"
+            return Clock(default, fixed), Evidence("zone", shown, because, "zone")
+    return Clock(default), Evidence("zone", default, "assumed: nothing in the file tells it", "zone")
+
+
+def standard_offset(name: str, at: int) -> int:
+    """Return the seconds east of UTC of a zone's winter in the year around an instant."""
+    year = at + np.arange(0, 366 * DAY_S, 30 * DAY_S, dtype=np.int64)
+    return int(utc_offsets(year, name).min())
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    shown: tuple[str, ...]
+    lacking: tuple[str, ...]
+
+
+def _changes(wall: Ints, name: str) -> _Seen:
+    """Compare the stamps around each clock change of a zone with those of the hour before."""
+    zone_of(name)
+    first, last = int(wall.min()), int(wall.max())
+    edges, values = zone_changes(first - DAY_S, last + DAY_S, name)
+    shown, lacking = [], []
+    for edge, before, after in zip(edges.tolist(), values[:-1].tolist(), values[1:].tolist(), strict=True):
+        length = abs(after - before)
+        opens = edge + min(before, after)
+        # Zones also change for good, by odd amounts; those tell nothing about a yearly change.
+        if not 0 < length <= 2 * 3600 or not first <= opens - length or opens + 2 * length > last:
+            continue
+        inside, usual = _count(wall, opens, length), _count(wall, opens - length, length)
+        if not usual:
+            continue
+        stamp = np.datetime64(opens, "s")
+        if after > before:
+            (shown if inside <= usual * 0.1 else lacking).append(
+                f"{stamp} does not occur" if inside <= usual * 0.1 else f"{stamp} occurs, which {name} skips"
+            )
+        else:
+            (shown if inside >= usual * 1.5 else lacking).append(
+                f"{stamp} occurs twice" if inside >= usual * 1.5 else f"{stamp} occurs once, which {name} repeats"
+            )
+    return _Seen(tuple(shown), tuple(lacking))
+
+
+def _count(wall: Ints, start: int, length: int) -> int:
+    return int(np.count_nonzero((wall >= start) & (wall < start + length)))
+
+
+def _hours(seconds: int) -> str:
+    return f"{'-' if seconds < 0 else '+'}{abs(seconds) // 3600:02d}:{abs(seconds) % 3600 // 60:02d}"
+
+
+def second_passes(point: npt.NDArray[np.int32], at: Ints, repeated: Mask) -> Mask:
+    """Tell which stamps of a repeated hour belong to its second pass: the later of two rows of one usage point.
+
+    Rows that run backwards in time list the second pass first.
+    """
+    second = np.zeros(at.size, np.bool_)
+    rows = np.flatnonzero(repeated)
+    if not rows.size:
+        return second
+    order = np.lexsort((rows, at[rows], point[rows]))
+    place = rows[order]
+    again = np.r_[False, (at[place][1:] == at[place][:-1]) & (point[place][1:] == point[place][:-1])]
+    if not again.any():
+        return second
+    if np.median(np.diff(at)) < 0:
+        once = np.r_[again[1:], False] & ~again
+        second[place[once]] = True
+    else:
+        second[place[again]] = True
+    return second
+
+
+def change_lengths(at: Ints, name: str) -> Ints:
+    """Return by how many seconds the clock goes back at the change next after each instant: 3600, Lord Howe 1800."""
+    before = utc_offsets(at, name).astype(np.int64)
+    after = utc_offsets(at + 3 * 3600, name).astype(np.int64)
+    return np.where(before > after, before - after, 3600)
