@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from gridwright.billing.spans import Span
 from gridwright.billing.tiers import Part
-from gridwright.billing.usage import Account, to_kwh
+from gridwright.billing.usage import Account, Marked, to_kwh
 from gridwright.domain.calendar import LocalCalendar, date_of
 from gridwright.domain.rate import Allocate, Channel, Charge, Price
 
@@ -34,26 +34,16 @@ def energy_basis(part: Part, charge: Charge, span: Span, account: Account) -> st
     """Say which intervals a quantity sums, and show one day of them."""
     determinant = charge.determinant
     panel = account.usage.part(determinant.channel, span)
-    labels = account.labels(determinant, span)
-    wanted = _columns(part.label, charge, account)
-    within = np.isin(labels, wanted) if wanted else labels >= 0
+    marked = account.usage.marked(determinant, part.label, span)
     what = f"energy {FLOW[determinant.channel]}"
     name = f" in {part.label!r}" if part.label else ""
     days = "" if span == account.whole else f", {days_text(span)}"
-    told = [f"{what}{name}{days}: {int(within.sum())} intervals of {panel.interval_s // 60} min"]
+    told = [f"{what}{name}{days}: {marked.slots.size} intervals of {panel.interval_s // 60} min"]
     if (factor := determinant.multiplier) != 1:
         told.append(f"times {_short(factor)}")
     if isinstance(charge.price, Price) and charge.price.tiered:
         told.append(_ladder_text(part, charge.price))
-    return "; ".join([*told, _example_day(account, charge, span, within)])
-
-
-def _columns(label: str, charge: Charge, account: Account) -> list[int]:
-    calendar = account.card.calendar(charge.determinant.calendar)
-    if calendar is None:
-        return []
-    names = (label,) if label else charge.determinant.labels
-    return [calendar.labels.index(name) for name in names]
+    return "; ".join([*told, _example_day(account, charge, span, marked)])
 
 
 def _ladder_text(part: Part, price: Price) -> str:
@@ -63,17 +53,21 @@ def _ladder_text(part: Part, price: Price) -> str:
     return f"block {part.index + 1}, {block_text(part)}{shared}"
 
 
-def _example_day(account: Account, charge: Charge, span: Span, within: npt.NDArray[np.bool_]) -> str:
-    values = account.part(charge.determinant.channel, span)
-    used = np.flatnonzero(within & (values > 0))
-    if not used.size:
+def _example_day(account: Account, charge: Charge, span: Span, marked: Marked) -> str:
+    channel = charge.determinant.channel
+    values = account.part(channel, span)[marked.slots]
+    used = values > 0
+    first = int(used.argmax()) if used.size else 0
+    if not used.size or not used[first]:
         return "no use in them"
-    clock = account.usage.part(charge.determinant.channel, span).calendar(span.zone)
-    slots = np.flatnonzero(within & (clock.day == clock.day[used[0]]))
-    counts = float(np.nansum(values[slots]))
-    kwh = to_kwh(counts, account.exponent(charge.determinant.channel))
-    day = date_of(int(clock.day[slots[0]]))
-    return f"for example {day:%a} {day.isoformat()} {hours_text(clock, slots)}: {slots.size} intervals, {kwh:f} kWh"
+    day = int(marked.day[first])
+    low, high = np.searchsorted(marked.day, (day, day + 1))
+    if day not in marked.told:
+        clock = account.usage.part(channel, span).calendar(span.zone)
+        hours = hours_text(clock, marked.slots[low:high])
+        marked.told[day] = f"{date_of(day):%a} {date_of(day).isoformat()} {hours}: {high - low} intervals"
+    kwh = to_kwh(float(np.nansum(values[low:high])), account.exponent(channel))
+    return f"for example {marked.told[day]}, {kwh:f} kWh"
 
 
 def hours_text(clock: LocalCalendar, slots: Slots) -> str:

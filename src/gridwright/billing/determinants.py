@@ -18,6 +18,7 @@ from gridwright.domain.rate import RateCard, TouCalendar
 from gridwright.domain.reading_type import Accumulation, Quantity
 
 Counts = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.intp]
 BLOCK_ROWS = 64
 EXACT = 2.0**53
 ALL = ("",)
@@ -52,6 +53,7 @@ def determinants(panel: Panel, card: RateCard, zone: str, *, calendar: str = "")
 def sum_by_label(panel: Panel, calendar: TouCalendar | None, months: tuple[int, ...], zone: str) -> Determinants:
     """Sum by the labels of `calendar` (None: one label, "") over the intervals that lie in `months` (empty: all)."""
     panel = billable(panel)
+    doubtful = doubtful_rows(panel)
     labels = interval_labels(panel, calendar, months, zone)
     names = calendar.labels if calendar else ALL
     hot = one_hot(labels.tobytes(), len(names))
@@ -60,8 +62,8 @@ def sum_by_label(panel: Panel, calendar: TouCalendar | None, months: tuple[int, 
         labels=names,
         energy=energy,
         slots=hot.sum(axis=0).astype(np.int64),
-        missing=_count(panel, q.GAPS, hot),
-        estimated=_count(panel, q.ESTIMATES, hot),
+        missing=_count(panel, q.GAPS, hot, doubtful),
+        estimated=_count(panel, q.ESTIMATES, hot, doubtful),
         exponent=panel.reading_type.exponent,
     )
 
@@ -75,6 +77,8 @@ def billable(panel: Panel) -> Panel:
     if kind.quantity is not Quantity.ENERGY or kind.accumulation is not Accumulation.DELTA:
         raise RateError(f"{kind} cannot be billed", remedy="turn it into energy per interval first")
     doubtful = doubtful_rows(panel)
+    if not doubtful.size:
+        return panel
     gaps = q.has_status(panel.quality[doubtful], q.GAPS)
     blank = np.isnan(panel.values[doubtful])
     if (gaps == blank).all():
@@ -85,7 +89,7 @@ def billable(panel: Panel) -> Panel:
     return panel.with_values(values, quality)
 
 
-def doubtful_rows(panel: Panel) -> npt.NDArray[np.intp]:
+def doubtful_rows(panel: Panel) -> Rows:
     """Return the rows that hold something other than plain measured values."""
     # Most meters are measured throughout: one pass of max over bytes and one sum find the rest.
     other = panel.quality.max(axis=1, initial=0) > int(q.Status.ACCEPTED)
@@ -137,9 +141,8 @@ def label_sums(values: Values, hot: Values) -> Counts:
     return np.rint(sums).astype(np.int64)
 
 
-def _count(panel: Panel, statuses: tuple[q.Status, ...], hot: Values) -> Counts:
+def _count(panel: Panel, statuses: tuple[q.Status, ...], hot: Values, doubtful: Rows) -> Counts:
     counts = np.zeros((panel.quality.shape[0], hot.shape[1]), np.int64)
-    doubtful = doubtful_rows(panel)
     if doubtful.size:
         mask = q.has_status(panel.quality[doubtful], statuses)
         counts[doubtful] = np.rint(mask.astype(np.float64) @ hot).astype(np.int64)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 
 from gridwright.domain.errors import RateError
@@ -32,8 +33,7 @@ class Span:
     @property
     def period(self) -> Interval:
         """The same days as UTC instants, from local midnight to local midnight."""
-        zone = zone_of(self.zone)
-        return Interval(local_midnight(self.first, zone), local_midnight(self.last, zone))
+        return _instants(self.first, self.last, self.zone)
 
     @property
     def months(self) -> Fraction:
@@ -66,6 +66,11 @@ class Span:
         if per is Per.BILL:
             return Fraction(self.days, whole.days)
         return {Per.DAY: Fraction(self.days), Per.MONTH: self.months, Per.YEAR: self.years}[per]
+
+
+@lru_cache(maxsize=1024)
+def _instants(first: date, last: date, zone: str) -> Interval:
+    return Interval(local_midnight(first, zone_of(zone)), local_midnight(last, zone_of(zone)))
 
 
 def days_in_month(day: date) -> int:

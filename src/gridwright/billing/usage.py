@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +16,23 @@ import numpy.typing as npt
 from gridwright.billing.determinants import Counts, Determinants, billable, interval_labels, sum_by_label
 from gridwright.billing.spans import Span
 from gridwright.billing.tiers import to_decimal
+from gridwright.domain.calendar import local_calendar
 from gridwright.domain.errors import RateError, RateRefused
 from gridwright.domain.panel import Panel, Values
 from gridwright.domain.rate import Channel, Determinant, RateCard
 from gridwright.domain.usage_point import UsagePoint
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Marked:
+    """The intervals of a span that carry a label: indices `slots` and the day number of each; shared by all meters.
+
+    `told` remembers, by day, how many of them it has and their hours in words.
+    """
+
+    slots: npt.NDArray[np.intp]
+    day: npt.NDArray[np.int32]
+    told: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,10 +43,29 @@ class Usage:
     card: RateCard
     whole: Span
     sums: dict[tuple[Determinant, Span], Determinants] = field(default_factory=dict)
+    parts: dict[tuple[Channel, Span], Panel] = field(default_factory=dict)
+    marks: dict[tuple[Determinant, str, Span], Marked] = field(default_factory=dict)
 
     def part(self, channel: Channel, span: Span) -> Panel:
         """Return the readings of one channel within the span."""
-        return self.panels[channel].between(span.period)
+        found = self.parts.get((channel, span))
+        if found is None:
+            found = self.parts[channel, span] = self.panels[channel].between(span.period)
+        return found
+
+    def marked(self, determinant: Determinant, label: str, span: Span) -> Marked:
+        """Return the intervals that carry `label`; "" = any label that the determinant names."""
+        found = self.marks.get((determinant, label, span))
+        if found is None:
+            calendar = self.card.calendar(determinant.calendar)
+            part = self.part(determinant.channel, span)
+            labels = interval_labels(part, calendar, determinant.months, span.zone)
+            names = (label,) if label else determinant.labels
+            wanted = [calendar.labels.index(name) for name in names] if calendar else [0]
+            slots = np.flatnonzero(np.isin(labels, wanted))
+            found = Marked(slots, part.calendar(span.zone).day[slots])
+            self.marks[determinant, label, span] = found
+        return found
 
     def determinants(self, determinant: Determinant, span: Span) -> Determinants:
         """Return the sums by label of every usage point."""
@@ -90,6 +124,12 @@ class Account:
         return self.usage.panels[channel].reading_type.exponent
 
 
+@lru_cache(maxsize=64)
+def _day_of_slot(panel_start: datetime, interval: timedelta, slots: int, zone: str) -> npt.NDArray[np.int32]:
+    day = local_calendar(panel_start, interval, slots, zone).day
+    return day - day[0] if slots else day
+
+
 def to_kwh(counts: float, exponent: int, multiplier: Decimal = Decimal(1), places: int = 3) -> Decimal:
     """Return whole counts of 10**exponent Wh as exact kWh, rounded half up to `places`."""
     if multiplier == 1 and exponent - 3 >= -places:
@@ -129,7 +169,6 @@ def usage_hash(account: Account) -> str:
 def daily_counts(account: Account) -> Counts:
     """Return the delivered counts of each civil day billed, int64[days]."""
     panel = account.usage.panels[Channel.DELIVERED]
-    clock = panel.calendar(account.whole.zone)
-    days = clock.day - clock.day[0] if clock.slots else clock.day
+    days = _day_of_slot(panel.start, panel.interval, panel.slots, account.whole.zone)
     sums = np.bincount(days, weights=np.nan_to_num(panel.values[account.row]), minlength=account.whole.days)
     return np.rint(sums).astype(np.int64)
