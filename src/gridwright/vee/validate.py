@@ -53,6 +53,7 @@ class Part:
     rules: RuleSet
     calendar: LocalCalendar
     days: Days
+    holidays: str
 
 
 def validate(
@@ -100,18 +101,18 @@ def parts(panel: Panel, points: Points, rules: RuleSet | None) -> Iterator[Part]
         return
     by_id = points_by_id(points)
     members = [by_id.get(point) for point in panel.points]
-    kinds = [(m.zone, m.customer_class) if m else ("UTC", "residential") for m in members]
-    groups: dict[tuple[str, str], list[int]] = {}
+    kinds = [(m.zone, m.customer_class, m.holidays) if m else ("UTC", "residential", "") for m in members]
+    groups: dict[tuple[str, str, str], list[int]] = {}
     for row, kind in enumerate(kinds):
         groups.setdefault(kind, []).append(row)
     step = max(1, CHUNK_VALUES // panel.slots)
-    for (zone, customer_class), rows in groups.items():
+    for (zone, customer_class, holidays), rows in groups.items():
         calendar = panel.calendar(zone)
         days = days_of(calendar)
         chosen = rules or rules_of(customer_class)
         for begin in range(0, len(rows), step):
             some = rows[begin : begin + step]
-            yield Part(np.array(some, np.intp), tuple(members[row] for row in some), chosen, calendar, days)
+            yield Part(np.array(some, np.intp), tuple(members[row] for row in some), chosen, calendar, days, holidays)
 
 
 def _judge(chunk: Chunk, rules: RuleSet) -> tuple[q.Qualities, Flags, list[tuple[int, Finding]]]:

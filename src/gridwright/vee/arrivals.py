@@ -1,0 +1,68 @@
+"""Doubts about readings as they arrive, before they lie on a grid: V03 (twice the same interval), V04 (off it)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.interval import Interval, from_epoch_s
+from gridwright.domain.readings import Readings
+from gridwright.domain.verdict import Intake
+from gridwright.vee.runs import Index
+
+
+def duplicate_findings(readings: Readings) -> list[Finding]:
+    """Return a V03 finding for each stretch of intervals that came more than once.
+
+    INFO where the repeats are equal, WARN where they contradict each other.
+    """
+    order = np.lexsort((readings.at, readings.point))
+    point, at, value = readings.point[order], readings.at[order], readings.value[order]
+    again = np.flatnonzero((point[1:] == point[:-1]) & (at[1:] == at[:-1]))
+    same = (value[again + 1] == value[again]) | (np.isnan(value[again + 1]) & np.isnan(value[again]))
+    return [
+        *_stretches(readings, order[again[~same] + 1], "V03_duplicate", Severity.WARN, "came again with another value"),
+        *_stretches(readings, order[again[same] + 1], "V03_duplicate", Severity.INFO, "came again with the same value"),
+    ]
+
+
+def off_grid_findings(readings: Readings) -> list[Finding]:
+    """Return a V04 finding for each stretch of readings that do not begin on a multiple of their interval."""
+    if readings.interval_s == 0:
+        return []
+    off = np.flatnonzero(readings.at % readings.interval_s)
+    order = off[np.lexsort((readings.at[off], readings.point[off]))]
+    text = f"begin off the {readings.interval_s} s grid"
+    return _stretches(readings, order, "V04_align", Severity.FAIL, text)
+
+
+def _stretches(readings: Readings, which: Index, code: str, severity: Severity, text: str) -> list[Finding]:
+    """Return one finding for each run of neighbouring intervals among `which`, sorted by usage point and time."""
+    if which.size == 0:
+        return []
+    point, at, length = readings.point[which], readings.at[which], max(readings.interval_s, 1)
+    breaks = np.flatnonzero((point[1:] != point[:-1]) | (at[1:] - at[:-1] > length)) + 1
+    found = []
+    for first, last in zip(np.r_[0, breaks].tolist(), np.r_[breaks, which.size].tolist(), strict=True):
+        period = Interval(from_epoch_s(int(at[first])), from_epoch_s(int(at[last - 1]) + readings.interval_s))
+        line = int(readings.line[which[first]])
+        message = f"{last - first} readings from line {line} on {text}"
+        name = readings.points[int(point[first])]
+        found.append(Finding(code, name, period, severity, message, readings.reading_type, last - first))
+    return found
+
+
+def intake_findings(intake: Intake, usage_points: Sequence[str], period: Interval) -> list[Finding]:
+    """Return V03 findings from the counts of a whole file; the usage point is named where the file holds only one."""
+    name = usage_points[0] if len(usage_points) == 1 else ""
+    counts = (
+        (intake.conflicting, Severity.WARN, "came again with another value; the better, then the later one was kept"),
+        (intake.repeated, Severity.INFO, "came again with the same value and were dropped"),
+    )
+    return [
+        Finding("V03_duplicate", name, period, severity, f"{count} readings of {intake.source} {text}", slots=count)
+        for count, severity, text in counts
+        if count
+    ]
