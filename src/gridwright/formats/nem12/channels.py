@@ -1,0 +1,106 @@
+"""The 200 record: which usage point, channel, unit and interval the days below it belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gridwright.domain.reading_type import DEFAULT_EXPONENT, Accumulation, Flow, Quantity, ReadingType
+from gridwright.domain.usage_point import MAX_ID
+from gridwright.domain.verdict import Reject
+from gridwright.formats.source import ReadOptions
+
+MINUTES_A_DAY = 1440
+# MDFF compares units without case, so that `mwh` is always mega. Value: (quantity, power of ten to the base unit).
+UNITS: Mapping[str, tuple[Quantity, int]] = {
+    prefix + unit: (quantity, power)
+    for unit, quantity in (
+        ("wh", Quantity.ENERGY),
+        ("varh", Quantity.REACTIVE_ENERGY),
+        ("vah", Quantity.APPARENT_ENERGY),
+        ("w", Quantity.POWER),
+        ("var", Quantity.REACTIVE_POWER),
+        ("v", Quantity.VOLTAGE),
+        ("a", Quantity.CURRENT),
+    )
+    for prefix, power in (("", 0), ("k", 3), ("m", 6), ("g", 9))
+}
+# First letter of the NMI suffix (AEMO NMI Procedure): export from the grid is what the customer takes.
+FLOWS = dict.fromkeys("EDFQPR", Flow.DELIVERED) | dict.fromkeys("BACKJL", Flow.RECEIVED) | {"N": Flow.NET}
+SUFFIX_UNITS = {"V": "V"}
+TOTALS = (Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.APPARENT_ENERGY)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One data stream: usage point (NMI), meaning, decimal places from the file's unit to counts, slots a day."""
+
+    point: str
+    serial: str
+    reading_type: ReadingType
+    places: int
+    slots: int
+
+    @property
+    def interval_s(self) -> int:
+        """Interval length in seconds."""
+        return 86_400 // self.slots
+
+
+def default_exponent(quantity: Quantity) -> int:
+    """Return the resolution used unless the file is finer."""
+    return DEFAULT_EXPONENT.get(quantity, 0)
+
+
+def channel_of(
+    fields: list[str], options: ReadOptions, exponents: Mapping[Quantity, int], line: int
+) -> Channel | Reject:
+    """Read a 200 record; one that cannot be understood is a Reject, and so are the days below it."""
+    point, suffix = field(fields, 1), (field(fields, 4) or _only_channel(field(fields, 2))).upper()
+    if not point or len(point) > MAX_ID:
+        return Reject(line, "no NMI" if not point else "NMI too long", "field 2 names the usage point", point)
+    minutes = options.interval_minutes or whole(field(fields, 8))
+    if not minutes or MINUTES_A_DAY % minutes:
+        return Reject(
+            line,
+            f"interval length {field(fields, 8)!r} is not a number of minutes that divides the day",
+            "give --interval-minutes 5, 15 or 30",
+            field(fields, 8),
+        )
+    meaning = meaning_of(options.unit or field(fields, 7), suffix, exponents, line)
+    if isinstance(meaning, Reject):
+        return meaning
+    reading_type, places = meaning
+    return Channel(point, field(fields, 6), reading_type, places, MINUTES_A_DAY // minutes)
+
+
+def meaning_of(
+    unit: str, suffix: str, exponents: Mapping[Quantity, int], line: int
+) -> tuple[ReadingType, int] | Reject:
+    """Return the reading type of a unit and NMI suffix, and the decimal places from that unit to its counts."""
+    name = unit or SUFFIX_UNITS.get(suffix[:1], "")
+    known = UNITS.get(name.lower())
+    if known is None:
+        reason = f"unit {unit!r} is not known" if unit else f"channel {suffix or '?'} has no unit"
+        return Reject(line, reason, "give --unit kWh, Wh or MWh", unit)
+    quantity, power = known
+    exponent = exponents.get(quantity, default_exponent(quantity))
+    accumulation = Accumulation.DELTA if quantity in TOTALS else Accumulation.INSTANTANEOUS
+    flow = Flow.NONE if quantity in {Quantity.VOLTAGE, Quantity.CURRENT} else FLOWS.get(suffix[:1], Flow.NONE)
+    kind = ReadingType(quantity, flow, accumulation, exponent, channel=suffix)
+    return kind, power - exponent
+
+
+def field(fields: list[str], at: int) -> str:
+    """Return a field without blanks, or an empty text where the record is shorter."""
+    return fields[at].strip() if at < len(fields) else ""
+
+
+def whole(text: str) -> int:
+    """Return a whole number, or 0 when it is none."""
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _only_channel(configuration: str) -> str:
+    """Return the suffix that a record leaves out but its configuration of one channel (`E1`) tells."""
+    return configuration if len(configuration) == 2 else ""  # noqa: PLR2004 - a letter and a digit

@@ -1,0 +1,151 @@
+"""The 300 records: a day of one channel, decoded for all days of one length at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain import quality as q
+from gridwright.domain.interval import DAY_S
+from gridwright.domain.verdict import Reject
+from gridwright.formats.nem12.layout import RETURN, Index, Layout
+from gridwright.formats.nem12.numbers import to_counts
+from gridwright.formats.nem12.qualities import UNREADABLE, VARIABLE, Ranges, quality_bytes, reject_range, spread
+from gridwright.formats.source import KEPT_REJECTS
+
+DATE_LENGTH = 8
+YEARS = (1970, 2200)
+SHOWN = 80  # characters of a record that a verdict repeats
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """Rejects as they arise: the first KEPT_REJECTS with their text, all of them counted in readings lost."""
+
+    kept: list[Reject] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, reject: Reject, readings: int = 1) -> None:
+        """Take note of one reject that costs so many readings."""
+        self.count += readings
+        if len(self.kept) < KEPT_REJECTS:
+            self.kept.append(reject)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Days:
+    """`values`: float64[days, slots] in counts; `quality`: uint8 of that shape; `day_s`: epoch seconds of midnight UTC.
+
+    `line`: place of each day's record in the layout.
+    """
+
+    line: Index
+    day_s: Index
+    values: npt.NDArray[np.float64]
+    quality: q.Qualities
+
+
+def days_of(whole: Layout, lines: Index, slots: int, *, places: Index, ranges: Ranges, verdicts: Verdicts) -> Days:
+    """Decode the 300 records at `lines`, which all have `slots` values; what cannot be read goes to `verdicts`."""
+    fit = _long_enough(whole, lines, slots, verdicts)
+    day_s, dated = dates(whole, lines)
+    _reject_days(whole, lines[fit & ~dated], slots, ("date is not yyyymmdd", "correct field 2", 1), verdicts)
+    keep = fit & dated
+    quality = quality_bytes(whole.text, *whole.field_bounds(lines, slots + 2))
+    odd = keep & (quality == UNREADABLE)
+    surplus = odd & _numeric(whole, lines, slots + 2)
+    _reject_days(
+        whole, lines[surplus], slots, (f"more than {slots} values", "is the interval length right?", 1), verdicts
+    )
+    _reject_days(
+        whole, lines[odd & ~surplus], slots, ("quality method unknown", "A, E, S, F, N or V", slots + 2), verdicts
+    )
+    keep &= ~odd
+    spread_out = np.repeat(quality[:, None], slots, axis=1)
+    unfinished, wrong = spread(spread_out, ranges.of(keep), slots)
+    for line, why in wrong:
+        verdicts.add(reject_range(whole, line, why), 0)
+    advice = ("quality V, but the 400 records do not fit its intervals", "correct the 400 records", slots + 2)
+    _reject_days(whole, lines[keep & unfinished], slots, advice, verdicts)
+    keep &= ~unfinished
+    values = _values(whole, lines[keep], slots, places[keep], verdicts)
+    quality_kept = spread_out[keep]
+    quality_kept[np.isnan(values)] = q.MISSING
+    values[quality_kept == q.MISSING] = np.nan
+    return Days(lines[keep], day_s[keep], values, quality_kept)
+
+
+def _long_enough(whole: Layout, lines: Index, slots: int, verdicts: Verdicts) -> npt.NDArray[np.bool_]:
+    """Tell which records hold all their values; empty fields at the end do not count as values."""
+    fields = whole.last[lines] - whole.first[lines] + 1
+    fit: npt.NDArray[np.bool_] = fields >= slots + 2
+    for line in lines[~fit]:
+        found = values_before_quality(whole.record(int(line)))
+        reason = f"{found} values where {slots} are due"
+        _reject_days(whole, np.array([line]), slots, (reason, "is the interval length right?", 1), verdicts)
+    # A record cut off after its quality method has the same length as one with too few values: look at the last value.
+    last_start, last_end = whole.field_bounds(lines, slots + 1)
+    letter = whole.text[last_start]
+    lettered = fit & (last_end > last_start) & np.isin(letter, [*b"AESFNVaesfnv"])
+    for line in lines[lettered]:
+        found = values_before_quality(whole.record(int(line)))
+        reason = f"{found} values where {slots} are due"
+        _reject_days(whole, np.array([line]), slots, (reason, "is the interval length right?", 1), verdicts)
+    return fit & ~lettered
+
+
+def values_before_quality(record: str) -> int:
+    """Count the values of a 300 record: the fields after the date, up to the first that begins with a letter."""
+    fields = record.split(",")[2:]
+    return next((at for at, text in enumerate(fields) if text[:1].isalpha()), len(fields))
+
+
+def _numeric(whole: Layout, lines: Index, at: int) -> npt.NDArray[np.bool_]:
+    start, end = whole.field_bounds(lines, at)
+    digit = whole.text[start] - np.uint8(ord("0"))
+    numeric: npt.NDArray[np.bool_] = (end > start) & ((digit <= 9) | (whole.text[start] == ord(".")))  # noqa: PLR2004
+    return numeric
+
+
+def dates(whole: Layout, lines: Index, at: int = 1) -> tuple[Index, npt.NDArray[np.bool_]]:
+    """Read the yyyymmdd in field `at` of each line: (epoch seconds of that midnight UTC, which are dates)."""
+    start, end = whole.field_bounds(lines, at)
+    safe = np.minimum(start, whole.text.size - DATE_LENGTH)
+    digits = whole.text[safe[:, None] + np.arange(DATE_LENGTH)].astype(np.int64) - ord("0")
+    number = digits @ (10 ** np.arange(DATE_LENGTH - 1, -1, -1))
+    year, month, day = number // 10_000, number // 100 % 100, number % 100
+    dated = (end - start == DATE_LENGTH) & ((digits >= 0) & (digits <= 9)).all(axis=1)  # noqa: PLR2004 - digits
+    dated &= (year >= YEARS[0]) & (year < YEARS[1]) & (month >= 1) & (month <= 12) & (day >= 1)  # noqa: PLR2004
+    months = np.where(dated, (year - 1970) * 12 + month - 1, 0).astype("datetime64[M]")
+    first = months.astype("datetime64[D]").astype(np.int64)
+    next_first = (months + 1).astype("datetime64[D]").astype(np.int64)
+    dated &= day <= next_first - first
+    return (first + day - 1) * DAY_S, dated
+
+
+def _values(whole: Layout, lines: Index, slots: int, places: Index, verdicts: Verdicts) -> npt.NDArray[np.float64]:
+    """Read the values; one that is no number costs only itself."""
+    after = whole.separators[whole.first[lines][:, None] + np.arange(1, slots + 2)]
+    start, end = (after[:, :-1] + 1).reshape(-1), after[:, 1:].reshape(-1)
+    end = end - (whole.text[end - 1] == RETURN)
+    values, wrong = to_counts(whole.text, start, np.maximum(end, start), np.repeat(places, slots))
+    for cell in np.flatnonzero(wrong):
+        line, slot = lines[cell // slots], cell % slots
+        text = whole.text[start[cell] : end[cell]].tobytes().decode("latin-1")
+        reason = f"value {slot + 1} of {slots} is no number"
+        verdicts.add(Reject(int(whole.number[line]), reason, "correct it", text, whole.record(int(line))[:SHOWN]))
+    return values.reshape(lines.size, slots)
+
+
+def _reject_days(whole: Layout, lines: Index, slots: int, advice: tuple[str, str, int], verdicts: Verdicts) -> None:
+    """Refuse whole days; `advice`: (reason, remedy, the field that shows it)."""
+    reason, remedy, at = advice
+    for line in lines.tolist():
+        record = whole.record(line)
+        value = (record.split(",")[at : at + 1] or [""])[0]
+        verdicts.add(Reject(int(whole.number[line]), reason, remedy, value, record[:SHOWN]), slots)
+
+
+__all__ = ["VARIABLE", "Days", "Verdicts", "dates", "days_of"]

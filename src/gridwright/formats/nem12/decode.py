@@ -1,0 +1,218 @@
+"""A piece of a file to columns of readings: headers one by one, days by the thousand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain.interval import DAY_S
+from gridwright.domain.reading_type import Quantity, ReadingType
+from gridwright.domain.readings import Readings
+from gridwright.domain.verdict import Reject
+from gridwright.formats.nem12.channels import Channel, channel_of
+from gridwright.formats.nem12.days import SHOWN, Days, Verdicts, days_of
+from gridwright.formats.nem12.layout import UNKNOWN, Index, Layout, joined, layout
+from gridwright.formats.nem12.numbers import padded
+from gridwright.formats.nem12.qualities import Ranges, ranges_of
+from gridwright.formats.nem12.registers import IndexRead, accumulated_reads, columns, index_read
+from gridwright.formats.source import Decoded, ReadOptions
+
+BOM = b"\xef\xbb\xbf"
+CHANNEL, ACCUMULATED, DAY, READ = 200, 250, 300, 500
+ROW_BATCH = 1 << 17  # values decoded at a time: the working arrays stay within the processor's cache
+OUTSIDE = Reject(0, "no 200 record above it", "does the file begin in the middle?")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What decoding needs of the dialect: the caller's options, resolutions, zone of the points and market offset."""
+
+    options: ReadOptions
+    exponents: Mapping[Quantity, int]
+    zone: str
+    offset_s: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A text laid out, its channels, and for each line the place of the 200 record above it (-1 = none)."""
+
+    whole: Layout
+    channels: Sequence[Channel | Reject]
+    owner: Index
+    meaning: Meaning
+    verdicts: Verdicts
+
+    def channel(self, line: int) -> Channel | Reject:
+        """Return the channel a line belongs to."""
+        return self.channels[self.owner[line]] if self.owner[line] >= 0 else OUTSIDE
+
+
+def decode_text(data: bytes, first_line: int, meaning: Meaning) -> Decoded:
+    """Decode a piece of a file that begins with a 200 or 250 record, or at the file's beginning."""
+    piece = _piece(data, first_line, meaning)
+    series, seen = _series(piece)
+    reads = _reads(piece)
+    _reject_unknown(piece)
+    everything = (*series, *columns(reads))
+    points = dict.fromkeys(point for part in everything for point in part.points)
+    return Decoded(
+        records=seen + len(reads),
+        series=everything,
+        rejects=tuple(sorted(piece.verdicts.kept, key=lambda reject: reject.line)),
+        rejected=piece.verdicts.count,
+        zones=dict.fromkeys(points, meaning.zone),
+    )
+
+
+def _piece(data: bytes, first_line: int, meaning: Meaning) -> Piece:
+    verdicts = Verdicts()
+    whole = layout(padded(data.replace(b'"', b"").removeprefix(BOM)), first_line)
+    if (whole.kind == UNKNOWN).any():
+        whole = _repaired(whole, meaning)
+    owner = np.cumsum(whole.kind == CHANNEL) - 1
+    return Piece(whole, _channels(whole, meaning, verdicts), owner, meaning, verdicts)
+
+
+def _repaired(whole: Layout, meaning: Meaning) -> Layout:
+    """Join broken day records; how many fields a day needs is told by the 200 record above it."""
+    fields = [0]
+    for line in whole.lines(CHANNEL).tolist():
+        channel = channel_of(whole.record(line).split(","), meaning.options, meaning.exponents, line)
+        fields.append(channel.slots + 3 if isinstance(channel, Channel) else 0)
+    needed = np.where(whole.kind == DAY, np.array(fields)[np.cumsum(whole.kind == CHANNEL)], 0)
+    return joined(whole, needed)
+
+
+def _channels(whole: Layout, meaning: Meaning, verdicts: Verdicts) -> list[Channel | Reject]:
+    channels: list[Channel | Reject] = []
+    for line in whole.lines(CHANNEL).tolist():
+        record = whole.record(line)
+        channel = channel_of(record.split(","), meaning.options, meaning.exponents, int(whole.number[line]))
+        if isinstance(channel, Reject):
+            channel = replace(channel, record=record[:SHOWN])
+            verdicts.add(channel, 0)
+        channels.append(channel)
+    return channels
+
+
+def _series(piece: Piece) -> tuple[list[Readings], int]:
+    """Decode every day, grouped by its number of slots; returns the series and how many values there were."""
+    whole, lines = piece.whole, piece.whole.lines(DAY)
+    slots = np.array([channel.slots if isinstance(channel, Channel) else 0 for channel in piece.channels] + [0])
+    slots_of_line = slots[piece.owner[lines]]
+    for line in lines[slots_of_line == 0].tolist():
+        piece.verdicts.add(_homeless(piece, line))
+    ranges, homeless = ranges_of(whole, _day_above(whole, lines))
+    for line in homeless.tolist():
+        record = whole.record(line)
+        piece.verdicts.add(Reject(int(whole.number[line]), "no 300 record above the 400 record", "", "", record), 0)
+    series: list[Readings] = []
+    for count in np.unique(slots_of_line[slots_of_line > 0]).tolist():
+        batch = max(1, ROW_BATCH // count)
+        group = np.flatnonzero(slots_of_line == count)
+        for at in range(0, group.size, batch):
+            rows = group[at : at + batch]
+            series += _one_length(piece, lines[rows], count, _numbered(ranges, rows, lines.size))
+    return series, int(slots_of_line.sum()) + int((slots_of_line == 0).sum())
+
+
+def _day_above(whole: Layout, days: Index) -> Index:
+    """Return for each line the place of the day record above it under the same 200 record, else -1."""
+    at = np.arange(whole.kind.size)
+    day = np.maximum.accumulate(np.where(whole.kind == DAY, at, -1))
+    head = np.maximum.accumulate(np.where(whole.kind == CHANNEL, at, -1))
+    return np.where(day > head, np.searchsorted(days, day), -1)
+
+
+def _numbered(ranges: Ranges, rows: Index, total: int) -> Ranges:
+    """Return the ranges of the days `rows`, numbered by their place there."""
+    place = np.full(total + 1, -1, np.int64)
+    place[rows] = np.arange(rows.size)
+    return ranges.at(place[ranges.row] >= 0, place[ranges.row])
+
+
+def _one_length(piece: Piece, lines: Index, slots: int, ranges: Ranges) -> list[Readings]:
+    """Decode days of one number of slots into a series for each reading type."""
+    owner = piece.owner[lines]
+    places = np.array([channel.places if isinstance(channel, Channel) else 0 for channel in piece.channels])
+    days = days_of(piece.whole, lines, slots, places=places[owner], ranges=ranges, verdicts=piece.verdicts)
+    kinds: dict[ReadingType, int] = {}
+    points: dict[str, int] = {}
+    known = [channel for channel in piece.channels if isinstance(channel, Channel)]
+    for channel in known:
+        kinds.setdefault(channel.reading_type, len(kinds))
+        points.setdefault(channel.point, len(points))
+    kind = np.array([kinds[c.reading_type] if isinstance(c, Channel) else -1 for c in piece.channels])
+    point = np.array([points[c.point] if isinstance(c, Channel) else -1 for c in piece.channels])
+    owner = piece.owner[days.line]
+    series = (
+        _readings(piece, _of(days, kind[owner] == number), (tuple(points), point), reading_type)
+        for reading_type, number in kinds.items()
+    )
+    return [part for part in series if part.size]
+
+
+def _of(days: Days, which: npt.NDArray[np.bool_]) -> Days:
+    if which.all():
+        return days
+    return Days(days.line[which], days.day_s[which], days.values[which], days.quality[which])
+
+
+def _readings(piece: Piece, days: Days, points: tuple[tuple[str, ...], Index], kind: ReadingType) -> Readings:
+    """Lay days out as columns; only points that occur are named."""
+    names, point_of_channel = points
+    count, slots = days.values.shape
+    used, point = np.unique(point_of_channel[piece.owner[days.line]], return_inverse=True)
+    interval_s = DAY_S // slots
+    at = (days.day_s - piece.meaning.offset_s)[:, None] + interval_s * np.arange(slots)
+    return Readings(
+        points=tuple(names[number] for number in used),
+        point=np.repeat(point.astype(np.int32), slots),
+        at=at.reshape(count * slots),
+        value=days.values.reshape(-1),
+        quality=days.quality.reshape(-1),
+        line=np.repeat(piece.whole.number[days.line], slots),
+        interval_s=interval_s,
+        reading_type=kind,
+    )
+
+
+def _reads(piece: Piece) -> list[IndexRead]:
+    """Collect the register reads of 500 and 250 records."""
+    whole, meaning = piece.whole, piece.meaning
+    reads: list[IndexRead] = []
+    for line in np.flatnonzero((whole.kind == READ) | (whole.kind == ACCUMULATED)).tolist():
+        fields, number = whole.record(line).split(","), int(whole.number[line])
+        if whole.kind[line] == ACCUMULATED:
+            found = accumulated_reads(fields, meaning.options, meaning.exponents, meaning.offset_s, number)
+        else:
+            channel = piece.channel(line)
+            read = index_read(fields, channel, meaning.offset_s, number) if isinstance(channel, Channel) else None
+            found = [read] if read is not None else []
+        for item in found:
+            if isinstance(item, Reject):
+                piece.verdicts.add(replace(item, record=whole.record(line)[:SHOWN]))
+            else:
+                reads.append(item)
+    return reads
+
+
+def _homeless(piece: Piece, line: int) -> Reject:
+    """Return the verdict on a day whose 200 record is missing or cannot be used."""
+    number, head = int(piece.whole.number[line]), piece.channel(line)
+    reason = head.reason if isinstance(head, Reject) else ""
+    place = f" (line {head.line})" if isinstance(head, Reject) and head.line else ""
+    remedy = head.remedy if isinstance(head, Reject) else ""
+    return Reject(number, reason + place, remedy, "", piece.whole.record(line)[:SHOWN])
+
+
+def _reject_unknown(piece: Piece) -> None:
+    for line in piece.whole.lines(UNKNOWN).tolist():
+        record = piece.whole.record(line)[:SHOWN]
+        indicator = record.partition(",")[0]
+        remedy = "records begin with 100, 200, 300, 400, 500 or 900"
+        piece.verdicts.add(Reject(int(piece.whole.number[line]), "no record indicator", remedy, indicator, record))

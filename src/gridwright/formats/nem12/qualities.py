@@ -1,0 +1,115 @@
+"""Quality methods (`A`, `S14`, `V` ...) to quality bytes, and the 400 records that spread them over a day."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain import quality as q
+from gridwright.domain.verdict import Reject
+from gridwright.formats.nem12.layout import Index, Layout
+from gridwright.formats.nem12.numbers import LAST, WORD, Text, to_counts, words
+
+CODE = re.compile(r"([AESFNV])(\d{2})?")
+VARIABLE = 255  # the 400 records below tell; no quality byte has this value
+UNREADABLE = 254
+MISSING = np.uint8(q.MISSING)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranges:
+    """400 records: slots first..last (1-based) of day `row` (its place among the days) carry `quality`."""
+
+    row: Index
+    first: Index
+    last: Index
+    quality: q.Qualities
+    line: Index
+
+    def at(self, which: npt.NDArray[np.bool_], row: Index) -> Ranges:
+        """Return some of the ranges, with their days numbered anew."""
+        return Ranges(row[which], self.first[which], self.last[which], self.quality[which], self.line[which])
+
+    def of(self, days: npt.NDArray[np.bool_]) -> Ranges:
+        """Return the ranges of some of the days."""
+        return self.at(days[self.row], self.row)
+
+
+def quality_byte(code: str) -> int:
+    """Return the quality byte of a method such as `F14`; no code at all is RAW, V is VARIABLE."""
+    text = code.strip().strip('"').upper()
+    if not text:
+        return q.RAW
+    match = CODE.fullmatch(text)
+    if match is None:
+        return UNREADABLE
+    flag, method = match.groups()
+    if flag == "V":
+        return VARIABLE
+    status = q.STATUS_FROM_NEM12[flag]
+    known = q.METHOD_FROM_NEM12.get(int(method), q.Method.NONE) if method and flag in "ESF" else q.Method.NONE
+    return q.pack(status, known)
+
+
+def quality_bytes(text: Text, start: Index, end: Index) -> q.Qualities:
+    """Return the quality byte of each field; only distinct codes are read one by one."""
+    return _distinct(text, start, end, quality_byte)
+
+
+def _distinct(text: Text, start: Index, end: Index, read: Callable[[str], int]) -> q.Qualities:
+    length = np.minimum(end - start, WORD)
+    keys = words(text)[end - WORD] & LAST[length]
+    codes, which = np.unique(keys, return_inverse=True)
+    values = [read(int(code).to_bytes(WORD, "little").lstrip(b"\0").decode("latin-1")) for code in codes]
+    out: q.Qualities = np.array(values, np.uint8)[which]
+    out[end - start > WORD] = UNREADABLE
+    return out
+
+
+def ranges_of(whole: Layout, row_of_line: Index) -> tuple[Ranges, Index]:
+    """Read the 400 records; `row_of_line`: day above each line, -1 = none. Returns them and the homeless lines."""
+    lines = whole.lines(400)
+    rows = row_of_line[lines]
+    homeless, lines, rows = lines[rows < 0], lines[rows >= 0], rows[rows >= 0]
+    bounds = [to_counts(whole.text, *whole.field_bounds(lines, at), np.zeros(lines.size, np.int64))[0] for at in (1, 2)]
+    first, last = (np.nan_to_num(bound, nan=0.0).astype(np.int64) for bound in bounds)
+    return Ranges(rows, first, last, quality_bytes(whole.text, *whole.field_bounds(lines, 3)), lines), homeless
+
+
+def spread(quality: q.Qualities, ranges: Ranges, slots: int) -> tuple[npt.NDArray[np.bool_], list[tuple[int, str]]]:
+    """Write the ranges into `quality`, uint8[days, slots], whose variable days are VARIABLE.
+
+    Returns which days have no quality in the end, and (line, why) of each range that cannot be applied.
+    """
+    takes = quality[ranges.row, 0] == VARIABLE
+    fits = (ranges.first >= 1) & (ranges.first <= ranges.last) & (ranges.last <= slots)
+    readable = ranges.quality < UNREADABLE
+    good = takes & fits & readable
+    counts = np.where(good, ranges.last - ranges.first + 1, 0)
+    begin = ranges.row * slots + ranges.first - 1
+    cell = np.repeat(begin - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    quality.reshape(-1)[cell] = np.repeat(ranges.quality, counts)
+    reasons = [(~fits, f"intervals outside 1 to {slots}"), (~readable, "quality method unknown")]
+    wrong = [(int(line), why) for mask, why in reasons for line in ranges.line[mask & takes]]
+    wrong += [(int(line), "the day above it is not of quality V") for line in ranges.line[~takes]]
+    return _unfinished(quality, ranges, good), wrong
+
+
+def _unfinished(quality: q.Qualities, ranges: Ranges, good: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Tell which days lack quality, or have a range that fails: the others may be counted in its length too."""
+    unfinished = np.asarray((quality >= UNREADABLE).any(axis=1))
+    touched = np.zeros(quality.shape[0], np.bool_)
+    touched[ranges.row[~good]] = True
+    variable = np.zeros(quality.shape[0], np.bool_)
+    variable[ranges.row[good]] = True
+    return unfinished | (touched & variable)
+
+
+def reject_range(whole: Layout, line: int, why: str) -> Reject:
+    """Return the verdict on a 400 record."""
+    record = whole.record(line)
+    return Reject(int(whole.number[line]), why, "correct the 400 record", ",".join(record.split(",")[1:4]), record)

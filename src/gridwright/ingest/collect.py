@@ -1,0 +1,55 @@
+"""Decoded columns of one source to panels, registers and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from gridwright.domain.reading_type import Accumulation
+from gridwright.domain.readings import Readings
+from gridwright.domain.register import RegisterReading
+from gridwright.ingest.collected import Gridded, Tally
+from gridwright.ingest.grid import grid_readings, without_future
+from gridwright.ingest.order import merge, order
+from gridwright.ingest.registers import grid_registers
+
+Known = Callable[[Readings], Sequence[RegisterReading]]
+
+
+def no_known_reads(readings: Readings) -> Sequence[RegisterReading]:
+    """Tell that nothing was known before."""
+    del readings
+    return ()
+
+
+def grid_series(series: Sequence[Readings], *, not_after: int | None = None, known: Known = no_known_reads) -> Gridded:
+    """Join the series of one source by meaning and interval, and lay each on its grid.
+
+    `known` returns the register reads around a cumulative series that were stored before.
+    """
+    gridded = [_grid(readings, not_after, known) for readings in merge(series)]
+    tally = Tally()
+    for part in gridded:
+        tally += part.tally
+    return Gridded(
+        tuple(panel for part in gridded for panel in part.panels),
+        tuple(reads for part in gridded for reads in part.registers),
+        tuple(reads for part in gridded for reads in part.loose),
+        tally,
+    )
+
+
+def _grid(readings: Readings, not_after: int | None, known: Known) -> Gridded:
+    if readings.size == 0:
+        return Gridded()
+    if readings.reading_type.accumulation is Accumulation.CUMULATIVE:
+        return grid_registers(readings, around=known(readings), not_after=not_after)
+    if readings.interval_s > 0:
+        return grid_readings(readings, not_after=not_after)
+    return _loose(readings, not_after)
+
+
+def _loose(readings: Readings, not_after: int | None) -> Gridded:
+    """Instantaneous readings without a known interval: ordered and settled, but on no grid."""
+    readings, future = without_future(readings, not_after)
+    ordered = order(readings)
+    return Gridded(loose=(ordered.readings,), tally=future + ordered.tally)

@@ -1,0 +1,159 @@
+"""Put readings in order and keep one of each interval: repeats go, of conflicting values the better one stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain.interval import from_epoch_s
+from gridwright.domain.quality import Status
+from gridwright.domain.readings import Readings
+from gridwright.domain.verdict import Reject
+from gridwright.ingest.collected import Tally
+
+Mask = npt.NDArray[np.bool_]
+KEPT = 10_000  # verdicts listed with their place; all are counted
+
+# Of two values for one interval the one that is trusted more stays.
+TRUST = {
+    Status.MISSING: 0,
+    Status.REJECTED: 0,
+    Status.ESTIMATED: 1,
+    Status.DERIVED: 2,
+    Status.ESTIMATED_FINAL: 2,
+    Status.RAW: 3,
+    Status.ACTUAL: 4,
+    Status.ACCEPTED: 4,
+    Status.EDITED: 5,
+}
+RANK = np.zeros(256, np.int8)
+for _status, _rank in TRUST.items():
+    RANK[int(_status) :: 16] = _rank
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ordered:
+    """Readings in order of point and time, one an instant, and what was left out."""
+
+    readings: Readings
+    tally: Tally
+
+
+def take(readings: Readings, which: npt.NDArray[np.intp] | Mask) -> Readings:
+    """Return some of the readings."""
+    return replace(
+        readings,
+        point=readings.point[which],
+        at=readings.at[which],
+        value=readings.value[which],
+        quality=readings.quality[which],
+        line=readings.line[which],
+    )
+
+
+def reject(readings: Readings, which: Mask, reason: str, remedy: str) -> Tally:
+    """Return the tally of the readings at `which`, all refused for one reason."""
+    return Tally(rejected=int(np.count_nonzero(which)), listed=listed(readings, which, reason, remedy))
+
+
+def listed(readings: Readings, which: Mask, reason: str, remedy: str) -> tuple[Reject, ...]:
+    """Return the verdict on each of the readings at `which`, the first KEPT of them."""
+    return tuple(
+        Reject(
+            int(readings.line[at]),
+            reason,
+            remedy,
+            f"{readings.value[at] * readings.reading_type.resolution:.12g} {readings.reading_type.unit}",
+            f"{readings.points[readings.point[at]]} {from_epoch_s(int(readings.at[at])).isoformat()}",
+        )
+        for at in np.flatnonzero(which)[:KEPT].tolist()
+    )
+
+
+def order(readings: Readings) -> Ordered:
+    """Sort by point and time and settle repeats: higher trust wins (TRUST), then the later record.
+
+    The result does not depend on the order in which the readings come, apart from that last rule.
+    """
+    if readings.size == 0:
+        return Ordered(readings, Tally())
+    key = _key(readings)
+    rising = np.diff(key)
+    if (rising > 0).all():
+        return Ordered(readings, _accepted(readings))
+    if (rising < 0).any():
+        sequence = np.argsort(key, kind="stable")
+        readings, key = take(readings, sequence), key[sequence]
+    starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
+    if starts.size == readings.size:
+        return Ordered(readings, _accepted(readings))
+    return _settled(readings, starts)
+
+
+def _settled(readings: Readings, starts: npt.NDArray[np.intp]) -> Ordered:
+    group = np.repeat(np.arange(starts.size), np.diff(np.r_[starts, readings.size]))
+    trust = np.where(np.isnan(readings.value), -1, RANK[readings.quality])
+    best = np.lexsort((readings.line, trust, group))
+    winner = best[np.r_[np.flatnonzero(np.diff(group)), group.size - 1]]
+    lost = np.ones(readings.size, np.bool_)
+    lost[winner] = False
+    won = readings.value[winner][group]
+    same = (readings.value == won) | np.isnan(readings.value)
+    conflict = lost & ~same
+    kept = take(readings, winner)
+    tally = Tally(
+        repeated=int(np.count_nonzero(lost & same)),
+        conflicting=int(np.count_nonzero(conflict)),
+        listed=listed(
+            readings, conflict, "V02 another value of this interval won", "the better quality, then the later"
+        ),
+    )
+    return Ordered(kept, tally + _accepted(kept))
+
+
+def _accepted(readings: Readings) -> Tally:
+    missing = int(np.count_nonzero(np.isnan(readings.value)))
+    return Tally(accepted=readings.size - missing, missing=missing)
+
+
+def _key(readings: Readings) -> npt.NDArray[np.int64]:
+    """One number that grows with point, then time."""
+    first = int(readings.at.min())
+    span = int(readings.at.max()) - first + 1
+    return readings.point.astype(np.int64) * span + (readings.at - first)
+
+
+def merge(series: Sequence[Readings]) -> list[Readings]:
+    """Join series of one meaning and interval length; where resolutions differ, the finest is taken, exactly."""
+    groups: dict[tuple[object, int], list[Readings]] = {}
+    for part in series:
+        groups.setdefault((part.reading_type.finer(0), part.interval_s), []).append(part)
+    return [group[0] if len(group) == 1 else _joined(group) for group in groups.values()]
+
+
+def _joined(group: Sequence[Readings]) -> Readings:
+    exponent = min(part.reading_type.exponent for part in group)
+    places: dict[tuple[str, str], int] = {}
+    point, value = [], []
+    for part in group:
+        devices = part.devices or ("",) * len(part.points)
+        table = [places.setdefault(pair, len(places)) for pair in zip(part.points, devices, strict=True)]
+        point.append(np.array(table, np.int32)[part.point])
+        value.append(part.value * 10.0 ** (part.reading_type.exponent - exponent))
+    return replace(
+        group[0],
+        points=tuple(name for name, _ in places),
+        point=np.concatenate(point),
+        at=np.concatenate([part.at for part in group]),
+        value=np.concatenate(value),
+        quality=np.concatenate([part.quality for part in group]),
+        line=np.concatenate([part.line for part in group]),
+        reading_type=group[0].reading_type.finer(exponent),
+        devices=tuple(device for _, device in places) if any(part.devices for part in group) else (),
+    )
+
+
+__all__ = ["Ordered", "listed", "merge", "order", "reject", "take"]

@@ -1,0 +1,174 @@
+"""Cumulative registers: epochs, wrong reads, and the interval energy between consecutive reads on a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain.interval import DAY_S, epoch_s
+from gridwright.domain.reading_type import Accumulation
+from gridwright.domain.readings import Readings
+from gridwright.domain.register import RegisterReading
+from gridwright.ingest.collected import Gridded, RegisterReads, Tally
+from gridwright.ingest.grid import grid_readings, without_future
+from gridwright.ingest.order import RANK, Mask, merge, order, reject, take
+
+JITTER = 0.05  # of a step: a read that is off by less counts as a read on the grid
+MAJORITY = 0.5  # of the steps must be equal, else the reads follow no grid
+KNOWN_LINE = 0  # marks reads that were known before
+Whole = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Chain:
+    """Ordered reads; `joins`: whether read i and i+1 are of one register; `epoch`: int32[n]; `known`: not new."""
+
+    reads: Readings
+    epoch: npt.NDArray[np.int32]
+    joins: Mask
+
+    @property
+    def known(self) -> Mask:
+        """Which reads were known before."""
+        known: Mask = self.reads.line == KNOWN_LINE
+        return known
+
+
+def grid_registers(
+    readings: Readings, *, around: Sequence[RegisterReading] = (), not_after: int | None = None
+) -> Gridded:
+    """Return the register reads of a cumulative series, and the energy between consecutive reads on a grid.
+
+    A hole stays a hole: the energy of the first read after it belongs to no single interval, and the registers know the
+    total. A counter that falls begins a new epoch, and no energy is made across it; one read that falls (or jumps) and
+    comes back is refused. `around`: reads known from before, so that the intervals at the border are found.
+    """
+    readings, future = without_future(readings, not_after)
+    readings, missing = _without_missing(readings)
+    settled = order(_with_known(readings, around))
+    chain, wrong = _chain(settled.readings, around)
+    tally = future + missing + settled.tally + Tally(accepted=-int(chain.known.sum()) - wrong.rejected) + wrong
+    new = ~chain.known
+    registers = RegisterReads(take(chain.reads, new), chain.epoch[new])
+    steps = _interval_energy(chain)
+    panels = grid_readings(steps).panels if steps is not None and steps.size else ()
+    return Gridded(panels, (registers,) if registers.size else (), tally=tally)
+
+
+def _without_missing(readings: Readings) -> tuple[Readings, Tally]:
+    empty = np.isnan(readings.value)
+    return (take(readings, ~empty), Tally(missing=int(empty.sum()))) if empty.any() else (readings, Tally())
+
+
+def _with_known(readings: Readings, around: Sequence[RegisterReading]) -> Readings:
+    """Add reads that were known before; they carry no line."""
+    if not around:
+        return readings
+    pairs = {pair: at for at, pair in enumerate(dict.fromkeys((read.usage_point, read.end_device) for read in around))}
+    known = replace(
+        readings,
+        points=tuple(point for point, _ in pairs),
+        devices=tuple(device for _, device in pairs),
+        point=np.array([pairs[read.usage_point, read.end_device] for read in around], np.int32),
+        at=np.array([epoch_s(read.at) for read in around], np.int64),
+        value=np.array([read.value for read in around], np.float64),
+        quality=np.array([read.quality for read in around], np.uint8),
+        line=np.full(len(around), KNOWN_LINE, np.int64),
+        reading_type=around[0].reading_type,
+    )
+    (joined,) = merge([known, readings])
+    return joined
+
+
+def _chain(reads: Readings, around: Sequence[RegisterReading]) -> tuple[_Chain, Tally]:
+    """Refuse single wrong reads and number the epochs."""
+    wrong = _wrong_reads(reads) & (reads.line != KNOWN_LINE)
+    tally = reject(reads, wrong, "register falls or jumps and comes back", "read it again") if wrong.any() else Tally()
+    kept = take(reads, ~wrong)
+    joins = kept.point[1:] == kept.point[:-1]
+    falls = joins & (kept.value[1:] < kept.value[:-1])
+    return _Chain(kept, _epochs(kept, falls, around), joins), tally
+
+
+def _wrong_reads(reads: Readings) -> Mask:
+    """Tell which single reads lie outside their two neighbours while those rise."""
+    wrong = np.zeros(reads.size, np.bool_)
+    value, point = reads.value, reads.point
+    before, here, after = value[:-2], value[1:-1], value[2:]
+    same = (point[:-2] == point[1:-1]) & (point[1:-1] == point[2:])
+    wrong[1:-1] = same & (after >= before) & ((here < before) | (here > after))
+    return wrong
+
+
+def _epochs(reads: Readings, falls: Mask, around: Sequence[RegisterReading]) -> npt.NDArray[np.int32]:
+    """Count the falls of each register, from the epoch known before; another meter at the point begins a new epoch."""
+    if reads.size == 0:
+        return np.empty(0, np.int32)
+    total = np.cumsum(np.r_[0, falls])
+    starts = np.flatnonzero(np.r_[True, reads.point[1:] != reads.point[:-1]])
+    epoch = total - np.repeat(total[starts], np.diff(np.r_[starts, reads.size]))
+    first = _first_epochs(reads, starts, epoch, around)
+    numbered: npt.NDArray[np.int32] = (epoch + np.repeat(first, np.diff(np.r_[starts, reads.size]))).astype(np.int32)
+    return numbered
+
+
+def _first_epochs(reads: Readings, starts: Whole, epoch: Whole, around: Sequence[RegisterReading]) -> Whole:
+    """Return the epoch in which each register (point and meter) begins."""
+    devices = reads.devices or ("",) * len(reads.points)
+    known: dict[tuple[str, str], int] = {}
+    for read in sorted(around, key=lambda read: read.at, reverse=True):
+        known[read.usage_point, read.end_device] = read.epoch
+    ends = np.r_[starts[1:], reads.size] - 1
+    following: dict[str, int] = {}
+    first = np.zeros(starts.size, np.int64)
+    for at in np.argsort(reads.at[starts], kind="stable").tolist():
+        entry = int(reads.point[starts[at]])
+        name = reads.points[entry]
+        first[at] = known.get((name, devices[entry]), following.get(name, 0))
+        following[name] = int(first[at] + epoch[ends[at]]) + 1
+    return first
+
+
+def _interval_energy(chain: _Chain) -> Readings | None:
+    """Return the differences of consecutive reads one step apart as interval readings; None where there is no grid."""
+    reads = chain.reads
+    length = np.diff(reads.at)
+    step = _usual_step(length[chain.joins])
+    if step is None:
+        return None
+    at = _on_grid(reads.at, step)
+    whole = chain.joins & (np.diff(chain.epoch) == 0) & (np.diff(at) == step) & (np.diff(reads.value) >= 0)
+    first = np.flatnonzero(whole)
+    worse = np.where(RANK[reads.quality[first]] < RANK[reads.quality[first + 1]], first, first + 1)
+    return Readings(
+        points=reads.points,
+        point=reads.point[first],
+        at=at[first],
+        value=reads.value[first + 1] - reads.value[first],
+        quality=reads.quality[worse],
+        line=np.maximum(reads.line[first + 1], reads.line[first]),
+        interval_s=step,
+        reading_type=replace(reads.reading_type, accumulation=Accumulation.DELTA),
+    )
+
+
+def _usual_step(length: Whole) -> int | None:
+    """Return the step most reads are apart, if it divides the day."""
+    if length.size == 0:
+        return None
+    rounded = np.rint(length / 60).astype(np.int64) * 60
+    steps, count = np.unique(rounded, return_counts=True)
+    step = int(steps[np.argmax(count)])
+    fits = step > 0 and DAY_S % step == 0 and count.max() > MAJORITY * length.size
+    return step if fits else None
+
+
+def _on_grid(at: Whole, step: int) -> Whole:
+    """Set reads that are nearly on the grid upon it; the grid's phase is the one most reads have, to the minute."""
+    phases, count = np.unique(np.rint(at % step / 60).astype(np.int64) * 60 % step, return_counts=True)
+    phase = int(phases[np.argmax(count)])
+    off = (at - phase + step // 2) % step - step // 2
+    return np.where(np.abs(off) <= JITTER * step, at - off, at)

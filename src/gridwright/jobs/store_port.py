@@ -1,0 +1,90 @@
+"""The part of the store that an import needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from gridwright.domain.access import Access
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.store import Progress, SaveSummary
+
+
+class RegistryPort(Protocol):
+    """What the import asks of the registry."""
+
+    def points(self, access: Access, ids: Sequence[str] | None = None) -> tuple[UsagePoint, ...]:
+        """Return the known usage points."""
+        ...
+
+    def save_points(self, access: Access, points: Iterable[UsagePoint]) -> int:
+        """Add usage points."""
+        ...
+
+
+class ReadingsPort(Protocol):
+    """What the import asks of the interval readings."""
+
+    def save(self, access: Access, panel: Panel, *, known_at: datetime) -> SaveSummary:
+        """Merge a panel into what is stored."""
+        ...
+
+
+class RegistersPort(Protocol):
+    """What the import asks of the register reads."""
+
+    def save(self, access: Access, reads: Iterable[RegisterReading], *, known_at: datetime) -> SaveSummary:
+        """Add reads."""
+        ...
+
+    def load(
+        self, access: Access, point: str, period: Interval, reading_type: ReadingType = ...
+    ) -> tuple[RegisterReading, ...]:
+        """Return the reads of one usage point within `period`."""
+        ...
+
+
+class ImportsPort(Protocol):
+    """What the import asks of the records of former imports."""
+
+    def progress(self, access: Access, sha256: str) -> Progress | None:
+        """Return how far this content has come."""
+        ...
+
+    def advance(self, access: Access, progress: Progress, *, known_at: datetime) -> None:
+        """Record how far it has come."""
+        ...
+
+
+class StorePort(Protocol):
+    """The part of the store that an import needs."""
+
+    @property
+    def registry(self) -> RegistryPort:
+        """Usage points."""
+        ...
+
+    @property
+    def readings(self) -> ReadingsPort:
+        """Interval readings."""
+        ...
+
+    @property
+    def registers(self) -> RegistersPort:
+        """Register reads."""
+        ...
+
+    @property
+    def imports(self) -> ImportsPort:
+        """Progress of imports."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Group calls into one durable commit."""
+        ...
