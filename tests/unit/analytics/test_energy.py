@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +36,14 @@ DAY = Interval(START, START + 24 * HOUR)
 def test_sum_of_power_times_time(between: Between, end_s: float | None, longest: float, expected: EnergySum) -> None:
     got = energy_from_power([0, 900, 3600], [2.0, 4.0, 0.0], between=between, end_s=end_s, longest_step_s=longest)
     assert got == expected
+
+
+def test_case_worked_by_hand() -> None:
+    folder = Path(__file__).parents[2] / "golden" / "analytics" / "uneven_power"
+    given_, expected = (json.loads((folder / name).read_text()) for name in ("input.json", "expected.json"))
+    at, kw, end = given_["at_s"], given_["power_kw"], given_["end_s"]
+    assert energy_from_power(at, kw, end_s=end).kwh == pytest.approx(expected["hold_kwh"])
+    assert energy_from_power(at, kw, end_s=end, between=Between.LINE).kwh == pytest.approx(expected["line_kwh"])
 
 
 def test_unknown_power_is_a_gap_of_the_steps_that_need_it() -> None:
