@@ -32,7 +32,7 @@ def standing_lines(charge: Charge, price: Price, span: Span, account: Account) -
                 quantity=amount * days,
                 unit="d",
                 price=rate,
-                basis=f"{days} days, {days_text(span)}",
+                basis=f"{_several(days, 'day')}, {days_text(span)}",
             )
         ]
     if charge.prorate is Prorate.NONE:
@@ -46,7 +46,7 @@ def standing_lines(charge: Charge, price: Price, span: Span, account: Account) -
                     quantity=amount * months,
                     unit="month",
                     price=rate,
-                    basis=f"{months} months begun",
+                    basis=f"{_several(months, 'month')} begun",
                 )
             ]
             if months
@@ -71,7 +71,7 @@ def _by_month(charge: Charge, rate: Decimal, amount: Decimal, span: Span, accoun
     lines = []
     if whole:
         across = Span(whole[0].first, whole[-1].last, span.zone)
-        text = f"{len(whole)} whole months, {days_text(across)}"
+        text = f"{_several(len(whole), 'whole month')}, {days_text(across)}"
         lines.append(_line(charge, account, across, quantity=amount * len(whole), unit="month", price=rate, basis=text))
     for part in parts:
         if part not in whole:
@@ -79,6 +79,10 @@ def _by_month(charge: Charge, rate: Decimal, amount: Decimal, span: Span, accoun
             text = f"{part.days} of the {days_in_month(part.first)} days of {part.first:%B %Y}; {rate:f} a month"
             lines.append(_line(charge, account, part, quantity=amount * part.days, unit="d", price=daily, basis=text))
     return lines
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def month_share(rate: Decimal, part: Span) -> Decimal:

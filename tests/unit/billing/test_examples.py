@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from gridwright.domain.reading_type import RECEIVED_ENERGY
 from gridwright.domain.usage_point import UsagePoint
 from tests.unit.billing.builders import a_bill, a_period, flat
 
-CARDS = sorted((Path(__file__).resolve().parents[3] / "examples" / "rate_cards").glob("*.toml"))
+ROOT = Path(__file__).resolve().parents[3]
+CARDS = sorted((ROOT / "examples" / "rate_cards").glob("*.toml"))
 TOTALS = {
     "demand": "178.23",
     "flat": "157.97",
@@ -35,3 +38,28 @@ def test_each_card_bills_a_month(path: Path) -> None:
     bill = a_bill(flat(month, 150, minutes=15), card, usage_point=point, received=received)
     assert f"{bill.total:f}" == TOTALS[path.stem]
     assert bill.example
+
+
+def known_keys() -> set[str]:
+    """List the keys that the reader accepts, as `only` names them."""
+    calls = [
+        node
+        for path in (ROOT / "src" / "gridwright" / "billing").glob("card*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "only"
+    ]
+    return {
+        argument.value
+        for call in calls
+        for argument in call.args
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    }
+
+
+def test_every_key_is_in_the_reference() -> None:
+    keys = known_keys()
+    assert {"tariff", "holiday_as", "upto", "exempt_if"} <= keys
+    page = (ROOT / "docs" / "reference" / "rate_cards.md").read_text(encoding="utf-8")
+    assert [
+        key for key in sorted(keys) if f"`{key}`" not in page and not re.search(rf"`[^`]*\b{key}\b[^`]*`", page)
+    ] == []
