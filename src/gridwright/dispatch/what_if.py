@@ -53,7 +53,8 @@ class AverageDay:
 class WhatIf:
     """What a battery would have changed over whole local days, in `currency`; savings are against no battery.
 
-    Energy missing at the end against the start is paid for in both savings, energy left over is not credited.
+    Energy missing at the end against the start is paid for in all savings, energy left over is not credited.
+    `saving_rule` is that of the simple rule, without forecast or prices: store each surplus, cover each deficit.
     Arrays have one value an interval, float64[T]: `net_kw` delivered less received without a battery, `grid_kw` with
     it on the forecast, `stored_kwh` and `stored_perfect_kwh` after the interval. `slot_of_day`: on the wall clock.
     """
@@ -63,6 +64,7 @@ class WhatIf:
     cost_without: float
     saving_on_forecast: float
     saving_perfect: float
+    saving_rule: float
     days: tuple[DayOutcome, ...]
     at_s: Ints
     slot_of_day: npt.NDArray[np.int32]
@@ -162,13 +164,13 @@ def battery_what_if(
     on_forecast = replay(window, ahead, battery)
     perfect = _better(window, battery, _hindsight(window, battery), on_forecast)
     costs = [window.cost(window.net_kw + moved) for moved in (np.zeros(1), on_forecast.net_kw, perfect.net_kw)]
-    without, forecast_cost, perfect_cost = (float(cost.sum()) for cost in costs)
     return WhatIf(
         battery=battery,
         currency=prices.currency,
-        cost_without=without,
-        saving_on_forecast=without - forecast_cost - _shortfall(window, battery, on_forecast),
-        saving_perfect=without - perfect_cost - _shortfall(window, battery, perfect),
+        cost_without=float(costs[0].sum()),
+        saving_on_forecast=_saving(window, battery, on_forecast),
+        saving_perfect=_saving(window, battery, perfect),
+        saving_rule=_saving(window, battery, simple_rule(window, battery)),
         days=tuple(_outcomes(window, costs)),
         at_s=window.at_s,
         slot_of_day=window.slot_of_day,
@@ -292,10 +294,18 @@ def _hindsight(window: Window, battery: Battery) -> Executed:
 
 def _better(window: Window, battery: Battery, planned: Executed, done: Executed) -> Executed:
     """Return the cheaper of two ways: with hindsight, what was done is a plan too (a solver may run out of time)."""
-    return min(
-        (planned, done),
-        key=lambda way: float(window.cost(window.net_kw + way.net_kw).sum()) + _shortfall(window, battery, way),
-    )
+    return max((planned, done), key=lambda way: _saving(window, battery, way))
+
+
+def simple_rule(window: Window, battery: Battery) -> Executed:
+    """Return what a battery does that knows neither prices nor forecasts: store each surplus, cover each deficit."""
+    surplus, deficit = np.maximum(-window.net_kw, 0.0), np.maximum(window.net_kw, 0.0)
+    return execute(surplus, deficit, battery, battery.initial_kwh, window.hours)
+
+
+def _saving(window: Window, battery: Battery, done: Executed) -> float:
+    saved = window.cost(window.net_kw) - window.cost(window.net_kw + done.net_kw)
+    return float(saved.sum()) - _shortfall(window, battery, done)
 
 
 def _shortfall(window: Window, battery: Battery, done: Executed) -> float:

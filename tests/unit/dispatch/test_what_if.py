@@ -67,6 +67,7 @@ def test_foresight_two_days_long_comes_close_to_hindsight() -> None:
     assert found.saving_on_forecast <= found.saving_perfect + 1e-3
     assert found.net_kw.size == 28 * 24 - 1  # 30 March has 23 hours
     assert found.notes == ()
+    assert found.saving_rule == 0  # without a roof there is nothing to store
 
 
 def test_a_poor_forecast_saves_less_and_energy_is_conserved() -> None:
@@ -95,6 +96,7 @@ def test_no_forecast_beats_hindsight(seed: int, initial: float, sell: float) -> 
     battery = replace(HOME_BATTERY, initial_kwh=initial)
     found = battery_what_if(panel, yesterday(panel), tou(panel, sell), ZONE, battery, days=4)
     assert found.saving_on_forecast <= found.saving_perfect + 1e-2
+    assert found.saving_rule <= found.saving_perfect + 1e-2
     assert len(found.days) == 4
 
 
@@ -118,6 +120,7 @@ def test_a_roof_makes_a_battery_pay_at_a_flat_price() -> None:
     found = battery_what_if(drawn, knowing(drawn, sun), flat, ZONE, received=sun)
     assert found.share_of_perfect > 0.95
     assert found.saving_perfect > 20
+    assert 20 < found.saving_rule <= found.saving_perfect + 1e-3
     dear = replace(flat, sell=np.full(panel.slots, 0.29))
     nothing = battery_what_if(drawn, knowing(drawn, sun), dear, ZONE, received=sun)
     assert nothing.saving_perfect == pytest.approx(0, abs=1e-3)
