@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from dataclasses import replace as replace_field
+from functools import lru_cache
 from itertools import islice, repeat
 from typing import Any
 
@@ -38,68 +38,93 @@ KEEP = (
     "counts, known_at_us) SELECT reading_type, day, usage_point, revision, phase_s, width, slots, quality_all, "
     "quality, counts, known_at_us FROM block WHERE reading_type = ? AND day = ? AND usage_point = ?"
 )
-DAY_OF_SOME = (
-    "SELECT usage_point, phase_s, slots, width, quality_all, quality, counts, known_at_us, revision FROM block "
-    "WHERE reading_type = ? AND day = ? AND usage_point BETWEEN ? AND ? ORDER BY usage_point"
-)
-DAY_OF_FEW = (
-    "SELECT usage_point, phase_s, slots, width, quality_all, quality, counts, known_at_us, revision FROM block "
-    "WHERE reading_type = ? AND day = ? AND usage_point IN ({}) ORDER BY usage_point"
-)
-VERSIONS = (
-    "SELECT usage_point, phase_s, slots, width, quality_all, quality, counts, known_at_us, revision FROM block_version "
-    "WHERE reading_type = ? AND day = ? AND known_at_us <= ? ORDER BY usage_point, revision"
-)
+# The four small columns travel as one number: a column costs more to fetch than the bytes of a day.
+SHAPE = "phase_s * 4294967296 + slots * 8192 + width * 512 + COALESCE(quality_all, 256)"
+DAY = "SELECT usage_point, {shape}, quality, counts FROM block WHERE reading_type = ? AND day = ? AND {which}"
 IMAGES = (
-    "SELECT usage_point, phase_s, slots, width, quality_all, quality, counts, known_at_us, revision FROM block_version "
-    "WHERE reading_type = ? AND day = ? AND usage_point = ? ORDER BY revision"
+    "SELECT usage_point, {shape}, quality, counts, known_at_us, revision FROM block "
+    "WHERE reading_type = ? AND day = ? AND {which}"
 )
+MANY = "usage_point BETWEEN ? AND ? ORDER BY usage_point"
+FEW_OF = "usage_point IN ({}) ORDER BY usage_point"
+VERSIONS = (
+    "SELECT usage_point, {shape}, quality, counts, known_at_us, revision FROM block_version "
+    "WHERE reading_type = ? AND day = ? AND {which}"
+)
+KNOWN_BY = "known_at_us <= ? ORDER BY usage_point, revision"
+OF_ONE = "usage_point = ? ORDER BY revision"
 DAYS_OF_ONE = (
-    "SELECT day, phase_s, slots, width, quality_all, quality, counts, known_at_us, revision FROM block "
-    "WHERE reading_type = ? AND usage_point = ? AND day IN ({}) ORDER BY day"
+    "SELECT day, {shape}, quality, counts FROM block "
+    "WHERE reading_type = ? AND usage_point = ? AND day IN ({days}) ORDER BY day"
 )
+LOCK = "SELECT id FROM usage_point WHERE id IN ({marks}) ORDER BY id {update}"
 Writer = Callable[[Unit, "NewRows"], None]
 PACKET = 1000
 FEW = 500
-KNOWN_AT = 7  # place of known_at_us in a fetched row
+KNOWN_AT = 4  # place of known_at_us in a fetched image
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a row is laid out; `quality_all` is None when it has a byte per slot."""
+
+    phase_s: int
+    slots: int
+    width: int
+    quality_all: int | None
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Slots a day, and the phase."""
+        return self.slots, self.phase_s
+
+
+@lru_cache(maxsize=4096)
+def shape_of(number: int) -> Shape:
+    """Take apart what `SHAPE` put together."""
+    shared = number & 511
+    return Shape(number >> 32, (number >> 13) & 0x7FFFF, (number >> 9) & 15, shared if shared < 256 else None)  # noqa: PLR2004
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockRows:
-    """Stored rows in columns; `key` is the usage point in the rows of a day, the day in the rows of a usage point."""
+    """Stored rows in columns; `key` is the usage point in the rows of a day, the day in the rows of a usage point.
+
+    `known_at_us` and `revision` are there when images were asked for.
+    """
 
     key: npt.NDArray[np.int64]
-    phase_s: Sequence[int]
-    slots: Sequence[int]
-    width: Sequence[int]
-    quality_all: Sequence[int | None]
+    shape: Sequence[int]
     quality: Sequence[bytes | None]
     counts: Sequence[bytes]
-    known_at_us: Sequence[int]
-    revision: Sequence[int]
+    known_at_us: Sequence[int] = ()
+    revision: Sequence[int] = ()
 
     @property
     def grids(self) -> set[tuple[int, int]]:
         """The (slots a day, phase) that occur."""
-        return set(zip(self.slots, self.phase_s, strict=True))
+        return {shape_of(number).grid for number in set(self.shape)}
 
     def values(self, slots: int) -> Values:
         """Return float64[n, slots]."""
-        return unpack_counts(self.counts, self.width, slots)
+        return unpack_counts(self.counts, self._widths(), slots)
+
+    def _widths(self) -> list[int]:
+        numbers = set(self.shape)
+        widths = {shape_of(number).width for number in numbers}
+        same = len(widths) == 1
+        return [widths.pop()] * len(self.shape) if same else [shape_of(number).width for number in self.shape]
 
     def qualities(self, slots: int) -> q.Qualities:
         """Return uint8[n, slots]."""
-        return unpack_quality(self.quality_all, self.quality, slots)
-
-    def renamed(self, key: npt.NDArray[np.int64]) -> BlockRows:
-        """Return the same rows under other keys."""
-        return replace_field(self, key=key)
+        return unpack_quality([shape_of(number).quality_all for number in self.shape], self.quality, slots)
 
     def take(self, rows: Sequence[int]) -> BlockRows:
         """Return some of the rows."""
-        columns = (self.phase_s, self.slots, self.width, self.quality_all, self.quality, self.counts)
-        ends = (self.known_at_us, self.revision)
-        picked: list[Any] = [[column[row] for row in rows] for column in (*columns, *ends)]
+        if len(rows) == len(self.shape):
+            return self
+        columns = (self.shape, self.quality, self.counts, self.known_at_us, self.revision)
+        picked: list[Any] = [[column[row] for row in rows] if column else () for column in columns]
         return BlockRows(self.key[np.asarray(rows, np.intp)], *picked)
 
 
@@ -113,30 +138,43 @@ def to_rows(fetched: list[tuple[Any, ...]]) -> BlockRows | None:
 
 def read_day(unit: Unit, kind: int, day: int, keys: npt.NDArray[np.int64]) -> BlockRows | None:
     """Return the rows of one reading type and day, in order of usage point: at least those of `keys` (sorted)."""
-    return to_rows(_fetch_day(unit, kind, day, keys))
+    return to_rows(_fetch_day(unit, DAY, kind, day, keys))
 
 
-def _fetch_day(unit: Unit, kind: int, day: int, keys: npt.NDArray[np.int64]) -> list[tuple[Any, ...]]:
+def read_images(unit: Unit, kind: int, day: int, keys: npt.NDArray[np.int64]) -> BlockRows | None:
+    """Return the same with `known_at_us` and `revision`."""
+    return to_rows(_fetch_day(unit, IMAGES, kind, day, keys))
+
+
+def _fetch_day(unit: Unit, sql: str, kind: int, day: int, keys: npt.NDArray[np.int64]) -> list[tuple[Any, ...]]:
     if keys.size <= FEW:
-        return unit.fetch(DAY_OF_FEW.format(", ".join(["?"] * keys.size)), (kind, day, *keys.tolist()))
-    return unit.fetch(DAY_OF_SOME, (kind, day, int(keys[0]), int(keys[-1])))
+        which = FEW_OF.format(marks(keys.size))
+        return unit.fetch(sql.format(shape=SHAPE, which=which), (kind, day, *keys.tolist()))
+    return unit.fetch(sql.format(shape=SHAPE, which=MANY), (kind, day, int(keys[0]), int(keys[-1])))
+
+
+def marks(count: int) -> str:
+    """Return so many placeholders."""
+    return ", ".join(["?"] * count)
 
 
 def read_day_as_of(unit: Unit, kind: int, day: int, keys: npt.NDArray[np.int64], as_of_us: int) -> BlockRows | None:
     """Return the rows as they were known at an instant: of each, the last image known by then."""
-    current = _fetch_day(unit, kind, day, keys)
+    current = _fetch_day(unit, IMAGES, kind, day, keys)
     known = {row[0]: row for row in current if row[KNOWN_AT] <= as_of_us}
     if len(known) < len(current):
         wanted = {row[0] for row in current} - known.keys()
+        versions = VERSIONS.format(shape=SHAPE, which=KNOWN_BY)
         # In order of revision, so that of each usage point the last stays.
-        known.update({row[0]: row for row in unit.fetch(VERSIONS, (kind, day, as_of_us)) if row[0] in wanted})
+        known.update({row[0]: row for row in unit.fetch(versions, (kind, day, as_of_us)) if row[0] in wanted})
     return to_rows([known[key] for key in sorted(known)])
 
 
-def read_images(unit: Unit, kind: int, day: int, point: int) -> BlockRows | None:
+def read_history(unit: Unit, kind: int, day: int, point: int) -> BlockRows | None:
     """Return every image of one block, the oldest first and the current one last."""
-    current = _fetch_day(unit, kind, day, np.array([point], np.int64))
-    return to_rows(unit.fetch(IMAGES, (kind, day, point)) + current)
+    current = _fetch_day(unit, IMAGES, kind, day, np.array([point], np.int64))
+    earlier = unit.fetch(VERSIONS.format(shape=SHAPE, which=OF_ONE), (kind, day, point))
+    return to_rows(earlier + current)
 
 
 def read_point(unit: Unit, kind: int, point: int, days: range) -> BlockRows | None:
@@ -144,7 +182,7 @@ def read_point(unit: Unit, kind: int, point: int, days: range) -> BlockRows | No
     fetched: list[tuple[Any, ...]] = []
     for at in range(0, len(days), PACKET):
         part = days[at : at + PACKET]
-        sql = DAYS_OF_ONE.format(", ".join(["?"] * len(part)))
+        sql = DAYS_OF_ONE.format(shape=SHAPE, days=marks(len(part)))
         fetched += unit.fetch(sql, (kind, point, *part))
     return to_rows(fetched)
 
@@ -221,5 +259,4 @@ def lock_points(unit: Unit, points: Sequence[int]) -> None:
     update = "FOR NO KEY UPDATE" if unit.dialect == "postgresql" else "FOR UPDATE"
     for at in range(0, len(points), PACKET):
         part = sorted(points)[at : at + PACKET]
-        marks = ", ".join(["?"] * len(part))
-        unit.fetch(f"SELECT id FROM usage_point WHERE id IN ({marks}) ORDER BY id {update}", part)  # noqa: S608 - marks
+        unit.fetch(LOCK.format(marks=marks(len(part)), update=update), part)

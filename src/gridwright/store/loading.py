@@ -14,12 +14,18 @@ from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.store import blocks
-from gridwright.store.grid import DayPart, describe, grid_within
+from gridwright.store.grid import DayGrid, describe, grid_within
+from gridwright.store.groups import Group, GroupReader
 from gridwright.store.instant import to_seconds
 from gridwright.store.pack import Values, unpack_into
 from gridwright.store.session import Unit
 
 Keys = npt.NDArray[np.int64]
+Found = tuple[int, int | None] | None  # slots a day, phase
+Loaded = tuple[DayGrid | None, Values, q.Qualities]
+ONE_BY_ONE = 8  # up to so many usage points, look-ups by key are quicker than walks through the days
+NO_DAY: tuple[int, list[Group]] = (0, [])
+NO_VALUES, NO_QUALITIES = np.empty((0, 0)), np.empty((0, 0), np.uint8)
 
 
 class PanelLoader:
@@ -33,98 +39,110 @@ class PanelLoader:
 
     def load(self, points: tuple[str, ...], period: Interval, kind: ReadingType, interval_s: int | None) -> Panel:
         """Return the panel; nothing stored and no interval given is NotFound, mixed intervals are GridMismatch."""
-        days = self._days(period)
-        first = next(days, None)
-        if first is None and interval_s is None:
+        first_s, end_s = to_seconds(period.start), to_seconds(period.end)
+        days = range(first_s // DAY_S, -(-end_s // DAY_S))
+        by_point = self.kind is not None and self.as_of_us is None and self.keys.size <= ONE_BY_ONE
+        if by_point:
+            grid, values, quality = self._by_point(days, period, interval_s)
+        else:
+            grid, values, quality = self._by_day(days, period, interval_s)
+        if grid is None:
             raise NotFound(
                 f"no {kind} is stored for {points[0] if points else 'no usage point'} in {period}",
                 remedy="name another period, or give the interval to get a panel without values",
             )
-        slots, phase_s = (DAY_S // interval_s, 0) if interval_s else (0, 0)
-        if first is not None:
-            slots, phase_s = self._one_grid(first[1], slots)
-        grid = grid_within(period, DAY_S // slots, phase_s)
-        values = np.empty((keys_count := self.keys.size, grid.slots))
-        quality = np.empty((keys_count, grid.slots), np.uint8)
-        upcoming = first
-        for part in grid.parts():
-            while upcoming is not None and upcoming[0] < part.day:
-                upcoming = next(days, None)
-            rows = upcoming[1] if upcoming is not None and upcoming[0] == part.day else None
-            if rows is not None:
-                self._one_grid(rows, slots, phase_s)
-            self._fill(values[:, part.columns], quality[:, part.columns], part, rows)
         return Panel(points, from_epoch_s(grid.start_s), timedelta(seconds=grid.interval_s), values, quality, kind)
 
-    def _days(self, period: Interval) -> Iterator[tuple[int, blocks.BlockRows]]:
-        """Yield the days of the period that have rows, in order."""
-        days = range(to_seconds(period.start) // DAY_S, -(-to_seconds(period.end) // DAY_S))
+    def _by_point(self, days: range, period: Interval, interval_s: int | None) -> Loaded:
+        """Look up each usage point's days by primary key and unpack them in one go."""
+        kind = self.kind or 0
+        each = [blocks.read_point(self.unit, kind, key, days) for key in self.keys.tolist()]
+        found = _expected(interval_s)
+        for rows in each:
+            if rows is not None:
+                found = _one_grid(rows.grids, found)
+        if found is None:
+            return None, NO_VALUES, NO_QUALITIES
+        slots, phase_s = found
+        grid = grid_within(period, DAY_S // slots, phase_s or 0)
+        shape = (self.keys.size, len(days), slots)
+        values, quality = np.full(shape, np.nan), np.full(shape, q.MISSING, np.uint8)
+        for row, rows in enumerate(each):
+            if rows is not None:
+                at = rows.key - days.start
+                values[row, at], quality[row, at] = rows.values(slots), rows.qualities(slots)
+        skipped = (grid.start_s - days.start * DAY_S) // grid.interval_s
+        part = slice(skipped, skipped + grid.slots)
+        flat = (self.keys.size, len(days) * slots)
+        return grid, values.reshape(flat)[:, part], quality.reshape(flat)[:, part]
+
+    def _by_day(self, days: range, period: Interval, interval_s: int | None) -> Loaded:
+        """Read a day of all meters after the other, straight into the panel."""
+        stored = self._days(days)
+        day, groups = next(stored, NO_DAY)
+        found = _expected(interval_s)
+        if groups:
+            found = _one_grid({group.shape.grid for group in groups}, found)
+        if found is None:
+            return None, NO_VALUES, NO_QUALITIES
+        grid = grid_within(period, DAY_S // found[0], found[1] or 0)
+        values = np.empty((self.keys.size, grid.slots))
+        quality = np.empty((self.keys.size, grid.slots), np.uint8)
+        for part in grid.parts():
+            while groups and day < part.day:
+                day, groups = next(stored, NO_DAY)
+            here = groups if day == part.day else []
+            if here:
+                found = _one_grid({group.shape.grid for group in here}, found)
+            self._fill(values[:, part.columns], quality[:, part.columns], part.slots, here)
+        return grid, values, quality
+
+    def _days(self, days: range) -> Iterator[tuple[int, list[Group]]]:
+        """Yield the days that have rows of ours, in order."""
         if self.kind is None or not self.keys.size:
             return
-        if self.keys.size == 1 and self.as_of_us is None:
-            yield from self._days_of_one(days)
-            return
+        reader = GroupReader(self.unit, self.kind, self.sorted, self.as_of_us)
         for day in days:
-            rows = self._read(self.kind, day)
-            if rows is not None:
-                yield day, rows
+            groups = reader.read(day)
+            if groups:
+                yield day, groups
 
-    def _read(self, kind: int, day: int) -> blocks.BlockRows | None:
-        if self.as_of_us is None:
-            return blocks.read_day(self.unit, kind, day, self.sorted)
-        return blocks.read_day_as_of(self.unit, kind, day, self.sorted, self.as_of_us)
+    def _fill(self, values: Values, quality: q.Qualities, slots: slice, groups: list[Group]) -> None:
+        if sum(group.keys.size for group in groups) < self.keys.size:
+            values[:], quality[:] = np.nan, q.MISSING
+        for group in groups:
+            packed, qualities = group.integers[:, slots], group.qualities[:, slots]
+            rows = self._rows(group.keys)
+            quality[rows] = qualities
+            if isinstance(rows, slice):
+                unpack_into(values[rows], packed)
+            else:
+                some = np.empty(packed.shape)
+                unpack_into(some, packed)
+                values[rows] = some
 
-    def _days_of_one(self, days: range) -> Iterator[tuple[int, blocks.BlockRows]]:
-        rows = blocks.read_point(self.unit, self.kind or 0, int(self.keys[0]), days)
-        for row in range(0 if rows is None else rows.key.size):
-            one = rows.take([row]) if rows is not None else None
-            if one is not None:
-                day = int(one.key[0])
-                yield day, one.renamed(self.keys)
-
-    def _one_grid(self, rows: blocks.BlockRows, slots: int, phase_s: int | None = None) -> tuple[int, int]:
-        """Return the only grid of the rows, which must be the one expected so far (0 slots: none yet)."""
-        grids = {
-            grid
-            for grid, ours in zip(zip(rows.slots, rows.phase_s, strict=True), self._ours(rows), strict=True)
-            if ours
-        }
-        expected = {grid for grid in grids if slots in {0, grid[0]} and phase_s in {None, grid[1]}}
-        if len(grids) > 1 or grids - expected:
-            names = sorted({describe(*grid) for grid in grids} | ({describe(slots, phase_s or 0)} if slots else set()))
-            raise GridMismatch(
-                f"the stored readings have different intervals: {'; '.join(names)}",
-                remedy="load the usage points or days with one interval at a time",
-            )
-        return grids.pop() if grids else (slots, phase_s or 0)
-
-    def _ours(self, rows: blocks.BlockRows) -> npt.NDArray[np.bool_]:
-        at = np.minimum(np.searchsorted(self.sorted, rows.key), self.sorted.size - 1)
-        ours: npt.NDArray[np.bool_] = self.sorted[at] == rows.key
-        return ours
-
-    def _fill(self, values: Values, quality: q.Qualities, part: DayPart, rows: blocks.BlockRows | None) -> None:
-        if rows is not None and self.in_order and np.array_equal(rows.key, self.sorted):
-            _fill_rows(values, quality, part, rows)
-            return
-        values[:], quality[:] = np.nan, q.MISSING
-        if rows is None:
-            return
-        ours = np.flatnonzero(self._ours(rows))
-        if ours.size:
-            picked = rows if ours.size == rows.key.size else rows.take(ours.tolist())
-            shape = (ours.size, values.shape[1])
-            some, qualities = np.empty(shape), np.empty(shape, np.uint8)
-            _fill_rows(some, qualities, part, picked)
-            target = self.order[np.searchsorted(self.sorted, picked.key)]
-            values[target], quality[target] = some, qualities
+    def _rows(self, keys: Keys) -> slice | npt.NDArray[np.intp]:
+        """Return where the keys stand in the panel; as a slice where they follow each other."""
+        at = np.searchsorted(self.sorted, keys)
+        first = int(at[0])
+        if self.in_order and np.array_equal(self.sorted[first : first + keys.size], keys):
+            return slice(first, first + keys.size)
+        rows: npt.NDArray[np.intp] = self.order[at]
+        return rows
 
 
-def _fill_rows(values: Values, quality: q.Qualities, part: DayPart, rows: blocks.BlockRows) -> None:
-    whole = rows.slots[0]
-    unpack_into(values, rows.counts, rows.width, part.slots, whole)
-    shared = rows.quality_all[0]
-    if shared is not None and len(set(rows.quality_all)) == 1:
-        quality[:] = shared
-    else:
-        quality[:] = rows.qualities(whole)[:, part.slots]
+def _expected(interval_s: int | None) -> Found:
+    return None if interval_s is None else (DAY_S // interval_s, None)
+
+
+def _one_grid(grids: set[tuple[int, int]], found: Found) -> Found:
+    """Return the only grid of the rows, which must be the one found so far; a phase of None is not yet known."""
+    fits = found is None or all(slots == found[0] and found[1] in {None, phase_s} for slots, phase_s in grids)
+    if len(grids) == 1 and fits:
+        return next(iter(grids))
+    asked = set() if found is None else {describe(found[0], found[1] or 0)}
+    names = sorted({describe(*grid) for grid in grids} | asked)
+    raise GridMismatch(
+        f"the stored readings have different intervals: {'; '.join(names)}",
+        remedy="load the usage points or days with one interval at a time",
+    )

@@ -121,18 +121,14 @@ def unpack_counts(counts: Sequence[bytes], widths: Sequence[int], slots: int) ->
 
 
 def _unpack_same(counts: Sequence[bytes], width: int, slots: int) -> Values:
-    packed = unpack_integers(counts, width, slots)
-    values = packed.astype(np.float64)
-    absent = packed == NOTHING[width]
-    if absent.any():
-        values[absent] = np.nan
+    values = np.empty((len(counts), slots))
+    unpack_into(values, unpack_integers(b"".join(counts), width, slots))
     return values
 
 
-def unpack_integers(counts: Sequence[bytes], width: int, slots: int) -> npt.NDArray[Any]:
-    """Return the stored integers of rows of one width, without copying them apart from the join."""
-    joined = b"".join(counts)
-    return np.frombuffer(joined, DTYPE[width]).reshape(len(counts), slots)
+def unpack_integers(joined: bytes, width: int, slots: int) -> npt.NDArray[Any]:
+    """Return the stored integers of joined rows of one width, without a copy."""
+    return np.frombuffer(joined, DTYPE[width]).reshape(-1, slots)
 
 
 def unpack_quality(shared: Sequence[int | None], single: Sequence[bytes | None], slots: int) -> q.Qualities:
@@ -144,12 +140,9 @@ def unpack_quality(shared: Sequence[int | None], single: Sequence[bytes | None],
     return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), slots).copy()
 
 
-def unpack_into(target: Values, counts: Sequence[bytes], widths: Sequence[int], slots: slice, whole: int) -> None:
-    """Write part of the slots of rows that have `whole` slots each into `target`, float64[n, len(slots)]."""
-    if len(set(widths)) > 1:
-        target[:] = unpack_counts(counts, widths, whole)[:, slots]
-        return
-    packed = unpack_integers(counts, widths[0], whole)[:, slots]
+def unpack_into(target: Values, packed: npt.NDArray[Any]) -> None:
+    """Write stored integers into `target`, float64 of the same shape, NaN where there is no value."""
     target[:] = packed
-    if packed.size and packed.min() == NOTHING[widths[0]]:
-        target[packed == NOTHING[widths[0]]] = np.nan
+    nothing = np.iinfo(packed.dtype).min
+    if packed.size and packed.min() == nothing:
+        target[packed == nothing] = np.nan

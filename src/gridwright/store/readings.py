@@ -153,15 +153,15 @@ class Readings:
         with self._session.reading() as unit:
             key = self._names.point_keys(unit, [point])[0]
             kind = self._names.type_key(unit, reading_type)
-            rows = None if kind is None else blocks.read_images(unit, kind, day_number(day), key)
+            rows = None if kind is None else blocks.read_history(unit, kind, day_number(day), key)
         if rows is None:
             return []
         return [_to_version(rows.take([row]), point, day, reading_type) for row in range(rows.key.size)]
 
 
 def _to_version(rows: blocks.BlockRows, point: str, day: date, kind: ReadingType) -> Version:
-    slots = rows.slots[0]
-    start = from_epoch_s(day_number(day) * DAY_S + rows.phase_s[0])
+    slots, phase_s = blocks.shape_of(rows.shape[0]).grid
+    start = from_epoch_s(day_number(day) * DAY_S + phase_s)
     interval = timedelta(seconds=DAY_S // slots)
     panel = Panel((point,), start, interval, rows.values(slots), rows.qualities(slots), kind)
     return Version(rows.revision[0], from_us(rows.known_at_us[0]), IntervalBlock(panel))
@@ -175,8 +175,9 @@ def _to_series(unit: Unit, kind: ReadingType, row: Row[Any]) -> Series:
         if rows is None:  # the days of another interval lie in between
             ends.append(day * DAY_S)
             continue
-        there = np.flatnonzero(~np.isnan(rows.values(rows.slots[0])[0]))
-        ends.append(day * DAY_S + rows.phase_s[0] + int(there[which]) * row.interval_s)
+        slots, phase_s = blocks.shape_of(rows.shape[0]).grid
+        there = np.flatnonzero(~np.isnan(rows.values(slots)[0]))
+        ends.append(day * DAY_S + phase_s + int(there[which]) * (DAY_S // slots))
     return Series(
         row.code,
         kind,

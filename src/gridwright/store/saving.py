@@ -81,7 +81,7 @@ class PanelSaver:
 
     def _save_day(self, day: int, values: Values, quality: q.Qualities, present: Mask) -> None:
         filled = np.asarray(present.any(axis=1), np.bool_)
-        stored = blocks.read_day(self.unit, self.kind, day, self.keys) if filled.any() else None
+        stored = blocks.read_images(self.unit, self.kind, day, self.keys) if filled.any() else None
         fresh = filled.copy()
         if stored is not None:
             at = np.minimum(np.searchsorted(self.keys, stored.key), self.keys.size - 1)
@@ -132,9 +132,8 @@ class PanelSaver:
         ours = (self.grid.per_day, self.grid.phase_s)
         if old.grids == {ours}:
             return
-        row, theirs = next(
-            (row, grid) for row, grid in enumerate(zip(old.slots, old.phase_s, strict=True)) if grid != ours
-        )
+        each = [blocks.shape_of(number).grid for number in old.shape]
+        row, theirs = next((row, grid) for row, grid in enumerate(each) if grid != ours)
         raise GridMismatch(
             f"intervals of {describe(*ours)} do not fit the stored ones of {describe(*theirs)}",
             where=f"usage point {self.panel.points[rows[row]]}, {self.panel.reading_type}, {date_of(day)}",

@@ -1,0 +1,110 @@
+"""Reading a day of all meters: rows of one shape in a piece, so that Python never touches a row.
+
+SQLite joins the bytes itself. Its `group_concat` of blobs gives their bytes one after the other (the database is
+UTF-8, so the cast back changes nothing), and all aggregates of a group take the rows in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain import quality as q
+from gridwright.store import blocks
+from gridwright.store.blocks import SHAPE, BlockRows, Shape, shape_of
+from gridwright.store.pack import unpack_integers
+from gridwright.store.session import Unit
+
+Keys = npt.NDArray[np.int64]
+# SQLite's longest value is 10^9 bytes: a thousand days of one-second values of 8 bytes are 0.7 of that.
+CHUNK = 1000
+JOINED = (
+    "SELECT {first}, {last}, group_concat(usage_point), CAST(group_concat(counts, '') AS BLOB), "
+    "CAST(group_concat(quality, '') AS BLOB) FROM block "
+    "WHERE reading_type = ? AND day = ? AND usage_point BETWEEN ? AND ?"
+)
+SAME = JOINED.format(first=f"min({SHAPE})", last=f"max({SHAPE})")
+EACH = f"{JOINED.format(first=SHAPE, last=SHAPE)} GROUP BY 1"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """Blocks of one shape on one day: `keys` of the usage points, and their bytes one after the other."""
+
+    shape: Shape
+    keys: Keys
+    counts: bytes
+    quality: bytes | None
+
+    @property
+    def integers(self) -> npt.NDArray[Any]:
+        """Stored integers, [n, slots]."""
+        return unpack_integers(self.counts, self.shape.width, self.shape.slots)
+
+    @property
+    def qualities(self) -> q.Qualities:
+        """Quality bytes, uint8[n, slots]."""
+        size = (self.keys.size, self.shape.slots)
+        if self.shape.quality_all is not None or self.quality is None:
+            return np.broadcast_to(np.uint8(self.shape.quality_all or 0), size)
+        return np.frombuffer(self.quality, np.uint8).reshape(size)
+
+    def only(self, ours: npt.NDArray[np.bool_]) -> Group:
+        """Return the group without the rows that are not `ours`."""
+        if ours.all():
+            return self
+        quality = None if self.quality is None else self.qualities[ours].tobytes()
+        return Group(self.shape, self.keys[ours], self.integers[ours].tobytes(), quality)
+
+
+class GroupReader:
+    """Reads day after day; once the shapes of a day differ, the next days are asked for by shape at once."""
+
+    def __init__(self, unit: Unit, kind: int, keys: Keys, as_of_us: int | None) -> None:
+        self.unit, self.kind, self.keys, self.as_of_us = unit, kind, keys, as_of_us
+        self.mixed = False
+
+    def read(self, day: int) -> list[Group]:
+        """Return the blocks of the day of `keys` (ascending), and of no other usage point."""
+        found = (group.only(self._ours(group.keys)) for group in self._groups(day))
+        return [group for group in found if group.keys.size]
+
+    def _ours(self, keys: Keys) -> npt.NDArray[np.bool_]:
+        at = np.minimum(np.searchsorted(self.keys, keys), self.keys.size - 1)
+        ours: npt.NDArray[np.bool_] = self.keys[at] == keys
+        return ours
+
+    def _groups(self, day: int) -> Iterator[Group]:
+        if self.as_of_us is not None:
+            yield from grouped(blocks.read_day_as_of(self.unit, self.kind, day, self.keys, self.as_of_us))
+        elif self.unit.dialect != "sqlite" or self.keys.size <= blocks.FEW:
+            yield from grouped(blocks.read_day(self.unit, self.kind, day, self.keys))
+        else:
+            for at in range(0, self.keys.size, CHUNK):
+                part = self.keys[at : at + CHUNK]
+                yield from self._joined((self.kind, day, int(part[0]), int(part[-1])))
+
+    def _joined(self, which: tuple[int, int, int, int]) -> Iterator[Group]:
+        rows = [] if self.mixed else self.unit.fetch(SAME, which)
+        if self.mixed or rows[0][0] != rows[0][1]:
+            self.mixed = True
+            rows = self.unit.fetch(EACH, which)
+        for number, _, keys, counts, quality in rows:
+            if number is not None:
+                yield Group(shape_of(number), np.fromstring(keys, np.int64, sep=","), counts, quality)
+
+
+def grouped(rows: BlockRows | None) -> Iterator[Group]:
+    """Gather fetched rows by shape."""
+    if rows is None:
+        return
+    numbers = np.array(rows.shape, np.int64)
+    for number in np.unique(numbers).tolist():
+        mine = np.flatnonzero(numbers == number).tolist()
+        some = rows.take(mine)
+        single = [quality for quality in some.quality if quality is not None]
+        yield Group(shape_of(number), some.key, b"".join(some.counts), b"".join(single) or None)
