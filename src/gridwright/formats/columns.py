@@ -127,7 +127,7 @@ _FITTING = {
     "end": {"stamp", "date"},
     "date": {"date", "stamp"},
     "clock": {"clock", "number"},
-    "value": {"number"},
+    "value": {"number", "empty"},
     "unit": {"text"},
     "quality": {"text", "number", "empty"},
     "register": {"text", "number"},
@@ -170,7 +170,9 @@ def _by_content(found: Assignment, preview: Preview) -> None:
         for role, column in zip(("time", "end"), stamps, strict=False):
             found.take(role, column, "it holds dates with times")
         if not stamps and dates:
-            found.take("date" if clocks or found.days or "clock" in found.single else "time", dates[0], "it holds dates")
+            found.take(
+                "date" if clocks or found.days or "clock" in found.single else "time", dates[0], "it holds dates"
+            )
     if "date" in found.single and clocks:
         found.take("clock", clocks[0], "it holds times of day")
     if not found.values and found.days is None:
@@ -205,9 +207,9 @@ def _only_number(found: Assignment, preview: Preview) -> None:
 
 def _settle_times(found: Assignment, preview: Preview) -> None:
     """Let a date column stand for the stamp where it is the only one, and prefer stamps that carry an offset."""
-    if "time" not in found.single and "date" in found.single and preview.kinds[found.single["date"]] == "stamp":
-        if "clock" not in found.single and found.days is None:
-            found.single["time"], found.because["time"] = found.single.pop("date"), found.because.pop("date")
+    lone_date = "date" in found.single and not {"time", "clock"} & set(found.single) and found.days is None
+    if lone_date and preview.kinds[found.single["date"]] == "stamp":
+        found.single["time"], found.because["time"] = found.single.pop("date"), found.because.pop("date")
     if "time" in found.single and found.because["time"] != "given":
         offset = next((column for column in found.times if _shifts(preview.texts[column])), None)
         if offset is not None:
@@ -228,10 +230,12 @@ def _shifts(texts: Sequence[str]) -> bool:
 
 def _require(found: Assignment, preview: Preview) -> None:
     names = ", ".join(preview.names)
+    if preview.has_header and not any(map(len, preview.texts)):
+        raise UnreadableFile("the file has a header and no readings", remedy="export a period that has readings")
     if not {"time", "date"} & set(found.single):
         raise UnreadableFile(
             f"no column tells the date of the readings; the columns are: {names}",
-            remedy="add a column of dates (hour and month alone do not tell the day), or name it with --column time=NAME",
+            remedy="add a column of dates (hours and months do not tell the day), or name it with --column time=NAME",
         )
     if not found.values and found.days is None:
         raise UnreadableFile(
@@ -255,5 +259,7 @@ def _evidence(found: Assignment, preview: Preview) -> list[Evidence]:
         named.append(Evidence("value column", shown, "their names and numbers", "column value=NAME"))
     ignored = [name for column, name in enumerate(preview.names) if column not in found.used and name.strip()]
     if ignored:
-        named.append(Evidence("columns ignored", ", ".join(ignored), "they are no readings we know", "column value=NAME"))
+        named.append(
+            Evidence("columns ignored", ", ".join(ignored), "they are no readings we know", "column value=NAME")
+        )
     return named

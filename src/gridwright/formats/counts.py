@@ -48,6 +48,14 @@ def _single_noise(values: Floats, whole: Floats, power: int) -> Mask:
     with np.errstate(over="ignore"):
         single = exact.astype(np.float32).astype(np.float64)
     noise = values == single
+    left = np.flatnonzero(~noise)
+    noise[left] = _written_single(values[left], single[left])
+    return np.asarray(noise)
+
+
+def _written_single(values: Floats, single: Floats) -> Mask:
+    """Tell which values are a single-precision number printed in eight or nine digits."""
+    noise = np.zeros(values.size, np.bool_)
     size = np.floor(np.log10(np.where(values == 0, 1.0, np.abs(values))))
     for digits in (8, 9):
         scale = 10.0 ** np.clip(digits - 1 - size, -300, 300)

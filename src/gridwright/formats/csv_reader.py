@@ -21,8 +21,8 @@ from gridwright.formats.table import decode_batch, labels
 from gridwright.formats.text import Numerals, numerals_of
 
 # Files up to this size are looked at whole; of longer ones the head and pieces spread over the rest.
-SAMPLE_BYTES = 4 * 2**20
-SLICES, SLICE_BYTES = 24, 2**17
+SAMPLE_BYTES = 3 * 2**20
+SLICES, SLICE_BYTES = 24, 2**16
 # How far back the rows of a repeated hour are looked for, when a chunk begins inside one.
 CONTEXT_BYTES = 4 * 2**20
 
@@ -163,13 +163,11 @@ def _as_text(piece: object) -> object:
 
 
 def _begins_in_doubt(batch: Batch, layout: Layout) -> bool:
-    """Tell whether some usage point's first row of a batch stands in a repeated hour: is it the first pass?"""
+    """Tell whether some usage point's first row of a batch stands in a repeated hour, in either pass."""
     if layout.slots or layout.clock.fixed_s is not None or not batch.rows:
         return False
-    if layout.point is None:
-        points = np.zeros(batch.rows, np.int32)
-    else:
-        points = labels(batch.columns[layout.point]).code
+    column = layout.point
+    points = np.zeros(batch.rows, np.int32) if column is None else labels(batch.columns[column]).code
     repeated = to_instants(row_stamps(batch, layout), points, layout).repeated
     if not repeated.any():
         return False

@@ -124,7 +124,11 @@ def _frame(
         rows = [head, *rows] if len(head) == width else rows
     multiline = any("\n" in cell for cells in rows for cell in cells)
     framed = Framing(framing.encoding, framing.separator, start, skipped + 1, width, multiline)
-    return framed, _preview(_names(head if header else [], width), rows, header=header), Evidence("header", shown, because)
+    return (
+        framed,
+        _preview(_names(head if header else [], width), rows, header=header),
+        Evidence("header", shown, because),
+    )
 
 
 def _is_header(head: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[bool, str]:
@@ -134,7 +138,9 @@ def _is_header(head: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[bool
     if known and not {"stamp", "date"} & {kind for cell, kind in zip(head, values, strict=True) if not role_of(cell)}:
         return True, f"{known[0]!r} is a name we know"
     below = [kind_of([row[place] for row in body[:50] if place < len(row)]) for place in range(len(head))]
-    worded = any(above == "text" and under in {"number", "stamp", "date"} for above, under in zip(values, below, strict=True))
+    worded = any(
+        above == "text" and under in {"number", "stamp", "date"} for above, under in zip(values, below, strict=True)
+    )
     if worded:
         return True, "words stand above numbers or dates"
     return False, "the first row looks like the others"
@@ -153,5 +159,3 @@ def _names(head: Sequence[str], width: int) -> tuple[str, ...]:
 def _preview(names: tuple[str, ...], rows: Sequence[Sequence[str]], *, header: bool) -> Preview:
     texts = tuple(tuple(row[place] for row in rows) for place in range(len(names)))
     return Preview(names, texts, tuple(kind_of(column) for column in texts), header)
-
-

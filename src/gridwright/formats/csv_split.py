@@ -71,7 +71,7 @@ def _row_end(data: memoryview, start: int, end: int, framing: Framing) -> int:
         units = _units(data[start:end], framing)
         closing = np.flatnonzero(units == NEWLINE)
         if framing.multiline and closing.size:
-            closing = closing[~_inside_quotes(units)[closing]]
+            closing = np.asarray(closing[~_inside_quotes(units)[closing]])
         if closing.size:
             return start + (int(closing[-1]) + 1) * width
         if end >= len(data):
@@ -99,14 +99,15 @@ class Rows:
 
 def rows_in(text: bytes, first_line: int, *, multiline: bool) -> Rows:
     """Find the rows of a text."""
-    units = np.frombuffer(text, np.uint8)
-    newlines = np.flatnonzero(units == NEWLINE)
+    units: Bytes = np.frombuffer(text, np.uint8)
+    newlines: Ints = np.flatnonzero(units == NEWLINE)
     closing = newlines[~_inside_quotes(units)[newlines]] if multiline and newlines.size else newlines
     start = np.r_[0, closing + 1]
     end = np.r_[closing, units.size]
-    number = np.arange(start.size) if not multiline else np.searchsorted(newlines, start)
+    number = np.arange(start.size) if not multiline else np.asarray(np.searchsorted(newlines, start))
     if units.size:
-        end = end - ((end > start) & (units[np.maximum(end - 1, 0)] == RETURN))
+        last = np.asarray(units[np.maximum(end - 1, 0)])
+        end = end - ((end > start) & (last == RETURN))
     filled = end > start
     return Rows(text, start[filled], end[filled], number[filled] + first_line)
 

@@ -1,4 +1,4 @@
-"""From a sample of a table to its layout: date order, clock, unit, accumulation, interval and resolution, with evidence."""
+"""From a sample of a table to its layout: date order, clock, unit, kind, interval and resolution, with evidence."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from gridwright.domain.verdict import Evidence
 from gridwright.formats import roles
 from gridwright.formats.columns import Assignment
 from gridwright.formats.counts import resolution_for
-from gridwright.formats.instants import clock_seconds, row_stamps, stamps_of, to_instants
+from gridwright.formats.instants import as_binary, row_stamps, stamps_of, to_instants
 from gridwright.formats.layout import DAY_COLUMNS, Batch, Layout, ValueColumn
 from gridwright.formats.source import ReadOptions
-from gridwright.formats.stamps import ORDERS, Stamps
+from gridwright.formats.stamps import ORDERS, Stamps, reads_two_ways
 from gridwright.formats.table import Labels, labels, numbers_of
+from gridwright.formats.text import Numerals, read_numbers
 from gridwright.formats.zones import Clock, zone_from_changes, zone_from_offsets
 
 Ints = npt.NDArray[np.int64]
@@ -116,11 +117,9 @@ def _with_clock_numbers(layout: Layout, sample: Batch, options: ReadOptions, evi
     """Tell a clock column of interval numbers (hours 1 to 24, periods 1 to 48) from times of day."""
     if layout.clock_column is None:
         return layout
-    column = sample.columns[layout.clock_column]
-    whole = replace(layout, clock_unit_s=1)
-    numbers, numeric = clock_seconds(column, replace(whole, clock_first=-(10**6)))
-    numbers = numbers[numeric] - 10**6 if numeric.any() else numbers[:0]
-    if not numeric.any() or np.count_nonzero(numeric) * 2 < numeric.size or numbers.max() > max(DAY_COLUMNS) + 12:
+    values, bad = read_numbers(as_binary(sample.columns[layout.clock_column]), Numerals())
+    numbers = values[~bad & np.isfinite(values)]
+    if numbers.size * 2 < values.size or np.any(numbers != np.rint(numbers)) or numbers.max() > max(DAY_COLUMNS) + 12:
         return layout
     first, last = int(min(numbers.min(), 1)), int(numbers.max())
     count = last - first + 1
@@ -133,15 +132,16 @@ def _with_clock_numbers(layout: Layout, sample: Batch, options: ReadOptions, evi
 
 def _with_order(layout: Layout, sample: Batch, options: ReadOptions, evidence: list[Evidence]) -> Layout:
     """Decide between day-month and month-day by impossible dates, then by the order of the stamps."""
+    import pyarrow.types as pt
+
     column = sample.columns[layout.time if layout.time is not None else layout.date or 0]
     if options.date_order:
         evidence.append(Evidence("date order", options.date_order, "given", "date-order"))
         return replace(layout, order=options.date_order)
-    readings = {order: stamps_of(column, order) for order in ("dmy", "mdy")}
-    first, second = readings["dmy"], readings["mdy"]
-    if np.array_equal(first.wall[first.good], second.wall[second.good]) and np.array_equal(first.good, second.good):
+    if not pt.is_binary(column.type) or not reads_two_ways(column):
         evidence.append(Evidence("date order", "ymd", "no date can be read two ways", "date-order"))
         return layout
+    readings = {order: stamps_of(column, order) for order in ("dmy", "mdy")}
     good = {order: int(stamps.good.sum()) for order, stamps in readings.items()}
     if good["dmy"] != good["mdy"]:
         order = max(good, key=lambda name: good[name])
@@ -154,20 +154,29 @@ def _with_order(layout: Layout, sample: Batch, options: ReadOptions, evidence: l
 
 
 def _order_by_steps(readings: dict[str, Stamps]) -> tuple[str, str]:
-    even = {order: _evenness(stamps.wall[stamps.good]) for order, stamps in readings.items()}
-    best, other = sorted(even, key=lambda name: -even[name])
-    if even[best] < 0.8 or even[best] - even[other] < 0.1:  # noqa: PLR2004 - nearly all steps alike, and clearly more so
+    """Choose the order in which one day follows the other, unless months following months are as likely."""
+    steps = {order: _day_steps(stamps) for order, stamps in readings.items()}
+    daily = {order: _share(step == 1) for order, step in steps.items()}
+    best, other = sorted(daily, key=lambda name: -daily[name])
+    stamps = readings[best]
+    within_days = bool(np.any(stamps.wall[stamps.good] % DAY_S))
+    monthly = _share((steps[other] >= 28) & (steps[other] <= 31))  # noqa: PLR2004 - days of a month
+    if daily[best] < 0.8 or daily[other] > 0.5 or (monthly > 0.8 and not within_days):  # noqa: PLR2004 - nearly all, clearly fewer
         raise AmbiguousInput(
             "dates may be day-month or month-day: no date of the file decides",
             remedy="say which with --date-order dmy or --date-order mdy",
         )
-    return best, f"stamps then follow each other evenly ({even[best]:.0%} of steps, {even[other]:.0%} as {other})"
+    return best, f"day follows day in {daily[best]:.0%} of steps then, in {daily[other]:.0%} as {other}"
 
 
-def _evenness(wall: Ints) -> float:
-    """Return the share of steps that have the most frequent length."""
-    steps = np.abs(np.diff(wall))
-    return float(np.unique(steps, return_counts=True)[1].max() / steps.size) if steps.size else 0.0
+def _day_steps(stamps: Stamps) -> Ints:
+    """Return the days between neighbouring rows of different days."""
+    steps = np.abs(np.diff(stamps.wall[stamps.good] // DAY_S))
+    return np.asarray(steps[steps > 0])
+
+
+def _share(mask: npt.NDArray[np.bool_]) -> float:
+    return float(mask.mean()) if mask.size else 0.0
 
 
 def _with_zone(layout: Layout, sampled: Sampled, options: ReadOptions, evidence: list[Evidence]) -> Layout:
@@ -246,13 +255,21 @@ def _closing(layout: Layout, sampled: Sampled, options: ReadOptions) -> tuple[bo
     name = layout.names[column or 0]
     if roles.role_of(name) == "end":
         return True, f"its column is called {name!r}"
-    stamps = sampled.stamps
-    if stamps.midnight24.any():
-        return True, "a day ends with 24:00"
     if "start" in roles.simple(name).split():
         return False, f"its column is called {name!r}"
+    return _closing_by_days(layout, sampled)
+
+
+def _closing_by_days(layout: Layout, sampled: Sampled) -> tuple[bool, str]:
+    if sampled.stamps.midnight24.any():
+        return True, "a day ends with 24:00"
     first, last = _day_edges(sampled)
-    if layout.interval_s < DAY_S and first and np.all(np.array(first) == layout.interval_s) and last.count(0) * 2 > len(last):
+    if (
+        layout.interval_s < DAY_S
+        and first
+        and np.all(np.array(first) == layout.interval_s)
+        and last.count(0) * 2 > len(last)
+    ):
         return True, "days run from the end of their first interval to 00:00"
     return False, "assumed: days do not end with 24:00 or 00:00"
 
@@ -273,18 +290,17 @@ def _with_values(
     layout: Layout, sample: Batch, sampled: Sampled, options: ReadOptions, evidence: list[Evidence]
 ) -> Layout:
     """Decide the reading type, unit and resolution of each value column."""
-    taken: set[tuple[str, str]] = set()
     columns = []
-    for column in layout.values:
+    directions = _directions([column.name for column in layout.values])
+    for column, (flow, channel) in zip(layout.values, directions, strict=True):
         values = _values(layout, sample, column)
         unit, told = _unit(layout, sample, column, values, options)
         evidence.append(told)
-        cumulative = _is_cumulative(layout, sampled, column, values, options, unit, evidence)
-        flow, channel = _direction(column.name, taken, alone=len(layout.values) == 1)
+        cumulative = _is_cumulative(layout, sampled, column, values, options=options, unit=unit, evidence=evidence)
         kind, shift = roles.series_type(unit, flow, cumulative=cumulative, channel=channel)
         exponent, telling = resolution_for(values[np.isfinite(values)], shift)
         if telling is not None:
-            because = f"{telling:.12g} {unit} is finer than {'1 ' + kind.unit if exponent == -3 else '1 m' + kind.unit}"
+            because = f"{telling:.12g} {unit} is finer than {1000.0 * 10**exponent:g} {kind.unit}"
             evidence.append(Evidence(f"resolution of {column.name}", f"10^{exponent} {kind.unit}", because, ""))
         columns.append(ValueColumn(column.index, column.name, kind.finer(exponent), shift))
     return replace(layout, values=tuple(columns))
@@ -307,7 +323,9 @@ def _unit(
         if words:
             told = f"column {layout.names[layout.unit]!r} says so"
             return words[0], Evidence(what, ", ".join(words), told, "unit")
-    named = roles.unit_of(column.name) if not layout.slots else next(filter(None, map(roles.unit_of, layout.names)), None)
+    named = (
+        roles.unit_of(column.name) if not layout.slots else next(filter(None, map(roles.unit_of, layout.names)), None)
+    )
     if named is not None:
         shown = {"kwh": "kWh", "wh": "Wh", "mwh": "MWh", "kw": "kW", "w": "W", "mw": "MW"}.get(named, named)
         return shown, Evidence(what, shown, f"the name {column.name!r} says so", "unit")
@@ -333,6 +351,7 @@ def _is_cumulative(
     sampled: Sampled,
     column: ValueColumn,
     values: npt.NDArray[np.float64],
+    *,
     options: ReadOptions,
     unit: str,
     evidence: list[Evidence],
@@ -342,7 +361,8 @@ def _is_cumulative(
     if options.kind:
         if (options.kind == "power") != power:
             raise UsageError(
-                f"kind {options.kind} does not go with the unit {unit}", remedy="give --kind and --unit that fit together"
+                f"kind {options.kind} does not go with the unit {unit}",
+                remedy="give --kind and --unit that fit together",
             )
         evidence.append(Evidence(f"kind of {column.name}", options.kind, "given", "kind"))
         return options.kind == "cumulative"
@@ -356,9 +376,7 @@ def _is_cumulative(
     return cumulative
 
 
-def _rising(
-    layout: Layout, sampled: Sampled, column: ValueColumn, values: npt.NDArray[np.float64]
-) -> tuple[bool, str]:
+def _rising(layout: Layout, sampled: Sampled, column: ValueColumn, values: npt.NDArray[np.float64]) -> tuple[bool, str]:
     at = to_instants(sampled.stamps, sampled.point, layout).at
     groups = sampled.point.astype(np.int64)
     if layout.register is not None:
@@ -376,15 +394,27 @@ def _rising(
     return False, f"it falls {falls} times in {steps.size} steps"
 
 
-def _direction(name: str, taken: set[tuple[str, str]], *, alone: bool) -> tuple[Flow, str]:
-    """Return flow and channel: the first column of a direction is the usage point's own, others are channels."""
-    meaning = roles.meaning_of(name)
-    if meaning.flow is None and meaning.generated:
-        return Flow.NONE, roles.simple(name).replace(" ", "_")
-    if alone:
-        return meaning.flow or Flow.DELIVERED, ""
-    flow = meaning.flow or Flow.DELIVERED
-    if meaning.flow is None or (flow, "") in taken:
-        return (Flow.NONE if meaning.flow is None else flow), roles.simple(name).replace(" ", "_")
-    taken.add((flow, ""))
-    return flow, ""
+def _directions(names: Sequence[str]) -> list[tuple[Flow, str]]:
+    """Return flow and channel of each column: the first of a direction is the point's own, others are channels."""
+    taken: set[Flow] = set()
+    found = []
+    for name, short in zip(names, _channels(names), strict=True):
+        meaning = roles.meaning_of(name)
+        if meaning.flow is None and (meaning.generated or meaning.part):
+            found.append((Flow.NONE, short))
+            continue
+        flow = meaning.flow or Flow.DELIVERED
+        found.append((flow, short if flow in taken else ""))
+        taken.add(flow)
+    return found
+
+
+def _channels(names: Sequence[str]) -> list[str]:
+    """Shorten column names to what tells them apart: `DE_KN_residential4_pv` beside others like it is `pv`."""
+    words = [roles.simple(name).split() for name in names]
+    shared = 0
+    while (
+        len(words) > 1 and all(len(each) > shared + 1 for each in words) and len({each[shared] for each in words}) == 1
+    ):
+        shared += 1
+    return ["_".join(each[shared:]) for each in words]

@@ -161,7 +161,7 @@ def _numbered(array: pa.Array, layout: Layout) -> tuple[Ints, Mask]:
 
 
 def to_instants(stamps: Stamps, points: npt.NDArray[np.int32], layout: Layout) -> Instants:
-    """Turn stamps into UTC: their own offset first, else the clock of the file; repeated hours by suffix or row order."""
+    """Turn stamps into UTC by their own offset, else by the file's clock; repeated hours by suffix or row order."""
     size = stamps.wall.size
     none = np.zeros(size, np.bool_)
     own = stamps.has_offset
@@ -188,7 +188,6 @@ def _later_pass(stamps: Stamps, points: npt.NDArray[np.int32], at: Ints, repeate
     # Where any row of the hour is marked DST, its unmarked neighbours are standard time.
     marked = bool((stamps.season == SUMMER).any())
     if marked:
-        return repeated & (stamps.season != SUMMER)
+        return np.asarray(repeated & (stamps.season != SUMMER))
     guessed = second_passes(points, at, repeated & ~told)
-    return guessed | (told & (stamps.season == STANDARD))
-
+    return np.asarray(guessed | (told & (stamps.season == STANDARD)))

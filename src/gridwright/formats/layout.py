@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +29,8 @@ _RANGE_NAME = re.compile(rf"^\D*?{_CLOCK}\s*(?:-|–|to|bis)\s*{_CLOCK}\D*$")
 _TIME_NAME = re.compile(rf"^\D*?{_CLOCK}\D*$")
 _COMPACT_NAME = re.compile(r"^\D*?([012]\d)([0-5]\d)\D*$")
 _NUMBER_NAME = re.compile(
-    r"^(?:h|hr|hour|he|q|p|sp|period|hh|int|interval|v|val|value|kwh|wh|kw|e|slot|t|stunde|i)?[ _.-]*(\d{1,3})(?:[ _]*(?:kwh|wh|kw))?$",
+    r"^(?:h|hr|hour|he|q|p|sp|period|hh|int|interval|v|val|value|kwh|wh|kw|e|slot|t|stunde|i)?"
+    r"[ _.-]*(\d{1,3})(?:[ _]*(?:kwh|wh|kw))?$",
     re.IGNORECASE,
 )
 
@@ -81,10 +83,10 @@ class Layout:
     clock_unit_s: int = 0
     clock_first: int = 0
     order: str = "ymd"
-    clock: Clock = Clock("UTC")
+    clock: Clock = field(default_factory=lambda: Clock("UTC"))
     stamp_end: bool = False
     interval_s: int = 0
-    numerals: Numerals = Numerals()
+    numerals: Numerals = field(default_factory=Numerals)
     default_point: str = ""
 
     @property
@@ -168,11 +170,13 @@ def _by_time(names: Sequence[str], *, ends: bool | None) -> DayColumns | None:
 
 def _timed(names: Sequence[str], times: list[tuple[int, int]], *, ends: bool | None) -> DayColumns | None:
     minutes = [minute for _, minute in times]
-    step = min(abs(after - before) for before, after in zip(minutes, minutes[1:], strict=False))
+    step = min(abs(after - before) for before, after in pairwise(minutes))
     if max(minutes) > DAY_MINUTES or DAY_COLUMNS.get(len(times)) != step:
         return None
     closing = minutes[0] == step and minutes[-1] in {0, DAY_MINUTES} if ends is None else ends
-    because = f"columns run from {names[times[0][0]]} to {names[times[-1][0]]}: interval {'ends' if closing else 'starts'}"
+    because = (
+        f"columns run from {names[times[0][0]]} to {names[times[-1][0]]}: interval {'ends' if closing else 'starts'}"
+    )
     starts = [((minute or DAY_MINUTES) - step if closing else minute) * 60 for minute in minutes]
     slots = tuple(Slot(index, names[index], start) for (index, _), start in zip(times, starts, strict=True))
     return DayColumns(slots, step * 60, elapsed=False, because=because)

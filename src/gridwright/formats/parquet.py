@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -57,7 +56,7 @@ class ParquetReader:
             error.where = error.where or file_name
             raise
 
-    def chunks(self, data: memoryview, dialect: ParquetDialect, after: int = 0) -> Iterator[Chunk]:
+    def chunks(self, data: memoryview, dialect: ParquetDialect, after: int = 0) -> Iterator[Chunk]:  # noqa: ARG002 - the protocol
         """Yield the row groups that begin at byte `after` or later, with the number of their first row."""
         meta = opened(data).metadata
         row = 1
@@ -102,7 +101,9 @@ def _read(file: pq.ParquetFile, groups: list[int], layout: Layout) -> pa.Table:
     import pyarrow as pa
 
     try:
-        return file.read_row_groups(groups, columns=[layout.names[index] for index in layout.columns], use_threads=False)
+        return file.read_row_groups(
+            groups, columns=[layout.names[index] for index in layout.columns], use_threads=False
+        )
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UnreadableFile(
             f"row group {groups[0] + 1} of this Parquet file is damaged: {error}", remedy="copy or export it again"
@@ -213,8 +214,10 @@ def _numerals(found: Assignment, preview: Preview, options: ReadOptions) -> Nume
 
 
 def _sample(file: pq.ParquetFile, layout: Layout) -> Batch:
-    """Read the first row group and some of the others."""
+    """Read the rows at the head of a few row groups spread over the file."""
+    import pyarrow as pa
+
     count = file.metadata.num_row_groups
     groups = sorted({place * count // SAMPLED_GROUPS for place in range(min(count, SAMPLED_GROUPS))})
-    table = _read(file, groups[:1], layout)
-    return _batch(table.slice(0, SAMPLE_ROWS) if len(groups) == 1 else table.slice(0, SAMPLE_ROWS), layout, 1)
+    tables = [_read(file, [group], layout).slice(0, SAMPLE_ROWS // len(groups)) for group in groups]
+    return _batch(pa.concat_tables(tables), layout, 1)

@@ -6,6 +6,7 @@ from typing import Any
 
 from gridwright.domain.errors import UnknownFormat, UnreadableFile, UsageError
 from gridwright.formats.csv_reader import CsvReader
+from gridwright.formats.nem12 import NEM12
 from gridwright.formats.parquet import ParquetReader
 from gridwright.formats.source import Reader, ReadOptions
 
@@ -13,6 +14,7 @@ from gridwright.formats.source import Reader, ReadOptions
 AnyReader = Reader[Any]
 
 READERS: tuple[AnyReader, ...] = (
+    NEM12,
     CsvReader(),
     ParquetReader(),
 )

@@ -31,60 +31,67 @@ UNITS: dict[str, tuple[Quantity, int]] = {
 ROLES = ("point", "time", "end", "date", "clock", "value", "quality", "unit", "register")
 
 # A column that measures something else or was never measured, whatever unit its name ends with.
-_FOREIGN = re.compile(r"\b(price|cost|tariff|forecast|predict\w*|temp\w*|per kwh|eur|usd|gbp|interpolated|co2|carbon)\b")
-_RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (role, re.compile(pattern))
-    for role, pattern in (
-        ("quality", r"^(.* )?(quality|quality flag|flag|flags|status|actual estimated|estimated|est|qualitaet|estado)$"),
-        ("unit", r"^(unit|units|uom|unit of measure|einheit|unite|unidad|单位)$"),
-        ("register", r"^(register|register id|channel|channel id|obis|obis code|flow|direction|suffix|nmi suffix)$"),
-        (
-            "point",
-            r"^(lclid|usage point( id)?|usagepoint|point|point id|(smart )?meter( ?(id|no|number|code|serial|point))?|meterid"
-            r"|customer( ?(id|no|number))?|nmi|mpan|mprn|mpxn|esi id|esiid|ean( code)?|pod|cups|pdl|prm|zaehlpunkt"
-            r"|zählpunkt\w*|zaehler\w*|zähler\w*|malo|melo|house ?hold( ?id)?|house( ?id)?|home( ?id)?|site( ?id)?|id|ba|account( ?id)?"
-            r"|service point( id)?|device( ?id)?|serial( number)?|户号|用户编号|电表号|表号)$",
-        ),
-        (
-            "end",
-            r"^(end|to|bis|fin|hasta|(.* )?end ?(time|date|datetime|timestamp|date time)|interval end( .*)?|period end( .*)?"
-            r"|(usage )?end( .*)?|hour ending|ende)$",
-        ),
-        ("date", r"^((.* )?(read|reading|usage|interval|local)? ?(date|day)|datum|fecha|data|jour|日期)$"),
-        (
-            "clock",
-            r"^(hour|hr|he|uhrzeit|heure|hora|period|settlement period|sp|hh|half ?hour|clock|hour of day|hour no|时段|interval( no| number)?)$",
-        ),
-        (
-            "time",
-            r"^(tstp|ts|t|(.* )?date ?time( .*)?|(.* )?time ?stamp( .*)?|(.* )?time|(.* )?start ?(time|date|datetime|timestamp)?( .*)?"
-            r"|from|von|zeit\w*|horodat\w*|fechahora|fecha hora|interval start.*|period start.*|moment|instant|read at|at|时间|(start|hour start).*)$",
-        ),
-    )
+_FOREIGN = re.compile(
+    r"\b(price|cost|tariff|forecast|predict\w*|temp\w*|per kwh|eur|usd|gbp|interpolated|co2|carbon)\b"
 )
+# A column whose whole name, simplified, is one of these words or patterns plays the role.
+_NAMES = {
+    "quality": r"(.* )?(quality|quality flag|flag|flags|status|actual estimated|estimated|est|qualitaet|estado)",
+    "unit": r"unit|units|uom|unit of measure|einheit|unite|unidad|单位",
+    "register": r"register|register id|channel|channel id|obis|obis code|flow|direction|suffix|nmi suffix",
+    "point": (
+        r"lclid|usage point( id)?|usagepoint|point|point id|(smart )?meter( ?(id|no|number|code|serial|point))?|meterid"
+        r"|customer( ?(id|no|number))?|nmi|mpan|mprn|mpxn|esi id|esiid|ean( code)?|pod|cups|pdl|prm|zaehlpunkt"
+        r"|zählpunkt\w*|zaehler\w*|zähler\w*|malo|melo|house ?hold( ?id)?|house( ?id)?|home( ?id)?|site( ?id)?|id|ba"
+        r"|account( ?id)?|service point( id)?|device( ?id)?|serial( number)?|户号|用户编号|电表号|表号"
+    ),
+    "end": (
+        r"end|to|bis|fin|hasta|(.* )?end ?(time|date|datetime|timestamp|date time)|interval end( .*)?"
+        r"|period end( .*)?|(usage )?end( .*)?|hour ending|ende"
+    ),
+    "date": r"(.* )?(read|reading|usage|interval|local)? ?(date|day)|datum|fecha|data|jour|日期",
+    "clock": (
+        r"hour|hr|he|uhrzeit|heure|hora|period|settlement period|sp|hh|half ?hour|clock|hour of day|hour no"
+        r"|interval( no| number)?|时段"
+    ),
+    "time": (
+        r"tstp|ts|t|(.* )?date ?time( .*)?|(.* )?time ?stamp( .*)?|(.* )?time"
+        r"|(.* )?start ?(time|date|datetime|timestamp)?( .*)?|from|von|zeit\w*|horodat\w*|fechahora|fecha hora"
+        r"|interval start.*|period start.*|moment|instant|read at|at|时间|(start|hour start).*"
+    ),
+}
+_RULES = tuple((role, re.compile(rf"^(?:{names})$")) for role, names in _NAMES.items())
 _VALUE = re.compile(
-    r"\b(value|reading|readings|usage|consumption|consumed|energy|import|imported|export|exported|delivered|received|generation|generated"
-    r"|production|demand|load|power|verbrauch|bezug|einspeisung|lieferung|wert|zaehlerstand|zählerstand|conso\w*|consumo|consum|valeur|valor"
-    r"|supply|solar|pv|active|kwh|wh|mwh|kw|mw|register reading|meter reading|index)\b|电量|用电|电能|示数"
+    r"\b(value|reading|readings|usage|consumption|consumed|energy|import|imported|export|exported|delivered|received|generation"
+    r"|generated|production|demand|load|power|verbrauch|bezug|einspeisung|lieferung|wert|zaehlerstand|zählerstand"
+    r"|conso\w*|consumo|consum|valeur|valor|supply|solar|pv|active|kwh|wh|mwh|kw|mw|register reading|meter reading|index)\b|电量|用电|电能|示数"
 )
-_CUMULATIVE = re.compile(r"\b(cumulative|register reading|meter reading|zaehlerstand|zählerstand|index|stand|total import|total export)\b|示数")
+_CUMULATIVE = re.compile(
+    r"\b(cumulative|register reading|meter reading|zaehlerstand|zählerstand|index|stand|total (im|ex)port)\b|示数"
+)
 _RECEIVED = re.compile(
-    r"\b(export|exported|einspeisung|received|feed ?in|net generation|injection|injected|to grid|backflow|reverse|2 8 0)\b|上网"
+    r"\b(export|exported|einspeisung|received|feed ?in|net generation|injection|injected|to grid"
+    r"|backflow|reverse|2 8 0)\b|上网"
 )
 _DELIVERED = re.compile(
     r"\b(import|imported|delivered|bezug|general supply|grid import|from grid|usage|consumption|forward|1 8 0)\b"
 )
 _GENERATED = re.compile(r"\b(generation|generated|production|solar|pv)\b")
+_PART = re.compile(
+    r"\b(dishwasher|freezer|refrigerator|fridge|washing machine|dryer|heat pump|ev"
+    r"|wallbox|boiler|oven|controlled load|other|battery)\b"
+)
 _SIMPLER = str.maketrans(dict.fromkeys("_-./()[]:,;#*", " "))
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a value column's name tells; None where it tells nothing."""
+    """What a value column's name tells; None where it tells nothing. `part`: an appliance or a part of the usage."""
 
     unit: str | None
     flow: Flow | None
     generated: bool
+    part: bool
     cumulative: bool
 
 
@@ -100,7 +107,8 @@ def role_of(name: str) -> str:
     for role, pattern in _RULES:
         if pattern.match(plain):
             return role
-    return "value" if _VALUE.search(plain) and not _FOREIGN.search(plain) else ""
+    known = _VALUE.search(plain) or _PART.search(plain)
+    return "value" if known and not _FOREIGN.search(plain) else ""
 
 
 def unit_of(text: str) -> str | None:
@@ -113,7 +121,9 @@ def meaning_of(name: str) -> Meaning:
     """Return what the name of a value column tells about its unit, direction and accumulation."""
     plain = simple(name)
     flow = Flow.RECEIVED if _RECEIVED.search(plain) else Flow.DELIVERED if _DELIVERED.search(plain) else None
-    return Meaning(unit_of(name), flow, bool(_GENERATED.search(plain)), bool(_CUMULATIVE.search(plain)))
+    return Meaning(
+        unit_of(name), flow, bool(_GENERATED.search(plain)), bool(_PART.search(plain)), bool(_CUMULATIVE.search(plain))
+    )
 
 
 def known_unit(unit: str) -> bool:

@@ -76,7 +76,10 @@ class Dialect(Protocol):
 class Reader(Protocol[D]):
     """A file format: pure functions over a buffer (bytes or a memory map)."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The word `--format` takes."""
+        ...
 
     def recognises(self, head: bytes, file_name: str) -> float:
         """Return 0 (certainly not) to 1 (certainly) from the first 64 kB and the name."""

@@ -22,6 +22,8 @@ Mask = npt.NDArray[np.bool_]
 
 # More shapes than this in one column mean that it holds no stamps; the rest is refused.
 MOST_SHAPES = 400
+# So many digits no longer fit 32 bits.
+WIDEST = 10
 NO_OFFSET = -(2**31)
 UNKNOWN, STANDARD, SUMMER = -1, 0, 1
 ORDERS = ("ymd", "dmy", "mdy")
@@ -32,7 +34,13 @@ MONTH_STARTS: Ints = (
 )
 MONTH_NAMES = {
     **{name: at for at, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)},
-    **{b"mrz": 3, b"mai": 5, b"okt": 10, b"dez": 12, b"maj": 5, b"mei": 5, b"mrt": 3},
+    b"mrz": 3,
+    b"mai": 5,
+    b"okt": 10,
+    b"dez": 12,
+    b"maj": 5,
+    b"mei": 5,
+    b"mrt": 3,
 }
 # Suffix → (seconds east of UTC or None for "the zone of the file", which pass of a repeated hour it tells).
 SUFFIXES: dict[bytes, tuple[int | None, int]] = {
@@ -90,9 +98,9 @@ Fields = dict[str, tuple[int, int]]
 class Stamps:
     """n stamps as read: `wall` seconds since 1970 on the clock they were written by.
 
-    `offset`: seconds east of UTC, NO_OFFSET where the stamp tells none; `season`: SUMMER or STANDARD where a suffix tells
-    it; `good`: whether it could be read; `rounded`: fractions of a second rounded to a whole one; `dated`: it has a time
-    of day, not a date alone; `midnight24`: it was written 24:00.
+    `offset`: seconds east of UTC, NO_OFFSET where the stamp tells none; `season`: SUMMER or STANDARD where a suffix
+    tells it; `good`: whether it could be read; `rounded`: a fraction of a second was rounded; `dated`: it has a time of
+    day, not a date alone; `midnight24`: it was written 24:00.
     """
 
     wall: Ints
@@ -106,15 +114,13 @@ class Stamps:
     @property
     def has_offset(self) -> Mask:
         """Whether a stamp is an instant by itself."""
-        return self.offset != NO_OFFSET
+        return np.asarray(self.offset != NO_OFFSET)
 
 
 def blank_stamps(size: int) -> Stamps:
     """Return `size` stamps of which none is good yet."""
     flags = [np.zeros(size, np.bool_) for _ in range(4)]
-    return Stamps(
-        np.zeros(size, np.int64), np.full(size, NO_OFFSET, np.int64), np.full(size, UNKNOWN, np.int8), *flags
-    )
+    return Stamps(np.zeros(size, np.int64), np.full(size, NO_OFFSET, np.int64), np.full(size, UNKNOWN, np.int8), *flags)
 
 
 def read_stamps(texts: object, order: str) -> Stamps:
@@ -126,14 +132,21 @@ def read_stamps(texts: object, order: str) -> Stamps:
     return result
 
 
+def reads_two_ways(texts: object) -> bool:
+    """Tell whether some stamps of a column have their day and month in an order of their own, such as 03/04/2021."""
+    shapes = {shape for _, block in _blocks(texts) for _, shape in _shapes(block)}
+    rules = [(_rule(shape, "dmy"), _rule(shape, "mdy")) for shape in shapes]
+    return any(first is not None and second is not None and first.fields != second.fields for first, second in rules)
+
+
 def read_clocks(texts: object) -> tuple[Ints, Mask]:
-    """Read a column of times of day (`0:30`, `24:00`, `0030`, `12:30 AM`): seconds since midnight, and which are good."""
+    """Read times of day (`0:30`, `24:00`, `0030`, `12:30 AM`): seconds since midnight, and which are good."""
     seconds, good = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)  # type: ignore[arg-type]
     for rows, block in _blocks(texts):
         for at, shape in _shapes(block):
             match = _TIME_ONLY.match(shape)
             if match is not None:
-                clock, sound, _ = _clock(block[at], _spans(match), shape, match)
+                clock, sound, _ = _clock(block[at], _spans(match), match)
                 seconds[rows[at]], good[rows[at]] = clock, sound
     return seconds, good
 
@@ -171,8 +184,13 @@ def _blocks(texts: object) -> Iterator[tuple[Ints, Bytes]]:
             yield rows, buffer[starts[rows][:, None] + np.arange(length)]
 
 
-def _shapes(block: Bytes) -> Iterator[tuple[Ints, bytes]]:
+def _shapes(block: Bytes) -> Iterator[tuple[Ints | slice, bytes]]:
     """Yield (rows, shape) of each shape in a matrix of equally long texts."""
+    lowest, highest = block.min(axis=0), block.max(axis=0)
+    digits = (lowest >= ord("0")) & (highest <= ord("9"))
+    if (digits | (lowest == highest)).all():
+        yield slice(None), np.where(digits, np.uint8(ord("0")), lowest).tobytes()
+        return
     shaped = np.where(block - np.uint8(48) < np.uint8(10), np.uint8(48), block)
     left = np.arange(len(block))
     for _ in range(MOST_SHAPES):
@@ -232,11 +250,9 @@ def _spans(match: re.Match[bytes]) -> Fields:
 
 def _number(block: Bytes, span: tuple[int, int]) -> Ints:
     """Read the digits of columns [from, to) of every row."""
-    total = np.zeros(len(block), np.int32 if span[1] - span[0] < 10 else np.int64)  # noqa: PLR2004 - digits of int32
+    total = np.zeros(len(block), np.int32) if span[1] - span[0] < WIDEST else np.zeros(len(block), np.int64)
     for column in range(*span):
-        total *= 10
-        total += block[:, column]
-        total -= 48
+        total = total * 10 + (block[:, column] - np.uint8(48))
     return total.astype(np.int64)
 
 
@@ -248,7 +264,7 @@ def _fill(result: Stamps, rows: Ints, block: Bytes, rule: _Rule | None) -> None:
         _fill_epoch(result, rows, block, fields)
         return
     day, sound = _days(block, fields, rule.month)
-    seconds, timely, half = _clock(block, fields, rule.shape, rule.match)
+    seconds, timely, half = _clock(block, fields, rule.match)
     offset, season = _zone(block, fields, rule)
     result.wall[rows] = day * DAY_S + seconds
     result.good[rows] = sound & timely
@@ -283,7 +299,7 @@ def _days(block: Bytes, fields: Fields, month_named: int) -> tuple[Ints, Mask]:
     return starts + day - 1, sound
 
 
-def _clock(block: Bytes, fields: Fields, shape: bytes, match: re.Match[bytes]) -> tuple[Ints, Mask, Mask]:
+def _clock(block: Bytes, fields: Fields, match: re.Match[bytes]) -> tuple[Ints, Mask, Mask]:
     """Return seconds since midnight (24:00 is a day), which are possible, and which had a fraction rounded."""
     zero = np.zeros(len(block), np.int64)
     hour = _number(block, fields["H"]) if "H" in fields else zero

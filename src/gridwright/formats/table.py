@@ -129,7 +129,7 @@ def decode_batch(batch: Batch, layout: Layout) -> Decoded:
     return Decoded(
         records=batch.rows - batch.lead + batch.rejected,
         series=tuple(one for one in series if one.size),
-        rejects=tuple(verdicts.rejects),
+        rejects=tuple(sorted(verdicts.rejects, key=lambda reject: reject.line)),
         rejected=verdicts.rejected,
         zones=dict.fromkeys(placed.points, layout.clock.zone),
         notes=tuple(dict.fromkeys(verdicts.notes)),
@@ -295,7 +295,7 @@ def _on_grid(layout: Layout, placed: Placed, part: Part, verdicts: Verdicts) -> 
         minutes = layout.interval_s / 60
         reason = f"no value, and {{value}} is off the {minutes:g}-minute grid"
         verdicts.refuse(stray, reason, "nothing to do: such rows carry no reading", column)
-    return rows & ~stray
+    return np.asarray(rows & ~stray)
 
 
 def _registers(batch: Batch, placed: Placed, part: Part, verdicts: Verdicts) -> Iterator[Readings]:
@@ -429,9 +429,8 @@ def _tell_skipped(values: Floats, exists: Mask, layout: Layout, line: Ints, verd
         verdicts.rejects.append(
             Reject(
                 int(line[row]),
-                f"column {name} has the value {values[row, column]:g}, but the clock of {layout.clock.zone} skips that time",
+                f"column {name} has the value {values[row, column]:g}, but {layout.clock.zone} skips that time",
                 "if the meter keeps standard time, say so with --zone, such as --zone Etc/GMT-10",
                 f"{values[row, column]:g}",
             )
         )
-

@@ -59,8 +59,9 @@ def encoding_of(sample: bytes, wanted: str = "") -> tuple[Encoding, Evidence]:
         return Encoding(guessed), _told(guessed, "every second byte is zero")
     body = sample
     if len(body.translate(None, CONTROLS)) < len(body) * (1 - MOST_CONTROLS):
+        controls = len(body) - len(body.translate(None, CONTROLS))
         raise UnreadableFile(
-            f"this is no text: {len(body) - len(body.translate(None, CONTROLS))} control characters in {len(body)} bytes",
+            f"this is no text: {controls} control characters in {len(body)} bytes",
             remedy="export the readings as CSV, NEM12 or Parquet; unpack archives first",
         )
     return _bytewise(body)
@@ -86,7 +87,7 @@ def _utf16(sample: bytes) -> str:
     """Tell UTF-16 without a mark by its zero bytes."""
     if len(sample) < 16:  # noqa: PLR2004 - too short to tell
         return ""
-    units = np.frombuffer(sample[: len(sample) // 2 * 2], np.uint8).reshape(-1, 2)
+    units = np.frombuffer(sample[: min(len(sample), 4096) // 2 * 2], np.uint8).reshape(-1, 2)
     first, second = (units == 0).mean(axis=0)
     if second > 0.7 and first < 0.1:  # noqa: PLR2004 - nearly all text of tables is ASCII
         return "utf-16-le"
@@ -208,8 +209,11 @@ def numerals_of(texts: Sequence[str], separator: str, wanted: str = "") -> tuple
     if both:
         decimal = "," if both[0].rfind(",") > both[0].rfind(".") else "."
         return Numerals(decimal, "." if decimal == "," else ","), _mark(decimal, f"{both[0]!r} has both marks")
-    if not commas:
-        return _only_points(points)
+    return _only_commas(commas, points, separator) if commas else _only_points(points)
+
+
+def _only_commas(commas: Sequence[str], points: Sequence[str], separator: str) -> tuple[Numerals, Evidence]:
+    """Numbers with commas: fractions when they cannot be thousands, thousands when points occur too."""
     if any(re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", text) is None for text in commas):
         return Numerals(","), _mark(",", f"{_telling(commas)!r} cannot be thousands")
     if points:

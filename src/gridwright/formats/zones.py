@@ -48,7 +48,7 @@ def zone_from_offsets(at: Ints, offset: Ints, default: str) -> tuple[Clock, Evid
     shown = ", ".join(_hours(int(value)) for value in np.unique(offset)[:4])
     for name in (default, *FIXED, *CANDIDATES):
         if np.array_equal(utc_offsets(at, name), offset):
-            return Clock(name), Evidence("zone", name, f"stamps carry their offset ({shown}), which it has then", "zone")
+            return Clock(name), Evidence("zone", name, f"stamps carry its offset ({shown})", "zone")
     if not np.any(offset):
         because = "stamps are UTC; local days follow the default zone"
         return Clock(default), Evidence("zone", default, because, "zone")
@@ -70,7 +70,10 @@ def zone_from_changes(wall: Ints, default: str) -> tuple[Clock, Evidence]:
         if lacking and not any(seen.shown for seen in verdicts.values()):
             fixed = standard_offset(default, int(wall.min()))
             shown = f"{_hours(fixed)} all year" if fixed else "UTC all year"
-            because = f"{lacking[0]}: this clock never changes; local days follow the default zone {default}"
+            because = (
+                f"{lacking[0]}, and no other zone fits: this clock never changes. Which offset it keeps is assumed; "
+                f"local days follow the default zone {default}"
+            )
             return Clock(default, fixed), Evidence("zone", shown, because, "zone")
     return Clock(default), Evidence("zone", default, "assumed: nothing in the file tells it", "zone")
 
@@ -92,7 +95,8 @@ def _changes(wall: Ints, name: str) -> _Seen:
     zone_of(name)
     first, last = int(wall.min()), int(wall.max())
     edges, values = zone_changes(first - DAY_S, last + DAY_S, name)
-    shown, lacking = [], []
+    shown: list[str] = []
+    lacking: list[str] = []
     for edge, before, after in zip(edges.tolist(), values[:-1].tolist(), values[1:].tolist(), strict=True):
         length = abs(after - before)
         opens = edge + min(before, after)
