@@ -132,7 +132,8 @@ def to_wide_csv(
     """Write one row a day, one column an interval: `usage_point,date,00:00,00:15,...` (with `flow` where received).
 
     `standard`: days of the zone's winter time, every day complete. `wall`: local days; the hour skipped in spring stays
-    empty and the hour repeated in autumn holds the sum of both passes, as many senders do. Empty = no value.
+    empty and the hour repeated in autumn holds the sum of both passes, as many senders do. Empty = no value. Extra
+    rows of a town (duplicates, late and corrected values) have no place here.
     """
     panels = _panels(source)
     with_flow = len(panels) > 1
@@ -228,9 +229,9 @@ def _quality_runs(quality: q.Qualities) -> list[tuple[int, int, str]]:
 
 
 def to_register_csv(reads: Iterable[RegisterReading], *, zone: str = "UTC", dialect: Dialect = STANDARD) -> bytes:
-    """Write cumulative reads, one row each: `usage_point,meter,at,flow,register_kwh`."""
+    """Write cumulative reads, one row each: `usage_point,meter,at,flow,cumulative_kwh`."""
     separator = dialect.separator
-    lines = [separator.join(["usage_point", "meter", "at", "flow", f"register_{dialect.unit.lower()}"])]
+    lines = [separator.join(["usage_point", "meter", "at", "flow", f"cumulative_{dialect.unit.lower()}"])]
     for read in reads:
         number = dialect.numbers(np.array([read.value]))[0]
         moment = read.at.astimezone(zone_of(zone)).isoformat()

@@ -130,7 +130,7 @@ def test_nmi_has_ten_characters(name: str, nmi: str) -> None:
 def test_register_csv() -> None:
     homes = town("2025-02-01/2025-04-01")
     header, *lines = rows(to_register_csv(homes.registers, zone="Europe/Berlin"))
-    assert header == ["usage_point", "meter", "at", "flow", "register_kwh"]
+    assert header == ["usage_point", "meter", "at", "flow", "cumulative_kwh"]
     assert len(lines) == 3 * 3
     assert lines[1][2] == "2025-03-01T00:00:00+01:00"
     used = float(lines[2][4]) - float(lines[0][4])
