@@ -124,19 +124,24 @@ def _pieces(readings: Readings) -> tuple[list[Readings], Tally]:
     return [take(readings, piece == number) for number in kept], tally
 
 
-def _bounded(readings: Readings) -> Iterator[Panel]:
-    """Yield one panel, or several where points live so far apart that one would be nearly empty."""
+def _bounded(readings: Readings, free: int = FREE_CELLS) -> Iterator[Panel]:
+    """Yield one panel, or several where points live so far apart that one would be nearly empty.
+
+    `free`: cells that may be empty whatever the number of readings; halves share it.
+    """
     slots = (int(readings.at.max()) - int(readings.at.min())) // readings.interval_s + 1
     used = np.unique(readings.point)
-    if used.size * slots <= MAX_CELLS_PER_READING * readings.size + FREE_CELLS or readings.size == 1:
+    if used.size * slots <= MAX_CELLS_PER_READING * readings.size + free:
         yield _panel(readings, used, slots)
-        return
-    if used.size > 1:
-        half = readings.point < used[used.size // 2]
+    elif used.size > 1:
+        first = readings.point < used[used.size // 2]
+        yield from _bounded(take(readings, first), free // 2)
+        yield from _bounded(take(readings, ~first), free // 2)
     else:
-        half = np.arange(readings.size) <= int(np.argmax(np.diff(readings.at)))
-    yield from _bounded(take(readings, half))
-    yield from _bounded(take(readings, ~half))
+        hole = np.diff(readings.at) > MAX_CELLS_PER_READING * readings.interval_s
+        for part in np.split(np.arange(readings.size), np.flatnonzero(hole) + 1):
+            piece = take(readings, part)
+            yield _panel(piece, used, (int(piece.at[-1]) - int(piece.at[0])) // piece.interval_s + 1)
 
 
 def _panel(readings: Readings, used: npt.NDArray[np.int32], slots: int) -> Panel:

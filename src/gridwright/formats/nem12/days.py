@@ -17,6 +17,7 @@ from gridwright.formats.source import KEPT_REJECTS
 
 DATE_LENGTH = 8
 YEARS = (1970, 2200)
+LETTERS = np.frombuffer(b"AESFNVaesfnv", np.uint8)
 SHOWN = 80  # characters of a record that a verdict repeats
 
 
@@ -78,22 +79,17 @@ def days_of(whole: Layout, lines: Index, slots: int, *, places: Index, ranges: R
 
 
 def _long_enough(whole: Layout, lines: Index, slots: int, verdicts: Verdicts) -> npt.NDArray[np.bool_]:
-    """Tell which records hold all their values; empty fields at the end do not count as values."""
+    """Tell which records hold all their values: one with too few has its quality method among them."""
     fields = whole.last[lines] - whole.first[lines] + 1
-    fit: npt.NDArray[np.bool_] = fields >= slots + 2
+    start, end = whole.field_bounds(lines, slots + 1)
+    lettered = np.isin(whole.text[start], LETTERS) & (end > start)
+    lettered &= quality_bytes(whole.text, start, end) != UNREADABLE
+    fit: npt.NDArray[np.bool_] = (fields >= slots + 2) & ~lettered
     for line in lines[~fit]:
         found = values_before_quality(whole.record(int(line)))
-        reason = f"{found} values where {slots} are due"
-        _reject_days(whole, np.array([line]), slots, (reason, "is the interval length right?", 1), verdicts)
-    # A record cut off after its quality method has the same length as one with too few values: look at the last value.
-    last_start, last_end = whole.field_bounds(lines, slots + 1)
-    letter = whole.text[last_start]
-    lettered = fit & (last_end > last_start) & np.isin(letter, [*b"AESFNVaesfnv"])
-    for line in lines[lettered]:
-        found = values_before_quality(whole.record(int(line)))
-        reason = f"{found} values where {slots} are due"
-        _reject_days(whole, np.array([line]), slots, (reason, "is the interval length right?", 1), verdicts)
-    return fit & ~lettered
+        advice = (f"{found} values where {slots} are due", "is the interval length right?", 1)
+        _reject_days(whole, np.array([line]), slots, advice, verdicts)
+    return fit
 
 
 def values_before_quality(record: str) -> int:

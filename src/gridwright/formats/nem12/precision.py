@@ -50,7 +50,7 @@ def _step(kind: Quantity, exponent: int) -> int:
     usual = default_exponent(kind)
     if exponent >= usual:
         return usual
-    return exponent if kind in {Quantity.VOLTAGE, Quantity.CURRENT} else -(-exponent + 2) // 3 * 3
+    return exponent if kind in {Quantity.VOLTAGE, Quantity.CURRENT} else -((2 - exponent) // 3 * 3)
 
 
 def _unit(fields: list[str], options: ReadOptions) -> tuple[Quantity, int]:
