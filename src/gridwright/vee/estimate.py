@@ -124,7 +124,7 @@ def estimate(
             name, walls.get(name) or wall_clock(part.calendar, holidays_of(holidays, part.holidays))
         )
         found = _climb(work, wall, ladder, partial(fleet, part.calendar.zone))
-        cells = np.nonzero(work.open & ~np.isnan(work.shape) | work.outage)
+        cells = np.nonzero(~np.isnan(work.shape))
         at = (rows[cells[0]], cells[1])
         values[at] = np.rint(work.shape[cells])
         quality[at] = np.uint8(q.Status.ESTIMATED) | work.method[cells] << np.uint8(4)
@@ -166,7 +166,7 @@ def _work(
         np.searchsorted(rows, chosen.row), chosen.first, chosen.last, chosen.energy, chosen.tolerance, chosen.aligned
     )
     open_ = gaps & ~out
-    return Work(some, known, open_, out & gaps, shape, method, local, _segment_of(open_, local))
+    return Work(some, known, open_, out, shape, method, local, _segment_of(open_, local))
 
 
 def _outage_mask(panel: Panel, outages: Mapping[str, Sequence[Interval]]) -> Mask:
@@ -303,7 +303,7 @@ def _close(work: Work) -> list[tuple[int, Finding]]:
 
 def _kept(work: Work, segments: Segments) -> Floats:
     """Return the energy of each segment that is not open: measured, edited, estimated before, or zero by outage."""
-    kept = np.where(work.open | work.outage, 0.0, work.panel.values)
+    kept = np.where(work.open | ~np.isnan(work.shape), 0.0, work.panel.values)
     total = np.zeros((kept.shape[0], kept.shape[1] + 1))
     np.cumsum(kept, axis=1, out=total[:, 1:])
     return np.asarray(total[segments.row, segments.last] - total[segments.row, segments.first])

@@ -25,7 +25,8 @@ def holidays_of(calendars: HolidayCalendars, name: str) -> Holidays:
 def fleet_profile(panel: Panel, points: Points, zone: str, *, holidays: HolidayCalendars) -> Floats:
     """Return the mean profile of the zone's usage points, each relative to its own level, float64[3, width].
 
-    NaN where none has a value. Rows are taken in pieces, so memory does not grow with the fleet.
+    Only those that know the whole day count; NaN where none does. Rows are taken in pieces,
+    so memory does not grow with the fleet.
     """
     sums: list[Floats] = []
     counts: list[Floats] = []
@@ -42,5 +43,6 @@ def fleet_profile(panel: Panel, points: Points, zone: str, *, holidays: HolidayC
 def _relative(panel: Panel, wall: WallClock) -> Floats:
     trusted = np.where(q.has_status(panel.quality, q.TRUSTED), panel.values, np.nan)
     profiles = mean_profiles(wall.lay(trusted), wall)
-    level = mean_over(profiles.reshape(profiles.shape[0], -1), axis=1)[:, None, None]
+    # NaN unless every slot of the day is known: half a day would bend the shape of the others.
+    level = mean_over(profiles, axis=1).mean(axis=1)[:, None, None]
     return np.where(level > 0, profiles / np.where(level > 0, level, 1.0), np.nan)

@@ -43,11 +43,15 @@ class Registers:
     meters: Mapping[str, Meter] = field(default_factory=dict)
     installations: Sequence[Installation] = ()
 
-    def meter(self, reads: Sequence[RegisterReading]) -> Meter:
-        """Return the meter of `reads`, known or inferred from its values."""
-        known = self.meters.get(reads[0].end_device)
-        if known is not None:
-            return known
+    def meters_of(self, reads: Sequence[RegisterReading]) -> dict[str, Meter]:
+        """Return the meters that gave `reads`, by serial; known, or inferred from all its values."""
+        serials = dict.fromkeys(read.end_device for read in reads)
+        return {
+            serial: self.meters.get(serial) or self._inferred([read for read in reads if read.end_device == serial])
+            for serial in serials
+        }
+
+    def _inferred(self, reads: Sequence[RegisterReading]) -> Meter:
         wh = [read.value * read.reading_type.resolution for read in reads]
         steps = (step for step in (COARSEST_LSB, 100, 10) if not any(value % step for value in wh))
         lsb = next(steps, 1)
@@ -116,8 +120,10 @@ def steps_of(
         return []
     found = []
     for row, point in enumerate(panel.points):
-        for before, after in pairwise(registers.of(point, panel)):
-            meter = registers.meter([before, after])
+        reads = registers.of(point, panel)
+        meters = registers.meters_of(reads)
+        for before, after in pairwise(reads):
+            meter = meters[before.end_device]
             factor = registers.multiplier(point, before.at)
             limit = capacity_kw[point]
             steps = register_steps([before, after], meter=meter, capacity_kw=limit, multiplier=factor)

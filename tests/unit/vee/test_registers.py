@@ -1,0 +1,115 @@
+"""V30 and V32: sum check and register steps."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from gridwright.domain.errors import InputError
+from gridwright.domain.finding import Severity
+from gridwright.domain.panel import Panel
+from gridwright.domain.quality import Status, status_of
+from gridwright.domain.reading_type import RECEIVED_REGISTER
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import Meter, UsagePoint, install
+from gridwright.vee import Registers, estimate, validate
+from gridwright.vee.registers import segments_of, steps_of
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+END = START + timedelta(days=1)
+
+
+def a_panel(values: list[float] | None = None) -> Panel:
+    rows = np.array([values if values is not None else np.arange(96.0) + 1])
+    return Panel(("P",), START, timedelta(minutes=15), rows)
+
+
+def reads(first: float, last: float, epoch: int = 0) -> list[RegisterReading]:
+    return [RegisterReading("P", START, first), RegisterReading("P", END, last, epoch=epoch)]
+
+
+def factor_40(*pair: RegisterReading, dials: int = 5, lsb_wh: int = 1000) -> Registers:
+    meter = Meter("", dials=dials, lsb_wh=lsb_wh)
+    return Registers({"P": pair}, {"": meter}, [install("P", "", START - timedelta(days=90), Decimal(40))])
+
+
+def test_c08_tolerance_of_a_transformer_meter() -> None:
+    """Meter-to-cash reference A5, case C8: M = 40, 1 kWh register, 96 intervals of 0.01 kWh: 40 + 0.48 kWh."""
+    panel = Panel(("P",), START, timedelta(minutes=15), np.full((1, 96), 5.0)).rescaled(0)
+    registers = factor_40(*reads(0, 1000))
+    segments = segments_of(panel, steps_of(panel, registers, {"P": 100.0}))
+    assert segments.tolerance.tolist() == [40_000 + 96 / 2]
+
+
+def test_c06_rollover_and_decrease() -> None:
+    """Meter-to-cash reference A5, case C6: five dials times 40 at 100 kW in 30 days."""
+    later = START + timedelta(days=30)
+    panel = a_panel()
+    for pair, severity, word in [
+        ((99_950, 120), Severity.INFO, "6,800 kWh"),
+        ((50_120, 50_100), Severity.FAIL, "decreased"),
+    ]:
+        two = [RegisterReading("P", START, pair[0] * 1000.0), RegisterReading("P", later, pair[1] * 1000.0)]
+        found = validate(panel, [UsagePoint("P", capacity_kw=100)], registers=factor_40(*two)).findings
+        register = [finding for finding in found if finding.code == "V32_register"]
+        assert [finding.severity for finding in register] == [severity]
+        assert word in register[0].message
+
+
+def test_a_new_epoch_gives_no_energy() -> None:
+    found = validate(a_panel(), [], registers={"P": reads(900_000, 10, epoch=1)}).findings
+    assert [(f.code, f.severity) for f in found] == [("V32_register", Severity.INFO)]
+
+
+def test_a_failed_sum_rejects_the_suspects_only() -> None:
+    values = np.random.default_rng(1).integers(100, 400, 96).astype(float)
+    stuck = values.copy()
+    stuck[40:70] = 250
+    registers = {"P": reads(0, values.sum() + 5_000)}
+    done = validate(a_panel(stuck.tolist()), [], registers=registers)
+    assert [f.code for f in done.findings] == ["V17_stuck", "V30_sum"]
+    status = status_of(done.panel.quality)[0]
+    assert set(status[40:70]) == {Status.REJECTED}
+    assert set(np.r_[status[:40], status[70:]]) == {Status.ACCEPTED}
+    closed = estimate(done.panel, [], registers=registers).panel
+    assert closed.values.sum() == values.sum() + 5_000
+    assert [f.code for f in validate(closed, [], registers=registers).findings] == []
+
+
+def test_a_negative_residual_is_a_finding_and_nothing_is_scaled() -> None:
+    values = np.full(96, 100.0)
+    values[10:12] = np.nan
+    done = estimate(a_panel(values.tolist()), [], registers={"P": reads(0, 5_001)})
+    assert [(f.code, f.severity) for f in done.findings] == [("V30_sum", Severity.FAIL)]
+    assert done.panel.values[0, 10:12].tolist() == [100, 100]
+
+
+def test_a_residual_below_the_resolution_is_told_but_no_failure() -> None:
+    values = np.full(96, 100.0)
+    values[10:12] = np.nan
+    done = estimate(a_panel(values.tolist()), [], registers={"P": reads(0, 9_000)})
+    assert [(f.code, f.severity) for f in done.findings] == [("V30_sum", Severity.INFO)]
+
+
+def test_a_read_without_zone_is_refused() -> None:
+    naive = [RegisterReading("P", START.replace(tzinfo=None), 1.0)]
+    with pytest.raises(InputError, match="no time zone"):
+        validate(a_panel(), [], registers={"P": naive})
+
+
+def test_reads_off_the_grid_do_not_close_a_gap() -> None:
+    values = np.full(96, 100.0)
+    values[10:12] = np.nan
+    half = timedelta(minutes=7)
+    off = [RegisterReading("P", START + half, 0.0), RegisterReading("P", END - half, 20_000.0)]
+    assert estimate(a_panel(values.tolist()), [], registers={"P": off}).panel.values[0, 10] == 100
+
+
+def test_another_reading_type_is_left_alone() -> None:
+    other = [
+        RegisterReading("P", at, value, reading_type=RECEIVED_REGISTER) for at, value in ((START, 0.0), (END, 9.0))
+    ]
+    assert validate(a_panel(), [], registers={"P": other}).findings == ()
