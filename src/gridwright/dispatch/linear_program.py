@@ -174,15 +174,15 @@ def _exclusive(rows: Rows, site: Site, exclusive: Exclusive, first: int) -> None
 
 
 def _bounds(site: Site, stored_bounds: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
-    steps, battery = site.steps, site.battery
+    steps = site.steps
     into, out = site.most_in_kw, site.most_out_kw
     high = [
         np.minimum(into, site.import_limit_kw),
         np.where(np.isinf(site.import_limit_kw), 0.0, into),
         np.minimum(out, site.export_limit_kw),
         np.where(np.isinf(site.export_limit_kw), 0.0, out),
-        np.full(steps, battery.charge_kw),
-        np.full(steps, battery.discharge_kw),
+        site.most_charge_kw,
+        site.most_discharge_kw,
         np.maximum(site.pv_kw, 0.0),
         stored_bounds[1],
     ]

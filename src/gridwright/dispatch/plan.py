@@ -123,6 +123,10 @@ def stored_bounds(site: Site) -> tuple[Floats, Floats]:
     """
     battery, kept = site.battery, kept_share(site)
     up, down = battery.charge_kw * battery.charge_efficiency, battery.discharge_kw / battery.discharge_efficiency
+    if not battery.feeds_in:
+        # It may have nowhere to go, or nothing to draw: then it need not move at all.
+        idle = _fastest(site, kept, 0.0)
+        return np.minimum(battery.min_kwh, idle), np.maximum(battery.capacity_kwh, idle)
     low = np.minimum(battery.min_kwh, _fastest(site, kept, site.hours * up))
     return low, np.maximum(battery.capacity_kwh, _fastest(site, kept, -site.hours * down))
 

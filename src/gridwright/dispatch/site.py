@@ -67,7 +67,23 @@ class Site:
     @property
     def most_out_kw(self) -> Floats:
         """Export with the battery discharging at full power."""
-        return np.maximum(self.pv_kw - self.load_kw + self.battery.discharge_kw, 0.0)
+        return np.maximum(
+            self.pv_kw - self.load_kw + (self.battery.discharge_kw if self.battery.feeds_in else 0.0), 0.0
+        )
+
+    @property
+    def most_charge_kw(self) -> Floats:
+        """Charging power; a battery that may not sell takes no more than the surplus while selling is dearer."""
+        surplus = np.maximum(self.pv_kw - self.load_kw, 0.0)
+        only_surplus = (surplus > 0) & (self.sell > self.buy) & (not self.battery.feeds_in)
+        most = np.full(self.steps, self.battery.charge_kw)
+        return np.where(only_surplus, np.minimum(most, surplus), most)
+
+    @property
+    def most_discharge_kw(self) -> Floats:
+        """Discharging power; a battery that may not sell covers the load at most."""
+        most = np.full(self.steps, self.battery.discharge_kw)
+        return most if self.battery.feeds_in else np.minimum(most, np.maximum(self.load_kw - self.pv_kw, 0.0))
 
     @property
     def penalty(self) -> float:

@@ -22,7 +22,7 @@ from gridwright.domain.plan import Battery, Plan
 from gridwright.domain.rate import PriceTerms
 
 ROUND_TRIP = 0.9
-HOME_BATTERY = Battery(10.0, 5.0, 5.0, ROUND_TRIP**0.5, ROUND_TRIP**0.5)
+HOME_BATTERY = Battery(10.0, 5.0, 5.0, ROUND_TRIP**0.5, ROUND_TRIP**0.5, feeds_in=False)
 DAYS = 28
 HORIZON_H = 48
 DayAhead = Callable[[datetime], npt.NDArray[np.float64]]
@@ -331,5 +331,7 @@ def notes_of(window: Window, battery: Battery, days: int) -> Iterable[str]:
             f"The price {flat} and nothing is fed in: there is nothing to shift, since {1 - round_trip:.0%} of what "
             "goes through a battery is lost. It would pay with time-of-use prices or a roof with PV."
         )
-    if feeds_in and bool((prices.sell > prices.buy * round_trip).all()):
+    if feeds_in and float(prices.sell.min()) >= high * round_trip:
         yield "What is fed in earns nearly what is drawn costs: storing it gains nothing."
+    if not battery.feeds_in and float(prices.sell.max()) * round_trip > low:
+        yield "The battery sells nothing: feed-in prices are taken to be paid for generated energy alone."

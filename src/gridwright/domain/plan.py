@@ -13,7 +13,10 @@ from gridwright.domain.interval import Interval
 
 @dataclass(frozen=True, slots=True)
 class Battery:
-    """A battery: usable energy, power limits, efficiencies of one way, standing loss an hour, wear a kWh moved."""
+    """A battery: usable energy, power limits, efficiencies of one way, standing loss an hour, wear a kWh moved.
+
+    `feeds_in`: whether its energy may be sold; most feed-in tariffs pay for generated energy alone.
+    """
 
     capacity_kwh: float
     charge_kw: float
@@ -24,6 +27,7 @@ class Battery:
     wear_per_kwh: float = 1e-6
     min_kwh: float = 0.0
     initial_kwh: float = 0.0
+    feeds_in: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,6 +159,17 @@ def test_selling_dearer_than_buying_is_no_money_machine() -> None:
     assert plan.cost > -5 * 6 * 0.4
 
 
+def test_a_battery_that_may_not_sell_covers_the_load_alone() -> None:
+    load, pv = np.array([1.0, 0, 1, 2]), np.array([0, 3.0, 0, 0])
+    shy = replace(HOME, feeds_in=False)
+    plan = plan_site(load, prices([0.1, 0.3, 0.3, 0.3], 0.5), shy, pv_kw=pv)
+    check_physics(plan, load, pv, shy)
+    assert plan.received_kw == pytest.approx([0, 3, 0, 0])
+    assert plan.discharge_kw == pytest.approx([0, 0, 1, 2])
+    full = plan_site(np.zeros(3), prices([0.1] * 3), replace(shy, initial_kwh=12.0))
+    assert [relaxation.name for relaxation in full.relaxations] == ["battery capacity"]
+
+
 def test_limits_are_kept_where_they_can_be() -> None:
     load = np.array([1.0, 1, 1, 4, 4, 1])
     plan = plan_site(load, prices([0.2] * 6), HOME, import_limit_kw=2.8)
@@ -235,7 +246,7 @@ def test_a_demand_charge_averages_and_looks_only_into_its_window() -> None:
 )
 def test_an_impossible_battery_is_refused(change: dict[str, float], told: str) -> None:
     with pytest.raises(InputError, match=told):
-        plan_site([1, 1], prices([0.1, 0.2]), replace(HOME, **change))
+        plan_site([1, 1], prices([0.1, 0.2]), replace(HOME, **change))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,11 @@ def test_a_roof_makes_a_battery_pay_at_a_flat_price() -> None:
     nothing = battery_what_if(drawn, knowing(drawn, sun), dear, ZONE, received=sun)
     assert nothing.saving_perfect == pytest.approx(0, abs=1e-3)
     assert "storing it gains nothing" in nothing.notes[0]
+    richer = battery_what_if(
+        drawn, knowing(drawn, sun), replace(flat, sell=np.full(panel.slots, 0.5)), ZONE, received=sun
+    )
+    assert richer.saving_perfect == pytest.approx(0, abs=1e-3)  # what was drawn is not sold as if it were the roof's
+    assert "sells nothing" in richer.notes[1]
 
 
 def test_the_average_day_is_by_the_wall_clock() -> None:
