@@ -84,8 +84,9 @@ def assign(preview: Preview, options: ReadOptions) -> tuple[Assignment, list[Evi
     _by_options(found, preview, options)
     ends = {"start": False, "end": True}.get(options.stamp)
     days = day_columns(preview.names, ends=ends) if preview.has_header and not found.values else None
-    if days is not None and all(preview.kinds[slot.index] in {"number", "empty"} for slot in days.slots):
-        found.days = days
+    if days is not None:
+        fitting = sum(preview.kinds[slot.index] in {"number", "empty"} for slot in days.slots)
+        found.days = days if fitting >= MOSTLY * len(days.slots) else None
     if preview.has_header:
         _by_name(found, preview)
     _by_content(found, preview)

@@ -14,7 +14,7 @@ from gridwright.formats.columns import Preview, kind_of
 from gridwright.formats.csv_split import NEWLINE, Framing
 from gridwright.formats.roles import role_of
 from gridwright.formats.source import ReadOptions
-from gridwright.formats.text import Encoding, encoding_of, separator_of
+from gridwright.formats.text import Encoding, encoding_of, separator_of, split_line
 
 HEAD_BYTES = 2**16
 PREVIEW_ROWS = 300
@@ -122,13 +122,20 @@ def _frame(
     rows = [record.cells for record in body if len(record.cells) == width]
     if not header:
         rows = [head, *rows] if len(head) == width else rows
-    multiline = any("\n" in cell for cells in rows for cell in cells)
+    multiline = _has_newlines(rows, framing.separator)
     framed = Framing(framing.encoding, framing.separator, start, skipped + 1, width, multiline)
     return (
         framed,
         _preview(_names(head if header else [], width), rows, header=header),
         Evidence("header", shown, because),
     )
+
+
+def _has_newlines(rows: Sequence[Sequence[str]], separator: str) -> bool:
+    """Tell whether fields hold newlines; a field that holds whole rows is a lost quote, not text."""
+    width = len(rows[0]) if rows else 0
+    inner = [line for cells in rows for cell in cells if "\n" in cell for line in cell.splitlines()]
+    return bool(inner) and not any(len(split_line(line, separator)) == width for line in inner)
 
 
 def _is_header(head: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[bool, str]:

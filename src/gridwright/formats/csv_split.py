@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -127,7 +127,15 @@ def split(data: memoryview, chunk: Chunk, layout: Layout, framing: Framing) -> B
     if not rows.line.size:
         return Batch({index: _empty() for index in layout.columns}, rows.line, rows.record)
     quick = _quick(rows, layout, framing)
-    return quick if quick is not None else _careful(rows, layout, framing)
+    if quick is not None:
+        return quick
+    careful = _careful(rows, layout, framing)
+    if not framing.multiline or not careful.rejected:
+        return careful
+    # A lost quote swallows the rows behind it: line by line, more of them may stand.
+    lines = rows_in(text, chunk.first_line, multiline=False)
+    by_line = _careful(lines, layout, replace(framing, multiline=False))
+    return by_line if by_line.rows > careful.rows else careful
 
 
 def _empty() -> pa.Array:

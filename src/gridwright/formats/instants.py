@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from gridwright.domain.calendar import local_to_utc
 from gridwright.domain.interval import DAY_S
 from gridwright.formats.layout import Batch, Layout
 from gridwright.formats.stamps import (
+    MONTH_STARTS,
     STANDARD,
     SUMMER,
     UNKNOWN,
@@ -20,7 +20,7 @@ from gridwright.formats.stamps import (
     read_clocks,
     read_stamps,
 )
-from gridwright.formats.zones import change_lengths, second_passes
+from gridwright.formats.zones import change_lengths, second_passes, wall_to_utc
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,7 +83,7 @@ def _typed_stamps(array: pa.Array) -> Stamps:
     result = blank_stamps(len(array))
     count = pc.fill_null(pc.cast(typed, pa.int64()), 0).to_numpy(zero_copy_only=False)
     _from_epoch(result, count, PER_SECOND[unit], aware=aware)
-    result.good[:] = array.is_valid().to_numpy(zero_copy_only=False)
+    result.good[:] &= array.is_valid().to_numpy(zero_copy_only=False)
     result.dated[:] = pt.is_timestamp(array.type)
     return result
 
@@ -98,7 +98,7 @@ def _epochs(array: pa.Array) -> Stamps:
     largest = int(np.abs(count).max(initial=0))
     per_second = next((scale for scale in PER_SECOND.values() if largest < 10**11 * scale), 10**9)
     _from_epoch(result, count, per_second, aware=True)
-    result.good[:] = array.is_valid().to_numpy(zero_copy_only=False) & (count > 10**8)
+    result.good[:] &= array.is_valid().to_numpy(zero_copy_only=False) & (count > 10**8)
     result.dated[:] = True
     return result
 
@@ -108,6 +108,7 @@ def _from_epoch(result: Stamps, count: Ints, per_second: int, *, aware: bool) ->
     result.rounded[:] = count % per_second != 0
     if aware:
         result.offset[:] = 0
+    result.good[:] = (result.wall >= MONTH_STARTS[0] * DAY_S) & (result.wall < MONTH_STARTS[-1] * DAY_S)
 
 
 def row_stamps(batch: Batch, layout: Layout) -> Stamps:
@@ -174,7 +175,7 @@ def to_instants(stamps: Stamps, points: npt.NDArray[np.int32], layout: Layout) -
     # A bad stamp's wall clock is noise: keep it out of the search for clock changes.
     first = int(stamps.wall[stamps.good].min()) if stamps.good.any() else 0
     wall = np.where(stamps.good, stamps.wall, first)
-    at, repeated, skipped = local_to_utc(wall, layout.clock.zone)
+    at, repeated, skipped = wall_to_utc(wall, layout.clock.zone)
     repeated, skipped = repeated & ~own & stamps.good, skipped & ~own & stamps.good
     at = np.where(own, stamps.wall - np.where(own, stamps.offset, 0), at)
     if repeated.any():

@@ -15,7 +15,7 @@ from gridwright.formats.columns import Assignment, Preview, assign, kind_of
 from gridwright.formats.detect import detect_layout, draft_layout
 from gridwright.formats.layout import Batch, Layout
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
-from gridwright.formats.table import decode_batch
+from gridwright.formats.table import decode_batch, scalar_text
 from gridwright.formats.text import Numerals, numerals_of
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _batch(table: pa.Table, layout: Layout, first_row: int) -> Batch:
     columns = {index: _whole(table.column(layout.names[index])) for index in layout.columns}
 
     def record(row: int) -> str:
-        return ",".join(str(array[row].as_py()) for array in columns.values())
+        return ",".join(scalar_text(array[row]) for array in columns.values())
 
     return Batch(columns, first_row + np.arange(table.num_rows, dtype=np.int64), record)
 
@@ -161,7 +161,7 @@ def _preview(file: pq.ParquetFile) -> Preview:
         head = next(file.iter_batches(batch_size=PREVIEW_ROWS, use_threads=False))
     except (pa.ArrowException, OSError, ValueError, StopIteration) as error:
         raise UnreadableFile(f"the first rows cannot be read: {error}", remedy="copy or export it again") from error
-    texts = tuple(tuple("" if cell is None else str(cell) for cell in column.to_pylist()) for column in head.columns)
+    texts = tuple(tuple(map(scalar_text, column)) for column in head.columns)
     kinds = tuple(_kind(column.type, text) for column, text in zip(head.columns, texts, strict=True))
     return Preview(names, texts, kinds)
 

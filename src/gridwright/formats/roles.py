@@ -64,7 +64,8 @@ _RULES = tuple((role, re.compile(rf"^(?:{names})$")) for role, names in _NAMES.i
 _VALUE = re.compile(
     r"\b(value|reading|readings|usage|consumption|consumed|energy|import|imported|export|exported|delivered|received|generation"
     r"|generated|production|demand|load|power|verbrauch|bezug|einspeisung|lieferung|wert|zaehlerstand|zählerstand"
-    r"|conso\w*|consumo|consum|valeur|valor|supply|solar|pv|active|kwh|wh|mwh|kw|mw|register reading|meter reading|index)\b|电量|用电|电能|示数"
+    r"|conso\w*|consumo|consum|valeur|valor|supply|solar|pv|active|kwh|wh|mwh|kw|mw|index)\b"
+    r"|电量|用电|电能|示数"
 )
 _CUMULATIVE = re.compile(
     r"\b(cumulative|register reading|meter reading|zaehlerstand|zählerstand|index|stand|total (im|ex)port)\b|示数"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from gridwright.domain.calendar import local_to_utc
+from gridwright.domain.interval import DAY_S
 from gridwright.domain.quality import MISSING, RAW, STATUS_FROM_NEM12
 from gridwright.domain.reading_type import Accumulation
 from gridwright.domain.readings import Readings
@@ -20,6 +20,7 @@ from gridwright.formats.layout import Batch, Layout, ValueColumn
 from gridwright.formats.roles import UNITS, flow_of_register, known_unit, quality_letter, series_type
 from gridwright.formats.source import KEPT_REJECTS, Decoded
 from gridwright.formats.text import read_numbers
+from gridwright.formats.zones import wall_to_utc
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,10 +80,16 @@ class Verdicts:
 
 def cell(batch: Batch, column: int, row: int) -> str:
     """Return the text of one cell."""
-    value = batch.columns[column][row].as_py()
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace").strip()
-    return "" if value is None else str(value)
+    return scalar_text(batch.columns[column][row])
+
+
+def scalar_text(scalar: pa.Scalar) -> str:
+    """Return a value as text, one that Python cannot hold (a year beyond 9999) as `?`."""
+    try:
+        value = scalar.as_py()
+    except (OverflowError, ValueError):
+        return "?"
+    return _word(value)
 
 
 def labels(array: pa.Array) -> Labels:
@@ -408,12 +415,12 @@ def _slot_instants(midnight: Ints, offsets: Ints, layout: Layout) -> tuple[Ints,
     if layout.clock.fixed_s is not None:
         return midnight[:, None] - layout.clock.fixed_s + offsets, exists
     if layout.elapsed:
-        start, _, _ = local_to_utc(midnight, layout.clock.zone)
-        after, _, _ = local_to_utc(midnight + 86_400, layout.clock.zone)
+        start, _, _ = wall_to_utc(midnight, layout.clock.zone)
+        after, _, _ = wall_to_utc(midnight + DAY_S, layout.clock.zone)
         at = start[:, None] + offsets
         return at, at < after[:, None]
     wall = midnight[:, None] + offsets
-    at, _, skipped = local_to_utc(wall.ravel(), layout.clock.zone)
+    at, _, skipped = wall_to_utc(wall.ravel(), layout.clock.zone)
     return at.reshape(wall.shape), ~skipped.reshape(wall.shape)
 
 

@@ -8,12 +8,16 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.errors import AmbiguousInput, UnreadableFile, UsageError
 from gridwright.domain.verdict import Evidence
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SEPARATORS = ("\t", ";", "|", ",")
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -243,12 +247,23 @@ def _mark(decimal: str, because: str) -> Evidence:
     return Evidence("decimal mark", decimal, because, "decimal")
 
 
-def read_numbers(texts: object, numerals: Numerals) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+def _as_strings(texts: pa.Array) -> pa.Array:
+    """Return bytes as text; broken characters become U+FFFD."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        return pc.cast(texts, pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([text.decode("utf-8", "replace") for text in texts.to_pylist()], pa.string())
+
+
+def read_numbers(texts: pa.Array, numerals: Numerals) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Read a pyarrow text column: (values, bad); NaN without bad = no value, bad = not a finite number."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    plain = pc.utf8_trim_whitespace(pc.cast(texts, pa.string(), safe=False))
+    plain = pc.utf8_trim_whitespace(_as_strings(texts))
     if numerals.thousands:
         plain = pc.replace_substring(plain, numerals.thousands, "")
     if numerals.decimal != ".":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gridwright.domain.calendar import utc_offsets, zone_changes
+from gridwright.domain.calendar import local_to_utc, utc_offsets, zone_changes
 from gridwright.domain.interval import DAY_S, zone_of
 from gridwright.domain.verdict import Evidence
 
@@ -29,6 +29,8 @@ CANDIDATES = (
     "America/Santiago",
     "Australia/Lord_Howe",
 )
+# 2100-01-01
+FAR_S = 4_102_444_800
 FIXED = ("UTC", "Australia/Brisbane", "Asia/Shanghai", "Asia/Taipei", "Asia/Kolkata", "Asia/Tokyo")
 
 
@@ -45,6 +47,8 @@ class Clock:
 
 def zone_from_offsets(at: Ints, offset: Ints, default: str) -> tuple[Clock, Evidence]:
     """Find a zone that has the offsets which the stamps carry; the default where it fits."""
+    near = is_near(at)
+    at, offset = at[near], offset[near]
     shown = ", ".join(_hours(int(value)) for value in np.unique(offset)[:4])
     for name in (default, *FIXED, *CANDIDATES):
         if np.array_equal(utc_offsets(at, name), offset):
@@ -52,7 +56,7 @@ def zone_from_offsets(at: Ints, offset: Ints, default: str) -> tuple[Clock, Evid
     if not np.any(offset):
         because = "stamps are UTC; local days follow the default zone"
         return Clock(default), Evidence("zone", default, because, "zone")
-    if np.unique(offset).size == 1 and int(offset[0]) % 3600 == 0:
+    if np.unique(offset).size == 1 and abs(int(offset[0])) <= 12 * 3600 and int(offset[0]) % 3600 == 0:
         name = f"Etc/GMT{-int(offset[0]) // 3600:+d}"
         return Clock(name), Evidence("zone", name, f"stamps carry the offset {shown}, no clock change is seen", "zone")
     because = f"stamps carry offsets ({shown}) of no zone we list; local days follow the default zone"
@@ -61,6 +65,7 @@ def zone_from_offsets(at: Ints, offset: Ints, default: str) -> tuple[Clock, Evid
 
 def zone_from_changes(wall: Ints, default: str) -> tuple[Clock, Evidence]:
     """Find out whether naive stamps change their clock, by the skipped and the repeated hours of known zones."""
+    wall = wall[is_near(wall)]
     if wall.size:
         verdicts = {name: _changes(wall, name) for name in dict.fromkeys((default, *CANDIDATES))}
         for name, seen in verdicts.items():
@@ -124,6 +129,25 @@ def _count(wall: Ints, start: int, length: int) -> int:
 
 def _hours(seconds: int) -> str:
     return f"{'-' if seconds < 0 else '+'}{abs(seconds) // 3600:02d}:{abs(seconds) % 3600 // 60:02d}"
+
+
+def is_near(at: Ints) -> Mask:
+    """Tell which stamps lie between 1970 and 2100: clock changes outside are history or guesswork."""
+    return np.asarray((at >= 0) & (at < FAR_S))
+
+
+def wall_to_utc(wall: Ints, name: str) -> tuple[Ints, Mask, Mask]:
+    """Turn wall-clock seconds into (utc, repeated, skipped), the first pass of a repeated hour.
+
+    Stamps before 1970 and after 2100 are read in winter time: a wrong century must not cost a search for its changes.
+    """
+    near = is_near(wall)
+    if near.all():
+        return local_to_utc(wall, name)
+    at = wall - standard_offset(name, 0)
+    repeated, skipped = np.zeros(wall.size, np.bool_), np.zeros(wall.size, np.bool_)
+    at[near], repeated[near], skipped[near] = local_to_utc(wall[near], name)
+    return at, repeated, skipped
 
 
 def second_passes(point: npt.NDArray[np.int32], at: Ints, repeated: Mask) -> Mask:

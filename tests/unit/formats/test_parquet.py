@@ -1,0 +1,130 @@
+"""Parquet: typed columns of the same roles, row groups as pieces."""
+
+from __future__ import annotations
+
+import io
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet as pq
+
+from gridwright.domain.errors import GridwrightError, UnreadableFile
+from gridwright.domain.reading_type import Accumulation, Quantity
+from gridwright.formats.parquet import ParquetReader
+from gridwright.formats.registry import find_reader
+from gridwright.formats.source import Decoded, ReadOptions
+
+READER = ParquetReader()
+HALF_HOURS = np.datetime64("2021-01-01", "us") + np.arange(96) * np.timedelta64(30, "m")
+
+
+def written(columns: dict[str, Any], **options: Any) -> bytes:  # noqa: ANN401 - whatever pyarrow takes
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink, **options)
+    return sink.getvalue()
+
+
+def read(data: bytes, **options: Any) -> list[Decoded]:  # noqa: ANN401 - any option
+    view = memoryview(data)
+    dialect = READER.inspect(view, "m.parquet", ReadOptions(**options))
+    return [READER.decode(view, chunk, dialect) for chunk in READER.chunks(view, dialect)]
+
+
+@pytest.mark.parametrize(
+    ("values", "counts"),
+    [
+        (pa.array(np.arange(96) / 1000), np.arange(96)),
+        (pa.array((np.arange(96) / 1000).astype(np.float32)), np.arange(96)),
+        (pa.array([Decimal(step) / 1000 for step in range(96)], pa.decimal128(9, 3)), np.arange(96)),
+        (pa.array([f"0.{step:03d}" for step in range(96)]), np.arange(96)),
+        (pa.array(np.arange(96), pa.int32()), np.arange(96) * 1000),
+    ],
+)
+def test_types_of_values(values: pa.Array, counts: Any) -> None:  # noqa: ANN401 - an array
+    (piece,) = read(written({"meter": ["A"] * 96, "time": HALF_HOURS, "kwh": values}), kind="interval")
+    np.testing.assert_array_equal(piece.series[0].value, counts)
+
+
+@pytest.mark.parametrize(
+    "stamps",
+    [
+        pa.array(HALF_HOURS),
+        pa.array(HALF_HOURS.astype("datetime64[ns]")),
+        pa.array(HALF_HOURS.astype("datetime64[s]")).cast(pa.timestamp("s", "UTC")),
+        pa.array(HALF_HOURS.astype("datetime64[s]").astype(np.int64)),
+        pa.array([str(moment) for moment in HALF_HOURS.astype("datetime64[s]")]),
+    ],
+)
+def test_types_of_stamps(stamps: pa.Array) -> None:
+    (piece,) = read(written({"time": stamps, "kwh": np.ones(96)}))
+    np.testing.assert_array_equal(piece.series[0].at, HALF_HOURS.astype("datetime64[s]").astype(np.int64))
+    assert piece.series[0].points == ("m",)
+
+
+def test_date_and_hour_columns() -> None:
+    dates = pa.array(np.repeat(np.array(["2021-01-01", "2021-01-02"], "datetime64[D]"), 24))
+    (piece,) = read(written({"date": dates, "hour": list(range(1, 25)) * 2, "demand_mw": np.arange(48.0)}))
+    assert piece.series[0].reading_type.quantity is Quantity.POWER
+    np.testing.assert_array_equal(np.diff(piece.series[0].at), 3600)
+    assert piece.series[0].at[0] == np.datetime64("2021-01-01", "s").astype(int)
+
+
+def test_points_of_dictionary_type_and_row_groups() -> None:
+    points = pa.array(["A", "B"] * 96).dictionary_encode()
+    data = written({"meter_id": points, "time": np.repeat(HALF_HOURS, 2), "kwh": np.ones(192)}, row_group_size=50)
+    pieces = read(data)
+    assert [piece.records for piece in pieces] == [50, 50, 50, 42]
+    assert [int(piece.series[0].line[0]) for piece in pieces] == [1, 51, 101, 151]
+    assert pieces[1].series[0].points == ("A", "B")
+
+
+def test_resuming_after_a_group() -> None:
+    data = memoryview(written({"time": HALF_HOURS, "kwh": np.ones(96)}, row_group_size=40))
+    dialect = READER.inspect(data, "m.parquet", ReadOptions())
+    chunks = list(READER.chunks(data, dialect))
+    assert list(READER.chunks(data, dialect, after=chunks[0].end)) == chunks[1:]
+
+
+def test_nulls_infinities_and_zero_columns() -> None:
+    values = [1.0, None, float("inf"), float("nan"), *[2.0] * 92]
+    (piece,) = read(written({"time": HALF_HOURS, "import_kwh": values, "export_kwh": np.zeros(96)}))
+    (series,) = piece.series
+    assert series.size == 95
+    assert np.isnan(series.value).sum() == 2
+    assert [(reject.line, reject.value) for reject in piece.rejects] == [(3, "inf")]
+    assert "export_kwh" in piece.notes[0]
+
+
+def test_registers() -> None:
+    (piece,) = read(written({"time": HALF_HOURS, "reading_kwh": np.cumsum(np.ones(96))}))
+    assert piece.series[0].reading_type.accumulation is Accumulation.CUMULATIVE
+
+
+GOOD = written({"meter": ["A"] * 96, "time": HALF_HOURS, "kwh": np.arange(96) / 1000})
+
+
+@pytest.mark.parametrize("data", [GOOD[:-20], GOOD[:100], b"PAR1", b"PAR1" * 5, written({"time": [], "kwh": []})])
+def test_broken_files_say_why(data: bytes) -> None:
+    with pytest.raises(UnreadableFile) as caught:
+        read(data)
+    assert caught.value.where == "m.parquet"
+    assert caught.value.remedy
+
+
+@given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
+@settings(max_examples=150)
+def test_a_damaged_byte_raises_nothing_unexpected(place: int, change: int) -> None:
+    damaged = bytearray(GOOD)
+    damaged[place] ^= change
+    with suppress(GridwrightError):
+        read(bytes(damaged))
+
+
+def test_the_registry_finds_parquet() -> None:
+    assert find_reader(GOOD[:1000], "anything.bin", ReadOptions()).name == "parquet"
