@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridwright.domain.access import LOCAL_OWNER, Access, Role
+from gridwright.domain.errors import AccessDenied, UsageError
+from gridwright.domain.interval import Interval
+from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.formats import registry
+from gridwright.formats.csv_reader import CsvDialect, CsvReader
+from gridwright.formats.csv_split import cut
+from gridwright.formats.nem12 import Nem12Reader
+from gridwright.formats.source import Chunk, ReadOptions
+from gridwright.jobs.ingest_file import Imported, ingest_file
+from gridwright.store import Store, open_store
+
+NOW = datetime(2025, 6, 1, tzinfo=UTC)
+E1 = replace(DELIVERED_ENERGY, channel="E1")
+DAYS = [f"202501{day:02d}" for day in range(1, 11)]
+JANUARY = Interval(datetime(2024, 12, 31, 14, tzinfo=UTC), datetime(2025, 1, 10, 14, tzinfo=UTC))
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with open_store("sqlite://") as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "READERS", (Nem12Reader(chunk_bytes=3000), CsvReader()))
+
+
+def days(*stamps: str, value: str = "1.5", quality: str = "A", slots: int = 48) -> list[str]:
+    return [f"300,{stamp},{','.join([value] * slots)},{quality},,,20250201000000," for stamp in stamps]
+
+
+def channel(point: str, minutes: int = 30) -> str:
+    return f"200,{point},E1,E1,E1,N1,METER1,kWh,{minutes},"
+
+
+def write(path: Path, *records: str) -> Path:
+    path.write_text("\n".join(["100,NEM12,202501010000,MDP1,RET1", *records, "900", ""]))
+    return path
+
+
+def many(path: Path, points: int = 12) -> Path:
+    blocks = (
+        record for point in range(points) for record in (channel(f"NMI{point}"), *days(*DAYS, value=f"{point}.5"))
+    )
+    return write(path, *blocks)
+
+
+def run(store: Store, path: Path, options: ReadOptions | None = None, **more: object) -> Imported:
+    return ingest_file(store, LOCAL_OWNER, path, options, known_at=NOW, **more)  # type: ignore[arg-type]
+
+
+def test_a_file_lands_in_the_store(store: Store, tmp_path: Path) -> None:
+    done = run(store, many(tmp_path / "m.csv"))
+    assert (done.new, done.changed, done.same, len(done.points)) == (12 * 480, 0, 0, 12)
+    assert (done.intake.records, done.intake.accepted, done.intake.rejected) == (12 * 480, 12 * 480, 0)
+    panel = store.readings.load(LOCAL_OWNER, "NMI3", JANUARY, reading_type=E1)
+    assert panel.total_kwh().tolist() == [3.5 * 480]
+    assert store.registry.point(LOCAL_OWNER, "NMI3").zone == "Australia/Brisbane"
+
+
+def test_the_same_again_does_nothing_and_says_so(store: Store, tmp_path: Path) -> None:
+    path = many(tmp_path / "m.csv")
+    first, again = run(store, path), run(store, path)
+    assert (first.already, again.already) == (False, True)
+    assert again.intake.accepted == first.intake.accepted
+    assert "nothing was done" in again.intake.notes[-1]
+
+
+def test_the_same_readings_in_another_file_change_nothing(store: Store, tmp_path: Path) -> None:
+    run(store, many(tmp_path / "m.csv"))
+    other = many(tmp_path / "copy.csv")
+    other.write_text(other.read_text().replace("RET1", "RET2"))
+    done = run(store, other)
+    assert (done.already, done.new, done.changed, done.same) == (False, 0, 0, 12 * 480)
+
+
+def test_other_options_are_another_import(store: Store, tmp_path: Path) -> None:
+    path = many(tmp_path / "m.csv")
+    run(store, path)
+    assert run(store, path, ReadOptions(zone="Australia/Sydney")).already is False
+
+
+def test_a_dry_run_writes_nothing(store: Store, tmp_path: Path) -> None:
+    path = many(tmp_path / "m.csv")
+    rejects = tmp_path / "rejects.csv"
+    done = run(store, path, dry_run=True, rejects_to=rejects)
+    assert (done.dry_run, done.intake.accepted, done.new) == (True, 12 * 480, 0)
+    assert store.registry.points(LOCAL_OWNER) == ()
+    assert not rejects.exists()
+    assert run(store, path).new == 12 * 480
+
+
+def test_known_usage_points_keep_what_is_known_of_them(store: Store, tmp_path: Path) -> None:
+    known = UsagePoint("NMI0", "Australia/Sydney", capacity_kw=12.0)
+    store.registry.save_points(LOCAL_OWNER, [known])
+    run(store, many(tmp_path / "m.csv", 1))
+    assert store.registry.point(LOCAL_OWNER, "NMI0") == known
+
+
+def test_rejects_are_written_with_line_reason_and_remedy(store: Store, tmp_path: Path) -> None:
+    path = write(tmp_path / "m.csv", channel("NMI1"), *days("20250101", "20259901"), *days("20250102", value="=1+1"))
+    target = tmp_path / "rejects.csv"
+    done = run(store, path, rejects_to=target)
+    assert done.rejects_file == target
+    with target.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["line", "reason", "remedy", "value", "record"]
+    assert (rows[0]["line"], rows[0]["reason"], rows[0]["value"]) == ("4", "date is not yyyymmdd", "20259901")
+    assert rows[1]["value"] == "'=1+1"
+    assert len(rows) == 1 + 48
+    assert (done.intake.accepted, done.intake.rejected) == (48, 96)
+
+
+def test_no_rejects_no_file(store: Store, tmp_path: Path) -> None:
+    target = tmp_path / "rejects.csv"
+    assert run(store, many(tmp_path / "m.csv", 2), rejects_to=target).rejects_file is None
+    assert not target.exists()
+
+
+def test_rejects_never_overwrite_the_source(store: Store, tmp_path: Path) -> None:
+    path = many(tmp_path / "m.csv", 1)
+    with pytest.raises(UsageError, match="overwrite"):
+        run(store, path, rejects_to=path)
+    with pytest.raises(UsageError, match="cannot be written"):
+        run(store, write(tmp_path / "n.csv", channel("N"), *days("20259901")), rejects_to=tmp_path / "no" / "r.csv")
+
+
+class Stopped(Exception):
+    """The process is gone."""
+
+
+def stop_after(chunks: int) -> object:
+    seen = iter(range(1, 10_000))
+
+    def report(done: int, total: int) -> None:
+        if next(seen) == chunks:
+            raise Stopped
+
+    return report
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 5])
+def test_an_interrupted_import_goes_on_where_it_stopped(store: Store, tmp_path: Path, chunks: int) -> None:
+    broken = [*days("20250101", "20259901"), channel("LAST"), *days("20250101", "20259902")]
+    path = many(tmp_path / "m.csv")
+    path.write_text(path.read_text() + "\n".join([channel("WRONG"), *broken, ""]))
+    target = tmp_path / "rejects.csv"
+    with pytest.raises(Stopped):
+        run(store, path, progress=stop_after(chunks), rejects_to=target)
+    with target.open("a") as file:
+        file.write("half a line that was never comm")
+    done = run(store, path, rejects_to=target)
+    assert done.resumed_at > 0
+    assert (done.new, done.intake.accepted, done.intake.rejected) == (12 * 480 + 96, 12 * 480 + 96, 96)
+    assert [line.split(",")[0] for line in target.read_text().splitlines()][1:] == ["137", "140"]
+    whole = store.readings.load(LOCAL_OWNER, None, JANUARY, reading_type=E1)
+    assert float(whole.total_kwh().sum()) == sum((point + 0.5) * 480 for point in range(12)) + 2 * 72
+
+
+def test_a_day_that_does_not_fit_the_stored_grid_is_refused_alone(store: Store, tmp_path: Path) -> None:
+    run(store, write(tmp_path / "half.csv", channel("NMI1"), *days("20250105")))
+    both = (channel("NMI1", 15), *days(*DAYS, slots=96), channel("NMI2", 15), *days(*DAYS, slots=96))
+    done = run(store, write(tmp_path / "quarter.csv", *both))
+    assert done.intake.rejected == 2 * 96
+    assert done.new == 2 * 960 - 2 * 96
+    assert {reject.reason[:9] for reject in done.intake.rejects} == {"intervals"}
+
+
+class SmallPieces(CsvReader):
+    """The CSV reader with pieces of another size."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def chunks(self, data: memoryview, dialect: CsvDialect, after: int = 0) -> Iterator[Chunk]:
+        return cut(data, dialect.framing, after, size=self.size)
+
+
+def registers(path: Path, *, order: int = 1) -> Path:
+    """Write a cumulative counter every quarter of an hour for 20 days, with a reset and a hole."""
+    start, rows, total = datetime(2025, 1, 1, tzinfo=UTC), [], 0.0
+    for slot in range(20 * 96):
+        total = 0.0 if slot == 1000 else total + (slot % 7) / 10
+        if not 300 <= slot < 420:
+            stamp = (start + timedelta(minutes=15 * slot)).strftime("%Y-%m-%d %H:%M")
+            rows.append(f"{stamp},{total:.1f}")
+    path.write_text("\n".join(["time,meter_reading_kwh", *rows[::order], ""]))
+    return path
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("chunk_bytes", [1000, 7777, 1 << 20])
+def test_registers_across_chunks_lose_and_double_nothing(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_bytes: int, order: int
+) -> None:
+    monkeypatch.setattr(registry, "READERS", (SmallPieces(chunk_bytes),))
+    path = registers(tmp_path / "counter.csv", order=order)
+    done = run(store, path, ReadOptions(zone="UTC", kind="cumulative"))
+    point = done.points[0]
+    period = Interval(datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 1, 21, tzinfo=UTC))
+    panel = store.readings.load(LOCAL_OWNER, point, period)
+    expected = np.array([(slot % 7) * 100.0 for slot in range(1, 20 * 96)] + [np.nan])
+    expected[299:420] = np.nan
+    expected[999] = np.nan
+    np.testing.assert_array_equal(panel.values[0], expected)
+    reads = store.registers.load(LOCAL_OWNER, point, period, DELIVERED_REGISTER)
+    assert len(reads) == 20 * 96 - 120
+
+
+def test_who_may_not_write_is_refused(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(AccessDenied):
+        ingest_file(store, Access("eve", Role.VIEWER), many(tmp_path / "m.csv", 1), known_at=NOW)
