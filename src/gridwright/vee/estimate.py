@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import numpy as np
@@ -75,12 +75,15 @@ class Work:
     segments: Segments
     within: npt.NDArray[np.int32]
 
-    def set(self, cells: tuple[Index, Index], values: Floats, method: q.Method) -> None:
+    def set(self, cells: tuple[Index, Index], values: Floats, method: q.Method | Methods) -> None:
         """Fill those cells for which `values` is a number."""
+        at = cells[0] * self.shape.shape[1] + cells[1]
+        kinds = np.broadcast_to(np.asarray(method, np.uint8), values.shape)
         good = ~np.isnan(values)
-        at = (cells[0][good], cells[1][good])
-        self.shape[at] = values[good]
-        self.method[at] = method
+        if not good.all():
+            at, values, kinds = at[good], values[good], kinds[good]
+        self.shape.ravel()[at] = values
+        self.method.ravel()[at] = kinds
 
     def unfilled(self) -> tuple[Index, Index]:
         """Return the open cells without an estimate."""
@@ -115,10 +118,11 @@ def estimate(
     walls: dict[tuple[str, str], WallClock] = {}
     for part in parts(panel, points, None):
         gaps = gaps_of(panel, part.rows, again=again)
-        rows = part.rows[gaps.any(axis=1)]
+        lacking = gaps.any(axis=1)
+        rows = part.rows[lacking]
         if rows.size == 0:
             continue
-        work = _work(panel, rows, segments, outages=outages or {}, again=again)
+        work = _work(panel.rows(rows), gaps[lacking], _local(segments, rows), outages or {})
         name = (part.calendar.zone, part.holidays)
         wall = walls.setdefault(
             name, walls.get(name) or wall_clock(part.calendar, holidays_of(holidays, part.holidays))
@@ -151,20 +155,17 @@ def _segments(panel: Panel, registers: Registers, points: Points) -> Segments:
     return segments.where(segments.aligned)
 
 
-def _work(
-    panel: Panel, rows: Index, segments: Segments, *, outages: Mapping[str, Sequence[Interval]], again: bool
-) -> Work:
-    some = panel.rows(rows)
-    gaps = gaps_of(panel, rows, again=again)
+def _local(segments: Segments, rows: Index) -> Segments:
+    """Return the segments of some rows, numbered within them."""
+    chosen = segments.where(np.isin(segments.row, rows))
+    return replace(chosen, row=np.searchsorted(rows, chosen.row))
+
+
+def _work(some: Panel, gaps: Mask, local: Segments, outages: Mapping[str, Sequence[Interval]]) -> Work:
     out = _outage_mask(some, outages)
     known = np.where(q.has_status(some.quality, q.TRUSTED) & ~gaps & ~out, some.values, np.nan)
     shape = np.where(gaps & out, 0.0, np.nan)
     method = np.where(gaps & out, np.uint8(q.Method.ZERO), np.uint8(q.Method.NONE))
-    mine = np.isin(segments.row, rows)
-    chosen = segments.where(mine)
-    local = Segments(
-        np.searchsorted(rows, chosen.row), chosen.first, chosen.last, chosen.energy, chosen.tolerance, chosen.aligned
-    )
     open_ = gaps & ~out
     return Work(some, known, open_, out, shape, method, local, _segment_of(open_, local))
 
@@ -219,14 +220,15 @@ def _follow_like_days(work: Work, wall: WallClock, ladder: Ladder) -> None:
         return
     targets, at = _targets(work, wall, row, slot)
     laid = wall.lay(work.known)
-    place = (at, wall.minute_slot[slot])
-    recent = like_days(laid, wall, targets, most=ladder.like_days, least=ladder.least_like_days, back=ladder.back_days)[
-        place
-    ]
-    around = same_weekday(laid, wall, targets, weeks=ladder.weeks)[place]
-    work.set((row, slot), around, q.Method.MULTI_WEEK)
-    work.set((row, slot), recent, q.Method.LIKE_DAY)
-    work.set((row, slot), (recent + around) / 2, q.Method.BLEND)
+    recent = like_days(laid, wall, targets, most=ladder.like_days, least=ladder.least_like_days, back=ladder.back_days)
+    around = same_weekday(laid, wall, targets, weeks=ladder.weeks)
+    # Chosen once a day and wall-clock slot, then handed to each cell.
+    first, second = np.isnan(recent), np.isnan(around)
+    chosen = np.where(first, around, np.where(second, recent, (recent + around) / 2))
+    which = np.where(first, np.uint8(q.Method.MULTI_WEEK), np.uint8(q.Method.LIKE_DAY))
+    which[~first & ~second] = q.Method.BLEND
+    place = at * wall.width + wall.minute_slot[slot]
+    work.set((row, slot), chosen.ravel()[place], which.ravel()[place])
 
 
 def _targets(work: Work, wall: WallClock, row: Index, slot: Index) -> tuple[Targets, Index]:
