@@ -11,6 +11,8 @@ import pytest
 from gridwright.domain import quality as q
 from gridwright.domain.finding import Severity
 from gridwright.domain.panel import Panel
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import UsagePoint
 from gridwright.vee import Ladder, estimate, validate
 
 HALF_HOUR = timedelta(minutes=30)
@@ -86,3 +88,32 @@ def test_most_tenfold_spikes_are_found(homes: Panel) -> None:
     values[row, at] = 10 * day
     flagged = validate(homes.with_values(values), []).flags[row, at] != 0
     assert flagged.mean() >= 0.8
+
+
+def test_registers_close_a_gap_of_55_hours(shared_data: Path) -> None:
+    """A German home: registers silent from 2016-04-22 15:00 to 2016-04-24 20:00; 17.14 kWh lie in between."""
+    from pyarrow import csv
+
+    name = "DE_KN_residential4_grid_import"
+    table = csv.read_csv(shared_data / "opsd_household" / "household_data_60min_singleindex.csv")
+    stamps = np.array([str(text)[:19] for text in table["utc_timestamp"].to_pylist()], "datetime64[s]").astype(np.int64)
+    kwh = np.array([np.nan if value is None else value for value in table[name].to_pylist()], np.float64)
+    counts = np.rint(kwh * 1000)
+    start = datetime.fromtimestamp(int(stamps[0]), UTC)
+    panel = Panel(("home",), start, timedelta(hours=1), np.diff(counts)[None])
+    reads = [
+        RegisterReading("home", datetime.fromtimestamp(int(at), UTC), float(value))
+        for at, value in zip(stamps, counts, strict=True)
+        if not np.isnan(value)
+    ]
+    home = [UsagePoint("home", "Europe/Berlin")]
+    checked = validate(panel, home, registers={"home": reads})
+    assert {f.code for f in checked.findings}.isdisjoint({"V30_sum", "V32_register"})
+    done = estimate(checked.panel, home, registers={"home": reads})
+    first = (datetime(2016, 4, 22, 14, tzinfo=UTC) - start) // timedelta(hours=1)
+    gap = slice(first, first + 55)
+    assert checked.panel.missing[0, gap].all()
+    assert done.panel.values[0, gap].sum() == 17_140
+    assert (done.panel.values[0, gap] >= 0).all()
+    assert np.ptp(done.panel.values[0, gap]) > 0
+    assert done.panel.values[0, np.flatnonzero(~np.isnan(counts))[0] :].sum() == counts[-1] - np.nanmin(counts)
