@@ -130,7 +130,9 @@ def oracle_amount(price: Price, readings: list[tuple[str, Fraction]], scale: dic
 
 def oracle_rate(ladder: Ladder, low: Fraction, high: Fraction, scale: dict[Per, Fraction]) -> Fraction:
     """Return the mean rate between two levels of the ladder; at one level, the rate there."""
-    edges = [Fraction(block.upto) * scale[block.per] for block in ladder.blocks if block.upto is not None]
+    exact = [Fraction(block.upto) * scale[block.per] for block in ladder.blocks if block.upto is not None]
+    # Limits, like quantities, are whole watt-hours.
+    edges = [Fraction(int(edge * 1000 + Fraction(1, 2)), 1000) for edge in exact]
     if low == high:
         return Fraction(ladder.blocks[sum(low > edge for edge in edges)].rate)
     sums, before = Fraction(0), Fraction(0)
@@ -155,7 +157,7 @@ def oracle(card: RateCard, panel: Panel) -> dict[str, Fraction]:
     return found
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(cards(), panels())
 def test_random_cards_agree_with_the_oracle(card: RateCard, panel: Panel) -> None:
     bill = a_bill(panel, card)
@@ -170,7 +172,7 @@ def test_random_cards_agree_with_the_oracle(card: RateCard, panel: Panel) -> Non
 # --- laws -------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(cards(), panels())
 def test_lines_add_up_and_carry_all_the_energy(card: RateCard, panel: Panel) -> None:
     bill = a_bill(panel, card)
@@ -184,7 +186,7 @@ def test_lines_add_up_and_carry_all_the_energy(card: RateCard, panel: Panel) -> 
     assert all(line.quantity >= 0 for line in bill.lines if line.unit == "kWh")
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(cards(), panels())
 def test_labels_partition_the_energy(card: RateCard, panel: Panel) -> None:
     sums = billing.determinants(panel, card, BERLIN)
@@ -193,7 +195,7 @@ def test_labels_partition_the_energy(card: RateCard, panel: Panel) -> None:
     assert int(sums.missing.sum()) == int(np.isnan(panel.values).sum())
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(cards(), panels())
 def test_billing_twice_is_billing_once(card: RateCard, panel: Panel) -> None:
     assert a_bill(panel, card) == a_bill(panel, card)
@@ -203,7 +205,7 @@ def exact_energy(bill: Bill) -> Decimal:
     return sum((line.quantity * line.price for line in bill.lines if line.unit == "kWh"), Decimal(0))
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(panels(), st.lists(rates, min_size=3, max_size=3), rows, st.integers(1, 4))
 def test_splitting_at_a_midnight_conserves_energy_charges(
     panel: Panel, by_label: list[Decimal], row: tuple[int, ...], days: int
@@ -221,7 +223,7 @@ def test_splitting_at_a_midnight_conserves_energy_charges(
     assert sum(part.energy_kwh for part in parts) == whole.energy_kwh
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(cards(), panels(), st.randoms(use_true_random=False))
 def test_the_order_within_a_label_does_not_matter(card: RateCard, panel: Panel, random: Any) -> None:  # noqa: ANN401
     order = list(range(panel.slots))
