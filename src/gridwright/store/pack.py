@@ -47,31 +47,22 @@ def pack_counts(values: Values, points: Sequence[str]) -> tuple[list[int], list[
     with np.errstate(invalid="ignore"):  # NaN and what is too large are found by comparing
         whole = values.astype("<i4")
     same = whole == values
-    absent: npt.NDArray[np.bool_] | None = None
-    wide: npt.NDArray[np.bool_] | None = None
-    if not same.all():
-        absent = np.isnan(values)
-        wide = ~(same | absent).all(axis=1)
+    absent = None if same.all() else np.isnan(values)
+    wide = np.zeros(n, np.bool_)
+    if absent is not None:
+        wide |= ~(same | absent).all(axis=1)
         whole[absent] = 0
-    width = 2 if n and _fits_two_bytes(whole) else 4
-    packed = whole.astype(DTYPE[width]) if width == 2 else whole  # noqa: PLR2004 - bytes
+    lowest, highest = (int(whole.min()), int(whole.max())) if n else (0, 0)
+    width = 2 if NOTHING[2] < lowest and highest < -NOTHING[2] else 4
+    if lowest == NOTHING[4]:
+        wide |= (whole == lowest).any(axis=1)
+    packed = whole.astype(DTYPE[width], copy=False)
     if absent is not None:
         packed[absent] = NOTHING[width]
     widths, counts = [width] * n, _row_bytes(packed)
-    if wide is not None:
-        for row in np.flatnonzero(wide | _holds_nothing(whole, width)).tolist():
-            widths[row], counts[row] = 8, _pack_wide(values[row], points[row])
+    for row in np.flatnonzero(wide).tolist():
+        widths[row], counts[row] = 8, _pack_wide(values[row], points[row])
     return widths, counts
-
-
-def _fits_two_bytes(whole: npt.NDArray[np.int32]) -> bool:
-    return bool(whole.min() > NOTHING[2] and whole.max() < -NOTHING[2])
-
-
-def _holds_nothing(whole: npt.NDArray[np.int32], width: int) -> npt.NDArray[np.bool_]:
-    """Tell which rows hold a real value equal to the four-byte sign for no value."""
-    found: npt.NDArray[np.bool_] = (whole == NOTHING[4]).any(axis=1) if width == 4 else np.zeros(len(whole), np.bool_)  # noqa: PLR2004
-    return found
 
 
 def _row_bytes(packed: npt.NDArray[Any]) -> list[bytes]:

@@ -26,6 +26,8 @@ READ_ONLY = (StoreError, "the database may only be read", "check the permissions
 UNREACHABLE = (StoreError, "the database does not answer", "start the server, or check the address and the account")
 DISK = (StoreError, "the disk reported an error", "check the disk; what was acknowledged is safe")
 TWICE = (Conflict, "it exists already", "use another id")
+# No SQLSTATE, or one of class 08 (connection) or 57P0x (the server stops).
+CONNECTION = {None, "08000", "08001", "08004", "08006", "08S01", "57P01", "57P02", "57P03"}
 Meaning = tuple[type[StoreError | Conflict], str, str]
 
 # SQLite's primary result codes, PostgreSQL's SQLSTATE (class or code), MariaDB's and MySQL's error numbers.
@@ -62,14 +64,12 @@ MYSQL: dict[int, Meaning] = {
 }
 
 
-def meaning(error: BaseException) -> Meaning | None:
+def meaning(error: BaseException, dialect: str) -> Meaning | None:
     """Return what a driver's own exception means, None for one that is not expected."""
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is not None:
-        return SQLITE.get(code & 0xFF)
-    state = getattr(error, "sqlstate", None)
-    if state is not None:
-        return POSTGRES.get(state)
+    if dialect == "sqlite":
+        return SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    if dialect == "postgresql":
+        return POSTGRES.get(getattr(error, "sqlstate", None) or "")
     number = error.args[0] if error.args else None
     return MYSQL.get(number) if isinstance(number, int) else None
 
@@ -77,9 +77,9 @@ def meaning(error: BaseException) -> Meaning | None:
 def translate(error: BaseException, engine: Engine) -> StoreError | Conflict:
     """Return the store's own error for a driver's."""
     original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    known = meaning(original)
+    known = meaning(original, engine.dialect.name)
     text = " ".join(str(original).split())
-    if known is None and _lost(error, original):
+    if known is None and _lost(error):
         known = UNREACHABLE
     if known is None:
         return StoreError(f"the database refused: {text}", where=place(engine.url))
@@ -87,10 +87,12 @@ def translate(error: BaseException, engine: Engine) -> StoreError | Conflict:
     return kind(f"{message} ({text})", where=place(engine.url), remedy=remedy)
 
 
-def _lost(error: BaseException, original: BaseException) -> bool:
-    invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
-    no_code = getattr(original, "sqlstate", "") is None or isinstance(error, OperationalError)
-    return invalidated or no_code
+def _lost(error: BaseException) -> bool:
+    """Tell whether the connection failed: then the servers' drivers give no code of their own."""
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or (isinstance(error, OperationalError) and state in CONNECTION)
 
 
 @contextmanager

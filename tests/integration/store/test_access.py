@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gridwright.domain.access import LOCAL_OWNER, Access, Act, Role
+from gridwright.domain.bill import Bill
+from gridwright.domain.errors import AccessDenied
+from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import DELIVERED_ENERGY
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import Meter, UsagePoint, install
+from gridwright.store import DirtyRange, Progress, Store, open_store
+
+NOW = datetime(2025, 3, 1, tzinfo=UTC)
+MONTH = Interval(NOW, NOW + timedelta(days=31))
+PANEL = Panel(("hers",), NOW, timedelta(minutes=15), np.ones((1, 4)))
+BILL = Bill("B1", "k", "hers", MONTH, "UTC", "flat", "EUR", (), "h", NOW)
+FINDING = Finding("V17_stuck", "hers", MONTH, Severity.WARN, "stuck")
+RANGE = DirtyRange("hers", DELIVERED_ENERGY, date(2025, 3, 1), date(2025, 3, 2), 1)
+ANN = Access("ann", Role.CUSTOMER, frozenset({"his"}))
+NOBODY = Access("nobody", Role.VIEWER, frozenset())
+PARTS = ("registry", "readings", "registers", "findings", "dirty", "ledger", "imports", "audit")
+# Arguments of each public method, about a usage point that the asker may not see.
+CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "registry.save_points": (([UsagePoint("hers")],), {}),
+    "registry.points": ((["hers"],), {}),
+    "registry.point": (("hers",), {}),
+    "registry.save_meter": ((Meter("M1"),), {}),
+    "registry.meter": (("M1",), {}),
+    "registry.save_installation": ((install("hers", "M1", NOW),), {}),
+    "registry.installations": (("hers",), {}),
+    "registry.exchange_meter": ((install("hers", "M1", NOW),), {}),
+    "readings.save": ((PANEL,), {"known_at": NOW}),
+    "readings.load": ((["hers"], MONTH), {}),
+    "readings.series": (("hers",), {}),
+    "readings.versions": (("hers", NOW.date()), {}),
+    "registers.save": (([RegisterReading("hers", NOW, 1.0)],), {"known_at": NOW}),
+    "registers.load": (("hers", MONTH), {}),
+    "findings.save": (([FINDING],), {"known_at": NOW}),
+    "findings.load": ((["hers"],), {}),
+    "dirty.ranges": ((), {}),
+    "dirty.clear": (([RANGE],), {}),
+    "ledger.save_bill": ((BILL,), {}),
+    "ledger.bill": (("B1",), {}),
+    "ledger.bills": (("hers",), {}),
+    "ledger.issue": (("B1",), {}),
+    "ledger.cancel": (("B1",), {}),
+    "ledger.lines": (("B1",), {}),
+    "ledger.balances": ((), {}),
+    "imports.progress": (("ab" * 32,), {}),
+    "imports.advance": ((Progress("ab" * 32, "x.csv", 1, 2),), {"known_at": NOW}),
+    "audit.append": ((Act.ADMINISTER, "x"), {}),
+    "audit.records": ((), {}),
+    "audit.verify": ((), {}),
+}
+# These show nothing of a usage point: they answer with what the asker may see, or are about a file.
+HARMLESS = {"dirty.ranges", "imports.progress"}
+
+
+@pytest.fixture(scope="module")
+def filled() -> Iterator[Store]:
+    """A store that knows `hers` and `his`, a meter and a bill of hers."""
+    with open_store("sqlite://") as store:
+        store.registry.save_points(LOCAL_OWNER, [UsagePoint("hers"), UsagePoint("his")])
+        store.registry.save_meter(LOCAL_OWNER, Meter("M1"))
+        store.registry.save_installation(LOCAL_OWNER, install("hers", "M1", NOW))
+        store.readings.save(LOCAL_OWNER, PANEL, known_at=NOW)
+        store.findings.save(LOCAL_OWNER, [FINDING], known_at=NOW)
+        store.ledger.save_bill(LOCAL_OWNER, BILL)
+        yield store
+
+
+def methods(store: Store) -> dict[str, Callable[..., Any]]:
+    """Every public method of every part."""
+    return {
+        f"{part}.{name}": method
+        for part in PARTS
+        for name, method in inspect.getmembers(getattr(store, part), inspect.ismethod)
+        if not name.startswith("_")
+    }
+
+
+def test_every_method_is_checked_and_takes_access_first(filled: Store) -> None:
+    found = methods(filled)
+    assert set(found) == set(CALLS)
+    assert {next(iter(inspect.signature(method).parameters)) for method in found.values()} == {"access"}
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name not in HARMLESS])
+@pytest.mark.parametrize("access", [ANN, NOBODY], ids=["customer", "viewer"])
+def test_what_is_not_allowed_is_denied(filled: Store, name: str, access: Access) -> None:
+    positional, named = CALLS[name]
+    with pytest.raises(AccessDenied):
+        methods(filled)[name](access, *positional, **named)
+
+
+@pytest.mark.parametrize("access", [ANN, NOBODY], ids=["customer", "viewer"])
+def test_lists_show_only_what_may_be_seen(filled: Store, access: Access) -> None:
+    mine = sorted(access.points or ())
+    assert [point.id for point in filled.registry.points(access)] == mine
+    assert filled.readings.series(access) == []
+    assert filled.dirty.ranges(access) == []
+    assert filled.findings.load(access) == []
+    assert filled.readings.load(access, None, MONTH, interval=PANEL.interval).points == tuple(mine)
+
+
+def test_the_owner_may_do_it_all(filled: Store) -> None:
+    assert len(filled.dirty.ranges(LOCAL_OWNER)) == 1
+    assert filled.readings.load(LOCAL_OWNER, "hers", MONTH).total_kwh().tolist() == [0.004]

@@ -1,0 +1,144 @@
+"""What goes wrong on a machine: another writer, a full disk, a process that is killed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.errors import StoreFull, StoreLocked
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel
+from gridwright.store import open_store
+
+START = datetime(2025, 3, 1, tzinfo=UTC)
+MONTH = Interval(START, START + timedelta(days=31))
+HOLDER = """
+import sys
+from pysqlite3 import dbapi2
+connection = dbapi2.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+# Saves a month of 40 meters with another value each time, and acknowledges each save on its standard output.
+WRITER = """
+import sys
+from datetime import UTC, datetime, timedelta
+import numpy as np
+from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.panel import Panel
+from gridwright.store import Progress, open_store
+start = datetime(2025, 3, 1, tzinfo=UTC)
+points = tuple(f"UP{at}" for at in range(40))
+with open_store(sys.argv[1]) as store:
+    for count in range(int(sys.argv[2]), 10**6):
+        panel = Panel(points, start, timedelta(minutes=15), np.full((40, 2976), float(count)))
+        with store.transaction():
+            store.readings.save(LOCAL_OWNER, panel, known_at=start + timedelta(seconds=count), register=True)
+            progress = Progress("ab" * 32, "x.csv", count, 10**6)
+            store.imports.advance(LOCAL_OWNER, progress, known_at=start)
+        print(count, flush=True)
+"""
+
+LIMITED = """
+import resource, signal, sys
+from datetime import UTC, datetime, timedelta
+import numpy as np
+from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.errors import StoreError
+from gridwright.domain.panel import Panel
+from gridwright.store import open_store
+start = datetime(2025, 3, 1, tzinfo=UTC)
+panel = Panel(tuple(f"UP{at}" for at in range(900)), start, timedelta(minutes=15), np.ones((900, 2976)))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
+with open_store(sys.argv[1]) as store:
+    try:
+        store.readings.save(LOCAL_OWNER, panel, known_at=start, register=True)
+    except StoreError as error:
+        print(type(error).__name__, error)
+"""
+
+
+def a_month(points: int = 50) -> Panel:
+    return Panel(tuple(f"UP{at}" for at in range(points)), START, timedelta(minutes=15), np.ones((points, 2976)))
+
+
+def test_a_locked_database_says_who_to_wait_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    open_store(path).close()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        with open_store(path, busy_ms=50) as store:
+            with pytest.raises(StoreLocked, match=r"a\.db.*another process.*wait until it has finished"):
+                store.readings.save(ME, a_month(), known_at=START, register=True)
+            assert store.registry.points(ME) == ()
+            holder.communicate("")
+            assert store.readings.save(ME, a_month(), known_at=START, register=True).new == 50 * 2976
+
+
+def test_a_full_disk_keeps_what_was_acknowledged(tmp_path: Path) -> None:
+    with open_store(tmp_path / "a.db") as store:
+        store.readings.save(ME, a_month(5), known_at=START, register=True)
+        with store._session.reading() as unit:
+            pages = unit.fetch("PRAGMA page_count")[0][0]
+            unit.fetch(f"PRAGMA max_page_count = {pages + 5}")
+        with pytest.raises(StoreFull, match=r"no room left.*free some space"):
+            store.readings.save(ME, a_month(500), known_at=START, register=True)
+        with store._session.reading() as unit:
+            unit.fetch("PRAGMA max_page_count = 1000000")
+        assert len(store.registry.points(ME)) == 5
+        assert store.readings.load(ME, None, MONTH).values.sum() == 5 * 2976
+        assert store.readings.save(ME, a_month(500), known_at=START, register=True).new == 495 * 2976
+
+
+def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with open_store(path) as store:
+        store.readings.save(ME, a_month(5), known_at=START, register=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+    )
+    assert done.stdout.startswith("Store"), done.stdout
+    assert "what was acknowledged is safe" in done.stdout
+    with open_store(path) as store:
+        assert len(store.registry.points(ME)) == 5
+        assert store.readings.load(ME, None, MONTH).values.sum() == 5 * 2976
+
+
+def test_killed_at_any_moment_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    path, rng = tmp_path / "a.db", np.random.default_rng(7)
+    next_count = 1
+    for _ in range(6):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path), str(next_count)], stdout=subprocess.PIPE, text=True
+        ) as writer:
+            assert writer.stdout is not None
+            acknowledged = [int(writer.stdout.readline())]
+            time.sleep(rng.uniform(0, 0.25))
+            writer.send_signal(signal.SIGKILL)
+            acknowledged += [int(line) for line in writer.stdout]
+        with open_store(path) as store:
+            with store._session.reading() as unit:
+                assert unit.fetch("PRAGMA integrity_check") == [("ok",)]
+            values = store.readings.load(ME, None, MONTH).values
+            # The commit may have come through without its acknowledgement, never the other way round.
+            assert values.min() == values.max()
+            assert values[0, 0] in {acknowledged[-1], acknowledged[-1] + 1}
+            progress = store.imports.progress(ME, "ab" * 32)
+            assert progress is not None
+            assert progress.byte_offset == values[0, 0]
+            assert store.audit.verify(ME) >= values[0, 0]
+            assert len(store.readings.versions(ME, "UP3", START.date())) == values[0, 0]
+            next_count = int(values[0, 0]) + 1
