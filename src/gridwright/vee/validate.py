@@ -27,7 +27,7 @@ Flags = npt.NDArray[np.uint32]
 Points = Mapping[str, UsagePoint] | Sequence[UsagePoint]
 Reads = Mapping[str, Sequence[RegisterReading]] | Registers
 # Rows of a chunk are chosen so that it holds about this many values: the rules then work within the processor's cache.
-CHUNK_VALUES = 250_000
+CHUNK_VALUES = 120_000
 NO_READS = Registers()
 WARNED_BITS = np.uint32(sum(1 << FLAG_BITS[code] for code in ("V16_zero_run", "V17_stuck", "V18_spike")))
 
