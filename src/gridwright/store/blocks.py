@@ -57,6 +57,12 @@ DAYS_OF_ONE = (
     "SELECT day, {shape}, quality, counts FROM block "
     "WHERE reading_type = ? AND usage_point = ? AND day IN ({days}) ORDER BY day"
 )
+# PostgreSQL's planner would rather read the index of all meters; the lateral join makes it look up each day.
+DAYS_OF_ONE_POSTGRES = (
+    "SELECT days.day, found.shape, found.quality, found.counts FROM unnest(ARRAY[{days}]::integer[]) AS days (day) "
+    "CROSS JOIN LATERAL (SELECT {shape} AS shape, quality, counts FROM block "
+    "WHERE reading_type = ? AND usage_point = ? AND block.day = days.day OFFSET 0) AS found ORDER BY 1"
+)
 LOCK = "SELECT id FROM usage_point WHERE id IN ({marks}) ORDER BY id {update}"
 Writer = Callable[[Unit, "NewRows"], None]
 PACKET = 1000
@@ -182,8 +188,12 @@ def read_point(unit: Unit, kind: int, point: int, days: range) -> BlockRows | No
     fetched: list[tuple[Any, ...]] = []
     for at in range(0, len(days), PACKET):
         part = days[at : at + PACKET]
-        sql = DAYS_OF_ONE.format(shape=SHAPE, days=marks(len(part)))
-        fetched += unit.fetch(sql, (kind, point, *part))
+        if unit.dialect == "postgresql":
+            sql = DAYS_OF_ONE_POSTGRES.format(shape=SHAPE, days=marks(len(part)))
+            fetched += unit.fetch(sql, (*part, kind, point))
+        else:
+            sql = DAYS_OF_ONE.format(shape=SHAPE, days=marks(len(part)))
+            fetched += unit.fetch(sql, (kind, point, *part))
     return to_rows(fetched)
 
 

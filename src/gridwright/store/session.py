@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, NestedTransaction
+from sqlalchemy.exc import DBAPIError
 
+from gridwright.domain.errors import StoreError
 from gridwright.store.engine import WRITES, is_memory
 from gridwright.store.trouble import translated
 
@@ -33,6 +35,12 @@ class Unit:
     connection: Connection
     writes: bool
     audit: list[AuditEntry] = field(default_factory=list)
+    lost: bool = False
+
+    def require_alive(self) -> None:
+        """Raise StoreError when the database has given up the transaction, so that nothing is half written."""
+        if self.lost:
+            raise StoreError("the database has given up the transaction", remedy="begin it again from the start")
 
     @property
     def dialect(self) -> str:
@@ -89,16 +97,39 @@ class Session:
 
     @contextmanager
     def writing(self) -> Iterator[Unit]:
-        """Begin a transaction, or join the current one; it commits when the outermost block ends well."""
+        """Begin a transaction, or a part of the current one; it commits when the outermost block ends well.
+
+        A part that fails leaves nothing behind, so that the caller may catch the error and go on with the rest.
+        """
         joined = self.current
         if joined is not None and joined.writes:
-            yield joined
-            return
-        if self.engine.dialect.name == "sqlite":
+            yield from self._part(joined)
+        elif self.engine.dialect.name == "sqlite":
             with self._writers:
                 yield from self._transaction()
         else:
             yield from self._transaction()
+
+    def _part(self, unit: Unit) -> Iterator[Unit]:
+        entries = len(unit.audit)
+        unit.require_alive()
+        with translated(self.engine):
+            savepoint = unit.connection.begin_nested()
+            try:
+                yield unit
+            except BaseException:
+                del unit.audit[entries:]
+                self._roll_back(unit, savepoint)
+                raise
+            savepoint.commit()
+
+    def _roll_back(self, unit: Unit, savepoint: NestedTransaction) -> None:
+        for undo in self.after_rollback:
+            undo()
+        try:
+            savepoint.rollback()
+        except DBAPIError:  # on a full disk SQLite gives up the whole transaction, savepoints and all
+            unit.lost = True
 
     def _transaction(self) -> Iterator[Unit]:
         outer = self.current
@@ -109,6 +140,7 @@ class Session:
                     unit = Unit(connection, writes=True)
                     self._local.unit = unit
                     yield unit
+                    unit.require_alive()
                     for act in self.before_commit:
                         act(unit)
             except BaseException:

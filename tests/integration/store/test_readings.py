@@ -331,6 +331,19 @@ def test_a_transaction_is_all_or_nothing(store: Store, again: Callable[[], Store
         assert other.audit.verify(ME) == 2
 
 
+def test_a_part_that_fails_leaves_nothing_and_the_rest_is_kept(store: Store) -> None:
+    with store.transaction():
+        save(store, a_panel(("a",), 4))
+        with pytest.raises(InputError):
+            save(store, a_panel(("b",), 200).with_values(np.linspace(0.5, 99.5, 200).reshape(1, 200)))
+        with pytest.raises(NotFound):
+            save_known_and_unknown(store)
+        save(store, a_panel(("c",), 4))
+    assert [series.usage_point for series in store.readings.series(ME)] == ["a", "c"]
+    assert [point.id for point in store.registry.points(ME)] == ["a", "c"]
+    assert store.audit.verify(ME) == 2
+
+
 def test_two_stores_see_each_other(store: Store, again: Callable[[], Store]) -> None:
     with again() as other:
         save(store, a_panel(("a",), 4))

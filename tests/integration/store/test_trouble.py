@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from gridwright.domain.access import LOCAL_OWNER as ME
-from gridwright.domain.errors import StoreFull, StoreLocked
+from gridwright.domain.errors import StoreError, StoreFull, StoreLocked
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
-from gridwright.store import open_store
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.store import Store, open_store
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 MONTH = Interval(START, START + timedelta(days=31))
@@ -101,6 +102,28 @@ def test_a_full_disk_keeps_what_was_acknowledged(tmp_path: Path) -> None:
         assert len(store.registry.points(ME)) == 5
         assert store.readings.load(ME, None, MONTH).values.sum() == 5 * 2976
         assert store.readings.save(ME, a_month(500), known_at=START, register=True).new == 495 * 2976
+
+
+def save_and_go_on(store: Store) -> None:
+    with store.transaction():
+        with pytest.raises(StoreFull):
+            store.readings.save(ME, a_month(500), known_at=START, register=True)
+        with pytest.raises(StoreError, match="given up the transaction"):
+            store.registry.save_points(ME, [UsagePoint("never")])
+
+
+def test_a_full_disk_within_a_transaction(tmp_path: Path) -> None:
+    with open_store(tmp_path / "a.db") as store:
+        with store._session.reading() as unit:
+            unit.fetch(f"PRAGMA max_page_count = {unit.fetch('PRAGMA page_count')[0][0] + 5}")
+        with pytest.raises(StoreFull, match=r"no room left.*free some space"), store.transaction() as tx:
+            tx.readings.save(ME, a_month(500), known_at=START, register=True)
+        with pytest.raises(StoreError, match="given up the transaction"):
+            save_and_go_on(store)
+        with store._session.reading() as unit:
+            unit.fetch("PRAGMA max_page_count = 1000000")
+        assert store.registry.points(ME) == ()
+        assert store.readings.save(ME, a_month(5), known_at=START, register=True).new == 5 * 2976
 
 
 def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
