@@ -40,10 +40,20 @@ def prepare(engine: Engine, *, create: bool) -> None:
     with engine.connect() as plain:
         connection = plain.execution_options(**{WRITES: True})
         with connection.begin():
-            if engine.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+            _lock(connection)
             if revision_of(connection) != HEAD:  # another process may have been quicker
                 upgrade(connection)
+        if engine.dialect.name != "sqlite":
+            connection.invalidate()  # a pooled connection would keep MariaDB's lock
+
+
+def _lock(connection: Connection) -> None:
+    """Let one process migrate at a time; the lock goes with the transaction, or with the connection."""
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+    elif dialect in {"mysql", "mariadb"}:
+        connection.execute(text("SELECT GET_LOCK(:name, 60)"), {"name": f"gridwright-{LOCK}"})
 
 
 def _refuse(engine: Engine, found: str | None, *, create: bool) -> None:

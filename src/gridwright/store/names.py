@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import CursorResult, Table, insert, select
+from sqlalchemy.dialects import mysql, postgresql
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import NotFound
@@ -69,8 +70,9 @@ class Names:
         """Return the key of a reading type, giving it one if it is new."""
         key = self.type_key(unit, kind)
         if key is None:
-            result = unit.connection.execute(insert(schema.reading_type).values(code=kind.code))
-            key = self._types[kind.code] = new_key(result)
+            add_missing(unit, schema.reading_type, [{"code": kind.code}])
+            self._types.update(_lookup(unit, schema.reading_type, [kind.code]))
+            key = self._types[kind.code]
         return key
 
 
@@ -78,6 +80,16 @@ def new_key(result: CursorResult[Any]) -> int:
     """Return the key that an inserted row was given."""
     key: tuple[Any, ...] = tuple(result.inserted_primary_key or ())
     return int(key[0])
+
+
+def add_missing(unit: Unit, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows with a `code` of their own; one that another writer adds at the same moment is left as it is."""
+    if unit.dialect == "postgresql":
+        unit.connection.execute(postgresql.insert(table).on_conflict_do_nothing(), rows)
+    elif unit.dialect == "mysql":
+        unit.connection.execute(mysql.insert(table).on_duplicate_key_update(code=table.c.code), rows)
+    else:
+        unit.connection.execute(insert(table), rows)
 
 
 def every_type(unit: Unit) -> dict[int, ReadingType]:

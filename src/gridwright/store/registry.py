@@ -15,7 +15,7 @@ from gridwright.domain.usage_point import EndDevice, Installation, Meter, UsageP
 from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.instant import to_period, to_seconds
-from gridwright.store.names import FEW, Names
+from gridwright.store.names import FEW, Names, add_missing
 from gridwright.store.session import Session, Unit
 
 
@@ -162,8 +162,10 @@ class Registry:
 def register_unknown(unit: Unit, names: Names, codes: Sequence[str]) -> list[str]:
     """Add usage points for the codes that are not registered, with every attribute left at its default."""
     known = names.find_points(unit, codes)
-    new = [code for code in dict.fromkeys(codes) if code not in known]
-    _add_points(unit, [UsagePoint(code) for code in new])
+    # In order, so that two writers who add the same ones wait for each other instead of deadlocking.
+    new = sorted({code for code in codes if code not in known})
+    if new:
+        add_missing(unit, schema.usage_point, [_point_row(UsagePoint(code)) for code in new])
     return new
 
 
