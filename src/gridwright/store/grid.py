@@ -62,7 +62,7 @@ def check_interval(interval: timedelta) -> int:
     if interval != timedelta(seconds=seconds) or not 0 < seconds <= LONGEST_S or DAY_S % seconds:
         raise GridMismatch(
             f"intervals of {interval} do not fit into day-blocks",
-            remedy="use whole seconds that divide a day, at most an hour; longer values are period values",
+            remedy="use whole seconds that divide a day, at most an hour; split longer values first",
         )
     return seconds
 

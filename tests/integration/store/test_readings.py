@@ -241,7 +241,7 @@ def test_another_interval_on_the_same_day_is_refused_and_nothing_is_written(stor
     ("panel", "error", "words"),
     [
         (a_panel(("a", "a"), 4), Conflict, "a is in the panel twice"),
-        (a_panel(("a",), 4, START, timedelta(hours=24)), GridMismatch, "period values"),
+        (a_panel(("a",), 4, START, timedelta(hours=24)), GridMismatch, "at most an hour"),
         (a_panel(("a",), 4, START + timedelta(milliseconds=5)), InputError, "whole second"),
         (a_panel(("a",), 4).with_values(np.full((1, 4), 0.5)), InputError, "usage point a.*finer exponent"),
     ],
