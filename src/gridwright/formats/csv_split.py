@@ -113,11 +113,11 @@ def rows_in(text: bytes, first_line: int, *, multiline: bool) -> Rows:
 
 
 def to_text(data: memoryview, chunk: Chunk, framing: Framing) -> bytes:
-    """Return a chunk as UTF-8 bytes; UTF-8 is taken as it is, broken characters of other encodings become U+FFFD."""
-    piece = data[chunk.start : chunk.end]
-    if framing.encoding.is_bytewise:
-        return bytes(piece)
-    return str(piece, framing.encoding.name, "replace").encode("utf-8", "replace")
+    """Return a chunk as valid UTF-8 bytes; broken characters become U+FFFD."""
+    piece = bytes(data[chunk.start : chunk.end])
+    if framing.encoding.is_bytewise and piece.isascii():
+        return piece
+    return piece.decode(framing.encoding.name, "replace").encode("utf-8", "replace")
 
 
 def split(data: memoryview, chunk: Chunk, layout: Layout, framing: Framing) -> Batch:

@@ -289,7 +289,8 @@ def _series(batch: Batch, layout: Layout, placed: Placed, part: Part, verdicts: 
 def _on_grid(layout: Layout, placed: Placed, part: Part, verdicts: Verdicts) -> Mask:
     """Refuse rows that have neither a value nor a stamp on the grid; a row that has one of them is kept."""
     _, values, rows = part
-    if not layout.interval_s:
+    # Days and months follow the local clock, so their starts have no common phase in UTC.
+    if not 0 < layout.interval_s < DAY_S:
         return rows
     empty = rows & np.isnan(values)
     if not empty.any():
