@@ -4,6 +4,7 @@ from gridwright.billing.card import parse_rate_card
 from gridwright.billing.determinants import Determinants, determinants
 from gridwright.billing.example import example_card
 from gridwright.billing.explain import explain
+from gridwright.billing.labels import holiday_dates
 from gridwright.billing.ledger import credit_note, postings
 from gridwright.billing.price_terms import price_terms
 from gridwright.billing.rating import ENGINE, rate, rate_all
@@ -15,6 +16,7 @@ __all__ = [
     "determinants",
     "example_card",
     "explain",
+    "holiday_dates",
     "parse_rate_card",
     "postings",
     "price_terms",

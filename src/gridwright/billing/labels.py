@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
@@ -97,6 +97,11 @@ def holiday_numbers(calendar: TouCalendar, clock: LocalCalendar) -> npt.NDArray[
         return np.empty(0, np.int32)
     years = range(date_of(int(clock.day[0])).year, date_of(int(clock.day[-1])).year + 1)
     return np.array(sorted(_holidays(calendar.holidays, tuple(years))), dtype=np.int32)
+
+
+def holiday_dates(name: str, years: tuple[int, ...]) -> frozenset[date]:
+    """Return the dates of the holiday set `name`, such as DE-BE, in `years`; an unknown set is a RateError."""
+    return frozenset(date_of(number) for number in _holidays(name, years))
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,76 @@
+"""Bill a usage point month by month: one bill for each civil month that its readings touch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from gridwright.billing import rate
+from gridwright.domain.bill import Bill
+from gridwright.domain.errors import RateError
+from gridwright.domain.interval import Interval, local_day, local_month
+from gridwright.domain.panel import Panel
+from gridwright.domain.rate import Per, Price, RateCard
+from gridwright.domain.usage_point import UsagePoint
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """The bills of the months that the rate card could price, and why it could not price the others."""
+
+    bills: tuple[Bill, ...]
+    notes: tuple[str, ...] = ()
+
+
+def bill_months(
+    panel: Panel,
+    card: RateCard,
+    usage_point: UsagePoint,
+    *,
+    known_at: datetime,
+    received: Panel | None = None,
+    period: Interval | None = None,
+) -> Billed:
+    """Bill each civil month of `period` (default: all that the readings touch); ladders of a year are carried on."""
+    bills: list[Bill] = []
+    notes: dict[str, None] = {}
+    carried: dict[int, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for year, month in months_of(panel, usage_point, period):
+        try:
+            bill = rate(
+                panel,
+                card,
+                usage_point=usage_point,
+                known_at=known_at,
+                period=month,
+                received=received,
+                carried=carried[year],
+            )
+        except RateError as error:
+            notes[str(error)] = None
+            continue
+        bills.append(bill)
+        for charge in _yearly(card):
+            carried[year][charge] += sum((line.quantity for line in bill.lines if line.charge == charge), Decimal(0))
+    return Billed(tuple(bills), tuple(notes))
+
+
+def months_of(panel: Panel, usage_point: UsagePoint, period: Interval | None) -> Iterator[tuple[int, Interval]]:
+    """Yield (year, period) of each civil month, cut to the civil days that the readings or `period` touch."""
+    first = local_day(panel.start.astimezone(usage_point.tz).date(), usage_point.tz)
+    # The last instant that belongs to the readings decides the last day.
+    last = local_day((panel.end - panel.interval).astimezone(usage_point.tz).date(), usage_point.tz)
+    whole = period or Interval(first.start, last.end)
+    at = whole.start
+    while at < whole.end:
+        local = at.astimezone(usage_point.tz)
+        month = local_month(local.year, local.month, usage_point.tz)
+        yield local.year, Interval(at, min(month.end, whole.end))
+        at = month.end
+
+
+def _yearly(card: RateCard) -> list[str]:
+    return [charge.id for charge in card.charges if isinstance(charge.price, Price) and charge.price.reset is Per.YEAR]

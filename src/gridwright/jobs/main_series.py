@@ -1,0 +1,146 @@
+"""Pick, of all that a file holds, the series to bill, forecast and plan: delivered energy, and what was fed in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gridwright.analytics import energy_panel
+from gridwright.domain.interval import Interval, epoch_s
+from gridwright.domain.panel import Panel, Values, slot_time
+from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
+
+Grid = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """Usage points of one zone with readings on one grid over one period; one panel a channel, for those who have it.
+
+    `period` runs from the first to the last value; `received` is empty where nothing is fed in.
+    """
+
+    zone: str
+    period: Interval
+    points: tuple[str, ...]
+    delivered: tuple[Panel, ...]
+    received: tuple[Panel, ...]
+
+
+def main_groups(panels: Iterable[Panel], zones: Mapping[str, str]) -> tuple[list[Group], list[str]]:
+    """Group the usage points by zone and grid; the notes name the series that are left out, and why.
+
+    Delivered energy comes first; where a point has none, net energy or power (split by sign), then any other energy.
+    Of several interval lengths of one point the one with most readings is taken.
+    """
+    ranked = [(rank, panel) for source in panels for rank, panel in _usable(source)]
+    chosen = _best_grids([(rank, panel) for rank, panel in ranked if rank is not None])
+    extents = _extents(chosen, ranked)
+    members: dict[tuple[str, Grid, int, Interval], list[str]] = defaultdict(list)
+    for point, (rank, grid) in chosen.items():
+        if point in extents:
+            members[zones.get(point, "UTC"), grid, rank, extents[point]].append(point)
+    groups = [_group(key, points, ranked) for key, points in members.items()]
+    return groups, _left_out([panel for rank, panel in ranked if rank is not None], chosen)
+
+
+def grid_of(panel: Panel) -> Grid:
+    """Return interval length and phase in seconds."""
+    return panel.interval_s, epoch_s(panel.start) % panel.interval_s
+
+
+def _usable(panel: Panel) -> Iterator[tuple[int | None, Panel]]:
+    """Yield (rank, panel of energy): 0 delivered, 1 net, 2 other energy; None marks received energy."""
+    kind = panel.reading_type
+    if kind.quantity is Quantity.POWER:
+        panel = energy_panel(panel)
+    elif kind.quantity is not Quantity.ENERGY or kind.accumulation is not Accumulation.DELTA:
+        return
+    if kind.flow is Flow.RECEIVED:
+        yield None, panel
+    elif kind.flow is Flow.DELIVERED:
+        yield 0, panel
+    elif kind.flow is Flow.NET or kind.quantity is Quantity.POWER:
+        yield from _split(panel)
+    else:
+        yield 2, _as_flow(panel, Flow.DELIVERED, panel.values)
+
+
+def _split(panel: Panel) -> Iterator[tuple[int | None, Panel]]:
+    yield 1, _as_flow(panel, Flow.DELIVERED, np.maximum(panel.values, 0))
+    fed_in = (panel.values < 0).any(axis=1)
+    if fed_in.any():
+        some = panel.rows(np.flatnonzero(fed_in))
+        yield None, _as_flow(some, Flow.RECEIVED, np.maximum(-some.values, 0) + 0.0)
+
+
+def _as_flow(panel: Panel, flow: Flow, values: Values) -> Panel:
+    kind = replace(panel.reading_type, flow=flow, channel="")
+    return replace(panel, values=values, reading_type=kind)
+
+
+def _best_grids(candidates: Sequence[tuple[int, Panel]]) -> dict[str, tuple[int, Grid]]:
+    """Choose for each usage point the best rank, and there the grid with most values."""
+    known: dict[str, dict[tuple[int, Grid], int]] = defaultdict(lambda: defaultdict(int))
+    for rank, panel in candidates:
+        for point, count in zip(panel.points, np.isfinite(panel.values).sum(axis=1).tolist(), strict=True):
+            known[point][rank, grid_of(panel)] += count
+    best = {}
+    for point, counts in known.items():
+        lowest = min(rank for rank, _ in counts)
+        best[point] = max((key for key in counts if key[0] == lowest), key=lambda key: counts[key])
+    return best
+
+
+def _extents(chosen: Mapping[str, tuple[int, Grid]], ranked: Sequence[tuple[int | None, Panel]]) -> dict[str, Interval]:
+    """Return from the first to the last value of each chosen series; a point without any value has none."""
+    found: dict[str, Interval] = {}
+    for rank, panel in ranked:
+        known = np.isfinite(panel.values)
+        first, last = known.argmax(axis=1), panel.slots - known[:, ::-1].argmax(axis=1)
+        for row, point in enumerate(panel.points):
+            if chosen.get(point) == (rank, grid_of(panel)) and known[row].any():
+                own = Interval(slot_time(panel, int(first[row])), slot_time(panel, int(last[row])))
+                old = found.get(point, own)
+                found[point] = Interval(min(old.start, own.start), max(old.end, own.end))
+    return found
+
+
+def _group(
+    key: tuple[str, Grid, int, Interval], points: Sequence[str], ranked: Sequence[tuple[int | None, Panel]]
+) -> Group:
+    zone, grid, rank, period = key
+    fitting = [(found, panel) for found, panel in ranked if grid_of(panel) == grid]
+    return Group(
+        zone,
+        period,
+        tuple(points),
+        tuple(part.regrid(period) for found, panel in fitting if found == rank for part in _rows_of(panel, points)),
+        tuple(part.regrid(period) for found, panel in fitting if found is None for part in _rows_of(panel, points)),
+    )
+
+
+def _rows_of(panel: Panel, points: Sequence[str]) -> Iterator[Panel]:
+    """Yield the panel of just those of `points` that it holds, if any."""
+    where = {point: row for row, point in enumerate(panel.points)}
+    rows = [where[point] for point in points if point in where]
+    if len(rows) == len(panel.points) == len(points) and rows == sorted(rows):
+        yield panel
+    elif rows:
+        yield panel.rows(rows)
+
+
+def _left_out(panels: Sequence[Panel], chosen: Mapping[str, tuple[int, Grid]]) -> list[str]:
+    lost: dict[tuple[ReadingType, int], list[str]] = defaultdict(list)
+    for panel in panels:
+        for point in panel.points:
+            if chosen[point][1] != grid_of(panel):
+                lost[panel.reading_type, panel.interval_s].append(point)
+    return [
+        f"{kind} at {seconds // 60} min was read for {len(points)} usage points ({', '.join(points[:3])}"
+        f"{' …' if len(points) > 3 else ''}) but is not the series analysed here"  # noqa: PLR2004 - three names
+        for (kind, seconds), points in lost.items()
+    ]

@@ -1,0 +1,185 @@
+"""The main job: meter files in, everything that a report shows out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from gridwright.analytics import analyse
+from gridwright.billing import example_card
+from gridwright.dispatch import WhatIf
+from gridwright.documents.report_data import Accuracy, PointResult, ReportData
+from gridwright.domain.errors import GridwrightError
+from gridwright.domain.finding import Finding
+from gridwright.domain.forecast import BacktestResult, Forecast
+from gridwright.domain.panel import Panel
+from gridwright.domain.rate import RateCard
+from gridwright.forecast import backtest, serve
+from gridwright.formats.source import ReadOptions
+from gridwright.jobs.bill_months import bill_months
+from gridwright.jobs.read_file import read_file
+from gridwright.jobs.trust_readings import SiteDefaults, Trusted, material_of, trust_readings
+from gridwright.jobs.what_if import rolled, what_if
+from gridwright.vee import intake_findings
+
+HORIZON = timedelta(hours=48)
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRequest:
+    """What a report is asked for; `card` None = the example rate; readings later than `now` are refused as future."""
+
+    paths: tuple[Path, ...]
+    options: ReadOptions
+    site: SiteDefaults
+    now: datetime
+    version: str
+    card: RateCard | None = None
+    currency: str = "EUR"
+    details: int = 12
+
+
+def make_report(request: ReportRequest, progress: Progress | None = None) -> ReportData:
+    """Read, validate, estimate, analyse, forecast, bill and plan; a part that fails is left out with its reason."""
+    card = request.card or example_card(request.currency)
+    intakes, groups, notes = [], [], []
+    for path in request.paths:
+        collected = read_file(path, request.options, not_after=request.now)
+        trusted, left_out = trust_readings(material_of(collected), request.site, now=request.now)
+        intakes.append(collected.intake)
+        groups += [(group, collected.intake) for group in trusted]
+        notes += left_out
+        if not trusted:
+            notes.append(f"{path.name} holds no series of energy or power to analyse")
+    total = sum(len(group.points) for group, _ in groups)
+    points: list[PointResult] = []
+    for group, intake in groups:
+        for result in report_group(group, card, request.now):
+            arrival = intake_findings(intake, (result.usage_point.id,), result.raw.period) if total == 1 else []
+            points.append(_with_findings(result, arrival))
+            if progress is not None:
+                progress(len(points), total)
+    return ReportData(
+        sources=request.paths,
+        intakes=tuple(intakes),
+        points=tuple(sorted(points, key=lambda point: point.usage_point.id)),
+        made_at=request.now,
+        version=request.version,
+        details=request.details,
+        tariff=card.reference,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _with_findings(result: PointResult, more: Sequence[Finding]) -> PointResult:
+    return replace(result, findings=(*more, *result.findings)) if more else result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outlook:
+    """What is expected of a group: forecasts, their accuracy, and the forecasts that past plans would have had."""
+
+    forecast: Forecast | None
+    accuracy: BacktestResult | None
+    rolled: list[Forecast]
+    rolled_received: list[Forecast]
+    notes: tuple[str, ...]
+
+
+def outlook_of(group: Trusted) -> Outlook:
+    """Forecast a group, and score the models; too little data leaves a part out and says so."""
+    notes: dict[str, None] = {}
+    forecast = _tried(lambda: serve(group.trusted, HORIZON, zone=group.zone), notes)
+    accuracy = _tried(lambda: backtest(group.trusted, horizon=HORIZON, zone=group.zone), notes)
+    known = _tried(lambda: rolled(group.trusted, group.zone), notes) or []
+    received = group.received
+    fed_in = _tried(lambda: rolled(received, group.zone), notes) if received is not None else None
+    return Outlook(forecast, accuracy, known, fed_in or [], tuple(notes))
+
+
+def _tried(work: Callable[[], T], notes: dict[str, None]) -> T | None:
+    try:
+        return work()
+    except GridwrightError as error:
+        notes[str(error)] = None
+        return None
+
+
+def report_group(group: Trusted, card: RateCard, now: datetime) -> Iterator[PointResult]:
+    """Yield the result of each usage point of a group."""
+    outlook = outlook_of(group)
+    for row, point in enumerate(group.points):
+        trusted = group.trusted.rows([row])
+        received = group.received.rows([row]) if group.received is not None and point.id in group.feeds_in else None
+        notes: dict[str, None] = dict.fromkeys(outlook.notes)
+        billed = bill_months(trusted, card, point, known_at=now, received=received)
+        yield PointResult(
+            usage_point=point,
+            raw=group.raw.rows([row]),
+            trusted=trusted,
+            findings=group.findings.get(point.id, ()),
+            analysis=analyse(trusted, point.zone, received=received),
+            received=received,
+            forecast=forecast_of(outlook.forecast, row),
+            accuracy=accuracy_of(outlook, row),
+            bills=billed.bills,
+            what_if=_battery(group, outlook, row, card, notes),
+            notes=(*notes, *billed.notes),
+        )
+
+
+def _battery(group: Trusted, outlook: Outlook, row: int, card: RateCard, notes: dict[str, None]) -> WhatIf | None:
+    if not outlook.rolled:
+        return None
+    point = group.points[row]
+    feeds_in = point.id in group.feeds_in and group.received is not None and outlook.rolled_received
+    received: Panel | None = group.received.rows([row]) if feeds_in and group.received is not None else None
+    return _tried(
+        lambda: what_if(
+            group.trusted.rows([row]),
+            card,
+            point,
+            outlook.rolled,
+            received=received,
+            received_forecasts=outlook.rolled_received if feeds_in else None,
+        ),
+        notes,
+    )
+
+
+def forecast_of(forecast: Forecast | None, row: int) -> Forecast | None:
+    """Return one usage point's forecast; None where no model could serve it."""
+    if forecast is None or forecast.models[row] == "none":
+        return None
+    return Forecast(
+        points=forecast.points[row : row + 1],
+        start=forecast.start,
+        interval=forecast.interval,
+        quantiles=forecast.quantiles[row : row + 1],
+        mean=forecast.mean[row : row + 1],
+        models=forecast.models[row : row + 1],
+        known_until=forecast.known_until,
+        reading_type=forecast.reading_type,
+        coefficients={name: values[row : row + 1] for name, values in forecast.coefficients.items()},
+        notes=forecast.notes,
+    )
+
+
+def accuracy_of(outlook: Outlook, row: int) -> Accuracy | None:
+    """Return one usage point's scores of every model."""
+    result = outlook.accuracy
+    if result is None:
+        return None
+    served = outlook.forecast.models[row] if outlook.forecast is not None else result.served[row]
+    return Accuracy(
+        served=served,
+        by_model={model: scores[row] for model, scores in result.per_point.items()},
+        horizon=result.horizon,
+        origins=len(result.origins),
+        notes=result.notes,
+    )

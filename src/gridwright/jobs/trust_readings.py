@@ -1,0 +1,181 @@
+"""Turn what was read into what can be trusted: validate, estimate, and add the channels of each usage point."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+import numpy as np
+
+from gridwright.billing import holiday_dates
+from gridwright.domain import quality as q
+from gridwright.domain.finding import Finding
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import Flow
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.ingest import Collected
+from gridwright.jobs.main_series import Group, main_groups
+from gridwright.vee import estimate, validate
+
+# The worst status of the channels is that of their sum.
+RANK = np.zeros(16, np.uint8)
+for _place, _status in enumerate(
+    (
+        q.Status.DERIVED,
+        q.Status.ACTUAL,
+        q.Status.ACCEPTED,
+        q.Status.RAW,
+        q.Status.EDITED,
+        q.Status.ESTIMATED_FINAL,
+        q.Status.ESTIMATED,
+        q.Status.REJECTED,
+        q.Status.MISSING,
+    )
+):
+    RANK[_status] = _place
+
+
+@dataclass(frozen=True, slots=True)
+class SiteDefaults:
+    """What is assumed of usage points that nothing else describes."""
+
+    customer_class: str = "residential"
+    capacity_kw: float | None = None
+    holidays: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trusted:
+    """A group of usage points: delivered energy as read and as trusted, what was fed in, and every doubt.
+
+    All panels have one row a usage point, on one grid; `received` is None where nothing is fed in, and rows of points
+    that feed nothing in hold zeros. `validated` is the panel before estimation.
+    """
+
+    zone: str
+    points: tuple[UsagePoint, ...]
+    raw: Panel
+    validated: Panel
+    trusted: Panel
+    received: Panel | None
+    feeds_in: frozenset[str]
+    findings: Mapping[str, tuple[Finding, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """What there is to trust: panels, register reads by usage point, zones, and what is known of the usage points."""
+
+    panels: tuple[Panel, ...]
+    zones: Mapping[str, str]
+    reads: Mapping[str, Sequence[RegisterReading]] = field(default_factory=dict)
+    known: Mapping[str, UsagePoint] = field(default_factory=dict)
+
+
+def material_of(collected: Collected) -> Material:
+    """Return what a file brought."""
+    reads: dict[str, list[RegisterReading]] = defaultdict(list)
+    for columns in collected.registers:
+        # Sub-meters have no direction: no balance is closed with them.
+        if columns.readings.reading_type.flow is not Flow.NONE:
+            for read in columns:
+                reads[read.usage_point].append(read)
+    return Material(collected.panels, collected.zones, reads)
+
+
+def trust_readings(material: Material, site: SiteDefaults, *, now: datetime) -> tuple[list[Trusted], list[str]]:
+    """Validate and estimate all that is there; the notes name series that were left out."""
+    groups, notes = main_groups(material.panels, material.zones)
+    return [trust_group(group, site, material, now=now) for group in groups], notes
+
+
+def trust_group(group: Group, site: SiteDefaults, material: Material, *, now: datetime) -> Trusted:
+    """Validate and estimate one group."""
+    feeding = frozenset(point for panel in group.received for point in panel.points)
+    points = tuple(
+        replace(
+            material.known.get(name)
+            or UsagePoint(name, group.zone, site.customer_class, site.capacity_kw, site.holidays),
+            exports=name in feeding,
+        )
+        for name in group.points
+    )
+    reads = material.reads
+    channels = [_trust_channel(panel, points, reads, now=now) for panel in group.delivered]
+    fed_in = [_trust_channel(panel, points, reads, now=now) for panel in group.received]
+    findings: dict[str, list[Finding]] = defaultdict(list)
+    for channel in (*channels, *fed_in):
+        for finding in channel.findings:
+            findings[finding.usage_point].append(finding)
+    return Trusted(
+        zone=group.zone,
+        points=points,
+        raw=_summed(list(group.delivered), group.points),
+        validated=_summed([channel.validated for channel in channels], group.points),
+        trusted=_summed([channel.trusted for channel in channels], group.points),
+        received=_received([channel.trusted for channel in fed_in], group.points),
+        feeds_in=feeding,
+        findings={point: tuple(found) for point, found in findings.items()},
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Channel:
+    validated: Panel
+    trusted: Panel
+    findings: tuple[Finding, ...]
+
+
+def _trust_channel(
+    panel: Panel, points: Sequence[UsagePoint], reads: Mapping[str, Sequence[RegisterReading]], *, now: datetime
+) -> _Channel:
+    mine = {point.id: point for point in points if point.id in set(panel.points)}
+    validation = validate(panel, mine, registers=reads, now=now)
+    estimation = estimate(validation.panel, mine, registers=reads, holidays=_holidays(panel, points))
+    return _Channel(validation.panel, estimation.panel, (*validation.findings, *estimation.findings))
+
+
+def _holidays(panel: Panel, points: Sequence[UsagePoint]) -> dict[str, frozenset[date]]:
+    years = range(panel.start.year - 1, panel.end.year + 2)
+    return {name: holiday_dates(name, tuple(years)) for name in {point.holidays for point in points} if name}
+
+
+def _summed(panels: Sequence[Panel], points: Sequence[str]) -> Panel:
+    """Add up channels row by row on one grid; the sum is as good as its worst part, and missing where a part is."""
+    exponent = min(panel.reading_type.exponent for panel in panels)
+    parts = [panel.rescaled(exponent) for panel in panels]
+    first = parts[0]
+    if len(parts) == 1 and first.points == tuple(points):
+        return first
+    values = np.zeros((len(points), first.slots))
+    quality = np.full(values.shape, q.pack(q.Status.DERIVED), np.uint8)
+    rows = {point: row for row, point in enumerate(points)}
+    touched = np.zeros(len(points), np.bool_)
+    for part in parts:
+        at = np.array([rows[point] for point in part.points], np.intp)
+        worse = RANK[q.status_of(part.quality)] > RANK[q.status_of(quality[at])]
+        values[at] += part.values
+        quality[at] = np.where(worse, part.quality, quality[at])
+        touched[at] = True
+    values[~touched], quality[~touched] = np.nan, q.MISSING
+    kind = replace(first.reading_type, channel="")
+    return replace(first, points=tuple(points), values=values, quality=quality, reading_type=kind)
+
+
+def _received(panels: Sequence[Panel], points: Sequence[str]) -> Panel | None:
+    if not panels:
+        return None
+    panel = _summed(panels, points)
+    silent = np.array([not any(point in part.points for part in panels) for point in points])
+    # Who feeds nothing in has received nothing: zero, which is known.
+    panel.values[silent], panel.quality[silent] = 0.0, q.ACTUAL
+    return panel
+
+
+def findings_of(groups: Iterable[Trusted]) -> list[Finding]:
+    """List all findings, by usage point and time."""
+    found = [finding for group in groups for several in group.findings.values() for finding in several]
+    return sorted(found, key=lambda finding: (finding.usage_point, finding.period, finding.code))
