@@ -89,7 +89,7 @@ def concat(parts: Sequence[Tally]) -> Tally:
 def tally(actual: Values, prediction: Prediction, naive: NaiveErrors, issue: int, own: npt.NDArray[np.bool_]) -> Tally:
     """Score one issue: actual float64[n, H], NaN where not measured; `own` marks points the model served itself."""
     error = actual[:, :, None] - prediction.quantiles
-    known: npt.NDArray[np.bool_] = np.isfinite(error).all(axis=2)
+    known: npt.NDArray[np.bool_] = np.count_nonzero(np.isnan(error), axis=2) == 0
     levels = np.asarray(LEVELS)
     pinball = np.maximum(levels * error, (levels - 1) * error).mean(axis=2)
     absolute = np.abs(error[:, :, MEDIAN])

@@ -75,7 +75,7 @@ class Model(Protocol):
 
 def whole_rows(values: Values) -> npt.NDArray[np.bool_]:
     """Tell which rows hold a value in every column, bool[n]."""
-    whole: npt.NDArray[np.bool_] = np.isfinite(values).all(axis=1)
+    whole: npt.NDArray[np.bool_] = np.count_nonzero(np.isnan(values), axis=1) == 0
     return whole
 
 

@@ -31,9 +31,15 @@ class Block:
 
 
 def blocks(panel: Panel, zone: Zones) -> Iterator[Block]:
-    """Cut the points by zone, and each zone's into blocks of bounded memory; a panel without points is refused."""
+    """Cut the points by zone, and each zone's into blocks of bounded memory; a panel without points or slots is refused."""
     if not panel.points:
         raise TooLittleData("there is no usage point to forecast")
+    if not panel.slots:
+        raise TooLittleData(
+            "there is no reading to forecast from: every model needs 24 h of history",
+            where=f"{panel.points[0]} before {panel.start.isoformat()}",
+            remedy="bring at least one day of readings, better eight weeks",
+        )
     names = np.asarray(zone_names(panel, zone))
     many = max(1, min(POINTS_AT_ONCE, CELLS_AT_ONCE // max(panel.slots, 1)))
     for name in dict.fromkeys(names.tolist()):

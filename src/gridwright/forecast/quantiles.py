@@ -15,6 +15,8 @@ def sample_quantiles(sample: Values, levels: tuple[float, ...] = LEVELS) -> Valu
 
     Where a sample holds no value at all, its quantiles are NaN.
     """
+    if sample.shape[-1] == 0:
+        return np.full((*sample.shape[:-1], len(levels)), np.nan)
     ordered = np.sort(sample, axis=-1)  # NaN sorts last
     last = np.count_nonzero(~np.isnan(ordered), axis=-1)[..., None] - 1
     position = np.maximum(last, 0) * np.asarray(levels)

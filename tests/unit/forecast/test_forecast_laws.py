@@ -74,7 +74,7 @@ def test_a_batch_equals_its_meters_one_by_one(model: Model) -> None:
 @given(seed=st.integers(0, 10_000))
 @settings(max_examples=8)
 def test_a_finer_unit_scales_the_forecast(model: Model, seed: int) -> None:
-    """Ten times smaller counts, ten times larger numbers; 16 is exact in binary, so no bin can be left by rounding."""
+    """Counts of a sixteenth of the size give sixteen times the numbers; a power of two rounds nothing."""
     values = values_of(seed)
     one, sixteen = predict(model, values), predict(model, values * 16)
     np.testing.assert_allclose(sixteen.quantiles, 16 * one.quantiles, rtol=1e-6, atol=1e-3)

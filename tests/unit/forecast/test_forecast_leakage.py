@@ -68,7 +68,7 @@ def test_a_head_end_delay_moves_knowledge_before_the_origin() -> None:
     model = LADDER[-1]
     issue = 24 * 40 + 18
     seen = [model.fit(past, issue, 30).predict(past, issue, 30).after(6).mean for past in first]
-    np.testing.assert_array_equal(*seen)
+    np.testing.assert_array_equal(seen[0], seen[1])
     on_time, late = (backtest(panel, horizon=24 * HOUR, zone="UTC", delay=delay) for delay in (0 * HOUR, 6 * HOUR))
     assert on_time.pooled["ar"].mase != late.pooled["ar"].mase
     assert on_time.origins == late.origins
@@ -89,8 +89,7 @@ def test_estimates_are_neither_learnt_from_nor_scored() -> None:
     quality = np.where(estimated, np.uint8(q.pack(q.Status.ESTIMATED, q.Method.LIKE_DAY)), panel.quality)
     absurd = np.where(estimated, 1e9, panel.values)
     one, two = (
-        backtest(panel.with_values(values, quality), horizon=24 * HOUR, zone="UTC")
-        for values in (panel.values, absurd)
+        backtest(panel.with_values(values, quality), horizon=24 * HOUR, zone="UTC") for values in (panel.values, absurd)
     )
     assert one.pooled == two.pooled
     assert one.pooled["ar"].scored == 28 * 24 * 3 - 10 * 3
