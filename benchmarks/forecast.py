@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ def fit_and_predict(model: Model, panel: Panel, steps: int) -> None:
 
 def london(until: datetime) -> Panel:
     """Load the 64 London homes with less than 1 % of gaps, half-hourly, up to `until`."""
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     table = parquet.read_table(DATA / "lcl_london" / "lcl_hh_2013.parquet")
     names, home = np.unique(table["LCLid"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
@@ -77,7 +78,7 @@ def rows(*, quick: bool) -> Iterator[Row]:
     fleet = homes(2_000 if quick else 10_000, 56, timedelta(hours=1))
     share = 10_000 / len(fleet.points)
     for model, goal in ((LEAST_SQUARES, "<= 10"), (HIST_QUANTILE_28D, "<= 5")):
-        timing = timed(lambda model=model: fit_and_predict(model, fleet, 48), runs=1 if quick else 2)
+        timing = timed(partial(fit_and_predict, model, fleet, 48), runs=1 if quick else 2)
         yield Row(f"{model.name}_10k_fit_predict_s", timing.cpu_s * share, "CPU s", goal)
     meter, two_days = homes(1, 365, timedelta(minutes=15)), timedelta(days=2)
     tested = timed(lambda: backtest(meter, horizon=two_days, zone="Europe/Berlin", timer=time.perf_counter))

@@ -31,7 +31,19 @@ class Block:
 
 
 def blocks(panel: Panel, zone: Zones) -> Iterator[Block]:
-    """Cut the points by zone, and each zone's into blocks of bounded memory; a panel without points or slots is refused."""
+    """Cut the points by zone, and each zone's into blocks of bounded memory."""
+    refuse_empty(panel)
+    names = np.asarray(zone_names(panel, zone))
+    many = max(1, min(POINTS_AT_ONCE, CELLS_AT_ONCE // max(panel.slots, 1)))
+    for name in dict.fromkeys(names.tolist()):
+        rows = np.flatnonzero(names == name)
+        for first in range(0, rows.size, many):
+            part = rows[first : first + many]
+            yield Block(part, panel if part.size == len(panel.points) else panel.rows(part), name)
+
+
+def refuse_empty(panel: Panel) -> None:
+    """Raise TooLittleData for a panel without points or without slots."""
     if not panel.points:
         raise TooLittleData("there is no usage point to forecast")
     if not panel.slots:
@@ -40,13 +52,6 @@ def blocks(panel: Panel, zone: Zones) -> Iterator[Block]:
             where=f"{panel.points[0]} before {panel.start.isoformat()}",
             remedy="bring at least one day of readings, better eight weeks",
         )
-    names = np.asarray(zone_names(panel, zone))
-    many = max(1, min(POINTS_AT_ONCE, CELLS_AT_ONCE // max(panel.slots, 1)))
-    for name in dict.fromkeys(names.tolist()):
-        rows = np.flatnonzero(names == name)
-        for first in range(0, rows.size, many):
-            part = rows[first : first + many]
-            yield Block(part, panel if part.size == len(panel.points) else panel.rows(part), name)
 
 
 def zone_names(panel: Panel, zone: Zones) -> list[str]:
@@ -62,6 +67,7 @@ def zone_names(panel: Panel, zone: Zones) -> list[str]:
 
 def steps_of(panel: Panel, horizon: timedelta) -> int:
     """Return the number of intervals in `horizon`, which must be a whole number of them."""
+    refuse_empty(panel)
     slots_in_a_day(panel.interval)
     if horizon <= timedelta(0) or horizon % panel.interval:
         raise UsageError(

@@ -192,6 +192,8 @@ def test_what_cannot_be_asked_is_refused() -> None:
         backtest(panel, horizon=DAY, zone="UTC", models=())
     with pytest.raises(TooLittleData, match="midnight"):
         backtest(a_panel(1.5), horizon=DAY, zone="UTC")
+    with pytest.raises(TooLittleData, match="no reading"):
+        serve(panel, DAY, zone="UTC", known_until=START)
     with pytest.raises(TooLittleData, match="no usage point"):
         serve(panel.rows([]), DAY, zone="UTC")
 
