@@ -19,6 +19,7 @@ from gridwright.simulate.writers import to_long_csv
 
 ZONE = "Europe/Berlin"
 SEED = 20_250_401
+FIRST_ID = 1042
 KINDS = (Kind.HOME, Kind.PV_HOME, Kind.SHOP)
 FAULTS = (
     FaultKind.GAP_SHORT,
@@ -43,7 +44,7 @@ def demo_period() -> Interval:
 
 def demo_town() -> Town:
     """Return the demo's town: a home, a home with PV and a shop, one fault of each kind."""
-    town = simulate_homes(len(KINDS), demo_period(), SEED, zone=ZONE, kinds=KINDS)
+    town = simulate_homes(len(KINDS), demo_period(), SEED, zone=ZONE, kinds=KINDS, first_id=FIRST_ID)
     return inject(town, SEED, kinds=FAULTS)
 
 

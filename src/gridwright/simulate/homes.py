@@ -36,10 +36,11 @@ def simulate_homes(
     *,
     kinds: Sequence[Kind] = DEFAULT_MIX,
     register_reads: Reads = "monthly",
+    first_id: int = 1001,
 ) -> Town:
     """Simulate `n` usage points over `period`; the same arguments give the same town, to the watt-hour.
 
-    `kinds` is repeated over the points. Energy is whole Wh; load and PV are netted within an interval. Registers are
+    `kinds` is repeated over the points, which are called UP-`first_id` and so on. Energy is whole Wh; load and PV are netted within an interval. Registers are
     read at the first and last instant and at each local month's (or day's) midnight between, and match the profiles
     exactly. A period that is not a whole number of intervals on the local clock's grid is an InputError.
     """
@@ -48,8 +49,8 @@ def simulate_homes(
     of = tuple(kinds[i % len(kinds)] for i in range(n))
     load, pv, temperature = _powers(of, calendar, seed)
     net_wh = (load - pv) * (interval / timedelta(hours=1)) * 1000
-    sites = _usage_points(of, zone)
-    meters = tuple(Meter(f"M-{1001 + i}", "Example", "EM300") for i in range(n))
+    sites = _usage_points(of, zone, first_id)
+    meters = tuple(Meter(f"M-{first_id + i}", "Example", "EM300") for i in range(n))
     panel = _counted(np.maximum(net_wh, 0), sites, period.start, interval, DELIVERED_ENERGY)
     exporting = [i for i, site in enumerate(sites) if site.exports]
     fed_in = _counted(np.maximum(-net_wh, 0), sites, period.start, interval, RECEIVED_ENERGY)
@@ -95,10 +96,10 @@ def _powers(of: Sequence[Kind], calendar: LocalCalendar, seed: int) -> tuple[Flo
     return load, pv, climate.temperature_c
 
 
-def _usage_points(of: Iterable[Kind], zone: str) -> tuple[UsagePoint, ...]:
+def _usage_points(of: Iterable[Kind], zone: str, first_id: int) -> tuple[UsagePoint, ...]:
     return tuple(
         UsagePoint(
-            id=f"UP-{1001 + i}",
+            id=f"UP-{first_id + i}",
             zone=zone,
             customer_class=CLASS_OF_KIND.get(kind, "residential"),
             capacity_kw=CAPACITY_KW.get(kind, 17.0),

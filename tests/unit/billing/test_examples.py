@@ -14,13 +14,13 @@ from gridwright.domain.usage_point import UsagePoint
 from tests.unit.billing.builders import a_bill, a_period, flat
 
 ROOT = Path(__file__).resolve().parents[3]
-CARDS = sorted((ROOT / "examples" / "rate_cards").glob("*.toml"))
+CARDS = sorted((ROOT / "src" / "gridwright" / "billing" / "cards").glob("*.toml"))
 TOTALS = {
-    "demand": "178.23",
-    "flat": "157.97",
-    "tiered": "55.72",
-    "tiered_time_of_use": "156.00",
-    "time_of_use": "150.71",
+    "shop-demand": "178.23",
+    "residential-flat": "157.97",
+    "residential-tiered": "55.72",
+    "residential-tiered-tou": "156.00",
+    "residential-tou": "150.71",
 }
 
 
