@@ -11,6 +11,7 @@ from gridwright.domain import quality as q
 from gridwright.domain.panel import Panel
 from gridwright.forecast import LADDER, Model, backtest, serve
 from gridwright.forecast.history import history_of
+from gridwright.forecast.rolling import rolling
 
 HOUR = timedelta(hours=1)
 START = datetime(2025, 1, 6, tzinfo=UTC)
@@ -102,3 +103,15 @@ def test_a_validated_estimate_is_learnt_from_but_not_scored() -> None:
     final = panel.with_values(panel.values, quality)
     assert np.isfinite(history_of(final).trusted).all()
     assert backtest(final, horizon=24 * HOUR, zone="UTC").pooled["ar"].scored == 28 * 24 * 3 - 10 * 3
+
+
+def test_each_forecast_of_a_rolling_series_knows_only_its_own_past() -> None:
+    panel = a_panel()
+    issued = rolling(panel, zone="UTC", horizon=24 * HOUR, days=5)
+    assert [forecast.start for forecast in issued] == [START + timedelta(days=day) for day in range(65, 70)]
+    for forecast in issued:
+        slot = (forecast.start - START) // HOUR
+        again = rolling(poisoned(panel, slot), zone="UTC", horizon=24 * HOUR, days=5)
+        same = next(one for one in again if one.start == forecast.start)
+        np.testing.assert_array_equal(same.quantiles, forecast.quantiles)
+        assert same.models == forecast.models
