@@ -39,9 +39,9 @@ class Panel:
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[0] != len(self.points):  # noqa: PLR2004 - rows and columns
             raise GridMismatch(f"values of shape {self.values.shape} do not fit {len(self.points)} usage points")
-        if self.quality.size == 0 and self.values.size:
+        if self.quality.size == 0:
             object.__setattr__(self, "quality", default_quality(self.values))
-        if self.quality.shape != self.values.shape and self.values.size:
+        if self.quality.shape != self.values.shape:
             raise GridMismatch(f"quality of shape {self.quality.shape} does not fit values {self.values.shape}")
         object.__setattr__(self, "start", Interval(self.start, self.start).start)
 

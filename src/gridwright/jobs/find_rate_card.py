@@ -16,7 +16,7 @@ SUFFIX = ".toml"
 
 
 def find_rate_card(name: str, folder: Path) -> RateCard:
-    """Read the card at the path `name`, else `folder`/NAME.toml, else the bundled NAME; NotFound lists what there is."""
+    """Read the card at the path `name`, else `folder`/NAME.toml, else the bundled NAME; NotFound lists them."""
     path = Path(name)
     if path.suffix == SUFFIX or path.is_file():
         return _read(path, str(path))

@@ -113,9 +113,9 @@ def trust_group(group: Group, site: SiteDefaults, material: Material, *, now: da
     return Trusted(
         zone=group.zone,
         points=points,
-        raw=_summed(list(group.delivered), group.points),
-        validated=_summed([channel.validated for channel in channels], group.points),
-        trusted=_summed([channel.trusted for channel in channels], group.points),
+        raw=summed(list(group.delivered), group.points),
+        validated=summed([channel.validated for channel in channels], group.points),
+        trusted=summed([channel.trusted for channel in channels], group.points),
         received=_received([channel.trusted for channel in fed_in], group.points),
         feeds_in=feeding,
         findings={point: tuple(found) for point, found in findings.items()},
@@ -143,7 +143,7 @@ def _holidays(panel: Panel, points: Sequence[UsagePoint]) -> dict[str, frozenset
     return {name: holiday_dates(name, tuple(years)) for name in {point.holidays for point in points} if name}
 
 
-def _summed(panels: Sequence[Panel], points: Sequence[str]) -> Panel:
+def summed(panels: Sequence[Panel], points: Sequence[str]) -> Panel:
     """Add up channels row by row on one grid; the sum is as good as its worst part, and missing where a part is."""
     exponent = min(panel.reading_type.exponent for panel in panels)
     parts = [panel.rescaled(exponent) for panel in panels]
@@ -168,7 +168,7 @@ def _summed(panels: Sequence[Panel], points: Sequence[str]) -> Panel:
 def _received(panels: Sequence[Panel], points: Sequence[str]) -> Panel | None:
     if not panels:
         return None
-    panel = _summed(panels, points)
+    panel = summed(panels, points)
     silent = np.array([not any(point in part.points for part in panels) for point in points])
     # Who feeds nothing in has received nothing: zero, which is known.
     panel.values[silent], panel.quality[silent] = 0.0, q.ACTUAL

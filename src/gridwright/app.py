@@ -1,0 +1,319 @@
+"""The composition root: settings in, a wired platform out; the only place that builds things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gridwright.domain.access import LOCAL_OWNER, Access
+from gridwright.domain.bill import Bill
+from gridwright.domain.errors import InputError, NotFound
+from gridwright.domain.finding import Finding
+from gridwright.domain.forecast import Forecast
+from gridwright.domain.interval import Interval, parse_period
+from gridwright.domain.panel import Panel
+from gridwright.domain.rate import RateCard
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.formats.source import ReadOptions
+
+if TYPE_CHECKING:
+    from gridwright.documents.report_data import ReportData
+    from gridwright.jobs.ingest_file import Imported
+    from gridwright.jobs.trust_readings import Material, SiteDefaults, Trusted
+    from gridwright.settings import Settings
+    from gridwright.store import Store
+
+Progress = Callable[[int, int], None]
+PAST_SHOWN = timedelta(hours=72)
+
+
+@dataclass(slots=True)
+class Platform:
+    """Everything wired: the store of the settings, and the jobs on it. `clock` tells the time, `access` who asks."""
+
+    settings: Settings
+    access: Access = LOCAL_OWNER
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _store: Store | None = field(default=None, repr=False)
+
+    # --- what is built ------------------------------------------------------------------------------------------------
+
+    @property
+    def store(self) -> Store:
+        """The store named in the settings, opened (and made or migrated) when first asked for."""
+        if self._store is None:
+            from gridwright.store import open_store
+
+            self._store = open_store(self.settings.store.url)
+        return self._store
+
+    def close(self) -> None:
+        """Close the store, if it was opened."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    @property
+    def site(self) -> SiteDefaults:
+        """What is assumed of usage points that nothing else describes."""
+        from gridwright.jobs.trust_readings import SiteDefaults
+
+        chosen = self.settings.site
+        return SiteDefaults(chosen.customer_class, chosen.capacity_kw, chosen.holidays)
+
+    def reading_options(self, given: ReadOptions | None = None) -> ReadOptions:
+        """Return the options of a file with the settings' zone as the default one."""
+        from dataclasses import replace
+
+        return replace(given or ReadOptions(), default_zone=self.settings.site.zone)
+
+    def rate_card(self, name: str | Path | RateCard | None) -> RateCard:
+        """Return a rate card by path or name; None = the example rate of 0.30 per kWh."""
+        if isinstance(name, RateCard):
+            return name
+        if name is None:
+            from gridwright.billing import example_card
+
+            return example_card(self.settings.billing.currency)
+        from gridwright.jobs.find_rate_card import find_rate_card
+
+        return find_rate_card(str(name), self.settings.billing.rate_cards)
+
+    # --- the five lines -----------------------------------------------------------------------------------------------
+
+    def usage_points(self) -> tuple[UsagePoint, ...]:
+        """Return every usage point in the store."""
+        return self.store.registry.points(self.access)
+
+    def readings(self, point: str, period: str | Interval | None = None, *, as_of: datetime | None = None) -> Panel:
+        """Return a usage point's delivered energy as it is stored: a one-row Panel with quality.
+
+        `period`: `2025`, `2025-03`, `2025-03-30`, `FROM/TO` (the point's own zone) or an Interval; None = all.
+        `as_of`: as known at that instant.
+        """
+        site = self.store.registry.point(self.access, point)
+        whole = parse_period(period, site.tz) if isinstance(period, str) else period
+        material = self.stored([point], whole, as_of=as_of)
+        return main_panel(material, point, whole)
+
+    def trusted(self, point: str, period: str | Interval | None = None) -> Panel:
+        """Return a usage point's delivered energy, validated and estimated on all its history."""
+        site = self.store.registry.point(self.access, point)
+        whole = parse_period(period, site.tz) if isinstance(period, str) else period
+        groups, _ = self.trust(self.stored([point]))
+        panel = groups[0].trusted
+        return panel.regrid(whole) if whole else panel
+
+    def validate(self, panel: Panel) -> list[Finding]:
+        """Check a panel by the rules of its usage points' classes; an empty list means no rule has a doubt."""
+        from gridwright.vee import validate
+
+        return list(validate(panel, self._known(panel), now=self.clock()).findings)
+
+    def estimate(self, panel: Panel) -> Panel:
+        """Validate a panel and fill its gaps; measured values stay as they are."""
+        from gridwright.vee import estimate, validate
+
+        points = self._known(panel)
+        return estimate(validate(panel, points, now=self.clock()).panel, points).panel
+
+    def rate(self, panel: Panel, card: str | Path | RateCard | None = None) -> Bill:
+        """Bill a one-row panel by a rate card: its path, its name, or the card itself."""
+        from gridwright.billing import rate
+
+        (point,) = self._known(panel).values()
+        return rate(panel, self.rate_card(card), usage_point=point, known_at=self.clock())
+
+    def forecast(self, point: str, horizon: str | timedelta = "48h") -> ForecastView:
+        """Forecast a usage point over `horizon` (`48h`, `2d` or a timedelta), by the model that has earned it."""
+        from gridwright.forecast import serve
+
+        groups, _ = self.trust(self.stored([point]))
+        group = groups[0]
+        forecast = serve(group.trusted, duration(horizon), zone=group.zone)
+        past = group.trusted.between(Interval(group.trusted.end - PAST_SHOWN, group.trusted.end))
+        return ForecastView(forecast, past, group.zone)
+
+    # --- files and reports --------------------------------------------------------------------------------------------
+
+    def import_file(
+        self,
+        path: Path | str,
+        options: ReadOptions | None = None,
+        *,
+        dry_run: bool = False,
+        rejects_to: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Imported:
+        """Import a meter file into the store; safe to interrupt, and to run again."""
+        from gridwright.jobs.ingest_file import ingest_file
+        from gridwright.telemetry import job_line
+
+        with job_line("reading import", file=str(path), dry_run=dry_run) as facts:
+            done = ingest_file(
+                self.store,
+                self.access,
+                path,
+                self.reading_options(options),
+                known_at=self.clock(),
+                progress=progress,
+                not_after=self.clock(),
+                dry_run=dry_run,
+                rejects_to=rejects_to,
+            )
+            facts |= {"accepted": done.intake.accepted, "rejected": done.intake.rejected}
+        return done
+
+    def report(
+        self,
+        paths: Sequence[Path | str],
+        options: ReadOptions | None = None,
+        *,
+        tariff: str | Path | RateCard | None = None,
+        site: SiteDefaults | None = None,
+        progress: Progress | None = None,
+    ) -> ReportData:
+        """Return everything a report shows of some meter files; the store is not touched."""
+        from gridwright import __version__
+        from gridwright.jobs.make_report import ReportRequest, make_report
+        from gridwright.telemetry import job_line
+
+        request = ReportRequest(
+            tuple(Path(path) for path in paths),
+            self.reading_options(options),
+            site or self.site,
+            self.clock(),
+            __version__,
+            self.rate_card(tariff) if tariff else None,
+            self.settings.billing.currency,
+            self.settings.report.details,
+        )
+        with job_line("report", files=[str(path) for path in paths]) as facts:
+            data = make_report(request, progress)
+            facts |= {"usage_points": len(data.points)}
+        return data
+
+    def read(self, path: Path | str, options: ReadOptions | None = None) -> Material:
+        """Return what a meter file holds, without storing it."""
+        from gridwright.jobs.read_file import read_file
+        from gridwright.jobs.trust_readings import material_of
+
+        return material_of(read_file(path, self.reading_options(options), not_after=self.clock()))
+
+    def stored(
+        self,
+        points: Sequence[str] | None = None,
+        period: Interval | None = None,
+        *,
+        as_of: datetime | None = None,
+    ) -> Material:
+        """Return what the store holds of some usage points (None = all)."""
+        from gridwright.jobs.load_stored import load_stored
+
+        return load_stored(self.store, self.access, points, period, as_of=as_of)
+
+    def trust(self, material: Material, site: SiteDefaults | None = None) -> tuple[list[Trusted], list[str]]:
+        """Validate and estimate; the notes name series that were left out."""
+        from gridwright.jobs.trust_readings import trust_readings
+
+        groups, notes = trust_readings(material, site or self.site, now=self.clock())
+        if not groups:
+            raise NotFound(
+                "there is no series of energy or power to work on", remedy="look at what was read: --dry-run"
+            )
+        return groups, notes
+
+    def _known(self, panel: Panel) -> dict[str, UsagePoint]:
+        stored = {point.id: point for point in self.store.registry.points(self.access, list(panel.points))}
+        plain = self.settings.site
+        return {
+            name: stored.get(name)
+            or UsagePoint(name, plain.zone, plain.customer_class, plain.capacity_kw, plain.holidays)
+            for name in panel.points
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastView:
+    """A forecast with the measured days before it, which can be drawn."""
+
+    forecast: Forecast
+    past: Panel
+    zone: str
+
+    def plot(self) -> Drawing:
+        """Return the fan chart; a notebook shows it."""
+        from gridwright.documents.drawing import forecast_svg
+
+        return Drawing(forecast_svg(self.forecast, self.past, self.zone))
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """An SVG picture: notebooks show it, `str()` gives its text, `save` writes it."""
+
+    svg: str
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def save(self, path: Path | str) -> Path:
+        """Write the picture to a file and return its path."""
+        Path(path).write_text(self.svg, encoding="utf-8")
+        return Path(path)
+
+    def __str__(self) -> str:
+        return self.svg
+
+
+def main_panel(material: Material, point: str, period: Interval | None) -> Panel:
+    """Return the delivered energy of one usage point as read, on exactly `period` when given."""
+    from gridwright.jobs.main_series import main_groups
+    from gridwright.jobs.trust_readings import summed
+
+    groups, _ = main_groups(material.panels, material.zones)
+    group = next((group for group in groups if point in group.points), None)
+    if group is None:
+        raise NotFound(
+            f"{point} has no energy readings in {period}", remedy="gridwright usage-point show tells what is there"
+        )
+    panel = summed(group.delivered, group.points).row(point)
+    return panel.regrid(period) if period else panel
+
+
+def duration(text: str | timedelta) -> timedelta:
+    """Read a length of time such as `48h`, `2d` or `90min`."""
+    if isinstance(text, timedelta):
+        return text
+    units = {"min": 60, "h": 3600, "d": 86_400}
+    unit = next((unit for unit in units if text.endswith(unit)), "")
+    number = text.removesuffix(unit)
+    if not unit or not number.isdigit() or not int(number):
+        raise InputError(f"{text!r} is not a length of time", remedy="write 48h, 2d or 90min")
+    return timedelta(seconds=int(number) * units[unit])
+
+
+def open_platform(path: Path | str | None = None) -> Platform:
+    """Return the platform of a settings file; None = ./gridwright.toml if there is one, else the defaults."""
+    from gridwright.settings import load_settings
+
+    return Platform(load_settings(path).settings)
+
+
+def demo() -> Platform:
+    """Return a platform with a simulated town in memory: UP-1042 (home), UP-1043 (with PV) and UP-1044 (shop)."""
+    from gridwright.settings import Settings, StoreSettings
+    from gridwright.simulate.demo_file import demo_town
+    from gridwright.store import open_store
+
+    town = demo_town()
+    settings = Settings(store=StoreSettings(url="sqlite://"))
+    platform = Platform(settings, clock=lambda: town.panel.end, _store=open_store("sqlite://"))
+    platform.store.registry.save_points(platform.access, town.points)
+    for panel in (town.panel, town.received):
+        if panel is not None:
+            platform.store.readings.save(platform.access, panel, known_at=panel.end)
+    return platform
