@@ -43,9 +43,9 @@ def test_a_bar_without_value_is_left_out() -> None:
     assert path == "M0.0 0.0h1.0v5.0h-1.0z"
 
 
-@pytest.mark.parametrize(("value", "text"), [(1234.6, "1 235"), (0.12345, "0.123"), (2.0, "2"), (np.nan, "–")])
+@pytest.mark.parametrize(("value", "text"), [(1234.6, "1,235"), (0.12345, "0.123"), (2.0, "2"), (np.nan, "–")])
 def test_numbers_for_people(value: float, text: str) -> None:
-    assert number(value).replace("\u202f", " ").replace("\u2009", " ") == text
+    assert number(value) == text
 
 
 @pytest.mark.parametrize("days", [1, 7, 14, 31, 62, 90, 365, 900])

@@ -66,12 +66,17 @@ def y_ticks(scale: Scale) -> tuple[Tick, ...]:
 
 
 def number(value: float) -> str:
-    """Write a number for people: three significant digits, thousands apart, no trailing zeros."""
+    """Write a number for people: three significant digits, commas between thousands, no trailing zeros."""
     if not math.isfinite(value):
         return "–"
     if abs(value) >= 100:  # noqa: PLR2004 - three digits are enough before the point
-        return f"{value:,.0f}".replace(",", " ")
+        return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+def fixed(value: float, places: int = 3) -> str:
+    """Write a number of a table with fixed places; NaN is a dash."""
+    return f"{value:.{places}f}" if math.isfinite(value) else "–"
 
 
 def clock_ticks(
