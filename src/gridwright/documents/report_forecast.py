@@ -27,6 +27,12 @@ NAMES = {
     "hist_quantile_28d": "the last 28 days, by time of day",
     "ar": "linear model, least squares",
 }
+SHORT = {
+    "seasonal_naive_24": "a day ago",
+    "seasonal_naive_168": "a week ago",
+    "hist_quantile_28d": "28 days",
+    "ar": "linear",
+}
 FIXED_TERMS = {"last_value": "last known value", "last_day_mean": "mean of the last known day", "intercept": "b"}
 EMPTY = "There is no forecast for this usage point: bring at least one day of readings, better eight weeks."
 
@@ -58,6 +64,11 @@ def day_ahead_kwh(forecast: Forecast | None) -> float | None:
 def model_name(model: str) -> str:
     """Return a model's name in words; one we do not know keeps its own."""
     return NAMES.get(model, model)
+
+
+def short_name(model: str) -> str:
+    """Return a model's name for a narrow column."""
+    return SHORT.get(model, model)
 
 
 def _facts(result: PointResult, forecast: Forecast) -> tuple[str, ...]:
@@ -102,7 +113,7 @@ def _scores_text(accuracy: Accuracy) -> str:
         f"Forecast again for {hours} hours from each of the last {counted(accuracy.origins, 'midnight')}, the model "
         f"in use was {_against(own, accuracy.by_model.get(BASELINE), accuracy.served)}"
     )
-    covered = f"; {share(own.coverage_80, 1)} of the values fell into its 80 % range" if own.coverage_80 >= 0 else ""
+    covered = f"; {share(own.coverage_80, 1)} of the values fell into its 80% range" if own.coverage_80 >= 0 else ""
     return f"{text}{covered}."
 
 
@@ -115,9 +126,7 @@ def _against(own: Scores, baseline: Scores | None, served: str) -> str:
     figures = f"MASE {own.mase:.2f} against {baseline.mase:.2f}"
     if abs(better) < 0.005:  # noqa: PLR2004 - less than half a percent
         return f"as good as repeating yesterday ({figures})"
-    return f"{abs(better):.0%} {'better' if better > 0 else 'worse'} than repeating yesterday ({figures})".replace(
-        "%", " %", 1
-    )
+    return f"{abs(better):.0%} {'better' if better > 0 else 'worse'} than repeating yesterday ({figures})"
 
 
 def _scores(accuracy: Accuracy) -> Rows | None:
@@ -133,7 +142,7 @@ def _scores(accuracy: Accuracy) -> Rows | None:
     note += (
         "WAPE: absolute error over energy. Weighted quantile loss: the whole fan's error over energy; lower is better."
     )
-    header = ("model", "MASE", "WAPE", "weighted quantile loss", "in the 80 % range")
+    header = ("model", "MASE", "WAPE", "weighted quantile loss", "in the 80% range")
     return Rows(header, rows, numbers=True, note=note) if rows else None
 
 

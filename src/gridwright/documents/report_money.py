@@ -17,6 +17,9 @@ from gridwright.documents.report_views import BatteryView, BillLineView, BillVie
 from gridwright.domain.bill import Bill, BillLine
 from gridwright.domain.interval import local_month, zone_of
 
+# A battery that turns over less than a hundredth of itself does nothing worth a picture.
+LITTLE_USE = 0.01
+
 
 def bill_of(bills: Sequence[Bill]) -> Bill | None:
     """Return the bill to show in full: the last of a whole month, else the last."""
@@ -59,7 +62,7 @@ def _line(line: BillLine, bill: Bill) -> BillLineView:
         text=line.text,
         basis=line.basis,
         quantity=f"{money(line.quantity)} {unit}".strip(),
-        price=tidy(line.price).replace("-", "−"),
+        price=f"{tidy(line.price).replace('-', '−')} {bill.currency}/{unit}" if unit else tidy(line.price),
         amount=money(line.amount),
     )
 
@@ -90,12 +93,13 @@ def battery_view(what_if: WhatIf | None) -> BatteryView | None:
     """Show what a battery would have saved, on the forecast and with perfect foresight."""
     if what_if is None or not what_if.days:
         return None
+    moved = what_if.cycles >= LITTLE_USE
     return BatteryView(
         text=_battery_text(what_if),
         facts=tuple(_battery_facts(what_if)),
-        chart=_battery_chart(what_if),
+        chart=_battery_chart(what_if) if moved else None,
         notes=what_if.notes,
-        days=_battery_days(what_if),
+        days=_battery_days(what_if) if moved else None,
     )
 
 
@@ -108,7 +112,9 @@ def _battery_text(found: WhatIf) -> str:
         f"A battery of {number(battery.capacity_kwh)} kWh and {number(power)} kW that gives back {round_trip:.0%} of "
         f"what it takes, on the {counted(len(found.days), 'whole day')} from {long_date(first)} to {long_date(last)}, "
         "planned each midnight on the forecast of that moment and once more knowing what would come."
-    ).replace("% of", " % of")
+    )
+    if found.cycles < LITTLE_USE:
+        return f"{text} It would stand idle."
     if math.isfinite(found.share_of_perfect):
         text += f" The forecast reaches {share(found.share_of_perfect, 1)} of what perfect foresight would."
     return text

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gridwright.documents.charts.scale import fixed
 from gridwright.documents.report_data import PointResult, ReportData
-from gridwright.documents.report_forecast import model_name
+from gridwright.documents.report_forecast import short_name
 from gridwright.documents.report_money import bill_of
 from gridwright.documents.report_point import point_view
 from gridwright.documents.report_reading import left_out, reading_view, refused
@@ -124,7 +124,7 @@ def _row(point: PointResult) -> Row:
         f"{quality['estimated']:,}",
         f"{quality['missing'] + quality['rejected']:,}",
         f"{len(point.findings):,}",
-        model_name(point.forecast.models[0]) if point.forecast else "–",
+        short_name(point.forecast.models[0]) if point.forecast else "–",
         fixed(own.mase, 2) if own else "–",
         f"{bill.total:,f} {bill.currency}" if bill else "–",
         f"{point.what_if.saving_on_forecast + 0.0:,.2f} {point.what_if.currency}" if point.what_if else "–",
@@ -133,7 +133,8 @@ def _row(point: PointResult) -> Row:
 
 def _made(data: ReportData) -> str:
     tariff = f" Rate card: {data.tariff}." if data.tariff else ""
-    return f"Made {data.made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC by Gridwright {data.version} from {_source(data)}.{tariff}"
+    when = f"{data.made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"Made {when} by Gridwright {data.version} from {_source(data)}.{tariff}"
 
 
 def _commands(sources: Sequence[Path]) -> str:

@@ -130,8 +130,10 @@ def _usage_rows(result: PointResult) -> Iterator[Row]:
         yield (
             f"last {before.days} days",
             f"{number(before.now_kwh_per_day)} kWh a day",
-            f"{change(before.change)} than the {before.days} days from {before.before_from}, "
-            f"which used {number(before.before_kwh_per_day)} kWh a day",
+            (
+                f"{change(before.change)} than the {before.days} days from {before.before_from}, "
+                f"which used {number(before.before_kwh_per_day)} kWh a day"
+            ),
         )
     if found.labels is not None:
         for name, kwh in zip(found.labels.names, found.labels.kwh[0].tolist(), strict=True):

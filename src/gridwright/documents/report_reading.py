@@ -61,7 +61,7 @@ def left_out(total: int, shown: int, noun: str) -> str:
 
 def _evidence(intakes: Sequence[Intake], *, several: bool) -> Rows | None:
     rows = [
-        _own(intake, several, (item.what, shortened(item.value), shortened(item.because), item.override or "–"))
+        _own(intake, several, (item.what, shortened(item.value), shortened(item.because), _option(item.override)))
         for intake in intakes
         for item in intake.evidence
     ]
@@ -69,6 +69,10 @@ def _evidence(intakes: Sequence[Intake], *, several: bool) -> Rows | None:
         return None
     header = _header(("what", "taken as", "because", "option"), several=several)
     return Rows(header, tuple(rows[:EVIDENCE_SHOWN]), note=left_out(len(rows), EVIDENCE_SHOWN, "row"))
+
+
+def _option(name: str) -> str:
+    return name if name.startswith("--") else f"--{name}" if name else "–"
 
 
 def _own(intake: Intake, several: bool, row: Row) -> Row:  # noqa: FBT001 - one column more or not
@@ -92,7 +96,7 @@ def _said(intake: Intake) -> Iterator[str]:
     if intake.conflicting:
         yield (
             f"{counted(intake.conflicting, 'record')} gave another value for an interval that already had one; "
-            "the later record won."
+            "the better quality won, then the later record."
         )
 
 

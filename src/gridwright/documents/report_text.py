@@ -27,19 +27,19 @@ def share(part: float, whole: float) -> str:
         return "–"
     ratio = part / whole
     if 0 < ratio < 0.0005:  # noqa: PLR2004 - would print as 0.0
-        return "under 0.1 %"
+        return "under 0.1%"
     if 0.9995 <= ratio < 1:  # noqa: PLR2004 - would print as 100.0
-        return "over 99.9 %"
-    return f"{ratio:.1%}".replace("%", " %").replace(".0 %", " %")
+        return "over 99.9%"
+    return f"{ratio:.1%}".replace(".0%", "%")
 
 
 def change(ratio: float) -> str:
-    """Write a relative change, such as 12 % more."""
+    """Write a relative change, such as 12% more."""
     if not math.isfinite(ratio):
         return "–"
     if abs(ratio) < 0.005:  # noqa: PLR2004 - less than half a percent
         return "the same"
-    return f"{abs(ratio):.0%} {'more' if ratio > 0 else 'less'}".replace("%", " %")
+    return f"{abs(ratio):.0%} {'more' if ratio > 0 else 'less'}"
 
 
 def counted(count: int, noun: str) -> str:

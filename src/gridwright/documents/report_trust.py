@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from gridwright.analytics import Ribbon
@@ -89,7 +90,7 @@ def findings_view(findings: Sequence[Finding], zone: ZoneInfo) -> FindingsView:
     kinds = Counter((finding.code, finding.severity) for finding in findings)
     text = ", ".join(
         f"{count:,} {name}"
-        for severity, name in zip(ORDER, ("rejected their values", "ask for a look", "only tell"), strict=True)
+        for severity, name in zip(ORDER, ("leave no value to use", "ask for a look", "only tell"), strict=True)
         if (count := sum(n for (_, own), n in kinds.items() if own is severity))
     )
     listed = sorted(findings, key=lambda finding: (finding.period.start, finding.code))[:FINDINGS_SHOWN]
@@ -104,7 +105,8 @@ def findings_view(findings: Sequence[Finding], zone: ZoneInfo) -> FindingsView:
 def _by_code(findings: Sequence[Finding], kinds: Counter[tuple[str, Severity]], zone: ZoneInfo) -> Rows:
     order = sorted(kinds, key=lambda kind: (ORDER.index(kind[1]), -kinds[kind], kind[0]))
     slots: Counter[tuple[str, Severity]] = Counter()
-    starts, ends = {}, {}
+    starts: dict[tuple[str, Severity], datetime] = {}
+    ends: dict[tuple[str, Severity], datetime] = {}
     for f in findings:
         kind = (f.code, f.severity)
         slots[kind] += f.slots

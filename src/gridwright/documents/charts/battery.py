@@ -5,9 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from gridwright.documents.charts.chart import Chart, Frame, Label, Mark, Table
-from gridwright.documents.charts.scale import Floats, clock_ticks, line_path, step_path, x_scale, y_scale, y_ticks
+from gridwright.documents.charts.scale import (
+    Floats,
+    clock_ticks,
+    fixed,
+    line_path,
+    step_path,
+    x_scale,
+    y_scale,
+    y_ticks,
+)
 
-FRAME = Frame(height=240)
+FRAME = Frame(height=250, top=24)
+TABLE_ROWS = 96
 
 
 def battery_chart(title: str, without_kw: Floats, with_kw: Floats, stored_kwh: Floats, buy: Floats) -> Chart:
@@ -29,16 +39,20 @@ def battery_chart(title: str, without_kw: Floats, with_kw: Floats, stored_kwh: F
             Mark(step_path(x.many(edges), y.many(without_kw)), "line thin", "grid power without the battery"),
             Mark(step_path(x.many(edges), y.many(with_kw)), "line load", "grid power with the battery"),
         ),
-        labels=(Label(FRAME.x1, FRAME.y1 + 10, "stored energy (kWh)", "charge-text", "end"),),
+        labels=(
+            Label(FRAME.x1 - 240, FRAME.y1 - 3, "without battery", "soft-text", "end"),
+            Label(FRAME.x1 - 130, FRAME.y1 - 3, "with battery", "load-text", "end"),
+            Label(FRAME.x1, FRAME.y1 - 3, "stored energy (kWh)", "charge-text", "end"),
+        ),
         table=Table(
             ("time", "without kW", "with kW", "stored kWh", "price"),
             tuple(
                 (
                     f"{int(edges[k]) // 60:02d}:{int(edges[k]) % 60:02d}",
-                    *(f"{v[k]:.3f}" for v in (without_kw, with_kw, stored_kwh)),
-                    f"{buy[k]:.4f}",
+                    *(fixed(v[k]) for v in (without_kw, with_kw, stored_kwh)),
+                    fixed(buy[k], 4),
                 )
-                for k in range(slots)
+                for k in range(0, slots, max(1, slots // TABLE_ROWS))
             ),
         ),
     )

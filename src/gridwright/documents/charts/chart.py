@@ -51,7 +51,7 @@ class Frame:
     width: float = 760
     height: float = 240
     left: float = 52
-    right: float = 16
+    right: float = 24
     top: float = 14
     bottom: float = 28
 

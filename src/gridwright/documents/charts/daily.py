@@ -24,14 +24,17 @@ FRAME = Frame(height=270, bottom=28 + RIBBON + 8)
 # Drawn from the bottom up; the shape (solid, diagonal, dotted, empty) says it before the colour does.
 RIBBON_ORDER = ("measured", "estimated", "edited", "rejected")
 TABLE_ROWS = 400
+# Thinner bars stand close: gaps would only flicker.
+GAPS_UP_TO = 120
 
 
 def daily_chart(first: date, kwh: Floats, shares: Mapping[str, Floats]) -> Chart:
     """Draw `kwh` float64[days] from the local date `first`, and the shares (0 to 1) of RIBBON_ORDER a day."""
     days = kwh.size
     x, y = x_scale(FRAME, 0, days), y_scale(FRAME, kwh)
-    left = x.many(np.arange(days) + 0.08)
-    right = x.many(np.arange(days) + 0.92)
+    gap = 0.08 if days <= GAPS_UP_TO else 0.0
+    left = x.many(np.arange(days) + gap)
+    right = x.many(np.arange(days) + 1 - gap)
     bars = Mark(bars_path(left, right, np.full(days, FRAME.y0), y.many(kwh)), "bar delivered")
     return Chart(
         title="Energy a day, and what it is made of",

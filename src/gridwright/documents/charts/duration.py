@@ -17,12 +17,12 @@ def duration_chart(sorted_kw: Floats, base_kw: float) -> Chart:
     share = np.linspace(0, 1, min(POINTS, max(sorted_kw.size, 2)))
     values = np.interp(share, np.linspace(0, 1, max(sorted_kw.size, 2)), _at_least_two(sorted_kw))
     x, y = x_scale(FRAME, 0, 100), y_scale(FRAME, values)
-    base = f"M{x.first:.1f} {y(base_kw):.1f}H{x.last:.1f}"
+    base = f"M{x.first:.1f} {y(base_kw):.1f}H{x.last:.1f}" if np.isfinite(base_kw) else ""
     return Chart(
         title="Load duration",
         summary=_summary(values, base_kw),
         frame=FRAME,
-        x_ticks=tuple(Tick(x(p), f"{p} %") for p in range(0, 101, 10)),
+        x_ticks=tuple(Tick(x(p), f"{p}%") for p in range(0, 101, 10)),
         y_ticks=y_ticks(y),
         y_unit="kW",
         marks=(
@@ -31,7 +31,7 @@ def duration_chart(sorted_kw: Floats, base_kw: float) -> Chart:
         ),
         table=Table(
             ("share of time", "kW at least"),
-            tuple((f"{p} %", f"{np.interp(p / 100, share, values):.3f}") for p in TABLE_SHARES),
+            tuple((f"{p}%", f"{np.interp(p / 100, share, values):.3f}") for p in TABLE_SHARES),
         ),
     )
 
@@ -44,7 +44,7 @@ def _at_least_two(values: Floats) -> Floats:
 
 def _summary(values: Floats, base_kw: float) -> str:
     tenth = float(np.interp(0.1, np.linspace(0, 1, values.size), values))
-    return (
-        f"The highest mean power is {values[0]:.2f} kW; for a tenth of the time it is {tenth:.2f} kW or more. "
-        f"The base load, which never goes away, is {base_kw:.3f} kW (dashed)."
-    )
+    text = f"The highest mean power is {values[0]:.2f} kW; for a tenth of the time it is {tenth:.2f} kW or more."
+    if not np.isfinite(base_kw):
+        return text
+    return f"{text} The base load, which never goes away, is {base_kw:.3f} kW (dashed)."

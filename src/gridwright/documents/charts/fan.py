@@ -1,4 +1,4 @@
-"""The forecast as a fan: the last days as measured, then the median within its 20, 40, 60 and 80 % ranges."""
+"""The forecast as a fan: the last days as measured, then the median within its 20, 40, 60 and 80% ranges."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from gridwright.documents.charts.chart import Chart, Frame, Label, Mark, Table, Tick
-from gridwright.documents.charts.scale import Floats, Scale, band_path, line_path, number, x_scale, y_scale, y_ticks
+from gridwright.documents.charts.scale import (
+    Floats,
+    Scale,
+    band_path,
+    fixed,
+    line_path,
+    number,
+    x_scale,
+    y_scale,
+    y_ticks,
+)
 
 FRAME = Frame(height=260)
 # Positions of (low, high) in LEVELS, widest first.
-BANDS = ((0, 8, "80 %"), (1, 7, "60 %"), (2, 6, "40 %"), (3, 5, "20 %"))
+BANDS = ((0, 8, "80%"), (1, 7, "60%"), (2, 6, "40%"), (3, 5, "20%"))
 MEDIAN = 4
 
 
@@ -81,8 +91,8 @@ def _table(start: datetime, interval: timedelta, quantiles_kw: Floats, zone: Zon
     rows = tuple(
         (
             f"{(start.astimezone(UTC) + interval * k).astimezone(zone):%Y-%m-%d %H:%M}",
-            *(f"{v:.3f}" for v in quantiles_kw[k, [0, 4, 8]]),
+            *(fixed(v) for v in quantiles_kw[k, [0, 4, 8]]),
         )
         for k in range(quantiles_kw.shape[0])
     )
-    return Table(("from", "10 % kW", "median kW", "90 % kW"), rows)
+    return Table(("from", "10% kW", "median kW", "90% kW"), rows)

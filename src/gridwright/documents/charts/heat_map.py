@@ -11,7 +11,7 @@ from gridwright.documents.charts.image import matrix_uri, ramp
 from gridwright.documents.charts.scale import Floats, clock_ticks, date_ticks, number, x_scale
 from gridwright.documents.charts.scale import Scale as Linear
 
-FRAME = Frame(height=250, right=64)
+FRAME = Frame(height=250, right=88)
 # The darkest 1 % and brightest 1 % would flatten everything else.
 CLIP = (1, 99)
 

@@ -19,7 +19,7 @@ def months_chart(names: Sequence[str], kwh: Floats, before: Floats, complete: Se
     at = np.arange(count, dtype=np.float64)
     floor = np.full(count, FRAME.y0)
     has_before = bool(np.isfinite(before).any())
-    middle = 0.5 if has_before else 0.16
+    middle = np.where(np.isfinite(before), 0.5, 0.16)
     marks = [Mark(bars_path(x.many(at + middle), x.many(at + 0.84), floor, y.many(kwh)), "bar delivered", "this year")]
     if has_before:
         earlier = bars_path(x.many(at + 0.16), x.many(at + 0.48), floor, y.many(before))
@@ -67,4 +67,4 @@ def _summary(names: Sequence[str], kwh: Floats, before: Floats, complete: Sequen
     if both:
         ratio = sum(float(kwh[k]) for k in both) / sum(float(before[k]) for k in both)
         text += f"; against the same months a year before use changed by {ratio - 1:+.1%}"
-    return text + "."
+    return text + (" (the light bar)." if both else ".")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from gridwright.documents.charts.scale import (
     Scale,
     band_path,
     clock_ticks,
+    fixed,
     line_path,
     x_scale,
     y_scale,
@@ -19,11 +21,12 @@ from gridwright.documents.charts.scale import (
 )
 
 FRAME = Frame(right=70)
+TABLE_ROWS = 96
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DayShape:
-    """Mean power of an average day and its 10 % to 90 % range, kW, float64[slots a day]; NaN where unknown."""
+    """Mean power of an average day and its 10% to 90% range, kW, float64[slots a day]; NaN where unknown."""
 
     mean: Floats
     low: Floats
@@ -46,7 +49,7 @@ def profile_chart(weekday: DayShape, weekend: DayShape) -> Chart:
         y_ticks=y_ticks(y),
         y_unit="kW",
         marks=(
-            Mark(band, "band", "80 % of all weekdays"),
+            Mark(band, "band", "80% of all weekdays"),
             Mark(line_path(x.many(minutes), y.many(weekend.mean)), "line second", "weekend mean"),
             Mark(line_path(x.many(minutes), y.many(weekday.mean)), "line load", "weekday mean"),
         ),
@@ -70,7 +73,7 @@ def _summary(weekday: DayShape, weekend: DayShape, minutes: Floats) -> str:
     if not np.isfinite(weekday.mean).any():
         return "There is no complete weekday."
     top = int(np.nanargmax(weekday.mean))
-    at = int(minutes[top])
+    at = int(minutes[top] - minutes[0])
     text = f"Weekdays peak around {at // 60:02d}:{at % 60:02d} with {weekday.mean[top]:.2f} kW on average"
     if np.isfinite(weekend.mean).any():
         ratio = float(np.nanmean(weekend.mean) / max(float(np.nanmean(weekday.mean)), 1e-9))
@@ -81,8 +84,8 @@ def _summary(weekday: DayShape, weekend: DayShape, minutes: Floats) -> str:
 def _table(weekday: DayShape, weekend: DayShape, minutes: Floats) -> Table:
     half = minutes[0]
     rows = tuple(
-        (f"{int(m - half) // 60:02d}:{int(m - half) % 60:02d}", *(f"{v[k]:.3f}" for v in columns))
-        for k, m in enumerate(minutes)
+        (f"{int(m - half) // 60:02d}:{int(m - half) % 60:02d}", *(fixed(v[k]) for v in columns))
+        for k, m in islice(enumerate(minutes), 0, None, max(1, minutes.size // TABLE_ROWS))
         for columns in ((weekday.mean, weekday.low, weekday.high, weekend.mean),)
     )
-    return Table(("time", "weekday kW", "10 %", "90 %", "weekend kW"), rows)
+    return Table(("time", "weekday kW", "10%", "90%", "weekend kW"), rows)
