@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from gridwright.domain.readings import Readings
 from gridwright.domain.verdict import Evidence, Reject
+
+if TYPE_CHECKING:
+    # The command line declares its options with this module, and must not pay for numpy.
+    from gridwright.domain.readings import Readings
 
 D = TypeVar("D")
 

@@ -1,0 +1,149 @@
+"""`gridwright bill`: make bills, and explain them line by line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gridwright.cli.context import platform
+from gridwright.cli.options import Json, Site, with_reading, with_site
+from gridwright.cli.output import print_json, print_table, say, tell
+from gridwright.cli.source import File, Period, Points, Tariff, period_of, rows_of, trusted
+from gridwright.domain.errors import NotFound, RateError
+from gridwright.formats.source import ReadOptions
+
+if TYPE_CHECKING:
+    from gridwright.app import Platform
+    from gridwright.domain.bill import Bill
+
+app = typer.Typer(help="Make bills, and explain them line by line.", no_args_is_help=True)
+
+
+@app.command(epilog="Example: gridwright bill run town.csv --tariff residential-tou --period 2025-03 --pdf bills")
+@with_site
+@with_reading
+def run(
+    *,
+    file: File = None,
+    points: Points = None,
+    period: Period = "",
+    tariff: Tariff = None,
+    pdf: Annotated[Path | None, typer.Option("--pdf", help="Folder for a PDF of each bill.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Keep no draft in the store.")] = False,
+    as_json: Json = False,
+    reading: ReadOptions,
+    site: Site,
+) -> None:
+    """Bill every civil month; bills of stored readings are kept as drafts (again: nothing changes)."""
+    wired = platform()
+    bills, notes = make_bills(wired, file, (points, period, tariff), reading, site)
+    kept = 0 if file is not None or dry_run else keep(wired, bills)
+    paths = write_pdfs(bills, pdf) if pdf is not None else []
+    if as_json:
+        print_json({"bills": [bill.to_dict() for bill in bills], "pdf": paths, "kept": kept, "notes": notes})
+        return
+    for note in notes:
+        say(f"Not billed: {note}")
+    print_table(
+        ("bill", "usage point", "from", "kWh", "estimated", "total"),
+        [
+            (
+                bill.id,
+                bill.usage_point,
+                f"{bill.period.start.astimezone():%Y-%m-%d}",
+                f"{bill.energy_kwh:.3f}",
+                str(bill.estimated),
+                f"{bill.total:.2f} {bill.currency}",
+            )
+            for bill in bills
+        ],
+    )
+    if any(bill.example for bill in bills):
+        say("Example rate: these are no bills anybody owes. Give your own with --tariff.")
+
+
+@app.command(epilog="Example: gridwright bill explain town.csv --usage-point UP-1042 --period 2025-03")
+@with_site
+@with_reading
+def explain(
+    *,
+    source: Annotated[Path | None, typer.Argument(help="A meter file, or the id of a bill in the store.")] = None,
+    points: Points = None,
+    period: Period = "",
+    tariff: Tariff = None,
+    as_json: Json = False,
+    reading: ReadOptions,
+    site: Site,
+) -> None:
+    """Show for each line the quantity, the intervals it is made of, and the price."""
+    from gridwright.billing import explain as paragraphs
+    from gridwright.documents.bill_text import bill_text
+
+    wired = platform()
+    if source is not None and not source.exists() and not source.suffix:
+        bills = [wired.store.ledger.bill(wired.access, str(source)).bill]
+    else:
+        bills, _ = make_bills(wired, source, (points, period, tariff), reading, site)
+    if as_json:
+        print_json([{**bill.to_dict(), "explained": paragraphs(bill)} for bill in bills])
+        return
+    for bill in bills:
+        tell(bill_text(bill))
+
+
+Wanted = tuple[list[str] | None, str, str | None]
+
+
+def make_bills(
+    wired: Platform, file: Path | None, wanted: Wanted, reading: ReadOptions, site: Site
+) -> tuple[list[Bill], list[str]]:
+    """Bill what was asked for (usage points, period, tariff); nothing at all to bill is NotFound."""
+    from gridwright.jobs.bill_months import bill_months
+
+    points, period, tariff = wanted
+    card = wired.rate_card(tariff)
+    bills: list[Bill] = []
+    notes: dict[str, None] = {}
+    for group in trusted(wired, file, points, reading, site):
+        for row in rows_of(group, points):
+            point = group.points[row]
+            fed_in = group.received if point.id in group.feeds_in else None
+            done = bill_months(
+                group.trusted.rows([row]),
+                card,
+                point,
+                known_at=wired.clock(),
+                received=fed_in.rows([row]) if fed_in is not None else None,
+                period=period_of(period, point.zone),
+            )
+            bills += done.bills
+            notes.update(dict.fromkeys(done.notes))
+    if not bills:
+        reason = next(iter(notes), "")
+        if reason:
+            raise RateError(reason)
+        raise NotFound("there is nothing to bill", where=str(file or "store"), remedy="check --period")
+    return bills, list(notes)
+
+
+def keep(wired: Platform, bills: list[Bill]) -> int:
+    """Save bills as drafts; returns how many were new."""
+    from gridwright.billing import postings
+
+    ledger = wired.store.ledger
+    return sum(ledger.save_bill(wired.access, bill, postings(bill)) for bill in bills if not bill.example)
+
+
+def write_pdfs(bills: list[Bill], folder: Path) -> list[Path]:
+    """Write a PDF of each bill."""
+    from gridwright.documents.bill_pdf import bill_pdf
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for bill in bills:
+        path = folder / f"{''.join(c if c.isalnum() or c in '-_.' else '_' for c in bill.id)}.pdf"
+        path.write_bytes(bill_pdf(bill))
+        paths.append(path)
+    return paths

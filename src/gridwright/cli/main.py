@@ -1,0 +1,93 @@
+"""The command tree, and the one place where failures become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gridwright import __version__
+from gridwright.cli import (
+    bill,
+    config,
+    demo,
+    dispatch,
+    doctor,
+    forecast,
+    reading,
+    report,
+    usage_point,
+    vee,
+)
+from gridwright.cli.context import remember_config
+from gridwright.cli.output import print_error, say
+from gridwright.domain.errors import GridwrightError
+
+app = typer.Typer(
+    name="gridwright",
+    help="From a meter's data to a trusted reading, a forecast, a plan and a bill.",
+    epilog="Start here: gridwright demo",
+    no_args_is_help=True,
+    add_completion=False,
+    # Rich on a terminal only: elsewhere help is plain text, and twice as fast.
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,
+    pretty_exceptions_enable=False,
+)
+report.register(app)
+vee.register(app)
+demo.register(app)
+doctor.register(app)
+for name, group in {
+    "reading": reading.app,
+    "usage-point": usage_point.app,
+    "forecast": forecast.app,
+    "bill": bill.app,
+    "dispatch": dispatch.app,
+    "config": config.app,
+}.items():
+    app.add_typer(group, name=name)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gridwright {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="Settings file (default: ./gridwright.toml if there is one).")
+    ] = None,
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """From a meter's data to a trusted reading, a forecast, a plan and a bill."""
+    remember_config(config_file)
+
+
+def main() -> None:
+    """Run the command line; exit 0 = done, 1 = it could not be done, 2 = the call is wrong."""
+    try:
+        app()
+    except GridwrightError as error:
+        print_error(error, as_json="--json" in sys.argv)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        say("Stopped.")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away (head, less): no failure, but nothing more may be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        print_error(_from_os(error), as_json="--json" in sys.argv)
+        sys.exit(1)
+
+
+def _from_os(error: OSError) -> GridwrightError:
+    place = str(error.filename or "")
+    reason = error.strerror or str(error)
+    return GridwrightError(reason, where=place, remedy="check the path, its permissions and the room on the disk")

@@ -1,0 +1,103 @@
+"""What a command prints: data on stdout, talk on stderr, one JSON document with --json, colours on a terminal only."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+from gridwright.domain.errors import GridwrightError
+from gridwright.domain.interval import Interval
+
+
+class Advance(Protocol):
+    """Progress of long work: how much of the total is done."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Tell that `done` of `total` units are finished."""
+        ...
+
+
+def print_json(document: object) -> None:
+    """Print the one JSON document; NaN becomes null, since JSON has no NaN."""
+    sys.stdout.write(json.dumps(_plain(document), ensure_ascii=False, indent=None) + "\n")
+    sys.stdout.flush()
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401, PLR0911 - any JSON value, one return a type
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None  # noqa: PLR0124 - NaN
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Interval):
+        return {"from": value.start.isoformat(), "to": value.end.isoformat()}
+    if isinstance(value, Path | Enum):
+        return str(value)
+    if hasattr(value, "item"):
+        return _plain(value.item())
+    return value
+
+
+def say(text: str = "") -> None:
+    """Talk to the person on stderr."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def tell(text: str = "") -> None:
+    """Print a line of data on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table: Rich on a terminal, tab-separated lines elsewhere, so that cut and awk can read them."""
+    if not sys.stdout.isatty():
+        tell("\t".join(header))
+        for row in rows:
+            tell("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*header, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+@contextmanager
+def progress(text: str, *, quiet: bool = False) -> Iterator[Advance]:
+    """Show a progress bar on stderr while work goes on; nothing without a terminal or with `quiet`."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None  # noqa: ARG005 - nobody looks
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def print_error(error: GridwrightError, *, as_json: bool) -> None:
+    """Print an expected failure: a JSON object on stdout with --json, else a sentence on stderr."""
+    if as_json:
+        print_json(error.to_dict())
+        return
+    place = f"{error.where}: " if error.where else ""
+    say(f"Error: {place}{error.message}")
+    if error.remedy:
+        say(f"  What helps: {error.remedy}")

@@ -1,0 +1,124 @@
+"""`gridwright reading`: import meter files into the store, and show what is stored."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gridwright.cli.context import platform
+from gridwright.cli.options import Json, with_reading
+from gridwright.cli.output import print_json, print_table, progress, say
+from gridwright.cli.source import Period
+from gridwright.domain.errors import InputError
+from gridwright.domain.interval import parse_instant, zone_of
+from gridwright.formats.source import ReadOptions
+
+if TYPE_CHECKING:
+    from gridwright.jobs.ingest_file import Imported
+
+app = typer.Typer(help="Import meter files into the store, and show what is stored.", no_args_is_help=True)
+
+
+@app.command("import", epilog="Example: gridwright reading import town.csv --dry-run")
+@with_reading
+def import_(
+    file: Annotated[Path, typer.Argument(help="A meter file: CSV, NEM12 or Parquet, also zipped.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and judge everything, write nothing.")] = False,
+    rejects: Annotated[
+        Path | None, typer.Option("--rejects", help="CSV for rejected records (default: FILE.rejects.csv).")
+    ] = None,
+    as_json: Json = False,
+    *,
+    reading: ReadOptions,
+) -> None:
+    """Import a file: good records are kept, bad ones go to a file with reason and remedy; safe to interrupt."""
+    wired = platform()
+    target = rejects or file.with_name(f"{file.name}.rejects.csv")
+    with progress(f"Importing {file.name}", quiet=as_json) as advance:
+        done = wired.import_file(file, reading, dry_run=dry_run, rejects_to=target, progress=advance)
+    if as_json:
+        print_json(imported_json(done))
+    else:
+        for line in words(done):
+            say(line)
+    if done.intake.records and not done.intake.accepted and done.intake.rejected and not done.already:
+        first = done.intake.rejects[0]
+        raise (
+            typer.Exit(1)
+            if as_json
+            else InputError(first.reason, where=f"{file} line {first.line}", remedy=first.remedy)
+        )
+
+
+def imported_json(done: Imported) -> dict[str, Any]:
+    """Return the verdict and what changed in the store."""
+    from gridwright.documents.report_json import intake_json
+
+    return {
+        **intake_json(done.intake),
+        "usage_points": list(done.points),
+        "new": done.new,
+        "changed": done.changed,
+        "same": done.same,
+        "already_imported": done.already,
+        "resumed_at_byte": done.resumed_at,
+        "dry_run": done.dry_run,
+        "rejects_file": done.rejects_file,
+    }
+
+
+def words(done: Imported) -> list[str]:
+    """Say what was read, how it was understood, and what became of it."""
+    intake = done.intake
+    lines = [f"{one.what}: {one.value} ({one.because}; override: {one.override or '–'})" for one in intake.evidence]
+    lines.append(
+        f"{intake.source}: {intake.records:,} records, {intake.accepted:,} readings taken, "
+        f"{intake.rejected:,} rejected, {intake.repeated:,} repeated, {intake.conflicting:,} conflicting"
+    )
+    lines += [f"  line {r.line}: {r.reason}" + (f" ({r.remedy})" if r.remedy else "") for r in intake.rejects[:10]]
+    lines += [f"  note: {note}" for note in intake.notes]
+    if done.rejects_file is not None:
+        lines.append(f"Rejected records: {done.rejects_file}")
+    if done.dry_run:
+        return [*lines, "Dry run: nothing was written."]
+    return [*lines, f"Stored: {done.new:,} blocks new, {done.changed:,} changed, {done.same:,} as before."]
+
+
+@app.command(epilog="Example: gridwright reading show UP-1042 --period 2025-03-30 --json")
+def show(
+    point: Annotated[str, typer.Argument(help="The usage point.")],
+    period: Period = "",
+    as_of: Annotated[str, typer.Option("--as-of", help="As known at this instant, such as 2025-04-01T12:00.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Show a usage point's stored readings with status and estimation method."""
+    from gridwright.domain.block import IntervalBlock
+
+    wired = platform()
+    zone = wired.store.registry.point(wired.access, point).zone
+    known_at: datetime | None = parse_instant(as_of, zone_of(zone)) if as_of else None
+    panel = wired.readings(point, period or None, as_of=known_at)
+    kwh = panel.kwh[0]
+    rows = [
+        {
+            "start": one.start.astimezone(zone_of(zone)).isoformat(),
+            "kwh": None if one.value is None else float(kwh[slot]),
+            "status": one.status.name.lower(),
+            "method": one.method.name.lower(),
+        }
+        for slot, one in enumerate(IntervalBlock(panel))
+    ]
+    if as_json:
+        facts = {"usage_point": point, "zone": zone, "interval_minutes": panel.interval_s / 60}
+        print_json({**facts, "reading_type": panel.reading_type.code, "as_of": known_at, "readings": rows})
+        return
+    print_table(
+        ("start", "kWh", "status", "method"),
+        [
+            (str(r["start"]), "" if r["kwh"] is None else f"{r['kwh']:.6f}", str(r["status"]), str(r["method"]))
+            for r in rows
+        ],
+    )

@@ -1,0 +1,84 @@
+"""`gridwright report`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gridwright.cli.context import platform
+from gridwright.cli.options import Json, Site, with_reading, with_site
+from gridwright.cli.output import print_json, progress, say, tell
+from gridwright.cli.source import Tariff, site_of
+from gridwright.domain.errors import NotFound
+from gridwright.formats.source import ReadOptions
+
+if TYPE_CHECKING:
+    from gridwright.documents.report_data import ReportData
+
+EXAMPLE = "Example: gridwright report town.csv --tariff residential-tou --out reports"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLE)(with_site(with_reading(report)))
+
+
+def report(
+    *,
+    files: Annotated[list[Path], typer.Argument(help="Meter files: CSV, NEM12 or Parquet, also zipped.")],
+    tariff: Tariff = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path(),
+    as_json: Json = False,
+    reading: ReadOptions,
+    site: Site,
+) -> None:
+    """Turn meter files into one HTML report: data quality, analysis, forecast, bill, battery."""
+    from gridwright.documents.report import render_report
+    from gridwright.documents.report_json import report_json
+
+    wired = platform()
+    with progress("Reporting", quiet=as_json) as advance:
+        data = wired.report(files, reading, tariff=tariff, site=site_of(wired, site), progress=advance)
+    if not data.points and not sum(intake.accepted for intake in data.intakes):
+        raise NotFound("nothing could be read", where=str(files[0]), remedy=first_reason(data))
+    path = write_report(render_report(data), out, files)
+    if as_json:
+        print_json(report_json(data, path))
+        return
+    for line in summary(data):
+        say(line)
+    tell(str(path))
+
+
+def write_report(html: str, folder: Path, files: list[Path]) -> Path:
+    """Write the page beside nothing of the same name that is not a report; returns its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{files[0].name.partition('.')[0] or 'meter'}-report.html"
+    path.write_text(html, encoding="utf-8")
+    return path.resolve()
+
+
+def first_reason(data: ReportData) -> str:
+    """Say why nothing was taken."""
+    rejects = [reject for intake in data.intakes for reject in intake.rejects]
+    return f"line {rejects[0].line}: {rejects[0].reason}; {rejects[0].remedy}" if rejects else "is it a meter file?"
+
+
+def summary(data: ReportData) -> list[str]:
+    """Say in a few lines what was found."""
+    lines = [
+        f"{intake.source}: {intake.format}, {intake.accepted:,} readings taken, {intake.rejected:,} rejected, "
+        f"{intake.repeated:,} repeated, {intake.conflicting:,} conflicting"
+        for intake in data.intakes
+    ]
+    for point in data.points[: data.details]:
+        bill = sum(bill.total for bill in point.bills)
+        currency = point.bills[0].currency if point.bills else ""
+        served = point.forecast.models[0] if point.forecast else "no forecast"
+        lines.append(
+            f"  {point.usage_point.id}: {point.analysis.total_kwh:,.1f} kWh, {len(point.findings)} findings, "
+            f"forecast by {served}, bill {bill:,.2f} {currency}"
+        )
+    return [*lines, *data.notes]

@@ -1,0 +1,81 @@
+"""Where a command's readings come from: a meter file, or usage points in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gridwright.cli.options import Site
+from gridwright.domain.errors import NotFound, UsageError
+from gridwright.domain.interval import Interval, parse_period, zone_of
+from gridwright.formats.source import ReadOptions
+
+if TYPE_CHECKING:
+    from gridwright.app import Platform
+    from gridwright.jobs.trust_readings import Material, SiteDefaults, Trusted
+
+File = Annotated[Path | None, typer.Argument(help="A meter file; left out, the store is read.", show_default=False)]
+Points = Annotated[list[str] | None, typer.Option("--usage-point", help="Only this usage point; repeatable.")]
+Period = Annotated[str, typer.Option("--period", help="2025, 2025-03, 2025-03-30 or FROM/TO; left out, everything.")]
+Tariff = Annotated[
+    str | None, typer.Option("--tariff", help="Rate card: a TOML file or a name; left out, 0.30 per kWh.")
+]
+
+
+def site_of(platform: Platform, site: Site) -> SiteDefaults:
+    """Return what is assumed of usage points: the settings, overridden by the command line."""
+    from dataclasses import replace
+
+    given = {
+        name: value
+        for name in ("customer_class", "capacity_kw", "holidays")
+        if (value := getattr(site, name)) is not None
+    }
+    return replace(platform.site, **given)
+
+
+def material(platform: Platform, file: Path | None, points: Sequence[str] | None, reading: ReadOptions) -> Material:
+    """Return what a file holds, or the store; a usage point that is not there is NotFound."""
+    if file is None:
+        return platform.stored(points)
+    return platform.read(file, reading)
+
+
+def trusted(
+    platform: Platform,
+    file: Path | None,
+    points: Sequence[str] | None,
+    reading: ReadOptions,
+    site: Site,
+    *,
+    only_points: bool = True,
+) -> list[Trusted]:
+    """Validate and estimate a source; with `points`, only groups that hold one of them."""
+    groups, _ = platform.trust(material(platform, file, points, reading), site_of(platform, site))
+    known = {point.id for group in groups for point in group.points}
+    lost = [name for name in points or () if name not in known]
+    if lost:
+        shown = ", ".join(sorted(known)[:5])
+        raise NotFound(f"usage point {lost[0]!r} is not there", where=str(file or "store"), remedy=f"known: {shown}")
+    if not points or not only_points:
+        return groups
+    return [group for group in groups if any(point.id in points for point in group.points)]
+
+
+def rows_of(group: Trusted, points: Sequence[str] | None) -> list[int]:
+    """Return the rows of a group that were asked for."""
+    return [row for row, point in enumerate(group.points) if not points or point.id in points]
+
+
+def check_choice(value: str, known: Sequence[str], option: str) -> None:
+    """Refuse a value that is none of `known`."""
+    if value and value not in known:
+        raise UsageError(f"{option} {value!r} is unknown", remedy=f"use one of {', '.join(known)}")
+
+
+def period_of(text: str, zone: str) -> Interval | None:
+    """Read a period in a zone; empty text is None."""
+    return parse_period(text, zone_of(zone)) if text else None

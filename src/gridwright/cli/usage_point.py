@@ -1,0 +1,100 @@
+"""`gridwright usage-point`: what is known of the points in the network."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gridwright.cli.context import platform
+from gridwright.cli.options import Json
+from gridwright.cli.output import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from gridwright.app import Platform
+    from gridwright.domain.usage_point import UsagePoint
+
+app = typer.Typer(help="What is known of the usage points in the store.", no_args_is_help=True)
+
+
+@app.command("list", epilog="Example: gridwright usage-point list --json")
+def list_(as_json: Json = False) -> None:
+    """List the usage points in the store."""
+    points = platform().usage_points()
+    if as_json:
+        print_json({"usage_points": [plain(point) for point in points]})
+        return
+    if not points:
+        say("The store holds no usage point yet: gridwright reading import FILE brings some.")
+    print_table(
+        ("usage point", "zone", "class", "capacity kW", "feeds in"),
+        [
+            (
+                p.id,
+                p.zone,
+                p.customer_class,
+                "" if p.capacity_kw is None else f"{p.capacity_kw:g}",
+                "yes" if p.exports else "",
+            )
+            for p in points
+        ],
+    )
+
+
+@app.command(epilog="Example: gridwright usage-point show UP-1042 --json")
+def show(
+    point: Annotated[str, typer.Argument(help="The usage point.")],
+    as_json: Json = False,
+) -> None:
+    """Show one usage point: what is installed, which series are stored, its open findings and bills."""
+    wired = platform()
+    facts = facts_of(wired, point)
+    if as_json:
+        print_json(facts)
+        return
+    for name, value in facts.items():
+        if isinstance(value, list):
+            say(f"{name}:")
+            for entry in value or ["none"]:
+                say(f"  {entry if isinstance(entry, str) else ', '.join(f'{k} {v}' for k, v in entry.items())}")
+        else:
+            say(f"{name}: {value}")
+
+
+def facts_of(wired: Platform, name: str) -> dict[str, Any]:
+    """Gather what the store holds about one usage point."""
+    store, access = wired.store, wired.access
+    point = store.registry.point(access, name)
+    return {
+        **plain(point),
+        "installations": [
+            {
+                "meter": i.end_device,
+                "from": i.period.start,
+                "to": None if i.is_open else i.period.end,
+                "multiplier": i.multiplier,
+            }
+            for i in store.registry.installations(access, name)
+        ],
+        "series": [
+            {
+                "reading_type": str(one.reading_type),
+                "interval_minutes": one.interval.total_seconds() / 60,
+                "from": one.first,
+                "to": one.last,
+                "readings": one.readings,
+            }
+            for one in store.readings.series(access, name)
+        ],
+        "findings": [finding.to_dict() for finding in store.findings.load(access, [name])],
+        "bills": [
+            {"id": one.bill.id, "state": one.bill.state, "total": one.bill.total, "currency": one.bill.currency}
+            for one in store.ledger.bills(access, name)
+        ],
+    }
+
+
+def plain(point: UsagePoint) -> dict[str, Any]:
+    """Return a usage point as a JSON object."""
+    return {**asdict(point), "attributes": dict(point.attributes)}
