@@ -12,6 +12,7 @@ from gridwright.cli.options import Json, Site, with_reading, with_site
 from gridwright.cli.output import print_json, print_table, say, tell
 from gridwright.cli.source import File, Period, Points, Tariff, period_of, rows_of, trusted
 from gridwright.domain.errors import NotFound, RateError
+from gridwright.domain.interval import zone_of
 from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def run(
             (
                 bill.id,
                 bill.usage_point,
-                f"{bill.period.start.astimezone():%Y-%m-%d}",
+                f"{bill.period.start.astimezone(zone_of(bill.zone)):%Y-%m-%d}",
                 f"{bill.energy_kwh:.3f}",
                 str(bill.estimated),
                 f"{bill.total:.2f} {bill.currency}",

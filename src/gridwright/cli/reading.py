@@ -84,7 +84,7 @@ def words(done: Imported) -> list[str]:
         lines.append(f"Rejected records: {done.rejects_file}")
     if done.dry_run:
         return [*lines, "Dry run: nothing was written."]
-    return [*lines, f"Stored: {done.new:,} blocks new, {done.changed:,} changed, {done.same:,} as before."]
+    return [*lines, f"Stored: {done.new:,} new, {done.changed:,} changed, {done.same:,} as before."]
 
 
 @app.command(epilog="Example: gridwright reading show UP-1042 --period 2025-03-30 --json")
