@@ -89,8 +89,8 @@ def findings_view(findings: Sequence[Finding], zone: ZoneInfo) -> FindingsView:
         return FindingsView("No rule has a doubt.", Rows((), ()), ())
     kinds = Counter((finding.code, finding.severity) for finding in findings)
     text = ", ".join(
-        f"{count:,} {name}"
-        for severity, name in zip(ORDER, ("leave no value to use", "ask for a look", "only tell"), strict=True)
+        f"{severity} {count:,} ({name})"
+        for severity, name in zip(ORDER, ("no value to use", "worth a look", "good to know"), strict=True)
         if (count := sum(n for (_, own), n in kinds.items() if own is severity))
     )
     listed = sorted(findings, key=lambda finding: (finding.period.start, finding.code))[:FINDINGS_SHOWN]

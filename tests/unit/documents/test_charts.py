@@ -1,15 +1,18 @@
 """Charts: pixels follow the data, gaps are never bridged, pictures are valid PNG, every chart has its sentence."""
 
 import base64
+import re
 import struct
 import zlib
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridwright.documents.charts.battery import battery_chart
 from gridwright.documents.charts.chart import Frame
 from gridwright.documents.charts.daily import daily_chart
 from gridwright.documents.charts.duration import duration_chart
@@ -18,7 +21,7 @@ from gridwright.documents.charts.heat_map import heat_map_chart
 from gridwright.documents.charts.image import matrix_uri, ramp
 from gridwright.documents.charts.months import months_chart
 from gridwright.documents.charts.profile import DayShape, profile_chart
-from gridwright.documents.charts.scale import bars_path, date_ticks, line_path, number, round_ticks, x_scale
+from gridwright.documents.charts.scale import bars_path, date_ticks, fixed, line_path, number, round_ticks, x_scale
 from gridwright.domain.interval import zone_of
 
 
@@ -122,3 +125,39 @@ def test_months_are_compared_with_the_year_before() -> None:
     chart = months_chart(["Mar 2025"], np.array([110.0]), np.array([100.0]), [True])
     assert "+10.0%" in chart.summary
     assert [mark.css for mark in chart.marks] == ["bar before", "bar delivered"]
+
+
+def test_a_month_without_a_year_before_fills_its_place() -> None:
+    chart = months_chart(["Feb", "Mar"], np.array([90.0, 110.0]), np.array([np.nan, 100.0]), [True, True])
+    widths = [float(part.partition("v")[0]) for part in chart.marks[1].path.split("h")[1::2]]
+    assert widths[0] == pytest.approx(2 * widths[1], rel=0.01)
+
+
+def test_thin_bars_touch() -> None:
+    edges = np.arange(401) * 1.7123
+    path = bars_path(edges[:-1], edges[1:], np.zeros(400), np.ones(400))
+    bars = [(float(at), float(width)) for at, width in re.findall(r"M([\d.]+) 0.0h([\d.]+)v", path)]
+    assert len(bars) == 400
+    assert all(at + width == pytest.approx(after) for (at, width), (after, _) in pairwise(bars))
+
+
+def test_minutes_are_thinned_in_tables() -> None:
+    minute = np.ones(1440)
+    shape = DayShape(minute, minute, minute)
+    profile = profile_chart(shape, shape)
+    battery = battery_chart("day", minute, minute, minute, minute)
+    fan = fan_chart(datetime(2025, 3, 1, tzinfo=UTC), timedelta(minutes=1), minute, np.ones((2880, 9)), zone_of("UTC"))
+    for chart, rows in ((profile, 96), (battery, 96), (fan, 192)):
+        assert chart.table is not None
+        assert len(chart.table.rows) == rows
+
+
+def test_an_unknown_base_load_draws_no_line() -> None:
+    chart = duration_chart(np.array([2.0, 1.0]), np.nan)
+    assert "base load" not in chart.summary
+    assert [bool(mark.path) for mark in chart.marks] == [True, False]
+    assert not any("nan" in mark.title for mark in chart.marks)
+
+
+def test_a_dash_stands_for_an_unknown_number() -> None:
+    assert (fixed(np.nan), fixed(1.23456), fixed(2, 0)) == ("–", "1.235", "2")

@@ -40,8 +40,8 @@ def battery_chart(title: str, without_kw: Floats, with_kw: Floats, stored_kwh: F
             Mark(step_path(x.many(edges), y.many(with_kw)), "line load", "grid power with the battery"),
         ),
         labels=(
-            Label(FRAME.x1 - 240, FRAME.y1 - 3, "without battery", "soft-text", "end"),
-            Label(FRAME.x1 - 130, FRAME.y1 - 3, "with battery", "load-text", "end"),
+            Label(FRAME.x1 - 260, FRAME.y1 - 3, "without battery", "soft-text", "end"),
+            Label(FRAME.x1 - 155, FRAME.y1 - 3, "with battery", "load-text", "end"),
             Label(FRAME.x1, FRAME.y1 - 3, "stored energy (kWh)", "charge-text", "end"),
         ),
         table=Table(

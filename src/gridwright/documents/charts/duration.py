@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gridwright.documents.charts.chart import Chart, Frame, Mark, Table, Tick
-from gridwright.documents.charts.scale import Floats, line_path, x_scale, y_scale, y_ticks
+from gridwright.documents.charts.scale import Floats, fixed, line_path, x_scale, y_scale, y_ticks
 
 FRAME = Frame()
 POINTS = 400
@@ -27,7 +27,7 @@ def duration_chart(sorted_kw: Floats, base_kw: float) -> Chart:
         y_unit="kW",
         marks=(
             Mark(line_path(x.many(share * 100), y.many(values)), "line load", "power at least this high"),
-            Mark(base, "line base", f"base load {base_kw:.3f} kW"),
+            Mark(base, "line base", f"base load {fixed(base_kw)} kW"),
         ),
         table=Table(
             ("share of time", "kW at least"),

@@ -24,6 +24,7 @@ FRAME = Frame(height=260)
 # Positions of (low, high) in LEVELS, widest first.
 BANDS = ((0, 8, "80%"), (1, 7, "60%"), (2, 6, "40%"), (3, 5, "20%"))
 MEDIAN = 4
+TABLE_ROWS = 192
 
 
 def fan_chart(start: datetime, interval: timedelta, past_kw: Floats, quantiles_kw: Floats, zone: ZoneInfo) -> Chart:
@@ -59,6 +60,7 @@ def fan_chart(start: datetime, interval: timedelta, past_kw: Floats, quantiles_k
             Label(x(0) - 5, FRAME.y1 + 10, "measured", "load-text", "end"),
             Label(x(0) + 5, FRAME.y1 + 10, "forecast", "forecast-text"),
         ),
+        note="The shades hold 20, 40, 60 and 80% of what may come, the line its middle.",
         table=_table(start, interval, quantiles_kw, zone),
     )
 
@@ -93,6 +95,6 @@ def _table(start: datetime, interval: timedelta, quantiles_kw: Floats, zone: Zon
             f"{(start.astimezone(UTC) + interval * k).astimezone(zone):%Y-%m-%d %H:%M}",
             *(fixed(v) for v in quantiles_kw[k, [0, 4, 8]]),
         )
-        for k in range(quantiles_kw.shape[0])
+        for k in range(0, quantiles_kw.shape[0], max(1, quantiles_kw.shape[0] // TABLE_ROWS))
     )
     return Table(("from", "10% kW", "median kW", "90% kW"), rows)

@@ -67,4 +67,4 @@ def _summary(names: Sequence[str], kwh: Floats, before: Floats, complete: Sequen
     if both:
         ratio = sum(float(kwh[k]) for k in both) / sum(float(before[k]) for k in both)
         text += f"; against the same months a year before use changed by {ratio - 1:+.1%}"
-    return text + (" (the light bar)." if both else ".")
+    return text + (" (the grey bar)." if both else ".")

@@ -78,7 +78,7 @@ def _summary(weekday: DayShape, weekend: DayShape, minutes: Floats) -> str:
     if np.isfinite(weekend.mean).any():
         ratio = float(np.nanmean(weekend.mean) / max(float(np.nanmean(weekday.mean)), 1e-9))
         text += f"; a weekend day uses {ratio:.0%} of a weekday"
-    return text + "."
+    return text + "; the band holds four weekdays of five."
 
 
 def _table(weekday: DayShape, weekend: DayShape, minutes: Floats) -> Table:

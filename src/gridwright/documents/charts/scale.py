@@ -131,8 +131,10 @@ def band_path(x: Floats, low: Floats, high: Floats) -> str:
 def bars_path(x0: Floats, x1: Floats, y0: Floats, y1: Floats) -> str:
     """Return one path of many rectangles; NaN bars are left out."""
     good = np.isfinite(y0) & np.isfinite(y1)
-    columns = (x0[good], x1[good] - x0[good], y0[good], y1[good] - y0[good])
+    # Edges are rounded before widths are taken: bars that touch keep touching.
+    left, right, floor, top = (np.round(edge[good], 1) for edge in (x0, x1, y0, y1))
+    columns = (left, right - left, floor, top - floor)
     return "".join(
-        f"M{left:.1f} {bottom:.1f}h{width:.1f}v{height:.1f}h{-width:.1f}z"
-        for left, width, bottom, height in zip(*(column.tolist() for column in columns), strict=True)
+        f"M{at:.1f} {bottom:.1f}h{width:.1f}v{height:.1f}h{-width:.1f}z"
+        for at, width, bottom, height in zip(*(column.tolist() for column in columns), strict=True)
     )
