@@ -11,7 +11,7 @@ from gridwright.cli.context import platform
 from gridwright.cli.options import Json, Site, with_reading, with_site
 from gridwright.cli.output import print_json, print_table, say, tell
 from gridwright.cli.source import File, Period, Points, Tariff, period_of, rows_of, trusted
-from gridwright.domain.errors import NotFound, RateError
+from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import zone_of
 from gridwright.formats.source import ReadOptions
 
@@ -122,10 +122,8 @@ def make_bills(
             bills += done.bills
             notes.update(dict.fromkeys(done.notes))
     if not bills:
-        reason = next(iter(notes), "")
-        if reason:
-            raise RateError(reason)
-        raise NotFound("there is nothing to bill", where=str(file or "store"), remedy="check --period")
+        reason = next(iter(notes), "there is nothing to bill")
+        raise NotFound(reason, where=str(file or "store"), remedy="check --period and --tariff")
     return bills, list(notes)
 
 

@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
 
 def report(
     *,
-    files: Annotated[list[Path], typer.Argument(help="Meter files: CSV, NEM12 or Parquet, also zipped.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Meter files: CSV, NEM12 or Parquet, also zipped.")
+    ],
     tariff: Tariff = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path(),
     as_json: Json = False,

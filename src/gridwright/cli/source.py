@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from gridwright.app import Platform
     from gridwright.jobs.trust_readings import Material, SiteDefaults, Trusted
 
-File = Annotated[Path | None, typer.Argument(help="A meter file; left out, the store is read.", show_default=False)]
+File = Annotated[
+    Path | None, typer.Argument(metavar="FILE", help="A meter file; left out, the store is read.", show_default=False)
+]
 Points = Annotated[list[str] | None, typer.Option("--usage-point", help="Only this usage point; repeatable.")]
 Period = Annotated[str, typer.Option("--period", help="2025, 2025-03, 2025-03-30 or FROM/TO; left out, everything.")]
 Tariff = Annotated[

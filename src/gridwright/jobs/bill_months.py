@@ -35,6 +35,8 @@ def bill_months(
     period: Interval | None = None,
 ) -> Billed:
     """Bill each civil month of `period` (default: all that the readings touch); ladders of a year are carried on."""
+    if period is not None and not period.overlaps(panel.period):
+        return Billed((), (f"{usage_point.id} has no readings in {period}; they cover {panel.period}",))
     bills: list[Bill] = []
     notes: dict[str, None] = {}
     carried: dict[int, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
