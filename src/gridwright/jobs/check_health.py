@@ -8,9 +8,9 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
-from gridwright import __version__
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.errors import GridwrightError, NotFound
 from gridwright.store import open_store
@@ -45,7 +45,9 @@ def check_health(url: str) -> list[Check]:
 def check_program() -> Check:
     """Tell the version and the Python it runs on."""
     return Check(
-        "program", ok=True, found=f"gridwright {__version__}, Python {platform.python_version()} ({sys.platform})"
+        "program",
+        ok=True,
+        found=f"gridwright {version('gridwright')}, Python {platform.python_version()} ({sys.platform})",
     )
 
 

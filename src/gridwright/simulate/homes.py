@@ -41,9 +41,9 @@ def simulate_homes(
     """Simulate `n` usage points over `period`; the same arguments give the same town, to the watt-hour.
 
     `kinds` is repeated over the points, called UP-`first_id` and so on. Energy is whole Wh; load and PV are netted
-    within an interval. Registers are read at the first and last instant and at each local month's (or day's) midnight between,
-    and match the profiles exactly. A period that is not a whole number of intervals on the local clock's grid is an
-    InputError.
+    within an interval. Registers are read at the first and last instant and at each local month's (or day's) midnight
+    between, and match the profiles exactly. A period that is not a whole number of intervals on the local clock's grid
+    is an InputError.
     """
     _check(n, period, interval, kinds)
     calendar = local_calendar(period.start, interval, period.slots(interval), zone)
