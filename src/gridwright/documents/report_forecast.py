@@ -18,6 +18,7 @@ from gridwright.documents.report_views import ForecastView, Rows
 from gridwright.domain import quality as q
 from gridwright.domain.forecast import Forecast, Scores
 
+Values = npt.NDArray[np.float64]
 PAST = timedelta(hours=72)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 BASELINE = "seasonal_naive_24"
@@ -85,23 +86,25 @@ def _at(result: PointResult, forecast: Forecast) -> str:
 
 
 def _fan(result: PointResult, forecast: Forecast) -> Chart | None:
-    quantiles: npt.NDArray[np.float64] = forecast.kwh(forecast.quantiles[0]) / (forecast.interval / HOUR)
+    quantiles: Values = forecast.kwh(forecast.quantiles[0]) / (forecast.interval / HOUR)
     if not np.isfinite(quantiles).any():
         return None
-    return fan_chart(forecast.start, forecast.interval, _past_kw(result, forecast), quantiles, result.usage_point.tz)
+    measured, estimated = _past_kw(result, forecast)
+    return fan_chart(
+        forecast.start, forecast.interval, measured, quantiles, result.usage_point.tz, estimated_kw=estimated
+    )
 
 
-def _past_kw(result: PointResult, forecast: Forecast) -> npt.NDArray[np.float64]:
-    """Return measured power up to the start of the forecast; what was estimated or is not there stays a gap."""
+def _past_kw(result: PointResult, forecast: Forecast) -> tuple[Values, Values]:
+    """Return measured and estimated power up to the start of the forecast, NaN where it is the other or unknown."""
     panel, slots = result.trusted, PAST // result.trusted.interval
     end = (forecast.start - panel.start) // panel.interval
     at = np.arange(end - slots, end)
     inside = (at >= 0) & (at < panel.slots)
-    past = np.full(slots, np.nan)
-    chosen = at[inside]
-    is_measured = q.has_status(panel.quality[0, chosen], q.TRUSTED)
-    past[inside] = np.where(is_measured, panel.kw[0, chosen], np.nan)
-    return past
+    past, is_measured = np.full(slots, np.nan), np.zeros(slots, np.bool_)
+    past[inside] = panel.kw[0, at[inside]]
+    is_measured[inside] = q.has_status(panel.quality[0, at[inside]], (*q.MEASURED, q.Status.EDITED, q.Status.DERIVED))
+    return np.where(is_measured, past, np.nan), np.where(is_measured, np.nan, past)
 
 
 def _scores_text(accuracy: Accuracy) -> str:
@@ -137,6 +140,7 @@ def _scores(accuracy: Accuracy) -> Rows | None:
             share(scores.coverage_80, 1),
         )
         for model, scores in accuracy.by_model.items()
+        if math.isfinite(scores.mase)
     )
     note = "MASE: mean absolute error over that of repeating yesterday within the history; below 1 is better than it. "
     note += (

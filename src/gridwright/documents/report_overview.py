@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC
 from pathlib import Path
 
-from gridwright.documents.charts.scale import fixed
+from gridwright.documents.charts.scale import fixed, number
 from gridwright.documents.report_data import PointResult, ReportData
 from gridwright.documents.report_forecast import short_name
 from gridwright.documents.report_money import bill_of
 from gridwright.documents.report_point import point_view
 from gridwright.documents.report_reading import left_out, reading_view, refused
-from gridwright.documents.report_text import counted, energy, share, span
+from gridwright.documents.report_text import clock_of, counted, energy, share, span
 from gridwright.documents.report_views import Fact, OverviewView, PageView, Row, Rows
 
 ROWS_SHOWN = 1000
@@ -57,8 +57,8 @@ def _subtitle(data: ReportData) -> str:
     if not data.points:
         return made
     zones = sorted({point.usage_point.zone for point in data.points})
-    where = zones[0] if len(zones) == 1 else f"{len(zones)} time zones"
-    return f"{_period(data.points)}, local time in {where}; {made}"
+    where = clock_of(zones[0]) if len(zones) == 1 else f"local times of {len(zones)} zones"
+    return f"{_period(data.points)}, {where}; {made}"
 
 
 def _period(points: Sequence[PointResult]) -> str:
@@ -118,8 +118,8 @@ def _row(point: PointResult) -> Row:
     bill, own = bill_of(point.bills), point.accuracy.own if point.accuracy else None
     return (
         point.usage_point.id,
-        energy(found.total_kwh),
-        energy(found.received.total_kwh) if found.received else "–",
+        f"{number(found.total_kwh)} kWh",
+        f"{number(found.received.total_kwh)} kWh" if found.received else "–",
         share(quality["measured"] + quality["edited"], sum(quality.values())),
         f"{quality['estimated']:,}",
         f"{quality['missing'] + quality['rejected']:,}",

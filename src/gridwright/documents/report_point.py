@@ -19,7 +19,7 @@ from gridwright.documents.charts.scale import number
 from gridwright.documents.report_data import PointResult
 from gridwright.documents.report_forecast import day_ahead_kwh, forecast_view
 from gridwright.documents.report_money import battery_view, bill_of, bill_view
-from gridwright.documents.report_text import change, counted, day, energy, local, minutes, power, share, span
+from gridwright.documents.report_text import change, clock_of, counted, day, energy, local, minutes, power, share, span
 from gridwright.documents.report_trust import findings_view, stretches, trust_text
 from gridwright.documents.report_views import Fact, PointView, Row, Rows
 
@@ -32,7 +32,7 @@ def point_view(result: PointResult, anchor: str) -> PointView:
         id=result.usage_point.id,
         subtitle=(
             f"{span(found.period.start, found.period.end, zone)}, one value every {minutes(found.interval)}, "
-            f"local time in {result.usage_point.zone}"
+            f"{clock_of(result.usage_point.zone)}"
         ),
         facts=tuple(_facts(result)),
         notes=result.notes,

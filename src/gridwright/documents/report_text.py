@@ -52,6 +52,11 @@ def local(moment: datetime, zone: ZoneInfo) -> str:
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M %Z}"
 
 
+def clock_of(zone: str) -> str:
+    """Say which clock the times of a zone follow."""
+    return "times in UTC" if zone == "UTC" else f"local time in {zone}"
+
+
 def day(moment: datetime, zone: ZoneInfo) -> str:
     """Write the local date of an instant."""
     at = moment.astimezone(zone)

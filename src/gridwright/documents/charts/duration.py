@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gridwright.documents.charts.chart import Chart, Frame, Mark, Table, Tick
-from gridwright.documents.charts.scale import Floats, fixed, line_path, x_scale, y_scale, y_ticks
+from gridwright.documents.charts.scale import Floats, fixed, line_path, number, x_scale, y_scale, y_ticks
 
 FRAME = Frame()
 POINTS = 400
@@ -44,7 +44,8 @@ def _at_least_two(values: Floats) -> Floats:
 
 def _summary(values: Floats, base_kw: float) -> str:
     tenth = float(np.interp(0.1, np.linspace(0, 1, values.size), values))
-    text = f"The highest mean power is {values[0]:.2f} kW; for a tenth of the time it is {tenth:.2f} kW or more."
+    highest = number(float(values[0]))
+    text = f"The highest mean power is {highest} kW; for a tenth of the time it is {number(tenth)} kW or more."
     if not np.isfinite(base_kw):
         return text
-    return f"{text} The base load, which never goes away, is {base_kw:.3f} kW (dashed)."
+    return f"{text} The base load, which never goes away, is {number(base_kw)} kW (dashed)."

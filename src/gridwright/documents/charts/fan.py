@@ -24,15 +24,28 @@ FRAME = Frame(height=260)
 # Positions of (low, high) in LEVELS, widest first.
 BANDS = ((0, 8, "80%"), (1, 7, "60%"), (2, 6, "40%"), (3, 5, "20%"))
 MEDIAN = 4
+NOTE = "The shades hold 20, 40, 60 and 80% of what may come, the line its middle."
 TABLE_ROWS = 192
 
 
-def fan_chart(start: datetime, interval: timedelta, past_kw: Floats, quantiles_kw: Floats, zone: ZoneInfo) -> Chart:
-    """Draw `past_kw` float64[P] up to `start` and `quantiles_kw` float64[H, 9] from it on."""
+def fan_chart(
+    start: datetime,
+    interval: timedelta,
+    past_kw: Floats,
+    quantiles_kw: Floats,
+    zone: ZoneInfo,
+    *,
+    estimated_kw: Floats | None = None,
+) -> Chart:
+    """Draw `past_kw` float64[P] up to `start` and `quantiles_kw` float64[H, 9] from it on.
+
+    `estimated_kw`: float64[P], NaN but where the past was not measured, is drawn thin.
+    """
     steps, past = quantiles_kw.shape[0], past_kw.size
     at = np.arange(-past, steps) + 0.5
     x = x_scale(FRAME, -past, steps)
-    y = y_scale(FRAME, np.concatenate([past_kw, quantiles_kw.ravel()]))
+    known = past_kw if estimated_kw is None else np.concatenate([past_kw, estimated_kw])
+    y = y_scale(FRAME, np.concatenate([known, quantiles_kw.ravel()]))
     ahead = x.many(at[past:])
     bands = tuple(
         Mark(
@@ -52,6 +65,7 @@ def fan_chart(start: datetime, interval: timedelta, past_kw: Floats, quantiles_k
         y_unit="kW",
         marks=(
             *bands,
+            *_estimated(x.many(at[:past]), y, estimated_kw),
             Mark(line_path(x.many(at[:past]), y.many(past_kw)), "line load", "measured"),
             Mark(line_path(ahead, y.many(quantiles_kw[:, MEDIAN])), "line forecast", "median forecast"),
             Mark(now, "now"),
@@ -60,9 +74,15 @@ def fan_chart(start: datetime, interval: timedelta, past_kw: Floats, quantiles_k
             Label(x(0) - 5, FRAME.y1 + 10, "measured", "load-text", "end"),
             Label(x(0) + 5, FRAME.y1 + 10, "forecast", "forecast-text"),
         ),
-        note="The shades hold 20, 40, 60 and 80% of what may come, the line its middle.",
+        note=NOTE if estimated_kw is None or not np.isfinite(estimated_kw).any() else f"{NOTE} Thin: estimated.",
         table=_table(start, interval, quantiles_kw, zone),
     )
+
+
+def _estimated(x: Floats, y: Scale, estimated_kw: Floats | None) -> tuple[Mark, ...]:
+    if estimated_kw is None or not np.isfinite(estimated_kw).any():
+        return ()
+    return (Mark(line_path(x, y.many(estimated_kw)), "line thin", "estimated"),)
 
 
 def _midnights(

@@ -15,6 +15,7 @@ from gridwright.documents.charts.scale import (
     clock_ticks,
     fixed,
     line_path,
+    number,
     x_scale,
     y_scale,
     y_ticks,
@@ -22,6 +23,8 @@ from gridwright.documents.charts.scale import (
 
 FRAME = Frame(right=70)
 TABLE_ROWS = 96
+# Height of a line of text, px.
+LINE = 13
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,13 +63,14 @@ def profile_chart(weekday: DayShape, weekend: DayShape) -> Chart:
 
 def _direct_labels(x: Scale, y: Scale, weekday: DayShape, weekend: DayShape) -> tuple[Label, ...]:
     ends = [
-        (float(np.nan_to_num(shape.mean[-1])), name, css)
+        (y(float(shape.mean[-1])), name, css)
         for shape, name, css in ((weekday, "weekday", "load-text"), (weekend, "weekend", "second-text"))
+        if np.isfinite(shape.mean[-1])
     ]
-    first, second = y(ends[0][0]), y(ends[1][0])
-    if abs(first - second) < 13:  # noqa: PLR2004 - a line of text is 13 px high
-        second = first + 13 if second >= first else first - 13
-    return tuple(Label(x.last + 4, at + 4, name, css) for at, (_, name, css) in zip((first, second), ends, strict=True))
+    if len(ends) > 1 and abs(ends[0][0] - ends[1][0]) < LINE:
+        first, second = ends[0][0], ends[1][0]
+        ends[1] = (first + LINE if second >= first else first - LINE, *ends[1][1:])
+    return tuple(Label(x.last + 4, at + 4, name, css) for at, name, css in ends)
 
 
 def _summary(weekday: DayShape, weekend: DayShape, minutes: Floats) -> str:
@@ -74,7 +78,7 @@ def _summary(weekday: DayShape, weekend: DayShape, minutes: Floats) -> str:
         return "There is no complete weekday."
     top = int(np.nanargmax(weekday.mean))
     at = int(minutes[top] - minutes[0])
-    text = f"Weekdays peak around {at // 60:02d}:{at % 60:02d} with {weekday.mean[top]:.2f} kW on average"
+    text = f"Weekdays peak around {at // 60:02d}:{at % 60:02d} with {number(float(weekday.mean[top]))} kW on average"
     if np.isfinite(weekend.mean).any():
         ratio = float(np.nanmean(weekend.mean) / max(float(np.nanmean(weekday.mean)), 1e-9))
         text += f"; a weekend day uses {ratio:.0%} of a weekday"
