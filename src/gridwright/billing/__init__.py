@@ -4,7 +4,7 @@ from gridwright.billing.card import parse_rate_card
 from gridwright.billing.determinants import Determinants, determinants
 from gridwright.billing.example import example_card
 from gridwright.billing.explain import explain
-from gridwright.billing.labels import holiday_dates
+from gridwright.billing.labels import compile_labels, holiday_dates
 from gridwright.billing.ledger import credit_note, postings
 from gridwright.billing.price_terms import price_terms
 from gridwright.billing.rating import ENGINE, rate, rate_all
@@ -12,6 +12,7 @@ from gridwright.billing.rating import ENGINE, rate, rate_all
 __all__ = [
     "ENGINE",
     "Determinants",
+    "compile_labels",
     "credit_note",
     "determinants",
     "example_card",

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from gridwright.analytics import analyse
-from gridwright.billing import example_card
+from gridwright.analytics import Labels, analyse
+from gridwright.billing import compile_labels, example_card
 from gridwright.dispatch import WhatIf
 from gridwright.documents.report_data import Accuracy, PointResult, ReportData
-from gridwright.domain.errors import GridwrightError
+from gridwright.domain.errors import GridwrightError, RateError
 from gridwright.domain.finding import Finding
 from gridwright.domain.forecast import BacktestResult, Forecast
 from gridwright.domain.panel import Panel
@@ -123,7 +123,7 @@ def report_group(group: Trusted, card: RateCard, now: datetime) -> Iterator[Poin
             raw=group.raw.rows([row]),
             trusted=trusted,
             findings=group.findings.get(point.id, ()),
-            analysis=analyse(trusted, point.zone, received=received),
+            analysis=analyse(trusted, point.zone, received=received, labels=tou_labels(card, trusted, point.zone)),
             received=received,
             forecast=forecast_of(outlook.forecast, row),
             accuracy=accuracy_of(outlook, row),
@@ -131,6 +131,18 @@ def report_group(group: Trusted, card: RateCard, now: datetime) -> Iterator[Poin
             what_if=_battery(group, outlook, row, card, notes),
             notes=(*notes, *billed.notes),
         )
+
+
+def tou_labels(card: RateCard, panel: Panel, zone: str) -> Labels | None:
+    """Return the time-of-use labels of a panel's slots by the card's first calendar; None where it has none."""
+    if not card.calendars:
+        return None
+    calendar = card.calendars[0]
+    try:
+        return Labels(calendar.labels, compile_labels(calendar, panel.start, panel.interval, panel.slots, zone))
+    except RateError:
+        # Intervals that straddle two labels: the bill's note says so.
+        return None
 
 
 def _battery(group: Trusted, outlook: Outlook, row: int, card: RateCard, notes: dict[str, None]) -> WhatIf | None:
