@@ -161,3 +161,26 @@ def test_an_unknown_base_load_draws_no_line() -> None:
 
 def test_a_dash_stands_for_an_unknown_number() -> None:
     assert (fixed(np.nan), fixed(1.23456), fixed(2, 0)) == ("–", "1.235", "2")
+
+
+@pytest.mark.parametrize(("count", "step"), [(1, 1), (13, 1), (17, 2), (25, 2), (60, 5)])
+def test_month_names_have_room(count: int, step: int) -> None:
+    nothing = np.full(count, np.nan)
+    chart = months_chart([f"m{k}" for k in range(count)], np.ones(count), nothing, [True] * count)
+    assert [tick.label for tick in chart.x_ticks] == [f"m{k}" for k in range(0, count, step)]
+
+
+def test_an_estimated_past_is_drawn_thin_and_called_so() -> None:
+    start, nothing = datetime(2025, 3, 1, tzinfo=UTC), np.full(24, np.nan)
+    chart = fan_chart(
+        start, timedelta(hours=1), nothing, np.ones((24, 9)), zone_of("UTC"), estimated_kw=np.full(24, 2.0)
+    )
+    assert "line thin" in [mark.css for mark in chart.marks]
+    assert [label.text for label in chart.labels] == ["estimated", "forecast"]
+    assert chart.note.endswith("Thin: estimated.")
+
+
+def test_a_day_without_a_weekend_names_no_weekend() -> None:
+    shape, nothing = np.ones(24), np.full(24, np.nan)
+    chart = profile_chart(DayShape(shape, shape, shape), DayShape(nothing, nothing, nothing))
+    assert [label.text for label in chart.labels] == ["weekday"]

@@ -55,6 +55,7 @@ def fan_chart(
         )
         for k, (low, high, text) in enumerate(BANDS)
     )
+    before = "measured" if np.isfinite(past_kw).any() or estimated_kw is None else "estimated"
     now = f"M{x(0):.1f} {FRAME.y1}V{FRAME.y0}"
     return Chart(
         title=f"Forecast for the next {round(steps * interval.total_seconds() / 3600)} hours",
@@ -71,7 +72,7 @@ def fan_chart(
             Mark(now, "now"),
         ),
         labels=(
-            Label(x(0) - 5, FRAME.y1 + 10, "measured", "load-text", "end"),
+            Label(x(0) - 5, FRAME.y1 + 10, before, "load-text", "end"),
             Label(x(0) + 5, FRAME.y1 + 10, "forecast", "forecast-text"),
         ),
         note=NOTE if estimated_kw is None or not np.isfinite(estimated_kw).any() else f"{NOTE} Thin: estimated.",

@@ -10,6 +10,7 @@ from gridwright.documents.charts.chart import Chart, Frame, Mark, Table, Tick
 from gridwright.documents.charts.scale import Floats, bars_path, number, x_scale, y_scale, y_ticks
 
 FRAME = Frame(height=210)
+LABELS = 13
 
 
 def months_chart(names: Sequence[str], kwh: Floats, before: Floats, complete: Sequence[bool]) -> Chart:
@@ -24,7 +25,7 @@ def months_chart(names: Sequence[str], kwh: Floats, before: Floats, complete: Se
     if has_before:
         earlier = bars_path(x.many(at + 0.16), x.many(at + 0.48), floor, y.many(before))
         marks.insert(0, Mark(earlier, "bar before", "the same month a year before"))
-    step = max(1, round(count / 14))
+    step = max(1, -(-count // LABELS))
     return Chart(
         title="Energy a month",
         summary=_summary(names, kwh, before, complete),
