@@ -39,6 +39,7 @@ def bill_months(
         return Billed((), (f"{usage_point.id} has no readings in {period}; they cover {panel.period}",))
     bills: list[Bill] = []
     notes: dict[str, None] = {}
+    unknown: set[int] = set()
     carried: dict[int, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     for year, month in months_of(panel, usage_point, period):
         try:
@@ -53,9 +54,12 @@ def bill_months(
             )
         except RateError as error:
             notes[str(error)] = None
+            unknown.add(year)
+            carried[year].clear()
             continue
         bills.append(bill)
-        for charge in _yearly(card):
+        # A month that was not billed leaves the rest of its year without a known sum.
+        for charge in _yearly(card) if year not in unknown else ():
             carried[year][charge] += sum((line.quantity for line in bill.lines if line.charge == charge), Decimal(0))
     return Billed(tuple(bills), tuple(notes))
 

@@ -100,6 +100,8 @@ def _extents(chosen: Mapping[str, tuple[int, Grid]], ranked: Sequence[tuple[int 
     found: dict[str, Interval] = {}
     for rank, panel in ranked:
         known = np.isfinite(panel.values)
+        if not known.any():
+            continue
         first, last = known.argmax(axis=1), panel.slots - known[:, ::-1].argmax(axis=1)
         for row, point in enumerate(panel.points):
             if chosen.get(point) == (rank, grid_of(panel)) and known[row].any():
