@@ -30,7 +30,8 @@ class Evidence:
 class Intake:
     """The verdict on a whole file: records read, readings accepted, rejects, repeats, conflicts and what was detected.
 
-    `repeated`: identical duplicates dropped; `conflicting`: the same interval with another value (the later one won).
+    `repeated`: identical duplicates dropped; `conflicting`: the same interval with another value (the later one won);
+    these stand among `rejects` with a reason that begins with "conflict:", and are not counted in `rejected`.
     """
 
     source: str

@@ -247,20 +247,20 @@ def _require(found: Assignment, preview: Preview) -> None:
 
 def _evidence(found: Assignment, preview: Preview) -> list[Evidence]:
     named = [
-        Evidence(f"{role} column", preview.names[column], found.because[role], f"column {role}=NAME")
+        Evidence(f"{role} column", preview.names[column], found.because[role], f"--column {role}=NAME")
         for role, column in found.single.items()
     ]
     if found.days is not None:
         first, last = found.days.slots[0].name, found.days.slots[-1].name
-        named.append(Evidence("layout", "one row a day", found.days.because, "column value=NAME"))
-        named.append(Evidence("value column", f"{first} … {last}", "one column an interval", "column value=NAME"))
+        named.append(Evidence("layout", "one row a day", found.days.because, "--column value=NAME"))
+        named.append(Evidence("value column", f"{first} … {last}", "one column an interval", "--column value=NAME"))
     else:
         named.append(Evidence("layout", "one row a reading", "values stand in columns of their own", ""))
         shown = ", ".join(preview.names[column] for column in found.values)
-        named.append(Evidence("value column", shown, "their names and numbers", "column value=NAME"))
+        named.append(Evidence("value column", shown, "their names and numbers", "--column value=NAME"))
     ignored = [name for column, name in enumerate(preview.names) if column not in found.used and name.strip()]
     if ignored:
         named.append(
-            Evidence("columns ignored", ", ".join(ignored), "they are no readings we know", "column value=NAME")
+            Evidence("columns ignored", ", ".join(ignored), "they are no readings we know", "--column value=NAME")
         )
     return named

@@ -90,7 +90,7 @@ def _inspect(data: memoryview, file_name: str, options: ReadOptions) -> CsvDiale
     layout, detected = detect_layout(draft, sample, options)
     if layout.point is None:
         because = "given" if options.point else "no column tells it: the name of the file"
-        detected.append(Evidence("usage point", layout.default_point, because, "point"))
+        detected.append(Evidence("usage point", layout.default_point, because, "--point"))
     evidence = (*sniffed.evidence, *told, told_mark, *detected)
     return CsvDialect(framing, layout, evidence)
 

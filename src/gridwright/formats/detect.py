@@ -29,19 +29,22 @@ KINDS = ("interval", "cumulative", "power")
 # Fewer readings than this say nothing about a register: a morning of rising use looks the same.
 REGISTER_READINGS = 48
 REGISTER_RISES = 10
-# Registers may be reset now and then.
-REGISTER_FALLS = 0.002
+# Registers may be reset now and then; where the name says register, new meters are believed too.
+REGISTER_FALLS, NAMED_FALLS = 0.002, 0.05
+# More values below zero than this are no errors: the column holds what was drawn less what was fed in.
+SIGNED_SHARE = 0.01
 # Whole numbers above this many per hour, without a unit, are Wh: nobody's kWh are so many and so round.
 WATT_HOURS = 50.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sampled:
-    """What the sample shows: stamps, usage points, and instants once the clock is known."""
+    """What the sample shows: stamps, usage points, and numbers that tell registers (of all usage points) apart."""
 
     stamps: Stamps
     point: npt.NDArray[np.int32]
     names: Labels
+    register: Ints
 
 
 def draft_layout(found: Assignment, names: Sequence[str], options: ReadOptions) -> Layout:
@@ -110,7 +113,11 @@ def _sampled(layout: Layout, sample: Batch) -> Sampled:
         names = Labels((layout.default_point,), np.zeros(sample.rows, np.int32))
     else:
         names = labels(sample.columns[layout.point])
-    return Sampled(stamps, names.code, names)
+    register = names.code.astype(np.int64)
+    if layout.register is not None:
+        codes = labels(sample.columns[layout.register])
+        register = register * len(codes.words) + codes.code
+    return Sampled(stamps, names.code, names, register)
 
 
 def _with_clock_numbers(layout: Layout, sample: Batch, options: ReadOptions, evidence: list[Evidence]) -> Layout:
@@ -126,7 +133,7 @@ def _with_clock_numbers(layout: Layout, sample: Batch, options: ReadOptions, evi
     size = next((slots for slots in DAY_COLUMNS if count <= slots + (slots // 24)), max(DAY_COLUMNS))
     unit_s = (options.interval_minutes or DAY_COLUMNS[size]) * 60
     because = f"numbers {first} to {last} in column {layout.names[layout.clock_column]!r}"
-    evidence.append(Evidence("clock numbers", f"{unit_s // 60} minutes each, from {first}", because, "interval"))
+    evidence.append(Evidence("clock numbers", f"{unit_s // 60} minutes each, from {first}", because, "--interval"))
     return replace(layout, clock_unit_s=unit_s, clock_first=first)
 
 
@@ -136,10 +143,10 @@ def _with_order(layout: Layout, sample: Batch, options: ReadOptions, evidence: l
 
     column = sample.columns[layout.time if layout.time is not None else layout.date or 0]
     if options.date_order:
-        evidence.append(Evidence("date order", options.date_order, "given", "date-order"))
+        evidence.append(Evidence("date order", options.date_order, "given", "--date-order"))
         return replace(layout, order=options.date_order)
     if not pt.is_binary(column.type) or not reads_two_ways(column):
-        evidence.append(Evidence("date order", "ymd", "no date can be read two ways", "date-order"))
+        evidence.append(Evidence("date order", "ymd", "no date can be read two ways", "--date-order"))
         return layout
     readings = {order: stamps_of(column, order) for order in ("dmy", "mdy")}
     good = {order: int(stamps.good.sum()) for order, stamps in readings.items()}
@@ -149,7 +156,7 @@ def _with_order(layout: Layout, sample: Batch, options: ReadOptions, evidence: l
         because = f"{good[order] - good[other]} dates of the sample are impossible as {other}"
     else:
         order, because = _order_by_steps(readings)
-    evidence.append(Evidence("date order", order, because, "date-order"))
+    evidence.append(Evidence("date order", order, because, "--date-order"))
     return replace(layout, order=order)
 
 
@@ -183,13 +190,13 @@ def _with_zone(layout: Layout, sampled: Sampled, options: ReadOptions, evidence:
     stamps = sampled.stamps
     aware = stamps.good & stamps.has_offset
     if options.zone:
-        clock, told = Clock(options.zone), Evidence("zone", options.zone, "given", "zone")
+        clock, told = Clock(options.zone), Evidence("zone", options.zone, "given", "--zone")
     elif aware.sum() * 2 > stamps.good.sum():
         at = stamps.wall[aware] - stamps.offset[aware]
         clock, told = zone_from_offsets(at, stamps.offset[aware], options.default_zone)
     elif layout.slots:
         clock = Clock(options.default_zone)
-        told = Evidence("zone", options.default_zone, "assumed: a row a day shows no clock changes", "zone")
+        told = Evidence("zone", options.default_zone, "assumed: a row a day shows no clock changes", "--zone")
     else:
         clock, told = zone_from_changes(stamps.wall[stamps.good], options.default_zone)
     evidence.append(told)
@@ -207,14 +214,14 @@ def _steps(sampled: Sampled, at: Ints) -> Ints:
 
 def _with_interval(layout: Layout, sampled: Sampled, options: ReadOptions, evidence: list[Evidence]) -> Layout:
     if options.interval_minutes is not None:
-        evidence.append(Evidence("interval", f"{options.interval_minutes} min", "given", "interval"))
+        evidence.append(Evidence("interval", f"{options.interval_minutes} min", "given", "--interval"))
         return replace(layout, interval_s=options.interval_minutes * 60)
     if layout.slots:
         because = f"{len(layout.slots)} columns a day"
-        evidence.append(Evidence("interval", f"{layout.interval_s // 60} min", because, "interval"))
+        evidence.append(Evidence("interval", f"{layout.interval_s // 60} min", because, "--interval"))
         return layout
     if layout.end is not None:
-        evidence.append(Evidence("interval", "as each row says", "rows have a start and an end", "interval"))
+        evidence.append(Evidence("interval", "as each row says", "rows have a start and an end", "--interval"))
         return layout
     instants = to_instants(sampled.stamps, sampled.point, layout)
     steps = _steps(sampled, instants.at)
@@ -228,7 +235,11 @@ def _with_interval(layout: Layout, sampled: Sampled, options: ReadOptions, evide
     lengths, counts = np.unique(steps, return_counts=True)
     length = int(lengths[counts.argmax()])
     share = counts.max() / counts.sum()
-    evidence.append(Evidence("interval", _length(length), f"{share:.1%} of steps between stamps", "interval"))
+    if length > DAY_S:
+        days = f"{lengths.min() / DAY_S:.3g} to {lengths.max() / DAY_S:.3g} days"
+        evidence.append(Evidence("interval", days, "rows stand so far apart; each tells of its own period", "--interval"))
+        return replace(layout, interval_s=length, periods=True)
+    evidence.append(Evidence("interval", _length(length), f"{share:.1%} of steps between stamps", "--interval"))
     return replace(layout, interval_s=length)
 
 
@@ -239,10 +250,10 @@ def _length(seconds: int) -> str:
 def _with_stamp(layout: Layout, sampled: Sampled, options: ReadOptions, evidence: list[Evidence]) -> Layout:
     """Tell whether stamps open or close their interval."""
     registers = all(column.reading_type.accumulation is Accumulation.CUMULATIVE for column in layout.values)
-    if layout.slots or layout.end is not None or registers:
+    if layout.slots or layout.end is not None or layout.periods or registers:
         return layout
     closing, because = _closing(layout, sampled, options)
-    evidence.append(Evidence("stamp", "interval end" if closing else "interval start", because, "stamp"))
+    evidence.append(Evidence("stamp", "interval end" if closing else "interval start", because, "--stamp"))
     return replace(layout, stamp_end=closing)
 
 
@@ -294,6 +305,7 @@ def _with_values(
     directions = _directions([column.name for column in layout.values])
     for column, (flow, channel) in zip(layout.values, directions, strict=True):
         values = _values(layout, sample, column)
+        flow = _net_if_signed(flow, column, values)
         unit, told = _unit(layout, sample, column, values, options)
         evidence.append(told)
         cumulative = _is_cumulative(layout, sampled, column, values, options=options, unit=unit, evidence=evidence)
@@ -317,18 +329,18 @@ def _unit(
 ) -> tuple[str, Evidence]:
     what = f"unit of {column.name}" if not layout.slots else "unit"
     if options.unit:
-        return options.unit, Evidence(what, options.unit, "given", "unit")
+        return options.unit, Evidence(what, options.unit, "given", "--unit")
     if layout.unit is not None:
         words = [word for word in labels(sample.columns[layout.unit]).words if roles.known_unit(word)]
         if words:
             told = f"column {layout.names[layout.unit]!r} says so"
-            return words[0], Evidence(what, ", ".join(words), told, "unit")
+            return words[0], Evidence(what, ", ".join(words), told, "--unit")
     named = (
         roles.unit_of(column.name) if not layout.slots else next(filter(None, map(roles.unit_of, layout.names)), None)
     )
     if named is not None:
         shown = {"kwh": "kWh", "wh": "Wh", "mwh": "MWh", "kw": "kW", "w": "W", "mw": "MW"}.get(named, named)
-        return shown, Evidence(what, shown, f"the name {column.name!r} says so", "unit")
+        return shown, Evidence(what, shown, f"the name {column.name!r} says so", "--unit")
     return _unit_by_size(layout, values, what, options)
 
 
@@ -336,14 +348,14 @@ def _unit_by_size(
     layout: Layout, values: npt.NDArray[np.float64], what: str, options: ReadOptions
 ) -> tuple[str, Evidence]:
     if options.kind == "power":
-        return "kW", Evidence(what, "kW", "assumed: power, and nothing tells the unit", "unit")
+        return "kW", Evidence(what, "kW", "assumed: power, and nothing tells the unit", "--unit")
     filled = values[np.isfinite(values) & (values > 0)]
     hours = (layout.interval_s or DAY_S) / 3600
     usual = float(np.median(filled)) / hours if filled.size else 0.0
     whole = bool(filled.size) and bool(np.all(filled == np.rint(filled)))
     unit = "Wh" if whole and usual >= WATT_HOURS else "kWh"
     kind = "whole numbers" if whole else "numbers with fractions"
-    return unit, Evidence(what, unit, f"assumed: {kind}, {usual:.3g} per hour at the median", "unit")
+    return unit, Evidence(what, unit, f"assumed: {kind}, {usual:.3g} per hour at the median", "--unit")
 
 
 def _is_cumulative(
@@ -364,34 +376,39 @@ def _is_cumulative(
                 f"kind {options.kind} does not go with the unit {unit}",
                 remedy="give --kind and --unit that fit together",
             )
-        evidence.append(Evidence(f"kind of {column.name}", options.kind, "given", "kind"))
+        evidence.append(Evidence(f"kind of {column.name}", options.kind, "given", "--kind"))
         return options.kind == "cumulative"
     if power or layout.slots:
         if power:
-            evidence.append(Evidence(f"kind of {column.name}", "power", f"its unit is {unit}", "kind"))
+            evidence.append(Evidence(f"kind of {column.name}", "power", f"its unit is {unit}", "--kind"))
         return False
     cumulative, because = _rising(layout, sampled, column, values)
     kind = "cumulative" if cumulative else "interval"
-    evidence.append(Evidence(f"kind of {column.name}", kind, because, "kind"))
+    evidence.append(Evidence(f"kind of {column.name}", kind, because, "--kind"))
     return cumulative
 
 
 def _rising(layout: Layout, sampled: Sampled, column: ValueColumn, values: npt.NDArray[np.float64]) -> tuple[bool, str]:
     at = to_instants(sampled.stamps, sampled.point, layout).at
-    groups = sampled.point.astype(np.int64)
-    if layout.register is not None:
-        groups = groups * 1000 + 0
+    groups = sampled.register
     order = np.lexsort((at, groups))
     order = order[np.isfinite(values[order]) & sampled.stamps.good[order]]
     steps = np.diff(values[order])[np.diff(groups[order]) == 0]
     rises, falls = int(np.count_nonzero(steps > 0)), int(np.count_nonzero(steps < 0))
-    if roles.meaning_of(column.name).cumulative and falls <= max(1, REGISTER_FALLS * steps.size):
+    if roles.meaning_of(column.name).cumulative and falls <= max(1, NAMED_FALLS * steps.size):
         return True, f"its name {column.name!r}, and it falls {falls} times in {steps.size} steps"
     if steps.size < REGISTER_READINGS or rises < REGISTER_RISES:
         return False, f"assumed: {rises} rises in {steps.size} steps do not tell a register"
     if falls <= REGISTER_FALLS * steps.size:
         return True, f"it rises {rises} times and falls {falls} times in {steps.size} steps"
     return False, f"it falls {falls} times in {steps.size} steps"
+
+
+def _net_if_signed(flow: Flow, column: ValueColumn, values: npt.NDArray[np.float64]) -> Flow:
+    """Take a column without a told direction that is often below zero as net: fed in less than nothing is a sign."""
+    told = roles.meaning_of(column.name).flow is not None
+    below = np.count_nonzero(values < 0) > SIGNED_SHARE * max(np.count_nonzero(np.isfinite(values)), 1)
+    return Flow.NET if flow is Flow.DELIVERED and below and not told else flow
 
 
 def _directions(names: Sequence[str]) -> list[tuple[Flow, str]]:

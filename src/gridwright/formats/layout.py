@@ -65,7 +65,8 @@ class Layout:
 
     `slots`: the columns of a wide table (one row a day), whose values all mean `values[0]`. `elapsed`: slots count
     hours passed since midnight rather than hours on the wall clock. `clock_unit_s`, `clock_first`: a clock column holds
-    numbers (hour 1 to 24) instead of times. `stamp_end`: stamps close their interval.
+    numbers (hour 1 to 24) instead of times. `stamp_end`: stamps close their interval. `periods`: a row tells of the
+    time to the next one, more than a day, which differs from row to row.
     """
 
     names: tuple[str, ...]
@@ -85,6 +86,7 @@ class Layout:
     order: str = "ymd"
     clock: Clock = field(default_factory=lambda: Clock("UTC"))
     stamp_end: bool = False
+    periods: bool = False
     interval_s: int = 0
     numerals: Numerals = field(default_factory=Numerals)
     default_point: str = ""

@@ -145,7 +145,7 @@ def _inspect(data: memoryview, file_name: str, options: ReadOptions) -> ParquetD
     layout, detected = detect_layout(draft, _sample(file, draft), options)
     if layout.point is None:
         because = "given" if options.point else "no column tells it: the name of the file"
-        detected.append(Evidence("usage point", layout.default_point, because, "point"))
+        detected.append(Evidence("usage point", layout.default_point, because, "--point"))
     kinds = ", ".join(str(file.schema_arrow.field(name).type) for name in preview.names)
     first = Evidence("columns", ", ".join(preview.names), f"the file's schema: {kinds}")
     return ParquetDialect(layout, (first, *told, *detected), notes)

@@ -30,8 +30,8 @@ Codes = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-# A table of readings has a few interval lengths; more mean that the two stamp columns are something else.
-MOST_LENGTHS = 8
+# A table of readings has a few interval lengths, bills with many; more mean that the two stamp columns are something else.
+MOST_LENGTHS, MOST_PERIODS = 8, 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,14 +182,14 @@ def _place_rows(batch: Batch, layout: Layout, verdicts: Verdicts) -> Placed:
     instants = _instants(batch, layout, found.code, verdicts, named)
     usable = named & instants.usable
     at: Ints = instants.at
-    length: Ints | int = layout.interval_s
+    length: Ints | int = 0 if layout.periods else layout.interval_s
     if layout.end is not None:
         ends = to_instants(stamps_of(batch.columns[layout.end], layout.order), found.code, layout)
         length = ends.at - at
         wrong = usable & (~ends.usable | (length <= 0))
         verdicts.refuse(wrong, "the interval ends at {value}, not after its start", "correct its end", layout.end)
         usable &= ~wrong
-    elif layout.stamp_end:
+    elif layout.stamp_end and not layout.periods:
         at = at - layout.interval_s
     return Placed(found.words, found.code, at, length, _qualities(batch, layout, verdicts), usable)
 
@@ -278,7 +278,8 @@ def _series(batch: Batch, layout: Layout, placed: Placed, part: Part, verdicts: 
         yield _readings(batch, placed, (column, values, _on_grid(layout, placed, part, verdicts)), verdicts)
         return
     lengths, counts = np.unique(placed.length[rows], return_counts=True)
-    kept = lengths[np.argsort(-counts, kind="stable")[:MOST_LENGTHS]]
+    by_count = lengths[np.argsort(-counts, kind="stable")]
+    kept = np.r_[by_count[by_count <= DAY_S][:MOST_LENGTHS], by_count[by_count > DAY_S][:MOST_PERIODS]]
     other = rows & ~np.isin(placed.length, kept)
     verdicts.refuse(other, "its interval is as long as no other's", "give intervals of equal length", layout.end)
     for length in kept.tolist():
@@ -290,7 +291,7 @@ def _on_grid(layout: Layout, placed: Placed, part: Part, verdicts: Verdicts) -> 
     """Refuse rows that have neither a value nor a stamp on the grid; a row that has one of them is kept."""
     _, values, rows = part
     # Days and months follow the local clock, so their starts have no common phase in UTC.
-    if not 0 < layout.interval_s < DAY_S:
+    if layout.periods or not 0 < layout.interval_s < DAY_S:
         return rows
     empty = rows & np.isnan(values)
     if not empty.any():

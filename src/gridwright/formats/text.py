@@ -80,11 +80,11 @@ def _wanted(sample: bytes, wanted: str, mark: int) -> tuple[Encoding, Evidence]:
         name = "utf-8"
     if name == "utf-16":
         name = "utf-16-be" if sample.startswith(codecs.BOM_UTF16_BE) else "utf-16-le"
-    return Encoding(name, mark), Evidence("encoding", name, "given", "encoding")
+    return Encoding(name, mark), Evidence("encoding", name, "given", "--encoding")
 
 
 def _told(name: str, because: str) -> Evidence:
-    return Evidence("encoding", name, because, "encoding")
+    return Evidence("encoding", name, because, "--encoding")
 
 
 def _utf16(sample: bytes) -> str:
@@ -135,7 +135,7 @@ def separator_of(lines: Sequence[str], wanted: str = "") -> tuple[str, Evidence]
         named = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}.get(wanted.lower(), wanted)
         if len(named) != 1:
             raise UsageError(f"{wanted!r} is no separator", remedy="give one character, or `tab`")
-        return named, Evidence("separator", wanted, "given", "separator")
+        return named, Evidence("separator", wanted, "given", "--separator")
     scores = {mark: _evenness(lines, mark) for mark in SEPARATORS}
     best = max(SEPARATORS, key=lambda mark: (round(scores[mark][0], 1), -SEPARATORS.index(mark)))
     share, columns = scores[best]
@@ -145,7 +145,7 @@ def separator_of(lines: Sequence[str], wanted: str = "") -> tuple[str, Evidence]
             remedy="say it with --separator, or check that this is a table",
         )
     shown = "tab" if best == "\t" else best
-    return best, Evidence("separator", shown, f"{share:.0%} of the lines have {columns} columns by it", "separator")
+    return best, Evidence("separator", shown, f"{share:.0%} of the lines have {columns} columns by it", "--separator")
 
 
 def _evenness(lines: Sequence[str], mark: str) -> tuple[float, int]:
@@ -244,7 +244,7 @@ def _telling(commas: Sequence[str]) -> str:
 
 
 def _mark(decimal: str, because: str) -> Evidence:
-    return Evidence("decimal mark", decimal, because, "decimal")
+    return Evidence("decimal mark", decimal, because, "--decimal")
 
 
 def _as_strings(texts: pa.Array) -> pa.Array:

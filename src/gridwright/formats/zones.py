@@ -52,15 +52,15 @@ def zone_from_offsets(at: Ints, offset: Ints, default: str) -> tuple[Clock, Evid
     shown = ", ".join(_hours(int(value)) for value in np.unique(offset)[:4])
     for name in (default, *FIXED, *CANDIDATES):
         if np.array_equal(utc_offsets(at, name), offset):
-            return Clock(name), Evidence("zone", name, f"stamps carry its offset ({shown})", "zone")
+            return Clock(name), Evidence("zone", name, f"stamps carry its offset ({shown})", "--zone")
     if not np.any(offset):
         because = "stamps are UTC; local days follow the default zone"
-        return Clock(default), Evidence("zone", default, because, "zone")
+        return Clock(default), Evidence("zone", default, because, "--zone")
     if np.unique(offset).size == 1 and abs(int(offset[0])) <= 12 * 3600 and int(offset[0]) % 3600 == 0:
         name = f"Etc/GMT{-int(offset[0]) // 3600:+d}"
-        return Clock(name), Evidence("zone", name, f"stamps carry the offset {shown}, no clock change is seen", "zone")
+        return Clock(name), Evidence("zone", name, f"stamps carry the offset {shown}, no clock change is seen", "--zone")
     because = f"stamps carry offsets ({shown}) of no zone we list; local days follow the default zone"
-    return Clock(default), Evidence("zone", default, because, "zone")
+    return Clock(default), Evidence("zone", default, because, "--zone")
 
 
 def zone_from_changes(wall: Ints, default: str) -> tuple[Clock, Evidence]:
@@ -70,7 +70,7 @@ def zone_from_changes(wall: Ints, default: str) -> tuple[Clock, Evidence]:
         verdicts = {name: _changes(wall, name) for name in dict.fromkeys((default, *CANDIDATES))}
         for name, seen in verdicts.items():
             if seen.shown and not seen.lacking:
-                return Clock(name), Evidence("zone", name, f"{seen.shown[0]}, as clocks do there", "zone")
+                return Clock(name), Evidence("zone", name, f"{seen.shown[0]}, as clocks do there", "--zone")
         lacking = [text for seen in verdicts.values() if not seen.shown for text in seen.lacking]
         if lacking and not any(seen.shown for seen in verdicts.values()):
             fixed = standard_offset(default, int(wall.min()))
@@ -79,8 +79,8 @@ def zone_from_changes(wall: Ints, default: str) -> tuple[Clock, Evidence]:
                 f"{lacking[0]}, and no other zone fits: this clock never changes. Which offset it keeps is assumed; "
                 f"local days follow the default zone {default}"
             )
-            return Clock(default, fixed), Evidence("zone", shown, because, "zone")
-    return Clock(default), Evidence("zone", default, "assumed: nothing in the file tells it", "zone")
+            return Clock(default, fixed), Evidence("zone", shown, because, "--zone")
+    return Clock(default), Evidence("zone", default, "assumed: nothing in the file tells it", "--zone")
 
 
 def standard_offset(name: str, at: int) -> int:

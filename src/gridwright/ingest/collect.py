@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from gridwright.domain.interval import DAY_S
 from gridwright.domain.reading_type import Accumulation
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
@@ -43,13 +44,13 @@ def _grid(readings: Readings, not_after: int | None, known: Known) -> Gridded:
         return Gridded()
     if readings.reading_type.accumulation is Accumulation.CUMULATIVE:
         return grid_registers(readings, around=known(readings), not_after=not_after)
-    if readings.interval_s > 0:
+    if 0 < readings.interval_s <= DAY_S:
         return grid_readings(readings, not_after=not_after)
     return _loose(readings, not_after)
 
 
 def _loose(readings: Readings, not_after: int | None) -> Gridded:
-    """Instantaneous readings without a known interval: ordered and settled, but on no grid."""
+    """Readings without a known interval, or of billing periods, which differ in length: in order, but on no grid."""
     readings, future = without_future(readings, not_after)
     ordered = order(readings)
     return Gridded(loose=(ordered.readings,), tally=future + ordered.tally)

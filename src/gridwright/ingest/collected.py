@@ -72,7 +72,7 @@ class Tally:
 class Gridded:
     """Panels and register reads of some series, with the tally of their readings.
 
-    `loose`: instantaneous readings that follow no grid, ordered by point and time.
+    `loose`: readings that follow no grid, instantaneous ones and those of periods over a day, by point and time.
     """
 
     panels: tuple[Panel, ...] = ()

@@ -16,6 +16,7 @@ from gridwright.ingest.collected import Gridded, Tally
 from gridwright.ingest.order import order, reject, take
 
 TOLERANCE = 0.02  # of an interval: a stamp that is off by less is set on the grid
+CLOCK_CHANGE_S = 3600  # local days begin an hour earlier in summer
 RUN = 12  # readings in a row on another phase that make it a grid of its own
 LONG_GAP_S = 400 * DAY_S  # a longer hole ends the panel
 STRAY_SHARE, STRAY_SPAN_S = 0.02, 7 * DAY_S  # a piece so small, so far away, is a wrong clock
@@ -58,13 +59,13 @@ def _aligned(readings: Readings) -> tuple[Readings, Tally]:
     phase = readings.at % step
     usual = _usual_phase(readings.point, phase, step)
     off = (phase - usual + step // 2) % step - step // 2
-    near = (np.abs(off) <= TOLERANCE * step) & (off != 0)
+    near = (np.abs(off) <= max(TOLERANCE * step, CLOCK_CHANGE_S if step == DAY_S else 0)) & (off != 0)
     if near.any():
         readings.at[near] -= off[near]
         phase, off = readings.at % step, np.where(near, 0, off)
     stray = (off != 0) & (_run_length(readings.point, phase) < RUN)
     tally = reject(
-        readings, stray, f"V04 stamp is off the {step // 60} min grid", "is --interval-minutes or --zone right?"
+        readings, stray, f"V04 stamp is off the {step // 60} min grid", "is --interval or --zone right?"
     )
     return take(readings, ~stray), tally
 
