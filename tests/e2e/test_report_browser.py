@@ -109,7 +109,7 @@ def test_no_label_is_cut_or_covers_another(browser: Browser, report: Path) -> No
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_it_prints_dark_on_white(browser: Browser, report: Path, scheme: str) -> None:
     page, trouble = opened(browser, report, color_scheme=scheme)
-    page.emulate_media(media="print", color_scheme=scheme)
+    page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(28, 35, 41)"
     assert page.evaluate("getComputedStyle(document.querySelector('.scroll')).overflowX") == "visible"
     assert page.pdf(format="A4").startswith(b"%PDF-")

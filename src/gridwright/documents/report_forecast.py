@@ -135,7 +135,7 @@ def _against(own: Scores, baseline: Scores | None, served: str) -> str:
 def _scores(accuracy: Accuracy) -> Rows | None:
     rows = tuple(
         (
-            f"{model_name(model)}{' (in use)' if model == accuracy.served else ''}",
+            _titled(model, accuracy.served),
             *(fixed(value, 3) for value in (scores.mase, scores.wape, scores.wql)),
             share(scores.coverage_80, 1),
         )
@@ -148,6 +148,11 @@ def _scores(accuracy: Accuracy) -> Rows | None:
     )
     header = ("model", "MASE", "WAPE", "weighted quantile loss", "in the 80% range")
     return Rows(header, rows, numbers=True, note=note) if rows else None
+
+
+def _titled(model: str, served: str) -> str:
+    name = f"{NAMES[model]} ({model})" if model in NAMES else model
+    return f"{name}, in use" if model == served else name
 
 
 def _coefficients(forecast: Forecast) -> Rows | None:

@@ -61,7 +61,7 @@ def _line(line: BillLine, bill: Bill) -> BillLineView:
     return BillLineView(
         text=line.text,
         basis=line.basis,
-        quantity=f"{money(line.quantity)} {unit}".strip(),
+        quantity=f"{money(line.quantity)} {line.unit}".strip(),
         price=f"{tidy(line.price).replace('-', '−')} {bill.currency}/{unit}" if unit else tidy(line.price),
         amount=money(line.amount),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -12,6 +13,7 @@ from gridwright.domain.verdict import Intake
 REJECTS_SHOWN = 50
 EVIDENCE_SHOWN = 100
 NOTES_SHOWN = 30
+REASONS_SHOWN = 5
 FILES_SHOWN = 500
 
 
@@ -108,7 +110,15 @@ def _rejects_text(intakes: Sequence[Intake]) -> str:
     shown = min(sum(len(intake.rejects) for intake in intakes), REJECTS_SHOWN)
     verb = "was" if total == 1 else "were"
     text = f"{total:,} of {counted(records, 'record')} {verb} not taken; all others are used."
-    return f"{text} The first {shown} are shown here." if shown < total else text
+    text += f" The first {shown} are shown here." if shown < total else ""
+    return f"{text} {_by_reason(intakes)}".rstrip()
+
+
+def _by_reason(intakes: Sequence[Intake]) -> str:
+    """Count the reasons that many records share; reasons that name their own value would only repeat the table."""
+    counts = Counter(reject.reason for intake in intakes for reject in intake.rejects).most_common(REASONS_SHOWN)
+    shared = "; ".join(f"{count:,} × {shortened(reason)}" for reason, count in counts if count > 1)
+    return f"Most often: {shared}." if shared else ""
 
 
 def _rejects(intakes: Sequence[Intake], *, several: bool) -> Rows | None:

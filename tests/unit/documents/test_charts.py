@@ -184,3 +184,13 @@ def test_a_day_without_a_weekend_names_no_weekend() -> None:
     shape, nothing = np.ones(24), np.full(24, np.nan)
     chart = profile_chart(DayShape(shape, shape, shape), DayShape(nothing, nothing, nothing))
     assert [label.text for label in chart.labels] == ["weekday"]
+
+
+def test_a_picture_has_at_most_a_row_a_quarter_hour() -> None:
+    minutes = np.ones((2, 1440))
+    minutes[0, :15], minutes[1, :14] = np.nan, np.nan
+    chart = heat_map_chart(date(2025, 3, 1), minutes)
+    width, height, pixels = unfilter(chart.images[0].uri)
+    assert (width, height) == (2, 96)
+    first_row = pixels[1:9]
+    assert (first_row[3], first_row[7]) == (0, 255)

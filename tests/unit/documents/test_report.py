@@ -151,6 +151,14 @@ def test_the_forecast_is_compared_in_words(page: Page) -> None:
     assert f"{abs(better):.0%} {'better' if better > 0 else 'worse'} than repeating yesterday" in page.text
 
 
+def test_the_scores_name_each_model_and_the_one_in_use(page: Page) -> None:
+    home = a_report().points[0]
+    assert home.forecast is not None
+    assert f"({home.forecast.models[0]}), in use" in page.text
+    for model in ("seasonal_naive_24", "seasonal_naive_168", "hist_quantile_28d", "ar"):
+        assert f"({model})" in page.text
+
+
 def test_findings_are_counted_by_rule_and_listed(page: Page) -> None:
     for finding in a_report().points[0].findings[:3]:
         assert finding.code in page.text
@@ -170,6 +178,12 @@ def test_rejects_stand_with_line_reason_and_remedy_the_first_fifty_of_all() -> N
     assert "The first 50 are shown here." in text
     assert "50 v50 reason 50 write a number" in text
     assert "reason 51" not in text
+
+
+def test_reasons_that_many_records_share_are_counted() -> None:
+    rejects = (*(Reject(line, "no number") for line in range(3)), Reject(9, "no stamp"))
+    text = Page(render_report(report_of(rejects=rejects))).text
+    assert "Most often: 3 × no number." in text
 
 
 def test_repeats_and_options_are_told(page: Page) -> None:

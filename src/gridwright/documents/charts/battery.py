@@ -45,7 +45,7 @@ def battery_chart(title: str, without_kw: Floats, with_kw: Floats, stored_kwh: F
             Label(FRAME.x1, FRAME.y1 - 3, "stored energy (kWh)", "charge-text", "end"),
         ),
         table=Table(
-            ("time", "without kW", "with kW", "stored kWh", "price"),
+            ("time", "without kW", "with kW", "stored kWh", "price per kWh"),
             tuple(
                 (
                     f"{int(edges[k]) // 60:02d}:{int(edges[k]) % 60:02d}",
