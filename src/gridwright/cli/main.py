@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +22,7 @@ from gridwright.cli import (
     vee,
 )
 from gridwright.cli.context import remember_config
-from gridwright.cli.output import print_error, say
+from gridwright.cli.output import finish, print_error, say
 from gridwright.domain.errors import GridwrightError
 
 app = typer.Typer(
@@ -78,13 +77,11 @@ def main() -> None:
     except KeyboardInterrupt:
         say("Stopped.")
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output went away (head, less): no failure, but nothing more may be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except OSError as error:
         print_error(_from_os(error), as_json="--json" in sys.argv)
         sys.exit(1)
+    finally:
+        finish()
 
 
 def _from_os(error: OSError) -> GridwrightError:

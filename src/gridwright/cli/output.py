@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from gridwright.domain.errors import GridwrightError
 from gridwright.domain.interval import Interval
@@ -26,8 +27,7 @@ class Advance(Protocol):
 
 def print_json(document: object) -> None:
     """Print the one JSON document; NaN becomes null, since JSON has no NaN."""
-    sys.stdout.write(json.dumps(_plain(document), ensure_ascii=False, indent=None) + "\n")
-    sys.stdout.flush()
+    tell(json.dumps(_plain(document), ensure_ascii=False))
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401, PLR0911 - any JSON value, one return a type
@@ -58,7 +58,24 @@ def say(text: str = "") -> None:
 
 def tell(text: str = "") -> None:
     """Print a line of data on stdout."""
-    sys.stdout.write(text + "\n")
+    try:
+        sys.stdout.write(text + "\n")
+    except BrokenPipeError:
+        leave_quietly()
+
+
+def finish() -> None:
+    """Flush what was printed."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        leave_quietly()
+
+
+def leave_quietly() -> NoReturn:
+    """End well: the reader of our output went away (head, less), and nothing more may be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(0)
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

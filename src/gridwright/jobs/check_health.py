@@ -90,7 +90,10 @@ def check_disk(url: str) -> Check:
 
 def check_extra(extra: str, module: str) -> Check:
     """Tell whether an optional driver is installed; its absence is no fault."""
-    there = importlib.util.find_spec(module) is not None
+    try:
+        there = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        there = False
     found = "installed" if there else f"not installed: pip install 'gridwright[{extra}]' brings it"
     return Check(f"extra {extra}", ok=True, found=found)
 
