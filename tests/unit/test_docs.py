@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import os
 import re
 import shutil
@@ -58,6 +59,12 @@ def commands(group: Command, path: tuple[str, ...] = ("gridwright",)) -> Iterato
 COMMANDS = dict(commands(typer.main.get_command(app)))
 
 
+def command_section(name: str) -> str:
+    """Return what the reference says of one command."""
+    section = re.split(rf"^#+ `{name}`.*$", page("cli.md"), maxsplit=1, flags=re.MULTILINE)[-1]
+    return re.split(r"^#+ `gridwright", section, maxsplit=1, flags=re.MULTILINE)[0]
+
+
 def test_the_command_line_is_found() -> None:
     assert {"gridwright report", "gridwright reading import", "gridwright bill run"} <= set(COMMANDS)
 
@@ -69,8 +76,7 @@ def test_each_command_is_in_the_reference(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_option_is_in_the_reference(name: str) -> None:
-    section = re.split(rf"^#+ `{name}`.*$", page("cli.md"), maxsplit=1, flags=re.MULTILINE)[-1]
-    section = re.split(r"^#+ `gridwright", section, maxsplit=1, flags=re.MULTILINE)[0]
+    section = command_section(name)
     options = [option for parameter in COMMANDS[name].params for option in parameter.opts if option.startswith("--")]
     assert [option for option in options if option not in section and option != "--help"] == []
 
@@ -129,6 +135,11 @@ def test_each_error_is_documented(name: str) -> None:
     assert f"`{name}`" in page("errors.md"), f"docs/reference/errors.md needs `{name}`"
 
 
+@pytest.mark.parametrize("name", ERRORS)
+def test_each_exit_code_is_right(name: str) -> None:
+    assert f"| `{name}` | {getattr(errors, name).exit_code} |" in page("errors.md")
+
+
 def test_each_finding_is_documented() -> None:
     codes = finding_codes()
     assert "V17_stuck" in codes
@@ -171,8 +182,9 @@ def shell_commands(example: Example) -> list[str]:
     return [line for line in lines if line.startswith("gridwright ")]
 
 
-def run_console(example: Example, folder: Path) -> None:
-    """Run a console block's commands in `folder`, as the reader would."""
+def run_console(example: Example, folder: Path) -> list[tuple[str, str]]:
+    """Run a console block's commands in `folder`, as the reader would; returns each with what it printed."""
+    printed = []
     shell = shutil.which("bash") or "/bin/sh"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for command in shell_commands(example):
@@ -186,6 +198,8 @@ def run_console(example: Example, folder: Path) -> None:
             check=False,
         )
         assert done.returncode == example.exit_code, f"{example.place}: {command}\n{done.stdout}\n{done.stderr}"
+        printed.append((command, done.stdout))
+    return printed
 
 
 def run_python(example: Example, folder: Path, names: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +220,42 @@ def demo_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "town.csv"
 
 
-WITH_EXAMPLES = [path for path in PAGES if path.exists() and any(examples(path))]
+CLI_PAGE = REFERENCE / "cli.md"
+WITH_EXAMPLES = [path for path in PAGES if path != CLI_PAGE and any(examples(path))]
+# Objects whose keys are data (a finding's code, a model's name), not fields.
+KEYS_ARE_DATA = {
+    "attributes",
+    "by_method",
+    "coefficients",
+    "findings",
+    "fit_s",
+    "models",
+    "pooled",
+    "predict_s",
+    "settings",
+}
+
+
+def keys_of(document: object, *, are_data: bool = False) -> set[str]:
+    """Gather the field names of a JSON document, at every depth."""
+    if isinstance(document, list):
+        return set().union(*(keys_of(item) for item in document))
+    if not isinstance(document, dict):
+        return set()
+    below = (keys_of(value, are_data=key in KEYS_ARE_DATA) for key, value in document.items())
+    return set().union(() if are_data else document, *below)
+
+
+def test_each_json_field_is_in_the_reference(demo_file: Path, tmp_path: Path) -> None:
+    shutil.copy(demo_file, tmp_path / "town.csv")
+    common = page("cli.md").partition("## `gridwright")[0]
+    told = [done for example in examples(CLI_PAGE) for done in run_console(example, tmp_path)]
+    assert {name for name in COMMANDS for command, _ in told if f"{command} ".startswith(f"{name} ")} == set(COMMANDS)
+    for command, printed in told:
+        if "--json" in command:
+            name = max((name for name in COMMANDS if command.startswith(name)), key=len)
+            text = common + command_section(name)
+            assert [key for key in sorted(keys_of(json.loads(printed))) if f"`{key}`" not in text] == [], name
 
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -50,6 +51,23 @@ def test_each_name_is_documented(name: str) -> None:
     assert re.search(rf"^#+ .*`{re.escape(name)}\b", PAGE.read_text(encoding="utf-8"), re.MULTILINE), (
         f"docs/reference/python.md needs a heading that holds `{name}`"
     )
+
+
+def members_of(name: str) -> set[str]:
+    """List the fields, properties, methods and enum members that a public class adds."""
+    value = getattr(gridwright, name)
+    if not inspect.isclass(value):
+        return set()
+    slots = set(getattr(value, "__annotations__", ())) | set(vars(value))
+    return {member for member in slots if not member.startswith("_")}
+
+
+@pytest.mark.parametrize("name", gridwright.__all__)
+def test_each_member_is_documented(name: str) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    section = re.split(rf"^#+ .*`{re.escape(name)}\b.*$", text, maxsplit=1, flags=re.MULTILINE)[-1]
+    section = re.split(r"^#", section, maxsplit=1, flags=re.MULTILINE)[0]
+    assert [one for one in sorted(members_of(name)) if not re.search(rf"`{one}\b", section)] == []
 
 
 def imported_names() -> set[str]:

@@ -37,7 +37,7 @@ def run(
     reading: ReadOptions,
     site: Site,
 ) -> None:
-    """Bill every civil month; bills of stored readings are kept as drafts (again: nothing changes)."""
+    """Bill every civil month; bills of stored readings at your own rate card are kept as drafts."""
     wired = platform()
     bills, notes = make_bills(wired, file, (points, period, tariff), reading, site)
     kept = 0 if file is not None or dry_run else keep(wired, bills)
@@ -62,7 +62,9 @@ def run(
         ],
     )
     if any(bill.example for bill in bills):
-        say("Example rate: these are no bills anybody owes. Give your own with --tariff.")
+        say("Example rate: nobody owes these bills, and none is kept. Give your own with --tariff.")
+    elif file is None and not dry_run:
+        say(f"Drafts kept: {kept} new, {len(bills) - kept} as before.")
 
 
 @app.command(epilog="Example: gridwright bill explain town.csv --usage-point UP-1042 --period 2025-03")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import typer
 
 from gridwright.cli.context import loaded_settings
@@ -19,8 +21,12 @@ def group() -> None:
 @app.command(epilog="Example: gridwright config show --json")
 def show(as_json: Json = False) -> None:
     """Print every setting with its value and origin (default, file or environment variable)."""
+    from gridwright.jobs.check_health import shown as without_password
+
     loaded = loaded_settings()
-    rows = list(loaded.rows())
+    rows = [
+        replace(row, value=without_password(row.value)) if row.name == "store.url" else row for row in loaded.rows()
+    ]
     if as_json:
         settings = {row.name: {"value": row.value, "origin": row.origin} for row in rows}
         print_json({"file": loaded.file, "settings": settings})

@@ -73,7 +73,10 @@ def imported_json(done: Imported) -> dict[str, Any]:
 def words(done: Imported) -> list[str]:
     """Say what was read, how it was understood, and what became of it."""
     intake = done.intake
-    lines = [f"{one.what}: {one.value} ({one.because}; override: {one.override or '–'})" for one in intake.evidence]
+    lines = [
+        f"{one.what}: {one.value} ({one.because}{f'; override: --{one.override}' if one.override else ''})"
+        for one in intake.evidence
+    ]
     lines.append(
         f"{intake.source}: {intake.records:,} records, {intake.accepted:,} readings taken, "
         f"{intake.rejected:,} rejected, {intake.repeated:,} repeated, {intake.conflicting:,} conflicting"
@@ -84,6 +87,8 @@ def words(done: Imported) -> list[str]:
         lines.append(f"Rejected records: {done.rejects_file}")
     if done.dry_run:
         return [*lines, "Dry run: nothing was written."]
+    if done.already:
+        return lines
     return [*lines, f"Stored: {done.new:,} new, {done.changed:,} changed, {done.same:,} as before."]
 
 
