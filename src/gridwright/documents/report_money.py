@@ -19,6 +19,7 @@ from gridwright.domain.interval import local_month, zone_of
 
 # A battery that turns over less than a hundredth of itself does nothing worth a picture.
 LITTLE_USE = 0.01
+CENT = 0.005  # what would show as a hundredth
 
 
 def bill_of(bills: Sequence[Bill]) -> Bill | None:
@@ -151,4 +152,6 @@ def _battery_days(found: WhatIf) -> Rows:
     total = tuple(sum(costs[k] for _, costs in days) for k in range(3))
     rows = (*(row(name, costs) for name, costs in days), row("total", (total[0], total[1], total[2])))
     header = ("day", f"without, {found.currency}", "on the forecast", "saved", "with foresight")
-    return Rows(header, rows, numbers=True)
+    owed = total[0] - total[1] - found.saving_on_forecast
+    note = f"The saving above is {owed:.2f} lower: the battery ended emptier than it began." if owed >= CENT else ""
+    return Rows(header, rows, numbers=True, note=note)

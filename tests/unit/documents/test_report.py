@@ -171,6 +171,15 @@ def test_a_battery_without_a_task_gives_its_reason(page: Page) -> None:
     assert "there is nothing to shift" in page.text
 
 
+def test_energy_that_a_battery_owes_is_told() -> None:
+    solar = a_report().points[1]
+    assert solar.what_if is not None
+    whole = solar.what_if.cost_without - sum(day.cost_on_forecast for day in solar.what_if.days)
+    owing = replace(solar.what_if, saving_on_forecast=whole - 0.5)
+    text = Page(render_report(report_of(replace(solar, what_if=owing)))).text
+    assert "The saving above is 0.50 lower" in text
+
+
 def test_rejects_stand_with_line_reason_and_remedy_the_first_fifty_of_all() -> None:
     rejects = tuple(Reject(line, f"reason {line}", "write a number", f"v{line}") for line in range(1, 61))
     text = Page(render_report(report_of(a_silent_point(), rejects=rejects))).text
