@@ -65,7 +65,12 @@ def write_report(html: str, folder: Path, files: list[Path]) -> Path:
 def first_reason(data: ReportData) -> str:
     """Say why nothing was taken."""
     rejects = [reject for intake in data.intakes for reject in intake.rejects]
-    return f"line {rejects[0].line}: {rejects[0].reason}; {rejects[0].remedy}" if rejects else "is it a meter file?"
+    return f"line {rejects[0].line}: {rejects[0].reason}; {rejects[0].remedy}" if rejects else _nothing(data)
+
+
+def _nothing(data: ReportData) -> str:
+    records = sum(intake.records for intake in data.intakes)
+    return f"its {records:,} records hold no value: ask for the readings" if records else "is it a meter file?"
 
 
 def summary(data: ReportData) -> list[str]:

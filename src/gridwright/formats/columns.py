@@ -239,10 +239,22 @@ def _require(found: Assignment, preview: Preview) -> None:
             remedy="add a column of dates (hours and months do not tell the day), or name it with --column time=NAME",
         )
     if not found.values and found.days is None:
+        _no_numbers(preview)
         raise UnreadableFile(
             f"no column holds readings; the columns are: {names}",
             remedy="name it with --column value=NAME, and its unit with --unit",
         )
+
+
+def _no_numbers(preview: Preview) -> None:
+    """Refuse a table whose column of readings holds words, by its first one."""
+    for name, texts, kind in zip(preview.names, preview.texts, preview.kinds, strict=True):
+        if kind == "text" and preview.has_header and roles.role_of(name) == "value":
+            first = next(text.strip() for text in texts if not is_no_value(text))
+            raise UnreadableFile(
+                f"column {name!r} holds no numbers: its first value is {first!r}",
+                remedy="correct the values, or name another column with --column value=NAME",
+            )
 
 
 def _evidence(found: Assignment, preview: Preview) -> list[Evidence]:

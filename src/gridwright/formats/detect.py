@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from gridwright.domain.errors import AmbiguousInput, UnreadableFile, UsageError
+from gridwright.domain.errors import AmbiguousInput, InputError, UnreadableFile, UsageError
 from gridwright.domain.interval import DAY_S, zone_of
 from gridwright.domain.reading_type import Accumulation, Flow, ReadingType
 from gridwright.domain.verdict import Evidence
@@ -86,7 +86,10 @@ def check_options(options: ReadOptions) -> None:
     if options.interval_minutes is not None and not 0 < options.interval_minutes <= 366 * 24 * 60:
         raise UsageError(f"an interval of {options.interval_minutes} minutes is impossible", remedy="give 1 or more")
     for zone in filter(None, (options.zone, options.default_zone)):
-        zone_of(zone)
+        try:
+            zone_of(zone)
+        except InputError as error:
+            raise UsageError(error.message, remedy=error.remedy) from error
 
 
 def detect_layout(draft: Layout, sample: Batch, options: ReadOptions) -> tuple[Layout, list[Evidence]]:
@@ -204,11 +207,11 @@ def _with_zone(layout: Layout, sampled: Sampled, options: ReadOptions, evidence:
 
 
 def _steps(sampled: Sampled, at: Ints) -> Ints:
-    """Return the seconds between neighbouring rows of the same usage point."""
-    order = np.lexsort((np.arange(at.size), sampled.point))
+    """Return the seconds between readings of the same register that follow each other in time."""
+    order = np.lexsort((at, sampled.register))
     order = order[sampled.stamps.good[order]]
-    steps = np.abs(np.diff(at[order]))
-    same = np.diff(sampled.point[order]) == 0
+    steps = np.diff(at[order])
+    same = np.diff(sampled.register[order]) == 0
     return np.asarray(steps[same & (steps > 0)])
 
 
@@ -237,7 +240,9 @@ def _with_interval(layout: Layout, sampled: Sampled, options: ReadOptions, evide
     share = counts.max() / counts.sum()
     if length > DAY_S:
         days = f"{lengths.min() / DAY_S:.3g} to {lengths.max() / DAY_S:.3g} days"
-        evidence.append(Evidence("interval", days, "rows stand so far apart; each tells of its own period", "--interval"))
+        evidence.append(
+            Evidence("interval", days, "rows stand so far apart; each tells of its own period", "--interval")
+        )
         return replace(layout, interval_s=length, periods=True)
     evidence.append(Evidence("interval", _length(length), f"{share:.1%} of steps between stamps", "--interval"))
     return replace(layout, interval_s=length)
@@ -303,9 +308,9 @@ def _with_values(
     """Decide the reading type, unit and resolution of each value column."""
     columns = []
     directions = _directions([column.name for column in layout.values])
-    for column, (flow, channel) in zip(layout.values, directions, strict=True):
+    for column, (direction, channel) in zip(layout.values, directions, strict=True):
         values = _values(layout, sample, column)
-        flow = _net_if_signed(flow, column, values)
+        flow = _net_if_signed(direction, column, values)
         unit, told = _unit(layout, sample, column, values, options)
         evidence.append(told)
         cumulative = _is_cumulative(layout, sampled, column, values, options=options, unit=unit, evidence=evidence)
@@ -407,7 +412,7 @@ def _rising(layout: Layout, sampled: Sampled, column: ValueColumn, values: npt.N
 def _net_if_signed(flow: Flow, column: ValueColumn, values: npt.NDArray[np.float64]) -> Flow:
     """Take a column without a told direction that is often below zero as net: fed in less than nothing is a sign."""
     told = roles.meaning_of(column.name).flow is not None
-    below = np.count_nonzero(values < 0) > SIGNED_SHARE * max(np.count_nonzero(np.isfinite(values)), 1)
+    below = np.count_nonzero(values < 0) > SIGNED_SHARE * np.count_nonzero(np.isfinite(values))
     return Flow.NET if flow is Flow.DELIVERED and below and not told else flow
 
 

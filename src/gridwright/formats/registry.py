@@ -18,6 +18,17 @@ READERS: tuple[AnyReader, ...] = (
     CsvReader(),
     ParquetReader(),
 )
+# What begins like this is something we know and do not read.
+BLANKS = b"\xef\xbb\xbf \r\n\t"
+FOREIGN = (
+    (b"UNA:+", "an EDIFACT message, such as MSCONS"),
+    (b"UNB+", "an EDIFACT message, such as MSCONS"),
+    (b"UNH+", "an EDIFACT message, such as MSCONS"),
+    (b"<", "XML, such as Green Button or CIM"),
+    (b"{", "JSON"),
+    (b"%PDF", "a PDF document"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
+)
 # Less than this is no recognition, only a name that fits.
 SURE_ENOUGH = 0.15
 
@@ -33,12 +44,15 @@ def find_reader(head: bytes, file_name: str, options: ReadOptions) -> AnyReader:
         raise UnreadableFile("the file is empty", where=file_name, remedy="export it again, or give another file")
     sureness = [(reader.recognises(head, file_name), reader) for reader in READERS]
     best, reader = max(sureness, key=lambda pair: pair[0])
-    if best < SURE_ENOUGH:
+    foreign = next((name for start, name in FOREIGN if head.lstrip(BLANKS).startswith(start)), "")
+    if best < SURE_ENOUGH or foreign:
         tried = ", ".join(reader.name for reader in READERS)
         raise UnknownFormat(
-            f"none of the formats we read fits: {tried}",
+            f"it is {foreign}; we read {tried}" if foreign else f"none of the formats we read fits: {tried}",
             where=file_name,
-            remedy="say which with --format, or export the readings as CSV, NEM12 or Parquet",
+            remedy="export the readings as CSV, NEM12 or Parquet"
+            if foreign
+            else "say which with --format, or export the readings as CSV, NEM12 or Parquet",
         )
     return reader
 

@@ -30,7 +30,7 @@ Codes = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-# A table of readings has a few interval lengths, bills with many; more mean that the two stamp columns are something else.
+# Readings have a few interval lengths, bills many; more mean that the two stamp columns are something else.
 MOST_LENGTHS, MOST_PERIODS = 8, 100
 
 

@@ -29,6 +29,8 @@ CANDIDATES = (
     "America/Santiago",
     "Australia/Lord_Howe",
 )
+# A share of the meters is enough to show that an hour was stamped twice.
+OFTEN = 1.3
 # 2100-01-01
 FAR_S = 4_102_444_800
 FIXED = ("UTC", "Australia/Brisbane", "Asia/Shanghai", "Asia/Taipei", "Asia/Kolkata", "Asia/Tokyo")
@@ -58,7 +60,9 @@ def zone_from_offsets(at: Ints, offset: Ints, default: str) -> tuple[Clock, Evid
         return Clock(default), Evidence("zone", default, because, "--zone")
     if np.unique(offset).size == 1 and abs(int(offset[0])) <= 12 * 3600 and int(offset[0]) % 3600 == 0:
         name = f"Etc/GMT{-int(offset[0]) // 3600:+d}"
-        return Clock(name), Evidence("zone", name, f"stamps carry the offset {shown}, no clock change is seen", "--zone")
+        return Clock(name), Evidence(
+            "zone", name, f"stamps carry the offset {shown}, no clock change is seen", "--zone"
+        )
     because = f"stamps carry offsets ({shown}) of no zone we list; local days follow the default zone"
     return Clock(default), Evidence("zone", default, because, "--zone")
 
@@ -77,7 +81,7 @@ def zone_from_changes(wall: Ints, default: str) -> tuple[Clock, Evidence]:
             shown = f"{_hours(fixed)} all year" if fixed else "UTC all year"
             because = (
                 f"{lacking[0]}, and no other zone fits: this clock never changes. Which offset it keeps is assumed; "
-                f"local days follow the default zone {default}"
+                f"local days follow the default zone {default}{_doubt(wall)}"
             )
             return Clock(default, fixed), Evidence("zone", shown, because, "--zone")
     return Clock(default), Evidence("zone", default, "assumed: nothing in the file tells it", "--zone")
@@ -121,6 +125,22 @@ def _changes(wall: Ints, name: str) -> _Seen:
                 f"{stamp} occurs twice" if inside >= usual * 1.5 else f"{stamp} occurs once, which {name} repeats"
             )
     return _Seen(tuple(shown), tuple(lacking))
+
+
+def _doubt(wall: Ints) -> str:
+    """Name a zone whose skipped hour in spring seems to be stamped an hour early, as meters on winter time do."""
+    first, last = int(wall.min()), int(wall.max())
+    for name in CANDIDATES:
+        edges, values = zone_changes(first, last, name)
+        for edge, before, after in zip(edges.tolist(), values[:-1].tolist(), values[1:].tolist(), strict=True):
+            opens, length = edge + before, after - before
+            usual = _count(wall, opens - 2 * length, length) if length > 0 else 0
+            if usual and _count(wall, opens - length, length) >= usual * OFTEN:
+                day = np.datetime64(opens, "s").astype("datetime64[D]")
+                return (
+                    f"; but on {day} some stamps come twice, just before clocks change in {name}: are the meters there?"
+                )
+    return ""
 
 
 def _count(wall: Ints, start: int, length: int) -> int:

@@ -50,7 +50,7 @@ def _grid(readings: Readings, not_after: int | None, known: Known) -> Gridded:
 
 
 def _loose(readings: Readings, not_after: int | None) -> Gridded:
-    """Readings without a known interval, or of billing periods, which differ in length: in order, but on no grid."""
+    """Put readings without a known interval, or of billing periods, which differ in length, in order, on no grid."""
     readings, future = without_future(readings, not_after)
     ordered = order(readings)
     return Gridded(loose=(ordered.readings,), tally=future + ordered.tally)

@@ -64,9 +64,7 @@ def _aligned(readings: Readings) -> tuple[Readings, Tally]:
         readings.at[near] -= off[near]
         phase, off = readings.at % step, np.where(near, 0, off)
     stray = (off != 0) & (_run_length(readings.point, phase) < RUN)
-    tally = reject(
-        readings, stray, f"V04 stamp is off the {step // 60} min grid", "is --interval or --zone right?"
-    )
+    tally = reject(readings, stray, f"V04 stamp is off the {step // 60} min grid", "is --interval or --zone right?")
     return take(readings, ~stray), tally
 
 

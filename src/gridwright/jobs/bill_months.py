@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from gridwright.billing import rate
 from gridwright.domain.bill import Bill
-from gridwright.domain.errors import RateError
+from gridwright.domain.errors import GridMismatch, RateError
 from gridwright.domain.interval import Interval, local_day, local_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.rate import Per, Price, RateCard
@@ -52,7 +52,7 @@ def bill_months(
                 received=received,
                 carried=carried[year],
             )
-        except RateError as error:
+        except (RateError, GridMismatch) as error:
             notes[str(error)] = None
             unknown.add(year)
             carried[year].clear()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gridwright.analytics import energy_panel
-from gridwright.domain.interval import Interval, epoch_s
+from gridwright.domain.interval import DAY_S, Interval, epoch_s
 from gridwright.domain.panel import Panel, Values, slot_time
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
 
@@ -20,7 +20,8 @@ Grid = tuple[int, int]
 class Group:
     """Usage points of one zone with readings on one grid over one period; one panel a channel, for those who have it.
 
-    `period` runs from the first to the last value; `received` is empty where nothing is fed in.
+    `period` runs from the first to the last value; `received` is empty where nothing is fed in. Each panel covers the
+    part of it in which its channel had values: a channel that begins with a new meter lacks nothing before that.
     """
 
     zone: str
@@ -34,7 +35,7 @@ def main_groups(panels: Iterable[Panel], zones: Mapping[str, str]) -> tuple[list
     """Group the usage points by zone and grid; the notes name the series that are left out, and why.
 
     Delivered energy comes first; where a point has none, net energy or power (split by sign), then any other energy.
-    Of several interval lengths of one point the one with most readings is taken.
+    Of several interval lengths of one point the one with most readings is taken. Days and longer are no such series.
     """
     ranked = [(rank, panel) for source in panels for rank, panel in _usable(source)]
     chosen = _best_grids([(rank, panel) for rank, panel in ranked if rank is not None])
@@ -55,6 +56,8 @@ def grid_of(panel: Panel) -> Grid:
 def _usable(panel: Panel) -> Iterator[tuple[int | None, Panel]]:
     """Yield (rank, panel of energy): 0 delivered, 1 net, 2 other energy; None marks received energy."""
     kind = panel.reading_type
+    if panel.interval_s >= DAY_S:
+        return
     if kind.quantity is Quantity.POWER:
         panel = energy_panel(panel)
     elif kind.quantity is not Quantity.ENERGY or kind.accumulation is not Accumulation.DELTA:
@@ -120,8 +123,8 @@ def _group(
         zone,
         period,
         tuple(points),
-        tuple(part.regrid(period) for found, panel in fitting if found == rank for part in _rows_of(panel, points)),
-        tuple(part.regrid(period) for found, panel in fitting if found is None for part in _rows_of(panel, points)),
+        tuple(part for found, panel in fitting if found == rank for part in _lived(_rows_of(panel, points), period)),
+        tuple(part for found, panel in fitting if found is None for part in _lived(_rows_of(panel, points), period)),
     )
 
 
@@ -133,6 +136,21 @@ def _rows_of(panel: Panel, points: Sequence[str]) -> Iterator[Panel]:
         yield panel
     elif rows:
         yield panel.rows(rows)
+
+
+def _lived(panels: Iterable[Panel], period: Interval) -> Iterator[Panel]:
+    """Cut each row to the time from its first to its last value within the period; rows of one time stay together."""
+    for panel in panels:
+        whole = panel.regrid(period)
+        known = np.isfinite(whole.values)
+        some = known.any(axis=1)
+        first = np.where(some, known.argmax(axis=1), 0)
+        last = np.where(some, whole.slots - known[:, ::-1].argmax(axis=1), whole.slots)
+        times, which = np.unique(np.column_stack([first, last]), axis=0, return_inverse=True)
+        for number, (begin, end) in enumerate(times.tolist()):
+            rows = np.flatnonzero(which.ravel() == number)
+            some_rows = whole if rows.size == len(whole.points) else whole.rows(rows)
+            yield some_rows if (begin, end) == (0, whole.slots) else some_rows.slice(begin, end)
 
 
 def _left_out(panels: Sequence[Panel], chosen: Mapping[str, tuple[int, Grid]]) -> list[str]:

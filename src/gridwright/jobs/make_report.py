@@ -20,6 +20,7 @@ from gridwright.domain.rate import RateCard
 from gridwright.forecast import backtest, serve
 from gridwright.formats.source import ReadOptions
 from gridwright.jobs.bill_months import bill_months
+from gridwright.jobs.coarse_totals import coarse_totals, contents_of
 from gridwright.jobs.read_file import read_file
 from gridwright.jobs.trust_readings import SiteDefaults, Trusted, material_of, trust_readings
 from gridwright.jobs.what_if import rolled, what_if
@@ -55,7 +56,8 @@ def make_report(request: ReportRequest, progress: Progress | None = None) -> Rep
         groups += [(group, collected.intake) for group in trusted]
         notes += left_out
         if not trusted:
-            notes.append(f"{path.name} holds no series of energy or power to analyse")
+            notes.append(f"{path.name} holds no series of energy or power to analyse: {contents_of(collected)}")
+        notes += coarse_totals(collected, {point.id for group in trusted for point in group.points})
     total = sum(len(group.points) for group, _ in groups)
     points: list[PointResult] = []
     for group, intake in groups:

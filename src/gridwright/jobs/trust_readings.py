@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 import numpy as np
+import numpy.typing as npt
 
 from gridwright.billing import holiday_dates
 from gridwright.domain import quality as q
 from gridwright.domain.finding import Finding
+from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Flow
 from gridwright.domain.register import RegisterReading
@@ -19,6 +21,8 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.ingest import Collected
 from gridwright.jobs.main_series import Group, main_groups
 from gridwright.vee import estimate, validate
+
+Mask = npt.NDArray[np.bool_]
 
 # The worst status of the channels is that of their sum.
 RANK = np.zeros(16, np.uint8)
@@ -113,10 +117,10 @@ def trust_group(group: Group, site: SiteDefaults, material: Material, *, now: da
     return Trusted(
         zone=group.zone,
         points=points,
-        raw=summed(list(group.delivered), group.points),
+        raw=summed(group.delivered, group.points),
         validated=summed([channel.validated for channel in channels], group.points),
         trusted=summed([channel.trusted for channel in channels], group.points),
-        received=_received([channel.trusted for channel in fed_in], group.points),
+        received=_received([channel.trusted for channel in fed_in], group),
         feeds_in=feeding,
         findings={point: tuple(found) for point, found in findings.items()},
     )
@@ -144,34 +148,45 @@ def _holidays(panel: Panel, points: Sequence[UsagePoint]) -> dict[str, frozenset
 
 
 def summed(panels: Sequence[Panel], points: Sequence[str]) -> Panel:
-    """Add up channels row by row on one grid; the sum is as good as its worst part, and missing where a part is."""
+    """Add up channels row by row on one grid; the sum is as good as its worst part, and missing where a part is.
+
+    It runs from the first start to the last end; a part adds nothing outside its own time, and where there is no part
+    the sum is missing.
+    """
+    return _summed(panels, points, Interval(min(part.start for part in panels), max(part.end for part in panels)))[0]
+
+
+def _summed(panels: Sequence[Panel], points: Sequence[str], period: Interval) -> tuple[Panel, Mask]:
+    """Return the sum over a period, and the cells that any part covers."""
     exponent = min(panel.reading_type.exponent for panel in panels)
     parts = [panel.rescaled(exponent) for panel in panels]
     first = parts[0]
-    if len(parts) == 1 and first.points == tuple(points):
-        return first
-    values = np.zeros((len(points), first.slots))
+    slots = (period.end - period.start) // first.interval
+    if len(parts) == 1 and first.points == tuple(points) and (first.start, first.slots) == (period.start, slots):
+        return first, np.ones(first.values.shape, np.bool_)
+    values = np.zeros((len(points), slots))
     quality = np.full(values.shape, q.pack(q.Status.DERIVED), np.uint8)
     rows = {point: row for row, point in enumerate(points)}
-    touched = np.zeros(len(points), np.bool_)
+    covered = np.zeros(values.shape, np.bool_)
     for part in parts:
-        at = np.array([rows[point] for point in part.points], np.intp)
+        begin = (part.start - period.start) // part.interval
+        at = np.ix_([rows[point] for point in part.points], range(begin, begin + part.slots))
         worse = RANK[q.status_of(part.quality)] > RANK[q.status_of(quality[at])]
         values[at] += part.values
         quality[at] = np.where(worse, part.quality, quality[at])
-        touched[at] = True
-    values[~touched], quality[~touched] = np.nan, q.MISSING
+        covered[at] = True
+    values[~covered], quality[~covered] = np.nan, q.MISSING
     kind = replace(first.reading_type, channel="")
-    return replace(first, points=tuple(points), values=values, quality=quality, reading_type=kind)
+    total = replace(first, points=tuple(points), start=period.start, values=values, quality=quality, reading_type=kind)
+    return total, covered
 
 
-def _received(panels: Sequence[Panel], points: Sequence[str]) -> Panel | None:
+def _received(panels: Sequence[Panel], group: Group) -> Panel | None:
     if not panels:
         return None
-    panel = summed(panels, points)
-    silent = np.array([not any(point in part.points for part in panels) for point in points])
+    panel, covered = _summed(panels, group.points, group.period)
     # Who feeds nothing in has received nothing: zero, which is known.
-    panel.values[silent], panel.quality[silent] = 0.0, q.ACTUAL
+    panel.values[~covered], panel.quality[~covered] = 0.0, q.ACTUAL
     return panel
 
 
