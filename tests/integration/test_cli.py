@@ -96,9 +96,10 @@ def test_forecast_and_backtest(run: Run, town: Path, tmp_path: Path) -> None:
     assert (tmp_path / "fan.svg").read_text(encoding="utf-8").startswith("<svg")
     past = document(run, "forecast", "backtest", town, "--horizon", "24h", "--origins", 28)
     assert past["origins"] == 28
-    assert {"mase", "wape", "wql", "coverage_80"} <= set(past["pooled"]["ar"])
+    assert {"mase", "wape", "wql", "coverage_80"} <= set(past["pooled"])
+    assert past["pooled"]["wql"] <= min(scores["wql"] for scores in past["pooled"]["models"].values())
     assert {point["id"] for point in past["usage_points"]} == {"UP-1042", "UP-1043", "UP-1044"}
-    assert past["fit_s"]["ar"] > 0
+    assert past["fit_s"] >= past["fit_s_by_model"]["ar"] > 0
 
 
 def test_bills_are_made_explained_and_printed(run: Run, town: Path, tmp_path: Path) -> None:

@@ -112,43 +112,47 @@ def backtest(
 ) -> None:
     """Forecast the last days again, each from its midnight, and measure how wrong every model was."""
     from gridwright.app import duration
-    from gridwright.forecast import backtest as run_backtest
+    from gridwright.forecast import backtest_all
 
     groups = trusted(platform(), file, points, reading, site)
-    results = []
-    for group in groups:
-        panel = group.trusted.rows(rows_of(group, points))
-        results.append(
-            run_backtest(panel, horizon=duration(horizon), zone=group.zone, origins=origins, timer=time.perf_counter)
-        )
+    result = backtest_all(
+        [group.trusted.rows(rows_of(group, points)) for group in groups],
+        zones=[group.zone for group in groups],
+        horizon=duration(horizon),
+        origins=origins,
+        timer=time.perf_counter,
+    )
     if as_json:
-        print_json(backtest_json(results, horizon))
+        print_json(backtest_json(result, horizon))
         return
-    for note in dict.fromkeys(note for result in results for note in result.notes):
+    for note in result.notes:
         say(note)
-    print_table(SCORE_HEADER, [row for result in results for row in score_rows(result)])
+    print_table(SCORE_HEADER, score_rows(result))
 
 
-def backtest_json(results: list[BacktestResult], horizon: str) -> dict[str, Any]:
-    """Return scores per usage point and pooled (weighted by what was scored), and the seconds spent."""
-    models = list(dict.fromkeys(name for result in results for name in result.pooled))
+def backtest_json(result: BacktestResult, horizon: str) -> dict[str, Any]:
+    """Return scores per usage point and pooled, of the serving model and of every model, and the seconds spent."""
     return {
         "horizon": horizon,
-        "origins": max(len(result.origins) for result in results),
+        "origins": len(result.origins),
         "usage_points": [
             {
                 "id": name,
-                "served": result.served[row],
+                "model": result.served[row],
                 **scores_json(result.per_point[result.served[row]][row]),
                 "models": {model: scores_json(several[row]) for model, several in result.per_point.items()},
             }
-            for result in results
             for row, name in enumerate(result.points)
         ],
-        "pooled": {model: pooled_json([result.pooled[model] for result in results]) for model in models},
-        "fit_s": {model: sum(result.fit_s.get(model, 0.0) for result in results) for model in models},
-        "predict_s": {model: sum(result.predict_s.get(model, 0.0) for result in results) for model in models},
-        "notes": list(dict.fromkeys(note for result in results for note in result.notes)),
+        "pooled": {
+            **scores_json(result.pooled_served),
+            "models": {model: scores_json(scores) for model, scores in result.pooled.items()},
+        },
+        "fit_s": sum(result.fit_s.values()),
+        "predict_s": sum(result.predict_s.values()),
+        "fit_s_by_model": result.fit_s,
+        "predict_s_by_model": result.predict_s,
+        "notes": list(result.notes),
     }
 
 
@@ -165,19 +169,6 @@ def scores_json(scores: Scores) -> dict[str, Any]:
     }
 
 
-def pooled_json(parts: list[Scores]) -> dict[str, Any]:
-    """Pool the groups' scores, each weighted by the readings it scored; exact where there is one group."""
-    if len(parts) == 1:
-        return scores_json(parts[0])
-    names = ("mase", "wape", "wql", "coverage_80", "rmsse")
-    pooled: dict[str, Any] = {"origins": max(p.origins for p in parts), "scored": sum(p.scored for p in parts)}
-    for name in names:
-        known = [(getattr(p, name), p.scored) for p in parts if getattr(p, name) == getattr(p, name) and p.scored]
-        weight = sum(count for _, count in known)
-        pooled[name] = sum(value * count for value, count in known) / weight if weight else None
-    return pooled
-
-
 def score_rows(result: BacktestResult) -> list[tuple[str, ...]]:
     """Return a line a usage point and model, the served model marked, then the pooled lines."""
     lines = []
@@ -185,7 +176,8 @@ def score_rows(result: BacktestResult) -> list[tuple[str, ...]]:
         for model, several in result.per_point.items():
             mark = " *" if model == result.served[row] else ""
             lines.append((name, model + mark, *figures(several[row])))
-    return [*lines, *(("all", model, *figures(scores)) for model, scores in result.pooled.items())]
+    lines += [("all", model, *figures(scores)) for model, scores in result.pooled.items()]
+    return [*lines, ("all", "as served", *figures(result.pooled_served))]
 
 
 def figures(scores: Scores) -> tuple[str, ...]:

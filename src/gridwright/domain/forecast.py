@@ -75,12 +75,16 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class BacktestResult:
-    """Scores of every model of the ladder, pooled and per usage point, and what it cost to get them."""
+    """Scores of every model of the ladder, pooled and per usage point, and what it cost to get them.
+
+    `served`: the model that won each point; `pooled_served`: the scores over all points, each by the model it won.
+    """
 
     points: tuple[str, ...]
     pooled: Mapping[str, Scores]
     per_point: Mapping[str, tuple[Scores, ...]]
     served: tuple[str, ...]
+    pooled_served: Scores
     fit_s: Mapping[str, float]
     predict_s: Mapping[str, float]
     origins: tuple[datetime, ...]

@@ -4,11 +4,12 @@
 at once.
 """
 
-from gridwright.forecast.backtest import backtest
+from gridwright.forecast.backtest import backtest, backtest_all
 from gridwright.forecast.historic_quantiles import HIST_QUANTILE_28D
 from gridwright.forecast.ladder import LADDER
 from gridwright.forecast.least_squares import LEAST_SQUARES
 from gridwright.forecast.model import Fitted, Model, Prediction
+from gridwright.forecast.rolling import rolling
 from gridwright.forecast.seasonal_naive import SEASONAL_NAIVE_24, SEASONAL_NAIVE_168
 from gridwright.forecast.serve import serve
 
@@ -22,5 +23,7 @@ __all__ = [
     "Model",
     "Prediction",
     "backtest",
+    "backtest_all",
+    "rolling",
     "serve",
 ]

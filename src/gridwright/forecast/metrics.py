@@ -86,6 +86,13 @@ def concat(parts: Sequence[Tally]) -> Tally:
     return Tally(*map(np.concatenate, zip(*(part.columns() for part in parts), strict=True)))
 
 
+def mixed(parts: Sequence[Tally], which: npt.NDArray[np.intp]) -> Tally:
+    """Take each point's sums from the part that `which` int[n] names: those of the models that serve."""
+    every = np.arange(which.size)
+    columns = zip(*(part.columns() for part in parts), strict=True)
+    return Tally(*(np.stack(several)[which, every] for several in columns))
+
+
 def tally(actual: Values, prediction: Prediction, naive: NaiveErrors, issue: int, own: npt.NDArray[np.bool_]) -> Tally:
     """Score one issue: actual float64[n, H], NaN where not measured; `own` marks points the model served itself."""
     error = actual[:, :, None] - prediction.quantiles

@@ -14,7 +14,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.plan import Battery
 from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.forecast.rolling import rolling
+from gridwright.forecast import rolling
 
 HORIZON = timedelta(hours=48)
 DAYS = 28
