@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import typer
@@ -10,6 +11,8 @@ from gridwright.cli.context import loaded_settings
 from gridwright.cli.options import Json
 from gridwright.cli.output import print_json, print_table, say
 
+# A database's address holds its password between the account and the last @.
+PASSWORD = re.compile(r"(?<=://)([^:/@]*):.*(?=@)")
 app = typer.Typer(help="What is set, and where it came from.", no_args_is_help=True)
 
 
@@ -21,11 +24,10 @@ def group() -> None:
 @app.command(epilog="Example: gridwright config show --json")
 def show(as_json: Json = False) -> None:
     """Print every setting with its value and origin (default, file or environment variable)."""
-    from gridwright.jobs.check_health import shown as without_password
-
     loaded = loaded_settings()
     rows = [
-        replace(row, value=without_password(row.value)) if row.name == "store.url" else row for row in loaded.rows()
+        replace(row, value=PASSWORD.sub(r"\1", row.value)) if isinstance(row.value, str) else row
+        for row in loaded.rows()
     ]
     if as_json:
         settings = {row.name: {"value": row.value, "origin": row.origin} for row in rows}

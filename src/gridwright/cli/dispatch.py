@@ -33,12 +33,12 @@ def plan(
     points: Points = None,
     tariff: Tariff = None,
     horizon: Annotated[str, typer.Option("--horizon", help="How far ahead: 24h, 2d.")] = "24h",
-    capacity_kwh: Annotated[float, typer.Option("--battery-kwh", min=POSITIVE, help="Usable energy.")] = 10.0,
-    power_kw: Annotated[float, typer.Option("--battery-kw", min=POSITIVE, help="Power both ways.")] = 5.0,
+    capacity_kwh: Annotated[float, typer.Option("--battery-kwh", min=POSITIVE, help="Battery: usable energy.")] = 10.0,
+    power_kw: Annotated[float, typer.Option("--battery-kw", min=POSITIVE, help="Battery: power both ways.")] = 5.0,
     efficiency: Annotated[
-        float, typer.Option("--round-trip", min=POSITIVE, max=1, help="Round-trip efficiency.")
+        float, typer.Option("--round-trip", min=POSITIVE, max=1, help="Battery: efficiency there and back.")
     ] = 0.9,
-    stored_kwh: Annotated[float, typer.Option("--stored-kwh", min=0, help="Energy in it now.")] = 0.0,
+    stored_kwh: Annotated[float, typer.Option("--stored-kwh", min=0, help="Battery: energy in it now.")] = 0.0,
     as_json: Json = False,
     reading: ReadOptions,
     site: Site,

@@ -44,7 +44,7 @@ READ_PARAMETERS: Mapping[str, tuple[Any, Any, Any]] = {
     "kind": (str, _option("--kind", text="interval, cumulative or power.", panel=READING), ""),
     "stamp": (
         str,
-        _option("--stamp", text="Does a stamp mark the start or the end of its interval?", panel=READING),
+        _option("--stamp", text="start or end: what a stamp marks of its interval.", panel=READING),
         "",
     ),
     "date_order": (str, _option("--date-order", text="ymd, dmy or mdy.", panel=READING), ""),
@@ -65,7 +65,11 @@ READ_PARAMETERS: Mapping[str, tuple[Any, Any, Any]] = {
 }
 SITE_PARAMETERS: Mapping[str, tuple[Any, Any, Any]] = {
     "customer_class": (str | None, _option("--class", text="residential, commercial or industrial.", panel=SITE), None),
-    "capacity_kw": (float | None, _option("--capacity-kw", text="Rating of the connection.", panel=SITE), None),
+    "capacity_kw": (
+        float | None,
+        _option("--capacity-kw", text="Rating of the connection; enables the capacity rule.", panel=SITE),
+        None,
+    ),
     "holidays": (str | None, _option("--holidays", text="Holiday calendar, such as DE-BE.", panel=SITE), None),
 }
 

@@ -22,6 +22,7 @@ File = Annotated[
 ]
 Points = Annotated[list[str] | None, typer.Option("--usage-point", help="Only this usage point; repeatable.")]
 Period = Annotated[str, typer.Option("--period", help="2025, 2025-03, 2025-03-30 or FROM/TO; left out, everything.")]
+CLASSES = ("residential", "commercial", "industrial")
 Tariff = Annotated[
     str | None, typer.Option("--tariff", help="Rate card: a TOML file or a name; left out, 0.30 per kWh.")
 ]
@@ -31,6 +32,7 @@ def site_of(platform: Platform, site: Site) -> SiteDefaults:
     """Return what is assumed of usage points: the settings, overridden by the command line."""
     from dataclasses import replace
 
+    check_choice(site.customer_class or "", CLASSES, "--class")
     given = {
         name: value
         for name in ("customer_class", "capacity_kw", "holidays")
