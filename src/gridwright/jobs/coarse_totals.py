@@ -60,8 +60,9 @@ def _of_panel(panel: Panel, zones: Zones) -> Iterator[_Total]:
     for row, point in enumerate(panel.points):
         energy = _amount(float(np.nansum(panel.values[row])), panel.reading_type)
         zone = zones.get(point, UTC)
-        span = f"{_day(panel.start, zone)} … {_day(panel.end, zone)}"
-        yield _Total(point, f"{energy} in {known[row].sum()} daily values, {span}")
+        # By their noon: days of summer and winter time do not begin at one hour of a grid.
+        first, last = _day(panel.start + panel.interval / 2, zone), _day(panel.end - panel.interval / 2, zone)
+        yield _Total(point, f"{energy} in {known[row].sum()} daily values, {first} … {last}")
 
 
 def _of_periods(readings: Readings, zones: Zones) -> Iterator[_Total]:
