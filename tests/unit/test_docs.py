@@ -228,10 +228,9 @@ KEYS_ARE_DATA = {
     "by_method",
     "coefficients",
     "findings",
-    "fit_s",
+    "fit_s_by_model",
     "models",
-    "pooled",
-    "predict_s",
+    "predict_s_by_model",
     "settings",
 }
 

@@ -74,7 +74,7 @@ def words(done: Imported) -> list[str]:
     """Say what was read, how it was understood, and what became of it."""
     intake = done.intake
     lines = [
-        f"{one.what}: {one.value} ({one.because}{f'; override: --{one.override}' if one.override else ''})"
+        f"{one.what}: {one.value} ({one.because}{f'; override: {one.override}' if one.override else ''})"
         for one in intake.evidence
     ]
     lines.append(
