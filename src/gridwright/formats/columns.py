@@ -185,14 +185,16 @@ def _by_content(found: Assignment, preview: Preview) -> None:
 
 
 def _only_number(found: Assignment, preview: Preview) -> None:
-    foreign = ("month", "year", "day", "week", "weekday", "hour", "minute")
+    calendar = ("month", "year", "day", "week", "weekday", "hour", "minute")
     numbers = [
         column
         for column in range(len(preview.names))
         if column not in found.used
         and preview.kinds[column] == "number"
-        and roles.simple(preview.names[column]) not in foreign
+        and roles.simple(preview.names[column]) not in calendar
     ]
+    if preview.has_header and any(roles.simple(preview.names[column]) for column in numbers):
+        numbers = [column for column in numbers if not roles.is_foreign(preview.names[column])]
     if len(numbers) > 1 and not preview.has_header and "point" not in found.single:
         whole = [column for column in numbers if all(text.strip().isdigit() for text in preview.texts[column] if text)]
         if len(numbers) == 2 and len(whole) == 1:  # noqa: PLR2004 - a number of the meter, and its readings

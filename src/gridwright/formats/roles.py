@@ -32,7 +32,9 @@ ROLES = ("point", "time", "end", "date", "clock", "value", "quality", "unit", "r
 
 # A column that measures something else or was never measured, whatever unit its name ends with.
 _FOREIGN = re.compile(
-    r"\b(price|cost|tariff|forecast|predict\w*|temp\w*|per kwh|eur|usd|gbp|interpolated|co2|carbon)\b"
+    r"\b(prices?|pricing|cost|tariff|forecast|predict\w*|temp\w*|per kwh|eur|usd|gbp|interpolated"
+    r"|co2|carbon|kgco2\w*|humidity|pressure|visibility|wind ?(?:speed|bearing|deg|direction|gust)\w*"
+    r"|clouds?|radiation|irradiance|precip\w*|rain\w*|snow\w*|ozone|uv ?index|dew ?point|exogenous|index level \d+|cleaned|imputed)\b"
 )
 # A column whose whole name, simplified, is one of these words or patterns plays the role.
 _NAMES = {
@@ -110,6 +112,12 @@ def role_of(name: str) -> str:
             return role
     known = _VALUE.search(plain) or _PART.search(plain)
     return "value" if known and not _FOREIGN.search(plain) else ""
+
+
+def is_foreign(name: str) -> bool:
+    """Tell whether a column's name says that it holds prices, weather, forecasts or a running number of the row."""
+    plain = simple(name)
+    return _FOREIGN.search(plain) is not None or plain in {"", "index", "row", "unnamed 0"}
 
 
 def unit_of(text: str) -> str | None:

@@ -15,6 +15,7 @@ from gridwright.domain.reading_type import FLOW_QUANTITIES, Flow, ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.ingest import Collected, RegisterReads
+from gridwright.jobs.main_series import is_fine
 
 SHOWN = 20
 Zones = Mapping[str, tzinfo]
@@ -30,14 +31,14 @@ def coarse_totals(collected: Collected, analysed: Collection[str]) -> list[str]:
     """Say for each usage point that is not `analysed` how much energy its registers, days or periods tell of."""
     zones = {point: zone_of(name) for point, name in collected.zones.items()}
     found = [
-        *(total for panel in collected.panels if panel.interval_s >= DAY_S for total in _of_panel(panel, zones)),
+        *(total for panel in collected.panels if not is_fine(panel) for total in _of_panel(panel, zones)),
         *(total for readings in collected.loose for total in _of_periods(readings, zones)),
         *(total for reads in collected.registers for total in _of_registers(reads, zones)),
     ]
     lines = [f"{total.point}: {total.text}" for total in found if total.point not in analysed]
     more = [f"… and {len(lines) - SHOWN} more series of this kind"] if len(lines) > SHOWN else []
     remedy = [
-        "analysis, forecast and bill need intervals shorter than a day: bring the interval readings of these points"
+        "analysis, forecast and bill need intervals that make up a day: bring the interval readings of these points"
     ]
     return [*lines[:SHOWN], *more, *(remedy if lines else [])]
 
@@ -57,12 +58,13 @@ def contents_of(collected: Collected) -> str:
 
 def _of_panel(panel: Panel, zones: Zones) -> Iterator[_Total]:
     known = np.isfinite(panel.values)
+    length = "daily values" if panel.interval_s == DAY_S else f"values of {panel.interval_s / 60:g} min"
     for row, point in enumerate(panel.points):
         energy = _amount(float(np.nansum(panel.values[row])), panel.reading_type)
         zone = zones.get(point, UTC)
         # By their noon: days of summer and winter time do not begin at one hour of a grid.
         first, last = _day(panel.start + panel.interval / 2, zone), _day(panel.end - panel.interval / 2, zone)
-        yield _Total(point, f"{energy} in {known[row].sum()} daily values, {first} … {last}")
+        yield _Total(point, f"{energy} in {known[row].sum()} {length}, {first} … {last}")
 
 
 def _of_periods(readings: Readings, zones: Zones) -> Iterator[_Total]:

@@ -35,7 +35,7 @@ def main_groups(panels: Iterable[Panel], zones: Mapping[str, str]) -> tuple[list
     """Group the usage points by zone and grid; the notes name the series that are left out, and why.
 
     Delivered energy comes first; where a point has none, net energy or power (split by sign), then any other energy.
-    Of several interval lengths of one point the one with most readings is taken. Days and longer are no such series.
+    Of several interval lengths of one point the one with most readings is taken; only fine ones (`is_fine`) count.
     """
     ranked = [(rank, panel) for source in panels for rank, panel in _usable(source)]
     chosen = _best_grids([(rank, panel) for rank, panel in ranked if rank is not None])
@@ -48,6 +48,11 @@ def main_groups(panels: Iterable[Panel], zones: Mapping[str, str]) -> tuple[list
     return groups, _left_out([panel for rank, panel in ranked if rank is not None], chosen)
 
 
+def is_fine(panel: Panel) -> bool:
+    """Tell whether intervals are shorter than a day, and whole ones make a day: others have no profile and no hours."""
+    return panel.interval_s < DAY_S and DAY_S % panel.interval_s == 0
+
+
 def grid_of(panel: Panel) -> Grid:
     """Return interval length and phase in seconds."""
     return panel.interval_s, epoch_s(panel.start) % panel.interval_s
@@ -56,7 +61,7 @@ def grid_of(panel: Panel) -> Grid:
 def _usable(panel: Panel) -> Iterator[tuple[int | None, Panel]]:
     """Yield (rank, panel of energy): 0 delivered, 1 net, 2 other energy; None marks received energy."""
     kind = panel.reading_type
-    if panel.interval_s >= DAY_S:
+    if not is_fine(panel):
         return
     if kind.quantity is Quantity.POWER:
         panel = energy_panel(panel)

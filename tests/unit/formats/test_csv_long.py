@@ -374,3 +374,54 @@ def test_a_preamble_is_passed_over() -> None:
 )
 def test_recognition(head: bytes, name: str, sure: float) -> None:
     assert READER.recognises(head, name) == sure
+
+
+@pytest.mark.parametrize(
+    ("header", "values"),
+    [
+        ("id,start,kwh,price_eur_mwh", ["kwh"]),
+        ("id,start,load,wind_speed,temperature", ["load"]),
+        ("id,start,wind_generation_kwh,windBearing", ["wind_generation_kwh"]),
+        ("id,start,raw_demand_mw,cleaned_demand_mw", ["raw_demand_mw"]),
+    ],
+)
+def test_what_was_never_metered_is_no_reading(header: str, values: list[str]) -> None:
+    width = header.count(",") - 1
+    lines = [f"A,2025-01-01 0{hour}:00," + ",".join(f"{hour + 1}.5" for _ in range(width)) for hour in range(9)]
+    found = read("\n".join([header, *lines, ""]))
+    assert [column.name for column in found.dialect.layout.values] == values
+
+
+@pytest.mark.parametrize("header", ["start,tempF", "start,price_eur_mwh", ",start,tempC"])
+def test_a_table_of_weather_or_prices_holds_no_readings(header: str) -> None:
+    lead = header.startswith(",")
+    lines = [f"{f'{hour},' if lead else ''}2025-01-01 0{hour}:00,{hour + 0.5}" for hour in range(9)]
+    with pytest.raises(UnreadableFile, match="no column holds readings"):
+        read("\n".join([header, *lines, ""]))
+
+
+def test_a_column_of_both_signs_is_net_unless_its_name_tells() -> None:
+    lines = [f"A,2025-01-01 0{hour}:00,{-hour if hour % 3 else hour + 1}" for hour in range(9)]
+    assert read("\n".join(["id,start,kwh", *lines, ""])).only.reading_type.flow is Flow.NET
+    assert read("\n".join(["id,start,import_kwh", *lines, ""])).only.reading_type.flow is Flow.DELIVERED
+
+
+def test_registers_of_both_directions_rise_each_for_itself() -> None:
+    lines = [
+        f"A,2025-{month:02d}-01 00:00,{flow},{start + 100 * month}"
+        for month in range(1, 9)
+        for flow, start in (("delivered", 5000), ("received", 10))
+    ]
+    found = read("\n".join(["id,at,flow,cumulative_kwh", *lines, ""]))
+    kinds = [series.reading_type for piece in found.pieces for series in piece.series]
+    assert [(kind.flow, kind.accumulation) for kind in kinds] == [
+        (Flow.DELIVERED, Accumulation.CUMULATIVE),
+        (Flow.RECEIVED, Accumulation.CUMULATIVE),
+    ]
+
+
+def test_options_that_override_are_written_as_on_the_command_line() -> None:
+    lines = [f"A,2025-01-01 0{hour}:00,{hour + 0.5}" for hour in range(9)]
+    told = {one.override for one in read("\n".join(["id,start,kwh", *lines, ""])).dialect.evidence if one.override}
+    assert {"--column point=NAME", "--zone", "--interval", "--decimal", "--unit", "--kind", "--stamp"} <= told
+    assert all(option.startswith("--") for option in told)

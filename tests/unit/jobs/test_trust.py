@@ -122,3 +122,28 @@ def test_a_gap_is_filled_and_told() -> None:
 def test_a_series_without_any_value_is_no_group(values: list[float]) -> None:
     groups, _ = main_groups([a_panel([values])], {})
     assert groups == []
+
+
+def test_a_channel_counts_for_its_own_time_only() -> None:
+    old = a_panel([4, 4, np.nan, np.nan], E1)
+    new = a_panel([np.nan, 10, 10, 10], E2)
+    fed_in = a_panel([7], RECEIVED_ENERGY, start=START + 3 * HALF_HOUR)
+    (trusted,), _ = trust_readings(Material((old, new, fed_in), {"UP-1": "UTC"}), SiteDefaults(), now=NOW)
+    assert trusted.raw.values.tolist() == [[4.0, 14.0, 10.0, 10.0]]
+    assert trusted.trusted.values.tolist() == [[4.0, 14.0, 10.0, 10.0]]
+    assert trusted.received is not None
+    assert trusted.received.values.tolist() == [[0.0, 0.0, 0.0, 7.0]]
+
+
+def test_pieces_years_apart_leave_the_time_between_unfilled() -> None:
+    late = START + timedelta(days=500)
+    pieces = (a_panel(two_days(1)), a_panel(two_days(2), start=late))
+    (trusted,), _ = trust_readings(Material(pieces, {"UP-1": "UTC"}), SiteDefaults(), now=NOW + timedelta(days=999))
+    assert trusted.raw.total_kwh()[0] == pytest.approx(96 * 0.003)
+    assert int(trusted.trusted.missing.sum()) == 498 * 48
+
+
+@pytest.mark.parametrize("minutes", [7, 1439, 1440, 44_640])
+def test_intervals_that_make_no_day_are_not_analysed(minutes: int) -> None:
+    panel = replace(a_panel([1, 2, 3]), interval=timedelta(minutes=minutes))
+    assert main_groups([panel], {"UP-1": "UTC"}) == ([], [])
