@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gridwright.domain.access import LOCAL_OWNER, Access
 from gridwright.domain.bill import Bill
-from gridwright.domain.errors import InputError, NotFound
+from gridwright.domain.errors import GridwrightError, InputError, NotFound, UsageError
 from gridwright.domain.finding import Finding
 from gridwright.domain.forecast import Forecast
 from gridwright.domain.interval import Interval, parse_period
@@ -221,9 +221,7 @@ class Platform:
 
         groups, notes = trust_readings(material, site or self.site, now=self.clock())
         if not groups:
-            raise NotFound(
-                "there is no series of energy or power to work on", remedy="look at what was read: --dry-run"
-            )
+            raise nothing_usable(material)
         return groups, notes
 
     def _known(self, panel: Panel) -> dict[str, UsagePoint]:
@@ -284,15 +282,30 @@ def main_panel(material: Material, point: str, period: Interval | None) -> Panel
     return panel.regrid(period) if period else panel
 
 
+def nothing_usable(material: Material) -> GridwrightError:
+    """Say why nothing can be worked on: the first reject of the file, else that it holds no energy."""
+    intake = material.intake
+    rejects = [reject for reject in intake.rejects if not reject.reason.startswith("conflict")] if intake else []
+    if intake and rejects:
+        first = rejects[0]
+        return InputError(first.reason, where=f"{intake.source} line {first.line}", remedy=first.remedy)
+    return NotFound(
+        "there is no series of energy or power to work on",
+        where=intake.source if intake else "store",
+        remedy="gridwright reading import FILE --dry-run tells what a file holds",
+    )
+
+
 def duration(text: str | timedelta) -> timedelta:
     """Read a length of time such as `48h`, `2d` or `90min`."""
     if isinstance(text, timedelta):
         return text
+    text = str(text)
     units = {"min": 60, "h": 3600, "d": 86_400}
     unit = next((unit for unit in units if text.endswith(unit)), "")
     number = text.removesuffix(unit)
     if not unit or not number.isdigit() or not int(number):
-        raise InputError(f"{text!r} is not a length of time", remedy="write 48h, 2d or 90min")
+        raise UsageError(f"{text!r} is not a length of time", remedy="write 48h, 2d or 90min")
     return timedelta(seconds=int(number) * units[unit])
 
 

@@ -36,7 +36,7 @@ def job_line(job: str, **facts: object) -> Iterator[dict[str, object]]:
     try:
         yield found
     except Exception as error:
-        # The error itself travels on; its traceback is for whoever catches it.
-        log.error(job, error=str(error), seconds=round(time.perf_counter() - began, 3), **found)  # noqa: TRY400
+        # The error itself travels on, to whoever tells it to a person; this line is for the record.
+        log.info(job, outcome="failed", error=str(error), seconds=round(time.perf_counter() - began, 3), **found)
         raise
     log.info(job, seconds=round(time.perf_counter() - began, 3), **found)

@@ -10,7 +10,7 @@ import pytest
 import gridwright as gw
 from gridwright.app import Platform, duration
 from gridwright.domain import quality as q
-from gridwright.domain.errors import ConfigError, InputError, NotFound, RateError
+from gridwright.domain.errors import ConfigError, NotFound, RateError, UsageError
 from gridwright.settings import Settings, StoreSettings
 from gridwright.simulate.demo_file import demo_csv
 
@@ -81,7 +81,7 @@ def test_lengths_of_time(text: str, hours: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "48", "h", "-1h", "0h", "1.5h", "two days"])
 def test_a_bad_length_of_time_names_itself(text: str) -> None:
-    with pytest.raises(InputError, match="is not a length of time"):
+    with pytest.raises(UsageError, match="is not a length of time"):
         duration(text)
 
 

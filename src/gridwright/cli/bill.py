@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gridwright.cli.context import platform
 from gridwright.cli.options import Json, Site, with_reading, with_site
-from gridwright.cli.output import print_json, print_table, say, tell
+from gridwright.cli.output import print_json, print_table, save, say, tell
 from gridwright.cli.source import File, Period, Points, Tariff, period_of, rows_of, trusted
 from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import zone_of
@@ -33,6 +33,7 @@ def run(
     tariff: Tariff = None,
     pdf: Annotated[Path | None, typer.Option("--pdf", help="Folder for a PDF of each bill.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Keep no draft in the store.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show for each line how it was made.")] = False,
     as_json: Json = False,
     reading: ReadOptions,
     site: Site,
@@ -42,11 +43,14 @@ def run(
     bills, notes = make_bills(wired, file, (points, period, tariff), reading, site)
     kept = 0 if file is not None or dry_run else keep(wired, bills)
     paths = write_pdfs(bills, pdf) if pdf is not None else []
+    if any(bill.example for bill in bills):
+        notes.append("Example rate: nobody owes these bills, and none is kept. Give your own with --tariff.")
     if as_json:
-        print_json({"bills": [bill.to_dict() for bill in bills], "pdf": paths, "kept": kept, "notes": notes})
+        facts = [explained(bill) if explain else bill.to_dict() for bill in bills]
+        print_json({"bills": facts, "pdf": paths, "kept": kept, "notes": notes})
         return
     for note in notes:
-        say(f"Not billed: {note}")
+        say(note)
     print_table(
         ("bill", "usage point", "from", "kWh", "estimated", "total"),
         [
@@ -61,9 +65,9 @@ def run(
             for bill in bills
         ],
     )
-    if any(bill.example for bill in bills):
-        say("Example rate: nobody owes these bills, and none is kept. Give your own with --tariff.")
-    elif file is None and not dry_run:
+    if explain:
+        tell_explained(bills)
+    if file is None and not dry_run:
         say(f"Drafts kept: {kept} new, {len(bills) - kept} as before.")
 
 
@@ -81,17 +85,28 @@ def explain(
     site: Site,
 ) -> None:
     """Show for each line the quantity, the intervals it is made of, and the price."""
-    from gridwright.billing import explain as paragraphs
-    from gridwright.documents.bill_text import bill_text
-
     wired = platform()
     if source is not None and not source.exists() and not source.suffix:
         bills = [wired.store.ledger.bill(wired.access, str(source)).bill]
     else:
         bills, _ = make_bills(wired, source, (points, period, tariff), reading, site)
     if as_json:
-        print_json([{**bill.to_dict(), "explained": paragraphs(bill)} for bill in bills])
+        print_json([explained(bill) for bill in bills])
         return
+    tell_explained(bills)
+
+
+def explained(bill: Bill) -> dict[str, Any]:
+    """Return a bill with the paragraphs that explain its lines."""
+    from gridwright.billing import explain as paragraphs
+
+    return {**bill.to_dict(), "explained": paragraphs(bill)}
+
+
+def tell_explained(bills: list[Bill]) -> None:
+    """Print for each line of each bill the quantity, the intervals and the price."""
+    from gridwright.documents.bill_text import bill_text
+
     for bill in bills:
         tell(bill_text(bill))
 
@@ -145,6 +160,6 @@ def write_pdfs(bills: list[Bill], folder: Path) -> list[Path]:
     paths = []
     for bill in bills:
         path = folder / f"{''.join(c if c.isalnum() or c in '-_.' else '_' for c in bill.id)}.pdf"
-        path.write_bytes(bill_pdf(bill))
+        save(path, bill_pdf(bill))
         paths.append(path)
     return paths

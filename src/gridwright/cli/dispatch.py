@@ -10,6 +10,7 @@ from gridwright.cli.context import platform
 from gridwright.cli.options import Json, Site, with_reading, with_site
 from gridwright.cli.output import print_json, print_table, say
 from gridwright.cli.source import File, Points, Tariff, rows_of, trusted
+from gridwright.domain.errors import UsageError
 from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
@@ -48,10 +49,10 @@ def plan(
     from gridwright.domain.plan import Battery
     from gridwright.jobs.plan_dispatch import plan_dispatch
 
+    if stored_kwh > capacity_kwh:
+        raise UsageError(f"--stored-kwh {stored_kwh:g} is more than --battery-kwh {capacity_kwh:g} can hold")
     one_way = efficiency**0.5
-    battery = Battery(
-        capacity_kwh, power_kw, power_kw, one_way, one_way, initial_kwh=min(stored_kwh, capacity_kwh), feeds_in=False
-    )
+    battery = Battery(capacity_kwh, power_kw, power_kw, one_way, one_way, initial_kwh=stored_kwh, feeds_in=False)
     wired = platform()
     card = wired.rate_card(tariff)
     plans = [

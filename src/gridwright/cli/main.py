@@ -23,7 +23,10 @@ from gridwright.cli import (
 )
 from gridwright.cli.context import remember_config
 from gridwright.cli.output import finish, print_error, say
-from gridwright.domain.errors import GridwrightError
+from gridwright.domain.errors import GridwrightError, UsageError
+
+# Typer's error of a wrong call, the parent of the one it exports.
+WRONG_CALL: type[Exception] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="gridwright",
@@ -69,19 +72,30 @@ def common(
 
 def main() -> None:
     """Run the command line; exit 0 = done, 1 = it could not be done, 2 = the call is wrong."""
+    as_json = "--json" in sys.argv
     try:
-        app()
+        # Outside standalone mode Typer returns the code of an Exit, and leaves its errors to us.
+        code = app(standalone_mode=not as_json)
     except GridwrightError as error:
-        print_error(error, as_json="--json" in sys.argv)
+        print_error(error, as_json=as_json)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except WRONG_CALL as error:
+        print_error(_from_call(error), as_json=as_json)
+        sys.exit(UsageError.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         say("Stopped.")
         sys.exit(130)
     except OSError as error:
-        print_error(_from_os(error), as_json="--json" in sys.argv)
+        print_error(_from_os(error), as_json=as_json)
         sys.exit(1)
     finally:
         finish()
+    sys.exit(code or 0)
+
+
+def _from_call(error: Exception) -> GridwrightError:
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    return UsageError(str(message), remedy="gridwright --help, or --help after the command, tells how to call it")
 
 
 def _from_os(error: OSError) -> GridwrightError:

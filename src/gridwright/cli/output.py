@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -48,6 +49,20 @@ def _plain(value: Any) -> Any:  # noqa: ANN401, PLR0911 - any JSON value, one re
     if hasattr(value, "item"):
         return _plain(value.item())
     return value
+
+
+def save(path: Path, content: bytes | str) -> Path:
+    """Write a file; a failure (full disk, no permission) names it."""
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        remedy = (
+            "make room, or write elsewhere" if error.errno == errno.ENOSPC else "check the path and its permissions"
+        )
+        raise GridwrightError(error.strerror or str(error), where=str(path), remedy=remedy) from error
+    return path
 
 
 def say(text: str = "") -> None:

@@ -9,13 +9,13 @@ import typer
 
 from gridwright.cli.context import platform
 from gridwright.cli.options import Json, Site, with_reading, with_site
-from gridwright.cli.output import print_json, progress, say, tell
+from gridwright.cli.output import print_json, progress, save, say, tell
 from gridwright.cli.source import Tariff, site_of
 from gridwright.domain.errors import NotFound
 from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
-    from gridwright.documents.report_data import ReportData
+    from gridwright.documents.report_data import PointResult, ReportData
 
 EXAMPLE = "Example: gridwright report town.csv --tariff residential-tou --out reports"
 
@@ -55,11 +55,9 @@ def report(
 
 
 def write_report(html: str, folder: Path, files: list[Path]) -> Path:
-    """Write the page beside nothing of the same name that is not a report; returns its path."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the page into the folder, named after the first file; returns its path."""
     path = folder / f"{files[0].name.partition('.')[0] or 'meter'}-report.html"
-    path.write_text(html, encoding="utf-8")
-    return path.resolve()
+    return save(path, html).resolve()
 
 
 def first_reason(data: ReportData) -> str:
@@ -80,12 +78,21 @@ def summary(data: ReportData) -> list[str]:
         f"{intake.repeated:,} repeated, {intake.conflicting:,} conflicting"
         for intake in data.intakes
     ]
-    for point in data.points[: data.details]:
-        bill = sum(bill.total for bill in point.bills)
-        currency = point.bills[0].currency if point.bills else ""
-        served = point.forecast.models[0] if point.forecast else "no forecast"
-        lines.append(
-            f"  {point.usage_point.id}: {point.analysis.total_kwh:,.1f} kWh, {len(point.findings)} findings, "
-            f"forecast by {served}, bill {bill:,.2f} {currency}"
-        )
-    return [*lines, *data.notes]
+    shown = data.points[: data.details]
+    return [*lines, *(f"  {point.usage_point.id}: {', '.join(point_facts(point))}" for point in shown), *data.notes]
+
+
+def point_facts(point: PointResult) -> list[str]:
+    """Say the figures of one usage point."""
+    found = len(point.findings)
+    facts = [f"{point.analysis.total_kwh:,.1f} kWh", f"{found} finding{'' if found == 1 else 's'}"]
+    own = point.accuracy.own if point.accuracy else None
+    if point.forecast is not None:
+        error = f" (MASE {own.mase:.2f})" if own and own.mase == own.mase else ""
+        facts.append(f"forecast by {point.forecast.models[0]}{error}")
+    if point.bills:
+        total = sum(bill.total for bill in point.bills)
+        facts.append(f"bills {total:,.2f} {point.bills[0].currency}")
+    if point.what_if is not None:
+        facts.append(f"a battery saves {point.what_if.saving_on_forecast:,.2f} in {len(point.what_if.days)} days")
+    return facts

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gridwright.cli.options import Site
-from gridwright.domain.errors import NotFound, UsageError
+from gridwright.cli.output import say
+from gridwright.domain.errors import InputError, NotFound, UsageError
 from gridwright.domain.interval import Interval, parse_period, zone_of
 from gridwright.formats.source import ReadOptions
 
@@ -54,19 +55,30 @@ def trusted(
     points: Sequence[str] | None,
     reading: ReadOptions,
     site: Site,
-    *,
-    only_points: bool = True,
 ) -> list[Trusted]:
     """Validate and estimate a source; with `points`, only groups that hold one of them."""
-    groups, _ = platform.trust(material(platform, file, points, reading), site_of(platform, site))
+    source = material(platform, file, points, reading)
+    groups, notes = platform.trust(source, site_of(platform, site))
+    for line in (*verdict_lines(source), *notes):
+        say(line)
     known = {point.id for group in groups for point in group.points}
     lost = [name for name in points or () if name not in known]
     if lost:
         shown = ", ".join(sorted(known)[:5])
         raise NotFound(f"usage point {lost[0]!r} is not there", where=str(file or "store"), remedy=f"known: {shown}")
-    if not points or not only_points:
+    if not points:
         return groups
     return [group for group in groups if any(point.id in points for point in group.points)]
+
+
+def verdict_lines(source: Material) -> list[str]:
+    """Say what could not be taken of a file, with the first reason; nothing where all was well."""
+    intake = source.intake
+    if intake is None or not intake.rejected:
+        return []
+    first = next((reject for reject in intake.rejects if not reject.reason.startswith("conflict")), None)
+    why = f"; the first, line {first.line}: {first.reason}" if first else ""
+    return [f"{intake.source}: {intake.accepted:,} readings taken, {intake.rejected:,} rejected{why}"]
 
 
 def rows_of(group: Trusted, points: Sequence[str] | None) -> list[int]:
@@ -81,5 +93,8 @@ def check_choice(value: str, known: Sequence[str], option: str) -> None:
 
 
 def period_of(text: str, zone: str) -> Interval | None:
-    """Read a period in a zone; empty text is None."""
-    return parse_period(text, zone_of(zone)) if text else None
+    """Read a period in a zone; empty text is None, nonsense a UsageError."""
+    try:
+        return parse_period(text, zone_of(zone)) if text else None
+    except InputError as error:
+        raise UsageError(error.message, where="--period", remedy=error.remedy) from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.domain.finding import Finding
 from gridwright.domain.interval import from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.readings import Readings
@@ -83,10 +84,11 @@ class Gridded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Collected:
-    """A whole source: panels, registers and loose readings, usage point → zone, and the verdict on its records."""
+    """A whole source: panels, registers and loose readings, usage point → zone, verdict, and doubts on arrival."""
 
     panels: tuple[Panel, ...]
     registers: tuple[RegisterReads, ...]
     zones: Mapping[str, str]
     intake: Intake
     loose: tuple[Readings, ...] = ()
+    findings: tuple[Finding, ...] = ()

@@ -108,7 +108,10 @@ def _settled(readings: Readings, starts: npt.NDArray[np.intp]) -> Ordered:
         repeated=int(np.count_nonzero(lost & same)),
         conflicting=int(np.count_nonzero(conflict)),
         listed=listed(
-            readings, conflict, "conflict: V02 another value of this interval won", "the better quality, then the later"
+            readings,
+            conflict,
+            "conflict: V03 another value of this interval won",
+            "the better quality, then the later record is kept",
         ),
     )
     return Ordered(kept, tally + _accepted(kept))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,6 @@ from gridwright.billing import compile_labels, example_card
 from gridwright.dispatch import WhatIf
 from gridwright.documents.report_data import Accuracy, PointResult, ReportData
 from gridwright.domain.errors import GridwrightError, RateError
-from gridwright.domain.finding import Finding
 from gridwright.domain.forecast import BacktestResult, Forecast
 from gridwright.domain.panel import Panel
 from gridwright.domain.rate import RateCard
@@ -24,7 +23,6 @@ from gridwright.jobs.coarse_totals import coarse_totals, contents_of
 from gridwright.jobs.read_file import read_file
 from gridwright.jobs.trust_readings import SiteDefaults, Trusted, material_of, trust_readings
 from gridwright.jobs.what_if import rolled, what_if
-from gridwright.vee import intake_findings
 
 HORIZON = timedelta(hours=48)
 T = TypeVar("T")
@@ -53,17 +51,16 @@ def make_report(request: ReportRequest, progress: Progress | None = None) -> Rep
         collected = read_file(path, request.options, not_after=request.now)
         trusted, left_out = trust_readings(material_of(collected), request.site, now=request.now)
         intakes.append(collected.intake)
-        groups += [(group, collected.intake) for group in trusted]
+        groups += trusted
         notes += left_out
         if not trusted:
             notes.append(f"{path.name} holds no series of energy or power to analyse: {contents_of(collected)}")
         notes += coarse_totals(collected, {point.id for group in trusted for point in group.points})
-    total = sum(len(group.points) for group, _ in groups)
+    total = sum(len(group.points) for group in groups)
     points: list[PointResult] = []
-    for group, intake in groups:
+    for group in groups:
         for result in report_group(group, card, request.now):
-            arrival = intake_findings(intake, (result.usage_point.id,), result.raw.period) if total == 1 else []
-            points.append(_with_findings(result, arrival))
+            points.append(result)
             if progress is not None:
                 progress(len(points), total)
     return ReportData(
@@ -76,10 +73,6 @@ def make_report(request: ReportRequest, progress: Progress | None = None) -> Rep
         tariff=card.reference,
         notes=tuple(dict.fromkeys(notes)),
     )
-
-
-def _with_findings(result: PointResult, more: Sequence[Finding]) -> PointResult:
-    return replace(result, findings=(*more, *result.findings)) if more else result
 
 
 @dataclass(frozen=True, slots=True, eq=False)

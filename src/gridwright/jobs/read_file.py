@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from gridwright.domain.errors import InputError
+from gridwright.domain.finding import Finding
 from gridwright.domain.interval import epoch_s
 from gridwright.domain.readings import Readings
 from gridwright.domain.verdict import Evidence, Intake, Reject
 from gridwright.formats.container import Content
 from gridwright.formats.registry import find_reader
 from gridwright.formats.source import KEPT_REJECTS, Chunk, Decoded, Dialect, Reader, ReadOptions
-from gridwright.ingest import Collected, Tally, grid_series
+from gridwright.ingest import Collected, Tally, grid_series, merge
 from gridwright.jobs.sources import open_source
+from gridwright.vee import duplicate_findings, future_findings
 
 Progress = Callable[[int, int], None]
 HEAD_BYTES = 1 << 16
@@ -83,11 +85,26 @@ def read_file(
                 progress(done + chunk.end, total)
         done += len(file.content.data)
     gathered.notes.update(dict.fromkeys(failures))
-    gridded = grid_series(gathered.series, not_after=None if not_after is None else epoch_s(not_after))
-    intake = verdict(path.name, files, gathered, gridded.tally)
+    limit = None if not_after is None else epoch_s(not_after)
+    gridded = grid_series(gathered.series, not_after=limit)
     return Collected(
-        gridded.panels, gridded.registers, zones_of(gathered.zones, gathered.series, options), intake, gridded.loose
+        gridded.panels,
+        gridded.registers,
+        zones_of(gathered.zones, gathered.series, options),
+        verdict(path.name, files, gathered, gridded.tally),
+        gridded.loose,
+        tuple(arrival_findings(gathered.series, gridded.tally, limit)),
     )
+
+
+def arrival_findings(series: Sequence[Readings], tally: Tally, limit: int | None) -> Iterator[Finding]:
+    """Yield the doubts that only the readings as they came can show: the same interval twice, and the future."""
+    if not (tally.repeated or tally.conflicting or tally.rejected):
+        return
+    for readings in merge(series):
+        if readings.size:
+            yield from duplicate_findings(readings)
+            yield from future_findings(readings, limit) if limit is not None else ()
 
 
 def open_files(contents: Sequence[Content], options: ReadOptions) -> tuple[list[OpenFile], list[str]]:

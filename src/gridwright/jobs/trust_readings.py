@@ -18,6 +18,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Flow
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.verdict import Intake
 from gridwright.ingest import Collected
 from gridwright.jobs.main_series import Group, main_groups
 from gridwright.vee import estimate, validate
@@ -71,12 +72,17 @@ class Trusted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """What there is to trust: panels, register reads by usage point, zones, and what is known of the usage points."""
+    """What there is to trust: panels, register reads by usage point, zones, and what is known of the usage points.
+
+    `arrival`: doubts about the readings as they came; `intake`: the verdict on the file, None for stored readings.
+    """
 
     panels: tuple[Panel, ...]
     zones: Mapping[str, str]
     reads: Mapping[str, Sequence[RegisterReading]] = field(default_factory=dict)
     known: Mapping[str, UsagePoint] = field(default_factory=dict)
+    arrival: tuple[Finding, ...] = ()
+    intake: Intake | None = None
 
 
 def material_of(collected: Collected) -> Material:
@@ -87,7 +93,7 @@ def material_of(collected: Collected) -> Material:
         if columns.readings.reading_type.flow is not Flow.NONE:
             for read in columns:
                 reads[read.usage_point].append(read)
-    return Material(collected.panels, collected.zones, reads)
+    return Material(collected.panels, collected.zones, reads, arrival=collected.findings, intake=collected.intake)
 
 
 def trust_readings(material: Material, site: SiteDefaults, *, now: datetime) -> tuple[list[Trusted], list[str]]:
@@ -110,9 +116,10 @@ def trust_group(group: Group, site: SiteDefaults, material: Material, *, now: da
     reads = material.reads
     channels = [_trust_channel(panel, points, reads, now=now) for panel in group.delivered]
     fed_in = [_trust_channel(panel, points, reads, now=now) for panel in group.received]
-    findings: dict[str, list[Finding]] = defaultdict(list)
-    for channel in (*channels, *fed_in):
-        for finding in channel.findings:
+    findings: dict[str, list[Finding]] = {name: [] for name in group.points}
+    found = (finding for channel in (*channels, *fed_in) for finding in channel.findings)
+    for finding in (*material.arrival, *found):
+        if finding.usage_point in findings:
             findings[finding.usage_point].append(finding)
     return Trusted(
         zone=group.zone,

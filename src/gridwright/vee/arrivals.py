@@ -28,6 +28,13 @@ def duplicate_findings(readings: Readings) -> list[Finding]:
     ]
 
 
+def future_findings(readings: Readings, not_after_s: int) -> list[Finding]:
+    """Return a V06 finding for each stretch of readings that begin after `not_after_s` (epoch seconds)."""
+    late = np.flatnonzero(readings.at > not_after_s)
+    order = late[np.lexsort((readings.at[late], readings.point[late]))]
+    return _stretches(readings, order, "V06_future", Severity.FAIL, "begin in the future")
+
+
 def off_grid_findings(readings: Readings) -> list[Finding]:
     """Return a V04 finding for each stretch of readings that do not begin on a multiple of their interval."""
     if readings.interval_s == 0:

@@ -95,7 +95,7 @@ def test_the_better_quality_wins_then_the_later(value: list[float], quality: lis
 def test_a_conflict_is_listed_with_its_line() -> None:
     (conflict,) = grid_readings(readings([0, 900, 0], [5, 6, 7])).tally.listed
     assert (conflict.line, conflict.value, conflict.record) == (2, "5 Wh", "UP-0 2025-01-01T00:00:00+00:00")
-    assert "V02" in conflict.reason
+    assert "V03" in conflict.reason
 
 
 def test_off_grid_stamps_are_refused_unless_nearly_on_it() -> None:

@@ -75,7 +75,7 @@ def test_a_day_twice_is_a_conflict_and_the_later_wins(tmp_path: Path) -> None:
     collected = read_file(path)
     assert collected.panels[0].total_kwh().tolist() == [96.0]
     assert (collected.intake.accepted, collected.intake.conflicting) == (48, 48)
-    assert "V02" in collected.intake.rejects[0].reason
+    assert "V03" in collected.intake.rejects[0].reason
 
 
 def test_future_readings_are_refused(tmp_path: Path) -> None:
