@@ -16,6 +16,8 @@ from gridwright.formats.text import NUMBER, is_no_value
 
 LOOSE_NUMBER = r"[+-]?[0-9.,\u00a0\u202f' ]*[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?"
 MOSTLY = 0.6
+# Fewer repeats than this are duplicates, more are another usage point.
+SOME = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ def assign(preview: Preview, options: ReadOptions) -> tuple[Assignment, list[Evi
         _by_name(found, preview)
     _by_content(found, preview)
     _settle_times(found, preview)
+    if not options.point:
+        _point_by_repeats(found, preview)
     _require(found, preview)
     return found, _evidence(found, preview)
 
@@ -220,6 +224,18 @@ def _settle_times(found: Assignment, preview: Preview) -> None:
             found.because["time"] = f"its name {preview.names[offset]!r}, and its stamps carry the local offset"
     if "end" in found.single and not {"time", "date"} & set(found.single):
         found.single["time"], found.because["time"] = found.single.pop("end"), found.because["end"]
+
+
+def _point_by_repeats(found: Assignment, preview: Preview) -> None:
+    """Where no name tells the usage point, take the column that tells rows of the same time apart."""
+    moments = [found.single[role] for role in ("time", "date", "clock", "end", "register") if role in found.single]
+    rows = list(zip(*(preview.texts[column] for column in moments), strict=True))
+    if not moments or "point" in found.single or (len(rows) - len(set(rows))) < SOME * len(rows):
+        return
+    for column, texts in enumerate(preview.texts):
+        free = column not in found.used and preview.kinds[column] in {"text", "number"}
+        if free and len(set(zip(rows, texts, strict=True))) >= (1 - SOME) * len(rows):
+            found.take("point", column, "it tells rows of the same time apart")
 
 
 def _shifts(texts: Sequence[str]) -> bool:

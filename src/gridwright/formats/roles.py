@@ -34,7 +34,8 @@ ROLES = ("point", "time", "end", "date", "clock", "value", "quality", "unit", "r
 _FOREIGN = re.compile(
     r"\b(prices?|pricing|cost|tariff|forecast|predict\w*|temp\w*|per kwh|eur|usd|gbp|interpolated"
     r"|co2|carbon|kgco2\w*|humidity|pressure|visibility|wind ?(?:speed|bearing|deg|direction|gust)\w*"
-    r"|clouds?|radiation|irradiance|precip\w*|rain\w*|snow\w*|ozone|uv ?index|dew ?point|exogenous|index level \d+|cleaned|imputed)\b"
+    r"|clouds?|radiation|irradiance|precip\w*|rain\w*|snow\w*|ozone|uv ?index|dew ?point|exogenous|index level \d+"
+    r"|cleaned|imputed)\b"
 )
 # A column whose whole name, simplified, is one of these words or patterns plays the role.
 _NAMES = {
@@ -45,7 +46,8 @@ _NAMES = {
         r"lclid|usage point( id)?|usagepoint|point|point id|(smart )?meter( ?(id|no|number|code|serial|point))?|meterid"
         r"|customer( ?(id|no|number))?|nmi|mpan|mprn|mpxn|esi id|esiid|ean( code)?|pod|cups|pdl|prm|zaehlpunkt"
         r"|zählpunkt\w*|zaehler\w*|zähler\w*|malo|melo|house ?hold( ?id)?|house( ?id)?|home( ?id)?|site( ?id)?|id|ba"
-        r"|account( ?id)?|service point( id)?|device( ?id)?|serial( number)?|户号|用户编号|电表号|表号"
+        r"|kunde\w*|client( ?(id|no|number))?|abnehmer\w*"
+        r"|account( ?id)?|service point( id)?|device( ?id)?|serial( number)?|户号|户名|用户|客户|用户编号|电表号|表号"
     ),
     "end": (
         r"end|to|bis|fin|hasta|(.* )?end ?(time|date|datetime|timestamp|date time)|interval end( .*)?"

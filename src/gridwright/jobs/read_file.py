@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gridwright.domain.errors import InputError
+from gridwright.domain.errors import AmbiguousInput, InputError
 from gridwright.domain.finding import Finding
 from gridwright.domain.interval import epoch_s
 from gridwright.domain.readings import Readings
@@ -22,6 +22,8 @@ from gridwright.vee import duplicate_findings, future_findings
 
 Progress = Callable[[int, int], None]
 HEAD_BYTES = 1 << 16
+# A share of contradictions that no meter sends.
+MIXED = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +89,8 @@ def read_file(
     gathered.notes.update(dict.fromkeys(failures))
     limit = None if not_after is None else epoch_s(not_after)
     gridded = grid_series(gathered.series, not_after=limit)
+    for file in files:
+        refuse_mixture(file, gridded.tally)
     return Collected(
         gridded.panels,
         gridded.registers,
@@ -131,6 +135,22 @@ def open_file(content: Content, options: ReadOptions) -> OpenFile:
         if "!" in content.name and error.where.startswith(name):
             error.where = content.name + error.where.removeprefix(name)
         raise
+
+
+def refuse_mixture(file: OpenFile, tally: Tally) -> None:
+    """Refuse a file whose readings contradict each other so often that it must hold several usage points.
+
+    That can only be where no column tells the usage point and some column was ignored: AmbiguousInput names it.
+    """
+    told = {one.what: one.value for one in file.dialect.evidence}
+    ignored = told.get("columns ignored", "")
+    if ignored and "point column" not in told and tally.conflicting > MIXED * (tally.accepted + tally.conflicting):
+        raise AmbiguousInput(
+            f"{tally.conflicting:,} readings contradict another of the same interval: the file seems to hold several "
+            f"usage points, and no column that we know tells them apart (ignored: {ignored})",
+            where=file.content.name,
+            remedy="name the column with --column point=NAME, or give --point ID if all are of one usage point",
+        )
 
 
 def verdict(source: str, files: Sequence[OpenFile], gathered: Gathered, tally: Tally) -> Intake:
