@@ -129,7 +129,10 @@ def day_ahead(forecasts: Iterable[Forecast], *, row: int = 0, received: Iterable
 
     def ahead(moment: datetime) -> npt.NDArray[np.float64]:
         if moment not in known:
-            raise TooLittleData(f"no forecast starts at {moment.isoformat()}", remedy="forecast each local midnight")
+            raise TooLittleData(
+                f"no forecast begins on {moment:%Y-%m-%d at %H:%M} UTC, so that day cannot be planned",
+                remedy="bring readings from at least a day before it, or give day_ahead a forecast of each midnight",
+            )
         load = known[moment]
         pv = fed_in.get(moment)
         return load if pv is None else load[: pv.size] - pv[: load.size]

@@ -5,62 +5,21 @@ Metrics and leakage rules: forecasting reference 3.11 and 3.12.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 
-from gridwright.domain import quality as q
 from gridwright.domain.errors import TooLittleData, UsageError
 from gridwright.domain.forecast import BacktestResult
 from gridwright.domain.panel import Panel, slot_time
-from gridwright.forecast.history import History, history_of
-from gridwright.forecast.ladder import LADDER, choose
-from gridwright.forecast.metrics import Tally, concat, mixed, naive_errors, point_scores, pooled_scores, tally
-from gridwright.forecast.model import Fitted, Model, Prediction
-from gridwright.forecast.origins import Index, Zones, blocks, local_midnights, steps_of
-
-ORIGINS = 28
-SCORED = tuple(status for status in q.TRUSTED if status not in q.ESTIMATES)
-Timer = Callable[[], float]
-
-
-def no_timer() -> float:
-    """Stand still: without a clock handed in, a backtest costs 0 seconds."""
-    return 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """One forecast: its first slot, its number of steps, and the slots before it that were not known yet."""
-
-    issue: int
-    steps: int
-    lead: int
-
-
-@dataclass(slots=True)
-class Clockwork:
-    """Seconds spent by each model on fitting and on predicting, by the clock handed in."""
-
-    timer: Timer
-    fit_s: dict[str, float] = field(default_factory=dict)
-    predict_s: dict[str, float] = field(default_factory=dict)
-
-    def fit(self, model: Model, history: History, issue: int, steps: int) -> Fitted:
-        """Fit and add the time."""
-        start = self.timer()
-        fitted = model.fit(history, issue, steps)
-        self.fit_s[model.name] = self.fit_s.get(model.name, 0.0) + self.timer() - start
-        return fitted
-
-    def predict(self, model: Model, fitted: Fitted, history: History, span: Span) -> Prediction:
-        """Predict and add the time."""
-        start = self.timer()
-        prediction = fitted.predict(history, span.issue - span.lead, span.steps + span.lead).after(span.lead)
-        self.predict_s[model.name] = self.predict_s.get(model.name, 0.0) + self.timer() - start
-        return prediction
+from gridwright.forecast.choice import choose_before
+from gridwright.forecast.ladder import LADDER
+from gridwright.forecast.metrics import Tally, concat, mixed, point_scores, pooled_scores
+from gridwright.forecast.model import Model
+from gridwright.forecast.origins import Zones, blocks, local_midnights, steps_of
+from gridwright.forecast.scoring import ORIGINS, Clockwork, Span, Timer, no_timer, score_block
+from gridwright.forecast.words import named, spelled
 
 
 def backtest(
@@ -73,12 +32,13 @@ def backtest(
     delay: timedelta = timedelta(0),
     timer: Timer = no_timer,
 ) -> BacktestResult:
-    """Score every model from the last `origins` local midnights that leave a full horizon, one a day.
+    """Score every model, and their ladder, from the last `origins` local midnights that leave a full horizon.
 
     Each model is fitted once, before the first origin, and sees at every origin only what came `delay` before it.
-    Estimated values are never scored. A model that cannot serve a point at an origin is scored with the forecast of
-    the model before it in `models`, so that all models are scored on the same readings. `zone` is one for all points
-    or one each. Raises TooLittleData where no midnight has a day of history before it and a horizon after it.
+    The rung that serves a point is chosen before the first origin too, so its scores are out of sample (reference 3.11,
+    rule 7). Estimated values are never scored. A model that cannot serve a point at an origin is scored with the
+    forecast of the model before it in `models`, so that all models are scored on the same readings. `zone` is one for
+    all points or one each. Raises TooLittleData where no midnight has a day of history before it and a horizon after.
     """
     return backtest_all(
         [panel], horizon=horizon, zones=[zone], origins=origins, models=models, delay=delay, timer=timer
@@ -99,12 +59,13 @@ def backtest_all(
     rungs = tuple(LADDER if models is None else models)
     if not rungs or origins < 1 or delay < timedelta(0):
         raise UsageError("a backtest needs a model, an origin, and no negative delay")
-    clockwork, rows, issues, parts, first = Clockwork(timer), [], [], [], 0
+    clockwork, rows, issues, parts, chosen, first = Clockwork(timer), [], [], [], [], 0
     for panel, zone in zip(panels, zones, strict=True):
         steps, lead = steps_of(panel, horizon), -(-delay // panel.interval)
         for block in blocks(panel, zone):
             midnights = local_midnights(block.panel, block.zone, steps, origins, after=lead)
             spans = [Span(at, steps, lead) for at in midnights.tolist()]
+            chosen.append(choose_before(block, spans, rungs))
             rows.append(block.rows + first)
             issues.append([slot_time(panel, span.issue) for span in spans])
             parts.append(score_block(block.panel, spans, rungs, clockwork))
@@ -113,7 +74,7 @@ def backtest_all(
         raise nothing_to_score(panels, horizon)
     order = np.argsort(np.concatenate(rows))
     sums = {model.name: concat([part[model.name] for part in parts]).rows(order) for model in rungs}
-    served = choose(rungs, sums)
+    served = np.concatenate(chosen)[order]
     points = tuple(point for panel in panels for point in panel.points)
     return BacktestResult(
         points=points,
@@ -129,27 +90,6 @@ def backtest_all(
     )
 
 
-def score_block(panel: Panel, spans: Sequence[Span], models: Sequence[Model], clockwork: Clockwork) -> dict[str, Tally]:
-    """Fit every model once, before the first span, and add up its errors over all spans."""
-    nothing = Tally(*(np.zeros(len(panel.points)) for _ in fields(Tally)))
-    sums = dict.fromkeys([model.name for model in models], nothing)
-    if not spans:
-        return sums
-    history = history_of(panel)
-    scored = np.where(q.has_status(panel.quality, SCORED), panel.values, np.nan)
-    naive = naive_errors(history.trusted, history.slots_per_day)
-    first = spans[0]
-    fitted = [clockwork.fit(model, history, first.issue - first.lead, first.steps + first.lead) for model in models]
-    for span in spans:
-        actual = scored[:, span.issue : span.issue + span.steps]
-        below: Prediction | None = None
-        for model, fit in zip(models, fitted, strict=True):
-            mine = clockwork.predict(model, fit, history, span)
-            below = mine if below is None else mine.over(below)
-            sums[model.name] = sums[model.name] + tally(actual, below, naive, span.issue, mine.served)
-    return sums
-
-
 def nothing_to_score(panels: Sequence[Panel], horizon: timedelta) -> TooLittleData:
     """Say what a backtest would need."""
     panel = max(panels, key=lambda one: one.slots, default=None)
@@ -157,17 +97,19 @@ def nothing_to_score(panels: Sequence[Panel], horizon: timedelta) -> TooLittleDa
         return TooLittleData("there is no usage point to forecast")
     length = panel.end - panel.start
     return TooLittleData(
-        f"a backtest over {horizon} needs a local midnight with 24 h of history before it and {horizon} after it; "
-        f"the readings cover {length}",
+        f"a backtest over {spelled(horizon)} needs a local midnight with 24 h of history before it and "
+        f"{spelled(horizon)} after it; the readings cover {spelled(length)}",
         where=panel.start.isoformat(),
-        remedy=f"bring at least {timedelta(days=2) + horizon} of readings, or ask for a shorter horizon",
+        remedy=f"bring at least {spelled(timedelta(days=2) + horizon)} of readings, or ask for a shorter horizon",
     )
 
 
 def origin_notes(issues: Sequence[Sequence[datetime]], wanted: int, horizon: timedelta) -> list[str]:
     """Say so where there are fewer origins than asked for."""
     fewest = min(map(len, issues))
-    return [f"{fewest} origins instead of {wanted}: no more midnights leave {horizon}"] if fewest < wanted else []
+    return (
+        [f"{fewest} origins instead of {wanted}: no more midnights leave {spelled(horizon)}"] if fewest < wanted else []
+    )
 
 
 def rung_notes(points: Sequence[str], models: Sequence[Model], sums: Mapping[str, Tally]) -> list[str]:
@@ -182,9 +124,3 @@ def rung_notes(points: Sequence[str], models: Sequence[Model], sums: Mapping[str
     if flat.size:
         notes.append(f"flat until every origin, so without a scaled error (MASE): {named(points, flat)}")
     return notes
-
-
-def named(points: Sequence[str], which: Index, most: int = 5) -> str:
-    """Name some usage points, and count the rest."""
-    names = ", ".join(points[at] for at in which[:most])
-    return names if which.size <= most else f"{names} and {which.size - most} more"

@@ -82,9 +82,17 @@ class History:
         first = np.maximum(last - days * self.slots_per_day, 0)
         return 1.0 - (self.counted[:, last] - self.counted[:, first]) / np.maximum(last - first, 1)
 
-    def known_days(self, issue: int) -> Values:
-        """Return how many days' worth of trusted values each point has before `issue`, float64[n]."""
-        return self.counted[:, issue] / self.slots_per_day
+    def silent(self, issue: int, steps: int) -> Mask:
+        """Tell at which of `steps` slots from `issue` on nothing flows, bool[n, steps]: solar power at night.
+
+        So it is where every trusted value of the last 28 days at that time of day, one slot either side, is zero.
+        """
+        past = self.trusted_days(issue, MONTH)
+        known = ~np.isnan(past).all(axis=1)
+        zero = known & (np.isnan(past) | (past == 0)).all(axis=1)
+        around = zero & np.roll(zero, 1, axis=1) & np.roll(zero, -1, axis=1)
+        ahead: Mask = around[:, np.arange(steps) % self.slots_per_day]
+        return ahead
 
     def floor(self, issue: int) -> Values:
         """Return the least value each point can take, float64[n]: 0, or -inf where it went below 0 in its past."""

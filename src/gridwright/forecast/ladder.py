@@ -18,21 +18,23 @@ MUST_WIN_BY = 0.01
 FEWEST_DAYS = 7
 
 
-def choose(models: Sequence[Model], sums: Mapping[str, Tally]) -> npt.NDArray[np.intp]:
+def choose(models: Sequence[Model], windows: Sequence[Mapping[str, Tally]]) -> npt.NDArray[np.intp]:
     """Return the rung that serves each point, int[n]: the highest that beats what serves below it by 1 % of WQL.
 
-    A point with fewer than 7 scored days, or that used nothing, gives no evidence: historic quantiles serve it.
+    It must win in every window. A point with fewer than 7 scored days in all, or that used nothing in a window, gives
+    no evidence: historic quantiles serve it.
     """
-    points = len(sums[models[0].name].origins)
-    rung = np.zeros(points, np.intp)
-    best = wql(sums[models[0].name])
+    lowest = models[0].name
+    rung = np.zeros(len(windows[0][lowest].origins), np.intp)
+    best = np.stack([wql(sums[lowest]) for sums in windows])
     for at, model in enumerate(models[1:], start=1):
-        mine = sums[model.name]
-        loss = wql(mine)
+        loss = np.stack([wql(sums[model.name]) for sums in windows])
+        own = sum(sums[model.name].own for sums in windows)
         # NaN never wins; a rung that never served the point itself would only repeat the rung below.
-        wins = (loss <= (1 - MUST_WIN_BY) * best) & (mine.own > 0)
-        rung[wins], best[wins] = at, loss[wins]
-    blind = np.isnan(best) | (sums[models[0].name].origins < FEWEST_DAYS)
+        wins = (loss <= (1 - MUST_WIN_BY) * best).all(axis=0) & (own > 0)
+        rung[wins], best[:, wins] = at, loss[:, wins]
+    days = sum(sums[lowest].origins for sums in windows)
+    blind = np.isnan(best).any(axis=0) | (days < FEWEST_DAYS)
     rung[blind] = without_evidence(models)
     return rung
 

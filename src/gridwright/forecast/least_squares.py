@@ -74,6 +74,8 @@ class FittedLeastSquares:
         quantiles = lawful(self.spread.around(point, day), floor)
         enough = history.missing_share(issue)[:, 0] <= MOST_MISSING
         mean = np.maximum(point, floor[:, None])
+        silent = history.silent(issue, steps)
+        quantiles[silent], mean[silent] = 0.0, 0.0
         return blank_rows(Prediction(quantiles, mean), enough & whole_rows(mean))
 
 

@@ -71,7 +71,8 @@ def steps_of(panel: Panel, horizon: timedelta) -> int:
     slots_in_a_day(panel.interval)
     if horizon <= timedelta(0) or horizon % panel.interval:
         raise UsageError(
-            f"a horizon of {horizon} is no whole number of {panel.interval_s // 60} min intervals",
+            f"a horizon of {horizon / timedelta(minutes=1):g} min is no whole number of intervals of "
+            f"{panel.interval_s // 60} min",
             remedy="ask for 24 or 48 hours, for instance",
         )
     return horizon // panel.interval

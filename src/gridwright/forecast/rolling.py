@@ -10,12 +10,13 @@ import numpy as np
 from gridwright.domain.errors import TooLittleData
 from gridwright.domain.forecast import Forecast
 from gridwright.domain.panel import Panel, slot_time
-from gridwright.forecast.backtest import Span
+from gridwright.forecast.choice import earned
 from gridwright.forecast.history import history_of
 from gridwright.forecast.ladder import LADDER
 from gridwright.forecast.model import Model, Prediction, nowhere
 from gridwright.forecast.origins import Block, Index, steps_of
-from gridwright.forecast.serve import NONE, earned
+from gridwright.forecast.scoring import Span
+from gridwright.forecast.serve import NONE
 
 
 def rolling(
@@ -31,7 +32,7 @@ def rolling(
     issues = starts[starts >= panel.slots_per_day][-days:].tolist()
     if not issues:
         raise TooLittleData(
-            "no local midnight has a day of history before it", where=repr(panel), remedy="bring more readings"
+            "no local midnight has a day of readings before it", remedy="bring at least two whole days of readings"
         )
     every = np.arange(len(panel.points))
     past = Block(every, panel.slice(0, issues[0]), zone)

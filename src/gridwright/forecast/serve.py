@@ -15,11 +15,13 @@ from gridwright.domain.errors import TooLittleData, UsageError
 from gridwright.domain.forecast import Forecast
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
-from gridwright.forecast.backtest import ORIGINS, Clockwork, Span, named, no_timer, score_block
-from gridwright.forecast.history import MONTH, history_of
-from gridwright.forecast.ladder import FEWEST_DAYS, LADDER, choose
+from gridwright.forecast.choice import earned
+from gridwright.forecast.history import history_of
+from gridwright.forecast.ladder import FEWEST_DAYS, LADDER
 from gridwright.forecast.model import Model, Prediction, Values, nowhere
-from gridwright.forecast.origins import Block, Index, Zones, blocks, local_midnights, steps_of
+from gridwright.forecast.origins import Block, Index, Zones, blocks, steps_of
+from gridwright.forecast.scoring import Span
+from gridwright.forecast.words import named
 
 NONE = "none"
 
@@ -109,22 +111,6 @@ def serve_block(block: Block, span: Span, models: Sequence[Model]) -> Served:
         for name, value in fitted.coefficients.items():
             coefficients[name] = np.where(takes, value, np.nan)
     return Served(block.rows, prediction, rung, chosen, unable, days, coefficients)
-
-
-def earned(block: Block, span: Span, models: Sequence[Model]) -> tuple[Index, npt.NDArray[np.bool_], Index]:
-    """Return (chosen rung, models that could never serve, scored days) from a backtest on the last days, each [n].
-
-    Up to 28 days, as long as 28 days remain before them for the models to learn from, and 7 where they do not.
-    """
-    panel, day = block.panel, block.panel.slots_per_day
-    spare = panel.slots // day - MONTH - -(-(span.steps + span.lead) // day)
-    wanted = min(ORIGINS, max(FEWEST_DAYS, spare))
-    issues = local_midnights(panel, block.zone, span.steps, wanted, after=span.lead).tolist()
-    sums = score_block(panel, [Span(issue, span.steps, span.lead) for issue in issues], models, Clockwork(no_timer))
-    unable = np.stack([sums[model.name].own == 0 for model in models], axis=1)
-    if not issues:
-        unable[:] = False
-    return choose(models, sums), unable, np.full(len(block.rows), len(issues))
 
 
 def joined(parts: Sequence[Served]) -> Served:

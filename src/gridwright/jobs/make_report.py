@@ -182,9 +182,9 @@ def accuracy_of(outlook: Outlook, row: int) -> Accuracy | None:
     result = outlook.accuracy
     if result is None:
         return None
-    served = outlook.forecast.models[row] if outlook.forecast is not None else result.served[row]
+    # The ladder's choice of before the first origin: what serves today has seen the days that are scored.
     return Accuracy(
-        served=served,
+        served=result.served[row],
         by_model={model: scores[row] for model, scores in result.per_point.items()},
         horizon=result.horizon,
         origins=len(result.origins),

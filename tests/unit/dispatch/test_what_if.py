@@ -184,7 +184,7 @@ def test_forecasts_serve_the_midnight_at_which_they_start() -> None:
     panel = home("2025-03-01")
     ahead = day_ahead([forecast_of(panel, 2.0, start)], received=[forecast_of(panel, 0.5, start)])
     assert ahead(start).tolist() == [1.5] * 24
-    with pytest.raises(TooLittleData, match="no forecast starts at 2025-03-02"):
+    with pytest.raises(TooLittleData, match="no forecast begins on 2025-03-02"):
         ahead(start + timedelta(days=1))
 
 

@@ -115,3 +115,38 @@ def test_each_forecast_of_a_rolling_series_knows_only_its_own_past() -> None:
         same = next(one for one in again if one.start == forecast.start)
         np.testing.assert_array_equal(same.quantiles, forecast.quantiles)
         assert same.models == forecast.models
+
+
+def switching(days: int = 100) -> Panel:
+    """One point whose weeks repeat until day 70, and whose days repeat from then on."""
+    at = np.arange(24 * days)
+    weekly, daily = (
+        np.tile(np.random.default_rng(3).integers(0, 900, 168), days)[: at.size],
+        400.0 + 300 * (at % 24 > 17),
+    )
+    return Panel(("UP-1",), START, HOUR, np.where(at < 24 * 70, weekly, daily)[None, :].astype(float))
+
+
+def test_the_rung_is_chosen_before_the_days_it_is_scored_on() -> None:
+    panel = a_panel(days=100)
+    first = 24 * (100 - 28)
+    clean = backtest(panel, horizon=24 * HOUR, zone="UTC")
+    dirty = backtest(poisoned(panel, first), horizon=24 * HOUR, zone="UTC")
+    assert clean.origins[0] == START + timedelta(days=72)
+    assert clean.served == dirty.served
+    # What would have won on the scored days themselves is not what was chosen on the weeks before them.
+    honest = backtest(switching(), horizon=24 * HOUR, zone="UTC")
+    best = min(honest.pooled, key=lambda model: honest.pooled[model].wql)
+    assert honest.served[0] != best
+    assert honest.pooled_served == honest.pooled[honest.served[0]]
+
+
+@pytest.mark.parametrize("model", LADDER, ids=lambda model: model.name)
+def test_scale_bins_and_weights_come_from_training_rows_alone(model: Model) -> None:
+    panel, issue = a_panel(), 24 * 56
+    clean, dirty = (model.fit(history_of(data), issue, 48) for data in (panel, poisoned(panel, issue)))
+    for name, value in clean.coefficients.items():
+        np.testing.assert_array_equal(value, dirty.coefficients[name])
+    # Predicting from one and the same past shows every learnt number, not only those that have names.
+    past = history_of(panel)
+    np.testing.assert_array_equal(clean.predict(past, issue, 48).quantiles, dirty.predict(past, issue, 48).quantiles)
