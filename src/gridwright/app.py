@@ -285,7 +285,7 @@ def main_panel(material: Material, point: str, period: Interval | None) -> Panel
 def nothing_usable(material: Material) -> GridwrightError:
     """Say why nothing can be worked on: the first reject of the file, else that it holds no energy."""
     intake = material.intake
-    rejects = [reject for reject in intake.rejects if not reject.reason.startswith("conflict")] if intake else []
+    rejects = [reject for reject in intake.rejects if not reject.conflict] if intake else []
     if intake and rejects:
         first = rejects[0]
         return InputError(first.reason, where=f"{intake.source} line {first.line}", remedy=first.remedy)

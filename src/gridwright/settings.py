@@ -31,8 +31,11 @@ class Section(BaseModel):
 class StoreSettings(Section):
     """Where readings, bills and history are kept."""
 
+    # It may hold a password, so it stands in no repr.
     url: str = Field(
-        default="gridwright.db", description="database: a file, or postgresql+psycopg://… or mysql+pymysql://…"
+        default="gridwright.db",
+        repr=False,
+        description="database: a file, or postgresql+psycopg://… or mysql+pymysql://…",
     )
 
 
@@ -224,5 +227,6 @@ def _known(name: str, shown: str, where: str) -> str:
     if name in every:
         return name
     near = get_close_matches(name, every, n=1, cutoff=0.5)
-    remedy = f"did you mean {near[0]}?" if near else f"known: {', '.join(every)}"
+    as_shown = (lambda key: PREFIX + key.upper().replace(".", "__")) if shown.startswith(PREFIX) else str
+    remedy = f"did you mean {as_shown(near[0])}?" if near else f"known: {', '.join(map(as_shown, every))}"
     raise ConfigError(f"unknown setting {shown!r}", where=where, remedy=remedy)

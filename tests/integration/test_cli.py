@@ -65,6 +65,7 @@ def test_report_holds_what_programs_rely_on(run: Run, town: Path, tmp_path: Path
     assert home["forecast"]["mase"] < home["forecast"]["mase_seasonal_naive"]
     assert home["bill"]["currency"] == "EUR"
     assert home["bill"]["example"]
+    assert all(isinstance(line["amount"], float) for line in home["bill"]["lines"])
     assert home["bill"]["total"] == pytest.approx(sum(float(line["amount"]) for line in home["bill"]["lines"]))
     assert home["bill"]["total"] == pytest.approx(home["energy_kwh"] * 0.30, abs=0.1)
     assert found["usage_points"][1]["battery"]["saving"] > 0
@@ -78,6 +79,15 @@ def test_validate_lists_findings(run: Run, town: Path) -> None:
     }
     some = document(run, "validate", town, "--usage-point", "UP-1043")
     assert {finding["usage_point"] for finding in some} == {"UP-1043"}
+
+
+def test_what_lost_to_a_better_reading_is_told_and_not_counted_as_refused(run: Run, town: Path, tmp_path: Path) -> None:
+    found = document(run, "report", town, "--out", tmp_path)
+    assert (found["rejected"], found["files"][0]["conflicting"]) == (0, 48)
+    page = Path(found["report"]).read_text(encoding="utf-8")
+    assert "Every record could be taken." in page
+    assert "48 records gave another value" in page
+    assert str(town.parent) not in page
 
 
 def test_estimate_writes_every_interval(run: Run, town: Path, tmp_path: Path) -> None:

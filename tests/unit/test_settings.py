@@ -56,10 +56,17 @@ def test_a_bad_file_names_key_value_and_remedy(tmp_path: Path, text: str, messag
 
 def test_an_unknown_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRIDWRIGHT_STORE__URLL", "x")
-    with pytest.raises(ConfigError, match=r"GRIDWRIGHT_STORE__URLL.*did you mean store.url"):
+    with pytest.raises(ConfigError, match=r"GRIDWRIGHT_STORE__URLL.*did you mean GRIDWRIGHT_STORE__URL"):
         load_settings()
 
 
 def test_a_named_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         load_settings(tmp_path / "no.toml")
+
+
+def test_a_password_in_the_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRIDWRIGHT_STORE__URL", "postgresql+psycopg://ann:secret@db/grid")
+    settings = load_settings().settings
+    assert settings.store.url.endswith("ann:secret@db/grid")
+    assert "secret" not in repr(settings)

@@ -76,7 +76,7 @@ def verdict_lines(source: Material) -> list[str]:
     intake = source.intake
     if intake is None or not intake.rejected:
         return []
-    first = next((reject for reject in intake.rejects if not reject.reason.startswith("conflict")), None)
+    first = next((reject for reject in intake.rejects if not reject.conflict), None)
     why = f"; the first, line {first.line}: {first.reason}" if first else ""
     return [f"{intake.source}: {intake.accepted:,} readings taken, {intake.rejected:,} rejected{why}"]
 

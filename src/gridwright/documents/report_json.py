@@ -11,7 +11,7 @@ import numpy as np
 
 from gridwright.documents.report_data import PointResult, ReportData
 from gridwright.domain import quality as q
-from gridwright.domain.bill import Bill
+from gridwright.domain.bill import Bill, BillLine
 from gridwright.domain.verdict import Intake
 
 Json = dict[str, Any]
@@ -101,7 +101,7 @@ def bill_json(bills: tuple[Bill, ...]) -> Json | None:
         "currency": bills[0].currency,
         "rate_card": bills[0].rate_card,
         "example": any(bill.example for bill in bills),
-        "lines": [line.to_dict() for bill in bills for line in bill.lines],
+        "lines": [line_json(line) for bill in bills for line in bill.lines],
         "bills": [
             {
                 "id": bill.id,
@@ -117,16 +117,21 @@ def bill_json(bills: tuple[Bill, ...]) -> Json | None:
     }
 
 
+def line_json(line: BillLine) -> Json:
+    """Return a bill's line with its figures as numbers; `Bill.to_dict` has them as exact texts."""
+    return {**line.to_dict(), "quantity": line.quantity, "price": line.price, "amount": line.amount}
+
+
 def battery_json(point: PointResult) -> Json | None:
     """Return what a battery would have saved, planned on forecasts and with perfect foresight; None if not known."""
     found = point.what_if
     if found is None:
         return None
     return {
-        "saving": found.saving_on_forecast,
-        "saving_perfect_foresight": found.saving_perfect,
-        "saving_simple_rule": found.saving_rule,
-        "cost_without": found.cost_without,
+        "saving": round(found.saving_on_forecast, 4),
+        "saving_perfect_foresight": round(found.saving_perfect, 4),
+        "saving_simple_rule": round(found.saving_rule, 4),
+        "cost_without": round(found.cost_without, 4),
         "currency": found.currency,
         "days": len(found.days),
         "capacity_kwh": found.battery.capacity_kwh,

@@ -12,7 +12,7 @@ from gridwright.documents.report_data import PointResult, ReportData
 from gridwright.documents.report_forecast import short_name
 from gridwright.documents.report_money import bill_of
 from gridwright.documents.report_point import point_view
-from gridwright.documents.report_reading import left_out, reading_view, refused
+from gridwright.documents.report_reading import left_out, reading_view
 from gridwright.documents.report_text import clock_of, counted, energy, share, span
 from gridwright.documents.report_views import Fact, OverviewView, PageView, Row, Rows
 
@@ -70,7 +70,7 @@ def _period(points: Sequence[PointResult]) -> str:
 def _facts(data: ReportData) -> Iterator[Fact]:
     records = sum(intake.records for intake in data.intakes)
     taken = sum(intake.accepted for intake in data.intakes)
-    lost = sum(map(refused, data.intakes))
+    lost = sum(intake.rejected for intake in data.intakes)
     yield Fact("Readings", f"{taken:,}", f"from {counted(records, 'record')}")
     yield Fact("Not taken", f"{lost:,}", "each with its reason below" if lost else "every record is used")
     yield Fact("Usage points", f"{len(data.points):,}")
@@ -140,7 +140,7 @@ def _made(data: ReportData) -> str:
 def _commands(sources: Sequence[Path]) -> str:
     if not sources:
         return "gridwright report FILE"
-    name = shlex.quote(str(sources[0]))
+    name = shlex.quote(sources[0].name)
     typed = [(command.replace("{}", name), why) for command, why in COMMANDS]
     width = max(len(command) for command, _ in typed)
     return "\n".join(f"{command:<{width}}  # {why}" for command, why in typed)

@@ -8,11 +8,12 @@ from itertools import islice
 
 from gridwright.documents.report_text import counted, shortened
 from gridwright.documents.report_views import ReadingView, Row, Rows
-from gridwright.domain.verdict import Intake
+from gridwright.domain.verdict import Intake, Reject
 
 REJECTS_SHOWN = 50
 EVIDENCE_SHOWN = 100
 NOTES_SHOWN = 30
+LINES_SHOWN = 12
 REASONS_SHOWN = 5
 FILES_SHOWN = 500
 
@@ -29,9 +30,9 @@ def reading_view(intakes: Sequence[Intake]) -> ReadingView:
     )
 
 
-def refused(intake: Intake) -> int:
-    """Return how many records a file lost; the count may exceed the rejects that were kept."""
-    return max(intake.rejected, len(intake.rejects))
+def refused(intake: Intake) -> list[Reject]:
+    """Return what could not be taken of a file, as far as it was kept; conflicts are told apart, in the notes."""
+    return [reject for reject in intake.rejects if not reject.conflict]
 
 
 def _files(intakes: Sequence[Intake]) -> Rows:
@@ -45,7 +46,7 @@ def _files(intakes: Sequence[Intake]) -> Rows:
                 for count in (
                     intake.records,
                     intake.accepted,
-                    refused(intake),
+                    intake.rejected,
                     intake.repeated,
                     intake.conflicting,
                 )
@@ -98,16 +99,23 @@ def _said(intake: Intake) -> Iterator[str]:
     if intake.conflicting:
         yield (
             f"{counted(intake.conflicting, 'record')} gave another value for an interval that already had one; "
-            "the better quality won, then the later record."
+            f"the better quality won, then the later record{_lines_of(intake)}."
         )
 
 
+def _lines_of(intake: Intake) -> str:
+    lines = [f"{reject.line:,}" for reject in intake.rejects if reject.conflict and reject.line > 0]
+    if not lines:
+        return ""
+    return f" (lines {', '.join(lines[:LINES_SHOWN])}{' …' if len(lines) > LINES_SHOWN else ''})"
+
+
 def _rejects_text(intakes: Sequence[Intake]) -> str:
-    total = sum(map(refused, intakes))
+    total = sum(intake.rejected for intake in intakes)
     if not total:
         return "Every record could be taken."
     records = sum(intake.records for intake in intakes)
-    shown = min(sum(len(intake.rejects) for intake in intakes), REJECTS_SHOWN)
+    shown = min(sum(len(refused(intake)) for intake in intakes), REJECTS_SHOWN)
     verb = "was" if total == 1 else "were"
     text = f"{total:,} of {counted(records, 'record')} {verb} not taken; all others are used."
     text += f" The first {shown} are shown here." if shown < total else ""
@@ -116,7 +124,7 @@ def _rejects_text(intakes: Sequence[Intake]) -> str:
 
 def _by_reason(intakes: Sequence[Intake]) -> str:
     """Count the reasons that many records share; reasons that name their own value would only repeat the table."""
-    counts = Counter(reject.reason for intake in intakes for reject in intake.rejects).most_common(REASONS_SHOWN)
+    counts = Counter(reject.reason for intake in intakes for reject in refused(intake)).most_common(REASONS_SHOWN)
     shared = "; ".join(f"{count:,} × {shortened(reason)}" for reason, count in counts if count > 1)
     return f"Most often: {shared}." if shared else ""
 
@@ -133,6 +141,6 @@ def _rejects(intakes: Sequence[Intake], *, several: bool) -> Rows | None:
                 shortened(reject.remedy) or "–",
             ),
         )
-        for intake, reject in islice(((i, r) for i in intakes for r in i.rejects), REJECTS_SHOWN)
+        for intake, reject in islice(((i, r) for i in intakes for r in refused(i)), REJECTS_SHOWN)
     )
     return Rows(_header(("line", "value", "reason", "what would help"), several=several), rows) if rows else None

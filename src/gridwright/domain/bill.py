@@ -70,7 +70,7 @@ class BillLine:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Bill:
     """Lines for one usage point and period at one version of a rate card; `total` is the sum of the rounded lines.
 
@@ -97,6 +97,11 @@ class Bill:
     example: bool = False
     notes: tuple[str, ...] = field(default=())
     daily_kwh: tuple[Decimal, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        return (
+            f"<Bill {self.id}: {self.total:f} {self.currency} for {self.energy_kwh:f} kWh, {self.period}, {self.state}>"
+        )
 
     @property
     def total(self) -> Decimal:

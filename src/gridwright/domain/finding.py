@@ -17,7 +17,7 @@ class Severity(StrEnum):
     INFO = "info"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Finding:
     """One doubt: catalogue code such as `V17_stuck`, where, how bad, and a sentence with the values."""
 
@@ -39,4 +39,8 @@ class Finding:
             "severity": self.severity,
             "message": self.message,
             "slots": self.slots,
+            "reading_type": str(self.reading_type),
         }
+
+    def __repr__(self) -> str:
+        return f"<Finding {self.code} ({self.severity}) {self.usage_point} {self.period}: {self.message}>"

@@ -15,6 +15,11 @@ class Reject:
     value: str = ""
     record: str = ""
 
+    @property
+    def conflict(self) -> bool:
+        """Tell a reading that lost to another of its interval, which is listed but was not refused."""
+        return self.reason.startswith("conflict")
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

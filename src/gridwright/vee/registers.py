@@ -17,7 +17,7 @@ from gridwright.domain.reading_type import Quantity
 from gridwright.domain.register import RegisterReading, RegisterStep, Step, register_steps
 from gridwright.domain.usage_point import Installation, Meter, installed_at
 from gridwright.vee.chunk import amount
-from gridwright.vee.runs import Floats, Index, Mask, Runs
+from gridwright.vee.runs import Floats, Index, Mask, Runs, running_sum
 
 LEAST_DIALS = 5
 COARSEST_LSB = 1000
@@ -169,18 +169,12 @@ def segment_sums(panel: Panel, segments: Segments, usable: Mask) -> tuple[Floats
         mine = np.flatnonzero((segments.row >= some[0]) & (segments.row <= some[-1]))
         at = np.searchsorted(some, segments.row[mine])
         ok = usable[some] & ~np.isnan(panel.values[some])
-        sums = _cumulative(np.where(ok, panel.values[some], 0.0))
-        gaps = _cumulative((~ok).astype(np.float64))
+        sums = running_sum(np.where(ok, panel.values[some], 0.0))
+        gaps = running_sum((~ok).astype(np.float64))
         first, last = segments.first[mine], segments.last[mine]
         total[mine] = sums[at, last] - sums[at, first]
         lacking[mine] = (gaps[at, last] - gaps[at, first]).astype(np.intp)
     return total, lacking
-
-
-def _cumulative(values: Floats) -> Floats:
-    total = np.zeros((values.shape[0], values.shape[1] + 1))
-    np.cumsum(values, axis=1, out=total[:, 1:])
-    return total
 
 
 def edge_energy(panel: Panel, segments: Segments) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 from gridwright.domain.finding import Severity
 from gridwright.domain.reading_type import Quantity
 from gridwright.vee.chunk import Chunk
-from gridwright.vee.runs import NO_RUNS, Floats, Index, Runs, equal_runs, runs_of
+from gridwright.vee.runs import NO_RUNS, Floats, Index, Runs, equal_runs, running_sum, runs_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,8 +194,8 @@ class ZeroRun:
         rows, at = np.unique(runs.row, return_inverse=True)
         usable = chunk.usable[rows]
         present = ~np.isnan(usable)
-        sums = _running(np.where(present, usable, 0.0))
-        counts = _running(present.astype(np.float64))
+        sums = running_sum(np.where(present, usable, 0.0))
+        counts = running_sum(present.astype(np.float64))
         window, slots = self.days * chunk.panel.slots_per_day, chunk.panel.slots
         before = (np.maximum(runs.first - window, 0), runs.first)
         after = (runs.last, np.minimum(runs.last + window, slots))
@@ -206,12 +206,6 @@ class ZeroRun:
         """Say how long nothing was measured."""
         del row
         return f"zero for {duration(chunk, last - first)} from {chunk.clock(first)}"
-
-
-def _running(values: Floats) -> Floats:
-    total = np.zeros((values.shape[0], values.shape[1] + 1))
-    np.cumsum(values, axis=1, out=total[:, 1:])
-    return total
 
 
 def _mean(sums: Floats, counts: Floats, row: Index, span: tuple[Index, Index]) -> Floats:

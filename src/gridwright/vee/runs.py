@@ -73,3 +73,10 @@ def equal_runs(values: Floats, at_least: int) -> Runs:
     long = length >= at_least
     row, first = np.divmod(begins[long], slots)
     return Runs(row, first, first + length[long])
+
+
+def running_sum(values: Floats) -> Floats:
+    """Return the sum of all values before each slot, float64[n, slots + 1]."""
+    total = np.zeros((values.shape[0], values.shape[1] + 1))
+    np.cumsum(values, axis=1, out=total[:, 1:])
+    return total
