@@ -187,8 +187,10 @@ def _build(file: Path | None) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        # The address of the store may hold a password.
+        shown = "…" if name == "store.url" else repr(first["input"])
         raise ConfigError(
-            f"{name} = {first['input']!r}: {first['msg']}",
+            f"{name} = {shown}: {first['msg']}",
             where=str(file or "environment"),
             remedy="see docs/reference/settings.md",
         ) from error

@@ -70,3 +70,9 @@ def test_a_password_in_the_address_is_not_shown(monkeypatch: pytest.MonkeyPatch)
     settings = load_settings().settings
     assert settings.store.url.endswith("ann:secret@db/grid")
     assert "secret" not in repr(settings)
+
+
+def test_a_bad_address_is_not_echoed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"store.url = …") as told:
+        load_settings(a_file(tmp_path, '[store]\nurl = ["postgresql://ann:secret@db/grid"]\n'))
+    assert "secret" not in str(told.value)
