@@ -94,15 +94,13 @@ class Platform:
         `period`: `2025`, `2025-03`, `2025-03-30`, `FROM/TO` (the point's own zone) or an Interval; None = all.
         `as_of`: as known at that instant.
         """
-        site = self.store.registry.point(self.access, point)
-        whole = parse_period(period, site.tz) if isinstance(period, str) else period
+        whole = self._period_of(point, period)
         material = self.stored([point], whole, as_of=as_of)
         return main_panel(material, point, whole)
 
     def trusted(self, point: str, period: str | Interval | None = None) -> Panel:
         """Return a usage point's delivered energy, validated and estimated on all its history."""
-        site = self.store.registry.point(self.access, point)
-        whole = parse_period(period, site.tz) if isinstance(period, str) else period
+        whole = self._period_of(point, period)
         groups, _ = self.trust(self.stored([point]))
         panel = groups[0].trusted
         return panel.regrid(whole) if whole else panel
@@ -224,14 +222,14 @@ class Platform:
             raise nothing_usable(material)
         return groups, notes
 
+    def _period_of(self, point: str, period: str | Interval | None) -> Interval | None:
+        tz = self.store.registry.point(self.access, point).tz
+        return parse_period(period, tz) if isinstance(period, str) else period
+
     def _known(self, panel: Panel) -> dict[str, UsagePoint]:
         stored = {point.id: point for point in self.store.registry.points(self.access, list(panel.points))}
-        plain = self.settings.site
-        return {
-            name: stored.get(name)
-            or UsagePoint(name, plain.zone, plain.customer_class, plain.capacity_kw, plain.holidays)
-            for name in panel.points
-        }
+        site, zone = self.site, self.settings.site.zone
+        return {name: stored.get(name) or site.usage_point(name, zone) for name in panel.points}
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,13 +127,12 @@ def make_bills(
     for group in trusted(wired, file, points, reading, site):
         for row in rows_of(group, points):
             point = group.points[row]
-            fed_in = group.received if point.id in group.feeds_in else None
             done = bill_months(
                 group.trusted.rows([row]),
                 card,
                 point,
                 known_at=wired.clock(),
-                received=fed_in.rows([row]) if fed_in is not None else None,
+                received=group.received_of(row),
                 period=period_of(period, point.zone),
             )
             bills += done.bills

@@ -50,7 +50,7 @@ def run(
         if plot is not None and rows:
             one = group.trusted.rows(rows[:1])
             past = one.between(Interval(one.end - PAST_SHOWN, one.end))
-            Drawing(forecast_svg(one_row(forecast, rows[0]), past, group.zone)).save(plot)
+            Drawing(forecast_svg(forecast.row(rows[0]), past, group.zone)).save(plot)
             say(f"Drawn: {plot}")
             plot = None
     if as_json:
@@ -64,13 +64,6 @@ def run(
             for step in f["steps"]
         ],
     )
-
-
-def one_row(forecast: Forecast, row: int) -> Forecast:
-    """Return the forecast of one row."""
-    from gridwright.jobs.make_report import forecast_of
-
-    return forecast_of(forecast, row) or forecast
 
 
 def forecast_json(forecast: Forecast, row: int) -> dict[str, Any]:

@@ -124,8 +124,8 @@ def day_ahead(forecasts: Iterable[Forecast], *, row: int = 0, received: Iterable
 
     Each forecast serves the instant at which it starts; an instant that none serves is a TooLittleData.
     """
-    known = {forecast.start.astimezone(UTC): _mean_kw(forecast, row) for forecast in forecasts}
-    fed_in = {forecast.start.astimezone(UTC): _mean_kw(forecast, row) for forecast in received}
+    known = {forecast.start.astimezone(UTC): forecast.kw(forecast.mean[row]) for forecast in forecasts}
+    fed_in = {forecast.start.astimezone(UTC): forecast.kw(forecast.mean[row]) for forecast in received}
 
     def ahead(moment: datetime) -> npt.NDArray[np.float64]:
         if moment not in known:
@@ -138,11 +138,6 @@ def day_ahead(forecasts: Iterable[Forecast], *, row: int = 0, received: Iterable
         return load if pv is None else load[: pv.size] - pv[: load.size]
 
     return ahead
-
-
-def _mean_kw(forecast: Forecast, row: int) -> Floats:
-    kw: Floats = forecast.kwh(forecast.mean[row]) / (forecast.interval.total_seconds() / 3600)
-    return kw
 
 
 def battery_what_if(

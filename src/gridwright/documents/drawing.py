@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from gridwright.documents.charts.chart import Chart
 from gridwright.documents.charts.fan import fan_chart
 from gridwright.domain.forecast import Forecast
@@ -13,8 +11,7 @@ from gridwright.domain.panel import Panel
 
 def forecast_svg(forecast: Forecast, past: Panel, zone: str) -> str:
     """Draw one usage point's forecast as a fan, after its measured days in `past` (one row, same interval)."""
-    hours = forecast.interval / timedelta(hours=1)
-    quantiles = forecast.kwh(forecast.quantiles[0]) / hours
+    quantiles = forecast.kw(forecast.quantiles[0])
     return chart_svg(fan_chart(forecast.start, forecast.interval, past.kw[0], quantiles, zone_of(zone)))
 
 

@@ -86,7 +86,7 @@ def _at(result: PointResult, forecast: Forecast) -> str:
 
 
 def _fan(result: PointResult, forecast: Forecast) -> Chart | None:
-    quantiles: Values = forecast.kwh(forecast.quantiles[0]) / (forecast.interval / HOUR)
+    quantiles = forecast.kw(forecast.quantiles[0])
     if not np.isfinite(quantiles).any():
         return None
     measured, estimated = _past_kw(result, forecast)

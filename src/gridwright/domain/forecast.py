@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -50,6 +50,23 @@ class Forecast:
     def median(self) -> npt.NDArray[np.float64]:
         """The 0.5 quantile, float64[n, H]."""
         return self.quantiles[:, :, MEDIAN]
+
+    def row(self, at: int) -> Forecast:
+        """Return the forecast of one usage point."""
+        one = slice(at, at + 1)
+        return replace(
+            self,
+            points=self.points[one],
+            quantiles=self.quantiles[one],
+            mean=self.mean[one],
+            models=self.models[one],
+            coefficients={name: values[one] for name, values in self.coefficients.items()},
+        )
+
+    def kw(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Convert counts to mean kW over an interval."""
+        power: npt.NDArray[np.float64] = self.kwh(values) / (self.interval / timedelta(hours=1))
+        return power
 
     def kwh(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Convert counts to kWh."""

@@ -13,7 +13,7 @@ from gridwright.domain.verdict import Evidence
 from gridwright.formats.columns import Assignment, Preview, assign
 from gridwright.formats.csv_sniff import HEAD_BYTES, Sniffed, sniff
 from gridwright.formats.csv_split import Framing, cut, split
-from gridwright.formats.detect import detect_layout, draft_layout
+from gridwright.formats.detect import detect_layout, draft_layout, placed, point_evidence
 from gridwright.formats.instants import row_stamps, to_instants
 from gridwright.formats.layout import Batch, Layout
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
@@ -55,11 +55,8 @@ class CsvReader:
 
     def inspect(self, data: memoryview, file_name: str, options: ReadOptions) -> CsvDialect:
         """Find out how to read the file, from its head and a sample of its rows."""
-        try:
+        with placed(file_name):
             return _inspect(data, file_name, options)
-        except GridwrightError as error:
-            error.where = error.where or file_name
-            raise
 
     def chunks(self, data: memoryview, dialect: CsvDialect, after: int = 0) -> Iterator[Chunk]:
         """Cut the data rows into pieces of some 16 MB."""
@@ -88,9 +85,7 @@ def _inspect(data: memoryview, file_name: str, options: ReadOptions) -> CsvDiale
     if not sample.rows:
         raise UnreadableFile("the file has a header and no readings", remedy="export a period that has readings")
     layout, detected = detect_layout(draft, sample, options)
-    if layout.point is None:
-        because = "given" if options.point else "no column tells it: the name of the file"
-        detected.append(Evidence("usage point", layout.default_point, because, "--point"))
+    detected += point_evidence(layout, options)
     evidence = (*sniffed.evidence, *told, told_mark, *detected)
     return CsvDialect(framing, layout, evidence)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from gridwright.domain.errors import AmbiguousInput, InputError, UnreadableFile, UsageError
+from gridwright.domain.errors import AmbiguousInput, GridwrightError, InputError, UnreadableFile, UsageError
 from gridwright.domain.interval import DAY_S, zone_of
 from gridwright.domain.reading_type import Accumulation, Flow, ReadingType
 from gridwright.domain.verdict import Evidence
@@ -102,6 +103,24 @@ def detect_layout(draft: Layout, sample: Batch, options: ReadOptions) -> tuple[L
     layout = _with_interval(layout, sampled, options, evidence)
     layout = _with_values(layout, sample, sampled, options, evidence)
     return _with_stamp(layout, sampled, options, evidence), evidence
+
+
+def point_evidence(layout: Layout, options: ReadOptions) -> list[Evidence]:
+    """Say how the usage point is named where no column does."""
+    if layout.point is not None:
+        return []
+    because = "given" if options.point else "no column tells it: the name of the file"
+    return [Evidence("usage point", layout.default_point, because, "--point")]
+
+
+@contextmanager
+def placed(file_name: str) -> Iterator[None]:
+    """Give errors that name no place the file's."""
+    try:
+        yield
+    except GridwrightError as error:
+        error.where = error.where or file_name
+        raise
 
 
 def _sampled(layout: Layout, sample: Batch) -> Sampled:

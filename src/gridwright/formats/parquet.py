@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gridwright.domain.errors import GridwrightError, UnreadableFile
+from gridwright.domain.errors import UnreadableFile
 from gridwright.domain.verdict import Evidence
 from gridwright.formats.columns import Assignment, Preview, assign, kind_of
-from gridwright.formats.detect import detect_layout, draft_layout
+from gridwright.formats.detect import detect_layout, draft_layout, placed, point_evidence
 from gridwright.formats.layout import Batch, Layout
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
 from gridwright.formats.table import decode_batch, scalar_text
@@ -50,11 +50,8 @@ class ParquetReader:
 
     def inspect(self, data: memoryview, file_name: str, options: ReadOptions) -> ParquetDialect:
         """Find out how to read the file; a truncated or corrupt one is UnreadableFile."""
-        try:
+        with placed(file_name):
             return _inspect(data, file_name, options)
-        except GridwrightError as error:
-            error.where = error.where or file_name
-            raise
 
     def chunks(self, data: memoryview, dialect: ParquetDialect, after: int = 0) -> Iterator[Chunk]:  # noqa: ARG002 - the protocol
         """Yield the row groups that begin at byte `after` or later, with the number of their first row."""
@@ -143,9 +140,7 @@ def _inspect(data: memoryview, file_name: str, options: ReadOptions) -> ParquetD
     point = options.point or PurePath(file_name).stem or "1"
     draft = replace(draft, default_point=point, numerals=_numerals(found, preview, options))
     layout, detected = detect_layout(draft, _sample(file, draft), options)
-    if layout.point is None:
-        because = "given" if options.point else "no column tells it: the name of the file"
-        detected.append(Evidence("usage point", layout.default_point, because, "--point"))
+    detected += point_evidence(layout, options)
     kinds = ", ".join(str(file.schema_arrow.field(name).type) for name in preview.names)
     first = Evidence("columns", ", ".join(preview.names), f"the file's schema: {kinds}")
     return ParquetDialect(layout, (first, *told, *detected), notes)

@@ -190,10 +190,6 @@ class Numerals:
             stripped = stripped.replace(self.thousands, "")
         return stripped if self.decimal == "." else stripped.replace(self.decimal, ".")
 
-    def is_number(self, text: str) -> bool:
-        """Tell whether a text is one number."""
-        return NUMBER.fullmatch(self.plain(text)) is not None
-
 
 def is_no_value(text: str) -> bool:
     """Tell whether a text stands for "no value"."""

@@ -15,7 +15,7 @@ from gridwright.domain.verdict import Intake
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import Tally, grid_series
 from gridwright.jobs.chunk_import import ChunkImport, ImportRun
-from gridwright.jobs.read_file import Gathered, OpenFile, open_files, refuse_mixture, verdict
+from gridwright.jobs.read_file import Gathered, OpenFile, may_be_mixed, open_files, refuse_mixture, verdict
 from gridwright.jobs.rejects_file import RejectsFile
 from gridwright.jobs.sources import open_source
 from gridwright.jobs.store_port import StorePort
@@ -99,7 +99,7 @@ def _take_file(run: ImportRun, file: OpenFile, stand: Progress) -> Iterator[int]
     counts = Counter(dict(stand.counters))
     done = stand.done
     for chunk, decoded in file.chunks(stand.byte_offset) if not done else ():
-        if chunk.start == stand.byte_offset:
+        if chunk.start == stand.byte_offset and may_be_mixed(file):
             # Before anything of the file is stored: the first piece tells whether meters are mixed.
             refuse_mixture(file, grid_series(decoded.series, not_after=run.not_after).tally)
         done = chunk.end >= stand.byte_size

@@ -110,7 +110,7 @@ def report_group(group: Trusted, card: RateCard, now: datetime) -> Iterator[Poin
     outlook = outlook_of(group)
     for row, point in enumerate(group.points):
         trusted = group.trusted.rows([row])
-        received = group.received.rows([row]) if group.received is not None and point.id in group.feeds_in else None
+        received = group.received_of(row)
         notes: dict[str, None] = dict.fromkeys(outlook.notes)
         billed = bill_months(trusted, card, point, known_at=now, received=received)
         yield PointResult(
@@ -144,8 +144,7 @@ def _battery(group: Trusted, outlook: Outlook, row: int, card: RateCard, notes: 
     if not outlook.rolled:
         return None
     point = group.points[row]
-    feeds_in = point.id in group.feeds_in and group.received is not None and outlook.rolled_received
-    received: Panel | None = group.received.rows([row]) if feeds_in and group.received is not None else None
+    received = group.received_of(row) if outlook.rolled_received else None
     return _tried(
         lambda: what_if(
             group.trusted.rows([row]),
@@ -153,7 +152,7 @@ def _battery(group: Trusted, outlook: Outlook, row: int, card: RateCard, notes: 
             point,
             outlook.rolled,
             received=received,
-            received_forecasts=outlook.rolled_received if feeds_in else None,
+            received_forecasts=outlook.rolled_received if received is not None else None,
         ),
         notes,
     )
@@ -163,18 +162,7 @@ def forecast_of(forecast: Forecast | None, row: int) -> Forecast | None:
     """Return one usage point's forecast; None where no model could serve it."""
     if forecast is None or forecast.models[row] == "none":
         return None
-    return Forecast(
-        points=forecast.points[row : row + 1],
-        start=forecast.start,
-        interval=forecast.interval,
-        quantiles=forecast.quantiles[row : row + 1],
-        mean=forecast.mean[row : row + 1],
-        models=forecast.models[row : row + 1],
-        known_until=forecast.known_until,
-        reading_type=forecast.reading_type,
-        coefficients={name: values[row : row + 1] for name, values in forecast.coefficients.items()},
-        notes=forecast.notes,
-    )
+    return forecast.row(row)
 
 
 def accuracy_of(outlook: Outlook, row: int) -> Accuracy | None:

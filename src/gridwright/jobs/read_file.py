@@ -88,7 +88,8 @@ def read_file(
         done += len(file.content.data)
     gathered.notes.update(dict.fromkeys(failures))
     limit = None if not_after is None else epoch_s(not_after)
-    gridded = grid_series(gathered.series, not_after=limit)
+    series = merge(gathered.series)
+    gridded = grid_series(series, not_after=limit)
     for file in files:
         refuse_mixture(file, gridded.tally)
     return Collected(
@@ -97,7 +98,7 @@ def read_file(
         zones_of(gathered.zones, gathered.series, options),
         verdict(path.name, files, gathered, gridded.tally),
         gridded.loose,
-        tuple(arrival_findings(gathered.series, gridded.tally, limit)),
+        tuple(arrival_findings(series, gridded.tally, limit)),
     )
 
 
@@ -105,7 +106,7 @@ def arrival_findings(series: Sequence[Readings], tally: Tally, limit: int | None
     """Yield the doubts that only the readings as they came can show: the same interval twice, and the future."""
     if not (tally.repeated or tally.conflicting or tally.rejected):
         return
-    for readings in merge(series):
+    for readings in series:
         if readings.size:
             yield from duplicate_findings(readings)
             yield from future_findings(readings, limit) if limit is not None else ()
@@ -137,14 +138,19 @@ def open_file(content: Content, options: ReadOptions) -> OpenFile:
         raise
 
 
+def may_be_mixed(file: OpenFile) -> str:
+    """Return the ignored columns of a file in which no column tells the usage point; empty for any other file."""
+    told = {one.what: one.value for one in file.dialect.evidence}
+    return "" if "point column" in told else told.get("columns ignored", "")
+
+
 def refuse_mixture(file: OpenFile, tally: Tally) -> None:
     """Refuse a file whose readings contradict each other so often that it must hold several usage points.
 
     That can only be where no column tells the usage point and some column was ignored: AmbiguousInput names it.
     """
-    told = {one.what: one.value for one in file.dialect.evidence}
-    ignored = told.get("columns ignored", "")
-    if ignored and "point column" not in told and tally.conflicting > MIXED * (tally.accepted + tally.conflicting):
+    ignored = may_be_mixed(file)
+    if ignored and tally.conflicting > MIXED * (tally.accepted + tally.conflicting):
         raise AmbiguousInput(
             f"{tally.conflicting:,} readings contradict another of the same interval: the file seems to hold several "
             f"usage points, and no column that we know tells them apart (ignored: {ignored})",

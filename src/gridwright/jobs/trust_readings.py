@@ -51,6 +51,10 @@ class SiteDefaults:
     capacity_kw: float | None = None
     holidays: str = ""
 
+    def usage_point(self, name: str, zone: str) -> UsagePoint:
+        """Return a usage point of which nothing else is known."""
+        return UsagePoint(name, zone, self.customer_class, self.capacity_kw, self.holidays)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trusted:
@@ -68,6 +72,12 @@ class Trusted:
     received: Panel | None
     feeds_in: frozenset[str]
     findings: Mapping[str, tuple[Finding, ...]]
+
+    def received_of(self, row: int) -> Panel | None:
+        """Return what one usage point fed in, one row; None where it feeds nothing in."""
+        if self.received is None or self.points[row].id not in self.feeds_in:
+            return None
+        return self.received.rows([row])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,8 +117,7 @@ def trust_group(group: Group, site: SiteDefaults, material: Material, *, now: da
     feeding = frozenset(point for panel in group.received for point in panel.points)
     points = tuple(
         replace(
-            material.known.get(name)
-            or UsagePoint(name, group.zone, site.customer_class, site.capacity_kw, site.holidays),
+            material.known.get(name) or site.usage_point(name, group.zone),
             exports=name in feeding,
         )
         for name in group.points

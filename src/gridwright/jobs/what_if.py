@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 
-import numpy as np
-
-from gridwright.billing import price_terms
 from gridwright.dispatch import HOME_BATTERY, WhatIf, battery_what_if, day_ahead
 from gridwright.domain.forecast import Forecast
 from gridwright.domain.panel import Panel
@@ -15,12 +11,12 @@ from gridwright.domain.plan import Battery
 from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.forecast import rolling
+from gridwright.jobs.site_prices import site_prices
 
 HORIZON = timedelta(hours=48)
 DAYS = 28
 # The last day may be incomplete: one midnight more than days.
 MIDNIGHTS = DAYS + 1
-HOURS_A_MONTH = 730.5
 
 
 def rolled(panel: Panel, zone: str, days: int = DAYS) -> list[Forecast]:
@@ -43,17 +39,7 @@ def what_if(
 
     `panel`, `received`: one row; the forecasts hold the usage point by name.
     """
-    hours = panel.slots * panel.interval / timedelta(hours=1)
-    monthly = float(np.nansum(panel.kwh)) / max(hours, 1) * HOURS_A_MONTH
-    prices = price_terms(
-        card,
-        panel.start,
-        panel.interval,
-        panel.slots,
-        usage_point.zone,
-        monthly_kwh=Decimal(round(monthly)),
-        usage_point=usage_point,
-    )
+    prices = site_prices(panel, card, usage_point, panel.start, panel.slots)
     row = forecasts[0].points.index(usage_point.id)
     ahead = day_ahead(forecasts, row=row, received=received_forecasts or ())
     return battery_what_if(panel, ahead, prices, usage_point.zone, battery, received=received, days=days)
