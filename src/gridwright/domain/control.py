@@ -45,8 +45,22 @@ NEXT = {
 
 
 @dataclass(frozen=True, slots=True)
+class ControlStep:
+    """One step of a control's life: the state it reached, when, by whom, and what was seen."""
+
+    state: ControlState
+    at: datetime
+    actor: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class EndDeviceControl:
-    """One instruction to one device, with who asked, who approved, why, and until when it may be carried out."""
+    """One instruction to one device, with who asked, who approved, why, and until when it may be carried out.
+
+    `requested`: when it was asked for. `evidence`: what the device said that confirmed it, or why it failed.
+    `attempts`: how often it was sent.
+    """
 
     id: str
     end_device: str
@@ -56,6 +70,10 @@ class EndDeviceControl:
     expires: datetime
     approved_by: str = ""
     state: ControlState = ControlState.REQUESTED
+    usage_point: str = ""
+    requested: datetime | None = None
+    evidence: str = ""
+    attempts: int = 0
 
     def __post_init__(self) -> None:
         if not self.reason.strip():

@@ -12,6 +12,7 @@ GridwrightError
 ├── Conflict                it contradicts what is already known
 │   └── GridMismatch        panels of different interval, reading type or phase meet
 ├── AccessDenied            the caller's role does not allow it
+│   └── NotAuthenticated    nobody knows who asks: no key, a wrong, revoked or expired one
 ├── StoreError              the database cannot do it
 │   ├── StoreLocked         another process holds the write lock
 │   ├── StoreFull           the disk is full
@@ -22,6 +23,10 @@ GridwrightError
 │   └── RateRefused         it could only be priced by guessing
 ├── PlanError               the optimiser found no plan, with the reason
 ├── ControlRefused          a control may not be carried out
+├── DeviceError             a device did not do what was asked of it
+│   ├── DeviceSilent        it does not answer
+│   ├── DeviceNonsense      what it answers breaks its protocol, or cannot be true
+│   └── DeviceRefused       it says no
 └── MissingExtra            an optional dependency is not installed
 """
 
@@ -100,6 +105,10 @@ class AccessDenied(GridwrightError):
     """The caller's role does not allow the act."""
 
 
+class NotAuthenticated(AccessDenied):
+    """Nobody knows who asks: there is no key, or a wrong, revoked or expired one."""
+
+
 class StoreError(GridwrightError):
     """The database cannot do what was asked."""
 
@@ -138,6 +147,22 @@ class PlanError(GridwrightError):
 
 class ControlRefused(GridwrightError):
     """A control may not be carried out."""
+
+
+class DeviceError(GridwrightError):
+    """A device did not do what was asked of it."""
+
+
+class DeviceSilent(DeviceError):
+    """The device does not answer."""
+
+
+class DeviceNonsense(DeviceError):
+    """The device's answer breaks its protocol, or cannot be true."""
+
+
+class DeviceRefused(DeviceError):
+    """The device says no."""
 
 
 class MissingExtra(GridwrightError):
