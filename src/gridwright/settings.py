@@ -65,6 +65,7 @@ class BillingSettings(Section):
     """How bills are made."""
 
     rate_cards: Path = Field(default=Path("rate_cards"), description="folder of rate cards (TOML)")
+    rate_card: str = Field(default="", description="rate card of usage points whose attribute rate_card names none")
     currency: str = Field(
         default="EUR", min_length=3, max_length=3, description="currency of the example rate card (ISO 4217)"
     )
@@ -76,6 +77,27 @@ class ReportSettings(Section):
     details: int = Field(
         default=12, ge=1, le=500, description="usage points shown in full; the others get a row in the table"
     )
+
+
+class ServerSettings(Section):
+    """Where the server listens, and what it takes."""
+
+    host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 = every network")
+    port: int = Field(default=8080, ge=0, le=65_535, description="TCP port; 0 = any free one")
+    tls_cert: Path | None = Field(default=None, description="certificate chain (PEM); with it the server speaks HTTPS")
+    tls_key: Path | None = Field(default=None, description="private key of the certificate (PEM)")
+    max_body_mb: int = Field(default=64, ge=1, le=4096, description="largest request body in MiB")
+
+
+class WorkSettings(Section):
+    """How often the server does what it does by itself."""
+
+    controls_every_s: float = Field(default=1.0, gt=0, description="pause between looks for approved controls")
+    collect_every_s: float = Field(default=30.0, gt=0, description="pause between looks for devices that are due")
+    jobs_every_s: float = Field(default=1.0, gt=0, description="pause between looks for ordered jobs")
+    events_every_s: float = Field(default=10.0, gt=0, description="pause between looks for events that begin or end")
+    validate_every_s: float = Field(default=15.0, gt=0, description="pause between validations of what changed")
+    outlooks_every_s: float = Field(default=900.0, gt=0, description="pause between forecasts, plans and balances")
 
 
 class LogSettings(Section):
@@ -100,6 +122,8 @@ class Settings(BaseSettings):
     site: SiteSettings = SiteSettings()
     billing: BillingSettings = BillingSettings()
     report: ReportSettings = ReportSettings()
+    server: ServerSettings = ServerSettings()
+    work: WorkSettings = WorkSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gridwright.app.views import ForecastView
 from gridwright.domain.access import LOCAL_OWNER, Access
 from gridwright.domain.bill import Bill
 from gridwright.domain.errors import GridwrightError, InputError, NotFound, UsageError
 from gridwright.domain.finding import Finding
-from gridwright.domain.forecast import Forecast
 from gridwright.domain.interval import Interval, parse_period
 from gridwright.domain.panel import Panel
 from gridwright.domain.rate import RateCard
@@ -56,6 +56,10 @@ class Platform:
             self._store.close()
             self._store = None
 
+    def for_access(self, access: Access) -> Platform:
+        """Return the same platform, with the same open store, speaking for somebody else."""
+        return replace(self, access=access, _store=self.store)
+
     @property
     def site(self) -> SiteDefaults:
         """What is assumed of usage points that nothing else describes."""
@@ -66,8 +70,6 @@ class Platform:
 
     def reading_options(self, given: ReadOptions | None = None) -> ReadOptions:
         """Return the options of a file with the settings' zone as the default one."""
-        from dataclasses import replace
-
         return replace(given or ReadOptions(), default_zone=self.settings.site.zone)
 
     def rate_card(self, name: str | Path | RateCard | None) -> RateCard:
@@ -81,6 +83,10 @@ class Platform:
         from gridwright.jobs.find_rate_card import find_rate_card
 
         return find_rate_card(str(name), self.settings.billing.rate_cards)
+
+    def rate_card_of(self, point: UsagePoint) -> RateCard:
+        """Return the rate card that a usage point's attribute `rate_card` names, else that of the settings."""
+        return self.rate_card(point.attributes.get("rate_card") or self.settings.billing.rate_card or None)
 
     # --- the five lines -----------------------------------------------------------------------------------------------
 
@@ -230,39 +236,6 @@ class Platform:
         stored = {point.id: point for point in self.store.registry.points(self.access, list(panel.points))}
         site, zone = self.site, self.settings.site.zone
         return {name: stored.get(name) or site.usage_point(name, zone) for name in panel.points}
-
-
-@dataclass(frozen=True, slots=True)
-class ForecastView:
-    """A forecast with the measured days before it, which can be drawn."""
-
-    forecast: Forecast
-    past: Panel
-    zone: str
-
-    def plot(self) -> Drawing:
-        """Return the fan chart; a notebook shows it."""
-        from gridwright.documents.drawing import forecast_svg
-
-        return Drawing(forecast_svg(self.forecast, self.past, self.zone))
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """An SVG picture: notebooks show it, `str()` gives its text, `save` writes it."""
-
-    svg: str
-
-    def _repr_svg_(self) -> str:
-        return self.svg
-
-    def save(self, path: Path | str) -> Path:
-        """Write the picture to a file and return its path."""
-        Path(path).write_text(self.svg, encoding="utf-8")
-        return Path(path)
-
-    def __str__(self) -> str:
-        return self.svg
 
 
 def main_panel(material: Material, point: str, period: Interval | None) -> Panel:
