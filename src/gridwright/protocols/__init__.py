@@ -1,0 +1,1 @@
+"""Wire codecs without input or output: bytes in, events out; standard library only, nothing of Gridwright known."""
