@@ -162,6 +162,14 @@ class Loaded:
     file: Path | None
     origins: Mapping[str, str]
 
+    def in_folder(self, folder: Path | None) -> Loaded:
+        """Return the settings with the database in `folder`; None, or a server's database, leaves them as they are."""
+        if folder is None or "store.url" in self.origins:
+            return self
+        store = self.settings.store.model_copy(update={"url": f"{folder}/"})
+        origins = {**self.origins, "store.url": "--data"}
+        return Loaded(self.settings.model_copy(update={"store": store}), self.file, origins)
+
     def rows(self) -> Iterator[Setting]:
         """Yield every setting with value, origin and description."""
         for section, model in _sections():

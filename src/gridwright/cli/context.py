@@ -9,19 +9,20 @@ if TYPE_CHECKING:
     from gridwright.app import Platform
     from gridwright.settings import Loaded
 
-_config: list[Path | None] = [None]
+# What was named before the command: the settings file, and the folder of the data.
+_named: dict[str, Path | None] = {"config": None, "data": None}
 
 
-def remember_config(path: Path | None) -> None:
-    """Keep the settings file named before the command."""
-    _config[0] = path
+def remember(*, config: Path | None = None, data: Path | None = None) -> None:
+    """Keep what was named before the command; the folder of the data is made where it is absent."""
+    _named.update(config=config, data=data)
 
 
 def loaded_settings() -> Loaded:
     """Read the settings, once they are needed: `--help` must not pay for them."""
     from gridwright.settings import load_settings
 
-    return load_settings(_config[0])
+    return load_settings(_named["config"]).in_folder(_named["data"])
 
 
 def platform() -> Platform:

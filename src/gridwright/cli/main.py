@@ -21,7 +21,7 @@ from gridwright.cli import (
     usage_point,
     vee,
 )
-from gridwright.cli.context import remember_config
+from gridwright.cli.context import remember
 from gridwright.cli.output import finish, print_error, say
 from gridwright.domain.errors import GridwrightError, UsageError
 
@@ -64,10 +64,13 @@ def common(
     config_file: Annotated[
         Path | None, typer.Option("--config", help="Settings file (default: ./gridwright.toml if there is one).")
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder of the database, instead of what the settings name.")
+    ] = None,
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """From a meter's data to a trusted reading, a forecast, a plan and a bill."""
-    remember_config(config_file)
+    remember(config=config_file, data=data)
 
 
 def main() -> None:
