@@ -1,4 +1,4 @@
-"""Every table of the store, once, for SQLite, PostgreSQL, MariaDB and MySQL.
+"""Tables of readings, bills and audit records, for SQLite, PostgreSQL, MariaDB and MySQL; the rest beside this file.
 
 Instants are epoch microseconds (`*_us`) or seconds (`*_s`), days are UTC day numbers since 1970-01-01, money is text
 (exact decimals) or minor units. Ids that people write are text, and compared letter by letter on every database.
@@ -205,7 +205,11 @@ finding = Table(
     Column("slots", Integer, nullable=False),
     Column("known_at_us", BigInteger, nullable=False),
     Column("resolved_at_us", BigInteger),
+    # Both empty: it resolved itself, because it did not come up again. Otherwise a person accepted it, and why.
+    Column("resolution", long_text()),
+    Column("resolved_by", String(200)),
     Index(None, "usage_point", "start_s"),
+    Index(None, "resolved_at_us", "id"),
 )
 bill = Table(
     "bill",
@@ -229,6 +233,7 @@ bill = Table(
     Column("credit_number", BigInteger, unique=True),
     Column("issued_at_us", BigInteger),
     Column("cancelled_at_us", BigInteger),
+    Index(None, "usage_point", "start_s"),
 )
 bill_line = Table(
     "bill_line",

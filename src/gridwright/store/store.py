@@ -11,6 +11,7 @@ from typing import Self
 
 from sqlalchemy import Engine
 
+from gridwright.store import schema_field, schema_people, schema_work  # noqa: F401
 from gridwright.store.audit import Audit
 from gridwright.store.dirty import Dirty
 from gridwright.store.engine import BUSY_MS, make_engine, place, resolve

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from gridwright.store import schema_field, schema_people, schema_work  # noqa: F401 - they add their tables
 from gridwright.store.schema import metadata
 
 connection = context.config.attributes["connection"]
