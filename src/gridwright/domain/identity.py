@@ -23,6 +23,8 @@ class User:
     def __post_init__(self) -> None:
         if not self.name.strip() or len(self.name) > MAX_NAME:
             raise InputError(f"user name {self.name!r} must have 1 to {MAX_NAME} characters")
+        if self.name != self.name.strip() or not self.name.isprintable():
+            raise InputError(f"user name {self.name!r} holds spaces around it, or signs that cannot be seen")
         if self.role is Role.CUSTOMER and not self.points:
             raise InputError(f"customer {self.name} needs a usage point", remedy="name it with --usage-point")
 

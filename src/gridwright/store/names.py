@@ -83,11 +83,12 @@ def new_key(result: CursorResult[Any]) -> int:
 
 
 def add_missing(unit: Unit, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows with a `code` of their own; one that another writer adds at the same moment is left as it is."""
+    """Insert rows with an id of their own; one that another writer adds at the same moment is left as it is."""
     if unit.dialect == "postgresql":
         unit.connection.execute(postgresql.insert(table).on_conflict_do_nothing(), rows)
     elif unit.dialect == "mysql":
-        unit.connection.execute(mysql.insert(table).on_duplicate_key_update(code=table.c.code), rows)
+        same = next(column for column in table.c if column.name in rows[0])
+        unit.connection.execute(mysql.insert(table).on_duplicate_key_update({same.name: same}), rows)
     else:
         unit.connection.execute(insert(table), rows)
 

@@ -117,6 +117,20 @@ class Registry:
         with self._session.reading() as unit:
             return self._history(unit, usage_point)
 
+    def installed(self, access: Access) -> tuple[Installation, ...]:
+        """Return every installation there is or was, by meter and time: which meter measured which usage point when."""
+        access.require(Act.READ)
+        table, device, point = schema.installation, schema.end_device, schema.usage_point
+        query = select(table, device.c.serial, point.c.code).join(device, device.c.id == table.c.end_device)
+        query = query.join(point, point.c.id == table.c.usage_point).order_by(device.c.serial, table.c.start_s)
+        with self._session.reading() as unit:
+            rows = unit.connection.execute(query).all()
+        return tuple(
+            Installation(row.code, row.serial, to_period(row.start_s, row.end_s), Decimal(row.multiplier))
+            for row in rows
+            if access.may_see(row.code)
+        )
+
     def exchange_meter(self, access: Access, new: Installation) -> tuple[Installation, ...]:
         """End the open installation at the start of `new`, and begin `new`; return the whole history."""
         access.require(Act.WRITE_REGISTRY, new.usage_point)

@@ -16,6 +16,7 @@ from gridwright.store.audit import Audit
 from gridwright.store.dirty import Dirty
 from gridwright.store.engine import BUSY_MS, make_engine, place, resolve
 from gridwright.store.findings import Findings
+from gridwright.store.identities import Identities
 from gridwright.store.imports import Imports
 from gridwright.store.instant import now
 from gridwright.store.ledger import Ledger
@@ -36,6 +37,7 @@ class Store:
         self._session = Session(engine, clock)
         names = Names(self._session)
         self.audit = Audit(self._session)
+        self.identities = Identities(self._session)
         self.registry = Registry(self._session, names)
         self.readings = Readings(self._session, names)
         self.registers = Registers(self._session, names)
