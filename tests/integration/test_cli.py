@@ -176,6 +176,11 @@ def test_import_show_and_bill_from_the_store(run: Run, town: Path) -> None:
     assert document(run, *words)["kept"] == 0
     (bill,) = document(run, "bill", "explain", billed["bills"][0]["id"])
     assert bill["total"] == billed["bills"][0]["total"]
+    assert document(run, "bill", "issue", bill["id"]) == {"issued": {bill["id"]: 1}}
+    (listed,) = document(run, "bill", "list", "--usage-point", "UP-1042", "--state", "issued")
+    assert (listed["number"], listed["total"]) == (1, bill["total"])
+    assert document(run, "bill", "list", "--state", "draft") == []
+    assert document(run, "bill", "cancel", bill["id"]) == {"cancelled": {bill["id"]: 1}}
     assert document(run, "doctor")["healthy"]
 
 

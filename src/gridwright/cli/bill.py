@@ -96,6 +96,67 @@ def explain(
     tell_explained(bills)
 
 
+@app.command("list", epilog="Example: gridwright bill list --usage-point UP-1042")
+def list_bills(
+    *,
+    points: Points = None,
+    state: Annotated[str, typer.Option("--state", help="draft, issued or cancelled.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List the bills in the store: number, state, period and total."""
+    wired = platform()
+    asked: list[str] | list[None] = points or [None]
+    kept = [each for name in asked for each in wired.store.ledger.bills(wired.access, name)]
+    shown = [each for each in kept if not state or each.bill.state == state]
+    if as_json:
+        print_json([{**each.bill.to_dict(), "number": each.number, "issued_at": each.issued_at} for each in shown])
+        return
+    print_table(
+        ("bill", "number", "state", "usage point", "from", "to", "total"),
+        [
+            (
+                each.bill.id,
+                str(each.number or ""),
+                str(each.bill.state),
+                each.bill.usage_point,
+                *(
+                    f"{at.astimezone(zone_of(each.bill.zone)):%Y-%m-%d}"
+                    for at in (each.bill.period.start, each.bill.period.end)
+                ),
+                f"{each.bill.total:.2f} {each.bill.currency}",
+            )
+            for each in shown
+        ],
+    )
+
+
+Bills = Annotated[list[str], typer.Argument(help="Ids of bills, as `bill list` shows them.")]
+
+
+@app.command(epilog="Example: gridwright bill issue UP-1042-2025-03-01-0a1b2c3d")
+def issue(bills: Bills, *, as_json: Json = False) -> None:
+    """Give drafts their numbers and post them; an issued bill is never edited, only cancelled."""
+    wired = platform()
+    with wired.store.transaction():
+        numbers = {bill: wired.store.ledger.issue(wired.access, bill) for bill in bills}
+    if as_json:
+        print_json({"issued": numbers})
+        return
+    print_table(("bill", "number"), [(bill, str(number)) for bill, number in numbers.items()])
+
+
+@app.command(epilog="Example: gridwright bill cancel UP-1042-2025-03-01-0a1b2c3d")
+def cancel(bills: Bills, *, as_json: Json = False) -> None:
+    """Cancel bills; an issued one is taken back by a credit note with a number of its own."""
+    wired = platform()
+    with wired.store.transaction():
+        notes = {bill: wired.store.ledger.cancel(wired.access, bill) for bill in bills}
+    if as_json:
+        print_json({"cancelled": notes})
+        return
+    print_table(("bill", "credit note"), [(bill, str(number or "")) for bill, number in notes.items()])
+
+
 def explained(bill: Bill) -> dict[str, Any]:
     """Return a bill with the paragraphs that explain its lines."""
     from gridwright.billing import explain as paragraphs
