@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import Row, bindparam, insert, select, update
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import InputError
-from gridwright.domain.interval import Interval, from_epoch_s
+from gridwright.domain.interval import Interval, epoch_s, from_epoch_s
 from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.store import schema
@@ -24,6 +24,9 @@ from gridwright.store.session import Session, Unit
 Key = tuple[int, int, int, int]
 KEY = ("usage_point", "reading_type", "at_s", "epoch")
 CONTENT = ("value", "end_device", "quality")
+_ONE = "SELECT at_s, value, end_device, epoch, quality FROM register_reading WHERE usage_point = ? AND reading_type = ?"
+_BEFORE = f"{_ONE} AND at_s <= ? ORDER BY at_s DESC, epoch DESC LIMIT 1"
+_AFTER = f"{_ONE} AND at_s > ? ORDER BY at_s, epoch LIMIT 1"
 
 
 class Registers:
@@ -69,6 +72,27 @@ class Registers:
             query = query.where(table.c.at_s.between(to_seconds(period.start), to_seconds(period.end)))
             rows = unit.connection.execute(query.order_by(table.c.at_s, table.c.epoch)).all()
         return tuple(_to_read(row, point, reading_type) for row in rows)
+
+    def neighbours(
+        self, access: Access, moments: Mapping[str, tuple[datetime, datetime]], reading_type: ReadingType
+    ) -> dict[str, tuple[RegisterReading | None, RegisterReading | None]]:
+        """Return for each usage point the last read up to one instant, and the first one after the other."""
+        access.require(Act.READ)
+        for point in moments:
+            access.require(Act.READ, point)
+        with self._session.reading() as unit:
+            kind = self._names.type_key(unit, reading_type)
+            if kind is None:
+                return dict.fromkeys(moments, (None, None))
+            found = {}
+            for key, (point, (since, until)) in zip(
+                self._names.point_keys(unit, list(moments)), moments.items(), strict=True
+            ):
+                before = unit.fetch(_BEFORE, (key, kind, epoch_s(since)))
+                after = unit.fetch(_AFTER, (key, kind, epoch_s(until)))
+                one, other = (_raw_read(rows, point, reading_type) for rows in (before, after))
+                found[point] = (one, other)
+        return found
 
     def _rows(self, unit: Unit, reads: Sequence[RegisterReading], known_at_us: int) -> dict[Key, dict[str, Any]]:
         """Return the rows by key; of two reads with one key the later in the sequence counts."""
@@ -125,6 +149,13 @@ def _supersede(unit: Unit, changed: Sequence[dict[str, Any]], old: dict[Key, Row
         {f"the_{name}": row[name] for name in KEY} | {f"new_{name}": row[name] for name in fresh} for row in changed
     ]
     unit.connection.execute(statement, values)
+
+
+def _raw_read(rows: Sequence[tuple[Any, ...]], point: str, kind: ReadingType) -> RegisterReading | None:
+    if not rows:
+        return None
+    at_s, value, device, epoch, quality = rows[0]
+    return RegisterReading(point, from_epoch_s(at_s), float(value), device, epoch, quality, kind)
 
 
 def _to_read(row: Row[Any], point: str, kind: ReadingType) -> RegisterReading:
