@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gridwright.protocols.iec62056_21.errors import MalformedTelegram
 
 SET = re.compile(r"[ \t]*([^()\r\n]*)\(([^()\r\n]*)\)")
-ERROR = re.compile(r"\s*ER(R|ROR)?[ _-]?[0-9A-Z]{0,4}\s*", re.IGNORECASE)
+ERROR = re.compile(r"\s*ER(R|ROR)?[ _-]?[0-9]{0,4}\s*", re.IGNORECASE)
 BREAK = re.compile(r"\r\n|\n|\r")
 LONG = re.compile(r"(?:[0-9]+-[0-9]+:)?(.+?)(?:\*255)?", re.DOTALL)
 END_OF_READOUT = "!"
@@ -66,9 +66,16 @@ def format_lines(lines: Iterable[Iterable[DataSet]], *, readout: bool = False) -
 
 
 def refusal(text: str) -> str | None:
-    """Return the error a block tells (`(ERR)`, `(ER01)`, `P.01(ERROR)` ...), None where it holds data."""
+    """Return the error a block tells (`(ERR)`, `(ER01)`, `P.01(ERROR)` ...), None where it holds data.
+
+    Without an address whatever begins with ER is an error text (clause 6.3.12 leaves its words to the manufacturer).
+    """
     found = SET.fullmatch(text.strip())
-    return found[2].strip() if found and ERROR.fullmatch(found[2]) else None
+    if found is None:
+        return None
+    said = found[2].strip()
+    free = not found[1] and said[:2].upper() == "ER"
+    return said if free or ERROR.fullmatch(said) else None
 
 
 def short(address: str) -> str:

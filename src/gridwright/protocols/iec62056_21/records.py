@@ -55,19 +55,26 @@ def _group(sets: Sequence[DataSet], number: int) -> RecordGroup:
         raise MalformedTelegram(f"header {number} has {len(sets)} of its first {HEADER} parts", offset=0)
     stamp, status, minutes, count = (one.value.strip() for one in sets[:HEADER])
     columns = _whole(count or "0", f"number of channels in header {number}")
-    if not 0 < columns <= MAX_CHANNELS:
-        raise MalformedTelegram(f"header {number} tells {columns} channels, not 1 to {MAX_CHANNELS}", offset=0)
+    if columns > MAX_CHANNELS:
+        raise MalformedTelegram(f"header {number} tells {columns} channels, more than {MAX_CHANNELS}", offset=0)
     first_row = HEADER + 2 * columns
-    rest = sets[first_row:]
-    if len(sets) < first_row or len(rest) % columns:
+    rest = _values(sets[first_row:], columns)
+    if len(sets) < first_row or (len(rest) % columns if columns else rest):
         raise MalformedTelegram(f"group {number} ends within a row of {columns} values", offset=0)
     return RecordGroup(
         parse_stamp(stamp),
         _hexadecimal(status, number),
         _whole(minutes, f"interval in header {number}") if minutes else None,
         tuple(Channel(sets[at].value.strip(), sets[at + 1].value.strip()) for at in range(HEADER, first_row, 2)),
-        tuple(tuple(one.value.strip() for one in rest[at : at + columns]) for at in range(0, len(rest), columns)),
+        tuple(tuple(rest[at : at + columns]) for at in range(0, len(rest), max(columns, 1))),
     )
+
+
+def _values(sets: Sequence[DataSet], columns: int) -> list[str]:
+    values = [one.value.strip() for one in sets]
+    if columns == 0 and not any(values):  # a log entry without elements; some meters still write empty ones
+        return []
+    return values
 
 
 def _whole(text: str, what: str) -> int:
