@@ -22,6 +22,7 @@ from gridwright.store.instant import now
 from gridwright.store.ledger import Ledger
 from gridwright.store.migrate import prepare
 from gridwright.store.names import Names
+from gridwright.store.quarantine import Quarantine
 from gridwright.store.readings import Readings
 from gridwright.store.registers import Registers
 from gridwright.store.registry import Registry
@@ -45,6 +46,7 @@ class Store:
         self.dirty = Dirty(self._session, names)
         self.ledger = Ledger(self._session, names)
         self.imports = Imports(self._session)
+        self.quarantine = Quarantine(self._session, names)
 
     @property
     def place(self) -> str:

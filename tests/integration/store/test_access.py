@@ -15,7 +15,8 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.identity import User
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import DELIVERED_ENERGY
+from gridwright.domain.quarantine import QuarantinedReading
+from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.store import DirtyRange, Progress, Store, open_store
@@ -28,7 +29,18 @@ FINDING = Finding("V17_stuck", "hers", MONTH, Severity.WARN, "stuck")
 RANGE = DirtyRange("hers", DELIVERED_ENERGY, date(2025, 3, 1), date(2025, 3, 2), 1)
 ANN = Access("ann", Role.CUSTOMER, frozenset({"his"}))
 NOBODY = Access("nobody", Role.VIEWER, frozenset())
-PARTS = ("registry", "readings", "registers", "findings", "dirty", "ledger", "imports", "audit", "identities")
+PARTS = (
+    "registry",
+    "readings",
+    "registers",
+    "findings",
+    "dirty",
+    "ledger",
+    "imports",
+    "audit",
+    "identities",
+    "quarantine",
+)
 # Arguments of each public method, about a usage point that the asker may not see.
 CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registry.save_points": (([UsagePoint("hers")],), {}),
@@ -38,12 +50,14 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registry.meter": (("M1",), {}),
     "registry.save_installation": ((install("hers", "M1", NOW),), {}),
     "registry.installations": (("hers",), {}),
+    "registry.installed": ((), {}),
     "registry.exchange_meter": ((install("hers", "M1", NOW),), {}),
     "readings.save": ((PANEL,), {"known_at": NOW}),
     "readings.load": ((["hers"], MONTH), {}),
     "readings.series": (("hers",), {}),
     "readings.versions": (("hers", NOW.date()), {}),
     "registers.save": (([RegisterReading("hers", NOW, 1.0)],), {"known_at": NOW}),
+    "registers.neighbours": (({"hers": (NOW, NOW)}, DELIVERED_REGISTER), {}),
     "registers.load": (("hers", MONTH), {}),
     "findings.save": (([FINDING],), {"known_at": NOW}),
     "findings.load": ((["hers"],), {}),
@@ -67,6 +81,10 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "identities.create_key": (("ann",), {}),
     "identities.keys": ((), {}),
     "identities.revoke_key": (("00000000",), {}),
+    "quarantine.save": (([QuarantinedReading("M9", NOW, 1.0)],), {"received": NOW}),
+    "quarantine.meters": ((), {}),
+    "quarantine.readings": (("M9",), {}),
+    "quarantine.claim": (("M9",), {}),
 }
 # These find out who asks, or make the first who may.
 MAKE_ACCESS = {
@@ -78,7 +96,7 @@ MAKE_ACCESS = {
     "identities.sign_out",
 }
 # These show nothing of a usage point: they answer with what the asker may see, or are about a file.
-HARMLESS = {"dirty.ranges", "imports.progress"}
+HARMLESS = {"dirty.ranges", "imports.progress", "registry.installed"}
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +143,7 @@ def test_lists_show_only_what_may_be_seen(filled: Store, access: Access) -> None
     assert [point.id for point in filled.registry.points(access)] == mine
     assert filled.readings.series(access) == []
     assert filled.dirty.ranges(access) == []
+    assert filled.registry.installed(access) == ()
     assert filled.findings.load(access) == []
     assert filled.readings.load(access, None, MONTH, interval=PANEL.interval).points == tuple(mine)
 

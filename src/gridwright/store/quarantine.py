@@ -1,0 +1,141 @@
+"""Quarantine: readings of meters nobody knows, kept as they came until someone claims them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select, update
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.errors import AccessDenied, InputError
+from gridwright.domain.quarantine import QuarantinedMeter, QuarantinedReading
+from gridwright.domain.usage_point import MAX_ID
+from gridwright.store.audit import note
+from gridwright.store.instant import from_us, to_us
+from gridwright.store.names import FEW, Names, add_missing, every_type
+from gridwright.store.schema_field import quarantined_reading as table
+from gridwright.store.session import Session, Unit
+
+Key = tuple[str, int, int, int, float]
+KEY = ("meter", "at_us", "interval_s", "reading_type", "value")
+
+
+class Quarantine:
+    """Readings that wait for a meter."""
+
+    def __init__(self, session: Session, names: Names) -> None:
+        self._session = session
+        self._names = names
+
+    def save(self, access: Access, readings: Iterable[QuarantinedReading], *, received: datetime) -> int:
+        """Keep readings and return how many are new; the same again changes nothing.
+
+        Two that contradict each other both wait, in the order in which they came.
+        """
+        access.require(Act.WRITE_READINGS)
+        these = list(readings)
+        for reading in these:
+            if not reading.meter or len(reading.meter) > MAX_ID:
+                raise InputError(f"meter {reading.meter[:40]!r} must have 1 to {MAX_ID} characters")
+            if not math.isfinite(reading.value):
+                raise InputError(f"{reading.value} is no value", where=f"meter {reading.meter}")
+        with self._session.writing() as unit:
+            wanted = {self._key(unit, reading): None for reading in these}
+            there = _stored(unit, list(wanted))
+            new = [key for key in wanted if key not in there]
+            if new:
+                at_us = to_us(received)
+                rows = [{**dict(zip(KEY, key, strict=True)), "received_us": at_us} for key in new]
+                add_missing(unit, table, rows)
+                meters = {key[0] for key in new}
+                subject = f"meter {meters.pop()}" if len(meters) == 1 else f"{len(meters)} meters"
+                at = self._session.clock()
+                note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, quarantined=len(new))
+            return len(new)
+
+    def meters(self, access: Access, *, limit: int = 100, after: str = "") -> list[QuarantinedMeter]:
+        """Return the unknown meters by name, those behind `after`; whoever sees a part of the town sees none."""
+        _require_all(access, Act.READ)
+        c = table.c
+        query = (
+            select(
+                c.meter,
+                func.count().label("readings"),
+                func.min(c.at_us).label("first"),
+                func.max(c.at_us).label("last"),
+                func.max(c.received_us).label("received"),
+            )
+            .where(c.claimed_us.is_(None), c.meter > after)
+            .group_by(c.meter)
+            .order_by(c.meter)
+            .limit(limit)
+        )
+        with self._session.reading() as unit:
+            rows = unit.connection.execute(query).all()
+        return [QuarantinedMeter(r.meter, r.readings, *map(from_us, (r.first, r.last, r.received))) for r in rows]
+
+    def readings(self, access: Access, meter: str, *, limit: int = 100_000) -> list[QuarantinedReading]:
+        """Return what waits of one meter, in order of time and arrival."""
+        _require_all(access, Act.READ)
+        with self._session.reading() as unit:
+            return _to_readings(unit, unit.connection.execute(_waiting(meter).limit(limit)).all())
+
+    def claim(self, access: Access, meter: str) -> list[QuarantinedReading]:
+        """Take out what waits of one meter, in order of time and arrival; of two who claim at once one gets it.
+
+        Call it inside `store.transaction()` and save the readings there: after an error they wait again.
+        """
+        _require_all(access, Act.WRITE_REGISTRY)
+        with self._session.writing() as unit:
+            rows = unit.connection.execute(_waiting(meter).with_for_update()).all()
+            if rows:
+                at = self._session.clock()
+                _mark(unit, [row.id for row in rows], to_us(at))
+                note(unit, access, Act.WRITE_REGISTRY, subject=f"meter {meter}", at=at, claimed=len(rows))
+            return _to_readings(unit, rows)
+
+    def _key(self, unit: Unit, reading: QuarantinedReading) -> Key:
+        kind = self._names.make_type_key(unit, reading.reading_type)
+        return (reading.meter, to_us(reading.at), reading.interval_s, kind, float(reading.value))
+
+
+def _require_all(access: Access, act: Act) -> None:
+    access.require(act)
+    if access.points is not None:
+        raise AccessDenied(f"{access.actor} may not see meters that nobody knows")
+
+
+def _stored(unit: Unit, wanted: Sequence[Key]) -> set[Key]:
+    """Return those that wait already, or waited before they were claimed."""
+    found: set[Key] = set()
+    meters = sorted({key[0] for key in wanted})
+    for at in range(0, len(meters), FEW):
+        part = meters[at : at + FEW]
+        query = select(*(table.c[name] for name in KEY)).where(table.c.meter.in_(part))
+        instants = [key[1] for key in wanted]
+        rows = unit.connection.execute(query.where(table.c.at_us.between(min(instants), max(instants))))
+        found.update(tuple(row) for row in rows)
+    return found
+
+
+def _waiting(meter: str) -> Select[Any]:
+    query = select(table).where(table.c.meter == meter, table.c.claimed_us.is_(None))
+    return query.order_by(table.c.at_us, table.c.id)
+
+
+def _mark(unit: Unit, numbers: Sequence[int], at_us: int) -> None:
+    """Mark these very rows: one that came in since they were read goes on waiting."""
+    for at in range(0, len(numbers), FEW):
+        mine = table.c.id.in_(numbers[at : at + FEW])
+        unit.connection.execute(update(table).where(mine).values(claimed_us=at_us))
+
+
+def _to_readings(unit: Unit, rows: Sequence[Row[Any]]) -> list[QuarantinedReading]:
+    kinds = every_type(unit) if rows else {}
+    return [
+        QuarantinedReading(row.meter, from_us(row.at_us), row.value, row.interval_s, kinds[row.reading_type])
+        for row in rows
+    ]

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.access import Access, Role
+from gridwright.domain.errors import AccessDenied, InputError
+from gridwright.domain.quarantine import QuarantinedMeter, QuarantinedReading
+from gridwright.domain.reading_type import DELIVERED_REGISTER
+from gridwright.store import Store
+
+NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+
+
+def a_reading(at: int = 0, *, meter: str = "M-9", value: float = 250.0) -> QuarantinedReading:
+    return QuarantinedReading(meter, NOON + at * QUARTER, value, 900)
+
+
+READ = QuarantinedReading("M-9", NOON + timedelta(microseconds=5), 1_234_567.0, 0, DELIVERED_REGISTER)
+
+
+def test_readings_wait_once(store: Store) -> None:
+    these = [a_reading(2), a_reading(0), READ, a_reading(0)]
+    assert store.quarantine.save(ME, these, received=NOON) == 3
+    assert store.quarantine.save(ME, these, received=NOON + QUARTER) == 0
+    assert store.quarantine.readings(ME, "M-9") == [a_reading(0), READ, a_reading(2)]
+    assert store.quarantine.readings(ME, "M-9", limit=1) == [a_reading(0)]
+    assert store.quarantine.readings(ME, "M-8") == []
+    assert len(store.audit.records(ME)) == 1
+
+
+def test_contradicting_values_wait_in_order_of_arrival(store: Store) -> None:
+    for value in (2.0, 1.0):
+        assert store.quarantine.save(ME, [a_reading(value=value)], received=NOON) == 1
+    assert [each.value for each in store.quarantine.readings(ME, "M-9")] == [2.0, 1.0]
+
+
+def test_meters_by_name_in_pages(store: Store) -> None:
+    store.quarantine.save(ME, [a_reading(at, meter=f"M-{at % 5}") for at in range(20)], received=NOON + 40 * QUARTER)
+    first = store.quarantine.meters(ME, limit=3)
+    assert [each.meter for each in first] == ["M-0", "M-1", "M-2"]
+    assert first[1] == QuarantinedMeter("M-1", 4, NOON + QUARTER, NOON + 16 * QUARTER, NOON + 40 * QUARTER)
+    store.quarantine.save(ME, [a_reading(meter="M-00")], received=NOON)
+    assert [each.meter for each in store.quarantine.meters(ME, limit=3, after="M-2")] == ["M-3", "M-4"]
+
+
+def test_claimed_readings_are_taken_out_once(store: Store) -> None:
+    store.quarantine.save(ME, [a_reading(0), a_reading(1), a_reading(meter="M-8")], received=NOON)
+    assert store.quarantine.claim(ME, "M-9") == [a_reading(0), a_reading(1)]
+    assert store.quarantine.claim(ME, "M-9") == []
+    assert store.quarantine.readings(ME, "M-9") == []
+    assert [each.meter for each in store.quarantine.meters(ME)] == ["M-8"]
+    assert store.quarantine.save(ME, [a_reading(0)], received=NOON) == 0
+    assert store.audit.verify(ME) == 2
+
+
+def test_a_claim_that_fails_leaves_them_waiting(store: Store) -> None:
+    def claim_and_break() -> None:
+        with store.transaction():
+            assert store.quarantine.claim(ME, "M-9") == [a_reading()]
+            raise RuntimeError("the readings could not be saved")
+
+    store.quarantine.save(ME, [a_reading()], received=NOON)
+    with pytest.raises(RuntimeError):
+        claim_and_break()
+    assert store.quarantine.readings(ME, "M-9") == [a_reading()]
+
+
+def test_of_two_claims_at_once_one_gets_them(store: Store, again: Callable[[], Store]) -> None:
+    store.quarantine.save(ME, [a_reading(at) for at in range(1000)], received=NOON)
+    barrier, claimed = threading.Barrier(2), []
+
+    def claim() -> None:
+        with again() as mine:
+            barrier.wait()
+            claimed.append(len(mine.quarantine.claim(ME, "M-9")))
+
+    threads = [threading.Thread(target=claim) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(claimed) == [0, 1000]
+
+
+@pytest.mark.parametrize("changes", [{"meter": ""}, {"meter": "x" * 121}, {"value": float("nan")}])
+def test_what_cannot_wait(store: Store, changes: dict[str, str | float]) -> None:
+    with pytest.raises(InputError):
+        store.quarantine.save(ME, [replace(a_reading(), **changes)], received=NOON)  # type: ignore[arg-type]
+
+
+def test_who_sees_a_part_of_the_town_sees_no_unknown_meter(store: Store) -> None:
+    ann = Access("ann", Role.CUSTOMER, frozenset({"UP-1"}))
+    for ask in (store.quarantine.meters, lambda access: store.quarantine.readings(access, "M-9")):
+        with pytest.raises(AccessDenied):
+            ask(ann)
