@@ -161,7 +161,7 @@ class Example:
 
 
 def examples(path: Path, *, run: bool = True) -> list[Example]:
-    """List a page's blocks, or, without `run`, those marked `<!-- not run: reason -->`; `<!-- exit 1 -->` is a failure."""
+    """List a page's blocks; without `run` those marked `<!-- not run: reason -->`; `<!-- exit 1 -->` is a failure."""
     text = path.read_text(encoding="utf-8")
     return [
         Example(
