@@ -52,3 +52,13 @@ def from_minor(amount: int, currency: str) -> Decimal:
 def now() -> datetime:
     """Return the current instant in UTC."""
     return datetime.now(UTC)
+
+
+def to_us_if(moment: datetime | None) -> int | None:
+    """Return epoch microseconds of an instant that may be absent."""
+    return None if moment is None else to_us(moment)
+
+
+def from_us_if(microseconds: int | None) -> datetime | None:
+    """Return the UTC instant of a column that may be empty."""
+    return None if microseconds is None else from_us(microseconds)

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import CursorResult, Table, insert, select
+from sqlalchemy import ColumnElement, CursorResult, Select, Table, insert, select
 from sqlalchemy.dialects import mysql, postgresql
 
 from gridwright.domain.access import Access
@@ -74,6 +74,14 @@ class Names:
             self._types.update(_lookup(unit, schema.reading_type, [kind.code]))
             key = self._types[kind.code]
         return key
+
+
+def within(query: Select[Any], column: ColumnElement[Any], access: Access) -> Select[Any]:
+    """Narrow a query to rows whose usage point `access` may see; `column` holds the point's key."""
+    if access.points is None:
+        return query
+    point = schema.usage_point
+    return query.where(column.in_(select(point.c.id).where(point.c.code.in_(sorted(access.points)))))
 
 
 def new_key(result: CursorResult[Any]) -> int:

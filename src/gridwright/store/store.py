@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from gridwright.store import schema_field, schema_people, schema_work  # noqa: F401
 from gridwright.store.audit import Audit
+from gridwright.store.controls import Controls
 from gridwright.store.dirty import Dirty
 from gridwright.store.engine import BUSY_MS, make_engine, place, resolve
 from gridwright.store.findings import Findings
@@ -47,6 +48,7 @@ class Store:
         self.ledger = Ledger(self._session, names)
         self.imports = Imports(self._session)
         self.quarantine = Quarantine(self._session, names)
+        self.controls = Controls(self._session, names)
 
     @property
     def place(self) -> str:

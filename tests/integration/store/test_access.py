@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from gridwright.domain.access import LOCAL_OWNER, Access, Act, Role
 from gridwright.domain.bill import Bill
+from gridwright.domain.control import Command, ControlState, EndDeviceControl
 from gridwright.domain.errors import AccessDenied
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.identity import User
@@ -22,25 +24,15 @@ from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.store import DirtyRange, Progress, Store, open_store
 
 NOW = datetime(2025, 3, 1, tzinfo=UTC)
+LATER = NOW + timedelta(days=1)
 MONTH = Interval(NOW, NOW + timedelta(days=31))
 PANEL = Panel(("hers",), NOW, timedelta(minutes=15), np.ones((1, 4)))
 BILL = Bill("B1", "k", "hers", MONTH, "UTC", "flat", "EUR", (), "h", NOW)
 FINDING = Finding("V17_stuck", "hers", MONTH, Severity.WARN, "stuck")
 RANGE = DirtyRange("hers", DELIVERED_ENERGY, date(2025, 3, 1), date(2025, 3, 2), 1)
+CONTROL = EndDeviceControl("C-1", "M1", Command.DISCONNECT, "debt", "local", LATER, usage_point="hers")
 ANN = Access("ann", Role.CUSTOMER, frozenset({"his"}))
 NOBODY = Access("nobody", Role.VIEWER, frozenset())
-PARTS = (
-    "registry",
-    "readings",
-    "registers",
-    "findings",
-    "dirty",
-    "ledger",
-    "imports",
-    "audit",
-    "identities",
-    "quarantine",
-)
 # Arguments of each public method, about a usage point that the asker may not see.
 CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registry.save_points": (([UsagePoint("hers")],), {}),
@@ -85,6 +77,11 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "quarantine.meters": ((), {}),
     "quarantine.readings": (("M9",), {}),
     "quarantine.claim": (("M9",), {}),
+    "controls.add": ((CONTROL,), {}),
+    "controls.control": (("C-1",), {}),
+    "controls.find": ((), {"point": "hers"}),
+    "controls.advance": ((CONTROL, replace(CONTROL, state=ControlState.FAILED)), {"now": NOW}),
+    "controls.steps": (("C-1",), {}),
 }
 # These find out who asks, or make the first who may.
 MAKE_ACCESS = {
@@ -109,6 +106,7 @@ def filled() -> Iterator[Store]:
         store.readings.save(LOCAL_OWNER, PANEL, known_at=NOW)
         store.findings.save(LOCAL_OWNER, [FINDING], known_at=NOW)
         store.ledger.save_bill(LOCAL_OWNER, BILL)
+        store.controls.add(LOCAL_OWNER, CONTROL)
         yield store
 
 
@@ -116,9 +114,9 @@ def methods(store: Store) -> dict[str, Callable[..., Any]]:
     """Every public method of every part."""
     return {
         f"{part}.{name}": method
-        for part in PARTS
-        for name, method in inspect.getmembers(getattr(store, part), inspect.ismethod)
-        if not name.startswith("_")
+        for part, held in vars(store).items()
+        for name, method in inspect.getmembers(held, inspect.ismethod)
+        if not part.startswith("_") and not name.startswith("_")
     }
 
 
@@ -144,6 +142,7 @@ def test_lists_show_only_what_may_be_seen(filled: Store, access: Access) -> None
     assert filled.readings.series(access) == []
     assert filled.dirty.ranges(access) == []
     assert filled.registry.installed(access) == ()
+    assert filled.controls.find(access) == []
     assert filled.findings.load(access) == []
     assert filled.readings.load(access, None, MONTH, interval=PANEL.interval).points == tuple(mine)
 
