@@ -1,4 +1,4 @@
-"""Laws of carrying out, whatever the crashes, silences and lies: nothing moves unapproved, nothing is believed unproven."""
+"""Laws of carrying out, whatever the crashes, silences and lies: nothing moves unapproved or is believed unproven."""
 
 from __future__ import annotations
 
