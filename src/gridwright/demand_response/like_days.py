@@ -30,7 +30,8 @@ SNAP_BACK = timedelta(hours=2)
 class LikeDays:
     """Energy of n usage points in Wh, [n, 1 + days back, slots]: index 0 of axis 1 is the event's day itself.
 
-    Axis 2 holds the windows one after the other: `before` (adjustment), `event`, `after` (snap-back). NaN = unknown.
+    Axis 2 holds the windows one after the other: `before` (adjustment), `event`, `after` (snap-back). NaN = unknown, or
+    estimated on the event's day.
     `dates`: local date of each day back; `free`: whether the event's is a weekend or holiday. `eligible`: which days
     before may be chosen, [n, days back]; `why_not`: how many like days each reason ruled out, by row.
     """
@@ -85,6 +86,8 @@ def like_days(
     there = at >= 0
     values = np.where(there, wh[:, at], np.nan)
     estimated = q.has_status(whole.quality, q.ESTIMATES)[:, at] & there
+    # What a customer did in an event cannot be known from an estimate.
+    values[:, 0][estimated[:, 0]] = np.nan
     first = int(calendar.day[windows[1][0]])
     dates = tuple(date_of(first - back) for back in range(rule.look_back_days + 1))
     edges = np.cumsum([0, *(len(window) for window in windows)]).tolist()

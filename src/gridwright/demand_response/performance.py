@@ -29,7 +29,7 @@ MANY = 2
 class Delivered:
     """What n usage points delivered, in Wh; `base_wh`, `actual_wh` and `reduction_wh` are [n, slots of the event].
 
-    All three are NaN in an interval that lacks a reading: it counts neither as used nor as saved. `snap_back_wh`: what
+    All three are NaN in an interval without a measured value: it is neither used nor saved. `snap_back_wh`: what
     was used above the baseline in the two hours after. `bias_wh` and `band_wh`: mean miss, and half-width of the 80 %
     band, of the same baseline on like days without event; NaN where too few are known.
     """
@@ -73,7 +73,7 @@ class Delivered:
         if self.missing[row]:
             told.append(f"{self.missing[row]} of {slots} intervals have no reading and are left out")
         if self.estimated[row]:
-            told.append(f"{self.estimated[row]} of {slots} intervals are estimated")
+            told.append(f"{self.estimated[row]} of {slots} intervals are estimated and left out")
         if committed_kw:
             share = self.kw(row) / committed_kw
             told.append(f"{self.kw(row):.2f} kW of {committed_kw:g} kW committed ({share:.0%})")
@@ -127,12 +127,13 @@ def measure(
 def performance(like: LikeDays, base: Baseline) -> Delivered:
     """Compare what was used with the baseline."""
     actual, expected = like.today[:, like.event], base.wh[:, like.event]
-    missing = np.isnan(actual).sum(axis=1)
+    unknown = np.isnan(actual).sum(axis=1)
+    estimated = like.estimated[:, 0, like.event].sum(axis=1)
     known = np.isfinite(actual) & np.isfinite(expected)
     bias, band = spread(base.placebo_wh)
     problems = dict(base.problems)
-    for row in np.flatnonzero(missing > MAX_MISSING * actual.shape[1]).tolist():
-        problems.setdefault(like.points[row], _gappy(like, row, int(missing[row]), actual.shape[1]))
+    for row in np.flatnonzero(unknown > MAX_MISSING * actual.shape[1]).tolist():
+        problems.setdefault(like.points[row], _gappy(like, row, int(unknown[row]), actual.shape[1]))
     return Delivered(
         like,
         base,
@@ -141,8 +142,8 @@ def performance(like: LikeDays, base: Baseline) -> Delivered:
         _snap_back(like, base),
         bias,
         band,
-        missing,
-        like.estimated[:, 0, like.event].sum(axis=1),
+        unknown - estimated,
+        estimated,
         problems,
     )
 
@@ -187,9 +188,9 @@ def _snap_back(like: LikeDays, base: Baseline) -> Values:
 
 def _gappy(like: LikeDays, row: int, missing: int, slots: int) -> TooLittleData:
     return TooLittleData(
-        f"{missing} of {slots} intervals of the event have no reading",
+        f"{missing} of {slots} intervals of the event have no measured value",
         where=like.points[row],
-        remedy="read the meter again, or estimate the gap, then measure the event again",
+        remedy="read the meter again, then measure the event again",
     )
 
 

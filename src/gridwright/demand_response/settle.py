@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -56,10 +56,17 @@ class Portfolio:
             "payment": plain(self.payment),
             "currency": self.currency,
             "committed_kw": self.committed_kw,
-            "delivered_kw": round(self.delivered_kw, 6),
-            "bias_kwh": None if self.bias_kwh is None else round(self.bias_kwh, 6),
-            "band_kwh": None if self.band_kwh is None else round(self.band_kwh, 6),
+            "delivered_kw": self.delivered_kw,
+            "bias_kwh": self.bias_kwh,
+            "band_kwh": self.band_kwh,
         }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Portfolio:
+        """Read `to_dict` back."""
+        known = {item.name: data[item.name] for item in fields(cls)}
+        exact = {name: Decimal(known[name]) for name in ("baseline_kwh", "actual_kwh", "paid_kwh", "payment")}
+        return cls(**{**known, **exact})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +99,22 @@ class Settlement:
 
 
 def settle(
-    event: Event, program: Program, parts: Sequence[Delivered], committed_kw: Mapping[str, float] | None = None
+    event: Event,
+    program: Program,
+    parts: Sequence[Delivered],
+    committed_kw: Mapping[str, float] | None = None,
+    problems: Mapping[str, str] | None = None,
 ) -> Settlement:
-    """Settle an event from what its participants delivered, in parts of any number of usage points."""
+    """Settle an event from what its participants delivered, in parts of any number of usage points.
+
+    `problems`: why some usage points are in no part at all.
+    """
     committed = committed_kw or {}
     order = {point: place for place, point in enumerate(event.participants)}
     rows = [(part.points[row], part, row) for part in parts for row in part.measurable if part.points[row] in order]
     rows.sort(key=lambda each: order[each[0]])
     performances = tuple(_performance(event, program, part, row, committed.get(name)) for name, part, row in rows)
-    problems = {point: error.message for part in parts for point, error in part.problems.items() if point in order}
+    own = {point: error.message for part in parts for point, error in part.problems.items() if point in order}
     rule = next((part.baseline.rule.label for part in parts), "")
     promised = [committed[name] for name, _, _ in rows if name in committed]
     portfolio = portfolio_of(
@@ -111,7 +125,9 @@ def settle(
         delivered_kw=sum(part.kw(row) for _, part, row in rows),
         miss=uncertainty(parts),
     )
-    return Settlement(event, rule, performances, portfolio, statement_hash(event, program, performances), problems)
+    return Settlement(
+        event, rule, performances, portfolio, statement_hash(event, program, performances), {**own, **(problems or {})}
+    )
 
 
 def portfolio_of(
@@ -133,9 +149,9 @@ def portfolio_of(
         payment=sum((each.payment for each in performances), ZERO),
         currency=program.currency,
         committed_kw=committed_kw,
-        delivered_kw=delivered_kw,
-        bias_kwh=miss.bias_kwh if miss else None,
-        band_kwh=miss.band_kwh if miss else None,
+        delivered_kw=round(delivered_kw, 6),
+        bias_kwh=round(miss.bias_kwh, 6) if miss else None,
+        band_kwh=round(miss.band_kwh, 6) if miss else None,
     )
 
 
