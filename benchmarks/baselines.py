@@ -67,7 +67,7 @@ def placebo_days(panel: Panel) -> tuple[list[date], list[date]]:
     """Return the working days of highest load in the evening, and ordinary ones drawn by lot."""
     calendar = panel.calendar(ZONE)
     hour = calendar.minute // 60
-    wanted = (hour >= 16) & (hour < 20) & (calendar.weekday < 5)
+    wanted = np.flatnonzero((hour >= 16) & (hour < 20) & (calendar.weekday < 5))
     days, index = np.unique(calendar.day[wanted], return_inverse=True)
     load = np.bincount(index, np.nansum(panel.values[:, wanted], axis=0))
     late = days >= day_number(FIRST) + LOOK_BACK

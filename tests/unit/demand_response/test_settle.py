@@ -108,9 +108,12 @@ def test_the_order_of_the_parts_does_not_matter() -> None:
 def test_the_uncertainty_comes_from_days_without_event() -> None:
     panel = a_panel()
     panel.values[:2, :FIRST] += np.tile(np.repeat([-100.0, 100.0], 24), 40)[:FIRST]
-    whole = a_settlement(panel).portfolio
-    assert whole.band_kwh is not None
-    assert whole.band_kwh > 0.2
+    # Five days at 1100 and five at 900: two hours of two homes miss by ±100 × 10/9 × 4 Wh = ±0.444 kWh.
+    whole = a_settlement(panel, rule="10-of-10-unadjusted").portfolio
+    assert whole.band_kwh == pytest.approx(1.2816 * 0.4444 * (10 / 9) ** 0.5, rel=1e-3)
+    assert whole.bias_kwh == pytest.approx(0, abs=1e-6)
+    # The hours before show which of the two a day is.
+    assert a_settlement(panel).portfolio.band_kwh == pytest.approx(0, abs=1e-6)
 
 
 # --- the bill ---------------------------------------------------------------------------------------------------------
