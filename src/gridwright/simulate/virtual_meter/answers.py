@@ -78,7 +78,7 @@ def asked_period(meter: VirtualMeter, operand: str) -> tuple[datetime, datetime]
         last = moment_of(parse_stamp(found[2]), meter.zone) if found[2].strip() else device_now
     except ProtocolError as error:
         raise NoAnswer("ER02") from error
-    return max(first, device_now - MEMORY), min(last, device_now)
+    return max(first, device_now - MEMORY), last
 
 
 def load_profile(meter: VirtualMeter, operand: str) -> Lines:

@@ -11,8 +11,7 @@ from gridwright.protocols.iec62056_21 import BadStamp, Season, Stamp
 def stamp_of(moment: datetime, zone: ZoneInfo) -> Stamp:
     """Return a moment as the meter shows it."""
     local = moment.astimezone(zone)
-    summer = bool(local.dst())
-    return Stamp(local.replace(tzinfo=None), Season.SUMMER if summer else Season.NORMAL)
+    return Stamp(local.replace(tzinfo=None), Season.SUMMER if _is_summer(local) else Season.NORMAL)
 
 
 def moment_of(stamp: Stamp, zone: ZoneInfo) -> datetime:
@@ -21,7 +20,7 @@ def moment_of(stamp: Stamp, zone: ZoneInfo) -> datetime:
         return stamp.moment.replace(tzinfo=UTC)
     first, second = (stamp.moment.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     wants_summer = stamp.season is Season.SUMMER
-    chosen = first if stamp.season is None or bool(first.dst()) == wants_summer else second
+    chosen = first if stamp.season is None or _is_summer(first) == wants_summer else second
     try:
         return chosen.astimezone(UTC)
     except OverflowError as error:
@@ -31,3 +30,9 @@ def moment_of(stamp: Stamp, zone: ZoneInfo) -> datetime:
 def changes_season(start: datetime, length: timedelta, zone: ZoneInfo) -> bool:
     """Tell whether the wall clock was put forward or back within an interval."""
     return start.astimezone(zone).utcoffset() != (start + length).astimezone(zone).utcoffset()
+
+
+def _is_summer(local: datetime) -> bool:
+    """Tell whether the clock is ahead of the year's earliest one (Dublin counts its summer as the normal time)."""
+    offset = local.utcoffset() or timedelta(0)
+    return any(offset > (local.replace(month=month, day=1).utcoffset() or offset) for month in (1, 7))
