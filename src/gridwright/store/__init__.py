@@ -1,9 +1,11 @@
 """Registry, readings, findings, bills and audit records in one database; the only place that speaks SQL."""
 
+from gridwright.store.answers import StoredAnswer
 from gridwright.store.audit import AuditRecord
 from gridwright.store.dirty import DirtyRange
 from gridwright.store.imports import Progress
 from gridwright.store.ledger import IssuedBill
+from gridwright.store.outlooks import Outlook
 from gridwright.store.readings import Series, Version
 from gridwright.store.saving import SaveSummary
 from gridwright.store.store import Store, open_store
@@ -12,10 +14,12 @@ __all__ = [
     "AuditRecord",
     "DirtyRange",
     "IssuedBill",
+    "Outlook",
     "Progress",
     "SaveSummary",
     "Series",
     "Store",
+    "StoredAnswer",
     "Version",
     "open_store",
 ]

@@ -11,18 +11,23 @@ from typing import Self
 
 from sqlalchemy import Engine
 
-from gridwright.store import schema_field, schema_people, schema_work  # noqa: F401
+from gridwright.store.answers import Answers
 from gridwright.store.audit import Audit
 from gridwright.store.controls import Controls
+from gridwright.store.devices import Devices
 from gridwright.store.dirty import Dirty
 from gridwright.store.engine import BUSY_MS, make_engine, place, resolve
 from gridwright.store.findings import Findings
 from gridwright.store.identities import Identities
 from gridwright.store.imports import Imports
 from gridwright.store.instant import now
+from gridwright.store.jobs import Jobs
 from gridwright.store.ledger import Ledger
 from gridwright.store.migrate import prepare
 from gridwright.store.names import Names
+from gridwright.store.network import Network
+from gridwright.store.outlooks import Outlooks
+from gridwright.store.programs import Programs
 from gridwright.store.quarantine import Quarantine
 from gridwright.store.readings import Readings
 from gridwright.store.registers import Registers
@@ -49,6 +54,12 @@ class Store:
         self.imports = Imports(self._session)
         self.quarantine = Quarantine(self._session, names)
         self.controls = Controls(self._session, names)
+        self.devices = Devices(self._session, names)
+        self.jobs = Jobs(self._session)
+        self.programs = Programs(self._session, names)
+        self.network = Network(self._session, names)
+        self.outlooks = Outlooks(self._session)
+        self.answers = Answers(self._session)
 
     @property
     def place(self) -> str:

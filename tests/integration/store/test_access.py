@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,21 @@ import pytest
 from gridwright.domain.access import LOCAL_OWNER, Access, Act, Role
 from gridwright.domain.bill import Bill
 from gridwright.domain.control import Command, ControlState, EndDeviceControl
+from gridwright.domain.device import DeviceLink, ReadSession
 from gridwright.domain.errors import AccessDenied
+from gridwright.domain.event import EndDeviceEvent
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.identity import User
 from gridwright.domain.interval import Interval
+from gridwright.domain.job import Job
 from gridwright.domain.panel import Panel
+from gridwright.domain.program import Event, Program
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER
 from gridwright.domain.register import RegisterReading
+from gridwright.domain.topology import Connection, Node, NodeKind, Topology
 from gridwright.domain.usage_point import Meter, UsagePoint, install
-from gridwright.store import DirtyRange, Progress, Store, open_store
+from gridwright.store import DirtyRange, Progress, Store, StoredAnswer, open_store
 
 NOW = datetime(2025, 3, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -31,6 +37,10 @@ BILL = Bill("B1", "k", "hers", MONTH, "UTC", "flat", "EUR", (), "h", NOW)
 FINDING = Finding("V17_stuck", "hers", MONTH, Severity.WARN, "stuck")
 RANGE = DirtyRange("hers", DELIVERED_ENERGY, date(2025, 3, 1), date(2025, 3, 2), 1)
 CONTROL = EndDeviceControl("C-1", "M1", Command.DISCONNECT, "debt", "local", LATER, usage_point="hers")
+LINK = DeviceLink("M1", "iec62056-21", "tcp://127.0.0.1:1/M1")
+JOB = Job("J-1", "bill-run", "local", NOW)
+PROGRAM = Program("P", "Evening", "EUR", Decimal("0.50"))
+EVENT = Event("E-1", "P", MONTH, ("hers",))
 ANN = Access("ann", Role.CUSTOMER, frozenset({"his"}))
 NOBODY = Access("nobody", Role.VIEWER, frozenset())
 # Arguments of each public method, about a usage point that the asker may not see.
@@ -82,6 +92,39 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "controls.find": ((), {"point": "hers"}),
     "controls.advance": ((CONTROL, replace(CONTROL, state=ControlState.FAILED)), {"now": NOW}),
     "controls.steps": (("C-1",), {}),
+    "devices.save_link": ((LINK,), {}),
+    "devices.link": (("M1",), {}),
+    "devices.links": ((), {}),
+    "devices.set_secret": (("M1", b"sealed"), {}),
+    "devices.secret": (("M1",), {}),
+    "devices.save_events": (([EndDeviceEvent("M1", "3.26.0.216", NOW, NOW, "hers")],), {}),
+    "devices.events": ((), {"point": "hers"}),
+    "devices.note_session": ((ReadSession("M1", NOW, NOW),), {}),
+    "devices.sessions": (("M1",), {}),
+    "jobs.add": ((JOB,), {}),
+    "jobs.job": (("J-1",), {}),
+    "jobs.find": ((), {}),
+    "jobs.claim": ((["bill-run"], NOW), {}),
+    "jobs.save": ((JOB,), {}),
+    "jobs.requeue_running": ((NOW,), {}),
+    "programs.save_program": ((PROGRAM,), {}),
+    "programs.program": (("P",), {}),
+    "programs.programs": ((), {}),
+    "programs.save_event": ((EVENT,), {}),
+    "programs.event": (("E-1",), {}),
+    "programs.events": ((), {"point": "hers"}),
+    "programs.save_performances": (("E-1", []), {}),
+    "programs.performances": ((), {"point": "hers"}),
+    "network.save_nodes": (([Node("T1", NodeKind.TRANSFORMER)],), {}),
+    "network.connect": (([Connection("hers", "T1", MONTH)],), {}),
+    "network.topology": ((), {}),
+    "outlooks.save": (("forecast", "hers", {}), {"issued": NOW}),
+    "outlooks.save_many": (("forecast", {"hers": {}}), {"issued": NOW}),
+    "outlooks.latest": (("forecast", "hers"), {}),
+    "outlooks.several": (("forecast", ["hers"]), {}),
+    "answers.recall": (("key", "digest"), {}),
+    "answers.remember": (("key", "digest", StoredAnswer(200, b"", "text/plain")), {"now": NOW}),
+    "answers.forget_old": ((NOW,), {}),
 }
 # These find out who asks, or make the first who may.
 MAKE_ACCESS = {
@@ -93,7 +136,15 @@ MAKE_ACCESS = {
     "identities.sign_out",
 }
 # These show nothing of a usage point: they answer with what the asker may see, or are about a file.
-HARMLESS = {"dirty.ranges", "imports.progress", "registry.installed"}
+HARMLESS = {
+    "dirty.ranges",
+    "imports.progress",
+    "registry.installed",
+    "jobs.find",
+    "programs.program",
+    "programs.programs",
+    "network.topology",
+}
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +158,14 @@ def filled() -> Iterator[Store]:
         store.findings.save(LOCAL_OWNER, [FINDING], known_at=NOW)
         store.ledger.save_bill(LOCAL_OWNER, BILL)
         store.controls.add(LOCAL_OWNER, CONTROL)
+        store.devices.save_link(LOCAL_OWNER, LINK)
+        store.devices.save_events(LOCAL_OWNER, [EndDeviceEvent("M1", "3.26.0.216", NOW, NOW, "hers")])
+        store.jobs.add(LOCAL_OWNER, JOB)
+        store.programs.save_program(LOCAL_OWNER, PROGRAM)
+        store.programs.save_event(LOCAL_OWNER, EVENT)
+        store.network.save_nodes(LOCAL_OWNER, [Node("T1", NodeKind.TRANSFORMER)])
+        store.network.connect(LOCAL_OWNER, [Connection("hers", "T1", MONTH)])
+        store.outlooks.save(LOCAL_OWNER, "forecast", "hers", {}, issued=NOW)
         yield store
 
 
@@ -143,6 +202,12 @@ def test_lists_show_only_what_may_be_seen(filled: Store, access: Access) -> None
     assert filled.dirty.ranges(access) == []
     assert filled.registry.installed(access) == ()
     assert filled.controls.find(access) == []
+    assert filled.devices.events(access) == []
+    assert filled.jobs.find(access) == []
+    assert filled.programs.events(access) == []
+    assert filled.programs.performances(access) == []
+    assert filled.network.topology(access) == Topology((), ())
+    assert filled.outlooks.several(access, "forecast") == []
     assert filled.findings.load(access) == []
     assert filled.readings.load(access, None, MONTH, interval=PANEL.interval).points == tuple(mine)
 

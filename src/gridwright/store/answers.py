@@ -1,0 +1,76 @@
+"""Answers: what a request with an Idempotency-Key was told, so that the same request again is told the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, insert, select
+
+from gridwright.domain.access import ALLOWED, Access, Act
+from gridwright.domain.errors import AccessDenied, Conflict, InputError
+from gridwright.store.instant import to_us
+from gridwright.store.schema_people import stored_answer as table
+from gridwright.store.session import Session
+
+KEPT = timedelta(hours=24)
+MAX_KEY = 200
+LOOKING = frozenset({Act.READ, Act.READ_BILLS})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """An answer as it went out."""
+
+    status: int
+    body: bytes
+    media_type: str
+
+
+class Answers:
+    """Answers of the last 24 hours; everybody has keys of their own."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def recall(self, access: Access, key: str, digest: str) -> StoredAnswer | None:
+        """Return the answer that this actor got under this key; for a request with another digest: Conflict."""
+        _require_write(access, key)
+        mine = (table.c.actor == access.actor, table.c.key == key)
+        with self._session.reading() as unit:
+            row = unit.connection.execute(select(table).where(*mine)).first()
+        if row is None:
+            return None
+        if row.digest != digest:
+            raise Conflict(
+                "this Idempotency-Key was used for another request", remedy="use a new key for each new request"
+            )
+        return StoredAnswer(row.status, bytes(row.body), row.media_type)
+
+    def remember(self, access: Access, key: str, digest: str, answer: StoredAnswer, *, now: datetime) -> None:
+        """Keep an answer; call it in the transaction of what it tells. Of two at once the later is a Conflict."""
+        _require_write(access, key)
+        row = {
+            "actor": access.actor,
+            "key": key,
+            "digest": digest,
+            "status": answer.status,
+            "body": answer.body,
+            "media_type": answer.media_type,
+            "at_us": to_us(now),
+        }
+        with self._session.writing() as unit:
+            unit.connection.execute(insert(table).values(row))
+
+    def forget_old(self, access: Access, now: datetime) -> int:
+        """Drop what is older than 24 hours and return how many; what they told about is in the audit chain."""
+        access.require(Act.ADMINISTER)
+        with self._session.writing() as unit:
+            return unit.connection.execute(delete(table).where(table.c.at_us <= to_us(now - KEPT))).rowcount
+
+
+def _require_write(access: Access, key: str) -> None:
+    if not ALLOWED[access.role] - LOOKING:
+        raise AccessDenied(f"{access.actor} is a {access.role} and changes nothing")
+    if not key or len(key) > MAX_KEY:
+        raise InputError(f"an Idempotency-Key has 1 to {MAX_KEY} characters, this has {len(key)}")
