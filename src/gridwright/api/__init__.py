@@ -1,0 +1,1 @@
+"""The entrances by HTTP: readings in, everything else out."""

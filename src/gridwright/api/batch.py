@@ -1,0 +1,46 @@
+"""One request's worth of readings on its way to the store, and the answer it waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gridwright.api.answer import Answer
+from gridwright.api.ingest_names import Directory, Resolved
+from gridwright.api.ingest_table import Decoded
+from gridwright.domain.access import Access
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """An Idempotency-Key and the digest of the request that came with it."""
+
+    key: str
+    digest: str
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Readings of one request: who sent them, what became of them, and how that is told.
+
+    `tell` makes the answer once everything is written; it is remembered with them where there is a key.
+    """
+
+    access: Access
+    received: datetime
+    decoded: Decoded
+    resolved: Resolved
+    directory: Directory
+    tell: Callable[[Batch], Answer]
+    once: Once | None = None
+    done: Future[Answer] = field(default_factory=Future)
+    # What the verdicts were before the first attempt to write: accepted, rejected, listed.
+    mark: tuple[int, int, int] | None = None
+
+    @property
+    def readings(self) -> int:
+        """How many readings it brings."""
+        parts = (*self.resolved.intervals, *self.resolved.registers)
+        return sum(part.size for part in parts) + len(self.resolved.quarantined)

@@ -1,0 +1,141 @@
+"""The body of a request, read with a bound on its size, its time and what it unpacks to."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from gridwright.api.answer import Receive, Refused, Scope, refuse
+
+READ_S = 60.0  # a client that takes longer to send its body is let go
+HELD = 256 * 1024 * 1024  # bytes of bodies that may be in memory at once
+PIECE = 1 << 20
+CLOSE = {"Connection": "close"}
+
+
+class ClientGone(Exception):
+    """The client hung up in mid-request: nothing of it is taken, and nobody is there to answer."""
+
+
+class Bodies:
+    """Reads bodies; together those that are being worked on stay below HELD bytes."""
+
+    def __init__(self, held: int = HELD, read_s: float = READ_S) -> None:
+        self._room, self._read_s = held, read_s
+
+    @contextmanager
+    def room_for(self, scope: Scope, limit: int) -> Iterator[None]:
+        """Hold room for the body while it is worked on; Refused with 413 or 503 where it does not fit."""
+        told = _told_length(scope)
+        if told is not None and told > limit:
+            raise too_large(limit)
+        size = limit if told is None or _encoding(scope) else told
+        if size > self._room:
+            raise refuse(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "too many large bodies are being worked on",
+                remedy="send it again in a moment, or in smaller batches",
+                headers={"Retry-After": "2", **CLOSE},
+            )
+        self._room -= size
+        try:
+            yield
+        finally:
+            self._room += size
+
+    async def read(self, scope: Scope, receive: Receive, limit: int) -> bytes:
+        """Return the body, unpacked; Refused with 408, 413 or 415, ClientGone when the client hangs up."""
+        encoding = _encoding(scope)
+        if encoding not in {"", "identity", "gzip", "x-gzip"}:
+            raise refuse(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                f"the content encoding {encoding!r} is not known",
+                remedy="send the body plain or as gzip",
+                headers={"Accept-Encoding": "gzip, identity"},
+            )
+        try:
+            async with asyncio.timeout(self._read_s):
+                body = await _read_all(receive, limit)
+        except TimeoutError:
+            raise refuse(
+                HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time", remedy="send it again", headers=CLOSE
+            ) from None
+        if encoding in {"gzip", "x-gzip"}:
+            return await asyncio.to_thread(unpack, body, limit)
+        return body
+
+
+def too_large(limit: int) -> Refused:
+    """Return the refusal of a body over the limit."""
+    size = f"{limit // (1 << 20)} MiB" if limit >= 1 << 20 else f"{limit // 1024} KiB"
+    return refuse(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"the body is larger than {size}",
+        remedy="send it in several requests",
+        headers=CLOSE,
+        limit_bytes=limit,
+    )
+
+
+async def _read_all(receive: Receive, limit: int) -> bytes:
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        if len(body) > limit:
+            raise too_large(limit)
+        return body
+    pieces, size = [], 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if size > limit:
+            raise too_large(limit)
+        if not message.get("more_body"):
+            return b"".join(pieces)
+        message = await receive()
+
+
+def unpack(body: bytes, limit: int) -> bytes:
+    """Unpack gzip (several members too) without ever holding more than the limit; Refused where that is passed."""
+    out, size = [], 0
+    try:
+        while body:
+            packed = zlib.decompressobj(wbits=31)
+            while not packed.eof:
+                piece = packed.decompress(body, PIECE)
+                body = packed.unconsumed_tail
+                if not piece and not body and not packed.eof:
+                    raise damaged("it ends too early")
+                out.append(piece)
+                size += len(piece)
+                if size > limit:
+                    raise too_large(limit)
+            body = packed.unused_data
+    except zlib.error as error:
+        raise damaged(str(error)) from error
+    return b"".join(out)
+
+
+def damaged(reason: str) -> Refused:
+    """Return the refusal of a body that cannot be unpacked."""
+    return refuse(400, f"the body is not sound gzip ({reason})", remedy="pack it again, or send it plain")
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """Return a header of the request, empty when it is not there."""
+    found = next((value for key, value in scope["headers"] if key == name), b"")
+    return str(found.decode("latin-1")).strip()
+
+
+def _encoding(scope: Scope) -> str:
+    return header(scope, b"content-encoding").lower()
+
+
+def _told_length(scope: Scope) -> int | None:
+    text = header(scope, b"content-length")
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,234 @@
+"""The entrances for readings: from a request to a batch, and from what became of it to the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from gridwright.api.answer import JSON, TEXT, Answer, Receive, Scope, problem, refuse
+from gridwright.api.authenticate import credential_of, doorkeeper
+from gridwright.api.batch import Batch, Once
+from gridwright.api.body import Bodies, header
+from gridwright.api.ingest_arrow import decode_arrow, decode_csv
+from gridwright.api.ingest_form import decode_form
+from gridwright.api.ingest_json import decode_json, decode_ndjson
+from gridwright.api.ingest_meaning import Said
+from gridwright.api.ingest_names import Directories, resolve
+from gridwright.api.ingest_table import Decoded
+from gridwright.domain.access import Access, Act
+from gridwright.domain.errors import Conflict
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gridwright.api.writer import Writer
+    from gridwright.app import Platform
+
+SMALL = 64 * 1024  # bodies up to this are decoded at once, larger ones beside the event loop
+FORM_LIMIT = 64 * 1024
+LONGEST_KEY = 200
+MIB = 1 << 20
+TYPES = {
+    "application/json": "json",
+    "application/x-ndjson": "ndjson",
+    "application/ndjson": "ndjson",
+    "application/jsonl": "ndjson",
+    "text/csv": "csv",
+    "application/vnd.apache.arrow.stream": "stream",
+    "application/vnd.apache.arrow.file": "file",
+}
+QUERY = ("unit", "flow", "reading_type", "quality", "interval_s")
+
+
+class Entrance:
+    """Takes readings of meters and head-ends."""
+
+    def __init__(self, platform: Platform, writer: Writer) -> None:
+        self._platform, self._writer = platform, writer
+        self._directories = Directories(platform)
+        self._bodies = Bodies()
+        self._limit = platform.settings.server.max_body_mb * MIB
+        self._under_way: set[tuple[str, str]] = set()
+
+    async def meter_reading(self, scope: Scope, receive: Receive) -> Answer:
+        """Take one register reading of one meter: `OK` when it is durable, 202 when it waits in quarantine."""
+        access = await self._access(scope)
+        with self._bodies.room_for(scope, FORM_LIMIT):
+            body = await self._bodies.read(scope, receive, FORM_LIMIT)
+            decoded = decode_form(body, header(scope, b"content-type"), self._platform.clock())
+            return await self._store(scope, access, body, decoded, tell_meter)
+
+    async def readings(self, scope: Scope, receive: Receive) -> Answer:
+        """Take many readings in any of the formats, with a verdict on each that was not accepted."""
+        access = await self._access(scope)
+        kind = media_kind(header(scope, b"content-type"))
+        defaults = defaults_of(scope)
+        with self._bodies.room_for(scope, self._limit):
+            body = await self._bodies.read(scope, receive, self._limit)
+            now = self._platform.clock()
+            if len(body) <= SMALL:
+                decoded = decode(kind, body, defaults, now)
+            else:
+                decoded = await asyncio.to_thread(decode, kind, body, defaults, now)
+            return await self._store(scope, access, body, decoded, tell_readings)
+
+    async def _access(self, scope: Scope) -> Access:
+        """Return who sends; a page's cookie is not taken here, for another site's form could send it along."""
+        credential = credential_of(scope["headers"], cookies=False)
+        keeper = doorkeeper(self._platform)
+        access = keeper.remembered(credential)
+        if access is None:
+            access = await asyncio.to_thread(keeper.ask, credential, self._platform)
+        access.require(Act.WRITE_READINGS)
+        return access
+
+    async def _store(self, scope: Scope, access: Access, body: bytes, decoded: Decoded, tell: Tell) -> Answer:
+        once = once_of(scope, body)
+        if once is None:
+            return await self._written(access, decoded, tell, None)
+        with self._alone(access, once):
+            before = await asyncio.to_thread(self._recalled, access, once)
+            return before or await self._written(access, decoded, tell, once)
+
+    async def _written(self, access: Access, decoded: Decoded, tell: Tell, once: Once | None) -> Answer:
+        asked = time.monotonic()
+        names = {name for readings in decoded.series for name in readings.points}
+        if self._directories.is_stale_for(names, asked):
+            await asyncio.to_thread(self._directories.read, asked)
+        directory = self._directories.now
+        if decoded.records <= FEW:
+            resolved = resolve(decoded, directory, access)
+        else:
+            resolved = await asyncio.to_thread(resolve, decoded, directory, access)
+        batch = Batch(access, self._platform.clock(), decoded, resolved, directory, tell, once)
+        if not batch.readings and once is None:
+            return tell(batch)
+        return await _answered(self._writer.put(batch))
+
+    def _recalled(self, access: Access, once: Once) -> Answer | None:
+        """Return the answer that was given under this key; the same key with another body is refused."""
+        try:
+            found = self._platform.store.answers.recall(access, once.key, once.digest)
+        except Conflict as error:
+            raise refuse(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "this Idempotency-Key came with another request before",
+                remedy="use a new key for a new request",
+            ) from error
+        if found is None:
+            return None
+        return Answer(found.status, found.body, found.media_type, ((b"idempotent-replayed", b"true"),))
+
+    @contextmanager
+    def _alone(self, access: Access, once: Once) -> Iterator[None]:
+        """Let one request at a time work under a key."""
+        key = (access.actor, once.key)
+        if key in self._under_way:
+            raise refuse(
+                HTTPStatus.CONFLICT,
+                "a request with this Idempotency-Key is being worked on",
+                remedy="wait for its answer, then send it again",
+                headers={"Retry-After": "1"},
+            )
+        self._under_way.add(key)
+        try:
+            yield
+        finally:
+            self._under_way.discard(key)
+
+
+class Tell(Protocol):
+    """Makes the answer of a batch."""
+
+    def __call__(self, batch: Batch) -> Answer:
+        """Return the answer, as things stand."""
+        ...
+
+
+FEW = 1_000
+
+
+async def _answered(done: Future[Answer]) -> Answer:
+    """Wait for the writer; a client that leaves takes nothing back, for its batch may be half way to the disk."""
+    return await asyncio.wrap_future(done)
+
+
+def decode(kind: str, body: bytes, defaults: Said, now: datetime) -> Decoded:
+    """Decode a body of one of the kinds in TYPES."""
+    if kind == "json":
+        return decode_json(body, defaults, now)
+    if kind == "ndjson":
+        return decode_ndjson(body, defaults, now)
+    if kind == "csv":
+        return decode_csv(body, defaults, now)
+    return decode_arrow(body, defaults, now, file=kind == "file")
+
+
+def media_kind(text: str) -> str:
+    """Return which decoder a content type asks for; Refused with 415 for another."""
+    media = text.partition(";")[0].strip().lower()
+    if media not in TYPES:
+        raise refuse(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"the content type {media or 'is missing'!r} is not taken here" if media else "there is no content type",
+            remedy=f"send {', '.join(sorted(TYPES))}",
+            headers={"Accept": ", ".join(sorted(TYPES))},
+        )
+    return TYPES[media]
+
+
+def defaults_of(scope: Scope) -> Said:
+    """Return what the query says of all records that do not say it themselves."""
+    given = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+    unknown = sorted(set(given) - set(QUERY))
+    if unknown:
+        raise refuse(400, f"the query parameter {unknown[0]!r} is not known", remedy=f"use {', '.join(QUERY)}")
+    interval = given.pop("interval_s", "0")
+    if not interval.isdigit():
+        raise refuse(400, f"interval_s={interval!r} is no number", remedy="give seconds, such as 900")
+    return Said(**given, interval_s=int(interval))
+
+
+def once_of(scope: Scope, body: bytes) -> Once | None:
+    """Return the Idempotency-Key with the digest of everything that makes the request what it is."""
+    key = header(scope, b"idempotency-key")
+    if not key:
+        return None
+    if len(key) > LONGEST_KEY or not key.isprintable():
+        raise refuse(400, f"the Idempotency-Key must be 1 to {LONGEST_KEY} printable characters", remedy="use a UUID")
+    digest = hashlib.sha256(body)
+    for part in (scope["path"].encode(), scope.get("query_string", b""), header(scope, b"content-type").encode()):
+        digest.update(b"\0" + part)
+    return Once(key, digest.hexdigest())
+
+
+def tell_readings(batch: Batch) -> Answer:
+    """Return the verdict as JSON: 200 whatever the records were, for each has its own."""
+    return Answer(HTTPStatus.OK, msgspec.json.encode(batch.decoded.verdicts.to_dict()), JSON)
+
+
+def tell_meter(batch: Batch) -> Answer:
+    """Return `OK`, 202 with a sentence for an unknown meter, or the problem of the one reading."""
+    verdicts = batch.decoded.verdicts
+    if verdicts.accepted:
+        return Answer(HTTPStatus.OK, b"OK", TEXT)
+    (verdict,) = verdicts.listed
+    if verdicts.quarantined:
+        text = f"{verdict.value}: {verdict.fault.reason}. {verdict.fault.remedy.capitalize()}."
+        return Answer(HTTPStatus.ACCEPTED, text.encode(), TEXT)
+    forbidden = verdict.fault.field == "usage_point" and verdict.fault.reason.startswith("your key")
+    status = HTTPStatus.FORBIDDEN if forbidden else HTTPStatus.UNPROCESSABLE_ENTITY
+    field = {"register_kwh": "reading", "usage_point": "meter_id", "meter": "meter_id"}.get(
+        verdict.fault.field, verdict.fault.field
+    )
+    fault = verdict.fault
+    return problem(status, f"{field}: {fault.reason}", remedy=fault.remedy, field=field, value=verdict.value)

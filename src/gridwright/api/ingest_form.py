@@ -1,0 +1,107 @@
+"""One reading of one meter, as a form, as multipart or as a JSON object: `meter_id`, `reading` and perhaps `at`."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from email.parser import BytesParser
+from email.policy import HTTP
+from http import HTTPStatus
+from urllib.parse import parse_qsl
+
+import msgspec
+import numpy as np
+
+from gridwright.api.answer import Refused, refuse
+from gridwright.api.ingest_instants import MICRO, instant_us
+from gridwright.api.ingest_meaning import Said, Wrong
+from gridwright.api.ingest_table import Decoded, Table, check
+from gridwright.domain.interval import epoch_s
+
+METER, READING = ("meter_id", "meter", "usage_point"), ("reading", "register_kwh", "value")
+TAKEN = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
+ONE = np.zeros(1, np.int32)
+
+
+def decode_form(body: bytes, content_type: str, now: datetime) -> Decoded:
+    """Decode one register reading, stamped `now` unless it has an `at`; Refused with the field that is wrong."""
+    fields = _fields(body, content_type)
+    name = _one_of(fields, METER)
+    value = _number(_one_of(fields, READING))
+    told = fields.get("at") or fields.get("timestamp") or ""
+    try:
+        at_us = instant_us(told, "at") if told else epoch_s(now) * MICRO
+    except Wrong as wrong:
+        raise _wrong("at", wrong.fault.reason, wrong.fault.remedy, told) from wrong
+    said = Said(fields.get("unit") or "kWh", fields.get("flow", ""), quality=fields.get("quality", ""), register=True)
+    index = np.zeros(1, np.int64)
+    decoded = Decoded(records=1)
+    check(Table([name], ONE, np.array([at_us], np.int64), np.array([value]), [said], ONE, index), decoded, now)
+    return decoded
+
+
+def _fields(body: bytes, content_type: str) -> dict[str, str]:
+    """Return the fields by name; a repeated one counts once, the first time."""
+    media = content_type.partition(";")[0].strip().lower()
+    try:
+        if media == TAKEN[0]:
+            pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=50)
+        elif media == TAKEN[1]:
+            pairs = _parts(body, content_type)
+        elif media == TAKEN[2]:
+            pairs = [(name, _text(value)) for name, value in msgspec.json.decode(body, type=dict[str, object]).items()]
+        else:
+            raise refuse(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                f"the content type {media!r} is not taken here" if media else "there is no content type",
+                remedy=f"send {', '.join(TAKEN)}",
+                headers={"Accept": ", ".join(TAKEN)},
+            )
+    except (ValueError, msgspec.DecodeError) as error:
+        raise refuse(400, f"the body is no sound {media}", remedy="send meter_id=M-1&reading=1234.567") from error
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        found.setdefault(name, value.strip())
+    return found
+
+
+def _parts(body: bytes, content_type: str) -> list[tuple[str, str]]:
+    head = f"Content-Type: {content_type}\r\n\r\n".encode()
+    message = BytesParser(policy=HTTP).parsebytes(head + body)
+    if not message.is_multipart():
+        raise ValueError(content_type)
+    pairs = []
+    for part in message.iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(content, bytes):
+            pairs.append((name, content.decode()))
+    return pairs
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return "" if value is None else f"{value}"
+    return value if isinstance(value, str) else repr(value)
+
+
+def _one_of(fields: dict[str, str], names: tuple[str, ...]) -> str:
+    found = next((fields[name] for name in names if fields.get(name)), "")
+    if not found:
+        raise refuse(400, f"{names[0]} is missing", remedy="send meter_id=M-1&reading=1234.567", field=names[0])
+    return found
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(Decimal(text))
+    except (InvalidOperation, OverflowError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise _wrong("reading", "this is no number", "send kilowatt-hours with a decimal point, such as 1234.567", text)
+    return value
+
+
+def _wrong(field: str, reason: str, remedy: str, value: str) -> Refused:
+    return refuse(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {reason}", remedy=remedy, field=field, value=value[:120])

@@ -1,0 +1,217 @@
+"""Whose a reading is: the meter's in force at its instant, or the usage point's; unknown names wait in quarantine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.api.ingest_table import Decoded
+from gridwright.api.verdicts import Fault, Status
+from gridwright.domain.access import Access
+from gridwright.domain.interval import epoch_s, from_epoch_s
+from gridwright.domain.quarantine import QuarantinedReading
+from gridwright.domain.reading_type import Accumulation
+from gridwright.domain.readings import Readings
+from gridwright.domain.usage_point import Installation
+from gridwright.ingest.order import take
+
+if TYPE_CHECKING:
+    from gridwright.app import Platform
+
+FRESH_S = 2.0  # what another process changes in the registry counts after this
+UNKNOWN = Fault("meter", "no meter or usage point has this name; the reading is kept", "register it, then claim it")
+NOT_THERE = Fault("meter", "the meter was installed nowhere at that time; the reading is kept", "correct its dates")
+FOREIGN = Fault("usage_point", "your key does not reach this usage point", "use the key of its owner")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A meter at a usage point from `start_s` to before `end_s`; differences of its register times `multiplier`."""
+
+    point: str
+    meter: str
+    start_s: int
+    end_s: int
+    multiplier: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The registry as it was at `taken`: the usage points, and where each meter hangs or hung, by time."""
+
+    points: frozenset[str] = frozenset()
+    meters: dict[str, tuple[Place, ...]] = field(default_factory=dict)
+    at_point: dict[str, tuple[Place, ...]] = field(default_factory=dict)
+    taken: float = float("-inf")
+
+    def knows(self, name: str) -> bool:
+        """Tell whether it is a meter that was ever installed, or a usage point."""
+        return name in self.meters or name in self.points
+
+    def meter_at(self, point: str, at_s: int) -> str:
+        """Return the meter that hung at a usage point, empty when there was none."""
+        return next((one.meter for one in self.at_point.get(point, ()) if one.start_s <= at_s < one.end_s), "")
+
+    def multiplier(self, point: str, meter: str, at_s: int) -> float:
+        """Return the factor of a meter's register differences."""
+        places = self.at_point.get(point, ())
+        return next((p.multiplier for p in places if p.meter == meter and p.start_s <= at_s < p.end_s), 1.0)
+
+
+def directory_of(points: Iterable[str], installed: Sequence[Installation], taken: float) -> Directory:
+    """Return the directory of usage points and installations."""
+    meters: dict[str, list[Place]] = defaultdict(list)
+    at_point: dict[str, list[Place]] = defaultdict(list)
+    for one in installed:
+        start_s, end_s = epoch_s(one.period.start), epoch_s(one.period.end)
+        place = Place(one.usage_point, one.end_device, start_s, end_s, float(one.multiplier))
+        meters[one.end_device].append(place)
+        at_point[one.usage_point].append(place)
+    by_meter, by_point = ({name: tuple(places) for name, places in each.items()} for each in (meters, at_point))
+    return Directory(frozenset(points), by_meter, by_point, taken)
+
+
+class Directories:
+    """Keeps the directory fresh: read again when it is old, or when a name is asked for that it does not have."""
+
+    def __init__(self, platform: Platform, ticks: Callable[[], float] = time.monotonic) -> None:
+        self._platform, self._ticks = platform, ticks
+        self._reading = threading.Lock()
+        self.now = Directory()
+
+    def is_stale_for(self, names: Iterable[str], asked: float) -> bool:
+        """Tell whether it must be read before these names are looked up by a request that came at `asked`."""
+        directory = self.now
+        if directory.taken < asked - FRESH_S:
+            return True
+        return directory.taken < asked and not all(map(directory.knows, names))
+
+    def read(self, asked: float) -> None:
+        """Read the registry, unless somebody did since `asked`; blocks."""
+        with self._reading:
+            if self.now.taken >= asked:
+                return
+            taken, registry, access = self._ticks(), self._platform.store.registry, self._platform.access
+            codes = [point.id for point in registry.points(access)]
+            self.now = directory_of(codes, registry.installed(access), taken)
+
+
+@dataclass(slots=True, eq=False)
+class Resolved:
+    """A request's readings by usage point, intervals apart from registers, and those that go into quarantine."""
+
+    intervals: list[Readings] = field(default_factory=list)
+    registers: list[Readings] = field(default_factory=list)
+    quarantined: list[QuarantinedReading] = field(default_factory=list)
+
+
+def resolve(decoded: Decoded, directory: Directory, access: Access) -> Resolved:
+    """Find the usage points of a request; what is not within reach is refused, what nobody knows is quarantined."""
+    resolved = Resolved()
+    for readings in decoded.series:
+        found = _Lookup(readings, directory)
+        limited = access.points is not None
+        _turned_away(readings, found, decoded, resolved, limited=limited)
+        known = found.code >= 0
+        if limited:
+            reach = np.array([access.may_see(point) for point, _ in found.pairs] or [False])
+            foreign = known & ~reach[found.code]
+            _refuse(readings, foreign, decoded, FOREIGN)
+            known &= ~foreign
+        if known.any():
+            kept = found.renamed(known)
+            register = readings.reading_type.accumulation is Accumulation.CUMULATIVE
+            (resolved.registers if register else resolved.intervals).append(kept)
+    return resolved
+
+
+class _Lookup:
+    """Where each reading of a series belongs: `code` into `pairs` of usage point and meter; below 0: nowhere."""
+
+    def __init__(self, readings: Readings, directory: Directory) -> None:
+        self.readings, self.directory = readings, directory
+        self.register = readings.reading_type.accumulation is Accumulation.CUMULATIVE
+        self.places: dict[tuple[str, str], int] = {}
+        table = np.array([self._fixed(name) for name in readings.points], np.int64)
+        self.code = table[readings.point]
+        for at in np.unique(readings.point[self.code == DATED]).tolist():
+            self._dated(at)
+        self.pairs = list(self.places)
+
+    def _fixed(self, name: str) -> int:
+        """Return the code of a name that needs no look at the time."""
+        if name in self.directory.meters:
+            return DATED
+        if name not in self.directory.points:
+            return NOBODY
+        if self.register and name in self.directory.at_point:
+            return DATED
+        return self._pair(name, "")
+
+    def _pair(self, point: str, meter: str) -> int:
+        return self.places.setdefault((point, meter if self.register else ""), len(self.places))
+
+    def _dated(self, at: int) -> None:
+        """Find the installations in force for the readings of one name."""
+        name = self.readings.points[at]
+        rows = np.flatnonzero(self.readings.point == at)
+        moments = self.readings.at[rows]
+        is_meter = name in self.directory.meters
+        self.code[rows] = NOWHERE if is_meter else self._pair(name, "")
+        for place in self.directory.meters[name] if is_meter else self.directory.at_point[name]:
+            inside = (moments >= place.start_s) & (moments < place.end_s)
+            if inside.any():
+                self.code[rows[inside]] = self._pair(place.point, place.meter)
+
+    def renamed(self, which: npt.NDArray[np.bool_]) -> Readings:
+        """Return the readings at `which` under their usage points; registers keep the meter."""
+        kept = self.readings if which.all() else take(self.readings, which)
+        points = tuple(point for point, _ in self.pairs)
+        devices = tuple(meter for _, meter in self.pairs) if self.register else ()
+        return replace(kept, points=points, point=self.code[which].astype(np.int32), devices=devices)
+
+
+NOBODY, NOWHERE, DATED = -1, -2, -3
+
+
+def _turned_away(readings: Readings, found: _Lookup, decoded: Decoded, resolved: Resolved, *, limited: bool) -> None:
+    """Quarantine what has no usage point; for a key that reaches few points it is simply not theirs."""
+    for code, fault in ((NOBODY, UNKNOWN), (NOWHERE, NOT_THERE)):
+        which = found.code == code
+        if not which.any():
+            continue
+        if limited:
+            _refuse(readings, which, decoded, FOREIGN)
+            continue
+        rows = np.flatnonzero(which).tolist()
+        _tell(readings, rows, decoded, Status.QUARANTINED, fault)
+        resolved.quarantined += [
+            QuarantinedReading(
+                readings.points[readings.point[row]],
+                from_epoch_s(int(readings.at[row])),
+                float(readings.value[row]),
+                readings.interval_s,
+                readings.reading_type,
+            )
+            for row in rows
+        ]
+
+
+def _refuse(readings: Readings, which: npt.NDArray[np.bool_], decoded: Decoded, fault: Fault) -> None:
+    if which.any():
+        _tell(readings, np.flatnonzero(which).tolist(), decoded, Status.REJECTED, fault)
+
+
+def _tell(readings: Readings, rows: list[int], decoded: Decoded, status: Status, fault: Fault) -> None:
+    """Give a verdict to readings that were sound until now."""
+    decoded.verdicts.accepted -= len(rows)
+    places = [decoded.places.of(int(readings.line[row])) for row in rows]
+    values = [readings.points[readings.point[row]] for row in rows]
+    decoded.verdicts.several(status, places, fault, values)

@@ -1,0 +1,194 @@
+"""Records in columns, checked all at once: what passes becomes readings, what does not is told with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.api.ingest_meaning import LONGEST_S, Meaning, Said, Wrong, meaning_of
+from gridwright.api.verdicts import Fault, Status, Verdicts
+from gridwright.domain.interval import epoch_s, from_epoch_s
+from gridwright.domain.readings import Readings
+from gridwright.domain.usage_point import MAX_ID
+from gridwright.formats.counts import to_counts
+
+Whole = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+MICRO = 1_000_000
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(minutes=5)  # a meter's clock may be ahead by so much
+QUARTER_S = 900
+LARGEST = 2.0**53  # beyond it not every whole number has a float64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Where records stand in the source: `lines` by index, or, without, the index plus the first line."""
+
+    first_line: int = 1
+    lines: Whole | None = None
+
+    def of(self, index: int) -> tuple[int, int]:
+        """Return index and line of one record."""
+        return index, index + self.first_line if self.lines is None else int(self.lines[index])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """n rows: whose (int32 into `names`), when (microseconds), what (as written), meant how (int32 into `said`).
+
+    `index`: the record each row belongs to; an empty name, or a value that is NaN, is a fault of the record.
+    """
+
+    names: Sequence[str]
+    name: npt.NDArray[np.int32]
+    at_us: Whole
+    value: Floats
+    said: Sequence[Said]
+    which: npt.NDArray[np.int32]
+    index: Whole
+
+    def rows(self, kept: Mask) -> Table:
+        """Return the rows at `kept`."""
+        return replace(
+            self,
+            name=self.name[kept],
+            at_us=self.at_us[kept],
+            value=self.value[kept],
+            which=self.which[kept],
+            index=self.index[kept],
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Decoded:
+    """A request's readings, `line` being the record's index, and the verdicts so far; `names` are as they were sent."""
+
+    series: list[Readings] = field(default_factory=list)
+    verdicts: Verdicts = field(default_factory=Verdicts)
+    places: Places = field(default_factory=Places)
+    records: int = 0
+
+
+def check(table: Table, decoded: Decoded, now: datetime) -> None:
+    """Take the sound rows of a table into the decoded request, and give the others their verdicts."""
+    sound = _named(table, decoded)
+    for at, said in enumerate(table.said):
+        rows = np.flatnonzero(sound & (table.which == at)) if len(table.said) > 1 else np.flatnonzero(sound)
+        if not rows.size:
+            continue
+        try:
+            meaning = meaning_of(said)
+        except Wrong as wrong:
+            _tell(table, rows, decoded, wrong.fault, wrong.value)
+            continue
+        readings = _Checks(table, rows, meaning, decoded).run(now)
+        if readings.size:
+            decoded.series.append(readings)
+            decoded.verdicts.accepted += readings.size
+
+
+def _named(table: Table, decoded: Decoded) -> Mask:
+    """Tell which rows say whose they are."""
+    bad = [at for at, name in enumerate(table.names) if not name.strip() or len(name) > MAX_ID]
+    sound = np.ones(table.name.size, np.bool_)
+    for at in bad:
+        rows = np.flatnonzero(table.name == at)
+        sound[rows] = False
+        missing = not table.names[at].strip()
+        reason = "nothing tells whose reading it is" if missing else f"the name is longer than {MAX_ID} characters"
+        fault = Fault("usage_point", reason, "give usage_point or meter")
+        _tell(table, rows, decoded, fault, table.names[at])
+    return sound
+
+
+def _tell(
+    table: Table, rows: npt.NDArray[np.intp], decoded: Decoded, fault: Fault, value: object | Sequence[object]
+) -> None:
+    """Refuse rows; of a record with several wrong rows each is counted."""
+    indices = table.index[rows].tolist()
+    values = value if isinstance(value, list) else [value] * len(indices)
+    decoded.verdicts.several(Status.REJECTED, [decoded.places.of(index) for index in indices], fault, values)
+
+
+class _Checks:
+    """The checks of rows that mean the same; each takes out the rows that fail it."""
+
+    def __init__(self, table: Table, rows: npt.NDArray[np.intp], meaning: Meaning, decoded: Decoded) -> None:
+        self.table, self.rows, self.meaning, self.decoded = table, rows, meaning, decoded
+
+    def run(self, now: datetime) -> Readings:
+        """Return the readings that pass all checks."""
+        self._value()
+        self._time(now)
+        counts = self._counts()
+        table, rows = self.table, self.rows
+        return Readings(
+            points=tuple(table.names),
+            point=table.name[rows],
+            at=table.at_us[rows] // MICRO,
+            value=counts,
+            quality=np.full(rows.size, self.meaning.quality, np.uint8),
+            line=table.index[rows],
+            interval_s=self.meaning.interval_s,
+            reading_type=self.meaning.reading_type,
+        )
+
+    def _drop(self, wrong: Mask, fault: Fault, values: Floats | None = None) -> None:
+        if wrong.any():
+            rows = self.rows[wrong]
+            if values is None:
+                shown: list[object] = [from_epoch_s(at / MICRO).isoformat() for at in self.table.at_us[rows].tolist()]
+            else:
+                shown = [f"{value:.15g}" for value in values[wrong].tolist()]
+            _tell(self.table, rows, self.decoded, fault, shown)
+            self.rows = self.rows[~wrong]
+
+    def _value(self) -> None:
+        field = "register_kwh" if self.meaning.is_register else "kwh"
+        value = self.table.value[self.rows]
+        self._drop(~np.isfinite(value), Fault(field, "there is no finite number", "leave the record out"), value)
+        if self.meaning.is_register:
+            value = self.table.value[self.rows]
+            self._drop(value < 0, Fault(field, "a register is never negative", "send what the meter shows"), value)
+
+    def _time(self, now: datetime) -> None:
+        length, field = self.meaning.interval_s, "at" if self.meaning.is_register else "start"
+        latest = epoch_s(now + AHEAD) * MICRO
+        at = self.table.at_us[self.rows]
+        self._drop(at > latest, Fault(field, "it lies in the future", "check the clock of the meter, and the offset"))
+        at = self.table.at_us[self.rows]
+        self._drop(
+            at < epoch_s(EARLIEST) * MICRO,
+            Fault(field, "it lies before the year 2000", "check the clock of the meter, and whether these are seconds"),
+        )
+        if length:
+            grid = length if length <= QUARTER_S else QUARTER_S if length % QUARTER_S == 0 else length
+            at = self.table.at_us[self.rows]
+            reason = f"it does not start on the {length} s grid"
+            self._drop(
+                at % (grid * MICRO) != 0, Fault(field, reason, f"start at a multiple of {grid} s from 00:00 UTC")
+            )
+
+    def _counts(self) -> Floats:
+        """Return the values in counts; what is finer than a count, or too large, is refused, never rounded."""
+        kind = self.meaning.reading_type
+        counted = to_counts(self.table.value[self.rows], self.meaning.power)
+        wrong = counted.finer | (np.abs(counted.value) > LARGEST)
+        if not wrong.any():
+            return counted.value
+        values = self.table.value[self.rows]
+        finer = kind.finer(kind.exponent - 3).code
+        reason = f"it is finer than {kind.resolution:g} {kind.unit}, the resolution of the series, or too large"
+        remedy = f"round it, or keep a finer series with reading_type {finer}"
+        field = "register_kwh" if self.meaning.is_register else "kwh"
+        self._drop(wrong, Fault(field, reason, remedy), values)
+        return counted.value[~wrong]
+
+
+__all__ = ["LONGEST_S", "Decoded", "Places", "Table", "check"]

@@ -1,0 +1,101 @@
+"""What became of each record of a request: exact counts, and the first thousand that were not accepted by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+LISTED = 1_000
+LONGEST_VALUE = 120
+
+
+class Status(StrEnum):
+    """What became of a record that was not accepted."""
+
+    REJECTED = "rejected"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a record: the field, why, and what helps."""
+
+    field: str
+    reason: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The verdict on one record; `index` counts from 0, `line` from 1 as the source is read by a person."""
+
+    index: int
+    line: int
+    status: Status
+    fault: Fault
+    value: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object of the answer."""
+        told = {"index": self.index, "line": self.line, "status": self.status, "field": self.fault.field}
+        return told | {"value": self.value, "reason": self.fault.reason, "remedy": self.fault.remedy}
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """The verdict on a request, collected while it is worked on.
+
+    `accepted` counts readings; a record that holds several and is refused as a whole counts once.
+    """
+
+    accepted: int = 0
+    rejected: int = 0
+    quarantined: int = 0
+    listed: list[Verdict] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def reject(self, where: tuple[int, int], fault: Fault, value: object = "") -> None:
+        """Refuse one record, `where` = (index, line)."""
+        self.rejected += 1
+        self._list(where, Status.REJECTED, fault, value)
+
+    def quarantine(self, where: tuple[int, int], fault: Fault, value: object = "") -> None:
+        """Tell that one record waits until somebody claims its meter."""
+        self.quarantined += 1
+        self._list(where, Status.QUARANTINED, fault, value)
+
+    def _list(self, where: tuple[int, int], status: Status, fault: Fault, value: object) -> None:
+        if len(self.listed) < LISTED:
+            self.listed.append(Verdict(*where, status, fault, shown(value)))
+
+    def several(
+        self, status: Status, places: Sequence[tuple[int, int]], fault: Fault, values: Sequence[object]
+    ) -> None:
+        """Give one verdict to many records; those beyond the listed ones are only counted."""
+        room = LISTED - len(self.listed)
+        for where, value in list(zip(places, values, strict=True))[:room]:
+            self._list(where, status, fault, value)
+        if status is Status.REJECTED:
+            self.rejected += len(places)
+        else:
+            self.quarantined += len(places)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object of the answer, in order of the records."""
+        told: dict[str, Any] = {
+            "accepted": self.accepted,
+            "rejected": self.rejected,
+            "quarantined": self.quarantined,
+            "verdicts": [one.to_dict() for one in sorted(self.listed, key=lambda one: one.index)],
+        }
+        omitted = self.rejected + self.quarantined - len(self.listed)
+        told |= {"verdicts_omitted": omitted} if omitted > 0 else {}
+        return told | ({"notes": self.notes} if self.notes else {})
+
+
+def shown(value: object) -> str:
+    """Return a value as an answer may repeat it: short."""
+    text = value if isinstance(value, str) else "" if value is None else f"{value}"
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"

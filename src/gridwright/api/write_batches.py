@@ -1,0 +1,217 @@
+"""Batches of many clients to the store in one transaction: merged where they agree, one after another where not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gridwright.api.answer import Answer
+from gridwright.api.batch import Batch
+from gridwright.api.verdicts import Fault
+from gridwright.api.write_registers import save_registers
+from gridwright.domain.access import LOCAL_OWNER, Access
+from gridwright.domain.errors import GridMismatch, GridwrightError, InputError, StoreError
+from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
+from gridwright.domain.panel import Panel
+from gridwright.domain.readings import Readings
+from gridwright.domain.verdict import Reject
+from gridwright.ingest import grid_readings
+from gridwright.ingest.grid import LONG_GAP_S
+from gridwright.ingest.order import merge, order, take
+
+if TYPE_CHECKING:
+    from gridwright.store import Store
+
+Outcome = Answer | GridwrightError
+
+
+@dataclass(slots=True)
+class Pile:
+    """Readings of one kind of several batches; a reading's line is its batch's number times SHIFT, plus its index."""
+
+    access: Access
+    parts: list[tuple[int, Readings]] = field(default_factory=list)
+
+    def merged(self) -> Readings:
+        """Return them as one series."""
+        numbered = [replace(part, line=part.line + number * SHIFT) for number, part in self.parts]
+        (whole,) = merge(numbered)
+        return whole
+
+
+SHIFT = 1 << 32
+
+
+def write(store: Store, batches: Sequence[Batch], now: datetime) -> list[Outcome]:
+    """Write batches in one transaction and return, for each, its answer or the error that is its own.
+
+    StoreError is raised: then nothing of any batch is written.
+    """
+    plain = [batch for batch in batches if batch.once is None]
+    outcomes: dict[int, Outcome] = {}
+    with store.transaction():
+        try:
+            if plain:
+                with store.transaction():
+                    _write_together(store, plain, now)
+                outcomes |= {id(batch): batch.tell(batch) for batch in plain}
+        except StoreError:
+            raise
+        except GridwrightError:
+            for batch in plain:
+                outcomes[id(batch)] = _write_alone(store, batch, now)
+        for batch in batches:
+            if batch.once is not None:
+                outcomes[id(batch)] = _write_alone(store, batch, now)
+    return [outcomes[id(batch)] for batch in batches]
+
+
+def _write_alone(store: Store, batch: Batch, now: datetime) -> Outcome:
+    """Write one batch with the answer that is remembered for its key; its failure is its own."""
+    try:
+        with store.transaction():
+            _restore(batch)
+            _write_together(store, [batch], now)
+            answer = batch.tell(batch)
+            if batch.once is not None:
+                remember(store, batch, answer, now)
+            return answer
+    except StoreError:
+        raise
+    except GridwrightError as error:
+        return error
+
+
+def remember(store: Store, batch: Batch, answer: Answer, now: datetime) -> None:
+    """Keep the answer under the batch's key, in the same transaction as its readings."""
+    from gridwright.store import StoredAnswer
+
+    if batch.once is not None:
+        kept = StoredAnswer(answer.status, answer.body, answer.media_type)
+        store.answers.remember(batch.access, batch.once.key, batch.once.digest, kept, now=now)
+
+
+def _write_together(store: Store, batches: Sequence[Batch], now: datetime) -> None:
+    for batch in batches:
+        _restore(batch)
+        if batch.resolved.quarantined:
+            store.quarantine.save(batch.access, batch.resolved.quarantined, received=batch.received)
+    for pile in _piles(batches, "intervals"):
+        for readings in _in_turn(pile):
+            _tell(batches, _save_intervals(store, pile.access, readings, now))
+    for pile in _piles(batches, "registers"):
+        for readings in _in_turn(pile):
+            _tell(batches, save_registers(store, pile.access, readings, (LOCAL_OWNER, batches[-1].directory, now)))
+
+
+def _restore(batch: Batch) -> None:
+    """Take back the verdicts of an attempt that was rolled back."""
+    if batch.mark is None:
+        verdicts = batch.decoded.verdicts
+        batch.mark = (verdicts.accepted, verdicts.rejected, len(verdicts.listed))
+        return
+    verdicts = batch.decoded.verdicts
+    verdicts.accepted, verdicts.rejected, listed = batch.mark
+    del verdicts.listed[listed:]
+
+
+def _piles(batches: Sequence[Batch], what: str) -> Iterator[Pile]:
+    """Sort the readings of all batches by who sent them and what they are."""
+    piles: dict[object, Pile] = {}
+    for number, batch in enumerate(batches):
+        for part in getattr(batch.resolved, what):
+            key = (batch.access, part.reading_type, part.interval_s)
+            piles.setdefault(key, Pile(batch.access)).parts.append((number, part))
+    yield from piles.values()
+
+
+def _in_turn(pile: Pile) -> Iterator[Readings]:
+    """Yield all readings at once, or, where two batches speak of the same instant, batch after batch.
+
+    What one of them had acknowledged must be superseded by the other, with its version kept, not replaced unseen.
+    """
+    whole = pile.merged()
+    if len({number for number, _ in pile.parts}) > 1:
+        row = np.lexsort((whole.at, whole.point))
+        point, at, batch = whole.point[row], whole.at[row], whole.line[row] // SHIFT
+        same = (point[1:] == point[:-1]) & (at[1:] == at[:-1]) & (batch[1:] != batch[:-1])
+        if same.any():
+            for number in dict.fromkeys(number for number, _ in pile.parts):
+                yield Pile(pile.access, [part for part in pile.parts if part[0] == number]).merged()
+            return
+    yield whole
+
+
+def _tell(batches: Sequence[Batch], rejects: Sequence[Reject]) -> None:
+    """Give the verdicts that came up while writing to the batches they belong to."""
+    for reject in rejects:
+        number, index = divmod(reject.line, SHIFT)
+        decoded = batches[number].decoded
+        decoded.verdicts.accepted -= 1
+        decoded.verdicts.reject(decoded.places.of(index), Fault("start", reject.reason, reject.remedy), reject.value)
+
+
+def _save_intervals(store: Store, access: Access, readings: Readings, now: datetime) -> list[Reject]:
+    """Save interval readings of one type and length; returns those that do not fit what is stored."""
+    ordered = order(readings).readings
+    rejects: list[Reject] = []
+    for piece in _pieces(ordered):
+        for panel in grid_readings(piece).panels:
+            for part, error in _save_panel(store, access, panel, now):
+                rejects += _misfits(piece, part, error)
+    return rejects
+
+
+def _pieces(readings: Readings) -> Iterator[Readings]:
+    """Cut by phase and at long holes, so that no client's readings look like strays beside another's."""
+    phase = readings.at % readings.interval_s
+    for one in np.unique(phase).tolist() if (phase != phase[0]).any() else [int(phase[0])]:
+        part = take(readings, phase == one) if (phase != one).any() else readings
+        moments = np.unique(part.at)
+        cuts = moments[1:][np.diff(moments) > LONG_GAP_S // 2]
+        if not cuts.size:
+            yield part
+            continue
+        which = np.searchsorted(cuts, part.at, side="right")
+        for number in range(cuts.size + 1):
+            yield take(part, which == number)
+
+
+def _save_panel(store: Store, access: Access, panel: Panel, now: datetime) -> Iterator[tuple[Panel, GridwrightError]]:
+    """Save a panel; where it does not fit, its halves, down to a day of one usage point, which is yielded."""
+    try:
+        store.readings.save(access, panel, known_at=now)
+    except (GridMismatch, InputError) as error:
+        halves = _halves(panel)
+        if not halves:
+            yield panel, error
+        for half in halves:
+            yield from _save_panel(store, access, half, now)
+
+
+def _halves(panel: Panel) -> list[Panel]:
+    """Cut a panel by points, then at a UTC midnight; nothing where it is one day of one point."""
+    count = len(panel.points)
+    if count > 1:
+        return [panel.rows(range(count // 2)), panel.rows(range(count // 2, count))]
+    first, last = epoch_s(panel.start) // DAY_S, (epoch_s(panel.end) - 1) // DAY_S
+    if first == last:
+        return []
+    midnight = from_epoch_s((first + last + 1) // 2 * DAY_S)
+    cut = -((panel.start - midnight) // panel.interval)
+    return [panel.slice(0, cut), panel.slice(cut, panel.slots)]
+
+
+def _misfits(readings: Readings, panel: Panel, error: GridwrightError) -> list[Reject]:
+    """Return a reject for each reading of a day that does not fit."""
+    first, last = epoch_s(panel.start), epoch_s(panel.end)
+    mine = np.array([name == panel.points[0] for name in readings.points])
+    rows = np.flatnonzero(mine[readings.point] & (readings.at >= first) & (readings.at < last))
+    return [
+        Reject(int(readings.line[row]), error.message, error.remedy, from_epoch_s(int(readings.at[row])).isoformat())
+        for row in rows.tolist()
+    ]

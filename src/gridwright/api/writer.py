@@ -1,0 +1,130 @@
+"""Group commit: requests put their batches in a queue, one thread writes what has gathered in one transaction."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gridwright.api.answer import Answer, refuse
+from gridwright.api.batch import Batch
+from gridwright.api.write_batches import Outcome, write
+from gridwright.domain.errors import GridwrightError, StoreError, StoreLocked
+
+if TYPE_CHECKING:
+    from gridwright.store import Store
+
+WAITING = 4_096  # batches
+WAITING_READINGS = 4_000_000
+GROUP = 512  # batches of one transaction
+GROUP_READINGS = 500_000
+GATHER_S = 0.001  # what arrives within this joins the transaction that is about to begin
+PATIENCE_S = 20.0  # how long a batch is tried while the database is locked or away
+PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class Writer:
+    """The one writer of what arrives by HTTP; a batch's future is set when its readings are durable, never before."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime], *, patience_s: float = PATIENCE_S) -> None:
+        self._store, self._clock, self._patience_s = store, clock, patience_s
+        self._queue: deque[Batch] = deque()
+        self._held = 0
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether readings can be taken."""
+        return self._thread is not None and self._thread.is_alive() and not self._stopping
+
+    def start(self) -> None:
+        """Begin to write; does nothing when it has begun."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Take nothing new, write what waits, and return when it is written or has failed."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+    def put(self, batch: Batch) -> Future[Answer]:
+        """Queue a batch; Refused with 503 when too much waits already, or the server stops."""
+        size = batch.readings
+        with self._changed:
+            full = len(self._queue) >= WAITING or (self._queue and self._held + size > WAITING_READINGS)
+            if full or self._stopping or self._thread is None:
+                raise refuse(
+                    HTTPStatus.SERVICE_UNAVAILABLE,
+                    "more readings wait to be written than may" if full else "the server is stopping",
+                    remedy="send them again in a moment; nothing of this request was taken",
+                    headers={"Retry-After": "2"},
+                )
+            self._queue.append(batch)
+            self._held += size
+            self._changed.notify()
+        return batch.done
+
+    def _run(self) -> None:
+        while group := self._group():
+            try:
+                outcomes: Sequence[Outcome] = self._written(group)
+            except Exception as error:  # noqa: BLE001 - see below
+                # A bug must not end the one writer: these are answered with a failure, and the next are served.
+                structlog.get_logger().exception("writing failed", batches=len(group), error=repr(error))
+                for batch in group:
+                    batch.done.set_exception(error)
+                continue
+            for batch, outcome in zip(group, outcomes, strict=True):
+                if isinstance(outcome, GridwrightError):
+                    batch.done.set_exception(outcome)
+                else:
+                    batch.done.set_result(outcome)
+
+    def _group(self) -> list[Batch]:
+        """Wait for batches and return those of the next transaction; empty at the end."""
+        with self._changed:
+            while not self._queue and not self._stopping:
+                self._changed.wait()
+        if not self._stopping:
+            time.sleep(GATHER_S)
+        group: list[Batch] = []
+        size = 0
+        with self._changed:
+            while (
+                self._queue and len(group) < GROUP and (not group or size + self._queue[0].readings <= GROUP_READINGS)
+            ):
+                group.append(self._queue.popleft())
+                size += group[-1].readings
+            self._held -= size
+        return group
+
+    def _written(self, group: Sequence[Batch]) -> Sequence[Outcome]:
+        """Write a group; while the database is locked or away it is tried again, as a whole, within bounds."""
+        until = time.monotonic() + self._patience_s
+        for attempt in range(1_000):
+            try:
+                return write(self._store, group, self._clock())
+            except StoreError as error:
+                pause = PAUSES_S[min(attempt, len(PAUSES_S) - 1)]
+                if not passes(error) or time.monotonic() + pause > until:
+                    return [error] * len(group)
+                time.sleep(pause)
+        return [StoreLocked("the database stayed locked", remedy="send it again")] * len(group)
+
+
+def passes(error: StoreError) -> bool:
+    """Tell whether it may help to wait: a lock, or a server that is away; not a full disk or a broken file."""
+    return type(error) in {StoreLocked, StoreError}
