@@ -80,8 +80,8 @@ def chance(serial: str, salt: str = "") -> float:
 
 def latest_turn(serial: str, now: datetime, policy: ReadPolicy) -> datetime:
     """Return the last moment up to `now` at which it was the device's turn."""
-    every = policy.every.total_seconds()
-    offset = chance(serial) * policy.spread * every
+    every = int(policy.every.total_seconds())
+    offset = int(chance(serial) * policy.spread * every)  # whole seconds: a turn must be a turn, rounded or not
     return from_epoch_s((epoch_s(now) - offset) // every * every + offset)
 
 
@@ -145,7 +145,7 @@ def _kind(code: str) -> ReadingType | None:
 
 def _today(serial: str, now: datetime) -> datetime:
     """Return the device's own daily moment: after midnight UTC, spread over two hours."""
-    offset = chance(serial, "day") * 7200
+    offset = int(chance(serial, "day") * 7200)
     return from_epoch_s((epoch_s(now) - offset) // DAY_S * DAY_S + offset)
 
 

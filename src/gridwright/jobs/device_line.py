@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from gridwright.domain.access import Access
 from gridwright.domain.device import DeviceLink
+from gridwright.domain.errors import DeviceError, GridwrightError
 from gridwright.drivers.driver import Session
+from gridwright.store import Store
 
 
 class Connect(Protocol):
     """What `gridwright.drivers.connect` is; a test hands over its own."""
 
-    def __call__(self, driver: str, address: str, *, secret: bytes | None) -> AbstractAsyncContextManager[Session]:
-        """Open a conversation with the device at `address`."""
+    def __call__(
+        self, driver: str, address: str, *, secret: bytes | None, zone: str
+    ) -> AbstractAsyncContextManager[Session]:
+        """Open a conversation with the device at `address`, whose wall clock runs in `zone`."""
         ...
 
 
@@ -31,6 +36,26 @@ class Lines:
     connect: Connect
     secret_of: Callable[[str], bytes | None] = no_secret
 
-    def to(self, link: DeviceLink) -> Callable[[], AbstractAsyncContextManager[Session]]:
+    def to(self, link: DeviceLink, zone: str) -> Callable[[], AbstractAsyncContextManager[Session]]:
         """Return what opens a conversation with a device; the password is looked up when it is needed."""
-        return lambda: self.connect(link.driver, link.address, secret=self.secret_of(link.serial))
+        return lambda: self._call(link, zone)
+
+    @asynccontextmanager
+    async def _call(self, link: DeviceLink, zone: str) -> AsyncIterator[Session]:
+        """Open a conversation; a wrong driver, address or password is the device's trouble, not that of the others."""
+        async with AsyncExitStack() as stack:
+            try:
+                line = self.connect(link.driver, link.address, secret=self.secret_of(link.serial), zone=zone)
+                session = await stack.enter_async_context(line)
+            except DeviceError:
+                raise
+            except GridwrightError as error:
+                raise DeviceError(f"cannot be called: {error.message}", remedy=error.remedy) from error
+            yield session
+
+
+def zones_of(store: Store, access: Access) -> Callable[[str], str]:
+    """Return what tells the zone of a device's wall clock: that of the usage point where it hangs, or hung last."""
+    zones = {point.id: point.zone for point in store.registry.points(access)}
+    places = {each.end_device: each.usage_point for each in store.registry.installed(access)}
+    return lambda serial: zones.get(places.get(serial, ""), "UTC")
