@@ -3,16 +3,18 @@
 from gridwright.store.answers import StoredAnswer
 from gridwright.store.audit import AuditRecord
 from gridwright.store.dirty import DirtyRange
+from gridwright.store.findings import StoredFinding
 from gridwright.store.imports import Progress
 from gridwright.store.ledger import IssuedBill
 from gridwright.store.outlooks import Outlook
-from gridwright.store.readings import Series, Version
+from gridwright.store.readings import Freshness, Series, Version
 from gridwright.store.saving import SaveSummary
 from gridwright.store.store import Store, open_store
 
 __all__ = [
     "AuditRecord",
     "DirtyRange",
+    "Freshness",
     "IssuedBill",
     "Outlook",
     "Progress",
@@ -20,6 +22,7 @@ __all__ = [
     "Series",
     "Store",
     "StoredAnswer",
+    "StoredFinding",
     "Version",
     "open_store",
 ]

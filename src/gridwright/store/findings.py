@@ -1,25 +1,39 @@
-"""Findings: the doubts of validation; one that no longer holds is resolved, never deleted."""
+"""Findings: doubts of validation; one that no longer holds, or that a person accepts, is resolved, never deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, insert, or_, select, update
 
 from gridwright.domain.access import Access, Act
+from gridwright.domain.errors import InputError, NotFound
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import ReadingType
 from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.blocks import lock_points
-from gridwright.store.instant import to_period, to_seconds, to_us
-from gridwright.store.names import FEW, Names, every_type
+from gridwright.store.instant import from_us, from_us_if, to_period, to_seconds, to_us
+from gridwright.store.names import FEW, Names, every_type, within
 from gridwright.store.session import Session, Unit
 
 Key = tuple[int, int, str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFinding:
+    """A finding with its id, and what became of it: `resolved_by` is empty when it did not come up again."""
+
+    id: int
+    finding: Finding
+    known_at: datetime
+    resolved_at: datetime | None = None
+    resolution: str = ""
+    resolved_by: str = ""
 
 
 class Findings:
@@ -52,8 +66,9 @@ class Findings:
             keys = dict(zip(named, self._names.point_keys(unit, named), strict=True))
             lock_points(unit, list(keys.values()))
             rows = {self._key(unit, keys, finding): finding for finding in these}
-            open_now = self._open(unit, sorted(keys.values()))
-            new = [_row(key, finding, to_us(known_at)) for key, finding in rows.items() if key not in open_now]
+            open_now, accepted = self._known(unit, sorted(keys.values()))
+            there = open_now.keys() | accepted
+            new = [_row(key, finding, to_us(known_at)) for key, finding in rows.items() if key not in there]
             if new:
                 unit.connection.execute(insert(schema.finding), new)
             again = {keys[point] for point in points}
@@ -79,9 +94,7 @@ class Findings:
         for point in points or ():
             access.require(Act.READ, point)
         table, usage_point = schema.finding, schema.usage_point
-        query = select(table, usage_point.c.code.label("point")).join(
-            usage_point, usage_point.c.id == table.c.usage_point
-        )
+        query = _query()
         if not resolved:
             query = query.where(table.c.resolved_at_us.is_(None))
         if period is not None:
@@ -92,6 +105,60 @@ class Findings:
             kinds = every_type(unit)
             rows = self._of_points(unit, query, points)
         return [_to_finding(row, kinds) for row in rows if access.may_see(row.point)]
+
+    def page(
+        self,
+        access: Access,
+        *,
+        point: str | None = None,
+        severity: Severity | None = None,
+        code: str | None = None,
+        resolved: bool = False,
+        limit: int = 100,
+        after: int = 0,
+    ) -> list[StoredFinding]:
+        """Return open findings (with `resolved` all) in the order in which they came up, those behind id `after`."""
+        access.require(Act.READ, point)
+        table = schema.finding
+        query = within(_query(), table.c.usage_point, access).where(table.c.id > after)
+        if not resolved:
+            query = query.where(table.c.resolved_at_us.is_(None))
+        if severity is not None:
+            query = query.where(table.c.severity == str(severity))
+        if code is not None:
+            query = query.where(table.c.code == code)
+        with self._session.reading() as unit:
+            if point is not None:
+                query = query.where(table.c.usage_point == self._names.point_keys(unit, [point])[0])
+            kinds = every_type(unit)
+            rows = unit.connection.execute(query.order_by(table.c.id).limit(limit)).all()
+        return [_to_stored(row, kinds) for row in rows]
+
+    def resolve(self, access: Access, ids: Iterable[int], *, reason: str, now: datetime) -> int:
+        """Accept open findings for a reason, and return how many; the same doubt does not come up again.
+
+        One that is resolved already stays as it is; an unknown id is NotFound, no reason an InputError.
+        """
+        access.require(Act.READ)
+        access.require(Act.WRITE_READINGS)
+        if not reason.strip():
+            raise InputError("accepting a doubt needs a reason", remedy="say why the value is right, or good enough")
+        wanted = sorted(set(ids))
+        with self._session.writing() as unit:
+            rows = [row for part in _parts(wanted) for row in unit.connection.execute(_query().where(_is_one_of(part)))]
+            missing = sorted(set(wanted) - {row.id for row in rows})
+            if missing:
+                raise NotFound(f"finding {missing[0]} does not exist", remedy="see the list of findings")
+            for row in rows:
+                access.require(Act.WRITE_READINGS, row.point)
+            values = {"resolved_at_us": to_us(now), "resolution": reason.strip(), "resolved_by": access.actor[:200]}
+            done = sum(_accept(unit, part, values) for part in _parts(wanted))
+            if done:
+                points = {row.point for row in rows}
+                subject = points.pop() if len(points) == 1 else f"{len(points)} usage points"
+                which = ", ".join(map(str, wanted[:20]))
+                note(unit, access, Act.WRITE_READINGS, subject=subject, at=now, accepted=done, ids=which, reason=reason)
+            return done
 
     def _of_points(self, unit: Unit, query: Select[Any], points: Sequence[str] | None) -> list[Row[Any]]:
         if points is None:
@@ -106,14 +173,39 @@ class Findings:
         start, end = to_seconds(finding.period.start), to_seconds(finding.period.end)
         return (keys[finding.usage_point], kind, finding.code, start, end)
 
-    def _open(self, unit: Unit, keys: Sequence[int]) -> dict[Key, int]:
+    def _known(self, unit: Unit, keys: Sequence[int]) -> tuple[dict[Key, int], set[Key]]:
+        """Return the findings that are open, with their ids, and those a person has accepted."""
         table = schema.finding
-        found: dict[Key, int] = {}
+        open_now: dict[Key, int] = {}
+        accepted: set[Key] = set()
+        matters = or_(table.c.resolved_at_us.is_(None), table.c.resolved_by.is_not(None))
         for at in range(0, len(keys), FEW):
-            query = select(table).where(table.c.usage_point.in_(keys[at : at + FEW]), table.c.resolved_at_us.is_(None))
+            query = select(table).where(table.c.usage_point.in_(keys[at : at + FEW]), matters)
             for row in unit.connection.execute(query):
-                found[(row.usage_point, row.reading_type, row.code, row.start_s, row.end_s)] = row.id
-        return found
+                key = (row.usage_point, row.reading_type, row.code, row.start_s, row.end_s)
+                if row.resolved_at_us is None:
+                    open_now[key] = row.id
+                else:
+                    accepted.add(key)
+        return open_now, accepted
+
+
+def _query() -> Select[Any]:
+    table, point = schema.finding, schema.usage_point
+    return select(table, point.c.code.label("point")).join(point, point.c.id == table.c.usage_point)
+
+
+def _parts(numbers: Sequence[int]) -> list[Sequence[int]]:
+    return [numbers[at : at + FEW] for at in range(0, len(numbers), FEW)]
+
+
+def _is_one_of(numbers: Sequence[int]) -> ColumnElement[bool]:
+    return schema.finding.c.id.in_(numbers)
+
+
+def _accept(unit: Unit, numbers: Sequence[int], values: dict[str, Any]) -> int:
+    still_open = (_is_one_of(numbers), schema.finding.c.resolved_at_us.is_(None))
+    return unit.connection.execute(update(schema.finding).where(*still_open).values(values)).rowcount
 
 
 def _within(key: Key, points: set[int], period: Interval | None) -> bool:
@@ -121,10 +213,8 @@ def _within(key: Key, points: set[int], period: Interval | None) -> bool:
 
 
 def _resolve(unit: Unit, numbers: Sequence[int], at_us: int) -> None:
-    table = schema.finding
-    for at in range(0, len(numbers), FEW):
-        statement = update(table).where(table.c.id.in_(numbers[at : at + FEW])).values(resolved_at_us=at_us)
-        unit.connection.execute(statement)
+    for part in _parts(numbers):
+        unit.connection.execute(update(schema.finding).where(_is_one_of(part)).values(resolved_at_us=at_us))
 
 
 def _row(key: Key, finding: Finding, known_at_us: int) -> dict[str, Any]:
@@ -146,4 +236,15 @@ def _to_finding(row: Row[Any], kinds: dict[int, ReadingType]) -> Finding:
         message=row.message,
         reading_type=kinds[row.reading_type],
         slots=row.slots,
+    )
+
+
+def _to_stored(row: Row[Any], kinds: dict[int, ReadingType]) -> StoredFinding:
+    return StoredFinding(
+        id=row.id,
+        finding=_to_finding(row, kinds),
+        known_at=from_us(row.known_at_us),
+        resolved_at=from_us_if(row.resolved_at_us),
+        resolution=row.resolution or "",
+        resolved_by=row.resolved_by or "",
     )

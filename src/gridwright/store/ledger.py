@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -17,20 +17,24 @@ from gridwright.domain.errors import Conflict, InputError, NotFound
 from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.bill_rows import bill_row, line_rows, postings_from, postings_text, to_bill
-from gridwright.store.instant import from_minor, from_us, to_minor, to_us
-from gridwright.store.names import Names, new_key
+from gridwright.store.instant import from_minor, from_us, from_us_if, to_minor, to_us
+from gridwright.store.names import FEW, Names, new_key, within
 from gridwright.store.session import Session, Unit
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedBill:
-    """A bill as it stands in the ledger: with its number (None for a draft) and its credit note's, if cancelled."""
+    """A bill as it stands in the ledger: with its number (None for a draft) and its credit note's, if cancelled.
+
+    `key`: its place in the order in which bills were saved, for going on behind it.
+    """
 
     bill: Bill
     number: int | None
     issued_at: datetime | None
     credit_number: int | None
     cancelled_at: datetime | None
+    key: int = field(default=0, compare=False)
 
 
 class Ledger:
@@ -70,7 +74,7 @@ class Ledger:
         with self._session.reading() as unit:
             row = _find(unit, code)
             access.require(Act.READ_BILLS, row.point)
-            return _load(unit, row)
+            return _load(unit, [row])[0]
 
     def bills(self, access: Access, point: str | None = None) -> list[IssuedBill]:
         """Return the bills of a usage point, or all that may be seen, in order of their period."""
@@ -79,8 +83,27 @@ class Ledger:
         with self._session.reading() as unit:
             if point is not None:
                 query = query.where(schema.bill.c.usage_point == self._names.point_keys(unit, [point])[0])
-            rows = [row for row in unit.connection.execute(query).all() if access.may_see(row.point)]
-            return [_load(unit, row) for row in rows]
+            return _load(unit, [row for row in unit.connection.execute(query).all() if access.may_see(row.point)])
+
+    def page(
+        self,
+        access: Access,
+        *,
+        point: str | None = None,
+        state: BillState | None = None,
+        limit: int = 100,
+        after: int = 0,
+    ) -> list[IssuedBill]:
+        """Return bills in the order in which they were saved, those behind the one with key `after`."""
+        access.require(Act.READ_BILLS, point)
+        table = schema.bill
+        query = within(_bill_query(), table.c.usage_point, access).where(table.c.id > after)
+        if state is not None:
+            query = query.where(table.c.state == str(state))
+        with self._session.reading() as unit:
+            if point is not None:
+                query = query.where(table.c.usage_point == self._names.point_keys(unit, [point])[0])
+            return _load(unit, unit.connection.execute(query.order_by(table.c.id).limit(limit)).all())
 
     def issue(self, access: Access, code: str) -> int:
         """Issue a draft: allot the next number without a gap, and post its lines; return the number.
@@ -200,11 +223,20 @@ def _find(unit: Unit, code: str, *, lock: bool = False) -> Row[Any]:
     return found
 
 
-def _load(unit: Unit, row: Row[Any]) -> IssuedBill:
+def _load(unit: Unit, rows: Sequence[Row[Any]]) -> list[IssuedBill]:
+    """Return the bills of some rows, in their order, with every line."""
     table = schema.bill_line
-    lines = unit.connection.execute(select(table).where(table.c.bill == row.id).order_by(table.c.position)).all()
-    moments = [None if moment is None else from_us(moment) for moment in (row.issued_at_us, row.cancelled_at_us)]
-    return IssuedBill(to_bill(row, lines), row.number, moments[0], row.credit_number, moments[1])
+    lines: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+    for at in range(0, len(rows), FEW):
+        mine = table.c.bill.in_([row.id for row in rows[at : at + FEW]])
+        for line in unit.connection.execute(select(table).where(mine).order_by(table.c.bill, table.c.position)):
+            lines[line.bill].append(line)
+    return [_to_issued(row, lines[row.id]) for row in rows]
+
+
+def _to_issued(row: Row[Any], lines: Sequence[Row[Any]]) -> IssuedBill:
+    issued, cancelled = from_us_if(row.issued_at_us), from_us_if(row.cancelled_at_us)
+    return IssuedBill(to_bill(row, lines), row.number, issued, row.credit_number, cancelled, row.id)
 
 
 def _next_number(unit: Unit, name: str) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, and_, select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.block import IntervalBlock
@@ -22,7 +22,7 @@ from gridwright.store.audit import note
 from gridwright.store.grid import check_interval
 from gridwright.store.instant import from_us, to_seconds, to_us
 from gridwright.store.loading import PanelLoader
-from gridwright.store.names import Names, every_type
+from gridwright.store.names import Names, every_type, within
 from gridwright.store.registry import register_unknown
 from gridwright.store.saving import PanelSaver, SaveSummary
 from gridwright.store.series import count_series
@@ -37,6 +37,14 @@ class Series:
     reading_type: ReadingType
     interval: timedelta
     first: datetime
+    last: datetime
+    readings: int
+
+
+class Freshness(NamedTuple):
+    """How far the interval readings of a usage point reach, about, and how many there are."""
+
+    usage_point: str
     last: datetime
     readings: int
 
@@ -145,6 +153,24 @@ class Readings:
             rows = [row for row in unit.connection.execute(query) if access.may_see(row.code)]
             return [_to_series(unit, kinds[row.reading_type], row) for row in rows]
 
+    def freshness(self, access: Access) -> list[Freshness]:
+        """Return for each usage point with interval readings how far they reach, in one query.
+
+        `last` is exact to a day: the end of the last day, or, if that is earlier, when its readings became known.
+        """
+        access.require(Act.READ)
+        there, point, day = schema.series, schema.usage_point, schema.block
+        same = (day.c.reading_type == there.c.reading_type, day.c.usage_point == there.c.usage_point)
+        query: Select[Any] = (
+            select(point.c.code, there.c.last_day, there.c.readings, day.c.known_at_us)
+            .select_from(there)
+            .join(point, point.c.id == there.c.usage_point)
+            .outerjoin(day, and_(*same, day.c.day == there.c.last_day - 1))
+        )
+        query = within(query, there.c.usage_point, access).order_by(point.c.code)
+        with self._session.reading() as unit:
+            return _joined(unit.connection.execute(query).all())
+
     def versions(
         self, access: Access, point: str, day: date, reading_type: ReadingType = DELIVERED_ENERGY
     ) -> list[Version]:
@@ -157,6 +183,17 @@ class Readings:
         if rows is None:
             return []
         return [_to_version(rows.take([row]), point, day, reading_type) for row in range(rows.key.size)]
+
+
+def _joined(rows: Sequence[Row[Any]]) -> list[Freshness]:
+    """Join the series of each usage point."""
+    found: dict[str, Freshness] = {}
+    for row in rows:
+        end_us = row.last_day * DAY_S * 1_000_000
+        last = from_us(end_us if row.known_at_us is None else min(end_us, row.known_at_us))
+        old = found.get(row.code, Freshness(row.code, last, 0))
+        found[row.code] = Freshness(row.code, max(last, old.last), old.readings + row.readings)
+    return list(found.values())
 
 
 def _to_version(rows: blocks.BlockRows, point: str, day: date, kind: ReadingType) -> Version:

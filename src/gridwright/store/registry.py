@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, insert, or_, select, update
 
-from gridwright.domain.access import Access, Act
+from gridwright.domain.access import ALLOWED, Access, Act
 from gridwright.domain.errors import Conflict, NotFound
+from gridwright.domain.interval import epoch_s
 from gridwright.domain.usage_point import EndDevice, Installation, Meter, UsagePoint, exchange
 from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.instant import to_period, to_seconds
-from gridwright.store.names import FEW, Names, add_missing
+from gridwright.store.names import FEW, Names, add_missing, within
 from gridwright.store.session import Session, Unit
 
 
@@ -61,6 +63,20 @@ class Registry:
         """Return one usage point; NotFound with near matches."""
         return self.points(access, [code])[0]
 
+    def page(self, access: Access, *, search: str = "", limit: int = 100, after: str = "") -> list[UsagePoint]:
+        """Return usage points by id, those behind `after`.
+
+        `search`: a part of the id, of an attribute, or of the serial number of a meter that is or was there.
+        """
+        access.require(Act.READ)
+        table = schema.usage_point
+        query = within(select(table), table.c.id, access).where(table.c.code > after)
+        if search:
+            query = query.where(_is_like(search))
+        with self._session.reading() as unit:
+            rows = unit.connection.execute(query.order_by(table.c.code).limit(limit)).all()
+        return [_to_point(row) for row in rows]
+
     def save_meter(self, access: Access, device: EndDevice) -> bool:
         """Add or change a meter or other end device; tell whether anything was new."""
         access.require(Act.WRITE_REGISTRY)
@@ -87,6 +103,31 @@ class Registry:
             if access.points is not None:
                 self._require_installed(unit, access, int(found.id), serial)
         return _to_device(found)
+
+    def meters(self, access: Access) -> tuple[EndDevice, ...]:
+        """Return every meter and other end device by serial number; of a part of the town, those that were there."""
+        access.require(Act.READ)
+        table, there = schema.end_device, schema.installation
+        query = select(table).order_by(table.c.serial)
+        if access.points is not None:
+            mine = within(select(there.c.end_device), there.c.usage_point, access)
+            query = query.where(table.c.id.in_(mine))
+        with self._session.reading() as unit:
+            rows = unit.connection.execute(query).all()
+        return tuple(_to_device(row) for row in rows)
+
+    def meter_points(self, access: Access, at: datetime) -> dict[str, str]:
+        """Return which meter measures which usage point at an instant; also for whoever may only deliver readings."""
+        if Act.WRITE_READINGS not in ALLOWED[access.role]:
+            access.require(Act.READ)
+        table, device, point = schema.installation, schema.end_device, schema.usage_point
+        query: Select[Any] = select(device.c.serial, point.c.code).select_from(table)
+        query = query.join(device, device.c.id == table.c.end_device).join(point, point.c.id == table.c.usage_point)
+        query = within(query, table.c.usage_point, access)
+        query = query.where(table.c.start_s <= epoch_s(at), table.c.end_s > epoch_s(at))
+        with self._session.reading() as unit:
+            rows = unit.connection.execute(query.order_by(device.c.serial)).all()
+        return {row.serial: row.code for row in rows}
 
     def _require_installed(self, unit: Unit, access: Access, device: int, serial: str) -> None:
         point, installed = schema.usage_point, schema.installation
@@ -181,6 +222,15 @@ def register_unknown(unit: Unit, names: Names, codes: Sequence[str]) -> list[str
     if new:
         add_missing(unit, schema.usage_point, [_point_row(UsagePoint(code)) for code in new])
     return new
+
+
+def _is_like(search: str) -> ColumnElement[bool]:
+    """Tell in SQL whether it is a part of a usage point's id or attributes, or of the serial of a meter there."""
+    table, there, device = schema.usage_point, schema.installation, schema.end_device
+    meters = select(there.c.usage_point).join(device, device.c.id == there.c.end_device)
+    meters = meters.where(device.c.serial.icontains(search, autoescape=True))
+    text = [column.icontains(search, autoescape=True) for column in (table.c.code, table.c.attributes)]
+    return or_(*text, table.c.id.in_(meters))
 
 
 def _add_points(unit: Unit, points: Sequence[UsagePoint]) -> None:

@@ -48,6 +48,9 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registry.save_points": (([UsagePoint("hers")],), {}),
     "registry.points": ((["hers"],), {}),
     "registry.point": (("hers",), {}),
+    "registry.page": ((), {}),
+    "registry.meters": ((), {}),
+    "registry.meter_points": ((NOW,), {}),
     "registry.save_meter": ((Meter("M1"),), {}),
     "registry.meter": (("M1",), {}),
     "registry.save_installation": ((install("hers", "M1", NOW),), {}),
@@ -57,17 +60,21 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "readings.save": ((PANEL,), {"known_at": NOW}),
     "readings.load": ((["hers"], MONTH), {}),
     "readings.series": (("hers",), {}),
+    "readings.freshness": ((), {}),
     "readings.versions": (("hers", NOW.date()), {}),
     "registers.save": (([RegisterReading("hers", NOW, 1.0)],), {"known_at": NOW}),
     "registers.neighbours": (({"hers": (NOW, NOW)}, DELIVERED_REGISTER), {}),
     "registers.load": (("hers", MONTH), {}),
     "findings.save": (([FINDING],), {"known_at": NOW}),
     "findings.load": ((["hers"],), {}),
+    "findings.page": ((), {"point": "hers"}),
+    "findings.resolve": (([1],), {"reason": "seen", "now": NOW}),
     "dirty.ranges": ((), {}),
     "dirty.clear": (([RANGE],), {}),
     "ledger.save_bill": ((BILL,), {}),
     "ledger.bill": (("B1",), {}),
     "ledger.bills": (("hers",), {}),
+    "ledger.page": ((), {"point": "hers"}),
     "ledger.issue": (("B1",), {}),
     "ledger.cancel": (("B1",), {}),
     "ledger.lines": (("B1",), {}),
@@ -140,6 +147,10 @@ HARMLESS = {
     "dirty.ranges",
     "imports.progress",
     "registry.installed",
+    "registry.page",
+    "registry.meters",
+    "registry.meter_points",
+    "readings.freshness",
     "jobs.find",
     "programs.program",
     "programs.programs",
@@ -202,6 +213,11 @@ def test_lists_show_only_what_may_be_seen(filled: Store, access: Access) -> None
     assert filled.dirty.ranges(access) == []
     assert filled.registry.installed(access) == ()
     assert filled.controls.find(access) == []
+    assert [point.id for point in filled.registry.page(access)] == mine
+    assert filled.registry.meters(access) == ()
+    assert filled.registry.meter_points(access, NOW) == {}
+    assert filled.readings.freshness(access) == []
+    assert filled.findings.page(access) == []
     assert filled.devices.events(access) == []
     assert filled.jobs.find(access) == []
     assert filled.programs.events(access) == []
