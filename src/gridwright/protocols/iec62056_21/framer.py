@@ -78,7 +78,7 @@ class Framer:
 
     def _take(self, count: int) -> bytes:
         taken = bytes(self._buffer[:count])
-        del self._buffer[:count]
+        self._buffer = self._buffer[count:]  # not cut in place: a search may still hold the buffer
         self._passed += count
         self._scanned = 0
         return taken
