@@ -70,7 +70,7 @@ def placebo_days(panel: Panel) -> tuple[list[date], list[date]]:
     wanted = np.flatnonzero((hour >= 16) & (hour < 20) & (calendar.weekday < 5))
     days, index = np.unique(calendar.day[wanted], return_inverse=True)
     load = np.bincount(index, np.nansum(panel.values[:, wanted], axis=0))
-    late = days >= day_number(FIRST) + LOOK_BACK
+    late = np.flatnonzero(days >= day_number(FIRST) + LOOK_BACK)
     days, load = days[late], load[late]
     highest = days[np.argsort(-load)[:PEAKS]]
     ordinary = np.random.default_rng(7).choice(days, ORDINARY, replace=False)
