@@ -93,6 +93,8 @@ class Supply:
 
     def _cut(self, starts: Seconds, ends: Seconds, flow: Flow) -> Floats:
         """Return whole Wh between each start (on the grid) and its end, at most one interval later."""
+        if starts.size == 0:
+            return np.empty(0)
         first, last = int(starts.min()), int(starts.max()) + self._step
         raw = np.rint(np.asarray(self._source(Interval(from_epoch_s(first), from_epoch_s(last)), flow), np.float64))
         full = raw[(starts - first) // self._step]
