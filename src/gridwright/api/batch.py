@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from gridwright.api.answer import Answer
@@ -35,7 +35,7 @@ class Batch:
     directory: Directory
     tell: Callable[[Batch], Answer]
     once: Once | None = None
-    done: Future[Answer] = field(default_factory=Future)
+    done: Future[Answer] | None = None
     # What the verdicts were before the first attempt to write: accepted, rejected, listed.
     mark: tuple[int, int, int] | None = None
 
@@ -43,4 +43,4 @@ class Batch:
     def readings(self) -> int:
         """How many readings it brings."""
         parts = (*self.resolved.intervals, *self.resolved.registers)
-        return sum(part.size for part in parts) + len(self.resolved.quarantined)
+        return sum(part.size for part in parts) + len(self.resolved.few) + len(self.resolved.quarantined)

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
@@ -102,6 +101,7 @@ class Entrance:
     async def _written(self, access: Access, decoded: Decoded, tell: Tell, once: Once | None) -> Answer:
         asked = time.monotonic()
         names = {name for readings in decoded.series for name in readings.points}
+        names.update(one.name for one in decoded.few)
         if self._directories.is_stale_for(names, asked):
             await asyncio.to_thread(self._directories.read, asked)
         directory = self._directories.now
@@ -112,7 +112,7 @@ class Entrance:
         batch = Batch(access, self._platform.clock(), decoded, resolved, directory, tell, once)
         if not batch.readings and once is None:
             return tell(batch)
-        return await _answered(self._writer.put(batch))
+        return await self._writer.put(batch)
 
     def _recalled(self, access: Access, once: Once) -> Answer | None:
         """Return the answer that was given under this key; the same key with another body is refused."""
@@ -155,11 +155,6 @@ class Tell(Protocol):
 
 
 FEW = 1_000
-
-
-async def _answered(done: Future[Answer]) -> Answer:
-    """Wait for the writer; a client that leaves takes nothing back, for its batch may be half way to the disk."""
-    return await asyncio.wrap_future(done)
 
 
 def decode(kind: str, body: bytes, defaults: Said, now: datetime) -> Decoded:

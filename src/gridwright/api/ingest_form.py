@@ -11,17 +11,16 @@ from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 import msgspec
-import numpy as np
 
 from gridwright.api.answer import Refused, refuse
+from gridwright.api.ingest_few import check_few
 from gridwright.api.ingest_instants import MICRO, instant_us
 from gridwright.api.ingest_meaning import Said, Wrong
-from gridwright.api.ingest_table import Decoded, Table, check
+from gridwright.api.ingest_table import Decoded
 from gridwright.domain.interval import epoch_s
 
 METER, READING = ("meter_id", "meter", "usage_point"), ("reading", "register_kwh", "value")
 TAKEN = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
-ONE = np.zeros(1, np.int32)
 
 
 def decode_form(body: bytes, content_type: str, now: datetime) -> Decoded:
@@ -35,9 +34,8 @@ def decode_form(body: bytes, content_type: str, now: datetime) -> Decoded:
     except Wrong as wrong:
         raise _wrong("at", wrong.fault.reason, wrong.fault.remedy, told) from wrong
     said = Said(fields.get("unit") or "kWh", fields.get("flow", ""), quality=fields.get("quality", ""), register=True)
-    index = np.zeros(1, np.int64)
     decoded = Decoded(records=1)
-    check(Table([name], ONE, np.array([at_us], np.int64), np.array([value]), [said], ONE, index), decoded, now)
+    check_few([(name, at_us, value, said, 0)], decoded, now)
     return decoded
 
 

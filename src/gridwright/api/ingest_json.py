@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from gridwright.api.answer import refuse
+from gridwright.api.ingest_few import FEW, Row, check_few
 from gridwright.api.ingest_instants import MICRO, instant_us, instants_us
 from gridwright.api.ingest_meaning import Said, Wrong
 from gridwright.api.ingest_table import Decoded, Places, Table, check
@@ -161,12 +162,11 @@ def _take(records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, 
         _columns_of(records, numbered, decoded, (defaults, now))
 
 
-Row = tuple[str, int, float, Said, int]
-
-
 def _columns(rows: Sequence[Row], decoded: Decoded, now: datetime) -> None:
     """Check rows that were made one by one."""
-    if rows:
+    if len(rows) <= FEW:
+        check_few(rows, decoded, now)
+    else:
         names, at_us, values, said, index = zip(*rows, strict=True)
         table = Table(*_coded(names), np.array(at_us, np.int64), np.array(values), *_coded(said), np.array(index))
         check(table, decoded, now)
@@ -176,7 +176,8 @@ def _columns_of(
     records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, context: tuple[Said, datetime]
 ) -> None:
     defaults, now = context
-    at_us = instants_us([_when(record) for record in records])
+    few = len(records) <= FEW
+    at_us = None if few else instants_us([_when(record) for record in records])
     values = [_written(record) for record in records]
     if at_us is None or None in values:
         rows = (_row(record, index, defaults, decoded) for record, index in zip(records, numbered, strict=True))

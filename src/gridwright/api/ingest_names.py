@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.api.ingest_few import Few
 from gridwright.api.ingest_table import Decoded
 from gridwright.api.verdicts import Fault, Status
 from gridwright.domain.access import Access
@@ -58,6 +59,13 @@ class Directory:
     def meter_at(self, point: str, at_s: int) -> str:
         """Return the meter that hung at a usage point, empty when there was none."""
         return next((one.meter for one in self.at_point.get(point, ()) if one.start_s <= at_s < one.end_s), "")
+
+    def place_of(self, name: str, at_s: int) -> tuple[str, str] | None:
+        """Return the usage point and the meter that a name means at an instant; None where it means nothing."""
+        if name in self.meters:
+            places = self.meters[name]
+            return next(((one.point, name) for one in places if one.start_s <= at_s < one.end_s), None)
+        return (name, self.meter_at(name, at_s)) if name in self.points else None
 
     def multiplier(self, point: str, meter: str, at_s: int) -> float:
         """Return the factor of a meter's register differences."""
@@ -109,12 +117,15 @@ class Resolved:
 
     intervals: list[Readings] = field(default_factory=list)
     registers: list[Readings] = field(default_factory=list)
+    few: list[Few] = field(default_factory=list)
     quarantined: list[QuarantinedReading] = field(default_factory=list)
 
 
 def resolve(decoded: Decoded, directory: Directory, access: Access) -> Resolved:
     """Find the usage points of a request; what is not within reach is refused, what nobody knows is quarantined."""
     resolved = Resolved()
+    for one in decoded.few:
+        _resolve_one(one, decoded, resolved, directory, access)
     for readings in decoded.series:
         found = _Lookup(readings, directory)
         limited = access.points is not None
@@ -130,6 +141,24 @@ def resolve(decoded: Decoded, directory: Directory, access: Access) -> Resolved:
             register = readings.reading_type.accumulation is Accumulation.CUMULATIVE
             (resolved.registers if register else resolved.intervals).append(kept)
     return resolved
+
+
+def _resolve_one(few: Few, decoded: Decoded, resolved: Resolved, directory: Directory, access: Access) -> None:
+    """Find the usage point of one reading; the same rules as for many."""
+    place = directory.place_of(few.name, few.at_s)
+    limited = access.points is not None
+    where = decoded.places.of(few.index)
+    if limited and (place is None or not access.may_see(place[0])):
+        decoded.verdicts.accepted -= 1
+        decoded.verdicts.reject(where, FOREIGN, few.name)
+    elif place is None:
+        decoded.verdicts.accepted -= 1
+        decoded.verdicts.quarantine(where, NOT_THERE if few.name in directory.meters else UNKNOWN, few.name)
+        kind, at = few.meaning.reading_type, from_epoch_s(few.at_s)
+        resolved.quarantined.append(QuarantinedReading(few.name, at, few.counts, few.meaning.interval_s, kind))
+    else:
+        point, meter = place
+        resolved.few.append(Few(point, few.at_s, few.counts, few.meaning, few.index, meter))
 
 
 class _Lookup:

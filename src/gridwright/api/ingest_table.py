@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from gridwright.api.ingest_meaning import LONGEST_S, Meaning, Said, Wrong, meaning_of
+from gridwright.api.ingest_meaning import Meaning, Said, Wrong, meaning_of
 from gridwright.api.verdicts import Fault, Status, Verdicts
 from gridwright.domain.interval import epoch_s, from_epoch_s
 from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import MAX_ID
 from gridwright.formats.counts import to_counts
+
+if TYPE_CHECKING:
+    from gridwright.api.ingest_few import Few
 
 Whole = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -67,12 +71,74 @@ class Table:
 
 @dataclass(slots=True, eq=False)
 class Decoded:
-    """A request's readings, `line` being the record's index, and the verdicts so far; `names` are as they were sent."""
+    """A request's readings and the verdicts so far; their points are names as they were sent.
+
+    `series`: in columns, `line` being the record's index; `few`: one by one, where they are only a handful.
+    """
 
     series: list[Readings] = field(default_factory=list)
+    few: list[Few] = field(default_factory=list)
     verdicts: Verdicts = field(default_factory=Verdicts)
     places: Places = field(default_factory=Places)
     records: int = 0
+
+
+class Faults:
+    """What can be wrong with readings of one meaning; made when it is needed."""
+
+    def __init__(self, meaning: Meaning) -> None:
+        self._meaning = meaning
+        self._value = "register_kwh" if meaning.is_register else "kwh"
+        self._time = "at" if meaning.is_register else "start"
+
+    @property
+    def no_number(self) -> Fault:
+        """It is empty, or infinite."""
+        return Fault(self._value, "there is no finite number", "leave the record out")
+
+    @property
+    def negative(self) -> Fault:
+        """It is a register below zero."""
+        return Fault(self._value, "a register is never negative", "send what the meter shows")
+
+    @property
+    def future(self) -> Fault:
+        """Its time is still to come."""
+        return Fault(self._time, "it lies in the future", "check the clock of the meter, and the offset")
+
+    @property
+    def ancient(self) -> Fault:
+        """Its time lies before there were such meters."""
+        remedy = "check the clock of the meter, and whether these are seconds"
+        return Fault(self._time, f"it lies before the year {EARLIEST.year}", remedy)
+
+    @property
+    def off_grid(self) -> Fault:
+        """It does not start where intervals of its length do."""
+        length = self._meaning.interval_s
+        remedy = f"start at a multiple of {grid_of(length)} s from 00:00 UTC"
+        return Fault(self._time, f"it does not start on the grid of {length} s", remedy)
+
+    @property
+    def finer(self) -> Fault:
+        """It cannot be counted without rounding."""
+        kind = self._meaning.reading_type
+        reason = f"it is finer than {kind.resolution:g} {kind.unit}, the resolution of the series, or too large"
+        finer = kind.finer(kind.exponent - 3).code
+        return Fault(self._value, reason, f"round it, or keep a finer series with reading_type {finer}")
+
+
+def grid_of(interval_s: int) -> int:
+    """Return the seconds of which the start of an interval is a multiple; long ones may start at any quarter."""
+    return interval_s if interval_s <= QUARTER_S or interval_s % QUARTER_S else QUARTER_S
+
+
+def name_fault(name: str) -> Fault | None:
+    """Tell what is wrong with a name, if anything."""
+    if name.strip() and len(name) <= MAX_ID:
+        return None
+    reason = f"the name is longer than {MAX_ID} characters" if name.strip() else "nothing tells whose reading it is"
+    return Fault("usage_point", reason, "give usage_point or meter")
 
 
 def check(table: Table, decoded: Decoded, now: datetime) -> None:
@@ -95,15 +161,13 @@ def check(table: Table, decoded: Decoded, now: datetime) -> None:
 
 def _named(table: Table, decoded: Decoded) -> Mask:
     """Tell which rows say whose they are."""
-    bad = [at for at, name in enumerate(table.names) if not name.strip() or len(name) > MAX_ID]
     sound = np.ones(table.name.size, np.bool_)
-    for at in bad:
-        rows = np.flatnonzero(table.name == at)
-        sound[rows] = False
-        missing = not table.names[at].strip()
-        reason = "nothing tells whose reading it is" if missing else f"the name is longer than {MAX_ID} characters"
-        fault = Fault("usage_point", reason, "give usage_point or meter")
-        _tell(table, rows, decoded, fault, table.names[at])
+    for at, name in enumerate(table.names):
+        fault = name_fault(name)
+        if fault is not None:
+            rows = np.flatnonzero(table.name == at)
+            sound[rows] = False
+            _tell(table, rows, decoded, fault, name)
     return sound
 
 
@@ -121,6 +185,7 @@ class _Checks:
 
     def __init__(self, table: Table, rows: npt.NDArray[np.intp], meaning: Meaning, decoded: Decoded) -> None:
         self.table, self.rows, self.meaning, self.decoded = table, rows, meaning, decoded
+        self.faults = Faults(meaning)
 
     def run(self, now: datetime) -> Readings:
         """Return the readings that pass all checks."""
@@ -150,45 +215,24 @@ class _Checks:
             self.rows = self.rows[~wrong]
 
     def _value(self) -> None:
-        field = "register_kwh" if self.meaning.is_register else "kwh"
         value = self.table.value[self.rows]
-        self._drop(~np.isfinite(value), Fault(field, "there is no finite number", "leave the record out"), value)
+        self._drop(~np.isfinite(value), self.faults.no_number, value)
         if self.meaning.is_register:
             value = self.table.value[self.rows]
-            self._drop(value < 0, Fault(field, "a register is never negative", "send what the meter shows"), value)
+            self._drop(value < 0, self.faults.negative, value)
 
     def _time(self, now: datetime) -> None:
-        length, field = self.meaning.interval_s, "at" if self.meaning.is_register else "start"
-        latest = epoch_s(now + AHEAD) * MICRO
-        at = self.table.at_us[self.rows]
-        self._drop(at > latest, Fault(field, "it lies in the future", "check the clock of the meter, and the offset"))
-        at = self.table.at_us[self.rows]
-        self._drop(
-            at < epoch_s(EARLIEST) * MICRO,
-            Fault(field, "it lies before the year 2000", "check the clock of the meter, and whether these are seconds"),
-        )
-        if length:
-            grid = length if length <= QUARTER_S else QUARTER_S if length % QUARTER_S == 0 else length
-            at = self.table.at_us[self.rows]
-            reason = f"it does not start on the {length} s grid"
-            self._drop(
-                at % (grid * MICRO) != 0, Fault(field, reason, f"start at a multiple of {grid} s from 00:00 UTC")
-            )
+        self._drop(self.table.at_us[self.rows] > epoch_s(now + AHEAD) * MICRO, self.faults.future)
+        self._drop(self.table.at_us[self.rows] < epoch_s(EARLIEST) * MICRO, self.faults.ancient)
+        if self.meaning.interval_s:
+            grid_us = grid_of(self.meaning.interval_s) * MICRO
+            self._drop(self.table.at_us[self.rows] % grid_us != 0, self.faults.off_grid)
 
     def _counts(self) -> Floats:
         """Return the values in counts; what is finer than a count, or too large, is refused, never rounded."""
-        kind = self.meaning.reading_type
         counted = to_counts(self.table.value[self.rows], self.meaning.power)
         wrong = counted.finer | (np.abs(counted.value) > LARGEST)
         if not wrong.any():
             return counted.value
-        values = self.table.value[self.rows]
-        finer = kind.finer(kind.exponent - 3).code
-        reason = f"it is finer than {kind.resolution:g} {kind.unit}, the resolution of the series, or too large"
-        remedy = f"round it, or keep a finer series with reading_type {finer}"
-        field = "register_kwh" if self.meaning.is_register else "kwh"
-        self._drop(wrong, Fault(field, reason, remedy), values)
+        self._drop(wrong, self.faults.finer, self.table.value[self.rows])
         return counted.value[~wrong]
-
-
-__all__ = ["LONGEST_S", "Decoded", "Places", "Table", "check"]

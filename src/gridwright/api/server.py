@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
 GRACE_S = 30
+SWITCH_S = 0.001
 
 
 class Stoppable(Protocol):
@@ -74,6 +75,8 @@ def run(
         server = _server(compose(platform, app), listen, lambda: ready(url_of(sock, listen)))
         if background is not None:
             stack.callback(background(platform).stop)
+        # The writer computes beside the event loop: by default that would wait 5 ms for its turn at each step.
+        sys.setswitchinterval(SWITCH_S)
         with _signals_end_well():
             server.run(sockets=[sock])
         if not server.started:
@@ -195,8 +198,3 @@ def _signals_end_well() -> Iterator[None]:
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
-
-
-def parent_is_terminal() -> bool:
-    """Tell whether a person started this at a terminal."""
-    return os.isatty(2)

@@ -11,6 +11,7 @@ import numpy as np
 
 from gridwright.api.answer import Answer
 from gridwright.api.batch import Batch
+from gridwright.api.ingest_few import Few
 from gridwright.api.verdicts import Fault
 from gridwright.api.write_registers import save_registers
 from gridwright.domain.access import LOCAL_OWNER, Access
@@ -35,11 +36,24 @@ class Pile:
 
     access: Access
     parts: list[tuple[int, Readings]] = field(default_factory=list)
+    few: list[tuple[int, Few]] = field(default_factory=list)
+
+    @property
+    def batches(self) -> list[int]:
+        """The numbers of the batches it is of, in the order in which they came."""
+        return sorted({number for number, _ in (*self.parts, *self.few)})
+
+    def of(self, batch: int) -> Pile:
+        """Return what one batch has of it."""
+        parts, few = ([one for one in each if one[0] == batch] for each in (self.parts, self.few))
+        return Pile(self.access, parts, few)  # type: ignore[arg-type] # each of its own kind
 
     def merged(self) -> Readings:
         """Return them as one series."""
         numbered = [replace(part, line=part.line + number * SHIFT) for number, part in self.parts]
-        (whole,) = merge(numbered)
+        if self.few:
+            numbered.append(_in_columns(self.few))
+        (whole,) = merge(numbered) if len(numbered) > 1 else numbered
         return whole
 
 
@@ -122,11 +136,34 @@ def _restore(batch: Batch) -> None:
 def _piles(batches: Sequence[Batch], what: str) -> Iterator[Pile]:
     """Sort the readings of all batches by who sent them and what they are."""
     piles: dict[object, Pile] = {}
+    registers = what == "registers"
     for number, batch in enumerate(batches):
         for part in getattr(batch.resolved, what):
             key = (batch.access, part.reading_type, part.interval_s)
             piles.setdefault(key, Pile(batch.access)).parts.append((number, part))
+        for one in batch.resolved.few:
+            if one.meaning.is_register is registers:
+                key = (batch.access, one.meaning.reading_type, one.meaning.interval_s)
+                piles.setdefault(key, Pile(batch.access)).few.append((number, one))
     yield from piles.values()
+
+
+def _in_columns(few: Sequence[tuple[int, Few]]) -> Readings:
+    """Put single readings of one type and length in columns."""
+    meaning = few[0][1].meaning
+    pairs: dict[tuple[str, str], int] = {}
+    point = [pairs.setdefault((one.name, one.meter if meaning.is_register else ""), len(pairs)) for _, one in few]
+    return Readings(
+        points=tuple(name for name, _ in pairs),
+        point=np.array(point, np.int32),
+        at=np.array([one.at_s for _, one in few], np.int64),
+        value=np.array([one.counts for _, one in few], np.float64),
+        quality=np.array([one.meaning.quality for _, one in few], np.uint8),
+        line=np.array([number * SHIFT + one.index for number, one in few], np.int64),
+        interval_s=meaning.interval_s,
+        reading_type=meaning.reading_type,
+        devices=tuple(meter for _, meter in pairs) if meaning.is_register else (),
+    )
 
 
 def _in_turn(pile: Pile) -> Iterator[Readings]:
@@ -135,13 +172,13 @@ def _in_turn(pile: Pile) -> Iterator[Readings]:
     What one of them had acknowledged must be superseded by the other, with its version kept, not replaced unseen.
     """
     whole = pile.merged()
-    if len({number for number, _ in pile.parts}) > 1:
+    if len(pile.parts) + len(pile.few) > 1:
         row = np.lexsort((whole.at, whole.point))
         point, at, batch = whole.point[row], whole.at[row], whole.line[row] // SHIFT
         same = (point[1:] == point[:-1]) & (at[1:] == at[:-1]) & (batch[1:] != batch[:-1])
         if same.any():
-            for number in dict.fromkeys(number for number, _ in pile.parts):
-                yield Pile(pile.access, [part for part in pile.parts if part[0] == number]).merged()
+            for number in pile.batches:
+                yield pile.of(number).merged()
             return
     yield whole
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ import structlog
 from gridwright.api.answer import Answer, refuse
 from gridwright.api.batch import Batch
 from gridwright.api.write_batches import Outcome, write
-from gridwright.domain.errors import GridwrightError, StoreError, StoreLocked
+from gridwright.domain.errors import StoreError, StoreLocked
 
 if TYPE_CHECKING:
     from gridwright.store import Store
@@ -40,6 +40,7 @@ class Writer:
         self._changed = threading.Condition()
         self._stopping = False
         self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def alive(self) -> bool:
@@ -60,9 +61,11 @@ class Writer:
         if self._thread is not None:
             self._thread.join()
 
-    def put(self, batch: Batch) -> Future[Answer]:
+    def put(self, batch: Batch) -> asyncio.Future[Answer]:
         """Queue a batch; Refused with 503 when too much waits already, or the server stops."""
         size = batch.readings
+        loop = asyncio.get_running_loop()
+        done = batch.done = loop.create_future()
         with self._changed:
             full = len(self._queue) >= WAITING or (self._queue and self._held + size > WAITING_READINGS)
             if full or self._stopping or self._thread is None:
@@ -72,10 +75,11 @@ class Writer:
                     remedy="send them again in a moment; nothing of this request was taken",
                     headers={"Retry-After": "2"},
                 )
+            self._loop = loop
             self._queue.append(batch)
             self._held += size
             self._changed.notify()
-        return batch.done
+        return done
 
     def _run(self) -> None:
         while group := self._group():
@@ -84,14 +88,15 @@ class Writer:
             except Exception as error:  # noqa: BLE001 - see below
                 # A bug must not end the one writer: these are answered with a failure, and the next are served.
                 structlog.get_logger().exception("writing failed", batches=len(group), error=repr(error))
-                for batch in group:
-                    batch.done.set_exception(error)
+                self._tell(group, [error] * len(group))
                 continue
-            for batch, outcome in zip(group, outcomes, strict=True):
-                if isinstance(outcome, GridwrightError):
-                    batch.done.set_exception(outcome)
-                else:
-                    batch.done.set_result(outcome)
+            self._tell(group, outcomes)
+
+    def _tell(self, group: Sequence[Batch], outcomes: Sequence[Outcome | Exception]) -> None:
+        """Hand the outcomes to the event loop, all at once: waking it for each would cost more than the writing."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(_settle, group, outcomes)
 
     def _group(self) -> list[Batch]:
         """Wait for batches and return those of the next transaction; empty at the end."""
@@ -123,6 +128,16 @@ class Writer:
                     return [error] * len(group)
                 time.sleep(pause)
         return [StoreLocked("the database stayed locked", remedy="send it again")] * len(group)
+
+
+def _settle(group: Sequence[Batch], outcomes: Sequence[Outcome | Exception]) -> None:
+    for batch, outcome in zip(group, outcomes, strict=True):
+        if batch.done is None or batch.done.done():  # its client is gone
+            continue
+        if isinstance(outcome, Exception):
+            batch.done.set_exception(outcome)
+        else:
+            batch.done.set_result(outcome)
 
 
 def passes(error: StoreError) -> bool:

@@ -84,14 +84,17 @@ class Registers:
             kind = self._names.type_key(unit, reading_type)
             if kind is None:
                 return dict.fromkeys(moments, (None, None))
+            keys = self._names.point_keys(unit, list(moments))
+            before, after = unit.placed(_BEFORE), unit.placed(_AFTER)
             found = {}
-            for key, (point, (since, until)) in zip(
-                self._names.point_keys(unit, list(moments)), moments.items(), strict=True
-            ):
-                before = unit.fetch(_BEFORE, (key, kind, epoch_s(since)))
-                after = unit.fetch(_AFTER, (key, kind, epoch_s(until)))
-                one, other = (_raw_read(rows, point, reading_type) for rows in (before, after))
-                found[point] = (one, other)
+            with unit.cursor() as cursor:
+                for key, (point, (since, until)) in zip(keys, moments.items(), strict=True):
+                    cursor.execute(before, (key, kind, epoch_s(since)))
+                    one = cursor.fetchone()
+                    cursor.execute(after, (key, kind, epoch_s(until)))
+                    rows = (one, cursor.fetchone())
+                    one_read, other = (None if row is None else _raw_read(row, point, reading_type) for row in rows)
+                    found[point] = (one_read, other)
         return found
 
     def _rows(self, unit: Unit, reads: Sequence[RegisterReading], known_at_us: int) -> dict[Key, dict[str, Any]]:
@@ -151,10 +154,8 @@ def _supersede(unit: Unit, changed: Sequence[dict[str, Any]], old: dict[Key, Row
     unit.connection.execute(statement, values)
 
 
-def _raw_read(rows: Sequence[tuple[Any, ...]], point: str, kind: ReadingType) -> RegisterReading | None:
-    if not rows:
-        return None
-    at_s, value, device, epoch, quality = rows[0]
+def _raw_read(row: tuple[Any, ...], point: str, kind: ReadingType) -> RegisterReading:
+    at_s, value, device, epoch, quality = row
     return RegisterReading(point, from_epoch_s(at_s), float(value), device, epoch, quality, kind)
 
 
