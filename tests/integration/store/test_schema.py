@@ -1,15 +1,25 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import Connection, inspect
 
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.bill import Bill
+from gridwright.domain.errors import StoreOutdated
+from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.interval import Interval
+from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store, open_store
-from gridwright.store.migrate import HEAD, VERSION_TABLE, upgrade
+from gridwright.store.migrate import HEAD, VERSION_TABLE, revision_of, upgrade
 from gridwright.store.schema import NAMING, metadata
+
+START = datetime(2025, 3, 1, tzinfo=UTC)
 
 
 def test_the_migrations_make_exactly_the_schema(store: Store) -> None:
@@ -31,18 +41,44 @@ def test_running_the_migrations_again_changes_nothing(store: Store) -> None:
         assert VERSION_TABLE in inspect(connection).get_table_names()
 
 
-@pytest.mark.parametrize("target", ["base"])
-def test_down_and_up_again(target: str) -> None:
+def migrate(connection: Connection, direction: str, target: str) -> None:
     from alembic import command
     from alembic.config import Config
 
     from gridwright.store.migrate import SCRIPTS
 
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    config.attributes["connection"] = connection
+    getattr(command, direction)(config, target)
+
+
+def test_down_and_up_again() -> None:
     with open_store("sqlite://") as store, store._engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(SCRIPTS))
-        config.attributes["connection"] = connection
-        command.downgrade(config, target)
+        migrate(connection, "downgrade", "base")
         assert inspect(connection).get_table_names() == [VERSION_TABLE]
         upgrade(connection, HEAD)
         assert set(metadata.tables) < set(inspect(connection).get_table_names())
+
+
+def test_an_older_schema_is_brought_up_to_date_with_its_data(
+    store: Store, address: str, again: Callable[[], Store]
+) -> None:
+    finding = Finding("V17_stuck", "a", Interval(START, START + timedelta(days=1)), Severity.WARN, "stuck")
+    bill = Bill("B1", "k1", "a", finding.period, "UTC", "flat", "EUR", (), "h", START)
+    store.registry.save_points(ME, [UsagePoint("a")])
+    store.findings.save(ME, [finding], known_at=START)
+    store.ledger.save_bill(ME, bill)
+    with store._engine.begin() as connection:
+        migrate(connection, "downgrade", "0001")
+        assert {"api_key", "outlook"}.isdisjoint(inspect(connection).get_table_names())
+    with pytest.raises(StoreOutdated, match="0001"):
+        open_store(address, create=False)
+    with again() as newer:
+        with newer._engine.connect() as connection:
+            assert revision_of(connection) == HEAD
+        assert [each.finding for each in newer.findings.page(ME)] == [finding]
+        assert newer.ledger.bill(ME, "B1").bill == bill
+        assert newer.identities.bootstrap(START) is not None
+        assert newer.audit.verify(ME) == 5
+        test_the_migrations_make_exactly_the_schema(newer)
