@@ -16,6 +16,7 @@ from gridwright.domain.errors import GridMismatch
 from gridwright.domain.event import EndDeviceEvent
 from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.panel import Panel, slot_time
+from gridwright.domain.quality import MISSING
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
@@ -41,6 +42,7 @@ def keep_harvest(
 ) -> Kept:
     """Save panels, registers, events, the session and the link's state together; again, it changes nothing."""
     notes = list(harvest.notes)
+    harvest.panels = [only_lacking(panel, planned.lacking.get(panel.reading_type, ())) for panel in harvest.panels]
     with store.transaction():
         placed = [part for panel in harvest.panels for part in placed_panels(panel, planned.installed)]
         readings = sum(_save_panel(store, access, panel, now, notes) for panel in placed)
@@ -52,10 +54,19 @@ def keep_harvest(
         quarantined = store.quarantine.save(access, stray, received=now) if stray else 0
         events = store.devices.save_events(access, [placed_event(each, planned.installed) for each in harvest.events])
         _remember_absent(store, access, planned, harvest, now - policy.certain_after)
-        found = balance_findings(store, access, reads, planned)
+        found = balance_findings(store, access, placed, planned.installed)
         findings = store.findings.save(access, found, known_at=now) if found else 0
         _note(store, access, planned, harvest, notes)
     return Kept(readings, events, quarantined, findings, tuple(f"{planned.link.serial}: {note}" for note in notes))
+
+
+def only_lacking(panel: Panel, lacking: Sequence[Interval]) -> Panel:
+    """Return the panel without what was stored before: a value that somebody edited must not be read over."""
+    begins = epoch_s(panel.start) + panel.interval_s * np.arange(panel.slots, dtype=np.int64)
+    wanted = np.zeros(panel.slots, np.bool_)
+    for hole in lacking:
+        wanted |= (begins >= epoch_s(hole.start)) & (begins < epoch_s(hole.end))
+    return panel.with_values(np.where(wanted, panel.values, np.nan), np.where(wanted, panel.quality, np.uint8(MISSING)))
 
 
 def placed_panels(panel: Panel, installed: Sequence[Installation]) -> Iterator[Panel]:

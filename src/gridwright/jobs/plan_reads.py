@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -23,13 +23,17 @@ REMEMBERED = 50  # sessions looked through for the last one that brought everyth
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One device with what to ask it for, where it was installed when, its zone, and which attempt this is."""
+    """One device with what to ask it for, where it was installed when, its zone, and which attempt this is.
+
+    `lacking`: the holes themselves; a question may reach over what lies between two of them.
+    """
 
     link: DeviceLink
     order: ReadOrder
     installed: Sequence[Installation]
     zone: str = "UTC"
-    absent: dict[ReadingType, list[Interval]] = field(default_factory=dict)
+    lacking: Mapping[ReadingType, Sequence[Interval]] = field(default_factory=dict)
+    absent: Mapping[ReadingType, Sequence[Interval]] = field(default_factory=dict)
     attempt: int = 1
 
 
@@ -46,22 +50,24 @@ def plan_reads(
                 f"device {link.serial} is {link.state}, not in service",
                 remedy=f"gridwright collect commission {link.serial} finishes it",
             )
-    wanted = [link for link in links if serials or _may_be_due(store, access, link, now, policy)]
+    wanted = links if serials else _due(store, access, links, now, policy)
     places = _places(store, access)
     when = (now, policy, zones_of(store, access))
     planned = [_plan(store, access, link, places.get(link.serial, []), when) for link in wanted]
     return [each for each in planned if not each.order.is_empty]
 
 
-def _may_be_due(store: Store, access: Access, link: DeviceLink, now: datetime, policy: ReadPolicy) -> bool:
-    """Ask for the newest session only where the link's own fields leave it open."""
-    seen = link.last_contact
-    if seen is not None and not link.failures:
-        well = ReadSession(link.serial, seen, seen)
-        if not is_due(link, well, now, policy):
-            return False
-    last = store.devices.sessions(access, link.serial, limit=1)
-    return is_due(link, last[0] if last else None, now, policy)
+def _due(
+    store: Store, access: Access, links: Sequence[DeviceLink], now: datetime, policy: ReadPolicy
+) -> list[DeviceLink]:
+    """Return the links whose turn it is; the newest sessions come in one query, older ones one by one."""
+    newest: dict[str, ReadSession | None] = {}
+    for session in store.devices.sessions(access, limit=2 * len(links) + 100):
+        newest.setdefault(session.serial, session)
+    for link in links:
+        if link.serial not in newest:
+            newest[link.serial] = next(iter(store.devices.sessions(access, link.serial, limit=1)), None)
+    return [link for link in links if is_due(link, newest[link.serial], now, policy)]
 
 
 def _places(store: Store, access: Access) -> dict[str, list[Installation]]:
@@ -86,7 +92,7 @@ def _plan(
     lacking = {kind: _lacking(store, access, link, installed, (kind, window)) for kind in channels_of(link)}
     known = Known(lacking, absent, good)
     order = order_of(link, known, now, policy)
-    return Planned(link, order, installed, zone_of(link.serial), absent, link.failures + 1)
+    return Planned(link, order, installed, zone_of(link.serial), lacking, absent, link.failures + 1)
 
 
 def _lacking(
