@@ -14,11 +14,16 @@ import structlog
 
 def configure_log(level: str = "warning", *, json_lines: bool = False) -> None:
     """Send log lines of at least `level` to stderr: coloured for people, JSON for machines."""
-    renderer: Any = structlog.processors.JSONRenderer() if json_lines else structlog.dev.ConsoleRenderer(colors=False)
+    # Plain tracebacks: the pretty ones show local variables, and with them keys and passwords.
+    plain = structlog.dev.plain_traceback
+    renderer: Any = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=plain)
+    if json_lines:
+        renderer = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([structlog.processors.format_exc_info] if json_lines else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),

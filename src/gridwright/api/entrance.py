@@ -102,8 +102,10 @@ class Entrance:
         asked = time.monotonic()
         names = {name for readings in decoded.series for name in readings.points}
         names.update(one.name for one in decoded.few)
-        if self._directories.is_stale_for(names, asked):
+        if self._directories.must_read_for(names, asked):
             await asyncio.to_thread(self._directories.read, asked)
+        elif self._directories.should_read(asked):
+            asyncio.get_running_loop().run_in_executor(None, self._directories.read, asked)
         directory = self._directories.now
         if decoded.records <= FEW:
             resolved = resolve(decoded, directory, access)

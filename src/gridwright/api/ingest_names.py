@@ -26,7 +26,8 @@ from gridwright.ingest.order import take
 if TYPE_CHECKING:
     from gridwright.app import Platform
 
-FRESH_S = 2.0  # what another process changes in the registry counts after this
+FRESH_S = 1.0  # after this it is looked for what another process has changed in the registry
+STALE_S = 5.0  # and after this nothing is looked up before that was done
 UNKNOWN = Fault("meter", "no meter or usage point has this name; the reading is kept", "register it, then claim it")
 NOT_THERE = Fault("meter", "the meter was installed nowhere at that time; the reading is kept", "correct its dates")
 FOREIGN = Fault("usage_point", "your key does not reach this usage point", "use the key of its owner")
@@ -92,23 +93,33 @@ class Directories:
     def __init__(self, platform: Platform, ticks: Callable[[], float] = time.monotonic) -> None:
         self._platform, self._ticks = platform, ticks
         self._reading = threading.Lock()
+        self._fingerprint = ""
         self.now = Directory()
 
-    def is_stale_for(self, names: Iterable[str], asked: float) -> bool:
+    def must_read_for(self, names: Iterable[str], asked: float) -> bool:
         """Tell whether it must be read before these names are looked up by a request that came at `asked`."""
         directory = self.now
-        if directory.taken < asked - FRESH_S:
+        if directory.taken < asked - STALE_S:
             return True
         return directory.taken < asked and not all(map(directory.knows, names))
 
+    def should_read(self, asked: float) -> bool:
+        """Tell whether it is time to look for changes, beside the requests; one at a time."""
+        return self.now.taken < asked - FRESH_S and not self._reading.locked()
+
     def read(self, asked: float) -> None:
-        """Read the registry, unless somebody did since `asked`; blocks."""
+        """Read the registry where it has changed, unless somebody did since `asked`; blocks."""
         with self._reading:
             if self.now.taken >= asked:
                 return
             taken, registry, access = self._ticks(), self._platform.store.registry, self._platform.access
+            fingerprint = registry.fingerprint(access)
+            if fingerprint == self._fingerprint:
+                self.now = replace(self.now, taken=taken)
+                return
             codes = [point.id for point in registry.points(access)]
             self.now = directory_of(codes, registry.installed(access), taken)
+            self._fingerprint = fingerprint
 
 
 @dataclass(slots=True, eq=False)

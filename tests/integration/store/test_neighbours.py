@@ -35,12 +35,19 @@ def test_the_reads_before_and_after_are_found(store: Store) -> None:
 
 def test_every_installation_is_told_to_those_who_may_see_it(store: Store) -> None:
     store.registry.save_points(ME, [UsagePoint("a"), UsagePoint("b")])
-    for serial in ("M1", "M2"):
+    for serial in ("M1", "M2", "M3"):
         store.registry.save_meter(ME, EndDevice(serial))
     first, second = install("a", "M2", START), install("b", "M1", START)
     for installation in (first, second):
         store.registry.save_installation(ME, installation)
     assert store.registry.installed(ME) == (second, first)
-    assert store.registry.installed(Access("anna", Role.CUSTOMER, frozenset({"a"}))) == (first,)
+    before = store.registry.fingerprint(ME)
+    assert store.registry.fingerprint(ME) == before
+    store.registry.exchange_meter(ME, replace(first, end_device="M3", period=install("", "", START + HOUR).period))
+    exchanged = store.registry.fingerprint(ME)
+    store.registry.save_points(ME, [UsagePoint("c")])
+    assert len({before, exchanged, store.registry.fingerprint(ME)}) == 3
+    anna = Access("anna", Role.CUSTOMER, frozenset({"a"}))
+    assert {one.end_device for one in store.registry.installed(anna)} == {"M2", "M3"}
     with pytest.raises(AccessDenied):
         store.registry.installed(Access("meters", Role.DEVICE))
