@@ -208,7 +208,7 @@ def balance(
 def _balance(topology: Topology, node: Node, found: Sums, flow: Flows, bounds: Bounds) -> NodeBalance:
     row = flow.row.get(node.meter, -1) if node.meter else -1
     blank = np.full(flow.slots, np.nan)
-    supplied = flow.net[row] if row >= 0 else blank
+    supplied = flow.net(row) if row >= 0 else blank
     into = flow.delivered[row] if row >= 0 else blank
     compared = np.isfinite(supplied) & (found.connected > 0)
     inputs = _inputs(found, compared)

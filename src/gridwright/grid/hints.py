@@ -55,8 +55,10 @@ class Hint:
 def hint(topology: Topology, node: Node, flow: Flows, supplied: Values, metered: Values, *, excess_kwh: float) -> Hint:
     """Look for what the unexplained loss of a node has to do with: loads, a beginning, a clock."""
     loss = supplied - metered
-    related = related_loads(loss, flow, topology.below(node.id, flow.period.start))
     since = began(loss, flow)
+    # Before the loss began, an honest meter would only blur the picture.
+    first = 0 if since is None else (epoch_s(since) - epoch_s(flow.period.start)) // flow.interval_s
+    related = related_loads(loss, flow, topology.below(node.id, since or flow.period.start), first)
     shift = clock_shift(supplied, metered)
     reasons = []
     if shift:
@@ -72,12 +74,15 @@ def hint(topology: Topology, node: Node, flow: Flows, supplied: Values, metered:
     return Hint(excess_kwh, related, since, shift, (*reasons, INNOCENT))
 
 
-def related_loads(loss: Values, flow: Flows, points: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
-    """Return up to three usage points whose changes of load the changes of the loss follow, the closest first."""
+def related_loads(loss: Values, flow: Flows, points: tuple[str, ...], first: int = 0) -> tuple[tuple[str, float], ...]:
+    """Return up to three usage points whose changes of load the changes of the loss follow, the closest first.
+
+    `first`: the interval from which on they are compared.
+    """
     rows = [flow.row[name] for name in points if name in flow.row]
     if not rows:
         return ()
-    changes, target = np.diff(flow.net[rows], axis=1), np.diff(loss)
+    changes, target = np.diff(flow.net(rows)[:, first:], axis=1), np.diff(loss[first:])
     known = np.isfinite(changes) & np.isfinite(target)[None, :]
     count = np.maximum(known.sum(axis=1), 1)
     x = np.where(known, changes, 0.0)

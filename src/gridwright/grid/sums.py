@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,10 +36,9 @@ class Flows:
         """Number of intervals."""
         return int(self.delivered.shape[1])
 
-    @property
-    def net(self) -> Values:
-        """What flowed to each usage point, less what it fed in."""
-        return self.delivered - self.fed_in
+    def net(self, rows: int | Sequence[int] | npt.NDArray[np.intp]) -> Values:
+        """Return what flowed to some usage points, less what they fed in."""
+        return np.asarray(self.delivered[rows] - self.fed_in[rows])
 
 
 def flows(delivered: Panel, received: Panel | None) -> Flows:
@@ -142,7 +142,7 @@ def _own(members: list[tuple[str, int, int]], flow: Flows) -> Sums:
         there[place[name], first:last] = True
     rows = np.array([flow.row.get(name, -1) for name in names])
     absent = rows < 0
-    net, fed_in, estimated = flow.delivered[rows] - flow.fed_in[rows], flow.fed_in[rows], flow.estimated[rows]
+    net, fed_in, estimated = flow.net(rows), flow.fed_in[rows], flow.estimated[rows]
     net[absent], estimated[absent] = np.nan, False
     known = np.isfinite(net) & there
     silent = ~known.any(axis=1) & there.any(axis=1)
