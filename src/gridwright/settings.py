@@ -37,6 +37,9 @@ class StoreSettings(Section):
         repr=False,
         description="database: a file, or postgresql+psycopg://… or mysql+pymysql://…",
     )
+    secret_key: Path | None = Field(
+        default=None, description="file of the key that seals the devices' passwords; made beside the database"
+    )
 
 
 class SiteSettings(Section):
@@ -89,6 +92,28 @@ class ServerSettings(Section):
     max_body_mb: int = Field(default=64, ge=1, le=4096, description="largest request body in MiB")
 
 
+class CollectSettings(Section):
+    """How devices are read."""
+
+    every_min: float = Field(default=15.0, gt=0, description="minutes between two readings of a device")
+    look_back_days: float = Field(default=10.0, gt=0, description="how far back holes are looked for and read again")
+    timeout_s: float = Field(default=5.0, gt=0, description="longest wait for a device's next word")
+    together: int = Field(default=32, ge=1, description="conversations at once")
+    per_gateway: int = Field(default=4, ge=1, description="conversations at once through one gateway")
+    set_clock: bool = Field(default=True, description="whether a clock that has drifted is set")
+
+
+class ControlSettings(Section):
+    """What remote control is allowed to do."""
+
+    stale_after_h: float = Field(default=24.0, gt=0, description="a device silent for longer is not controlled")
+    mass_limit: int = Field(default=10, ge=1, description="most disconnects in the window below")
+    mass_window_min: float = Field(default=60.0, gt=0, description="window of that limit, in minutes")
+    hours: tuple[int, int] | None = Field(
+        default=None, description="local hours [first, last) in which a disconnect may be carried out"
+    )
+
+
 class WorkSettings(Section):
     """How often the server does what it does by itself."""
 
@@ -123,6 +148,8 @@ class Settings(BaseSettings):
     billing: BillingSettings = BillingSettings()
     report: ReportSettings = ReportSettings()
     server: ServerSettings = ServerSettings()
+    collect: CollectSettings = CollectSettings()
+    control: ControlSettings = ControlSettings()
     work: WorkSettings = WorkSettings()
     log: LogSettings = LogSettings()
 

@@ -56,6 +56,14 @@ class Platform:
             self._store.close()
             self._store = None
 
+    @property
+    def folder(self) -> Path:
+        """The folder of the database file; the current one when a server keeps the data."""
+        url = self.settings.store.url.removeprefix("sqlite:///")
+        if "://" in url:
+            return Path()
+        return Path(url) if url.endswith("/") or Path(url).is_dir() else Path(url).parent
+
     def for_access(self, access: Access) -> Platform:
         """Return the same platform, with the same open store, speaking for somebody else."""
         return replace(self, access=access, _store=self.store)

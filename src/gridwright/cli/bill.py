@@ -10,7 +10,7 @@ import typer
 from gridwright.cli.context import platform
 from gridwright.cli.options import Json, Site, with_reading, with_site
 from gridwright.cli.output import print_json, print_table, save, say, tell
-from gridwright.cli.source import File, Period, Points, Tariff, period_of, rows_of, trusted
+from gridwright.cli.source import File, Period, Points, Tariff, period_of, rows_of, site_of, trusted
 from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import zone_of
 from gridwright.formats.source import ReadOptions
@@ -18,6 +18,7 @@ from gridwright.formats.source import ReadOptions
 if TYPE_CHECKING:
     from gridwright.app import Platform
     from gridwright.domain.bill import Bill
+    from gridwright.jobs.run_billing import BillOrder
 
 app = typer.Typer(help="Make bills, and explain them line by line.", no_args_is_help=True)
 
@@ -39,9 +40,15 @@ def run(
     site: Site,
 ) -> None:
     """Bill every civil month; bills of stored readings at your own rate card are kept as drafts."""
+    from gridwright.jobs.run_billing import BillOrder
+
     wired = platform()
-    bills, notes = make_bills(wired, file, (points, period, tariff), reading, site)
-    kept = 0 if file is not None or dry_run else keep(wired, bills)
+    if file is None:
+        order = BillOrder(points, period, dry_run=dry_run)
+        bills, notes, kept = bill_store(wired, order, tariff, site)
+    else:
+        bills, notes = make_bills(wired, file, (points, period, tariff), reading, site)
+        kept = 0
     paths = write_pdfs(bills, pdf) if pdf is not None else []
     if any(bill.example for bill in bills):
         notes.append("Example rate: nobody owes these bills, and none is kept. Give your own with --tariff.")
@@ -204,12 +211,19 @@ def make_bills(
     return bills, list(notes)
 
 
-def keep(wired: Platform, bills: list[Bill]) -> int:
-    """Save bills as drafts; returns how many were new."""
-    from gridwright.billing import postings
+def bill_store(wired: Platform, order: BillOrder, tariff: str | None, site: Site) -> tuple[list[Bill], list[str], int]:
+    """Bill what is stored, and keep the drafts; returns the bills, what is to be said, and how many are new."""
+    from gridwright.app.live import run_billing
 
-    ledger = wired.store.ledger
-    return sum(ledger.save_bill(wired.access, bill, postings(bill)) for bill in bills if not bill.example)
+    for name in order.points or ():
+        period_of(order.period or "", wired.store.registry.point(wired.access, name).zone)
+    run = run_billing(wired, order, tariff, site=site_of(wired, site))
+    if not run.bills:
+        reason = next(iter(run.notes), "there is nothing to bill")
+        raise NotFound(reason, where="store", remedy="check --period and --tariff")
+    if run.replaced:
+        run.notes.append(f"{run.replaced} drafts were made anew, because their readings have changed.")
+    return run.bills, run.notes, run.new
 
 
 def write_pdfs(bills: list[Bill], folder: Path) -> list[Path]:

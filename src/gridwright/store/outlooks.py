@@ -95,9 +95,12 @@ def _require_write(access: Access, subjects: Mapping[str, object]) -> None:
 
 
 def _check(kind: str, subjects: Mapping[str, object]) -> None:
-    for name, longest in ((kind, MAX_KIND), *((subject, MAX_SUBJECT) for subject in subjects)):
-        if not name or len(name) > longest:
-            raise InputError(f"{name[:40]!r} must have 1 to {longest} characters")
+    """Check the lengths; what concerns the whole fleet has no subject."""
+    if not 0 < len(kind) <= MAX_KIND:
+        raise InputError(f"kind {kind[:40]!r} must have 1 to {MAX_KIND} characters")
+    for subject in subjects:
+        if len(subject) > MAX_SUBJECT:
+            raise InputError(f"subject {subject[:40]!r} must have at most {MAX_SUBJECT} characters")
 
 
 def _text(body: Mapping[str, Any]) -> str:

@@ -1,0 +1,147 @@
+"""The living part of a platform: devices, controls, billing runs and outlooks, with what the settings say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gridwright.app.platform import Platform
+    from gridwright.collect import ReadPolicy
+    from gridwright.control import ControlPolicy
+    from gridwright.jobs.collect_reads import CollectSummary
+    from gridwright.jobs.commission_device import Commissioned
+    from gridwright.jobs.device_line import Lines
+    from gridwright.jobs.execute_controls import ControlSummary, Pace
+    from gridwright.jobs.refresh_outlooks import Refreshed
+    from gridwright.jobs.run_billing import BillOrder, BillRun
+    from gridwright.jobs.trust_readings import SiteDefaults
+    from gridwright.jobs.vault import Vault
+
+Progress = Callable[[int, int], None]
+KEY_FILE = "secret.key"
+
+
+def vault(platform: Platform) -> Vault:
+    """Return the vault of the devices' passwords; its key lies beside the database, or where the settings say."""
+    from gridwright.jobs.vault import Vault
+
+    named = platform.settings.store.secret_key
+    return Vault(named or platform.folder / KEY_FILE)
+
+
+def lines(platform: Platform) -> Lines:
+    """Return how devices are called: by the drivers, with passwords from the vault."""
+    from gridwright.drivers import connect
+    from gridwright.jobs.device_line import Lines
+
+    chest = vault(platform)
+
+    def secret_of(serial: str) -> bytes | None:
+        sealed = platform.store.devices.secret(platform.access, serial)
+        return None if sealed is None else chest.open(sealed)
+
+    return Lines(partial(connect, timeout_s=platform.settings.collect.timeout_s), secret_of)
+
+
+def read_policy(platform: Platform) -> ReadPolicy:
+    """Return how often and how patiently devices are read."""
+    from gridwright.collect import ReadPolicy
+
+    chosen = platform.settings.collect
+    return ReadPolicy(
+        every=timedelta(minutes=chosen.every_min),
+        look_back=timedelta(days=chosen.look_back_days),
+        together=chosen.together,
+        per_gateway=chosen.per_gateway,
+        set_clock=chosen.set_clock,
+    )
+
+
+def control_policy(platform: Platform) -> ControlPolicy:
+    """Return what control is allowed to do."""
+    from gridwright.control import ControlPolicy
+
+    chosen = platform.settings.control
+    return ControlPolicy(
+        stale_after=timedelta(hours=chosen.stale_after_h),
+        mass_limit=chosen.mass_limit,
+        mass_window=timedelta(minutes=chosen.mass_window_min),
+        hours=chosen.hours,
+    )
+
+
+def collect(platform: Platform, serials: Sequence[str] = (), *, progress: Progress | None = None) -> CollectSummary:
+    """Read the devices that are due, or the named ones now."""
+    from gridwright.jobs.collect_reads import collect_due
+
+    return collect_due(
+        platform.store,
+        platform.access,
+        lines(platform),
+        platform.clock,
+        policy=read_policy(platform),
+        serials=serials,
+        progress=progress,
+    )
+
+
+def commission(platform: Platform, serials: Sequence[str] = (), *, progress: Progress | None = None) -> Commissioned:
+    """Commission the named devices, or all that are not in service yet."""
+    from gridwright.jobs.commission_device import commission_devices
+
+    return commission_devices(
+        platform.store, platform.access, lines(platform), platform.clock, serials=serials, progress=progress
+    )
+
+
+def execute_controls(platform: Platform, pace: Pace | None = None) -> ControlSummary:
+    """Carry out what is approved, and go on with what was sent."""
+    from gridwright.jobs import execute_controls as job
+
+    return job.execute_controls(
+        platform.store, platform.access, lines(platform), platform.clock, policy=control_policy(platform), pace=pace
+    )
+
+
+def run_billing(
+    platform: Platform,
+    order: BillOrder,
+    tariff: str | Path | None = None,
+    *,
+    site: SiteDefaults | None = None,
+    progress: Progress | None = None,
+) -> BillRun:
+    """Bill what is ordered, by the named rate card or by that of each usage point."""
+    from gridwright.jobs import run_billing as job
+
+    card = platform.rate_card(tariff) if tariff else None
+    return job.run_billing(
+        platform.store,
+        platform.access,
+        order,
+        lambda point: card or platform.rate_card_of(point),
+        site or platform.site,
+        now=platform.clock(),
+        progress=progress,
+    )
+
+
+def refresh_outlooks(
+    platform: Platform, points: Sequence[str] | None = None, *, progress: Progress | None = None
+) -> Refreshed:
+    """Issue forecasts, plans of batteries and the network's balance."""
+    from gridwright.jobs import refresh_outlooks as job
+
+    return job.refresh_outlooks(
+        platform.store,
+        platform.access,
+        platform.rate_card_of,
+        platform.site,
+        now=platform.clock(),
+        points=points,
+        progress=progress,
+    )

@@ -1,0 +1,71 @@
+"""What the worker does, and how often."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from gridwright.app import live
+from gridwright.domain.access import Access, Role
+from gridwright.work.ordered import run_ordered
+from gridwright.work.worker import Facts, Lane, Task
+
+if TYPE_CHECKING:
+    from gridwright.app import Platform
+    from gridwright.jobs.execute_controls import Pace
+
+# Who acts when nobody does: the audit chain names it.
+SYSTEM = Access("gridwright", Role.ADMIN)
+
+
+def lanes(platform: Platform) -> list[Lane]:
+    """Return the lanes of a platform: its own thread for devices, so that a slow forecast never holds up a control."""
+    mine, pace = platform.for_access(SYSTEM), platform.settings.work
+    patience: Pace = {}
+    return [
+        Lane("controls", [Task("execute controls", pace.controls_every_s, lambda: execute(mine, patience))]),
+        Lane("devices", [Task("collect reads", pace.collect_every_s, lambda: collect(mine))]),
+        Lane(
+            "data",
+            [
+                Task("ordered jobs", pace.jobs_every_s, lambda: run_ordered(mine)),
+                Task("advance events", pace.events_every_s, lambda: advance(mine)),
+                Task("validate", pace.validate_every_s, lambda: validate(mine)),
+                Task("refresh outlooks", pace.outlooks_every_s, lambda: refresh(mine)),
+            ],
+        ),
+    ]
+
+
+def execute(platform: Platform, patience: Pace) -> Facts:
+    """Carry out approved controls."""
+    return facts(live.execute_controls(platform, patience))
+
+
+def collect(platform: Platform) -> Facts:
+    """Read the devices that are due."""
+    return facts(live.collect(platform))
+
+
+def advance(platform: Platform) -> Facts:
+    """Begin and end demand response events by the clock."""
+    from gridwright.jobs.run_event import advance_events
+
+    return {"advanced": len(advance_events(platform.store, platform.access, platform.clock()))}
+
+
+def validate(platform: Platform) -> Facts:
+    """Validate what changed."""
+    from gridwright.jobs.validate_dirty import validate_dirty
+
+    return facts(validate_dirty(platform.store, platform.access, platform.site, now=platform.clock()))
+
+
+def refresh(platform: Platform) -> Facts:
+    """Issue forecasts, plans and balances."""
+    return facts(live.refresh_outlooks(platform))
+
+
+def facts(summary: Any) -> Facts:  # noqa: ANN401 - any dataclass of counts
+    """Return the fields of a summary that a log line can hold."""
+    return {name: value for name, value in asdict(summary).items() if isinstance(value, int | float | str)}
