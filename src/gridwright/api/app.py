@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
 from gridwright import __version__
-from gridwright.api.door import Door
+from gridwright.api.door import PREFIX, Door
+from gridwright.api.idempotency import InFlight
+from gridwright.api.openapi import add_document
 from gridwright.api.problems import Unexpected, add_problems
+from gridwright.api.routes import (
+    bills,
+    controls,
+    end_devices,
+    findings,
+    grid,
+    jobs,
+    outlooks,
+    people,
+    point_data,
+    programs,
+    quarantine,
+    status,
+    usage_points,
+)
 from gridwright.api.security_headers import SecurityHeaders
 from gridwright.app import Platform
+
+NOUNS = (
+    usage_points,
+    point_data,
+    findings,
+    bills,
+    outlooks,
+    end_devices,
+    controls,
+    programs,
+    grid,
+    quarantine,
+    jobs,
+    people,
+    status,
+)
 
 
 def make_app(platform: Platform) -> FastAPI:
@@ -24,5 +57,11 @@ def make_app(platform: Platform) -> FastAPI:
         middleware=[Middleware(SecurityHeaders), Middleware(Unexpected), Middleware(Door, platform=platform)],
     )
     app.state.platform = platform
+    app.state.in_flight = InFlight()
     add_problems(app)
+    v1 = APIRouter(prefix=PREFIX)
+    for noun in NOUNS:
+        v1.include_router(noun.router)
+    app.include_router(v1)
+    add_document(app)
     return app

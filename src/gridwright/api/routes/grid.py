@@ -1,0 +1,94 @@
+"""The network: its tree, what gets lost in it, and what happened in it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from gridwright.api.door import Asking, Staff
+from gridwright.api.listing import JSON
+from gridwright.api.parameters import From, To, period_of
+from gridwright.api.shapes.field import (
+    ConnectionShape,
+    NodeShape,
+    OutagesShape,
+    TopologyNew,
+    TopologyShape,
+    VoltageShape,
+)
+from gridwright.api.shapes.shape import ObjectShape
+from gridwright.app import Platform
+from gridwright.domain.interval import Interval
+from gridwright.domain.topology import Connection, Node, Topology
+from gridwright.domain.usage_point import FOREVER
+from gridwright.jobs.balance_grid import balance_grid
+from gridwright.jobs.grid_events import grid_events
+
+router = APIRouter(prefix="/grid", tags=["Grid"])
+LONGEST = timedelta(days=93)
+
+
+@router.get("/topology", summary="Show the network", response_model=TopologyShape)
+def show_topology(platform: Asking) -> Response:
+    """Return nodes and connections; a customer sees their own connection and what is above it."""
+    return shown(platform)
+
+
+@router.put("/topology", summary="Change the network", response_model=TopologyShape)
+def put_topology(platform: Asking, asked: TopologyNew) -> Response:
+    """Add or change nodes and connections, all or nothing; what is not named stays, sent again it changes nothing."""
+    nodes = [Node(**each.model_dump()) for each in asked.nodes]
+    connections = [
+        Connection(each.usage_point, each.node, Interval(each.start, each.end or FOREVER)) for each in asked.connections
+    ]
+    with platform.store.transaction():
+        platform.store.network.save_nodes(platform.access, nodes)
+        platform.store.network.connect(platform.access, connections)
+    return shown(platform)
+
+
+@router.get("/balance", summary="Balance the network", response_model=ObjectShape)
+def balance(platform: Staff, start: From, end: To) -> Response:
+    """Return what each node was supplied, what its usage points metered, and what was lost, with its uncertainty."""
+    period = period_of(start, end, longest=LONGEST)
+    found = balance_grid(platform.store, platform.access, period, now=platform.clock())
+    return as_json(found.to_dict())
+
+
+@router.get("/voltage", summary="Check voltages", response_model=VoltageShape)
+def voltage(platform: Staff, start: From, end: To) -> Response:
+    """Return the usage points whose voltage left its limits, worst first; the counts are of all."""
+    period = period_of(start, end, longest=LONGEST)
+    told = grid_events(platform.store, platform.access, period).to_dict()
+    return as_json({"period": told["period"], **told["voltage"]})
+
+
+@router.get("/outages", summary="List outages", response_model=OutagesShape)
+def outages(platform: Staff, start: From, end: To) -> Response:
+    """Return outages as the meters told them, the newest first, and the indices of reliability."""
+    period = period_of(start, end, longest=LONGEST)
+    told = grid_events(platform.store, platform.access, period).to_dict()
+    return as_json({name: told[name] for name in ("period", "outages", "outages_total", "reliability")})
+
+
+def shown(platform: Platform) -> Response:
+    """Return the network as the caller may see it."""
+    shape = topology_shape(platform.store.network.topology(platform.access))
+    return Response(shape.model_dump_json(by_alias=True), media_type=JSON)
+
+
+def topology_shape(topology: Topology) -> TopologyShape:
+    """Return the network as JSON shows it."""
+    connections = [
+        ConnectionShape.of(each, start=each.period.start, end=None if each.period.end >= FOREVER else each.period.end)
+        for each in topology.connections
+    ]
+    return TopologyShape(nodes=[NodeShape.of(each) for each in topology.nodes], connections=connections)
+
+
+def as_json(body: dict[str, Any]) -> Response:
+    """Return a computed object as JSON."""
+    return Response(json.dumps(body, ensure_ascii=False, default=str), media_type=JSON)

@@ -1,0 +1,47 @@
+"""Quarantine: readings of meters nobody knows, and how they are claimed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+
+from gridwright.api.address import href
+from gridwright.api.cursor import from_cursor, to_cursor
+from gridwright.api.door import Asking
+from gridwright.api.idempotency import OnceDone
+from gridwright.api.listing import Page, cut, listed
+from gridwright.api.parameters import CursorText, Id, Limit
+from gridwright.api.problems import bad_parameter
+from gridwright.api.shapes.people import ClaimAsked, Claimed, WaitingMeter
+from gridwright.jobs.claim_meter import MeterClaim, claim_meter
+
+router = APIRouter(prefix="/quarantine", tags=["Quarantine"])
+
+
+@router.get("", summary="List unknown meters", response_model=Page[WaitingMeter])
+def list_waiting(request: Request, platform: Asking, limit: Limit = 100, cursor: CursorText = "") -> Response:
+    """Return the meters nobody knows whose readings wait, by name."""
+    place = from_cursor("quarantine", cursor, ("",))
+    after = str(place[0]) if place else ""
+    rows = platform.store.quarantine.meters(platform.access, limit=limit + 1, after=after)
+    page, last = cut(rows, limit)
+    return listed(request, [WaitingMeter.of(each) for each in page], last and to_cursor("quarantine", (last.meter,)))
+
+
+@router.post("/{name}/claim", summary="Claim a meter", status_code=HTTPStatus.CREATED, response_model=Claimed)
+def claim(once: OnceDone, name: Id, asked: ClaimAsked) -> Response:
+    """Register and install an unknown meter at a usage point, and move its readings in, all or nothing."""
+    platform = once.platform
+    multiplier = Decimal(asked.multiplier)
+    if not multiplier:
+        raise bad_parameter("body", "multiplier", "a transformer factor of 0 makes every reading 0")
+
+    def work() -> Claimed:
+        wish = MeterClaim(name, asked.usage_point, asked.since, multiplier)
+        done = claim_meter(platform.store, platform.access, wish, now=platform.clock())
+        place = href("usage-points", asked.usage_point)
+        return Claimed.of(done, href=place, meter=name, usage_point=asked.usage_point)
+
+    return once(HTTPStatus.CREATED, work)

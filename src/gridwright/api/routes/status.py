@@ -1,0 +1,48 @@
+"""Status: how much there is, how late it is, what waits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+from fastapi import APIRouter, Response
+
+from gridwright import __version__
+from gridwright.api.door import Staff
+from gridwright.api.listing import JSON
+from gridwright.api.shapes.people import LateShape, StatusShape
+from gridwright.domain.job import JobState
+
+router = APIRouter(tags=["Status"])
+LATE = timedelta(hours=36)  # the freshness of a series is known to the day
+SHOWN = 100
+COUNTED = 1000
+
+
+@router.get("/status", summary="Show how the platform is doing", response_model=StatusShape)
+def status(platform: Staff) -> Response:
+    """Return counts, the age of the newest reading, the usage points that are late, and what waits to be done."""
+    store, access, now = platform.store, platform.access, platform.clock()
+    fresh = store.readings.freshness(access)
+    newest = max((each.last for each in fresh), default=None)
+    late = sorted((each for each in fresh if now - each.last > LATE), key=lambda each: each.last)
+    waiting = store.jobs.find(access, states=(JobState.QUEUED, JobState.RUNNING), limit=COUNTED)
+    links = store.devices.links(access)
+    shape = StatusShape(
+        version=__version__,
+        now=now,
+        usage_points=len(store.registry.points(access)),
+        readings=sum(each.readings for each in fresh),
+        newest_reading=newest,
+        lag_s=None if newest is None else max(0.0, (now - newest).total_seconds()),
+        late=[
+            LateShape(usage_point=each.usage_point, last=each.last, age_s=(now - each.last).total_seconds())
+            for each in late[:SHOWN]
+        ],
+        late_total=len(late),
+        devices=dict(Counter(str(each.state) for each in links)),
+        dirty_ranges=len(store.dirty.ranges(access)),
+        quarantined_meters=len(store.quarantine.meters(access, limit=COUNTED)),
+        jobs_waiting=len(waiting),
+    )
+    return Response(shape.model_dump_json(), media_type=JSON)

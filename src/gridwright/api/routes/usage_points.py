@@ -1,0 +1,118 @@
+"""Usage points: what there is, what is known of it, and which meters hang there."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from gridwright.api.address import href
+from gridwright.api.cursor import from_cursor, to_cursor
+from gridwright.api.door import Asking
+from gridwright.api.etag import IfMatch, IfNoneMatch, check, etag
+from gridwright.api.idempotency import OnceDone
+from gridwright.api.listing import JSON, Page, cut, listed
+from gridwright.api.parameters import PLAIN, CursorText, Id, Limit
+from gridwright.api.shapes.points import (
+    CreatedPoint,
+    Exchange,
+    Exchanged,
+    InstallationShape,
+    UsagePointAsked,
+    UsagePointNew,
+    UsagePointShape,
+)
+from gridwright.app import Platform
+from gridwright.domain.errors import Conflict, NotFound
+from gridwright.domain.usage_point import Meter
+from gridwright.jobs.exchange_meter import MeterExchange, exchange_meter
+
+router = APIRouter(prefix="/usage-points", tags=["Usage points"])
+Search = Annotated[
+    str, Query(max_length=200, pattern=PLAIN, description="Part of an id, an attribute or a meter's serial number.")
+]
+
+
+@router.get("", summary="List usage points", response_model=Page[UsagePointShape])
+def list_points(
+    request: Request, platform: Asking, search: Search = "", limit: Limit = 100, cursor: CursorText = ""
+) -> Response:
+    """Return usage points by id; `search` narrows them."""
+    place = from_cursor("usage-points", cursor, ("",))
+    after = str(place[0]) if place else ""
+    rows = platform.store.registry.page(platform.access, search=search, limit=limit + 1, after=after)
+    page, last = cut(rows, limit)
+    return listed(request, [UsagePointShape.of(each) for each in page], last and to_cursor("usage-points", (last.id,)))
+
+
+@router.post("", summary="Add a usage point", status_code=HTTPStatus.CREATED, response_model=CreatedPoint)
+def add_point(once: OnceDone, new: UsagePointNew) -> Response:
+    """Add a usage point; one that exists already is a conflict, changed by PUT."""
+    platform = once.platform
+
+    def work() -> CreatedPoint:
+        point = new.to_point(new.id)
+        with platform.store.transaction():
+            if shape_of(platform, new.id) is not None:
+                raise Conflict(f"usage point {new.id} exists already", remedy="change it by PUT")
+            platform.store.registry.save_points(platform.access, [point])
+        return CreatedPoint.of(point, href=href("usage-points", new.id))
+
+    return once(HTTPStatus.CREATED, work)
+
+
+@router.get("/{name}", summary="Show a usage point", response_model=UsagePointShape)
+def show_point(platform: Asking, name: Id) -> Response:
+    """Return one usage point with its ETag, which an edit must send back."""
+    return tagged(UsagePointShape.of(platform.store.registry.point(platform.access, name)))
+
+
+@router.put("/{name}", summary="Change or add a usage point", response_model=UsagePointShape)
+def put_point(
+    platform: Asking, name: Id, asked: UsagePointAsked, if_match: IfMatch = "", if_none_match: IfNoneMatch = ""
+) -> Response:
+    """Replace a usage point: `If-Match` with its ETag to change it, `If-None-Match: *` to add it."""
+    point = asked.to_point(name)
+    with platform.store.transaction():
+        current = shape_of(platform, name)
+        check(current, if_match, if_none_match)
+        platform.store.registry.save_points(platform.access, [point])
+    return tagged(UsagePointShape.of(point), HTTPStatus.OK if current else HTTPStatus.CREATED)
+
+
+@router.get("/{name}/installations", summary="List the meters of a usage point", response_model=Page[InstallationShape])
+def list_installations(request: Request, platform: Asking, name: Id) -> Response:
+    """Return which meters hang or hung there, oldest first."""
+    history = platform.store.registry.installations(platform.access, name)
+    return listed(request, [InstallationShape.of(each) for each in history])
+
+
+@router.post(
+    "/{name}/meter-exchange", summary="Exchange the meter", status_code=HTTPStatus.CREATED, response_model=Exchanged
+)
+def exchange(once: OnceDone, name: Id, asked: Exchange) -> Response:
+    """End the old meter and begin the new one at an instant, with the reads that close both registers."""
+    platform = once.platform
+
+    def work() -> Exchanged:
+        meter = Meter(asked.serial, dials=asked.dials, lsb_wh=asked.lsb_wh)
+        order = MeterExchange(name, meter, asked.at, asked.final_kwh, asked.opening_kwh, asked.multiplier)
+        history = exchange_meter(platform.store, platform.access, order, now=platform.clock())
+        shapes = [InstallationShape.of(each) for each in history]
+        return Exchanged(href=href("usage-points", name, "installations"), installations=shapes)
+
+    return once(HTTPStatus.CREATED, work)
+
+
+def shape_of(platform: Platform, name: str) -> UsagePointShape | None:
+    """Return a usage point as GET shows it, None where there is none."""
+    try:
+        return UsagePointShape.of(platform.store.registry.point(platform.access, name))
+    except NotFound:
+        return None
+
+
+def tagged(shape: UsagePointShape, status: int = HTTPStatus.OK) -> Response:
+    """Return a usage point with its ETag."""
+    return Response(shape.model_dump_json(), status, {"ETag": etag(shape)}, media_type=JSON)

@@ -1,0 +1,146 @@
+"""Who may ask, what waits for a name, and what was written by whom."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from gridwright.api.parameters import PLAIN, Instant, Name, Text
+from gridwright.api.shapes.shape import Request, Shape
+from gridwright.domain.access import Role
+
+
+class UserShape(Shape):
+    """A person or machine with a role; `points` null = all usage points."""
+
+    name: str
+    role: str
+    points: list[str] | None
+    disabled: bool
+
+
+class UserNew(Request):
+    """A user to add."""
+
+    name: Name
+    role: Role
+    points: Annotated[list[Name], Field(max_length=10_000)] | None = None
+    password: Annotated[str, StringConstraints(min_length=10, max_length=400)] | None = None
+
+
+class UserChange(Request):
+    """What to change of a user; what is left out stays."""
+
+    role: Role | None = None
+    points: Annotated[list[Name], Field(max_length=10_000)] | None = None
+    disabled: bool | None = None
+    password: Annotated[str, StringConstraints(min_length=10, max_length=400)] | None = None
+
+
+class CreatedUser(UserShape):
+    """A user that was added."""
+
+    href: str
+
+
+class KeyShape(Shape):
+    """An API key as it may be shown."""
+
+    id: str
+    user: str
+    label: str
+    created: datetime
+    expires: datetime | None
+    revoked: datetime | None
+
+
+class KeyNew(Request):
+    """A key to make."""
+
+    user: Name
+    label: Annotated[str, StringConstraints(max_length=200, pattern=PLAIN)] = ""
+    expires: Instant | None = None
+
+
+class CreatedKey(KeyShape):
+    """A new key; `token` is shown this once."""
+
+    href: str
+    token: str
+
+
+class AuditShape(Shape):
+    """Who did what to what; the digest covers this record and the one before."""
+
+    number: int
+    at: datetime
+    actor: str
+    act: str
+    subject: str
+    detail: dict[str, Any]
+    digest: str
+
+
+class Verified(Shape):
+    """The audit chain is unbroken."""
+
+    records: int
+
+
+class WaitingMeter(Shape):
+    """A meter nobody knows, whose readings wait."""
+
+    meter: str
+    readings: int
+    first: datetime
+    last: datetime
+    received: datetime
+
+
+class ClaimAsked(Request):
+    """Where the meter hangs."""
+
+    usage_point: Name
+    since: Instant | None = Field(default=None, description="Installed since; left out, since its first reading.")
+    multiplier: Annotated[Text, Field(pattern=r"^\d{1,6}(\.\d{1,6})?$")] = "1"
+
+
+class Claimed(Shape):
+    """What a claim moved in."""
+
+    href: str
+    meter: str
+    usage_point: str
+    intervals: int
+    registers: int
+    notes: list[str]
+
+
+class StatusShape(Shape):
+    """How the platform is doing."""
+
+    version: str
+    now: datetime
+    usage_points: int
+    readings: int
+    newest_reading: datetime | None
+    lag_s: float | None = Field(description="Age of the newest reading.")
+    late: list[LateShape] = Field(description="Usage points without a reading for longest, at most 100.")
+    late_total: int
+    devices: dict[str, int]
+    dirty_ranges: int
+    quarantined_meters: int
+    jobs_waiting: int
+
+
+class LateShape(Shape):
+    """A usage point whose readings stay out."""
+
+    usage_point: str
+    last: datetime
+    age_s: float
+
+
+StatusShape.model_rebuild()

@@ -1,0 +1,163 @@
+"""Usage points, what is installed there, and what is stored of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from gridwright.api.parameters import Instant, Name, Text
+from gridwright.api.shapes.shape import Exact, Period, Request, Shape
+from gridwright.domain.usage_point import FOREVER, Installation, UsagePoint
+
+Attributes = Annotated[dict[Name, Text], Field(max_length=100)]
+
+
+class UsagePointShape(Shape):
+    """The place in the network to which readings belong."""
+
+    id: str
+    zone: str
+    customer_class: str
+    capacity_kw: float | None
+    holidays: str
+    exports: bool
+    attributes: dict[str, str]
+
+
+class UsagePointAsked(Request):
+    """What can be said of a usage point."""
+
+    zone: Name = Field(default="UTC", description="IANA time zone of its civil days.", examples=["Europe/Berlin"])
+    customer_class: Name = Field(default="residential", description="Which validation rules apply.")
+    capacity_kw: float | None = Field(default=None, gt=0, le=1e9, description="Rating of the connection.")
+    holidays: Text = Field(default="", description="Holiday calendar.", examples=["DE-BE"])
+    exports: bool = False
+    attributes: Attributes = Field(default_factory=dict)
+
+    def to_point(self, name: str) -> UsagePoint:
+        """Return the usage point called `name`."""
+        return UsagePoint(id=name, **{key: getattr(self, key) for key in UsagePointAsked.model_fields})
+
+
+class UsagePointNew(UsagePointAsked):
+    """A usage point to add."""
+
+    id: Name = Field(examples=["UP-1042"])
+
+
+class CreatedPoint(UsagePointShape):
+    """A usage point that was added."""
+
+    href: str
+
+
+class InstallationShape(Shape):
+    """Which meter measured a usage point, and when; an open end is null."""
+
+    usage_point: str
+    end_device: str
+    start: Annotated[datetime, Field(alias="from")]
+    end: Annotated[datetime | None, Field(alias="to")]
+    multiplier: Exact
+
+    @classmethod
+    def of(cls, noun: Installation, **more: Any) -> InstallationShape:  # noqa: ANN401 - as the base has it
+        """Return the shape of an installation."""
+        end = None if noun.period.end >= FOREVER else noun.period.end
+        return super().of(noun, start=noun.period.start, end=end, **more)
+
+
+class Exchange(Request):
+    """A meter exchange: what the old meter ended on, and what the new one began with."""
+
+    serial: Name = Field(description="Serial number of the new meter.", examples=["M-2077"])
+    at: Instant = Field(description="When the new meter took over.")
+    final_kwh: Decimal | None = Field(default=None, ge=0, le=10**10, description="Final read of the old meter.")
+    opening_kwh: Decimal | None = Field(default=None, ge=0, le=10**10, description="Opening read of the new meter.")
+    multiplier: Decimal = Field(
+        default=Decimal(1), gt=0, le=100_000, description="Transformer factor of the new meter."
+    )
+    dials: int = Field(default=8, ge=3, le=12, description="Digits before its registers wrap.")
+    lsb_wh: int = Field(default=1, ge=1, le=1_000_000, description="Watt-hours of one count of its last digit.")
+
+
+class Exchanged(Shape):
+    """What is installed after an exchange."""
+
+    href: str
+    installations: list[InstallationShape]
+
+
+class RegisterShape(Shape):
+    """A cumulative register, read at an instant; `value` counts the reading type's resolution."""
+
+    usage_point: str
+    at: datetime
+    value: float
+    end_device: str
+    epoch: int
+    reading_type: str
+
+
+class SeriesShape(Shape):
+    """One series that is stored."""
+
+    usage_point: str
+    reading_type: str
+    interval_s: int
+    start: Annotated[datetime, Field(alias="from")]
+    end: Annotated[datetime, Field(alias="to")]
+    readings: int
+
+
+class VersionShape(Shape):
+    """An image of a UTC day: what was known from `known_at` on."""
+
+    revision: int
+    known_at: datetime
+    period: Period
+    values: list[float | None]
+    quality: list[str]
+
+
+class BlockShape(Shape):
+    """Consecutive intervals of one reading type; `values` in `unit`, null where there is none."""
+
+    usage_point: str
+    reading_type: str
+    unit: str
+    start: Annotated[datetime, Field(alias="from")]
+    end: Annotated[datetime, Field(alias="to")]
+    interval_s: int
+    values: list[float | None]
+    quality: list[str] = Field(description="Status of each value, and the method of an estimate behind a slash.")
+
+
+class DownsampledShape(Shape):
+    """A block with fewer columns: minimum, maximum and mean of each, so that spikes survive."""
+
+    usage_point: str
+    reading_type: str
+    unit: str
+    start: Annotated[datetime, Field(alias="from")]
+    end: Annotated[datetime, Field(alias="to")]
+    interval_s: int
+    columns: list[datetime] = Field(description="Where each column starts.")
+    min: list[float | None]
+    max: list[float | None]
+    mean: list[float | None]
+
+
+class DeviceEventShape(Shape):
+    """What a device reported; `type` is a CIM EndDeviceEventType."""
+
+    end_device: str
+    usage_point: str
+    type: str
+    at: datetime
+    known_at: datetime
+    text: str
+    details: dict[str, str]

@@ -1,0 +1,163 @@
+"""Findings, bills, outlooks, jobs: what the platform has made of the readings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from gridwright.api.parameters import Name, Reason, Text
+from gridwright.api.shapes.shape import Exact, Period, Request, Shape
+from gridwright.store.findings import StoredFinding
+from gridwright.store.ledger import IssuedBill
+
+Points = Annotated[list[Name], Field(max_length=10_000)]
+
+
+class FindingShape(Shape):
+    """A doubt of validation."""
+
+    id: int
+    code: str
+    usage_point: str
+    period: Period
+    severity: str
+    message: str
+    reading_type: str
+    slots: int
+    known_at: datetime
+    resolved_at: datetime | None
+    resolution: str
+    resolved_by: str
+
+    @classmethod
+    def of(cls, noun: StoredFinding, **more: Any) -> FindingShape:  # noqa: ANN401 - as the base has it
+        """Return the shape of a finding as it is stored."""
+        doubt = noun.finding
+        own = ("code", "usage_point", "period", "severity", "message", "slots")
+        told = {name: getattr(doubt, name) for name in own}
+        return super().of(noun, reading_type=doubt.reading_type.code, **told, **more)
+
+
+class Resolve(Request):
+    """Findings that a person has decided about."""
+
+    ids: list[Annotated[int, Field(ge=1, lt=1 << 62)]] = Field(min_length=1, max_length=1000)
+    reason: Reason = Field(examples=["The customer was on holiday; confirmed by phone."])
+
+
+class Resolved(Shape):
+    """How many findings were open and are resolved now."""
+
+    resolved: int
+
+
+class BillLineShape(Shape):
+    """One line: quantity × price, rounded once."""
+
+    charge: str
+    text: str
+    quantity: Exact
+    unit: str
+    price: Exact
+    amount: Exact
+    currency: str
+    intervals: int
+    estimated: int
+    basis: str
+
+
+class BillSummary(Shape):
+    """A bill without its lines; number and dates are those of the ledger."""
+
+    id: str
+    usage_point: str
+    period: Period
+    zone: str
+    rate_card: str
+    currency: str
+    state: str
+    energy_kwh: Exact
+    total: Exact
+    intervals: int
+    estimated: int
+    missing: int
+    known_at: datetime
+    number: int | None
+    issued_at: datetime | None
+    credit_number: int | None
+    cancelled_at: datetime | None
+
+    @classmethod
+    def of(cls, noun: IssuedBill, **more: Any) -> BillSummary:  # noqa: ANN401 - as the base has it
+        """Return the shape of a bill as it stands in the ledger."""
+        names = [name for name in cls.model_fields if hasattr(noun.bill, name) and name not in more]
+        return super().of(noun, **{name: getattr(noun.bill, name) for name in names}, **more)
+
+
+class BillShape(BillSummary):
+    """A bill with its lines."""
+
+    lines: list[BillLineShape]
+    notes: list[str]
+    usage_hash: str
+
+
+class BillRunAsked(Request):
+    """What to bill; left out, every usage point for its last complete month by its own rate card."""
+
+    period: Annotated[Text, Field(max_length=80, description="A civil period in each point's zone.")] = Field(
+        default="", examples=["2026-10"]
+    )
+    points: Points | None = None
+    tariff: Name | None = Field(default=None, description="Name of a rate card, see /v1/rate-cards.")
+    dry_run: bool = Field(default=False, description="Compute, but keep nothing.")
+
+
+class OutlookAsked(Request):
+    """Whose forecasts and plans to issue anew; left out, everybody's."""
+
+    points: Points | None = None
+
+
+class BillActed(Shape):
+    """A bill after it was issued or cancelled."""
+
+    href: str
+    id: str
+    state: str
+    number: int | None
+    credit_number: int | None
+
+
+class RateCardShape(Shape):
+    """A rate card that can be named."""
+
+    name: str
+
+
+class OutlookShape(Shape):
+    """Something computed and issued: a forecast, a plan."""
+
+    kind: str
+    subject: str
+    issued: datetime
+    body: dict[str, Any]
+
+
+class JobShape(Shape):
+    """Long work that was asked for, and how far it came."""
+
+    href: str
+    id: str
+    kind: str
+    state: str
+    requested_by: str
+    created: datetime
+    request: dict[str, Any]
+    done: int
+    total: int
+    result: dict[str, Any]
+    error: str
+    ended: datetime | None
