@@ -22,6 +22,7 @@ from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation
 from gridwright.jobs.close_balance import balance_findings
+from gridwright.jobs.doubt_relay import relay_doubts
 from gridwright.jobs.plan_reads import ABSENT, Planned, scaled
 from gridwright.store import Store
 
@@ -52,7 +53,10 @@ def keep_harvest(
             readings += saved.new + saved.changed
         stray = list(stray_readings(harvest, planned.installed))
         quarantined = store.quarantine.save(access, stray, received=now) if stray else 0
-        events = store.devices.save_events(access, [placed_event(each, planned.installed) for each in harvest.events])
+        told = [placed_event(each, planned.installed) for each in harvest.events]
+        doubts = relay_doubts(store, access, planned.link.serial, placed, now=now)
+        events = store.devices.save_events(access, [*told, *doubts])
+        notes += [doubt.text for doubt in doubts]
         _remember_absent(store, access, planned, harvest, now - policy.certain_after)
         found = balance_findings(store, access, placed, planned.installed)
         findings = store.findings.save(access, found, known_at=now) if found else 0
