@@ -14,7 +14,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, Values
 from gridwright.domain.topology import Node, NodeKind, Topology
 from gridwright.grid.hints import Hint, hint
-from gridwright.grid.sums import Flows, Sums, flows, sums_below
+from gridwright.grid.sums import Flows, Mask, Sums, flows, sums_below
 
 WH_PER_KWH = 1000.0
 # What a loss may technically be, as a share of the energy put in: from the master meter down to the usage points.
@@ -243,7 +243,7 @@ def _balance(topology: Topology, node: Node, found: Sums, flow: Flows, bounds: B
     )
 
 
-def _inputs(found: Sums, compared: Values) -> InputQuality:
+def _inputs(found: Sums, compared: Mask) -> InputQuality:
     all_of_it = float(found.connected.sum()) or 1.0
     unknown, guessed = float(found.unknown.sum()) / all_of_it, float(found.guessed.sum()) / all_of_it
     return InputQuality(
@@ -257,7 +257,7 @@ def _inputs(found: Sums, compared: Values) -> InputQuality:
     )
 
 
-def _not_comparable(node: Node, row: int, found: Sums, compared: Values) -> tuple[str, ...]:
+def _not_comparable(node: Node, row: int, found: Sums, compared: Mask) -> tuple[str, ...]:
     if not node.meter:
         return ("it has no master meter",)
     if row < 0:
@@ -271,7 +271,7 @@ def _not_comparable(node: Node, row: int, found: Sums, compared: Values) -> tupl
     return ()
 
 
-def _uncertainty(found: Sums, compared: Values, put_in: float) -> float:
+def _uncertainty(found: Sums, compared: Mask, put_in: float) -> float:
     """Return Wh by which the loss may be off; what fills gaps may be wrong all in one direction, so it adds up."""
     known, filled, silent, estimated = (
         float(np.abs(values[compared]).sum()) for values in (found.known, found.filled, found.silent, found.estimated)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
-from gridwright.domain.errors import GridMismatch
+from gridwright.domain.errors import GridMismatch, TooLittleData
 from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.panel import Panel, Values
 from gridwright.domain.topology import Topology
@@ -45,6 +45,8 @@ def flows(delivered: Panel, received: Panel | None) -> Flows:
     """Lay delivered and received energy side by side; a rejected value is unknown."""
     if received is not None and (received.start, received.slots) != (delivered.start, delivered.slots):
         raise GridMismatch(f"{received!r} does not fit {delivered!r}")
+    if not delivered.points and not (received and received.points):
+        raise TooLittleData("no usage point has readings of energy", remedy="name another period")
     points = tuple(dict.fromkeys((*delivered.points, *(received.points if received else ()))))
     row = {point: place for place, point in enumerate(points)}
     shape = (len(points), delivered.slots)
@@ -141,11 +143,11 @@ def _own(members: list[tuple[str, int, int]], flow: Flows) -> Sums:
     for name, first, last in members:
         there[place[name], first:last] = True
     rows = np.array([flow.row.get(name, -1) for name in names])
-    absent = rows < 0
+    absent = np.flatnonzero(rows < 0)
     net, fed_in, estimated = flow.net(rows), flow.fed_in[rows], flow.estimated[rows]
     net[absent], estimated[absent] = np.nan, False
-    known = np.isfinite(net) & there
-    silent = ~known.any(axis=1) & there.any(axis=1)
+    known: Mask = np.isfinite(net) & there
+    silent: Mask = np.asarray(~known.any(axis=1) & there.any(axis=1))
     filled = _fill(net, known, silent)
     found.known = np.where(known, net, 0.0).sum(axis=0)
     found.filled = np.where(there & ~known & ~silent[:, None], filled, 0.0).sum(axis=0)
