@@ -42,6 +42,7 @@ class HotPaths:
             **{(method, path): getattr(health, path[1:]) for method in ("GET", "HEAD") for path in HEALTH},
         }
         self._log = structlog.get_logger()
+        self._tells = self._log.is_enabled_for(logging.INFO)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
@@ -54,7 +55,7 @@ class HotPaths:
 
     async def _told(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, and write the request's one line where somebody wants to read it."""
-        if not self._log.is_enabled_for(logging.INFO):
+        if not self._tells:
             await self._answered(scope, receive, send)
             return
         facts: dict[str, Any] = {"method": scope["method"], "path": scope["path"], "status": None}

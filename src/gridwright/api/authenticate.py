@@ -24,6 +24,7 @@ REMEMBERED_S = 3.0  # a revoked key opens nothing after this
 REMEMBERED = 4096  # keys; the hot path of a thousand meters shares a few
 LONGEST = 512
 ASKED = ("authorization", "x-api-key", "cookie")
+RAW_ASKED = {name.encode(): name for name in ASKED}
 HOW = "send your API key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY', or as the password of Basic authentication"
 
 
@@ -111,9 +112,8 @@ def _asked(headers: Headers) -> dict[str, str]:
         return {name.lower(): value for name, value in headers.items() if name.lower() in ASKED}
     found: dict[str, str] = {}
     for name, value in headers:
-        text = name.decode("latin-1").lower()
-        if text in ASKED:
-            found.setdefault(text, value.decode("latin-1"))
+        if name in RAW_ASKED:  # ASGI servers give names in lower case
+            found.setdefault(RAW_ASKED[name], value.decode("latin-1"))
     return found
 
 

@@ -128,8 +128,11 @@ def damaged(reason: str) -> Refused:
 
 def header(scope: Scope, name: bytes) -> str:
     """Return a header of the request, empty when it is not there."""
-    found = next((value for key, value in scope["headers"] if key == name), b"")
-    return str(found.decode("latin-1")).strip()
+    for key, value in scope["headers"]:
+        if key == name:
+            text: str = value.decode("latin-1")
+            return text.strip()
+    return ""
 
 
 def _encoding(scope: Scope) -> str:

@@ -93,7 +93,7 @@ class Directories:
     def __init__(self, platform: Platform, ticks: Callable[[], float] = time.monotonic) -> None:
         self._platform, self._ticks = platform, ticks
         self._reading = threading.Lock()
-        self._fingerprint = ""
+        self._fingerprint, self._looked = "", float("-inf")
         self.now = Directory()
 
     def must_read_for(self, names: Iterable[str], asked: float) -> bool:
@@ -104,8 +104,11 @@ class Directories:
         return directory.taken < asked and not all(map(directory.knows, names))
 
     def should_read(self, asked: float) -> bool:
-        """Tell whether it is time to look for changes, beside the requests; one at a time."""
-        return self.now.taken < asked - FRESH_S and not self._reading.locked()
+        """Tell one request, and no other in the same time, that it is time to look for changes beside it."""
+        if self.now.taken >= asked - FRESH_S or self._looked >= asked - FRESH_S:
+            return False
+        self._looked = asked
+        return True
 
     def read(self, asked: float) -> None:
         """Read the registry where it has changed, unless somebody did since `asked`; blocks."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import signal
 import socket
 import ssl
@@ -77,6 +78,8 @@ def run(
             stack.callback(background(platform).stop)
         # The writer computes beside the event loop: by default that would wait 5 ms for its turn at each step.
         sys.setswitchinterval(SWITCH_S)
+        # What is loaded by now stays: a collection that walks over all of it makes everybody wait.
+        gc.freeze()
         with _signals_end_well():
             server.run(sockets=[sock])
         if not server.started:

@@ -66,21 +66,18 @@ def write(store: Store, batches: Sequence[Batch], now: datetime) -> list[Outcome
     StoreError is raised: then nothing of any batch is written.
     """
     plain = [batch for batch in batches if batch.once is None]
-    outcomes: dict[int, Outcome] = {}
-    with store.transaction():
-        try:
+    try:
+        with store.transaction():
             if plain:
-                with store.transaction():
-                    _write_together(store, plain, now)
-                outcomes |= {id(batch): batch.tell(batch) for batch in plain}
-        except StoreError:
-            raise
-        except GridwrightError:
-            for batch in plain:
-                outcomes[id(batch)] = _write_alone(store, batch, now)
-        for batch in batches:
-            if batch.once is not None:
-                outcomes[id(batch)] = _write_alone(store, batch, now)
+                _write_together(store, plain, now)
+            outcomes: dict[int, Outcome] = {id(batch): batch.tell(batch) for batch in plain}
+            outcomes |= {id(batch): _write_alone(store, batch, now) for batch in batches if batch.once is not None}
+    except StoreError:
+        raise
+    except GridwrightError:
+        # One of them cannot be written at all: each by itself, so that it fails alone.
+        with store.transaction():
+            outcomes = {id(batch): _write_alone(store, batch, now) for batch in batches}
     return [outcomes[id(batch)] for batch in batches]
 
 

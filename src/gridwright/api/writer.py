@@ -25,7 +25,8 @@ WAITING = 4_096  # batches
 WAITING_READINGS = 4_000_000
 GROUP = 512  # batches of one transaction
 GROUP_READINGS = 500_000
-GATHER_S = 0.001  # what arrives within this joins the transaction that is about to begin
+GATHER_S = 0.001  # while more arrives within this, the transaction that is about to begin waits for it,
+GATHERS = 8  # but not more often than this
 PATIENCE_S = 20.0  # how long a batch is tried while the database is locked or away
 PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -103,8 +104,7 @@ class Writer:
         with self._changed:
             while not self._queue and not self._stopping:
                 self._changed.wait()
-        if not self._stopping:
-            time.sleep(GATHER_S)
+        self._gather()
         group: list[Batch] = []
         size = 0
         with self._changed:
@@ -115,6 +115,16 @@ class Writer:
                 size += group[-1].readings
             self._held -= size
         return group
+
+    def _gather(self) -> None:
+        """Let those join who are just arriving: a commit costs the same for one as for sixty."""
+        seen = 0
+        for _ in range(GATHERS):
+            waiting = len(self._queue)
+            if self._stopping or waiting == seen or waiting >= GROUP:
+                return
+            seen = waiting
+            time.sleep(GATHER_S)
 
     def _written(self, group: Sequence[Batch]) -> Sequence[Outcome]:
         """Write a group; while the database is locked or away it is tried again, as a whole, within bounds."""
