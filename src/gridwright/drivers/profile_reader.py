@@ -33,7 +33,7 @@ from gridwright.drivers.toml_table import TomlTable
 ADDRESS = r"[0-9A-Za-z][0-9A-Za-z.:*&-]*"
 ADDRESS_SHOWN = "an address such as 1.8.0 or P.01"
 EVENT = r"\d{1,3}(\.\d{1,3}){3}"
-EVENT_SHOWN = "a CIM EndDeviceEventType such as 3.26.0.85"
+EVENT_SHOWN = "a CIM EndDeviceEventType such as 3.26.0.47"
 FORM = re.compile(r"(s)?(YYMMDD)?(hhmm(ss)?)?(X)?")
 FORM_SHOWN = "sYYMMDDhhmm, YYMMDDhhmmss, YYMMDDhhmmssX and their like; for a part of the clock also YYMMDD or hhmmss"
 COMMAND = r"[RW][1-6]"

@@ -212,7 +212,7 @@ def test_outages_are_events_and_leave_their_intervals_short() -> None:
     panel = read_profile(one, world, Interval(NOW - timedelta(hours=4), NOW))
     assert panel.values[0].tolist()[4:7] == [0, 0, 0]
     assert [(event.type, event.at) for event in read_events(one, world)] == [
-        ("3.26.0.85", out.start),
+        ("3.26.0.47", out.start),
         ("3.26.0.216", out.end),
     ]
 
