@@ -112,9 +112,13 @@ def _usage_points(of: Iterable[Kind], zone: str, first_id: int) -> tuple[UsagePo
 
 
 def _counted(wh: Floats, sites: Sequence[UsagePoint], start: datetime, interval: timedelta, kind: ReadingType) -> Panel:
+    return Panel(tuple(site.id for site in sites), start, interval, whole_counts(wh), reading_type=kind)
+
+
+def whole_counts(wh: Floats) -> Floats:
     """Round as a meter does: the register counts whole Wh, an interval is the difference of two counts."""
-    counts = np.diff(np.floor(np.cumsum(wh, axis=1) + 1e-6), axis=1, prepend=0.0)
-    return Panel(tuple(site.id for site in sites), start, interval, counts, reading_type=kind)
+    counts: Floats = np.diff(np.floor(np.cumsum(wh, axis=1) + 1e-6), axis=1, prepend=0.0)
+    return counts
 
 
 def read_slots(calendar: LocalCalendar, reads: Reads) -> list[int]:
