@@ -47,7 +47,8 @@ def keep_harvest(
     with store.transaction():
         placed = [part for panel in harvest.panels for part in placed_panels(panel, planned.installed)]
         readings = sum(_save_panel(store, access, panel, now, notes) for panel in placed)
-        reads = [read for each in harvest.registers for read in placed_registers(each, planned.installed)]
+        hung = [read for each in harvest.registers for read in placed_registers(each, planned.installed)]
+        reads = [in_epoch(store, access, read) for read in hung]
         if reads:
             saved = store.registers.save(access, reads, known_at=now)
             readings += saved.new + saved.changed
@@ -113,7 +114,18 @@ def placed_registers(read: RegisterReading, installed: Sequence[Installation]) -
     """Yield the read at the usage point where the device is; the factor is applied to differences, later."""
     for place in installed:
         if read.at in place.period:
-            yield replace(read, usage_point=place.usage_point)
+            # Registers are kept to the second; no meter's clock is better.
+            yield replace(read, usage_point=place.usage_point, at=read.at.replace(microsecond=0))
+
+
+def in_epoch(store: Store, access: Access, read: RegisterReading) -> RegisterReading:
+    """Return the read in its counter's epoch: that of the read before it, or the next one after another meter."""
+    moment = read.at - timedelta(seconds=1)
+    last = store.registers.neighbours(access, {read.usage_point: (moment, moment)}, read.reading_type)
+    before = last[read.usage_point][0]
+    if before is None:
+        return read
+    return replace(read, epoch=before.epoch + (before.end_device != read.end_device))
 
 
 def placed_event(event: EndDeviceEvent, installed: Sequence[Installation]) -> EndDeviceEvent:
