@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import InputError
-from gridwright.domain.interval import Interval, epoch_s, from_epoch_s
+from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.store import schema
 from gridwright.store.audit import note
-from gridwright.store.blocks import lock_points
+from gridwright.store.blocks import lock_points, marks
 from gridwright.store.instant import to_seconds, to_us
 from gridwright.store.names import FEW, Names
 from gridwright.store.saving import SaveSummary
@@ -23,10 +23,46 @@ from gridwright.store.session import Session, Unit
 
 Key = tuple[int, int, int, int]
 KEY = ("usage_point", "reading_type", "at_s", "epoch")
-CONTENT = ("value", "end_device", "quality")
+_EACH = (
+    "SELECT usage_point, reading_type, at_s, epoch, value, end_device, quality, known_at_us, revision "
+    "FROM register_reading WHERE reading_type = ? AND at_s BETWEEN ? AND ? AND usage_point = ?"
+)
+_MANY = f"{_EACH.removesuffix('= ?')}IN ({{marks}})"
+_ADD = (
+    "INSERT INTO register_reading (usage_point, reading_type, at_s, epoch, value, end_device, quality, known_at_us, "
+    "revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_KEEP = _ADD.replace("register_reading", "register_version")
+_CHANGE = (
+    "UPDATE register_reading SET value = ?, end_device = ?, quality = ?, known_at_us = ?, revision = ? "
+    "WHERE usage_point = ? AND reading_type = ? AND at_s = ? AND epoch = ?"
+)
 _ONE = "SELECT at_s, value, end_device, epoch, quality FROM register_reading WHERE usage_point = ? AND reading_type = ?"
 _BEFORE = f"{_ONE} AND at_s <= ? ORDER BY at_s DESC, epoch DESC LIMIT 1"
 _AFTER = f"{_ONE} AND at_s > ? ORDER BY at_s, epoch LIMIT 1"
+
+
+class Stored(NamedTuple):
+    """A row: its key, its content, since when it is known and which revision it is."""
+
+    usage_point: int
+    reading_type: int
+    at_s: int
+    epoch: int
+    value: int
+    end_device: str
+    quality: int
+    known_at_us: int
+    revision: int
+
+    @property
+    def key(self) -> Key:
+        """The columns that identify it."""
+        return (self.usage_point, self.reading_type, self.at_s, self.epoch)
+
+    def differs(self, other: Stored) -> bool:
+        """Tell whether the content is another."""
+        return self[len(KEY) : -2] != other[len(KEY) : -2]
 
 
 class Registers:
@@ -47,9 +83,8 @@ class Registers:
             lock_points(unit, sorted({key[0] for key in rows}))
             old = _stored(unit, rows)
             new = [row for key, row in rows.items() if key not in old]
-            changed = [_next(row, old[key]) for key, row in rows.items() if key in old and _differs(row, old[key])]
-            if new:
-                unit.connection.execute(insert(schema.register_reading), new)
+            changed = [_next(row, old[key]) for key, row in rows.items() if key in old and row.differs(old[key])]
+            unit.run_many(_ADD, new)
             _supersede(unit, changed, old)
             if new or changed:
                 names = {read.usage_point for read in these}
@@ -97,15 +132,14 @@ class Registers:
                     found[point] = (one_read, other)
         return found
 
-    def _rows(self, unit: Unit, reads: Sequence[RegisterReading], known_at_us: int) -> dict[Key, dict[str, Any]]:
+    def _rows(self, unit: Unit, reads: Sequence[RegisterReading], known_at_us: int) -> dict[Key, Stored]:
         """Return the rows by key; of two reads with one key the later in the sequence counts."""
         points = self._names.point_keys(unit, [read.usage_point for read in reads])
+        kinds = {kind: self._names.make_type_key(unit, kind) for kind in {read.reading_type for read in reads}}
         rows = {}
         for point, read in zip(points, reads, strict=True):
-            key = (point, self._names.make_type_key(unit, read.reading_type), to_seconds(read.at), read.epoch)
-            content = (_whole(read), read.end_device, read.quality)
-            rows[key] = dict(zip((*KEY, *CONTENT), (*key, *content), strict=True))
-            rows[key] |= {"known_at_us": known_at_us, "revision": 1}
+            key = (point, kinds[read.reading_type], to_seconds(read.at), read.epoch)
+            rows[key] = Stored(*key, _whole(read), read.end_device, read.quality, known_at_us, 1)
         return rows
 
 
@@ -119,39 +153,35 @@ def _whole(read: RegisterReading) -> int:
     return int(read.value)
 
 
-def _stored(unit: Unit, rows: dict[Key, dict[str, Any]]) -> dict[Key, Row[Any]]:
-    table = schema.register_reading
-    points = sorted({key[0] for key in rows})
-    stored: dict[Key, Row[Any]] = {}
-    for at in range(0, len(points), FEW):
-        query = select(table).where(table.c.usage_point.in_(points[at : at + FEW]))
-        instants = [key[2] for key in rows]
-        found = unit.connection.execute(query.where(table.c.at_s.between(min(instants), max(instants))))
-        stored |= {(row.usage_point, row.reading_type, row.at_s, row.epoch): row for row in found}
-    return stored
+def _stored(unit: Unit, rows: dict[Key, Stored]) -> dict[Key, Stored]:
+    """Return what is stored around the rows: of many meters at about one time, or of each over its own time."""
+    instants: dict[tuple[int, int], list[int]] = {}
+    for point, kind, at_s, _ in rows:
+        instants.setdefault((kind, point), []).append(at_s)
+    found: list[tuple[Any, ...]] = []
+    for kind in sorted({kind for kind, _ in instants}):
+        mine = {point: moments for (each, point), moments in instants.items() if each == kind}
+        first, last = min(min(moments) for moments in mine.values()), max(max(moments) for moments in mine.values())
+        if last - first <= DAY_S:
+            points = sorted(mine)
+            for at in range(0, len(points), FEW):
+                part = points[at : at + FEW]
+                found += unit.fetch(_MANY.format(marks=marks(len(part))), (kind, first, last, *part))
+        else:
+            for point, moments in mine.items():
+                found += unit.fetch(_EACH, (kind, min(moments), max(moments), point))
+    return {row[: len(KEY)]: Stored(*row) for row in found}
 
 
-def _differs(row: dict[str, Any], old: Row[Any]) -> bool:
-    return any(row[name] != getattr(old, name) for name in CONTENT)
+def _next(row: Stored, old: Stored) -> Stored:
+    return row._replace(revision=old.revision + 1, known_at_us=max(row.known_at_us, old.known_at_us))
 
 
-def _next(row: dict[str, Any], old: Row[Any]) -> dict[str, Any]:
-    return {**row, "revision": old.revision + 1, "known_at_us": max(row["known_at_us"], old.known_at_us)}
-
-
-def _supersede(unit: Unit, changed: Sequence[dict[str, Any]], old: dict[Key, Row[Any]]) -> None:
+def _supersede(unit: Unit, changed: Sequence[Stored], old: dict[Key, Stored]) -> None:
     if not changed:
         return
-    before = [old[(row["usage_point"], row["reading_type"], row["at_s"], row["epoch"])] for row in changed]
-    unit.connection.execute(insert(schema.register_version), [dict(row._mapping) for row in before])  # noqa: SLF001
-    table = schema.register_reading
-    where = [table.c[name] == bindparam(f"the_{name}") for name in KEY]
-    fresh = ("value", "end_device", "quality", "known_at_us", "revision")
-    statement = update(table).where(*where).values({name: bindparam(f"new_{name}") for name in fresh})
-    values = [
-        {f"the_{name}": row[name] for name in KEY} | {f"new_{name}": row[name] for name in fresh} for row in changed
-    ]
-    unit.connection.execute(statement, values)
+    unit.run_many(_KEEP, [old[row.key] for row in changed])
+    unit.run_many(_CHANGE, [(*row[len(KEY) :], *row.key) for row in changed])
 
 
 def _raw_read(row: tuple[Any, ...], point: str, kind: ReadingType) -> RegisterReading:

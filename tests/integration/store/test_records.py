@@ -14,6 +14,7 @@ from gridwright.domain.errors import Conflict, InputError, NotFound, StoreCorrup
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import RECEIVED_REGISTER
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import EndDevice, Installation, Meter, UsagePoint, install
 from gridwright.store import Progress, SaveSummary, Store, open_store
@@ -99,6 +100,27 @@ def test_a_fraction_of_a_count_is_refused(store: Store) -> None:
     for value in (0.5, float("nan"), float("inf")):
         with pytest.raises(InputError, match="usage point a"):
             store.registers.save(ME, [RegisterReading("a", START, value)], known_at=LATER)
+
+
+def test_reads_of_many_meters_at_times_far_apart(store: Store) -> None:
+    points = [f"p{at:03d}" for at in range(450)]
+    store.registry.save_points(ME, [UsagePoint(point) for point in points])
+    reads = [RegisterReading(point, START + at % 3 * DAY, float(at), "M") for at, point in enumerate(points)]
+    reads += [replace(reads[at], reading_type=RECEIVED_REGISTER, value=7.0) for at in range(5)]
+    assert store.registers.save(ME, reads, known_at=LATER) == SaveSummary(455, 0, 0, 455)
+    other = [replace(read, value=read.value + 1) for read in reads[::5]]
+    assert store.registers.save(ME, [*reads, *other], known_at=LATER + DAY) == SaveSummary(0, 91, 364, 455)
+    assert store.registers.save(ME, reads[:5], known_at=LATER) == SaveSummary(0, 1, 4, 5)
+    period = Interval(START, START + 9 * DAY)
+    assert [read.value for read in store.registers.load(ME, "p000", period)] == [0.0]
+    assert [read.value for read in store.registers.load(ME, "p000", period, RECEIVED_REGISTER)] == [8.0]
+
+
+def test_reads_of_one_instant(store: Store) -> None:
+    points = [f"p{at:03d}" for at in range(900)]
+    store.registry.save_points(ME, [UsagePoint(point) for point in points])
+    reads = [RegisterReading(point, START, 5.0, "M") for point in points]
+    assert [store.registers.save(ME, reads, known_at=LATER).new for _ in range(2)] == [900, 0]
 
 
 # --- findings ---------------------------------------------------------------------------------------------------------
