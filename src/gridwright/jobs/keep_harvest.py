@@ -178,7 +178,7 @@ def _remember_absent(store: Store, access: Access, planned: Planned, harvest: Ha
 def _note(store: Store, access: Access, planned: Planned, harvest: Harvest, notes: Sequence[str]) -> None:
     """Write the session down, and on the link what the next plan and the operator need."""
     # As it is now: somebody may have retired the device while it was being read.
-    link = store.devices.link(access, planned.link.serial)
+    link = store.devices.hold(access, planned.link.serial)
     after = replace(
         link,
         clock_drift_s=link.clock_drift_s if harvest.drift_s is None else harvest.drift_s,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +12,7 @@ from gridwright.control import Consequence, ControlPolicy, refusals, require_fre
 from gridwright.control.guard import CRITICAL, NOT_CRITICAL, Situation
 from gridwright.domain.access import Access, Act
 from gridwright.domain.control import Command, EndDeviceControl
+from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Flow, Quantity
@@ -49,8 +51,10 @@ def request_control(  # noqa: PLR0913 - each is something that only whoever asks
     """
     access.require(Act.CONTROL)
     rules = policy or ControlPolicy()
-    with store.transaction():  # two requests for one device meet here, and one of them is refused
-        control = _drafted(store, access, Wish(command, reason, expires), (device, usage_point), now)
+    control = _drafted(store, access, Wish(command, reason, expires), (device, usage_point), now)
+    with store.transaction():
+        with suppress(NotFound):  # the guard tells it
+            store.devices.hold(access, control.end_device)  # two requests for one device go one after the other
         require_free(control, situation_of(store, access, control, now=now, policy=rules), rules)
         store.controls.add(access, control)
     return control

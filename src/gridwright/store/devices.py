@@ -57,6 +57,14 @@ class Devices:
         with self._session.reading() as unit:
             return _to_link(_find_link(unit, serial))
 
+    def hold(self, access: Access, serial: str) -> DeviceLink:
+        """Return the way to one device, which nobody else changes or holds until the surrounding transaction ends."""
+        _require_all(access, Act.READ)
+        this = device_link.c.serial == serial
+        with self._session.writing() as unit:
+            unit.connection.execute(select(device_link.c.serial).where(this).with_for_update()).first()
+            return _to_link(_find_link(unit, serial))
+
     def links(self, access: Access, state: LinkState | None = None) -> tuple[DeviceLink, ...]:
         """Return the ways to all devices, or to those in one state, by serial."""
         _require_all(access, Act.READ)

@@ -96,6 +96,6 @@ class Street:
         self.now += length
 
 
-def open_street(path: Path, meters: Sequence[VirtualMeter] = ()) -> Street:
+def open_street(path: Path | str, meters: Sequence[VirtualMeter] = ()) -> Street:
     """Build an empty street; the caller closes store and server."""
     return Street(open_store(path), MeterServerThread(meters).start())
