@@ -23,6 +23,7 @@ program = typer.Typer(
 )
 app.add_typer(program, name="program")
 
+AMOUNTS = ("baseline_kwh", "actual_kwh", "reduction_kwh", "payment")
 EventId = Annotated[str, typer.Argument(metavar="EVENT", help="The event, as `event list` names it.")]
 
 
@@ -187,7 +188,11 @@ def settle(event_id: EventId, as_json: Json = False) -> None:
     wired = platform()
     done = settle_event(wired.store, wired.access, event_id, site=wired.site, now=wired.clock())
     if as_json:
-        print_json(done.to_dict())
+        print_json(
+            done.to_dict()
+            | {"portfolio": done.portfolio.to_dict() | _exact(done.portfolio, ("paid_kwh", *AMOUNTS))}
+            | {"performances": [_performance(each) for each in done.performances]}
+        )
         return
     _print_performances(done.performances)
     whole = done.portfolio
@@ -277,5 +282,9 @@ def _event(event: Event) -> dict[str, Any]:
 def _performance(each: Performance) -> dict[str, Any]:
     from gridwright.demand_response import performance_dict
 
-    exact = ("baseline_kwh", "actual_kwh", "reduction_kwh", "payment")
-    return performance_dict(each) | {name: getattr(each, name) for name in exact}
+    return performance_dict(each) | _exact(each, AMOUNTS)
+
+
+def _exact(each: object, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return amounts as decimals, which are printed as numbers: the store's texts are for programs that keep them."""
+    return {name: getattr(each, name) for name in names}

@@ -11,7 +11,7 @@ from typing import Any
 from gridwright.billing import holiday_dates
 from gridwright.demand_response import BaselineRule, Delivered, Settlement, baseline_rule, measure, settle
 from gridwright.domain.access import Access
-from gridwright.domain.errors import Conflict, NotFound, TooLittleData
+from gridwright.domain.errors import AccessDenied, Conflict, NotFound, TooLittleData
 from gridwright.domain.interval import Interval
 from gridwright.domain.program import Event, EventState, Performance
 from gridwright.domain.usage_point import UsagePoint
@@ -51,6 +51,7 @@ def measure_event(store: Store, access: Access, event_id: str, site: SiteDefault
 
     A settled event is not measured again: what was settled is returned. Nobody measurable is TooLittleData.
     """
+    sees_all(access)
     event = store.programs.event(access, event_id)
     if event.state is EventState.SETTLED:
         return store.programs.performances(access, event=event_id)
@@ -78,6 +79,12 @@ def measured_event(store: Store, access: Access, event: Event, site: SiteDefault
             remedy="bring the readings of its participants, then measure it again",
         )
     return measured
+
+
+def sees_all(access: Access) -> None:
+    """Refuse who sees only some usage points: an event is measured, moved and kept with all of its targets."""
+    if access.points is not None:
+        raise AccessDenied(f"{access.actor} sees only some of the usage points, and an event concerns them all")
 
 
 def all_problems(measured: Measured) -> dict[str, str]:

@@ -11,7 +11,7 @@ from gridwright.domain.bill import Bill, BillLine, BillState
 from gridwright.domain.errors import StoreCorrupt
 from gridwright.domain.interval import Interval
 from gridwright.domain.program import Event, EventState, Performance
-from gridwright.jobs.measure_event import keep, measured_event
+from gridwright.jobs.measure_event import keep, measured_event, sees_all
 from gridwright.jobs.run_event import by_clock
 from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import Store
@@ -26,6 +26,7 @@ def settle_event(store: Store, access: Access, event_id: str, *, site: SiteDefau
     Participants who cannot be measured are named with the reason and are paid nothing; when nobody can be, it is
     TooLittleData and the event stays unsettled.
     """
+    sees_all(access)
     event = by_clock(store.programs.event(access, event_id), now)
     if event.state is EventState.SETTLED:
         return settled(store, access, event)

@@ -137,6 +137,37 @@ def test_a_viewer_plans_nothing(store: Store) -> None:
         plan_event(store, Access("eve", Role.VIEWER), program="peak", period=PERIOD, targets=NAMES, now=BEFORE)
 
 
+def test_a_customer_opts_out_for_their_own_usage_point_only(store: Store) -> None:
+    event = a_plan(store)
+    customer = Access("ada", Role.CUSTOMER, frozenset({"UP-1"}))
+    assert opt_out(store, customer, event.id, "UP-1", now=BEFORE).opted_out == ("UP-1",)
+    assert store.programs.event(ME, event.id).targets == NAMES
+    assert store.audit.records(ME)[0].actor == "ada"
+    with pytest.raises(AccessDenied):
+        opt_out(store, customer, event.id, "UP-2", now=BEFORE)
+
+
+def test_who_sees_a_part_only_moves_no_event(store: Store) -> None:
+    event = a_plan(store)
+    partial = Access("pat", Role.OPERATOR, frozenset({"UP-1"}))
+    assert opt_out(store, partial, event.id, "UP-1", now=BEFORE).targets == ("UP-1",)
+    assert store.programs.event(ME, event.id).targets == NAMES
+    with pytest.raises(AccessDenied, match="only some of the usage points"):
+        cancel_event(store, partial, event.id, now=BEFORE)
+    with pytest.raises(AccessDenied, match="only some of the usage points"):
+        settle_event(store, partial, event.id, site=SITE, now=AFTER)
+    with pytest.raises(AccessDenied, match="only some of the usage points"):
+        advance_events(store, partial, AFTER)
+
+
+def test_an_operator_may_run_an_event_from_plan_to_settlement(store: Store) -> None:
+    operator = Access("olga", Role.OPERATOR)
+    event = plan_event(store, operator, program="peak", period=PERIOD, targets=NAMES, now=BEFORE)
+    advance_events(store, operator, AFTER)
+    assert settle_event(store, operator, event.id, site=SITE, now=AFTER).performances
+    assert len(event_credits(store, Access("bea", Role.BILLER), "UP-1", FEBRUARY)) == 1
+
+
 # --- measuring and settling -------------------------------------------------------------------------------------------
 
 
