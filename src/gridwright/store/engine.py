@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from gridwright.domain.errors import ConfigError, MissingExtra, NotFound, StoreE
 
 FILE_NAME = "gridwright.db"
 BUSY_MS = 5_000
+SQLITE_BUSY = 5
 PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
@@ -74,7 +77,7 @@ def _sqlite(url: URL, *, create: bool, busy_ms: int) -> Engine:
     else:
         _prepare_file(Path(str(url.database)), create=create)
     engine = create_engine(url.set(drivername="sqlite"), module=dbapi2, **options)
-    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "connect", partial(_set_up_sqlite, busy_s=busy_ms / 1000))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -92,13 +95,26 @@ def _prepare_file(path: Path, *, create: bool) -> None:
         ) from error
 
 
-def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - a driver's own connection
+def _set_up_sqlite(connection: Any, _record: object, busy_s: float) -> None:  # noqa: ANN401 - a driver's own
     connection.isolation_level = None  # transactions begin where we say so, not where the driver guesses
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _use_wal(cursor, time.monotonic() + busy_s)
     for pragma in PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
+
+
+def _use_wal(cursor: Any, until: float) -> None:  # noqa: ANN401 - a driver's own cursor
+    """Switch to the write-ahead log; while another process does so, SQLite refuses at once instead of waiting."""
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except Exception as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF != SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
