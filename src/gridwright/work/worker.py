@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 import structlog
 
 from gridwright.domain.errors import GridwrightError
-from gridwright.telemetry import job_line
 
 Facts = Mapping[str, object]
 LONGEST_WAIT_S = 1.0
@@ -43,16 +42,18 @@ class Lane:
 
 
 def run_once(task: Task) -> Facts | None:
-    """Run a task and return its facts; None when it failed, which is told in the log."""
+    """Run a task and return its facts; None when it failed. A run that found nothing to do leaves no line in the log."""
+    log, began = structlog.get_logger(), time.perf_counter()
     try:
-        with job_line(task.name) as facts:
-            found = task.run()
-            facts.update(found)
-    except GridwrightError:
-        return None  # the job's line has told it; the next run may do better
-    except Exception:  # noqa: BLE001 - the clockwork outlives every task
-        structlog.get_logger().exception("task broke", task=task.name)
+        found = task.run()
+    except GridwrightError as error:
+        log.warning(task.name, outcome="failed", error=str(error))  # the next run may do better
         return None
+    except Exception:  # noqa: BLE001 - the clockwork outlives every task
+        log.exception("task broke", task=task.name)
+        return None
+    if any(found.values()):
+        log.info(task.name, seconds=round(time.perf_counter() - began, 3), **found)
     return found
 
 
