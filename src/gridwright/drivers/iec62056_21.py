@@ -22,11 +22,12 @@ from gridwright.drivers.load_profile import ProfileBuilder, requests
 from gridwright.drivers.profile import DriverProfile, LogSpec, ProfileSpec, RelaySpec, ValueSpec
 from gridwright.drivers.values import Scale, default_unit
 from gridwright.protocols import iec62056_21 as iec
-from gridwright.protocols.iec62056_21 import Answered, DataSet, Identified, Line, Refused
+from gridwright.protocols.iec62056_21 import Answered, DataSet, Identified, Line
 
 NO_DATA = "ERROR"  # P.01(ERROR): nothing in the period asked for (VDEW)
 CLOCK_TOLERANCE = timedelta(seconds=60)
 MIDNIGHT = "0000"
+LONGEST = 64  # of a device's own words; the standard gives an error text 32 characters
 
 
 class MeterSession:
@@ -169,8 +170,8 @@ class MeterSession:
         match event:
             case iec.Challenged() | iec.Acknowledged():
                 return
-            case Refused(text):
-                raise DeviceRefused(f"programming mode refused: {text}", where=self._exchange.where)
+            case iec.Refused(text):
+                raise DeviceRefused(f"programming mode refused: {text[:LONGEST]}", where=self._exchange.where)
         raise self._unexpected("programming mode", event)
 
     async def _log_in(self, secret: bytes) -> None:
@@ -180,9 +181,9 @@ class MeterSession:
         match event:
             case iec.Acknowledged():
                 return
-            case Refused(text):
+            case iec.Refused(text):
                 raise DeviceRefused(
-                    f"the password is refused: {text}",
+                    f"the password is refused: {text[:LONGEST]}",
                     where=self._exchange.where,
                     remedy="correct the device's secret; several wrong ones may lock the meter",
                 )
@@ -200,8 +201,8 @@ class MeterSession:
         match event:
             case Answered(lines):
                 return lines
-            case Refused(text):
-                raise DeviceRefused(f"reading {address} refused: {text}", where=self._exchange.where)
+            case iec.Refused(text):
+                raise DeviceRefused(f"reading {address} refused: {text[:LONGEST]}", where=self._exchange.where)
         raise self._unexpected(f"reading {address}", event)
 
     async def _write(self, address: str, value: str) -> None:
@@ -209,8 +210,8 @@ class MeterSession:
         match event:
             case iec.Acknowledged():
                 return
-            case Refused(text):
-                raise DeviceRefused(f"writing {address} refused: {text}", where=self._exchange.where)
+            case iec.Refused(text):
+                raise DeviceRefused(f"writing {address} refused: {text[:LONGEST]}", where=self._exchange.where)
         raise self._unexpected(f"writing {address}", event)
 
     def _unexpected(self, what: str, event: iec.Event) -> DeviceNonsense:
@@ -223,7 +224,12 @@ class MeterSession:
         if len(found) != 1:
             raise DeviceNonsense(f"{len(found)} values at {address} instead of one", where=self._exchange.where)
         if found[0].address and iec.short(found[0].address) != iec.short(address):
-            raise DeviceNonsense(f"{found[0].address} answers for {address}", where=self._exchange.where)
+            other = found[0].address[:LONGEST]
+            raise DeviceNonsense(f"{other} answers for {address}", where=self._exchange.where)
+        if len(found[0].value) > LONGEST:
+            raise DeviceNonsense(
+                f"{address} tells {len(found[0].value)} characters, more than {LONGEST}", where=self._exchange.where
+            )
         return found[0]
 
     async def _optional(self, address: str) -> DataSet | None:

@@ -92,7 +92,7 @@ class ProfileBuilder:
         found = channel_unit(group, self._channel)
         if found is None:
             told = ", ".join(channel.address for channel in group.channels)
-            raise DeviceNonsense(f"{address} holds {told or 'nothing'}, not {self._channel.address}")
+            raise DeviceNonsense(f"{address} holds {told[:80] or 'nothing'}, not {self._channel.address}")
         column, unit = found
         start = self._start(group)
         scale = Scale(self._channel, unit, interval_s=spec.interval_s)

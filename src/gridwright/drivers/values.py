@@ -9,6 +9,7 @@ from gridwright.domain.errors import DeviceNonsense
 from gridwright.domain.reading_type import Quantity
 from gridwright.drivers.profile import Measures, ValueSpec
 
+MOST_DECIMALS = 9
 NUMBER = re.compile(r"([-+])?([0-9]{1,18})(?:[.,]([0-9]{0,9}))?")
 NO_VALUE = re.compile(r"[-*?. _]*")  # how meters write "none": dashes, stars, nothing
 MOST_COUNTS = 2**53
@@ -45,7 +46,8 @@ class Scale:
                 remedy="check the address in the driver profile",
             )
         hours = Fraction(interval_s, 3600) if power else Fraction(1)
-        self._worth = Fraction(10) ** (known[1] - spec.reading_type.exponent) * hours
+        worth = Fraction(10) ** (known[1] - spec.reading_type.exponent) * hours
+        self._worths = [worth / 10**decimals for decimals in range(MOST_DECIMALS + 1)]
 
     def count(self, text: str) -> int | None:
         """Return whole counts, None where the device says that it has no value; DeviceNonsense for what cannot be."""
@@ -57,7 +59,7 @@ class Scale:
         whole, part = found[2], found[3] or ""
         if len(whole.lstrip("0")) > self._spec.digits:
             raise self._nonsense(text, f"has more than {self._spec.digits} digits before the point")
-        worth = self._worth / int(10 ** len(part))
+        worth = self._worths[len(part)]
         counts: int = int(whole + part) * worth.numerator // worth.denominator
         rest = int(whole + part) * worth.numerator % worth.denominator
         if rest:

@@ -284,6 +284,8 @@ def value(text: str) -> bytes:
         ([*GREETING, value("1.8.0(banana)")], DeviceNonsense, "no number"),
         ([*GREETING, value("2.8.0(000001.000*kWh)")], DeviceNonsense, "2.8.0 answers for 1.8.0"),
         ([*GREETING, value("1.8.0 000001.000")], DeviceNonsense, "no data set"),
+        ([*GREETING, value(f"1.8.0({'1' * 5000})")], DeviceNonsense, "1.8.0 tells 5000 characters"),
+        ([*GREETING, value(f"(ER{'!' * 5000})")], DeviceRefused, "reading 1.8.0 refused: ER!!!"),
         ([*GREETING, encode(Telegram("B", "0"))], DeviceRefused, "ended the session"),
         ([*GREETING, value("1.8.0(000001.000*kWh)") * 2], DeviceNonsense, "Block while"),
         ([*GREETING, b"\x021.8.0(0000"], DeviceSilent, "stopped in the middle of its answer"),
@@ -296,6 +298,7 @@ def test_what_strange_devices_end_in(replies: list[bytes], error: type[DeviceErr
         talk_to_script(replies, read_registers)
     assert message in str(caught.value)
     assert type(caught.value) is error
+    assert len(str(caught.value)) < 250
 
 
 def test_a_value_without_address_or_in_the_long_form_is_taken() -> None:

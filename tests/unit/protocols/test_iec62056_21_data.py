@@ -63,6 +63,14 @@ def test_what_is_no_data_line_is_refused(text: str) -> None:
         parse_lines(text)
 
 
+@pytest.mark.parametrize("text", [" " * 250_000, "x" * 250_000, "((" * 100_000, "1(" * 100_000, "(" + "*" * 250_000])
+def test_a_hostile_line_takes_no_time_that_grows_with_its_square(text: str) -> None:
+    refusal(text)
+    refusal(f"{text})")
+    with suppress(ProtocolError):
+        parse_lines(f"{text}\r\n{text})")
+
+
 def test_the_offset_counts_lines_before_it() -> None:
     with pytest.raises(MalformedTelegram) as caught:
         parse_lines("1(2)\r\n3(4)oops\r\n")

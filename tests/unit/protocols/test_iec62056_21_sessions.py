@@ -191,16 +191,17 @@ def test_a_meter_that_keeps_asking_is_given_up() -> None:
     assert (events, asked) == ([Refused("NAK")], 4)
 
 
-def test_an_answer_of_endless_blocks_is_cut_off() -> None:
+@pytest.mark.parametrize("text", ["(0.123)" * 10, ""])
+def test_an_answer_of_endless_blocks_is_cut_off(text: str) -> None:
     client = ClientSession(answer_limit=1000)
     client.sign_on()
     client.receive(encode(IDENTITY))
     client.enter_programming()
     client.receive(encode(Command("P", "0", "()")))
     client.command(Command("R", "6", "P.01(;)"))
-    block = encode(Block("(0.123)" * 10, last=False))
+    block = encode(Block(text, last=False))
     with pytest.raises(TelegramTooLong):
-        client.receive(block * 100)
+        client.receive(block * 1000)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ from gridwright.protocols.iec62056_21.frames import (
     encode,
 )
 
-ANSWER_LIMIT = 4 * 1024 * 1024
+ANSWER_LIMIT = 1024 * 1024  # of text and framing, so that empty blocks come to an end too
+FRAMING = 3
 MAX_REPEATS = 3
 
 
@@ -114,6 +115,7 @@ class ClientSession:
         self._outgoing = bytearray()
         self._command: Command | None = None
         self._parts: list[str] = []
+        self._received = 0
         self._repeats = 0
 
     @property
@@ -174,6 +176,7 @@ class ClientSession:
             raise OutOfTurn(f"{act} needs a session that is {before}, it is {self.state}")
         self.state = after
         self._repeats = 0
+        self._received = 0
         self._parts.clear()
 
     def _send(self, frame: Frame) -> None:
@@ -230,7 +233,8 @@ class ClientSession:
     def _take_block(self, block: Block) -> Event | None:
         self._repeats = 0
         self._parts.append(block.data)
-        if sum(map(len, self._parts)) > self._answer_limit:
+        self._received += len(block.data) + FRAMING
+        if self._received > self._answer_limit:
             raise TelegramTooLong(self._answer_limit, offset=0)
         if not block.last:
             self._send(Signal.ACKNOWLEDGE)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gridwright.protocols.iec62056_21.errors import MalformedTelegram
 
-SET = re.compile(r"[ \t]*([^()\r\n]*)\(([^()\r\n]*)\)")
+SET = re.compile(r"([^()\r\n]*)\(([^()\r\n]*)\)")
 ERROR = re.compile(r"\s*ER(R|ROR)?[ _-]?[0-9]{0,4}\s*", re.IGNORECASE)
 BREAK = re.compile(r"\r\n|\n|\r")
 LONG = re.compile(r"(?:[0-9]+-[0-9]+:)?(.+?)(?:\*255)?", re.DOTALL)

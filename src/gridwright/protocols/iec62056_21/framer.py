@@ -78,7 +78,7 @@ class Framer:
 
     def _take(self, count: int) -> bytes:
         taken = bytes(self._buffer[:count])
-        self._buffer = self._buffer[count:]  # not cut in place: a search may still hold the buffer
+        del self._buffer[:count]
         self._passed += count
         self._scanned = 0
         return taken
@@ -115,14 +115,16 @@ class Framer:
 
     def _end_of_block(self, first: int) -> int | None:
         """Find ETX or EOT, and refuse what is no text on the way to it."""
-        start = max(self._scanned, 1)
-        for found in NOT_TEXT.finditer(self._buffer, start):
-            byte = self._buffer[found.start()]
+        at = max(self._scanned, 1)
+        while found := NOT_TEXT.search(self._buffer, at):
+            at = found.start()
+            byte = self._buffer[at]
             if byte in (ETX, EOT):
-                return found.start()
-            if first == SOH and byte == STX and found.start() == 3:  # noqa: PLR2004 - SOH, C and D stand before it
-                continue
-            raise self._malformed("no text in a block", found.start())
+                self._scanned = at
+                return at
+            if not (first == SOH and byte == STX and at == 3):  # noqa: PLR2004 - SOH, C and D stand before it
+                raise self._malformed("no text in a block", at)
+            at += 1
         self._scanned = len(self._buffer)
         return None
 
