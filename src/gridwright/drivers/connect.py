@@ -72,7 +72,7 @@ async def connect(
         raise ConfigError(f"the secret of {address} cannot be a password", remedy="1 to 32 printable ASCII characters")
     device_zone = zone_of(profile.clock.zone or zone)
     wire = await Wire.open(where.host, where.port, timeout_s=timeout_s)
-    exchange = Exchange(wire, timeout_s=timeout_s, device=where.serial)
+    exchange = Exchange(wire, timeout_s=timeout_s, device=where.serial, parity=profile.parity)
     session = MeterSession(exchange, profile, zone=device_zone, clock=clock)
     try:
         await session.open(where.serial, secret)

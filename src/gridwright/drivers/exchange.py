@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from gridwright.domain.errors import DeviceError, DeviceNonsense, DeviceSilent
 from gridwright.drivers.wire import Wire
-from gridwright.protocols.iec62056_21 import ClientSession, Event, ProtocolError
+from gridwright.protocols.iec62056_21 import ClientSession, Event, ProtocolError, with_parity, without_parity
 
 PATIENCE = 24  # an answer may take this many times the wait for its next byte, then it is endless
 
@@ -15,10 +15,11 @@ PATIENCE = 24  # an answer may take this many times the wait for its next byte, 
 class Exchange:
     """Asks and waits; after silence or nonsense the conversation is over, lest a late answer be taken for the next."""
 
-    def __init__(self, wire: Wire, *, timeout_s: float, device: str) -> None:
+    def __init__(self, wire: Wire, *, timeout_s: float, device: str, parity: bool = False) -> None:
         self._wire = wire
         self._timeout_s = timeout_s
         self._session = ClientSession()
+        self._parity = parity
         self._over = ""
         self.device = device
 
@@ -48,21 +49,26 @@ class Exchange:
         """Say goodbye where anybody listens, and hang up."""
         if not self._over:
             self._session.sign_off()
-            self._wire.reply(self._session.to_send())
+            self._wire.reply(self._outgoing())
             self._over = "it was closed"
         self._wire.close()
 
     async def _asked(self, act: Callable[[ClientSession], None]) -> Event:
         act(self._session)
-        self._wire.send(self._session.to_send())
+        self._wire.send(self._outgoing())
         while True:
-            events = self._session.receive(await self._wire.receive(self._timeout_s))
+            data = await self._wire.receive(self._timeout_s)
+            events = self._session.receive(without_parity(data) if self._parity else data)
             if events:
                 if len(events) > 1:
                     raise DeviceNonsense(f"{len(events)} answers to one question")
                 return events[0]
-            if reply := self._session.to_send():
+            if reply := self._outgoing():
                 self._wire.reply(reply)
+
+    def _outgoing(self) -> bytes:
+        data = self._session.to_send()
+        return with_parity(data) if self._parity else data
 
     def _ended(self, error: DeviceError) -> DeviceError:
         self._over = error.message

@@ -116,12 +116,16 @@ class RelaySpec:
 
 @dataclass(frozen=True, slots=True)
 class DriverProfile:
-    """A device family; `password` is `P1`, `P2` or `none`; `relay`, `profile` and `log` are None where it has none."""
+    """A device family; `password` is `P1`, `P2` or `none`; `relay`, `profile` and `log` are None where it has none.
+
+    `parity`: the gateway passes the parity bit of the meter's seven-bit characters on.
+    """
 
     name: str
     title: str
     protocol: str
     password: str
+    parity: bool
     read: str
     write: str
     serial: str

@@ -81,6 +81,7 @@ def parse_profile(text: str, file: str) -> DriverProfile:
         title=top.text("title"),
         protocol=top.one_of("protocol", PROTOCOLS),
         password=session.one_of("password", ("P1", "P2", "none"), default="P1"),
+        parity=session.one_of("parity", ("none", "even"), default="none") == "even",
         read=session.text("read", default="R5", pattern=COMMAND, allowed="R1 to R6"),
         write=session.text("write", default="W5", pattern=COMMAND, allowed="W1 to W6"),
         serial=identity.text("serial", pattern=ADDRESS, allowed=ADDRESS_SHOWN),

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +23,7 @@ from gridwright.drivers.iec62056_21 import MeterSession
 from gridwright.protocols.iec62056_21 import Block, Identification, Signal, encode
 from gridwright.protocols.iec62056_21 import Command as Telegram
 from gridwright.simulate.virtual_meter import GENERIC_RELAY, Faults, MeterServer, RelayLie
-from tests.integration.drivers.meter_bench import NOW, SECRET, World, meter, talk, talk_as
+from tests.integration.drivers.meter_bench import BERLIN, NOW, SECRET, World, meter, talk, talk_as
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -393,3 +395,22 @@ def test_a_trickle_without_end_is_given_up(drop: bytes, message: str) -> None:
 
     with pytest.raises(DeviceError, match=message):
         asyncio.run(main())
+
+
+def test_a_gateway_that_passes_the_parity_bit_is_told_of_and_can_be_used(tmp_path: Path) -> None:
+    world = World()
+    packaged = resources.files("gridwright.drivers") / "profiles" / "generic-relay.toml"
+    own = tmp_path / "behind-8n1.toml"
+    own.write_text(packaged.read_text("utf-8").replace("[session]", '[session]\nparity = "even"'), encoding="utf-8")
+    one = meter(world)
+
+    async def read(driver: str) -> float:
+        async with (
+            MeterServer([one], parity=True) as server,
+            connect(driver, server.address("M-1042"), secret=SECRET, zone=BERLIN, timeout_s=5) as session,
+        ):
+            return await read_registers(session)
+
+    assert asyncio.run(read(str(own))) == one.register_wh()
+    with pytest.raises(DeviceError):
+        asyncio.run(asyncio.wait_for(read("generic-relay"), 60))

@@ -19,6 +19,8 @@ from gridwright.protocols.iec62056_21 import (
     Signal,
     TelegramTooLong,
     encode,
+    with_parity,
+    without_parity,
 )
 
 # LEM EM4TII+ manual of 5 November 2020, page 27: examples of read-outs with their block check characters.
@@ -138,3 +140,10 @@ def test_a_block_without_end_is_cut_off(start: bytes) -> None:
 def test_a_line_without_end_is_cut_off() -> None:
     with pytest.raises(TelegramTooLong):
         framed(b"/" + b"A" * 200)
+
+
+@given(st.binary().map(lambda data: bytes(byte & 0x7F for byte in data)))
+def test_parity_is_even_and_comes_off_again(data: bytes) -> None:
+    line = with_parity(data)
+    assert without_parity(line) == data
+    assert not any(byte.bit_count() % 2 for byte in line)

@@ -36,6 +36,8 @@ from gridwright.protocols.iec62056_21.frames import (
     Signal,
     checksum,
     encode,
+    with_parity,
+    without_parity,
 )
 from gridwright.protocols.iec62056_21.records import Channel, RecordGroup, format_group, parse_groups
 from gridwright.protocols.iec62056_21.server import (
@@ -98,4 +100,6 @@ __all__ = [
     "parse_stamp",
     "refusal",
     "short",
+    "with_parity",
+    "without_parity",
 ]

@@ -110,6 +110,20 @@ def encode(frame: Frame) -> bytes:
             return _closed(STX, data.encode("ascii"), last=last)
 
 
+EVEN = bytes(byte | 0x80 * (byte.bit_count() % 2) for byte in range(128)) * 2
+SEVEN = bytes(byte & 0x7F for byte in range(256))
+
+
+def with_parity(data: bytes) -> bytes:
+    """Return seven-bit characters with their even parity bit, for a line whose gateway passes eight bits."""
+    return data.translate(EVEN)
+
+
+def without_parity(data: bytes) -> bytes:
+    """Return the characters without parity bit; a wrong one shows in the block check."""
+    return data.translate(SEVEN)
+
+
 def _closed(start: int, body: bytes, *, last: bool) -> bytes:
     covered = body + bytes([ETX if last else EOT])
     return bytes([start]) + covered + bytes([checksum(covered)])

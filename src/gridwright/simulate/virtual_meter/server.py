@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
+from gridwright.protocols.iec62056_21 import with_parity, without_parity
 from gridwright.protocols.iec62056_21.frames import EOT, ETX, SOH, STX
 from gridwright.simulate.virtual_meter.desk import Desk
 from gridwright.simulate.virtual_meter.faults import Faults
@@ -23,9 +24,13 @@ class MeterServer:
     """Many meters on one port, told apart by the serial in the sign-on.
 
     `async with MeterServer(meters) as server:` or `await start()` and `await stop()`; port 0 takes a free one.
+    With `parity` the line is that of a gateway that passes the parity bit of seven-bit characters on.
     """
 
-    def __init__(self, meters: Iterable[VirtualMeter], host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, meters: Iterable[VirtualMeter], host: str = "127.0.0.1", port: int = 0, *, parity: bool = False
+    ) -> None:
+        self.parity = parity
         self.meters = {meter.serial: meter for meter in meters}
         self.host = host
         self.port = port
@@ -83,6 +88,7 @@ class _Line:
 
     def __init__(self, server: MeterServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._desk = Desk(lambda: server.meters)
+        self._parity = server.parity
         self._reader = reader
         self._writer = writer
         self._blocks = 0
@@ -93,7 +99,7 @@ class _Line:
                 data = await self._reader.read(CHUNK)
             if not data:
                 return
-            answer = self._desk.receive(data)
+            answer = self._desk.receive(without_parity(data) if self._parity else data)
             meter = self._desk.meter
             if answer and not await self._send(answer, meter.faults if meter else Faults()):
                 return
@@ -110,7 +116,8 @@ class _Line:
             await self._flood()
         answer = self._damaged(answer, faults)
         dies = faults.dies_after is not None and answer[0] == STX
-        self._writer.write(answer[: faults.dies_after] if dies else answer)
+        answer = answer[: faults.dies_after] if dies else answer
+        self._writer.write(with_parity(answer) if self._parity else answer)
         await self._writer.drain()
         return not dies
 
