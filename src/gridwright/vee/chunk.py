@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 
 import numpy as np
+import numpy.typing as npt
 
 from gridwright.domain import quality as q
 from gridwright.domain.calendar import LocalCalendar
@@ -36,6 +37,7 @@ class Chunk:
 
     `capacity`: float64[rows], the largest physically possible counts of one interval, NaN = unknown.
     `per_kw`: counts of one interval at 1 kW, None where the quantity has no power. `future`: first slot after now.
+    `exports`: bool[rows], where energy is fed in.
     """
 
     panel: Panel
@@ -46,6 +48,7 @@ class Chunk:
     capacity: Floats
     per_kw: float | None
     future: int
+    exports: npt.NDArray[np.bool_]
 
     @property
     def values(self) -> Floats:
@@ -120,12 +123,13 @@ def chunk_of(
     known = [member.capacity_kw if member else None for member in members]
     capacity = np.array([np.nan if kw is None or per_kw is None else kw * per_kw for kw in known], np.float64)
     future = panel.slots if now is None else _first_after(panel, now)
+    exports = np.array([member is not None and member.exports for member in members], np.bool_)
     judged = q.has_status(panel.quality, JUDGED)
     present = ~np.isnan(panel.values)
     missing = ~present | (q.status_of(panel.quality) == q.MISSING)
     missing[:, panel.slots if now is None else max((now - panel.start) // panel.interval, 0) :] = False
     usable = panel.values if judged[present].all() else np.where(judged, panel.values, np.nan)
-    return Chunk(panel, usable, missing, calendar, days, capacity, per_kw, future)
+    return Chunk(panel, usable, missing, calendar, days, capacity, per_kw, future, exports)
 
 
 def _first_after(panel: Panel, now: datetime) -> int:

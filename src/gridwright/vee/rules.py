@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from gridwright.domain.finding import Severity
-from gridwright.domain.reading_type import Quantity
+from gridwright.domain.reading_type import Flow, Quantity
 from gridwright.vee.chunk import Chunk
 from gridwright.vee.runs import NO_RUNS, Floats, Index, Runs, equal_runs, running_sum, runs_of
 
@@ -175,17 +175,25 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class ZeroRun:
-    """Zero for `hours` or longer, while the mean of `days` before it (if none, after it) is above `floor_w`."""
+    """Zero for `hours` or longer, while the mean of `days` before it (if none, after it) is above `floor_w`.
+
+    Where energy is fed in, sun and battery may carry a site for days: there it takes `hours_exporting`, and what is
+    fed in may be zero for ever.
+    """
 
     hours: float
+    hours_exporting: float = 168.0
     days: int = 28
     floor_w: float = 10.0
     code: ClassVar[str] = "V16_zero_run"
 
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
         """Find long runs of zeros at usage points that otherwise use energy."""
+        if chunk.reading_type.flow is Flow.RECEIVED:
+            return []
         runs = runs_of(chunk.usable == 0)
-        runs = runs.where(runs.length >= chunk.slots(self.hours))
+        least = np.where(chunk.exports, chunk.slots(self.hours_exporting), chunk.slots(self.hours))
+        runs = runs.where(runs.length >= least[runs.row])
         if runs.size == 0:
             return []
         return [Doubt(Severity.WARN, runs.where(self._usual(chunk, runs) > chunk.counts(self.floor_w / 1000)))]

@@ -14,6 +14,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import (
     DELIVERED_ENERGY,
     POWER,
+    RECEIVED_ENERGY,
     TEMPERATURE,
     VOLTAGE,
     Flow,
@@ -123,6 +124,15 @@ def test_zero_run(customer_class: str, length: int, found: int) -> None:
     done = run(values, customer_class=customer_class)
     assert codes(done) == [("V16_zero_run", length)] * found
     assert set(q.status_of(done.panel.quality)[0, 70 : 70 + length]) == {q.Status.ACCEPTED if found else q.ACTUAL}
+
+
+@pytest.mark.parametrize(
+    ("kind", "length", "found"), [(DELIVERED_ENERGY, 335, 0), (DELIVERED_ENERGY, 336, 1), (RECEIVED_ENERGY, 400, 0)]
+)
+def test_zero_run_where_energy_is_fed_in(kind: ReadingType, length: int, found: int) -> None:
+    values = noise(30)
+    values[0, 70 : 70 + length] = 0
+    assert codes(run(values, kind=kind, exports=True)) == [("V16_zero_run", length)] * found
 
 
 def test_zeros_where_nothing_is_ever_used_are_no_finding() -> None:
