@@ -2,7 +2,7 @@
 
 from gridwright.grid.align import coarsen, common_interval, together
 from gridwright.grid.balance import TECHNICAL, GridBalance, InputQuality, NodeBalance, Plausibility, balance
-from gridwright.grid.hints import Hint
+from gridwright.grid.hints import Hint, Related
 from gridwright.grid.outages import Interruption, Outage, Reliability, interruptions, outages, reliability
 from gridwright.grid.voltage import Excursion, VoltageEvent, VoltageReport, VoltageWeek, voltage_report
 
@@ -16,6 +16,7 @@ __all__ = [
     "NodeBalance",
     "Outage",
     "Plausibility",
+    "Related",
     "Reliability",
     "VoltageEvent",
     "VoltageReport",

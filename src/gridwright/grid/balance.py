@@ -13,7 +13,7 @@ import numpy as np
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, Values
 from gridwright.domain.topology import Node, NodeKind, Topology
-from gridwright.grid.hints import Hint, hint
+from gridwright.grid.hints import Hint, hint, misplaced
 from gridwright.grid.sums import Flows, Mask, Sums, flows, sums_below
 
 WH_PER_KWH = 1000.0
@@ -225,9 +225,14 @@ def _balance(topology: Topology, node: Node, found: Sums, flow: Flows, bounds: B
     low, high = bounds[node.kind]
     verdict = _judge(loss, put_in, unsure, inputs, (low, high))
     suspicion = None
-    if verdict is Plausibility.HIGH:
+    elsewhere: tuple[str, ...] = ()
+    if verdict is Plausibility.NEGATIVE:
+        elsewhere = misplaced(topology, node, flow, supplied, metered)
+    elif verdict is Plausibility.HIGH:
         excess = (loss - high * put_in - unsure) / WH_PER_KWH
         suspicion = hint(topology, node, flow, supplied, metered, excess_kwh=excess)
+    elif verdict is Plausibility.PLAUSIBLE and node.kind is NodeKind.TRANSFORMER:
+        suspicion = hint(topology, node, flow, supplied, metered, excess_kwh=None)
     return NodeBalance(
         node,
         _kwh(supplied),
@@ -236,7 +241,7 @@ def _balance(topology: Topology, node: Node, found: Sums, flow: Flows, bounds: B
         unsure / WH_PER_KWH,
         verdict,
         inputs,
-        (*_told(verdict, loss, put_in, high), *_doubts(inputs)),
+        (*elsewhere, *_told(verdict, loss, put_in, high), *_doubts(inputs)),
         supplied,
         metered,
         suspicion,

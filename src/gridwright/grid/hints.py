@@ -13,14 +13,20 @@ from gridwright.domain.panel import Values
 from gridwright.domain.topology import Node, Topology
 from gridwright.grid.sums import Flows
 
-# A residual that moves with a usage point's own load this closely points to a meter that counts too little.
-CLOSE = 0.5
+# A loss that follows a usage point's own use so closely, and by so much of it, points to a meter that counts too
+# little; the correlation must also be beyond chance by so many standard errors.
+CLOSE, SHARE, BEYOND_CHANCE = 0.5, 0.1, 8.0
+# So many days tell what is usual at an hour of the day.
+USUAL_DAYS = 4
 # A master meter whose clock is off fits better when shifted: by how much better, and up to how many intervals.
 BETTER = 0.7
 SHIFTS = (-2, -1, 1, 2)
 # A change of the daily loss is told from this many standard errors on, with this many days on either side.
 CLEAR, DAYS_EACH_SIDE = 4.0, 2
-NIGHT_HOURS = 6
+# A share of a usage point's use that is all of it, give or take losses and meter errors.
+WHOLE = 0.25
+SHOWN = 3
+WH_PER_KWH = 1000.0
 INNOCENT = (
     "innocent causes: an unmetered load such as street light, a usage point missing from the network model, "
     "a wrong transformer factor, a master meter that counts too much"
@@ -28,15 +34,34 @@ INNOCENT = (
 
 
 @dataclass(frozen=True, slots=True)
+class Related:
+    """A usage point whose use the loss follows: how closely, by what share of its use, and what that comes to."""
+
+    usage_point: str
+    correlation: float
+    share: float
+    hidden_kwh: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return {
+            "usage_point": self.usage_point,
+            "correlation": round(self.correlation, 4),
+            "share": round(self.share, 4),
+            "hidden_kwh": round(self.hidden_kwh, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Hint:
     """Energy that nothing explains, and what speaks for which cause.
 
-    `related`: usage points whose load the loss moves with, and how closely (correlation of the changes); `since`: when
-    the loss grew; `clock_intervals`: by how many intervals the master meter's clock seems off.
+    `related`: usage points whose use the loss follows, the closest first; `since`: when the loss grew;
+    `clock_intervals`: by how many intervals the master meter's clock seems off.
     """
 
     excess_kwh: float
-    related: tuple[tuple[str, float], ...] = ()
+    related: tuple[Related, ...] = ()
     since: datetime | None = None
     clock_intervals: int = 0
     reasons: tuple[str, ...] = ()
@@ -45,54 +70,111 @@ class Hint:
         """Return a JSON object."""
         return {
             "excess_kwh": round(self.excess_kwh, 3),
-            "related": [{"usage_point": name, "correlation": round(r, 4)} for name, r in self.related],
+            "related": [each.to_dict() for each in self.related],
             "since": self.since.isoformat() if self.since else None,
             "clock_intervals": self.clock_intervals,
             "reasons": list(self.reasons),
         }
 
 
-def hint(topology: Topology, node: Node, flow: Flows, supplied: Values, metered: Values, *, excess_kwh: float) -> Hint:
-    """Look for what the unexplained loss of a node has to do with: loads, a beginning, a clock."""
+def hint(
+    topology: Topology, node: Node, flow: Flows, supplied: Values, metered: Values, *, excess_kwh: float | None
+) -> Hint | None:
+    """Look for what the loss of a node has to do with: a meter below, a beginning, a clock.
+
+    `excess_kwh`: energy beyond what technical reasons explain; None where they could explain all of it: then only a
+    usage point whose use the loss follows makes a hint.
+    """
     loss = supplied - metered
     since = began(loss, flow)
     # Before the loss began, an honest meter would only blur the picture.
     first = 0 if since is None else (epoch_s(since) - epoch_s(flow.period.start)) // flow.interval_s
-    related = related_loads(loss, flow, topology.below(node.id, since or flow.period.start), first)
+    related = related_loads(loss, metered, flow, topology.below(node.id, since or flow.period.start), first)
+    if excess_kwh is None:
+        if not related:
+            return None
+        return Hint(sum(each.hidden_kwh for each in related), related, since, 0, _reasons(related, since, 0, flow))
     shift = clock_shift(supplied, metered)
+    return Hint(excess_kwh, related, since, shift, _reasons(related, since, shift, flow))
+
+
+def misplaced(topology: Topology, node: Node, flow: Flows, supplied: Values, metered: Values) -> tuple[str, ...]:
+    """Name usage points whose whole use is metered below a node but was not supplied through it."""
+    points = topology.below(node.id, flow.period.start)
+    found = related_loads(metered - supplied, metered, flow, points)
+    return tuple(
+        f"what was supplied lacks the use of {each.usage_point} (r = {each.correlation:.2f}): it may hang elsewhere"
+        for each in found
+        if abs(each.share - 1) <= WHOLE
+    )
+
+
+def _reasons(related: tuple[Related, ...], since: datetime | None, shift: int, flow: Flows) -> tuple[str, ...]:
     reasons = []
     if shift:
-        reasons.append(
-            f"shifted by {shift * flow.interval_s // 60:+d} min, the master meter fits better: check its clock first"
-        )
+        minutes = shift * flow.interval_s // 60
+        reasons.append(f"shifted by {minutes:+d} min, the master meter fits better: check its clock first")
     if since is not None:
         reasons.append(f"the loss grew on {since.date().isoformat()}")
-    for name, closeness in related:
-        reasons.append(f"it moves with the load of {name} (r = {closeness:.2f}): its meter may count too little")
+    reasons += [
+        (
+            f"it follows the use of {each.usage_point} (r = {each.correlation:.2f}) by {each.share:.0%} of it, "
+            f"{each.hidden_kwh:.1f} kWh: its meter may count too little"
+        )
+        for each in related
+    ]
     if not related:
-        reasons.append("it moves with no single usage point: a load before the meters is as likely as a wrong meter")
-    return Hint(excess_kwh, related, since, shift, (*reasons, INNOCENT))
+        reasons.append("it follows no single usage point: a load before the meters is as likely as a wrong meter")
+    return (*reasons, INNOCENT)
 
 
-def related_loads(loss: Values, flow: Flows, points: tuple[str, ...], first: int = 0) -> tuple[tuple[str, float], ...]:
-    """Return up to three usage points whose changes of load the changes of the loss follow, the closest first.
+def related_loads(
+    loss: Values, metered: Values, flow: Flows, points: tuple[str, ...], first: int = 0
+) -> tuple[Related, ...]:
+    """Return up to three usage points whose use the loss follows beyond what it owes to the use of all.
 
+    What is usual at the hour of the day is taken off first, and what the total explains, since technical losses grow
+    with it. A meter whose clock is off does not look like that: its use would come before or after the loss.
     `first`: the interval from which on they are compared.
     """
-    rows = [flow.row[name] for name in points if name in flow.row]
-    if not rows:
+    rows = np.array([flow.row[name] for name in points if name in flow.row], np.intp)
+    if rows.size < 2:  # noqa: PLR2004 - one usage point alone is the total
         return ()
-    changes, target = np.diff(flow.net(rows)[:, first:], axis=1), np.diff(loss[first:])
-    known = np.isfinite(changes) & np.isfinite(target)[None, :]
-    count = np.maximum(known.sum(axis=1), 1)
-    x = np.where(known, changes, 0.0)
-    y = np.where(known, target[None, :], 0.0)
-    x = np.where(known, x - (x.sum(axis=1) / count)[:, None], 0.0)
-    y = np.where(known, y - (y.sum(axis=1) / count)[:, None], 0.0)
-    size = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-    closeness = np.divide((x * y).sum(axis=1), size, out=np.zeros(size.shape), where=size > 0)
-    best = np.argsort(-closeness, kind="stable")[:3]
-    return tuple((flow.points[rows[at]], float(closeness[at])) for at in best.tolist() if closeness[at] >= CLOSE)
+    per_day = DAY_S // flow.interval_s if DAY_S % flow.interval_s == 0 else 0
+    use = flow.net(rows)[:, first:]
+    known = np.isfinite(loss[first:])
+    own = unusual(np.where(known, use, np.nan), per_day)
+    total, rest = (unusual(values[None, first:], per_day)[0] for values in (metered, loss))
+    size = float(total @ total)
+    if size > 0:
+        rest = rest - (rest @ total) / size * total
+        own = own - (own @ total)[:, None] / size * total
+    square, product = (own**2).sum(axis=1), own @ rest
+    scale = np.sqrt(square * float(rest @ rest))
+    closeness = np.divide(product, scale, out=np.zeros(scale.shape), where=scale > 0)
+    share = np.divide(product, square, out=np.zeros(scale.shape), where=square > 0)
+    chance = BEYOND_CHANCE / np.sqrt(max(int(known.sum()), 1))
+    found = (closeness >= max(CLOSE, chance)) & (share >= SHARE)
+    hidden = share * np.nansum(use, axis=1) / WH_PER_KWH
+    best = [at for at in np.argsort(-closeness, kind="stable").tolist() if found[at]][:SHOWN]
+    return tuple(
+        Related(flow.points[rows[at]], float(closeness[at]), float(share[at]), float(hidden[at])) for at in best
+    )
+
+
+def unusual(values: Values, per_day: int) -> Values:
+    """Return each row less what is usual at that interval of the day (over few days: less its mean); unknown = 0."""
+    slots = values.shape[1]
+    length = per_day if per_day and slots >= USUAL_DAYS * per_day else 1
+    whole = -(-slots // length) * length
+    days = np.pad(values, ((0, 0), (0, whole - slots)), constant_values=np.nan).reshape(len(values), -1, length)
+    known = np.isfinite(days)
+    count = known.sum(axis=1, keepdims=True)
+    mean = np.divide(
+        np.where(known, days, 0.0).sum(axis=1, keepdims=True), count, out=np.zeros(count.shape), where=count > 0
+    )
+    rest: Values = np.where(known, days - mean, 0.0).reshape(len(values), -1)[:, :slots]
+    return rest
 
 
 def began(loss: Values, flow: Flows) -> datetime | None:
