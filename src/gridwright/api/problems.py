@@ -79,7 +79,7 @@ def problem(
         "instance": instance,
         **{name: value for name, value in more.items() if value not in (None, "", [])},
     }
-    return JSONResponse(told, status, dict(headers or {}), media_type=PROBLEM)
+    return JSONResponse(told, int(status), dict(headers or {}), media_type=PROBLEM)
 
 
 def problem_of(error: e.GridwrightError, instance: str) -> JSONResponse:

@@ -73,10 +73,12 @@ def read_block(  # noqa: PLR0913 - the parameters of the request
     period = period_of(start, end, longest=LONGEST)
     meaning = kind_of(kind)
     platform.store.registry.point(platform.access, name)
-    require_series(platform, name, meaning, period)
+    interval = interval_of(platform, name, meaning, period)
     if trusted:
         return block_response(request, trusted_panel(platform, name, meaning, period, as_of=as_of), points)
-    panel = platform.store.readings.load(platform.access, name, period, reading_type=meaning, as_of=as_of)
+    panel = platform.store.readings.load(
+        platform.access, name, period, reading_type=meaning, interval=interval, as_of=as_of
+    )
     return block_response(request, panel, points)
 
 
@@ -154,15 +156,16 @@ def list_events(
     return listed(request, [DeviceEventShape.of(each) for each in page], following)
 
 
-def require_series(platform: Platform, name: str, kind: ReadingType, period: Interval) -> None:
-    """Refuse what is not stored, naming what is, and more intervals than one answer should hold."""
+def interval_of(platform: Platform, name: str, kind: ReadingType, period: Interval) -> timedelta | None:
+    """Return the interval of a series, None where it changed; what is not stored, or too much, is refused."""
     stored = platform.store.readings.series(platform.access, name)
-    intervals = [each.interval for each in stored if each.reading_type == kind]
+    intervals = {each.interval for each in stored if each.reading_type == kind}
     if not intervals:
         known = ", ".join(sorted({each.reading_type.code for each in stored})) or "nothing"
         raise NotFound(f"{name} has no readings of {kind.code}", remedy=f"stored there: {known}")
     if period.length / min(intervals) > MAX_SLOTS:
         raise bad_parameter("query", "to", f"the period holds more than {MAX_SLOTS} intervals; ask for less at a time")
+    return min(intervals) if len(intervals) == 1 else None
 
 
 def trusted_panel(

@@ -24,6 +24,7 @@ from gridwright.api.shapes.points import (
     UsagePointShape,
 )
 from gridwright.app import Platform
+from gridwright.domain.access import Act
 from gridwright.domain.errors import Conflict, NotFound
 from gridwright.domain.usage_point import Meter
 from gridwright.jobs.exchange_meter import MeterExchange, exchange_meter
@@ -73,6 +74,7 @@ def put_point(
     platform: Asking, name: Id, asked: UsagePointAsked, if_match: IfMatch = "", if_none_match: IfNoneMatch = ""
 ) -> Response:
     """Replace a usage point: `If-Match` with its ETag to change it, `If-None-Match: *` to add it."""
+    platform.access.require(Act.WRITE_REGISTRY, name)
     point = asked.to_point(name)
     with platform.store.transaction():
         current = shape_of(platform, name)

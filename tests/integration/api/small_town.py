@@ -1,0 +1,196 @@
+"""A town of two customers with everything the API shows, and a client that speaks to it in process."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from gridwright.api.app import make_app
+from gridwright.api.server import compose
+from gridwright.api.writer import Writer
+from gridwright.app import Platform
+from gridwright.domain.access import LOCAL_OWNER, Access, Role
+from gridwright.domain.control import Command
+from gridwright.domain.device import DeviceLink, LinkState
+from gridwright.domain.event import POWER_OFF, POWER_ON, EndDeviceEvent
+from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.identity import User
+from gridwright.domain.interval import Interval
+from gridwright.domain.job import Job
+from gridwright.domain.panel import Panel
+from gridwright.domain.program import Event, Program
+from gridwright.domain.quarantine import QuarantinedReading
+from gridwright.domain.reading_type import RECEIVED_ENERGY, VOLTAGE
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.topology import Connection, Node, NodeKind
+from gridwright.domain.usage_point import FOREVER, Meter, UsagePoint, install
+from gridwright.jobs.request_control import request_control
+from gridwright.jobs.run_billing import BillOrder, run_billing
+from gridwright.settings import Settings, StoreSettings
+from gridwright.store import Store
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+START = datetime(2026, 9, 20, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+POINTS = ("UP-1", "UP-2")
+METERS = ("M-1", "M-2")
+# Column of the authorisation table → role and, for customers, their usage points.
+ASKERS: dict[str, tuple[Role, frozenset[str] | None]] = {
+    "viewer": (Role.VIEWER, None),
+    "analyst": (Role.ANALYST, None),
+    "operator": (Role.OPERATOR, None),
+    "biller": (Role.BILLER, None),
+    "own": (Role.CUSTOMER, frozenset({"UP-1"})),
+    "other": (Role.CUSTOMER, frozenset({"UP-2"})),
+    "device": (Role.DEVICE, None),
+    "admin": (Role.ADMIN, None),
+    "second": (Role.OPERATOR, None),
+}
+
+
+@dataclass(slots=True, repr=False)
+class Town:
+    """The platform, a key for each asker, the ids that were given, and the application as it is served."""
+
+    platform: Platform
+    keys: dict[str, str]
+    ids: dict[str, str]
+    app: Any = None
+    writer: Writer | None = field(default=None)
+
+    def ask(self, method: str, path: str, who: str = "admin", **more: Any) -> httpx.Response:  # noqa: ANN401
+        """Return the answer to one request of `who`; an empty name shows no key."""
+        headers = {"X-API-Key": self.keys[who]} if who else {}
+        headers |= more.pop("headers", {})
+
+        async def asked() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://town") as client:
+                return await client.request(method, path, headers=headers, **more)
+
+        return asyncio.run(asked())
+
+    def get(self, path: str, who: str = "admin", **more: Any) -> httpx.Response:  # noqa: ANN401
+        """Return the answer to a GET."""
+        return self.ask("GET", path, who, **more)
+
+    def post(self, path: str, json: Any = None, who: str = "admin", **more: Any) -> httpx.Response:  # noqa: ANN401
+        """Return the answer to a POST of a JSON body."""
+        return self.ask("POST", path, who, json=json, **more)
+
+
+def build(folder: Path) -> Town:
+    """Make the town's database in a folder, and return it without an application."""
+    platform = platform_at(folder)
+    store, access = platform.store, LOCAL_OWNER
+    keys = {}
+    for name, (role, points) in ASKERS.items():
+        store.identities.save_user(access, User(name, role, points))
+        keys[name] = store.identities.create_key(access, name)[1]
+    store.registry.save_points(access, [UsagePoint(name, "Europe/Berlin", capacity_kw=30.0) for name in POINTS])
+    for point, meter in zip(POINTS, METERS, strict=True):
+        store.registry.save_meter(access, Meter(meter))
+        store.registry.save_installation(access, install(point, meter, START))
+        link = DeviceLink(meter, "generic-relay", f"tcp://127.0.0.1:4059/{meter}", LinkState.IN_SERVICE)
+        store.devices.save_link(access, with_relay(link))
+    save_readings(store, access)
+    ids = save_field(store, access) | save_work(platform)
+    platform.close()
+    return Town(platform, keys, ids)
+
+
+def with_relay(link: DeviceLink) -> DeviceLink:
+    """Return a link in service whose device has a relay and was heard just now."""
+    return replace(link, capabilities={"relay": "yes"}, last_contact=NOW - timedelta(minutes=5))
+
+
+def save_readings(store: Store, access: Access) -> None:
+    """Save what the two homes used, fed in and saw as voltage, and the reads of a register."""
+    slots = (NOW - START) // QUARTER
+    hours = np.arange(slots) % 96 / 4
+    noise = np.random.default_rng(7)
+    used = np.rint(60 + 80 * np.exp(-(((hours - 19) / 2) ** 2)) + noise.uniform(0, 20, (2, slots)))
+    store.readings.save(access, Panel(POINTS, START, QUARTER, used), known_at=NOW - timedelta(hours=1))
+    sun = np.rint(np.maximum(0, 100 * np.cos((hours - 13) / 4)))[np.newaxis]
+    store.readings.save(
+        access, Panel(("UP-1",), START, QUARTER, sun, reading_type=RECEIVED_ENERGY), known_at=NOW - timedelta(hours=1)
+    )
+    volts = np.rint(2300 + noise.uniform(-30, 30, (2, slots)))
+    store.readings.save(access, Panel(POINTS, START, QUARTER, volts, reading_type=VOLTAGE), known_at=NOW)
+    reads = [RegisterReading("UP-1", START + timedelta(days=day), 1000.0 + 9000 * day, "M-1") for day in range(5)]
+    store.registers.save(access, reads, known_at=NOW)
+    waiting = [QuarantinedReading("M-9", NOW - timedelta(hours=9) + QUARTER * at, 100.0 + at, 900) for at in range(12)]
+    store.quarantine.save(access, waiting, received=NOW)
+
+
+def save_field(store: Store, access: Access) -> dict[str, str]:
+    """Save the network, device events, a program with a past and a coming event, and a control."""
+    nodes = [Node("F-1", NodeKind.FEEDER), Node("T-1", NodeKind.TRANSFORMER, "F-1", 400.0)]
+    store.network.save_nodes(access, nodes)
+    store.network.connect(access, [Connection(point, "T-1", Interval(START, FOREVER)) for point in POINTS])
+    off = NOW - timedelta(hours=5)
+    store.devices.save_events(
+        access,
+        [
+            EndDeviceEvent(meter, kind, at, at, point)
+            for point, meter in zip(POINTS, METERS, strict=True)
+            for kind, at in ((POWER_OFF, off), (POWER_ON, off + timedelta(minutes=20)))
+        ],
+    )
+    store.programs.save_program(access, Program("peak", "Peak saver", "EUR", Decimal("0.50")))
+    past = NOW - timedelta(hours=19)
+    for name, begin in (("E-past", past), ("E-next", NOW + timedelta(hours=5))):
+        period = Interval(begin, begin + timedelta(hours=2))
+        store.programs.save_event(access, Event(name, "peak", period, POINTS, notified=begin - timedelta(hours=3)))
+    wish = {"reason": "move-out", "expires": NOW + timedelta(days=1), "now": NOW, "usage_point": "UP-1"}
+    second = Access("second", Role.OPERATOR)
+    control = request_control(store, second, command=Command.DISCONNECT, **wish)  # type: ignore[arg-type]
+    return {"control": control.id, "event": "E-next", "past": "E-past"}
+
+
+def save_work(platform: Platform) -> dict[str, str]:
+    """Save a finding of each home, drafts of October's bills, and a job."""
+    store, access = platform.store, LOCAL_OWNER
+    period = Interval(NOW - timedelta(days=1), NOW - timedelta(hours=20))
+    doubts = [Finding("V17_stuck", point, period, Severity.WARN, f"{point} hangs") for point in POINTS]
+    store.findings.save(access, doubts, known_at=NOW)
+    order = BillOrder(period="2026-10")
+    card = replace(platform.rate_card("residential-flat"), example=False)
+    run = run_billing(store, access, order, lambda _: card, platform.site, now=NOW)
+    bills = {bill.usage_point: bill.id for bill in run.bills}
+    store.jobs.add(Access("operator", Role.OPERATOR), Job("J-1", "refresh-outlooks", "operator", NOW))
+    numbers = {each.finding.usage_point: each.id for each in store.findings.page(access)}
+    key = next(each.id for each in store.identities.keys(access, "viewer"))
+    return {"bill": bills["UP-1"], "foreign": bills["UP-2"], "job": "J-1", "finding": str(numbers["UP-1"]), "key": key}
+
+
+def platform_at(folder: Path) -> Platform:
+    """Return the platform on the database in a folder, with a clock that stands still."""
+    settings = Settings(store=StoreSettings(url=str(folder / "town.db")))
+    return Platform(settings, clock=lambda: NOW)
+
+
+@contextmanager
+def opened(town: Town, folder: Path) -> Iterator[Town]:
+    """Serve a copy of the town."""
+    copy = folder / "town.db"
+    shutil.copy(town.platform.settings.store.url, copy)
+    platform = platform_at(folder)
+    app = compose(platform, make_app(platform))
+    writer = app._writer
+    writer.start()
+    try:
+        yield Town(platform, town.keys, town.ids, app, writer)
+    finally:
+        writer.stop()
+        platform.close()

@@ -1,0 +1,228 @@
+"""Writes: edits that do not overwrite each other, and POSTs that do nothing twice."""
+
+from __future__ import annotations
+
+import threading
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from gridwright.api.idempotency import InFlight
+from gridwright.api.problems import RequestRefused
+from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.interval import Interval
+from gridwright.domain.reading_type import DELIVERED_REGISTER
+from gridwright.domain.usage_point import UsagePoint
+from tests.integration.api.small_town import NOW, START, Town
+
+POINT = "/v1/usage-points/UP-1"
+
+
+def put(town: Town, path: str, json: dict[str, Any], **headers: str) -> Any:  # noqa: ANN401 - an httpx answer
+    """Return the answer to a PUT with headers written with underscores."""
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return town.ask("PUT", path, json=json, headers=names)
+
+
+def test_an_edit_goes_through_once(town: Town) -> None:
+    tag = town.get(POINT).headers["etag"]
+    first = put(town, POINT, {"zone": "Europe/Berlin", "capacity_kw": 20}, If_Match=tag)
+    second = put(town, POINT, {"zone": "Europe/Berlin", "capacity_kw": 40}, If_Match=tag)
+    assert (first.status_code, second.status_code) == (HTTPStatus.OK, HTTPStatus.PRECONDITION_FAILED)
+    shown = town.get(POINT)
+    assert shown.json()["capacity_kw"] == 20
+    assert shown.headers["etag"] == first.headers["etag"] != tag
+    assert put(town, POINT, {}, If_Match=f'"x", {first.headers["etag"]}').status_code == HTTPStatus.OK
+
+
+def test_an_edit_says_what_it_is_made_from(town: Town) -> None:
+    answer = put(town, POINT, {})
+    assert answer.status_code == HTTPStatus.PRECONDITION_REQUIRED
+    assert "If-Match" in answer.json()["remedy"]
+
+
+def test_a_new_one_is_put_only_where_there_is_none(town: Town) -> None:
+    new = "/v1/usage-points/UP-9"
+    assert put(town, new, {}, If_Match="*").status_code == HTTPStatus.PRECONDITION_FAILED
+    assert put(town, new, {}, If_None_Match="*").status_code == HTTPStatus.CREATED
+    assert put(town, new, {}, If_None_Match="*").status_code == HTTPStatus.PRECONDITION_FAILED
+    assert put(town, new, {"zone": "UTC"}, If_Match="*").status_code == HTTPStatus.OK
+
+
+def test_the_same_request_again_is_answered_alike_and_done_once(town: Town) -> None:
+    key = {"Idempotency-Key": "run-1"}
+    first = town.post("/v1/bills", {"period": "2026-10"}, headers=key)
+    again = town.post("/v1/bills", {"period": "2026-10"}, headers=key)
+    assert first.status_code == again.status_code == HTTPStatus.ACCEPTED
+    assert first.content == again.content
+    assert first.headers["location"] == again.headers["location"] == first.json()["href"]
+    assert again.headers["idempotency-replayed"] == "true"
+    assert len(town.get("/v1/jobs?kind=bill-run").json()["items"]) == 1
+    assert town.get(first.headers["location"]).json()["state"] == "queued"
+
+
+@pytest.mark.parametrize(("path", "body"), [("/v1/bills", {"period": "2026-09"}), ("/v1/plans", {"period": "2026-10"})])
+def test_a_key_belongs_to_one_request(town: Town, path: str, body: dict[str, str]) -> None:
+    key = {"Idempotency-Key": "run-1"}
+    town.post("/v1/bills", {"period": "2026-10"}, headers=key)
+    answer = town.post(path, body, headers=key)
+    assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def test_everybody_has_keys_of_their_own(town: Town) -> None:
+    key = {"Idempotency-Key": "mine"}
+    one = town.post("/v1/bills", {"period": "2026-10"}, headers=key)
+    other = town.post("/v1/bills", {"period": "2026-10"}, "biller", headers=key)
+    assert one.json()["id"] != other.json()["id"]
+
+
+def test_what_failed_is_tried_again(town: Town) -> None:
+    key = {"Idempotency-Key": "claim"}
+    body = {"usage_point": "UP-7"}
+    assert town.post("/v1/quarantine/M-9/claim", body, headers=key).status_code == HTTPStatus.NOT_FOUND
+    town.platform.store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-7")])
+    assert town.post("/v1/quarantine/M-9/claim", body, headers=key).status_code == HTTPStatus.CREATED
+    assert town.post("/v1/quarantine/M-9/claim", body, headers=key).status_code == HTTPStatus.CREATED
+    assert town.post("/v1/quarantine/M-9/claim", body).status_code == HTTPStatus.NOT_FOUND
+
+
+def test_two_at_once_do_it_once(town: Town) -> None:
+    statuses: list[int] = []
+
+    def send() -> None:
+        answer = town.post("/v1/usage-points", {"id": "UP-8"}, headers={"Idempotency-Key": "both"})
+        statuses.append(answer.status_code)
+
+    threads = [threading.Thread(target=send) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) <= {HTTPStatus.CREATED, HTTPStatus.CONFLICT}
+    assert HTTPStatus.CREATED in statuses
+    assert town.post("/v1/usage-points", {"id": "UP-8"}, headers={"Idempotency-Key": "both"}).status_code == 201
+
+
+def test_a_key_in_flight_is_a_conflict() -> None:
+    flying = InFlight()
+    mine = ("ann", "k")
+    with flying.only(mine), flying.only(("bob", "k")), pytest.raises(RequestRefused) as refused, flying.only(mine):
+        pass
+    assert refused.value.status_code == HTTPStatus.CONFLICT
+    with flying.only(mine):
+        pass
+
+
+def test_a_token_is_never_kept(town: Town) -> None:
+    key = {"Idempotency-Key": "secret"}
+    one, other = (town.post("/v1/keys", {"user": "viewer"}, headers=key).json() for _ in range(2))
+    assert one["token"] != other["token"]
+    assert town.get("/v1/usage-points", "").status_code == HTTPStatus.UNAUTHORIZED
+    bearer = {"Authorization": f"Bearer {one['token']}"}
+    assert town.get("/v1/usage-points", "", headers=bearer).status_code == HTTPStatus.OK
+    assert town.ask("DELETE", f"/v1/keys/{one['id']}").status_code == HTTPStatus.NO_CONTENT
+    assert town.get("/v1/usage-points", "", headers=bearer).status_code == HTTPStatus.UNAUTHORIZED
+
+
+def test_a_disabled_user_is_shut_out_at_once(town: Town) -> None:
+    assert town.get("/v1/usage-points", "viewer").status_code == HTTPStatus.OK
+    changed = town.ask("PATCH", "/v1/users/viewer", json={"disabled": True})
+    assert changed.json() == {"name": "viewer", "role": "viewer", "points": None, "disabled": True}
+    assert town.get("/v1/usage-points", "viewer").status_code == HTTPStatus.UNAUTHORIZED
+
+
+def test_a_claim_moves_the_readings_in(town: Town) -> None:
+    done = town.post("/v1/quarantine/M-9/claim", {"usage_point": "UP-2", "multiplier": "20"}).json()
+    assert (done["intervals"], done["registers"], done["notes"]) == (12, 0, [])
+    query = {"from": "2026-11-25T03:00:00Z", "to": "2026-11-25T06:00:00Z"}
+    block = town.get("/v1/usage-points/UP-2/interval-blocks", params=query).json()
+    assert block["values"] == [pytest.approx((100 + at) * 20 / 1000) for at in range(12)]
+    meters = [each["end_device"] for each in town.get("/v1/usage-points/UP-2/installations").json()["items"]]
+    assert meters == ["M-2", "M-9"]
+    assert town.get("/v1/quarantine").json()["items"] == []
+
+
+def test_a_claim_of_a_meter_that_hangs_elsewhere_leaves_everything(town: Town) -> None:
+    town.post("/v1/usage-points/UP-1/meter-exchange", {"serial": "M-9", "at": "2026-11-24T00:00:00Z"})
+    answer = town.post("/v1/quarantine/M-9/claim", {"usage_point": "UP-2"})
+    assert answer.status_code == HTTPStatus.CONFLICT
+    assert "UP-1" in answer.json()["detail"]
+    assert town.get("/v1/quarantine").json()["items"][0]["readings"] == 12
+
+
+def test_an_exchange_closes_both_registers(town: Town) -> None:
+    order = {
+        "serial": "M-7",
+        "at": "2026-11-20T09:00:00Z",
+        "final_kwh": "123.456",
+        "opening_kwh": "0.5",
+        "multiplier": 2,
+    }
+    answer = town.post(f"{POINT}/meter-exchange", order)
+    assert answer.status_code == HTTPStatus.CREATED, answer.text
+    assert town.get(answer.headers["location"]).json()["items"] == answer.json()["installations"]
+    reads = town.platform.store.registers.load(LOCAL_OWNER, "UP-1", Interval(START, NOW), DELIVERED_REGISTER)
+    assert [(read.value, read.end_device, read.epoch) for read in reads[-2:]] == [(123456, "M-1", 0), (500, "M-7", 1)]
+    assert town.post(f"{POINT}/meter-exchange", order).status_code == HTTPStatus.CREATED
+    assert len(town.get(f"{POINT}/installations").json()["items"]) == 2
+    future = order | {"at": "2026-11-26T09:00:00Z"}
+    assert town.post(f"{POINT}/meter-exchange", future).status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    taken = {"serial": "M-2", "at": "2026-11-21T09:00:00Z"}
+    assert town.post(f"{POINT}/meter-exchange", taken).status_code == HTTPStatus.CONFLICT
+
+
+def test_a_bill_as_the_customer_gets_it(town: Town) -> None:
+    path = f"/v1/bills/{town.ids['bill']}"
+    assert town.get(path).json()["state"] == "draft"
+    issued = town.post(f"{path}/issue").json()
+    assert (issued["state"], issued["number"]) == ("issued", 1)
+    assert town.post(f"{path}/issue").json() == issued
+    assert town.get(path, "own", headers={"Accept": "application/pdf"}).content.startswith(b"%PDF")
+    assert "kWh" in town.get(path, "own", headers={"Accept": "text/plain"}).text
+    assert town.post(f"{path}/cancel").json()["credit_number"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({"tariff": "/etc/passwd.toml"}, "tariff"),
+        ({"tariff": "../secret.toml"}, "tariff"),
+        ({"period": "2026-13"}, "period"),
+        ({"period": "2099-01"}, "period"),
+        ({"period": "9999999999"}, "period"),
+        ({"when": "now"}, "when"),
+    ],
+)
+def test_a_bill_run_that_cannot_be(shown_town: Town, body: dict[str, Any], name: str) -> None:
+    answer = shown_town.post("/v1/bills", body)
+    assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert answer.json()["errors"][0]["name"] == name
+
+
+def test_a_second_person_approves(town: Town) -> None:
+    path = f"/v1/controls/{town.ids['control']}"
+    refused = town.post(f"{path}/approve", who="second")
+    assert refused.status_code == HTTPStatus.CONFLICT
+    assert town.post(f"{path}/approve", who="operator").json()["approved_by"] == "operator"
+    steps = town.get(path).json()["steps"]
+    assert [(each["state"], each["actor"]) for each in steps] == [("requested", "second"), ("approved", "operator")]
+
+
+def test_an_event_from_call_to_statement(town: Town) -> None:
+    out = town.post("/v1/events/E-next/opt-out", {"usage_point": "UP-1"}, "own")
+    assert out.json()["opted_out"] == ["UP-1"]
+    assert town.post("/v1/events/E-next/opt-out", {"usage_point": "UP-1"}, "own").json() == out.json()
+    statement = town.post("/v1/events/E-past/settle").json()["statement"]
+    assert statement["state"] == "settled"
+    shown = town.get("/v1/events/E-past").json()
+    assert [each["usage_point"] for each in shown["performances"]] == ["UP-1", "UP-2"]
+    assert town.post("/v1/events/E-past/cancel").status_code == HTTPStatus.CONFLICT
+
+
+def test_accepted_findings_tell_by_whom_and_why(town: Town) -> None:
+    asked = {"ids": [int(town.ids["finding"])], "reason": "seen on the spot"}
+    assert town.post("/v1/findings/resolve", asked, "operator").json() == {"resolved": 1}
+    (found,) = town.get("/v1/findings?resolved=true&point=UP-1").json()["items"]
+    assert (found["resolved_by"], found["resolution"]) == ("operator", "seen on the spot")
+    assert town.get("/v1/findings?point=UP-1").json()["items"] == []
