@@ -58,6 +58,11 @@ class Topology:
                 seen.add(at)
                 at = parents[at]
 
+    @property
+    def masters(self) -> frozenset[str]:
+        """Usage points of master meters: they measure the network, not a customer."""
+        return frozenset(node.meter for node in self.nodes if node.meter)
+
     def children(self, node: str) -> tuple[Node, ...]:
         """Return the nodes directly below."""
         return tuple(each for each in self.nodes if each.parent == node)

@@ -10,7 +10,7 @@ from decimal import Decimal
 import numpy as np
 
 from gridwright.collect import Harvest, ReadPolicy, spans, without
-from gridwright.domain.access import Access
+from gridwright.domain.access import Access, Act
 from gridwright.domain.device import ReadSession
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.event import EndDeviceEvent
@@ -197,3 +197,6 @@ def _note(store: Store, access: Access, planned: Planned, harvest: Harvest, note
         harvest.error,
     )
     store.devices.note_session(access, session)
+    if harvest.clock_set:
+        act, subject = Act.WRITE_READINGS, f"device {link.serial}"
+        store.audit.append(access, act, subject, what="clock set", drift_s=harvest.drift_s)

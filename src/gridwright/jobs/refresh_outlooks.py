@@ -60,7 +60,7 @@ def refresh_outlooks(
 ) -> Refreshed:
     """Issue forecasts of usage points (None = all, and the fleet), plans of their batteries, and the grid balance."""
     issue = _Issue(store, access, card_of, site, now)
-    names = list(points or [point.id for point in store.registry.points(access)])
+    names = list(points or customers(store, access))
     totals: list[Panel] = []
     for at in range(0, len(names), TOGETHER):
         for group in issue.groups(names[at : at + TOGETHER]):
@@ -73,6 +73,12 @@ def refresh_outlooks(
         issue.fleet(totals)
         issue.balance()
     return issue.done
+
+
+def customers(store: Store, access: Access) -> list[str]:
+    """Return every usage point that is somebody's: a master meter's energy is the sum of others."""
+    masters = store.network.topology(access).masters
+    return [point.id for point in store.registry.points(access) if point.id not in masters]
 
 
 @dataclass(slots=True)

@@ -39,7 +39,7 @@ class BillRun:
 
 @dataclass(frozen=True, slots=True)
 class BillOrder:
-    """What to bill: usage points (None = all) over `period` (as `2025-03`).
+    """What to bill: usage points (None = all but master meters) over `period` (as `2025-03`).
 
     An empty period is all civil months that the readings touch, None each usage point's last complete month.
     """
@@ -65,7 +65,8 @@ def run_billing(
     made anew; an issued bill whose readings changed is left alone and named in the notes.
     """
     desk = _Desk(store, access, order, card_of, site, now)
-    names = list(order.points or [point.id for point in store.registry.points(access)])
+    masters = store.network.topology(access).masters
+    names = list(order.points or [point.id for point in store.registry.points(access) if point.id not in masters])
     for at in range(0, len(names), TOGETHER):
         desk.bill(names[at : at + TOGETHER])
         if progress:
