@@ -81,13 +81,7 @@ def like_days(
     windows = _windows(whole, period, rule)
     columns = np.concatenate(windows)
     at = _same_hours(calendar, columns, rule.look_back_days)
-    unknown = q.has_status(whole.quality, q.GAPS) | np.isnan(whole.values)
-    wh = np.where(unknown, np.nan, whole.values * whole.reading_type.resolution)
-    there = at >= 0
-    values = np.where(there, wh[:, at], np.nan)
-    estimated = q.has_status(whole.quality, q.ESTIMATES)[:, at] & there
-    # What a customer did in an event cannot be known from an estimate.
-    values[:, 0][estimated[:, 0]] = np.nan
+    values, estimated = _lined_up(whole, at)
     first = int(calendar.day[windows[1][0]])
     dates = tuple(date_of(first - back) for back in range(rule.look_back_days + 1))
     edges = np.cumsum([0, *(len(window) for window in windows)]).tolist()
@@ -150,6 +144,18 @@ def _same_hours(calendar: LocalCalendar, columns: Slots, back: int) -> npt.NDArr
     found = np.where(known[place] == wanted, first[place], -1)
     found[0] = columns
     return found.astype(np.intp)
+
+
+def _lined_up(panel: Panel, at: Slots) -> tuple[Values, Mask]:
+    """Return Wh and what is estimated, [n, 1 + days back, slots], at the slots of `at` (-1 = none)."""
+    unknown = q.has_status(panel.quality, q.GAPS) | np.isnan(panel.values)
+    wh = np.where(unknown, np.nan, panel.values * panel.reading_type.resolution)
+    there = at >= 0
+    values = np.where(there, wh[:, at], np.nan)
+    estimated = q.has_status(panel.quality, q.ESTIMATES)[:, at] & there
+    # What a customer did in an event cannot be known from an estimate.
+    values[:, 0][estimated[:, 0]] = np.nan
+    return values, estimated
 
 
 def _alike(dates: Sequence[date], holidays: frozenset[date]) -> tuple[Mask, bool]:

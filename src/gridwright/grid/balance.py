@@ -224,15 +224,11 @@ def _balance(topology: Topology, node: Node, found: Sums, flow: Flows, bounds: B
     loss = float(np.nansum(supplied - metered))
     low, high = bounds[node.kind]
     verdict = _judge(loss, put_in, unsure, inputs, (low, high))
-    suspicion = None
-    elsewhere: tuple[str, ...] = ()
-    if verdict is Plausibility.NEGATIVE:
-        elsewhere = misplaced(topology, node, flow, supplied, metered)
-    elif verdict is Plausibility.HIGH:
-        excess = (loss - high * put_in - unsure) / WH_PER_KWH
-        suspicion = hint(topology, node, flow, supplied, metered, excess_kwh=excess)
-    elif verdict is Plausibility.PLAUSIBLE and node.kind is NodeKind.TRANSFORMER:
-        suspicion = hint(topology, node, flow, supplied, metered, excess_kwh=None)
+    net = (supplied, metered)
+    elsewhere = misplaced(topology, node, flow, *net) if verdict is Plausibility.NEGATIVE else ()
+    excess = (loss - high * put_in - unsure) / WH_PER_KWH if verdict is Plausibility.HIGH else None
+    looked_into = excess is not None or (verdict is Plausibility.PLAUSIBLE and node.kind is NodeKind.TRANSFORMER)
+    suspicion = hint(topology, node, flow, *net, excess_kwh=excess) if looked_into else None
     return NodeBalance(
         node,
         _kwh(supplied),
