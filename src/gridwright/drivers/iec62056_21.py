@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -20,14 +21,14 @@ from gridwright.drivers.event_log import LogReader
 from gridwright.drivers.exchange import Exchange
 from gridwright.drivers.load_profile import ProfileBuilder, requests
 from gridwright.drivers.profile import DriverProfile, LogSpec, ProfileSpec, RelaySpec, ValueSpec
+from gridwright.drivers.talk import ProgrammingTalk, ReadoutTalk, Talk
 from gridwright.drivers.values import Scale, default_unit
 from gridwright.protocols import iec62056_21 as iec
-from gridwright.protocols.iec62056_21 import Answered, DataSet, Identified, Line
+from gridwright.protocols.iec62056_21 import DataSet
 
 NO_DATA = "ERROR"  # P.01(ERROR): nothing in the period asked for (VDEW)
 CLOCK_TOLERANCE = timedelta(seconds=60)
 MIDNIGHT = "0000"
-LONGEST = 64  # of a device's own words; the standard gives an error text 32 characters
 
 
 class MeterSession:
@@ -38,19 +39,15 @@ class MeterSession:
     ) -> None:
         self._exchange = exchange
         self._profile = profile
+        self._talk: Talk = ReadoutTalk(exchange) if profile.readout else ProgrammingTalk(exchange, profile)
         self._now = clock
         self._time = DeviceTime(zone, profile.clock.dst)
         self._identity = Identity("")
 
     async def open(self, serial: str, secret: bytes | None) -> None:
-        """Sign on, enter programming mode, give the password, and make sure that the right meter answers."""
-        event = await self._exchange.ask(lambda session: session.sign_on(serial), "sign-on")
-        if not isinstance(event, Identified):
-            raise self._unexpected("sign-on", event)
-        await self._enter()
-        if secret is not None and self._profile.password != "none":  # noqa: S105 - the profile's word for no password
-            await self._log_in(secret)
-        found = (await self._value(self._profile.serial)).value.strip()
+        """Sign on, give the password, and make sure that the right meter answers."""
+        told = await self._talk.open(serial, secret)
+        found = (await self._talk.value(self._profile.serial)).value.strip()
         if not found:
             raise DeviceNonsense(f"the device tells no serial at {self._profile.serial}", where=self._exchange.where)
         if serial and found.lstrip("0") != serial.lstrip("0"):
@@ -59,7 +56,6 @@ class MeterSession:
                 where=self._exchange.where,
                 remedy="check which meter hangs at this address before any reading is taken from it",
             )
-        told = event.identification
         self._identity = Identity(serial or found, told.manufacturer.upper(), told.identification.strip())
         self._exchange.device = self._identity.serial
 
@@ -74,16 +70,17 @@ class MeterSession:
 
     async def clock(self) -> datetime:
         """Return the device's own time as aware UTC."""
-        texts = [(await self._value(part.address)).value.strip() for part in self._profile.clock.parts]
+        texts = [(await self._talk.value(part.address)).value.strip() for part in self._profile.clock.parts]
         if len(texts) > 1:
             texts = await self._same_day(texts)
-        return self._time.to_utc(self._stamp(texts))
+        with self._placed():
+            return self._time.to_utc(self._stamp(texts))
 
     async def set_clock(self, now: datetime) -> None:
         """Set the device's time and make sure by reading it back."""
         began = self._now()
         for part in self._profile.clock.parts:
-            await self._write(part.address, self._time.write(now, part.form))
+            await self._talk.write(part.address, self._time.write(now, part.form))
         shown = await self.clock()
         expected = now + (self._now() - began)
         if abs(shown - expected) > CLOCK_TOLERANCE:
@@ -126,7 +123,9 @@ class MeterSession:
         for part in requests(builder.period, spec.max_days):
             shift = step if spec.stamp_at_end else timedelta(0)
             asked = Interval(part.start + shift, part.end - step + shift)
-            self._sane(builder.add, await self._records(spec, asked))
+            groups = await self._records(spec, asked)
+            with self._placed():
+                builder.add(groups)
         return builder.panel(self._identity.serial)
 
     async def events(self, period: Interval) -> list[EndDeviceEvent]:
@@ -137,12 +136,13 @@ class MeterSession:
         groups = await self._records(spec, period)
         reader = LogReader(self._profile, spec, self._time)
         serial = self._identity.serial
-        return reader.events(groups, serial=serial, period=period, known_at=self._now())
+        with self._placed():
+            return reader.events(groups, serial=serial, period=period, known_at=self._now())
 
     async def relay(self) -> RelayState:
         """Read the relay's state back."""
         spec = self._relay_spec()
-        word = (await self._value(spec.address)).value.strip()
+        word = (await self._talk.value(spec.address)).value.strip()
         if word not in spec.states:
             known = ", ".join(spec.states)
             raise DeviceNonsense(f"relay {spec.address} tells {word[:40]!r}, not {known}", where=self._exchange.where)
@@ -157,84 +157,17 @@ class MeterSession:
                 where=self._exchange.where,
                 remedy=f"it has {', '.join(spec.commands)}",
             )
-        await self._write(spec.address, spec.commands[command])
+        await self._talk.write(spec.address, spec.commands[command])
 
     async def close(self) -> None:
         """Sign off and hang up."""
         self._exchange.sign_off()
 
-    # Talking
-
-    async def _enter(self) -> None:
-        event = await self._exchange.ask(lambda session: session.enter_programming(), "programming mode")
-        match event:
-            case iec.Challenged() | iec.Acknowledged():
-                return
-            case iec.Refused(text):
-                raise DeviceRefused(f"programming mode refused: {text[:LONGEST]}", where=self._exchange.where)
-        raise self._unexpected("programming mode", event)
-
-    async def _log_in(self, secret: bytes) -> None:
-        kind = self._profile.password
-        command = iec.Command(kind[0], kind[1], f"({secret.decode('ascii')})")
-        event = await self._exchange.ask(lambda session: session.command(command), "password")
-        match event:
-            case iec.Acknowledged():
-                return
-            case iec.Refused(text):
-                raise DeviceRefused(
-                    f"the password is refused: {text[:LONGEST]}",
-                    where=self._exchange.where,
-                    remedy="correct the device's secret; several wrong ones may lock the meter",
-                )
-        raise self._unexpected("password", event)
-
-    async def _command(self, code: str, data: str, what: str) -> iec.Event:
-        command = iec.Command(code[0], code[1], data)
-        event = await self._exchange.ask(lambda session: session.command(command), what)
-        if isinstance(event, iec.SignedOff):
-            raise DeviceRefused(f"{what}: the device ended the session", where=self._exchange.where)
-        return event
-
-    async def _read(self, code: str, address: str, operand: str = "") -> tuple[Line, ...]:
-        event = await self._command(code, f"{address}({operand})", f"reading {address}")
-        match event:
-            case Answered(lines):
-                return lines
-            case iec.Refused(text):
-                raise DeviceRefused(f"reading {address} refused: {text[:LONGEST]}", where=self._exchange.where)
-        raise self._unexpected(f"reading {address}", event)
-
-    async def _write(self, address: str, value: str) -> None:
-        event = await self._command(self._profile.write, f"{address}({value})", f"writing {address}")
-        match event:
-            case iec.Acknowledged():
-                return
-            case iec.Refused(text):
-                raise DeviceRefused(f"writing {address} refused: {text[:LONGEST]}", where=self._exchange.where)
-        raise self._unexpected(f"writing {address}", event)
-
-    def _unexpected(self, what: str, event: iec.Event) -> DeviceNonsense:
-        return DeviceNonsense(f"{what}: {type(event).__name__} is no answer to that", where=self._exchange.where)
-
-    async def _value(self, address: str) -> DataSet:
-        """Read one value; an answer for another address is nonsense, one without address is taken."""
-        lines = await self._read(self._profile.read, address)
-        found = [data_set for line in lines for data_set in line]
-        if len(found) != 1:
-            raise DeviceNonsense(f"{len(found)} values at {address} instead of one", where=self._exchange.where)
-        if found[0].address and iec.short(found[0].address) != iec.short(address):
-            other = found[0].address[:LONGEST]
-            raise DeviceNonsense(f"{other} answers for {address}", where=self._exchange.where)
-        if len(found[0].value) > LONGEST:
-            raise DeviceNonsense(
-                f"{address} tells {len(found[0].value)} characters, more than {LONGEST}", where=self._exchange.where
-            )
-        return found[0]
+    # Values
 
     async def _optional(self, address: str) -> DataSet | None:
         try:
-            return await self._value(address)
+            return await self._talk.value(address)
         except DeviceRefused:
             return None
 
@@ -249,7 +182,7 @@ class MeterSession:
         at = next(number for number, part in enumerate(parts) if "YY" in part.form)
         time_digits = texts[1 - at][1:] if parts[1 - at].form.startswith("s") else texts[1 - at]
         if time_digits.startswith(MIDNIGHT):
-            texts[at] = (await self._value(parts[at].address)).value.strip()
+            texts[at] = (await self._talk.value(parts[at].address)).value.strip()
         return texts
 
     def _stamp(self, texts: list[str]) -> iec.Stamp:
@@ -274,20 +207,15 @@ class MeterSession:
     async def _readings(self, specs: tuple[ValueSpec, ...]) -> list[RegisterReading]:
         readings = []
         for spec in specs:
-            found = await self._optional(spec.address) if spec.optional else await self._value(spec.address)
+            found = await self._optional(spec.address) if spec.optional else await self._talk.value(spec.address)
             if found is None:
                 continue
-            counts = self._scaled(spec, found)
+            with self._placed():
+                counts = Scale(spec, found.unit or default_unit(spec)).count(found.value)
             if counts is not None:
                 serial = self._identity.serial
                 readings.append(RegisterReading("", self._now(), float(counts), serial, reading_type=spec.reading_type))
         return readings
-
-    def _scaled(self, spec: ValueSpec, found: DataSet) -> int | None:
-        try:
-            return Scale(spec, found.unit or default_unit(spec)).count(found.value)
-        except DeviceNonsense as error:
-            raise DeviceNonsense(error.message, where=self._exchange.where, remedy=error.remedy) from error
 
     # Load profile and log
 
@@ -317,7 +245,7 @@ class MeterSession:
         """Ask for the records between two stamps, both included; none is no error."""
         operand = ";".join(self._time.write(moment, spec.stamp) for moment in (period.start, period.end))
         try:
-            lines = await self._read(spec.read, spec.address, operand)
+            lines = await self._talk.read(spec.read, spec.address, operand)
         except DeviceRefused as error:
             if error.message.endswith(f": {NO_DATA}"):
                 return ()
@@ -327,9 +255,11 @@ class MeterSession:
         except iec.ProtocolError as error:
             raise DeviceNonsense(f"{spec.address}: {error}", where=self._exchange.where) from error
 
-    def _sane(self, take: Callable[[tuple[iec.RecordGroup, ...]], None], groups: tuple[iec.RecordGroup, ...]) -> None:
+    @contextmanager
+    def _placed(self) -> Iterator[None]:
+        """Tell where nonsense came from."""
         try:
-            take(groups)
+            yield
         except DeviceNonsense as error:
             raise DeviceNonsense(error.message, where=self._exchange.where, remedy=error.remedy) from error
 

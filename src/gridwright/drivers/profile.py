@@ -118,6 +118,7 @@ class RelaySpec:
 class DriverProfile:
     """A device family; `password` is `P1`, `P2` or `none`; `relay`, `profile` and `log` are None where it has none.
 
+    `readout`: the meter is not asked but read out.
     `parity`: the gateway passes the parity bit of the meter's seven-bit characters on.
     """
 
@@ -125,6 +126,7 @@ class DriverProfile:
     title: str
     protocol: str
     password: str
+    readout: bool
     parity: bool
     read: str
     write: str

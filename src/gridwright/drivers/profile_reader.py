@@ -81,6 +81,7 @@ def parse_profile(text: str, file: str) -> DriverProfile:
         title=top.text("title"),
         protocol=top.one_of("protocol", PROTOCOLS),
         password=session.one_of("password", ("P1", "P2", "none"), default="P1"),
+        readout=session.one_of("mode", ("programming", "readout"), default="programming") == "readout",
         parity=session.one_of("parity", ("none", "even"), default="none") == "even",
         read=session.text("read", default="R5", pattern=COMMAND, allowed="R1 to R6"),
         write=session.text("write", default="W5", pattern=COMMAND, allowed="W1 to W6"),
@@ -96,6 +97,8 @@ def parse_profile(text: str, file: str) -> DriverProfile:
     )
     for table in (session, identity, top):
         table.done()
+    if made.readout and (made.profile or made.log or made.relay):
+        raise session.wrong("mode", "is 'readout'", "programming where there is a [profile], [log] or [relay]")
     return made
 
 

@@ -63,6 +63,19 @@ def talk(
     return talk_as(one.serial, one, world, work, secret=secret, timeout_s=timeout_s)
 
 
+def talk_with(driver: str, one: VirtualMeter, world: World, work: Callable[[MeterSession], Awaitable[T]]) -> T:
+    """Talk to a meter by the profile of another family."""
+
+    async def main() -> T:
+        async with (
+            MeterServer([one]) as server,
+            connect(driver, server.address(one.serial), secret=SECRET, zone=BERLIN, clock=world) as session,
+        ):
+            return await work(session)
+
+    return asyncio.run(main())
+
+
 def talk_as(
     serial: str,
     one: VirtualMeter,

@@ -275,7 +275,7 @@ def value(text: str) -> bytes:
     [
         ([value("1.8.0(7)")], DeviceNonsense, "Block while signing on"),
         ([IDENTITY, value("(ER09 locked)")], DeviceRefused, "programming mode refused: ER09 locked"),
-        ([IDENTITY, CHALLENGE, encode(Telegram("B", "0"))], DeviceNonsense, "password: SignedOff"),
+        ([IDENTITY, CHALLENGE, encode(Telegram("B", "0"))], DeviceRefused, "password is refused: the device ended"),
         ([IDENTITY, CHALLENGE, TAKEN, value("C.1.0()")], DeviceNonsense, "tells no serial"),
         ([IDENTITY, CHALLENGE, TAKEN, value("C.1.0(M-1)(M-2)")], DeviceNonsense, "2 values at C.1.0"),
         ([IDENTITY, CHALLENGE, TAKEN, value("0.0.0(M-1042)")], DeviceNonsense, "0.0.0 answers for C.1.0"),

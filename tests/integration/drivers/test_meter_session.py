@@ -29,13 +29,14 @@ from gridwright.drivers import Identity, Session, connect
 from gridwright.drivers.iec62056_21 import MeterSession
 from gridwright.simulate.virtual_meter import (
     GENERIC_RELAY,
+    READOUT_ONLY,
     VDEW_LOAD_PROFILE,
     Family,
     LogKind,
     MeterServerThread,
     VirtualMeter,
 )
-from tests.integration.drivers.meter_bench import BERLIN, NOW, QUARTER, SECRET, World, meter, source, talk
+from tests.integration.drivers.meter_bench import BERLIN, NOW, QUARTER, SECRET, World, meter, source, talk, talk_with
 
 DAY = timedelta(days=1)
 FAMILIES = pytest.mark.parametrize("family", [GENERIC_RELAY, VDEW_LOAD_PROFILE], ids=lambda family: family.name)
@@ -69,6 +70,29 @@ def test_who_it_is_and_what_it_can(family: Family) -> None:
     assert (can["profile_interval_s"], can["registers"], can["instantaneous"]) == ("900", "1.8.0,2.8.0", "32.7.0")
     assert can["channels"].startswith("electricity/delivered/energy/delta/")
     assert (can["relay"], can["events"], can["clock"]) == ("yes" if family is GENERIC_RELAY else "no", "yes", "yes")
+
+
+def test_a_meter_that_is_only_read_out() -> None:
+    world = World()
+    one = meter(world, READOUT_ONLY)
+
+    async def work(session: MeterSession) -> tuple[dict[str, str], list[float], datetime, list[EndDeviceEvent]]:
+        values = [reading.value for reading in [*await session.registers(), *await session.instantaneous()]]
+        for act in (
+            session.set_clock(NOW),
+            session.set_relay(Command.DISCONNECT),
+            session.profile(DELIVERED_ENERGY, EVER),
+        ):
+            with pytest.raises(DeviceRefused):
+                await act
+        return await session.capabilities(), values, await session.clock(), await session.events(EVER)
+
+    can, values, clock, events = talk(one, world, work, secret=None)
+    assert values == [one.register_wh(), one.register_wh(Flow.RECEIVED), 2300]
+    assert (clock, events) == (NOW, [])
+    assert (can["relay"], can["events"], can["profile_interval_s"]) == ("no", "no", "")
+    with pytest.raises(DeviceRefused, match="programming mode refused: ER09"):
+        talk_with("generic-relay", one, world, work)
 
 
 def test_registers_are_exact_and_stamped_by_the_reader() -> None:

@@ -18,7 +18,11 @@ GENERIC = (FOLDER / "generic-relay.toml").read_text("utf-8")
 
 
 def test_the_packaged_families_are_known_by_name() -> None:
-    assert set(profiles()) == {"generic-relay", "vdew-load-profile"} == {path.stem for path in FOLDER.glob("*.toml")}
+    assert (
+        set(profiles())
+        == {"generic-relay", "readout-only", "vdew-load-profile"}
+        == {path.stem for path in FOLDER.glob("*.toml")}
+    )
 
 
 def test_a_family_with_relay() -> None:
@@ -48,7 +52,7 @@ def test_ones_own_family_is_read_from_its_file(tmp_path: Path) -> None:
 
 
 def test_an_unknown_family_tells_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="generic-relay, vdew-load-profile"):
+    with pytest.raises(ConfigError, match="generic-relay, readout-only, vdew-load-profile"):
         profile_of("generic-realy")
 
 
@@ -65,6 +69,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         ('protocol = "iec62056-21"', "", "protocol is missing"),
         ("[session]", "[sessions]", "session is missing"),
         ('password = "P1"', 'password = "P3"', "session.password is 'P3' (allowed: P1, P2, none)"),
+        ("[session]", '[session]\nmode = "readout"', "session.mode is 'readout' (allowed: programming where there is"),
         ('read = "R5"\nwrite', 'read = "R9"\nwrite', "session.read is 'R9' (allowed: R1 to R6)"),
         ('serial = "C.1.0"', "serial = 7", "identity.serial is 7 (allowed: an address such as 1.8.0 or P.01)"),
         ('dst = "flagged"', 'dst = "maybe"', "clock.dst is 'maybe' (allowed: flagged, wall, standard)"),

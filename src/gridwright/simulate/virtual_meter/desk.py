@@ -67,8 +67,10 @@ class Desk:
                 self._logged_in = False
                 if option.mode == Mode.READOUT:
                     self._session.answer(format_lines(readout(self.meter), readout=True))
-                else:
+                elif self.meter.family.programming:
                     self._session.challenge()
+                else:
+                    self._session.refuse("ER09")
             case Commanded(command) if self.meter:
                 self._commanded(self.meter, command)
 

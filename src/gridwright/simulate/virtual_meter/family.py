@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gridwright.domain.reading_type import Flow
@@ -56,8 +56,9 @@ class Figure:
 class Family:
     """One kind of meter. `clock`: address of each part of the time and its form, in the order they are read.
 
-    `log_by_status`: the log tells status bits instead of a code. `relay`: the words for open, close, armed; empty for
-    a meter without relay. `stamp_at_end`: a profile's stamp is the end of its first interval.
+    `log_by_status`: the log tells status bits instead of a code. `relay_words`: for open, close, armed; a meter without
+    relay has no `relay_address`. `programming`: whether it takes commands at all. `stamp_at_end`: a profile's stamp is
+    the end of its first interval.
     """
 
     name: str
@@ -83,7 +84,8 @@ class Family:
     relay_address: str = ""
     relay_words: tuple[str, str, str] = ("0", "1", "2")
     block_rows: int = 64
-    log_code_address: str = field(default="96.11.0")
+    log_code_address: str = "96.11.0"
+    programming: bool = True
 
 
 # Codes: standard event log of DLMS companion specifications (power 1/2, clock 4, covers 42-45, disconnector 59-64).
@@ -141,4 +143,13 @@ VDEW_LOAD_PROFILE = Family(
     serial_address="0.0.0",
     log_by_status=True,
     open_reads=True,
+)
+
+READOUT_ONLY = replace(
+    GENERIC_RELAY,
+    name="readout-only",
+    model="GW1S",
+    clock={"0.9.2": "YYMMDD", "0.9.1": "hhmmss"},
+    programming=False,
+    relay_address="",
 )
