@@ -105,7 +105,7 @@ class Entrance:
         if self._directories.must_read_for(names, asked):
             await asyncio.to_thread(self._directories.read, asked)
         elif self._directories.should_read(asked):
-            asyncio.get_running_loop().run_in_executor(None, self._directories.read, asked)
+            asyncio.get_running_loop().run_in_executor(None, self._directories.look, asked)
         directory = self._directories.now
         if decoded.records <= FEW:
             resolved = resolve(decoded, directory, access)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from gridwright.api.ingest_few import Few
 from gridwright.api.ingest_table import Decoded
 from gridwright.api.verdicts import Fault, Status
 from gridwright.domain.access import Access
+from gridwright.domain.errors import StoreError
 from gridwright.domain.interval import epoch_s, from_epoch_s
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.reading_type import Accumulation
@@ -109,6 +111,11 @@ class Directories:
             return False
         self._looked = asked
         return True
+
+    def look(self, asked: float) -> None:
+        """Read it beside the requests; a database that is away is their matter, once they need it."""
+        with suppress(StoreError):
+            self.read(asked)
 
     def read(self, asked: float) -> None:
         """Read the registry where it has changed, unless somebody did since `asked`; blocks."""
