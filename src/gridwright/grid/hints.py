@@ -23,6 +23,8 @@ BETTER = 0.7
 SHIFTS = (-2, -1, 1, 2)
 # A change of the daily loss is told from this many standard errors on, with this many days on either side.
 CLEAR, DAYS_EACH_SIDE = 4.0, 2
+# A growth below this share of the mean loss is none, however steady the days are.
+NOTICEABLE = 0.1
 # A share of a usage point's use that is all of it, give or take losses and meter errors.
 WHOLE = 0.25
 SHOWN = 3
@@ -187,10 +189,13 @@ def began(loss: Values, flow: Flows) -> datetime | None:
     best, found = CLEAR, None
     for at in range(DAYS_EACH_SIDE, whole.size - DAYS_EACH_SIDE + 1):
         before, after = daily[whole[:at]], daily[whole[at:]]
-        noise = np.sqrt(before.var(ddof=1) / before.size + after.var(ddof=1) / after.size)
-        score = (after.mean() - before.mean()) / noise if noise > 0 else np.inf * (after.mean() > before.mean())
+        growth = float(after.mean() - before.mean())
+        if growth <= NOTICEABLE * abs(float(daily[whole].mean())):
+            continue
+        noise = float(np.sqrt(before.var(ddof=1) / before.size + after.var(ddof=1) / after.size))
+        score = growth / noise if noise > 0 else np.inf
         if score > best:
-            best, found = float(score), int(whole[at])
+            best, found = score, int(whole[at])
     return None if found is None else from_epoch_s(epoch_s(flow.period.start) + found * DAY_S)
 
 

@@ -191,6 +191,17 @@ def thief(rows: dict[str, np.ndarray]) -> NodeBalance:
     return each
 
 
+def test_a_loss_without_any_change_began_on_no_day() -> None:
+    rows = {"H0": np.full(8 * 96, 100.0), "H1": np.full(8 * 96, 100.0), "M1": np.full(8 * 96, 300.0)}
+    each = thief(rows)
+    assert each.hint is not None
+    assert (each.hint.since, each.hint.related) == (None, ())
+    rows["M1"][5 * 96 :] = 330
+    later = thief(rows).hint
+    assert later is not None
+    assert later.since == START + timedelta(days=5)
+
+
 def test_an_honest_transformer_gives_no_hint() -> None:
     assert thief(a_week()).plausibility is Plausibility.PLAUSIBLE
     assert thief(a_week()).hint is None
