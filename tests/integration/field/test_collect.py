@@ -236,6 +236,8 @@ def test_a_clock_that_drifts_is_set_at_the_daily_check(street: Street) -> None:
     street.collect()
     types = [event.type for event in street.store.devices.events(SYSTEM, point="UP-1")]
     assert "3.36.114.24" in types, "the device's own log tells that its clock was set"
+    (record,) = [each for each in street.store.audit.records(SYSTEM) if each.detail.get("what") == "clock set"]
+    assert (record.subject, record.detail["drift_s"]) == ("device M-1", pytest.approx(75, abs=1.5))
 
 
 def test_events_come_once_each_with_their_usage_point(street: Street) -> None:
