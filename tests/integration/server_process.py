@@ -99,8 +99,10 @@ def start(data: Path, *options: str, env: Mapping[str, str] | None = None, key: 
 
 
 @contextmanager
-def serving(data: Path, *options: str, env: Mapping[str, str] | None = None, key: str = "") -> Iterator[Server]:
-    """Run a server for the length of the block; it must end well and have said nothing on stderr."""
+def serving(
+    data: Path, *options: str, env: Mapping[str, str] | None = None, key: str = "", quiet: bool = True
+) -> Iterator[Server]:
+    """Run a server for the length of the block; it must end well and, if `quiet`, have said nothing on stderr."""
     server = start(data, *options, env=env, key=key)
     try:
         yield server
@@ -109,4 +111,5 @@ def serving(data: Path, *options: str, env: Mapping[str, str] | None = None, key
         sys.stderr.write(server.stderr)
         raise
     assert server.stop() == 0, server.stderr
-    assert server.stderr == ""
+    assert "Traceback" not in server.stderr, server.stderr
+    assert server.stderr == "" or not quiet, server.stderr
