@@ -265,6 +265,18 @@ def test_a_customer_becomes_critical_after_the_approval(drill: Drill) -> None:
     assert drill.moves == 0
 
 
+def test_a_customer_becomes_critical_while_the_meter_is_silent(drill: Drill) -> None:
+    control = drill.approve(drill.request())
+    drill.meter.faults.silent = True
+    drill.execute()
+    assert drill.of(control).state is ControlState.ARMED
+    drill.street.store.registry.save_points(SYSTEM, [UsagePoint("UP-1", attributes={"critical": "yes"})])
+    drill.meter.faults.silent = False
+    drill.execute()
+    assert drill.settle("critical while the meter was silent", control).state is ControlState.FAILED
+    assert drill.moves == 0
+
+
 def test_a_device_retired_after_the_approval(drill: Drill) -> None:
     control = drill.approve(drill.request())
     drill.street.store.devices.save_link(SYSTEM, drill.street.link("M-1").to(LinkState.RETIRED))

@@ -39,10 +39,8 @@ async def carry_out(control: EndDeviceControl, ports: Ports, policy: ControlPoli
     One that was sent, by this process or by one that died, is first read back, never sent again blindly.
     """
     errand = _Errand(control, ports, policy)
-    if errand.control.state is ControlState.APPROVED:
+    if errand.control.state in (ControlState.APPROVED, ControlState.ARMED):
         errand.arm()
-    if errand.control.state is ControlState.ARMED and errand.is_late:
-        errand.move(ControlState.EXPIRED, "expired before it was sent")
     if errand.control.state not in (ControlState.ARMED, ControlState.SENT):
         return errand.control
     try:
@@ -78,15 +76,21 @@ class _Errand:
         self.control = after
 
     def arm(self) -> None:
+        """Ask the guard again; also where it was armed before, by a process that died or to a meter that was silent."""
         if self.is_late:
-            self.move(ControlState.EXPIRED, "expired before it was armed")
-            return
+            self.move(ControlState.EXPIRED, "expired before it was sent")
+        elif reason := self.refusal():
+            self.move(ControlState.FAILED, f"refused before it was sent: {reason}")
+        elif self.control.state is ControlState.APPROVED:
+            self.move(ControlState.ARMED)
+
+    def refusal(self) -> str:
+        """Say what has come up against the control since it was asked for; empty when nothing has."""
         try:
             self.ports.recheck(self.control)
         except ControlRefused as error:
-            self.move(ControlState.FAILED, f"refused before it was sent: {error.message}")
-            return
-        self.move(ControlState.ARMED)
+            return error.message
+        return ""
 
     async def require_right_device(self, session: Session) -> None:
         serial = (await session.identify()).serial
@@ -110,8 +114,10 @@ class _Errand:
 
     async def send(self, session: Session) -> None:
         """Write down that it was sent, then send it: after a crash in between, the meter is asked what happened."""
-        attempt = self.control.attempts + 1
+        attempt, began = self.control.attempts + 1, self.ports.clock()
         self.move(ControlState.SENT, f"sent, attempt {attempt}", attempts=attempt)
+        if self.ports.clock() - began > self.policy.send_within:
+            return  # held up by a lock or a sleeping machine: others may have taken over, and they read back first
         try:
             await session.set_relay(self.control.command)
         except DeviceRefused as error:
@@ -128,7 +134,8 @@ class _Errand:
             if look:
                 await self.ports.sleep(self.policy.look_pause_s)
             relay, now = await session.relay(), self.ports.clock()
-            verdict = judge(self.control, relay, self.ports.sent(self.control), now, self.policy)
+            free = not self.refusal()
+            verdict = judge(self.control, relay, self.ports.sent(self.control), now, self.policy, free=free)
             if verdict is Judgement.RESEND:
                 await self.send(session)
             elif verdict is not Judgement.WAIT:

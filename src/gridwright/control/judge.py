@@ -20,9 +20,15 @@ class Judgement(StrEnum):
 
 
 def judge(
-    control: EndDeviceControl, relay: RelayState, sent: datetime, now: datetime, policy: ControlPolicy
+    control: EndDeviceControl,
+    relay: RelayState,
+    sent: datetime,
+    now: datetime,
+    policy: ControlPolicy,
+    *,
+    free: bool = True,
 ) -> Judgement:
-    """Judge a read-back; `sent`: when the command last went out.
+    """Judge a read-back; `sent`: when the command last went out; `free`: whether the guard would let it go again.
 
     Only the wanted state confirms. Another one is given time: a relay may move late, and a control that was called
     failed and is carried out afterwards would leave system and meter in disagreement.
@@ -33,7 +39,7 @@ def judge(
         # The customer has to press a button at the meter, and may do so until the control expires.
         return Judgement.FAIL if hopeless(control, sent, now, policy) else Judgement.WAIT
     waited = now - sent
-    again = control.attempts < policy.attempts and now < control.expires
+    again = free and control.attempts < policy.attempts and now < control.expires
     if again and waited >= policy.resend_after:
         return Judgement.RESEND
     if not again and waited >= policy.give_up_after:

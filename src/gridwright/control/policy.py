@@ -24,7 +24,8 @@ class ControlPolicy:
     `stale_after`: a device silent for longer is not controlled. `mass_limit` disconnects in `mass_window` are the
     most. `hours`: local hours [first, last) in which a disconnect may be carried out, None = always. `longest`: how
     far ahead a control may expire. `attempts`: how often it is sent at most; again no sooner than `resend_after`.
-    `give_up_after` the last sending, a relay that still has not moved is a failure. `looks` at the relay with
+    `give_up_after` the last sending, a relay that still has not moved is a failure. A worker that was held up for
+    longer than `send_within` between record and wire does not send. `looks` at the relay with
     `look_pause_s` between them in one conversation.
     """
 
@@ -36,5 +37,6 @@ class ControlPolicy:
     attempts: int = 3
     resend_after: timedelta = timedelta(seconds=30)
     give_up_after: timedelta = timedelta(minutes=10)
+    send_within: timedelta = timedelta(seconds=10)
     looks: int = 3
     look_pause_s: float = 0.5

@@ -82,6 +82,8 @@ class ControlMachine(RuleBasedStateMachine):
         self.now = START
         self.meter = FakeMeter()
         self.steps: list[tuple[ControlState, datetime]] = []
+        self.critical = False
+        self.moves_when_critical = 0
         self.seen: list[RelayState] = []
 
     @initialize(command=st.sampled_from([Command.DISCONNECT, Command.RECONNECT]), hours=st.integers(1, 3))
@@ -102,11 +104,15 @@ class ControlMachine(RuleBasedStateMachine):
     async def connect(self) -> AsyncIterator[Session]:
         yield cast("Session", self.meter)
 
+    def recheck(self, _: EndDeviceControl) -> None:
+        if self.critical:
+            raise ControlRefused("the customer is critical")
+
     def sent(self, _: EndDeviceControl) -> datetime:
         return max(at for state, at in self.steps if state is ControlState.SENT)
 
     def run(self) -> None:
-        ports = Ports(self.record, lambda _: None, self.connect, self.sent, lambda: self.now)
+        ports = Ports(self.record, self.recheck, self.connect, self.sent, lambda: self.now)
         before = len(self.meter.moves)
         try:
             asyncio.run(carry_out(self.control, ports, POLICY))
@@ -182,6 +188,17 @@ class ControlMachine(RuleBasedStateMachine):
         if self.control.state is ControlState.EXPIRED and moved:
             assert "state unknown" in self.control.evidence
 
+    @rule()
+    @precondition(lambda self: self.now.minute % 5 == 1)
+    def customer_becomes_critical(self) -> None:
+        if not self.critical:
+            self.critical, self.moves_when_critical = True, len(self.meter.moves)
+
+    @invariant()
+    def a_critical_customer_is_left_alone(self) -> None:
+        if self.critical:
+            assert len(self.meter.moves) == self.moves_when_critical
+
     @invariant()
     def never_sent_too_often(self) -> None:
         assert self.control.attempts <= POLICY.attempts
@@ -201,6 +218,26 @@ class ControlMachine(RuleBasedStateMachine):
 
 ControlMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=30)
 TestControlLaws = ControlMachine.TestCase
+
+
+def test_a_worker_that_was_held_up_before_the_wire_does_not_send() -> None:
+    machine = ControlMachine()
+    machine.request(Command.DISCONNECT, 1)
+    machine.control = approve(machine.control, BOB, START)
+    written = machine.record
+
+    def slow(before: EndDeviceControl, after: EndDeviceControl, _: str) -> None:
+        written(before, after, _)
+        machine.now += timedelta(seconds=11)
+
+    machine.record = slow  # type: ignore[method-assign]
+    machine.run()
+    assert (machine.control.state, machine.control.attempts, machine.meter.moves) == (ControlState.SENT, 1, [])
+    machine.record = written  # type: ignore[method-assign]
+    machine.time_passes(31)
+    machine.run()
+    assert machine.control.state is ControlState.CONFIRMED
+    assert (machine.control.attempts, len(machine.meter.moves)) == (2, 1)
 
 
 def test_a_request_is_never_carried_out() -> None:

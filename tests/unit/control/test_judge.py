@@ -57,6 +57,13 @@ def test_judgement(command: Command, relay: RelayState, waited_s: int, attempts:
     assert judge(control, relay, SENT, SENT + timedelta(seconds=waited_s), POLICY) is judgement
 
 
+@pytest.mark.parametrize(("waited_s", "judgement"), [(30, Judgement.WAIT), (600, Judgement.FAIL)])
+def test_what_the_guard_would_refuse_by_now_is_not_sent_again(waited_s: int, judgement: Judgement) -> None:
+    now = SENT + timedelta(seconds=waited_s)
+    assert judge(CONTROL, ON, SENT, now, POLICY, free=False) is judgement
+    assert judge(CONTROL, OFF, SENT, now, POLICY, free=False) is Judgement.CONFIRM
+
+
 @pytest.mark.parametrize(("waited", "gone"), [(HOUR - timedelta(seconds=1), False), (HOUR, True)])
 def test_a_silent_meter_is_waited_for_until_the_expiry(waited: timedelta, gone: bool) -> None:
     assert hopeless(CONTROL, SENT, SENT + waited, POLICY) is gone
