@@ -18,6 +18,7 @@ from gridwright.domain.errors import AccessDenied, GridwrightError
 
 PREFIX = "/v1"
 MAX_BODY = 4 << 20  # no request of these routes needs more; readings come in by their own entrance
+JSON = "application/json"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -42,6 +43,9 @@ class Door:
         if length.isdigit() and int(length) > MAX_BODY:
             await too_large(scope, receive, send)
             return
+        if not is_json(scope):
+            await no_json(scope, receive, send)
+            return
         scope.setdefault("state", {})["access"] = access
         await self._app(scope, bounded(receive), send)
 
@@ -56,6 +60,25 @@ class Door:
 def is_same_site(scope: Scope) -> bool:
     """Tell whether a browser sent the request from one of our own pages; a program names no site."""
     return header_of(scope, "sec-fetch-site") in {"", "same-origin", "none"}
+
+
+def is_json(scope: Scope) -> bool:
+    """Tell whether a body, if there is one, says that it is JSON: a form of another site's page cannot."""
+    if header_of(scope, "content-length") in {"", "0"} and not header_of(scope, "transfer-encoding"):
+        return True
+    media = header_of(scope, "content-type").split(";")[0].strip().lower()
+    return media == JSON or (media.startswith("application/") and media.endswith("+json"))
+
+
+async def no_json(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer that the body must be JSON."""
+    answer = problem(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        f"the body is {header_of(scope, 'content-type')[:80] or 'of no type'}, not {JSON}",
+        instance=scope["path"],
+        remedy=f"send JSON with Content-Type: {JSON} (curl --json)",
+    )
+    await answer(scope, receive, send)
 
 
 def bounded(receive: Receive) -> Receive:

@@ -109,6 +109,14 @@ def test_a_wrong_body_is_named(town: Town, body: bytes, status: int, name: str |
         assert answer.json()["errors"][0]["name"] == name
 
 
+@pytest.mark.parametrize("media", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data", ""])
+def test_a_body_says_that_it_is_json(shown_town: Town, media: str) -> None:
+    headers = {"Content-Type": media} if media else {}
+    answer = shown_town.ask("POST", "/v1/plans", content=b"{}", headers=headers)
+    assert answer.status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    assert "application/json" in answer.json()["remedy"]
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_a_body_too_large_is_not_read(shown_town: Town, told: bool) -> None:
     body: Any = b"x" * (MAX_BODY + 1)
