@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gridwright.domain.interval import EPOCH
 
@@ -16,5 +16,5 @@ def new_id(prefix: str, now: datetime) -> str:
 
     Ids sort by `now`, and those of one instant in the order in which this process made them.
     """
-    microseconds = round((now - EPOCH).total_seconds() * 1_000_000)
+    microseconds = (now - EPOCH) // timedelta(microseconds=1)
     return f"{prefix}-{microseconds:014x}{next(_count) % 0x10000:04x}{secrets.token_hex(3)}"
