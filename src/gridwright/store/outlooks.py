@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Column, Row, Select, insert, select, update
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import InputError
@@ -19,6 +19,8 @@ from gridwright.store.schema_work import outlook as table
 from gridwright.store.session import Session, Unit
 
 MAX_KIND, MAX_SUBJECT = 64, 200
+WHOLE = tuple(table.c)
+HEADER = (table.c.id, table.c.subject, table.c.issued_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,11 @@ class Outlooks:
         _check(kind, bodies)
         at_us = to_us(issued)
         with self._session.writing() as unit:
-            newest = _newest(unit, kind, list(bodies))
+            newest = _newest(unit, kind, list(bodies), HEADER)
+            again = [subject for subject, row in newest.items() if row.issued_us == at_us]
+            there = {subject: row.body for subject, row in _newest(unit, kind, again).items()}
             texts = {subject: _text(body) for subject, body in bodies.items()}
-            new = {subject: text for subject, text in texts.items() if not _same(newest.get(subject), at_us, text)}
+            new = {subject: text for subject, text in texts.items() if there.get(subject) != text}
             older = {subject for subject in new if subject in newest and newest[subject].issued_us > at_us}
             _outdate(unit, [newest[subject].id for subject in new if subject in newest and subject not in older])
             rows = [
@@ -118,8 +122,10 @@ def _plain(value: object) -> object:
     raise InputError(f"an outlook cannot hold {value!r}", remedy="give text, numbers, lists and mappings")
 
 
-def _newest(unit: Unit, kind: str, subjects: list[str] | None) -> dict[str, Row[Any]]:
-    query = select(table).where(table.c.kind == kind, table.c.newest.is_(True))
+def _newest(
+    unit: Unit, kind: str, subjects: list[str] | None, columns: Sequence[Column[Any]] = WHOLE
+) -> dict[str, Row[Any]]:
+    query: Select[Any] = select(*columns).where(table.c.kind == kind, table.c.newest.is_(True))
     if subjects is None:
         return {row.subject: row for row in unit.connection.execute(query)}
     found: dict[str, Row[Any]] = {}
@@ -127,10 +133,6 @@ def _newest(unit: Unit, kind: str, subjects: list[str] | None) -> dict[str, Row[
         some = query.where(table.c.subject.in_(subjects[at : at + FEW]))
         found |= {row.subject: row for row in unit.connection.execute(some)}
     return found
-
-
-def _same(row: Row[Any] | None, at_us: int, text: str) -> bool:
-    return row is not None and row.issued_us == at_us and row.body == text
 
 
 def _outdate(unit: Unit, numbers: Sequence[int]) -> None:

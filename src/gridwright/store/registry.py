@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, Float, Row, Select, bindparam, cast, delete, func, insert, or_, select, update
 
 from gridwright.domain.access import ALLOWED, Access, Act
-from gridwright.domain.errors import Conflict, NotFound
+from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import epoch_s
-from gridwright.domain.usage_point import EndDevice, Installation, Meter, UsagePoint, exchange
+from gridwright.domain.usage_point import EndDevice, Installation, UsagePoint, exchange
 from gridwright.store import schema
 from gridwright.store.audit import note
-from gridwright.store.instant import to_period, to_seconds
+from gridwright.store.installing import (
+    device_keys,
+    installation_row,
+    put_devices,
+    put_installations,
+    to_device,
+    to_installation,
+)
 from gridwright.store.names import FEW, Names, add_missing, within
 from gridwright.store.session import Session, Unit
 
@@ -81,18 +87,17 @@ class Registry:
 
     def save_meter(self, access: Access, device: EndDevice) -> bool:
         """Add or change a meter or other end device; tell whether anything was new."""
+        return bool(self.save_meters(access, [device]))
+
+    def save_meters(self, access: Access, devices: Iterable[EndDevice]) -> int:
+        """Add or change meters and other end devices at once, and return how many were new or different."""
         access.require(Act.WRITE_REGISTRY)
-        table, row = schema.end_device, _device_row(device)
         with self._session.writing() as unit:
-            found = unit.connection.execute(select(table).where(table.c.serial == device.serial)).first()
-            if found is not None and _to_device(found) == device:
-                return False
-            if found is None:
-                unit.connection.execute(insert(table).values(row))
-            else:
-                unit.connection.execute(update(table).where(table.c.id == found.id).values(row))
-            note(unit, access, Act.WRITE_REGISTRY, subject=device.serial, at=self._session.clock(), what="meter")
-            return True
+            saved = put_devices(unit, {device.serial: device for device in devices})
+            if saved:
+                subject = saved[0] if len(saved) == 1 else f"{len(saved)} meters"
+                note(unit, access, Act.WRITE_REGISTRY, subject=subject, at=self._session.clock(), what="meter")
+            return len(saved)
 
     def meter(self, access: Access, serial: str) -> EndDevice:
         """Return a meter or other end device by its serial number."""
@@ -104,7 +109,7 @@ class Registry:
                 raise NotFound(f"meter {serial!r} is not registered", remedy="save it first")
             if access.points is not None:
                 self._require_installed(unit, access, int(found.id), serial)
-        return _to_device(found)
+        return to_device(found)
 
     def meters(self, access: Access) -> tuple[EndDevice, ...]:
         """Return every meter and other end device by serial number; of a part of the town, those that were there."""
@@ -116,7 +121,7 @@ class Registry:
             query = query.where(table.c.id.in_(mine))
         with self._session.reading() as unit:
             rows = unit.connection.execute(query).all()
-        return tuple(_to_device(row) for row in rows)
+        return tuple(to_device(row) for row in rows)
 
     def meter_points(self, access: Access, at: datetime) -> dict[str, str]:
         """Return which meter measures which usage point at an instant; also for whoever may only deliver readings."""
@@ -140,19 +145,23 @@ class Registry:
 
     def save_installation(self, access: Access, installation: Installation) -> bool:
         """Record an installation; an overlapping one at the same usage point is a Conflict, the same again nothing."""
-        access.require(Act.WRITE_REGISTRY, installation.usage_point)
+        return bool(self.save_installations(access, [installation]))
+
+    def save_installations(self, access: Access, installations: Iterable[Installation]) -> int:
+        """Record installations at once and return how many were new; for each holds what `save_installation` says."""
+        access.require(Act.WRITE_REGISTRY)
+        these = list(installations)
+        codes = sorted({each.usage_point for each in these})
+        for code in codes:
+            access.require(Act.WRITE_REGISTRY, code)
         with self._session.writing() as unit:
-            history = self._history(unit, installation.usage_point)
-            if installation in history:
-                return False
-            for old in history:
-                if old.period.overlaps(installation.period):
-                    raise Conflict(
-                        f"meter {installation.end_device} at {installation.usage_point} overlaps {old.end_device}",
-                        remedy="use exchange_meter, or end the earlier installation first",
-                    )
-            self._replace(unit, access, installation.usage_point, (*history, installation))
-            return True
+            keys = dict(zip(codes, self._names.point_keys(unit, codes), strict=True))
+            new = put_installations(unit, keys, these)
+            if new:
+                at, one = self._session.clock(), len(new) == 1
+                subject, meters = (new[0].usage_point, new[0].end_device) if one else (f"{len(new)} meters", len(new))
+                note(unit, access, Act.WRITE_REGISTRY, subject=subject, at=at, installed=meters)
+            return len(new)
 
     def installations(self, access: Access, usage_point: str) -> tuple[Installation, ...]:
         """Return what was installed at a usage point, oldest first."""
@@ -168,11 +177,7 @@ class Registry:
         query = query.join(point, point.c.id == table.c.usage_point).order_by(device.c.serial, table.c.start_s)
         with self._session.reading() as unit:
             rows = unit.connection.execute(query).all()
-        return tuple(
-            Installation(row.code, row.serial, to_period(row.start_s, row.end_s), Decimal(row.multiplier))
-            for row in rows
-            if access.may_see(row.code)
-        )
+        return tuple(to_installation(row, row.code) for row in rows if access.may_see(row.code))
 
     def fingerprint(self, access: Access) -> str:
         """Return a text that is another one as soon as a usage point or an installation was added or changed.
@@ -209,28 +214,14 @@ class Registry:
         table, device = schema.installation, schema.end_device
         query = select(table, device.c.serial).join(device, device.c.id == table.c.end_device)
         rows = unit.connection.execute(query.where(table.c.usage_point == key).order_by(table.c.start_s)).all()
-        return tuple(
-            Installation(usage_point, row.serial, to_period(row.start_s, row.end_s), Decimal(row.multiplier))
-            for row in rows
-        )
+        return tuple(to_installation(row, usage_point) for row in rows)
 
     def _replace(self, unit: Unit, access: Access, usage_point: str, history: Sequence[Installation]) -> None:
         key = self._names.point_keys(unit, [usage_point])[0]
-        devices = _device_keys(unit, [installation.end_device for installation in history])
+        devices = device_keys(unit, [installation.end_device for installation in history])
         unit.connection.execute(delete(schema.installation).where(schema.installation.c.usage_point == key))
-        unit.connection.execute(
-            insert(schema.installation),
-            [
-                {
-                    "usage_point": key,
-                    "end_device": devices[each.end_device],
-                    "start_s": to_seconds(each.period.start),
-                    "end_s": to_seconds(each.period.end),
-                    "multiplier": str(each.multiplier),
-                }
-                for each in history
-            ],
-        )
+        rows = [installation_row(each, key, devices[each.end_device]) for each in history]
+        unit.connection.execute(insert(schema.installation), rows)
         meters = ", ".join(each.end_device for each in history)
         note(unit, access, Act.WRITE_REGISTRY, subject=usage_point, at=self._session.clock(), installed=meters)
 
@@ -296,31 +287,3 @@ def _to_point(row: Row[Any]) -> UsagePoint:
         exports=bool(row.exports),
         attributes=json.loads(row.attributes),
     )
-
-
-def _device_row(device: EndDevice) -> dict[str, Any]:
-    meter = device if isinstance(device, Meter) else None
-    return {
-        "serial": device.serial,
-        "kind": "meter" if meter else "device",
-        "brand": device.brand,
-        "model": device.model,
-        "dials": meter.dials if meter else 0,
-        "lsb_wh": meter.lsb_wh if meter else 0,
-    }
-
-
-def _to_device(row: Row[Any]) -> EndDevice:
-    if row.kind == "meter":
-        return Meter(row.serial, row.brand, row.model, row.dials, row.lsb_wh)
-    return EndDevice(row.serial, row.brand, row.model)
-
-
-def _device_keys(unit: Unit, serials: Iterable[str]) -> dict[str, int]:
-    table = schema.end_device
-    wanted = set(serials)
-    rows = unit.connection.execute(select(table.c.serial, table.c.id).where(table.c.serial.in_(wanted))).all()
-    found = {row.serial: int(row.id) for row in rows}
-    for serial in sorted(wanted - found.keys()):
-        raise NotFound(f"meter {serial!r} is not registered", remedy="save the meter before its installation")
-    return found

@@ -55,6 +55,8 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registry.meter": (("M1",), {}),
     "registry.save_installation": ((install("hers", "M1", NOW),), {}),
     "registry.installations": (("hers",), {}),
+    "registry.save_meters": (([Meter("M1")],), {}),
+    "registry.save_installations": (([install("hers", "M1", NOW)],), {}),
     "registry.installed": ((), {}),
     "registry.fingerprint": ((), {}),
     "registry.exchange_meter": ((install("hers", "M1", NOW),), {}),

@@ -69,6 +69,30 @@ def test_meter_exchange_keeps_history(store: Store) -> None:
         store.registry.meter(ME, "M9")
 
 
+def test_a_town_of_meters_at_once(store: Store) -> None:
+    points = [f"UP{at:04d}" for at in range(900)]
+    store.registry.save_points(ME, [UsagePoint(point) for point in points])
+    meters = [Meter(f"M{at:04d}") for at in range(900)]
+    assert [store.registry.save_meters(ME, meters) for _ in range(2)] == [900, 0]
+    assert store.registry.save_meters(ME, [replace(meters[0], brand="other"), Meter("N1"), meters[1]]) == 2
+    assert store.registry.meter(ME, "M0000") == replace(meters[0], brand="other")
+    there = [install(point, meter.serial, START) for point, meter in zip(points, meters, strict=True)]
+    assert [store.registry.save_installations(ME, there) for _ in range(2)] == [900, 0]
+    assert store.registry.installations(ME, "UP0899") == (there[-1],)
+    first = Installation("UP0000", "N1", Interval(START - DAY, START))
+    assert store.registry.save_installations(ME, [first, there[0]]) == 1
+    assert store.registry.installations(ME, "UP0000") == (first, there[0])
+    for wrong, error in (
+        ([install("UP0001", "N1", START + DAY)], Conflict),
+        ([install("UP0000", "M9999", START - 9 * DAY)], Conflict),
+        ([Installation("UP0002", "M9999", first.period)], NotFound),
+        ([install("UP9999", "N1", START)], NotFound),
+    ):
+        with pytest.raises(error):
+            store.registry.save_installations(ME, [replace(first, usage_point="UP0003"), *wrong])
+    assert len(store.registry.installed(ME)) == 901
+
+
 # --- registers --------------------------------------------------------------------------------------------------------
 
 
