@@ -56,7 +56,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_finding_resolved_at_us_id"), "finding", ["resolved_at_us", "id"])
     op.create_index(op.f("ix_bill_usage_point_start_s"), "bill", ["usage_point", "start_s"])
     _people()
+    _sign_in()
     _field()
+    _reports()
     _controls()
     _network()
     _programs()
@@ -122,6 +124,9 @@ def _people() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_key")),
     )
     op.create_index(op.f("ix_api_key_user_account"), "api_key", ["user_account"])
+
+
+def _sign_in() -> None:
     op.create_table(
         "user_session",
         sa.Column("digest", sa.String(64), nullable=False),
@@ -198,6 +203,9 @@ def _field() -> None:
         sa.PrimaryKeyConstraint("serial", name=op.f("pk_device_link")),
     )
     op.create_index(op.f("ix_device_link_state"), "device_link", ["state"])
+
+
+def _reports() -> None:
     op.create_table(
         "device_event",
         sa.Column("id", OWN_KEY, autoincrement=True, nullable=False),
