@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +13,9 @@ import numpy.typing as npt
 from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Quantity
+from gridwright.simulate.delivery.entrance import ARROW, JSON
 from gridwright.simulate.living.town import LivingTown
+from gridwright.simulate.town import FaultKind
 
 TOGETHER = timedelta(days=7)
 UNIT = {Quantity.ENERGY: "Wh", Quantity.VOLTAGE: "V"}
@@ -20,11 +23,12 @@ UNIT = {Quantity.ENERGY: "Wh", Quantity.VOLTAGE: "V"}
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One request: what it is, how many readings it holds, and its body (Arrow IPC stream)."""
+    """One request: what it is, how many readings it holds, and its body."""
 
     name: str
     readings: int
     body: bytes
+    media_type: str = ARROW
 
 
 def history(town: LivingTown, period: Interval, points: frozenset[str] | None = None) -> Iterator[Batch]:
@@ -68,6 +72,25 @@ def late_batches(town: LivingTown, period: Interval, points: frozenset[str] | No
         names = [panel.points[row] for row in extra.row[wanted].tolist()]
         body = arrow(names, start[wanted], extra.value[wanted], panel)
         yield Batch("late and corrected", int(wanted.sum()), body)
+
+
+def register_batches(town: LivingTown, period: Interval, points: frozenset[str] | None = None) -> Iterator[Batch]:
+    """Yield the register reads after `period.start` up to its end, as JSON; an exchange brings its own two."""
+    exchanged = {(f.usage_point, f.period.start) for f in town.town.faults if f.kind is FaultKind.EXCHANGE}
+    records = [
+        {
+            "meter": read.end_device,
+            "at": read.at.isoformat(),
+            "register_kwh": read.value / 1000,
+            "flow": read.reading_type.flow.value,
+        }
+        for read in town.town.registers
+        if period.start < read.at <= period.end
+        and (points is None or read.usage_point in points)
+        and (read.usage_point, read.at) not in exchanged
+    ]
+    if records:
+        yield Batch("registers", len(records), json.dumps(records).encode(), JSON)
 
 
 def batch_of(panel: Panel, name: str) -> Batch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 from gridwright.simulate.delivery.entrance import Entrance
@@ -13,7 +13,7 @@ Progress = Callable[[int, int], None]
 
 def register_over_http(entrance: Entrance, registry: TownRegistry, progress: Progress | None = None) -> int:
     """Register usage points, meters and the network; returns how many calls it took."""
-    total = len(registry.points) + len(registry.installations) + 1
+    total = len(registry.points) + len(registry.installations) + len(registry.changes) + 1
     done = 0
 
     def tick() -> None:
@@ -22,20 +22,19 @@ def register_over_http(entrance: Entrance, registry: TownRegistry, progress: Pro
         if progress:
             progress(done, total)
 
-    for point in registry.points:
-        document = {
-            "id": point.id,
-            "zone": point.zone,
-            "customer_class": point.customer_class,
-            "capacity_kw": point.capacity_kw,
-            "exports": point.exports,
-            "attributes": dict(point.attributes),
+    for site in registry.points:
+        described = {
+            "id": site.id,
+            "zone": site.zone,
+            "customer_class": site.customer_class,
+            "capacity_kw": site.capacity_kw,
+            "exports": site.exports,
+            "attributes": dict(site.attributes),
         }
-        entrance.send("POST", "/v1/usage-points", document, may_exist=True)
+        entrance.send("POST", "/v1/usage-points", described, may_exist=True)
         tick()
-    for installed in registry.installations:
-        path = f"/v1/usage-points/{quote(installed.usage_point, safe='')}/meter-exchange"
-        document = {"serial": installed.end_device, "at": installed.period.start.isoformat()}
+    for point, document in meters_in_order(registry):
+        path = f"/v1/usage-points/{quote(point, safe='')}/meter-exchange"
         entrance.send("POST", path, document, may_exist=True)
         tick()
     nodes = [
@@ -48,3 +47,19 @@ def register_over_http(entrance: Entrance, registry: TownRegistry, progress: Pro
     entrance.send("PUT", "/v1/grid/topology", {"nodes": nodes, "connections": connections})
     tick()
     return done
+
+
+def meters_in_order(registry: TownRegistry) -> Iterator[tuple[str, dict[str, str | float]]]:
+    """Yield each usage point's meters, the first ones first, as the API takes them."""
+    for installed in registry.installations:
+        yield installed.usage_point, {"serial": installed.end_device, "at": installed.period.start.isoformat()}
+    for change in registry.changes:
+        yield (
+            change.usage_point,
+            {
+                "serial": change.serial,
+                "at": change.at.isoformat(),
+                "final_kwh": change.final_wh / 1000,
+                "opening_kwh": change.opening_wh / 1000,
+            },
+        )

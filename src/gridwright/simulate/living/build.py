@@ -20,7 +20,7 @@ from gridwright.simulate.homes import read_registers, read_slots, simulate_homes
 from gridwright.simulate.living.machines import battery_power, car_load
 from gridwright.simulate.living.network import Flows, carried, master_panels, topology_of, voltages
 from gridwright.simulate.living.site import Site, sites_of
-from gridwright.simulate.living.town import LivingTown, Outage, Response, Theft
+from gridwright.simulate.living.town import Excursion, LivingTown, Outage, Response, Theft
 from gridwright.simulate.town import FaultKind, Floats, Kind, Town, Truth
 
 ZONE = "Europe/Berlin"
@@ -39,6 +39,7 @@ FAULTS = (
 )
 LESS_IN_EVENT, BACK_LATER, REBOUND = 0.55, 0.3, timedelta(hours=2)
 STOLEN_SHARE, THIEF = 0.6, 2
+LOOSE_NEUTRAL_V = 32.0
 HOME_CARD = "town-home"
 CARDS = {Kind.SHOP: "town-shop", Kind.FACTORY: "town-shop"}
 OPENING_WH = 1_000_000
@@ -70,8 +71,8 @@ def living_town(
     """Live through `period`: the same arguments give the same town to the watt-hour, and a later end the same past.
 
     Faults lie before `faults_until` (the end, when left out; give it to continue a town), a theft begins after a third
-    of the time before it and an outage happens in its last week. A period longer than two calendar years is an
-    InputError.
+    of the time before it; an outage and a loose neutral happen in its last week. A period longer than two
+    calendar years is an InputError.
     """
     sites = sites_of(n, seed, first_id=first_id)
     base = _years(n, period, seed, zone, sites)
@@ -80,7 +81,7 @@ def living_town(
     thefts = (
         (Theft(sites[THIEF].usage_point, period.start + timedelta(seconds=third), STOLEN_SHARE),) if n > THIEF else ()
     )
-    outages = (_outage(sites, period, until),)
+    outages, excursions = (_outage(sites, period, until),), (_excursion(sites, period, until),)
     life = _life(base, sites, period, seed, Events(responses, outages))
     clean, flows = _metered(base, sites, life, thefts)
     topology = topology_of(sites, period)
@@ -92,7 +93,7 @@ def living_town(
         topology=topology,
         masters=masters,
         masters_back=back,
-        voltage=voltages(sites, network, clean.panel, life.pv_kw, seed),
+        voltage=_off(voltages(sites, network, clean.panel, life.pv_kw, seed), excursions),
         ev_kw=life.ev_kw,
         battery_kw=life.battery_kw,
         network=network,
@@ -100,6 +101,7 @@ def living_town(
         outages=outages,
         responses=tuple(responses),
         clean_until=until,
+        excursions=excursions,
     )
 
 
@@ -119,6 +121,21 @@ def _outage(sites: Sequence[Site], period: Interval, until: datetime) -> Outage:
     start = max(period.start, until - timedelta(days=5, hours=3))
     aligned = start - timedelta(seconds=start.timestamp() % 900)
     return Outage(sites[-1].transformer, Interval(aligned, aligned + timedelta(minutes=45)))
+
+
+def _excursion(sites: Sequence[Site], period: Interval, until: datetime) -> Excursion:
+    """Return the evening on which a neutral comes loose at the end of the first street, four days before the end."""
+    start = max(period.start, until - timedelta(days=4))
+    aligned = start - timedelta(seconds=start.timestamp() % 900)
+    last = [site for site in sites if site.transformer == sites[0].transformer][-1]
+    return Excursion(last.usage_point, Interval(aligned, aligned + timedelta(hours=1)), LOOSE_NEUTRAL_V)
+
+
+def _off(voltage: Panel, excursions: Sequence[Excursion]) -> Panel:
+    values = voltage.values.copy()
+    for each in excursions:
+        values[voltage.index(each.usage_point), _in(voltage, each.period)] += each.volts * 10
+    return voltage.with_values(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +222,8 @@ def _registers(base: Town, panel: Panel, received: Panel | None) -> Iterator[Reg
 def _described(point: UsagePoint, site: Site) -> UsagePoint:
     """Add what the utility knows: the rate card, and the battery that may be planned."""
     more = {"rate_card": CARDS.get(site.kind, HOME_CARD), "transformer": site.transformer}
+    if site.kind in CARDS:
+        more["contract_kw"] = f"{point.capacity_kw or 0:g}"
     if site.battery_kwh:
         more |= {"battery_kwh": f"{site.battery_kwh:g}", "battery_kw": f"{site.battery_kw:g}"}
     if site.charger_kw:

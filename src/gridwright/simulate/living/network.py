@@ -21,7 +21,8 @@ SUBSTATION = "S-1"
 RATING_KVA = {True: 250.0, False: 100.0}
 # Iron losses of a transformer as a share of its rating, and copper and line losses at full load.
 IRON, COPPER, LINE = 0.0012, 0.025, 0.012
-NOMINAL_V, SAG_V, RISE_V, NOISE_V = 231.0, 13.0, 9.0, 0.7
+# Volts at the end of the line: what full load of the transformer would take, and its rating in sun would add.
+NOMINAL_V, SAG_V, RISE_V, NOISE_V = 231.0, 45.0, 90.0, 0.7
 MASTER = "MM-"
 
 
@@ -89,15 +90,19 @@ def master_panels(truth: NetworkTruth, panel: Panel) -> tuple[Panel, Panel]:
 
 
 def voltages(sites: Sequence[Site], truth: NetworkTruth, panel: Panel, pv_kw: Floats, seed: int) -> Panel:
-    """Return the voltage at each usage point in 0.1 V: it sags with load and distance, and rises with the sun."""
+    """Return the voltage at each usage point in 0.1 V: it sags with load and distance, and rises with the sun.
+
+    It follows from the ratings and the moment alone, so that a longer period changes no past.
+    """
     hours = panel.interval / timedelta(hours=1)
     noise = np.random.default_rng([seed, 13]).normal(0.0, NOISE_V, (1, panel.slots))
+    heavy = {site.transformer for site in sites if site.kind is Kind.FACTORY}
     values = np.empty((len(sites), panel.slots))
     for row, site in enumerate(sites):
-        at = truth.nodes.index(site.transformer)
-        peak = np.quantile(np.abs(truth.net_wh[at]), 0.999) or 1.0
-        sag = SAG_V * site.distance * np.maximum(truth.net_wh[at], 0.0) / peak
-        rise = RISE_V * site.distance * pv_kw[row] * hours * 1000 / peak
+        rating_kw = RATING_KVA[site.transformer in heavy]
+        carried_kw = truth.net_wh[truth.nodes.index(site.transformer)] / (1000 * hours)
+        sag = SAG_V * site.distance * np.maximum(carried_kw, 0.0) / rating_kw
+        rise = RISE_V * site.distance * pv_kw[row] / rating_kw
         values[row] = NOMINAL_V - sag + rise
     return Panel(
         tuple(site.usage_point for site in sites),

@@ -9,7 +9,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.topology import Topology
 from gridwright.simulate.living.site import Site
-from gridwright.simulate.town import Floats, Town
+from gridwright.simulate.town import Floats, Town, Truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,15 @@ class Outage:
 
     transformer: str
     period: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Excursion:
+    """A loose neutral: the voltage at a usage point is `volts` off during `period`."""
+
+    usage_point: str
+    period: Interval
+    volts: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +84,12 @@ class LivingTown:
     outages: tuple[Outage, ...]
     responses: tuple[Response, ...]
     clean_until: datetime
+    excursions: tuple[Excursion, ...] = ()
+
+    @property
+    def truth(self) -> Truth:
+        """What really flowed through the meters, before their faults."""
+        return self.town.truth
 
     @property
     def period(self) -> Interval:
