@@ -190,11 +190,13 @@ class Loaded:
     origins: Mapping[str, str]
 
     def in_folder(self, folder: Path | None) -> Loaded:
-        """Return the settings with the database in `folder`; None, or a server's database, leaves them as they are."""
-        if folder is None or "store.url" in self.origins:
+        """Return the settings with the database and the secret key in `folder`; what is set explicitly stays."""
+        chosen = {"url": f"{folder}/", "secret_key": None if folder is None else folder / "secret.key"}
+        named = {name: value for name, value in chosen.items() if f"store.{name}" not in self.origins}
+        if folder is None or not named:
             return self
-        store = self.settings.store.model_copy(update={"url": f"{folder}/"})
-        origins = {**self.origins, "store.url": "--data"}
+        store = self.settings.store.model_copy(update=named)
+        origins = {**self.origins, **{f"store.{name}": "--data" for name in named}}
         return Loaded(self.settings.model_copy(update={"store": store}), self.file, origins)
 
     def rows(self) -> Iterator[Setting]:

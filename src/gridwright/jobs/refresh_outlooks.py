@@ -59,7 +59,8 @@ def refresh_outlooks(
     progress: Progress | None = None,
 ) -> Refreshed:
     """Issue forecasts of usage points (None = all, and the fleet), plans of their batteries, and the grid balance."""
-    issue = _Issue(store, access, card_of, site, now)
+    # Periods are of whole seconds.
+    issue = _Issue(store, access, card_of, site, now.replace(microsecond=0))
     names = list(points or customers(store, access))
     totals: list[Panel] = []
     for at in range(0, len(names), TOGETHER):

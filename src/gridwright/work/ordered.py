@@ -56,7 +56,7 @@ def bill_run(platform: Platform, job: Job, progress: Progress) -> Mapping[str, A
     from gridwright.jobs.run_billing import BillOrder
 
     asked = job.request
-    order = BillOrder(asked.get("points"), asked.get("period"), bool(asked.get("dry_run")))
+    order = BillOrder(asked.get("points"), asked.get("period") or None, bool(asked.get("dry_run")))
     run = run_billing(platform, order, asked.get("tariff"), progress=progress)
     bills = [bill.id for bill in run.bills]
     return {"bills": bills, "new": run.new, "replaced": run.replaced, "notes": run.notes[:MOST]}

@@ -42,14 +42,14 @@ class Lane:
 
 
 def run_once(task: Task) -> Facts | None:
-    """Run a task and return its facts; None when it failed. A run that found nothing to do leaves no line in the log."""
+    """Run a task and return its facts, None when it failed; work that found nothing to do leaves no line in the log."""
     log, began = structlog.get_logger(), time.perf_counter()
     try:
         found = task.run()
     except GridwrightError as error:
         log.warning(task.name, outcome="failed", error=str(error))  # the next run may do better
         return None
-    except Exception:  # noqa: BLE001 - the clockwork outlives every task
+    except Exception:  # the clockwork outlives every task
         log.exception("task broke", task=task.name)
         return None
     if any(found.values()):

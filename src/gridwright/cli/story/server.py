@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,16 +23,20 @@ STOP_S = 30.0
 class ServerProcess:
     """`gridwright serve` on a folder; leave it as a context manager, and it stops cleanly."""
 
-    def __init__(self, data: Path, *, port: int = 0, log: Path | None = None, **environment: str) -> None:
-        self.data, self.port, self.log = data, port, log
-        self.environment = environment
+    def __init__(
+        self, data: Path, *, port: int = 0, log: Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.data, self.port = data, port
+        self.log = log or data / "server.log"
+        self.environment = dict(environment or {})
         self.url, self.admin_key = "", ""
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> Client:
         """Start it, wait until it is ready, and return a client with the admin key (of the first start)."""
         self.data.mkdir(parents=True, exist_ok=True)
-        log = (self.log or self.data / "server.log").open("a", encoding="utf-8")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        log = self.log.open("a", encoding="utf-8")
         command = [sys.executable, "-m", "gridwright", "serve", "--data", str(self.data), "--port", str(self.port)]
         with log:
             # Of its own process group: Ctrl-C reaches the story alone, which then stops the server in order.
@@ -59,9 +64,7 @@ class ServerProcess:
             ready: dict[str, Any] = json.loads(lines[0])
         except (IndexError, ValueError) as error:
             self.stop()
-            raise GridwrightError(
-                "the server did not start", where=str(self.log or self.data / "server.log"), remedy="read its log"
-            ) from error
+            raise GridwrightError("the server did not start", where=str(self.log), remedy="read its log") from error
         if "url" not in ready:
             self.stop()
             raise GridwrightError(str(ready.get("message", ready)), remedy=str(ready.get("remedy", "")))

@@ -38,6 +38,7 @@ def meter_of(town: LivingTown, point: str, clock: Callable[[], datetime]) -> Vir
         source=source_of(town, point),
         since=town.period.start,
         password=PASSWORD,
+        zone=inner.zone,
         interval=inner.interval,
         opening_wh=OPENING_WH,
         voltage=partial(voltage_at, town, row),

@@ -86,9 +86,10 @@ def load_profile(meter: VirtualMeter, operand: str) -> Lines:
     first, last = asked_period(meter, operand)
     step = int(meter.interval.total_seconds())
     shift = step if meter.family.stamp_at_end else 0
-    start = -(-max(epoch_s(first) - shift, meter.supply.since) // step) * step
-    newest = epoch_s(meter.device_time()) // step * step - step
-    count = (min((epoch_s(last) - shift) // step * step, newest) - start) // step + 1
+    supply = meter.supply
+    start = supply.floor(max(epoch_s(first) - shift, supply.since) + step - 1)
+    newest = supply.floor(epoch_s(meter.device_time())) - step
+    count = (min(supply.floor(epoch_s(last) - shift), newest) - start) // step + 1
     if count <= 0:
         return [[DataSet(meter.family.profile_address, NO_DATA)]]
     lines: Lines = []

@@ -15,6 +15,7 @@ from gridwright.simulate.virtual_meter.family import GENERIC_RELAY, Family, LogK
 from gridwright.simulate.virtual_meter.faults import Faults
 from gridwright.simulate.virtual_meter.relay import Order, Relay
 from gridwright.simulate.virtual_meter.supply import Source, Supply
+from gridwright.simulate.virtual_meter.wall import winter_offset_s
 
 QUARTER_HOUR = timedelta(minutes=15)
 MAX_WRONG_PASSWORDS = 3
@@ -32,7 +33,8 @@ class LogEntry:
 class VirtualMeter:
     """A meter that is not there: it counts what its source tells, until its relay opens.
 
-    `clock` is the world's time; `source(period, flow)` tells whole Wh of each `interval` of a period on the grid.
+    `clock` is the world's time; `source(period, flow)` tells whole Wh of each `interval` of a period on the grid, which
+    counts from the zone's midnight (for quarter-hours that is UTC's grid too).
     `zone`: the wall clock the device shows. `needs_button`: a remote reconnection only arms the relay.
     """
 
@@ -62,7 +64,8 @@ class VirtualMeter:
         self.faults = faults or Faults()
         self._clock = clock
         self._voltage = voltage
-        self._supply = Supply(source, interval=interval, since=since, opening_wh=opening_wh)
+        phase_s = -winter_offset_s(self.zone, since.year) % int(interval.total_seconds())
+        self._supply = Supply(source, interval=interval, since=since, opening_wh=opening_wh, phase_s=phase_s)
         self._time = DeviceClock(self._supply.since, ahead=drift_s, ppm=drift_ppm)
         self._relay = Relay(lambda: self.faults, self._relay_moved, needs_button=needs_button)
         self._log: list[LogEntry] = []

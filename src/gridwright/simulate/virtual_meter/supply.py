@@ -24,10 +24,13 @@ class Supply:
     The source is also asked for the interval that is still running.
     """
 
-    def __init__(self, source: Source, *, interval: timedelta, since: datetime, opening_wh: int = 0) -> None:
+    def __init__(
+        self, source: Source, *, interval: timedelta, since: datetime, opening_wh: int = 0, phase_s: int = 0
+    ) -> None:
         self._source = source
         self._step = int(interval.total_seconds())
-        self._since = epoch_s(since) // self._step * self._step
+        self._phase = phase_s
+        self._since = self.floor(epoch_s(since))
         self._opening = {Flow.DELIVERED: opening_wh, Flow.RECEIVED: 0}
         self._counted: dict[Flow, tuple[int, int]] = {}
         self._off: list[tuple[int, int]] = []
@@ -37,6 +40,10 @@ class Supply:
     def since(self) -> int:
         """First second that was measured (epoch)."""
         return self._since
+
+    def floor(self, moment: int) -> int:
+        """Return the start of the interval in which a moment lies; `phase_s` after whole intervals of the epoch."""
+        return (moment - self._phase) // self._step * self._step + self._phase
 
     def switch(self, at: int, *, connected: bool) -> None:
         """Open or close the relay from `at` on."""
@@ -72,7 +79,7 @@ class Supply:
     def registers(self, at: Seconds, flow: Flow) -> Seconds:
         """Return the counter at each of several moments, in ascending order."""
         at = np.maximum(at, self._since)
-        first = int(at[0]) // self._step * self._step
+        first = self.floor(int(at[0]))
         starts = np.arange(first, int(at[-1]) + 1, self._step, dtype=np.int64)
         whole = np.concatenate([[0], np.cumsum(self._cut(starts, starts + self._step, flow))])
         slot = (at - first) // self._step

@@ -36,3 +36,9 @@ def _is_summer(local: datetime) -> bool:
     """Tell whether the clock is ahead of the year's earliest one (Dublin counts its summer as the normal time)."""
     offset = local.utcoffset() or timedelta(0)
     return any(offset > (local.replace(month=month, day=1).utcoffset() or offset) for month in (1, 7))
+
+
+def winter_offset_s(zone: ZoneInfo, year: int) -> int:
+    """Return the smaller of a year's two offsets from UTC."""
+    offsets = [datetime(year, month, 1, tzinfo=zone).utcoffset() or timedelta(0) for month in (1, 7)]
+    return int(min(offsets).total_seconds())
