@@ -328,6 +328,30 @@ def test_failures_are_throttled_wherever_they_come_from(store: Store, again: Cal
     assert store.audit.verify(ME) == len(acts(store))
 
 
+def test_guesses_at_once_are_counted_too(store: Store, again: Callable[[], Store]) -> None:
+    store.identities.save_user(ME, ANN)
+    store.identities.set_password(ME, "ann", WORD)
+    barrier, said = threading.Barrier(4), []
+
+    def guess() -> None:
+        with again() as mine:
+            barrier.wait()
+            for _ in range(6):
+                try:
+                    mine.identities.sign_in("ann", "wrong password", NOW)
+                except NotAuthenticated as error:
+                    said.append(error.message)
+
+    threads = [threading.Thread(target=guess) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(said) == 24
+    assert sum("wrong" in message for message in said) == 10
+    assert store.audit.verify(ME) == 12
+
+
 def test_success_forgets_the_failures(store: Store) -> None:
     store.identities.save_user(ME, ANN)
     store.identities.set_password(ME, "ann", WORD)
