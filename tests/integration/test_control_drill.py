@@ -29,7 +29,7 @@ from gridwright.jobs.execute_controls import ControlSummary, Pace, execute_contr
 from gridwright.jobs.request_control import preview_control, request_control
 from gridwright.simulate.virtual_meter import LogKind, RelayLie, VirtualMeter
 from tests.integration.field.executor import PLACES
-from tests.integration.field.street import ANN, BOB, SYSTEM, Street, open_street
+from tests.integration.field.street import ANN, BOB, SYSTEM, TIMEOUT_S, Street, open_street
 
 ROOT = Path(__file__).resolve().parents[2]
 HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
@@ -72,6 +72,11 @@ class Drill:
         done = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode in (0, -signal.SIGKILL), done.stderr
         return done.returncode
+
+    def fall_silent(self, silent: bool = True) -> None:  # noqa: FBT002 - as it is said
+        """Let the meter fall silent, or speak again; nobody waits long for a meter that is known to say nothing."""
+        self.meter.faults.silent = silent
+        self.street.timeout_s = 0.1 if silent else TIMEOUT_S
 
     def until_final(self, control: EndDeviceControl, step: timedelta = 31 * SECOND) -> EndDeviceControl:
         for _ in range(600):
@@ -182,7 +187,7 @@ def test_killed_again_and_again(drill: Drill) -> None:
 def test_killed_between_send_and_confirm_and_then_silent_for_good(drill: Drill) -> None:
     control = drill.approve(drill.request())
     drill.execute_and_die("between send and confirm")
-    drill.meter.faults.silent = True
+    drill.fall_silent()
     drill.until_final(control, 10 * MINUTE)
     end = drill.settle("killed after sending, then silent", control)
     assert end.state is ControlState.EXPIRED
@@ -267,11 +272,11 @@ def test_a_customer_becomes_critical_after_the_approval(drill: Drill) -> None:
 
 def test_a_customer_becomes_critical_while_the_meter_is_silent(drill: Drill) -> None:
     control = drill.approve(drill.request())
-    drill.meter.faults.silent = True
+    drill.fall_silent()
     drill.execute()
     assert drill.of(control).state is ControlState.ARMED
     drill.street.store.registry.save_points(SYSTEM, [UsagePoint("UP-1", attributes={"critical": "yes"})])
-    drill.meter.faults.silent = False
+    drill.fall_silent(silent=False)
     drill.execute()
     assert drill.settle("critical while the meter was silent", control).state is ControlState.FAILED
     assert drill.moves == 0
@@ -415,7 +420,7 @@ def test_a_meter_with_a_button(drill: Drill) -> None:
 
 def test_silent_before_anything_was_sent(drill: Drill) -> None:
     control = drill.approve(drill.request())
-    drill.meter.faults.silent = True
+    drill.fall_silent()
     drill.execute()
     assert drill.of(control).state is ControlState.ARMED
     drill.until_final(control, 10 * MINUTE)
@@ -427,15 +432,14 @@ def test_silent_before_anything_was_sent(drill: Drill) -> None:
 
 def test_silent_before_and_back_in_time(drill: Drill) -> None:
     control = drill.approve(drill.request())
-    drill.meter.faults.silent = True
-    drill.street.timeout_s = 0.1
+    drill.fall_silent()
     pace: Pace = {}
     rounds = 0
     for _ in range(12 * 20):
         rounds += drill.execute(pace=pace).looked_at
         drill.street.later(5 * SECOND)
     assert 20 <= rounds <= 30, "a silent meter is called ever more rarely, at least once a minute"
-    drill.meter.faults.silent = False
+    drill.fall_silent(silent=False)
     drill.until_final(control)
     assert drill.settle("silent for 20 minutes, then back", control).state is ControlState.CONFIRMED
 
@@ -447,14 +451,14 @@ def test_silent_after_the_command(drill: Drill, back: bool, state: ControlState)
 
     def obey_and_fall_silent(order: object) -> None:
         obey(order)  # type: ignore[arg-type]
-        drill.meter.faults.silent = True
+        drill.fall_silent()
 
     drill.meter.obey = obey_and_fall_silent  # type: ignore[method-assign]
     drill.execute()
     drill.street.later(HOUR)
     drill.execute()
     assert drill.of(control).state is ControlState.SENT, "moved, but nobody has proof"
-    drill.meter.faults.silent = not back
+    drill.fall_silent(silent=not back)
     drill.until_final(control, 10 * MINUTE)
     end = drill.settle(f"silent after the command, {'back' if back else 'for good'}", control)
     assert (end.state, drill.moves) == (state, 1)
