@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from gridwright.api.answer import Answer
 from gridwright.api.batch import Batch
@@ -38,15 +39,10 @@ class Pile:
     parts: list[tuple[int, Readings]] = field(default_factory=list)
     few: list[tuple[int, Few]] = field(default_factory=list)
 
-    @property
-    def batches(self) -> list[int]:
-        """The numbers of the batches it is of, in the order in which they came."""
-        return sorted({number for number, _ in (*self.parts, *self.few)})
-
-    def of(self, batch: int) -> Pile:
-        """Return what one batch has of it."""
-        parts, few = ([one for one in each if one[0] == batch] for each in (self.parts, self.few))
-        return Pile(self.access, parts, few)  # type: ignore[arg-type] # each of its own kind
+    def of(self, batches: Sequence[int]) -> Pile:
+        """Return what some of the batches have of it."""
+        parts = [one for one in self.parts if one[0] in batches]
+        return Pile(self.access, parts, [one for one in self.few if one[0] in batches])
 
     def merged(self) -> Readings:
         """Return them as one series."""
@@ -116,7 +112,8 @@ def _write_together(store: Store, batches: Sequence[Batch], now: datetime) -> No
             _tell(batches, _save_intervals(store, pile.access, readings, now))
     for pile in _piles(batches, "registers"):
         for readings in _in_turn(pile):
-            _tell(batches, save_registers(store, pile.access, readings, (LOCAL_OWNER, batches[-1].directory, now)))
+            rejects = save_registers(store, pile.access, readings, (LOCAL_OWNER, batches[-1].directory, now))
+            _tell(batches, rejects, "at")
 
 
 def _restore(batch: Batch) -> None:
@@ -164,29 +161,46 @@ def _in_columns(few: Sequence[tuple[int, Few]]) -> Readings:
 
 
 def _in_turn(pile: Pile) -> Iterator[Readings]:
-    """Yield all readings at once, or, where two batches speak of the same instant, batch after batch.
+    """Yield all readings at once, or, where two batches speak of the same, in rounds in which none do.
 
-    What one of them had acknowledged must be superseded by the other, with its version kept, not replaced unseen.
+    What one of them had acknowledged must be superseded by the other, with its version kept, not replaced unseen. For
+    registers the same usage point is enough: each read is judged by those that were known when it came.
     """
     whole = pile.merged()
     if len(pile.parts) + len(pile.few) > 1:
-        row = np.lexsort((whole.at, whole.point))
-        point, at, batch = whole.point[row], whole.at[row], whole.line[row] // SHIFT
-        same = (point[1:] == point[:-1]) & (at[1:] == at[:-1]) & (batch[1:] != batch[:-1])
-        if same.any():
-            for number in pile.batches:
-                yield pile.of(number).merged()
+        batch, key = whole.line // SHIFT, whole.point.astype(np.int64)
+        if whole.interval_s:
+            first = int(whole.at.min())
+            key = key * (int(whole.at.max()) - first + 1) + whole.at - first
+        row = np.lexsort((batch, key))
+        if ((key[row][1:] == key[row][:-1]) & (batch[row][1:] != batch[row][:-1])).any():
+            for numbers in _rounds(key, batch):
+                yield pile.of(numbers).merged()
             return
     yield whole
 
 
-def _tell(batches: Sequence[Batch], rejects: Sequence[Reject]) -> None:
+def _rounds(key: npt.NDArray[np.int64], batch: npt.NDArray[np.int64]) -> list[list[int]]:
+    """Put each batch in the first round after all earlier batches that share a key with it."""
+    last: dict[int, int] = {}
+    rounds: list[list[int]] = []
+    for number in np.unique(batch).tolist():
+        keys = set(key[batch == number].tolist())
+        turn = max((last.get(one, -1) for one in keys), default=-1) + 1
+        last.update(dict.fromkeys(keys, turn))
+        if turn == len(rounds):
+            rounds.append([])
+        rounds[turn].append(number)
+    return rounds
+
+
+def _tell(batches: Sequence[Batch], rejects: Sequence[Reject], field: str = "start") -> None:
     """Give the verdicts that came up while writing to the batches they belong to."""
     for reject in rejects:
         number, index = divmod(reject.line, SHIFT)
         decoded = batches[number].decoded
         decoded.verdicts.accepted -= 1
-        decoded.verdicts.reject(decoded.places.of(index), Fault("start", reject.reason, reject.remedy), reject.value)
+        decoded.verdicts.reject(decoded.places.of(index), Fault(field, reject.reason, reject.remedy), reject.value)
 
 
 def _save_intervals(store: Store, access: Access, readings: Readings, now: datetime) -> list[Reject]:

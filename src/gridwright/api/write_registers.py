@@ -129,12 +129,14 @@ def _several(readings: Readings, rows: Sequence[int], around: Neighbours, contex
     """Order many reads of one usage point by the rules for files; single wrong ones among them are refused."""
     reads, directory = context
     part = take(readings, np.array(rows))
+    part = replace(part, line=part.line + 1)  # line 0 would mean that a read was known before
     same = {from_epoch_s(int(at)) for at in part.at.tolist()}
     known = [read for read in around if read is not None and read.at not in same]
     gridded = grid_registers(part, around=known)
     kept = [read for registers in gridded.registers for read in registers]
     reads.kept += kept
-    reads.rejects += [reject for reject in gridded.tally.listed if not reject.conflict]
+    rejects = [reject for reject in gridded.tally.listed if not reject.conflict]
+    reads.rejects += [replace(reject, line=reject.line - 1) for reject in rejects]
     chain = sorted([*kept, *known], key=lambda read: (read.at, read.epoch))
     for before, after in pairwise(chain):
         if before.end_device == after.end_device and after.epoch == before.epoch + 1:

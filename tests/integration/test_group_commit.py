@@ -1,0 +1,200 @@
+"""The writer: one bad batch fails alone, what speaks of the same interval is kept in turn, a lock is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from gridwright.api.answer import Answer, Refused
+from gridwright.api.batch import Batch, Once
+from gridwright.api.entrance import tell_readings
+from gridwright.api.ingest_json import decode_json
+from gridwright.api.ingest_meaning import Said
+from gridwright.api.ingest_names import Directory, resolve
+from gridwright.api.write_batches import write
+from gridwright.api.writer import Writer
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.access import Access, Role
+from gridwright.domain.errors import AccessDenied, Conflict, StoreFull, StoreLocked
+from gridwright.domain.interval import Interval
+from gridwright.domain.reading_type import DELIVERED_REGISTER
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.store import Store, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+START = datetime(2026, 11, 25, 8, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+TOWN = Directory(frozenset({"UP-1", "UP-2", "UP-3"}))
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mysql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    kind = request.param
+    address = str(tmp_path / "grid.db") if kind == "sqlite" else request.getfixturevalue(f"{kind}_url")
+    with open_store(address) as store:
+        store.registry.save_points(ME, [UsagePoint(point) for point in sorted(TOWN.points)])
+        yield store
+
+
+def record(point: int, slot: int, kwh: float, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    start = (START + QUARTER * slot).isoformat()
+    return {"usage_point": f"UP-{point}", "start": start, "kwh": kwh, "interval_s": 900} | more
+
+
+def register(point: int, slot: int, kwh: float) -> dict[str, Any]:
+    return {"usage_point": f"UP-{point}", "at": (START + QUARTER * slot).isoformat(), "register_kwh": kwh}
+
+
+def batch(*records: dict[str, Any], access: Access = ME, once: Once | None = None) -> Batch:
+    decoded = decode_json(msgspec.json.encode(records), Said(), NOW)
+    return Batch(access, NOW, decoded, resolve(decoded, TOWN, access), TOWN, tell_readings, once)
+
+
+def told(outcome: object) -> dict[str, Any]:
+    assert isinstance(outcome, Answer)
+    answer: dict[str, Any] = msgspec.json.decode(outcome.body)
+    return answer
+
+
+def value(store: Store, point: int, slot: int) -> float:
+    begin = START + QUARTER * slot
+    return float(
+        store.readings.load(ME, f"UP-{point}", Interval(begin, begin + QUARTER), interval=QUARTER).values.item()
+    )
+
+
+def test_batches_are_written_together_and_each_gets_its_own_answer(store: Store) -> None:
+    before = len(store.audit.records(ME))
+    many = [record(3, slot, 0.1) for slot in range(15)] * 2
+    outcomes = write(
+        store, [batch(record(1, 0, 0.1)), batch(record(2, 0, 0.2), record(2, 1, 9, flow="x")), batch(*many)], NOW
+    )
+    assert [(told(one)["accepted"], told(one)["rejected"]) for one in outcomes] == [(1, 0), (1, 1), (30, 0)]
+    assert (value(store, 1, 0), value(store, 2, 0), value(store, 3, 14)) == (100, 200, 100)
+    assert len(store.audit.records(ME)) == before + 1
+
+
+def test_of_two_batches_on_one_interval_the_first_is_superseded_and_kept(store: Store) -> None:
+    write(store, [batch(record(1, 2, 0.1)), batch(record(1, 2, 0.3, quality="estimated"))], NOW)
+    assert value(store, 1, 2) == 300
+    images = store.readings.versions(ME, "UP-1", START.date())
+    assert len(images) >= 2
+
+
+def test_one_that_may_not_be_written_fails_alone(store: Store) -> None:
+    viewer = batch(record(1, 3, 0.1), access=Access("eve", Role.VIEWER))
+    outcomes = write(store, [batch(record(2, 3, 0.2)), viewer, batch(record(3, 3, 0.3))], NOW)
+    assert [type(one) for one in outcomes] == [Answer, AccessDenied, Answer]
+    assert (value(store, 2, 3), value(store, 3, 3)) == (200, 300)
+
+
+def test_a_misfit_is_told_to_the_batch_it_came_with(store: Store) -> None:
+    write(store, [batch(record(1, -96, 0.1))], NOW)
+    half = {"interval_s": 1800}
+    fits, misfits = record(2, -96, 0.1, **half), record(1, -94, 0.1, **half)
+    outcomes = write(store, [batch(fits), batch(record(3, -96, 1), misfits)], NOW)
+    assert [(told(one)["accepted"], told(one)["rejected"]) for one in outcomes] == [(1, 0), (1, 1)]
+    assert told(outcomes[1])["verdicts"][0]["index"] == 1
+
+
+def test_the_answer_is_remembered_with_the_readings_or_not_at_all(store: Store) -> None:
+    once = Once("key-1", "digest")
+    (first,) = write(store, [batch(record(1, 7, 0.1), once=once)], NOW)
+    kept = store.answers.recall(ME, "key-1", "digest")
+    assert kept is not None
+    assert kept.body == first.body if isinstance(first, Answer) else False
+    second, other = write(store, [batch(record(1, 7, 0.9), once=once), batch(record(2, 7, 0.2))], NOW)
+    assert isinstance(second, Conflict)  # another process was quicker: nothing of this one is kept
+    assert (value(store, 1, 7), value(store, 2, 7)) == (100, 200)
+    assert told(other)["accepted"] == 1
+
+
+def test_registers_of_one_usage_point_in_one_transaction_follow_each_other(store: Store) -> None:
+    outcomes = write(store, [batch(register(2, 10, 5)), batch(register(2, 11, 5.5)), batch(register(2, 12, 1))], NOW)
+    assert [told(one)["accepted"] for one in outcomes] == [1, 1, 1]
+    reads = store.registers.load(ME, "UP-2", Interval(START, NOW), DELIVERED_REGISTER)
+    assert [(read.value, read.epoch) for read in reads] == [(5000, 0), (5500, 0), (1000, 1)]
+    assert value(store, 2, 10) == 500
+    # A single read that jumps and comes back is wrong; in one request it is seen, and named.
+    (wrong,) = write(store, [batch(*(register(3, slot, kwh) for slot, kwh in ((10, 5), (11, 90), (12, 6))))], NOW)
+    assert (told(wrong)["accepted"], told(wrong)["verdicts"][0]["index"]) == (2, 1)
+    # A read between two known ones changes no epoch.
+    write(store, [batch(register(1, 8, 1)), batch(register(1, 12, 2))], NOW)
+    write(store, [batch(register(1, 10, 1.5))], NOW)
+    write(store, [batch(register(1, 10, 1.6))], NOW)
+    reads = store.registers.load(ME, "UP-1", Interval(START, NOW), DELIVERED_REGISTER)
+    assert [(read.value, read.epoch) for read in reads] == [(1000, 0), (1600, 0), (2000, 0)]
+
+
+class Failing:
+    """A store whose transactions fail a number of times before they work."""
+
+    def __init__(self, store: Store, error: Exception, times: int) -> None:
+        self._store, self._error, self.times = store, error, times
+
+    def transaction(self) -> Any:  # noqa: ANN401 - as the store's
+        if self.times:
+            self.times -= 1
+            raise self._error
+        return self._store.transaction()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the store's own
+        return getattr(self._store, name)
+
+
+def put(store: object, *batches: Batch, patience_s: float = 5.0) -> list[object]:
+    async def putting() -> list[object]:
+        writer = Writer(store, lambda: NOW, patience_s=patience_s)  # type: ignore[arg-type] # a failing one
+        writer.start()
+        assert writer.alive
+        try:
+            futures = [writer.put(one) for one in batches]
+            return list(await asyncio.gather(*futures, return_exceptions=True))
+        finally:
+            await asyncio.to_thread(writer.stop)
+            assert not writer.alive
+
+    return asyncio.run(putting())
+
+
+def test_a_lock_is_waited_for_and_then_told(tmp_path: Path) -> None:
+    with open_store(tmp_path / "grid.db") as store:
+        store.registry.save_points(ME, [UsagePoint(point) for point in sorted(TOWN.points)])
+        (answer,) = put(Failing(store, StoreLocked("locked"), 3), batch(record(1, 0, 0.1)))
+        assert told(answer)["accepted"] == 1
+        (locked,) = put(Failing(store, StoreLocked("locked"), 10**6), batch(record(1, 1, 0.1)), patience_s=0.2)
+        assert isinstance(locked, StoreLocked)
+        full = Failing(store, StoreFull("full"), 1)
+        assert isinstance(put(full, batch(record(1, 1, 0.1)))[0], StoreFull)
+        (broken, fine) = put(Failing(store, RuntimeError("a bug"), 1), batch(record(1, 1, 0.1))), None
+        assert isinstance(broken[0], RuntimeError)
+        assert fine is None
+
+
+def test_more_than_may_wait_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridwright.api.writer.WAITING", 1)
+    with open_store(tmp_path / "grid.db") as store:
+        slow = Failing(store, StoreLocked("locked"), 10**6)
+
+        async def overfill() -> None:
+            writer = Writer(slow, lambda: NOW, patience_s=0.5)  # type: ignore[arg-type] # a failing one
+            with pytest.raises(Refused):  # it has not begun
+                writer.put(batch(record(1, 0, 0.1)))
+            writer.start()
+            futures: list[asyncio.Future[Answer]] = []
+            with pytest.raises(Refused) as caught:
+                futures.extend(writer.put(batch(record(1, 0, 0.1))) for _ in range(100))
+            assert caught.value.answer.status == 503
+            assert (b"retry-after", b"2") in caught.value.answer.headers
+            await asyncio.gather(*futures, return_exceptions=True)
+            await asyncio.to_thread(writer.stop)
+
+        asyncio.run(overfill())
