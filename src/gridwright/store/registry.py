@@ -71,6 +71,13 @@ class Registry:
         """Return one usage point; NotFound with near matches."""
         return self.points(access, [code])[0]
 
+    def count(self, access: Access) -> int:
+        """Return how many usage points may be seen."""
+        access.require(Act.READ)
+        query = within(select(func.count()).select_from(schema.usage_point), schema.usage_point.c.id, access)
+        with self._session.reading() as unit:
+            return int(unit.connection.execute(query).scalar_one())
+
     def page(self, access: Access, *, search: str = "", limit: int = 100, after: str = "") -> list[UsagePoint]:
         """Return usage points by id, those behind `after`.
 

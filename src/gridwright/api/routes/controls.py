@@ -25,6 +25,7 @@ from gridwright.api.shapes.field import (
     Reject,
     StepShape,
 )
+from gridwright.app.live import control_policy
 from gridwright.domain.access import Act
 from gridwright.domain.control import Command, ControlState, EndDeviceControl
 from gridwright.jobs.approve_control import approve_control, reject_control
@@ -78,6 +79,7 @@ def ask(once: OnceDone, asked: ControlAsked) -> Response:
             now=platform.clock(),
             usage_point=asked.usage_point or "",
             device=asked.device or "",
+            policy=control_policy(platform),
         )
         return acted(made)
 
@@ -116,7 +118,14 @@ def reject(once: OnceDone, name: Id, asked: Reject) -> Response:
 def preview(platform: Asking, name: Id, command: CommandAsked) -> Response:
     """Return the consequence in numbers, with every rule that would refuse it; nothing is recorded."""
     platform.access.require(Act.CONTROL)
-    found = preview_control(platform.store, platform.access, command=command, now=platform.clock(), usage_point=name)
+    found = preview_control(
+        platform.store,
+        platform.access,
+        command=command,
+        now=platform.clock(),
+        usage_point=name,
+        policy=control_policy(platform),
+    )
     shape = PreviewShape.of(found, refusals=[RefusalShape.of(each) for each in found.refusals])
     return Response(shape.model_dump_json(), media_type=JSON)
 

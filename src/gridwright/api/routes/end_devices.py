@@ -17,11 +17,11 @@ from gridwright.api.parameters import CursorText, Id, Limit
 from gridwright.api.problems import bad_parameter
 from gridwright.api.shapes.field import CreatedDevice, DeviceNew, DeviceShape
 from gridwright.api.shapes.work import JobShape
-from gridwright.app import Platform
+from gridwright.app.live import vault
 from gridwright.domain.access import Act
-from gridwright.domain.device import DeviceLink, LinkState
-from gridwright.domain.errors import Conflict, NotFound
+from gridwright.domain.device import LinkState
 from gridwright.drivers import profiles
+from gridwright.jobs.add_device import NewDevice, add_device
 
 router = APIRouter(prefix="/end-devices", tags=["End devices"])
 LinkStateIf = Annotated[LinkState | None, Query(description="Only devices that came so far.")]
@@ -41,18 +41,20 @@ def list_devices(
 
 @router.post("", summary="Register an end device", status_code=HTTPStatus.CREATED, response_model=CreatedDevice)
 def register_device(once: OnceDone, new: DeviceNew) -> Response:
-    """Register how a device is reached; commissioning then finds out whether it is there."""
+    """Register how a device is reached, or change it; commissioning then finds out whether it is there."""
     platform = once.platform
+    # A path would make the server read its own files: only profiles that have a name.
     if new.driver not in profiles():
         raise bad_parameter("body", "driver", f"there is no driver of this name; known: {', '.join(profiles())}")
 
     def work() -> CreatedDevice:
-        link = DeviceLink(new.serial, new.driver, new.address)
-        with platform.store.transaction():
-            if is_registered(platform, new.serial):
-                raise Conflict(f"device {new.serial} is registered already")
-            platform.store.devices.save_link(platform.access, link)
-        return CreatedDevice.of(link, href=href("end-devices", new.serial))
+        zone = platform.settings.site.zone
+        device = NewDevice(new.serial, new.driver, new.address, new.usage_point, new.multiplier, new.since, zone)
+        secret = None if new.password is None else new.password.encode()
+        added = add_device(
+            platform.store, platform.access, device, now=platform.clock(), secret=secret, seal=vault(platform).seal
+        )
+        return CreatedDevice.of(added.link, href=href("end-devices", new.serial))
 
     return once(HTTPStatus.CREATED, work)
 
@@ -73,12 +75,3 @@ def commission(once: OnceDone, name: Id) -> Response:
     platform.access.require(Act.WRITE_REGISTRY)
     platform.store.devices.link(platform.access, name)
     return once(HTTPStatus.ACCEPTED, lambda: order_job(platform, "commission", {"serials": [name]}))
-
-
-def is_registered(platform: Platform, serial: str) -> bool:
-    """Tell whether a device has a link."""
-    try:
-        platform.store.devices.link(platform.access, serial)
-    except NotFound:
-        return False
-    return True

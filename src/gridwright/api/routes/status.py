@@ -16,7 +16,7 @@ from gridwright.domain.job import JobState
 router = APIRouter(tags=["Status"])
 LATE = timedelta(hours=36)  # the freshness of a series is known to the day
 SHOWN = 100
-COUNTED = 1000
+COUNTED = 1000  # what waits is counted so far: more of it is as bad
 
 
 @router.get("/status", summary="Show how the platform is doing", response_model=StatusShape)
@@ -31,7 +31,7 @@ def status(platform: Staff) -> Response:
     shape = StatusShape(
         version=__version__,
         now=now,
-        usage_points=len(store.registry.points(access)),
+        usage_points=store.registry.count(access),
         readings=sum(each.readings for each in fresh),
         newest_reading=newest,
         lag_s=None if newest is None else max(0.0, (now - newest).total_seconds()),
@@ -41,7 +41,7 @@ def status(platform: Staff) -> Response:
         ],
         late_total=len(late),
         devices=dict(Counter(str(each.state) for each in links)),
-        dirty_ranges=len(store.dirty.ranges(access)),
+        dirty_ranges=len(store.dirty.ranges(access, COUNTED)),
         quarantined_meters=len(store.quarantine.meters(access, limit=COUNTED)),
         jobs_waiting=len(waiting),
     )

@@ -29,13 +29,19 @@ class DeviceShape(Shape):
 
 
 class DeviceNew(Request):
-    """A device to register; its address is a URL that the driver understands."""
+    """A device to register; its address is a URL that the driver understands, its password is kept sealed."""
 
     serial: Name = Field(examples=["M-1042"])
     driver: Name = Field(description="Name of a driver profile.", examples=["iec62056-21"])
     address: Annotated[str, StringConstraints(min_length=1, max_length=400, pattern=PLAIN)] = Field(
         examples=["tcp://127.0.0.1:4059/M-1042"]
     )
+    usage_point: Annotated[Text, Field(max_length=120)] = Field(
+        default="", description="Where it hangs; without, its readings wait in quarantine."
+    )
+    since: Instant | None = Field(default=None, description="Installed since; left out, since now.")
+    multiplier: Decimal = Field(default=Decimal(1), gt=0, le=100_000, description="Transformer factor.")
+    password: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PLAIN)] | None = None
 
 
 class CreatedDevice(DeviceShape):

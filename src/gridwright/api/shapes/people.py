@@ -130,9 +130,9 @@ class StatusShape(Shape):
     late: list[LateShape] = Field(description="Usage points without a reading for longest, at most 100.")
     late_total: int
     devices: dict[str, int]
-    dirty_ranges: int
-    quarantined_meters: int
-    jobs_waiting: int
+    dirty_ranges: int = Field(description="Stretches that wait for validation, counted up to 1,000.")
+    quarantined_meters: int = Field(description="Unknown meters, counted up to 1,000.")
+    jobs_waiting: int = Field(description="Jobs queued or running, counted up to 1,000.")
 
 
 class LateShape(Shape):
