@@ -20,6 +20,8 @@ from gridwright.domain.reading_type import Quantity
 
 Mask = npt.NDArray[np.bool_]
 Slots = npt.NDArray[np.intp]
+Periods = Mapping[str, Sequence[Interval]]
+NONE: Periods = {}
 MINUTES = 1440
 SATURDAY = 5
 # After the event: how long what was put off is looked for.
@@ -30,8 +32,8 @@ SNAP_BACK = timedelta(hours=2)
 class LikeDays:
     """Energy of n usage points in Wh, [n, 1 + days back, slots]: index 0 of axis 1 is the event's day itself.
 
-    Axis 2 holds the windows one after the other: `before` (adjustment), `event`, `after` (snap-back). NaN = unknown, or
-    estimated on the event's day.
+    Axis 2 holds the windows one after the other: `before` (adjustment), `event`, `after` (snap-back). NaN = unknown; on
+    the event's day also what is estimated, and what fell into an outage (`off`, [n, slots]).
     `dates`: local date of each day back; `free`: whether the event's is a weekend or holiday. `eligible`: which days
     before may be chosen, [n, days back]; `why_not`: how many like days each reason ruled out, by row.
     """
@@ -43,6 +45,7 @@ class LikeDays:
     free: bool
     wh: Values
     estimated: Mask
+    off: Mask
     before: slice
     event: slice
     after: slice
@@ -67,12 +70,13 @@ def like_days(
     *,
     zone: str,
     holidays: Collection[date] = frozenset(),
-    events: Mapping[str, Sequence[Interval]] | None = None,
+    events: Periods = NONE,
+    outages: Periods = NONE,
 ) -> LikeDays:
     """Line up the windows of an event with the days before it.
 
     A repeated wall-clock hour is taken at its first pass; a day on which an hour is skipped has no value there.
-    `events`: other events of a usage point, whose days are no like days of it.
+    `events` and `outages` of a usage point: such days are no like days of it, and to be without power is no reduction.
     """
     if panel.reading_type.quantity is not Quantity.ENERGY:
         raise GridMismatch(f"{panel.reading_type} is no energy", remedy="hand over interval energy")
@@ -87,9 +91,11 @@ def like_days(
     edges = np.cumsum([0, *(len(window) for window in windows)]).tolist()
     before, event, after = (slice(begin, end) for begin, end in pairwise(edges))
     alike, free = _alike(dates, frozenset(holidays))
-    busy = _busy(whole.points, dates[1:], zone, events or {})
+    busy, dark = (_days_of(periods, whole.points, dates[1:], zone) for periods in (events, outages))
+    off = _off(whole, columns, outages)
+    values[:, 0][off] = np.nan
     compared = event if rule.adjustment is Adjustment.NONE else slice(0, event.stop)
-    eligible, why_not = _eligible(values[:, 1:, compared], estimated[:, 1:, compared], alike, busy, rule)
+    eligible, why_not = _eligible(values[:, 1:, compared], estimated[:, 1:, compared], (alike, busy, dark), rule)
     return LikeDays(
         whole.points,
         period,
@@ -98,6 +104,7 @@ def like_days(
         free,
         values,
         estimated,
+        off,
         before,
         event,
         after,
@@ -163,26 +170,40 @@ def _alike(dates: Sequence[date], holidays: frozenset[date]) -> tuple[Mask, bool
     return free[1:] == free[0], bool(free[0])
 
 
-def _busy(points: Sequence[str], dates: Sequence[date], zone: str, events: Mapping[str, Sequence[Interval]]) -> Mask:
-    busy = np.zeros((len(points), len(dates)), np.bool_)
+def _days_of(periods: Periods, points: Sequence[str], dates: Sequence[date], zone: str) -> Mask:
+    """Return on which days the periods of each usage point fall, [n, days back]."""
+    days = np.zeros((len(points), len(dates)), np.bool_)
     latest, tz = day_number(dates[0]), zone_of(zone)
     for row, point in enumerate(points):
-        for event in events.get(point, ()):
-            first = day_number(event.start.astimezone(tz).date())
-            last = day_number((event.end - timedelta(seconds=1)).astimezone(tz).date())
+        for period in periods.get(point, ()):
+            first = day_number(period.start.astimezone(tz).date())
+            last = day_number((period.end - timedelta(seconds=1)).astimezone(tz).date())
             # Column c is the day `latest - c`.
-            busy[row, max(latest - last, 0) : max(latest - first + 1, 0)] = True
-    return busy
+            days[row, max(latest - last, 0) : max(latest - first + 1, 0)] = True
+    return days
+
+
+def _off(panel: Panel, columns: Slots, outages: Periods) -> Mask:
+    """Return in which slots each usage point was without power for a while, [n, slots]."""
+    starts = epoch_s(panel.start) + panel.interval_s * columns
+    off = np.zeros((len(panel.points), columns.size), np.bool_)
+    for row, point in enumerate(panel.points):
+        for outage in outages.get(point, ()):
+            off[row] |= (starts < epoch_s(outage.end)) & (starts + panel.interval_s > epoch_s(outage.start))
+    return off
 
 
 def _eligible(
-    past: Values, estimated: Mask, alike: Mask, busy: Mask, rule: BaselineRule
+    past: Values, estimated: Mask, days: tuple[Mask, Mask, Mask], rule: BaselineRule
 ) -> tuple[Mask, dict[str, npt.NDArray[np.int64]]]:
+    alike, busy, dark = days
+    left = alike & ~busy
     lacking = np.isnan(past).any(axis=2)
     guessed = estimated.mean(axis=2) > rule.max_estimated
     why_not = {
         "were event days": alike & busy,
-        "lack readings": alike & ~busy & lacking,
-        "rest on estimates": alike & ~busy & ~lacking & guessed,
+        "had an outage": left & dark,
+        "lack readings": left & ~dark & lacking,
+        "rest on estimates": left & ~dark & ~lacking & guessed,
     }
-    return alike & ~busy & ~lacking & ~guessed, {why: mask.sum(axis=1) for why, mask in why_not.items()}
+    return left & ~dark & ~lacking & ~guessed, {why: mask.sum(axis=1) for why, mask in why_not.items()}

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.demand_response.baseline import Baseline, baseline
-from gridwright.demand_response.like_days import LikeDays, like_days
+from gridwright.demand_response.like_days import NONE, LikeDays, Periods, like_days
 from gridwright.demand_response.rules import BaselineRule
 from gridwright.domain.errors import TooLittleData
 from gridwright.domain.interval import Interval
@@ -41,6 +41,7 @@ class Delivered:
     snap_back_wh: Values
     bias_wh: Values
     band_wh: Values
+    off: npt.NDArray[np.int64]
     missing: npt.NDArray[np.int64]
     estimated: npt.NDArray[np.int64]
     problems: Mapping[str, TooLittleData]
@@ -70,6 +71,8 @@ class Delivered:
         """Return what a reader of a row must know: gaps, estimates, snap-back, commitment, how sure it is."""
         slots = self.base_wh.shape[1]
         told = [*self.baseline.notes.get(self.points[row], ())]
+        if self.off[row]:
+            told.append(f"{self.off[row]} of {slots} intervals fell into a power outage and are left out")
         if self.missing[row]:
             told.append(f"{self.missing[row]} of {slots} intervals have no reading and are left out")
         if self.estimated[row]:
@@ -117,10 +120,11 @@ def measure(
     *,
     zone: str,
     holidays: Collection[date] = frozenset(),
-    events: Mapping[str, Sequence[Interval]] | None = None,
+    events: Periods = NONE,
+    outages: Periods = NONE,
 ) -> Delivered:
     """Measure an event for the usage points of a panel of delivered energy; whoever cannot be is a problem by name."""
-    like = like_days(panel, period, rule, zone=zone, holidays=holidays, events=events)
+    like = like_days(panel, period, rule, zone=zone, holidays=holidays, events=events, outages=outages)
     return performance(like, baseline(like, rule))
 
 
@@ -128,7 +132,8 @@ def performance(like: LikeDays, base: Baseline) -> Delivered:
     """Compare what was used with the baseline."""
     actual, expected = like.today[:, like.event], base.wh[:, like.event]
     unknown = np.isnan(actual).sum(axis=1)
-    estimated = like.estimated[:, 0, like.event].sum(axis=1)
+    off = like.off[:, like.event].sum(axis=1)
+    estimated = (like.estimated[:, 0, like.event] & ~like.off[:, like.event]).sum(axis=1)
     known = np.isfinite(actual) & np.isfinite(expected)
     bias, band = spread(base.placebo_wh)
     problems = dict(base.problems)
@@ -142,7 +147,8 @@ def performance(like: LikeDays, base: Baseline) -> Delivered:
         _snap_back(like, base),
         bias,
         band,
-        unknown - estimated,
+        off,
+        unknown - estimated - off,
         estimated,
         problems,
     )

@@ -15,6 +15,7 @@ from gridwright.domain.errors import AccessDenied, Conflict, NotFound, TooLittle
 from gridwright.domain.interval import Interval
 from gridwright.domain.program import Event, EventState, Performance
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.grid import interruptions
 from gridwright.jobs.load_stored import load_stored
 from gridwright.jobs.trust_readings import SiteDefaults, Trusted, trust_readings
 from gridwright.store import Store
@@ -24,6 +25,8 @@ TOGETHER = 500
 CONTEXT = timedelta(days=60)
 AFTER = timedelta(hours=3)
 EVERY = 100_000
+MANY_EVENTS = 1_000_000
+Periods = Mapping[str, Sequence[Interval]]
 # A usage point's attribute that says what it has promised to do without.
 COMMITTED_KW = "committed_kw"
 
@@ -121,11 +124,11 @@ class _Desk:
         """Return what was delivered, and who has no readings at all."""
         parts: list[Delivered] = []
         problems: dict[str, str] = {}
-        others = self._other_events()
+        others, outages = self._other_events(), self._outages()
         names = self.event.participants
         for at in range(0, len(names), TOGETHER):
             some = names[at : at + TOGETHER]
-            fresh = [part for group in self._trusted(some) for part in self._parts(group, others, problems)]
+            fresh = [part for group in self._trusted(some) for part in self._parts(group, (others, outages), problems)]
             known = {point for part in fresh for point in part.points}
             parts += fresh
             for name in some:
@@ -141,9 +144,7 @@ class _Desk:
             return []
         return trust_readings(material, self.site, now=self.now)[0]
 
-    def _parts(
-        self, group: Trusted, others: Mapping[str, Sequence[Interval]], problems: dict[str, str]
-    ) -> Iterator[Delivered]:
+    def _parts(self, group: Trusted, apart: tuple[Periods, Periods], problems: dict[str, str]) -> Iterator[Delivered]:
         """Measure usage points with the same holidays together."""
         rows: dict[str, list[int]] = defaultdict(list)
         for row, point in enumerate(group.points):
@@ -156,7 +157,8 @@ class _Desk:
                     self.rule,
                     zone=group.zone,
                     holidays=self._holidays(name),
-                    events=others,
+                    events=apart[0],
+                    outages=apart[1],
                 )
             except TooLittleData as error:
                 problems.update(dict.fromkeys((group.points[row].id for row in members), error.message))
@@ -174,6 +176,15 @@ class _Desk:
                 continue
             for point in other.participants:
                 found[point].append(other.period)
+        return found
+
+    def _outages(self) -> dict[str, list[Interval]]:
+        """Return when each participant was without power, as the meters told it."""
+        around = Interval(self.event.period.start - CONTEXT, self.event.period.end + AFTER)
+        found: dict[str, list[Interval]] = defaultdict(list)
+        reported = self.store.devices.events(self.access, period=around, limit=MANY_EVENTS)
+        for each in interruptions(reported, around):
+            found[each.usage_point].append(each.period)
         return found
 
 

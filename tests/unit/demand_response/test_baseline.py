@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -118,9 +119,28 @@ def test_days_of_other_events_and_days_with_gaps_or_estimates_are_passed_over() 
     like = done.like
     assert {why: int(count[0]) for why, count in like.why_not.items()} == {
         "were event days": 1,
+        "had an outage": 0,
         "lack readings": 1,
         "rest on estimates": 1,
     }
+
+
+def test_to_be_without_power_is_no_reduction_and_such_a_day_no_like_day() -> None:
+    panel = by_hand()
+    put(panel, EVENT_DAY, {17: 0})
+    first, *_ = workdays_before(EVENT_DAY, 1, (HOLIDAY,))
+    night = local_midnight(first, TZ)
+    outages = {"UP-1": [Interval(EVENT.start + HOUR / 2, EVENT.start + HOUR), Interval(night, night + HOUR)]}
+    rule = replace(BASELINES["10-of-10"], id="test")
+    done = measure(panel, Interval(EVENT.start, EVENT.end + 2 * HOUR), rule, zone=ZONE, outages=outages)
+    assert np.isnan(done.reduction_wh[0, 0])
+    assert np.isfinite(done.reduction_wh[0, 1:]).all()
+    assert (done.off[0], done.missing[0]) == (1, 0)
+    assert "1 of 4 intervals fell into a power outage and are left out" in done.notes(0)
+    assert first not in done.baseline.days(0, done.like)
+    assert done.like.why_not["had an outage"][0] == 1
+    half = measure(panel, EVENT, rule, zone=ZONE, outages=outages)
+    assert "1 of 2 intervals of the event have no measured value" in str(half.problems["UP-1"])
 
 
 def test_a_rejected_value_is_no_value() -> None:

@@ -16,6 +16,7 @@ from gridwright.billing.credit_line import with_credits
 from gridwright.domain.access import LOCAL_OWNER, Access, Role
 from gridwright.domain.bill import Bill, BillLine
 from gridwright.domain.errors import AccessDenied, Conflict, InputError, NotFound, TooLittleData
+from gridwright.domain.event import POWER_OFF, POWER_ON, EndDeviceEvent
 from gridwright.domain.interval import Interval, local_midnight, local_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.program import Event, EventState, Program
@@ -236,6 +237,15 @@ def test_days_of_other_events_are_not_like_days(store: Store) -> None:
     event = a_plan(store, now=BEFORE + HOUR * 3)
     saver, _ = measure_event(store, ME, event.id, SITE, AFTER)
     assert date(2025, 2, 25) not in saver.days
+
+
+def test_who_was_without_power_is_not_paid_for_it(store: Store) -> None:
+    event = a_plan(store)
+    kinds = ((POWER_OFF, PERIOD.start + HOUR), (POWER_ON, PERIOD.end))
+    store.devices.save_events(ME, [EndDeviceEvent("M-1", kind, at, at, "UP-1") for kind, at in kinds])
+    statement = settle_event(store, ME, event.id, site=SITE, now=AFTER)
+    assert [each.usage_point for each in statement.performances] == ["UP-2"]
+    assert statement.problems["UP-1"] == "4 of 8 intervals of the event have no measured value"
 
 
 # --- the bill ---------------------------------------------------------------------------------------------------------
