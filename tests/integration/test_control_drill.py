@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from gridwright.control import ControlPolicy
+from gridwright.control import Consequence, ControlPolicy
 from gridwright.control.policy import FINAL, TARGET
 from gridwright.domain.access import Access, Role
 from gridwright.domain.control import Command, ControlState, EndDeviceControl
@@ -57,6 +57,10 @@ class Drill:
             expires=now + timedelta(hours=hours),
             now=now,
         )
+
+    def preview(self, command: Command = Command.DISCONNECT) -> Consequence:
+        now = self.street.now
+        return preview_control(self.street.store, ANN, usage_point="UP-1", command=command, now=now)
 
     def approve(self, control: EndDeviceControl, by: Access = BOB) -> EndDeviceControl:
         return approve_control(self.street.store, by, control.id, now=self.street.now)
@@ -255,6 +259,26 @@ def test_a_control_repeated(drill: Drill) -> None:
         drill.request()
     drill.settle("repeated", control)
     assert drill.moves == 1
+
+
+def test_the_meters_own_log_tells_what_became_of_its_relay(drill: Drill) -> None:
+    control = drill.approve(drill.request())
+    drill.execute_and_die("between send and confirm")
+    drill.fall_silent()
+    drill.until_final(control, 10 * MINUTE)
+    drill.settle("unknown, until the log is read", control)
+    assert drill.preview().relay is None, "nobody can tell"
+    drill.fall_silent(silent=False)
+    drill.street.collect("M-1")
+    assert drill.preview().relay is RelayState.DISCONNECTED, "the meter's log tells what became of the command"
+    with pytest.raises(ControlRefused, match="already is disconnected"):
+        drill.request()
+    drill.street.later(HOUR)
+    drill.meter.adopt_relay(RelayState.CONNECTED)
+    drill.street.later(MINUTE)
+    drill.street.collect("M-1")
+    assert drill.preview().relay is RelayState.CONNECTED, "somebody on site was there"
+    assert drill.approve(drill.request()).state is ControlState.APPROVED
 
 
 def test_a_customer_becomes_critical_after_the_approval(drill: Drill) -> None:

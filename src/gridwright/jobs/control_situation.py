@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gridwright.control import ControlPolicy, Situation
 from gridwright.control.policy import OPEN, TARGET
@@ -15,6 +15,14 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store
 
 LOOKED_THROUGH = 1000
+# The log is dated by the meter's clock, which may be off by as much as is let pass.
+CLOCKS_DIFFER = timedelta(seconds=60)
+# CIM EndDeviceEventType of the remote connect/disconnect switch: 42 connected, 68 disconnected, 11 armed.
+TOLD = {
+    "3.31.0.42": RelayState.CONNECTED,
+    "3.31.0.68": RelayState.DISCONNECTED,
+    "3.31.0.11": RelayState.READY,
+}
 
 
 def situation_of(
@@ -26,23 +34,36 @@ def situation_of(
         point=_point(store, access, control.usage_point),
         link=_link(store, access, control.end_device),
         now=now,
-        relay=proven_relay(store, access, control.end_device),
+        relay=proven_relay(store, access, control.end_device, control.usage_point),
         others=[other for other in others if other.id != control.id],
         disconnects=_disconnects(store, access, control, now, policy),
     )
 
 
-def proven_relay(store: Store, access: Access, serial: str) -> RelayState | None:
-    """Return the state that the newest confirmed control proved; None when there is none, or a later one is unclear.
+def proven_relay(store: Store, access: Access, serial: str, point: str = "") -> RelayState | None:
+    """Return the state in which the relay was last known to be; None when nobody can tell.
 
-    A control that ended without proof may have moved the relay, so it takes what was known away.
+    The newest control proves it, or, if it ended without proof, takes away what was known; what the meter's own log
+    has told since, of a hand on site or of a command whose answer was lost, counts after it.
     """
-    for control in store.controls.find(access, device=serial, limit=20):
-        if control.state is ControlState.CONFIRMED:
-            return TARGET.get(control.command)
+    state, since = _by_control(store, access, serial)
+    events = store.devices.events(access, point=point, limit=LOOKED_THROUGH) if point else []
+    told = (event for event in events if event.end_device == serial and event.type in TOLD)
+    newest = next((event for event in told if "control" not in event.details), None)
+    if newest is not None and (since is None or newest.at > since):
+        return TOLD[newest.type]
+    return state
+
+
+def _by_control(store: Store, access: Access, serial: str) -> tuple[RelayState | None, datetime | None]:
+    """Return what the newest control that was sent proved, and since when the meter's log knows more than it."""
+    for control in store.controls.find(access, device=serial, limit=LOOKED_THROUGH):
         if control.attempts:
-            return None
-    return None
+            steps = store.controls.steps(access, control.id)
+            if control.state is ControlState.CONFIRMED:
+                return TARGET.get(control.command), steps[-1].at + CLOCKS_DIFFER
+            return None, min(step.at for step in steps if step.state is ControlState.SENT) - CLOCKS_DIFFER
+    return None, None
 
 
 def place_of(

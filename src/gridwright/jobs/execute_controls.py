@@ -14,11 +14,11 @@ from gridwright.control import ControlPolicy, Ports, carry_out, require_still_fr
 from gridwright.control.policy import TARGET
 from gridwright.domain.access import Access, Act
 from gridwright.domain.control import Command, ControlState, EndDeviceControl
-from gridwright.domain.device import DeviceLink, RelayState
+from gridwright.domain.device import DeviceLink
 from gridwright.domain.errors import Conflict, ControlRefused, NotFound
 from gridwright.domain.event import EndDeviceEvent
 from gridwright.jobs.approve_control import expire
-from gridwright.jobs.control_situation import situation_of
+from gridwright.jobs.control_situation import TOLD, situation_of
 from gridwright.jobs.device_line import Lines, zones_of
 from gridwright.store import Store
 
@@ -26,9 +26,8 @@ TOGETHER, PER_GATEWAY = 16, 4
 MOST = 200
 UNDER_WAY = (ControlState.APPROVED, ControlState.ARMED, ControlState.SENT)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
-# CIM EndDeviceEventType, domain 31 = the remote connect/disconnect switch: 42 connected, 68 disconnected,
-# 11 armed, 85 failed; of the commands 18 connect, 23 disconnect, 5 arm for closure.
-MOVED = {RelayState.CONNECTED: "3.31.0.42", RelayState.DISCONNECTED: "3.31.0.68", RelayState.READY: "3.31.0.11"}
+# CIM EndDeviceEventType of the switch's commands: 18 connect, 23 disconnect, 5 arm for closure; 85 = failed.
+MOVED = {state: kind for kind, state in TOLD.items()}
 SENT_TYPE = {Command.RECONNECT: "3.31.0.18", Command.DISCONNECT: "3.31.0.23", Command.ARM: "3.31.0.5"}
 FAILED_TYPE = "3.31.0.85"
 
