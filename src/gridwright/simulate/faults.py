@@ -259,6 +259,30 @@ def _exchange(bench: Workbench, row: int, fault: Fault) -> None:
     _restart(bench, row, fault, serial)
     opening = replace(final, value=fault.size, end_device=serial, epoch=before.epoch + 1)
     bench.registers.extend((final, opening))
+    _exchange_back(bench, point, fault, serial)
+
+
+def _exchange_back(bench: Workbench, point: str, fault: Fault, serial: str) -> None:
+    """Let the new meter count what is received from new on, too."""
+    received, at = bench.town.truth.received, fault.period.start
+    if received is None or point not in received.points:
+        return
+    fed = received.row(point)
+
+    def counted(since: datetime, until: datetime) -> float:
+        return float(fed.between(Interval(since, until)).values.sum())
+
+    mine = [read for read in bench.registers if read.usage_point == point and read.reading_type.flow is Flow.RECEIVED]
+    before = max((read for read in mine if read.at <= at), key=lambda read: (read.at, read.epoch))
+    final = replace(before, at=at, value=before.value + counted(before.at, at))
+    opening = replace(final, value=fault.size, end_device=serial, epoch=before.epoch + 1)
+    after = [
+        replace(read, value=fault.size + counted(at, read.at), epoch=read.epoch + 1, end_device=serial)
+        for read in mine
+        if read.at > at
+    ]
+    kept = [read for read in bench.registers if read not in mine or read.at <= at]
+    bench.registers = [*kept, final, opening, *after]
 
 
 def _rollover(bench: Workbench, row: int, fault: Fault) -> None:

@@ -47,11 +47,13 @@ class Delivered:
 class Entrance:
     """Sends to one server with one key; a batch that is sent again changes nothing, so that it may be retried."""
 
-    def __init__(self, url: str, key: str, *, sleep: Callable[[float], object] = time.sleep) -> None:
+    def __init__(
+        self, url: str, key: str, *, sleep: Callable[[float], object] = time.sleep, tries: int = TRIES
+    ) -> None:
         address = urlsplit(url)
         if address.scheme not in {"http", "https"} or not address.hostname:
             raise UsageError(f"{url!r} is no address of a server", remedy="write http://127.0.0.1:8080")
-        self._address, self._key, self._sleep = address, key, sleep
+        self._address, self._key, self._sleep, self._tries = address, key, sleep, tries
         self._connection: http.client.HTTPConnection | None = None
         self.delivered = Delivered()
 
@@ -79,7 +81,7 @@ class Entrance:
     ) -> Any:  # noqa: ANN401 - JSON
         """Call until there is an answer that says more than "later"; Refused when the server says no."""
         pause, last = FIRST_PAUSE_S, ""
-        for _ in range(TRIES):
+        for _ in range(self._tries):
             try:
                 status, answer, wait = self._once(method, path, body, {"Content-Type": media_type, **(headers or {})})
             except (OSError, http.client.HTTPException) as error:

@@ -19,10 +19,14 @@ Tell = Callable[[datetime, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`speed` seconds of the town's time pass in one of ours, until it has caught up with `clock`; 0: at once."""
+    """`speed` seconds of the town's time pass in one of ours, until it has caught up with `clock`; 0: at once.
+
+    `whole_story`: tell also the register reads, and late and corrected values when they come, `LATE_BY` later.
+    """
 
     clock: Callable[[], datetime]
     speed: float = 1.0
+    whole_story: bool = False
 
     def town_time(self, begun: datetime, since: datetime) -> datetime:
         """Return how late it is in the town, which began to be told at `begun`, when it was `since` there."""
@@ -42,15 +46,14 @@ def follow(
     points: frozenset[str] | None = None,
     until: datetime | None = None,
     tell: Tell | None = None,
-    whole_story: bool = False,
 ) -> datetime:
     """Send each interval once it is over, from `since` on, until `stop`, `until` or the end of the town's life.
 
-    With `whole_story` also the register reads, and late and corrected values when they come, `LATE_BY` later. Returns the end of the
-    last interval that was acknowledged: go on there after an interruption; what is sent twice changes nothing.
+    Returns the end of the last interval that was acknowledged: go on there after an interruption; what is sent twice
+    changes nothing.
     """
     end = min(town.period.end, until or town.period.end)
-    batches = told if whole_story else history
+    batches = told if pace.whole_story else history
     begun, done, step = pace.clock(), since, town.town.interval
     while done < end and not stop.is_set():
         due = min(_whole(pace.town_time(begun, since), town.period.start, step), end, done + TOGETHER)

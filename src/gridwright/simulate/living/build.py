@@ -26,6 +26,8 @@ from gridwright.simulate.town import FaultKind, Floats, Kind, Town, Truth
 ZONE = "Europe/Berlin"
 # A town's life is drawn for two whole calendar years, and the period is cut out of it: a longer period changes no past.
 YEARS = 2
+# A point two digits astray: more than any car draws, which a tenth of it need not be.
+SPIKE = 100.0
 FAULTS = (
     FaultKind.GAP_SHORT,
     FaultKind.GAP_DAY,
@@ -236,4 +238,5 @@ def _broken(clean: Town, seed: int, where: Interval, kinds: Sequence[FaultKind])
     if not kinds:
         return clean
     part = clean.panel.between(where)
-    return with_faults(clean, draw_faults(replace(clean, panel=part), seed, kinds=kinds))
+    drawn = draw_faults(replace(clean, panel=part), seed, kinds=kinds)
+    return with_faults(clean, [replace(f, size=SPIKE) if f.kind is FaultKind.SPIKE else f for f in drawn])
