@@ -88,8 +88,7 @@ def like_days(
     values, estimated = _lined_up(whole, at)
     first = int(calendar.day[windows[1][0]])
     dates = tuple(date_of(first - back) for back in range(rule.look_back_days + 1))
-    edges = np.cumsum([0, *(len(window) for window in windows)]).tolist()
-    before, event, after = (slice(begin, end) for begin, end in pairwise(edges))
+    before, event, after = _slices(windows)
     alike, free = _alike(dates, frozenset(holidays))
     busy, dark = (_days_of(periods, whole.points, dates[1:], zone) for periods in (events, outages))
     off = _off(whole, columns, outages)
@@ -97,19 +96,19 @@ def like_days(
     compared = event if rule.adjustment is Adjustment.NONE else slice(0, event.stop)
     eligible, why_not = _eligible(values[:, 1:, compared], estimated[:, 1:, compared], (alike, busy, dark), rule)
     return LikeDays(
-        whole.points,
-        period,
-        whole.interval,
-        dates,
-        free,
-        values,
-        estimated,
-        off,
-        before,
-        event,
-        after,
-        eligible,
-        why_not,
+        points=whole.points,
+        period=period,
+        interval=whole.interval,
+        dates=dates,
+        free=free,
+        wh=values,
+        estimated=estimated,
+        off=off,
+        before=before,
+        event=event,
+        after=after,
+        eligible=eligible,
+        why_not=why_not,
     )
 
 
@@ -140,6 +139,13 @@ def _windows(panel: Panel, period: Interval, rule: BaselineRule) -> tuple[Slots,
             remedy="plan events that are at least as long as the meters' intervals",
         )
     return inside(latest - rule.window, latest), event, inside(period.end, period.end + SNAP_BACK)
+
+
+def _slices(windows: Sequence[Slots]) -> tuple[slice, slice, slice]:
+    """Return where each window lies when they follow one another."""
+    edges = np.cumsum([0, *(len(window) for window in windows)]).tolist()
+    before, event, after = (slice(begin, end) for begin, end in pairwise(edges))
+    return before, event, after
 
 
 def _same_hours(calendar: LocalCalendar, columns: Slots, back: int) -> npt.NDArray[np.intp]:
