@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from gridwright.api.answer import refuse
 from gridwright.api.ingest_few import FEW, Row, check_few
@@ -25,7 +27,8 @@ CLOSING = re.compile(rb"\s*\]\s*\}?\s*\Z")
 AT = re.compile(r"`\$\.?([A-Za-z_]*)")
 
 
-class Record(msgspec.Struct, frozen=True):
+# They refer to nothing that could refer back, so the collector need not walk over a million of them.
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A reading as clients write it; the names in each of these groups mean the same."""
 
     usage_point: str | None = None
@@ -151,8 +154,8 @@ def _fault(error: Exception, piece: bytes) -> tuple[Fault, object]:
 def _take(records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, context: tuple[Said, datetime]) -> None:
     """Turn decoded records into columns and check them."""
     defaults, now = context
-    blocks = [at for at, record in enumerate(records) if type(record.kwh) is list or type(record.value) is list]
-    if blocks:
+    if list in {type(record.kwh) for record in records} | {type(record.value) for record in records}:
+        blocks = [at for at, record in enumerate(records) if type(record.kwh) is list or type(record.value) is list]
         chosen = set(blocks)
         singles = [at for at in range(len(records)) if at not in chosen]
         rows = list(_unrolled([records[at] for at in blocks], [numbered[at] for at in blocks], defaults, decoded))
@@ -177,17 +180,32 @@ def _columns_of(
 ) -> None:
     defaults, now = context
     few = len(records) <= FEW
-    at_us = None if few else instants_us([_when(record) for record in records])
-    values = [_written(record) for record in records]
+    at_us = None if few else instants_us(_each(records, "start", _when))
+    values = _each(records, "kwh", _written)
     if at_us is None or None in values:
         rows = (_row(record, index, defaults, decoded) for record, index in zip(records, numbered, strict=True))
         _columns([row for row in rows if row is not None], decoded, now)
         return
-    names = [record.usage_point or record.meter or record.meter_id or "" for record in records]
-    words, which = _coded([_words(record) for record in records])
-    said = [_said(one, defaults) for one in words]
-    table = Table(*_coded(names), at_us, np.array(values, np.float64), said, which, np.array(numbered, np.int64))
+    names, name = _coded(_each(records, "usage_point", _whose))
+    said, which = _meanings(records, defaults)
+    table = Table(names, name, at_us, np.array(values, np.float64), said, which, np.array(numbered, np.int64))
     check(table, decoded, now)
+
+
+def _each(records: Sequence[Record], field: str, otherwise: Callable[[Record], Any]) -> list[Any]:
+    """Return a field of each record; where one does not have it, what `otherwise` finds instead."""
+    values = list(map(attrgetter(field), records))
+    return [otherwise(record) for record in records] if None in values or "" in values else values
+
+
+def _meanings(records: Sequence[Record], defaults: Said) -> tuple[list[Said], npt.NDArray[np.int32]]:
+    """Return the distinct words of the records and, for each, which they are; mostly all say the same."""
+    fields = ("unit", "flow", "reading_type", "quality", "interval_s", "register_kwh")
+    same = all(len(set(map(attrgetter(field), records))) == 1 for field in fields)
+    if same and None not in map(attrgetter("kwh"), records):
+        return [_said(_words(records[0]), defaults)], np.zeros(len(records), np.int32)
+    words, which = _coded([_words(record) for record in records])
+    return [_said(one, defaults) for one in words], which
 
 
 def _coded(values: Sequence[Any]) -> tuple[list[Any], Any]:
@@ -195,6 +213,10 @@ def _coded(values: Sequence[Any]) -> tuple[list[Any], Any]:
     places: dict[Any, int] = {}
     codes = [places.setdefault(value, len(places)) for value in values]
     return list(places), np.array(codes, np.int32)
+
+
+def _whose(record: Record) -> str:
+    return record.usage_point or record.meter or record.meter_id or ""
 
 
 def _when(record: Record) -> str | int | float | None:
@@ -242,7 +264,7 @@ def _row(record: Record, index: int, defaults: Said, decoded: Decoded) -> Row | 
     except Wrong as wrong:
         decoded.verdicts.reject(decoded.places.of(index), wrong.fault, wrong.value)
         return None
-    name = record.usage_point or record.meter or record.meter_id or ""
+    name = _whose(record)
     return name, at_us, float(value), _said(_words(record), defaults), index
 
 
@@ -262,7 +284,7 @@ def _unrolled(records: Sequence[Record], numbered: Sequence[int], defaults: Said
     """Yield the rows of blocks: a list of values of consecutive intervals, null where there is none."""
     for record, index in zip(records, numbered, strict=True):
         said = _said(_words(record), defaults)
-        name = record.usage_point or record.meter or record.meter_id or ""
+        name = _whose(record)
         try:
             first = instant_us(_when(record), _field_of_time(record))
             step = _step_us(said)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
@@ -78,6 +79,7 @@ def run(
             stack.callback(background(platform).stop)
         # The writer computes beside the event loop: by default that would wait 5 ms for its turn at each step.
         sys.setswitchinterval(SWITCH_S)
+        import_module("pyarrow.compute")  # the first client shall not wait for it
         # What is loaded by now stays: a collection that walks over all of it makes everybody wait.
         gc.freeze()
         with _signals_end_well():
