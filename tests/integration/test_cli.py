@@ -238,12 +238,17 @@ def test_a_bad_call_names_value_and_remedy(
     assert message.lower() in " ".join(told.values()).lower()
 
 
-def test_the_demo_tells_what_to_type_next(run: Run, tmp_path: Path) -> None:
-    code, out, err = run("demo", "--out", tmp_path / "demo")
-    assert code == 0
-    assert Path(out.strip()).is_file()
+def test_the_demo_checks_itself_and_leaves_where_nobody_looks(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("demo", "--out", tmp_path / "demo", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["holds"]
+    assert {"what", "holds", "found"} == set(told["checks"][0])
+    assert set(told["users"]) == {"anna", "boris", "carla", "dora"}
+    assert "What to click" in err
     assert "What to type next" in err
-    assert "forecast backtest" in err
+    assert "the server ended with 0" in err
+    assert (tmp_path / "demo" / "town.csv").is_file()
 
 
 def test_a_reader_that_goes_away_is_no_failure(town: Path, tmp_path: Path) -> None:
