@@ -47,7 +47,10 @@ class Door:
             await no_json(scope, receive, send)
             return
         scope.setdefault("state", {})["access"] = access
-        await self._app(scope, bounded(receive), send)
+        if scope["method"] == "HEAD":
+            await self._app({**scope, "method": "GET"}, receive, bodiless(send))
+        else:
+            await self._app(scope, bounded(receive), send)
 
     def _who(self, scope: Scope) -> Access:
         # A page of another site can make a browser send its cookie: what changes something needs a key, or our page.
@@ -60,6 +63,15 @@ class Door:
 def is_same_site(scope: Scope) -> bool:
     """Tell whether a browser sent the request from one of our own pages; a program names no site."""
     return header_of(scope, "sec-fetch-site") in {"", "same-origin", "none"}
+
+
+def bodiless(send: Send) -> Send:
+    """Return `send` that keeps the head of an answer, with the length of what a GET would bring, and no body."""
+
+    async def sending(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return sending
 
 
 def is_json(scope: Scope) -> bool:

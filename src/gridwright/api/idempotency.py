@@ -19,6 +19,7 @@ from gridwright.api.door import asking
 from gridwright.api.parameters import PLAIN
 from gridwright.api.problems import RequestRefused
 from gridwright.app import Platform
+from gridwright.domain.access import Role
 from gridwright.domain.errors import Conflict
 from gridwright.store.answers import StoredAnswer
 
@@ -117,8 +118,10 @@ async def once(request: Request, key: Key = "") -> Once:
     """Return what does the work of this request once."""
     digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
     digest.update(await request.body())
-    flying = request.app.state.in_flight
-    return Once(asking(request), key, digest.hexdigest(), flying)
+    platform = asking(request)
+    # The one act of a customer, to opt out, changes nothing the second time anyway, and they keep nothing in the store.
+    kept = "" if platform.access.role is Role.CUSTOMER else key
+    return Once(platform, kept, digest.hexdigest(), request.app.state.in_flight)
 
 
 OnceDone = Annotated[Once, Depends(once)]

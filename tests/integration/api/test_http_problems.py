@@ -209,6 +209,14 @@ def test_headers_for_browsers_are_on_every_answer(shown_town: Town, path: str) -
     assert "strict-transport-security" not in headers
 
 
+def test_a_head_is_a_get_without_body(shown_town: Town) -> None:
+    whole, head = (shown_town.ask(method, "/v1/usage-points/UP-1") for method in ("GET", "HEAD"))
+    assert (head.status_code, head.content) == (HTTPStatus.OK, b"")
+    assert head.headers == whole.headers
+    assert shown_town.ask("HEAD", "/v1/users", "viewer").status_code == HTTPStatus.FORBIDDEN
+    assert shown_town.ask("HEAD", "/v1/users", "").status_code == HTTPStatus.UNAUTHORIZED
+
+
 def test_a_page_of_another_site_changes_nothing(shown_town: Town) -> None:
     headers = {"Sec-Fetch-Site": "cross-site"}
     refused = shown_town.post("/v1/plans", {}, headers=headers)

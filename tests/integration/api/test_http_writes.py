@@ -200,6 +200,34 @@ def test_a_bill_run_that_cannot_be(shown_town: Town, body: dict[str, Any], name:
     assert answer.json()["errors"][0]["name"] == name
 
 
+def test_a_device_is_registered_with_its_password_sealed(town: Town) -> None:
+    asked = {
+        "serial": "M-8",
+        "driver": "generic-relay",
+        "address": "tcp://127.0.0.1:4059/M-8",
+        "usage_point": "UP-2",
+        "password": "hush-hush",
+        "since": "2026-11-25T11:00:00Z",
+    }
+    answer = town.post("/v1/end-devices", asked)
+    assert answer.status_code in (HTTPStatus.CREATED, HTTPStatus.CONFLICT), answer.text
+    asked["usage_point"] = "UP-8"
+    answer = town.post("/v1/end-devices", asked)
+    assert answer.status_code == HTTPStatus.CREATED, answer.text
+    assert "hush" not in answer.text + town.get("/v1/end-devices/M-8").text + town.get("/v1/audit?limit=1000").text
+    kept = town.platform.store.devices.secret(LOCAL_OWNER, "M-8")
+    assert kept is not None
+    assert b"hush" not in kept
+    job = town.post("/v1/end-devices/M-8/commission")
+    assert town.get(job.headers["location"]).json()["request"] == {"serials": ["M-8"]}
+
+
+@pytest.mark.parametrize("driver", ["none", "/etc/passwd.toml", "../x.toml"])
+def test_a_driver_has_a_name(shown_town: Town, driver: str) -> None:
+    answer = shown_town.post("/v1/end-devices", {"serial": "M-8", "driver": driver, "address": "tcp://x:1/M-8"})
+    assert answer.json()["errors"][0]["name"] == "driver"
+
+
 def test_a_second_person_approves(town: Town) -> None:
     path = f"/v1/controls/{town.ids['control']}"
     refused = town.post(f"{path}/approve", who="second")
@@ -213,6 +241,8 @@ def test_an_event_from_call_to_statement(town: Town) -> None:
     out = town.post("/v1/events/E-next/opt-out", {"usage_point": "UP-1"}, "own")
     assert out.json()["opted_out"] == ["UP-1"]
     assert town.post("/v1/events/E-next/opt-out", {"usage_point": "UP-1"}, "own").json() == out.json()
+    key = {"Idempotency-Key": "out"}
+    assert town.post("/v1/events/E-next/opt-out", {"usage_point": "UP-1"}, "own", headers=key).json() == out.json()
     statement = town.post("/v1/events/E-past/settle").json()["statement"]
     assert statement["state"] == "settled"
     shown = town.get("/v1/events/E-past").json()
