@@ -44,6 +44,10 @@ class DeviceTime:
         summer = (local.utcoffset() or ZERO) > normal
         return format_stamp(Stamp(local.replace(tzinfo=None), Season.SUMMER if summer else Season.NORMAL), form)
 
+    def phase_s(self, interval_s: int, year: int) -> int:
+        """Return how far after whole intervals of UTC the device's begin: it counts them from its own midnight."""
+        return -int(self._offsets(year)[0].total_seconds()) % interval_s
+
     def _offset(self, wall: datetime, *, summer: bool) -> timedelta:
         """Return what the season means on that day, also where the device's season is not its zone's."""
         normal, high = self._offsets(wall.year)

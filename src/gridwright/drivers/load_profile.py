@@ -20,10 +20,10 @@ from gridwright.protocols.iec62056_21 import RecordGroup, short
 Slot = tuple[int, int | None, int]  # epoch second of the start, counts, quality byte
 
 
-def on_grid(period: Interval, interval_s: int) -> Interval:
+def on_grid(period: Interval, interval_s: int, phase_s: int = 0) -> Interval:
     """Return the part of a period whose intervals start within it: both ends rounded up to the grid."""
-    step = timedelta(seconds=interval_s)
-    start, end = (moment + -((moment - EPOCH) % step) % step for moment in (period.start, period.end))
+    step, origin = timedelta(seconds=interval_s), EPOCH + timedelta(seconds=phase_s)
+    start, end = (moment + -((moment - origin) % step) % step for moment in (period.start, period.end))
     return Interval(start, end)
 
 
@@ -54,7 +54,8 @@ class ProfileBuilder:
         self._channel = channel
         self._time = time
         self._doubts = {bit.bit: bit.quality for bit in bits if bit.quality is not None}
-        self._period = on_grid(period, spec.interval_s)
+        self._phase_s = time.phase_s(spec.interval_s, period.start.year)
+        self._period = on_grid(period, spec.interval_s, self._phase_s)
         self._first, self._last = epoch_s(self._period.start), epoch_s(self._period.end)
         slots = (self._last - self._first) // spec.interval_s
         self._values = np.full(slots, np.nan)
@@ -105,7 +106,7 @@ class ProfileBuilder:
         moment = self._time.to_utc(group.stamp, after=self._after)
         if self._spec.stamp_at_end:
             moment -= timedelta(seconds=self._spec.interval_s)
-        if epoch_s(moment) % self._spec.interval_s:
+        if (epoch_s(moment) - self._phase_s) % self._spec.interval_s:
             raise DeviceNonsense(
                 f"{self._spec.address} begins {moment.isoformat()}, off its grid of {self._spec.interval_s // 60} min"
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,18 +15,15 @@ from hypothesis import strategies as st
 from gridwright.domain.control import Command
 from gridwright.domain.device import RelayState
 from gridwright.domain.errors import DeviceError
-from gridwright.domain.interval import Interval, zone_of
+from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import DELIVERED_ENERGY, Flow
-from gridwright.drivers import profile_of
-from gridwright.drivers.exchange import Exchange
 from gridwright.drivers.iec62056_21 import MeterSession
-from gridwright.drivers.wire import Wire
 from gridwright.simulate.virtual_meter import GENERIC_RELAY, VDEW_LOAD_PROFILE, Family, Source, VirtualMeter
 from gridwright.simulate.virtual_meter.desk import Desk
+from tests.unit.drivers.memory_wire import MemoryWire, Spoil, session_on, untouched
 
 NOW = datetime(2026, 11, 25, 12, 7, 30, tzinfo=UTC)
 PERIOD = Interval(NOW - timedelta(hours=30), NOW - timedelta(hours=1))
-Spoil = Callable[[bytes, int], bytes]
 
 
 @dataclass(frozen=True)
@@ -39,42 +35,6 @@ class Found:
     registers: tuple[float, ...]
     profile: tuple[float, ...]
     relay: RelayState | None
-
-
-class NoisyWire(Wire):
-    """A wire without a socket: what is sent reaches the meter at once, each way through a spoiler."""
-
-    def __init__(self, desk: Desk, to_meter: Spoil, to_reader: Spoil) -> None:
-        super().__init__("memory")
-        self._desk = desk
-        self._spoil_there, self._spoil_back = to_meter, to_reader
-        self.there = self.back = 0
-
-    def send(self, data: bytes) -> None:
-        assert not self._buffer
-        self.reply(data)
-
-    def reply(self, data: bytes) -> None:
-        spoilt = self._spoil_there(data, self.there)
-        self.there += len(data)
-        answer = self._desk.receive(spoilt)
-        self._buffer += self._spoil_back(answer, self.back)
-        self.back += len(answer)
-
-    async def receive(self, timeout_s: float) -> bytes:
-        assert timeout_s > 0
-        if not self._buffer:
-            raise TimeoutError
-        data = bytes(self._buffer)
-        self._buffer.clear()
-        return data
-
-    def close(self) -> None:
-        pass
-
-
-def untouched(data: bytes, _: int) -> bytes:
-    return data
 
 
 def changed(at: int, mask: int) -> Spoil:
@@ -120,11 +80,10 @@ async def converse(session: MeterSession, family: Family) -> Found:
 
 def conversation(
     family: Family, to_meter: Spoil = untouched, to_reader: Spoil = untouched
-) -> tuple[Found, NoisyWire, dict[str, VirtualMeter]]:
+) -> tuple[Found, MemoryWire, dict[str, VirtualMeter]]:
     meters = neighbours(family)
-    wire = NoisyWire(Desk(lambda: meters), to_meter, to_reader)
-    exchange = Exchange(wire, timeout_s=60, device="M-1042")
-    session = MeterSession(exchange, profile_of(family.name), zone=zone_of("Europe/Berlin"), clock=lambda: NOW)
+    wire = MemoryWire(Desk(lambda: meters), to_meter, to_reader)
+    session = session_on(wire, family.name, clock=lambda: NOW, device="M-1042")
     return asyncio.run(converse(session, family)), wire, meters
 
 
@@ -169,13 +128,8 @@ def test_a_call_that_reaches_the_neighbour_is_noticed(at: int) -> None:
 @given(st.integers(0), st.integers(1, 255))
 def test_the_relay_of_the_neighbour_never_moves(at: int, mask: int) -> None:
     meters = neighbours(GENERIC_RELAY)
-    wire = NoisyWire(Desk(lambda: meters), changed(at % TRUTH["generic-relay"][1].there, mask), untouched)
-    session = MeterSession(
-        Exchange(wire, timeout_s=60, device=""),
-        profile_of("generic-relay"),
-        zone=zone_of("Europe/Berlin"),
-        clock=lambda: NOW,
-    )
+    wire = MemoryWire(Desk(lambda: meters), changed(at % TRUTH["generic-relay"][1].there, mask), untouched)
+    session = session_on(wire, "generic-relay", clock=lambda: NOW)
     with suppress(DeviceError):
         asyncio.run(converse(session, GENERIC_RELAY))
     assert meters["M-1043"].relay is RelayState.CONNECTED

@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 
 from gridwright.protocols.iec62056_21 import BadStamp, Season, Stamp
 
+ZERO = timedelta(0)
+
 
 def stamp_of(moment: datetime, zone: ZoneInfo) -> Stamp:
     """Return a moment as the meter shows it."""
@@ -34,11 +36,13 @@ def changes_season(start: datetime, length: timedelta, zone: ZoneInfo) -> bool:
 
 def _is_summer(local: datetime) -> bool:
     """Tell whether the clock is ahead of the year's earliest one (Dublin counts its summer as the normal time)."""
-    offset = local.utcoffset() or timedelta(0)
-    return any(offset > (local.replace(month=month, day=1).utcoffset() or offset) for month in (1, 7))
+    zone = local.tzinfo
+    return isinstance(zone, ZoneInfo) and (local.utcoffset() or ZERO).total_seconds() > winter_offset_s(
+        zone, local.year
+    )
 
 
 def winter_offset_s(zone: ZoneInfo, year: int) -> int:
     """Return the smaller of a year's two offsets from UTC."""
-    offsets = [datetime(year, month, 1, tzinfo=zone).utcoffset() or timedelta(0) for month in (1, 7)]
+    offsets = [datetime(year, month, 1, tzinfo=zone).utcoffset() or ZERO for month in (1, 7)]
     return int(min(offsets).total_seconds())
