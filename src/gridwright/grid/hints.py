@@ -16,6 +16,8 @@ from gridwright.grid.sums import Flows
 # A loss that follows a usage point's own use so closely, and by so much of it, points to a meter that counts too
 # little; the correlation must also be beyond chance by so many standard errors.
 CLOSE, SHARE, BEYOND_CHANCE = 0.5, 0.1, 8.0
+# What a meter hides is at most what was lost: by this factor, and this share of the energy for the meters' errors.
+ROUGHLY, SLACK, HIDDEN_BY_LOSSES = 1.1, 0.01, 0.1
 # So many days tell what is usual at an hour of the day.
 USUAL_DAYS = 4
 # A master meter whose clock is off fits better when shifted: by how much better, and up to how many intervals.
@@ -91,7 +93,7 @@ def hint(
     since = began(loss, flow)
     # Before the loss began, an honest meter would only blur the picture.
     first = 0 if since is None else (epoch_s(since) - epoch_s(flow.period.start)) // flow.interval_s
-    related = related_loads(loss, metered, flow, topology.below(node.id, since or flow.period.start), first)
+    related = related_loads(loss, metered, flow, topology.below(node.id, since or flow.period.start), first=first)
     if excess_kwh is None:
         if not related:
             return None
@@ -103,7 +105,8 @@ def hint(
 def misplaced(topology: Topology, node: Node, flow: Flows, supplied: Values, metered: Values) -> tuple[str, ...]:
     """Name usage points whose whole use is metered below a node but was not supplied through it."""
     points = topology.below(node.id, flow.period.start)
-    found = related_loads(metered - supplied, metered, flow, points)
+    # Technical losses hide a part of what is missing.
+    found = related_loads(metered - supplied, metered, flow, points, slack=HIDDEN_BY_LOSSES)
     return tuple(
         f"what was supplied lacks the use of {each.usage_point} (r = {each.correlation:.2f}): it may hang elsewhere"
         for each in found
@@ -131,37 +134,48 @@ def _reasons(related: tuple[Related, ...], since: datetime | None, shift: int, f
 
 
 def related_loads(
-    loss: Values, metered: Values, flow: Flows, points: tuple[str, ...], first: int = 0
+    loss: Values, metered: Values, flow: Flows, points: tuple[str, ...], *, first: int = 0, slack: float = SLACK
 ) -> tuple[Related, ...]:
     """Return up to three usage points whose use the loss follows beyond what it owes to the use of all.
 
     What is usual at the hour of the day is taken off first, and what the total explains, since technical losses grow
-    with it. A meter whose clock is off does not look like that: its use would come before or after the loss.
-    `first`: the interval from which on they are compared.
+    with it. A meter whose clock is off does not look like that: its use would come before or after the loss. A single
+    faulty episode does not either: it must be so in both halves of the time, and come to no more than was lost.
+    `first`: the interval from which on they are compared; `slack`: share of the energy by which the loss may be off.
     """
     rows = np.array([flow.row[name] for name in points if name in flow.row], np.intp)
     if rows.size < 2:  # noqa: PLR2004 - one usage point alone is the total
         return ()
     per_day = DAY_S // flow.interval_s if DAY_S % flow.interval_s == 0 else 0
-    use = flow.net(rows)[:, first:]
-    known = np.isfinite(loss[first:])
+    loss, metered, use = loss[first:], metered[first:], flow.net(rows)[:, first:]
+    known = np.isfinite(loss)
     own = unusual(np.where(known, use, np.nan), per_day)
-    total, rest = (unusual(values[None, first:], per_day)[0] for values in (metered, loss))
+    total, rest = (unusual(values[None, :], per_day)[0] for values in (metered, loss))
     size = float(total @ total)
     if size > 0:
         rest = rest - (rest @ total) / size * total
         own = own - (own @ total)[:, None] / size * total
+    closeness, share = _follows(own, rest)
+    middle = loss.size // 2
+    steady = np.minimum(_follows(own[:, :middle], rest[:middle])[0], _follows(own[:, middle:], rest[middle:])[0])
+    hidden = share * np.where(known, np.nan_to_num(use), 0.0).sum(axis=1)
+    lost = ROUGHLY * max(float(np.nansum(loss)), 0.0) + slack * abs(float(np.nansum(metered)))
+    chance = BEYOND_CHANCE / np.sqrt(max(int(known.sum()), 1))
+    found = (closeness >= max(CLOSE, chance)) & (steady >= CLOSE / 2) & (share >= SHARE) & (hidden <= lost)
+    best = [at for at in np.argsort(-closeness, kind="stable").tolist() if found[at]][:SHOWN]
+    return tuple(
+        Related(flow.points[rows[at]], float(closeness[at]), float(share[at]), float(hidden[at]) / WH_PER_KWH)
+        for at in best
+    )
+
+
+def _follows(own: Values, rest: Values) -> tuple[Values, Values]:
+    """Return how closely the rest follows each row (correlation), and by what share of it."""
     square, product = (own**2).sum(axis=1), own @ rest
     scale = np.sqrt(square * float(rest @ rest))
     closeness = np.divide(product, scale, out=np.zeros(scale.shape), where=scale > 0)
-    share = np.divide(product, square, out=np.zeros(scale.shape), where=square > 0)
-    chance = BEYOND_CHANCE / np.sqrt(max(int(known.sum()), 1))
-    found = (closeness >= max(CLOSE, chance)) & (share >= SHARE)
-    hidden = share * np.nansum(use, axis=1) / WH_PER_KWH
-    best = [at for at in np.argsort(-closeness, kind="stable").tolist() if found[at]][:SHOWN]
-    return tuple(
-        Related(flow.points[rows[at]], float(closeness[at]), float(share[at]), float(hidden[at])) for at in best
-    )
+    share = np.divide(product, square, out=np.zeros(square.shape), where=square > 0)
+    return closeness, share
 
 
 def unusual(values: Values, per_day: int) -> Values:
