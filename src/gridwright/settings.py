@@ -19,7 +19,7 @@ from gridwright.domain.interval import zone_of
 PREFIX = "GRIDWRIGHT_"
 FILE_NAME = "gridwright.toml"
 # Variables with our prefix that are no settings: where the file is, and what the test-suite reads.
-NO_SETTINGS = ("GRIDWRIGHT_CONFIG", "GRIDWRIGHT_SHARED_DATA", "GRIDWRIGHT_TEST_")
+NO_SETTINGS = ("GRIDWRIGHT_CONFIG", "GRIDWRIGHT_KEY", "GRIDWRIGHT_SHARED_DATA", "GRIDWRIGHT_TEST_")
 
 
 class Section(BaseModel):

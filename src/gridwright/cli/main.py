@@ -10,15 +10,23 @@ import typer
 
 from gridwright import __version__
 from gridwright.cli import (
+    audit,
     bill,
+    collect,
     config,
+    control,
     demo,
     dispatch,
     doctor,
+    event,
     forecast,
+    key,
     reading,
     report,
+    serve,
+    simulate,
     usage_point,
+    user,
     vee,
 )
 from gridwright.cli.context import remember
@@ -42,12 +50,20 @@ report.register(app)
 vee.register(app)
 demo.register(app)
 doctor.register(app)
+serve.register(app)
+simulate.register(app)
 for name, group in {
     "reading": reading.app,
     "usage-point": usage_point.app,
     "forecast": forecast.app,
     "bill": bill.app,
     "dispatch": dispatch.app,
+    "collect": collect.app,
+    "control": control.app,
+    "event": event.app,
+    "user": user.app,
+    "key": key.app,
+    "audit": audit.app,
     "config": config.app,
 }.items():
     app.add_typer(group, name=name)
