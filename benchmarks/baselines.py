@@ -82,7 +82,7 @@ def score(panel: Panel, days: Sequence[date], rule: BaselineRule) -> Score:
     misses, actuals = [], []
     for day in days:
         done = measure(panel, evening(day), rule, zone=ZONE)
-        known = np.isfinite(done.base_wh).all(axis=1)
+        known = np.asarray(np.isfinite(done.base_wh).all(axis=1))
         misses.append(np.where(known[:, None], done.base_wh - done.actual_wh, np.nan))
         actuals.append(np.where(known[:, None], done.actual_wh, np.nan))
     miss, actual = np.stack(misses), np.stack(actuals)
