@@ -73,10 +73,11 @@ def save_registers(
 
 def _sorted_out(store: Store, reader: Access, readings: Readings, directory: Directory) -> Reads:
     rows: dict[str, list[int]] = defaultdict(list)
-    for row, at in enumerate(readings.point.tolist()):
-        rows[readings.points[at]].append(row)
+    for row, which in enumerate(readings.point.tolist()):
+        rows[readings.points[which]].append(row)
+    at = readings.at.tolist()
     moments = {
-        point: (from_epoch_s(int(readings.at[of].min())), from_epoch_s(int(readings.at[of].max())))
+        point: (from_epoch_s(min(at[row] for row in of)), from_epoch_s(max(at[row] for row in of)))
         for point, of in rows.items()
     }
     around = store.registers.neighbours(reader, moments, readings.reading_type)
