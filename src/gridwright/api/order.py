@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gridwright.api.address import href
@@ -18,6 +18,13 @@ def order_job(platform: Platform, kind: str, request: Mapping[str, Any]) -> JobS
     job = Job(new_id("J", now), kind, platform.access.actor, now, dict(request))
     platform.store.jobs.add(platform.access, job)
     return job_shape(job)
+
+
+def known(platform: Platform, points: Sequence[str] | None) -> list[str] | None:
+    """Return whom a job is about, each once and known; None = everybody (the store lets nobody order for a part)."""
+    if points is None:
+        return None
+    return [point.id for point in platform.store.registry.points(platform.access, list(dict.fromkeys(points)))]
 
 
 def job_shape(job: Job) -> JobShape:

@@ -10,7 +10,8 @@ import pytest
 
 from gridwright.api.idempotency import InFlight
 from gridwright.api.problems import RequestRefused
-from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.access import LOCAL_OWNER, Role
+from gridwright.domain.identity import User
 from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import DELIVERED_REGISTER
 from gridwright.domain.usage_point import UsagePoint
@@ -226,6 +227,19 @@ def test_a_device_is_registered_with_its_password_sealed(town: Town) -> None:
 def test_a_driver_has_a_name(shown_town: Town, driver: str) -> None:
     answer = shown_town.post("/v1/end-devices", {"serial": "M-8", "driver": driver, "address": "tcp://x:1/M-8"})
     assert answer.json()["errors"][0]["name"] == "driver"
+
+
+@pytest.mark.parametrize(("path", "role"), [("/v1/bills", Role.BILLER), ("/v1/plans", Role.OPERATOR)])
+def test_whoever_sees_a_part_of_the_town_orders_nothing_for_all_of_it(town: Town, path: str, role: Role) -> None:
+    identities = town.platform.store.identities
+    identities.save_user(LOCAL_OWNER, User("part", role, frozenset({"UP-1"})))
+    town.keys["part"] = identities.create_key(LOCAL_OWNER, "part")[1]
+    for body in ({}, {"points": ["UP-1"]}, {"points": ["UP-2"]}):
+        assert town.post(path, body, "part").status_code == HTTPStatus.FORBIDDEN
+    assert town.post(path, {"points": []}, "part").status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert town.post(path, {"points": ["UP-1", "UP-1"]}).json()["request"]["points"] == ["UP-1"]
+    assert town.post(path, {"points": ["UP-404"]}).status_code == HTTPStatus.NOT_FOUND
+    assert "points" not in town.post(path, {}).json()["request"]
 
 
 def test_a_second_person_approves(town: Town) -> None:

@@ -12,7 +12,7 @@ from gridwright.api.cursor import from_cursor, to_cursor
 from gridwright.api.door import Asking, Staff
 from gridwright.api.idempotency import OnceDone
 from gridwright.api.listing import JSON, Page, accepted, cut, listed
-from gridwright.api.order import order_job
+from gridwright.api.order import known, order_job
 from gridwright.api.parameters import CursorText, Id, Limit, PointIf
 from gridwright.api.problems import bad_parameter
 from gridwright.api.shapes.work import BillActed, BillRunAsked, BillShape, BillSummary, JobShape, RateCardShape
@@ -78,7 +78,8 @@ def run_bills(once: OnceDone, asked: BillRunAsked) -> Response:
     platform = once.platform
     platform.access.require(Act.WRITE_BILLS)
     check_run(platform, asked)
-    request = asked.model_dump(exclude_none=True)
+    points = known(platform, asked.points)
+    request = asked.model_copy(update={"points": points}).model_dump(exclude_none=True)
     return once(HTTPStatus.ACCEPTED, lambda: order_job(platform, "bill-run", request))
 
 
@@ -120,7 +121,7 @@ def acted(platform: Platform, name: str) -> BillActed:
 
 
 def check_run(platform: Platform, asked: BillRunAsked) -> None:
-    """Refuse a run that cannot succeed: a period, rate card or usage point that does not exist."""
+    """Refuse a run that cannot succeed: a period that is none, or a rate card that does not exist."""
     # A path would make the server read its own files: only cards that have a name.
     if asked.tariff is not None and asked.tariff not in rate_card_names(platform.settings.billing.rate_cards):
         raise bad_parameter("body", "tariff", "there is no rate card of this name; see /v1/rate-cards", asked.tariff)
@@ -131,5 +132,3 @@ def check_run(platform: Platform, asked: BillRunAsked) -> None:
             raise bad_parameter("body", "period", str(error), asked.period) from error
         if period.start > platform.clock():
             raise bad_parameter("body", "period", "the period has not begun yet", asked.period)
-    if asked.points is not None:
-        platform.store.registry.points(platform.access, asked.points)

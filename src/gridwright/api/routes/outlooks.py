@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Response
 from gridwright.api.door import Asking
 from gridwright.api.idempotency import OnceDone
 from gridwright.api.listing import JSON
-from gridwright.api.order import order_job
+from gridwright.api.order import known, order_job
 from gridwright.api.parameters import AsOf, Horizon, Id
 from gridwright.api.problems import bad_parameter
 from gridwright.api.shapes.work import JobShape, OutlookAsked, OutlookShape
@@ -80,9 +80,8 @@ def refresh_forecasts(once: OnceDone, asked: OutlookAsked) -> Response:
     platform = once.platform
     platform.access.require(Act.READ)
     platform.access.require(Act.WRITE_READINGS)
-    if asked.points is not None:
-        platform.store.registry.points(platform.access, asked.points)
-    request = asked.model_dump(exclude_none=True)
+    points = known(platform, asked.points)
+    request = {} if points is None else {"points": points}
     return once(HTTPStatus.ACCEPTED, lambda: order_job(platform, "refresh-outlooks", request))
 
 

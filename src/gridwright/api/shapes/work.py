@@ -12,7 +12,7 @@ from gridwright.api.shapes.shape import Exact, Period, Request, Shape
 from gridwright.store.findings import StoredFinding
 from gridwright.store.ledger import IssuedBill
 
-Points = Annotated[list[Name], Field(max_length=10_000)]
+Points = Annotated[list[Name], Field(min_length=1, max_length=10_000)]
 
 
 class FindingShape(Shape):
