@@ -31,9 +31,10 @@ class Pace:
     def town_time(self, begun: datetime, since: datetime) -> datetime:
         """Return how late it is in the town, which began to be told at `begun`, when it was `since` there."""
         now = self.clock()
-        if not self.speed:
+        told_s = (now - begun).total_seconds() * self.speed
+        if not self.speed or told_s >= (now - since).total_seconds():
             return now
-        return min(since + (now - begun) * self.speed, now)
+        return since + timedelta(seconds=told_s)
 
 
 def follow(
