@@ -243,12 +243,12 @@ def test_broken_json_in_record_7_of_1000_costs_that_record_alone(client: httpx.C
 
 def test_lines_of_a_csv_are_counted_as_an_editor_does(client: httpx.Client) -> None:
     body = (
-        f"usage_point,start,kwh,interval_s\nUP-6,{stamp(0)},x,900\nUP-6,{stamp(1)}\nUP-6,never,1,900\n"
+        f"usage_point,start,kwh,interval_s\nUP-6,{stamp(0)},x,900\n\r\n\nUP-6,{stamp(1)}\nUP-6,never,1,900\n"
         f"UP-6,{stamp(2)},1,900\nUP-6,{stamp(3)},,900\n,{stamp(4)},1,900\nUP-6,{stamp(5)},inf,900\n"
     )
     told = post(client, body, "text/csv")
     assert told["accepted"] == 1
-    assert [one["line"] for one in told["verdicts"]] == [2, 3, 4, 6, 7, 8]
+    assert [one["line"] for one in told["verdicts"]] == [2, 5, 6, 8, 9, 10]
 
 
 def test_at_most_a_thousand_verdicts_are_listed_and_all_are_counted(client: httpx.Client) -> None:

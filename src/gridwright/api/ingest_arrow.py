@@ -31,6 +31,7 @@ def decode_csv(body: bytes, defaults: Said, now: datetime) -> Decoded:
     import pyarrow as pa
     from pyarrow import csv
 
+    _require_utf8(body)
     head, _, rest = body.removeprefix(b"\xef\xbb\xbf").partition(b"\n")
     if not head.strip():
         raise refuse(400, "the body is empty", remedy="send a header line and one line a reading")
@@ -55,8 +56,7 @@ def decode_csv(body: bytes, defaults: Said, now: datetime) -> Decoded:
     decoded = Decoded(records=table.num_rows + len(ragged))
     gone = {row.number for row in ragged if row.number is not None}
     kept = [number for number in range(1, decoded.records + 1) if number not in gone] if gone else None
-    # Record i stands in line i + 2: the header is line 1.
-    decoded.places = Places(first_line=2)
+    decoded.places = _places(rest)
     for row in ragged:
         index = (row.number or 1) - 1
         fault = Fault("record", f"it has {row.actual_columns} fields, the header {row.expected_columns}", "correct it")
@@ -64,6 +64,22 @@ def decode_csv(body: bytes, defaults: Said, now: datetime) -> Decoded:
     index = np.arange(table.num_rows) if kept is None else np.array(kept, np.int64) - 1
     _Columns(table, decoded, defaults, index).take(now)
     return decoded
+
+
+def _require_utf8(body: bytes) -> None:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise refuse(400, f"line {line} is not UTF-8", remedy="save the file as UTF-8", line=line) from error
+
+
+def _places(rest: bytes) -> Places:
+    """Return the lines in which the records stand, the header being line 1; empty lines hold none."""
+    if b"\n\n" not in rest and b"\n\r\n" not in rest and not rest.startswith((b"\n", b"\r\n")):
+        return Places(first_line=2)
+    lines = [number for number, line in enumerate(rest.split(b"\n"), 2) if line.strip(b"\r")]
+    return Places(lines=np.array(lines, np.int64))
 
 
 def decode_arrow(body: bytes, defaults: Said, now: datetime, *, file: bool = False) -> Decoded:
