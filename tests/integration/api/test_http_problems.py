@@ -209,6 +209,11 @@ def test_headers_for_browsers_are_on_every_answer(shown_town: Town, path: str) -
     assert "strict-transport-security" not in headers
 
 
+def test_over_tls_the_browser_is_told_to_stay_there(shown_town: Town) -> None:
+    answer = shown_town.get("https://town/v1/usage-points")
+    assert answer.headers["strict-transport-security"].startswith("max-age=")
+
+
 def test_a_head_is_a_get_without_body(shown_town: Town) -> None:
     whole, head = (shown_town.ask(method, "/v1/usage-points/UP-1") for method in ("GET", "HEAD"))
     assert (head.status_code, head.content) == (HTTPStatus.OK, b"")
