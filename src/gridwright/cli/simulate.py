@@ -181,7 +181,7 @@ def save_truth(town: LivingTown, path: Path) -> None:
 
 def deliver(story: Story, wanted: Wanted, truth: Path | None, *, quiet: bool) -> dict[str, Any]:
     """Register the town and tell it; returns what was acknowledged and how far it is."""
-    from gridwright.simulate.delivery import Entrance, register_over_http, save_story
+    from gridwright.simulate.delivery import Entrance, load_story, register_over_http, save_story
     from gridwright.simulate.living import registry_of
 
     with Entrance(wanted.url, wanted.key, tries=1) as door:
@@ -207,7 +207,7 @@ def deliver(story: Story, wanted: Wanted, truth: Path | None, *, quiet: bool) ->
         "accepted": took.accepted,
         "rejected": took.rejected,
         "quarantined": took.quarantined,
-        "until": story.done,
+        "until": (load_story(wanted.state) or story).done,
         "seconds": round(time.monotonic() - begun, 3),
     }
 
