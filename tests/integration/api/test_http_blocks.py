@@ -14,6 +14,7 @@ import pytest
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import RECEIVED_ENERGY, VOLTAGE
+from gridwright.domain.usage_point import UsagePoint
 from tests.integration.api.small_town import NOW, START, Town
 
 BLOCKS = "/v1/usage-points/UP-1/interval-blocks"
@@ -145,3 +146,13 @@ def test_series_tell_what_is_there(shown_town: Town) -> None:
     assert len(items) == 3
     assert {each["interval_s"] for each in items} == {900}
     assert {each["to"] for each in items} == {"2026-11-25T12:00:00Z"}
+
+
+def test_a_balance_over_too_many_readings_is_refused(town: Town) -> None:
+    names = [UsagePoint(f"WP-{at}") for at in range(20_000)]
+    town.platform.store.registry.save_points(LOCAL_OWNER, names)
+    query = {"from": "2026-10-01T00:00:00Z", "to": "2026-11-01T00:00:00Z"}
+    for path in ("balance", "voltage", "outages"):
+        answer = town.get(f"/v1/grid/{path}", params=query)
+        assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+        assert "at most 16 days" in answer.json()["detail"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -11,6 +11,7 @@ from fastapi import APIRouter, Response
 from gridwright.api.door import Asking, Staff
 from gridwright.api.listing import JSON
 from gridwright.api.parameters import From, To, period_of
+from gridwright.api.problems import bad_parameter
 from gridwright.api.shapes.field import (
     ConnectionShape,
     NodeShape,
@@ -29,6 +30,8 @@ from gridwright.jobs.grid_events import grid_events
 
 router = APIRouter(prefix="/grid", tags=["Grid"])
 LONGEST = timedelta(days=93)
+QUARTER = timedelta(minutes=15)
+MOST_READINGS = 30_000_000
 
 
 @router.get("/topology", summary="Show the network", response_model=TopologyShape)
@@ -53,7 +56,7 @@ def put_topology(platform: Asking, asked: TopologyNew) -> Response:
 @router.get("/balance", summary="Balance the network", response_model=ObjectShape)
 def balance(platform: Staff, start: From, end: To) -> Response:
     """Return what each node was supplied, what its usage points metered, and what was lost, with its uncertainty."""
-    period = period_of(start, end, longest=LONGEST)
+    period = bounded(platform, start, end)
     found = balance_grid(platform.store, platform.access, period, now=platform.clock())
     return as_json(found.to_dict())
 
@@ -61,7 +64,7 @@ def balance(platform: Staff, start: From, end: To) -> Response:
 @router.get("/voltage", summary="Check voltages", response_model=VoltageShape)
 def voltage(platform: Staff, start: From, end: To) -> Response:
     """Return the usage points whose voltage left its limits, worst first; the counts are of all."""
-    period = period_of(start, end, longest=LONGEST)
+    period = bounded(platform, start, end)
     told = grid_events(platform.store, platform.access, period).to_dict()
     return as_json({"period": told["period"], **told["voltage"]})
 
@@ -69,9 +72,19 @@ def voltage(platform: Staff, start: From, end: To) -> Response:
 @router.get("/outages", summary="List outages", response_model=OutagesShape)
 def outages(platform: Staff, start: From, end: To) -> Response:
     """Return outages as the meters told them, the newest first, and the indices of reliability."""
-    period = period_of(start, end, longest=LONGEST)
+    period = bounded(platform, start, end)
     told = grid_events(platform.store, platform.access, period).to_dict()
     return as_json({name: told[name] for name in ("period", "outages", "outages_total", "reliability")})
+
+
+def bounded(platform: Platform, start: datetime, end: datetime) -> Interval:
+    """Return the period, unless a town of this size has more readings in it than one answer should work through."""
+    period = period_of(start, end, longest=LONGEST)
+    points = max(1, platform.store.registry.count(platform.access))
+    if points * (period.length / QUARTER) > MOST_READINGS:
+        days = MOST_READINGS * QUARTER / points / timedelta(days=1)
+        raise bad_parameter("query", "to", f"for {points} usage points ask for at most {days:.0f} days at a time")
+    return period
 
 
 def shown(platform: Platform) -> Response:

@@ -11,6 +11,7 @@ from gridwright import __version__
 from gridwright.api.door import Staff
 from gridwright.api.listing import JSON
 from gridwright.api.shapes.people import LateShape, StatusShape
+from gridwright.app import Platform
 from gridwright.domain.job import JobState
 
 router = APIRouter(tags=["Status"])
@@ -22,13 +23,18 @@ COUNTED = 1000  # what waits is counted so far: more of it is as bad
 @router.get("/status", summary="Show how the platform is doing", response_model=StatusShape)
 def status(platform: Staff) -> Response:
     """Return counts, the age of the newest reading, the usage points that are late, and what waits to be done."""
+    return Response(status_of(platform).model_dump_json(), media_type=JSON)
+
+
+def status_of(platform: Platform) -> StatusShape:
+    """Gather the figures."""
     store, access, now = platform.store, platform.access, platform.clock()
     fresh = store.readings.freshness(access)
     newest = max((each.last for each in fresh), default=None)
     late = sorted((each for each in fresh if now - each.last > LATE), key=lambda each: each.last)
     waiting = store.jobs.find(access, states=(JobState.QUEUED, JobState.RUNNING), limit=COUNTED)
     links = store.devices.links(access)
-    shape = StatusShape(
+    return StatusShape(
         version=__version__,
         now=now,
         usage_points=store.registry.count(access),
@@ -45,4 +51,3 @@ def status(platform: Staff) -> Response:
         quarantined_meters=len(store.quarantine.meters(access, limit=COUNTED)),
         jobs_waiting=len(waiting),
     )
-    return Response(shape.model_dump_json(), media_type=JSON)
