@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ZONE = "Europe/Berlin"
 # How long the town lives on after it was first told.
 AHEAD = timedelta(days=30)
-MOST_HOMES = 500
+MOST_HOMES = 200
 # From so much history on there is room for faults of registers too.
 ROOM = timedelta(days=14)
 STATE = Path("gridwright-simulate.json")
