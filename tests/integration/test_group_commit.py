@@ -19,7 +19,7 @@ from gridwright.api.write_batches import write
 from gridwright.api.writer import Writer
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
-from gridwright.domain.errors import AccessDenied, Conflict, StoreFull, StoreLocked
+from gridwright.domain.errors import AccessDenied, Conflict, StoreError, StoreFull, StoreLocked
 from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import DELIVERED_REGISTER
 from gridwright.domain.usage_point import UsagePoint
@@ -177,6 +177,16 @@ def test_a_lock_is_waited_for_and_then_told(tmp_path: Path) -> None:
         (broken, fine) = put(Failing(store, RuntimeError("a bug"), 1), batch(record(1, 1, 0.1))), None
         assert isinstance(broken[0], RuntimeError)
         assert fine is None
+
+
+def test_what_the_database_refuses_fails_alone(tmp_path: Path) -> None:
+    with open_store(tmp_path / "grid.db") as store:
+        store.registry.save_points(ME, [UsagePoint(point) for point in sorted(TOWN.points)])
+        refusing = Failing(store, StoreError("the database refused: no such thing"), 2)
+        outcomes = put(refusing, batch(record(1, 0, 0.1)), batch(record(2, 0, 0.2)), batch(record(3, 0, 0.3)))
+        # All were tried together, then one by one, of which the first was refused again.
+        assert isinstance(outcomes[0], StoreError)
+        assert [told(one)["accepted"] for one in outcomes[1:]] == [1, 1]
 
 
 def test_more_than_may_wait_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

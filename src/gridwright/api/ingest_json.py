@@ -144,7 +144,7 @@ def _fault(error: Exception, piece: bytes) -> tuple[Fault, object]:
         field = found.group(1) if found else ""
         try:
             value = msgspec.json.decode(piece).get(field, "")
-        except (msgspec.DecodeError, AttributeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, AttributeError):
             value = piece.decode(errors="replace")
         reason = text.partition(" - at ")[0]
         return Fault(field or "record", reason, "see the fields of a record in the reference"), value
@@ -187,6 +187,7 @@ def _columns_of(
         _columns([row for row in rows if row is not None], decoded, now)
         return
     names, name = _coded(_each(records, "usage_point", _whose))
+    names = [text.strip() for text in names]
     said, which = _meanings(records, defaults)
     table = Table(names, name, at_us, np.array(values, np.float64), said, which, np.array(numbered, np.int64))
     check(table, decoded, now)
@@ -216,7 +217,7 @@ def _coded(values: Sequence[Any]) -> tuple[list[Any], Any]:
 
 
 def _whose(record: Record) -> str:
-    return record.usage_point or record.meter or record.meter_id or ""
+    return (record.usage_point or record.meter or record.meter_id or "").strip()
 
 
 def _when(record: Record) -> str | int | float | None:

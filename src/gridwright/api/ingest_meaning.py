@@ -12,6 +12,7 @@ from gridwright.domain.quality import Status
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType, from_code, reading_type
 
 LONGEST_S = 3600
+LONGEST_CODE = 120
 # unit → quantity, power of ten to its base unit
 UNITS: dict[str, tuple[Quantity, int]] = {
     "wh": (Quantity.ENERGY, 0),
@@ -104,6 +105,8 @@ def _type_of(said: Said, quantity: Quantity) -> ReadingType:
             kind = from_code(said.reading_type)
         except NotFound as error:
             raise Wrong(Fault("reading_type", error.message, error.remedy), said.reading_type) from error
+        if len(kind.code) > LONGEST_CODE or not kind.code.isprintable():
+            raise Wrong(Fault("reading_type", "the code is too long", "use a short channel"), said.reading_type)
         if not -9 <= kind.exponent <= 9:  # noqa: PLR2004 - nano to giga
             raise Wrong(Fault("reading_type", "the exponent is out of range", "use -9 to 9"), said.reading_type)
         return kind.register() if said.register else kind

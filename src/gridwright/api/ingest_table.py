@@ -135,10 +135,13 @@ def grid_of(interval_s: int) -> int:
 
 def name_fault(name: str) -> Fault | None:
     """Tell what is wrong with a name, if anything."""
-    if name.strip() and len(name) <= MAX_ID:
-        return None
-    reason = f"the name is longer than {MAX_ID} characters" if name.strip() else "nothing tells whose reading it is"
-    return Fault("usage_point", reason, "give usage_point or meter")
+    if not name.strip():
+        return Fault("usage_point", "nothing tells whose reading it is", "give usage_point or meter")
+    if len(name) > MAX_ID:
+        return Fault("usage_point", f"the name is longer than {MAX_ID} characters", "give usage_point or meter")
+    if not name.isprintable():  # no database holds a NUL, nor half a character
+        return Fault("usage_point", "the name has characters that cannot be printed", "send it as UTF-8 text")
+    return None
 
 
 def check(table: Table, decoded: Decoded, now: datetime) -> None:

@@ -134,6 +134,9 @@ class Writer:
                 return write(self._store, group, self._clock())
             except StoreError as error:
                 pause = PAUSES_S[min(attempt, len(PAUSES_S) - 1)]
+                if is_refusal(error) and len(group) > 1:
+                    # The database does not take one of them: each by itself, so that it fails alone.
+                    return [self._written([batch])[0] for batch in group]
                 if not passes(error) or time.monotonic() + pause > until:
                     return [error] * len(group)
                 time.sleep(pause)
@@ -152,4 +155,9 @@ def _settle(group: Sequence[Batch], outcomes: Sequence[Outcome | Exception]) -> 
 
 def passes(error: StoreError) -> bool:
     """Tell whether it may help to wait: a lock, or a server that is away; not a full disk or a broken file."""
-    return type(error) in {StoreLocked, StoreError}
+    return isinstance(error, StoreLocked) or (type(error) is StoreError and not is_refusal(error))
+
+
+def is_refusal(error: StoreError) -> bool:
+    """Tell whether the database would say the same again, because of what it was given."""
+    return type(error) is StoreError and error.message.startswith("the database refused")
