@@ -78,8 +78,11 @@ def test_a_port_of_meters_is_announced_and_their_readings_are_left_to_the_collec
     server: Server, tmp_path: Path
 ) -> None:
     where = ("--url", server.url, "--key", server.admin_key, "--state", str(tmp_path / "s.json"))
-    done = run(*where, "--homes", "6", "--seed", "9", "--days", "20", "--once", "--meters-port", "0")
+    truth = tmp_path / "truth.json"
+    told_so = ("--seed", "9", "--days", "20", "--once", "--meters-port", "0", "--truth", str(truth))
+    done = run(*where, "--homes", "6", *told_so)
     assert done.exit_code == 0, (done.output, done.exception)
+    assert json.loads(truth.read_text())["clocks_ahead_s"] == {"UP-1005": 47.0, "UP-1006": -3.0}
     assert "tcp://127.0.0.1:" in done.stderr
     assert "M-1006 --driver generic-relay --usage-point UP-1006" in done.stderr
     assert "readings accepted" in done.stderr

@@ -29,6 +29,8 @@ AHEAD = timedelta(days=30)
 MOST_HOMES = 200
 # From so much history on there is room for faults of registers too.
 ROOM = timedelta(days=14)
+# How far ahead the clocks of the first meters on a port are; the others are right.
+DRIFTS_S = (47.0, -3.0)
 STATE = Path("gridwright-simulate.json")
 
 
@@ -172,11 +174,12 @@ def past_of(town: LivingTown, past: Interval) -> Any:  # noqa: ANN401 - a Town, 
     )
 
 
-def save_truth(town: LivingTown, path: Path) -> None:
-    """Write what really happened."""
+def save_truth(town: LivingTown, path: Path, *, on_a_port: bool = False) -> None:
+    """Write what really happened, and by how many seconds the clocks of meters on a port are ahead."""
     from gridwright.simulate.living.truth_file import truth_document
 
-    save(path, json.dumps(truth_document(town), indent=1))
+    drifts = dict(zip(called_points(town), DRIFTS_S, strict=False)) if on_a_port else {}
+    save(path, json.dumps({**truth_document(town), "clocks_ahead_s": drifts}, indent=1))
 
 
 def deliver(story: Story, wanted: Wanted, truth: Path | None, *, quiet: bool) -> dict[str, Any]:
@@ -188,7 +191,7 @@ def deliver(story: Story, wanted: Wanted, truth: Path | None, *, quiet: bool) ->
         door.call("GET", "/healthz", b"", "application/json")
     town = built(story)
     if truth is not None:
-        save_truth(town, truth)
+        save_truth(town, truth, on_a_port=wanted.meters_port is not None)
     with Entrance(wanted.url, wanted.key) as entrance:
         with progress("Registering", quiet=quiet) as advance:
             register_over_http(entrance, registry_of(town), advance)
@@ -222,14 +225,20 @@ def on_port(town: LivingTown, port: int | None, *, quiet: bool) -> Iterator[froz
     if port is None:
         yield frozenset(points)
         return
-    called = points[-(len(points) // 3) :]
-    meters = meters_of(town, called, clock)
+    called = called_points(town)
+    meters = meters_of(town, called, clock, drifts=DRIFTS_S)
     with MeterServerThread(meters, port=port) as server:
         if not quiet:
             say("These meters wait to be called; gridwright collect add adds each, with the password 28430571:")
             for point, serial in zip(called, (meter.serial for meter in meters), strict=True):
                 say(f"  {serial} --driver generic-relay --usage-point {point} --address {server.address(serial)}")
         yield frozenset(points) - frozenset(called)
+
+
+def called_points(town: LivingTown) -> tuple[str, ...]:
+    """Return the usage points whose meters stand on the port."""
+    points = town.town.panel.points
+    return points[-(len(points) // 3) :]
 
 
 def past(
