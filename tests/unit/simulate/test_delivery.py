@@ -196,7 +196,10 @@ def test_what_is_no_address_is_refused_at_once(url: str) -> None:
         Entrance(url, "key")
 
 
-def test_the_whole_story_told_live_never_runs_ahead_of_the_clock_and_late_values_come_late(town: LivingTown) -> None:
+@pytest.mark.parametrize("speed", [0.0, 1.5, 40.0])
+def test_the_whole_story_told_live_never_runs_ahead_of_the_clock_and_late_values_come_late(
+    town: LivingTown, speed: float
+) -> None:
     late = next(fault for fault in town.town.faults if fault.kind is FaultKind.LATE)
     row = late.usage_point, "Wh", "delivered", late.period.start
     flow = town.town.panel.reading_type.flow.value
@@ -217,7 +220,7 @@ def test_the_whole_story_told_live_never_runs_ahead_of_the_clock_and_late_values
 
         until = LIFE.end
         done = follow(
-            town, entrance, START, Pace(clock, 0, whole_story=True), threading.Event(), until=until, tell=tell
+            town, entrance, START, Pace(clock, speed, whole_story=True), threading.Event(), until=until, tell=tell
         )
         assert done == until
     for moment, there in seen:
