@@ -123,6 +123,7 @@ class WorkSettings(Section):
     events_every_s: float = Field(default=10.0, gt=0, description="pause between looks for events that begin or end")
     validate_every_s: float = Field(default=15.0, gt=0, description="pause between validations of what changed")
     outlooks_every_s: float = Field(default=900.0, gt=0, description="pause between forecasts, plans and balances")
+    keep_outlooks_days: float = Field(default=35.0, gt=0, description="how long superseded forecasts and plans are kept")
 
 
 class LogSettings(Section):

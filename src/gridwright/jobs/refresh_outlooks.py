@@ -108,11 +108,13 @@ class _Issue:
         except GridwrightError as error:
             self.done.notes += (str(error),)
             return
-        with self.store.transaction():
-            for row, point in enumerate(forecast.points):
-                if np.isfinite(forecast.mean[row]).all():
-                    self._save("forecast", point, forecast_body(forecast.row(row)))
-                    self.done.forecasts += 1
+        bodies = {
+            point: forecast_body(forecast.row(row))
+            for row, point in enumerate(forecast.points)
+            if np.isfinite(forecast.mean[row]).all()
+        }
+        self.store.outlooks.save_many(self.access, "forecast", bodies, issued=self.now)
+        self.done.forecasts += len(bodies)
 
     def plans(self, group: Trusted) -> None:
         """Issue the plan of each usage point that has a battery."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Row, Select, insert, select, update
+from sqlalchemy import Column, Row, Select, delete, insert, select, update
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import InputError
@@ -66,6 +66,17 @@ class Outlooks:
                 subject = rows[0]["subject"] if len(rows) == 1 else f"{len(rows)} subjects"
                 note(unit, access, Act.WRITE_READINGS, subject=str(subject), at=at, issued=kind)
             return len(rows)
+
+    def forget(self, access: Access, kinds: Sequence[str], *, before: datetime) -> int:
+        """Drop issues of some kinds from before an instant and return how many; the newest of each subject stays."""
+        access.require(Act.ADMINISTER)
+        c = table.c
+        old = delete(table).where(c.kind.in_(kinds), c.issued_us < to_us(before), c.newest.is_(False))
+        with self._session.writing() as unit:
+            gone = unit.connection.execute(old).rowcount
+            if gone:
+                note(unit, access, Act.ADMINISTER, subject="outlooks", at=self._session.clock(), forgotten=gone)
+        return gone
 
     def latest(self, access: Access, kind: str, subject: str, *, as_of: datetime | None = None) -> Outlook | None:
         """Return the newest issue about a subject, or the newest at an instant; None when there was none."""

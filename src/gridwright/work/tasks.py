@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from gridwright.app import live
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 # Who acts when nobody does: the audit chain names it.
 SYSTEM = Access("gridwright", Role.ADMIN)
+HOUR_S = 3600.0
 
 
 def lanes(platform: Platform) -> list[Lane]:
@@ -32,6 +34,7 @@ def lanes(platform: Platform) -> list[Lane]:
                 Task("advance events", pace.events_every_s, lambda: advance(mine)),
                 Task("validate", pace.validate_every_s, lambda: validate(mine)),
                 Task("refresh outlooks", pace.outlooks_every_s, lambda: refresh(mine)),
+                Task("tidy", HOUR_S, lambda: tidy(mine)),
             ],
         ),
     ]
@@ -64,6 +67,14 @@ def validate(platform: Platform) -> Facts:
 def refresh(platform: Platform) -> Facts:
     """Issue forecasts, plans and balances."""
     return facts(live.refresh_outlooks(platform))
+
+
+def tidy(platform: Platform) -> Facts:
+    """Drop what has done its service."""
+    from gridwright.jobs.tidy_store import tidy_store
+
+    keep = timedelta(days=platform.settings.work.keep_outlooks_days)
+    return facts(tidy_store(platform.store, platform.access, now=platform.clock(), keep=keep))
 
 
 def facts(summary: Any) -> Facts:  # noqa: ANN401 - any dataclass of counts

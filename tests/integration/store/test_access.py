@@ -134,6 +134,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "outlooks.save_many": (("forecast", {"hers": {}}), {"issued": NOW}),
     "outlooks.latest": (("forecast", "hers"), {}),
     "outlooks.several": (("forecast", ["hers"]), {}),
+    "outlooks.forget": ((["forecast"],), {"before": NOW}),
     "answers.recall": (("key", "digest"), {}),
     "answers.remember": (("key", "digest", StoredAnswer(200, b"", "text/plain")), {"now": NOW}),
     "answers.forget_old": ((NOW,), {}),

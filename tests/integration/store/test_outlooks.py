@@ -141,3 +141,18 @@ def test_the_fleet_has_no_subject_and_no_customer_sees_it(store: Store) -> None:
     assert store.outlooks.latest(ME, "fleet", "") is not None
     with pytest.raises(AccessDenied):
         store.outlooks.latest(HER, "fleet", "")
+
+
+def test_what_was_superseded_long_ago_is_forgotten_and_the_newest_never(store: Store) -> None:
+    for age in (40, 30, 1):
+        store.outlooks.save(ME, "forecast", "UP-1", {"age": age}, issued=NOW - timedelta(days=age))
+    store.outlooks.save(ME, "forecast", "UP-2", {"age": 50}, issued=NOW - timedelta(days=50))
+    store.outlooks.save(ME, "settlement", "E-1", {"old": True}, issued=NOW - timedelta(days=50))
+    store.outlooks.save(ME, "settlement", "E-1", {"old": False}, issued=NOW)
+    before = NOW - timedelta(days=35)
+    assert store.outlooks.forget(ME, ["forecast"], before=before) == 1
+    assert store.outlooks.forget(ME, ["forecast"], before=before) == 0
+    kept = store.outlooks.latest(ME, "forecast", "UP-1", as_of=NOW - timedelta(days=35))
+    assert kept is None
+    assert [each.body["age"] for each in store.outlooks.several(ME, "forecast")] == [1, 50]
+    assert store.outlooks.latest(ME, "settlement", "E-1", as_of=NOW - timedelta(days=1)) is not None
