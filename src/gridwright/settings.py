@@ -38,7 +38,9 @@ class StoreSettings(Section):
         description="database: a file, or postgresql+psycopg://… or mysql+pymysql://…",
     )
     secret_key: Path | None = Field(
-        default=None, description="file of the key that seals the devices' passwords; made beside the database"
+        default=None,
+        repr=False,
+        description="file of the key that seals the devices' passwords; made beside the database",
     )
 
 
@@ -123,7 +125,9 @@ class WorkSettings(Section):
     events_every_s: float = Field(default=10.0, gt=0, description="pause between looks for events that begin or end")
     validate_every_s: float = Field(default=15.0, gt=0, description="pause between validations of what changed")
     outlooks_every_s: float = Field(default=900.0, gt=0, description="pause between forecasts, plans and balances")
-    keep_outlooks_days: float = Field(default=35.0, gt=0, description="how long superseded forecasts and plans are kept")
+    keep_outlooks_days: float = Field(
+        default=35.0, gt=0, description="how long superseded forecasts and plans are kept"
+    )
 
 
 class LogSettings(Section):
