@@ -1,0 +1,1 @@
+"""The console: pages that a server renders, for people with a browser."""

@@ -1,0 +1,97 @@
+"""Exceptions: what must a person decide? Doubts of validation, and meters nobody knows."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from gridwright.domain.access import Act
+from gridwright.domain.errors import InputError
+from gridwright.domain.finding import Severity
+from gridwright.jobs.claim_meter import MeterClaim, claim_meter
+from gridwright.web.routes.twins import add_page
+from gridwright.web.show import View, show
+from gridwright.web.views.bill import days_of
+from gridwright.web.who import BoundForm, Staff, Viewer
+
+PAGE = 50
+SEVERITIES = tuple(map(str, Severity))
+
+
+def add(router: APIRouter) -> None:
+    """Add the addresses."""
+    add_page(router, "/exceptions", exceptions)
+    router.add_api_route("/exceptions/resolve", resolve, methods=["POST"])
+    router.add_api_route("/exceptions/claim", claim, methods=["POST"])
+
+
+def exceptions(
+    request: Request, who: Staff, *, severity: str = "", code: str = "", point: str = "", after: int = 0, done: str = ""
+) -> Response:
+    """Show the work list, filtered as the address says."""
+    store, access = who.platform.store, who.access
+    wanted = Severity(severity) if severity in SEVERITIES else None
+    rows = store.findings.page(
+        access, point=point.strip() or None, severity=wanted, code=code.strip() or None, limit=PAGE + 1, after=after
+    )
+    zones = _zones(who, {each.finding.usage_point for each in rows})
+    found = [
+        {"id": each.id, **each.finding.to_dict(), "known_at": each.known_at.isoformat(),
+         **days_of(each.finding.period, zones.get(each.finding.usage_point, "UTC"))}
+        for each in rows[:PAGE]
+    ]  # fmt: skip
+    waiting = [
+        {"meter": each.meter, "readings": each.readings, "first": each.first.isoformat(), "last": each.last.isoformat()}
+        for each in store.quarantine.meters(access, limit=PAGE)
+    ]
+    data: dict[str, Any] = {
+        "findings": found, "quarantine": waiting, "following": found[-1]["id"] if len(rows) > PAGE else 0,
+        "filter": {"severity": severity, "code": code, "point": point},
+    }  # fmt: skip
+    names = ("id", "usage_point", "code", "severity", "from", "to", "slots", "message")
+    extra = {"done": done, "may_resolve": who.may(Act.WRITE_READINGS), "may_claim": who.may(Act.WRITE_REGISTRY),
+             "severities": SEVERITIES}  # fmt: skip
+    return show(
+        request,
+        who,
+        View(
+            "exceptions.html.j2",
+            "Exceptions",
+            data,
+            names,
+            [[each[name] for name in names] for each in found],
+            api="/v1/findings",
+            cli="gridwright validate --json",
+            extra=extra,
+        ),
+    )
+
+
+def resolve(who: Staff, form: BoundForm) -> Response:
+    """Accept the selected doubts with a reason."""
+    ids = [int(text) for text in form.all("id") if text.isdigit()]
+    reason = form.text("reason")
+    if not ids or not reason:
+        raise InputError("select at least one exception and give a reason", remedy="go back and fill in both")
+    number = who.platform.store.findings.resolve(who.access, ids, reason=reason, now=who.platform.clock())
+    return _back(form.text("filter"), f"{number} accepted, with your reason in the audit chain")
+
+
+def claim(who: Staff, form: BoundForm) -> Response:
+    """Say at which usage point an unknown meter hangs, and take its readings in."""
+    wish = MeterClaim(form.text("meter"), form.text("usage_point"))
+    claim_meter(who.platform.store, who.access, wish, now=who.platform.clock())
+    return _back("", f"Meter {wish.meter} hangs at {wish.usage_point}; its readings are in")
+
+
+def _back(query: str, done: str) -> Response:
+    kept = f"{query.lstrip('?')}&" if query.startswith("?") else ""
+    return RedirectResponse(f"/exceptions?{kept}{urlencode({'done': done})}", HTTPStatus.SEE_OTHER)
+
+
+def _zones(who: Viewer, points: set[str]) -> dict[str, str]:
+    return {each.id: each.zone for each in who.platform.store.registry.points(who.access, sorted(points))}
