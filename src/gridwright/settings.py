@@ -91,6 +91,9 @@ class ServerSettings(Section):
     port: int = Field(default=8080, ge=0, le=65_535, description="TCP port; 0 = any free one")
     tls_cert: Path | None = Field(default=None, description="certificate chain (PEM); with it the server speaks HTTPS")
     tls_key: Path | None = Field(default=None, description="private key of the certificate (PEM)")
+    interval_s: Literal[60, 300, 600, 900, 1800, 3600] = Field(
+        default=900, description="length of the intervals of readings that do not tell it, in seconds"
+    )
     max_body_mb: int = Field(default=64, ge=1, le=4096, description="largest request body in MiB")
 
 

@@ -55,6 +55,7 @@ class Entrance:
         self._platform, self._writer = platform, writer
         self._directories = Directories(platform)
         self._bodies = Bodies()
+        self._interval_s = platform.settings.server.interval_s
         self._limit = platform.settings.server.max_body_mb * MIB
         self._under_way: set[tuple[str, str]] = set()
 
@@ -70,7 +71,7 @@ class Entrance:
         """Take many readings in any of the formats, with a verdict on each that was not accepted."""
         access = await self._access(scope)
         kind = media_kind(header(scope, b"content-type"))
-        defaults = defaults_of(scope)
+        defaults = defaults_of(scope, self._interval_s)
         with self._bodies.room_for(scope, self._limit):
             body = await self._bodies.read(scope, receive, self._limit)
             now = self._platform.clock()
@@ -183,13 +184,13 @@ def media_kind(text: str) -> str:
     return TYPES[media]
 
 
-def defaults_of(scope: Scope) -> Said:
-    """Return what the query says of all records that do not say it themselves."""
+def defaults_of(scope: Scope, interval_s: int) -> Said:
+    """Return what the query, or the settings, say of all records that do not say it themselves."""
     given = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
     unknown = sorted(set(given) - set(QUERY))
     if unknown:
         raise refuse(400, f"the query parameter {unknown[0]!r} is not known", remedy=f"use {', '.join(QUERY)}")
-    interval = given.pop("interval_s", "0")
+    interval = given.pop("interval_s", str(interval_s))
     if not interval.isdigit():
         raise refuse(400, f"interval_s={interval!r} is no number", remedy="give seconds, such as 900")
     return Said(**given, interval_s=int(interval))

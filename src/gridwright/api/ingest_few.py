@@ -38,17 +38,22 @@ class Few:
     meaning: Meaning
     index: int
     meter: str = ""
+    rounded: bool = False
 
 
 def check_few(rows: Sequence[Row], decoded: Decoded, now: datetime) -> None:
     """Take the sound ones of a few rows into the decoded request, and give the others their verdicts."""
     for name, at_us, value, said, index in rows:
         try:
-            decoded.few.append(_sound((name, at_us, value), said, index, now))
+            sound = _sound((name, at_us, value), said, index, now)
+            decoded.few.append(sound)
         except Wrong as wrong:
             decoded.verdicts.reject(decoded.places.of(index), wrong.fault, wrong.value)
         else:
             decoded.verdicts.accepted += 1
+            if sound.rounded:
+                fault = Faults(sound.meaning).finer
+                decoded.verdicts.round(decoded.places.of(index), fault, f"{value:.15g}")
 
 
 def _sound(row: tuple[str, int, float], said: Said, index: int, now: datetime) -> Few:
@@ -68,19 +73,20 @@ def _sound(row: tuple[str, int, float], said: Said, index: int, now: datetime) -
         raise Wrong(faults.ancient, from_epoch_s(at_us / MICRO).isoformat())
     if meaning.interval_s and at_us % (grid_of(meaning.interval_s) * MICRO):
         raise Wrong(faults.off_grid, from_epoch_s(at_us / MICRO).isoformat())
-    return Few(name, at_us // MICRO, _counts(value, meaning, faults), meaning, index)
+    counts, rounded = _counts(value, meaning, faults)
+    return Few(name, at_us // MICRO, counts, meaning, index, rounded=rounded)
 
 
-def _counts(value: float, meaning: Meaning, faults: Faults) -> float:
-    """Return the value in counts; what is finer, or too large, is wrong."""
+def _counts(value: float, meaning: Meaning, faults: Faults) -> tuple[float, bool]:
+    """Return the value in counts, and whether it was rounded to them; what is too large is wrong."""
+    rounded = False
     power = meaning.power
     scaled = value * 10.0**power if power >= 0 else value / 10.0**-power
     whole = float(round(scaled)) + 0.0 if math.isfinite(scaled) else scaled
     if abs(scaled - whole) > DOUBLE_NOISE * abs(scaled):
         # Rare: a closer look tells the noise of single precision from digits that are meant.
         counted = to_counts(np.array([value]), power)
-        if counted.finer[0]:
-            raise Wrong(faults.finer, f"{value:.15g}")
+        rounded = bool(counted.finer[0])
     if not abs(whole) <= LARGEST:
-        raise Wrong(faults.finer, f"{value:.15g}")
-    return whole
+        raise Wrong(faults.too_large, f"{value:.15g}")
+    return whole, rounded

@@ -123,9 +123,16 @@ class Faults:
     def finer(self) -> Fault:
         """It cannot be counted without rounding."""
         kind = self._meaning.reading_type
-        reason = f"it is finer than {kind.resolution:g} {kind.unit}, the resolution of the series, or too large"
+        reason = (
+            f"it is finer than {kind.resolution:g} {kind.unit}, the resolution of the series, and was rounded to it"
+        )
         finer = kind.finer(kind.exponent - 3).code
-        return Fault(self._value, reason, f"round it, or keep a finer series with reading_type {finer}")
+        return Fault(self._value, reason, f"to keep every digit, send it with reading_type {finer}")
+
+    @property
+    def too_large(self) -> Fault:
+        """It is beyond what can be counted."""
+        return Fault(self._value, "it is too large to be counted", "check the unit, and what the meter shows")
 
 
 def grid_of(interval_s: int) -> int:
@@ -232,10 +239,14 @@ class _Checks:
             self._drop(self.table.at_us[self.rows] % grid_us != 0, self.faults.off_grid)
 
     def _counts(self) -> Floats:
-        """Return the values in counts; what is finer than a count, or too large, is refused, never rounded."""
-        counted = to_counts(self.table.value[self.rows], self.meaning.power)
-        wrong = counted.finer | (np.abs(counted.value) > LARGEST)
-        if not wrong.any():
-            return counted.value
-        self._drop(wrong, self.faults.finer, self.table.value[self.rows])
+        """Return the values in counts; what is too large is refused, what is finer than a count rounded, and told."""
+        values = self.table.value[self.rows]
+        counted = to_counts(values, self.meaning.power)
+        wrong = np.abs(counted.value) > LARGEST
+        finer = counted.finer & ~wrong
+        if finer.any():
+            shown: list[object] = [f"{value:.15g}" for value in values[finer].tolist()]
+            places = [self.decoded.places.of(index) for index in self.table.index[self.rows[finer]].tolist()]
+            self.decoded.verdicts.several(Status.ROUNDED, places, self.faults.finer, shown)
+        self._drop(wrong, self.faults.too_large, values)
         return counted.value[~wrong]

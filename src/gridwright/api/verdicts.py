@@ -1,4 +1,4 @@
-"""What became of each record of a request: exact counts, and the first thousand that were not accepted by name."""
+"""What became of each record of a request: exact counts, and the first thousand that were not taken as sent by name."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ LONGEST_VALUE = 120
 
 
 class Status(StrEnum):
-    """What became of a record that was not accepted."""
+    """What became of a record that was not accepted, or not as it was sent."""
 
     REJECTED = "rejected"
     QUARANTINED = "quarantined"
+    ROUNDED = "rounded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,14 @@ class Verdict:
 class Verdicts:
     """The verdict on a request, collected while it is worked on.
 
-    `accepted` counts readings; a record that holds several and is refused as a whole counts once.
+    `accepted` counts readings; a record that holds several and is refused as a whole counts once. `rounded` ones are
+    accepted, and told because what is stored is not to the last digit what was sent.
     """
 
     accepted: int = 0
     rejected: int = 0
     quarantined: int = 0
+    rounded: int = 0
     listed: list[Verdict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -66,6 +69,11 @@ class Verdicts:
         self.quarantined += 1
         self._list(where, Status.QUARANTINED, fault, value)
 
+    def round(self, where: tuple[int, int], fault: Fault, value: object = "") -> None:
+        """Tell that one value was rounded to the resolution of its series."""
+        self.rounded += 1
+        self._list(where, Status.ROUNDED, fault, value)
+
     def _list(self, where: tuple[int, int], status: Status, fault: Fault, value: object) -> None:
         if len(self.listed) < LISTED:
             self.listed.append(Verdict(*where, status, fault, shown(value)))
@@ -77,10 +85,7 @@ class Verdicts:
         room = LISTED - len(self.listed)
         for where, value in list(zip(places, values, strict=True))[:room]:
             self._list(where, status, fault, value)
-        if status is Status.REJECTED:
-            self.rejected += len(places)
-        else:
-            self.quarantined += len(places)
+        setattr(self, status.value, getattr(self, status.value) + len(places))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object of the answer, in order of the records."""
@@ -90,7 +95,8 @@ class Verdicts:
             "quarantined": self.quarantined,
             "verdicts": [one.to_dict() for one in sorted(self.listed, key=lambda one: one.index)],
         }
-        omitted = self.rejected + self.quarantined - len(self.listed)
+        told |= {"rounded": self.rounded} if self.rounded else {}
+        omitted = self.rejected + self.quarantined + self.rounded - len(self.listed)
         told |= {"verdicts_omitted": omitted} if omitted > 0 else {}
         return told | ({"notes": self.notes} if self.notes else {})
 
