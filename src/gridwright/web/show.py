@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from fastapi import Request
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
@@ -48,7 +48,7 @@ def show(request: Request, who: Viewer, view: View) -> Response:
         name = quote(path.rsplit("/", 1)[-1])
         headers = {**HEADERS, "Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
         return Response(_csv(view), media_type="text/csv; charset=utf-8", headers=headers)
-    return page(request, view.template, {**view.data, **view.extra, "view": view, "title": view.title}, who=who)
+    return page(request, view.template, {**view.data, **view.extra, "sheet": view, "title": view.title}, who=who)
 
 
 def page(
@@ -115,7 +115,8 @@ def segment(text: str) -> str:
 
 def query_of(fields: dict[str, Any]) -> Markup:
     """Return a query of the fields that are set, with its question mark."""
-    kept = {name: value for name, value in fields.items() if value not in (None, "", False)}
+    shown = {name: value for name, value in fields.items() if not isinstance(value, Undefined)}
+    kept = {name: value for name, value in shown.items() if value not in (None, "", False)}
     return Markup("?{}").format(urlencode(kept)) if kept else Markup("")
 
 

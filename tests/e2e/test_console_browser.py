@@ -1,0 +1,163 @@
+"""The console in a real browser: every page, in both themes, on a phone, by keyboard, and without JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from gridwright.web.assets import missing_assets
+from tests.e2e.console_building import PASSWORD, served
+from tests.integration.api.small_town import Town
+
+SCHEMES = ("light", "dark")
+STAFF = (
+    "/today",
+    "/usage-points",
+    "/usage-points/UP-1?compare=true",
+    "/usage-points/UP-1?days=14&view=trusted",
+    "/exceptions",
+    "/controls",
+    "/controls/{control}",
+    "/controls/ask?point=UP-2&command=disconnect",
+    "/events",
+    "/events/{past}",
+    "/grid",
+    "/bills/{bill}",
+)
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Town]]:
+    if missing_assets():
+        pytest.skip("the browser's libraries are not here; run `make assets`")
+    with served(tmp_path_factory.mktemp("console")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # Containers and root have no sandbox; the pages are our own.
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def signed_in(browser: Browser, url: str, name: str = "admin", **options: Any) -> Iterator[tuple[Page, list[str]]]:  # noqa: ANN401
+    """Open a browser as somebody; the list gathers errors and whatever is asked of another host."""
+    context = browser.new_context(**options)
+    page = context.new_page()
+    trouble: list[str] = []
+    page.on("console", lambda message: trouble.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("request", lambda asked: trouble.append(asked.url) if not asked.url.startswith(url) else None)
+    page.goto(f"{url}/sign-in")
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.locator(".me")).to_contain_text(name)
+    yield page, trouble
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_page_is_for_everyone_and_asks_nobody_else(
+    browser: Browser, console: tuple[str, Town], scheme: str
+) -> None:
+    url, town = console
+    with signed_in(browser, url, color_scheme=scheme) as (page, trouble):
+        for path in STAFF:
+            page.goto(url + path.format(**town.ids))
+            if page.locator("[data-chart]").count():
+                expect(page.locator("[data-drawn]").first).to_be_visible()
+            found = Axe().run(page).response["violations"]
+            assert [(each["id"], each["nodes"][0]["html"]) for each in found] == [], path
+        assert trouble == []
+
+
+def test_no_page_is_wider_than_a_phone(browser: Browser, console: tuple[str, Town]) -> None:
+    url, town = console
+    with signed_in(browser, url, viewport={"width": 360, "height": 800}) as (page, _):
+        wide = []
+        for path in STAFF:
+            page.goto(url + path.format(**town.ids))
+            if page.evaluate("document.documentElement.scrollWidth") > 360:
+                wide.append(path)
+        assert wide == []
+
+
+def test_pages_work_without_javascript(browser: Browser, console: tuple[str, Town]) -> None:
+    url, _ = console
+    with signed_in(browser, url, java_script_enabled=False) as (page, _):
+        page.get_by_role("link", name="Usage points").click()
+        page.get_by_role("searchbox").fill("UP-2")
+        page.get_by_role("button", name="Search").click()
+        page.get_by_role("link", name="UP-2").click()
+        expect(page.get_by_role("heading", name="UP-2")).to_be_visible()
+        page.get_by_role("link", name="Previous 7 days").click()
+        expect(page.get_by_role("heading", name="UP-2")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_the_search_finds_while_one_writes(browser: Browser, console: tuple[str, Town]) -> None:
+    url, _ = console
+    with signed_in(browser, url) as (page, trouble):
+        page.goto(f"{url}/usage-points")
+        page.get_by_role("searchbox").press_sequentially("UP-2")
+        expect(page.locator("#list tbody tr")).to_have_count(1)
+        assert trouble == []
+
+
+def test_an_exception_is_accepted_by_keyboard_alone(browser: Browser, console: tuple[str, Town]) -> None:
+    url, _ = console
+    with signed_in(browser, url) as (page, _):
+        page.goto(f"{url}/exceptions")
+        before = page.locator("[data-row]").count()
+        page.locator("[data-row]").first.wait_for()
+        for key in ("j", "x", "r"):
+            page.keyboard.press(key)
+        page.keyboard.type("checked with the customer")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status")).to_contain_text("1 accepted")
+        assert page.locator("[data-row]").count() == before - 1
+
+
+def test_a_second_person_approves_a_control_by_keyboard(browser: Browser, console: tuple[str, Town]) -> None:
+    url, town = console
+    with signed_in(browser, url, "second") as (page, _):
+        page.goto(f"{url}/controls/{town.ids['control']}")
+        expect(page.get_by_text("needs a second person to approve it")).to_be_visible()
+        assert page.get_by_role("button", name="Approve").count() == 0
+    with signed_in(browser, url) as (page, _):
+        page.goto(f"{url}/controls")
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("would lose supply")).to_be_visible()
+        page.get_by_label("Why it is right").focus()
+        page.keyboard.type("tenant confirmed the move")
+        page.keyboard.press("Enter")
+        expect(page.locator(".head .tag")).to_have_text("approved")
+
+
+def test_a_customer_sees_their_own_energy_only(browser: Browser, console: tuple[str, Town], tmp_path: Path) -> None:
+    url, _ = console
+    with signed_in(browser, url, "own") as (page, _):
+        expect(page.get_by_role("heading", name="My energy")).to_be_visible()
+        expect(page.locator("[data-drawn]").first).to_be_visible()
+        assert page.locator("nav[aria-label=Pages] a").all_text_contents() == ["My energy"]
+        assert Axe().run(page).response["violations"] == []
+        with page.expect_download() as waiting:
+            page.get_by_role("link", name="Download my data").click()
+        assert waiting.value.path().read_text().startswith("start_utc,kwh,quality\n")
+        page.goto(f"{url}/usage-points/UP-2")
+        expect(
+            page.get_by_role("heading", name="Forbidden").or_(page.get_by_role("heading", name="Not Found"))
+        ).to_be_visible()

@@ -1,0 +1,162 @@
+"""The console's addresses in process: who sees what, twins, sessions and forged forms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from gridwright.api.app import make_app
+from gridwright.domain.access import LOCAL_OWNER
+from gridwright.web.pages import add_pages
+from gridwright.web.who import local_path
+from tests.integration.api.small_town import Town, build, platform_at
+
+PASSWORD = "a long enough password"  # noqa: S105 - of the test's own town
+PAGES = ("/today", "/usage-points", "/usage-points/UP-1", "/exceptions", "/controls", "/events", "/grid", "/my-energy")
+BROWSER = {"Accept": "text/html"}
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    folder = tmp_path_factory.mktemp("pages")
+    town = build(folder)
+    platform = platform_at(folder)
+    platform.store.identities.set_password(LOCAL_OWNER, "operator", PASSWORD)
+    town.app = make_app(platform)
+    add_pages(town.app, platform)
+    yield town
+    platform.close()
+
+
+def ask(town: Town, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401
+    """Return the answer to a browser without a key."""
+    return town.ask(method, path, "", headers=BROWSER | more.pop("headers", {}), **more)
+
+
+def session(town: Town) -> dict[str, str]:
+    """Sign in, and return the cookie as a header."""
+    answer = ask(town, "POST", "/sign-in", data={"name": "operator", "password": PASSWORD, "next": "/today"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/today")
+    told = answer.headers["set-cookie"]
+    assert "HttpOnly" in told
+    assert "samesite=strict" in told.lower()
+    return {"Cookie": told.split(";")[0]}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_each_page_has_its_twins(town: Town, path: str) -> None:
+    page = town.get(path, headers=BROWSER)
+    assert page.status_code == 200
+    assert "<h1>" in page.text
+    assert json.loads(town.get(f"{path}.json").text)
+    table = town.get(f"{path}.csv")
+    assert table.headers["content-type"].startswith("text/csv")
+    assert table.text.count("\n") >= 1
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nobody_sees_a_page_without_signing_in(town: Town, path: str) -> None:
+    answer = ask(town, "GET", path)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/sign-in?next=")
+    assert town.ask("GET", f"{path}.json", "").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/today", "/exceptions", "/controls", "/events", "/grid", "/usage-points/UP-2"])
+def test_a_customer_sees_no_page_of_others(town: Town, path: str) -> None:
+    answer = town.get(path, "own", headers=BROWSER)
+    assert answer.status_code in {403, 404}
+    assert "<h1>" in answer.text
+
+
+def test_a_device_opens_no_page(town: Town) -> None:
+    assert town.get("/today", "device", headers=BROWSER).status_code == 403
+
+
+def test_a_wrong_password_is_told_without_saying_what_was_wrong(town: Town) -> None:
+    wrong = ask(town, "POST", "/sign-in", data={"name": "operator", "password": "no"})
+    unknown = ask(town, "POST", "/sign-in", data={"name": "nobody", "password": "no"})
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.text.replace("operator", "") == unknown.text.replace("nobody", "")
+
+
+def test_a_key_signs_in_too(town: Town) -> None:
+    answer = ask(town, "POST", "/sign-in", data={"key": town.keys["viewer"]})
+    assert answer.status_code == 303
+
+
+def test_a_form_needs_the_token_of_its_session(town: Town) -> None:
+    cookie = session(town)
+    form = {"id": town.ids["finding"], "reason": "checked"}
+    assert ask(town, "POST", "/exceptions/resolve", headers=cookie, data=form).status_code == 403
+    assert ask(town, "POST", "/exceptions/resolve", headers=cookie, data=form | {"csrf": "0" * 64}).status_code == 403
+    page = ask(town, "GET", "/exceptions", headers=cookie).text
+    token = page.split('name="csrf" value="')[1].split('"')[0]
+    for header, site in (("Origin", "http://evil"), ("Sec-Fetch-Site", "cross-site")):
+        answer = ask(town, "POST", "/exceptions/resolve", headers=cookie | {header: site}, data=form | {"csrf": token})
+        assert answer.status_code == 403
+    done = ask(town, "POST", "/exceptions/resolve", headers=cookie, data=form | {"csrf": token})
+    assert done.status_code == 303
+    assert "1+accepted" in done.headers["location"]
+
+
+def test_signing_out_ends_the_session_at_once(town: Town) -> None:
+    cookie = session(town)
+    page = ask(town, "GET", "/today", headers=cookie)
+    token = page.text.split('name="csrf" value="')[1].split('"')[0]
+    assert ask(town, "POST", "/sign-out", headers=cookie, data={"csrf": token}).status_code == 303
+    assert ask(town, "GET", "/today", headers=cookie).status_code == 303
+
+
+def test_own_controls_are_not_approved(town: Town) -> None:
+    data = json.loads(town.get(f"/controls/{town.ids['control']}.json", "second").text)
+    assert not data["may_approve"]
+    assert "second person" in data["why_not"]
+    assert json.loads(town.get(f"/controls/{town.ids['control']}.json", "operator").text)["may_approve"]
+
+
+def test_roles_see_what_they_may(town: Town) -> None:
+    assert json.loads(town.get("/usage-points/UP-1.json", "operator").text)["bills"] is None
+    assert json.loads(town.get("/usage-points/UP-1.json", "biller").text)["bills"]
+    assert json.loads(town.get("/usage-points/UP-1.json", "biller").text)["audit"] is None
+    assert json.loads(town.get("/usage-points/UP-1.json").text)["audit"]
+    assert 'name="reason"' not in town.get("/exceptions", "viewer", headers=BROWSER).text
+
+
+def test_a_bill_opens_onto_its_readings_and_goes_on_paper(town: Town) -> None:
+    bill = town.ids["bill"]
+    page = town.get(f"/bills/{bill}", headers=BROWSER).text
+    assert "/usage-points/UP-1?from=2026-10-01&amp;days=31&amp;view=trusted" in page
+    assert town.get(f"/bills/{bill}.pdf").content.startswith(b"%PDF")
+    assert town.get(f"/bills/{town.ids['foreign']}", "own", headers=BROWSER).status_code in {403, 404}
+
+
+def test_long_ranges_keep_their_spikes(town: Town) -> None:
+    whole = json.loads(town.get("/usage-points/UP-1/chart.json?from=2026-10-01&days=31&points=5000").text)
+    thin = json.loads(town.get("/usage-points/UP-1/chart.json?from=2026-10-01&days=31&points=50").text)
+    assert len(thin["t"]) <= 50
+    assert max(thin["max_kw"]) == max(whole["kw"])
+    assert min(thin["min_kw"]) == min(whole["kw"])
+
+
+def test_errors_are_pages_with_a_remedy(town: Town) -> None:
+    answer = town.get("/usage-points/UP-9", headers=BROWSER)
+    assert (answer.status_code, "UP-9" in answer.text) == (404, True)
+    assert town.get("/nothing", headers=BROWSER).status_code == 404
+    assert town.get("/v1/nothing", headers=BROWSER).headers["content-type"] == "application/problem+json"
+    assert town.get("/usage-points/UP-1?days=0", headers=BROWSER).status_code == 422
+
+
+@pytest.mark.parametrize("text", ["//evil", "https://evil", "/\\evil", "evil", "", "/a\nb"])
+def test_a_sign_in_leads_nowhere_else(text: str) -> None:
+    assert local_path(text) == "/"
+
+
+def test_pages_forbid_foreign_scripts(town: Town) -> None:
+    answer = town.get("/today", headers=BROWSER)
+    assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+    assert "style=" not in answer.text
