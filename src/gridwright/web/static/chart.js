@@ -1,7 +1,7 @@
 // Charts of a page's JSON twin: the colours are the style sheet's, the times those of the usage point's own zone.
 
 /** @typedef {{label: string, values: (number|null)[], stroke: string, fill?: string, dash?: number[], width?: number}} Line */
-/** @typedef {{t: number[], lines: Line[], bands?: {series: [number, number], fill: string}[], zone: string}} Drawn */
+/** @typedef {{t: number[], lines: Line[], bands?: {series: [number, number], fill: string}[], zone: string, end?: number}} Drawn */
 
 /** @param {string} name */
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -33,7 +33,7 @@ const kinds = {
       lines.push({ label: "Highest, kW", values: data.max_kw, stroke: "transparent" });
       bands.push({ series: /** @type {[number, number]} */ ([3, 2]), fill: `${colour("delivered")}40` });
     }
-    const found = { t: data.t, zone: data.zone, lines, bands };
+    const found = { t: data.t, zone: data.zone, lines, bands, end: data.t[data.t.length - 1] };
     if (data.before_kw) lines.push(/** @type {any} */ ({ label: "Before, kW", values: data.before_kw, stroke: colour("before"), dash: [2, 3] }));
     if (!data.max_kw) overlay(found, data.forecast, "Forecast, kW", "mean_kw", "load", 1);
     if (!data.max_kw) overlay(found, data.plan, "Battery, kW", "discharge_kw", "discharge", 1, "charge_kw");
@@ -80,6 +80,36 @@ export async function drawCharts(address) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => places.forEach((place) => draw(UPlot, place)));
 }
 
+/**
+ * Tell a time by the clock of a zone: midnight by its day, in full for the pointer.
+ * @param {string} zone @returns {(at: number, shape: "short"|"full") => string}
+ */
+function clockOf(zone) {
+  const day = new Intl.DateTimeFormat("en-GB", { timeZone: zone, day: "numeric", month: "short" });
+  const hour = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit" });
+  return (at, shape) => {
+    const time = hour.format(at * 1000);
+    if (shape === "full") return `${day.format(at * 1000)}, ${time}`;
+    return time === "00:00" ? day.format(at * 1000) : time;
+  };
+}
+
+/**
+ * Lay the ribbon of qualities under the very times it tells of, also after a zoom.
+ * @param {any} plot @param {HTMLElement} place @param {number} end where the days of the ribbon end
+ */
+function alignRibbon(plot, place, end) {
+  const ribbon = /** @type {SVGElement|null} */ (place.parentElement?.querySelector(".ribbon") ?? null);
+  if (!ribbon || !end) return;
+  const left = plot.bbox.left / devicePixelRatio;
+  const from = plot.valToPos(plot.data[0][0], "x");
+  const to = plot.valToPos(end, "x");
+  const whole = from >= -1 && to <= plot.bbox.width / devicePixelRatio + 1;
+  ribbon.style.visibility = whole ? "visible" : "hidden";
+  ribbon.style.marginLeft = `${left + Math.max(0, from)}px`;
+  ribbon.style.width = `${Math.max(1, to - from)}px`;
+}
+
 /** @param {any} UPlot @param {HTMLElement} place */
 async function draw(UPlot, place) {
   const answer = await fetch(place.dataset.src ?? "", { headers: { Accept: "application/json" } });
@@ -88,15 +118,18 @@ async function draw(UPlot, place) {
     return;
   }
   const drawn = kinds[place.dataset.chart ?? ""](await answer.json());
+  const readings = drawn.end ?? 0;
+  const clock = clockOf(drawn.zone);
   place.replaceChildren();
   const axis = { stroke: colour("soft"), grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("rule"), width: 1 } };
   const size = () => ({ width: Math.max(280, place.clientWidth), height: 280 });
   const plot = new UPlot({
     ...size(),
     tzDate: (/** @type {number} */ at) => UPlot.tzDate(new Date(at * 1000), drawn.zone),
-    series: [{ label: `Time, ${drawn.zone}` }, ...drawn.lines.map(({ label, stroke, dash, width = 1.5 }) => ({ label, stroke, dash, width, points: { show: false } }))],
+    series: [{ label: `Time, ${drawn.zone}`, value: (/** @type {any} */ _, /** @type {number|null} */ at) => (at === null ? "–" : clock(at, "full")) }, ...drawn.lines.map(({ label, stroke, dash, width = 1.5 }) => ({ label, stroke, dash, width, points: { show: false } }))],
     bands: drawn.bands ?? [],
-    axes: [axis, { ...axis, size: 56 }],
+    axes: [{ ...axis, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((each) => clock(each, "short")) }, { ...axis, size: 56 }],
+    hooks: { draw: [(/** @type {any} */ made) => alignRibbon(made, place, readings)] },
     cursor: { drag: { x: true, y: false } },
   }, [drawn.t, ...drawn.lines.map((line) => line.values)], place);
   place.dataset.drawn = "yes";
