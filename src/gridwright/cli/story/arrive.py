@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from gridwright.simulate.delivery import (
 )
 from gridwright.simulate.delivery.meters import PASSWORD
 from gridwright.simulate.living import LivingTown, Response, living_town, registry_of
+from gridwright.simulate.town import Fault
 from gridwright.simulate.virtual_meter import MeterServerThread
 
 POINTS, SEED, ZONE = 24, 20_261, "Europe/Berlin"
@@ -28,6 +29,8 @@ MONTHS_BACK, AHEAD = 2, timedelta(days=7)
 CLEAN = timedelta(hours=36)
 # The last street's meters are called by the head-end; what they said before that came from the system before.
 CALLED, CALLED_SINCE = 6, timedelta(days=6)
+# So far back a meter is asked for what is missing, and a day for the edges.
+READ_AGAIN = timedelta(days=11)
 DRIFTS_S = (0.0, 47.0, -3.0)
 UNKNOWN, SMALL_DEVICES = "M-9999", 3
 DRIVER = "generic-relay"
@@ -44,10 +47,13 @@ def build(out: Path, say: Callable[[str], None], address: str = "") -> Stage:
     period = Interval(local_midnight(date(month // 12, month % 12 + 1, 1), zone), this_hour + AHEAD)
     event = last_evening(today)
     followers = tuple(f"UP-{1001 + i}" for i in range(POINTS - CALLED))
-    town = living_town(
-        POINTS, period, SEED, zone=ZONE, responses=[Response(event, followers)], faults_until=this_hour - CLEAN
-    )
+    town = town_of(period, [Response(event, followers)])
     return Stage(out, now, say, server_for(out, address), town, event)
+
+
+def town_of(period: Interval, responses: Sequence[Response] = ()) -> LivingTown:
+    """Return the town over a period that ends some days on; without `responses` as if no event had been called."""
+    return living_town(POINTS, period, SEED, zone=ZONE, responses=responses, faults_until=period.end - AHEAD - CLEAN)
 
 
 def last_evening(today: date) -> Interval:
@@ -122,6 +128,12 @@ def register_kwh(town: LivingTown, row: int, until: datetime) -> float:
 def called_points(town: LivingTown) -> tuple[str, ...]:
     """Return the usage points whose meters the head-end calls."""
     return town.town.panel.points[-CALLED:]
+
+
+def is_told_anew(stage: Stage, fault: Fault) -> bool:
+    """Tell whether the head-end has the right values from the meter itself, so that nothing is left to be doubted."""
+    called = fault.usage_point in called_points(stage.town)
+    return called and fault.period.end > stage.now - READ_AGAIN
 
 
 def call_meters(stage: Stage) -> None:

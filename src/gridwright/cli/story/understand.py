@@ -6,9 +6,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from gridwright.cli.story.arrive import is_told_anew
 from gridwright.cli.story.stage import Stage
 from gridwright.domain.interval import Interval, local_month, zone_of
-from gridwright.simulate.town import FaultKind
+from gridwright.simulate.town import Fault, FaultKind
 
 # What each fault of the town must be found as; a late or corrected value leaves no doubt once it is there.
 FOUND_AS = {
@@ -27,10 +28,15 @@ def trust(stage: Stage) -> None:
     """Wait for validation, and hold its findings against the faults that the town has put in."""
     stage.wait("what changed is validated", lambda: stage.boss.get("/v1/status")["dirty_ranges"] == 0)
     findings = every(stage, "/v1/findings")
-    faults = [fault for fault in stage.town.town.faults if fault.kind in FOUND_AS]
+    faults = to_find(stage)
     missed = [f"{fault.kind} at {fault.usage_point}" for fault in faults if not is_found(fault, findings)]
     stage.check("every fault of a meter is found", not missed, ", ".join(missed) or f"{len(faults)} of {len(faults)}")
     stage.say(f"     {len(findings)} findings in all; the console's work list has them")
+
+
+def to_find(stage: Stage) -> list[Fault]:
+    """Return the faults that leave a doubt in what is stored: not those of a meter that was read again since."""
+    return [fault for fault in stage.town.town.faults if fault.kind in FOUND_AS and not is_told_anew(stage, fault)]
 
 
 def is_found(fault: Any, findings: list[dict[str, Any]]) -> bool:  # noqa: ANN401 - a fault of the simulation
@@ -85,7 +91,7 @@ def bill(stage: Stage) -> None:
         stage.say(f"     {note}")
     points = stage.town.town.panel.points
     stage.check("every usage point has its bill", len(done["bills"]) == len(points), f"{len(done['bills'])} drafts")
-    clean = next(point for point in points if point not in {fault.usage_point for fault in stage.town.town.faults})
+    clean = next(point for point in points if point not in doubted(stage))
     (draft,) = carla.get(f"/v1/usage-points/{clean}/bills")["items"]
     true = true_kwh(stage, clean, period_of(draft))
     stage.check(
@@ -97,6 +103,12 @@ def bill(stage: Stage) -> None:
     stage.check("a second run changes nothing", again["new"] == 0)
     issued = carla.post(f"/v1/bills/{draft['id']}/issue")
     stage.check("an issued bill has its number", issued["number"] == 1, issued["number"])
+
+
+def doubted(stage: Stage) -> set[str]:
+    """Return the usage points with a fault or a finding: what is doubted may be billed by an estimate."""
+    faulty = {fault.usage_point for fault in stage.town.town.faults}
+    return faulty | {finding["usage_point"] for finding in every(stage, "/v1/findings")}
 
 
 def true_kwh(stage: Stage, point: str, period: Interval) -> Decimal:
