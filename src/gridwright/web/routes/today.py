@@ -14,7 +14,7 @@ from gridwright.web.views.grid import loss_rows
 from gridwright.web.views.today import device_event, freshness, tone_of
 from gridwright.web.who import Staff
 
-COUNTED = 500  # more open doubts than this are "500+": nobody reads the exact figure
+COUNTED = 100  # more open doubts than this are "100+": nobody reads the exact figure
 SHOWN = 8
 
 

@@ -16,7 +16,7 @@ GOOD_SHARE, POOR_SHARE = 0.98, 0.9
 
 def freshness(rows: Sequence[Freshness], points: int, now: datetime) -> dict[str, Any]:
     """Count usage points by the age of their newest reading, and name those longest without one."""
-    ages = sorted(((now - row.last, row) for row in rows), key=lambda pair: pair[0], reverse=True)
+    ages = [(now - row.last, row) for row in sorted(rows, key=lambda row: row.last)]
     late = sum(LATE < age <= SILENT for age, _ in ages)
     silent = sum(age > SILENT for age, _ in ages) + max(0, points - len(rows))
     fresh = max(0, points - late - silent)
