@@ -15,6 +15,9 @@ from gridwright.drivers import parse_address, profile_of
 from gridwright.jobs.claim_meter import register, require_free
 from gridwright.store import Store
 
+# The largest that current and voltage transformers come to together.
+LARGEST_FACTOR = Decimal(1_000_000)
+
 
 @dataclass(frozen=True, slots=True)
 class NewDevice:
@@ -73,8 +76,11 @@ def _check(device: NewDevice) -> None:
         raise InputError(
             f"the address calls {called!r}, not {device.serial!r}", remedy="correct the address or the serial number"
         )
-    if not device.multiplier > 0:
-        raise InputError(f"multiplier {device.multiplier} must be positive")
+    if not (device.multiplier.is_finite() and 0 < device.multiplier <= LARGEST_FACTOR):
+        raise InputError(
+            f"multiplier {device.multiplier} is no transformer factor",
+            remedy=f"give a number above 0, up to {LARGEST_FACTOR:,}",
+        )
 
 
 def _install(store: Store, access: Access, device: NewDevice, now: datetime) -> bool:
