@@ -85,6 +85,17 @@ def test_a_bad_length_of_time_names_itself(text: str) -> None:
         duration(text)
 
 
+@pytest.mark.parametrize("text", ["3651d", "99999999999d", "9" * 5000 + "h"])
+def test_a_length_of_time_beyond_all_reason_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is longer than 3650 days"):
+        duration(text)
+
+
+def test_digits_of_another_script_are_no_length_of_time() -> None:
+    with pytest.raises(UsageError, match="is not a length of time"):
+        duration("²h")
+
+
 def test_open_reads_the_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gridwright.toml").write_text('[store]\nurl = "mine.db"\n[site]\nzone = "Europe/Berlin"\n')

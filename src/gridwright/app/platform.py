@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 PAST_SHOWN = timedelta(hours=72)
+LONGEST = timedelta(days=3650)
 
 
 @dataclass(slots=True)
@@ -283,9 +284,12 @@ def duration(text: str | timedelta) -> timedelta:
     units = {"min": 60, "h": 3600, "d": 86_400}
     unit = next((unit for unit in units if text.endswith(unit)), "")
     number = text.removesuffix(unit)
-    if not unit or not number.isdigit() or not int(number):
+    # Digits of other scripts are digits too, but not to everybody who reads the settings.
+    if not unit or not (number.isascii() and number.isdigit()) or not number.strip("0"):
         raise UsageError(f"{text!r} is not a length of time", remedy="write 48h, 2d or 90min")
-    return timedelta(seconds=int(number) * units[unit])
+    if len(number) > len(str(LONGEST.days * 1440)) or (length := int(number) * units[unit]) > LONGEST.total_seconds():
+        raise UsageError(f"{text!r} is longer than {LONGEST.days} days", remedy="write for example 48h or 2d")
+    return timedelta(seconds=length)
 
 
 def open_platform(path: Path | str | None = None) -> Platform:
