@@ -77,7 +77,9 @@ def plan(
     targets: Annotated[
         list[str] | None, typer.Option("--target", help="A usage point that takes part; repeatable.")
     ] = None,
-    everybody: Annotated[bool, typer.Option("--all", help="Every usage point in the store takes part.")] = False,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Every customer's usage point in the store takes part.")
+    ] = False,
     signal: Annotated[str, typer.Option("--signal", help="What participants are asked for, in words.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -209,7 +211,11 @@ def settle(event_id: EventId, as_json: Json = False) -> None:
 def _targets(wired: Platform, named: list[str], *, everybody: bool) -> list[str]:
     if everybody == bool(named):
         raise UsageError("say who takes part", remedy="either --target POINT, as often as needed, or --all")
-    return [point.id for point in wired.usage_points()] if everybody else named
+    if not everybody:
+        return named
+    from gridwright.jobs import run_event
+
+    return run_event.everybody(wired.store, wired.access)
 
 
 def _price(text: str) -> Decimal:

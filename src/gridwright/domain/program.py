@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,6 +10,9 @@ from enum import StrEnum
 
 from gridwright.domain.errors import Conflict, InputError
 from gridwright.domain.interval import Interval
+
+CURRENCY = re.compile("[A-Z]{3}")
+HIGHEST_PRICE, FINEST = 1_000_000, 9
 
 
 class EventState(StrEnum):
@@ -39,6 +43,22 @@ class Program:
     currency: str
     price_per_kwh: Decimal
     baseline: str = "10-of-10"
+
+    def __post_init__(self) -> None:
+        if not self.id.strip():
+            raise InputError("a program needs an id", remedy="name it for example peak")
+        if not CURRENCY.fullmatch(self.currency):
+            raise InputError(f"program {self.id}: {self.currency!r} is no currency", remedy="write for example EUR")
+        if not (self.price_per_kwh.is_finite() and 0 < self.price_per_kwh <= HIGHEST_PRICE):
+            raise InputError(
+                f"program {self.id}: {self.price_per_kwh:.6g} per kWh is no price",
+                remedy=f"give a price above 0, up to {HIGHEST_PRICE:,}",
+            )
+        if round(self.price_per_kwh, FINEST) != self.price_per_kwh:
+            raise InputError(
+                f"program {self.id}: its price has more than {FINEST} decimals",
+                remedy="round it, for example to 0.1234",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from gridwright.jobs.measure_event import measure_event, sees_all
 from gridwright.jobs.new_id import new_id
 from gridwright.store import Store
 
-__all__ = ["advance_events", "cancel_event", "measure_event", "opt_out", "plan_event"]
+__all__ = ["advance_events", "cancel_event", "everybody", "measure_event", "opt_out", "plan_event"]
 
 LONGEST = timedelta(days=1)
 # More events than any search for them has to return.
@@ -46,11 +46,24 @@ def plan_event(
         raise InputError("an event needs at least one usage point", remedy="name its targets")
     for name in names:
         store.registry.point(access, name)
+    if meters := masters(store, access) & set(names):
+        raise InputError(f"{min(meters)} is a master meter, and no customer's", remedy="leave it out")
     event = Event(new_id("E", now), program, period, names, signal=signal or ASKED, notified=now)
     with store.transaction():
         _refuse_overlap(store, access, event)
         store.programs.save_event(access, event)
     return event
+
+
+def masters(store: Store, access: Access) -> frozenset[str]:
+    """Return the master meters of the network: what they count is what all customers below them use."""
+    return frozenset(node.meter for node in store.network.topology(access).nodes if node.meter)
+
+
+def everybody(store: Store, access: Access) -> list[str]:
+    """Return all usage points that may take part in an event."""
+    meters = masters(store, access)
+    return [point.id for point in store.registry.points(access) if point.id not in meters]
 
 
 def opt_out(store: Store, access: Access, event_id: str, point: str, *, now: datetime) -> Event:

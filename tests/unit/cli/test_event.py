@@ -14,6 +14,7 @@ from gridwright.cli import event as commands
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.errors import GridwrightError, UsageError
 from gridwright.domain.panel import Panel
+from gridwright.domain.topology import Node, NodeKind
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import open_store
 
@@ -116,6 +117,29 @@ def test_a_past_event_is_measured_and_settled() -> None:
 def test_a_wrong_call_says_so(words: list[str], told: str) -> None:
     with pytest.raises(UsageError, match=told):
         run(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["", "--price", "1"], "a program needs an id"),
+        (["peak", "--price", "1", "--currency", "€"], "'€' is no currency"),
+        (["peak", "--price", "1e400"], "is no price"),
+        (["peak", "--price", "1e-30"], "more than 9 decimals"),
+    ],
+)
+def test_an_offer_that_nobody_can_settle_is_refused(words: list[str], told: str) -> None:
+    with pytest.raises(GridwrightError, match=told):
+        run("program", "add", *words)
+
+
+def test_everybody_is_every_customer_and_no_master_meter(tmp_path: Path) -> None:
+    with open_store(f"sqlite:///{tmp_path}/town.db") as store:
+        store.registry.save_points(LOCAL_OWNER, [UsagePoint("MM-1")])
+        store.network.save_nodes(LOCAL_OWNER, [Node("T-1", NodeKind.TRANSFORMER, meter="MM-1")])
+    assert a_plan("--all")["targets"] == ["UP-1", "UP-2"]
+    with pytest.raises(GridwrightError, match="MM-1 is a master meter"):
+        a_plan("--target", "MM-1")
 
 
 def test_an_unknown_baseline_names_those_that_exist() -> None:
