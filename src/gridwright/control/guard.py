@@ -120,7 +120,9 @@ def the_only_one(control: EndDeviceControl, seen: Situation, _: ControlPolicy) -
         return None
     other = seen.others[0]
     reason = f"control {other.id} ({other.command}, {other.state}) of device {control.end_device} is still open"
-    return Refusal("another-open", reason, f"wait for its end, or reject {other.id}")
+    # What has been sent cannot be taken back: only its end is left to wait for.
+    remedy = "wait for its end" if other.state is ControlState.SENT else f"wait for its end, or reject {other.id}"
+    return Refusal("another-open", reason, remedy)
 
 
 def not_yet_so(control: EndDeviceControl, seen: Situation, _: ControlPolicy) -> Refusal | None:

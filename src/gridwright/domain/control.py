@@ -77,7 +77,9 @@ class EndDeviceControl:
 
     def __post_init__(self) -> None:
         if not self.reason.strip():
-            raise ControlRefused(f"control {self.id}: a {self.command} needs a reason")
+            raise ControlRefused(
+                f"control {self.id}: a {self.command} needs a reason", remedy="say why: whoever approves it reads it"
+            )
         if self.command in NEEDS_SECOND_PERSON and self.approved_by == self.requested_by:
             raise ControlRefused(f"control {self.id}: a {self.command} needs a second person to approve it")
         advanced = self.state in (ControlState.ARMED, ControlState.SENT, ControlState.CONFIRMED)

@@ -58,6 +58,14 @@ def test_each_rule_refuses_what_it_is_for(rule: str) -> None:
     assert found[0].remedy
 
 
+def test_what_was_sent_is_waited_for_and_not_to_be_rejected() -> None:
+    def remedy(state: ControlState) -> str:
+        return refusals(WANTED, replace(FREE, others=[other(state)]), POLICY)[0].remedy
+
+    assert "reject" in remedy(ControlState.ARMED)
+    assert "reject" not in remedy(ControlState.SENT)
+
+
 def test_nothing_against_it() -> None:
     assert refusals(WANTED, FREE, POLICY) == []
     require_free(WANTED, FREE, POLICY)
