@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Row, Select, and_, select
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, and_, case, cast, func, select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.block import IntervalBlock
@@ -47,6 +47,16 @@ class Freshness(NamedTuple):
     usage_point: str
     last: datetime
     readings: int
+
+
+@dataclass(frozen=True, slots=True)
+class FreshnessCounts:
+    """How many usage points have readings, how many are late or silent, and those longest without one."""
+
+    read: int
+    late: int
+    silent: int
+    oldest: tuple[Freshness, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,16 +170,45 @@ class Readings:
         """
         access.require(Act.READ)
         there, point, day = schema.series, schema.usage_point, schema.block
-        same = (day.c.reading_type == there.c.reading_type, day.c.usage_point == there.c.usage_point)
+        same = _newest_block()
         query: Select[Any] = (
             select(point.c.code, there.c.last_day, there.c.readings, day.c.known_at_us)
             .select_from(there)
             .join(point, point.c.id == there.c.usage_point)
-            .outerjoin(day, and_(*same, day.c.day == there.c.last_day - 1))
+            .outerjoin(day, same)
         )
         query = within(query, there.c.usage_point, access).order_by(point.c.code)
         with self._session.reading() as unit:
             return _joined(unit.connection.execute(query).all())
+
+    def freshness_counts(
+        self, access: Access, *, late: datetime, silent: datetime, listed: int = 10
+    ) -> FreshnessCounts:
+        """Count the usage points whose readings end before `late`, and before `silent`; the database does the counting.
+
+        `oldest` are the late and silent ones, the longest without a reading first. What `freshness` says of ends holds.
+        """
+        access.require(Act.READ)
+        ends = within(_ends(), schema.series.c.usage_point, access).subquery()
+        before, gone = to_us(late), to_us(silent)
+        counts = select(
+            func.count(),
+            func.sum(case((ends.c.last.between(gone, before - 1), 1), else_=0)),
+            func.sum(case((ends.c.last < gone, 1), else_=0)),
+        ).select_from(ends)
+        point = schema.usage_point
+        oldest = (
+            select(point.c.code, ends.c.last, ends.c.readings)
+            .join(ends, ends.c.usage_point == point.c.id)
+            .where(ends.c.last < before)
+            .order_by(ends.c.last, point.c.code)
+            .limit(listed)
+        )
+        with self._session.reading() as unit:
+            read, slow, lost = unit.connection.execute(counts).one()
+            rows = unit.connection.execute(oldest).all() if slow or lost else []
+        found = (Freshness(row.code, from_us(int(row.last)), int(row.readings)) for row in rows)
+        return FreshnessCounts(int(read), int(slow or 0), int(lost or 0), tuple(found))
 
     def versions(
         self, access: Access, point: str, day: date, reading_type: ReadingType = DELIVERED_ENERGY
@@ -183,6 +222,29 @@ class Readings:
         if rows is None:
             return []
         return [_to_version(rows.take([row]), point, day, reading_type) for row in range(rows.key.size)]
+
+
+def _newest_block() -> ColumnElement[bool]:
+    """Return which block is the last one of a series."""
+    there, day = schema.series, schema.block
+    return and_(
+        day.c.reading_type == there.c.reading_type,
+        day.c.usage_point == there.c.usage_point,
+        day.c.day == there.c.last_day - 1,
+    )
+
+
+def _ends() -> Select[Any]:
+    """Return for each usage point where its readings end, in microseconds, and how many there are."""
+    there, day = schema.series, schema.block
+    end = cast(there.c.last_day, BigInteger) * (DAY_S * 1_000_000)
+    last = case((day.c.known_at_us < end, day.c.known_at_us), else_=end)
+    return (
+        select(there.c.usage_point, func.max(last).label("last"), func.sum(there.c.readings).label("readings"))
+        .select_from(there)
+        .outerjoin(day, _newest_block())
+        .group_by(there.c.usage_point)
+    )
 
 
 def _joined(rows: Sequence[Row[Any]]) -> list[Freshness]:

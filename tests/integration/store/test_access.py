@@ -65,6 +65,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "readings.load": ((["hers"], MONTH), {}),
     "readings.series": (("hers",), {}),
     "readings.freshness": ((), {}),
+    "readings.freshness_counts": ((), {"late": NOW, "silent": NOW}),
     "readings.versions": (("hers", NOW.date()), {}),
     "registers.save": (([RegisterReading("hers", NOW, 1.0)],), {"known_at": NOW}),
     "registers.neighbours": (({"hers": (NOW, NOW)}, DELIVERED_REGISTER), {}),
@@ -159,6 +160,7 @@ HARMLESS = {
     "registry.meters",
     "registry.meter_points",
     "readings.freshness",
+    "readings.freshness_counts",
     "jobs.find",
     "programs.program",
     "programs.programs",
@@ -225,6 +227,7 @@ def test_lists_show_only_what_may_be_seen(filled: Store, access: Access) -> None
     assert filled.registry.meters(access) == ()
     assert filled.registry.meter_points(access, NOW) == {}
     assert filled.readings.freshness(access) == []
+    assert filled.readings.freshness_counts(access, late=NOW, silent=NOW).read == 0
     assert filled.findings.page(access) == []
     assert filled.devices.events(access) == []
     assert filled.jobs.find(access) == []

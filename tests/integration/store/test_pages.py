@@ -19,6 +19,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import RECEIVED_ENERGY
 from gridwright.domain.usage_point import EndDevice, Meter, UsagePoint, install
 from gridwright.store import Store
+from gridwright.store.readings import Freshness, FreshnessCounts
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -166,3 +167,10 @@ def test_how_far_readings_reach(store: Store) -> None:
     store.readings.save(ME, other, known_at=now)
     assert store.readings.freshness(ME) == [("a", START + 3 * DAY, 240), ("b", now, 480)]
     assert [each.usage_point for each in store.readings.freshness(HER)] == ["b"]
+    count = store.readings.freshness_counts
+    assert count(ME, late=START, silent=START) == FreshnessCounts(2, 0, 0, ())
+    ends = (Freshness("a", START + 3 * DAY, 240), Freshness("b", now, 480))
+    assert count(ME, late=now, silent=START) == FreshnessCounts(2, 1, 0, ends[:1])
+    assert count(ME, late=START + 5 * DAY, silent=now) == FreshnessCounts(2, 1, 1, ends)
+    assert count(ME, late=START + 5 * DAY, silent=START + 5 * DAY, listed=1) == FreshnessCounts(2, 0, 2, ends[:1])
+    assert count(HER, late=now, silent=now) == FreshnessCounts(1, 0, 0, ())

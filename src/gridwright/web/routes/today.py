@@ -11,7 +11,7 @@ from gridwright.domain.program import EventState
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import View, show
 from gridwright.web.views.grid import loss_rows
-from gridwright.web.views.today import device_event, freshness, tone_of
+from gridwright.web.views.today import LATE, SILENT, device_event, freshness, tone_of
 from gridwright.web.who import Staff
 
 COUNTED = 100  # more open doubts than this are "100+": nobody reads the exact figure
@@ -28,7 +28,8 @@ def today(request: Request, who: Staff) -> Response:
     store, access, now = who.platform.store, who.access, who.platform.clock()
     fleet = store.outlooks.latest(access, "fleet", "")
     balance = store.outlooks.latest(access, "grid-balance", "")
-    reads = freshness(store.readings.freshness(access), store.registry.count(access), now)
+    ends = store.readings.freshness_counts(access, late=now - LATE, silent=now - SILENT, listed=SHOWN)
+    reads = freshness(ends, store.registry.count(access), now)
     doubts = {
         str(each): len(store.findings.page(access, severity=each, limit=COUNTED))
         for each in (Severity.FAIL, Severity.WARN)

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from gridwright.domain.event import EndDeviceEvent
-from gridwright.store.readings import Freshness
+from gridwright.store.readings import FreshnessCounts
 
 LATE, SILENT = timedelta(hours=24), timedelta(hours=72)
-LISTED = 8
 GOOD_SHARE, POOR_SHARE = 0.98, 0.9
 
 
-def freshness(rows: Sequence[Freshness], points: int, now: datetime) -> dict[str, Any]:
-    """Count usage points by the age of their newest reading, and name those longest without one."""
-    ages = [(now - row.last, row) for row in sorted(rows, key=lambda row: row.last)]
-    late = sum(LATE < age <= SILENT for age, _ in ages)
-    silent = sum(age > SILENT for age, _ in ages) + max(0, points - len(rows))
-    fresh = max(0, points - late - silent)
-    oldest = [
-        {"usage_point": row.usage_point, "last": row.last.isoformat(), "tone": "bad" if age > SILENT else "doubt"}
-        for age, row in ages[:LISTED]
-        if age > LATE
-    ]
+def freshness(counts: FreshnessCounts, points: int, now: datetime) -> dict[str, Any]:
+    """Return how many usage points are read, late and silent, those that never were read among these."""
+    silent = counts.silent + max(0, points - counts.read)
+    fresh = max(0, points - counts.late - silent)
     return {
         "points": points,
         "fresh": fresh,
-        "late": late,
+        "late": counts.late,
         "silent": silent,
         "share": fresh / points if points else None,
-        "oldest": oldest,
+        "oldest": [
+            {"usage_point": row.usage_point, "last": row.last.isoformat(), "tone": _tone_of_age(now - row.last)}
+            for row in counts.oldest
+        ],
     }
+
+
+def _tone_of_age(age: timedelta) -> str:
+    return "bad" if age > SILENT else "doubt" if age > LATE else "good"
 
 
 def device_event(event: EndDeviceEvent) -> dict[str, Any]:
