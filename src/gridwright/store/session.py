@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gridwright.domain.errors import StoreError
 from gridwright.store.engine import WRITES, is_memory
-from gridwright.store.trouble import translated
+from gridwright.store.trouble import is_lost, translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,12 @@ class Unit:
         cursor = driver.cursor(**options)
         try:
             yield cursor
+        except self.connection.dialect.loaded_dbapi.Error as error:
+            if is_lost(error, self.connection.engine):
+                # Nobody else knows: a rollback would be tried on it, and it would go back to the pool.
+                self.lost = True
+                self.connection.invalidate(error)
+            raise
         finally:
             cursor.close()
 

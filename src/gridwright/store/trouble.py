@@ -28,6 +28,7 @@ DISK = (StoreError, "the disk reported an error", "check the disk; what was ackn
 TWICE = (Conflict, "it exists already", "use another id")
 # No SQLSTATE, or one of class 08 (connection) or 57P0x (the server stops).
 CONNECTION = {None, "08000", "08001", "08004", "08006", "08S01", "57P01", "57P02", "57P03"}
+GONE = {0, 1053, 1927, 2006, 2013, 2055, 4031}  # MariaDB and MySQL: the server stops, or hung up
 Meaning = tuple[type[StoreError | Conflict], str, str]
 
 # SQLite's primary result codes, PostgreSQL's SQLSTATE (class or code), MariaDB's and MySQL's error numbers.
@@ -79,7 +80,7 @@ def translate(error: BaseException, engine: Engine) -> StoreError | Conflict:
     original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     known = meaning(original, engine.dialect.name)
     text = " ".join(str(original).split())
-    if known is None and _lost(error):
+    if known is None and is_lost(error, engine):
         known = UNREACHABLE
     if known is None:
         return StoreError(f"the database refused: {text}", where=place(engine.url))
@@ -87,12 +88,18 @@ def translate(error: BaseException, engine: Engine) -> StoreError | Conflict:
     return kind(f"{message} ({text})", where=place(engine.url), remedy=remedy)
 
 
-def _lost(error: BaseException) -> bool:
+def is_lost(error: BaseException, engine: Engine) -> bool:
     """Tell whether the connection failed: then the servers' drivers give no code of their own."""
-    if not isinstance(error, DBAPIError):
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None)
+        return error.connection_invalidated or (isinstance(error, OperationalError) and state in CONNECTION)
+    # From a raw cursor. SQLite has no server that could be away.
+    if engine.dialect.name == "sqlite" or not isinstance(error, engine.dialect.loaded_dbapi.Error):
         return False
-    state = getattr(error.orig, "sqlstate", None)
-    return error.connection_invalidated or (isinstance(error, OperationalError) and state in CONNECTION)
+    if engine.dialect.name == "postgresql":
+        failed = isinstance(error, engine.dialect.loaded_dbapi.OperationalError)
+        return failed and getattr(error, "sqlstate", None) in CONNECTION
+    return bool(error.args) and error.args[0] in GONE
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import NullPool, create_engine, text
 
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import StoreError, StoreFull, StoreLocked
@@ -165,3 +166,28 @@ def test_killed_at_any_moment_loses_nothing_acknowledged(tmp_path: Path) -> None
             assert store.audit.verify(ME) >= values[0, 0]
             assert len(store.readings.versions(ME, "UP3", START.date())) == values[0, 0]
             next_count = int(values[0, 0]) + 1
+
+
+def test_a_server_that_hangs_up_in_a_bulk_statement_is_away_and_not_refusing(
+    postgres_url: str,
+) -> None:
+    """Many rows go through a raw cursor, of which the pool learns nothing by itself."""
+    cut = text("SELECT pg_terminate_backend(:pid)")
+    other = create_engine(postgres_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+
+    def bulk(store: Store) -> None:
+        with store.transaction():
+            unit = store.readings._session.current
+            assert unit is not None
+            ((pid,),) = unit.fetch("SELECT pg_backend_pid()")
+            with other.connect() as connection:
+                connection.execute(cut, {"pid": pid})
+            try:
+                unit.run_many("DELETE FROM no_table WHERE code = ?", [("none",)] * 1_000)
+            finally:
+                assert unit.connection.invalidated  # no rollback is tried on it, and it does not go back to the pool
+
+    with open_store(postgres_url) as store:
+        with pytest.raises(StoreError, match="does not answer"):
+            bulk(store)
+        assert store.readings.save(ME, a_month(), known_at=START, register=True).new == 50 * 2976
