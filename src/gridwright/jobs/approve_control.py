@@ -13,15 +13,20 @@ from gridwright.domain.errors import ControlRefused
 from gridwright.store import Store
 
 
-def approve_control(store: Store, access: Access, control_id: str, *, now: datetime) -> EndDeviceControl:
-    """Let a requested control go, as a second person; one that is too late expires instead, and that is refused."""
+def approve_control(
+    store: Store, access: Access, control_id: str, *, now: datetime, note: str = ""
+) -> EndDeviceControl:
+    """Let a requested control go, as a second person; one that is too late expires instead, and that is refused.
+
+    `note`: why the second person finds it right; it stays with the step.
+    """
     access.require(Act.CONTROL)
     before = store.controls.control(access, control_id)
     if before.state is ControlState.REQUESTED and now >= before.expires:
         expire(store, access, before, now)
         raise ControlRefused(f"control {control_id} expired at {before.expires.isoformat()}", remedy="ask for it again")
     after = approve(before, access, now)
-    store.controls.advance(access, before, after, now=now)
+    store.controls.advance(access, before, after, detail=note.strip(), now=now)
     return after
 
 

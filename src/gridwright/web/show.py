@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -22,6 +23,7 @@ from gridwright.web import assets
 from gridwright.web.who import Viewer
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a text that begins so
+INSTANT = re.compile(r"\b\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)")
 HEADERS = {"Referrer-Policy": "same-origin"}  # the browser tells its origin only to ourselves, so that we can check it
 
 
@@ -81,7 +83,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"when": when, "number": number, "share": share, "segment": segment, "query": query_of}
+    made.filters |= {"when": when, "day": day, "told": told, "number": number, "share": share}
+    made.filters |= {"segment": segment, "query": query_of}
     return made
 
 
@@ -94,6 +97,21 @@ def when(moment: str | datetime | None, zone: str = "UTC", shape: str = "%a %-d 
     return Markup('<time datetime="{0}" title="{1} UTC">{2} <small>{3}</small></time>').format(
         at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S}", local.strftime(shape), local.tzname()
     )
+
+
+def day(text: str, shape: str = "%a %-d %b %Y") -> str:
+    """Return a civil day as people write it."""
+    return date.fromisoformat(text).strftime(shape)
+
+
+def told(text: str, zone: str) -> str:
+    """Return what a machine wrote, its instants to the second by the local clock."""
+
+    def local(found: re.Match[str]) -> str:
+        at = datetime.fromisoformat(found[0]).astimezone(zone_of(zone))
+        return f"{at:%-d %b %Y, %H:%M:%S} {at.tzname()}"
+
+    return INSTANT.sub(local, text)
 
 
 def number(value: float | str | None, places: int = 1) -> str:

@@ -23,7 +23,7 @@ def bill(request: Request, who: Who, name: str) -> Response:
     names = ("text", "quantity", "unit", "price", "amount")
     rows = [[line[each] for each in names] for line in data["lines"]]
     view = View("bill.html.j2", f"Bill {data['number'] or name}", {"bill": data}, names, rows,
-                api=f"/v1/bills/{name}", cli=f"gridwright bill show {name} --explain")  # fmt: skip
+                api=f"/v1/bills/{name}", cli=f"gridwright bill explain {name}")  # fmt: skip
     return show(request, who, view)
 
 

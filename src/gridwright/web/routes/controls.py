@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -9,10 +10,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from gridwright.app.live import control_policy
-from gridwright.domain.access import Act
+from gridwright.control import refusals
 from gridwright.domain.control import Command, EndDeviceControl
 from gridwright.domain.errors import InputError
 from gridwright.jobs.approve_control import approve_control, reject_control
+from gridwright.jobs.control_situation import situation_of
 from gridwright.jobs.request_control import preview_control, request_control
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import View, segment, show
@@ -49,7 +51,7 @@ def controls(request: Request, who: Staff) -> Response:
     return show(
         request,
         who,
-        View("controls.html.j2", "Controls", data, names, rows, api="/v1/controls", cli="gridwright control list"),
+        View("controls.html.j2", "Controls", data, names, rows, api="/v1/controls", cli="gridwright control status"),
     )
 
 
@@ -72,7 +74,7 @@ def control(request: Request, who: Staff, name: str) -> Response:
             names,
             [[each[column] for column in names] for each in steps],
             api=f"/v1/controls/{name}",
-            cli=f"gridwright control show {name}",
+            cli=f"gridwright control status {name}",
         ),
     )
 
@@ -88,7 +90,7 @@ def preview(request: Request, who: Staff, point: str = "", command: str = Comman
             "consequence": consequence_view(found)}  # fmt: skip
     view = View("ask.html.j2", f"{str(wanted).capitalize()} {point}", data,
                 api=f"/v1/usage-points/{segment(point)}/control-preview?command={wanted}",
-                cli=f"gridwright control {wanted} {point}")  # fmt: skip
+                cli=f"gridwright control request {point} {wanted} --reason WHY --dry-run")  # fmt: skip
     return show(request, who, view)
 
 
@@ -110,11 +112,7 @@ def approve(who: Staff, form: BoundForm, name: str) -> Response:
     reason = form.text("reason")
     if not reason:
         raise InputError("an approval needs a reason", remedy="go back and say why it is right")
-    store = who.platform.store
-    with store.transaction():
-        store.audit.append(who.access, Act.CONTROL, name, what="approval", reason=reason)
-        made = approve_control(store, who.access, name, now=who.platform.clock())
-    return _to(made)
+    return _to(approve_control(who.platform.store, who.access, name, now=who.platform.clock(), note=reason))
 
 
 def reject(who: Staff, form: BoundForm, name: str) -> Response:
@@ -126,12 +124,15 @@ def reject(who: Staff, form: BoundForm, name: str) -> Response:
 
 
 def _consequence(who: Viewer, found: EndDeviceControl) -> dict[str, object]:
+    """Return what a control would do by now, and what stands against it by now, the control itself set aside."""
+    store, now, policy = who.platform.store, who.platform.clock(), control_policy(who.platform)
     seen = preview_control(
-        who.platform.store, who.access, command=found.command, now=who.platform.clock(),
-        usage_point=found.usage_point, device=found.end_device, policy=control_policy(who.platform),
+        store, who.access, command=found.command, now=now,
+        usage_point=found.usage_point, device=found.end_device, policy=policy,
     )  # fmt: skip
-    # The request itself is under way for that device, which is no reason against approving it.
-    return {**consequence_view(seen), "refusals": []}
+    situation = situation_of(store, who.access, found, now=now, policy=policy)
+    against = tuple(refusals(found, situation, policy))
+    return consequence_view(replace(seen, refusals=against, disconnects_in_window=situation.disconnects))
 
 
 def _command(text: str) -> Command:

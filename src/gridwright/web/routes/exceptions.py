@@ -65,7 +65,7 @@ def exceptions(
             names,
             [[each[name] for name in names] for each in found],
             api="/v1/findings",
-            cli="gridwright validate --json",
+            cli="gridwright validate",
             extra=extra,
         ),
     )

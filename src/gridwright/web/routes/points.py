@@ -21,7 +21,7 @@ from gridwright.web.routes.twins import add_page
 from gridwright.web.show import HEADERS, View, segment, show
 from gridwright.web.views.bill import bill_row
 from gridwright.web.views.control import control_row
-from gridwright.web.views.point import Range, columns, counts, daily, interval_rows, listed, range_of, runs
+from gridwright.web.views.point import Range, columns, counts, daily, interval_rows, listed, passed, range_of, runs
 from gridwright.web.views.today import device_event
 from gridwright.web.who import Viewer, Who
 
@@ -106,7 +106,7 @@ def point(request: Request, who: Who, name: str, which: Which) -> Response:
         "total_kwh": round(float(panel.total_kwh()[0]), 3) if panel else None,
         **_around(who, here, span),
     }
-    cells = interval_rows(panel) if panel else []
+    cells = interval_rows(panel) if panel and request.url.path.endswith(".csv") else []
     address = f"/v1/usage-points/{segment(name)}/interval-blocks?from={_z(span.period.start)}&to={_z(span.period.end)}"
     line = f"gridwright usage-point show {name}"
     view = View("point.html.j2", name, data, ("start_utc", "kwh", "quality"), cells, api=address, cli=line)
@@ -136,10 +136,13 @@ def read(who: Viewer, here: UsagePoint, period: Interval, view: str) -> tuple[Pa
     """Return the delivered energy of a period, raw or trusted; None, with the reason, when there is none."""
     try:
         if view == TRUSTED:
-            return trusted_panel(who.platform, here.id, DELIVERED_ENERGY, period), ""
-        return who.platform.readings(here.id, period), ""
+            panel = trusted_panel(who.platform, here.id, DELIVERED_ENERGY, period)
+        else:
+            panel = who.platform.readings(here.id, period)
     except (NotFound, TooLittleData, InputError) as error:
         return None, error.message
+    over = passed(panel, who.platform.clock())
+    return (over, "") if over.slots else (None, "These days are still to come.")
 
 
 def _around(who: Viewer, here: UsagePoint, span: Range) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from gridwright.billing.explain import explain_line
@@ -12,6 +13,7 @@ from gridwright.store.ledger import IssuedBill
 def bill_row(issued: IssuedBill) -> dict[str, Any]:
     """Return what a list of bills shows."""
     bill = issued.bill
+    last = bill.period.end.astimezone(zone_of(bill.zone)) - timedelta(microseconds=1)
     return {
         "id": bill.id,
         "number": issued.number,
@@ -19,6 +21,8 @@ def bill_row(issued: IssuedBill) -> dict[str, Any]:
         "usage_point": bill.usage_point,
         "from": bill.period.start.isoformat(),
         "to": bill.period.end.isoformat(),
+        "first_day": bill.period.start.astimezone(zone_of(bill.zone)).date().isoformat(),
+        "last_day": last.date().isoformat(),
         "zone": bill.zone,
         "energy_kwh": f"{bill.energy_kwh:f}",
         "total": f"{bill.total:f}",

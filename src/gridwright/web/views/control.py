@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gridwright.control.approval import STOPPABLE
 from gridwright.control.consequence import Consequence
 from gridwright.domain.access import ALLOWED, Access, Act
-from gridwright.domain.control import NEEDS_SECOND_PERSON, ControlState, ControlStep, EndDeviceControl
+from gridwright.domain.control import ControlState, ControlStep, EndDeviceControl
 
 WAITING = (ControlState.REQUESTED,)
 RUNNING = (ControlState.APPROVED, ControlState.ARMED, ControlState.SENT)
@@ -42,15 +43,18 @@ def step_row(step: ControlStep) -> dict[str, Any]:
 def approval(control: EndDeviceControl, access: Access) -> dict[str, Any]:
     """Tell whether whoever looks may approve or stop it, and if not, why."""
     allowed = Act.CONTROL in ALLOWED[access.role]
-    own = control.requested_by == access.actor and control.command in NEEDS_SECOND_PERSON
+    own = control.requested_by == access.actor
     waiting = control.state is ControlState.REQUESTED
     why = ""
     if waiting and not allowed:
         why = f"Your role, {access.role}, may not control devices."
     elif waiting and own:
         why = f"You asked for it: a {control.command} needs a second person to approve it."
-    stoppable = control.state in {ControlState.REQUESTED, ControlState.APPROVED}
-    return {"may_approve": waiting and allowed and not own, "may_reject": stoppable and allowed, "why_not": why}
+    return {
+        "may_approve": waiting and allowed and not own,
+        "may_reject": control.state in STOPPABLE and allowed,
+        "why_not": why,
+    }
 
 
 def consequence_view(found: Consequence) -> dict[str, Any]:

@@ -69,6 +69,13 @@ def range_of(text: str, days: int, zone: str, now: datetime) -> Range:
     return Range(first, days, zone)
 
 
+def passed(panel: Panel, now: datetime) -> Panel:
+    """Return the intervals of a one-row panel that are over, and any value beyond: what is to come is not missing."""
+    there = np.flatnonzero(~panel.missing[0])
+    over = max((now - panel.start) // panel.interval, int(there[-1]) + 1 if there.size else 0)
+    return panel.slice(0, min(max(over, 0), panel.slots))
+
+
 def columns(panel: Panel, most: int) -> dict[str, Any]:
     """Return a one-row panel as columns: start of each step, mean kW, and its least and highest where steps hold many.
 
@@ -127,23 +134,36 @@ def counts(panel: Panel) -> dict[str, int]:
 def daily(panel: Panel, zone: str) -> list[dict[str, Any]]:
     """Return energy, highest power and what is not measured, by civil day."""
     found = []
+    counted = {name: q.has_status(panel.quality[0], statuses).cumsum() for name, statuses in SHAPES.items()}
+    known = np.nan_to_num(panel.kwh[0]).cumsum()
+    kw, gone = panel.kw[0], panel.missing[0]
     for day in local_days(panel.period, zone_of(zone)):
-        part = panel.between(day)
-        if not part.slots:
+        first, last = (_slot(panel, moment) for moment in (day.start, day.end))
+        if first == last:
             continue
-        there = not part.missing.all()
-        numbers = counts(part)
+        there = not gone[first:last].all()
+        numbers = {name: _within(column, first, last) for name, column in counted.items()}
         found.append(
             {
                 "day": day.start.astimezone(zone_of(zone)).date().isoformat(),
-                "kwh": round(float(part.total_kwh()[0]), 3) if there else None,
-                "peak_kw": round(float(np.nanmax(part.kw)), 3) if there else None,
-                "intervals": part.slots,
-                "estimated": numbers["estimated"] + numbers["edited"],
-                "missing": numbers["missing"] + numbers["rejected"],
+                "kwh": round(float(_within(known, first, last)), 3) if there else None,
+                "peak_kw": round(float(np.nanmax(kw[first:last])), 3) if there else None,
+                "intervals": last - first,
+                "estimated": int(numbers["estimated"] + numbers["edited"]),
+                "missing": int(numbers["missing"] + numbers["rejected"]),
             }
         )
     return found
+
+
+def _slot(panel: Panel, moment: datetime) -> int:
+    """Return the first interval that begins at or after an instant."""
+    return min(max(-((panel.start - moment) // panel.interval), 0), panel.slots)
+
+
+def _within(sums: npt.NDArray[Any], first: int, last: int) -> Any:  # noqa: ANN401 - a number of the sums' kind
+    """Return what running sums grow by between two intervals."""
+    return sums[last - 1] - (sums[first - 1] if first else 0)
 
 
 def interval_rows(panel: Panel) -> list[tuple[Any, ...]]:
