@@ -62,7 +62,7 @@ class HotPaths:
 
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
-                facts["status"] = message["status"]
+                facts["status"] = int(message["status"])
             await send(message)
 
         began = time.perf_counter()

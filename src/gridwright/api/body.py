@@ -80,6 +80,16 @@ def too_large(limit: int) -> Refused:
     )
 
 
+def too_many(limit: int) -> Refused:
+    """Return the refusal of a body with more records than may be in memory at once."""
+    return refuse(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"there are more than {limit:,} records",
+        remedy="send them in several requests, or as Arrow",
+        limit_records=limit,
+    )
+
+
 async def _read_all(receive: Receive, limit: int) -> bytes:
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):

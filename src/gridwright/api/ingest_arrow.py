@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.api.answer import refuse
-from gridwright.api.ingest_instants import Whole, instant_us, numbers_us
+from gridwright.api.body import too_many
+from gridwright.api.ingest_instants import HOW, Whole, instant_us, numbers_us
 from gridwright.api.ingest_meaning import Said, Wrong
 from gridwright.api.ingest_table import Decoded, Places, Table, check
 from gridwright.api.verdicts import Fault, Status
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 NAMES = ("usage_point", "meter", "meter_id")
 TIMES = ("start", "at", "timestamp", "time")
-VALUES = ("kwh", "register_kwh", "value")
+VALUES = ("kwh", "register_kwh", "reading", "value")  # a `reading` is what the other entrance calls a register
 WORDS = ("unit", "flow", "quality", "reading_type", "interval_s")
+MAX_LINES = 1_000_000
 KNOWN = (*NAMES, *TIMES, *VALUES, *WORDS)
 MAX_KINDS = 1_000  # different combinations of words in one request
 
@@ -32,6 +34,8 @@ def decode_csv(body: bytes, defaults: Said, now: datetime) -> Decoded:
     from pyarrow import csv
 
     _require_utf8(body)
+    if body.count(b"\n") > MAX_LINES:
+        raise too_many(MAX_LINES)
     head, _, rest = body.removeprefix(b"\xef\xbb\xbf").partition(b"\n")
     if not head.strip():
         raise refuse(400, "the body is empty", remedy="send a header line and one line a reading")
@@ -42,7 +46,9 @@ def decode_csv(body: bytes, defaults: Said, now: datetime) -> Decoded:
         return "skip"
 
     separator = max(",;\t", key=lambda mark: head.count(mark.encode()))
-    names = [name.strip().strip('"').strip() for name in head.decode("utf-8", "replace").strip().split(separator)]
+    names = [
+        name.strip().strip('"').strip().lower() for name in head.decode("utf-8", "replace").strip().split(separator)
+    ]
     text = dict.fromkeys(names, pa.string())
     try:
         table = csv.read_csv(
@@ -97,7 +103,11 @@ def decode_arrow(body: bytes, defaults: Said, now: datetime, *, file: bool = Fal
             400, f"the body is no sound Arrow IPC {what}: {error}", remedy="write it with pyarrow.ipc, uncompressed"
         ) from error
     decoded = Decoded(records=table.num_rows)
-    _Columns(table, decoded, defaults, np.arange(table.num_rows)).take(now)
+    try:
+        _Columns(table, decoded, defaults, np.arange(table.num_rows)).take(now)
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        # Text that is none, or a type that nothing reads: the sender's fault, and no part of it was taken.
+        raise refuse(422, f"a column cannot be read: {error}", remedy="send the columns of the reference") from error
     return decoded
 
 
@@ -113,10 +123,11 @@ class _Columns:
 
     def take(self, now: datetime) -> None:
         """Check all rows and take over those that are sound."""
-        self.table = self.table.select([name for name in self.table.column_names if name in KNOWN])
-        twice = {name for name in self.table.column_names if self.table.column_names.count(name) > 1}
+        names = [name for name in self.table.column_names if name in KNOWN]
+        twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise refuse(422, f"column {min(twice)} is there twice", remedy="send each column once", field=min(twice))
+        self.table = self.table.select(names)
         name, time = self._one_of(NAMES), self._one_of(TIMES)
         values = [column for column in VALUES if column in self.table.column_names]
         if not values:
@@ -171,13 +182,19 @@ class _Columns:
                 )
             us = pc.cast(column, pa.timestamp("us", tz=kind.tz), safe=False).cast(pa.int64())
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            numbers = numbers_us(pc.fill_null(column.cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False))
+            numbers = numbers_us(
+                pc.fill_null(column.cast(pa.float64(), safe=False), 0.0).to_numpy(zero_copy_only=False)
+            )
             us = None if numbers is None else pa.array(numbers, mask=column.is_null().to_numpy(zero_copy_only=False))
         elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
             us = _stamps(column)
         else:
             raise refuse(422, f"column {name} holds no instants", remedy="send timestamps", field=name)
-        return self._closely(column, name) if us is None or us.null_count else us.to_numpy(zero_copy_only=False)
+        if us is None:
+            return self._closely(column, name)
+        for row in np.flatnonzero(us.is_null().to_numpy(zero_copy_only=False)).tolist() if us.null_count else ():
+            self._refuse(row, Fault(name, "there is no instant", HOW), "")
+        return np.asarray(pc.fill_null(us, 0).to_numpy(zero_copy_only=False))
 
     def _closely(self, column: Any, name: str) -> Whole:  # noqa: ANN401 - an Arrow array
         """Read instants one by one, and give those that are none their verdict."""
@@ -245,10 +262,10 @@ class _Columns:
         return said, meant.astype(np.int32)
 
     def _words(self, told: dict[str, str], column: str) -> Said:
-        interval = told.pop("interval_s", "")
+        interval = told.pop("interval_s", "").removesuffix(".0")  # a table with a gap has floats
         if column != "value":
             told["unit"] = "kWh"
-        said = replace(self.defaults, register=column == "register_kwh")
+        said = replace(self.defaults, register=column in {"register_kwh", "reading"})
         for word, text in told.items():
             said = replace(said, **{word: text})  # type: ignore[arg-type] # all but interval_s are text
         # What is no whole number divides no day, and is refused as such.

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import numpy as np
 
+from gridwright.api.ingest_instants import written
 from gridwright.api.ingest_meaning import Meaning, Said, Wrong, meaning_of
 from gridwright.api.ingest_table import (
     AHEAD,
@@ -20,7 +21,7 @@ from gridwright.api.ingest_table import (
     grid_of,
     name_fault,
 )
-from gridwright.domain.interval import epoch_s, from_epoch_s
+from gridwright.domain.interval import epoch_s
 from gridwright.formats.counts import DOUBLE_NOISE, to_counts
 
 FEW = 16  # rows of a request up to which this is quicker
@@ -68,11 +69,11 @@ def _sound(row: tuple[str, int, float], said: Said, index: int, now: datetime) -
     if meaning.is_register and value < 0:
         raise Wrong(faults.negative, f"{value:.15g}")
     if at_us > epoch_s(now + AHEAD) * MICRO:
-        raise Wrong(faults.future, from_epoch_s(at_us / MICRO).isoformat())
+        raise Wrong(faults.future, written(at_us))
     if at_us < EARLIEST_US:
-        raise Wrong(faults.ancient, from_epoch_s(at_us / MICRO).isoformat())
+        raise Wrong(faults.ancient, written(at_us))
     if meaning.interval_s and at_us % (grid_of(meaning.interval_s) * MICRO):
-        raise Wrong(faults.off_grid, from_epoch_s(at_us / MICRO).isoformat())
+        raise Wrong(faults.off_grid, written(at_us))
     counts, rounded = _counts(value, meaning, faults)
     return Few(name, at_us // MICRO, counts, meaning, index, rounded=rounded)
 

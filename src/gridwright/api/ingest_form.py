@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from email.parser import BytesParser
@@ -20,6 +21,8 @@ from gridwright.api.ingest_table import Decoded
 from gridwright.domain.interval import epoch_s
 
 METER, READING = ("meter_id", "meter", "usage_point"), ("reading", "register_kwh", "value")
+# An offset sent as it is, not as %2B: in a form a plus sign means a space.
+LOST_PLUS = re.compile(r"(T[\d:.]+) (\d\d:?\d\d)\Z")
 TAKEN = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
 
 
@@ -44,7 +47,10 @@ def _fields(body: bytes, content_type: str) -> dict[str, str]:
     media = content_type.partition(";")[0].strip().lower()
     try:
         if media == TAKEN[0]:
-            pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=50)
+            pairs = parse_qsl(
+                body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=50, errors="strict"
+            )
+            pairs = [(name, LOST_PLUS.sub(r"\1+\2", value)) for name, value in pairs]
         elif media == TAKEN[1]:
             pairs = _parts(body, content_type)
         elif media == TAKEN[2]:
@@ -56,7 +62,7 @@ def _fields(body: bytes, content_type: str) -> dict[str, str]:
                 remedy=f"send {', '.join(TAKEN)}",
                 headers={"Accept": ", ".join(TAKEN)},
             )
-    except (ValueError, msgspec.DecodeError) as error:
+    except (ValueError, RecursionError, msgspec.DecodeError) as error:
         raise refuse(400, f"the body is no sound {media}", remedy="send meter_id=M-1&reading=1234.567") from error
     found: dict[str, str] = {}
     for name, value in pairs:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from gridwright.api.ingest_meaning import Wrong
 from gridwright.api.verdicts import Fault
-from gridwright.domain.interval import EPOCH
+from gridwright.domain.interval import EPOCH, from_epoch_s
 
 Whole = npt.NDArray[np.int64]
 MICRO = 1_000_000
@@ -30,7 +30,7 @@ def instant_us(value: object, field: str) -> int:
     if isinstance(value, int | float):
         return _of_number(float(value), field)
     try:
-        moment = datetime.fromisoformat(str(value).strip())
+        moment = datetime.fromisoformat(_upper(str(value).strip()))
     except ValueError:
         raise Wrong(Fault(field, "this is no instant", HOW), value) from None
     if moment.tzinfo is None:
@@ -39,6 +39,19 @@ def instant_us(value: object, field: str) -> int:
         return (moment - EPOCH) // timedelta(microseconds=1)
     except OverflowError:
         raise Wrong(Fault(field, "this is no instant", HOW), value) from None
+
+
+def _upper(text: str) -> str:
+    """RFC 3339 lets the Z be small, too."""
+    return f"{text[:-1]}Z" if text.endswith("z") else text
+
+
+def written(at_us: int) -> str:
+    """Return an instant as an answer may repeat it: the number where it lies in no year that has a name."""
+    try:
+        return from_epoch_s(at_us / MICRO).isoformat()
+    except OverflowError:
+        return f"{at_us / MICRO:.15g}"
 
 
 def _number(text: str) -> float | None:

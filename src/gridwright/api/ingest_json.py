@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -13,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.api.answer import refuse
+from gridwright.api.body import too_many
+from gridwright.api.broken_list import broken_list
 from gridwright.api.ingest_few import FEW, Row, check_few
 from gridwright.api.ingest_instants import MICRO, instant_us, instants_us
 from gridwright.api.ingest_meaning import Said, Wrong
@@ -21,9 +24,11 @@ from gridwright.api.verdicts import Fault
 from gridwright.domain.interval import DAY_S
 
 Number = float | list[float | None] | None
-BETWEEN = re.compile(rb"(?<=\})\s*,\s*(?=\{)")  # records are flat, so this is where one ends and the next begins
 OPENING = re.compile(rb'\A\s*(?:\{[^\[\]]*?"readings"\s*:\s*)?\[\s*')
-CLOSING = re.compile(rb"\s*\]\s*\}?\s*\Z")
+BOM = b"\xef\xbb\xbf"
+MAX_RECORDS = 1_000_000
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+NO_NUMBER = re.compile(rb"\bNaN\b|\bInfinity\b")
 AT = re.compile(r"`\$\.?([A-Za-z_]*)")
 
 
@@ -41,6 +46,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     kwh: Number = None
     value: Number = None
     register_kwh: float | None = None
+    reading: float | None = None
     interval_s: int | None = None
     unit: str | None = None
     flow: str | None = None
@@ -54,22 +60,32 @@ class Envelope(msgspec.Struct, frozen=True):
     readings: list[Record] | None = None
 
 
+class Pieces(msgspec.Struct, frozen=True):
+    """The same, of records that nobody looked into yet."""
+
+    readings: list[msgspec.Raw]
+
+
 _LIST = msgspec.json.Decoder(list[Record])
 _LINES = msgspec.json.Decoder(Record)
 _LENIENT = msgspec.json.Decoder(Record, strict=False)
 _ENVELOPE = msgspec.json.Decoder(Envelope)
+_RAW = (msgspec.json.Decoder(list[msgspec.Raw]), msgspec.json.Decoder(Pieces))
 
 
 def decode_json(body: bytes, defaults: Said, now: datetime) -> Decoded:
     """Decode a list, an object with `readings`, or one record; a broken record never costs its neighbours."""
+    body = body.removeprefix(BOM)
     if not body.strip():
         raise refuse(400, "the body is empty", remedy="send a list of readings")
+    if body.count(b"{") > MAX_RECORDS:
+        raise too_many(MAX_RECORDS)
     decoded = Decoded()
     try:
         records: Sequence[Record] = _whole(body)
         numbered: Sequence[int] = range(len(records))
         decoded.records = len(records)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         pieces = _pieces(body)
         decoded.records = len(pieces)
         numbered, records = _one_by_one(list(enumerate(pieces)), decoded)
@@ -79,11 +95,14 @@ def decode_json(body: bytes, defaults: Said, now: datetime) -> Decoded:
 
 def decode_ndjson(body: bytes, defaults: Said, now: datetime) -> Decoded:
     """Decode one record a line; empty lines are left out, and lines are counted as an editor does."""
+    body = body.removeprefix(BOM)
+    if body.count(b"\n") > MAX_RECORDS or body.count(b"{") > MAX_RECORDS:
+        raise too_many(MAX_RECORDS)
     decoded = Decoded()
     try:
         records: Sequence[Record] = _LINES.decode_lines(body)
         numbered: Sequence[int] = range(len(records))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         records, numbered = (), ()
     if len(records) != body.count(b"\n") + (not body.endswith(b"\n")):
         lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
@@ -107,11 +126,10 @@ def _whole(body: bytes) -> Sequence[Record]:
 
 def _pieces(body: bytes) -> list[bytes]:
     """Cut a document into its records, whatever is wrong inside one of them; no list at all is refused."""
-    try:
-        raw: Any = msgspec.json.decode(body, type=list[msgspec.Raw])
-        return [bytes(piece) for piece in raw]
-    except msgspec.DecodeError:
-        pass
+    for decoder in _RAW:
+        with suppress(*UNREADABLE):
+            found: Any = decoder.decode(body)
+            return [bytes(piece) for piece in (found.readings if isinstance(found, Pieces) else found)]
     opened = OPENING.match(body)
     if opened is None:
         if body.lstrip()[:1] == b"{":
@@ -119,8 +137,7 @@ def _pieces(body: bytes) -> list[bytes]:
         raise refuse(
             400, "the body is no JSON list of readings", remedy='send [{"usage_point": …, "start": …, "kwh": …}, …]'
         )
-    inner = CLOSING.sub(b"", body[opened.end() :])
-    return BETWEEN.split(inner) if inner.strip() else []
+    return broken_list(body[opened.end() :])
 
 
 def _one_by_one(pieces: Sequence[tuple[int, bytes]], decoded: Decoded) -> tuple[list[int], list[Record]]:
@@ -130,7 +147,7 @@ def _one_by_one(pieces: Sequence[tuple[int, bytes]], decoded: Decoded) -> tuple[
         try:
             records.append(_LENIENT.decode(piece))
             numbered.append(index)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             fault, value = _fault(error, piece)
             decoded.verdicts.reject(decoded.places.of(index), fault, value)
     return numbered, records
@@ -144,11 +161,12 @@ def _fault(error: Exception, piece: bytes) -> tuple[Fault, object]:
         field = found.group(1) if found else ""
         try:
             value = msgspec.json.decode(piece).get(field, "")
-        except (msgspec.DecodeError, UnicodeDecodeError, AttributeError):
+        except (*UNREADABLE, AttributeError):
             value = piece.decode(errors="replace")
         reason = text.partition(" - at ")[0]
         return Fault(field or "record", reason, "see the fields of a record in the reference"), value
-    return Fault("record", f"it is not JSON: {text}", "send one JSON object a reading"), piece.decode(errors="replace")
+    remedy = "leave a value out that is no number" if NO_NUMBER.search(piece) else "send one JSON object a reading"
+    return Fault("record", f"it is not JSON: {text or 'it is empty'}", remedy), piece.decode(errors="replace")
 
 
 def _take(records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, context: tuple[Said, datetime]) -> None:
@@ -201,7 +219,7 @@ def _each(records: Sequence[Record], field: str, otherwise: Callable[[Record], A
 
 def _meanings(records: Sequence[Record], defaults: Said) -> tuple[list[Said], npt.NDArray[np.int32]]:
     """Return the distinct words of the records and, for each, which they are; mostly all say the same."""
-    fields = ("unit", "flow", "reading_type", "quality", "interval_s", "register_kwh")
+    fields = ("unit", "flow", "reading_type", "quality", "interval_s", "register_kwh", "reading")
     same = all(len(set(map(attrgetter(field), records))) == 1 for field in fields)
     if same and None not in map(attrgetter("kwh"), records):
         return [_said(_words(records[0]), defaults)], np.zeros(len(records), np.int32)
@@ -230,13 +248,15 @@ def _when(record: Record) -> str | int | float | None:
 def _written(record: Record) -> Any:  # noqa: ANN401 - a number, a list of them, or nothing
     if record.kwh is not None:
         return record.kwh
-    return record.register_kwh if record.register_kwh is not None else record.value
+    if record.register_kwh is not None:
+        return record.register_kwh
+    return record.reading if record.reading is not None else record.value
 
 
 def _words(record: Record) -> tuple[Any, ...]:
-    register = record.register_kwh is not None and record.kwh is None
-    # A unit belongs to `value`; the other two names say theirs.
-    unit = record.unit if record.kwh is None and record.register_kwh is None else "kWh"
+    register = record.kwh is None and (record.register_kwh is not None or record.reading is not None)
+    # A unit belongs to `value`; the other names say theirs.
+    unit = record.unit if record.kwh is None and not register else "kWh"
     return unit, record.flow, record.reading_type, record.quality, record.interval_s, register
 
 

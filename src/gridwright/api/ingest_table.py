@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.api.ingest_instants import written
 from gridwright.api.ingest_meaning import Meaning, Said, Wrong, meaning_of
 from gridwright.api.verdicts import Fault, Status, Verdicts
-from gridwright.domain.interval import epoch_s, from_epoch_s
+from gridwright.domain.interval import epoch_s
 from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import MAX_ID
 from gridwright.formats.counts import to_counts
@@ -218,7 +219,7 @@ class _Checks:
         if wrong.any():
             rows = self.rows[wrong]
             if values is None:
-                shown: list[object] = [from_epoch_s(at / MICRO).isoformat() for at in self.table.at_us[rows].tolist()]
+                shown: list[object] = [written(at) for at in self.table.at_us[rows].tolist()]
             else:
                 shown = [f"{value:.15g}" for value in values[wrong].tolist()]
             _tell(self.table, rows, self.decoded, fault, shown)

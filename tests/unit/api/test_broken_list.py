@@ -1,0 +1,109 @@
+"""A broken record in a list of many costs none of its neighbours, however it is broken."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gridwright.api.answer import Refused
+from gridwright.api.broken_list import broken_list
+from gridwright.api.ingest_json import decode_json, decode_ndjson
+from gridwright.api.ingest_meaning import Said
+from gridwright.api.ingest_table import Decoded
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+DEFAULTS = Said(interval_s=900)
+BROKEN = {
+    "cut off in a string": b'{"usage_point":"UP-1","start":"2026-01-0',
+    "not closed": b'{"usage_point":"UP-1","start":"2026-01-01T01:45:00Z","kwh":1',
+    "a quote is missing": b'{"usage_point":"UP-1,"start":"2026-01-01T01:45:00Z","kwh":1}',
+    "single quotes": b"{'usage_point':'UP-1','kwh':1}",
+    "no number": b'{"usage_point":"UP-1","start":"2026-01-01T01:45:00Z","kwh":NaN}',
+    "a comma too many": b'{"usage_point":"UP-1","start":"2026-01-01T01:45:00Z","kwh":1,}',
+    "a nested object is open": b'{"a":{"usage_point":"UP-1"',
+    "an open brace": b"{",
+    "a closing brace": b"}",
+    "a closing bracket": b"]",
+    "words": b"this is no JSON",
+    "half a member": b'"kwh":',
+    "nothing": b"",
+    "null": b"null",
+    "a number": b"7",
+    "a list": b"[1,2]",
+    "what looks like two records": b'{"usage_point":"a},{b","start":"2026-01-01T01:45:00Z","kwh":"z"}',
+    "nested lists": b'{"usage_point":"UP-1","x":{"y":[1,{"z":2}]},"start":"2026-01-01T01:45:00Z","kwh":"z"}',
+    "a control character": b'{"usage_point":"UP\x01-1","start":"2026-01-01T01:45:00Z","kwh":1}',
+    "no UTF-8": b'{"usage_point":"U\xff-1","start":"2026-01-01T01:45:00Z","kwh":1}',
+}
+# A comma at an end of the list separates nothing.
+CASES = [(name, place) for name, broken in BROKEN.items() for place in (0, 6, 999) if broken or place == 6]
+AROUND = {
+    "list": b"[%s]",
+    "envelope": b'{"readings": [%s]}',
+    "more around it": b'{"n":1,"readings":[%s],"from":"here"}',
+}
+
+
+def sound(count: int) -> list[bytes]:
+    """Return sound records, a quarter of an hour apart."""
+    moments = [(START + timedelta(minutes=15 * at)).isoformat() for at in range(count)]
+    return [json.dumps({"usage_point": "UP-1", "start": at, "kwh": 0.25, "interval_s": 900}).encode() for at in moments]
+
+
+def places(decoded: Decoded) -> tuple[int, list[int]]:
+    """Return how many were accepted, and which were not."""
+    return decoded.verdicts.accepted, [one.index for one in decoded.verdicts.listed]
+
+
+@pytest.mark.parametrize("around", AROUND.values(), ids=AROUND)
+@pytest.mark.parametrize(("name", "place"), CASES)
+def test_the_others_are_kept_and_it_is_named(name: str, place: int, around: bytes) -> None:
+    records = sound(1000)
+    records[place] = BROKEN[name]
+    assert places(decode_json(around % b", ".join(records), DEFAULTS, NOW)) == (999, [place])
+
+
+@pytest.mark.parametrize("broken", [text for text in BROKEN.values() if text])
+def test_a_broken_line_costs_only_itself(broken: bytes) -> None:
+    records = sound(1000)
+    records[6] = broken
+    assert places(decode_ndjson(b"\n".join(records), DEFAULTS, NOW)) == (999, [6])
+
+
+def test_a_list_that_ends_too_early_keeps_what_came() -> None:
+    text = b"[" + b",".join(sound(10))
+    assert places(decode_json(text, DEFAULTS, NOW)) == (10, [])
+    assert places(decode_json(text[:-20], DEFAULTS, NOW)) == (9, [9])
+
+
+@pytest.mark.parametrize("text", [b"[%s,]", b"\xef\xbb\xbf[%s]", b'{"readings":[%s,]}'])
+def test_what_does_no_harm_is_forgiven(text: bytes) -> None:
+    assert places(decode_json(text % b",".join(sound(3)), DEFAULTS, NOW)) == (3, [])
+
+
+def test_a_missing_comma_keeps_both() -> None:
+    first, second, third = sound(3)
+    assert places(decode_json(b"[%s %s,%s]" % (first, second, third), DEFAULTS, NOW)) == (3, [])
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b'[{"a":' * 50_000, b'{"a":' * 100_000])
+def test_depth_is_a_fault_of_the_record(text: bytes) -> None:
+    decoded = decode_json(text, DEFAULTS, NOW)
+    assert decoded.verdicts.accepted == 0
+    assert decoded.verdicts.rejected == decoded.records > 0
+
+
+def test_white_space_is_walked_over_once() -> None:
+    # A search that begins anew at every blank would take hours for this.
+    assert len(broken_list(b'{"a":' + b" " * 5_000_000 + b"x}")) == 1
+
+
+def test_more_records_than_fit_in_memory_are_refused() -> None:
+    with pytest.raises(Refused) as refused:
+        decode_json(b"[" + b"{}," * 1_000_001 + b"{}]", DEFAULTS, NOW)
+    assert refused.value.answer.status == 413
+    with pytest.raises(Refused):
+        decode_ndjson(b"\n" * 1_000_001, DEFAULTS, NOW)
