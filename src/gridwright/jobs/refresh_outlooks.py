@@ -20,6 +20,7 @@ from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.forecast import serve
 from gridwright.jobs.balance_grid import balance_grid
+from gridwright.jobs.grid_events import grid_events
 from gridwright.jobs.load_stored import load_stored
 from gridwright.jobs.plan_dispatch import Planned, plan_dispatch
 from gridwright.jobs.trust_readings import SiteDefaults, Trusted, trust_readings
@@ -138,9 +139,10 @@ class _Issue:
             self._save("fleet", "", fleet_body(whole, zones.pop() if len(zones) == 1 else "UTC", self.now))
 
     def balance(self) -> None:
-        """Issue what the network's transformers deliver, and what of it arrives."""
+        """Issue what the network's transformers deliver, and what of it arrives; outages and voltages of these days."""
+        period = Interval(self.now - BALANCE, self.now)
+        self._save("grid-events", "", grid_events(self.store, self.access, period).to_dict())
         if self.store.network.topology(self.access).nodes:
-            period = Interval(self.now - BALANCE, self.now)
             balance = balance_grid(self.store, self.access, period, now=self.now)
             self._save("grid-balance", "", balance.to_dict())
 

@@ -126,6 +126,11 @@ def share(value: float | None, places: int = 1) -> str:
     return "–" if value is None else f"{100 * value:.{places}f} %".replace("-", "−")
 
 
+def utc_text(moment: datetime) -> str:
+    """Return an instant as an address of the API takes it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def segment(text: str) -> str:
     """Return a name as one segment of an address."""
     return quote(str(text), safe="")

@@ -47,6 +47,14 @@ class Viewer:
         """Address and name of the pages their role may see."""
         return STAFF_PAGES if self.access.points is None else OWN_PAGES
 
+    def seal(self, text: str) -> dict[str, str]:
+        """Return what an address carries to tell on the next page what was done."""
+        return {"done": text, "seal": hmac.new(self.csrf.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]}
+
+    def unseal(self, done: str, seal: str) -> str:
+        """Return what was done; nothing where somebody else has written it into the address."""
+        return done if hmac.compare_digest(self.seal(done)["seal"].encode(), seal.encode()) else ""
+
     def may(self, act: Act) -> bool:
         """Tell whether their role allows an act."""
         return act in ALLOWED[self.access.role]

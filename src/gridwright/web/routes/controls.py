@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -22,6 +23,7 @@ from gridwright.web.views.control import DONE, RUNNING, WAITING, approval, conse
 from gridwright.web.who import BoundForm, Staff, Viewer
 
 SHOWN = 50
+HOURS = re.compile("[0-9]{1,3}")
 LONGEST_H = 168
 OFFERED = (Command.DISCONNECT, Command.RECONNECT)
 
@@ -97,7 +99,7 @@ def preview(request: Request, who: Staff, point: str = "", command: str = Comman
 def ask(who: Staff, form: BoundForm) -> Response:
     """Put a request on record for a second person."""
     hours, now = form.text("hours"), who.platform.clock()
-    if not hours.isdigit() or not 1 <= int(hours) <= LONGEST_H:
+    if not HOURS.fullmatch(hours) or not 1 <= int(hours) <= LONGEST_H:
         raise InputError(f"{hours!r} is no number of hours", remedy=f"give 1 to {LONGEST_H}")
     made = request_control(
         who.platform.store, who.access, command=_command(form.text("command")), reason=form.text("reason"),

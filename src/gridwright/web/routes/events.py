@@ -45,7 +45,7 @@ def event(request: Request, who: Staff, name: str) -> Response:
     bodies = [each.body for each in store.outlooks.several(who.access, intervals_of(name))]
     shown = [performance_row(each) for each in rows[:LISTED]]
     data = {"event": event_row(found), "totals": totals(rows), "steps": steps(bodies), "performances": shown,
-            "measured": len(rows)}  # fmt: skip
+            "measured": len(rows), "zone": who.platform.settings.site.zone}  # fmt: skip
     names = ("usage_point", "baseline_kwh", "actual_kwh", "reduction_kwh", "payment", "currency")
     cells = [[performance_row(each)[column] for column in names] for each in rows]
     return show(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from gridwright.domain.access import Act
@@ -19,6 +20,9 @@ from gridwright.web.views.bill import days_of
 from gridwright.web.who import BoundForm, Staff, Viewer
 
 PAGE = 50
+DIGITS = re.compile("[0-9]{1,18}")
+LARGEST = (1 << 62) - 1
+After = Annotated[int, Query(ge=0, le=LARGEST)]
 SEVERITIES = tuple(map(str, Severity))
 
 
@@ -30,7 +34,15 @@ def add(router: APIRouter) -> None:
 
 
 def exceptions(
-    request: Request, who: Staff, *, severity: str = "", code: str = "", point: str = "", after: int = 0, done: str = ""
+    request: Request,
+    who: Staff,
+    *,
+    severity: str = "",
+    code: str = "",
+    point: str = "",
+    after: After = 0,
+    done: str = "",
+    seal: str = "",
 ) -> Response:
     """Show the work list, filtered as the address says."""
     store, access = who.platform.store, who.access
@@ -53,8 +65,12 @@ def exceptions(
         "filter": {"severity": severity, "code": code, "point": point},
     }  # fmt: skip
     names = ("id", "usage_point", "code", "severity", "from", "to", "slots", "message")
-    extra = {"done": done, "may_resolve": who.may(Act.WRITE_READINGS), "may_claim": who.may(Act.WRITE_REGISTRY),
-             "severities": SEVERITIES}  # fmt: skip
+    extra = {
+        "done": who.unseal(done, seal),
+        "may_resolve": who.may(Act.WRITE_READINGS),
+        "may_claim": who.may(Act.WRITE_REGISTRY),
+        "severities": SEVERITIES,
+    }
     return show(
         request,
         who,
@@ -73,24 +89,24 @@ def exceptions(
 
 def resolve(who: Staff, form: BoundForm) -> Response:
     """Accept the selected doubts with a reason."""
-    ids = [int(text) for text in form.all("id") if text.isdigit()]
+    ids = [int(text) for text in form.all("id") if DIGITS.fullmatch(text)]
     reason = form.text("reason")
     if not ids or not reason:
         raise InputError("select at least one exception and give a reason", remedy="go back and fill in both")
     number = who.platform.store.findings.resolve(who.access, ids, reason=reason, now=who.platform.clock())
-    return _back(form.text("filter"), f"{number} accepted, with your reason in the audit chain")
+    return _back(who, form.text("filter"), f"{number} accepted, with your reason in the audit chain")
 
 
 def claim(who: Staff, form: BoundForm) -> Response:
     """Say at which usage point an unknown meter hangs, and take its readings in."""
     wish = MeterClaim(form.text("meter"), form.text("usage_point"))
     claim_meter(who.platform.store, who.access, wish, now=who.platform.clock())
-    return _back("", f"Meter {wish.meter} hangs at {wish.usage_point}; its readings are in")
+    return _back(who, "", f"Meter {wish.meter} hangs at {wish.usage_point}; its readings are in")
 
 
-def _back(query: str, done: str) -> Response:
+def _back(who: Viewer, query: str, done: str) -> Response:
     kept = f"{query.lstrip('?')}&" if query.startswith("?") else ""
-    return RedirectResponse(f"/exceptions?{kept}{urlencode({'done': done})}", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"/exceptions?{kept}{urlencode(who.seal(done))}", HTTPStatus.SEE_OTHER)
 
 
 def _zones(who: Viewer, points: set[str]) -> dict[str, str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gridwright.web.routes.twins import add_page
-from gridwright.web.show import View, show
-from gridwright.web.views.grid import FIGURES, tree_rows
-from gridwright.web.views.today import device_event
+from gridwright.web.show import View, show, utc_text
+from gridwright.web.views.grid import FIGURES, supply, tree_rows
 from gridwright.web.who import Staff
 
 SHOWN = 30
+WEEK = timedelta(days=7)
 
 
 def add(router: APIRouter) -> None:
@@ -20,9 +22,10 @@ def add(router: APIRouter) -> None:
 
 
 def grid(request: Request, who: Staff) -> Response:
-    """Show the tree with the newest balance, and what meters reported of their supply."""
+    """Show the tree with the newest balance, and the outages and voltages of the same days."""
     store, access = who.platform.store, who.access
     balance = store.outlooks.latest(access, "grid-balance", "")
+    told = store.outlooks.latest(access, "grid-events", "")
     body = balance.body if balance else None
     rows = tree_rows(store.network.topology(access), body)
     data = {
@@ -31,12 +34,15 @@ def grid(request: Request, who: Staff) -> Response:
         "nodes": rows,
         "unconnected": body["unconnected"] if body else [],
         "notes": body["notes"] if body else [],
-        "reports": [device_event(each) for each in store.devices.events(access, limit=SHOWN)],
+        "events": supply(told.body, SHOWN) if told else None,
     }
+    until = datetime.fromisoformat(body["period"]["to"]) if body else who.platform.clock().replace(microsecond=0)
+    since = datetime.fromisoformat(body["period"]["from"]) if body else until - WEEK
+    address = f"/v1/grid/balance?from={utc_text(since)}&to={utc_text(until)}"
     columns = ("node", "kind", "parent", *FIGURES)
     cells = [[row[name] for name in columns] for row in rows]
     return show(
         request,
         who,
-        View("grid.html.j2", "Grid", data, columns, cells, api="/v1/outlooks/grid-balance", cli="gridwright serve"),
+        View("grid.html.j2", "Grid", data, columns, cells, api=address),
     )

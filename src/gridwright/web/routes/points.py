@@ -18,7 +18,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.web.routes.twins import add_page
-from gridwright.web.show import HEADERS, View, segment, show
+from gridwright.web.show import HEADERS, View, segment, show, utc_text
 from gridwright.web.views.bill import bill_row
 from gridwright.web.views.control import control_row
 from gridwright.web.views.point import Range, columns, counts, daily, interval_rows, listed, passed, range_of, runs
@@ -107,7 +107,8 @@ def point(request: Request, who: Who, name: str, which: Which) -> Response:
         **_around(who, here, span),
     }
     cells = interval_rows(panel) if panel and request.url.path.endswith(".csv") else []
-    address = f"/v1/usage-points/{segment(name)}/interval-blocks?from={_z(span.period.start)}&to={_z(span.period.end)}"
+    first, last = utc_text(span.period.start), utc_text(span.period.end)
+    address = f"/v1/usage-points/{segment(name)}/interval-blocks?from={first}&to={last}"
     line = f"gridwright usage-point show {name}"
     view = View("point.html.j2", name, data, ("start_utc", "kwh", "quality"), cells, api=address, cli=line)
     return show(request, who, view)
@@ -182,7 +183,3 @@ def _facts(point: UsagePoint) -> dict[str, Any]:
     return {"id": point.id, "zone": point.zone, "customer_class": point.customer_class,
             "capacity_kw": point.capacity_kw, "exports": point.exports,
             "attributes": dict(sorted(point.attributes.items()))}  # fmt: skip
-
-
-def _z(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -43,7 +43,7 @@ const kinds = {
     const column = (/** @type {string} */ name) => data.steps.map((/** @type {any} */ step) => step[name]);
     return {
       t: column("start").map((/** @type {string} */ start) => Date.parse(start) / 1000),
-      zone: "UTC",
+      zone: data.zone,
       lines: [
         { label: "Baseline, kW", values: column("baseline_kw"), stroke: colour("load"), dash: [6, 4] },
         { label: "Used, kW", values: column("actual_kw"), stroke: colour("delivered"), width: 2 },

@@ -17,6 +17,24 @@ def loss_rows(body: Mapping[str, Any] | None) -> list[Row]:
     return sorted(map(_row, nodes), key=lambda row: -(row["loss_share"] if row["loss_share"] is not None else -1e9))
 
 
+def supply(body: Mapping[str, Any], most: int) -> Row:
+    """Return the newest outages and the worst voltages of what was issued, with the counts and indices of all."""
+    voltage = body["voltage"]
+    return {
+        "period": body["period"],
+        "outages": body["outages"][:most],
+        "outages_total": body["outages_total"],
+        "reliability": body["reliability"],
+        "nominal_v": voltage["nominal_v"],
+        "indicative": voltage["indicative"],
+        "weeks_total": voltage["weeks_total"],
+        "weeks_outside": voltage["weeks_outside"],
+        "weeks": voltage["weeks"][:most],
+        "events_total": voltage["events_total"],
+        "excursions": voltage["events"][:most],
+    }
+
+
 def tree_rows(topology: Topology, body: Mapping[str, Any] | None) -> list[Row]:
     """Return every node with its depth and, where there is one, its balance."""
     known = {each["node"]: _row(each) for each in (body["nodes"] if body else [])}
