@@ -5,10 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from gridwright.domain.errors import AccessDenied, NotFound
+from gridwright.store.ledger import IssuedBill
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import HEADERS, View, show
 from gridwright.web.views.bill import bill_view
-from gridwright.web.who import Who
+from gridwright.web.who import Viewer, Who
 
 
 def add(router: APIRouter) -> None:
@@ -19,7 +21,7 @@ def add(router: APIRouter) -> None:
 
 def bill(request: Request, who: Who, name: str) -> Response:
     """Show a bill line by line."""
-    data = bill_view(who.platform.store.ledger.bill(who.access, name))
+    data = bill_view(_seen(who, name))
     names = ("text", "quantity", "unit", "price", "amount")
     rows = [[line[each] for each in names] for line in data["lines"]]
     view = View("bill.html.j2", f"Bill {data['number'] or name}", {"bill": data}, names, rows,
@@ -31,6 +33,16 @@ def paper(who: Who, name: str) -> Response:
     """Return the bill as a PDF file."""
     from gridwright.documents.bill_pdf import bill_pdf
 
-    issued = who.platform.store.ledger.bill(who.access, name)
+    issued = _seen(who, name)
     disposition = {"Content-Disposition": f'attachment; filename="bill-{issued.number or "draft"}.pdf"'}
     return Response(bill_pdf(issued.bill), media_type="application/pdf", headers={**HEADERS, **disposition})
+
+
+def _seen(who: Viewer, name: str) -> IssuedBill:
+    """Return a bill; a customer is not told whether somebody else has one of this name."""
+    try:
+        return who.platform.store.ledger.bill(who.access, name)
+    except AccessDenied:
+        if who.access.points is None:
+            raise
+        raise NotFound(f"bill {name!r} does not exist", remedy="list the bills of the usage point") from None

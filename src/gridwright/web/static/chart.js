@@ -36,7 +36,7 @@ const kinds = {
     const found = { t: data.t, zone: data.zone, lines, bands, end: data.t[data.t.length - 1] };
     if (data.before_kw) lines.push(/** @type {any} */ ({ label: "Before, kW", values: data.before_kw, stroke: colour("before"), dash: [2, 3] }));
     if (!data.max_kw) overlay(found, data.forecast, "Forecast, kW", "mean_kw", "load", 1);
-    if (!data.max_kw) overlay(found, data.plan, "Battery, kW", "discharge_kw", "discharge", 1, "charge_kw");
+    if (!data.max_kw) overlay(found, data.plan, "Battery, kW (charges below 0)", "discharge_kw", "discharge", 1, "charge_kw");
     return found;
   },
   event(data) {

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
+from gridwright.domain.errors import InputError
 from gridwright.domain.interval import Interval, local_days, local_midnight, zone_of
 from gridwright.domain.panel import Panel
 
@@ -21,6 +22,7 @@ SHAPES = {
     "rejected": (q.Status.REJECTED,),
     "missing": (q.Status.MISSING,),
 }
+EARLIEST, LATEST = date(1972, 1, 1), date(2199, 12, 31)
 MOST_RUNS = 400  # a ribbon of a thousand pixels shows no more
 Floats = npt.NDArray[np.float64]
 
@@ -61,11 +63,16 @@ class Range:
 
 
 def range_of(text: str, days: int, zone: str, now: datetime) -> Range:
-    """Return the days that an address names; without a first day the newest ones, today included."""
+    """Return the days that an address names; without a first day the newest ones, today included.
+
+    A day before or after all readings that can be is none: no calendar goes on for ever.
+    """
     try:
         first = date.fromisoformat(text)
     except ValueError:
         first = now.astimezone(zone_of(zone)).date() - timedelta(days=days - 1)
+    if not EARLIEST <= first <= LATEST:
+        raise InputError(f"{first} is no day of readings", remedy=f"ask for one from {EARLIEST} to {LATEST}")
     return Range(first, days, zone)
 
 
