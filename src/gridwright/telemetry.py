@@ -7,9 +7,21 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
+
+
+class StandardError:
+    """Standard error as it is when something is written: whoever replaces it later gets the lines."""
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Push it out."""
+        sys.stderr.flush()
 
 
 def configure_log(level: str = "warning", *, json_lines: bool = False) -> None:
@@ -27,7 +39,7 @@ def configure_log(level: str = "warning", *, json_lines: bool = False) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", StandardError())),
         cache_logger_on_first_use=False,
     )
 

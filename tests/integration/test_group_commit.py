@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import DELIVERED_REGISTER
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store, open_store
+from gridwright.telemetry import configure_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,6 +179,20 @@ def test_a_lock_is_waited_for_and_then_told(tmp_path: Path) -> None:
         (broken, fine) = put(Failing(store, RuntimeError("a bug"), 1), batch(record(1, 1, 0.1))), None
         assert isinstance(broken[0], RuntimeError)
         assert fine is None
+
+
+def test_a_log_that_cannot_be_written_does_not_end_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    closed.close()
+    configure_log()
+    monkeypatch.setattr("sys.stderr", closed)
+    with open_store(tmp_path / "grid.db") as store:
+        store.registry.save_points(ME, [UsagePoint(point) for point in sorted(TOWN.points)])
+        failing = Failing(store, RuntimeError("a bug"), 1)
+        (broken,) = put(failing, batch(record(1, 1, 0.1)))
+        assert isinstance(broken, RuntimeError)
+        (answer,) = put(failing, batch(record(1, 1, 0.1)))
+        assert told(answer)["accepted"] == 1
 
 
 def test_what_the_database_refuses_fails_alone(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -84,20 +85,25 @@ class Writer:
 
     def _run(self) -> None:
         while group := self._group():
-            try:
-                outcomes: Sequence[Outcome] = self._written(group)
-            except Exception as error:  # noqa: BLE001 - see below
-                # A bug must not end the one writer: these are answered with a failure, and the next are served.
+            self._tell(group, self._outcomes(group))
+
+    def _outcomes(self, group: Sequence[Batch]) -> Sequence[Outcome | Exception]:
+        """Write a group; a bug must not end the one writer: its group is answered with it, and the next is served."""
+        try:
+            return self._written(group)
+        except Exception as error:  # noqa: BLE001 - see above
+            # Nor must a log that cannot be written.
+            with suppress(Exception):
                 structlog.get_logger().exception("writing failed", batches=len(group), error=repr(error))
-                self._tell(group, [error] * len(group))
-                continue
-            self._tell(group, outcomes)
+            return [error] * len(group)
 
     def _tell(self, group: Sequence[Batch], outcomes: Sequence[Outcome | Exception]) -> None:
         """Hand the outcomes to the event loop, all at once: waking it for each would cost more than the writing."""
         loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(_settle, group, outcomes)
+        # A loop that closes meanwhile has nobody left to be told.
+        with suppress(RuntimeError):
+            if loop is not None:
+                loop.call_soon_threadsafe(_settle, group, outcomes)
 
     def _group(self) -> list[Batch]:
         """Wait for batches and return those of the next transaction; empty at the end."""
