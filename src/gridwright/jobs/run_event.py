@@ -46,7 +46,7 @@ def plan_event(
         raise InputError("an event needs at least one usage point", remedy="name its targets")
     for name in names:
         store.registry.point(access, name)
-    if meters := masters(store, access) & set(names):
+    if meters := store.network.topology(access).masters & set(names):
         raise InputError(f"{min(meters)} is a master meter, and no customer's", remedy="leave it out")
     event = Event(new_id("E", now), program, period, names, signal=signal or ASKED, notified=now)
     with store.transaction():
@@ -55,14 +55,9 @@ def plan_event(
     return event
 
 
-def masters(store: Store, access: Access) -> frozenset[str]:
-    """Return the master meters of the network: what they count is what all customers below them use."""
-    return frozenset(node.meter for node in store.network.topology(access).nodes if node.meter)
-
-
 def everybody(store: Store, access: Access) -> list[str]:
     """Return all usage points that may take part in an event."""
-    meters = masters(store, access)
+    meters = store.network.topology(access).masters
     return [point.id for point in store.registry.points(access) if point.id not in meters]
 
 

@@ -68,7 +68,9 @@ def settle_event(stage: Stage) -> None:
     )
     again = stage.boss.post(f"/v1/events/{stage.event_id}/settle")["statement"]
     stage.check("settled twice is settled once", again["statement_hash"] == statement["statement_hash"])
-    best = max(rows, key=lambda row: float(row["payment"]))
+    # An issued bill of that month stays as it is: its payment would be on the next one, which is not due yet.
+    open_rows = [row for row in rows if all(bill["state"] != "issued" for bill in bills_of(stage, row["usage_point"]))]
+    best = max(open_rows, key=lambda row: float(row["payment"]))
     stage.as_user("carla").job("/v1/bills", {"period": this_month(stage), "points": [best["usage_point"]]})
     lines = [line for bill in bills_of(stage, best["usage_point"]) for line in bill["lines"]]
     paid = [line for line in lines if line["amount"] == f"-{best['payment']}"]
