@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gridwright.domain.errors import AccessDenied, NotFound
 from gridwright.store.ledger import IssuedBill
 from gridwright.web.routes.twins import add_page
-from gridwright.web.show import HEADERS, View, show
+from gridwright.web.show import HEADERS, View, segment, show
 from gridwright.web.views.bill import bill_view
 from gridwright.web.who import Viewer, Who
 
@@ -25,7 +27,7 @@ def bill(request: Request, who: Who, name: str) -> Response:
     names = ("text", "quantity", "unit", "price", "amount")
     rows = [[line[each] for each in names] for line in data["lines"]]
     view = View("bill.html.j2", f"Bill {data['number'] or name}", {"bill": data}, names, rows,
-                api=f"/v1/bills/{name}", cli=f"gridwright bill explain {name}")  # fmt: skip
+                api=f"/v1/bills/{segment(name)}", cli=f"gridwright bill explain {quote(name)}")  # fmt: skip
     return show(request, who, view)
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
+from shlex import quote
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -75,8 +76,8 @@ def control(request: Request, who: Staff, name: str) -> Response:
             data,
             names,
             [[each[column] for column in names] for each in steps],
-            api=f"/v1/controls/{name}",
-            cli=f"gridwright control status {name}",
+            api=f"/v1/controls/{segment(name)}",
+            cli=f"gridwright control status {quote(name)}",
         ),
     )
 
@@ -92,7 +93,7 @@ def preview(request: Request, who: Staff, point: str = "", command: str = Comman
             "consequence": consequence_view(found)}  # fmt: skip
     view = View("ask.html.j2", f"{str(wanted).capitalize()} {point}", data,
                 api=f"/v1/usage-points/{segment(point)}/control-preview?command={wanted}",
-                cli=f"gridwright control request {point} {wanted} --reason WHY --dry-run")  # fmt: skip
+                cli=f"gridwright control request {quote(point)} {wanted} --reason WHY --dry-run")  # fmt: skip
     return show(request, who, view)
 
 

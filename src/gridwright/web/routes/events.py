@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gridwright.jobs.measure_event import intervals_of
 from gridwright.web.routes.twins import add_page
-from gridwright.web.show import View, show
+from gridwright.web.show import View, segment, show
 from gridwright.web.views.event import event_row, performance_row, steps, totals
 from gridwright.web.who import Staff
 
@@ -57,7 +59,7 @@ def event(request: Request, who: Staff, name: str) -> Response:
             data,
             names,
             cells,
-            api=f"/v1/events/{name}",
-            cli=f"gridwright event show {name}",
+            api=f"/v1/events/{segment(name)}",
+            cli=f"gridwright event show {quote(name)}",
         ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from shlex import quote
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -109,7 +110,7 @@ def point(request: Request, who: Who, name: str, which: Which) -> Response:
     cells = interval_rows(panel) if panel and request.url.path.endswith(".csv") else []
     first, last = utc_text(span.period.start), utc_text(span.period.end)
     address = f"/v1/usage-points/{segment(name)}/interval-blocks?from={first}&to={last}"
-    line = f"gridwright usage-point show {name}"
+    line = f"gridwright usage-point show {quote(name)}"
     view = View("point.html.j2", name, data, ("start_utc", "kwh", "quality"), cells, api=address, cli=line)
     return show(request, who, view)
 

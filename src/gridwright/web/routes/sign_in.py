@@ -7,11 +7,11 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from gridwright.api.authenticate import COOKIE, access_of, doorkeeper
+from gridwright.api.authenticate import COOKIE, doorkeeper
 from gridwright.app import Platform
 from gridwright.domain.errors import AccessDenied, GridwrightError, NotAuthenticated
 from gridwright.web.show import page
-from gridwright.web.who import BoundForm, OwnForm, local_path
+from gridwright.web.who import BoundForm, OwnForm, Who, local_path
 
 
 def add(router: APIRouter) -> None:
@@ -22,11 +22,9 @@ def add(router: APIRouter) -> None:
     router.add_api_route("/sign-out", leave, methods=["POST"])
 
 
-def first(request: Request) -> Response:
+def first(who: Who) -> Response:
     """Go to the first page that whoever asks may see."""
-    platform: Platform = request.app.state.platform
-    access = access_of(request.headers.raw, platform)
-    return RedirectResponse("/today" if access.points is None else "/my-energy", HTTPStatus.SEE_OTHER)
+    return RedirectResponse("/today" if who.access.points is None else "/my-energy", HTTPStatus.SEE_OTHER)
 
 
 def ask(request: Request, next: str = "/") -> Response:  # noqa: A002 - the name in the address
