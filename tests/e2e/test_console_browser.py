@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -29,7 +29,13 @@ STAFF = (
     "/events/{past}",
     "/grid",
     "/bills/{bill}",
+    "/my-energy",
+    "/usage-points/UP-1?from=2027-01-01",
+    "/usage-points/UP-1?from=2026-06-01&days=366",
 )
+CUSTOMER = ("/my-energy", "/usage-points/UP-1", "/usage-points", "/bills/{bill}")
+WAIT_MS = 30_000  # of a machine that does many things at once
+expect.set_options(timeout=WAIT_MS)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +59,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 def signed_in(browser: Browser, url: str, name: str = "admin", **options: Any) -> Iterator[tuple[Page, list[str]]]:  # noqa: ANN401
     """Open a browser as somebody; the list gathers errors and whatever is asked of another host."""
     context = browser.new_context(**options)
+    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     trouble: list[str] = []
     page.on("console", lambda message: trouble.append(message.text) if message.type in {"error", "warning"} else None)
@@ -77,9 +84,41 @@ def test_every_page_is_for_everyone_and_asks_nobody_else(
             page.goto(url + path.format(**town.ids))
             if page.locator("[data-chart]").count():
                 expect(page.locator("[data-drawn]").first).to_be_visible()
-            found = Axe().run(page).response["violations"]
-            assert [(each["id"], each["nodes"][0]["html"]) for each in found] == [], path
+            assert violations(page) == [], path
         assert trouble == []
+    with signed_in(browser, url, "own", color_scheme=scheme) as (page, trouble):
+        for path in CUSTOMER:
+            page.goto(url + path.format(**town.ids))
+            if page.locator("[data-chart]").count():
+                expect(page.locator("[data-drawn]").first).to_be_visible()
+            assert violations(page) == [], path
+        assert trouble == []
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_door_and_what_is_not_there_are_for_everyone(
+    browser: Browser, console: tuple[str, Town], scheme: Literal["light", "dark"]
+) -> None:
+    url, _ = console
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{url}/sign-in")
+    assert violations(page) == []
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert violations(page) == []
+    context.close()
+    with signed_in(browser, url, color_scheme=scheme) as (page, _):
+        page.goto(f"{url}/usage-points/NONE")
+        expect(page.get_by_role("heading", name="Not Found")).to_be_visible()
+        assert violations(page) == []
+
+
+def violations(page: Page) -> list[tuple[str, str]]:
+    """Return what axe finds, each rule with the first element that breaks it."""
+    return [(each["id"], each["nodes"][0]["html"]) for each in Axe().run(page).response["violations"]]
 
 
 def test_no_page_is_wider_than_a_phone(browser: Browser, console: tuple[str, Town]) -> None:
@@ -90,7 +129,12 @@ def test_no_page_is_wider_than_a_phone(browser: Browser, console: tuple[str, Tow
             page.goto(url + path.format(**town.ids))
             if page.evaluate("document.documentElement.scrollWidth") > 360:
                 wide.append(path)
-        assert wide == []
+    with signed_in(browser, url, "own", viewport={"width": 360, "height": 800}) as (page, _):
+        for path in CUSTOMER:
+            page.goto(url + path.format(**town.ids))
+            if page.evaluate("document.documentElement.scrollWidth") > 360:
+                wide.append(f"own {path}")
+    assert wide == []
 
 
 def test_pages_work_without_javascript(browser: Browser, console: tuple[str, Town]) -> None:
@@ -103,8 +147,31 @@ def test_pages_work_without_javascript(browser: Browser, console: tuple[str, Tow
         expect(page.get_by_role("heading", name="UP-2")).to_be_visible()
         page.get_by_role("link", name="Previous 7 days").click()
         expect(page.get_by_role("heading", name="UP-2")).to_be_visible()
+        page.get_by_role("link", name="Exceptions").click()
+        page.get_by_label("Usage point", exact=True).fill("UP-2")
+        page.get_by_role("button", name="Filter").click()
+        page.get_by_role("checkbox").first.check()
+        page.get_by_label("Why the values are right").fill("checked on site")
+        page.get_by_role("button", name="Accept the selected").click()
+        expect(page.get_by_role("status")).to_contain_text("1 accepted")
+        page.goto(f"{url}/controls/ask?point=UP-2&command=disconnect")
+        page.get_by_label("Why", exact=True).fill("move-out")
+        page.get_by_role("button", name="Ask for it").click()
+        expect(page.get_by_text("needs a second person to approve it")).to_be_visible()
+        page.get_by_label("Why it must not happen").fill("asked by mistake")
+        page.get_by_role("button", name="Reject").click()
+        expect(page.locator(".head .tag")).to_have_text("failed")
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_a_customer_steps_out_of_an_event(browser: Browser, console: tuple[str, Town]) -> None:
+    url, _ = console
+    with signed_in(browser, url, "own", java_script_enabled=False) as (page, _):
+        page.get_by_role("button", name="Take no part").click()
+        expect(page.get_by_role("status")).to_contain_text("takes no part in this event")
+        expect(page.get_by_text("you take no part")).to_be_visible()
+        expect(page.get_by_role("button", name="Take no part")).to_have_count(0)
 
 
 def test_the_search_finds_while_one_writes(browser: Browser, console: tuple[str, Town]) -> None:
