@@ -39,8 +39,17 @@ def test_the_first_start_makes_the_folder_and_prints_the_key_once(tmp_path: Path
         with server.client() as client:
             assert client.get("/readyz").json() == {"status": "ready", "store": "ok", "writer": "ok"}
     assert (data / "gridwright.db").is_file()
+    assert data.stat().st_mode & 0o077 == 0
     with serving(data, "--no-worker") as server:
         assert server.admin_key == ""
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    done = serve(tmp_path, "--port", "0", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["where"]) == (2, str(tmp_path / "data"))
+    assert "it is a file" in told["message"]
 
 
 def test_the_whole_server_with_its_worker_ends_on_ctrl_c(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 
 from gridwright import __version__
 from gridwright.api.door import PREFIX, Door
 from gridwright.api.idempotency import InFlight
 from gridwright.api.openapi import add_document
+from gridwright.api.parameters import only_known_query
 from gridwright.api.problems import Unexpected, add_problems
 from gridwright.api.routes import (
     bills,
@@ -59,7 +60,7 @@ def make_app(platform: Platform) -> FastAPI:
     app.state.platform = platform
     app.state.in_flight = InFlight()
     add_problems(app)
-    v1 = APIRouter(prefix=PREFIX)
+    v1 = APIRouter(prefix=PREFIX, dependencies=[Depends(only_known_query)])
     for noun in NOUNS:
         v1.include_router(noun.router)
     app.include_router(v1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -132,7 +131,7 @@ def _of_authorization(text: str) -> Credential | None:
 def _password(text: str) -> str:
     try:
         pair = base64.b64decode(text, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # no base64, no UTF-8, or not even ASCII
         raise NotAuthenticated("the Basic credentials are not base64 of user:password", remedy=HOW) from error
     _, colon, password = pair.partition(":")
     if not colon or not password:

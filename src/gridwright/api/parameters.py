@@ -6,7 +6,9 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import Path, Query
+from fastapi import Path, Query, Request, params
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
 from gridwright.api.problems import bad_parameter
@@ -21,6 +23,27 @@ LOST_PLUS = re.compile(r" (?=\d\d:?\d\d$)")
 # No control characters: a database would refuse NUL, and a log line must stay one.
 PLAIN = r"^[^\x00-\x1f\x7f]*$"
 Units = {"min": "minutes", "h": "hours", "d": "days"}
+
+
+def only_known_query(request: Request) -> None:
+    """Refuse a query parameter the endpoint does not have: left unseen, `as_of` would be answered as of now."""
+    known = sorted(queries_of(request.scope["route"]))
+    for name in request.query_params:
+        if name not in known:
+            named = f"this address takes {', '.join(known)}" if known else "this address takes none"
+            raise bad_parameter("query", name, f"there is no such parameter; {named}", request.query_params[name])
+
+
+def queries_of(route: APIRoute) -> frozenset[str]:
+    """Return the names of the query parameters of an endpoint, and of what it depends on."""
+    if route.unique_id not in _queries:
+        every = get_flat_params(route.dependant)
+        names = (param.alias for param in every if isinstance(param.field_info, params.Query))
+        _queries[route.unique_id] = frozenset(names)
+    return _queries[route.unique_id]
+
+
+_queries: dict[str, frozenset[str]] = {}  # by id of the endpoint, which its module's code tells
 
 
 def to_instant(value: Any) -> datetime:  # noqa: ANN401 - whatever a client sent

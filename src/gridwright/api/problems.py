@@ -19,6 +19,7 @@ from gridwright.domain import errors as e
 
 PROBLEM = "application/problem+json"
 DOCS = "/docs/errors#"
+LONGEST_VALUE = 120
 RETRY_S = "2"
 MOST_LISTED = 20
 # The first class that fits decides.
@@ -142,9 +143,19 @@ def invalid_request(error: RequestValidationError, instance: str) -> JSONRespons
 
 def _fault(error: Mapping[str, Any]) -> dict[str, str]:
     place, *path = error.get("loc") or ("body",)
-    name = ".".join(str(part) for part in path) or str(place)
-    reason = str(error.get("msg", "not valid")).removeprefix("Value error, ")
-    return {"in": str(place), "name": name, "reason": reason}
+    name, reason, context = (
+        ".".join(str(part) for part in path) or str(place),
+        error.get("msg", ""),
+        error.get("ctx", {}),
+    )
+    if error.get("type") == "json_invalid":
+        name, reason = "body", f"it is not JSON: {context.get('error', '')} at character {path[0] if path else 0}"
+    elif error.get("type") == "string_pattern_mismatch" and r"\x00" in context.get("pattern", ""):
+        reason = "it has control characters"
+    told = {"in": str(place), "name": name, "reason": str(reason or "not valid").removeprefix("Value error, ")}
+    # What stands in a body may be a secret; what stands in the address is in everybody's log anyway.
+    value = error.get("input") if place in {"query", "path"} else None
+    return told | ({"value": str(value)[:LONGEST_VALUE]} if isinstance(value, str | int | float) else {})
 
 
 class Unexpected:

@@ -67,8 +67,21 @@ def settings_in(data: Path | None) -> Settings:
     """Return the settings with the store in the folder `data`, which is made, unless they name a store themselves."""
     loaded = loaded_settings().in_folder(data)
     if data is not None:
-        data.mkdir(parents=True, exist_ok=True)
+        make_folder(data)
     return loaded.settings
+
+
+def make_folder(data: Path) -> None:
+    """Make the folder of the database, for this user alone: everybody's readings are going to be in it."""
+    from gridwright.domain.errors import ConfigError
+
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "it is a file" if isinstance(error, FileExistsError) else f"{error.strerror}".lower()
+        raise ConfigError(
+            f"the folder cannot be made: {reason}", where=str(data), remedy="name another folder, or make it yourself"
+        ) from error
 
 
 def wire(settings: Settings) -> Platform:

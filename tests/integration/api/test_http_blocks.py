@@ -138,7 +138,8 @@ def test_registers_are_half_open(shown_town: Town) -> None:
     path = "/v1/usage-points/UP-1/registers"
     query = {"from": START.isoformat(), "to": (START + timedelta(days=2)).isoformat()}
     items = shown_town.get(path, params=query).json()["items"]
-    assert [(each["value"], each["end_device"]) for each in items] == [(1000.0, "M-1"), (10000.0, "M-1")]
+    assert [(each["value"], each["end_device"]) for each in items] == [(1.0, "M-1"), (10.0, "M-1")]
+    assert {each["unit"] for each in items} == {"kWh"}
 
 
 def test_series_tell_what_is_there(shown_town: Town) -> None:

@@ -81,7 +81,7 @@ def test_a_problem_has_its_members(shown_town: Town, method: str, path: str, sta
 @pytest.mark.parametrize(
     ("body", "status", "name"),
     [
-        (b"{", 400, "1"),
+        (b"{", 400, "body"),
         (b"", 422, "body"),
         (b"[]", 422, "body"),
         (b"null", 422, "body"),

@@ -12,11 +12,13 @@ import pytest
 from pyarrow import ipc
 
 from gridwright.api.answer import Refused
+from gridwright.api.authenticate import credential_of
 from gridwright.api.ingest_arrow import decode_arrow, decode_csv
 from gridwright.api.ingest_form import decode_form
 from gridwright.api.ingest_json import decode_json
 from gridwright.api.ingest_meaning import Said
 from gridwright.api.ingest_table import Decoded
+from gridwright.domain.errors import NotAuthenticated
 from gridwright.domain.interval import epoch_s
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -113,3 +115,11 @@ def test_arrow_columns_that_nobody_can_read_are_told() -> None:
     with ipc.new_stream(out, twice.schema) as writer:
         writer.write_table(twice)
     assert "twice" in refused(decode_arrow, out.getvalue(), DEFAULTS, NOW)["detail"]
+
+
+@pytest.mark.parametrize(
+    "shown", [b"Basic \xe9", b"Basic ?", b"Basic " + b"\xff" * 9, b"Bearer ", b"Digest x", b"\xff"]
+)
+def test_a_header_that_shows_no_key_is_told_and_no_failure(shown: bytes) -> None:
+    with pytest.raises(NotAuthenticated):
+        credential_of([(b"authorization", shown)])

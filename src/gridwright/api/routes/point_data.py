@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from gridwright.api.blocks import ARROW, MAX_SLOTS, block_response
+from gridwright.api.blocks import ARROW, MAX_SLOTS, amount, block_response, unit_of
 from gridwright.api.cursor import from_cursor, to_cursor
 from gridwright.api.door import Asking
 from gridwright.api.listing import CSV, Page, cut, listed
@@ -40,6 +40,7 @@ from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER, Flow, Quantity, ReadingType
+from gridwright.domain.register import RegisterReading
 from gridwright.store.instant import from_us, to_us
 
 router = APIRouter(prefix="/usage-points/{name}", tags=["Readings"])
@@ -96,7 +97,13 @@ def list_registers(
     period = period_of(start, end)
     reads = platform.store.registers.load(platform.access, name, period, kind_of(kind))
     rows = [each for each in reads if each.at in period]
-    return listed(request, [RegisterShape.of(each, reading_type=each.reading_type.code) for each in rows])
+    return listed(request, [register_shape(each) for each in rows])
+
+
+def register_shape(read: RegisterReading) -> RegisterShape:
+    """Return a read in the unit in which blocks tell theirs, not in counts."""
+    kind = read.reading_type
+    return RegisterShape.of(read, reading_type=kind.code, unit=unit_of(kind), value=amount(read.value, kind))
 
 
 @router.get("/series", summary="List what is stored", response_model=Page[SeriesShape])

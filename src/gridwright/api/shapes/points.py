@@ -92,11 +92,12 @@ class Exchanged(Shape):
 
 
 class RegisterShape(Shape):
-    """A cumulative register, read at an instant; `value` counts the reading type's resolution."""
+    """A cumulative register, read at an instant: what the meter showed, in `unit`."""
 
     usage_point: str
     at: datetime
     value: float
+    unit: str
     end_device: str
     epoch: int
     reading_type: str
