@@ -82,6 +82,18 @@ def disable(name: Name, as_json: Json = False) -> None:
     say(f"{name} is disabled: no key, password or session of theirs opens anything.")
 
 
+@app.command(epilog="Example: gridwright user enable ann")
+def enable(name: Name, as_json: Json = False) -> None:
+    """Let a disabled user in again, with the password and the keys that were not revoked."""
+    wired = platform()
+    user = replace(find(wired, name), disabled=False)
+    wired.store.identities.save_user(wired.access, user)
+    if as_json:
+        print_json(plain(user))
+        return
+    say(f"{name} is enabled again, with the password and every key that was not revoked.")
+
+
 @app.command(epilog="Example: gridwright user password ann --password-stdin < password.txt")
 def password(name: Name, password_stdin: FromStdin = False, as_json: Json = False) -> None:
     """Set a user's password, typed on a terminal or read from standard input; it ends their sessions."""

@@ -57,7 +57,7 @@ class Identities:
     def save_user(self, access: Access, user: User) -> bool:
         """Add or change a user, and tell whether anything was new; to leave no enabled admin is a Conflict.
 
-        A disabled user's keys and sessions open nothing from the commit on.
+        A disabled user's keys open nothing from the commit on; their sessions end for good.
         """
         access.require(Act.ADMINISTER)
         if user.name in RESERVED:
@@ -72,6 +72,8 @@ class Identities:
             else:
                 keep_an_admin(unit, number, user)
                 change_user(unit, number, user)
+                if user.disabled:
+                    end_sessions(unit, number)
             detail = {"role": str(user.role), "disabled": str(user.disabled).lower(), "points": _few(user)}
             what = "added" if old is None else "changed"
             note(unit, access, Act.ADMINISTER, subject=f"user {user.name}", at=at, what=what, **detail)
@@ -108,7 +110,7 @@ class Identities:
         with self._session.writing() as unit:
             found = find_user(unit, user)
             if found[1].disabled:
-                raise Conflict(f"user {user} is disabled", remedy="enable the user before")
+                raise Conflict(f"user {user} is disabled", remedy=f"gridwright user enable {user}")
             return self._make_key(unit, access, found, label, (now, expires))
 
     def keys(self, access: Access, user: str | None = None) -> tuple[ApiKey, ...]:

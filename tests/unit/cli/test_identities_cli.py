@@ -111,6 +111,22 @@ def test_users_by_command(store: Store) -> None:
         store.identities.sign_in("her", "another long word", now)
 
 
+def test_a_disabled_user_is_let_in_again_but_not_their_old_sessions(store: Store) -> None:
+    document("user", "add", "ann", "--role", "operator", "--password-stdin", given=f"{WORD}\n")
+    key, now = document("key", "create", "ann")["key"], datetime.now(UTC)
+    session = store.identities.sign_in("ann", WORD, now)
+    told("user", "disable", "ann")
+    with pytest.raises(Conflict, match="ann is disabled"):
+        told("key", "create", "ann")
+    assert document("user", "enable", "ann")["disabled"] is False
+    assert store.identities.access_of(key, now).actor == "ann"
+    assert store.identities.sign_in("ann", WORD, now)
+    with pytest.raises(NotAuthenticated):
+        store.identities.access_of_session(session, now)
+    with pytest.raises(NotFound):
+        told("user", "enable", "bob")
+
+
 def test_users_that_cannot_be(store: Store) -> None:
     told("user", "add", "ann", "--role", "admin")
     for words, given, error in (
