@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import AccessDenied, Conflict, NotFound
@@ -86,6 +87,21 @@ class Network:
         if access.points is None:
             return Topology(nodes, connections)
         return Topology(_above(access, nodes, {each.node for each in connections}), connections)
+
+    def nodes(self, access: Access, at: datetime) -> tuple[tuple[Node, int], ...]:
+        """Return each node with how many usage points hang on it directly at an instant, counted by the database.
+
+        Whoever sees a part of the town sees the nodes above their own usage points, which alone are counted.
+        """
+        access.require(Act.READ)
+        c, moment = network_connection.c, to_seconds(at.replace(microsecond=0))
+        query = select(c.node, func.count()).where(c.start_s <= moment, c.end_s > moment).group_by(c.node)
+        with self._session.reading() as unit:
+            rows = unit.connection.execute(within(query, c.usage_point, access)).all()
+            nodes = _nodes(unit)
+        found: dict[str, int] = {row[0]: row[1] for row in rows}
+        seen = nodes if access.points is None else _above(access, nodes, set(found))
+        return tuple((node, found.get(node.id, 0)) for node in seen)
 
 
 def _require_all(access: Access, act: Act) -> None:

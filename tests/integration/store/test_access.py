@@ -131,6 +131,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "network.save_nodes": (([Node("T1", NodeKind.TRANSFORMER)],), {}),
     "network.connect": (([Connection("hers", "T1", MONTH)],), {}),
     "network.topology": ((), {}),
+    "network.nodes": ((NOW,), {}),
     "outlooks.save": (("forecast", "hers", {}), {"issued": NOW}),
     "outlooks.save_many": (("forecast", {"hers": {}}), {"issued": NOW}),
     "outlooks.latest": (("forecast", "hers"), {}),
@@ -165,6 +166,7 @@ HARMLESS = {
     "programs.program",
     "programs.programs",
     "network.topology",
+    "network.nodes",
 }
 
 
@@ -234,6 +236,7 @@ def test_lists_show_only_what_may_be_seen(filled: Store, access: Access) -> None
     assert filled.programs.events(access) == []
     assert filled.programs.performances(access) == []
     assert filled.network.topology(access) == Topology((), ())
+    assert filled.network.nodes(access, NOW) == ()
     assert filled.outlooks.several(access, "forecast") == []
     assert filled.findings.load(access) == []
     assert filled.readings.load(access, None, MONTH, interval=PANEL.interval).points == tuple(mine)

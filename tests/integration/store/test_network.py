@@ -105,3 +105,14 @@ def test_a_town(store: Store) -> None:
     assert store.network.connect(ME, [hangs(point, "T-1") for point in many]) == 1200
     assert store.network.connect(ME, [hangs(point, "T-2", MAY) for point in many]) == 1200
     assert len(store.network.topology(ME).below("F-1", MAY)) == 1200
+
+
+def test_nodes_are_counted_as_they_hang_at_an_instant(store: Store) -> None:
+    store.network.save_nodes(ME, NODES)
+    store.network.connect(ME, [hangs("UP-1", "T-1"), hangs("UP-2", "T-1"), hangs("UP-1", "T-2", MAY)])
+    before, after = MAY - timedelta(microseconds=1), MAY
+    assert store.network.nodes(ME, before) == ((FEEDER, 0), (ONE, 2), (TWO, 0))
+    assert store.network.nodes(ME, after) == ((FEEDER, 0), (ONE, 1), (TWO, 1))
+    assert [count for _, count in store.network.nodes(ME, START - timedelta(1))] == [0, 0, 0]
+    her = Access("her", Role.CUSTOMER, frozenset({"UP-2"}))
+    assert store.network.nodes(her, after) == ((FEEDER, 0), (replace(ONE, meter=""), 1))

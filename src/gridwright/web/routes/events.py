@@ -14,7 +14,7 @@ from gridwright.web.views.event import event_row, performance_row, steps, totals
 from gridwright.web.who import Staff
 
 SHOWN = 100
-LISTED = 500
+LISTED = 100
 
 
 def add(router: APIRouter) -> None:
@@ -49,7 +49,9 @@ def event(request: Request, who: Staff, name: str) -> Response:
     data = {"event": event_row(found), "totals": totals(rows), "steps": steps(bodies), "performances": shown,
             "measured": len(rows), "zone": who.platform.settings.site.zone}  # fmt: skip
     names = ("usage_point", "baseline_kwh", "actual_kwh", "reduction_kwh", "payment", "currency")
-    cells = [[performance_row(each)[column] for column in names] for each in rows]
+    cells = []
+    if request.url.path.endswith(".csv"):
+        cells = [[performance_row(each)[column] for column in names] for each in rows]
     return show(
         request,
         who,

@@ -27,7 +27,7 @@ def grid(request: Request, who: Staff) -> Response:
     balance = store.outlooks.latest(access, "grid-balance", "")
     told = store.outlooks.latest(access, "grid-events", "")
     body = balance.body if balance else None
-    rows = tree_rows(store.network.topology(access), body)
+    rows = tree_rows(store.network.nodes(access, who.platform.clock()), body)
     data = {
         "issued": balance.issued.isoformat() if balance else None,
         "period": body["period"] if body else None,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gridwright.domain.topology import Node, Topology
+from gridwright.domain.topology import Node
 
 Row = dict[str, Any]
 TONES = {"plausible": "good", "high": "bad", "negative": "bad"}
@@ -35,12 +35,13 @@ def supply(body: Mapping[str, Any], most: int) -> Row:
     }
 
 
-def tree_rows(topology: Topology, body: Mapping[str, Any] | None) -> list[Row]:
+def tree_rows(nodes: Sequence[tuple[Node, int]], body: Mapping[str, Any] | None) -> list[Row]:
     """Return every node with its depth and, where there is one, its balance."""
     known = {each["node"]: _row(each) for each in (body["nodes"] if body else [])}
-    hanging: dict[str, int] = {}
-    for connection in topology.connections:
-        hanging[connection.node] = hanging.get(connection.node, 0) + 1
+    hanging = {node.id: count for node, count in nodes}
+    below: dict[str, list[Node]] = {}
+    for node, _ in nodes:
+        below.setdefault(node.parent, []).append(node)
     rows: list[Row] = []
 
     def visit(node: Node, depth: int) -> None:
@@ -52,13 +53,12 @@ def tree_rows(topology: Topology, body: Mapping[str, Any] | None) -> list[Row]:
             "rating_kva": node.rating_kva,
         } | dict.fromkeys(FIGURES)
         row = known.get(node.id, {**blank, "hint": "", "reasons": [], "tone": "none"})
-        rows.append({**row, "depth": depth, "connections": hanging.get(node.id, 0)})
-        for child in topology.children(node.id):
+        rows.append({**row, "depth": depth, "connections": hanging[node.id]})
+        for child in below.get(node.id, ()):
             visit(child, depth + 1)
 
-    for node in topology.nodes:
-        if not node.parent:
-            visit(node, 0)
+    for node in below.get("", ()):
+        visit(node, 0)
     return rows
 
 
