@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gridwright.domain.errors import NotFound
+
 if TYPE_CHECKING:
     from gridwright.app import Platform
     from gridwright.settings import Loaded
@@ -31,5 +33,17 @@ def platform() -> Platform:
     from gridwright.telemetry import configure_log
 
     settings = loaded_settings().settings
+    _require_database(settings.store.url)
     configure_log(settings.log.level, json_lines=settings.log.json_lines)
     return Platform(settings)
+
+
+def _require_database(url: str) -> None:
+    """Refuse a folder named by `--data` that holds no database: a slip of the pen must not make an empty one."""
+    folder = _named["data"]
+    if folder is not None and url == f"{folder}/" and not (folder / "gridwright.db").is_file():
+        raise NotFound(
+            "there is no database in this folder",
+            where=str(folder),
+            remedy=f"gridwright serve --data {folder} makes one",
+        )

@@ -226,7 +226,7 @@ def execute(
         elif done.looked_at or once:
             say(
                 f"{done.looked_at} looked at: {done.confirmed} confirmed, {done.failed} failed, "
-                f"{done.expired} expired, {done.waiting} waiting for proof"
+                f"{done.expired} expired, {done.waiting} waiting"
             )
             for note in done.notes:
                 say(f"  {note}")

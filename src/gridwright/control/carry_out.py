@@ -163,3 +163,12 @@ class _Errand:
             self.move(ControlState.FAILED, f"the meter refused the conversation: {error.message}; nothing was sent")
         elif self.is_late:
             self.move(ControlState.EXPIRED, f"expired before it was sent ({error.message})")
+        else:
+            self._wait(f"not reached yet: {error.message}")
+
+    def _wait(self, why: str) -> None:
+        """Say once why nothing has been sent yet; said again at every attempt it would only be noise."""
+        if self.control.evidence != why:
+            after = replace(self.control, evidence=why)
+            self.ports.record(self.control, after, why)
+            self.control = after

@@ -23,7 +23,8 @@ from gridwright.jobs.device_line import Lines, zones_of
 from gridwright.store import Store
 
 TOGETHER, PER_GATEWAY = 16, 4
-MOST = 200
+# More controls under way than there can be: the oldest must not wait for the newest ones' silent meters.
+MOST = 100_000
 UNDER_WAY = (ControlState.APPROVED, ControlState.ARMED, ControlState.SENT)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
 # CIM EndDeviceEventType of the switch's commands: 18 connect, 23 disconnect, 5 arm for closure; 85 = failed.

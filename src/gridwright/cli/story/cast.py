@@ -9,8 +9,8 @@ from pathlib import Path
 from gridwright.cli.story.stage import Stage
 from gridwright.domain.access import Role
 
-# Bundled example cards become the town's own: under these names they are real prices, and bills are kept.
-CARDS = {"town-home": "residential-tou", "town-shop": "shop-demand"}
+# Bundled example cards become the town's own: in its folder they are real prices, and bills are kept.
+CARDS = ("residential-tou", "shop-demand")
 CUSTOMER_POINT = "UP-1002"
 CAST: tuple[tuple[str, Role, tuple[str, ...] | None], ...] = (
     ("anna", Role.OPERATOR, None),
@@ -25,13 +25,9 @@ MACHINES = (Role.DEVICE,)
 def write_cards(folder: Path) -> Path:
     """Write the town's rate cards and return their folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, bundled in CARDS.items():
-        text = (files("gridwright.billing") / "cards" / f"{bundled}.toml").read_text(encoding="utf-8")
-        own = (
-            text.replace(f'id = "{bundled}"', f'id = "{name}"')
-            .replace("example = true\n", "")
-            .replace("Europe/Madrid", "Europe/Berlin")
-        )
+    for name in CARDS:
+        text = (files("gridwright.billing") / "cards" / f"{name}.toml").read_text(encoding="utf-8")
+        own = text.replace("example = true\n", "").replace("Europe/Madrid", "Europe/Berlin")
         (folder / f"{name}.toml").write_text(own, encoding="utf-8")
     return folder
 

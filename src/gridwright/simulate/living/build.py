@@ -42,8 +42,9 @@ FAULTS = (
 LESS_IN_EVENT, BACK_LATER, REBOUND = 0.55, 0.3, timedelta(hours=2)
 STOLEN_SHARE, THIEF = 0.6, 2
 LOOSE_NEUTRAL_V = 32.0
-HOME_CARD = "town-home"
-CARDS = {Kind.SHOP: "town-shop", Kind.FACTORY: "town-shop"}
+# Example cards that come with Gridwright, so that any server can price a town; a utility lays its own beside them.
+HOME_CARD = "residential-tou"
+CARDS = {Kind.SHOP: "shop-demand", Kind.FACTORY: "shop-demand"}
 OPENING_WH = 1_000_000
 
 
