@@ -251,3 +251,21 @@ def test_days_are_added_up_across_a_clock_change(report: Report) -> None:
     code, found, _ = report(table(lines), "--zone", "Europe/Berlin")
     assert (code, found["files"][0]["readings"], found["files"][0]["rejected"]) == (0, 60, 0)
     assert "UP-1: 774.000 kWh delivered in 60 daily values, 2025-03-01 … 2025-04-29" in found["notes"]
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_fault_of_our_own_is_told_too(
+    as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: str) -> None:
+        raise ZeroDivisionError("nobody thought of this")
+
+    monkeypatch.setattr("gridwright.jobs.check_health.check_health", broken)
+    monkeypatch.setattr(sys, "argv", ["gridwright", "doctor", *(["--json"] if as_json else [])])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert ended.value.code == 1
+    assert "Traceback" not in out + err
+    told = json.loads(out)["message"] if as_json else err
+    assert "ZeroDivisionError: nobody thought of this" in told

@@ -107,6 +107,10 @@ def main() -> None:
     except OSError as error:
         print_error(_from_os(error), as_json=as_json)
         sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - whatever it is, a person or a program waits for one answer
+        _note_fault()
+        print_error(_from_fault(error), as_json=as_json)
+        sys.exit(1)
     finally:
         finish()
     sys.exit(code or 0)
@@ -121,3 +125,18 @@ def _from_os(error: OSError) -> GridwrightError:
     place = str(error.filename or "")
     reason = error.strerror or str(error)
     return GridwrightError(reason, where=place, remedy="check the path, its permissions and the room on the disk")
+
+
+def _from_fault(error: Exception) -> GridwrightError:
+    return GridwrightError(
+        f"a fault of Gridwright's own: {type(error).__name__}: {error}",
+        remedy="please report it, with what you typed and what GRIDWRIGHT_LOG__LEVEL=debug adds",
+    )
+
+
+def _note_fault() -> None:
+    import structlog
+
+    # Unless it is set up, it would write to standard output, where the one JSON document belongs.
+    if structlog.is_configured():
+        structlog.get_logger().debug("fault", exc_info=True)
