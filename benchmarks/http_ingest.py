@@ -1,6 +1,7 @@
 """Readings by HTTP: single posts from 64 connections, batches in JSON and Arrow; durable when they are answered.
 
-The naive peer is what people write first: a threaded server of the standard library, SQLite, a commit a request.
+The naive peer is what people write first: a threaded server, SQLite, a commit a request. It is Flask where this Python
+has it, or the one that BENCHMARK_FLASK_PYTHON names, else the server of the standard library; the row tells which.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,25 +57,25 @@ class Load:
 
 
 class Client(asyncio.Protocol):
-    """One kept-alive connection that sends the next request when the last one is answered with 200."""
+    """Sends the next request when the last one is answered with 200; connects anew where the server hangs up then."""
 
     def __init__(self, requests: Sequence[bytes], latencies: list[float]) -> None:
         self._requests, self._latencies = iter(requests), latencies
-        self._answer, self._sent = b"", 0.0
+        self._answer, self._sent, self._ended = b"", 0.0, 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's transports
         """Begin to send."""
         self._transport = transport
-        self._next()
+        self._next(began=self._sent or None)
 
-    def _next(self) -> None:
+    def _next(self, began: float | None = None) -> None:
         request = next(self._requests, None)
         if request is None:
             self._transport.close()
             self.done.set_result(None)
             return
-        self._sent = time.perf_counter()
+        self._sent = began or time.perf_counter()
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -87,11 +89,24 @@ class Client(asyncio.Protocol):
             return
         self._latencies.append(time.perf_counter() - self._sent)
         self._answer = b""
-        self._next()
+        if b"connection: close" in head.lower():
+            self._again()
+        else:
+            self._next()
+
+    def _again(self) -> None:
+        """Connect anew; the time that takes belongs to the next request."""
+        host, port = self._transport.get_extra_info("peername")[:2]
+        self._ended, self._sent = self._ended + 1, time.perf_counter()
+        self._transport.close()
+        loop = asyncio.get_running_loop()
+        self._connecting = loop.create_task(loop.create_connection(lambda: self, host, port))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell that the server hung up, if it was not our own end."""
-        if not self.done.done():
+        if self._ended and exc is None:
+            self._ended -= 1
+        elif not self.done.done():
             self.done.set_exception(exc or ConnectionError("the server hung up"))
 
 
@@ -152,6 +167,8 @@ def gridwright(folder: Path) -> Iterator[tuple[str, str]]:
     with subprocess.Popen([*command, "--no-worker"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None  # noqa: S101 - asked for above
         told = json.loads(process.stdout.readline())
+        if "url" not in told:
+            raise RuntimeError(told)
         try:
             yield told["url"], told["admin_key"]
         finally:
@@ -183,12 +200,51 @@ class Naive(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def serve_naively(pipe: Connection, database: str) -> None:
-    """Serve in a process of its own until it is terminated."""
-    Naive.database = database
+FLASK = """
+import sqlite3, sys, threading
+from flask import Flask, request
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+app, here = Flask("naive"), threading.local()
+WSGIRequestHandler.log_request = lambda *_: None
+WSGIRequestHandler.protocol_version = "HTTP/1.1"
+
+
+@app.post("/meter_reading")
+def meter_reading():
+    if not hasattr(here, "connection"):
+        here.connection = sqlite3.connect(sys.argv[1], timeout=60)
+        here.connection.execute("PRAGMA synchronous=FULL")
+    form = request.form
+    with here.connection as connection:
+        row = (form["meter_id"], form["at"], float(form["reading"]))
+        connection.execute("INSERT INTO reading VALUES (?, ?, ?)", row)
+    return "OK"
+
+
+server = make_server("127.0.0.1", 0, app, threaded=True)
+server.socket.listen(128)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+def flask_python() -> str | None:
+    """Return a Python that has Flask: the one that is named, or this one; None where neither does."""
+    named = os.environ.get("BENCHMARK_FLASK_PYTHON")
+    return named or (sys.executable if find_spec("flask") else None)
+
+
+def make_table(database: str) -> None:
+    """Make the naive server's table, with the write-ahead log that helps it most."""
     with sqlite3.connect(database) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("CREATE TABLE reading (meter TEXT, at TEXT, kwh REAL, PRIMARY KEY (meter, at))")
+
+
+def serve_naively(pipe: Connection, database: str) -> None:
+    """Serve in a process of its own until it is terminated."""
+    Naive.database = database
     ThreadingHTTPServer.request_queue_size = 128
     with ThreadingHTTPServer(("127.0.0.1", 0), Naive) as server:
         pipe.send(server.server_address[1])
@@ -196,16 +252,27 @@ def serve_naively(pipe: Connection, database: str) -> None:
 
 
 @contextmanager
-def naive(folder: Path) -> Iterator[str]:
-    """Run the naive server; yields its URL."""
+def naive(folder: Path) -> Iterator[tuple[str, str]]:
+    """Run the naive server; yields its URL, and what it is."""
+    database, python = str(folder / "naive.db"), flask_python()
+    make_table(database)
+    if python:
+        command = [python, "-c", FLASK, database]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None  # noqa: S101 - asked for above
+            try:
+                yield f"http://127.0.0.1:{int(process.stdout.readline())}", "Flask + SQLite, a commit a request"
+            finally:
+                process.terminate()
+        return
     ours, theirs = CHILDREN.Pipe()
-    process = CHILDREN.Process(target=serve_naively, args=(theirs, str(folder / "naive.db")))
-    process.start()
+    child = CHILDREN.Process(target=serve_naively, args=(theirs, database))
+    child.start()
     try:
-        yield f"http://127.0.0.1:{ours.recv()}"
+        yield f"http://127.0.0.1:{ours.recv()}", "threaded http.server + SQLite, a commit a request"
     finally:
-        process.terminate()
-        process.join()
+        child.terminate()
+        child.join()
 
 
 # --- what is sent -----------------------------------------------------------------------------------------------------
@@ -288,13 +355,12 @@ def arrow_batches(count: int, size: int, key: str) -> list[bytes]:
 
 def single_rows(folder: Path, count: int) -> Iterator[Row]:
     """Measure posts of one reading, ours and the naive server's."""
-    with naive(folder) as url:
+    with naive(folder) as (url, peer):
         theirs = measure(url, forms(count // 8, ""))
     with gridwright(folder / "single") as (url, key):
         measure(url, forms(METERS, key))  # the first read of each meter
         ours = measure(url, forms(count + METERS, key)[METERS:])
         records = measure(url, singles(count, key))
-    peer = "threaded http.server + SQLite, a commit a request"
     for name, load in (("POST /meter_reading", ours), ("POST /v1/readings, one record", records)):
         label = f"{name}, {CONNECTIONS} connections"
         yield Row(label, load.rate, "posts/s", ">= 3e3", more_than(peer, theirs.rate, load.rate))

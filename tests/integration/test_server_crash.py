@@ -1,8 +1,9 @@
-"""A server killed under load, twenty times: every reading it acknowledged is there, exactly once, with its value."""
+"""A server killed under load, again and again: every reading it acknowledged is there, exactly once, with its value."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import threading
 from collections import Counter
@@ -25,7 +26,7 @@ from tests.integration.server_process import Server, serving, start
 if TYPE_CHECKING:
     from pathlib import Path
 
-KILLS = 20
+KILLS = 20 if os.environ.get("CI") else 6  # each start costs seconds: CI=1 for the whole drill
 CLIENTS = 8
 START = datetime(2026, 1, 1, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
