@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -115,9 +116,12 @@ def told(text: str, zone: str) -> str:
 
 
 def number(value: float | str | None, places: int = 1) -> str:
-    """Return a number with separators; a dash where there is none."""
+    """Return a number with separators; a dash where there is none. Negative `places`: as many as there are, at most."""
     if value is None:
         return "–"
+    if places < 0:
+        written = f"{Decimal(str(value)):f}".partition(".")[2].rstrip("0")
+        places = min(len(written), -places)
     return f"{float(value):,.{places}f}".replace("-", "−")
 
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
 from gridwright.api.app import make_app
+from gridwright.app.live import refresh_outlooks
 from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.interval import Interval, local_midnight
+from gridwright.domain.program import EventState, Performance
 from gridwright.web.pages import add_pages
 from gridwright.web.who import local_path
-from tests.integration.api.small_town import Town, build, platform_at
+from tests.integration.api.small_town import NOW, Town, build, platform_at
 
 PASSWORD = "a long enough password"  # noqa: S105 - of the test's own town
 PAGES = ("/today", "/usage-points", "/usage-points/UP-1", "/exceptions", "/controls", "/events", "/grid", "/my-energy")
@@ -141,6 +147,42 @@ def test_long_ranges_keep_their_spikes(town: Town) -> None:
     assert len(thin["t"]) <= 50
     assert max(thin["max_kw"]) == max(whole["kw"])
     assert min(thin["min_kw"]) == min(whole["kw"])
+
+
+def test_the_grid_tells_outages_once_for_all_who_lost_power(own_console: Town) -> None:
+    assert "Not computed yet" in own_console.get("/grid", headers=BROWSER).text
+    refresh_outlooks(own_console.platform)
+    told = json.loads(own_console.get("/grid.json").text)
+    (outage,) = told["events"]["outages"]
+    assert (outage["node"], outage["customers"], outage["connected"], outage["minutes"]) == ("T-1", 2, 2, 20.0)
+    assert told["events"]["reliability"]["saidi_min"] == 20.0
+    assert [(row["node"], row["depth"], row["connections"]) for row in told["nodes"]] == [("F-1", 0, 0), ("T-1", 1, 2)]
+    page = own_console.get("/grid", headers=BROWSER).text
+    assert "SAIDI" in page
+    assert "2 of 2" in page
+    assert "breaks the limit" in page
+
+
+def test_my_energy_counts_both_months_and_what_an_event_paid(own_console: Town) -> None:
+    store = own_console.platform.store
+    over = store.programs.event(LOCAL_OWNER, "E-past")
+    store.programs.save_event(LOCAL_OWNER, over.to(EventState.COMPLETED))
+    paid = Performance("E-past", "UP-1", Decimal(3), Decimal(1), Decimal("0.90"), "EUR")
+    store.programs.save_performances(LOCAL_OWNER, "E-past", [paid])
+    (home,) = json.loads(own_console.get("/my-energy.json", "own").text)["homes"]
+    october = store.readings.load(LOCAL_OWNER, "UP-1", Interval(berlin(10, 1), berlin(10, 26)))
+    november = store.readings.load(LOCAL_OWNER, "UP-1", Interval(berlin(11, 1), NOW))
+    assert home["before_kwh"] == pytest.approx(float(october.total_kwh()[0]), abs=0.01)
+    assert home["month_kwh"] == pytest.approx(float(november.total_kwh()[0]), abs=0.01)
+    assert home["days_compared"] == 25
+    assert [(each["id"], each["may_opt_out"]) for each in home["events"]] == [("E-next", True), ("E-past", False)]
+    assert home["events"][1]["result"]["payment"] == "0.90"
+    assert "not final" in own_console.get("/my-energy", "own", headers=BROWSER).text
+
+
+def berlin(month: int, day: int) -> datetime:
+    """Return the midnight that begins a day of 2026 in Berlin."""
+    return local_midnight(date(2026, month, day), ZoneInfo("Europe/Berlin"))
 
 
 def test_errors_are_pages_with_a_remedy(town: Town) -> None:

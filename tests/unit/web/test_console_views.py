@@ -159,4 +159,5 @@ def test_how_things_are_written() -> None:
     assert told("back at 2026-11-25T13:50:36.349202+00:00!", "Europe/Berlin") == "back at 25 Nov 2026, 14:50:36 CET!"
     assert told("2026-11-25T99:99:99Z and 2026-11-25", "UTC") == "2026-11-25T99:99:99Z and 2026-11-25"
     assert (number(-1234.5), number(None), share(0.125)) == ("−1,234.5", "–", "12.5 %")
+    assert [number(text, -3) for text in ("31", "31.000", "13.26", "18.42049")] == ["31", "31", "13.26", "18.420"]
     assert query_of({"a": "x&y", "b": None, "c": ""}) == "?a=x%26y"

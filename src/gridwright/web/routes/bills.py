@@ -26,7 +26,8 @@ def bill(request: Request, who: Who, name: str) -> Response:
     data = bill_view(_seen(who, name))
     names = ("text", "quantity", "unit", "price", "amount")
     rows = [[line[each] for each in names] for line in data["lines"]]
-    view = View("bill.html.j2", f"Bill {data['number'] or name}", {"bill": data}, names, rows,
+    title = f"Bill {data['number']}" if data["number"] else f"Draft of a bill for {data['usage_point']}"
+    view = View("bill.html.j2", title, {"bill": data}, names, rows,
                 api=f"/v1/bills/{segment(name)}", cli=f"gridwright bill explain {quote(name)}")  # fmt: skip
     return show(request, who, view)
 
