@@ -141,7 +141,10 @@ class _Issue:
     def balance(self) -> None:
         """Issue what the network's transformers deliver, and what of it arrives; outages and voltages of these days."""
         period = Interval(self.now - BALANCE, self.now)
-        self._save("grid-events", "", grid_events(self.store, self.access, period).to_dict())
+        try:
+            self._save("grid-events", "", grid_events(self.store, self.access, period).to_dict())
+        except GridwrightError as error:
+            self.done.notes += (f"outages and voltages: {error}",)
         if self.store.network.topology(self.access).nodes:
             balance = balance_grid(self.store, self.access, period, now=self.now)
             self._save("grid-balance", "", balance.to_dict())

@@ -62,6 +62,13 @@ def test_a_plan_keeps_the_energy_of_the_battery(store: Store) -> None:
     assert np.allclose(np.array(found.body["stored_kwh"]), 4 + moved, atol=1e-2)
 
 
+def test_outages_and_voltages_are_issued_without_a_network_too(store: Store) -> None:
+    refresh(store)
+    found = store.outlooks.latest(LOCAL_OWNER, "grid-events", "")
+    assert found is not None
+    assert (found.body["outages_total"], found.body["voltage"]["weeks_total"]) == (0, 0)
+
+
 def test_the_fleet_is_the_sum_of_its_points_beside_the_midnight_forecast(store: Store) -> None:
     refresh(store)
     found = store.outlooks.latest(LOCAL_OWNER, "fleet", "")
