@@ -17,6 +17,8 @@ from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import AccessDenied, GridwrightError
 
 PREFIX = "/v1"
+DOCUMENT = "/openapi.json"
+GUARDED = {PREFIX, DOCUMENT}
 MAX_BODY = 4 << 20  # no request of these routes needs more; readings come in by their own entrance
 JSON = "application/json"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -31,7 +33,7 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request in with its access, or answer 401, 403 or 413."""
         path = scope.get("path", "")
-        if scope["type"] != "http" or not (path == PREFIX or path.startswith(f"{PREFIX}/")):
+        if scope["type"] != "http" or not (path in GUARDED or path.startswith(f"{PREFIX}/")):
             await self._app(scope, receive, send)
             return
         try:

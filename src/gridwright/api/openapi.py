@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse
 
 from gridwright import __version__
-from gridwright.api.door import PREFIX, Asking
+from gridwright.api.door import DOCUMENT, PREFIX, Asking
 from gridwright.api.problems import PROBLEM
 from gridwright.api.shapes.shape import Problem
 
@@ -75,8 +75,9 @@ ENTRANCE: dict[str, Any] = {
 
 
 def add_document(app: FastAPI) -> None:
-    """Serve the document at `/v1/openapi.json`, behind the door as everything else."""
+    """Serve the document at `/v1/openapi.json`, and where tools look for it, behind the door as everything else."""
 
+    @app.get(DOCUMENT, include_in_schema=False)
     @app.get(f"{PREFIX}/openapi.json", include_in_schema=False, summary="Describe this API")
     def document(platform: Asking) -> JSONResponse:
         """Return the OpenAPI document; any key opens it."""

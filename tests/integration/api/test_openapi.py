@@ -88,3 +88,7 @@ def test_keys_are_shown_in_three_ways(document: dict[str, Any]) -> None:
 def test_a_model_per_body_and_a_description_per_model(document: dict[str, Any]) -> None:
     nameless = [name for name, each in document["components"]["schemas"].items() if not each.get("description")]
     assert [name for name in nameless if not name.startswith(("Page", "Command", "Role"))] == []
+
+
+def test_it_is_also_where_tools_look_for_it(shown_town: Town, document: dict[str, Any]) -> None:
+    assert shown_town.get("/openapi.json", "viewer").json() == document
