@@ -95,6 +95,9 @@ def point(request: Request, who: Who, name: str, which: Which) -> Response:
     here = who.platform.store.registry.point(who.access, name)
     span = which.span(here, who.platform.clock())
     panel, trouble = read(who, here, span.period, which.view)
+    columns_shown = ("start_utc", "kwh", "quality")
+    if request.url.path.endswith(".csv"):
+        return show(request, who, View("", name, {}, columns_shown, interval_rows(panel) if panel else ()))
     data = {
         "usage_point": _facts(here),
         "range": span.to_dict(),
@@ -107,11 +110,10 @@ def point(request: Request, who: Who, name: str, which: Which) -> Response:
         "total_kwh": round(float(panel.total_kwh()[0]), 3) if panel else None,
         **_around(who, here, span),
     }
-    cells = interval_rows(panel) if panel and request.url.path.endswith(".csv") else []
     first, last = utc_text(span.period.start), utc_text(span.period.end)
     address = f"/v1/usage-points/{segment(name)}/interval-blocks?from={first}&to={last}"
     line = f"gridwright usage-point show {quote(name)}"
-    view = View("point.html.j2", name, data, ("start_utc", "kwh", "quality"), cells, api=address, cli=line)
+    view = View("point.html.j2", name, data, columns_shown, api=address, cli=line)
     return show(request, who, view)
 
 

@@ -175,9 +175,9 @@ def _within(sums: npt.NDArray[Any], first: int, last: int) -> Any:  # noqa: ANN4
 
 def interval_rows(panel: Panel) -> list[tuple[Any, ...]]:
     """Return the rows of the CSV twin: start in UTC, kWh, quality."""
+    gone = np.isnan(panel.kwh[0])
     names = {int(status): status.name.lower() for status in q.Status}
     times = [f"{text}Z" for text in np.datetime_as_string(panel.times, unit="s").tolist()]
-    return [
-        (start, "" if np.isnan(kwh) else round(float(kwh), 6), names[int(status)])
-        for start, kwh, status in zip(times, panel.kwh[0], q.status_of(panel.quality[0]), strict=True)
-    ]
+    energies = [round(kwh, 6) if known else "" for kwh, known in zip(panel.kwh[0].tolist(), ~gone, strict=True)]
+    statuses = [names[status] for status in q.status_of(panel.quality[0]).tolist()]
+    return list(zip(times, energies, statuses, strict=True))
