@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from gridwright.cli import app
 
-ADDRESS = "postgresql+psycopg://biller:secret@db.example.org/gridwright"
+ADDRESS = "postgresql+psycopg://biller:hunter2@db.example.org/gridwright"
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
@@ -18,7 +18,7 @@ def test_a_password_is_not_shown(options: list[str], monkeypatch: pytest.MonkeyP
     done = CliRunner().invoke(app, ["config", "show", *options])
     assert done.exit_code == 0
     assert "biller@db.example.org" in done.output
-    assert "secret" not in done.output
+    assert "hunter2" not in done.output
 
 
 def test_each_setting_tells_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:

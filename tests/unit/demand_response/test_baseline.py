@@ -257,7 +257,8 @@ def test_what_cannot_be_measured_is_said() -> None:
         measure(by_hand(), short, BASELINES["10-of-10"], zone=ZONE)
 
 
-@given(st.sampled_from(sorted(BASELINES)), st.floats(0.01, 100), st.integers(0, 2**16))
+# Powers of two scale exactly: another factor could break a tie between two days.
+@given(st.sampled_from(sorted(BASELINES)), st.sampled_from([0.125, 0.5, 2.0, 64.0]), st.integers(0, 2**16))
 def test_more_load_by_a_factor_is_more_baseline_by_the_factor(rule: str, factor: float, seed: int) -> None:
     panel = a_noisy(seed)
     scaled = panel.with_values(panel.values * factor)

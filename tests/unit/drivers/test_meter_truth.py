@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridwright.domain import quality as q
 from gridwright.domain.control import Command
 from gridwright.domain.interval import Interval, zone_of
 from gridwright.domain.panel import Panel
@@ -123,8 +124,12 @@ def test_the_profile_adds_up_to_the_register_whatever_happens(
         assert one.device_time() == world.now
     panel = profile_over(one, family.name, Interval(since, world.now))
     wh = panel.values * 10.0**panel.reading_type.exponent
-    before = one.supply.register(int(panel.start.timestamp()), Flow.DELIVERED)
-    assert np.nansum(wh) == one.register_wh() - before
+    counted = one.register_wh() - one.supply.register(int(panel.start.timestamp()), Flow.DELIVERED)
+    if q.has_status(panel.quality, (q.Status.REJECTED,)).any():
+        # A clock that goes back lives an interval twice: one value is kept and rejected, none is made up.
+        assert np.nansum(wh) <= counted
+    else:
+        assert np.nansum(wh) == counted
 
 
 def hourly(name: str) -> DriverProfile:
