@@ -19,9 +19,10 @@ from gridwright.api.shapes.work import BillActed, BillRunAsked, BillShape, BillS
 from gridwright.app import Platform
 from gridwright.domain.access import Act
 from gridwright.domain.bill import BillState
-from gridwright.domain.errors import GridwrightError
+from gridwright.domain.errors import AccessDenied, GridwrightError, NotFound
 from gridwright.domain.interval import parse_period, zone_of
 from gridwright.jobs.find_rate_card import rate_card_names
+from gridwright.store import IssuedBill
 
 router = APIRouter(tags=["Bills"])
 PDF, TEXT = "application/pdf", "text/plain"
@@ -58,7 +59,7 @@ def list_bills_of(
 @router.get("/bills/{name}", summary="Show a bill", response_model=BillShape, responses=DOCUMENT)
 def show_bill(request: Request, platform: Asking, name: Id) -> Response:
     """Return a bill with its lines as JSON, or as the customer gets it: `Accept: application/pdf` or `text/plain`."""
-    kept = platform.store.ledger.bill(platform.access, name)
+    kept = bill_of(platform, name)
     media = accepted(request, (JSON, PDF, TEXT))
     headers = {"Vary": "Accept"}
     if media == PDF:
@@ -70,6 +71,16 @@ def show_bill(request: Request, platform: Asking, name: Id) -> Response:
 
         return Response(bill_text(kept.bill), headers=headers, media_type=TEXT)
     return Response(BillShape.of(kept).model_dump_json(by_alias=True), headers=headers, media_type=JSON)
+
+
+def bill_of(platform: Platform, name: str) -> IssuedBill:
+    """Return a bill; somebody else's is as absent as one that does not exist."""
+    try:
+        return platform.store.ledger.bill(platform.access, name)
+    except AccessDenied:
+        if platform.access.points is None:
+            raise
+        raise NotFound(f"bill {name!r} does not exist", remedy="list the bills of the usage point") from None
 
 
 @router.post("/bills", summary="Run billing", status_code=HTTPStatus.ACCEPTED, response_model=JobShape)
