@@ -238,7 +238,7 @@ def test_a_thief_is_found_although_the_loss_could_be_a_technical_one() -> None:
 @given(st.integers(0, 2**16))
 def test_losses_that_grow_with_the_square_of_the_load_accuse_nobody(seed: int) -> None:
     rows = a_week(seed)
-    total = sum(values for name, values in rows.items() if name != "M1")
+    total = np.sum([values for name, values in rows.items() if name != "M1"], axis=0)
     rows["M1"] = np.rint(total * (1 + 0.03 * total / total.mean()))
     assert thief(rows).hint is None
 
