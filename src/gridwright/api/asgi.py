@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 Handler = Callable[[Scope, Receive], Awaitable[Answer]]
 METER_READING, READINGS = "/meter_reading", "/v1/readings"
-HANDLED = "gridwright.handled"  # set in the scope once a request was seen, for whoever stands behind
 
 
 class HotPaths:

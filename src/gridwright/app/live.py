@@ -22,12 +22,11 @@ if TYPE_CHECKING:
     from gridwright.jobs.vault import Vault
 
 Progress = Callable[[int, int], None]
-KEY_FILE = "secret.key"
 
 
 def vault(platform: Platform) -> Vault:
     """Return the vault of the devices' passwords; its key lies beside the database, or where the settings say."""
-    from gridwright.jobs.vault import Vault
+    from gridwright.jobs.vault import KEY_FILE, Vault
 
     named = platform.settings.store.secret_key
     return Vault(named or platform.folder / KEY_FILE)

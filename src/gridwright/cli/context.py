@@ -40,8 +40,10 @@ def platform() -> Platform:
 
 def _require_database(url: str) -> None:
     """Refuse a folder named by `--data` that holds no database: a slip of the pen must not make an empty one."""
+    from gridwright.store.engine import FILE_NAME
+
     folder = _named["data"]
-    if folder is not None and url == f"{folder}/" and not (folder / "gridwright.db").is_file():
+    if folder is not None and url == f"{folder}/" and not (folder / FILE_NAME).is_file():
         raise NotFound(
             "there is no database in this folder",
             where=str(folder),

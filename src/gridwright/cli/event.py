@@ -213,9 +213,9 @@ def _targets(wired: Platform, named: list[str], *, everybody: bool) -> list[str]
         raise UsageError("say who takes part", remedy="either --target POINT, as often as needed, or --all")
     if not everybody:
         return named
-    from gridwright.jobs import run_event
+    from gridwright.jobs.customers import customers
 
-    return run_event.everybody(wired.store, wired.access)
+    return customers(wired.store, wired.access)
 
 
 def _price(text: str) -> Decimal:

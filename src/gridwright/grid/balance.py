@@ -200,8 +200,8 @@ def balance(
     sums = sums_below(topology, flow)
     nodes = tuple(_balance(topology, node, sums[node.id], flow, bounds) for node in topology.nodes)
     connected = {name for found in sums.values() for name in found.points}
-    masters = {node.meter for node in topology.nodes}
-    unconnected = tuple(name for name in flow.points if name not in connected and name not in masters)
+    known = connected | topology.masters
+    unconnected = tuple(name for name in flow.points if name not in known)
     return GridBalance(flow.period, timedelta(seconds=flow.interval_s), nodes, unconnected, notes)
 
 

@@ -107,7 +107,7 @@ def no_sums(slots: int) -> Sums:
 
 def sums_below(topology: Topology, flow: Flows) -> dict[str, Sums]:
     """Return the sums of all that hangs on each node or below it: exactly what its parts sum to."""
-    masters = {node.meter for node in topology.nodes if node.meter}
+    masters = topology.masters
     members: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
     for connection in topology.connections:
         span = connection.period.intersection(flow.period)

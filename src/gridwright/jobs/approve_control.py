@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from gridwright.control import approve, reject
-from gridwright.control.policy import OPEN
 from gridwright.domain.access import Access, Act
 from gridwright.domain.control import ControlState, EndDeviceControl
 from gridwright.domain.errors import ControlRefused
@@ -45,8 +44,3 @@ def expire(store: Store, access: Access, control: EndDeviceControl, now: datetim
     after = replace(control.to(ControlState.EXPIRED, now=now), evidence=text)
     store.controls.advance(access, control, after, detail=text, now=now)
     return after
-
-
-def open_controls(store: Store, access: Access, *, limit: int = 1000) -> list[EndDeviceControl]:
-    """Return the controls that are not final, newest first."""
-    return store.controls.find(access, states=OPEN, limit=limit)

@@ -20,6 +20,7 @@ from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.forecast import serve
 from gridwright.jobs.balance_grid import balance_grid
+from gridwright.jobs.customers import customers
 from gridwright.jobs.grid_events import grid_events
 from gridwright.jobs.load_stored import load_stored
 from gridwright.jobs.plan_dispatch import Planned, plan_dispatch
@@ -75,12 +76,6 @@ def refresh_outlooks(
         issue.fleet(totals)
         issue.balance()
     return issue.done
-
-
-def customers(store: Store, access: Access) -> list[str]:
-    """Return every usage point that is somebody's: a master meter's energy is the sum of others."""
-    masters = store.network.topology(access).masters
-    return [point.id for point in store.registry.points(access) if point.id not in masters]
 
 
 @dataclass(slots=True)

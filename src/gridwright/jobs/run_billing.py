@@ -15,13 +15,12 @@ from gridwright.domain.interval import Interval, local_month, parse_period
 from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.bill_months import bill_months
+from gridwright.jobs.customers import customers
 from gridwright.jobs.load_stored import load_stored
 from gridwright.jobs.settle_event import event_credits
 from gridwright.jobs.trust_readings import SiteDefaults, Trusted, trust_readings
 from gridwright.store import Store
 
-# A usage point is billed by the rate card that this attribute names.
-RATE_CARD = "rate_card"
 TOGETHER = 200
 Progress = Callable[[int, int], None]
 CardOf = Callable[[UsagePoint], RateCard]
@@ -65,8 +64,7 @@ def run_billing(
     made anew; an issued bill whose readings changed is left alone and named in the notes.
     """
     desk = _Desk(store, access, order, card_of, site, now)
-    masters = store.network.topology(access).masters
-    names = list(order.points or [point.id for point in store.registry.points(access) if point.id not in masters])
+    names = list(order.points or customers(store, access))
     for at in range(0, len(names), TOGETHER):
         desk.bill(names[at : at + TOGETHER])
         if progress:

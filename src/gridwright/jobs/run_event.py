@@ -15,7 +15,7 @@ from gridwright.jobs.measure_event import measure_event, sees_all
 from gridwright.jobs.new_id import new_id
 from gridwright.store import Store
 
-__all__ = ["advance_events", "cancel_event", "everybody", "measure_event", "opt_out", "plan_event"]
+__all__ = ["advance_events", "cancel_event", "measure_event", "opt_out", "plan_event"]
 
 LONGEST = timedelta(days=1)
 # More events than any search for them has to return.
@@ -53,12 +53,6 @@ def plan_event(
         _refuse_overlap(store, access, event)
         store.programs.save_event(access, event)
     return event
-
-
-def everybody(store: Store, access: Access) -> list[str]:
-    """Return all usage points that may take part in an event."""
-    meters = store.network.topology(access).masters
-    return [point.id for point in store.registry.points(access) if point.id not in meters]
 
 
 def opt_out(store: Store, access: Access, event_id: str, point: str, *, now: datetime) -> Event:
