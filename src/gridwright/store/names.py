@@ -11,11 +11,13 @@ from sqlalchemy.dialects import mysql, postgresql
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import NotFound
+from gridwright.domain.image import Image
 from gridwright.domain.reading_type import ReadingType, from_code
 from gridwright.store import schema
 from gridwright.store.session import Session, Unit
 
 FEW = 400
+IMAGE_MARK = "#"  # between the code of a reading type and the image, where it is not the raw one
 
 
 class Names:
@@ -59,21 +61,26 @@ class Names:
         codes = unit.connection.execute(select(schema.usage_point.c.code)).scalars()
         return sorted(code for code in codes if access.may_see(code))
 
-    def type_key(self, unit: Unit, kind: ReadingType) -> int | None:
+    def type_key(self, unit: Unit, kind: ReadingType, image: Image = Image.RAW) -> int | None:
         """Return the key of a reading type, None when nothing of that type was ever stored."""
-        code = kind.code
+        code = _code(kind, image)
         if code not in self._types:
             self._types.update(_lookup(unit, schema.reading_type, [code]))
         return self._types.get(code)
 
-    def make_type_key(self, unit: Unit, kind: ReadingType) -> int:
-        """Return the key of a reading type, giving it one if it is new."""
-        key = self.type_key(unit, kind)
+    def make_type_key(self, unit: Unit, kind: ReadingType, image: Image = Image.RAW) -> int:
+        """Return the key of a reading type, giving it one if it is new; each image counts as a type of its own."""
+        key = self.type_key(unit, kind, image)
         if key is None:
-            add_missing(unit, schema.reading_type, [{"code": kind.code}])
-            self._types.update(_lookup(unit, schema.reading_type, [kind.code]))
-            key = self._types[kind.code]
+            code = _code(kind, image)
+            add_missing(unit, schema.reading_type, [{"code": code}])
+            self._types.update(_lookup(unit, schema.reading_type, [code]))
+            key = self._types[code]
         return key
+
+
+def _code(kind: ReadingType, image: Image) -> str:
+    return kind.code if image is Image.RAW else f"{kind.code}{IMAGE_MARK}{image}"
 
 
 def within(query: Select[Any], column: ColumnElement[Any], access: Access) -> Select[Any]:
@@ -102,9 +109,17 @@ def add_missing(unit: Unit, table: Table, rows: Sequence[dict[str, Any]]) -> Non
 
 
 def every_type(unit: Unit) -> dict[int, ReadingType]:
-    """Return all stored reading types by key."""
-    table = schema.reading_type
-    return {row.id: from_code(row.code) for row in unit.connection.execute(select(table))}
+    """Return all stored reading types by key, those of raw images."""
+    return {key: kind for key, (kind, image) in every_image(unit).items() if image is Image.RAW}
+
+
+def every_image(unit: Unit) -> dict[int, tuple[ReadingType, Image]]:
+    """Return all stored reading types by key, with the image that each is of."""
+    found = {}
+    for row in unit.connection.execute(select(schema.reading_type)):
+        code, _, image = row.code.partition(IMAGE_MARK)
+        found[row.id] = from_code(code), Image(image) if image else Image.RAW
+    return found
 
 
 def _lookup(unit: Unit, table: Table, wanted: Sequence[str]) -> dict[str, int]:

@@ -14,6 +14,7 @@ from gridwright.domain.access import Access, Act
 from gridwright.domain.block import IntervalBlock
 from gridwright.domain.calendar import day_number
 from gridwright.domain.errors import Conflict
+from gridwright.domain.image import Image
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
@@ -75,12 +76,21 @@ class Readings:
         self._session = session
         self._names = names
 
-    def save(self, access: Access, panel: Panel, *, known_at: datetime, register: bool = False) -> SaveSummary:
+    def save(
+        self,
+        access: Access,
+        panel: Panel,
+        *,
+        known_at: datetime,
+        register: bool = False,
+        image: Image = Image.RAW,
+    ) -> SaveSummary:
         """Merge a panel into what is stored; durable on return, or with the surrounding transaction.
 
         A slot without value leaves the stored one alone; another value or quality supersedes it and the old image is
         kept; the same again changes nothing. Unknown usage points are NotFound, or added with `register`; another
-        interval or phase than stored for the day is GridMismatch, a fraction of a count InputError.
+        interval or phase than stored for the day is GridMismatch, a fraction of a count InputError. A final image
+        makes nothing dirty and belongs to no series: it follows from the raw one.
         """
         _require_all(access, Act.WRITE_READINGS, panel.points)
         if register:
@@ -92,14 +102,15 @@ class Readings:
             if register:
                 register_unknown(unit, self._names, panel.points)
             keys = np.array(self._names.point_keys(unit, panel.points), np.int64)
-            kind = self._names.make_type_key(unit, panel.reading_type)
+            kind = self._names.make_type_key(unit, panel.reading_type, image)
             blocks.lock_points(unit, keys.tolist())
             if (keys[1:] < keys[:-1]).any():
                 order = np.argsort(keys)
                 panel, keys = panel.rows(order), keys[order]
             saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=to_us(known_at))
             summary = saver.run()
-            self._mark(unit, access, saver, summary, interval_s)
+            if image is Image.RAW:
+                self._mark(unit, access, saver, summary, interval_s)
         return summary
 
     def _mark(self, unit: Unit, access: Access, saver: PanelSaver, summary: SaveSummary, interval_s: int) -> None:
@@ -133,6 +144,7 @@ class Readings:
         reading_type: ReadingType = DELIVERED_ENERGY,
         interval: timedelta | None = None,
         as_of: datetime | None = None,
+        image: Image = Image.RAW,
     ) -> Panel:
         """Return a panel with the points in the order asked (None: all that may be seen), the slots within `period`.
 
@@ -146,7 +158,7 @@ class Readings:
         with self._session.reading() as unit:
             codes = tuple(self._names.every_point(unit, access) if asked is None else asked)
             keys = np.array(self._names.point_keys(unit, codes), np.int64)
-            kind = self._names.type_key(unit, reading_type)
+            kind = self._names.type_key(unit, reading_type, image)
             loader = PanelLoader(unit, kind, keys, None if as_of is None else to_us(as_of))
             return loader.load(codes, period, reading_type, interval_s)
 
@@ -211,13 +223,19 @@ class Readings:
         return FreshnessCounts(int(read), int(slow or 0), int(lost or 0), tuple(found))
 
     def versions(
-        self, access: Access, point: str, day: date, reading_type: ReadingType = DELIVERED_ENERGY
+        self,
+        access: Access,
+        point: str,
+        day: date,
+        reading_type: ReadingType = DELIVERED_ENERGY,
+        *,
+        image: Image = Image.RAW,
     ) -> list[Version]:
         """Return every image of one UTC day, the oldest first; empty when nothing is stored."""
         access.require(Act.READ, point)
         with self._session.reading() as unit:
             key = self._names.point_keys(unit, [point])[0]
-            kind = self._names.type_key(unit, reading_type)
+            kind = self._names.type_key(unit, reading_type, image)
             rows = None if kind is None else blocks.read_history(unit, kind, day_number(day), key)
         if rows is None:
             return []

@@ -208,6 +208,7 @@ finding = Table(
     # Both empty: it resolved itself, because it did not come up again. Otherwise a person accepted it, and why.
     Column("resolution", long_text()),
     Column("resolved_by", String(200)),
+    Column("assigned_to", String(200)),
     Index(None, "usage_point", "start_s"),
     Index(None, "resolved_at_us", "id"),
 )

@@ -1,0 +1,207 @@
+"""The data plane: final images and day totals, edits, rule sets, corrections of bills, edges and the archive."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeEngine
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+LONG_TEXT = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+OWN_KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+TABLES = (
+    "day_total",
+    "day_total_version",
+    "rerate",
+    "edit",
+    "rule_set",
+    "correction",
+    "edge_stream",
+    "archive_part",
+)
+
+
+def name_type(length: int = 120) -> TypeEngine[str]:
+    return sa.String(length).with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+def upgrade() -> None:
+    op.add_column("finding", sa.Column("assigned_to", sa.String(200), nullable=True))
+    series = sa.table("number_series", sa.column("name", sa.String), sa.column("last", sa.BigInteger))
+    op.bulk_insert(series, [{"name": "debit note", "last": 0}])
+    _day_totals()
+    _rerate()
+    _edits()
+    _corrections()
+    _flow()
+
+
+def downgrade() -> None:
+    for table in reversed(TABLES):
+        op.drop_table(table)
+    op.execute("DELETE FROM number_series WHERE name = 'debit note'")
+    op.drop_column("finding", "assigned_to")
+
+
+def _totals() -> list[sa.Column[int]]:
+    return [
+        sa.Column("total", sa.BigInteger, nullable=False),
+        sa.Column("peak", sa.BigInteger, nullable=False),
+        sa.Column("peak_slot", sa.Integer, nullable=False),
+        sa.Column("intervals", sa.Integer, nullable=False),
+        sa.Column("measured", sa.Integer, nullable=False),
+        sa.Column("estimated", sa.Integer, nullable=False),
+        sa.Column("edited", sa.Integer, nullable=False),
+        sa.Column("known_at_us", sa.BigInteger, nullable=False),
+    ]
+
+
+def _day_key() -> list[sa.Column[int]]:
+    return [
+        sa.Column("reading_type", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("day", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("usage_point", sa.BigInteger, autoincrement=False, nullable=False),
+    ]
+
+
+def _day_totals() -> None:
+    op.create_table(
+        "day_total",
+        *_day_key(),
+        *_totals(),
+        sa.Column("revision", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("reading_type", "day", "usage_point", name=op.f("pk_day_total")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "day_total_version",
+        *_day_key(),
+        sa.Column("revision", sa.Integer, autoincrement=False, nullable=False),
+        *_totals(),
+        sa.PrimaryKeyConstraint("reading_type", "day", "usage_point", "revision", name=op.f("pk_day_total_version")),
+        sqlite_with_rowid=False,
+    )
+
+
+def _rerate() -> None:
+    op.create_table(
+        "rerate",
+        sa.Column("id", OWN_KEY, autoincrement=True, nullable=False),
+        sa.Column("usage_point", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("start_s", sa.BigInteger, nullable=False),
+        sa.Column("end_s", sa.BigInteger, nullable=False),
+        sa.Column("cascade", name_type(64), nullable=False),
+        sa.Column("known_at_us", sa.BigInteger, nullable=False),
+        sa.ForeignKeyConstraint(["usage_point"], ["usage_point.id"], name=op.f("fk_rerate_usage_point_usage_point")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rerate")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_rerate_usage_point"), "rerate", ["usage_point"])
+
+
+def _edits() -> None:
+    op.create_table(
+        "edit",
+        sa.Column("id", OWN_KEY, autoincrement=True, nullable=False),
+        sa.Column("code", name_type(), nullable=False),
+        sa.Column("usage_point", OWN_KEY, nullable=False),
+        sa.Column("reading_type", OWN_KEY, nullable=False),
+        sa.Column("start_s", sa.BigInteger, nullable=False),
+        sa.Column("end_s", sa.BigInteger, nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("author", sa.String(200), nullable=False),
+        sa.Column("reason", LONG_TEXT, nullable=False),
+        sa.Column("evidence", LONG_TEXT, nullable=False),
+        sa.Column("detail", LONG_TEXT, nullable=False),
+        sa.Column("difference", sa.BigInteger, nullable=False),
+        sa.Column("created_us", sa.BigInteger, nullable=False),
+        sa.Column("decided_by", sa.String(200), nullable=True),
+        sa.Column("decided_us", sa.BigInteger, nullable=True),
+        sa.Column("note", LONG_TEXT, nullable=False),
+        sa.ForeignKeyConstraint(["usage_point"], ["usage_point.id"], name=op.f("fk_edit_usage_point_usage_point")),
+        sa.ForeignKeyConstraint(["reading_type"], ["reading_type.id"], name=op.f("fk_edit_reading_type_reading_type")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_edit")),
+        sa.UniqueConstraint("code", name=op.f("uq_edit_code")),
+    )
+    op.create_index(op.f("ix_edit_usage_point_start_s"), "edit", ["usage_point", "start_s"])
+    op.create_index(op.f("ix_edit_state_id"), "edit", ["state", "id"])
+    op.create_table(
+        "rule_set",
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("name", sa.String(120), nullable=False),
+        sa.Column("version", sa.String(40), nullable=False),
+        sa.Column("text", LONG_TEXT, nullable=False),
+        sa.Column("known_at_us", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_rule_set")),
+    )
+
+
+def _corrections() -> None:
+    op.create_table(
+        "correction",
+        sa.Column("id", OWN_KEY, autoincrement=True, nullable=False),
+        sa.Column("code", name_type(), nullable=False),
+        sa.Column("key", name_type(200), nullable=False),
+        sa.Column("bill", OWN_KEY, nullable=False),
+        sa.Column("usage_point", OWN_KEY, nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("number", sa.BigInteger, nullable=True),
+        sa.Column("currency", sa.String(8), nullable=False),
+        sa.Column("total", sa.String(40), nullable=False),
+        sa.Column("usage_hash", sa.String(128), nullable=False),
+        sa.Column("cascade", name_type(64), nullable=False),
+        sa.Column("detail", LONG_TEXT, nullable=False),
+        sa.Column("postings", LONG_TEXT, nullable=False),
+        sa.Column("known_at_us", sa.BigInteger, nullable=False),
+        sa.Column("issued_at_us", sa.BigInteger, nullable=True),
+        sa.Column("cancelled_at_us", sa.BigInteger, nullable=True),
+        sa.ForeignKeyConstraint(["bill"], ["bill.id"], name=op.f("fk_correction_bill_bill")),
+        sa.ForeignKeyConstraint(
+            ["usage_point"], ["usage_point.id"], name=op.f("fk_correction_usage_point_usage_point")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_correction")),
+        sa.UniqueConstraint("code", name=op.f("uq_correction_code")),
+        sa.UniqueConstraint("key", name=op.f("uq_correction_key")),
+        sa.UniqueConstraint("kind", "number", name=op.f("uq_correction_kind_number")),
+    )
+    op.create_index(op.f("ix_correction_bill"), "correction", ["bill"])
+    op.create_index(op.f("ix_correction_usage_point"), "correction", ["usage_point"])
+    op.create_index(op.f("ix_correction_state_id"), "correction", ["state", "id"])
+
+
+def _flow() -> None:
+    op.create_table(
+        "edge_stream",
+        sa.Column("edge", name_type(), nullable=False),
+        sa.Column("epoch", name_type(64), nullable=False),
+        sa.Column("sequence", sa.BigInteger, nullable=False),
+        sa.Column("readings", sa.BigInteger, nullable=False),
+        sa.Column("first_us", sa.BigInteger, nullable=False),
+        sa.Column("last_us", sa.BigInteger, nullable=False),
+        sa.Column("clock_ahead_ms", sa.BigInteger, nullable=False),
+        sa.Column("waiting", sa.BigInteger, nullable=False),
+        sa.Column("dropped", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("edge", "epoch", name=op.f("pk_edge_stream")),
+    )
+    op.create_table(
+        "archive_part",
+        sa.Column("id", OWN_KEY, autoincrement=True, nullable=False),
+        sa.Column("reading_type", sa.Integer, nullable=False),
+        sa.Column("month", sa.Integer, nullable=False),
+        sa.Column("place", LONG_TEXT, nullable=False),
+        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.Column("blocks", sa.BigInteger, nullable=False),
+        sa.Column("readings", sa.BigInteger, nullable=False),
+        sa.Column("total", sa.String(60), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("archived_us", sa.BigInteger, nullable=False),
+        sa.Column("dropped_us", sa.BigInteger, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_archive_part")),
+        sa.UniqueConstraint("reading_type", "month", name=op.f("uq_archive_part_reading_type_month")),
+    )

@@ -1,0 +1,41 @@
+"""Tables of data on its way: streams of edges, and months in the archive."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Integer, String, Table, UniqueConstraint
+
+from gridwright.store.schema import key_type, long_text, metadata, name_type
+
+# An edge numbers its batches; `epoch` names the buffer that counts, so that a new buffer may begin at 1 again.
+edge_stream = Table(
+    "edge_stream",
+    metadata,
+    Column("edge", name_type(), primary_key=True),
+    Column("epoch", name_type(64), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("readings", BigInteger, nullable=False),
+    Column("first_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
+    # Seconds by which the edge's clock was ahead at its last batch, and what it still holds.
+    Column("clock_ahead_ms", BigInteger, nullable=False),
+    Column("waiting", BigInteger, nullable=False),
+    Column("dropped", BigInteger, nullable=False),
+)
+archive_part = Table(
+    "archive_part",
+    metadata,
+    Column("id", key_type(), primary_key=True, autoincrement=True),
+    Column("reading_type", Integer, nullable=False),
+    # UTC month as year * 12 + month - 1.
+    Column("month", Integer, nullable=False),
+    Column("place", long_text(), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("blocks", BigInteger, nullable=False),
+    Column("readings", BigInteger, nullable=False),
+    # Sum of all values in counts, as text: conservation is checked against it.
+    Column("total", String(60), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("archived_us", BigInteger, nullable=False),
+    Column("dropped_us", BigInteger),
+    UniqueConstraint("reading_type", "month"),
+)
