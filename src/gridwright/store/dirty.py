@@ -13,10 +13,11 @@ from sqlalchemy import delete, select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.calendar import date_of
-from gridwright.domain.interval import Interval
+from gridwright.domain.interval import DAY_S, Interval
 from gridwright.domain.reading_type import ReadingType
 from gridwright.store import schema
 from gridwright.store.audit import note
+from gridwright.store.instant import to_seconds
 from gridwright.store.names import Names, every_type
 from gridwright.store.session import Session, Unit
 
@@ -65,6 +66,20 @@ class Dirty:
             DirtyRange(row.code, kinds[row.reading_type], date_of(row.from_day), date_of(row.to_day), row.id)
             for row in rows
         ]
+
+    def touch(self, access: Access, points: Sequence[str], kind: ReadingType, period: Interval) -> None:
+        """Mark the UTC days of a period dirty by hand: what their readings are judged by has changed, not they."""
+        access.require(Act.WRITE_READINGS)
+        for point in points:
+            access.require(Act.WRITE_READINGS, point)
+        first, last = to_seconds(period.start) // DAY_S, -(-to_seconds(period.end) // DAY_S)
+        with self._session.writing() as unit:
+            keys = np.array(sorted(self._names.point_keys(unit, points)), np.int64)
+            key = self._names.make_type_key(unit, kind)
+            mark(unit, key, keys, np.full(keys.size, first), np.full(keys.size, last))
+            subject = points[0] if len(points) == 1 else f"{len(points)} usage points"
+            at = self._session.clock()
+            note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, touched=str(period), reading_type=kind.code)
 
     def clear(self, access: Access, ranges: Iterable[DirtyRange]) -> int:
         """Remove ranges that were dealt with and return how many; one touched in the meantime stays."""

@@ -16,6 +16,7 @@ from gridwright.store.audit import Audit
 from gridwright.store.controls import Controls
 from gridwright.store.devices import Devices
 from gridwright.store.dirty import Dirty
+from gridwright.store.edits import Edits
 from gridwright.store.engine import BUSY_MS, make_engine, place, resolve
 from gridwright.store.findings import Findings
 from gridwright.store.identities import Identities
@@ -50,6 +51,7 @@ class Store:
         self.registers = Registers(self._session, names)
         self.findings = Findings(self._session, names)
         self.dirty = Dirty(self._session, names)
+        self.edits = Edits(self._session, names)
         self.ledger = Ledger(self._session, names)
         self.imports = Imports(self._session)
         self.quarantine = Quarantine(self._session, names)

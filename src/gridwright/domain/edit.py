@@ -1,0 +1,88 @@
+"""Edit: what a person put in place of readings, why, and who else agreed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from math import isnan
+
+from gridwright.domain.errors import Conflict, InputError
+from gridwright.domain.interval import Interval
+from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
+
+
+class EditState(StrEnum):
+    """Where an edit stands: only an applied one changes what is billed."""
+
+    PROPOSED = "proposed"
+    APPLIED = "applied"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+
+NEXT: dict[EditState, frozenset[EditState]] = {
+    EditState.PROPOSED: frozenset({EditState.APPLIED, EditState.REJECTED, EditState.WITHDRAWN}),
+    EditState.APPLIED: frozenset({EditState.WITHDRAWN}),
+    EditState.REJECTED: frozenset(),
+    EditState.WITHDRAWN: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Edit:
+    """Values agreed for consecutive intervals of one series (E10), in whole counts; the raw readings stay as they came.
+
+    `before`: what stood there when the edit was made, None where nothing did. `evidence`: a letter, a photograph, a
+    ticket. `decided_by`, `decided`, `note`: who let it go, stopped it or took it back, when and why.
+    """
+
+    id: str
+    usage_point: str
+    period: Interval
+    interval: timedelta
+    values: tuple[float, ...]
+    before: tuple[float | None, ...]
+    author: str
+    reason: str
+    created: datetime
+    evidence: str = ""
+    reading_type: ReadingType = DELIVERED_ENERGY
+    state: EditState = EditState.PROPOSED
+    decided_by: str = ""
+    decided: datetime | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.reason.strip():
+            raise InputError("an edit needs a reason", remedy="say what was agreed, and why it is right")
+        slots = self.period.slots(self.interval)
+        if len(self.values) != slots or len(self.before) != slots:
+            raise InputError(
+                f"edit {self.id}: {len(self.values)} values for {slots} intervals of {self.period}",
+                remedy="give one value for each interval",
+            )
+        bad = next((value for value in self.values if isnan(value) or value != round(value)), None)
+        if bad is not None:
+            unit = f"{self.reading_type.resolution:g} {self.reading_type.unit}"
+            raise InputError(f"edit {self.id}: {bad} is no whole number of {unit}", remedy="round the values")
+
+    @property
+    def difference(self) -> float:
+        """What the edit adds, in counts; an interval that held nothing counts as zero."""
+        return sum(self.values) - sum(value or 0.0 for value in self.before)
+
+    @property
+    def moved(self) -> float:
+        """How much the edit changes, in counts: two errors that cancel out are still two changes."""
+        pairs = zip(self.values, self.before, strict=True)
+        return sum(abs(value - (old or 0.0)) for value, old in pairs)
+
+    def to(self, state: EditState, *, by: str, now: datetime, note: str = "") -> Edit:
+        """Return the edit in its next state; a step out of order is refused."""
+        if state not in NEXT[self.state]:
+            raise Conflict(f"edit {self.id} is {self.state} and cannot become {state}")
+        return replace(self, state=state, decided_by=by, decided=now, note=note.strip())
+
+    def __repr__(self) -> str:
+        return f"<Edit {self.id} of {self.usage_point}: {len(self.values)} intervals from {self.period}, {self.state}>"

@@ -1,0 +1,176 @@
+"""Edits: what people agreed in place of readings, each step on record, and never deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row, Select, insert, select, update
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.edit import Edit, EditState
+from gridwright.domain.errors import AccessDenied, Conflict, NotFound
+from gridwright.domain.interval import Interval
+from gridwright.domain.reading_type import ReadingType
+from gridwright.store import schema
+from gridwright.store.audit import note
+from gridwright.store.instant import from_us, from_us_if, to_period, to_seconds, to_us, to_us_if
+from gridwright.store.names import FEW, Names, every_type, within
+from gridwright.store.schema_trust import edit as table
+from gridwright.store.session import Session, Unit
+
+STEP = ("state", "decided_by", "decided_us", "note")
+
+
+class Edits:
+    """Edits of readings."""
+
+    def __init__(self, session: Session, names: Names) -> None:
+        self._session = session
+        self._names = names
+
+    def add(self, access: Access, edit: Edit) -> None:
+        """Keep a proposal in the name of who makes it; the same again changes nothing, another of its id: Conflict."""
+        access.require(Act.WRITE_READINGS, edit.usage_point)
+        if edit.author != access.actor:
+            raise AccessDenied(f"{access.actor} may not edit in the name of {edit.author}")
+        if edit.state is not EditState.PROPOSED:
+            raise Conflict(f"edit {edit.id} is {edit.state} before it was proposed")
+        with self._session.writing() as unit:
+            kinds = every_type(unit)
+            found = unit.connection.execute(_query().where(table.c.code == edit.id)).first()
+            if found is not None:
+                if _to_edit(found, kinds) == edit:
+                    return
+                raise Conflict(f"edit {edit.id} exists already and is another", remedy="use a new id")
+            point = self._names.point_keys(unit, [edit.usage_point])[0]
+            kind = self._names.make_type_key(unit, edit.reading_type)
+            unit.connection.execute(insert(table).values(**_row(edit), usage_point=point, reading_type=kind))
+            self._note(unit, access, edit)
+
+    def edit(self, access: Access, code: str) -> Edit:
+        """Return one edit."""
+        access.require(Act.READ)
+        with self._session.reading() as unit:
+            found = _to_edit(_find(unit, code), every_type(unit))
+        access.require(Act.READ, found.usage_point)
+        return found
+
+    def find(
+        self,
+        access: Access,
+        *,
+        point: str | None = None,
+        states: Sequence[EditState] = (),
+        limit: int = 100,
+        before: str = "",
+    ) -> list[Edit]:
+        """Return edits, the newest first; `before`: the id of the last one seen."""
+        access.require(Act.READ, point)
+        query = within(_query(), table.c.usage_point, access)
+        if states:
+            query = query.where(table.c.state.in_([str(state) for state in states]))
+        with self._session.reading() as unit:
+            if point is not None:
+                query = query.where(table.c.usage_point == self._names.point_keys(unit, [point])[0])
+            if before:
+                query = query.where(table.c.id < _find(unit, before).id)
+            kinds = every_type(unit)
+            rows = unit.connection.execute(query.order_by(table.c.id.desc()).limit(limit)).all()
+        return [_to_edit(row, kinds) for row in rows]
+
+    def applied(self, access: Access, points: Sequence[str], period: Interval) -> list[Edit]:
+        """Return the edits in force that touch a period, in the order in which they were let go: the last one wins."""
+        access.require(Act.READ)
+        for point in points:
+            access.require(Act.READ, point)
+        start, end = to_seconds(period.start), to_seconds(period.end)
+        query = _query().where(table.c.state == str(EditState.APPLIED), table.c.start_s < end, table.c.end_s > start)
+        with self._session.reading() as unit:
+            kinds = every_type(unit)
+            keys = self._names.point_keys(unit, points)
+            rows = [
+                row
+                for at in range(0, len(keys), FEW)
+                for row in unit.connection.execute(query.where(table.c.usage_point.in_(keys[at : at + FEW])))
+            ]
+        return [_to_edit(row, kinds) for row in sorted(rows, key=lambda row: (row.decided_us or 0, row.id))]
+
+    def advance(self, access: Access, before: Edit, after: Edit) -> None:
+        """Go from one state to the next, in one's own name; where another was quicker it is a Conflict."""
+        access.require(Act.WRITE_READINGS, before.usage_point)
+        if after.decided_by != access.actor:
+            raise AccessDenied(f"{access.actor} may not decide in the name of {after.decided_by}")
+        values = {name: _row(after)[name] for name in STEP}
+        same = (table.c.code == before.id, table.c.state == str(before.state))
+        with self._session.writing() as unit:
+            if not unit.connection.execute(update(table).where(*same).values(values)).rowcount:
+                there = _find(unit, before.id)
+                raise Conflict(f"edit {before.id} is {there.state} by now", remedy="look at it again")
+            self._note(unit, access, after)
+
+    def _note(self, unit: Unit, access: Access, edit: Edit) -> None:
+        told = {"edit": edit.id, "state": str(edit.state), "period": str(edit.period), "reason": edit.reason}
+        added = f"{edit.difference * edit.reading_type.resolution:g} {edit.reading_type.unit}"
+        at = edit.decided or edit.created
+        detail = {**told, "difference": added, "note": edit.note}
+        note(unit, access, Act.WRITE_READINGS, subject=edit.usage_point, at=at, **detail)
+
+
+def _query() -> Select[Any]:
+    point = schema.usage_point
+    return select(table, point.c.code.label("point")).join(point, point.c.id == table.c.usage_point)
+
+
+def _find(unit: Unit, code: str) -> Row[Any]:
+    row: Row[Any] | None = unit.connection.execute(_query().where(table.c.code == code)).first()
+    if row is None:
+        raise NotFound(f"edit {code!r} does not exist", remedy="see the list of edits")
+    return row
+
+
+def _row(edit: Edit) -> dict[str, Any]:
+    return {
+        "code": edit.id,
+        "start_s": to_seconds(edit.period.start),
+        "end_s": to_seconds(edit.period.end),
+        "state": str(edit.state),
+        "author": edit.author,
+        "reason": edit.reason,
+        "evidence": edit.evidence,
+        "detail": json.dumps(
+            {
+                "interval_s": int(edit.interval.total_seconds()),
+                "values": [int(value) for value in edit.values],
+                "before": [None if value is None else int(value) for value in edit.before],
+            }
+        ),
+        "difference": int(edit.difference),
+        "created_us": to_us(edit.created),
+        "decided_by": edit.decided_by or None,
+        "decided_us": to_us_if(edit.decided),
+        "note": edit.note,
+    }
+
+
+def _to_edit(row: Row[Any], kinds: dict[int, ReadingType]) -> Edit:
+    detail = json.loads(row.detail)
+    return Edit(
+        id=row.code,
+        usage_point=row.point,
+        period=to_period(row.start_s, row.end_s),
+        interval=timedelta(seconds=detail["interval_s"]),
+        values=tuple(map(float, detail["values"])),
+        before=tuple(None if value is None else float(value) for value in detail["before"]),
+        author=row.author,
+        reason=row.reason,
+        created=from_us(row.created_us),
+        evidence=row.evidence,
+        reading_type=kinds[row.reading_type],
+        state=EditState(row.state),
+        decided_by=row.decided_by or "",
+        decided=from_us_if(row.decided_us),
+        note=row.note,
+    )
