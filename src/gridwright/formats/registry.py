@@ -1,7 +1,8 @@
-"""The file formats we read, and which of them a file is in."""
+"""The file formats we read and write, and which of them a file is in."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from gridwright.domain.errors import UnknownFormat, UnreadableFile, UsageError
@@ -9,6 +10,7 @@ from gridwright.formats.csv_reader import CsvReader
 from gridwright.formats.nem12 import NEM12
 from gridwright.formats.parquet import ParquetReader
 from gridwright.formats.source import Reader, ReadOptions
+from gridwright.formats.writer import Writer
 
 # A reader knows its own dialect alone; whoever holds several of them cannot name one type.
 AnyReader = Reader[Any]
@@ -18,6 +20,7 @@ READERS: tuple[AnyReader, ...] = (
     CsvReader(),
     ParquetReader(),
 )
+WRITERS: tuple[Writer, ...] = ()
 # What begins like this is something we know and do not read.
 BLANKS = b"\xef\xbb\xbf \r\n\t"
 FOREIGN = (
@@ -64,3 +67,17 @@ def reader_named(name: str) -> AnyReader:
             return reader
     known = ", ".join(reader.name for reader in READERS)
     raise UsageError(f"there is no format {name!r}", remedy=f"use one of {known}")
+
+
+def writers() -> Mapping[str, Writer]:
+    """Return the writer of each format that readings can be exported in, by its name."""
+    return {writer.name: writer for writer in WRITERS}
+
+
+def writer_named(name: str) -> Writer:
+    """Return the writer of a format; an unknown one is UsageError."""
+    known = writers()
+    try:
+        return known[name.lower()]
+    except KeyError:
+        raise UsageError(f"nothing can be exported as {name!r}", remedy=f"use one of {', '.join(known)}") from None

@@ -1,0 +1,82 @@
+"""What every writer of a format takes and gives, and how counts become decimal text again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import Quantity, ReadingType
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import UsagePoint
+
+# Quantities that the trade writes in thousands of their base unit.
+KILO = (
+    Quantity.ENERGY,
+    Quantity.REACTIVE_ENERGY,
+    Quantity.APPARENT_ENERGY,
+    Quantity.POWER,
+    Quantity.REACTIVE_POWER,
+)
+
+
+class Writer(Protocol):
+    """A file format that stored readings can be given away in; pure, and streaming as its panels are."""
+
+    @property
+    def name(self) -> str:
+        """The word `reading export --format` takes."""
+        ...
+
+    @property
+    def suffix(self) -> str:
+        """The usual ending of such a file, with its dot."""
+        ...
+
+    def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
+        """Say why the format cannot hold a series; empty when it can.
+
+        `interval_s`: 0 for register reads; `phase_s`: seconds after midnight UTC, modulo the interval, at which
+        intervals begin.
+        """
+        ...
+
+    def write(
+        self, panels: Sequence[Panel], registers: Sequence[RegisterReading], points: Mapping[str, UsagePoint]
+    ) -> Iterator[bytes]:
+        """Yield the pieces of one file. Both sequences are gone through once and in order, so they may be lazy.
+
+        `points` tells the zone of each usage point. A series that the format cannot hold is a UsageError.
+        """
+        ...
+
+
+def written_exponent(kind: ReadingType) -> int:
+    """Return the power of ten of the unit a quantity is written in: 3 for kWh, 0 for V."""
+    return 3 if kind.quantity in KILO else 0
+
+
+def decimal_places(kind: ReadingType) -> int:
+    """Return how many decimals show every count of a reading type in its written unit."""
+    return max(0, written_exponent(kind) - kind.exponent)
+
+
+def written_values(kind: ReadingType, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return counts in the written unit: the nearest double of each, which `decimal_places` digits print exactly."""
+    power = written_exponent(kind) - kind.exponent
+    scaled = values / 10.0**power if power >= 0 else values * 10.0**-power
+    # A zero has no sign.
+    return np.asarray(scaled + 0.0)
+
+
+def pattern_of(kind: ReadingType) -> str:
+    """Return the printf pattern of a value of a reading type, such as `%.3f`."""
+    return f"%.{decimal_places(kind)}f"
+
+
+def phase_of(panel: Panel) -> int:
+    """Return the seconds after midnight UTC, modulo the interval, at which a panel's intervals begin."""
+    return int(panel.start.timestamp()) % panel.interval_s
