@@ -1,4 +1,4 @@
-"""DayHistory: what the civil days of usage points held, kept beside the intervals so that a rule can look back a year."""
+"""DayHistory: what the civil days of usage points held, so that a rule can look back a year."""
 
 from __future__ import annotations
 

@@ -6,19 +6,11 @@ from dataclasses import dataclass
 
 from gridwright.domain.errors import UsageError
 from gridwright.vee.chunk import Group
-from gridwright.vee.rules import (
-    Align,
-    Capacity,
-    Count,
-    Future,
-    Limit,
-    Missing,
-    Negative,
-    Rule,
-    Stuck,
-    ZeroRun,
-)
-from gridwright.vee.spike import Spike
+from gridwright.vee.rules.doubt import Rule
+from gridwright.vee.rules.limits import Capacity, Limit, Negative
+from gridwright.vee.rules.presence import Align, Count, Future, Missing
+from gridwright.vee.rules.shape import Stuck, ZeroRun
+from gridwright.vee.rules.spike import Spike
 
 # Bit of each code in the uint32 flag column; V30 and V32 judge sets of intervals and registers.
 FLAG_BITS = {

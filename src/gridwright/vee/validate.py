@@ -19,7 +19,7 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.vee.chunk import JUDGED, Chunk, chunk_of, group_of
 from gridwright.vee.days import Days, days_of
 from gridwright.vee.registers import Registers, segments_of, step_findings, steps_of, sum_doubts
-from gridwright.vee.rules import Doubt, Rule
+from gridwright.vee.rules.doubt import Doubt, Rule
 from gridwright.vee.ruleset import FLAG_BITS, RuleSet, rules_of
 from gridwright.vee.runs import Index, Mask
 

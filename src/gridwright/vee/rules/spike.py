@@ -11,7 +11,7 @@ import numpy as np
 from gridwright.domain.finding import Severity
 from gridwright.vee.chunk import Chunk
 from gridwright.vee.days import trailing_count, trailing_max
-from gridwright.vee.rules import Doubt
+from gridwright.vee.rules.doubt import Doubt
 from gridwright.vee.runs import Floats, Index, Mask, Runs, runs_of
 
 TOP = 3
