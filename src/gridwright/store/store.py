@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from gridwright.store.answers import Answers
 from gridwright.store.audit import Audit
 from gridwright.store.controls import Controls
+from gridwright.store.day_totals import DayTotalsStore
 from gridwright.store.devices import Devices
 from gridwright.store.dirty import Dirty
 from gridwright.store.edits import Edits
@@ -33,6 +34,8 @@ from gridwright.store.quarantine import Quarantine
 from gridwright.store.readings import Readings
 from gridwright.store.registers import Registers
 from gridwright.store.registry import Registry
+from gridwright.store.sealing import Master, Sealing
+from gridwright.store.sealing_points import SealedData
 from gridwright.store.session import Session
 from gridwright.store.trouble import translated
 
@@ -40,17 +43,20 @@ from gridwright.store.trouble import translated
 class Store:
     """An open database; each attribute holds one kind of thing. Leave it as a context manager, or `close` it."""
 
-    def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = now) -> None:
+    def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = now, master: Master | None = None) -> None:
         self._engine = engine
         self._session = Session(engine, clock)
         names = Names(self._session)
         self.audit = Audit(self._session)
         self.identities = Identities(self._session)
-        self.registry = Registry(self._session, names)
+        sealing = Sealing(self._session, master)
+        self.registry = Registry(self._session, names, sealing)
+        self.sealed = SealedData(self._session, sealing)
         self.readings = Readings(self._session, names)
         self.registers = Registers(self._session, names)
         self.findings = Findings(self._session, names)
         self.dirty = Dirty(self._session, names)
+        self.day_totals = DayTotalsStore(self._session, names)
         self.edits = Edits(self._session, names)
         self.ledger = Ledger(self._session, names)
         self.imports = Imports(self._session)
@@ -96,12 +102,14 @@ def open_store(
     create: bool = True,
     busy_ms: int = BUSY_MS,
     clock: Callable[[], datetime] = now,
+    master: Master | None = None,
 ) -> Store:
     """Open a store at a SQLAlchemy address, a file, a folder, or `sqlite://` (in memory).
 
     With `create`, a new database gets its schema and an older one is brought up to date; without, an absent one is
     NotFound and an older one StoreOutdated. A newer one always is StoreOutdated, a strange file StoreCorrupt, a
     missing driver MissingExtra. `busy_ms`: how long to wait for another process's lock before StoreLocked.
+    `master` opens what is sealed; it is asked only where something is.
     """
     engine = make_engine(resolve(address), create=create, busy_ms=busy_ms)
     try:
@@ -110,4 +118,4 @@ def open_store(
     except BaseException:
         engine.dispose()
         raise
-    return Store(engine, clock=clock)
+    return Store(engine, clock=clock, master=master)

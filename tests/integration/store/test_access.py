@@ -13,6 +13,7 @@ import pytest
 from gridwright.domain.access import LOCAL_OWNER, Access, Act, Role
 from gridwright.domain.bill import Bill
 from gridwright.domain.control import Command, ControlState, EndDeviceControl
+from gridwright.domain.day_totals import no_totals
 from gridwright.domain.device import DeviceLink, ReadSession
 from gridwright.domain.errors import AccessDenied
 from gridwright.domain.event import EndDeviceEvent
@@ -76,6 +77,9 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "findings.resolve": (([1],), {"reason": "seen", "now": NOW}),
     "dirty.ranges": ((), {}),
     "dirty.clear": (([RANGE],), {}),
+    "day_totals.save": ((no_totals(["hers"], range(1), DELIVERED_ENERGY),), {"known_at": NOW}),
+    "day_totals.load": ((["hers"], range(1)), {}),
+    "day_totals.by_day": ((range(1),), {}),
     "ledger.save_bill": ((BILL,), {}),
     "ledger.bill": (("B1",), {}),
     "ledger.bills": (("hers",), {}),
@@ -87,6 +91,11 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "imports.progress": (("ab" * 32,), {}),
     "imports.advance": ((Progress("ab" * 32, "x.csv", 1, 2),), {"known_at": NOW}),
     "audit.append": ((Act.ADMINISTER, "x"), {}),
+    "sealed.state": ((), {}),
+    "sealed.begin": ((), {}),
+    "sealed.seal_some": ((), {}),
+    "sealed.rewrap": (("ab",), {}),
+    "sealed.behind": (("ab",), {}),
     "audit.records": ((), {}),
     "audit.verify": ((), {}),
     "identities.save_user": ((User("ann", Role.ADMIN),), {}),
@@ -160,6 +169,7 @@ HARMLESS = {
     "registry.page",
     "registry.meters",
     "registry.meter_points",
+    "day_totals.by_day",
     "readings.freshness",
     "readings.freshness_counts",
     "jobs.find",

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from gridwright.domain.access import LOCAL_OWNER, Access, Role
+from gridwright.domain.day_totals import DayTotals, day_totals
+from gridwright.domain.errors import AccessDenied
+from gridwright.domain.panel import Panel
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.store import Store
+
+START = datetime(2025, 6, 1, tzinfo=UTC)
+FIRST, SECOND, THIRD = (datetime(2025, 7, day, tzinfo=UTC) for day in (1, 2, 3))
+
+
+def a_town(store: Store, homes: int, days: int = 3) -> DayTotals:
+    names = tuple(f"H{number:04d}" for number in range(homes))
+    store.registry.save_points(LOCAL_OWNER, [UsagePoint(name) for name in names])
+    values = np.arange(homes * days * 24, dtype=float).reshape(homes, -1)
+    return day_totals(Panel(names, START, timedelta(hours=1), values), "UTC")
+
+
+@pytest.mark.parametrize("homes", [1, 20, 600])
+def test_totals_come_back_as_they_were_known(store: Store, homes: int) -> None:
+    totals = a_town(store, homes)
+    made = store.day_totals.save(LOCAL_OWNER, totals, known_at=FIRST)
+    assert (made.new, made.changed) == (homes * 3, 0)
+    again = store.day_totals.save(LOCAL_OWNER, totals, known_at=SECOND)
+    assert (again.new, again.changed) == (0, 0)
+    other = replace(totals, total=totals.total + np.eye(homes, 3, dtype=np.int64))
+    assert store.day_totals.save(LOCAL_OWNER, other, known_at=THIRD).changed == min(homes, 3)
+    asked = totals.points[::-1]
+    days = range(totals.first_day - 1, totals.first_day + 3)
+    for as_of, known in ((None, other), (THIRD, other), (SECOND, totals), (FIRST, totals)):
+        found = store.day_totals.load(LOCAL_OWNER, asked, days, as_of=as_of)
+        np.testing.assert_array_equal(found.total[:, 1:], known.total[::-1])
+        np.testing.assert_array_equal(found.peak_slot[:, 1:], known.peak_slot[::-1])
+        assert not found.known[:, 0].any()
+    before = store.day_totals.load(LOCAL_OWNER, asked, days, as_of=FIRST - timedelta(days=1))
+    assert not before.known.any()
+
+
+def test_a_town_is_added_up_by_day(store: Store) -> None:
+    totals = a_town(store, 30)
+    store.day_totals.save(LOCAL_OWNER, totals, known_at=FIRST)
+    found = store.day_totals.by_day(LOCAL_OWNER, totals.days)
+    assert [day.total for day in found] == totals.total.sum(axis=0).tolist()
+    assert [(day.points, day.intervals, day.measured) for day in found] == [(30, 720, 720)] * 3
+
+
+def test_a_stranger_sees_and_writes_no_totals(store: Store) -> None:
+    totals = a_town(store, 2)
+    store.day_totals.save(LOCAL_OWNER, totals, known_at=FIRST)
+    ann = Access("ann", Role.CUSTOMER, frozenset({"H0000"}))
+    with pytest.raises(AccessDenied):
+        store.day_totals.load(ann, ["H0001"], totals.days)
+    with pytest.raises(AccessDenied):
+        store.day_totals.save(ann, totals, known_at=FIRST)
+    assert [day.points for day in store.day_totals.by_day(ann, totals.days)] == [1, 1, 1]
