@@ -19,7 +19,13 @@ from gridwright.domain.interval import zone_of
 PREFIX = "GRIDWRIGHT_"
 FILE_NAME = "gridwright.toml"
 # Variables with our prefix that are no settings: where the file is, and what the test-suite reads.
-NO_SETTINGS = ("GRIDWRIGHT_CONFIG", "GRIDWRIGHT_KEY", "GRIDWRIGHT_SHARED_DATA", "GRIDWRIGHT_TEST_")
+NO_SETTINGS = (
+    "GRIDWRIGHT_CONFIG",
+    "GRIDWRIGHT_KEY",
+    "GRIDWRIGHT_SECRET_KEY",
+    "GRIDWRIGHT_SHARED_DATA",
+    "GRIDWRIGHT_TEST_",
+)
 
 
 class Section(BaseModel):
@@ -97,6 +103,35 @@ class ServerSettings(Section):
     max_body_mb: int = Field(default=64, ge=1, le=4096, description="largest request body in MiB")
 
 
+class LineFieldSettings(Section):
+    """What a field of line protocol means."""
+
+    unit: str = Field(default="", description="unit, such as kWh, W or V")
+    flow: str = Field(default="", description="delivered, received or net")
+    reading_type: str = Field(default="", description="code of the reading type, where unit and flow do not say it all")
+    quality: str = Field(default="", description="quality of the values, such as raw or actual")
+    interval_s: int = Field(default=0, ge=0, le=3600, description="length of the interval; 0 = as usual")
+    cumulative: bool = Field(default=False, description="whether it is a register that only grows")
+
+
+class LineProtocolSettings(Section):
+    """How InfluxDB line protocol becomes readings."""
+
+    point_tags: tuple[str, ...] = Field(
+        default=("usage_point", "meter", "meter_id", "device_id", "device", "serial", "host"),
+        description="tags that name the usage point or meter; the first that is there counts",
+    )
+    sample_s: Literal[1, 5, 10, 15, 30, 60, 300, 600, 900] = Field(
+        default=60, description="grid in seconds on which instantaneous values are kept, the last of each"
+    )
+    ignore: tuple[str, ...] = Field(
+        default=(), description="fields, measurements or measurement/field that are left out without a word"
+    )
+    fields: dict[str, LineFieldSettings] = Field(
+        default={}, description="what fields mean, by field or measurement/field"
+    )
+
+
 class CollectSettings(Section):
     """How devices are read."""
 
@@ -106,6 +141,14 @@ class CollectSettings(Section):
     together: int = Field(default=32, ge=1, description="conversations at once")
     per_gateway: int = Field(default=4, ge=1, description="conversations at once through one gateway")
     set_clock: bool = Field(default=True, description="whether a clock that has drifted is set")
+
+
+class EditSettings(Section):
+    """What one person may change in readings."""
+
+    alone_kwh: float = Field(
+        default=10.0, ge=0, description="energy that one person may move by an edit; more needs a second one"
+    )
 
 
 class ControlSettings(Section):
@@ -156,7 +199,9 @@ class Settings(BaseSettings):
     billing: BillingSettings = BillingSettings()
     report: ReportSettings = ReportSettings()
     server: ServerSettings = ServerSettings()
+    line_protocol: LineProtocolSettings = LineProtocolSettings()
     collect: CollectSettings = CollectSettings()
+    edits: EditSettings = EditSettings()
     control: ControlSettings = ControlSettings()
     work: WorkSettings = WorkSettings()
     log: LogSettings = LogSettings()
