@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from gridwright.jobs.collect_reads import CollectSummary
     from gridwright.jobs.commission_device import Commissioned
     from gridwright.jobs.device_line import Lines
+    from gridwright.jobs.edit_readings import EditPolicy
     from gridwright.jobs.execute_controls import ControlSummary, Pace
     from gridwright.jobs.refresh_outlooks import Refreshed
     from gridwright.jobs.run_billing import BillOrder, BillRun
@@ -25,11 +27,11 @@ Progress = Callable[[int, int], None]
 
 
 def vault(platform: Platform) -> Vault:
-    """Return the vault of the devices' passwords; its key lies beside the database, or where the settings say."""
-    from gridwright.jobs.vault import KEY_FILE, Vault
+    """Return the vault; its key lies beside the database, where the settings say, or in the environment."""
+    from gridwright.jobs.vault import KEY_FILE, KEY_VARIABLE, Vault
 
     named = platform.settings.store.secret_key
-    return Vault(named or platform.folder / KEY_FILE)
+    return Vault(named or platform.folder / KEY_FILE, given=os.environ.get(KEY_VARIABLE))
 
 
 def lines(platform: Platform) -> Lines:
@@ -71,6 +73,13 @@ def control_policy(platform: Platform) -> ControlPolicy:
         mass_window=timedelta(minutes=chosen.mass_window_min),
         hours=chosen.hours,
     )
+
+
+def edit_policy(platform: Platform) -> EditPolicy:
+    """Return what one person may change in readings."""
+    from gridwright.jobs.edit_readings import EditPolicy
+
+    return EditPolicy(platform.settings.edits.alone_kwh)
 
 
 def collect(platform: Platform, serials: Sequence[str] = (), *, progress: Progress | None = None) -> CollectSummary:

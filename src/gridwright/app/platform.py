@@ -46,9 +46,10 @@ class Platform:
     def store(self) -> Store:
         """The store named in the settings, opened (and made or migrated) when first asked for."""
         if self._store is None:
+            from gridwright.app.live import vault
             from gridwright.store import open_store
 
-            self._store = open_store(self.settings.store.url)
+            self._store = open_store(self.settings.store.url, master=vault(self))
         return self._store
 
     def close(self) -> None:

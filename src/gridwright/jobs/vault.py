@@ -1,116 +1,198 @@
-"""The vault: devices' passwords are sealed before they go into the database, with a key that lies outside it."""
+"""The vault: what is secret is sealed before it goes into the database, with a master key that lies outside it."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import contextlib
+import hashlib
 import os
 import secrets
 import stat
 from pathlib import Path
 
-from gridwright.domain.errors import StoreCorrupt, StoreError
+from gridwright.domain.errors import StoreCorrupt, StoreError, UsageError
 
 KEY_FILE = "secret.key"
-MARK = b"GW1"
-KEY_BYTES, NONCE_BYTES = 32, 12
+KEY_VARIABLE = "GRIDWRIGHT_SECRET_KEY"
+# GW1, from before keys had a name: nonce and ciphertext. GW2: the key's id stands between.
+OLD_MARK, MARK = b"GW1", b"GW2"
+KEY_BYTES, NONCE_BYTES, ID_BYTES = 32, 12, 4
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Vault:
     """Seals and opens with AES-256-GCM; the key file is made, for its owner's eyes alone, when first needed.
 
-    `place`: the key file, or the folder in which it is called `secret.key`. Without this file what was sealed is
-    lost: it belongs into the backup, but not beside the database's.
+    `place`: the key file, or the folder in which it is called `secret.key`. Its first line seals; the lines below are
+    earlier keys, which still open. `given`: the keys themselves, from the environment, instead of a file. Without the
+    keys what was sealed is lost: they belong into a backup, but not beside the database's.
     """
 
-    def __init__(self, place: Path | str) -> None:
+    def __init__(self, place: Path | str, *, given: str | None = None) -> None:
         path = Path(place)
         self.path = path / KEY_FILE if path.is_dir() else path
-        self._key: bytes | None = None
+        self._given = given
+        self._keys: dict[str, bytes] = {}
 
     def seal(self, content: bytes) -> bytes:
         """Return the content as only this key opens it; twice the same looks different."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+        name, key = next(iter(self._secrets(make=True).items()))
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return MARK + nonce + AESGCM(self._secret(make=True)).encrypt(nonce, content, MARK)
+        head = MARK + bytes.fromhex(name)
+        return head + nonce + AESGCM(key).encrypt(nonce, content, head)
 
     def open(self, sealed: bytes) -> bytes:
         """Return what was sealed; another key, or a changed byte, is StoreCorrupt."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        nonce, rest = sealed[len(MARK) : len(MARK) + NONCE_BYTES], sealed[len(MARK) + NONCE_BYTES :]
-        if not sealed.startswith(MARK) or len(nonce) < NONCE_BYTES:
-            raise StoreCorrupt("this was not sealed by Gridwright", where=str(self.path), remedy="set the secret again")
-        try:
-            return AESGCM(self._secret(make=False)).decrypt(nonce, rest, MARK)
-        except InvalidTag as error:
-            raise StoreCorrupt(
-                "the secret was sealed with another key, or has been changed",
-                where=str(self.path),
-                remedy="bring back the key file that belongs to this database, or set the secret again",
-            ) from error
+        head, nonce, rest = _taken_apart(sealed)
+        if len(nonce) < NONCE_BYTES or head[: len(MARK)] not in {MARK, OLD_MARK}:
+            raise StoreCorrupt("this was not sealed by Gridwright", where=self.place, remedy="set the secret again")
+        keys = self._secrets(make=False)
+        named = keys if head == OLD_MARK else {name: key for name, key in keys.items() if name == self.key_of(sealed)}
+        for key in named.values():
+            with contextlib.suppress(InvalidTag):
+                return AESGCM(key).decrypt(nonce, rest, head)
+        raise StoreCorrupt(
+            "the secret was sealed with another key, or has been changed",
+            where=self.place,
+            remedy="bring back the key file that belongs to this database, or set the secret again",
+        )
 
-    def _secret(self, *, make: bool) -> bytes:
-        if self._key is None:
+    def key_of(self, sealed: bytes) -> str:
+        """Return the id of the key that sealed it; empty for what was sealed before keys had one."""
+        return sealed[len(MARK) : len(MARK) + ID_BYTES].hex() if sealed.startswith(MARK) else ""
+
+    @property
+    def place(self) -> str:
+        """Where the keys come from."""
+        return str(self.path) if self._given is None else KEY_VARIABLE
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a key already."""
+        return self._given is not None or self.path.exists()
+
+    def key_ids(self) -> list[str]:
+        """Return the ids of the keys, the one that seals first; a file that cannot be used is an error."""
+        return list(self._secrets(make=False))
+
+    def add_key(self) -> str:
+        """Put a new key before the others, and return its id; keys of the environment cannot be changed from here."""
+        if self._given is not None:
+            raise UsageError(
+                f"the keys come from {KEY_VARIABLE}",
+                remedy="put a new key (32 random bytes, base64) before the old ones in it, and call again",
+            )
+        fresh = secrets.token_bytes(KEY_BYTES)
+        kept = list(self._secrets(make=True).values())
+        self._write([fresh, *kept])
+        return self.key_ids()[0]
+
+    def drop_old_keys(self) -> list[str]:
+        """Keep only the key that seals, and return the ids of those that are gone for good."""
+        first, *others = self._secrets(make=False).items()
+        if others and self._given is None:
+            self._write([first[1]])
+        return [name for name, _ in others]
+
+    def _write(self, keys: list[bytes]) -> None:
+        draft = _draft(self.path, keys)
+        draft.replace(self.path)
+        _sync_folder(self.path.parent)
+        self._keys = {}
+
+    def _secrets(self, *, make: bool) -> dict[str, bytes]:
+        if not self._keys:
+            if self._given is not None:
+                self._keys = _parse(self._given.replace(",", " ").encode(), KEY_VARIABLE)
+                return self._keys
             if make and not self.path.exists():
                 _make(self.path)
-            self._key = _read(self.path)
-        return self._key
+            self._keys = _read(self.path)
+        return self._keys
 
     def __repr__(self) -> str:
-        return f"<Vault {self.path}>"
+        return f"<Vault {self.place}>"
+
+
+def _taken_apart(sealed: bytes) -> tuple[bytes, bytes, bytes]:
+    at = len(MARK) + (ID_BYTES if sealed.startswith(MARK) else 0)
+    return sealed[:at], sealed[at : at + NONCE_BYTES], sealed[at + NONCE_BYTES :]
 
 
 def _make(path: Path) -> None:
     """Write a fresh key whole or not at all; where another process was quicker, its key holds."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(handle, base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        _link(draft, path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise StoreError(
-            f"the key file cannot be made: {reason}", where=str(path), remedy="check the folder and its permissions"
-        ) from error
+        raise _not_made(path, error) from error
+    draft = _draft(path, [secrets.token_bytes(KEY_BYTES)])
+    try:
+        os.link(draft, path)
+        _sync_folder(path.parent)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise _not_made(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
 
 
-def _link(draft: Path, path: Path) -> None:
+def _draft(path: Path, keys: list[bytes]) -> Path:
+    """Write keys to a new file beside `path`, durable and for the owner's eyes alone."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
-        os.link(draft, path)
-    except FileExistsError:
-        return
-    folder = os.open(path.parent, os.O_RDONLY)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(handle, b"".join(base64.b64encode(key) + b"\n" for key in keys))
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise _not_made(path, error) from error
+    return draft
+
+
+def _not_made(path: Path, error: OSError) -> StoreError:
+    reason = error.strerror or str(error)
+    return StoreError(
+        f"the key file cannot be made: {reason}", where=str(path), remedy="check the folder and its permissions"
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> dict[str, bytes]:
     try:
         if path.stat().st_mode & OTHERS:
             raise StoreError("others may read the key file", where=str(path), remedy=f"chmod 600 {path}")
-        key = base64.b64decode(path.read_bytes().strip(), validate=True)
+        content = path.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
         raise StoreCorrupt(
             f"the key file cannot be read: {reason}", where=str(path), remedy="bring back the file from its backup"
         ) from error
+    return _parse(content, str(path))
+
+
+def _parse(content: bytes, where: str) -> dict[str, bytes]:
+    """Return the keys by their ids, in order."""
+    try:
+        keys = [base64.b64decode(line, validate=True) for line in content.split()]
     except binascii.Error:
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise StoreCorrupt("this is no key file", where=str(path), remedy="bring back the file from its backup")
-    return key
+        keys = []
+    if not keys or any(len(key) != KEY_BYTES for key in keys):
+        raise StoreCorrupt("this is no key file", where=where, remedy="bring back the file from its backup")
+    return {hashlib.sha256(key).hexdigest()[: 2 * ID_BYTES]: key for key in keys}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Row, Select, bindparam, cast, delete, func, insert, or_, select, update
+from sqlalchemy import Float, Select, cast, delete, func, insert, select
 
 from gridwright.domain.access import ALLOWED, Access, Act
 from gridwright.domain.errors import NotFound
@@ -23,7 +22,9 @@ from gridwright.store.installing import (
     to_device,
     to_installation,
 )
-from gridwright.store.names import FEW, Names, add_missing, within
+from gridwright.store.names import Names, add_missing, within
+from gridwright.store.point_rows import add_points, change_points, load_points, point_row, search_points, to_points
+from gridwright.store.sealing import Sealing
 from gridwright.store.session import Session, Unit
 
 PRIME = 1_000_003  # keeps sums of products within 64 bits
@@ -32,9 +33,10 @@ PRIME = 1_000_003  # keeps sums of products within 64 bits
 class Registry:
     """What is installed where."""
 
-    def __init__(self, session: Session, names: Names) -> None:
+    def __init__(self, session: Session, names: Names, sealing: Sealing) -> None:
         self._session = session
         self._names = names
+        self._sealing = sealing
 
     def save_points(self, access: Access, points: Iterable[UsagePoint]) -> int:
         """Add or change usage points and return how many were new or different; the same again changes nothing."""
@@ -43,11 +45,11 @@ class Registry:
         for code in wanted:
             access.require(Act.WRITE_REGISTRY, code)
         with self._session.writing() as unit:
-            old = {point.id: point for point in _load_points(unit, list(wanted))}
+            old = {point.id: point for point in load_points(unit, self._sealing, list(wanted))}
             new = [point for code, point in wanted.items() if code not in old]
             changed = [point for code, point in wanted.items() if code in old and old[code] != point]
-            _add_points(unit, new)
-            _change_points(unit, changed)
+            add_points(unit, self._sealing, new)
+            change_points(unit, self._sealing, changed)
             for verb, these in (("added", new), ("changed", changed)):
                 if these:
                     subject = these[0].id if len(these) == 1 else f"{len(these)} usage points"
@@ -61,7 +63,7 @@ class Registry:
             access.require(Act.READ, code)
         with self._session.reading() as unit:
             wanted = self._names.every_point(unit, access) if ids is None else list(ids)
-            found = {point.id: point for point in _load_points(unit, wanted)}
+            found = {point.id: point for point in load_points(unit, self._sealing, wanted)}
             for code in wanted:
                 if code not in found:
                     raise self._names.unknown_point(unit, code)
@@ -86,11 +88,12 @@ class Registry:
         access.require(Act.READ)
         table = schema.usage_point
         query = within(select(table), table.c.id, access).where(table.c.code > after)
-        if search:
-            query = query.where(_is_like(search))
         with self._session.reading() as unit:
-            rows = unit.connection.execute(query.order_by(table.c.code).limit(limit)).all()
-        return [_to_point(row) for row in rows]
+            if search:
+                rows = search_points(unit, self._sealing, query, search, limit=limit)
+            else:
+                rows = unit.connection.execute(query.order_by(table.c.code).limit(limit)).all()
+            return to_points(unit, self._sealing, rows)
 
     def save_meter(self, access: Access, device: EndDevice) -> bool:
         """Add or change a meter or other end device; tell whether anything was new."""
@@ -239,58 +242,5 @@ def register_unknown(unit: Unit, names: Names, codes: Sequence[str]) -> list[str
     # In order, so that two writers who add the same ones wait for each other instead of deadlocking.
     new = sorted({code for code in codes if code not in known})
     if new:
-        add_missing(unit, schema.usage_point, [_point_row(UsagePoint(code)) for code in new])
+        add_missing(unit, schema.usage_point, [point_row(UsagePoint(code)) for code in new])
     return new
-
-
-def _is_like(search: str) -> ColumnElement[bool]:
-    """Tell in SQL whether it is a part of a usage point's id or attributes, or of the serial of a meter there."""
-    table, there, device = schema.usage_point, schema.installation, schema.end_device
-    meters = select(there.c.usage_point).join(device, device.c.id == there.c.end_device)
-    meters = meters.where(device.c.serial.icontains(search, autoescape=True))
-    text = [column.icontains(search, autoescape=True) for column in (table.c.code, table.c.attributes)]
-    return or_(*text, table.c.id.in_(meters))
-
-
-def _add_points(unit: Unit, points: Sequence[UsagePoint]) -> None:
-    if points:
-        unit.connection.execute(insert(schema.usage_point), [_point_row(point) for point in points])
-
-
-def _change_points(unit: Unit, points: Sequence[UsagePoint]) -> None:
-    if points:
-        statement = update(schema.usage_point).where(schema.usage_point.c.code == bindparam("which"))
-        unit.connection.execute(statement, [{**_point_row(point), "which": point.id} for point in points])
-
-
-def _load_points(unit: Unit, codes: Sequence[str]) -> list[UsagePoint]:
-    table = schema.usage_point
-    query = select(table)
-    if len(codes) <= FEW:
-        query = query.where(table.c.code.in_(codes))
-    wanted = set(codes)
-    return [_to_point(row) for row in unit.connection.execute(query) if row.code in wanted]
-
-
-def _point_row(point: UsagePoint) -> dict[str, Any]:
-    return {
-        "code": point.id,
-        "zone": point.zone,
-        "customer_class": point.customer_class,
-        "capacity_kw": point.capacity_kw,
-        "holidays": point.holidays,
-        "exports": point.exports,
-        "attributes": json.dumps(dict(point.attributes), ensure_ascii=False, sort_keys=True),
-    }
-
-
-def _to_point(row: Row[Any]) -> UsagePoint:
-    return UsagePoint(
-        id=row.code,
-        zone=row.zone,
-        customer_class=row.customer_class,
-        capacity_kw=row.capacity_kw,
-        holidays=row.holidays,
-        exports=bool(row.exports),
-        attributes=json.loads(row.attributes),
-    )

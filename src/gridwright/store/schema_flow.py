@@ -1,10 +1,10 @@
-"""Tables of data on its way: streams of edges, and months in the archive."""
+"""Tables of data on its way and at rest: streams of edges, months in the archive, and keys of sealed columns."""
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Integer, String, Table, UniqueConstraint
 
-from gridwright.store.schema import key_type, long_text, metadata, name_type
+from gridwright.store.schema import bytes_type, key_type, long_text, metadata, name_type
 
 # An edge numbers its batches; `epoch` names the buffer that counts, so that a new buffer may begin at 1 again.
 edge_stream = Table(
@@ -38,4 +38,13 @@ archive_part = Table(
     Column("archived_us", BigInteger, nullable=False),
     Column("dropped_us", BigInteger),
     UniqueConstraint("reading_type", "month"),
+)
+# The keys that seal columns, each wrapped by a master key that lies outside the database; `master` names it.
+data_key = Table(
+    "data_key",
+    metadata,
+    Column("id", name_type(16), primary_key=True),
+    Column("master", name_type(16), nullable=False),
+    Column("wrapped", bytes_type(), nullable=False),
+    Column("created_us", BigInteger, nullable=False),
 )

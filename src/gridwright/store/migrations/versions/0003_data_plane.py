@@ -13,6 +13,7 @@ branch_labels = None
 depends_on = None
 
 LONG_TEXT = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+BYTES = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 OWN_KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TABLES = (
     "day_total",
@@ -23,6 +24,7 @@ TABLES = (
     "correction",
     "edge_stream",
     "archive_part",
+    "data_key",
 )
 
 
@@ -204,4 +206,12 @@ def _flow() -> None:
         sa.Column("dropped_us", sa.BigInteger, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_archive_part")),
         sa.UniqueConstraint("reading_type", "month", name=op.f("uq_archive_part_reading_type_month")),
+    )
+    op.create_table(
+        "data_key",
+        sa.Column("id", name_type(16), nullable=False),
+        sa.Column("master", name_type(16), nullable=False),
+        sa.Column("wrapped", BYTES, nullable=False),
+        sa.Column("created_us", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_data_key")),
     )

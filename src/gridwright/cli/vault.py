@@ -1,0 +1,83 @@
+"""`gridwright vault`: the keys that seal customers' data, devices' passwords and backups."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gridwright.cli.context import platform
+from gridwright.cli.options import Json
+from gridwright.cli.output import print_json, print_table, progress, say
+
+app = typer.Typer(help="Encryption at rest: what is sealed, seal it, change the keys.", no_args_is_help=True)
+
+
+@app.command(epilog="Example: gridwright vault status --json")
+def status(as_json: Json = False) -> None:
+    """Show the keys and what they seal; nothing is changed."""
+    from gridwright.app.live import vault
+    from gridwright.jobs.look_after_keys import key_state
+
+    wired = platform()
+    state = key_state(wired.store, wired.access, vault(wired))
+    sealed = state.sealed
+    if as_json:
+        print_json(
+            {
+                "place": state.place,
+                "master_keys": list(state.keys),
+                "behind": state.behind,
+                "data_keys": [{"id": key, "master": master} for key, master in sealed.keys],
+                "sealed": sealed.newest + sealed.older,
+                "under_older_key": sealed.older,
+                "plain": sealed.plain,
+            }
+        )
+        return
+    rows = [
+        ("master keys", f"{', '.join(state.keys) or 'none yet'} ({state.place})"),
+        ("under an earlier master key", str(state.behind)),
+        ("data keys", ", ".join(key for key, _ in sealed.keys) or "none: customer data is not sealed"),
+        ("usage points sealed", f"{sealed.newest + sealed.older} ({sealed.older} under an older data key)"),
+        ("usage points in plain text", str(sealed.plain)),
+    ]
+    print_table(("what", "found"), rows)
+    if not sealed.keys:
+        say("Seal customer data with: gridwright vault seal")
+
+
+@app.command(epilog="Example: gridwright vault seal")
+def seal(
+    fresh: Annotated[bool, typer.Option("--fresh", help="Make a new data key, and seal everything with it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Seal customer data, and keep sealing it from now on; safe to interrupt, and to run again."""
+    from gridwright.jobs.look_after_keys import seal_store
+
+    wired = platform()
+    with progress("sealing", quiet=as_json) as advance:
+        done = seal_store(wired.store, wired.access, fresh=fresh, progress=advance)
+    if as_json:
+        print_json({"sealed": done})
+        return
+    say(f"Sealed {done} usage points. Without the key file nobody opens them: keep a copy of it in another place.")
+
+
+@app.command(epilog="Example: gridwright vault rotate")
+def rotate(
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old", help="Forget the earlier keys; older backups then do not open any more.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Change the master key; an interrupted change is finished, and nothing has to be encrypted again."""
+    from gridwright.app.live import vault
+    from gridwright.jobs.look_after_keys import rotate_master
+
+    wired = platform()
+    key, wrapped = rotate_master(wired.store, wired.access, vault(wired), drop_old=drop_old)
+    if as_json:
+        print_json({"key": key, "wrapped": wrapped})
+        return
+    say(f"Master key {key} wraps {wrapped} data keys and secrets. Back up the key file now.")

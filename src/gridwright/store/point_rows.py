@@ -1,0 +1,121 @@
+"""Usage points as rows and back; their attributes, which name the customer, sealed where the database has a key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, bindparam, insert, or_, select, update
+
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.store import schema
+from gridwright.store.names import FEW
+from gridwright.store.sealing import Sealing, is_sealed
+from gridwright.store.sealing_points import COLUMN, NOTHING
+from gridwright.store.session import Unit
+
+CHUNK = 2_000
+
+
+def point_row(point: UsagePoint) -> dict[str, Any]:
+    """Return the columns of a usage point, its attributes as plain text."""
+    return {
+        "code": point.id,
+        "zone": point.zone,
+        "customer_class": point.customer_class,
+        "capacity_kw": point.capacity_kw,
+        "holidays": point.holidays,
+        "exports": point.exports,
+        "attributes": json.dumps(dict(point.attributes), ensure_ascii=False, sort_keys=True),
+    }
+
+
+def to_points(unit: Unit, sealing: Sealing, rows: Sequence[Row[Any]]) -> list[UsagePoint]:
+    """Return the usage points of rows."""
+    texts = sealing.open(unit, COLUMN, [(row.code, row.attributes) for row in rows])
+    return [
+        UsagePoint(
+            id=row.code,
+            zone=row.zone,
+            customer_class=row.customer_class,
+            capacity_kw=row.capacity_kw,
+            holidays=row.holidays,
+            exports=bool(row.exports),
+            attributes=json.loads(text),
+        )
+        for row, text in zip(rows, texts, strict=True)
+    ]
+
+
+def load_points(unit: Unit, sealing: Sealing, codes: Sequence[str]) -> list[UsagePoint]:
+    """Return those of `codes` that exist."""
+    table = schema.usage_point
+    query = select(table)
+    if len(codes) <= FEW:
+        query = query.where(table.c.code.in_(codes))
+    wanted = set(codes)
+    return to_points(unit, sealing, [row for row in unit.connection.execute(query) if row.code in wanted])
+
+
+def add_points(unit: Unit, sealing: Sealing, points: Sequence[UsagePoint]) -> None:
+    """Insert usage points."""
+    if points:
+        unit.connection.execute(insert(schema.usage_point), _sealed_rows(unit, sealing, points))
+
+
+def change_points(unit: Unit, sealing: Sealing, points: Sequence[UsagePoint]) -> None:
+    """Replace what is stored of usage points."""
+    if points:
+        statement = update(schema.usage_point).where(schema.usage_point.c.code == bindparam("which"))
+        rows = [{**row, "which": row["code"]} for row in _sealed_rows(unit, sealing, points)]
+        unit.connection.execute(statement, rows)
+
+
+def _sealed_rows(unit: Unit, sealing: Sealing, points: Sequence[UsagePoint]) -> list[dict[str, Any]]:
+    rows = [point_row(point) for point in points]
+    some = [row for row in rows if row["attributes"] != NOTHING]
+    texts = sealing.seal(unit, COLUMN, [(row["code"], row["attributes"]) for row in some]) if some else []
+    for row, text in zip(some, texts, strict=True):
+        row["attributes"] = text
+    return rows
+
+
+def search_points(unit: Unit, sealing: Sealing, query: Select[Any], search: str, *, limit: int) -> Sequence[Row[Any]]:
+    """Return the first rows, by id, of usage points whose id, attributes or meters hold `search`.
+
+    The database cannot look into sealed attributes: those are opened here, a chunk at a time.
+    """
+    table = schema.usage_point
+    query = query.order_by(table.c.code)
+    if sealing.newest(unit) is None:
+        return unit.connection.execute(query.where(or_(_is_like(search), _attributes_like(search))).limit(limit)).all()
+    named = set(unit.connection.execute(select(table.c.code).where(_is_like(search))).scalars())
+    found: list[Row[Any]] = []
+    after: str | None = None
+    while len(found) < limit:
+        part = query if after is None else query.where(table.c.code > after)
+        rows = unit.connection.execute(part.limit(CHUNK)).all()
+        found += [row for row in rows if row.code in named or _holds(unit, sealing, row, search)]
+        if len(rows) < CHUNK:
+            break
+        after = rows[-1].code
+    return found[:limit]
+
+
+def _holds(unit: Unit, sealing: Sealing, row: Row[Any], search: str) -> bool:
+    text = row.attributes
+    (opened,) = sealing.open(unit, COLUMN, [(row.code, text)]) if is_sealed(text) else (text,)
+    return search.lower() in opened.lower()
+
+
+def _attributes_like(search: str) -> ColumnElement[bool]:
+    return schema.usage_point.c.attributes.icontains(search, autoescape=True)
+
+
+def _is_like(search: str) -> ColumnElement[bool]:
+    """Tell in SQL whether it is a part of a usage point's id, or of the serial of a meter there."""
+    table, there, device = schema.usage_point, schema.installation, schema.end_device
+    meters = select(there.c.usage_point).join(device, device.c.id == there.c.end_device)
+    meters = meters.where(device.c.serial.icontains(search, autoescape=True))
+    return or_(table.c.code.icontains(search, autoescape=True), table.c.id.in_(meters))

@@ -1,0 +1,143 @@
+"""Sealed customer data: nothing to read in the database, everything as before for who has the key."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import text
+
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.device import DeviceLink
+from gridwright.domain.errors import StoreCorrupt, UsageError
+from gridwright.domain.usage_point import Meter, UsagePoint
+from gridwright.jobs.look_after_keys import key_state, rotate_master, seal_store
+from gridwright.jobs.vault import Vault
+from gridwright.store import Store, open_store
+
+ANNA = UsagePoint("UP-1", attributes={"name": "Anna Müller", "phone": "+49 30 1234"})
+BERT = UsagePoint("UP-2", attributes={"name": "Bert"})
+BARE = UsagePoint("UP-3")
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    return Vault(tmp_path / "keys" / "secret.key")
+
+
+@pytest.fixture
+def store(address: str, vault: Vault) -> Iterator[Store]:
+    with open_store(address, master=vault) as opened:
+        opened.registry.save_points(ME, [ANNA, BARE])
+        yield opened
+
+
+def stored(store: Store) -> dict[str, str]:
+    with store._engine.connect() as connection:
+        return {row[0]: row[1] for row in connection.execute(text("SELECT code, attributes FROM usage_point"))}
+
+
+def test_what_names_a_customer_is_nowhere_to_read(store: Store, address: str, vault: Vault) -> None:
+    assert "Anna" in stored(store)["UP-1"]
+    assert not vault.exists
+    assert seal_store(store, ME) == 1
+    assert seal_store(store, ME) == 0
+    store.registry.save_points(ME, [ANNA, BERT])
+    found = stored(store)
+    assert found["UP-3"] == "{}"
+    assert all(found[code].startswith("gw2:") and "Anna" not in found[code] for code in ("UP-1", "UP-2"))
+    with open_store(address, master=Vault(vault.path)) as other:
+        assert other.registry.points(ME) == (ANNA, BERT, BARE)
+        assert other.registry.save_points(ME, [ANNA, BERT]) == 0
+    state = key_state(store, ME, vault)
+    assert (state.sealed.newest, state.sealed.older, state.sealed.plain, state.behind) == (2, 0, 0, 0)
+    assert [master for _, master in state.sealed.keys] == list(state.keys)
+
+
+def test_sealed_attributes_are_found_as_plain_ones_are(store: Store) -> None:
+    def found(search: str) -> list[str]:
+        return [point.id for point in store.registry.page(ME, search=search)]
+
+    store.registry.save_points(ME, [BERT])
+    words = ("müller", "1234", "bert", "up-", "nobody", "name")
+    before = [found(word) for word in words]
+    seal_store(store, ME)
+    assert [found(word) for word in words] == before
+    assert before[0] == ["UP-1"]
+    assert [point.id for point in store.registry.page(ME, search="up-", limit=1, after="UP-1")] == ["UP-2"]
+
+
+def test_a_value_moved_to_another_row_does_not_open(store: Store) -> None:
+    store.registry.save_points(ME, [BERT])
+    seal_store(store, ME)
+    with store._engine.begin() as connection:
+        value = stored(store)["UP-1"]
+        connection.execute(text("UPDATE usage_point SET attributes = :value WHERE code = 'UP-2'"), {"value": value})
+    with pytest.raises(StoreCorrupt, match="UP-2 does not open"):
+        store.registry.points(ME)
+
+
+def test_without_the_key_or_with_another_one(store: Store, address: str, tmp_path: Path) -> None:
+    seal_store(store, ME)
+    stranger = Vault(tmp_path / "stranger.key")
+    stranger.seal(b"")
+    for master, words in ((None, "was given no key"), (stranger, "another key")):
+        with open_store(address, master=master) as other:
+            with pytest.raises(StoreCorrupt, match=words):
+                other.registry.points(ME)
+            assert other.registry.count(ME) == 2
+
+
+def test_a_fresh_data_key_seals_everything_anew(store: Store) -> None:
+    seal_store(store, ME)
+    before = stored(store)["UP-1"]
+    assert seal_store(store, ME, fresh=True) == 1
+    assert stored(store)["UP-1"].split(":")[1] != before.split(":")[1]
+    assert store.registry.point(ME, "UP-1") == ANNA
+
+
+def test_the_master_key_changes_and_an_interrupted_change_is_finished(
+    store: Store, address: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal_store(store, ME)
+    store.registry.save_meter(ME, Meter("M1"))
+    store.devices.save_link(ME, DeviceLink("M1", "iec62056-21", "tcp://127.0.0.1:1/M1"))
+    (key,) = vault._secrets(make=False).values()
+    nonce = secrets.token_bytes(12)
+    store.devices.set_secret(ME, "M1", b"GW1" + nonce + AESGCM(key).encrypt(nonce, b"1234", b"GW1"))
+    (first,) = vault.key_ids()
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store.sealed, "rewrap", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            rotate_master(store, ME, vault)
+    second, last = vault.key_ids()
+    assert last == first
+    assert store.sealed.behind(ME, second) == 2
+
+    assert rotate_master(store, ME, vault, drop_old=True) == (second, 2)
+    assert vault.key_ids() == [second]
+    with open_store(address, master=Vault(vault.path)) as other:
+        assert other.registry.point(ME, "UP-1") == ANNA
+        sealed = other.devices.secret(ME, "M1")
+        assert sealed is not None
+        assert Vault(vault.path).open(sealed) == b"1234"
+    assert rotate_master(store, ME, vault)[0] not in {first, second}
+    assert len(vault.key_ids()) == 2
+
+
+def test_keys_from_the_environment(tmp_path: Path) -> None:
+    old, new = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
+    sealed = Vault(tmp_path, given=old).seal(b"x")
+    both = Vault(tmp_path, given=f"{new},{old}")
+    assert both.open(sealed) == b"x"
+    assert both.key_of(both.seal(b"x")) != both.key_of(sealed)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UsageError, match="GRIDWRIGHT_SECRET_KEY"):
+        both.add_key()
+    with pytest.raises(StoreCorrupt, match="no key file"):
+        Vault(tmp_path, given="not base 64").seal(b"")
