@@ -1,23 +1,34 @@
 """Validation, estimation and editing: raw panels in, trusted panels and findings out."""
 
+from gridwright.vee.agreed import lay_agreed
 from gridwright.vee.arrivals import duplicate_findings, future_findings, intake_findings, off_grid_findings
-from gridwright.vee.estimate import Estimation, Ladder, estimate
+from gridwright.vee.check_meter import CheckMeter
+from gridwright.vee.estimate import Estimation, estimate
+from gridwright.vee.ladder import Ladder, Ladders, ladders_from
 from gridwright.vee.registers import Registers
 from gridwright.vee.ruleset import RULES_COMMERCIAL, RULES_RESIDENTIAL, RuleSet
+from gridwright.vee.scalar import estimate_read
+from gridwright.vee.tou import Bucket
 from gridwright.vee.validate import Validation, validate
 
 __all__ = [
     "RULES_COMMERCIAL",
     "RULES_RESIDENTIAL",
+    "Bucket",
+    "CheckMeter",
     "Estimation",
     "Ladder",
+    "Ladders",
     "Registers",
     "RuleSet",
     "Validation",
     "duplicate_findings",
     "estimate",
+    "estimate_read",
     "future_findings",
     "intake_findings",
+    "ladders_from",
+    "lay_agreed",
     "off_grid_findings",
     "validate",
 ]

@@ -15,11 +15,12 @@ KINDS = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
-    """t local days to be estimated: `row`, `day` on the wall, and `begun`, the day on which the gap began."""
+    """t local days to be estimated: `row`, `day` on the wall, and the days on which the gap `begun` and was `over`."""
 
     row: Index
     day: Index
     begun: Index
+    over: Index
 
     @property
     def size(self) -> int:
@@ -28,14 +29,17 @@ class Targets:
 
     def part(self, first: int, last: int) -> Targets:
         """Return targets first..last-1."""
-        return Targets(self.row[first:last], self.day[first:last], self.begun[first:last])
+        return Targets(self.row[first:last], self.day[first:last], self.begun[first:last], self.over[first:last])
 
 
-def like_days(laid: Floats, wall: WallClock, targets: Targets, *, most: int, least: int, back: int) -> Floats:
-    """Return E03 for each target day, float64[t, width]: the mean of its last `most` complete days of the same kind.
+def like_days(
+    laid: Floats, wall: WallClock, targets: Targets, *, most: tuple[int, int], least: int, back: int
+) -> Floats:
+    """Return E03 for each target day, float64[t, width]: the mean of the complete days of the same kind nearest to it.
 
-    A day is complete when each of its slots has a value. Days more than `back` days before the gap do not count; with
-    fewer than `least` complete days the row is NaN. Slots a clock change skips are left out of the mean.
+    `most`: so many before the day (prospective) and after it (retrospective, where later data has come). A day is
+    complete when each of its slots has a value. Days more than `back` days from the gap do not count; with fewer than
+    `least` complete days the row is NaN. Slots a clock change skips are left out of the mean.
     """
     rows, days, width = laid.shape
     complete = ((~np.isnan(laid)).sum(axis=2) == wall.shown.sum(axis=1)) & wall.whole
@@ -47,18 +51,27 @@ def like_days(laid: Floats, wall: WallClock, targets: Targets, *, most: int, lea
         mine = np.flatnonzero(wall.kind[targets.day] == which)
         candidates = flat[kind == which]
         if mine.size and candidates.size:
-            chosen = Targets(targets.row[mine], targets.day[mine], targets.begun[mine])
+            chosen = Targets(targets.row[mine], targets.day[mine], targets.begun[mine], targets.over[mine])
             bounds = _windows(candidates, chosen, days, most=most, back=back)
             result[mine] = _means(profiles, candidates, bounds, least)
     return result
 
 
-def _windows(candidates: Index, targets: Targets, days: int, *, most: int, back: int) -> tuple[Index, Index]:
-    """Return first and last (exclusive) position in `candidates` (row · days + day) of each target's references."""
+def _windows(
+    candidates: Index, targets: Targets, days: int, *, most: tuple[int, int], back: int
+) -> tuple[Index, Index]:
+    """Return first and last (exclusive) position in `candidates` (row · days + day) of each target's references.
+
+    A target is never complete itself, so the days before and after it stand side by side among the candidates.
+    """
     base = targets.row * days
-    last = np.searchsorted(candidates, base + targets.day)
+    here = np.searchsorted(candidates, base + targets.day)
     oldest = np.searchsorted(candidates, base + np.maximum(targets.begun - back, 0))
-    return np.maximum(oldest, last - most), last
+    first = np.maximum(oldest, here - most[0])
+    if not most[1]:
+        return first, here
+    newest = np.searchsorted(candidates, base + np.minimum(targets.over + back, days - 1), side="right")
+    return first, np.minimum(newest, here + most[1])
 
 
 def _means(profiles: Floats, candidates: Index, bounds: tuple[Index, Index], least: int) -> Floats:

@@ -1,0 +1,106 @@
+"""The ladder of estimation methods: which of them serve, in what order and within what limits, by customer class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from gridwright.domain.errors import InputError
+from gridwright.domain.quality import Method
+
+METHOD_OF = {
+    "E01": Method.CHECK_METER,
+    "E02": Method.LINEAR,
+    "E03": Method.LIKE_DAY,
+    "E04": Method.MULTI_WEEK,
+    "E05": Method.BLEND,
+    "E06": Method.PROFILE,
+}
+ALWAYS = ("E07", "E08")
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Rungs in their order, and the limits of each; E07 (outage) always comes first and E08 (registers) always last.
+
+    `linear_hours`, `linear_hours_closed`: longest straight line without and with registers. `like_days` before and
+    `like_days_ahead` after the gap, within `back_days` of it; `weeks` before and after, the same weekday.
+    `check_tolerance`: how far main and check meter may stand apart (V36); `check_days`: over how many days around.
+    """
+
+    methods: tuple[str, ...] = ("E01", "E02", "E05", "E03", "E04", "E06")
+    linear_hours: float = 2.0
+    linear_hours_closed: float = 4.0
+    like_days: int = 10
+    like_days_ahead: int = 0
+    least_like_days: int = 3
+    back_days: int = 90
+    weeks: int = 4
+    check_tolerance: float = 0.015
+    check_days: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Ladders:
+    """The ladder of each customer class; `default` for every class that has none of its own."""
+
+    default: Ladder = field(default_factory=Ladder)
+    classes: Mapping[str, Ladder] = field(default_factory=dict, hash=False)
+
+    def of(self, customer_class: str) -> Ladder:
+        """Return the ladder of a customer class."""
+        return self.classes.get(customer_class, self.default)
+
+
+WHOLE = {one.name: one.type == "int" for one in fields(Ladder) if one.name != "methods"}
+
+
+def ladders_from(table: Mapping[str, object], where: str = "") -> Ladders:
+    """Read the `[estimation]` table of a rules file: limits for all, and `[estimation.class.NAME]` over them.
+
+    An unknown key, an unknown method, or a limit that is no number from zero on is an InputError naming it.
+    """
+    own = {name: value for name, value in table.items() if name != "class"}
+    default = _ladder(Ladder(), own, where or "[estimation]")
+    classes = table.get("class", {})
+    if not isinstance(classes, Mapping):
+        raise InputError(f"class is {classes!r}", where=where, remedy="write a table [estimation.class.NAME] each")
+    return Ladders(default, {name: _class_ladder(default, name, limits, where) for name, limits in classes.items()})
+
+
+def _class_ladder(default: Ladder, name: str, limits: object, where: str) -> Ladder:
+    place = f"{where} [estimation.class.{name}]".strip()
+    if not isinstance(limits, Mapping):
+        raise InputError(f"{name} is {limits!r}", where=place, remedy="write a table [estimation.class.NAME] each")
+    return _ladder(default, limits, place)
+
+
+def _ladder(base: Ladder, limits: Mapping[str, object], where: str) -> Ladder:
+    changes: dict[str, Any] = {}
+    for name, value in limits.items():
+        if name == "methods":
+            changes[name] = _methods(value, where)
+        elif name in WHOLE:
+            changes[name] = _number(name, value, where)
+        else:
+            raise InputError(f"{name!r} is no limit of an estimate", where=where, remedy=f"known: {', '.join(WHOLE)}")
+    return replace(base, **changes)
+
+
+def _methods(value: object, where: str) -> tuple[str, ...]:
+    names = value if isinstance(value, list | tuple) else [value]
+    for name in names:
+        if name not in METHOD_OF and name not in ALWAYS:
+            known = ", ".join((*METHOD_OF, *ALWAYS))
+            raise InputError(f"{name!r} is no method of the ladder", where=where, remedy=f"known: {known}")
+    return tuple(str(name) for name in names if name not in ALWAYS)
+
+
+def _number(name: str, value: object, where: str) -> float | int:
+    whole = WHOLE[name]
+    good = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not good or not 0 <= value < float("inf"):  # type: ignore[operator]
+        kind = "whole number" if whole else "number"
+        raise InputError(f"{name} is {value!r}", where=where, remedy=f"write a {kind} from zero on")
+    return int(value) if whole else float(value)  # type: ignore[call-overload, arg-type]
