@@ -1,0 +1,96 @@
+"""The folder of the buffer: its lock, the mark of what the centre has, and what keeps names durable."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from gridwright.domain.errors import ConfigError, StoreLocked
+
+MARK_FILE, LOCK_FILE, QUARANTINE = "mark.json", "lock", "quarantine"
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What the centre has: everything before `epoch`, and of it the numbers up to `through`; and what is gone.
+
+    `dropped_to`: the last record dropped for want of room; `ordinal`: the number of the last file.
+    """
+
+    epoch: str = ""
+    through: int = 0
+    dropped: int = 0
+    dropped_to: tuple[str, int] = ("", 0)
+    damaged: int = 0
+    ordinal: int = 0
+
+
+def locked(folder: Path) -> IO[bytes]:
+    """Make the folder and lock it for this process; StoreLocked where another one has it."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (folder / LOCK_FILE).open("ab")
+    except OSError as error:
+        raise ConfigError(
+            f"the folder of the buffer cannot be used: {(error.strerror or str(error)).lower()}",
+            where=str(folder),
+            remedy="name a folder that this user can write to",
+        ) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise StoreLocked(
+            "an edge is running on this folder", where=str(folder), remedy="end it, or name another folder"
+        ) from error
+    return file
+
+
+def is_locked(folder: Path) -> bool:
+    """Tell whether an edge runs on the folder."""
+    try:
+        with (folder / LOCK_FILE).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def read_mark(folder: Path) -> Mark:
+    """Return the mark; one that cannot be read is as none: then records are sent again, and the centre knows them."""
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode((folder / MARK_FILE).read_bytes(), type=Mark)
+    return Mark()
+
+
+def save_mark(folder: Path, mark: Mark, *, durable: bool) -> None:
+    """Replace the mark at once; `durable`: and have it on the disk when this returns."""
+    replace_file(folder / MARK_FILE, msgspec.json.encode(mark), durable=durable)
+
+
+def replace_file(path: Path, content: bytes, *, durable: bool) -> None:
+    """Write a file anew so that whoever reads it sees the old or the new one, never a half."""
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as file:
+        file.write(content)
+        file.flush()
+        if durable:
+            os.fsync(file.fileno())
+    fresh.replace(path)
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
