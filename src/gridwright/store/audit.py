@@ -110,7 +110,7 @@ def _write(unit: Unit) -> None:
     rows = []
     for entry in unit.audit:
         number += 1
-        detail = json.dumps(entry.detail, ensure_ascii=False, sort_keys=True)
+        detail = json.dumps({**entry.detail, **unit.chain}, ensure_ascii=False, sort_keys=True)
         fields = (number, to_us(entry.at), entry.actor[:200], entry.act, entry.subject[:400], detail)
         digest = _digest(digest, fields)
         rows.append(dict(zip(schema.audit_record.c.keys(), (*fields, digest), strict=True)))

@@ -52,14 +52,19 @@ class Dirty:
         self._session = session
         self._names = names
 
-    def ranges(self, access: Access, limit: int = 10_000) -> list[DirtyRange]:
-        """Return the oldest ranges first."""
+    def ranges(
+        self, access: Access, limit: int = 10_000, *, points: Sequence[str] | None = None, after: int = 0
+    ) -> list[DirtyRange]:
+        """Return the oldest ranges first (of some hundred `points`), those behind the one with key `after`."""
         access.require(Act.READ)
         table, point = schema.dirty_range, schema.usage_point
         query = select(table, point.c.code).join(point, point.c.id == table.c.usage_point).order_by(table.c.id)
         if access.points is not None:
             query = query.where(point.c.code.in_(access.points))
+        query = query.where(table.c.id > after)
         with self._session.reading() as unit:
+            if points is not None:
+                query = query.where(table.c.usage_point.in_(self._names.point_keys(unit, points)))
             kinds = every_type(unit)
             rows = unit.connection.execute(query.limit(limit)).all()
         return [

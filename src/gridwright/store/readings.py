@@ -23,10 +23,10 @@ from gridwright.store.audit import note
 from gridwright.store.grid import check_interval
 from gridwright.store.instant import from_us, to_seconds, to_us
 from gridwright.store.loading import PanelLoader
-from gridwright.store.names import Names, every_type, within
+from gridwright.store.names import Names, every_image, every_type, within
 from gridwright.store.registry import register_unknown
 from gridwright.store.saving import PanelSaver, SaveSummary
-from gridwright.store.series import count_series
+from gridwright.store.series import Extent, count_series, read_extents
 from gridwright.store.session import Session, Unit
 
 
@@ -174,6 +174,18 @@ class Readings:
             kinds = every_type(unit)
             rows = [row for row in unit.connection.execute(query) if access.may_see(row.code)]
             return [_to_series(unit, kinds[row.reading_type], row) for row in rows]
+
+    def extents(self, access: Access, points: Sequence[str]) -> list[Extent]:
+        """Return from which to which day each series of some usage points reaches, in one look-up."""
+        _require_all(access, Act.READ, points)
+        with self._session.reading() as unit:
+            return read_extents(unit, dict(zip(self._names.point_keys(unit, points), points, strict=True)))
+
+    def image_types(self, access: Access, image: Image = Image.FINAL) -> list[ReadingType]:
+        """Return the reading types of which an image was ever stored."""
+        access.require(Act.READ)
+        with self._session.reading() as unit:
+            return [kind for kind, which in every_image(unit).values() if which is image]
 
     def freshness(self, access: Access) -> list[Freshness]:
         """Return for each usage point with interval readings how far they reach, in one query.

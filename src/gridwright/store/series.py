@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
+from sqlalchemy import select
 
+from gridwright.domain.reading_type import ReadingType
+from gridwright.store import schema
+from gridwright.store.names import FEW, every_type
 from gridwright.store.session import Unit
 
 Keys = npt.NDArray[np.int64]
@@ -20,6 +27,29 @@ UPDATE = (
     "UPDATE series SET first_day = ?, last_day = ?, readings = ? "
     "WHERE reading_type = ? AND usage_point = ? AND interval_s = ?"
 )
+
+
+class Extent(NamedTuple):
+    """One series: UTC days [first_day, last_day) since 1970-01-01 that have readings."""
+
+    usage_point: str
+    reading_type: ReadingType
+    interval_s: int
+    first_day: int
+    last_day: int
+
+
+def read_extents(unit: Unit, points: Mapping[int, str]) -> list[Extent]:
+    """Return the series of some usage points (key → name) without looking into them."""
+    table, kinds = schema.series, every_type(unit)
+    keys = sorted(points)
+    found: list[Extent] = []
+    for at in range(0, len(keys), FEW):
+        query = select(table).where(table.c.usage_point.in_(keys[at : at + FEW]))
+        for row in unit.connection.execute(query.order_by(table.c.usage_point, table.c.reading_type)):
+            kind = kinds[row.reading_type]
+            found.append(Extent(points[row.usage_point], kind, row.interval_s, row.first_day, row.last_day))
+    return found
 
 
 def count_series(unit: Unit, kind: int, interval_s: int, keys: Keys, *, first: Keys, last: Keys, new: Keys) -> None:

@@ -36,6 +36,8 @@ class Unit:
     writes: bool
     audit: list[AuditEntry] = field(default_factory=list)
     lost: bool = False
+    # What every audit record of the transaction carries besides its own: the id of a cascade.
+    chain: dict[str, str] = field(default_factory=dict)
 
     def require_alive(self) -> None:
         """Raise StoreError when the database has given up the transaction, so that nothing is half written."""

@@ -75,9 +75,14 @@ class Store:
         return place(self._engine.url)
 
     @contextmanager
-    def transaction(self) -> Iterator[Self]:
-        """Group calls into one durable commit: all of them, or, after an error, none."""
-        with self._session.writing():
+    def transaction(self, *, cascade: str = "") -> Iterator[Self]:
+        """Group calls into one durable commit: all of them, or, after an error, none.
+
+        Every audit record of the transaction carries the id of the `cascade` that it is a part of.
+        """
+        with self._session.writing() as unit:
+            if cascade:
+                unit.chain["cascade"] = cascade
             yield self
 
     def close(self) -> None:
