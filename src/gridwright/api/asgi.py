@@ -15,6 +15,8 @@ import structlog
 from gridwright.api.answer import Answer, Asgi, Message, Receive, Refused, Scope, Send, problem, problem_of
 from gridwright.api.body import ClientGone
 from gridwright.api.entrance import Entrance
+from gridwright.api.entrance_lines import HEALTH as INFLUX_HEALTH
+from gridwright.api.entrance_lines import PING, QUERY, V1, V2, LineEntrance
 from gridwright.api.health import Health
 from gridwright.domain.errors import GridwrightError
 
@@ -27,7 +29,7 @@ METER_READING, READINGS = "/meter_reading", "/v1/readings"
 
 
 class HotPaths:
-    """Answers `POST /meter_reading`, `POST /v1/readings` and health itself; all else goes to `app`.
+    """Answers the entrances for readings, InfluxDB's addresses among them, and health itself; all else goes to `app`.
 
     The writer starts and stops with the server's lifespan: what was acknowledged is durable when it ends.
     """
@@ -35,9 +37,15 @@ class HotPaths:
     def __init__(self, app: Asgi, platform: Platform, writer: Writer) -> None:
         self._app, self._writer = app, writer
         entrance, health = Entrance(platform, writer), Health(platform, writer)
+        lines = LineEntrance(platform, entrance)
         self._handlers: dict[tuple[str, str], Handler] = {
             ("POST", METER_READING): entrance.meter_reading,
             ("POST", READINGS): entrance.readings,
+            ("POST", V1): lines.write,
+            ("POST", V2): lines.write,
+            **{(method, PING): lines.ping for method in ("GET", "HEAD", "POST")},
+            **{(method, INFLUX_HEALTH): lines.health for method in ("GET", "HEAD")},
+            **{(method, QUERY): lines.query for method in ("GET", "POST")},
             **{(method, path): getattr(health, path[1:]) for method in ("GET", "HEAD") for path in HEALTH},
         }
         self._log = structlog.get_logger()
@@ -74,7 +82,7 @@ class HotPaths:
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler = self._handlers.get((scope["method"], scope["path"]))
         if handler is None:
-            if scope["path"] == METER_READING:
+            if scope["path"] in {METER_READING, V1, V2}:
                 await method_not_allowed("POST").send(send)
             else:
                 await self._app(scope, receive, send)

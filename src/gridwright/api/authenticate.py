@@ -123,6 +123,8 @@ def _of_authorization(text: str) -> Credential | None:
     rest = rest.strip()
     if scheme.lower() == "bearer" and rest:
         return Credential(rest)
+    if scheme.lower() == "token" and rest:  # as clients of InfluxDB write it, with or without a user
+        return Credential(rest.rpartition(":")[2])
     if scheme.lower() == "basic" and rest:
         return Credential(_password(rest))
     raise NotAuthenticated("the Authorization header shows no key", remedy=HOW)

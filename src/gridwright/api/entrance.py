@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from gridwright.api.answer import JSON, TEXT, Answer, Receive, Scope, problem, refuse
-from gridwright.api.authenticate import credential_of, doorkeeper
+from gridwright.api.authenticate import Credential, credential_of, doorkeeper
 from gridwright.api.batch import Batch, Once
 from gridwright.api.body import Bodies, header
 from gridwright.api.ingest_arrow import decode_arrow, decode_csv
@@ -45,6 +45,7 @@ TYPES = {
     "application/vnd.apache.arrow.stream": "stream",
     "application/vnd.apache.arrow.file": "file",
 }
+Decoder = Callable[[bytes], Awaitable[Decoded]]
 QUERY = ("unit", "flow", "reading_type", "quality", "interval_s")
 
 
@@ -61,7 +62,7 @@ class Entrance:
 
     async def meter_reading(self, scope: Scope, receive: Receive) -> Answer:
         """Take one register reading of one meter: `OK` when it is durable, 202 when it waits in quarantine."""
-        access = await self._access(scope)
+        access = await self.admitted(credential_of(scope["headers"], cookies=False))
         with self._bodies.room_for(scope, FORM_LIMIT):
             body = await self._bodies.read(scope, receive, FORM_LIMIT)
             decoded = decode_form(body, header(scope, b"content-type"), self._platform.clock())
@@ -69,21 +70,36 @@ class Entrance:
 
     async def readings(self, scope: Scope, receive: Receive) -> Answer:
         """Take many readings in any of the formats, with a verdict on each that was not accepted."""
-        access = await self._access(scope)
+        access = await self.admitted(credential_of(scope["headers"], cookies=False))
         kind = media_kind(header(scope, b"content-type"))
         defaults = defaults_of(scope, self._interval_s)
-        with self._bodies.room_for(scope, self._limit):
-            body = await self._bodies.read(scope, receive, self._limit)
+
+        async def records(body: bytes) -> Decoded:
             now = self._platform.clock()
             if len(body) <= SMALL:
-                decoded = decode(kind, body, defaults, now)
-            else:
-                decoded = await asyncio.to_thread(decode, kind, body, defaults, now)
-            return await self._store(scope, access, body, decoded, tell_readings)
+                return decode(kind, body, defaults, now)
+            return await asyncio.to_thread(decode, kind, body, defaults, now)
 
-    async def _access(self, scope: Scope) -> Access:
+        return await self.taken(scope, receive, access, records, tell_readings)
+
+    async def taken(self, scope: Scope, receive: Receive, access: Access, decode: Decoder, tell: Tell) -> Answer:
+        """Read the body, decode it, and return what `tell` makes of it once it is durable."""
+        with self._bodies.room_for(scope, self._limit):
+            body = await self._bodies.read(scope, receive, self._limit)
+            return await self._store(scope, access, body, await decode(body), tell)
+
+    async def body(self, scope: Scope, receive: Receive, limit: int) -> bytes:
+        """Read a body of another address within the same bounds."""
+        with self._bodies.room_for(scope, limit):
+            return await self._bodies.read(scope, receive, limit)
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether readings are taken."""
+        return self._writer.alive
+
+    async def admitted(self, credential: Credential) -> Access:
         """Return who sends; a page's cookie is not taken here, for another site's form could send it along."""
-        credential = credential_of(scope["headers"], cookies=False)
         keeper = doorkeeper(self._platform)
         access = keeper.remembered(credential)
         if access is None:

@@ -23,8 +23,15 @@ UNITS: dict[str, tuple[Quantity, int]] = {
     "w": (Quantity.POWER, 0),
     "kw": (Quantity.POWER, 3),
     "mw": (Quantity.POWER, 6),
+    "var": (Quantity.REACTIVE_POWER, 0),
+    "kvar": (Quantity.REACTIVE_POWER, 3),
     "v": (Quantity.VOLTAGE, 0),
+    "kv": (Quantity.VOLTAGE, 3),
     "a": (Quantity.CURRENT, 0),
+    "ma": (Quantity.CURRENT, -3),
+    "m³": (Quantity.VOLUME, 0),
+    "m3": (Quantity.VOLUME, 0),
+    "1": (Quantity.STATE, 0),
     "°c": (Quantity.TEMPERATURE, 0),
     "c": (Quantity.TEMPERATURE, 0),
 }
@@ -95,7 +102,7 @@ def _unit_of(unit: str, default: tuple[Quantity, int] = UNITS["kwh"]) -> tuple[Q
         return default
     found = UNITS.get(unit.strip().lower())
     if found is None:
-        raise Wrong(Fault("unit", "the unit is not known", "use Wh, kWh, MWh, W, kW, V, A or °C"), unit)
+        raise Wrong(Fault("unit", "the unit is not known", "use Wh, kWh, MWh, W, kW, var, V, A, °C, m³ or 1"), unit)
     return found
 
 

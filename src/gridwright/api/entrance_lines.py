@@ -1,0 +1,184 @@
+"""InfluxDB's own addresses: line protocol is taken, and answered, as Telegraf and its like expect it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from gridwright.api.answer import Answer, Receive, Refused, Scope, problem_of, refuse
+from gridwright.api.authenticate import Credential, credential_of
+from gridwright.api.body import header
+from gridwright.api.ingest_lines import DecodedLines, decode_lines, mapping_of
+from gridwright.api.verdicts import Status, Verdict
+from gridwright.domain.errors import GridwrightError, NotAuthenticated
+from gridwright.formats.line_protocol import PRECISIONS
+
+if TYPE_CHECKING:
+    from gridwright.api.batch import Batch
+    from gridwright.api.entrance import Entrance
+    from gridwright.app import Platform
+
+V2, V1, PING, HEALTH, QUERY = "/api/v2/write", "/write", "/ping", "/health", "/query"
+VERSION = "1.8.10"  # whose answers these are; clients look whether it begins with 1
+QUERY_LIMIT = 16 * 1024
+CREATES = re.compile(r"\s*CREATE\s+(DATABASE|RETENTION\s+POLICY)\b", re.IGNORECASE)
+SHOWS = re.compile(r"\s*SHOW\s+DATABASES\s*;?\s*\Z", re.IGNORECASE)
+# What InfluxDB calls a status: docs.influxdata.com/influxdb/v2/api, "Error".
+CODES = {
+    400: "invalid",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not found",
+    408: "unavailable",
+    409: "conflict",
+    413: "request too large",
+    415: "invalid",
+    422: "unprocessable entity",
+    429: "too many requests",
+    503: "unavailable",
+}
+TOLD = 5  # wrong fields that a message names
+HEADS = ((b"x-influxdb-version", VERSION.encode()),)
+
+
+class LineEntrance:
+    """Takes line protocol at the addresses of InfluxDB 1 and 2, and answers what their clients ask first."""
+
+    def __init__(self, platform: Platform, entrance: Entrance) -> None:
+        settings = platform.settings
+        self._platform, self._entrance = platform, entrance
+        self._mapping = mapping_of(settings.line_protocol, settings.server.interval_s)
+
+    async def write(self, scope: Scope, receive: Receive) -> Answer:
+        """Take lines: 204 when all are durable, 400 naming those that are not, which never costs the others."""
+        try:
+            query = query_of(scope)
+            access = await self._entrance.admitted(credential_in(scope, query))
+            precision = precision_in(query)
+
+            async def lines(body: bytes) -> DecodedLines:
+                now = self._platform.clock()
+                if len(body) <= SMALL:
+                    return decode_lines(body, self._mapping, precision, now)
+                return await asyncio.to_thread(decode_lines, body, self._mapping, precision, now)
+
+            return await self._entrance.taken(scope, receive, access, lines, tell_lines)
+        except Refused as refused:
+            return as_influx(refused.answer)
+        except GridwrightError as error:
+            return as_influx(problem_of(error))
+
+    async def ping(self, scope: Scope, receive: Receive) -> Answer:
+        """Tell that somebody is here."""
+        del receive
+        if dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"))).get("verbose") in {"true", "1"}:
+            return Answer(HTTPStatus.OK, json.dumps({"version": VERSION}).encode(), headers=HEADS)
+        return Answer(HTTPStatus.NO_CONTENT, headers=HEADS)
+
+    async def health(self, scope: Scope, receive: Receive) -> Answer:
+        """Tell whether readings are taken."""
+        del receive
+        ready = self._entrance.ready
+        told: dict[str, object] = {
+            "name": "gridwright",
+            "message": "ready for writes" if ready else "not ready",
+            "checks": [],
+            "status": "pass" if ready else "fail",
+            "version": VERSION,
+        }
+        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return Answer(status, b"" if scope["method"] == "HEAD" else json.dumps(told).encode())
+
+    async def query(self, scope: Scope, receive: Receive) -> Answer:
+        """Answer what clients ask before they write; there is one database, and it is there already."""
+        try:
+            query = query_of(scope)
+            if scope["method"] == "POST":
+                body = await self._entrance.body(scope, receive, QUERY_LIMIT)
+                query |= dict(parse_qsl(body.decode("utf-8", "replace")))
+            await self._entrance.admitted(credential_in(scope, query))
+        except Refused as refused:
+            return as_influx(refused.answer)
+        except GridwrightError as error:
+            return as_influx(problem_of(error))
+        asked = query.get("q", "")
+        result: dict[str, object] = {"statement_id": 0}
+        if SHOWS.match(asked):
+            result["series"] = [{"name": "databases", "columns": ["name"], "values": [["gridwright"]]}]
+        elif not CREATES.match(asked):
+            message = f"{asked[:80]!r} is not answered here; read with GET /v1/usage_points/…/readings"
+            return influx_error(HTTPStatus.BAD_REQUEST, message)
+        return Answer(HTTPStatus.OK, json.dumps({"results": [result]}).encode(), headers=HEADS)
+
+
+SMALL = 64 * 1024
+
+
+def query_of(scope: Scope) -> dict[str, str]:
+    """Return the query; what is not known is left alone, for clients send a lot."""
+    return dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+
+
+def precision_in(query: dict[str, str]) -> str:
+    """Return what a timestamp counts; Refused with 400 for what nobody knows."""
+    precision = query.get("precision") or "ns"
+    if precision not in PRECISIONS:
+        raise refuse(HTTPStatus.BAD_REQUEST, f"precision={precision!r} is not known", remedy="use ns, us, ms or s")
+    return precision
+
+
+def credential_in(scope: Scope, query: dict[str, str]) -> Credential:
+    """Return what a request shows: the headers, or user and password of version 1 in the query."""
+    try:
+        return credential_of(scope["headers"], cookies=False)
+    except NotAuthenticated:
+        if header(scope, b"authorization") or not query.get("p"):
+            raise
+        return Credential(query["p"])
+
+
+def tell_lines(batch: Batch) -> Answer:
+    """Return 204, or 400 with the first wrong fields, as InfluxDB tells a partial write."""
+    verdicts, decoded = batch.decoded.verdicts, batch.decoded
+    if not verdicts.rejected:
+        return Answer(HTTPStatus.NO_CONTENT, headers=HEADS)
+    wrong = sorted((one for one in verdicts.listed if one.status is Status.REJECTED), key=lambda one: one.line)
+    told = "; ".join(sentence(one, decoded) for one in wrong[:TOLD])
+    kept = verdicts.accepted + verdicts.quarantined
+    more = f"; and {verdicts.rejected - TOLD} more" if verdicts.rejected > TOLD else ""
+    head = "partial write: " if kept else "unable to parse: "
+    message = f"{head}{told}{more} dropped={verdicts.rejected}"
+    return influx_error(HTTPStatus.BAD_REQUEST, message, line=wrong[0].line if wrong else None)
+
+
+def sentence(verdict: Verdict, decoded: object) -> str:
+    """Return what is wrong with one field: line, field, value, reason and remedy."""
+    fault = verdict.fault
+    name = decoded.field_of(verdict.index) if isinstance(decoded, DecodedLines) else ""
+    value = f" {verdict.value!r}" if verdict.value else ""
+    remedy = f" ({fault.remedy})" if fault.remedy else ""
+    return f"line {verdict.line}, field {name or fault.field}{value}: {fault.reason}{remedy}"
+
+
+def as_influx(answer: Answer) -> Answer:
+    """Return a problem as InfluxDB tells an error, with its headers."""
+    told = json.loads(answer.body)
+    message = told.get("detail", told.get("title", ""))
+    remedy = told.get("remedy", "")
+    return influx_error(answer.status, f"{message}; {remedy}" if remedy else message, headers=answer.headers)
+
+
+def influx_error(
+    status: int, message: str, *, line: int | None = None, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> Answer:
+    """Return an error for clients of both versions: `code` and `message` of 2, `error` of 1."""
+    code = CODES.get(int(status), "internal error")
+    told: dict[str, object] = {"code": code, "message": message, "error": message}
+    told |= {"line": line} if line is not None else {}
+    shown = message.encode("ascii", "replace").replace(b"\n", b" ").replace(b"\r", b" ")[:400]
+    extra = (*HEADS, (b"x-influxdb-error", shown), *headers)
+    return Answer(int(status), json.dumps(told, ensure_ascii=False).encode(), headers=extra)

@@ -1,0 +1,11 @@
+"""InfluxDB line protocol, read whole arrays at a time.
+
+Source: docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol. A field that is text has no number: it is told
+as a fault, for the caller to drop or to ignore.
+"""
+
+from gridwright.formats.line_protocol.columns import PRECISIONS, FieldValues, LineFault
+from gridwright.formats.line_protocol.line import Origin
+from gridwright.formats.line_protocol.read import read_line_protocol
+
+__all__ = ["PRECISIONS", "FieldValues", "LineFault", "Origin", "read_line_protocol"]

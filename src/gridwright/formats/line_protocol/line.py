@@ -1,0 +1,134 @@
+"""One line of InfluxDB line protocol, with its escapes and quoted texts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+Written = float | str
+KEY = re.compile(r"((?:\\.|[^\\, ])+)((?:,(?:\\.|[^\\,= ])+=(?:\\.|[^\\,= ])+)*)", re.DOTALL)
+TAG = re.compile(r",((?:\\.|[^\\,= ])+)=((?:\\.|[^\\,= ])+)", re.DOTALL)
+FIELD = re.compile(r'((?:\\.|[^\\,= ])+)=(?:"((?:\\.|[^"\\])*)"|([^, "]+))', re.DOTALL)
+OPEN = re.compile(r'(?:\\.|[^\\,= ])+="(?:\\.|[^"\\])*\Z', re.DOTALL)
+NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?\Z", re.ASCII)
+STAMP = re.compile(r"[+-]?\d{1,19}\Z", re.ASCII)
+TRUTH = {"t": 1.0, "T": 1.0, "true": 1.0, "True": 1.0, "TRUE": 1.0}
+TRUTH |= {"f": 0.0, "F": 0.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
+HOW = "write measurement,tag=value field=1.5 timestamp"
+LARGEST_STAMP = 1 << 63
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where values come from: the measurement and its tags, in the order in which they were sent."""
+
+    measurement: str
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line: its origin, its fields (a number, or a text as it was meant), and its timestamp if it has one."""
+
+    origin: Origin
+    fields: tuple[tuple[str, Written], ...]
+    stamp: int | None
+
+
+class LineWrong(Exception):
+    """A line that means nothing: the field, what stands there, why, and what helps."""
+
+    def __init__(self, reason: str, value: str = "", *, field: str = "line", remedy: str = HOW) -> None:
+        super().__init__(reason)
+        self.reason, self.value, self.field, self.remedy = reason, value, field, remedy
+
+
+def origin_of(key: str) -> Origin:
+    """Read measurement and tags; LineWrong where a tag has no name or no value."""
+    found = KEY.match(key)
+    if found is None:
+        raise LineWrong("there is no measurement", key)
+    if found.end() != len(key):
+        raise LineWrong("its tags are not name=value", key)
+    tags = tuple((_plain(name), _plain(value)) for name, value in TAG.findall(found.group(2)))
+    return Origin(_plain(found.group(1)), tags)
+
+
+def read_line(text: str) -> Line | None:
+    """Read one line; None where it is empty or a comment, LineWrong where it means nothing."""
+    text = text.strip(" \r\t\n")
+    if not text or text.startswith("#"):
+        return None
+    key = KEY.match(text)
+    if key is None or key.end() >= len(text):
+        raise LineWrong("there is no measurement, or there are no fields", text)
+    if text[key.end()] != " ":
+        raise LineWrong("its tags are not name=value", text)
+    fields, rest = _fields(text[key.end() :].lstrip(" "))
+    stamp = None
+    if rest:
+        if not STAMP.match(rest) or abs(int(rest)) >= LARGEST_STAMP:
+            raise LineWrong(
+                "this is no instant", rest, field="timestamp", remedy="write it as a whole number, with its precision"
+            )
+        stamp = int(rest)
+    return Line(origin_of(key.group(0)), fields, stamp)
+
+
+def is_continued(text: str) -> bool:
+    """Tell whether a quoted text is still open at the end, and goes on in the next line."""
+    text = text.lstrip(" ")
+    key = KEY.match(text)
+    if '"' not in text or key is None or text.startswith("#") or text[key.end() : key.end() + 1] != " ":
+        return False
+    at = key.end()
+    while text[at : at + 1] == " ":
+        at += 1
+    while found := FIELD.match(text, at):
+        at = found.end() + 1
+        if text[at - 1 : at] != ",":
+            return False
+    return OPEN.match(text, at) is not None
+
+
+def _fields(text: str) -> tuple[tuple[tuple[str, Written], ...], str]:
+    """Return the fields and what stands behind them."""
+    fields, at = [], 0
+    while True:
+        found = FIELD.match(text, at)
+        if found is None:
+            raise LineWrong("a field is not name=value", text[at:], remedy='write name=1.5 or name="text"')
+        name, quoted, bare = found.groups()
+        fields.append((_plain(name), _value(bare, _plain(name)) if quoted is None else _text(quoted)))
+        at = found.end()
+        following = text[at : at + 1]
+        if following == ",":
+            at += 1
+        elif following in {"", " "}:
+            return tuple(fields), text[at:].strip(" ")
+        else:
+            raise LineWrong("a field is not name=value", text[at:], remedy="separate fields by a comma")
+
+
+def _value(text: str, name: str) -> float:
+    if text in TRUTH:
+        return TRUTH[text]
+    whole = text[-1:] in {"i", "u"}
+    value = number_of(text[:-1] if whole else text)
+    if value is None or (whole and not text[:-1].lstrip("+-").isdigit()):
+        remedy = "write 1.5, 15i, true or false"
+        raise LineWrong("there is no finite number", text, field=name, remedy=remedy)
+    return value
+
+
+def number_of(text: str) -> float | None:
+    """Return a number as it is written, None where it is none."""
+    return float(text) if NUMBER.match(text) else None
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\\([,= ])", r"\1", text) if "\\" in text else text
+
+
+def _text(text: str) -> str:
+    return re.sub(r'\\(["\\])', r"\1", text) if "\\" in text else text
