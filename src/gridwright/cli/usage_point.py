@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gridwright.cli.context import platform
+from gridwright.cli.control import Key, acting
 from gridwright.cli.options import Json
 from gridwright.cli.output import print_json, print_table, say
 
@@ -60,6 +61,35 @@ def show(
                 say(f"  {entry if isinstance(entry, str) else ', '.join(f'{k} {v}' for k, v in entry.items())}")
         else:
             say(f"{name}: {value}")
+
+
+@app.command(epilog="Example: gridwright usage-point exchange UP-1042 --serial M-2077 --at 2026-11-20T09:00:00+01:00")
+def exchange(
+    *,
+    point: Annotated[str, typer.Argument(help="The usage point.")],
+    serial: Annotated[
+        str, typer.Option("--serial", help="Serial number of the new meter (asked for on a terminal).")
+    ] = "",
+    at: Annotated[
+        str, typer.Option("--at", help="When the new meter took over, such as 2026-11-20T09:00:00+01:00.")
+    ] = "",
+    final: Annotated[str, typer.Option("--final", help="Final read of the old meter in kWh.")] = "",
+    opening: Annotated[str, typer.Option("--opening", help="Opening read of the new meter in kWh.")] = "",
+    final_received: Annotated[str, typer.Option("--final-received", help="The same of energy fed in.")] = "",
+    opening_received: Annotated[str, typer.Option("--opening-received", help="The same of energy fed in.")] = "",
+    multiplier: Annotated[str, typer.Option("--multiplier", help="Transformer factor of the new meter.")] = "",
+    dials: Annotated[int, typer.Option("--dials", min=3, max=12, help="Digits before its registers wrap.")] = 8,
+    lsb_wh: Annotated[int, typer.Option("--lsb-wh", min=1, help="Watt-hours of one count of its last digit.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do, record nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again on a terminal.")] = False,
+    key: Key = "",
+    as_json: Json = False,
+) -> None:
+    """Exchange the meter of a usage point, or its transformers: asks step by step for what is not given."""
+    from gridwright.cli.exchange import Answers, run_wizard
+
+    given = Answers(serial, at, final, opening, final_received, opening_received, multiplier, dials, lsb_wh)
+    run_wizard(acting(key), point, given, dry_run=dry_run, yes=yes, as_json=as_json)
 
 
 def facts_of(wired: Platform, name: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from gridwright.store.answers import StoredAnswer
 from gridwright.store.audit import AuditRecord
 from gridwright.store.dirty import DirtyRange
-from gridwright.store.findings import StoredFinding
+from gridwright.store.findings import FindingFilter, StoredFinding
 from gridwright.store.imports import Progress
 from gridwright.store.ledger import IssuedBill
 from gridwright.store.outlooks import Outlook
@@ -14,6 +14,7 @@ from gridwright.store.store import Store, open_store
 __all__ = [
     "AuditRecord",
     "DirtyRange",
+    "FindingFilter",
     "Freshness",
     "IssuedBill",
     "Outlook",

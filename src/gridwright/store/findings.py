@@ -34,6 +34,28 @@ class StoredFinding:
     resolved_at: datetime | None = None
     resolution: str = ""
     resolved_by: str = ""
+    assigned_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingFilter:
+    """Which findings: each part that is given narrows them; `resolved`: those too that are dealt with."""
+
+    point: str | None = None
+    severity: Severity | None = None
+    code: str | None = None
+    period: Interval | None = None
+    assigned_to: str | None = None
+    resolved: bool = False
+
+    @property
+    def narrows(self) -> bool:
+        """Tell whether it asks for less than everything."""
+        return self != FindingFilter(resolved=self.resolved)
+
+
+EVERY_OPEN = FindingFilter()
+MOST_AT_ONCE = 10_000
 
 
 class Findings:
@@ -107,42 +129,82 @@ class Findings:
         return [_to_finding(row, kinds) for row in rows if access.may_see(row.point)]
 
     def page(
-        self,
-        access: Access,
-        *,
-        point: str | None = None,
-        severity: Severity | None = None,
-        code: str | None = None,
-        resolved: bool = False,
-        limit: int = 100,
-        after: int = 0,
+        self, access: Access, where: FindingFilter = EVERY_OPEN, *, limit: int = 100, after: int = 0
     ) -> list[StoredFinding]:
-        """Return open findings (with `resolved` all) in the order in which they came up, those behind id `after`."""
-        access.require(Act.READ, point)
+        """Return findings in the order in which they came up, those behind id `after`."""
+        access.require(Act.READ, where.point)
         table = schema.finding
-        query = within(_query(), table.c.usage_point, access).where(table.c.id > after)
-        if not resolved:
-            query = query.where(table.c.resolved_at_us.is_(None))
-        if severity is not None:
-            query = query.where(table.c.severity == str(severity))
-        if code is not None:
-            query = query.where(table.c.code == code)
         with self._session.reading() as unit:
-            if point is not None:
-                query = query.where(table.c.usage_point == self._names.point_keys(unit, [point])[0])
+            query = self._narrowed(unit, access, where).where(table.c.id > after)
             kinds = every_type(unit)
             rows = unit.connection.execute(query.order_by(table.c.id).limit(limit)).all()
         return [_to_stored(row, kinds) for row in rows]
+
+    def ids(self, access: Access, where: FindingFilter) -> list[int]:
+        """Return the ids of all that fit, to be decided together; more than ten thousand are an InputError."""
+        access.require(Act.READ, where.point)
+        with self._session.reading() as unit:
+            query = self._narrowed(unit, access, where).order_by(schema.finding.c.id).limit(MOST_AT_ONCE + 1)
+            found = [row.id for row in unit.connection.execute(query)]
+        if len(found) > MOST_AT_ONCE:
+            raise InputError(
+                f"more than {MOST_AT_ONCE:,} findings fit", remedy="narrow them: by rule, usage point or period"
+            )
+        return found
+
+    def _narrowed(self, unit: Unit, access: Access, where: FindingFilter) -> Select[Any]:
+        table = schema.finding
+        query = within(_query(), table.c.usage_point, access)
+        if not where.resolved:
+            query = query.where(table.c.resolved_at_us.is_(None))
+        if where.severity is not None:
+            query = query.where(table.c.severity == str(where.severity))
+        if where.code is not None:
+            query = query.where(table.c.code == where.code)
+        if where.assigned_to is not None:
+            name = where.assigned_to
+            query = query.where(table.c.assigned_to == name if name else table.c.assigned_to.is_(None))
+        if where.period is not None:
+            start, end = to_seconds(where.period.start), to_seconds(where.period.end)
+            query = query.where(table.c.start_s < end, table.c.end_s > start)
+        if where.point is not None:
+            query = query.where(table.c.usage_point == self._names.point_keys(unit, [where.point])[0])
+        return query
 
     def resolve(self, access: Access, ids: Iterable[int], *, reason: str, now: datetime) -> int:
         """Accept open findings for a reason, and return how many; the same doubt does not come up again.
 
         One that is resolved already stays as it is; an unknown id is NotFound, no reason an InputError.
         """
-        access.require(Act.READ)
-        access.require(Act.WRITE_READINGS)
         if not reason.strip():
             raise InputError("accepting a doubt needs a reason", remedy="say why the value is right, or good enough")
+        values = {"resolved_at_us": to_us(now), "resolution": reason.strip(), "resolved_by": access.actor[:200]}
+        return self._decide(access, ids, values, {"act": "accepted", "reason": reason, "now": now})
+
+    def reopen(self, access: Access, ids: Iterable[int], *, reason: str, now: datetime) -> int:
+        """Take an acceptance back, and return how many are open again; what resolved itself stays resolved."""
+        if not reason.strip():
+            raise InputError("taking it back needs a reason", remedy="say what has become known")
+        values = {"resolved_at_us": None, "resolution": None, "resolved_by": None}
+        accepted = (schema.finding.c.resolved_by.is_not(None),)
+        return self._decide(access, ids, values, {"act": "reopened", "reason": reason, "now": now}, accepted)
+
+    def assign(self, access: Access, ids: Iterable[int], person: str, *, now: datetime) -> int:
+        """Give open findings to somebody to decide (empty: to nobody), and return how many."""
+        values = {"assigned_to": person.strip()[:200] or None}
+        return self._decide(access, ids, values, {"act": "assigned", "reason": person, "now": now})
+
+    def _decide(
+        self,
+        access: Access,
+        ids: Iterable[int],
+        values: dict[str, Any],
+        told: dict[str, Any],
+        only: tuple[ColumnElement[bool], ...] = (schema.finding.c.resolved_at_us.is_(None),),
+    ) -> int:
+        """Change findings, all within reach or none, and leave one audit record."""
+        access.require(Act.READ)
+        access.require(Act.WRITE_READINGS)
         wanted = sorted(set(ids))
         with self._session.writing() as unit:
             rows = [row for part in _parts(wanted) for row in unit.connection.execute(_query().where(_is_one_of(part)))]
@@ -151,13 +213,13 @@ class Findings:
                 raise NotFound(f"finding {missing[0]} does not exist", remedy="see the list of findings")
             for row in rows:
                 access.require(Act.WRITE_READINGS, row.point)
-            values = {"resolved_at_us": to_us(now), "resolution": reason.strip(), "resolved_by": access.actor[:200]}
-            done = sum(_accept(unit, part, values) for part in _parts(wanted))
+            done = sum(_change(unit, part, values, only) for part in _parts(wanted))
             if done:
                 points = {row.point for row in rows}
                 subject = points.pop() if len(points) == 1 else f"{len(points)} usage points"
                 which = ", ".join(map(str, wanted[:20]))
-                note(unit, access, Act.WRITE_READINGS, subject=subject, at=now, accepted=done, ids=which, reason=reason)
+                detail = {told["act"]: done, "ids": which, "reason": told["reason"]}
+                note(unit, access, Act.WRITE_READINGS, subject=subject, at=told["now"], **detail)
             return done
 
     def _of_points(self, unit: Unit, query: Select[Any], points: Sequence[str] | None) -> list[Row[Any]]:
@@ -203,9 +265,8 @@ def _is_one_of(numbers: Sequence[int]) -> ColumnElement[bool]:
     return schema.finding.c.id.in_(numbers)
 
 
-def _accept(unit: Unit, numbers: Sequence[int], values: dict[str, Any]) -> int:
-    still_open = (_is_one_of(numbers), schema.finding.c.resolved_at_us.is_(None))
-    return unit.connection.execute(update(schema.finding).where(*still_open).values(values)).rowcount
+def _change(unit: Unit, numbers: Sequence[int], values: dict[str, Any], only: tuple[ColumnElement[bool], ...]) -> int:
+    return unit.connection.execute(update(schema.finding).where(_is_one_of(numbers), *only).values(values)).rowcount
 
 
 def _within(key: Key, points: set[int], period: Interval | None) -> bool:
@@ -247,4 +308,5 @@ def _to_stored(row: Row[Any], kinds: dict[int, ReadingType]) -> StoredFinding:
         resolved_at=from_us_if(row.resolved_at_us),
         resolution=row.resolution or "",
         resolved_by=row.resolved_by or "",
+        assigned_to=row.assigned_to or "",
     )

@@ -34,6 +34,7 @@ from gridwright.domain.reading_type import RECEIVED_ENERGY, VOLTAGE
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.topology import Connection, Node, NodeKind
 from gridwright.domain.usage_point import FOREVER, Meter, UsagePoint, install
+from gridwright.jobs.edit_readings import EditPolicy, EditWish, propose_edit
 from gridwright.jobs.request_control import request_control
 from gridwright.jobs.run_billing import BillOrder, run_billing
 from gridwright.settings import Settings, StoreSettings
@@ -155,7 +156,10 @@ def save_field(store: Store, access: Access) -> dict[str, str]:
     wish = {"reason": "move-out", "expires": NOW + timedelta(days=1), "now": NOW, "usage_point": "UP-1"}
     second = Access("second", Role.OPERATOR)
     control = request_control(store, second, command=Command.DISCONNECT, **wish)  # type: ignore[arg-type]
-    return {"control": control.id, "event": "E-next", "past": "E-past"}
+    evening = Interval(START + timedelta(days=2), START + timedelta(days=2, hours=2))
+    large = EditWish("UP-1", evening, "the display was photographed", total=Decimal(50))
+    edit = propose_edit(store, second, large, policy=EditPolicy(), now=NOW)
+    return {"edit": edit.id, "control": control.id, "event": "E-next", "past": "E-past"}
 
 
 def save_work(platform: Platform) -> dict[str, str]:

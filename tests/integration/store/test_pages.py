@@ -18,7 +18,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import RECEIVED_ENERGY
 from gridwright.domain.usage_point import EndDevice, Meter, UsagePoint, install
-from gridwright.store import Store
+from gridwright.store import FindingFilter, Store
 from gridwright.store.readings import Freshness, FreshnessCounts
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -49,11 +49,11 @@ def test_findings_in_pages(store: Store) -> None:
     store.findings.save(ME, [a_finding(99)], known_at=START)
     rest = store.findings.page(ME, after=first[-1].id)
     assert [each.finding for each in rest] == [*these[5:], a_finding(99)]
-    assert [each.finding for each in store.findings.page(ME, point="b", severity=Severity.FAIL)] == these[4::6]
-    assert [each.finding for each in store.findings.page(ME, code="V03_x")] == these[3::4]
+    assert [each.finding for each in store.findings.page(ME, FindingFilter("b", Severity.FAIL))] == these[4::6]
+    assert [each.finding for each in store.findings.page(ME, FindingFilter(code="V03_x"))] == these[3::4]
     assert [each.finding for each in store.findings.page(HER)] == these[1::3]
     with pytest.raises(AccessDenied):
-        store.findings.page(HER, point="a")
+        store.findings.page(HER, FindingFilter("a"))
 
 
 def test_an_accepted_doubt_does_not_come_up_again(store: Store) -> None:
@@ -66,7 +66,7 @@ def test_an_accepted_doubt_does_not_come_up_again(store: Store) -> None:
     assert store.findings.resolve(ME, ids[:1], reason="again", now=START + 2 * DAY) == 0
     assert store.findings.save(ME, both, known_at=START + 3 * DAY, points=["a"], period=period) == 0
     assert store.findings.load(ME) == [both[1]]
-    accepted = store.findings.page(ME, resolved=True)[0]
+    accepted = store.findings.page(ME, FindingFilter(resolved=True))[0]
     assert (accepted.resolved_by, accepted.resolution, accepted.resolved_at) == (
         "bob",
         "the meter was tested",
@@ -74,7 +74,7 @@ def test_an_accepted_doubt_does_not_come_up_again(store: Store) -> None:
     )
     store.findings.save(ME, [], known_at=START + 4 * DAY, points=["a"], period=period)
     assert store.findings.save(ME, both, known_at=START + 5 * DAY, points=["a"], period=period) == 1
-    gone = store.findings.page(ME, resolved=True)[1]
+    gone = store.findings.page(ME, FindingFilter(resolved=True))[1]
     assert (gone.resolved_by, gone.resolution, gone.resolved_at) == ("", "", START + 4 * DAY)
     assert store.audit.records(ME)[2].detail["reason"] == " the meter was tested "
 

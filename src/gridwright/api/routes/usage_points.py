@@ -18,6 +18,7 @@ from gridwright.api.shapes.points import (
     CreatedPoint,
     Exchange,
     Exchanged,
+    ExchangeSeen,
     InstallationShape,
     UsagePointAsked,
     UsagePointNew,
@@ -28,6 +29,7 @@ from gridwright.domain.access import Act
 from gridwright.domain.errors import Conflict, NotFound
 from gridwright.domain.usage_point import Meter
 from gridwright.jobs.exchange_meter import MeterExchange, exchange_meter
+from gridwright.jobs.preview_exchange import preview_exchange
 
 router = APIRouter(prefix="/usage-points", tags=["Usage points"])
 Search = Annotated[
@@ -96,15 +98,39 @@ def list_installations(request: Request, platform: Asking, name: Id) -> Response
 def exchange(once: OnceDone, name: Id, asked: Exchange) -> Response:
     """End the old meter and begin the new one at an instant, with the reads that close both registers."""
     platform = once.platform
+    store, access, order, now = platform.store, platform.access, order_of(name, asked), platform.clock()
 
     def work() -> Exchanged:
-        meter = Meter(asked.serial, dials=asked.dials, lsb_wh=asked.lsb_wh)
-        order = MeterExchange(name, meter, asked.at, asked.final_kwh, asked.opening_kwh, asked.multiplier)
-        history = exchange_meter(platform.store, platform.access, order, now=platform.clock())
+        doubts = preview_exchange(store, access, order, now=now).doubts
+        history = exchange_meter(store, access, order, now=now)
         shapes = [InstallationShape.of(each) for each in history]
-        return Exchanged(href=href("usage-points", name, "installations"), installations=shapes)
+        where = href("usage-points", name, "installations")
+        return Exchanged(href=where, installations=shapes, doubts=list(doubts))
 
     return once(HTTPStatus.CREATED, work)
+
+
+@router.post("/{name}/meter-exchange/preview", summary="See what an exchange would do", response_model=ExchangeSeen)
+def preview(platform: Asking, name: Id, asked: Exchange) -> Response:
+    """Return what the old meter counted and what looks wrong; nothing is recorded."""
+    seen = preview_exchange(platform.store, platform.access, order_of(name, asked), now=platform.clock())
+    before = InstallationShape.of(seen.before) if seen.before else None
+    shape = ExchangeSeen.of(seen, before=before, doubts=list(seen.doubts))
+    return Response(shape.model_dump_json(), media_type=JSON)
+
+
+def order_of(name: str, asked: Exchange) -> MeterExchange:
+    """Return an exchange as the job takes it."""
+    return MeterExchange(
+        name,
+        Meter(asked.serial, dials=asked.dials, lsb_wh=asked.lsb_wh),
+        asked.at,
+        asked.final_kwh,
+        asked.opening_kwh,
+        asked.multiplier,
+        asked.final_received_kwh,
+        asked.opening_received_kwh,
+    )
 
 
 def shape_of(platform: Platform, name: str) -> UsagePointShape | None:

@@ -77,6 +77,12 @@ class Exchange(Request):
     at: Instant = Field(description="When the new meter took over.")
     final_kwh: Decimal | None = Field(default=None, ge=0, le=10**10, description="Final read of the old meter.")
     opening_kwh: Decimal | None = Field(default=None, ge=0, le=10**10, description="Opening read of the new meter.")
+    final_received_kwh: Decimal | None = Field(
+        default=None, ge=0, le=10**10, description="Final read of the old meter's register of energy fed in."
+    )
+    opening_received_kwh: Decimal | None = Field(
+        default=None, ge=0, le=10**10, description="Opening read of the new meter's register of energy fed in."
+    )
     multiplier: Decimal = Field(
         default=Decimal(1), gt=0, le=100_000, description="Transformer factor of the new meter."
     )
@@ -84,11 +90,21 @@ class Exchange(Request):
     lsb_wh: int = Field(default=1, ge=1, le=1_000_000, description="Watt-hours of one count of its last digit.")
 
 
+class ExchangeSeen(Shape):
+    """What an exchange would do, before it is made."""
+
+    before: InstallationShape | None = Field(description="The meter that goes.")
+    closing_kwh: Exact | None = Field(description="What it counted since its last read.")
+    intervals_kwh: Exact | None = Field(description="What the intervals say of the same time.")
+    doubts: list[str] = Field(description="What is missing, or contradicts what is known.")
+
+
 class Exchanged(Shape):
     """What is installed after an exchange."""
 
     href: str
     installations: list[InstallationShape]
+    doubts: list[str]
 
 
 class RegisterShape(Shape):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from gridwright.api.parameters import Name, Reason, Text
+from gridwright.api.parameters import Name, Text
 from gridwright.api.shapes.shape import Exact, Period, Request, Shape
 from gridwright.store.findings import StoredFinding
 from gridwright.store.ledger import IssuedBill
@@ -30,6 +30,7 @@ class FindingShape(Shape):
     resolved_at: datetime | None
     resolution: str
     resolved_by: str
+    assigned_to: str
 
     @classmethod
     def of(cls, noun: StoredFinding, **more: Any) -> FindingShape:  # noqa: ANN401 - as the base has it
@@ -38,19 +39,6 @@ class FindingShape(Shape):
         own = ("code", "usage_point", "period", "severity", "message", "slots")
         told = {name: getattr(doubt, name) for name in own}
         return super().of(noun, reading_type=doubt.reading_type.code, **told, **more)
-
-
-class Resolve(Request):
-    """Findings that a person has decided about."""
-
-    ids: list[Annotated[int, Field(ge=1, lt=1 << 62)]] = Field(min_length=1, max_length=1000)
-    reason: Reason = Field(examples=["The customer was on holiday; confirmed by phone."])
-
-
-class Resolved(Shape):
-    """How many findings were open and are resolved now."""
-
-    resolved: int
 
 
 class BillLineShape(Shape):

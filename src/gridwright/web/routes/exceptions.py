@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from gridwright.domain.access import Act
+from gridwright.domain.edit import EditState
 from gridwright.domain.errors import InputError
 from gridwright.domain.finding import Severity
 from gridwright.jobs.claim_meter import MeterClaim, claim_meter
+from gridwright.store import FindingFilter
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import View, show
 from gridwright.web.views.bill import days_of
-from gridwright.web.who import BoundForm, Staff, Viewer
+from gridwright.web.who import BoundForm, Form, Staff, Viewer
 
 PAGE = 50
 DIGITS = re.compile("[0-9]{1,18}")
@@ -30,29 +34,42 @@ def add(router: APIRouter) -> None:
     """Add the addresses."""
     add_page(router, "/exceptions", exceptions)
     router.add_api_route("/exceptions/resolve", resolve, methods=["POST"])
+    router.add_api_route("/exceptions/assign", assign, methods=["POST"])
     router.add_api_route("/exceptions/claim", claim, methods=["POST"])
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which exceptions the address asks for."""
+
+    severity: str
+    code: str
+    point: str
+    person: str
+
+
+def sought(severity: str = "", code: str = "", point: str = "", person: str = "") -> Sought:
+    """Return what the address asks for."""
+    return Sought(severity, code, point, person)
 
 
 def exceptions(
     request: Request,
     who: Staff,
+    asked: Annotated[Sought, Depends(sought)],
     *,
-    severity: str = "",
-    code: str = "",
-    point: str = "",
     after: After = 0,
     done: str = "",
     seal: str = "",
 ) -> Response:
     """Show the work list, filtered as the address says."""
     store, access = who.platform.store, who.access
-    wanted = Severity(severity) if severity in SEVERITIES else None
-    rows = store.findings.page(
-        access, point=point.strip() or None, severity=wanted, code=code.strip() or None, limit=PAGE + 1, after=after
-    )
+    wanted = asdict(asked)
+    rows = store.findings.page(access, _described(wanted), limit=PAGE + 1, after=after)
     zones = _zones(who, {each.finding.usage_point for each in rows})
     found = [
         {"id": each.id, **each.finding.to_dict(), "known_at": each.known_at.isoformat(),
+         "assigned_to": each.assigned_to,
          **days_of(each.finding.period, zones.get(each.finding.usage_point, "UTC"))}
         for each in rows[:PAGE]
     ]  # fmt: skip
@@ -62,11 +79,12 @@ def exceptions(
     ]
     data: dict[str, Any] = {
         "findings": found, "quarantine": waiting, "following": found[-1]["id"] if len(rows) > PAGE else 0,
-        "filter": {"severity": severity, "code": code, "point": point},
+        "filter": wanted,
     }  # fmt: skip
-    names = ("id", "usage_point", "code", "severity", "from", "to", "slots", "message")
+    names = ("id", "usage_point", "code", "severity", "from", "to", "slots", "message", "assigned_to")
     extra = {
         "done": who.unseal(done, seal),
+        "waiting_edits": len(store.edits.find(access, states=(EditState.PROPOSED,), limit=PAGE)),
         "may_resolve": who.may(Act.WRITE_READINGS),
         "may_claim": who.may(Act.WRITE_REGISTRY),
         "severities": SEVERITIES,
@@ -88,13 +106,39 @@ def exceptions(
 
 
 def resolve(who: Staff, form: BoundForm) -> Response:
-    """Accept the selected doubts with a reason."""
-    ids = [int(text) for text in form.all("id") if DIGITS.fullmatch(text)]
-    reason = form.text("reason")
+    """Accept the selected doubts, or all that fit the filter, with a reason."""
+    ids, reason = _chosen(who, form), form.text("reason")
     if not ids or not reason:
         raise InputError("select at least one exception and give a reason", remedy="go back and fill in both")
     number = who.platform.store.findings.resolve(who.access, ids, reason=reason, now=who.platform.clock())
     return _back(who, form.text("filter"), f"{number} accepted, with your reason in the audit chain")
+
+
+def assign(who: Staff, form: BoundForm) -> Response:
+    """Give the selected doubts, or all that fit the filter, to somebody."""
+    ids, person = _chosen(who, form), form.text("person")
+    if not ids:
+        raise InputError("select at least one exception", remedy="go back and select some")
+    number = who.platform.store.findings.assign(who.access, ids, person, now=who.platform.clock())
+    return _back(who, form.text("filter"), f"{number} given to {person or 'nobody'}")
+
+
+def _chosen(who: Viewer, form: Form) -> list[int]:
+    """Return the selected ids; with `all`, those of everything that fits the filter, which must narrow it."""
+    if not form.text("all"):
+        return [int(text) for text in form.all("id") if DIGITS.fullmatch(text)]
+    asked = dict(parse_qsl(form.text("filter").lstrip("?")))
+    where = _described(asked)
+    if not where.narrows:
+        raise InputError("all exceptions at once cannot be decided", remedy="filter by rule, usage point or severity")
+    return who.platform.store.findings.ids(who.access, where)
+
+
+def _described(asked: Mapping[str, str]) -> FindingFilter:
+    """Return which findings a filter of the page asks for."""
+    severity, point, code, person = (asked.get(name, "").strip() for name in ("severity", "point", "code", "person"))
+    wanted = Severity(severity) if severity in SEVERITIES else None
+    return FindingFilter(point or None, wanted, code or None, assigned_to=person or None)
 
 
 def claim(who: Staff, form: BoundForm) -> Response:

@@ -18,6 +18,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.store import FindingFilter
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import HEADERS, View, segment, show, utc_text
 from gridwright.web.views.bill import bill_row
@@ -164,7 +165,8 @@ def _around(who: Viewer, here: UsagePoint, span: Range) -> dict[str, Any]:
             for each in store.registers.load(access, name, with_registers)[-LISTED:]
         ],
         "findings": [
-            {"id": each.id, **each.finding.to_dict()} for each in store.findings.page(access, point=name, limit=LISTED)
+            {"id": each.id, **each.finding.to_dict()}
+            for each in store.findings.page(access, FindingFilter(name), limit=LISTED)
         ],
         "controls": [control_row(each) for each in store.controls.find(access, point=name, limit=LISTED)],
         "reports": [device_event(each) for each in store.devices.events(access, point=name, limit=LISTED)],

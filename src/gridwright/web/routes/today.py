@@ -8,6 +8,7 @@ from starlette.responses import Response
 from gridwright.domain.control import ControlState
 from gridwright.domain.finding import Severity
 from gridwright.domain.program import EventState
+from gridwright.store import FindingFilter
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import View, show
 from gridwright.web.views.grid import loss_rows
@@ -31,7 +32,7 @@ def today(request: Request, who: Staff) -> Response:
     ends = store.readings.freshness_counts(access, late=now - LATE, silent=now - SILENT, listed=SHOWN)
     reads = freshness(ends, store.registry.count(access), now)
     doubts = {
-        str(each): len(store.findings.page(access, severity=each, limit=COUNTED))
+        str(each): len(store.findings.page(access, FindingFilter(severity=each), limit=COUNTED))
         for each in (Severity.FAIL, Severity.WARN)
     }
     waiting = store.controls.find(access, states=[ControlState.REQUESTED], limit=SHOWN)

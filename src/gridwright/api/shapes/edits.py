@@ -1,0 +1,146 @@
+"""Edits of readings, and decisions about findings, as requests ask for them and answers show them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+from pydantic import Field, FiniteFloat, model_validator
+
+from gridwright.api.parameters import Instant, Name, Reason, Text
+from gridwright.api.shapes.shape import Period, PeriodAsked, Request, Shape
+from gridwright.domain.edit import Edit
+from gridwright.domain.finding import Severity
+from gridwright.domain.interval import Interval
+from gridwright.domain.reading_type import DELIVERED_ENERGY
+from gridwright.jobs.edit_readings import per_unit
+from gridwright.store import FindingFilter
+
+MOST_VALUES = 50_000
+Ids = Annotated[list[Annotated[int, Field(ge=1, lt=1 << 62)]], Field(min_length=1, max_length=1000)]
+
+
+class EditAsked(PeriodAsked):
+    """What to put in place of the readings of a period: `values`, one an interval, or a `total` in their shape."""
+
+    usage_point: Name
+    reason: Reason = Field(examples=["Meter display photographed by the customer on 2026-11-03"])
+    values: list[FiniteFloat] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MOST_VALUES,
+        description="Energy in kWh, power in kW, everything else in its unit; one value for each interval.",
+    )
+    total: Decimal | None = Field(
+        default=None,
+        ge=0,
+        le=10**12,
+        description="Energy of the whole period in kWh, laid over it in the shape of what is there.",
+    )
+    evidence: Text = Field(default="", description="Where the proof is: a letter, a photograph, a ticket.")
+    reading_type: Name = Field(default=DELIVERED_ENERGY.code, description="Code of the reading type.")
+    dry_run: bool = Field(default=False, description="Show what it would change, record nothing.")
+
+
+class EditShape(Shape):
+    """An edit without its values."""
+
+    id: str
+    usage_point: str
+    reading_type: str
+    period: Period
+    interval_s: int
+    state: str
+    author: str
+    reason: str
+    evidence: str
+    created: datetime
+    decided_by: str
+    decided: datetime | None
+    note: str
+    difference: float = Field(description="What it adds, in kWh for energy, else in the reading type's unit.")
+    moved: float = Field(description="How much it changes in all, in the same unit.")
+
+    @classmethod
+    def of(cls, noun: Edit, **more: Any) -> Self:  # noqa: ANN401 - as the base has it
+        """Return the shape of an edit."""
+        kind, unit = noun.reading_type, per_unit(noun.reading_type)
+        told = {"difference": noun.difference / unit, "moved": noun.moved / unit}
+        interval_s = int(noun.interval.total_seconds())
+        return super().of(noun, reading_type=kind.code, interval_s=interval_s, **told, **more)
+
+
+class EditDetail(EditShape):
+    """An edit with what it puts in place, and what stood there; null where nothing did."""
+
+    values: list[float]
+    before: list[float | None]
+
+    @classmethod
+    def of(cls, noun: Edit, **more: Any) -> Self:  # noqa: ANN401 - as the base has it
+        """Return the shape of an edit with its values."""
+        unit = per_unit(noun.reading_type)
+        before = [None if value is None else value / unit for value in noun.before]
+        return super().of(noun, values=[value / unit for value in noun.values], before=before, **more)
+
+
+class EditActed(EditShape):
+    """An edit after an act on it."""
+
+    href: str
+
+
+class Decision(Request):
+    """Why an edit is stopped or taken back."""
+
+    reason: Reason
+
+
+class Approval(Request):
+    """What the second person has to say."""
+
+    note: Text = ""
+
+
+class Chosen(Request):
+    """Which findings: by their ids, or all that fit a description."""
+
+    ids: Ids | None = None
+    point: Name | None = None
+    severity: Severity | None = None
+    code: Name | None = None
+    start: Instant | None = Field(default=None, alias="from")
+    end: Instant | None = Field(default=None, alias="to")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        where = self.where()
+        if (self.ids is None) != where.narrows:
+            raise ValueError("name either ids, or at least one of point, severity, code, from with to")
+        if (self.start is None) != (self.end is None):
+            raise ValueError("from and to belong together")
+        return self
+
+    def where(self, *, resolved: bool = False) -> FindingFilter:
+        """Return the description."""
+        period = Interval(self.start, self.end) if self.start and self.end and self.start < self.end else None
+        return FindingFilter(self.point, self.severity, self.code, period, resolved=resolved)
+
+
+class Resolve(Chosen):
+    """Findings that a person has decided about."""
+
+    reason: Reason = Field(examples=["The customer was on holiday; confirmed by phone."])
+
+
+class Assign(Chosen):
+    """Findings that somebody is to decide about; empty: nobody."""
+
+    person: Text = Field(max_length=200, examples=["ann"])
+
+
+class Decided(Shape):
+    """How many findings it changed."""
+
+    findings: int

@@ -1,0 +1,156 @@
+"""The wizard of a meter exchange: it asks for what is not given, shows what looks wrong, and then exchanges."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from gridwright.cli.output import print_json, say
+from gridwright.domain.errors import InputError, UsageError
+from gridwright.domain.interval import parse_instant
+from gridwright.domain.usage_point import Installation, Meter, installed_at
+
+if TYPE_CHECKING:
+    from gridwright.app import Platform
+    from gridwright.jobs.exchange_meter import MeterExchange
+    from gridwright.jobs.preview_exchange import ExchangePreview
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was said on the command line; empty = not said."""
+
+    serial: str
+    at: str
+    final: str
+    opening: str
+    final_received: str
+    opening_received: str
+    multiplier: str
+    dials: int
+    lsb_wh: int
+
+
+def run_wizard(wired: Platform, point: str, given: Answers, *, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Ask, preview, confirm, exchange, and tell what is installed then."""
+    from gridwright.jobs.exchange_meter import exchange_meter
+    from gridwright.jobs.preview_exchange import preview_exchange
+
+    asks = sys.stdin.isatty() and not as_json
+    order = order_of(wired, point, given, asks=asks)
+    seen = preview_exchange(wired.store, wired.access, order, now=wired.clock())
+    if not as_json:
+        tell(order, seen)
+    if dry_run:
+        if as_json:
+            print_json(plain(order, seen, ()))
+        else:
+            say("Dry run: nothing was recorded.")
+        return
+    if asks and not yes:
+        typer.confirm("Make the exchange?", abort=True, err=True)
+    history = exchange_meter(wired.store, wired.access, order, now=wired.clock())
+    if as_json:
+        print_json(plain(order, seen, history))
+        return
+    for each in history:
+        until = "now" if each.is_open else f"{each.period.end.isoformat()}"
+        say(f"  {each.end_device} (x{each.multiplier}) from {each.period.start.isoformat()} until {until}")
+
+
+def order_of(wired: Platform, point: str, given: Answers, *, asks: bool) -> MeterExchange:
+    """Return the exchange as it was said, asking for the rest on a terminal."""
+    from gridwright.jobs.exchange_meter import MeterExchange
+
+    place = wired.store.registry.point(wired.access, point)
+    here = installed_at(wired.store.registry.installations(wired.access, point), point, wired.clock())
+    if asks:
+        say(f"{point}: {f'meter {here.end_device} (x{here.multiplier})' if here else 'no meter'} hangs there now.")
+    serial = said(given.serial, "Serial number of the new meter", "--serial", asks=asks)
+    at = said(given.at, f"When it took over (civil time of {place.zone}, or with an offset)", "--at", asks=asks)
+    final = number(optional(given.final, "Final read of the old meter, kWh", asks=asks and here is not None), "--final")
+    opening = number(optional(given.opening, "Opening read of the new meter, kWh", asks=asks), "--opening")
+    fed = asks and place.exports
+    final_fed = number(optional(given.final_received, "Final read of energy fed in, kWh", asks=fed), "--final-received")
+    open_fed = number(optional(given.opening_received, "Opening read of it, kWh", asks=fed), "--opening-received")
+    factor = number(given.multiplier or kept(here, asks=asks), "--multiplier") or Decimal(1)
+    meter = Meter(serial, dials=given.dials, lsb_wh=given.lsb_wh)
+    moment = parse_instant(at, place.tz)
+    return MeterExchange(point, meter, moment, final, opening, factor, final_fed, open_fed)
+
+
+def said(text: str, question: str, option: str, *, asks: bool) -> str:
+    """Return what must be known; asked for on a terminal, else the option is missing."""
+    if text:
+        return text
+    if not asks:
+        raise UsageError(f"{option} is missing", remedy=f"give {option}, or run it on a terminal to be asked")
+    answer: str = typer.prompt(question, err=True)
+    return answer.strip()
+
+
+def optional(text: str, question: str, *, asks: bool) -> str:
+    """Return what may be left out."""
+    if text or not asks:
+        return text
+    answer: str = typer.prompt(f"{question} (empty: not read)", default="", show_default=False, err=True)
+    return answer.strip()
+
+
+def kept(here: Installation | None, *, asks: bool) -> str:
+    """Return the multiplier: on a terminal the old one is offered, else it is 1."""
+    if not asks:
+        return ""
+    answer: str = typer.prompt("Transformer factor", default=str(here.multiplier if here else 1), err=True)
+    return answer.strip()
+
+
+def number(text: str, option: str) -> Decimal | None:
+    """Return a number, None where none was said."""
+    if not text:
+        return None
+    try:
+        found = Decimal(text.replace(",", "."))
+    except InvalidOperation:
+        found = Decimal("nan")
+    if not found.is_finite() or found < 0:
+        raise InputError(f"{text!r} is no number of kWh", where=option, remedy="write it like 12345.678")
+    return found
+
+
+def tell(order: MeterExchange, seen: ExchangePreview) -> None:
+    """Say what the exchange would do, and every doubt."""
+    old = seen.before.end_device if seen.before else "no meter"
+    say(f"{order.usage_point}: {old} goes, {order.meter.serial} comes at {order.at.isoformat()}.")
+    if seen.closing_kwh is not None:
+        also = f"; the intervals say {seen.intervals_kwh:,} kWh" if seen.intervals_kwh is not None else ""
+        say(f"The old meter counted {seen.closing_kwh:,} kWh since its last read{also}.")
+    for doubt in seen.doubts:
+        say(f"Look again: {doubt}.")
+
+
+def plain(order: MeterExchange, seen: ExchangePreview, history: tuple[Installation, ...]) -> dict[str, Any]:
+    """Return an exchange as a JSON object."""
+    return {
+        "usage_point": order.usage_point,
+        "at": order.at,
+        "before": seen.before.end_device if seen.before else None,
+        "meter": order.meter.serial,
+        "multiplier": order.multiplier,
+        "closing_kwh": seen.closing_kwh,
+        "intervals_kwh": seen.intervals_kwh,
+        "doubts": list(seen.doubts),
+        "installations": [
+            {
+                "meter": each.end_device,
+                "from": each.period.start,
+                "to": None if each.is_open else each.period.end,
+                "multiplier": each.multiplier,
+            }
+            for each in history
+        ],
+    }

@@ -1,0 +1,212 @@
+"""Edit readings by hand: proposed with a reason, agreed by a second person where much moves, undone on record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import numpy as np
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.edit import Edit, EditState
+from gridwright.domain.errors import Conflict, InputError, NotFound
+from gridwright.domain.image import Image
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import DELIVERED_ENERGY, Quantity, ReadingType
+from gridwright.jobs.new_id import new_id
+from gridwright.store import Store
+from gridwright.vee.closure import close_to
+
+KILO = (
+    Quantity.ENERGY,
+    Quantity.REACTIVE_ENERGY,
+    Quantity.APPARENT_ENERGY,
+    Quantity.POWER,
+    Quantity.REACTIVE_POWER,
+)
+MOST_INTERVALS = 50_000  # a year of quarter-hours, and more
+ROUNDING = 1e-6  # of a count: what a decimal loses as a float
+
+
+@dataclass(frozen=True, slots=True)
+class EditPolicy:
+    """How many kWh of energy one person may move alone; zero = everything needs a second person."""
+
+    alone_kwh: float = 10.0
+
+    def lets_alone(self, edit: Edit) -> bool:
+        """Tell whether one person is enough."""
+        kind = edit.reading_type
+        return kind.quantity is not Quantity.ENERGY or edit.moved * kind.resolution <= self.alone_kwh * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class EditWish:
+    """What to put in place of the readings of a period: a value each interval, or a total in their shape.
+
+    Energy and power in kWh and kW, everything else in its unit (V, A, °C, m³).
+    """
+
+    usage_point: str
+    period: Interval
+    reason: str
+    values: Sequence[float] | None = None
+    total: Decimal | None = None
+    evidence: str = ""
+    reading_type: ReadingType = DELIVERED_ENERGY
+
+
+def propose_edit(store: Store, access: Access, wish: EditWish, *, policy: EditPolicy, now: datetime) -> Edit:
+    """Put an edit on record; a small one is applied at once, any other waits for a second person."""
+    access.require(Act.WRITE_READINGS, wish.usage_point)
+    with store.transaction():
+        edit = draft_edit(store, access, wish, now=now)
+        store.edits.add(access, edit)
+        if policy.lets_alone(edit):
+            note = f"moves no more than the {policy.alone_kwh:g} kWh that one person may"
+            return _decide(store, access, edit, edit.to(EditState.APPLIED, by=access.actor, now=now, note=note))
+    return edit
+
+
+def draft_edit(store: Store, access: Access, wish: EditWish, *, now: datetime) -> Edit:
+    """Return what an edit would be; nothing is recorded."""
+    there = _there(store, access, wish, now)
+    values = _values(wish, there)
+    before = tuple(None if np.isnan(value) else float(value) for value in there.values[0])
+    return Edit(
+        id=new_id("E", now),
+        usage_point=wish.usage_point,
+        period=wish.period,
+        interval=there.interval,
+        values=tuple(map(float, values)),
+        before=before,
+        author=access.actor,
+        reason=wish.reason.strip(),
+        created=now,
+        evidence=wish.evidence.strip(),
+        reading_type=wish.reading_type,
+    )
+
+
+def approve_edit(store: Store, access: Access, code: str, *, now: datetime, note: str = "") -> Edit:
+    """Let a proposed edit go, as another person than the one who made it."""
+    access.require(Act.WRITE_READINGS)
+    with store.transaction():
+        edit = store.edits.edit(access, code)
+        if edit.author == access.actor:
+            raise Conflict(f"{access.actor} made edit {code} and cannot approve it", remedy="ask a second person")
+        return _decide(store, access, edit, edit.to(EditState.APPLIED, by=access.actor, now=now, note=note))
+
+
+def reject_edit(store: Store, access: Access, code: str, *, reason: str, now: datetime) -> Edit:
+    """Stop a proposed edit, with the reason for whoever made it."""
+    access.require(Act.WRITE_READINGS)
+    _require_reason(reason)
+    edit = store.edits.edit(access, code)
+    return _decide(store, access, edit, edit.to(EditState.REJECTED, by=access.actor, now=now, note=reason))
+
+
+def withdraw_edit(store: Store, access: Access, code: str, *, reason: str, policy: EditPolicy, now: datetime) -> Edit:
+    """Take an edit back: the readings are again what they are without it; a large applied one needs a second person."""
+    access.require(Act.WRITE_READINGS)
+    _require_reason(reason)
+    with store.transaction():
+        edit = store.edits.edit(access, code)
+        applied = edit.state is EditState.APPLIED
+        if applied and edit.author == access.actor and not policy.lets_alone(edit):
+            raise Conflict(
+                f"{access.actor} made edit {code}, which a second person approved, and cannot take it back alone",
+                remedy="ask somebody else to withdraw it",
+            )
+        return _decide(store, access, edit, edit.to(EditState.WITHDRAWN, by=access.actor, now=now, note=reason))
+
+
+def _decide(store: Store, access: Access, before: Edit, after: Edit) -> Edit:
+    """Keep the step, and mark the days dirty where it changes what counts."""
+    with store.transaction():
+        store.edits.advance(access, before, after)
+        if EditState.APPLIED in (before.state, after.state):
+            store.dirty.touch(access, [after.usage_point], after.reading_type, after.period)
+    return after
+
+
+def _require_reason(reason: str) -> None:
+    if not reason.strip():
+        raise InputError("this needs a reason", remedy="say why, for whoever reads the audit chain")
+
+
+def _there(store: Store, access: Access, wish: EditWish, now: datetime) -> Panel:
+    """Return what counts now: the final values, and where there are none the raw ones."""
+    series = [
+        each for each in store.readings.series(access, wish.usage_point) if each.reading_type == wish.reading_type
+    ]
+    if not series:
+        raise NotFound(
+            f"{wish.usage_point} has no readings of {wish.reading_type}",
+            remedy="import what there is first: an edit follows the interval of its series",
+        )
+    interval = max(series, key=lambda each: each.last).interval
+    if wish.period.end > now:
+        raise InputError(f"the edit reaches to {wish.period.end.isoformat()}, which has not come yet")
+    if wish.period.slots(interval) > MOST_INTERVALS:
+        raise InputError(
+            f"{wish.period} holds more than {MOST_INTERVALS:,} intervals", remedy="edit a shorter period at a time"
+        )
+    find = store.readings.load
+    raw, final = (
+        find(access, wish.usage_point, wish.period, reading_type=wish.reading_type, interval=interval, image=image)
+        for image in (Image.RAW, Image.FINAL)
+    )
+    if raw.slots == 0 or (raw.start, raw.end) != (wish.period.start, wish.period.end):
+        raise InputError(
+            f"{wish.period} does not begin and end with an interval of {interval.total_seconds() / 60:g} minutes",
+            remedy="give whole intervals",
+        )
+    return raw.with_values(np.where(np.isnan(final.values), raw.values, final.values))
+
+
+def _values(wish: EditWish, there: Panel) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    if (wish.values is None) == (wish.total is None):
+        raise InputError("an edit gives either a value for each interval, or a total", remedy="give one of the two")
+    if wish.total is not None:
+        return _shaped(wish, there)
+    values = np.array(wish.values, np.float64)
+    if values.size != there.slots:
+        raise InputError(f"{values.size} values for {there.slots} intervals", remedy="give one value each")
+    return _counts(values, wish.reading_type)
+
+
+def _shaped(wish: EditWish, there: Panel) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Lay a total over the period, in the shape of what is there; equally where nothing is."""
+    if not wish.reading_type.sums:
+        raise InputError(f"a total of {wish.reading_type} has no meaning", remedy="give a value for each interval")
+    total = _counts(np.array([float(wish.total or 0)]), wish.reading_type)
+    if total[0] < 0:
+        raise InputError(f"a total of {wish.total} is below zero", remedy="give a value for each interval")
+    shape = np.clip(np.nan_to_num(there.values[0]), 0.0, None)
+    return close_to(shape, np.zeros(there.slots, np.intp), total)
+
+
+def per_unit(kind: ReadingType) -> float:
+    """Return the counts of one kWh, kW, V ...: the unit in which people give and read values of a type."""
+    return (1000.0 if kind.quantity in KILO else 1.0) / kind.resolution
+
+
+def _counts(
+    values: np.ndarray[tuple[int], np.dtype[np.float64]], kind: ReadingType
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return people's units as whole counts; a value finer than the resolution is refused, not rounded."""
+    exact = values * per_unit(kind)
+    counts = np.rint(exact)
+    fine = np.flatnonzero(
+        ~np.isfinite(exact) | (np.abs(exact - counts) > np.maximum(ROUNDING, ROUNDING * np.abs(counts)))
+    )
+    if fine.size:
+        raise InputError(
+            f"value {int(fine[0]) + 1}, {values[fine[0]]:g}, is not a whole number of {kind.resolution:g} {kind.unit}",
+            remedy="round it: the series is kept in these steps",
+        )
+    return counts

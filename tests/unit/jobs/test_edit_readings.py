@@ -1,0 +1,159 @@
+"""Edits: who may let them go, what they lay down, and what they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridwright.domain.access import LOCAL_OWNER, Access, Role
+from gridwright.domain.edit import Edit, EditState
+from gridwright.domain.errors import AccessDenied, Conflict, InputError, NotFound
+from gridwright.domain.image import Image
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import TEMPERATURE, VOLTAGE
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.edit_readings import (
+    EditPolicy,
+    EditWish,
+    approve_edit,
+    draft_edit,
+    propose_edit,
+    reject_edit,
+    withdraw_edit,
+)
+from gridwright.store import Store, open_store
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+NOW = START + timedelta(days=3)
+QUARTER = timedelta(minutes=15)
+HOUR = Interval(START, START + timedelta(hours=1))
+ANN, BOB = Access("ann", Role.OPERATOR), Access("bob", Role.OPERATOR)
+POLICY = EditPolicy(10.0)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with open_store("sqlite://", clock=lambda: NOW) as opened:
+        opened.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1"), UsagePoint("UP-2")])
+        values = np.array([[100.0, 300.0, np.nan, 400.0, *np.full(92, 250.0)]])
+        opened.readings.save(LOCAL_OWNER, Panel(("UP-1",), START, QUARTER, values), known_at=START)
+        opened.dirty.clear(LOCAL_OWNER, opened.dirty.ranges(LOCAL_OWNER))
+        yield opened
+
+
+def wish(total: str | None = "2", **other: object) -> EditWish:
+    return EditWish("UP-1", HOUR, "agreed by telephone", total=None if total is None else Decimal(total), **other)  # type: ignore[arg-type]
+
+
+def propose(store: Store, asked: EditWish, who: Access = ANN) -> Edit:
+    return propose_edit(store, who, asked, policy=POLICY, now=NOW)
+
+
+def test_a_small_edit_counts_at_once_and_leaves_the_raw_readings(store: Store) -> None:
+    made = propose(store, wish())
+    assert (made.state, made.decided_by) == (EditState.APPLIED, "ann")
+    assert made.values == (250.0, 750.0, 0.0, 1000.0)
+    assert made.before == (100.0, 300.0, None, 400.0)
+    assert (made.difference, made.moved) == (1200.0, 1200.0)
+    raw = store.readings.load(LOCAL_OWNER, "UP-1", HOUR)
+    np.testing.assert_array_equal(raw.values, [[100.0, 300.0, np.nan, 400.0]])
+    assert [each.period for each in store.dirty.ranges(LOCAL_OWNER)] == [Interval(START, START + timedelta(days=1))]
+    assert store.edits.applied(LOCAL_OWNER, ["UP-1", "UP-2"], HOUR) == [made]
+    assert store.edits.applied(LOCAL_OWNER, ["UP-1"], Interval(HOUR.end, NOW)) == []
+
+
+def test_a_large_edit_needs_a_second_person(store: Store) -> None:
+    made = propose(store, wish("100"))
+    assert made.state is EditState.PROPOSED
+    assert store.dirty.ranges(LOCAL_OWNER) == []
+    with pytest.raises(Conflict, match="cannot approve"):
+        approve_edit(store, ANN, made.id, now=NOW)
+    done = approve_edit(store, BOB, made.id, now=NOW, note="seen the photograph")
+    assert (done.state, done.decided_by, done.note) == (EditState.APPLIED, "bob", "seen the photograph")
+    with pytest.raises(Conflict, match="is applied"):
+        approve_edit(store, BOB, made.id, now=NOW)
+    with pytest.raises(Conflict, match="alone"):
+        withdraw_edit(store, ANN, made.id, reason="misread", policy=POLICY, now=NOW)
+    assert withdraw_edit(store, BOB, made.id, reason="misread", policy=POLICY, now=NOW).state is EditState.WITHDRAWN
+    assert store.edits.applied(LOCAL_OWNER, ["UP-1"], HOUR) == []
+    told = [record.detail["state"] for record in store.audit.records(LOCAL_OWNER) if "state" in record.detail]
+    assert told[::-1] == ["proposed", "applied", "withdrawn"]
+
+
+def test_two_changes_that_cancel_out_are_still_two_changes(store: Store) -> None:
+    made = propose(store, wish(None, values=[0.1, 20.3, 0.0, 0.4]))
+    assert (made.state, made.moved) == (EditState.PROPOSED, 20_000.0)
+
+
+def test_a_rejected_edit_changes_nothing(store: Store) -> None:
+    made = propose(store, wish("100"))
+    with pytest.raises(InputError, match="reason"):
+        reject_edit(store, BOB, made.id, reason=" ", now=NOW)
+    assert reject_edit(store, BOB, made.id, reason="another meter", now=NOW).state is EditState.REJECTED
+    assert store.dirty.ranges(LOCAL_OWNER) == []
+    with pytest.raises(Conflict):
+        withdraw_edit(store, ANN, made.id, reason="late", policy=POLICY, now=NOW)
+
+
+def test_what_counts_already_is_the_ground_of_the_next_edit(store: Store) -> None:
+    final = Panel(("UP-1",), START, QUARTER, np.array([[100.0, 300.0, 350.0, 400.0]]))
+    store.readings.save(LOCAL_OWNER, final, known_at=NOW, image=Image.FINAL)
+    assert draft_edit(store, ANN, wish(), now=NOW).before == (100.0, 300.0, 350.0, 400.0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (wish(None), "either a value"),
+        (wish("1", values=[1.0]), "either a value"),
+        (wish(None, values=[1.0]), "1 values for 4"),
+        (wish(None, values=[1.0, 2.0, float("nan"), 1.0]), "value 3"),
+        (wish(None, values=[1.0, 2.0, 0.12345, 1.0]), "value 3, 0.12345"),
+        (wish("-1"), "below zero"),
+        (EditWish("UP-1", Interval(START, NOW + QUARTER), "x", total=Decimal(1)), "not come yet"),
+        (EditWish("UP-1", Interval(START + timedelta(minutes=5), HOUR.end), "x", total=Decimal(1)), "whole intervals"),
+        (EditWish("UP-1", HOUR, "  ", total=Decimal(1)), "reason"),
+    ],
+)
+def test_an_edit_that_cannot_be(store: Store, asked: EditWish, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        propose(store, asked)
+    assert words in f"{caught.value}"
+    assert store.edits.find(LOCAL_OWNER) == []
+
+
+def test_where_nothing_was_read_there_is_nothing_to_edit(store: Store) -> None:
+    with pytest.raises(NotFound, match="no readings"):
+        propose(store, wish("1", reading_type=VOLTAGE))
+    viewer = Access("eve", Role.VIEWER)
+    with pytest.raises(AccessDenied):
+        propose(store, wish(), viewer)
+    theirs = Access("tom", Role.OPERATOR, frozenset({"UP-2"}))
+    with pytest.raises(AccessDenied):
+        propose(store, wish(), theirs)
+
+
+def test_a_temperature_is_edited_in_degrees_and_has_no_total(store: Store) -> None:
+    cold = Panel(("UP-1",), START, QUARTER, np.full((1, 4), -300.0), reading_type=TEMPERATURE)
+    store.readings.save(LOCAL_OWNER, cold, known_at=START)
+    made = propose(store, wish(None, values=[-3.0, -2.5, -2.25, 0.0], reading_type=TEMPERATURE))
+    assert made.values == (-300.0, -250.0, -225.0, 0.0)
+    with pytest.raises(InputError, match="no meaning"):
+        propose(store, wish("1", reading_type=TEMPERATURE))
+
+
+@given(st.decimals(0, 10**6, places=3))
+def test_a_total_is_laid_down_to_the_last_watt_hour(total: Decimal) -> None:
+    with open_store("sqlite://", clock=lambda: NOW) as store:
+        store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1")])
+        store.readings.save(LOCAL_OWNER, Panel(("UP-1",), START, QUARTER, np.array([[1.0, 3, 0, 7]])), known_at=START)
+        made = draft_edit(store, ANN, wish(str(total)), now=NOW)
+    assert sum(made.values) == int(total * 1000)
+    assert min(made.values) >= 0

@@ -1,0 +1,121 @@
+"""Meter exchange: history stays, registers are closed, and what looks wrong is told before it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.errors import Conflict, InputError
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import DELIVERED_REGISTER, RECEIVED_REGISTER
+from gridwright.domain.register import RegisterReading, Step, register_steps
+from gridwright.domain.usage_point import Meter, UsagePoint, install
+from gridwright.jobs.exchange_meter import MeterExchange, exchange_meter
+from gridwright.jobs.preview_exchange import preview_exchange
+from gridwright.store import Store, open_store
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+AT = START + timedelta(days=2)
+NOW = START + timedelta(days=5)
+WHOLE = Interval(START, NOW)
+ORDER = MeterExchange("UP-1", Meter("M-2"), AT, Decimal("112.4"), Decimal("0.2"))
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with open_store("sqlite://", clock=lambda: NOW) as opened:
+        opened.registry.save_points(ME, [UsagePoint("UP-1", capacity_kw=30.0)])
+        opened.registry.save_meter(ME, Meter("M-1", dials=6))
+        opened.registry.save_installation(ME, install("UP-1", "M-1", START - timedelta(days=99)))
+        opened.registers.save(ME, [RegisterReading("UP-1", START, 100_000.0, "M-1")], known_at=START)
+        opened.readings.save(ME, Panel(("UP-1",), START, timedelta(hours=1), np.full((1, 120), 250.0)), known_at=START)
+        opened.dirty.clear(ME, opened.dirty.ranges(ME))
+        yield opened
+
+
+def test_what_the_old_meter_counted_is_told_beside_the_intervals(store: Store) -> None:
+    seen = preview_exchange(store, ME, ORDER, now=NOW)
+    assert (seen.closing_kwh, seen.intervals_kwh) == (Decimal("12.4"), Decimal("12.0"))
+    assert seen.doubts == ()
+    assert seen.before is not None
+    assert seen.before.end_device == "M-1"
+    assert len(store.registry.installations(ME, "UP-1")) == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"final_kwh": None}, "no final read"),
+        ({"opening_kwh": None}, "no opening read"),
+        ({"final_kwh": Decimal(99)}, "cannot follow"),
+        ({"final_kwh": Decimal(300)}, "the intervals since the last read"),
+        ({"multiplier": Decimal(40)}, "multiplier changes from 1 to 40"),
+    ],
+)
+def test_what_looks_wrong_is_told(store: Store, other: dict[str, Decimal | None], words: str) -> None:
+    seen = preview_exchange(store, ME, replace(ORDER, **other), now=NOW)  # type: ignore[arg-type]
+    assert any(words in doubt for doubt in seen.doubts), seen.doubts
+
+
+def test_a_register_that_turned_over_is_told_and_closed(store: Store) -> None:
+    last = RegisterReading("UP-1", START + timedelta(hours=1), 999_950.0, "M-1", epoch=0)
+    store.registers.save(ME, [last], known_at=NOW)
+    seen = preview_exchange(store, ME, replace(ORDER, final_kwh=Decimal("0.070")), now=NOW)
+    assert seen.closing_kwh == Decimal("0.12")
+    assert "turned over" in seen.doubts[0]
+
+
+def test_reads_after_the_exchange_and_other_dials_are_told(store: Store) -> None:
+    store.registers.save(ME, [RegisterReading("UP-1", NOW, 130_000.0, "M-1")], known_at=NOW)
+    store.registry.save_meter(ME, Meter("M-2", dials=6))
+    doubts = preview_exchange(store, ME, ORDER, now=NOW).doubts
+    assert any("read 1 times after" in doubt for doubt in doubts)
+    assert any("6 dials" in doubt for doubt in doubts)
+
+
+def test_an_exchange_creates_no_energy_and_is_done_once(store: Store) -> None:
+    fed = replace(ORDER, final_received_kwh=Decimal(7), opening_received_kwh=Decimal(1))
+    first = exchange_meter(store, ME, fed, now=NOW)
+    assert exchange_meter(store, ME, fed, now=NOW) == first
+    assert [each.end_device for each in first] == ["M-1", "M-2"]
+    store.registers.save(ME, [RegisterReading("UP-1", NOW, 1_200.0, "M-2", epoch=1)], known_at=NOW)
+    reads = store.registers.load(ME, "UP-1", WHOLE, DELIVERED_REGISTER)
+    steps = register_steps(reads, meter=Meter("M-1", dials=6), capacity_kw=30.0)
+    assert [(step.energy, step.step) for step in steps] == [
+        (12_400.0, Step.NORMAL),
+        (None, Step.EXCHANGE),
+        (1_000.0, Step.NORMAL),
+    ]
+    back = store.registers.load(ME, "UP-1", WHOLE, RECEIVED_REGISTER)
+    assert [(read.value, read.end_device, read.epoch) for read in back] == [(7000.0, "M-1", 0), (1000.0, "M-2", 1)]
+    assert store.dirty.ranges(ME)[0].period == Interval(START, AT + timedelta(days=1))
+
+
+def test_new_transformers_are_an_exchange_of_the_same_meter(store: Store) -> None:
+    order = MeterExchange("UP-1", Meter("M-1", dials=6), AT, Decimal(112), Decimal(112), Decimal(40))
+    history = exchange_meter(store, ME, order, now=NOW)
+    assert [(each.end_device, each.multiplier) for each in history] == [("M-1", Decimal(1)), ("M-1", Decimal(40))]
+    steps = register_steps(store.registers.load(ME, "UP-1", WHOLE), meter=Meter("M-1", dials=6), capacity_kw=30.0)
+    assert [step.energy for step in steps] == [12_000.0, None]
+
+
+@pytest.mark.parametrize(
+    ("order", "error"),
+    [
+        (replace(ORDER, at=NOW + timedelta(days=1)), InputError),
+        (replace(ORDER, at=START - timedelta(days=200)), InputError),
+        (MeterExchange("UP-1", Meter("M-1"), AT), Conflict),
+    ],
+)
+def test_an_exchange_that_cannot_be(store: Store, order: MeterExchange, error: type[Exception]) -> None:
+    for act in (preview_exchange, exchange_meter):
+        with pytest.raises(error):
+            act(store, ME, order, now=NOW)
+    assert len(store.registry.installations(ME, "UP-1")) == 1
