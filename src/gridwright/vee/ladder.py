@@ -33,7 +33,7 @@ class Ladder:
     linear_hours: float = 2.0
     linear_hours_closed: float = 4.0
     like_days: int = 10
-    like_days_ahead: int = 0
+    like_days_ahead: int = 10
     least_like_days: int = 3
     back_days: int = 90
     weeks: int = 4

@@ -14,9 +14,12 @@ def end_points(known: Floats, outage: Mask, runs: Runs, reach: int) -> tuple[Flo
     """
     slots = known.shape[1]
     left, right = runs.first - 1, runs.last.copy()
-    for _ in range(reach):
-        left = np.where((left >= 0) & outage[runs.row, np.maximum(left, 0)], left - 1, left)
-        right = np.where((right < slots) & outage[runs.row, np.minimum(right, slots - 1)], right + 1, right)
+    for _ in range(min(reach, slots)):
+        dark_left = (left >= 0) & outage[runs.row, np.maximum(left, 0)]
+        dark_right = (right < slots) & outage[runs.row, np.minimum(right, slots - 1)]
+        if not (dark_left.any() or dark_right.any()):
+            break
+        left, right = left - dark_left, right + dark_right
     return _value(known, runs.row, left), _value(known, runs.row, right)
 
 

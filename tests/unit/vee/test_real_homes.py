@@ -63,7 +63,7 @@ def test_a_line_beats_like_days_up_to_two_hours(homes: Panel, slots: int) -> Non
 
 
 def test_the_blend_beats_a_single_like_day_over_a_day(homes: Panel) -> None:
-    single = Ladder(linear_hours=0, like_days=1, least_like_days=1, weeks=0)
+    single = Ladder(linear_hours=0, like_days=1, like_days_ahead=0, least_like_days=1, weeks=0)
     assert error(homes, 48, Ladder()) < 0.9 * error(homes, 48, single)
 
 
