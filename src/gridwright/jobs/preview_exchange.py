@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from gridwright.domain.access import Access
@@ -13,9 +13,10 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import DELIVERED_REGISTER
 from gridwright.domain.register import RegisterReading, Step, register_steps
 from gridwright.domain.usage_point import FOREVER, Installation, Meter
-from gridwright.jobs.exchange_meter import INSTANT, MeterExchange, allowed, counts, last_read
+from gridwright.jobs.exchange_meter import MeterExchange, allowed, counts, last_read
 from gridwright.store import Store
 
+SECOND = timedelta(seconds=1)
 ANY_KW = 10_000.0  # what a connection of unknown capacity may carry
 OFF_KWH, OFF_SHARE = 1.0, 0.02  # by how much intervals and registers may differ unseen
 
@@ -65,7 +66,7 @@ def _doubts(store: Store, access: Access, exchange: MeterExchange, before: Insta
             f"meter {known.serial} is registered with {known.dials} dials of {known.lsb_wh} Wh, "
             f"not {exchange.meter.dials} of {exchange.meter.lsb_wh} Wh: what is registered holds"
         )
-    later = store.registers.load(access, exchange.usage_point, Interval(exchange.at + INSTANT, FOREVER))
+    later = store.registers.load(access, exchange.usage_point, Interval(exchange.at + SECOND, FOREVER))
     old = [read for read in later if before is not None and read.end_device == before.end_device]
     if old and before is not None and before.end_device != exchange.meter.serial:
         yield f"meter {before.end_device} was read {len(old)} times after the exchange, last {old[-1].at.isoformat()}"

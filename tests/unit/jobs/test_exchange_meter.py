@@ -32,7 +32,7 @@ ORDER = MeterExchange("UP-1", Meter("M-2"), AT, Decimal("112.4"), Decimal("0.2")
 def store() -> Iterator[Store]:
     with open_store("sqlite://", clock=lambda: NOW) as opened:
         opened.registry.save_points(ME, [UsagePoint("UP-1", capacity_kw=30.0)])
-        opened.registry.save_meter(ME, Meter("M-1", dials=6))
+        opened.registry.save_meter(ME, Meter("M-1"))
         opened.registry.save_installation(ME, install("UP-1", "M-1", START - timedelta(days=99)))
         opened.registers.save(ME, [RegisterReading("UP-1", START, 100_000.0, "M-1")], known_at=START)
         opened.readings.save(ME, Panel(("UP-1",), START, timedelta(hours=1), np.full((1, 120), 250.0)), known_at=START)
@@ -65,7 +65,7 @@ def test_what_looks_wrong_is_told(store: Store, other: dict[str, Decimal | None]
 
 
 def test_a_register_that_turned_over_is_told_and_closed(store: Store) -> None:
-    last = RegisterReading("UP-1", START + timedelta(hours=1), 999_950.0, "M-1", epoch=0)
+    last = RegisterReading("UP-1", START + timedelta(hours=1), 99_999_950.0, "M-1", epoch=0)
     store.registers.save(ME, [last], known_at=NOW)
     seen = preview_exchange(store, ME, replace(ORDER, final_kwh=Decimal("0.070")), now=NOW)
     assert seen.closing_kwh == Decimal("0.12")
@@ -87,7 +87,7 @@ def test_an_exchange_creates_no_energy_and_is_done_once(store: Store) -> None:
     assert [each.end_device for each in first] == ["M-1", "M-2"]
     store.registers.save(ME, [RegisterReading("UP-1", NOW, 1_200.0, "M-2", epoch=1)], known_at=NOW)
     reads = store.registers.load(ME, "UP-1", WHOLE, DELIVERED_REGISTER)
-    steps = register_steps(reads, meter=Meter("M-1", dials=6), capacity_kw=30.0)
+    steps = register_steps(reads, meter=Meter("M-1"), capacity_kw=30.0)
     assert [(step.energy, step.step) for step in steps] == [
         (12_400.0, Step.NORMAL),
         (None, Step.EXCHANGE),
@@ -99,10 +99,10 @@ def test_an_exchange_creates_no_energy_and_is_done_once(store: Store) -> None:
 
 
 def test_new_transformers_are_an_exchange_of_the_same_meter(store: Store) -> None:
-    order = MeterExchange("UP-1", Meter("M-1", dials=6), AT, Decimal(112), Decimal(112), Decimal(40))
+    order = MeterExchange("UP-1", Meter("M-1"), AT, Decimal(112), Decimal(112), Decimal(40))
     history = exchange_meter(store, ME, order, now=NOW)
     assert [(each.end_device, each.multiplier) for each in history] == [("M-1", Decimal(1)), ("M-1", Decimal(40))]
-    steps = register_steps(store.registers.load(ME, "UP-1", WHOLE), meter=Meter("M-1", dials=6), capacity_kw=30.0)
+    steps = register_steps(store.registers.load(ME, "UP-1", WHOLE), meter=Meter("M-1"), capacity_kw=30.0)
     assert [step.energy for step in steps] == [12_000.0, None]
 
 
