@@ -15,6 +15,8 @@ from gridwright.domain.bill import Bill
 from gridwright.domain.control import Command, ControlState, EndDeviceControl
 from gridwright.domain.day_totals import no_totals
 from gridwright.domain.device import DeviceLink, ReadSession
+from gridwright.domain.edge import EdgeStream
+from gridwright.domain.edit import Edit, EditState
 from gridwright.domain.errors import AccessDenied
 from gridwright.domain.event import EndDeviceEvent
 from gridwright.domain.finding import Finding, Severity
@@ -28,13 +30,16 @@ from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.topology import Connection, Node, NodeKind, Topology
 from gridwright.domain.usage_point import Meter, UsagePoint, install
-from gridwright.store import DirtyRange, Progress, Store, StoredAnswer, open_store
+from gridwright.store import DirtyRange, FindingFilter, Progress, Store, StoredAnswer, open_store
+from gridwright.store.rerates import Rerate
 
 NOW = datetime(2025, 3, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
+QUARTER = Interval(NOW, NOW + timedelta(minutes=15))
 MONTH = Interval(NOW, NOW + timedelta(days=31))
 PANEL = Panel(("hers",), NOW, timedelta(minutes=15), np.ones((1, 4)))
 BILL = Bill("B1", "k", "hers", MONTH, "UTC", "flat", "EUR", (), "h", NOW)
+EDIT = Edit("E-1", "hers", QUARTER, timedelta(minutes=15), (1.0,), (None,), "local", "agreed", NOW)
 FINDING = Finding("V17_stuck", "hers", MONTH, Severity.WARN, "stuck")
 RANGE = DirtyRange("hers", DELIVERED_ENERGY, date(2025, 3, 1), date(2025, 3, 2), 1)
 CONTROL = EndDeviceControl("C-1", "M1", Command.DISCONNECT, "debt", "local", LATER, usage_point="hers")
@@ -73,10 +78,22 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registers.load": (("hers", MONTH), {}),
     "findings.save": (([FINDING],), {"known_at": NOW}),
     "findings.load": ((["hers"],), {}),
-    "findings.page": ((), {"point": "hers"}),
+    "findings.page": ((FindingFilter("hers"),), {}),
+    "findings.ids": ((FindingFilter("hers"),), {}),
+    "findings.reopen": (([1],), {"reason": "known better", "now": NOW}),
+    "findings.assign": (([1], "bob"), {"now": NOW}),
     "findings.resolve": (([1],), {"reason": "seen", "now": NOW}),
     "dirty.ranges": ((), {}),
     "dirty.clear": (([RANGE],), {}),
+    "dirty.touch": ((["hers"], DELIVERED_ENERGY, MONTH), {}),
+    "edits.add": ((EDIT,), {}),
+    "edits.edit": (("E-1",), {}),
+    "edits.find": ((), {"point": "hers"}),
+    "edits.applied": ((["hers"], MONTH), {}),
+    "edits.advance": ((EDIT, EDIT.to(EditState.APPLIED, by="local", now=NOW)), {}),
+    "rerates.add": (([Rerate("hers", MONTH, "c", NOW)],), {}),
+    "rerates.pending": ((), {}),
+    "rerates.clear": (([],), {}),
     "day_totals.save": ((no_totals(["hers"], range(1), DELIVERED_ENERGY),), {"known_at": NOW}),
     "day_totals.load": ((["hers"], range(1)), {}),
     "day_totals.by_day": ((range(1),), {}),
@@ -149,6 +166,9 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "answers.recall": (("key", "digest"), {}),
     "answers.remember": (("key", "digest", StoredAnswer(200, b"", "text/plain")), {"now": NOW}),
     "answers.forget_old": ((NOW,), {}),
+    "edges.stream": (("edge", "a1"), {}),
+    "edges.advance": ((EdgeStream("edge", "a1", "local", NOW, NOW),), {"after": 0}),
+    "edges.latest": ((), {}),
 }
 # These find out who asks, or make the first who may.
 MAKE_ACCESS = {
@@ -162,6 +182,7 @@ MAKE_ACCESS = {
 # These show nothing of a usage point: they answer with what the asker may see, or are about a file.
 HARMLESS = {
     "dirty.ranges",
+    "rerates.pending",
     "imports.progress",
     "registry.installed",
     "registry.count",
@@ -189,6 +210,7 @@ def filled() -> Iterator[Store]:
         store.registry.save_installation(LOCAL_OWNER, install("hers", "M1", NOW))
         store.readings.save(LOCAL_OWNER, PANEL, known_at=NOW)
         store.findings.save(LOCAL_OWNER, [FINDING], known_at=NOW)
+        store.edits.add(LOCAL_OWNER, EDIT)
         store.ledger.save_bill(LOCAL_OWNER, BILL)
         store.controls.add(LOCAL_OWNER, CONTROL)
         store.devices.save_link(LOCAL_OWNER, LINK)
@@ -241,6 +263,7 @@ def test_lists_show_only_what_may_be_seen(filled: Store, access: Access) -> None
     assert filled.readings.freshness(access) == []
     assert filled.readings.freshness_counts(access, late=NOW, silent=NOW).read == 0
     assert filled.findings.page(access) == []
+    assert filled.edits.find(access) == []
     assert filled.devices.events(access) == []
     assert filled.jobs.find(access) == []
     assert filled.programs.events(access) == []
