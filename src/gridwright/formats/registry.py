@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from gridwright.domain.errors import UnknownFormat, UnreadableFile, UsageError
+from gridwright.formats.cmep import CMEP, CMEP_WRITER
 from gridwright.formats.csv_reader import CsvReader
+from gridwright.formats.mscons import MSCONS, MSCONS_WRITER
 from gridwright.formats.nem12 import NEM12
 from gridwright.formats.parquet import ParquetReader
 from gridwright.formats.source import Reader, ReadOptions
@@ -17,16 +19,18 @@ AnyReader = Reader[Any]
 
 READERS: tuple[AnyReader, ...] = (
     NEM12,
+    CMEP,
+    MSCONS,
     CsvReader(),
     ParquetReader(),
 )
-WRITERS: tuple[Writer, ...] = ()
+WRITERS: tuple[Writer, ...] = (
+    CMEP_WRITER,
+    MSCONS_WRITER,
+)
 # What begins like this is something we know and do not read.
 BLANKS = b"\xef\xbb\xbf \r\n\t"
 FOREIGN = (
-    (b"UNA:+", "an EDIFACT message, such as MSCONS"),
-    (b"UNB+", "an EDIFACT message, such as MSCONS"),
-    (b"UNH+", "an EDIFACT message, such as MSCONS"),
     (b"<", "XML, such as Green Button or CIM"),
     (b"{", "JSON"),
     (b"%PDF", "a PDF document"),

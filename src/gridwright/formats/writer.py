@@ -36,6 +36,11 @@ class Writer(Protocol):
         """The usual ending of such a file, with its dot."""
         ...
 
+    @property
+    def keeps_channels(self) -> bool:
+        """Whether two series of a usage point that differ in their channel alone can be told apart."""
+        ...
+
     def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
         """Say why the format cannot hold a series; empty when it can.
 

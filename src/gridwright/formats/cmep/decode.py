@@ -1,0 +1,211 @@
+"""A piece of a CMEP file to columns of readings: records one by one, their triplets by the million."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain import quality as q
+from gridwright.domain.readings import Readings
+from gridwright.domain.verdict import Reject
+from gridwright.formats.cmep.records import HEADER, Record, Refusal, Rules, record_of
+from gridwright.formats.cmep.units import CUBIC_MM, QUALITY_OF_BYTE, UNKNOWN
+from gridwright.formats.compact import STAMP, read_stamps
+from gridwright.formats.nem12.days import Verdicts
+from gridwright.formats.nem12.numbers import PAD, Text, padded, to_counts
+from gridwright.formats.source import Decoded
+from gridwright.formats.zones import change_lengths, second_passes, wall_to_utc
+
+Index = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Bounds = tuple[Index, Index]
+COMMA, FEED, RETURN = 44, 10, 13
+SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A text, the records in it, their line numbers, and the place of each first triplet among the separators."""
+
+    text: Text
+    separators: Index
+    records: list[Record]
+    number: Index
+    triplets: Index
+    rules: Rules
+    verdicts: Verdicts
+
+    def value(self, bounds: Bounds, cell: int) -> str:
+        """Return the text of a field."""
+        return self.text[bounds[0][cell] : bounds[1][cell]].tobytes().decode("latin-1")[:SHOWN]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """The triplets of all records of a piece: record and place of each, stamp on its clock, counts, quality."""
+
+    record: Index
+    wall: Index
+    value: npt.NDArray[np.float64]
+    quality: q.Qualities
+    good: Mask
+
+
+def decode_text(data: bytes, first_line: int, rules: Rules) -> Decoded:
+    """Decode a piece of a file that begins with a line."""
+    piece = _piece(data, first_line, rules)
+    cells = _cells(piece)
+    series = _series(piece, cells)
+    verdicts = piece.verdicts
+    return Decoded(
+        records=sum(record.count for record in piece.records),
+        series=tuple(one for one in series if one.size),
+        rejects=tuple(sorted(verdicts.kept, key=lambda reject: reject.line)),
+        rejected=verdicts.count,
+        zones=dict.fromkeys((record.point for record in piece.records), rules.zone),
+        notes=_notes(piece.records),
+    )
+
+
+def _piece(data: bytes, first_line: int, rules: Rules) -> Piece:
+    """Find the lines and understand the header of each."""
+    text = padded(data.replace(b'"', b"").removeprefix(b"\xef\xbb\xbf"))
+    separators = np.flatnonzero((text == COMMA) | (text == FEED))
+    last = np.flatnonzero(text[separators] == FEED)
+    first = np.r_[0, last[:-1] + 1]
+    start = np.r_[PAD, separators[last[:-1]] + 1]
+    end = separators[np.minimum(first + HEADER - 1, last)]
+    verdicts = Verdicts()
+    records: list[Record] = []
+    lines: list[int] = []
+    bounds = zip(start.tolist(), end.tolist(), (last - first + 1).tolist(), strict=True)
+    for line, (begin, stop, fields) in enumerate(bounds):
+        head = text[begin:stop].tobytes().decode("latin-1").rstrip("\r")
+        if not head.strip():
+            continue
+        found = record_of([part.strip() for part in head.split(",")], fields, rules)
+        if isinstance(found, Record):
+            records.append(found)
+            lines.append(line)
+        else:
+            lost = max((fields - HEADER) // 3, 1)
+            verdicts.add(_reject(found, first_line + line, head), lost)
+    place = np.array(lines, np.int64)
+    return Piece(text, separators, records, first_line + place, first[place] + HEADER, rules, verdicts)
+
+
+def _reject(found: Refusal, line: int, record: str) -> Reject:
+    return Reject(line, found.reason, found.remedy, found.value, record[:SHOWN])
+
+
+def _cells(piece: Piece) -> Cells:
+    """Read every triplet: stamp, code, value. A bad one costs only itself."""
+    text, separators = piece.text, piece.separators
+    counts = np.array([record.count for record in piece.records], np.int64)
+    record = np.repeat(np.arange(counts.size), counts)
+    begin = np.cumsum(counts) - counts
+    at = piece.triplets[record] + 3 * (np.arange(record.size) - begin[record])
+    stamp, code, value = ((separators[at + k - 1] + 1, separators[at + k]) for k in range(3))
+    value = (value[0], np.maximum(value[1] - (text[value[1] - 1] == RETURN), value[0]))
+    counted, wrong = _counts(piece, record, value)
+    quality = np.where(code[1] > code[0], QUALITY_OF_BYTE[text[code[0]]], np.uint8(q.RAW))
+    wall, dated = _walls(piece, stamp, record, begin)
+    _refuse(piece, ~dated, stamp, record, ("is no time yyyymmddhhmm", "correct the stamp"))
+    _refuse(piece, dated & wrong, value, record, ("is no number", "correct the value"))
+    strange = dated & ~wrong & (quality == UNKNOWN)
+    _refuse(piece, strange, code, record, ("is no quality we know", "R, V, A, E or N and a number"))
+    missing = np.isnan(counted) | (quality == q.MISSING)
+    quality = np.where(missing, np.uint8(q.MISSING), quality)
+    return Cells(record, wall, np.where(missing, np.nan, counted), quality, dated & ~wrong & ~strange)
+
+
+def _counts(piece: Piece, record: Index, bounds: Bounds) -> tuple[npt.NDArray[np.float64], Mask]:
+    places = np.array([one.meaning.places for one in piece.records], np.int64)[record]
+    factor = np.array([one.meaning.factor for one in piece.records])
+    values, wrong = to_counts(piece.text, *bounds, places)
+    if (factor != 1).any():
+        values = values * factor[record]
+    return np.rint(values) + 0.0, wrong
+
+
+def _refuse(piece: Piece, mask: Mask, bounds: Bounds, record: Index, advice: tuple[str, str]) -> None:
+    if not mask.any():
+        return
+    within = np.arange(record.size) - np.searchsorted(record, record)
+    for cell in np.flatnonzero(mask).tolist():
+        value = piece.value(bounds, cell)
+        reason = f"reading {within[cell] + 1}: {value!r} {advice[0]}"
+        piece.verdicts.add(Reject(int(piece.number[record[cell]]), reason, advice[1], value))
+
+
+def _walls(piece: Piece, bounds: Bounds, record: Index, begin: Index) -> tuple[Index, Mask]:
+    """Return the wall clock of each stamp and which are good; an empty one counts on from the last before it."""
+    start, end = bounds
+    wall, good = read_stamps(piece.text, start)
+    good &= end - start == STAMP
+    empty = end == start
+    if empty.any():
+        interval_s = np.array([one.interval_s for one in piece.records], np.int64)[record]
+        place = np.arange(record.size)
+        told = np.maximum.accumulate(np.where(~empty, place, -1))
+        counted = empty & (told >= begin[record])
+        told = np.maximum(told, 0)
+        wall = np.where(counted, wall[told] + (place - told) * interval_s, wall)
+        good = np.where(counted, good[told] & (interval_s > 0), good)
+    return wall, good
+
+
+def _series(piece: Piece, cells: Cells) -> list[Readings]:
+    """Sort the triplets by reading type and interval."""
+    records = piece.records
+    points = {point: at for at, point in enumerate(dict.fromkeys(record.point for record in records))}
+    kinds = {kind: at for at, kind in enumerate(dict.fromkeys(record.series for record in records))}
+    point = np.array([points[record.point] for record in records], np.int32)[cells.record]
+    kind = np.array([kinds[record.series] for record in records], np.int32)[cells.record]
+    at, good = _instants(piece, cells, point * (len(kinds) or 1) + kind)
+    whole = Readings(tuple(points), point, at, cells.value, cells.quality, piece.number[cells.record])
+    return [
+        _one_series(replace(whole, reading_type=reading_type, interval_s=interval_s), good & (kind == which))
+        for (reading_type, interval_s), which in kinds.items()
+    ]
+
+
+def _one_series(whole: Readings, rows: Mask) -> Readings:
+    """Return the rows of one series, whose points alone are named; registers know their meter."""
+    take = slice(None) if rows.all() else rows
+    used, local = np.unique(whole.point[take], return_inverse=True)
+    shown = tuple(whole.points[one] for one in used.tolist())
+    return replace(
+        whole,
+        points=shown,
+        point=local.astype(np.int32),
+        at=whole.at[take] - whole.interval_s,
+        value=whole.value[take],
+        quality=whole.quality[take],
+        line=whole.line[take],
+        devices=() if whole.interval_s else shown,
+    )
+
+
+def _instants(piece: Piece, cells: Cells, register: npt.NDArray[np.int32]) -> tuple[Index, Mask]:
+    """Return UTC seconds of each stamp and which exist; the second of two equal local stamps is the later hour."""
+    zone = piece.rules.stamps
+    if zone == "UTC" or not cells.wall.size:
+        return cells.wall, cells.good
+    first = int(cells.wall[cells.good].min()) if cells.good.any() else 0
+    at, repeated, skipped = wall_to_utc(np.where(cells.good, cells.wall, first), zone)
+    if repeated.any():
+        second = second_passes(register, at, repeated & cells.good)
+        at[second] += change_lengths(at[second], zone)
+    for cell in np.flatnonzero(skipped & cells.good).tolist():
+        stamp = str(np.datetime64(int(cells.wall[cell]), "s"))
+        reason = f"{stamp} does not exist in {zone}: the clock skips it"
+        piece.verdicts.add(Reject(int(piece.number[cells.record[cell]]), reason, "is --zone right?", stamp))
+    return at, cells.good & ~skipped
+
+
+def _notes(records: list[Record]) -> tuple[str, ...]:
+    imperial = any(record.meaning.reading_type.exponent == CUBIC_MM for record in records)
+    return ("volumes in cubic feet or gallons were taken in mm³, to the nearest one",) if imperial else ()

@@ -1,0 +1,109 @@
+"""Writing CMEP: a MEPMD01 record a usage point, series and UTC day, and records of register reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice, pairwise
+
+import numpy as np
+
+from gridwright.domain.errors import UsageError
+from gridwright.domain.interval import DAY_S, epoch_s
+from gridwright.domain.panel import Panel
+from gridwright.domain.quality import Status
+from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.formats.cmep.units import COMMODITIES, LETTER_OF, meaning_of, unit_of
+from gridwright.formats.compact import compact_stamps
+from gridwright.formats.writer import pattern_of, phase_of, written_values
+
+VERSION, SENDER = "20080501", "GRIDWRIGHT"
+COMMODITY = {name: letter for letter, name in COMMODITIES.items()}
+CODES = [f"{LETTER_OF.get(Status(byte & 0x0F), 'N') if byte & 0x0F <= max(Status) else 'N'}0" for byte in range(256)]
+READS_A_RECORD = 96
+
+
+@dataclass(frozen=True, slots=True)
+class CmepWriter:
+    """Writes CMEP with UTC stamps at the end of each interval, each one written out."""
+
+    name: str = "cmep"
+    suffix: str = ".cmep"
+    keeps_channels: bool = False
+
+    def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
+        """Refuse quantities without a unit in CMEP, and intervals that are no whole minutes."""
+        unit = unit_of(kind)
+        known = meaning_of(unit, COMMODITY.get(kind.commodity, ""), 0) if unit else None
+        if known is None or kind.commodity not in COMMODITY:
+            return f"CMEP has no unit for {kind}"
+        if known.reading_type.accumulation is not kind.accumulation or known.reading_type.flow is not kind.flow:
+            return f"CMEP cannot tell that {kind} is {kind.accumulation}"
+        if interval_s % 60 or phase_s % 60 or interval_s > DAY_S:
+            return f"CMEP has no stamp for intervals of {interval_s} s that begin at second {phase_s}"
+        return ""
+
+    def write(
+        self, panels: Sequence[Panel], registers: Sequence[RegisterReading], points: Mapping[str, UsagePoint]
+    ) -> Iterator[bytes]:
+        """Yield records: the readings of a usage point and UTC day, then register reads."""
+        del points
+        for panel in panels:
+            _require(self.why_not(panel.reading_type, panel.interval_s, phase_of(panel)))
+            for row in range(len(panel.points)):
+                yield from _days(panel, row)
+        for (point, kind), reads in groupby(registers, key=lambda read: (read.usage_point, read.reading_type)):
+            _require(self.why_not(kind, 0, 0))
+            while batch := list(islice(reads, READS_A_RECORD)):
+                yield _reads(point, kind, batch)
+
+
+CMEP_WRITER = CmepWriter()
+
+
+def _require(refusal: str) -> None:
+    if refusal:
+        raise UsageError(refusal, remedy="export it as csv or parquet")
+
+
+def _days(panel: Panel, row: int) -> Iterator[bytes]:
+    """Yield the record of each UTC day that has a value."""
+    first = epoch_s(panel.start)
+    cuts = np.unique(np.r_[0, np.arange((-first) % DAY_S or DAY_S, panel.slots * panel.interval_s, DAY_S)])
+    bounds = [*(-(-cuts // panel.interval_s)).tolist(), panel.slots]
+    pattern, kind = pattern_of(panel.reading_type), panel.reading_type
+    for start, end in pairwise(bounds):
+        values = panel.values[row, start:end]
+        missing = np.isnan(values)
+        if missing.all():
+            continue
+        ends = compact_stamps(first + panel.interval_s * np.arange(start + 1, end + 1))
+        texts = [pattern % value for value in written_values(kind, values).tolist()]
+        codes = [CODES[byte] for byte in panel.quality[row, start:end].tolist()]
+        for gap in np.flatnonzero(missing).tolist():
+            texts[gap], codes[gap] = "", "N0"
+        yield _record(panel.points[row], kind, panel.interval_s, list(zip(ends, codes, texts, strict=True)))
+
+
+def _reads(point: str, kind: ReadingType, reads: Sequence[RegisterReading]) -> bytes:
+    pattern = pattern_of(kind)
+    values = written_values(kind, np.array([read.value for read in reads])).tolist()
+    stamps = compact_stamps(np.array([epoch_s(read.at) for read in reads]))
+    codes = [CODES[read.quality] for read in reads]
+    texts = [pattern % value for value in values]
+    return _record(point, kind, 0, list(zip(stamps, codes, texts, strict=True)))
+
+
+def _record(point: str, kind: ReadingType, interval_s: int, triplets: Sequence[tuple[str, str, str]]) -> bytes:
+    days, rest = divmod(interval_s // 60, 1440)
+    length = f"00{days:02d}{rest // 60:02d}{rest % 60:02d}"
+    plain = point.replace(",", " ").replace('"', "'")
+    head = f"MEPMD01,{VERSION},{SENDER},,,{plain},{triplets[-1][0]},{plain},OK,{COMMODITY[kind.commodity]}"
+    unit = unit_of(kind)
+    body = ",".join([f"{stamp},{code},{text}" for stamp, code, text in triplets])
+    return f"{head},{unit},1,{length},{len(triplets)},{body}\n".encode()
+
+
+__all__ = ["CMEP_WRITER", "CmepWriter"]

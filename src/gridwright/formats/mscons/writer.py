@@ -1,0 +1,117 @@
+"""Writing MSCONS D.04B: one message a usage point and series, UTC stamps, register reads by DTM+9."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from gridwright.domain.errors import UsageError
+from gridwright.domain.interval import epoch_s
+from gridwright.domain.panel import Panel
+from gridwright.domain.quality import Status
+from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.formats.compact import compact_stamps
+from gridwright.formats.mscons.codes import QUALIFIER_OF, obis_of
+from gridwright.formats.writer import pattern_of, phase_of, written_values
+
+SENDER, RECEIVER, REFERENCE = "GRIDWRIGHT", "RECEIVER", "1"
+RELEASED = str.maketrans({mark: f"?{mark}" for mark in "?+:'"})
+CODES = [QUALIFIER_OF[Status(byte & 0x0F)] if byte & 0x0F <= max(Status) else "20" for byte in range(256)]
+
+
+@dataclass(frozen=True, slots=True)
+class MsconsWriter:
+    """Writes an interchange of UNOC text; its header names no real market partner: whoever sends it fills that in."""
+
+    name: str = "mscons"
+    suffix: str = ".edi"
+    keeps_channels: bool = False
+
+    def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
+        """Refuse what has no OBIS code of energy, and intervals that are no whole minutes."""
+        if not obis_of(kind):
+            return f"MSCONS has no OBIS code for {kind}"
+        if interval_s % 60 or phase_s % 60:
+            return f"MSCONS has no stamp for intervals of {interval_s} s that begin at second {phase_s}"
+        return ""
+
+    def write(
+        self, panels: Sequence[Panel], registers: Sequence[RegisterReading], points: Mapping[str, UsagePoint]
+    ) -> Iterator[bytes]:
+        """Yield UNA and UNB, a message for each usage point and series, and UNZ with their number."""
+        del points
+        count = 0
+        for panel in panels:
+            _require(self.why_not(panel.reading_type, panel.interval_s, phase_of(panel)))
+            stamps = compact_stamps(epoch_s(panel.start) + panel.interval_s * np.arange(panel.slots + 1))
+            for row in range(len(panel.points)):
+                if count == 0:
+                    yield _opening(stamps[0])
+                count += 1
+                yield _message(count, panel.points[row], panel.reading_type, stamps, _intervals(panel, row, stamps))
+        for (point, kind), group in groupby(registers, key=lambda read: (read.usage_point, read.reading_type)):
+            _require(self.why_not(kind, 0, 0))
+            reads = list(group)
+            stamps = compact_stamps(np.array([epoch_s(read.at) for read in reads]))
+            if count == 0:
+                yield _opening(stamps[0])
+            count += 1
+            yield _message(count, point, kind, stamps, _registers(kind, reads, stamps))
+        if count == 0:
+            yield _opening("197001010000")
+        yield f"UNZ+{count}+{REFERENCE}'".encode()
+
+
+MSCONS_WRITER = MsconsWriter()
+
+
+def _require(refusal: str) -> None:
+    if refusal:
+        raise UsageError(refusal, remedy="export it as csv or parquet")
+
+
+def _opening(stamp: str) -> bytes:
+    return f"UNA:+.? 'UNB+UNOC:3+{SENDER}:ZZ+{RECEIVER}:ZZ+{stamp[2:8]}:{stamp[8:]}+{REFERENCE}'".encode()
+
+
+def _message(number: int, point: str, kind: ReadingType, stamps: Sequence[str], body: Sequence[str]) -> bytes:
+    """Return a message; `stamps`: the first and the last tell its period."""
+    place = point.translate(RELEASED)
+    obis = obis_of(kind).translate(RELEASED)
+    head = (
+        f"UNH+{number}+MSCONS:D:04B:UN:2.4c",
+        f"BGM+7+{number}+9",
+        f"DTM+137:{stamps[-1]}?+00:303",
+        f"NAD+MS+{SENDER}",
+        f"NAD+MR+{RECEIVER}",
+        "UNS+D",
+        "NAD+DP",
+        f"LOC+172+{place}",
+        f"DTM+163:{stamps[0]}?+00:303",
+        f"DTM+164:{stamps[-1]}?+00:303",
+        "LIN+1",
+        f"PIA+5+{obis}:SRW",
+    )
+    count = len(head) + sum(part.count("'") + 1 for part in body) + 1
+    text = "'".join((*head, *body, f"UNT+{count}+{number}", ""))
+    return text.encode("latin-1", "replace")
+
+
+def _intervals(panel: Panel, row: int, stamps: Sequence[str]) -> list[str]:
+    values = written_values(panel.reading_type, np.nan_to_num(panel.values[row])).tolist()
+    codes = [CODES[byte] for byte in np.where(panel.missing[row], Status.MISSING, panel.quality[row]).tolist()]
+    pattern = f"QTY+%s:{pattern_of(panel.reading_type)}'DTM+163:%s?+00:303'DTM+164:%s?+00:303"
+    return [pattern % part for part in zip(codes, values, stamps[:-1], stamps[1:], strict=True)]
+
+
+def _registers(kind: ReadingType, reads: Sequence[RegisterReading], stamps: Sequence[str]) -> list[str]:
+    values = written_values(kind, np.array([read.value for read in reads])).tolist()
+    pattern = f"QTY+%s:{pattern_of(kind)}'DTM+9:%s?+00:303"
+    return [
+        pattern % (CODES[read.quality], value, stamp) for read, value, stamp in zip(reads, values, stamps, strict=True)
+    ]
