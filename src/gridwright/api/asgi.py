@@ -14,6 +14,7 @@ import structlog
 
 from gridwright.api.answer import Answer, Asgi, Message, Receive, Refused, Scope, Send, problem, problem_of
 from gridwright.api.body import ClientGone
+from gridwright.api.edge_batches import EdgeBatches, is_path
 from gridwright.api.entrance import Entrance
 from gridwright.api.entrance_lines import HEALTH as INFLUX_HEALTH
 from gridwright.api.entrance_lines import PING, QUERY, V1, V2, LineEntrance
@@ -38,6 +39,7 @@ class HotPaths:
         self._app, self._writer = app, writer
         entrance, health = Entrance(platform, writer), Health(platform, writer)
         lines = LineEntrance(platform, entrance)
+        self._edges = EdgeBatches(platform, entrance)
         self._handlers: dict[tuple[str, str], Handler] = {
             ("POST", METER_READING): entrance.meter_reading,
             ("POST", READINGS): entrance.readings,
@@ -81,6 +83,8 @@ class HotPaths:
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler = self._handlers.get((scope["method"], scope["path"]))
+        if handler is None and scope["method"] == "POST" and is_path(scope["path"]):
+            handler = self._edges.take
         if handler is None:
             if scope["path"] in {METER_READING, V1, V2}:
                 await method_not_allowed("POST").send(send)

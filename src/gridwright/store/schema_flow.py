@@ -20,6 +20,14 @@ edge_stream = Table(
     Column("clock_ahead_ms", BigInteger, nullable=False),
     Column("waiting", BigInteger, nullable=False),
     Column("dropped", BigInteger, nullable=False),
+    # Who its readings come from: the first to use the name keeps it.
+    Column("actor", name_type(200), nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    # Numbers that the edge itself has lost, and when the oldest record that waits came in.
+    Column("lost", BigInteger, nullable=False),
+    Column("oldest_us", BigInteger),
+    # What became of the last batch's records, for an edge that never got the answer (JSON).
+    Column("verdicts", long_text(), nullable=False),
 )
 archive_part = Table(
     "archive_part",

@@ -18,6 +18,7 @@ from gridwright.store.day_totals import DayTotalsStore
 from gridwright.store.devices import Devices
 from gridwright.store.dirty import Dirty
 from gridwright.store.edits import Edits
+from gridwright.store.edges import Edges
 from gridwright.store.engine import BUSY_MS, make_engine, place, resolve
 from gridwright.store.findings import Findings
 from gridwright.store.identities import Identities
@@ -68,6 +69,7 @@ class Store:
         self.network = Network(self._session, names)
         self.outlooks = Outlooks(self._session)
         self.answers = Answers(self._session)
+        self.edges = Edges(self._session)
 
     @property
     def place(self) -> str:

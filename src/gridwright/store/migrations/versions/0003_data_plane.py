@@ -189,6 +189,11 @@ def _flow() -> None:
         sa.Column("clock_ahead_ms", sa.BigInteger, nullable=False),
         sa.Column("waiting", sa.BigInteger, nullable=False),
         sa.Column("dropped", sa.BigInteger, nullable=False),
+        sa.Column("actor", name_type(200), nullable=False),
+        sa.Column("rejected", sa.BigInteger, nullable=False),
+        sa.Column("lost", sa.BigInteger, nullable=False),
+        sa.Column("oldest_us", sa.BigInteger, nullable=True),
+        sa.Column("verdicts", LONG_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("edge", "epoch", name=op.f("pk_edge_stream")),
     )
     op.create_table(

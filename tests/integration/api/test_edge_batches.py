@@ -1,0 +1,201 @@
+"""Batches of edges at the centre: each number once and in order, whatever is sent again, missing, or wrong."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from gridwright.api.edge_wire import MEDIA, ClockTrust, EdgeBatch, Record, Report
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.errors import StoreFull
+from gridwright.domain.interval import Interval
+from gridwright.domain.quality import Status
+from tests.integration.api.small_town import NOW, Town
+
+if TYPE_CHECKING:
+    import httpx
+
+MICRO = 1_000_000
+FORM = "application/x-www-form-urlencoded"
+DAY = Interval(NOW - timedelta(days=1), NOW + timedelta(hours=1))
+
+
+def us(moment: datetime) -> int:
+    return int(moment.timestamp() * MICRO)
+
+
+def form(number: int, value: float, minutes_ago: float = 0, **more: Any) -> Record:  # noqa: ANN401
+    """A register read of M-1 that came in some minutes ago and has no time of its own."""
+    came = us(NOW - timedelta(minutes=minutes_ago))
+    chosen = {"clock": ClockTrust.RIGHT, "stamped": True, "body": f"meter_id=M-1&reading={value}".encode()} | more
+    return Record(number, "/meter_reading", FORM, "", came, **chosen)
+
+
+def interval(number: int, slot: int, kwh: float, point: str = "UP-1") -> Record:
+    start = (NOW - timedelta(hours=6) + timedelta(minutes=15) * slot).isoformat()
+    body = msgspec.json.encode([{"usage_point": point, "start": start, "kwh": kwh}])
+    query = "interval_s=900"
+    return Record(
+        number, "/v1/readings", "application/json", query, us(NOW), ClockTrust.RIGHT, stamped=False, body=body
+    )
+
+
+def batch(*records: Record, first: int | None = None, last: int | None = None, **more: Any) -> EdgeBatch:  # noqa: ANN401
+    first = first or records[0].sequence
+    last = records[-1].sequence if last is None else last
+    report = more.pop("report", Report(us(NOW)))
+    return EdgeBatch(more.pop("epoch", "a1"), first, last, list(records), report, **more)
+
+
+def send(town: Town, sent: EdgeBatch, who: str = "device", edge: str = "E-1", **headers: str) -> httpx.Response:
+    content = msgspec.msgpack.encode(sent)
+    return town.ask(
+        "POST", f"/v1/edges/{edge}/batches", who, content=content, headers={"Content-Type": MEDIA, **headers}
+    )
+
+
+def reads(town: Town) -> dict[datetime, float]:
+    found = town.platform.store.registers.load(ME, "UP-1", DAY)
+    return {read.at: read.value for read in found}
+
+
+def test_a_batch_is_durable_with_its_numbers(town: Town) -> None:
+    before = reads(town)
+    told = send(town, batch(form(1, 200.5, 30), form(2, 201, 20), interval(3, 0, 0.25), interval(4, 1, 0.5, "UP-X")))
+    assert told.status_code == HTTPStatus.OK
+    answer = told.json()
+    assert (answer["acknowledged"], answer["accepted"], answer["quarantined"], answer["rejected"]) == (4, 3, 1, 0)
+    assert answer["now_us"] == us(NOW)
+    fresh = {at: value for at, value in reads(town).items() if at not in before}
+    assert fresh == {NOW - timedelta(minutes=30): 200_500.0, NOW - timedelta(minutes=20): 201_000.0}
+    (edge,) = town.get("/v1/edges").json()["items"]
+    assert (edge["edge"], edge["acknowledged"], edge["readings"], edge["lost"]) == ("E-1", 4, 3, 0)
+
+
+def test_what_is_sent_again_changes_nothing_and_what_is_new_in_it_counts(town: Town) -> None:
+    first = batch(form(1, 200.5, 30), form(2, 201, 20))
+    send(town, first)
+    audited, stored = len(town.platform.store.audit.records(ME)), reads(town)
+    again = send(town, first).json()
+    assert (again["acknowledged"], again["accepted"]) == (2, 0)
+    assert reads(town) == stored
+    assert len(town.platform.store.audit.records(ME)) == audited
+    # The same number with other content was acknowledged as it was then.
+    assert send(town, batch(form(2, 999, 20), form(3, 202, 10))).json()["accepted"] == 1
+    assert max(reads(town).values()) == 202_000.0
+
+
+def test_missing_numbers_are_refused_with_the_one_that_is_expected(town: Town) -> None:
+    send(town, batch(form(1, 200)))
+    refused = send(town, batch(form(4, 210)))
+    assert refused.status_code == HTTPStatus.CONFLICT
+    assert refused.json()["expected"] == 2
+    told = send(town, batch(form(4, 210, 5), first=2, lost=[(2, 3)]))
+    assert told.json()["acknowledged"] == 4
+    (edge,) = town.get("/v1/edges").json()["items"]
+    assert edge["lost"] == 2
+    lost = [record for record in town.platform.store.audit.records(ME, limit=9) if "lost" in record.detail]
+    assert [(record.subject, record.detail["lost"]) for record in lost] == [("edge E-1", 2)]
+
+
+def test_a_new_epoch_begins_at_one_and_the_old_one_still_stands(town: Town) -> None:
+    send(town, batch(form(1, 200, 9), form(2, 201, 8)))
+    assert send(town, batch(form(5, 210), epoch="b2")).json()["expected"] == 1
+    assert send(town, batch(form(1, 202, 7), epoch="b2")).json()["acknowledged"] == 1
+    assert send(town, batch(first=3, last=2)).json()["acknowledged"] == 2
+    (edge,) = town.get("/v1/edges").json()["items"]
+    assert edge["readings"] == 3
+
+
+def test_what_is_refused_is_told_also_to_an_edge_that_never_got_the_answer(town: Town) -> None:
+    ancient = form(2, 0, body=b"meter_id=M-1&reading=5&at=1970-01-01T00:00:00Z", stamped=False)
+    nonsense = form(3, 0, body=b"\xff\xfe")
+    unknown_path = msgspec.structs.replace(form(4, 1), path="/etc/passwd")
+    sent = batch(form(1, 200, 9), ancient, nonsense, unknown_path)
+    told = send(town, sent).json()
+    assert (told["acknowledged"], told["accepted"], told["rejected"]) == (4, 1, 3)
+    assert [one["sequence"] for one in told["refused"]] == [2, 3, 4]
+    assert "before the year 2000" in told["refused"][0]["verdicts"][0]["reason"]
+    assert told["refused"][1]["verdicts"][0]["reason"].startswith("the body is no sound")
+    again = send(town, sent).json()
+    assert again["refused"] == told["refused"]
+    # In other portions too, and until the edge goes on.
+    assert [one["sequence"] for one in send(town, batch(*sent.records[:2])).json()["refused"]] == [2]
+    assert [one["sequence"] for one in send(town, batch(*sent.records[2:])).json()["refused"]] == [3, 4]
+    assert send(town, batch(form(5, 201))).json()["refused"] == []
+
+
+def test_a_time_that_is_a_guess_is_marked(town: Town) -> None:
+    send(town, batch(form(1, 200, 90, clock=ClockTrust.GUESSED), form(2, 201, 80)))
+    found = town.platform.store.registers.load(ME, "UP-1", DAY)
+    quality = {read.at: Status(read.quality) for read in found}
+    assert quality[NOW - timedelta(minutes=90)] is Status.ESTIMATED
+    assert quality[NOW - timedelta(minutes=80)] is Status.RAW
+
+
+def test_a_receipt_is_never_in_the_future(town: Town) -> None:
+    assert send(town, batch(form(1, 200, -600))).json()["accepted"] == 1
+    assert max(reads(town)) == NOW
+
+
+def test_how_an_edge_is_can_be_asked(town: Town) -> None:
+    report = Report(us(NOW + timedelta(seconds=90)), waiting=7, dropped=3, oldest_us=us(NOW - timedelta(hours=2)))
+    send(town, batch(first=1, last=0, report=report))
+    (edge,) = town.get("/v1/edges", "viewer").json()["items"]
+    assert (edge["waiting"], edge["dropped"], edge["clock_ahead_s"], edge["lag_s"]) == (7, 3, 90.0, 7200.0)
+    odd = Report(-(1 << 62), waiting=-1, oldest_us=1 << 62)
+    assert send(town, batch(first=1, last=0, report=odd)).status_code == HTTPStatus.OK
+
+
+def test_an_edge_belongs_to_who_used_its_name_first(town: Town) -> None:
+    send(town, batch(form(1, 200)))
+    assert send(town, batch(form(2, 201)), "operator").status_code == HTTPStatus.FORBIDDEN
+    assert send(town, batch(form(2, 201)), "operator", edge="E-2").json()["expected"] == 1
+    assert send(town, batch(form(2, 201)), "admin").status_code == HTTPStatus.OK
+    assert send(town, batch(form(3, 202)), "viewer").status_code == HTTPStatus.FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "no batch of an edge"),
+        (b"\x93\x01\x02", "no batch of an edge"),
+        (msgspec.msgpack.encode(batch(form(1, 1), form(1, 1))), "number 2 is neither a record nor lost, or is there"),
+        (msgspec.msgpack.encode(batch(form(1, 1), form(3, 1))), "number 2 is neither"),
+        (msgspec.msgpack.encode(batch(form(1, 1), last=3)), "number 2 is neither a record nor lost"),
+        (msgspec.msgpack.encode(batch(form(2, 1), first=2, lost=[(1, 2)])), "number 2 is neither"),
+        (msgspec.msgpack.encode(batch(form(1, 1), first=9)), "no range of numbers"),
+        (msgspec.msgpack.encode(batch(form(1, 1), epoch="../x")), "letters and digits"),
+    ],
+)
+def test_nonsense_is_refused(town: Town, content: bytes, told: str) -> None:
+    answer = town.ask("POST", "/v1/edges/E-1/batches", "device", content=content, headers={"Content-Type": MEDIA})
+    assert answer.status_code in {400, 422}
+    assert told in answer.json()["detail"]
+    assert town.get("/v1/edges").json()["items"] == []
+
+
+def test_other_content_and_odd_names_are_refused(town: Town) -> None:
+    assert send(town, batch(form(1, 1)), **{"Content-Type": "text/plain"}).status_code == 415
+    assert send(town, batch(form(1, 1)), edge="%20").status_code == 422
+    assert send(town, batch(form(1, 1)), edge="x" * 121).status_code == 422
+
+
+def test_a_full_store_takes_nothing_of_a_batch(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StoreFull("no room")
+
+    stored = reads(town)
+    with monkeypatch.context() as patch:
+        patch.setattr(town.platform.store.edges, "advance", full)
+        assert send(town, batch(form(1, 200))).status_code == HTTPStatus.INSUFFICIENT_STORAGE
+    assert reads(town) == stored
+    assert send(town, batch(form(1, 200))).json()["accepted"] == 1
+
+
+def test_the_clock_of_the_town_is_what_the_tests_think() -> None:
+    assert datetime(2026, 11, 25, 12, tzinfo=UTC) == NOW
