@@ -3,10 +3,13 @@
 from gridwright.vee.agreed import lay_agreed
 from gridwright.vee.arrivals import duplicate_findings, future_findings, intake_findings, off_grid_findings
 from gridwright.vee.check_meter import CheckMeter
+from gridwright.vee.circumstances import Circumstances
 from gridwright.vee.estimate import Estimation, estimate
+from gridwright.vee.history import DayHistory
 from gridwright.vee.ladder import Ladder, Ladders, ladders_from
 from gridwright.vee.registers import Registers
-from gridwright.vee.ruleset import RULES_COMMERCIAL, RULES_RESIDENTIAL, RuleSet
+from gridwright.vee.rulebook import RULES_COMMERCIAL, RULES_RESIDENTIAL, packaged, rule_book
+from gridwright.vee.ruleset import RuleBook, RuleSet, Source
 from gridwright.vee.scalar import estimate_read
 from gridwright.vee.tou import Bucket
 from gridwright.vee.validate import Validation, validate
@@ -16,11 +19,15 @@ __all__ = [
     "RULES_RESIDENTIAL",
     "Bucket",
     "CheckMeter",
+    "Circumstances",
+    "DayHistory",
     "Estimation",
     "Ladder",
     "Ladders",
     "Registers",
+    "RuleBook",
     "RuleSet",
+    "Source",
     "Validation",
     "duplicate_findings",
     "estimate",
@@ -30,5 +37,7 @@ __all__ = [
     "ladders_from",
     "lay_agreed",
     "off_grid_findings",
+    "packaged",
+    "rule_book",
     "validate",
 ]

@@ -1,16 +1,49 @@
-"""Doubts about readings as they arrive, before they lie on a grid: V03 (twice the same interval), V04 (off it)."""
+"""Doubts about readings as they arrive, before they lie on a grid: V03 twice, V04 off the grid, V06 future or late."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar
 
 import numpy as np
 
 from gridwright.domain.finding import Finding, Severity
-from gridwright.domain.interval import Interval, from_epoch_s
+from gridwright.domain.interval import Interval, epoch_s, from_epoch_s, local_midnight, zone_of
 from gridwright.domain.readings import Readings
 from gridwright.domain.verdict import Intake
 from gridwright.vee.runs import Index
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The same interval came more than once."""
+
+    code: ClassVar[str] = "V03_duplicate"
+
+    def __call__(self, readings: Readings) -> list[Finding]:
+        """Return a finding for each stretch; INFO where the repeats are equal, else WARN."""
+        return duplicate_findings(readings)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Readings of a local day arrive after `hour` o'clock of the `days`-th day after it."""
+
+    days: int = 1
+    hour: int = 7
+    code: ClassVar[str] = "V06_late"
+
+    def __call__(self, readings: Readings, arrived: datetime, zone: str) -> list[Finding]:
+        """Return an INFO finding for each stretch of late readings; `zone`: of the usage points' days."""
+        local = arrived.astimezone(zone_of(zone))
+        after_hour = (local.hour, local.minute, local.second, local.microsecond) > (self.hour, 0, 0, 0)
+        newest = local.date() - timedelta(days=self.days if after_hour else self.days + 1)
+        end = epoch_s(local_midnight(newest + timedelta(days=1), zone_of(zone)))
+        late = np.flatnonzero(readings.at < end)
+        order = late[np.lexsort((readings.at[late], readings.point[late]))]
+        return _stretches(readings, order, self.code, Severity.INFO, f"came late, at {arrived.isoformat()}, and begin")
 
 
 def duplicate_findings(readings: Readings) -> list[Finding]:

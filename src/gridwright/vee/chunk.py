@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,9 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Quantity, ReadingType
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.vee.days import Days
+from gridwright.vee.history import DayHistory, no_history
 from gridwright.vee.runs import Floats, Mask, Runs
+from gridwright.vee.surroundings import NO_SURROUNDINGS, Sibling, Surroundings
 
 # Values that a rule may judge: what a meter measured. Estimates, edits and derived values are someone's decision.
 JUDGED = (*q.MEASURED, q.Status.REJECTED)
@@ -31,13 +34,14 @@ class Group(Enum):
     STATE = "state"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Chunk:
     """`values`: as they are; `usable`: the same with NaN where no rule may judge; `missing`: a gap already.
 
     `capacity`: float64[rows], the largest physically possible counts of one interval, NaN = unknown.
     `per_kw`: counts of one interval at 1 kW, None where the quantity has no power. `future`: first slot after now.
-    `exports`: bool[rows], where energy is fed in.
+    `exports`: bool[rows], where energy is fed in. `past`: the days before the panel's first. `around`: what else is
+    known. What days hold is computed at the first question and kept.
     """
 
     panel: Panel
@@ -49,6 +53,46 @@ class Chunk:
     per_kw: float | None
     future: int
     exports: npt.NDArray[np.bool_]
+    members: tuple[UsagePoint | None, ...]
+    past: DayHistory
+    around: Surroundings = NO_SURROUNDINGS
+
+    @cached_property
+    def peaks(self) -> Floats:
+        """Largest usable value of each day, float64[rows, days]; -inf where there is none."""
+        return self.days.maxima(self.usable)
+
+    @cached_property
+    def totals(self) -> Floats:
+        """Sum of each day whose values are all usable, float64[rows, days], NaN elsewhere."""
+        totals = np.add.reduceat(self.usable, self.days.first, axis=1)
+        totals[:, ~self.days.whole] = np.nan
+        return np.asarray(totals)
+
+    @cached_property
+    def all_peaks(self) -> Floats:
+        """Peaks of the past days and of the chunk's own, float64[rows, past + days]; -inf where unknown."""
+        return np.concatenate([_or_none(self.past.peak), self.peaks], axis=1) if self.past.days else self.peaks
+
+    @cached_property
+    def all_totals(self) -> Floats:
+        """Totals of the past days and of the chunk's own, float64[rows, past + days]; NaN where unknown."""
+        return np.concatenate([self.past.total, self.totals], axis=1) if self.past.days else self.totals
+
+    @cached_property
+    def all_days(self) -> npt.NDArray[np.int64]:
+        """Days since 1970-01-01 of the columns of `all_peaks` and `all_totals`."""
+        return np.concatenate([np.arange(self.past.days) + self.past.first_day, self.days.day])
+
+    def sibling(self, quantity: Quantity) -> Sibling | None:
+        """Return the other channel of `quantity` in the same direction, if any is known."""
+        own = self.reading_type
+        found = (one for one in self.around.siblings if one.reading_type.quantity is quantity)
+        return next((one for one in found if one.reading_type.flow is own.flow), None)
+
+    def attribute(self, name: str) -> Floats:
+        """Return a numeric attribute of the usage points, float64[rows]; NaN where it is absent or no number."""
+        return np.array([_number(member.attributes.get(name)) if member else np.nan for member in self.members])
 
     @property
     def values(self) -> Floats:
@@ -80,8 +124,11 @@ class Chunk:
 
     def without(self, runs: Runs) -> Chunk:
         """Return the chunk with the slots of `runs` no longer usable."""
+        cells = runs.cells()
+        if np.isnan(self.usable[cells]).all():
+            return self
         usable = self.usable.copy()
-        usable[runs.cells()] = np.nan
+        usable[cells] = np.nan
         return replace(self, usable=usable)
 
     def clock(self, slot: int) -> str:
@@ -92,6 +139,17 @@ class Chunk:
     def amount(self, counts: float) -> str:
         """Write a value for people: 15.0 kWh, 230.1 V."""
         return amount(counts, self.reading_type)
+
+
+def _or_none(peak: Floats) -> Floats:
+    return np.where(np.isnan(peak), -np.inf, peak)
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text) if text else np.nan
+    except ValueError:
+        return np.nan
 
 
 def amount(counts: float, kind: ReadingType) -> str:
@@ -115,21 +173,42 @@ def counts_per_kw(panel: Panel) -> float | None:
     return 1000 / kind.resolution if kind.quantity in POWERS else None
 
 
-def chunk_of(
-    panel: Panel, members: Sequence[UsagePoint | None], *, calendar: LocalCalendar, days: Days, now: datetime | None
-) -> Chunk:
-    """Prepare the rows of `panel`, which share `calendar`, for the rules; `members` are their usage points."""
-    per_kw = counts_per_kw(panel)
+@dataclass(frozen=True, slots=True, eq=False)
+class Setting:
+    """What the rows of a chunk share, and what surrounds them. `judged`: statuses of the values that are judged."""
+
+    calendar: LocalCalendar
+    days: Days
+    now: datetime | None = None
+    past: DayHistory | None = None
+    around: Surroundings = NO_SURROUNDINGS
+    judged: tuple[q.Status, ...] = JUDGED
+
+
+def chunk_of(panel: Panel, members: Sequence[UsagePoint | None], setting: Setting) -> Chunk:
+    """Prepare the rows of `panel` for the rules; `members` are their usage points."""
+    per_kw, now = counts_per_kw(panel), setting.now
     known = [member.capacity_kw if member else None for member in members]
     capacity = np.array([np.nan if kw is None or per_kw is None else kw * per_kw for kw in known], np.float64)
-    future = panel.slots if now is None else _first_after(panel, now)
-    exports = np.array([member is not None and member.exports for member in members], np.bool_)
-    judged = q.has_status(panel.quality, JUDGED)
-    present = ~np.isnan(panel.values)
-    missing = ~present | (q.status_of(panel.quality) == q.MISSING)
-    missing[:, panel.slots if now is None else max((now - panel.start) // panel.interval, 0) :] = False
-    usable = panel.values if judged[present].all() else np.where(judged, panel.values, np.nan)
-    return Chunk(panel, usable, missing, calendar, days, capacity, per_kw, future, exports)
+    judged = q.has_status(panel.quality, setting.judged)
+    absent = np.isnan(panel.values)
+    missing = absent | (q.status_of(panel.quality) == q.MISSING)
+    if now is not None:
+        missing[:, max((now - panel.start) // panel.interval, 0) :] = False
+    return Chunk(
+        panel=panel,
+        usable=panel.values if (judged | absent).all() else np.where(judged, panel.values, np.nan),
+        missing=missing,
+        calendar=setting.calendar,
+        days=setting.days,
+        capacity=capacity,
+        per_kw=per_kw,
+        future=panel.slots if now is None else _first_after(panel, now),
+        exports=np.array([member is not None and member.exports for member in members], np.bool_),
+        members=tuple(members),
+        past=setting.past or no_history(panel.points, int(setting.days.day[0])),
+        around=setting.around,
+    )
 
 
 def _first_after(panel: Panel, now: datetime) -> int:

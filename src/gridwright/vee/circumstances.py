@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import IntFlag
 
@@ -47,9 +47,18 @@ CONDITION_OF_EVENT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
-    """What measures a usage point, as installed or as the readings say; None = not told (V02)."""
+class ClockCheck:
+    """A device's clock was `offset_s` seconds ahead of the reference at an instant (V01)."""
 
+    at: datetime
+    offset_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What measures a usage point during `period`, as installed or as the readings say; None = not told (V02)."""
+
+    period: Interval
     end_device: str | None = None
     channel: str | None = None
     unit: str | None = None
@@ -75,22 +84,23 @@ class StatusWords:
 class Circumstances:
     """Everything by id of the usage point; what is left out is unknown, and the rules that need it are silent.
 
-    `clock_offset_s`: device clock less reference. `installed`, `told`: configuration as recorded and as the readings
-    say. `status`: conditions of intervals. `channels`: other channels of the same usage points on the same grid.
+    `clock`: how far device clocks were off. `installed`, `told`: configurations as recorded and as the readings say.
+    `status`: conditions of intervals. `channels`: other channels of the same usage points on the same grid.
     `checks`: check meters, their rows named by the usage point they check. `inactive`: disconnected or vacant.
     `outages`: confirmed ones. `generation`: kinds of registered generation ("pv", "battery", "wind" ...), empty for a
-    point without; None = not known of any point.
+    point without; None = not known of any point. `holidays`: by name of the calendar; they count as Sundays.
     """
 
-    clock_offset_s: Mapping[str, float] = field(default_factory=dict)
-    installed: Mapping[str, Configuration] = field(default_factory=dict)
-    told: Mapping[str, Configuration] = field(default_factory=dict)
+    clock: Mapping[str, Sequence[ClockCheck]] = field(default_factory=dict)
+    installed: Mapping[str, Sequence[Configuration]] = field(default_factory=dict)
+    told: Mapping[str, Sequence[Configuration]] = field(default_factory=dict)
     status: StatusWords | None = None
     channels: tuple[Panel, ...] = ()
     checks: tuple[Panel, ...] = ()
     inactive: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
     outages: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
     generation: Mapping[str, frozenset[str]] | None = None
+    holidays: Mapping[str, frozenset[date]] = field(default_factory=dict)
 
 
 NOTHING_KNOWN = Circumstances()

@@ -12,6 +12,8 @@ from gridwright.domain.calendar import LocalCalendar, date_of
 from gridwright.vee.runs import Floats, Index, Mask
 
 Counts = npt.NDArray[np.int64]
+# Up to here the largest of each window is found by itself; beyond, all windows share their work.
+FEW_DAYS = 9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +48,9 @@ class Days:
 
     def maxima(self, values: Floats) -> Floats:
         """Return the largest value of each day, float64[rows, days]; -inf where there is none."""
-        filled = np.where(np.isnan(values), -np.inf, values)
-        return np.asarray(np.maximum.reduceat(filled, self.first, axis=1))
+        largest = np.fmax.reduceat(values, self.first, axis=1)
+        largest[np.isnan(largest)] = -np.inf
+        return np.asarray(largest)
 
     def counts(self, mask: Mask) -> Counts:
         """Return how many slots of each day `mask` marks, int64[rows, days]."""
@@ -59,6 +62,19 @@ def days_of(calendar: LocalCalendar) -> Days:
     first = calendar.day_starts
     last = np.r_[first[1:], calendar.slots].astype(np.intp)
     return Days(first, last, calendar.expected_slots().astype(np.int64), calendar.day[first].astype(np.int64))
+
+
+def recent_max(maxima: Floats, window: int, days: int) -> Floats:
+    """Return, for each of the last `days` days, the largest of the `window` days before it; -inf where none is."""
+    width = maxima.shape[1]
+    if days > FEW_DAYS:
+        return trailing_max(maxima, window)[:, width - days :]
+    result = np.full((maxima.shape[0], days), -np.inf)
+    for day in range(days):
+        at = width - days + day
+        if at > 0:
+            result[:, day] = maxima[:, max(at - window, 0) : at].max(axis=1)
+    return result
 
 
 def trailing_max(maxima: Floats, window: int) -> Floats:
@@ -80,9 +96,10 @@ def trailing_max(maxima: Floats, window: int) -> Floats:
     return result
 
 
-def trailing_count(mask: Mask, window: int) -> Counts:
-    """Return, for each day, how many of the `window` days before it `mask` marks."""
-    total = np.zeros((mask.shape[0], mask.shape[1] + 1), np.int64)
+def recent_count(mask: Mask, window: int, days: int) -> Counts:
+    """Return, for each of the last `days` days, how many of the `window` days before it `mask` marks."""
+    width = mask.shape[1]
+    total = np.zeros((mask.shape[0], width + 1), np.int32)
     np.cumsum(mask, axis=1, out=total[:, 1:])
-    position = np.arange(mask.shape[1])
-    return total[:, position] - total[:, np.maximum(position - window, 0)]
+    position = np.arange(width - days, width)
+    return np.asarray(total[:, position] - total[:, np.maximum(position - window, 0)], np.int64)

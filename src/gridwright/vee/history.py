@@ -62,6 +62,12 @@ class DayHistory:
             _laid(self.estimated, rows, known, width),
         )
 
+    def rows(self, which: npt.NDArray[np.intp]) -> DayHistory:
+        """Return some rows."""
+        points = tuple(self.points[row] for row in which)
+        arrays = (self.total[which], self.peak[which], self.intervals[which], self.estimated[which])
+        return DayHistory(points, self.first_day, *arrays)
+
 
 def _laid(values: npt.NDArray[N], rows: npt.NDArray[np.intp], known: int, width: int) -> npt.NDArray[N]:
     """Return `rows` of the first `known` columns, unknown where a row is -1, padded to `width`."""

@@ -185,23 +185,47 @@ def edge_energy(panel: Panel, segments: Segments) -> Floats:
     return np.where(segments.aligned, 0.0, np.maximum(sizes[0], sizes[1]) + np.maximum(sizes[2], sizes[3]))
 
 
-def sum_doubts(panel: Panel, segments: Segments, usable: Mask) -> tuple[Segments, list[Finding]]:
-    """Check each segment without a gap against its registers (V30); return those that fail, with their findings."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """Segments whose intervals contradict their registers (V30), with what either says, in counts."""
+
+    segments: Segments
+    total: Floats
+    tolerance: Floats
+
+    @property
+    def excess(self) -> Floats:
+        """What the intervals hold more than the registers."""
+        return self.total - self.segments.energy
+
+
+def sum_failures(panel: Panel, segments: Segments, usable: Mask) -> Sums:
+    """Return the segments without a gap whose intervals and registers disagree (V30)."""
     total, lacking = segment_sums(panel, segments, usable)
     tolerance = segments.tolerance + edge_energy(panel, segments)
     failed = (lacking == 0) & (np.abs(total - segments.energy) > tolerance)
-    chosen = segments.where(failed)
-    rows = zip(chosen.row, chosen.first, chosen.last, total[failed], chosen.energy, tolerance[failed], strict=True)
-    findings = [
+    return Sums(segments.where(failed), total[failed], tolerance[failed])
+
+
+def sum_doubts(panel: Panel, segments: Segments, usable: Mask) -> tuple[Segments, list[Finding]]:
+    """Check each segment without a gap against its registers (V30); return those that fail, with their findings."""
+    sums = sum_failures(panel, segments, usable)
+    return sums.segments, sum_findings(panel, sums)
+
+
+def sum_findings(panel: Panel, sums: Sums) -> list[Finding]:
+    """Return a V30 finding for each segment that fails."""
+    chosen, kind = sums.segments, panel.reading_type
+    rows = zip(chosen.row, chosen.first, chosen.last, sums.total, chosen.energy, sums.tolerance, strict=True)
+    return [
         sum_finding(
             panel,
             (int(row), int(first), int(last)),
-            f"intervals sum to {amount(summed, panel.reading_type)}, the registers say "
-            f"{amount(energy, panel.reading_type)}; more apart than {amount(limit, panel.reading_type)}",
+            f"intervals sum to {amount(summed, kind)}, the registers say "
+            f"{amount(energy, kind)}; more apart than {amount(limit, kind)}",
         )
         for row, first, last, summed, energy, limit in rows
     ]
-    return chosen, findings
 
 
 def sum_finding(panel: Panel, where: tuple[int, int, int], message: str, severity: Severity = Severity.FAIL) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -16,20 +16,29 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.vee.chunk import JUDGED, Chunk, chunk_of, group_of
+from gridwright.vee.chunk import JUDGED, Chunk, Setting, chunk_of
+from gridwright.vee.circumstances import NOTHING_KNOWN, Circumstances
 from gridwright.vee.days import Days, days_of
-from gridwright.vee.registers import Registers, segments_of, step_findings, steps_of, sum_doubts
+from gridwright.vee.grading import grade, graded
+from gridwright.vee.history import DayHistory
+from gridwright.vee.registers import Registers
+from gridwright.vee.rulebook import packaged
 from gridwright.vee.rules.doubt import Doubt, Rule
-from gridwright.vee.ruleset import FLAG_BITS, RuleSet, rules_of
-from gridwright.vee.runs import Index, Mask
+from gridwright.vee.ruleset import FLAG_BITS, RuleBook, RuleSet, Source
+from gridwright.vee.runs import Index
+from gridwright.vee.sums import check_registers
+from gridwright.vee.surroundings import Surroundings, lay
 
 Flags = npt.NDArray[np.uint32]
 Points = Mapping[str, UsagePoint] | Sequence[UsagePoint]
 Reads = Mapping[str, Sequence[RegisterReading]] | Registers
+Rules = RuleSet | RuleBook | None
+Found = list[tuple[int, Finding]]
 # Rows of a chunk are chosen so that it holds about this many values: the rules then work within the processor's cache.
 CHUNK_VALUES = 120_000
 NO_READS = Registers()
-WARNED_BITS = np.uint32(sum(1 << FLAG_BITS[code] for code in ("V16_zero_run", "V17_stuck", "V18_spike")))
+# Which values are judged, by where they came from: an initial load leaves edits and estimates in peace.
+JUDGED_OF = {Source.INITIAL: JUDGED, Source.EDIT: (q.Status.EDITED,), Source.ESTIMATION: q.ESTIMATES}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,29 +70,71 @@ def validate(
     points: Points,
     *,
     registers: Reads = NO_READS,
-    rules: RuleSet | None = None,
+    rules: Rules = None,
     now: datetime | None = None,
+    history: DayHistory | None = None,
+    circumstances: Circumstances = NOTHING_KNOWN,
+    source: Source = Source.INITIAL,
 ) -> Validation:
     """Judge every measured value of `panel`; estimates, edits and final values are respected.
 
     FAIL makes a value REJECTED, WARN makes it ACCEPTED, none makes it ACTUAL; values never change. A failed sum check
-    (V30) rejects the values that another rule doubts in its period and leaves the others to a person. `rules`: instead
-    of those of each usage point's customer class. Usage points that `points` lacks are judged as homes in UTC.
-    Running it twice gives what running it once gives.
+    (V30) rejects the one value that explains it and those that another rule doubts in its period, and leaves the
+    others to a person. `rules`: instead of the packaged groups. `history`: days before the panel, for the rules that
+    look back. Usage points that `points` lacks are judged as homes in UTC. With another `source` only edited or
+    estimated values are judged, and no quality changes. Running it twice gives what running it once gives.
     """
+    work = _Work(panel, history, lay(circumstances, panel), source, now)
     quality = panel.quality.copy()
     flags = np.zeros(panel.values.shape, np.uint32)
-    findings: list[tuple[int, Finding]] = []
-    for part in parts(panel, points, rules):
-        chunk = chunk_of(panel.rows(part.rows), part.members, calendar=part.calendar, days=part.days, now=now)
-        graded, marked, found = _judge(chunk, part.rules)
+    findings: Found = []
+    for part in parts(panel, points, rules, source):
+        chunk = chunk_of(panel.rows(part.rows), part.members, work.setting(part))
+        graded, marked, found = _judge(chunk, part.rules, JUDGED_OF[source])
         quality[part.rows] = graded
         flags[part.rows] = marked
         findings += [(int(part.rows[row]), finding) for row, finding in found]
     ordered = [finding for _, finding in sorted(findings, key=_place)]
     checked = panel.with_values(panel.values, quality)
-    ordered += check_registers(checked, flags, points_by_id(points), registers=registers, rules=rules)
+    known = registers if isinstance(registers, Registers) else Registers(registers)
+    if known.reads:
+        by_id = points_by_id(points)
+        chosen = rules_for(panel, [by_id.get(point) for point in panel.points], rules, source)
+        ordered += check_registers(checked, flags, known, capacities(panel, by_id, rules), chosen)
+    if source is not Source.INITIAL:
+        checked = panel
     return Validation(checked, tuple(ordered), flags)
+
+
+@dataclass(slots=True)
+class _Work:
+    """What all parts of one validation share; the past is laid once for each zone."""
+
+    panel: Panel
+    history: DayHistory | None
+    around: Surroundings
+    source: Source
+    now: datetime | None
+    pasts: dict[int, DayHistory] = field(default_factory=dict)
+
+    def setting(self, part: Part) -> Setting:
+        """Return what a part's chunk is judged in."""
+        return Setting(
+            part.calendar,
+            part.days,
+            self.now,
+            self._past(part),
+            self.around.rows(part.rows),
+            JUDGED_OF[self.source],
+        )
+
+    def _past(self, part: Part) -> DayHistory | None:
+        if self.history is None:
+            return None
+        first = int(part.days.day[0])
+        if first not in self.pasts:
+            self.pasts[first] = self.history.before(first, self.panel.points)
+        return self.pasts[first].rows(part.rows)
 
 
 def _place(item: tuple[int, Finding]) -> tuple[int, datetime, str]:
@@ -95,61 +146,58 @@ def points_by_id(points: Points) -> Mapping[str, UsagePoint]:
     return points if isinstance(points, Mapping) else {point.id: point for point in points}
 
 
-def parts(panel: Panel, points: Points, rules: RuleSet | None) -> Iterator[Part]:
+def parts(panel: Panel, points: Points, rules: Rules, source: Source = Source.INITIAL) -> Iterator[Part]:
     """Cut a panel into rows that share zone and rules, each part small enough for the cache."""
     if panel.slots == 0:
         return
     by_id = points_by_id(points)
     members = [by_id.get(point) for point in panel.points]
-    kinds = [(m.zone, m.customer_class, m.holidays) if m else ("UTC", "residential", "") for m in members]
-    groups: dict[tuple[str, str, str], list[int]] = {}
-    for row, kind in enumerate(kinds):
-        groups.setdefault(kind, []).append(row)
+    chosen = rules_for(panel, members, rules, source)
+    groups: dict[tuple[str, str, int], list[int]] = {}
+    for row, (member, mine) in enumerate(zip(members, chosen, strict=True)):
+        zone, holidays = (member.zone, member.holidays) if member else ("UTC", "")
+        groups.setdefault((zone, holidays, id(mine)), []).append(row)
     step = max(1, CHUNK_VALUES // panel.slots)
-    for (zone, customer_class, holidays), rows in groups.items():
+    for (zone, holidays, _), rows in groups.items():
         calendar = panel.calendar(zone)
         days = days_of(calendar)
-        chosen = rules or rules_of(customer_class)
         for begin in range(0, len(rows), step):
             some = rows[begin : begin + step]
-            yield Part(np.array(some, np.intp), tuple(members[row] for row in some), chosen, calendar, days, holidays)
+            here = tuple(members[row] for row in some)
+            yield Part(np.array(some, np.intp), here, chosen[some[0]], calendar, days, holidays)
 
 
-def _judge(chunk: Chunk, rules: RuleSet) -> tuple[q.Qualities, Flags, list[tuple[int, Finding]]]:
+def rules_for(
+    panel: Panel, members: Sequence[UsagePoint | None], rules: Rules, source: Source = Source.INITIAL
+) -> list[RuleSet]:
+    """Return the rules of each row: a set given is everybody's, a book (None: the packaged one) is looked up."""
+    if isinstance(rules, RuleSet):
+        return [rules] * len(members)
+    return (rules or packaged()).rules_of(members, panel.reading_type, panel.interval_s, source)
+
+
+def _judge(
+    chunk: Chunk, rules: RuleSet, judged: tuple[q.Status, ...]
+) -> tuple[q.Qualities, Flags, list[tuple[int, Finding]]]:
     flags = np.zeros(chunk.values.shape, np.uint32)
-    quality = _graded(chunk)
-    found: list[tuple[int, Finding]] = []
-    for rule in rules.rules(group_of(chunk.reading_type)):
+    quality = graded(chunk, judged)
+    found: Found = []
+    for rule in rules.of_intervals:
         seen = chunk
-        for doubt in rule(seen):
+        for doubt in rules.graded(rule.code, rule(seen)):
             if doubt.runs.size == 0:
                 continue
             found += _findings(seen, rule, doubt)
             if doubt.touches:
                 cells = doubt.runs.cells()
                 flags[cells] |= np.uint32(1 << FLAG_BITS[rule.code])
-                _grade(quality, cells, doubt.severity)
+                grade(quality, cells, doubt.severity)
                 chunk = chunk.without(doubt.runs) if doubt.severity is Severity.FAIL else chunk
     quality[np.isnan(chunk.values)] = q.MISSING
     return quality, flags, found
 
 
-def _graded(chunk: Chunk) -> q.Qualities:
-    """Return the quality with every judged value ACTUAL, until a rule doubts it."""
-    quality = chunk.panel.quality.copy()
-    quality[q.has_status(quality, JUDGED)] = q.ACTUAL
-    return quality
-
-
-def _grade(quality: q.Qualities, cells: tuple[Index, Index], severity: Severity) -> None:
-    """Lower the quality of judged values: a failed one never rises again."""
-    status = quality[cells]
-    open_ = (status == q.ACTUAL) | (status == q.Status.ACCEPTED)
-    target = q.Status.REJECTED if severity is Severity.FAIL else q.Status.ACCEPTED
-    quality[cells] = np.where(open_, np.uint8(target), status)
-
-
-def _findings(chunk: Chunk, rule: Rule, doubt: Doubt) -> list[tuple[int, Finding]]:
+def _findings(chunk: Chunk, rule: Rule, doubt: Doubt) -> Found:
     """Return a finding for each run."""
     panel, runs = chunk.panel, doubt.runs
     return [
@@ -169,28 +217,11 @@ def _findings(chunk: Chunk, rule: Rule, doubt: Doubt) -> list[tuple[int, Finding
     ]
 
 
-def check_registers(
-    panel: Panel, flags: Flags, points: Mapping[str, UsagePoint], *, registers: Reads, rules: RuleSet | None
-) -> list[Finding]:
-    """Run V32 and V30 over the reads of the panel's usage points; marks `flags` and rejects suspects in place."""
-    known = registers if isinstance(registers, Registers) else Registers(registers)
-    if not known.reads:
-        return []
-    steps = steps_of(panel, known, capacities(panel, points, rules))
-    usable = ~q.has_status(panel.quality, (q.Status.MISSING,))
-    failed, findings = sum_doubts(panel, segments_of(panel, steps), usable)
-    cells = failed.runs.cells()
-    flags[cells] |= np.uint32(1 << FLAG_BITS["V30_sum"])
-    suspect: Mask = (flags[cells] & WARNED_BITS) != 0
-    _grade(panel.quality, cells, Severity.WARN)
-    _grade(panel.quality, (cells[0][suspect], cells[1][suspect]), Severity.FAIL)
-    return [*step_findings(panel, steps), *findings]
-
-
-def capacities(panel: Panel, points: Mapping[str, UsagePoint], rules: RuleSet | None) -> dict[str, float]:
-    """Return the power that each usage point's register may have counted, a class's default where it is unknown."""
-    members = {point: points.get(point) or UsagePoint(point) for point in panel.points}
+def capacities(panel: Panel, points: Mapping[str, UsagePoint], rules: Rules) -> dict[str, float]:
+    """Return the power that each usage point's register may have counted, its rules' default where it is unknown."""
+    members = [points.get(point) for point in panel.points]
+    chosen = rules_for(panel, members, rules)
     return {
-        name: member.capacity_kw or (rules or rules_of(member.customer_class)).capacity_kw
-        for name, member in members.items()
+        name: (member.capacity_kw if member else None) or mine.capacity_kw
+        for name, member, mine in zip(panel.points, members, chosen, strict=True)
     }

@@ -15,7 +15,7 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.vee import estimate, validate
 from gridwright.vee.closure import close_to, shift_to
-from gridwright.vee.days import trailing_count, trailing_max
+from gridwright.vee.days import recent_count, recent_max, trailing_max
 from gridwright.vee.runs import equal_runs, runs_of
 
 # A fortnight that holds the spring change of Berlin's clocks.
@@ -129,11 +129,13 @@ def test_closure_is_exact(shape: list[float], residual: int, parts: int) -> None
 @given(SEEDS, st.integers(1, 12), st.integers(1, 40))
 def test_trailing_windows_are_what_they_say(seed: int, days: int, window: int) -> None:
     values = np.random.default_rng(seed).integers(0, 50, (3, days)).astype(np.float64)
-    largest, counted = trailing_max(values, window), trailing_count(values > 25, window)
+    largest, counted = trailing_max(values, window), recent_count(values > 25, window, days)
     for day in range(days):
         before = values[:, max(0, day - window) : day]
         assert largest[:, day].tolist() == before.max(axis=1, initial=-np.inf).tolist()
         assert counted[:, day].tolist() == (before > 25).sum(axis=1).tolist()
+    for last in (1, days):
+        assert recent_max(values, window, last).tolist() == largest[:, days - last :].tolist()
 
 
 @given(SEEDS, st.integers(1, 5))

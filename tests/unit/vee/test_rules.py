@@ -184,7 +184,7 @@ def test_a_peak_little_above_the_year_is_accepted() -> None:
     values[0, ::48] = 2000
     values[0, 48 * 90] = 2200
     done = run(values)
-    assert [(f.code, f.severity) for f in done.findings] == [("V18_spike", Severity.WARN)]
+    assert ("V18_spike", Severity.WARN) in [(f.code, f.severity) for f in done.findings]
     assert q.status_of(done.panel.quality)[0, 48 * 90] == q.Status.ACCEPTED
 
 

@@ -1,18 +1,18 @@
-"""Whether single values are possible: V11, V12, V13, V15."""
+"""Whether single values are possible: V11, V12, V13."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from gridwright.domain.finding import Severity
-from gridwright.domain.reading_type import Quantity
 from gridwright.vee.chunk import Chunk
 from gridwright.vee.rules.doubt import Doubt
-from gridwright.vee.runs import NO_RUNS, runs_of
+from gridwright.vee.runs import Floats, runs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +52,47 @@ class Capacity:
         return f"{highest} at {chunk.clock(first)}, while the connection carries at most {limit} an interval"
 
 
-LIMITS = {
-    Quantity.TEMPERATURE: (-90.0, 60.0),
-    Quantity.VOLTAGE: (0.0, 500_000.0),
-    Quantity.CURRENT: (-100_000.0, 100_000.0),
-}
+@dataclass(frozen=True, slots=True)
+class LowLimit:
+    """Below the base load that the site is known to have: its attribute `base_load_kw`, else `floor_kw`; 0 = off."""
+
+    floor_kw: float = 0.0
+    code: ClassVar[str] = "V13_low_limit"
+
+    def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
+        """Find values below the floor, where one is known."""
+        floor = self._floor(chunk)
+        return [Doubt(Severity.WARN, runs_of(chunk.usable < floor[:, None]))] if np.isfinite(floor).any() else []
+
+    def _floor(self, chunk: Chunk) -> Floats:
+        own = chunk.attribute("base_load_kw")
+        kilowatts = np.where(np.isnan(own), self.floor_kw or np.nan, own)
+        return kilowatts * (np.nan if chunk.per_kw is None else chunk.per_kw)
+
+    def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
+        """Name the lowest value and the base load."""
+        lowest, floor = float(np.nanmin(chunk.values[row, first:last])), float(self._floor(chunk)[row])
+        return (
+            f"{chunk.amount(lowest)} at {chunk.clock(first)}, while the base load is {chunk.amount(floor)} an interval"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Outside what is physically possible: below -90 °C or above 60 °C, a voltage below zero."""
+    """Outside `low` .. `high` in base units (°C, V, A, W), which is physically impossible for what is measured."""
 
-    limits: dict[Quantity, tuple[float, float]] = field(default_factory=LIMITS.copy, hash=False)
+    low: float = -math.inf
+    high: float = math.inf
     code: ClassVar[str] = "V13_limit"
 
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
-        """Find values outside the limits of their quantity, where it has any."""
-        low, high = self.limits.get(chunk.reading_type.quantity, (-np.inf, np.inf))
-        base = chunk.usable * chunk.reading_type.resolution
-        return [Doubt(Severity.FAIL, runs_of((base < low) | (base > high)) if np.isfinite(low) else NO_RUNS)]
+        """Find values outside the limits."""
+        scale = chunk.reading_type.resolution
+        low, high = self.low / scale, self.high / scale
+        return [Doubt(Severity.FAIL, runs_of((chunk.usable < low) | (chunk.usable > high)))]
 
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
         """Name the value and the limits."""
-        low, high = self.limits[chunk.reading_type.quantity]
         del last
         value, unit = chunk.amount(float(chunk.values[row, first])), chunk.reading_type.unit
-        return f"{value} at {chunk.clock(first)} lies outside {low:g} to {high:g} {unit}"
+        return f"{value} at {chunk.clock(first)} lies outside {self.low:g} to {self.high:g} {unit}"

@@ -1,4 +1,4 @@
-"""Whether the values are there, in number and in time: V04, V05, V06, V08, V10."""
+"""Whether the values are there, in number and in time: V04 to V08, V10."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from gridwright.domain import quality as q
 from gridwright.domain.finding import Severity
 from gridwright.vee.chunk import Chunk
 from gridwright.vee.rules.doubt import Doubt, duration
-from gridwright.vee.runs import Runs, runs_of
+from gridwright.vee.runs import Mask, Runs, runs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +102,75 @@ class Future:
         """Say from when the values lie in the future."""
         del row
         return f"{duration(chunk, last - first)} from {chunk.clock(first)} lie in the future"
+
+
+@dataclass(frozen=True, slots=True)
+class SiblingChannel:
+    """Another channel of the usage point holds values of a local day of which this one holds none."""
+
+    code: ClassVar[str] = "V07_sibling"
+
+    def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
+        """Find whole days without a value, where a sibling has some."""
+        if not chunk.around.siblings:
+            return []
+        silent = chunk.days.counts(~np.isnan(chunk.values)) == 0
+        others = np.zeros(silent.shape, np.bool_)
+        for sibling in chunk.around.siblings:
+            others |= chunk.days.counts(~np.isnan(sibling.values)) > 0
+        return [Doubt(Severity.WARN, day_runs(chunk, silent & others & chunk.days.whole), touches=False)]
+
+    def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
+        """Name the channels that did report."""
+        names = [
+            str(sibling.reading_type)
+            for sibling in chunk.around.siblings
+            if not np.isnan(sibling.values[row, first:last]).all()
+        ]
+        return f"no value from {chunk.clock(first)} to {chunk.clock(last - 1)}, while {', '.join(names)} has some"
+
+
+@dataclass(frozen=True, slots=True)
+class Prolonged:
+    """On `days` or more consecutive days at least `share` of the values are estimated or missing: somebody must go."""
+
+    days: int = 3
+    share: float = 0.5
+    code: ClassVar[str] = "V08_prolonged"
+
+    def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
+        """Find runs of such days that reach into the chunk, however long before it they began."""
+        lacking = chunk.missing | q.has_status(chunk.panel.quality, q.ESTIMATES)
+        rows = np.flatnonzero(lacking.any(axis=1))
+        if rows.size == 0:
+            return []
+        own = chunk.days.counts(lacking[rows]) >= self.share * chunk.days.expected
+        past = chunk.past
+        before = past.estimated[rows] >= self.share * np.maximum(past.intervals[rows], 1)
+        runs = runs_of(np.concatenate([before, own], axis=1))
+        runs = runs.where((runs.length >= self.days) & (runs.last > past.days))
+        first, last = np.maximum(runs.first - past.days, 0), runs.last - past.days
+        return [
+            Doubt(
+                Severity.WARN,
+                Runs(rows[runs.row], chunk.days.first[first], chunk.days.last[last - 1]),
+                touches=False,
+            )
+        ]
+
+    def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
+        """Say for how long the meter has not been heard."""
+        inside = int(((chunk.days.first >= first) & (chunk.days.last <= last)).sum())
+        earlier = 0
+        if first == 0 and chunk.past.days:
+            estimated = chunk.past.estimated[row] >= self.share * np.maximum(chunk.past.intervals[row], 1)
+            earlier = int(np.argmin(np.r_[estimated[::-1], False]))
+        return f"estimated or missing for {inside + earlier} days up to {chunk.clock(last - 1)[:10]}: look at the meter"
+
+
+def day_runs(chunk: Chunk, days: Mask) -> Runs:
+    """Return runs of marked days, bool[rows, days], as runs of slots."""
+    runs = runs_of(days)
+    if runs.size == 0:
+        return runs
+    return Runs(runs.row, chunk.days.first[runs.first], chunk.days.last[runs.last - 1])

@@ -30,10 +30,11 @@ class ZeroRun:
     code: ClassVar[str] = "V16_zero_run"
 
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
-        """Find long runs of zeros at usage points that otherwise use energy."""
+        """Find long runs of zeros at usage points that otherwise use energy, and have no outage."""
         if chunk.reading_type.flow is Flow.RECEIVED:
             return []
-        runs = runs_of(chunk.usable == 0)
+        zero = chunk.usable == 0
+        runs = runs_of(zero if chunk.around.outage is None else zero & ~chunk.around.outage)
         least = np.where(chunk.exports, chunk.slots(self.hours_exporting), chunk.slots(self.hours))
         runs = runs.where(runs.length >= least[runs.row])
         if runs.size == 0:
@@ -41,16 +42,18 @@ class ZeroRun:
         return [Doubt(Severity.WARN, runs.where(self._usual(chunk, runs) > chunk.counts(self.floor_w / 1000)))]
 
     def _usual(self, chunk: Chunk, runs: Runs) -> Floats:
+        """Return the mean interval of the days before each run, what the past holds of them included; else after it."""
         rows, at = np.unique(runs.row, return_inverse=True)
         usable = chunk.usable[rows]
         present = ~np.isnan(usable)
         sums = running_sum(np.where(present, usable, 0.0))
         counts = running_sum(present.astype(np.float64))
         window, slots = self.days * chunk.panel.slots_per_day, chunk.panel.slots
-        before = (np.maximum(runs.first - window, 0), runs.first)
-        after = (runs.last, np.minimum(runs.last + window, slots))
-        earlier, later = (_mean(sums, counts, at, span) for span in (before, after))
-        return np.where(np.isnan(earlier), later, earlier)
+        total, number = _within(sums, counts, at, (np.maximum(runs.first - window, 0), runs.first))
+        older, times = _past_days(chunk, runs, self.days)
+        later, after = _within(sums, counts, at, (runs.last, np.minimum(runs.last + window, slots)))
+        earlier = _mean(total + older, number + times)
+        return np.where(np.isnan(earlier), _mean(later, after), earlier)
 
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
         """Say how long nothing was measured."""
@@ -58,10 +61,23 @@ class ZeroRun:
         return f"zero for {duration(chunk, last - first)} from {chunk.clock(first)}"
 
 
-def _mean(sums: Floats, counts: Floats, row: Index, span: tuple[Index, Index]) -> Floats:
+def _past_days(chunk: Chunk, runs: Runs, days: int) -> tuple[Floats, Floats]:
+    """Return sum and number of the intervals of those of the `days` before each run that lie before the chunk."""
+    past = chunk.past
+    known = ~np.isnan(past.total[runs.row])
+    wanted = np.maximum(days - runs.first // chunk.panel.slots_per_day, 0)
+    near = known & (np.arange(past.days, 0, -1)[None] <= wanted[:, None])
+    total = np.where(near, past.total[runs.row], 0.0).sum(axis=1)
+    return total, np.where(near, past.intervals[runs.row], 0).sum(axis=1).astype(np.float64)
+
+
+def _within(sums: Floats, counts: Floats, row: Index, span: tuple[Index, Index]) -> tuple[Floats, Floats]:
     first, last = span
-    n = counts[row, last] - counts[row, first]
-    return np.where(n > 0, (sums[row, last] - sums[row, first]) / np.maximum(n, 1), np.nan)
+    return sums[row, last] - sums[row, first], counts[row, last] - counts[row, first]
+
+
+def _mean(total: Floats, number: Floats) -> Floats:
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +114,35 @@ def resolution(values: Floats) -> float:
     if distinct.size < 10:  # noqa: PLR2004 - fewer say nothing about the meter
         return 1.0
     return next((step for step in (1000.0, 100.0, 10.0) if not np.any(distinct % step)), 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From one interval to the next the value changes by more than `most` base units, or rises by more than `ratio`.
+
+    `ratio`: of max(previous value, `floor_kw`); 3.0 = by 300 %. What is 0 is not asked for.
+    """
+
+    ratio: float = 0.0
+    floor_kw: float = 1.0
+    most: float = 0.0
+    code: ClassVar[str] = "V20_step"
+
+    def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
+        """Find the intervals after a step too large."""
+        if chunk.panel.slots < 2 or not (self.ratio or self.most):  # noqa: PLR2004 - a step takes two
+            return []
+        before, after = chunk.usable[:, :-1], chunk.usable[:, 1:]
+        doubtful = np.zeros(chunk.usable.shape, np.bool_)
+        if self.ratio:
+            usual = np.maximum(np.abs(before), chunk.counts(self.floor_kw))
+            np.greater(after - before, self.ratio * usual, out=doubtful[:, 1:])
+        if self.most:
+            doubtful[:, 1:] |= np.abs(after - before) > self.most / chunk.reading_type.resolution
+        return [Doubt(Severity.WARN, runs_of(doubtful))]
+
+    def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
+        """Name both values."""
+        del last
+        before, after = (chunk.amount(float(value)) for value in chunk.values[row, first - 1 : first + 1])
+        return f"step from {before} to {after} at {chunk.clock(first)}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from gridwright.domain.finding import Severity
 from gridwright.vee.chunk import Chunk
-from gridwright.vee.days import trailing_count, trailing_max
+from gridwright.vee.days import recent_count, recent_max
 from gridwright.vee.rules.doubt import Doubt
 from gridwright.vee.runs import Floats, Index, Mask, Runs, runs_of
 
@@ -51,14 +51,16 @@ class Spike:
 
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
         """Find the peaks, again after each round without those that fail: one spike must not hide the next."""
-        maxima = chunk.days.maxima(chunk.usable)
+        maxima = chunk.peaks
         floor = chunk.counts(self.floor_kw)
         if not self.year:
             peaks = self._peaks(chunk, np.nonzero(maxima > floor * (1 + self.ratio)), floor)
             return [Doubt(Severity.FAIL, _runs(chunk, peaks))]
         failed = np.zeros(maxima.shape, np.bool_)
+        known = chunk.all_peaks.copy()
+        maxima = known[:, chunk.past.days :]
         while True:
-            usual = self._usual(maxima)
+            usual = self._usual(known, chunk.days.size)
             # Days that failed keep their own peak for judgement; the others see the third-highest in its place.
             peaks = self._peaks(chunk, np.nonzero((maxima > self.warn_above * usual) & ~failed), floor)
             worse = peaks.highest > self.fail_above * usual[peaks.row, peaks.day]
@@ -73,18 +75,18 @@ class Spike:
     def _failed(self, chunk: Chunk, failed: Mask) -> Runs:
         return _runs(chunk, _top(chunk, *np.nonzero(failed)))
 
-    def _usual(self, maxima: Floats) -> Floats:
-        """Return the largest peak to compare each day with, +inf where too few days are known."""
+    def _usual(self, maxima: Floats, days: int) -> Floats:
+        """Return the largest peak to compare each of the last `days` days with, +inf where too few are known."""
         known = np.isfinite(maxima)
-        usual = trailing_max(maxima, self.window_days)
-        enough = trailing_count(known, self.window_days) >= self.least_days
+        usual = recent_max(maxima, self.window_days, days)
+        enough = recent_count(known, self.window_days, days) >= self.least_days
         usual = np.where(enough, usual, np.inf)
-        if maxima.shape[1] > self.least_days:
-            early = min(maxima.shape[1], self.window_days)
-            others = known.sum(axis=1, keepdims=True) - known >= self.least_days
-            everyone = _largest_of_others(maxima)[:, :early]
-            few = ~enough[:, :early] & others[:, :early]
-            usual[:, :early] = np.where(few, everyone, usual[:, :early])
+        if maxima.shape[1] > self.least_days and not enough.all():
+            early = slice(0, min(days, self.window_days))
+            others = known.sum(axis=1, keepdims=True) - known[:, -days:] >= self.least_days
+            everyone = _largest_of_others(maxima)[:, -days:]
+            few = ~enough[:, early] & others[:, early]
+            usual[:, early] = np.where(few, everyone[:, early], usual[:, early])
         return usual
 
     def _peaks(self, chunk: Chunk, where: tuple[Index, ...], floor: float) -> Peaks:

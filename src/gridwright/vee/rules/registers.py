@@ -1,0 +1,119 @@
+"""Register reads next to intervals and to one another: V30 sum, V31 time-of-use sum, V32 plausible steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
+from typing import ClassVar
+
+import numpy as np
+
+from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import Quantity
+from gridwright.domain.register import RegisterReading, register_steps
+from gridwright.vee.chunk import amount
+from gridwright.vee.registers import Registers, Sums
+from gridwright.vee.runs import Floats, Index, Mask
+
+# A decimal point one place off adds nine tenths of what the meter says.
+TENFOLD = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class SumCheck:
+    """Intervals and registers of a period without a gap disagree; the tolerance is M·lsb + n·½ count.
+
+    With `blame` the one interval that can hold the excess is rejected: the only one as large as the excess, or the
+    only one whose tenth would close the sum.
+    """
+
+    blame: bool = True
+    code: ClassVar[str] = "V30_sum"
+
+    def culprits(self, values: Floats, sums: Sums) -> tuple[Index, Index]:
+        """Return (row, slot) of the intervals to blame for sums that are too high."""
+        over = sums.excess > sums.tolerance
+        segments, excess, tolerance = sums.segments.where(over), sums.excess[over], sums.tolerance[over]
+        row, slot = segments.runs.cells()
+        segment = np.repeat(np.arange(segments.size), segments.runs.length)
+        value, slack = values[row, slot], tolerance[segment]
+        large = value >= excess[segment] - slack
+        shifted = large & (np.abs(TENFOLD * value - excess[segment]) <= slack)
+        chosen = _only(large, segment, segments.size) | _only(shifted, segment, segments.size)
+        return row[chosen], slot[chosen]
+
+
+def _only(marked: Mask, segment: Index, segments: int) -> Mask:
+    """Keep the marks of segments that have exactly one."""
+    number = np.bincount(segment[marked], minlength=segments)
+    return np.asarray(marked & (number[segment] == 1))
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterSteps:
+    """Registers that decrease, or count more than the connection carries (V32); rollovers and resets are told."""
+
+    code: ClassVar[str] = "V32_register"
+
+
+@dataclass(frozen=True, slots=True)
+class TouSum:
+    """k time-of-use registers together differ from the total one by more than (k + 1)·M·lsb."""
+
+    code: ClassVar[str] = "V31_tou_sum"
+
+    def __call__(self, panel: Panel, registers: Registers, capacity_kw: Mapping[str, float]) -> list[Finding]:
+        """Compare them between instants at which all were read; time-of-use registers have a channel name."""
+        if panel.reading_type.quantity is not Quantity.ENERGY or panel.reading_type.channel:
+            return []
+        return [finding for point in panel.points for finding in self._of(panel, point, registers, capacity_kw[point])]
+
+    def _of(self, panel: Panel, point: str, registers: Registers, limit: float) -> Iterator[Finding]:
+        reads = _by_channel(panel, registers.reads.get(point, ()))
+        names = [name for name in reads if name]
+        if not names or "" not in reads:
+            return
+        common = sorted(set.intersection(*(set(several) for several in reads.values())))
+        meters = registers.meters_of([read for several in reads.values() for read in several.values()])
+        for since, until in pairwise(common):
+            factor = registers.multiplier(point, since)
+            energy: dict[str, float | None] = {}
+            for name, several in reads.items():
+                pair = [several[since], several[until]]
+                meter = meters[pair[0].end_device]
+                energy[name] = register_steps(pair, meter=meter, capacity_kw=limit, multiplier=factor)[0].energy
+            known = [energy[name] for name in names]
+            total = energy[""]
+            if total is None or None in known:
+                continue
+            scale = reads[""][since].reading_type.resolution / panel.reading_type.resolution
+            summed = sum(one for one in known if one is not None) * scale
+            meter = meters[reads[""][since].end_device]
+            most = (len(names) + 1) * factor * meter.lsb_wh / panel.reading_type.resolution
+            if abs(summed - total * scale) > most:
+                yield self._finding(panel, point, Interval(since, until), (names, summed, total * scale, most))
+
+    def _finding(
+        self, panel: Panel, point: str, period: Interval, seen: tuple[list[str], float, float, float]
+    ) -> Finding:
+        names, summed, total, most = seen
+        kind = panel.reading_type
+        message = (
+            f"registers {', '.join(names)} counted {amount(summed, kind)}, the total {amount(total, kind)}; "
+            f"more apart than {amount(most, kind)}"
+        )
+        return Finding(self.code, point, period, Severity.FAIL, message, kind)
+
+
+def _by_channel(panel: Panel, reads: Sequence[RegisterReading]) -> dict[str, dict[datetime, RegisterReading]]:
+    """Return the reads of the panel's direction by channel name, "" for the total, and by instant."""
+    wanted = replace(panel.reading_type.register(), channel="", exponent=0)
+    found: dict[str, dict[datetime, RegisterReading]] = {}
+    for read in reads:
+        if replace(read.reading_type, channel="", exponent=0) == wanted:
+            found.setdefault(read.reading_type.channel, {})[read.at] = read
+    return found

@@ -1,0 +1,77 @@
+"""Registers next to intervals, for all rows of a panel: V30, V31 and V32 as each row's rules have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain import quality as q
+from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.panel import Panel
+from gridwright.vee.grading import grade
+from gridwright.vee.registers import Registers, Sums, segments_of, step_findings, steps_of, sum_failures, sum_findings
+from gridwright.vee.rules.registers import RegisterSteps, SumCheck, TouSum
+from gridwright.vee.ruleset import FLAG_BITS, SUSPECT, RuleSet
+from gridwright.vee.runs import Index, Mask
+
+Flags = npt.NDArray[np.uint32]
+SUSPECT_BITS = np.uint32(sum(1 << FLAG_BITS[code] for code in SUSPECT))
+SUM_BIT = np.uint32(1 << FLAG_BITS[SumCheck.code])
+
+
+def check_registers(
+    panel: Panel, flags: Flags, registers: Registers, capacity_kw: Mapping[str, float], rules: Sequence[RuleSet]
+) -> list[Finding]:
+    """Run V32, V31 and V30 over the reads of the panel's usage points; `rules`: one set a row.
+
+    Marks `flags` in place, and rejects in `panel.quality` what a failed sum makes suspect.
+    """
+    steps = steps_of(panel, registers, capacity_kw)
+    findings = [*step_findings(panel, steps), *_tou_findings(panel, registers, capacity_kw, rules)]
+    summed = np.array([mine.rule(SumCheck.code) is not None for mine in rules], np.bool_)
+    segments = segments_of(panel, steps)
+    usable = ~q.has_status(panel.quality, (q.Status.MISSING,))
+    sums = sum_failures(panel, segments.where(summed[segments.row]), usable)
+    _reject(panel, flags, sums, rules)
+    return _as_set([*findings, *sum_findings(panel, sums)], dict(zip(panel.points, rules, strict=True)))
+
+
+def _reject(panel: Panel, flags: Flags, sums: Sums, rules: Sequence[RuleSet]) -> None:
+    """Mark the values of failed sums, and reject those that explain them or that another rule doubts."""
+    cells = sums.segments.runs.cells()
+    flags[cells] |= SUM_BIT
+    grade(panel.quality, cells, Severity.WARN)
+    doubted: Mask = (flags[cells] & SUSPECT_BITS) != 0
+    rejected = [(cells[0][doubted], cells[1][doubted]), *_blamed(panel, sums, rules)]
+    for row, slot in rejected:
+        strict = np.array([mine.severities.get(SumCheck.code, Severity.FAIL) is Severity.FAIL for mine in rules])
+        grade(panel.quality, (row[strict[row]], slot[strict[row]]), Severity.FAIL)
+
+
+def _blamed(panel: Panel, sums: Sums, rules: Sequence[RuleSet]) -> list[tuple[Index, Index]]:
+    checks = [mine.rule(SumCheck.code) for mine in rules]
+    blaming = np.array([isinstance(check, SumCheck) and check.blame for check in checks], np.bool_)
+    return [
+        (row[blaming[row]], slot[blaming[row]]) for row, slot in [SumCheck().culprits(panel.values, sums)] if row.size
+    ]
+
+
+def _tou_findings(
+    panel: Panel, registers: Registers, capacity_kw: Mapping[str, float], rules: Sequence[RuleSet]
+) -> list[Finding]:
+    rule = next((found for mine in rules if (found := mine.rule(TouSum.code))), None)
+    return rule(panel, registers, capacity_kw) if isinstance(rule, TouSum) else []
+
+
+def _as_set(findings: Sequence[Finding], rules: Mapping[str, RuleSet]) -> list[Finding]:
+    """Return the findings whose rule is on at their usage point, in the severity that is set for it."""
+    codes = (RegisterSteps.code, SumCheck.code, TouSum.code)
+    on = {id(mine): {code for code in codes if mine.rule(code)} for mine in rules.values()}
+    kept = [finding for finding in findings if finding.code in on[id(rules[finding.usage_point])]]
+    return [
+        replace(finding, severity=rules[finding.usage_point].severities.get(finding.code, finding.severity))
+        for finding in kept
+    ]
