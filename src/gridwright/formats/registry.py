@@ -8,9 +8,12 @@ from typing import Any
 from gridwright.domain.errors import UnknownFormat, UnreadableFile, UsageError
 from gridwright.formats.cmep import CMEP, CMEP_WRITER
 from gridwright.formats.csv_reader import CsvReader
+from gridwright.formats.csv_writer import CSV_WRITER, WIDE_CSV_WRITER
+from gridwright.formats.green_button import GREEN_BUTTON
 from gridwright.formats.mscons import MSCONS, MSCONS_WRITER
-from gridwright.formats.nem12 import NEM12
+from gridwright.formats.nem12 import NEM12, NEM12_WRITER, NEM13_WRITER
 from gridwright.formats.parquet import ParquetReader
+from gridwright.formats.parquet_writer import PARQUET_WRITER
 from gridwright.formats.source import Reader, ReadOptions
 from gridwright.formats.writer import Writer
 
@@ -21,18 +24,24 @@ READERS: tuple[AnyReader, ...] = (
     NEM12,
     CMEP,
     MSCONS,
+    GREEN_BUTTON,
     CsvReader(),
     ParquetReader(),
 )
 WRITERS: tuple[Writer, ...] = (
+    NEM12_WRITER,
+    NEM13_WRITER,
+    CSV_WRITER,
+    WIDE_CSV_WRITER,
+    PARQUET_WRITER,
     CMEP_WRITER,
     MSCONS_WRITER,
 )
 # What begins like this is something we know and do not read.
 BLANKS = b"\xef\xbb\xbf \r\n\t"
 FOREIGN = (
-    (b"<", "XML, such as Green Button or CIM"),
-    (b"{", "JSON"),
+    (b"<", "XML of another kind"),
+    (b"{", "JSON of another kind"),
     (b"%PDF", "a PDF document"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
 )
@@ -52,7 +61,7 @@ def find_reader(head: bytes, file_name: str, options: ReadOptions) -> AnyReader:
     sureness = [(reader.recognises(head, file_name), reader) for reader in READERS]
     best, reader = max(sureness, key=lambda pair: pair[0])
     foreign = next((name for start, name in FOREIGN if head.lstrip(BLANKS).startswith(start)), "")
-    if best < SURE_ENOUGH or foreign:
+    if best < SURE_ENOUGH or (foreign and isinstance(reader, CsvReader)):
         tried = ", ".join(reader.name for reader in READERS)
         raise UnknownFormat(
             f"it is {foreign}; we read {tried}" if foreign else f"none of the formats we read fits: {tried}",

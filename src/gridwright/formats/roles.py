@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
+from gridwright.domain.errors import NotFound
+from gridwright.domain.reading_type import (
+    FLOW_QUANTITIES,
+    Accumulation,
+    Flow,
+    Quantity,
+    ReadingType,
+    from_code,
+    reading_type,
+)
 
 # Unit, written as people write it → (quantity, power of ten of its base unit).
 UNITS: dict[str, tuple[Quantity, int]] = {
@@ -28,6 +37,17 @@ UNITS: dict[str, tuple[Quantity, int]] = {
     "度": (Quantity.ENERGY, 3),
     "千瓦": (Quantity.POWER, 3),
 }
+# Units that a unit column may name, but that are too short to be looked for in the name of a column.
+COLUMN_UNITS: dict[str, tuple[Quantity, int]] = {
+    **UNITS,
+    "v": (Quantity.VOLTAGE, 0),
+    "a": (Quantity.CURRENT, 0),
+    "°c": (Quantity.TEMPERATURE, 0),
+    "m³": (Quantity.VOLUME, 0),
+    "m3": (Quantity.VOLUME, 0),
+    "1": (Quantity.STATE, 0),
+}
+OWN_SLASHES = 4  # in the code of a reading type
 ROLES = ("point", "time", "end", "date", "clock", "value", "quality", "unit", "register")
 
 # A column that measures something else or was never measured, whatever unit its name ends with.
@@ -41,7 +61,7 @@ _FOREIGN = re.compile(
 _NAMES = {
     "quality": r"(.* )?(quality|quality flag|flag|flags|status|actual estimated|estimated|est|qualitaet|estado)",
     "unit": r"unit|units|uom|unit of measure|einheit|unite|unidad|单位",
-    "register": r"register|register id|channel|channel id|obis|obis code|flow|direction|suffix|nmi suffix",
+    "register": r"register|register id|reading type|channel|channel id|obis|obis code|flow|direction|suffix|nmi suffix",
     "point": (
         r"lclid|usage point( id)?|usagepoint|point|point id|(smart )?meter( ?(id|no|number|code|serial|point))?|meterid"
         r"|customer( ?(id|no|number))?|nmi|mpan|mprn|mpxn|esi id|esiid|ean( code)?|pod|cups|pdl|prm|zaehlpunkt"
@@ -139,14 +159,16 @@ def meaning_of(name: str) -> Meaning:
 
 def known_unit(unit: str) -> bool:
     """Tell whether a unit is one we can read."""
-    return unit.lower() in UNITS
+    return unit.lower() in COLUMN_UNITS
 
 
 def series_type(unit: str, flow: Flow, *, cumulative: bool = False, channel: str = "") -> tuple[ReadingType, int]:
     """Return the reading type of a column in `unit`, and the power of ten that turns it into base units."""
-    quantity, shift = UNITS[unit.lower()]
+    quantity, shift = COLUMN_UNITS[unit.lower()]
     if quantity in {Quantity.POWER, Quantity.REACTIVE_POWER}:
         return ReadingType(quantity, Flow.NET, Accumulation.INSTANTANEOUS, channel=channel), shift
+    if quantity not in FLOW_QUANTITIES:
+        return replace(reading_type(quantity), channel=channel), shift
     accumulation = Accumulation.CUMULATIVE if cumulative else Accumulation.DELTA
     return ReadingType(quantity, flow, accumulation, channel=channel), shift
 
@@ -182,3 +204,13 @@ def flow_of_register(code: str) -> Flow | None:
     """Return the direction a register code tells: OBIS 1.8.0, NEM12 E1 and B1, or a plain word."""
     word = code.strip().lower()
     return next((flow for pattern, flow in _REGISTER_FLOWS if pattern.match(word)), None)
+
+
+def own_type(code: str) -> ReadingType | None:
+    """Return the reading type that Gridwright's own code tells, such as `electricity/net/energy/delta/0`."""
+    if code.count("/") < OWN_SLASHES:
+        return None
+    try:
+        return from_code(code)
+    except NotFound:
+        return None

@@ -17,9 +17,10 @@ from gridwright.domain.verdict import Reject
 from gridwright.formats.counts import to_counts
 from gridwright.formats.instants import Instants, as_binary, row_stamps, stamps_of, to_instants
 from gridwright.formats.layout import Batch, Layout, ValueColumn
-from gridwright.formats.roles import UNITS, flow_of_register, known_unit, quality_letter, series_type
+from gridwright.formats.roles import UNITS, flow_of_register, known_unit, own_type, quality_letter, series_type
 from gridwright.formats.source import KEPT_REJECTS, Decoded
 from gridwright.formats.text import read_numbers
+from gridwright.formats.writer import QUALITY_OF_WORD
 from gridwright.formats.zones import wall_to_utc
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def _place_rows(batch: Batch, layout: Layout, verdicts: Verdicts) -> Placed:
     if layout.end is not None:
         ends = to_instants(stamps_of(batch.columns[layout.end], layout.order), found.code, layout)
         length = ends.at - at
-        wrong = usable & (~ends.usable | (length <= 0))
+        wrong = usable & (~ends.usable | (length < 0) | ((length == 0) & ~_read_at_once(batch, layout)))
         verdicts.refuse(wrong, "the interval ends at {value}, not after its start", "correct its end", layout.end)
         usable &= ~wrong
     elif layout.stamp_end and not layout.periods:
@@ -194,18 +195,36 @@ def _place_rows(batch: Batch, layout: Layout, verdicts: Verdicts) -> Placed:
     return Placed(found.words, found.code, at, length, _qualities(batch, layout, verdicts), usable)
 
 
+def _read_at_once(batch: Batch, layout: Layout) -> Mask:
+    """Tell which rows are register reads by their own code: those begin and end at the same instant."""
+    if layout.register is None:
+        return np.zeros(batch.rows, np.bool_)
+    found = labels(batch.columns[layout.register])
+    own = [own_type(word) for word in found.words]
+    cumulative = [kind is not None and kind.accumulation is Accumulation.CUMULATIVE for kind in own]
+    return np.array(cumulative or [False])[found.code]
+
+
 def _qualities(batch: Batch, layout: Layout, verdicts: Verdicts) -> npt.NDArray[np.uint8]:
     """Read the quality column; RAW where it tells nothing."""
     if layout.quality is None:
         return np.full(batch.rows, RAW, np.uint8)
     found = labels(batch.columns[layout.quality])
-    letters = [quality_letter(word, layout.names[layout.quality]) for word in found.words]
-    unknown = [word for word, letter in zip(found.words, letters, strict=True) if letter is None]
+    bytes_of = [_quality(word, layout.names[layout.quality]) for word in found.words]
+    unknown = [word for word, quality in zip(found.words, bytes_of, strict=True) if quality is None]
     if unknown:
         shown = ", ".join(repr(word) for word in unknown[:5])
         verdicts.note(f"quality words not known and taken as unmarked: {shown}")
-    table = np.array([int(STATUS_FROM_NEM12[letter]) if letter else RAW for letter in letters] or [RAW], np.uint8)
-    return table[found.code]
+    return np.array([RAW if quality is None else quality for quality in bytes_of] or [RAW], np.uint8)[found.code]
+
+
+def _quality(word: str, column: str) -> int | None:
+    """Return the quality byte of a word: one of ours (`estimated:linear`), or what senders write; None if unknown."""
+    own = QUALITY_OF_WORD.get(word.strip().lower())
+    if own is not None:
+        return own
+    letter = quality_letter(word, column)
+    return int(STATUS_FROM_NEM12[letter]) if letter else (RAW if letter == "" else None)
 
 
 def _long(batch: Batch, layout: Layout, placed: Placed, verdicts: Verdicts) -> Iterator[Readings]:
@@ -258,6 +277,9 @@ def _in_unit(column: ValueColumn, unit: str) -> ValueColumn:
 
 
 def _of_register(column: ValueColumn, code: str) -> ValueColumn:
+    own = own_type(code)
+    if own is not None:
+        return replace(column, reading_type=own)
     flow = flow_of_register(code)
     kind = column.reading_type
     # Directions the code tells are the series of the usage point; other registers stay channels of their own.

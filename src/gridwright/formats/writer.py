@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.domain import quality as q
+from gridwright.domain.errors import UsageError
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Quantity, ReadingType
 from gridwright.domain.register import RegisterReading
@@ -85,3 +87,49 @@ def pattern_of(kind: ReadingType) -> str:
 def phase_of(panel: Panel) -> int:
     """Return the seconds after midnight UTC, modulo the interval, at which a panel's intervals begin."""
     return int(panel.start.timestamp()) % panel.interval_s
+
+
+WRITTEN_UNIT: Mapping[Quantity, str] = {
+    Quantity.ENERGY: "kWh",
+    Quantity.REACTIVE_ENERGY: "kvarh",
+    Quantity.APPARENT_ENERGY: "kVAh",
+    Quantity.POWER: "kW",
+    Quantity.REACTIVE_POWER: "kvar",
+    Quantity.VOLTAGE: "V",
+    Quantity.CURRENT: "A",
+    Quantity.TEMPERATURE: "°C",
+    Quantity.VOLUME: "m³",
+    Quantity.STATE: "1",
+}
+
+
+def quality_word(quality: int) -> str:
+    """Return the word of a quality byte, such as `actual` or `estimated:linear`."""
+    status, method = quality & 0x0F, quality >> 4
+    if status > max(q.Status) or method > max(q.Method):
+        return "rejected"
+    word = q.Status(status).name.lower().replace("_", "-")
+    return f"{word}:{q.Method(method).name.lower().replace('_', '-')}" if method else word
+
+
+QUALITY_WORDS: tuple[str, ...] = tuple(map(quality_word, range(256)))
+QUALITY_OF_WORD: Mapping[str, int] = {
+    quality_word(q.pack(status, method)): q.pack(status, method) for status in q.Status for method in q.Method
+}
+
+
+def require(refusal: str) -> None:
+    """Raise UsageError with a reason that `why_not` gave; do nothing for an empty one."""
+    if refusal:
+        raise UsageError(refusal, remedy="export it as csv or parquet")
+
+
+def plain_id(point: str, forbidden: str, name: str) -> str:
+    """Return a usage point's id, or raise UsageError where a format without quoting cannot hold it."""
+    wrong = next((mark for mark in point if mark in forbidden or not mark.isprintable()), None)
+    if wrong is not None:
+        raise UsageError(
+            f"usage point {point!r} has the character {wrong!r}, for which {name} has no quoting",
+            remedy="export it as csv or parquet",
+        )
+    return point

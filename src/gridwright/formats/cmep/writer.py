@@ -8,7 +8,6 @@ from itertools import groupby, islice, pairwise
 
 import numpy as np
 
-from gridwright.domain.errors import UsageError
 from gridwright.domain.interval import DAY_S, epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.quality import Status
@@ -17,7 +16,7 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats.cmep.units import COMMODITIES, LETTER_OF, meaning_of, unit_of
 from gridwright.formats.compact import compact_stamps
-from gridwright.formats.writer import pattern_of, phase_of, written_values
+from gridwright.formats.writer import pattern_of, phase_of, plain_id, require, written_values
 
 VERSION, SENDER = "20080501", "GRIDWRIGHT"
 COMMODITY = {name: letter for letter, name in COMMODITIES.items()}
@@ -51,21 +50,16 @@ class CmepWriter:
         """Yield records: the readings of a usage point and UTC day, then register reads."""
         del points
         for panel in panels:
-            _require(self.why_not(panel.reading_type, panel.interval_s, phase_of(panel)))
+            require(self.why_not(panel.reading_type, panel.interval_s, phase_of(panel)))
             for row in range(len(panel.points)):
                 yield from _days(panel, row)
         for (point, kind), reads in groupby(registers, key=lambda read: (read.usage_point, read.reading_type)):
-            _require(self.why_not(kind, 0, 0))
+            require(self.why_not(kind, 0, 0))
             while batch := list(islice(reads, READS_A_RECORD)):
                 yield _reads(point, kind, batch)
 
 
 CMEP_WRITER = CmepWriter()
-
-
-def _require(refusal: str) -> None:
-    if refusal:
-        raise UsageError(refusal, remedy="export it as csv or parquet")
 
 
 def _days(panel: Panel, row: int) -> Iterator[bytes]:
@@ -99,7 +93,7 @@ def _reads(point: str, kind: ReadingType, reads: Sequence[RegisterReading]) -> b
 def _record(point: str, kind: ReadingType, interval_s: int, triplets: Sequence[tuple[str, str, str]]) -> bytes:
     days, rest = divmod(interval_s // 60, 1440)
     length = f"00{days:02d}{rest // 60:02d}{rest % 60:02d}"
-    plain = point.replace(",", " ").replace('"', "'")
+    plain = plain_id(point, ',"', "CMEP")
     head = f"MEPMD01,{VERSION},{SENDER},,,{plain},{triplets[-1][0]},{plain},OK,{COMMODITY[kind.commodity]}"
     unit = unit_of(kind)
     body = ",".join([f"{stamp},{code},{text}" for stamp, code, text in triplets])

@@ -8,7 +8,6 @@ from itertools import groupby
 
 import numpy as np
 
-from gridwright.domain.errors import UsageError
 from gridwright.domain.interval import epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.quality import Status
@@ -17,7 +16,7 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats.compact import compact_stamps
 from gridwright.formats.mscons.codes import QUALIFIER_OF, obis_of
-from gridwright.formats.writer import pattern_of, phase_of, written_values
+from gridwright.formats.writer import pattern_of, phase_of, plain_id, require, written_values
 
 SENDER, RECEIVER, REFERENCE = "GRIDWRIGHT", "RECEIVER", "1"
 RELEASED = str.maketrans({mark: f"?{mark}" for mark in "?+:'"})
@@ -47,7 +46,7 @@ class MsconsWriter:
         del points
         count = 0
         for panel in panels:
-            _require(self.why_not(panel.reading_type, panel.interval_s, phase_of(panel)))
+            require(self.why_not(panel.reading_type, panel.interval_s, phase_of(panel)))
             stamps = compact_stamps(epoch_s(panel.start) + panel.interval_s * np.arange(panel.slots + 1))
             for row in range(len(panel.points)):
                 if count == 0:
@@ -55,7 +54,7 @@ class MsconsWriter:
                 count += 1
                 yield _message(count, panel.points[row], panel.reading_type, stamps, _intervals(panel, row, stamps))
         for (point, kind), group in groupby(registers, key=lambda read: (read.usage_point, read.reading_type)):
-            _require(self.why_not(kind, 0, 0))
+            require(self.why_not(kind, 0, 0))
             reads = list(group)
             stamps = compact_stamps(np.array([epoch_s(read.at) for read in reads]))
             if count == 0:
@@ -70,18 +69,13 @@ class MsconsWriter:
 MSCONS_WRITER = MsconsWriter()
 
 
-def _require(refusal: str) -> None:
-    if refusal:
-        raise UsageError(refusal, remedy="export it as csv or parquet")
-
-
 def _opening(stamp: str) -> bytes:
     return f"UNA:+.? 'UNB+UNOC:3+{SENDER}:ZZ+{RECEIVER}:ZZ+{stamp[2:8]}:{stamp[8:]}+{REFERENCE}'".encode()
 
 
 def _message(number: int, point: str, kind: ReadingType, stamps: Sequence[str], body: Sequence[str]) -> bytes:
     """Return a message; `stamps`: the first and the last tell its period."""
-    place = point.translate(RELEASED)
+    place = plain_id(point, _foreign(point), "MSCONS (ISO 8859-1)").translate(RELEASED)
     obis = obis_of(kind).translate(RELEASED)
     head = (
         f"UNH+{number}+MSCONS:D:04B:UN:2.4c",
@@ -99,7 +93,12 @@ def _message(number: int, point: str, kind: ReadingType, stamps: Sequence[str], 
     )
     count = len(head) + sum(part.count("'") + 1 for part in body) + 1
     text = "'".join((*head, *body, f"UNT+{count}+{number}", ""))
-    return text.encode("latin-1", "replace")
+    return text.encode("latin-1")
+
+
+def _foreign(point: str) -> str:
+    """Return the characters of an id that ISO 8859-1 does not have."""
+    return "".join(mark for mark in point if ord(mark) > 255)  # noqa: PLR2004 - the last character of Latin-1
 
 
 def _intervals(panel: Panel, row: int, stamps: Sequence[str]) -> list[str]:

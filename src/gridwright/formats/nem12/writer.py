@@ -1,0 +1,223 @@
+"""Writing NEM12: days of intervals in market time, index reads as 500 records; and NEM13: two reads a record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain.interval import DAY_S, epoch_s
+from gridwright.domain.panel import Panel
+from gridwright.domain.quality import MISSING, nem12_code
+from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.formats.compact import compact_stamps
+from gridwright.formats.nem12.channels import FLOWS
+from gridwright.formats.writer import WRITTEN_UNIT, pattern_of, phase_of, plain_id, require, written_values
+
+MARKET_S = 36_000  # market time is UTC+10 all year (MDFF 3.3)
+SENDER, RECEIVER = "GRIDWRIGHT", "RECEIVER"
+UNITS: dict[Quantity, str] = {
+    quantity: unit
+    for quantity, unit in WRITTEN_UNIT.items()
+    if quantity not in {Quantity.TEMPERATURE, Quantity.VOLUME, Quantity.STATE}
+}
+SUFFIX = re.compile(r"[A-Z][1-9A-Z]")
+# First letter of a suffix that tells the direction (AEMO NMI Procedure); X has none.
+LETTERS = {Flow.DELIVERED: "E", Flow.RECEIVED: "B", Flow.NET: "N", Flow.NONE: "X"}
+REACTIVE = {Flow.DELIVERED: "Q", Flow.RECEIVED: "K"}
+NUMBERS = "123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+DIRECTIONS = {Flow.DELIVERED: "E", Flow.RECEIVED: "I"}
+FORBIDDEN = ',"'
+CODES = [nem12_code(byte) if byte & 0x0F <= 8 and byte >> 4 <= 10 else "N" for byte in range(256)]  # noqa: PLR2004 - the statuses and methods there are
+
+
+@dataclass(slots=True)
+class Suffixes:
+    """Which NMI suffix each series of a usage point has: its channel where that is one, else the next free one."""
+
+    taken: dict[str, dict[ReadingType, str]] = field(default_factory=dict)
+
+    def of(self, point: str, kind: ReadingType) -> str:
+        """Return the suffix of a series; a register shares that of its intervals."""
+        mine = self.taken.setdefault(point, {})
+        key = kind.register().finer(0)
+        if key not in mine:
+            mine[key] = self._free(set(mine.values()), kind)
+        return mine[key]
+
+    @staticmethod
+    def _free(taken: set[str], kind: ReadingType) -> str:
+        own = kind.channel.upper()
+        directed = kind.quantity in {Quantity.VOLTAGE, Quantity.CURRENT} or FLOWS.get(own[:1], Flow.NONE) is kind.flow
+        if SUFFIX.fullmatch(own) and directed and own not in taken:
+            return own
+        letter = (REACTIVE if kind.quantity is Quantity.REACTIVE_ENERGY else {}).get(kind.flow, LETTERS[kind.flow])
+        return next(letter + number for number in NUMBERS if letter + number not in taken)
+
+
+@dataclass(frozen=True, slots=True)
+class Nem12Writer:
+    """Writes NEM12 in market time; the header names no real participant: whoever sends it fills that in."""
+
+    name: str = "nem12"
+    suffix: str = ".csv"
+    keeps_channels: bool = True
+
+    def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
+        """Refuse units that MDFF lacks, and intervals that do not fill the market's day."""
+        refusal = _no_unit(kind)
+        if refusal or not interval_s:
+            return refusal
+        if interval_s % 60 or DAY_S % interval_s or (phase_s + MARKET_S) % interval_s:
+            return f"intervals of {interval_s} s from second {phase_s} do not fill a day of market time (UTC+10)"
+        return ""
+
+    def write(
+        self, panels: Sequence[Panel], registers: Sequence[RegisterReading], points: Mapping[str, UsagePoint]
+    ) -> Iterator[bytes]:
+        """Yield 100, a 200 record and its days for each series, register reads as 500 records, 900."""
+        del points
+        suffixes, opened = Suffixes(), False
+        for panel in panels:
+            require(self.why_not(panel.reading_type, panel.interval_s, phase_of(panel)))
+            if not opened:
+                yield _header("NEM12", epoch_s(panel.end))
+                opened = True
+            yield from _panel(panel, suffixes)
+        for (point, kind, device), group in groupby(registers, key=_register):
+            require(self.why_not(kind, 0, 0))
+            reads = list(group)
+            if not opened:
+                yield _header("NEM12", epoch_s(reads[-1].at))
+                opened = True
+            yield _head(point, suffixes.of(point, kind), device, kind, 30)
+            yield _index_reads(kind, reads)
+        yield (b"" if opened else _header("NEM12", 0)) + b"900\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Nem13Writer:
+    """Writes NEM13: register reads in pairs of the previous and the current one."""
+
+    name: str = "nem13"
+    suffix: str = ".csv"
+    keeps_channels: bool = True
+
+    def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
+        """Refuse intervals, and units that MDFF lacks."""
+        del phase_s
+        if interval_s or kind.accumulation is not Accumulation.CUMULATIVE:
+            return "NEM13 holds register reads only"
+        return _no_unit(kind)
+
+    def write(
+        self, panels: Sequence[Panel], registers: Sequence[RegisterReading], points: Mapping[str, UsagePoint]
+    ) -> Iterator[bytes]:
+        """Yield 100, a 250 record for each two consecutive reads of a register, 900."""
+        del points
+        for panel in panels:
+            require(self.why_not(panel.reading_type, panel.interval_s, 0))
+        suffixes, opened = Suffixes(), False
+        for (point, kind, device), group in groupby(registers, key=_register):
+            require(self.why_not(kind, 0, 0))
+            reads = list(group)
+            if not opened:
+                yield _header("NEM13", epoch_s(reads[-1].at))
+                opened = True
+            # A lone read has nothing before it: it stands for both.
+            pairs = list(pairwise(reads)) or [(reads[0], reads[0])]
+            head = f"250,{plain_id(point, FORBIDDEN, 'NEM13')}", suffixes.of(point, kind), device
+            yield "".join(_accumulated(head, kind, before, after) for before, after in pairs).encode()
+        yield (b"" if opened else _header("NEM13", 0)) + b"900\n"
+
+
+NEM12_WRITER, NEM13_WRITER = Nem12Writer(), Nem13Writer()
+
+
+def _register(read: RegisterReading) -> tuple[str, ReadingType, str]:
+    return read.usage_point, read.reading_type, read.end_device
+
+
+def _no_unit(kind: ReadingType) -> str:
+    if kind.quantity not in UNITS or kind.commodity != "electricity":
+        return f"NEM12 has no unit for {kind}"
+    return ""
+
+
+def _header(version: str, moment: int) -> bytes:
+    stamp = compact_stamps(np.array([moment + MARKET_S]))[0]
+    return f"100,{version},{stamp},{SENDER},{RECEIVER}\n".encode()
+
+
+def _head(point: str, suffix: str, device: str, kind: ReadingType, minutes: int) -> bytes:
+    nmi = plain_id(point, FORBIDDEN, "NEM12")
+    serial = plain_id(device, FORBIDDEN, "NEM12") if device else ""
+    return f"200,{nmi},{suffix},{suffix},{suffix},,{serial},{UNITS[kind.quantity]},{minutes},\n".encode()
+
+
+def _panel(panel: Panel, suffixes: Suffixes) -> Iterator[bytes]:
+    """Yield the 200 record and the days of each usage point; days without any value are left out."""
+    first = epoch_s(panel.start) + MARKET_S
+    lead = first % DAY_S // panel.interval_s
+    slots = panel.slots_per_day
+    days = -(-(lead + panel.slots) // slots)
+    dates = (first // DAY_S + np.arange(days)).astype("datetime64[D]")
+    names = [text.replace("-", "") for text in np.datetime_as_string(dates).tolist()]
+    pattern = ",".join([pattern_of(panel.reading_type)] * slots)
+    for row, point in enumerate(panel.points):
+        values = np.full(days * slots, np.nan)
+        quality = np.full(days * slots, MISSING, np.uint8)
+        values[lead : lead + panel.slots] = panel.values[row]
+        quality[lead : lead + panel.slots] = np.where(panel.missing[row], MISSING, panel.quality[row])
+        kind, minutes = panel.reading_type, panel.interval_s // 60
+        whole = values.reshape(days, slots)
+        filled = np.flatnonzero(~np.isnan(whole).all(axis=1)).tolist()
+        texts = [
+            _day(names[day], whole[day], quality[day * slots : (day + 1) * slots], kind, pattern) for day in filled
+        ]
+        yield _head(point, suffixes.of(point, kind), "", kind, minutes) + "".join(texts).encode()
+
+
+def _day(
+    date: str, values: npt.NDArray[np.float64], quality: npt.NDArray[np.uint8], kind: ReadingType, pattern: str
+) -> str:
+    """Return a 300 record, and 400 records where the day has several qualities."""
+    cuts = np.flatnonzero(quality[1:] != quality[:-1]) + 1
+    numbers = pattern % tuple(written_values(kind, np.nan_to_num(values)).tolist())
+    if not cuts.size:
+        return f"300,{date},{numbers},{CODES[quality[0]]},,,,\n"
+    bounds = [0, *cuts.tolist(), quality.size]
+    ranges = "".join(f"400,{first + 1},{last},{CODES[quality[first]]},,\n" for first, last in pairwise(bounds))
+    return f"300,{date},{numbers},V,,,,\n{ranges}"
+
+
+def _index_reads(kind: ReadingType, reads: Sequence[RegisterReading]) -> bytes:
+    values = written_values(kind, np.array([read.value for read in reads])).tolist()
+    stamps = compact_stamps(np.array([epoch_s(read.at) + MARKET_S for read in reads]))
+    seconds = [f"{epoch_s(read.at) % 60:02d}" for read in reads]
+    pattern = f"500,,,%s%s,{pattern_of(kind)}\n"
+    return "".join(pattern % part for part in zip(stamps, seconds, values, strict=True)).encode()
+
+
+def _accumulated(head: tuple[str, str, str], kind: ReadingType, before: RegisterReading, after: RegisterReading) -> str:
+    start, suffix, device = head
+    pattern = pattern_of(kind)
+    old, new, used = written_values(kind, np.array([before.value, after.value, after.value - before.value])).tolist()
+    times = compact_stamps(np.array([epoch_s(before.at), epoch_s(after.at)]) + MARKET_S)
+    seconds = [f"{epoch_s(read.at) % 60:02d}" for read in (before, after)]
+    reads = [
+        f"{pattern % value},{time}{second},{CODES[read.quality]},,"
+        for value, time, second, read in zip((old, new), times, seconds, (before, after), strict=True)
+    ]
+    direction = DIRECTIONS.get(kind.flow, "")
+    amount = pattern % used if before.epoch == after.epoch else ""
+    return (
+        f"{start},{suffix},{suffix},{suffix},,{device},{direction},{reads[0]},{reads[1]},{amount},"
+        f"{UNITS[kind.quantity]},,,\n"
+    )
