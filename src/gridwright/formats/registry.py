@@ -9,7 +9,7 @@ from gridwright.domain.errors import UnknownFormat, UnreadableFile, UsageError
 from gridwright.formats.cmep import CMEP, CMEP_WRITER
 from gridwright.formats.csv_reader import CsvReader
 from gridwright.formats.csv_writer import CSV_WRITER, WIDE_CSV_WRITER
-from gridwright.formats.green_button import GREEN_BUTTON
+from gridwright.formats.green_button import GREEN_BUTTON, GREEN_BUTTON_WRITER
 from gridwright.formats.mscons import MSCONS, MSCONS_WRITER
 from gridwright.formats.nem12 import NEM12, NEM12_WRITER, NEM13_WRITER
 from gridwright.formats.parquet import ParquetReader
@@ -36,6 +36,7 @@ WRITERS: tuple[Writer, ...] = (
     PARQUET_WRITER,
     CMEP_WRITER,
     MSCONS_WRITER,
+    GREEN_BUTTON_WRITER,
 )
 # What begins like this is something we know and do not read.
 BLANKS = b"\xef\xbb\xbf \r\n\t"

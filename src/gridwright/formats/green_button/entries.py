@@ -1,0 +1,87 @@
+"""Atom entries: where they are, how they link to each other, and the plain texts of the small ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gridwright.formats.markup import Prolog, positions
+from gridwright.formats.markup.guard import attributes
+
+HEAD_BYTES = 1 << 14
+LINK = re.compile(rb"<(?:[\w.\-]+:)?link\b([^<>]*)>")
+CONTENT = re.compile(rb"<(?:[\w.\-]+:)?content\b[^<>]*>\s*(?:<!--.*?-->\s*)*<(?:[\w.\-]+:)?([\w.\-]+)", re.DOTALL)
+LEAF = re.compile(rb"<(?:[\w.\-]+:)?([\w.\-]+)(?:\s[^<>]*)?>([^<>]{0,4096})</(?:[\w.\-]+:)?\1\s*>")
+ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
+UNSAFE = re.compile(rb"[^A-Za-z0-9._~-]")
+RESOURCES = re.compile(r"^.*?/resource/")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: its place, what its content is, its links (rel, address) and, where it is small, its texts."""
+
+    place: int
+    content: str
+    links: tuple[tuple[str, str], ...]
+    texts: dict[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def own(self) -> str:
+        """Address of the entry itself."""
+        return next((address for rel, address in self.links if rel == "self"), "")
+
+    @property
+    def above(self) -> str:
+        """Address of the collection that it belongs to."""
+        return next((address for rel, address in self.links if rel == "up"), "")
+
+    def related(self) -> Iterator[str]:
+        """Yield the addresses that it is related to."""
+        return (address for rel, address in self.links if rel == "related")
+
+
+def read_entry(head: bytes, place: int, prolog: Prolog) -> Entry:
+    """Read the beginning of an entry, which is all of it unless it holds readings."""
+    content = CONTENT.search(head)
+    name = content.group(1).decode("ascii", "replace") if content else ""
+    upper = head[: content.start()] if content else head
+    links = tuple(
+        (told.get("rel", ""), address(prolog.text(told.get("href", "").encode())))
+        for told in (attributes(raw) for raw in LINK.findall(upper))
+    )
+    texts = {} if name == "IntervalBlock" else _texts(head, prolog)
+    return Entry(place, name, links, texts)
+
+
+def entries(data: memoryview, prolog: Prolog) -> Iterator[Entry]:
+    """Yield every entry of a feed, with the texts of those that hold no readings."""
+    opening, closing = b"<" + prolog.tag("entry"), b"</" + prolog.tag("entry")
+    for place in positions(data, opening):
+        head = bytes(data[place : place + HEAD_BYTES])
+        end = head.find(closing)
+        yield read_entry(head if end < 0 else head[:end], place, prolog)
+
+
+def address(href: str) -> str:
+    """Return an address from its resource root on, so that absolute and relative ones meet."""
+    return RESOURCES.sub("", href, count=1).strip("/")
+
+
+def quoted(name: str) -> str:
+    """Return a name as one segment of an address."""
+    return UNSAFE.sub(lambda match: b"%%%02X" % match.group()[0], name.encode()).decode()
+
+
+def unquoted(segment: str) -> str:
+    """Return the name that a segment of an address stands for."""
+    raw = ESCAPED.sub(lambda match: bytes([int(match.group(1), 16)]), segment.encode("utf-8", "replace"))
+    return raw.decode("utf-8", "replace")
+
+
+def _texts(head: bytes, prolog: Prolog) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for name, raw in LEAF.findall(head):
+        texts.setdefault(name.decode("ascii", "replace"), prolog.text(raw))
+    return texts

@@ -1,0 +1,55 @@
+"""Cutting a document into pieces that begin with an element, and finding places and lines in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gridwright.formats.source import Chunk
+
+WINDOW = 1 << 20
+BEHIND_NAME = b" \t\r\n/>"
+TAIL_BYTES = 4096
+
+
+def positions(data: memoryview, mark: bytes, start: int = 0) -> Iterator[int]:
+    """Yield the places from `start` on where an element begins whose `<` and name are `mark`."""
+    size = len(mark)
+    while start < len(data):
+        window = bytes(data[start : start + WINDOW + size])
+        place = window.find(mark)
+        while place >= 0 and place < WINDOW:
+            if window[place + size : place + size + 1] in {b"", *(bytes([sign]) for sign in BEHIND_NAME)}:
+                yield start + place
+            place = window.find(mark, place + 1)
+        start += WINDOW
+
+
+def cut(data: memoryview, mark: bytes, chunk_bytes: int, after: int = 0) -> Iterator[Chunk]:
+    """Cut before elements, each piece at least `chunk_bytes` long; the first holds what stands before any."""
+    line, start, total = 1 + line_feeds(data, 0, after), after, len(data)
+    while start < total:
+        end = next((at for at in positions(data, mark, start + chunk_bytes) if not _commented(data, start, at)), total)
+        yield Chunk(start, end, line)
+        line += line_feeds(data, start, end)
+        start = end
+
+
+def _commented(data: memoryview, start: int, place: int) -> bool:
+    """Tell whether a place lies within a comment."""
+    piece = bytes(data[max(start, place - WINDOW) : place])
+    return piece.rfind(b"<!--") > piece.rfind(b"-->")
+
+
+def line_feeds(data: memoryview, start: int, end: int) -> int:
+    """Count the line feeds in bytes [start, end), a window at a time."""
+    return sum(bytes(data[at : min(at + WINDOW, end)]).count(b"\n") for at in range(start, end, WINDOW))
+
+
+def line_of(data: memoryview, place: int) -> int:
+    """Return the number of the line that a place is in."""
+    return 1 + line_feeds(data, 0, place)
+
+
+def is_cut_off(data: memoryview, root: bytes) -> bool:
+    """Tell whether a document ends before its root element does."""
+    return b"</" + root not in bytes(data[-TAIL_BYTES:])

@@ -1,0 +1,215 @@
+"""The tags of a text as columns: which name, open or closed, where. Found by array operations, not one by one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+Text = npt.NDArray[np.uint8]
+Index = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+
+OPEN, CLOSE, EMPTY, BROKEN = 0, 1, 2, 3
+PAD = 8  # bytes before and after the text, so that a whole word may be read at any of its bytes
+LESS, GREATER, SLASH, SPACE, MINUS = (ord(sign) for sign in "<>/ -")
+LONGEST_NAME = 48
+FIRST = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)
+LAST = np.array([0] + [(1 << 64) - (1 << 8 * (8 - n)) for n in range(1, 9)], dtype=np.uint64)
+MIX = tuple(np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
+SLOT_BITS = 14
+SALTS = tuple(np.uint64(2 * at + 1) for at in range(1, 5000))
+ASIDE = re.compile(rb"<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)", re.DOTALL)
+LINES = bytes(10 if byte == ord("\n") else SPACE for byte in range(256))
+PREFIX = re.compile(rb"xmlns:([A-Za-z_][\w.\-]*)\s*=")
+WHOLE_TAG = re.compile(rb"<(?:[^\"'<>]|\"[^\"<]*\"|'[^'<]*')*>")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vocabulary:
+    """Names that matter, numbered from 1 on: `number[name]`, and a table by which the hash of a text finds them."""
+
+    number: dict[str, int]
+    salt: np.uint64
+    slots: npt.NDArray[np.int16]
+    keys: Words
+    numbers: npt.NDArray[np.int16]
+
+    def find(self, key: Words) -> npt.NDArray[np.int16]:
+        """Return the number of each name by its key, 0 for others."""
+        entry = self.slots[_slot(key, self.salt)]
+        found: npt.NDArray[np.int16] = np.where(self.keys[entry] == key, self.numbers[entry], np.int16(0))
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tags:
+    """n tags of a text (with PAD bytes around it), in its order.
+
+    `name`: number in the vocabulary, 0 = another; `key`: hash of the whole name; `kind`: OPEN, CLOSE, EMPTY or BROKEN;
+    `start`, `name_end`, `end`: places of `<`, behind the name and of `>`; `level`: depth, equal for a tag and its end.
+    """
+
+    text: Text
+    first_line: int
+    number: dict[str, int]
+    name: npt.NDArray[np.int16]
+    key: Words
+    kind: npt.NDArray[np.uint8]
+    start: Index
+    name_end: Index
+    end: Index
+    level: npt.NDArray[np.int32]
+
+    @property
+    def size(self) -> int:
+        """Number of tags."""
+        return int(self.start.size)
+
+    def which(self, name: str, kind: int) -> Index:
+        """Return the places of the tags of a name and kind."""
+        return np.flatnonzero((self.name == self.number[name]) & (self.kind == kind))
+
+    def lines(self, places: Index) -> Index:
+        """Return the line numbers of places in the text, which must not fall."""
+        feeds = np.flatnonzero(self.text[PAD:-PAD] == ord("\n")) + PAD
+        return np.searchsorted(feeds, places) + self.first_line
+
+    def shown(self, start: int, end: int, most: int = 80) -> str:
+        """Return a piece of the text for a verdict, on one line."""
+        return " ".join(self.text[start : min(end, start + 4 * most)].tobytes().decode("utf-8", "replace").split())[
+            :most
+        ]
+
+
+def prefixes(data: bytes) -> tuple[str, ...]:
+    """Return the namespace prefixes that a text declares."""
+    return tuple(sorted({name.decode() for name in PREFIX.findall(data)}))
+
+
+@lru_cache(maxsize=64)
+def vocabulary(names: Sequence[str], prefix: Sequence[str] = ()) -> Vocabulary:
+    """Return the table of some local names, written plainly or with one of the prefixes."""
+    written = {
+        full.encode(): at + 1 for at, name in enumerate(names) for full in (name, *(f"{p}:{name}" for p in prefix))
+    }
+    keys = np.array([0, *(int(key_of(name)) for name in written)], np.uint64)
+    # The first salt under which no two names share a place in the table.
+    salt = next(odd for odd in SALTS if np.unique(_slot(keys[1:], odd)).size == len(written))
+    slots = np.zeros(1 << SLOT_BITS, np.int16)
+    slots[_slot(keys[1:], salt)] = np.arange(1, keys.size)
+    return Vocabulary(
+        {name: at + 1 for at, name in enumerate(names)}, salt, slots, keys, np.array([0, *written.values()], np.int16)
+    )
+
+
+def _slot(key: Words, salt: np.uint64) -> Words:
+    return np.asarray((key * salt) >> np.uint64(64 - SLOT_BITS))
+
+
+def key_of(name: bytes) -> np.uint64:
+    """Return the key of one name."""
+    text = _padded(name)
+    return np.uint64(keys_of(text, np.array([PAD]), np.array([PAD + len(name)]))[0])
+
+
+def keys_of(text: Text, start: Index, end: Index) -> Words:
+    """Return a hash of each span [start, end): of its first and last eight bytes and its length."""
+    word = words(text)
+    length = end - start
+    most = np.clip(length, 0, PAD)
+    key = (word[start] & FIRST[most]) * MIX[0]
+    key ^= (word[end - PAD] & LAST[most]) * MIX[1]
+    key += length.astype(np.uint64) * MIX[2]
+    key ^= key >> np.uint64(29)
+    return np.asarray(key * MIX[0])
+
+
+def words(text: Text) -> Words:
+    """Return the eight bytes that start at each byte, as one number, without a copy."""
+    return np.ndarray((text.size - PAD + 1,), np.dtype("<u8"), text, strides=(1,))
+
+
+def read_tags(data: bytes, first_line: int, names: Sequence[str]) -> Tags:
+    """Find the tags of a text; comments, instructions and CDATA marks are blanked out before."""
+    known = vocabulary(tuple(names), prefixes(data))
+    text = _padded(_without_asides(data))
+    start = np.flatnonzero(text[:-PAD] == LESS)
+    end, broken = _ends(text, start)
+    close = text[start + 1] == SLASH
+    empty = (text[end - 1] == SLASH) & ~close & (end - start > 1)
+    broken |= (text[start + 1] == ord("!")) | (text[start + 1] == ord("?"))
+    name_start, name_end = start + 1 + close, np.maximum(end - empty, start + 1 + close)
+    key = keys_of(text, name_start, name_end)
+    name = known.find(key)
+    _shorten(text, (name_start, name_end), (key, name), known)
+    kind = np.where(close, np.uint8(CLOSE), np.where(empty, np.uint8(EMPTY), np.uint8(OPEN)))
+    kind[broken] = BROKEN
+    return Tags(text, first_line, known.number, name, key, kind, start, name_end, end, _levels(kind))
+
+
+def _padded(data: bytes) -> Text:
+    text = np.full(len(data) + 2 * PAD, ord("\n"), np.uint8)
+    text[PAD:-PAD] = np.frombuffer(data, np.uint8)
+    return text
+
+
+def _levels(kind: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+    step = (kind == OPEN).astype(np.int32)
+    step -= kind == CLOSE
+    after = np.cumsum(step, dtype=np.int32)
+    after -= kind == OPEN
+    return after
+
+
+def _without_asides(data: bytes) -> bytes:
+    """Blank comments, instructions and the marks of CDATA, byte for byte."""
+    return ASIDE.sub(_blank, data) if b"<!" in data or b"<?" in data else data
+
+
+def _blank(match: re.Match[bytes]) -> bytes:
+    aside = match.group()
+    if aside.startswith(b"<![") and aside.endswith(b"]]>") and b"<" not in aside[9:] and b"&" not in aside:
+        return b" " * 9 + aside[9:-3] + b"   "
+    blank = aside.translate(LINES)
+    # Two dashes within a comment (XML 1.0, 2.5) betray that its end was lost: a mark without an end shows the damage.
+    torn = aside.startswith(b"<!--") and (b"--" in aside[4:-3] or not aside.endswith(b"-->"))
+    return b"<" + blank[1:] if torn or not aside.endswith(b">") else blank
+
+
+def _ends(text: Text, start: Index) -> tuple[Index, npt.NDArray[np.bool_]]:
+    """Return the place of each tag's `>`, and which tags have none before the next one begins."""
+    ends = np.flatnonzero(text[:-PAD] == GREATER)
+    if ends.size == start.size and (start < ends).all() and (ends[:-1] < start[1:]).all():
+        return ends, np.zeros(start.size, np.bool_)
+    limit = np.append(start[1:], text.size - PAD)
+    end = np.append(ends, text.size - PAD)[np.searchsorted(ends, start)]
+    marks = np.flatnonzero((text == ord('"')) | (text == ord("'")))
+    inside = np.searchsorted(marks, end) - np.searchsorted(marks, start)
+    for odd in np.flatnonzero((inside % 2 == 1) & (end < limit)).tolist():
+        whole = WHOLE_TAG.match(text[start[odd] : limit[odd]].tobytes())
+        end[odd] = start[odd] + whole.end() - 1 if whole else limit[odd]
+    broken = end >= limit
+    return np.where(broken, np.minimum(limit, start + 1), end), broken
+
+
+def _shorten(
+    text: Text, span: tuple[Index, Index], found: tuple[Words, npt.NDArray[np.int16]], known: Vocabulary
+) -> None:
+    """Cut attributes and blanks off the names that are not known as they stand, in place."""
+    (start, end), (key, name) = span, found
+    long = np.flatnonzero((name == 0) & (end > start))
+    if not long.size:
+        return
+    reach = np.minimum(end[long] - start[long], LONGEST_NAME)
+    cells = text[start[long][:, None] + np.minimum(np.arange(LONGEST_NAME), reach[:, None] - 1)]
+    blank = cells <= SPACE
+    some = blank.any(axis=1)
+    cut = long[some]
+    end[cut] = start[cut] + blank[some].argmax(axis=1)
+    key[cut] = keys_of(text, start[cut], end[cut])
+    name[cut] = known.find(key[cut])
