@@ -66,7 +66,12 @@ class Registers:
     def of(self, point: str, panel: Panel) -> list[RegisterReading]:
         """Return the reads of `point` that count up the panel's reading type, in order of time."""
         wanted = panel.reading_type.register().finer(0)
-        reads = [read for read in self.reads.get(point, ()) if read.reading_type.finer(0) == wanted]
+        known = self.reads.get(point, ())
+        # Reads share few types: each is compared once, not once a read.
+        fits = {
+            id(kind): kind.finer(0) == wanted for kind in {id(r.reading_type): r.reading_type for r in known}.values()
+        }
+        reads = [read for read in known if fits[id(read.reading_type)]]
         for read in reads:
             if read.at.tzinfo is None:
                 raise InputError(

@@ -31,8 +31,8 @@ class HighLow:
     """
 
     form: Form = "robust"
-    deviations: float = 6.0
-    least_deviation: float = 0.1
+    deviations: float = 10.0
+    least_deviation: float = 0.15
     ratio: float = 3.0
     days: int = 28
     least_days: int = 14

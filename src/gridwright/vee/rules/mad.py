@@ -26,8 +26,8 @@ class SpikeMad:
     holds two of the highest values. `share` = 0 judges every value (worked case C12).
     """
 
-    deviations: float = 12.0
-    share: float = 0.999
+    deviations: float = 20.0
+    share: float = 0.9995
     least_days: int = 60
     code: ClassVar[str] = "V19_spike_mad"
 

@@ -111,9 +111,13 @@ class TouSum:
 
 def _by_channel(panel: Panel, reads: Sequence[RegisterReading]) -> dict[str, dict[datetime, RegisterReading]]:
     """Return the reads of the panel's direction by channel name, "" for the total, and by instant."""
-    wanted = replace(panel.reading_type.register(), channel="", exponent=0)
-    found: dict[str, dict[datetime, RegisterReading]] = {}
+    wanted = panel.reading_type.register().finer(0)
+    kinds = {id(read.reading_type): read.reading_type for read in reads}
+    names = {key: kind.channel for key, kind in kinds.items() if replace(kind, channel="", exponent=0) == wanted}
+    if len(set(names.values())) < 2:  # noqa: PLR2004 - the total and another
+        return {}
+    found: dict[str, dict[datetime, RegisterReading]] = {name: {} for name in names.values()}
     for read in reads:
-        if replace(read.reading_type, channel="", exponent=0) == wanted:
-            found.setdefault(read.reading_type.channel, {})[read.at] = read
+        if id(read.reading_type) in names:
+            found[names[id(read.reading_type)]][read.at] = read
     return found

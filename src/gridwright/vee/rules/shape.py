@@ -19,6 +19,7 @@ from gridwright.vee.runs import Floats, Index, Runs, equal_runs, running_sum, ru
 class ZeroRun:
     """Zero for `hours` or longer, while the mean of `days` before it (if none, after it) is above `floor_w`.
 
+    Only the first `days` of the run are doubted: after them that mean is zero too, and the site stands empty.
     Where energy is fed in, sun and battery may carry a site for days: there it takes `hours_exporting`, and what is
     fed in may be zero for ever.
     """
@@ -39,7 +40,9 @@ class ZeroRun:
         runs = runs.where(runs.length >= least[runs.row])
         if runs.size == 0:
             return []
-        return [Doubt(Severity.WARN, runs.where(self._usual(chunk, runs) > chunk.counts(self.floor_w / 1000)))]
+        runs = runs.where(self._usual(chunk, runs) > chunk.counts(self.floor_w / 1000))
+        longest = self.days * chunk.panel.slots_per_day
+        return [Doubt(Severity.WARN, Runs(runs.row, runs.first, np.minimum(runs.last, runs.first + longest)))]
 
     def _usual(self, chunk: Chunk, runs: Runs) -> Floats:
         """Return the mean interval of the days before each run, what the past holds of them included; else after it."""
@@ -57,8 +60,9 @@ class ZeroRun:
 
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
         """Say how long nothing was measured."""
-        del row
-        return f"zero for {duration(chunk, last - first)} from {chunk.clock(first)}"
+        rest = chunk.values[row, last:]
+        more = ", and longer" if rest.size and rest[0] == 0 else ""
+        return f"zero for {duration(chunk, last - first)}{more} from {chunk.clock(first)}"
 
 
 def _past_days(chunk: Chunk, runs: Runs, days: int) -> tuple[Floats, Floats]:
