@@ -176,6 +176,23 @@ class WorkSettings(Section):
     )
 
 
+class ArchiveSettings(Section):
+    """What becomes of old months."""
+
+    to: str = Field(default="", description="folder or address of the archive; empty = nothing is archived by itself")
+    after_months: int = Field(default=3, ge=1, description="whole months that pass before a month is archived")
+    keep_months: int | None = Field(
+        default=None, ge=1, description="months that stay in the database once archived; left out, all of them"
+    )
+
+
+class BackupSettings(Section):
+    """Where backups are, and how old the newest may be."""
+
+    to: str = Field(default="", description="folder of the backups")
+    max_age_h: float = Field(default=26.0, gt=0, description="age of the newest backup from which doctor warns")
+
+
 class LogSettings(Section):
     """What is told about the work, on stderr."""
 
@@ -204,6 +221,8 @@ class Settings(BaseSettings):
     edits: EditSettings = EditSettings()
     control: ControlSettings = ControlSettings()
     work: WorkSettings = WorkSettings()
+    archive: ArchiveSettings = ArchiveSettings()
+    backup: BackupSettings = BackupSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

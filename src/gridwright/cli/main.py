@@ -10,6 +10,7 @@ import typer
 
 from gridwright import __version__
 from gridwright.cli import (
+    archive,
     audit,
     bill,
     collect,
@@ -28,6 +29,7 @@ from gridwright.cli import (
     simulate,
     usage_point,
     user,
+    vault,
     vee,
 )
 from gridwright.cli.context import remember
@@ -67,6 +69,8 @@ for name, group in {
     "key": key.app,
     "audit": audit.app,
     "config": config.app,
+    "archive": archive.app,
+    "vault": vault.app,
 }.items():
     app.add_typer(group, name=name)
 

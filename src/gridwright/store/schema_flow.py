@@ -36,12 +36,17 @@ archive_part = Table(
     Column("reading_type", Integer, nullable=False),
     # UTC month as year * 12 + month - 1.
     Column("month", Integer, nullable=False),
+    # Its UTC days [from_day, to_day): the database lets earlier images go only of months that are being moved.
+    Column("from_day", Integer, nullable=False),
+    Column("to_day", Integer, nullable=False),
     Column("place", long_text(), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("blocks", BigInteger, nullable=False),
     Column("readings", BigInteger, nullable=False),
     # Sum of all values in counts, as text: conservation is checked against it.
     Column("total", String(60), nullable=False),
+    # Sum of the blocks' revisions: with their number it tells whether one changed since.
+    Column("revisions", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),
     Column("archived_us", BigInteger, nullable=False),
     Column("dropped_us", BigInteger),

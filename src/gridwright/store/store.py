@@ -12,6 +12,7 @@ from typing import Self
 from sqlalchemy import Engine
 
 from gridwright.store.answers import Answers
+from gridwright.store.archive import Archive
 from gridwright.store.audit import Audit
 from gridwright.store.controls import Controls
 from gridwright.store.day_totals import DayTotalsStore
@@ -53,6 +54,7 @@ class Store:
         sealing = Sealing(self._session, master)
         self.registry = Registry(self._session, names, sealing)
         self.sealed = SealedData(self._session, sealing)
+        self.archive = Archive(self._session, names)
         self.readings = Readings(self._session, names)
         self.registers = Registers(self._session, names)
         self.findings = Findings(self._session, names)

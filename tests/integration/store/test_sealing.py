@@ -30,8 +30,17 @@ def vault(tmp_path: Path) -> Vault:
 
 
 @pytest.fixture
-def store(address: str, vault: Vault) -> Iterator[Store]:
+def every_store(address: str, vault: Vault) -> Iterator[Store]:
+    """On each database in turn."""
     with open_store(address, master=vault) as opened:
+        opened.registry.save_points(ME, [ANNA, BARE])
+        yield opened
+
+
+@pytest.fixture
+def store(tmp_path: Path, vault: Vault) -> Iterator[Store]:
+    """In SQLite."""
+    with open_store(tmp_path / "one.db", master=vault) as opened:
         opened.registry.save_points(ME, [ANNA, BARE])
         yield opened
 
@@ -41,34 +50,34 @@ def stored(store: Store) -> dict[str, str]:
         return {row[0]: row[1] for row in connection.execute(text("SELECT code, attributes FROM usage_point"))}
 
 
-def test_what_names_a_customer_is_nowhere_to_read(store: Store, address: str, vault: Vault) -> None:
-    assert "Anna" in stored(store)["UP-1"]
+def test_what_names_a_customer_is_nowhere_to_read(every_store: Store, address: str, vault: Vault) -> None:
+    assert "Anna" in stored(every_store)["UP-1"]
     assert not vault.exists
-    assert seal_store(store, ME) == 1
-    assert seal_store(store, ME) == 0
-    store.registry.save_points(ME, [ANNA, BERT])
-    found = stored(store)
+    assert seal_store(every_store, ME) == 1
+    assert seal_store(every_store, ME) == 0
+    every_store.registry.save_points(ME, [ANNA, BERT])
+    found = stored(every_store)
     assert found["UP-3"] == "{}"
     assert all(found[code].startswith("gw2:") and "Anna" not in found[code] for code in ("UP-1", "UP-2"))
     with open_store(address, master=Vault(vault.path)) as other:
         assert other.registry.points(ME) == (ANNA, BERT, BARE)
         assert other.registry.save_points(ME, [ANNA, BERT]) == 0
-    state = key_state(store, ME, vault)
+    state = key_state(every_store, ME, vault)
     assert (state.sealed.newest, state.sealed.older, state.sealed.plain, state.behind) == (2, 0, 0, 0)
     assert [master for _, master in state.sealed.keys] == list(state.keys)
 
 
-def test_sealed_attributes_are_found_as_plain_ones_are(store: Store) -> None:
+def test_sealed_attributes_are_found_as_plain_ones_are(every_store: Store) -> None:
     def found(search: str) -> list[str]:
-        return [point.id for point in store.registry.page(ME, search=search)]
+        return [point.id for point in every_store.registry.page(ME, search=search)]
 
-    store.registry.save_points(ME, [BERT])
+    every_store.registry.save_points(ME, [BERT])
     words = ("müller", "1234", "bert", "up-", "nobody", "name")
     before = [found(word) for word in words]
-    seal_store(store, ME)
+    seal_store(every_store, ME)
     assert [found(word) for word in words] == before
     assert before[0] == ["UP-1"]
-    assert [point.id for point in store.registry.page(ME, search="up-", limit=1, after="UP-1")] == ["UP-2"]
+    assert [point.id for point in every_store.registry.page(ME, search="up-", limit=1, after="UP-1")] == ["UP-2"]
 
 
 def test_a_value_moved_to_another_row_does_not_open(store: Store) -> None:
@@ -81,7 +90,8 @@ def test_a_value_moved_to_another_row_does_not_open(store: Store) -> None:
         store.registry.points(ME)
 
 
-def test_without_the_key_or_with_another_one(store: Store, address: str, tmp_path: Path) -> None:
+def test_without_the_key_or_with_another_one(store: Store, tmp_path: Path) -> None:
+    address = store.place
     seal_store(store, ME)
     stranger = Vault(tmp_path / "stranger.key")
     stranger.seal(b"")
@@ -101,32 +111,32 @@ def test_a_fresh_data_key_seals_everything_anew(store: Store) -> None:
 
 
 def test_the_master_key_changes_and_an_interrupted_change_is_finished(
-    store: Store, address: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    every_store: Store, address: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seal_store(store, ME)
-    store.registry.save_meter(ME, Meter("M1"))
-    store.devices.save_link(ME, DeviceLink("M1", "iec62056-21", "tcp://127.0.0.1:1/M1"))
+    seal_store(every_store, ME)
+    every_store.registry.save_meter(ME, Meter("M1"))
+    every_store.devices.save_link(ME, DeviceLink("M1", "iec62056-21", "tcp://127.0.0.1:1/M1"))
     (key,) = vault._secrets(make=False).values()
     nonce = secrets.token_bytes(12)
-    store.devices.set_secret(ME, "M1", b"GW1" + nonce + AESGCM(key).encrypt(nonce, b"1234", b"GW1"))
+    every_store.devices.set_secret(ME, "M1", b"GW1" + nonce + AESGCM(key).encrypt(nonce, b"1234", b"GW1"))
     (first,) = vault.key_ids()
 
     with monkeypatch.context() as broken:
-        broken.setattr(store.sealed, "rewrap", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        broken.setattr(every_store.sealed, "rewrap", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            rotate_master(store, ME, vault)
+            rotate_master(every_store, ME, vault)
     second, last = vault.key_ids()
     assert last == first
-    assert store.sealed.behind(ME, second) == 2
+    assert every_store.sealed.behind(ME, second) == 2
 
-    assert rotate_master(store, ME, vault, drop_old=True) == (second, 2)
+    assert rotate_master(every_store, ME, vault, drop_old=True) == (second, 2)
     assert vault.key_ids() == [second]
     with open_store(address, master=Vault(vault.path)) as other:
         assert other.registry.point(ME, "UP-1") == ANNA
         sealed = other.devices.secret(ME, "M1")
         assert sealed is not None
         assert Vault(vault.path).open(sealed) == b"1234"
-    assert rotate_master(store, ME, vault)[0] not in {first, second}
+    assert rotate_master(every_store, ME, vault)[0] not in {first, second}
     assert len(vault.key_ids()) == 2
 
 

@@ -15,6 +15,32 @@ depends_on = None
 LONG_TEXT = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 BYTES = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 OWN_KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+IS_MOVING = (
+    "EXISTS (SELECT 1 FROM archive_part WHERE archive_part.reading_type = OLD.reading_type "
+    "AND archive_part.state IN ('dropping', 'restoring') AND OLD.day >= from_day AND OLD.day < to_day)"
+)
+GUARD = (
+    "CREATE FUNCTION gridwright_keep_versions() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NOT "
+    + IS_MOVING.replace("'", "''")
+    + " THEN RAISE EXCEPTION ''block_version is never changed'' USING ERRCODE = ''P0001''; END IF; RETURN OLD; END'"
+)
+NAME = "tr_block_version_delete"
+ON_SERVER = f"DROP TRIGGER {NAME}"
+DROP = {"sqlite": ON_SERVER, "mysql": ON_SERVER, "postgresql": f"{ON_SERVER} ON block_version"}
+MESSAGE = "'block_version is never changed'"
+HEAD = f"CREATE TRIGGER {NAME} BEFORE DELETE ON block_version"
+MOVING = {
+    "sqlite": f"{HEAD} WHEN NOT {{moving}} BEGIN SELECT RAISE(ABORT, {MESSAGE}); END",
+    "postgresql": f"{HEAD} FOR EACH ROW EXECUTE FUNCTION gridwright_keep_versions()",
+    "mysql": f"{HEAD} FOR EACH ROW BEGIN IF NOT {{moving}} THEN "
+    f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = {MESSAGE}; END IF; END",
+}
+NEVER = {
+    "sqlite": f"{HEAD} WHEN 1 = 1 BEGIN SELECT RAISE(ABORT, {MESSAGE}); END",
+    "postgresql": f"{HEAD} FOR EACH ROW WHEN (1 = 1) EXECUTE FUNCTION gridwright_refuse({MESSAGE})",
+    "mysql": f"{HEAD} FOR EACH ROW BEGIN IF 1 = 1 THEN "
+    f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = {MESSAGE}; END IF; END",
+}
 TABLES = (
     "day_total",
     "day_total_version",
@@ -41,13 +67,37 @@ def upgrade() -> None:
     _edits()
     _corrections()
     _flow()
+    _let_months_move()
 
 
 def downgrade() -> None:
+    _let_nothing_move()
     for table in reversed(TABLES):
         op.drop_table(table)
     op.execute("DELETE FROM number_series WHERE name = 'debit note'")
     op.drop_column("finding", "assigned_to")
+
+
+def _dialect() -> str:
+    name = op.get_bind().dialect.name
+    return "mysql" if name == "mariadb" else name
+
+
+def _let_months_move() -> None:
+    """Let earlier images be deleted of a month that is on its way to the archive, or back; of no other."""
+    run, dialect = op.get_bind().exec_driver_sql, _dialect()
+    if dialect == "postgresql":
+        run(GUARD.replace("%", "%%"))
+    run(DROP[dialect])
+    run(MOVING[dialect].format(moving=IS_MOVING))
+
+
+def _let_nothing_move() -> None:
+    run, dialect = op.get_bind().exec_driver_sql, _dialect()
+    run(DROP[dialect])
+    if dialect == "postgresql":
+        run("DROP FUNCTION gridwright_keep_versions()")
+    run(NEVER[dialect])
 
 
 def _totals() -> list[sa.Column[int]]:
@@ -201,11 +251,14 @@ def _flow() -> None:
         sa.Column("id", OWN_KEY, autoincrement=True, nullable=False),
         sa.Column("reading_type", sa.Integer, nullable=False),
         sa.Column("month", sa.Integer, nullable=False),
+        sa.Column("from_day", sa.Integer, nullable=False),
+        sa.Column("to_day", sa.Integer, nullable=False),
         sa.Column("place", LONG_TEXT, nullable=False),
         sa.Column("sha256", sa.String(64), nullable=False),
         sa.Column("blocks", sa.BigInteger, nullable=False),
         sa.Column("readings", sa.BigInteger, nullable=False),
         sa.Column("total", sa.String(60), nullable=False),
+        sa.Column("revisions", sa.BigInteger, nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("archived_us", sa.BigInteger, nullable=False),
         sa.Column("dropped_us", sa.BigInteger, nullable=True),

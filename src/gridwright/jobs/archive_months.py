@@ -1,0 +1,154 @@
+"""Archive closed months, drop from the database what the archive was verified to hold, and bring months back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gridwright.domain.access import Access
+from gridwright.domain.errors import Conflict, NotFound, StoreCorrupt, UsageError
+from gridwright.domain.month import month_name, month_of
+from gridwright.store import Store
+from gridwright.store.archive import ARCHIVED, DROPPING, ArchivePart, OpenMonth
+from gridwright.store.archive_file import Shelf
+
+Progress = Callable[[int, int], None]
+ShelfOf = Callable[[str], Shelf]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When months go to the archive, and when they leave the database.
+
+    `to`: a folder or an address of a file system; `after_months` whole months must have passed; `keep_months`: how
+    many stay in the database, None = all of them.
+    """
+
+    to: str
+    after_months: int = 3
+    keep_months: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What was done: parts written, dropped, and found in order; and which months wait, with the reason."""
+
+    written: tuple[str, ...]
+    dropped: tuple[str, ...]
+    current: int
+    waiting: tuple[str, ...]
+    failed: tuple[str, ...]
+    blocks: int
+    readings: int
+
+
+class _Steps:
+    """Counts blocks as they are done."""
+
+    def __init__(self, total: int, tell: Progress | None) -> None:
+        self.done, self.total, self.tell = 0, total, tell
+
+    def __call__(self, more: int) -> None:
+        self.done += more
+        if self.tell:
+            self.tell(self.done, self.total)
+
+
+def archive_months(
+    store: Store,
+    access: Access,
+    to: str,
+    *,
+    before: int,
+    drop_before: int | None = None,
+    progress: Progress | None = None,
+    shelf_of: ShelfOf = Shelf.at,
+) -> Archived:
+    """Archive the closed months before `before`, and drop those before `drop_before`.
+
+    Run again, it writes only what changed. Months with changes that nobody dealt with wait. A month that cannot be
+    written or verified stops none of the others.
+    """
+    shelf = shelf_of(to)
+    months = store.archive.months(access, before)
+    ready = [month for month in months if not month.waits_for and not month.is_archived]
+    leaving = _leaving(store, access, months, drop_before)
+    total = sum(month.blocks for month in ready) + sum(part.blocks for part in leaving)
+    steps = _Steps(total, progress)
+    written, failed = [], []
+    for month in ready:
+        try:
+            written.append(store.archive.write(access, month, shelf, progress=steps))
+        except (Conflict, StoreCorrupt) as error:
+            failed.append(f"{month}: {error}")
+    dropped = _drop(store, access, _leaving(store, access, months, drop_before), steps, shelf_of, failed)
+    waits = [f"{month}: {month.waits_for}" for month in months if month.waits_for]
+    return Archived(
+        tuple(str(part) for part in written),
+        tuple(dropped),
+        sum(1 for month in months if month.is_archived and not month.waits_for),
+        tuple(waits),
+        tuple(failed),
+        sum(part.blocks for part in written),
+        sum(part.readings for part in written),
+    )
+
+
+def _leaving(store: Store, access: Access, months: Sequence[OpenMonth], drop_before: int | None) -> list[ArchivePart]:
+    """Return the parts that leave the database now: archived, closed, and old enough; or half dropped."""
+    if drop_before is None:
+        return []
+    closed = {(month.kind, month.month) for month in months if not month.waits_for}
+    return [
+        part
+        for part in store.archive.parts(access)
+        if part.month < drop_before
+        and (part.state == DROPPING or (part.state == ARCHIVED and (part.kind, part.month) in closed))
+    ]
+
+
+def _drop(  # noqa: PLR0917 - a part of `archive_months`
+    store: Store,
+    access: Access,
+    parts: Sequence[ArchivePart],
+    steps: _Steps,
+    shelf_of: ShelfOf,
+    failed: list[str],
+) -> list[str]:
+    dropped = []
+    for part in parts:
+        try:
+            store.archive.drop(access, part, shelf_of(part.address), progress=steps)
+            dropped.append(str(part))
+        except (Conflict, StoreCorrupt) as error:
+            failed.append(f"{part}: {error}")
+    return dropped
+
+
+def restore_month(
+    store: Store, access: Access, month: int, *, progress: Progress | None = None, shelf_of: ShelfOf = Shelf.at
+) -> tuple[ArchivePart, ...]:
+    """Bring back every series of a month that was dropped; NotFound when the archive has none of it."""
+    parts = [part for part in store.archive.parts(access) if part.month == month]
+    if not parts:
+        raise NotFound(f"{month_name(month)} is not in the archive", remedy="gridwright archive list")
+    gone = [part for part in parts if part.state != ARCHIVED]
+    steps = _Steps(sum(part.blocks for part in gone), progress)
+    return tuple(store.archive.restore(access, part, shelf_of(part.address), progress=steps) for part in gone)
+
+
+def keep_policy(store: Store, access: Access, policy: Policy, now: datetime) -> Archived:
+    """Do what the settings say of old months; called every hour or month, it does nothing twice."""
+    this = month_of(now)
+    drop = None if policy.keep_months is None else this - max(policy.keep_months, policy.after_months)
+    return archive_months(store, access, policy.to, before=this - policy.after_months, drop_before=drop)
+
+
+def require_past(before: int, now: datetime) -> int:
+    """Return `before`, or a UsageError when it would take in a month that is not over."""
+    if before > month_of(now):
+        raise UsageError(
+            f"{month_name(before - 1)} is not over", remedy=f"--before {month_name(month_of(now))} is the latest"
+        )
+    return before

@@ -1,0 +1,121 @@
+"""Rows of day-blocks for the archive: a day at a time out of the database, out of it for good, and back into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from gridwright.domain.errors import StoreCorrupt
+from gridwright.domain.month import month_days
+from gridwright.store import schema
+from gridwright.store.archive_rows import Kind, StoredBlock
+from gridwright.store.blocks import PACKET, marks
+from gridwright.store.session import Unit
+
+COLUMNS = "usage_point, phase_s, width, slots, quality_all, quality, counts, known_at_us, revision"
+DAY = "SELECT {columns} FROM {table} WHERE reading_type = ? AND day = ? ORDER BY usage_point, revision"
+FIRST = "SELECT MIN(day) FROM {table} WHERE reading_type = ?"
+FINGERPRINT = "SELECT COUNT(*), COALESCE(SUM(revision), 0) FROM block WHERE reading_type = ? AND day >= ? AND day < ?"
+DELETE = "DELETE FROM {table} WHERE reading_type = ? AND day = ? AND usage_point IN ({marks})"
+INSERT = "INSERT INTO {table} (reading_type, day, {columns}) VALUES ({marks})"
+COPY = "COPY {table} (reading_type, day, {columns}) FROM STDIN (FORMAT BINARY)"
+TYPES = ("int4", "int4", "int8", "int4", "int2", "int4", "int2", "bytea", "bytea", "int8", "int4")
+DIRTY = "SELECT 1 FROM dirty_range WHERE reading_type = ? AND from_day < ? AND to_day > ? LIMIT 1"
+RERATE = "SELECT 1 FROM rerate WHERE start_s < ? AND end_s > ? LIMIT 1"
+CURRENT, EARLIER = "block", "block_version"
+
+
+@dataclass(frozen=True, slots=True)
+class DayRows:
+    """The rows of one table and day in order of the usage points' names; `names` name them."""
+
+    day: int
+    names: list[str]
+    rows: list[StoredBlock]
+
+
+def read_day(unit: Unit, table: str, kind: int, day: int, codes: Mapping[int, str]) -> DayRows:
+    """Return the rows of a day; one of a usage point that does not exist is StoreCorrupt."""
+    rows = [StoredBlock(*row) for row in unit.fetch(DAY.format(table=table, columns=COLUMNS), (kind, day))]
+    try:
+        names = [codes[row.usage_point] for row in rows]
+    except KeyError as error:
+        raise StoreCorrupt(
+            f"table {table} holds a day of usage point number {error.args[0]}, which does not exist",
+            remedy="gridwright verify finds such rows; bring the database back from a backup",
+        ) from None
+    order = sorted(range(len(rows)), key=lambda at: (names[at], rows[at].revision))
+    return DayRows(day, [names[at] for at in order], [rows[at] for at in order])
+
+
+def read_month(unit: Unit, table: str, kind: int, month: int, codes: Mapping[int, str]) -> Iterator[DayRows]:
+    """Yield the days of a month that have rows."""
+    for day in month_days(month):
+        found = read_day(unit, table, kind, day, codes)
+        if found.rows:
+            yield found
+
+
+def point_codes(unit: Unit) -> dict[int, str]:
+    """Return the usage points' names by their keys."""
+    table = schema.usage_point
+    return {row.id: row.code for row in unit.connection.execute(select(table.c.id, table.c.code))}
+
+
+def first_day(unit: Unit, kind: int) -> int | None:
+    """Return the first day of which there is a block."""
+    found = unit.fetch(FIRST.format(table=CURRENT), (kind,))[0][0]
+    return None if found is None else int(found)
+
+
+def fingerprint(unit: Unit, kind: int, month: int) -> tuple[int, int]:
+    """Return how many blocks a month has and the sum of their revisions: another pair as soon as one changes."""
+    days = month_days(month)
+    many, revisions = unit.fetch(FINGERPRINT, (kind, days.start, days.stop))[0]
+    return int(many), int(revisions)
+
+
+def why_not_closed(unit: Unit, raw_kind: int | None, month: int) -> str:
+    """Return why a month is not closed yet, empty when it is: changes that nobody dealt with."""
+    days = month_days(month)
+    if raw_kind is not None and unit.fetch(DIRTY, (raw_kind, days.stop, days.start)):
+        return "readings changed that were not validated again"
+    if unit.fetch(RERATE, (days.stop * 86_400, days.start * 86_400)):
+        return "bills have to be rated again"
+    return ""
+
+
+def delete_points(unit: Unit, table: str, kind: int, day: int, points: Sequence[int]) -> None:
+    """Delete the rows of some usage points on a day."""
+    for at in range(0, len(points), PACKET):
+        part = points[at : at + PACKET]
+        sql = DELETE.format(table=table, marks=marks(len(part)))
+        with unit.cursor() as cursor:
+            cursor.execute(unit.placed(sql), (kind, day, *part))
+
+
+def insert_rows(unit: Unit, table: str, kind: int, day: int, rows: Sequence[StoredBlock]) -> None:
+    """Add rows that do not exist."""
+    if not rows:
+        return
+    if unit.dialect == "postgresql":
+        with unit.cursor() as cursor, cursor.copy(COPY.format(table=table, columns=COLUMNS)) as copy:
+            copy.set_types(TYPES)
+            for row in rows:
+                copy.write_row((kind, day, *row))
+        return
+    statement = INSERT.format(table=table, columns=COLUMNS, marks=marks(11))
+    for at in range(0, len(rows), PACKET):
+        unit.run_many(statement, [(kind, day, *row) for row in rows[at : at + PACKET]])
+
+
+def points_of(rows: Sequence[StoredBlock]) -> list[int]:
+    """Return the usage points of rows, each once, ascending."""
+    return sorted({row.usage_point for row in rows})
+
+
+def kind_name(kind: Kind) -> str:
+    """Return the name of a series as a part of a file's name."""
+    return f"{kind.code.replace('/', '.')}-{kind.image}"

@@ -1,0 +1,318 @@
+"""The archive: what goes to it can be read by anybody, leaves only when verified, and comes back as it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from pyarrow import fs
+from sqlalchemy import insert, text
+from sqlalchemy.exc import DBAPIError
+
+from gridwright.domain import quality as q
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.errors import ConfigError, Conflict, NotFound, StoreCorrupt, StoreError
+from gridwright.domain.image import Image
+from gridwright.domain.interval import Interval
+from gridwright.domain.month import parse_month
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import TEMPERATURE
+from gridwright.jobs.archive_months import Policy, archive_months, keep_policy, require_past, restore_month
+from gridwright.store import Store, open_store
+from gridwright.store.archive_file import Shelf
+from gridwright.store.schema_trust import rerate
+
+MARCH = datetime(2025, 3, 1, tzinfo=UTC)
+APRIL = datetime(2025, 4, 1, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+BEFORE = parse_month("2025-04")
+
+
+def panel(points: tuple[str, ...], start: datetime, days: int, seed: int, **more: Any) -> Panel:  # noqa: ANN401 - a panel's
+    random = np.random.default_rng(seed)
+    values = random.integers(0, 900, (len(points), days * 96)).astype(float)
+    values[0, 5] = np.nan
+    values[-1, 7] = 5e9  # needs eight bytes
+    return Panel(points, start, QUARTER, values, **more)
+
+
+@pytest.fixture
+def every_town(store: Store) -> Store:
+    """On each database in turn: what differs between them."""
+    return fill(store)
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Store]:
+    """In SQLite: what does not."""
+    with open_store(tmp_path / "database" / "town.db") as store:
+        yield fill(store)
+
+
+def fill(store: Store) -> Store:
+    """Three points in March and April, some days corrected, a final image, and temperatures of one point."""
+    points = ("Z-1", "A-2", "m-3")
+    known = APRIL + timedelta(days=40)
+    store.readings.save(ME, panel(points, MARCH, 33, 1), known_at=known, register=True)
+    store.readings.save(ME, panel(points[:2], MARCH + timedelta(days=3), 2, 2), known_at=known + timedelta(days=1))
+    store.readings.save(ME, panel(points[:1], MARCH + timedelta(days=3), 1, 3), known_at=known + timedelta(days=2))
+    quality = np.full((3, 31 * 96), q.Status.ACTUAL, np.uint8)
+    quality[1, 10:20] = q.Status.ESTIMATED
+    store.readings.save(ME, panel(points, MARCH, 31, 4, quality=quality), known_at=known, image=Image.FINAL)
+    warm = Panel(("m-3",), MARCH, timedelta(hours=1), np.full((1, 48), 2150.0), reading_type=TEMPERATURE)
+    store.readings.save(ME, warm, known_at=known)
+    store.dirty.clear(ME, store.dirty.ranges(ME))
+    return store
+
+
+def rows(store: Store) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything about readings that is in the database."""
+    found = {}
+    with store._engine.connect() as connection:
+        for table in ("block", "block_version", "series"):
+            fetched = connection.execute(text(f"SELECT * FROM {table}")).all()
+            found[table] = sorted(tuple(bytes(v) if isinstance(v, memoryview) else v for v in row) for row in fetched)
+    return found
+
+
+def archive(store: Store, to: Path | str, **more: Any) -> Any:  # noqa: ANN401 - a summary
+    return archive_months(store, ME, str(to), before=BEFORE, **more)
+
+
+def test_months_go_leave_and_come_back_exactly_as_they_were(every_town: Store, tmp_path: Path) -> None:
+    before = rows(every_town)
+    done = archive(every_town, tmp_path)
+    assert len(done.written) == 3
+    assert not done.failed
+    assert rows(every_town) == before
+    again = archive(every_town, tmp_path)
+    assert (again.written, again.current) == ((), 3)
+
+    dropped = archive(every_town, tmp_path, drop_before=BEFORE)
+    assert len(dropped.dropped) == 3
+    left = rows(every_town)
+    assert len(left["block"]) == 6  # two days of April
+    assert left["block_version"] == []
+    with pytest.raises(NotFound):
+        every_town.readings.load(ME, ["A-2"], Interval(MARCH, MARCH + timedelta(days=2)))
+
+    assert len(restore_month(every_town, ME, parse_month("2025-03"))) == 3
+    assert rows(every_town) == before
+    assert restore_month(every_town, ME, parse_month("2025-03")) == ()
+    assert every_town.audit.verify(ME) > 0
+
+
+def test_anybody_reads_the_files(town: Store, tmp_path: Path) -> None:
+    archive(town, tmp_path)
+    (path,) = (tmp_path / "readings" / "2025-03").glob("*energy*-raw-*.parquet")
+    file = pq.ParquetFile(path)
+    table = file.read()
+    assert table.column_names[:4] == ["usage_point", "reading_type", "image", "day"]
+    assert table.num_rows == 3 * 31
+    order = list(zip(table["day"].to_pylist(), table["usage_point"].to_pylist(), strict=True))
+    assert order == sorted(order)
+    said = json.loads(file.metadata.metadata[b"gridwright"])
+    month = Interval(MARCH, APRIL)
+    stored = town.readings.load(ME, ["A-2", "Z-1", "m-3"], month)
+    flat = table["values"].combine_chunks().flatten()
+    assert said["readings"] == len(flat) - flat.null_count == np.count_nonzero(~np.isnan(stored.values))
+    assert int(said["total"]) == sum(v for v in flat.to_pylist() if v is not None) == int(np.nansum(stored.values))
+    day = table.filter((np.array(order)[:, 1] == "Z-1").tolist()).slice(3, 1).to_pylist()[0]
+    mine = stored.row("Z-1").values[0, 3 * 96 : 4 * 96]
+    assert [np.nan if v is None else v for v in day["values"]] == pytest.approx(mine.tolist(), nan_ok=True)
+    assert (day["interval_s"], day["phase_s"], day["revision"]) == (900, 0, 3)
+    versions = [pq.read_table(path) for path in (tmp_path / "versions" / "2025-03").glob("*-raw-*.parquet")]
+    assert sum(table.num_rows for table in versions) == 5
+    assert file.metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_a_changed_month_is_archived_anew_and_the_old_file_goes(town: Store, tmp_path: Path) -> None:
+    archive(town, tmp_path)
+    town.readings.save(ME, panel(("A-2",), MARCH, 1, 9), known_at=APRIL + timedelta(days=60))
+    waiting = archive(town, tmp_path, drop_before=BEFORE)
+    assert "not validated" in waiting.waiting[0]
+    assert not any("raw" in each and "energy" in each for each in waiting.dropped)
+    town.dirty.clear(ME, town.dirty.ranges(ME))
+    assert len(archive(town, tmp_path).written) == 1
+    assert len(list((tmp_path / "readings").rglob("*energy*-raw-*.parquet"))) == 1
+
+
+def test_a_month_with_bills_to_rate_again_waits(town: Store, tmp_path: Path) -> None:
+    with town._engine.begin() as connection:
+        point = connection.execute(text("SELECT MIN(id) FROM usage_point")).scalar()
+        connection.execute(
+            insert(rerate).values(
+                usage_point=point,
+                start_s=int(MARCH.timestamp()),
+                end_s=int(APRIL.timestamp()),
+                cascade="c",
+                known_at_us=1,
+            )
+        )
+    done = archive(town, tmp_path)
+    assert done.written == ()
+    assert all("rated again" in each for each in done.waiting)
+
+
+def spoil(path: Path, how: str) -> None:
+    content = bytearray(path.read_bytes())
+    if how == "flip":
+        content[len(content) // 3] ^= 4
+    path.write_bytes(content[: len(content) // 2] if how == "cut" else content)
+    if how == "gone":
+        path.unlink()
+
+
+@pytest.mark.parametrize("how", ["flip", "cut", "gone"])
+def test_nothing_leaves_the_database_whose_file_is_not_whole(town: Store, tmp_path: Path, how: str) -> None:
+    archive(town, tmp_path)
+    before = rows(town)
+    for path in tmp_path.rglob("*.parquet"):
+        spoil(path, how)
+    done = archive(town, tmp_path, drop_before=BEFORE)
+    assert done.dropped == ()
+    assert len(done.failed) == 3
+    assert rows(town) == before
+
+
+def test_a_damaged_file_restores_nothing(town: Store, tmp_path: Path) -> None:
+    archive(town, tmp_path, drop_before=BEFORE)
+    for path in (tmp_path / "versions").rglob("*.parquet"):
+        spoil(path, "flip")
+    before = rows(town)
+    with pytest.raises(StoreCorrupt, match="has been changed"):
+        restore_month(town, ME, parse_month("2025-03"))
+    assert rows(town)["block_version"] == before["block_version"]
+
+
+class Stop(Exception):
+    """The power goes."""
+
+
+def interrupted(after: int) -> Callable[[int, int], None]:
+    def progress(done: int, total: int) -> None:
+        assert 0 < done <= total
+        if done > after:
+            raise Stop
+
+    return progress
+
+
+def test_interrupted_anywhere_it_goes_on(town: Store, tmp_path: Path) -> None:
+    before = rows(town)
+    for after in (0, 40, 100):
+        with pytest.raises(Stop):
+            archive(town, tmp_path, progress=interrupted(after))
+        assert not list(tmp_path.rglob("*.tmp"))
+    archive(town, tmp_path)
+    for after in (10, 60):
+        with pytest.raises(Stop):
+            archive(town, tmp_path, drop_before=BEFORE, progress=interrupted(after))
+    assert {part.state for part in town.archive.parts(ME)} == {"archived", "dropping"}
+    archive(town, tmp_path, drop_before=BEFORE)
+    assert {part.state for part in town.archive.parts(ME)} == {"dropped"}
+    for after in (10, 100):
+        with pytest.raises(Stop):
+            restore_month(town, ME, parse_month("2025-03"), progress=interrupted(after))
+    restore_month(town, ME, parse_month("2025-03"))
+    assert rows(town) == before
+
+
+def test_what_came_late_is_laid_over_what_comes_back(every_town: Store, tmp_path: Path) -> None:
+    late = Panel(("A-2",), MARCH + timedelta(days=1), QUARTER, np.array([[77.0, np.nan, 78.0]]))
+    later = Panel(("A-2",), MARCH + timedelta(days=1), QUARTER, np.array([[np.nan, np.nan, 79.0]]))
+    known = APRIL + timedelta(days=90)
+
+    def arrive(where: Store) -> None:
+        where.readings.save(ME, late, known_at=known)
+        where.readings.save(ME, later, known_at=known + timedelta(hours=1))
+
+    archive(every_town, tmp_path, drop_before=BEFORE)
+    arrive(every_town)
+    restore_month(every_town, ME, parse_month("2025-03"))
+    day = every_town.readings.load(ME, ["A-2"], Interval(MARCH + timedelta(days=1), MARCH + timedelta(days=2)))
+    assert day.values[0, [0, 2]].tolist() == [77.0, 79.0]
+    assert np.count_nonzero(~np.isnan(day.values)) == 96
+    assert [each.usage_point for each in every_town.dirty.ranges(ME)] == ["A-2"]
+    with open_store("sqlite://") as never_away:
+        arrive(fill(never_away))
+        assert rows(every_town) == rows(never_away)
+
+
+def test_a_change_in_the_midst_of_dropping_loses_nothing(
+    town: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive(town, tmp_path)
+    (part,) = (p for p in town.archive.parts(ME) if p.image == "raw" and "energy" in p.code)
+    calls: list[int] = []
+
+    def meanwhile(blocks: int) -> None:
+        calls.append(blocks)
+        if len(calls) == 2:
+            change = Panel(("A-2",), MARCH + timedelta(days=5), QUARTER, np.array([[42.0]]))
+            town.readings.save(ME, change, known_at=APRIL + timedelta(days=70))
+
+    with pytest.raises(Conflict, match=r"2025-03-06 of 2025-03.*changed since"):
+        town.archive.drop(ME, part, Shelf.at(part.address), progress=meanwhile)
+    month = town.readings.load(ME, ["A-2", "Z-1", "m-3"], Interval(MARCH, APRIL))
+    assert np.count_nonzero(np.isnan(month.values)) == 1
+    assert month.values[0, 5 * 96] == 42.0
+    assert len(town.readings.versions(ME, "A-2", (MARCH + timedelta(days=5)).date())) == 2
+
+
+def test_any_file_system_of_pyarrow_will_do(town: Store) -> None:
+    before = rows(town)
+    memory = fs._MockFileSystem()
+
+    def shelf(address: str) -> Shelf:
+        return Shelf(memory, "bucket/archive", address)
+
+    archive(town, "mock:///bucket/archive", drop_before=BEFORE, shelf_of=shelf)
+    assert {part.state for part in town.archive.parts(ME)} == {"dropped"}
+    assert len(rows(town)["block"]) == 6
+    restore_month(town, ME, parse_month("2025-03"), shelf_of=shelf)
+    assert rows(town) == before
+
+
+def test_the_policy_archives_drops_and_then_does_nothing(town: Store, tmp_path: Path) -> None:
+    policy = Policy(str(tmp_path), after_months=1, keep_months=2)
+    assert len(keep_policy(town, ME, policy, datetime(2025, 5, 2, tzinfo=UTC)).written) == 3
+    assert {part.state for part in town.archive.parts(ME)} == {"archived"}
+    june = keep_policy(town, ME, policy, datetime(2025, 6, 1, tzinfo=UTC))
+    assert (len(june.written), len(june.dropped)) == (1, 3)  # April, and March
+    again = keep_policy(town, ME, policy, datetime(2025, 6, 1, tzinfo=UTC))
+    assert (again.written, again.dropped, again.failed) == ((), (), ())
+
+
+def test_places_that_will_not_do(town: Store, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no place"):
+        Shelf.at("gopher://x/y")
+    with pytest.raises(ConfigError, match="holds a secret"):
+        Shelf.at("s3://key:word@bucket/x")
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        archive(town, blocker / "below")
+    assert town.archive.parts(ME) == ()
+
+
+def test_months_that_are_not_over_stay() -> None:
+    now = datetime(2025, 4, 30, 23, tzinfo=UTC)
+    assert require_past(BEFORE, now) == BEFORE
+    with pytest.raises(Exception, match="2025-04 is not over"):
+        require_past(BEFORE + 1, now)
+
+
+@pytest.mark.parametrize("verb", ["DELETE FROM block_version", "UPDATE block_version SET phase_s = 1"])
+def test_earlier_images_go_only_with_a_month_that_is_moved(every_town: Store, tmp_path: Path, verb: str) -> None:
+    archive(every_town, tmp_path)
+    before = rows(every_town)
+    with pytest.raises(DBAPIError, match="never changed"), every_town._engine.begin() as connection:
+        connection.execute(text(verb))
+    assert rows(every_town) == before
