@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import numpy as np
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import GridMismatch
+from gridwright.domain.finding import Finding
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.readings import Readings
@@ -19,6 +22,7 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.domain.verdict import Reject
 from gridwright.formats.source import KEPT_REJECTS, Decoded, ReadOptions
 from gridwright.ingest import Gridded, grid_series
+from gridwright.jobs.decode_ahead import Piece
 from gridwright.jobs.read_file import zones_of
 from gridwright.jobs.rejects_file import RejectsFile
 from gridwright.jobs.store_port import StorePort
@@ -28,6 +32,22 @@ LOOK_BACK = timedelta(days=40)  # how far the read before a chunk's first one ma
 LOOK_AHEAD = timedelta(hours=2)
 LONGEST_BLOCK = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
+
+
+class FollowUp(Protocol):
+    """What else happens in the transaction of a chunk, with the readings that it saves."""
+
+    def begin(self, known: AbstractSet[str], zones: Mapping[str, str]) -> None:
+        """Prepare for a chunk with usage points in these zones; `known`: those that the store knew before."""
+        ...
+
+    def save(self, panel: Panel, *, known_at: datetime) -> SaveSummary:
+        """Save a panel, instead of the store itself; also called again with a part of a panel that did not fit."""
+        ...
+
+    def end(self, gridded: Gridded, arrival: Sequence[Finding], *, known_at: datetime) -> None:
+        """Do what follows from the panels that were saved since `begin`."""
+        ...
 
 
 @dataclass(slots=True)
@@ -49,6 +69,7 @@ class ImportRun:
     counts: Counter[str] = field(default_factory=Counter)
     listed: list[Reject] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
+    follow: FollowUp | None = None
 
     def known_reads(self, readings: Readings) -> list[RegisterReading]:
         """Return the stored register reads just before and just after those of each usage point."""
@@ -71,16 +92,21 @@ class ImportRun:
 
 @dataclass(slots=True)
 class ChunkImport:
-    """A decoded chunk, the progress that it makes, and the counts of the file before it."""
+    """A decoded piece, the progress that it makes, and the counts of the file before it."""
 
     run: ImportRun
-    decoded: Decoded
+    piece: Piece
     progress: Progress
     before: Counter[str]
 
+    @property
+    def decoded(self) -> Decoded:
+        """The decoded chunk."""
+        return self.piece.decoded
+
     def count(self) -> Counter[str]:
         """Lay the chunk on grids without saving anything; returns the counts of the file so far."""
-        gridded = grid_series(self.decoded.series, not_after=self.run.not_after)
+        gridded = self.piece.gridded or grid_series(self.decoded.series, not_after=self.run.not_after)
         self._remember(gridded, [])
         return self.before + self._counts(gridded, SaveSummary(0, 0, 0, 0), 0)
 
@@ -89,8 +115,8 @@ class ChunkImport:
 
         Days that do not fit the stored grid of their usage point are refused, the rest is kept.
         """
-        gridded: Gridded | None = None
-        panels: list[Panel] = []
+        gridded = self.piece.gridded
+        panels = _storable(gridded) if gridded is not None else []
         misfits: list[tuple[Panel, GridMismatch]] = []
         while True:
             saving: list[Panel] = []
@@ -100,11 +126,14 @@ class ChunkImport:
                     if gridded is None:
                         known = self.run.known_reads
                         gridded = grid_series(self.decoded.series, not_after=self.run.not_after, known=known)
-                        panels = [panel for panel in gridded.panels if panel.interval <= LONGEST_BLOCK]
+                        panels = _storable(gridded)
                     summary = self._save_registers(gridded)
                     for panel in panels:
                         saving[:] = [panel]
                         summary = _sum(summary, self._save_panel(panel))
+                    saving.clear()
+                    if self.run.follow is not None:
+                        self.run.follow.end(gridded, self.piece.arrival, known_at=self.run.known_at)
                     counts = self._advance(gridded, summary, misfits)
             except GridMismatch as error:
                 if not saving:
@@ -124,8 +153,12 @@ class ChunkImport:
         new = [UsagePoint(point, zone) for point, zone in zones.items() if point not in run.points]
         if new:
             run.store.registry.save_points(run.access, new)
+        if run.follow is not None:
+            run.follow.begin(run.points, zones)
 
     def _save_panel(self, panel: Panel) -> SaveSummary:
+        if self.run.follow is not None:
+            return self.run.follow.save(panel, known_at=self.run.known_at)
         return self.run.store.readings.save(self.run.access, panel, known_at=self.run.known_at)
 
     def _save_registers(self, gridded: Gridded) -> SaveSummary:
@@ -175,6 +208,10 @@ class ChunkImport:
         run.notes.update({f"not stored: {panel!r}, intervals longer than an hour": None for panel in long})
         if gridded.loose:
             run.notes["not stored: instantaneous readings that follow no grid"] = None
+
+
+def _storable(gridded: Gridded) -> list[Panel]:
+    return [panel for panel in gridded.panels if panel.interval <= LONGEST_BLOCK]
 
 
 def _sum(one: SaveSummary, other: SaveSummary) -> SaveSummary:

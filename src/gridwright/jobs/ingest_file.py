@@ -14,7 +14,8 @@ from gridwright.domain.interval import epoch_s
 from gridwright.domain.verdict import Intake
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import Tally, grid_series
-from gridwright.jobs.chunk_import import ChunkImport, ImportRun
+from gridwright.jobs.chunk_import import ChunkImport, FollowUp, ImportRun
+from gridwright.jobs.decode_ahead import Place, pieces
 from gridwright.jobs.read_file import Gathered, OpenFile, may_be_mixed, open_files, refuse_mixture, verdict
 from gridwright.jobs.rejects_file import RejectsFile
 from gridwright.jobs.sources import open_source
@@ -54,23 +55,25 @@ def ingest_file(  # noqa: PLR0913 - what an import needs to know
     not_after: datetime | None = None,
     dry_run: bool = False,
     rejects_to: Path | None = None,
+    follow: FollowUp | None = None,
 ) -> Imported:
     """Import a file, or all files of an archive; safe to kill at any moment and to run again.
 
     Each chunk of the file is one transaction, which also records how far the import came: a second run goes on there,
     and after the end it does nothing and says so. A dry run reads everything and writes nothing, no rejects either.
     Bad records never stop an import; StoreLocked, StoreFull and their like do, and what was committed stays.
+    `follow`: what else each chunk's transaction does with the readings it saves.
     """
     path, options = Path(path), options or ReadOptions()
     files, failures = open_files(open_source(path), options)
     stands = [_stand(store, access, file, options, dry_run=dry_run) for file in files]
     limit = None if not_after is None else epoch_s(not_after)
-    run = ImportRun(store, access, options, known_at, limit, dry_run, notes=dict.fromkeys(failures))
+    run = ImportRun(store, access, options, known_at, limit, dry_run, notes=dict.fromkeys(failures), follow=follow)
     if not dry_run and not all(stand.done for stand in stands):
         _prepare(run, stands, path, rejects_to)
     before, size = 0, sum(stand.byte_size for stand in stands)
-    for file, stand in zip(files, stands, strict=True):
-        for end in _take_file(run, file, stand):
+    for number, (file, stand) in enumerate(zip(files, stands, strict=True)):
+        for end in _take_file(run, file, Place(path, number, options, limit), stand):
             if progress is not None:
                 progress(before + end, size)
         before += stand.byte_size
@@ -94,17 +97,19 @@ def _prepare(run: ImportRun, stands: Sequence[Progress], path: Path, rejects_to:
         run.rejects = RejectsFile(rejects_to, path, keep_bytes=kept)
 
 
-def _take_file(run: ImportRun, file: OpenFile, stand: Progress) -> Iterator[int]:
+def _take_file(run: ImportRun, file: OpenFile, place: Place, stand: Progress) -> Iterator[int]:
     """Take the rest of one file and yield the offset after each chunk."""
     counts = Counter(dict(stand.counters))
     done = stand.done
-    for chunk, decoded in file.chunks(stand.byte_offset) if not done else ():
+    for piece in pieces(file, place, stand.byte_offset) if not done else ():
+        chunk = piece.chunk
         if chunk.start == stand.byte_offset and may_be_mixed(file):
             # Before anything of the file is stored: the first piece tells whether meters are mixed.
-            refuse_mixture(file, grid_series(decoded.series, not_after=run.not_after).tally)
+            laid = piece.gridded or grid_series(piece.decoded.series, not_after=run.not_after)
+            refuse_mixture(file, laid.tally)
         done = chunk.end >= stand.byte_size
-        piece = ChunkImport(run, decoded, replace(stand, byte_offset=chunk.end, done=done), counts)
-        counts = piece.count() if run.dry_run else piece.save()
+        taken = ChunkImport(run, piece, replace(stand, byte_offset=chunk.end, done=done), counts)
+        counts = taken.count() if run.dry_run else taken.save()
         yield chunk.end
     if not done and not run.dry_run:
         whole = replace(stand, byte_offset=stand.byte_size, done=True, counters=counts)

@@ -94,8 +94,9 @@ def _best_grids(candidates: Sequence[tuple[int, Panel]]) -> dict[str, tuple[int,
     """Choose for each usage point the best rank, and there the grid with most values."""
     known: dict[str, dict[tuple[int, Grid], int]] = defaultdict(lambda: defaultdict(int))
     for rank, panel in candidates:
+        key = rank, grid_of(panel)
         for point, count in zip(panel.points, np.isfinite(panel.values).sum(axis=1).tolist(), strict=True):
-            known[point][rank, grid_of(panel)] += count
+            known[point][key] += count
     best = {}
     for point, counts in known.items():
         lowest = min(rank for rank, _ in counts)
@@ -110,12 +111,19 @@ def _extents(chosen: Mapping[str, tuple[int, Grid]], ranked: Sequence[tuple[int 
         known = np.isfinite(panel.values)
         if not known.any():
             continue
+        some = np.asarray(known.any(axis=1))
         first, last = known.argmax(axis=1), panel.slots - known[:, ::-1].argmax(axis=1)
+        ends: list[tuple[int, int]] = list(zip(first.tolist(), last.tolist(), strict=True))
+        # Most usage points of a panel share their ends.
+        periods = {pair: Interval(slot_time(panel, pair[0]), slot_time(panel, pair[1])) for pair in set(ends)}
+        mine = (rank, grid_of(panel))
         for row, point in enumerate(panel.points):
-            if chosen.get(point) == (rank, grid_of(panel)) and known[row].any():
-                own = Interval(slot_time(panel, int(first[row])), slot_time(panel, int(last[row])))
-                old = found.get(point, own)
-                found[point] = Interval(min(old.start, own.start), max(old.end, own.end))
+            if some[row] and chosen.get(point) == mine:
+                own = periods[ends[row]]
+                old = found.get(point)
+                if old is not None and old != own:
+                    own = Interval(min(old.start, own.start), max(old.end, own.end))
+                found[point] = own
     return found
 
 
@@ -148,7 +156,7 @@ def _lived(panels: Iterable[Panel], period: Interval) -> Iterator[Panel]:
     for panel in panels:
         whole = panel.regrid(period)
         known = np.isfinite(whole.values)
-        some = known.any(axis=1)
+        some = np.asarray(known.any(axis=1))
         first = np.where(some, known.argmax(axis=1), 0)
         last = np.where(some, whole.slots - known[:, ::-1].argmax(axis=1), whole.slots)
         times, which = np.unique(np.column_stack([first, last]), axis=0, return_inverse=True)
@@ -161,8 +169,9 @@ def _lived(panels: Iterable[Panel], period: Interval) -> Iterator[Panel]:
 def _left_out(panels: Sequence[Panel], chosen: Mapping[str, tuple[int, Grid]]) -> list[str]:
     lost: dict[tuple[ReadingType, int], list[str]] = defaultdict(list)
     for panel in panels:
+        grid = grid_of(panel)
         for point in panel.points:
-            if chosen[point][1] != grid_of(panel):
+            if chosen[point][1] != grid:
                 lost[panel.reading_type, panel.interval_s].append(point)
     return [
         f"{kind} at {seconds // 60} min was read for {len(points)} usage points ({', '.join(points[:3])}"

@@ -17,6 +17,7 @@ from gridwright.store import schema
 from gridwright.store.session import Session, Unit
 
 FEW = 400
+PACKET = 2_000
 IMAGE_MARK = "#"  # between the code of a reading type and the image, where it is not the raw one
 
 
@@ -123,7 +124,10 @@ def every_image(unit: Unit) -> dict[int, tuple[ReadingType, Image]]:
 
 
 def _lookup(unit: Unit, table: Table, wanted: Sequence[str]) -> dict[str, int]:
-    query = select(table.c.code, table.c.id)
-    if len(wanted) <= FEW:
-        query = query.where(table.c.code.in_(wanted))
-    return {row.code: int(row.id) for row in unit.connection.execute(query)}
+    """Look up the keys in packets by the index: a town of a million must not be read for a part of it."""
+    found: dict[str, int] = {}
+    for at in range(0, len(wanted), PACKET):
+        part = wanted[at : at + PACKET]
+        sql = f"SELECT code, id FROM {table.name} WHERE code IN ({', '.join('?' * len(part))})"  # noqa: S608 - our own table
+        found.update(unit.fetch(sql, part))
+    return found

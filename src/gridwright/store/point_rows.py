@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, insert, or_, selec
 
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import schema
-from gridwright.store.names import FEW
 from gridwright.store.sealing import Sealing, is_sealed
 from gridwright.store.sealing_points import COLUMN, NOTHING
 from gridwright.store.session import Unit
@@ -27,7 +26,9 @@ def point_row(point: UsagePoint) -> dict[str, Any]:
         "capacity_kw": point.capacity_kw,
         "holidays": point.holidays,
         "exports": point.exports,
-        "attributes": json.dumps(dict(point.attributes), ensure_ascii=False, sort_keys=True),
+        "attributes": json.dumps(dict(point.attributes), ensure_ascii=False, sort_keys=True)
+        if point.attributes
+        else NOTHING,
     }
 
 
@@ -51,11 +52,10 @@ def to_points(unit: Unit, sealing: Sealing, rows: Sequence[Row[Any]]) -> list[Us
 def load_points(unit: Unit, sealing: Sealing, codes: Sequence[str]) -> list[UsagePoint]:
     """Return those of `codes` that exist."""
     table = schema.usage_point
-    query = select(table)
-    if len(codes) <= FEW:
-        query = query.where(table.c.code.in_(codes))
-    wanted = set(codes)
-    return to_points(unit, sealing, [row for row in unit.connection.execute(query) if row.code in wanted])
+    wanted = list(dict.fromkeys(codes))
+    parts = [wanted[at : at + CHUNK] for at in range(0, len(wanted), CHUNK)]
+    rows = [row for part in parts for row in unit.connection.execute(select(table).where(table.c.code.in_(part)))]
+    return to_points(unit, sealing, rows)
 
 
 def add_points(unit: Unit, sealing: Sealing, points: Sequence[UsagePoint]) -> None:

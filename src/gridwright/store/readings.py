@@ -84,18 +84,20 @@ class Readings:
         known_at: datetime,
         register: bool = False,
         image: Image = Image.RAW,
+        settled: bool = False,
     ) -> SaveSummary:
         """Merge a panel into what is stored; durable on return, or with the surrounding transaction.
 
         A slot without value leaves the stored one alone; another value or quality supersedes it and the old image is
         kept; the same again changes nothing. Unknown usage points are NotFound, or added with `register`; another
         interval or phase than stored for the day is GridMismatch, a fraction of a count InputError. A final image
-        makes nothing dirty and belongs to no series: it follows from the raw one.
+        makes nothing dirty and belongs to no series: it follows from the raw one. `settled`: the same transaction also
+        saves what follows from these readings, so they are not dirty.
         """
         _require_all(access, Act.WRITE_READINGS, panel.points)
         if register:
             access.require(Act.WRITE_READINGS)
-        interval_s = check_interval(panel.interval)
+        check_interval(panel.interval)
         to_seconds(panel.start)
         _refuse_twice(panel.points)
         with self._session.writing() as unit:
@@ -110,19 +112,20 @@ class Readings:
             saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=to_us(known_at))
             summary = saver.run()
             if image is Image.RAW:
-                self._mark(unit, access, saver, summary, interval_s)
+                self._mark(unit, access, saver, summary, settled=settled)
         return summary
 
-    def _mark(self, unit: Unit, access: Access, saver: PanelSaver, summary: SaveSummary, interval_s: int) -> None:
+    def _mark(self, unit: Unit, access: Access, saver: PanelSaver, summary: SaveSummary, *, settled: bool) -> None:
         """Leave the traces of a change: dirty ranges, the series' extent, the audit record."""
         touched = saver.touched
         at = np.flatnonzero(touched.last >= 0)
         if not at.size:
             return
         keys, first, last = saver.keys[at], touched.first[at], touched.last[at]
-        dirty.mark(unit, saver.kind, keys, first, last)
-        count_series(unit, saver.kind, interval_s, keys, first=first, last=last, new=touched.new[at])
+        if not settled:
+            dirty.mark(unit, saver.kind, keys, first, last)
         panel = saver.panel
+        count_series(unit, saver.kind, panel.interval_s, keys, first=first, last=last, new=touched.new[at])
         note(
             unit,
             access,
