@@ -34,14 +34,19 @@ def bill_months(
     received: Panel | None = None,
     period: Interval | None = None,
 ) -> Billed:
-    """Bill each civil month of `period` (default: all that the readings touch); ladders of a year are carried on."""
+    """Bill each civil month of `period` (default: all that the readings touch); ladders of a year are carried on.
+
+    A ladder that runs over the year counts from its first reading of the year, also where `period` begins later.
+    """
     if period is not None and not period.overlaps(panel.period):
         return Billed((), (f"{usage_point.id} has no readings in {period}; they cover {panel.period}",))
     bills: list[Bill] = []
     notes: dict[str, None] = {}
     unknown: set[int] = set()
     carried: dict[int, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for year, month in months_of(panel, usage_point, period):
+    asked = list(months_of(panel, usage_point, period))
+    earlier = list(_earlier_months(panel, usage_point, asked[0][1])) if asked and yearly(card) else []
+    for year, month in (*earlier, *asked):
         try:
             bill = rate(
                 panel,
@@ -53,13 +58,15 @@ def bill_months(
                 carried=carried[year],
             )
         except (RateError, GridMismatch) as error:
-            notes[str(error)] = None
+            if (year, month) in asked:
+                notes[str(error)] = None
             unknown.add(year)
             carried[year].clear()
             continue
-        bills.append(bill)
+        if (year, month) in asked:
+            bills.append(bill)
         # A month that was not billed leaves the rest of its year without a known sum.
-        for charge in _yearly(card) if year not in unknown else ():
+        for charge in yearly(card) if year not in unknown else ():
             carried[year][charge] += sum((line.quantity for line in bill.lines if line.charge == charge), Decimal(0))
     return Billed(tuple(bills), tuple(notes))
 
@@ -78,5 +85,14 @@ def months_of(panel: Panel, usage_point: UsagePoint, period: Interval | None) ->
         at = month.end
 
 
-def _yearly(card: RateCard) -> list[str]:
+def _earlier_months(panel: Panel, usage_point: UsagePoint, first: Interval) -> Iterator[tuple[int, Interval]]:
+    """Yield the months of a year before `first`, from the first reading on."""
+    begin = local_month(first.start.astimezone(usage_point.tz).year, 1, usage_point.tz).start
+    known = local_day(panel.start.astimezone(usage_point.tz).date(), usage_point.tz).start
+    if max(begin, known) < first.start:
+        yield from months_of(panel, usage_point, Interval(max(begin, known), first.start))
+
+
+def yearly(card: RateCard) -> list[str]:
+    """Return the charges whose ladder starts anew each year."""
     return [charge.id for charge in card.charges if isinstance(charge.price, Price) and charge.price.reset is Per.YEAR]

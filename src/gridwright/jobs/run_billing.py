@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from gridwright.billing import postings
 from gridwright.billing.credit_line import with_credits
-from gridwright.domain.access import Access
+from gridwright.domain.access import Access, Act
 from gridwright.domain.bill import Bill, BillState
+from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import NotFound
-from gridwright.domain.interval import Interval, local_month, parse_period
+from gridwright.domain.interval import DAY_S, Interval, from_epoch_s, local_month, parse_period
 from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.bill_months import bill_months
+from gridwright.jobs.correct import correct
 from gridwright.jobs.customers import customers
+from gridwright.jobs.load_final import load_final
 from gridwright.jobs.load_stored import load_stored
+from gridwright.jobs.on_behalf import on_behalf
+from gridwright.jobs.rerate import Billable, rated, window
+from gridwright.jobs.rerate_bill import POLICY, CorrectionPolicy, correct_bill
 from gridwright.jobs.settle_event import event_credits
-from gridwright.jobs.trust_readings import SiteDefaults, Trusted, trust_readings
-from gridwright.store import Store
+from gridwright.jobs.trust_readings import SiteDefaults, trust_readings
+from gridwright.store import IssuedBill, Store
 
 TOGETHER = 200
 Progress = Callable[[int, int], None]
@@ -56,14 +61,16 @@ def run_billing(
     site: SiteDefaults,
     *,
     now: datetime,
+    policy: CorrectionPolicy = POLICY,
     progress: Progress | None = None,
 ) -> BillRun:
     """Bill what is ordered, each usage point by the rate card of `card_of`.
 
-    Payments for demand response in the period are lines of the bill. A draft whose readings changed is cancelled and
-    made anew; an issued bill whose readings changed is left alone and named in the notes.
+    The readings are those that the cascade made final, after it has run for what changed. Payments for demand response
+    in the period are lines of the bill. A draft whose readings changed is cancelled and made anew; of an issued bill
+    whose readings changed the difference becomes the draft of a credit or debit note, named in the notes.
     """
-    desk = _Desk(store, access, order, card_of, site, now)
+    desk = _Desk(store, access, order, card_of, site, now, policy)
     names = list(order.points or customers(store, access))
     for at in range(0, len(names), TOGETHER):
         desk.bill(names[at : at + TOGETHER])
@@ -89,42 +96,105 @@ class _Desk:
     card_of: CardOf
     site: SiteDefaults
     now: datetime
+    policy: CorrectionPolicy
     run: BillRun = field(default_factory=BillRun)
 
     def bill(self, names: Sequence[str]) -> None:
         """Bill some usage points together."""
-        for group in self._groups(names):
-            for row in range(len(group.points)):
+        known = self._known(names)
+        billed: set[str] = set()
+        for group in self._groups(known):
+            for row, point in enumerate(group.points):
+                billed.add(point.id)
                 bills = self._bill(group, row)
                 self.run.bills += bills
                 for bill in bills:
                     if not (bill.example or self.order.dry_run):
                         self._keep(bill)
+        for name in known.keys() - billed:
+            self._note_silent(known[name])
 
-    def _groups(self, names: Sequence[str]) -> list[Trusted]:
+    def _known(self, names: Sequence[str]) -> dict[str, UsagePoint]:
+        known = {point.id: point for point in self.store.registry.points(self.access, list(names))}
+        for name in names:
+            if name not in known:
+                try:
+                    self.store.registry.point(self.access, name)
+                except NotFound as error:
+                    self._note(str(error))
+        return known
+
+    def _groups(self, known: Mapping[str, UsagePoint]) -> Sequence[Billable]:
+        """Return the trusted readings of usage points: what the cascade made of them, after it has run for them."""
+        names = list(known)
+        if not names:
+            return []
+        if self.order.dry_run and self.store.dirty.ranges(self.access, limit=1, points=names):
+            return self._tried(names)
+        cascade = on_behalf(self.access, Act.READ, Act.WRITE_READINGS)
+        if not self.order.dry_run:
+            correct(self.store, cascade, self.site, now=self.now, points=names)
+        period = self._window(known)
+        if period is None:
+            return []
+        groups, notes = load_final(self.store, self.access, known, period, self.site)
+        for note in notes:
+            self._note(note)
+        return groups
+
+    def _tried(self, names: Sequence[str]) -> Sequence[Billable]:
+        """Trust the readings for the moment only: a trial run changes nothing in the store."""
         try:
             groups, notes = trust_readings(load_stored(self.store, self.access, names), self.site, now=self.now)
         except NotFound as error:
             self._note(str(error))
             return []
-        self.run.notes += notes
+        for note in notes:
+            self._note(note)
         return groups
 
-    def _bill(self, group: Trusted, row: int) -> list[Bill]:
+    def _window(self, known: Mapping[str, UsagePoint]) -> Interval | None:
+        """Return of which time readings are needed for what is ordered; None when there are none at all."""
+        asked = [self._needed(point) for point in known.values()]
+        periods = [period for period in asked if period is not None]
+        if len(periods) < len(asked):
+            extents = self.store.readings.extents(self.access, list(known))
+            days = [(extent.first_day, extent.last_day) for extent in extents]
+            if not days:
+                return None
+            # A day on either side: a civil day begins before its UTC day, or ends behind it.
+            first, last = min(day for day, _ in days) - 1, max(day for _, day in days) + 1
+            periods.append(Interval(from_epoch_s(first * DAY_S), from_epoch_s(last * DAY_S)))
+        return Interval(min(period.start for period in periods), max(period.end for period in periods))
+
+    def _needed(self, point: UsagePoint) -> Interval | None:
+        period = self._period(point)
+        try:
+            return period and window(period, point, self.card_of(point))
+        except NotFound:
+            return period
+
+    def _note_silent(self, point: UsagePoint) -> None:
+        """Say that a usage point has nothing to bill, and what there is of it."""
+        extents = self.store.readings.extents(self.access, [point.id])
+        if not extents:
+            self._note(f"no readings of {point.id}")
+            return
+        first, last = min(each.first_day for each in extents), max(each.last_day for each in extents)
+        there = f"{date_of(first)} to {date_of(last)}"
+        period = self._period(point)
+        self._note(
+            f"{point.id} has no readings to bill" + (f" in {period}" if period else "") + f"; they cover {there}"
+        )
+
+    def _bill(self, group: Billable, row: int) -> list[Bill]:
         point = group.points[row]
         try:
             card = self.card_of(point)
         except NotFound as error:
             self._note(f"{point.id}: {error}")
             return []
-        done = bill_months(
-            group.trusted.rows([row]),
-            card,
-            point,
-            known_at=self.now,
-            received=group.received_of(row),
-            period=self._period(point),
-        )
+        done = rated(group, row, card, self._period(point), self.now)
         for note in done.notes:
             self._note(note)
         return [
@@ -140,20 +210,32 @@ class _Desk:
     def _keep(self, bill: Bill) -> None:
         ledger = self.store.ledger
         with self.store.transaction():
-            others = [
-                each.bill
-                for each in ledger.bills(self.access, bill.usage_point)
-                if each.bill.period.overlaps(bill.period) and each.bill.key != bill.key
+            there = [
+                each for each in ledger.bills(self.access, bill.usage_point) if each.bill.period.overlaps(bill.period)
             ]
-            issued = [other.id for other in others if other.state is BillState.ISSUED]
+            issued = [each for each in there if each.bill.state is BillState.ISSUED]
             if issued:
-                self._note(f"{bill.usage_point}: bill {issued[0]} is issued, and what it is made of has changed since")
+                self._correct(issued, bill)
                 return
-            for old in others:
-                if old.state is BillState.DRAFT:
-                    ledger.cancel(self.access, old.id)
+            for old in there:
+                if old.bill.state is BillState.DRAFT and old.bill.key != bill.key:
+                    ledger.cancel(self.access, old.bill.id)
                     self.run.replaced += 1
             self.run.new += ledger.save_bill(self.access, bill, postings(bill))
+
+    def _correct(self, issued: Sequence[IssuedBill], bill: Bill) -> None:
+        """Hold a bill against the issued one of its period: what differs becomes the draft of a note."""
+        kept = issued[0]
+        if (kept.bill.period, kept.bill.rate_card) != (bill.period, bill.rate_card):
+            self._note(f"{bill.usage_point}: bill {kept.bill.id} is issued for {kept.bill.period}, and stays")
+            return
+        found = correct_bill(self.store, self.access, kept, bill, self.policy)
+        if found.correction is not None:
+            told = f"{found.correction.kind} {found.correction.id} over {found.correction.total:f} {bill.currency}"
+            self._note(
+                f"{bill.usage_point}: bill {kept.bill.id} is issued, and what it is made of has changed since; "
+                f"{told} is {found.correction.state}"
+            )
 
     def _note(self, text: str) -> None:
         if text not in self.run.notes:

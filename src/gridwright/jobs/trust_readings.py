@@ -21,7 +21,7 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.domain.verdict import Intake
 from gridwright.ingest import Collected
 from gridwright.jobs.main_series import Group, main_groups
-from gridwright.vee import estimate, validate
+from gridwright.vee import Circumstances, RuleBook, estimate, validate
 
 Mask = npt.NDArray[np.bool_]
 
@@ -45,11 +45,12 @@ for _place, _status in enumerate(
 
 @dataclass(frozen=True, slots=True)
 class SiteDefaults:
-    """What is assumed of usage points that nothing else describes."""
+    """What is assumed of usage points that nothing else describes, and the rules that judge (None: the packaged)."""
 
     customer_class: str = "residential"
     capacity_kw: float | None = None
     holidays: str = ""
+    rules: RuleBook | None = None
 
     def usage_point(self, name: str, zone: str) -> UsagePoint:
         """Return a usage point of which nothing else is known."""
@@ -84,7 +85,8 @@ class Trusted:
 class Material:
     """What there is to trust: panels, register reads by usage point, zones, and what is known of the usage points.
 
-    `arrival`: doubts about the readings as they came; `intake`: the verdict on the file, None for stored readings.
+    `outages`: when which usage point was without power. `arrival`: doubts about the readings as they came; `intake`:
+    the verdict on the file, None for stored readings.
     """
 
     panels: tuple[Panel, ...]
@@ -93,6 +95,11 @@ class Material:
     known: Mapping[str, UsagePoint] = field(default_factory=dict)
     arrival: tuple[Finding, ...] = ()
     intake: Intake | None = None
+    outages: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
+
+    def with_outages(self, outages: Mapping[str, Sequence[Interval]]) -> Material:
+        """Return the same with what is known of outages."""
+        return replace(self, outages=outages)
 
 
 def material_of(collected: Collected) -> Material:
@@ -114,17 +121,7 @@ def trust_readings(material: Material, site: SiteDefaults, *, now: datetime) -> 
 
 def trust_group(group: Group, site: SiteDefaults, material: Material, *, now: datetime) -> Trusted:
     """Validate and estimate one group."""
-    feeding = frozenset(point for panel in group.received for point in panel.points)
-    points = tuple(
-        replace(
-            material.known.get(name) or site.usage_point(name, group.zone),
-            exports=name in feeding,
-        )
-        for name in group.points
-    )
-    reads = material.reads
-    channels = [_trust_channel(panel, points, reads, now=now) for panel in group.delivered]
-    fed_in = [_trust_channel(panel, points, reads, now=now) for panel in group.received]
+    points, channels, fed_in = trust_channels(group, site, material, now=now)
     findings: dict[str, list[Finding]] = {name: [] for name in group.points}
     found = (finding for channel in (*channels, *fed_in) for finding in channel.findings)
     for finding in (*material.arrival, *found):
@@ -136,26 +133,67 @@ def trust_group(group: Group, site: SiteDefaults, material: Material, *, now: da
         raw=summed(group.delivered, group.points),
         validated=summed([channel.validated for channel in channels], group.points),
         trusted=summed([channel.trusted for channel in channels], group.points),
-        received=_received([channel.trusted for channel in fed_in], group),
-        feeds_in=feeding,
+        received=received_sum([channel.trusted for channel in fed_in], group),
+        feeds_in=frozenset(point for panel in group.received for point in panel.points),
         findings={point: tuple(found) for point, found in findings.items()},
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Channel:
+class Channel:
+    """One channel of some usage points: validated, trusted, and the doubts about it."""
+
     validated: Panel
     trusted: Panel
     findings: tuple[Finding, ...]
 
 
+def trust_channels(
+    group: Group, site: SiteDefaults, material: Material, *, now: datetime
+) -> tuple[tuple[UsagePoint, ...], list[Channel], list[Channel]]:
+    """Validate and estimate a group channel by channel: its usage points, what was delivered, what was received."""
+    points = points_of(group, site, material.known)
+    delivered, received = (
+        [_trust_channel(panel, points, material, site.rules, now=now) for panel in panels]
+        for panels in (group.delivered, group.received)
+    )
+    return points, delivered, received
+
+
+def points_of(group: Group, site: SiteDefaults, known: Mapping[str, UsagePoint]) -> tuple[UsagePoint, ...]:
+    """Return the usage points of a group; whoever has a received channel exports."""
+    feeding = frozenset(point for panel in group.received for point in panel.points)
+    points = (known.get(name) or site.usage_point(name, group.zone) for name in group.points)
+    return tuple(
+        point if point.exports == (point.id in feeding) else replace(point, exports=point.id in feeding)
+        for point in points
+    )
+
+
 def _trust_channel(
-    panel: Panel, points: Sequence[UsagePoint], reads: Mapping[str, Sequence[RegisterReading]], *, now: datetime
-) -> _Channel:
-    mine = {point.id: point for point in points if point.id in set(panel.points)}
-    validation = validate(panel, mine, registers=reads, now=now)
-    estimation = estimate(validation.panel, mine, registers=reads, holidays=_holidays(panel, points))
-    return _Channel(validation.panel, estimation.panel, (*validation.findings, *estimation.findings))
+    panel: Panel, points: Sequence[UsagePoint], material: Material, rules: RuleBook | None, *, now: datetime
+) -> Channel:
+    here = set(panel.points)
+    mine = {point.id: point for point in points if point.id in here}
+    reads = material.reads
+    holidays = _holidays(panel, points)
+    around = Circumstances(channels=beside(panel, material.panels), outages=material.outages, holidays=holidays)
+    validation = validate(panel, mine, registers=reads, rules=rules, now=now, circumstances=around)
+    estimation = estimate(validation.panel, mine, registers=reads, holidays=holidays, outages=material.outages)
+    return Channel(validation.panel, estimation.panel, (*validation.findings, *estimation.findings))
+
+
+def beside(panel: Panel, others: Sequence[Panel]) -> tuple[Panel, ...]:
+    """Return the other channels that lie on the grid of `panel` and share a usage point with it."""
+    here = set(panel.points)
+    return tuple(
+        other
+        for other in others
+        if other.interval == panel.interval
+        and not (other.start - panel.start) % panel.interval
+        and other.reading_type != panel.reading_type
+        and not here.isdisjoint(other.points)
+    )
 
 
 def _holidays(panel: Panel, points: Sequence[UsagePoint]) -> dict[str, frozenset[date]]:
@@ -197,7 +235,8 @@ def _summed(panels: Sequence[Panel], points: Sequence[str], period: Interval) ->
     return total, covered
 
 
-def _received(panels: Sequence[Panel], group: Group) -> Panel | None:
+def received_sum(panels: Sequence[Panel], group: Group) -> Panel | None:
+    """Return what a group fed in, zeros for usage points and times without; None where nobody feeds in."""
     if not panels:
         return None
     panel, covered = _summed(panels, group.points, group.period)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy import Row, func, insert, select, update
 from gridwright.domain.access import Access, Act
 from gridwright.domain.bill import Bill, BillState, LedgerLine
 from gridwright.domain.errors import Conflict, InputError, NotFound
-from gridwright.store import schema
+from gridwright.store import schema, schema_trust
 from gridwright.store.audit import note
 from gridwright.store.bill_rows import bill_row, line_rows, postings_from, postings_text, to_bill
 from gridwright.store.instant import from_minor, from_us, from_us_if, to_minor, to_us
@@ -47,7 +47,8 @@ class Ledger:
     def save_bill(self, access: Access, bill: Bill, postings: Iterable[LedgerLine] = ()) -> bool:
         """Save a draft and the postings that its issue will make; tell whether it was new.
 
-        The same key again writes nothing. Postings that do not sum to zero in each currency are an InputError.
+        The same key again writes nothing; a draft that was cancelled, because another bill was right for a while, is a
+        draft again. Postings that do not sum to zero in each currency are an InputError.
         """
         access.require(Act.WRITE_BILLS, bill.usage_point)
         lines = tuple(postings)
@@ -57,8 +58,9 @@ class Ledger:
         with self._session.writing() as unit:
             point = self._names.point_keys(unit, [bill.usage_point])[0]
             table = schema.bill
-            if unit.connection.execute(select(table.c.id).where(table.c.key == bill.key)).first():
-                return False
+            old = unit.connection.execute(select(table).where(table.c.key == bill.key)).first()
+            if old is not None:
+                return self._revive(unit, access, old)
             row = {**bill_row(bill, point), "postings": postings_text(lines)}
             result = unit.connection.execute(insert(table).values(row))
             if bill.lines:
@@ -68,13 +70,21 @@ class Ledger:
             note(unit, access, Act.WRITE_BILLS, subject=bill.id, at=at, saved=bill.key, total=str(bill.total))
             return True
 
-    def bill(self, access: Access, code: str) -> IssuedBill:
-        """Return one bill with its number and state."""
+    def _revive(self, unit: Unit, access: Access, row: Row[Any]) -> bool:
+        if row.state != BillState.CANCELLED or row.number is not None:
+            return False
+        _change(unit, row.id, state=str(BillState.DRAFT), cancelled_at_us=None)
+        note(unit, access, Act.WRITE_BILLS, subject=row.code, at=self._session.clock(), saved=row.key, again=1)
+        return True
+
+    def bill(self, access: Access, code: str, *, as_of: datetime | None = None) -> IssuedBill:
+        """Return one bill with its number and state; `as_of`: as it stood then, NotFound before it was made."""
         access.require(Act.READ_BILLS)
         with self._session.reading() as unit:
             row = _find(unit, code)
             access.require(Act.READ_BILLS, row.point)
-            return _load(unit, [row])[0]
+            found = _load(unit, [row])[0]
+        return found if as_of is None else _as_known(found, as_of)
 
     def bills(self, access: Access, point: str | None = None) -> list[IssuedBill]:
         """Return the bills of a usage point, or all that may be seen, in order of their period."""
@@ -119,9 +129,9 @@ class Ledger:
             if row.state == BillState.CANCELLED:
                 raise Conflict(f"bill {code} is cancelled", remedy="bill the period again")
             at = self._session.clock()
-            number = _next_number(unit, "bill")
+            number = next_number(unit, "bill")
             _change(unit, row.id, state=str(BillState.ISSUED), number=number, issued_at_us=to_us(at))
-            _post(unit, code, postings_from(row.postings), at)
+            post(unit, code, postings_from(row.postings), at)
             note(unit, access, Act.WRITE_BILLS, subject=code, at=at, issued=number)
             return number
 
@@ -136,12 +146,13 @@ class Ledger:
             access.require(Act.WRITE_BILLS, row.point)
             if row.state == BillState.CANCELLED:
                 return None if row.credit_number is None else int(row.credit_number)
+            _refuse_corrected(unit, row)
             at = self._session.clock()
-            number = _next_number(unit, "credit note") if row.state == BillState.ISSUED else None
+            number = next_number(unit, "credit note") if row.state == BillState.ISSUED else None
             state = str(BillState.CANCELLED)
             _change(unit, row.id, state=state, credit_number=number, cancelled_at_us=to_us(at))
             if number is not None:
-                _post(unit, credit_note(code), _reversed(code, postings_from(row.postings)), at)
+                post(unit, credit_note(code), reversal(credit_note(code), postings_from(row.postings)), at)
             note(unit, access, Act.WRITE_BILLS, subject=code, at=at, cancelled=number)
             return number
 
@@ -152,7 +163,7 @@ class Ledger:
             if document is None:
                 access.require(Act.READ_BILLS, "of every customer")
             else:
-                self.bill(access, document.removeprefix("credit:"))
+                self._require_document(access, document)
         table = schema.ledger_line
         query = select(table).order_by(table.c.posted_at_us, table.c.document, table.c.position)
         if document is not None:
@@ -170,6 +181,18 @@ class Ledger:
             )
             for r in rows
         ]
+
+    def _require_document(self, access: Access, document: str) -> None:
+        """Raise unless the bill or correction that a document belongs to is within reach."""
+        code = document.removeprefix("credit:").removeprefix("reversal:")
+        table, point = schema_trust.correction, schema.usage_point
+        query = select(point.c.code).join(table, table.c.usage_point == point.c.id).where(table.c.code == code)
+        with self._session.reading() as unit:
+            found = unit.connection.execute(query).scalar()
+        if found is None:
+            self.bill(access, code)
+        else:
+            access.require(Act.READ_BILLS, found)
 
     def balances(self, access: Access) -> dict[tuple[str, str], Decimal]:
         """Return the trial balance: (account, currency) → sum; each currency sums to zero."""
@@ -202,11 +225,36 @@ def credit_note(code: str) -> str:
     return f"credit:{code}"
 
 
-def _reversed(code: str, lines: Sequence[LedgerLine]) -> list[LedgerLine]:
+def reversal(document: str, lines: Sequence[LedgerLine]) -> list[LedgerLine]:
+    """Return the postings of `document` that take others back."""
     return [
-        LedgerLine(credit_note(code), line.account, -line.amount, line.currency, line.posted_at, line.text)
-        for line in lines
+        LedgerLine(document, line.account, -line.amount, line.currency, line.posted_at, line.text) for line in lines
     ]
+
+
+def _refuse_corrected(unit: Unit, row: Row[Any]) -> None:
+    """Refuse to cancel a bill below a correction that stands; drafts of corrections are put aside with it."""
+    table = schema_trust.correction
+    mine = unit.connection.execute(select(table.c.id, table.c.code, table.c.state).where(table.c.bill == row.id)).all()
+    standing = [each.code for each in mine if each.state == "issued"]
+    if standing:
+        raise Conflict(
+            f"bill {row.code} is corrected by {standing[-1]}", remedy="cancel its corrections first, the last one first"
+        )
+    opened = [each.id for each in mine if each.state in {"draft", "held"}]
+    if opened:
+        unit.connection.execute(update(table).where(table.c.id.in_(opened)).values(state="replaced"))
+
+
+def _as_known(kept: IssuedBill, as_of: datetime) -> IssuedBill:
+    if kept.bill.known_at > as_of:
+        raise NotFound(f"bill {kept.bill.id} was not made yet on {as_of.isoformat()}", remedy="ask for a later date")
+    if kept.cancelled_at is not None and kept.cancelled_at > as_of:
+        state = BillState.DRAFT if kept.issued_at is None else BillState.ISSUED
+        kept = replace(kept, bill=replace(kept.bill, state=state), credit_number=None, cancelled_at=None)
+    if kept.issued_at is not None and kept.issued_at > as_of:
+        kept = replace(kept, bill=replace(kept.bill, state=BillState.DRAFT), number=None, issued_at=None)
+    return kept
 
 
 def _bill_query() -> Any:  # noqa: ANN401 - SQLAlchemy's type of a join would say no more
@@ -239,7 +287,7 @@ def _to_issued(row: Row[Any], lines: Sequence[Row[Any]]) -> IssuedBill:
     return IssuedBill(to_bill(row, lines), row.number, issued, row.credit_number, cancelled, row.id)
 
 
-def _next_number(unit: Unit, name: str) -> int:
+def next_number(unit: Unit, name: str) -> int:
     """Count on within the transaction: a number that is rolled back is given again, so there is no gap."""
     table = schema.number_series
     unit.connection.execute(update(table).where(table.c.name == name).values(last=table.c.last + 1))
@@ -250,7 +298,8 @@ def _change(unit: Unit, key: int, **values: Any) -> None:  # noqa: ANN401 - colu
     unit.connection.execute(update(schema.bill).where(schema.bill.c.id == key).values(**values))
 
 
-def _post(unit: Unit, document: str, lines: Sequence[LedgerLine], at: datetime) -> None:
+def post(unit: Unit, document: str, lines: Sequence[LedgerLine], at: datetime) -> None:
+    """Write the lines of a document to the ledger; lines out of balance are an InputError."""
     check_balance(lines)
     if not lines:
         return

@@ -15,6 +15,7 @@ from gridwright.store.answers import Answers
 from gridwright.store.archive import Archive
 from gridwright.store.audit import Audit
 from gridwright.store.controls import Controls
+from gridwright.store.corrections import Corrections
 from gridwright.store.day_totals import DayTotalsStore
 from gridwright.store.devices import Devices
 from gridwright.store.dirty import Dirty
@@ -36,6 +37,7 @@ from gridwright.store.quarantine import Quarantine
 from gridwright.store.readings import Readings
 from gridwright.store.registers import Registers
 from gridwright.store.registry import Registry
+from gridwright.store.rerates import Rerates
 from gridwright.store.sealing import Master, Sealing
 from gridwright.store.sealing_points import SealedData
 from gridwright.store.session import Session
@@ -61,6 +63,8 @@ class Store:
         self.dirty = Dirty(self._session, names)
         self.day_totals = DayTotalsStore(self._session, names)
         self.edits = Edits(self._session, names)
+        self.rerates = Rerates(self._session, names)
+        self.corrections = Corrections(self._session, names)
         self.ledger = Ledger(self._session, names)
         self.imports = Imports(self._session)
         self.quarantine = Quarantine(self._session, names)

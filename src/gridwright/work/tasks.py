@@ -59,9 +59,9 @@ def advance(platform: Platform) -> Facts:
 
 def validate(platform: Platform) -> Facts:
     """Validate what changed."""
-    from gridwright.jobs.validate_dirty import validate_dirty
+    from gridwright.jobs.correct import correct
 
-    return facts(validate_dirty(platform.store, platform.access, platform.site, now=platform.clock()))
+    return facts(correct(platform.store, platform.access, platform.site, now=platform.clock()))
 
 
 def refresh(platform: Platform) -> Facts:

@@ -15,7 +15,7 @@ from gridwright.store.schema import metadata
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 SEEDS = (
     f"INSERT INTO audit_head (id, number, digest) VALUES (1, 0, '{'0' * 64}')",
-    "INSERT INTO number_series (name, last) VALUES ('bill', 0), ('credit note', 0)",
+    "INSERT INTO number_series (name, last) VALUES ('bill', 0), ('credit note', 0), ('debit note', 0)",
 )
 
 

@@ -1,0 +1,167 @@
+"""The cascade: what changed is judged again, final images and day totals follow, and run again it does nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from gridwright.domain import quality as q
+from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.calendar import day_number
+from gridwright.domain.day_totals import DayTotals
+from gridwright.domain.image import Image
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel, default_quality
+from gridwright.domain.reading_type import VOLTAGE
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.correct import correct, correct_part
+from gridwright.jobs.correct_scope import scopes
+from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.store import Store, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOUR = timedelta(hours=1)
+START = datetime(2025, 3, 3, tzinfo=UTC)
+DAYS = 56
+NOW = START + timedelta(days=DAYS)
+SITE = SiteDefaults()
+POINTS = ("UP-1", "UP-2")
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with open_store("sqlite://") as opened:
+        opened.registry.save_points(LOCAL_OWNER, [UsagePoint(name, capacity_kw=17.0) for name in POINTS])
+        opened.readings.save(LOCAL_OWNER, usual(), known_at=NOW)
+        yield opened
+
+
+def usual() -> Panel:
+    hours = np.arange(24 * DAYS)
+    wave = 400 + 150 * np.sin(2 * np.pi * hours / 24) + 20 * np.sin(hours * 1.7)
+    return Panel(POINTS, START, HOUR, np.rint(np.vstack([wave, wave + 7])))
+
+
+def one_value(wh: float) -> Panel:
+    return Panel(("UP-1",), START + timedelta(days=50, hours=12), HOUR, np.array([[wh]]))
+
+
+def codes(store: Store) -> set[tuple[str, str]]:
+    return {(finding.usage_point, finding.code) for finding in store.findings.load(LOCAL_OWNER)}
+
+
+def test_clean_readings_leave_no_finding_and_nothing_dirty(store: Store) -> None:
+    done = correct(store, LOCAL_OWNER, SITE, now=NOW)
+    assert (done.points, done.new) == (2, 0)
+    assert store.dirty.ranges(LOCAL_OWNER) == []
+
+
+def test_a_correction_takes_its_finding_away(store: Store) -> None:
+    right = usual().row("UP-1").values[0, 50 * 24 + 12]
+    store.readings.save(LOCAL_OWNER, one_value(-5000.0), known_at=NOW)
+    assert correct(store, LOCAL_OWNER, SITE, now=NOW).new >= 1
+    assert any(point == "UP-1" for point, _ in codes(store))
+    store.readings.save(LOCAL_OWNER, one_value(right), known_at=NOW + HOUR)
+    correct(store, LOCAL_OWNER, SITE, now=NOW + HOUR)
+    assert codes(store) == set()
+
+
+def test_the_second_run_does_nothing(store: Store) -> None:
+    store.readings.save(LOCAL_OWNER, one_value(-5000.0), known_at=NOW)
+    correct(store, LOCAL_OWNER, SITE, now=NOW)
+    before = codes(store)
+    again = correct(store, LOCAL_OWNER, SITE, now=NOW)
+    assert (again.ranges, again.new) == (0, 0)
+    assert codes(store) == before
+
+
+def test_readings_that_have_no_rule_are_not_dirty_for_ever(store: Store) -> None:
+    volts = Panel(("UP-1",), START, HOUR, np.full((1, 24), 2301.0), reading_type=VOLTAGE)
+    store.readings.save(LOCAL_OWNER, volts, known_at=NOW)
+    correct(store, LOCAL_OWNER, SITE, now=NOW)
+    assert store.dirty.ranges(LOCAL_OWNER) == []
+
+
+def test_a_silent_point_is_no_failure(store: Store) -> None:
+    lonely = Panel(("UP-2",), START + timedelta(days=400), HOUR, np.array([[1.0]]))
+    store.readings.save(LOCAL_OWNER, lonely, known_at=NOW)
+    done = correct(store, LOCAL_OWNER, SITE, now=NOW + timedelta(days=500))
+    assert done.ranges == 3
+
+
+def final(store: Store, point: str = "UP-1") -> Panel:
+    return store.readings.load(LOCAL_OWNER, point, usual().period, interval=HOUR, image=Image.FINAL)
+
+
+def totals(store: Store, point: str = "UP-1") -> DayTotals:
+    first = day_number(START.date())
+    return store.day_totals.load(LOCAL_OWNER, [point], range(first, first + DAYS))
+
+
+def gap(panel: Panel, first: int, last: int) -> Panel:
+    values = panel.values.copy()
+    values[:, first:last] = np.nan
+    return panel.with_values(values, default_quality(values))
+
+
+def test_an_estimate_gives_way_to_the_reading_that_comes_late(store: Store) -> None:
+    with open_store("sqlite://") as late:
+        late.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1", capacity_kw=17.0)])
+        whole = usual().row("UP-1")
+        late.readings.save(LOCAL_OWNER, gap(whole, 720, 730), known_at=NOW)
+        correct(late, LOCAL_OWNER, SITE, now=NOW)
+        before = final(late)
+        assert (q.status_of(before.quality[0, 720:730]) == q.Status.ESTIMATED).all()
+        assert totals(late).estimated.sum() == 10
+        late.readings.save(LOCAL_OWNER, whole, known_at=NOW + HOUR)
+        correct(late, LOCAL_OWNER, SITE, now=NOW + HOUR)
+        np.testing.assert_array_equal(final(late).values, whole.values)
+        assert (totals(late).estimated.sum(), totals(late).measured.sum()) == (0, 24 * DAYS)
+        assert late.rerates.pending(LOCAL_OWNER)[-1].period.overlaps(whole.slice(720, 730).period)
+        kept = late.readings.load(LOCAL_OWNER, "UP-1", usual().period, image=Image.FINAL, as_of=NOW)
+        np.testing.assert_array_equal(kept.values, before.values)
+
+
+def test_a_final_estimate_stays_and_an_edit_lies_over_everything(store: Store) -> None:
+    correct(store, LOCAL_OWNER, SITE, now=NOW)
+    agreed = usual().row("UP-1").slice(100, 102)
+    values, byte = agreed.values + 11, q.pack(q.Status.ESTIMATED_FINAL, q.Method.AGREED)
+    last_word = agreed.with_values(values, np.full(values.shape, byte, np.uint8))
+    store.readings.save(LOCAL_OWNER, last_word, known_at=NOW, image=Image.FINAL)
+    store.readings.save(LOCAL_OWNER, agreed.with_values(agreed.values + 1), known_at=NOW + HOUR)
+    correct(store, LOCAL_OWNER, SITE, now=NOW + HOUR)
+    np.testing.assert_array_equal(final(store).values[:, 100:102], values)
+
+
+def test_every_record_of_a_cascade_carries_its_id(store: Store) -> None:
+    store.readings.save(LOCAL_OWNER, one_value(-5000.0), known_at=NOW)
+    (scope,) = scopes(store, LOCAL_OWNER, store.dirty.ranges(LOCAL_OWNER))
+    before = len(store.audit.records(LOCAL_OWNER))
+    correct(store, LOCAL_OWNER, SITE, now=NOW)
+    made = store.audit.records(LOCAL_OWNER)[:-before]
+    assert len(made) >= 3
+    assert {record.detail.get("cascade") for record in made} == {scope.cascade}
+
+
+def test_whoever_is_overtaken_keeps_nothing(store: Store) -> None:
+    site = SiteDefaults()
+    ranges = store.dirty.ranges(LOCAL_OWNER)
+    (scope,) = scopes(store, LOCAL_OWNER, ranges)
+    store.readings.save(LOCAL_OWNER, one_value(77.0), known_at=NOW + HOUR)
+    assert correct_part(store, LOCAL_OWNER, site, scope, NOW) is None
+    assert store.readings.image_types(LOCAL_OWNER) == []
+    assert len(store.dirty.ranges(LOCAL_OWNER)) == 2
+
+
+def test_a_silence_of_months_is_bridged(store: Store) -> None:
+    correct(store, LOCAL_OWNER, SITE, now=NOW)
+    lonely = Panel(("UP-2",), START + timedelta(days=150), HOUR, np.full((1, 24), 400.0))
+    store.readings.save(LOCAL_OWNER, lonely, known_at=NOW)
+    correct(store, LOCAL_OWNER, SITE, now=NOW + timedelta(days=200))
+    bridged = store.readings.load(LOCAL_OWNER, "UP-2", Interval(START, lonely.end), image=Image.FINAL)
+    assert not bridged.missing.any()
