@@ -13,6 +13,7 @@ import pytest
 from gridwright.domain.access import LOCAL_OWNER, Access, Act, Role
 from gridwright.domain.bill import Bill
 from gridwright.domain.control import Command, ControlState, EndDeviceControl
+from gridwright.domain.correction import Correction
 from gridwright.domain.day_totals import no_totals
 from gridwright.domain.device import DeviceLink, ReadSession
 from gridwright.domain.edge import EdgeStream
@@ -40,6 +41,7 @@ MONTH = Interval(NOW, NOW + timedelta(days=31))
 PANEL = Panel(("hers",), NOW, timedelta(minutes=15), np.ones((1, 4)))
 BILL = Bill("B1", "k", "hers", MONTH, "UTC", "flat", "EUR", (), "h", NOW)
 EDIT = Edit("E-1", "hers", QUARTER, timedelta(minutes=15), (1.0,), (None,), "local", "agreed", NOW)
+CORRECTION = Correction("B1-c1", "k2", "B1", 1, "k", replace(BILL, key="k3"), (), NOW)
 FINDING = Finding("V17_stuck", "hers", MONTH, Severity.WARN, "stuck")
 RANGE = DirtyRange("hers", DELIVERED_ENERGY, date(2025, 3, 1), date(2025, 3, 2), 1)
 CONTROL = EndDeviceControl("C-1", "M1", Command.DISCONNECT, "debt", "local", LATER, usage_point="hers")
@@ -76,6 +78,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registers.save": (([RegisterReading("hers", NOW, 1.0)],), {"known_at": NOW}),
     "registers.neighbours": (({"hers": (NOW, NOW)}, DELIVERED_REGISTER), {}),
     "registers.load": (("hers", MONTH), {}),
+    "registers.kinds": (("hers",), {}),
     "findings.save": (([FINDING],), {"known_at": NOW}),
     "findings.load": ((["hers"],), {}),
     "findings.page": ((FindingFilter("hers"),), {}),
@@ -105,6 +108,16 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "ledger.cancel": (("B1",), {}),
     "ledger.lines": (("B1",), {}),
     "ledger.balances": ((), {}),
+    "corrections.save": ((CORRECTION,), {}),
+    "corrections.replace_open": (("B1",), {}),
+    "corrections.correction": (("B1-c1",), {}),
+    "corrections.of_bill": (("B1",), {}),
+    "corrections.corrected": ((BILL,), {}),
+    "corrections.page": ((), {"point": "hers"}),
+    "corrections.issue": (("B1-c1",), {}),
+    "corrections.cancel": (("B1-c1",), {}),
+    "readings.extents": ((["hers"],), {}),
+    "readings.image_types": ((), {}),
     "imports.progress": (("ab" * 32,), {}),
     "imports.advance": ((Progress("ab" * 32, "x.csv", 1, 2),), {"known_at": NOW}),
     "audit.append": ((Act.ADMINISTER, "x"), {}),
@@ -189,6 +202,7 @@ MAKE_ACCESS = {
 HARMLESS = {
     "dirty.ranges",
     "rerates.pending",
+    "readings.image_types",
     "imports.progress",
     "registry.installed",
     "registry.count",
@@ -218,6 +232,8 @@ def filled() -> Iterator[Store]:
         store.findings.save(LOCAL_OWNER, [FINDING], known_at=NOW)
         store.edits.add(LOCAL_OWNER, EDIT)
         store.ledger.save_bill(LOCAL_OWNER, BILL)
+        store.ledger.issue(LOCAL_OWNER, BILL.id)
+        store.corrections.save(LOCAL_OWNER, CORRECTION)
         store.controls.add(LOCAL_OWNER, CONTROL)
         store.devices.save_link(LOCAL_OWNER, LINK)
         store.devices.save_events(LOCAL_OWNER, [EndDeviceEvent("M1", "3.26.0.216", NOW, NOW, "hers")])
