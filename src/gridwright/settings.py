@@ -151,6 +151,12 @@ class EditSettings(Section):
     )
 
 
+class VeeSettings(Section):
+    """How readings are judged."""
+
+    rules: Path | None = Field(default=None, description="file of rule groups (TOML) that go before the packaged ones")
+
+
 class ControlSettings(Section):
     """What remote control is allowed to do."""
 
@@ -219,6 +225,7 @@ class Settings(BaseSettings):
     line_protocol: LineProtocolSettings = LineProtocolSettings()
     collect: CollectSettings = CollectSettings()
     edits: EditSettings = EditSettings()
+    vee: VeeSettings = VeeSettings()
     control: ControlSettings = ControlSettings()
     work: WorkSettings = WorkSettings()
     archive: ArchiveSettings = ArchiveSettings()

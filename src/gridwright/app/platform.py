@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gridwright.jobs.trust_readings import Material, SiteDefaults, Trusted
     from gridwright.settings import Settings
     from gridwright.store import Store
+    from gridwright.vee import RuleBook
 
 Progress = Callable[[int, int], None]
 PAST_SHOWN = timedelta(hours=72)
@@ -76,7 +77,13 @@ class Platform:
         from gridwright.jobs.trust_readings import SiteDefaults
 
         chosen = self.settings.site
-        return SiteDefaults(chosen.customer_class, chosen.capacity_kw, chosen.holidays)
+        return SiteDefaults(chosen.customer_class, chosen.capacity_kw, chosen.holidays, self.rule_book())
+
+    def rule_book(self, file: Path | None = None) -> RuleBook:
+        """Return the groups of validation rules: of a file, else of the settings' file, before the packaged ones."""
+        from gridwright.jobs.find_rules import find_rules
+
+        return find_rules(file or self.settings.vee.rules)
 
     def reading_options(self, given: ReadOptions | None = None) -> ReadOptions:
         """Return the options of a file with the settings' zone as the default one."""
@@ -125,14 +132,15 @@ class Platform:
         """Check a panel by the rules of its usage points' classes; an empty list means no rule has a doubt."""
         from gridwright.vee import validate
 
-        return list(validate(panel, self._known(panel), now=self.clock()).findings)
+        return list(validate(panel, self._known(panel), rules=self.rule_book(), now=self.clock()).findings)
 
     def estimate(self, panel: Panel) -> Panel:
         """Validate a panel and fill its gaps; measured values stay as they are."""
         from gridwright.vee import estimate, validate
 
         points = self._known(panel)
-        return estimate(validate(panel, points, now=self.clock()).panel, points).panel
+        judged = validate(panel, points, rules=self.rule_book(), now=self.clock())
+        return estimate(judged.panel, points).panel
 
     def rate(self, panel: Panel, card: str | Path | RateCard | None = None) -> Bill:
         """Bill a one-row panel by a rate card: its path, its name, or the card itself."""

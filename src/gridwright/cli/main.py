@@ -71,6 +71,7 @@ for name, group in {
     "config": config.app,
     "archive": archive.app,
     "vault": vault.app,
+    "vee": vee.app,
 }.items():
     app.add_typer(group, name=name)
 

@@ -55,10 +55,15 @@ def trusted(
     points: Sequence[str] | None,
     reading: ReadOptions,
     site: Site,
+    *,
+    rules: Path | None = None,
 ) -> list[Trusted]:
-    """Validate and estimate a source; with `points`, only groups that hold one of them."""
+    """Validate and estimate a source; with `points`, only groups that hold one of them. `rules`: their file."""
+    from dataclasses import replace
+
     source = material(platform, file, points, reading)
-    groups, notes = platform.trust(source, site_of(platform, site))
+    judged = replace(site_of(platform, site), rules=platform.rule_book(rules))
+    groups, notes = platform.trust(source, judged)
     for line in (*verdict_lines(source), *notes):
         say(line)
     known = {point.id for group in groups for point in group.points}

@@ -1,11 +1,11 @@
-"""`gridwright validate` and `gridwright estimate`."""
+"""`gridwright validate`, `gridwright estimate` and `gridwright vee rules`."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,10 +19,19 @@ if TYPE_CHECKING:
     from gridwright.domain.panel import Panel
     from gridwright.domain.quality import Qualities
 
-VALIDATE = "Example: gridwright validate town.csv --json"
+VALIDATE = "Example: gridwright validate town.csv --rules vee.toml --json"
 ESTIMATE = "Example: gridwright estimate town.csv --out filled.csv"
 MINUTE = "%Y-%m-%dT%H:%MZ"
+RULES = "Example: gridwright vee rules vee.toml --json"
 HEADER = ("usage_point", "start", "kwh", "status", "method")
+
+Rules = Annotated[Path | None, typer.Option("--rules", help="Rule groups (TOML) that go before the packaged ones.")]
+app = typer.Typer(help="How readings are judged.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Show how readings are judged."""
 
 
 def register(app: typer.Typer) -> None:
@@ -35,6 +44,7 @@ def validate(
     *,
     file: File = None,
     points: Points = None,
+    rules: Rules = None,
     as_json: Json = False,
     reading: ReadOptions,
     site: Site,
@@ -42,7 +52,7 @@ def validate(
     """Check readings by the validation rules and list every doubt; values are not changed."""
     from gridwright.jobs.trust_readings import findings_of
 
-    groups = trusted(platform(), file, points, reading, site)
+    groups = trusted(platform(), file, points, reading, site, rules=rules)
     wanted = {group.points[row].id for group in groups for row in rows_of(group, points)}
     found = [finding for finding in findings_of(groups) if finding.usage_point in wanted]
     if as_json:
@@ -132,3 +142,41 @@ def csv_rows(panel: Panel) -> Iterator[tuple[str, ...]]:
     for slot, one in enumerate(IntervalBlock(panel)):
         shown = "" if one.value is None else f"{kwh[slot]:.6f}"
         yield panel.points[0], one.start.isoformat(), shown, one.status.name, one.method.name
+
+
+@app.command("rules", epilog=RULES)
+def show_rules(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="Rule groups (TOML); left out, those of the settings.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show every group of rules as it was resolved, with its limits, and the digest of the whole."""
+    book = platform().rule_book(file)
+    if as_json:
+        print_json({"digest": book.digest, **book.to_dict()})
+        return
+    say(f"version {book.version}, digest {book.digest}")
+    print_table(
+        ("group", "for", "rule", "limits"),
+        [
+            (group["name"], conditions(group), code, limits(rule))
+            for group in book.to_dict()["groups"]
+            for code, rule in group["rules"].items()
+        ],
+    )
+
+
+def conditions(group: Mapping[str, Any]) -> str:
+    """Write what a group is for."""
+    shortest, longest = group["interval_min"]
+    parts = [" ".join(group[key]) for key in ("source", "customer_class", "quantity", "flow") if group[key]]
+    parts += [f"{shortest:g}-{longest or ''} min"] if shortest or longest else []
+    parts += [f"{name}={value}" for name, value in group["attributes"].items()]
+    return "; ".join(parts) or "everything"
+
+
+def limits(rule: Mapping[str, Any]) -> str:
+    """Write a rule's parameters."""
+    return ", ".join(f"{name} {' '.join(v) if isinstance(v, list) else v}" for name, v in rule.items())

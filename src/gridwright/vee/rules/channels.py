@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from gridwright.domain.errors import UsageError
 from gridwright.domain.finding import Severity
 from gridwright.domain.reading_type import Quantity
 from gridwright.vee.chunk import Chunk
@@ -26,6 +27,10 @@ class PowerFactor:
     least: float = 0.3
     floor_kvarh: float = 0.0
     code: ClassVar[str] = "V21_power_factor"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.least < 1:
+            raise UsageError(f"least power factor {self.least:g} must lie between 0 and 1", remedy="write it like 0.3")
 
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
         """Find intervals with more reactive energy than the power factor allows."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from gridwright.domain.errors import UsageError
 from gridwright.domain.finding import Severity
 from gridwright.domain.interval import Interval
 from gridwright.vee.chunk import Chunk
@@ -139,6 +140,12 @@ class Status:
     warn: tuple[str, ...] = ("disturbed", "clock_set", "tamper")
     info: tuple[str, ...] = ("outage", "battery")
     code: ClassVar[str] = "V14_status"
+
+    def __post_init__(self) -> None:
+        known = [(one.name or "").lower() for one in Condition]
+        for name in (*self.fail, *self.warn, *self.info):
+            if name not in known:
+                raise UsageError(f"{name!r} is no condition of a device", remedy=f"known: {', '.join(known)}")
 
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
         """Find marked intervals by severity."""
