@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gridwright.cli import reading_export
 from gridwright.cli.context import platform
 from gridwright.cli.options import Json, with_reading
 from gridwright.cli.output import print_json, print_table, progress, say
@@ -19,7 +20,8 @@ from gridwright.formats.source import ReadOptions
 if TYPE_CHECKING:
     from gridwright.jobs.ingest_file import Imported
 
-app = typer.Typer(help="Import meter files into the store, and show what is stored.", no_args_is_help=True)
+app = typer.Typer(help="Import and export meter files, and show what is stored.", no_args_is_help=True)
+reading_export.register(app)
 
 
 @app.command("import", epilog="Example: gridwright reading import town.csv --dry-run")

@@ -17,7 +17,7 @@ from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.blocks import lock_points, marks
 from gridwright.store.instant import to_seconds, to_us
-from gridwright.store.names import FEW, Names
+from gridwright.store.names import FEW, Names, every_type
 from gridwright.store.saving import SaveSummary
 from gridwright.store.session import Session, Unit
 
@@ -107,6 +107,17 @@ class Registers:
             query = query.where(table.c.at_s.between(to_seconds(period.start), to_seconds(period.end)))
             rows = unit.connection.execute(query.order_by(table.c.at_s, table.c.epoch)).all()
         return tuple(_to_read(row, point, reading_type) for row in rows)
+
+    def kinds(self, access: Access, point: str) -> tuple[ReadingType, ...]:
+        """Return the reading types of which a usage point has register reads."""
+        access.require(Act.READ, point)
+        table = schema.register_reading
+        with self._session.reading() as unit:
+            key = self._names.point_keys(unit, [point])[0]
+            query = select(table.c.reading_type).where(table.c.usage_point == key).distinct()
+            found = unit.connection.execute(query.order_by(table.c.reading_type)).scalars().all()
+            known = every_type(unit) if found else {}
+        return tuple(known[one] for one in found)
 
     def neighbours(
         self, access: Access, moments: Mapping[str, tuple[datetime, datetime]], reading_type: ReadingType
