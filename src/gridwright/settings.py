@@ -199,6 +199,30 @@ class BackupSettings(Section):
     max_age_h: float = Field(default=26.0, gt=0, description="age of the newest backup from which doctor warns")
 
 
+class EdgeSettings(Section):
+    """An edge: takes readings where they arise, and keeps them until the centre has them."""
+
+    name: str = Field(default="", max_length=120, description="what the centre calls it; without, the machine's name")
+    to: str = Field(default="", description="address of the centre, such as https://grid.example:8443")
+    key_file: Path | None = Field(default=None, description="file with the API key that the centre knows the edge by")
+    folder: Path = Field(default=Path("edge"), description="folder of the buffer")
+    host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 = every network")
+    port: int = Field(default=8090, ge=0, le=65_535, description="TCP port; 0 = any free one")
+    device_keys: Path | None = Field(default=None, description="file with the keys that devices show, one a line")
+    anyone: bool = Field(default=False, description="whether other machines may send without a key")
+    limit_mb: int = Field(default=1024, ge=1, description="most that the buffer holds, in MiB")
+    on_full: Literal["refuse", "drop-oldest"] = Field(
+        default="refuse", description="when it is full: refuse new readings, or drop the oldest, which is told"
+    )
+    ca_file: Path | None = Field(default=None, description="certificates (PEM) that the centre's is checked against")
+    client_cert: Path | None = Field(default=None, description="certificate (PEM) that the edge shows the centre")
+    client_key: Path | None = Field(default=None, description="private key of that certificate (PEM)")
+    heartbeat_s: float = Field(default=30.0, gt=0, description="how often an edge without news says it is there")
+    clock_limit_s: float = Field(
+        default=2.0, gt=0, description="difference to the centre's clock up to which the edge's own counts as right"
+    )
+
+
 class LogSettings(Section):
     """What is told about the work, on stderr."""
 
@@ -230,6 +254,7 @@ class Settings(BaseSettings):
     work: WorkSettings = WorkSettings()
     archive: ArchiveSettings = ArchiveSettings()
     backup: BackupSettings = BackupSettings()
+    edge: EdgeSettings = EdgeSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -29,7 +29,7 @@ from gridwright.api.write_batches import Outcome, write
 from gridwright.api.writer import PATIENCE_S, PAUSES_S, passes
 from gridwright.domain.edge import EdgeReport, EdgeStream
 from gridwright.domain.errors import Conflict, GridwrightError, StoreError
-from gridwright.domain.interval import epoch_s, from_epoch_s
+from gridwright.domain.interval import from_epoch_s
 
 if TYPE_CHECKING:
     from gridwright.api.entrance import Entrance
@@ -252,7 +252,7 @@ def report_of(delivery: Delivery) -> EdgeReport:
     """Return how the edge is, measured against the centre's clock."""
     told = delivery.batch.report
     oldest = None if told.oldest_us is None else min(instant(told.oldest_us), delivery.now)
-    ahead = timedelta(microseconds=told.wall_us - epoch_s(delivery.now) * MICRO)
+    ahead = timedelta(microseconds=told.wall_us) - (delivery.now - from_epoch_s(0))
     return EdgeReport(ahead, max(0, told.waiting), max(0, told.dropped), oldest)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
+from gridwright.api.answer import Asgi
 from gridwright.api.asgi import HotPaths
 from gridwright.api.writer import Writer
 from gridwright.domain.errors import ConfigError, GridwrightError
@@ -74,7 +75,7 @@ def run(
     """
     with ExitStack() as stack:
         sock = stack.enter_context(bound(listen))
-        server = _server(compose(platform, app), listen, lambda: ready(url_of(sock, listen)))
+        server = server_of(compose(platform, app), listen, lambda: ready(url_of(sock, listen)))
         if background is not None:
             stack.callback(background(platform).stop)
         # The writer computes beside the event loop: by default that would wait 5 ms for its turn at each step.
@@ -82,13 +83,14 @@ def run(
         import_module("pyarrow.compute")  # the first client shall not wait for it
         # What is loaded by now stays: a collection that walks over all of it makes everybody wait.
         gc.freeze()
-        with _signals_end_well():
+        with signals_end_well():
             server.run(sockets=[sock])
         if not server.started:
             raise GridwrightError("the server could not start", remedy="its log on stderr tells what happened")
 
 
-def _server(asgi: HotPaths, listen: Listen, ready: Callable[[], None]) -> Server:
+def server_of(asgi: Asgi, listen: Listen, ready: Callable[[], None]) -> Server:
+    """Return the server of an application; `ready` is called once it accepts connections."""
     import uvicorn
 
     class Announcing(uvicorn.Server):
@@ -191,7 +193,7 @@ def url_of(sock: socket.socket, listen: Listen) -> str:
 
 
 @contextmanager
-def _signals_end_well() -> Iterator[None]:
+def signals_end_well() -> Iterator[None]:
     """Let uvicorn's handlers decide, and take the signal that it raises anew after a clean stop as the end it is."""
 
     def noted(number: int, frame: FrameType | None) -> None:

@@ -64,7 +64,9 @@ class Buffer:
     def __init__(self, folder: Path, bounds: Bounds = Bounds()) -> None:
         self.folder, self.bounds = folder, bounds
         self._lock = locked(folder)
+        # Tells whoever holds it that something was appended; `appended` counts the calls.
         self.changed = threading.Condition()
+        self.appended = 0
         self._appending = threading.Lock()
         self._mark = read_mark(folder)
         self._segments = self._found()
@@ -96,6 +98,7 @@ class Buffer:
             self._make_room(size)
             segment = self._kept(records, size)
             with self.changed:
+                self.appended += 1
                 self._last += len(records)
                 self._waiting += len(records)
                 segment.last, segment.size = self._last, segment.size + size
@@ -202,11 +205,6 @@ class Buffer:
         """Read again from the first record that the centre has not acknowledged."""
         with self.changed:
             self._reader.rewind(self._mark)
-
-    def wait(self, seconds: float) -> None:
-        """Wait until something was appended, at most so long."""
-        with self.changed:
-            self.changed.wait(seconds)
 
     def acknowledge(self, epoch: str, through: int) -> None:
         """Let go of everything up to a number of an epoch, and of the epochs before it: it is durable at the centre."""

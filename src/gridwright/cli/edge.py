@@ -1,0 +1,119 @@
+"""`gridwright edge`: take readings where they arise, keep them on disk, and bring them to the centre."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gridwright.cli.context import loaded_settings
+from gridwright.cli.options import Json
+from gridwright.cli.output import finish, print_json, print_table, say
+from gridwright.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from gridwright.settings import Settings
+
+app = typer.Typer(help="An edge: takes readings, keeps them on disk, brings them to the centre.", no_args_is_help=True)
+To = Annotated[str, typer.Option("--to", help="Address of the centre (default: as set).")]
+Key = Annotated[
+    str, typer.Option("--key", envvar="GRIDWRIGHT_KEY", help="API key of the edge (default: in the file that is set).")
+]
+Folder = Annotated[Path | None, typer.Option("--folder", help="Folder of the buffer (default: as set, or edge).")]
+Name = Annotated[str, typer.Option("--name", help="What the centre calls it (default: as set, or the machine's name).")]
+
+
+@app.command(
+    epilog="Example: gridwright edge run --to https://grid.example:8443 --folder buffer --listen 127.0.0.1:8090"
+)
+def run(
+    *,
+    to: To = "",
+    key: Key = "",
+    folder: Folder = None,
+    name: Name = "",
+    listen: Annotated[str, typer.Option("--listen", help="HOST:PORT to take readings at (default: as set).")] = "",
+    as_json: Json = False,
+) -> None:
+    """Take readings, keep them on disk, and bring them to the centre, until Ctrl-C or SIGTERM."""
+    from gridwright.edge.run import run as run_edge
+
+    place = place_of(listen) if listen else {}
+    settings, secret = chosen(to, key, folder, {"name": name, **place})
+
+    def announce(url: str) -> None:
+        if as_json:
+            print_json({"url": url})
+            finish()
+        else:
+            say(f"The edge listens on {url} and brings readings to {settings.edge.to}. Stop with Ctrl-C.")
+
+    run_edge(settings, secret, ready=announce)
+    if not as_json:
+        say("Stopped; everything acknowledged is at the centre, or waits in the buffer.")
+
+
+@app.command(epilog="Example: gridwright edge status --folder buffer --json")
+def status(*, folder: Folder = None, as_json: Json = False) -> None:
+    """Show how the edge of a folder is: what waits, what was lost, its last contact and what is in the way."""
+    from gridwright.edge.status import read_status
+
+    told = read_status(folder or loaded_settings().settings.edge.folder)
+    if as_json:
+        print_json(told)
+        return
+    print_table(("what", "is"), [(key.replace("_", " "), shown(value)) for key, value in told.items()])
+
+
+@app.command(epilog="Example: gridwright edge drain --to https://grid.example:8443 --folder buffer --within 60")
+def drain(
+    *,
+    to: To = "",
+    key: Key = "",
+    folder: Folder = None,
+    name: Name = "",
+    within: Annotated[float, typer.Option("--within", min=0.0, help="Seconds after which it ends.")] = 600.0,
+    as_json: Json = False,
+) -> None:
+    """Bring what waits to the centre and end; exit code 1 where something still waits."""
+    from gridwright.edge.run import drain as drain_edge
+
+    settings, secret = chosen(to, key, folder, {"name": name})
+    done = drain_edge(settings, secret, within_s=within)
+    if as_json:
+        print_json({"waiting": done.waiting, "rejected": done.rejected, "problem": done.problem})
+    else:
+        say(f"{done.waiting} records wait." + (f" In the way: {done.problem}" if done.problem else ""))
+    if done.waiting:
+        raise typer.Exit(1)
+
+
+def chosen(to: str, key: str, folder: Path | None, more: dict[str, Any]) -> tuple[Settings, str]:
+    """Return the settings with what the command line says, and the edge's key."""
+    from gridwright.edge.run import read
+    from gridwright.telemetry import configure_log
+
+    settings = loaded_settings().settings
+    said = {"to": to, "folder": folder, **more}
+    edge = settings.edge.model_copy(update={name: value for name, value in said.items() if value not in ("", None)})
+    secret = key or (read(edge.key_file).strip() if edge.key_file else "")
+    if not secret:
+        raise UsageError(
+            "the centre wants a key", remedy="give --key, set GRIDWRIGHT_KEY, or name a file in edge.key_file"
+        )
+    configure_log(settings.log.level, json_lines=settings.log.json_lines)
+    return settings.model_copy(update={"edge": edge}), secret
+
+
+def place_of(text: str) -> dict[str, Any]:
+    """Read HOST:PORT; an IPv6 address stands in brackets."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004 - TCP
+        raise UsageError(f"--listen {text!r} is not HOST:PORT", remedy="write for example --listen 127.0.0.1:8090")
+    return {"host": host.strip("[]"), "port": int(port)}
+
+
+def shown(value: object) -> str:
+    """Show a value in the table."""
+    return "" if value is None else str(value)

@@ -1,0 +1,225 @@
+"""Forwarding: what the buffer holds goes to the centre in order, and is let go of once it is durable there."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+
+from gridwright.api.edge_wire import Ack, EdgeBatch, Record, Report
+from gridwright.edge.buffer import Buffer
+from gridwright.edge.clock import EdgeClock
+from gridwright.edge.entry import to_record
+from gridwright.edge.link import Link, LinkDown, LinkGap, LinkRefused
+from gridwright.edge.reader import Piece, Range
+from gridwright.edge.rejected import Rejected
+
+BYTES, RECORDS = 4 << 20, 5_000  # of one batch
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 60.0
+LONGEST_WISH_S = 600.0  # a Retry-After beyond it is not believed
+
+
+@dataclass(slots=True)
+class Progress:
+    """How forwarding goes: batches and records delivered, numbers given up, the last answer, and what is in the way."""
+
+    delivered: int = 0
+    gone: int = 0
+    last_contact_us: int | None = None
+    problem: str = ""
+    failures: int = 0
+    changed: threading.Event = field(default_factory=threading.Event)
+
+
+class Forwarder:
+    """Brings the buffer to the centre; `step` once, or `run` until `stop`."""
+
+    def __init__(self, buffer: Buffer, link: Link, clock: EdgeClock, *, heartbeat_s: float = 30.0) -> None:
+        self._buffer, self._link, self._clock = buffer, link, clock
+        self._heartbeat_s = heartbeat_s
+        self._rejected = Rejected(buffer.folder)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._greeted = float("-inf")
+        self._moved, self._wish_s = False, 0.0
+        self.progress = Progress()
+        self._log = structlog.get_logger()
+
+    @property
+    def rejected(self) -> int:
+        """How many records the centre refused, and are kept in a file."""
+        return self._rejected.count
+
+    def start(self) -> None:
+        """Begin to forward beside whatever else is done."""
+        self._thread = threading.Thread(target=self.run, name="forwarder", daemon=True)
+        self._thread.start()
+
+    def stop(self, within_s: float = 10.0) -> None:
+        """Let the batch under way end, within bounds; what it carried comes again otherwise."""
+        self._stopping.set()
+        with self._buffer.changed:
+            self._buffer.changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(within_s)
+        self._link.close()
+
+    def run(self) -> None:
+        """Forward until stopped; while the centre is away, less and less often, never all edges at the same moment."""
+        while not self._stopping.is_set():
+            seen = self._buffer.appended
+            if not self.attempt():
+                self._stopping.wait(self.pause_s())
+            elif not self._moved:
+                self._wait(seen)
+
+    def _wait(self, seen: int) -> None:
+        """Wait until something was appended since `seen`, or a little."""
+        with self._buffer.changed:
+            self._buffer.changed.wait_for(
+                lambda: self._buffer.appended != seen or self._stopping.is_set(), min(1.0, self._heartbeat_s)
+            )
+
+    def attempt(self) -> bool:
+        """Do one step; False where the centre, or the disk, is in the way, which is then told in `progress`."""
+        progress = self.progress
+        try:
+            self.step()
+        except LinkDown as down:
+            self._trouble(down.reason, down.after_s)
+        except OSError as error:
+            self._trouble(f"the edge's disk: {error.strerror or error}", 0.0)
+        except (LinkGap, LinkRefused, msgspec.DecodeError) as error:
+            self._trouble(f"the centre cannot go on: {error}", 0.0)
+        except Exception as error:  # noqa: BLE001 - a bug must not end forwarding without a word
+            self._log.exception("forwarding failed", error=repr(error))
+            self._trouble(f"a fault of Gridwright's own: {error!r}", 0.0)
+        else:
+            if progress.problem:
+                self._log.warning("the centre is back", after=progress.problem)
+            progress.problem, progress.failures = "", 0
+            return True
+        return False
+
+    def _trouble(self, reason: str, after_s: float) -> None:
+        if reason != self.progress.problem:
+            self._log.warning("forwarding waits", problem=reason)
+        self.progress.problem, self._wish_s = reason, min(after_s, LONGEST_WISH_S)
+        self.progress.failures += 1
+        self._greeted = float("-inf")
+        self._buffer.rewind()
+        self._link.close()
+
+    def pause_s(self) -> float:
+        """Return how long to wait after failures: longer each time, with chance, and as long as the centre wishes."""
+        most: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self.progress.failures, 12))
+        return max(self._wish_s, most * (0.5 + random.random() / 2))  # noqa: S311 - spreads load, hides nothing
+
+    def step(self) -> None:
+        """Send the next piece, or, where there is none, say now and then that the edge is there."""
+        if self._greeted == float("-inf"):
+            self._greet()  # before anything is told, the clock is measured
+        piece = self._buffer.read(BYTES, RECORDS)
+        self._moved = piece is not None
+        if piece is not None:
+            self._deliver(piece)
+        elif time.monotonic() - self._greeted >= self._heartbeat_s:
+            self._greet()
+
+    def _greet(self) -> None:
+        self._send(EdgeBatch(self._buffer.epoch, 1, 0, [], self._report(0, None)))
+
+    def _deliver(self, piece: Piece) -> None:
+        if piece.lost:
+            self._log.error("records are lost", epoch=piece.epoch, numbers=list(piece.lost))
+        records = [to_record(number, payload, self._clock) for number, payload in piece.records]
+        self._halved(piece, records, list(piece.lost))
+        self._buffer.acknowledge(piece.epoch, piece.last)
+        self._clock.save()
+        self.progress.delivered += len(records)
+        self.progress.changed.set()
+
+    def _halved(self, piece: Piece, records: Sequence[Record], lost: list[Range]) -> None:
+        """Send records; a batch that is refused is halved down to the one record that the centre does not take."""
+        waiting = list(records)
+        first, size = piece.first, max(1, len(waiting))
+        while first <= piece.last:
+            part = waiting[:size]
+            # The last part also tells what is lost behind the last record.
+            last = piece.last if len(part) == len(waiting) else part[-1].sequence
+            gone = [(max(begin, first), min(end, last)) for begin, end in lost if end >= first and begin <= last]
+            try:
+                self._sent(piece.epoch, (first, last), part, gone)
+            except LinkRefused as refused:
+                if len(part) > 1:
+                    size = (len(part) + 1) // 2
+                    continue
+                if not part:
+                    raise
+                self._give_up(piece.epoch, part[0], refused)
+                lost = sorted([*lost, (part[0].sequence, part[0].sequence)])
+                del waiting[0]
+                continue
+            del waiting[: len(part)]
+            first = last + 1
+
+    def _give_up(self, epoch: str, record: Record, refused: LinkRefused) -> None:
+        """Keep a record that the centre does not even look at; its number is told as lost."""
+        said = {"reason": str(refused), "remedy": str(refused.problem.get("remedy", ""))}
+        self._rejected.keep(epoch, [(record, [said])])
+        self.progress.gone += 1
+        self._log.error(
+            "the centre does not take a record; it is kept", file=str(self._rejected.path), reason=str(refused)
+        )
+
+    def _sent(self, epoch: str, numbers: Range, records: Sequence[Record], lost: list[Range]) -> None:
+        """Send one batch and keep what was refused of it; what the centre has lost itself is told as lost."""
+        first, last = numbers
+        oldest = records[0].received_us if records else None
+        try:
+            ack = self._send(EdgeBatch(epoch, first, last, list(records), self._report(len(records), oldest), lost))
+        except LinkGap as gap:
+            if gap.expected >= first:
+                raise
+            # It was acknowledged and deleted here: the centre was restored from an older backup.
+            self._log.error("the centre has lost what it had", epoch=epoch, first=gap.expected, last=first - 1)
+            self.progress.gone += first - gap.expected
+            lost = [(gap.expected, first - 1), *lost]
+            report = self._report(len(records), oldest)
+            ack = self._send(EdgeBatch(epoch, gap.expected, last, list(records), report, lost))
+        if ack.acknowledged < last:
+            raise LinkDown(f"the centre acknowledges {ack.acknowledged} of {last}")
+        by_number = {record.sequence: record for record in records}
+        told = [(by_number[one.sequence], one.verdicts) for one in ack.refused if one.sequence in by_number]
+        self._rejected.keep(epoch, told)
+        if told:
+            self._log.warning(
+                "the centre refused readings; they are kept", file=str(self._rejected.path), records=len(told)
+            )
+
+    def _send(self, batch: EdgeBatch) -> Ack:
+        asked = self._clock.now()
+        ack = self._link.send(batch)
+        self._clock.measured(ack.now_us, asked, self._clock.now())
+        self._greeted, self.progress.last_contact_us = time.monotonic(), ack.now_us
+        return ack
+
+    def _report(self, sending: int, oldest_us: int | None) -> Report:
+        level = self._buffer.level
+        waiting = max(0, level.waiting - sending)
+        return Report(self._clock.now().wall_us, waiting, level.dropped, oldest_us if waiting else None)
+
+
+def drained(forwarder: Forwarder, buffer: Buffer, until: float) -> bool:
+    """Forward until nothing waits or the time (monotonic seconds) is up; tell whether nothing waits."""
+    with suppress(KeyboardInterrupt):
+        while buffer.level.waiting and time.monotonic() < until:
+            if not forwarder.attempt():
+                time.sleep(max(0.0, min(forwarder.pause_s(), until - time.monotonic())))
+    return not buffer.level.waiting

@@ -1,0 +1,127 @@
+"""An edge as a whole: the buffer, what comes in and what goes out, wired from the settings and run until a signal."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import ipaddress
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gridwright.api.server import SWITCH_S, Listen, bound, server_of, signals_end_well, url_of
+from gridwright.domain.errors import ConfigError, GridwrightError
+from gridwright.edge.buffer import MIB, Bounds, Buffer, OnFull
+from gridwright.edge.clock import EdgeClock
+from gridwright.edge.entrance import EdgeEntrance
+from gridwright.edge.forward import Forwarder, drained
+from gridwright.edge.keeper import Keeper
+from gridwright.edge.link import Centre, Link
+from gridwright.edge.status import Status, StatusFile, status_of
+from gridwright.settings import EdgeSettings, Settings
+
+SEGMENTS = 16  # files that a full buffer has at least: so much of it is dropped at a time
+LONGEST_SEGMENT = 8 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The parts of an edge that are there whether it listens or only drains."""
+
+    name: str
+    buffer: Buffer
+    clock: EdgeClock
+    forwarder: Forwarder
+    status: Callable[[], Status]
+
+
+@contextmanager
+def wired(settings: EdgeSettings, key: str) -> Iterator[Edge]:
+    """Open the buffer and the way to the centre; nothing is sent yet."""
+    if not settings.to:
+        raise ConfigError("nothing tells where the centre is", where="edge.to", remedy="give --to, or set edge.to")
+    name = settings.name or socket.gethostname()
+    centre = Centre(settings.to, key, settings.ca_file, settings.client_cert, settings.client_key)
+    link = Link(centre, name)
+    limit = settings.limit_mb * MIB
+    bounds = Bounds(limit, min(LONGEST_SEGMENT, limit // SEGMENTS), OnFull(settings.on_full))
+    with Buffer(settings.folder, bounds) as buffer:
+        clock = EdgeClock(settings.folder, limit_s=settings.clock_limit_s)
+        forwarder = Forwarder(buffer, link, clock, heartbeat_s=settings.heartbeat_s)
+        edge = Edge(name, buffer, clock, forwarder, lambda: status_of(name, settings.to, buffer, forwarder, clock))
+        file = StatusFile(settings.folder, edge.status)
+        try:
+            yield edge
+        finally:
+            forwarder.stop()
+            file.stop()
+
+
+def run(settings: Settings, key: str, *, ready: Callable[[str], None] = lambda _: None) -> None:
+    """Take and forward readings until SIGTERM or SIGINT; what was acknowledged is on the disk when this returns."""
+    chosen = settings.edge
+    keys = device_keys(chosen)
+    listen = Listen(chosen.host, chosen.port, settings.server.tls_cert, settings.server.tls_key)
+    with ExitStack() as stack:
+        sock = stack.enter_context(bound(listen))
+        edge = stack.enter_context(wired(chosen, key))
+        keeper = Keeper(edge.buffer)
+        server = server_of(
+            EdgeEntrance(settings, keeper, edge.clock, keys=keys), listen, lambda: ready(url_of(sock, listen))
+        )
+        keeper.start()
+        stack.callback(keeper.stop)
+        edge.forwarder.start()
+        sys.setswitchinterval(SWITCH_S)
+        gc.freeze()
+        with signals_end_well():
+            server.run(sockets=[sock])
+        if not server.started:
+            raise GridwrightError("the edge could not start", remedy="its log on stderr tells what happened")
+
+
+def drain(settings: Settings, key: str, *, within_s: float) -> Status:
+    """Bring what waits to the centre, and return how the edge is then; nothing is taken meanwhile."""
+    with wired(settings.edge, key) as edge:
+        drained(edge.forwarder, edge.buffer, time.monotonic() + within_s)
+        return edge.status()
+
+
+def device_keys(settings: EdgeSettings) -> tuple[bytes, ...]:
+    """Return the digests of the devices' keys; without any, only this machine may send, unless `anyone` may."""
+    if settings.device_keys is not None:
+        lines = [line.strip() for line in read(settings.device_keys).splitlines()]
+        found = [line for line in lines if line and not line.startswith("#")]
+        if not found:
+            raise ConfigError(
+                "there is no key in it", where=str(settings.device_keys), remedy="write the devices' keys, one a line"
+            )
+        return tuple(hashlib.sha256(line.encode()).digest() for line in found)
+    if not (settings.anyone or is_this_machine(settings.host)):
+        raise ConfigError(
+            f"anybody who reaches {settings.host} could send readings",
+            where="edge.host",
+            remedy="set edge.device_keys, or edge.anyone = true where the network is yours alone",
+        )
+    return ()
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether an address is reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def read(path: Path) -> str:
+    """Return the text of a file of secrets; a ConfigError names it where it cannot be had."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ConfigError(f"it cannot be read: {reason}", where=str(path), remedy="name a readable file") from error

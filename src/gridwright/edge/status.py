@@ -1,0 +1,105 @@
+"""How an edge is: written beside its buffer while it runs, so that anybody at the machine can ask."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gridwright.domain.errors import NotFound
+from gridwright.domain.interval import from_epoch_s
+from gridwright.edge.buffer import Buffer
+from gridwright.edge.clock import EdgeClock
+from gridwright.edge.folder import is_locked, replace_file
+from gridwright.edge.forward import Forwarder
+
+FILE = "status.json"
+EVERY_S = 1.0
+MICRO = 1_000_000
+
+
+class Status(msgspec.Struct, frozen=True):
+    """An edge at one moment: what waits and what was lost, its last contact, its clock, and what is in the way."""
+
+    edge: str
+    to: str
+    pid: int
+    epoch: str
+    waiting: int
+    bytes: int
+    limit_bytes: int
+    on_full: str
+    dropped: int
+    damaged: int
+    rejected: int
+    given_up: int
+    last_contact: str | None
+    clock_ahead_s: float | None
+    problem: str
+
+
+def status_of(name: str, to: str, buffer: Buffer, forwarder: Forwarder, clock: EdgeClock) -> Status:
+    """Return how the edge is now."""
+    level, progress, ahead = buffer.level, forwarder.progress, clock.ahead_s
+    contact = progress.last_contact_us
+    return Status(
+        name,
+        to,
+        os.getpid(),
+        buffer.epoch,
+        level.waiting,
+        level.waiting_bytes,
+        buffer.bounds.limit,
+        str(buffer.bounds.on_full),
+        level.dropped,
+        level.damaged,
+        forwarder.rejected,
+        progress.gone,
+        None if contact is None else from_epoch_s(contact / MICRO).isoformat(),
+        None if ahead is None else round(ahead, 3),
+        progress.problem,
+    )
+
+
+class StatusFile:
+    """Writes the status every second, while it changes."""
+
+    def __init__(self, folder: Path, ask: Any) -> None:  # noqa: ANN401 - a callable without arguments
+        self._file, self._ask = folder / FILE, ask
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="status", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        before: Status | None = None
+        while not self._stopping.wait(EVERY_S):
+            before = self.write(before)
+
+    def write(self, before: Status | None = None) -> Status:
+        """Write the status, unless it is as it was."""
+        now: Status = self._ask()
+        if now != before:
+            with suppress(OSError):  # a full disk is told by the entrance
+                replace_file(self._file, msgspec.json.encode(now), durable=False)
+        return now
+
+    def stop(self) -> None:
+        """Write it a last time."""
+        self._stopping.set()
+        self._thread.join()
+        self.write()
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """Return the status as a JSON object, `running` included; NotFound where no edge ever ran."""
+    try:
+        told: dict[str, Any] = msgspec.json.decode((folder / FILE).read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        raise NotFound(
+            "no edge has run on this folder", where=str(folder), remedy="gridwright edge run --folder DIR starts one"
+        ) from error
+    return {"running": is_locked(folder), **told}
