@@ -20,8 +20,9 @@ from gridwright.ingest import Gridded, grid_series
 from gridwright.jobs.read_file import OpenFile, arrival_findings, open_files
 from gridwright.jobs.sources import open_source
 
-# With fewer pieces a second process has not begun before the first one is done.
+# A smaller file is read before a second process has begun.
 LEAST_PIECES = 3
+LEAST_BYTES = 4 << 20
 COMMAND = "import sys; from gridwright.jobs.decode_ahead import serve; serve(sys.stdin.buffer, sys.stdout.buffer)"
 
 
@@ -40,10 +41,11 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which file a worker reads: the path, and which of the files it holds."""
+    """Which file a worker reads: the path, which of the files it holds, and how long that one is."""
 
     path: Path
     number: int
+    byte_size: int
     options: ReadOptions
     not_after: int | None
 
@@ -52,8 +54,9 @@ def pieces(file: OpenFile, place: Place, after: int) -> Iterator[Piece]:
     """Yield the pieces of a file from byte `after` on, in order; where it has several, they are decoded ahead."""
     chunks = file.reader.chunks(file.content.data, file.dialect, after)
     first = list(islice(chunks, LEAST_PIECES))
-    if len(first) < LEAST_PIECES or (os.cpu_count() or 1) == 1:
-        yield from (_piece(file, chunk, place.not_after) for chunk in first)
+    small = len(first) < LEAST_PIECES or len(file.content.data) < LEAST_BYTES
+    if small or (os.cpu_count() or 1) == 1:
+        yield from (_piece(file, chunk, place.not_after) for chunk in chain(first, chunks))
         return
     with _Worker(place) as worker:
         yield from worker.decode(file, chain(first, chunks))
@@ -147,9 +150,10 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     with suppress(EOFError, BrokenPipeError):  # whoever asked is gone
         place: Place = pickle.load(source)  # noqa: S301 - from our own parent
         files, _ = open_files(open_source(place.path), place.options)
-        while True:
+        file = files[place.number]
+        while len(file.content.data) == place.byte_size:  # else it was replaced meanwhile
             chunk: Chunk = pickle.load(source)  # noqa: S301 - from our own parent
-            pickle.dump(_answer(files[place.number], chunk, place.not_after), sink, pickle.HIGHEST_PROTOCOL)
+            pickle.dump(_answer(file, chunk, place.not_after), sink, pickle.HIGHEST_PROTOCOL)
             sink.flush()
 
 

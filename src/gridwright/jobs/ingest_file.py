@@ -73,7 +73,7 @@ def ingest_file(  # noqa: PLR0913 - what an import needs to know
         _prepare(run, stands, path, rejects_to)
     before, size = 0, sum(stand.byte_size for stand in stands)
     for number, (file, stand) in enumerate(zip(files, stands, strict=True)):
-        for end in _take_file(run, file, Place(path, number, options, limit), stand):
+        for end in _take_file(run, file, Place(path, number, stand.byte_size, options, limit), stand):
             if progress is not None:
                 progress(before + end, size)
         before += stand.byte_size
