@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gridwright.domain.errors import UnknownFormat, UnreadableFile, UsageError
+from gridwright.formats.cim_xml import CIM_XML, CIM_XML_WRITER
 from gridwright.formats.cmep import CMEP, CMEP_WRITER
 from gridwright.formats.csv_reader import CsvReader
 from gridwright.formats.csv_writer import CSV_WRITER, WIDE_CSV_WRITER
@@ -25,6 +26,7 @@ READERS: tuple[AnyReader, ...] = (
     CMEP,
     MSCONS,
     GREEN_BUTTON,
+    CIM_XML,
     CsvReader(),
     ParquetReader(),
 )
@@ -37,6 +39,7 @@ WRITERS: tuple[Writer, ...] = (
     CMEP_WRITER,
     MSCONS_WRITER,
     GREEN_BUTTON_WRITER,
+    CIM_XML_WRITER,
 )
 # What begins like this is something we know and do not read.
 BLANKS = b"\xef\xbb\xbf \r\n\t"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,15 +10,13 @@ import numpy.typing as npt
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
-from gridwright.domain.verdict import Reject
 from gridwright.formats.cim_codes import Meaning
 from gridwright.formats.green_button.entries import HEAD_BYTES, Entry, read_entry
 from gridwright.formats.green_button.feed import Feed, Kind, Source, is_register
 from gridwright.formats.green_button.qualities import MOST, quality_bytes
-from gridwright.formats.markup import Prolog, Records, Tags, read_tags, records
+from gridwright.formats.markup import Prolog, Records, Refusals, Tags, enclosing, read_tags, records
 from gridwright.formats.markup.numbers import decimal_numbers, whole_numbers
 from gridwright.formats.markup.tags import CLOSE, OPEN, PAD, Index
-from gridwright.formats.nem12.days import Verdicts
 from gridwright.formats.source import Decoded
 
 Mask = npt.NDArray[np.bool_]
@@ -60,22 +58,11 @@ class Piece:
     readings: Records
     blocks: Blocks
     block: Index
-    verdicts: Verdicts = field(default_factory=Verdicts)
+    refusals: Refusals
 
     def refuse(self, which: Mask, reason: str, remedy: str, leaf: tuple[Index, Index] | None = None) -> None:
         """Refuse some readings; `leaf`: the text at fault of every reading."""
-        at = np.flatnonzero(which)
-        lines = self.tags.lines(self.readings.places[at]) if at.size else at
-        for record, line in zip(at.tolist(), lines.tolist(), strict=True):
-            value = ""
-            if leaf is not None and leaf[0][record] >= 0:
-                value = self.tags.shown(int(leaf[0][record]), int(leaf[1][record]), 40)
-            shown = self.tags.shown(*self._span(record))
-            self.verdicts.add(Reject(line, reason, remedy, value, shown))
-
-    def _span(self, record: int) -> tuple[int, int]:
-        readings = self.readings
-        return int(self.tags.start[readings.first[record]]), int(self.tags.end[readings.last[record]]) + 1
+        self.refusals.some(self.readings, which, (reason, remedy), leaf)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,39 +80,25 @@ def decode_piece(data: bytes, place: int, first_line: int, feed: Feed, prolog: P
     """Decode the piece of a feed that begins at byte `place`; what damage costs becomes rejects."""
     tags = read_tags(data, first_line, NAMES)
     readings = records(tags, "IntervalReading")
-    verdicts = Verdicts()
-    _refuse_torn(tags, readings, verdicts)
+    refusals = Refusals(tags)
+    refusals.torn(readings, "IntervalReading")
     blocks, block = _blocks(tags, readings, (data, place), feed, prolog)
-    piece = Piece(feed, tags, readings, blocks, block, verdicts)
-    columns = _columns(piece)
-    series = _series(piece, columns)
+    piece = Piece(feed, tags, readings, blocks, block, refusals)
+    series = _series(piece, _columns(piece))
     return Decoded(
         records=readings.size + int(readings.torn.size),
         series=tuple(series),
-        rejects=tuple(sorted(verdicts.kept, key=lambda reject: reject.line)),
-        rejected=verdicts.count,
+        rejects=refusals.sorted(),
+        rejected=refusals.verdicts.count,
     )
-
-
-def _refuse_torn(tags: Tags, readings: Records, verdicts: Verdicts) -> None:
-    if not readings.torn.size:
-        return
-    places = tags.start[readings.torn]
-    for place, line in zip(places.tolist(), tags.lines(places).tolist(), strict=True):
-        reason = "this IntervalReading is damaged: its tags do not fit each other"
-        verdicts.add(Reject(line, reason, "fetch the file again", "", tags.shown(place, place + 320)))
 
 
 def _blocks(tags: Tags, readings: Records, text: tuple[bytes, int], feed: Feed, prolog: Prolog) -> tuple[Blocks, Index]:
     """Find the blocks and the one each reading is in; readings behind a block's end, or before any, have block -1."""
     data, offset = text
-    opens, entries = tags.which("IntervalBlock", OPEN), tags.start[tags.which("entry", OPEN)]
-    closes, ends = tags.start[tags.which("IntervalBlock", CLOSE)], tags.start[tags.which("entry", CLOSE)]
-    begins, here = tags.start[opens], readings.places
-    block = np.searchsorted(begins, here) - 1
-    closed = np.searchsorted(np.sort(np.concatenate([closes, ends, entries])), here)
-    closed_before = np.append(np.searchsorted(np.sort(np.concatenate([closes, ends, entries])), begins), -1)
-    block[closed != closed_before[block]] = -1
+    begins, entries = tags.start[tags.which("IntervalBlock", OPEN)], tags.start[tags.which("entry", OPEN)]
+    ends = [tags.start[tags.which(name, CLOSE)] for name in ("IntervalBlock", "entry")]
+    block = enclosing(begins, np.sort(np.concatenate([*ends, entries])), readings.places)
     owner = np.searchsorted(entries, begins) - 1
     sources: list[Source | str] = []
     head: tuple[int, Source | str] = (-2, "")
@@ -326,8 +299,6 @@ def _refuse_sourceless(piece: Piece, keep: Mask) -> None:
     why = [reason if isinstance(reason, str) else "" for reason in reasons]
     for number in np.unique(piece.block[keep]).tolist():
         reason = why[number] if number >= 0 else NO_SOURCE
+        remedy = "ask the sender for a whole feed" if number < 0 or "no " in reason else "it is left out"
         if reason:
-            rows = np.flatnonzero(keep & (piece.block == number))
-            line = int(piece.tags.lines(piece.readings.places[rows[:1]])[0])
-            remedy = "ask the sender for a whole feed" if number < 0 or "no " in reason else "it is left out"
-            piece.verdicts.add(Reject(line, reason, remedy, "", f"{rows.size} readings"), rows.size)
+            piece.refusals.group(piece.readings, keep & (piece.block == number), (reason, remedy))

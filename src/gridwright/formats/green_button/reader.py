@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gridwright.domain.interval import from_epoch_s, zone_of
-from gridwright.domain.verdict import Evidence, Reject
+from gridwright.domain.verdict import Evidence
 from gridwright.formats.cim_codes import Meaning
 from gridwright.formats.green_button.clock import zone_for
 from gridwright.formats.green_button.decode import decode_piece
 from gridwright.formats.green_button.entries import entries
 from gridwright.formats.green_button.feed import Feed
-from gridwright.formats.markup import Prolog, cut, fault, head_holds, is_cut_off, line_of, read_prolog
+from gridwright.formats.markup import Prolog, cut, cut_off, fault, head_holds, read_prolog
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
 
 NAMESPACE = b"http://naesb.org/espi"
@@ -82,14 +82,10 @@ class GreenButtonReader:
         decoded = replace(
             decoded, zones={point: dialect.zones.get(point, default) for point in points}, notes=_notes(dialect)
         )
-        if chunk.end < len(data) or not is_cut_off(data, dialect.prolog.tag(dialect.prolog.root)):
-            return decoded
-        end = Reject(
-            line_of(data, len(data)),
-            f"the file ends before </{dialect.prolog.root}>: it is cut off",
-            "fetch it again; what came before is kept",
+        end = cut_off(data, dialect.prolog.tag(dialect.prolog.root)) if chunk.end >= len(data) else None
+        return (
+            decoded if end is None else replace(decoded, rejects=(*decoded.rejects, end), rejected=decoded.rejected + 1)
         )
-        return replace(decoded, rejects=(*decoded.rejects, end), rejected=decoded.rejected + 1)
 
 
 GREEN_BUTTON = GreenButtonReader()

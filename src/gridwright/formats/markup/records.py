@@ -130,6 +130,17 @@ def _unsound(tags: Tags, ends: tuple[Index, Index], inside: tuple[Index, Index, 
     return bad
 
 
+def enclosing(begins: Index, ends: Index, places: Index) -> Index:
+    """Return for each place the number of the element around it, -1 outside: the last to begin, if none ended since.
+
+    `begins`, `ends`: places where elements that do not nest begin and end, in order.
+    """
+    number = np.searchsorted(begins, places) - 1
+    ended = np.append(np.searchsorted(ends, begins), -1)
+    number[np.searchsorted(ends, places) != ended[number]] = -1
+    return number
+
+
 def stripped(text: Text, start: Index, end: Index) -> tuple[Index, Index]:
     """Return the spans without blanks at their ends."""
     start, end = start.copy(), np.maximum(end, start)

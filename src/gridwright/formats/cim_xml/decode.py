@@ -1,0 +1,238 @@
+"""MeterReading elements to columns of readings: whose they are, what they mean, when, how much, how sure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain import quality as q
+from gridwright.domain.readings import Readings
+from gridwright.domain.usage_point import MAX_ID
+from gridwright.formats.cim_xml.qualities import quality_of
+from gridwright.formats.cim_xml.reading_types import Series, needs_interval, read_code
+from gridwright.formats.markup import Prolog, Records, Refusals, Tags, enclosing, read_tags, records
+from gridwright.formats.markup.guard import attributes
+from gridwright.formats.markup.numbers import decimal_numbers, distinct, instants
+from gridwright.formats.markup.tags import CLOSE, EMPTY, OPEN, Index
+from gridwright.formats.source import Decoded, ReadOptions
+from gridwright.formats.zones import wall_to_utc
+
+Mask = npt.NDArray[np.bool_]
+
+NAMES = (
+    "MeterReading",
+    "IntervalBlocks",
+    "IntervalReadings",
+    "Readings",
+    "timeStamp",
+    "value",
+    "timePeriod",
+    "end",
+    "ReadingQualities",
+    "ReadingQualityType",
+    "ReadingType",
+    "Meter",
+    "UsagePoint",
+    "mRID",
+    "Names",
+    "name",
+)
+NOBODY = "neither UsagePoint nor Meter is named"
+NO_TYPE = "no ReadingType is named"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What decoding needs of the dialect: options, decimals to keep, zone of stamps that carry no offset."""
+
+    options: ReadOptions
+    decimals: int
+    zone: str
+
+    def series(self, code: str) -> Series | str:
+        """Return what a reading type code means, or why it is not read."""
+        interval_s = (self.options.interval_minutes or 0) * 60
+        return read_code(code, decimals=self.decimals, kind=self.options.kind, interval_s=interval_s)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """The tags of some MeterReading elements, the (point, meter) of each, and what is refused."""
+
+    tags: Tags
+    prolog: Prolog
+    meaning: Meaning
+    begins: Index
+    ends: Index
+    names: Sequence[tuple[str, str]]
+    refusals: Refusals
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Columns:
+    """For each record its instant, quality and place in `pairs` of (usage point, meter)."""
+
+    at: Index
+    quality: npt.NDArray[np.uint8]
+    point: Index
+    pairs: list[tuple[str, str]]
+
+
+def decode_piece(data: bytes, first_line: int, meaning: Meaning, prolog: Prolog) -> Decoded:
+    """Decode a piece that holds whole MeterReading elements; what damage costs becomes rejects."""
+    tags = read_tags(data, first_line, NAMES)
+    begins, ends = (tags.start[tags.which("MeterReading", kind)] for kind in (OPEN, CLOSE))
+    piece = Piece(tags, prolog, meaning, begins, ends, _names(tags, (begins, ends), meaning, prolog), Refusals(tags))
+    series: list[Readings] = []
+    seen = 0
+    for name in ("IntervalReadings", "Readings"):
+        found = records(tags, name)
+        piece.refusals.torn(found, name)
+        seen += found.size + int(found.torn.size)
+        if found.size:
+            series += _series(piece, found, _types(piece, found, blocks=name == "IntervalReadings"))
+    return Decoded(seen, tuple(series), piece.refusals.sorted(), piece.refusals.verdicts.count)
+
+
+def _names(tags: Tags, spans: tuple[Index, Index], meaning: Meaning, prolog: Prolog) -> list[tuple[str, str]]:
+    """Return the (usage point, meter) of each MeterReading; a meter without a usage point is its own."""
+    count = spans[0].size
+    meters, points = (_named(tags, spans, name, prolog) for name in ("Meter", "UsagePoint"))
+    return [
+        (meaning.options.point or points.get(number, "") or meters.get(number, ""), meters.get(number, ""))
+        for number in range(count)
+    ]
+
+
+def _named(tags: Tags, spans: tuple[Index, Index], name: str, prolog: Prolog) -> Mapping[int, str]:
+    """Return the mRID, else the first name, of each MeterReading's element of a name."""
+    found = records(tags, name)
+    owner = enclosing(*spans, found.places)
+    named: dict[int, str] = {}
+    for leaf in (found.leaf("mRID", 1), found.leaf("name", 2)):
+        for record, start, end in zip(leaf.record.tolist(), leaf.start.tolist(), leaf.end.tolist(), strict=True):
+            text = prolog.text(tags.text[start : min(end, start + 4 * MAX_ID)].tobytes())
+            if owner[record] >= 0 and text:
+                named.setdefault(int(owner[record]), text)
+    return named
+
+
+def _types(piece: Piece, found: Records, *, blocks: bool) -> tuple[list[str], Index]:
+    """Return the different reading type codes, and which of them each record has (-1 = none)."""
+    tags = piece.tags
+    if not blocks:
+        record, at = found.inside("ReadingType", 1)
+        codes, which = _references(tags, at)
+        number = np.full(found.size, -1, np.int64)
+        number[record] = which
+        return codes, number
+    begins, ends = (tags.start[tags.which("IntervalBlocks", kind)] for kind in (OPEN, CLOSE))
+    at = np.sort(np.concatenate([tags.which("ReadingType", OPEN), tags.which("ReadingType", EMPTY)]))
+    codes, which = _references(tags, at)
+    of_block = np.full(begins.size + 1, -1, np.int64)
+    owner = enclosing(begins, ends, tags.start[at])
+    of_block[owner[owner >= 0]] = which[owner >= 0]
+    return codes, of_block[enclosing(begins, ends, found.places)]
+
+
+def _references(tags: Tags, at: Index) -> tuple[list[str], Index]:
+    """Return the different `ref` attributes of some tags, and which of them each tag has."""
+    written, which = distinct(tags.text, tags.name_end[at], tags.end[at])
+    return [attributes(raw).get("ref", "").strip() for raw in written], which
+
+
+def _series(piece: Piece, found: Records, types: tuple[list[str], Index]) -> list[Readings]:
+    """Lay the records out, a series for each code."""
+    codes, number = types
+    meanings = [piece.meaning.series(code) for code in codes]
+    owner = enclosing(piece.begins, piece.ends, found.places)
+    nameless = np.array([*(not point or len(point) > MAX_ID for point, _ in piece.names), True], np.bool_)
+    keep = ~_refused(piece, found, nameless[owner], (NOBODY, "give --point ID if all are of one usage point"))
+    keep &= ~_refused(piece, found, keep & (number < 0), (NO_TYPE, "ask the sender for whole messages"))
+    for code, meaning in enumerate(meanings):
+        if isinstance(meaning, str):
+            keep &= ~_refused(piece, found, keep & (number == code), (meaning, "give --kind where that is the doubt"))
+    at, keep = _stamps(piece, found, keep)
+    pairs = {pair: place for place, pair in enumerate(dict.fromkeys(piece.names))}
+    point = np.array([*(pairs[pair] for pair in piece.names), -1], np.int64)[owner]
+    columns = _Columns(at, _qualities(piece, found), point, list(pairs))
+    series: list[Readings] = []
+    for code, meaning in enumerate(meanings):
+        rows = np.flatnonzero(keep & (number == code))
+        if rows.size and isinstance(meaning, Series):
+            series += _one_series(piece, found, meaning, (rows, columns))
+    return series
+
+
+def _refused(piece: Piece, found: Records, which: Mask, advice: tuple[str, str]) -> Mask:
+    piece.refusals.group(found, which, advice)
+    return which
+
+
+def _one_series(piece: Piece, found: Records, series: Series, chosen: tuple[Index, _Columns]) -> list[Readings]:
+    """Read the values of one code's records; a value that is no number costs only itself."""
+    rows, columns = chosen
+    kind = series.meaning.reading_type
+    if needs_interval(kind) and not series.interval_s:
+        which = np.zeros(found.size, np.bool_)
+        which[rows] = True
+        piece.refusals.group(found, which, ("the reading type tells no interval length", "give --interval MINUTES"))
+        return []
+    start, end, twice = found.leaf("value", 1).of(found.size)
+    first, last = np.maximum(start[rows], 0), np.maximum(end[rows], 0)
+    value, none = decimal_numbers(piece.tags.text, first, last, np.full(rows.size, series.meaning.places))
+    wrong = np.zeros(found.size, np.bool_)
+    wrong[rows[none | twice[rows]]] = True
+    piece.refusals.some(found, wrong, ("value is no number", "correct it"), (start, end))
+    keep = ~wrong[rows]
+    rows, value = rows[keep], value[keep]
+    marks = columns.quality[rows]
+    value[marks == q.MISSING] = np.nan
+    used, number = np.unique(columns.point[rows], return_inverse=True)
+    ended = 0 if piece.meaning.options.stamp == "start" else series.interval_s
+    readings = Readings(
+        points=tuple(columns.pairs[place][0] for place in used.tolist()),
+        point=number.astype(np.int32),
+        at=columns.at[rows] - ended,
+        value=value,
+        quality=marks,
+        line=piece.tags.lines(found.places[rows]) if rows.size else rows,
+        interval_s=series.interval_s,
+        reading_type=kind,
+        devices=tuple(columns.pairs[place][1] for place in used.tolist()),
+    )
+    return [readings if series.is_register else replace(readings, devices=())] if rows.size else []
+
+
+def _stamps(piece: Piece, found: Records, keep: Mask) -> tuple[Index, Mask]:
+    """Return the instant of each record, from its stamp or the end of its period; what has none is refused."""
+    start, end, twice = found.leaf("timeStamp", 1).of(found.size)
+    absent = start < 0
+    if absent.any():
+        other_start, other_end, _ = found.leaf("end", 2).of(found.size)
+        start, end = np.where(absent, other_start, start), np.where(absent, other_end, end)
+    stamps = instants(piece.tags.text, np.maximum(start, 0), np.where(start < 0, 0, end))
+    good = stamps.good & (start >= 0) & ~twice
+    piece.refusals.some(
+        found, keep & ~good, ("timeStamp is no date and time", "write it like 2025-03-30T00:15:00Z"), (start, end)
+    )
+    at = stamps.wall - np.where(stamps.has_offset, stamps.offset, 0)
+    naive = np.flatnonzero(good & ~stamps.has_offset)
+    if naive.size:
+        at[naive] = wall_to_utc(stamps.wall[naive], piece.meaning.zone)[0]
+    return at, keep & good
+
+
+def _qualities(piece: Piece, found: Records) -> npt.NDArray[np.uint8]:
+    """Return the quality byte of each record from all codes that it carries."""
+    record, at = found.inside("ReadingQualityType", 2)
+    codes, which = _references(piece.tags, at)
+    bits = min(len(codes), 63)
+    masks = np.zeros(found.size, np.int64)
+    np.bitwise_or.at(masks, record, np.left_shift(1, np.minimum(which, bits - 1)) if bits else which)
+    known, place = np.unique(masks, return_inverse=True)
+    told = [quality_of(codes[bit] for bit in range(bits) if mask >> bit & 1) for mask in known.tolist()]
+    return np.array(told, np.uint8)[place]
