@@ -21,6 +21,7 @@ from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
     from gridwright.documents.report_data import ReportData
+    from gridwright.jobs.import_trusted import TrustedImport
     from gridwright.jobs.ingest_file import Imported
     from gridwright.jobs.trust_readings import Material, SiteDefaults, Trusted
     from gridwright.settings import Settings
@@ -187,6 +188,34 @@ class Platform:
                 rejects_to=rejects_to,
             )
             facts |= {"accepted": done.intake.accepted, "rejected": done.intake.rejected}
+        return done
+
+    def import_trusted(
+        self,
+        path: Path | str,
+        options: ReadOptions | None = None,
+        *,
+        rejects_to: Path | None = None,
+        progress: Progress | None = None,
+    ) -> TrustedImport:
+        """Import a meter file, validate and estimate it in the same pass; safe to interrupt, and to run again."""
+        from gridwright.jobs.import_trusted import import_trusted
+        from gridwright.telemetry import job_line
+
+        with job_line("reading import", file=str(path), validate=True) as facts:
+            now = self.clock()
+            done = import_trusted(
+                self.store,
+                self.access,
+                path,
+                self.reading_options(options),
+                site=self.site,
+                known_at=now,
+                progress=progress,
+                not_after=now,
+                rejects_to=rejects_to,
+            )
+            facts |= {"accepted": done.imported.intake.accepted, "findings": done.findings, "final": done.final}
         return done
 
     def report(
