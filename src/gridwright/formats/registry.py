@@ -10,6 +10,7 @@ from gridwright.formats.cim_xml import CIM_XML, CIM_XML_WRITER
 from gridwright.formats.cmep import CMEP, CMEP_WRITER
 from gridwright.formats.csv_reader import CsvReader
 from gridwright.formats.csv_writer import CSV_WRITER, WIDE_CSV_WRITER
+from gridwright.formats.dk_datahub import DK_DATAHUB
 from gridwright.formats.green_button import GREEN_BUTTON, GREEN_BUTTON_WRITER
 from gridwright.formats.mscons import MSCONS, MSCONS_WRITER
 from gridwright.formats.nem12 import NEM12, NEM12_WRITER, NEM13_WRITER
@@ -27,6 +28,7 @@ READERS: tuple[AnyReader, ...] = (
     MSCONS,
     GREEN_BUTTON,
     CIM_XML,
+    DK_DATAHUB,
     CsvReader(),
     ParquetReader(),
 )
