@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridwright.cli import reading_export
+from gridwright.cli import reading_export, reading_watch
 from gridwright.cli.context import platform
 from gridwright.cli.options import Json, with_reading
 from gridwright.cli.output import print_json, print_table, progress, say
 from gridwright.cli.source import Period
-from gridwright.domain.errors import InputError
+from gridwright.domain.errors import InputError, UsageError
 from gridwright.domain.interval import parse_instant, zone_of
 from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
+    from gridwright.jobs.import_trusted import TrustedImport
     from gridwright.jobs.ingest_file import Imported
 
 app = typer.Typer(help="Import and export meter files, and show what is stored.", no_args_is_help=True)
 reading_export.register(app)
+reading_watch.register(app)
 
 
 @app.command("import", epilog="Example: gridwright reading import town.csv --dry-run")
@@ -29,6 +31,9 @@ reading_export.register(app)
 def import_(
     file: Annotated[Path, typer.Argument(help="A meter file: CSV, NEM12 or Parquet, also zipped.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and judge everything, write nothing.")] = False,
+    validate: Annotated[
+        bool, typer.Option("--validate", help="Validate and estimate in the same pass, and keep the final readings.")
+    ] = False,
     rejects: Annotated[
         Path | None, typer.Option("--rejects", help="CSV for rejected records (default: FILE.rejects.csv).")
     ] = None,
@@ -39,12 +44,21 @@ def import_(
     """Import a file: good records are kept, bad ones go to a file with reason and remedy; safe to interrupt."""
     wired = platform()
     target = rejects or file.with_name(f"{file.name}.rejects.csv")
+    if validate and dry_run:
+        raise UsageError("--validate writes, --dry-run does not", remedy="give one of them")
+    judged: TrustedImport | None = None
     with progress(f"Importing {file.name}", quiet=as_json) as advance:
-        done = wired.import_file(file, reading, dry_run=dry_run, rejects_to=target, progress=advance)
+        if validate:
+            judged = wired.import_trusted(file, reading, rejects_to=target, progress=advance)
+        done = (
+            judged.imported
+            if judged
+            else wired.import_file(file, reading, dry_run=dry_run, rejects_to=target, progress=advance)
+        )
     if as_json:
-        print_json(imported_json(done))
+        print_json({**imported_json(done), **judged_json(judged)})
     else:
-        for line in words(done):
+        for line in [*words(done), *judged_words(judged)]:
             say(line)
     if done.intake.records and not done.intake.accepted and done.intake.rejected and not done.already:
         first = done.intake.rejects[0]
@@ -53,6 +67,25 @@ def import_(
             if as_json
             else InputError(first.reason, where=f"{file} line {first.line}", remedy=first.remedy)
         )
+
+
+def judged_json(judged: TrustedImport | None) -> dict[str, Any]:
+    """Return what validation and estimation brought, where they were asked for."""
+    if judged is None:
+        return {}
+    return {
+        "findings": judged.findings,
+        "final_readings": judged.final,
+        "estimated": judged.estimated,
+        "with_history": judged.later,
+    }
+
+
+def judged_words(judged: TrustedImport | None) -> list[str]:
+    """Say the same."""
+    if judged is None:
+        return []
+    return [f"Judged: {judged.findings:,} new findings, {judged.final:,} final readings."]
 
 
 def imported_json(done: Imported) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+"""`gridwright reading watch`: import whatever appears in a folder."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gridwright.cli.context import platform
+from gridwright.cli.options import Json, with_reading
+from gridwright.cli.output import print_json, say
+from gridwright.domain.errors import UsageError
+from gridwright.formats.source import ReadOptions
+
+if TYPE_CHECKING:
+    from gridwright.jobs.watch_folder import Handled
+
+
+@with_reading
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that files are put into.")],
+    once: Annotated[bool, typer.Option("--once", help="Take what is there, then end.")] = False,
+    settle: Annotated[
+        float, typer.Option("--settle", help="Seconds a file must rest before it counts as complete.", min=0)
+    ] = 2.0,
+    as_json: Json = False,
+    *,
+    reading: ReadOptions,
+) -> None:
+    """Import files as they appear: those read go to DIR/done, the others to DIR/failed with the reason."""
+    from gridwright.jobs.watch_folder import Outcome, Watch
+
+    if as_json and not once:
+        raise UsageError("a watch that goes on prints no document", remedy="add --once")
+    wired = platform()
+    job = Watch(
+        folder,
+        lambda path, rejects: wired.import_file(path, reading, rejects_to=rejects),
+        time.sleep,
+        time.monotonic,
+        settle_s=settle,
+    )
+    if not once:
+        say(f"Watching {folder}; Ctrl-C ends it.")
+    handled: list[Handled] = []
+    for one in job.run(once=once):
+        handled = [*handled, one] if once else []
+        if not as_json:
+            say(sentence(one))
+    if as_json:
+        print_json({"files": [handled_json(one) for one in handled]})
+    if any(one.outcome is not Outcome.DONE for one in handled):
+        raise typer.Exit(1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to its group."""
+    app.command(epilog="Example: gridwright reading watch /srv/inbox --once")(watch)
+
+
+def sentence(one: Handled) -> str:
+    """Say what became of a file."""
+    if one.error is not None:
+        place = {"failed": "failed, see", "kept": "kept for later,"}[one.outcome]
+        remedy = f" ({one.error.remedy})" if one.error.remedy else ""
+        return f"{one.name}: {one.error.message}{remedy}; {place} {one.path}"
+    intake = one.imported.intake if one.imported is not None else None
+    if one.imported is None or intake is None:
+        return f"{one.name}: {one.outcome}"
+    what = "imported before" if one.imported.already else f"{one.imported.new:,} new, {one.imported.changed:,} changed"
+    return f"{one.name}: {intake.accepted:,} readings taken, {intake.rejected:,} rejected, {what}; now {one.path}" + (
+        f", rejects in {one.imported.rejects_file}" if one.imported.rejects_file else ""
+    )
+
+
+def handled_json(one: Handled) -> dict[str, Any]:
+    """Return what became of a file."""
+    done = one.imported
+    return {
+        "name": one.name,
+        "outcome": str(one.outcome),
+        "path": one.path,
+        "accepted": done.intake.accepted if done else 0,
+        "rejected": done.intake.rejected if done else 0,
+        "new": done.new if done else 0,
+        "changed": done.changed if done else 0,
+        "already_imported": bool(done and done.already),
+        "rejects_file": done.rejects_file if done else None,
+        "error": one.error.to_dict() if one.error else None,
+    }

@@ -1,0 +1,131 @@
+"""What is stored goes out in every format and comes back the same; what a format cannot hold is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridwright.domain import quality as q
+from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.errors import NotFound
+from gridwright.domain.image import Image
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import DELIVERED_ENERGY, POWER, RECEIVED_ENERGY, ReadingType
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.formats.registry import writer_named
+from gridwright.formats.source import ReadOptions
+from gridwright.jobs import export_readings
+from gridwright.jobs.export_readings import Export, Wanted, plan_export
+from gridwright.jobs.ingest_file import ingest_file
+from gridwright.store import Store, open_store
+
+NOW = datetime(2025, 6, 1, tzinfo=UTC)
+START = datetime(2025, 3, 29, 23, tzinfo=UTC)
+WEEK = Interval(START, START + timedelta(days=7))
+HOMES = tuple(f"H{number}" for number in range(7))
+
+
+def a_panel(seed: int, kind: ReadingType = DELIVERED_ENERGY) -> Panel:
+    random = np.random.default_rng(seed)
+    values = random.integers(0, 3000, (len(HOMES), 7 * 96)).astype(float)
+    values[random.random(values.shape) < 0.02] = np.nan
+    quality = np.where(np.isnan(values), np.uint8(q.MISSING), np.uint8(q.ACTUAL)).astype(np.uint8)
+    return Panel(HOMES, START, timedelta(minutes=15), values, quality, kind)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with open_store("sqlite://") as opened:
+        opened.registry.save_points(LOCAL_OWNER, [UsagePoint(home, "Europe/Berlin") for home in HOMES])
+        for seed, kind in enumerate((DELIVERED_ENERGY, RECEIVED_ENERGY)):
+            opened.readings.save(LOCAL_OWNER, a_panel(seed, kind), known_at=NOW)
+        reads = [
+            RegisterReading("H0", START + timedelta(days=day), 1000.0 * day, reading_type=DELIVERED_ENERGY.register())
+            for day in range(3)
+        ]
+        opened.registers.save(LOCAL_OWNER, reads, known_at=NOW)
+        yield opened
+
+
+def exported(store: Store, name: str, wanted: Wanted | None = None) -> tuple[bytes, Export]:
+    plan = plan_export(store, LOCAL_OWNER, writer_named(name), wanted or Wanted())
+    return b"".join(plan.pieces()), plan
+
+
+@pytest.mark.parametrize("name", ["nem12", "csv", "wide-csv", "parquet", "cmep", "mscons"])
+def test_another_store_that_reads_the_export_holds_the_same(
+    store: Store, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_readings, "CELLS", 3 * 7 * 96)  # three usage points at a time
+    data, plan = exported(store, name)
+    assert plan.readings == sum(int((~a_panel(seed).missing).sum()) for seed in (0, 1))
+    path = tmp_path / f"export{writer_named(name).suffix}"
+    path.write_bytes(data)
+    with open_store("sqlite://") as other:
+        options = ReadOptions(zone="Europe/Berlin") if name == "wide-csv" else ReadOptions()
+        done = ingest_file(other, LOCAL_OWNER, path, options, known_at=NOW)
+        assert done.intake.rejected == 0
+        for seed, kind, channel in ((0, DELIVERED_ENERGY, "E1"), (1, RECEIVED_ENERGY, "B1")):
+            read = replace(kind, channel=channel) if name == "nem12" else kind
+            back = other.readings.load(LOCAL_OWNER, list(HOMES), WEEK, reading_type=read)
+            np.testing.assert_array_equal(back.values, a_panel(seed).values)
+            np.testing.assert_array_equal(back.quality, a_panel(seed).quality)
+        kinds = other.registers.kinds(LOCAL_OWNER, "H0")
+        assert plan.registers == (0 if name == "wide-csv" else 3)
+        assert len(kinds) == (0 if name == "wide-csv" else 1)
+
+
+def test_points_period_and_type_narrow_an_export(store: Store) -> None:
+    day = Interval(START, START + timedelta(days=1))
+    wanted = Wanted(points=("H3",), period=day, kinds=(RECEIVED_ENERGY.code,), interval=timedelta(minutes=15))
+    data, plan = exported(store, "csv", wanted)
+    lines = data.decode().splitlines()[1:]
+    assert len(lines) == plan.readings == int((~a_panel(1).missing[3, :96]).sum())
+    assert all(line.startswith("H3,electricity/received/") for line in lines)
+    assert lines[0].split(",")[2] == "2025-03-30T00:00:00+01:00"
+    assert lines[-1].split(",")[3] == "2025-03-31T01:00:00+02:00"
+
+
+def test_as_of_gives_what_was_known_then(store: Store) -> None:
+    before, _ = exported(store, "csv")
+    changed = a_panel(9)
+    store.readings.save(LOCAL_OWNER, changed, known_at=NOW + timedelta(days=1))
+    assert exported(store, "csv")[0] != before
+    assert exported(store, "csv", Wanted(as_of=NOW))[0] == before
+
+
+def test_nothing_to_export_says_why(store: Store) -> None:
+    with pytest.raises(NotFound, match="nothing to export as csv"):
+        exported(store, "csv", Wanted(period=Interval(NOW, NOW + timedelta(days=1))))
+    with pytest.raises(NotFound, match="not registered"):
+        exported(store, "csv", Wanted(points=("nobody",)))
+    with pytest.raises(NotFound) as caught:
+        exported(store, "csv", Wanted(points=("H1",), image=Image.FINAL))
+    assert "--image raw" in caught.value.remedy
+
+
+def test_the_final_image_is_exported_when_asked_for(store: Store) -> None:
+    final = a_panel(5)
+    store.readings.save(LOCAL_OWNER, final, known_at=NOW, image=Image.FINAL)
+    data, _ = exported(store, "csv", Wanted(points=("H0",), kinds=(DELIVERED_ENERGY.code,), image=Image.FINAL))
+    values = [float(line.split(",")[4]) for line in data.decode().splitlines()[1:] if "/delta/" in line]
+    assert values == (final.values[0][~final.missing[0]] / 1000).tolist()
+
+
+def test_what_a_format_cannot_hold_is_left_out_and_said(store: Store) -> None:
+    power = replace(a_panel(3), reading_type=POWER)
+    store.readings.save(LOCAL_OWNER, power, known_at=NOW)
+    twin = replace(a_panel(4), reading_type=replace(DELIVERED_ENERGY, channel="heat_pump"))
+    store.readings.save(LOCAL_OWNER, twin, known_at=NOW)
+    _, plan = exported(store, "mscons", Wanted(points=("H0",)))
+    said = " ".join(plan.left_out)
+    assert "no OBIS code for net power" in said
+    assert "cannot tell channel heat_pump from (none)" in said
+    assert plan.readings == sum(int((~a_panel(seed).missing[0]).sum()) for seed in (0, 1))
