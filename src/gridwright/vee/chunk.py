@@ -65,7 +65,7 @@ class Chunk:
     @cached_property
     def totals(self) -> Floats:
         """Sum of each day whose values are all usable, float64[rows, days], NaN elsewhere."""
-        totals = np.add.reduceat(self.usable, self.days.first, axis=1)
+        totals = np.add.reduceat(self.usable, self.days.first, axis=1, dtype=np.float64)
         totals[:, ~self.days.whole] = np.nan
         return np.asarray(totals)
 

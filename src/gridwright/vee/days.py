@@ -48,7 +48,7 @@ class Days:
 
     def maxima(self, values: Floats) -> Floats:
         """Return the largest value of each day, float64[rows, days]; -inf where there is none."""
-        largest = np.fmax.reduceat(values, self.first, axis=1)
+        largest = np.fmax.reduceat(values, self.first, axis=1, dtype=np.float64)
         largest[np.isnan(largest)] = -np.inf
         return np.asarray(largest)
 

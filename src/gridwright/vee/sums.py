@@ -13,7 +13,7 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.panel import Panel
 from gridwright.vee.grading import grade
 from gridwright.vee.registers import Registers, Sums, segments_of, step_findings, steps_of, sum_failures, sum_findings
-from gridwright.vee.rules.registers import RegisterSteps, SumCheck, TouSum
+from gridwright.vee.rules.registers import RegisterChange, RegisterSteps, SumCheck, TouSum
 from gridwright.vee.ruleset import FLAG_BITS, SUSPECT, RuleSet
 from gridwright.vee.runs import Index, Mask
 
@@ -31,6 +31,8 @@ def check_registers(
     """
     steps = steps_of(panel, registers, capacity_kw)
     findings = [*step_findings(panel, steps), *_tou_findings(panel, registers, capacity_kw, rules)]
+    change = next((found for mine in rules if (found := mine.rule(RegisterChange.code))), None)
+    findings += change(panel, steps) if isinstance(change, RegisterChange) else []
     summed = np.array([mine.rule(SumCheck.code) is not None for mine in rules], np.bool_)
     segments = segments_of(panel, steps)
     usable = ~q.has_status(panel.quality, (q.Status.MISSING,))
@@ -68,7 +70,7 @@ def _tou_findings(
 
 def _as_set(findings: Sequence[Finding], rules: Mapping[str, RuleSet]) -> list[Finding]:
     """Return the findings whose rule is on at their usage point, in the severity that is set for it."""
-    codes = (RegisterSteps.code, SumCheck.code, TouSum.code)
+    codes = (RegisterSteps.code, RegisterChange.code, SumCheck.code, TouSum.code)
     on = {id(mine): {code for code in codes if mine.rule(code)} for mine in rules.values()}
     kept = [finding for finding in findings if finding.code in on[id(rules[finding.usage_point])]]
     return [

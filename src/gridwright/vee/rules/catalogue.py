@@ -13,7 +13,7 @@ from gridwright.vee.rules.limits import Capacity, Limit, LowLimit, Negative
 from gridwright.vee.rules.mad import SpikeMad
 from gridwright.vee.rules.network import Balance
 from gridwright.vee.rules.presence import Align, Count, Future, Missing, Prolonged, SiblingChannel
-from gridwright.vee.rules.registers import RegisterSteps, SumCheck, TouSum
+from gridwright.vee.rules.registers import RegisterChange, RegisterSteps, SumCheck, TouSum
 from gridwright.vee.rules.shape import Step, Stuck, ZeroRun
 from gridwright.vee.rules.site import Export, Inactive
 from gridwright.vee.rules.spike import Spike
@@ -64,6 +64,7 @@ OF_SETS: tuple[Callable[..., Any], ...] = (
     RegisterSteps,
     SumCheck,
     TouSum,
+    RegisterChange,
     Balance,
     Replacement,
 )

@@ -17,6 +17,8 @@ from gridwright.vee.rules.doubt import Doubt
 from gridwright.vee.rules.presence import day_runs
 from gridwright.vee.runs import Floats, runs_of
 
+# A factor of exactly the least one is not below it.
+ROUNDING = 1e-9
 REACTIVE = {Quantity.ENERGY: Quantity.REACTIVE_ENERGY, Quantity.POWER: Quantity.REACTIVE_POWER}
 
 
@@ -40,7 +42,7 @@ class PowerFactor:
             return []
         reactive = np.abs(self._reactive(chunk, sibling.values, sibling.reading_type.resolution))
         # PF < least, solved for the reactive part: no root and no division for each interval.
-        most = math.sqrt(1 / self.least**2 - 1)
+        most = math.sqrt(1 / self.least**2 - 1) * (1 + ROUNDING)
         low = (reactive > np.abs(chunk.usable) * most) & (reactive > self.floor_kvarh * chunk.counts(chunk.per_hour))
         return [Doubt(Severity.WARN, runs_of(low))]
 

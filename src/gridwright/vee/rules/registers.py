@@ -1,10 +1,10 @@
-"""Register reads next to intervals and to one another: V30 sum, V31 time-of-use sum, V32 plausible steps."""
+"""Register reads next to intervals and to one another: V30 sum, V31 time-of-use sum, V32 steps, V33 of a register."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import ClassVar
 
@@ -14,13 +14,15 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Quantity
-from gridwright.domain.register import RegisterReading, register_steps
+from gridwright.domain.register import RegisterReading, RegisterStep, register_steps
+from gridwright.domain.usage_point import Meter
 from gridwright.vee.chunk import amount
 from gridwright.vee.registers import Registers, Sums
 from gridwright.vee.runs import Floats, Index, Mask
 
 # A decimal point one place off adds nine tenths of what the meter says.
 TENFOLD = 0.9
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,36 @@ class RegisterSteps:
     """Registers that decrease, or count more than the connection carries (V32); rollovers and resets are told."""
 
     code: ClassVar[str] = "V32_register"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterChange:
+    """Between two reads a register counts another amount a day than between the two before: hi/lo of a scalar meter.
+
+    |now - before| / now above `most`: 0.8 = five times as much, or little more than half.
+    """
+
+    most: float = 0.8
+    code: ClassVar[str] = "V33_register"
+
+    def __call__(self, panel: Panel, steps: Sequence[tuple[int, Meter, float, RegisterStep]]) -> list[Finding]:
+        """Compare consecutive steps of one row whose energy is known."""
+        found = []
+        for (row, *_, before), (other, *_, now) in pairwise(steps):
+            change = register_change(before, now) if row == other else 0.0
+            if change > self.most:
+                kind, period = panel.reading_type, Interval(now.since, now.until)
+                message = f"{amount(now.energy or 0.0, kind)}, {change:.0%} a day from the period before"
+                found.append(Finding(self.code, panel.points[row], period, Severity.WARN, message, kind))
+        return found
+
+
+def register_change(before: RegisterStep, now: RegisterStep) -> float:
+    """Return |now - before| / now of the energy a day (Itron's register delta); 0 where either is unknown or zero."""
+    if before.energy is None or not now.energy:
+        return 0.0
+    daily = [step.energy / ((step.until - step.since) / DAY) for step in (before, now) if step.energy is not None]
+    return abs(daily[1] - daily[0]) / daily[1]
 
 
 @dataclass(frozen=True, slots=True)

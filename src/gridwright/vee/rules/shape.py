@@ -24,7 +24,7 @@ class ZeroRun:
     fed in may be zero for ever.
     """
 
-    hours: float
+    hours: float = 24.0
     hours_exporting: float = 168.0
     days: int = 28
     floor_w: float = 10.0

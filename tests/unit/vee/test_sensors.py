@@ -1,0 +1,103 @@
+"""Sensors beside meters have rules of their own: limits, stuck, rate of change, gaps; and are spared the meters'."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import CURRENT, POWER, REACTIVE_POWER, STATE, TEMPERATURE, VOLTAGE, ReadingType
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.vee import validate
+
+START = datetime(2025, 1, 6, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+DAYS = 4
+# Values in base units as they are on an ordinary day: the middle, and how far they go from it.
+ORDINARY = {
+    POWER: (0.0, 4_000.0),
+    REACTIVE_POWER: (0.0, 900.0),
+    VOLTAGE: (230.0, 8.0),
+    CURRENT: (0.0, 20.0),
+    TEMPERATURE: (-3.0, 4.0),
+    STATE: (1.0, 0.0),
+}
+KINDS = list(ORDINARY)
+
+
+def ordinary(kind: ReadingType) -> np.ndarray:
+    middle, reach = ORDINARY[kind]
+    noise = np.random.default_rng(3).uniform(-reach, reach, (1, DAYS * 96))
+    return np.rint((middle + noise) / kind.resolution)
+
+
+def doubts(kind: ReadingType, values: np.ndarray, capacity_kw: float | None = None) -> list[tuple[str, str, int]]:
+    panel = Panel(("P",), START, QUARTER, values, reading_type=kind)
+    done = validate(panel, [UsagePoint("P", capacity_kw=capacity_kw)])
+    return [(f.code, str(f.severity), f.slots) for f in done.findings]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.quantity))
+def test_an_ordinary_day_is_no_doubt(kind: ReadingType) -> None:
+    """-3 °C is no negative reading, power may flow back, and a state may stay for ever."""
+    assert doubts(kind, ordinary(kind), capacity_kw=5.0) == []
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.quantity))
+def test_a_gap(kind: ReadingType) -> None:
+    values = ordinary(kind)
+    values[0, 100:104] = np.nan
+    assert doubts(kind, values) == [("V05_count", "warn", 96), ("V10_missing", "fail", 4)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "code"),
+    [
+        (POWER, 6_000.0, "V12_capacity"),
+        (POWER, -6_000.0, "V12_capacity"),
+        (REACTIVE_POWER, -6_000.0, "V12_capacity"),
+        (VOLTAGE, -1.0, "V13_limit"),
+        (VOLTAGE, 600_000.0, "V13_limit"),
+        (CURRENT, -200_000.0, "V13_limit"),
+        (TEMPERATURE, -91.0, "V13_limit"),
+        (TEMPERATURE, 85.0, "V13_limit"),
+    ],
+)
+def test_what_cannot_be(kind: ReadingType, value: float, code: str) -> None:
+    values = ordinary(kind)
+    values[0, 50] = value / kind.resolution
+    assert (code, "fail", 1) in doubts(kind, values, capacity_kw=5.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "hours", "found"),
+    [
+        (POWER, 6, 1),
+        (POWER, 5, 0),
+        (VOLTAGE, 24, 1),
+        (VOLTAGE, 23, 0),
+        (CURRENT, 24, 1),
+        (TEMPERATURE, 24, 1),
+        (STATE, 60, 0),
+    ],
+)
+def test_stuck(kind: ReadingType, hours: int, found: int) -> None:
+    values = ordinary(kind)
+    values[0, 20 : 20 + hours * 4] = values[0, 20] + 100 if kind is not STATE else 1
+    assert doubts(kind, values) == [("V17_stuck", "warn", hours * 4)] * found
+
+
+def test_a_loose_wire() -> None:
+    """From -3 °C to 25 °C and back in a quarter of an hour: both steps."""
+    values = ordinary(TEMPERATURE)
+    values[0, 60] = 2_500
+    assert doubts(TEMPERATURE, values) == [("V20_step", "warn", 2)]
+
+
+def test_a_state_has_no_spikes_and_power_has_its_own() -> None:
+    for kind in (STATE, POWER):
+        values = np.tile(ordinary(kind), 25)
+        values[0, 80 * 96] = 50_000
+        assert doubts(kind, values) == []
