@@ -267,6 +267,7 @@ def test_an_event_from_call_to_statement(town: Town) -> None:
 def test_accepted_findings_tell_by_whom_and_why(town: Town) -> None:
     asked = {"ids": [int(town.ids["finding"])], "reason": "seen on the spot"}
     assert town.post("/v1/findings/resolve", asked, "operator").json() == {"findings": 1}
-    (found,) = town.get("/v1/findings?resolved=true&point=UP-1").json()["items"]
+    listed = town.get("/v1/findings?resolved=true&point=UP-1").json()["items"]
+    (found,) = [each for each in listed if each["resolved_by"]]
     assert (found["resolved_by"], found["resolution"]) == ("operator", "seen on the spot")
     assert town.get("/v1/findings?point=UP-1").json()["items"] == []
