@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -37,8 +36,8 @@ SECOND = timedelta(seconds=1)
 class FollowUp(Protocol):
     """What else happens in the transaction of a chunk, with the readings that it saves."""
 
-    def begin(self, known: AbstractSet[str], zones: Mapping[str, str]) -> None:
-        """Prepare for a chunk with usage points in these zones; `known`: those that the store knew before."""
+    def begin(self, new: Sequence[UsagePoint], old: Sequence[str]) -> None:
+        """Prepare for a chunk with these usage points; the store knew the `old` ones before."""
         ...
 
     def save(self, panel: Panel, *, known_at: datetime) -> SaveSummary:
@@ -154,7 +153,7 @@ class ChunkImport:
         if new:
             run.store.registry.save_points(run.access, new)
         if run.follow is not None:
-            run.follow.begin(run.points, zones)
+            run.follow.begin(new, [point for point in zones if point in run.points])
 
     def _save_panel(self, panel: Panel) -> SaveSummary:
         if self.run.follow is not None:

@@ -11,13 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from gridwright.domain.finding import Finding
 from gridwright.domain.reading_type import Accumulation
-from gridwright.formats.source import Chunk, Decoded, ReadOptions
+from gridwright.formats.source import Chunk, Decoded, Dialect, Reader
 from gridwright.ingest import Gridded, grid_series
-from gridwright.jobs.read_file import OpenFile, arrival_findings, open_files
+from gridwright.jobs.read_file import OpenFile, arrival_findings
 from gridwright.jobs.sources import open_source
 
 # A smaller file is read before a second process has begun.
@@ -41,23 +41,26 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which file a worker reads: the path, which of the files it holds, and how long that one is."""
+    """Which file a worker reads, and how: the path, which of the files it holds, how long that one is."""
 
     path: Path
-    number: int
+    name: str
     byte_size: int
-    options: ReadOptions
+    reader: Reader[Any]
+    dialect: Dialect
     not_after: int | None
 
 
-def pieces(file: OpenFile, place: Place, after: int) -> Iterator[Piece]:
+def pieces(path: Path, file: OpenFile, after: int, *, not_after: int | None) -> Iterator[Piece]:
     """Yield the pieces of a file from byte `after` on, in order; where it has several, they are decoded ahead."""
     chunks = file.reader.chunks(file.content.data, file.dialect, after)
     first = list(islice(chunks, LEAST_PIECES))
     small = len(first) < LEAST_PIECES or len(file.content.data) < LEAST_BYTES
     if small or (os.cpu_count() or 1) == 1:
-        yield from (_piece(file, chunk, place.not_after) for chunk in chain(first, chunks))
+        yield from (_piece(file, chunk, not_after) for chunk in chain(first, chunks))
         return
+    content = file.content
+    place = Place(path, content.name, len(content.data), file.reader, file.dialect, not_after)
     with _Worker(place) as worker:
         yield from worker.decode(file, chain(first, chunks))
 
@@ -114,7 +117,7 @@ class _Worker:
         try:
             pickle.dump(what, self._stdin, pickle.HIGHEST_PROTOCOL)
             self._stdin.flush()
-        except OSError:
+        except (OSError, pickle.PicklingError, AttributeError):
             return False
         return True
 
@@ -149,9 +152,12 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     """Answer one chunk after the other until the input ends; what is wrong with the file is an answer too."""
     with suppress(EOFError, BrokenPipeError):  # whoever asked is gone
         place: Place = pickle.load(source)  # noqa: S301 - from our own parent
-        files, _ = open_files(open_source(place.path), place.options)
-        file = files[place.number]
-        while len(file.content.data) == place.byte_size:  # else it was replaced meanwhile
+        contents = open_source(place.path)
+        content = next((one for one in contents if (one.name, len(one.data)) == (place.name, place.byte_size)), None)
+        if content is None:  # it was replaced meanwhile
+            return
+        file = OpenFile(content, place.reader, place.dialect)
+        while True:
             chunk: Chunk = pickle.load(source)  # noqa: S301 - from our own parent
             pickle.dump(_answer(file, chunk, place.not_after), sink, pickle.HIGHEST_PROTOCOL)
             sink.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -96,23 +96,23 @@ class Judge:
     findings: int = 0
     final: int = 0
     estimated: int = 0
-    _fresh: set[str] = field(default_factory=set)
     _points: dict[str, UsagePoint] = field(default_factory=dict)
     _panels: list[Panel] = field(default_factory=list)
 
-    def begin(self, known: AbstractSet[str], zones: Mapping[str, str]) -> None:
+    def begin(self, new: Sequence[UsagePoint], old: Sequence[str]) -> None:
         """Find out who has no reading yet."""
-        old = sorted(known & zones.keys())
-        read = {extent.usage_point for extent in self.store.readings.extents(self.access, old)} if old else set()
-        self._fresh = set(zones) - read
-        self._points = {point: UsagePoint(point, zone) for point, zone in zones.items() if point not in known}
-        if old:
-            self._points |= {point.id: point for point in self.store.registry.points(self.access, old)}
+        self._points = {point.id: point for point in new}
         self._panels = []
+        if old:
+            read = {extent.usage_point for extent in self.store.readings.extents(self.access, old)}
+            fresh = [point for point in old if point not in read]
+            # None named would mean all.
+            told = self.store.registry.points(self.access, fresh) if fresh else ()
+            self._points |= {point.id: point for point in told}
 
     def save(self, panel: Panel, *, known_at: datetime) -> SaveSummary:
         """Save the raw image; who is judged here is not dirty."""
-        fresh = np.array([point in self._fresh for point in panel.points], np.bool_)
+        fresh = np.array([point in self._points for point in panel.points], np.bool_)
         counts = np.zeros(4, np.int64)
         for settled, mine in ((True, fresh), (False, ~fresh)):
             if mine.any():
@@ -128,7 +128,7 @@ class Judge:
             return
         channels = list(self._channels(gridded, known_at))
         found = [finding for _, channel in channels for finding in channel.findings]
-        found += [finding for finding in arrival if finding.usage_point in self._fresh]
+        found += [finding for finding in arrival if finding.usage_point in self._points]
         if found:
             self.findings += self.store.findings.save(self.access, found, known_at=known_at)
         for zone, channel in channels:
@@ -138,12 +138,12 @@ class Judge:
             self.store.day_totals.save(self.access, day_totals(to_midnights(panel, zone), zone), known_at=known_at)
 
     def _channels(self, gridded: Gridded, known_at: datetime) -> Iterator[tuple[str, Channel]]:
-        known = {point: self._points[point] for point in sorted(self._fresh)}
+        known = self._points
         period = Interval(min(panel.start for panel in self._panels), max(panel.end for panel in self._panels))
         material = Material(
             tuple(self._panels),
             {point: each.zone for point, each in known.items()},
-            reads_of(gridded, self._fresh),
+            reads_of(gridded, self._points.keys()),
             known,
             outages=load_outages(self.store, self.access, list(known), period),
         )

@@ -15,7 +15,7 @@ from gridwright.domain.verdict import Intake
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import Tally, grid_series
 from gridwright.jobs.chunk_import import ChunkImport, FollowUp, ImportRun
-from gridwright.jobs.decode_ahead import Place, pieces
+from gridwright.jobs.decode_ahead import pieces
 from gridwright.jobs.read_file import Gathered, OpenFile, may_be_mixed, open_files, refuse_mixture, verdict
 from gridwright.jobs.rejects_file import RejectsFile
 from gridwright.jobs.sources import open_source
@@ -72,8 +72,8 @@ def ingest_file(  # noqa: PLR0913 - what an import needs to know
     if not dry_run and not all(stand.done for stand in stands):
         _prepare(run, stands, path, rejects_to)
     before, size = 0, sum(stand.byte_size for stand in stands)
-    for number, (file, stand) in enumerate(zip(files, stands, strict=True)):
-        for end in _take_file(run, file, Place(path, number, stand.byte_size, options, limit), stand):
+    for file, stand in zip(files, stands, strict=True):
+        for end in _take_file(run, file, path, stand):
             if progress is not None:
                 progress(before + end, size)
         before += stand.byte_size
@@ -97,11 +97,11 @@ def _prepare(run: ImportRun, stands: Sequence[Progress], path: Path, rejects_to:
         run.rejects = RejectsFile(rejects_to, path, keep_bytes=kept)
 
 
-def _take_file(run: ImportRun, file: OpenFile, place: Place, stand: Progress) -> Iterator[int]:
+def _take_file(run: ImportRun, file: OpenFile, path: Path, stand: Progress) -> Iterator[int]:
     """Take the rest of one file and yield the offset after each chunk."""
     counts = Counter(dict(stand.counters))
     done = stand.done
-    for piece in pieces(file, place, stand.byte_offset) if not done else ():
+    for piece in pieces(path, file, stand.byte_offset, not_after=run.not_after) if not done else ():
         chunk = piece.chunk
         if chunk.start == stand.byte_offset and may_be_mixed(file):
             # Before anything of the file is stored: the first piece tells whether meters are mixed.

@@ -6,10 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, or_, select, update
 
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import schema
+from gridwright.store.blocks import marks
 from gridwright.store.sealing import Sealing, is_sealed
 from gridwright.store.sealing_points import COLUMN, NOTHING
 from gridwright.store.session import Unit
@@ -61,7 +62,10 @@ def load_points(unit: Unit, sealing: Sealing, codes: Sequence[str]) -> list[Usag
 def add_points(unit: Unit, sealing: Sealing, points: Sequence[UsagePoint]) -> None:
     """Insert usage points."""
     if points:
-        unit.connection.execute(insert(schema.usage_point), _sealed_rows(unit, sealing, points))
+        # A town arrives at once: the bare driver takes them in half the time.
+        rows = _sealed_rows(unit, sealing, points)
+        sql = f"INSERT INTO usage_point ({', '.join(rows[0])}) VALUES ({marks(len(rows[0]))})"  # noqa: S608 - our own columns
+        unit.run_many(sql, [tuple(row.values()) for row in rows])
 
 
 def change_points(unit: Unit, sealing: Sealing, points: Sequence[UsagePoint]) -> None:
