@@ -24,7 +24,7 @@ GUIDE = HERE.parents[2] / "docs" / "howto" / "use_the_console.md"
 BEGIN, END = "<!-- pages and roles -->\n", "<!-- end of pages and roles -->\n"
 LET_IN = {HTTPStatus.OK, HTTPStatus.SEE_OTHER}
 REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
-BARE = ("/chart.json", ".pdf", "/ask", "/")
+BARE = ("/chart.json", ".pdf", "/ask", "/", "/edits/new")
 OPEN_TO_ALL = {"GET /sign-in", "POST /sign-in"}
 
 
