@@ -6,6 +6,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -79,6 +80,12 @@ class BillingSettings(Section):
     rate_card: str = Field(default="", description="rate card of usage points whose attribute rate_card names none")
     currency: str = Field(
         default="EUR", min_length=3, max_length=3, description="currency of the example rate card (ISO 4217)"
+    )
+    note_least_money: Decimal = Field(
+        default=Decimal("0.01"), ge=0, description="difference of an issued bill from which on a note is drafted"
+    )
+    note_least_percent: Decimal | None = Field(
+        default=None, ge=0, description="or this part of the energy billed, in percent; smaller ones are held back"
     )
 
 
