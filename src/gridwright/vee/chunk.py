@@ -92,7 +92,14 @@ class Chunk:
 
     def attribute(self, name: str) -> Floats:
         """Return a numeric attribute of the usage points, float64[rows]; NaN where it is absent or no number."""
-        return np.array([_number(member.attributes.get(name)) if member else np.nan for member in self.members])
+        if name not in self._attributes:
+            found = [member.attributes if member else {} for member in self.members]
+            self._attributes[name] = np.array([_number(one.get(name)) if one else np.nan for one in found])
+        return self._attributes[name]
+
+    @cached_property
+    def _attributes(self) -> dict[str, Floats]:
+        return {}
 
     @property
     def values(self) -> Floats:

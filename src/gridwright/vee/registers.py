@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ from gridwright.domain.errors import InputError
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.panel import Panel, slot_time
-from gridwright.domain.reading_type import Quantity
+from gridwright.domain.reading_type import Quantity, ReadingType
 from gridwright.domain.register import RegisterReading, RegisterStep, Step, register_steps
 from gridwright.domain.usage_point import Installation, Meter, installed_at
 from gridwright.vee.chunk import amount
@@ -29,6 +30,18 @@ CODES = {
     Step.DECREASE: Severity.FAIL,
 }
 ROWS = 1024
+
+
+@lru_cache(maxsize=64)
+def counted(kind: ReadingType) -> ReadingType:
+    """Return the register of a type in base units: reads of one register may come in several resolutions."""
+    return kind.register().finer(0)
+
+
+@lru_cache(maxsize=256)
+def counts_up(read: ReadingType, wanted: ReadingType) -> bool:
+    """Tell whether a read's type is `wanted`, whatever its resolution."""
+    return read.finer(0) == wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +78,12 @@ class Registers:
 
     def of(self, point: str, panel: Panel) -> list[RegisterReading]:
         """Return the reads of `point` that count up the panel's reading type, in order of time."""
-        wanted = panel.reading_type.register().finer(0)
+        wanted = counted(panel.reading_type)
         known = self.reads.get(point, ())
         # Reads share few types: each is compared once, not once a read.
-        fits = {
-            id(kind): kind.finer(0) == wanted for kind in {id(r.reading_type): r.reading_type for r in known}.values()
-        }
-        reads = [read for read in known if fits[id(read.reading_type)]]
+        kinds = {id(read.reading_type): read.reading_type for read in known}
+        fits = {key: counts_up(kind, wanted) for key, kind in kinds.items()}
+        reads = list(known) if all(fits.values()) else [read for read in known if fits[id(read.reading_type)]]
         for read in reads:
             if read.at.tzinfo is None:
                 raise InputError(
@@ -126,6 +138,8 @@ def steps_of(
     found = []
     for row, point in enumerate(panel.points):
         reads = registers.of(point, panel)
+        if len(reads) < 2:  # noqa: PLR2004 - a step takes two
+            continue
         meters = registers.meters_of(reads)
         for before, after in pairwise(reads):
             meter = meters[before.end_device]

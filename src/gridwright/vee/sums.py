@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,10 +30,12 @@ def check_registers(
     Marks `flags` in place, and rejects in `panel.quality` what a failed sum makes suspect.
     """
     steps = steps_of(panel, registers, capacity_kw)
-    findings = [*step_findings(panel, steps), *_tou_findings(panel, registers, capacity_kw, rules)]
-    change = next((found for mine in rules if (found := mine.rule(RegisterChange.code))), None)
-    findings += change(panel, steps) if isinstance(change, RegisterChange) else []
-    summed = np.array([mine.rule(SumCheck.code) is not None for mine in rules], np.bool_)
+    findings = step_findings(panel, steps)
+    several = {id(mine): mine for mine in rules}.values()
+    for rule in {type(rule): rule for mine in several for rule in mine.rules}.values():
+        findings += rule(panel, registers, capacity_kw) if isinstance(rule, TouSum) else []
+        findings += rule(panel, steps) if isinstance(rule, RegisterChange) else []
+    summed = _each(rules, lambda mine: mine.rule(SumCheck.code) is not None)
     segments = segments_of(panel, steps)
     usable = ~q.has_status(panel.quality, (q.Status.MISSING,))
     sums = sum_failures(panel, segments.where(summed[segments.row]), usable)
@@ -49,29 +51,28 @@ def _reject(panel: Panel, flags: Flags, sums: Sums, rules: Sequence[RuleSet]) ->
     doubted: Mask = (flags[cells] & SUSPECT_BITS) != 0
     rejected = [(cells[0][doubted], cells[1][doubted]), *_blamed(panel, sums, rules)]
     for row, slot in rejected:
-        strict = np.array([mine.severities.get(SumCheck.code, Severity.FAIL) is Severity.FAIL for mine in rules])
+        strict = _each(rules, lambda mine: mine.severities.get(SumCheck.code, Severity.FAIL) is Severity.FAIL)
         grade(panel.quality, (row[strict[row]], slot[strict[row]]), Severity.FAIL)
 
 
 def _blamed(panel: Panel, sums: Sums, rules: Sequence[RuleSet]) -> list[tuple[Index, Index]]:
-    checks = [mine.rule(SumCheck.code) for mine in rules]
-    blaming = np.array([isinstance(check, SumCheck) and check.blame for check in checks], np.bool_)
+    blaming = _each(rules, lambda mine: getattr(mine.rule(SumCheck.code), "blame", False))
     return [
         (row[blaming[row]], slot[blaming[row]]) for row, slot in [SumCheck().culprits(panel.values, sums)] if row.size
     ]
 
 
-def _tou_findings(
-    panel: Panel, registers: Registers, capacity_kw: Mapping[str, float], rules: Sequence[RuleSet]
-) -> list[Finding]:
-    rule = next((found for mine in rules if (found := mine.rule(TouSum.code))), None)
-    return rule(panel, registers, capacity_kw) if isinstance(rule, TouSum) else []
+def _each(rules: Sequence[RuleSet], question: Callable[[RuleSet], bool]) -> Mask:
+    """Ask each row's rules; rows share few sets, so each set is asked once."""
+    answers = {id(mine): question(mine) for mine in {id(mine): mine for mine in rules}.values()}
+    return np.array([answers[id(mine)] for mine in rules], np.bool_)
 
 
 def _as_set(findings: Sequence[Finding], rules: Mapping[str, RuleSet]) -> list[Finding]:
     """Return the findings whose rule is on at their usage point, in the severity that is set for it."""
     codes = (RegisterSteps.code, RegisterChange.code, SumCheck.code, TouSum.code)
-    on = {id(mine): {code for code in codes if mine.rule(code)} for mine in rules.values()}
+    several = {id(mine): mine for mine in rules.values()}
+    on = {key: {code for code in codes if mine.rule(code)} for key, mine in several.items()}
     kept = [finding for finding in findings if finding.code in on[id(rules[finding.usage_point])]]
     return [
         replace(finding, severity=rules[finding.usage_point].severities.get(finding.code, finding.severity))

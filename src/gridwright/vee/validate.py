@@ -100,7 +100,7 @@ def validate(
     if known.reads:
         by_id = points_by_id(points)
         chosen = rules_for(panel, [by_id.get(point) for point in panel.points], rules, source)
-        ordered += check_registers(checked, flags, known, capacities(panel, by_id, rules), chosen)
+        ordered += check_registers(checked, flags, known, _limits(panel, by_id, chosen), chosen)
     if source is not Source.INITIAL:
         checked = panel
     return Validation(checked, tuple(ordered), flags)
@@ -220,7 +220,11 @@ def _findings(chunk: Chunk, rule: Rule, doubt: Doubt) -> Found:
 def capacities(panel: Panel, points: Mapping[str, UsagePoint], rules: Rules) -> dict[str, float]:
     """Return the power that each usage point's register may have counted, its rules' default where it is unknown."""
     members = [points.get(point) for point in panel.points]
-    chosen = rules_for(panel, members, rules)
+    return _limits(panel, points, rules_for(panel, members, rules))
+
+
+def _limits(panel: Panel, points: Mapping[str, UsagePoint], chosen: Sequence[RuleSet]) -> dict[str, float]:
+    members = (points.get(point) for point in panel.points)
     return {
         name: (member.capacity_kw if member else None) or mine.capacity_kw
         for name, member, mine in zip(panel.points, members, chosen, strict=True)

@@ -123,7 +123,7 @@ def _mismatches(told: Sequence[Configuration], installed: Sequence[Configuration
     """Yield the time and the words of each contradiction; what either side does not tell is none."""
     for one in told:
         for other in installed:
-            common = one.period.intersection(other.period)
+            common = None if one == other else one.period.intersection(other.period)
             if common is None:
                 continue
             pairs = [(name, getattr(one, name), getattr(other, name)) for name in COMPARED]

@@ -143,8 +143,10 @@ class TouSum:
 
 def _by_channel(panel: Panel, reads: Sequence[RegisterReading]) -> dict[str, dict[datetime, RegisterReading]]:
     """Return the reads of the panel's direction by channel name, "" for the total, and by instant."""
-    wanted = panel.reading_type.register().finer(0)
     kinds = {id(read.reading_type): read.reading_type for read in reads}
+    if len(kinds) < 2:  # noqa: PLR2004 - the total and another
+        return {}
+    wanted = panel.reading_type.register().finer(0)
     names = {key: kind.channel for key, kind in kinds.items() if replace(kind, channel="", exponent=0) == wanted}
     if len(set(names.values())) < 2:  # noqa: PLR2004 - the total and another
         return {}
