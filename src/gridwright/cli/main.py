@@ -12,6 +12,7 @@ from gridwright import __version__
 from gridwright.cli import (
     archive,
     audit,
+    backup,
     bill,
     collect,
     config,
@@ -72,6 +73,7 @@ for name, group in {
     "audit": audit.app,
     "config": config.app,
     "archive": archive.app,
+    "backup": backup.app,
     "vault": vault.app,
     "vee": vee.app,
 }.items():

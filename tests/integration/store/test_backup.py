@@ -1,0 +1,342 @@
+"""Backups: made while somebody writes, refused when not whole, and the same again wherever they are restored."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.bill import Bill, BillLine
+from gridwright.domain.errors import Conflict, GridwrightError, NotFound, StoreCorrupt, StoreOutdated, UsageError
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.back_up import back_up, backups_in, file_name, prune, restore, verify
+from gridwright.jobs.look_after_keys import rotate_master, seal_store
+from gridwright.jobs.vault import Vault
+from gridwright.store import Store, open_store
+from gridwright.store import backup as backup_module
+from gridwright.store.backup_file import HEADER_BYTES, MAGIC, SEAL_BYTES, BackupWriter
+from gridwright.store.engine import make_engine, resolve
+from gridwright.store.migrate import upgrade
+from gridwright.store.schema import metadata
+
+NOW = datetime(2025, 6, 1, tzinfo=UTC)
+MARCH = datetime(2025, 3, 1, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    return Vault(tmp_path / "keys" / "secret.key")
+
+
+def fill(store: Store) -> None:
+    """Readings with earlier images, a sealed name, an issued bill."""
+    random = np.random.default_rng(5)
+    values = random.integers(0, 900, (4, 10 * 96)).astype(float)
+    points = [UsagePoint(f"UP-{n}", attributes={"name": f"Größe {n} 🏠"}) for n in range(4)]
+    store.registry.save_points(ME, points)
+    panel = Panel(tuple(point.id for point in points), MARCH, QUARTER, values)
+    store.readings.save(ME, panel, known_at=NOW)
+    store.readings.save(ME, Panel(("UP-1",), MARCH, QUARTER, values[:1, :50]), known_at=NOW + timedelta(days=1))
+    month = Interval(MARCH, MARCH + timedelta(days=31))
+    line = BillLine("energy", "energy", Decimal(1), "kWh", Decimal("0.3"), "EUR")
+    store.ledger.save_bill(ME, Bill("B1", "k", "UP-1", month, "UTC", "flat", "EUR", (line,), "h", NOW))
+    store.ledger.issue(ME, "B1")
+
+
+def everything(address: str | Path) -> dict[str, list[str]]:
+    """Every row of every table, as text."""
+    with open_store(address) as store, store._engine.connect() as connection:
+        return {
+            table.name: sorted(
+                repr([bytes(v) if isinstance(v, memoryview | bytearray) else v for v in row])
+                for row in connection.execute(table.select())
+            )
+            for table in metadata.sorted_tables
+        }
+
+
+@pytest.fixture
+def town(tmp_path: Path, vault: Vault) -> str:
+    """The address of a filled database."""
+    address = str(tmp_path / "town" / "gridwright.db")
+    with open_store(address, master=vault) as store:
+        fill(store)
+    return address
+
+
+def test_out_of_every_database_and_into_every_other(address: str, tmp_path: Path, vault: Vault) -> None:
+    with open_store(address, master=vault) as store:
+        fill(store)
+        seal_store(store, ME)
+    path, there = tmp_path / "out" / "a.gwb", everything(address)
+    header = back_up(ME, address, path, vault=vault, now=NOW)
+    assert (header.created, header.tables["block"], header.tables["block_version"]) == (NOW, 40, 1)
+    assert verify(path, vault) == header
+    assert b"Gr\xc3\xb6\xc3\x9fe" not in path.read_bytes()
+
+    fresh = str(tmp_path / "fresh" / "new.db")
+    restore(path, fresh, vault)
+    assert everything(fresh) == there
+    with open_store(fresh, master=Vault(vault.path)) as store:
+        assert store.registry.point(ME, "UP-2").attributes["name"] == "Größe 2 🏠"
+        assert store.audit.verify(ME) > 0
+        assert store.ledger.bill(ME, "B1").number == 1
+
+    again = tmp_path / "b.gwb"
+    back_up(ME, fresh, again, vault=None, now=NOW)
+    with pytest.raises(Conflict, match="database already, with rows"):
+        restore(again, address, vault)
+    restore(again, address, vault, force=True)
+    assert everything(address) == there
+    with open_store(address, master=vault) as store:  # new keys come behind the restored ones
+        store.registry.save_points(ME, [UsagePoint("UP-9")])
+        assert store.registry.count(ME) == 5
+
+
+def test_a_database_that_is_replaced_is_kept_beside(town: str, tmp_path: Path, vault: Vault) -> None:
+    path = tmp_path / "a.gwb"
+    back_up(ME, town, path, vault=vault, now=NOW)
+    with open_store(town, master=vault) as store:
+        store.registry.save_points(ME, [UsagePoint("late")])
+    restore(path, town, vault, force=True)
+    with open_store(town) as store:
+        assert store.registry.count(ME) == 4
+    (kept,) = Path(town).parent.glob("*.replaced-*[0-9a-f]")
+    with open_store(kept) as store:
+        assert store.registry.count(ME) == 5
+
+
+def flipped(at: Callable[[int], int]) -> Callable[[bytes], bytes]:
+    def flip(content: bytes) -> bytes:
+        place = at(len(content))
+        return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+    return flip
+
+
+DAMAGE: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "a byte of the content": (flipped(lambda size: (size + HEADER_BYTES) // 2), "damaged"),
+    "the last byte": (flipped(lambda size: size - 1), "damaged"),
+    "a byte of the header": (flipped(lambda _: 400), "damaged"),
+    "a space of the header": (flipped(lambda _: HEADER_BYTES - SEAL_BYTES - 3), "damaged"),
+    "its end is missing": (lambda content: content[:-1], "truncated"),
+    "half of it is missing": (lambda content: content[: len(content) // 2], "truncated"),
+    "only the header is there": (lambda content: content[:HEADER_BYTES], "truncated"),
+    "half a header": (lambda content: content[:5000], "damaged"),
+    "too much": (lambda content: content + b"x", "too long"),
+    "nothing": (lambda _: b"", "no backup"),
+    "something else": (lambda _: b"SQLite format 3\0" * 999, "no backup"),
+}
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+@pytest.mark.parametrize("what", DAMAGE)
+def test_what_is_not_whole_is_refused_and_touches_nothing(
+    small: tuple[bytes, bytes, Vault], tmp_path: Path, what: str, encrypted: bool
+) -> None:
+    damage, words = DAMAGE[what]
+    path = tmp_path / "a.gwb"
+    path.write_bytes(damage(small[0] if encrypted else small[1]))
+    acts: list[Callable[[], object]] = [
+        lambda: verify(path, small[2]),
+        lambda: restore(path, str(tmp_path / "x.db"), small[2]),
+    ]
+    for act in acts:
+        with pytest.raises(StoreCorrupt, match=words) as caught:
+            act()
+        assert caught.value.remedy
+    assert [each.name for each in tmp_path.iterdir()] == ["a.gwb"]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, Vault]:
+    """A backup encrypted, the same in plain text, and the key."""
+    folder = tmp_path_factory.mktemp("small")
+    vault = Vault(folder)
+    with open_store(folder / "s.db") as store:
+        fill(store)
+    back_up(ME, str(folder / "s.db"), folder / "a.gwb", vault=vault, now=NOW)
+    back_up(ME, str(folder / "s.db"), folder / "b.gwb", vault=None, now=NOW)
+    return (folder / "a.gwb").read_bytes(), (folder / "b.gwb").read_bytes(), vault
+
+
+def test_frames_cannot_change_places(town: str, tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gridwright.store import backup_file
+
+    monkeypatch.setattr(backup_file, "FRAME", 5_000)
+    path = tmp_path / "a.gwb"
+    back_up(ME, town, path, vault=vault, now=NOW)
+    content = path.read_bytes()
+    size = 4 + 5_000 + 16
+    first, second = (content[HEADER_BYTES + at : HEADER_BYTES + at + size] for at in (0, size))
+    path.write_bytes(content[:HEADER_BYTES] + second + first + content[HEADER_BYTES + 2 * size :])
+    monkeypatch.setattr(backup_module, "check_whole", backup_file.read_header)
+    with pytest.raises(StoreCorrupt, match="part 1 of the backup has been changed"):
+        verify(path, vault)
+
+
+def test_a_wrong_key_none_and_an_earlier_one(town: str, tmp_path: Path, vault: Vault) -> None:
+    path = tmp_path / "a.gwb"
+    header = back_up(ME, town, path, vault=vault, now=NOW)
+    stranger = Vault(tmp_path / "stranger.key")
+    stranger.seal(b"")
+    for other in (stranger, Vault(tmp_path / "none" / "secret.key")):
+        with pytest.raises(StoreCorrupt, match=f"encrypted with key {header.master}") as caught:
+            restore(path, str(tmp_path / "x.db"), other)
+        assert "--key" in caught.value.remedy
+    with open_store(town, master=vault) as store:
+        rotate_master(store, ME, vault)
+    assert verify(path, vault) == header
+    with open_store(town, master=vault) as store:
+        rotate_master(store, ME, vault, drop_old=True)
+    with pytest.raises(StoreCorrupt, match="encrypted with key"):
+        verify(path, vault)
+
+
+def test_an_older_schema_is_brought_up_to_date(tmp_path: Path, vault: Vault) -> None:
+    old, path = tmp_path / "old.db", tmp_path / "a.gwb"
+    engine = make_engine(resolve(old), create=True)
+    with engine.begin() as connection:
+        upgrade(connection, "0002")
+        connection.execute(text("INSERT INTO number_series (name, last) VALUES ('mark', 7)"))
+    engine.dispose()
+    writer = BackupWriter(path, vault)
+    writer.write(old.read_bytes())
+    about = {"program": "0", "revision": "0002", "database": "sqlite", "payload": "pages", "tables": {}}
+    writer.finish({**about, "created": NOW.isoformat()})
+    restore(path, str(tmp_path / "new.db"), vault)
+    assert "['mark', 7]" in everything(tmp_path / "new.db")["number_series"]
+
+
+def test_a_newer_schema_is_refused(town: str, tmp_path: Path, vault: Vault) -> None:
+    path = tmp_path / "a.gwb"
+    back_up(ME, town, path, vault=None, now=NOW)
+    content = path.read_bytes()
+    facts = json.loads(content[len(MAGIC) : HEADER_BYTES - SEAL_BYTES])
+    from gridwright.store.backup_file import _packed
+
+    path.write_bytes(_packed({**facts, "revision": "0999"}, None) + content[HEADER_BYTES:])
+    with pytest.raises(StoreOutdated, match=r"0999.*newer one made it"):
+        restore(path, str(tmp_path / "x.db"), vault)
+    assert not (tmp_path / "x.db").exists()
+
+
+def test_under_write_load_killed_and_restored(town: str, tmp_path: Path, vault: Vault) -> None:
+    """The drill: while two write, back up; lose the database; restore, and find one consistent state in it."""
+    over, sent = threading.Event(), [0, 0]
+
+    def write(which: int) -> None:
+        with open_store(town, busy_ms=20_000) as store:
+            while not over.is_set():
+                panel = Panel(("UP-1", "UP-2"), MARCH + timedelta(days=20 + 40 * which), QUARTER,
+                              np.full((2, 96 * 3), float(sent[which] + 1)))  # fmt: skip
+                store.readings.save(ME, panel, known_at=NOW + timedelta(seconds=sent[which]))
+                sent[which] += 1
+
+    writers = [threading.Thread(target=write, args=(which,)) for which in (0, 1)]
+    for writer in writers:
+        writer.start()
+    paths = []
+    try:
+        while min(sent) < 3:
+            over.wait(0.01)
+        for number in range(3):
+            before = list(sent)
+            paths.append((tmp_path / f"{number}.gwb", before))
+            back_up(ME, town, paths[-1][0], vault=vault, now=NOW)
+    finally:
+        over.set()
+        for writer in writers:
+            writer.join()
+    for file in Path(town).parent.iterdir():
+        file.unlink()
+    for path, before in paths:
+        restore(path, town, vault, force=True)
+        with open_store(town) as store:
+            assert store.audit.verify(ME) > 0
+            for which, least in enumerate(before):
+                start = MARCH + timedelta(days=20 + 40 * which)
+                found = store.readings.load(ME, ["UP-1", "UP-2"], Interval(start, start + timedelta(days=3))).values
+                assert np.unique(found).size == 1  # one commit, whole
+                assert least <= found[0, 0] <= sent[which]
+            with store._engine.connect() as connection:
+                assert connection.execute(text("PRAGMA integrity_check")).scalar() == "ok"
+
+
+def test_a_full_disk_leaves_no_half_backup(town: str, tmp_path: Path, vault: Vault) -> None:
+    with pytest.raises(GridwrightError):
+        back_up(ME, town, Path("/dev/full/a.gwb"), vault=vault, now=NOW)
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    with pytest.raises(GridwrightError, match=r"cannot be (used|written)"):
+        back_up(ME, town, blocker / "a.gwb", vault=vault, now=NOW)
+
+
+def test_interrupted_it_leaves_nothing_behind(town: str, tmp_path: Path, vault: Vault) -> None:
+    def stop(done: int, total: int) -> None:
+        assert 0 <= done <= total
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        back_up(ME, town, out / "a.gwb", vault=vault, now=NOW, progress=stop)
+    assert list(out.iterdir()) == []
+
+
+def test_folders_of_backups(town: str, tmp_path: Path, vault: Vault) -> None:
+    folder = tmp_path / "backups"
+    assert backups_in(folder) == []
+    times = [NOW + timedelta(days=day) for day in range(4)]
+    for when in times:
+        back_up(ME, town, folder / file_name(when), vault=vault, now=when)
+    (folder / "broken.gwb").write_bytes(b"?")
+    found = backups_in(folder)
+    assert [each.header.created for each in found if each.header] == times[::-1]
+    assert found[-1].problem
+    assert [path.name for path in prune(ME, folder, 2)] == [file_name(when) for when in times[1::-1]]
+    assert prune(ME, folder, 2) == []
+    assert (folder / "broken.gwb").exists()
+    with pytest.raises(UsageError):
+        prune(ME, folder, 0)
+    with pytest.raises(NotFound):
+        verify(folder / "absent.gwb", vault)
+
+
+def test_no_row_is_lost_between_the_kinds_of_columns(tmp_path: Path, vault: Vault) -> None:
+    """Into a server's rows and back, without a server: booleans, texts beyond ASCII, bytes, numbers, nothing."""
+    import io
+
+    import pyarrow as pa
+
+    from gridwright.store.backup_rows import read_rows, write_rows
+
+    with open_store(tmp_path / "a.db") as store:
+        fill(store)
+        with store._engine.connect() as connection:
+            target: Any = io.BytesIO()
+            write_rows(connection, target, 1, None)
+            counts = {
+                table.name: connection.execute(text(f"SELECT COUNT(*) FROM {table.name}")).scalar_one()
+                for table in metadata.sorted_tables
+            }
+            target.seek(0)
+            found: dict[str, list[Any]] = {}
+            for name, batch in read_rows(pa.PythonFile(target, "r"), counts):
+                found.setdefault(name, []).extend(batch.rows)
+            for table in metadata.sorted_tables:
+                assert found.get(table.name, []) == [tuple(row) for row in connection.execute(table.select())]
+            target.seek(0)
+            with pytest.raises(StoreCorrupt, match="instead of"):
+                list(read_rows(pa.PythonFile(target, "r"), {**counts, "block": 1}))
