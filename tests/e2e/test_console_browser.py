@@ -25,6 +25,8 @@ STAFF = (
     "/edits",
     "/edits/{edit}",
     "/edits/new?point=UP-1",
+    "/corrections",
+    "/corrections/{correction}",
     "/controls",
     "/controls/{control}",
     "/controls/ask?point=UP-2&command=disconnect",

@@ -18,10 +18,23 @@ from starlette.types import Scope
 from gridwright.app import Platform
 from gridwright.domain.errors import GridwrightError
 from gridwright.web.assets import REMEDY, missing_assets
-from gridwright.web.routes import bills, controls, edits, errors, events, exceptions, grid, mine, points, sign_in, today
+from gridwright.web.routes import (
+    bills,
+    controls,
+    corrections,
+    edits,
+    errors,
+    events,
+    exceptions,
+    grid,
+    mine,
+    points,
+    sign_in,
+    today,
+)
 from gridwright.web.trouble import add_trouble, failed
 
-PAGES = (sign_in, today, points, bills, exceptions, edits, controls, events, grid, mine, errors)
+PAGES = (sign_in, today, points, bills, corrections, exceptions, edits, controls, events, grid, mine, errors)
 LONG, SHORT = "public, max-age=31536000, immutable", "no-cache"
 
 

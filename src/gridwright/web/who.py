@@ -23,10 +23,12 @@ STAFF_PAGES = (
     ("/today", "Today"),
     ("/usage-points", "Usage points"),
     ("/exceptions", "Exceptions"),
+    ("/corrections", "Corrections"),
     ("/controls", "Controls"),
     ("/events", "Events"),
     ("/grid", "Grid"),
 )
+NEEDS = {"/corrections": Act.READ_BILLS}
 OWN_PAGES = (("/my-energy", "My energy"),)
 
 
@@ -45,7 +47,8 @@ class Viewer:
     @property
     def pages(self) -> tuple[tuple[str, str], ...]:
         """Address and name of the pages their role may see."""
-        return STAFF_PAGES if self.access.points is None else OWN_PAGES
+        every = STAFF_PAGES if self.access.points is None else OWN_PAGES
+        return tuple(each for each in every if self.may(NEEDS.get(each[0], Act.READ)))
 
     def seal(self, text: str) -> dict[str, str]:
         """Return what an address carries to tell on the next page what was done."""

@@ -12,6 +12,7 @@ from gridwright.store.ledger import IssuedBill
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import HEADERS, View, segment, show
 from gridwright.web.views.bill import bill_view
+from gridwright.web.views.correction import correction_row, may_see
 from gridwright.web.who import Viewer, Who
 
 
@@ -24,10 +25,12 @@ def add(router: APIRouter) -> None:
 def bill(request: Request, who: Who, name: str) -> Response:
     """Show a bill line by line."""
     data = bill_view(_seen(who, name))
+    notes = who.platform.store.corrections.of_bill(who.access, name)
+    corrections = [correction_row(each) for each in notes if may_see(each, who.access)]
     names = ("text", "quantity", "unit", "price", "amount")
     rows = [[line[each] for each in names] for line in data["lines"]]
     title = f"Bill {data['number']}" if data["number"] else f"Draft of a bill for {data['usage_point']}"
-    view = View("bill.html.j2", title, {"bill": data}, names, rows,
+    view = View("bill.html.j2", title, {"bill": data, "corrections": corrections}, names, rows,
                 api=f"/v1/bills/{segment(name)}", cli=f"gridwright bill explain {quote(name)}")  # fmt: skip
     return show(request, who, view)
 

@@ -1,0 +1,103 @@
+"""Corrections: credit and debit notes to issued bills, line by line, before and after they are issued."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from shlex import quote
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from gridwright.domain.access import Act
+from gridwright.domain.correction import Correction, CorrectionState
+from gridwright.domain.errors import AccessDenied, NotFound
+from gridwright.web.routes.twins import add_page
+from gridwright.web.show import HEADERS, View, segment, show
+from gridwright.web.views.correction import correction_row, correction_view, deeds, may_see
+from gridwright.web.who import BoundForm, Staff, Viewer, Who
+
+SHOWN = 200
+GROUPS = {
+    "drafts": (CorrectionState.DRAFT,),
+    "held": (CorrectionState.HELD,),
+    "done": (CorrectionState.ISSUED, CorrectionState.CANCELLED),
+}
+
+
+def add(router: APIRouter) -> None:
+    """Add the addresses."""
+    add_page(router, "/corrections", corrections)
+    router.add_api_route("/corrections/{name}.pdf", paper, methods=["GET"])
+    router.add_api_route("/corrections/{name}/issue", issue, methods=["POST"])
+    router.add_api_route("/corrections/{name}/cancel", cancel, methods=["POST"])
+    add_page(router, "/corrections/{name}", correction)
+
+
+def corrections(request: Request, who: Staff) -> Response:
+    """List corrections by where they stand."""
+    page = who.platform.store.corrections.page
+    data = {
+        name: [
+            correction_row(each) for state in states for each in reversed(page(who.access, state=state, limit=SHOWN))
+        ]
+        for name, states in GROUPS.items()
+    }
+    names = ("id", "bill", "usage_point", "kind", "state", "number", "energy_kwh", "total", "currency", "known_at")
+    rows = [[each[name] for name in names] for group in data.values() for each in group]
+    view = View("corrections.html.j2", "Corrections of bills", data, names, rows,
+                api="/v1/corrections", cli="gridwright bill corrections list")  # fmt: skip
+    return show(request, who, view)
+
+
+def correction(request: Request, who: Who, name: str) -> Response:
+    """Show one correction: what was billed, what it is now, and why."""
+    found = _seen(who, name)
+    note = correction_view(found)
+    names = ("text", "billed_quantity", "quantity", "unit", "billed_amount", "amount", "difference")
+    rows = [[line[each] for each in names] for line in note["lines"]]
+    data = {"note": note, **deeds(found, may_write=who.may(Act.WRITE_BILLS))}
+    title = f"{str(found.kind).capitalize()} {found.number or '(draft)'} to bill {found.bill_number or found.bill}"
+    cli = f"gridwright bill corrections show {quote(name)}"
+    view = View("correction.html.j2", title, data, names, rows, api=f"/v1/corrections/{segment(name)}", cli=cli)
+    return show(request, who, view)
+
+
+def paper(who: Who, name: str) -> Response:
+    """Return the note as a PDF file."""
+    from gridwright.documents.correction_pdf import correction_pdf
+
+    found = _seen(who, name)
+    disposition = {"Content-Disposition": f'attachment; filename="note-{found.number or "draft"}.pdf"'}
+    return Response(correction_pdf(found), media_type="application/pdf", headers={**HEADERS, **disposition})
+
+
+def issue(who: Staff, form: BoundForm, name: str) -> Response:
+    """Issue a draft as a note, with the next number of its series."""
+    del form
+    who.platform.store.corrections.issue(who.access, name)
+    return _to(name)
+
+
+def cancel(who: Staff, form: BoundForm, name: str) -> Response:
+    """Put a draft aside, or reverse an issued note."""
+    del form
+    who.platform.store.corrections.cancel(who.access, name)
+    return _to(name)
+
+
+def _seen(who: Viewer, name: str) -> Correction:
+    """Return a correction; a customer is not told whether somebody else has one of this name, nor of drafts."""
+    absent = NotFound(f"correction {name!r} does not exist", remedy="see the corrections of the bill")
+    try:
+        found = who.platform.store.corrections.correction(who.access, name)
+    except AccessDenied:
+        if who.access.points is None:
+            raise
+        raise absent from None
+    if not may_see(found, who.access):
+        raise absent
+    return found
+
+
+def _to(name: str) -> Response:
+    return RedirectResponse(f"/corrections/{segment(name)}", HTTPStatus.SEE_OTHER)
