@@ -14,7 +14,7 @@ from gridwright.domain.usage_point import MAX_ID
 from gridwright.formats.cim_xml.qualities import quality_of
 from gridwright.formats.cim_xml.reading_types import Series, needs_interval, read_code
 from gridwright.formats.markup import Prolog, Records, Refusals, Tags, enclosing, read_tags, records
-from gridwright.formats.markup.guard import attributes
+from gridwright.formats.markup.guard import attributes, is_sound
 from gridwright.formats.markup.numbers import decimal_numbers, distinct, instants
 from gridwright.formats.markup.tags import CLOSE, EMPTY, OPEN, Index
 from gridwright.formats.source import Decoded, ReadOptions
@@ -40,7 +40,7 @@ NAMES = (
     "Names",
     "name",
 )
-NOBODY = "neither UsagePoint nor Meter is named"
+NOBODY = "no UsagePoint and no Meter is named, or their tags are damaged"
 NO_TYPE = "no ReadingType is named"
 
 
@@ -98,23 +98,30 @@ def decode_piece(data: bytes, first_line: int, meaning: Meaning, prolog: Prolog)
 
 
 def _names(tags: Tags, spans: tuple[Index, Index], meaning: Meaning, prolog: Prolog) -> list[tuple[str, str]]:
-    """Return the (usage point, meter) of each MeterReading; a meter without a usage point is its own."""
-    count = spans[0].size
-    meters, points = (_named(tags, spans, name, prolog) for name in ("Meter", "UsagePoint"))
+    """Return the (usage point, meter) of each MeterReading; a meter without a usage point is its own.
+
+    Where damage has torn one of the two elements, nobody can say whose the readings are.
+    """
+    found = [records(tags, name) for name in ("Meter", "UsagePoint")]
+    meters, points = (_named(each, spans, prolog) for each in found)
+    torn = {number for each in found for number in enclosing(*spans, tags.start[each.torn]).tolist()}
     return [
-        (meaning.options.point or points.get(number, "") or meters.get(number, ""), meters.get(number, ""))
-        for number in range(count)
+        (
+            meaning.options.point or ("" if number in torn else points.get(number, "") or meters.get(number, "")),
+            meters.get(number, ""),
+        )
+        for number in range(spans[0].size)
     ]
 
 
-def _named(tags: Tags, spans: tuple[Index, Index], name: str, prolog: Prolog) -> Mapping[int, str]:
-    """Return the mRID, else the first name, of each MeterReading's element of a name."""
-    found = records(tags, name)
+def _named(found: Records, spans: tuple[Index, Index], prolog: Prolog) -> Mapping[int, str]:
+    """Return the mRID, else the first name, of each MeterReading's element."""
+    tags = found.tags
     owner = enclosing(*spans, found.places)
     named: dict[int, str] = {}
     for leaf in (found.leaf("mRID", 1), found.leaf("name", 2)):
         for record, start, end in zip(leaf.record.tolist(), leaf.start.tolist(), leaf.end.tolist(), strict=True):
-            text = prolog.text(tags.text[start : min(end, start + 4 * MAX_ID)].tobytes())
+            text = prolog.name(tags.text[start : min(end, start + 4 * MAX_ID)].tobytes())
             if owner[record] >= 0 and text:
                 named.setdefault(int(owner[record]), text)
     return named
@@ -134,14 +141,15 @@ def _types(piece: Piece, found: Records, *, blocks: bool) -> tuple[list[str], In
     codes, which = _references(tags, at)
     of_block = np.full(begins.size + 1, -1, np.int64)
     owner = enclosing(begins, ends, tags.start[at])
-    of_block[owner[owner >= 0]] = which[owner >= 0]
+    inside = np.flatnonzero(owner >= 0)[::-1]  # the first type of a block is its own, should its end be lost
+    of_block[owner[inside]] = which[inside]
     return codes, of_block[enclosing(begins, ends, found.places)]
 
 
 def _references(tags: Tags, at: Index) -> tuple[list[str], Index]:
     """Return the different `ref` attributes of some tags, and which of them each tag has."""
     written, which = distinct(tags.text, tags.name_end[at], tags.end[at])
-    return [attributes(raw).get("ref", "").strip() for raw in written], which
+    return [attributes(raw).get("ref", "").strip() if is_sound(raw) else "" for raw in written], which
 
 
 def _series(piece: Piece, found: Records, types: tuple[list[str], Index]) -> list[Readings]:

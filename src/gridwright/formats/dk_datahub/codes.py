@@ -21,6 +21,7 @@ ZONE = "Europe/Copenhagen"
 FLOWS = dict.fromkeys(("E17", "D07", "D10", "D12", "D14", "D15", "D17", "D22"), Flow.DELIVERED) | dict.fromkeys(
     ("E18", "D01", "D04", "D05", "D06", "D09", "D11", "D18", "D21"), Flow.RECEIVED
 )
+FLOWS |= dict.fromkeys(("D02", "D03", "D08", "D13", "D19", "D20", "D99", "E19", "E20"), Flow.NONE)
 # UN/ECE recommendation 20: quantity and power of ten to the base unit.
 UNITS: Mapping[str, tuple[Quantity, int]] = {
     "KWH": (Quantity.ENERGY, 3),
@@ -96,13 +97,15 @@ class Grid:
 
 def meaning_of(header: Header, decimals: int) -> Meaning | str:
     """Return the reading type of a series, or why it is not read."""
-    known = UNITS.get(header.unit.upper())
+    known, flow = UNITS.get(header.unit.upper()), FLOWS.get(header.kind.upper())
     if known is None:
         return f"unit {header.unit!r} is not read"
+    if flow is None:
+        return f"metering point type {header.kind!r} is not known"
     quantity, power = known
     exponent = exponent_for(quantity, power - decimals)
     accumulation = Accumulation.DELTA if quantity in FLOW_QUANTITIES else Accumulation.INSTANTANEOUS
-    kind = ReadingType(quantity, FLOWS.get(header.kind, Flow.NONE), accumulation, exponent)
+    kind = ReadingType(quantity, flow, accumulation, exponent)
     return Meaning(kind, power - exponent)
 
 

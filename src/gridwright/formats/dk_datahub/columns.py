@@ -62,8 +62,12 @@ def plan_of(header: Header, context: Context) -> Plan | str:
 
 
 def misplaced(points: Points, plans: Mapping[int, Plan]) -> Mask:
-    """Tell which positions lie outside the period that their series tells."""
+    """Tell which positions lie outside the period that their series tells, or come a second time."""
     wrong = (points.position < 1) | (points.position > MOST_POSITION)
+    _, first = np.unique(points.series * (MOST_POSITION + 1) + points.position, return_index=True)
+    again = np.ones(wrong.size, np.bool_)
+    again[first] = False
+    wrong |= again
     for number, plan in plans.items():
         if plan.grid.end is not None and plan.grid.step_s:
             wrong |= (points.series == number) & (

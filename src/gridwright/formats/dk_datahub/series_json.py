@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gridwright.domain import quality as q
 from gridwright.domain.verdict import Reject
 from gridwright.formats.counts import to_counts
 from gridwright.formats.dk_datahub.codes import Header, quality_byte
@@ -21,7 +22,7 @@ from gridwright.formats.stamps import read_stamps
 SERIES = re.compile(r'"Series"\s*:\s*(\[?)')
 POINTS = re.compile(r'"Point"\s*:\s*\[')
 BETWEEN = re.compile(r"[\s,]*")
-TEXT = r'"{}"\s*:\s*(?:\{{[^{{}}]*?"value"\s*:\s*)?"([^"]{{1,200}})"'
+TEXT = r'"{}"\s*:\s*(?:\{{[^{{}}]*?"value"\s*:\s*)?"([^"\x00-\x1f]{{1,200}})"'
 FIELDS = {
     "point": "marketEvaluationPoint.mRID",
     "kind": "marketEvaluationPoint.type",
@@ -30,6 +31,7 @@ FIELDS = {
     "start": "start",
     "end": "end",
 }
+KEYS = {"position", "quantity", "quality"}
 LOST = "the JSON is damaged here; what follows is left out"
 
 
@@ -73,20 +75,23 @@ def decode_text(text: str, context: Context) -> Decoded:
 
 
 def _series(found: _Found) -> Iterator[tuple[int, Mapping[str, Any] | None, int]]:
-    """Yield (place, series, end) of each series; a damaged one is None and reaches to the end of the text."""
+    """Yield (place, series, end) of each series; a damaged one is None and reaches to the damage."""
     text, opening = found.text, SERIES.search(found.text)
     if opening is None:
+        found.refuse(len(text), ("no Series: the message is cut off or empty", "fetch it again"))
         return
     place, decoder = opening.end(), json.JSONDecoder(parse_constant=_no_number)
     while True:
         place = _behind(text, place)
+        if place >= len(text):
+            found.refuse(place, ("the message ends before its Series does", "fetch it again; what came before is kept"))
         if place >= len(text) or text[place] in "]}":
             return
         try:
             series, end = decoder.raw_decode(text, place)
         except (ValueError, RecursionError) as error:
-            yield place, None, len(text)
             at = error.pos if isinstance(error, json.JSONDecodeError) else place
+            yield place, None, at
             lost = text.count('"position"', at)
             found.seen += lost
             found.refuse(min(at, len(text)), (LOST, "fetch it again; what came before is kept"), readings=max(lost, 1))
@@ -97,6 +102,8 @@ def _series(found: _Found) -> Iterator[tuple[int, Mapping[str, Any] | None, int]
             found.refuse(place, ("a series is no JSON object", "ask the sender for the message again"))
         place = end
         if not opening.group(1):
+            if text[_behind(text, place) :][:1] != "}":
+                found.refuse(place, (LOST, "fetch it again; what came before is kept"))
             return
 
 
@@ -121,14 +128,22 @@ def _header(series: Mapping[str, Any] | str) -> Header:
         span = period.get("timeInterval")
         span = span if isinstance(span, dict) else {}
         whole = {**series, "resolution": period.get("resolution"), "start": span.get("start"), "end": span.get("end")}
-        told = {name: _plain(whole.get(key)) for name, key in FIELDS.items()}
+        told = {name: _text(whole.get(key)) for name, key in FIELDS.items()}
     return Header(told["point"], told["kind"], told["unit"], told["resolution"], _at(told["start"]), _at(told["end"]))
 
 
-def _plain(value: object) -> str:
-    """Return a text, be it written as such or as the value of an object."""
+def _text(value: object) -> str:
+    """Return a text, be it written as such or as the value of an object; anything else is none."""
     inner = value.get("value") if isinstance(value, dict) else value
-    return str(inner)[:200] if isinstance(inner, str | int | float) and not isinstance(inner, bool) else ""
+    return inner[:200] if isinstance(inner, str) else ""
+
+
+def _plain(value: object) -> str:
+    """Return a text or number as it is written; what is neither is shown as it is, and is no code."""
+    if value is None:
+        return ""
+    inner = value.get("value") if isinstance(value, dict) else value
+    return str(inner if isinstance(inner, str | int | float) else value)[:200]
 
 
 def _at(text: str) -> int | None:
@@ -142,6 +157,8 @@ def _take_points(found: _Found, number: int, place: int, end: int) -> None:
     """Read the points of one series up to the damage, if there is any."""
     opening = POINTS.search(found.text, place, end)
     if opening is None:
+        lost = found.text.count('"position"', place, end)
+        found.refuse(place, ("a series without Point", "ask the sender for the message again"), readings=max(lost, 1))
         return
     decoder, at, line, counted = json.JSONDecoder(parse_constant=_no_number), opening.end(), 0, 0
     while True:
@@ -162,13 +179,17 @@ def _take_point(found: _Found, number: int, where: tuple[int, int], point: objec
     place, line = where
     told = point if isinstance(point, dict) else {}
     position, code, quantity = _plain(told.get("position")), _plain(told.get("quality")), told.get("quantity")
-    quality = quality_byte(code)
-    if not (position.isascii() and position.isdigit()) or len(position) > 6:  # noqa: PLR2004 - 999999 at most
+    quality, unknown = quality_byte(code), sorted(told.keys() - KEYS)
+    if unknown:
+        found.refuse(place, ("a point has a field that the schema does not know", "correct it"), unknown[0][:40])
+    elif not (position.isascii() and position.isdigit()) or len(position) > 6:  # noqa: PLR2004 - 999999 at most
         found.refuse(place, ("position is no whole number", "correct it"), position)
     elif quality is None:
         found.refuse(place, ("quality code unknown", "A01 to A06"), code)
     elif quantity is not None and (isinstance(quantity, bool) or not isinstance(quantity, int | float)):
         found.refuse(place, ("quantity is no number", "correct it"), str(quantity)[:40])
+    elif quantity is None and quality != q.MISSING:
+        found.refuse(place, ("no quantity, and no quality that says so", "A02 = not available"), code)
     elif quantity is not None and abs(quantity) > 1e15:  # noqa: PLR2004 - more than all the world uses
         found.refuse(place, ("quantity is impossibly large", "correct it"), str(quantity)[:40])
     else:
@@ -187,6 +208,6 @@ def _points(found: _Found) -> tuple[Points, np.ndarray[tuple[int, ...], np.dtype
     points = Points(series, position, value, table[:, 3].astype(np.uint8), line)
     wrong = misplaced(points, found.plans)
     for row in np.flatnonzero(wrong).tolist():
-        advice = ("position lies outside the period", "is the resolution right?")
+        advice = ("position lies outside the period, or comes twice", "is the resolution right?")
         found.verdicts.add(Reject(int(line[row]), *advice, str(position[row])))
     return points, ~wrong

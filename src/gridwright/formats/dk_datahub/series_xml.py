@@ -123,7 +123,7 @@ def _leaves(tags: Tags, spans: tuple[Index, Index], pair: tuple[str, str]) -> tu
 def _texts(tags: Tags, spans: tuple[Index, Index], pair: tuple[str, str], prolog: Prolog) -> dict[int, str]:
     found: dict[int, str] = {}
     for number, start, end in zip(*(column.tolist() for column in _leaves(tags, spans, pair)), strict=True):
-        found.setdefault(number, prolog.text(tags.text[start : min(end, start + LONGEST)].tobytes()))
+        found.setdefault(number, prolog.name(tags.text[start : min(end, start + LONGEST)].tobytes()))
     return found
 
 
@@ -156,7 +156,7 @@ def _points(
     outside = misplaced(points, plans)
     for wrong, advice, spans in (
         (no_position | position_at[2], (f"{shape.position} is no whole number", "correct it"), position_at[:2]),
-        (outside, ("position lies outside the period", "is the resolution right?"), position_at[:2]),
+        (outside, ("position lies outside the period, or comes twice", "is the resolution right?"), position_at[:2]),
         (no_value | quantity_at[2], (f"{shape.quantity} is no number", "correct it"), quantity_at[:2]),
         (unknown, ("quality code unknown", "A01 to A06; ebIX 56, 36, E01, D01"), quality_at),
     ):

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gridwright.formats.markup import Prolog, positions
-from gridwright.formats.markup.guard import attributes
+from gridwright.formats.markup import Prolog, positions, read_tags, records
+from gridwright.formats.markup.guard import attributes, is_sound
 
 HEAD_BYTES = 1 << 14
 LINK = re.compile(rb"<(?:[\w.\-]+:)?link\b([^<>]*)>")
@@ -15,17 +15,23 @@ CONTENT = re.compile(rb"<(?:[\w.\-]+:)?content\b[^<>]*>\s*(?:<!--.*?-->\s*)*<(?:
 LEAF = re.compile(rb"<(?:[\w.\-]+:)?([\w.\-]+)(?:\s[^<>]*)?>([^<>]{0,4096})</(?:[\w.\-]+:)?\1\s*>")
 ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 UNSAFE = re.compile(rb"[^A-Za-z0-9._~-]")
+# What readings depend on; a MeterReading has no content of its own.
+JOINING = ("ReadingType", "LocalTimeParameters")
 RESOURCES = re.compile(r"^.*?/resource/")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry: its place, what its content is, its links (rel, address) and, where it is small, its texts."""
+    """One entry: its place, what its content is, its links (rel, address) and, where it is small, its texts.
+
+    `damaged`: tags of its content do not fit each other.
+    """
 
     place: int
     content: str
     links: tuple[tuple[str, str], ...]
     texts: dict[str, str] = field(default_factory=dict, hash=False)
+    damaged: bool = False
 
     @property
     def own(self) -> str:
@@ -49,10 +55,10 @@ def read_entry(head: bytes, place: int, prolog: Prolog) -> Entry:
     upper = head[: content.start()] if content else head
     links = tuple(
         (told.get("rel", ""), address(prolog.text(told.get("href", "").encode())))
-        for told in (attributes(raw) for raw in LINK.findall(upper))
+        for told in (attributes(raw) for raw in LINK.findall(upper) if is_sound(raw))
     )
     texts = {} if name == "IntervalBlock" else _texts(head, prolog)
-    return Entry(place, name, links, texts)
+    return Entry(place, name, links, texts, name in JOINING and _is_damaged(head, name))
 
 
 def entries(data: memoryview, prolog: Prolog) -> Iterator[Entry]:
@@ -62,6 +68,10 @@ def entries(data: memoryview, prolog: Prolog) -> Iterator[Entry]:
         head = bytes(data[place : place + HEAD_BYTES])
         end = head.find(closing)
         yield read_entry(head if end < 0 else head[:end], place, prolog)
+
+
+def _is_damaged(head: bytes, name: str) -> bool:
+    return records(read_tags(head, 1, (name,)), name).size != 1
 
 
 def address(href: str) -> str:

@@ -67,13 +67,17 @@ class Feed:
             case "UsagePoint":
                 self._add_point(entry, where)
             case "LocalTimeParameters":
-                self.clocks[where] = _local_time(entry.texts)
+                if not entry.damaged:
+                    self.clocks[where] = _local_time(entry.texts)
             case "MeterReading":
                 self.readings[where] = entry
                 self.reading_links.update(dict.fromkeys(entry.related(), where))
                 self.reading_places.append((entry.place, where))
             case "ReadingType":
-                self.kinds[where] = _kind(entry.texts, self.options, fine=fine)
+                read = (
+                    Kind("the ReadingType is damaged") if entry.damaged else _kind(entry.texts, self.options, fine=fine)
+                )
+                self.kinds[where] = read
                 self.kind_places.append((entry.place, where))
             case name:
                 self.others[name] = self.others.get(name, 0) + 1

@@ -40,6 +40,11 @@ class Prolog:
         shown = raw.decode(self.encoding, "replace").strip()
         return ENTITY.sub(lambda match: unescape(match.group()), shown) if "&" in shown else shown
 
+    def name(self, raw: bytes) -> str:
+        """Return a text that names something; empty where it shows damage: a `>`, or a `&` that refers to nothing."""
+        damaged = b">" in raw or "&" in ENTITY.sub("", raw.decode(self.encoding, "replace"))
+        return "" if damaged else self.text(raw)
+
 
 def head_holds(head: bytes, *marks: bytes) -> bool:
     """Tell whether the beginning of a file is markup that names one of `marks`."""
@@ -75,6 +80,11 @@ def attributes(raw: bytes) -> dict[str, str]:
         name.decode("utf-8", "replace"): (double or single).decode("utf-8", "replace")
         for name, double, single in ATTRIBUTE.findall(raw)
     }
+
+
+def is_sound(raw: bytes) -> bool:
+    """Tell whether a tag holds attributes and nothing else."""
+    return not ATTRIBUTE.sub(b"", raw).strip(BLANKS + b"/")
 
 
 def fault(message: str, file_name: str, line: int = 0, remedy: str = "") -> UnreadableFile:

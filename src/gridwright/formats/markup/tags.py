@@ -24,6 +24,7 @@ MIX = tuple(np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0
 SLOT_BITS = 14
 SALTS = tuple(np.uint64(2 * at + 1) for at in range(1, 5000))
 ASIDE = re.compile(rb"<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)", re.DOTALL)
+ASIDES = ((b"<!--", b"-->"), (b"<?", b"?>"), (b"<![CDATA[", b"]]>"))
 LINES = bytes(10 if byte == ord("\n") else SPACE for byte in range(256))
 PREFIX = re.compile(rb"xmlns:([A-Za-z_][\w.\-]*)\s*=")
 WHOLE_TAG = re.compile(rb"<(?:[^\"'<>]|\"[^\"<]*\"|'[^'<]*')*>")
@@ -176,9 +177,10 @@ def _blank(match: re.Match[bytes]) -> bytes:
     if aside.startswith(b"<![") and aside.endswith(b"]]>") and b"<" not in aside[9:] and b"&" not in aside:
         return b" " * 9 + aside[9:-3] + b"   "
     blank = aside.translate(LINES)
+    ends = next(end for begin, end in ASIDES if aside.startswith(begin))
     # Two dashes within a comment (XML 1.0, 2.5) betray that its end was lost: a mark without an end shows the damage.
-    torn = aside.startswith(b"<!--") and (b"--" in aside[4:-3] or not aside.endswith(b"-->"))
-    return b"<" + blank[1:] if torn or not aside.endswith(b">") else blank
+    torn = not aside.endswith(ends) or (ends == b"-->" and b"--" in aside[4:-3])
+    return b"<" + blank[1:] if torn else blank
 
 
 def _ends(text: Text, start: Index) -> tuple[Index, npt.NDArray[np.bool_]]:
