@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 UP_WITHIN_S = 60.0
@@ -68,15 +68,26 @@ class Server:
         return code
 
 
-def start(data: Path, *options: str, env: Mapping[str, str] | None = None, key: str = "") -> Server:
-    """Start a server on any free port and wait until it takes connections; `key` where it is no first start."""
-    command = [sys.executable, "-m", "gridwright", "serve", "--data", str(data), "--port", "0", "--json", *options]
+def start(
+    data: Path, *options: str, env: Mapping[str, str] | None = None, key: str = "", before: Sequence[str] = ()
+) -> Server:
+    """Start a server on any free port and wait until it takes connections; `key` where it is no first start.
+
+    `before`: what runs it, such as the command that enters a network namespace.
+    """
+    port = () if "--port" in options else ("--port", "0")
+    command = [sys.executable, "-m", "gridwright", "serve", "--data", str(data), *port, "--json", *options]
+    return launch([*before, *command], data.parent, env=env, key=key)
+
+
+def launch(command: Sequence[str], cwd: Path, *, env: Mapping[str, str] | None = None, key: str = "") -> Server:
+    """Start a program that prints its address as a JSON line, and wait for that."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=data.parent,
+        cwd=cwd,
         env={**os.environ, **(env or {})},
     )
     out, err = process.stdout, process.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,10 @@ def status_of(name: str, to: str, buffer: Buffer, forwarder: Forwarder, clock: E
 class StatusFile:
     """Writes the status every second, while it changes."""
 
-    def __init__(self, folder: Path, ask: Any) -> None:  # noqa: ANN401 - a callable without arguments
+    def __init__(self, folder: Path, ask: Callable[[], Status]) -> None:
         self._file, self._ask = folder / FILE, ask
         self._stopping = threading.Event()
+        self.write()
         self._thread = threading.Thread(target=self._run, name="status", daemon=True)
         self._thread.start()
 
@@ -81,7 +83,7 @@ class StatusFile:
 
     def write(self, before: Status | None = None) -> Status:
         """Write the status, unless it is as it was."""
-        now: Status = self._ask()
+        now = self._ask()
         if now != before:
             with suppress(OSError):  # a full disk is told by the entrance
                 replace_file(self._file, msgspec.json.encode(now), durable=False)

@@ -1,0 +1,606 @@
+"""The fault drill: meters send to an edge, that to the centre, and everything between them fails, again and again.
+
+`python -m tests.integration.fault_drill [ROUNDS]` plays all faults, 30 rounds each without a number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.interval import Interval
+from gridwright.domain.usage_point import Meter, UsagePoint, install
+from gridwright.edge.run import drain
+from gridwright.edge.status import read_status
+from gridwright.settings import EdgeSettings, Settings
+from gridwright.store import Store, open_store
+from tests.integration.server_process import Server, launch, start
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+PATIENCE_S = 90.0
+WAYS = ("form", "json", "lines")
+AGAIN = {429, 503, 507}
+
+
+class Impossible(Exception):
+    """This machine cannot play a fault; the reason is told in the table."""
+
+
+@dataclass(slots=True)
+class Device:
+    """A meter that sends one reading after another, each until it is acknowledged, as real ones do."""
+
+    number: int
+    way: str
+    slot: int = 0
+    acknowledged: int = 0
+    resent: int = 0
+    odd: list[str] = field(default_factory=list)
+
+    def value(self, slot: int) -> int:
+        return 1000 * self.number + 3 * slot
+
+    def request(self, client: httpx.AsyncClient) -> httpx.Request:
+        at, kwh = START + QUARTER * self.slot, self.value(self.slot) / 1000
+        if self.way == "form":
+            form = {"meter_id": f"M-{self.number}", "reading": f"{kwh}", "at": at.isoformat()}
+            return client.build_request("POST", "/meter_reading", data=form)
+        if self.way == "json":
+            record = {"usage_point": f"UP-{self.number}", "start": at.isoformat(), "kwh": kwh, "interval_s": 900}
+            return client.build_request("POST", "/v1/readings", json=[record])
+        line = f"energy,usage_point=UP-{self.number} kwh={kwh} {int(at.timestamp())}"
+        return client.build_request("POST", "/api/v2/write", params={"precision": "s"}, content=line)
+
+    async def send(self, client: httpx.AsyncClient) -> None:
+        try:
+            answer = await client.send(self.request(client))
+        except httpx.TransportError:
+            self.resent += 1
+            await asyncio.sleep(0.02)
+            return
+        if answer.is_success:
+            self.slot, self.acknowledged = self.slot + 1, self.acknowledged + 1
+        elif answer.status_code in AGAIN:
+            self.resent += 1
+            await asyncio.sleep(0.05)
+        else:
+            self.odd.append(f"{answer.status_code} {answer.text}")
+            self.slot += 1
+
+
+class Load:
+    """All devices at once, from a thread of its own."""
+
+    def __init__(self, url: str, devices: Sequence[Device]) -> None:
+        self.devices, self._url = devices, url
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self._thread.start()
+
+    async def _run(self) -> None:
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=self._url, timeout=20, limits=limits) as client:
+
+            async def one(device: Device) -> None:
+                while not self._stopping.is_set():
+                    await device.send(client)
+
+            await asyncio.gather(*map(one, self.devices))
+
+    @property
+    def acknowledged(self) -> int:
+        return sum(device.acknowledged for device in self.devices)
+
+    def more(self, count: int) -> None:
+        """Wait until so many more were acknowledged."""
+        enough, until = self.acknowledged + count, time.monotonic() + PATIENCE_S
+        while self.acknowledged < enough:
+            assert time.monotonic() < until, f"nothing is acknowledged any more: {self.devices}"
+            time.sleep(0.005)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(slots=True)
+class Site:
+    """A centre and an edge as processes, and the store where everything must be in the end."""
+
+    folder: Path
+    store_url: str = ""
+    host: str = "127.0.0.1"
+    before: tuple[str, ...] = ()
+    way: str = ""
+    centre_port: int = field(default_factory=free_port)
+    edge_port: int = field(default_factory=free_port)
+    key: str = ""
+    centre: Server | None = None
+    edge: Server | None = None
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def buffer(self) -> Path:
+        return self.folder / "edge"
+
+    @property
+    def address(self) -> str:
+        return self.way or f"http://{self.host}:{self.centre_port}"
+
+    @property
+    def place(self) -> str:
+        return self.store_url or str(self.folder / "data" / "gridwright.db")
+
+    def prepare(self, devices: Sequence[Device]) -> None:
+        (self.folder / "data").mkdir(exist_ok=True)
+        with open_store(self.place) as store, store.transaction():
+            store.registry.save_points(ME, [UsagePoint(f"UP-{device.number}") for device in devices])
+            for device in devices:
+                store.registry.save_meter(ME, Meter(f"M-{device.number}"))
+                store.registry.save_installation(ME, install(f"UP-{device.number}", f"M-{device.number}", START))
+
+    def start_centre(self) -> None:
+        env = {"GRIDWRIGHT_STORE__URL": self.store_url} if self.store_url else {}
+        options = ("--no-worker", "--host", self.host, "--port", str(self.centre_port))
+        self.centre = start(self.folder / "data", *options, env=env, key=self.key, before=self.before)
+        self.key = self.centre.admin_key
+
+    def start_edge(self) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "gridwright",
+            "edge",
+            "run",
+            "--to",
+            self.address,
+            "--folder",
+            str(self.buffer),
+        ]
+        command += ["--name", "drill", "--listen", f"127.0.0.1:{self.edge_port}", "--json"]
+        env = {"GRIDWRIGHT_KEY": self.key, "GRIDWRIGHT_EDGE__LIMIT_MB": "8"}
+        self.edge = launch(command, self.folder, env=env)
+
+    def kill_centre(self) -> None:
+        assert self.centre is not None
+        self.centre.kill()
+        self.said.append(self.centre.stderr)
+
+    def kill_edge(self) -> None:
+        assert self.edge is not None
+        self.edge.kill()
+        self.said.append(self.edge.stderr)
+
+    def stop(self) -> None:
+        """End both; what the edge still holds is brought to the centre first."""
+        self._end(self.edge)
+        if self.edge is not None and self.centre is not None and self.centre.process.poll() is None:
+            chosen = EdgeSettings(name="drill", to=self.address, folder=self.buffer)
+            left = drain(Settings(edge=chosen), self.key, within_s=PATIENCE_S)
+            assert (left.waiting, left.problem) == (0, ""), left
+        self._end(self.centre)
+
+    def abandon(self) -> None:
+        """End whatever still runs, after a failure."""
+        for server in (self.edge, self.centre):
+            if server is not None and server.process.poll() is None:
+                server.kill()
+
+    def _end(self, server: Server | None) -> None:
+        if server is not None and server.process.poll() is None:
+            assert server.stop() == 0, server.stderr
+            self.said.append(server.stderr)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What came of one fault: readings acknowledged to devices, found, lost, doubled, wrong, and sent twice."""
+
+    fault: str
+    rounds: int
+    acknowledged: int
+    stored: int
+    lost: int
+    doubled: int
+    wrong: int
+    resent: int
+    seconds: float
+    note: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        return bool(self.note) or (self.acknowledged > 0 and not self.lost + self.doubled + self.wrong)
+
+
+def compared(fault: str, rounds: int, place: str, devices: Sequence[Device], seconds: float) -> Row:
+    """Compare what was acknowledged with what is stored."""
+    stored = lost = doubled = wrong = 0
+    with open_store(place) as store:
+        for device in devices:
+            times, found = found_of(store, device)
+            stored += len(found)
+            sent = set(range(device.slot))
+            lost += len(sent - set(found))
+            doubled += sum(count - 1 for count in times.values())
+            # The reading under way at the end may be there too.
+            strange = set(found) - sent - {device.slot}
+            wrong += len(strange) + sum(value != device.value(slot) for slot, value in found.items()) + len(device.odd)
+        streams = store.edges.latest(ME)
+        assert len(streams) == 1
+        # Each number was applied once: a record is a reading here.
+        doubled += abs(streams[0].readings - numbers_of(store))
+        assert store.audit.verify(ME) > 0
+    acknowledged = sum(device.acknowledged for device in devices)
+    resent = sum(device.resent for device in devices)
+    return Row(fault, rounds, acknowledged, stored, lost, doubled, wrong, resent, seconds)
+
+
+def numbers_of(store: Store) -> int:
+    """Return how many numbers of all epochs are durable."""
+    from sqlalchemy import func, select
+
+    from gridwright.store.schema_flow import edge_stream
+
+    with store._engine.connect() as connection:
+        return int(connection.execute(select(func.sum(edge_stream.c.sequence - edge_stream.c.lost))).scalar_one())
+
+
+def found_of(store: Store, device: Device) -> tuple[Counter[int], dict[int, float]]:
+    """Return how often each slot of a device is stored, and with which value."""
+    whole, name = Interval(START, START + QUARTER * (device.slot + 2)), f"UP-{device.number}"
+    if device.way == "form":
+        reads = store.registers.load(ME, name, whole)
+        times = Counter((read.at - START) // QUARTER for read in reads)
+        return times, {(read.at - START) // QUARTER: read.value for read in reads}
+    panel = store.readings.load(ME, name, whole, interval=QUARTER)
+    found = {slot: value for slot, value in enumerate(panel.values[0].tolist()) if not np.isnan(value)}
+    return Counter(list(found)), found
+
+
+Fault = Callable[[Site, Load], None]
+Prepared = Callable[[Site], AbstractContextManager[Fault]]
+PAUSE = random.Random(7)  # noqa: S311 - seeded choice of moments
+
+
+def some() -> int:
+    return PAUSE.randint(5, 60)
+
+
+def kill_centre(site: Site, load: Load) -> None:
+    site.kill_centre()
+    load.more(some())  # the edge keeps what comes meanwhile
+    site.start_centre()
+
+
+def kill_edge(site: Site, load: Load) -> None:
+    del load
+    site.kill_edge()
+    site.start_edge()
+
+
+def kill_both(site: Site, load: Load) -> None:
+    del load
+    site.kill_edge()
+    site.kill_centre()
+    site.start_edge()
+    site.start_centre()
+
+
+class Proxy:
+    """A way to the centre that can be cut: what is under way is dropped, and nobody comes through."""
+
+    def __init__(self, port: int) -> None:
+        self._to = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self.is_cut = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                threading.Thread(target=self._join, args=(near,), daemon=True).start()
+
+    def _join(self, near: socket.socket) -> None:
+        with near, suppress(OSError):
+            if self.is_cut:
+                return
+            with socket.create_connection(self._to, 10) as far:
+                self._pairs.add((near, far))
+                back = threading.Thread(target=pump, args=(far, near, self), daemon=True)
+                back.start()
+                pump(near, far, self)
+                back.join()
+                self._pairs.discard((near, far))
+
+    def cut(self) -> None:
+        self.is_cut = True
+        for near, far in list(self._pairs):
+            for each in (near, far):
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.cut()
+        self._listener.close()
+
+
+def pump(source: socket.socket, target: socket.socket, proxy: Proxy) -> None:
+    with suppress(OSError):
+        while (data := source.recv(65_536)) and not proxy.is_cut:
+            target.sendall(data)
+    for each in (source, target):
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def behind_proxy(site: Site) -> Iterator[Fault]:
+    """Put a way between edge and centre that is cut in the middle of batches."""
+    proxy = Proxy(site.centre_port)
+    site.way = f"http://127.0.0.1:{proxy.port}"
+
+    def cut(site: Site, load: Load) -> None:
+        del site
+        proxy.cut()
+        load.more(some())
+        proxy.is_cut = False
+        load.more(some())
+
+    yield cut
+    proxy.close()
+
+
+@contextmanager
+def own_network(site: Site) -> Iterator[Fault]:
+    """Put the centre in a network namespace of its own, joined by one cable, which is pulled."""
+    name, near, far = f"gw{site.centre_port}", f"gwa{site.centre_port}", f"gwb{site.centre_port}"
+    third, fourth = divmod(site.centre_port, 64)
+    # RFC 2544: addresses for benchmarks, never routed.
+    ours, theirs = (f"198.18.{third % 256}.{fourth * 4 + last}" for last in (1, 2))
+    try:
+        system("ip", "netns", "add", name)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Impossible("network namespaces are not allowed here") from error
+    try:
+        system("ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns", name)
+        system("ip", "addr", "add", f"{ours}/30", "dev", near)
+        system("ip", "link", "set", near, "up")
+        system("ip", "-n", name, "addr", "add", f"{theirs}/30", "dev", far)
+        system("ip", "-n", name, "link", "set", far, "up")
+        site.host, site.before = theirs, ("nsenter", f"--net=/var/run/netns/{name}", "--")
+
+        def pull(site: Site, load: Load) -> None:
+            del site
+            system("ip", "link", "set", near, "down")
+            load.more(some())
+            system("ip", "link", "set", near, "up")
+            load.more(some())
+
+        yield pull
+    finally:
+        system("ip", "netns", "del", name)
+
+
+def system(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Callable[[], Path]]:
+    """Mount a small disk of its own at a folder, and return what fills it up."""
+    folder.mkdir(exist_ok=True)
+    try:
+        system("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Impossible("mounting a small disk needs root") from error
+
+    def fill() -> Path:
+        filler = folder / "filler"
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(b"\0" * 4096)
+        return filler
+
+    try:
+        yield fill
+    finally:
+        system("umount", "-l", str(folder))
+
+
+@contextmanager
+def full_edge(site: Site) -> Iterator[Fault]:
+    """Give the edge's buffer a small disk, and fill it."""
+    with small_disk(site.buffer, "8m") as fill:
+
+        def full(site: Site, load: Load) -> None:
+            before = sum(device.resent for device in load.devices)
+            filler, until = fill(), time.monotonic() + PATIENCE_S
+            while sum(device.resent for device in load.devices) <= before:
+                assert time.monotonic() < until, "a full disk was not told"
+                time.sleep(0.01)
+            if PAUSE.random() < 0.5:
+                site.kill_edge()
+                filler.unlink()
+                site.start_edge()
+            filler.unlink(missing_ok=True)
+            load.more(some())
+
+        yield full
+
+
+@contextmanager
+def full_centre(site: Site) -> Iterator[Fault]:
+    """Give the centre's database a small disk, and fill it."""
+    with small_disk(site.folder / "data", "64m") as fill:
+
+        def full(site: Site, load: Load) -> None:
+            filler, until = fill(), time.monotonic() + PATIENCE_S
+            while not read_status(site.buffer)["problem"]:
+                assert time.monotonic() < until, "a full disk was not told"
+                time.sleep(0.05)
+            load.more(some())
+            filler.unlink()
+            load.more(some())
+
+        yield full
+
+
+class PrivatePostgres:
+    """A PostgreSQL cluster of the drill's own, in a folder of its own, on a port of its own."""
+
+    def __init__(self) -> None:
+        versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if not versions or shutil.which("runuser") is None:
+            raise Impossible("PostgreSQL's initdb and runuser are not installed")
+        self._bin, self.port = versions[-1].parent, free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="drill-pg-"))
+        try:
+            shutil.chown(self.folder, "postgres", "postgres")
+            self._run("initdb", "-D", str(self.folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync")
+        except (OSError, LookupError, subprocess.CalledProcessError) as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise Impossible("a cluster of PostgreSQL cannot be made by this user") from error
+        self._control("start")
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
+
+    def _run(self, program: str, *options: str) -> None:
+        system("runuser", "-u", "postgres", "--", str(self._bin / program), *options)
+
+    def _control(self, act: str, *options: str) -> None:
+        said = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
+        place = ("-D", str(self.folder / "data"), "-w", "-l", str(self.folder / "log"))
+        self._run("pg_ctl", act, *place, *(() if act == "stop" else ("-o", said)), *options)
+
+    def restart(self) -> None:
+        """Restart it as after a power cut."""
+        self._control("restart", "-m", "immediate")
+
+    def close(self) -> None:
+        self._control("stop", "-m", "immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def own_postgres(site: Site) -> Iterator[Fault]:
+    """Give the centre a PostgreSQL of its own, which is restarted under load."""
+    server = PrivatePostgres()
+    site.store_url = server.url
+    try:
+
+        def restart(site: Site, load: Load) -> None:
+            del site
+            server.restart()
+            load.more(some())
+
+        yield restart
+    finally:
+        server.close()
+
+
+def plainly(fault: Fault) -> Prepared:
+    """Return a fault that needs no preparation."""
+
+    @contextmanager
+    def prepared(site: Site) -> Iterator[Fault]:
+        del site
+        yield fault
+
+    return prepared
+
+
+FAULTS: dict[str, Prepared] = {
+    "server killed": plainly(kill_centre),
+    "edge killed": plainly(kill_edge),
+    "server and edge killed": plainly(kill_both),
+    "network cut (proxy)": behind_proxy,
+    "network cut (namespace)": own_network,
+    "disk of the edge full": full_edge,
+    "disk of the server full": full_centre,
+    "PostgreSQL restarted": own_postgres,
+}
+
+
+def play(names: Sequence[str], rounds: int, folder: Path, devices: int = 6) -> Row:
+    """Play faults several times under load, one after another on the same site, and compare in the end."""
+    every = [Device(number, WAYS[number % len(WAYS)]) for number in range(devices)]
+    folder.mkdir(parents=True, exist_ok=True)
+    site, began, told = Site(folder), time.monotonic(), ", ".join(names)
+    with ExitStack() as stack:
+        try:
+            faults = [stack.enter_context(FAULTS[name](site)) for name in names]
+        except Impossible as reason:
+            return Row(told, 0, 0, 0, 0, 0, 0, 0, 0.0, str(reason))
+        site.prepare(every)
+        stack.callback(site.abandon)
+        site.start_centre()
+        site.start_edge()
+        load = Load(f"http://127.0.0.1:{site.edge_port}", every)
+        for _ in range(rounds):
+            for fault in faults:
+                load.more(some())
+                fault(site, load)
+        load.more(some())
+        load.stop()
+        site.stop()
+        assert "Traceback" not in "".join(site.said), "".join(site.said)
+        return compared(told, rounds, site.place, every, time.monotonic() - began)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the rows as a table."""
+    head = ("fault", "rounds", "acknowledged", "stored", "lost", "doubled", "wrong", "sent again", "s")
+    lines: list[tuple[str, ...]] = [head]
+    for row in rows:
+        numbers = (row.rounds, row.acknowledged, row.stored, row.lost, row.doubled, row.wrong, row.resent)
+        lines.append((row.fault, *map(str, numbers), f"{row.seconds:.0f} {row.note}".strip()))
+    widths = [max(len(line[at]) for line in lines) for at in range(len(head))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+
+
+def main() -> int:
+    """Play all faults and print the table; 1 where anything is lost, doubled or wrong."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+    chosen = sys.argv[2:] or list(FAULTS)
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="drill-") as folder:
+        for at, name in enumerate(chosen):
+            rows.append(play([name], rounds, Path(folder) / str(at)))
+            sys.stdout.write(f"{table(rows[-1:])}\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"\n{table(rows)}\n")
+    return 0 if all(row.is_well for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

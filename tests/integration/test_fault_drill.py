@@ -1,0 +1,34 @@
+"""Meters, edge and centre, with everything failing under load: what was acknowledged is stored, exactly once.
+
+Small here; with CI set larger; `python -m tests.integration.fault_drill` plays every fault thirty times.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.fault_drill import play, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What is played on one site, and how often; each start of a process costs seconds, so that most of it waits for CI.
+DRILLS = [(["network cut (proxy)", "edge killed"], 1)]
+if os.environ.get("CI"):
+    DRILLS += [
+        (["server and edge killed"], 1),
+        (["network cut (namespace)", "disk of the edge full"], 1),
+        (["PostgreSQL restarted"], 2),
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("names", "rounds"), DRILLS, ids=[" and ".join(names) for names, _ in DRILLS])
+def test_what_was_acknowledged_is_stored_once(tmp_path: Path, names: list[str], rounds: int) -> None:
+    row = play(names, rounds, tmp_path)
+    if row.note:
+        pytest.skip(f"{row.fault}: {row.note}")
+    assert row.is_well, table([row])
