@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from gridwright.formats.stamps import read_clocks, read_stamps
 from gridwright.formats.text import NUMBER, is_no_value
 
 LOOSE_NUMBER = r"[+-]?[0-9.,\u00a0\u202f' ]*[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?"
+# A number that no rule for stamps could take: fewer digits than a date written without marks.
+PLAIN = re.compile(r"[+-]?[0-9]{1,7}(?:\.[0-9]{1,9})?")
 MOSTLY = 0.6
 # Fewer repeats than this are duplicates, more are another usage point.
 SOME = 0.05
@@ -54,11 +57,11 @@ class Assignment:
 
 def kind_of(texts: Sequence[str]) -> str:
     """Tell what a column holds: stamp, date, clock, number, text or empty."""
-    import re
-
     filled = [text.strip() for text in texts if not is_no_value(text)]
     if not filled:
         return "empty"
+    if all(map(PLAIN.fullmatch, filled)):
+        return "number"
     enough = MOSTLY * len(filled)
     kind = _temporal(filled, enough)
     if kind:

@@ -19,6 +19,7 @@ from gridwright.formats.text import Encoding, encoding_of, separator_of, split_l
 HEAD_BYTES = 2**16
 PREVIEW_ROWS = 300
 PREAMBLE_ROWS = 30
+MOST_COLUMNS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,8 @@ def _frame(
     widths = Counter(len(record.cells) for record in body)
     head = records[first].cells
     width = widths.most_common(1)[0][0] if widths else len(head)
+    if width > MOST_COLUMNS:
+        raise UnreadableFile(f"rows of {width:,} columns", remedy=f"at most {MOST_COLUMNS:,} are read: split the table")
     header, because = _is_header(head, [record.cells for record in body if len(record.cells) == width])
     skipped = records[first].lines if header else (records[first - 1].lines if first else 0)
     start = ends[min(skipped, len(ends)) - 1] if skipped else framing.encoding.mark

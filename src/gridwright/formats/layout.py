@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,10 @@ LONG_DAY_COLUMNS = {25: 60, 50: 30, 100: 15, 150: 10, 300: 5}
 
 _CLOCK = r"(\d{1,2})[:.hH](\d{2})(?:[:.]00)?"
 _RANGE_NAME = re.compile(rf"^\D*?{_CLOCK}\s*(?:-|–|to|bis)\s*{_CLOCK}\D*$")
-_TIME_NAME = re.compile(rf"^\D*?{_CLOCK}\D*$")
+_TIME_NAME = re.compile(rf"^\D*?{_CLOCK}\D*?(?:2nd|\(\d+\))?$")
+# How the column of a repeated hour is told from the plain one; a name that speaks of summer time means its first pass.
+_EXTRA_NAME = re.compile(r"dst|summer|sommer|second|2nd|repeat|\b[b*x]\b|\*$|\(\d+\)$|\d[bx]$", re.IGNORECASE)
+_SUMMER_NAME = re.compile(r"dst|summer|sommer", re.IGNORECASE)
 _COMPACT_NAME = re.compile(r"^\D*?([012]\d)([0-5]\d)\D*$")
 _NUMBER_NAME = re.compile(
     r"^(?:h|hr|hour|he|q|p|sp|period|hh|int|interval|v|val|value|kwh|wh|kw|e|slot|t|stunde|i)?"
@@ -50,13 +54,25 @@ class ValueColumn:
         return self.shift - self.reading_type.exponent
 
 
+class Pass(StrEnum):
+    """Which pass of a repeated hour an extra column of a wide table holds."""
+
+    NONE = ""
+    FIRST = "first"
+    SECOND = "second"
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A column of a wide table: the interval that starts `offset_s` after midnight."""
+    """A column of a wide table: the interval that starts `offset_s` after midnight on the wall clock.
+
+    `extra`: it holds the other pass of an hour that the clock repeats, and is empty on all other days.
+    """
 
     index: int
     name: str
     offset_s: int
+    extra: Pass = Pass.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,12 +181,31 @@ def _by_time(names: Sequence[str], *, ends: bool | None) -> DayColumns | None:
     for pattern in (_TIME_NAME, _COMPACT_NAME):
         found = [(index, pattern.match(name.strip())) for index, name in enumerate(names)]
         times = [(index, _minutes(match, 1)) for index, match in found if match]
-        if len(times) >= min(DAY_COLUMNS) and len({minute for _, minute in times}) == len(times):
-            return _timed(names, times, ends=ends)
+        plain, extras = _repeated(names, times)
+        if len(plain) >= min(DAY_COLUMNS) and len({minute for _, minute in plain}) == len(plain):
+            return _timed(names, plain, extras, ends=ends)
     return None
 
 
-def _timed(names: Sequence[str], times: list[tuple[int, int]], *, ends: bool | None) -> DayColumns | None:
+def _repeated(
+    names: Sequence[str], times: list[tuple[int, int]]
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Part columns of times from those that name a time again, for the hour that autumn repeats."""
+    by_minute: dict[int, list[int]] = {}
+    for index, minute in times:
+        by_minute.setdefault(minute, []).append(index)
+    twice = {minute: columns for minute, columns in by_minute.items() if len(columns) == 2}  # noqa: PLR2004 - two passes
+    extras = [
+        (next((index for index in columns if _EXTRA_NAME.search(names[index])), columns[1]), minute)
+        for minute, columns in twice.items()
+    ]
+    taken = {index for index, _ in extras}
+    return [(index, minute) for index, minute in times if index not in taken], extras
+
+
+def _timed(
+    names: Sequence[str], times: list[tuple[int, int]], extras: list[tuple[int, int]], *, ends: bool | None
+) -> DayColumns | None:
     minutes = [minute for _, minute in times]
     step = min(abs(after - before) for before, after in pairwise(minutes))
     if max(minutes) > DAY_MINUTES or DAY_COLUMNS.get(len(times)) != step:
@@ -179,9 +214,15 @@ def _timed(names: Sequence[str], times: list[tuple[int, int]], *, ends: bool | N
     because = (
         f"columns run from {names[times[0][0]]} to {names[times[-1][0]]}: interval {'ends' if closing else 'starts'}"
     )
-    starts = [((minute or DAY_MINUTES) - step if closing else minute) * 60 for minute in minutes]
-    slots = tuple(Slot(index, names[index], start) for (index, _), start in zip(times, starts, strict=True))
-    return DayColumns(slots, step * 60, elapsed=False, because=because)
+
+    def start(minute: int) -> int:
+        return ((minute or DAY_MINUTES) - step if closing else minute) * 60
+
+    slots = [Slot(index, names[index], start(minute)) for index, minute in times]
+    for index, minute in extras:
+        which = Pass.FIRST if _SUMMER_NAME.search(names[index]) else Pass.SECOND
+        slots.append(Slot(index, names[index], start(minute), which))
+    return DayColumns(tuple(slots), step * 60, elapsed=False, because=because)
 
 
 def _by_number(names: Sequence[str]) -> DayColumns | None:

@@ -64,8 +64,7 @@ def find_reader(head: bytes, file_name: str, options: ReadOptions) -> AnyReader:
         return reader_named(options.format)
     if not head:
         raise UnreadableFile("the file is empty", where=file_name, remedy="export it again, or give another file")
-    sureness = [(reader.recognises(head, file_name), reader) for reader in READERS]
-    best, reader = max(sureness, key=lambda pair: pair[0])
+    best, reader = _surest(head, file_name)
     foreign = next((name for start, name in FOREIGN if head.lstrip(BLANKS).startswith(start)), "")
     if best < SURE_ENOUGH or (foreign and isinstance(reader, CsvReader)):
         tried = ", ".join(reader.name for reader in READERS)
@@ -77,6 +76,18 @@ def find_reader(head: bytes, file_name: str, options: ReadOptions) -> AnyReader:
             else "say which with --format, or export the readings as CSV, NEM12 or Parquet",
         )
     return reader
+
+
+def _surest(head: bytes, file_name: str) -> tuple[float, AnyReader]:
+    """Return the surest reader; a certain one spares the others, of which a table of many columns costs most."""
+    best, surest = 0.0, READERS[0]
+    for reader in READERS:
+        sureness = reader.recognises(head, file_name)
+        if sureness > best:
+            best, surest = sureness, reader
+        if best >= 1:
+            break
+    return best, surest
 
 
 def reader_named(name: str) -> AnyReader:

@@ -16,12 +16,12 @@ from gridwright.domain.readings import Readings
 from gridwright.domain.verdict import Reject
 from gridwright.formats.counts import to_counts
 from gridwright.formats.instants import Instants, as_binary, row_stamps, stamps_of, to_instants
-from gridwright.formats.layout import Batch, Layout, ValueColumn
+from gridwright.formats.layout import Batch, Layout, Pass, ValueColumn
 from gridwright.formats.roles import UNITS, flow_of_register, known_unit, own_type, quality_letter, series_type
 from gridwright.formats.source import KEPT_REJECTS, Decoded
 from gridwright.formats.text import read_numbers
 from gridwright.formats.writer import QUALITY_OF_WORD
-from gridwright.formats.zones import wall_to_utc
+from gridwright.formats.zones import change_lengths, wall_to_utc
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -187,8 +187,11 @@ def _place_rows(batch: Batch, layout: Layout, verdicts: Verdicts) -> Placed:
     if layout.end is not None:
         ends = to_instants(stamps_of(batch.columns[layout.end], layout.order), found.code, layout)
         length = ends.at - at
-        wrong = usable & (~ends.usable | (length < 0) | ((length == 0) & ~_read_at_once(batch, layout)))
+        unread = usable & ~ends.usable
+        verdicts.refuse(unread, "its end {value} is no date or time of this file", "correct its end", layout.end)
+        wrong = usable & ends.usable & ((length < 0) | ((length == 0) & ~_read_at_once(batch, layout)))
         verdicts.refuse(wrong, "the interval ends at {value}, not after its start", "correct its end", layout.end)
+        wrong |= unread
         usable &= ~wrong
     elif layout.stamp_end and not layout.periods:
         at = at - layout.interval_s
@@ -232,12 +235,17 @@ def _long(batch: Batch, layout: Layout, placed: Placed, verdicts: Verdicts) -> I
     for column in layout.values:
         values, bad = numbers_of(batch.columns[column.index], layout)
         if bad.any():
-            reason = f"{{value}} in column {column.name} is no finite number"
+            reason = f"{{value}} in {_column(column.name)} is no finite number"
             verdicts.refuse(bad & placed.usable, reason, "correct the number or leave it empty", column.index)
         rows = placed.usable & ~bad
         rows[: batch.lead] = False
         for meaning, mask in _meanings(batch, layout, column, rows, verdicts):
             yield from _series(batch, layout, placed, (meaning, values, mask), verdicts)
+
+
+def _column(name: str) -> str:
+    """Name a column; those without a name of their own are called `column 3` already."""
+    return name if name.startswith("column ") else f"column {name}"
 
 
 def _meanings(
@@ -436,16 +444,29 @@ def _days(
 def _slot_instants(midnight: Ints, offsets: Ints, layout: Layout) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Return the instant of each slot of each day, and which of them exist."""
     exists = np.ones((midnight.size, offsets.size), np.bool_)
+    extra = np.array([slot.extra is not Pass.NONE for slot in layout.slots])
     if layout.clock.fixed_s is not None:
-        return midnight[:, None] - layout.clock.fixed_s + offsets, exists
+        return midnight[:, None] - layout.clock.fixed_s + offsets, exists & ~extra
     if layout.elapsed:
         start, _, _ = wall_to_utc(midnight, layout.clock.zone)
         after, _, _ = wall_to_utc(midnight + DAY_S, layout.clock.zone)
         at = start[:, None] + offsets
         return at, at < after[:, None]
     wall = midnight[:, None] + offsets
-    at, _, skipped = wall_to_utc(wall.ravel(), layout.clock.zone)
-    return at.reshape(wall.shape), ~skipped.reshape(wall.shape)
+    at, repeated, skipped = wall_to_utc(wall.ravel(), layout.clock.zone)
+    again = repeated.reshape(wall.shape)
+    if extra.any():
+        later = (again & _second_pass(layout)).ravel()
+        at[later] += change_lengths(at[later], layout.clock.zone)
+    return at.reshape(wall.shape), ~skipped.reshape(wall.shape) & (again | ~extra)
+
+
+def _second_pass(layout: Layout) -> Mask:
+    """Tell which columns hold the second pass of a repeated hour, where a column of its own holds the first."""
+    first = {slot.offset_s for slot in layout.slots if slot.extra is Pass.FIRST}
+    return np.array(
+        [slot.extra is Pass.SECOND or (slot.extra is Pass.NONE and slot.offset_s in first) for slot in layout.slots]
+    )
 
 
 def _tell_skipped(values: Floats, exists: Mask, layout: Layout, line: Ints, verdicts: Verdicts) -> None:
@@ -456,11 +477,13 @@ def _tell_skipped(values: Floats, exists: Mask, layout: Layout, line: Ints, verd
     rows, columns = np.nonzero(surplus)
     verdicts.rejected += rows.size
     for row, column in zip(rows.tolist()[:100], columns.tolist()[:100], strict=True):
-        name = layout.slots[column].name
+        name, zone = layout.slots[column].name, layout.clock.zone
+        repeats = layout.slots[column].extra is not Pass.NONE
+        why = f"{zone} repeats no such time on that day" if repeats else f"{zone} skips that time"
         verdicts.rejects.append(
             Reject(
                 int(line[row]),
-                f"column {name} has the value {values[row, column]:g}, but {layout.clock.zone} skips that time",
+                f"column {name} has the value {values[row, column]:g}, but {why}",
                 "if the meter keeps standard time, say so with --zone, such as --zone Etc/GMT-10",
                 f"{values[row, column]:g}",
             )

@@ -104,3 +104,40 @@ def test_fifty_periods_count_elapsed_half_hours() -> None:
     found = read(text, zone="Europe/London")
     assert found.only.size == 98
     np.testing.assert_array_equal(np.diff(found.only.at), 1800)
+
+
+@pytest.mark.parametrize(
+    ("extra", "autumn"),
+    [("02:00", [0, 1, 2, 24, *range(3, 24)]), ("02:00 DST", [0, 1, 24, 2, *range(3, 24)])],
+)
+def test_a_column_of_its_own_holds_the_repeated_hour(extra: str, autumn: list[int]) -> None:
+    """Both ways of the trade: the hour named twice, and the pass of summer time named DST."""
+    names = [f"{hour:02d}:00" for hour in range(24)]
+    text = "meter,date," + ",".join([*names, extra]) + "\n"
+    text += day_row("A", "2021-10-30", values=[*map(str, range(24)), ""])
+    text += day_row("A", "2021-10-31", values=[*map(str, range(25))])
+    found = read(text, zone="Europe/Berlin", unit="Wh")
+    assert found.rejects == []
+    order = np.argsort(found.only.at, kind="stable")
+    np.testing.assert_array_equal(np.diff(found.only.at[order]), 3600)
+    assert found.only.value[order].tolist() == [*range(24), *autumn]
+
+
+def test_a_value_for_an_hour_that_is_not_repeated_is_told() -> None:
+    names = [f"{hour:02d}:00" for hour in range(24)]
+    text = "meter,date," + ",".join([*names, "02:00"]) + "\n" + day_row("A", "2021-10-30", values=["1"] * 25)
+    found = read(text, zone="Europe/Berlin")
+    assert found.only.size == 24
+    (reject,) = found.pieces[0].rejects
+    assert "Europe/Berlin repeats no such time on that day" in reject.reason
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe"])
+def test_hours_ending_with_the_short_and_the_long_day(zone: str) -> None:
+    names = ",".join(f"HE{hour:02d}" for hour in range(1, 26))
+    days = {"Europe/Berlin": ("2021-03-28", "2021-10-31"), "Australia/Lord_Howe": ("2021-10-03", "2021-04-04")}[zone]
+    text = f"meter,date,{names}\n" + day_row("A", days[0], values=["1"] * 23 + ["", ""])
+    text += day_row("A", days[1], values=["1"] * 25)
+    found = read(text, zone=zone)
+    assert found.rejects == []
+    assert np.nansum(found.only.value) == 48_000

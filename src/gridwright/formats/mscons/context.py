@@ -14,6 +14,9 @@ from gridwright.formats.mscons.codes import Meaning, meaning_of
 from gridwright.formats.mscons.segments import Marks, Segments
 
 UNITS_OF_LENGTH = {"806": 60, "802": 86_400, "803": 604_800, "805": 3600, "807": 1}
+# Segments of the message and its envelope that tell nothing we need.
+SILENT = frozenset(b"UNA UNB BGM RFF CTA COM UNS CCI CAV STS CUX CNT IDE AGR MEA FTX PAC UNZ UNE UNG SEQ ADR".split())
+KNOWN = frozenset(b"LOC LIN PIA DTM UNH UNT NAD QTY".split())
 BEGIN, END, LENGTH = "163", "164", "672"
 
 
@@ -41,6 +44,7 @@ class Contexts:
     first: list[int] = field(default_factory=lambda: [0])
     found: list[Context] = field(default_factory=lambda: [Context()])
     notes: list[str] = field(default_factory=list)
+    strange: list[tuple[int, str]] = field(default_factory=list)
     location: Context = field(default_factory=Context)
     message: str = ""
     opened: int | None = None
@@ -71,6 +75,12 @@ class Contexts:
             self._refuse_other(texts)
         elif tag == b"UNT":
             self._check(at, texts)
+        elif tag == b"NAD":
+            # The next delivery point: should its LOC be damaged, its values must not go to the one before.
+            self.location = replace(self.location, point="", meaning=None, begin=None, step_s=0)
+            self.add(at, self.location)
+        elif tag not in SILENT | KNOWN:
+            self.strange.append((at, self.marks.plain(tag[:20])))
 
     def _refuse_other(self, texts: list[list[str]]) -> None:
         kind = texts[1][0] if len(texts) > 1 else ""

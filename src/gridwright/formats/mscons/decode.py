@@ -124,6 +124,7 @@ def _moments(segments: Segments, start: Index, end: Index, rules: Rules) -> Inde
 
 def _decoded(values: Values, times: tuple[Index, Index, Index], rules: Rules) -> Decoded:
     found = values.contexts.found
+    _refuse_strange(values)
     good = _refuse_context(values)
     quality, counts, sound = _quantities(values, good)
     at, length, placed = _placed(values, times, good & sound)
@@ -158,6 +159,14 @@ def _few(notes: list[str]) -> list[str]:
     kept = list(dict.fromkeys(notes))
     more = len(kept) - SHOWN_NOTES
     return kept if more <= 0 else [*kept[:SHOWN_NOTES], f"and {more} more messages whose counts do not fit"]
+
+
+def _refuse_strange(values: Values) -> None:
+    """Refuse segments that no MSCONS message has: a damaged tag may have been a value."""
+    for at, tag in values.contexts.strange:
+        reason = f"segment {tag!r} is none of an MSCONS message"
+        reject = Reject(values.first_segment + at, reason, "ask the sender again", tag, values.record(at)[:80])
+        values.verdicts.add(reject)
 
 
 def _refuse_context(values: Values) -> Mask:

@@ -92,6 +92,8 @@ def _eight_characters(
 
 def one_number(field: bytes, places: int) -> float | None:
     """Read one field the slow way: signs, blanks, exponents, any length; None when it is no finite number."""
+    if b"_" in field:  # Python reads 1_000 as a thousand; no sender means that
+        return None
     try:
         number = Decimal(field.decode("ascii").strip().strip('"') or "nan").scaleb(places)
     except (InvalidOperation, UnicodeDecodeError, OverflowError):
