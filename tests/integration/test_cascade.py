@@ -24,6 +24,7 @@ from gridwright.domain.correction import CorrectionState, NoteKind
 from gridwright.domain.errors import Conflict
 from gridwright.domain.image import Image
 from gridwright.domain.panel import Panel, default_quality
+from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.correct import correct
 from gridwright.jobs.rerate import Pricing, Rerated, rerate
@@ -124,7 +125,7 @@ def part(panel: Panel, cells: slice, factor: float = 1.0) -> Panel:
     return some.with_values(np.rint(some.values * factor))
 
 
-def bill(store: Store, period: str, now: datetime, card: object = None) -> BillRun:
+def bill(store: Store, period: str, now: datetime, card: RateCard | None = None) -> BillRun:
     return run_billing(store, LOCAL_OWNER, BillOrder(["UP-1"], period), lambda _: card or FLAT_CARD, SITE, now=now)
 
 

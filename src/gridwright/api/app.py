@@ -14,6 +14,7 @@ from gridwright.api.problems import Unexpected, add_problems
 from gridwright.api.routes import (
     bills,
     controls,
+    corrections,
     edges,
     edits,
     end_devices,
@@ -37,6 +38,7 @@ NOUNS = (
     findings,
     edits,
     bills,
+    corrections,
     outlooks,
     end_devices,
     controls,

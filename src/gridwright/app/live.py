@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from gridwright.control import ControlPolicy
     from gridwright.jobs.collect_reads import CollectSummary
     from gridwright.jobs.commission_device import Commissioned
+    from gridwright.jobs.correct import Cascaded
     from gridwright.jobs.device_line import Lines
     from gridwright.jobs.edit_readings import EditPolicy
     from gridwright.jobs.execute_controls import ControlSummary, Pace
     from gridwright.jobs.refresh_outlooks import Refreshed
+    from gridwright.jobs.rerate_bill import CorrectionPolicy
     from gridwright.jobs.run_billing import BillOrder, BillRun
     from gridwright.jobs.trust_readings import SiteDefaults
     from gridwright.jobs.vault import Vault
@@ -134,8 +136,43 @@ def run_billing(
         lambda point: card or platform.rate_card_of(point),
         site or platform.site,
         now=platform.clock(),
+        policy=correction_policy(platform),
         progress=progress,
     )
+
+
+def correction_policy(platform: Platform) -> CorrectionPolicy:
+    """Return what difference is worth a credit or debit note."""
+    from gridwright.jobs.rerate_bill import CorrectionPolicy
+
+    chosen = platform.settings.billing
+    share = chosen.note_least_percent
+    return CorrectionPolicy(chosen.note_least_money, None if share is None else share / 100)
+
+
+def correct(
+    platform: Platform,
+    points: Sequence[str] | None = None,
+    *,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Cascaded:
+    """Carry what changed through to final readings and day totals, and rate the bills again that it touches.
+
+    With `dry_run` nothing is kept: it tells of the bills that wait to be rated again.
+    """
+    from gridwright.jobs.card_for import BillCards
+    from gridwright.jobs.correct import Cascaded, Corrected
+    from gridwright.jobs.correct import correct as work
+    from gridwright.jobs.rerate import Pricing, rerate
+
+    store, access, now = platform.store, platform.access, platform.clock()
+    cards = BillCards(platform.rate_card_of, platform.settings.billing.rate_cards)
+    pricing = Pricing(cards.find, platform.site, correction_policy(platform))
+    done = Corrected()
+    if not dry_run:
+        done = work(store, access, platform.site, now=now, points=points, progress=progress)
+    return Cascaded(done, rerate(store, access, pricing, now=now, points=points, dry_run=dry_run))
 
 
 def refresh_outlooks(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gridwright.cli import bill_corrections
 from gridwright.cli.context import platform
 from gridwright.cli.options import Json, Site, with_reading, with_site
 from gridwright.cli.output import print_json, print_table, save, say, tell
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gridwright.jobs.run_billing import BillOrder
 
 app = typer.Typer(help="Make bills, and explain them line by line.", no_args_is_help=True)
+bill_corrections.register(app)
 
 
 @app.command(epilog="Example: gridwright bill run town.csv --tariff residential-tou --period 2025-03 --pdf bills")

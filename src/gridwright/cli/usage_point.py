@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gridwright.cli import totals
 from gridwright.cli.context import platform
 from gridwright.cli.control import Key, acting
 from gridwright.cli.options import Json
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gridwright.domain.usage_point import UsagePoint
 
 app = typer.Typer(help="What is known of the usage points in the store.", no_args_is_help=True)
+totals.register(app)
 
 
 @app.command("list", epilog="Example: gridwright usage-point list --json")

@@ -22,7 +22,7 @@ INSTANT = timedelta(microseconds=1)
 def bill_pdf(bill: Bill, *, name: str = "") -> bytes:
     """Return the bill as a PDF file; the same bill gives the same bytes. `name`: the customer, as printed."""
     # The template goes along with every call: a compiler forgets a source given as bytes after the first.
-    made = _compiler().compile(
+    made = compiler().compile(
         _template(),
         format="pdf",
         sys_inputs={"bill": json.dumps(printed(bill, name))},
@@ -32,7 +32,8 @@ def bill_pdf(bill: Bill, *, name: str = "") -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _compiler() -> Compiler:
+def compiler() -> Compiler:
+    """Return the one compiler of this process, which sees no fonts but its own."""
     import typst
 
     return typst.Compiler(ignore_system_fonts=True)

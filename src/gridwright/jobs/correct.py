@@ -11,6 +11,7 @@ from gridwright.domain.errors import Conflict
 from gridwright.domain.reading_type import Quantity
 from gridwright.jobs.correct_part import Outcome, keep_final, make_final
 from gridwright.jobs.correct_scope import JUDGED, Scope, scopes
+from gridwright.jobs.rerate import Rerated
 from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import DirtyRange, Store
 
@@ -21,8 +22,7 @@ Progress = Callable[[int, int], None]
 class Corrected:
     """What was done: ranges dealt with, usage points looked at, new findings, final readings and days that changed.
 
-    `edited`, `estimated`: how many of the changed final readings are so. `waiting`: ranges that changed in the
-    meantime and stay for the next run.
+    `waiting`: ranges that changed in the meantime and stay for the next run.
     """
 
     ranges: int = 0
@@ -32,6 +32,14 @@ class Corrected:
     days: int = 0
     rerates: int = 0
     waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cascaded:
+    """The whole cascade: what became of the readings, and of the bills."""
+
+    readings: Corrected
+    bills: Rerated
 
 
 def correct(

@@ -32,7 +32,7 @@ def lanes(platform: Platform) -> list[Lane]:
             [
                 Task("ordered jobs", pace.jobs_every_s, lambda: run_ordered(mine)),
                 Task("advance events", pace.events_every_s, lambda: advance(mine)),
-                Task("validate", pace.validate_every_s, lambda: validate(mine)),
+                Task("correct", pace.validate_every_s, lambda: correct(mine)),
                 Task("refresh outlooks", pace.outlooks_every_s, lambda: refresh(mine)),
                 Task("tidy", HOUR_S, lambda: tidy(mine)),
             ],
@@ -57,11 +57,13 @@ def advance(platform: Platform) -> Facts:
     return {"advanced": len(advance_events(platform.store, platform.access, platform.clock()))}
 
 
-def validate(platform: Platform) -> Facts:
-    """Validate what changed."""
-    from gridwright.jobs.correct import correct
-
-    return facts(correct(platform.store, platform.access, platform.site, now=platform.clock()))
+def correct(platform: Platform) -> Facts:
+    """Carry what changed through to final readings, day totals and bills."""
+    done = live.correct(platform)
+    bills = {
+        f"bills_{name}" if name in {"new", "replaced"} else name: value for name, value in facts(done.bills).items()
+    }
+    return {**facts(done.readings), **bills}
 
 
 def refresh(platform: Platform) -> Facts:

@@ -19,13 +19,16 @@ from gridwright.api.app import make_app
 from gridwright.api.server import compose
 from gridwright.api.writer import Writer
 from gridwright.app import Platform
+from gridwright.billing import postings
 from gridwright.domain.access import LOCAL_OWNER, Access, Role
+from gridwright.domain.bill import Bill, BillLine
 from gridwright.domain.control import Command
+from gridwright.domain.correction import Correction, DayChange, Reason, correction_key, differences
 from gridwright.domain.device import DeviceLink, LinkState
 from gridwright.domain.event import POWER_OFF, POWER_ON, EndDeviceEvent
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.identity import User
-from gridwright.domain.interval import Interval
+from gridwright.domain.interval import Interval, local_month, zone_of
 from gridwright.domain.job import Job
 from gridwright.domain.panel import Panel
 from gridwright.domain.program import Event, Program
@@ -177,7 +180,30 @@ def save_work(platform: Platform) -> dict[str, str]:
     store.jobs.add(Access("operator", Role.OPERATOR), Job("J-1", "refresh-outlooks", "operator", NOW))
     numbers = {each.finding.usage_point: each.id for each in store.findings.page(access)}
     key = next(each.id for each in store.identities.keys(access, "viewer"))
-    return {"bill": bills["UP-1"], "foreign": bills["UP-2"], "job": "J-1", "finding": str(numbers["UP-1"]), "key": key}
+    more = save_correction(store)
+    return {
+        "bill": bills["UP-1"],
+        "foreign": bills["UP-2"],
+        "job": "J-1",
+        "finding": str(numbers["UP-1"]),
+        "key": key,
+        **more,
+    }
+
+
+def save_correction(store: Store) -> dict[str, str]:
+    """Save an issued bill of September, and the draft of a credit note to it."""
+    period = local_month(2026, 9, zone_of("UTC"))
+    line = BillLine("energy", "Energy", Decimal(100), "kWh", Decimal("0.30"), "EUR")
+    bill = Bill("B-9", "k9", "UP-1", period, "UTC", "flat@1", "EUR", (line,), "h9", NOW, energy_kwh=Decimal(100))
+    store.ledger.save_bill(LOCAL_OWNER, bill, postings(bill))
+    store.ledger.issue(LOCAL_OWNER, bill.id)
+    now = replace(bill, key="k9b", lines=(replace(line, quantity=Decimal(90)),), energy_kwh=Decimal(90))
+    lines = differences(bill.lines, now.lines)
+    reason = Reason((DayChange(period.start.date(), Decimal(20), Decimal(10), 96),))
+    key = correction_key(bill.key, now.key)
+    store.corrections.save(LOCAL_OWNER, Correction("B-9-c1", key, bill.id, 1, bill.key, now, lines, NOW, reason))
+    return {"corrected": bill.id, "correction": "B-9-c1"}
 
 
 def platform_at(folder: Path) -> Platform:

@@ -177,7 +177,7 @@ def test_a_bill_as_the_customer_gets_it(town: Town) -> None:
     path = f"/v1/bills/{town.ids['bill']}"
     assert town.get(path).json()["state"] == "draft"
     issued = town.post(f"{path}/issue").json()
-    assert (issued["state"], issued["number"]) == ("issued", 1)
+    assert (issued["state"], issued["number"]) == ("issued", 2)
     assert town.post(f"{path}/issue").json() == issued
     assert town.get(path, "own", headers={"Accept": "application/pdf"}).content.startswith(b"%PDF")
     assert "kWh" in town.get(path, "own", headers={"Accept": "text/plain"}).text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from gridwright.api.door import Asking, Staff
 from gridwright.api.idempotency import OnceDone
 from gridwright.api.listing import JSON, Page, accepted, cut, listed
 from gridwright.api.order import known, order_job
-from gridwright.api.parameters import CursorText, Id, Limit, PointIf
+from gridwright.api.parameters import AsOf, CursorText, Id, Limit, PointIf
 from gridwright.api.problems import bad_parameter
 from gridwright.api.shapes.work import BillActed, BillRunAsked, BillShape, BillSummary, JobShape, RateCardShape
 from gridwright.app import Platform
@@ -57,9 +58,12 @@ def list_bills_of(
 
 
 @router.get("/bills/{name}", summary="Show a bill", response_model=BillShape, responses=DOCUMENT)
-def show_bill(request: Request, platform: Asking, name: Id) -> Response:
-    """Return a bill with its lines as JSON, or as the customer gets it: `Accept: application/pdf` or `text/plain`."""
-    kept = bill_of(platform, name)
+def show_bill(request: Request, platform: Asking, name: Id, as_of: AsOf = None) -> Response:
+    """Return a bill with its lines as JSON, or as the customer gets it: `Accept: application/pdf` or `text/plain`.
+
+    `as-of` answers how it stood then; its corrections are listed beside it.
+    """
+    kept = bill_of(platform, name, as_of=as_of)
     media = accepted(request, (JSON, PDF, TEXT))
     headers = {"Vary": "Accept"}
     if media == PDF:
@@ -73,10 +77,10 @@ def show_bill(request: Request, platform: Asking, name: Id) -> Response:
     return Response(BillShape.of(kept).model_dump_json(by_alias=True), headers=headers, media_type=JSON)
 
 
-def bill_of(platform: Platform, name: str) -> IssuedBill:
+def bill_of(platform: Platform, name: str, *, as_of: datetime | None = None) -> IssuedBill:
     """Return a bill; somebody else's is as absent as one that does not exist."""
     try:
-        return platform.store.ledger.bill(platform.access, name)
+        return platform.store.ledger.bill(platform.access, name, as_of=as_of)
     except AccessDenied:
         if platform.access.points is None:
             raise

@@ -1,0 +1,55 @@
+"""`gridwright usage-point totals`: the energy of each civil day, as known now or then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gridwright.cli.context import platform
+from gridwright.cli.options import Json
+from gridwright.cli.output import print_json, print_table, say
+from gridwright.cli.source import Period
+from gridwright.domain.interval import parse_instant, parse_period, zone_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gridwright.domain.interval import Interval
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `gridwright usage-point`."""
+    app.command(epilog="Example: gridwright usage-point totals UP-1042 --period 2025-03 --as-of 2025-04-02")(totals)
+
+
+def totals(
+    point: Annotated[str, typer.Argument(help="The usage point.")],
+    *,
+    period: Period = "",
+    as_of: Annotated[str, typer.Option("--as-of", help="As known at this instant, such as 2025-04-01T12:00.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Show the delivered energy of each civil day: total, peak, and how its intervals are known."""
+    from gridwright.jobs.load_totals import load_totals
+
+    wired = platform()
+    zone = zone_of(wired.store.registry.point(wired.access, point).zone)
+    asked: Interval | None = parse_period(period, zone) if period else None
+    known_at: datetime | None = parse_instant(as_of, zone) if as_of else None
+    rows = load_totals(wired.store, wired.access, point, asked, as_of=known_at)
+    if as_json:
+        print_json([row.to_dict() for row in rows])
+        return
+    if not rows:
+        say("No day totals: readings become final when the server, or gridwright bill correct, has judged them.")
+    print_table(
+        ("day", "kWh", "peak kW", "intervals", "measured", "estimated", "edited", "missing"),
+        [_cells(row.to_dict()) for row in rows],
+    )
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    counts = ("intervals", "measured", "estimated", "edited", "missing")
+    peak = "" if row["peak_kw"] is None else f"{row['peak_kw']:.3f}"
+    return (row["day"], f"{row['kwh']:.3f}", peak, *(str(row[name]) for name in counts))

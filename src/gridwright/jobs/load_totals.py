@@ -1,0 +1,82 @@
+"""Load the civil days of a usage point as rows: what a page, a table or an answer shows of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from gridwright.domain.access import Access
+from gridwright.domain.calendar import date_of, day_number
+from gridwright.domain.day_totals import DayTotals
+from gridwright.domain.interval import Interval, local_day
+from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class DayTotal:
+    """A civil day: its energy, the mean power of its highest interval, and how many intervals are known how."""
+
+    day: date
+    kwh: float
+    peak_kw: float | None
+    peak_slot: int | None
+    intervals: int
+    measured: int
+    estimated: int
+    edited: int
+    missing: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return {**asdict(self), "day": self.day.isoformat()}
+
+
+def load_totals(
+    store: Store,
+    access: Access,
+    point: str,
+    period: Interval | None = None,
+    *,
+    reading_type: ReadingType = DELIVERED_ENERGY,
+    as_of: datetime | None = None,
+) -> list[DayTotal]:
+    """Return the known days that touch `period` (None: all there are), the oldest first, as they are or were known."""
+    home = store.registry.point(access, point)
+    days = _days(store, access, home, period)
+    found = store.day_totals.load(access, [point], days, reading_type=reading_type, as_of=as_of)
+    return [_row(found, at, home) for at in range(len(days)) if found.known[0, at]]
+
+
+def _days(store: Store, access: Access, home: UsagePoint, period: Interval | None) -> range:
+    if period is not None:
+        first, last = (
+            moment.astimezone(home.tz).date() for moment in (period.start, period.end - timedelta(seconds=1))
+        )
+        return range(day_number(first), day_number(last) + 1)
+    extents = store.readings.extents(access, [home.id])
+    if not extents:
+        return range(0)
+    # A civil day begins before its UTC day, or ends behind it.
+    return range(min(each.first_day for each in extents) - 1, max(each.last_day for each in extents) + 1)
+
+
+def _row(found: DayTotals, at: int, home: UsagePoint) -> DayTotal:
+    day = date_of(found.days[at])
+    intervals = int(found.intervals[0, at])
+    hours = local_day(day, home.tz).seconds / 3600 / intervals
+    peak_kwh = int(found.peak[0, at]) / 10.0 ** (3 - found.reading_type.exponent)
+    valued = int(found.peak_slot[0, at]) >= 0
+    return DayTotal(
+        day,
+        float(found.kwh[0, at]),
+        peak_kwh / hours if valued else None,
+        int(found.peak_slot[0, at]) if valued else None,
+        intervals,
+        int(found.measured[0, at]),
+        int(found.estimated[0, at]),
+        int(found.edited[0, at]),
+        int(found.missing[0, at]),
+    )
