@@ -246,8 +246,10 @@ def _differences(
 def _insert(unit: Unit, place: tuple[int, int], keys: Rows, values: Rows, known_at_us: int) -> None:
     if not keys.size:
         return
-    ends = (known_at_us, 1)
-    rows = ((*place, key, *row, *ends) for key, row in zip(keys.tolist(), values.tolist(), strict=True))
+    table_rows = np.empty((keys.size, len(COLUMNS)), np.int64)
+    table_rows[:, :2], table_rows[:, 2], table_rows[:, -2:] = place, keys, (known_at_us, 1)
+    table_rows[:, len(KEY) : -2] = values
+    rows = table_rows.tolist()
     with unit.cursor() as cursor:
         if unit.dialect == "postgresql":
             with cursor.copy(_sql(COPY)) as copy:
@@ -255,7 +257,7 @@ def _insert(unit: Unit, place: tuple[int, int], keys: Rows, values: Rows, known_
                 for row in rows:
                     copy.write_row(row)
         else:
-            cursor.executemany(unit.placed(_sql(INSERT)), list(rows))
+            cursor.executemany(unit.placed(_sql(INSERT)), rows)
 
 
 def _supersede(unit: Unit, place: tuple[int, int], keys: Rows, values: Rows, *, old: Rows, known: int) -> None:

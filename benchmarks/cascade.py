@@ -1,0 +1,117 @@
+"""The cascade: one late reading in a fleet becomes the draft of a credit note; day totals written in bulk."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.harness import Row, main
+from gridwright.billing import parse_rate_card
+from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.day_totals import day_totals
+from gridwright.domain.image import Image
+from gridwright.domain.panel import Panel, default_quality
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.correct import correct
+from gridwright.jobs.rerate import Pricing, rerate
+from gridwright.jobs.run_billing import BillOrder, run_billing
+from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.store import Store, open_store
+
+START = datetime(2025, 3, 1, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+DAYS, PER_DAY, RUNS = 31, 96, 9
+KNOWN = START + timedelta(days=DAYS + 1)
+SITE = SiteDefaults()
+CARD = parse_rate_card(
+    """
+[tariff]
+id = "bench"
+version = 1
+currency = "EUR"
+[[charges]]
+id = "energy"
+price = { rate = 0.30 }
+[[taxes]]
+code = "vat"
+rate = 0.19
+""",
+    where="benchmarks.cascade",
+)
+GAP = slice(10 * PER_DAY, 11 * PER_DAY)
+
+
+def rows(*, quick: bool) -> Iterator[Row]:
+    """Build a fleet with a month of quarter-hours, then correct one home again and again."""
+    meters = 5_000 if quick else 100_000
+    with fleet() as store:
+        totals_s = fill(store, meters)
+        yield Row(f"day totals of {meters:,} meters, bulk", meters * DAYS / totals_s, "rows/s", ">= 1e5")
+        walls, cpus, seen = [], [], 0
+        prepare(store, f"UP-{meters // 2:06d}")
+        for run in range(RUNS):
+            wall, cpu, notes = late_reading(store, f"UP-{meters // 2:06d}", run)
+            walls.append(wall)
+            cpus.append(cpu)
+            seen += notes
+        if seen != RUNS:
+            raise AssertionError(f"{seen} notes in {RUNS} runs")
+        yield Row(f"late reading to draft note, fleet of {meters:,}", max(walls), "s, slowest", "<= 1")
+        yield Row("the same, median", float(np.median(walls)), "s")
+        yield Row("the same, processor", float(np.median(cpus)), "s")
+
+
+@contextmanager
+def fleet() -> Iterator[Store]:
+    """Open an empty store in a file."""
+    with tempfile.TemporaryDirectory(prefix="gridwright-") as folder, open_store(Path(folder) / "fleet.db") as store:
+        yield store
+
+
+def fill(store: Store, meters: int) -> float:
+    """Save raw and final readings of every meter, and the day totals; return the seconds that the totals took."""
+    names = tuple(f"UP-{at:06d}" for at in range(meters))
+    store.registry.save_points(LOCAL_OWNER, [UsagePoint(name) for name in names])
+    draw, totals_s = np.random.default_rng(4), 0.0
+    shape = 150 + 120 * np.sin(np.linspace(0, 2 * np.pi, PER_DAY)) ** 2
+    for day in range(DAYS):
+        values = np.rint(draw.gamma(9, 1 / 9, (meters, PER_DAY)) * shape)
+        panel = Panel(names, START + timedelta(days=day), QUARTER, values)
+        store.readings.save(LOCAL_OWNER, panel, known_at=KNOWN, settled=True)
+        store.readings.save(LOCAL_OWNER, panel, known_at=KNOWN, image=Image.FINAL)
+        totals = day_totals(panel, "UTC")
+        begun = time.perf_counter()
+        store.day_totals.save(LOCAL_OWNER, totals, known_at=KNOWN)
+        totals_s += time.perf_counter() - begun
+    return totals_s
+
+
+def prepare(store: Store, name: str) -> None:
+    """Bill and issue the month of one home."""
+    run = run_billing(store, LOCAL_OWNER, BillOrder([name], "2025-03"), lambda _: CARD, SITE, now=KNOWN)
+    for bill in run.bills:
+        store.ledger.issue(LOCAL_OWNER, bill.id)
+
+
+def late_reading(store: Store, name: str, run: int) -> tuple[float, float, int]:
+    """Let a day arrive with other values; return the wall and processor seconds to the note, and how many notes."""
+    now = KNOWN + timedelta(hours=run + 1)
+    there = store.readings.load(LOCAL_OWNER, name, Panel((name,), START, QUARTER, np.zeros((1, DAYS * PER_DAY))).period)
+    day = there.slice(GAP.start, GAP.stop)
+    values = np.rint(day.values * (0.6 if run % 2 else 1.4) + run)
+    late = day.with_values(values, default_quality(values))
+    wall, cpu = time.perf_counter(), time.process_time()
+    store.readings.save(LOCAL_OWNER, late, known_at=now)
+    correct(store, LOCAL_OWNER, SITE, now=now)
+    done = rerate(store, LOCAL_OWNER, Pricing(lambda _point, _card: CARD, SITE), now=now)
+    return time.perf_counter() - wall, time.process_time() - cpu, len(done.corrections)
+
+
+if __name__ == "__main__":
+    main(rows)
