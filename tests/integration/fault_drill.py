@@ -38,6 +38,7 @@ QUARTER = timedelta(minutes=15)
 PATIENCE_S = 90.0
 WAYS = ("form", "json", "lines")
 AGAIN = {429, 503, 507}
+PACE_S = 0.005  # between two readings of a device: the faults are the point, not the heat
 
 
 class Impossible(Exception):
@@ -78,6 +79,7 @@ class Device:
             return
         if answer.is_success:
             self.slot, self.acknowledged = self.slot + 1, self.acknowledged + 1
+            await asyncio.sleep(PACE_S)
         elif answer.status_code in AGAIN:
             self.resent += 1
             await asyncio.sleep(0.05)

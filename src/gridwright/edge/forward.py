@@ -20,7 +20,9 @@ from gridwright.edge.link import Link, LinkDown, LinkGap, LinkRefused
 from gridwright.edge.reader import Piece, Range
 from gridwright.edge.rejected import Rejected
 
-BYTES, RECORDS = 4 << 20, 5_000  # of one batch
+BYTES, RECORDS = 4 << 20, 5_000  # of one batch, at most
+# After a failure batches are small, and double while they arrive: a line that lives for seconds still brings some.
+FEWEST = 64
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 60.0
 LONGEST_WISH_S = 600.0  # a Retry-After beyond it is not believed
 
@@ -47,7 +49,7 @@ class Forwarder:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._greeted = float("-inf")
-        self._moved, self._wish_s = False, 0.0
+        self._moved, self._wish_s, self._most = False, 0.0, FEWEST
         self.progress = Progress()
         self._log = structlog.get_logger()
 
@@ -112,7 +114,7 @@ class Forwarder:
             self._log.warning("forwarding waits", problem=reason)
         self.progress.problem, self._wish_s = reason, min(after_s, LONGEST_WISH_S)
         self.progress.failures += 1
-        self._greeted = float("-inf")
+        self._greeted, self._most = float("-inf"), FEWEST
         self._buffer.rewind()
         self._link.close()
 
@@ -125,7 +127,7 @@ class Forwarder:
         """Send the next piece, or, where there is none, say now and then that the edge is there."""
         if self._greeted == float("-inf"):
             self._greet()  # before anything is told, the clock is measured
-        piece = self._buffer.read(BYTES, RECORDS)
+        piece = self._buffer.read(BYTES, self._most)
         self._moved = piece is not None
         if piece is not None:
             self._deliver(piece)
@@ -142,6 +144,7 @@ class Forwarder:
         self._halved(piece, records, list(piece.lost))
         self._buffer.acknowledge(piece.epoch, piece.last)
         self._clock.save()
+        self._most = min(RECORDS, 2 * self._most)
         self.progress.delivered += len(records)
         self.progress.changed.set()
 

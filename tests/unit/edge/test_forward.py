@@ -201,12 +201,23 @@ def test_pauses_grow_with_chance_and_honour_the_centre(tmp_path: Path) -> None:
 def test_batches_are_bounded_and_the_clock_is_asked_first(tmp_path: Path) -> None:
     centre = FakeCentre()
     with Buffer(tmp_path) as buffer:
-        buffer.append([entry(f"{number}") for number in range(12_000)])
+        buffer.append([entry(f"{number}") for number in range(20_000)])
         drain(buffer, centre)
     assert centre.batches[0].records == []
-    assert [len(batch.records) for batch in centre.batches[1:]] == [5000, 5000, 2000]
-    assert centre.batches[1].report.waiting == 7000
+    sizes = [len(batch.records) for batch in centre.batches[1:]]
+    assert sizes[:3] == [64, 128, 256]
+    assert max(sizes) == 5000
+    assert sum(sizes) == 20_000
+    assert centre.batches[1].report.waiting == 19_936
     assert centre.batches[1].report.oldest_us is not None
+
+
+def test_after_a_failure_batches_are_small_again(tmp_path: Path) -> None:
+    centre = FakeCentre(["", "", "", "", "lost answer"])
+    with Buffer(tmp_path) as buffer:
+        buffer.append([entry(f"{number}") for number in range(2_000)])
+        drain(buffer, centre)
+    assert [len(batch.records) for batch in centre.batches][:7] == [0, 64, 128, 256, 512, 0, 64]
 
 
 def test_it_runs_beside_and_stops(tmp_path: Path) -> None:
