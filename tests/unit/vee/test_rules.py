@@ -112,8 +112,8 @@ def test_capacity_of_power_needs_no_interval() -> None:
 @pytest.mark.parametrize(
     ("customer_class", "length", "found"),
     [
-        ("residential", 47, 0),
-        ("residential", 48, 1),
+        ("residential", 23, 0),
+        ("residential", 24, 1),
         ("commercial", 7, 0),
         ("commercial", 8, 1),
     ],
@@ -139,7 +139,7 @@ def test_zeros_where_nothing_is_ever_used_are_no_finding() -> None:
     assert run(np.zeros((1, 480))).findings == ()
 
 
-@pytest.mark.parametrize(("value", "length", "found"), [(250, 12, 1), (250, 11, 0), (9, 12, 0), (10, 12, 1)])
+@pytest.mark.parametrize(("value", "length", "found"), [(250, 12, 1), (250, 11, 0), (9, 23, 0), (9, 24, 1), (10, 12, 1)])
 def test_stuck(value: float, length: int, found: int) -> None:
     values = noise(5)
     values[0, 71 : 71 + length] = value

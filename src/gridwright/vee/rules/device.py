@@ -63,7 +63,8 @@ class Clock:
 def _neighbours(checks: Sequence[ClockCheck]) -> Iterator[tuple[ClockCheck | None, ClockCheck, ClockCheck | None]]:
     """Yield each check with the one before and the one after it, in order of time."""
     ordered = sorted(checks, key=lambda check: check.at) if len(checks) > 1 else checks
-    yield from zip((None, *ordered[:-1]), ordered, (*ordered[1:], None), strict=True)
+    if ordered:
+        yield from zip((None, *ordered[:-1]), ordered, (*ordered[1:], None), strict=True)
 
 
 def slots_of(chunk: Chunk, row: int, since: object, until: object) -> Span:

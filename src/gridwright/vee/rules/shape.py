@@ -88,23 +88,29 @@ def _mean(total: Floats, number: Floats) -> Floats:
 class Stuck:
     """The same value above zero for `hours` or longer, at `steps` or more steps of the meter's own resolution.
 
-    The resolution is read from the row: the largest power of ten that divides each of at least ten different values.
+    Below so many steps values repeat by themselves: there it takes `hours_low`, and a meter that counts single steps
+    of the reading type (coarser ones repeat themselves for days). The resolution is read from the row: the largest
+    power of ten that divides each of at least ten different values.
     """
 
     hours: float = 6.0
     steps: int = 10
+    hours_low: float = 12.0
     code: ClassVar[str] = "V17_stuck"
 
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
         """Find long runs of one value that is not zero."""
-        runs = equal_runs(chunk.usable, max(2, chunk.slots(self.hours)))
+        shortest = max(2, chunk.slots(self.hours))
+        runs = equal_runs(chunk.usable, shortest)
         value = np.abs(chunk.usable[runs.row, runs.first])
-        runs, value = runs.where(value >= self.steps), value[value >= self.steps]
+        runs, value = runs.where(value > 0), value[value > 0]
         if runs.size == 0:
             return []
         rows, at = np.unique(runs.row, return_inverse=True)
         step = np.array([resolution(chunk.usable[row]) for row in rows])
-        return [Doubt(Severity.WARN, runs.where(value >= self.steps * step[at]))]
+        high = value >= self.steps * step[at]
+        low = ~high & (step[at] == 1) & (runs.length >= chunk.slots(max(self.hours, self.hours_low)))
+        return [Doubt(Severity.WARN, runs.where(low | (high & (runs.length >= shortest))))]
 
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
         """Name the value and how long it stood still."""
