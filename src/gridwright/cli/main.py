@@ -33,6 +33,7 @@ from gridwright.cli import (
     user,
     vault,
     vee,
+    verify,
 )
 from gridwright.cli.context import remember
 from gridwright.cli.output import finish, print_error, say
@@ -55,6 +56,7 @@ report.register(app)
 vee.register(app)
 demo.register(app)
 doctor.register(app)
+verify.register(app)
 serve.register(app)
 simulate.register(app)
 for name, group in {

@@ -86,8 +86,8 @@ def drop_day(unit: Unit, part: ArchivePart, day: FileDay, codes: Mapping[int, st
             f"{date_of(day.day)} of {part} changed since it was archived, and was not dropped",
             remedy="gridwright archive restore brings the month together again; then archive it anew",
         )
-    for table in (sql.CURRENT, sql.EARLIER):
-        sql.delete_points(unit, table, part.kind, day.day, points)
+    sql.delete_points(unit, sql.EARLIER, part.kind, day.day, sql.points_of(day.versions))
+    sql.delete_points(unit, sql.CURRENT, part.kind, day.day, points)
 
 
 def restore_day(unit: Unit, part: ArchivePart, day: FileDay) -> None:

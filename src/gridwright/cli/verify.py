@@ -1,0 +1,54 @@
+"""`gridwright verify`: every checksum, sum and count of the database computed anew."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gridwright.cli.context import platform
+from gridwright.cli.options import Json
+from gridwright.cli.output import print_json, print_table, progress, say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: gridwright verify --json")(verify)
+
+
+def verify(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also read every row in the archive, and every index of the database.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check the whole database against itself: blocks, totals, money, audit, archive; exit 1 on a fault."""
+    from gridwright.jobs.verify_store import verify_store
+
+    wired = platform()
+    with progress("verifying", quiet=as_json) as advance:
+        found = verify_store(wired.store, wired.access, deep=deep, progress=advance)
+    if as_json:
+        checks = [
+            {
+                "name": check.name,
+                "ok": check.ok,
+                "looked_at": check.looked_at,
+                "faults": check.faults,
+                "first": check.first,
+                "remedy": check.remedy,
+            }
+            for check in found.checks
+        ]
+        print_json({"ok": found.ok, "deep": deep, "checks": checks})
+    else:
+        print_table(
+            ("check", "state", "looked at", "what helps"),
+            [(c.name, "ok" if c.ok else f"{c.faults} FAULTS", str(c.looked_at), c.remedy) for c in found.checks],
+        )
+        for check in found.checks:
+            for text in check.first:
+                say(f"{check.name}: {text}")
+        say("Everything agrees." if found.ok else "Something does not agree.")
+    if not found.ok:
+        raise typer.Exit(1)

@@ -1,0 +1,283 @@
+"""Verify: a healthy database has no fault, and each kind of corruption is found by the check that is there for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from gridwright.domain import quality as q
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.bill import Bill, BillLine, LedgerLine
+from gridwright.domain.day_totals import day_totals
+from gridwright.domain.image import Image
+from gridwright.domain.interval import Interval
+from gridwright.domain.month import parse_month
+from gridwright.domain.panel import Panel
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.archive_months import archive_months
+from gridwright.jobs.look_after_keys import seal_store
+from gridwright.jobs.vault import Vault
+from gridwright.jobs.verify_store import verify_store
+from gridwright.store import Store, open_store
+
+MARCH = datetime(2025, 3, 1, tzinfo=UTC)
+NOW = datetime(2025, 6, 1, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+ZONE = "Europe/Berlin"
+
+
+def fill(store: Store) -> None:
+    """Readings in both images with corrections and day totals, registers, bills issued and cancelled."""
+    points = ("UP-1", "UP-2")
+    store.registry.save_points(ME, [UsagePoint(name, zone=ZONE, attributes={"name": name}) for name in points])
+    values = np.random.default_rng(1).integers(0, 900, (2, 40 * 96)).astype(float)
+    values[0, 3:9] = np.nan
+    quality = np.where(np.isnan(values), q.Status.MISSING, q.Status.ACTUAL).astype(np.uint8)
+    panel = Panel(points, MARCH, QUARTER, values, quality)
+    store.readings.save(ME, panel, known_at=NOW)
+    store.readings.save(ME, Panel(points[:1], MARCH, QUARTER, values[1:, :99]), known_at=NOW + timedelta(hours=1))
+    store.readings.save(ME, panel, known_at=NOW, image=Image.FINAL)
+    store.day_totals.save(ME, day_totals(panel, ZONE), known_at=NOW)
+    for value, hours in ((5.0, 0), (6.0, 1)):
+        store.registers.save(ME, [RegisterReading("UP-1", MARCH, value)], known_at=NOW + timedelta(hours=hours))
+    store.dirty.clear(ME, store.dirty.ranges(ME))
+    month = Interval(MARCH, MARCH + timedelta(days=31))
+    for number in range(1, 4):
+        line = BillLine("energy", "energy", Decimal(10), "kWh", Decimal("0.30"), "EUR")
+        bill = Bill(f"B{number}", f"k{number}", "UP-1", month, ZONE, "flat", "EUR", (line,), "h", NOW)
+        postings = [
+            LedgerLine(bill.id, account, amount, "EUR", NOW, "")
+            for account, amount in (("receivable", Decimal("3.00")), ("revenue", Decimal("-3.00")))
+        ]
+        store.ledger.save_bill(ME, bill, postings)
+        store.ledger.issue(ME, bill.id)
+    store.ledger.cancel(ME, "B2")
+
+
+def found(store: Store, **more: Any) -> dict[str, tuple[str, ...]]:  # noqa: ANN401 - options of verify
+    """What each check found, those without a fault left out."""
+    result = verify_store(store, ME, **more)
+    assert result.ok == all(not check.faults for check in result.checks)
+    assert all(check.remedy for check in result.checks if check.faults)
+    return {check.name: check.first for check in result.checks if check.faults}
+
+
+def test_on_every_database(store: Store, tmp_path: Path) -> None:
+    fill(store)
+    assert found(store, deep=True) == {}
+    archive_months(store, ME, str(tmp_path), before=parse_month("2025-04"), drop_before=parse_month("2025-04"))
+    steps: list[tuple[int, int]] = []
+    assert found(store, deep=True, progress=lambda done, total: steps.append((done, total))) == {}
+    assert steps[-1][0] == steps[-1][1]
+    with store._engine.begin() as connection:
+        connection.execute(text("UPDATE series SET readings = readings + 1 WHERE usage_point = 1"))
+        connection.execute(text("UPDATE block SET phase_s = 950"))
+        connection.execute(text("UPDATE number_series SET last = 9 WHERE name = 'bill'"))
+        connection.execute(
+            text("INSERT INTO dirty_range (reading_type, usage_point, from_day, to_day) VALUES (99, 1, 1, 2)")
+        )
+    assert set(found(store)) == {"blocks", "series", "numbers", "references"}
+
+
+CORRUPTIONS: dict[str, tuple[str, str, str]] = {
+    "a width that is none": (
+        "UPDATE block SET width = 3 WHERE usage_point = 1 AND day = 20150",
+        "blocks",
+        "values of 3",
+    ),
+    "a day that is too short": (
+        "UPDATE block SET counts = substr(counts, 1, 10) WHERE usage_point = 1 AND day = 20150",
+        "blocks",
+        "10 bytes for 96 values of 2",
+    ),
+    "slots that do not fit a day": ("UPDATE block SET slots = 97 WHERE day = 20150", "blocks", "97 slots"),
+    "a phase beyond the interval": ("UPDATE block SET phase_s = 900 WHERE day = 20150", "blocks", "beginning 900 s"),
+    "qualities that are too few": (
+        "UPDATE block SET quality = x'01', quality_all = NULL WHERE day = 20150",
+        "blocks",
+        "1 qualities for 96",
+    ),
+    "no quality at all": (
+        "UPDATE block SET quality = NULL, quality_all = NULL WHERE day = 20150",
+        "blocks",
+        "or neither",
+    ),
+    "a usage point that is gone": (
+        "UPDATE block SET usage_point = 77 WHERE usage_point = 1 AND day = 20150",
+        "blocks",
+        "number 77",
+    ),
+    "a quality where nothing is": (
+        "UPDATE block SET quality = NULL, quality_all = 1 WHERE usage_point = 1 AND day = 20148 AND reading_type = 2",
+        "qualities",
+        "no value",
+    ),
+    "an earlier image is gone": (
+        "DELETE FROM block_version WHERE day = 20148",
+        "earlier images",
+        "the earlier ones: none",
+    ),
+    "an image became known before the one before": (
+        "UPDATE block_version SET known_at_us = known_at_us * 2",
+        "earlier images",
+        "known later",
+    ),
+    "a day is gone": ("DELETE FROM block WHERE day = 20150 AND reading_type = 1", "series", "readings are counted"),
+    "a series reaches elsewhere": ("UPDATE series SET first_day = 20149", "series", "outside"),
+    "a final image is gone": (
+        "DELETE FROM block WHERE day = 20150 AND reading_type = 2",
+        "final images",
+        "no final image",
+    ),
+    "a day total that is another": (
+        "UPDATE day_total SET total = total + 1 WHERE day = 20160 AND usage_point = 2",
+        "day totals",
+        "UP-2, electricity/delivered/energy/delta/0, 2025-03-13: the total is",
+    ),
+    "a final reading that is another": (
+        (
+            "UPDATE block SET counts = "
+            "(SELECT counts FROM block WHERE day = 20161 AND usage_point = 2 AND reading_type = 2) "
+            "WHERE day = 20160 AND reading_type = 2 AND usage_point = 2"
+        ),
+        "day totals",
+        "final readings sum to",
+    ),
+    "a bill's total": (
+        "UPDATE bill SET total = '99.00' WHERE code = 'B1'",
+        "bill totals",
+        "bill B1: its total is 99.00",
+    ),
+    "a line of a bill": ("UPDATE bill_line SET amount = '1.00' WHERE bill = 1", "bill totals", "lines sum to 1.00"),
+    "an amount that is none": (
+        "UPDATE bill_line SET amount = 'much' WHERE bill = 1",
+        "bill totals",
+        "'much' is no amount",
+    ),
+    "the ledger": (
+        "UPDATE ledger_line SET amount_minor = 299 WHERE document = 'B1' AND amount_minor > 0",
+        "ledger",
+        "document B1: its postings are -1 minor",
+    ),
+    "both sides of the ledger": (
+        "UPDATE ledger_line SET amount_minor = amount_minor * 2 WHERE document = 'B1'",
+        "postings",
+        "B1: the ledger holds other",
+    ),
+    "a number is missing": ("UPDATE bill SET number = 9 WHERE number = 2", "numbers", "bill: number 2 is missing"),
+    "a number behind the last": ("UPDATE number_series SET last = 2 WHERE name = 'bill'", "numbers", "above 2"),
+    "a credit note's number": ("UPDATE bill SET credit_number = 4 WHERE credit_number = 1", "numbers", "credit note"),
+    "an audit record": (
+        "UPDATE audit_record SET actor = 'nobody' WHERE number = 2",
+        "audit chain",
+        "broken at record 2",
+    ),
+    "a reference": (
+        "UPDATE bill SET usage_point = 55 WHERE code = 'B3'",
+        "references",
+        "bill: 1 rows of usage_point 55",
+    ),
+    "a finding of nobody": (
+        "INSERT INTO finding SELECT 9, 66, 1, 'x', 0, 1, 'warn', '', 1, 1, NULL, NULL, NULL, NULL",
+        "references",
+        "finding: 1 rows of usage_point 66",
+    ),
+    "an earlier register reading": ("DELETE FROM register_version", "earlier values", "revision 2, and 0 earlier"),
+    "a sealed name": (
+        "UPDATE usage_point SET attributes = substr(attributes, 1, 40) || 'AA' || substr(attributes, 43) WHERE id = 1",
+        "sealed data",
+        "UP-1: usage_point.attributes of UP-1 does not open",
+    ),
+}
+
+
+class Undo(Exception):
+    """So that the next corruption begins with a healthy database."""
+
+
+@pytest.fixture(scope="module")
+def open_town(filled: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The filled database, without what protects it."""
+    path = tmp_path_factory.mktemp("open") / "town.db"
+    path.write_bytes(filled)
+    with open_store(path, master=KEEPER[0]) as store:
+        raw = store._engine.raw_connection()
+        raw.driver_connection.execute("PRAGMA foreign_keys = OFF")  # type: ignore[union-attr]
+        raw.close()
+        with store._engine.begin() as connection:
+            for (name,) in connection.execute(text("SELECT name FROM sqlite_schema WHERE type = 'trigger'")).all():
+                connection.execute(text(f"DROP TRIGGER {name}"))
+        yield store
+
+
+@pytest.mark.parametrize("what", CORRUPTIONS)
+def test_each_corruption_is_found_by_its_check(open_town: Store, what: str) -> None:
+    statement, check, words = CORRUPTIONS[what]
+    first: dict[str, tuple[str, ...]] = {}
+    with suppress(Undo), open_town._session.writing() as unit:
+        unit.connection.execute(text(statement))
+        first |= found(open_town)
+        raise Undo
+    assert check in first, first
+    assert any(words in each for each in first[check]), first[check]
+
+
+KEEPER: list[Vault] = []
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A filled and sealed database, as a file."""
+    folder = tmp_path_factory.mktemp("filled")
+    vault = Vault(folder)
+    KEEPER[:] = [vault]
+    with open_store(folder / "town.db", master=vault) as store:
+        fill(store)
+        seal_store(store, ME)
+        assert found(store, deep=True) == {}
+    return (folder / "town.db").read_bytes()
+
+
+def test_files_of_the_archive(filled: bytes, tmp_path: Path) -> None:
+    (tmp_path / "town.db").write_bytes(filled)
+    with open_store(tmp_path / "town.db", master=KEEPER[0]) as store:
+        done = archive_months(store, ME, str(tmp_path / "archive"), before=parse_month("2025-04"))
+        assert len(done.written) == 2, done
+        assert found(store) == {}
+        raw, final = sorted((tmp_path / "archive" / "readings").rglob("*.parquet"))
+        raw.unlink()
+        content = bytearray(final.read_bytes())
+        content[100] ^= 1
+        final.write_bytes(content)
+        first = found(store)["archive files"]
+    assert any("cannot be read" in text for text in first)
+    assert any("checksum" in text for text in first)
+
+
+def test_a_damaged_page(filled: bytes, tmp_path: Path) -> None:
+    content = bytearray(filled)
+    for page in range(4, 12):
+        content[page * 4096 + 8 : page * 4096 + 24] = bytes(16)
+    (tmp_path / "town.db").write_bytes(content)
+    with open_store(tmp_path / "town.db", master=KEEPER[0]) as store:
+        result = verify_store(store, ME, deep=True)
+    (check,) = result.checks  # what damaged pages hold says nothing
+    assert check.name == "database file"
+    assert not result.ok
+
+
+def test_nothing_is_written(filled: bytes, tmp_path: Path) -> None:
+    (tmp_path / "town.db").write_bytes(filled)
+    with open_store(tmp_path / "town.db", master=KEEPER[0]) as store, store._engine.connect() as connection:
+        before = connection.exec_driver_sql("PRAGMA data_version").scalar()
+        verify_store(store, ME, deep=True)
+        assert connection.exec_driver_sql("PRAGMA data_version").scalar() == before
