@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gridwright.cli.story import act, arrive, understand
+from gridwright.cli.story import act, arrive, late, understand
 from gridwright.cli.story.stage import Stage, clock
 
 
@@ -27,6 +27,7 @@ ACTS = (
     Act("Every reading is validated", understand.trust),
     Act("Forecasts, and plans for the batteries", understand.look_ahead),
     Act("Bills for the last month", understand.bill),
+    Act("Readings come late for a billed month: a credit note", late.correct_bill),
     Act("The event is settled, and paid on the bill", act.settle_event),
     Act("The network's losses, street by street", act.see_losses),
     Act("A meter is disconnected, with two persons and a proof, and reconnected", act.switch),
