@@ -1,0 +1,102 @@
+"""Streams of edges on every database: compare and set, in the same transaction as what came with them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.access import Access, Role
+from gridwright.domain.edge import EdgeReport, EdgeStream
+from gridwright.domain.errors import AccessDenied, Conflict, StoreError
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.store import Store
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+SEVEN = Access("seven", Role.DEVICE)
+EIGHT = Access("eight", Role.DEVICE)
+REPORT = EdgeReport(timedelta(milliseconds=-1500), 7, 3, NOW - HOUR)
+NEW = EdgeStream("S-7", "a1", "seven", NOW, NOW, 10, 40, 2, 1, REPORT, '["ü"]')
+
+
+def test_a_stream_moves_on_from_where_it_stands(store: Store) -> None:
+    assert store.edges.stream(SEVEN, "S-7", "a1") is None
+    store.edges.advance(SEVEN, NEW, after=0)
+    assert store.edges.stream(SEVEN, "S-7", "a1") == NEW
+    further = replace(NEW, sequence=25, last=NOW + HOUR, report=EdgeReport(), verdicts="[]")
+    for wrong in (0, 9, 11, 25):
+        with pytest.raises(Conflict, match="stands at 10"):
+            store.edges.advance(SEVEN, further, after=wrong)
+    store.edges.advance(SEVEN, further, after=10)
+    assert store.edges.stream(SEVEN, "S-7", "a1") == further
+
+
+def test_what_comes_with_it_is_written_with_it_or_not_at_all(store: Store) -> None:
+    store.edges.advance(SEVEN, NEW, after=0)
+
+    def both() -> None:
+        with store.transaction():
+            store.registry.save_points(ME, [UsagePoint("UP-1")])
+            store.edges.advance(SEVEN, NEW, after=0)
+
+    with pytest.raises(Conflict):
+        both()
+    assert store.registry.count(ME) == 0
+
+
+def test_an_edge_has_one_owner(store: Store) -> None:
+    store.edges.advance(SEVEN, NEW, after=0)
+    with pytest.raises(AccessDenied, match="belongs to seven"):
+        store.edges.stream(EIGHT, "S-7", "b2")
+    with pytest.raises(AccessDenied, match="belongs to seven"):
+        store.edges.advance(EIGHT, replace(NEW, epoch="b2"), after=0)
+    assert store.edges.stream(ME, "S-7", "a1") == NEW
+    store.edges.advance(EIGHT, replace(NEW, edge="s-7", actor="eight"), after=0)  # another name, on every database
+
+
+def test_the_newest_epoch_is_shown_with_the_sums_of_all(store: Store) -> None:
+    store.edges.advance(SEVEN, NEW, after=0)
+    later = replace(NEW, epoch="b2", first=NOW + HOUR, last=NOW + HOUR, sequence=3, report=EdgeReport())
+    store.edges.advance(SEVEN, later, after=0)
+    store.edges.advance(EIGHT, replace(NEW, edge="A-1", actor="eight"), after=0)
+    first, second = store.edges.latest(ME)
+    assert (first.edge, second.edge) == ("A-1", "S-7")
+    assert second == replace(later, first=NOW, readings=80, rejected=4, lost=2)
+    assert (first.lag_s(NOW), second.lag_s(NOW)) == (3600.0, 0.0)
+
+
+def test_new_epochs_and_losses_are_audited_and_old_epochs_forgotten(store: Store) -> None:
+    store.edges.advance(SEVEN, NEW, after=0)
+    store.edges.advance(SEVEN, replace(NEW, sequence=12), after=10)
+    store.edges.advance(SEVEN, replace(NEW, sequence=20, lost=5), after=12)
+    details = [record.detail for record in store.audit.records(ME) if record.subject == "edge S-7"]
+    assert details == [{"epoch": "a1", "lost": 4}, {"epoch": "a1", "lost": 1}, {"epoch": "a1"}]
+    much_later = NOW + timedelta(days=500)
+    store.edges.advance(SEVEN, replace(NEW, epoch="c3", first=much_later, last=much_later), after=0)
+    assert store.edges.stream(SEVEN, "S-7", "a1") is None
+
+
+def test_of_two_at_once_one_moves_it_on(store: Store, again: Callable[[], Store]) -> None:
+    store.edges.advance(SEVEN, NEW, after=0)
+    together, done = threading.Barrier(2), []
+
+    def move() -> None:
+        with again() as mine:
+            together.wait()
+            try:
+                mine.edges.advance(SEVEN, replace(NEW, sequence=11), after=10)
+                done.append("moved")
+            except (Conflict, StoreError):
+                done.append("refused")
+
+    threads = [threading.Thread(target=move) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == ["moved", "refused"]
