@@ -24,19 +24,24 @@ ALWAYS = ("E07", "E08")
 class Ladder:
     """Rungs in their order, and the limits of each; E07 (outage) always comes first and E08 (registers) always last.
 
-    `linear_hours`, `linear_hours_closed`: longest straight line without and with registers. `like_days` before and
+    `linear_hours`, `linear_hours_closed`: longest straight line without and with registers; up to the `first` ones it
+    is preferred to like days, beyond them it stands in where like days are lacking. `like_days` before and
     `like_days_ahead` after the gap, within `back_days` of it; `weeks` before and after, the same weekday.
+    `memory_hours`: how long what a gap's ends are off by is remembered (0 = not at all), as exp(-hours / memory).
     `check_tolerance`: how far main and check meter may stand apart (V36); `check_days`: over how many days around.
     """
 
     methods: tuple[str, ...] = ("E01", "E02", "E05", "E03", "E04", "E06")
     linear_hours: float = 2.0
     linear_hours_closed: float = 4.0
+    linear_first_hours: float = 1.0
+    linear_first_hours_closed: float = 2.0
     like_days: int = 10
     like_days_ahead: int = 10
     least_like_days: int = 3
     back_days: int = 90
     weeks: int = 4
+    memory_hours: float = 0.75
     check_tolerance: float = 0.015
     check_days: int = 7
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
@@ -16,11 +17,13 @@ from gridwright.vee.fleet import FleetProfile
 from gridwright.vee.ladder import METHOD_OF, Ladder
 from gridwright.vee.like_day import KINDS, RUNGS, Profile, Targets, like_days, own_profile, same_weekday
 from gridwright.vee.linear import end_points, straight_lines
-from gridwright.vee.runs import Floats, Index, runs_of
+from gridwright.vee.runs import Floats, Index, Runs, runs_of
 from gridwright.vee.wall import WallClock
-from gridwright.vee.work import Work
+from gridwright.vee.work import Methods, Work
 
 LIKE = ("E03", "E04", "E05")
+# An end point may lie so far beyond an outage.
+BEYOND_OUTAGE_HOURS = 2.0
 Found = list[tuple[int, Finding]]
 
 
@@ -36,10 +39,18 @@ def climb(work: Work, wall: WallClock, ladder: Ladder, fleet: FleetProfile, chec
             if name == "E01" and check is not None:
                 follow_check(work, wall, ladder, check)
             elif name == "E02":
-                draw_lines(work, ladder)
+                draw_lines(work, ladder.linear_first_hours, ladder.linear_first_hours_closed)
             elif name == "E06":
+                _draw_what_is_left(work, ladder)
                 findings += follow_profile(work, wall, fleet)
+    _draw_what_is_left(work, ladder)
     return findings
+
+
+def _draw_what_is_left(work: Work, ladder: Ladder) -> None:
+    """E02 once more, for longer gaps that no like day could fill."""
+    if "E02" in ladder.methods:
+        draw_lines(work, ladder.linear_hours, ladder.linear_hours_closed)
 
 
 def follow_check(work: Work, wall: WallClock, ladder: Ladder, check: Floats) -> None:
@@ -49,58 +60,100 @@ def follow_check(work: Work, wall: WallClock, ladder: Ladder, check: Floats) -> 
         work.set((row, slot), usable_check(work.known, check, wall, ladder)[row, slot], q.Method.CHECK_METER)
 
 
-def draw_lines(work: Work, ladder: Ladder) -> None:
+def draw_lines(work: Work, open_hours: float, closed_hours: float) -> None:
     """E02 for gaps short enough; a gap that registers close may be longer."""
     per_hour = 3600 / work.panel.interval_s
     runs = runs_of(work.open & np.isnan(work.shape))
     ends = work.within[runs.row, runs.first], work.within[runs.row, runs.last - 1]
     closed = (ends[0] >= 0) & (ends[1] >= 0)
-    hours = np.where(closed, ladder.linear_hours_closed, ladder.linear_hours)
-    short = runs.where(runs.length <= hours * per_hour)
+    short = runs.where(runs.length <= np.where(closed, closed_hours, open_hours) * per_hour)
     if short.size:
-        left, right = end_points(work.known, work.outage, short, int(ladder.linear_hours * per_hour) + 1)
+        left, right = end_points(work.known, work.outage, short, int(BEYOND_OUTAGE_HOURS * per_hour) + 1)
         work.set(short.cells(), straight_lines(short, left, right), q.Method.LINEAR)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _LikeDays:
+    """The known values laid on the wall, and which of E03, E04 and E05 may serve, in their order."""
+
+    work: Work
+    wall: WallClock
+    laid: Floats
+    ladder: Ladder
+    names: Sequence[str]
+
+    def values(self, cells: tuple[Index, Index], ahead: int) -> tuple[Floats, Methods]:
+        """Return what the first method that can serve says of each cell, and which it was; NaN where none can."""
+        targets, at = _targets(self.work, self.wall, *cells)
+        most, least = (self.ladder.like_days, ahead), self.ladder.least_like_days
+        recent = like_days(self.laid, self.wall, targets, most=most, least=least, back=self.ladder.back_days)
+        around = same_weekday(self.laid, self.wall, targets, weeks=self.ladder.weeks)
+        # Chosen once a day and wall-clock slot, then handed to each cell.
+        chosen = np.full(recent.shape, np.nan)
+        which = np.zeros(recent.shape, np.uint8)
+        for name in self.names:
+            values = {"E03": recent, "E04": around}.get(name)
+            values = (recent + around) / 2 if values is None else values
+            free = np.isnan(chosen) & ~np.isnan(values)
+            chosen[free], which[free] = values[free], METHOD_OF[name]
+        place = at * self.wall.width + self.wall.minute_slot[cells[1]]
+        return chosen.ravel()[place], which.ravel()[place]
+
+    def ends_off(self, runs: Runs, place: Index) -> Floats:
+        """Return by how much the value at `place` beside each run differs from its like days, NaN where unknown."""
+        off = np.full(runs.size, np.nan)
+        there = (place >= 0) & (place < self.work.known.shape[1])
+        there[there] = ~np.isnan(self.work.known[runs.row[there], place[there]])
+        cells = runs.row[there], place[there]
+        if cells[0].size:
+            # An end may lie on a complete day, which is no like day of its own: only days before it count.
+            off[there] = self.work.known[cells] - self.values(cells, 0)[0]
+        return off
+
+
 def follow_like_days(work: Work, wall: WallClock, ladder: Ladder, names: Sequence[str]) -> None:
-    """E05 where both of its parts are known, E03, E04: those of `names`, in their order."""
+    """E05 where both of its parts are known, E03, E04: those of `names`, in their order, led to the gap's two ends."""
     row, slot = work.unfilled()
     if row.size == 0:
         return
-    targets, at = _targets(work, wall, row, slot)
-    laid = wall.lay(work.known)
-    recent = like_days(
-        laid,
-        wall,
-        targets,
-        most=(ladder.like_days, ladder.like_days_ahead),
-        least=ladder.least_like_days,
-        back=ladder.back_days,
-    )
-    around = same_weekday(laid, wall, targets, weeks=ladder.weeks)
-    # Chosen once a day and wall-clock slot, then handed to each cell.
-    chosen = np.full(recent.shape, np.nan)
-    which = np.zeros(recent.shape, np.uint8)
-    for name in names:
-        values = {"E03": recent, "E04": around}.get(name)
-        values = (recent + around) / 2 if values is None else values
-        free = np.isnan(chosen) & ~np.isnan(values)
-        chosen[free], which[free] = values[free], METHOD_OF[name]
-    place = at * wall.width + wall.minute_slot[slot]
-    work.set((row, slot), chosen.ravel()[place], which.ravel()[place])
+    like = _LikeDays(work, wall, wall.lay(work.known), ladder, names)
+    values, which = like.values((row, slot), ladder.like_days_ahead)
+    if ladder.memory_hours > 0:
+        runs = runs_of(work.open & np.isnan(work.shape))
+        fade = np.exp(-work.panel.interval_s / 3600 / ladder.memory_hours)
+        ends = like.ends_off(runs, runs.first - 1), like.ends_off(runs, runs.last)
+        values = values + bridge(runs.length, ends, float(fade))
+        if work.panel.reading_type.flow in {"delivered", "received"}:
+            values = np.maximum(values, 0.0)
+    work.set((row, slot), values, which)
+
+
+def bridge(length: Index, ends: tuple[Floats, Floats], fade: float) -> Floats:
+    """Return what to add within each run so that it meets its ends, which are off by `ends`, NaN where unknown.
+
+    The mean of an AR(1) process that loses (1 - `fade`) a slot: with one end it fades, with both it is their bridge.
+    """
+    steps = np.repeat(length, length) + 1.0
+    begins = np.cumsum(length) - length
+    k = np.arange(steps.size) - np.repeat(begins, length) + 1.0
+    left, right = (np.repeat(end, length) for end in ends)
+    whole = 1 - fade ** (2 * steps)
+    near = np.where(np.isnan(right), fade**k, (fade**k - fade ** (2 * steps - k)) / whole)
+    far = np.where(np.isnan(left), fade ** (steps - k), (fade ** (steps - k) - fade ** (steps + k)) / whole)
+    return np.asarray(near * np.nan_to_num(left) + far * np.nan_to_num(right))
 
 
 def _targets(work: Work, wall: WallClock, row: Index, slot: Index) -> tuple[Targets, Index]:
     """Return the local days of the cells, each once, and the target of each cell."""
     runs = runs_of(work.open)
-    begun, over = np.empty(work.open.shape, np.int32), np.empty(work.open.shape, np.int32)
+    day = np.broadcast_to(wall.day.astype(np.int32), work.open.shape)
+    begun, over = day.copy(), day.copy()
     begun[runs.cells()] = np.repeat(wall.day[runs.first], runs.length)
     over[runs.cells()] = np.repeat(wall.day[runs.last - 1], runs.length)
     key, first, at = np.unique(row * wall.days + wall.day[slot], return_index=True, return_inverse=True)
     # Cells come in order of time, so a day's first cell belongs to its earliest gap.
     cells = row[first], slot[first]
-    day = key % wall.days
-    return Targets(key // wall.days, day, begun[cells].astype(np.intp), over[cells].astype(np.intp)), at
+    return Targets(key // wall.days, key % wall.days, begun[cells].astype(np.intp), over[cells].astype(np.intp)), at
 
 
 def follow_profile(work: Work, wall: WallClock, fleet: FleetProfile) -> Found:

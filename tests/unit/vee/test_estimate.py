@@ -15,7 +15,8 @@ from gridwright.domain.quality import Method
 from gridwright.domain.reading_type import TEMPERATURE
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.vee import Estimation, estimate
+from gridwright.vee import Estimation, Ladder, estimate
+from gridwright.vee.rungs import bridge
 
 MONDAY = datetime(2025, 1, 6, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -36,23 +37,53 @@ def methods(done: Estimation) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("hours", "closed", "method"),
     [
-        (2, False, "LINEAR"),
-        (3, False, "BLEND"),
-        (4, True, "LINEAR"),
-        (5, True, "BLEND"),
+        (1, False, "LINEAR"),
+        (2, False, "BLEND"),
+        (2, True, "LINEAR"),
+        (3, True, "BLEND"),
     ],
 )
 def test_how_long_a_line_may_be(hours: int, closed: bool, method: str) -> None:
     values = weeks(8)
     whole = values.sum()
     at = slice(4 * 168 + 30, 4 * 168 + 30 + hours)
+    line = np.interp(np.arange(hours), [-1, hours], values[0, [at.start - 1, at.stop]])
     values[0, at] = np.nan
     reads = [RegisterReading("P0", MONDAY, 0), RegisterReading("P0", MONDAY + 8 * 168 * HOUR, whole)]
     scaled = estimate(a_panel(values), [], registers={"P0": reads} if closed else {})
     assert methods(scaled) == ({"SCALED": hours} if closed else {method: hours})
-    steps = np.diff(scaled.panel.values[0, at])
-    assert (np.ptp(steps) <= 2) == (method == "LINEAR")
+    made = scaled.panel.values[0, at]
+    assert np.allclose(made / made.sum(), line / line.sum(), atol=0.002) == (method == "LINEAR")
     assert not closed or scaled.panel.values.sum() == whole
+
+
+@pytest.mark.parametrize(
+    ("hours", "closed", "method"), [(2, False, "LINEAR"), (3, False, "PROFILE"), (4, True, "LINEAR")]
+)
+def test_without_like_days_a_line_may_be_longer(hours: int, closed: bool, method: str) -> None:
+    values = weeks(1)[:, :40]
+    whole = values.sum()
+    line = np.interp(np.arange(hours), [-1, hours], values[0, [11, 12 + hours]])
+    values[0, 12 : 12 + hours] = np.nan
+    reads = [RegisterReading("P0", MONDAY, 0), RegisterReading("P0", MONDAY + 40 * HOUR, whole)]
+    done = estimate(a_panel(values), [], registers={"P0": reads} if closed else {})
+    made = done.panel.values[0, 12 : 12 + hours]
+    assert np.allclose(made / made.sum(), line / line.sum(), atol=0.002) == (method == "LINEAR")
+    assert methods(done) == ({"SCALED": hours} if closed else {method: hours})
+
+
+@pytest.mark.parametrize(("left", "right"), [(90.0, -30.0), (90.0, np.nan), (np.nan, -30.0), (np.nan, np.nan)])
+def test_the_bridge_meets_its_ends_and_fades_between_them(left: float, right: float) -> None:
+    """The conditional mean of an AR(1) process, solved as a linear system."""
+    n, fade = 9, 0.6
+    covariance = fade ** np.abs(np.subtract.outer(np.arange(n + 2), np.arange(n + 2)))
+    ends = [(0, left), (n + 1, right)]
+    known = [(place, value) for place, value in ends if not np.isnan(value)]
+    at = [place for place, _ in known]
+    weights = covariance[np.ix_(range(1, n + 1), at)] @ np.linalg.inv(covariance[np.ix_(at, at)]) if at else 0
+    expected = weights @ np.array([value for _, value in known]) if at else np.zeros(n)
+    made = bridge(np.array([n]), (np.array([left]), np.array([right])), fade)
+    assert np.allclose(made, expected)
 
 
 def test_blend_is_the_mean_of_its_two_parts() -> None:
@@ -64,7 +95,7 @@ def test_blend_is_the_mean_of_its_two_parts() -> None:
     workdays = [d for d in range(day) if d % 7 < 5][-10:] + [d for d in range(day + 1, 63) if d % 7 < 5][:10]
     around = [day + 7 * week for week in (-4, -3, -2, -1, 1, 2, 3, 4)]
     expected = np.rint((by_day[workdays].mean(axis=0) + by_day[around].mean(axis=0)) / 2)
-    done = estimate(a_panel(values), [])
+    done = estimate(a_panel(values), [], ladder=Ladder(memory_hours=0))
     assert done.panel.values[0, at].tolist() == expected.tolist()
     assert methods(done) == {"BLEND": 24}
 
@@ -76,7 +107,7 @@ def test_a_holiday_is_like_a_sunday() -> None:
     sundays = values.reshape(-1, 24)[6::7]
     day = date(2025, 1, 6) + timedelta(days=thursday)
     for holidays in ({day}, lambda asked: asked == day, {"": {day}}):
-        done = estimate(a_panel(values), [], holidays=holidays)
+        done = estimate(a_panel(values), [], holidays=holidays, ladder=Ladder(memory_hours=0))
         assert (
             done.panel.values[0, thursday * 24 : thursday * 24 + 24].tolist() == np.rint(sundays.mean(axis=0)).tolist()
         )
@@ -120,7 +151,7 @@ def test_an_outage_counts_zero() -> None:
     values = weeks(2)
     values[0, 30:40] = np.nan
     period = Interval(MONDAY + 30 * HOUR, MONDAY + 38 * HOUR)
-    done = estimate(a_panel(values), [], outages={"P0": [period]})
+    done = estimate(a_panel(values), [], outages={"P0": [period]}, ladder=Ladder(linear_first_hours=2))
     assert done.panel.values[0, 30:38].tolist() == [0] * 8
     assert methods(done) == {"ZERO": 8, "LINEAR": 2}
     line = np.linspace(values[0, 29], values[0, 40], 4)[1:3]
@@ -192,7 +223,7 @@ def test_temperatures_are_estimated_too() -> None:
     values = weeks(2) - 500
     values[0, 50:52] = np.nan
     panel = Panel(("P0",), MONDAY, HOUR, values, reading_type=TEMPERATURE)
-    assert methods(estimate(panel, [])) == {"LINEAR": 2}
+    assert methods(estimate(panel, [], ladder=Ladder(linear_first_hours=2))) == {"LINEAR": 2}
 
 
 def test_two_gaps_between_two_reads_share_the_residual() -> None:

@@ -57,18 +57,25 @@ def error(homes: Panel, slots: int, ladder: Ladder) -> float:
     return float(relative[gap].mean())
 
 
-@pytest.mark.parametrize("slots", [1, 2, 4])
-def test_a_line_beats_like_days_up_to_two_hours(homes: Panel, slots: int) -> None:
-    assert error(homes, slots, Ladder()) < error(homes, slots, Ladder(linear_hours=0))
+@pytest.mark.parametrize("slots", [1, 2])
+def test_a_line_beats_like_days_up_to_an_hour(homes: Panel, slots: int) -> None:
+    assert error(homes, slots, Ladder()) < error(homes, slots, Ladder(linear_first_hours=0))
+
+
+@pytest.mark.parametrize("slots", [4, 8])
+def test_like_days_led_to_the_ends_beat_a_line_and_like_days_alone(homes: Panel, slots: int) -> None:
+    led = error(homes, slots, Ladder())
+    assert led < error(homes, slots, Ladder(linear_first_hours=4))
+    assert led < error(homes, slots, Ladder(memory_hours=0))
 
 
 def test_the_blend_beats_a_single_like_day_over_a_day(homes: Panel) -> None:
-    single = Ladder(linear_hours=0, like_days=1, like_days_ahead=0, least_like_days=1, weeks=0)
+    single = Ladder(linear_first_hours=0, like_days=1, like_days_ahead=0, least_like_days=1, weeks=0)
     assert error(homes, 48, Ladder()) < 0.9 * error(homes, 48, single)
 
 
 def test_the_blend_beats_ten_like_days_over_a_day(homes: Panel) -> None:
-    assert error(homes, 48, Ladder()) < error(homes, 48, Ladder(linear_hours=0, weeks=0))
+    assert error(homes, 48, Ladder()) < error(homes, 48, Ladder(linear_first_hours=0, weeks=0))
 
 
 def test_few_clean_days_are_rejected(homes: Panel) -> None:
