@@ -225,6 +225,7 @@ class EdgeSettings(Section):
     client_cert: Path | None = Field(default=None, description="certificate (PEM) that the edge shows the centre")
     client_key: Path | None = Field(default=None, description="private key of that certificate (PEM)")
     heartbeat_s: float = Field(default=30.0, gt=0, description="how often an edge without news says it is there")
+    retry_s: float = Field(default=60.0, gt=0, description="longest pause between two tries to reach the centre")
     clock_limit_s: float = Field(
         default=2.0, gt=0, description="difference to the centre's clock up to which the edge's own counts as right"
     )

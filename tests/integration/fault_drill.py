@@ -185,7 +185,7 @@ class Site:
             str(self.buffer),
         ]
         command += ["--name", "drill", "--listen", f"127.0.0.1:{self.edge_port}", "--json"]
-        env = {"GRIDWRIGHT_KEY": self.key, "GRIDWRIGHT_EDGE__LIMIT_MB": "8"}
+        env = {"GRIDWRIGHT_KEY": self.key, "GRIDWRIGHT_EDGE__LIMIT_MB": "8", "GRIDWRIGHT_EDGE__RETRY_S": "0.5"}
         self.edge = launch(command, self.folder, env=env)
 
     def kill_centre(self) -> None:
@@ -197,6 +197,16 @@ class Site:
         assert self.edge is not None
         self.edge.kill()
         self.said.append(self.edge.stderr)
+
+    def met(self) -> None:
+        """Wait until the edge has reached the centre since now."""
+        now, until = datetime.now(UTC), time.monotonic() + PATIENCE_S
+        while True:
+            told = read_status(self.buffer)["last_contact"]
+            if told and datetime.fromisoformat(told) >= now:
+                return
+            assert time.monotonic() < until, read_status(self.buffer)
+            time.sleep(0.02)
 
     def stop(self) -> None:
         """End both; what the edge still holds is brought to the centre first."""
@@ -297,6 +307,7 @@ def kill_centre(site: Site, load: Load) -> None:
     site.kill_centre()
     load.more(some())  # the edge keeps what comes meanwhile
     site.start_centre()
+    site.met()
 
 
 def kill_edge(site: Site, load: Load) -> None:
@@ -311,6 +322,7 @@ def kill_both(site: Site, load: Load) -> None:
     site.kill_centre()
     site.start_edge()
     site.start_centre()
+    site.met()
 
 
 class Proxy:
@@ -370,10 +382,10 @@ def behind_proxy(site: Site) -> Iterator[Fault]:
     site.way = f"http://127.0.0.1:{proxy.port}"
 
     def cut(site: Site, load: Load) -> None:
-        del site
         proxy.cut()
         load.more(some())
         proxy.is_cut = False
+        site.met()
         load.more(some())
 
     yield cut
@@ -400,10 +412,10 @@ def own_network(site: Site) -> Iterator[Fault]:
         site.host, site.before = theirs, ("nsenter", f"--net=/var/run/netns/{name}", "--")
 
         def pull(site: Site, load: Load) -> None:
-            del site
             system("ip", "link", "set", near, "down")
             load.more(some())
             system("ip", "link", "set", near, "up")
+            site.met()
             load.more(some())
 
         yield pull
@@ -470,6 +482,7 @@ def full_centre(site: Site) -> Iterator[Fault]:
                 time.sleep(0.05)
             load.more(some())
             filler.unlink()
+            site.met()
             load.more(some())
 
         yield full
@@ -521,8 +534,8 @@ def own_postgres(site: Site) -> Iterator[Fault]:
     try:
 
         def restart(site: Site, load: Load) -> None:
-            del site
             server.restart()
+            site.met()
             load.more(some())
 
         yield restart

@@ -23,8 +23,16 @@ from gridwright.edge.rejected import Rejected
 BYTES, RECORDS = 4 << 20, 5_000  # of one batch, at most
 # After a failure batches are small, and double while they arrive: a line that lives for seconds still brings some.
 FEWEST = 64
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 60.0
+FIRST_PAUSE_S = 0.25
 LONGEST_WISH_S = 600.0  # a Retry-After beyond it is not believed
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often an edge without news says that it is there, and the longest pause between two tries."""
+
+    heartbeat_s: float = 30.0
+    retry_s: float = 60.0
 
 
 @dataclass(slots=True)
@@ -42,9 +50,9 @@ class Progress:
 class Forwarder:
     """Brings the buffer to the centre; `step` once, or `run` until `stop`."""
 
-    def __init__(self, buffer: Buffer, link: Link, clock: EdgeClock, *, heartbeat_s: float = 30.0) -> None:
+    def __init__(self, buffer: Buffer, link: Link, clock: EdgeClock, patience: Patience = Patience()) -> None:
         self._buffer, self._link, self._clock = buffer, link, clock
-        self._heartbeat_s = heartbeat_s
+        self._heartbeat_s, self._longest_s = patience.heartbeat_s, patience.retry_s
         self._rejected = Rejected(buffer.folder)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -120,7 +128,7 @@ class Forwarder:
 
     def pause_s(self) -> float:
         """Return how long to wait after failures: longer each time, with chance, and as long as the centre wishes."""
-        most: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self.progress.failures, 12))
+        most: float = min(self._longest_s, FIRST_PAUSE_S * 2.0 ** min(self.progress.failures, 12))
         return max(self._wish_s, most * (0.5 + random.random() / 2))  # noqa: S311 - spreads load, hides nothing
 
     def step(self) -> None:

@@ -18,7 +18,7 @@ from gridwright.domain.errors import ConfigError, GridwrightError
 from gridwright.edge.buffer import MIB, Bounds, Buffer, OnFull
 from gridwright.edge.clock import EdgeClock
 from gridwright.edge.entrance import EdgeEntrance
-from gridwright.edge.forward import Forwarder, drained
+from gridwright.edge.forward import Forwarder, Patience, drained
 from gridwright.edge.keeper import Keeper
 from gridwright.edge.link import Centre, Link
 from gridwright.edge.status import Status, StatusFile, status_of
@@ -51,7 +51,7 @@ def wired(settings: EdgeSettings, key: str) -> Iterator[Edge]:
     bounds = Bounds(limit, min(LONGEST_SEGMENT, limit // SEGMENTS), OnFull(settings.on_full))
     with Buffer(settings.folder, bounds) as buffer:
         clock = EdgeClock(settings.folder, limit_s=settings.clock_limit_s)
-        forwarder = Forwarder(buffer, link, clock, heartbeat_s=settings.heartbeat_s)
+        forwarder = Forwarder(buffer, link, clock, Patience(settings.heartbeat_s, settings.retry_s))
         edge = Edge(name, buffer, clock, forwarder, lambda: status_of(name, settings.to, buffer, forwarder, clock))
         file = StatusFile(settings.folder, edge.status)
         try:

@@ -18,7 +18,7 @@ from gridwright.api.edge_wire import Ack, EdgeBatch, Record, RecordVerdict, read
 from gridwright.edge.buffer import Bounds, Buffer
 from gridwright.edge.clock import EdgeClock, Moment
 from gridwright.edge.entry import to_bytes
-from gridwright.edge.forward import LONGEST_PAUSE_S, Forwarder, drained
+from gridwright.edge.forward import Forwarder, Patience, drained
 from gridwright.edge.link import LinkDown, LinkGap, LinkRefused
 from gridwright.telemetry import configure_log
 
@@ -193,7 +193,7 @@ def test_pauses_grow_with_chance_and_honour_the_centre(tmp_path: Path) -> None:
         forwarding.progress.failures = 50
         pauses = {forwarding.pause_s() for _ in range(20)}
         assert len(pauses) == 20
-        assert max(pauses) <= LONGEST_PAUSE_S
+        assert max(pauses) <= Patience().retry_s
         assert not drained(forwarding, buffer, 0.0)
         assert buffer.level.waiting == 1
 
