@@ -257,7 +257,7 @@ def test_days_are_added_up_across_a_clock_change(report: Report) -> None:
 def test_a_fault_of_our_own_is_told_too(
     as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(_: str) -> None:
+    def broken(*_: object) -> None:
         raise ZeroDivisionError("nobody thought of this")
 
     monkeypatch.setattr("gridwright.jobs.check_health.check_health", broken)

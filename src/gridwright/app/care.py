@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gridwright.app.platform import Platform
     from gridwright.jobs.archive_months import Policy
+    from gridwright.jobs.check_health import Surroundings
 
 
 def archive_policy(platform: Platform) -> Policy:
@@ -15,3 +19,20 @@ def archive_policy(platform: Platform) -> Policy:
 
     chosen = platform.settings.archive
     return Policy(chosen.to, chosen.after_months, chosen.keep_months)
+
+
+def surroundings(platform: Platform) -> Surroundings:
+    """Return what the doctor looks at besides the database; a server at the address of the settings is asked."""
+    from gridwright.app.ask_server import ask_server
+    from gridwright.app.live import vault
+    from gridwright.jobs.check_health import Surroundings
+
+    settings, now = platform.settings, platform.clock()
+    return Surroundings(
+        now,
+        vault(platform),
+        archive_policy(platform),
+        Path(settings.backup.to) if settings.backup.to else None,
+        timedelta(hours=settings.backup.max_age_h),
+        ask_server(settings.server, os.environ.get("GRIDWRIGHT_KEY"), now),
+    )

@@ -15,20 +15,26 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check settings, program, database, disk and optional parts; exit 1 when something must be mended."""
+    """Check program, database, disk, clocks, queues, edges, backups, archive and keys; exit 1 on a failure."""
+    from gridwright.app import Platform
+    from gridwright.app.care import surroundings
     from gridwright.jobs.check_health import check_health
 
     loaded = loaded_settings()
-    checks = check_health(loaded.settings.store.url)
+    checks = check_health(loaded.settings.store.url, surroundings(Platform(loaded.settings)))
     healthy = all(check.ok for check in checks)
     if as_json:
-        named = [{"name": c.name, "ok": c.ok, "found": c.found, "remedy": c.remedy} for c in checks]
+        named = [
+            {"name": c.name, "ok": c.ok, "state": str(c.state), "found": c.found, "remedy": c.remedy} for c in checks
+        ]
         print_json({"healthy": healthy, "settings_file": loaded.file, "checks": named})
     else:
         print_table(
             ("check", "state", "found", "what helps"),
-            [(c.name, "ok" if c.ok else "FAILED", c.found, c.remedy) for c in checks],
+            [(c.name, str(c.state) if c.ok else "FAILED", c.found, c.remedy) for c in checks],
         )
-        say("All is well." if healthy else "Something must be mended.")
+        doubts = sum(1 for check in checks if check.state == "warn")
+        well = "All is well." if not doubts else f"Nothing must be mended; {doubts} warnings."
+        say(well if healthy else "Something must be mended.")
     if not healthy:
         raise typer.Exit(1)

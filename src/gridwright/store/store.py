@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from gridwright.store.answers import Answers
 from gridwright.store.archive import Archive
 from gridwright.store.audit import Audit
+from gridwright.store.backlog import Backlogs
 from gridwright.store.checks import Checks
 from gridwright.store.controls import Controls
 from gridwright.store.corrections import Corrections
@@ -59,6 +60,7 @@ class Store:
         self.sealed = SealedData(self._session, sealing)
         self.archive = Archive(self._session, names)
         self.checks = Checks(self._session, sealing)
+        self.backlogs = Backlogs(self._session)
         self.readings = Readings(self._session, names)
         self.registers = Registers(self._session, names)
         self.findings = Findings(self._session, names)

@@ -281,3 +281,14 @@ def test_nothing_is_written(filled: bytes, tmp_path: Path) -> None:
         before = connection.exec_driver_sql("PRAGMA data_version").scalar()
         verify_store(store, ME, deep=True)
         assert connection.exec_driver_sql("PRAGMA data_version").scalar() == before
+
+
+def test_the_clock_of_a_server_is_told(store: Store) -> None:
+    there = store.backlogs.clock(ME)
+    if store._engine.dialect.name == "sqlite":
+        assert there is None
+    else:
+        assert there is not None
+        assert abs(there - datetime.now(UTC)) < timedelta(minutes=1)
+    assert store.backlogs.count(ME).jobs == 0
+    assert store.backlogs.growth(ME).readings == 0

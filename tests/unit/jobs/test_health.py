@@ -1,21 +1,69 @@
 """The doctor's checks: what is healthy, what is not, and that no password is shown."""
 
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sqlalchemy import text
 
-from gridwright.jobs.check_health import check_audit, check_database, check_disk, check_health, shown
-from gridwright.store import open_store
+from gridwright.app.ask_server import ask_server
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.edge import EdgeReport, EdgeStream
+from gridwright.domain.job import Job
+from gridwright.domain.panel import Panel
+from gridwright.domain.quarantine import QuarantinedReading
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.archive_months import archive_months
+from gridwright.jobs.back_up import back_up, file_name
+from gridwright.jobs.check_health import (
+    ServerAnswer,
+    Surroundings,
+    check_audit,
+    check_clock,
+    check_database,
+    check_disk,
+    check_health,
+    shown,
+)
+from gridwright.jobs.health import Check, State, ago
+from gridwright.jobs.look_after_keys import seal_store
+from gridwright.jobs.vault import Vault
+from gridwright.settings import ServerSettings
+from gridwright.store import Store, open_store
+
+NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return str(tmp_path / "grid.db")
+
+
+@pytest.fixture
+def store(url: str, tmp_path: Path) -> Iterator[Store]:
+    with open_store(url, master=Vault(tmp_path / "secret.key")) as opened:
+        yield opened
+
+
+def look(url: str, **around: object) -> dict[str, Check]:
+    return {check.name: check for check in check_health(url, Surroundings(NOW, **around))}  # type: ignore[arg-type]
 
 
 def test_nothing_there_is_no_fault_and_is_not_made(tmp_path: Path) -> None:
     url = str(tmp_path / "none.db")
-    assert all(check.ok for check in check_health(url))
-    assert not (tmp_path / "none.db").exists()
+    checks = look(url, vault=Vault(tmp_path / "secret.key"))
+    assert all(check.ok for check in checks.values())
+    assert checks["backup"].state is State.WARN
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_healthy_database_is_counted(tmp_path: Path) -> None:
-    url = str(tmp_path / "grid.db")
+def test_a_healthy_database_is_counted(url: str) -> None:
     open_store(url).close()
     assert check_database(url).found.endswith("0 usage points")
     assert check_audit(url).ok
@@ -27,6 +75,7 @@ def test_a_broken_database_is_told_with_its_remedy(tmp_path: Path) -> None:
     check = check_database(str(path))
     assert not check.ok
     assert check.remedy
+    assert "corrections" not in look(str(path))
 
 
 def test_an_unreachable_server_is_told() -> None:
@@ -49,3 +98,141 @@ def test_passwords_are_not_shown(url: str, text: str) -> None:
 
 def test_the_disk_of_the_database_is_looked_at(tmp_path: Path) -> None:
     assert "GB free" in check_disk(f"sqlite:///{tmp_path}/deep/grid.db").found
+
+
+def test_when_the_disk_is_full(store: Store, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = Panel(("UP-1",), NOW, timedelta(minutes=15), np.ones((1, 960)))
+    store.readings.save(ME, panel, known_at=NOW, register=True)
+    assert look(url)["time to full"].state is State.OK
+    for days, state in ((20, State.WARN), (3, State.FAIL)):
+        a_day = Path(url).stat().st_size / 10.5
+        monkeypatch.setattr("shutil.disk_usage", lambda _, free=a_day * days: type("Usage", (), {"free": free}))
+        assert look(url)["time to full"].state is state
+
+
+def test_what_waits(store: Store, url: str) -> None:
+    before = look(url)
+    assert {before[name].state for name in ("corrections", "bills to rate again", "quarantine", "ordered jobs")} == {
+        State.OK
+    }
+    store.registry.save_points(ME, [UsagePoint("UP-1")])
+    store.quarantine.save(ME, [QuarantinedReading("X1", NOW, 1.0)], received=NOW)
+    store.jobs.add(ME, Job("J-1", "bill-run", "local", NOW - 2 * HOUR))
+    with store._engine.begin() as connection:
+        known = int((NOW - 30 * HOUR).timestamp()) * 1_000_000
+        connection.execute(text(f"INSERT INTO rerate VALUES (1, 1, 0, 900, 'c', {known})"))
+    after = look(url)
+    assert after["quarantine"].state is State.WARN
+    assert "1 readings of 1 unknown" in after["quarantine"].found
+    assert after["ordered jobs"].state is State.WARN
+    assert "the oldest for 2 h" in after["ordered jobs"].found
+    assert after["bills to rate again"].state is State.FAIL
+
+
+def test_edges(store: Store, url: str) -> None:
+    assert look(url)["edges"].found == "none"
+    for name, silent, report in (
+        ("near", timedelta(0), EdgeReport()),
+        ("slow", HOUR, EdgeReport(timedelta(minutes=-2), waiting=7)),
+        ("gone", 50 * HOUR, EdgeReport(dropped=3)),
+    ):
+        store.edges.advance(
+            ME, EdgeStream(name, "e", "local", NOW - 60 * HOUR, NOW - silent, 5, report=report), after=0
+        )
+    checks = look(url)
+    assert [checks[f"edge {name}"].state for name in ("near", "slow", "gone")] == [State.OK, State.WARN, State.FAIL]
+    assert "its clock is 2 min behind" in checks["edge slow"].found
+    assert "7 batches" in checks["edge slow"].found
+    assert "3 were lost" in checks["edge gone"].found
+
+
+def test_backups(store: Store, url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    assert look(url, backups=folder)["backup"].state is State.FAIL
+    for age, state in ((timedelta(days=9), State.FAIL), (30 * HOUR, State.WARN), (HOUR, State.OK)):
+        back_up(ME, url, folder / file_name(NOW - age), vault=None, now=NOW - age)
+        assert look(url, backups=folder)["backup"].state is state
+    (folder / "bad.gwb").write_bytes(b"")
+    assert "1 cannot be read" in look(url, backups=folder)["backup"].found
+
+
+def test_archive_and_key(store: Store, url: str, tmp_path: Path) -> None:
+    vault = Vault(tmp_path / "secret.key")
+    assert look(url, vault=vault)["key file"].found == "none; nothing is sealed"
+    start = datetime(2025, 1, 1, tzinfo=UTC)
+    panel = Panel(("UP-1",), start, HOUR, np.ones((1, 24)))
+    store.registry.save_points(ME, [UsagePoint("UP-1", attributes={"name": "Anna"})])
+    store.readings.save(ME, panel, known_at=NOW)
+    store.dirty.clear(ME, store.dirty.ranges(ME))
+    seal_store(store, ME)
+    archive_months(store, ME, str(tmp_path / "archive"), before=2025 * 12 + 3, drop_before=2025 * 12 + 3)
+    checks = look(url, vault=vault)
+    assert (checks["archive"].state, checks["archive"].found) == (State.OK, "1 series-months, 1 only there")
+    assert "1 usage points sealed, 0 not" in checks["key file"].found
+    with store._engine.begin() as connection:
+        connection.execute(text("UPDATE archive_part SET state = 'dropping'"))
+        connection.execute(text("UPDATE data_key SET master = 'another'"))
+    checks = look(url, vault=vault)
+    assert checks["archive"].state is State.WARN
+    assert checks["key file"].state is State.FAIL
+    vault.path.chmod(0o644)
+    assert "chmod 600" in look(url, vault=Vault(vault.path))["key file"].remedy
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "words"),
+    [
+        (None, State.OK, "none runs"),
+        (ServerAnswer("http://x", 401), State.OK, "GRIDWRIGHT_KEY"),
+        (ServerAnswer("http://x", 500), State.FAIL, "HTTP 500"),
+        (ServerAnswer("http://x", 200, {"lag_s": 3, "writer": {"waiting": 2}}), State.OK, "lag_s 3, waiting 2"),
+        (ServerAnswer("http://x", 200, {"writer": {"lag_s": 9.0}}), State.WARN, "lag_s 9"),
+        (ServerAnswer("http://x", 200, ahead=timedelta(seconds=5)), State.WARN, "5 s ahead of ours"),
+        (ServerAnswer("http://x", 200, ahead=timedelta(seconds=-90)), State.FAIL, "1.5 min behind"),
+    ],
+)
+def test_a_running_server(url: str, answer: ServerAnswer | None, state: State, words: str) -> None:
+    (check,) = (check for name, check in look(url, server=answer).items() if name.startswith("server"))
+    assert (check.state, words in check.found) == (state, True)
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Says how it is to whoever has the key."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        known = self.headers.get("Authorization") == "Bearer k"
+        body = json.dumps({"jobs_waiting": 4}).encode() if known and self.path == "/v1/status" else b"no"
+        self.send_response(200 if known else 401)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_the_server_is_asked() -> None:
+    server = HTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    settings = ServerSettings(host="0.0.0.0", port=server.server_port)  # noqa: S104 - what the settings say
+    try:
+        known = ask_server(settings, "k", datetime.now(UTC))
+        stranger = ask_server(settings, None, datetime.now(UTC))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert known is not None
+    assert stranger is not None
+    assert (known.status, known.figures, stranger.status) == (200, {"jobs_waiting": 4}, 401)
+    assert known.ahead is not None
+    assert abs(known.ahead) < timedelta(seconds=5)
+    assert ask_server(settings, "k", NOW) is None
+
+
+def test_the_clock_is_asked() -> None:
+    assert check_clock().ok
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.25, "0.25 s"), (90, "1.5 min"), (7200, "2 h"), (864_000, "10 d")])
+def test_lengths_of_time(seconds: float, words: str) -> None:
+    assert ago(timedelta(seconds=seconds)) == words
