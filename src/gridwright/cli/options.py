@@ -34,7 +34,7 @@ def _option(*names: str, text: str, panel: str, **more: Any) -> Any:  # noqa: AN
 
 # parameter → (type, option, default); the names are the fields of ReadOptions.
 READ_PARAMETERS: Mapping[str, tuple[Any, Any, Any]] = {
-    "format": (str, _option("--format", text="csv, nem12 or parquet.", panel=READING), ""),
+    "format": (str, _option("--format", text="csv, nem12, parquet, cmep, mscons, green-button ...", panel=READING), ""),
     "zone": (
         str,
         _option("--zone", text="IANA zone of stamps without offset, such as Europe/Berlin.", panel=READING),

@@ -3,7 +3,7 @@
 OED knows options that we do not have, because we settle the same question another way:
 * reset windows (5, 6, 8, 10, 12, 52): OED believes a fall of a counter at the hour it is told; we refuse a read that
   falls below or jumps above its neighbours, and begin a new epoch without energy where a fall stays.
-* all or nothing (22, 26, 27, 29, 30, 33): one bad record costs OED the whole upload; we keep its neighbours and list it.
+* all or nothing (22, 26, 27, 29, 30, 33): one bad record costs OED the whole upload; we list it and keep the others.
 * the first of end-only stamps (23, 24): OED does not know when it began and drops it; we know the interval's length.
 * gaps between counters (31, 32): OED drops the difference across a gap of minutes; we set reads that are a few minutes
   off upon the grid. Spans (35): OED stretches an interval back to the stamp before it; ours have the length they say.
