@@ -1,0 +1,103 @@
+"""Groups of rules from a file: shown resolved, named at `validate`, and in the settings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gridwright.app.platform import open_platform
+from gridwright.cli import main
+from gridwright.domain.errors import ConfigError
+from gridwright.vee import packaged
+
+Run = Callable[..., tuple[int, str, str]]
+SOFT = """version = "3"
+[[group]]
+name = "residential"
+extends = "residential"
+[group.rules]
+V10_missing = { severity = "info" }
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.chdir(tmp_path)
+    lines = [
+        "start,kWh",
+        *(f"2025-01-0{1 + slot // 48}T{slot % 48 // 2:02d}:{slot % 2 * 30:02d}Z,{v}" for slot, v in day()),
+    ]
+    (tmp_path / "meter.csv").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "vee.toml").write_text(SOFT, encoding="utf-8")
+
+    def command(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gridwright", *map(str, words)])
+        code: int | str | None = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        out, err = capsys.readouterr()
+        return int(code or 0), out, err
+
+    return command
+
+
+def day() -> list[tuple[int, float]]:
+    """Two days of half-hours, two of which are missing."""
+    return [(slot, 0.2 + slot % 7 / 10) for slot in range(96) if slot not in {20, 21}]
+
+
+def severities(out: str) -> list[str]:
+    return [found["severity"] for found in json.loads(out) if found["code"] == "V10_missing"]
+
+
+def test_the_packaged_groups_are_shown(run: Run) -> None:
+    code, out, _ = run("vee", "rules", "--json")
+    shown = json.loads(out)
+    assert code == 0
+    assert shown["digest"] == packaged().digest
+    assert [group["name"] for group in shown["groups"]][:4] == ["edits", "estimates", "residential", "commercial"]
+    assert shown["groups"][3]["rules"]["V33_high_low"]["form"] == "ratio"
+    code, out, _ = run("vee", "rules")
+    assert "ratio 1.8" in out
+
+
+def test_a_file_goes_before_them(run: Run) -> None:
+    shown = json.loads(run("vee", "rules", "vee.toml", "--json")[1])
+    assert shown["version"] == "3"
+    assert shown["groups"][0]["rules"]["V10_missing"]["severity"] == "info"
+    point = ("meter.csv", "--point", "P", "--json")
+    assert severities(run("validate", *point)[1]) == ["fail"]
+    assert severities(run("validate", *point, "--rules", "vee.toml")[1]) == ["info"]
+
+
+def test_the_settings_name_a_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "gridwright.toml").write_text('[vee]\nrules = "vee.toml"\n', encoding="utf-8")
+    assert severities(run("validate", "meter.csv", "--point", "P", "--json")[1]) == ["info"]
+    platform = open_platform(tmp_path / "gridwright.toml")
+    assert platform.site.rules is not None
+    assert platform.site.rules.version == "3"
+    (tmp_path / "vee.toml").unlink()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        platform.rule_book()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (SOFT.replace("V10_missing", "V10_missin"), "did you mean V10_missing?"),
+        (SOFT.replace('"info"', '"inform"'), "did you mean info?"),
+        (SOFT + "\xff", "TOML"),
+    ],
+)
+def test_a_wrong_file_is_told_with_its_line(run: Run, tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "vee.toml").write_text(text, encoding="utf-8")
+    code, _, err = run("vee", "rules", "vee.toml")
+    assert (code, words in err, "vee.toml" in err) == (2, True, True)
+    (tmp_path / "vee.toml").write_bytes(b"version = \xff")
+    assert "UTF-8" in run("vee", "rules", "vee.toml")[2]
