@@ -10,7 +10,7 @@ from gridwright.domain.interval import zone_of
 from gridwright.domain.verdict import Evidence
 from gridwright.formats.cim_codes import deepest_decimals
 from gridwright.formats.cim_xml.decode import Meaning, decode_piece
-from gridwright.formats.markup import Prolog, cut, cut_off, fault, head_holds, read_prolog
+from gridwright.formats.markup import Prolog, cut, cut_off, fault, head_holds, oversized, read_prolog
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
 from gridwright.formats.stamps import read_stamps
 from gridwright.formats.zones import zone_from_offsets
@@ -74,7 +74,9 @@ class CimXmlReader:
     def decode(self, data: memoryview, chunk: Chunk, dialect: CimXmlDialect) -> Decoded:
         """Decode one piece; bad readings become rejects, the rest is kept."""
         text = bytes(data[chunk.start : chunk.end])
-        decoded = decode_piece(text, chunk.first_line, dialect.meaning, dialect.prolog)
+        decoded = oversized(text, chunk.first_line, dialect.mark.removeprefix(b"<")) or decode_piece(
+            text, chunk.first_line, dialect.meaning, dialect.prolog
+        )
         points = dict.fromkeys(point for series in decoded.series for point in series.points)
         decoded = replace(decoded, zones=dict.fromkeys(points, dialect.meaning.zone))
         end = cut_off(data, dialect.prolog.tag(dialect.prolog.root)) if chunk.end >= len(data) else None

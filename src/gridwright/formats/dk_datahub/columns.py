@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,19 +68,27 @@ def misplaced(points: Points, plans: Mapping[int, Plan]) -> Mask:
     again = np.ones(wrong.size, np.bool_)
     again[first] = False
     wrong |= again
-    for number, plan in plans.items():
-        if plan.grid.end is not None and plan.grid.step_s:
-            wrong |= (points.series == number) & (
-                plan.grid.start + (points.position - 1) * plan.grid.step_s >= plan.grid.end
-            )
+    for number, rows in rows_of(points.series, plans):
+        grid = plans[number].grid
+        if grid.end is not None and grid.step_s:
+            wrong[rows] |= grid.start + (points.position[rows] - 1) * grid.step_s >= grid.end
     return wrong
+
+
+def rows_of(series: Ints, plans: Mapping[int, Plan]) -> Iterator[tuple[int, Ints]]:
+    """Yield each series that has a plan, with the places of its points."""
+    order = np.argsort(series, kind="stable")
+    numbers = np.array([*plans], np.int64)
+    first, last = (np.searchsorted(series[order], numbers, side=side) for side in ("left", "right"))
+    for number, begin, end in zip(numbers.tolist(), first.tolist(), last.tolist(), strict=True):
+        yield number, order[begin:end]
 
 
 def columns(points: Points, plans: Mapping[int, Plan], keep: Mask, zone: str) -> tuple[Readings, ...]:
     """Lay the kept points out, a series for each reading type and interval length."""
     parts: dict[tuple[ReadingType, int], list[tuple[str, Ints, Ints]]] = {}
-    for number, plan in plans.items():
-        rows = np.flatnonzero(keep & (points.series == number))
+    for number, every in rows_of(points.series, plans):
+        plan, rows = plans[number], every[keep[every]]
         at, length = plan.grid.place(points.position[rows], zone)
         usual = np.full(length.size, DAY_S) if plan.grid.civil == "day" else length
         for interval_s in np.unique(usual).tolist():

@@ -14,7 +14,7 @@ from gridwright.formats.dk_datahub.codes import ZONE
 from gridwright.formats.dk_datahub.columns import Context
 from gridwright.formats.dk_datahub.series_json import decode_text
 from gridwright.formats.dk_datahub.series_xml import CIM, EBIX, Shape, decode_piece
-from gridwright.formats.markup import Prolog, cut, cut_off, fault, head_holds, read_prolog
+from gridwright.formats.markup import Prolog, cut, cut_off, fault, head_holds, oversized, read_prolog
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
 
 CIM_NAMESPACE, EBIX_NAMESPACE = b"urn:ediel.org:", b"un:unece:260:data:"
@@ -91,7 +91,9 @@ class DataHubReader:
         raw = bytes(data[chunk.start : chunk.end])
         if dialect.prolog is None or dialect.shape is None:
             return _with_zones(decode_text(raw.removeprefix(BOM).decode("utf-8", "replace"), dialect.context), dialect)
-        decoded = decode_piece(raw, chunk.first_line, dialect.shape, dialect.context, dialect.prolog)
+        decoded = oversized(raw, chunk.first_line, dialect.prolog.tag(dialect.shape.point)) or decode_piece(
+            raw, chunk.first_line, dialect.shape, dialect.context, dialect.prolog
+        )
         end = cut_off(data, dialect.prolog.tag(dialect.prolog.root)) if chunk.end >= len(data) else None
         if end is not None:
             decoded = replace(decoded, rejects=(*decoded.rejects, end), rejected=decoded.rejected + 1)

@@ -14,7 +14,7 @@ from gridwright.domain import quality as q
 from gridwright.domain.verdict import Reject
 from gridwright.formats.counts import to_counts
 from gridwright.formats.dk_datahub.codes import Header, quality_byte
-from gridwright.formats.dk_datahub.columns import Context, Plan, Points, columns, misplaced, plan_of
+from gridwright.formats.dk_datahub.columns import Context, Plan, Points, columns, misplaced, plan_of, rows_of
 from gridwright.formats.nem12.days import Verdicts
 from gridwright.formats.source import Decoded
 from gridwright.formats.stamps import read_stamps
@@ -43,12 +43,14 @@ class _Found:
     plans: dict[int, Plan] = field(default_factory=dict)
     rows: list[tuple[int, int, float, int, int]] = field(default_factory=list)
     verdicts: Verdicts = field(default_factory=Verdicts)
-    feeds: list[int] = field(default_factory=list)
     seen: int = 0
+    counted: tuple[int, int] = (0, 1)
 
     def line(self, place: int) -> int:
-        """Return the line number of a place."""
-        return 1 + self.text.count("\n", 0, place)
+        """Return the line number of a place; places mostly rise, so that the text is counted once."""
+        before, line = self.counted if place >= self.counted[0] else (0, 1)
+        self.counted = (place, line + self.text.count("\n", before, place))
+        return self.counted[1]
 
     def refuse(self, place: int, advice: tuple[str, str], value: str = "", readings: int = 1) -> None:
         """Take note of what cannot be taken."""
@@ -160,7 +162,7 @@ def _take_points(found: _Found, number: int, place: int, end: int) -> None:
         lost = found.text.count('"position"', place, end)
         found.refuse(place, ("a series without Point", "ask the sender for the message again"), readings=max(lost, 1))
         return
-    decoder, at, line, counted = json.JSONDecoder(parse_constant=_no_number), opening.end(), 0, 0
+    decoder, at = json.JSONDecoder(parse_constant=_no_number), opening.end()
     while True:
         at = _behind(found.text, at)
         if at >= end or found.text[at] == "]":
@@ -169,14 +171,12 @@ def _take_points(found: _Found, number: int, place: int, end: int) -> None:
             point, behind = decoder.raw_decode(found.text, at)
         except (ValueError, RecursionError):
             return  # the series told of the damage already
-        line, counted = line + found.text.count("\n", counted, at), at
         found.seen += 1
-        _take_point(found, number, (at, line + 1), point)
+        _take_point(found, number, at, point)
         at = behind
 
 
-def _take_point(found: _Found, number: int, where: tuple[int, int], point: object) -> None:
-    place, line = where
+def _take_point(found: _Found, number: int, place: int, point: object) -> None:
     told = point if isinstance(point, dict) else {}
     position, code, quantity = _plain(told.get("position")), _plain(told.get("quality")), told.get("quantity")
     quality, unknown = quality_byte(code), sorted(told.keys() - KEYS)
@@ -194,7 +194,7 @@ def _take_point(found: _Found, number: int, where: tuple[int, int], point: objec
         found.refuse(place, ("quantity is impossibly large", "correct it"), str(quantity)[:40])
     else:
         value = float("nan") if quantity is None else float(quantity)
-        found.rows.append((number, int(position), value, quality, line))
+        found.rows.append((number, int(position), value, quality, found.line(place)))
 
 
 def _points(found: _Found) -> tuple[Points, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
@@ -202,9 +202,8 @@ def _points(found: _Found) -> tuple[Points, np.ndarray[tuple[int, ...], np.dtype
     table = np.array(found.rows, np.float64).reshape(-1, 5)
     series, position, line = (table[:, column].astype(np.int64) for column in (0, 1, 4))
     value = table[:, 2].copy()
-    for number, plan in found.plans.items():
-        rows = series == number
-        value[rows] = to_counts(value[rows], plan.meaning.places).value
+    for number, rows in rows_of(series, found.plans):
+        value[rows] = to_counts(value[rows], found.plans[number].meaning.places).value
     points = Points(series, position, value, table[:, 3].astype(np.uint8), line)
     wrong = misplaced(points, found.plans)
     for row in np.flatnonzero(wrong).tolist():

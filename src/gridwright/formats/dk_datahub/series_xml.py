@@ -8,7 +8,7 @@ import numpy as np
 
 from gridwright.domain.quality import Qualities
 from gridwright.formats.dk_datahub.codes import Header, quality_byte
-from gridwright.formats.dk_datahub.columns import Context, Mask, Plan, Points, columns, misplaced, plan_of
+from gridwright.formats.dk_datahub.columns import Context, Mask, Plan, Points, columns, misplaced, plan_of, rows_of
 from gridwright.formats.markup import Prolog, Records, Refusals, Tags, enclosing, read_tags, records
 from gridwright.formats.markup.numbers import decimal_numbers, distinct, instants, whole_numbers
 from gridwright.formats.markup.records import stripped
@@ -148,8 +148,8 @@ def _points(
     position_at, quantity_at = (found.leaf(name, 1).of(count) for name in (shape.position, shape.quantity))
     position, no_position = whole_numbers(text, np.maximum(position_at[0], 0), np.maximum(position_at[1], 0))
     places = np.zeros(count, np.int64)
-    for number, plan in plans.items():
-        places[owner == number] = plan.meaning.places
+    for number, rows in rows_of(owner, plans):
+        places[rows] = plans[number].meaning.places
     value, no_value = decimal_numbers(text, np.maximum(quantity_at[0], 0), np.maximum(quantity_at[1], 0), places)
     quality, unknown, quality_at = _qualities(found, shape)
     points = Points(owner, position, value, quality, found.tags.lines(found.places) if count else position)

@@ -11,6 +11,7 @@ import calendar
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 import numpy as np
 
@@ -65,6 +66,7 @@ class LocalTime:
     title: str = ""
 
 
+@lru_cache(maxsize=256)
 def zone_for(clock: LocalTime, year: int, default: str) -> tuple[str, Evidence]:
     """Return the zone that kept this clock in a year: the one its title names, the default, or one of a list."""
     at = epoch_s(datetime(year, 1, 1, tzinfo=UTC)) + np.arange(0, 366 * DAY_S, STEP_S, dtype=np.int64)

@@ -10,8 +10,9 @@ from gridwright.formats.markup import Prolog, positions, read_tags, records
 from gridwright.formats.markup.guard import attributes, is_sound
 
 HEAD_BYTES = 1 << 14
+LONGEST = 1000  # characters of an address
 LINK = re.compile(rb"<(?:[\w.\-]+:)?link\b([^<>]*)>")
-CONTENT = re.compile(rb"<(?:[\w.\-]+:)?content\b[^<>]*>\s*(?:<!--.*?-->\s*)*<(?:[\w.\-]+:)?([\w.\-]+)", re.DOTALL)
+CONTENT = re.compile(rb"<(?:[\w.\-]+:)?content\b[^<>]*>(?>\s*+<!--.*?-->)*+\s*<(?:[\w.\-]+:)?([\w.\-]+)", re.DOTALL)
 LEAF = re.compile(rb"<(?:[\w.\-]+:)?([\w.\-]+)(?:\s[^<>]*)?>([^<>]{0,4096})</(?:[\w.\-]+:)?\1\s*>")
 ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 UNSAFE = re.compile(rb"[^A-Za-z0-9._~-]")
@@ -66,8 +67,8 @@ def entries(data: memoryview, prolog: Prolog) -> Iterator[Entry]:
     opening, closing = b"<" + prolog.tag("entry"), b"</" + prolog.tag("entry")
     for place in positions(data, opening):
         head = bytes(data[place : place + HEAD_BYTES])
-        end = head.find(closing)
-        yield read_entry(head if end < 0 else head[:end], place, prolog)
+        ends = [end for end in (head.find(closing), head.find(opening, 1)) if end >= 0]
+        yield read_entry(head[: min(ends)] if ends else head, place, prolog)
 
 
 def _is_damaged(head: bytes, name: str) -> bool:
@@ -76,7 +77,7 @@ def _is_damaged(head: bytes, name: str) -> bool:
 
 def address(href: str) -> str:
     """Return an address from its resource root on, so that absolute and relative ones meet."""
-    return RESOURCES.sub("", href, count=1).strip("/")
+    return RESOURCES.sub("", href[:LONGEST], count=1).strip("/")
 
 
 def quoted(name: str) -> str:

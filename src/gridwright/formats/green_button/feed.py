@@ -97,9 +97,7 @@ class Feed:
 
     def clock(self, point: str) -> LocalTime | None:
         """Return the clock of a usage point: the one it links to, or the only one of the feed."""
-        named = next(
-            (self.clock_of[own] for own, name in self.points.items() if name == point and own in self.clock_of), ""
-        )
+        named = self.clock_of.get(point, "")
         if named in self.clocks:
             return self.clocks[named]
         return next(iter(self.clocks.values())) if len(self.clocks) == 1 else None
@@ -110,7 +108,7 @@ class Feed:
         self.point_places.append((entry.place, self.points[where]))
         for link in entry.related():
             if "LocalTimeParameters" in link:
-                self.clock_of[where] = link
+                self.clock_of[self.points[where]] = link
             else:
                 self.point_links[link] = self.points[where]
 

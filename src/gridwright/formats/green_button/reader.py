@@ -14,12 +14,13 @@ from gridwright.formats.green_button.clock import zone_for
 from gridwright.formats.green_button.decode import decode_piece
 from gridwright.formats.green_button.entries import entries
 from gridwright.formats.green_button.feed import Feed
-from gridwright.formats.markup import Prolog, cut, cut_off, fault, head_holds, read_prolog
+from gridwright.formats.markup import Prolog, cut, cut_off, fault, head_holds, oversized, read_prolog
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
 
 NAMESPACE = b"http://naesb.org/espi"
 ATOM = b"http://www.w3.org/2005/Atom"
 CHUNK_BYTES = 4 << 20
+SAMPLE_BYTES = 4 << 20
 MILLI = re.compile(rb"powerOfTenMultiplier>\s*-")
 # A value whose last three digits are not all zero: of milliunits, it is no whole number of units.
 FINE = re.compile(rb"value>\s*-?\d*?[1-9]\d{0,2}\s*<")
@@ -76,7 +77,9 @@ class GreenButtonReader:
     def decode(self, data: memoryview, chunk: Chunk, dialect: GreenButtonDialect) -> Decoded:
         """Decode one piece; bad readings become rejects, the rest is kept."""
         text = bytes(data[chunk.start : chunk.end])
-        decoded = decode_piece(text, chunk.start, chunk.first_line, dialect.feed, dialect.prolog)
+        decoded = oversized(text, chunk.first_line, dialect.prolog.tag("IntervalReading")) or decode_piece(
+            text, chunk.start, chunk.first_line, dialect.feed, dialect.prolog
+        )
         points = dict.fromkeys(point for series in decoded.series for point in series.points)
         default = next(iter(dialect.zones.values()), "")
         decoded = replace(
@@ -130,7 +133,7 @@ def _zones(feed: Feed, data: memoryview, options: ReadOptions) -> tuple[dict[str
     points = [options.point] if options.point else named
     if options.zone:
         return dict.fromkeys(points, options.zone), [Evidence("zone", options.zone, "given", "--zone")]
-    first = FIRST_START.search(data)
+    first = FIRST_START.search(data[:SAMPLE_BYTES])
     year = from_epoch_s(int(first.group(1))).year if first else datetime(2020, 1, 1, tzinfo=UTC).year
     zones: dict[str, str] = {}
     told: dict[Evidence, None] = {}

@@ -3,7 +3,7 @@
 from gridwright.formats.markup.guard import Prolog, fault, head_holds, read_prolog
 from gridwright.formats.markup.pieces import cut, positions
 from gridwright.formats.markup.records import Leaf, Records, enclosing, records
-from gridwright.formats.markup.refusals import Refusals, cut_off
+from gridwright.formats.markup.refusals import Refusals, cut_off, oversized
 from gridwright.formats.markup.tags import Tags, Vocabulary, read_tags, vocabulary
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "enclosing",
     "fault",
     "head_holds",
+    "oversized",
     "positions",
     "read_prolog",
     "read_tags",

@@ -16,7 +16,7 @@ PROLOG_BYTES = 1 << 20
 SKIPPED = re.compile(rb"\s*(?:<\?.*?\?>|<!--.*?-->)", re.DOTALL)
 DECLARED = re.compile(rb"\s*<\?xml[^>]*?\sencoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
 ROOT = re.compile(rb"\s*<(?:([A-Za-z_][\w.\-]*):)?([A-Za-z_][\w.\-]*)((?:\s[^<>]*)?)>")
-ATTRIBUTE = re.compile(rb"([\w:.\-]+)\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)')")
+ATTRIBUTE = re.compile(rb"(?<![\w:.\-])([\w:.\-]+)\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)')")
 # Text that tags and numbers are made of: an encoding that writes it otherwise cannot be searched byte by byte.
 PLAIN = "<>/=\"'&;!?-:_. 0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9A-Fa-f]{1,6});")

@@ -28,16 +28,32 @@ def cut(data: memoryview, mark: bytes, chunk_bytes: int, after: int = 0) -> Iter
     """Cut before elements, each piece at least `chunk_bytes` long; the first holds what stands before any."""
     line, start, total = 1 + line_feeds(data, 0, after), after, len(data)
     while start < total:
-        end = next((at for at in positions(data, mark, start + chunk_bytes) if not _commented(data, start, at)), total)
+        end = _boundary(data, mark, start, start + chunk_bytes)
         yield Chunk(start, end, line)
         line += line_feeds(data, start, end)
         start = end
 
 
-def _commented(data: memoryview, start: int, place: int) -> bool:
-    """Tell whether a place lies within a comment."""
-    piece = bytes(data[max(start, place - WINDOW) : place])
-    return piece.rfind(b"<!--") > piece.rfind(b"-->")
+def _boundary(data: memoryview, mark: bytes, start: int, place: int) -> int:
+    """Return where an element begins at or behind a place, outside comments; the end of the data where none does."""
+    while True:
+        found = next(positions(data, mark, place), len(data))
+        if found >= len(data):
+            return found
+        before = bytes(data[max(start, found - WINDOW) : found])
+        if before.rfind(b"<!--") <= before.rfind(b"-->"):
+            return found
+        place = _find(data, b"-->", found)
+
+
+def _find(data: memoryview, text: bytes, start: int) -> int:
+    """Return the place of a text at or behind `start`, the end of the data where there is none."""
+    while start < len(data):
+        place = bytes(data[start : start + WINDOW + len(text)]).find(text)
+        if place >= 0:
+            return start + place
+        start += WINDOW
+    return len(data)
 
 
 def line_feeds(data: memoryview, start: int, end: int) -> int:

@@ -18,6 +18,7 @@ OPEN, CLOSE, EMPTY, BROKEN = 0, 1, 2, 3
 PAD = 8  # bytes before and after the text, so that a whole word may be read at any of its bytes
 LESS, GREATER, SLASH, SPACE, MINUS = (ord(sign) for sign in "<>/ -")
 LONGEST_NAME = 48
+BLOCK = 1 << 14  # names that are cut at a time
 FIRST = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)
 LAST = np.array([0] + [(1 << 64) - (1 << 8 * (8 - n)) for n in range(1, 9)], dtype=np.uint64)
 MIX = tuple(np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
@@ -53,6 +54,7 @@ class Tags:
 
     `name`: number in the vocabulary, 0 = another; `key`: hash of the whole name; `kind`: OPEN, CLOSE, EMPTY or BROKEN;
     `start`, `name_end`, `end`: places of `<`, behind the name and of `>`; `level`: depth, equal for a tag and its end.
+    `feeds`: places of the line feeds.
     """
 
     text: Text
@@ -65,6 +67,7 @@ class Tags:
     name_end: Index
     end: Index
     level: npt.NDArray[np.int32]
+    feeds: Index
 
     @property
     def size(self) -> int:
@@ -76,9 +79,8 @@ class Tags:
         return np.flatnonzero((self.name == self.number[name]) & (self.kind == kind))
 
     def lines(self, places: Index) -> Index:
-        """Return the line numbers of places in the text, which must not fall."""
-        feeds = np.flatnonzero(self.text[PAD:-PAD] == ord("\n")) + PAD
-        return np.searchsorted(feeds, places) + self.first_line
+        """Return the line numbers of places in the text."""
+        return np.searchsorted(self.feeds, places) + self.first_line
 
     def shown(self, start: int, end: int, most: int = 80) -> str:
         """Return a piece of the text for a verdict, on one line."""
@@ -150,7 +152,8 @@ def read_tags(data: bytes, first_line: int, names: Sequence[str]) -> Tags:
     _shorten(text, (name_start, name_end), (key, name), known)
     kind = np.where(close, np.uint8(CLOSE), np.where(empty, np.uint8(EMPTY), np.uint8(OPEN)))
     kind[broken] = BROKEN
-    return Tags(text, first_line, known.number, name, key, kind, start, name_end, end, _levels(kind))
+    feeds = np.flatnonzero(text[PAD:-PAD] == ord("\n")) + PAD
+    return Tags(text, first_line, known.number, name, key, kind, start, name_end, end, _levels(kind), feeds)
 
 
 def _padded(data: bytes) -> Text:
@@ -204,14 +207,14 @@ def _shorten(
 ) -> None:
     """Cut attributes and blanks off the names that are not known as they stand, in place."""
     (start, end), (key, name) = span, found
-    long = np.flatnonzero((name == 0) & (end > start))
-    if not long.size:
-        return
-    reach = np.minimum(end[long] - start[long], LONGEST_NAME)
-    cells = text[start[long][:, None] + np.minimum(np.arange(LONGEST_NAME), reach[:, None] - 1)]
-    blank = cells <= SPACE
-    some = blank.any(axis=1)
-    cut = long[some]
-    end[cut] = start[cut] + blank[some].argmax(axis=1)
-    key[cut] = keys_of(text, start[cut], end[cut])
-    name[cut] = known.find(key[cut])
+    unknown = np.flatnonzero((name == 0) & (end > start))
+    for first in range(0, unknown.size, BLOCK):
+        long = unknown[first : first + BLOCK]
+        reach = np.minimum(end[long] - start[long], LONGEST_NAME)
+        cells = text[start[long][:, None] + np.minimum(np.arange(LONGEST_NAME), reach[:, None] - 1)]
+        blank = cells <= SPACE
+        some = blank.any(axis=1)
+        cut = long[some]
+        end[cut] = start[cut] + blank[some].argmax(axis=1)
+        key[cut] = keys_of(text, start[cut], end[cut])
+        name[cut] = known.find(key[cut])
