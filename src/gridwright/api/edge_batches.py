@@ -21,7 +21,7 @@ from gridwright.api.authenticate import credential_of
 from gridwright.api.batch import Batch
 from gridwright.api.body import Bodies, header
 from gridwright.api.edge_decode import Decoders, Kept, as_estimated, faults_of
-from gridwright.api.edge_wire import Ack, ClockTrust, EdgeBatch, Record, RecordVerdict, read_batch
+from gridwright.api.edge_wire import HIGHEST, Ack, ClockTrust, EdgeBatch, Record, RecordVerdict, read_batch
 from gridwright.api.ingest_names import Directories, resolve
 from gridwright.api.ingest_table import Decoded, name_fault
 from gridwright.api.verdicts import Status
@@ -253,7 +253,11 @@ def report_of(delivery: Delivery) -> EdgeReport:
     told = delivery.batch.report
     oldest = None if told.oldest_us is None else min(instant(told.oldest_us), delivery.now)
     ahead = timedelta(microseconds=told.wall_us) - (delivery.now - from_epoch_s(0))
-    return EdgeReport(ahead, max(0, told.waiting), max(0, told.dropped), oldest)
+    return EdgeReport(ahead, _count(told.waiting), _count(told.dropped), oldest)
+
+
+def _count(told: int) -> int:
+    return min(max(0, told), HIGHEST)
 
 
 def instant(us: int) -> datetime:

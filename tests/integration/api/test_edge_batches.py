@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from gridwright.api.edge_decode import PATHS
 from gridwright.api.edge_wire import MEDIA, ClockTrust, EdgeBatch, Record, Report
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import StoreFull
@@ -30,9 +33,9 @@ def us(moment: datetime) -> int:
 
 def form(number: int, value: float, minutes_ago: float = 0, **more: Any) -> Record:  # noqa: ANN401
     """A register read of M-1 that came in some minutes ago and has no time of its own."""
-    came = us(NOW - timedelta(minutes=minutes_ago))
-    chosen = {"clock": ClockTrust.RIGHT, "stamped": True, "body": f"meter_id=M-1&reading={value}".encode()} | more
-    return Record(number, "/meter_reading", FORM, "", came, **chosen)
+    came, body = us(NOW - timedelta(minutes=minutes_ago)), f"meter_id=M-1&reading={value}".encode()
+    record = Record(number, "/meter_reading", FORM, "", came, ClockTrust.RIGHT, stamped=True, body=body)
+    return msgspec.structs.replace(record, **more)
 
 
 def interval(number: int, slot: int, kwh: float, point: str = "UP-1") -> Record:
@@ -147,8 +150,8 @@ def test_how_an_edge_is_can_be_asked(town: Town) -> None:
     send(town, batch(first=1, last=0, report=report))
     (edge,) = town.get("/v1/edges", "viewer").json()["items"]
     assert (edge["waiting"], edge["dropped"], edge["clock_ahead_s"], edge["lag_s"]) == (7, 3, 90.0, 7200.0)
-    odd = Report(-(1 << 62), waiting=-1, oldest_us=1 << 62)
-    assert send(town, batch(first=1, last=0, report=odd)).status_code == HTTPStatus.OK
+    for odd in (Report(-(1 << 63), -1, -5, 1 << 63), Report((1 << 64) - 1, (1 << 64) - 1, (1 << 64) - 1, -(1 << 63))):
+        assert send(town, batch(first=1, last=0, report=odd)).status_code == HTTPStatus.OK
 
 
 def test_an_edge_belongs_to_who_used_its_name_first(town: Town) -> None:
@@ -199,3 +202,39 @@ def test_a_full_store_takes_nothing_of_a_batch(town: Town, monkeypatch: pytest.M
 
 def test_the_clock_of_the_town_is_what_the_tests_think() -> None:
     assert datetime(2026, 11, 25, 12, tzinfo=UTC) == NOW
+
+
+@given(
+    records=st.lists(
+        st.builds(
+            Record,
+            st.just(0),
+            st.sampled_from(PATHS) | st.text(max_size=20),
+            st.sampled_from([FORM, "application/json", "text/csv", "application/x-ndjson"]) | st.text(max_size=20),
+            st.sampled_from(["", "interval_s=900", "precision=s"]) | st.text(max_size=20),
+            st.integers(-(1 << 63), (1 << 64) - 1),
+            st.sampled_from(ClockTrust),
+            st.booleans(),
+            st.binary(max_size=60) | st.sampled_from([b"meter_id=M-1&reading=1", b"[]", b"m,usage_point=UP-1 kwh=1"]),
+        ),
+        max_size=4,
+    )
+)
+@settings(max_examples=15)
+def test_whatever_a_record_holds_it_has_a_verdict(fuzzed_town: Town, records: list[Record]) -> None:
+    at = send(fuzzed_town, batch(first=1, last=0), edge="fuzz").json()["acknowledged"]
+    numbered = [msgspec.structs.replace(one, sequence=at + 1 + number) for number, one in enumerate(records)]
+    told = send(fuzzed_town, batch(*numbered, first=at + 1, last=at + len(records)), edge="fuzz")
+    assert told.status_code == HTTPStatus.OK, told.text
+    assert told.json()["acknowledged"] == at + len(records)
+
+
+@given(content=st.binary(max_size=80), at=st.integers(0, 200), byte=st.integers(0, 255))
+@settings(max_examples=15)
+def test_whatever_is_sent_is_answered(fuzzed_town: Town, content: bytes, at: int, byte: int) -> None:
+    sound = bytearray(msgspec.msgpack.encode(batch(form(1, 1.0), epoch="damaged")))
+    sound[at % len(sound)] = byte
+    for each in (content, bytes(sound), bytes(sound[: at % len(sound)])):
+        path, headers = "/v1/edges/fuzz-2/batches", {"Content-Type": MEDIA}
+        answer = fuzzed_town.ask("POST", path, "device", content=each, headers=headers)
+        assert answer.status_code in {200, 400, 409, 422}, answer.text
