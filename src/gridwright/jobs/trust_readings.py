@@ -15,13 +15,13 @@ from gridwright.domain import quality as q
 from gridwright.domain.finding import Finding
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import Flow
+from gridwright.domain.reading_type import Flow, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.domain.verdict import Intake
 from gridwright.ingest import Collected
 from gridwright.jobs.main_series import Group, main_groups
-from gridwright.vee import Circumstances, RuleBook, estimate, validate
+from gridwright.vee import Circumstances, DayHistory, RuleBook, estimate, packaged, validate
 
 Mask = npt.NDArray[np.bool_]
 
@@ -85,7 +85,7 @@ class Trusted:
 class Material:
     """What there is to trust: panels, register reads by usage point, zones, and what is known of the usage points.
 
-    `outages`: when which usage point was without power. `arrival`: doubts about the readings as they came; `intake`:
+    `outages`: when which usage point was without power. `history`: the days before, by reading type. `arrival`: doubts about the readings as they came; `intake`:
     the verdict on the file, None for stored readings.
     """
 
@@ -96,10 +96,15 @@ class Material:
     arrival: tuple[Finding, ...] = ()
     intake: Intake | None = None
     outages: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
+    history: Mapping[ReadingType, DayHistory] = field(default_factory=dict)
 
     def with_outages(self, outages: Mapping[str, Sequence[Interval]]) -> Material:
         """Return the same with what is known of outages."""
         return replace(self, outages=outages)
+
+    def with_history(self, history: Mapping[ReadingType, DayHistory]) -> Material:
+        """Return the same with what is known of the days before the readings."""
+        return replace(self, history=history)
 
 
 def material_of(collected: Collected) -> Material:
@@ -178,8 +183,16 @@ def _trust_channel(
     reads = material.reads
     holidays = _holidays(panel, points)
     around = Circumstances(channels=beside(panel, material.panels), outages=material.outages, holidays=holidays)
-    validation = validate(panel, mine, registers=reads, rules=rules, now=now, circumstances=around)
-    estimation = estimate(validation.panel, mine, registers=reads, holidays=holidays, outages=material.outages)
+    past = material.history.get(panel.reading_type)
+    validation = validate(panel, mine, registers=reads, rules=rules, now=now, history=past, circumstances=around)
+    estimation = estimate(
+        validation.panel,
+        mine,
+        registers=reads,
+        holidays=holidays,
+        outages=material.outages,
+        ladder=(rules or packaged()).ladders,
+    )
     return Channel(validation.panel, estimation.panel, (*validation.findings, *estimation.findings))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from gridwright.domain.errors import InputError
@@ -56,6 +56,15 @@ class Ladders:
     def of(self, customer_class: str) -> Ladder:
         """Return the ladder of a customer class."""
         return self.classes.get(customer_class, self.default)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the `[estimation]` table with every limit, as `ladders_from` reads it."""
+        classes = {name: _table(ladder) for name, ladder in self.classes.items()}
+        return _table(self.default) | ({"class": classes} if classes else {})
+
+
+def _table(ladder: Ladder) -> dict[str, Any]:
+    return asdict(ladder) | {"methods": list(ladder.methods)}
 
 
 WHOLE = {one.name: one.type == "int" for one in fields(Ladder) if one.name != "methods"}

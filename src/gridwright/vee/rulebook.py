@@ -8,14 +8,15 @@ from functools import cache, partial
 from importlib.resources import files
 from typing import Any, get_args, get_origin, get_type_hints
 
-from gridwright.domain.errors import ConfigError, GridwrightError
+from gridwright.domain.errors import ConfigError, GridwrightError, InputError
 from gridwright.domain.finding import Severity
 from gridwright.domain.reading_type import Flow, Quantity
+from gridwright.vee.ladder import Ladders, ladders_from
 from gridwright.vee.rules.catalogue import ORDER, RULES, AnyRule
 from gridwright.vee.ruleset import ANY_LENGTH, RuleBook, RuleGroup, RuleSet, Source
 from gridwright.vee.strict import RuleFile, advice, number, only, words
 
-TOP = ("version", "group")
+TOP = ("version", "group", "estimation")
 KEYS = (
     "name",
     "extends",
@@ -71,7 +72,20 @@ def read_rule_book(text: str, name: str, *, base: RuleBook | None = None) -> Rul
         groups.append(group)
     names = {group.rules.name for group in groups}
     kept = tuple(group for group in (base.groups if base else ()) if group.rules.name not in names)
-    return RuleBook(str(version), (*groups, *kept))
+    return RuleBook(str(version), (*groups, *kept), _ladders(source, data, base))
+
+
+def _ladders(source: RuleFile, data: Mapping[str, Any], base: RuleBook | None) -> Ladders:
+    """Return the ladders that the file describes, else those of `base`."""
+    if "estimation" not in data:
+        return base.ladders if base else Ladders()
+    table = data["estimation"]
+    if not isinstance(table, dict):
+        raise source.fail(f"estimation is {table!r}", key="estimation", remedy="write a table [estimation]")
+    try:
+        return ladders_from(table, source.name)
+    except InputError as error:
+        raise ConfigError(error.message, where=error.where, remedy=error.remedy) from error
 
 
 def _group(place: Place, table: Mapping[str, Any], known: Mapping[str, RuleGroup]) -> RuleGroup:

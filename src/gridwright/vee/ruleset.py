@@ -13,6 +13,7 @@ from gridwright.domain.errors import UsageError
 from gridwright.domain.finding import Severity
 from gridwright.domain.reading_type import Flow, Quantity, ReadingType
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.vee.ladder import Ladders
 from gridwright.vee.rules.catalogue import INTERVAL_CODES, AnyRule
 from gridwright.vee.rules.doubt import Doubt, Rule
 
@@ -157,15 +158,17 @@ class RuleGroup:
 
 @dataclass(frozen=True, slots=True)
 class RuleBook:
-    """All groups, the first that fits counts; `version`: as the file says."""
+    """All groups, the first that fits counts; `version`: as the file says; `ladders`: how gaps are estimated."""
 
     version: str
     groups: tuple[RuleGroup, ...]
+    ladders: Ladders = field(default_factory=Ladders)
 
     @property
     def digest(self) -> str:
-        """SHA-256 over every resolved group: two books with one digest judge alike."""
-        text = json.dumps(self.to_dict()["groups"], sort_keys=True, separators=(",", ":"))
+        """SHA-256 over every resolved group and the ladders: two books with one digest judge and estimate alike."""
+        resolved = {name: value for name, value in self.to_dict().items() if name != "version"}
+        text = json.dumps(resolved, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def rules_of(
@@ -200,7 +203,8 @@ class RuleBook:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything that was resolved."""
-        return {"version": self.version, "groups": [group.to_dict() for group in self.groups]}
+        groups = [group.to_dict() for group in self.groups]
+        return {"version": self.version, "groups": groups, "estimation": self.ladders.to_dict()}
 
 
 def flag_of(code: str) -> int:

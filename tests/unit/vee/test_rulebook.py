@@ -15,6 +15,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, TEMPERATURE, VOLTAGE
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.vee import RULES_COMMERCIAL, RULES_RESIDENTIAL, RuleBook, Source, packaged, rule_book, validate
+from gridwright.vee.ladder import Ladders, ladders_from
 from gridwright.vee.rulebook import read_rule_book
 from gridwright.vee.rules.catalogue import INTERVAL_CODES, RULES
 from gridwright.vee.rules.shape import ZeroRun
@@ -194,3 +195,17 @@ def test_mistakes_are_told_with_their_place(text: str, line: int | None, words: 
         rule_book(text, "vee.toml")
     assert words in str(caught.value)
     assert caught.value.where == (f"vee.toml line {line}" if line else "vee.toml")
+
+
+def test_the_ladder_stands_in_the_same_file() -> None:
+    text = HEAD + "\n[estimation]\nlinear_first_hours = 0\n[estimation.class.commercial]\nlike_days = 3\n"
+    book = rule_book(text, "vee.toml")
+    assert book.ladders.default.linear_first_hours == 0
+    assert book.ladders.of("commercial").like_days == 3
+    assert book.digest != packaged().digest
+    assert ladders_from(book.to_dict()["estimation"]) == book.ladders
+    assert rule_book(HEAD, "vee.toml").ladders == packaged().ladders == Ladders()
+    for wrong, told in (("[estimation]\nweek = 3", "'week' is no limit"), ("estimation = 3", "estimation is 3")):
+        with pytest.raises(ConfigError, match=told) as raised:
+            rule_book(HEAD + f"\n{wrong}\n", "vee.toml")
+        assert "vee.toml" in str(raised.value)
