@@ -36,8 +36,10 @@ REPLACE_MANY_MYSQL = (
 KEEP = (
     "INSERT INTO block_version (reading_type, day, usage_point, revision, phase_s, width, slots, quality_all, quality, "
     "counts, known_at_us) SELECT reading_type, day, usage_point, revision, phase_s, width, slots, quality_all, "
-    "quality, counts, known_at_us FROM block WHERE reading_type = ? AND day = ? AND usage_point = ?"
+    "quality, counts, known_at_us FROM block WHERE reading_type = ? AND day = ? AND usage_point "
 )
+# All that is stored of a day from one usage point to another: where every row of it is going to be replaced.
+KEEP, KEEP_ALL = f"{KEEP}= ?", f"{KEEP}BETWEEN ? AND ?"
 # The four small columns travel as one number: a column costs more to fetch than the bytes of a day.
 SHAPE = "phase_s * 4294967296 + slots * 8192 + width * 512 + COALESCE(quality_all, 256)"
 DAY = "SELECT usage_point, {shape}, quality, counts FROM block WHERE reading_type = ? AND day = ? AND {which}"
@@ -52,7 +54,7 @@ VERSIONS = (
     "WHERE reading_type = ? AND day = ? AND {which}"
 )
 KNOWN_BY = "known_at_us <= ? ORDER BY usage_point, revision"
-OF_ONE = "usage_point = ? ORDER BY revision"
+OF_ONE = "usage_point = ? AND revision IN ({}) ORDER BY revision"
 DAYS_OF_ONE = (
     "SELECT day, {shape}, quality, counts FROM block "
     "WHERE reading_type = ? AND usage_point = ? AND day IN ({days}) ORDER BY day"
@@ -67,7 +69,7 @@ LOCK = "SELECT id FROM usage_point WHERE id IN ({marks}) ORDER BY id {update}"
 Writer = Callable[[Unit, "NewRows"], None]
 PACKET = 1000
 FEW = 500
-KNOWN_AT = 4  # place of known_at_us in a fetched image
+KNOWN_AT, REVISION = 4, 5  # places in a fetched image
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,12 @@ def read_day_as_of(unit: Unit, kind: int, day: int, keys: npt.NDArray[np.int64],
 def read_history(unit: Unit, kind: int, day: int, point: int) -> BlockRows | None:
     """Return every image of one block, the oldest first and the current one last."""
     current = _fetch_day(unit, IMAGES, kind, day, np.array([point], np.int64))
-    earlier = unit.fetch(VERSIONS.format(shape=SHAPE, which=OF_ONE), (kind, day, point))
+    earlier: list[tuple[Any, ...]] = []
+    last = max((row[REVISION] for row in current), default=0)
+    for first in range(1, last, PACKET):
+        numbers = range(first, min(first + PACKET, last))
+        sql = VERSIONS.format(shape=SHAPE, which=OF_ONE.format(marks(len(numbers))))
+        earlier += unit.fetch(sql, (kind, day, point, *numbers))
     return to_rows(earlier + current)
 
 
@@ -247,8 +254,25 @@ def add(unit: Unit, rows: NewRows) -> None:
 
 def replace(unit: Unit, rows: NewRows) -> None:
     """Move the stored images to the version table, then write the new ones."""
-    keys = [(rows.kind, rows.day, point) for point in rows.points]
-    unit.run_many(KEEP, keys)
+    unit.run_many(KEEP, [(rows.kind, rows.day, point) for point in rows.points])
+    _overwrite(unit, rows)
+
+
+def replace_all(unit: Unit, rows: NewRows) -> None:
+    """Do the same where the rows are all that are stored from the first point to the last."""
+    if unit.dialect != "sqlite":  # on a server another writer may have put a row in between
+        replace(unit, rows)
+        return
+    unit.run_many(KEEP_ALL, [(rows.kind, rows.day, rows.points[0], rows.points[-1])])
+    _overwrite(unit, rows)
+
+
+def reads_all_between(keys: int) -> bool:
+    """Tell whether reading a day for so many keys brings all that is stored between the first and the last."""
+    return keys > FEW
+
+
+def _overwrite(unit: Unit, rows: NewRows) -> None:
     with unit.cursor() as cursor:
         if unit.dialect == "mysql":
             _in_packets(cursor, unit.placed(REPLACE_MANY_MYSQL), rows)

@@ -26,7 +26,7 @@ TOUCHING = (
     "SELECT id, usage_point, from_day, to_day FROM dirty_range "
     "WHERE reading_type = ? AND usage_point BETWEEN ? AND ? AND from_day <= ? AND to_day >= ?"
 )
-DELETE = "DELETE FROM dirty_range WHERE id = ?"
+DELETE = "DELETE FROM dirty_range WHERE id BETWEEN ? AND ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,18 @@ def mark(
     rows = list(zip(points.tolist(), first.tolist(), last.tolist(), strict=True))
     if there:
         gone, rows = _joined(rows, there)
-        unit.run_many(DELETE, [(key,) for key in gone])
+        unit.run_many(DELETE, _runs(gone))
     _insert(unit, [(kind, *row) for row in rows])
+
+
+def _runs(keys: Sequence[int]) -> list[tuple[int, int]]:
+    """Return keys as runs without a gap, first and last: ranges that were marked together mostly go together."""
+    each = np.unique(np.array(keys, np.int64))
+    cuts = np.flatnonzero(np.diff(each) != 1)
+    if not each.size:
+        return []
+    first, last = each[np.r_[0, cuts + 1]], each[np.r_[cuts, each.size - 1]]
+    return list(zip(first.tolist(), last.tolist(), strict=True))
 
 
 def _joined(
@@ -128,7 +138,8 @@ def _joined(
     gone, merged = [], []
     for point, begin, end in rows:
         low, high = begin, end
-        for key, old_begin, old_end in sorted(by_point.get(point, []), key=lambda old: old[1]):
+        old = by_point.get(point, [])
+        for key, old_begin, old_end in sorted(old, key=lambda each: each[1]) if len(old) > 1 else old:
             if old_begin <= high and old_end >= low:
                 low, high = min(low, old_begin), max(high, old_end)
                 gone.append(key)

@@ -90,7 +90,8 @@ class PanelSaver:
             if ours.any():
                 old = stored.take(np.flatnonzero(ours).tolist())
                 rows = at[ours]
-                self._merge(day, rows, old, (values[rows], quality[rows], present[rows]))
+                dense = bool(ours.all()) and blocks.reads_all_between(self.keys.size)
+                self._merge(day, rows, old, (values[rows], quality[rows], present[rows]), dense=dense)
         self._add(day, values, quality, present, fresh)
 
     def _add(self, day: int, values: Values, quality: q.Qualities, present: Mask, fresh: Mask) -> None:
@@ -109,6 +110,8 @@ class PanelSaver:
         rows: npt.NDArray[np.intp],
         old: blocks.BlockRows,
         incoming: tuple[Values, q.Qualities, Mask],
+        *,
+        dense: bool,
     ) -> None:
         """Lay the incoming slots over the stored ones; only rows in which something differs are written."""
         self._check_grid(day, rows, old)
@@ -125,7 +128,8 @@ class PanelSaver:
         revisions = [old.revision[row] + 1 for row in differ.tolist()]
         merged = np.where(present, values, old_values)[differ]
         qualities = np.where(present, quality, old_quality)[differ]
-        self._write(blocks.replace, day, rows[differ], merged, qualities, known_at=known, revisions=revisions)
+        how = blocks.replace_all if dense and differ.size == rows.size else blocks.replace
+        self._write(how, day, rows[differ], merged, qualities, known_at=known, revisions=revisions)
         self.touched.note(day, rows[differ], new_each[differ])
 
     def _check_grid(self, day: int, rows: npt.NDArray[np.intp], old: blocks.BlockRows) -> None:

@@ -131,10 +131,11 @@ block = Table(
 block_version = Table(
     "block_version",
     metadata,
+    # Images that are superseded together lie together: an instant of all meters is added at one place of the tree.
     _part_of_key("reading_type"),
     _part_of_key("day"),
-    _part_of_key("usage_point", BigInteger),
     _part_of_key("revision"),
+    _part_of_key("usage_point", BigInteger),
     *_image(),
     sqlite_with_rowid=False,
 )

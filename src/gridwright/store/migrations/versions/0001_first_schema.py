@@ -205,7 +205,8 @@ def _blocks() -> None:
         sa.Column("quality", BYTES, nullable=True),
         sa.Column("counts", BYTES, nullable=False),
         sa.Column("known_at_us", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("reading_type", "day", "usage_point", "revision", name=op.f("pk_block_version")),
+        # Images superseded together lie together. Databases made before this order keep the other, and are slower.
+        sa.PrimaryKeyConstraint("reading_type", "day", "revision", "usage_point", name=op.f("pk_block_version")),
         sqlite_with_rowid=False,
     )
 
