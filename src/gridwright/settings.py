@@ -47,7 +47,7 @@ class StoreSettings(Section):
     secret_key: Path | None = Field(
         default=None,
         repr=False,
-        description="file of the key that seals the devices' passwords; made beside the database",
+        description="file of the master key of what is sealed; made beside the database",
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Who acts when nobody does: the audit chain names it.
 SYSTEM = Access("gridwright", Role.ADMIN)
-HOUR_S = 3600.0
+HOUR_S, DAY_S = 3600.0, 86_400.0
 
 
 def lanes(platform: Platform) -> list[Lane]:
@@ -37,6 +37,8 @@ def lanes(platform: Platform) -> list[Lane]:
                 Task("tidy", HOUR_S, lambda: tidy(mine)),
             ],
         ),
+        # A lane of its own: a month of a large town takes minutes. Each day, because a month may have to wait.
+        Lane("archive", [Task("archive", DAY_S, lambda: archive(mine))]),
     ]
 
 
@@ -77,6 +79,19 @@ def tidy(platform: Platform) -> Facts:
 
     keep = timedelta(days=platform.settings.work.keep_outlooks_days)
     return facts(tidy_store(platform.store, platform.access, now=platform.clock(), keep=keep))
+
+
+def archive(platform: Platform) -> Facts:
+    """Let closed months go to the archive, and old ones out of the database, as the settings say."""
+    from gridwright.app.care import archive_policy
+    from gridwright.jobs.archive_months import keep_policy
+
+    policy = archive_policy(platform)
+    if not policy.to:
+        return {}
+    done = keep_policy(platform.store, platform.access, policy, platform.clock())
+    failed = {"failed": "; ".join(done.failed)} if done.failed else {}
+    return {"written": len(done.written), "dropped": len(done.dropped), **failed}
 
 
 def facts(summary: Any) -> Facts:  # noqa: ANN401 - any dataclass of counts
