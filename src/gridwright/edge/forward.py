@@ -23,6 +23,7 @@ from gridwright.edge.rejected import Rejected
 BYTES, RECORDS = 4 << 20, 5_000  # of one batch, at most
 # After a failure batches are small, and double while they arrive: a line that lives for seconds still brings some.
 FEWEST = 64
+QUICK_S = 5.0  # a batch that takes the centre longer keeps others waiting, and the next one is half as long
 FIRST_PAUSE_S = 0.25
 LONGEST_WISH_S = 600.0  # a Retry-After beyond it is not believed
 
@@ -146,13 +147,15 @@ class Forwarder:
         self._send(EdgeBatch(self._buffer.epoch, 1, 0, [], self._report(0, None)))
 
     def _deliver(self, piece: Piece) -> None:
+        began = time.monotonic()
         if piece.lost:
             self._log.error("records are lost", epoch=piece.epoch, numbers=list(piece.lost))
         records = [to_record(number, payload, self._clock) for number, payload in piece.records]
         self._halved(piece, records, list(piece.lost))
         self._buffer.acknowledge(piece.epoch, piece.last)
         self._clock.save()
-        self._most = min(RECORDS, 2 * self._most)
+        quick = time.monotonic() - began < QUICK_S
+        self._most = min(RECORDS, 2 * self._most) if quick else max(FEWEST, self._most // 2)
         self.progress.delivered += len(records)
         self.progress.changed.set()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import msgspec
 
@@ -67,14 +67,8 @@ class Link:
     """Sends batches; every failure closes the connection, and the next batch opens another."""
 
     def __init__(self, centre: Centre, edge: str) -> None:
-        parts = urlsplit(centre.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigError(
-                f"{centre.url!r} is no address of a centre",
-                where="edge.to",
-                remedy="write for example https://grid.example:8443",
-            )
-        self._centre, self._host, self._port = centre, parts.hostname, parts.port
+        parts, self._host, self._port = address_of(centre.url)
+        self._centre = centre
         self._path = f"{parts.path.rstrip('/')}/v1/edges/{quote(edge, safe='')}/batches"
         self._tls = tls_of(centre) if parts.scheme == "https" else None
         self._connection: http.client.HTTPConnection | None = None
@@ -123,6 +117,20 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def address_of(url: str) -> tuple[SplitResult, str, int | None]:
+    """Return the parts of a centre's address, its host and its port; ConfigError where it is none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ConfigError(
+            f"{url!r} is no address of a centre", where="edge.to", remedy="write for example https://grid.example:8443"
+        )
+    return parts, host, port
 
 
 def refusal(status: int, body: bytes, after: str) -> Exception:

@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from gridwright.api.server import SWITCH_S, Listen, bound, server_of, signals_end_well, url_of
 from gridwright.domain.errors import ConfigError, GridwrightError
 from gridwright.edge.buffer import MIB, Bounds, Buffer, OnFull
@@ -20,7 +22,7 @@ from gridwright.edge.clock import EdgeClock
 from gridwright.edge.entrance import EdgeEntrance
 from gridwright.edge.forward import Forwarder, Patience, drained
 from gridwright.edge.keeper import Keeper
-from gridwright.edge.link import Centre, Link
+from gridwright.edge.link import Centre, Link, address_of
 from gridwright.edge.status import Status, StatusFile, status_of
 from gridwright.settings import EdgeSettings, Settings
 
@@ -45,6 +47,11 @@ def wired(settings: EdgeSettings, key: str) -> Iterator[Edge]:
     if not settings.to:
         raise ConfigError("nothing tells where the centre is", where="edge.to", remedy="give --to, or set edge.to")
     name = settings.name or socket.gethostname()
+    parts, host, _ = address_of(settings.to)
+    if parts.scheme == "http" and not is_this_machine(host):
+        structlog.get_logger().warning(
+            "key and readings go to the centre in the clear", to=settings.to, remedy="https://"
+        )
     centre = Centre(settings.to, key, settings.ca_file, settings.client_cert, settings.client_key)
     link = Link(centre, name)
     limit = settings.limit_mb * MIB

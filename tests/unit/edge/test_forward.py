@@ -220,6 +220,15 @@ def test_after_a_failure_batches_are_small_again(tmp_path: Path) -> None:
     assert [len(batch.records) for batch in centre.batches][:7] == [0, 64, 128, 256, 512, 0, 64]
 
 
+def test_a_slow_centre_gets_smaller_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    centre = FakeCentre()
+    monkeypatch.setattr("gridwright.edge.forward.QUICK_S", -1.0)
+    with Buffer(tmp_path) as buffer:
+        buffer.append([entry(f"{number}") for number in range(150)])
+        drain(buffer, centre)
+    assert [len(batch.records) for batch in centre.batches] == [0, 64, 64, 22]
+
+
 def test_it_runs_beside_and_stops(tmp_path: Path) -> None:
     centre = FakeCentre(["down", "lost answer"])
     with Buffer(tmp_path) as buffer:

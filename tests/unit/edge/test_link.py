@@ -137,7 +137,9 @@ def test_a_kept_connection_that_was_closed_is_no_failure() -> None:
         link.send(BATCH)
 
 
-@pytest.mark.parametrize("url", ["grid.example", "ftp://grid.example", "http://", "https://:80"])
+@pytest.mark.parametrize(
+    "url", ["grid.example", "ftp://grid.example", "http://", "https://:80", "http://[", "http://grid:99999"]
+)
 def test_an_address_that_is_none_is_told(url: str) -> None:
     with pytest.raises(ConfigError, match="no address of a centre"):
         Link(Centre(url, "k"), "E")
