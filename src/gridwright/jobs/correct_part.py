@@ -19,6 +19,7 @@ from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
 from gridwright.jobs.correct_scope import Scope
+from gridwright.jobs.load_history import load_history
 from gridwright.jobs.load_outages import load_outages
 from gridwright.jobs.load_stored import load_stored
 from gridwright.jobs.main_series import main_groups
@@ -57,7 +58,9 @@ def make_final(store: Store, access: Access, site: SiteDefaults, scope: Scope, *
     except NotFound:
         return []
     outages = load_outages(store, access, scope.points, scope.context)
-    material = stored.with_outages(outages)
+    kinds = {panel.reading_type for panel in stored.panels}
+    history = load_history(store, access, scope.points, scope.context.start, kinds)
+    material = stored.with_outages(outages).with_history(history)
     groups, _ = main_groups(material.panels, material.zones)
     edits = store.edits.applied(access, scope.points, scope.context)
     made = []

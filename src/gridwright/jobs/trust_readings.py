@@ -85,8 +85,8 @@ class Trusted:
 class Material:
     """What there is to trust: panels, register reads by usage point, zones, and what is known of the usage points.
 
-    `outages`: when which usage point was without power. `history`: the days before, by reading type. `arrival`: doubts about the readings as they came; `intake`:
-    the verdict on the file, None for stored readings.
+    `outages`: when which usage point was without power. `history`: the days before, by reading type. `arrival`: doubts
+    about the readings as they came; `intake`: the verdict on the file, None for stored readings.
     """
 
     panels: tuple[Panel, ...]

@@ -1,0 +1,66 @@
+"""A day is judged by the year before it, though only some weeks of its readings are loaded."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.day_totals import DayTotals
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import DELIVERED_ENERGY
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs import correct_part
+from gridwright.jobs.correct import correct
+from gridwright.jobs.load_history import history_of, load_history
+from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.store import open_store
+
+START = datetime(2025, 3, 3, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def days_of(first: int, number: int) -> Panel:
+    hours = np.arange(first * 24, (first + number) * 24)
+    wave = 400 + 150 * np.sin(2 * np.pi * hours / 24) + 20 * np.sin(hours * 1.7)
+    return Panel(("UP-1",), START + DAY * first, HOUR, np.rint(wave)[None])
+
+
+@pytest.mark.parametrize(("remembers", "found"), [(True, {"V18_spike"}), (False, set())])
+def test_a_spike_of_today_is_told_from_the_stored_days(
+    remembers: bool, found: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not remembers:
+        monkeypatch.setattr(correct_part, "load_history", lambda *_: {})
+    with open_store("sqlite://") as store:
+        store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1")])
+        store.readings.save(LOCAL_OWNER, days_of(0, 120), known_at=START + DAY * 120)
+        correct(store, LOCAL_OWNER, SiteDefaults(), now=START + DAY * 120)
+        today = days_of(120, 1)
+        today.values[0, 9] = 3_000
+        store.readings.save(LOCAL_OWNER, today, known_at=START + DAY * 121)
+        correct(store, LOCAL_OWNER, SiteDefaults(), now=START + DAY * 121)
+        assert {finding.code for finding in store.findings.load(LOCAL_OWNER)} == found
+        past = load_history(store, LOCAL_OWNER, ["UP-1"], START + DAY * 120, [DELIVERED_ENERGY])[DELIVERED_ENERGY]
+        assert np.isfinite(past.peak).sum() == 121
+
+
+def test_what_was_estimated_or_lost_is_told() -> None:
+    totals = DayTotals(
+        ("P",),
+        20_000,
+        total=np.array([[0, 5, 7, 0]]),
+        peak=np.array([[0, 2, 3, 0]]),
+        peak_slot=np.array([[-1, 3, 4, -1]]),
+        intervals=np.array([[0, 24, 24, 24]]),
+        measured=np.array([[0, 20, 20, 0]]),
+        estimated=np.array([[0, 4, 0, 0]]),
+        edited=np.zeros((1, 4), np.int64),
+    )
+    past = history_of(totals)
+    assert np.isnan(past.total[0]).tolist() == [True, False, True, True]
+    assert np.isnan(past.peak[0]).tolist() == [True, False, False, True]
+    assert past.estimated[0].tolist() == [0, 4, 4, 24]
