@@ -9,6 +9,10 @@ from datetime import datetime
 # CIM EndDeviceEventTypes, as meters in the field use them: last gasp (sent while dying) and power up again.
 POWER_OFF = "3.26.0.47"
 POWER_ON = "3.26.0.216"
+# Types that meters in the field use for the same: of the meter itself, of its radio, and of its last gasp.
+OFF = frozenset({POWER_OFF, "3.26.136.47", "3.26.136.66"})
+ON = frozenset({POWER_ON, "3.26.136.216"})
+POWER = OFF | ON
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from gridwright.domain.event import POWER_OFF, POWER_ON, EndDeviceEvent
+from gridwright.domain.event import OFF, ON, EndDeviceEvent
 from gridwright.domain.interval import Interval
 from gridwright.domain.topology import Topology
 
-# Types that meters in the field use for the same: of the meter itself, of its radio, and of its last gasp.
-OFF = frozenset({POWER_OFF, "3.26.136.47", "3.26.136.66"})
-ON = frozenset({POWER_ON, "3.26.136.216"})
 # Meters of one transformer that lose power within so much of each other share one outage.
 SAME = timedelta(minutes=5)
 # EN 50160: an interruption of up to three minutes is a short one, and no part of SAIDI and SAIFI.

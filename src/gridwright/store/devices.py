@@ -12,14 +12,15 @@ from sqlalchemy import Row, Select, insert, select, tuple_, update
 from gridwright.domain.access import Access, Act
 from gridwright.domain.device import DeviceLink, LinkState, ReadSession
 from gridwright.domain.errors import AccessDenied, NotFound
-from gridwright.domain.event import EndDeviceEvent
-from gridwright.domain.interval import Interval
+from gridwright.domain.event import POWER, EndDeviceEvent
+from gridwright.domain.interval import Interval, epoch_s
 from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.instant import from_us, from_us_if, to_us, to_us_if
 from gridwright.store.names import FEW, Names, add_missing, within
 from gridwright.store.schema_field import device_event, device_link, read_session
 from gridwright.store.session import Session, Unit
+from gridwright.store.touching import touch_days
 
 Before = tuple[datetime, str, str]
 Key = tuple[str, str, int]
@@ -108,6 +109,8 @@ class Devices:
                 named = sorted({each.usage_point for each in new.values() if each.usage_point})
                 keys = dict(zip(named, self._names.point_keys(unit, named), strict=True))
                 add_missing(unit, device_event, [_event_row(each, keys.get(each.usage_point)) for each in new.values()])
+                power = [each for each in new.values() if each.usage_point and each.type in POWER]
+                touch_days(unit, self._names, ((keys[each.usage_point], epoch_s(each.at)) for each in power))
                 devices = {key[0] for key in new}
                 subject = f"device {devices.pop()}" if len(devices) == 1 else f"{len(devices)} devices"
                 at = self._session.clock()

@@ -20,6 +20,7 @@ from gridwright.store.instant import to_seconds, to_us
 from gridwright.store.names import FEW, Names, every_type
 from gridwright.store.saving import SaveSummary
 from gridwright.store.session import Session, Unit
+from gridwright.store.touching import touch_days
 
 Key = tuple[int, int, int, int]
 KEY = ("usage_point", "reading_type", "at_s", "epoch")
@@ -87,6 +88,7 @@ class Registers:
             unit.run_many(_ADD, new)
             _supersede(unit, changed, old)
             if new or changed:
+                touch_days(unit, self._names, ((row.usage_point, row.at_s) for row in (*new, *changed)))
                 names = {read.usage_point for read in these}
                 subject = names.pop() if len(names) == 1 else f"{len(names)} usage points"
                 at = self._session.clock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,13 +13,16 @@ from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.calendar import day_number
 from gridwright.domain.day_totals import DayTotals
+from gridwright.domain.event import POWER_OFF, POWER_ON, EndDeviceEvent
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, default_quality
 from gridwright.domain.reading_type import VOLTAGE
+from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.correct import correct, correct_part
 from gridwright.jobs.correct_scope import scopes
+from gridwright.jobs.edit_readings import EditPolicy, EditWish, propose_edit, withdraw_edit
 from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import Store, open_store
 
@@ -165,3 +169,59 @@ def test_a_silence_of_months_is_bridged(store: Store) -> None:
     correct(store, LOCAL_OWNER, SITE, now=NOW + timedelta(days=200))
     bridged = store.readings.load(LOCAL_OWNER, "UP-2", Interval(START, lonely.end), image=Image.FINAL)
     assert not bridged.missing.any()
+
+
+def a_gap(store: Store) -> Panel:
+    """Save the usual readings without half a day, carried through, and return them whole."""
+    whole = usual().row("UP-1")
+    store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1", capacity_kw=17.0)])
+    store.readings.save(LOCAL_OWNER, gap(whole, 720, 732), known_at=NOW)
+    correct(store, LOCAL_OWNER, SITE, now=NOW)
+    return whole
+
+
+def test_registers_that_arrive_later_make_the_estimate_exact() -> None:
+    with open_store("sqlite://") as store:
+        whole = a_gap(store)
+        estimated = final(store).values[0, 720:732].sum()
+        moved = whole.values[0, 720:732].sum() + 500
+        reads = [
+            RegisterReading("UP-1", START + timedelta(days=30), 1_000_000.0),
+            RegisterReading("UP-1", START + timedelta(days=30, hours=12), 1_000_000.0 + moved),
+        ]
+        store.registers.save(LOCAL_OWNER, reads, known_at=NOW)
+        correct(store, LOCAL_OWNER, SITE, now=NOW + HOUR)
+        assert final(store).values[0, 720:732].sum() == moved != estimated
+        # The same reads again are no news.
+        store.registers.save(LOCAL_OWNER, reads, known_at=NOW)
+        assert store.dirty.ranges(LOCAL_OWNER) == []
+
+
+def test_an_outage_learnt_later_turns_the_estimate_into_zero() -> None:
+    with open_store("sqlite://") as store:
+        a_gap(store)
+        at = START + timedelta(days=30)
+        events = [
+            EndDeviceEvent("M-1", kind, moment, NOW, "UP-1")
+            for kind, moment in ((POWER_OFF, at), (POWER_ON, at + timedelta(hours=12)))
+        ]
+        store.devices.save_events(LOCAL_OWNER, events)
+        correct(store, LOCAL_OWNER, SITE, now=NOW + HOUR)
+        assert final(store).values[0, 720:732].sum() == 0
+        assert (q.method_of(final(store).quality[0, 720:732]) == q.Method.ZERO).all()
+
+
+def test_an_applied_edit_is_final_and_a_withdrawn_one_is_not() -> None:
+    with open_store("sqlite://") as store:
+        whole = a_gap(store)
+        estimated = final(store).values
+        period = whole.slice(720, 732).period
+        wish = EditWish("UP-1", period, "the display was photographed", total=Decimal(3))
+        edit = propose_edit(store, LOCAL_OWNER, wish, policy=EditPolicy(), now=NOW)
+        correct(store, LOCAL_OWNER, SITE, now=NOW + HOUR)
+        assert final(store).values[0, 720:732].sum() == 3000
+        assert totals(store).edited.sum() == 12
+        withdraw_edit(store, LOCAL_OWNER, edit.id, reason="another meter", policy=EditPolicy(), now=NOW + 2 * HOUR)
+        correct(store, LOCAL_OWNER, SITE, now=NOW + 3 * HOUR)
+        np.testing.assert_array_equal(final(store).values, estimated)
+        assert store.readings.load(LOCAL_OWNER, "UP-1", period).missing.all()
