@@ -56,7 +56,7 @@ def read_prolog(data: memoryview, file_name: str) -> Prolog:
     head = bytes(data[:PROLOG_BYTES])
     if not head.strip():
         raise UnreadableFile("the file is empty", where=file_name)
-    if head.startswith(WIDE_BOMS) or b"\0" in head[:4096]:
+    if head.startswith(WIDE_BOMS) or b"\0" in head[:8]:
         raise UnreadableFile("UTF-16, UTF-32 or binary", where=file_name, remedy="save it as UTF-8")
     head = head.removeprefix(BOM)
     declared = DECLARED.match(head)
@@ -94,13 +94,16 @@ def fault(message: str, file_name: str, line: int = 0, remedy: str = "") -> Unre
 
 def _refuse_declarations(head: bytes, place: int, file_name: str) -> None:
     """Refuse a document type: its entities can read files of this machine, call servers or fill the memory."""
-    rest = head[place : place + 64].lstrip()
+    place += len(head[place:]) - len(head[place:].lstrip())
+    rest, line = head[place : place + 64], 1 + head.count(b"\n", 0, place)
+    if rest.startswith(b"<!--"):
+        raise fault("a comment without an end", file_name, line, "fetch the file again")
     if rest.startswith(b"<!"):
-        word = rest[2:].split(maxsplit=1)[0].decode("ascii", "replace")[:20]
+        word = (rest[2:].split(maxsplit=1) or [b""])[0].decode("ascii", "replace")[:20]
         raise fault(
             f"<!{word} is refused: readings need no document type and no entities",
             file_name,
-            1 + head.count(b"\n", 0, place),
+            line,
             "ask the sender for the file without it",
         )
 
