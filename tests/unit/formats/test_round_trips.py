@@ -159,6 +159,17 @@ def test_registers_come_back(name: str, exponent: int) -> None:
         assert [one.quality for one in back] == [TOLD.get(name, int)(one.quality) for one in reads]
 
 
+def test_the_suffix_of_a_basic_meter_stays_in_nem13() -> None:
+    kind = ReadingType(Quantity.ENERGY, Flow.RECEIVED, exponent=0, channel="11").register()
+    reads = [
+        RegisterReading("P", datetime(2025, month, 1, tzinfo=UTC), 10.0 * month, "", 0, 1, kind) for month in (1, 2)
+    ]
+    (found,) = read_back(b"".join(writer_named("nem13").write([], reads, {})), "x.csv").registers
+    assert found.readings.reading_type == kind
+    lone = read_back(b"".join(writer_named("nem13").write([], reads[:1], {})), "x.csv").registers
+    assert [[read.value for read in one] for one in lone] == [[10.0]]
+
+
 def test_formats_say_what_they_cannot_hold() -> None:
     kind = ReadingType(Quantity.TEMPERATURE, Flow.NONE)
     refusals = {name: writer.why_not(kind, 900, 0) for name, writer in writers().items()}

@@ -27,7 +27,7 @@ UNITS: dict[Quantity, str] = {
     for quantity, unit in WRITTEN_UNIT.items()
     if quantity not in {Quantity.TEMPERATURE, Quantity.VOLUME, Quantity.STATE}
 }
-SUFFIX = re.compile(r"[A-Z][1-9A-Z]")
+SUFFIX = re.compile(r"[A-Z1-9][1-9A-Z]")
 # First letter of a suffix that tells the direction (AEMO NMI Procedure); X has none.
 LETTERS = {Flow.DELIVERED: "E", Flow.RECEIVED: "B", Flow.NET: "N", Flow.NONE: "X"}
 REACTIVE = {Flow.DELIVERED: "Q", Flow.RECEIVED: "K"}
@@ -39,8 +39,12 @@ CODES = [nem12_code(byte) if byte & 0x0F <= 8 and byte >> 4 <= 10 else "N" for b
 
 @dataclass(slots=True)
 class Suffixes:
-    """Which NMI suffix each series of a usage point has: its channel where that is one, else the next free one."""
+    """Which NMI suffix each series of a usage point has: its channel where that is one, else the next free one.
 
+    `told`: the direction is written beside it (NEM13), so that the suffix of a basic meter, such as 11, may stay.
+    """
+
+    told: bool = False
     taken: dict[str, dict[ReadingType, str]] = field(default_factory=dict)
 
     def of(self, point: str, kind: ReadingType) -> str:
@@ -51,10 +55,10 @@ class Suffixes:
             mine[key] = self._free(set(mine.values()), kind)
         return mine[key]
 
-    @staticmethod
-    def _free(taken: set[str], kind: ReadingType) -> str:
+    def _free(self, taken: set[str], kind: ReadingType) -> str:
         own = kind.channel.upper()
-        directed = kind.quantity in {Quantity.VOLTAGE, Quantity.CURRENT} or FLOWS.get(own[:1], Flow.NONE) is kind.flow
+        directed = self.told and kind.flow in DIRECTIONS
+        directed |= kind.quantity in {Quantity.VOLTAGE, Quantity.CURRENT} or FLOWS.get(own[:1], Flow.NONE) is kind.flow
         if SUFFIX.fullmatch(own) and directed and own not in taken:
             return own
         letter = (REACTIVE if kind.quantity is Quantity.REACTIVE_ENERGY else {}).get(kind.flow, LETTERS[kind.flow])
@@ -123,7 +127,7 @@ class Nem13Writer:
         del points
         for panel in panels:
             require(self.why_not(panel.reading_type, panel.interval_s, 0))
-        suffixes, opened = Suffixes(), False
+        suffixes, opened = Suffixes(told=True), False
         for (point, kind, device), group in groupby(registers, key=_register):
             require(self.why_not(kind, 0, 0))
             reads = list(group)
