@@ -139,6 +139,36 @@ class LineProtocolSettings(Section):
     )
 
 
+class MqttSettings(Section):
+    """The MQTT 5 broker whose messages `gridwright listen` takes."""
+
+    host: str = Field(default="", description="name or address of the broker; without, there is none")
+    port: int = Field(default=1883, ge=1, le=65_535, description="TCP port of the broker, with TLS mostly 8883")
+    client_id: str = Field(
+        default="gridwright", min_length=1, max_length=120, description="name of our session; each listener has its own"
+    )
+    group: str = Field(default="", description="group of listeners that share the messages; without, each gets all")
+    topics: tuple[str, ...] = Field(
+        default=("gridwright/{usage_point}/{quantity}",), description="topics of one value each, by what they name"
+    )
+    json_topics: tuple[str, ...] = Field(
+        default=("gridwright/readings",), description="topics whose messages are bodies of POST /v1/readings"
+    )
+    sparkplug_groups: tuple[str, ...] = Field(default=(), description="groups of Sparkplug B that are taken")
+    username: str = Field(default="", description="user at the broker")
+    password_file: Path | None = Field(default=None, description="file with the user's password")
+    tls: bool = Field(default=False, description="whether the broker is reached by TLS")
+    ca_file: Path | None = Field(default=None, description="certificates (PEM) that the broker's is checked against")
+    client_cert: Path | None = Field(default=None, description="certificate (PEM) that we show")
+    client_key: Path | None = Field(default=None, description="private key of that certificate (PEM)")
+    session_s: int = Field(
+        default=604_800, ge=0, description="seconds for which the broker keeps messages while nobody listens"
+    )
+    in_flight: int = Field(
+        default=1000, ge=1, le=65_535, description="messages that may be under way without an acknowledgement"
+    )
+
+
 class CollectSettings(Section):
     """How devices are read."""
 
@@ -195,7 +225,7 @@ class ArchiveSettings(Section):
     to: str = Field(default="", description="folder or address of the archive; empty = nothing is archived by itself")
     after_months: int = Field(default=3, ge=1, description="whole months that pass before a month is archived")
     keep_months: int | None = Field(
-        default=None, ge=1, description="months that stay in the database once archived; left out, all of them"
+        default=None, ge=3, description="months that stay in the database once archived; left out, all of them"
     )
 
 
@@ -255,6 +285,7 @@ class Settings(BaseSettings):
     report: ReportSettings = ReportSettings()
     server: ServerSettings = ServerSettings()
     line_protocol: LineProtocolSettings = LineProtocolSettings()
+    mqtt: MqttSettings = MqttSettings()
     collect: CollectSettings = CollectSettings()
     edits: EditSettings = EditSettings()
     vee: VeeSettings = VeeSettings()

@@ -138,6 +138,18 @@ def restore_month(
     return tuple(store.archive.restore(access, part, shelf_of(part.address), progress=steps) for part in gone)
 
 
+def bring_back(store: Store, access: Access, *, shelf_of: ShelfOf = Shelf.at) -> int:
+    """Restore what waiting changes need of dropped months, and return how many series-months; mostly there are none.
+
+    To be called before changes are dealt with: a late reading alone must not stand for its month. A file that is out
+    of reach is StoreCorrupt; the changes then wait.
+    """
+    parts = store.archive.wanted_back(access)
+    for part in parts:
+        store.archive.restore(access, part, shelf_of(part.address))
+    return len(parts)
+
+
 def keep_policy(store: Store, access: Access, policy: Policy, now: datetime) -> Archived:
     """Do what the settings say of old months; called every hour or month, it does nothing twice."""
     this = month_of(now)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, insert, select, update
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.calendar import date_of
@@ -172,25 +172,16 @@ class Archive:
             progress(len(day.rows))
         return self._ended(access, part, ARCHIVED)
 
-    def forget(self, access: Access, part: ArchivePart) -> bool:
-        """Take a month out of the register whose blocks the database holds; the file is left alone."""
+    def wanted_back(self, access: Access) -> tuple[ArchivePart, ...]:
+        """Return what is nowhere but in the archive, and is needed for changes that wait to be dealt with.
+
+        Late readings need the months that they are judged with, bills to rate again all their months.
+        """
         access.require(Act.ADMINISTER)
-        with self._session.writing() as unit:
-            found = find_part(unit, part.kind, part.month)
-            if found is None:
-                return False
-            if found.state != ARCHIVED:
-                raise Conflict(f"{part} is nowhere but in the archive", remedy="restore it first")
-            unit.connection.execute(delete(table).where(*_is(part)))
-            note(
-                unit,
-                access,
-                Act.ADMINISTER,
-                subject=f"archive {part}"[:400],
-                at=self._session.clock(),
-                what="forgotten",
-            )
-            return True
+        with self._session.reading() as unit:
+            gone = [part for part in load_parts(unit) if part.state != ARCHIVED]
+            months = sql.wanted_months(unit) if gone else set()
+        return tuple(part for part in gone if part.month in months)
 
     def _begin_drop(self, unit: Unit, part: ArchivePart) -> None:
         found = find_part(unit, part.kind, part.month)

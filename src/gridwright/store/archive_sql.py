@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import StoreCorrupt
-from gridwright.domain.month import month_days
+from gridwright.domain.interval import DAY_S
+from gridwright.domain.month import month_days, month_of_day
 from gridwright.store import schema
 from gridwright.store.archive_rows import Kind, StoredBlock
 from gridwright.store.blocks import PACKET, marks
@@ -23,6 +25,12 @@ INSERT = "INSERT INTO {table} (reading_type, day, {columns}) VALUES ({marks})"
 COPY = "COPY {table} (reading_type, day, {columns}) FROM STDIN (FORMAT BINARY)"
 TYPES = ("int4", "int4", "int8", "int4", "int2", "int4", "int2", "bytea", "bytea", "int8", "int4")
 DIRTY = "SELECT 1 FROM dirty_range WHERE reading_type = ? AND from_day < ? AND to_day > ? LIMIT 1"
+# Rules compare a day with like days before it: six weeks of them, and a day for the zone.
+CONTEXT_DAYS = 43
+TOUCHED_BILLS = (
+    "SELECT DISTINCT bill.start_s, bill.end_s FROM rerate JOIN bill ON bill.usage_point = rerate.usage_point "
+    "AND bill.start_s < rerate.end_s AND bill.end_s > rerate.start_s"
+)
 RERATE = "SELECT 1 FROM rerate WHERE start_s < ? AND end_s > ? LIMIT 1"
 CURRENT, EARLIER = "block", "block_version"
 
@@ -82,9 +90,23 @@ def why_not_closed(unit: Unit, raw_kind: int | None, month: int) -> str:
     days = month_days(month)
     if raw_kind is not None and unit.fetch(DIRTY, (raw_kind, days.stop, days.start)):
         return "readings changed that were not validated again"
-    if unit.fetch(RERATE, (days.stop * 86_400, days.start * 86_400)):
+    if unit.fetch(RERATE, (days.stop * DAY_S, days.start * DAY_S)):
         return "bills have to be rated again"
     return ""
+
+
+def wanted_months(unit: Unit) -> set[int]:
+    """Return the months that waiting changes need: those before and behind changed days, those of bills they touch."""
+    wanted: set[int] = set()
+    for first, last in unit.fetch("SELECT DISTINCT from_day, to_day FROM dirty_range"):
+        wanted |= _months(first - CONTEXT_DAYS, last + 1)
+    for start, end in unit.fetch(TOUCHED_BILLS):
+        wanted |= _months(start // DAY_S - 1, end // DAY_S + 2)
+    return wanted
+
+
+def _months(first: int, last: int) -> set[int]:
+    return set(range(month_of_day(date_of(first)), month_of_day(date_of(last - 1)) + 1))
 
 
 def delete_points(unit: Unit, table: str, kind: int, day: int, points: Sequence[int]) -> None:

@@ -137,7 +137,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "archive.write": ((None, None), {}),
     "archive.drop": ((None, None), {}),
     "archive.restore": ((None, None), {}),
-    "archive.forget": ((None,), {}),
+    "archive.wanted_back": ((), {}),
     "sealed.state": ((), {}),
     "sealed.begin": ((), {}),
     "sealed.seal_some": ((), {}),

@@ -17,13 +17,14 @@ from sqlalchemy.exc import DBAPIError
 
 from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.bill import Bill
 from gridwright.domain.errors import ConfigError, Conflict, NotFound, StoreCorrupt, StoreError
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import TEMPERATURE
-from gridwright.jobs.archive_months import Policy, archive_months, keep_policy, require_past, restore_month
+from gridwright.jobs.archive_months import Policy, archive_months, bring_back, keep_policy, require_past, restore_month
 from gridwright.store import Store, open_store
 from gridwright.store.archive_file import Shelf
 from gridwright.store.schema_trust import rerate
@@ -243,6 +244,27 @@ def test_what_came_late_is_laid_over_what_comes_back(every_town: Store, tmp_path
     with open_store("sqlite://") as never_away:
         arrive(fill(never_away))
         assert rows(every_town) == rows(never_away)
+
+
+def test_late_readings_bring_their_months_back_before_they_are_judged(town: Store, tmp_path: Path) -> None:
+    archive(town, tmp_path, drop_before=BEFORE)
+    assert bring_back(town, ME) == 0
+    late = Panel(("A-2",), APRIL + timedelta(days=3), QUARTER, np.array([[7.0]]))
+    town.readings.save(ME, late, known_at=APRIL + timedelta(days=90))
+    assert bring_back(town, ME) == 3  # March is what April is compared with
+    assert bring_back(town, ME) == 0
+    town.dirty.clear(ME, town.dirty.ranges(ME))
+    archive(town, tmp_path, drop_before=BEFORE)
+    town.readings.save(ME, panel(("A-2",), MARCH + timedelta(days=120), 1, 3), known_at=APRIL + timedelta(days=200))
+    assert bring_back(town, ME) == 0  # July is far
+    period = Interval(MARCH - timedelta(days=200), MARCH + timedelta(days=2))
+    town.ledger.save_bill(ME, Bill("B1", "k", "A-2", period, "UTC", "flat", "EUR", (), "h", APRIL))
+    with town._engine.begin() as connection:
+        start = int((MARCH - timedelta(days=199)).timestamp())
+        row = {"start_s": start, "end_s": start + 900, "cascade": "c", "known_at_us": 1}
+        point = connection.execute(text("SELECT id FROM usage_point WHERE code = 'A-2'")).scalar()
+        connection.execute(insert(rerate).values(usage_point=point, **row))
+    assert bring_back(town, ME) == 3  # the bill reaches into March
 
 
 def test_a_change_in_the_midst_of_dropping_loses_nothing(
