@@ -1,4 +1,4 @@
-"""Acts nine to eleven: customers help and are paid, the network's losses are seen, and a meter is switched off and on."""
+"""Acts nine to eleven: customers help and are paid, the network's losses are seen, a meter is switched off and on."""
 
 from __future__ import annotations
 
