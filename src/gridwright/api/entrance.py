@@ -23,6 +23,7 @@ from gridwright.api.ingest_json import decode_json, decode_ndjson
 from gridwright.api.ingest_meaning import Said
 from gridwright.api.ingest_names import Directories, resolve
 from gridwright.api.ingest_table import Decoded
+from gridwright.api.verdicts import Verdicts
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import Conflict
 
@@ -92,6 +93,11 @@ class Entrance:
         """Read a body of another address within the same bounds."""
         with self._bodies.room_for(scope, limit):
             return await self._bodies.read(scope, receive, limit)
+
+    async def written(self, access: Access, decoded: Decoded) -> Verdicts:
+        """Write what came by another way than HTTP, and return its verdicts once it is durable."""
+        await self._written(access, decoded, tell_readings, None)
+        return decoded.verdicts
 
     @property
     def ready(self) -> bool:

@@ -205,6 +205,11 @@ class _Mapped:
         return at_us - at_us % np.where(which >= 0, steps[np.maximum(which, 0)], 1)
 
 
+def sampled_us(at_us: int, said: Said) -> int:
+    """Return the instant of one value, that of a sample set on its grid."""
+    return at_us - at_us % _step_us(said)
+
+
 def _step_us(said: Said) -> int:
     try:
         meaning = meaning_of(said)

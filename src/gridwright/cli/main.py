@@ -25,6 +25,7 @@ from gridwright.cli import (
     event,
     forecast,
     key,
+    listen,
     reading,
     report,
     serve,
@@ -58,6 +59,7 @@ demo.register(app)
 doctor.register(app)
 verify.register(app)
 serve.register(app)
+listen.register(app)
 simulate.register(app)
 for name, group in {
     "reading": reading.app,

@@ -1,0 +1,134 @@
+"""The protobuf of a Sparkplug B payload, as much of it as carries readings; unknown fields are passed over.
+
+Source: Eclipse Sparkplug 3.0, section 6.4.1, `sparkplug_b.proto`: Payload 1 timestamp, 2 metrics, 3 seq; Metric 1 name,
+2 alias, 3 timestamp, 4 datatype, 7 is_null, 10 int, 11 long, 12 float, 13 double, 14 boolean, 15 string.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+LONGEST_VARINT = 10
+MAX_METRICS = 100_000
+# Datatypes 1 to 4 are signed; their numbers travel in two's complement of 32 bits, Int64 of 64.
+SIGNED = {1: 8, 2: 16, 3: 32, 4: 64}
+BOOLEAN, TEXTS = 11, (12, 14)
+
+
+class SparkplugError(Exception):
+    """A payload or topic that is none of Sparkplug B; tells what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric: its name or only its alias, epoch milliseconds, datatype (0 where it is not told), and its value."""
+
+    name: str = ""
+    alias: int | None = None
+    at_ms: int | None = None
+    datatype: int = 0
+    value: float | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A payload: epoch milliseconds, sequence number 0 to 255, metrics."""
+
+    at_ms: int | None
+    seq: int | None
+    metrics: tuple[Metric, ...]
+
+
+def read_payload(body: bytes) -> Payload:
+    """Read a payload; SparkplugError where it is damaged."""
+    at_ms, seq = None, None
+    metrics: list[Metric] = []
+    for number, value in _fields(body):
+        if number == 1 and isinstance(value, int):
+            at_ms = value
+        elif number == 3 and isinstance(value, int):  # noqa: PLR2004 - see the list above
+            seq = value
+        elif number == 2 and isinstance(value, bytes):  # noqa: PLR2004
+            if len(metrics) >= MAX_METRICS:
+                raise SparkplugError(f"there are more than {MAX_METRICS} metrics")
+            metrics.append(_metric(value))
+    return Payload(at_ms, seq, tuple(metrics))
+
+
+def _metric(body: bytes) -> Metric:
+    told = dict(_fields(body))
+    name, alias, at_ms, kind = told.get(1, b""), told.get(2), told.get(3), told.get(4, 0)
+    datatype = kind if isinstance(kind, int) else 0
+    return Metric(
+        _text(name) if isinstance(name, bytes) else "",
+        alias if isinstance(alias, int) else None,
+        at_ms if isinstance(at_ms, int) else None,
+        datatype,
+        None if told.get(7) else _value(told),
+    )
+
+
+def _value(told: dict[int, int | bytes]) -> float | str | None:
+    """Return the number as its bits are, or the text; its sign follows from the datatype, which may be known later."""
+    for number in (10, 11):
+        whole = told.get(number)
+        if isinstance(whole, int):
+            return whole
+    for number, form in ((12, "<f"), (13, "<d")):
+        raw = told.get(number)
+        if isinstance(raw, bytes) and len(raw) == struct.calcsize(form):
+            return float(struct.unpack(form, raw)[0])
+    truth, text = told.get(14), told.get(15)
+    if isinstance(truth, int):
+        return float(bool(truth))
+    return _text(text) if isinstance(text, bytes) else None
+
+
+def signed(value: float | str | None, datatype: int) -> float | str | None:
+    """Return a number with the sign that its datatype gives it."""
+    bits = SIGNED.get(datatype)
+    if bits is None or value is None or isinstance(value, str):
+        return value
+    whole = int(value) & ((1 << bits) - 1)
+    return whole - (1 << bits) if whole >> (bits - 1) else whole
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise SparkplugError("a text is not UTF-8") from error
+
+
+def _fields(body: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Yield number and value of each field: a varint as int, all else as bytes."""
+    at = 0
+    while at < len(body):
+        tag, at = _varint(body, at)
+        wire = tag & 7
+        if wire == VARINT:
+            value: int | bytes
+            value, at = _varint(body, at)
+        elif wire in {FIXED64, FIXED32, BYTES}:
+            size, at = (8 if wire == FIXED64 else 4, at) if wire != BYTES else _varint(body, at)
+            if at + size > len(body):
+                raise SparkplugError("it ends too early")
+            value, at = body[at : at + size], at + size
+        else:
+            raise SparkplugError(f"wire type {wire} is none of protobuf 3")
+        yield tag >> 3, value
+
+
+def _varint(body: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for place in range(LONGEST_VARINT):
+        if at + place >= len(body):
+            raise SparkplugError("it ends too early")
+        byte = body[at + place]
+        value |= (byte & 0x7F) << (7 * place)
+        if byte < 0x80:  # noqa: PLR2004 - the last byte of a varint
+            return value & 0xFFFF_FFFF_FFFF_FFFF, at + place + 1
+    raise SparkplugError("a number is longer than ten bytes")
