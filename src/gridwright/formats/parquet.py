@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,7 @@ MAGIC = b"PAR1"
 PREVIEW_ROWS = 300
 SAMPLE_ROWS = 200_000
 SAMPLED_GROUPS = 4
+PART_CELLS = 6_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,41 @@ class ParquetDialect:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of a row group that are decoded together: `first` of the group, `number` of them; `line` of the file.
+
+    A row group of a million rows and a hundred columns would take gigabytes at once.
+    """
+
+    group: int
+    first: int
+    number: int
+    chunk: Chunk
+
+
+@dataclass(slots=True)
+class _Stream:
+    """A row group that is being read from its beginning on: `at` is the row that comes next."""
+
+    data: memoryview
+    group: int
+    batches: Iterator[pa.RecordBatch]
+    at: int = 0
+
+
 class ParquetReader:
-    """Reads Parquet; a chunk is a row group, its byte range the place of the group in the file."""
+    """Reads Parquet; a chunk is a row group, its byte range the place of the group in the file, or a part of both."""
 
     name = "parquet"
+
+    def __init__(self, part_cells: int = PART_CELLS) -> None:
+        self._part_cells = part_cells
+        self._stream: _Stream | None = None
+
+    def __reduce__(self) -> tuple[type[ParquetReader], tuple[int]]:
+        """Pickle without what is being read."""
+        return ParquetReader, (self._part_cells,)
 
     def recognises(self, head: bytes, file_name: str) -> float:
         """Return 1 for the magic number, a little for the name alone."""
@@ -53,23 +87,58 @@ class ParquetReader:
         with placed(file_name):
             return _inspect(data, file_name, options)
 
-    def chunks(self, data: memoryview, dialect: ParquetDialect, after: int = 0) -> Iterator[Chunk]:  # noqa: ARG002 - the protocol
-        """Yield the row groups that begin at byte `after` or later, with the number of their first row."""
-        meta = opened(data).metadata
-        row = 1
-        for group in range(meta.num_row_groups):
-            start, size = _place(meta, group)
-            if start >= after:
-                yield Chunk(start, start + size, row)
-            row += meta.row_group(group).num_rows
+    def chunks(self, data: memoryview, dialect: ParquetDialect, after: int = 0) -> Iterator[Chunk]:
+        """Yield the row groups, large ones in parts, that begin at byte `after` or later, each with its first row."""
+        parts = self._parts(opened(data).metadata, dialect.layout)
+        yield from (part.chunk for part in parts if part.chunk.start >= after)
 
     def decode(self, data: memoryview, chunk: Chunk, dialect: ParquetDialect) -> Decoded:
-        """Decode one row group."""
+        """Decode one row group or a part of it; the parts of a group are cheap to read one after the other."""
         file = opened(data)
-        starts = [_place(file.metadata, group)[0] for group in range(file.metadata.num_row_groups)]
-        table = _read(file, [starts.index(chunk.start)], dialect.layout)
+        part = next(one for one in self._parts(file.metadata, dialect.layout) if one.chunk.start == chunk.start)
+        whole = part.number == file.metadata.row_group(part.group).num_rows
+        table = (
+            _read(file, [part.group], dialect.layout) if whole else self._read_part(data, file, part, dialect.layout)
+        )
         decoded = decode_batch(_batch(table, dialect.layout, chunk.first_line), dialect.layout)
         return replace(decoded, notes=(*dialect.notes, *decoded.notes))
+
+    def _parts(self, meta: pq.FileMetaData, layout: Layout) -> Iterator[Part]:
+        line = 1
+        for group in range(meta.num_row_groups):
+            start, size = _place(meta, group)
+            rows = meta.row_group(group).num_rows
+            count = max(1, min(-(-rows * len(layout.columns) // self._part_cells), size))
+            step = -(-rows // count)
+            count = max(1, -(-rows // max(step, 1)))
+            for at in range(count):
+                first = at * step
+                chunk = Chunk(start + size * at // count, start + size * (at + 1) // count, line + first)
+                yield Part(group, first, min(step, rows - first), chunk)
+            line += rows
+
+    def _read_part(self, data: memoryview, file: pq.ParquetFile, part: Part, layout: Layout) -> pa.Table:
+        """Read on in the stream of the group where it stands before the part, else from the group's beginning."""
+        import pyarrow as pa
+
+        stream = self._stream
+        if stream is None or stream.data is not data or stream.group != part.group or stream.at > part.first:
+            names = [layout.names[index] for index in layout.columns]
+            rows = file.iter_batches(part.number, row_groups=[part.group], columns=names, use_threads=False)
+            stream = self._stream = _Stream(data, part.group, rows)
+        taken: list[pa.RecordBatch] = []
+        with damage(part.group):
+            while stream.at < part.first + part.number:
+                batch = next(stream.batches)
+                kept = batch.slice(
+                    max(part.first - stream.at, 0), part.first + part.number - max(stream.at, part.first)
+                )
+                stream.at += batch.num_rows
+                taken += [kept] if kept.num_rows else []
+        # Let go at the group's end, and where a batch reached into the next part.
+        if stream.at != part.first + part.number or stream.at >= file.metadata.row_group(part.group).num_rows:
+            self._stream = None
+        return pa.Table.from_batches(taken)
 
 
 def opened(data: memoryview) -> pq.ParquetFile:
@@ -95,15 +164,22 @@ def _place(meta: pq.FileMetaData, group: int) -> tuple[int, int]:
 
 
 def _read(file: pq.ParquetFile, groups: list[int], layout: Layout) -> pa.Table:
-    import pyarrow as pa
-
-    try:
+    with damage(groups[0]):
         return file.read_row_groups(
             groups, columns=[layout.names[index] for index in layout.columns], use_threads=False
         )
-    except (pa.ArrowException, OSError, ValueError) as error:
+
+
+@contextmanager
+def damage(group: int) -> Iterator[None]:
+    """Say what is wrong when a row group cannot be read."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, StopIteration) as error:
         raise UnreadableFile(
-            f"row group {groups[0] + 1} of this Parquet file is damaged: {error}", remedy="copy or export it again"
+            f"row group {group + 1} of this Parquet file is damaged: {error}", remedy="copy or export it again"
         ) from error
 
 
@@ -214,5 +290,16 @@ def _sample(file: pq.ParquetFile, layout: Layout) -> Batch:
 
     count = file.metadata.num_row_groups
     groups = sorted({place * count // SAMPLED_GROUPS for place in range(min(count, SAMPLED_GROUPS))})
-    tables = [_read(file, [group], layout).slice(0, SAMPLE_ROWS // len(groups)) for group in groups]
+    tables = [_head(file, group, layout, SAMPLE_ROWS // len(groups)) for group in groups]
     return _batch(pa.concat_tables(tables), layout, 1)
+
+
+def _head(file: pq.ParquetFile, group: int, layout: Layout, rows: int) -> pa.Table:
+    """Read the first rows of a row group and no more of it."""
+    import pyarrow as pa
+
+    names = [layout.names[index] for index in layout.columns]
+    with damage(group):
+        batches = file.iter_batches(rows, row_groups=[group], columns=names, use_threads=False)
+        first = list(islice(batches, 1))
+    return pa.Table.from_batches(first) if first else _read(file, [group], layout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from contextlib import suppress
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -128,3 +129,24 @@ def test_a_damaged_byte_raises_nothing_unexpected(place: int, change: int) -> No
 
 def test_the_registry_finds_parquet() -> None:
     assert find_reader(GOOD[:1000], "anything.bin", ReadOptions()).name == "parquet"
+
+
+@pytest.mark.parametrize("cells", [30, 100, 10**6])
+def test_a_large_row_group_is_read_in_parts(cells: int) -> None:
+    """Whatever the parts are, and whether they are read in order or not, the readings are the same."""
+    meters = [f"M{row // 96}" for row in range(96 * 5)]
+    times, kwh = np.tile(HALF_HOURS, 5), np.arange(96 * 5) / 1000
+    data = memoryview(written({"meter": meters, "time": times, "kwh": kwh}, row_group_size=200))
+    reader = ParquetReader(part_cells=cells)
+    dialect = reader.inspect(data, "m.parquet", ReadOptions(kind="interval"))
+    chunks = list(reader.chunks(data, dialect))
+    assert len(chunks) == {30: 3 * 20 - 12, 100: 15, 10**6: 3}[cells]
+    assert all(one.end == other.start or other.start > one.end for one, other in pairwise(chunks))
+    assert list(reader.chunks(data, dialect, chunks[2].start)) == chunks[2:]
+    for order in (chunks, chunks[::-1], chunks[1::2] + chunks[::2]):
+        pieces = {chunk.start: reader.decode(data, chunk, dialect) for chunk in order}
+        whole = [pieces[chunk.start].series[0] for chunk in chunks]
+        assert np.concatenate([part.value for part in whole]).tolist() == list(range(96 * 5))
+        assert np.concatenate([part.line for part in whole]).tolist() == list(range(1, 96 * 5 + 1))
+        named = [part.points[point] for part in whole for point in part.point.tolist()]
+        assert named == meters
