@@ -21,12 +21,13 @@ from gridwright.domain.interval import Interval, local_midnight, zone_of
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Flow
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.usage_point import Installation, UsagePoint
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import Gridded
 from gridwright.jobs.correct import correct
 from gridwright.jobs.ingest_file import Imported, Report, ingest_file
 from gridwright.jobs.load_outages import load_outages
+from gridwright.jobs.load_stored import installations_of
 from gridwright.jobs.main_series import main_groups
 from gridwright.jobs.trust_readings import Channel, Material, SiteDefaults, trust_channels
 from gridwright.store import SaveSummary, Store
@@ -98,17 +99,21 @@ class Judge:
     estimated: int = 0
     _points: dict[str, UsagePoint] = field(default_factory=dict)
     _panels: list[Panel] = field(default_factory=list)
+    _installed: tuple[Installation, ...] = ()
 
     def begin(self, new: Sequence[UsagePoint], old: Sequence[str]) -> None:
         """Find out who has no reading yet."""
         self._points = {point.id: point for point in new}
         self._panels = []
+        self._installed = ()
         if old:
             read = {extent.usage_point for extent in self.store.readings.extents(self.access, old)}
             fresh = [point for point in old if point not in read]
             # None named would mean all.
             told = self.store.registry.points(self.access, fresh) if fresh else ()
             self._points |= {point.id: point for point in told}
+            # A usage point that this file brings has nothing installed yet.
+            self._installed = installations_of(self.store, self.access, [point.id for point in told])
 
     def save(self, panel: Panel, *, known_at: datetime) -> SaveSummary:
         """Save the raw image; who is judged here is not dirty."""
@@ -146,6 +151,7 @@ class Judge:
             reads_of(gridded, self._points.keys()),
             known,
             outages=load_outages(self.store, self.access, list(known), period),
+            installations=self._installed,
         )
         groups, _ = main_groups(material.panels, material.zones)
         for group in groups:

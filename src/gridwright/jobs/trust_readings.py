@@ -17,11 +17,11 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Flow, ReadingType
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.usage_point import Installation, UsagePoint
 from gridwright.domain.verdict import Intake
 from gridwright.ingest import Collected
 from gridwright.jobs.main_series import Group, main_groups
-from gridwright.vee import Circumstances, DayHistory, RuleBook, estimate, packaged, validate
+from gridwright.vee import Circumstances, DayHistory, Registers, RuleBook, estimate, packaged, validate
 
 Mask = npt.NDArray[np.bool_]
 
@@ -85,8 +85,9 @@ class Trusted:
 class Material:
     """What there is to trust: panels, register reads by usage point, zones, and what is known of the usage points.
 
-    `outages`: when which usage point was without power. `history`: the days before, by reading type. `arrival`: doubts
-    about the readings as they came; `intake`: the verdict on the file, None for stored readings.
+    `arrival`: doubts about the readings as they came; `intake`: the verdict on the file, None for stored readings.
+    `outages`: when which usage point was without power. `history`: the days before, by reading type. `installations`:
+    the transformer factors of register reads.
     """
 
     panels: tuple[Panel, ...]
@@ -97,6 +98,7 @@ class Material:
     intake: Intake | None = None
     outages: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
     history: Mapping[ReadingType, DayHistory] = field(default_factory=dict)
+    installations: Sequence[Installation] = ()
 
     def with_outages(self, outages: Mapping[str, Sequence[Interval]]) -> Material:
         """Return the same with what is known of outages."""
@@ -180,7 +182,7 @@ def _trust_channel(
 ) -> Channel:
     here = set(panel.points)
     mine = {point.id: point for point in points if point.id in here}
-    reads = material.reads
+    reads = Registers(material.reads, installations=material.installations)
     holidays = _holidays(panel, points)
     around = Circumstances(channels=beside(panel, material.panels), outages=material.outages, holidays=holidays)
     past = material.history.get(panel.reading_type)

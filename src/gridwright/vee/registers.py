@@ -55,6 +55,11 @@ class Registers:
     reads: Mapping[str, Sequence[RegisterReading]] = field(default_factory=dict)
     meters: Mapping[str, Meter] = field(default_factory=dict)
     installations: Sequence[Installation] = ()
+    _history: dict[str, list[Installation]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for each in self.installations:
+            self._history.setdefault(each.usage_point, []).append(each)
 
     def meters_of(self, reads: Sequence[RegisterReading]) -> dict[str, Meter]:
         """Return the meters that gave `reads`, by serial; known, or inferred from all its values."""
@@ -73,7 +78,7 @@ class Registers:
 
     def multiplier(self, point: str, at: datetime) -> float:
         """Return the transformer factor in force at `point`."""
-        found = installed_at(self.installations, point, at) if self.installations else None
+        found = installed_at(self._history.get(point, ()), point, at) if self.installations else None
         return float(found.multiplier) if found else 1.0
 
     def of(self, point: str, panel: Panel) -> list[RegisterReading]:

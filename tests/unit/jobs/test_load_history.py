@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.day_totals import DayTotals
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY
-from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.jobs import correct_part
 from gridwright.jobs.correct import correct
 from gridwright.jobs.load_history import history_of, load_history
@@ -64,3 +66,18 @@ def test_what_was_estimated_or_lost_is_told() -> None:
     assert np.isnan(past.total[0]).tolist() == [True, False, True, True]
     assert np.isnan(past.peak[0]).tolist() == [True, False, False, True]
     assert past.estimated[0].tolist() == [0, 4, 4, 24]
+
+
+def test_a_transformers_factor_belongs_to_the_register_and_not_to_the_intervals() -> None:
+    """Behind a transformer of 40 a register counts a fortieth: both agree, and nothing is rejected."""
+    with open_store("sqlite://") as store:
+        store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1", customer_class="commercial")])
+        store.registry.save_meter(LOCAL_OWNER, Meter("M1"))
+        store.registry.save_installation(LOCAL_OWNER, install("UP-1", "M1", START - DAY, Decimal(40)))
+        panel = days_of(0, 10).with_values(days_of(0, 10).values * 40)
+        counted = np.concatenate([[0.0], np.cumsum(panel.values[0])])[::24] // 40
+        reads = [RegisterReading("UP-1", START + DAY * day, float(value), "M1") for day, value in enumerate(counted)]
+        store.registers.save(LOCAL_OWNER, reads, known_at=START + DAY * 10)
+        store.readings.save(LOCAL_OWNER, panel, known_at=START + DAY * 10)
+        correct(store, LOCAL_OWNER, SiteDefaults(), now=START + DAY * 10)
+        assert "V30_sum" not in {finding.code for finding in store.findings.load(LOCAL_OWNER)}
