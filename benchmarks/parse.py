@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.harness import Peer, Row, main, timed
+from gridwright.domain.panel import Panel
 from gridwright.formats.csv_reader import CsvReader
 from gridwright.formats.parquet import ParquetReader
+from gridwright.formats.registry import reader_named, writer_named
 from gridwright.formats.source import Reader, ReadOptions
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 HALF_HOURS = 48
+HALF_HOUR = timedelta(minutes=30)
 
 
 def rows(*, quick: bool) -> Iterator[Row]:
@@ -30,6 +33,22 @@ def rows(*, quick: bool) -> Iterator[Row]:
         yield _measured(name, CsvReader(), text, values.size, partial(plain_csv, text))
     packed = parquet(values)
     yield _measured("parquet", ParquetReader(), packed, values.size, lambda: plain_parquet(packed))
+    yield from _exchanged(values)
+
+
+def _exchanged(values: np.ndarray[Any, Any]) -> Iterator[Row]:
+    """Write the same readings in formats of the trade, and read each again; MSCONS a tenth of them, it is verbose."""
+    panel = Panel(tuple(f"MAC{home:06d}" for home in range(len(values))), START, HALF_HOUR, values.astype(float))
+    few = panel.rows(range(max(1, len(values) // 10)))
+    for name, whole, goal in (("csv", panel, ">= 3e6"), ("cmep", panel, ">= 3e6"), ("mscons", few, ">= 2e5")):
+        writer, count = writer_named(name), whole.values.size
+        text = b"".join(writer.write([whole], [], {}))
+        writing = timed(lambda writer=writer, whole=whole: sum(map(len, writer.write([whole], [], {}))))  # type: ignore[misc]
+        reader: Reader[Any] = reader_named(name)
+        reading = timed(lambda reader=reader, text=text: read(reader, text))  # type: ignore[misc]
+        shown = "csv as exported" if name == "csv" else name
+        yield Row(shown, count / reading.cpu_s, "readings/s", goal if name != "csv" else "")
+        yield Row(f"{shown}, writing", count / writing.cpu_s, "readings/s")
 
 
 def _measured(name: str, reader: Reader[Any], data: bytes, readings: int, peer: Callable[[], object]) -> Row:

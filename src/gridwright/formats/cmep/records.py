@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.reading_type import Accumulation, ReadingType
@@ -72,21 +74,29 @@ def record_of(parts: list[str], fields: int, rules: Rules) -> Record | Refusal:
         told = count or "no number of"
         reason = f"field 14 tells {told} readings, but {fields - HEADER} fields follow"
         return Refusal(reason, "fetch the file again", count)
-    found = _series_of(parts, rules)
+    found = _series_of(*parts[9:13], _Told(rules.options.unit, rules.options.interval_minutes or 0, rules.decimals))
     return found if isinstance(found, Refusal) else Record(point, *found, triplets)
 
 
-def _series_of(parts: list[str], rules: Rules) -> tuple[Meaning, int] | Refusal:
-    """Return the meaning and the interval that fields 10 to 13 tell."""
-    commodity, unit, constant, length = parts[9:13]
-    meaning = meaning_of(rules.options.unit or unit, commodity, rules.decimals)
+class _Told(NamedTuple):
+    """What the caller and the file say of every record."""
+
+    unit: str
+    minutes: int
+    decimals: int
+
+
+@lru_cache(maxsize=256)
+def _series_of(commodity: str, unit: str, constant: str, length: str, told: _Told) -> tuple[Meaning, int] | Refusal:
+    """Return the meaning and the interval that fields 10 to 13 tell; a file has a few kinds of them."""
+    meaning = meaning_of(told.unit or unit, commodity, told.decimals)
     if meaning is None:
         return Refusal(f"unit {unit!r} in field 11 is none we read", "KWH, KVARH, KVAH, KW, V, A, CF, GAL or M3", unit)
     factor = _number(constant or "1")
     if factor is None:
         return Refusal(f"constant {constant!r} in field 12 is no number above 0", "correct it", constant)
     register = meaning.reading_type.accumulation is Accumulation.CUMULATIVE
-    seconds = 0 if register else (rules.options.interval_minutes or 0) * 60 or interval_of(length)
+    seconds = 0 if register else told.minutes * 60 or interval_of(length)
     if not register and not seconds:
         reason = f"interval {length!r} in field 13 is no MMDDhhmm of minutes, hours or a day"
         return Refusal(reason, "give --interval", length)

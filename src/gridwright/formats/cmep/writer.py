@@ -51,8 +51,9 @@ class CmepWriter:
         del points
         for panel in panels:
             require(self.why_not(panel.reading_type, panel.interval_s, phase_of(panel)))
+            ends = compact_stamps(epoch_s(panel.start) + panel.interval_s * np.arange(1, panel.slots + 1))
             for row in range(len(panel.points)):
-                yield from _days(panel, row)
+                yield b"".join(_days(panel, row, ends))
         for (point, kind), reads in groupby(registers, key=lambda read: (read.usage_point, read.reading_type)):
             require(self.why_not(kind, 0, 0))
             while batch := list(islice(reads, READS_A_RECORD)):
@@ -62,7 +63,7 @@ class CmepWriter:
 CMEP_WRITER = CmepWriter()
 
 
-def _days(panel: Panel, row: int) -> Iterator[bytes]:
+def _days(panel: Panel, row: int, ends: Sequence[str]) -> Iterator[bytes]:
     """Yield the record of each UTC day that has a value."""
     first = epoch_s(panel.start)
     cuts = np.unique(np.r_[0, np.arange((-first) % DAY_S or DAY_S, panel.slots * panel.interval_s, DAY_S)])
@@ -73,12 +74,11 @@ def _days(panel: Panel, row: int) -> Iterator[bytes]:
         missing = np.isnan(values)
         if missing.all():
             continue
-        ends = compact_stamps(first + panel.interval_s * np.arange(start + 1, end + 1))
         texts = [pattern % value for value in written_values(kind, values).tolist()]
         codes = [CODES[byte] for byte in panel.quality[row, start:end].tolist()]
         for gap in np.flatnonzero(missing).tolist():
             texts[gap], codes[gap] = "", "N0"
-        yield _record(panel.points[row], kind, panel.interval_s, list(zip(ends, codes, texts, strict=True)))
+        yield _record(panel.points[row], kind, panel.interval_s, list(zip(ends[start:end], codes, texts, strict=True)))
 
 
 def _reads(point: str, kind: ReadingType, reads: Sequence[RegisterReading]) -> bytes:
