@@ -199,11 +199,27 @@ def _instants(piece: Piece, cells: Cells, register: npt.NDArray[np.int32]) -> tu
     if repeated.any():
         second = second_passes(register, at, repeated & cells.good)
         at[second] += change_lengths(at[second], zone)
+    _place_twins(piece, cells, register, at, repeated)
     for cell in np.flatnonzero(skipped & cells.good).tolist():
         stamp = str(np.datetime64(int(cells.wall[cell]), "s"))
         reason = f"{stamp} does not exist in {zone}: the clock skips it"
         piece.verdicts.add(Reject(int(piece.number[cells.record[cell]]), reason, "is --zone right?", stamp))
     return at, cells.good & ~skipped
+
+
+def _place_twins(piece: Piece, cells: Cells, register: npt.NDArray[np.int32], at: Index, repeated: Mask) -> None:
+    """Move the first of two equal stamps that close a repeated hour to the end of its first pass.
+
+    When clocks go back from 2:00 to 1:00, that interval ends at 1:00 on the clock; some senders call it 2:00, twice.
+    """
+    length = np.array([one.interval_s for one in piece.records], np.int64)[cells.record]
+    begin, opens, _ = wall_to_utc(cells.wall - length, piece.rules.stamps)
+    twin = opens & ~repeated & cells.good
+    second = second_passes(register, at, twin)
+    if second.any():
+        keys = register.astype(np.int64) << 40 | cells.wall
+        first = twin & ~second & np.isin(keys, keys[second])
+        at[first] = begin[first] + length[first]
 
 
 def _notes(records: list[Record]) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ class Contexts:
     strange: list[tuple[int, str]] = field(default_factory=list)
     location: Context = field(default_factory=Context)
     message: str = ""
+    foreign: str = ""
     opened: int | None = None
     messages: int = 0
 
@@ -84,19 +85,22 @@ class Contexts:
 
     def _refuse_other(self, texts: list[list[str]]) -> None:
         kind = texts[1][0] if len(texts) > 1 else ""
-        self.location = Context() if kind in {"", "MSCONS"} else Context(wrong=f"message {kind} is no MSCONS")
+        self.foreign = "" if kind in {"", "MSCONS"} else f"message {kind} is no MSCONS"
 
     def _locate(self, at: int, parts: list[str]) -> None:
         point = parts[0] or parts[-1]
         bad = not point or len(point) > MAX_ID or not point.isprintable()
         wrong = "LOC names no metering point" if bad else "no OBIS code (PIA) stands before the value"
+        wrong = self.foreign or wrong
         self.location = Context(point, wrong=wrong)
         self.add(at, self.location)
 
     def _identify(self, at: int, code: str) -> None:
         meaning = meaning_of(code, self.decimals)
         here = self.location
-        if not here.point:
+        if self.foreign:
+            here = replace(here, wrong=self.foreign)
+        elif not here.point:
             here = replace(
                 here, wrong=here.wrong if "PIA" not in here.wrong else "no metering point (LOC) stands before"
             )
@@ -147,7 +151,7 @@ class Contexts:
         if self.opened is not None:
             self.notes.append(f"message {self.message}: no UNT at its end, it may be cut short")
         if rest:
-            shown = self.marks.plain(rest[:40])
+            shown = self.marks.shown(rest[:40])
             self.notes.append(f"the last segment has no terminator and was left out: {shown!r}")
 
     def of(self, segments: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

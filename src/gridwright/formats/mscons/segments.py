@@ -53,6 +53,12 @@ class Marks:
                 data = data.replace(stand_in, mark)
         return data.decode("latin-1").strip()
 
+    def shown(self, data: bytes) -> str:
+        """Return a piece of a text with its separators, as the sender wrote it but for released characters."""
+        ours = bytes((ELEMENT, COMPONENT, TERMINATOR))
+        theirs = self.element + self.component + self.terminator
+        return self.plain(data.translate(bytes.maketrans(ours, theirs)))
+
 
 def marks_of(head: bytes) -> Marks:
     """Return the service characters that UNA tells, the usual ones without it."""
