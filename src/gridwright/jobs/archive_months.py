@@ -82,7 +82,9 @@ def archive_months(
             written.append(store.archive.write(access, month, shelf, progress=steps))
         except (Conflict, StoreCorrupt) as error:
             failed.append(f"{month}: {error}")
-    dropped = _drop(store, access, _leaving(store, access, months, drop_before), steps, shelf_of, failed)
+    dropped = _drop(
+        store, access, _leaving(store, access, months, drop_before), steps, shelf_of=shelf_of, failed=failed
+    )
     waits = [f"{month}: {month.waits_for}" for month in months if month.waits_for]
     return Archived(
         tuple(str(part) for part in written),
@@ -108,11 +110,12 @@ def _leaving(store: Store, access: Access, months: Sequence[OpenMonth], drop_bef
     ]
 
 
-def _drop(  # noqa: PLR0917 - a part of `archive_months`
+def _drop(
     store: Store,
     access: Access,
     parts: Sequence[ArchivePart],
     steps: _Steps,
+    *,
     shelf_of: ShelfOf,
     failed: list[str],
 ) -> list[str]:
