@@ -67,6 +67,7 @@ def upgrade() -> None:
     _edits()
     _corrections()
     _flow()
+    _everything_dirty()
     _let_months_move()
 
 
@@ -225,6 +226,15 @@ def _corrections() -> None:
     op.create_index(op.f("ix_correction_bill"), "correction", ["bill"])
     op.create_index(op.f("ix_correction_usage_point"), "correction", ["usage_point"])
     op.create_index(op.f("ix_correction_state_id"), "correction", ["state", "id"])
+
+
+def _everything_dirty() -> None:
+    """Let the first cascade make the final images of what is stored already."""
+    op.execute("DELETE FROM dirty_range")
+    op.execute(
+        "INSERT INTO dirty_range (reading_type, usage_point, from_day, to_day) "
+        "SELECT reading_type, usage_point, MIN(first_day), MAX(last_day) FROM series GROUP BY reading_type, usage_point"
+    )
 
 
 def _flow() -> None:
