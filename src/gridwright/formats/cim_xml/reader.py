@@ -16,7 +16,7 @@ from gridwright.formats.stamps import read_stamps
 from gridwright.formats.zones import zone_from_offsets
 
 NAMESPACE = b"http://iec.ch/TC57/"
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 2 << 20
 ELEMENT = re.compile(rb"<(?:([\w.\-]+):)?MeterReading[\s>]")
 STAMP = re.compile(rb"timeStamp>\s*([0-9][0-9T:.Z+\-]{9,34})\s*<")
 NOUN = re.compile(rb"Noun>\s*([A-Za-z]{1,40})\s*<")

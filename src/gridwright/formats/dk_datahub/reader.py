@@ -27,7 +27,7 @@ VERSIONS = {
 }
 DOCUMENT = re.compile(rb'^\s*\{\s*"(\w{1,80}_MarketDocument)"\s*:')
 BOM = b"\xef\xbb\xbf"
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 2 << 20
 QUANTITIES = {"CIM": b"quantity>", "ebIX": b"EnergyQuantity>", "JSON": b'"quantity":'}
 
 

@@ -63,12 +63,15 @@ def read_entry(head: bytes, place: int, prolog: Prolog) -> Entry:
 
 
 def entries(data: memoryview, prolog: Prolog) -> Iterator[Entry]:
-    """Yield every entry of a feed, with the texts of those that hold no readings."""
+    """Yield every entry of a feed; of those that hold readings, the place alone."""
     opening, closing = b"<" + prolog.tag("entry"), b"</" + prolog.tag("entry")
     for place in positions(data, opening):
         head = bytes(data[place : place + HEAD_BYTES])
         ends = [end for end in (head.find(closing), head.find(opening, 1)) if end >= 0]
-        yield read_entry(head[: min(ends)] if ends else head, place, prolog)
+        head = head[: min(ends)] if ends else head
+        content = CONTENT.search(head)
+        blocks = content is not None and content.group(1) == b"IntervalBlock"
+        yield Entry(place, "IntervalBlock", ()) if blocks else read_entry(head, place, prolog)
 
 
 def _is_damaged(head: bytes, name: str) -> bool:

@@ -19,7 +19,7 @@ from gridwright.formats.source import Chunk, Decoded, ReadOptions
 
 NAMESPACE = b"http://naesb.org/espi"
 ATOM = b"http://www.w3.org/2005/Atom"
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 2 << 20
 SAMPLE_BYTES = 4 << 20
 MILLI = re.compile(rb"powerOfTenMultiplier>\s*-")
 # A value whose last three digits are not all zero: of milliunits, it is no whole number of units.

@@ -25,6 +25,7 @@ MIX = tuple(np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0
 SLOT_BITS = 14
 SALTS = tuple(np.uint64(2 * at + 1) for at in range(1, 5000))
 ASIDE = re.compile(rb"<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)", re.DOTALL)
+BEHIND_LESS = np.frombuffer(b"!?", np.uint8)
 ASIDES = ((b"<!--", b"-->"), (b"<?", b"?>"), (b"<![CDATA[", b"]]>"))
 LINES = bytes(10 if byte == ord("\n") else SPACE for byte in range(256))
 PREFIX = re.compile(rb"xmlns:([A-Za-z_][\w.\-]*)\s*=")
@@ -172,11 +173,19 @@ def _levels(kind: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
 
 def _without_asides(data: bytes) -> bytes:
     """Blank comments, instructions and the marks of CDATA, byte for byte."""
-    return ASIDE.sub(_blank, data) if b"<!" in data or b"<?" in data else data
+    if b"<!" not in data and b"<?" not in data:
+        return data
+    text = np.frombuffer(data + b" ", np.uint8)
+    start = np.flatnonzero(text[:-1] == LESS)
+    blanked, done = bytearray(data), 0
+    for place in start[np.isin(text[start + 1], BEHIND_LESS)].tolist():
+        aside = ASIDE.match(data, place) if place >= done else None
+        if aside is not None:
+            blanked[place : aside.end()], done = _blank(aside.group()), aside.end()
+    return bytes(blanked)
 
 
-def _blank(match: re.Match[bytes]) -> bytes:
-    aside = match.group()
+def _blank(aside: bytes) -> bytes:
     if aside.startswith(b"<![") and aside.endswith(b"]]>") and b"<" not in aside[9:] and b"&" not in aside:
         return b" " * 9 + aside[9:-3] + b"   "
     blank = aside.translate(LINES)
