@@ -1,0 +1,77 @@
+"""From a late reading to a credit note on the command line, and what was known before it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.panel import Panel
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.store import open_store
+from tests.integration.test_cascade import FLAT
+from tests.integration.test_cli import Run, document, run
+
+__all__ = ["run"]
+START = datetime(2025, 3, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def save(day: int, factor: float) -> None:
+    """Save one day of March, or all of it, as another process would."""
+    hours = np.arange(31 * 24)
+    values = np.rint(400 * factor + 150 * np.sin(2 * np.pi * hours / 24) + 20 * np.sin(hours * 1.7))[None, :]
+    panel = Panel(("UP-1",), START, HOUR, values)
+    with open_store("gridwright.db") as store:
+        store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1", "UTC", capacity_kw=17.0)])
+        some = panel if not day else panel.slice((day - 1) * 24, day * 24)
+        store.readings.save(LOCAL_OWNER, some, known_at=datetime.now(UTC))
+
+
+def test_a_late_day_becomes_a_credit_note_once(run: Run) -> None:
+    Path("rate_cards").mkdir()
+    Path("rate_cards/flat.toml").write_text(FLAT, encoding="utf-8")
+    save(0, 1.0)
+    (made,) = document(run, "bill", "run", "--tariff", "flat", "--period", "2025-03")["bills"]
+    run("bill", "issue", made["id"])
+    save(13, 0.5)
+    done = document(run, "bill", "correct")
+    (note,) = done["corrections"]
+    assert (done["bills"]["new"], note["kind"], note["state"]) == (1, "credit note", "draft")
+    assert [day["day"] for day in note["reason"]["days"]] == ["2025-03-13"]
+    again = document(run, "bill", "correct")
+    assert (again["readings"]["ranges"], again["bills"]["changes"], again["corrections"]) == (0, 0, [])
+    assert [each["id"] for each in document(run, "bill", "corrections", "list", "--state", "draft")] == [note["id"]]
+    shown = document(run, "bill", "corrections", "show", note["id"], "--pdf", "note.pdf")
+    assert shown["lines"] == note["lines"]
+    assert Path("note.pdf").read_bytes().startswith(b"%PDF")
+    assert "To your credit" in run("bill", "corrections", "show", note["id"])[1]
+    (issued,) = document(run, "bill", "corrections", "issue", note["id"])["issued"]
+    assert issued == {"id": note["id"], "kind": "credit note", "number": 1}
+    bill = document(run, "bill", "show", made["id"])
+    assert float(bill["total_corrected"]) == float(made["total"]) + float(note["total"])
+    before = made["known_at"]
+    assert document(run, "bill", "show", made["id"], "--as-of", before)["corrections"] == []
+    now, then = (
+        document(run, "usage-point", "totals", "UP-1", "--period", "2025-03-13", *more)[0]["kwh"]
+        for more in ((), ("--as-of", before))
+    )
+    assert now < then
+    assert document(run, "bill", "corrections", "cancel", note["id"]) == {"cancelled": {note["id"]: True}}
+    assert document(run, "bill", "show", made["id"])["total_corrected"] == made["total"]
+
+
+def test_what_is_asked_wrongly_is_answered_with_what_there_is(run: Run) -> None:
+    save(0, 1.0)
+    code, _, err = run("bill", "corrections", "list", "--state", "open")
+    assert code == 2
+    assert "draft, held, issued" in err
+    code, _, err = run("bill", "corrections", "show", "nothing")
+    assert code == 1
+    assert "nothing" in err
+    dry = json.loads(run("bill", "correct", "--dry-run", "--json")[1])
+    assert (dry["dry_run"], dry["corrections"]) == (True, [])
+    assert "No day totals" in run("usage-point", "totals", "UP-1")[1] + run("usage-point", "totals", "UP-1")[2]
