@@ -180,25 +180,23 @@ def _panel(panel: Panel, suffixes: Suffixes) -> Iterator[bytes]:
         values[lead : lead + panel.slots] = panel.values[row]
         quality[lead : lead + panel.slots] = np.where(panel.missing[row], MISSING, panel.quality[row])
         kind, minutes = panel.reading_type, panel.interval_s // 60
-        whole = values.reshape(days, slots)
-        filled = np.flatnonzero(~np.isnan(whole).all(axis=1)).tolist()
+        whole, codes = values.reshape(days, slots), quality.reshape(days, slots)
+        filled = np.flatnonzero(~np.isnan(whole).all(axis=1))
+        alike = (codes == codes[:, :1]).all(axis=1)
+        numbers = written_values(kind, np.nan_to_num(whole[filled])).tolist()
         texts = [
-            _day(names[day], whole[day], quality[day * slots : (day + 1) * slots], kind, pattern) for day in filled
+            f"300,{names[day]},{pattern % tuple(written)},"
+            + (f"{CODES[codes[day, 0]]},,,,\n" if alike[day] else f"V,,,,\n{_ranges(codes[day])}")
+            for day, written in zip(filled.tolist(), numbers, strict=True)
         ]
         yield _head(point, suffixes.of(point, kind), "", kind, minutes) + "".join(texts).encode()
 
 
-def _day(
-    date: str, values: npt.NDArray[np.float64], quality: npt.NDArray[np.uint8], kind: ReadingType, pattern: str
-) -> str:
-    """Return a 300 record, and 400 records where the day has several qualities."""
+def _ranges(quality: npt.NDArray[np.uint8]) -> str:
+    """Return the 400 records of a day that has several qualities."""
     cuts = np.flatnonzero(quality[1:] != quality[:-1]) + 1
-    numbers = pattern % tuple(written_values(kind, np.nan_to_num(values)).tolist())
-    if not cuts.size:
-        return f"300,{date},{numbers},{CODES[quality[0]]},,,,\n"
     bounds = [0, *cuts.tolist(), quality.size]
-    ranges = "".join(f"400,{first + 1},{last},{CODES[quality[first]]},,\n" for first, last in pairwise(bounds))
-    return f"300,{date},{numbers},V,,,,\n{ranges}"
+    return "".join(f"400,{first + 1},{last},{CODES[quality[first]]},,\n" for first, last in pairwise(bounds))
 
 
 def _index_reads(kind: ReadingType, reads: Sequence[RegisterReading]) -> bytes:
