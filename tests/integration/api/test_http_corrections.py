@@ -1,0 +1,42 @@
+"""Corrections over HTTP: listed, shown as JSON, text and PDF, issued once, and a bill as it stood."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from tests.integration.api.small_town import Town
+
+
+def test_a_correction_is_listed_shown_and_issued_once(town: Town) -> None:
+    path = f"/v1/corrections/{town.ids['correction']}"
+    (listed,) = town.get("/v1/corrections?state=draft&point=UP-1", "own").json()["items"]
+    shown = town.get(path, "own").json()
+    assert {name: shown[name] for name in listed} == listed
+    assert (shown["kind"], shown["total"]) == ("credit note", "-3.00")
+    (line,) = shown["lines"]
+    assert (line["billed"]["quantity"], line["now"]["quantity"], line["difference"]) == ("100", "90", "-3.00")
+    assert shown["days"] == [{"day": "2026-09-01", "billed_kwh": "20", "now_kwh": "10", "replaced": 96}]
+    assert "To your credit" in town.get(path, "own", headers={"Accept": "text/plain"}).text
+    assert town.get(path, "own", headers={"Accept": "application/pdf"}).content.startswith(b"%PDF")
+    issued = town.post(f"{path}/issue", who="biller").json()
+    assert (issued["state"], issued["number"]) == ("issued", 1)
+    assert town.post(f"{path}/issue", who="biller").json() == issued
+    bill = town.ids["corrected"]
+    assert town.post(f"/v1/bills/{bill}/cancel", who="biller").status_code == HTTPStatus.CONFLICT
+    assert [each["state"] for each in town.get(f"/v1/bills/{bill}/corrections").json()["items"]] == ["issued"]
+
+
+def test_a_bill_and_its_corrections_as_they_stood(town: Town) -> None:
+    bill = town.ids["corrected"]
+    early = "as-of=2026-11-01T00:00:00Z"
+    assert town.get(f"/v1/bills/{bill}?{early}").status_code == HTTPStatus.NOT_FOUND
+    assert town.get(f"/v1/bills/{bill}/corrections?{early}").json()["items"] == []
+    assert town.get(f"/v1/bills/{bill}?as-of=2026-11-25T12:00:00Z").json()["state"] == "draft"
+
+
+def test_days_are_added_up_as_they_are_known(town: Town) -> None:
+    path = "/v1/usage-points/UP-1/day-totals?from=2026-10-05T00:00:00Z&to=2026-10-06T12:00:00Z"
+    days = town.get(path).json()["items"]
+    assert [day["day"] for day in days] == ["2026-10-05", "2026-10-06"]
+    assert all(day["intervals"] == 96 and day["kwh"] > 0 for day in days)
+    assert town.get(f"{path}&as-of=2020-01-01T00:00:00Z").json()["items"] == []
