@@ -139,7 +139,9 @@ def test_zeros_where_nothing_is_ever_used_are_no_finding() -> None:
     assert run(np.zeros((1, 480))).findings == ()
 
 
-@pytest.mark.parametrize(("value", "length", "found"), [(250, 12, 1), (250, 11, 0), (9, 23, 0), (9, 24, 1), (10, 12, 1)])
+@pytest.mark.parametrize(
+    ("value", "length", "found"), [(250, 12, 1), (250, 11, 0), (9, 23, 0), (9, 24, 1), (10, 12, 1)]
+)
 def test_stuck(value: float, length: int, found: int) -> None:
     values = noise(5)
     values[0, 71 : 71 + length] = value
