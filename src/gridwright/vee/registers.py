@@ -157,7 +157,9 @@ def steps_of(
 
 
 def _scaled(step: RegisterStep, scale: float) -> RegisterStep:
-    energy = None if step.energy is None else step.energy * scale
+    if scale == 1 or step.energy is None:
+        return step
+    energy = step.energy * scale
     return RegisterStep(step.since, step.until, energy, step.step)
 
 
