@@ -161,6 +161,7 @@ def correct(
 
     With `dry_run` nothing is kept: it tells of the bills that wait to be rated again.
     """
+    from gridwright.jobs.adopt_rules import adopt_rules
     from gridwright.jobs.archive_months import bring_back
     from gridwright.jobs.card_for import BillCards
     from gridwright.jobs.correct import Cascaded, Corrected
@@ -172,6 +173,7 @@ def correct(
     pricing = Pricing(cards.find, platform.site, correction_policy(platform))
     done = Corrected()
     if not dry_run:
+        adopt_rules(store, access, platform.site.rules, now=now)
         bring_back(store, access)
         done = work(store, access, platform.site, now=now, points=points, progress=progress)
         bring_back(store, access)

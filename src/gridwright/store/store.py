@@ -21,8 +21,8 @@ from gridwright.store.corrections import Corrections
 from gridwright.store.day_totals import DayTotalsStore
 from gridwright.store.devices import Devices
 from gridwright.store.dirty import Dirty
-from gridwright.store.edits import Edits
 from gridwright.store.edges import Edges
+from gridwright.store.edits import Edits
 from gridwright.store.engine import BUSY_MS, make_engine, place, resolve
 from gridwright.store.findings import Findings
 from gridwright.store.identities import Identities
@@ -40,6 +40,7 @@ from gridwright.store.readings import Readings
 from gridwright.store.registers import Registers
 from gridwright.store.registry import Registry
 from gridwright.store.rerates import Rerates
+from gridwright.store.rule_sets import RuleSets
 from gridwright.store.sealing import Master, Sealing
 from gridwright.store.sealing_points import SealedData
 from gridwright.store.session import Session
@@ -69,6 +70,7 @@ class Store:
         self.edits = Edits(self._session, names)
         self.rerates = Rerates(self._session, names)
         self.corrections = Corrections(self._session, names)
+        self.rule_sets = RuleSets(self._session)
         self.ledger = Ledger(self._session, names)
         self.imports = Imports(self._session)
         self.quarantine = Quarantine(self._session, names)

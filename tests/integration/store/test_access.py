@@ -33,6 +33,7 @@ from gridwright.domain.topology import Connection, Node, NodeKind, Topology
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.store import DirtyRange, FindingFilter, Progress, Store, StoredAnswer, open_store
 from gridwright.store.rerates import Rerate
+from gridwright.store.rule_sets import StoredRules
 
 NOW = datetime(2025, 3, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -108,6 +109,8 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "ledger.cancel": (("B1",), {}),
     "ledger.lines": (("B1",), {}),
     "ledger.balances": ((), {}),
+    "rule_sets.save": ((StoredRules("d", "rules", "1", "{}", NOW),), {}),
+    "rule_sets.known": ((), {}),
     "corrections.save": ((CORRECTION,), {}),
     "corrections.replace_open": (("B1",), {}),
     "corrections.correction": (("B1-c1",), {}),
@@ -152,6 +155,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "identities.keys": ((), {}),
     "identities.revoke_key": (("00000000",), {}),
     "quarantine.save": (([QuarantinedReading("M9", NOW, 1.0)],), {"received": NOW}),
+    "quarantine.room": ((), {}),
     "quarantine.meters": ((), {}),
     "quarantine.readings": (("M9",), {}),
     "quarantine.claim": (("M9",), {}),
@@ -213,6 +217,7 @@ MAKE_ACCESS = {
 HARMLESS = {
     "dirty.ranges",
     "rerates.pending",
+    "rule_sets.known",
     "readings.image_types",
     "imports.progress",
     "registry.installed",

@@ -20,11 +20,13 @@ from gridwright.domain.panel import Panel, default_quality
 from gridwright.domain.reading_type import VOLTAGE
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.adopt_rules import adopt_rules
 from gridwright.jobs.correct import correct, correct_part
 from gridwright.jobs.correct_scope import scopes
 from gridwright.jobs.edit_readings import EditPolicy, EditWish, propose_edit, withdraw_edit
 from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import Store, open_store
+from gridwright.vee import rule_book
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +35,16 @@ HOUR = timedelta(hours=1)
 START = datetime(2025, 3, 3, tzinfo=UTC)
 DAYS = 56
 NOW = START + timedelta(days=DAYS)
+STRICT = """
+version = "2"
+
+[[group]]
+name = "strict"
+extends = "residential"
+
+[group.rules.V17_stuck]
+hours = 5
+"""
 SITE = SiteDefaults()
 POINTS = ("UP-1", "UP-2")
 
@@ -225,3 +237,16 @@ def test_an_applied_edit_is_final_and_a_withdrawn_one_is_not() -> None:
         correct(store, LOCAL_OWNER, SITE, now=NOW + 3 * HOUR)
         np.testing.assert_array_equal(final(store).values, estimated)
         assert store.readings.load(LOCAL_OWNER, "UP-1", period).missing.all()
+
+
+def test_other_rules_judge_the_last_weeks_again(store: Store) -> None:
+    correct(store, LOCAL_OWNER, SITE, now=NOW)
+    strict = rule_book(STRICT, "a test")
+    assert adopt_rules(store, LOCAL_OWNER, None, now=NOW) == 0
+    assert store.dirty.ranges(LOCAL_OWNER) == []
+    for rules, touched in ((strict, 2), (strict, 0), (None, 2)):
+        assert adopt_rules(store, LOCAL_OWNER, rules, now=NOW) == touched
+        ranges = store.dirty.ranges(LOCAL_OWNER)
+        assert len(ranges) == touched
+        assert all(each.from_day == (NOW - timedelta(days=42)).date() for each in ranges)
+        store.dirty.clear(LOCAL_OWNER, ranges)
