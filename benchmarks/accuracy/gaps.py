@@ -14,8 +14,10 @@ from gridwright.domain.register import RegisterReading
 from gridwright.vee import Ladder, Registers, estimate
 
 LENGTHS = {"30 min": 1, "1 h": 2, "2 h": 4, "4 h": 8, "8 h": 16, "1 day": 48, "3 days": 144, "7 days": 336}
-LEAST_GAPS = 1_000
+LEAST_GAPS = 400
 CLEAR_DAYS = 30
+# A home that uses less than 20 W on average is no measure: any error is a thousand times its mean.
+LEAST_WH = 10
 WEEKS_BEFORE, WEEKS_AFTER = 14, 6
 EVER = 1e6
 SINGLE = {
@@ -87,7 +89,8 @@ def holes_of(panel: Panel, slots: int, number: int, seed: int) -> Holes:
     whole = lacking[:, slots:] == lacking[:, : lacking.shape[1] - slots]
     begun = np.argmax(known, axis=1) + CLEAR_DAYS * PER_DAY
     possible = [np.flatnonzero(row[start:]) + start for row, start in zip(whole, begun, strict=True)]
-    homes = [row for row, places in enumerate(possible) if places.size]
+    usual = np.nanmean(panel.values, axis=1)
+    homes = [row for row, places in enumerate(possible) if places.size and usual[row] >= LEAST_WH]
     each = -(-number // len(homes))
     row = np.repeat(homes, each)
     first = np.concatenate([rng.choice(possible[home], each) for home in homes])
