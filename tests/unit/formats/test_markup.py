@@ -40,6 +40,9 @@ def leaves(text: str, name: str = "a", level: int = 1) -> list[str]:
         ("<r><b><a>1</a></b></r>", []),
         ("<r><a>1<b/></a></r>", []),
         ("<r/><r><a>1</a></r>", ["1"]),
+        ("<y:r><y:a>1</y:a></y:r>", ["1"]),
+        ("<y:r><y:a>1</z:a></y:r>", []),
+        (f"<x>{'.' * 20_000}</x><late:r b='1'><late:a>1</late:a></late:r>", ["1"]),
     ],
 )
 def test_tags_are_found_as_xml_has_them(text: str, found: list[str]) -> None:
@@ -69,6 +72,22 @@ def test_damage_costs_the_record_that_it_is_in(damage: str) -> None:
 def test_a_comment_that_lost_its_end_shows() -> None:
     text = "<r><a>1<!-- x -- ></a></r>\n<r><a>2<!-- y --></a></r><r><a>3</a></r>"
     assert leaves(text) == ["3"]
+
+
+@pytest.mark.parametrize("more", ["", "<?pi?>", "<!-- a - b -->", "<![CDATA[x]]>"])
+@pytest.mark.parametrize(
+    "comment", ["<!-- <a>0</a>\n-->", "<!---->", "<!-->", "<!--->", "<!-- a--b -->", "<!-x-->", "-- --"]
+)
+def test_comments_alone_are_as_comments_among_others(comment: str, more: str) -> None:
+    """Two ways lead to the same: all comments at once, and one aside after the other."""
+    text = f"<r><a>1</a></r>{comment}<r><a>2{more}</a></r>\n<r><a>3</a></r>"
+    found = [one.removesuffix("x").strip() for one in leaves(text)]
+    assert found[0] == "1"
+    assert set(found) <= {"1", "2", "3"}
+    if comment in {"<!-- <a>0</a>\n-->", "<!---->", "-- --"}:
+        assert found == ["1", "2", "3"]
+        tags = read_tags(text.encode(), 1, NAMES)
+        assert tags.lines(tags.start[-1:]).tolist() == [text.count("\n") + 1]
 
 
 @given(st.lists(st.integers(-(10**15) + 1, 10**15 - 1), min_size=1, max_size=30))

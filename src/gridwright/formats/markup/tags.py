@@ -18,6 +18,7 @@ OPEN, CLOSE, EMPTY, BROKEN = 0, 1, 2, 3
 PAD = 8  # bytes before and after the text, so that a whole word may be read at any of its bytes
 LESS, GREATER, SLASH, SPACE, MINUS = (ord(sign) for sign in "<>/ -")
 LONGEST_NAME = 48
+COLON = ord(":")
 BLOCK = 1 << 14  # names that are cut at a time
 FIRST = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)
 LAST = np.array([0] + [(1 << 64) - (1 << 8 * (8 - n)) for n in range(1, 9)], dtype=np.uint64)
@@ -29,6 +30,8 @@ BEHIND_LESS = np.frombuffer(b"!?", np.uint8)
 ASIDES = ((b"<!--", b"-->"), (b"<?", b"?>"), (b"<![CDATA[", b"]]>"))
 LINES = bytes(10 if byte == ord("\n") else SPACE for byte in range(256))
 PREFIX = re.compile(rb"xmlns:([A-Za-z_][\w.\-]*)\s*=")
+USED = re.compile(rb"<([A-Za-z_][\w.\-]*):")
+USED_BYTES, LONGEST_PREFIX, MOST_PREFIXES = 1 << 14, 24, 16
 WHOLE_TAG = re.compile(rb"<(?:[^\"'<>]|\"[^\"<]*\"|'[^'<]*')*>")
 
 
@@ -91,8 +94,9 @@ class Tags:
 
 
 def prefixes(data: bytes) -> tuple[str, ...]:
-    """Return the namespace prefixes that a text declares."""
-    return tuple(sorted({name.decode() for name in PREFIX.findall(data)}))
+    """Return the namespace prefixes that a text declares, or uses where it begins: they may be declared above it."""
+    found = {*PREFIX.findall(data), *USED.findall(data, 0, USED_BYTES)}
+    return tuple(sorted(name.decode() for name in found if len(name) <= LONGEST_PREFIX)[:MOST_PREFIXES])
 
 
 @lru_cache(maxsize=64)
@@ -177,12 +181,32 @@ def _without_asides(data: bytes) -> bytes:
         return data
     text = np.frombuffer(data + b" ", np.uint8)
     start = np.flatnonzero(text[:-1] == LESS)
+    start = start[np.isin(text[start + 1], BEHIND_LESS)]
+    plain = _without_comments(text[:-1], start)
+    if plain is not None:
+        return plain
     blanked, done = bytearray(data), 0
-    for place in start[np.isin(text[start + 1], BEHIND_LESS)].tolist():
+    for place in start.tolist():
         aside = ASIDE.match(data, place) if place >= done else None
         if aside is not None:
             blanked[place : aside.end()], done = _blank(aside.group()), aside.end()
     return bytes(blanked)
+
+
+def _without_comments(text: Text, start: Index) -> bytes | None:
+    """Blank comments all at once; None where there are other asides, or comments of which any could be damaged."""
+    dashes = np.flatnonzero((text[:-1] == MINUS) & (text[1:] == MINUS))
+    begins, ends = dashes[0::2], dashes[1::2]
+    if dashes.size != 2 * start.size or not ((begins == start + 2) & (ends >= start + 4)).all():
+        return None
+    ends = np.minimum(ends + 2, text.size - 1)
+    if not ((text[ends] == GREATER) & (text[start + 1] == ord("!"))).all():
+        return None
+    step = np.zeros(text.size + 1, np.int8)
+    step[start], step[ends + 1] = 1, -1
+    inside = np.cumsum(step[:-1], dtype=np.int8).view(np.bool_)
+    blanked: bytes = np.where(inside & (text != ord("\n")), np.uint8(SPACE), text).tobytes()
+    return blanked
 
 
 def _blank(aside: bytes) -> bytes:
@@ -214,7 +238,7 @@ def _ends(text: Text, start: Index) -> tuple[Index, npt.NDArray[np.bool_]]:
 def _shorten(
     text: Text, span: tuple[Index, Index], found: tuple[Words, npt.NDArray[np.int16]], known: Vocabulary
 ) -> None:
-    """Cut attributes and blanks off the names that are not known as they stand, in place."""
+    """Cut attributes, blanks and prefixes off the names that are not known as they stand, in place."""
     (start, end), (key, name) = span, found
     unknown = np.flatnonzero((name == 0) & (end > start))
     for first in range(0, unknown.size, BLOCK):
@@ -226,4 +250,6 @@ def _shorten(
         cut = long[some]
         end[cut] = start[cut] + blank[some].argmax(axis=1)
         key[cut] = keys_of(text, start[cut], end[cut])
-        name[cut] = known.find(key[cut])
+        colon = start[long] + (cells == COLON).argmax(axis=1)
+        local = np.where((text[colon] == COLON) & (colon < end[long]), colon + 1, start[long])
+        name[long] = known.find(keys_of(text, local, end[long]))
