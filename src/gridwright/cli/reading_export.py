@@ -135,19 +135,33 @@ def _opened(out: Path) -> Iterator[BinaryIO]:
     if out == STDOUT:
         yield sys.stdout.buffer
         return
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
+    if out.exists() and not out.is_file():
+        # A pipe or a device is written to, never replaced.
+        with _told(out), out.open("wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(out)
+        return
+    target = out.resolve()
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with _told(out):
+            with part.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(out: Path) -> Iterator[None]:
+    """Say which file could not be written, and what helps."""
+    try:
+        yield
     except OSError as error:
         raise GridwrightError(
             error.strerror or str(error), where=str(out), remedy="check the path, its permissions and the room there"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _summary(plan: Export, out: Path, size: int) -> dict[str, Any]:
@@ -158,5 +172,5 @@ def _summary(plan: Export, out: Path, size: int) -> dict[str, Any]:
         "readings": plan.readings,
         "register_reads": plan.registers,
         "bytes": size,
-        "left_out": list(plan.left_out),
+        "left_out": plan.left_out,
     }

@@ -68,7 +68,7 @@ class Lazy(Sequence[T]):
 
 @dataclass(slots=True)
 class Export:
-    """An export under way, and what it has brought so far. `left_out`: what the format could not hold, and why."""
+    """An export under way, and what it has brought so far. `refused`: why something is left out → usage points."""
 
     store: Store
     access: Access
@@ -80,8 +80,17 @@ class Export:
     readings: int = 0
     registers: int = 0
     written: set[str] = field(default_factory=set)
-    left_out: dict[str, None] = field(default_factory=dict)
+    refused: dict[str, list[str]] = field(default_factory=dict)
     done: int = 0
+
+    @property
+    def left_out(self) -> list[str]:
+        """What the format cannot hold, and why, one sentence a reason."""
+        return [f"{why} ({_some(points)})" if points else why for why, points in self.refused.items()]
+
+    def refuse(self, why: str, points: Sequence[str] = ()) -> None:
+        """Take note of something that is left out."""
+        self.refused.setdefault(why, []).extend(points)
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the file; nothing to write at all is NotFound, before the first byte."""
@@ -151,7 +160,7 @@ class Export:
                 for one in members:
                     yield from self._loaded(kind, interval, [one])
             else:
-                self.left_out[f"{names[0]}: {kind} has two interval lengths in one day"] = None
+                self.refuse(f"{kind} has two interval lengths in one day", names)
         except NotFound:
             return
 
@@ -162,7 +171,7 @@ class Export:
             return None
         refusal = self.writer.why_not(panel.reading_type, panel.interval_s, phase_of(panel))
         if refusal:
-            self.left_out[refusal] = None
+            self.refuse(refusal, panel.points)
             return None
         kept = panel.rows(filled)
         self.readings += int(np.count_nonzero(~kept.missing))
@@ -181,6 +190,12 @@ class Export:
 
     def _asks_for(self, kind: ReadingType) -> bool:
         return not self.wanted.kinds or kind.code in self.wanted.kinds
+
+
+def _some(points: Sequence[str]) -> str:
+    """Name one usage point, or how many there are and the first of them."""
+    names = list(dict.fromkeys(points))
+    return names[0] if len(names) == 1 else f"{len(names):,} usage points, such as {names[0]}"
 
 
 def plan_export(
@@ -222,10 +237,9 @@ def _grouped(export: Export, there: Sequence[Series]) -> dict[Group, list[Series
         first = taken.setdefault(looks, kind)
         if not export.writer.keeps_channels and first.finer(0) != kind.finer(0):
             name = export.writer.name
-            export.left_out[
-                f"{one.usage_point}: {name} cannot tell channel {kind.channel or '(none)'} from "
-                f"{first.channel or '(none)'}; choose with --reading-type"
-            ] = None
+            other, own = first.channel or "(none)", kind.channel or "(none)"
+            why = f"{name} cannot tell channel {own} from {other}: choose with --reading-type"
+            export.refuse(why, [one.usage_point])
             continue
         groups[kind, one.interval].append(one)
     return dict(groups)
