@@ -218,9 +218,12 @@ def test_more_than_may_wait_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
             futures: list[asyncio.Future[Answer]] = []
             with pytest.raises(Refused) as caught:
                 futures.extend(writer.put(batch(record(1, 0, 0.1))) for _ in range(100))
-            assert caught.value.answer.status == 503
+            assert caught.value.answer.status == 429
+            figures = writer.figures()
+            assert (figures.refused, figures.batches >= 1, figures.lag_s >= 0) == (1, True, True)
             assert (b"retry-after", b"2") in caught.value.answer.headers
             await asyncio.gather(*futures, return_exceptions=True)
             await asyncio.to_thread(writer.stop)
+            assert (writer.figures().failed, writer.figures().batches) == (len(futures), 0)
 
         asyncio.run(overfill())

@@ -10,6 +10,7 @@ from datetime import datetime
 from gridwright.api.answer import Answer
 from gridwright.api.ingest_names import Directory, Resolved
 from gridwright.api.ingest_table import Decoded
+from gridwright.api.verdicts import Verdict
 from gridwright.domain.access import Access
 
 
@@ -36,8 +37,9 @@ class Batch:
     tell: Callable[[Batch], Answer]
     once: Once | None = None
     done: Future[Answer] | None = None
-    # What the verdicts were before the first attempt to write: accepted, rejected, listed.
-    mark: tuple[int, int, int] | None = None
+    put_at: float = 0.0  # when it was queued, by the monotonic clock
+    # What the verdicts were before the first attempt to write: accepted, rejected, quarantined, listed.
+    mark: tuple[int, int, int, tuple[Verdict, ...]] | None = None
 
     @property
     def readings(self) -> int:

@@ -28,14 +28,14 @@ class Bodies:
 
     @contextmanager
     def room_for(self, scope: Scope, limit: int) -> Iterator[None]:
-        """Hold room for the body while it is worked on; Refused with 413 or 503 where it does not fit."""
+        """Hold room for the body while it is worked on; Refused with 413 or 429 where it does not fit."""
         told = _told_length(scope)
         if told is not None and told > limit:
             raise too_large(limit)
         size = limit if told is None or _encoding(scope) else told
         if size > self._room:
             raise refuse(
-                HTTPStatus.SERVICE_UNAVAILABLE,
+                HTTPStatus.TOO_MANY_REQUESTS,
                 "too many large bodies are being worked on",
                 remedy="send it again in a moment, or in smaller batches",
                 headers={"Retry-After": "2", **CLOSE},

@@ -22,6 +22,7 @@ from gridwright.domain.interval import epoch_s
 
 METER, READING = ("meter_id", "meter", "usage_point"), ("reading", "register_kwh", "value")
 # An offset sent as it is, not as %2B: in a form a plus sign means a space.
+MAX_FIELDS = 50
 LOST_PLUS = re.compile(r"(T[\d:.]+) (\d\d:?\d\d)\Z")
 TAKEN = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
 
@@ -47,10 +48,7 @@ def _fields(body: bytes, content_type: str) -> dict[str, str]:
     media = content_type.partition(";")[0].strip().lower()
     try:
         if media == TAKEN[0]:
-            pairs = parse_qsl(
-                body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=50, errors="strict"
-            )
-            pairs = [(name, LOST_PLUS.sub(r"\1+\2", value)) for name, value in pairs]
+            pairs = _pairs(body)
         elif media == TAKEN[1]:
             pairs = _parts(body, content_type)
         elif media == TAKEN[2]:
@@ -68,6 +66,19 @@ def _fields(body: bytes, content_type: str) -> dict[str, str]:
     for name, value in pairs:
         found.setdefault(name, value.strip())
     return found
+
+
+def _pairs(body: bytes) -> list[tuple[str, str]]:
+    """Return the fields of a form; one without escapes, as most meters send it, is merely cut."""
+    text = body.decode()
+    if body and "%" not in text and "+" not in text and text.count("&") < MAX_FIELDS:
+        cut = [part.partition("=") for part in text.split("&")]
+        if all(equals for _, equals, _ in cut):
+            return [(name, LOST_PLUS.sub(r"\1+\2", value) if " " in value else value) for name, _, value in cut]
+    pairs = parse_qsl(
+        text, keep_blank_values=True, strict_parsing=bool(body), max_num_fields=MAX_FIELDS, errors="strict"
+    )
+    return [(name, LOST_PLUS.sub(r"\1+\2", value)) for name, value in pairs]
 
 
 def _parts(body: bytes, content_type: str) -> list[tuple[str, str]]:

@@ -57,7 +57,8 @@ class Listen:
 
 def compose(platform: Platform, app: FastAPI) -> HotPaths:
     """Put the entrances for readings in front of the application."""
-    return HotPaths(app, platform, Writer(platform.store, platform.clock))
+    writer = app.state.writer = Writer(platform.store, platform.clock)
+    return HotPaths(app, platform, writer)
 
 
 def run(

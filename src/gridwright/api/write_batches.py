@@ -13,7 +13,7 @@ import numpy.typing as npt
 from gridwright.api.answer import Answer
 from gridwright.api.batch import Batch
 from gridwright.api.ingest_few import Few
-from gridwright.api.verdicts import Fault
+from gridwright.api.verdicts import Fault, Status
 from gridwright.api.write_registers import save_registers
 from gridwright.domain.access import LOCAL_OWNER, Access
 from gridwright.domain.errors import GridMismatch, GridwrightError, InputError, StoreError
@@ -54,6 +54,7 @@ class Pile:
 
 
 SHIFT = 1 << 32
+NO_ROOM = Fault("meter", "nobody knows it, and the quarantine is full", "register the meters, or correct their names")
 
 
 def write(store: Store, batches: Sequence[Batch], now: datetime) -> list[Outcome]:
@@ -106,7 +107,7 @@ def _write_together(store: Store, batches: Sequence[Batch], now: datetime) -> No
     for batch in batches:
         _restore(batch)
         if batch.resolved.quarantined:
-            store.quarantine.save(batch.access, batch.resolved.quarantined, received=batch.received)
+            _quarantine(store, batch)
     for pile in _piles(batches, "intervals"):
         for readings in _in_turn(pile):
             _tell(batches, _save_intervals(store, pile.access, readings, now))
@@ -116,15 +117,29 @@ def _write_together(store: Store, batches: Sequence[Batch], now: datetime) -> No
             _tell(batches, rejects, "at")
 
 
+def _quarantine(store: Store, batch: Batch) -> None:
+    """Keep the readings of unknown meters, as far as there is room; what has none is refused, and told."""
+    waiting = batch.resolved.quarantined
+    room = store.quarantine.room(batch.access)
+    if room < len(waiting):
+        verdicts, lost = batch.decoded.verdicts, len(waiting) - room
+        verdicts.quarantined -= lost
+        verdicts.rejected += lost
+        told = [at for at, one in enumerate(verdicts.listed) if one.status is Status.QUARANTINED]
+        for at in told[max(0, len(told) - lost) :]:
+            verdicts.listed[at] = replace(verdicts.listed[at], status=Status.REJECTED, fault=NO_ROOM)
+    if room:
+        store.quarantine.save(batch.access, waiting[:room], received=batch.received)
+
+
 def _restore(batch: Batch) -> None:
     """Take back the verdicts of an attempt that was rolled back."""
-    if batch.mark is None:
-        verdicts = batch.decoded.verdicts
-        batch.mark = (verdicts.accepted, verdicts.rejected, len(verdicts.listed))
-        return
     verdicts = batch.decoded.verdicts
-    verdicts.accepted, verdicts.rejected, listed = batch.mark
-    del verdicts.listed[listed:]
+    if batch.mark is None:
+        batch.mark = (verdicts.accepted, verdicts.rejected, verdicts.quarantined, tuple(verdicts.listed))
+        return
+    verdicts.accepted, verdicts.rejected, verdicts.quarantined, listed = batch.mark
+    verdicts.listed[:] = listed
 
 
 def _piles(batches: Sequence[Batch], what: str) -> Iterator[Pile]:

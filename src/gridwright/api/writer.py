@@ -8,13 +8,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
 
-from gridwright.api.answer import Answer, refuse
+from gridwright.api.answer import Answer, Refused, refuse
 from gridwright.api.batch import Batch
 from gridwright.api.write_batches import Outcome, write
 from gridwright.domain.errors import StoreError, StoreLocked
@@ -32,6 +34,23 @@ PATIENCE_S = 20.0  # how long a batch is tried while the database is locked or a
 PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
+@dataclass(slots=True)
+class WriterFigures:
+    """How the writer does: what waits, for how long, what was refused, and what came of the rest since the start."""
+
+    batches: int = 0
+    readings: int = 0
+    lag_s: float = 0.0
+    refused: int = 0
+    groups: int = 0
+    written: int = 0
+    rejected: int = 0
+    quarantined: int = 0
+    failed: int = 0
+    commit_s: float = 0.0
+    slowest_commit_s: float = 0.0
+
+
 class Writer:
     """The one writer of what arrives by HTTP; a batch's future is set when its readings are durable, never before."""
 
@@ -39,6 +58,8 @@ class Writer:
         self._store, self._clock, self._patience_s = store, clock, patience_s
         self._queue: deque[Batch] = deque()
         self._held = 0
+        self._figures = WriterFigures()
+        self._writing_since: float | None = None
         self._changed = threading.Condition()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -48,6 +69,14 @@ class Writer:
     def alive(self) -> bool:
         """Tell whether readings can be taken."""
         return self._thread is not None and self._thread.is_alive() and not self._stopping
+
+    def figures(self) -> WriterFigures:
+        """Return the figures as they are now; `lag_s` is the age of the oldest batch that is not on the disk."""
+        with self._changed:
+            waiting = [batch.put_at for batch in islice(self._queue, 1)]
+            since = [self._writing_since] if self._writing_since is not None else []
+            lag = max((time.monotonic() - at for at in (*waiting, *since)), default=0.0)
+            return replace(self._figures, batches=len(self._queue), readings=self._held, lag_s=round(lag, 3))
 
     def start(self) -> None:
         """Begin to write; does nothing when it has begun."""
@@ -64,19 +93,17 @@ class Writer:
             self._thread.join()
 
     def put(self, batch: Batch) -> asyncio.Future[Answer]:
-        """Queue a batch; Refused with 503 when too much waits already, or the server stops."""
+        """Queue a batch; Refused with 429 when too much waits already, with 503 when the server stops."""
         size = batch.readings
         loop = asyncio.get_running_loop()
         done = batch.done = loop.create_future()
         with self._changed:
-            full = len(self._queue) >= WAITING or (self._queue and self._held + size > WAITING_READINGS)
-            if full or self._stopping or self._thread is None:
-                raise refuse(
-                    HTTPStatus.SERVICE_UNAVAILABLE,
-                    "more readings wait to be written than may" if full else "the server is stopping",
-                    remedy="send them again in a moment; nothing of this request was taken",
-                    headers={"Retry-After": "2"},
-                )
+            if self._stopping or self._thread is None:
+                raise not_taken(HTTPStatus.SERVICE_UNAVAILABLE, "the server is stopping")
+            if len(self._queue) >= WAITING or (self._queue and self._held + size > WAITING_READINGS):
+                self._figures.refused += 1
+                raise not_taken(HTTPStatus.TOO_MANY_REQUESTS, "more readings wait to be written than may")
+            batch.put_at = time.monotonic()
             self._loop = loop
             self._queue.append(batch)
             self._held += size
@@ -85,7 +112,27 @@ class Writer:
 
     def _run(self) -> None:
         while group := self._group():
-            self._tell(group, self._outcomes(group))
+            self._writing_since = group[0].put_at
+            began = time.monotonic()
+            outcomes = self._outcomes(group)
+            self._note(group, outcomes, time.monotonic() - began)
+            self._tell(group, outcomes)
+
+    def _note(self, group: Sequence[Batch], outcomes: Sequence[Outcome | Exception], took: float) -> None:
+        """Count what came of a group."""
+        with self._changed:
+            self._writing_since = None
+            figures = self._figures
+            figures.groups += 1
+            figures.commit_s = round(took, 4)
+            figures.slowest_commit_s = max(figures.slowest_commit_s, figures.commit_s)
+            for batch, outcome in zip(group, outcomes, strict=True):
+                verdicts = batch.decoded.verdicts
+                failed = isinstance(outcome, Exception)
+                figures.failed += failed
+                figures.written += 0 if failed else verdicts.accepted
+                figures.quarantined += 0 if failed else verdicts.quarantined
+                figures.rejected += 0 if failed else verdicts.rejected
 
     def _outcomes(self, group: Sequence[Batch]) -> Sequence[Outcome | Exception]:
         """Write a group; a bug must not end the one writer: its group is answered with it, and the next is served."""
@@ -147,6 +194,12 @@ class Writer:
                     return [error] * len(group)
                 time.sleep(pause)
         return [StoreLocked("the database stayed locked", remedy="send it again")] * len(group)
+
+
+def not_taken(status: HTTPStatus, reason: str) -> Refused:
+    """Return the refusal of a batch of which nothing was taken."""
+    remedy = "send them again in a moment; nothing of this request was taken"
+    return refuse(status, reason, remedy=remedy, headers={"Retry-After": "2"})
 
 
 def _settle(group: Sequence[Batch], outcomes: Sequence[Outcome | Exception]) -> None:

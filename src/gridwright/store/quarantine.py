@@ -20,6 +20,7 @@ from gridwright.store.schema_field import quarantined_reading as table
 from gridwright.store.session import Session, Unit
 
 Key = tuple[str, int, int, int, float]
+LIMIT = 10_000_000  # readings that may wait: a gigabyte or two
 KEY = ("meter", "at_us", "interval_s", "reading_type", "value")
 
 
@@ -55,6 +56,18 @@ class Quarantine:
                 at = self._session.clock()
                 note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, quarantined=len(new))
             return len(new)
+
+    def room(self, access: Access, limit: int | None = None) -> int:
+        """Return how many more readings may wait, of LIMIT: names that nobody knows must not fill the disk."""
+        access.require(Act.WRITE_READINGS)
+        most = LIMIT if limit is None else limit
+        with self._session.reading() as unit:
+            # Rows are numbered and never deleted: mostly the last number tells enough, without a walk through them.
+            kept = int(unit.connection.execute(select(func.max(table.c.id))).scalar() or 0)
+            if kept >= most:
+                waiting = select(func.count()).where(table.c.claimed_us.is_(None))
+                kept = int(unit.connection.execute(waiting).scalar() or 0)
+        return max(0, most - kept)
 
     def meters(self, access: Access, *, limit: int = 100, after: str = "") -> list[QuarantinedMeter]:
         """Return the unknown meters by name, those behind `after`; whoever sees a part of the town sees none."""
@@ -112,11 +125,11 @@ def _stored(unit: Unit, wanted: Sequence[Key]) -> set[Key]:
     """Return those that wait already, or waited before they were claimed."""
     found: set[Key] = set()
     meters = sorted({key[0] for key in wanted})
+    first, last = min((key[1] for key in wanted), default=0), max((key[1] for key in wanted), default=0)
     for at in range(0, len(meters), FEW):
         part = meters[at : at + FEW]
         query = select(*(table.c[name] for name in KEY)).where(table.c.meter.in_(part))
-        instants = [key[1] for key in wanted]
-        rows = unit.connection.execute(query.where(table.c.at_us.between(min(instants), max(instants))))
+        rows = unit.connection.execute(query.where(table.c.at_us.between(first, last)))
         found.update(tuple(row) for row in rows)
     return found
 

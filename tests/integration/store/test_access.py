@@ -79,6 +79,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registers.save": (([RegisterReading("hers", NOW, 1.0)],), {"known_at": NOW}),
     "registers.neighbours": (({"hers": (NOW, NOW)}, DELIVERED_REGISTER), {}),
     "registers.load": (("hers", MONTH), {}),
+    "registers.load_several": ((["hers"], MONTH), {}),
     "registers.kinds": (("hers",), {}),
     "findings.save": (([FINDING],), {"known_at": NOW}),
     "findings.load": ((["hers"],), {}),

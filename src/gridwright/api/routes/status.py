@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from datetime import timedelta
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from gridwright import __version__
 from gridwright.api.door import Staff
 from gridwright.api.listing import JSON
-from gridwright.api.shapes.people import LateShape, StatusShape
+from gridwright.api.shapes.people import LateShape, StatusShape, WriterShape
 from gridwright.app import Platform
 from gridwright.domain.job import JobState
 
@@ -21,9 +22,12 @@ COUNTED = 1000  # what waits is counted so far: more of it is as bad
 
 
 @router.get("/status", summary="Show how the platform is doing", response_model=StatusShape)
-def status(platform: Staff) -> Response:
+def status(platform: Staff, request: Request) -> Response:
     """Return counts, the age of the newest reading, the usage points that are late, and what waits to be done."""
-    return Response(status_of(platform).model_dump_json(), media_type=JSON)
+    told = status_of(platform)
+    writer = getattr(request.app.state, "writer", None)
+    told = told if writer is None else told.model_copy(update={"writer": WriterShape(**asdict(writer.figures()))})
+    return Response(told.model_dump_json(), media_type=JSON)
 
 
 def status_of(platform: Platform) -> StatusShape:

@@ -118,6 +118,22 @@ class Claimed(Shape):
     notes: list[str]
 
 
+class WriterShape(Shape):
+    """How the writer of readings that arrive does, since the server started."""
+
+    batches: int = Field(description="Requests that wait to be written.")
+    readings: int = Field(description="Readings in them.")
+    lag_s: float = Field(description="Age of the oldest request that is not on the disk.")
+    refused: int = Field(description="Requests answered with 429, because too much waited.")
+    groups: int = Field(description="Transactions.")
+    written: int = Field(description="Readings stored.")
+    rejected: int
+    quarantined: int
+    failed: int = Field(description="Requests that the database did not take.")
+    commit_s: float = Field(description="Length of the last transaction.")
+    slowest_commit_s: float
+
+
 class StatusShape(Shape):
     """How the platform is doing."""
 
@@ -133,6 +149,7 @@ class StatusShape(Shape):
     dirty_ranges: int = Field(description="Stretches that wait for validation, counted up to 1,000.")
     quarantined_meters: int = Field(description="Unknown meters, counted up to 1,000.")
     jobs_waiting: int = Field(description="Jobs queued or running, counted up to 1,000.")
+    writer: WriterShape | None = Field(default=None, description="How readings that arrive are written.")
 
 
 class LateShape(Shape):

@@ -1,0 +1,99 @@
+"""Sparkplug B: payloads by the numbers of its `.proto` file, births, aliases, gaps and deaths."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridwright.protocols.sparkplug import Change, Sessions, SparkplugError, read_payload, read_topic
+from gridwright.protocols.sparkplug.session import rebirth_command
+from tests.unit.protocols.sparkplug_writer import metric, payload
+
+AT = 1_700_000_000_000
+
+
+def take(sessions: Sessions, kind: str, seq: int, *metrics: bytes, device: str = "") -> Change:
+    topic = f"spBv1.0/plant/{kind}/gateway" + (f"/{device}" if device else "")
+    return sessions.take(read_topic(topic), read_payload(payload(AT, seq, list(metrics))))
+
+
+def told(change: Change) -> list[tuple[str, float | str | None]]:
+    return [(one.name, one.value) for one in change.metrics]
+
+
+@pytest.mark.parametrize(
+    ("datatype", "bits", "value"),
+    [
+        (1, 0xFF, -1),
+        (2, 0x8000, -32_768),
+        (3, 0xFFFFFFFF, -1),
+        (3, 5, 5),
+        (4, 2**64 - 2, -2),
+        (7, 2**32 - 1, 2**32 - 1),
+    ],
+)
+def test_signs_follow_from_the_datatype(datatype: int, bits: int, value: int) -> None:
+    assert told(take(Sessions(), "NBIRTH", 0, metric("x", datatype=datatype, whole=bits))) == [("x", value)]
+
+
+def test_data_uses_the_aliases_types_and_times_of_the_birth() -> None:
+    sessions = Sessions()
+    take(sessions, "NBIRTH", 0)
+    take(sessions, "DBIRTH", 1, metric("power", alias=3, datatype=3, whole=10), device="M-1")
+    take(sessions, "DBIRTH", 2, metric("voltage", alias=3, datatype=10, double=230.0), device="M-2")
+    change = take(sessions, "DDATA", 3, metric(alias=3, whole=2**32 - 7), device="M-1")
+    assert (told(change), change.rebirth, change.metrics[0].at_ms) == ([("power", -7)], False, AT)
+    assert told(take(sessions, "DDATA", 4, metric(alias=3, double=229.5), device="M-2")) == [("voltage", 229.5)]
+
+
+def test_a_node_that_nobody_saw_born_is_asked_for_it() -> None:
+    change = take(Sessions(), "NDATA", 5, metric(alias=3, double=1.0))
+    assert (change.metrics, change.rebirth, change.unknown) == ((), True, (3,))
+
+
+def test_a_gap_asks_for_a_birth_and_the_same_again_does_not() -> None:
+    sessions = Sessions()
+    take(sessions, "NBIRTH", 255, metric("kwh", alias=1, datatype=10, double=0.0))
+    assert not take(sessions, "NDATA", 0, metric(alias=1, double=1.0)).rebirth
+    assert not take(sessions, "NDATA", 0, metric(alias=1, double=1.0)).rebirth
+    gap = take(sessions, "NDATA", 2, metric(alias=1, double=3.0))
+    assert (gap.rebirth, told(gap)) == (True, [("kwh", 3.0)])
+
+
+def test_after_its_death_a_node_must_be_born_again() -> None:
+    sessions = Sessions()
+    take(sessions, "NBIRTH", 0, metric("kwh", alias=1, datatype=10, double=0.0))
+    assert take(sessions, "NDEATH", 0) == Change()
+    assert take(sessions, "NDATA", 1, metric(alias=1, double=1.0)).rebirth
+    assert not take(sessions, "NBIRTH", 0).rebirth
+
+
+def test_the_rebirth_command_is_a_payload_of_its_own_kind() -> None:
+    (one,) = read_payload(rebirth_command(AT)).metrics
+    assert (one.name, one.datatype, one.value) == ("Node Control/Rebirth", 11, 1.0)
+
+
+@pytest.mark.parametrize(
+    "topic", ["spBv1.0/plant/NDATA", "spBv1.0//NDATA/x", "other/plant/NDATA/x", "spBv1.0/p/WHAT/x"]
+)
+def test_other_topics_are_told(topic: str) -> None:
+    with pytest.raises(SparkplugError):
+        read_topic(topic)
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_a_payload_or_an_error(body: bytes) -> None:
+    with suppress(SparkplugError):
+        read_payload(body)
+
+
+@given(st.data())
+def test_a_damaged_payload_never_crashes(data: st.DataObject) -> None:
+    body = bytearray(payload(AT, 1, [metric("energy", alias=2, datatype=10, double=1.5), metric("s", text="x")]))
+    at = data.draw(st.integers(0, len(body) - 1))
+    body[at] = data.draw(st.integers(0, 255))
+    with suppress(SparkplugError):
+        Sessions().take(read_topic("spBv1.0/plant/NBIRTH/gateway"), read_payload(bytes(body)))
