@@ -1,0 +1,100 @@
+"""Exporting and watching on the command line: files, pipes and devices, JSON, and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from gridwright.cli import main
+
+Run = Callable[..., tuple[int, str, str]]
+DAY = "meter,start,kWh\n" + "".join(
+    f"{home},2025-03-01T{slot // 4:02d}:{slot % 4 * 15:02d}:00Z,0.{slot * 37 % 96:03d}\n"
+    for home in ("A", "B")
+    for slot in range(96)
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.chdir(tmp_path)
+
+    def command(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gridwright", *map(str, words)])
+        code: int | str | None = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        out, err = capsys.readouterr()
+        return int(code or 0), out, err
+
+    return command
+
+
+def test_watch_then_export_and_back_again(run: Run, tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (inbox / "day.csv").write_text(DAY)
+    (inbox / "odd.csv").write_text("nothing to see")
+    code, out, _ = run("reading", "watch", inbox, "--once", "--settle", "0.05", "--json")
+    files = {one["name"]: one for one in json.loads(out)["files"]}
+    assert code == 1
+    assert (files["day.csv"]["outcome"], files["day.csv"]["new"]) == ("done", 192)
+    assert (files["odd.csv"]["outcome"], files["odd.csv"]["error"]["error"]) == ("failed", "UnreadableFile")
+    code, out, _ = run("reading", "export", "--format", "cmep", "-o", "all.cmep", "--json")
+    told = json.loads(out)
+    assert (code, told["readings"], told["usage_points"], told["left_out"]) == (0, 192, ["A", "B"], [])
+    assert told["bytes"] == (tmp_path / "all.cmep").stat().st_size
+    code, out, _ = run("reading", "import", "all.cmep", "--json")
+    assert (code, json.loads(out)["same"]) == (0, 192)
+    code, out, err = run("reading", "export", "A", "--from", "2025-03-01", "--to", "2025-03-01T01:00")
+    assert (code, len(out.splitlines())) == (0, 5)
+    assert "Exported 4 readings" in err
+
+
+def test_an_export_keeps_links_and_devices_and_leaves_no_half_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "day.csv").write_text(DAY)
+    run("reading", "import", "day.csv")
+    (tmp_path / "link.csv").symlink_to("target.csv")
+    assert run("reading", "export", "-o", "link.csv")[0] == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    heard: list[bytes] = []
+    listener = Thread(target=lambda: heard.append(pipe.read_bytes()))
+    listener.start()
+    assert run("reading", "export", "-o", "pipe")[0] == 0
+    listener.join()
+    assert heard == [(tmp_path / "target.csv").read_bytes()]
+    assert pipe.is_fifo()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    code, _, err = run("reading", "export", "--period", "2001", "-o", "none.csv")
+    assert (code, "nothing to export" in err) == (1, True)
+    code, _, err = run("reading", "export", "-o", "no/such/folder.csv")
+    assert (code, "No such file or directory" in err) == (1, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("export", "--json"), 2, "cannot both go to standard output"),
+        (("export", "--image", "new"), 2, "there is no image 'new'"),
+        (("export", "--format", "pdf"), 2, "nothing can be exported as 'pdf'"),
+        (("export", "--period", "2025", "--to", "2026"), 2, "the same thing twice"),
+        (("export", "nobody"), 1, "not registered"),
+        (("watch", "nowhere", "--once"), 1, "there is no such folder"),
+        (("watch", ".", "--json"), 2, "add --once"),
+    ],
+)
+def test_wrong_calls_are_answered(run: Run, words: tuple[str, ...], code: int, says: str) -> None:
+    ended, out, err = run("reading", *words)
+    assert ended == code
+    assert says in out + err
