@@ -21,11 +21,12 @@ from gridwright.api.authenticate import credential_of
 from gridwright.api.batch import Batch
 from gridwright.api.body import Bodies, header
 from gridwright.api.edge_decode import Decoders, Kept, as_estimated, faults_of
+from gridwright.api.edge_loads import told_later, write_loads
 from gridwright.api.edge_wire import HIGHEST, Ack, ClockTrust, EdgeBatch, Record, RecordVerdict, read_batch
 from gridwright.api.ingest_names import Directories, resolve
 from gridwright.api.ingest_table import Decoded, name_fault
 from gridwright.api.verdicts import Status
-from gridwright.api.write_batches import Outcome, write
+from gridwright.api.write_batches import Outcome
 from gridwright.api.writer import PATIENCE_S, PAUSES_S, passes
 from gridwright.domain.edge import EdgeReport, EdgeStream
 from gridwright.domain.errors import Conflict, GridwrightError, StoreError
@@ -128,7 +129,7 @@ class EdgeBatches:
         decoded = self._decoded(delivery, [one for one in batch.records if one.sequence > before.sequence])
         batches = [one for _, one in decoded if isinstance(one, Batch)]
         with store.transaction():
-            outcomes = write(store, batches, delivery.now) if batches else []
+            outcomes = write_loads(store, batches, delivery.now) if batches else []
             refused = verdicts_on(decoded, outcomes)
             after = advanced(before, delivery, decoded, refused)
             store.edges.advance(delivery.access, after, after=before.sequence)
@@ -160,7 +161,7 @@ class EdgeBatches:
                 decoded.append((record, RecordVerdict(record.sequence, 1, [fault])))
             else:
                 resolved = resolve(found, directory, access)
-                decoded.append((record, Batch(access, delivery.now, found, resolved, directory, nothing_told)))
+                decoded.append((record, Batch(access, delivery.now, found, resolved, directory, told_later)))
         return decoded
 
     def _decode(self, record: Record, now: datetime) -> Decoded:
@@ -196,12 +197,6 @@ def gap_told(edge: str, batch: EdgeBatch, expected: int) -> Answer:
         remedy=f"go on with {expected}, or tell which numbers are lost",
         expected=expected,
     )
-
-
-def nothing_told(batch: Batch) -> Answer:
-    """Return no answer: a record's verdicts are told with those of the others."""
-    del batch
-    return Answer(HTTPStatus.OK)
 
 
 def verdicts_on(decoded: Decodeds, outcomes: Sequence[Outcome]) -> list[RecordVerdict]:
