@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gridwright.domain.access import Access
@@ -35,16 +36,17 @@ def load_stored(
     """
     known = {point.id: point for point in store.registry.points(access, list(points) if points else None)}
     for name in points or ():
-        store.registry.point(access, name)
-    series = [one for name in known for one in store.readings.series(access, name)]
-    panels = tuple(_panels(store, access, series, period, as_of))
+        if name not in known:
+            store.registry.point(access, name)
+    asked = [(period, several) for several in _within(store, access, known)] if period else _whole(store, access, known)
+    panels = tuple(_panels(store, access, asked, as_of))
     if not panels:
         place = ", ".join(points or known) or "the store"
         raise NotFound(
             f"no readings of {place}" + (f" in {period}" if period else ""),
             remedy="gridwright reading import FILE brings some; gridwright usage-point show POINT tells what is there",
         )
-    reads = {name: _reads(store, access, name, panels) for name in known}
+    reads = _reads(store, access, known, panels)
     read = [name for name, several in reads.items() if several]
     installations = installations_of(store, access, read)
     zones = {name: point.zone for name, point in known.items()}
@@ -59,22 +61,57 @@ def installations_of(store: Store, access: Access, points: Sequence[str]) -> tup
     return tuple(each for each in store.registry.installed(access) if each.usage_point in wanted)
 
 
-def _panels(
-    store: Store, access: Access, series: Sequence[Series], period: Interval | None, as_of: datetime | None
-) -> Iterator[Panel]:
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """Usage points that have a series of one reading type and interval."""
+
+    kind: ReadingType
+    interval: timedelta
+    points: tuple[str, ...]
+
+
+def _within(store: Store, access: Access, known: Collection[str]) -> list[_Alike]:
+    """Group the series of usage points without looking into them."""
+    together: dict[tuple[ReadingType, int], list[str]] = defaultdict(list)
+    for extent in store.readings.extents(access, list(known)):
+        together[extent.reading_type, extent.interval_s].append(extent.usage_point)
+    return [_Alike(kind, timedelta(seconds=each), tuple(names)) for (kind, each), names in together.items()]
+
+
+def _whole(store: Store, access: Access, known: Collection[str]) -> list[tuple[Interval, _Alike]]:
+    """Group the series of usage points, each group with the time from its first reading to its last."""
     together: dict[tuple[ReadingType, timedelta], list[Series]] = defaultdict(list)
-    for one in series:
-        together[one.reading_type, one.interval].append(one)
-    for (kind, interval), members in together.items():
-        whole = period or Interval(min(one.first for one in members), max(one.last for one in members))
-        names = [one.usage_point for one in members]
+    for name in known:
+        for one in store.readings.series(access, name):
+            together[one.reading_type, one.interval].append(one)
+    return [
+        (
+            Interval(min(one.first for one in several), max(one.last for one in several)),
+            _Alike(kind, interval, tuple(one.usage_point for one in several)),
+        )
+        for (kind, interval), several in together.items()
+    ]
+
+
+def _panels(
+    store: Store, access: Access, asked: Iterable[tuple[Interval, _Alike]], as_of: datetime | None
+) -> Iterator[Panel]:
+    for period, alike in asked:
         try:
-            yield store.readings.load(access, names, whole, reading_type=kind, interval=interval, as_of=as_of)
+            yield store.readings.load(
+                access, alike.points, period, reading_type=alike.kind, interval=alike.interval, as_of=as_of
+            )
         except NotFound:
             # Nothing of this series lies in the period; another may.
             continue
 
 
-def _reads(store: Store, access: Access, name: str, panels: Sequence[Panel]) -> list[RegisterReading]:
+def _reads(
+    store: Store, access: Access, known: Collection[str], panels: Sequence[Panel]
+) -> dict[str, list[RegisterReading]]:
     whole = Interval(min(panel.start for panel in panels), max(panel.end for panel in panels) + timedelta(seconds=1))
-    return [read for kind in REGISTERS for read in store.registers.load(access, name, whole, kind)]
+    found: dict[str, list[RegisterReading]] = {name: [] for name in known}
+    for kind in REGISTERS:
+        for read in store.registers.load_several(access, list(known), whole, kind):
+            found[read.usage_point].append(read)
+    return found
