@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime
 
 from gridwright.domain.calendar import day_number
 from gridwright.domain.errors import UsageError
-from gridwright.domain.interval import Interval
 
 
 def parse_month(text: str) -> int:
@@ -37,11 +36,6 @@ def month_of_day(day: date) -> int:
 def month_days(month: int) -> range:
     """Return its UTC days, as day numbers."""
     return range(day_number(_first(month)), day_number(_first(month + 1)))
-
-
-def month_period(month: int) -> Interval:
-    """Return it as a period."""
-    return Interval(*(datetime(m // 12, m % 12 + 1, 1, tzinfo=UTC) for m in (month, month + 1)))
 
 
 def _first(month: int) -> date:
