@@ -225,9 +225,24 @@ def _binary(raw: Bytes, start: Whole, end: Whole) -> Any:  # noqa: ANN401 - pyar
     lengths = end - start
     offsets = np.zeros(start.size + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
-    data = raw[np.repeat(start - offsets[:-1], lengths) + np.arange(int(offsets[-1]))]
+    # Pieces that lie apart, in order, are cut out by a mask, which is quicker than their places.
+    apart = bool((start[1:] > end[:-1]).all())
+    data = raw[_inside(raw.size, start, end) if apart else _places(start, lengths, offsets)]
     buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)]
     return pa.Array.from_buffers(pa.binary(), start.size, buffers)
+
+
+def _inside(size: int, start: Whole, end: Whole) -> Mask:
+    edges = np.zeros(size + 1, np.int8)
+    edges[start] += 1
+    edges[end] -= 1
+    inside: Mask = np.cumsum(edges[:-1], dtype=np.int8).view(np.bool_)
+    return inside
+
+
+def _places(start: Whole, lengths: Whole, offsets: Whole) -> Whole:
+    places: Whole = np.repeat(start - offsets[:-1], lengths) + np.arange(int(offsets[-1]))
+    return places
 
 
 def _coded(raw: Bytes, start: Whole, end: Whole) -> tuple[list[bytes], npt.NDArray[np.int32]]:
