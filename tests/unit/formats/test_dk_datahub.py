@@ -188,3 +188,10 @@ def test_of_json_that_is_cut_off_the_points_before_are_kept(at: int) -> None:
 def test_json_bombs_are_damage(bomb: str) -> None:
     text = '{"NotifyValidatedMeasureData_MarketDocument": {"Series": [' + bomb + "]}}"
     assert read(text.encode()).rejected
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 2000])
+def test_pieces_know_the_prefix_that_the_root_declares(chunk_bytes: int) -> None:
+    message = a_message(*(a_series("".join(a_point(at, at + day) for at in range(1, 5))) for day in range(3)))
+    whole, pieces = read(message), read(message, chunk_bytes=chunk_bytes)
+    assert (pieces.values, pieces.records, pieces.rejected) == (whole.values, 12, 0)
