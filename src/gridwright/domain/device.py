@@ -59,7 +59,10 @@ class RelayState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReadSession:
-    """One session with a device: when, what came of it, and the error when it failed."""
+    """One session with a device: when, what came of it, and the error when it failed.
+
+    `clock_drift_s`: how far the device's clock was ahead; None = nobody looked. `clock_set`: it was set then.
+    """
 
     serial: str
     began: datetime
@@ -68,6 +71,8 @@ class ReadSession:
     events: int = 0
     attempt: int = 1
     error: str = ""
+    clock_drift_s: float | None = None
+    clock_set: bool = False
 
     @property
     def succeeded(self) -> bool:

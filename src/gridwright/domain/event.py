@@ -13,6 +13,8 @@ POWER_ON = "3.26.0.216"
 OFF = frozenset({POWER_OFF, "3.26.136.47", "3.26.136.66"})
 ON = frozenset({POWER_ON, "3.26.136.216"})
 POWER = OFF | ON
+# Types that cast a doubt on what is measured then: clock set, fatal error, battery, memory fault, tamper.
+MARKING = frozenset({"3.36.114.24", "3.11.0.79", "3.2.0.150", "3.18.0.79", "3.12.66.242", "3.12.29.39", "3.12.141.39"})
 
 
 @dataclass(frozen=True, slots=True)

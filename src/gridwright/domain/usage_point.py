@@ -13,6 +13,8 @@ from gridwright.domain.interval import Interval, from_epoch_s, zone_of
 
 FOREVER = from_epoch_s(253_402_300_799)  # 9999-12-31T23:59:59Z
 MAX_ID = 120
+# Attributes on which rules of validation rest: who changes one has the last readings judged again.
+JUDGED_BY = frozenset({"generation", "latitude", "longitude", "vacant", "checked_by", "interval_min", "battery_kwh"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,11 @@ class UsagePoint:
         zone_of(self.zone)
         if self.capacity_kw is not None and not self.capacity_kw > 0:
             raise InputError(f"usage point {self.id}: capacity {self.capacity_kw} kW must be positive")
+
+    @property
+    def judged_by(self) -> dict[str, str]:
+        """The attributes on which rules of validation rest."""
+        return {name: value for name, value in self.attributes.items() if name in JUDGED_BY}
 
     @property
     def tz(self) -> ZoneInfo:

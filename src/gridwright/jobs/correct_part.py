@@ -20,7 +20,6 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
 from gridwright.jobs.correct_scope import Scope
 from gridwright.jobs.load_history import load_history
-from gridwright.jobs.load_outages import load_outages
 from gridwright.jobs.load_stored import load_stored
 from gridwright.jobs.main_series import main_groups
 from gridwright.jobs.trust_readings import Channel, SiteDefaults, trust_channels
@@ -57,10 +56,9 @@ def make_final(store: Store, access: Access, site: SiteDefaults, scope: Scope, *
         stored = load_stored(store, access, scope.points, scope.context)
     except NotFound:
         return []
-    outages = load_outages(store, access, scope.points, scope.context)
     kinds = {panel.reading_type for panel in stored.panels}
     history = load_history(store, access, scope.points, scope.context.start, kinds)
-    material = stored.with_outages(outages).with_history(history)
+    material = stored.with_history(history)
     groups, _ = main_groups(material.panels, material.zones)
     edits = store.edits.applied(access, scope.points, scope.context)
     made = []

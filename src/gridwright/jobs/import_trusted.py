@@ -21,13 +21,12 @@ from gridwright.domain.interval import Interval, local_midnight, zone_of
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Flow
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import Installation, UsagePoint
+from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import Gridded
 from gridwright.jobs.correct import correct
 from gridwright.jobs.ingest_file import Imported, Report, ingest_file
-from gridwright.jobs.load_outages import load_outages
-from gridwright.jobs.load_stored import installations_of
+from gridwright.jobs.load_circumstances import load_around
 from gridwright.jobs.main_series import main_groups
 from gridwright.jobs.trust_readings import Channel, Material, SiteDefaults, trust_channels
 from gridwright.store import SaveSummary, Store
@@ -99,21 +98,21 @@ class Judge:
     estimated: int = 0
     _points: dict[str, UsagePoint] = field(default_factory=dict)
     _panels: list[Panel] = field(default_factory=list)
-    _installed: tuple[Installation, ...] = ()
+    _registered: dict[str, UsagePoint] = field(default_factory=dict)
 
     def begin(self, new: Sequence[UsagePoint], old: Sequence[str]) -> None:
         """Find out who has no reading yet."""
         self._points = {point.id: point for point in new}
         self._panels = []
-        self._installed = ()
+        self._registered = {}
         if old:
             read = {extent.usage_point for extent in self.store.readings.extents(self.access, old)}
             fresh = [point for point in old if point not in read]
             # None named would mean all.
             told = self.store.registry.points(self.access, fresh) if fresh else ()
-            self._points |= {point.id: point for point in told}
-            # A usage point that this file brings has nothing installed yet.
-            self._installed = installations_of(self.store, self.access, [point.id for point in told])
+            # A usage point that this file brings has nothing installed yet, and nothing else is on record of it.
+            self._registered = {point.id: point for point in told}
+            self._points |= self._registered
 
     def save(self, panel: Panel, *, known_at: datetime) -> SaveSummary:
         """Save the raw image; who is judged here is not dirty."""
@@ -144,14 +143,15 @@ class Judge:
 
     def _channels(self, gridded: Gridded, known_at: datetime) -> Iterator[tuple[str, Channel]]:
         known = self._points
-        period = Interval(min(panel.start for panel in self._panels), max(panel.end for panel in self._panels))
+        reads = reads_of(gridded, self._points.keys())
+        around = load_around(self.store, self.access, self._registered, self._panels, reads)
         material = Material(
             tuple(self._panels),
             {point: each.zone for point, each in known.items()},
-            reads_of(gridded, self._points.keys()),
+            reads,
             known,
-            outages=load_outages(self.store, self.access, list(known), period),
-            installations=self._installed,
+            around=around,
+            installations=around.installations,
         )
         groups, _ = main_groups(material.panels, material.zones)
         for group in groups:

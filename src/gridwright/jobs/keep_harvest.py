@@ -195,6 +195,8 @@ def _note(store: Store, access: Access, planned: Planned, harvest: Harvest, note
         len(harvest.events),
         planned.attempt,
         harvest.error,
+        harvest.drift_s,
+        harvest.clock_set,
     )
     store.devices.note_session(access, session)
     if harvest.clock_set:

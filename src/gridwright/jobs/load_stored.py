@@ -13,12 +13,10 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_REGISTER, RECEIVED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import Installation
+from gridwright.jobs.load_circumstances import load_around
 from gridwright.jobs.trust_readings import Material
 from gridwright.store import Series, Store
 
-# Up to so many usage points are asked for one by one.
-FEW = 500
 REGISTERS = (DELIVERED_REGISTER, RECEIVED_REGISTER)
 
 
@@ -47,18 +45,9 @@ def load_stored(
             remedy="gridwright reading import FILE brings some; gridwright usage-point show POINT tells what is there",
         )
     reads = _reads(store, access, known, panels)
-    read = [name for name, several in reads.items() if several]
-    installations = installations_of(store, access, read)
+    around = load_around(store, access, known, panels, reads)
     zones = {name: point.zone for name, point in known.items()}
-    return Material(panels, zones, reads, known, installations=installations)
-
-
-def installations_of(store: Store, access: Access, points: Sequence[str]) -> tuple[Installation, ...]:
-    """Return what is or was installed at usage points; many are found among all."""
-    if len(points) <= FEW:
-        return tuple(each for point in points for each in store.registry.installations(access, point))
-    wanted = set(points)
-    return tuple(each for each in store.registry.installed(access) if each.usage_point in wanted)
+    return Material(panels, zones, reads, known, around=around, installations=around.installations)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, UsagePoint
 from gridwright.domain.verdict import Intake
 from gridwright.ingest import Collected
+from gridwright.jobs.around import NOTHING_AROUND, Around
 from gridwright.jobs.main_series import Group, main_groups
-from gridwright.vee import Circumstances, DayHistory, Registers, RuleBook, estimate, packaged, validate
+from gridwright.vee import DayHistory, Registers, RuleBook, estimate, packaged, validate
 
 Mask = npt.NDArray[np.bool_]
 
@@ -86,8 +87,8 @@ class Material:
     """What there is to trust: panels, register reads by usage point, zones, and what is known of the usage points.
 
     `arrival`: doubts about the readings as they came; `intake`: the verdict on the file, None for stored readings.
-    `outages`: when which usage point was without power. `history`: the days before, by reading type. `installations`:
-    the transformer factors of register reads.
+    `around`: what else is on record, such as outages and clock checks. `history`: the days before, by reading type.
+    `installations`: the transformer factors of register reads.
     """
 
     panels: tuple[Panel, ...]
@@ -96,13 +97,9 @@ class Material:
     known: Mapping[str, UsagePoint] = field(default_factory=dict)
     arrival: tuple[Finding, ...] = ()
     intake: Intake | None = None
-    outages: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
+    around: Around = NOTHING_AROUND
     history: Mapping[ReadingType, DayHistory] = field(default_factory=dict)
     installations: Sequence[Installation] = ()
-
-    def with_outages(self, outages: Mapping[str, Sequence[Interval]]) -> Material:
-        """Return the same with what is known of outages."""
-        return replace(self, outages=outages)
 
     def with_history(self, history: Mapping[ReadingType, DayHistory]) -> Material:
         """Return the same with what is known of the days before the readings."""
@@ -184,7 +181,7 @@ def _trust_channel(
     mine = {point.id: point for point in points if point.id in here}
     reads = Registers(material.reads, installations=material.installations)
     holidays = _holidays(panel, points)
-    around = Circumstances(channels=beside(panel, material.panels), outages=material.outages, holidays=holidays)
+    around = replace(material.around.of(panel, beside(panel, material.panels)), holidays=holidays)
     past = material.history.get(panel.reading_type)
     validation = validate(panel, mine, registers=reads, rules=rules, now=now, history=past, circumstances=around)
     estimation = estimate(
@@ -192,7 +189,8 @@ def _trust_channel(
         mine,
         registers=reads,
         holidays=holidays,
-        outages=material.outages,
+        outages=around.outages,
+        check=material.around.check_meter(panel),
         ladder=(rules or packaged()).ladders,
     )
     return Channel(validation.panel, estimation.panel, (*validation.findings, *estimation.findings))

@@ -12,6 +12,7 @@ from sqlalchemy import Row, Select, func, insert, select, update
 from gridwright.domain.access import Access, Act
 from gridwright.domain.control import NEXT, Command, ControlState, ControlStep, EndDeviceControl
 from gridwright.domain.errors import AccessDenied, Conflict, NotFound
+from gridwright.domain.interval import epoch_s
 from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.instant import from_us, from_us_if, to_us, to_us_if
@@ -19,7 +20,10 @@ from gridwright.store.names import Names, new_key, within
 from gridwright.store.schema_field import control_step
 from gridwright.store.schema_field import end_device_control as table
 from gridwright.store.session import Session, Unit
+from gridwright.store.touching import touch_days
 
+# What connects a usage point, or takes it off: its readings are judged again.
+SWITCHING = frozenset({Command.DISCONNECT, Command.RECONNECT})
 MOVING = ("state", "attempts", "evidence", "approved_by")
 ASKED = tuple(each.name for each in fields(EndDeviceControl) if each.name not in MOVING)
 
@@ -113,6 +117,9 @@ class Controls:
             position = int(unit.connection.execute(last).scalar_one()) + 1
             step = ControlStep(after.state, now, access.actor, detail)
             self._step(unit, access, (number, position), after, step)
+            if after.state is ControlState.CONFIRMED and after.command in SWITCHING and after.usage_point:
+                key = self._names.point_keys(unit, [after.usage_point])[0]
+                touch_days(unit, self._names, [(key, epoch_s(now))])
 
     def steps(self, access: Access, code: str) -> list[ControlStep]:
         """Return what a control went through, in order."""

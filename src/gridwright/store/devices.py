@@ -12,7 +12,7 @@ from sqlalchemy import Row, Select, insert, select, tuple_, update
 from gridwright.domain.access import Access, Act
 from gridwright.domain.device import DeviceLink, LinkState, ReadSession
 from gridwright.domain.errors import AccessDenied, NotFound
-from gridwright.domain.event import POWER, EndDeviceEvent
+from gridwright.domain.event import MARKING, POWER, EndDeviceEvent
 from gridwright.domain.interval import Interval, epoch_s
 from gridwright.store import schema
 from gridwright.store.audit import note
@@ -109,8 +109,8 @@ class Devices:
                 named = sorted({each.usage_point for each in new.values() if each.usage_point})
                 keys = dict(zip(named, self._names.point_keys(unit, named), strict=True))
                 add_missing(unit, device_event, [_event_row(each, keys.get(each.usage_point)) for each in new.values()])
-                power = [each for each in new.values() if each.usage_point and each.type in POWER]
-                touch_days(unit, self._names, ((keys[each.usage_point], epoch_s(each.at)) for each in power))
+                judged = [each for each in new.values() if each.usage_point and each.type in POWER | MARKING]
+                touch_days(unit, self._names, ((keys[each.usage_point], epoch_s(each.at)) for each in judged))
                 devices = {key[0] for key in new}
                 subject = f"device {devices.pop()}" if len(devices) == 1 else f"{len(devices)} devices"
                 at = self._session.clock()
@@ -142,7 +142,7 @@ class Devices:
             if point is not None:
                 query = query.where(c.usage_point == self._names.point_keys(unit, [point])[0])
             rows = unit.connection.execute(query).all()
-        return [_to_event(row) for row in rows]
+        return [to_event(row) for row in rows]
 
     # --- sessions ---------------------------------------------------------------------------------------------------
 
@@ -157,6 +157,8 @@ class Devices:
             "events": session.events,
             "attempt": session.attempt,
             "error": session.error,
+            "clock_drift_s": session.clock_drift_s,
+            "clock_set": session.clock_set,
         }
         with self._session.writing() as unit:
             unit.connection.execute(insert(read_session).values(row))
@@ -180,10 +182,7 @@ class Devices:
             query = query.where(c.serial == serial)
         with self._session.reading() as unit:
             rows = unit.connection.execute(query).all()
-        return [
-            ReadSession(r.serial, from_us(r.began_us), from_us(r.ended_us), r.readings, r.events, r.attempt, r.error)
-            for r in rows
-        ]
+        return [_to_session(row) for row in rows]
 
 
 def _require_all(access: Access, act: Act) -> None:
@@ -228,6 +227,20 @@ def _to_link(row: Row[Any]) -> DeviceLink:
     )
 
 
+def _to_session(row: Row[Any]) -> ReadSession:
+    return ReadSession(
+        row.serial,
+        from_us(row.began_us),
+        from_us(row.ended_us),
+        row.readings,
+        row.events,
+        row.attempt,
+        row.error,
+        row.clock_drift_s,
+        bool(row.clock_set),
+    )
+
+
 def _stored(unit: Unit, wanted: Sequence[Key]) -> set[Key]:
     c = device_event.c
     devices, instants = sorted({key[0] for key in wanted}), [key[2] for key in wanted]
@@ -251,7 +264,8 @@ def _event_row(event: EndDeviceEvent, point: int | None) -> dict[str, Any]:
     }
 
 
-def _to_event(row: Row[Any]) -> EndDeviceEvent:
+def to_event(row: Row[Any]) -> EndDeviceEvent:
+    """Return the event of a row that holds its usage point too."""
     return EndDeviceEvent(
         end_device=row.end_device,
         type=row.type,

@@ -26,6 +26,7 @@ from gridwright.store.names import Names, add_missing, within
 from gridwright.store.point_rows import add_points, change_points, load_points, point_row, search_points, to_points
 from gridwright.store.sealing import Sealing
 from gridwright.store.session import Session, Unit
+from gridwright.store.touching import touch_last_days
 
 PRIME = 1_000_003  # keeps sums of products within 64 bits
 
@@ -50,6 +51,9 @@ class Registry:
             changed = [point for code, point in wanted.items() if code in old and old[code] != point]
             add_points(unit, self._sealing, new)
             change_points(unit, self._sealing, changed)
+            judged = [point.id for point in changed if point.judged_by != old[point.id].judged_by]
+            if judged:
+                touch_last_days(unit, self._names, self._names.point_keys(unit, judged))
             for verb, these in (("added", new), ("changed", changed)):
                 if these:
                     subject = these[0].id if len(these) == 1 else f"{len(these)} usage points"

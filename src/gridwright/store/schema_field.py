@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -72,6 +73,8 @@ read_session = Table(
     Column("events", BigInteger, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("error", long_text(), nullable=False),
+    Column("clock_drift_s", Double),
+    Column("clock_set", Boolean),
     Index(None, "serial", "began_us"),
     Index(None, "began_us"),
 )

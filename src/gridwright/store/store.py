@@ -24,6 +24,7 @@ from gridwright.store.dirty import Dirty
 from gridwright.store.edges import Edges
 from gridwright.store.edits import Edits
 from gridwright.store.engine import BUSY_MS, make_engine, place, resolve
+from gridwright.store.field_record import FieldRecord
 from gridwright.store.findings import Findings
 from gridwright.store.identities import Identities
 from gridwright.store.imports import Imports
@@ -76,6 +77,7 @@ class Store:
         self.quarantine = Quarantine(self._session, names)
         self.controls = Controls(self._session, names)
         self.devices = Devices(self._session, names)
+        self.field = FieldRecord(self._session, names)
         self.jobs = Jobs(self._session)
         self.programs = Programs(self._session, names)
         self.network = Network(self._session, names)

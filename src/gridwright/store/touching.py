@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.store import dirty, schema
 from gridwright.store.names import FEW, Names
 from gridwright.store.session import Unit
+
+# So far back is judged again what a changed attribute bears on.
+LAST_DAYS = 92
 
 
 def touch_days(unit: Unit, names: Names, moments: Iterable[tuple[int, int]]) -> None:
@@ -25,8 +28,23 @@ def touch_days(unit: Unit, names: Names, moments: Iterable[tuple[int, int]]) -> 
         return
     bounds = np.array([spans[key] for key in keys], np.int64)
     # What a read closes is the day that ends with it, when it is taken at midnight.
-    first, last = (bounds[:, 0] - 1) // DAY_S, bounds[:, 1] // DAY_S + 1
-    dirty.mark(unit, names.make_type_key(unit, DELIVERED_ENERGY), np.array(keys, np.int64), first, last)
+    begin, end = (bounds[:, 0] - 1) // DAY_S, bounds[:, 1] // DAY_S + 1
+    dirty.mark(unit, names.make_type_key(unit, DELIVERED_ENERGY), np.array(keys, np.int64), begin, end)
+
+
+def touch_last_days(unit: Unit, names: Names, points: list[int]) -> None:
+    """Mark the last `LAST_DAYS` days of readings of usage points, by key, dirty: what they are judged by changed."""
+    table, found = schema.series.c, []
+    for at in range(0, len(points), FEW):
+        query = select(table.usage_point, func.min(table.first_day), func.max(table.last_day))
+        query = query.where(table.usage_point.in_(points[at : at + FEW])).group_by(table.usage_point)
+        found += [tuple(row) for row in unit.connection.execute(query)]
+    if not found:
+        return
+    spans = np.array(sorted(found), np.int64)
+    end = spans[:, 2] + 1
+    kind = names.make_type_key(unit, DELIVERED_ENERGY)
+    dirty.mark(unit, kind, spans[:, 0], np.maximum(spans[:, 1], end - LAST_DAYS), end)
 
 
 def _with_readings(unit: Unit, keys: list[int]) -> list[int]:

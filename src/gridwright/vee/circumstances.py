@@ -88,7 +88,7 @@ class Circumstances:
     `status`: conditions of intervals. `channels`: other channels of the same usage points on the same grid.
     `checks`: check meters, their rows named by the usage point they check. `inactive`: disconnected or vacant.
     `outages`: confirmed ones. `generation`: kinds of registered generation ("pv", "battery", "wind" ...), empty for a
-    point without; None = not known of any point. `holidays`: by name of the calendar; they count as Sundays.
+    point without, unknown for one that it lacks. `holidays`: by name of the calendar; they count as Sundays.
     """
 
     clock: Mapping[str, Sequence[ClockCheck]] = field(default_factory=dict)

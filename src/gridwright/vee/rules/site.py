@@ -37,9 +37,9 @@ class Export:
         generation = chunk.around.known.generation
         if chunk.reading_type.flow is not Flow.RECEIVED or generation is None:
             return []
-        kinds = [generation.get(point, frozenset()) for point in chunk.around.points]
+        kinds = [generation.get(point) for point in chunk.around.points]
         fed = chunk.usable > self.least
-        doubtful = fed & np.array([not kind for kind in kinds])[:, None]
+        doubtful = fed & np.array([kind is not None and not kind for kind in kinds])[:, None]
         sunny = np.array([kind == PHOTOVOLTAICS for kind in kinds])
         if sunny.any():
             doubtful |= fed & sunny[:, None] & self._dark(chunk)
@@ -66,7 +66,10 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class Inactive:
-    """More than `kwh_a_day` used on a local day at a usage point that is disconnected or vacant."""
+    """More than `kwh_a_day` used on a local day at a usage point that is disconnected, without meter or vacant.
+
+    What a plant feeds in there is no doubt.
+    """
 
     kwh_a_day: float = 1.0
     code: ClassVar[str] = "V23_inactive"
@@ -74,7 +77,9 @@ class Inactive:
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
         """Find the inactive intervals of such days."""
         inactive = chunk.around.inactive
-        if inactive is None or not inactive.any() or chunk.per_kw is None:
+        if inactive is None or chunk.per_kw is None or not inactive.any():
+            return []
+        if chunk.reading_type.flow is Flow.RECEIVED:
             return []
         rows = np.flatnonzero(inactive.any(axis=1))
         off = inactive[rows]

@@ -60,6 +60,8 @@ def name_type(length: int = 120) -> TypeEngine[str]:
 
 def upgrade() -> None:
     op.add_column("finding", sa.Column("assigned_to", sa.String(200), nullable=True))
+    op.add_column("read_session", sa.Column("clock_drift_s", sa.Double, nullable=True))
+    op.add_column("read_session", sa.Column("clock_set", sa.Boolean, nullable=True))
     series = sa.table("number_series", sa.column("name", sa.String), sa.column("last", sa.BigInteger))
     op.bulk_insert(series, [{"name": "debit note", "last": 0}])
     _day_totals()
@@ -77,6 +79,8 @@ def downgrade() -> None:
         op.drop_table(table)
     op.execute("DELETE FROM number_series WHERE name = 'debit note'")
     op.drop_column("finding", "assigned_to")
+    op.drop_column("read_session", "clock_set")
+    op.drop_column("read_session", "clock_drift_s")
 
 
 def _dialect() -> str:

@@ -1,0 +1,145 @@
+"""What is known around readings besides them, and how it lies on the grid of each panel."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import FOREVER, Installation
+from gridwright.vee.check_meter import CheckMeter
+from gridwright.vee.circumstances import NOTHING_KNOWN, Circumstances, Condition, Configuration, StatusWords
+
+EVER = Interval(datetime(1970, 1, 1, tzinfo=UTC), FOREVER)
+# Longest interval that an attribute `interval_min` may name.
+LONGEST_MIN = 1440.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A device said at an instant that something is the matter with it."""
+
+    at: datetime
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Around:
+    """`known`: what holds whatever the grid; `marks`: by usage point; `checks`: check meters under the main's id.
+
+    `intervals`: the interval that each usage point is meant to be read at. `installations`: what hangs or hung there.
+    """
+
+    known: Circumstances = NOTHING_KNOWN
+    marks: Mapping[str, Sequence[Mark]] = field(default_factory=dict)
+    checks: tuple[Panel, ...] = ()
+    intervals: Mapping[str, timedelta] = field(default_factory=dict)
+    installations: Sequence[Installation] = ()
+
+    def of(self, panel: Panel, channels: tuple[Panel, ...]) -> Circumstances:
+        """Return what is known around one panel, whose other channels are at hand."""
+        meant = {point: self.intervals[point] for point in panel.points if point in self.intervals}
+        return replace(
+            self.known,
+            channels=channels,
+            checks=self._checks(panel),
+            status=status_words(panel, self.marks),
+            installed=_with_intervals(self.known.installed, dict.fromkeys(meant, EVER), meant),
+            told=_with_intervals(
+                self.known.told, dict.fromkeys(meant, panel.period), dict.fromkeys(meant, panel.interval)
+            ),
+        )
+
+    def check_meter(self, panel: Panel) -> CheckMeter | None:
+        """Return the check meter of a panel's usage points, whose values already hold its own factor."""
+        checks = [check.regrid(panel.period) for check in self._checks(panel)]
+        if not checks:
+            return None
+        points = tuple(point for check in checks for point in check.points)
+        values, quality = (np.vstack(parts) for parts in zip(*((c.values, c.quality) for c in checks), strict=True))
+        return CheckMeter(Panel(points, panel.start, panel.interval, values, quality, checks[0].reading_type))
+
+    def _checks(self, panel: Panel) -> tuple[Panel, ...]:
+        here = set(panel.points)
+        return tuple(
+            check
+            for check in self.checks
+            if check.interval == panel.interval
+            and not (check.start - panel.start) % panel.interval
+            and check.reading_type.finer(0) == panel.reading_type.finer(0)
+            and not here.isdisjoint(check.points)
+        )
+
+
+NOTHING_AROUND = Around()
+
+
+def _with_intervals(
+    known: Mapping[str, Sequence[Configuration]], periods: Mapping[str, Interval], steps: Mapping[str, timedelta]
+) -> Mapping[str, Sequence[Configuration]]:
+    if not steps:
+        return known
+    more = {
+        point: [*known.get(point, ()), Configuration(periods[point], interval_s=int(step.total_seconds()))]
+        for point, step in steps.items()
+    }
+    return {**known, **more}
+
+
+def status_words(panel: Panel, marks: Mapping[str, Sequence[Mark]]) -> StatusWords | None:
+    """Return the conditions of the intervals in which something was marked; None where nothing was."""
+    found = [
+        (point, (mark.at - panel.start) // panel.interval, mark.condition)
+        for point in (panel.points if marks else ())
+        for mark in marks.get(point, ())
+        if mark.at in panel.period
+    ]
+    if not found:
+        return None
+    points = tuple(dict.fromkeys(point for point, _, _ in found))
+    row = {point: place for place, point in enumerate(points)}
+    words = np.zeros((len(points), panel.slots), np.uint32)
+    for point, slot, condition in found:
+        words[row[point], slot] |= np.uint32(condition)
+    return StatusWords(points, panel.start, words)
+
+
+def installed_as(installations: Sequence[Installation]) -> dict[str, list[Configuration]]:
+    """Return what is recorded to measure each usage point."""
+    found: dict[str, list[Configuration]] = defaultdict(list)
+    for each in installations:
+        found[each.usage_point].append(Configuration(each.period, end_device=each.end_device))
+    return found
+
+
+def told_by(
+    reads: Mapping[str, Sequence[RegisterReading]], installed: Mapping[str, Sequence[Configuration]]
+) -> dict[str, list[Configuration]]:
+    """Return which meter measured a usage point, as its register reads say: between two reads of one meter, that one.
+
+    Where all of them name the only meter that is recorded, nothing has to be compared.
+    """
+    found: dict[str, list[Configuration]] = {}
+    for point, several in reads.items():
+        recorded = {each.end_device for each in installed.get(point, ())}
+        serials = {read.end_device for read in several} - {""}
+        if recorded and serials and (len(recorded) > 1 or serials != recorded):
+            found[point] = list(_between(several))
+    return found
+
+
+def _between(reads: Sequence[RegisterReading]) -> Iterator[Configuration]:
+    by_kind: dict[object, list[RegisterReading]] = defaultdict(list)
+    for read in reads:
+        by_kind[read.reading_type].append(read)
+    for several in by_kind.values():
+        for first, last in pairwise(sorted(several, key=lambda read: read.at)):
+            if first.end_device and first.end_device == last.end_device and first.at < last.at:
+                yield Configuration(Interval(first.at, last.at), end_device=first.end_device)
