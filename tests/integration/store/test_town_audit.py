@@ -79,8 +79,9 @@ def test_the_chain_holds_and_no_secret_is_seen(store: Store) -> None:
     assert {record.actor for record in records} == {"local", "bob"}
     kept = rows(store)
     for secret in secrets:
-        hidden = secret.rsplit("_", 1)[-1] if secret != WORD else secret
-        assert [name for name, content in kept.items() if secret in content or secret[12:] in content] == []
+        # A token's random part may hold "_" itself: a tail of one letter after it stands everywhere by chance.
+        hidden = secret if secret == WORD else secret[-20:]
+        assert [name for name, content in kept.items() if hidden in content] == []
         assert hidden not in repr(store.identities) + repr(store.identities.keys(ME)) + repr(records)
 
 
