@@ -21,6 +21,7 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.forecast import serve
 from gridwright.jobs.balance_grid import balance_grid
 from gridwright.jobs.customers import customers
+from gridwright.jobs.find_losses import note_losses
 from gridwright.jobs.grid_events import grid_events
 from gridwright.jobs.load_stored import load_stored
 from gridwright.jobs.plan_dispatch import Planned, plan_dispatch
@@ -143,6 +144,7 @@ class _Issue:
         if self.store.network.topology(self.access).nodes:
             balance = balance_grid(self.store, self.access, period, now=self.now)
             self._save("grid-balance", "", balance.to_dict())
+            note_losses(self.store, self.access, balance, self.site)
 
     def _save(self, kind: str, subject: str, body: Mapping[str, Any]) -> None:
         self.store.outlooks.save(self.access, kind, subject, body, issued=self.now)

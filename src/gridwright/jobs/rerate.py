@@ -20,6 +20,7 @@ from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.bill_months import Billed, bill_months, yearly
 from gridwright.jobs.load_final import load_final
+from gridwright.jobs.note_replacement import note_replacement
 from gridwright.jobs.rerate_bill import POLICY, CorrectionPolicy, correct_bill
 from gridwright.jobs.settle_event import event_credits
 from gridwright.jobs.trust_readings import SiteDefaults
@@ -150,6 +151,8 @@ class _Desk:
             self.done.new += found.new
             self.done.replaced += found.replaced
             self.done.corrections += [found.correction] if found.correction else []
+            if not self.dry_run:
+                note_replacement(self.store, self.access, kept.bill, again, self.pricing.site)
         elif again.key != kept.bill.key:
             self.done.drafts += 1
             if not self.dry_run:

@@ -23,12 +23,15 @@ from gridwright.domain.errors import Conflict, NotFound, StoreCorrupt
 from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.bill_rows import postings_from, postings_text
+from gridwright.store.findings import resolve_those
 from gridwright.store.instant import from_us, from_us_if, to_us
 from gridwright.store.ledger import check_balance, next_number, post, reversal
 from gridwright.store.names import Names, new_key, within
 from gridwright.store.schema_trust import correction as table
 from gridwright.store.session import Session, Unit
 
+# The doubt that a bill is billed otherwise than its readings are now (V38).
+REPLACED_CODE = "V38_replacement"
 OPEN = (CorrectionState.DRAFT, CorrectionState.HELD)
 # A revived one: overtaken by another change, which was taken back.
 AGAIN = (*OPEN, CorrectionState.REPLACED)
@@ -170,6 +173,7 @@ class Corrections:
             number = next_number(unit, str(correction.kind))
             _change(unit, row.id, state=str(CorrectionState.ISSUED), number=number, issued_at_us=to_us(at))
             post(unit, code, postings_from(row.postings), at)
+            resolve_those(unit, bill.usage_point, REPLACED_CODE, correction.period, at)
             self._note(unit, access, correction, issued=number)
             return number
 

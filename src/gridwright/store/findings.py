@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, insert, or_, select, update
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import InputError, NotFound
-from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.finding import FOUND_BY_BILLING, FOUND_ELSEWHERE, Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import ReadingType
 from gridwright.store import schema
@@ -73,17 +73,20 @@ class Findings:
         known_at: datetime,
         points: Sequence[str] = (),
         period: Interval | None = None,
+        only: Collection[str] = (),
     ) -> int:
         """Add findings and return how many were new; the same again changes nothing.
 
         After validating `points` over `period` once more, give both: open findings within that did not come up
-        again are resolved at `known_at`.
+        again are resolved at `known_at`. Those are the findings of validation; `only`: those of these codes instead;
+        others among `findings` are left out.
         """
-        access.require(Act.WRITE_READINGS)
-        these = list(findings)
+        act = Act.WRITE_BILLS if only and FOUND_BY_BILLING.issuperset(only) else Act.WRITE_READINGS
+        access.require(act)
+        these = [finding for finding in findings if not only or finding.code in only]
         named = sorted({finding.usage_point for finding in these} | set(points))
         for point in named:
-            access.require(Act.WRITE_READINGS, point)
+            access.require(act, point)
         with self._session.writing() as unit:
             keys = dict(zip(named, self._names.point_keys(unit, named), strict=True))
             lock_points(unit, list(keys.values()))
@@ -94,13 +97,17 @@ class Findings:
             if new:
                 unit.connection.execute(insert(schema.finding), new)
             again = {keys[point] for point in points}
-            gone = [number for key, number in open_now.items() if key not in rows and _within(key, again, period)]
+            gone = [
+                number
+                for key, number in open_now.items()
+                if key not in rows and _is_decided(key[2], only) and _within(key, again, period)
+            ]
             _resolve(unit, gone, to_us(known_at))
             if new or gone:
                 at = self._session.clock()
                 subject = named[0] if len(named) == 1 else f"{len(named)} usage points"
                 counts = {"findings": len(new), "resolved": len(gone)}
-                note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, **counts)
+                note(unit, access, act, subject=subject, at=at, **counts)
         return len(new)
 
     def load(
@@ -271,6 +278,19 @@ def _change(unit: Unit, numbers: Sequence[int], values: dict[str, Any], only: tu
 
 def _within(key: Key, points: set[int], period: Interval | None) -> bool:
     return period is not None and key[0] in points and to_period(key[3], key[4]).overlaps(period)
+
+
+def _is_decided(code: str, only: Collection[str]) -> bool:
+    """Tell whether who looked again would have found it."""
+    return code in only if only else code not in FOUND_ELSEWHERE
+
+
+def resolve_those(unit: Unit, point: int, code: str, period: Interval, at: datetime) -> None:
+    """Resolve the open findings of one code at a usage point, by key, over exactly a period: it was dealt with."""
+    table = schema.finding
+    there = (table.c.usage_point == point, table.c.code == code, table.c.resolved_at_us.is_(None))
+    exactly = (table.c.start_s == to_seconds(period.start), table.c.end_s == to_seconds(period.end))
+    unit.connection.execute(update(table).where(*there, *exactly).values(resolved_at_us=to_us(at)))
 
 
 def _resolve(unit: Unit, numbers: Sequence[int], at_us: int) -> None:

@@ -58,6 +58,17 @@ class Replacement:
                     found.append(self._finding(billed, point, period, (old, new, slots)))
         return found
 
+    def of_bill(
+        self, point: str, period: Interval, kwh: tuple[float, float], money: float, currency: str
+    ) -> list[Finding]:
+        """Judge a billed period by its energy as (billed, now) in kWh and by what its money changes, in `currency`."""
+        old, new = kwh
+        if abs(new - old) <= self.share * abs(old) and abs(money) <= self.money:
+            return []
+        change = f" ({(new - old) / old:+.1%})" if old else ""
+        text = f"billed {old:g} kWh, now {new:g} kWh{change}: {money:+.2f} {currency}; correct the bill"
+        return [Finding(self.code, point, period, Severity.WARN, text)]
+
     def _matters(self, panel: Panel, energy: tuple[float, float], price: float) -> bool:
         old, new = energy
         kwh = abs(new - old) * panel.reading_type.resolution / 1000
