@@ -390,7 +390,7 @@ def short() -> Panel:
     return without(usage(), slice(66 * 48 + 9, 66 * 48 + 20)).slice(59 * 48, 79 * 48)
 
 
-@settings(max_examples=12 if os.environ.get("CI") else 4)
+@settings(max_examples=12 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 4)
 @given(st.permutations(range(10)), st.sets(st.integers(0, 9)), st.booleans())
 def test_readings_in_any_order_and_batching_end_in_the_same_money(
     order: list[int], runs: set[int], twice: bool

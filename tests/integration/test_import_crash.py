@@ -27,7 +27,7 @@ from gridwright.store import open_store
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 PERIOD = Interval(datetime(2024, 12, 31, 14, tzinfo=UTC), datetime(2025, 1, 10, 14, tzinfo=UTC))
-KILLS = 20 if os.environ.get("CI") else 6
+KILLS = 20 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 4
 POINTS, DAYS = 240, 10
 
 IMPORT = """

@@ -17,7 +17,7 @@ from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.interval import Interval
 from gridwright.store import open_store
 
-KILLS = 6 if os.environ.get("CI") else 2
+KILLS = 6 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 2
 FILES, DAYS = 6, 8
 START = datetime(2025, 1, 1, tzinfo=UTC)
 

@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,14 +19,17 @@ import pytest
 import typer
 from pydantic import BaseModel
 
-from gridwright.cli import app
+from gridwright.cli import app, main
 from gridwright.domain import errors
 from gridwright.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from typer._click.core import Command
+
+    # A command and the folder it runs in → its exit code, what it printed, what it said on stderr.
+    Runner = Callable[[str, Path], tuple[int, str, str]]
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -182,24 +186,51 @@ def shell_commands(example: Example) -> list[str]:
     return [line for line in lines if line.startswith("gridwright ")]
 
 
-def run_console(example: Example, folder: Path) -> list[tuple[str, str]]:
+def run_console(example: Example, folder: Path, run: Runner) -> list[tuple[str, str]]:
     """Run a console block's commands in `folder`, as the reader would; returns each with what it printed."""
     printed = []
+    for command in shell_commands(example):
+        code, out, err = run(command, folder)
+        assert code == example.exit_code, f"{example.place}: {command}\n{out}\n{err}"
+        printed.append((command, out))
+    return printed
+
+
+def in_a_shell(command: str, folder: Path) -> tuple[int, str, str]:
+    """Run a command as a process of its own, in the reader's shell."""
     shell = shutil.which("bash") or "/bin/sh"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    for command in shell_commands(example):
-        done = subprocess.run(
-            [shell, "-c", command],
-            cwd=folder,
-            env={**os.environ, "PATH": path},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == example.exit_code, f"{example.place}: {command}\n{done.stdout}\n{done.stderr}"
-        printed.append((command, done.stdout))
-    return printed
+    done = subprocess.run(
+        [shell, "-c", command],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Runner:
+    """Run a command in this process, which costs no start of Python; one that needs the shell goes there."""
+
+    def run(command: str, folder: Path) -> tuple[int, str, str]:
+        words = shlex.split(command)
+        if {"|", ">", "<", "&&", ";"} & set(words) or set("$*`") & set(command):
+            return in_a_shell(command, folder)
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", words)
+        code: int | str | None = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        out, err = capsys.readouterr()
+        return int(code or 0), out, err
+
+    return run
 
 
 def run_python(example: Example, folder: Path, names: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,10 +276,10 @@ def keys_of(document: object, *, are_data: bool = False) -> set[str]:
     return set().union(() if are_data else document, *below)
 
 
-def test_each_json_field_is_in_the_reference(demo_file: Path, tmp_path: Path) -> None:
+def test_each_json_field_is_in_the_reference(demo_file: Path, tmp_path: Path, in_process: Runner) -> None:
     shutil.copy(demo_file, tmp_path / "town.csv")
     common = page("cli.md").partition("## `gridwright")[0]
-    told = [done for example in examples(CLI_PAGE) for done in run_console(example, tmp_path)]
+    told = [done for example in examples(CLI_PAGE) for done in run_console(example, tmp_path, in_process)]
     # What needs an id of the reader's own, or a server that stays, is shown and not run.
     only_shown = [command for example in examples(CLI_PAGE, run=False) for command in shell_commands(example)]
     every = [*only_shown, *(command for command, _ in told)]
@@ -261,12 +292,14 @@ def test_each_json_field_is_in_the_reference(demo_file: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_examples_run(path: Path, demo_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_run(
+    path: Path, demo_file: Path, tmp_path: Path, in_process: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copy(demo_file, tmp_path / "town.csv")
     names: dict[str, object] = {"__name__": "__main__"}
     for example in examples(path):
         if example.language == "console":
-            run_console(example, tmp_path)
+            run_console(example, tmp_path, in_a_shell if path.name == "README.md" else in_process)
         else:
             run_python(example, tmp_path, names, monkeypatch)
 
