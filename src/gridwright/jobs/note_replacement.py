@@ -32,7 +32,7 @@ def graded(rules: RuleSet, findings: list[Finding]) -> list[Finding]:
 def note_replacement(store: Store, access: Access, bill: Bill, now: Bill, site: SiteDefaults) -> int:
     """Compare what was billed, with its issued corrections, with the bill as it should be; return how many are new.
 
-    A finding that holds no longer resolves itself; one with other figures takes the place of the earlier one.
+    A finding that holds no longer resolves itself.
     """
     rules = rules_of(store, access, bill.usage_point, site)
     rule = rules.rule(CODE)
@@ -41,11 +41,5 @@ def note_replacement(store: Store, access: Access, bill: Bill, now: Bill, site: 
     billed = store.corrections.corrected(access, bill).billed
     kwh, money = (float(billed.energy_kwh), float(now.energy_kwh)), float(now.total - billed.total)
     found = graded(rules, rule.of_bill(bill.usage_point, bill.period, kwh, money, bill.currency))
-    points = [bill.usage_point]
-    there = [each for each in store.findings.load(access, points, bill.period) if each.code == CODE]
-    if {each.message for each in found} == {each.message for each in there}:
-        return 0
-    at = now.known_at
-    if there:
-        store.findings.save(access, [], known_at=at, points=points, period=bill.period, only=[CODE])
-    return store.findings.save(access, found, known_at=at, only=[CODE]) if found else 0
+    points, at = [bill.usage_point], now.known_at
+    return store.findings.save(access, found, known_at=at, points=points, period=bill.period, only=[CODE])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -75,7 +75,7 @@ class Findings:
         period: Interval | None = None,
         only: Collection[str] = (),
     ) -> int:
-        """Add findings and return how many were new; the same again changes nothing.
+        """Add findings and return how many were new; the same again changes nothing, other words replace the old ones.
 
         After validating `points` over `period` once more, give both: open findings within that did not come up
         again are resolved at `known_at`. Those are the findings of validation; `only`: those of these codes instead;
@@ -98,16 +98,15 @@ class Findings:
                 unit.connection.execute(insert(schema.finding), new)
             again = {keys[point] for point in points}
             gone = [
-                number
-                for key, number in open_now.items()
+                row.id
+                for key, row in open_now.items()
                 if key not in rows and _is_decided(key[2], only) and _within(key, again, period)
             ]
             _resolve(unit, gone, to_us(known_at))
-            if new or gone:
-                at = self._session.clock()
+            counts = {"findings": len(new), "resolved": len(gone)} | _reword(unit, open_now, rows)
+            if any(counts.values()):
                 subject = named[0] if len(named) == 1 else f"{len(named)} usage points"
-                counts = {"findings": len(new), "resolved": len(gone)}
-                note(unit, access, act, subject=subject, at=at, **counts)
+                note(unit, access, act, subject=subject, at=self._session.clock(), **counts)
         return len(new)
 
     def load(
@@ -242,10 +241,10 @@ class Findings:
         start, end = to_seconds(finding.period.start), to_seconds(finding.period.end)
         return (keys[finding.usage_point], kind, finding.code, start, end)
 
-    def _known(self, unit: Unit, keys: Sequence[int]) -> tuple[dict[Key, int], set[Key]]:
-        """Return the findings that are open, with their ids, and those a person has accepted."""
+    def _known(self, unit: Unit, keys: Sequence[int]) -> tuple[dict[Key, Row[Any]], set[Key]]:
+        """Return the findings that are open, with their rows, and those a person has accepted."""
         table = schema.finding
-        open_now: dict[Key, int] = {}
+        open_now: dict[Key, Row[Any]] = {}
         accepted: set[Key] = set()
         matters = or_(table.c.resolved_at_us.is_(None), table.c.resolved_by.is_not(None))
         for at in range(0, len(keys), FEW):
@@ -253,7 +252,7 @@ class Findings:
             for row in unit.connection.execute(query):
                 key = (row.usage_point, row.reading_type, row.code, row.start_s, row.end_s)
                 if row.resolved_at_us is None:
-                    open_now[key] = row.id
+                    open_now[key] = row
                 else:
                     accepted.add(key)
         return open_now, accepted
@@ -296,6 +295,20 @@ def resolve_those(unit: Unit, point: int, code: str, period: Interval, at: datet
 def _resolve(unit: Unit, numbers: Sequence[int], at_us: int) -> None:
     for part in _parts(numbers):
         unit.connection.execute(update(schema.finding).where(_is_one_of(part)).values(resolved_at_us=at_us))
+
+
+def _differs(row: Row[Any], finding: Finding) -> bool:
+    """Tell whether a doubt that is open says something else by now."""
+    return bool(row.message != finding.message or row.severity != str(finding.severity) or row.slots != finding.slots)
+
+
+def _reword(unit: Unit, open_now: Mapping[Key, Row[Any]], rows: Mapping[Key, Finding]) -> dict[str, int]:
+    """Let what is open say what was found now, and return how many that changed, if any."""
+    other = [(row.id, rows[key]) for key, row in open_now.items() if key in rows and _differs(row, rows[key])]
+    for number, finding in other:
+        values = {"message": finding.message, "severity": str(finding.severity), "slots": finding.slots}
+        unit.connection.execute(update(schema.finding).where(schema.finding.c.id == number).values(values))
+    return {"reworded": len(other)} if other else {}
 
 
 def _row(key: Key, finding: Finding, known_at_us: int) -> dict[str, Any]:

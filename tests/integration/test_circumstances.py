@@ -1,0 +1,218 @@
+"""What the store knows beside readings reaches its rule, and the finding goes when its cause is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridwright.domain import quality as q
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.access import Access, Role
+from gridwright.domain.control import Command, ControlState, EndDeviceControl
+from gridwright.domain.device import DeviceLink, ReadSession
+from gridwright.domain.event import MARKING, EndDeviceEvent
+from gridwright.domain.image import Image
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import DELIVERED_ENERGY, RECEIVED_ENERGY
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import Installation, Meter, UsagePoint, install
+from gridwright.jobs.correct import correct
+from gridwright.jobs.exchange_meter import MeterExchange, exchange_meter
+from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.store import Store, open_store
+from gridwright.vee.circumstances import CONDITION_OF_EVENT, Condition
+from tests.integration.store.conftest import empty
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+START = datetime(2025, 3, 3, tzinfo=UTC)
+DAYS = 20
+NOW = START + DAYS * DAY
+SITE = SiteDefaults()
+HOME = UsagePoint("UP-1", "Europe/Berlin", capacity_kw=17.0)
+BERLIN = {"latitude": "52.5", "longitude": "13.4"}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    address = f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    with open_store(address) as opened:
+        if request.param == "postgres":
+            empty(opened)
+        yield ready(opened)
+
+
+@pytest.fixture
+def lite() -> Iterator[Store]:
+    with open_store("sqlite://") as opened:
+        yield ready(opened)
+
+
+def ready(store: Store) -> Store:
+    store.registry.save_points(ME, [HOME, UsagePoint("UP-2", "Europe/Berlin", capacity_kw=17.0)])
+    store.registry.save_meter(ME, Meter("M-1"))
+    store.registry.save_installation(ME, install("UP-1", "M-1", START - 90 * DAY))
+    store.readings.save(ME, usual("UP-1"), known_at=NOW)
+    assert judged(store) == set()
+    return store
+
+
+def usual(name: str, **other: object) -> Panel:
+    hours = np.arange(24 * DAYS)
+    wave = 400 + 150 * np.sin(2 * np.pi * hours / 24) + 20 * np.sin(hours * 1.7)
+    return Panel((name,), START, HOUR, np.rint(wave)[None], **other)  # type: ignore[arg-type]
+
+
+def judged(store: Store) -> set[str]:
+    """Run the cascade and return the codes of the findings that are open."""
+    correct(store, ME, SITE, now=NOW)
+    return {finding.code for finding in store.findings.load(ME)}
+
+
+def with_attributes(store: Store, **attributes: str) -> None:
+    store.registry.save_points(ME, [replace(HOME, attributes=attributes)])
+
+
+def session(at: datetime, drift_s: float, *, clock_set: bool = False) -> ReadSession:
+    return ReadSession("M-1", at, at + HOUR / 60, clock_drift_s=drift_s, clock_set=clock_set)
+
+
+def test_a_wrong_clock_doubts_what_was_recorded_under_it_until_it_was_set(store: Store) -> None:
+    store.devices.save_link(ME, DeviceLink("M-1", "iec62056-21", "tcp://127.0.0.1:1/M-1"))
+    noon = START + 10 * DAY + 12 * HOUR
+    for each in (session(noon - DAY, 1.0), session(noon, 400.0, clock_set=True), session(noon + DAY, 2.0)):
+        store.devices.note_session(ME, each)
+    store.dirty.touch(ME, ["UP-1"], DELIVERED_ENERGY, Interval(noon - DAY, noon))
+    assert judged(store) == {"V01_clock"}
+    (finding,) = store.findings.load(ME)
+    assert finding.period == Interval(noon - DAY, noon)
+    assert "400 s ahead" in finding.message
+    assert store.devices.sessions(ME, "M-1")[1] == session(noon, 400.0, clock_set=True)
+
+
+def test_readings_of_another_meter_than_the_one_installed_are_not_taken(lite: Store) -> None:
+    swap = START + 8 * DAY
+    total = np.cumsum(usual("UP-1").values[0])
+    reads = []
+    for day in range(1, DAYS):
+        at, value = START + day * DAY, int(total[24 * day - 1])
+        meter, epoch = ("M-1", 0) if at <= swap else ("M-2", 1)
+        reads.append(RegisterReading("UP-1", at, value, meter, epoch))
+    lite.registers.save(ME, reads, known_at=NOW)
+    assert "V02_ident" in judged(lite)
+    (finding,) = (each for each in lite.findings.load(ME) if each.code == "V02_ident")
+    assert "end device M-2, installed is M-1" in finding.message
+    assert finding.period.start == swap + DAY
+    exchange_meter(lite, ME, MeterExchange("UP-1", Meter("M-2"), swap, multiplier=Decimal(1)), now=NOW)
+    lite.dirty.touch(ME, ["UP-1"], DELIVERED_ENERGY, Interval(swap, NOW))
+    assert "V02_ident" not in judged(lite)
+
+
+def test_what_a_device_reports_marks_the_interval(store: Store) -> None:
+    at = START + 10 * DAY + HOUR / 2
+    store.devices.save_events(ME, [EndDeviceEvent("M-1", "3.12.29.39", at, NOW, "UP-1")])
+    assert judged(store) == {"V14_status"}
+    (finding,) = store.findings.load(ME)
+    assert finding.message.startswith("the device says tamper")
+    assert finding.period == Interval(START + 10 * DAY, START + 10 * DAY + HOUR)
+
+
+def test_events_that_mark_intervals_are_those_with_a_condition() -> None:
+    assert {kind for kind, condition in CONDITION_OF_EVENT.items() if condition is not Condition.OUTAGE} == MARKING
+
+
+def test_feeding_in_is_doubted_where_nothing_is_registered_and_at_night(lite: Store) -> None:
+    fed = np.where(np.arange(24 * DAYS) % 24 == 11, 500.0, 0.0)
+    fed[24 * 5] = 300.0  # one o'clock at night
+    lite.readings.save(ME, Panel(("UP-1",), START, HOUR, fed[None], reading_type=RECEIVED_ENERGY), known_at=NOW)
+    assert judged(lite) == set()
+    with_attributes(lite, generation="none")
+    assert judged(lite) == {"V22_export"}
+    assert len(lite.findings.load(ME)) == DAYS + 1
+    with_attributes(lite, generation="pv", **BERLIN)
+    judged(lite)
+    (finding,) = lite.findings.load(ME)
+    assert "the sun was down" in finding.message
+    with_attributes(lite, generation="pv, battery", **BERLIN)
+    assert judged(lite) == set()
+
+
+@pytest.mark.parametrize("told", ["true", "2025-03-01/2025-03-10", "2025-03-08/", "nonsense 2025-02-30/ 2025-03-08/"])
+def test_energy_is_used_where_nobody_lives(lite: Store, told: str) -> None:
+    with_attributes(lite, vacant=told)
+    assert judged(lite) == {"V23_inactive"}
+    with_attributes(lite, vacant="no")
+    assert judged(lite) == set()
+
+
+def test_energy_is_used_where_the_meter_was_switched_off(store: Store) -> None:
+    off = START + 12 * DAY
+    confirm(store, Command.DISCONNECT, off)
+    assert judged(store) == {"V23_inactive"}
+    (finding,) = store.findings.load(ME)
+    # Up to the last local midnight: in the hour after it less than a kWh was used.
+    assert finding.period == Interval(off, NOW - HOUR)
+    confirm(store, Command.RECONNECT, off + HOUR / 60)
+    assert judged(store) == set()
+
+
+def confirm(store: Store, command: Command, at: datetime) -> None:
+    boris = Access("boris", Role.ADMIN)
+    control = EndDeviceControl(
+        str(command), "M-1", command, "debt", ME.actor, NOW + DAY, usage_point="UP-1", requested=at
+    )
+    store.controls.add(ME, control)
+    for who, state in (
+        (boris, ControlState.APPROVED),
+        (ME, ControlState.ARMED),
+        (ME, ControlState.SENT),
+        (ME, ControlState.CONFIRMED),
+    ):
+        after = control.to(state, now=at, approved_by=boris.actor if state is ControlState.APPROVED else "")
+        store.controls.advance(who, control, after, now=at)
+        control = after
+
+
+def test_energy_is_used_where_no_meter_hangs(lite: Store) -> None:
+    lite.registry.save_meter(ME, Meter("M-2"))
+    lite.registry.save_points(ME, [UsagePoint("UP-3", capacity_kw=17.0)])
+    gone, back = START + 6 * DAY, START + 9 * DAY
+    for meter, period in (("M-2", Interval(START - DAY, gone)), ("M-2", Interval(back, NOW + 99 * DAY))):
+        lite.registry.save_installation(ME, Installation("UP-3", meter, period))
+    lite.readings.save(ME, usual("UP-3"), known_at=NOW)
+    assert judged(lite) == {"V23_inactive"}
+    (finding,) = lite.findings.load(ME)
+    assert finding.period == Interval(gone, back)
+
+
+def test_a_check_meter_judges_the_main_one_and_stands_in_for_it(store: Store) -> None:
+    with_attributes(store, checked_by="UP-2")
+    # A day on which both are apart by a tenth; another on which the main one is silent for six hours.
+    check = usual("UP-2").values.copy()
+    check[0, 48:72] *= 1.1
+    store.readings.save(ME, usual("UP-2").with_values(np.rint(check), usual("UP-2").quality), known_at=NOW)
+    assert "V36_main_check" in judged(store)
+    silent = usual("UP-1").values.copy()
+    silent[0, 360:366] = np.nan
+    gap = usual("UP-1").with_values(
+        silent, np.where(np.isnan(silent), q.MISSING, usual("UP-1").quality).astype(np.uint8)
+    )
+    store.readings.save(ME, gap, known_at=NOW + HOUR)
+    store.readings.save(ME, usual("UP-2"), known_at=NOW + HOUR)
+    store.dirty.touch(ME, ["UP-1"], DELIVERED_ENERGY, Interval(START, NOW))
+    assert "V36_main_check" not in judged(store)
+    final = store.readings.load(ME, ["UP-1"], gap.period, image=Image.FINAL, interval=HOUR)
+    assert np.array_equal(final.values, usual("UP-2").values)
+
+
+def test_the_interval_that_is_meant_is_compared(lite: Store) -> None:
+    with_attributes(lite, interval_min="15")
+    assert "V02_ident" in judged(lite)
+    with_attributes(lite, interval_min="60")
+    assert judged(lite) == set()
