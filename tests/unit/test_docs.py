@@ -11,7 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from gridwright.cli import app, main
 from gridwright.domain import errors
 from gridwright.settings import Settings
+from gridwright.vee.rules.catalogue import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -151,6 +152,14 @@ def test_each_finding_is_documented() -> None:
     assert [code for code in sorted(codes) if f"`{code}`" not in text] == []
 
 
+def test_each_parameter_of_a_rule_is_documented() -> None:
+    section = page("findings.md").partition("## Parameters of the rules")[2]
+    rows = dict(re.findall(r"^\| `(V\w+)` \| (.+) \|$", section, re.MULTILINE))
+    for code, make in RULES.items():
+        names = [each.name for each in fields(make)]  # type: ignore[arg-type]
+        assert [name for name in names if f"`{name}`" not in rows.get(code, "")] == [], code
+
+
 # --- examples ---------------------------------------------------------------------------------------------------------
 
 
@@ -262,8 +271,12 @@ KEYS_ARE_DATA = {
     "fit_s_by_model",
     "models",
     "predict_s_by_model",
+    "rules",
     "settings",
+    "tables",
 }
+# What a command's own section leaves to another page.
+TOLD_ELSEWHERE = {"gridwright vee rules": (REFERENCE / "findings.md", DOCS / "howto" / "write_vee_rules.md")}
 
 
 def keys_of(document: object, *, are_data: bool = False) -> set[str]:
@@ -284,11 +297,14 @@ def test_each_json_field_is_in_the_reference(demo_file: Path, tmp_path: Path, in
     only_shown = [command for example in examples(CLI_PAGE, run=False) for command in shell_commands(example)]
     every = [*only_shown, *(command for command, _ in told)]
     assert {name for name in COMMANDS for command in every if f"{command} ".startswith(f"{name} ")} == set(COMMANDS)
+    lacking = {}
     for command, printed in told:
         if "--json" in command:
             name = max((name for name in COMMANDS if command.startswith(name)), key=len)
-            text = common + command_section(name)
-            assert [key for key in sorted(keys_of(json.loads(printed))) if f"`{key}`" not in text] == [], name
+            elsewhere = (path.read_text(encoding="utf-8") for path in TOLD_ELSEWHERE.get(name, ()))
+            text = "".join([common, command_section(name), *elsewhere])
+            lacking[name] = [key for key in sorted(keys_of(json.loads(printed))) if f"`{key}`" not in text]
+    assert {name: keys for name, keys in lacking.items() if keys} == {}
 
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
