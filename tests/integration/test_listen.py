@@ -34,7 +34,7 @@ MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 pytestmark = pytest.mark.skipif(not os.path.exists(MOSQUITTO), reason="there is no mosquitto")  # noqa: PTH110 - a word
 START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
 POINTS = 20
-KILLS, MESSAGES = (10, 4_000) if os.environ.get("GRIDWRIGHT_TEST_LONG") else (2, 800)
+KILLS, MESSAGES = (30, 6_000) if os.environ.get("GRIDWRIGHT_TEST_LONG") else (2, 800)
 WITHIN_S = 30.0
 
 
