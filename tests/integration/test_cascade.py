@@ -21,7 +21,7 @@ from gridwright.domain.access import LOCAL_OWNER, Access, Role
 from gridwright.domain.bill import BillState
 from gridwright.domain.calendar import day_number
 from gridwright.domain.correction import CorrectionState, NoteKind
-from gridwright.domain.errors import Conflict
+from gridwright.domain.errors import Conflict, NotFound
 from gridwright.domain.image import Image
 from gridwright.domain.panel import Panel, default_quality
 from gridwright.domain.rate import RateCard
@@ -313,6 +313,34 @@ def test_a_biller_may_run_bills_and_the_cascade_acts_on_her_behalf(store: Store)
     run = run_billing(store, carla, BillOrder(["UP-1"], "2025-03"), lambda _: FLAT_CARD, SITE, now=APRIL)
     assert (run.new, run.notes) == (1, [])
     assert {record.actor for record in store.audit.records(LOCAL_OWNER)[:2]} <= {"carla", "gridwright for carla"}
+
+
+def test_a_bill_whose_card_is_gone_stops_no_other_and_its_change_waits(store: Store) -> None:
+    store.readings.save(LOCAL_OWNER, usage(), known_at=APRIL)
+    bill(store, "2025-02", APRIL)
+    march = bill(store, "2025-03", APRIL, LADDER).bills[0]
+    february = slice(40 * 48, 41 * 48)
+    store.readings.save(LOCAL_OWNER, part(usage(), february, 0.4), known_at=MAY)
+
+    def only_flat(point: UsagePoint, reference: str) -> RateCard:
+        if reference != FLAT_CARD.reference:
+            raise NotFound(f"rate card {reference} is not there", where=point.id)
+        return FLAT_CARD
+
+    correct(store, LOCAL_OWNER, SITE, now=MAY)
+    done = rerate(store, LOCAL_OWNER, Pricing(only_flat, SITE), now=MAY)
+    assert (done.drafts, done.changes) == (1, 0)
+    assert [march.id in note and "ladder@1" in note for note in done.notes] == [True]
+    assert store.rerates.pending(LOCAL_OWNER)
+    later = again(store, MAY)
+    assert (later.drafts, later.notes, store.rerates.pending(LOCAL_OWNER)) == (1, [], [])
+
+
+def test_a_draft_that_was_issued_meanwhile_is_not_cancelled_as_a_draft(store: Store) -> None:
+    march = issued_march(store)
+    with pytest.raises(Conflict, match="is issued by now"):
+        store.ledger.cancel(LOCAL_OWNER, march, only=BillState.DRAFT)
+    assert store.ledger.bill(LOCAL_OWNER, march).credit_number is None
 
 
 # --- killed in the middle ---------------------------------------------------------------------------------------------

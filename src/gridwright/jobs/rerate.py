@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from gridwright.billing import postings
+from gridwright.billing import Coarse, postings
 from gridwright.billing.credit_line import with_credits
 from gridwright.domain.access import Access
 from gridwright.domain.bill import Bill, BillState
@@ -20,6 +20,7 @@ from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.bill_months import Billed, bill_months, yearly
 from gridwright.jobs.load_final import load_final
+from gridwright.jobs.meter_notes import with_meters
 from gridwright.jobs.note_replacement import note_replacement
 from gridwright.jobs.rerate_bill import POLICY, CorrectionPolicy, correct_bill
 from gridwright.jobs.settle_event import event_credits
@@ -44,6 +45,9 @@ class Billable(Protocol):
 
     def received_of(self, row: int) -> Panel | None:
         """Return what one of them fed in, one row; None where it feeds nothing in."""
+
+    def coarse_of(self, row: int) -> Sequence[Coarse]:
+        """Return when one of them was read at longer intervals than those of the panels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def rerate(
 
     A ladder that runs over a year is carried on, so that a change in one month rates the later ones of its year too.
     Each usage point is one transaction; run again, it does nothing. With `dry_run` nothing is kept or cleared. A bill
-    that cannot be rated is named in the notes, and its change waits.
+    that cannot be rated is named in the notes, and its change waits; the others are rated.
     """
     desk, by_point = _Desk(store, access, pricing, now, dry_run), defaultdict(list)
     for change in store.rerates.pending(access, points=points):
@@ -104,19 +108,25 @@ class _Desk:
     done: Rerated = field(default_factory=Rerated)
 
     def point(self, name: str, changes: Sequence[Rerate]) -> None:
-        """Rate the bills of a usage point that changes touch."""
+        """Rate the bills of a usage point that changes touch; while one cannot be rated, the changes wait."""
         cascade = changes[-1].cascade
-        touched = self._touched(name, changes)
         with self.store.transaction(cascade=cascade):
-            try:
-                for kept in touched:
-                    self._bill(kept, cascade)
-            except GridwrightError as error:
-                self.done.notes.append(f"{name}: {error}")
+            rated = [self._tried(kept, cascade) for kept in self._touched(name, changes)]
+            if not all(rated):
                 return
             self.done.changes += len(changes)
             if not self.dry_run:
                 self.store.rerates.clear(self.access, changes)
+
+    def _tried(self, kept: IssuedBill, cascade: str) -> bool:
+        """Rate one bill again, whole or not at all: what stands in its way is noted, and stops no other bill."""
+        try:
+            with self.store.transaction():
+                self._bill(kept, cascade)
+        except GridwrightError as error:
+            self.done.notes.append(f"bill {kept.bill.id}: {error}")
+            return False
+        return True
 
     def _touched(self, name: str, changes: Sequence[Rerate]) -> list[IssuedBill]:
         """Return the bills that changes touch, and those of later months of the same year, in order of time."""
@@ -133,8 +143,11 @@ class _Desk:
         ]
 
     def _runs_on(self, bill: Bill, name: str) -> bool:
-        """Tell whether a bill depends on what was used earlier in its year."""
-        return bool(yearly(self._card(bill, name)))
+        """Tell whether a bill depends on what was used earlier in its year; one whose card is gone may."""
+        try:
+            return bool(yearly(self._card(bill, name)))
+        except GridwrightError:
+            return True
 
     def _card(self, bill: Bill, name: str) -> RateCard:
         return self.pricing.card_for(self.store.registry.point(self.access, name), bill.rate_card)
@@ -156,7 +169,7 @@ class _Desk:
         elif again.key != kept.bill.key:
             self.done.drafts += 1
             if not self.dry_run:
-                self.store.ledger.cancel(self.access, kept.bill.id)
+                self.store.ledger.cancel(self.access, kept.bill.id, only=BillState.DRAFT)
                 self.store.ledger.save_bill(self.access, again, postings(again))
 
     def _again(self, bill: Bill) -> Bill | None:
@@ -164,14 +177,17 @@ class _Desk:
         name = bill.usage_point
         point = self.store.registry.point(self.access, name)
         card = self._card(bill, name)
-        groups, _ = load_final(
+        groups, notes = load_final(
             self.store, self.access, {name: point}, window(bill.period, point, card), self.pricing.site
         )
         for group in groups:
             done = rated(group, 0, card, bill.period, self.now)
             for again in done.bills:
-                return with_credits(again, event_credits(self.store, self.access, name, bill.period))
+                credited = with_credits(again, event_credits(self.store, self.access, name, bill.period))
+                return with_meters(self.store, self.access, credited)
             raise RateError(f"bill {bill.id} cannot be rated again: {'; '.join(done.notes)}")
+        if notes:
+            raise RateError(f"bill {bill.id} cannot be rated again: {'; '.join(notes)}")
         return None
 
 
@@ -192,6 +208,7 @@ def rated(group: Billable, row: int, card: RateCard, period: Interval | None, no
         known_at=now,
         received=group.received_of(row),
         period=period,
+        coarse=group.coarse_of(row),
     )
 
 

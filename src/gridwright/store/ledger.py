@@ -135,10 +135,10 @@ class Ledger:
             note(unit, access, Act.WRITE_BILLS, subject=code, at=at, issued=number)
             return number
 
-    def cancel(self, access: Access, code: str) -> int | None:
+    def cancel(self, access: Access, code: str, *, only: BillState | None = None) -> int | None:
         """Cancel a bill; an issued one gets a credit note, whose number is returned, that reverses its postings.
 
-        Cancelling twice changes nothing. A draft is only marked.
+        Cancelling twice changes nothing. A draft is only marked. `only`: a Conflict when it is in another state by now.
         """
         access.require(Act.WRITE_BILLS)
         with self._session.writing() as unit:
@@ -146,6 +146,8 @@ class Ledger:
             access.require(Act.WRITE_BILLS, row.point)
             if row.state == BillState.CANCELLED:
                 return None if row.credit_number is None else int(row.credit_number)
+            if only is not None and row.state != only:
+                raise Conflict(f"bill {code} is {row.state} by now", remedy="gridwright bill correct looks at it again")
             _refuse_corrected(unit, row)
             at = self._session.clock()
             number = next_number(unit, "credit note") if row.state == BillState.ISSUED else None
