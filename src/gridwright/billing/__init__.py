@@ -1,6 +1,7 @@
 """Billing: rate card → determinants → charges → lines → bill → ledger."""
 
 from gridwright.billing.card import parse_rate_card
+from gridwright.billing.coarse import Coarse, require_prices
 from gridwright.billing.determinants import Determinants, determinants
 from gridwright.billing.example import example_card
 from gridwright.billing.explain import explain
@@ -11,6 +12,7 @@ from gridwright.billing.rating import ENGINE, rate, rate_all
 
 __all__ = [
     "ENGINE",
+    "Coarse",
     "Determinants",
     "compile_labels",
     "credit_note",
@@ -23,4 +25,5 @@ __all__ = [
     "price_terms",
     "rate",
     "rate_all",
+    "require_prices",
 ]

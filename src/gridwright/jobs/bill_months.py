@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from gridwright.billing import rate
+from gridwright.billing import Coarse, rate, require_prices
 from gridwright.domain.bill import Bill
 from gridwright.domain.errors import GridMismatch, RateError
 from gridwright.domain.interval import Interval, local_day, local_month
@@ -33,10 +33,12 @@ def bill_months(
     known_at: datetime,
     received: Panel | None = None,
     period: Interval | None = None,
+    coarse: Sequence[Coarse] = (),
 ) -> Billed:
     """Bill each civil month of `period` (default: all that the readings touch); ladders of a year are carried on.
 
     A ladder that runs over the year counts from its first reading of the year, also where `period` begins later.
+    `coarse`: times whose readings were of longer intervals; a month is refused where its prices would split one.
     """
     if period is not None and not period.overlaps(panel.period):
         return Billed((), (f"{usage_point.id} has no readings in {period}; they cover {panel.period}",))
@@ -48,6 +50,7 @@ def bill_months(
     earlier = list(_earlier_months(panel, usage_point, asked[0][1])) if asked and yearly(card) else []
     for year, month in (*earlier, *asked):
         try:
+            require_prices(card, month, coarse, usage_point.zone)
             bill = rate(
                 panel,
                 card,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gridwright.domain.access import Access
-from gridwright.domain.errors import Conflict
-from gridwright.domain.reading_type import Quantity
+from gridwright.domain.errors import AccessDenied, Conflict, GridwrightError, StoreError
+from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.interval import Interval
 from gridwright.jobs.correct_part import Outcome, keep_final, make_final
-from gridwright.jobs.correct_scope import JUDGED, Scope, scopes
+from gridwright.jobs.correct_scope import Scope, is_judged, scopes
+from gridwright.jobs.late_arrivals import note_late
 from gridwright.jobs.rerate import Rerated
 from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import DirtyRange, Store
@@ -22,7 +24,8 @@ Progress = Callable[[int, int], None]
 class Corrected:
     """What was done: ranges dealt with, usage points looked at, new findings, final readings and days that changed.
 
-    `waiting`: ranges that changed in the meantime and stay for the next run.
+    `waiting`: ranges that stay for the next run, because they changed in the meantime or belong to one of the `failed`
+    usage points, whose readings could not be judged: `notes` say why, and so does a finding.
     """
 
     ranges: int = 0
@@ -32,6 +35,8 @@ class Corrected:
     days: int = 0
     rerates: int = 0
     waiting: int = 0
+    failed: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +59,72 @@ def correct(
     """Carry every dirty range through to final images, findings, day totals and the queue of bills to rate again.
 
     Each part is one transaction: whoever is killed in between goes on where it stopped, and run again it does
-    nothing. `points`: only of those. What is neither energy nor power has no final image; its ranges are cleared.
+    nothing. `points`: only of those. Registers have no final image; their ranges are cleared. A usage point whose
+    readings cannot be judged keeps its range and gets a finding; it stops nobody else.
     """
     ranges = store.dirty.ranges(access, points=points)
-    mine = [each for each in ranges if each.reading_type.quantity in JUDGED]
-    done: list[Outcome] = []
-    finished, waiting = 0, 0
+    mine = [each for each in ranges if is_judged(each.reading_type)]
+    run = _Run(store, access, site, now)
+    finished = 0
     for scope in scopes(store, access, mine):
-        outcome = correct_part(store, access, site, scope, now)
+        run.carry(scope)
         finished += len(scope.ranges)
-        waiting += 0 if outcome else len(scope.ranges)
-        done += [outcome] if outcome else []
         if progress:
             progress(finished, len(mine))
-    store.dirty.clear(access, [each for each in ranges if each.reading_type.quantity not in JUDGED])
+    store.dirty.clear(access, [each for each in ranges if not is_judged(each.reading_type)])
     return Corrected(
         len(ranges),
-        len({each.usage_point for each in mine if each.reading_type.quantity is Quantity.ENERGY}),
-        sum(each.findings for each in done),
-        sum(each.readings for each in done),
-        sum(each.days for each in done),
-        sum(each.rerates for each in done),
-        waiting,
+        len({each.usage_point for each in mine}),
+        sum(each.findings for each in run.done),
+        sum(each.readings for each in run.done),
+        sum(each.days for each in run.done),
+        sum(each.rerates for each in run.done),
+        run.waiting,
+        len(run.failed),
+        tuple(f"{point}: {error}" for point, error in run.failed.items()),
     )
+
+
+@dataclass(slots=True)
+class _Run:
+    """What came of the parts of a run so far."""
+
+    store: Store
+    access: Access
+    site: SiteDefaults
+    now: datetime
+    done: list[Outcome] = field(default_factory=list)
+    waiting: int = 0
+    failed: dict[str, GridwrightError] = field(default_factory=dict)
+
+    def carry(self, scope: Scope) -> None:
+        """Carry a part through; where it fails, its halves, until the usage point that fails is alone."""
+        try:
+            outcome = correct_part(self.store, self.access, self.site, scope, self.now)
+        except (AccessDenied, StoreError):
+            raise
+        except GridwrightError as error:
+            if len(scope.points) > 1:
+                for half in scope.halves():
+                    self.carry(half)
+            else:
+                self._fail(scope, error)
+            return
+        if outcome is None:
+            self.waiting += len(scope.ranges)
+        else:
+            self.done.append(outcome)
+
+    def _fail(self, scope: Scope, error: GridwrightError) -> None:
+        """Leave the ranges of a usage point as they are, and say why; the finding goes when it is judged at last."""
+        (point,) = scope.points
+        self.failed[point] = error
+        self.waiting += len(scope.ranges)
+        days = Interval(min(each.period.start for each in scope.ranges), max(each.period.end for each in scope.ranges))
+        kind = scope.ranges[0].reading_type
+        finding = Finding("V00_unjudged", point, days, Severity.FAIL, str(error), kind)
+        with self.store.transaction(cascade=scope.cascade):
+            self.store.findings.save(self.access, [finding], known_at=self.now)
 
 
 def correct_part(store: Store, access: Access, site: SiteDefaults, scope: Scope, now: datetime) -> Outcome | None:
@@ -85,7 +133,9 @@ def correct_part(store: Store, access: Access, site: SiteDefaults, scope: Scope,
     try:
         with store.transaction(cascade=scope.cascade):
             _claim(store, access, scope.ranges)
-            return keep_final(store, access, scope, final, now=now)
+            kept = keep_final(store, access, scope, final, now=now)
+            late = note_late(store, access, scope, site, now=now)
+            return replace(kept, findings=kept.findings + late)
     except _Overtaken:
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -21,14 +21,18 @@ from gridwright.domain.panel import Panel, slot_time
 from gridwright.jobs.correct_scope import Scope
 from gridwright.jobs.load_history import load_history
 from gridwright.jobs.load_stored import load_stored
-from gridwright.jobs.main_series import main_groups
-from gridwright.jobs.trust_readings import Channel, SiteDefaults, trust_channels
+from gridwright.jobs.load_stretches import load_stretches, seams_of, to_seams
+from gridwright.jobs.main_series import by_zone, every_series
+from gridwright.jobs.seam_days import SeamDays
+from gridwright.jobs.trust_readings import Channel, SiteDefaults, trust_beside, trust_channels
 from gridwright.store import Store
 from gridwright.store.rerates import Rerate
 from gridwright.vee.agreed import lay_agreed
 
 Mask = npt.NDArray[np.bool_]
 DAY = timedelta(days=1)
+# As far as the last value of one interval length may lie before the first of the next.
+LONG = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,12 +63,21 @@ def make_final(store: Store, access: Access, site: SiteDefaults, scope: Scope, *
     kinds = {panel.reading_type for panel in stored.panels}
     history = load_history(store, access, scope.points, scope.context.start, kinds)
     material = stored.with_history(history)
-    groups, _ = main_groups(material.panels, material.zones)
+    groups, others = every_series(material.panels, material.zones)
+    seams = seams_of(material.panels)
     edits = store.edits.applied(access, scope.points, scope.context)
     made = []
     for group in groups:
-        _, delivered, received = trust_channels(group, site, material, now=now)
+        whole = replace(
+            group,
+            delivered=tuple(to_seams(panel, seams, LONG) for panel in group.delivered),
+            received=tuple(to_seams(panel, seams, DAY) for panel in group.received),
+        )
+        _, delivered, received = trust_channels(whole, site, material, now=now)
         made += [_final(group.zone, channel, edits) for channel in (*delivered, *received)]
+    for panel in others:
+        for zone, some in by_zone(to_seams(panel, seams, DAY), material.zones):
+            made.append(_final(zone, trust_beside(some, site, material, now=now), edits))
     return made
 
 
@@ -77,16 +90,18 @@ def keep_final(store: Store, access: Access, scope: Scope, made: Sequence[Final]
     found = [finding for final in made for finding in final.findings if finding.period.overlaps(scope.period)]
     new = store.findings.save(access, found, known_at=now, points=scope.points, period=scope.period)
     readings, days, rerates = 0, 0, []
+    seams = SeamDays(store, access, scope, [final.panel for final in made])
     for final in made:
         change = _change(store, access, scope.period, final)
         if change is None:
             continue
         readings += int(change.cells.sum())
         store.readings.save(access, change.part(), known_at=now, image=Image.FINAL)
-        totals = day_totals(change.whole, final.zone)
+        totals = seams.left_out(day_totals(change.whole, final.zone), final.zone)
         kept = store.day_totals.save(access, totals, known_at=now)
         days += kept.new + kept.changed
         rerates += [Rerate(name, period, scope.cascade, now) for name, period in change.periods()]
+    days += seams.save(now)
     store.rerates.add(access, rerates)
     return Outcome(new, readings, days, len(rerates))
 
@@ -137,18 +152,19 @@ def _stored(store: Store, access: Access, made: Panel, around: Interval) -> Pane
     """Return the stored final image of a panel's rows on its grid; the time of another grid is left out."""
     shift = (around.start - made.start) % made.interval
     period = Interval(around.start + (made.interval - shift if shift else shift), around.end)
-    for asked in (period, made.period):
-        try:
-            old = store.readings.load(
-                access,
-                made.points,
-                asked,
-                reading_type=made.reading_type,
-                interval=made.interval,
-                image=Image.FINAL,
-            )
-        except GridMismatch:
-            continue
+    kind, load = made.reading_type, store.readings.load
+    try:
+        old = load(access, made.points, period, reading_type=kind, interval=made.interval, image=Image.FINAL)
         if (old.start - made.start) % made.interval == timedelta(0):
             return old
-    return made.with_values(np.full(made.values.shape, np.nan), np.full(made.quality.shape, q.MISSING, np.uint8))
+    except GridMismatch:
+        pass
+    empty = made.with_values(np.full(made.values.shape, np.nan), np.full(made.quality.shape, q.MISSING, np.uint8))
+    old = empty.regrid(period)
+    for part in load_stretches(store, access, made.points, around, kind, image=Image.FINAL):
+        if part.interval == made.interval and not (part.start - made.start) % made.interval:
+            here = part.regrid(period)
+            rows, there = [made.points.index(point) for point in part.points], ~here.missing
+            old.values[rows] = np.where(there, here.values, old.values[rows])
+            old.quality[rows] = np.where(there, here.quality, old.quality[rows])
+    return old

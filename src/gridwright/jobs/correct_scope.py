@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 
 from gridwright.domain.access import Access
 from gridwright.domain.calendar import date_of, day_number
-from gridwright.domain.interval import Interval
+from gridwright.domain.interval import DAY_S, Interval
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
 from gridwright.store import DirtyRange, Store
 from gridwright.store.series import Extent
@@ -22,8 +22,9 @@ REACH_DAYS = 42
 # Runs of zeros or of one value cross midnights: so many days before a change are judged again in any case.
 RUN_DAYS = 14
 TOGETHER = 500
-DAYS_TOGETHER = 40_000  # usage points × days that are loaded at once
-JUDGED = frozenset({Quantity.ENERGY, Quantity.POWER})
+NET_ENERGY = (Quantity.ENERGY, Flow.NET)
+DAYS_TOGETHER = 40_000  # usage points × days that are loaded at once, of so many readings a day:
+READINGS_A_DAY = 384
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,15 @@ class Scope:
     points: tuple[str, ...]
     period: Interval
     ranges: tuple[DirtyRange, ...]
+
+    def halves(self) -> tuple[Scope, Scope]:
+        """Return the same for the first and the second half of the usage points."""
+        middle = len(self.points) // 2
+        first, second = (
+            replace(self, points=some, ranges=tuple(each for each in self.ranges if each.usage_point in some))
+            for some in (self.points[:middle], self.points[middle:])
+        )
+        return first, second
 
     @property
     def context(self) -> Interval:
@@ -59,7 +69,7 @@ def scopes(store: Store, access: Access, ranges: Sequence[DirtyRange]) -> Iterat
     points = sorted({each.usage_point for each in ranges})
     extents: dict[str, list[Extent]] = defaultdict(list)
     for extent in store.readings.extents(access, points):
-        if extent.reading_type.quantity in JUDGED and extent.reading_type.accumulation is not Accumulation.CUMULATIVE:
+        if is_judged(extent.reading_type):
             extents[extent.usage_point].append(extent)
     back = _looked_back(store, access, ranges, extents)
     alike: dict[tuple[int, int], list[tuple[_Reach, DirtyRange]]] = defaultdict(list)
@@ -67,16 +77,22 @@ def scopes(store: Store, access: Access, ranges: Sequence[DirtyRange]) -> Iterat
         reach = _reach(each, extents.get(each.usage_point, []), back.get(each.key, RUN_DAYS))
         alike[reach.first // 30, reach.last // 30].append((reach, each))
     for key in sorted(alike):
-        yield from _cut(alike[key])
+        yield from _cut(alike[key], extents)
 
 
-def _cut(members: Sequence[tuple[_Reach, DirtyRange]]) -> Iterator[Scope]:
+def is_judged(kind: ReadingType) -> bool:
+    """Tell whether a series has a final image: all but registers, whose differences do."""
+    return kind.accumulation is not Accumulation.CUMULATIVE
+
+
+def _cut(members: Sequence[tuple[_Reach, DirtyRange]], extents: Mapping[str, Sequence[Extent]]) -> Iterator[Scope]:
     by_point: dict[str, list[tuple[_Reach, DirtyRange]]] = defaultdict(list)
     for reach, each in members:
         by_point[each.usage_point].append((reach, each))
     days = max(reach.last - reach.first for reach, _ in members) + CONTEXT_DAYS
-    step = max(1, min(TOGETHER, DAYS_TOGETHER // days))
     names = sorted(by_point)
+    readings = max(sum(DAY_S // each.interval_s for each in extents.get(name, ())) for name in names)
+    step = max(1, min(TOGETHER, int(DAYS_TOGETHER / days / max(1, readings / READINGS_A_DAY))))
     for at in range(0, len(names), step):
         some = [item for name in names[at : at + step] for item in by_point[name]]
         first, last = min(reach.first for reach, _ in some), max(reach.last for reach, _ in some)
@@ -105,10 +121,12 @@ def _looked_back(
     alike: dict[tuple[ReadingType, int], list[DirtyRange]] = defaultdict(list)
     for each in ranges:
         kinds = {extent.reading_type for extent in extents.get(each.usage_point, [])}
-        if any(kind.quantity is not Quantity.ENERGY or kind.flow is Flow.NET for kind in kinds):
+        if any(kind.quantity is Quantity.POWER or (kind.quantity, kind.flow) == NET_ENERGY for kind in kinds):
             found[each.key] = REACH_DAYS  # its final images are of other reading types: look far, to be safe
             continue
         for kind in kinds:
+            if not kind.sums:
+                continue  # only short gaps are estimated there, from the values beside them
             alike[kind, day_number(each.from_day)].append(each)
     for (kind, day), some in alike.items():
         # The civil day before may end within the range, east or west of Greenwich.

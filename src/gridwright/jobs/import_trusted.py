@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -27,8 +27,8 @@ from gridwright.ingest import Gridded
 from gridwright.jobs.correct import correct
 from gridwright.jobs.ingest_file import Imported, Report, ingest_file
 from gridwright.jobs.load_circumstances import load_around
-from gridwright.jobs.main_series import main_groups
-from gridwright.jobs.trust_readings import Channel, Material, SiteDefaults, trust_channels
+from gridwright.jobs.main_series import by_zone, every_series
+from gridwright.jobs.trust_readings import Channel, Material, SiteDefaults, trust_beside, trust_channels
 from gridwright.store import SaveSummary, Store
 
 DAY = timedelta(days=1)
@@ -128,6 +128,7 @@ class Judge:
 
     def end(self, gridded: Gridded, arrival: Sequence[Finding], *, known_at: datetime) -> None:
         """Validate, estimate, and save what follows from the panels of this chunk."""
+        self._leave_changing()
         if not self._panels:
             return
         channels = list(self._channels(gridded, known_at))
@@ -141,6 +142,22 @@ class Judge:
             self.estimated += int(q.has_status(panel.quality, (q.Status.ESTIMATED,)).sum())
             self.store.day_totals.save(self.access, day_totals(to_midnights(panel, zone), zone), known_at=known_at)
 
+    def _leave_changing(self) -> None:
+        """Leave to the cascade who has a series in several panels: its interval length may have changed."""
+        count = Counter((point, panel.reading_type) for panel in self._panels for point in panel.points)
+        changing = {point for (point, _), times in count.items() if times > 1}
+        if not changing:
+            return
+        kept = []
+        for panel in self._panels:
+            leave = np.array([point in changing for point in panel.points], np.bool_)
+            names = [point for point in panel.points if point in changing]
+            if names:
+                self.store.dirty.touch(self.access, names, panel.reading_type, panel.period)
+            if not leave.all():
+                kept.append(panel.rows(np.flatnonzero(~leave)) if names else panel)
+        self._panels = kept
+
     def _channels(self, gridded: Gridded, known_at: datetime) -> Iterator[tuple[str, Channel]]:
         known = self._points
         reads = reads_of(gridded, self._points.keys())
@@ -153,10 +170,13 @@ class Judge:
             around=around,
             installations=around.installations,
         )
-        groups, _ = main_groups(material.panels, material.zones)
+        groups, others = every_series(material.panels, material.zones)
         for group in groups:
             _, delivered, received = trust_channels(group, self.site, material, now=known_at)
             yield from ((group.zone, channel) for channel in (*delivered, *received))
+        for panel in others:
+            for zone, some in by_zone(panel, material.zones):
+                yield zone, trust_beside(some, self.site, material, now=known_at)
 
 
 def to_midnights(panel: Panel, zone: str) -> Panel:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import numpy as np
 
+from gridwright.billing import Coarse
 from gridwright.domain.access import Access
 from gridwright.domain.errors import GridMismatch, NotFound
 from gridwright.domain.image import Image
@@ -15,20 +16,30 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.main_series import main_groups
+from gridwright.jobs.load_stretches import load_stretches, on_one_grid, refined
+from gridwright.jobs.main_series import lived, main_groups
 from gridwright.jobs.trust_readings import SiteDefaults, points_of, received_sum, summed
 from gridwright.store import Store
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FinalGroup:
-    """Usage points on one grid: `trusted` (delivered) and `received` energy, one row each; None: nobody feeds in."""
+    """Usage points on one grid: `trusted` (delivered) and `received` energy, one row each; None: nobody feeds in.
+
+    `coarse`: by usage point, the times before (or after) its interval length changed, in which the panels share out
+    the energy of longer intervals.
+    """
 
     zone: str
     points: tuple[UsagePoint, ...]
     trusted: Panel
     received: Panel | None
     feeds_in: frozenset[str]
+    coarse: Mapping[str, Sequence[Coarse]] = field(default_factory=dict)
+
+    def coarse_of(self, row: int) -> Sequence[Coarse]:
+        """Return when the meter of a usage point was read at longer intervals than those of the panels."""
+        return self.coarse.get(self.points[row].id, ())
 
     def received_of(self, row: int) -> Panel | None:
         """Return what one usage point fed in, one row; None where it feeds nothing in."""
@@ -52,7 +63,7 @@ def load_final(
     """
     asked = _Asked(store, access, period, as_of)
     panels = [panel for kind in _billed(store, access) for panel in asked.panels(list(known), kind)]
-    groups, notes = main_groups(panels, {name: point.zone for name, point in known.items()})
+    groups, notes = main_groups(asked.levelled(panels), {name: point.zone for name, point in known.items()})
     return [
         FinalGroup(
             group.zone,
@@ -60,9 +71,10 @@ def load_final(
             summed(group.delivered, group.points),
             received_sum(group.received, group),
             frozenset(point for panel in group.received for point in panel.points),
+            asked.coarse,
         )
         for group in groups
-    ], notes
+    ], [*asked.notes, *notes]
 
 
 def _billed(store: Store, access: Access) -> list[ReadingType]:
@@ -81,10 +93,14 @@ def _billed(store: Store, access: Access) -> list[ReadingType]:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
+    """`coarse` and `notes` are filled as panels are loaded."""
+
     store: Store
     access: Access
     period: Interval
     as_of: datetime | None
+    coarse: dict[str, list[Coarse]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def panels(self, names: Sequence[str], kind: ReadingType) -> Iterator[Panel]:
         """Yield panels of one reading type, those usage points together that have one grid; empty rows are left out."""
@@ -95,7 +111,8 @@ class _Asked:
             return
         except GridMismatch:
             if len(names) == 1:
-                raise
+                yield from self._changing(names[0], kind)
+                return
             half = len(names) // 2
             yield from self.panels(names[:half], kind)
             yield from self.panels(names[half:], kind)
@@ -103,3 +120,36 @@ class _Asked:
         there = np.flatnonzero((~panel.missing).any(axis=1))
         if there.size:
             yield panel if there.size == len(panel.points) else panel.rows(there)
+
+    def levelled(self, panels: Sequence[Panel]) -> Iterator[Panel]:
+        """Yield the panels, the channels of a usage point whose interval length changed all on one grid."""
+        finest: dict[str, timedelta] = {}
+        for panel in panels:
+            for point in self.coarse.keys() & set(panel.points):
+                finest[point] = min(panel.interval, finest.get(point, panel.interval))
+        for panel in panels:
+            longer = [
+                row for row, point in enumerate(panel.points) if finest.get(point, panel.interval) < panel.interval
+            ]
+            for row in longer:
+                one = panel.rows([row])
+                self.coarse[one.points[0]].append(Coarse(panel.period, panel.interval))
+                yield refined(one, finest[one.points[0]])
+            rest = [row for row in range(len(panel.points)) if row not in longer] if longer else []
+            if rest or not longer:
+                yield panel.rows(rest) if rest else panel
+
+    def _changing(self, name: str, kind: ReadingType) -> Iterator[Panel]:
+        """Yield the readings of a usage point whose interval length changes, on one grid."""
+        found = load_stretches(self.store, self.access, [name], self.period, kind, image=Image.FINAL, as_of=self.as_of)
+        parts = [part for panel in found for part in lived(panel, panel.period) if not panel.missing.all()]
+        if not parts:
+            return
+        try:
+            whole = on_one_grid(parts)
+        except GridMismatch as error:
+            self.notes.append(f"{name}: {error}")
+            return
+        longer = [Coarse(part.period, part.interval) for part in parts if part.interval > whole.interval]
+        self.coarse.setdefault(name, []).extend(longer)
+        yield whole

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gridwright.domain.access import Access
-from gridwright.domain.errors import NotFound
+from gridwright.domain.errors import GridMismatch, NotFound
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_REGISTER, RECEIVED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.jobs.load_circumstances import load_around
+from gridwright.jobs.load_stretches import load_stretches
 from gridwright.jobs.trust_readings import Material
 from gridwright.store import Series, Store
 
@@ -52,31 +53,36 @@ def load_stored(
 
 @dataclass(frozen=True, slots=True)
 class _Alike:
-    """Usage points that have a series of one reading type and interval."""
+    """Usage points that have a series of one reading type and interval; None: its length changed there."""
 
     kind: ReadingType
-    interval: timedelta
+    interval: timedelta | None
     points: tuple[str, ...]
 
 
 def _within(store: Store, access: Access, known: Collection[str]) -> list[_Alike]:
     """Group the series of usage points without looking into them."""
-    together: dict[tuple[ReadingType, int], list[str]] = defaultdict(list)
+    lengths: dict[tuple[str, ReadingType], list[int]] = defaultdict(list)
     for extent in store.readings.extents(access, list(known)):
-        together[extent.reading_type, extent.interval_s].append(extent.usage_point)
-    return [_Alike(kind, timedelta(seconds=each), tuple(names)) for (kind, each), names in together.items()]
+        lengths[extent.usage_point, extent.reading_type].append(extent.interval_s)
+    together: dict[tuple[ReadingType, timedelta | None], list[str]] = defaultdict(list)
+    for (name, kind), several in lengths.items():
+        together[kind, timedelta(seconds=several[0]) if len(several) == 1 else None].append(name)
+    return [_Alike(kind, interval, tuple(names)) for (kind, interval), names in together.items()]
 
 
 def _whole(store: Store, access: Access, known: Collection[str]) -> list[tuple[Interval, _Alike]]:
     """Group the series of usage points, each group with the time from its first reading to its last."""
-    together: dict[tuple[ReadingType, timedelta], list[Series]] = defaultdict(list)
+    together: dict[tuple[ReadingType, timedelta | None], list[Series]] = defaultdict(list)
     for name in known:
-        for one in store.readings.series(access, name):
-            together[one.reading_type, one.interval].append(one)
+        series = store.readings.series(access, name)
+        count = Counter(one.reading_type for one in series)
+        for one in series:
+            together[one.reading_type, one.interval if count[one.reading_type] == 1 else None].append(one)
     return [
         (
             Interval(min(one.first for one in several), max(one.last for one in several)),
-            _Alike(kind, interval, tuple(one.usage_point for one in several)),
+            _Alike(kind, interval, tuple(dict.fromkeys(one.usage_point for one in several))),
         )
         for (kind, interval), several in together.items()
     ]
@@ -86,13 +92,20 @@ def _panels(
     store: Store, access: Access, asked: Iterable[tuple[Interval, _Alike]], as_of: datetime | None
 ) -> Iterator[Panel]:
     for period, alike in asked:
+        kind, names = alike.kind, alike.points
         try:
-            yield store.readings.load(
-                access, alike.points, period, reading_type=alike.kind, interval=alike.interval, as_of=as_of
-            )
+            if alike.interval is not None:
+                yield store.readings.load(
+                    access, names, period, reading_type=kind, interval=alike.interval, as_of=as_of
+                )
+                continue
         except NotFound:
             # Nothing of this series lies in the period; another may.
             continue
+        except GridMismatch:
+            # Of one length, but not always from the same minute on.
+            pass
+        yield from load_stretches(store, access, names, period, kind, as_of=as_of)
 
 
 def _reads(

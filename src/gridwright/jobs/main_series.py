@@ -14,6 +14,10 @@ from gridwright.domain.panel import Panel, Values, slot_time
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
 
 Grid = tuple[int, int]
+Key = tuple[int, Grid]  # rank and grid
+CUMULATIVE = Accumulation.CUMULATIVE
+NEVER = -1
+HOUR_S = 3600
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,13 +43,82 @@ def main_groups(panels: Iterable[Panel], zones: Mapping[str, str]) -> tuple[list
     """
     ranked = [(rank, panel) for source in panels for rank, panel in _usable(source)]
     chosen = _best_grids([(rank, panel) for rank, panel in ranked if rank is not None])
+    groups = _grouped({point: (key,) for point, key in chosen.items()}, ranked, zones)
+    return groups, _left_out([panel for rank, panel in ranked if rank is not None], chosen)
+
+
+def every_series(panels: Iterable[Panel], zones: Mapping[str, str]) -> tuple[list[Group], list[Panel]]:
+    """Group as `main_groups` does, but leave nothing out: the second list holds all that is no main series.
+
+    Interval lengths of one usage point that follow each other, as when its meter is exchanged, are groups each.
+    """
+    sources = [(panel, list(_usable(panel))) for panel in panels if panel.reading_type.accumulation is not CUMULATIVE]
+    ranked = [part for _, parts in sources for part in parts]
+    candidates = [(rank, panel) for rank, panel in ranked if rank is not None]
+    best = _best_grids(candidates)
+    chosen: dict[str, tuple[Key, ...]] = {point: (key,) for point, key in best.items()}
+    chosen |= {point: _one_after_the_other(point, best[point], candidates) for point in _several(candidates)}
+    beside = [each for panel, parts in sources for each in _beside(panel, parts[0][0] if parts else NEVER, chosen)]
+    return _grouped(chosen, ranked, zones), beside
+
+
+def by_zone(panel: Panel, zones: Mapping[str, str]) -> Iterator[tuple[str, Panel]]:
+    """Yield the rows of a panel zone by zone."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, point in enumerate(panel.points):
+        rows[zones.get(point, "UTC")].append(row)
+    for zone, some in rows.items():
+        yield zone, panel if len(some) == len(panel.points) else panel.rows(some)
+
+
+def _grouped(
+    chosen: Mapping[str, Sequence[Key]], ranked: Sequence[tuple[int | None, Panel]], zones: Mapping[str, str]
+) -> list[Group]:
     extents = _extents(chosen, ranked)
     members: dict[tuple[str, Grid, int, Interval], list[str]] = defaultdict(list)
-    for point, (rank, grid) in chosen.items():
-        if point in extents:
-            members[zones.get(point, "UTC"), grid, rank, extents[point]].append(point)
-    groups = [_group(key, points, ranked) for key, points in members.items()]
-    return groups, _left_out([panel for rank, panel in ranked if rank is not None], chosen)
+    for point, keys in chosen.items():
+        for rank, grid in keys:
+            if (point, grid) in extents:
+                members[zones.get(point, "UTC"), grid, rank, extents[point, grid]].append(point)
+    return [_group(key, points, ranked) for key, points in members.items()]
+
+
+def _several(candidates: Sequence[tuple[int, Panel]]) -> list[str]:
+    """Return the usage points that occur on more than one grid."""
+    grids: dict[str, set[Grid]] = defaultdict(set)
+    for _, panel in candidates:
+        for point in panel.points:
+            grids[point].add(grid_of(panel))
+    return [point for point, some in grids.items() if len(some) > 1]
+
+
+def _one_after_the_other(point: str, best: Key, candidates: Sequence[tuple[int, Panel]]) -> tuple[Key, ...]:
+    """Return the grids of the best rank of a usage point that share no hour, the one with most values first."""
+    hours: dict[Key, set[int]] = defaultdict(set)
+    for rank, panel in candidates:
+        if rank == best[0] and point in panel.points:
+            known = np.flatnonzero(np.isfinite(panel.values[panel.index(point)]))
+            hours[rank, grid_of(panel)].update(
+                np.unique((epoch_s(panel.start) + known * panel.interval_s) // HOUR_S).tolist()
+            )
+    kept = [best]
+    for key in sorted(hours.keys() - {best}, key=lambda key: (-len(hours[key]), key)):
+        if hours[key] and all(hours[key].isdisjoint(hours[other]) for other in kept):
+            kept.append(key)
+    return tuple(kept)
+
+
+def _beside(panel: Panel, rank: int | None, chosen: Mapping[str, Sequence[Key]]) -> Iterator[Panel]:
+    """Yield the rows of a panel that belong to no group; `rank` is NEVER where it is neither energy nor power."""
+    grid = grid_of(panel)
+    known = np.asarray(np.isfinite(panel.values).any(axis=1))
+    rows = [
+        row
+        for row, point in enumerate(panel.points)
+        if known[row] and not any(mine == grid and rank in {None, place} for place, mine in chosen.get(point, ()))
+    ]
+    if rows:
+        yield from lived(panel if len(rows) == len(panel.points) else panel.rows(rows), panel.period)
 
 
 def is_fine(panel: Panel) -> bool:
@@ -90,9 +163,9 @@ def _as_flow(panel: Panel, flow: Flow, values: Values) -> Panel:
     return replace(panel, values=values, reading_type=kind)
 
 
-def _best_grids(candidates: Sequence[tuple[int, Panel]]) -> dict[str, tuple[int, Grid]]:
+def _best_grids(candidates: Sequence[tuple[int, Panel]]) -> dict[str, Key]:
     """Choose for each usage point the best rank, and there the grid with most values."""
-    known: dict[str, dict[tuple[int, Grid], int]] = defaultdict(lambda: defaultdict(int))
+    known: dict[str, dict[Key, int]] = defaultdict(lambda: defaultdict(int))
     for rank, panel in candidates:
         key = rank, grid_of(panel)
         for point, count in zip(panel.points, np.isfinite(panel.values).sum(axis=1).tolist(), strict=True):
@@ -104,9 +177,11 @@ def _best_grids(candidates: Sequence[tuple[int, Panel]]) -> dict[str, tuple[int,
     return best
 
 
-def _extents(chosen: Mapping[str, tuple[int, Grid]], ranked: Sequence[tuple[int | None, Panel]]) -> dict[str, Interval]:
+def _extents(
+    chosen: Mapping[str, Sequence[Key]], ranked: Sequence[tuple[int | None, Panel]]
+) -> dict[tuple[str, Grid], Interval]:
     """Return from the first to the last value of each chosen series; a point without any value has none."""
-    found: dict[str, Interval] = {}
+    found: dict[tuple[str, Grid], Interval] = {}
     for rank, panel in ranked:
         known = np.isfinite(panel.values)
         if not known.any():
@@ -116,14 +191,15 @@ def _extents(chosen: Mapping[str, tuple[int, Grid]], ranked: Sequence[tuple[int 
         ends: list[tuple[int, int]] = list(zip(first.tolist(), last.tolist(), strict=True))
         # Most usage points of a panel share their ends.
         periods = {pair: Interval(slot_time(panel, pair[0]), slot_time(panel, pair[1])) for pair in set(ends)}
-        mine = (rank, grid_of(panel))
+        grid = grid_of(panel)
+        mine = (rank, grid)
         for row, point in enumerate(panel.points):
-            if some[row] and chosen.get(point) == mine:
+            if some[row] and mine in chosen.get(point, ()):
                 own = periods[ends[row]]
-                old = found.get(point)
+                old = found.get((point, grid))
                 if old is not None and old != own:
                     own = Interval(min(old.start, own.start), max(old.end, own.end))
-                found[point] = own
+                found[point, grid] = own
     return found
 
 
@@ -131,13 +207,13 @@ def _group(
     key: tuple[str, Grid, int, Interval], points: Sequence[str], ranked: Sequence[tuple[int | None, Panel]]
 ) -> Group:
     zone, grid, rank, period = key
-    fitting = [(found, panel) for found, panel in ranked if grid_of(panel) == grid]
+    fitting = [(found, each) for found, panel in ranked if grid_of(panel) == grid for each in _rows_of(panel, points)]
     return Group(
         zone,
         period,
         tuple(points),
-        tuple(part for found, panel in fitting if found == rank for part in _lived(_rows_of(panel, points), period)),
-        tuple(part for found, panel in fitting if found is None for part in _lived(_rows_of(panel, points), period)),
+        tuple(part for found, each in fitting if found == rank for part in lived(each, period)),
+        tuple(part for found, each in fitting if found is None for part in lived(each, period)),
     )
 
 
@@ -151,19 +227,18 @@ def _rows_of(panel: Panel, points: Sequence[str]) -> Iterator[Panel]:
         yield panel.rows(rows)
 
 
-def _lived(panels: Iterable[Panel], period: Interval) -> Iterator[Panel]:
+def lived(panel: Panel, period: Interval) -> Iterator[Panel]:
     """Cut each row to the time from its first to its last value within the period; rows of one time stay together."""
-    for panel in panels:
-        whole = panel.regrid(period)
-        known = np.isfinite(whole.values)
-        some = np.asarray(known.any(axis=1))
-        first = np.where(some, known.argmax(axis=1), 0)
-        last = np.where(some, whole.slots - known[:, ::-1].argmax(axis=1), whole.slots)
-        times, which = np.unique(np.column_stack([first, last]), axis=0, return_inverse=True)
-        for number, (begin, end) in enumerate(times.tolist()):
-            rows = np.flatnonzero(which.ravel() == number)
-            some_rows = whole if rows.size == len(whole.points) else whole.rows(rows)
-            yield some_rows if (begin, end) == (0, whole.slots) else some_rows.slice(begin, end)
+    whole = panel.regrid(period)
+    known = np.isfinite(whole.values)
+    some = np.asarray(known.any(axis=1))
+    first = np.where(some, known.argmax(axis=1), 0)
+    last = np.where(some, whole.slots - known[:, ::-1].argmax(axis=1), whole.slots)
+    times, which = np.unique(np.column_stack([first, last]), axis=0, return_inverse=True)
+    for number, (begin, end) in enumerate(times.tolist()):
+        rows = np.flatnonzero(which.ravel() == number)
+        some_rows = whole if rows.size == len(whole.points) else whole.rows(rows)
+        yield some_rows if (begin, end) == (0, whole.slots) else some_rows.slice(begin, end)
 
 
 def _left_out(panels: Sequence[Panel], chosen: Mapping[str, tuple[int, Grid]]) -> list[str]:

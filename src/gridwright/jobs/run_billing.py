@@ -19,6 +19,7 @@ from gridwright.jobs.correct import correct
 from gridwright.jobs.customers import customers
 from gridwright.jobs.load_final import load_final
 from gridwright.jobs.load_stored import load_stored
+from gridwright.jobs.meter_notes import with_meters
 from gridwright.jobs.on_behalf import on_behalf
 from gridwright.jobs.rerate import Billable, rated, window
 from gridwright.jobs.rerate_bill import POLICY, CorrectionPolicy, correct_bill
@@ -198,7 +199,12 @@ class _Desk:
         for note in done.notes:
             self._note(note)
         return [
-            with_credits(bill, event_credits(self.store, self.access, point.id, bill.period)) for bill in done.bills
+            with_meters(
+                self.store,
+                self.access,
+                with_credits(bill, event_credits(self.store, self.access, point.id, bill.period)),
+            )
+            for bill in done.bills
         ]
 
     def _period(self, point: UsagePoint) -> Interval | None:
@@ -219,7 +225,7 @@ class _Desk:
                 return
             for old in there:
                 if old.bill.state is BillState.DRAFT and old.bill.key != bill.key:
-                    ledger.cancel(self.access, old.bill.id)
+                    ledger.cancel(self.access, old.bill.id, only=BillState.DRAFT)
                     self.run.replaced += 1
             self.run.new += ledger.save_bill(self.access, bill, postings(bill))
 

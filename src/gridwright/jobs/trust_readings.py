@@ -10,19 +10,19 @@ from datetime import date, datetime
 import numpy as np
 import numpy.typing as npt
 
-from gridwright.billing import holiday_dates
+from gridwright.billing import Coarse, holiday_dates
 from gridwright.domain import quality as q
 from gridwright.domain.finding import Finding
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import Flow, ReadingType
+from gridwright.domain.reading_type import Flow, Quantity, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, UsagePoint
 from gridwright.domain.verdict import Intake
 from gridwright.ingest import Collected
 from gridwright.jobs.around import NOTHING_AROUND, Around
 from gridwright.jobs.main_series import Group, main_groups
-from gridwright.vee import DayHistory, Registers, RuleBook, estimate, packaged, validate
+from gridwright.vee import DayHistory, Ladders, Registers, RuleBook, estimate, packaged, validate
 
 Mask = npt.NDArray[np.bool_]
 
@@ -74,6 +74,11 @@ class Trusted:
     received: Panel | None
     feeds_in: frozenset[str]
     findings: Mapping[str, tuple[Finding, ...]]
+
+    def coarse_of(self, row: int) -> Sequence[Coarse]:
+        """Return nothing: a group is of one interval length."""
+        del row
+        return ()
 
     def received_of(self, row: int) -> Panel | None:
         """Return what one usage point fed in, one row; None where it feeds nothing in."""
@@ -177,23 +182,52 @@ def points_of(group: Group, site: SiteDefaults, known: Mapping[str, UsagePoint])
 def _trust_channel(
     panel: Panel, points: Sequence[UsagePoint], material: Material, rules: RuleBook | None, *, now: datetime
 ) -> Channel:
+    reads = Registers(material.reads, installations=material.installations)
+    return _trusted(panel, points, material, (rules or packaged(), reads), now=now)
+
+
+def trust_beside(panel: Panel, site: SiteDefaults, material: Material, *, now: datetime) -> Channel:
+    """Validate and estimate a series beside the main ones, such as voltage, a temperature or reactive energy.
+
+    No register closes it. What does not sum gets straight lines over short gaps only (E02), a state no estimate.
+    """
+    zones = material.zones
+    points = [material.known.get(name) or site.usage_point(name, zones.get(name, "UTC")) for name in panel.points]
+    return _trusted(panel, points, material, (site.rules or packaged(), Registers()), now=now)
+
+
+def _trusted(
+    panel: Panel, points: Sequence[UsagePoint], material: Material, judges: tuple[RuleBook, Registers], *, now: datetime
+) -> Channel:
+    rules, reads = judges
     here = set(panel.points)
     mine = {point.id: point for point in points if point.id in here}
-    reads = Registers(material.reads, installations=material.installations)
     holidays = _holidays(panel, points)
     around = replace(material.around.of(panel, beside(panel, material.panels)), holidays=holidays)
     past = material.history.get(panel.reading_type)
     validation = validate(panel, mine, registers=reads, rules=rules, now=now, history=past, circumstances=around)
+    kind = panel.reading_type
+    if kind.quantity is Quantity.STATE:
+        return Channel(validation.panel, validation.panel, validation.findings)
     estimation = estimate(
         validation.panel,
         mine,
         registers=reads,
         holidays=holidays,
-        outages=around.outages,
+        # Where there is no power nothing flows; what else a sensor would have seen is not known.
+        outages=around.outages if kind.sums else None,
         check=material.around.check_meter(panel),
-        ladder=(rules or packaged()).ladders,
+        ladder=rules.ladders if kind.sums else _lines_only(rules.ladders),
     )
-    return Channel(validation.panel, estimation.panel, (*validation.findings, *estimation.findings))
+    # Longer gaps of a state stay empty, as validation has told.
+    estimated = estimation.findings if kind.sums else ()
+    return Channel(validation.panel, estimation.panel, (*validation.findings, *estimated))
+
+
+def _lines_only(ladders: Ladders) -> Ladders:
+    lines = ("E02",)
+    classes = {name: replace(each, methods=lines) for name, each in ladders.classes.items()}
+    return Ladders(replace(ladders.default, methods=lines), classes)
 
 
 def beside(panel: Panel, others: Sequence[Panel]) -> tuple[Panel, ...]:

@@ -28,6 +28,7 @@ from gridwright.store.registry import register_unknown
 from gridwright.store.saving import PanelSaver, SaveSummary
 from gridwright.store.series import Extent, count_series, read_extents
 from gridwright.store.session import Session, Unit
+from gridwright.store.stretches import Stretch, read_stretches
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,27 @@ class Readings:
         _require_all(access, Act.READ, points)
         with self._session.reading() as unit:
             return read_extents(unit, dict(zip(self._names.point_keys(unit, points), points, strict=True)))
+
+    def stretches(
+        self,
+        access: Access,
+        points: Sequence[str],
+        period: Interval,
+        *,
+        reading_type: ReadingType = DELIVERED_ENERGY,
+        image: Image = Image.RAW,
+    ) -> list[Stretch]:
+        """Return where within a period the interval length of a series changes, by usage point and time.
+
+        Each usage point is looked up by itself: ask for those that have several lengths.
+        """
+        _require_all(access, Act.READ, points)
+        with self._session.reading() as unit:
+            kind = self._names.type_key(unit, reading_type, image)
+            if kind is None:
+                return []
+            keys = dict(zip(self._names.point_keys(unit, points), points, strict=True))
+            return list(read_stretches(unit, kind, keys, period))
 
     def image_types(self, access: Access, image: Image = Image.FINAL) -> list[ReadingType]:
         """Return the reading types of which an image was ever stored."""

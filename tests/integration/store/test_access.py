@@ -122,6 +122,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "corrections.cancel": (("B1-c1",), {}),
     "readings.extents": ((["hers"],), {}),
     "readings.image_types": ((), {}),
+    "readings.stretches": ((["hers"], QUARTER), {}),
     "imports.progress": (("ab" * 32,), {}),
     "imports.advance": ((Progress("ab" * 32, "x.csv", 1, 2),), {"known_at": NOW}),
     "audit.append": ((Act.ADMINISTER, "x"), {}),

@@ -1,0 +1,234 @@
+"""Corrections beyond energy on one grid: sensors, changed interval lengths, and one bad usage point among good ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridwright.billing import parse_rate_card
+from gridwright.domain import quality as q
+from gridwright.domain.access import LOCAL_OWNER, Access
+from gridwright.domain.calendar import day_number
+from gridwright.domain.errors import GridMismatch
+from gridwright.domain.image import Image
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import (
+    DELIVERED_ENERGY,
+    STATE,
+    TEMPERATURE,
+    VOLTAGE,
+    Flow,
+    Quantity,
+    ReadingType,
+    reading_type,
+)
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.correct import Corrected, correct
+from gridwright.jobs.correct_part import Final, make_final
+from gridwright.jobs.correct_scope import Scope
+from gridwright.jobs.run_billing import BillOrder, BillRun, run_billing
+from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.store import Store, open_store
+from tests.integration.store.conftest import empty
+
+HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
+START = datetime(2025, 2, 28, 23, tzinfo=UTC)  # midnight in Berlin
+APRIL = datetime(2025, 4, 2, tzinfo=UTC)
+# The new meter begins at midnight UTC, one o'clock in Berlin: within a civil day.
+SEAM = datetime(2025, 3, 12, tzinfo=UTC)
+END = datetime(2025, 3, 31, 22, tzinfo=UTC)
+SITE = SiteDefaults()
+LINE = q.pack(q.Status.ESTIMATED, q.Method.LINEAR)
+REACTIVE = reading_type(Quantity.REACTIVE_ENERGY, Flow.DELIVERED)
+TWO_TARIFFS = """
+[tariff]
+id = "two"
+version = 1
+currency = "EUR"
+tz = "Europe/Berlin"
+
+[calendars.hours]
+labels = ["night", "day"]
+weekday = [{row}]
+weekend = [{row}]
+
+[[charges]]
+id = "energy"
+label = "Energy"
+quantity = {{ when = {{ calendar = "hours" }} }}
+price = {{ by_label = {{ night = 0.20, day = 0.40 }} }}
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store that knows three homes."""
+    url = (
+        f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    )
+    with open_store(url) as opened:
+        if request.param == "postgres":
+            empty(opened)
+        opened.registry.save_points(LOCAL_OWNER, [UsagePoint(f"UP-{n}", "Europe/Berlin") for n in (1, 2, 3)])
+        yield opened
+
+
+def series(
+    values: list[float], interval: timedelta = HOUR, kind: ReadingType = DELIVERED_ENERGY, *, point: str = "UP-1"
+) -> Panel:
+    return Panel((point,), START, interval, np.array([values]), reading_type=kind)
+
+
+def final(store: Store, panel: Panel) -> Panel:
+    return store.readings.load(
+        LOCAL_OWNER,
+        panel.points[0],
+        panel.period,
+        reading_type=panel.reading_type,
+        interval=panel.interval,
+        image=Image.FINAL,
+    )
+
+
+def codes(store: Store, point: str = "UP-1") -> set[tuple[str, Quantity]]:
+    return {(each.code, each.reading_type.quantity) for each in store.findings.load(LOCAL_OWNER, [point])}
+
+
+def wave(hours: int, base: float, swing: float) -> list[float]:
+    return [round(base + swing * np.sin(hour / 3.7) + hour % 5) for hour in range(hours)]
+
+
+def again_changes_nothing(store: Store) -> None:
+    """Judge everything once more: nothing may be written."""
+    for each in store.readings.extents(LOCAL_OWNER, ["UP-1", "UP-2", "UP-3"]):
+        days = range(each.first_day, each.last_day)
+        start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=days.start)
+        period = Panel((each.usage_point,), start, timedelta(days=1), np.zeros((1, len(days)))).period
+        store.dirty.touch(LOCAL_OWNER, [each.usage_point], each.reading_type, period)
+    done = correct(store, LOCAL_OWNER, SITE, now=APRIL + HOUR)
+    assert (done.new, done.readings, done.days, done.rerates, done.waiting) == (0, 0, 0, 0, 0)
+
+
+def test_sensors_get_final_images_findings_and_totals(store: Store) -> None:
+    cold = wave(96, -300, 400)
+    cold[10] = np.nan
+    cold[40:50] = [np.nan] * 10
+    volts = wave(96, 2300, 30)
+    volts[20] = 9_999_999.0
+    panels = [
+        series(cold, kind=TEMPERATURE),
+        series(volts, kind=VOLTAGE),
+        series([1.0] * 30 + [np.nan] + [0.0] * 65, kind=STATE),
+        series([*wave(60, 100, 30), np.nan, *wave(35, 100, 30)], kind=REACTIVE),
+    ]
+    for panel in panels:
+        store.readings.save(LOCAL_OWNER, panel, known_at=APRIL)
+    done = correct(store, LOCAL_OWNER, SITE, now=APRIL)
+    assert (done.points, done.failed, done.notes, store.dirty.ranges(LOCAL_OWNER)) == (1, 0, (), [])
+    temperature, voltage, state, reactive = (final(store, panel) for panel in panels)
+    # Three degrees below zero are a temperature; an hour is bridged by a straight line, ten hours are not.
+    assert (temperature.values[0] < 0).any()
+    assert temperature.values[0, 10] == round((cold[9] + cold[11]) / 2)
+    assert temperature.quality[0, 10] == LINE
+    assert np.isnan(temperature.values[0, 40:50]).all()
+    # What the rules of voltage refuse is bridged too.
+    assert (voltage.values[0, 20], voltage.quality[0, 20]) == (round((volts[19] + volts[21]) / 2), LINE)
+    assert np.isnan(state.values[0, 30])
+    assert set(q.status_of(state.quality[0]).tolist()) == {q.Status.ACTUAL, q.Status.MISSING}
+    assert q.status_of(reactive.quality[0, 60:61])[0] == q.Status.ESTIMATED
+    found = codes(store)
+    assert ("V11_negative", Quantity.TEMPERATURE) not in found
+    assert found >= {("V10_missing", Quantity.TEMPERATURE), ("V13_limit", Quantity.VOLTAGE)}
+    days = range(day_number(START.date()) + 1, day_number(START.date()) + 5)
+    heat = store.day_totals.load(LOCAL_OWNER, ["UP-1"], days, reading_type=TEMPERATURE)
+    assert heat.peak[0, 0] == np.nanmax(temperature.values[0, :24])
+    assert heat.total[0, 0] == temperature.values[0, :24].sum()
+    sums = store.day_totals.load(LOCAL_OWNER, ["UP-1"], days, reading_type=REACTIVE)
+    assert sums.total[0].tolist() == reactive.values[0].reshape(4, 24).sum(axis=1).tolist()
+    again_changes_nothing(store)
+
+
+def exchanged(store: Store, *, gap: int = 0) -> tuple[Panel, Panel]:
+    """March: hours until the new meter, quarter-hours after it; the old one's last `gap` hours were lost."""
+    hours, quarters = int((SEAM - START) / HOUR), int((END - SEAM) / QUARTER)
+    old = series(wave(hours - gap, 400, 90))
+    new = replace(series(wave(quarters, 100, 20), QUARTER), start=SEAM)
+    store.readings.save(LOCAL_OWNER, old, known_at=APRIL)
+    store.readings.save(LOCAL_OWNER, new, known_at=APRIL)
+    return old, new
+
+
+def bill(store: Store, hours: list[int]) -> BillRun:
+    card = parse_rate_card(TWO_TARIFFS.format(row=hours), where="a test")
+    return run_billing(store, LOCAL_OWNER, BillOrder(["UP-1"], "2025-03"), lambda _: card, SITE, now=APRIL)
+
+
+def test_an_exchange_to_shorter_intervals_is_judged_added_up_and_billed(store: Store) -> None:
+    old, new = exchanged(store)
+    done = correct(store, LOCAL_OWNER, SITE, now=APRIL)
+    assert (done.failed, done.notes, store.dirty.ranges(LOCAL_OWNER)) == (0, (), [])
+    for raw in (old, new):
+        assert np.array_equal(final(store, raw).values, raw.values)
+    # The civil day of the exchange has an hour of the old meter, 23 of the new one.
+    day = day_number(SEAM.date())
+    totals = store.day_totals.load(LOCAL_OWNER, ["UP-1"], range(day, day + 1))
+    assert totals.total[0, 0] == old.values[0, -1] + new.values[0, :92].sum()
+    assert (totals.intervals[0, 0], totals.measured[0, 0]) == (96, 96)
+    (made,) = bill(store, [0] * 7 + [1] * 17).bills
+    local = [int(((START + HOUR * slot).astimezone(UTC) + HOUR).hour) for slot in range(old.slots)]
+    night = old.values[0][np.array(local) < 7].sum()
+    zone = np.array([(SEAM + QUARTER * slot) for slot in range(new.slots)])
+    berlin = np.array([at.astimezone(UsagePoint("x", "Europe/Berlin").tz).hour for at in zone])
+    night += new.values[0][berlin < 7].sum()
+    whole = old.values.sum() + new.values.sum()
+    by_label = {line.label: line.quantity for line in made.lines}
+    assert by_label == {"night": Decimal(int(night)) / 1000, "day": Decimal(int(whole - night)) / 1000}
+    assert (made.energy_kwh, made.missing, made.estimated) == (Decimal(int(whole)) / 1000, 0, 0)
+    again_changes_nothing(store)
+
+
+def test_what_hours_cannot_tell_is_not_billed(store: Store) -> None:
+    exchanged(store)
+    done = bill(store, [0] * 26 + [1] * 70)  # the day begins at half past six
+    assert not done.bills
+    assert "straddle" in done.notes[0]
+
+
+def test_what_was_lost_at_the_exchange_is_estimated(store: Store) -> None:
+    old, _ = exchanged(store, gap=5)
+    correct(store, LOCAL_OWNER, SITE, now=APRIL)
+    whole = final(
+        store, replace(old, values=np.zeros((1, old.slots + 5)), quality=np.zeros((1, old.slots + 5), np.uint8))
+    )
+    assert (q.status_of(whole.quality[0, -5:]) == q.Status.ESTIMATED).all()
+    (made,) = bill(store, [0] * 7 + [1] * 17).bills
+    assert (made.missing, made.estimated) == (0, 20)
+    again_changes_nothing(store)
+
+
+def test_a_usage_point_that_cannot_be_judged_stops_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for point in ("UP-1", "UP-2", "UP-3"):
+        store.readings.save(LOCAL_OWNER, series(wave(96, 400, 90), point=point), known_at=APRIL)
+
+    def fails(of: Store, access: Access, site: SiteDefaults, scope: Scope, *, now: datetime) -> list[Final]:
+        if "UP-2" in scope.points:
+            raise GridMismatch("these readings fit nowhere")
+        return make_final(of, access, site, scope, now=now)
+
+    monkeypatch.setattr("gridwright.jobs.correct.make_final", fails)
+    for _ in range(2):  # as long as it lasts
+        done: Corrected = correct(store, LOCAL_OWNER, SITE, now=APRIL)
+        assert (done.failed, done.waiting) == (1, 1)
+        assert done.notes == ("UP-2: these readings fit nowhere",)
+        assert {each.usage_point for each in store.dirty.ranges(LOCAL_OWNER)} == {"UP-2"}
+        assert [each.code for each in store.findings.load(LOCAL_OWNER, ["UP-2"])] == ["V00_unjudged"]
+    assert final(store, series(wave(96, 400, 90), point="UP-3")).values.sum() > 0
+    monkeypatch.undo()
+    assert correct(store, LOCAL_OWNER, SITE, now=APRIL).failed == 0
+    assert "V00_unjudged" not in {code for code, _ in codes(store, "UP-2")}
