@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
@@ -84,12 +85,12 @@ class Ack(msgspec.Struct, frozen=True):
 
 def read_batch(body: bytes, media: str = MEDIA) -> EdgeBatch:
     """Decode a batch; Refused with what is wrong, also where its numbers do not add up. In JSON, bodies are base64."""
-    decoders = {MEDIA: msgspec.msgpack.decode, JSON: msgspec.json.decode}
+    decoders: dict[str, Callable[..., Any]] = {MEDIA: msgspec.msgpack.decode, JSON: msgspec.json.decode}
     if media not in decoders:
         told = f"the content type {media[:80]!r} is not taken here"
         raise refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, told, remedy=f"send {MEDIA}")
     try:
-        batch = decoders[media](body, type=EdgeBatch)
+        batch: EdgeBatch = decoders[media](body, type=EdgeBatch)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise refuse(400, f"the body is no batch of an edge: {error}", remedy=f"send {MEDIA}") from error
     fault = _fault(batch)
