@@ -17,6 +17,7 @@ from gridwright.domain.access import Access, Role
 from gridwright.domain.control import Command, ControlState, EndDeviceControl
 from gridwright.domain.device import DeviceLink, ReadSession
 from gridwright.domain.event import MARKING, EndDeviceEvent
+from gridwright.domain.finding import Finding
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
@@ -216,3 +217,28 @@ def test_the_interval_that_is_meant_is_compared(lite: Store) -> None:
     assert "V02_ident" in judged(lite)
     with_attributes(lite, interval_min="60")
     assert judged(lite) == set()
+
+
+def test_a_day_that_comes_too_late_is_told_once(store: Store) -> None:
+    # A day is due at seven in the morning after it, by the clocks of Berlin: six in UTC.
+    day = START + DAYS * DAY
+    values = usual("UP-1").slice(0, 24).values
+    found: list[Finding] = []
+    for late, told in ((timedelta(hours=5), False), (timedelta(hours=30), True)):
+        store.readings.save(ME, Panel(("UP-1",), day, HOUR, values), known_at=day + DAY + late)
+        correct(store, ME, SITE, now=day + DAY + late)
+        found = [each for each in store.findings.load(ME) if each.code == "V06_late"]
+        assert bool(found) is told
+        day += DAY
+    (finding,) = found
+    assert finding.message == "readings came, or were corrected, at 2025-03-26 07:00; they were due by 2025-03-25 07:00"
+    store.readings.save(ME, Panel(("UP-1",), day - DAY, HOUR, values + 7), known_at=day + 2 * DAY)
+    correct(store, ME, SITE, now=day + 2 * DAY)
+    assert [each.code for each in store.findings.load(ME)].count("V06_late") == 1
+
+
+def test_the_first_load_of_a_meter_is_not_late(lite: Store) -> None:
+    lite.registry.save_points(ME, [UsagePoint("UP-9", "Europe/Berlin")])
+    lite.readings.save(ME, usual("UP-9"), known_at=NOW + 3 * DAY)
+    correct(lite, ME, SITE, now=NOW + 3 * DAY)
+    assert lite.findings.load(ME, ["UP-9"]) == []

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from gridwright.store.answers import Answers
 from gridwright.store.archive import Archive
+from gridwright.store.arrivals import Arrivals
 from gridwright.store.audit import Audit
 from gridwright.store.backlog import Backlogs
 from gridwright.store.checks import Checks
@@ -64,6 +65,7 @@ class Store:
         self.checks = Checks(self._session, sealing)
         self.backlogs = Backlogs(self._session)
         self.readings = Readings(self._session, names)
+        self.arrivals = Arrivals(self._session, names)
         self.registers = Registers(self._session, names)
         self.findings = Findings(self._session, names)
         self.dirty = Dirty(self._session, names)

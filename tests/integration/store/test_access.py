@@ -176,6 +176,8 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "devices.events": ((), {"point": "hers"}),
     "devices.note_session": ((ReadSession("M1", NOW, NOW),), {}),
     "devices.sessions": (("M1",), {}),
+    "arrivals.of": ((["hers"], DELIVERED_ENERGY, [NOW.date()]), {}),
+    "arrivals.earliest": ((["hers"], DELIVERED_ENERGY, [NOW.date()]), {}),
     "field.events": ((["hers"], MONTH, ["3.26.0.47"]), {}),
     "field.installations": ((["hers"],), {}),
     "field.drifts": ((["hers"], MONTH), {}),

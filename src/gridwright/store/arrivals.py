@@ -1,0 +1,81 @@
+"""Arrivals: when the readings of a UTC day became known for the first and for the last time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import func, select
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.calendar import date_of, day_number
+from gridwright.domain.reading_type import ReadingType
+from gridwright.store.instant import from_us
+from gridwright.store.names import FEW, Names
+from gridwright.store.schema import block, block_version
+from gridwright.store.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Readings of a UTC day of a usage point came at `first`, and the last ones, or a correction, at `last`."""
+
+    usage_point: str
+    day: date
+    first: datetime
+    last: datetime
+
+
+class Arrivals:
+    """When readings came, as their day-blocks tell."""
+
+    def __init__(self, session: Session, names: Names) -> None:
+        self._session = session
+        self._names = names
+
+    def of(self, access: Access, points: Sequence[str], kind: ReadingType, days: Sequence[date]) -> list[Arrival]:
+        """Return the arrivals of some UTC days of usage points, by day; each is found by the key, none is searched."""
+        return [
+            Arrival(name, date_of(day), from_us(min(firsts.get((point, day), last), last)), from_us(last))
+            for name, point, day, last, firsts in self._rows(access, points, kind, [day_number(day) for day in days])
+        ]
+
+    def earliest(
+        self, access: Access, points: Sequence[str], kind: ReadingType, days: Sequence[date]
+    ) -> dict[str, datetime]:
+        """Return when the first of the readings of some UTC days came, of those usage points that have any."""
+        found: dict[str, datetime] = {}
+        for each in self.of(access, points, kind, days):
+            found[each.usage_point] = min(each.first, found.get(each.usage_point, each.first))
+        return found
+
+    def _rows(
+        self, access: Access, points: Sequence[str], kind: ReadingType, days: Sequence[int]
+    ) -> list[tuple[str, int, int, int, dict[tuple[int, int], int]]]:
+        access.require(Act.READ)
+        for name in points if access.points is not None else ():
+            access.require(Act.READ, name)
+        rows = []
+        with self._session.reading() as unit:
+            key = self._names.type_key(unit, kind)
+            codes = dict(zip(self._names.point_keys(unit, list(points)), points, strict=True))
+            every = sorted(codes) if key is not None else []
+            for some in (every[at : at + FEW] for at in range(0, len(every), FEW)):
+                query = select(block.c.usage_point, block.c.day, block.c.known_at_us, block.c.revision)
+                query = query.where(block.c.reading_type == key, block.c.day.in_(days), block.c.usage_point.in_(some))
+                there = unit.connection.execute(query).all()
+                again = [row for row in there if row.revision > 1]
+                firsts = {}
+                if again:
+                    c = block_version.c
+                    older = select(c.usage_point, c.day, func.min(c.known_at_us).label("first")).where(
+                        c.reading_type == key,
+                        c.day.in_(sorted({row.day for row in again})),
+                        c.revision == 1,
+                        c.usage_point.in_(sorted({row.usage_point for row in again})),
+                    )
+                    grouped = unit.connection.execute(older.group_by(c.usage_point, c.day))
+                    firsts = {(row.usage_point, row.day): row.first for row in grouped}
+                rows += [(codes[row.usage_point], row.usage_point, row.day, row.known_at_us, firsts) for row in there]
+        return sorted(rows, key=lambda row: (row[2], row[0]))
