@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gridwright.domain.access import Access
@@ -12,6 +12,7 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.jobs.correct_part import Outcome, keep_final, make_final
 from gridwright.jobs.correct_scope import Scope, is_judged, scopes
+from gridwright.jobs.late_arrivals import note_late
 from gridwright.jobs.rerate import Rerated
 from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import DirtyRange, Store
@@ -132,7 +133,9 @@ def correct_part(store: Store, access: Access, site: SiteDefaults, scope: Scope,
     try:
         with store.transaction(cascade=scope.cascade):
             _claim(store, access, scope.ranges)
-            return keep_final(store, access, scope, final, now=now)
+            kept = keep_final(store, access, scope, final, now=now)
+            late = note_late(store, access, scope, site, now=now)
+            return replace(kept, findings=kept.findings + late)
     except _Overtaken:
         return None
 
