@@ -96,18 +96,18 @@ def page_of(result: Measured) -> str:
     return "\n\n".join(
         [
             f"Seed {SEED}; validation homes: {some}; {gaps:,} gaps a length, the same for every method.",
-            "### Mean absolute error, % of the home's mean interval, without registers",
+            "## Mean absolute error, % of the home's mean interval, without registers",
             _matrix(result.open, lambda errors: f"{errors.absolute.mean():.1f}"),
-            "### The same, with a register read at both ends of the gap",
+            "## The same, with a register read at both ends of the gap",
             _matrix(result.closed, lambda errors: f"{errors.absolute.mean():.1f}"),
-            "### The ladder beside the best single method",
+            "## The ladder beside the best single method",
             _beside(result),
-            "### Energy of the gap, % off; and bias, in brackets, without registers",
+            "## Energy of the gap, % off; and bias, in brackets, without registers",
             _matrix(result.open, lambda errors: f"{errors.energy.mean():.0f} ({errors.signed.mean():+.1f})"),
             f"With registers the energy of every gap is exact: the largest error is {_largest(result.closed):g} Wh.",
-            "### Seeded faults that were found",
+            "## Seeded faults that were found",
             _recalls(result.recall),
-            "### Meter-days without a gap that are doubted as they are, %",
+            "## Meter-days without a gap that are doubted as they are, %",
             _alarms(result.alarms),
         ]
     )
