@@ -14,7 +14,7 @@ from gridwright.domain.reading_type import ReadingType
 from gridwright.store.instant import from_us
 from gridwright.store.names import FEW, Names
 from gridwright.store.schema import block, block_version
-from gridwright.store.session import Session
+from gridwright.store.session import Session, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +44,33 @@ class Arrivals:
     def earliest(
         self, access: Access, points: Sequence[str], kind: ReadingType, days: Sequence[date]
     ) -> dict[str, datetime]:
-        """Return when the first of the readings of some UTC days came, of those usage points that have any."""
+        """Return when those of the readings of some UTC days came that stand longest, by usage points that have any."""
         found: dict[str, datetime] = {}
-        for each in self.of(access, points, kind, days):
-            found[each.usage_point] = min(each.first, found.get(each.usage_point, each.first))
+        with self._session.reading() as unit:
+            key, codes = self._keys(unit, access, points, kind)
+            every = sorted(codes) if key is not None else []
+            for some in (every[at : at + FEW] for at in range(0, len(every), FEW)):
+                query = select(block.c.usage_point, func.min(block.c.known_at_us)).group_by(block.c.usage_point)
+                query = query.where(block.c.reading_type == key, block.c.day.in_([day_number(day) for day in days]))
+                rows = unit.connection.execute(query.where(block.c.usage_point.in_(some)))
+                found |= {codes[point]: from_us(first) for point, first in rows}
         return found
+
+    def _keys(
+        self, unit: Unit, access: Access, points: Sequence[str], kind: ReadingType
+    ) -> tuple[int | None, dict[int, str]]:
+        access.require(Act.READ)
+        for name in points if access.points is not None else ():
+            access.require(Act.READ, name)
+        keys = self._names.point_keys(unit, list(points))
+        return self._names.type_key(unit, kind), dict(zip(keys, points, strict=True))
 
     def _rows(
         self, access: Access, points: Sequence[str], kind: ReadingType, days: Sequence[int]
     ) -> list[tuple[str, int, int, int, dict[tuple[int, int], int]]]:
-        access.require(Act.READ)
-        for name in points if access.points is not None else ():
-            access.require(Act.READ, name)
         rows = []
         with self._session.reading() as unit:
-            key = self._names.type_key(unit, kind)
-            codes = dict(zip(self._names.point_keys(unit, list(points)), points, strict=True))
+            key, codes = self._keys(unit, access, points, kind)
             every = sorted(codes) if key is not None else []
             for some in (every[at : at + FEW] for at in range(0, len(every), FEW)):
                 query = select(block.c.usage_point, block.c.day, block.c.known_at_us, block.c.revision)
