@@ -198,6 +198,23 @@ def test_as_of_shows_what_was_known(run: Run, tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
+def test_the_final_image_is_shown_once_it_is_made(run: Run, tmp_path: Path) -> None:
+    kwh = ["1.0", "1.0", "", "1.0"] * 6
+    rows = "".join(f"UP-1,2025-03-01T{hour:02d}:00:00Z,{value}\n" for hour, value in enumerate(kwh))
+    (tmp_path / "day.csv").write_text("usage_point,start,kwh\n" + rows, encoding="utf-8")
+    document(run, "reading", "import", tmp_path / "day.csv")
+    code, _, err = run("reading", "show", "UP-1", "--image", "final")
+    assert (code, "bill correct" in err) == (1, True)
+    document(run, "bill", "correct")
+    shown = {image: document(run, "reading", "show", "UP-1", "--image", image) for image in ("raw", "final")}
+    assert {image: {each["status"] for each in one["readings"]} for image, one in shown.items()} == {
+        "raw": {"raw", "missing"},
+        "final": {"actual", "estimated"},
+    }
+    code, _, err = run("reading", "show", "UP-1", "--image", "best")
+    assert (code, "raw, final" in err) == (2, True)
+
+
 def test_config_shows_origins(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gridwright.toml").write_text('[site]\nzone = "Asia/Tokyo"\n', encoding="utf-8")
     monkeypatch.setenv("GRIDWRIGHT_LOG__LEVEL", "error")

@@ -13,6 +13,7 @@ from gridwright.domain.access import LOCAL_OWNER, Access
 from gridwright.domain.bill import Bill
 from gridwright.domain.errors import GridwrightError, InputError, NotFound, UsageError
 from gridwright.domain.finding import Finding
+from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval, parse_period
 from gridwright.domain.panel import Panel
 from gridwright.domain.rate import RateCard
@@ -112,13 +113,24 @@ class Platform:
         """Return every usage point in the store."""
         return self.store.registry.points(self.access)
 
-    def readings(self, point: str, period: str | Interval | None = None, *, as_of: datetime | None = None) -> Panel:
+    def readings(
+        self,
+        point: str,
+        period: str | Interval | None = None,
+        *,
+        as_of: datetime | None = None,
+        image: Image = Image.RAW,
+    ) -> Panel:
         """Return a usage point's delivered energy as it is stored: a one-row Panel with quality.
 
         `period`: `2025`, `2025-03`, `2025-03-30`, `FROM/TO` (the point's own zone) or an Interval; None = all.
-        `as_of`: as known at that instant.
+        `as_of`: as known at that instant. `image`: as it came, or final, as validation, estimation and edits left it.
         """
         whole = self._period_of(point, period)
+        if image is Image.FINAL:
+            from gridwright.jobs.load_final import final_panel
+
+            return final_panel(self.store, self.access, point, whole, self.site, as_of=as_of)
         material = self.stored([point], whole, as_of=as_of)
         return main_panel(material, point, whole)
 

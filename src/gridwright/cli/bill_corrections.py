@@ -45,13 +45,13 @@ def correct(
         done = cascade(platform(), points, dry_run=dry_run, progress=advance)
     readings, bills = done.readings, done.bills
     if as_json:
-        counts = ("ranges", "points", "new", "readings", "days", "waiting")
+        counts = ("ranges", "points", "new", "readings", "days", "waiting", "failed")
         print_json(
             {
                 "readings": {name: getattr(readings, name) for name in counts},
                 "bills": {name: getattr(bills, name) for name in ("changes", "bills", "drafts", "new", "replaced")},
                 "corrections": [correction.to_dict() for correction in bills.corrections],
-                "notes": bills.notes,
+                "notes": [*readings.notes, *bills.notes],
                 "dry_run": dry_run,
             }
         )
@@ -60,6 +60,8 @@ def correct(
         f"{readings.ranges} changed ranges: {readings.readings:,} final readings of {readings.days:,} days differ, "
         f"{readings.new} new findings."
     )
+    for note in readings.notes:
+        say(f"not judged: {note}")
     say(f"{bills.bills} bills rated again: {bills.drafts} drafts made anew, {bills.new} corrections new.")
     for note in bills.notes:
         say(note)

@@ -132,15 +132,19 @@ def show(
     point: Annotated[str, typer.Argument(help="The usage point.")],
     period: Period = "",
     as_of: Annotated[str, typer.Option("--as-of", help="As known at this instant, such as 2025-04-01T12:00.")] = "",
+    image: Annotated[str, typer.Option("--image", help="raw: as they came; final: as validated.")] = "raw",
     as_json: Json = False,
 ) -> None:
     """Show a usage point's stored readings with status and estimation method."""
     from gridwright.domain.block import IntervalBlock
+    from gridwright.domain.image import Image
 
+    if image not in set(Image):
+        raise UsageError(f"there is no image {image!r}", remedy=f"use one of {', '.join(Image)}")
     wired = platform()
     zone = wired.store.registry.point(wired.access, point).zone
     known_at: datetime | None = parse_instant(as_of, zone_of(zone)) if as_of else None
-    panel = wired.readings(point, period or None, as_of=known_at)
+    panel = wired.readings(point, period or None, as_of=known_at, image=Image(image))
     kwh = panel.kwh[0]
     rows = [
         {
@@ -153,7 +157,9 @@ def show(
     ]
     if as_json:
         facts = {"usage_point": point, "zone": zone, "interval_minutes": panel.interval_s / 60}
-        print_json({**facts, "reading_type": panel.reading_type.code, "as_of": known_at, "readings": rows})
+        print_json(
+            {**facts, "reading_type": panel.reading_type.code, "as_of": known_at, "image": image, "readings": rows}
+        )
         return
     print_table(
         ("start", "kWh", "status", "method"),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.interval import DAY_S, epoch_s
-from gridwright.domain.reading_type import Accumulation
+from gridwright.domain.reading_type import Accumulation, Flow
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.ingest.collected import Gridded, RegisterReads, Tally
@@ -44,13 +44,15 @@ def grid_registers(
 
     A hole stays a hole: the energy of the first read after it belongs to no single interval, and the registers know the
     total. A counter that falls begins a new epoch, and no energy is made across it; one read that falls (or jumps) and
-    comes back is refused. `around`: reads known from before, so that the intervals at the border are found.
+    comes back is refused, and so is a read below zero. `around`: reads known from before, so that the intervals at the
+    border are found.
     """
     readings, future = without_future(readings, not_after)
     readings, missing = _without_missing(readings)
+    readings, below = _without_negative(readings)
     settled = order(_with_known(readings, around))
     chain, wrong = _chain(settled.readings, around)
-    tally = future + missing + settled.tally + Tally(accepted=-int(chain.known.sum()) - wrong.rejected) + wrong
+    tally = future + missing + below + settled.tally + Tally(accepted=-int(chain.known.sum()) - wrong.rejected) + wrong
     new = ~chain.known
     registers = RegisterReads(take(chain.reads, new), chain.epoch[new])
     steps = _interval_energy(chain)
@@ -61,6 +63,17 @@ def grid_registers(
 def _without_missing(readings: Readings) -> tuple[Readings, Tally]:
     empty = np.isnan(readings.value)
     return (take(readings, ~empty), Tally(missing=int(empty.sum()))) if empty.any() else (readings, Tally())
+
+
+def _without_negative(readings: Readings) -> tuple[Readings, Tally]:
+    """Refuse reads below zero, from which the next one would count too much; a net register may fall below."""
+    below = readings.value < 0
+    if readings.reading_type.flow is Flow.NET or not below.any():
+        return readings, Tally()
+    tally = reject(
+        readings, below, "a register cannot stand below zero", "read it again; look at the sign of the source"
+    )
+    return take(readings, ~below), tally
 
 
 def _with_known(readings: Readings, around: Sequence[RegisterReading]) -> Readings:

@@ -12,7 +12,7 @@ from gridwright.billing import Coarse
 from gridwright.domain.access import Access
 from gridwright.domain.errors import GridMismatch, NotFound
 from gridwright.domain.image import Image
-from gridwright.domain.interval import Interval
+from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
 from gridwright.domain.usage_point import UsagePoint
@@ -75,6 +75,37 @@ def load_final(
         )
         for group in groups
     ], [*asked.notes, *notes]
+
+
+def final_panel(
+    store: Store,
+    access: Access,
+    point: str,
+    period: Interval | None,
+    site: SiteDefaults,
+    *,
+    as_of: datetime | None = None,
+) -> Panel:
+    """Return the delivered energy of one usage point as bills take it, on exactly `period` when given; None = all.
+
+    Where its interval length changes it is laid on the shorter one. Nothing there is NotFound.
+    """
+    known = {point: store.registry.point(access, point)}
+    extents = store.readings.extents(access, [point])
+    if period is None and extents:
+        first, last = min(each.first_day for each in extents), max(each.last_day for each in extents)
+        # A day that is estimated may lie on either side of those read.
+        whole = Interval(from_epoch_s((first - 1) * DAY_S), from_epoch_s((last + 1) * DAY_S))
+    else:
+        whole = period or Interval(from_epoch_s(0), from_epoch_s(0))
+    groups, notes = load_final(store, access, known, whole, site, as_of=as_of) if extents else ([], [])
+    if not groups:
+        raise NotFound(
+            f"{point} has no final image of its energy" + (f" in {period}" if period else ""),
+            where="; ".join(notes),
+            remedy="gridwright bill correct makes it; without --image you see the readings as they came",
+        )
+    return groups[0].trusted.regrid(period) if period else groups[0].trusted
 
 
 def _billed(store: Store, access: Access) -> list[ReadingType]:

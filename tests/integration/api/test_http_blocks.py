@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from gridwright.app.live import correct
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import RECEIVED_ENERGY, VOLTAGE
@@ -48,6 +49,15 @@ def test_a_civil_day_has_as_many_intervals_as_it_lasts(shown_town: Town, start: 
     block = shown_town.get(BLOCKS, params={"from": start, "to": end}).json()
     assert len(block["values"]) == slots
     assert None not in block["values"]
+
+
+def test_the_final_image_is_what_the_cascade_made(town: Town) -> None:
+    correct(town.platform)
+    raw, final = (town.get(BLOCKS, params=DAY | {"image": image}).json() for image in ("raw", "final"))
+    assert (final["values"], set(raw["quality"]), set(final["quality"])) == (raw["values"], {"raw"}, {"actual"})
+    early = town.get(BLOCKS, params=DAY | {"image": "final", "as-of": "2026-11-01T00:00:00Z"}).json()
+    assert set(early["values"]) == {None}
+    assert town.get(BLOCKS, params=DAY | {"image": "best"}).status_code == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def test_what_was_known_then(town: Town) -> None:

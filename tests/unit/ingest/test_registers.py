@@ -85,6 +85,16 @@ def test_one_wrong_read_is_refused(wrong: float) -> None:
     assert (reject.line, gridded.tally.accepted, gridded.tally.rejected) == (4, 4, 1)
 
 
+def test_a_register_below_zero_is_refused_and_nothing_is_counted_from_it() -> None:
+    gridded = grid_registers(reads([117_000, 118_000, -1_000, 119_000, 120_000]))
+    (wrong,) = gridded.tally.listed
+    assert (gridded.tally.rejected, wrong.reason) == (1, "a register cannot stand below zero")
+    (values,) = energy(gridded)
+    assert (np.nansum(values), np.isnan(values).sum()) == (2000.0, 2)
+    first = grid_registers(reads([-1_000, 119_000]))
+    assert (first.tally.rejected, first.panels) == (1, ())
+
+
 def test_another_meter_at_the_point_begins_an_epoch() -> None:
     both = reads(
         [1000, 1010, 1020, 0, 10, 20],

@@ -37,6 +37,7 @@ from gridwright.api.shapes.points import (
 from gridwright.api.versions import version_shape
 from gridwright.app import Platform
 from gridwright.domain.errors import NotFound
+from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER, Flow, Quantity, ReadingType
@@ -51,6 +52,7 @@ Columns = Annotated[
     int | None, Query(ge=1, le=20_000, description="At most so many columns, each with its minimum, maximum and mean.")
 ]
 Trusted = Annotated[bool, Query(description="Validated and estimated, instead of as stored.")]
+Which = Annotated[Image, Query(description="raw: as it came; final: as validation and edits left it.")]
 BLOCK: dict[int | str, dict[str, Any]] = {200: {"content": {CSV: {}, ARROW: {}}}}
 
 
@@ -66,19 +68,21 @@ def read_block(  # noqa: PLR0913 - the parameters of the request
     as_of: AsOf = None,
     points: Columns = None,
     trusted: Trusted = False,
+    image: Which = Image.RAW,
 ) -> Response:
     """Return the intervals of a period as JSON, CSV or an Arrow stream, as Accept says.
 
-    `as-of` answers what was known at an instant. `trusted=true` validates and estimates first (delivered energy).
+    `as-of` answers what was known at an instant. `image=final` answers what validation, estimation and edits made of
+    the readings, as bills take it; `trusted=true` does so for this answer alone (delivered energy).
     """
     period = period_of(start, end, longest=LONGEST)
     meaning = kind_of(kind)
     platform.store.registry.point(platform.access, name)
-    interval = interval_of(platform, name, meaning, period)
+    interval = interval_of(platform, name, meaning, period, image)
     if trusted:
         return block_response(request, trusted_panel(platform, name, meaning, period, as_of=as_of), points)
     panel = platform.store.readings.load(
-        platform.access, name, period, reading_type=meaning, interval=interval, as_of=as_of
+        platform.access, name, period, reading_type=meaning, interval=interval, as_of=as_of, image=image
     )
     return block_response(request, panel, points)
 
@@ -163,16 +167,22 @@ def list_events(
     return listed(request, [DeviceEventShape.of(each) for each in page], following)
 
 
-def interval_of(platform: Platform, name: str, kind: ReadingType, period: Interval) -> timedelta | None:
-    """Return the interval of a series, None where it changed; what is not stored, or too much, is refused."""
+def interval_of(
+    platform: Platform, name: str, kind: ReadingType, period: Interval, image: Image = Image.RAW
+) -> timedelta | None:
+    """Return the interval of a series, None where it changed; what is not stored, or too much, is refused.
+
+    A final image may be of a type that was not read, such as delivered energy where net energy was: None too.
+    """
     stored = platform.store.readings.series(platform.access, name)
-    intervals = {each.interval for each in stored if each.reading_type == kind}
+    own = {each.interval for each in stored if each.reading_type == kind}
+    intervals = own or ({each.interval for each in stored} if image is Image.FINAL else set())
     if not intervals:
         known = ", ".join(sorted({each.reading_type.code for each in stored})) or "nothing"
         raise NotFound(f"{name} has no readings of {kind.code}", remedy=f"stored there: {known}")
     if period.length / min(intervals) > MAX_SLOTS:
         raise bad_parameter("query", "to", f"the period holds more than {MAX_SLOTS} intervals; ask for less at a time")
-    return min(intervals) if len(intervals) == 1 else None
+    return min(own) if len(own) == 1 else None
 
 
 def trusted_panel(

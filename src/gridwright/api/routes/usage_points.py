@@ -111,8 +111,9 @@ def exchange(once: OnceDone, name: Id, asked: Exchange) -> Response:
 
 
 @router.post("/{name}/meter-exchange/preview", summary="See what an exchange would do", response_model=ExchangeSeen)
-def preview(platform: Asking, name: Id, asked: Exchange) -> Response:
-    """Return what the old meter counted and what looks wrong; nothing is recorded."""
+def preview(once: OnceDone, name: Id, asked: Exchange) -> Response:
+    """Return what the old meter counted and what looks wrong; nothing is recorded, so a key need not be kept."""
+    platform = once.platform
     seen = preview_exchange(platform.store, platform.access, order_of(name, asked), now=platform.clock())
     before = InstallationShape.of(seen.before) if seen.before else None
     shape = ExchangeSeen.of(seen, before=before, doubts=list(seen.doubts))
