@@ -21,7 +21,7 @@ from gridwright.domain.finding import Finding
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import DELIVERED_ENERGY, RECEIVED_ENERGY
+from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER, RECEIVED_ENERGY
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter, UsagePoint, install
 from gridwright.jobs.correct import correct
@@ -242,3 +242,19 @@ def test_the_first_load_of_a_meter_is_not_late(lite: Store) -> None:
     lite.readings.save(ME, usual("UP-9"), known_at=NOW + 3 * DAY)
     correct(lite, ME, SITE, now=NOW + 3 * DAY)
     assert lite.findings.load(ME, ["UP-9"]) == []
+
+
+def test_rates_that_do_not_add_up_to_the_total_register(lite: Store) -> None:
+    def rate(channel: str, *values: int) -> None:
+        kind = replace(DELIVERED_REGISTER, channel=channel)
+        at = (START + 5 * DAY, START + 6 * DAY)
+        reads = [RegisterReading("UP-1", *read, "M-1", reading_type=kind) for read in zip(at, values, strict=True)]
+        lite.registers.save(ME, reads, known_at=NOW)
+
+    day = int(usual("UP-1").values[0, 5 * 24 : 6 * 24].sum())
+    rate("", 100_000, 100_000 + day)
+    rate("T1", 60_000, 60_000 + day - 3_000)
+    rate("T2", 40_000, 40_000 + 5_000)
+    assert judged(lite) == {"V31_tou_sum"}
+    rate("T2", 40_000, 40_000 + 3_000)
+    assert judged(lite) == set()

@@ -74,6 +74,7 @@ class Around:
             if check.interval == panel.interval
             and not (check.start - panel.start) % panel.interval
             and check.reading_type.finer(0) == panel.reading_type.finer(0)
+            and check.period.overlaps(panel.period)
             and not here.isdisjoint(check.points)
         )
 

@@ -9,9 +9,17 @@ from datetime import datetime, timedelta
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import GridMismatch, NotFound
+from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import DELIVERED_REGISTER, RECEIVED_REGISTER, ReadingType
+from gridwright.domain.reading_type import (
+    DELIVERED_REGISTER,
+    RECEIVED_REGISTER,
+    Accumulation,
+    Flow,
+    Quantity,
+    ReadingType,
+)
 from gridwright.domain.register import RegisterReading
 from gridwright.jobs.load_circumstances import load_around
 from gridwright.jobs.load_stretches import load_stretches
@@ -113,7 +121,19 @@ def _reads(
 ) -> dict[str, list[RegisterReading]]:
     whole = Interval(min(panel.start for panel in panels), max(panel.end for panel in panels) + timedelta(seconds=1))
     found: dict[str, list[RegisterReading]] = {name: [] for name in known}
-    for kind in REGISTERS:
+    for kind in (*REGISTERS, *_rates(store, access)):
         for read in store.registers.load_several(access, list(known), whole, kind):
             found[read.usage_point].append(read)
     return found
+
+
+def _rates(store: Store, access: Access) -> list[ReadingType]:
+    """Return the types of registers that count by time of use: they have a channel's name."""
+    return [
+        kind
+        for kind in store.readings.image_types(access, Image.RAW)
+        if kind.channel
+        and kind.quantity is Quantity.ENERGY
+        and kind.accumulation is Accumulation.CUMULATIVE
+        and kind.flow in {Flow.DELIVERED, Flow.RECEIVED}
+    ]
