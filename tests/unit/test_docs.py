@@ -40,6 +40,8 @@ FENCE = re.compile(
     r"(?:<!-- (?P<note>not run: .+?|exit \d) -->\n+)?^```(?P<language>python|console)\n(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+# No server of this machine is asked how it is.
+ALONE = {"GRIDWRIGHT_SERVER__PORT": "0"}
 FINDING_CODE = re.compile(r"^[VEQ]\d{2}_[a-z0-9_]+$")
 
 
@@ -212,7 +214,7 @@ def in_a_shell(command: str, folder: Path) -> tuple[int, str, str]:
     done = subprocess.run(
         [shell, "-c", command],
         cwd=folder,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, **ALONE, "PATH": path},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -230,6 +232,8 @@ def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         if {"|", ">", "<", "&&", ";"} & set(words) or set("$*`") & set(command):
             return in_a_shell(command, folder)
         monkeypatch.chdir(folder)
+        for name, value in ALONE.items():
+            monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", words)
         code: int | str | None = 0
         try:
