@@ -16,7 +16,7 @@ from typing import Any, Self
 from gridwright.cli.story.client import Client
 from gridwright.domain.errors import GridwrightError
 
-READY_S = 60.0
+READY_S = 180.0
 STOP_S = 30.0
 
 

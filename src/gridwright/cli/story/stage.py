@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gridwright.simulate.living import LivingTown
     from gridwright.simulate.virtual_meter import MeterServerThread, VirtualMeter
 
-WAIT_S = 60.0
+WAIT_S = 180.0  # a busy machine is slow, not broken
 POLL_S = 0.2
 
 
