@@ -17,6 +17,7 @@ from gridwright.domain.access import LOCAL_OWNER, Access
 from gridwright.domain.calendar import day_number
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.image import Image
+from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import (
     DELIVERED_ENERGY,
@@ -32,6 +33,7 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.correct import Corrected, correct
 from gridwright.jobs.correct_part import Final, make_final
 from gridwright.jobs.correct_scope import Scope
+from gridwright.jobs.import_trusted import import_trusted
 from gridwright.jobs.run_billing import BillOrder, BillRun, run_billing
 from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import Store, open_store
@@ -232,3 +234,39 @@ def test_a_usage_point_that_cannot_be_judged_stops_nobody(store: Store, monkeypa
     monkeypatch.undo()
     assert correct(store, LOCAL_OWNER, SITE, now=APRIL).failed == 0
     assert "V00_unjudged" not in {code for code, _ in codes(store, "UP-2")}
+
+
+def exchange_file(folder: Path) -> Path:
+    """Two days: hours until noon (UTC) of the first, quarter-hours from then on; one of them is lost."""
+    hours = [f"UP-1,2025-03-11T{hour:02d}:00:00Z,1.0,60" for hour in range(12)]
+    begin = datetime(2025, 3, 11, 12, tzinfo=UTC)
+    quarters = [f"UP-1,{begin + QUARTER * slot:%Y-%m-%dT%H:%M:%SZ},0.3,15" for slot in range(4 * 36) if slot != 5]
+    (folder / "hours.csv").write_text("\n".join(["usage_point,start,kwh,minutes", *hours]) + "\n", encoding="utf-8")
+    path = folder / "exchange.csv"
+    path.write_text("\n".join(["usage_point,start,kwh,minutes", *quarters]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_file_of_a_meter_exchanged_at_noon_is_taken(store: Store, tmp_path: Path) -> None:
+    path = exchange_file(tmp_path)
+    import_trusted(store, LOCAL_OWNER, tmp_path / "hours.csv", site=SITE, known_at=APRIL)
+    done = import_trusted(store, LOCAL_OWNER, path, site=SITE, known_at=APRIL).imported
+    day = datetime(2025, 3, 11, tzinfo=UTC)
+    raw = store.readings.load(LOCAL_OWNER, "UP-1", Interval(day, day + 24 * HOUR))
+    assert raw.interval == HOUR
+    assert raw.values[0].tolist()[:13] == [1000.0] * 12 + [1200.0]
+    # The hour that lacks a quarter is not known; its other quarters are refused, with a word on what to do.
+    assert np.flatnonzero(raw.missing[0]).tolist() == [13]
+    (refused,) = done.intake.rejects
+    assert (done.intake.rejected, "midnight in UTC" in refused.remedy) == (3, True)
+    assert any("added up to the 60 min" in note for note in done.intake.notes)
+    following = store.readings.load(LOCAL_OWNER, "UP-1", Interval(day + 24 * HOUR, day + 48 * HOUR))
+    assert (following.interval, following.missing.sum()) == (QUARTER, 0)
+    # The same readings in another file are as before, and refused alike.
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    twice = import_trusted(store, LOCAL_OWNER, path, site=SITE, known_at=APRIL).imported
+    assert (twice.new, twice.changed, twice.intake.rejected) == (0, 0, 3)
+    # Corrected: the lost hour is estimated.
+    whole = store.readings.load(LOCAL_OWNER, "UP-1", raw.period, image=Image.FINAL)
+    assert whole.missing.sum() == 0
+    assert (store.dirty.ranges(LOCAL_OWNER), codes(store) & {("V00_unjudged", Quantity.ENERGY)}) == ([], set())

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from gridwright.domain.access import Access
+from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.finding import Finding
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
@@ -22,6 +23,7 @@ from gridwright.domain.verdict import Reject
 from gridwright.formats.source import KEPT_REJECTS, Decoded, ReadOptions
 from gridwright.ingest import Gridded, grid_series
 from gridwright.jobs.decode_ahead import Piece
+from gridwright.jobs.fit_day import fit_day
 from gridwright.jobs.read_file import zones_of
 from gridwright.jobs.rejects_file import RejectsFile
 from gridwright.jobs.store_port import StorePort
@@ -31,6 +33,7 @@ LOOK_BACK = timedelta(days=40)  # how far the read before a chunk's first one ma
 LOOK_AHEAD = timedelta(hours=2)
 LONGEST_BLOCK = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
+Misfit = tuple[Panel, GridMismatch]
 
 
 class FollowUp(Protocol):
@@ -112,13 +115,15 @@ class ChunkImport:
     def save(self) -> Counter[str]:
         """Save the chunk and its progress in one transaction; returns the counts of the file so far.
 
-        Days that do not fit the stored grid of their usage point are refused, the rest is kept.
+        Days that do not fit the stored grid of their usage point are added up to it where that takes no guess (see
+        `fit_day`), else refused; the rest is kept.
         """
         gridded = self.piece.gridded
         panels = _storable(gridded) if gridded is not None else []
-        misfits: list[tuple[Panel, GridMismatch]] = []
+        odd: list[Misfit] = []
         while True:
             saving: list[Panel] = []
+            misfits: list[Misfit] = []
             try:
                 with self.run.store.transaction():
                     self._save_points()
@@ -131,6 +136,8 @@ class ChunkImport:
                         saving[:] = [panel]
                         summary = _sum(summary, self._save_panel(panel))
                     saving.clear()
+                    for panel, error in odd:
+                        summary = _sum(summary, self._save_fitted(panel, error, misfits))
                     if self.run.follow is not None:
                         self.run.follow.end(gridded, self.piece.arrival, known_at=self.run.known_at)
                     counts = self._advance(gridded, summary, misfits)
@@ -140,7 +147,7 @@ class ChunkImport:
                 panels = _without(panels, saving[0])
                 halves = _halves(saving[0])
                 panels += halves
-                misfits += [] if halves else [(saving[0], error)]
+                odd += [] if halves else [(saving[0], error)]
                 continue
             self.run.points.update(self.decoded.zones)
             self._remember(gridded, misfits)
@@ -160,15 +167,28 @@ class ChunkImport:
             return self.run.follow.save(panel, known_at=self.run.known_at)
         return self.run.store.readings.save(self.run.access, panel, known_at=self.run.known_at)
 
+    def _save_fitted(self, panel: Panel, error: GridMismatch, misfits: list[Misfit]) -> SaveSummary:
+        """Save what of a day fits the longer intervals that are stored of it; the rest joins the misfits."""
+        day = from_epoch_s(epoch_s(panel.start) // DAY_S * DAY_S)
+        whole = Interval(day, day + timedelta(seconds=DAY_S))
+        kind = panel.reading_type
+        stored = self.run.store.readings.load(self.run.access, panel.points, whole, reading_type=kind)
+        fitted = fit_day(panel, stored)
+        misfits += [(fitted.rest, error)] if fitted.rest else []
+        if fitted.summed is None:
+            return SaveSummary(0, 0, 0, 0)
+        shorter, longer = panel.interval_s // 60, stored.interval_s // 60
+        when = f"{panel.points[0]}, {date_of(epoch_s(day) // DAY_S)}"
+        self.run.notes[f"{when}: readings of {shorter} min are added up to the {longer} min of that day"] = None
+        return self._save_panel(fitted.summed)
+
     def _save_registers(self, gridded: Gridded) -> SaveSummary:
         reads = [read for registers in gridded.registers for read in registers]
         if not reads:
             return SaveSummary(0, 0, 0, 0)
         return self.run.store.registers.save(self.run.access, reads, known_at=self.run.known_at)
 
-    def _advance(
-        self, gridded: Gridded, summary: SaveSummary, misfits: Sequence[tuple[Panel, GridMismatch]]
-    ) -> Counter[str]:
+    def _advance(self, gridded: Gridded, summary: SaveSummary, misfits: Sequence[Misfit]) -> Counter[str]:
         """Write the rejects through to the disk, then record the progress that includes them."""
         refused = sum(int(np.count_nonzero(~panel.missing)) for panel, _ in misfits)
         counts = self.before + self._counts(gridded, summary, refused)
@@ -193,11 +213,11 @@ class ChunkImport:
             same=summary.same,
         )
 
-    def _rejects(self, gridded: Gridded, misfits: Sequence[tuple[Panel, GridMismatch]]) -> list[Reject]:
+    def _rejects(self, gridded: Gridded, misfits: Sequence[Misfit]) -> list[Reject]:
         late = [Reject(0, error.message, error.remedy, repr(panel), error.where) for panel, error in misfits]
         return [*self.decoded.rejects, *gridded.tally.listed, *late]
 
-    def _remember(self, gridded: Gridded, misfits: Sequence[tuple[Panel, GridMismatch]]) -> None:
+    def _remember(self, gridded: Gridded, misfits: Sequence[Misfit]) -> None:
         run = self.run
         room = KEPT_REJECTS - len(run.listed)
         run.listed += self._rejects(gridded, misfits)[:room]

@@ -35,6 +35,12 @@ class ReadingsPort(Protocol):
         """Merge a panel into what is stored."""
         ...
 
+    def load(
+        self, access: Access, points: str | Sequence[str] | None, period: Interval, *, reading_type: ReadingType = ...
+    ) -> Panel:
+        """Return what is stored within `period`."""
+        ...
+
 
 class RegistersPort(Protocol):
     """What the import asks of the register reads."""

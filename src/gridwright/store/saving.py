@@ -141,7 +141,8 @@ class PanelSaver:
         raise GridMismatch(
             f"intervals of {describe(*ours)} do not fit the stored ones of {describe(*theirs)}",
             where=f"usage point {self.panel.points[rows[row]]}, {self.panel.reading_type}, {date_of(day)}",
-            remedy="resample one of them, or give it a reading type with its own channel",
+            remedy="one day holds one interval length: begin the other one at the next midnight in UTC, or give it a "
+            "reading type with its own channel",
         )
 
     def _write(
