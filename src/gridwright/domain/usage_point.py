@@ -37,11 +37,6 @@ class UsagePoint:
             raise InputError(f"usage point {self.id}: capacity {self.capacity_kw} kW must be positive")
 
     @property
-    def judged_by(self) -> dict[str, str]:
-        """The attributes on which rules of validation rest."""
-        return {name: value for name, value in self.attributes.items() if name in JUDGED_BY}
-
-    @property
     def tz(self) -> ZoneInfo:
         """Time zone of its civil days."""
         return zone_of(self.zone)

@@ -11,6 +11,7 @@ from gridwright.domain.calendar import date_of
 from gridwright.domain.finding import Finding
 from gridwright.domain.interval import Interval, local_midnight
 from gridwright.domain.panel import Panel, Values
+from gridwright.domain.topology import NodeKind
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.grid import TECHNICAL, GridBalance, NodeBalance, Plausibility
 from gridwright.grid.balance import TOO_UNSURE
@@ -21,6 +22,8 @@ from gridwright.vee import RuleSet
 from gridwright.vee.rules.network import Balance, Loss
 
 CODE = Balance.code
+# By night so many times less at most is believed.
+LIGHTEST = 4.0
 
 
 def note_losses(store: Store, access: Access, balance: GridBalance, site: SiteDefaults) -> int:
@@ -44,26 +47,34 @@ def note_losses(store: Store, access: Access, balance: GridBalance, site: SiteDe
 
 def _of_node(balance: GridBalance, each: NodeBalance, point: UsagePoint, rules: RuleSet) -> Iterator[Finding]:
     rule = rules.rule(CODE)
-    loss = technical(each)
-    if not isinstance(rule, Balance) or loss is None:
+    if not isinstance(rule, Balance) or each.plausibility is Plausibility.OPEN or not each.put_in_kwh:
         return
-    node, meters = (_whole_days(balance, point, values) for values in (each.supplied_wh, each.metered_wh))
-    if node.slots:
-        yield from graded(rules, rule(node, meters, zone=point.zone, day=loss, night=loss))
-
-
-def technical(each: NodeBalance) -> Loss | None:
-    """Return what a node may lose by technical reasons, wider by what its inputs leave open; None where they tell none.
-
-    Three deviations are the bounds that a node of its kind has.
-    """
-    if each.plausibility is Plausibility.OPEN or not each.put_in_kwh:
-        return None
     unsure = each.uncertainty_kwh / each.put_in_kwh
-    if unsure > TOO_UNSURE:
-        return None
-    low, high = TECHNICAL[each.node.kind]
-    return Loss((low + high) / 2, ((high - low) / 2 + unsure) / 3)
+    node, meters = (_whole_days(balance, point, values) for values in (each.supplied_wh, each.metered_wh))
+    if node.slots and unsure <= TOO_UNSURE:
+        lighter = lighter_by_night(node, rule, point.zone)
+        day, night = (technical(each.node.kind, unsure, times) for times in (1.0, lighter))
+        yield from graded(rules, rule(node, meters, zone=point.zone, day=day, night=night))
+
+
+def technical(kind: NodeKind, unsure: float, times: float) -> Loss:
+    """Return what a node of a kind may lose by technical reasons; three deviations are its bounds.
+
+    They are wider by the share that the inputs leave open, and the upper one `times` as high.
+    """
+    low, high = TECHNICAL[kind]
+    return Loss((low + high * times) / 2, ((high * times - low) / 2 + unsure) / 3)
+
+
+def lighter_by_night(node: Panel, rule: Balance, zone: str) -> float:
+    """Return how many times less goes in by night: what a transformer loses without load is a larger share of it."""
+    minute = node.calendar(zone).minute
+    dark = (minute >= rule.night_from * 60) & (minute < rule.night_to * 60)
+    known = np.isfinite(node.values[0])
+    if not (known & dark).any() or not (known & ~dark).any():
+        return 1.0
+    night, day = (float(node.values[0, known & which].mean()) for which in (dark, ~dark))
+    return min(max(day / night, 1.0), LIGHTEST) if night > 0 else 1.0
 
 
 def _whole_days(balance: GridBalance, point: UsagePoint, values: Values) -> Panel:

@@ -11,7 +11,7 @@ from sqlalchemy import Float, Select, cast, delete, func, insert, select
 from gridwright.domain.access import ALLOWED, Access, Act
 from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import epoch_s
-from gridwright.domain.usage_point import EndDevice, Installation, UsagePoint, exchange
+from gridwright.domain.usage_point import JUDGED_BY, EndDevice, Installation, UsagePoint, exchange
 from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.installing import (
@@ -51,7 +51,7 @@ class Registry:
             changed = [point for code, point in wanted.items() if code in old and old[code] != point]
             add_points(unit, self._sealing, new)
             change_points(unit, self._sealing, changed)
-            judged = [point.id for point in changed if point.judged_by != old[point.id].judged_by]
+            judged = [point.id for point in changed if _judged_by(point) != _judged_by(old[point.id])]
             if judged:
                 touch_last_days(unit, self._names, self._names.point_keys(unit, judged))
             for verb, these in (("added", new), ("changed", changed)):
@@ -248,3 +248,8 @@ def register_unknown(unit: Unit, names: Names, codes: Sequence[str]) -> list[str
     if new:
         add_missing(unit, schema.usage_point, [point_row(UsagePoint(code)) for code in new])
     return new
+
+
+def _judged_by(point: UsagePoint) -> dict[str, str]:
+    """Return the attributes on which rules of validation rest."""
+    return {name: value for name, value in point.attributes.items() if name in JUDGED_BY}
