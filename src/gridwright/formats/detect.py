@@ -28,6 +28,7 @@ Ints = npt.NDArray[np.int64]
 
 KINDS = ("interval", "cumulative", "power")
 # Fewer readings than this say nothing about a register: a morning of rising use looks the same.
+LONG_RUN = 8  # equal steps in a row that gaps do not make
 REGISTER_READINGS = 48
 REGISTER_RISES = 10
 # Registers may be reset now and then; where the name says register, new meters are believed too.
@@ -263,8 +264,24 @@ def _with_interval(layout: Layout, sampled: Sampled, options: ReadOptions, evide
             Evidence("interval", days, "rows stand so far apart; each tells of its own period", "--interval")
         )
         return replace(layout, interval_s=length, periods=True)
-    evidence.append(Evidence("interval", _length(length), f"{share:.1%} of steps between stamps", "--interval"))
+    because = f"{share:.1%} of steps between stamps{_longer_for_long(steps, length)}"
+    evidence.append(Evidence("interval", _length(length), because, "--interval"))
     return replace(layout, interval_s=length)
+
+
+def _longer_for_long(steps: Ints, length: int) -> str:
+    """Warn of stamps that stand farther apart for long, as before a meter exchange: longer intervals, or a gap each."""
+    edges = np.flatnonzero(np.r_[True, steps[1:] != steps[:-1], True])
+    runs = np.diff(edges)
+    long = np.flatnonzero((runs >= LONG_RUN) & (steps[edges[:-1]] > length))
+    if not long.size:
+        return ""
+    at = int(long[runs[long].argmax()])
+    longer = int(steps[edges[at]])
+    return (
+        f"; {runs[at]} in a row are of {_length(longer)}: if the meter was read so there, import those rows by "
+        f"themselves with --interval {longer // 60}, or give each row a start and an end"
+    )
 
 
 def _length(seconds: int) -> str:
