@@ -23,9 +23,11 @@ from gridwright.domain.calendar import day_number
 from gridwright.domain.correction import CorrectionState, NoteKind
 from gridwright.domain.errors import Conflict, NotFound
 from gridwright.domain.image import Image
+from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel, default_quality
 from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.archive_months import archive_months
 from gridwright.jobs.correct import correct
 from gridwright.jobs.rerate import Pricing, Rerated, rerate
 from gridwright.jobs.rerate_bill import CorrectionPolicy
@@ -341,6 +343,23 @@ def test_a_draft_that_was_issued_meanwhile_is_not_cancelled_as_a_draft(store: St
     with pytest.raises(Conflict, match="is issued by now"):
         store.ledger.cancel(LOCAL_OWNER, march, only=BillState.DRAFT)
     assert store.ledger.bill(LOCAL_OWNER, march).credit_number is None
+
+
+def test_the_first_hours_of_a_month_come_back_from_the_archive_before_it_is_billed_again(
+    store: Store, tmp_path: Path
+) -> None:
+    march = issued_march(store)
+    archive_months(store, LOCAL_OWNER, str(tmp_path), before=parse_month("2025-03"), drop_before=parse_month("2025-03"))
+    carla = Access("carla", Role.BILLER)
+    run = run_billing(store, carla, BillOrder(["UP-1"], "2025-03"), lambda _: FLAT_CARD, SITE, now=MAY)
+    assert (run.new, run.notes, store.corrections.page(LOCAL_OWNER)) == (0, [], [])
+    assert store.ledger.bill(LOCAL_OWNER, march).bill.state is BillState.ISSUED
+    # A bill before a late reading looks at what the archive holds of its month, too.
+    archive_months(store, LOCAL_OWNER, str(tmp_path), before=parse_month("2025-04"), drop_before=parse_month("2025-04"))
+    store.readings.save(LOCAL_OWNER, part(usage(), GAP, 0.4), known_at=MAY)
+    late = run_billing(store, carla, BillOrder(["UP-1"], "2025-03"), lambda _: FLAT_CARD, SITE, now=MAY)
+    (note,) = store.corrections.page(LOCAL_OWNER)
+    assert ([day.day.isoformat() for day in note.reason.days], len(late.notes)) == (["2025-03-13"], 1)
 
 
 # --- killed in the middle ---------------------------------------------------------------------------------------------

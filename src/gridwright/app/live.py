@@ -174,7 +174,6 @@ def correct(
     done = Corrected()
     if not dry_run:
         adopt_rules(store, access, platform.site.rules, now=now)
-        bring_back(store, access)
         done = work(store, access, platform.site, now=now, points=points, progress=progress)
         bring_back(store, access)
     return Cascaded(done, rerate(store, access, pricing, now=now, points=points, dry_run=dry_run))

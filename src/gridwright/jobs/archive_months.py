@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from gridwright.domain.access import Access
+from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import Conflict, NotFound, StoreCorrupt, UsageError
+from gridwright.domain.interval import Interval
 from gridwright.domain.month import month_name, month_of
+from gridwright.jobs.on_behalf import on_behalf
 from gridwright.store import Store
 from gridwright.store.archive import ARCHIVED, DROPPING, ArchivePart, OpenMonth
 from gridwright.store.archive_file import Shelf
@@ -150,6 +152,24 @@ def bring_back(store: Store, access: Access, *, shelf_of: ShelfOf = Shelf.at) ->
     parts = store.archive.wanted_back(access)
     for part in parts:
         store.archive.restore(access, part, shelf_of(part.address))
+    return len(parts)
+
+
+def bring_back_for(store: Store, access: Access, period: Interval, *, shelf_of: ShelfOf = Shelf.at) -> int:
+    """Restore the dropped months that a period lies in, and return how many series-months; mostly there are none.
+
+    To be called before a period is billed: without its first hours, which lie in the month before by UTC, or without
+    the year up to it, a bill would be another. Done in Gridwright's own name where `access` may not.
+    """
+    own = on_behalf(access, Act.ADMINISTER)
+    last = month_of(period.end - timedelta(microseconds=1))
+    parts = [
+        part
+        for part in store.archive.parts(own)
+        if part.state != ARCHIVED and month_of(period.start) <= part.month <= last
+    ]
+    for part in parts:
+        store.archive.restore(own, part, shelf_of(part.address))
     return len(parts)
 
 

@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gridwright.domain.access import Access
+from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import AccessDenied, Conflict, GridwrightError, StoreError
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
+from gridwright.jobs.archive_months import bring_back
 from gridwright.jobs.correct_part import Outcome, keep_final, make_final
 from gridwright.jobs.correct_scope import Scope, is_judged, scopes
 from gridwright.jobs.late_arrivals import note_late
+from gridwright.jobs.on_behalf import on_behalf
 from gridwright.jobs.rerate import Rerated
 from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import DirtyRange, Store
@@ -62,6 +64,8 @@ def correct(
     nothing. `points`: only of those. Registers have no final image; their ranges are cleared. A usage point whose
     readings cannot be judged keeps its range and gets a finding; it stops nobody else.
     """
+    # A late reading alone must not stand for its month, when the rest is in the archive.
+    bring_back(store, on_behalf(access, Act.ADMINISTER))
     ranges = store.dirty.ranges(access, points=points)
     mine = [each for each in ranges if is_judged(each.reading_type)]
     run = _Run(store, access, site, now)

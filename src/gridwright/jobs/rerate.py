@@ -18,6 +18,7 @@ from gridwright.domain.interval import Interval, local_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.archive_months import bring_back_for
 from gridwright.jobs.bill_months import Billed, bill_months, yearly
 from gridwright.jobs.load_final import load_final
 from gridwright.jobs.meter_notes import with_meters
@@ -177,9 +178,10 @@ class _Desk:
         name = bill.usage_point
         point = self.store.registry.point(self.access, name)
         card = self._card(bill, name)
-        groups, notes = load_final(
-            self.store, self.access, {name: point}, window(bill.period, point, card), self.pricing.site
-        )
+        period = window(bill.period, point, card)
+        if not self.dry_run:
+            bring_back_for(self.store, self.access, period)
+        groups, notes = load_final(self.store, self.access, {name: point}, period, self.pricing.site)
         for group in groups:
             done = rated(group, 0, card, bill.period, self.now)
             for again in done.bills:

@@ -15,6 +15,7 @@ from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s, local_month, parse_period
 from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.archive_months import bring_back_for
 from gridwright.jobs.correct import correct
 from gridwright.jobs.customers import customers
 from gridwright.jobs.load_final import load_final
@@ -134,10 +135,13 @@ class _Desk:
             return self._tried(names)
         cascade = on_behalf(self.access, Act.READ, Act.WRITE_READINGS)
         if not self.order.dry_run:
-            correct(self.store, cascade, self.site, now=self.now, points=names)
+            for note in correct(self.store, cascade, self.site, now=self.now, points=names).notes:
+                self._note(f"not judged again: {note}")
         period = self._window(known)
         if period is None:
             return []
+        if not self.order.dry_run:
+            bring_back_for(self.store, self.access, period)
         groups, notes = load_final(self.store, self.access, known, period, self.site)
         for note in notes:
             self._note(note)
