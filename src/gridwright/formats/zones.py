@@ -33,7 +33,7 @@ CANDIDATES = (
 OFTEN = 1.3
 # 2100-01-01
 FAR_S = 4_102_444_800
-FIXED = ("UTC", "Australia/Brisbane", "Asia/Shanghai", "Asia/Taipei", "Asia/Kolkata", "Asia/Tokyo")
+FIXED = ("Australia/Brisbane", "Asia/Shanghai", "Asia/Taipei", "Asia/Kolkata", "Asia/Tokyo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,12 @@ def zone_from_offsets(at: Ints, offset: Ints, default: str) -> tuple[Clock, Evid
     near = is_near(at)
     at, offset = at[near], offset[near]
     shown = ", ".join(_hours(int(value)) for value in np.unique(offset)[:4])
-    for name in (default, *FIXED, *CANDIDATES):
+    # Stamps in UTC are how systems talk to each other; they do not tell where a usage point is.
+    utc = not np.any(offset)
+    for name in (default,) if utc else (default, *FIXED, *CANDIDATES):
         if np.array_equal(utc_offsets(at, name), offset):
             return Clock(name), Evidence("zone", name, f"stamps carry its offset ({shown})", "--zone")
-    if not np.any(offset):
+    if utc:
         because = "stamps are UTC; local days follow the default zone"
         return Clock(default), Evidence("zone", default, because, "--zone")
     if np.unique(offset).size == 1 and abs(int(offset[0])) <= 12 * 3600 and int(offset[0]) % 3600 == 0:

@@ -73,6 +73,14 @@ def test_dates_of_many_shapes(text: str, starts: list[str]) -> None:
     assert read(text).starts == starts
 
 
+@pytest.mark.parametrize(("default", "zone"), [("Europe/Berlin", "Europe/Berlin"), ("UTC", "UTC")])
+def test_stamps_in_utc_do_not_tell_where_the_meter_is(default: str, zone: str) -> None:
+    """An export of July in UTC: its civil days are those of the site."""
+    found = read("time,kWh\n2021-07-01T00:00Z,1\n2021-07-01T01:00Z,2\n", default_zone=default)
+    assert found.starts == ["2021-07-01T00:00:00", "2021-07-01T01:00:00"]
+    assert found.pieces[0].zones == {"meter": zone}
+
+
 @pytest.mark.parametrize(
     ("header", "written", "exponent", "counts"),
     [
