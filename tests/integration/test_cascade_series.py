@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 from gridwright.billing import parse_rate_card
 from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER, Access
+from gridwright.domain.bill import BillState
 from gridwright.domain.calendar import day_number
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.image import Image
@@ -29,11 +30,13 @@ from gridwright.domain.reading_type import (
     ReadingType,
     reading_type,
 )
-from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.jobs.correct import Corrected, correct
 from gridwright.jobs.correct_part import Final, make_final
 from gridwright.jobs.correct_scope import Scope
+from gridwright.jobs.exchange_meter import MeterExchange, exchange_meter
 from gridwright.jobs.import_trusted import import_trusted
+from gridwright.jobs.rerate import Pricing, rerate
 from gridwright.jobs.run_billing import BillOrder, BillRun, run_billing
 from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import Store, open_store
@@ -173,6 +176,9 @@ def bill(store: Store, hours: list[int]) -> BillRun:
 
 def test_an_exchange_to_shorter_intervals_is_judged_added_up_and_billed(store: Store) -> None:
     old, new = exchanged(store)
+    store.registry.save_meter(LOCAL_OWNER, Meter("M-1"))
+    store.registry.save_installation(LOCAL_OWNER, install("UP-1", "M-1", START - 24 * HOUR))
+    exchange_meter(store, LOCAL_OWNER, MeterExchange("UP-1", Meter("M-2"), SEAM), now=APRIL)
     done = correct(store, LOCAL_OWNER, SITE, now=APRIL)
     assert (done.failed, done.notes, store.dirty.ranges(LOCAL_OWNER)) == (0, (), [])
     for raw in (old, new):
@@ -191,7 +197,22 @@ def test_an_exchange_to_shorter_intervals_is_judged_added_up_and_billed(store: S
     whole = old.values.sum() + new.values.sum()
     by_label = {line.label: line.quantity for line in made.lines}
     assert by_label == {"night": Decimal(int(night)) / 1000, "day": Decimal(int(whole - night)) / 1000}
+    assert sum(line.amount for line in made.lines) == sum(
+        (by_label[label] * price).quantize(Decimal("0.01"), ROUND_HALF_UP)
+        for label, price in (("night", Decimal("0.20")), ("day", Decimal("0.40")))
+    )
+    assert "The meter was exchanged on 12 March 2025, 01:00: M-1 ended" in made.notes[-1]
     assert (made.energy_kwh, made.missing, made.estimated) == (Decimal(int(whole)) / 1000, 0, 0)
+    # A late reading of the old meter, an hour of it other than before: the bill is made anew, on both lengths again.
+    late = replace(old, values=old.values[:, 100:101] + 40, quality=old.quality[:, 100:101], start=START + 100 * HOUR)
+    store.readings.save(LOCAL_OWNER, late, known_at=APRIL + QUARTER)
+    correct(store, LOCAL_OWNER, SITE, now=APRIL + QUARTER)
+    card = parse_rate_card(TWO_TARIFFS.format(row=[0] * 7 + [1] * 17), where="a test")
+    done_again = rerate(store, LOCAL_OWNER, Pricing(lambda *_: card, SITE), now=APRIL + QUARTER)
+    assert (done_again.drafts, done_again.notes) == (1, [])
+    (kept,) = [each.bill for each in store.ledger.bills(LOCAL_OWNER) if each.bill.state is BillState.DRAFT]
+    assert kept.energy_kwh == made.energy_kwh + Decimal("0.040")
+    assert kept.notes == made.notes
     again_changes_nothing(store)
 
 
