@@ -24,6 +24,10 @@ ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = {name: value for name, value in os.environ.items() if name.startswith("GRIDWRIGHT_")}
 NO_SKIP = bool(OUTSIDE.get("GRIDWRIGHT_TEST_NO_SKIP"))
 MARK_OF_FIXTURE = {"postgres_url": "server", "mysql_url": "server", "chromium": "browser", "shared_data": "shared"}
+# Half of what starting a program costs is compiling what it imports: kept once for all processes that tests start, also
+# where the environment forbids to keep it beside the sources.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / "build" / "bytecode"))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 # A deadline would make a test depend on the machine's load, and so would the "too slow" check.
