@@ -34,7 +34,7 @@ REGISTER_RISES = 10
 # Registers may be reset now and then; where the name says register, new meters are believed too.
 REGISTER_FALLS, NAMED_FALLS = 0.002, 0.05
 # More values below zero than this are no errors: the column holds what was drawn less what was fed in.
-SIGNED_SHARE = 0.01
+SIGNED_SHARE, SIGNED_FEW, SIGNED_MUCH = 0.01, 8, 0.1
 # Whole numbers above this many per hour, without a unit, are Wh: nobody's kWh are so many and so round.
 WATT_HOURS = 50.0
 
@@ -346,7 +346,7 @@ def _with_values(
     directions = _directions([column.name for column in layout.values])
     for column, (direction, channel) in zip(layout.values, directions, strict=True):
         values = _values(layout, sample, column)
-        flow = _net_if_signed(direction, column, values)
+        flow = _net_if_signed(direction, column, values, evidence)
         unit, told = _unit(layout, sample, column, values, options)
         evidence.append(told)
         cumulative = _is_cumulative(layout, sampled, column, values, options=options, unit=unit, evidence=evidence)
@@ -445,11 +445,19 @@ def _rising(layout: Layout, sampled: Sampled, column: ValueColumn, values: npt.N
     return False, f"it falls {falls} times in {steps.size} steps"
 
 
-def _net_if_signed(flow: Flow, column: ValueColumn, values: npt.NDArray[np.float64]) -> Flow:
-    """Take a column without a told direction that is often below zero as net: fed in less than nothing is a sign."""
+def _net_if_signed(flow: Flow, column: ValueColumn, values: npt.NDArray[np.float64], evidence: list[Evidence]) -> Flow:
+    """Take a column without a told direction that is often below zero as net: fed in less than nothing is a sign.
+
+    A few in a small file are errors, for validation to reject.
+    """
     told = roles.meaning_of(column.name).flow is not None
-    below = np.count_nonzero(values < 0) > SIGNED_SHARE * np.count_nonzero(np.isfinite(values))
-    return Flow.NET if flow is Flow.DELIVERED and below and not told else flow
+    below, known = int(np.count_nonzero(values < 0)), int(np.count_nonzero(np.isfinite(values)))
+    often = below > SIGNED_SHARE * known and (below >= SIGNED_FEW or below > SIGNED_MUCH * known)
+    if flow is not Flow.DELIVERED or told or not often:
+        return flow
+    because = f"{below} of {known} values looked at are below zero; a name such as import_kwh tells otherwise"
+    evidence.append(Evidence(f"direction of {column.name}", "net: drawn less fed in", because, "--column"))
+    return Flow.NET
 
 
 def _directions(names: Sequence[str]) -> list[tuple[Flow, str]]:

@@ -412,6 +412,22 @@ def test_a_column_of_both_signs_is_net_unless_its_name_tells() -> None:
     lines = [f"A,2025-01-01 0{hour}:00,{-hour if hour % 3 else hour + 1}" for hour in range(9)]
     assert read("\n".join(["id,start,kwh", *lines, ""])).only.reading_type.flow is Flow.NET
     assert read("\n".join(["id,start,import_kwh", *lines, ""])).only.reading_type.flow is Flow.DELIVERED
+    assert "6 of 9 values" in next(
+        each.because
+        for each in read("\n".join(["id,start,kwh", *lines, ""])).dialect.evidence
+        if "direction" in each.what
+    )
+
+
+def test_a_wrong_value_below_zero_in_a_small_file_turns_no_column_into_net() -> None:
+    values = [0.1 + 0.01 * (slot % 7) for slot in range(96)]
+    values[88] = -0.2
+    lines = [
+        f"A,{moment:%Y-%m-%d %H:%M},{value}"
+        for moment, value in zip(stamps("2025-01-01", 96, minutes=15), values, strict=True)
+    ]
+    found = read("\n".join(["id,start,kwh", *lines, ""]))
+    assert found.only.reading_type.flow is Flow.DELIVERED
 
 
 def test_registers_of_both_directions_rise_each_for_itself() -> None:
