@@ -124,6 +124,15 @@ def test_what_a_device_reports_marks_the_interval(store: Store) -> None:
     assert finding.period == Interval(START + 10 * DAY, START + 10 * DAY + HOUR)
 
 
+def test_a_clock_that_we_set_in_time_is_no_doubt(lite: Store) -> None:
+    noon = START + 10 * DAY + 12 * HOUR
+    lite.devices.save_events(ME, [EndDeviceEvent("M-1", "3.36.114.24", noon + HOUR / 60, NOW, "UP-1")])
+    assert judged(lite) == {"V14_status"}
+    lite.devices.note_session(ME, session(noon, 75.0, clock_set=True))
+    lite.dirty.touch(ME, ["UP-1"], DELIVERED_ENERGY, Interval(noon - DAY, noon))
+    assert judged(lite) == set()
+
+
 def test_events_that_mark_intervals_are_those_with_a_condition() -> None:
     assert {kind for kind, condition in CONDITION_OF_EVENT.items() if condition is not Condition.OUTAGE} == MARKING
 

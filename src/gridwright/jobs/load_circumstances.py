@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import GridMismatch, NotFound
@@ -20,10 +21,12 @@ from gridwright.grid import interruptions
 from gridwright.jobs.around import EVER, LONGEST_MIN, Around, Mark, installed_as, told_by
 from gridwright.store import Store
 from gridwright.store.field_record import Drift, Switch
-from gridwright.vee.circumstances import CONDITION_OF_EVENT, Circumstances, ClockCheck
+from gridwright.vee.circumstances import CONDITION_OF_EVENT, Circumstances, ClockCheck, Condition
 
 # An interruption that began before the period, or a clock check that speaks for its first days, lies so far back.
 BEFORE = timedelta(days=7)
+# A session, from its beginning to the setting of the clock, takes so long at most.
+SESSION = timedelta(minutes=15)
 YES = frozenset({"true", "yes", "1"})
 NONE = frozenset({"none", "no"})
 
@@ -42,19 +45,20 @@ def load_around(
     period = Interval(min(panel.start for panel in panels), max(panel.end for panel in panels))
     around = Interval(period.start - BEFORE, period.end)
     there = store.field.installations(access, names)
+    drifts = store.field.drifts(access, names, around)
     events = store.field.events(access, names, around, POWER | MARKING)
     switches = store.field.switches(access, names)
     installed = installed_as(there)
     return Around(
         Circumstances(
-            clock=clock_checks(store.field.drifts(access, names, around)),
+            clock=clock_checks(drifts),
             installed=installed,
             told=told_by(reads, installed),
             inactive=inactive_periods(known, there, switches),
             outages=outages_of(events, period),
             generation=registered_generation(known),
         ),
-        marks_of(events),
+        marks_of(events, drifts),
         tuple(_checks(store, access, known, panels)),
         meant_intervals(known),
         there,
@@ -70,13 +74,28 @@ def outages_of(events: Sequence[EndDeviceEvent], period: Interval) -> dict[str, 
     return found
 
 
-def marks_of(events: Sequence[EndDeviceEvent]) -> dict[str, list[Mark]]:
-    """Return what devices said of themselves, by usage point; outages are known as such."""
+def marks_of(events: Sequence[EndDeviceEvent], drifts: Sequence[Drift]) -> dict[str, list[Mark]]:
+    """Return what devices said of themselves, by usage point; outages are known as such.
+
+    That a clock was set is left out where we set it: how far it was off is known then, and V01 judges it.
+    """
+    ours: dict[str, list[Drift]] = defaultdict(list)
+    for drift in drifts:
+        if drift.was_set:
+            ours[drift.usage_point].append(drift)
     found: dict[str, list[Mark]] = defaultdict(list)
     for event in events:
-        if event.type in MARKING:
-            found[event.usage_point].append(Mark(event.at, CONDITION_OF_EVENT[event.type]))
+        condition = CONDITION_OF_EVENT[event.type] if event.type in MARKING else None
+        if condition is Condition.CLOCK_SET and any(map(partial(_is_ours, event), ours.get(event.usage_point, ()))):
+            continue
+        if condition is not None:
+            found[event.usage_point].append(Mark(event.at, condition))
     return found
+
+
+def _is_ours(event: EndDeviceEvent, drift: Drift) -> bool:
+    """Tell whether a device reports the setting of its clock in a session, dated by the old clock or by the new."""
+    return abs(event.at - drift.at) <= SESSION + timedelta(seconds=abs(drift.seconds))
 
 
 def clock_checks(drifts: Sequence[Drift]) -> dict[str, list[ClockCheck]]:
