@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import structlog
+
 from gridwright.api.problems import DOCS, PROBLEM, RETRY_S, status_of
 from gridwright.api.security_headers import ALWAYS, STRICT_TRANSPORT
 from gridwright.domain.errors import GridwrightError
@@ -37,18 +39,33 @@ class Answer:
     media_type: str = JSON
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
-    async def send(self, send: Send, *, secure: bool = False) -> None:
-        """Send it as ASGI messages; `secure`: over TLS, which the client is then asked to keep to."""
+    def head(self, *, secure: bool = False) -> list[tuple[bytes, bytes]]:
+        """Return the headers; `secure`: over TLS, which the client is then asked to keep to."""
         head = [
             (b"content-type", self.media_type.encode()),
             (b"content-length", str(len(self.body)).encode()),
             *SECURITY,
             *self.headers,
         ]
-        if secure:
-            head.append(SECURE)
+        return [*head, SECURE] if secure else head
+
+    async def send(self, send: Send, *, secure: bool = False) -> None:
+        """Send it as ASGI messages."""
+        head = self.head(secure=secure)
         await send({"type": "http.response.start", "status": self.status, "headers": head})
         await send({"type": "http.response.body", "body": self.body})
+
+
+def answer_to(error: Exception, path: str) -> Answer:
+    """Return the problem that a failure is: one we did not expect is a 500 without details, which the log has."""
+    if isinstance(error, Refused):
+        return error.answer
+    if isinstance(error, GridwrightError):
+        return problem_of(error)
+    structlog.get_logger().error("request failed", path=path, error=repr(error), exc_info=error)
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed at this request", remedy="its log tells what happened"
+    )
 
 
 class Refused(Exception):

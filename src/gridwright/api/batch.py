@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from asyncio import Future
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from gridwright.api.answer import Answer
 from gridwright.api.ingest_names import Directory, Resolved
@@ -22,6 +21,30 @@ class Once:
     digest: str
 
 
+class Waiter(Protocol):
+    """Who waits for the outcome of a batch: an asyncio future is one."""
+
+    def done(self) -> bool:
+        """Tell whether it was told, or does not wait any more."""
+        ...
+
+    def set_result(self, result: Answer, /) -> None:
+        """Tell the answer."""
+        ...
+
+    def set_exception(self, exception: Exception, /) -> None:
+        """Tell why there is none."""
+        ...
+
+
+class Tell(Protocol):
+    """Makes the answer of a batch."""
+
+    def __call__(self, batch: Batch) -> Answer:
+        """Return the answer, as things stand."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class Batch:
     """Readings of one request: who sent them, what became of them, and how that is told.
@@ -34,9 +57,9 @@ class Batch:
     decoded: Decoded
     resolved: Resolved
     directory: Directory
-    tell: Callable[[Batch], Answer]
+    tell: Tell
     once: Once | None = None
-    done: Future[Answer] | None = None
+    done: Waiter | None = None
     put_at: float = 0.0  # when it was queued, by the monotonic clock
     # What the verdicts were before the first attempt to write: accepted, rejected, quarantined, listed.
     mark: tuple[int, int, int, tuple[Verdict, ...]] | None = None
@@ -44,5 +67,7 @@ class Batch:
     @property
     def readings(self) -> int:
         """How many readings it brings."""
-        parts = (*self.resolved.intervals, *self.resolved.registers)
-        return sum(part.size for part in parts) + len(self.resolved.few) + len(self.resolved.quarantined)
+        resolved = self.resolved
+        few = len(resolved.few) + len(resolved.quarantined)
+        parts = resolved.intervals + resolved.registers
+        return few + sum(part.size for part in parts) if parts else few

@@ -8,14 +8,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from gridwright.api.answer import JSON, TEXT, Answer, Receive, Scope, problem, refuse
 from gridwright.api.authenticate import Credential, credential_of, doorkeeper
-from gridwright.api.batch import Batch, Once
+from gridwright.api.batch import Batch, Once, Tell
 from gridwright.api.body import Bodies, header
 from gridwright.api.ingest_arrow import decode_arrow, decode_csv
 from gridwright.api.ingest_form import decode_form
@@ -23,6 +23,7 @@ from gridwright.api.ingest_json import decode_json, decode_ndjson
 from gridwright.api.ingest_meaning import Said
 from gridwright.api.ingest_names import Directories, resolve
 from gridwright.api.ingest_table import Decoded
+from gridwright.api.quick import Quick
 from gridwright.api.verdicts import Verdicts
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import Conflict
@@ -60,6 +61,7 @@ class Entrance:
         self._interval_s = platform.settings.server.interval_s
         self._limit = platform.settings.server.max_body_mb * MIB
         self._under_way: set[tuple[str, str]] = set()
+        self.quick = Quick(platform, writer, self._directories, (tell_meter, tell_readings))
 
     async def meter_reading(self, scope: Scope, receive: Receive) -> Answer:
         """Take one register reading of one meter: `OK` when it is durable, 202 when it waits in quarantine."""
@@ -171,14 +173,6 @@ class Entrance:
             self._under_way.discard(key)
 
 
-class Tell(Protocol):
-    """Makes the answer of a batch."""
-
-    def __call__(self, batch: Batch) -> Answer:
-        """Return the answer, as things stand."""
-        ...
-
-
 FEW = 1_000
 
 
@@ -231,16 +225,25 @@ def once_of(scope: Scope, body: bytes) -> Once | None:
     return Once(key, digest.hexdigest())
 
 
+# What most posts are told; made once.
+TAKEN = Answer(HTTPStatus.OK, b"OK", TEXT)
+ONE_ACCEPTED = Verdicts(accepted=1)
+ONE_TAKEN = Answer(HTTPStatus.OK, msgspec.json.encode(ONE_ACCEPTED.to_dict()), JSON)
+
+
 def tell_readings(batch: Batch) -> Answer:
     """Return the verdict as JSON: 200 whatever the records were, for each has its own."""
-    return Answer(HTTPStatus.OK, msgspec.json.encode(batch.decoded.verdicts.to_dict()), JSON)
+    verdicts = batch.decoded.verdicts
+    if verdicts == ONE_ACCEPTED:
+        return ONE_TAKEN
+    return Answer(HTTPStatus.OK, msgspec.json.encode(verdicts.to_dict()), JSON)
 
 
 def tell_meter(batch: Batch) -> Answer:
     """Return `OK`, 202 with a sentence for an unknown meter, or the problem of the one reading."""
     verdicts = batch.decoded.verdicts
     if verdicts.accepted:
-        return Answer(HTTPStatus.OK, b"OK", TEXT)
+        return TAKEN
     (verdict,) = verdicts.listed
     if verdicts.quarantined:
         text = f"{verdict.value}: {verdict.fault.reason}. {verdict.fault.remedy.capitalize()}."

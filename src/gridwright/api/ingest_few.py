@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from gridwright.formats.counts import DOUBLE_NOISE, to_counts
 
 FEW = 16  # rows of a request up to which this is quicker
 EARLIEST_US = epoch_s(EARLIEST) * MICRO
+AHEAD_US = AHEAD // timedelta(microseconds=1)
 Row = tuple[str, int, float, Said, int]
 
 
@@ -63,22 +64,21 @@ def _sound(row: tuple[str, int, float], said: Said, index: int, now: datetime) -
     if fault is not None:
         raise Wrong(fault, name)
     meaning = meaning_of(said)
-    faults = Faults(meaning)
     if not math.isfinite(value):
-        raise Wrong(faults.no_number, f"{value:.15g}")
+        raise Wrong(Faults(meaning).no_number, f"{value:.15g}")
     if meaning.is_register and value < 0:
-        raise Wrong(faults.negative, f"{value:.15g}")
-    if at_us > epoch_s(now + AHEAD) * MICRO:
-        raise Wrong(faults.future, written(at_us))
+        raise Wrong(Faults(meaning).negative, f"{value:.15g}")
+    if at_us > epoch_s(now) * MICRO + AHEAD_US:
+        raise Wrong(Faults(meaning).future, written(at_us))
     if at_us < EARLIEST_US:
-        raise Wrong(faults.ancient, written(at_us))
+        raise Wrong(Faults(meaning).ancient, written(at_us))
     if meaning.interval_s and at_us % (grid_of(meaning.interval_s) * MICRO):
-        raise Wrong(faults.off_grid, written(at_us))
-    counts, rounded = _counts(value, meaning, faults)
+        raise Wrong(Faults(meaning).off_grid, written(at_us))
+    counts, rounded = _counts(value, meaning)
     return Few(name, at_us // MICRO, counts, meaning, index, rounded=rounded)
 
 
-def _counts(value: float, meaning: Meaning, faults: Faults) -> tuple[float, bool]:
+def _counts(value: float, meaning: Meaning) -> tuple[float, bool]:
     """Return the value in counts, and whether it was rounded to them; what is too large is wrong."""
     rounded = False
     power = meaning.power
@@ -89,5 +89,5 @@ def _counts(value: float, meaning: Meaning, faults: Faults) -> tuple[float, bool
         counted = to_counts(np.array([value]), power)
         rounded = bool(counted.finer[0])
     if not abs(whole) <= LARGEST:
-        raise Wrong(faults.too_large, f"{value:.15g}")
+        raise Wrong(Faults(meaning).too_large, f"{value:.15g}")
     return whole, rounded

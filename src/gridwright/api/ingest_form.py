@@ -21,6 +21,8 @@ from gridwright.api.ingest_table import Decoded
 from gridwright.domain.interval import epoch_s
 
 METER, READING = ("meter_id", "meter", "usage_point"), ("reading", "register_kwh", "value")
+USUAL_WORDS = ("kWh", "", "")  # unit, flow and quality
+USUAL = Said("kWh", register=True)
 # An offset sent as it is, not as %2B: in a form a plus sign means a space.
 MAX_FIELDS = 50
 LOST_PLUS = re.compile(r"(T[\d:.]+) (\d\d:?\d\d)\Z")
@@ -37,7 +39,8 @@ def decode_form(body: bytes, content_type: str, now: datetime) -> Decoded:
         at_us = instant_us(told, "at") if told else epoch_s(now) * MICRO
     except Wrong as wrong:
         raise _wrong("at", wrong.fault.reason, wrong.fault.remedy, told) from wrong
-    said = Said(fields.get("unit") or "kWh", fields.get("flow", ""), quality=fields.get("quality", ""), register=True)
+    words = (fields.get("unit") or "kWh", fields.get("flow", ""), fields.get("quality", ""))
+    said = USUAL if words == USUAL_WORDS else Said(*words[:2], quality=words[2], register=True)
     decoded = Decoded(records=1)
     check_few([(name, at_us, value, said, 0)], decoded, now)
     return decoded

@@ -16,6 +16,7 @@ from gridwright.domain.interval import EPOCH, from_epoch_s
 
 Whole = npt.NDArray[np.int64]
 MICRO = 1_000_000
+MICROSECOND = timedelta(microseconds=1)
 MILLISECONDS_FROM = 1e11  # as seconds that would be the year 5138
 LAST_S = 253_402_300_799  # 9999-12-31T23:59:59Z
 HOW = "write it like 2026-11-25T10:00:00Z, with an offset, or as seconds since 1970"
@@ -36,7 +37,7 @@ def instant_us(value: object, field: str) -> int:
     if moment.tzinfo is None:
         raise Wrong(Fault(field, "nothing tells its time zone", "add an offset, such as Z or +01:00"), value)
     try:
-        return (moment - EPOCH) // timedelta(microseconds=1)
+        return (moment - EPOCH) // MICROSECOND
     except OverflowError:
         raise Wrong(Fault(field, "this is no instant", HOW), value) from None
 

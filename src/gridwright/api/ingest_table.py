@@ -43,6 +43,9 @@ class Places:
         return index, index + self.first_line if self.lines is None else int(self.lines[index])
 
 
+IN_ORDER = Places()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """n rows: whose (int32 into `names`), when (microseconds), what (as written), meant how (int32 into `said`).
@@ -80,7 +83,7 @@ class Decoded:
     series: list[Readings] = field(default_factory=list)
     few: list[Few] = field(default_factory=list)
     verdicts: Verdicts = field(default_factory=Verdicts)
-    places: Places = field(default_factory=Places)
+    places: Places = IN_ORDER
     records: int = 0
 
 

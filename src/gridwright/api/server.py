@@ -94,6 +94,8 @@ def server_of(asgi: Asgi, listen: Listen, ready: Callable[[], None]) -> Server:
     """Return the server of an application; `ready` is called once it accepts connections."""
     import uvicorn
 
+    from gridwright.api.protocol import QuickProtocol
+
     class Announcing(uvicorn.Server):
         """Tells when it accepts connections."""
 
@@ -106,7 +108,7 @@ def server_of(asgi: Asgi, listen: Listen, ready: Callable[[], None]) -> Server:
         asgi,
         interface="asgi3",
         lifespan="on",
-        http="httptools",
+        http=QuickProtocol,
         ws="none",
         log_config=None,
         access_log=False,

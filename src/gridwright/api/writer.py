@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gridwright.api.answer import Answer, Refused, refuse
-from gridwright.api.batch import Batch
+from gridwright.api.batch import Batch, Waiter
 from gridwright.api.write_batches import Outcome, write
 from gridwright.domain.errors import StoreError, StoreLocked
 
@@ -93,10 +93,16 @@ class Writer:
             self._thread.join()
 
     def put(self, batch: Batch) -> asyncio.Future[Answer]:
+        """Queue a batch and return the future of its answer; Refused as `queue` does."""
+        done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.queue(batch, done)
+        return done
+
+    def queue(self, batch: Batch, done: Waiter) -> None:
         """Queue a batch; Refused with 429 when too much waits already, with 503 when the server stops."""
         size = batch.readings
         loop = asyncio.get_running_loop()
-        done = batch.done = loop.create_future()
+        batch.done = done
         with self._changed:
             if self._stopping or self._thread is None:
                 raise not_taken(HTTPStatus.SERVICE_UNAVAILABLE, "the server is stopping")
@@ -108,7 +114,6 @@ class Writer:
             self._queue.append(batch)
             self._held += size
             self._changed.notify()
-        return done
 
     def _run(self) -> None:
         while group := self._group():

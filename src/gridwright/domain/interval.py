@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from gridwright.domain.errors import InputError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
 DAY_S = 86_400
 
 
@@ -74,7 +75,7 @@ def zone_of(name: str) -> ZoneInfo:
 
 def epoch_s(moment: datetime) -> int:
     """Return whole seconds since 1970-01-01T00:00Z."""
-    return (moment - EPOCH) // timedelta(seconds=1)
+    return (moment - EPOCH) // SECOND
 
 
 def from_epoch_s(seconds: float) -> datetime:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import StoreCorrupt
@@ -19,6 +19,10 @@ from gridwright.store.session import AuditEntry, Session, Unit
 
 START = "0" * 64
 HEAD = 1
+HEAD_ROW = "SELECT number, digest FROM audit_head WHERE id = ?"
+HEAD_LOCKED = f"{HEAD_ROW} FOR UPDATE"
+ADD = "INSERT INTO audit_record (number, at_us, actor, act, subject, detail, digest) VALUES (?, ?, ?, ?, ?, ?, ?)"
+MOVE_HEAD = "UPDATE audit_head SET number = ?, digest = ? WHERE id = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +102,8 @@ def _digest(before: str, fields: tuple[Any, ...]) -> str:
 
 
 def _head(unit: Unit, *, lock: bool = False) -> tuple[int, str]:
-    query = select(schema.audit_head.c.number, schema.audit_head.c.digest).where(schema.audit_head.c.id == HEAD)
-    row = unit.connection.execute(query.with_for_update() if lock else query).one()
-    return row.number, row.digest
+    ((number, digest),) = unit.fetch(HEAD_LOCKED if lock and unit.dialect != "sqlite" else HEAD_ROW, (HEAD,))
+    return number, digest
 
 
 def _write(unit: Unit) -> None:
@@ -113,7 +116,6 @@ def _write(unit: Unit) -> None:
         detail = json.dumps({**entry.detail, **unit.chain}, ensure_ascii=False, sort_keys=True)
         fields = (number, to_us(entry.at), entry.actor[:200], entry.act, entry.subject[:400], detail)
         digest = _digest(digest, fields)
-        rows.append(dict(zip(schema.audit_record.c.keys(), (*fields, digest), strict=True)))
-    unit.connection.execute(insert(schema.audit_record), rows)
-    head = schema.audit_head
-    unit.connection.execute(update(head).where(head.c.id == HEAD).values(number=number, digest=digest))
+        rows.append((*fields, digest))
+    unit.run_many(ADD, rows)
+    unit.run_many(MOVE_HEAD, [(number, digest, HEAD)])

@@ -18,13 +18,13 @@ from gridwright.domain.reading_type import ReadingType
 from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.instant import to_seconds
-from gridwright.store.names import Names, every_type
+from gridwright.store.names import FEW, Names, every_type
 from gridwright.store.session import Session, Unit
 
 INSERT = "INSERT INTO dirty_range (reading_type, usage_point, from_day, to_day) VALUES (?, ?, ?, ?)"
 TOUCHING = (
     "SELECT id, usage_point, from_day, to_day FROM dirty_range "
-    "WHERE reading_type = ? AND usage_point BETWEEN ? AND ? AND from_day <= ? AND to_day >= ?"
+    "WHERE reading_type = ? AND from_day <= ? AND to_day >= ? AND usage_point {which}"
 )
 DELETE = "DELETE FROM dirty_range WHERE id BETWEEN ? AND ?"
 
@@ -94,6 +94,7 @@ class Dirty:
             access.require(Act.WRITE_READINGS, each.usage_point)
         cleared = 0
         with self._session.writing() as unit:
+            unit.marked.clear()
             for at in range(0, len(these), 500):
                 keys = [each.key for each in these[at : at + 500]]
                 result = unit.connection.execute(delete(schema.dirty_range).where(schema.dirty_range.c.id.in_(keys)))
@@ -107,21 +108,41 @@ class Dirty:
 def mark(
     unit: Unit, kind: int, points: npt.NDArray[np.int64], first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]
 ) -> None:
-    """Mark days first..last-1 of each point dirty, one row a point, joined with the ranges they touch or adjoin."""
-    if not points.size:
-        return
-    bounds = (kind, int(points.min()), int(points.max()), int(last.max()), int(first.min()))
-    there = unit.fetch(TOUCHING, bounds)
+    """Mark days first..last-1 of each point dirty, one row a point, joined with the ranges they touch or adjoin.
+
+    What this very transaction has marked already needs no new mark: nobody can have dealt with it.
+    """
     rows = list(zip(points.tolist(), first.tolist(), last.tolist(), strict=True))
+    if unit.marked:
+        rows = [row for row in rows if not _is_marked(unit, kind, row)]
+    if not rows:
+        return
+    there = _touching(unit, kind, rows)
     if there:
         gone, rows = _joined(rows, there)
         unit.run_many(DELETE, _runs(gone))
     _insert(unit, [(kind, *row) for row in rows])
+    unit.marked.update({(kind, point): (begin, end) for point, begin, end in rows})
+
+
+def _is_marked(unit: Unit, kind: int, row: tuple[int, int, int]) -> bool:
+    point, begin, end = row
+    marked = unit.marked.get((kind, point))
+    return marked is not None and marked[0] <= begin and end <= marked[1]
+
+
+def _touching(unit: Unit, kind: int, rows: Sequence[tuple[int, int, int]]) -> list[tuple[Any, ...]]:
+    """Return what is marked of these points about these days; of many, all that lies between the first and the last."""
+    points = [point for point, _, _ in rows]
+    bounds = (kind, max(end for _, _, end in rows), min(begin for _, begin, _ in rows))
+    if len(points) <= FEW:
+        return unit.fetch(TOUCHING.format(which=f"IN ({', '.join('?' * len(points))})"), (*bounds, *points))
+    return unit.fetch(TOUCHING.format(which="BETWEEN ? AND ?"), (*bounds, min(points), max(points)))
 
 
 def _runs(keys: Sequence[int]) -> list[tuple[int, int]]:
     """Return keys as runs without a gap, first and last: ranges that were marked together mostly go together."""
-    each = np.unique(np.array(keys, np.int64))
+    each = np.array(sorted(set(keys)), np.int64)
     cuts = np.flatnonzero(np.diff(each) != 1)
     if not each.size:
         return []

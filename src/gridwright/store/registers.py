@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -41,6 +42,19 @@ _CHANGE = (
 _ONE = "SELECT at_s, value, end_device, epoch, quality FROM register_reading WHERE usage_point = ? AND reading_type = ?"
 _BEFORE = f"{_ONE} AND at_s <= ? ORDER BY at_s DESC, epoch DESC LIMIT 1"
 _AFTER = f"{_ONE} AND at_s > ? ORDER BY at_s, epoch LIMIT 1"
+
+# SQLite looks up all of a group in one statement: each of its own would cost more than what it finds. The list of
+# [key, since, until] is walked in its order, and each entry goes to its place in the primary key.
+_EACH_OF = (
+    "SELECT r.usage_point, r.at_s, r.value, r.end_device, r.epoch, r.quality FROM json_each(?1) AS asked "
+    "CROSS JOIN register_reading AS r "
+    "WHERE r.usage_point = asked.value ->> 0 AND r.reading_type = ?2 AND (r.at_s, r.epoch) = "
+    "(SELECT n.at_s, n.epoch FROM register_reading AS n "
+    "WHERE n.usage_point = asked.value ->> 0 AND n.reading_type = ?2 "
+)
+_BEFORE_EACH = f"{_EACH_OF}AND n.at_s <= asked.value ->> 1 ORDER BY n.at_s DESC, n.epoch DESC LIMIT 1)"
+_AFTER_EACH = f"{_EACH_OF}AND n.at_s > asked.value ->> 2 ORDER BY n.at_s, n.epoch LIMIT 1)"
+Nearest = dict[int, tuple[Any, ...]]
 
 
 class Stored(NamedTuple):
@@ -154,16 +168,18 @@ class Registers:
             if kind is None:
                 return dict.fromkeys(moments, (None, None))
             keys = self._names.point_keys(unit, list(moments))
-            before, after = unit.placed(_BEFORE), unit.placed(_AFTER)
-            found = {}
-            with unit.cursor() as cursor:
-                for key, (point, (since, until)) in zip(keys, moments.items(), strict=True):
-                    cursor.execute(before, (key, kind, epoch_s(since)))
-                    one = cursor.fetchone()
-                    cursor.execute(after, (key, kind, epoch_s(until)))
-                    rows = (one, cursor.fetchone())
-                    one_read, other = (None if row is None else _raw_read(row, point, reading_type) for row in rows)
-                    found[point] = (one_read, other)
+            asked = [
+                (key, epoch_s(since), epoch_s(until))
+                for key, (since, until) in zip(keys, moments.values(), strict=True)
+            ]
+            before, after = _nearest(unit, kind, asked)
+        found = {}
+        for key, point in zip(keys, moments, strict=True):
+            one, other = before.get(key), after.get(key)
+            found[point] = (
+                None if one is None else _raw_read(one, point, reading_type),
+                None if other is None else _raw_read(other, point, reading_type),
+            )
         return found
 
     def _rows(self, unit: Unit, reads: Sequence[RegisterReading], known_at_us: int) -> dict[Key, Stored]:
@@ -175,6 +191,23 @@ class Registers:
             key = (point, kinds[read.reading_type], to_seconds(read.at), read.epoch)
             rows[key] = Stored(*key, _whole(read), read.end_device, read.quality, known_at_us, 1)
         return rows
+
+
+def _nearest(unit: Unit, kind: int, asked: Sequence[tuple[int, int, int]]) -> tuple[Nearest, Nearest]:
+    """Return by key the last read up to one instant, and the first after another; `asked`: (key, since, until)."""
+    if unit.dialect == "sqlite":
+        both = json.dumps(asked)
+        before, after = (unit.fetch(sql, (both, kind)) for sql in (_BEFORE_EACH, _AFTER_EACH))
+        return {row[0]: row[1:] for row in before}, {row[0]: row[1:] for row in after}
+    found: tuple[Nearest, Nearest] = ({}, {})
+    with unit.cursor() as cursor:
+        for key, since, until in asked:
+            for at, (sql, instant) in enumerate(((_BEFORE, since), (_AFTER, until))):
+                cursor.execute(unit.placed(sql), (key, kind, instant))
+                row = cursor.fetchone()
+                if row is not None:
+                    found[at][key] = row
+    return found
 
 
 def _whole(read: RegisterReading) -> int:

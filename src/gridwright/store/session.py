@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, NestedTransaction
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from gridwright.domain.errors import StoreError
@@ -36,6 +36,9 @@ class Unit:
     writes: bool
     audit: list[AuditEntry] = field(default_factory=list)
     lost: bool = False
+    depth: int = 0  # parts within parts that are open
+    # Days [first, last) of each (reading type, usage point) that this very transaction has marked dirty.
+    marked: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     # What every audit record of the transaction carries besides its own: the id of a cascade.
     chain: dict[str, str] = field(default_factory=dict)
 
@@ -72,6 +75,11 @@ class Unit:
         with self.cursor(**options) as cursor:
             cursor.execute(self.placed(sql), parameters)
             return list(cursor.fetchall())
+
+    def run(self, sql: str) -> None:
+        """Run a statement without parameters, through the raw cursor."""
+        with self.cursor() as cursor:
+            cursor.execute(sql)
 
     def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement written with `?` for each row, through the raw cursor."""
@@ -121,22 +129,32 @@ class Session:
     def _part(self, unit: Unit) -> Iterator[Unit]:
         entries = len(unit.audit)
         unit.require_alive()
+        # Set by hand: SQLAlchemy would compile each anew, which costs more than a small part itself.
+        savepoint = f"part_{unit.depth}"
+        unit.depth += 1
         with translated(self.engine):
-            savepoint = unit.connection.begin_nested()
             try:
-                yield unit
-            except BaseException:
-                del unit.audit[entries:]
-                self._roll_back(unit, savepoint)
-                raise
-            savepoint.commit()
+                unit.run(f"SAVEPOINT {savepoint}")
+                try:
+                    yield unit
+                except BaseException:
+                    del unit.audit[entries:]
+                    self._roll_back(unit, savepoint)
+                    raise
+                unit.run(f"RELEASE SAVEPOINT {savepoint}")
+            finally:
+                unit.depth -= 1
 
-    def _roll_back(self, unit: Unit, savepoint: NestedTransaction) -> None:
+    def _roll_back(self, unit: Unit, savepoint: str) -> None:
         for undo in self.after_rollback:
             undo()
+        unit.marked.clear()
+        if unit.lost or unit.connection.invalidated:
+            return
         try:
-            savepoint.rollback()
-        except DBAPIError:  # on a full disk SQLite gives up the whole transaction, savepoints and all
+            unit.run(f"ROLLBACK TO SAVEPOINT {savepoint}")
+        # On a full disk SQLite gives up the whole transaction, savepoints and all.
+        except (DBAPIError, unit.connection.dialect.loaded_dbapi.Error):
             unit.lost = True
 
     def _transaction(self) -> Iterator[Unit]:

@@ -15,6 +15,7 @@ from gridwright.store.session import Unit
 
 # So far back is judged again what a changed attribute bears on.
 LAST_DAYS = 92
+SERIES_OF = "SELECT usage_point FROM series WHERE usage_point IN"
 
 
 def touch_days(unit: Unit, names: Names, moments: Iterable[tuple[int, int]]) -> None:
@@ -48,8 +49,8 @@ def touch_last_days(unit: Unit, names: Names, points: list[int]) -> None:
 
 
 def _with_readings(unit: Unit, keys: list[int]) -> list[int]:
-    column = schema.series.c.usage_point
     found: set[int] = set()
     for at in range(0, len(keys), FEW):
-        found.update(unit.connection.execute(select(column).where(column.in_(keys[at : at + FEW]))).scalars())
+        part = keys[at : at + FEW]
+        found.update(row[0] for row in unit.fetch(f"{SERIES_OF} ({', '.join('?' * len(part))})", part))
     return sorted(found)

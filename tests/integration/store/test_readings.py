@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
@@ -287,6 +288,24 @@ def test_ranges_that_touch_become_one(store: Store) -> None:
     assert ranges(store) == [("a", 0, 3), ("a", 4, 5), ("a", 8, 9), ("b", 3, 4)]
     save(store, a_panel(("a",), 96, START + 3 * DAY))
     assert ranges(store) == [("a", 0, 5), ("a", 8, 9), ("b", 3, 4)]
+
+
+def test_days_marked_twice_in_one_transaction_are_one_range(store: Store) -> None:
+    panel = a_panel(("a", "b"), 96)
+    with store.transaction():
+        save(store, panel)
+        first = store.dirty.ranges(ME)
+        save(store, panel.with_values(panel.values + 1), 2)
+        assert store.dirty.ranges(ME) == first
+        assert store.dirty.clear(ME, first) == 2
+        save(store, panel.with_values(panel.values + 2), 3)
+    assert ranges(store) == [("a", 0, 1), ("b", 0, 1)]
+    with store.transaction():
+        with suppress(ZeroDivisionError), store.transaction():
+            save(store, a_panel(("a",), 96, START + 5 * DAY))
+            raise ZeroDivisionError
+        save(store, a_panel(("a",), 96, START + 5 * DAY))
+    assert ranges(store) == [("a", 0, 1), ("a", 5, 6), ("b", 0, 1)]
 
 
 def test_a_range_touched_meanwhile_is_not_cleared(store: Store) -> None:

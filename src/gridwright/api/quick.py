@@ -1,0 +1,128 @@
+"""The short way of a single reading: a small, plain post of a known sender becomes a batch without a task of its own.
+
+Whatever is not quite usual (an unknown key, a packed or large body, an Idempotency-Key, a record that is wrong) is
+left to the entrance, which decides all of it and gives the same answers; nothing is begun here before that is clear.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from gridwright.api.answer import Refused, Scope
+from gridwright.api.authenticate import LONGEST, Credential, doorkeeper
+from gridwright.api.batch import Batch, Tell, Waiter
+from gridwright.api.ingest_form import decode_form
+from gridwright.api.ingest_json import decode_json
+from gridwright.api.ingest_meaning import Said
+from gridwright.api.ingest_names import Directories, resolve
+from gridwright.domain.access import Act
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gridwright.api.ingest_table import Decoded
+    from gridwright.api.writer import Writer
+    from gridwright.app import Platform
+
+SHORT = 4096  # bytes; a body this small waits beside the others without being counted
+BEARER = b"bearer "
+# With one of these a request means more than its body says.
+UNUSUAL = frozenset(
+    {b"idempotency-key", b"content-encoding", b"transfer-encoding", b"expect", b"upgrade", b"x-api-key", b"trailer"}
+)
+
+
+class Decode(Protocol):
+    """Decodes the body of one of the two posts."""
+
+    def __call__(self, body: bytes, media: str, now: datetime, /) -> Decoded:
+        """Return its readings with their verdicts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What the head of a request that may go the short way says."""
+
+    token: bytes
+    media: str
+    decode: Decode
+    tell: Tell
+
+
+class Quick:
+    """Takes posts of `/meter_reading` and `/v1/readings` that are as usual."""
+
+    def __init__(self, platform: Platform, writer: Writer, directories: Directories, tells: tuple[Tell, Tell]) -> None:
+        """`tells`: how an answer is made for a form, and for JSON."""
+        self._platform, self._writer, self._directories = platform, writer, directories
+        self._said = Said(interval_s=platform.settings.server.interval_s)
+        form, records = tells
+        self._posts: dict[str, tuple[Decode, Tell]] = {
+            "/meter_reading": (decode_form, form),
+            "/v1/readings": (self._records, records),
+        }
+
+    def _records(self, body: bytes, media: str, now: datetime) -> Decoded:
+        del media
+        return decode_json(body, self._said, now)
+
+    def read_head(self, scope: Scope) -> Post | None:
+        """Return what matters of the head, None where the request must go the long way."""
+        found = self._posts.get(scope["path"])
+        if found is None or scope["method"] != "POST" or scope["query_string"]:
+            return None
+        token = media = length = b""
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                token = token or value
+            elif name == b"content-type":
+                media = media or value
+            elif name == b"content-length":
+                length = value
+            elif name in UNUSUAL:
+                return None
+        if token[: len(BEARER)].lower() != BEARER or len(token) > LONGEST or not length.isdigit():
+            return None
+        decode, tell = found
+        plain = decode is decode_form or media.lower() == b"application/json"
+        if int(length) > SHORT or not plain:
+            return None
+        return Post(token[len(BEARER) :].strip(), media.decode("latin-1"), decode, tell)
+
+    def take(self, post: Post, body: bytes, done: Waiter) -> bool:
+        """Queue the reading, or tell `done` at once what became of it; False, with nothing begun: the long way."""
+        try:
+            batch = self._batch(post, body)
+        except Exception:  # noqa: BLE001 - the entrance meets it again, and tells what it is
+            return False
+        if batch is None:
+            return False
+        if not batch.readings:
+            done.set_result(post.tell(batch))
+            return True
+        try:
+            self._writer.queue(batch, done)
+        except Refused as refused:
+            done.set_result(refused.answer)
+        return True
+
+    def _batch(self, post: Post, body: bytes) -> Batch | None:
+        access = doorkeeper(self._platform).remembered(Credential(post.token.decode("latin-1")))
+        if access is None:
+            return None
+        access.require(Act.WRITE_READINGS)
+        asked, now = time.monotonic(), self._platform.clock()
+        decoded = post.decode(body, post.media, now)
+        if decoded.series or not decoded.few:
+            return None
+        if self._directories.must_read_for([one.name for one in decoded.few], asked):
+            return None
+        if self._directories.should_read(asked):
+            asyncio.get_running_loop().run_in_executor(None, self._directories.look, asked)
+        directory = self._directories.now
+        resolved = resolve(decoded, directory, access)
+        return Batch(access, now, decoded, resolved, directory, post.tell)
