@@ -21,7 +21,7 @@ from gridwright.domain.access import LOCAL_OWNER, Access, Role
 from gridwright.domain.bill import BillState
 from gridwright.domain.calendar import day_number
 from gridwright.domain.correction import CorrectionState, NoteKind
-from gridwright.domain.errors import Conflict, NotFound
+from gridwright.domain.errors import AccessDenied, Conflict, NotFound
 from gridwright.domain.image import Image
 from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel, default_quality
@@ -360,6 +360,19 @@ def test_the_first_hours_of_a_month_come_back_from_the_archive_before_it_is_bill
     late = run_billing(store, carla, BillOrder(["UP-1"], "2025-03"), lambda _: FLAT_CARD, SITE, now=MAY)
     (note,) = store.corrections.page(LOCAL_OWNER)
     assert ([day.day.isoformat() for day in note.reason.days], len(late.notes)) == (["2025-03-13"], 1)
+
+
+def test_a_customer_sees_notes_not_their_drafts(store: Store) -> None:
+    march = issued_march(store)
+    store.readings.save(LOCAL_OWNER, part(usage(), GAP, 0.4), known_at=MAY)
+    (note,) = again(store, MAY).corrections
+    dora = Access("dora", Role.CUSTOMER, frozenset({"UP-1"}))
+    assert (store.corrections.page(dora), store.corrections.of_bill(dora, march)) == ([], [])
+    with pytest.raises(AccessDenied, match="draft"):
+        store.corrections.correction(dora, note.id)
+    store.corrections.issue(LOCAL_OWNER, note.id)
+    assert [each.number for each in store.corrections.page(dora)] == [1]
+    assert store.corrections.correction(dora, note.id) == store.corrections.of_bill(dora, march)[0]
 
 
 # --- killed in the middle ---------------------------------------------------------------------------------------------

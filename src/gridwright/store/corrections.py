@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, insert, select, update
 
-from gridwright.domain.access import Access, Act
+from gridwright.domain.access import Access, Act, Role
 from gridwright.domain.bill import Bill, BillState
 from gridwright.domain.correction import (
     Correction,
@@ -19,7 +19,7 @@ from gridwright.domain.correction import (
     reason_from_dict,
     reason_to_dict,
 )
-from gridwright.domain.errors import Conflict, NotFound, StoreCorrupt
+from gridwright.domain.errors import AccessDenied, Conflict, NotFound, StoreCorrupt
 from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.bill_rows import postings_from, postings_text
@@ -101,7 +101,10 @@ class Corrections:
         with self._session.reading() as unit:
             row = _find(unit, code)
         access.require(Act.READ_BILLS, row.point)
-        return _to_correction(row)
+        found = _to_correction(row)
+        if not _may_see(access, found):
+            raise AccessDenied(f"{access.actor} may not see the draft of correction {code}")
+        return found
 
     def of_bill(self, access: Access, bill: str, *, as_of: datetime | None = None) -> list[Correction]:
         """Return a bill's corrections, the oldest first, without replaced ones; `as_of`: those that stood then."""
@@ -112,9 +115,9 @@ class Corrections:
         for row in rows[:1]:
             access.require(Act.READ_BILLS, row.point)
         found = [_to_correction(row) for row in rows]
-        if as_of is None:
-            return found
-        return [_as_known(each, as_of) for each in found if each.known_at <= as_of]
+        if as_of is not None:
+            found = [_as_known(each, as_of) for each in found if each.known_at <= as_of]
+        return [each for each in found if _may_see(access, each)]
 
     def corrected(self, access: Access, bill: Bill) -> CorrectedBill:
         """Return what of a bill was billed so far, and what is still open."""
@@ -139,6 +142,8 @@ class Corrections:
         """
         access.require(Act.READ_BILLS, point)
         query = within(_query(), table.c.usage_point, access).where(table.c.id > after)
+        if access.role is Role.CUSTOMER:
+            query = query.where(table.c.number.is_not(None))
         if state is None:
             query = query.where(table.c.state != str(CorrectionState.REPLACED))
         else:
@@ -223,6 +228,11 @@ class Corrections:
         if correction.cascade:
             detail = {"cascade": correction.cascade, **detail}
         note(unit, access, Act.WRITE_BILLS, subject=correction.id, at=at, bill=correction.bill, **detail)
+
+
+def _may_see(access: Access, correction: Correction) -> bool:
+    """Tell whether whoever asks may see it: a customer sees notes, not what was drafted and may never be issued."""
+    return access.role is not Role.CUSTOMER or correction.number is not None
 
 
 def _as_known(correction: Correction, as_of: datetime) -> Correction:
