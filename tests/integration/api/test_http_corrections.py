@@ -9,18 +9,20 @@ from tests.integration.api.small_town import Town
 
 def test_a_correction_is_listed_shown_and_issued_once(town: Town) -> None:
     path = f"/v1/corrections/{town.ids['correction']}"
-    (listed,) = town.get("/v1/corrections?state=draft&point=UP-1", "own").json()["items"]
-    shown = town.get(path, "own").json()
+    (listed,) = town.get("/v1/corrections?state=draft&point=UP-1", "biller").json()["items"]
+    shown = town.get(path, "biller").json()
     assert {name: shown[name] for name in listed} == listed
     assert (shown["kind"], shown["total"]) == ("credit note", "-3.00")
     (line,) = shown["lines"]
     assert (line["billed"]["quantity"], line["now"]["quantity"], line["difference"]) == ("100", "90", "-3.00")
     assert shown["days"] == [{"day": "2026-09-01", "billed_kwh": "20", "now_kwh": "10", "replaced": 96}]
-    assert "To your credit" in town.get(path, "own", headers={"Accept": "text/plain"}).text
-    assert town.get(path, "own", headers={"Accept": "application/pdf"}).content.startswith(b"%PDF")
+    assert "To your credit" in town.get(path, "biller", headers={"Accept": "text/plain"}).text
+    assert town.get(path, "biller", headers={"Accept": "application/pdf"}).content.startswith(b"%PDF")
+    assert town.get("/v1/corrections?point=UP-1", "own").json()["items"] == []  # a draft is nobody's bill yet
     issued = town.post(f"{path}/issue", who="biller").json()
     assert (issued["state"], issued["number"]) == ("issued", 1)
     assert town.post(f"{path}/issue", who="biller").json() == issued
+    assert town.get(path, "own").json()["number"] == 1
     bill = town.ids["corrected"]
     assert town.post(f"/v1/bills/{bill}/cancel", who="biller").status_code == HTTPStatus.CONFLICT
     assert [each["state"] for each in town.get(f"/v1/bills/{bill}/corrections").json()["items"]] == ["issued"]
