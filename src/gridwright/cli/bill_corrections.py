@@ -67,7 +67,7 @@ def correct(
         say(note)
     tell_list(bills.corrections)
     if dry_run:
-        say("Dry run: nothing was kept.")
+        say("Dry run: nothing was kept, and changed readings that nobody judged yet are not looked at.")
 
 
 def show(

@@ -95,7 +95,7 @@ def check_database(url: str) -> Check:
         with open_store(url, create=False) as store:
             points = store.registry.count(LOCAL_OWNER)
     except NotFound:
-        return fine("database", f"{shown(url)} does not exist yet; the first import makes it")
+        return fine("database", f"{shown(url)} does not exist yet; gridwright serve makes it")
     except GridwrightError as error:
         return fails("database", f"{shown(url)}: {error.message}", error.remedy)
     return fine("database", f"{shown(url)}: {points} usage points")
