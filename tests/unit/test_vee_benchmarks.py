@@ -100,4 +100,5 @@ def test_a_fleet_arrives_whole(name: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert len(done.imported.points) == 50
     assert done.imported.new + done.estimated == done.final <= 50 * end_to_end.PER_DAY
     assert done.estimated > 20
-    assert min(wall, cpu, peak) > 0
+    assert min(wall, cpu) > 0
+    assert peak >= 0, "what fits in memory that is there already needs none more"
