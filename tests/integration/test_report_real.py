@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gridwright.documents.report_data import ReportData
-from gridwright.domain.errors import InputError, UnknownFormat, UnreadableFile
+from gridwright.domain.errors import InputError, UnreadableFile
 from gridwright.formats.source import ReadOptions
 from gridwright.jobs.make_report import ReportRequest, make_report
 from gridwright.jobs.read_file import read_file
@@ -178,7 +178,6 @@ def test_stamps_of_a_standard_time_meter(shared_data: Path) -> None:
         ("eemeter/uk-tempC-sample-0.csv.gz", UnreadableFile, "no column holds readings"),
         ("lcl_london/weather_hourly_darksky.csv", UnreadableFile, "no column holds readings"),
         ("lcl_london/weather_hourly_london_2012_2014.parquet", UnreadableFile, "no column holds readings"),
-        ("interchange/greenbutton/sample_greenbutton_data.xml", UnknownFormat, "XML"),
         ("interchange/nem12_nem13/invalid/Example_NEM12_empty.csv", UnreadableFile, "no 200 or 250 record"),
         ("interchange/nem12_nem13/invalid/Example_empty_file.csv", UnreadableFile, "empty"),
     ],
@@ -190,9 +189,10 @@ def test_what_holds_no_readings_is_refused(reported: Reported, name: str, error:
     assert caught.value.where
 
 
-def test_every_mscons_message_is_named(reported: Reported, shared_data: Path) -> None:
+def test_every_mscons_message_is_a_day_of_quarter_hours(reported: Reported, shared_data: Path) -> None:
     messages = [path for path in (shared_data / "interchange/mscons").iterdir() if path.read_bytes()[:3] == b"UNB"]
     assert messages
     for path in messages:
-        with pytest.raises(UnknownFormat, match="EDIFACT"):
-            reported(str(path.relative_to(shared_data)))
+        (intake,) = reported(str(path.relative_to(shared_data))).intakes
+        assert (intake.accepted, intake.rejected) == (path.read_bytes().count(b"'QTY+"), 0)
+        assert intake.accepted == 96
