@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -28,19 +28,22 @@ KILO = (
     Quantity.REACTIVE_POWER,
 )
 MOST_INTERVALS = 50_000  # a year of quarter-hours, and more
+MONTH, MOST_LOOKED_AT = timedelta(days=31), 1000
 ROUNDING = 1e-6  # of a count: what a decimal loses as a float
 
 
 @dataclass(frozen=True, slots=True)
 class EditPolicy:
-    """How many kWh of energy one person may move alone; zero = everything needs a second person."""
+    """How many kWh of energy one person may move alone at a usage point in a month; zero = everything needs another."""
 
     alone_kwh: float = 10.0
 
-    def lets_alone(self, edit: Edit) -> bool:
-        """Tell whether one person is enough."""
-        kind = edit.reading_type
-        return kind.quantity is not Quantity.ENERGY or edit.moved * kind.resolution <= self.alone_kwh * 1000
+    def lets_alone(self, edit: Edit, *before: Edit) -> bool:
+        """Tell whether one person is enough, after what they moved there alone `before`."""
+        if edit.reading_type.quantity is not Quantity.ENERGY:
+            return True
+        moved = sum(each.moved * each.reading_type.resolution for each in (edit, *before))
+        return moved <= self.alone_kwh * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,22 @@ def propose_edit(store: Store, access: Access, wish: EditWish, *, policy: EditPo
     with store.transaction():
         edit = draft_edit(store, access, wish, now=now)
         store.edits.add(access, edit)
-        if policy.lets_alone(edit):
+        if policy.lets_alone(edit, *_alone_before(store, access, edit)):
             note = f"moves no more than the {policy.alone_kwh:g} kWh that one person may"
             return _decide(store, access, edit, edit.to(EditState.APPLIED, by=access.actor, now=now, note=note))
     return edit
+
+
+def _alone_before(store: Store, access: Access, edit: Edit) -> list[Edit]:
+    """Return what the author applied alone at this usage point in the last month: small edits add up to a large one."""
+    recent = store.edits.find(access, point=edit.usage_point, states=(EditState.APPLIED,), limit=MOST_LOOKED_AT)
+    return [
+        each
+        for each in recent
+        if each.author == each.decided_by == edit.author
+        and each.created > edit.created - MONTH
+        and each.reading_type.quantity is Quantity.ENERGY
+    ]
 
 
 def draft_edit(store: Store, access: Access, wish: EditWish, *, now: datetime) -> Edit:

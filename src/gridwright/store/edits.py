@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, insert, select, update
 
-from gridwright.domain.access import Access, Act
+from gridwright.domain.access import Access, Act, Role
 from gridwright.domain.edit import Edit, EditState
 from gridwright.domain.errors import AccessDenied, Conflict, NotFound
 from gridwright.domain.interval import Interval
@@ -56,6 +56,8 @@ class Edits:
         with self._session.reading() as unit:
             found = _to_edit(_find(unit, code), every_type(unit))
         access.require(Act.READ, found.usage_point)
+        if not _may_see(access, found.state):
+            raise _absent(code)
         return found
 
     def find(
@@ -70,8 +72,8 @@ class Edits:
         """Return edits, the newest first; `before`: the id of the last one seen."""
         access.require(Act.READ, point)
         query = within(_query(), table.c.usage_point, access)
-        if states:
-            query = query.where(table.c.state.in_([str(state) for state in states]))
+        states = [state for state in states or EditState if _may_see(access, state)]
+        query = query.where(table.c.state.in_([str(state) for state in states]))
         with self._session.reading() as unit:
             if point is not None:
                 query = query.where(table.c.usage_point == self._names.point_keys(unit, [point])[0])
@@ -127,8 +129,17 @@ def _query() -> Select[Any]:
 def _find(unit: Unit, code: str) -> Row[Any]:
     row: Row[Any] | None = unit.connection.execute(_query().where(table.c.code == code)).first()
     if row is None:
-        raise NotFound(f"edit {code!r} does not exist", remedy="see the list of edits")
+        raise _absent(code)
     return row
+
+
+def _absent(code: str) -> NotFound:
+    return NotFound(f"edit {code!r} does not exist", remedy="see the list of edits")
+
+
+def _may_see(access: Access, state: EditState) -> bool:
+    """Tell whether somebody may see edits in a state: a customer sees what counts, not what was only thought of."""
+    return access.role is not Role.CUSTOMER or state is EditState.APPLIED
 
 
 def _row(edit: Edit) -> dict[str, Any]:

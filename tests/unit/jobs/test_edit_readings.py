@@ -92,6 +92,12 @@ def test_two_changes_that_cancel_out_are_still_two_changes(store: Store) -> None
     assert (made.state, made.moved) == (EditState.PROPOSED, 20_000.0)
 
 
+def test_small_edits_add_up_to_a_large_one(store: Store) -> None:
+    first, second = propose(store, wish("9")), propose(store, wish("4"))
+    assert (first.state, second.state) == (EditState.APPLIED, EditState.PROPOSED)
+    assert propose(store, wish("4"), BOB).state is EditState.APPLIED
+
+
 def test_a_rejected_edit_changes_nothing(store: Store) -> None:
     made = propose(store, wish("100"))
     with pytest.raises(InputError, match="reason"):
