@@ -127,10 +127,10 @@ def _grew(before: StoredBlock, after: StoredBlock, day: int) -> bool:
     """Tell whether an image is another one, or that with slots added to it."""
     if (before.slots, before.phase_s) != (after.slots, after.phase_s):
         return False
-    values, *rest = decode(before, day)
+    (values, quality, instants), now = decode(before, day), decode(after, day)
     there = ~np.isnan(values)
-    now, *others = decode(after, day)
-    return all(np.array_equal(a[there], b[there]) for a, b in zip((values, *rest), (now, *others), strict=True))
+    pairs = ((values, now[0]), (quality, now[1]), (instants, now[2]))
+    return all(np.array_equal(one[there], other[there]) for one, other in pairs)
 
 
 def _lay_over(unit: Unit, part: ArchivePart, day: int, who: tuple[str, int], history: blocks.BlockRows) -> None:

@@ -19,7 +19,9 @@ from gridwright.store.session import Unit
 COLUMNS = "usage_point, phase_s, width, slots, quality_all, quality, counts, known_at_us, revision, known, additions"
 DAY = "SELECT {columns} FROM {table} WHERE reading_type = ? AND day = ? ORDER BY usage_point, revision"
 FIRST = "SELECT MIN(day) FROM {table} WHERE reading_type = ?"
-FINGERPRINT = "SELECT COUNT(*), COALESCE(SUM(revision + additions), 0) FROM block WHERE reading_type = ? AND day >= ? AND day < ?"
+FINGERPRINT = (
+    "SELECT COUNT(*), COALESCE(SUM(revision + additions), 0) FROM block WHERE reading_type = ? AND day >= ? AND day < ?"
+)
 DELETE = "DELETE FROM {table} WHERE reading_type = ? AND day = ? AND usage_point IN ({marks})"
 INSERT = "INSERT INTO {table} (reading_type, day, {columns}) VALUES ({marks})"
 COPY = "COPY {table} (reading_type, day, {columns}) FROM STDIN (FORMAT BINARY)"
@@ -79,7 +81,7 @@ def first_day(unit: Unit, kind: int) -> int | None:
 
 
 def fingerprint(unit: Unit, kind: int, month: int) -> tuple[int, int]:
-    """Return how many blocks a month has and the sum of their revisions and additions: another pair as soon as one changes."""
+    """Return how many blocks a month has, and their revisions with additions summed: another pair after any change."""
     days = month_days(month)
     many, revisions = unit.fetch(FINGERPRINT, (kind, days.start, days.stop))[0]
     return int(many), int(revisions)

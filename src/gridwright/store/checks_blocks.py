@@ -151,6 +151,10 @@ def _problem(row: StoredBlock) -> str:
         return "a quality for all slots and one for each, or neither"
     if row.quality is not None and len(row.quality) != row.slots:
         return f"{len(row.quality)} qualities for {row.slots} values"
+    return _problem_of_history(row)
+
+
+def _problem_of_history(row: StoredBlock) -> str:
     if row.known is not None and len(row.known) not in {SHORT * row.slots, LONG * row.slots}:
         return f"{len(row.known)} bytes that tell when {row.slots} values became known"
     return f"revision {row.revision}, {row.additions} additions" if row.revision < 1 or row.additions < 0 else ""
@@ -173,7 +177,7 @@ def _decode(work: _Pass, day: int, rows: list[StoredBlock]) -> Iterator[tuple[in
 
 
 def _check_known(work: _Pass, day: int, rows: list[StoredBlock]) -> None:
-    """The last slot of a block that became known did so when the block says that it was written last."""
+    """Compare when the last slot of a block became known with what the block says."""
     for row in rows:
         if row.known is not None:
             values, _, instants = decode(row, day)

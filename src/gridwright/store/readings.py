@@ -91,10 +91,10 @@ class Readings:
         """Merge a panel into what is stored; durable on return, or with the surrounding transaction.
 
         A slot without value leaves the stored one alone; a value where there was none is added; another value or
-        quality supersedes and the old image is kept; the same again changes nothing. Unknown usage points are NotFound, or added with `register`; another
-        interval or phase than stored for the day is GridMismatch, a fraction of a count InputError. A final image
-        makes nothing dirty and belongs to no series: it follows from the raw one. `settled`: the same transaction also
-        saves what follows from these readings, so they are not dirty.
+        quality supersedes and the old image is kept; the same again changes nothing. Unknown usage points are
+        NotFound, or added with `register`; another interval or phase than stored for the day is GridMismatch, a
+        fraction of a count InputError. A final image makes nothing dirty and belongs to no series: it follows from the
+        raw one. `settled`: the same transaction also saves what follows from these readings, so they are not dirty.
         """
         _require_all(access, Act.WRITE_READINGS, panel.points)
         if register:
