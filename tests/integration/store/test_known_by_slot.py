@@ -104,10 +104,10 @@ def check_law(store: Store, saves: Saves, points: Sequence[str] = POINTS) -> Non
     store.readings.save(ME, one_slot(0, NAN, points), known_at=START, register=True)
     for at in sorted({each[4] + more for each in saves for more in (-1, 0)}):
         moment = START + at * MICROSECOND
-        values, quality = model.as_of(at)
+        values, qualities = model.as_of(at)
         back = store.readings.load(ME, points, period, as_of=moment, interval=HOURLY)
         assert np.array_equal(back.values, values, equal_nan=True)
-        assert np.array_equal(back.quality, quality)
+        assert np.array_equal(back.quality, qualities)
     for day in range(2):
         for row, point in enumerate(points):
             states = store.readings.versions(ME, point, (START + day * DAY).date())
