@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,8 +18,9 @@ from gridwright.store import archive_sql as sql
 from gridwright.store import blocks, dirty
 from gridwright.store.archive import ArchivePart
 from gridwright.store.archive_file import LOST, Shelf
-from gridwright.store.archive_rows import StoredBlock, by_day, to_blocks
+from gridwright.store.archive_rows import StoredBlock, by_day, decode, to_blocks
 from gridwright.store.archive_writing import read_tally, require_whole
+from gridwright.store.history import read_states
 from gridwright.store.saving import PanelSaver
 from gridwright.store.session import Unit
 
@@ -96,13 +97,13 @@ def restore_day(unit: Unit, part: ArchivePart, day: FileDay) -> None:
     there = sql.read_day(unit, sql.CURRENT, part.kind, day.day, _Any()).rows
     stored = {row.usage_point: row for row in there}
     same = {row.usage_point for row in day.rows if stored.get(row.usage_point) == row}
-    same |= _continued(unit, part, day)
+    same |= _continued(unit, part, day, there)
     absent = [row for row in day.rows if row.usage_point not in same]
     if not absent:
         return
     names = {row.usage_point: name for name, row in zip(day.names, day.rows, strict=True)}
     late = [row.usage_point for row in absent if row.usage_point in stored]
-    histories = {point: blocks.read_history(unit, part.kind, day.day, point) for point in late}
+    histories = {point: read_states(unit, part.kind, day.day, point) for point in late}
     for table in (sql.CURRENT, sql.EARLIER):
         sql.delete_points(unit, table, part.kind, day.day, late)
     sql.insert_rows(unit, sql.CURRENT, part.kind, day.day, absent)
@@ -114,14 +115,26 @@ def restore_day(unit: Unit, part: ArchivePart, day: FileDay) -> None:
             _lay_over(unit, part, day.day, (names[point], point), history)
 
 
-def _continued(unit: Unit, part: ArchivePart, day: FileDay) -> set[int]:
-    """Return the usage points whose archived image the database still has as an earlier one: they never left."""
-    earlier = set(sql.read_day(unit, sql.EARLIER, part.kind, day.day, _Any()).rows)
-    return {row.usage_point for row in day.rows if row in earlier}
+def _continued(unit: Unit, part: ArchivePart, day: FileDay, there: Sequence[StoredBlock]) -> set[int]:
+    """Return the usage points of which the database still has what was archived, and more: they never left."""
+    earlier = sql.read_day(unit, sql.EARLIER, part.kind, day.day, _Any()).rows
+    images = {(row.usage_point, row.revision): row for row in (*earlier, *there)}
+    pairs = ((row, images.get((row.usage_point, row.revision))) for row in day.rows)
+    return {row.usage_point for row, image in pairs if image is not None and _grew(row, image, day.day)}
+
+
+def _grew(before: StoredBlock, after: StoredBlock, day: int) -> bool:
+    """Tell whether an image is another one, or that with slots added to it."""
+    if (before.slots, before.phase_s) != (after.slots, after.phase_s):
+        return False
+    (values, quality, instants), now = decode(before, day), decode(after, day)
+    there = ~np.isnan(values)
+    pairs = ((values, now[0]), (quality, now[1]), (instants, now[2]))
+    return all(np.array_equal(one[there], other[there]) for one, other in pairs)
 
 
 def _lay_over(unit: Unit, part: ArchivePart, day: int, who: tuple[str, int], history: blocks.BlockRows) -> None:
-    """Save what came in late once more, image by image, over what was archived."""
+    """Save what came in late once more, state by state, over what was archived."""
     name, point = who
     key, new, counted, interval_s = np.array([point], np.int64), 0, 0, 0
     for at in range(history.key.size):

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from gridwright.domain.errors import StoreCorrupt
 from gridwright.domain.interval import DAY_S
-from gridwright.store.pack import DTYPE, NOTHING, pack_quality, unpack_quality
+from gridwright.store.known import Instants, pack_stored, unpack_each
+from gridwright.store.pack import DTYPE, NOTHING, Values, pack_quality, unpack_counts, unpack_quality
 
 SCHEMA = pa.schema(
     [
@@ -28,6 +29,9 @@ SCHEMA = pa.schema(
         pa.field("quality", pa.list_(pa.uint8()), nullable=False),
         pa.field("known_at", pa.timestamp("us", tz="UTC"), nullable=False),
         pa.field("revision", pa.int32(), nullable=False),
+        # When each slot became known; empty where all did at known_at.
+        pa.field("known", pa.list_(pa.timestamp("us", tz="UTC")), nullable=True),
+        pa.field("additions", pa.int32(), nullable=False),
     ]
 )
 
@@ -44,6 +48,15 @@ class StoredBlock(NamedTuple):
     counts: bytes
     known_at_us: int
     revision: int
+    known: bytes | None
+    additions: int
+
+
+def decode(row: StoredBlock, day: int) -> tuple[Values, npt.NDArray[np.uint8], Instants]:
+    """Return values, qualities, and when each slot became known, of one row."""
+    values = unpack_counts([row.counts], [row.width], row.slots)[0]
+    quality = unpack_quality([row.quality_all], [row.quality], row.slots)[0]
+    return values, quality, unpack_each([row.known], [row.known_at_us], row.slots, day)[0]
 
 
 class Kind(NamedTuple):
@@ -67,7 +80,7 @@ class Tally:
     def add(self, day: int, names: Sequence[str], rows: Sequence[StoredBlock]) -> None:
         """Count the rows of a day, in the order of the file."""
         self.blocks += len(rows)
-        self.revisions += sum(row.revision for row in rows)
+        self.revisions += sum(row.revision + row.additions for row in rows)
         for at, width, slots in _groups(rows):
             values, known = _values(rows, at, width, slots)
             self.readings += int(known.sum())
@@ -135,8 +148,35 @@ def to_table(kind: Kind, day: int, names: Sequence[str], rows: Sequence[StoredBl
         pa.ListArray.from_arrays(offsets, pa.array(quality)),
         pa.array([row.known_at_us for row in rows], pa.int64()).cast(pa.timestamp("us", tz="UTC")),
         pa.array([row.revision for row in rows], pa.int32()),
+        _known_column(rows, day),
+        pa.array([row.additions for row in rows], pa.int32()),
     ]
     return pa.table(columns, schema=SCHEMA)
+
+
+def _known_column(rows: Sequence[StoredBlock], day: int) -> pa.ListArray:
+    """Return when each slot became known, in microseconds; null for a row that does not tell."""
+    some = [row for row in rows if row.known is not None]
+    lengths = [row.slots if row.known is not None else 0 for row in rows]
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    parts = [unpack_each([row.known], [0], row.slots, day)[0] for row in some]
+    values = pa.array(np.concatenate(parts) if parts else np.zeros(0, np.int64), pa.int64())
+    absent = pa.array([row.known is None for row in rows], pa.bool_())
+    return pa.ListArray.from_arrays(
+        pa.array(offsets, pa.int32()), values.cast(pa.timestamp("us", tz="UTC")), mask=absent
+    )
+
+
+def _known_bytes(table: pa.Table) -> list[bytes | None]:
+    """Return the column as the database holds it."""
+    day, found = int(table["day"].cast(pa.int32())[0].as_py()) if table.num_rows else 0, []
+    column = _one(table["known"])
+    absent, offsets = np.asarray(column.is_null()), np.asarray(column.offsets)
+    instants = np.asarray(column.values.cast(pa.int64()))
+    for row in range(table.num_rows):
+        each = None if absent[row] else instants[None, offsets[row] : offsets[row + 1]]
+        found.append(None if each is None else pack_stored(each, day))
+    return found
 
 
 def to_blocks(table: pa.Table, keys: Mapping[str, int]) -> tuple[list[str], list[StoredBlock]]:
@@ -171,6 +211,8 @@ def to_blocks(table: pa.Table, keys: Mapping[str, int]) -> tuple[list[str], list
         counts,
         table["known_at"].cast(pa.int64()).to_pylist(),
         table["revision"].to_pylist(),
+        _known_bytes(table),
+        table["additions"].to_pylist(),
     )
     return names, [StoredBlock(*row) for row in zip(*columns, strict=True)]
 

@@ -16,14 +16,16 @@ from gridwright.store.archive_rows import Kind, StoredBlock
 from gridwright.store.blocks import PACKET, marks
 from gridwright.store.session import Unit
 
-COLUMNS = "usage_point, phase_s, width, slots, quality_all, quality, counts, known_at_us, revision"
+COLUMNS = "usage_point, phase_s, width, slots, quality_all, quality, counts, known_at_us, revision, known, additions"
 DAY = "SELECT {columns} FROM {table} WHERE reading_type = ? AND day = ? ORDER BY usage_point, revision"
 FIRST = "SELECT MIN(day) FROM {table} WHERE reading_type = ?"
-FINGERPRINT = "SELECT COUNT(*), COALESCE(SUM(revision), 0) FROM block WHERE reading_type = ? AND day >= ? AND day < ?"
+FINGERPRINT = (
+    "SELECT COUNT(*), COALESCE(SUM(revision + additions), 0) FROM block WHERE reading_type = ? AND day >= ? AND day < ?"
+)
 DELETE = "DELETE FROM {table} WHERE reading_type = ? AND day = ? AND usage_point IN ({marks})"
 INSERT = "INSERT INTO {table} (reading_type, day, {columns}) VALUES ({marks})"
 COPY = "COPY {table} (reading_type, day, {columns}) FROM STDIN (FORMAT BINARY)"
-TYPES = ("int4", "int4", "int8", "int4", "int2", "int4", "int2", "bytea", "bytea", "int8", "int4")
+TYPES = ("int4", "int4", "int8", "int4", "int2", "int4", "int2", "bytea", "bytea", "int8", "int4", "bytea", "int4")
 DIRTY = "SELECT 1 FROM dirty_range WHERE reading_type = ? AND from_day < ? AND to_day > ? LIMIT 1"
 # Rules compare a day with like days before it: six weeks of them, and a day for the zone.
 CONTEXT_DAYS = 43
@@ -79,7 +81,7 @@ def first_day(unit: Unit, kind: int) -> int | None:
 
 
 def fingerprint(unit: Unit, kind: int, month: int) -> tuple[int, int]:
-    """Return how many blocks a month has and the sum of their revisions: another pair as soon as one changes."""
+    """Return how many blocks a month has, and their revisions with additions summed: another pair after any change."""
     days = month_days(month)
     many, revisions = unit.fetch(FINGERPRINT, (kind, days.start, days.stop))[0]
     return int(many), int(revisions)
@@ -128,7 +130,7 @@ def insert_rows(unit: Unit, table: str, kind: int, day: int, rows: Sequence[Stor
             for row in rows:
                 copy.write_row((kind, day, *row))
         return
-    statement = INSERT.format(table=table, columns=COLUMNS, marks=marks(11))
+    statement = INSERT.format(table=table, columns=COLUMNS, marks=marks(13))
     for at in range(0, len(rows), PACKET):
         unit.run_many(statement, [(kind, day, *row) for row in rows[at : at + PACKET]])
 

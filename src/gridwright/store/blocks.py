@@ -1,8 +1,8 @@
-"""Rows of day-blocks in bulk: read, added, replaced; each dialect's own way stands behind one function."""
+"""Rows of day-blocks in bulk: read and added; each dialect's own way stands behind one function."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, repeat
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
+from gridwright.store.known import LONG, SHORT
 from gridwright.store.pack import PackedRows, Values, unpack_counts, unpack_quality
 from gridwright.store.session import Unit
 
@@ -24,37 +25,23 @@ COPY = (
     "revision) FROM STDIN (FORMAT BINARY)"
 )
 COPY_TYPES = ("int4", "int4", "int8", "int4", "int2", "int4", "int2", "bytea", "bytea", "int8", "int4")
-REPLACE = (
-    "UPDATE block SET phase_s = ?, width = ?, slots = ?, quality_all = ?, quality = ?, counts = ?, known_at_us = ?, "
-    "revision = ? WHERE reading_type = ? AND day = ? AND usage_point = ?"
-)
-REPLACE_MANY_MYSQL = (
-    f"{INSERT} ON DUPLICATE KEY UPDATE phase_s = VALUES(phase_s), width = VALUES(width), slots = VALUES(slots), "
-    "quality_all = VALUES(quality_all), quality = VALUES(quality), counts = VALUES(counts), "
-    "known_at_us = VALUES(known_at_us), revision = VALUES(revision)"
-)
-KEEP = (
-    "INSERT INTO block_version (reading_type, day, usage_point, revision, phase_s, width, slots, quality_all, quality, "
-    "counts, known_at_us) SELECT reading_type, day, usage_point, revision, phase_s, width, slots, quality_all, "
-    "quality, counts, known_at_us FROM block WHERE reading_type = ? AND day = ? AND usage_point "
-)
-# All that is stored of a day from one usage point to another: where every row of it is going to be replaced.
-KEEP, KEEP_ALL = f"{KEEP}= ?", f"{KEEP}BETWEEN ? AND ?"
 # The four small columns travel as one number: a column costs more to fetch than the bytes of a day.
 SHAPE = "phase_s * 4294967296 + slots * 8192 + width * 512 + COALESCE(quality_all, 256)"
+# The bytes a slot of `known`, none, five or eight, in the two bits that the slots leave.
+IMAGE_SHAPE = (
+    f"{SHAPE} + CASE WHEN known IS NULL THEN 0 WHEN LENGTH(known) = slots * 5 THEN 1073741824 ELSE 2147483648 END"
+)
 DAY = "SELECT usage_point, {shape}, quality, counts FROM block WHERE reading_type = ? AND day = ? AND {which}"
 IMAGES = (
-    "SELECT usage_point, {shape}, quality, counts, known_at_us, revision FROM block "
+    "SELECT usage_point, {shape}, quality, counts, known_at_us, revision, known FROM block "
     "WHERE reading_type = ? AND day = ? AND {which}"
 )
 MANY = "usage_point BETWEEN ? AND ? ORDER BY usage_point"
 FEW_OF = "usage_point IN ({}) ORDER BY usage_point"
 VERSIONS = (
-    "SELECT usage_point, {shape}, quality, counts, known_at_us, revision FROM block_version "
+    "SELECT usage_point, {shape}, quality, counts, known_at_us, revision, known FROM block_version "
     "WHERE reading_type = ? AND day = ? AND {which}"
 )
-KNOWN_BY = "known_at_us <= ? ORDER BY usage_point, revision"
-OF_ONE = "usage_point = ? AND revision IN ({}) ORDER BY revision"
 DAYS_OF_ONE = (
     "SELECT day, {shape}, quality, counts FROM block "
     "WHERE reading_type = ? AND usage_point = ? AND day IN ({days}) ORDER BY day"
@@ -66,20 +53,19 @@ DAYS_OF_ONE_POSTGRES = (
     "WHERE reading_type = ? AND usage_point = ? AND block.day = days.day OFFSET 0) AS found ORDER BY 1"
 )
 LOCK = "SELECT id FROM usage_point WHERE id IN ({marks}) ORDER BY id {update}"
-Writer = Callable[[Unit, "NewRows"], None]
 PACKET = 1000
 FEW = 500
-KNOWN_AT, REVISION = 4, 5  # places in a fetched image
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How a row is laid out; `quality_all` is None when it has a byte per slot."""
+    """How a row is laid out; `quality_all` is None when it has a byte per slot, `known` the bytes a slot of that."""
 
     phase_s: int
     slots: int
     width: int
     quality_all: int | None
+    known: int = 0
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -90,15 +76,16 @@ class Shape:
 @lru_cache(maxsize=4096)
 def shape_of(number: int) -> Shape:
     """Take apart what `SHAPE` put together."""
-    shared = number & 511
-    return Shape(number >> 32, (number >> 13) & 0x7FFFF, (number >> 9) & 15, shared if shared < 256 else None)  # noqa: PLR2004
+    shared, known = number & 511, (0, SHORT, LONG)[(number >> 30) & 3]
+    slots, width = (number >> 13) & 0x1FFFF, (number >> 9) & 15
+    return Shape(number >> 32, slots, width, shared if shared < 256 else None, known)  # noqa: PLR2004
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockRows:
     """Stored rows in columns; `key` is the usage point in the rows of a day, the day in the rows of a usage point.
 
-    `known_at_us` and `revision` are there when images were asked for.
+    `known_at_us`, `revision` and `known` are there when images were asked for.
     """
 
     key: npt.NDArray[np.int64]
@@ -107,6 +94,7 @@ class BlockRows:
     counts: Sequence[bytes]
     known_at_us: Sequence[int] = ()
     revision: Sequence[int] = ()
+    known: Sequence[bytes | None] = ()
 
     @property
     def grids(self) -> set[tuple[int, int]]:
@@ -129,9 +117,9 @@ class BlockRows:
 
     def take(self, rows: Sequence[int]) -> BlockRows:
         """Return some of the rows."""
-        if len(rows) == len(self.shape):
+        if list(rows) == list(range(len(self.shape))):
             return self
-        columns = (self.shape, self.quality, self.counts, self.known_at_us, self.revision)
+        columns = (self.shape, self.quality, self.counts, self.known_at_us, self.revision, self.known)
         picked: list[Any] = [[column[row] for row in rows] if column else () for column in columns]
         return BlockRows(self.key[np.asarray(rows, np.intp)], *picked)
 
@@ -150,44 +138,26 @@ def read_day(unit: Unit, kind: int, day: int, keys: npt.NDArray[np.int64]) -> Bl
 
 
 def read_images(unit: Unit, kind: int, day: int, keys: npt.NDArray[np.int64]) -> BlockRows | None:
-    """Return the same with `known_at_us` and `revision`."""
+    """Return the same with `known_at_us`, `revision` and `known`."""
     return to_rows(_fetch_day(unit, IMAGES, kind, day, keys))
 
 
+def read_versions(unit: Unit, kind: int, day: int, keys: npt.NDArray[np.int64]) -> BlockRows | None:
+    """Return the earlier images of a day: at least those of `keys` (sorted)."""
+    return to_rows(_fetch_day(unit, VERSIONS, kind, day, keys))
+
+
 def _fetch_day(unit: Unit, sql: str, kind: int, day: int, keys: npt.NDArray[np.int64]) -> list[tuple[Any, ...]]:
+    shape = SHAPE if sql is DAY else IMAGE_SHAPE
     if keys.size <= FEW:
         which = FEW_OF.format(marks(keys.size))
-        return unit.fetch(sql.format(shape=SHAPE, which=which), (kind, day, *keys.tolist()))
-    return unit.fetch(sql.format(shape=SHAPE, which=MANY), (kind, day, int(keys[0]), int(keys[-1])))
+        return unit.fetch(sql.format(shape=shape, which=which), (kind, day, *keys.tolist()))
+    return unit.fetch(sql.format(shape=shape, which=MANY), (kind, day, int(keys[0]), int(keys[-1])))
 
 
 def marks(count: int) -> str:
     """Return so many placeholders."""
     return ", ".join(["?"] * count)
-
-
-def read_day_as_of(unit: Unit, kind: int, day: int, keys: npt.NDArray[np.int64], as_of_us: int) -> BlockRows | None:
-    """Return the rows as they were known at an instant: of each, the last image known by then."""
-    current = _fetch_day(unit, IMAGES, kind, day, keys)
-    known = {row[0]: row for row in current if row[KNOWN_AT] <= as_of_us}
-    if len(known) < len(current):
-        wanted = {row[0] for row in current} - known.keys()
-        versions = VERSIONS.format(shape=SHAPE, which=KNOWN_BY)
-        # In order of revision, so that of each usage point the last stays.
-        known.update({row[0]: row for row in unit.fetch(versions, (kind, day, as_of_us)) if row[0] in wanted})
-    return to_rows([known[key] for key in sorted(known)])
-
-
-def read_history(unit: Unit, kind: int, day: int, point: int) -> BlockRows | None:
-    """Return every image of one block, the oldest first and the current one last."""
-    current = _fetch_day(unit, IMAGES, kind, day, np.array([point], np.int64))
-    earlier: list[tuple[Any, ...]] = []
-    last = max((row[REVISION] for row in current), default=0)
-    for first in range(1, last, PACKET):
-        numbers = range(first, min(first + PACKET, last))
-        sql = VERSIONS.format(shape=SHAPE, which=OF_ONE.format(marks(len(numbers))))
-        earlier += unit.fetch(sql, (kind, day, point, *numbers))
-    return to_rows(earlier + current)
 
 
 def read_point(unit: Unit, kind: int, point: int, days: range) -> BlockRows | None:
@@ -212,16 +182,13 @@ class NewRows:
     day: int
     phase_s: int
     slots: int
-    known_at_us: Sequence[int] | int
+    known_at_us: int
     points: Sequence[int]
     packed: PackedRows
-    revisions: Sequence[int] | int = 1
 
     def tuples(self) -> Iterator[tuple[Any, ...]]:
         """Yield the rows in the order of the INSERT's columns."""
         packed = self.packed
-        known = repeat(self.known_at_us) if isinstance(self.known_at_us, int) else self.known_at_us
-        revisions = repeat(self.revisions) if isinstance(self.revisions, int) else self.revisions
         return zip(  # the constants repeat without end, so the lengths differ on purpose
             repeat(self.kind),
             repeat(self.day),
@@ -232,8 +199,8 @@ class NewRows:
             packed.quality_all,
             packed.quality,
             packed.counts,
-            known,
-            revisions,
+            repeat(self.known_at_us),
+            repeat(1),
             strict=False,
         )
 
@@ -249,40 +216,12 @@ def add(unit: Unit, rows: NewRows) -> None:
         elif unit.dialect == "sqlite":
             cursor.executemany(INSERT, rows.tuples())
         else:
-            _in_packets(cursor, unit.placed(INSERT), rows)
+            in_packets(cursor, unit.placed(INSERT), rows.tuples())
 
 
-def replace(unit: Unit, rows: NewRows) -> None:
-    """Move the stored images to the version table, then write the new ones."""
-    unit.run_many(KEEP, [(rows.kind, rows.day, point) for point in rows.points])
-    _overwrite(unit, rows)
-
-
-def replace_all(unit: Unit, rows: NewRows) -> None:
-    """Do the same where the rows are all that are stored from the first point to the last."""
-    if unit.dialect != "sqlite":  # on a server another writer may have put a row in between
-        replace(unit, rows)
-        return
-    unit.run_many(KEEP_ALL, [(rows.kind, rows.day, rows.points[0], rows.points[-1])])
-    _overwrite(unit, rows)
-
-
-def reads_all_between(keys: int) -> bool:
-    """Tell whether reading a day for so many keys brings all that is stored between the first and the last."""
-    return keys > FEW
-
-
-def _overwrite(unit: Unit, rows: NewRows) -> None:
-    with unit.cursor() as cursor:
-        if unit.dialect == "mysql":
-            _in_packets(cursor, unit.placed(REPLACE_MANY_MYSQL), rows)
-        else:
-            cursor.executemany(unit.placed(REPLACE), [(*row[3:], *row[:3]) for row in rows.tuples()])
-
-
-def _in_packets(cursor: Any, sql: str, rows: NewRows) -> None:  # noqa: ANN401 - PyMySQL's cursor
-    every = rows.tuples()
-    while packet := list(islice(every, PACKET)):
+def in_packets(cursor: Any, sql: str, rows: Iterator[tuple[Any, ...]]) -> None:  # noqa: ANN401 - PyMySQL's cursor
+    """Run a statement for some rows at a time: MariaDB and MySQL take no longer ones."""
+    while packet := list(islice(rows, PACKET)):
         cursor.executemany(sql, packet)
 
 

@@ -14,9 +14,10 @@ from gridwright.domain.calendar import date_of
 from gridwright.domain.interval import DAY_S
 from gridwright.store import schema
 from gridwright.store.archive import ARCHIVED, ArchivePart, kinds_of
-from gridwright.store.archive_rows import Kind, StoredBlock
+from gridwright.store.archive_rows import Kind, StoredBlock, decode
 from gridwright.store.archive_sql import COLUMNS, point_codes
 from gridwright.store.checks import Finder
+from gridwright.store.known import LONG, SHORT
 from gridwright.store.pack import DTYPE, NOTHING, unpack_quality
 from gridwright.store.session import Unit
 
@@ -122,6 +123,7 @@ def _check_day(work: _Pass, day: int, rows: list[StoredBlock], versions: list[St
         work.extent[key] = (min(first, day), max(last, day))
     for _ in _decode(work, day, earlier):
         pass
+    _check_known(work, day, [*current, *earlier])
     _check_versions(work, day, rows, versions)
 
 
@@ -149,7 +151,13 @@ def _problem(row: StoredBlock) -> str:
         return "a quality for all slots and one for each, or neither"
     if row.quality is not None and len(row.quality) != row.slots:
         return f"{len(row.quality)} qualities for {row.slots} values"
-    return f"revision {row.revision}" if row.revision < 1 else ""
+    return _problem_of_history(row)
+
+
+def _problem_of_history(row: StoredBlock) -> str:
+    if row.known is not None and len(row.known) not in {SHORT * row.slots, LONG * row.slots}:
+        return f"{len(row.known)} bytes that tell when {row.slots} values became known"
+    return f"revision {row.revision}, {row.additions} additions" if row.revision < 1 or row.additions < 0 else ""
 
 
 def _decode(work: _Pass, day: int, rows: list[StoredBlock]) -> Iterator[tuple[int, StoredBlock]]:
@@ -166,6 +174,17 @@ def _decode(work: _Pass, day: int, rows: list[StoredBlock]) -> Iterator[tuple[in
         for at in np.flatnonzero(wrong).tolist():
             work.found.quality.fault(f"{work.where(day, alike[at].usage_point)}: a quality where there is no value")
         yield from zip(known.sum(axis=1).tolist(), alike, strict=True)
+
+
+def _check_known(work: _Pass, day: int, rows: list[StoredBlock]) -> None:
+    """Compare when the last slot of a block became known with what the block says."""
+    for row in rows:
+        if row.known is not None:
+            values, _, instants = decode(row, day)
+            last = int(instants[~np.isnan(values)].max(initial=0))
+            if last != row.known_at_us:
+                name = work.where(day, row.usage_point)
+                work.found.versions.fault(f"{name}: its slots became known at other times than the block")
 
 
 def _check_versions(work: _Pass, day: int, rows: list[StoredBlock], versions: list[StoredBlock]) -> None:

@@ -7,7 +7,7 @@ UTF-8, so the cast back changes nothing), and all aggregates of a group take the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ import numpy.typing as npt
 
 from gridwright.domain import quality as q
 from gridwright.store import blocks
-from gridwright.store.blocks import SHAPE, BlockRows, Shape, shape_of
+from gridwright.store.blocks import IMAGE_SHAPE, SHAPE, BlockRows, Shape, shape_of
+from gridwright.store.history import read_day_as_of
+from gridwright.store.known import Instants, unpack_known
 from gridwright.store.pack import unpack_integers
 from gridwright.store.session import Unit
 
@@ -24,21 +26,30 @@ Keys = npt.NDArray[np.int64]
 CHUNK = 1000
 JOINED = (
     "SELECT {first}, {last}, group_concat(usage_point), CAST(group_concat(counts, '') AS BLOB), "
-    "CAST(group_concat(quality, '') AS BLOB) FROM block "
+    "CAST(group_concat(quality, '') AS BLOB){more} FROM block "
     "WHERE reading_type = ? AND day = ? AND usage_point BETWEEN ? AND ?"
 )
-SAME = JOINED.format(first=f"min({SHAPE})", last=f"max({SHAPE})")
-EACH = f"{JOINED.format(first=SHAPE, last=SHAPE)} GROUP BY 1"
+IMAGE = ", CAST(group_concat(known, '') AS BLOB), group_concat(known_at_us)"
+SAME = JOINED.format(first=f"min({SHAPE})", last=f"max({SHAPE})", more="")
+EACH = f"{JOINED.format(first=SHAPE, last=SHAPE, more='')} GROUP BY 1"
+SAME_IMAGE = JOINED.format(first=f"min({IMAGE_SHAPE})", last=f"max({IMAGE_SHAPE})", more=IMAGE)
+EACH_IMAGE = f"{JOINED.format(first=IMAGE_SHAPE, last=IMAGE_SHAPE, more=IMAGE)} GROUP BY 1"
+NO_KEYS = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """Blocks of one shape on one day: `keys` of the usage points, and their bytes one after the other."""
+    """Blocks of one shape on one day: `keys` of the usage points, and their bytes one after the other.
+
+    `known` and `known_at_us` are there when images were asked for.
+    """
 
     shape: Shape
     keys: Keys
     counts: bytes
     quality: bytes | None
+    known: bytes | None = None
+    known_at_us: Keys = field(default_factory=lambda: NO_KEYS)
 
     @property
     def integers(self) -> npt.NDArray[Any]:
@@ -58,15 +69,25 @@ class Group:
         if ours.all():
             return self
         quality = None if self.quality is None else self.qualities[ours].tobytes()
-        return Group(self.shape, self.keys[ours], self.integers[ours].tobytes(), quality)
+        known = self.known
+        if known is not None:
+            known = np.frombuffer(known, np.uint8).reshape(self.keys.size, -1)[ours].tobytes()
+        at_us = self.known_at_us[ours] if self.known_at_us.size else self.known_at_us
+        return Group(self.shape, self.keys[ours], self.integers[ours].tobytes(), quality, known, at_us)
+
+    def instants(self, day: int) -> Instants:
+        """Return when each slot became known, epoch microseconds, int64[n, slots]."""
+        if self.known is None:
+            return np.repeat(self.known_at_us[:, None], self.shape.slots, axis=1)
+        return unpack_known(self.known, self.keys.size, self.shape.slots, day)
 
 
 class GroupReader:
     """Reads day after day; once the shapes of a day differ, the next days are asked for by shape at once."""
 
-    def __init__(self, unit: Unit, kind: int, keys: Keys, as_of_us: int | None) -> None:
+    def __init__(self, unit: Unit, kind: int, keys: Keys, as_of_us: int | None, *, images: bool = False) -> None:
         self.unit, self.kind, self.keys, self.as_of_us = unit, kind, keys, as_of_us
-        self.mixed = False
+        self.images, self.mixed = images, False
 
     def read(self, day: int) -> list[Group]:
         """Return the blocks of the day of `keys` (ascending), and of no other usage point."""
@@ -80,22 +101,29 @@ class GroupReader:
 
     def _groups(self, day: int) -> Iterator[Group]:
         if self.as_of_us is not None:
-            yield from grouped(blocks.read_day_as_of(self.unit, self.kind, day, self.keys, self.as_of_us))
+            yield from grouped(read_day_as_of(self.unit, self.kind, day, self.keys, self.as_of_us))
         elif self.unit.dialect != "sqlite" or self.keys.size <= blocks.FEW:
-            yield from grouped(blocks.read_day(self.unit, self.kind, day, self.keys))
+            read = blocks.read_images if self.images else blocks.read_day
+            yield from grouped(read(self.unit, self.kind, day, self.keys))
         else:
             for at in range(0, self.keys.size, CHUNK):
                 part = self.keys[at : at + CHUNK]
                 yield from self._joined((self.kind, day, int(part[0]), int(part[-1])))
 
     def _joined(self, which: tuple[int, int, int, int]) -> Iterator[Group]:
-        rows = [] if self.mixed else self.unit.fetch(SAME, which)
+        same, each = (SAME_IMAGE, EACH_IMAGE) if self.images else (SAME, EACH)
+        rows = [] if self.mixed else self.unit.fetch(same, which)
         if self.mixed or rows[0][0] != rows[0][1]:
             self.mixed = True
-            rows = self.unit.fetch(EACH, which)
-        for number, _, keys, counts, quality in rows:
+            rows = self.unit.fetch(each, which)
+        for number, _, keys, counts, quality, *image in rows:
             if number is not None:
-                yield Group(shape_of(number), np.fromstring(keys, np.int64, sep=","), counts, quality)
+                known, at_us = image or (None, "")
+                yield Group(shape_of(number), _numbers(keys), counts, quality, known, _numbers(at_us))
+
+
+def _numbers(joined: str) -> Keys:
+    return np.fromstring(joined, np.int64, sep=",") if joined else NO_KEYS
 
 
 def grouped(rows: BlockRows | None) -> Iterator[Group]:
@@ -107,4 +135,7 @@ def grouped(rows: BlockRows | None) -> Iterator[Group]:
         mine = np.flatnonzero(numbers == number).tolist()
         some = rows.take(mine)
         single = [quality for quality in some.quality if quality is not None]
-        yield Group(shape_of(number), some.key, b"".join(some.counts), b"".join(single) or None)
+        known = [each for each in some.known if each is not None]
+        at_us = np.array(some.known_at_us, np.int64)
+        joined = b"".join(single) or None, b"".join(known) or None
+        yield Group(shape_of(number), some.key, b"".join(some.counts), *joined, at_us)

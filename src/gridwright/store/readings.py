@@ -21,6 +21,7 @@ from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
 from gridwright.store import blocks, dirty, schema
 from gridwright.store.audit import note
 from gridwright.store.grid import check_interval
+from gridwright.store.history import read_states
 from gridwright.store.instant import from_us, to_seconds, to_us
 from gridwright.store.loading import PanelLoader
 from gridwright.store.names import Names, every_image, every_type, within
@@ -63,7 +64,7 @@ class FreshnessCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Version:
-    """An image of a day: what was known from `known_at` on, until the next revision."""
+    """A state of a day: what was known from `known_at` on, until the next revision; they are numbered from one."""
 
     revision: int
     known_at: datetime
@@ -89,11 +90,11 @@ class Readings:
     ) -> SaveSummary:
         """Merge a panel into what is stored; durable on return, or with the surrounding transaction.
 
-        A slot without value leaves the stored one alone; another value or quality supersedes it and the old image is
-        kept; the same again changes nothing. Unknown usage points are NotFound, or added with `register`; another
-        interval or phase than stored for the day is GridMismatch, a fraction of a count InputError. A final image
-        makes nothing dirty and belongs to no series: it follows from the raw one. `settled`: the same transaction also
-        saves what follows from these readings, so they are not dirty.
+        A slot without value leaves the stored one alone; a value where there was none is added; another value or
+        quality supersedes and the old image is kept; the same again changes nothing. Unknown usage points are
+        NotFound, or added with `register`; another interval or phase than stored for the day is GridMismatch, a
+        fraction of a count InputError. A final image makes nothing dirty and belongs to no series: it follows from the
+        raw one. `settled`: the same transaction also saves what follows from these readings, so they are not dirty.
         """
         _require_all(access, Act.WRITE_READINGS, panel.points)
         if register:
@@ -268,12 +269,15 @@ class Readings:
         *,
         image: Image = Image.RAW,
     ) -> list[Version]:
-        """Return every image of one UTC day, the oldest first; empty when nothing is stored."""
+        """Return every state of one UTC day, the oldest first; empty when nothing is stored.
+
+        What came at one instant is one state, unless it superseded what had come at that very instant.
+        """
         access.require(Act.READ, point)
         with self._session.reading() as unit:
             key = self._names.point_keys(unit, [point])[0]
             kind = self._names.type_key(unit, reading_type, image)
-            rows = None if kind is None else blocks.read_history(unit, kind, day_number(day), key)
+            rows = None if kind is None else read_states(unit, kind, day_number(day), key)
         if rows is None:
             return []
         return [_to_version(rows.take([row]), point, day, reading_type) for row in range(rows.key.size)]

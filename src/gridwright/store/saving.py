@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,14 @@ from gridwright.domain.errors import GridMismatch
 from gridwright.domain.panel import Panel
 from gridwright.store import blocks
 from gridwright.store.grid import DayGrid, DayPart, describe
-from gridwright.store.pack import Values, pack
+from gridwright.store.groups import Group, GroupReader
+from gridwright.store.pack import LARGEST, NOTHING, Values, pack, pack_counts, unpack_integers, unpack_into
+from gridwright.store.patching import Rows, add_to, supersede
 from gridwright.store.session import Unit
 
 Mask = npt.NDArray[np.bool_]
 Keys = npt.NDArray[np.int64]
+Places = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,31 @@ class Touched:
     last: Keys
     new: Keys
 
-    def note(self, day: int, rows: npt.NDArray[np.intp] | slice, new: npt.NDArray[np.int64] | int) -> None:
+    def note(self, day: int, rows: Places | slice, new: npt.NDArray[np.int64] | int) -> None:
         """Remember that `rows` changed on `day`; the days come in order."""
         self.first[rows] = np.minimum(self.first[rows], day)
         self.last[rows] = day + 1
         self.new[rows] += new
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Incoming:
+    """What a panel has for one day: its slots of that day, and which of them have a value."""
+
+    part: DayPart
+    values: Values
+    quality: q.Qualities
+    present: Mask
+
+    def whole(self, rows: Places | slice, slots: int) -> tuple[Values, q.Qualities]:
+        """Return values and qualities of all slots of the day; without a value, MISSING."""
+        values, quality = self.values[rows], self.quality[rows]
+        if self.part.whole:
+            return values, quality
+        shape = (values.shape[0], slots)
+        all_values, qualities = np.full(shape, np.nan), np.full(shape, q.MISSING, np.uint8)
+        all_values[:, self.part.slots], qualities[:, self.part.slots] = values, quality
+        return all_values, qualities
 
 
 class PanelSaver:
@@ -60,114 +84,106 @@ class PanelSaver:
 
     def run(self) -> SaveSummary:
         """Save every day of the panel."""
+        reader = GroupReader(self.unit, self.kind, self.keys, None, images=True)
         for part in self.grid.parts():
-            values, quality, present = self._day(part)
-            self._save_day(part.day, values, quality, present)
+            self._save_day(reader, self._incoming(part))
         new, changed, same = self.counts.tolist()
         return SaveSummary(new, changed, same, new + changed + same)
 
-    def _day(self, part: DayPart) -> tuple[Values, q.Qualities, Mask]:
-        """Return values and qualities of all slots of the day; without a value, MISSING."""
+    def _incoming(self, part: DayPart) -> Incoming:
         values, quality = self.panel.values[:, part.columns], self.panel.quality[:, part.columns]
-        if not part.whole:
-            shape = (self.keys.size, self.grid.per_day)
-            whole, qualities = np.full(shape, np.nan), np.full(shape, q.MISSING, np.uint8)
-            whole[:, part.slots], qualities[:, part.slots] = values, quality
-            values, quality = whole, qualities
         present = ~np.isnan(values)
         if not present.all():
             quality = np.where(present, quality, np.uint8(q.MISSING))
-        return values, quality, present
+        return Incoming(part, values, quality, present)
 
-    def _save_day(self, day: int, values: Values, quality: q.Qualities, present: Mask) -> None:
-        filled = np.asarray(present.any(axis=1), np.bool_)
-        stored = blocks.read_images(self.unit, self.kind, day, self.keys) if filled.any() else None
+    def _save_day(self, reader: GroupReader, incoming: Incoming) -> None:
+        filled = np.asarray(incoming.present.any(axis=1), np.bool_)
+        if not filled.any():
+            return
         fresh = filled.copy()
-        if stored is not None:
-            at = np.minimum(np.searchsorted(self.keys, stored.key), self.keys.size - 1)
-            ours = (self.keys[at] == stored.key) & filled[at]
-            fresh[at[ours]] = False
+        for group in reader.read(incoming.part.day):
+            rows = np.searchsorted(self.keys, group.keys)
+            ours = filled[rows]
             if ours.any():
-                old = stored.take(np.flatnonzero(ours).tolist())
-                rows = at[ours]
-                dense = bool(ours.all()) and blocks.reads_all_between(self.keys.size)
-                self._merge(day, rows, old, (values[rows], quality[rows], present[rows]), dense=dense)
-        self._add(day, values, quality, present, fresh)
+                rows = rows[ours]
+                fresh[rows] = False
+                self._merge(rows, group.only(ours), incoming)
+        self._add(incoming, fresh)
 
-    def _add(self, day: int, values: Values, quality: q.Qualities, present: Mask, fresh: Mask) -> None:
-        every = bool(fresh.all())
-        rows = slice(None) if every else np.flatnonzero(fresh)
+    def _add(self, incoming: Incoming, fresh: Mask) -> None:
         if not fresh.any():
             return
-        new = np.count_nonzero(present[rows], axis=1).astype(np.int64)
-        self._write(blocks.add, day, rows, values[rows], quality[rows], known_at=self.known_at_us, revisions=1)
+        day, every = incoming.part.day, bool(fresh.all())
+        rows = slice(None) if every else np.flatnonzero(fresh)
+        points = self.panel.points
+        named = points if isinstance(rows, slice) else [points[row] for row in rows.tolist()]
+        new = np.count_nonzero(incoming.present[rows], axis=1).astype(np.int64)
+        packed = pack(*incoming.whole(rows, self.grid.per_day), named)
+        keys = self.keys[rows].tolist()
+        grid = (self.grid.phase_s, self.grid.per_day)
+        blocks.add(self.unit, blocks.NewRows(self.kind, day, *grid, self.known_at_us, keys, packed))
         self.counts[0] += int(new.sum())
         self.touched.note(day, rows, new)
 
-    def _merge(
-        self,
-        day: int,
-        rows: npt.NDArray[np.intp],
-        old: blocks.BlockRows,
-        incoming: tuple[Values, q.Qualities, Mask],
-        *,
-        dense: bool,
-    ) -> None:
+    def _merge(self, rows: Places, group: Group, incoming: Incoming) -> None:
         """Lay the incoming slots over the stored ones; only rows in which something differs are written."""
-        self._check_grid(day, rows, old)
-        values, quality, present = incoming
-        old_values, old_quality = old.values(self.grid.per_day), old.qualities(self.grid.per_day)
-        new = present & np.isnan(old_values)
-        changed = present & ~new & ((values != old_values) | (quality != old_quality))
-        new_each, changed_each = new.sum(axis=1), changed.sum(axis=1)
-        self.counts += (new_each.sum(), changed_each.sum(), present.sum() - new_each.sum() - changed_each.sum())
-        differ = np.flatnonzero(new_each + changed_each)
-        if not differ.size:
+        day, slots = incoming.part.day, incoming.part.slots
+        self._check_grid(day, rows, group)
+        values, quality, present = incoming.values[rows], incoming.quality[rows], incoming.present[rows]
+        old_values, old_quality = group.integers[:, slots], group.qualities[:, slots]
+        there = old_values != NOTHING[group.shape.width]
+        new = present & ~there
+        changed = present & there & ((values != old_values) | (quality != old_quality))
+        new_each, supersedes = new.sum(axis=1), changed.any(axis=1)
+        differ = new_each.astype(np.bool_) | supersedes
+        self.counts += (new.sum(), changed.sum(), present.sum() - new.sum() - changed.sum())
+        if not differ.any():
             return
-        known = [max(old.known_at_us[row], self.known_at_us) for row in differ.tolist()]
-        revisions = [old.revision[row] + 1 for row in differ.tolist()]
-        merged = np.where(present, values, old_values)[differ]
-        qualities = np.where(present, quality, old_quality)[differ]
-        how = blocks.replace_all if dense and differ.size == rows.size else blocks.replace
-        self._write(how, day, rows[differ], merged, qualities, known_at=known, revisions=revisions)
+        for write, which in ((add_to, differ & ~supersedes), (supersede, supersedes)):
+            if which.any():
+                some = group.only(which)
+                for content in self._laid_over(rows[which], some, incoming, (new | changed)[which]):
+                    write(self.unit, content)
         self.touched.note(day, rows[differ], new_each[differ])
 
-    def _check_grid(self, day: int, rows: npt.NDArray[np.intp], old: blocks.BlockRows) -> None:
-        ours = (self.grid.per_day, self.grid.phase_s)
-        if old.grids == {ours}:
+    def _laid_over(self, rows: Places, group: Group, incoming: Incoming, differ: Mask) -> Iterator[Rows]:
+        """Yield the new content of rows, those of one width together."""
+        day, slots = incoming.part.day, incoming.part.slots
+        qualities, instants = group.qualities.copy(), group.instants(day)
+        came = np.maximum(group.known_at_us, self.known_at_us)[:, None]
+        qualities[:, slots] = np.where(differ, incoming.quality[rows], qualities[:, slots])
+        instants[:, slots] = np.where(differ, came, instants[:, slots])
+        head, phase_s = (self.kind, day), self.grid.phase_s
+        for at, integers in self._integers(rows, group, incoming.values[rows], (slots, differ)):
+            yield Rows(*head, phase_s, group.keys[at], integers, qualities[at], instants[at], self.known_at_us)
+
+    def _integers(
+        self, rows: Places, group: Group, values: Values, where: tuple[slice, Mask]
+    ) -> Iterator[tuple[Places | slice, npt.NDArray[Any]]]:
+        """Yield the values of rows as integers, in the stored width if the new ones fit it, else packed anew."""
+        slots, differ = where
+        whole, nothing = group.integers.copy(), NOTHING[group.shape.width]
+        values = np.where(differ, values, 0.0)
+        if ((values == np.rint(values)) & (values > nothing) & (values < -nothing)).all() and nothing > -LARGEST:
+            whole[:, slots] = np.where(differ, values.astype(whole.dtype), whole[:, slots])
+            yield slice(None), whole
             return
-        each = [blocks.shape_of(number).grid for number in old.shape]
-        row, theirs = next((row, grid) for row, grid in enumerate(each) if grid != ours)
+        merged = np.empty(whole.shape)
+        unpack_into(merged, whole)
+        merged[:, slots] = np.where(differ, values, merged[:, slots])
+        widths, counts = pack_counts(merged, [self.panel.points[row] for row in rows.tolist()])
+        for width in sorted(set(widths)):
+            at = np.flatnonzero(np.array(widths) == width)
+            yield at, unpack_integers(b"".join(counts[row] for row in at.tolist()), width, whole.shape[1])
+
+    def _check_grid(self, day: int, rows: Places, group: Group) -> None:
+        ours, theirs = (self.grid.per_day, self.grid.phase_s), group.shape.grid
+        if ours == theirs:
+            return
         raise GridMismatch(
             f"intervals of {describe(*ours)} do not fit the stored ones of {describe(*theirs)}",
-            where=f"usage point {self.panel.points[rows[row]]}, {self.panel.reading_type}, {date_of(day)}",
+            where=f"usage point {self.panel.points[rows[0]]}, {self.panel.reading_type}, {date_of(day)}",
             remedy="one day holds one interval length: begin the other one at the next midnight in UTC, or give it a "
             "reading type with its own channel",
-        )
-
-    def _write(
-        self,
-        how: blocks.Writer,
-        day: int,
-        rows: npt.NDArray[np.intp] | slice,
-        values: Values,
-        quality: q.Qualities,
-        *,
-        known_at: Sequence[int] | int,
-        revisions: Sequence[int] | int,
-    ) -> None:
-        points = self.panel.points
-        named = points if isinstance(rows, slice) else [points[row] for row in rows.tolist()]
-        how(
-            self.unit,
-            blocks.NewRows(
-                self.kind,
-                day,
-                self.grid.phase_s,
-                self.grid.per_day,
-                known_at_us=known_at,
-                points=self.keys[rows].tolist(),
-                packed=pack(values, quality, named),
-                revisions=revisions,
-            ),
         )

@@ -114,6 +114,10 @@ def _image() -> list[Column[int] | Column[int | None] | Column[bytes] | Column[b
         Column("quality", bytes_type()),
         Column("counts", bytes_type(), nullable=False),
         Column("known_at_us", BigInteger, nullable=False),
+        # When each slot became known, where not all did at `known_at_us`: see `known.py`.
+        Column("known", bytes_type()),
+        # How often slots were added that had no value: what changes of a block, its revision leaves out.
+        Column("additions", Integer, nullable=False, server_default="0"),
     ]
 
 

@@ -289,6 +289,43 @@ def test_a_change_in_the_midst_of_dropping_loses_nothing(
     assert len(town.readings.versions(ME, "A-2", (FIRST + timedelta(days=5)).date())) == 2
 
 
+def test_a_reading_added_in_the_midst_of_dropping_is_kept_and_counted_once(town: Store, tmp_path: Path) -> None:
+    archive(town, tmp_path)
+    before = {series.usage_point: series.readings for series in town.readings.series(ME)}
+    (part,) = (p for p in town.archive.parts(ME) if p.image == "raw" and "energy" in p.code)
+    calls: list[int] = []
+
+    def meanwhile(blocks: int) -> None:
+        calls.append(blocks)
+        if len(calls) == 1:
+            gap = Panel(("Z-1",), FIRST + 5 * QUARTER, QUARTER, np.array([[42.0]]))
+            assert town.readings.save(ME, gap, known_at=APRIL + timedelta(days=70)).new == 1
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        town.archive.drop(ME, part, Shelf.at(part.address), progress=meanwhile)
+    restore_month(town, ME, parse_month("2025-03"))
+    versions = town.readings.versions(ME, "Z-1", FIRST.date())
+    assert [version.block.panel.values[0, 5] for version in versions][-1] == 42.0
+    assert versions[-1].known_at == APRIL + timedelta(days=70)
+    after = {series.usage_point: series.readings for series in town.readings.series(ME)}
+    assert after == {**before, "Z-1": before["Z-1"] + 1}
+
+
+def test_times_of_slots_go_to_the_archive_and_back(every_town: Store, tmp_path: Path) -> None:
+    for slot, at in ((5, 1), (7, 900_000)):
+        gap = Panel(("new",), FIRST + slot * QUARTER, QUARTER, np.array([[1.0]]))
+        every_town.readings.save(ME, gap, known_at=FIRST + timedelta(seconds=at, microseconds=3), register=True)
+    every_town.dirty.clear(ME, every_town.dirty.ranges(ME))
+    before = rows(every_town)
+    archive(every_town, tmp_path, drop_before=BEFORE)
+    restore_month(every_town, ME, parse_month("2025-03"))
+    assert rows(every_town) == before
+    as_of = FIRST + timedelta(hours=1)
+    back = every_town.readings.load(ME, "new", Interval(FIRST, FIRST + timedelta(hours=3)), as_of=as_of)
+    assert np.flatnonzero(~back.missing[0]).tolist() == [5]
+
+
 def test_any_file_system_of_pyarrow_will_do(town: Store) -> None:
     before = rows(town)
     memory = fs._MockFileSystem()

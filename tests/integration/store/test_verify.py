@@ -131,6 +131,16 @@ CORRUPTIONS: dict[str, tuple[str, str, str]] = {
         "earlier images",
         "known later",
     ),
+    "times for other slots": (
+        "UPDATE block SET known = x'0102030405' WHERE day = 20150",
+        "blocks",
+        "5 bytes that tell when 96 values became known",
+    ),
+    "slots that became known at another time": (
+        "UPDATE block SET known = zeroblob(480) WHERE day = 20150",
+        "earlier images",
+        "its slots became known at other times",
+    ),
     "a day is gone": ("DELETE FROM block WHERE day = 20150 AND reading_type = 1", "series", "readings are counted"),
     "a series reaches elsewhere": ("UPDATE series SET first_day = 20149", "series", "outside"),
     "a final image is gone": (

@@ -45,7 +45,9 @@ def test_writers_of_the_same_day_lose_nothing(store: Store, address: str, *, sha
             list(pool.map(lambda part: fill(address, part), parts))
     values = store.readings.load(ME, POINTS, DAY).values
     assert np.array_equal(values[:, :24], np.tile(np.arange(1.0, 25), (len(POINTS), 1)))
-    assert len(store.readings.versions(ME, "UP3", START.date())) == 25
+    assert len(store.readings.versions(ME, "UP3", START.date())) == 1  # all became known at one instant
+    with store._session.reading() as unit:
+        assert unit.fetch("SELECT DISTINCT revision, additions FROM block") == [(1, 24)]
     assert {series.readings for series in store.readings.series(ME)} == {25}
     assert {(r.from_day, r.to_day) for r in store.dirty.ranges(ME)} == {(START.date(), (DAY.end).date())}
     assert store.audit.verify(ME) == 26

@@ -41,6 +41,7 @@ NEVER = {
     "mysql": f"{HEAD} FOR EACH ROW BEGIN IF 1 = 1 THEN "
     f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = {MESSAGE}; END IF; END",
 }
+IMAGES = ("block", "block_version")
 TABLES = (
     "day_total",
     "day_total_version",
@@ -62,6 +63,9 @@ def upgrade() -> None:
     op.add_column("finding", sa.Column("assigned_to", sa.String(200), nullable=True))
     op.add_column("read_session", sa.Column("clock_drift_s", sa.Double, nullable=True))
     op.add_column("read_session", sa.Column("clock_set", sa.Boolean, nullable=True))
+    for table in IMAGES:
+        op.add_column(table, sa.Column("known", BYTES, nullable=True))
+        op.add_column(table, sa.Column("additions", sa.Integer, nullable=False, server_default="0"))
     series = sa.table("number_series", sa.column("name", sa.String), sa.column("last", sa.BigInteger))
     op.bulk_insert(series, [{"name": "debit note", "last": 0}])
     _day_totals()
@@ -78,6 +82,9 @@ def downgrade() -> None:
     for table in reversed(TABLES):
         op.drop_table(table)
     op.execute("DELETE FROM number_series WHERE name = 'debit note'")
+    for table in IMAGES:
+        op.drop_column(table, "additions")
+        op.drop_column(table, "known")
     op.drop_column("finding", "assigned_to")
     op.drop_column("read_session", "clock_set")
     op.drop_column("read_session", "clock_drift_s")
