@@ -26,6 +26,7 @@ from gridwright.jobs.run_event import plan_event
 from gridwright.jobs.settle_event import event_credits, settle_event
 from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import open_store
+from tests.integration.store.conftest import empty
 
 ME, SITE = LOCAL_OWNER, SiteDefaults()
 HOUR = timedelta(hours=1)
@@ -40,7 +41,10 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Name a database that holds nothing of these usage points yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/town.db"
-    return str(request.getfixturevalue(request.param))
+    url = str(request.getfixturevalue(request.param))
+    with open_store(url) as store:
+        empty(store)
+    return url
 
 
 def prepare(address: str) -> str:

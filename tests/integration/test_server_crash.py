@@ -22,6 +22,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.store import Store, open_store
 from tests.integration.server_process import Server, serving, start
+from tests.integration.store.conftest import empty
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -176,6 +177,7 @@ def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
 def test_a_server_database_that_hangs_up_in_mid_load_loses_nothing(tmp_path: Path, postgres_url: str) -> None:
     data, every, stop = tmp_path / "data", senders(), threading.Event()
     with open_store(postgres_url) as store:
+        empty(store)  # the database is the worker's: another test may have left something
         prepare(store)
     database = make_url(postgres_url).database
     engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
