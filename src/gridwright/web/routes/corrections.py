@@ -8,13 +8,13 @@ from shlex import quote
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from gridwright.api.routes.corrections import correction_of
 from gridwright.domain.access import Act
-from gridwright.domain.correction import Correction, CorrectionState
-from gridwright.domain.errors import AccessDenied, NotFound
+from gridwright.domain.correction import CorrectionState
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import HEADERS, View, segment, show
-from gridwright.web.views.correction import correction_row, correction_view, deeds, may_see
-from gridwright.web.who import BoundForm, Staff, Viewer, Who
+from gridwright.web.views.correction import correction_row, correction_view, deeds
+from gridwright.web.who import BoundForm, Staff, Who
 
 SHOWN = 200
 GROUPS = {
@@ -51,7 +51,7 @@ def corrections(request: Request, who: Staff) -> Response:
 
 def correction(request: Request, who: Who, name: str) -> Response:
     """Show one correction: what was billed, what it is now, and why."""
-    found = _seen(who, name)
+    found = correction_of(who.platform, name)
     note = correction_view(found)
     names = ("text", "billed_quantity", "quantity", "unit", "billed_amount", "amount", "difference")
     rows = [[line[each] for each in names] for line in note["lines"]]
@@ -66,7 +66,7 @@ def paper(who: Who, name: str) -> Response:
     """Return the note as a PDF file."""
     from gridwright.documents.correction_pdf import correction_pdf
 
-    found = _seen(who, name)
+    found = correction_of(who.platform, name)
     disposition = {"Content-Disposition": f'attachment; filename="note-{found.number or "draft"}.pdf"'}
     return Response(correction_pdf(found), media_type="application/pdf", headers={**HEADERS, **disposition})
 
@@ -83,20 +83,6 @@ def cancel(who: Staff, form: BoundForm, name: str) -> Response:
     del form
     who.platform.store.corrections.cancel(who.access, name)
     return _to(name)
-
-
-def _seen(who: Viewer, name: str) -> Correction:
-    """Return a correction; a customer is not told whether somebody else has one of this name, nor of drafts."""
-    absent = NotFound(f"correction {name!r} does not exist", remedy="see the corrections of the bill")
-    try:
-        found = who.platform.store.corrections.correction(who.access, name)
-    except AccessDenied:
-        if who.access.points is None:
-            raise
-        raise absent from None
-    if not may_see(found, who.access):
-        raise absent
-    return found
 
 
 def _to(name: str) -> Response:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from gridwright.domain.access import Access, Role
 from gridwright.domain.correction import Correction, CorrectionState
 from gridwright.domain.interval import zone_of
 
@@ -64,11 +63,6 @@ def correction_view(correction: Correction) -> dict[str, Any]:
         "zone": correction.now.zone,
         "cascade": correction.cascade,
     }
-
-
-def may_see(correction: Correction, access: Access) -> bool:
-    """Tell whether whoever looks may see it: a customer sees notes, not drafts."""
-    return access.role is not Role.CUSTOMER or correction.state not in OPEN
 
 
 def deeds(correction: Correction, *, may_write: bool) -> dict[str, bool]:
