@@ -59,6 +59,7 @@ class Batch:
     directory: Directory
     tell: Tell
     once: Once | None = None
+    journal: bool = False  # its intervals may wait in the journal of the store, which is quicker
     done: Waiter | None = None
     put_at: float = 0.0  # when it was queued, by the monotonic clock
     # What the verdicts were before the first attempt to write: accepted, rejected, quarantined, listed.
