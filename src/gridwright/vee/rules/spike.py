@@ -1,4 +1,4 @@
-"""Spikes: a day's peak far above its third-highest value and, at homes, above what the year has shown."""
+"""Spikes: a day's peak far above its third-highest value and, at homes, above what year or quiet days have shown."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ class Peaks:
         """Return the days for which `keep` holds."""
         return Peaks(self.row[keep], self.day[keep], self.highest[keep], self.third[keep])
 
+    def joined(self, other: Peaks) -> Peaks:
+        """Return both together."""
+        row, day = np.r_[self.row, other.row], np.r_[self.day, other.day]
+        return Peaks(row, day, np.r_[self.highest, other.highest], np.r_[self.third, other.third])
+
 
 @dataclass(frozen=True, slots=True)
 class Spike:
@@ -38,6 +43,10 @@ class Spike:
     With `year` the peak must also exceed the largest day peak of the last 365 days (in a batch, where fewer than
     `least_days` lie before it, of all other days): `warn_above` times it warns, `fail_above` times it fails; with
     fewer than `least_days` of either the rule is silent. Without `year` every spike fails (commercial usage points).
+
+    A spike while nobody is at home stays below the year's peaks. So a peak that holds `day_share` of its day (0 = off)
+    and is `alone` times its neighbours also warns above `quiet_above` times what `quiet_quantile` of the quiet days
+    did not exceed: those of the same window whose other intervals used up to `quiet_rest` times as much.
     """
 
     ratio: float = 1.8
@@ -47,6 +56,11 @@ class Spike:
     fail_above: float = 1.2
     least_days: int = 60
     window_days: int = 365
+    day_share: float = 0.33
+    alone: float = 3.0
+    quiet_above: float = 1.2
+    quiet_quantile: float = 0.9
+    quiet_rest: float = 3.0
     code: ClassVar[str] = "V18_spike"
 
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
@@ -69,11 +83,39 @@ class Spike:
                 break
             failed[fresh.row, fresh.day] = True
             maxima[fresh.row, fresh.day] = fresh.third
-        warned = _runs(chunk, peaks)
-        return [Doubt(Severity.FAIL, self._failed(chunk, failed)), Doubt(Severity.WARN, warned)]
+        warned = peaks.joined(self._lonely(chunk, known, failed))
+        return [
+            Doubt(Severity.FAIL, _runs(chunk, _top(chunk, *np.nonzero(failed)))),
+            Doubt(Severity.WARN, _runs(chunk, warned)),
+        ]
 
-    def _failed(self, chunk: Chunk, failed: Mask) -> Runs:
-        return _runs(chunk, _top(chunk, *np.nonzero(failed)))
+    def _lonely(self, chunk: Chunk, known: Floats, failed: Mask) -> Peaks:
+        """Return the peaks that stand alone on a quiet day, above those of other quiet days."""
+        if self.day_share <= 0:
+            return NO_PEAKS
+        floor = chunk.counts(self.floor_kw)
+        heavy = (chunk.peaks > self.day_share * chunk.totals) & (chunk.peaks > floor * (1 + self.ratio)) & ~failed
+        if not heavy.any():
+            return NO_PEAKS
+        peaks = self._peaks(chunk, np.nonzero(heavy), floor)
+        peaks = peaks.where(peaks.highest > self.alone * np.maximum(_beside(chunk, peaks), floor))
+        return peaks.where(peaks.highest > self.quiet_above * self._usual_when_quiet(chunk, peaks, known))
+
+    def _usual_when_quiet(self, chunk: Chunk, peaks: Peaks, known: Floats) -> Floats:
+        """Return which peak `quiet_quantile` of the quiet days keep to: 0 without any, +inf with too few days known."""
+        rest = chunk.all_totals - chunk.all_peaks
+        at, column = peaks.day + chunk.past.days, np.arange(rest.shape[1])
+        there = ~np.isnan(rest[peaks.row])
+        window = there & (column < at[:, None]) & (column >= at[:, None] - self.window_days)
+        few = window.sum(axis=1) < self.least_days
+        window[few] = there[few] & (column != at[few, None])
+        own = rest[peaks.row, at]
+        quiet = window & (rest[peaks.row] <= (self.quiet_rest * own + chunk.panel.slots_per_day)[:, None])
+        ordered = np.sort(np.where(quiet, known[peaks.row], np.inf), axis=1)
+        number = quiet.sum(axis=1)
+        place = np.ceil(self.quiet_quantile * np.maximum(number - 1, 0)).astype(np.intp)
+        usual = np.where(number > 0, ordered[np.arange(number.size), place], 0.0)
+        return np.where(window.sum(axis=1) < self.least_days, np.inf, usual)
 
     def _usual(self, maxima: Floats, days: int) -> Floats:
         """Return the largest peak to compare each of the last `days` days with, +inf where too few are known."""
@@ -102,6 +144,23 @@ class Spike:
         peak, third = float(peaks.highest[0]), float(peaks.third[0])
         times = f", {peak / third:.1f} × the day's third-highest ({chunk.amount(third)})" if third > 0 else ""
         return f"spike of {chunk.amount(peak)} at {chunk.clock(first)}{times}"
+
+
+NO_PEAKS = Peaks(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0), np.empty(0))
+
+
+def _beside(chunk: Chunk, peaks: Peaks) -> Floats:
+    """Return the larger of the values beside each peak, 0 where neither is known."""
+    first, last = chunk.days.first[peaks.day], chunk.days.last[peaks.day]
+    length = last - first
+    row, slot = Runs(peaks.row, first, last).cells()
+    begins = np.cumsum(length) - length
+    at = chunk.usable[row, slot] == np.repeat(peaks.highest, length)
+    # The first interval at the peak: a day with two of them has a third-highest too near to come here.
+    place = slot[np.minimum.reduceat(np.where(at, np.arange(at.size), at.size - 1), begins)] if at.size else first
+    beside = [np.clip(place + step, 0, chunk.panel.slots - 1) for step in (-1, 1)]
+    values = [np.where(near == place, 0.0, np.nan_to_num(chunk.usable[peaks.row, near])) for near in beside]
+    return np.maximum(values[0], values[1])
 
 
 def _largest_of_others(maxima: Floats) -> Floats:
