@@ -243,6 +243,10 @@ class EdgeSettings(Section):
     to: str = Field(default="", description="address of the centre, such as https://grid.example:8443")
     key_file: Path | None = Field(default=None, description="file with the API key that the centre knows the edge by")
     folder: Path = Field(default=Path("edge"), description="folder of the buffer")
+    encrypt: bool = Field(default=True, description="whether what the buffer keeps is encrypted")
+    secret_key: Path | None = Field(
+        default=None, repr=False, description="file of the master key of the buffer; made in its folder"
+    )
     host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 = every network")
     port: int = Field(default=8090, ge=0, le=65_535, description="TCP port; 0 = any free one")
     device_keys: Path | None = Field(default=None, description="file with the keys that devices show, one a line")

@@ -13,7 +13,7 @@ from gridwright.cli.output import finish, print_json, print_table, say
 from gridwright.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from gridwright.settings import Settings
+    from gridwright.settings import EdgeSettings, Settings
 
 app = typer.Typer(help="An edge: takes readings, keeps them on disk, brings them to the centre.", no_args_is_help=True)
 To = Annotated[str, typer.Option("--to", help="Address of the centre (default: as set).")]
@@ -89,6 +89,57 @@ def drain(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: gridwright edge rejected --folder buffer --json")
+def rejected(*, folder: Folder = None, as_json: Json = False) -> None:
+    """Show the records that the centre refused, with the reasons; what is sealed is opened."""
+    from gridwright.edge.rejected import read_rejected
+    from gridwright.edge.run import seals_of
+
+    settings = placed(folder)
+    found = list(read_rejected(settings.folder, seals_of(settings)))
+    if as_json:
+        print_json({"rejected": found})
+        return
+    rows = [(str(one["received"]), str(one["path"]), reasons(one)) for one in found]
+    print_table(("received", "address", "why"), rows)
+
+
+@app.command(epilog="Example: gridwright edge rotate --folder buffer")
+def rotate(
+    *,
+    folder: Folder = None,
+    drop_old: Annotated[bool, typer.Option("--drop-old", help="Forget the earlier keys of the key file.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Change the key that the buffer is encrypted with; its edge must have ended, an interrupted change is finished."""
+    from gridwright.edge.rotate import rotate as rotated
+    from gridwright.edge.run import seals_of
+
+    settings = placed(folder)
+    seals = seals_of(settings)
+    key, files = rotated(settings.folder, seals, drop_old=drop_old)
+    if as_json:
+        print_json({"key": key, "files": files})
+        return
+    say(f"Master key {key} of {seals.vault.place} wraps the keys of {files} files.")
+
+
+def placed(folder: Path | None) -> EdgeSettings:
+    """Return the settings of an edge that has run, with its folder; NotFound where none ever did."""
+    from gridwright.edge.status import read_status
+
+    settings = loaded_settings().settings.edge
+    settings = settings if folder is None else settings.model_copy(update={"folder": folder})
+    read_status(settings.folder)
+    return settings
+
+
+def reasons(record: dict[str, Any]) -> str:
+    """Return why a record was refused, in one line."""
+    told = {str(one.get("reason") or one.get("detail") or one) for one in record["verdicts"]}
+    return "; ".join(sorted(told))
+
+
 def chosen(to: str, key: str, folder: Path | None, more: dict[str, Any]) -> tuple[Settings, str]:
     """Return the settings with what the command line says, and the edge's key."""
     from gridwright.edge.run import read
@@ -116,4 +167,6 @@ def place_of(text: str) -> dict[str, Any]:
 
 def shown(value: object) -> str:
     """Show a value in the table."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "" if value is None else str(value)

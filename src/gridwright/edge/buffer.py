@@ -23,7 +23,8 @@ from msgspec.structs import replace
 from gridwright.domain.errors import StoreCorrupt, StoreError, StoreFull
 from gridwright.edge.folder import QUARANTINE, locked, read_mark, save_mark, sync_folder
 from gridwright.edge.reader import Piece, Reader
-from gridwright.edge.segment import Segment, encode, path_of, sealed_path, segment_of
+from gridwright.edge.sealing import DataKey, Seals
+from gridwright.edge.segment import Segment, encode, key_frame, path_of, sealed_path, segment_of
 
 MIB = 1 << 20
 
@@ -46,30 +47,43 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How full it is: records and bytes that wait, records dropped for want of room, records lost to damage."""
+    """How full it is: records and bytes that wait, records dropped for want of room, records lost to damage.
+
+    `plain_bytes`: of those that wait, the bytes in files that are not sealed.
+    """
 
     waiting: int
     waiting_bytes: int
     dropped: int
     damaged: int
     quarantined_bytes: int
+    plain_bytes: int
 
 
 class Buffer:
     """An append-only queue on disk for one process; appends and reads may come from two threads.
 
-    StoreLocked where another process has it. StoreFull when it is full under `refuse`, or the disk is.
+    StoreLocked where another process has it. StoreFull when it is full under `refuse`, or the disk is. Without
+    `seals` records are kept as they are, and sealed ones are StoreCorrupt.
     """
 
-    def __init__(self, folder: Path, bounds: Bounds = Bounds()) -> None:
-        self.folder, self.bounds = folder, bounds
+    def __init__(self, folder: Path, bounds: Bounds = Bounds(), seals: Seals | None = None) -> None:
+        self.folder, self.bounds, self.seals = folder, bounds, seals
         self._lock = locked(folder)
+        self._key: DataKey | None = None
+        self._wrapped = b""
         # Tells whoever holds it that something was appended; `appended` counts the calls.
         self.changed = threading.Condition()
         self.appended = 0
         self._appending = threading.Lock()
         self._mark = read_mark(folder)
-        self._segments = self._found()
+        try:
+            self._segments = self._found()
+            if seals is not None and seals.seals:
+                self._key, self._wrapped = seals.fresh()
+        except BaseException:
+            self._lock.close()
+            raise
         self._reader = Reader(self._segments, self._mark)
         self._quarantined = sum(path.stat().st_size for path in (folder / QUARANTINE).glob("*"))
         self._waiting = sum(self._unacknowledged(segment) for segment in self._segments)
@@ -85,7 +99,20 @@ class Buffer:
             # Bytes behind the last sound record: a write that a crash cut, or damage; nobody can tell, so it is kept.
             segment.damaged = segment.path.stat().st_size > segment.size
             _seal(segment)
+        self._unlock(segments)
         return segments
+
+    def _unlock(self, segments: Sequence[Segment]) -> None:
+        """Unwrap the data keys of files; one whose own is damaged may have that of its epoch."""
+        of_epoch: dict[str, DataKey] = {}
+        for segment in segments:
+            if not segment.wrapped:
+                continue
+            if self.seals is None:
+                raise StoreCorrupt("it is sealed, and no key was given", where=str(segment.path), remedy="give the key")
+            segment.key = of_epoch[segment.epoch] = self.seals.unwrapped(segment.wrapped, segment.path)
+        for segment in segments:
+            segment.key = segment.key or of_epoch.get(segment.epoch)
 
     def _begin_epoch(self) -> None:
         self.epoch, self._last = secrets.token_hex(8), 0
@@ -93,29 +120,32 @@ class Buffer:
     def append(self, payloads: Sequence[bytes]) -> int:
         """Write records and return the number of the last one, once all are on the disk; all of them, or none."""
         with self._appending:
-            records = [encode(self.epoch, self._last + 1 + at, payload) for at, payload in enumerate(payloads)]
-            size = sum(map(len, records))
-            self._make_room(size)
-            segment = self._kept(records, size)
+            segment, size = self._kept(payloads)
             with self.changed:
                 self.appended += 1
-                self._last += len(records)
-                self._waiting += len(records)
+                self._last += len(payloads)
+                self._waiting += len(payloads)
                 segment.last, segment.size = self._last, segment.size + size
                 self.changed.notify_all()
             return self._last
 
-    def _kept(self, records: Sequence[bytes], size: int) -> Segment:
-        """Write records to the segment at hand and return it; a full disk is as a full buffer."""
+    def _kept(self, payloads: Sequence[bytes]) -> tuple[Segment, int]:
+        """Write records to the segment at hand, and return it and how many bytes that were; full disk = full buffer."""
         while True:
+            # Anew each time: a failed sync has begun another epoch, and records are bound to theirs.
+            first, key = self._last + 1, self._key
+            records = [encode(self.epoch, first + at, payload, key) for at, payload in enumerate(payloads)]
+            size = sum(map(len, records))
+            self._make_room(size)
             try:
                 segment = self._segment_for(size)
-                self._write(segment, records)
+                head = key_frame(segment.epoch, segment.wrapped) if segment.wrapped and not segment.size else b""
+                self._write(segment, [head, *records])
             except OSError as error:
                 if error.errno != errno.ENOSPC or not self._drop_one():
                     raise _trouble(error, self.folder) from error
             else:
-                return segment
+                return segment, len(head) + size
 
     def _make_room(self, size: int) -> None:
         while self.bytes_held + size > self.bounds.limit:
@@ -162,6 +192,7 @@ class Buffer:
             self._file = os.open(path, flags, 0o600)
             sync_folder(self.folder)
             self._active = Segment(path, ordinal, self.epoch, self._last + 1, self._last, 0)
+            self._active.wrapped, self._active.key = self._wrapped, self._key
             with self.changed:
                 self._mark = replace(self._mark, ordinal=ordinal)
                 self._segments.append(self._active)
@@ -247,7 +278,13 @@ class Buffer:
         """How full it is."""
         with self.changed:
             mark = self._mark
-            return Level(self._waiting, self.bytes_held, mark.dropped, mark.damaged, self._quarantined)
+            plain = sum(segment.size for segment in self._segments if segment.key is None)
+            return Level(self._waiting, self.bytes_held, mark.dropped, mark.damaged, self._quarantined, plain)
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether new records are sealed, and none of those that wait lies here in plain."""
+        return self._key is not None and not self.level.plain_bytes
 
     def close(self) -> None:
         """Let go of the folder; what waits stays."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gridwright.edge.folder import Mark
 from gridwright.edge.segment import HEAD, Found, Segment, needed_at, record_at, sound_records
@@ -113,7 +113,7 @@ class Reader:
         """Return the segment at hand; at the beginning the first one, whatever is acknowledged of it."""
         if self._at is None and self._segments:
             self._at = next((one for one in self._segments if not self._is_behind(one)), None)
-            self._offset = 0
+            self._offset = self._at.begin if self._at is not None else 0
         return self._at
 
     def _is_behind(self, segment: Segment) -> bool:
@@ -125,7 +125,7 @@ class Reader:
         following = [one for one in self._segments if one.ordinal > segment.ordinal]
         if not following:
             return False
-        self._at, self._offset = following[0], 0
+        self._at, self._offset = following[0], following[0].begin
         return True
 
     def _record(self, segment: Segment) -> Found | None:
@@ -136,12 +136,13 @@ class Reader:
         needed = needed_at(data)
         if needed and self._offset + needed <= segment.size:
             found = record_at(self._bytes(segment, needed), segment.epoch, 0)
-            if found is not None:
-                return Found(found.sequence, found.payload, self._offset + found.end)
+            if found is not None and (opened := segment.opened(found)) is not None:
+                return replace(opened, end=self._offset + found.end)
         segment.damaged = True
         rest = self._bytes(segment, segment.size - self._offset)
-        found = next(sound_records(rest, segment.epoch), None)
-        return None if found is None else Found(found.sequence, found.payload, self._offset + found.end)
+        sound = (segment.opened(found) for found in sound_records(rest, segment.epoch))
+        first = next((found for found in sound if found is not None), None)
+        return None if first is None else replace(first, end=self._offset + first.end)
 
     def _bytes(self, segment: Segment, count: int) -> bytes:
         """Return bytes from the place at hand; fewer where the file is shorter, none where it is gone."""

@@ -1,9 +1,15 @@
-"""Records that the centre refused: kept in a file on the edge, a JSON line each, with the reason."""
+"""Records that the centre refused: kept in a file on the edge, a JSON line each, with the reason, sealed as the buffer.
+
+A sealed line tells epoch and number alone; the rest is in `sealed`, under the edge's master key.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +18,7 @@ import msgspec
 from gridwright.api.edge_wire import Record
 from gridwright.domain.interval import from_epoch_s
 from gridwright.edge.folder import sync_folder
+from gridwright.edge.sealing import Seals
 
 FILE = "rejected.jsonl"
 MICRO = 1_000_000
@@ -20,8 +27,9 @@ MICRO = 1_000_000
 class Rejected:
     """The file of refused records. One may be in it twice, after a crash; none is missing."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seals: Seals | None = None) -> None:
         self.path = folder / FILE
+        self._vault = seals.vault if seals is not None and seals.seals else None
         self.count = self.path.read_bytes().count(b"\n") if self.path.exists() else 0
 
     def keep(self, epoch: str, records: Sequence[tuple[Record, Sequence[dict[str, Any]]]]) -> None:
@@ -29,7 +37,7 @@ class Rejected:
         if not records:
             return
         fresh = not self.path.exists()
-        lines = b"".join(msgspec.json.encode(line_of(epoch, record, said)) + b"\n" for record, said in records)
+        lines = b"".join(self._line(line_of(epoch, record, said)) for record, said in records)
         with self.path.open("ab") as file:
             file.write(lines)
             file.flush()
@@ -37,6 +45,30 @@ class Rejected:
         if fresh:
             sync_folder(self.path.parent)
         self.count += len(records)
+
+    def _line(self, told: dict[str, Any]) -> bytes:
+        content = msgspec.json.encode(told)
+        if self._vault is not None:
+            content = sealed_line(told["epoch"], told["sequence"], self._vault.seal(content))
+        return content + b"\n"
+
+
+def sealed_line(epoch: str, sequence: int, sealed: bytes) -> bytes:
+    """Return a sealed line, without its end."""
+    text = base64.b64encode(sealed).decode()
+    return msgspec.json.encode({"epoch": epoch, "sequence": sequence, "sealed": text})
+
+
+def read_rejected(folder: Path, seals: Seals) -> Iterator[dict[str, Any]]:
+    """Yield the refused records of a folder, opened; a line that a crash cut is left out."""
+    path = folder / FILE
+    for line in path.read_bytes().splitlines() if path.exists() else ():
+        with suppress(msgspec.DecodeError, binascii.Error):
+            told: dict[str, Any] = msgspec.json.decode(line)
+            sealed = told.get("sealed")
+            if sealed is not None:
+                told = msgspec.json.decode(seals.opened(base64.b64decode(sealed, validate=True), path))
+            yield told
 
 
 def line_of(epoch: str, record: Record, said: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import ipaddress
+import os
 import socket
 import sys
 import time
@@ -23,7 +24,9 @@ from gridwright.edge.entrance import EdgeEntrance
 from gridwright.edge.forward import Forwarder, Patience, drained
 from gridwright.edge.keeper import Keeper
 from gridwright.edge.link import Centre, Link, address_of
+from gridwright.edge.sealing import Seals
 from gridwright.edge.status import Status, StatusFile, status_of
+from gridwright.jobs.vault import KEY_FILE, KEY_VARIABLE, Vault
 from gridwright.settings import EdgeSettings, Settings
 
 SEGMENTS = 16  # files that a full buffer has at least: so much of it is dropped at a time
@@ -56,7 +59,7 @@ def wired(settings: EdgeSettings, key: str) -> Iterator[Edge]:
     link = Link(centre, name)
     limit = settings.limit_mb * MIB
     bounds = Bounds(limit, min(LONGEST_SEGMENT, limit // SEGMENTS), OnFull(settings.on_full))
-    with Buffer(settings.folder, bounds) as buffer:
+    with Buffer(settings.folder, bounds, seals_of(settings)) as buffer:
         clock = EdgeClock(settings.folder, limit_s=settings.clock_limit_s)
         forwarder = Forwarder(buffer, link, clock, Patience(settings.heartbeat_s, settings.retry_s))
         edge = Edge(name, buffer, clock, forwarder, lambda: status_of(name, settings.to, buffer, forwarder, clock))
@@ -96,6 +99,12 @@ def drain(settings: Settings, key: str, *, within_s: float) -> Status:
     with wired(settings.edge, key) as edge:
         drained(edge.forwarder, edge.buffer, time.monotonic() + within_s)
         return edge.status()
+
+
+def seals_of(settings: EdgeSettings) -> Seals:
+    """Return what seals the buffer: its key lies in the folder, where the settings say, or in the environment."""
+    vault = Vault(settings.secret_key or settings.folder / KEY_FILE, given=os.environ.get(KEY_VARIABLE))
+    return Seals(vault, seals=settings.encrypt)
 
 
 def device_keys(settings: EdgeSettings) -> tuple[bytes, ...]:

@@ -24,7 +24,10 @@ MICRO = 1_000_000
 
 
 class Status(msgspec.Struct, frozen=True):
-    """An edge at one moment: what waits and what was lost, its last contact, its clock, and what is in the way."""
+    """An edge at one moment: what waits and what was lost, its last contact, its clock, and what is in the way.
+
+    `encrypted`: nothing that waits lies there in plain, and nothing will; `plain_bytes`: what an earlier run left so.
+    """
 
     edge: str
     to: str
@@ -40,6 +43,8 @@ class Status(msgspec.Struct, frozen=True):
     given_up: int
     last_contact: str | None
     clock_ahead_s: float | None
+    encrypted: bool
+    plain_bytes: int
     problem: str
 
 
@@ -62,6 +67,8 @@ def status_of(name: str, to: str, buffer: Buffer, forwarder: Forwarder, clock: E
         progress.gone,
         None if contact is None else from_epoch_s(contact / MICRO).isoformat(),
         None if ahead is None else round(ahead, 3),
+        buffer.is_encrypted,
+        level.plain_bytes,
         progress.problem,
     )
 

@@ -15,10 +15,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from gridwright.domain.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked
 from gridwright.edge.buffer import Bounds, Buffer, OnFull
 from gridwright.edge.folder import MARK_FILE, is_locked
+from gridwright.edge.sealing import Seals
 from gridwright.edge.segment import encode
+from gridwright.jobs.vault import KEY_FILE, Vault
 
 SMALL = Bounds(limit=1 << 20, segment=400)
 payloads = st.lists(st.binary(max_size=120), min_size=1, max_size=6)
+
+
+def seals_in(folder: Path, *, seals: bool = True) -> Seals:
+    """What seals a buffer whose key lies in its folder."""
+    return Seals(Vault(folder / KEY_FILE), seals=seals)
 
 
 def crash(buffer: Buffer) -> None:
@@ -46,11 +53,17 @@ def rest(buffer: Buffer) -> tuple[list[bytes], int]:
 class BufferMachine(RuleBasedStateMachine):
     """A queue in memory against the one on disk, through crashes, torn writes and lost marks."""
 
+    SEALED = False
+
     @initialize()
     def begin(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.buffer = Buffer(Path(self.folder.name), SMALL)
+        self.buffer = self.opened()
         self.waiting: list[bytes] = []
+
+    def opened(self) -> Buffer:
+        folder = Path(self.folder.name)
+        return Buffer(folder, SMALL, seals_in(folder) if self.SEALED else None)
 
     @rule(some=payloads)
     def append(self, some: list[bytes]) -> None:
@@ -81,15 +94,15 @@ class BufferMachine(RuleBasedStateMachine):
         active, epoch, number = self.buffer._active, self.buffer.epoch, self.buffer._last + 1
         crash(self.buffer)
         if active is not None:
-            whole = encode(epoch, number, torn)
+            whole = encode(epoch, number, torn, active.key)
             with active.path.open("ab") as file:
                 file.write(whole[: len(whole) - 1 - len(torn) // 2] if of_record else torn)
-        self.buffer = Buffer(Path(self.folder.name), SMALL)
+        self.buffer = self.opened()
 
     @rule()
     def restart(self) -> None:
         self.buffer.close()
-        self.buffer = Buffer(Path(self.folder.name), SMALL)
+        self.buffer = self.opened()
 
     @invariant()
     def holds_what_waits(self) -> None:
@@ -111,14 +124,22 @@ class BufferMachine(RuleBasedStateMachine):
                 self.folder.cleanup()
 
 
-TestBufferMachine = BufferMachine.TestCase
-TestBufferMachine.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+class SealedMachine(BufferMachine):
+    """The same with what lies on the disk encrypted."""
+
+    SEALED = True
 
 
-def filled(folder: Path, count: int = 40, bounds: Bounds = SMALL) -> list[bytes]:
+TestBufferMachine, TestSealedMachine = BufferMachine.TestCase, SealedMachine.TestCase
+TestBufferMachine.settings = TestSealedMachine.settings = settings(
+    max_examples=25, stateful_step_count=25, deadline=None
+)
+
+
+def filled(folder: Path, count: int = 40, bounds: Bounds = SMALL, seals: Seals | None = None) -> list[bytes]:
     """Leave a folder with records in several files, as a kill does."""
     every = [f"record {number}".encode() * 3 for number in range(count)]
-    buffer = Buffer(folder, bounds)
+    buffer = Buffer(folder, bounds, seals)
     for payload in every:
         buffer.append([payload])
     crash(buffer)
@@ -289,6 +310,31 @@ def test_a_failed_sync_ends_the_epoch(tmp_path: Path, monkeypatch: pytest.Monkey
     assert buffer.append([b"after"]) == 1
     assert buffer.epoch != epoch
     assert rest(buffer) == ([b"before", b"after"], 0)
+    buffer.close()
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_full_disk_at_the_sync_makes_room_and_goes_on_in_the_next_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sealed: bool
+) -> None:
+    seals = seals_in(tmp_path) if sealed else None
+    buffer = Buffer(tmp_path, Bounds(segment=400, on_full=OnFull.DROP_OLDEST), seals)
+    buffer.append([b"the oldest" * 90])
+    buffer.append([b"before"])
+    epoch = buffer.epoch
+    failing = [OSError(errno.ENOSPC, "No space left on device")]
+
+    def sync(file: int) -> None:
+        del file
+        if failing:
+            raise failing.pop()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gridwright.edge.buffer.os.fsync", sync)
+        buffer.append([b"after"])
+    assert buffer.epoch != epoch
+    assert rest(buffer) == ([b"before", b"after"], buffer.level.dropped)
+    assert buffer.level.dropped == 1
     buffer.close()
 
 
