@@ -29,6 +29,7 @@ def create(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file; left out, a new one in backup.to.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Put it in place of a file that is there already.")] = False,
     encrypt: Annotated[bool, typer.Option("--encrypt/--no-encrypt", help="Encrypt it with the key file.")] = True,
     as_json: Json = False,
 ) -> None:
@@ -42,7 +43,7 @@ def create(
     chest = vault(wired) if encrypt else None
     with progress("backing up", quiet=as_json) as advance:
         url = wired.settings.store.url
-        header = back_up(wired.access, url, path, vault=chest, now=now, progress=advance)
+        header = back_up(wired.access, url, path, vault=chest, now=now, force=force, progress=advance)
     if as_json:
         print_json(plain(header, path))
         return

@@ -33,11 +33,12 @@ def back_up(
     *,
     vault: Vault | None,
     now: datetime,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> Header:
     """Back up a database into one file, encrypted with a key that the vault wraps; None = not encrypted."""
     access.require(Act.ADMINISTER)
-    return create_backup(address, path, master=vault, created=now, progress=progress)
+    return create_backup(address, path, master=vault, created=now, force=force, progress=progress)
 
 
 def verify(path: Path, vault: Vault, progress: Progress | None = None) -> Header:

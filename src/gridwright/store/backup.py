@@ -18,7 +18,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, select
 
 from gridwright.domain.errors import Conflict, StoreCorrupt, StoreError, StoreOutdated
-from gridwright.store.backup_file import BackupWriter, Header, check_whole, opened
+from gridwright.store.backup_draft import drafted
+from gridwright.store.backup_file import SUFFIX, BackupWriter, Header, check_whole, opened
 from gridwright.store.backup_rows import Tables, load_rows, read_rows, write_rows
 from gridwright.store.engine import WRITES, is_memory, make_engine, place, resolve
 from gridwright.store.migrate import HEAD, VERSION_TABLE, known_revisions, prepare, revision_of, upgrade
@@ -34,17 +35,24 @@ Progress = Callable[[int, int], None]
 
 
 def create_backup(
-    address: str | Path, path: Path, *, master: Master | None, created: datetime, progress: Progress | None = None
+    address: str | Path,
+    path: Path,
+    *,
+    master: Master | None,
+    created: datetime,
+    force: bool = False,
+    progress: Progress | None = None,
 ) -> Header:
     """Back up the database at `address` into one file; whoever writes to it goes on writing.
 
-    A database of another schema than this program's is StoreOutdated. `master` None: not encrypted.
+    A database of another schema than this program's is StoreOutdated. `master` None: not encrypted. A file that is
+    there already is Conflict, unless `force`: it is replaced once the backup is whole.
     """
     engine = make_engine(resolve(address), create=False)
     try:
         with translated(engine):
             prepare(engine, create=False)
-            writer = BackupWriter(path, master)
+            writer = BackupWriter(path, master, force=force)
             try:
                 sqlite = engine.dialect.name == "sqlite"
                 tables = (_pages if sqlite else _rows)(engine, writer, progress)
@@ -93,7 +101,6 @@ def _copy_pages(connection: Connection, copy: Path, progress: Progress | None) -
             progress(total - remaining, 2 * total)
 
     source: Any = connection.connection.driver_connection
-    os.close(os.open(copy, os.O_WRONLY | os.O_CREAT, 0o600))
     target = dbapi2.connect(str(copy))
     try:
         source.backup(target, pages=PAGES_AT_ONCE, progress=told, sleep=0)
@@ -295,17 +302,12 @@ def _file_engine(path: Path, *, create: bool = False) -> Iterator[Engine]:
 @contextmanager
 def _temporary(beside: Path) -> Iterator[Path]:
     """Return the path of a file in the same folder, which is gone afterwards unless it was renamed."""
-    path = beside.with_name(f".{beside.name}.{secrets.token_hex(6)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield path
+        with drafted(beside, suffix=SUFFIX) as path:
+            yield path
     except OSError as error:
         raise StoreError(
             f"the file cannot be written: {error.strerror or error}",
             where=str(beside),
             remedy="check the folder, its permissions and the room there",
         ) from error
-    finally:
-        for end in ("", "-wal", "-shm", "-journal"):
-            with suppress(OSError):
-                path.with_name(path.name + end).unlink(missing_ok=True)

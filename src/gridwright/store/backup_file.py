@@ -14,13 +14,22 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from gridwright.domain.errors import GridwrightError, NotFound, StoreCorrupt, StoreError, StoreFull
+from gridwright.domain.errors import (
+    Conflict,
+    GridwrightError,
+    NotFound,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    UsageError,
+)
+from gridwright.store.backup_draft import drafted
 from gridwright.store.sealing import Master
 
 if TYPE_CHECKING:
@@ -65,15 +74,19 @@ class Header:
 
 
 class BackupWriter:
-    """A file to write the content to; `finish` makes it a backup, without it nothing is left behind."""
+    """A file to write the content to; `finish` makes it a backup, without it nothing is left behind.
+
+    A file that is there already is Conflict, unless `force`: then the backup takes its place when it is whole.
+    """
 
     closed = False
 
-    def __init__(self, path: Path, master: Master | None) -> None:
+    def __init__(self, path: Path, master: Master | None, *, force: bool = False) -> None:
         import pyarrow as pa
 
-        self.path, self.id = path, secrets.token_hex(16)
-        self._draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+        self.path, self.id, self._force = path, secrets.token_hex(16), force
+        _refuse_taken(path, force=force)
+        self._draft, self._hold = path, ExitStack()
         self._key = None if master is None else secrets.token_bytes(KEY_BYTES)
         self._wrapped = b"" if master is None or self._key is None else master.seal(self._key)
         self._master = "" if master is None else master.key_of(self._wrapped)
@@ -81,8 +94,8 @@ class BackupWriter:
         self._digest, self._held = hashlib.sha256(), bytearray()
         self._frames = self._content = self._stored = 0
         with _named(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = os.fdopen(os.open(self._draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b")
+            self._draft = self._hold.enter_context(drafted(path, suffix=SUFFIX))
+            self._file: IO[bytes] = self._draft.open("r+b")
             self._file.write(b"\0" * HEADER_BYTES)
         self._zstd = pa.CompressedOutputStream(pa.PythonFile(_Sink(self._take), "w"), "zstd")
 
@@ -127,9 +140,20 @@ class BackupWriter:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            self._draft.replace(self.path)
+            self._take_the_name()
             _sync_folder(self.path.parent)
         return _to_header(facts)
+
+    def _take_the_name(self) -> None:
+        if not self._force:
+            try:
+                os.link(self._draft, self.path)  # unlike a rename it refuses a name that somebody took meanwhile
+            except OSError:
+                _refuse_taken(self.path, force=False)
+            else:
+                self._draft.unlink()
+                return
+        self._draft.replace(self.path)
 
     def give_up(self) -> None:
         """Leave nothing behind; after `finish` it does nothing."""
@@ -137,8 +161,18 @@ class BackupWriter:
             self._zstd.close()
         with suppress(OSError, ValueError):
             self._file.close()
-        with suppress(OSError):
-            self._draft.unlink(missing_ok=True)
+        self._hold.close()
+
+
+def _refuse_taken(path: Path, *, force: bool) -> None:
+    if path.is_dir():
+        raise UsageError("this is a folder", where=str(path), remedy="name a file in it, one that ends in .gwb")
+    if not force and path.exists():
+        raise Conflict(
+            "there is a file of this name already",
+            where=str(path),
+            remedy="name another one, or give --force to put the backup in its place once it is whole",
+        )
 
 
 class _Sink:

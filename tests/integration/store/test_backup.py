@@ -300,6 +300,53 @@ def test_interrupted_it_leaves_nothing_behind(town: str, tmp_path: Path, vault: 
     assert list(out.iterdir()) == []
 
 
+def test_a_file_that_is_there_stays_unless_forced(
+    town: str, tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    path = out / "a.gwb"
+    first = back_up(ME, town, path, vault=vault, now=NOW)
+    with pytest.raises(Conflict, match="there is a file of this name already") as caught:
+        back_up(ME, town, path, vault=vault, now=NOW)
+    assert "--force" in caught.value.remedy
+    with pytest.raises(UsageError, match="this is a folder"):
+        back_up(ME, town, out, vault=vault, now=NOW, force=True)
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        back_up(ME, town, path, vault=vault, now=NOW, force=True, progress=stop)
+    assert verify(path, vault) == first
+    assert back_up(ME, town, path, vault=vault, now=NOW, force=True).id == verify(path, vault).id != first.id
+
+    def taken(source: Path, target: Path) -> None:
+        """Somebody was quicker with the same name, while the backup was made."""
+        target.write_text("theirs")
+        raise FileExistsError(17, "File exists", str(source))
+
+    monkeypatch.setattr("gridwright.store.backup_file.os.link", taken)
+    with pytest.raises(Conflict, match="already"):
+        back_up(ME, town, out / "b.gwb", vault=vault, now=NOW)
+    assert (out / "b.gwb").read_text() == "theirs"
+    assert sorted(each.name for each in out.iterdir()) == ["a.gwb", "b.gwb"]
+
+
+def test_what_a_killed_backup_left_goes_with_the_next_one(town: str, tmp_path: Path, vault: Vault) -> None:
+    """It may be the whole database in plain. What another backup still writes stays, and so does what is not ours."""
+    import fcntl
+
+    out = tmp_path / "out"
+    out.mkdir()
+    left, busy, foreign = (out / name for name in (f".a.gwb.{'0' * 12}.tmp", f".b.gwb.{'1' * 12}.tmp", ".notes.tmp"))
+    for path in (left, busy, foreign, left.with_name(left.name + "-wal")):
+        path.write_bytes(b"SQLite format 3")
+    with busy.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        back_up(ME, town, out / "c.gwb", vault=vault, now=NOW)
+    assert {each.name for each in out.iterdir()} == {busy.name, foreign.name, "c.gwb"}
+
+
 def test_folders_of_backups(town: str, tmp_path: Path, vault: Vault) -> None:
     folder = tmp_path / "backups"
     assert backups_in(folder) == []
