@@ -1,12 +1,12 @@
 """The fault drill: meters send to an edge, that to the centre, and everything between them fails, again and again.
 
-`python -m tests.integration.fault_drill [ROUNDS]` plays all faults, 30 rounds each without a number.
+`python -m tests.integration.fault_drill [ROUNDS] [FAULT…]` plays the faults named, else all of them, 30 rounds each
+without a number.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 import shutil
 import socket
 import subprocess
@@ -31,6 +31,9 @@ from gridwright.edge.run import drain
 from gridwright.edge.status import read_status
 from gridwright.settings import EdgeSettings, Settings
 from gridwright.store import Store, open_store
+from tests.integration.fault_drill_broker import BROKER_FAULTS, play_broker
+from tests.integration.fault_drill_row import PAUSE, Row, some, table
+from tests.integration.listen_site import free_port
 from tests.integration.server_process import Server, launch, start
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -122,12 +125,6 @@ class Load:
         self._stopping.set()
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(slots=True)
@@ -229,26 +226,6 @@ class Site:
             self.said.append(server.stderr)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What came of one fault: readings acknowledged to devices, found, lost, doubled, wrong, and sent twice."""
-
-    fault: str
-    rounds: int
-    acknowledged: int
-    stored: int
-    lost: int
-    doubled: int
-    wrong: int
-    resent: int
-    seconds: float
-    note: str = ""
-
-    @property
-    def is_well(self) -> bool:
-        return bool(self.note) or (self.acknowledged > 0 and not self.lost + self.doubled + self.wrong)
-
-
 def compared(fault: str, rounds: int, place: str, devices: Sequence[Device], seconds: float) -> Row:
     """Compare what was acknowledged with what is stored."""
     stored = lost = doubled = wrong = 0
@@ -296,11 +273,6 @@ def found_of(store: Store, device: Device) -> tuple[Counter[int], dict[int, floa
 
 Fault = Callable[[Site, Load], None]
 Prepared = Callable[[Site], AbstractContextManager[Fault]]
-PAUSE = random.Random(7)  # noqa: S311 - seeded choice of moments
-
-
-def some() -> int:
-    return PAUSE.randint(5, 60)
 
 
 def kill_centre(site: Site, load: Load) -> None:
@@ -592,25 +564,15 @@ def play(names: Sequence[str], rounds: int, folder: Path, devices: int = 6) -> R
         return compared(told, rounds, site.place, every, time.monotonic() - began)
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return the rows as a table."""
-    head = ("fault", "rounds", "acknowledged", "stored", "lost", "doubled", "wrong", "sent again", "s")
-    lines: list[tuple[str, ...]] = [head]
-    for row in rows:
-        numbers = (row.rounds, row.acknowledged, row.stored, row.lost, row.doubled, row.wrong, row.resent)
-        lines.append((row.fault, *map(str, numbers), f"{row.seconds:.0f} {row.note}".strip()))
-    widths = [max(len(line[at]) for line in lines) for at in range(len(head))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
-
-
 def main() -> int:
     """Play all faults and print the table; 1 where anything is lost, doubled or wrong."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 30
-    chosen = sys.argv[2:] or list(FAULTS)
+    chosen = sys.argv[2:] or [*FAULTS, *BROKER_FAULTS]
     rows = []
     with tempfile.TemporaryDirectory(prefix="drill-") as folder:
         for at, name in enumerate(chosen):
-            rows.append(play([name], rounds, Path(folder) / str(at)))
+            place = Path(folder) / str(at)
+            rows.append(play_broker(name, rounds, place) if name in BROKER_FAULTS else play([name], rounds, place))
             sys.stdout.write(f"{table(rows[-1:])}\n")
             sys.stdout.flush()
     sys.stdout.write(f"\n{table(rows)}\n")

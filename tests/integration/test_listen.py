@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -24,61 +16,29 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.interval import Interval
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import open_store
+from tests.integration.fault_drill_broker import play_broker
+from tests.integration.fault_drill_row import table
+from tests.integration.listen_site import ListenProcess, Mosquitto, there_is_a_broker, until
 from tests.unit.protocols.sparkplug_writer import metric, payload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-pytestmark = pytest.mark.skipif(not os.path.exists(MOSQUITTO), reason="there is no mosquitto")  # noqa: PTH110 - a word
+pytestmark = pytest.mark.skipif(not there_is_a_broker(), reason="there is no mosquitto")
 START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
-POINTS = 20
-KILLS, MESSAGES = (30, 6_000) if os.environ.get("GRIDWRIGHT_TEST_LONG") else (2, 800)
+POINTS = 3
 WITHIN_S = 30.0
+LONG = bool(os.environ.get("GRIDWRIGHT_TEST_LONG"))
 
 
 @dataclass(slots=True)
-class Drill:
-    """A broker and a listener that can be killed and started again."""
+class Site:
+    """A broker, a listener, and the store behind it."""
 
     folder: Path
-    port: int
-    broker: subprocess.Popen[bytes] | None = None
-    listener: subprocess.Popen[str] | None = None
-    errors: list[str] = field(default_factory=list)
-
-    def start_broker(self) -> None:
-        settings = self.folder / "mosquitto.conf"
-        place = (
-            f"persistence true\npersistence_location {self.folder}/\nautosave_interval 1\nautosave_on_changes true\n"
-        )
-        settings.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n{place}")
-        self.broker = subprocess.Popen([MOSQUITTO, "-c", str(settings)], stderr=subprocess.DEVNULL)
-        until(lambda: answers(self.port))
-
-    def start_listener(self) -> None:
-        command = [sys.executable, "-m", "gridwright", "listen", "--data", str(self.folder), "--json"]
-        env = {**os.environ, "GRIDWRIGHT_MQTT__HOST": "127.0.0.1", "GRIDWRIGHT_MQTT__PORT": str(self.port)}
-        env |= {"GRIDWRIGHT_MQTT__SPARKPLUG_GROUPS": '["plant"]', "GRIDWRIGHT_MQTT__GROUP": "centre"}
-        self.listener = subprocess.Popen(
-            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=self.folder
-        )
-        assert self.listener.stdout is not None
-        assert "listening" in self.listener.stdout.readline()
-
-    def stop_listener(self) -> dict[str, int]:
-        assert self.listener is not None
-        self.listener.send_signal(signal.SIGTERM)
-        out, _ = self.listener.communicate(timeout=WITHIN_S)
-        assert self.listener.returncode == 0
-        told: dict[str, int] = json.loads(out)
-        return told
-
-    def kill_listener(self) -> None:
-        assert self.listener is not None
-        self.listener.kill()
-        self.listener.communicate()
+    broker: Mosquitto
+    listener: ListenProcess
 
     def values(self, point: str) -> list[float]:
         with open_store(self.folder / "gridwright.db") as store:
@@ -92,39 +52,22 @@ class Drill:
 
     def sender(self) -> Client:
         client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
-        client.max_inflight_messages_set(20)
-        client.reconnect_delay_set(1, 1)
-        client.connect("127.0.0.1", self.port)
+        client.connect("127.0.0.1", self.broker.port)
         client.loop_start()
         return client
 
 
-def until(true: Callable[[], bool], what: str = "it") -> None:
-    """Wait until something holds."""
-    last = time.monotonic() + WITHIN_S
-    while not true():
-        assert time.monotonic() < last, f"{what} did not come true"
-        time.sleep(0.1)
-
-
-def answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
-
-
 @pytest.fixture
-def drill(tmp_path: Path) -> Iterator[Drill]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def site(tmp_path: Path) -> Iterator[Site]:
     with open_store(tmp_path / "gridwright.db") as store:
         store.registry.save_points(ME, [UsagePoint(f"UP-{at}") for at in range(POINTS)])
-    drill = Drill(tmp_path, port)
-    drill.start_broker()
-    drill.start_listener()
-    yield drill
-    for process in (drill.listener, drill.broker):
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    env = {"GRIDWRIGHT_MQTT__SPARKPLUG_GROUPS": '["plant"]', "GRIDWRIGHT_MQTT__GROUP": "centre"}
+    listener = ListenProcess(tmp_path, broker.port, env)
+    listener.start()
+    yield Site(tmp_path, broker, listener)
+    for process in (listener.process, broker.process):
         if process is not None and process.poll() is None:
             process.kill()
             process.wait()
@@ -138,8 +81,8 @@ def sent(client: Client, topic: str, body: bytes | str) -> None:
     client.publish(topic, body, qos=1).wait_for_publish(WITHIN_S)
 
 
-def test_every_kind_of_message_and_none_that_stops_the_stream(drill: Drill) -> None:
-    client = drill.sender()
+def test_every_kind_of_message_and_none_that_stops_the_stream(site: Site) -> None:
+    client = site.sender()
     record = {"usage_point": "UP-0", "start": stamp(0), "kwh": 0.25, "interval_s": 900}
     sent(client, "gridwright/readings", json.dumps([record, record | {"start": stamp(1), "kwh": "no"}]))
     for hostile in (
@@ -171,54 +114,22 @@ def test_every_kind_of_message_and_none_that_stops_the_stream(drill: Drill) -> N
     sent(client, "spBv1.0/plant/DDATA/gateway/UP-2", payload(at_ms, 9, [metric(alias=99, at_ms=at_ms, double=2.5)]))
     sent(client, "spBv1.0/plant/WHAT/gateway", b"\x08")
     client.loop_stop()
-    until(lambda: drill.stored() >= 5, "five readings")
-    told = drill.stop_listener()
-    assert drill.values("UP-0") == [250.0]
-    assert drill.values("UP-1") == [500.0]
-    assert drill.values("UP-2") == [1500.0, 2500.0]
+    until(lambda: site.stored() >= 5, "five readings")
+    told = site.listener.stop()
+    assert site.values("UP-0") == [250.0]
+    assert site.values("UP-1") == [500.0]
+    assert site.values("UP-2") == [1500.0, 2500.0]
     assert (told["accepted"], told["quarantined"], told["rebirths"]) == (5, 1, 1)
     assert told["rejected"] >= 10
-    with open_store(drill.folder / "gridwright.db") as store:
+    with open_store(site.folder / "gridwright.db") as store:
         assert [one.value for one in store.quarantine.readings(ME, "M-nobody")] == [12_500.0]
 
 
-def test_nothing_is_lost_or_doubled_by_kills_of_listener_and_broker(drill: Drill) -> None:
-    client = drill.sender()
-    done, may_send = threading.Event(), threading.Event()
-    may_send.set()
-
-    def send() -> None:
-        for at in range(MESSAGES):
-            may_send.wait()
-            slot, point = divmod(at, POINTS)
-            body = json.dumps({"value": slot / 1000, "at": stamp(slot)})
-            info = client.publish(f"gridwright/UP-{point}/kwh", body, qos=1)
-            if at % POINTS == 0 or at == MESSAGES - 1:
-                # Published while the broker is away, a message waits for it; only waiting for that is an error.
-                with contextlib.suppress(RuntimeError):
-                    info.wait_for_publish(WITHIN_S)
-        done.set()
-
-    thread = threading.Thread(target=send, daemon=True)
-    thread.start()
-    for number in range(KILLS):
-        time.sleep(0.5)
-        if number % 2:
-            # The broker saves what it holds every second; what it took and had not saved would be its own loss.
-            may_send.clear()
-            time.sleep(1.5)
-            assert drill.broker is not None
-            drill.broker.kill()
-            drill.broker.wait()
-            drill.start_broker()
-            may_send.set()
-        else:
-            drill.kill_listener()
-            time.sleep(0.2)
-            drill.start_listener()
-    assert done.wait(WITHIN_S * 2)
-    until(lambda: drill.stored() == MESSAGES, "all that was sent")
-    client.loop_stop()
-    drill.stop_listener()
-    for point in range(POINTS):
-        assert drill.values(f"UP-{point}") == [float(slot) for slot in range(MESSAGES // POINTS)]
+@pytest.mark.parametrize(
+    "fault",
+    ["broker and listener of a group killed", *(["broker and listener killed"] if LONG else [])],
+)
+def test_nothing_that_the_broker_took_is_lost_or_doubled_by_kills(tmp_path: Path, fault: str) -> None:
+    row = play_broker(fault, 10 if LONG else 1, tmp_path)
+    assert row.is_well, table([row])
+    assert row.stored == row.acknowledged
