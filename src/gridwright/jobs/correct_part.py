@@ -61,7 +61,7 @@ def make_final(store: Store, access: Access, site: SiteDefaults, scope: Scope, *
     except NotFound:
         return []
     kinds = {panel.reading_type for panel in stored.panels}
-    history = load_history(store, access, scope.points, scope.context.start, kinds)
+    history = load_history(store, access, scope.points, scope.context.start, kinds, rules=site.rules)
     material = stored.with_history(history)
     groups, others = every_series(material.panels, material.zones)
     seams = seams_of(material.panels)
@@ -89,7 +89,7 @@ def keep_final(store: Store, access: Access, scope: Scope, made: Sequence[Final]
     """Save what differs from the final images there are, with findings and day totals, and queue the bills' part."""
     found = [finding for final in made for finding in final.findings if finding.period.overlaps(scope.period)]
     new = store.findings.save(access, found, known_at=now, points=scope.points, period=scope.period)
-    readings, days, rerates = 0, 0, []
+    readings, days, rerates, cascade = 0, 0, [], scope.cascade
     seams = SeamDays(store, access, scope, [final.panel for final in made])
     for final in made:
         change = _change(store, access, scope.period, final)
@@ -100,7 +100,7 @@ def keep_final(store: Store, access: Access, scope: Scope, made: Sequence[Final]
         totals = seams.left_out(day_totals(change.whole, final.zone), final.zone)
         kept = store.day_totals.save(access, totals, known_at=now)
         days += kept.new + kept.changed
-        rerates += [Rerate(name, period, scope.cascade, now) for name, period in change.periods()]
+        rerates += [Rerate(name, period, cascade, now) for name, period in change.periods()]
     days += seams.save(now)
     store.rerates.add(access, rerates)
     return Outcome(new, readings, days, len(rerates))

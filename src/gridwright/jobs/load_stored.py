@@ -120,11 +120,11 @@ def _reads(
     store: Store, access: Access, known: Collection[str], panels: Sequence[Panel]
 ) -> dict[str, list[RegisterReading]]:
     whole = Interval(min(panel.start for panel in panels), max(panel.end for panel in panels) + timedelta(seconds=1))
-    found: dict[str, list[RegisterReading]] = {name: [] for name in known}
+    found: dict[str, list[RegisterReading]] = defaultdict(list)
     for kind in (*REGISTERS, *_rates(store, access)):
         for read in store.registers.load_several(access, list(known), whole, kind):
             found[read.usage_point].append(read)
-    return found
+    return dict(found)
 
 
 def _rates(store: Store, access: Access) -> list[ReadingType]:

@@ -36,8 +36,6 @@ IMAGES = (
     "SELECT usage_point, {shape}, quality, counts, known_at_us, revision, known FROM block "
     "WHERE reading_type = ? AND day = ? AND {which}"
 )
-MANY = "usage_point BETWEEN ? AND ? ORDER BY usage_point"
-FEW_OF = "usage_point IN ({}) ORDER BY usage_point"
 VERSIONS = (
     "SELECT usage_point, {shape}, quality, counts, known_at_us, revision, known FROM block_version "
     "WHERE reading_type = ? AND day = ? AND {which}"
@@ -55,6 +53,8 @@ DAYS_OF_ONE_POSTGRES = (
 LOCK = "SELECT id FROM usage_point WHERE id IN ({marks}) ORDER BY id {update}"
 PACKET = 1000
 FEW = 500
+# As many rows for each that is wanted are read in passing.
+DENSE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +149,18 @@ def read_versions(unit: Unit, kind: int, day: int, keys: npt.NDArray[np.int64]) 
 
 def _fetch_day(unit: Unit, sql: str, kind: int, day: int, keys: npt.NDArray[np.int64]) -> list[tuple[Any, ...]]:
     shape = SHAPE if sql is DAY else IMAGE_SHAPE
-    if keys.size <= FEW:
-        which = FEW_OF.format(marks(keys.size))
-        return unit.fetch(sql.format(shape=shape, which=which), (kind, day, *keys.tolist()))
-    return unit.fetch(sql.format(shape=shape, which=MANY), (kind, day, int(keys[0]), int(keys[-1])))
+    which, bounds = which_points(keys)
+    return unit.fetch(sql.format(shape=shape, which=f"{which} ORDER BY usage_point"), (kind, day, *bounds))
+
+
+def which_points(keys: npt.NDArray[np.int64]) -> tuple[str, list[int]]:
+    """Return a condition that at least `keys` (ascending) meet, and what stands for its question marks.
+
+    Where they lie close together, all that lie between them cost less than a look-up each.
+    """
+    if keys.size > FEW or keys[-1] - keys[0] < DENSE * keys.size:
+        return "usage_point BETWEEN ? AND ?", [int(keys[0]), int(keys[-1])]
+    return f"usage_point IN ({marks(keys.size)})", keys.tolist()
 
 
 def marks(count: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from gridwright.domain.access import Access, Act
 from gridwright.domain.day_totals import FIELDS, DayTotals, no_totals
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
-from gridwright.store.blocks import FEW, PACKET, lock_points, marks
+from gridwright.store.blocks import PACKET, lock_points, marks, which_points
 from gridwright.store.instant import to_us
 from gridwright.store.names import Names, within
 from gridwright.store.schema_trust import day_total as table
@@ -31,10 +31,10 @@ KEEP = (
     "WHERE reading_type = ? AND day = ? AND usage_point = ?"
 )
 REPLACE = "UPDATE day_total SET {sets} WHERE reading_type = ? AND day = ? AND usage_point = ?"
-OF_DAY = (
-    "SELECT usage_point, {values}, known_at_us, revision FROM {table} "
-    "WHERE reading_type = ? AND day = ? AND {which} ORDER BY usage_point, revision"
-)
+OF_DAY = "SELECT {values} FROM {table} WHERE reading_type = ? AND day = ? AND {which}"
+VALUED = " AND measured + estimated + edited > 0"
+# The database joins a column's numbers to one text, so that Python never touches a row; MySQL's texts are too short.
+JOINED = {"sqlite": "group_concat({})", "postgresql": "string_agg(({})::text, ',')"}
 OF_POINT = (
     "SELECT day, {values}, known_at_us, revision FROM {table} "
     "WHERE reading_type = ? AND usage_point = ? AND day IN ({days}) ORDER BY day, revision"
@@ -46,7 +46,16 @@ OF_POINT_POSTGRES = (
     "AND {table}.day = days.day OFFSET 0) AS found"
 )
 ONE_BY_ONE = 8
+ROW = ("usage_point", *FIELDS, "known_at_us", "revision")
 KNOWN_AT, REVISION = len(FIELDS) + 1, len(FIELDS) + 2  # places in a row that was read
+TOTAL, PEAK, INTERVALS = (ROW.index(name) for name in ("total", "peak", "intervals"))
+VALUES_OF = [ROW.index(name) for name in ("measured", "estimated", "edited")]
+PARTLY = -(2**62)  # stands for a total that lacks an interval
+OUTLINE = (
+    "usage_point",
+    f"CASE WHEN measured + estimated + edited = intervals THEN total ELSE {PARTLY} END",
+    "peak",
+)
 
 
 class TownDay(NamedTuple):
@@ -59,6 +68,16 @@ class TownDay(NamedTuple):
     measured: int
     estimated: int
     edited: int
+
+
+class Outlines(NamedTuple):
+    """Civil days in outline, float64[n, days]: a total is NaN where an interval has no value, a peak where all lack it.
+
+    Counts of the reading type.
+    """
+
+    total: npt.NDArray[np.float64]
+    peak: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +150,26 @@ class DayTotalsStore:
                 getattr(found, name)[at, day - days.start] = read[:, place]
         return found
 
+    def outlines(
+        self, access: Access, points: Sequence[str], days: range, *, reading_type: ReadingType = DELIVERED_ENERGY
+    ) -> Outlines:
+        """Return only total and peak of each day, for half of what `load` takes."""
+        access.require(Act.READ)
+        for point in points if access.points is not None else ():
+            access.require(Act.READ, point)
+        found = Outlines(*(np.full((len(points), len(days)), np.nan) for _ in range(2)))
+        with self._session.reading() as unit:
+            kind = self._names.type_key(unit, reading_type)
+            keys = np.array(self._names.point_keys(unit, points), np.int64)
+            if kind is None or not keys.size:
+                return found
+            order = np.argsort(keys, kind="stable")
+            for day, read in _Reader(unit, kind, keys[order], None).outlines(days):
+                at = order[np.searchsorted(keys[order], read[:, 0])]
+                found.total[at, day - days.start] = np.where(read[:, 1] == PARTLY, np.nan, read[:, 1])
+                found.peak[at, day - days.start] = read[:, 2]
+        return found
+
     def by_day(
         self,
         access: Access,
@@ -161,7 +200,7 @@ class _Reader:
     as_of_us: int | None
 
     def read(self, days: range) -> dict[int, Rows]:
-        """Return int64[rows, key + FIELDS + known_at_us, revision] of each day that has any, in order of key."""
+        """Return int64[rows, key + FIELDS + known_at_us, revision] of each day that has any, in no order."""
         if not self.keys.size or not len(days):
             return {}
         if self.keys.size <= ONE_BY_ONE:
@@ -169,13 +208,26 @@ class _Reader:
         read = {day: self._day("day_total", day) for day in days}
         return {day: rows for day, rows in ((day, self._known(day, rows)) for day, rows in read.items()) if rows.size}
 
-    def _day(self, name: str, day: int) -> Rows:
-        if self.keys.size <= FEW:
-            which, bounds = f"usage_point IN ({marks(self.keys.size)})", self.keys.tolist()
+    def outlines(self, days: range) -> Iterator[tuple[int, Rows]]:
+        """Yield (day, int64[rows, key + total + peak]) of the days that have a value; a total may be PARTLY known."""
+        if self.keys.size <= ONE_BY_ONE:
+            for day, rows in self._by_point(days).items():
+                valued = rows[:, VALUES_OF].sum(axis=1)
+                rows[valued < rows[:, INTERVALS], TOTAL] = PARTLY
+                yield day, rows[valued > 0][:, [0, TOTAL, PEAK]]
         else:
-            which, bounds = "usage_point BETWEEN ? AND ?", [int(self.keys[0]), int(self.keys[-1])]
-        sql = _sql(OF_DAY, table=name, which=which)
-        return self._ours(_array(self.unit.fetch(sql, (self.kind, day, *bounds))))
+            for day in days:
+                rows = self._day("day_total", day, OUTLINE, VALUED)
+                if rows.size:
+                    yield day, rows
+
+    def _day(self, name: str, day: int, columns: Sequence[str] = ROW, only: str = "") -> Rows:
+        which, bounds = which_points(self.keys)
+        joined = JOINED.get(self.unit.dialect)
+        values = ", ".join(joined.format(column) if joined else column for column in columns)
+        sql = OF_DAY.format(values=values, table=name, which=which + only)
+        rows = self.unit.fetch(sql, (self.kind, day, *bounds))
+        return self._ours(_columns(rows[0]) if joined else _array(rows, len(columns)))
 
     def _ours(self, rows: Rows) -> Rows:
         return rows[np.isin(rows[:, 0], self.keys)] if rows.shape[0] != self.keys.size else rows
@@ -216,8 +268,15 @@ def _sql(template: str, **places: str) -> str:
     return template.format(**known, **places)
 
 
-def _array(rows: Sequence[tuple[Any, ...]]) -> Rows:
-    return np.array(rows, np.int64).reshape(len(rows), REVISION + 1)
+def _array(rows: Sequence[tuple[Any, ...]], columns: int = REVISION + 1) -> Rows:
+    return np.array(rows, np.int64).reshape(len(rows), columns)
+
+
+def _columns(joined: Sequence[str | None]) -> Rows:
+    """Turn columns, each joined to one text, into rows; without any row all are None."""
+    if joined[0] is None:
+        return _array((), len(joined))
+    return np.stack([np.fromstring(text or "", np.int64, sep=",") for text in joined], axis=1)
 
 
 def _last_known(rows: Rows, as_of_us: int) -> Rows:

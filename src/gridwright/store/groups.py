@@ -24,10 +24,12 @@ from gridwright.store.session import Unit
 Keys = npt.NDArray[np.int64]
 # SQLite's longest value is 10^9 bytes: a thousand days of one-second values of 8 bytes are 0.7 of that.
 CHUNK = 1000
+# Up to so many rows cost less one by one than put together.
+SINGLE = 16
 JOINED = (
     "SELECT {first}, {last}, group_concat(usage_point), CAST(group_concat(counts, '') AS BLOB), "
     "CAST(group_concat(quality, '') AS BLOB){more} FROM block "
-    "WHERE reading_type = ? AND day = ? AND usage_point BETWEEN ? AND ?"
+    "WHERE reading_type = ? AND day = ? AND {{which}}"
 )
 IMAGE = ", CAST(group_concat(known, '') AS BLOB), group_concat(known_at_us)"
 SAME = JOINED.format(first=f"min({SHAPE})", last=f"max({SHAPE})", more="")
@@ -102,20 +104,20 @@ class GroupReader:
     def _groups(self, day: int) -> Iterator[Group]:
         if self.as_of_us is not None:
             yield from grouped(read_day_as_of(self.unit, self.kind, day, self.keys, self.as_of_us))
-        elif self.unit.dialect != "sqlite" or self.keys.size <= blocks.FEW:
+        elif self.unit.dialect != "sqlite" or self.keys.size <= SINGLE:
             read = blocks.read_images if self.images else blocks.read_day
             yield from grouped(read(self.unit, self.kind, day, self.keys))
         else:
             for at in range(0, self.keys.size, CHUNK):
-                part = self.keys[at : at + CHUNK]
-                yield from self._joined((self.kind, day, int(part[0]), int(part[-1])))
+                which, bounds = blocks.which_points(self.keys[at : at + CHUNK])
+                yield from self._joined(which, (self.kind, day, *bounds))
 
-    def _joined(self, which: tuple[int, int, int, int]) -> Iterator[Group]:
+    def _joined(self, which: str, bounds: tuple[int, ...]) -> Iterator[Group]:
         same, each = (SAME_IMAGE, EACH_IMAGE) if self.images else (SAME, EACH)
-        rows = [] if self.mixed else self.unit.fetch(same, which)
+        rows = [] if self.mixed else self.unit.fetch(same.format(which=which), bounds)
         if self.mixed or rows[0][0] != rows[0][1]:
             self.mixed = True
-            rows = self.unit.fetch(each, which)
+            rows = self.unit.fetch(each.format(which=which), bounds)
         for number, _, keys, counts, quality, *image in rows:
             if number is not None:
                 known, at_us = image or (None, "")

@@ -44,6 +44,25 @@ def test_totals_come_back_as_they_were_known(store: Store, homes: int) -> None:
     assert not before.known.any()
 
 
+@pytest.mark.parametrize("homes", [1, 20, 600])
+def test_an_outline_holds_what_the_totals_hold(store: Store, homes: int) -> None:
+    """Whole days with their total, days in part with their peak, silent and unknown days with neither."""
+    totals = a_town(store, homes, days=4)
+    gone = np.random.default_rng(homes).integers(0, 3, totals.total.shape) * 12
+    totals = replace(totals, measured=totals.measured - gone, peak=totals.peak - 3)
+    store.day_totals.save(LOCAL_OWNER, totals.rows(range(0, homes, 2)), known_at=FIRST)
+    days, asked = range(totals.first_day - 1, totals.first_day + 4), totals.points[::-1]
+    load, outlines = (
+        store.day_totals.load(LOCAL_OWNER, asked, days),
+        store.day_totals.outlines(LOCAL_OWNER, asked, days),
+    )
+    valued = load.known & (load.missing < load.intervals)
+    np.testing.assert_array_equal(outlines.total, np.where(valued & (load.missing == 0), load.total, np.nan))
+    np.testing.assert_array_equal(outlines.peak, np.where(valued, load.peak, np.nan))
+    assert np.isfinite(outlines.peak).any()
+    assert homes == 1 or np.isfinite(outlines.total).any()
+
+
 def test_a_town_is_added_up_by_day(store: Store) -> None:
     totals = a_town(store, 30)
     store.day_totals.save(LOCAL_OWNER, totals, known_at=FIRST)

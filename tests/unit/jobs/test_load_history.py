@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.calendar import day_number
 from gridwright.domain.day_totals import DayTotals
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY
@@ -16,9 +17,10 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.jobs import correct_part
 from gridwright.jobs.correct import correct
-from gridwright.jobs.load_history import history_of, load_history
+from gridwright.jobs.load_history import history_of, load_history, looked_back
 from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import open_store
+from gridwright.vee import packaged
 
 START = datetime(2025, 3, 3, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -36,7 +38,7 @@ def test_a_spike_of_today_is_told_from_the_stored_days(
     remembers: bool, found: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not remembers:
-        monkeypatch.setattr(correct_part, "load_history", lambda *_: {})
+        monkeypatch.setattr(correct_part, "load_history", lambda *_, **__: {})
     with open_store("sqlite://") as store:
         store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1")])
         store.readings.save(LOCAL_OWNER, days_of(0, 120), known_at=START + DAY * 120)
@@ -66,6 +68,37 @@ def test_what_was_estimated_or_lost_is_told() -> None:
     assert np.isnan(past.total[0]).tolist() == [True, False, True, True]
     assert np.isnan(past.peak[0]).tolist() == [True, False, False, True]
     assert past.estimated[0].tolist() == [0, 4, 4, 24]
+
+
+@pytest.mark.parametrize("homes", [1, 12])
+def test_a_year_in_outline_says_what_the_whole_of_it_says(homes: int) -> None:
+    """Totals and peaks of the year; how intervals came about as far as rules look, or a meter was silent all along."""
+    draw = np.random.default_rng(homes)
+    names = tuple(f"UP-{number}" for number in range(homes))
+    estimated, edited = draw.integers(0, 3, (2, homes, 400)) * draw.integers(0, 2, (homes, 400))
+    missing = 24 * (draw.random((homes, 400)) < 0.1)
+    intervals = np.where(draw.random((homes, 400)) < 0.1, 0, 24)
+    estimated[0], intervals[0] = 2, 24
+    total = draw.integers(24, 999, (homes, 400))
+    measured = np.maximum(intervals - estimated - edited - missing, 0)
+    last = day_number(START.date())
+    totals = DayTotals(names, last - 400, total, total // 9, total * 0, intervals, measured, estimated, edited)
+    with open_store("sqlite://") as store:
+        store.registry.save_points(LOCAL_OWNER, [UsagePoint(name) for name in names])
+        store.day_totals.save(LOCAL_OWNER, totals, known_at=START)
+        found = load_history(store, LOCAL_OWNER, names, START, [DELIVERED_ENERGY])[DELIVERED_ENERGY]
+        days = range(found.first_day, found.first_day + found.days)
+        whole = history_of(store.day_totals.load(LOCAL_OWNER, names, days))
+    near = looked_back(packaged())
+    assert 28 < near < found.days == 367
+    np.testing.assert_array_equal(found.total, whole.total)
+    np.testing.assert_array_equal(found.peak, whole.peak)
+    silent = whole.estimated[:, -near] > 0
+    assert silent.any()
+    assert silent.all() == (homes == 1)
+    for part in ("intervals", "estimated"):
+        np.testing.assert_array_equal(getattr(found, part)[:, -near:], getattr(whole, part)[:, -near:])
+        np.testing.assert_array_equal(getattr(found, part)[silent], getattr(whole, part)[silent])
 
 
 def test_a_transformers_factor_belongs_to_the_register_and_not_to_the_intervals() -> None:
