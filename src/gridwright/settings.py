@@ -229,6 +229,23 @@ class ArchiveSettings(Section):
     )
 
 
+class RetentionSettings(Section):
+    """How long is kept what nobody may need any more; left out, for ever. What was billed or audited is always kept."""
+
+    findings_days: float | None = Field(
+        default=None, ge=30, description="how long findings are kept that resolved themselves"
+    )
+    quarantine_days: float | None = Field(
+        default=None, ge=30, description="how long readings of unknown meters wait, and are kept once claimed"
+    )
+    files_days: float | None = Field(
+        default=None, ge=1, description="how long a watched folder keeps the files in done and failed"
+    )
+    rejected_days: float | None = Field(
+        default=None, ge=1, description="how long an edge keeps the records that the centre refused"
+    )
+
+
 class BackupSettings(Section):
     """Where backups are, and how old the newest may be."""
 
@@ -296,6 +313,7 @@ class Settings(BaseSettings):
     control: ControlSettings = ControlSettings()
     work: WorkSettings = WorkSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    retention: RetentionSettings = RetentionSettings()
     backup: BackupSettings = BackupSettings()
     edge: EdgeSettings = EdgeSettings()
     log: LogSettings = LogSettings()

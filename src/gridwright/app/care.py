@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gridwright.app.platform import Platform
     from gridwright.jobs.archive_months import Policy
     from gridwright.jobs.check_health import Surroundings
+    from gridwright.jobs.tidy_store import Keep
 
 
 def archive_policy(platform: Platform) -> Policy:
@@ -19,6 +20,17 @@ def archive_policy(platform: Platform) -> Policy:
 
     chosen = platform.settings.archive
     return Policy(chosen.to, chosen.after_months, chosen.keep_months)
+
+
+def keep_policy(platform: Platform) -> Keep:
+    """Return how long is kept what may be forgotten."""
+    from gridwright.jobs.tidy_store import Keep
+
+    chosen = platform.settings.retention
+    findings, quarantine = (
+        None if days is None else timedelta(days=days) for days in (chosen.findings_days, chosen.quarantine_days)
+    )
+    return Keep(timedelta(days=platform.settings.work.keep_outlooks_days), findings, quarantine)
 
 
 def surroundings(platform: Platform) -> Surroundings:

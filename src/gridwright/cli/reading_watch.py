@@ -41,6 +41,7 @@ def watch(
         time.sleep,
         time.monotonic,
         settle_s=settle,
+        keep_days=wired.settings.retention.files_days,
     )
     if not once:
         say(f"Watching {folder}; Ctrl-C ends it.")

@@ -30,10 +30,14 @@ LONGEST_WISH_S = 600.0  # a Retry-After beyond it is not believed
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often an edge without news says that it is there, and the longest pause between two tries."""
+    """How often an edge without news says that it is there, and the longest pause between two tries.
+
+    `keep_days`: how long it keeps the records that were refused, None = for ever.
+    """
 
     heartbeat_s: float = 30.0
     retry_s: float = 60.0
+    keep_days: float | None = None
 
 
 @dataclass(slots=True)
@@ -54,7 +58,7 @@ class Forwarder:
     def __init__(self, buffer: Buffer, link: Link, clock: EdgeClock, patience: Patience = Patience()) -> None:
         self._buffer, self._link, self._clock = buffer, link, clock
         self._heartbeat_s, self._longest_s = patience.heartbeat_s, patience.retry_s
-        self._rejected = Rejected(buffer.folder, buffer.seals)
+        self._rejected = Rejected(buffer.folder, buffer.seals, keep_days=patience.keep_days)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._greeted = float("-inf")

@@ -1,6 +1,6 @@
 """Records that the centre refused: kept in a file on the edge, a JSON line each, with the reason, sealed as the buffer.
 
-A sealed line tells epoch and number alone; the rest is in `sealed`, under the edge's master key.
+A sealed line tells epoch, number and receipt alone; the rest is in `sealed`, under the edge's master key.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,19 +17,21 @@ from typing import Any
 import msgspec
 
 from gridwright.api.edge_wire import Record
-from gridwright.domain.interval import from_epoch_s
-from gridwright.edge.folder import sync_folder
+from gridwright.domain.interval import DAY_S, from_epoch_s
+from gridwright.edge.folder import replace_file, sync_folder
 from gridwright.edge.sealing import Seals
 
 FILE = "rejected.jsonl"
+PLAIN = ("epoch", "sequence", "received")
 MICRO = 1_000_000
 
 
 class Rejected:
     """The file of refused records. One may be in it twice, after a crash; none is missing."""
 
-    def __init__(self, folder: Path, seals: Seals | None = None) -> None:
-        self.path = folder / FILE
+    def __init__(self, folder: Path, seals: Seals | None = None, *, keep_days: float | None = None) -> None:
+        self.path, self._keep_days = folder / FILE, keep_days
+        self._forget()
         self._vault = seals.vault if seals is not None and seals.seals else None
         self.count = self.path.read_bytes().count(b"\n") if self.path.exists() else 0
 
@@ -36,6 +39,7 @@ class Rejected:
         """Append records with what the centre said of them, and return once they are on the disk."""
         if not records:
             return
+        self._forget()
         fresh = not self.path.exists()
         lines = b"".join(self._line(line_of(epoch, record, said)) for record, said in records)
         with self.path.open("ab") as file:
@@ -46,17 +50,34 @@ class Rejected:
             sync_folder(self.path.parent)
         self.count += len(records)
 
+    def _forget(self) -> None:
+        """Drop lines that are older than they are kept; a line that cannot be read is kept."""
+        if self._keep_days is None or not self.path.exists():
+            return
+        before = from_epoch_s(time.time() - self._keep_days * DAY_S).isoformat()
+        lines = self.path.read_bytes().splitlines()
+        left = [line for line in lines if _received(line) >= before]
+        if len(left) < len(lines):
+            replace_file(self.path, b"".join(line + b"\n" for line in left), durable=True)
+            self.count = len(left)
+
     def _line(self, told: dict[str, Any]) -> bytes:
         content = msgspec.json.encode(told)
         if self._vault is not None:
-            content = sealed_line(told["epoch"], told["sequence"], self._vault.seal(content))
+            content = sealed_line(told, self._vault.seal(content))
         return content + b"\n"
 
 
-def sealed_line(epoch: str, sequence: int, sealed: bytes) -> bytes:
+def sealed_line(told: dict[str, Any], sealed: bytes) -> bytes:
     """Return a sealed line, without its end."""
     text = base64.b64encode(sealed).decode()
-    return msgspec.json.encode({"epoch": epoch, "sequence": sequence, "sealed": text})
+    return msgspec.json.encode({**{name: told[name] for name in PLAIN}, "sealed": text})
+
+
+def _received(line: bytes) -> str:
+    with suppress(msgspec.DecodeError, KeyError):
+        return str(msgspec.json.decode(line)["received"])
+    return "?"
 
 
 def read_rejected(folder: Path, seals: Seals) -> Iterator[dict[str, Any]]:

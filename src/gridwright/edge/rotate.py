@@ -91,7 +91,7 @@ def _line_anew(line: bytes, path: Path, seals: Seals, current: str) -> bytes:
     told, sealed = _sealed_line(line)
     if not sealed or seals.vault.key_of(sealed) == current:
         return line
-    return sealed_line(told["epoch"], told["sequence"], seals.vault.seal(seals.opened(sealed, path)))
+    return sealed_line(told, seals.vault.seal(seals.opened(sealed, path)))
 
 
 def _epoch(path: Path) -> str:

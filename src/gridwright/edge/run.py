@@ -45,8 +45,9 @@ class Edge:
 
 
 @contextmanager
-def wired(settings: EdgeSettings, key: str) -> Iterator[Edge]:
+def wired(every: Settings, key: str) -> Iterator[Edge]:
     """Open the buffer and the way to the centre; nothing is sent yet."""
+    settings = every.edge
     if not settings.to:
         raise ConfigError("nothing tells where the centre is", where="edge.to", remedy="give --to, or set edge.to")
     name = settings.name or socket.gethostname()
@@ -61,7 +62,9 @@ def wired(settings: EdgeSettings, key: str) -> Iterator[Edge]:
     bounds = Bounds(limit, min(LONGEST_SEGMENT, limit // SEGMENTS), OnFull(settings.on_full))
     with Buffer(settings.folder, bounds, seals_of(settings)) as buffer:
         clock = EdgeClock(settings.folder, limit_s=settings.clock_limit_s)
-        forwarder = Forwarder(buffer, link, clock, Patience(settings.heartbeat_s, settings.retry_s))
+        forwarder = Forwarder(
+            buffer, link, clock, Patience(settings.heartbeat_s, settings.retry_s, every.retention.rejected_days)
+        )
         edge = Edge(name, buffer, clock, forwarder, lambda: status_of(name, settings.to, buffer, forwarder, clock))
         file = StatusFile(settings.folder, edge.status)
         try:
@@ -78,7 +81,7 @@ def run(settings: Settings, key: str, *, ready: Callable[[str], None] = lambda _
     listen = Listen(chosen.host, chosen.port, settings.server.tls_cert, settings.server.tls_key)
     with ExitStack() as stack:
         sock = stack.enter_context(bound(listen))
-        edge = stack.enter_context(wired(chosen, key))
+        edge = stack.enter_context(wired(settings, key))
         keeper = Keeper(edge.buffer)
         server = server_of(
             EdgeEntrance(settings, keeper, edge.clock, keys=keys), listen, lambda: ready(url_of(sock, listen))
@@ -96,7 +99,7 @@ def run(settings: Settings, key: str, *, ready: Callable[[str], None] = lambda _
 
 def drain(settings: Settings, key: str, *, within_s: float) -> Status:
     """Bring what waits to the centre, and return how the edge is then; nothing is taken meanwhile."""
-    with wired(settings.edge, key) as edge:
+    with wired(settings, key) as edge:
         drained(edge.forwarder, edge.buffer, time.monotonic() + within_s)
         return edge.status()
 

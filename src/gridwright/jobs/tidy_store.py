@@ -13,16 +13,30 @@ PASSING = ("forecast", "plan", "fleet", "grid-balance")
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """How long things are kept; None = for ever. `findings`: that resolved themselves; `quarantine`: see the store."""
+
+    outlooks: timedelta
+    findings: timedelta | None = None
+    quarantine: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Tidied:
-    """How many kept answers and outlooks were dropped."""
+    """How many kept answers, outlooks, findings and readings in quarantine were dropped."""
 
     answers: int
     outlooks: int
+    findings: int
+    quarantine: int
 
 
-def tidy_store(store: Store, access: Access, *, now: datetime, keep: timedelta) -> Tidied:
-    """Drop answers to repeated requests after a day, and superseded outlooks after `keep`; the newest ones stay."""
+def tidy_store(store: Store, access: Access, *, now: datetime, keep: Keep) -> Tidied:
+    """Drop answers to repeated requests after a day, and what else is older than it is kept; run again, nothing."""
+    forget = store.retention
     return Tidied(
         store.answers.forget_old(access, now),
-        store.outlooks.forget(access, PASSING, before=now - keep),
+        store.outlooks.forget(access, PASSING, before=now - keep.outlooks),
+        0 if keep.findings is None else forget.forget_findings(access, before=now - keep.findings),
+        0 if keep.quarantine is None else forget.forget_quarantine(access, before=now - keep.quarantine),
     )

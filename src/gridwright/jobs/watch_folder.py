@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from gridwright.domain.errors import Conflict, GridwrightError, InputError, NotFound, StoreError
+from gridwright.domain.interval import DAY_S
 from gridwright.jobs.file_names import free_name, safe_name, shown
+from gridwright.jobs.forget_files import forget_files
 from gridwright.jobs.ingest_file import Imported
 
 ImportOne = Callable[[Path, Path], Imported]
@@ -33,7 +36,7 @@ UNFINISHED = (
     ".rejects.csv",
     ".reason.txt",
 )
-RETRY_S = 60.0
+RETRY_S, TIDY_S = 60.0, 3600.0
 ATTEMPTS = 3  # at a file that changes while it is read
 ROUNDS = 20  # that `once` waits for files to rest
 EMPTY_RESTS = 10
@@ -69,15 +72,20 @@ class Look:
 
 @dataclass(slots=True)
 class Watch:
-    """A folder under watch; `settle_s`: how long a file must rest, `looks`: how each file looked the last time."""
+    """A folder under watch; `settle_s`: how long a file must rest, `looks`: how each file looked the last time.
+
+    `keep_days`: after which files that were put aside are deleted, None = never.
+    """
 
     folder: Path
     import_one: ImportOne
     sleep: Sleep
     clock: Callable[[], float]
     settle_s: float = 2.0
+    keep_days: float | None = None
     looks: dict[str, tuple[Look, float]] = field(default_factory=dict)
     later: dict[str, float] = field(default_factory=dict)
+    tidied: float = float("-inf")
 
     def run(self, *, once: bool = False) -> Generator[Handled]:
         """Yield each file as it is handled; with `once`, end when no file is left that could become complete.
@@ -89,6 +97,7 @@ class Watch:
         rounds = 0
         with self._locked():
             while True:
+                self._tidy()
                 yield from self._claimed()
                 ready, waiting = self._ready()
                 for name in ready:
@@ -101,6 +110,14 @@ class Watch:
                     return
                 if not ready:
                     self.sleep(self.settle_s)
+
+    def _tidy(self) -> None:
+        """Delete, once an hour, what was put aside long ago."""
+        now = self.clock()
+        if self.keep_days is not None and now - self.tidied >= TIDY_S:
+            before_s = time.time() - self.keep_days * DAY_S
+            forget_files([self.folder / DONE, self.folder / FAILED], before_s=before_s)
+            self.tidied = now
 
     def _prepare(self) -> None:
         if not self.folder.is_dir():

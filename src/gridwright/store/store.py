@@ -42,6 +42,7 @@ from gridwright.store.readings import Readings
 from gridwright.store.registers import Registers
 from gridwright.store.registry import Registry
 from gridwright.store.rerates import Rerates
+from gridwright.store.retention import Retention
 from gridwright.store.rule_sets import RuleSets
 from gridwright.store.sealing import Master, Sealing
 from gridwright.store.sealing_points import SealedData
@@ -86,6 +87,7 @@ class Store:
         self.outlooks = Outlooks(self._session)
         self.answers = Answers(self._session)
         self.edges = Edges(self._session)
+        self.retention = Retention(self._session)
 
     @property
     def place(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from gridwright.app import live
@@ -75,10 +74,10 @@ def refresh(platform: Platform) -> Facts:
 
 def tidy(platform: Platform) -> Facts:
     """Drop what has done its service."""
+    from gridwright.app.care import keep_policy as how_long
     from gridwright.jobs.tidy_store import tidy_store
 
-    keep = timedelta(days=platform.settings.work.keep_outlooks_days)
-    return facts(tidy_store(platform.store, platform.access, now=platform.clock(), keep=keep))
+    return facts(tidy_store(platform.store, platform.access, now=platform.clock(), keep=how_long(platform)))
 
 
 def archive(platform: Platform) -> Facts:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from gridwright.api.edge_wire import ClockTrust, Record
@@ -194,3 +196,19 @@ def test_the_commands_tell_and_open(tmp_path: Path) -> None:
     both = {"GRIDWRIGHT_SECRET_KEY": f"YW5vdGhlciBrZXkgb2YgdGhlIGVkZ2UncyBidWZmZXI=,{given}"}
     done = CliRunner(env=both).invoke(app, ["rotate", "--folder", str(folder), "--json"])
     assert json.loads(done.stdout)["files"] == 1
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_refused_records_are_kept_as_long_as_is_set(tmp_path: Path, sealed: bool) -> None:
+    seals = seals_in(tmp_path, seals=sealed)
+    now_us = int(datetime.now(UTC).timestamp() * 1e6)
+    records = [replace(REFUSED, sequence=n, received_us=now_us - n * 86_400_000_000) for n in (9, 8, 1)]
+    Rejected(tmp_path, seals).keep("epoch", [(one, SAID) for one in records])
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(b"torn {\n")
+    kept = Rejected(tmp_path, seals, keep_days=5)
+    assert [one["sequence"] for one in read_rejected(tmp_path, seals)] == [1]
+    assert b"torn {" in (tmp_path / FILE).read_bytes()
+    kept.keep("epoch", [(replace(REFUSED, sequence=2, received_us=now_us), SAID)])
+    assert [one["sequence"] for one in read_rejected(tmp_path, seals)] == [1, 2]
+    assert kept.count == 3

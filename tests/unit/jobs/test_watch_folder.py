@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -208,3 +209,20 @@ def test_a_watch_goes_on_after_bad_files(bench: Bench) -> None:
     watching = bench.watch.run()
     assert [next(watching).outcome for _ in range(2)] == [Outcome.FAILED, Outcome.DONE]
     watching.close()
+
+
+def test_what_was_put_aside_long_ago_goes_where_that_is_set(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.put("a.csv")
+    bench.once()
+    (bench.folder / FAILED / "link").symlink_to(bench.folder / DONE / "a.csv")
+    now = time.time()
+    monkeypatch.setattr("gridwright.jobs.watch_folder.time.time", lambda: now + 8 * 86_400)
+    bench.once()
+    assert (bench.folder / DONE / "a.csv").exists()
+    bench.watch.keep_days = 7.0
+    bench.put("b.csv", "good good")
+    os.utime(bench.put("waits.part"), (0, 0))
+    bench.once()
+    assert [path.name for path in (bench.folder / DONE).iterdir()] == ["b.csv"]
+    assert (bench.folder / "waits.part").exists()
+    assert (bench.folder / FAILED / "link").is_symlink()

@@ -1,0 +1,78 @@
+"""What is forgotten when it is old, and what never is; the audit chain tells and stays whole."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.access import Access, Role
+from gridwright.domain.errors import AccessDenied
+from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.interval import Interval
+from gridwright.domain.quarantine import QuarantinedReading
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.tidy_store import Keep, Tidied, tidy_store
+from gridwright.jobs.verify_store import verify_store
+from gridwright.store import Store
+from gridwright.store import retention as module
+from gridwright.store.findings import FindingFilter
+
+NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+KEEP = Keep(outlooks=35 * DAY, findings=90 * DAY, quarantine=60 * DAY)
+
+
+def a_finding(hour: int) -> Finding:
+    period = Interval(NOON + hour * HOUR, NOON + (hour + 1) * HOUR)
+    return Finding("V10_spike", "UP-1", period, Severity.WARN, f"hour {hour}")
+
+
+@pytest.fixture
+def town(store: Store) -> Store:
+    """Findings open, resolved by themselves early and late, and accepted; quarantine old, new and claimed."""
+    store.registry.save_points(ME, [UsagePoint("UP-1")])
+    every = [a_finding(hour) for hour in range(4)]
+    whole = Interval(NOON, NOON + 10 * HOUR)
+    store.findings.save(ME, every, known_at=NOON)
+    accepted = [one.id for one in store.findings.page(ME) if one.finding.message == "hour 3"]
+    store.findings.resolve(ME, accepted, reason="a party", now=NOON)
+    for day, left in ((1, every[1:3]), (80, every[2:3])):
+        store.findings.save(ME, left, known_at=NOON + day * DAY, points=["UP-1"], period=whole)
+    for meter, day in (("old", 0), ("new", 50), ("claimed", 0)):
+        readings = [QuarantinedReading(meter, NOON + at * HOUR, 5.0, 900) for at in range(3)]
+        store.quarantine.save(ME, readings, received=NOON + day * DAY)
+    store.quarantine.claim(ME, "claimed")
+    return store
+
+
+def messages(store: Store) -> list[str]:
+    return [one.finding.message for one in store.findings.page(ME, FindingFilter(resolved=True))]
+
+
+def test_what_is_older_than_it_is_kept_goes_once_and_is_told(town: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TOGETHER", 2)
+    now = NOON + 95 * DAY
+    assert tidy_store(town, ME, now=now, keep=Keep(outlooks=DAY)) == Tidied(0, 0, 0, 0)
+    # Resolved on day 1, that goes; on day 80, accepted, and open ones stay. The clock of the claim is the database's.
+    assert tidy_store(town, ME, now=now, keep=KEEP) == Tidied(0, 0, 1, 6)
+    assert messages(town) == ["hour 1", "hour 2", "hour 3"]
+    assert [waiting.meter for waiting in town.quarantine.meters(ME)] == ["new"]
+    assert tidy_store(town, ME, now=now, keep=KEEP) == Tidied(0, 0, 0, 0)
+    told = [one for one in town.audit.records(ME) if "forgotten" in one.detail]
+    assert sorted((one.subject, one.detail["forgotten"]) for one in told) == [
+        ("findings", 1),
+        ("quarantine", 2),
+        ("quarantine", 2),
+        ("quarantine", 2),
+    ]
+    assert {check.name: check.first for check in verify_store(town, ME).checks if not check.ok} == {}
+
+
+def test_only_who_looks_after_the_store_may_forget(town: Store) -> None:
+    for access in (Access("op", Role.OPERATOR), Access("device", Role.DEVICE)):
+        with pytest.raises(AccessDenied):
+            town.retention.forget_findings(access, before=NOON)
+        with pytest.raises(AccessDenied):
+            town.retention.forget_quarantine(access, before=NOON)
