@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +26,32 @@ FOOTER = b"gridwright"
 GROUP_ROWS = 20_000
 CHUNK = 1 << 20
 LOST = "bring the file back from a copy of the archive"
+ROOM = "check the place, its permissions and the room there; the database is as it was"
+STALE_S = 86_400  # a draft that old is of a process that was killed
+# What file systems and object stores say, in our words, and what helps; the first that fits counts.
+TROUBLES = (
+    (
+        re.compile(r"(?i)bucket.*(not found|does not exist)|NO_SUCH_BUCKET"),
+        "there is no such bucket",
+        "make the bucket, or name another; Gridwright makes none",
+    ),
+    (
+        re.compile(r"(?i)ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE|CREDENTIALS|HTTP status 40[13]"),
+        "the storage refuses these credentials",
+        "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and what they may do there",
+    ),
+    (
+        re.compile(r"(?i)NETWORK_CONNECTION|curlCode|could not connect|resolve host"),
+        "the storage does not answer",
+        "check the network, the region, and AWS_ENDPOINT_URL where the storage is not Amazon's",
+    ),
+    (re.compile(r"(?i)no space left|disk quota"), "the disk is full", "make room on it; the database is as it was"),
+    (
+        re.compile(r"(?i)permission denied|read-only file system"),
+        "this user may not write there",
+        "let it, or name another place; the database is as it was",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +127,19 @@ def _named(shelf: Shelf, name: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
+        what, remedy = _told(error, LOST)
         raise StoreCorrupt(
-            f"the archive file cannot be read: {_short(error)}", where=f"{shelf.address}/{name}", remedy=LOST
+            f"the archive file cannot be read: {what}", where=f"{shelf.address}/{name}", remedy=remedy
         ) from error
+
+
+def _told(error: BaseException, otherwise: str) -> tuple[str, str]:
+    """Return what went wrong and what helps: in our words where we know them."""
+    said = str(error)
+    for pattern, what, remedy in TROUBLES:
+        if pattern.search(said):
+            return f"{what} ({_short(error)})", remedy
+    return _short(error), otherwise
 
 
 def _short(error: BaseException) -> str:
@@ -118,6 +156,7 @@ class ArchiveWriter:
         self._rows = 0
         with self._writes():
             shelf.files.create_dir(shelf.inside(folder), recursive=True)
+            _sweep(shelf, folder)
             self._stream = shelf.files.open_output_stream(shelf.inside(self._draft))
             self._sink = _Hashing(self._stream)
             order = [pq.SortingColumn(SCHEMA.get_field_index(name)) for name in ("day", "usage_point")]
@@ -172,11 +211,19 @@ class ArchiveWriter:
             yield
         except (pa.ArrowException, OSError) as error:
             self._shelf.remove(self._draft)
+            what, remedy = _told(error, ROOM)
             raise StoreError(
-                f"the archive cannot be written: {_short(error)}",
-                where=self._shelf.address,
-                remedy="check the place, its permissions and the room there; the database is as it was",
+                f"the archive cannot be written: {what}", where=self._shelf.address, remedy=remedy
             ) from error
+
+
+def _sweep(shelf: Shelf, folder: str) -> None:
+    """Delete drafts that a killed process left long ago."""
+    before = time.time() - STALE_S
+    for found in shelf.files.get_file_info(fs.FileSelector(shelf.inside(folder))):
+        name = found.base_name
+        if name.startswith(".") and name.endswith(".tmp") and found.mtime and found.mtime.timestamp() < before:
+            shelf.remove(f"{folder}/{name}")
 
 
 class _Hashing:

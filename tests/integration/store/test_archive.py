@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +29,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import TEMPERATURE
 from gridwright.jobs.archive_months import Policy, archive_months, bring_back, keep_policy, require_past, restore_month
 from gridwright.store import Store, open_store
-from gridwright.store.archive_file import Shelf
+from gridwright.store.archive_file import STALE_S, Shelf, _Hashing
 from gridwright.store.schema_trust import rerate
 
 MARCH = datetime(2025, 3, 1, tzinfo=UTC)
@@ -360,6 +363,60 @@ def test_places_that_will_not_do(town: Store, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
         archive(town, blocker / "below")
     assert town.archive.parts(ME) == ()
+
+
+@pytest.mark.parametrize("how", ["path", "file://", "relative"])
+def test_places_on_this_machine(town: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """What is registered is found again from any folder."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    place = {"path": f"{tmp_path}/a b", "file://": f"file://{tmp_path}/a%20b", "relative": "a b"}[how]
+    before = rows(town)
+    assert len(archive(town, place, drop_before=BEFORE).dropped) == 3
+    assert len(list((tmp_path / "a b" / "readings").rglob("*.parquet"))) == 3
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    restore_month(town, ME, parse_month("2025-03"))
+    assert rows(town) == before
+
+
+TROUBLES: dict[str, tuple[int, str, str]] = {
+    "a full disk": (errno.ENOSPC, "the disk is full", "make room"),
+    "a full quota": (errno.EDQUOT, "the disk is full", "make room"),
+    "a folder that may only be read": (errno.EROFS, "this user may not write there", "name another place"),
+    "a folder of somebody else": (errno.EACCES, "this user may not write there", "name another place"),
+    "a disk that fails": (errno.EIO, "[Ii]nput/output error", "check the place"),
+}
+
+
+@pytest.mark.parametrize("what", TROUBLES)
+def test_trouble_with_a_disk_is_told_and_leaves_nothing_half(
+    town: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    number, words, remedy = TROUBLES[what]
+    before = rows(town)
+
+    def write(sink: object, content: bytes) -> int:
+        del sink, content
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Hashing, "write", write)
+        with pytest.raises(StoreError, match=words) as caught:
+            archive(town, tmp_path, drop_before=BEFORE)
+    assert remedy in caught.value.remedy
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and "database" not in path.parts] == []
+    assert (rows(town), town.archive.parts(ME)) == (before, ())
+    assert len(archive(town, tmp_path).written) == 3
+
+
+def test_what_a_killed_archiver_left_goes_after_a_day(town: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "readings" / "2025-03"
+    folder.mkdir(parents=True)
+    for name, age in ((".old.tmp", STALE_S + 60), (".young.tmp", 60), ("theirs.tmp", STALE_S + 60)):
+        (folder / name).write_text("half")
+        os.utime(folder / name, times=(time.time() - age,) * 2)
+    archive(town, tmp_path)
+    assert {path.name for path in folder.iterdir() if path.suffix == ".tmp"} == {".young.tmp", "theirs.tmp"}
 
 
 def test_months_that_are_not_over_stay() -> None:
