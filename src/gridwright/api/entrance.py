@@ -125,14 +125,12 @@ class Entrance:
 
     async def _written(self, access: Access, decoded: Decoded, tell: Tell, once: Once | None) -> Answer:
         asked = time.monotonic()
-        names = {name for readings in decoded.series for name in readings.points}
-        names.update(one.name for one in decoded.few)
-        if self._directories.must_read_for(names, asked):
+        if self._directories.must_read_before(decoded, asked):
             await asyncio.to_thread(self._directories.read, asked)
         elif self._directories.should_read(asked):
             asyncio.get_running_loop().run_in_executor(None, self._directories.look, asked)
         directory = self._directories.now
-        if decoded.records <= FEW:
+        if decoded.records <= FEW or decoded.numbered is not None:
             resolved = resolve(decoded, directory, access)
         else:
             resolved = await asyncio.to_thread(resolve, decoded, directory, access)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.api.ingest_known import Numbered, Tags
 from gridwright.api.ingest_meaning import Said, Wrong, meaning_of
+from gridwright.api.ingest_places import dense
 from gridwright.api.ingest_table import MICRO, Decoded, Places, Table, check
 from gridwright.api.verdicts import Fault
 from gridwright.domain.interval import epoch_s
 from gridwright.domain.reading_type import Accumulation
-from gridwright.formats.line_protocol import FieldValues, LineFault, Origin, read_line_protocol
+from gridwright.formats.line_protocol import FieldValues, LineFault, Origin, Vocabulary, read_line_protocol
 
 if TYPE_CHECKING:
     from gridwright.settings import LineProtocolSettings
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 POINT_TAGS = ("usage_point", "meter", "meter_id", "device_id", "device", "serial", "host")
 WORDS = ("unit", "flow", "quality", "reading_type", "interval_s")
 VALUE = "value"
+VOCABULARY = Vocabulary(threading.Lock())  # of all requests: a fleet's keys come again and again
 NO_POINT = Fault(
     "tags", "no tag tells whose reading it is", "send a tag usage_point or meter, or name yours in point_tags"
 )
@@ -119,7 +123,7 @@ def _said(entry: dict[str, Any]) -> Said:
 
 def decode_lines(body: bytes, mapping: LineMapping, precision: str, now: datetime) -> DecodedLines:
     """Decode lines; InputError for an unknown precision, all else is a verdict on the line and field."""
-    values = read_line_protocol(body, precision=precision, received_us=epoch_s(now) * MICRO)
+    values = read_line_protocol(body, precision=precision, received_us=epoch_s(now) * MICRO, vocabulary=VOCABULARY)
     decoded = DecodedLines(records=values.lines, names=values.fields, name=values.field)
     decoded.places = Places(lines=values.line)
     for fault in values.faults:
@@ -141,35 +145,38 @@ class _Mapped:
 
     def __init__(self, values: FieldValues, mapping: LineMapping, decoded: DecodedLines) -> None:
         self.values, self.mapping, self.decoded = values, mapping, decoded
+        self.told = tags_of(mapping.point_tags).read(values.origins)
 
     def table(self) -> Table:
         """Return the rows that mean something; the others get their verdict, or are ignored."""
-        values = self.values
-        names: dict[str, int] = {}
-        words: dict[Words | Wrong, int] = {}
-        pairs = [whose(origin, self.mapping.point_tags) for origin in values.origins]
-        name_of = np.array([names.setdefault(name, len(names)) for name, _ in pairs] or [0], np.int32)
-        words_of = np.array([words.setdefault(word, len(words)) for _, word in pairs] or [0], np.int32)
-        said, which = self._meanings(tuple(words), words_of[values.origin])
-        name = name_of[values.origin]
-        kept = (which >= 0) & self._named(tuple(names), name, which)
-        at_us = self._sampled(said, which)
-        index = np.arange(values.value.size)
-        table = Table(tuple(names), name, at_us, values.value, said, which.astype(np.int32), index)
+        values, told = self.values, self.told
+        said, which = self._meanings(told.word[values.origin])
+        number = told.name[values.origin]
+        kept = (which >= 0) & self._named(number, which)
+        used, name = dense(number, len(told.names.all))
+        self.decoded.numbered = Numbered(told.names, used)
+        table = Table(
+            names=told.names.some(used),
+            name=name,
+            at_us=self._sampled(said, which),
+            value=values.value,
+            said=said,
+            which=which,
+            index=np.arange(values.value.size),
+            faulty=told.names.faulty[used],
+        )
         return table if kept.all() else table.rows(kept)
 
-    def _meanings(
-        self, words: tuple[Words | Wrong, ...], word: npt.NDArray[np.int32]
-    ) -> tuple[list[Said], npt.NDArray[np.int64]]:
+    def _meanings(self, word: npt.NDArray[np.int32]) -> tuple[list[Said], npt.NDArray[np.int32]]:
         """Return what is said, and for each value which of it; below 0 where it means nothing."""
         fields = self.values.fields
-        pair = word.astype(np.int64) * max(len(fields), 1) + self.values.field
-        pairs, code = (np.unique(pair, return_inverse=True)) if pair.size else (pair, pair)
+        many = max(len(fields), 1)
+        pairs, code = dense(word * np.int32(many) + self.values.field, len(self.told.words) * many)
         said: dict[Said, int] = {}
-        table = np.full(pairs.size, -1, np.int64)
+        table = np.full(pairs.size, -1, np.int32)
         for at, number in enumerate(pairs.tolist()):
-            which, name = divmod(number, max(len(fields), 1))
-            spoken = words[which]
+            which, name = divmod(number, many)
+            spoken = self.told.words[which]
             if isinstance(spoken, Wrong):
                 self._tell(np.flatnonzero(code == at), spoken.fault, f"{spoken.value}")
             elif self.mapping.is_ignored(fields[name], spoken.measurement):
@@ -180,15 +187,10 @@ class _Mapped:
                 table[at] = said.setdefault(meant, len(said))
         return list(said), table[code]
 
-    def _named(
-        self, names: tuple[str, ...], name: npt.NDArray[np.int32], which: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.bool_]:
+    def _named(self, number: npt.NDArray[np.int32], which: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Tell which values say whose they are."""
-        if "" not in names:
-            return np.ones(name.size, np.bool_)
-        nobody = name == names.index("")
-        self._tell(np.flatnonzero(nobody & (which >= 0)), NO_POINT)
-        named: npt.NDArray[np.bool_] = ~nobody
+        named: npt.NDArray[np.bool_] = number != self.told.names.nameless
+        self._tell(np.flatnonzero(~named & (which >= 0)), NO_POINT)
         return named
 
     def _tell(self, rows: npt.NDArray[np.intp], fault: Fault, value: str | None = None) -> None:
@@ -196,7 +198,7 @@ class _Mapped:
             shown = f"{self.values.value[row]:.15g}" if value is None else value
             self.decoded.verdicts.reject(self.decoded.places.of(row), fault, shown)
 
-    def _sampled(self, said: list[Said], which: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _sampled(self, said: list[Said], which: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
         """Return the instants, those of samples set on their grid: what a meter shows now is no interval's energy."""
         at_us = self.values.at_us
         steps = np.array([_step_us(one) for one in said] or [1], np.int64)
@@ -219,7 +221,12 @@ def _step_us(said: Said) -> int:
     return meaning.interval_s * MICRO if sampled else 1
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=8)
+def tags_of(point_tags: tuple[str, ...]) -> Tags[Words | Wrong]:
+    """Return what is known of origins, whose points are named by some tags."""
+    return Tags(partial(whose, point_tags=point_tags))
+
+
 def whose(origin: Origin, point_tags: tuple[str, ...]) -> tuple[str, Words | Wrong]:
     """Return the name in the first of the tags that is there, and what the other tags say about meaning."""
     tags = dict(origin.tags)

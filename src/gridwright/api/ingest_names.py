@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.api.ingest_few import Few
+from gridwright.api.ingest_places import NOBODY, NOWHERE, Places, dense
 from gridwright.api.ingest_table import Decoded
 from gridwright.api.verdicts import Fault, Status
 from gridwright.domain.access import Access
@@ -26,6 +27,7 @@ from gridwright.domain.usage_point import Installation
 from gridwright.ingest.order import take
 
 if TYPE_CHECKING:
+    from gridwright.api.ingest_known import Numbered
     from gridwright.app import Platform
 
 FRESH_S = 1.0  # after this it is looked for what another process has changed in the registry
@@ -105,6 +107,19 @@ class Directories:
             return True
         return directory.taken < asked and not all(map(directory.knows, names))
 
+    def must_read_before(self, decoded: Decoded, asked: float) -> bool:
+        """Tell the same of the names of a whole request."""
+        directory, numbered = self.now, decoded.numbered
+        if numbered is None or decoded.few:
+            names = {name for readings in decoded.series for name in readings.points}
+            return self.must_read_for(names.union(one.name for one in decoded.few), asked)
+        if directory.taken < asked - STALE_S:
+            return True
+        places = numbered.names.places(directory, register=False)
+        return directory.taken < asked and bool(
+            (places.always(numbered.number, numbered.names.all) == NOBODY).any() if decoded.series else False
+        )
+
     def should_read(self, asked: float) -> bool:
         """Tell one request, and no other in the same time, that it is time to look for changes beside it."""
         if self.now.taken >= asked - FRESH_S or self._looked >= asked - FRESH_S:
@@ -148,15 +163,14 @@ def resolve(decoded: Decoded, directory: Directory, access: Access) -> Resolved:
     for one in decoded.few:
         _resolve_one(one, decoded, resolved, directory, access)
     for readings in decoded.series:
-        found = _Lookup(readings, directory)
+        found = _Lookup(readings, directory, decoded.numbered)
         limited = access.points is not None
         _turned_away(readings, found, decoded, resolved, limited=limited)
         known = found.code >= 0
         if limited:
-            reach = np.array([access.may_see(point) for point, _ in found.pairs] or [False])
-            foreign = known & ~reach[found.code]
-            _refuse(readings, foreign, decoded, FOREIGN)
-            known &= ~foreign
+            within = found.within(access)
+            _refuse(readings, known & ~within, decoded, FOREIGN)
+            known = within
         if known.any():
             kept = found.renamed(known)
             register = readings.reading_type.accumulation is Accumulation.CUMULATIVE
@@ -185,50 +199,31 @@ def _resolve_one(few: Few, decoded: Decoded, resolved: Resolved, directory: Dire
 class _Lookup:
     """Where each reading of a series belongs: `code` into `pairs` of usage point and meter; below 0: nowhere."""
 
-    def __init__(self, readings: Readings, directory: Directory) -> None:
-        self.readings, self.directory = readings, directory
+    def __init__(self, readings: Readings, directory: Directory, numbered: Numbered | None) -> None:
+        self.readings = readings
         self.register = readings.reading_type.accumulation is Accumulation.CUMULATIVE
-        self.places: dict[tuple[str, str], int] = {}
-        table = np.array([self._fixed(name) for name in readings.points], np.int64)
-        self.code = table[readings.point]
-        for at in np.unique(readings.point[self.code == DATED]).tolist():
-            self._dated(at)
-        self.pairs = list(self.places)
+        if numbered is None:
+            self.places = Places(directory, register=self.register)
+            self.code = self.places.of(readings, np.arange(len(readings.points)), readings.points)
+        else:
+            self.places = numbered.names.places(directory, register=self.register)
+            self.code = self.places.of(readings, numbered.number, numbered.names.all)
 
-    def _fixed(self, name: str) -> int:
-        """Return the code of a name that needs no look at the time."""
-        if name in self.directory.meters:
-            return DATED
-        if name not in self.directory.points:
-            return NOBODY
-        if self.register and name in self.directory.at_point:
-            return DATED
-        return self._pair(name, "")
-
-    def _pair(self, point: str, meter: str) -> int:
-        return self.places.setdefault((point, meter if self.register else ""), len(self.places))
-
-    def _dated(self, at: int) -> None:
-        """Find the installations in force for the readings of one name."""
-        name = self.readings.points[at]
-        rows = np.flatnonzero(self.readings.point == at)
-        moments = self.readings.at[rows]
-        is_meter = name in self.directory.meters
-        self.code[rows] = NOWHERE if is_meter else self._pair(name, "")
-        for place in self.directory.meters[name] if is_meter else self.directory.at_point[name]:
-            inside = (moments >= place.start_s) & (moments < place.end_s)
-            if inside.any():
-                self.code[rows[inside]] = self._pair(place.point, place.meter)
+    def within(self, access: Access) -> npt.NDArray[np.bool_]:
+        """Tell which readings belong to points that somebody may see; none that belong nowhere."""
+        known = self.code >= 0
+        used, place = dense(self.code[known], len(self.places.pairs))
+        reach = np.array([access.may_see(self.places.pairs[at][0]) for at in used.tolist()] or [False])
+        known[known] = reach[place]
+        return known
 
     def renamed(self, which: npt.NDArray[np.bool_]) -> Readings:
         """Return the readings at `which` under their usage points; registers keep the meter."""
-        kept = self.readings if which.all() else take(self.readings, which)
-        points = tuple(point for point, _ in self.pairs)
-        devices = tuple(meter for _, meter in self.pairs) if self.register else ()
-        return replace(kept, points=points, point=self.code[which].astype(np.int32), devices=devices)
-
-
-NOBODY, NOWHERE, DATED = -1, -2, -3
+        whole = bool(which.all())
+        kept = self.readings if whole else take(self.readings, which)
+        used, place = dense(self.code if whole else self.code[which], len(self.places.pairs))
+        points, devices = self.places.some(used)
+        return replace(kept, points=points, point=place, devices=devices if self.register else ())
 
 
 def _turned_away(readings: Readings, found: _Lookup, decoded: Decoded, resolved: Resolved, *, limited: bool) -> None:

@@ -20,6 +20,7 @@ from gridwright.formats.counts import to_counts
 
 if TYPE_CHECKING:
     from gridwright.api.ingest_few import Few
+    from gridwright.api.ingest_known import Numbered
 
 Whole = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -60,6 +61,7 @@ class Table:
     said: Sequence[Said]
     which: npt.NDArray[np.int32]
     index: Whole
+    faulty: Mask | None = None  # which of the names are, where that is known
 
     def rows(self, kept: Mask) -> Table:
         """Return the rows at `kept`."""
@@ -85,6 +87,7 @@ class Decoded:
     verdicts: Verdicts = field(default_factory=Verdicts)
     places: Places = IN_ORDER
     records: int = 0
+    numbered: Numbered | None = None  # the names of all series, where they have numbers
 
 
 class Faults:
@@ -175,14 +178,20 @@ def check(table: Table, decoded: Decoded, now: datetime) -> None:
 
 def _named(table: Table, decoded: Decoded) -> Mask:
     """Tell which rows say whose they are."""
-    sound = np.ones(table.name.size, np.bool_)
-    for at, name in enumerate(table.names):
-        fault = name_fault(name)
-        if fault is not None:
-            rows = np.flatnonzero(table.name == at)
-            sound[rows] = False
-            _tell(table, rows, decoded, fault, name)
-    return sound
+    if table.faulty is None:
+        names: Sequence[int] = range(len(table.names))
+    else:
+        names = np.flatnonzero(table.faulty).tolist()
+    faults = {at: fault for at in names if (fault := name_fault(table.names[at])) is not None}
+    if not faults:
+        return np.ones(table.name.size, np.bool_)
+    wrong = np.isin(table.name, np.array(list(faults), np.int32))
+    code = table.name[wrong].tolist()
+    for fault in set(faults.values()):
+        mine = np.array([faults[at] == fault for at in code], np.bool_)
+        rows = np.flatnonzero(wrong)[mine]
+        _tell(table, rows, decoded, fault, [table.names[at] for at in table.name[rows].tolist()])
+    return ~wrong
 
 
 def _tell(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridwright.domain.errors import InputError
-from gridwright.formats.line_protocol import FieldValues, read_line_protocol
+from gridwright.formats.line_protocol import FieldValues, Origin, read_line_protocol
 
 NOW_US = 1_764_000_000_000_000
 Row = tuple[str, tuple[tuple[str, str], ...], str, float, int, int]
@@ -20,7 +20,7 @@ def read(text: str | bytes, precision: str = "ns") -> FieldValues:
 
 def rows(values: FieldValues) -> list[Row]:
     """Return the columns as rows."""
-    origins = [values.origins[at] for at in values.origin.tolist()]
+    origins = [values.origins[at] or Origin("") for at in values.origin.tolist()]
     names = [values.fields[at] for at in values.field.tolist()]
     columns = zip(origins, names, values.value.tolist(), values.at_us.tolist(), values.line.tolist(), strict=True)
     return [(origin.measurement, origin.tags, *rest) for origin, *rest in columns]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,7 @@ class FieldValues:
     `at_us`: int64[n] epoch microseconds; `line`: int64[n], 1-based; true and false are 1 and 0. `lines` counts points.
     """
 
-    origins: tuple[Origin, ...]
+    origins: Sequence[Origin | None]
     fields: tuple[str, ...]
     origin: npt.NDArray[np.int32]
     field: npt.NDArray[np.int32]
@@ -59,5 +60,9 @@ def no_values() -> FieldValues:
 def to_us(units: Whole, unit: Unit) -> tuple[Whole, Mask]:
     """Return timestamps in microseconds, and which of them lie beyond the years that have a name."""
     times, over = unit
-    far = np.abs(units // over) > LAST_US // times
-    return np.where(far, 0, units // over) * times, far
+    count = units // over if over > 1 else units
+    most = LAST_US // times
+    if count.size and count.min() >= -most and count.max() <= most:
+        return (count * times if times > 1 else count), np.zeros(count.size, np.bool_)
+    far = (count > most) | (count < -most)
+    return np.where(far, 0, count) * times, far

@@ -10,12 +10,13 @@ KEY = re.compile(r"((?:\\.|[^\\, ])+)((?:,(?:\\.|[^\\,= ])+=(?:\\.|[^\\,= ])+)*)
 TAG = re.compile(r",((?:\\.|[^\\,= ])+)=((?:\\.|[^\\,= ])+)", re.DOTALL)
 FIELD = re.compile(r'((?:\\.|[^\\,= ])+)=(?:"((?:\\.|[^"\\])*)"|([^, "]+))', re.DOTALL)
 OPEN = re.compile(r'(?:\\.|[^\\,= ])+="(?:\\.|[^"\\])*\Z', re.DOTALL)
-NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?\Z", re.ASCII)
-STAMP = re.compile(r"[+-]?\d{1,19}\Z", re.ASCII)
+NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\Z", re.ASCII)
+WHOLE = re.compile(r"[+-]?\d+\Z", re.ASCII)
+MOST_DIGITS = 64  # of a whole number, leading zeros with them
 TRUTH = {"t": 1.0, "T": 1.0, "true": 1.0, "True": 1.0, "TRUE": 1.0}
 TRUTH |= {"f": 0.0, "F": 0.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
 HOW = "write measurement,tag=value field=1.5 timestamp"
-LARGEST_STAMP = 1 << 63
+LARGEST = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,11 @@ def read_line(text: str) -> Line | None:
     fields, rest = _fields(text[key.end() :].lstrip(" "))
     stamp = None
     if rest:
-        if not STAMP.match(rest) or abs(int(rest)) >= LARGEST_STAMP:
+        stamp = whole_of(rest)
+        if stamp is None:
             raise LineWrong(
                 "this is no instant", rest, field="timestamp", remedy="write it as a whole number, with its precision"
             )
-        stamp = int(rest)
     return Line(origin_of(key.group(0)), fields, stamp)
 
 
@@ -113,17 +114,24 @@ def _fields(text: str) -> tuple[tuple[tuple[str, Written], ...], str]:
 def _value(text: str, name: str) -> float:
     if text in TRUTH:
         return TRUTH[text]
-    whole = text[-1:] in {"i", "u"}
-    value = number_of(text[:-1] if whole else text)
-    if value is None or (whole and not text[:-1].lstrip("+-").isdigit()):
+    value = whole_of(text[:-1]) if text[-1:] in {"i", "u"} else number_of(text)
+    if value is None:
         remedy = "write 1.5, 15i, true or false"
         raise LineWrong("there is no finite number", text, field=name, remedy=remedy)
-    return value
+    return float(value)
 
 
 def number_of(text: str) -> float | None:
     """Return a number as it is written, None where it is none."""
     return float(text) if NUMBER.match(text) else None
+
+
+def whole_of(text: str) -> int | None:
+    """Return a whole number as it is written, None where it is none, or beyond 64 bits."""
+    if len(text) > MOST_DIGITS or not WHOLE.match(text):
+        return None
+    value = int(text)
+    return value if abs(value) <= LARGEST else None
 
 
 def _plain(text: str) -> str:
