@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -24,6 +25,8 @@ from gridwright.vee.work import Methods, Work
 LIKE = ("E03", "E04", "E05")
 # An end point may lie so far beyond an outage.
 BEYOND_OUTAGE_HOURS = 2.0
+# So little of an end is as good as nothing; and what fades no more than this is a straight line between the ends.
+FORGOTTEN, NEVER_FADING = 1e-6, 1 - 1e-9
 Found = list[tuple[int, Finding]]
 
 
@@ -132,28 +135,48 @@ def bridge(length: Index, ends: tuple[Floats, Floats], fade: float) -> Floats:
     """Return what to add within each run so that it meets its ends, which are off by `ends`, NaN where unknown.
 
     The mean of an AR(1) process that loses (1 - `fade`) a slot: with one end it fades, with both it is their bridge.
+    Where less than a millionth of it is left nothing is added, so that long runs cost no more than short ones.
     """
-    steps = np.repeat(length, length) + 1.0
+    fade = min(fade, NEVER_FADING)
+    reach = 1 if fade < FORGOTTEN else math.ceil(math.log(FORGOTTEN) / math.log(fade))
     begins = np.cumsum(length) - length
-    k = np.arange(steps.size) - np.repeat(begins, length) + 1.0
-    left, right = (np.repeat(end, length) for end in ends)
-    whole = 1 - fade ** (2 * steps)
-    near = np.where(np.isnan(right), fade**k, (fade**k - fade ** (2 * steps - k)) / whole)
-    far = np.where(np.isnan(left), fade ** (steps - k), (fade ** (steps - k) - fade ** (steps + k)) / whole)
+    added = np.zeros(int(length.sum()))
+    short = np.flatnonzero(length <= 2 * reach)
+    run, k = Runs(short, np.zeros_like(short), length[short]).cells()
+    added[begins[run] + k] = _between(k + 1, length[run] + 1, (ends[0][run], ends[1][run]), fade)
+    steps = np.arange(reach if short.size < length.size else 0)
+    faded = fade ** (steps + 1)
+    for side, end in enumerate(ends):
+        # The ends of a long run know nothing of each other.
+        long = np.flatnonzero((length > 2 * reach) & ~np.isnan(end))
+        place = begins[long, None] + (steps if side == 0 else length[long, None] - 1 - steps)
+        added[place] = end[long, None] * faded
+    return added
+
+
+def _between(k: Index, steps: Index, ends: tuple[Floats, Floats], fade: float) -> Floats:
+    """Return the bridge's mean `k` slots from the left end and `steps` - `k` from the right one."""
+    left, right = ends
+    powers = fade ** np.arange(2 * int(steps.max(initial=0)) + 1)
+    whole = 1 - powers[2 * steps]
+    near = np.where(np.isnan(right), powers[k], (powers[k] - powers[2 * steps - k]) / whole)
+    far = np.where(np.isnan(left), powers[steps - k], (powers[steps - k] - powers[steps + k]) / whole)
     return np.asarray(near * np.nan_to_num(left) + far * np.nan_to_num(right))
 
 
 def _targets(work: Work, wall: WallClock, row: Index, slot: Index) -> tuple[Targets, Index]:
-    """Return the local days of the cells, each once, and the target of each cell."""
-    runs = runs_of(work.open)
-    day = np.broadcast_to(wall.day.astype(np.int32), work.open.shape)
+    """Return the local days of the cells, each once, and the target of each cell; cells come by row and time."""
+    key = row * wall.days + wall.day[slot]
+    fresh = np.r_[True, key[1:] != key[:-1]] if key.size else np.zeros(0, np.bool_)
+    # A day's first cell belongs to its earliest gap.
+    row, slot, day = row[fresh], slot[fresh], wall.day[slot[fresh]]
+    runs, slots = runs_of(work.open), work.open.shape[1]
+    which = np.searchsorted(runs.row * slots + runs.first, row * slots + slot, side="right") - 1
+    inside = work.open[row, slot]
     begun, over = day.copy(), day.copy()
-    begun[runs.cells()] = np.repeat(wall.day[runs.first], runs.length)
-    over[runs.cells()] = np.repeat(wall.day[runs.last - 1], runs.length)
-    key, first, at = np.unique(row * wall.days + wall.day[slot], return_index=True, return_inverse=True)
-    # Cells come in order of time, so a day's first cell belongs to its earliest gap.
-    cells = row[first], slot[first]
-    return Targets(key // wall.days, key % wall.days, begun[cells].astype(np.intp), over[cells].astype(np.intp)), at
+    begun[inside] = wall.day[runs.first[which[inside]]]
+    over[inside] = wall.day[runs.last[which[inside]] - 1]
+    return Targets(row, day, begun, over), np.cumsum(fresh) - 1
 
 
 def follow_profile(work: Work, wall: WallClock, fleet: FleetProfile) -> Found:
