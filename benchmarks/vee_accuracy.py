@@ -6,15 +6,16 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.__main__ import rewrite
 from benchmarks.accuracy.faults import Alarms, Recall, alarms, recalls
-from benchmarks.accuracy.gaps import LADDER, LENGTHS, METHODS, Errors, beaten_by, measure
+from benchmarks.accuracy.gaps import LADDER, LENGTHS, METHODS, Errors, beaten_by, ladder_bias, measure
 from benchmarks.accuracy.homes import SEED, SOURCES, available, homes, split
-from benchmarks.harness import Row, line, to_json
+from benchmarks.harness import Row, figure, line, to_json
 from gridwright.domain.finding import Severity
 from gridwright.domain.panel import Panel
 
@@ -29,10 +30,14 @@ Table = Mapping[str, Mapping[str, Errors]]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Errors by length and method without and with registers, recall by fault, and false alarms by data set."""
+    """Errors by length and method without and with registers, recall by fault, and false alarms by data set.
+
+    `bias`: of the ladder without registers, by length, over many more gaps.
+    """
 
     open: Table
     closed: Table
+    bias: Mapping[str, Errors]
     recall: Mapping[str, Recall]
     alarms: Mapping[str, Alarms]
     homes: Mapping[str, int]
@@ -49,6 +54,7 @@ def measured(*, quick: bool) -> Measured:
     return Measured(
         {length: _errors(panels.values(), length, closed=False) for length in lengths},
         {length: _errors(panels.values(), length, closed=True) for length in lengths},
+        {length: _bias(panels.values(), length) for length in lengths},
         recall,
         {name: alarms(panel) for name, panel in panels.items()},
         {name: len(panel.points) for name, panel in panels.items()},
@@ -63,6 +69,10 @@ def _errors(panels: Iterable[Panel], length: str, *, closed: bool) -> dict[str, 
     return found
 
 
+def _bias(panels: Iterable[Panel], length: str) -> Errors:
+    return reduce(Errors.joined, (ladder_bias(panel, LENGTHS[length]) for panel in panels))
+
+
 def rows_of(result: Measured) -> Iterator[Row]:
     """Yield the figures that have a goal."""
     for name, table, goals in (("no registers", result.open, OPEN_GOALS), ("registers", result.closed, CLOSED_GOALS)):
@@ -74,7 +84,7 @@ def rows_of(result: Measured) -> Iterator[Row]:
             title = f"ladder behind the best single method ({best}), {length}, {name}, less {NOISE:g} standard errors"
             yield Row(title, worse - NOISE * noise, "%", "<= 0")
     yield Row("energy error of gaps between registers, largest", _largest(result.closed), "Wh", "<= 0")
-    bias = {length: float(errors[LADDER].signed.mean()) for length, errors in result.open.items()}
+    bias = {length: errors.bias[0] for length, errors in result.bias.items()}
     yield Row("bias of the ladder over all lengths", abs(float(np.mean(list(bias.values())))), "%", f"<= {BIAS:g}")
     worst = max(bias, key=lambda length: abs(bias[length]))
     yield Row(f"bias of the ladder, worst length ({worst})", abs(bias[worst]), "%", f"<= {BIAS:g}")
@@ -96,6 +106,8 @@ def page_of(result: Measured) -> str:
     return "\n\n".join(
         [
             f"Seed {SEED}; validation homes: {some}; {gaps:,} gaps a length, the same for every method.",
+            "## Goals",
+            _goals(result),
             "## Mean absolute error, % of the home's mean interval, without registers",
             _matrix(result.open, lambda errors: f"{errors.absolute.mean():.1f}"),
             "## The same, with a register read at both ends of the gap",
@@ -104,6 +116,7 @@ def page_of(result: Measured) -> str:
             _beside(result),
             "## Energy of the gap, % off; and bias, in brackets, without registers",
             _matrix(result.open, lambda errors: f"{errors.energy.mean():.0f} ({errors.signed.mean():+.1f})"),
+            _bias_text(result),
             f"With registers the energy of every gap is exact: the largest error is {_largest(result.closed):g} Wh.",
             "## Seeded faults that were found",
             _recalls(result.recall),
@@ -111,6 +124,27 @@ def page_of(result: Measured) -> str:
             _alarms(result.alarms),
         ]
     )
+
+
+def _goals(result: Measured) -> str:
+    lines = [
+        f"| {row.name} | {figure(row.value)} {row.unit} | {row.goal} | {'met' if row.met else '**missed**'} |"
+        for row in rows_of(result)
+        if row.goal
+    ]
+    return "\n".join(["| what | measured | goal | |", "|---|---:|---|---|", *lines])
+
+
+def _bias_text(result: Measured) -> str:
+    """Write the ladder's bias with its standard error, over the many gaps and over the few."""
+    head = "| bias of the ladder, % | " + " | ".join(result.bias) + " |"
+    above = {length: errors[LADDER] for length, errors in result.open.items()}
+    lines = []
+    for told, table in (("", result.bias), (" (those above)", above)):
+        gaps = min(each.size for each in table.values())
+        cells = " | ".join("{:+.1f} ± {:.1f}".format(*each.bias) for each in table.values())
+        lines.append(f"| {gaps:,} gaps a length{told} | {cells} |")
+    return "\n".join([head, "|---|" + "---:|" * len(result.bias), *lines])
 
 
 def _matrix(table: Table, cell: Callable[[Errors], str]) -> str:

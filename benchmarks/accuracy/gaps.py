@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from gridwright.vee import Ladder, Registers, estimate
 
 LENGTHS = {"30 min": 1, "1 h": 2, "2 h": 4, "4 h": 8, "8 h": 16, "1 day": 48, "3 days": 144, "7 days": 336}
 LEAST_GAPS = 400
+# One gap of an hour is off by more than the home's mean: it takes this many to know a bias to less than one per cent.
+BIAS_GAPS = 16_000
+BATCH = 2_000
 CLEAR_DAYS = 30
 # A home that uses less than 20 W on average is no measure: any error is a thousand times its mean.
 LEAST_WH = 10
@@ -51,6 +55,11 @@ class Errors:
     def size(self) -> int:
         """Gaps."""
         return int(self.absolute.size)
+
+    @property
+    def bias(self) -> tuple[float, float]:
+        """Mean signed error, and its standard error."""
+        return float(self.signed.mean()), float(self.signed.std(ddof=1) / np.sqrt(self.size))
 
     def joined(self, other: Errors) -> Errors:
         """Return both together."""
@@ -124,6 +133,18 @@ def measure(
         name: _errors(estimate(lost, [], registers=registers, ladder=ladder).panel.values[cells] - truth, holes.usual)
         for name, ladder in methods.items()
     }
+
+
+def ladder_bias(panel: Panel, slots: int, *, seed: int = SEED) -> Errors:
+    """Return the errors of the ladder alone, without registers, over so many gaps that its bias shows."""
+    found: list[Errors] = []
+    for number in range(-(-BIAS_GAPS // BATCH)):
+        holes = holes_of(panel, slots, BATCH, seed + number)
+        values = holes.truth.values.copy()
+        values[holes.cells()] = np.nan
+        estimated = estimate(graded(holes.truth, values), []).panel.values[holes.cells()]
+        found.append(_errors(estimated - holes.truth.values[holes.cells()], holes.usual))
+    return reduce(Errors.joined, found)
 
 
 def _reads(holes: Holes) -> Registers:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import end_to_end, vee_accuracy
 from benchmarks.accuracy.faults import Alarms, alarms, recalls
-from benchmarks.accuracy.gaps import LADDER, METHODS, beaten_by, measure
+from benchmarks.accuracy.gaps import LADDER, METHODS, beaten_by, ladder_bias, measure
 from benchmarks.accuracy.homes import PER_DAY, graded, split
 from gridwright.domain.finding import Severity
 from gridwright.domain.panel import Panel
@@ -51,6 +51,18 @@ def test_gaps_are_measured_against_the_truth(homes: Panel, monkeypatch: pytest.M
     assert free["E02 linear"].absolute.mean() > free[LADDER].absolute.mean()
 
 
+def test_a_bias_is_measured_over_many_gaps_and_told_with_its_error(
+    homes: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.accuracy.gaps.BATCH", 40)
+    monkeypatch.setattr("benchmarks.accuracy.gaps.BIAS_GAPS", 120)
+    found = ladder_bias(homes, 2)
+    bias, error = found.bias
+    assert found.size == 120
+    assert np.unique(found.signed).size > 100, "each batch has gaps of its own"
+    assert abs(bias) < 3 * error < 20
+
+
 def test_seeded_faults_are_found(homes: Panel) -> None:
     found = recalls(homes, rounds=1)
     sure = ("missing", "negative", "stuck ≥ 12 h", "duplicate", "rollover", "×10 spike, with registers")
@@ -78,11 +90,17 @@ def test_a_usage_point_without_a_clock_check_is_no_trouble(homes: Panel) -> None
 
 def test_the_page_shows_every_figure(homes: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.accuracy.gaps.LEAST_GAPS", 8)
+    monkeypatch.setattr("benchmarks.accuracy.gaps.BIAS_GAPS", 1)
+    monkeypatch.setattr("benchmarks.accuracy.gaps.BATCH", 12)
     open_, closed = ({"1 h": measure(homes, 2, closed=told)} for told in (False, True))
+    bias = {"1 h": ladder_bias(homes, 2)}
     result = vee_accuracy.Measured(
-        open_, closed, recalls(homes, rounds=1), {"town": Alarms(9, {("warn", ""): 3})}, {"town": 4}
+        open_, closed, bias, recalls(homes, rounds=1), {"town": Alarms(9, {("warn", ""): 3})}, {"town": 4}
     )
     page = vee_accuracy.page_of(result)
+    assert "| clean meter-days warned, town | 33.3 % | <= 3 | **missed** |" in page
+    assert "| recall of missing | 100 % | >= 99 | met |" in page
+    assert "| 12 gaps a length | {:+.1f} ± {:.1f} |".format(*bias["1 h"].bias) in page
     assert "| warn | any rule | 33.333 |" in page
     assert all(name in page for name in METHODS)
     names = [row.name for row in vee_accuracy.rows_of(result)]
