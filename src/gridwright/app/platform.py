@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gridwright.documents.report_data import ReportData
     from gridwright.jobs.import_trusted import TrustedImport
     from gridwright.jobs.ingest_file import Imported
+    from gridwright.jobs.load_final import FinalGroup
     from gridwright.jobs.trust_readings import Material, SiteDefaults, Trusted
     from gridwright.settings import Settings
     from gridwright.store import Store
@@ -135,10 +136,9 @@ class Platform:
         return main_panel(material, point, whole)
 
     def trusted(self, point: str, period: str | Interval | None = None) -> Panel:
-        """Return a usage point's delivered energy, validated and estimated on all its history."""
+        """Return a usage point's delivered energy as bills take it: final, or validated and estimated until it is."""
         whole = self._period_of(point, period)
-        groups, _ = self.trust(self.stored([point]))
-        panel = groups[0].trusted
+        panel = self.usable([point])[0][0].trusted
         return panel.regrid(whole) if whole else panel
 
     def validate(self, panel: Panel) -> list[Finding]:
@@ -166,8 +166,7 @@ class Platform:
         """Forecast a usage point over `horizon` (`48h`, `2d` or a timedelta), by the model that has earned it."""
         from gridwright.forecast import serve
 
-        groups, _ = self.trust(self.stored([point]))
-        group = groups[0]
+        group = self.usable([point])[0][0]
         forecast = serve(group.trusted, duration(horizon), zone=group.zone)
         past = group.trusted.between(Interval(group.trusted.end - PAST_SHOWN, group.trusted.end))
         return ForecastView(forecast, past, group.zone)
@@ -278,6 +277,26 @@ class Platform:
 
         return load_stored(self.store, self.access, points, period, as_of=as_of)
 
+    def usable(
+        self,
+        points: Sequence[str] | None = None,
+        period: Interval | None = None,
+        *,
+        site: SiteDefaults | None = None,
+        as_of: datetime | None = None,
+    ) -> tuple[list[FinalGroup], list[str]]:
+        """Return usage points of the store as bills and pages have them; the notes name series that were left out.
+
+        Final images where there are any; what is not judged yet is validated and estimated for the moment.
+        """
+        from gridwright.jobs.load_trusted import Reader
+
+        reader = Reader(self.store, self.access, site or self.site, self.clock(), as_of)
+        groups, notes = reader.trusted(points, period)
+        if not groups:
+            raise nothing_usable()
+        return groups, notes
+
     def trust(self, material: Material, site: SiteDefaults | None = None) -> tuple[list[Trusted], list[str]]:
         """Validate and estimate; the notes name series that were left out."""
         from gridwright.jobs.trust_readings import trust_readings
@@ -312,9 +331,9 @@ def main_panel(material: Material, point: str, period: Interval | None) -> Panel
     return panel.regrid(period) if period else panel
 
 
-def nothing_usable(material: Material) -> GridwrightError:
-    """Say why nothing can be worked on: the first reject of the file, else that it holds no energy."""
-    intake = material.intake
+def nothing_usable(material: Material | None = None) -> GridwrightError:
+    """Say why nothing can be worked on: the first reject of a file, else that it, or the store, holds no energy."""
+    intake = material.intake if material else None
     rejects = [reject for reject in intake.rejects if not reject.conflict] if intake else []
     if intake and rejects:
         first = rejects[0]

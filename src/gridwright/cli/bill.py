@@ -11,7 +11,7 @@ from gridwright.cli import bill_corrections
 from gridwright.cli.context import platform
 from gridwright.cli.options import Json, Site, with_reading, with_site
 from gridwright.cli.output import print_json, print_table, save, say, tell
-from gridwright.cli.source import File, Period, Points, Tariff, period_of, rows_of, site_of, trusted
+from gridwright.cli.source import File, Period, Points, Tariff, period_of, rows_of, site_of, usable
 from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import zone_of
 from gridwright.formats.source import ReadOptions
@@ -194,7 +194,7 @@ def make_bills(
     card = wired.rate_card(tariff)
     bills: list[Bill] = []
     notes: dict[str, None] = {}
-    for group in trusted(wired, file, points, reading, site):
+    for group in usable(wired, file, points, reading, site):
         for row in rows_of(group, points):
             point = group.points[row]
             done = bill_months(

@@ -9,7 +9,7 @@ import typer
 from gridwright.cli.context import platform
 from gridwright.cli.options import Json, Site, with_reading, with_site
 from gridwright.cli.output import print_json, print_table, say
-from gridwright.cli.source import File, Points, Tariff, rows_of, trusted
+from gridwright.cli.source import File, Points, Tariff, rows_of, usable
 from gridwright.domain.errors import UsageError
 from gridwright.formats.source import ReadOptions
 
@@ -57,7 +57,7 @@ def plan(
     card = wired.rate_card(tariff)
     plans = [
         plan_dispatch(group, row, card, battery, horizon=duration(horizon))
-        for group in trusted(wired, file, points, reading, site)
+        for group in usable(wired, file, points, reading, site)
         for row in rows_of(group, points)
     ]
     if as_json:

@@ -11,7 +11,7 @@ import typer
 from gridwright.cli.context import platform
 from gridwright.cli.options import Json, Site, with_reading, with_site
 from gridwright.cli.output import print_json, print_table, say
-from gridwright.cli.source import File, Points, rows_of, trusted
+from gridwright.cli.source import File, Points, rows_of, usable
 from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def run(
     from gridwright.forecast import serve
 
     found: list[dict[str, Any]] = []
-    for group in trusted(platform(), file, points, reading, site):
+    for group in usable(platform(), file, points, reading, site):
         forecast = serve(group.trusted, duration(horizon), zone=group.zone)
         rows = rows_of(group, points)
         found += [forecast_json(forecast, row) for row in rows]
@@ -107,7 +107,7 @@ def backtest(
     from gridwright.app import duration
     from gridwright.forecast import backtest_all
 
-    groups = trusted(platform(), file, points, reading, site)
+    groups = usable(platform(), file, points, reading, site)
     result = backtest_all(
         [group.trusted.rows(rows_of(group, points)) for group in groups],
         zones=[group.zone for group in groups],

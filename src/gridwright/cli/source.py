@@ -12,10 +12,12 @@ from gridwright.cli.options import Site
 from gridwright.cli.output import say
 from gridwright.domain.errors import InputError, NotFound, UsageError
 from gridwright.domain.interval import Interval, parse_period, zone_of
+from gridwright.domain.usage_point import CLASSES
 from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
     from gridwright.app import Platform
+    from gridwright.jobs.load_trusted import Usable
     from gridwright.jobs.trust_readings import Material, SiteDefaults, Trusted
 
 File = Annotated[
@@ -23,7 +25,6 @@ File = Annotated[
 ]
 Points = Annotated[list[str] | None, typer.Option("--usage-point", help="Only this usage point; repeatable.")]
 Period = Annotated[str, typer.Option("--period", help="2025, 2025-03, 2025-03-30 or FROM/TO; left out, everything.")]
-CLASSES = ("residential", "commercial", "industrial")
 Tariff = Annotated[
     str | None, typer.Option("--tariff", help="Rate card: a TOML file or a name; left out, 0.30 per kWh.")
 ]
@@ -76,6 +77,18 @@ def trusted(
     return [group for group in groups if any(point.id in points for point in group.points)]
 
 
+def usable(
+    platform: Platform, file: Path | None, points: Sequence[str] | None, reading: ReadOptions, site: Site
+) -> Sequence[Usable]:
+    """Return a file's readings validated and estimated, or what the store holds, as bills and pages have it."""
+    if file is not None:
+        return trusted(platform, file, points, reading, site)
+    groups, notes = platform.usable(points, site=site_of(platform, site))
+    for line in notes:
+        say(line)
+    return groups
+
+
 def verdict_lines(source: Material) -> list[str]:
     """Say what could not be taken of a file, with the first reason; nothing where all was well."""
     intake = source.intake
@@ -86,7 +99,7 @@ def verdict_lines(source: Material) -> list[str]:
     return [f"{intake.source}: {intake.accepted:,} readings taken, {intake.rejected:,} rejected{why}"]
 
 
-def rows_of(group: Trusted, points: Sequence[str] | None) -> list[int]:
+def rows_of(group: Usable, points: Sequence[str] | None) -> list[int]:
     """Return the rows of a group that were asked for."""
     return [row for row, point in enumerate(group.points) if not points or point.id in points]
 

@@ -19,6 +19,7 @@ from gridwright.grid import GridBalance, balance, common_interval, together
 from gridwright.grid.align import RANK
 from gridwright.jobs.grid_events import GridEvents, grid_events
 from gridwright.jobs.load_series import load_series
+from gridwright.jobs.load_trusted import with_final
 from gridwright.store import Store
 
 __all__ = ["GridEvents", "balance_grid", "grid_events"]
@@ -42,7 +43,7 @@ def balance_grid(store: Store, access: Access, period: Interval, *, now: datetim
     whole = whole_intervals(asked, interval)
     if whole.seconds <= 0:
         raise NotFound(f"no interval of {interval} lies within {asked}", remedy="name a longer period")
-    sides = _sides(panels, whole, interval)
+    sides = _sides(store, access, panels, whole, interval)
     delivered = sides.delivered or _nothing_of(panels[0], whole, interval)
     found = balance(topology, delivered, sides.received, notes=sides.notes)
     return replace(found, computed=now)
@@ -69,11 +70,12 @@ def _is_energy(kind: ReadingType) -> bool:
     return is_energy and kind.flow is not Flow.NONE
 
 
-def _sides(panels: Sequence[Panel], period: Interval, interval: timedelta) -> _Sides:
+def _sides(store: Store, access: Access, panels: Sequence[Panel], period: Interval, interval: timedelta) -> _Sides:
+    """Add up each side from the final images, and from the readings as they came where they are not judged yet."""
     by_flow: dict[Flow, dict[str, list[Panel]]] = defaultdict(lambda: defaultdict(list))
     for panel in panels:
         for flow, part in _split(panel):
-            by_flow[flow][panel.reading_type.channel].append(part)
+            by_flow[flow][panel.reading_type.channel].append(with_final(store, access, part))
     sides = {
         flow: added([whole for parts in channels.values() if (whole := together(parts, period, interval))])
         for flow, channels in by_flow.items()
@@ -88,8 +90,10 @@ def _split(panel: Panel) -> Iterable[tuple[Flow, Panel]]:
     if panel.reading_type.flow is not Flow.NET:
         yield panel.reading_type.flow, panel
         return
-    yield Flow.DELIVERED, panel.with_values(np.maximum(panel.values, 0.0))
-    yield Flow.RECEIVED, panel.with_values(np.maximum(-panel.values, 0.0))
+    for flow, values in ((Flow.DELIVERED, panel.values), (Flow.RECEIVED, -panel.values)):
+        # Its final images are of these types.
+        kind = replace(panel.reading_type, flow=flow, channel="")
+        yield flow, replace(panel, values=np.maximum(values, 0.0), reading_type=kind)
 
 
 def added(panels: Sequence[Panel]) -> Panel:

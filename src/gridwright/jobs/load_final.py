@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -36,6 +37,19 @@ class FinalGroup:
     received: Panel | None
     feeds_in: frozenset[str]
     coarse: Mapping[str, Sequence[Coarse]] = field(default_factory=dict)
+
+    def rows(self, which: Sequence[int]) -> FinalGroup:
+        """Return some usage points of the group, in that order."""
+        points = tuple(self.points[row] for row in which)
+        feeding = self.feeds_in & {point.id for point in points}
+        received = self.received.rows(which) if self.received is not None and feeding else None
+        return replace(self, points=points, trusted=self.trusted.rows(which), received=received, feeds_in=feeding)
+
+    def without(self, names: AbstractSet[str]) -> FinalGroup:
+        """Return the group without some usage points."""
+        if names.isdisjoint(point.id for point in self.points):
+            return self
+        return self.rows([row for row, point in enumerate(self.points) if point.id not in names])
 
     def coarse_of(self, row: int) -> Sequence[Coarse]:
         """Return when the meter of a usage point was read at longer intervals than those of the panels."""

@@ -11,13 +11,14 @@ from typing import Any
 from gridwright.billing import holiday_dates
 from gridwright.demand_response import BaselineRule, Delivered, Settlement, baseline_rule, measure, settle
 from gridwright.domain.access import Access
-from gridwright.domain.errors import AccessDenied, Conflict, NotFound, TooLittleData
+from gridwright.domain.errors import AccessDenied, Conflict, TooLittleData
 from gridwright.domain.interval import Interval
 from gridwright.domain.program import Event, EventState, Performance
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.grid import interruptions
-from gridwright.jobs.load_stored import load_stored
-from gridwright.jobs.trust_readings import SiteDefaults, Trusted, trust_readings
+from gridwright.jobs.load_final import FinalGroup
+from gridwright.jobs.load_trusted import load_trusted
+from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import Store
 
 TOGETHER = 500
@@ -136,15 +137,13 @@ class _Desk:
                     problems.setdefault(name, "there are no interval readings of energy from the weeks before")
         return parts, problems
 
-    def _trusted(self, names: Sequence[str]) -> list[Trusted]:
+    def _trusted(self, names: Sequence[str]) -> list[FinalGroup]:
         period = Interval(self.event.period.start - CONTEXT, self.event.period.end + AFTER)
-        try:
-            material = load_stored(self.store, self.access, names, period)
-        except NotFound:
-            return []
-        return trust_readings(material, self.site, now=self.now)[0]
+        return load_trusted(self.store, self.access, names, period, self.site, now=self.now)
 
-    def _parts(self, group: Trusted, apart: tuple[Periods, Periods], problems: dict[str, str]) -> Iterator[Delivered]:
+    def _parts(
+        self, group: FinalGroup, apart: tuple[Periods, Periods], problems: dict[str, str]
+    ) -> Iterator[Delivered]:
         """Measure usage points with the same holidays together."""
         rows: dict[str, list[int]] = defaultdict(list)
         for row, point in enumerate(group.points):

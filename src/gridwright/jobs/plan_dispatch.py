@@ -13,8 +13,8 @@ from gridwright.domain.errors import TooLittleData
 from gridwright.domain.plan import Battery, Plan
 from gridwright.domain.rate import PriceTerms, RateCard
 from gridwright.forecast import serve
+from gridwright.jobs.load_trusted import Usable
 from gridwright.jobs.site_prices import site_prices
-from gridwright.jobs.trust_readings import Trusted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +31,7 @@ class Planned:
 
 
 def plan_dispatch(
-    group: Trusted, row: int, card: RateCard, battery: Battery, *, horizon: timedelta = timedelta(hours=24)
+    group: Usable, row: int, card: RateCard, battery: Battery, *, horizon: timedelta = timedelta(hours=24)
 ) -> Planned:
     """Plan `battery` at one usage point of a group over the forecast that follows its readings."""
     point = group.points[row]

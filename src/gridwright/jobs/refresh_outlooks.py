@@ -11,7 +11,7 @@ import numpy as np
 
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
-from gridwright.domain.errors import GridwrightError, NotFound
+from gridwright.domain.errors import GridwrightError
 from gridwright.domain.forecast import LEVELS, Forecast
 from gridwright.domain.interval import Interval, local_midnight, zone_of
 from gridwright.domain.panel import Panel
@@ -23,9 +23,10 @@ from gridwright.jobs.balance_grid import balance_grid
 from gridwright.jobs.customers import customers
 from gridwright.jobs.find_losses import note_losses
 from gridwright.jobs.grid_events import grid_events
-from gridwright.jobs.load_stored import load_stored
+from gridwright.jobs.load_final import FinalGroup
+from gridwright.jobs.load_trusted import load_trusted
 from gridwright.jobs.plan_dispatch import Planned, plan_dispatch
-from gridwright.jobs.trust_readings import SiteDefaults, Trusted, trust_readings
+from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import Store
 
 HORIZON = timedelta(hours=48)
@@ -90,15 +91,12 @@ class _Issue:
     now: datetime
     done: Refreshed = field(default_factory=Refreshed)
 
-    def groups(self, names: Sequence[str]) -> list[Trusted]:
+    def groups(self, names: Sequence[str]) -> list[FinalGroup]:
         """Return the trusted readings of some usage points."""
-        try:
-            material = load_stored(self.store, self.access, names, Interval(self.now - HISTORY, self.now))
-        except NotFound:
-            return []
-        return trust_readings(material, self.site, now=self.now)[0]
+        period = Interval(self.now - HISTORY, self.now)
+        return load_trusted(self.store, self.access, names, period, self.site, now=self.now)
 
-    def forecasts(self, group: Trusted) -> None:
+    def forecasts(self, group: FinalGroup) -> None:
         """Issue the forecast of each usage point that can be forecast."""
         try:
             forecast = serve(group.trusted, HORIZON, zone=group.zone)
@@ -113,7 +111,7 @@ class _Issue:
         self.store.outlooks.save_many(self.access, "forecast", bodies, issued=self.now)
         self.done.forecasts += len(bodies)
 
-    def plans(self, group: Trusted) -> None:
+    def plans(self, group: FinalGroup) -> None:
         """Issue the plan of each usage point that has a battery."""
         for row, point in enumerate(group.points):
             battery = battery_of(point.attributes)
@@ -194,7 +192,7 @@ def plan_body(planned: Planned) -> dict[str, Any]:
     }
 
 
-def total(group: Trusted) -> Panel:
+def total(group: FinalGroup) -> Panel:
     """Return the sum of a group's delivered energy as one row; missing where too many of its points are missing."""
     values = np.nansum(group.trusted.values, axis=0, keepdims=True)
     known = (~group.trusted.missing).mean(axis=0, keepdims=True) >= COMPLETE

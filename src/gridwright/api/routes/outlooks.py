@@ -20,9 +20,9 @@ from gridwright.domain.access import Act
 from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import Interval
 from gridwright.domain.plan import Battery
+from gridwright.jobs.load_final import FinalGroup
 from gridwright.jobs.plan_dispatch import plan_dispatch
 from gridwright.jobs.refresh_outlooks import HISTORY, HORIZON, forecast_body, plan_body
-from gridwright.jobs.trust_readings import Trusted
 
 router = APIRouter(tags=["Forecasts and plans"])
 FRESH = timedelta(hours=1)
@@ -118,12 +118,12 @@ def computed_plan(platform: Platform, name: str, battery: Battery) -> OutlookSha
     return OutlookShape(kind="plan", subject=name, issued=platform.clock(), body=body)
 
 
-def trusted_group(platform: Platform, name: str) -> Trusted:
-    """Return what a usage point used lately, validated and estimated."""
+def trusted_group(platform: Platform, name: str) -> FinalGroup:
+    """Return what a usage point used lately, as bills have it."""
     last = max((each.last for each in platform.store.readings.series(platform.access, name)), default=None)
     if last is None:
         raise NotFound(f"{name} has no readings", remedy="bring some by POST /v1/readings")
-    return platform.trust(platform.stored([name], Interval(last - HISTORY, last)))[0][0]
+    return platform.usable([name], Interval(last - HISTORY, last))[0][0]
 
 
 def shown(shape: OutlookShape) -> Response:

@@ -51,7 +51,7 @@ LONGEST = timedelta(days=3 * 366)
 Columns = Annotated[
     int | None, Query(ge=1, le=20_000, description="At most so many columns, each with its minimum, maximum and mean.")
 ]
-Trusted = Annotated[bool, Query(description="Validated and estimated, instead of as stored.")]
+Trusted = Annotated[bool, Query(description="As bills have it; what is not judged yet is estimated for this answer.")]
 Which = Annotated[Image, Query(description="raw: as it came; final: as validation and edits left it.")]
 BLOCK: dict[int | str, dict[str, Any]] = {200: {"content": {CSV: {}, ARROW: {}}}}
 
@@ -73,7 +73,7 @@ def read_block(  # noqa: PLR0913 - the parameters of the request
     """Return the intervals of a period as JSON, CSV or an Arrow stream, as Accept says.
 
     `as-of` answers what was known at an instant. `image=final` answers what validation, estimation and edits made of
-    the readings, as bills take it; `trusted=true` does so for this answer alone (delivered energy).
+    the readings, as bills take it; `trusted=true` answers the same, and adds what is not judged yet (delivered energy).
     """
     period = period_of(start, end, longest=LONGEST)
     meaning = kind_of(kind)
@@ -188,10 +188,10 @@ def interval_of(
 def trusted_panel(
     platform: Platform, name: str, kind: ReadingType, period: Interval, *, as_of: datetime | None = None
 ) -> Panel:
-    """Return delivered energy, validated and estimated on the weeks before the period too."""
+    """Return delivered energy as bills have it; what is not judged yet, by the weeks before the period too."""
     if (kind.quantity, kind.flow) != (Quantity.ENERGY, Flow.DELIVERED):
         raise bad_parameter("query", "trusted", "only delivered energy is estimated; leave it out for other types")
     whole = Interval(period.start - BEFORE, period.end)
-    groups, _ = platform.trust(platform.stored([name], whole, as_of=as_of))
+    groups, _ = platform.usable([name], whole, as_of=as_of)
     panel: Panel = groups[0].trusted.between(period)
     return panel
