@@ -23,6 +23,7 @@ FILE_NAME = "gridwright.toml"
 NO_SETTINGS = (
     "GRIDWRIGHT_CONFIG",
     "GRIDWRIGHT_KEY",
+    "GRIDWRIGHT_MQTT_PASSWORD",
     "GRIDWRIGHT_SECRET_KEY",
     "GRIDWRIGHT_SHARED_DATA",
     "GRIDWRIGHT_TEST_",
@@ -156,7 +157,9 @@ class MqttSettings(Section):
     )
     sparkplug_groups: tuple[str, ...] = Field(default=(), description="groups of Sparkplug B that are taken")
     username: str = Field(default="", description="user at the broker")
-    password_file: Path | None = Field(default=None, description="file with the user's password")
+    password_file: Path | None = Field(
+        default=None, description="file with the user's password; without, GRIDWRIGHT_MQTT_PASSWORD"
+    )
     tls: bool = Field(default=False, description="whether the broker is reached by TLS")
     ca_file: Path | None = Field(default=None, description="certificates (PEM) that the broker's is checked against")
     client_cert: Path | None = Field(default=None, description="certificate (PEM) that we show")
@@ -166,6 +169,9 @@ class MqttSettings(Section):
     )
     in_flight: int = Field(
         default=1000, ge=1, le=65_535, description="messages that may be under way without an acknowledgement"
+    )
+    folder: Path | None = Field(
+        default=None, description="folder where listeners keep what is their own; without, beside the database"
     )
 
 

@@ -92,6 +92,10 @@ class ListenProcess:
 
     def start(self) -> None:
         """Start it, and wait until it is connected."""
+        self.launch()
+        self.ready()
+
+    def launch(self) -> None:
         env = {"GRIDWRIGHT_MQTT__HOST": "127.0.0.1", "GRIDWRIGHT_MQTT__PORT": str(self.port)}
         command = [sys.executable, "-m", "gridwright", "listen", "--data", str(self.data), "--json"]
         self.process = subprocess.Popen(
@@ -102,6 +106,9 @@ class ListenProcess:
             text=True,
             cwd=self.data,
         )
+
+    def ready(self) -> None:
+        assert self.process is not None
         assert self.process.stdout is not None
         assert "listening" in self.process.stdout.readline()
 
@@ -195,6 +202,7 @@ class Sender:
     def _repeat(self) -> None:
         """Take back what was accepted just before the connection broke; whoever has it already will not mind."""
         self._broken.clear()
+        self._hear(0.0)  # what was answered before it broke
         since = time.monotonic() - SAVED_WITHIN_S
         while self._times and self._times[-1] >= since:
             self._times.pop()

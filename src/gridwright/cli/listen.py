@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gridwright.cli.options import Json
-from gridwright.cli.output import finish, print_json, say
+from gridwright.cli.output import finish, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from gridwright.app import Platform
 
 Data = Annotated[
     Path | None, typer.Option("--data", help="Folder of the database, made if there is none (default: as set).")
 ]
+app = typer.Typer(help="Take readings from an MQTT broker.", invoke_without_command=True)
+SHOWN = 100  # characters of a payload in the table
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the tree."""
-    app.command(epilog="Example: GRIDWRIGHT_MQTT__HOST=localhost gridwright listen --data town")(listen)
-
-
-def listen(*, data: Data = None, as_json: Json = False) -> None:
+@app.callback(epilog="Example: GRIDWRIGHT_MQTT__HOST=localhost gridwright listen --data town")
+def listen(
+    context: typer.Context,
+    *,
+    data: Data = None,
+    parent: Annotated[int, typer.Option("--parent", hidden=True, help="Process with which it ends.")] = 0,
+    as_json: Json = False,
+) -> None:
     """Take readings from an MQTT broker: JSON, single values by topic, Sparkplug B."""
+    if context.invoked_subcommand is not None:
+        return
     from gridwright.cli.serve import settings_in, wire
     from gridwright.listen.run import listen as run
 
@@ -37,11 +45,76 @@ def listen(*, data: Data = None, as_json: Json = False) -> None:
             say(f"Gridwright listens to the broker at {chosen.host}:{chosen.port}; stop with Ctrl-C.")
 
     try:
-        figures = run(wired, ready)
+        figures = run(wired, ready, parent)
     finally:
         wired.close()
     if as_json:
-        print_json(asdict(figures))
+        print_json(figures.to_dict())
     else:
         kept = f"{figures.accepted} readings stored, {figures.quarantined} in quarantine"
         say(f"Stopped: {kept}, {figures.rejected} refused.")
+
+
+@app.command(epilog="Example: gridwright listen status --data town --json")
+def status(*, data: Data = None, as_json: Json = False) -> None:
+    """Show how the listeners are: whether they are connected, what waits, what they took and what is in the way."""
+    from gridwright.jobs.listener_status import listener_dict, read_listeners
+
+    platform = _platform(data)
+    told = [
+        listener_dict(one, platform.clock()) for one in read_listeners(platform.settings.mqtt.folder or platform.folder)
+    ]
+    if as_json:
+        print_json(told)
+        return
+    if not told:
+        say("No listener has run here.")
+    for one in told:
+        print_table(
+            ("what", "is"), [(key.replace("_", " "), "" if value is None else str(value)) for key, value in one.items()]
+        )
+
+
+@app.command(epilog="Example: gridwright listen rejected --data town --limit 5 --json")
+def rejected(
+    *,
+    data: Data = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many of the newest are shown.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show the messages of which something was refused, the newest last, with the reasons."""
+    from gridwright.app.live import vault
+    from gridwright.listen.listener import folder_of
+    from gridwright.listen.rejected import read_rejected
+
+    platform = _platform(data)
+    found = read_rejected(folder_of(platform), vault(platform))
+    if as_json:
+        print_json(found[-limit:])
+        return
+    print_table(
+        ("at", "topic", "bytes", "refused", "why", "what helps", "payload"), [_row(one) for one in found[-limit:]]
+    )
+    say(f"{len(found)} messages are kept, with everything they hold: --json shows it.")
+
+
+def _row(told: dict[str, Any]) -> tuple[str, ...]:
+    first: dict[str, Any] = next(iter(told["verdicts"]), {})
+    payload = told["payload"]
+    shown = "(sealed)" if payload is None else payload[:SHOWN] + ("…" if len(payload) > SHOWN else "")
+    words = (
+        told["at"],
+        told["topic"],
+        told["bytes"],
+        told["rejected"],
+        first.get("reason", ""),
+        first.get("remedy", ""),
+    )
+    return (*map(str, words), shown)
+
+
+def _platform(data: Path | None) -> Platform:
+    from gridwright.app import Platform
+    from gridwright.cli.context import loaded_settings
+
+    return Platform(loaded_settings().in_folder(data).settings)

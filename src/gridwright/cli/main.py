@@ -59,7 +59,6 @@ demo.register(app)
 doctor.register(app)
 verify.register(app)
 serve.register(app)
-listen.register(app)
 simulate.register(app)
 for name, group in {
     "reading": reading.app,
@@ -71,6 +70,7 @@ for name, group in {
     "control": control.app,
     "edit": edit.app,
     "edge": edge.app,
+    "listen": listen.app,
     "event": event.app,
     "user": user.app,
     "key": key.app,

@@ -7,16 +7,16 @@ this process, so the broker keeps what is not acknowledged.
 from __future__ import annotations
 
 import asyncio
-import ssl
+import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
-import structlog
-
-from gridwright.domain.errors import ConfigError, GridwrightError
+from gridwright.listen import trouble
+from gridwright.listen.address import BrokerAddress, tls_of
+from gridwright.listen.trouble import Trouble
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
@@ -24,52 +24,57 @@ if TYPE_CHECKING:
 SOONEST_S, LATEST_S = 1, 60  # between two tries to reach the broker, doubled each time
 LARGEST_PACKET = 16 << 20
 QOS = 1
-CONNECTED, AWAY = "connected", "away"
+SERIOUS = 8  # paho's MQTT_LOG_ERR
+HERE, GONE = b"here", b"gone"
+GONE_AFTER_S = 5  # a listener that is back within this was never gone
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerAddress:
-    """Where the broker is, who we are there, and what we subscribe to; `in_flight`: messages not acknowledged yet."""
-
-    host: str
-    port: int = 1883
-    identifier: str = "gridwright"
-    filters: tuple[str, ...] = ()
-    username: str = ""
-    password: str = field(default="", repr=False)
-    tls: bool = False
-    ca_file: Path | None = None
-    client_cert: Path | None = None
-    client_key: Path | None = None
-    session_s: int = 7 * 86_400
-    in_flight: int = 1_000
-    keep_alive_s: int = 30
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Arrived:
-    """A message, and the connection and number under which it is acknowledged."""
+    """A message, and the connection and number under which it is acknowledged; `again`: it may have come before."""
 
     topic: str
     payload: bytes
     qos: int
     number: int
     connection: int
+    source: Broker
+    again: bool = False
+
+    def acknowledge(self) -> None:
+        """Tell the broker that it is done."""
+        self.source.acknowledge(self)
+
+
+class Ear(Protocol):
+    """Who is told, in the loop, what happens on the connection."""
+
+    def met(self, *, kept: bool) -> None:
+        """Hear that the broker has answered; `kept`: it has kept our session, and with it what came meanwhile."""
+
+    def subscribed(self) -> None:
+        """Hear that messages come from now on."""
+
+    def arrived(self, message: Arrived) -> None:
+        """Take a message; they come in their order."""
+
+    def failed(self, trouble: Trouble) -> None:
+        """Hear that the connection is gone, or did not come about."""
 
 
 class Broker:
-    """One connection; `arrived` is called in the loop for each message, in the order in which they came."""
+    """One connection, of which an `ear` is told; `will`: a topic on which it stands whether we are here or gone.
 
-    def __init__(
-        self,
-        address: BrokerAddress,
-        arrived: Callable[[Arrived], None],
-        connected: Callable[[bool], None] = lambda _: None,
-    ) -> None:
-        self._address, self._arrived, self._connected = address, arrived, connected
+    `open`: messages that have come and are not acknowledged.
+    """
+
+    def __init__(self, address: BrokerAddress, ear: Ear, will: str = "") -> None:
+        self._address, self._ear, self._will = address, ear, will
+        self.open = 0
         self._loop = asyncio.get_running_loop()
-        self._connection = 0
-        self.refused: asyncio.Future[GridwrightError] = self._loop.create_future()
+        # Numbers of messages mean something on their own connection only: it changes under the gate.
+        self._connection, self._gate = 0, threading.Lock()
+        self._met, self._said, self._stopping = False, "", False
         self._client = self._make()
 
     def start(self) -> None:
@@ -86,17 +91,40 @@ class Broker:
 
     def stop(self) -> None:
         """Disconnect; the broker keeps the session, and what is not acknowledged."""
-        self._client.disconnect()
+        from paho.mqtt.packettypes import PacketTypes
+        from paho.mqtt.reasoncodes import ReasonCode
+
+        self._stopping = True
+        with_will = ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message")
+        self._client.disconnect(with_will if self._will else None)
         self._client.loop_stop()
 
-    def acknowledge(self, message: Arrived) -> None:
-        """Tell the broker that a message is done; numbers of an earlier connection mean nothing any more."""
-        if message.qos and message.connection == self._connection:
-            self._client.ack(message.number, message.qos)
+    def stop_and_forget(self) -> None:
+        """Disconnect, and let the broker drop the session, in which nothing is left."""
+        from paho.mqtt.packettypes import PacketTypes
+        from paho.mqtt.properties import Properties
 
-    def publish(self, topic: str, payload: bytes) -> None:
-        """Send a command, as well as the connection allows."""
-        self._client.publish(topic, payload, qos=0)
+        forgotten: Any = Properties(PacketTypes.DISCONNECT)  # type: ignore[no-untyped-call]
+        forgotten.SessionExpiryInterval = 0
+        self._stopping = True
+        self._client.publish(self._will, b"", qos=1, retain=True)
+        self._client.disconnect(properties=forgotten)
+        self._client.loop_stop()
+
+    def unsubscribe(self, filters: tuple[str, ...]) -> None:
+        """Let no further messages come; those that the session holds still do."""
+        self._client.unsubscribe(list(filters))
+
+    def acknowledge(self, message: Arrived) -> None:
+        """Tell the broker that a message is done; on a new connection its number may be another message's."""
+        self.open -= 1
+        with self._gate:
+            if message.qos and message.connection == self._connection:
+                self._client.ack(message.number, message.qos)
+
+    def publish(self, topic: str, payload: bytes, *, lasting: bool = False) -> None:
+        """Send a command, as well as the connection allows; or what the broker keeps for whoever comes later."""
+        self._client.publish(topic, payload, qos=QOS if lasting else 0, retain=lasting)
 
     def _make(self) -> Client:
         from paho.mqtt.client import Client, MQTTv5
@@ -104,33 +132,18 @@ class Broker:
 
         address = self._address
         client = Client(CallbackAPIVersion.VERSION2, address.identifier, protocol=MQTTv5, manual_ack=True)
-        client.on_connect, client.on_disconnect, client.on_message = (
-            self._on_connect,
-            self._on_disconnect,
-            self._on_message,
-        )
+        client.on_pre_connect, client.on_connect_fail = self._on_pre_connect, self._on_connect_fail
+        client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
+        client.on_subscribe, client.on_message, client.on_log = self._on_subscribe, self._on_message, self._on_log
         client.suppress_exceptions = False
         client.reconnect_delay_set(SOONEST_S, LATEST_S)
         if address.username:
             client.username_pw_set(address.username, address.password or None)
         if address.tls:
-            client.tls_set_context(self._tls())
+            client.tls_set_context(tls_of(address))
+        if self._will:
+            client.will_set(self._will, GONE, qos=1, retain=True, properties=_delayed())
         return client
-
-    def _tls(self) -> ssl.SSLContext:
-        address = self._address
-        try:
-            context = ssl.create_default_context(cafile=address.ca_file)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if address.client_cert is not None:
-                context.load_cert_chain(address.client_cert, address.client_key)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(
-                f"the certificates for the broker cannot be used: {error}",
-                where=f"{address.ca_file}, {address.client_cert}, {address.client_key}",
-                remedy="give PEM files that this user may read",
-            ) from error
-        return context
 
     def _asked(self) -> Any:  # noqa: ANN401 - paho's properties are made at run time
         from paho.mqtt.packettypes import PacketTypes
@@ -144,35 +157,71 @@ class Broker:
 
     # --- in paho's thread ---------------------------------------------------------------------------------------------
 
-    def _on_connect(self, client: Client, _data: object, _flags: object, reason: Any, _properties: object) -> None:  # noqa: ANN401 - paho's reason
-        if reason.is_failure:
-            error = ConfigError(
-                f"the broker refuses us: {reason}", remedy="check mqtt.username, its password and its rights"
-            )
-            self._tell(self._refuse, error)
-            return
-        self._connection += 1
-        client.subscribe([(one, QOS) for one in self._address.filters])
-        self._tell(self._is, CONNECTED)
+    def _on_pre_connect(self, *_: object) -> None:
+        self._met, self._said = False, ""
+        self._turn()
 
-    def _on_disconnect(self, *_: object) -> None:
-        self._tell(self._is, AWAY)
+    def _on_connect_fail(self, *_: object) -> None:
+        self._tell(self._ear.failed, trouble.of_exception(sys.exc_info()[1], self._address))
+
+    def _on_connect(self, client: Client, _data: object, flags: Any, reason: Any, _properties: object) -> None:  # noqa: ANN401 - paho's
+        self._met = True
+        if reason.is_failure:
+            self._tell(self._ear.failed, trouble.of_refusal(str(reason), self._address))
+            return
+        kept = bool(flags.session_present)
+        self._tell(lambda: self._ear.met(kept=kept))
+        if self._address.filters:
+            client.subscribe([(one, QOS) for one in self._address.filters])
+
+    def _on_subscribe(self, _client: object, _data: object, _number: int, reasons: Any, _properties: object) -> None:  # noqa: ANN401 - paho's
+        told = zip(self._address.filters, reasons, strict=False)
+        refused = [(name, str(reason)) for name, reason in told if reason.is_failure]
+        if refused:
+            self._tell(self._ear.failed, trouble.of_subscription(refused, self._address))
+        else:
+            self._tell(self._ear.subscribed)
+
+    def _on_disconnect(
+        self, _client: object, _data: object, _flags: object, reason: object, _properties: object
+    ) -> None:
+        self._turn()
+        if self._stopping:
+            return
+        self._tell(self._ear.failed, trouble.of_end(str(reason), self._said, self._address, met=self._met))
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         try:
             topic = message.topic
         except UnicodeDecodeError:  # MQTT forbids it; a broker may pass it on all the same
             topic = ""
-        self._tell(self._arrived, Arrived(topic, bytes(message.payload), message.qos, message.mid, self._connection))
+        payload, number = bytes(message.payload), message.mid
+        self._tell(
+            self._hear, Arrived(topic, payload, message.qos, number, self._connection, self, again=bool(message.dup))
+        )
 
-    def _is(self, state: str) -> None:
-        self._connected(state == CONNECTED)
+    def _on_log(self, _client: object, _data: object, level: int, text: str) -> None:
+        if level == SERIOUS:
+            self._said = text
 
-    def _refuse(self, error: GridwrightError) -> None:
-        structlog.get_logger().warning("mqtt", error=error.message, remedy=error.remedy)
-        if not self.refused.done():
-            self.refused.set_result(error)
+    def _hear(self, message: Arrived) -> None:
+        self.open += 1
+        self._ear.arrived(message)
+
+    def _turn(self) -> None:
+        """Let the numbers of this connection mean nothing any more."""
+        with self._gate:
+            self._connection += 1
 
     def _tell(self, what: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             self._loop.call_soon_threadsafe(what, *arguments)
+
+
+def _delayed() -> Any:  # noqa: ANN401 - paho's properties are made at run time
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties
+
+    properties: Any = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
+    properties.WillDelayInterval = GONE_AFTER_S
+    return properties

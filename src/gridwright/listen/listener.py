@@ -4,121 +4,210 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from gridwright.api.answer import Refused
 from gridwright.api.entrance import Entrance
 from gridwright.api.ingest_lines import mapping_of
-from gridwright.api.verdicts import Verdicts
+from gridwright.api.verdicts import Fault, Verdicts
 from gridwright.api.writer import Writer
 from gridwright.domain.access import Access, Role
-from gridwright.domain.errors import GridwrightError, StoreError
-from gridwright.listen.broker import Arrived, Broker, BrokerAddress
-from gridwright.listen.messages import Messages, to_filter
-from gridwright.protocols.sparkplug import Topic
+from gridwright.domain.errors import StoreError
+from gridwright.jobs.listener_status import EVERY_S, listener_folder, write_status
+from gridwright.listen.address import address_of
+from gridwright.listen.births import Births
+from gridwright.listen.broker import Arrived, Broker
+from gridwright.listen.figures import ListenFigures, status_of
+from gridwright.listen.held import Held
+from gridwright.listen.lines import made
+from gridwright.listen.messages import Messages, Taken
+from gridwright.listen.peers import Peers
+from gridwright.listen.rejected import Rejected
+from gridwright.protocols.sparkplug import Delivery, Topic
 from gridwright.protocols.sparkplug.session import NAMESPACE, rebirth_command
 
 if TYPE_CHECKING:
+    from gridwright.api.ingest_table import Decoded
     from gridwright.app import Platform
+    from gridwright.listen.trouble import Trouble
     from gridwright.settings import MqttSettings
 
 LISTENER = Access("mqtt", Role.DEVICE)
 PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 REBIRTH_EVERY_S = 10.0  # a node is not asked more often
+OURS = Fault("message", "a fault of Gridwright's own, which the log shows", "please report it")
 
 
-@dataclass(slots=True)
-class ListenFigures:
-    """What came of the messages since the start; `waiting` ones are not acknowledged yet."""
-
-    connected: bool = False
-    messages: int = 0
-    accepted: int = 0
-    quarantined: int = 0
-    rejected: int = 0
-    waiting: int = 0
-    rebirths: int = 0
+def folder_of(platform: Platform) -> Path:
+    """Return where the listener of the settings keeps what is its own."""
+    chosen = platform.settings.mqtt
+    return listener_folder(chosen.folder or platform.folder, chosen.client_id)
 
 
-@dataclass(slots=True)
 class Listener:
-    """Takes the messages of one broker until it is stopped."""
+    """Takes the messages of one broker until it is stopped; made in the loop in which it runs."""
 
-    platform: Platform
-    chosen: MqttSettings
-    figures: ListenFigures = field(default_factory=ListenFigures)
-    up: asyncio.Event = field(default_factory=asyncio.Event)
-    _asked: dict[Topic, float] = field(default_factory=dict)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    def __init__(self, platform: Platform, chosen: MqttSettings) -> None:
+        from gridwright.app.live import vault
+
+        self.figures, self.up = ListenFigures(), asyncio.Event()
+        self._platform, self._chosen, self._folder = platform, chosen, made(folder_of(platform))
+        self._writer = Writer(platform.store, platform.clock)
+        self._entrance = Entrance(platform, self._writer)
+        mapping = mapping_of(platform.settings.line_protocol, platform.settings.server.interval_s)
+        self._messages = Messages(mapping, chosen.topics)
+        self._births, self._rejected = Births(self._folder), Rejected(self._folder, vault(platform))
+        for birth in self._births.known:
+            self._messages.sparkplug.restore(birth)
+        self._messages.sparkplug.doubt()
+        self._held = Held(max(chosen.in_flight // 2, 1))
+        self._kept = False  # whether the broker kept what came while we were away
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked: dict[Topic, float] = {}
+        self._under_way: dict[asyncio.Task[None], float] = {}
+        address = address_of(chosen)
+        self._peers = Peers(address, chosen.group, self._arrived) if chosen.group else None
+        if self._peers is not None:
+            address = replace(address, filters=(*address.filters, self._peers.filter))
+        self._broker = Broker(address, self, self._peers.will if self._peers else "")
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Listen until `stop` is set; what was acknowledged is on the disk, the rest stays with the broker."""
-        writer = Writer(self.platform.store, self.platform.clock)
-        writer.start()
-        entrance = Entrance(self.platform, writer)
-        messages = Messages(
-            mapping_of(self.platform.settings.line_protocol, self.platform.settings.server.interval_s),
-            self.chosen.topics,
-        )
-        broker = Broker(
-            address_of(self.chosen), lambda one: self._begin(one, messages, (entrance, broker)), self._connected
-        )
-        broker.start()
+        """Listen until `stop` is set; what was acknowledged is on the disk, the rest stays with the broker.
+
+        The error of a broker that will not have us, before we were ever connected, is raised.
+        """
+        self._writer.start()
+        self._broker.start()
+        watching = asyncio.get_running_loop().create_task(self._watch())
+        stopped = asyncio.get_running_loop().create_task(stop.wait())
         try:
-            await stop.wait()
+            ends: set[asyncio.Future[Any]] = {stopped, self._failed}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if self._failed.done():
+                self._failed.result()
         finally:
-            broker.stop()
-            for task in self._tasks:
+            self._broker.stop()
+            if self._peers is not None:
+                self._peers.stop()
+            tasks = [watching, stopped, *self._under_way]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await asyncio.to_thread(writer.stop)
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.to_thread(self._writer.stop)
+            self._tell_status(stopped=True)
 
-    def _connected(self, connected: bool) -> None:  # noqa: FBT001 - a callback's one argument
-        self.figures.connected = connected
-        if connected:
-            self.up.set()
-        structlog.get_logger().info("mqtt", connected=connected, broker=f"{self.chosen.host}:{self.chosen.port}")
+    # --- what the broker's connection tells ---------------------------------------------------------------------------
 
-    def _begin(self, message: Arrived, messages: Messages, context: tuple[Entrance, Broker]) -> None:
+    def met(self, *, kept: bool) -> None:
+        """Be sure of births only as far as the broker kept everything."""
+        self._kept = kept
+        self._messages.sparkplug.doubt()
+
+    def subscribed(self) -> None:
+        """Say that messages come."""
+        self.figures.connected, self.figures.problem = True, ""
+        self.up.set()
+        if self._peers is not None:
+            self._peers.here(self._broker)
+        structlog.get_logger().info("mqtt", connected=True, broker=f"{self._chosen.host}:{self._chosen.port}")
+
+    def failed(self, trouble: Trouble) -> None:
+        """Say what is in the way; what no waiting mends ends the listener, unless it has been connected before."""
+        error, self.figures.connected = trouble.error, False
+        self.figures.problem = str(error)
+        structlog.get_logger().warning("mqtt", error=error.message, broker=error.where, remedy=error.remedy)
+        if trouble.ends(ever=self.up.is_set()) and not self._failed.done():
+            self._failed.set_exception(error)
+
+    def arrived(self, message: Arrived) -> None:
+        """Take a message, or hear of the other listeners of the group."""
+        if self._peers is None or not self._peers.heard(message):
+            self._arrived(message)
+
+    def _arrived(self, message: Arrived) -> None:
         """Decode at once, in order, for births come before data; the writing may wait beside it."""
         self.figures.messages += 1
-        if not message.qos and self.figures.waiting >= self.chosen.in_flight:
+        self.figures.last_message = self._platform.clock()
+        if not message.qos and len(self._under_way) >= self._chosen.in_flight:
             self.figures.rejected += 1  # nothing holds back what is sent with QoS 0
+            message.acknowledge()
             return
-        self.figures.waiting += 1
-        task = asyncio.get_running_loop().create_task(self._take(message, messages, context))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._take(message, Delivery(again=message.again, kept=bool(message.qos) and self._kept))
 
-    async def _take(self, message: Arrived, messages: Messages, context: tuple[Entrance, Broker]) -> None:
-        entrance, broker = context
+    # --- one message --------------------------------------------------------------------------------------------------
+
+    def _take(self, message: Arrived, delivery: Delivery, *, may_wait: bool = True) -> None:
         try:
-            taken = messages.take(message.topic, message.payload, self.platform.clock())
-            if taken.rebirth is not None:
-                self._ask(taken.rebirth, broker)
-            verdicts = taken.decoded.verdicts
-            if taken.decoded.few or taken.decoded.series:
-                verdicts = await self._written(entrance, taken.decoded)
-            self._count(message, verdicts)
-        except asyncio.CancelledError:
-            self.figures.waiting -= 1
-            raise
+            taken = self._messages.take(message.topic, message.payload, self._platform.clock(), delivery)
         except Exception as error:  # noqa: BLE001 - one message must never end the stream; it is told and put away
             structlog.get_logger().exception("mqtt message failed", topic=message.topic[:120], error=repr(error))
-            self.figures.rejected += 1
-        self.figures.waiting -= 1
-        broker.acknowledge(message)
+            self._start(self._refuse(message))
+            return
+        if taken.rebirth is not None:
+            self._ask(taken.rebirth)
+        if may_wait and self._waits(message, taken):
+            return
+        self._start(self._finish(message, taken))
+        if taken.whose is not None and taken.whose.kind in {"NBIRTH", "DBIRTH"}:
+            self._go_on(self._held.released(taken.whose), may_wait=True)
+        elif taken.died and taken.whose is not None:
+            self._go_on(self._held.of_node(taken.whose), may_wait=False)
 
-    async def _written(self, entrance: Entrance, decoded: object) -> Verdicts:
+    def _waits(self, message: Arrived, taken: Taken) -> bool:
+        """Hold a message back whose names are not known, and what comes behind it, so that the order stays."""
+        whose = taken.whose
+        if whose is None or whose.kind not in {"NDATA", "DDATA"} or not (taken.unnamed or self._held.holds(whose)):
+            return False
+        pushed_out = self._held.add(whose, message, time.monotonic())
+        self._go_on([] if pushed_out is None else [pushed_out], may_wait=False)
+        return True
+
+    def _go_on(self, messages: list[Arrived], *, may_wait: bool) -> None:
+        """Take messages that were held back: by the birth that has come, or as far as they are understood without."""
+        for message in messages:
+            self._take(message, Delivery(again=True, kept=may_wait, waited=may_wait), may_wait=may_wait)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._under_way[task] = time.monotonic()
+        task.add_done_callback(lambda done: self._under_way.pop(done, None))
+
+    async def _finish(self, message: Arrived, taken: Taken) -> None:
+        """Write, keep what must outlive us, and acknowledge then."""
+        verdicts = taken.decoded.verdicts
+        try:
+            if taken.decoded.few or taken.decoded.series:
+                verdicts = await self._written(taken.decoded)
+            if taken.birth is not None:
+                await self._births.keep(taken.birth)
+        except Exception as error:  # noqa: BLE001 - as above
+            structlog.get_logger().exception("mqtt message failed", topic=message.topic[:120], error=repr(error))
+            await self._refuse(message)
+            return
+        self._count(message, verdicts)
+        if verdicts.rejected:
+            await self._rejected.keep(message, verdicts, self._platform.clock())
+        message.acknowledge()
+
+    async def _refuse(self, message: Arrived) -> None:
+        verdicts = Verdicts()
+        verdicts.reject((0, 1), OURS)
+        self.figures.rejected += 1
+        await self._rejected.keep(message, verdicts, self._platform.clock())
+        message.acknowledge()
+
+    async def _written(self, decoded: Decoded) -> Verdicts:
         """Write, and wait as long as the writer is full or the database away: the broker holds the next ones back."""
         attempt = 0
         while True:
             with suppress(Refused, StoreError):
-                return await entrance.written(LISTENER, decoded)  # type: ignore[arg-type]
+                return await self._entrance.written(LISTENER, decoded)
             await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
             attempt += 1
 
@@ -134,37 +223,32 @@ class Listener:
                 **{k: v for k, v in verdict.to_dict().items() if k != "index"},
             )
 
-    def _ask(self, node: Topic, broker: Broker) -> None:
+    # --- beside the messages ------------------------------------------------------------------------------------------
+
+    def _ask(self, node: Topic) -> None:
         """Ask an edge node for its births, not too often."""
-        now = time.monotonic()
-        if now - self._asked.get(node, float("-inf")) < REBIRTH_EVERY_S:
+        now, whose = time.monotonic(), Topic(node.group, "NCMD", node.node)
+        if now - self._asked.get(whose, float("-inf")) < REBIRTH_EVERY_S:
             return
-        self._asked[node] = now
+        self._asked[whose] = now
         self.figures.rebirths += 1
-        at_ms = int(self.platform.clock().timestamp() * 1000)
-        broker.publish(f"{NAMESPACE}/{node.group}/NCMD/{node.node}", rebirth_command(at_ms))
+        at_ms = int(self._platform.clock().timestamp() * 1000)
+        self._broker.publish(f"{NAMESPACE}/{node.group}/NCMD/{node.node}", rebirth_command(at_ms))
 
+    async def _watch(self) -> None:
+        """Every second ask again for births that are waited for, give up what waited too long, and tell how it is."""
+        while True:
+            for node in self._held.nodes():
+                self._ask(node)
+            self._go_on(self._held.overdue(time.monotonic()), may_wait=False)
+            if self._peers is not None:
+                self._peers.look()
+            self._tell_status()
+            await asyncio.sleep(EVERY_S)
 
-def address_of(chosen: MqttSettings) -> BrokerAddress:
-    """Return where to connect and what to subscribe to; Sparkplug is never shared, for its order counts."""
-    share = f"$share/{chosen.group}/" if chosen.group else ""
-    filters = [f"{share}{to_filter(topic)}" for topic in (*chosen.topics, *chosen.json_topics)]
-    filters += [f"{NAMESPACE}/{group}/#" for group in chosen.sparkplug_groups]
-    password = chosen.password_file.read_text(encoding="utf-8").strip() if chosen.password_file else ""
-    return BrokerAddress(
-        chosen.host,
-        chosen.port,
-        chosen.client_id,
-        tuple(filters),
-        chosen.username,
-        password,
-        chosen.tls,
-        chosen.ca_file,
-        chosen.client_cert,
-        chosen.client_key,
-        chosen.session_s,
-        chosen.in_flight,
-    )
-
-
-__all__ = ["GridwrightError", "ListenFigures", "Listener", "address_of"]
+    def _tell_status(self, *, stopped: bool = False) -> None:
+        figures, since = self.figures, min(self._under_way.values(), default=None)
+        figures.connected = figures.connected and not stopped
+        figures.waiting, figures.held = len(self._under_way) + len(self._held), len(self._held)
+        figures.lag_s = 0.0 if since is None else round(time.monotonic() - since, 3)
+        write_status(self._folder, status_of(figures, self._chosen, self._platform.clock(), stopped=stopped))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -18,8 +19,17 @@ from gridwright.api.ingest_meaning import Said, Wrong
 from gridwright.api.ingest_table import Decoded
 from gridwright.api.verdicts import Fault
 from gridwright.domain.interval import epoch_s
-from gridwright.protocols.sparkplug import Change, Metric, Sessions, SparkplugError, Topic, read_payload, read_topic
-from gridwright.protocols.sparkplug.session import NAMESPACE
+from gridwright.protocols.sparkplug import (
+    Birth,
+    Delivery,
+    Metric,
+    Sessions,
+    SparkplugError,
+    Topic,
+    read_payload,
+    read_topic,
+)
+from gridwright.protocols.sparkplug.session import NAMESPACE, ONCE
 
 WHERE = (0, 1)
 LARGEST = 4 << 20  # bytes of a payload that is looked into
@@ -27,10 +37,17 @@ LARGEST = 4 << 20  # bytes of a payload that is looked into
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a message brings, and the edge node that must be asked to be born again, if any."""
+    """What a message brings, and, of Sparkplug, whose it is, and the edge node that must be asked to be born again.
+
+    `unnamed`: it uses aliases that no birth has named yet; `decoded` refuses these.
+    """
 
     decoded: Decoded
+    whose: Topic | None = None
     rebirth: Topic | None = None
+    unnamed: bool = False
+    birth: Birth | None = None
+    died: bool = False
 
 
 @dataclass(slots=True)
@@ -45,7 +62,7 @@ class Messages:
     def __post_init__(self) -> None:
         self._compiled = tuple(map(to_regex, self.patterns))
 
-    def take(self, topic: str, payload: bytes, now: datetime) -> Taken:
+    def take(self, topic: str, payload: bytes, now: datetime, delivery: Delivery = ONCE) -> Taken:
         """Decode one message; whatever is wrong with it is a verdict, never an error."""
         decoded = Decoded(records=1)
         if len(payload) > LARGEST:
@@ -54,7 +71,7 @@ class Messages:
             )
         try:
             if topic.startswith(f"{NAMESPACE}/"):
-                return self._sparkplug(topic, payload, now)
+                return self._sparkplug(read_topic(topic), payload, now, delivery)
             found = next((match for one in self._compiled if (match := one.fullmatch(topic))), None)
             if found is None:
                 return Taken(decode_json(payload, Said(interval_s=self.mapping.interval_s), now))
@@ -74,12 +91,15 @@ class Messages:
         value = told.get("value")
         if isinstance(value, bool):
             value = float(value)
-        if not isinstance(value, int | float):
+        interval = told.get("interval_s") or 0
+        if not isinstance(value, int | float) or abs(value) > sys.float_info.max:
             raise Wrong(Fault("payload", "there is no number", 'send 1.5, or {"value": 1.5, "at": …}'), payload[:120])
+        if not isinstance(interval, int):
+            raise Wrong(Fault("interval_s", "this is no number of seconds", "send 900, or leave it out"), interval)
         at = told.get("at", told.get("timestamp", told.get("start")))
         at_us = epoch_s(now) * MICRO if at is None else instant_us(at, "at")
         quantity = names.get("quantity") or str(told.get("quantity", ""))
-        words = Words("mqtt", unit=str(told.get("unit", "")), interval_s=int(told.get("interval_s") or 0))
+        words = Words("mqtt", unit=str(told.get("unit", "")), interval_s=interval)
         name = names.get("usage_point") or names.get("meter") or ""
         self._row(name, (quantity, words), (at_us, float(value)), (decoded, now))
 
@@ -96,16 +116,16 @@ class Messages:
         decoded, now = context
         check_few([(name, sampled_us(reading[0], said), reading[1], said, 0)], decoded, now)
 
-    def _sparkplug(self, topic: str, payload: bytes, now: datetime) -> Taken:
-        whose = read_topic(topic)
-        change = self.sparkplug.take(whose, read_payload(payload))
+    def _sparkplug(self, whose: Topic, payload: bytes, now: datetime, delivery: Delivery) -> Taken:
+        change = self.sparkplug.take(whose, read_payload(payload), delivery)
         decoded = Decoded(records=max(len(change.metrics) + len(change.unknown), 1))
         for metric in change.metrics:
             self._metric(whose, metric, (decoded, now))
         for alias in change.unknown:
-            fault = Fault("alias", "no birth has named it; the node is asked for one", "nothing, if it answers")
+            fault = Fault("alias", "no birth has named it, though the node was asked for one", "look at the node")
             decoded.verdicts.reject(WHERE, fault, alias)
-        return Taken(decoded, replace(whose, device="") if change.rebirth else None)
+        rebirth = replace(whose, device="") if change.rebirth else None
+        return Taken(decoded, whose, rebirth, bool(change.unknown), change.birth, change.died)
 
     def _metric(self, whose: Topic, metric: Metric, context: tuple[Decoded, datetime]) -> None:
         """Take a metric that is a number and means something; nodes also tell of themselves, which is no reading."""
@@ -148,11 +168,3 @@ def to_regex(pattern: str) -> re.Pattern[str]:
     return re.compile(
         "".join(re.escape(part) if at % 2 == 0 else f"(?P<{part}>[^/]+)" for at, part in enumerate(parts))
     )
-
-
-def to_filter(pattern: str) -> str:
-    """Return the MQTT topic filter of a pattern."""
-    return re.sub(r"\{\w+\}", "+", pattern)
-
-
-__all__ = ["Change", "Messages", "Taken", "to_filter", "to_regex"]

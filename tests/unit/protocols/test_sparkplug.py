@@ -8,16 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridwright.protocols.sparkplug import Change, Sessions, SparkplugError, read_payload, read_topic
-from gridwright.protocols.sparkplug.session import rebirth_command
+from gridwright.protocols.sparkplug import Change, Delivery, Sessions, SparkplugError, read_payload, read_topic
+from gridwright.protocols.sparkplug.session import ONCE, rebirth_command
 from tests.unit.protocols.sparkplug_writer import metric, payload
 
 AT = 1_700_000_000_000
 
 
-def take(sessions: Sessions, kind: str, seq: int, *metrics: bytes, device: str = "") -> Change:
+AGAIN, LOSSY = Delivery(again=True), Delivery(kept=False)
+
+
+def take(
+    sessions: Sessions, kind: str, seq: int, *metrics: bytes, device: str = "", at: int = AT, how: Delivery = ONCE
+) -> Change:
     topic = f"spBv1.0/plant/{kind}/gateway" + (f"/{device}" if device else "")
-    return sessions.take(read_topic(topic), read_payload(payload(AT, seq, list(metrics))))
+    return sessions.take(read_topic(topic), read_payload(payload(at, seq, list(metrics))), how)
 
 
 def told(change: Change) -> list[tuple[str, float | str | None]]:
@@ -66,9 +71,66 @@ def test_a_gap_asks_for_a_birth_and_the_same_again_does_not() -> None:
 def test_after_its_death_a_node_must_be_born_again() -> None:
     sessions = Sessions()
     take(sessions, "NBIRTH", 0, metric("kwh", alias=1, datatype=10, double=0.0))
-    assert take(sessions, "NDEATH", 0) == Change()
+    assert take(sessions, "NDEATH", 0).died
     assert take(sessions, "NDATA", 1, metric(alias=1, double=1.0)).rebirth
     assert not take(sessions, "NBIRTH", 0).rebirth
+
+
+def test_the_will_of_an_earlier_session_ends_nothing() -> None:
+    sessions = Sessions()
+    take(sessions, "NBIRTH", 0, metric("bdSeq", datatype=4, whole=0), metric("kwh", alias=1, datatype=10, double=0.0))
+    late = take(sessions, "NDEATH", 0, metric("bdSeq", datatype=4, whole=255))
+    assert (late.died, take(sessions, "NDATA", 1, metric(alias=1, double=1.0)).rebirth) == (False, False)
+    assert take(sessions, "NDEATH", 0, metric("bdSeq", datatype=4, whole=1)).died, "its birth was missed"
+    assert take(sessions, "NDATA", 2, metric(alias=1, double=1.0)).rebirth
+
+
+def test_a_birth_that_was_kept_names_the_data_after_a_restart() -> None:
+    before, after = Sessions(), Sessions()
+    births = [
+        take(before, "NBIRTH", 0, metric("bdSeq", datatype=4, whole=3)).birth,
+        take(before, "DBIRTH", 1, metric("power", alias=3, datatype=3, whole=10), device="M-1").birth,
+    ]
+    for birth in births:
+        assert birth is not None
+        after.restore(birth)
+    change = take(after, "DDATA", 17, metric(alias=3, whole=2**32 - 7), device="M-1")
+    assert (told(change), change.rebirth) == ([("power", -7)], False)
+    again = take(after, "DBIRTH", 1, metric("power", alias=3, datatype=3, whole=10), device="M-1")
+    assert again.birth is None, "nothing in it is new, so nothing must be kept"
+
+
+def test_data_from_before_a_birth_that_comes_again_keeps_its_meaning() -> None:
+    sessions = Sessions()
+    take(sessions, "NBIRTH", 0, metric("kwh", alias=1, datatype=10, double=0.0))
+    take(sessions, "NBIRTH", 0, metric("voltage", alias=1, datatype=10, double=230.0), at=AT + 1000)
+    older = take(sessions, "NDATA", 7, metric(alias=1, double=5.0), at=AT + 500, how=AGAIN)
+    assert (told(older), older.rebirth) == ([("kwh", 5.0)], False)
+    assert told(take(sessions, "NDATA", 1, metric(alias=1, double=231.0), at=AT + 1500)) == [("voltage", 231.0)]
+    stale = take(sessions, "NBIRTH", 0, metric("kwh", alias=1, datatype=10, double=0.0), how=AGAIN)
+    assert stale.birth is None
+    assert told(take(sessions, "NDATA", 2, metric(alias=1, double=232.0), at=AT + 1600)) == [("voltage", 232.0)]
+
+
+def test_data_that_waited_for_a_birth_is_named_by_it() -> None:
+    sessions = Sessions()
+    take(sessions, "NBIRTH", 0, metric("kwh", alias=1, datatype=10, double=0.0))
+    take(sessions, "NBIRTH", 0, metric("voltage", alias=1, datatype=10, double=230.0), at=AT + 1000)
+    waited = Delivery(again=True, waited=True)
+    assert told(take(sessions, "NDATA", 7, metric(alias=1, double=5.0), at=AT + 500, how=waited)) == [("voltage", 5.0)]
+
+
+def test_after_a_break_names_count_only_where_the_broker_kept_everything() -> None:
+    sessions = Sessions()
+    take(sessions, "NBIRTH", 0, metric("kwh", alias=1, datatype=10, double=0.0))
+    sessions.doubt()
+    lossy = take(sessions, "NDATA", 1, metric(alias=1, double=5.0), how=LOSSY)
+    assert (lossy.metrics, lossy.unknown, lossy.rebirth) == ((), (1,), True)
+    kept = take(sessions, "NDATA", 2, metric(alias=1, double=5.0))
+    assert (kept.rebirth, told(kept)) == (False, [("kwh", 5.0)])
+    take(sessions, "NBIRTH", 0, metric("voltage", alias=1, datatype=10, double=230.0), at=AT + 1000)
+    sure = take(sessions, "NDATA", 1, metric(alias=1, double=231.0), at=AT + 1500, how=LOSSY)
+    assert (sure.rebirth, told(sure)) == (False, [("voltage", 231.0)])
 
 
 def test_the_rebirth_command_is_a_payload_of_its_own_kind() -> None:
