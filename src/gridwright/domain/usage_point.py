@@ -13,6 +13,8 @@ from gridwright.domain.interval import Interval, from_epoch_s, zone_of
 
 FOREVER = from_epoch_s(253_402_300_799)  # 9999-12-31T23:59:59Z
 MAX_ID = 120
+# Classes that come with rules and defaults; an operator may have more.
+CLASSES = ("residential", "commercial", "industrial")
 # Attributes on which rules of validation rest: who changes one has the last readings judged again.
 JUDGED_BY = frozenset({"generation", "latitude", "longitude", "vacant", "checked_by", "interval_min", "battery_kwh"})
 

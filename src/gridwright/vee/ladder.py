@@ -8,6 +8,7 @@ from typing import Any
 
 from gridwright.domain.errors import InputError
 from gridwright.domain.quality import Method
+from gridwright.vee.strict import advice
 
 METHOD_OF = {
     "E01": Method.CHECK_METER,
@@ -76,7 +77,7 @@ def ladders_from(table: Mapping[str, object], where: str = "") -> Ladders:
     An unknown key, an unknown method, or a limit that is no number from zero on is an InputError naming it.
     """
     own = {name: value for name, value in table.items() if name != "class"}
-    default = _ladder(Ladder(), own, where or "[estimation]")
+    default = _ladder(Ladder(), own, where or "[estimation]", ("class",))
     classes = table.get("class", {})
     if not isinstance(classes, Mapping):
         raise InputError(f"class is {classes!r}", where=where, remedy="write a table [estimation.class.NAME] each")
@@ -90,7 +91,7 @@ def _class_ladder(default: Ladder, name: str, limits: object, where: str) -> Lad
     return _ladder(default, limits, place)
 
 
-def _ladder(base: Ladder, limits: Mapping[str, object], where: str) -> Ladder:
+def _ladder(base: Ladder, limits: Mapping[str, object], where: str, more: tuple[str, ...] = ()) -> Ladder:
     changes: dict[str, Any] = {}
     for name, value in limits.items():
         if name == "methods":
@@ -98,7 +99,9 @@ def _ladder(base: Ladder, limits: Mapping[str, object], where: str) -> Ladder:
         elif name in WHOLE:
             changes[name] = _number(name, value, where)
         else:
-            raise InputError(f"{name!r} is no limit of an estimate", where=where, remedy=f"known: {', '.join(WHOLE)}")
+            raise InputError(
+                f"{name!r} is no limit of an estimate", where=where, remedy=advice(name, ("methods", *WHOLE, *more))
+            )
     return replace(base, **changes)
 
 
@@ -106,8 +109,8 @@ def _methods(value: object, where: str) -> tuple[str, ...]:
     names = value if isinstance(value, list | tuple) else [value]
     for name in names:
         if name not in METHOD_OF and name not in ALWAYS:
-            known = ", ".join((*METHOD_OF, *ALWAYS))
-            raise InputError(f"{name!r} is no method of the ladder", where=where, remedy=f"known: {known}")
+            remedy = advice(name, (*METHOD_OF, *ALWAYS))
+            raise InputError(f"{name!r} is no method of the ladder", where=where, remedy=remedy)
     return tuple(str(name) for name in names if name not in ALWAYS)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache, partial
 from importlib.resources import files
@@ -11,12 +11,13 @@ from typing import Any, get_args, get_origin, get_type_hints
 from gridwright.domain.errors import ConfigError, GridwrightError, InputError
 from gridwright.domain.finding import Severity
 from gridwright.domain.reading_type import Flow, Quantity
+from gridwright.domain.usage_point import CLASSES
 from gridwright.vee.ladder import Ladders, ladders_from
 from gridwright.vee.rules.catalogue import ORDER, RULES, AnyRule
 from gridwright.vee.ruleset import ANY_LENGTH, RuleBook, RuleGroup, RuleSet, Source
 from gridwright.vee.strict import RuleFile, advice, number, only, words
 
-TOP = ("version", "group", "estimation")
+TOP = ("version", "classes", "group", "estimation")
 KEYS = (
     "name",
     "extends",
@@ -36,10 +37,11 @@ Fail = Callable[[str, str], ConfigError]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A group's number in its file."""
+    """A group's number in its file, and the customer classes there are."""
 
     source: RuleFile
     group: int
+    classes: tuple[str, ...] = CLASSES
 
     def fail(self, key: str, message: str, remedy: str) -> ConfigError:
         """Return the error about a key of the group, to be raised."""
@@ -62,20 +64,38 @@ def read_rule_book(text: str, name: str, *, base: RuleBook | None = None) -> Rul
     tables = data.get("group", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise source.fail("group is no list of tables", key="group", remedy="write [[group]] above each group")
+    classes = _classes(source, data)
     known = {group.rules.name: group for group in (base.groups if base else ())}
     groups: list[RuleGroup] = []
     for index, table in enumerate(tables):
-        group = _group(Place(source, index), table, known)
+        group = _group(Place(source, index, classes), table, known)
         if any(group.rules.name == other.rules.name for other in groups):
             raise Place(source, index).fail("name", f"{group.rules.name!r} is taken", "give each group its own name")
         known[group.rules.name] = group
         groups.append(group)
     names = {group.rules.name for group in groups}
     kept = tuple(group for group in (base.groups if base else ()) if group.rules.name not in names)
-    return RuleBook(str(version), (*groups, *kept), _ladders(source, data, base))
+    return RuleBook(str(version), (*groups, *kept), _ladders(source, data, base, classes))
 
 
-def _ladders(source: RuleFile, data: Mapping[str, Any], base: RuleBook | None) -> Ladders:
+def _classes(source: RuleFile, data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the customer classes that groups may name: those of Gridwright, and those that the file declares."""
+    return (*CLASSES, *words(data.get("classes", []), None, partial(_fail_key, source, "classes")))
+
+
+def _fail_key(source: RuleFile, key: str, message: str, remedy: str) -> ConfigError:
+    return source.fail(f"{key}: {message}", key=key, remedy=remedy)
+
+
+def _check_classes(names: Iterable[str], classes: Sequence[str], fail: Fail) -> None:
+    """Refuse a class that is not known: what is misspelt would fit nobody, without a word."""
+    for name in names:
+        if name not in classes:
+            own = f'declare a class of your own with classes = ["{name}"] at the top of the file'
+            raise fail(f"{name!r} is no customer class", f"{advice(name, classes)}; or {own}")
+
+
+def _ladders(source: RuleFile, data: Mapping[str, Any], base: RuleBook | None, classes: Sequence[str]) -> Ladders:
     """Return the ladders that the file describes, else those of `base`."""
     if "estimation" not in data:
         return base.ladders if base else Ladders()
@@ -83,9 +103,12 @@ def _ladders(source: RuleFile, data: Mapping[str, Any], base: RuleBook | None) -
     if not isinstance(table, dict):
         raise source.fail(f"estimation is {table!r}", key="estimation", remedy="write a table [estimation]")
     try:
-        return ladders_from(table, source.name)
+        ladders = ladders_from(table, source.name)
     except InputError as error:
         raise ConfigError(error.message, where=error.where, remedy=error.remedy) from error
+    for name in ladders.classes:
+        _check_classes([name], classes, partial(_fail_key, source, f"estimation.class.{name}"))
+    return ladders
 
 
 def _group(place: Place, table: Mapping[str, Any], known: Mapping[str, RuleGroup]) -> RuleGroup:
@@ -118,10 +141,12 @@ def _conditions(place: Place, table: Mapping[str, Any], parent: RuleGroup) -> Ru
         found = words(table[key], allowed, partial(place.fail, key))
         return tuple(kind(one) for one in found) if kind else found
 
+    customer_classes = listed("customer_class", None, parent.customer_classes)
+    _check_classes(customer_classes, place.classes, partial(place.fail, "customer_class"))
     return replace(
         parent,
         sources=listed("source", Source, parent.sources),
-        customer_classes=listed("customer_class", None, parent.customer_classes),
+        customer_classes=customer_classes,
         quantities=listed("quantity", Quantity, parent.quantities),
         flows=listed("flow", Flow, parent.flows),
         minutes=_minutes(place, table["interval_min"]) if "interval_min" in table else parent.minutes,

@@ -30,13 +30,13 @@ class RuleFile:
     def line(self, key: str, group: int) -> int:
         """Return the line on which a key stands, the group's own when the key is in a table's short form; 0 = none."""
         pattern = re.compile(rf'^\s*(?:rules\s*\.\s*)?["\']?{re.escape(key)}["\']?\s*[=.]')
-        heading = re.compile(rf"^\s*\[group\.(?:rules\.)?{re.escape(key)}\]")
+        heading = re.compile(rf"^\s*\[+(?:group\.(?:rules\.)?)?{re.escape(key)}[\].]")
         seen, fallback = -1, 0
         for number, line in enumerate(self.text.splitlines(), 1):
             if line.split("#")[0].strip() == GROUP:
                 seen += 1
                 fallback = number if seen == group else fallback
-            elif seen == group and (pattern.match(line) or heading.match(line)):
+            elif (seen == group and pattern.match(line)) or (group in {-1, seen} and heading.match(line)):
                 return number
         return fallback
 

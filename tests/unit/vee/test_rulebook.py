@@ -159,7 +159,7 @@ G = '\n[[group]]\nname = "g"\n'
     ("text", "line", "words"),
     [
         ("version = ", None, "no TOML"),
-        ('name = "x"\n', 1, "known: version, group"),
+        ('name = "x"\n', 1, "known: version, classes, group"),
         ('version = "1"\nrules = 1\n', 2, "rules is an unknown key"),
         ("version = true\n", 1, "version is True"),
         ('version = "1"\ngroup = 3\n', 2, "no list of tables"),
@@ -170,6 +170,13 @@ G = '\n[[group]]\nname = "g"\n'
         (HEAD + G + 'source = "initail"\n', 5, "did you mean initial?"),
         (HEAD + G + 'quantity = ["energy", "volts"]\n', 5, "'volts' is no value"),
         (HEAD + G + "customer_class = [1]\n", 5, "1 is no value"),
+        (HEAD + G + 'customer_class = "residental"\n', 5, "did you mean residential?"),
+        (HEAD + G + 'customer_class = ["commercial", "farms"]\n', 5, 'classes = ["farms"]'),
+        (HEAD + 'classes = ["farm"]\n' + G + 'customer_class = "frm"\n', 6, "did you mean farm?"),
+        (HEAD + "classes = [3]\n", 2, "3 is no value"),
+        (HEAD + G + 'flow = "delivred"\n', 5, "did you mean delivered?"),
+        (HEAD + "[[groups]]\n", 2, "did you mean group?"),
+        (HEAD + G + "[group.rule]\n", 5, "did you mean rules?"),
         (HEAD + G + "interval_min = 5\n", 5, "write it like [5, 60]"),
         (HEAD + G + "interval_min = [60, 5]\n", 5, "shortest interval first"),
         (HEAD + G + "attributes = { a = 1 }\n", 5, "write it like"),
@@ -186,6 +193,7 @@ G = '\n[[group]]\nname = "g"\n'
         (HEAD + G + '[group.rules]\nV18_spike = { severity = "fatal" }\n', 6, "'fatal' is no value"),
         (HEAD + G + '[group.rules]\nV33_high_low = { form = "ration" }\n', 6, "did you mean ratio?"),
         (HEAD + G + '[group.rules]\nV14_status = { fail = "boom" }\n', 6, "no condition of a device"),
+        (HEAD + G + '[group.rules]\nV14_status = { fail = "fatl" }\n', 6, "did you mean fatal?"),
         (HEAD + G + "[group.rules]\nV21_power_factor = { least = 2 }\n", 6, "between 0 and 1"),
         (HEAD + G + '[group.rules.V33_high_low]\nform = "x"\n', 5, "'x' is no value"),
     ],
@@ -197,6 +205,21 @@ def test_mistakes_are_told_with_their_place(text: str, line: int | None, words: 
     assert caught.value.where == (f"vee.toml line {line}" if line else "vee.toml")
 
 
+def test_a_misspelt_class_of_the_ladder_is_told_with_its_line_behind_a_group_too() -> None:
+    text = HEAD + G + "[estimation.class.industrial]\nweeks = 3\n[estimation.class.comercial]\nweeks = 3\n"
+    with pytest.raises(ConfigError) as caught:
+        rule_book(text, "vee.toml")
+    assert caught.value.where == "vee.toml line 7"
+
+
+def test_a_class_of_ones_own_is_declared() -> None:
+    text = 'version = "1"\nclasses = ["farm"]\n[[group]]\nname = "farms"\ncustomer_class = "farm"\n'
+    book = rule_book(text + "[estimation.class.farm]\nweeks = 3\n", "vee.toml")
+    assert name_of(book, UsagePoint("F", customer_class="farm")) == "farms"
+    assert book.ladders.of("farm").weeks == 3
+    assert rule_book(text.replace('classes = ["farm"]\n', 'classes = "farm"\n'), "vee.toml").digest
+
+
 def test_the_ladder_stands_in_the_same_file() -> None:
     text = HEAD + "\n[estimation]\nlinear_first_hours = 0\n[estimation.class.commercial]\nlike_days = 3\n"
     book = rule_book(text, "vee.toml")
@@ -205,7 +228,15 @@ def test_the_ladder_stands_in_the_same_file() -> None:
     assert book.digest != packaged().digest
     assert ladders_from(book.to_dict()["estimation"]) == book.ladders
     assert rule_book(HEAD, "vee.toml").ladders == packaged().ladders == Ladders()
-    for wrong, told in (("[estimation]\nweek = 3", "'week' is no limit"), ("estimation = 3", "estimation is 3")):
+    for wrong, told in (
+        ("[estimation]\nweek = 3", "'week' is no limit.*did you mean weeks?"),
+        ("estimation = 3", "estimation is 3"),
+        ("[estimation]\nmethod = 3", "did you mean methods?"),
+        ('[estimation]\nmethods = ["E2"]', "did you mean E02?"),
+        ("[estimation.clas.commercial]\nweeks = 3", "did you mean class?"),
+        ("[estimation.class.comercial]\nweeks = 3", "'comercial' is no customer class.*did you mean commercial?"),
+        ("[estimation.class.commercial]\nwek = 3", "did you mean weeks?"),
+    ):
         with pytest.raises(ConfigError, match=told) as raised:
             rule_book(HEAD + f"\n{wrong}\n", "vee.toml")
         assert "vee.toml" in str(raised.value)

@@ -15,6 +15,7 @@ from gridwright.vee.chunk import Chunk
 from gridwright.vee.circumstances import ClockCheck, Condition, Configuration
 from gridwright.vee.rules.doubt import Doubt, duration
 from gridwright.vee.runs import NO_RUNS, Runs, runs_of
+from gridwright.vee.strict import advice
 
 Span = tuple[int, int, int]
 COMPARED = tuple(each.name for each in fields(Configuration) if each.name != "period")
@@ -146,7 +147,7 @@ class Status:
         known = [(one.name or "").lower() for one in Condition]
         for name in (*self.fail, *self.warn, *self.info):
             if name not in known:
-                raise UsageError(f"{name!r} is no condition of a device", remedy=f"known: {', '.join(known)}")
+                raise UsageError(f"{name!r} is no condition of a device", remedy=advice(name, known))
 
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
         """Find marked intervals by severity."""
