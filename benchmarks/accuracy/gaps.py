@@ -16,8 +16,8 @@ from gridwright.vee import Ladder, Registers, estimate
 
 LENGTHS = {"30 min": 1, "1 h": 2, "2 h": 4, "4 h": 8, "8 h": 16, "1 day": 48, "3 days": 144, "7 days": 336}
 LEAST_GAPS = 400
-# One gap of an hour is off by more than the home's mean: it takes this many to know a bias to less than one per cent.
-BIAS_GAPS = 16_000
+# One gap of an hour is off by more than the home's mean: it takes this many to know a bias to one per cent.
+BIAS_GAPS = 8_000
 BATCH = 2_000
 CLEAR_DAYS = 30
 # A home that uses less than 20 W on average is no measure: any error is a thousand times its mean.
