@@ -8,7 +8,7 @@ import typer
 
 from gridwright.cli.context import platform
 from gridwright.cli.options import Json
-from gridwright.cli.output import print_json, print_table, progress, say
+from gridwright.cli.output import GOES_ON, print_json, print_table, progress, say
 from gridwright.domain.errors import UsageError
 from gridwright.domain.month import month_name, month_of, parse_month
 
@@ -39,7 +39,7 @@ def run(
         raise UsageError("no place for the archive is named", remedy="give --to, or set archive.to")
     now = wired.clock()
     first_kept = require_past(parse_month(before), now) if before else month_of(now) - policy.after_months
-    with progress("archiving", quiet=as_json) as advance:
+    with progress("archiving", quiet=as_json, stopped=f"Each month is whole where it is. {GOES_ON}") as advance:
         done = archive_months(
             wired.store,
             wired.access,
@@ -115,7 +115,7 @@ def restore(month: Annotated[str, typer.Argument(help="The month, such as 2024-1
     from gridwright.jobs.archive_months import restore_month
 
     wired = platform()
-    with progress("restoring", quiet=as_json) as advance:
+    with progress("restoring", quiet=as_json, stopped=GOES_ON) as advance:
         parts = restore_month(wired.store, wired.access, parse_month(month), progress=advance)
     if as_json:
         print_json({"month": month, "restored": [str(part) for part in parts]})

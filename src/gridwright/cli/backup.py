@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from gridwright.store.backup_file import Header
 
 app = typer.Typer(help="Backups: made, checked, brought back.", no_args_is_help=True)
+NONE_MADE = "No backup was made; an earlier one is as it was."
+NOT_RESTORED = "Nothing was restored; what was there is as it was."
 File = Annotated[Path, typer.Argument(help="The backup, a file that ends in .gwb.")]
 Folder = Annotated[Path | None, typer.Argument(help="The folder; left out, backup.to.")]
 Key = Annotated[
@@ -41,7 +43,7 @@ def create(
     now = wired.clock()
     path = output or _folder(None) / file_name(now)
     chest = vault(wired) if encrypt else None
-    with progress("backing up", quiet=as_json) as advance:
+    with progress("backing up", quiet=as_json, stopped=NONE_MADE) as advance:
         url = wired.settings.store.url
         header = back_up(wired.access, url, path, vault=chest, now=now, force=force, progress=advance)
     if as_json:
@@ -57,7 +59,7 @@ def verify(file: File, key: Key = None, as_json: Json = False) -> None:
     """Read a backup to its end: every byte, every part, every key; exit 1 when it is not whole."""
     from gridwright.jobs.back_up import verify as verified
 
-    with progress("verifying", quiet=as_json) as advance:
+    with progress("verifying", quiet=as_json, stopped="Nothing was changed.") as advance:
         header = verified(file, _vault(key), advance)
     if as_json:
         print_json(plain(header, file))
@@ -76,7 +78,7 @@ def restore(
     """Bring a backup back into an empty database; nothing is touched unless the backup is whole."""
     from gridwright.jobs.back_up import restore as restored
 
-    with progress("restoring", quiet=as_json) as advance:
+    with progress("restoring", quiet=as_json, stopped=NOT_RESTORED) as advance:
         header = restored(file, to, _vault(key), force=force, progress=advance)
     if as_json:
         print_json(plain(header, file))

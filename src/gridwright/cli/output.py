@@ -17,6 +17,9 @@ from typing import Any, NoReturn, Protocol
 from gridwright.domain.errors import GridwrightError
 from gridwright.domain.interval import Interval
 
+# What Ctrl-C leaves of work that is done in steps, each of them whole.
+GOES_ON = "Run it again: it goes on there."
+
 
 class Advance(Protocol):
     """Progress of long work: how much of the total is done."""
@@ -110,8 +113,29 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 @contextmanager
-def progress(text: str, *, quiet: bool = False) -> Iterator[Advance]:
-    """Show a progress bar on stderr while work goes on; nothing without a terminal or with `quiet`."""
+def progress(text: str, *, quiet: bool = False, stopped: str = "") -> Iterator[Advance]:
+    """Show a progress bar on stderr while work goes on; nothing without a terminal or with `quiet`.
+
+    After Ctrl-C how far it came is said, and `stopped`: what that leaves, and how to go on.
+    """
+    came, whole = 0, 0
+
+    def told(done: int, total: int) -> None:
+        nonlocal came, whole
+        came, whole = done, total
+        advance(done, total)
+
+    try:
+        with _bar(text, quiet=quiet) as advance:
+            yield told
+    except KeyboardInterrupt:
+        how_far = f" at {min(came / whole, 1):.0%}" if whole else ""
+        say(f"Stopped{how_far}: {text[:1].lower()}{text[1:]}. {stopped}".rstrip())
+        raise
+
+
+@contextmanager
+def _bar(text: str, *, quiet: bool) -> Iterator[Advance]:
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None  # noqa: ARG005 - nobody looks
         return

@@ -11,7 +11,7 @@ import typer
 from gridwright.cli import reading_export, reading_watch
 from gridwright.cli.context import platform
 from gridwright.cli.options import Json, with_reading
-from gridwright.cli.output import print_json, print_table, progress, say
+from gridwright.cli.output import GOES_ON, print_json, print_table, progress, say
 from gridwright.cli.source import Period
 from gridwright.domain.errors import InputError, UsageError
 from gridwright.domain.interval import parse_instant, zone_of
@@ -47,7 +47,8 @@ def import_(
     if validate and dry_run:
         raise UsageError("--validate writes, --dry-run does not", remedy="give one of them")
     judged: TrustedImport | None = None
-    with progress(f"Importing {file.name}", quiet=as_json) as advance:
+    left = "Nothing was written." if dry_run else f"What was read is stored. {GOES_ON}"
+    with progress(f"Importing {file.name}", quiet=as_json, stopped=left) as advance:
         if validate:
             judged = wired.import_trusted(file, reading, rejects_to=target, progress=advance)
         done = (

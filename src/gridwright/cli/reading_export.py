@@ -64,7 +64,9 @@ def export(
     wired = platform()
     wanted = _wanted(wired, points, (period, since, until), as_of, Wanted(kinds=tuple(kinds or ())))
     wanted = _narrowed(wanted, interval, image)
-    with progress(f"Exporting as {writer.name}", quiet=as_json or out == STDOUT) as advance:
+    with progress(
+        f"Exporting as {writer.name}", quiet=as_json or out == STDOUT, stopped="No file was written."
+    ) as advance:
         plan = plan_export(wired.store, wired.access, writer, wanted, progress=advance)
         size = _write(plan, out)
     if as_json:

@@ -30,7 +30,7 @@ def watch(
     reading: ReadOptions,
 ) -> None:
     """Import files as they appear: those read go to DIR/done, the others to DIR/failed with the reason."""
-    from gridwright.jobs.watch_folder import Outcome, Watch
+    from gridwright.jobs.watch_folder import TAKING, Outcome, Watch
 
     if as_json and not once:
         raise UsageError("a watch that goes on prints no document", remedy="add --once")
@@ -46,10 +46,15 @@ def watch(
     if not once:
         say(f"Watching {folder}; Ctrl-C ends it.")
     handled: list[Handled] = []
-    for one in job.run(once=once):
-        handled = [*handled, one] if once else []
-        if not as_json:
-            say(sentence(one))
+    try:
+        for one in job.run(once=once):
+            if once:
+                handled.append(one)
+            if not as_json:
+                say(sentence(one))
+    except KeyboardInterrupt:
+        say(f"Stopped. What was read is stored; a file under way waits in {folder / TAKING} and is taken up first.")
+        raise
     if as_json:
         print_json({"files": [handled_json(one) for one in handled]})
     if any(one.outcome is not Outcome.DONE for one in handled):

@@ -8,7 +8,7 @@ import typer
 
 from gridwright.cli.context import platform
 from gridwright.cli.options import Json
-from gridwright.cli.output import print_json, print_table, progress, say
+from gridwright.cli.output import GOES_ON, print_json, print_table, progress, say
 
 app = typer.Typer(help="Encryption at rest: what is sealed, seal it, change the keys.", no_args_is_help=True)
 
@@ -56,7 +56,7 @@ def seal(
     from gridwright.jobs.look_after_keys import seal_store
 
     wired = platform()
-    with progress("sealing", quiet=as_json) as advance:
+    with progress("sealing", quiet=as_json, stopped=GOES_ON) as advance:
         done = seal_store(wired.store, wired.access, fresh=fresh, progress=advance)
     if as_json:
         print_json({"sealed": done})

@@ -26,7 +26,7 @@ def verify(
     from gridwright.jobs.verify_store import verify_store
 
     wired = platform()
-    with progress("verifying", quiet=as_json) as advance:
+    with progress("verifying", quiet=as_json, stopped="Nothing was changed.") as advance:
         found = verify_store(wired.store, wired.access, deep=deep, progress=advance)
     if as_json:
         checks = [

@@ -55,7 +55,7 @@ def test_an_old_buffer_in_plain_is_still_read_and_told(tmp_path: Path) -> None:
         buffer.rewind()
         while (piece := buffer.read(1000, 100)) is not None:
             buffer.acknowledge(piece.epoch, piece.last)
-        assert buffer.is_encrypted
+        assert buffer.level.plain_bytes == 0
     assert [one["sequence"] for one in read_rejected(tmp_path, seals_in(tmp_path))] == [7]
 
 
@@ -156,7 +156,7 @@ def test_an_interrupted_rotation_is_finished(tmp_path: Path, monkeypatch: pytest
     from gridwright.edge import rotate as module
 
     written = 0
-    real = module.replace_file
+    from gridwright.edge.folder import replace_file as real
 
     def full(path: Path, content: bytes, *, durable: bool) -> None:
         nonlocal written
