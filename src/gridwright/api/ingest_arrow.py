@@ -60,6 +60,7 @@ def decode_csv(body: bytes, defaults: Said, now: datetime) -> Decoded:
     except pa.ArrowInvalid as error:
         raise refuse(400, f"the CSV cannot be read: {error}", remedy="send UTF-8 with a header line") from error
     decoded = Decoded(records=table.num_rows + len(ragged))
+    _require_lines(rest, decoded.records)
     gone = {row.number for row in ragged if row.number is not None}
     kept = [number for number in range(1, decoded.records + 1) if number not in gone] if gone else None
     decoded.places = _places(rest)
@@ -78,6 +79,17 @@ def _require_utf8(body: bytes) -> None:
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
         raise refuse(400, f"line {line} is not UTF-8", remedy="save the file as UTF-8", line=line) from error
+
+
+def _require_lines(rest: bytes, records: int) -> None:
+    """Refuse a body in which a quote that is never closed makes one value of the lines behind it."""
+    if records >= rest.count(b"\n"):
+        return
+    lines = rest.split(b"\n")
+    if records >= sum(1 for line in lines if line.strip(b"\r")):
+        return
+    line = next((number for number, line in enumerate(lines, 2) if line.count(b'"') % 2), 2)
+    raise refuse(400, f"line {line} opens a quote that it does not close", remedy="close it or leave it out", line=line)
 
 
 def _places(rest: bytes) -> Places:

@@ -12,6 +12,8 @@ Mask = npt.NDArray[np.bool_]
 
 # Resolutions tried in turn: 1 Wh, 1 mWh, 1 µWh. Finer digits than the last are rounded, and it is said.
 EXPONENTS = (0, -3, -6)
+# Beyond it not every whole number has a float64, and none is stored.
+LARGEST = 2.0**53
 # A decimal text is the nearest double of its value; scaled by a power of ten it is off by one unit in the last place.
 DOUBLE_NOISE = 4e-15
 
@@ -29,11 +31,12 @@ def to_counts(values: Floats, power: int) -> Counts:
     """Scale by 10**power and take whole numbers; NaN stays NaN.
 
     A value that a single-precision number makes of a whole count (1.922 → 1.9220001 in eight or nine digits, or the
-    float32 itself) is that count.
+    float32 itself) is that count. One beyond every float64 becomes infinite, for the caller to refuse.
     """
-    scaled = values * 10.0**power if power >= 0 else values / 10.0**-power
-    whole = np.rint(scaled) + 0.0
-    finer = np.abs(scaled - whole) > DOUBLE_NOISE * np.abs(scaled)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = values * 10.0**power if power >= 0 else values / 10.0**-power
+        whole = np.rint(scaled) + 0.0
+        finer = np.abs(scaled - whole) > DOUBLE_NOISE * np.abs(scaled)
     if not finer.any():
         return Counts(whole, finer, 0)
     rows = np.flatnonzero(finer)

@@ -115,7 +115,7 @@ def _frame(
     body = [record for record in records[first + 1 :] if record.cells]
     widths = Counter(len(record.cells) for record in body)
     head = records[first].cells
-    width = widths.most_common(1)[0][0] if widths else len(head)
+    width = _width(widths, len(head))
     if width > MOST_COLUMNS:
         raise UnreadableFile(f"rows of {width:,} columns", remedy=f"at most {MOST_COLUMNS:,} are read: split the table")
     header, because = _is_header(head, [record.cells for record in body if len(record.cells) == width])
@@ -132,6 +132,11 @@ def _frame(
         _preview(_names(head if header else [], width), rows, header=header),
         Evidence("header", shown, because),
     )
+
+
+def _width(widths: Counter[int], headed: int) -> int:
+    """Return the columns most rows have; of two widths as frequent, the first row's own, for the other is damage."""
+    return max(widths, key=lambda columns: (widths[columns], columns == headed), default=headed)
 
 
 def _has_newlines(rows: Sequence[Sequence[str]], separator: str) -> bool:

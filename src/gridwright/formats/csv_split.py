@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from gridwright.domain.verdict import Reject
 from gridwright.formats.layout import Batch, Layout
+from gridwright.formats.row_verdicts import LONGEST_RECORD
 from gridwright.formats.source import KEPT_REJECTS, Chunk
-from gridwright.formats.text import Encoding, rows_of
+from gridwright.formats.text import Encoding, rows_of, shortened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -220,7 +221,7 @@ def _wrong_width(rows: Rows, odd: list[tuple[int, int]], framing: Framing) -> tu
             int(rows.line[number - 1]),
             f"{count} columns where the file has {framing.width}",
             "complete the row, or quote values that hold the separator",
-            record=rows.record(number - 1),
+            record=shortened(rows.record(number - 1), LONGEST_RECORD),
         )
         for number, count in odd[:KEPT_REJECTS]
     )

@@ -16,8 +16,9 @@ from gridwright.domain.verdict import Evidence
 from gridwright.formats.columns import Assignment, Preview, assign, kind_of
 from gridwright.formats.detect import detect_layout, draft_layout, placed, point_evidence
 from gridwright.formats.layout import Batch, Layout
+from gridwright.formats.row_verdicts import scalar_text
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
-from gridwright.formats.table import decode_batch, scalar_text
+from gridwright.formats.table import decode_batch
 from gridwright.formats.text import Numerals, numerals_of
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from gridwright.domain.interval import DAY_S
 from gridwright.domain.quality import MISSING, RAW, STATUS_FROM_NEM12
 from gridwright.domain.reading_type import Accumulation
 from gridwright.domain.readings import Readings
-from gridwright.domain.verdict import Reject
-from gridwright.formats.counts import to_counts
+from gridwright.formats.counts import LARGEST, to_counts
 from gridwright.formats.instants import Instants, as_binary, row_stamps, stamps_of, to_instants
 from gridwright.formats.layout import Batch, Layout, Pass, ValueColumn
 from gridwright.formats.roles import UNITS, flow_of_register, known_unit, own_type, quality_letter, series_type
-from gridwright.formats.source import KEPT_REJECTS, Decoded
-from gridwright.formats.text import read_numbers
+from gridwright.formats.row_verdicts import Verdicts, word_of
+from gridwright.formats.source import Decoded
+from gridwright.formats.text import read_numbers, shortened
 from gridwright.formats.writer import QUALITY_OF_WORD
 from gridwright.formats.zones import change_lengths, wall_to_utc
 
@@ -55,63 +55,19 @@ class Placed:
     usable: Mask
 
 
-class Verdicts:
-    """Collects rejects of one batch: all are counted, the first ones keep their text."""
-
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
-        self.rejects = list(batch.rejects)
-        self.rejected = batch.rejected
-        self.notes: list[str] = list(batch.notes)
-
-    def refuse(self, rows: Mask, reason: str, remedy: str, column: int | None = None) -> None:
-        """Reject the rows of a mask for one reason; `{value}` in it becomes the text of `column`."""
-        places = np.flatnonzero(rows)
-        places = places[places >= self.batch.lead]
-        self.rejected += places.size
-        for row in places[: max(0, KEPT_REJECTS - len(self.rejects))].tolist():
-            value = cell(self.batch, column, row) if column is not None else ""
-            text = reason.replace("{value}", repr(value))
-            self.rejects.append(Reject(int(self.batch.line[row]), text, remedy, value, self.batch.record(row)))
-
-    def note(self, text: str) -> None:
-        """Tell something about the batch that is no reject."""
-        self.notes.append(text)
-
-
-def cell(batch: Batch, column: int, row: int) -> str:
-    """Return the text of one cell."""
-    return scalar_text(batch.columns[column][row])
-
-
-def scalar_text(scalar: pa.Scalar) -> str:
-    """Return a value as text, one that Python cannot hold (a year beyond 9999) as `?`."""
-    try:
-        value = scalar.as_py()
-    except (OverflowError, ValueError):
-        return "?"
-    return _word(value)
-
-
 def labels(array: pa.Array) -> Labels:
     """Read a text column as codes; blanks around words do not tell them apart."""
     import pyarrow as pa
     import pyarrow.types as pt
 
     coded = array if pt.is_dictionary(array.type) else as_binary(array).dictionary_encode()
-    raw = [_word(word) for word in coded.dictionary.to_pylist()]
+    raw = [word_of(word) for word in coded.dictionary.to_pylist()]
     words = tuple(dict.fromkeys([*raw, ""] if coded.indices.null_count else raw))
     index = np.array([words.index(word) for word in raw] if len(words) != len(raw) else range(len(raw)), np.int32)
     code = coded.indices.fill_null(len(raw)) if coded.indices.null_count else coded.indices
     table = np.r_[index, np.int32(words.index(""))] if "" in words else index
     plain = pa.array(code).to_numpy(zero_copy_only=False).astype(np.int32)
     return Labels(words, table[plain].astype(np.int32) if table.size else plain)
-
-
-def _word(word: bytes | str | float | None) -> str:
-    if isinstance(word, bytes):
-        return word.decode("utf-8", "replace").strip()
-    return "" if word is None else str(word).strip()
 
 
 def numbers_of(array: pa.Array, layout: Layout) -> tuple[Floats, Mask]:
@@ -216,7 +172,7 @@ def _qualities(batch: Batch, layout: Layout, verdicts: Verdicts) -> npt.NDArray[
     bytes_of = [_quality(word, layout.names[layout.quality]) for word in found.words]
     unknown = [word for word, quality in zip(found.words, bytes_of, strict=True) if quality is None]
     if unknown:
-        shown = ", ".join(repr(word) for word in unknown[:5])
+        shown = ", ".join(repr(shortened(word, 40)) for word in unknown[:5])
         verdicts.note(f"quality words not known and taken as unmarked: {shown}")
     return np.array([RAW if quality is None else quality for quality in bytes_of] or [RAW], np.uint8)[found.code]
 
@@ -350,6 +306,9 @@ def _registers(batch: Batch, placed: Placed, part: Part, verdicts: Verdicts) -> 
 def _readings(batch: Batch, placed: Placed, part: Part, verdicts: Verdicts) -> Readings:
     column, values, rows = part
     counted = to_counts(values if rows.all() else values[rows], column.power)
+    giant = np.abs(counted.value) > LARGEST
+    if giant.any():
+        return _readings(batch, placed, (column, values, _without(batch, part, giant, verdicts)), verdicts)
     whole = bool(rows.all())
     _tell_rounding(counted.finer, counted.noisy, column, verdicts)
     quality = placed.quality if whole else placed.quality[rows]
@@ -366,6 +325,18 @@ def _readings(batch: Batch, placed: Placed, part: Part, verdicts: Verdicts) -> R
         interval_s=int(placed.length) if isinstance(placed.length, int) else 0,
         reading_type=column.reading_type,
     )
+
+
+def _without(batch: Batch, part: Part, giant: Mask, verdicts: Verdicts) -> Mask:
+    """Refuse the values of a part that no store could hold, and return the rows that are left."""
+    column, values, rows = part
+    at = np.flatnonzero(rows)[giant]
+    for row in at.tolist():
+        reason = f"{values[row]:.15g} in {_column(column.name)} is impossibly large"
+        verdicts.add(int(batch.line[row]), reason, "correct the number", f"{values[row]:.15g}")
+    left = rows.copy()
+    left[at] = False
+    return left
 
 
 def _tell_rounding(finer: Mask, noisy: int, column: ValueColumn, verdicts: Verdicts) -> None:
@@ -475,16 +446,13 @@ def _tell_skipped(values: Floats, exists: Mask, layout: Layout, line: Ints, verd
     if not surplus.any():
         return
     rows, columns = np.nonzero(surplus)
-    verdicts.rejected += rows.size
-    for row, column in zip(rows.tolist()[:100], columns.tolist()[:100], strict=True):
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         name, zone = layout.slots[column].name, layout.clock.zone
         repeats = layout.slots[column].extra is not Pass.NONE
         why = f"{zone} repeats no such time on that day" if repeats else f"{zone} skips that time"
-        verdicts.rejects.append(
-            Reject(
-                int(line[row]),
-                f"column {name} has the value {values[row, column]:g}, but {why}",
-                "if the meter keeps standard time, say so with --zone, such as --zone Etc/GMT-10",
-                f"{values[row, column]:g}",
-            )
+        verdicts.add(
+            int(line[row]),
+            f"column {name} has the value {values[row, column]:g}, but {why}",
+            "if the meter keeps standard time, say so with --zone, such as --zone Etc/GMT-10",
+            f"{values[row, column]:g}",
         )

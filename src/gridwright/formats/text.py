@@ -191,6 +191,11 @@ class Numerals:
         return stripped if self.decimal == "." else stripped.replace(self.decimal, ".")
 
 
+def shortened(text: str, most: int) -> str:
+    """Return a text, or the beginning of a longer one."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def is_no_value(text: str) -> bool:
     """Tell whether a text stands for "no value"."""
     return text.strip().lower() in NO_VALUE

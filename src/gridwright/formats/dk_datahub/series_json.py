@@ -88,6 +88,7 @@ def _series(found: _Found) -> Iterator[tuple[int, Mapping[str, Any] | None, int]
         if place >= len(text):
             found.refuse(place, ("the message ends before its Series does", "fetch it again; what came before is kept"))
         if place >= len(text) or text[place] in "]}":
+            _refuse_rest(found, place)
             return
         try:
             series, end = decoder.raw_decode(text, place)
@@ -106,7 +107,17 @@ def _series(found: _Found) -> Iterator[tuple[int, Mapping[str, Any] | None, int]
         if not opening.group(1):
             if text[_behind(text, place) :][:1] != "}":
                 found.refuse(place, (LOST, "fetch it again; what came before is kept"))
+            _refuse_rest(found, place)
             return
+
+
+def _refuse_rest(found: _Found, place: int) -> None:
+    """Refuse the points that stand behind the Series of the message, as of a second message in the same file."""
+    lost = found.text.count('"position"', place)
+    if lost:
+        found.seen += lost
+        advice = ("these points stand behind the end of the Series", "give each message a file of its own")
+        found.refuse(place, advice, readings=lost)
 
 
 def _behind(text: str, place: int) -> int:

@@ -18,7 +18,8 @@ from gridwright.formats.mscons.context import BEGIN, END, Contexts
 from gridwright.formats.mscons.segments import PLUS, Marks, Segments, key_of, segments_in, word_of
 from gridwright.formats.nem12.days import Verdicts
 from gridwright.formats.nem12.numbers import to_counts
-from gridwright.formats.source import Decoded, ReadOptions
+from gridwright.formats.source import KEPT_REJECTS, Decoded, ReadOptions
+from gridwright.formats.text import shortened
 from gridwright.formats.zones import wall_to_utc
 
 Index = npt.NDArray[np.int64]
@@ -29,6 +30,7 @@ READ_AT = "9"
 MINUS = ord("-")
 LONGEST_S = 366 * DAY_S
 SHOWN_NOTES = 5
+SHOWN = 80  # characters of a segment that a verdict repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +165,13 @@ def _few(notes: list[str]) -> list[str]:
 
 def _refuse_strange(values: Values) -> None:
     """Refuse segments that no MSCONS message has: a damaged tag may have been a value."""
-    for at, tag in values.contexts.strange:
-        reason = f"segment {tag!r} is none of an MSCONS message"
-        reject = Reject(values.first_segment + at, reason, "ask the sender again", tag, values.record(at)[:80])
+    strange = values.contexts.strange
+    values.verdicts.count += len(strange[KEPT_REJECTS:])
+    for at, tag in strange[:KEPT_REJECTS]:
+        reason = f"segment {shortened(tag, SHOWN)!r} is none of an MSCONS message"
+        reject = Reject(
+            values.first_segment + at, reason, "ask the sender again", shortened(tag, SHOWN), values.record(at)[:80]
+        )
         values.verdicts.add(reject)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from gridwright.domain.errors import UnknownFormat, UnreadableFile
 from gridwright.domain.interval import zone_of
-from gridwright.domain.verdict import Evidence
+from gridwright.domain.verdict import Evidence, Reject
 from gridwright.formats.decimals import deepest_decimal
 from gridwright.formats.mscons.decode import Rules, decode_text
 from gridwright.formats.mscons.segments import Marks, marks_of
@@ -16,6 +16,7 @@ from gridwright.formats.source import Chunk, Decoded, ReadOptions
 
 HEAD_BYTES = 1 << 16
 CHUNK_BYTES = 2 << 20
+MOST_SEGMENTS = 4_000_000  # of one message: more than a million readings
 WINDOW = 1 << 22
 LONGEST = 256  # bytes of a segment that are looked at
 LEAD = 16  # bytes before a segment that tell whether it begins one
@@ -84,13 +85,24 @@ class MsconsReader:
 
     def decode(self, data: memoryview, chunk: Chunk, dialect: MsconsDialect) -> Decoded:
         """Decode one piece; a bad value costs itself. Counts at the ends of messages that do not fit are notes."""
-        decoded = decode_text(bytes(data[chunk.start : chunk.end]), chunk.first_line, dialect.rules)
+        text = bytes(data[chunk.start : chunk.end])
+        decoded = _oversized(text, chunk, dialect.rules.marks) or decode_text(text, chunk.first_line, dialect.rules)
         if chunk.end < len(data):
             return decoded
         return replace(decoded, notes=(*decoded.notes, *_closing(dialect)))
 
 
 MSCONS = MsconsReader()
+
+
+def _oversized(text: bytes, chunk: Chunk, marks: Marks) -> Decoded | None:
+    """Refuse a message of more segments than the memory is meant for; None for any other piece."""
+    if len(text) < MOST_SEGMENTS or text.count(marks.terminator) <= MOST_SEGMENTS:
+        return None
+    lost = max(text.count(b"QTY" + marks.element), 1)
+    reason = f"a message of more than {MOST_SEGMENTS:,} segments"
+    reject = Reject(chunk.first_line, reason, "ask the sender for smaller messages", "", f"{lost} readings")
+    return Decoded(lost, rejects=(reject,), rejected=lost)
 
 
 def _closing(dialect: MsconsDialect) -> tuple[str, ...]:

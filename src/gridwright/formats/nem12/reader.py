@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gridwright.domain.errors import UnknownFormat, UnreadableFile
 from gridwright.domain.interval import zone_of
 from gridwright.domain.verdict import Evidence
 from gridwright.formats.nem12.decode import Meaning, decode_text
+from gridwright.formats.nem12.ending import CUT, is_whole, without_torn_day
 from gridwright.formats.nem12.precision import finer_exponents
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
 
@@ -79,7 +80,13 @@ class Nem12Reader:
 
     def decode(self, data: memoryview, chunk: Chunk, dialect: Nem12Dialect) -> Decoded:
         """Decode one piece; bad records become rejects, the rest is kept."""
-        return decode_text(bytes(data[chunk.start : chunk.end]), chunk.first_line, dialect.meaning)
+        text = bytes(data[chunk.start : chunk.end])
+        if chunk.end < len(data) or is_whole(data):
+            return decode_text(text, chunk.first_line, dialect.meaning)
+        text, torn, values = without_torn_day(text, chunk.first_line)
+        decoded = decode_text(text, chunk.first_line, dialect.meaning)
+        rejects = (*decoded.rejects, torn) if torn is not None else decoded.rejects
+        return replace(decoded, rejects=rejects, rejected=decoded.rejected + values, notes=(*decoded.notes, CUT))
 
 
 NEM12 = Nem12Reader()
