@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gridwright.app.platform import Platform
     from gridwright.jobs.archive_months import Policy
     from gridwright.jobs.check_health import Surroundings
+    from gridwright.jobs.listener_status import ListenerStatus
     from gridwright.jobs.tidy_store import Keep
 
 
@@ -47,4 +48,13 @@ def surroundings(platform: Platform) -> Surroundings:
         Path(settings.backup.to) if settings.backup.to else None,
         timedelta(hours=settings.backup.max_age_h),
         ask_server(settings.server, os.environ.get("GRIDWRIGHT_KEY"), now),
+        f"{settings.mqtt.host}:{settings.mqtt.port}" if settings.mqtt.host else "",
+        listeners(platform),
     )
+
+
+def listeners(platform: Platform) -> list[ListenerStatus]:
+    """Return how the listeners of MQTT are that keep their folder here."""
+    from gridwright.jobs.listener_status import read_listeners
+
+    return read_listeners(platform.settings.mqtt.folder or platform.folder)

@@ -20,6 +20,11 @@ def remember(*, config: Path | None = None, data: Path | None = None) -> None:
     _named.update(config=config, data=data)
 
 
+def named_options() -> list[str]:
+    """Return what was named before the command, for another process that shall have the same settings."""
+    return [part for name, path in _named.items() if path is not None for part in (f"--{name}", str(path.absolute()))]
+
+
 def loaded_settings() -> Loaded:
     """Read the settings, once they are needed: `--help` must not pay for them."""
     from gridwright.settings import load_settings

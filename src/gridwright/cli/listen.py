@@ -58,12 +58,11 @@ def listen(
 @app.command(epilog="Example: gridwright listen status --data town --json")
 def status(*, data: Data = None, as_json: Json = False) -> None:
     """Show how the listeners are: whether they are connected, what waits, what they took and what is in the way."""
-    from gridwright.jobs.listener_status import listener_dict, read_listeners
+    from gridwright.app.care import listeners
+    from gridwright.jobs.listener_status import listener_dict
 
     platform = _platform(data)
-    told = [
-        listener_dict(one, platform.clock()) for one in read_listeners(platform.settings.mqtt.folder or platform.folder)
-    ]
+    told = [listener_dict(one, platform.clock()) for one in listeners(platform)]
     if as_json:
         print_json(told)
         return

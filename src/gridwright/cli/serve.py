@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gridwright.cli.context import loaded_settings
+from gridwright.cli.context import loaded_settings, named_options
 from gridwright.cli.options import Json
 from gridwright.cli.output import finish, print_json, say, tell
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from gridwright.api.server import Listen
+    from gridwright.api.server import Listen, Stoppable
     from gridwright.app import Platform
     from gridwright.settings import Settings
 
@@ -40,11 +40,13 @@ def serve(
     no_worker: Annotated[
         bool, typer.Option("--no-worker", help="Serve only: no collecting, control, events or jobs.")
     ] = False,
+    no_listen: Annotated[
+        bool, typer.Option("--no-listen", help="Do not listen to the MQTT broker of the settings.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Take readings by HTTP and serve the API and the console; the first start prints the admin's key."""
     from gridwright.api.server import run
-    from gridwright.work import start
 
     settings = settings_in(data)
     wired = wire(settings)
@@ -55,12 +57,30 @@ def serve(
             make_app(wired),
             listen_of(settings, (host, port), (tls_cert, tls_key)),
             ready=lambda url: announce(wired, url, as_json=as_json),
-            background=None if no_worker else start,
+            background=lambda platform: Background(platform, data, work=not no_worker, listen=not no_listen),
         )
     finally:
         wired.close()
     if not as_json:
         say("Stopped; everything acknowledged is stored.")
+
+
+class Background:
+    """What runs beside the server: the worker, and, where a broker is set, a listener in a process of its own."""
+
+    def __init__(self, platform: Platform, data: Path | None, *, work: bool, listen: bool) -> None:
+        from gridwright.listen.supervise import beside
+        from gridwright.work import start
+
+        self._parts: list[Stoppable] = [start(platform)] if work else []
+        if listen and platform.settings.mqtt.host:
+            folder = [] if data is None else ["--data", str(data.absolute())]
+            self._parts.append(beside([*named_options(), "listen", *folder]))
+
+    def stop(self) -> None:
+        """End all of it, and wait until it has ended."""
+        for part in reversed(self._parts):
+            part.stop()
 
 
 def settings_in(data: Path | None) -> Settings:

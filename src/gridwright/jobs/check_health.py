@@ -7,7 +7,7 @@ import importlib.util
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -18,8 +18,10 @@ from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.errors import GridwrightError, NotFound
 from gridwright.jobs.archive_months import Policy
 from gridwright.jobs.back_up import backups_in
+from gridwright.jobs.check_listeners import check_listeners
 from gridwright.jobs.check_waiting import check_edges, check_waiting
 from gridwright.jobs.health import Check, ago, fails, fine, graded, warns
+from gridwright.jobs.listener_status import ListenerStatus
 from gridwright.jobs.vault import Vault
 from gridwright.store import Store, open_store
 
@@ -52,6 +54,8 @@ class Surroundings:
     backups: Path | None = None
     backup_age: timedelta = timedelta(hours=26)
     server: ServerAnswer | None = None
+    broker: str = ""
+    listeners: Sequence[ListenerStatus] = ()
 
 
 def check_health(url: str, around: Surroundings) -> list[Check]:
@@ -59,6 +63,7 @@ def check_health(url: str, around: Surroundings) -> list[Check]:
     checks = [check_program(), check_database(url), check_audit(url), check_disk(url)]
     checks += _with_store(url, around)
     checks += [check_clock(), check_server(around), check_backups(around)]
+    checks += check_listeners(around.listeners, around.broker, around.now)
     return [*checks, check_extra("postgres", "psycopg"), check_extra("mysql", "pymysql")]
 
 

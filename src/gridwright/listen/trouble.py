@@ -65,7 +65,7 @@ def of_exception(error: BaseException | None, address: BrokerAddress) -> Trouble
     if isinstance(error, ssl.SSLCertVerificationError):
         return Trouble(_certificate(error, address), lasts=True)
     if isinstance(error, ssl.SSLError):
-        return of_log(f"{error.reason or error}", address) or _away(str(error), place)
+        return of_log(str(error), address) or _away(str(error), place)
     if isinstance(error, socket.gaierror):
         return Trouble(
             ConfigError("nobody knows this host", where=place, remedy="check mqtt.host and the name server"),

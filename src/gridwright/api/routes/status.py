@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fastapi import APIRouter, Request, Response
 
 from gridwright import __version__
 from gridwright.api.door import Staff
 from gridwright.api.listing import JSON
-from gridwright.api.shapes.people import LateShape, StatusShape, WriterShape
+from gridwright.api.shapes.people import LateShape, ListenerShape, StatusShape, WriterShape
 from gridwright.app import Platform
+from gridwright.app.care import listeners
 from gridwright.domain.job import JobState
+from gridwright.jobs.listener_status import ListenerStatus, listener_dict
 
 router = APIRouter(tags=["Status"])
 LATE = timedelta(hours=36)  # the freshness of a series is known to the day
@@ -54,4 +56,11 @@ def status_of(platform: Platform) -> StatusShape:
         dirty_ranges=len(store.dirty.ranges(access, COUNTED)),
         quarantined_meters=len(store.quarantine.meters(access, limit=COUNTED)),
         jobs_waiting=len(waiting),
+        listeners=[listener_shape(one, now) for one in listeners(platform)],
     )
+
+
+def listener_shape(one: ListenerStatus, now: datetime) -> ListenerShape:
+    """Return a listener's figures as they are told."""
+    told = {name: value for name, value in listener_dict(one, now).items() if name in ListenerShape.model_fields}
+    return ListenerShape(**told)

@@ -150,6 +150,23 @@ class StatusShape(Shape):
     quarantined_meters: int = Field(description="Unknown meters, counted up to 1,000.")
     jobs_waiting: int = Field(description="Jobs queued or running, counted up to 1,000.")
     writer: WriterShape | None = Field(default=None, description="How readings that arrive are written.")
+    listeners: list[ListenerShape] = Field(default=[], description="The listeners of MQTT that keep their folder here.")
+
+
+class ListenerShape(Shape):
+    """How a listener of MQTT does, since it started."""
+
+    listener: str
+    running: bool
+    connected: bool
+    messages: int
+    accepted: int = Field(description="Readings stored.")
+    quarantined: int
+    rejected: int
+    waiting: int = Field(description="Messages that are not acknowledged yet.")
+    lag_s: float = Field(description="Age of the oldest of them.")
+    last_message: datetime | None
+    problem: str = Field(description="What is in the way.")
 
 
 class LateShape(Shape):
