@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
 
-from gridwright.domain.access import Access, Act
+from gridwright.domain.access import Access, Act, Role
 from gridwright.domain.bill import Bill, BillState, LedgerLine
-from gridwright.domain.errors import Conflict, InputError, NotFound
+from gridwright.domain.errors import AccessDenied, Conflict, InputError, NotFound
 from gridwright.store import schema, schema_trust
 from gridwright.store.audit import note
 from gridwright.store.bill_rows import bill_row, line_rows, postings_from, postings_text, to_bill
@@ -78,22 +78,29 @@ class Ledger:
         return True
 
     def bill(self, access: Access, code: str, *, as_of: datetime | None = None) -> IssuedBill:
-        """Return one bill with its number and state; `as_of`: as it stood then, NotFound before it was made."""
+        """Return one bill with its number and state; `as_of`: as it stood then, NotFound before it was made.
+
+        To a customer a draft is AccessDenied.
+        """
         access.require(Act.READ_BILLS)
         with self._session.reading() as unit:
             row = _find(unit, code)
             access.require(Act.READ_BILLS, row.point)
             found = _load(unit, [row])[0]
-        return found if as_of is None else _as_known(found, as_of)
+        found = found if as_of is None else _as_known(found, as_of)
+        if not _may_see(access, found):
+            raise AccessDenied(f"{access.actor} may not see the draft of bill {code}")
+        return found
 
     def bills(self, access: Access, point: str | None = None) -> list[IssuedBill]:
-        """Return the bills of a usage point, or all that may be seen, in order of their period."""
+        """Return the bills of a usage point, or all that may be seen, in order of period; to customers no draft."""
         access.require(Act.READ_BILLS, point)
         query = _bill_query().order_by(schema.bill.c.start_s, schema.bill.c.id)
         with self._session.reading() as unit:
             if point is not None:
                 query = query.where(schema.bill.c.usage_point == self._names.point_keys(unit, [point])[0])
-            return _load(unit, [row for row in unit.connection.execute(query).all() if access.may_see(row.point)])
+            found = _load(unit, [row for row in unit.connection.execute(query).all() if access.may_see(row.point)])
+        return [each for each in found if _may_see(access, each)]
 
     def page(
         self,
@@ -104,10 +111,12 @@ class Ledger:
         limit: int = 100,
         after: int = 0,
     ) -> list[IssuedBill]:
-        """Return bills in the order in which they were saved, those behind the one with key `after`."""
+        """Return bills in the order in which they were saved, behind the key `after`; to customers no draft."""
         access.require(Act.READ_BILLS, point)
         table = schema.bill
         query = within(_bill_query(), table.c.usage_point, access).where(table.c.id > after)
+        if access.role is Role.CUSTOMER:
+            query = query.where(table.c.number.is_not(None))
         if state is not None:
             query = query.where(table.c.state == str(state))
         with self._session.reading() as unit:
@@ -206,6 +215,11 @@ class Ledger:
         with self._session.reading() as unit:
             rows = unit.connection.execute(query.group_by(table.c.account, table.c.currency)).all()
         return {(account, currency): from_minor(int(total), currency) for account, currency, total in rows}
+
+
+def _may_see(access: Access, kept: IssuedBill) -> bool:
+    """Tell whether whoever asks may see it: a customer sees bills, not what was drafted and may never be issued."""
+    return access.role is not Role.CUSTOMER or kept.number is not None
 
 
 def check_balance(lines: Sequence[LedgerLine]) -> None:

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from fastapi.routing import APIRoute
 from gridwright.api.app import make_app
 from gridwright.api.asgi import HEALTH, METER_READING, READINGS
 from gridwright.api.openapi import described
+from gridwright.domain.access import Role
 from tests.integration.api.small_town import ASKERS, Town, opened
 
 HERE = Path(__file__).parent
@@ -88,6 +90,39 @@ def test_changes(built_town: Town, tmp_path: Path, row: dict[str, Any]) -> None:
 def audited(town: Town) -> int:
     """Return how many changes the audit chain has."""
     return int(town.platform.store.audit.records(town.platform.access, limit=1)[0].number)
+
+
+@pytest.mark.parametrize("who", [who for who, (role, _) in ASKERS.items() if role is Role.CUSTOMER])
+def test_no_answer_tells_a_customer_of_a_draft(shown_town: Town, who: str) -> None:
+    """Of their own bills they see what was issued, by every way there is; what is drafted may never be."""
+    drafts = {shown_town.ids[name] for name in ("bill", "foreign", "correction")}
+    ways = [(filled(row["ask"], shown_town.ids).split(" ", 1)[1], row.get("headers", {})) for row in LOOKS]
+    for name in drafts:
+        asked = f"/v1/bills/{name}"
+        ways += [(asked, {"Accept": media}) for media in ("application/json", "application/pdf", "text/plain")]
+        ways += [(f"{asked}?as-of=2026-11-26T00:00:00Z", {}), (f"{asked}/corrections", {})]
+    ways += [("/v1/bills?state=draft", {}), ("/v1/bills?point=UP-1&limit=1", {}), ("/v1/corrections?state=draft", {})]
+    for path, headers in ways:
+        answer = shown_town.get(path, who, headers=headers)
+        told = [name for name in drafts if name in answer.text and name not in path]
+        assert told == [], path
+        assert answer.status_code == HTTPStatus.NOT_FOUND or not drafts.intersection(path.split("?")[0].split("/")), (
+            path
+        )
+    listed = [each["id"] for each in shown_town.get("/v1/bills", who).json()["items"]]
+    assert listed == ([shown_town.ids["corrected"]] if who == "own" else [])
+    assert drafts < {each["id"] for each in shown_town.get("/v1/bills", "biller").json()["items"]} | {"B-9-c1"}
+
+
+def test_a_bill_was_a_draft_to_its_customer_before_it_was_issued(shown_town: Town) -> None:
+    bill = f"/v1/bills/{shown_town.ids['corrected']}"
+    store = shown_town.platform.store
+    issued = store.ledger.bill(shown_town.platform.access, shown_town.ids["corrected"]).issued_at
+    assert issued is not None
+    before = {"as-of": (issued - timedelta(seconds=1)).isoformat()}
+    assert shown_town.get(bill, "own").status_code == HTTPStatus.OK
+    assert shown_town.get(bill, "biller", params=before).json()["state"] == "draft"
+    assert shown_town.get(bill, "own", params=before).status_code == HTTPStatus.NOT_FOUND
 
 
 def test_every_endpoint_is_in_the_table(shown_town: Town) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -171,6 +171,25 @@ def test_customers_see_their_own_bills(store: Store) -> None:
         store.ledger.balances(ann)
     with pytest.raises(AccessDenied):
         store.ledger.lines(ann)
+
+
+def test_customers_see_no_draft(store: Store) -> None:
+    """Neither one that is still a draft nor one that was cancelled as such; a bill that was cancelled they got."""
+    saved(store, a_bill("B1", "a"), a_bill("B2", "a"), a_bill("B3", "a"))
+    store.ledger.issue(ME, "B1")
+    store.ledger.cancel(ME, "B1")
+    store.ledger.cancel(ME, "B2")
+    ann = Access("ann", Role.CUSTOMER, frozenset({"a"}))
+    assert [found.bill.id for found in store.ledger.bills(ann, "a")] == ["B1"]
+    assert [found.bill.id for found in store.ledger.page(ann)] == ["B1"]
+    assert store.ledger.page(ann, state=BillState.DRAFT) == []
+    assert len(store.ledger.page(ME)) == 3
+    issued = store.ledger.bill(ann, "B1").issued_at
+    assert issued is not None
+    for refused, as_of in (("B2", None), ("B3", None), ("B1", issued - timedelta(seconds=1))):
+        with pytest.raises(AccessDenied, match=f"may not see the draft of bill {refused}"):
+            store.ledger.bill(ann, refused, as_of=as_of)
+        assert store.ledger.bill(ME, refused, as_of=as_of).number is None
 
 
 def test_a_changed_amount_is_found() -> None:

@@ -200,3 +200,11 @@ def test_the_audit_chain_tells_sign_ins_by_name(own_console: Town) -> None:
     assert own_console.ask("POST", "/sign-in", "", data=form, headers=BROWSER).status_code == 303
     newest = own_console.platform.store.audit.records(LOCAL_OWNER, limit=1)[0]
     assert (newest.actor, newest.subject, newest.detail["what"]) == ("viewer", "user viewer", "signed in")
+
+
+@pytest.mark.parametrize("page", ["/my-energy", "/my-energy.json", "/usage-points/UP-1", "/usage-points/UP-1.json"])
+def test_no_page_tells_a_customer_of_a_draft(shown_console: Town, page: str) -> None:
+    text = shown_console.get(page, "own", headers=BROWSER).text
+    assert shown_console.ids["corrected"] in text
+    assert shown_console.ids["bill"] not in text
+    assert shown_console.ids["bill"] in shown_console.get("/usage-points/UP-1.json", "biller").text

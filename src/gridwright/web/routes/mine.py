@@ -16,7 +16,7 @@ from gridwright.domain.interval import Interval, local_midnight
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.run_event import OPEN, opt_out
-from gridwright.web.routes.points import RAW, read
+from gridwright.web.routes.points import TRUSTED, read
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import View, show
 from gridwright.web.views.bill import bill_row
@@ -71,7 +71,7 @@ def _home(who: Viewer, here: UsagePoint) -> dict[str, Any]:
     last = (month - timedelta(days=1)).replace(day=1)
     # The last month may be shorter: all of it is then compared.
     same = min(last + (today - month), month - timedelta(days=1))
-    panel, trouble = read(who, here, _period(here, last, today), RAW)
+    panel, trouble = read(who, here, _period(here, last, today), TRUSTED)
     days = {day["day"]: day for day in daily(panel, here.zone)} if panel else {}
     now_days = [day for name, day in days.items() if name >= month.isoformat()]
     before = [day for name, day in days.items() if name <= same.isoformat()]
