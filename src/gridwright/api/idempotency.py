@@ -19,7 +19,7 @@ from gridwright.api.door import asking
 from gridwright.api.parameters import PLAIN
 from gridwright.api.problems import RequestRefused
 from gridwright.app import Platform
-from gridwright.domain.access import Role
+from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import Conflict
 from gridwright.store.answers import StoredAnswer
 
@@ -64,6 +64,9 @@ class InFlight:
                 self._keys.discard(key)
 
 
+Act = Callable[[Access, str], object]
+
+
 @dataclass(frozen=True, slots=True)
 class Once:
     """Does the work of one POST; with a key, once."""
@@ -88,6 +91,15 @@ class Once:
             answer = answered(status, work())
             store.answers.remember(access, self.key, self.digest, answer, now=self.platform.clock())
         return to_response(answer)
+
+    def act(self, done: Act, name: str, told: Callable[[Platform, str], BaseModel]) -> Response:
+        """Do something to a named thing of the store, and answer with what it is then."""
+
+        def work() -> BaseModel:
+            done(self.platform.access, name)
+            return told(self.platform, name)
+
+        return self(HTTPStatus.OK, work)
 
     def _recall(self) -> StoredAnswer | None:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,7 @@ from gridwright.cli.output import print_json, print_table, say
 from gridwright.domain.edit import EditState
 from gridwright.domain.errors import InputError
 from gridwright.domain.reading_type import DELIVERED_ENERGY, from_code
+from gridwright.domain.written_number import read_number
 
 if TYPE_CHECKING:
     from gridwright.domain.edit import Edit
@@ -52,7 +52,9 @@ def propose(
     wired = acting(key)
     whole = parse_period(period, wired.store.registry.point(wired.access, point).tz)
     listed = None if values is None else read_values(values)
-    wish = EditWish(point, whole, reason, listed, read_total(total), evidence, from_code(reading_type))
+    wish = EditWish(
+        point, whole, reason, listed, read_number(total, "--total", signed=True), evidence, from_code(reading_type)
+    )
     if dry_run:
         tell(draft_edit(wired.store, wired.access, wish, now=wired.clock()), as_json=as_json)
         return
@@ -62,17 +64,6 @@ def propose(
     if made.state is EditState.PROPOSED and not as_json:
         say("A second person lets it go:")
         say(f"  gridwright edit approve {made.id} --key KEY")
-
-
-def read_total(text: str) -> Decimal | None:
-    """Return the total, None where none was given."""
-    try:
-        total = Decimal(text) if text else None
-    except InvalidOperation:
-        total = Decimal("nan")
-    if total is not None and not total.is_finite():
-        raise InputError(f"{text!r} is no number of kWh", where="--total", remedy="write it like 12.5")
-    return total
 
 
 def read_values(path: Path) -> list[float]:

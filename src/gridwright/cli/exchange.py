@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from gridwright.cli.output import print_json, say
-from gridwright.domain.errors import InputError, UsageError
+from gridwright.domain.errors import UsageError
 from gridwright.domain.interval import parse_instant
 from gridwright.domain.usage_point import Installation, Meter, installed_at
+from gridwright.domain.written_number import read_number
 
 if TYPE_CHECKING:
     from gridwright.app import Platform
@@ -72,15 +73,21 @@ def order_of(wired: Platform, point: str, given: Answers, *, asks: bool) -> Mete
         say(f"{point}: {f'meter {here.end_device} (x{here.multiplier})' if here else 'no meter'} hangs there now.")
     serial = said(given.serial, "Serial number of the new meter", "--serial", asks=asks)
     at = said(given.at, f"When it took over (civil time of {place.zone}, or with an offset)", "--at", asks=asks)
-    final = number(optional(given.final, "Final read of the old meter, kWh", asks=asks and here is not None), "--final")
-    opening = number(optional(given.opening, "Opening read of the new meter, kWh", asks=asks), "--opening")
+    final = read_number(
+        optional(given.final, "Final read of the old meter, kWh", asks=asks and here is not None), "--final"
+    )
+    opening = read_number(optional(given.opening, "Opening read of the new meter, kWh", asks=asks), "--opening")
     fed = asks and place.exports
-    final_fed = number(optional(given.final_received, "Final read of energy fed in, kWh", asks=fed), "--final-received")
-    open_fed = number(optional(given.opening_received, "Opening read of it, kWh", asks=fed), "--opening-received")
-    factor = number(given.multiplier or kept(here, asks=asks), "--multiplier") or Decimal(1)
+    final_fed = read_number(
+        optional(given.final_received, "Final read of energy fed in, kWh", asks=fed), "--final-received"
+    )
+    open_fed = read_number(optional(given.opening_received, "Opening read of it, kWh", asks=fed), "--opening-received")
+    factor = read_number(given.multiplier or kept(here, asks=asks), "--multiplier", unit="")
     meter = Meter(serial, dials=given.dials, lsb_wh=given.lsb_wh)
     moment = parse_instant(at, place.tz)
-    return MeterExchange(point, meter, moment, final, opening, factor, final_fed, open_fed)
+    return MeterExchange(
+        point, meter, moment, final, opening, Decimal(1) if factor is None else factor, final_fed, open_fed
+    )
 
 
 def said(text: str, question: str, option: str, *, asks: bool) -> str:
@@ -107,19 +114,6 @@ def kept(here: Installation | None, *, asks: bool) -> str:
         return ""
     answer: str = typer.prompt("Transformer factor", default=str(here.multiplier if here else 1), err=True)
     return answer.strip()
-
-
-def number(text: str, option: str) -> Decimal | None:
-    """Return a number, None where none was said."""
-    if not text:
-        return None
-    try:
-        found = Decimal(text.replace(",", "."))
-    except InvalidOperation:
-        found = Decimal("nan")
-    if not found.is_finite() or found < 0:
-        raise InputError(f"{text!r} is no number of kWh", where=option, remedy="write it like 12345.678")
-    return found
 
 
 def tell(order: MeterExchange, seen: ExchangePreview) -> None:

@@ -101,25 +101,13 @@ def run_bills(once: OnceDone, asked: BillRunAsked) -> Response:
 @router.post("/bills/{name}/issue", summary="Issue a bill", response_model=BillActed)
 def issue(once: OnceDone, name: Id) -> Response:
     """Give a draft the next number and post its lines; issuing twice changes nothing."""
-    platform = once.platform
-
-    def work() -> BillActed:
-        platform.store.ledger.issue(platform.access, name)
-        return acted(platform, name)
-
-    return once(HTTPStatus.OK, work)
+    return once.act(once.platform.store.ledger.issue, name, acted)
 
 
 @router.post("/bills/{name}/cancel", summary="Cancel a bill", response_model=BillActed)
 def cancel(once: OnceDone, name: Id) -> Response:
     """Cancel a bill; an issued one gets a credit note. Cancelling twice changes nothing."""
-    platform = once.platform
-
-    def work() -> BillActed:
-        platform.store.ledger.cancel(platform.access, name)
-        return acted(platform, name)
-
-    return once(HTTPStatus.OK, work)
+    return once.act(once.platform.store.ledger.cancel, name, acted)
 
 
 @router.get("/rate-cards", summary="List rate cards", response_model=Page[RateCardShape])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -89,25 +88,13 @@ def correction_of(platform: Platform, name: str) -> Correction:
 @router.post("/corrections/{name}/issue", summary="Issue a correction", response_model=CorrectionActed)
 def issue(once: OnceDone, name: Id) -> Response:
     """Give a draft the next number of its series and post the difference; issuing twice changes nothing."""
-    platform = once.platform
-
-    def work() -> CorrectionActed:
-        platform.store.corrections.issue(platform.access, name)
-        return acted(platform, name)
-
-    return once(HTTPStatus.OK, work)
+    return once.act(once.platform.store.corrections.issue, name, acted)
 
 
 @router.post("/corrections/{name}/cancel", summary="Cancel a correction", response_model=CorrectionActed)
 def cancel(once: OnceDone, name: Id) -> Response:
     """Cancel a correction; an issued one is reversed, the last one of a bill first. Twice changes nothing."""
-    platform = once.platform
-
-    def work() -> CorrectionActed:
-        platform.store.corrections.cancel(platform.access, name)
-        return acted(platform, name)
-
-    return once(HTTPStatus.OK, work)
+    return once.act(once.platform.store.corrections.cancel, name, acted)
 
 
 def acted(platform: Platform, name: str) -> CorrectionActed:

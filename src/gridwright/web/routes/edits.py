@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
 from shlex import quote
 
@@ -16,6 +15,7 @@ from gridwright.domain.edit import Edit, EditState
 from gridwright.domain.errors import InputError
 from gridwright.domain.interval import parse_period
 from gridwright.domain.reading_type import DELIVERED_ENERGY, from_code
+from gridwright.domain.written_number import read_number
 from gridwright.jobs.edit_readings import EditWish, approve_edit, propose_edit, reject_edit, withdraw_edit
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import View, segment, show
@@ -95,7 +95,7 @@ def propose(who: Staff, form: BoundForm) -> Response:
         parse_period(form.text("period"), point.tz),
         form.text("reason"),
         values=_values(form.text("values")),
-        total=_total(form.text("total")),
+        total=read_number(form.text("total"), "total", signed=True),
         evidence=form.text("evidence"),
         reading_type=from_code(kind) if kind else DELIVERED_ENERGY,
     )
@@ -131,16 +131,6 @@ def _values(text: str) -> list[float] | None:
         raise InputError(
             f"a value is no number: {error}", remedy="give numbers with blanks or line ends between"
         ) from None
-
-
-def _total(text: str) -> Decimal | None:
-    try:
-        total = Decimal(text.replace(",", ".")) if text else None
-    except InvalidOperation:
-        total = Decimal("nan")
-    if total is not None and not total.is_finite():
-        raise InputError(f"the total {text!r} is no number", remedy="give kWh such as 12.5")
-    return total
 
 
 def _to(found: Edit) -> Response:
