@@ -26,6 +26,7 @@ from gridwright.domain.reading_type import DELIVERED_REGISTER
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store, open_store
 from gridwright.telemetry import configure_log
+from tests.integration.store.conftest import empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     kind = request.param
     address = str(tmp_path / "grid.db") if kind == "sqlite" else request.getfixturevalue(f"{kind}_url")
     with open_store(address) as store:
+        if kind != "sqlite":
+            empty(store)
         store.registry.save_points(ME, [UsagePoint(point) for point in sorted(TOWN.points)])
         yield store
 
@@ -81,7 +84,8 @@ def test_batches_are_written_together_and_each_gets_its_own_answer(store: Store)
     )
     assert [(told(one)["accepted"], told(one)["rejected"]) for one in outcomes] == [(1, 0), (1, 1), (30, 0)]
     assert (value(store, 1, 0), value(store, 2, 0), value(store, 3, 14)) == (100, 200, 100)
-    assert len(store.audit.records(ME)) == before + 1
+    # One record for the single readings, one for those in columns; other databases than SQLite take all in columns.
+    assert len(store.audit.records(ME)) - before in {1, 2}
 
 
 def test_of_two_batches_on_one_interval_the_first_is_superseded_and_kept(store: Store) -> None:
@@ -105,6 +109,23 @@ def test_a_misfit_is_told_to_the_batch_it_came_with(store: Store) -> None:
     outcomes = write(store, [batch(fits), batch(record(3, -96, 1), misfits)], NOW)
     assert [(told(one)["accepted"], told(one)["rejected"]) for one in outcomes] == [(1, 0), (1, 1)]
     assert told(outcomes[1])["verdicts"][0]["index"] == 1
+
+
+def test_a_misfit_over_midnight_is_told_and_costs_nobody_else_the_answer(store: Store) -> None:
+    late = START.replace(hour=23, minute=45) - timedelta(days=5)
+    hour = {"interval_s": 3600}
+    write(store, [batch(record(1, 0, 0.1) | hour | {"start": (late - timedelta(minutes=45)).isoformat()})], NOW)
+    misfit = batch(record(1, 0, 0.1) | hour | {"start": late.isoformat()})
+    outcomes = write(store, [misfit, batch(record(2, 0, 0.2))], NOW)
+    assert [(told(one)["accepted"], told(one)["rejected"]) for one in outcomes] == [(0, 1), (1, 0)]
+
+
+def test_a_meter_with_a_profile_of_its_own_costs_no_other_its_derived_energy(store: Store) -> None:
+    write(store, [batch(record(1, -320, 0.1, interval_s=1800))], NOW)
+    for slot, kwh in ((-300, 5), (-299, 5.5)):
+        pair = [batch(register(point, slot, kwh), register(3, slot, kwh)) for point in (1, 2)]
+        write(store, pair, NOW)
+    assert [value(store, point, -300) for point in (2, 3)] == [500, 500]
 
 
 def test_the_answer_is_remembered_with_the_readings_or_not_at_all(store: Store) -> None:

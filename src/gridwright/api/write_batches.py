@@ -15,6 +15,7 @@ from gridwright.api.batch import Batch
 from gridwright.api.ingest_few import Few
 from gridwright.api.verdicts import Fault, Status
 from gridwright.api.write_registers import save_registers
+from gridwright.api.write_singles import write_singles
 from gridwright.domain.access import LOCAL_OWNER, Access
 from gridwright.domain.errors import GridMismatch, GridwrightError, InputError, StoreError
 from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
@@ -108,6 +109,7 @@ def _write_together(store: Store, batches: Sequence[Batch], now: datetime) -> No
         _restore(batch)
         if batch.resolved.quarantined:
             _quarantine(store, batch)
+    batches = write_singles(store, batches, now)
     for pile in _piles(batches, "intervals"):
         for readings in _in_turn(pile):
             _tell(batches, _save_intervals(store, pile.access, readings, now))
@@ -261,7 +263,8 @@ def _halves(panel: Panel) -> list[Panel]:
     count = len(panel.points)
     if count > 1:
         return [panel.rows(range(count // 2)), panel.rows(range(count // 2, count))]
-    first, last = epoch_s(panel.start) // DAY_S, (epoch_s(panel.end) - 1) // DAY_S
+    # An interval belongs to the day in which it starts.
+    first, last = epoch_s(panel.start) // DAY_S, (epoch_s(panel.end) - panel.interval_s) // DAY_S
     if first == last:
         return []
     midnight = from_epoch_s((first + last + 1) // 2 * DAY_S)

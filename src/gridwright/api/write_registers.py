@@ -24,6 +24,7 @@ from gridwright.domain.verdict import Reject
 from gridwright.ingest import grid_registers
 from gridwright.ingest.order import take
 from gridwright.ingest.registers import JITTER
+from gridwright.store import Single
 
 if TYPE_CHECKING:
     from gridwright.domain.readings import Readings
@@ -67,7 +68,7 @@ def save_registers(
         store.registers.save(access, reads.kept, known_at=known_at)
     if reads.findings:
         store.findings.save(access, reads.findings, known_at=known_at)
-    _save_derived(store, (reader, access), reads.derived, kind, known_at)
+    save_derived(store, (reader, access), reads.derived, kind, known_at)
     return reads.rejects
 
 
@@ -163,20 +164,28 @@ def between(
     before: RegisterReading, after: RegisterReading, multiplier: Callable[[str, str, int], float]
 ) -> list[Derived]:
     """Return the energy between two reads where they are the ends of one interval of a grid, else nothing."""
-    first, last = epoch_s(before.at), epoch_s(after.at)
-    length = round((last - first) / MINUTE_S) * MINUTE_S
-    if not 0 < length <= LONGEST_S or DAY_S % length or after.value < before.value:
+    first = epoch_s(before.at)
+    found = interval_of(first, epoch_s(after.at))
+    if found is None or after.value < before.value:
         return []
+    energy = (after.value - before.value) * multiplier(after.usage_point, after.end_device, first)
+    return [Derived(after.usage_point, *found, energy)] if energy.is_integer() else []
+
+
+def interval_of(first: int, last: int) -> tuple[int, int] | None:
+    """Return start and length of the interval of a grid that two instants are the ends of; None where there is none."""
+    length = round((last - first) / MINUTE_S) * MINUTE_S
+    if not 0 < length <= LONGEST_S or DAY_S % length:
+        return None
     start = round(first / MINUTE_S) * MINUTE_S
     jitter = JITTER * length
     grid = min(length, QUARTER_S) if length % QUARTER_S == 0 or length < QUARTER_S else length
     if abs(first - start) > jitter or abs(last - start - length) > jitter or start % grid:
-        return []
-    energy = (after.value - before.value) * multiplier(after.usage_point, after.end_device, first)
-    return [Derived(after.usage_point, start, length, energy)] if energy.is_integer() else []
+        return None
+    return start, length
 
 
-def _save_derived(
+def save_derived(
     store: Store,
     who: tuple[Access, Access],
     derived: Sequence[Derived],
@@ -184,31 +193,42 @@ def _save_derived(
     known_at: datetime,
 ) -> None:
     """Save derived energy where nothing is stored: what a meter measured itself is worth more."""
-    reader, access = who
-    groups: dict[tuple[int, int], list[Derived]] = defaultdict(list)
+    energy = replace(kind, accumulation=Accumulation.DELTA)
+    lengths: dict[int, list[Derived]] = defaultdict(list)
     for one in derived:
-        groups[one.length_s, one.start_s // DAY_S].append(one)
-    for (length_s, _), members in groups.items():
-        panel = _panel(members, length_s, replace(kind, accumulation=Accumulation.DELTA))
-        try:
-            stored = store.readings.load(
-                reader, panel.points, panel.period, reading_type=panel.reading_type, interval=panel.interval
-            )
-            values = np.where(np.isnan(stored.values), panel.values, np.nan)
-            if np.isfinite(values).any():
-                quality = np.where(np.isnan(values), np.uint8(q.MISSING), panel.quality)
-                store.readings.save(access, replace(panel, values=values, quality=quality), known_at=known_at)
-        except GridMismatch:
-            continue  # its profile has another interval, which says more than the register
+        lengths[one.length_s].append(one)
+    for length_s, members in lengths.items():
+        singles = [Single(one.point, one.start_s, one.energy) for one in members]
+        left = store.readings.save_singles(who[1], energy, length_s, singles, known_at=known_at, fill=True)
+        days: dict[tuple[int, int], list[Derived]] = defaultdict(list)
+        for place in left:
+            start_s = members[place].start_s
+            days[start_s // DAY_S, start_s % length_s].append(members[place])
+        for some in days.values():
+            _fill(store, who, _panel(some, length_s, energy), known_at)
+
+
+def _fill(store: Store, who: tuple[Access, Access], panel: Panel, known_at: datetime) -> None:
+    """Save a panel where nothing is stored; a profile with another interval says more than a register."""
+    reader, access = who
+    try:
+        stored = store.readings.load(
+            reader, panel.points, panel.period, reading_type=panel.reading_type, interval=panel.interval
+        )
+        values = np.where(np.isnan(stored.values), panel.values, np.nan)
+        if np.isfinite(values).any():
+            quality = np.where(np.isnan(values), np.uint8(q.MISSING), panel.quality)
+            store.readings.save(access, replace(panel, values=values, quality=quality), known_at=known_at)
+    except GridMismatch:
+        # One usage point's profile is no reason to leave out what the others have.
+        for row in range(len(panel.points)) if len(panel.points) > 1 else ():
+            _fill(store, who, panel.rows([row]), known_at)
 
 
 def _panel(members: Sequence[Derived], length_s: int, kind: ReadingType) -> Panel:
     points = list(dict.fromkeys(one.point for one in members))
     row = {point: at for at, point in enumerate(points)}
     first = min(one.start_s for one in members)
-    phases = {(one.start_s - first) % length_s for one in members}
-    if len(phases) > 1:
-        members = [one for one in members if (one.start_s - first) % length_s == 0]
     slots = (max(one.start_s for one in members) - first) // length_s + 1
     values = np.full((len(points), slots), np.nan)
     for one in members:

@@ -1,10 +1,12 @@
 """Registry, readings, findings, bills and audit records in one database; the only place that speaks SQL."""
 
 from gridwright.store.answers import StoredAnswer
+from gridwright.store.appending import Near, Newest
 from gridwright.store.audit import AuditRecord
 from gridwright.store.dirty import DirtyRange
 from gridwright.store.findings import FindingFilter, StoredFinding
 from gridwright.store.imports import Progress
+from gridwright.store.laying import Single
 from gridwright.store.ledger import IssuedBill
 from gridwright.store.outlooks import Outlook
 from gridwright.store.readings import Freshness, Series, Version
@@ -17,10 +19,13 @@ __all__ = [
     "FindingFilter",
     "Freshness",
     "IssuedBill",
+    "Near",
+    "Newest",
     "Outlook",
     "Progress",
     "SaveSummary",
     "Series",
+    "Single",
     "Store",
     "StoredAnswer",
     "StoredFinding",

@@ -23,6 +23,7 @@ from gridwright.store.audit import note
 from gridwright.store.grid import check_interval
 from gridwright.store.history import read_states
 from gridwright.store.instant import from_us, to_seconds, to_us
+from gridwright.store.laying import Layer, Single, span
 from gridwright.store.loading import PanelLoader
 from gridwright.store.names import Names, every_image, every_type, within
 from gridwright.store.registry import register_unknown
@@ -116,6 +117,46 @@ class Readings:
             if image is Image.RAW:
                 self._mark(unit, access, saver, summary, settled=settled)
         return summary
+
+    def save_singles(
+        self,
+        access: Access,
+        kind: ReadingType,
+        interval_s: int,
+        singles: Sequence[Single],
+        *,
+        known_at: datetime,
+        fill: bool = False,
+    ) -> list[int]:
+        """Merge raw readings of one interval length, each of another usage point, as `save` does, but one by one.
+
+        Returns the places of those that were left alone and need `save`: of an unknown usage point, with another value
+        than stored, on another grid, in a database other than SQLite. `fill`: another value than stored is nothing.
+        """
+        _require_all(access, Act.WRITE_READINGS, [single.point for single in singles])
+        check_interval(timedelta(seconds=interval_s))
+        if self._session.engine.dialect.name != "sqlite":
+            return list(range(len(singles)))
+        with self._session.writing() as unit:
+            known = self._names.find_points(unit, [single.point for single in singles])
+            key = self._names.make_type_key(unit, kind)
+            layer = Layer(unit, key, interval_s, to_us(known_at), fill=fill)
+            laid = layer.run(singles, [known.get(single.point) for single in singles])
+            if laid.new:
+                layer.leave_traces()
+                new = [singles[place] for place in laid.new]
+                note(
+                    unit,
+                    access,
+                    Act.WRITE_READINGS,
+                    subject=new[0].point if len(new) == 1 else f"{len(new)} usage points",
+                    at=self._session.clock(),
+                    reading_type=kind.code,
+                    period=span(new, interval_s),
+                    new=len(laid.new),
+                    changed=0,
+                )
+        return laid.left
 
     def _mark(self, unit: Unit, access: Access, saver: PanelSaver, summary: SaveSummary, *, settled: bool) -> None:
         """Leave the traces of a change: dirty ranges, the series' extent, the audit record."""

@@ -15,6 +15,7 @@ from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.store import schema
+from gridwright.store.appending import Appended, Near, Newest, sort_out
 from gridwright.store.audit import note
 from gridwright.store.blocks import lock_points, marks
 from gridwright.store.instant import to_seconds, to_us
@@ -54,7 +55,7 @@ _EACH_OF = (
 )
 _BEFORE_EACH = f"{_EACH_OF}AND n.at_s <= asked.value ->> 1 ORDER BY n.at_s DESC, n.epoch DESC LIMIT 1)"
 _AFTER_EACH = f"{_EACH_OF}AND n.at_s > asked.value ->> 2 ORDER BY n.at_s, n.epoch LIMIT 1)"
-Nearest = dict[int, tuple[Any, ...]]
+Nearest = dict[int, Near]
 
 
 class Stored(NamedTuple):
@@ -109,6 +110,46 @@ class Registers:
                 counts = {"registers_new": len(new), "registers_changed": len(changed)}
                 note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, **counts)
         return SaveSummary(len(new), len(changed), len(rows) - len(new) - len(changed), len(rows))
+
+    def append(self, access: Access, kind: ReadingType, newest: Sequence[Newest], *, known_at: datetime) -> Appended:
+        """Add reads of one type that plainly follow what is stored, each of another usage point, as `save` does.
+
+        Those that do not (another meter, a fall, a correction, a read in between) are left alone and need a closer
+        look, and so do all in a database other than SQLite, whose one writer sees no read come in between.
+        """
+        access.require(Act.WRITE_READINGS)
+        for read in newest if access.points is not None else ():
+            access.require(Act.WRITE_READINGS, read.point)
+        if self._session.engine.dialect.name != "sqlite":
+            return Appended({}, list(range(len(newest))))
+        with self._session.writing() as unit:
+            known = self._names.find_points(unit, [read.point for read in newest])
+            keys = [known.get(read.point) for read in newest]
+            key = self._names.make_type_key(unit, kind)
+            asked: dict[int, int] = {}
+            for at, read in zip(keys, newest, strict=True):
+                if at is not None:
+                    asked.setdefault(at, read.at_s)
+            around = _nearest(unit, key, [(at, at_s, at_s) for at, at_s in asked.items()])
+            found = sort_out(newest, keys, around)
+            self._add(unit, access, {newest[at]: before for at, before in found.new.items()}, (key, to_us(known_at)))
+        return found
+
+    def _add(self, unit: Unit, access: Access, new: Mapping[Newest, Near | None], context: tuple[int, int]) -> None:
+        """Write reads with their epochs, and leave the traces of it; `context`: reading type and instant."""
+        if not new:
+            return
+        kind, known_at_us = context
+        keys = self._names.point_keys(unit, [read.point for read in new])
+        rows = [
+            (key, kind, *read.row(before), known_at_us, 1)
+            for key, (read, before) in zip(keys, new.items(), strict=True)
+        ]
+        unit.run_many(_ADD, rows)
+        touch_days(unit, self._names, ((row[0], row[2]) for row in rows))
+        subject = next(iter(new)).point if len(new) == 1 else f"{len(new)} usage points"
+        at, counts = self._session.clock(), {"registers_new": len(new), "registers_changed": 0}
+        note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, **counts)
 
     def load(
         self, access: Access, point: str, period: Interval, reading_type: ReadingType = DELIVERED_REGISTER
@@ -198,7 +239,7 @@ def _nearest(unit: Unit, kind: int, asked: Sequence[tuple[int, int, int]]) -> tu
     if unit.dialect == "sqlite":
         both = json.dumps(asked)
         before, after = (unit.fetch(sql, (both, kind)) for sql in (_BEFORE_EACH, _AFTER_EACH))
-        return {row[0]: row[1:] for row in before}, {row[0]: row[1:] for row in after}
+        return {row[0]: Near._make(row[1:]) for row in before}, {row[0]: Near._make(row[1:]) for row in after}
     found: tuple[Nearest, Nearest] = ({}, {})
     with unit.cursor() as cursor:
         for key, since, until in asked:
@@ -206,7 +247,7 @@ def _nearest(unit: Unit, kind: int, asked: Sequence[tuple[int, int, int]]) -> tu
                 cursor.execute(unit.placed(sql), (key, kind, instant))
                 row = cursor.fetchone()
                 if row is not None:
-                    found[at][key] = row
+                    found[at][key] = Near._make(row)
     return found
 
 

@@ -11,13 +11,14 @@ from sqlalchemy import select
 
 from gridwright.domain.reading_type import ReadingType
 from gridwright.store import schema
+from gridwright.store.blocks import marks
 from gridwright.store.names import FEW, every_type
 from gridwright.store.session import Unit
 
 Keys = npt.NDArray[np.int64]
 THERE = (
     "SELECT usage_point, first_day, last_day, readings FROM series "
-    "WHERE reading_type = ? AND interval_s = ? AND usage_point BETWEEN ? AND ?"
+    "WHERE reading_type = ? AND interval_s = ? AND usage_point {which}"
 )
 INSERT = (
     "INSERT INTO series (reading_type, usage_point, interval_s, first_day, last_day, readings) "
@@ -53,14 +54,14 @@ def read_extents(unit: Unit, points: Mapping[int, str]) -> list[Extent]:
 
 
 COUNT_ALL = (
-    "UPDATE series SET readings = readings + ? "
-    "WHERE reading_type = ? AND interval_s = ? AND usage_point BETWEEN ? AND ?"
+    "UPDATE series SET readings = readings + ? WHERE reading_type = ? AND interval_s = ? AND usage_point {which}"
 )
 
 
 def count_series(unit: Unit, kind: int, interval_s: int, keys: Keys, *, first: Keys, last: Keys, new: Keys) -> None:
     """Widen the series to days first..last-1 and count the new readings; three arrays with one entry a key."""
-    there = {row[0]: row[1:] for row in unit.fetch(THERE, (kind, interval_s, int(keys.min()), int(keys.max())))}
+    which, asked = _which(keys)
+    there = {row[0]: row[1:] for row in unit.fetch(THERE.format(which=which), (kind, interval_s, *asked))}
     if unit.dialect == "sqlite" and _count_all_alike(unit, there, (kind, interval_s), (keys, first, last, new)):
         return
     added, changed = [], []
@@ -72,6 +73,13 @@ def count_series(unit: Unit, kind: int, interval_s: int, keys: Keys, *, first: K
             changed.append((min(begin, old[0]), max(end, old[1]), old[2] + more, kind, key, interval_s))
     unit.run_many(INSERT, added)
     unit.run_many(UPDATE, changed)
+
+
+def _which(keys: Keys) -> tuple[str, list[int]]:
+    """Return the condition on the usage point, and its parameters: each of a few, or all from the first to the last."""
+    if keys.size <= FEW:
+        return f"IN ({marks(keys.size)})", keys.tolist()
+    return "BETWEEN ? AND ?", [int(keys.min()), int(keys.max())]
 
 
 def _count_all_alike(
@@ -90,5 +98,6 @@ def _count_all_alike(
     if (known[order] != np.sort(keys)).any() or int(first.min()) < old[:, 0].max() or int(last.max()) > old[:, 1].min():
         return False
     if new[0]:
-        unit.run_many(COUNT_ALL, [(int(new[0]), *which, int(keys.min()), int(keys.max()))])
+        of, asked = _which(keys)
+        unit.run_many(COUNT_ALL.format(which=of), [(int(new[0]), *which, *asked)])
     return True

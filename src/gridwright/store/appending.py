@@ -1,0 +1,71 @@
+"""Single register reads put at the end of their meters' rows: the newest read of each, which is what meters send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from gridwright.domain import quality as q
+
+
+class Near(NamedTuple):
+    """A stored read, as its neighbours see it."""
+
+    at_s: int
+    value: int
+    end_device: str
+    epoch: int
+    quality: int
+
+
+class Newest(NamedTuple):
+    """One register read: whose, when (epoch seconds), how many counts, of which meter, and its quality."""
+
+    point: str
+    at_s: int
+    counts: float
+    end_device: str = ""
+    quality: int = q.RAW
+
+    def row(self, before: Near | None) -> tuple[int, int, int, str, int]:
+        """Return the columns from the instant on: a read that follows counts in the same epoch."""
+        return self.at_s, before.epoch if before is not None else 0, int(self.counts), self.end_device, self.quality
+
+
+class Appended(NamedTuple):
+    """What became of register reads, by their places: those that are new with the read before, and those left over."""
+
+    new: dict[int, Near | None]
+    left: list[int]
+
+
+def sort_out(
+    newest: Sequence[Newest], keys: Sequence[int | None], around: tuple[Mapping[int, Near], Mapping[int, Near]]
+) -> Appended:
+    """Find the plain ones: no read comes after, and the one before is of the same meter, and not above it.
+
+    What is stored alike already is neither new nor left over.
+    """
+    before, after = around
+    found = Appended({}, [])
+    seen: set[int | None] = {None}
+    for place, (read, key) in enumerate(zip(newest, keys, strict=True)):
+        if key is None or key in seen:
+            found.left.append(place)
+        else:
+            near = before.get(key)
+            if near is not None and near.at_s == read.at_s:
+                if near[1:3] != (read.counts, read.end_device) or near.quality != read.quality:
+                    found.left.append(place)
+            elif key in after or not _follows(near, read):
+                found.left.append(place)
+            else:
+                found.new[place] = near
+        seen.add(key)
+    return found
+
+
+def _follows(near: Near | None, read: Newest) -> bool:
+    if not float(read.counts).is_integer():
+        return False
+    return near is None or (near.end_device == read.end_device and near.value <= read.counts)
