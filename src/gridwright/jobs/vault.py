@@ -18,6 +18,7 @@ KEY_VARIABLE = "GRIDWRIGHT_SECRET_KEY"
 # GW1, from before keys had a name: nonce and ciphertext. GW2: the key's id stands between.
 OLD_MARK, MARK = b"GW1", b"GW2"
 KEY_BYTES, NONCE_BYTES, ID_BYTES = 32, 12, 4
+Look = tuple[int, int, int]
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -34,6 +35,7 @@ class Vault:
         self.path = path / KEY_FILE if path.is_dir() else path
         self._given = given
         self._keys: dict[str, bytes] = {}
+        self._looks: Look | None = None
 
     def seal(self, content: bytes) -> bytes:
         """Return the content as only this key opens it; twice the same looks different."""
@@ -107,17 +109,28 @@ class Vault:
         self._keys = {}
 
     def _secrets(self, *, make: bool) -> dict[str, bytes]:
-        if not self._keys:
-            if self._given is not None:
-                self._keys = _parse(self._given.replace(",", " ").encode(), KEY_VARIABLE)
-                return self._keys
-            if make and not self.path.exists():
-                _make(self.path)
-            self._keys = _read(self.path)
+        """Return the keys; a key file that was changed since, by a rotation elsewhere, is read again."""
+        if self._given is not None:
+            self._keys = self._keys or _parse(self._given.replace(",", " ").encode(), KEY_VARIABLE)
+            return self._keys
+        looks = _look(self.path)
+        if self._keys and looks in {self._looks, None}:  # one that is gone for a moment is no reason to stop
+            return self._keys
+        if make and looks is None:
+            _make(self.path)
+        self._looks, self._keys = _look(self.path), _read(self.path)
         return self._keys
 
     def __repr__(self) -> str:
         return f"<Vault {self.place}>"
+
+
+def _look(path: Path) -> Look | None:
+    """Return what tells a key file from the one before; None where there is none, or it cannot be looked at."""
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        return found.st_ino, found.st_mtime_ns, found.st_size
+    return None
 
 
 def _taken_apart(sealed: bytes) -> tuple[bytes, bytes, bytes]:

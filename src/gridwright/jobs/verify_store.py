@@ -135,7 +135,11 @@ class _Totals:
     dropped: set[int]
 
     def compare(self, points: Sequence[str], days: range) -> None:
-        """Compare the stored totals with the sums of the final readings."""
+        """Compare the stored totals with the sums of the final readings, both of one moment."""
+        with self.store.checks.steady(self.access):
+            self._compare(points, days)
+
+    def _compare(self, points: Sequence[str], days: range) -> None:
         stored = self.store.day_totals.load(self.access, points, days, reading_type=self.kind)
         rows = np.flatnonzero(stored.known.any(axis=1))
         if not rows.size:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,10 @@ from sqlalchemy import func, select
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import GridwrightError, StoreCorrupt
 from gridwright.store import schema
-from gridwright.store.archive import ArchivePart, load_parts
+from gridwright.store.archive import ArchivePart, find_part, load_parts
 from gridwright.store.names import every_type
+from gridwright.store.schema_field import device_link
+from gridwright.store.schema_flow import data_key
 from gridwright.store.schema_trust import day_total
 from gridwright.store.sealing import Sealing, is_sealed
 from gridwright.store.sealing_points import COLUMN
@@ -88,6 +91,13 @@ class Checks:
         with self._session.reading() as unit:
             return [finder.result() for finder in check_blocks(unit, load_parts(unit), progress)]
 
+    @contextmanager
+    def steady(self, access: Access) -> Iterator[None]:
+        """Let what is read within be of one state of the database, whoever writes meanwhile."""
+        access.require(Act.ADMINISTER)
+        with self._session.reading():
+            yield
+
     def totalled(self, access: Access) -> dict[str, range]:
         """Return the reading types that have day totals, each with the civil days from the first to the last."""
         access.require(Act.ADMINISTER)
@@ -128,11 +138,16 @@ class Checks:
         return finder.result()
 
     def sealed(self, access: Access) -> Checked:
-        """Open every sealed row."""
+        """Unwrap every data key, and open every sealed row and secret of a device."""
         access.require(Act.ADMINISTER)
         finder = Finder("sealed data", "bring back the key file that belongs to this database")
         table = schema.usage_point
         with self._session.reading() as unit:
+            for key, wrapped in unit.connection.execute(select(data_key.c.id, data_key.c.wrapped)).all():
+                self._open(finder, f"data key {key}", wrapped)
+            secrets = select(device_link.c.serial, device_link.c.secret).where(device_link.c.secret.is_not(None))
+            for serial, secret in unit.connection.execute(secrets).all():
+                self._open(finder, f"password of device {serial}", secret)
             for code, stored in unit.connection.execute(select(table.c.code, table.c.attributes)).all():
                 if is_sealed(stored):
                     finder.looked_at += 1
@@ -142,23 +157,48 @@ class Checks:
                         finder.fault(f"{code}: {error.message}")
         return finder.result()
 
+    def _open(self, finder: Finder, what: str, sealed: bytes) -> None:
+        """Open what the master key has sealed; what does not open is a fault that names the key."""
+        finder.looked_at += 1
+        try:
+            self._sealing.required().open(bytes(sealed))
+        except GridwrightError as error:
+            master = self._sealing.master
+            key = master.key_of(bytes(sealed)) if master is not None else ""
+            finder.fault(f"{what}{f' (master key {key})' if key else ''}: {error.message}")
+
     def archive(self, access: Access, shelf_of: ShelfOf, *, deep: bool = False) -> Checked:
         """Compare the archive's files with their registered checksum, and with `deep` every row in them."""
-        from gridwright.store.archive_moving import check_file
-        from gridwright.store.archive_writing import require_whole
-
         access.require(Act.ADMINISTER)
         finder = Finder("archive files", "bring the file back from a copy of the archive, or archive the month anew")
         with self._session.reading() as unit:
             parts: Iterable[ArchivePart] = load_parts(unit)
         for part in parts:
             finder.looked_at += 1
-            try:
-                shelf = shelf_of(part.address)
-                if deep:
-                    check_file(shelf, part)
-                else:
-                    require_whole(shelf, part.name, part.sha256)
-            except GridwrightError as error:
-                finder.fault(f"{part}: {error.message}")
+            fault = _fault_of(part, shelf_of, deep=deep)
+            if fault:
+                # Whoever archives a changed month anew removes the old file: then the new one counts.
+                with self._session.reading() as unit:
+                    now = find_part(unit, part.kind, part.month)
+                if now != part:
+                    fault = "" if now is None else _fault_of(now, shelf_of, deep=deep)
+            if fault:
+                finder.fault(fault)
         return finder.result()
+
+
+def _fault_of(part: ArchivePart, shelf_of: ShelfOf, *, deep: bool) -> str:
+    """Return what is wrong with the files of a month, empty for nothing."""
+    from gridwright.store.archive_moving import check_file
+    from gridwright.store.archive_writing import require_whole
+
+    try:
+        shelf = shelf_of(part.address)
+        if deep:
+            check_file(shelf, part)
+        else:
+            require_whole(shelf, part.name, part.sha256)
+    except GridwrightError as error:
+        place = f" {error.where}:" if error.where else ""
+        return f"{part}:{place} {error.message}"
+    return ""

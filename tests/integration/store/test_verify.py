@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,17 +17,20 @@ from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.bill import Bill, BillLine, LedgerLine
 from gridwright.domain.day_totals import day_totals
+from gridwright.domain.device import DeviceLink
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.usage_point import Meter, UsagePoint
 from gridwright.jobs.archive_months import archive_months
 from gridwright.jobs.look_after_keys import seal_store
 from gridwright.jobs.vault import Vault
 from gridwright.jobs.verify_store import verify_store
 from gridwright.store import Store, open_store
+from gridwright.store.archive_file import Shelf
+from gridwright.store.checks import Checked
 
 MARCH = datetime(2025, 3, 1, tzinfo=UTC)
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
@@ -88,7 +91,73 @@ def test_on_every_database(store: Store, tmp_path: Path) -> None:
     assert set(found(store)) == {"blocks", "series", "numbers", "references"}
 
 
-CORRUPTIONS: dict[str, tuple[str, str, str]] = {
+def archived_raw(store: Store) -> Path:
+    """The file of the raw readings in the archive."""
+    (part,) = (part for part in store.archive.parts(ME) if part.image == Image.RAW)
+    return Path(part.place)
+
+
+def lose_file(store: Store) -> None:
+    archived_raw(store).unlink()
+
+
+def change_file(store: Store) -> None:
+    path = archived_raw(store)
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+
+
+def swap_file(store: Store) -> None:
+    """Another month's file, whole by itself."""
+    (other,) = (Path(part.place) for part in store.archive.parts(ME) if part.image == Image.FINAL)
+    archived_raw(store).write_bytes(other.read_bytes())
+
+
+def forget_earlier_files(store: Store) -> None:
+    for path in archived_raw(store).parents[2].glob("versions/*/*.parquet"):
+        path.unlink()
+
+
+def outdated_key(store: Store) -> None:
+    """The key file is one from before: what it opens is not what is there."""
+    del store
+    KEEPER[0].path.unlink()
+    Vault(KEEPER[0].path).seal(b"another key")
+
+
+# What is done to a database, a statement or an act; the check that finds it; what it says.
+Damage = str | Callable[[Store], None]
+FILE = "bring the file back from a copy of the archive"
+KEY_FILE = "bring back the key file"
+CORRUPTIONS: dict[str, tuple[Damage, str, str]] = {
+    "a file of the archive is missing": (lose_file, "archive files", "cannot be read"),
+    "a file of the archive is changed": (change_file, "archive files", "has been changed: its checksum is"),
+    "a file of the archive is another's": (swap_file, "archive files", "has been changed: its checksum is"),
+    "earlier images in the archive are missing": (forget_earlier_files, "archive files", "cannot be read"),
+    "an outdated key: data keys": (outdated_key, "sealed data", "data key"),
+    "an outdated key: passwords of devices": (outdated_key, "sealed data", "password of device M1 (master key"),
+    "a data key that was changed": (
+        "UPDATE data_key SET wrapped = zeroblob(67)",
+        "sealed data",
+        "this was not sealed by Gridwright",
+    ),
+    "a total of the archive's register": (
+        "UPDATE archive_part SET total = '1' WHERE month = (SELECT MIN(month) FROM archive_part)",
+        "archive files",
+        "does not hold what it says",
+    ),
+    "a bit of a value": (
+        "UPDATE block SET counts = CAST(x'0101' || substr(counts, 3) AS BLOB) WHERE day = 20160 AND reading_type = 2",
+        "day totals",
+        "final readings sum to",
+    ),
+    "an audit record is gone": ("DELETE FROM audit_record WHERE number = 2", "audit chain", "broken at record 2"),
+    "the last audit record is gone": (
+        "DELETE FROM audit_record WHERE number = (SELECT MAX(number) FROM audit_record)",
+        "audit chain",
+        "broken at record",
+    ),
     "a width that is none": (
         "UPDATE block SET width = 3 WHERE usage_point = 1 AND day = 20150",
         "blocks",
@@ -214,6 +283,19 @@ class Undo(Exception):
     """So that the next corruption begins with a healthy database."""
 
 
+@contextmanager
+def kept_files(store: Store) -> Iterator[None]:
+    """Bring the archive's files and the key file back afterwards."""
+    places = [*archived_raw(store).parents[2].rglob("*.parquet"), KEEPER[0].path]
+    before = {path: path.read_bytes() for path in places}
+    try:
+        yield
+    finally:
+        for path, content in before.items():
+            path.write_bytes(content)
+        KEEPER[0].path.chmod(0o600)
+
+
 @pytest.fixture(scope="module")
 def open_town(filled: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """The filled database, without what protects it."""
@@ -226,19 +308,28 @@ def open_town(filled: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         with store._engine.begin() as connection:
             for (name,) in connection.execute(text("SELECT name FROM sqlite_schema WHERE type = 'trigger'")).all():
                 connection.execute(text(f"DROP TRIGGER {name}"))
+        done = archive_months(store, ME, str(path.parent / "archive"), before=parse_month("2025-04"))
+        assert len(done.written) == 2, done
+        assert found(store, deep=True) == {}
         yield store
 
 
 @pytest.mark.parametrize("what", CORRUPTIONS)
 def test_each_corruption_is_found_by_its_check(open_town: Store, what: str) -> None:
-    statement, check, words = CORRUPTIONS[what]
-    first: dict[str, tuple[str, ...]] = {}
-    with suppress(Undo), open_town._session.writing() as unit:
-        unit.connection.execute(text(statement))
-        first |= found(open_town)
+    damage, check, words = CORRUPTIONS[what]
+    remedies = {"archive files": FILE, "sealed data": KEY_FILE, "day totals": "mark the days dirty"}
+    checked: list[Checked] = []
+    with kept_files(open_town), suppress(Undo), open_town._session.writing() as unit:
+        if callable(damage):
+            damage(open_town)
+        else:
+            unit.connection.execute(text(damage))
+        checked += verify_store(open_town, ME, deep=True).checks
         raise Undo
-    assert check in first, first
-    assert any(words in each for each in first[check]), first[check]
+    (mine,) = (each for each in checked if each.name == check)
+    assert any(words in each for each in mine.first), checked
+    assert remedies.get(check, "") in mine.remedy != ""
+    assert not [each.name for each in checked if each.faults and not each.remedy]
 
 
 KEEPER: list[Vault] = []
@@ -253,24 +344,59 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     with open_store(folder / "town.db", master=vault) as store:
         fill(store)
         seal_store(store, ME)
+        store.registry.save_meter(ME, Meter("M1"))
+        store.devices.save_link(ME, DeviceLink("M1", "iec62056-21", "tcp://127.0.0.1:1/M1"))
+        store.devices.set_secret(ME, "M1", vault.seal(b"1234"))
         assert found(store, deep=True) == {}
     return (folder / "town.db").read_bytes()
 
 
-def test_files_of_the_archive(filled: bytes, tmp_path: Path) -> None:
+def test_no_false_alarm_while_the_cascade_writes(
+    filled: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the day totals and the readings that they are sums of, both become others."""
     (tmp_path / "town.db").write_bytes(filled)
-    with open_store(tmp_path / "town.db", master=KEEPER[0]) as store:
-        done = archive_months(store, ME, str(tmp_path / "archive"), before=parse_month("2025-04"))
-        assert len(done.written) == 2, done
+    with open_store(tmp_path / "town.db", master=KEEPER[0]) as store, open_store(tmp_path / "town.db") as other:
+        load, written = store.day_totals.load, 0
+
+        def meanwhile(*given: Any, **more: Any) -> Any:  # noqa: ANN401 - those of the store
+            nonlocal written
+            totals = load(*given, **more)
+            written += 1
+            panel = Panel(("UP-1",), MARCH + timedelta(days=9), QUARTER, np.full((1, 192), float(written)))
+            with other.transaction():
+                other.readings.save(ME, panel, known_at=NOW + timedelta(days=written), image=Image.FINAL)
+                whole = Interval(MARCH, MARCH + timedelta(days=40))
+                final = other.readings.load(ME, ["UP-1"], whole, image=Image.FINAL)
+                other.day_totals.save(ME, day_totals(final, ZONE), known_at=NOW + timedelta(days=written))
+            return totals
+
+        monkeypatch.setattr(store.day_totals, "load", meanwhile)
         assert found(store) == {}
-        raw, final = sorted((tmp_path / "archive" / "readings").rglob("*.parquet"))
-        raw.unlink()
-        content = bytearray(final.read_bytes())
-        content[100] ^= 1
-        final.write_bytes(content)
-        first = found(store)["archive files"]
-    assert any("cannot be read" in text for text in first)
-    assert any("checksum" in text for text in first)
+        assert written > 0
+        monkeypatch.undo()
+        assert found(store) == {}
+
+
+def test_no_false_alarm_while_a_changed_month_is_archived_anew(filled: bytes, tmp_path: Path) -> None:
+    (tmp_path / "town.db").write_bytes(filled)
+    place, months = str(tmp_path / "archive"), parse_month("2025-04")
+    with open_store(tmp_path / "town.db", master=KEEPER[0]) as store:
+        archive_months(store, ME, place, before=months)
+        panel = Panel(("UP-1",), MARCH, QUARTER, np.full((1, 96), 5.0))
+        store.readings.save(ME, panel, known_at=NOW + timedelta(days=1))
+        store.dirty.clear(ME, store.dirty.ranges(ME))
+        anew: list[str] = []
+
+        def shelf_of(address: str) -> Shelf:
+            if not anew:
+                anew.extend(archive_months(store, ME, place, before=months).written)
+            return Shelf.at(address)
+
+        checked = store.checks.archive(ME, shelf_of)
+        assert (len(anew), checked.first) == (1, ())
+        Path(store.archive.parts(ME)[0].place).unlink()
+        assert len(store.checks.archive(ME, shelf_of).first) == 1
 
 
 def test_a_damaged_page(filled: bytes, tmp_path: Path) -> None:
