@@ -135,6 +135,7 @@ class Entrance:
         else:
             resolved = await asyncio.to_thread(resolve, decoded, directory, access)
         batch = Batch(access, self._platform.clock(), decoded, resolved, directory, tell, once)
+        batch.journal = decoded.numbered is not None
         if not batch.readings and once is None:
             return tell(batch)
         return await self._writer.put(batch)

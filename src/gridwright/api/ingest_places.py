@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Whole = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.int32]
+REMEMBERED = 64  # sets of places
 NOBODY, NOWHERE, UNSEEN = -1, -2, -3
 
 
@@ -30,6 +31,7 @@ class Places:
         self._lock = threading.Lock()
         self._numbers: dict[tuple[str, str], int] = {}
         self.pairs: list[tuple[str, str]] = []
+        self._some: dict[bytes, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._points, self._meters = np.zeros(0, np.object_), np.zeros(0, np.object_)
         self._always = np.zeros(0, np.int64)  # by name: its place where no installation says otherwise
         self._first, self._count = np.zeros(0, np.int64), np.zeros(0, np.int64)  # by name: its installations
@@ -69,14 +71,21 @@ class Places:
         return place
 
     def some(self, place: npt.NDArray[np.intp]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the usage points and the meters of some places."""
+        """Return the usage points and the meters of some places; the same tuples for the same places."""
         with self._lock:
             new = self.pairs[self._points.size :]
             if new:
-                points, meters = (np.array([pair[at] for pair in new], np.object_) for at in (0, 1))
+                points = np.array([point for point, _ in new], np.object_)
                 self._points = np.concatenate((self._points, points))
-                self._meters = np.concatenate((self._meters, meters))
-        return tuple(self._points[place].tolist()), tuple(self._meters[place].tolist()) if self.register else ()
+                self._meters = np.concatenate((self._meters, np.array([meter for _, meter in new], np.object_)))
+            key = place.tobytes()
+            found = self._some.get(key)
+            if found is None:
+                if len(self._some) >= REMEMBERED:
+                    self._some.clear()
+                meters = tuple(self._meters[place].tolist()) if self.register else ()
+                found = self._some[key] = (tuple(self._points[place].tolist()), meters)
+            return found
 
     def _meet(self, numbers: Sequence[int], names: Sequence[str]) -> None:
         directory = self.directory
