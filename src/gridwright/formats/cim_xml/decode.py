@@ -30,6 +30,7 @@ NAMES = (
     "timeStamp",
     "value",
     "timePeriod",
+    "PendingCalculation",
     "end",
     "ReadingQualities",
     "ReadingQualityType",
@@ -42,6 +43,7 @@ NAMES = (
 )
 NOBODY = "no UsagePoint and no Meter is named, or their tags are damaged"
 NO_TYPE = "no ReadingType is named"
+PENDING = "a PendingCalculation is still due on these values, and is not made here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,10 @@ def _types(piece: Piece, found: Records, *, blocks: bool) -> tuple[list[str], In
     owner = enclosing(begins, ends, tags.start[at])
     inside = np.flatnonzero(owner >= 0)[::-1]  # the first type of a block is its own, should its end be lost
     of_block[owner[inside]] = which[inside]
-    return codes, of_block[enclosing(begins, ends, found.places)]
+    pending = np.concatenate([tags.which("PendingCalculation", kind) for kind in (OPEN, EMPTY)])
+    due = enclosing(begins, ends, tags.start[np.sort(pending)])
+    of_block[due[due >= 0]] = len(codes)
+    return [*codes, PENDING], of_block[enclosing(begins, ends, found.places)]
 
 
 def _references(tags: Tags, at: Index) -> tuple[list[str], Index]:
@@ -155,14 +160,15 @@ def _references(tags: Tags, at: Index) -> tuple[list[str], Index]:
 def _series(piece: Piece, found: Records, types: tuple[list[str], Index]) -> list[Readings]:
     """Lay the records out, a series for each code."""
     codes, number = types
-    meanings = [piece.meaning.series(code) for code in codes]
+    meanings = [PENDING if code == PENDING else piece.meaning.series(code) for code in codes]
     owner = enclosing(piece.begins, piece.ends, found.places)
     nameless = np.array([*(not point or len(point) > MAX_ID for point, _ in piece.names), True], np.bool_)
     keep = ~_refused(piece, found, nameless[owner], (NOBODY, "give --point ID if all are of one usage point"))
     keep &= ~_refused(piece, found, keep & (number < 0), (NO_TYPE, "ask the sender for whole messages"))
     for code, meaning in enumerate(meanings):
         if isinstance(meaning, str):
-            keep &= ~_refused(piece, found, keep & (number == code), (meaning, "give --kind where that is the doubt"))
+            remedy = "ask for computed values" if meaning == PENDING else "give --kind where that is the doubt"
+            keep &= ~_refused(piece, found, keep & (number == code), (meaning, remedy))
     at, keep = _stamps(piece, found, keep)
     pairs = {pair: place for place, pair in enumerate(dict.fromkeys(piece.names))}
     point = np.array([*(pairs[pair] for pair in piece.names), -1], np.int64)[owner]
