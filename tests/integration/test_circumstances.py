@@ -26,6 +26,7 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter, UsagePoint, install
 from gridwright.jobs.correct import correct
 from gridwright.jobs.exchange_meter import MeterExchange, exchange_meter
+from gridwright.jobs.touch_checked import touch_checked
 from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import Store, open_store
 from gridwright.vee.circumstances import CONDITION_OF_EVENT, Condition
@@ -215,10 +216,36 @@ def test_a_check_meter_judges_the_main_one_and_stands_in_for_it(store: Store) ->
     )
     store.readings.save(ME, gap, known_at=NOW + HOUR)
     store.readings.save(ME, usual("UP-2"), known_at=NOW + HOUR)
-    store.dirty.touch(ME, ["UP-1"], DELIVERED_ENERGY, Interval(START, NOW))
     assert "V36_main_check" not in judged(store)
     final = store.readings.load(ME, ["UP-1"], gap.period, image=Image.FINAL, interval=HOUR)
     assert np.array_equal(final.values, usual("UP-2").values)
+
+
+def test_new_readings_of_the_check_meter_alone_have_the_main_one_judged_again(store: Store) -> None:
+    with_attributes(store, checked_by="UP-2")
+    store.readings.save(ME, usual("UP-2"), known_at=NOW)
+    assert judged(store) == set()
+    off = usual("UP-2")
+    off.values[0, 48:72] = np.rint(off.values[0, 48:72] * 1.1)
+    for hour, (panel, told) in enumerate(((off, {"V36_main_check"}), (usual("UP-2"), set[str]()))):
+        store.readings.save(ME, panel, known_at=NOW + hour * HOUR)
+        assert {each.usage_point for each in store.dirty.ranges(ME)} == {"UP-2"}
+        assert judged(store) == told
+        assert store.dirty.ranges(ME) == []
+
+
+def test_only_the_days_that_the_check_meter_changed_are_touched(lite: Store) -> None:
+    with_attributes(lite, checked_by="UP-2")
+    lite.readings.save(ME, usual("UP-2"), known_at=NOW)
+    judged(lite)
+    lite.readings.save(ME, usual("UP-2").slice(72, 73).with_values(np.array([[7.0]]), np.array([[q.ACTUAL]], np.uint8)), known_at=NOW)
+    (check,) = lite.dirty.ranges(ME)
+    assert touch_checked(lite, ME, [check])
+    main, again = sorted(lite.dirty.ranges(ME), key=lambda each: each.usage_point)
+    assert (main.usage_point, main.period, again) == ("UP-1", check.period, check)
+    assert not touch_checked(lite, ME, [main, again]), "marked already"
+    assert not touch_checked(lite, ME, [main]), "nobody is checked by a main meter"
+    assert not touch_checked(lite, Access("viewer", Role.VIEWER, frozenset({"UP-2"})), [check]), "out of reach"
 
 
 def test_the_interval_that_is_meant_is_compared(lite: Store) -> None:

@@ -16,6 +16,7 @@ from gridwright.jobs.correct_scope import Scope, is_judged, scopes
 from gridwright.jobs.late_arrivals import note_late
 from gridwright.jobs.on_behalf import on_behalf
 from gridwright.jobs.rerate import Rerated
+from gridwright.jobs.touch_checked import touch_checked
 from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import DirtyRange, Store
 
@@ -64,6 +65,7 @@ def correct(
     nothing. `points`: only of those. Registers have no final image; their ranges are cleared. A usage point whose
     readings cannot be judged keeps its range and gets a finding; it stops nobody else.
     """
+    touch_checked(store, access, store.dirty.ranges(access, points=points))
     # A late reading alone must not stand for its month, when the rest is in the archive.
     bring_back(store, on_behalf(access, Act.ADMINISTER))
     ranges = store.dirty.ranges(access, points=points)

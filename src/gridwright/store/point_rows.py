@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, bindparam, or_, select, update
@@ -11,11 +11,14 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, or_, select, updat
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import schema
 from gridwright.store.blocks import marks
-from gridwright.store.sealing import Sealing, is_sealed
+from gridwright.store.sealing import MARK, Sealing, is_sealed
 from gridwright.store.sealing_points import COLUMN, NOTHING
 from gridwright.store.session import Unit
 
 CHUNK = 2_000
+CHECKED_BY = "checked_by"
+# The end of a sealed text differs whenever it is sealed anew.
+TAG = 24
 
 
 def point_row(point: UsagePoint) -> dict[str, Any]:
@@ -105,6 +108,28 @@ def search_points(unit: Unit, sealing: Sealing, query: Select[Any], search: str,
             break
         after = rows[-1].code
     return found[:limit]
+
+
+def main_points(
+    unit: Unit, sealing: Sealing, query: Select[Any], checks: Collection[str], without: dict[str, str]
+) -> dict[str, str]:
+    """Return usage points whose attribute `checked_by` names one of `checks`, with its name.
+
+    `query`: of code and attributes. The database leaves out who has no such attribute; sealed ones must be opened, and
+    `without` keeps which of them, by the end of what is stored, need not be opened again.
+    """
+    column = schema.usage_point.c.attributes
+    rows = unit.connection.execute(query.where(or_(column.contains(CHECKED_BY), column.startswith(MARK)))).all()
+    rows = [row for row in rows if without.get(row.code) != row.attributes[-TAG:]]
+    texts = sealing.open(unit, COLUMN, [(row.code, row.attributes) for row in rows])
+    found = {}
+    for row, text in zip(rows, texts, strict=True):
+        check = json.loads(text).get(CHECKED_BY, "").strip()
+        if not check:
+            without[row.code] = row.attributes[-TAG:]
+        elif check in checks and check != row.code:
+            found[row.code] = check
+    return found
 
 
 def _holds(unit: Unit, sealing: Sealing, row: Row[Any], search: str) -> bool:

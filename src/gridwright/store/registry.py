@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,15 @@ from gridwright.store.installing import (
     to_installation,
 )
 from gridwright.store.names import Names, add_missing, within
-from gridwright.store.point_rows import add_points, change_points, load_points, point_row, search_points, to_points
+from gridwright.store.point_rows import (
+    add_points,
+    change_points,
+    load_points,
+    main_points,
+    point_row,
+    search_points,
+    to_points,
+)
 from gridwright.store.sealing import Sealing
 from gridwright.store.session import Session, Unit
 from gridwright.store.touching import touch_last_days
@@ -38,6 +46,7 @@ class Registry:
         self._session = session
         self._names = names
         self._sealing = sealing
+        self._without_check: dict[str, str] = {}
 
     def save_points(self, access: Access, points: Iterable[UsagePoint]) -> int:
         """Add or change usage points and return how many were new or different; the same again changes nothing."""
@@ -98,6 +107,14 @@ class Registry:
             else:
                 rows = unit.connection.execute(query.order_by(table.c.code).limit(limit)).all()
             return to_points(unit, self._sealing, rows)
+
+    def checked_by(self, access: Access, checks: Collection[str]) -> dict[str, str]:
+        """Return the usage points that may be seen and have one of `checks` as their check meter, with its id."""
+        access.require(Act.READ)
+        table = schema.usage_point
+        query = within(select(table.c.code, table.c.attributes), table.c.id, access)
+        with self._session.reading() as unit:
+            return main_points(unit, self._sealing, query, checks, self._without_check)
 
     def save_meter(self, access: Access, device: EndDevice) -> bool:
         """Add or change a meter or other end device; tell whether anything was new."""

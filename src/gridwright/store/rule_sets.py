@@ -35,13 +35,16 @@ class RuleSets:
         """Put a set of rules in force and tell whether others were before; those in force again change nothing."""
         access.require(Act.WRITE_READINGS)
         with self._session.writing() as unit:
-            newest = select(table.c.digest).order_by(table.c.known_at_us.desc(), table.c.digest).limit(1)
-            if unit.connection.execute(newest).scalar() == rules.digest:
+            newest = select(table.c.digest, table.c.known_at_us).order_by(table.c.known_at_us.desc(), table.c.digest)
+            before = unit.connection.execute(newest.limit(1)).first()
+            if before is not None and before.digest == rules.digest:
                 return False
+            # Two that are adopted at one moment must not be in force by their digests' order.
+            at_us = max(to_us(rules.known_at), before.known_at_us + 1 if before else 0)
             # Rules that come back into force are the newest again.
             unit.connection.execute(delete(table).where(table.c.digest == rules.digest))
             row = {"digest": rules.digest, "name": rules.name, "version": rules.version, "text": rules.text}
-            unit.connection.execute(insert(table).values({**row, "known_at_us": to_us(rules.known_at)}))
+            unit.connection.execute(insert(table).values({**row, "known_at_us": at_us}))
             at = self._session.clock()
             note(unit, access, Act.WRITE_READINGS, subject="validation rules", at=at, rules=rules.digest)
             return True

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import text
 
 from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.access import Access, Role
 from gridwright.domain.device import DeviceLink
 from gridwright.domain.errors import StoreCorrupt, UsageError
 from gridwright.domain.usage_point import Meter, UsagePoint
@@ -78,6 +79,22 @@ def test_sealed_attributes_are_found_as_plain_ones_are(every_store: Store) -> No
     assert [found(word) for word in words] == before
     assert before[0] == ["UP-1"]
     assert [point.id for point in every_store.registry.page(ME, search="up-", limit=1, after="UP-1")] == ["UP-2"]
+
+
+def test_who_is_checked_by_a_meter_is_found_in_plain_and_sealed_attributes(every_store: Store) -> None:
+    registry = every_store.registry
+    pairs = {"UP-4": " UP-9 ", "UP-5": "UP-8", "UP-9": "UP-9"}
+    registry.save_points(ME, [UsagePoint(main, attributes={"checked_by": check}) for main, check in pairs.items()])
+    for _ in range(2):
+        assert registry.checked_by(ME, {"UP-9"}) == {"UP-4": "UP-9"}
+        assert registry.checked_by(ME, {"UP-9", "UP-8"}) == {"UP-4": "UP-9", "UP-5": "UP-8"}
+        assert registry.checked_by(Access("ann", Role.CUSTOMER, frozenset({"UP-5"})), {"UP-9"}) == {}
+        assert registry.checked_by(ME, {"checked_by"}) == {}
+        seal_store(every_store, ME)
+    registry.save_points(ME, [UsagePoint("UP-1", attributes={"checked_by": "UP-9", "name": "Anna Müller"})])
+    assert registry.checked_by(ME, {"UP-9"}) == {"UP-4": "UP-9", "UP-1": "UP-9"}
+    registry.save_points(ME, [ANNA])
+    assert registry.checked_by(ME, {"UP-9"}) == {"UP-4": "UP-9"}
 
 
 def test_a_value_moved_to_another_row_does_not_open(store: Store) -> None:
