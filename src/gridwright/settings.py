@@ -165,7 +165,10 @@ class MqttSettings(Section):
     client_cert: Path | None = Field(default=None, description="certificate (PEM) that we show")
     client_key: Path | None = Field(default=None, description="private key of that certificate (PEM)")
     session_s: int = Field(
-        default=604_800, ge=0, description="seconds for which the broker keeps messages while nobody listens"
+        default=604_800,
+        ge=0,
+        le=4_294_967_295,
+        description="seconds for which the broker keeps messages while nobody listens",
     )
     in_flight: int = Field(
         default=1000, ge=1, le=65_535, description="messages that may be under way without an acknowledgement"

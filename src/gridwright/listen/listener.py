@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from gridwright.api.answer import Refused
 from gridwright.api.entrance import Entrance
 from gridwright.api.ingest_lines import mapping_of
 from gridwright.api.verdicts import Fault, Verdicts
-from gridwright.api.writer import Writer
+from gridwright.api.writer import Writer, is_refusal
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import StoreError
 from gridwright.jobs.listener_status import EVERY_S, listener_folder, write_status
@@ -138,7 +137,7 @@ class Listener:
             self.figures.rejected += 1  # nothing holds back what is sent with QoS 0
             message.acknowledge()
             return
-        self._take(message, Delivery(again=message.again, kept=bool(message.qos) and self._kept))
+        self._take(message, Delivery(again=message.again, kept=self._kept, reliable=bool(message.qos)))
 
     # --- one message --------------------------------------------------------------------------------------------------
 
@@ -147,7 +146,7 @@ class Listener:
             taken = self._messages.take(message.topic, message.payload, self._platform.clock(), delivery)
         except Exception as error:  # noqa: BLE001 - one message must never end the stream; it is told and put away
             structlog.get_logger().exception("mqtt message failed", topic=message.topic[:120], error=repr(error))
-            self._start(self._refuse(message))
+            self._start(self._refuse(message, OURS))
             return
         if taken.rebirth is not None:
             self._ask(taken.rebirth)
@@ -171,7 +170,7 @@ class Listener:
     def _go_on(self, messages: list[Arrived], *, may_wait: bool) -> None:
         """Take messages that were held back: by the birth that has come, or as far as they are understood without."""
         for message in messages:
-            self._take(message, Delivery(again=True, kept=may_wait, waited=may_wait), may_wait=may_wait)
+            self._take(message, Delivery(again=True, kept=False, waited=may_wait), may_wait=may_wait)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -186,28 +185,40 @@ class Listener:
                 verdicts = await self._written(taken.decoded)
             if taken.birth is not None:
                 await self._births.keep(taken.birth)
+        except StoreError as error:
+            structlog.get_logger().warning("mqtt message refused", topic=message.topic[:120], error=str(error))
+            await self._refuse(message, Fault("message", error.message, error.remedy))
+            return
         except Exception as error:  # noqa: BLE001 - as above
             structlog.get_logger().exception("mqtt message failed", topic=message.topic[:120], error=repr(error))
-            await self._refuse(message)
+            await self._refuse(message, OURS)
             return
         self._count(message, verdicts)
         if verdicts.rejected:
             await self._rejected.keep(message, verdicts, self._platform.clock())
         message.acknowledge()
 
-    async def _refuse(self, message: Arrived) -> None:
+    async def _refuse(self, message: Arrived, fault: Fault) -> None:
         verdicts = Verdicts()
-        verdicts.reject((0, 1), OURS)
+        verdicts.reject((0, 1), fault)
         self.figures.rejected += 1
         await self._rejected.keep(message, verdicts, self._platform.clock())
         message.acknowledge()
 
     async def _written(self, decoded: Decoded) -> Verdicts:
-        """Write, and wait as long as the writer is full or the database away: the broker holds the next ones back."""
+        """Write, and wait as long as the writer is full or the database away: the broker holds the next ones back.
+
+        StoreError where the database would refuse it for ever.
+        """
         attempt = 0
         while True:
-            with suppress(Refused, StoreError):
+            try:
                 return await self._entrance.written(LISTENER, decoded)
+            except StoreError as error:
+                if is_refusal(error):
+                    raise
+            except Refused:
+                pass
             await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
             attempt += 1
 

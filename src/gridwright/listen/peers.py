@@ -49,6 +49,9 @@ class Inherited:
         """Leave the session to its owner, or to another listener, who has come; else it is tried again."""
         self._last = time.monotonic()
         if trouble.lasts and not self.ended:
+            if not trouble.taken_over:
+                error = trouble.error
+                structlog.get_logger().warning("its messages cannot be taken", error=error.message, remedy=error.remedy)
             self.ended = True
             self._broker.stop()
 

@@ -64,7 +64,10 @@ class Supervised:
             if self._stopping.is_set():
                 return ""
             try:
-                self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
+                # In a group of its own: Ctrl-C ends the server, and that ends the listener.
+                self._process = subprocess.Popen(  # noqa: S603 - our own command
+                    self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, process_group=0
+                )
             except OSError as error:  # no memory, no process left: the next try may do better
                 return str(error.strerror)
         code = self._process.wait()

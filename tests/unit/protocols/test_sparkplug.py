@@ -112,6 +112,15 @@ def test_data_from_before_a_birth_that_comes_again_keeps_its_meaning() -> None:
     assert told(take(sessions, "NDATA", 2, metric(alias=1, double=232.0), at=AT + 1600)) == [("voltage", 232.0)]
 
 
+def test_births_that_a_broker_does_not_keep_count_only_while_we_hear_them() -> None:
+    sessions = Sessions()
+    unreliable = Delivery(reliable=False)
+    take(sessions, "NBIRTH", 0, metric("kwh", alias=1, datatype=10, double=0.0), how=unreliable)
+    assert told(take(sessions, "NDATA", 1, metric(alias=1, double=5.0))) == [("kwh", 5.0)]
+    sessions.doubt()
+    assert take(sessions, "NDATA", 2, metric(alias=1, double=5.0)).unknown == (1,)
+
+
 def test_data_that_waited_for_a_birth_is_named_by_it() -> None:
     sessions = Sessions()
     take(sessions, "NBIRTH", 0, metric("kwh", alias=1, datatype=10, double=0.0))

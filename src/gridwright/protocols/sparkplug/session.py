@@ -28,7 +28,7 @@ class Topic:
 class Birth:
     """What a birth says that data needs later: name, alias if any, and datatype of each metric; kept over a restart.
 
-    `bd_seq` numbers the sessions of the node.
+    `bd_seq` numbers the sessions of the node; `reliable`: it came so that a broker keeps it for us while we are away.
     """
 
     group: str
@@ -37,6 +37,7 @@ class Birth:
     at_ms: int | None
     bd_seq: int | None
     metrics: tuple[tuple[str, int | None, int], ...]
+    reliable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How a message came: `again`: it may have been here before; `kept`: the broker kept all that came before it.
+    """How a message came: `again`: it may have been here before; `kept`: the broker kept our session up to it.
 
-    `waited`: it was held back for the last birth, which names what is in it though it is the older of the two.
+    `reliable`: it was sent with QoS 1, so that a session keeps it. `waited`: it was held back for the last birth, which
+    names what is in it though it is the older of the two.
     """
 
     again: bool = False
     kept: bool = True
+    reliable: bool = True
     waited: bool = False
 
 
@@ -80,6 +83,7 @@ class _Node:
     seq: int | None = None
     born: bool = False
     sure: bool = True
+    reliable: bool = True
     bd_seq: int | None = None
     # By device ("" is the node itself) what its last two births said, the newest first.
     names: dict[str, tuple[_Names, ...]] = field(default_factory=dict)
@@ -111,10 +115,10 @@ class Sessions:
             return Change()
         if topic.kind in DEATHS:
             return _died(node, topic, payload)
-        birth = _birth_of(topic, payload) if topic.kind in BIRTHS else None
+        birth = _birth_of(topic, payload, delivery) if topic.kind in BIRTHS else None
         gap = _follows(node, topic, payload, delivery)
         fresh = birth is not None and _born(node, birth, delivery)
-        unsure = birth is None and not (node.sure or delivery.kept)
+        unsure = birth is None and not (node.sure or (node.reliable and delivery.reliable and delivery.kept))
         sure = [metric for metric in payload.metrics if metric.name or not unsure]
         found = [_known(node, topic.device, metric, payload, delivery) for metric in sure]
         found += [metric for metric in payload.metrics if unsure and not metric.name]
@@ -141,9 +145,9 @@ class Sessions:
         return node
 
 
-def _birth_of(topic: Topic, payload: Payload) -> Birth:
+def _birth_of(topic: Topic, payload: Payload, delivery: Delivery) -> Birth:
     named = tuple((one.name, one.alias, one.datatype) for one in payload.metrics if one.name and one.name != BD_SEQ)
-    return Birth(topic.group, topic.node, topic.device, payload.at_ms, _bd_seq(payload), named)
+    return Birth(topic.group, topic.node, topic.device, payload.at_ms, _bd_seq(payload), named, delivery.reliable)
 
 
 def _bd_seq(payload: Payload) -> int | None:
@@ -178,12 +182,13 @@ def _born(node: _Node, birth: Birth, delivery: Delivery) -> bool:
     if delivery.again and known and not _is_later(birth.at_ms, known[0].at_ms):
         return False
     if not birth.device:
-        news = not node.born or birth.bd_seq != node.bd_seq
-        node.born, node.sure, node.bd_seq = True, True, birth.bd_seq
+        news = not node.born or (birth.bd_seq, birth.reliable) != (node.bd_seq, node.reliable)
+        node.born, node.sure, node.bd_seq, node.reliable = True, True, birth.bd_seq, birth.reliable
         for device, of_device in node.names.items():  # the devices have to be born again
             node.names[device] = (_Names(birth.at_ms), *(one for one in of_device if one.types))[:2]
     else:
-        news = False
+        news = node.reliable and not birth.reliable
+        node.reliable = node.reliable and birth.reliable
     aliases = {alias: (name, kind) for name, alias, kind in birth.metrics if alias is not None}
     names = _Names(birth.at_ms, aliases, {name: kind for name, _, kind in birth.metrics})
     before = next((one for one in known if one.types), _Names())

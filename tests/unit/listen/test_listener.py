@@ -1,0 +1,77 @@
+"""One message through the listener: what the database refuses for ever is put away, and what passes is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gridwright.api.verdicts import Verdicts
+from gridwright.app import Platform
+from gridwright.domain.errors import StoreError, StoreLocked
+from gridwright.listen import listener as module
+from gridwright.listen.broker import Arrived
+from gridwright.listen.listener import Listener, folder_of
+from gridwright.listen.rejected import read_rejected
+from gridwright.settings import MqttSettings, Settings, StoreSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Source:
+    """A connection whose acknowledgements are noted."""
+
+    def __init__(self) -> None:
+        self.acknowledged: list[int] = []
+
+    def acknowledge(self, message: Arrived) -> None:
+        self.acknowledged.append(message.number)
+
+
+def play(folder: Path, failures: list[Exception]) -> tuple[Listener, Source, list[str]]:
+    """Let a message arrive whose writing fails so often, and return what is kept of it."""
+    settings = Settings(
+        store=StoreSettings(url=str(folder / "gridwright.db")), mqtt=MqttSettings(host="broker.example")
+    )
+
+    async def arrive(platform: Platform) -> tuple[Listener, Source]:
+        listener, source = Listener(platform, settings.mqtt), Source()
+
+        async def written(_access: object, _decoded: object) -> Verdicts:
+            await asyncio.sleep(0)
+            if failures:
+                raise failures.pop(0)
+            return Verdicts(accepted=1)
+
+        listener._entrance.written = written  # type: ignore[assignment,method-assign]
+        body = b'{"value": 1.5, "at": "2025-01-01T00:00:00Z"}'
+        listener.arrived(Arrived("gridwright/UP-1/kwh", body, 1, 7, 1, source))  # type: ignore[arg-type]
+        await asyncio.gather(*listener._under_way)
+        return listener, source
+
+    with closing(Platform(settings)) as platform:
+        listener, source = asyncio.run(arrive(platform))
+        kept = read_rejected(folder_of(platform))
+    return listener, source, [one["verdicts"][0]["reason"] for one in kept]
+
+
+def test_a_database_that_is_away_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSES_S", (0.0,))
+    listener, source, kept = play(tmp_path, [StoreLocked("it is locked"), StoreError("the database is away")])
+    assert (listener.figures.accepted, listener.figures.rejected) == (1, 0)
+    assert (source.acknowledged, kept) == ([7], [])
+
+
+def test_what_the_database_refuses_for_ever_stands_in_nobody_s_way(tmp_path: Path) -> None:
+    listener, source, kept = play(tmp_path, [StoreError("the database refused it: no such value", remedy="look")])
+    assert (listener.figures.accepted, listener.figures.rejected) == (0, 1)
+    assert (source.acknowledged, kept) == ([7], ["the database refused it: no such value"])
+
+
+def test_a_fault_of_our_own_is_put_away_too(tmp_path: Path) -> None:
+    listener, source, kept = play(tmp_path, [ZeroDivisionError("no")])
+    assert (listener.figures.rejected, source.acknowledged) == (1, [7])
+    assert "a fault of Gridwright's own" in kept[0]
