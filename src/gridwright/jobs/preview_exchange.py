@@ -8,15 +8,17 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from gridwright.domain.access import Access
-from gridwright.domain.errors import Conflict, NotFound
+from gridwright.domain.errors import Conflict, InputError, NotFound
 from gridwright.domain.interval import Interval
-from gridwright.domain.reading_type import DELIVERED_REGISTER
+from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading, Step, register_steps
 from gridwright.domain.usage_point import FOREVER, Installation, Meter
 from gridwright.jobs.exchange_meter import MeterExchange, allowed, counts, last_read
 from gridwright.store import Store
+from gridwright.vee import estimate_read
 
 SECOND = timedelta(seconds=1)
+LOOK_BACK = timedelta(days=400)  # two reads of a register that is read once a year
 ANY_KW = 10_000.0  # what a connection of unknown capacity may carry
 OFF_KWH, OFF_SHARE = 1.0, 0.02  # by how much intervals and registers may differ unseen
 
@@ -55,7 +57,8 @@ def _doubts(store: Store, access: Access, exchange: MeterExchange, before: Insta
     for kind, (final, opening) in exchange.reads.items():
         last = last_read(store, access, exchange, kind)
         if last is not None and before is not None and final is None:
-            yield f"no final read of the {kind.flow} register: energy since {last.at.isoformat()} stays open"
+            estimate = _would_show(store, access, exchange, before, kind)
+            yield f"no final read of the {kind.flow} register: energy since {last.at.isoformat()} stays open{estimate}"
         if opening is None and (last is not None or final is not None):
             yield f"no opening read of the new {kind.flow} register: its first read will close nothing"
     if before is not None and before.multiplier != exchange.multiplier:
@@ -70,6 +73,20 @@ def _doubts(store: Store, access: Access, exchange: MeterExchange, before: Insta
     old = [read for read in later if before is not None and read.end_device == before.end_device]
     if old and before is not None and before.end_device != exchange.meter.serial:
         yield f"meter {before.end_device} was read {len(old)} times after the exchange, last {old[-1].at.isoformat()}"
+
+
+def _would_show(store: Store, access: Access, exchange: MeterExchange, before: Installation, kind: ReadingType) -> str:
+    """Say what the old register would show if it went on as between its last two reads (E09); nothing without them."""
+    meter = _known(store, access, before.end_device) or Meter(before.end_device)
+    look = Interval(exchange.at - LOOK_BACK, exchange.at)
+    reads = store.registers.load(access, exchange.usage_point, look, kind)
+    mine = [read for read in reads if read.end_device == before.end_device]
+    try:
+        read = estimate_read(mine, exchange.at, meter, multiplier=before.multiplier)
+    except InputError:
+        return ""
+    kwh = read.value * kind.resolution / 1000
+    return f"; from its average daily use it would show about {kwh:,.3f} kWh, if nobody can read it any more"
 
 
 def _known(store: Store, access: Access, serial: str) -> Meter | None:

@@ -64,6 +64,20 @@ def test_what_looks_wrong_is_told(store: Store, other: dict[str, Decimal | None]
     assert any(words in doubt for doubt in seen.doubts), seen.doubts
 
 
+def test_without_a_final_read_an_estimate_is_offered(store: Store) -> None:
+    """3.35 kWh a day (two places, half up) for two days on top of 100 kWh, each count ten watt-hours."""
+    order = replace(ORDER, final_kwh=None)
+    (alone,) = preview_exchange(store, ME, order, now=NOW).doubts
+    assert alone.endswith("stays open")
+    store.registry.save_meter(ME, Meter("M-1", dials=6, lsb_wh=10))
+    earlier = RegisterReading("UP-1", START - timedelta(days=10), 66_550.0, "M-1")
+    stranger = RegisterReading("UP-1", START - timedelta(days=20), 9_000.0, "M-0")
+    store.registers.save(ME, [earlier, stranger], known_at=NOW)
+    (told,) = preview_exchange(store, ME, order, now=NOW).doubts
+    assert "it would show about 106.700 kWh" in told
+    assert store.registers.load(ME, "UP-1", Interval(AT, AT), DELIVERED_REGISTER) == ()
+
+
 def test_a_register_that_turned_over_is_told_and_closed(store: Store) -> None:
     last = RegisterReading("UP-1", START + timedelta(hours=1), 99_999_950.0, "M-1", epoch=0)
     store.registers.save(ME, [last], known_at=NOW)
