@@ -69,10 +69,17 @@ def _written_single(values: Floats, single: Floats) -> Mask:
 
 
 def resolution_for(values: Floats, shift: int) -> tuple[int, float | None]:
-    """Choose the coarsest exponent that holds every value, and a value that asked for it."""
-    telling = None
+    """Choose the coarsest exponent that holds every value, and a value that asked for it.
+
+    One at which a value that can be stored no longer could is too fine: rather are the last digits rounded.
+    """
+    values = values[np.abs(to_counts(values, shift).value) <= LARGEST]
+    chosen, telling = EXPONENTS[0], None
     for exponent in EXPONENTS:
         counted = to_counts(values, shift - exponent)
+        if (np.abs(counted.value) > LARGEST).any():
+            return chosen, telling
+        chosen = exponent
         if not counted.finer.any():
             return exponent, telling
         telling = float(values[np.flatnonzero(counted.finer)[0]])

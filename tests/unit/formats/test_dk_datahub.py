@@ -53,7 +53,7 @@ def test_each_of_the_72_messages_is_read_or_named(messages: list[Path]) -> None:
         plain = quantities(path)
         kept = sorted(value / 1000 for s in result.series for value in s.value.tolist() if value == value)  # noqa: PLR0124 - NaN
         if path.name == ENDS_BEFORE_IT_STARTS and result.rejected:
-            assert [reject.reason for reject in result.rejects] == ["the period ends before it starts"]
+            assert ["2022-08-15T04:00:00+00:00, before it starts" in one.reason for one in result.rejects] == [True]
         else:
             assert (kept, result.rejects) == (sorted(plain), ()), path.name
             assert set(result.zones.values()) == {"Europe/Copenhagen"}

@@ -121,7 +121,8 @@ def grid_of(header: Header) -> Grid | str:
     if header.start is None:
         return "the period has no start"
     if header.end is not None and header.end <= header.start:
-        return "the period ends before it starts"
+        start, end = (from_epoch_s(at).isoformat() for at in (header.start, header.end))
+        return f"the period ends, {end}, before it starts, {start}"
     return Grid(header.start, header.end, step_s, "day" if days else "month" if months else "")
 
 

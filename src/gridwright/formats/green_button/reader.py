@@ -60,7 +60,7 @@ class GreenButtonReader:
         fine = MILLI.search(data) is not None and FINE.search(data) is not None
         for entry in entries(data, prolog):
             feed.add(entry, fine=fine)
-        if not feed.blocks and b"IntervalBlock" not in bytes(data):
+        if prolog.root == "schema" or (not feed.blocks and b"IntervalBlock" not in bytes(data)):
             held = ", ".join(name for name in (*feed.others, *_found(feed)) if name) or prolog.root
             raise fault(
                 f"no IntervalBlock: it holds {held}, and no readings",

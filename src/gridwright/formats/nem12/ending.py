@@ -9,6 +9,7 @@ from gridwright.formats.nem12.days import SHOWN, values_before_quality
 
 TAIL_BYTES = 1 << 16
 END = re.compile(rb'(?:^|\n)[ \t]*"?900"?[ \t]*(?:,[^\n]*)?\s*\Z')
+HEADLESS = "no 100 record begins the file: who sent it, and when, is not told"
 CUT = "no 900 record ends the file: if it was cut off, readings are missing at its end"
 
 

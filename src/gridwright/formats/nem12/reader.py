@@ -10,7 +10,7 @@ from gridwright.domain.errors import UnknownFormat, UnreadableFile
 from gridwright.domain.interval import zone_of
 from gridwright.domain.verdict import Evidence
 from gridwright.formats.nem12.decode import Meaning, decode_text
-from gridwright.formats.nem12.ending import CUT, is_whole, without_torn_day
+from gridwright.formats.nem12.ending import CUT, HEADLESS, is_whole, without_torn_day
 from gridwright.formats.nem12.precision import finer_exponents
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
 
@@ -81,12 +81,13 @@ class Nem12Reader:
     def decode(self, data: memoryview, chunk: Chunk, dialect: Nem12Dialect) -> Decoded:
         """Decode one piece; bad records become rejects, the rest is kept."""
         text = bytes(data[chunk.start : chunk.end])
+        notes = () if chunk.start or HEADER.match(text) else (HEADLESS,)
         if chunk.end < len(data) or is_whole(data):
-            return decode_text(text, chunk.first_line, dialect.meaning)
+            return replace(decode_text(text, chunk.first_line, dialect.meaning), notes=notes)
         text, torn, values = without_torn_day(text, chunk.first_line)
         decoded = decode_text(text, chunk.first_line, dialect.meaning)
         rejects = (*decoded.rejects, torn) if torn is not None else decoded.rejects
-        return replace(decoded, rejects=rejects, rejected=decoded.rejected + values, notes=(*decoded.notes, CUT))
+        return replace(decoded, rejects=rejects, rejected=decoded.rejected + values, notes=(*notes, CUT))
 
 
 NEM12 = Nem12Reader()
