@@ -173,6 +173,12 @@ def bring_back_for(store: Store, access: Access, period: Interval, *, shelf_of: 
     return len(parts)
 
 
+def months_away(store: Store, access: Access) -> frozenset[int]:
+    """Return the months of which a series has left the database; asked in Gridwright's own name."""
+    own = on_behalf(access, Act.ADMINISTER)
+    return frozenset(part.month for part in store.archive.parts(own) if part.state != ARCHIVED)
+
+
 def keep_policy(store: Store, access: Access, policy: Policy, now: datetime) -> Archived:
     """Do what the settings say of old months; called every hour or month, it does nothing twice."""
     this = month_of(now)

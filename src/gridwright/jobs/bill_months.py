@@ -76,16 +76,21 @@ def bill_months(
 
 def months_of(panel: Panel, usage_point: UsagePoint, period: Interval | None) -> Iterator[tuple[int, Interval]]:
     """Yield (year, period) of each civil month, cut to the civil days that the readings or `period` touch."""
-    first = local_day(panel.start.astimezone(usage_point.tz).date(), usage_point.tz)
-    # The last instant that belongs to the readings decides the last day.
-    last = local_day((panel.end - panel.interval).astimezone(usage_point.tz).date(), usage_point.tz)
-    whole = period or Interval(first.start, last.end)
+    whole = period or civil_days(panel, usage_point)
     at = whole.start
     while at < whole.end:
         local = at.astimezone(usage_point.tz)
         month = local_month(local.year, local.month, usage_point.tz)
         yield local.year, Interval(at, min(month.end, whole.end))
         at = month.end
+
+
+def civil_days(panel: Panel, usage_point: UsagePoint) -> Interval:
+    """Return the civil days that readings touch."""
+    first = local_day(panel.start.astimezone(usage_point.tz).date(), usage_point.tz)
+    # The last instant that belongs to the readings decides the last day.
+    last = local_day((panel.end - panel.interval).astimezone(usage_point.tz).date(), usage_point.tz)
+    return Interval(first.start, last.end)
 
 
 def _earlier_months(panel: Panel, usage_point: UsagePoint, first: Interval) -> Iterator[tuple[int, Interval]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from gridwright.billing import postings
 from gridwright.billing.credit_line import with_credits
@@ -13,19 +15,21 @@ from gridwright.domain.bill import Bill, BillState
 from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s, local_month, parse_period
+from gridwright.domain.month import month_name
 from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.archive_months import bring_back_for
+from gridwright.jobs.archive_months import bring_back_for, months_away
+from gridwright.jobs.bill_months import civil_days
 from gridwright.jobs.correct import correct
 from gridwright.jobs.customers import customers
 from gridwright.jobs.load_final import load_final
-from gridwright.jobs.load_stored import load_stored
 from gridwright.jobs.meter_notes import with_meters
 from gridwright.jobs.on_behalf import on_behalf
+from gridwright.jobs.open_months import joined, months_of, open_months, spelled
 from gridwright.jobs.rerate import Billable, rated, window
 from gridwright.jobs.rerate_bill import POLICY, CorrectionPolicy, correct_bill
 from gridwright.jobs.settle_event import event_credits
-from gridwright.jobs.trust_readings import SiteDefaults, trust_readings
+from gridwright.jobs.trust_readings import SiteDefaults
 from gridwright.store import IssuedBill, Store
 
 TOGETHER = 200
@@ -88,6 +92,10 @@ def last_month(now: datetime, point: UsagePoint) -> Interval:
     return local_month(year, month, point.tz)
 
 
+class _Undone(Exception):
+    """A trial run is over, and what it did is taken back."""
+
+
 @dataclass(slots=True)
 class _Desk:
     """Where a run's bills are made: who asks for what, by which prices, and what came of it so far."""
@@ -100,6 +108,8 @@ class _Desk:
     now: datetime
     policy: CorrectionPolicy
     run: BillRun = field(default_factory=BillRun)
+    _asked: dict[str, tuple[Interval, ...]] = field(default_factory=dict)
+    _away: frozenset[int] = frozenset()
 
     def bill(self, names: Sequence[str]) -> None:
         """Bill some usage points together."""
@@ -128,54 +138,75 @@ class _Desk:
 
     def _groups(self, known: Mapping[str, UsagePoint]) -> Sequence[Billable]:
         """Return the trusted readings of usage points: what the cascade made of them, after it has run for them."""
-        names = list(known)
-        if not names:
+        if not known:
             return []
-        if self.order.dry_run and self.store.dirty.ranges(self.access, limit=1, points=names):
-            return self._tried(names)
+        if not self.order.dry_run:
+            self._correct_first(known)
+            return self._final(known)
+        waiting = self.store.dirty.ranges(self.access, limit=1, points=list(known))
+        if not waiting and not months_away(self.store, self.access):
+            return self._final(known)
+        found: Sequence[Billable] = []
+        # What the run would do, to the last step, and then nothing of it.
+        with suppress(_Undone), self.store.transaction():
+            self._correct_first(known)
+            found = self._final(known)
+            raise _Undone
+        return found
+
+    def _correct_first(self, known: Mapping[str, UsagePoint]) -> None:
         cascade = on_behalf(self.access, Act.READ, Act.WRITE_READINGS)
-        if not self.order.dry_run:
-            for note in correct(self.store, cascade, self.site, now=self.now, points=names).notes:
-                self._note(f"not judged again: {note}")
-        period = self._window(known)
-        if period is None:
+        for note in correct(self.store, cascade, self.site, now=self.now, points=list(known)).notes:
+            self._note(f"not judged again: {note}")
+
+    def _final(self, known: Mapping[str, UsagePoint]) -> Sequence[Billable]:
+        """Return the final images, and bring back from the archive what is needed of them."""
+        self._away = months_away(self.store, self.access)
+        self._asked = {name: self._periods(point) for name, point in known.items()}
+        needed = [self._needed(period, known[name]) for name, periods in self._asked.items() for period in periods]
+        if not needed:
             return []
-        if not self.order.dry_run:
-            bring_back_for(self.store, self.access, period)
-        groups, notes = load_final(self.store, self.access, known, period, self.site)
+        whole = Interval(min(period.start for period in needed), max(period.end for period in needed))
+        for period in joined(needed) if self._away else ():
+            back = [month_name(month) for month in months_of(period) if month in self._away]
+            if back:
+                bring_back_for(self.store, self.access, period)
+                self._note(f"brought back from the archive: {spelled(back)}")
+        groups, notes = load_final(self.store, self.access, known, whole, self.site)
         for note in notes:
             self._note(note)
         return groups
 
-    def _tried(self, names: Sequence[str]) -> Sequence[Billable]:
-        """Trust the readings for the moment only: a trial run changes nothing in the store."""
-        try:
-            groups, notes = trust_readings(load_stored(self.store, self.access, names), self.site, now=self.now)
-        except NotFound as error:
-            self._note(str(error))
-            return []
-        for note in notes:
-            self._note(note)
-        return groups
+    def _periods(self, point: UsagePoint) -> tuple[Interval, ...]:
+        """Return of which time a usage point is billed: what was asked for, or all that is stored and not put away."""
+        asked = self._period(point)
+        if asked is not None:
+            return (asked,)
+        extents = self.store.readings.extents(self.access, [point.id])
+        if not extents:
+            return ()
+        first, last = min(each.first_day for each in extents), max(each.last_day for each in extents)
+        # A day on either side: a civil day begins before its UTC day, or ends behind it.
+        there = Interval(from_epoch_s((first - 1) * DAY_S), from_epoch_s((last + 1) * DAY_S))
+        if self._away.isdisjoint(months_of(there)):
+            return (there,)
+        stored = Interval(from_epoch_s(first * DAY_S), from_epoch_s(last * DAY_S))
+        found = open_months(stored, point, self._away, partial(self._is_billed, point.id))
+        if found.left:
+            example = f"--period {found.left[0]} bills it"
+            self._note(f"not looked at, because it is in the archive: {spelled(found.left)}; {example}")
+        return found.periods
 
-    def _window(self, known: Mapping[str, UsagePoint]) -> Interval | None:
-        """Return of which time readings are needed for what is ordered; None when there are none at all."""
-        asked = [self._needed(point) for point in known.values()]
-        periods = [period for period in asked if period is not None]
-        if len(periods) < len(asked):
-            extents = self.store.readings.extents(self.access, list(known))
-            days = [(extent.first_day, extent.last_day) for extent in extents]
-            if not days:
-                return None
-            # A day on either side: a civil day begins before its UTC day, or ends behind it.
-            first, last = min(day for day, _ in days) - 1, max(day for _, day in days) + 1
-            periods.append(Interval(from_epoch_s(first * DAY_S), from_epoch_s(last * DAY_S)))
-        return Interval(min(period.start for period in periods), max(period.end for period in periods))
+    def _is_billed(self, name: str, period: Interval) -> bool:
+        return any(
+            kept.bill.period.overlaps(period) and kept.bill.state is not BillState.CANCELLED
+            for kept in self.store.ledger.bills(self.access, name)
+        )
 
-    def _needed(self, point: UsagePoint) -> Interval | None:
-        period = self._period(point)
+    def _needed(self, period: Interval, point: UsagePoint) -> Interval:
+        """Return of which time readings are needed to bill a period."""
         try:
-            return period and window(period, point, self.card_of(point))
+            return window(period, point, self.card_of(point))
         except NotFound:
             return period
 
@@ -199,8 +230,13 @@ class _Desk:
         except NotFound as error:
             self._note(f"{point.id}: {error}")
             return []
-        done = rated(group, row, card, self._period(point), self.now)
-        for note in done.notes:
+        periods: list[Interval] = [*self._asked[point.id]]
+        if self.order.period == "":
+            # A month that has begun is billed as far as it was read.
+            there = civil_days(group.trusted, point)
+            periods = [part for period in periods if (part := period.intersection(there))]
+        several = [rated(group, row, card, period, self.now) for period in periods]
+        for note in (note for done in several for note in done.notes):
             self._note(note)
         return [
             with_meters(
@@ -208,6 +244,7 @@ class _Desk:
                 self.access,
                 with_credits(bill, event_credits(self.store, self.access, point.id, bill.period)),
             )
+            for done in several
             for bill in done.bills
         ]
 

@@ -1,0 +1,165 @@
+"""Trial runs tell what the run would do and change nothing; a run over everything leaves the archive alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridwright.billing import parse_rate_card
+from gridwright.domain.access import LOCAL_OWNER, Access, Role
+from gridwright.domain.image import Image
+from gridwright.domain.interval import Interval
+from gridwright.domain.month import parse_month
+from gridwright.domain.panel import Panel
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.archive_months import archive_months, months_away
+from gridwright.jobs.correct import correct
+from gridwright.jobs.open_months import open_months, spelled
+from gridwright.jobs.run_billing import BillOrder, BillRun, run_billing
+from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.store import Store, open_store
+from tests.integration.store.conftest import empty
+
+HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
+START = datetime(2025, 2, 28, 23, tzinfo=UTC)  # midnight in Berlin
+SEAM = datetime(2025, 3, 12, tzinfo=UTC)
+END = datetime(2025, 3, 31, 22, tzinfo=UTC)
+NOW = datetime(2025, 8, 2, tzinfo=UTC)
+SITE = SiteDefaults()
+BERLIN = UsagePoint("UP-1", "Europe/Berlin")
+CARD = parse_rate_card(
+    """
+[tariff]
+id = "flat"
+version = 1
+currency = "EUR"
+tz = "Europe/Berlin"
+[[charges]]
+id = "energy"
+price = { rate = 0.30 }
+""",
+    where="a test",
+)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    url = (
+        f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    )
+    with open_store(url) as opened:
+        if request.param == "postgres":
+            empty(opened)
+        opened.registry.save_points(LOCAL_OWNER, [BERLIN])
+        yield opened
+
+
+def hours(start: datetime, end: datetime, step: timedelta = HOUR, base: float = 400) -> Panel:
+    slots = np.arange((end - start) // step)
+    return Panel(("UP-1",), start, step, np.rint(base + base / 3 * np.sin(slots / 3.7))[None])
+
+
+def bill(store: Store, period: str, access: Access = LOCAL_OWNER, *, dry_run: bool = False) -> BillRun:
+    return run_billing(store, access, BillOrder(["UP-1"], period, dry_run), lambda _: CARD, SITE, now=NOW)
+
+
+def state(store: Store) -> list[object]:
+    """Everything that a trial must leave alone."""
+    whole = Interval(START, END)
+    stretches = list(store.readings.stretches(LOCAL_OWNER, ["UP-1"], whole, reading_type=CARD_KIND, image=Image.FINAL))
+    return [
+        store.dirty.ranges(LOCAL_OWNER),
+        store.rerates.pending(LOCAL_OWNER),
+        store.ledger.bills(LOCAL_OWNER),
+        store.findings.load(LOCAL_OWNER),
+        store.audit.verify(LOCAL_OWNER),
+        stretches,
+    ]
+
+
+CARD_KIND = hours(START, END).reading_type
+
+
+def test_a_trial_over_an_exchange_tells_what_the_run_bills(store: Store) -> None:
+    """The new meter is read by quarters; a gap before it and after it waits to be estimated."""
+    old, new = hours(START, SEAM), hours(SEAM, END, QUARTER, 100)
+    old.values[0, 100:110] = np.nan
+    new.values[0, 300:330] = np.nan
+    for panel in (old, new):
+        store.readings.save(LOCAL_OWNER, panel, known_at=NOW)
+    before = state(store)
+    biller = Access("carla", Role.BILLER)
+    (tried,) = bill(store, "2025-03", biller, dry_run=True).bills
+    assert state(store) == before
+    (made,) = bill(store, "2025-03", biller).bills
+    assert (tried.key, tried.energy_kwh, tried.total) == (made.key, made.energy_kwh, made.total)
+    # About what both meters counted, not one of them.
+    assert float(made.energy_kwh) == pytest.approx(0.4 * 24 * 31, rel=0.05)
+    late = old.slice(100, 110)
+    store.readings.save(LOCAL_OWNER, late.with_values(np.full((1, 10), 5_000.0)), known_at=NOW)
+    (again,) = bill(store, "2025-03", biller, dry_run=True).bills
+    assert again.energy_kwh > made.energy_kwh + 40
+    assert store.ledger.bills(LOCAL_OWNER)[0].bill.key == made.key
+
+
+def half_a_year(store: Store, to: Path) -> None:
+    """Bill February to July, and let the months before June leave the database."""
+    store.readings.save(LOCAL_OWNER, hours(datetime(2025, 1, 31, 23, tzinfo=UTC), NOW - 12 * HOUR), known_at=NOW)
+    correct(store, LOCAL_OWNER, SITE, now=NOW)
+    assert len(bill(store, "").bills) == 7
+    store.rerates.clear(LOCAL_OWNER, store.rerates.pending(LOCAL_OWNER))
+    june = parse_month("2025-06")
+    archive_months(store, LOCAL_OWNER, str(to), before=june, drop_before=june)
+    # The first hour of February in Berlin lies in January by UTC.
+    assert months_away(store, LOCAL_OWNER) == set(range(june - 5, june))
+
+
+def test_a_run_over_everything_leaves_the_archive_alone(store: Store, tmp_path: Path) -> None:
+    half_a_year(store, tmp_path)
+    away = months_away(store, LOCAL_OWNER)
+    run = bill(store, "")
+    # June begins in May by UTC: it is billed already, and brings nothing back.
+    assert [each.period.start.astimezone(BERLIN.tz).month for each in run.bills] == [7, 8]
+    assert (run.new, run.replaced, months_away(store, LOCAL_OWNER)) == (0, 0, away)
+    (note,) = run.notes
+    assert note.startswith("not looked at, because it is in the archive: 5 months from 2025-01 to 2025-05")
+
+
+def test_a_month_that_is_asked_for_comes_back_and_no_other(store: Store, tmp_path: Path) -> None:
+    half_a_year(store, tmp_path)
+    kept = {each.bill.period.start: each.bill.key for each in store.ledger.bills(LOCAL_OWNER)}
+    tried = bill(store, "2025-04", dry_run=True)
+    assert len(months_away(store, LOCAL_OWNER)) == 5
+    run = bill(store, "2025-04")
+    assert run.notes == tried.notes == ["brought back from the archive: 2 months from 2025-03 to 2025-04"]
+    assert [each.key for each in run.bills] == [each.key for each in tried.bills] == [kept[run.bills[0].period.start]]
+    assert months_away(store, LOCAL_OWNER) == {parse_month(each) for each in ("2025-01", "2025-02", "2025-05")}
+
+
+def test_a_late_reading_in_the_archive_is_billed_by_a_run_over_everything(store: Store, tmp_path: Path) -> None:
+    half_a_year(store, tmp_path)
+    late = hours(datetime(2025, 4, 10, tzinfo=UTC), datetime(2025, 4, 11, tzinfo=UTC), base=900)
+    store.readings.save(LOCAL_OWNER, late, known_at=NOW)
+    tried, run = bill(store, "", dry_run=True), bill(store, "")
+    assert [each.key for each in tried.bills] == [each.key for each in run.bills]
+    assert 4 in {each.period.start.astimezone(BERLIN.tz).month for each in run.bills}
+    assert run.replaced == 1
+
+
+def test_months_are_looked_at_as_they_are_there() -> None:
+    there = Interval(datetime(2025, 1, 10, tzinfo=UTC), datetime(2025, 7, 10, tzinfo=UTC))
+    away = {parse_month(each) for each in ("2025-01", "2025-02", "2025-05")}
+    for billed, months in ((False, [(3, 4), (6, 7)]), (True, [(4, 4), (7, 7)])):
+        found = open_months(there, BERLIN, away, lambda _, billed=billed: billed)  # type: ignore[misc]
+        ends = [
+            (each.start.astimezone(BERLIN.tz).month, (each.end - HOUR).astimezone(BERLIN.tz).month)
+            for each in found.periods
+        ]
+        # March and June begin in a month that is away, by UTC: they are looked at until they are billed.
+        assert ends == months
+        assert found.left == ("2025-01", "2025-02", "2025-05")
+    assert spelled(["2025-02"]) == "2025-02"
