@@ -238,7 +238,9 @@ def test_only_the_days_that_the_check_meter_changed_are_touched(lite: Store) -> 
     with_attributes(lite, checked_by="UP-2")
     lite.readings.save(ME, usual("UP-2"), known_at=NOW)
     judged(lite)
-    lite.readings.save(ME, usual("UP-2").slice(72, 73).with_values(np.array([[7.0]]), np.array([[q.ACTUAL]], np.uint8)), known_at=NOW)
+    lite.readings.save(
+        ME, usual("UP-2").slice(72, 73).with_values(np.array([[7.0]]), np.array([[q.ACTUAL]], np.uint8)), known_at=NOW
+    )
     (check,) = lite.dirty.ranges(ME)
     assert touch_checked(lite, ME, [check])
     main, again = sorted(lite.dirty.ranges(ME), key=lambda each: each.usage_point)
@@ -246,6 +248,30 @@ def test_only_the_days_that_the_check_meter_changed_are_touched(lite: Store) -> 
     assert not touch_checked(lite, ME, [main, again]), "marked already"
     assert not touch_checked(lite, ME, [main]), "nobody is checked by a main meter"
     assert not touch_checked(lite, Access("viewer", Role.VIEWER, frozenset({"UP-2"})), [check]), "out of reach"
+
+
+@pytest.mark.parametrize("told", ["T1 07:00-22:00; T2 rest", "", "T1 from seven"])
+def test_each_register_of_a_meter_by_time_of_use_is_closed_by_itself(lite: Store, told: str) -> None:
+    panel = usual("UP-1")
+    by_day = np.isin((np.arange(panel.slots) + 1) % 24, range(7, 22))  # Berlin is an hour ahead of UTC in March
+    lost = panel.values.copy()
+    lost[0, 230:250] = np.nan
+    # By day the home used twice as much as its neighbours in time show, by night half as much.
+    used = {"T1": 2 * panel.values[0, 230:250][by_day[230:250]], "T2": panel.values[0, 230:250][~by_day[230:250]] / 2}
+    for channel, energy in used.items():
+        counted = float(np.rint(energy.sum()))
+        kind = replace(DELIVERED_REGISTER, channel=channel)
+        for place, value in ((230, 1000.0), (250, 1000.0 + counted)):
+            read = RegisterReading("UP-1", START + HOUR * place, value, "M-1", reading_type=kind)
+            lite.registers.save(ME, [read], known_at=NOW)
+        used[channel] = np.array([counted])
+    gap = np.where(np.isnan(lost), q.MISSING, panel.quality).astype(np.uint8)
+    with_attributes(lite, **({"tou_registers": told} if told else {}))
+    lite.readings.save(ME, panel.with_values(lost, gap), known_at=NOW + HOUR)
+    judged(lite)
+    final = lite.readings.load(ME, ["UP-1"], panel.period, image=Image.FINAL, interval=HOUR).values[0, 230:250]
+    sums = [final[by_day[230:250]].sum(), final[~by_day[230:250]].sum()]
+    assert (sums == [used["T1"][0], used["T2"][0]]) is (told == "T1 07:00-22:00; T2 rest")
 
 
 def test_the_interval_that_is_meant_is_compared(lite: Store) -> None:

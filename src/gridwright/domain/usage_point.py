@@ -16,7 +16,18 @@ MAX_ID = 120
 # Classes that come with rules and defaults; an operator may have more.
 CLASSES = ("residential", "commercial", "industrial")
 # Attributes on which rules of validation rest: who changes one has the last readings judged again.
-JUDGED_BY = frozenset({"generation", "latitude", "longitude", "vacant", "checked_by", "interval_min", "battery_kwh"})
+JUDGED_BY = frozenset(
+    {
+        "generation",
+        "latitude",
+        "longitude",
+        "vacant",
+        "checked_by",
+        "interval_min",
+        "battery_kwh",
+        "tou_registers",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

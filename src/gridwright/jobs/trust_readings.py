@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from gridwright.billing import Coarse, holiday_dates
 from gridwright.domain import quality as q
+from gridwright.domain.errors import InputError
 from gridwright.domain.finding import Finding
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
@@ -22,7 +23,17 @@ from gridwright.domain.verdict import Intake
 from gridwright.ingest import Collected
 from gridwright.jobs.around import NOTHING_AROUND, Around
 from gridwright.jobs.main_series import Group, main_groups
-from gridwright.vee import DayHistory, Ladders, Registers, RuleBook, estimate, packaged, validate
+from gridwright.vee import (
+    Bucket,
+    DayHistory,
+    Ladders,
+    Registers,
+    RuleBook,
+    buckets_from,
+    estimate,
+    packaged,
+    validate,
+)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -213,6 +224,7 @@ def _trusted(
         validation.panel,
         mine,
         registers=reads,
+        buckets=_buckets(mine) if not kind.channel else None,
         holidays=holidays,
         # Where there is no power nothing flows; what else a sensor would have seen is not known.
         outages=around.outages if kind.sums else None,
@@ -222,6 +234,20 @@ def _trusted(
     # Longer gaps of a state stay empty, as validation has told.
     estimated = estimation.findings if kind.sums else ()
     return Channel(validation.panel, estimation.panel, (*validation.findings, *estimated))
+
+
+def _buckets(points: Mapping[str, UsagePoint]) -> dict[str, tuple[Bucket, ...]]:
+    """Return when time-of-use registers count: attribute `tou_registers`; what cannot be read says nothing."""
+    found = {}
+    for name, point in points.items():
+        told = point.attributes.get("tou_registers", "")
+        try:
+            buckets = buckets_from(told) if told else ()
+        except InputError:
+            continue
+        if buckets:
+            found[name] = buckets
+    return found
 
 
 def _lines_only(ladders: Ladders) -> Ladders:

@@ -11,7 +11,7 @@ from gridwright.vee.registers import Registers
 from gridwright.vee.rulebook import RULES_COMMERCIAL, RULES_RESIDENTIAL, packaged, rule_book
 from gridwright.vee.ruleset import RuleBook, RuleSet, Source
 from gridwright.vee.scalar import estimate_read
-from gridwright.vee.tou import Bucket
+from gridwright.vee.tou import Bucket, buckets_from
 from gridwright.vee.validate import Validation, validate
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "RuleSet",
     "Source",
     "Validation",
+    "buckets_from",
     "duplicate_findings",
     "estimate",
     "estimate_read",
