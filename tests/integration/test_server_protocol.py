@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from datetime import UTC, datetime, timedelta
 from select import select
-from typing import TYPE_CHECKING, Self
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import urlsplit
 
 import pytest
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
-from gridwright.api.quick import SHORT, Quick
+from gridwright.api.answer import Answer, Scope
+from gridwright.api.authenticate import Credential, doorkeeper
+from gridwright.api.batch import Waiter
+from gridwright.api.ingest_form import decode_form
+from gridwright.api.protocol import QuickProtocol
+from gridwright.api.quick import SHORT, Post, Quick
 from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.access import Access, Role
 from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import DELIVERED_REGISTER
 from gridwright.domain.usage_point import Meter, UsagePoint, install
@@ -160,6 +170,65 @@ def test_pipelined_posts_are_answered_in_order(server: Server, data: Path) -> No
     assert [read.value * DELIVERED_REGISTER.resolution / 1000 for read in stored] == values
 
 
+def test_a_known_head_leaves_the_rules_of_a_connection_as_they_are(server: Server, data: Path) -> None:
+    """The third of posts that differ in their bodies alone is not parsed; what comes beside or in it still is."""
+    at = f"{START:%Y-%m-%dT%H:}"
+    posts = [
+        post(server, "/meter_reading", f"meter_id=M-8&reading={value}.0&at={at}{minute}:00Z".encode(), FORM)
+        for value, minute in (("11", "15"), ("12", "30"), ("13", "45"), ("14", "50"), ("15", "51"), ("16", "52"))
+    ]
+    get = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with Line(server) as line:
+        for one in posts[:2]:
+            line.send(one)
+            assert line.answer()[::2] == (200, b"OK")
+        # The next one arrives while it is under way; in pieces; behind it another; with a body that is wrong.
+        line.send(posts[2] + get)
+        line.send(posts[3][:-7])
+        assert [line.answer()[0] for _ in range(2)] == [200, 200]
+        line.send(posts[3][-7:])
+        assert line.answer()[0] == 200
+        line.send(posts[4])
+        line.send(get + posts[5])
+        assert [line.answer()[0] for _ in range(3)] == [200, 200, 200]
+        line.send(posts[5].replace(b"reading=16.0", b"reading=-6.0"))
+        assert line.answer()[0] == 422
+        line.send(posts[5].replace(b"meter_id=M-8", b"meter_id=M-?"))
+        assert line.answer()[0] == 202
+        line.send(posts[5].replace(server.admin_key.encode(), b"k" * len(server.admin_key)))
+        assert line.answer()[0] == 401
+    with open_store(data / "gridwright.db") as store:
+        stored = store.registers.load(ME, "UP-8", Interval(START, START + timedelta(hours=1)), DELIVERED_REGISTER)
+    assert [read.value / 1000 for read in stored] == [11, 12, 13, 14, 15, 16]
+
+
+def test_a_known_head_opens_nothing_once_its_key_is_forgotten() -> None:
+    taken: list[object] = []
+
+    class Platform:
+        store = type("Store", (), {})()
+        clock = staticmethod(lambda: START)
+
+    platform = cast("Any", Platform())
+    quick = Quick.__new__(Quick)
+    quick._platform, quick._heads, quick._posts = platform, {}, {"/meter_reading": (decode_form, lambda _: taken)}  # type: ignore[dict-item]
+    headers = [(b"authorization", b"Bearer k"), (b"content-type", FORM.encode()), (b"content-length", b"22")]
+    read = quick.read_head({"path": "/meter_reading", "method": "POST", "query_string": b"", "headers": headers})
+    assert read is not None
+    quick.remember(b"head", read)
+    known = quick.known(b"head")
+    assert known == read
+    keeper = doorkeeper(platform)
+    keeper._known[Credential("k").digest] = (Access("eve", Role.VIEWER), float("inf"))
+    assert keeper.remembered_by(known.sender) is not None
+    # Whoever may not write, or is no longer known, is left to the entrance, which asks the store and answers.
+    assert not quick.take(known, b"meter_id=M-1&reading=5", cast("Any", None))
+    keeper.forget()
+    assert quick._batch(known, b"meter_id=M-1&reading=5") is None
+    assert all(len(digest) == 32 for digest in quick._heads)
+    assert b"k" not in {*quick._heads}
+
+
 @pytest.mark.parametrize(("more", "version"), [("Connection: close\r\n", "1.1"), ("", "1.0")])
 def test_a_connection_ends_where_it_is_asked_to(server: Server, more: str, version: str) -> None:
     with Line(server) as line:
@@ -204,3 +273,76 @@ def test_only_the_usual_goes_the_short_way() -> None:
         {"headers": usual[1:]},
     ):
         assert quick.read_head(scope | unlike) is None
+
+
+class Wire:
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written, self.closing = list[bytes](), False
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing = True
+
+    def get_extra_info(self, name: str) -> None:
+        del name
+
+    def resume_reading(self) -> None: ...
+
+    def pause_reading(self) -> None: ...
+
+
+class Asked(Quick):
+    """Takes posts without a server behind, and keeps who waits for their answers."""
+
+    def __init__(self) -> None:
+        self._heads, self._posts = {}, {"/meter_reading": (decode_form, lambda _: None)}  # type: ignore[dict-item]
+        self.read, self.waiting = 0, list[Waiter]()
+
+    def read_head(self, scope: Scope) -> Post | None:
+        self.read += 1
+        return super().read_head(scope)
+
+    def take(self, post: Post, body: bytes, done: Waiter) -> bool:
+        del post, body
+        self.waiting.append(done)
+        return True
+
+
+def test_a_head_is_read_once_and_a_closing_server_ends_the_connection() -> None:
+    async def talk() -> None:
+        app = Asked()
+        config = Config(cast("Any", SimpleNamespace(quick=app)), log_config=None, interface="asgi3")
+        config.load()
+        config.loaded_app = config.app
+        state = ServerState()
+        line, wire = QuickProtocol(config, state, {}), Wire()
+        line.connection_made(cast("Any", wire))
+        told = f"Authorization: Bearer k\r\nContent-Type: {FORM}\r\nContent-Length: 3"
+        head = f"POST /meter_reading HTTP/1.1\r\n{told}\r\n\r\n"
+        for count in range(1, 4):
+            line.data_received(f"{head}a=b".encode())
+            assert (app.read, len(app.waiting), len(wire.written)) == (1, count, count - 1)
+            app.waiting[-1].set_result(Answer(200, b"OK"))
+            assert (len(wire.written), app.waiting[-1].done()) == (count, True)
+        line.data_received(f"{head}a=b".encode())
+        line.shutdown()  # while it is under way: it is answered, and then the connection ends
+        app.waiting[-1].set_result(Answer(200, b"OK"))
+        assert b"connection: close" in wire.written[-1]
+        assert wire.closing
+        line.connection_lost(None)
+
+        line, wire = QuickProtocol(config, state, {}), Wire()
+        line.connection_made(cast("Any", wire))
+        line.data_received(f"{head}a=b".encode())
+        assert app.read == 1  # the head is known on every connection
+        line.connection_lost(ConnectionResetError())
+        assert app.waiting[-1].done()
+
+    asyncio.run(talk())

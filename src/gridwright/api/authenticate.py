@@ -49,7 +49,11 @@ class Doorkeeper:
 
     def remembered(self, credential: Credential) -> Access | None:
         """Return the access found a moment ago, None when the store must be asked."""
-        found = self._known.get(credential.digest)
+        return self.remembered_by(credential.digest)
+
+    def remembered_by(self, digest: bytes) -> Access | None:
+        """Return the same by the digest of a credential."""
+        found = self._known.get(digest)
         return found[0] if found is not None and self._ticks() < found[1] else None
 
     def ask(self, credential: Credential, platform: Platform) -> Access:

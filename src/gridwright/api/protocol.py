@@ -1,7 +1,8 @@
 """HTTP on a connection: uvicorn's protocol, with a shorter way from a small post to its answer.
 
 uvicorn parses, keeps connections alive, and holds pipelined requests back. Only a post whose head is as usual and whose
-body came with it, while no other is under way, is taken by `Quick`; everything else becomes an ASGI task as always.
+body came with it, while no other is under way, is taken by `Quick`; everything else becomes an ASGI task as always. A
+head that was parsed once, and came alone with its body, is known by its bytes and not parsed again.
 """
 
 from __future__ import annotations
@@ -26,13 +27,17 @@ if TYPE_CHECKING:
     from gridwright.api.quick import Post, Quick
 
 
+SEPARATOR, POST = b"\r\n\r\n", b"POST "
+LONGEST_HEAD = 2048  # bytes; a longer one is parsed each time
+
+
 class Reply:
     """What a batch waits with for its outcome: writes the answer, if the client is still there."""
 
-    __slots__ = ("_cycle", "_protocol", "_told")
+    __slots__ = ("_cycle", "_path", "_protocol", "_told")
 
-    def __init__(self, protocol: QuickProtocol, cycle: RequestResponseCycle) -> None:
-        self._protocol, self._cycle, self._told = protocol, cycle, False
+    def __init__(self, protocol: QuickProtocol, cycle: RequestResponseCycle | Brief, path: str) -> None:
+        self._protocol, self._cycle, self._path, self._told = protocol, cycle, path, False
 
     def done(self) -> bool:
         """Tell whether nobody waits any more."""
@@ -46,7 +51,27 @@ class Reply:
 
     def set_exception(self, error: Exception) -> None:
         """Send the problem that an error is."""
-        self.set_result(answer_to(error, self._cycle.scope["path"]))
+        self.set_result(answer_to(error, self._path))
+
+
+class Nobody:
+    """Stands where an ASGI task would wait for more of its request."""
+
+    def set(self) -> None:
+        """Wake nobody."""
+
+
+class Brief:
+    """A request whose head was known: what uvicorn asks of the one that is under way, and no more."""
+
+    __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete", "response_started")
+
+    def __init__(self) -> None:
+        self.disconnected = self.response_started = self.response_complete = False
+        self.keep_alive, self.message_event = True, NOBODY
+
+
+NOBODY = Nobody()
 
 
 class QuickProtocol(HttpToolsProtocol):
@@ -62,13 +87,44 @@ class QuickProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._quick: Quick | None = getattr(config.loaded_app, "quick", None)
         self._in_head = False
+        # Between two messages; and the data that is being read, where it began there and may be one request alone.
+        self._between, self._whole = True, b""
         # A request whose head was read and whose body has not ended: it waits until this piece of data is read.
         self._held: tuple[RequestResponseCycle, ASGI3Application, Post] | None = None
 
     def data_received(self, data: bytes) -> None:
         """Read what came; a request that is not complete by then goes the long way."""
+        alone = self._between and data.startswith(POST)
+        if alone and self._taken(data):
+            return
+        self._whole = data if alone else b""
         super().data_received(data)
+        self._whole = b""
         self._release()
+
+    def _taken(self, data: bytes) -> bool:
+        """Take a post whose head is known, while nothing else is under way; False, with nothing begun: parse it."""
+        under_way: RequestResponseCycle | None = self.cycle
+        at = data.find(SEPARATOR, 0, LONGEST_HEAD)
+        if at < 0 or self._quick is None or (under_way is not None and not under_way.response_complete):
+            return False
+        if self.flow.write_paused or self.transport.is_closing():
+            return False
+        post, body = self._quick.known(data[:at]), data[at + len(SEPARATOR) :]
+        if post is None or post.length != len(body):
+            return False
+        self._unset_keepalive_if_required()
+        brief = Brief()
+        self.cycle = cast("RequestResponseCycle", brief)
+        if self._quick.take(post, body, Reply(self, brief, post.path)):
+            return True
+        self.cycle = cast("RequestResponseCycle", under_way)
+        return False
+
+    def on_message_begin(self) -> None:
+        """Note that a message has begun."""
+        self._between = False
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Begin with a request whose head was read."""
@@ -89,13 +145,18 @@ class QuickProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Take the held request, for now its body is there."""
+        self._between = True
         super().on_message_complete()
         if self._held is None or self._quick is None:
             return
         cycle, _, post = self._held
-        if self._quick.take(post, bytes(cycle.body), Reply(self, cycle)):
+        if self._quick.take(post, bytes(cycle.body), Reply(self, cycle, post.path)):
             cycle.body = bytearray()
             self._held = None
+            # What began between two messages and ends with the body of one is that one message.
+            at = self._whole.find(SEPARATOR, 0, LONGEST_HEAD)
+            if at > 0 and len(self._whole) == at + len(SEPARATOR) + post.length:
+                self._quick.remember(self._whole[:at], post)
         else:
             self._release()
 
@@ -106,7 +167,7 @@ class QuickProtocol(HttpToolsProtocol):
             self._held = None
             super()._start_asgi_task(cycle, app)
 
-    def answer(self, cycle: RequestResponseCycle, answer: Answer) -> None:
+    def answer(self, cycle: RequestResponseCycle | Brief, answer: Answer) -> None:
         """Write a whole answer; a connection on which that fails is dropped, the others are answered."""
         try:
             self._write(cycle, answer)
@@ -114,7 +175,7 @@ class QuickProtocol(HttpToolsProtocol):
             structlog.get_logger().exception("answering failed", error=repr(error))
             self.transport.abort()
 
-    def _write(self, cycle: RequestResponseCycle, answer: Answer) -> None:
+    def _write(self, cycle: RequestResponseCycle | Brief, answer: Answer) -> None:
         pieces = [STATUS_LINE[answer.status]]
         for name, value in self.server_state.default_headers:
             pieces += (name, b": ", value, b"\r\n")

@@ -17,7 +17,7 @@ from gridwright.store import dirty
 from gridwright.store.blocks import INSERT, marks
 from gridwright.store.known import LONG, REACH, SHORT, begin_us
 from gridwright.store.names import FEW
-from gridwright.store.pack import NOTHING
+from gridwright.store.pack import DTYPE, NOTHING
 from gridwright.store.series import count_series
 from gridwright.store.session import Unit
 
@@ -171,14 +171,12 @@ def _known(row: Day, slot: int, came: int, before: int) -> bytes | None:
     if row.known is not None:
         width = len(row.known) // row.slots
         return b"" if far and width == SHORT else _cut_in(row.known, slot, came, width)
-    width, nothing, cut = LONG if far else SHORT, _nothing(row.width), range(0, len(row.counts), row.width)
-    there = [row.counts[at : at + row.width] != nothing for at in cut]
-    if True not in there:
+    width, there = LONG if far else SHORT, np.frombuffer(row.counts, DTYPE[row.width]) != NOTHING[row.width]
+    if not there.any():
         return None
-    then, never = _told(before, width), bytes(width)
-    each = [then if one else never for one in there]
-    each[slot] = _told(came, width)
-    return b"".join(each)
+    each = np.where(there, before, 0).astype("<i8")
+    each[slot] = came
+    return each.view(np.uint8).reshape(row.slots, LONG)[:, :width].tobytes()
 
 
 def _nothing(width: int) -> bytes:
