@@ -17,6 +17,8 @@ import pytest
 from sqlalchemy import URL, NullPool, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 
+from tests import unsettled
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
@@ -75,6 +77,13 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the developer's own GRIDWRIGHT_* settings, and the suite's, out of what is tested."""
     for name in OUTSIDE:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _units_that_touch_readings_are_settled() -> Iterator[None]:
+    """Fail a test in which a unit of work touches readings that was opened without folding the journal first."""
+    yield
+    assert unsettled.taken() == []
 
 
 @pytest.fixture(scope="session")

@@ -51,10 +51,12 @@ def verify_store(
     file = _survived("database file", lambda: [store.checks.file(access, deep=deep)])
     if not file[0].ok:  # pages that are damaged say nothing about what they hold
         return Verified(tuple(file))
+    journal = _survived("journal", lambda: [store.checks.journal(access)])
     blocks = _survived("blocks", lambda: store.checks.blocks(access, more))
     return Verified(
         (
             *file,
+            *journal,
             *_survived("audit chain", lambda: [_audit(store, access)]),
             *blocks,
             *(_survived("day totals", lambda: [_totals(store, access)]) if blocks[0].ok else ()),

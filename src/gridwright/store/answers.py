@@ -37,7 +37,7 @@ class Answers:
         """Return the answer that this actor got under this key; for a request with another digest: Conflict."""
         _require_write(access, key)
         mine = (table.c.actor == access.actor, table.c.key == key)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             row = unit.connection.execute(select(table).where(*mine)).first()
         if row is None:
             return None
@@ -59,13 +59,13 @@ class Answers:
             "media_type": answer.media_type,
             "at_us": to_us(now),
         }
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             unit.connection.execute(insert(table).values(row))
 
     def forget_old(self, access: Access, now: datetime) -> int:
         """Drop what is older than 24 hours and return how many; what they told about is in the audit chain."""
         access.require(Act.ADMINISTER)
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             return unit.connection.execute(delete(table).where(table.c.at_us <= to_us(now - KEPT))).rowcount
 
 

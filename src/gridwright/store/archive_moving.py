@@ -107,6 +107,7 @@ def restore_day(unit: Unit, part: ArchivePart, day: FileDay) -> None:
     for table in (sql.CURRENT, sql.EARLIER):
         sql.delete_points(unit, table, part.kind, day.day, late)
     sql.insert_rows(unit, sql.CURRENT, part.kind, day.day, absent)
+    unit.laid.update((part.kind, day.day, row.slots, row.phase_s) for row in absent)
     back = {row.usage_point for row in absent}
     earlier = [row for row in day.versions if row.usage_point in back]
     sql.insert_rows(unit, sql.EARLIER, part.kind, day.day, earlier)

@@ -13,9 +13,10 @@ from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import GridwrightError, StoreCorrupt
 from gridwright.store import schema
 from gridwright.store.archive import ArchivePart, find_part, load_parts
+from gridwright.store.journal_rows import unpack_entry
 from gridwright.store.names import every_type
 from gridwright.store.schema_field import device_link
-from gridwright.store.schema_flow import data_key
+from gridwright.store.schema_flow import data_key, journal, journal_aside
 from gridwright.store.schema_trust import day_total
 from gridwright.store.sealing import Sealing, is_sealed
 from gridwright.store.sealing_points import COLUMN
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 BACKUP = "compare the database with a backup; gridwright backup restore brings one into an empty place"
+ASIDE = "gridwright journal lists what was put aside, has it tried again, or lets it go"
 Progress = Callable[[int, int], None]
 ShelfOf = Callable[[str], "Shelf"]
 
@@ -128,13 +130,35 @@ class Checks:
         """Let SQLite look at its own pages (with `deep`, at its indexes too); a server looks after its own."""
         access.require(Act.ADMINISTER)
         finder = Finder("database file")
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:  # nothing is to be folded into a file that is damaged
             if unit.dialect == "sqlite":
                 pragma = "PRAGMA integrity_check" if deep else "PRAGMA quick_check"
                 found = [str(row[0]) for row in unit.connection.exec_driver_sql(pragma)]
                 finder.looked_at = 1
                 for text in found if found != ["ok"] else ():
                     finder.fault(text)
+        return finder.result()
+
+    def journal(self, access: Access) -> Checked:
+        """Read every row that waits in the journal as it would be folded, and name those that were put aside."""
+        access.require(Act.ADMINISTER)
+        finder = Finder("journal", ASIDE)
+        with self._session.reading(settled=False) as unit:
+            for key, size, content in unit.connection.execute(
+                select(journal.c.id, journal.c.readings, journal.c.content)
+            ):
+                finder.looked_at += 1
+                try:
+                    found = unpack_entry(content).size
+                except StoreCorrupt as error:
+                    finder.fault(f"row {key}, {size} readings: {error.message}")
+                else:
+                    if found != size:
+                        finder.fault(f"row {key}: {found} readings instead of {size}")
+            aside = journal_aside.c
+            for key, size, reason in unit.connection.execute(select(aside.id, aside.readings, aside.reason)):
+                finder.looked_at += 1
+                finder.fault(f"{size} readings were put aside as row {key}: {reason}")
         return finder.result()
 
     def sealed(self, access: Access) -> Checked:

@@ -59,7 +59,7 @@ class Controls:
     def control(self, access: Access, code: str) -> EndDeviceControl:
         """Return one control as it stands."""
         access.require(Act.READ)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             return _to_control(_find(unit, access, code))
 
     def find(
@@ -79,7 +79,7 @@ class Controls:
             query = query.where(table.c.state.in_([str(state) for state in states]))
         if device is not None:
             query = query.where(table.c.end_device == device)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             if point is not None:
                 query = query.where(table.c.usage_point == self._names.point_keys(unit, [point])[0])
             if before:
@@ -124,7 +124,7 @@ class Controls:
     def steps(self, access: Access, code: str) -> list[ControlStep]:
         """Return what a control went through, in order."""
         access.require(Act.READ)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             number = _find(unit, access, code).id
             query = select(control_step).where(control_step.c.control == number).order_by(control_step.c.position)
             rows = unit.connection.execute(query).all()

@@ -55,14 +55,14 @@ class Devices:
     def link(self, access: Access, serial: str) -> DeviceLink:
         """Return the way to one device."""
         _require_all(access, Act.READ)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             return _to_link(_find_link(unit, serial))
 
     def hold(self, access: Access, serial: str) -> DeviceLink:
         """Return the way to one device, which nobody else changes or holds until the surrounding transaction ends."""
         _require_all(access, Act.READ)
         this = device_link.c.serial == serial
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             unit.connection.execute(select(device_link.c.serial).where(this).with_for_update()).first()
             return _to_link(_find_link(unit, serial))
 
@@ -72,14 +72,14 @@ class Devices:
         query = select(device_link).order_by(device_link.c.serial)
         if state is not None:
             query = query.where(device_link.c.state == str(state))
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             rows = unit.connection.execute(query).all()
         return tuple(_to_link(row) for row in rows)
 
     def set_secret(self, access: Access, serial: str, secret: bytes) -> None:
         """Keep what opens a device, as it is given: sealed by the caller, who has the key."""
         _require_all(access, Act.WRITE_REGISTRY)
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             if _find_link(unit, serial).secret == secret:
                 return
             unit.connection.execute(update(device_link).where(device_link.c.serial == serial).values(secret=secret))
@@ -89,7 +89,7 @@ class Devices:
     def secret(self, access: Access, serial: str) -> bytes | None:
         """Return what was set, for whoever may speak to devices."""
         _require_all(access, Act.CONTROL)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             found: bytes | None = _find_link(unit, serial).secret
             return None if found is None else bytes(found)
 
@@ -138,7 +138,7 @@ class Devices:
         if before is not None:
             query = query.where(tuple_(c.at_us, c.end_device, c.type) < (to_us(before[0]), *before[1:]))
         query = query.order_by(c.at_us.desc(), c.end_device.desc(), c.type.desc()).limit(limit)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             if point is not None:
                 query = query.where(c.usage_point == self._names.point_keys(unit, [point])[0])
             rows = unit.connection.execute(query).all()
@@ -160,7 +160,7 @@ class Devices:
             "clock_drift_s": session.clock_drift_s,
             "clock_set": session.clock_set,
         }
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             unit.connection.execute(insert(read_session).values(row))
             note(
                 unit,
@@ -180,7 +180,7 @@ class Devices:
         query = select(read_session).order_by(c.began_us.desc(), c.id.desc()).limit(limit)
         if serial is not None:
             query = query.where(c.serial == serial)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             rows = unit.connection.execute(query).all()
         return [_to_session(row) for row in rows]
 

@@ -29,7 +29,7 @@ class Edges:
     def stream(self, access: Access, edge: str, epoch: str) -> EdgeStream | None:
         """Return one epoch of an edge, None where it is new; an edge of somebody else's is AccessDenied."""
         access.require(Act.WRITE_READINGS)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             _require_own(unit, access, edge)
             row = unit.connection.execute(select(table).where(*_key(edge, epoch))).first()
         return None if row is None else _to_stream(row)
@@ -42,7 +42,7 @@ class Edges:
         """
         access.require(Act.WRITE_READINGS)
         edge = f"edge {stream.edge}"
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             _require_own(unit, access, stream.edge)
             found = unit.connection.execute(select(table).where(*_key(stream.edge, stream.epoch))).first()
             at, lost = (0, 0) if found is None else (found.sequence, found.lost)
@@ -69,7 +69,7 @@ class Edges:
             raise AccessDenied(f"{access.actor} may see only their own usage points")
         query = select(table).order_by(table.c.edge, table.c.last_us, table.c.first_us)
         newest: dict[str, EdgeStream] = {}
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             for row in unit.connection.execute(query):
                 stream, before = _to_stream(row), newest.get(row.edge)
                 newest[row.edge] = stream if before is None else _summed(before, stream)

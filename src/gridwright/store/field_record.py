@@ -61,7 +61,7 @@ class FieldRecord:
         c, point = device_event.c, schema.usage_point
         query = select(device_event, point.c.code.label("point")).join(point, point.c.id == c.usage_point)
         query = query.where(c.at_us >= to_us(period.start), c.at_us < to_us(period.end), c.type.in_(sorted(types)))
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             rows = self._of(unit, access, query, c.usage_point, points)
         return sorted((to_event(row) for row in rows), key=lambda event: event.at)
 
@@ -70,7 +70,7 @@ class FieldRecord:
         table, device, point = schema.installation, schema.end_device, schema.usage_point
         query = select(table, device.c.serial, point.c.code).join(device, device.c.id == table.c.end_device)
         query = query.join(point, point.c.id == table.c.usage_point)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             rows = self._of(unit, access, query, table.c.usage_point, points)
         return tuple(to_installation(row, row.code) for row in sorted(rows, key=lambda row: (row.code, row.start_s)))
 
@@ -86,7 +86,7 @@ class FieldRecord:
         query = query.where(c.began_us >= to_us(period.start), c.began_us < to_us(period.end))
         off = query.where(or_(c.clock_drift_s > SMALL_S, c.clock_drift_s < -SMALL_S))
         known = query.where(c.clock_drift_s.is_not(None))
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             wrong = sorted({row.code for row in self._of(unit, access, off, table.c.usage_point, points)})
             rows = self._of(unit, access, known, table.c.usage_point, wrong)
         return [Drift(row.code, from_us(row.began_us), row.clock_drift_s, bool(row.clock_set)) for row in rows]
@@ -98,7 +98,7 @@ class FieldRecord:
         query = query.join(point, point.c.id == table.c.usage_point)
         confirmed = str(ControlState.CONFIRMED)
         query = query.where(table.c.command.in_(SWITCHES), step.c.state == confirmed, table.c.state == confirmed)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             rows = self._of(unit, access, query, table.c.usage_point, points)
         found: dict[str, list[Switch]] = defaultdict(list)
         for row in sorted(rows, key=lambda row: row.at_us):

@@ -45,7 +45,7 @@ class Identities:
         Of two processes that start at the same moment one gets the key.
         """
         try:
-            with self._session.writing() as unit:
+            with self._session.writing(settled=False) as unit:
                 if unit.connection.execute(select(user_account.c.id).limit(1)).first():
                     return None
                 number = add_user(unit, FIRST, now)
@@ -62,7 +62,7 @@ class Identities:
         access.require(Act.ADMINISTER)
         if user.name in RESERVED:
             raise InputError(f"user name {user.name!r} is reserved", remedy="choose another")
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             number, old = load_users(unit, [user.name]).get(user.name, (0, None))
             if old == user:
                 return False
@@ -82,7 +82,7 @@ class Identities:
     def users(self, access: Access) -> tuple[User, ...]:
         """Return all users by name."""
         access.require(Act.ADMINISTER)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             return tuple(user for _, user in load_users(unit).values())
 
     def set_password(self, access: Access, name: str, password: str) -> None:
@@ -90,7 +90,7 @@ class Identities:
         if access.actor != name:
             access.require(Act.ADMINISTER)
         hashed = hash_password(password)
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             number, _ = find_user(unit, name)
             unit.connection.execute(update(user_account).where(user_account.c.id == number).values(password=hashed))
             end_sessions(unit, number)
@@ -107,7 +107,7 @@ class Identities:
         now = self._session.clock()
         if expires is not None and to_us(expires) <= to_us(now):
             raise InputError(f"a key that expires at {expires.isoformat()} opens nothing", remedy="give a later date")
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             found = find_user(unit, user)
             if found[1].disabled:
                 raise Conflict(f"user {user} is disabled", remedy=f"gridwright user enable {user}")
@@ -119,7 +119,7 @@ class Identities:
         query = key_query().order_by(api_key.c.created_us, api_key.c.id)
         if user is not None:
             query = query.where(user_account.c.name == user)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             if user is not None:
                 find_user(unit, user)
             return tuple(to_key(row) for row in unit.connection.execute(query))
@@ -127,7 +127,7 @@ class Identities:
     def revoke_key(self, access: Access, key_id: str) -> bool:
         """Make a key open nothing from now on; False when it was revoked before."""
         access.require(Act.ADMINISTER)
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             row = unit.connection.execute(key_query().where(api_key.c.id == key_id)).first()
             if row is None:
                 raise NotFound(f"key {key_id!r} does not exist", remedy="see `gridwright key list`")

@@ -30,7 +30,7 @@ class Jobs:
     def add(self, access: Access, job: Job) -> None:
         """Queue a job; the same again changes nothing, another of the same id is a Conflict."""
         act = _require_work(access)
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             found = unit.connection.execute(select(table).where(table.c.code == job.id)).first()
             if found is not None:
                 if _asked(_to_job(found)) == _asked(job):
@@ -42,7 +42,7 @@ class Jobs:
     def job(self, access: Access, code: str) -> Job:
         """Return one job; whoever sees a part of the town sees what they asked for themselves."""
         access.require(Act.READ)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             found = _to_job(_find(unit, code))
         if access.points is not None and found.requested_by != access.actor:
             raise AccessDenied(f"{access.actor} may not see job {code}")
@@ -60,7 +60,7 @@ class Jobs:
             query = query.where(table.c.state.in_([str(state) for state in states]))
         if kind is not None:
             query = query.where(table.c.kind == kind)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             rows = unit.connection.execute(query).all()
         return [_to_job(row) for row in rows]
 
@@ -70,7 +70,7 @@ class Jobs:
         query = select(table).where(table.c.state == str(JobState.QUEUED), table.c.kind.in_(kinds))
         # SQLite has one writer; the servers' workers pass over what another one is taking.
         query = query.order_by(table.c.id).limit(1).with_for_update(skip_locked=True)
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             row = unit.connection.execute(query).first()
             if row is None:
                 return None
@@ -82,7 +82,7 @@ class Jobs:
     def save(self, access: Access, job: Job) -> None:
         """Keep how far a job came, or its end; one that has ended stays as it is."""
         act = _require_work(access)
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             old = _to_job(_find(unit, job.id, lock=True))
             if old == job:
                 return
@@ -98,7 +98,7 @@ class Jobs:
         """Queue again what a worker was at when it died, and return how many; call it before the first claim."""
         act = _require_work(access)
         running, queued = str(JobState.RUNNING), str(JobState.QUEUED)
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             statement = update(table).where(table.c.state == running).values(state=queued, done=0, total=0)
             many = unit.connection.execute(statement).rowcount
             if many:

@@ -97,6 +97,7 @@ class Layer:
                     self.laid.left.append(place)
                     continue
                 fresh.append((self.kind, day, key, single.at_s % self.interval_s, *added))
+                self.unit.laid.add((self.kind, day, DAY_S // self.interval_s, single.at_s % self.interval_s))
             else:
                 content = self._content(row, single, slot, day)
                 if content is None:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, CursorResult, Select, Table, insert, selec
 from sqlalchemy.dialects import mysql, postgresql
 
 from gridwright.domain.access import Access
-from gridwright.domain.errors import NotFound
+from gridwright.domain.errors import NotFound, StoreCorrupt
 from gridwright.domain.image import Image
 from gridwright.domain.reading_type import ReadingType, from_code
 from gridwright.store import schema
@@ -27,11 +27,12 @@ class Names:
     def __init__(self, session: Session) -> None:
         self._points: dict[str, int] = {}
         self._types: dict[str, int] = {}
+        self._codes: dict[int, str] = {}
         session.after_rollback.append(self.forget)
 
     def forget(self) -> None:
         """Drop what is remembered."""
-        self._points, self._types = {}, {}
+        self._points, self._types, self._codes = {}, {}, {}
 
     def find_points(self, unit: Unit, codes: Iterable[str]) -> dict[str, int]:
         """Return the keys of those of `codes` that exist."""
@@ -48,6 +49,21 @@ class Names:
             return [known[code] for code in codes]
         except KeyError as error:
             raise self.unknown_point(unit, str(error.args[0])) from None
+
+    def point_codes(self, unit: Unit, keys: Sequence[int]) -> list[str]:
+        """Return the usage points of keys; one that does not exist is StoreCorrupt."""
+        codes = self._codes
+        wanted = [key for key in keys if key not in codes]
+        for at in range(0, len(wanted), PACKET):
+            part = wanted[at : at + PACKET]
+            sql = f"SELECT id, code FROM usage_point WHERE id IN ({', '.join('?' * len(part))})"  # noqa: S608 - only placeholders
+            codes.update(unit.fetch(sql, part))
+        try:
+            return [codes[key] for key in keys]
+        except KeyError as error:
+            raise StoreCorrupt(
+                f"readings of usage point number {error.args[0]}, which does not exist", remedy="gridwright verify"
+            ) from None
 
     def unknown_point(self, unit: Unit, code: str) -> NotFound:
         """Return the error for a usage point that does not exist, with near matches."""

@@ -82,7 +82,7 @@ class Network:
     def topology(self, access: Access) -> Topology:
         """Return the network; whoever sees a part of the town sees their own connections and what is above them."""
         access.require(Act.READ)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             nodes, connections = _nodes(unit), _connections(unit, access)
         if access.points is None:
             return Topology(nodes, connections)
@@ -96,7 +96,7 @@ class Network:
         access.require(Act.READ)
         c, moment = network_connection.c, to_seconds(at.replace(microsecond=0))
         query = select(c.node, func.count()).where(c.start_s <= moment, c.end_s > moment).group_by(c.node)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             rows = unit.connection.execute(within(query, c.usage_point, access)).all()
             nodes = _nodes(unit)
         found: dict[str, int] = {row[0]: row[1] for row in rows}

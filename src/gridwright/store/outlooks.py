@@ -86,7 +86,7 @@ class Outlooks:
         if as_of is not None:
             query = query.where(c.issued_us <= to_us(as_of))
         query = query.order_by(c.issued_us.desc(), c.id.desc()).limit(1)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             row = unit.connection.execute(query).first()
         return None if row is None else _to_outlook(row)
 
@@ -97,7 +97,7 @@ class Outlooks:
             access.require(Act.READ, subject)
         if subjects is None and access.points is not None:
             subjects = sorted(access.points)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             found = _newest(unit, kind, None if subjects is None else list(subjects))
         return [_to_outlook(found[subject]) for subject in sorted(found)]
 

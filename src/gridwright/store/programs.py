@@ -54,7 +54,7 @@ class Programs:
     def program(self, access: Access, code: str) -> Program:
         """Return one program."""
         access.require(Act.READ)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             row = unit.connection.execute(select(program).where(program.c.code == code)).first()
         if row is None:
             raise NotFound(f"program {code!r} does not exist", remedy="see the list of programs")
@@ -63,7 +63,7 @@ class Programs:
     def programs(self, access: Access) -> tuple[Program, ...]:
         """Return every program by id; they are offers, and no secret."""
         access.require(Act.READ)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             rows = unit.connection.execute(select(program).order_by(program.c.code)).all()
         return tuple(_to_program(row) for row in rows)
 
@@ -100,7 +100,7 @@ class Programs:
     def event(self, access: Access, code: str) -> Event:
         """Return one event; whoever sees a part of the town sees of its targets their own."""
         access.require(Act.READ)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             found = to_events(unit, [_find(unit, code)])[0]
         seen = _seen(access, found)
         if seen is None:
@@ -126,7 +126,7 @@ class Programs:
             query = query.where(c.program == program)
         if states:
             query = query.where(c.state.in_([str(state) for state in states]))
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             if point is not None:
                 key = self._names.point_keys(unit, [point])[0]
                 query = query.where(c.id.in_(select(target.event).where(target.usage_point == key)))
@@ -174,7 +174,7 @@ class Programs:
         else:
             later = or_(c.superseded_us.is_(None), c.superseded_us > to_us(as_of))
             query = query.where(c.known_at_us <= to_us(as_of), later)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             if event is not None:
                 query = query.where(c.event == _find(unit, event).id)
             if point is not None:

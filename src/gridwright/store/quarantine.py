@@ -43,7 +43,7 @@ class Quarantine:
                 raise InputError(f"meter {reading.meter[:40]!r} must have 1 to {MAX_ID} characters")
             if not math.isfinite(reading.value):
                 raise InputError(f"{reading.value} is no value", where=f"meter {reading.meter}")
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             wanted = {self._key(unit, reading): None for reading in these}
             there = _stored(unit, list(wanted))
             new = [key for key in wanted if key not in there]
@@ -61,7 +61,7 @@ class Quarantine:
         """Return how many more readings may wait, of LIMIT: names that nobody knows must not fill the disk."""
         access.require(Act.WRITE_READINGS)
         most = LIMIT if limit is None else limit
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             # Rows are numbered and never deleted: mostly the last number tells enough, without a walk through them.
             kept = int(unit.connection.execute(select(func.max(table.c.id))).scalar() or 0)
             if kept >= most:
@@ -86,14 +86,14 @@ class Quarantine:
             .order_by(c.meter)
             .limit(limit)
         )
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             rows = unit.connection.execute(query).all()
         return [QuarantinedMeter(r.meter, r.readings, *map(from_us, (r.first, r.last, r.received))) for r in rows]
 
     def readings(self, access: Access, meter: str, *, limit: int = 100_000) -> list[QuarantinedReading]:
         """Return what waits of one meter, in order of time and arrival."""
         _require_all(access, Act.READ)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             return _to_readings(unit, unit.connection.execute(_waiting(meter).limit(limit)).all())
 
     def claim(self, access: Access, meter: str) -> list[QuarantinedReading]:

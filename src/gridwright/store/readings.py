@@ -18,7 +18,7 @@ from gridwright.domain.image import Image
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
-from gridwright.store import blocks, dirty, schema
+from gridwright.store import blocks, schema
 from gridwright.store.audit import note
 from gridwright.store.grid import check_interval
 from gridwright.store.history import read_states
@@ -27,8 +27,9 @@ from gridwright.store.laying import Layer, Single, span
 from gridwright.store.loading import PanelLoader
 from gridwright.store.names import Names, every_image, every_type, within
 from gridwright.store.registry import register_unknown
-from gridwright.store.saving import PanelSaver, SaveSummary
-from gridwright.store.series import Extent, count_series, read_extents
+from gridwright.store.saving import SaveSummary
+from gridwright.store.saving_panels import leave_traces, merge_panel
+from gridwright.store.series import Extent, read_extents
 from gridwright.store.session import Session, Unit
 from gridwright.store.stretches import Stretch, read_stretches
 
@@ -106,16 +107,11 @@ class Readings:
         with self._session.writing() as unit:
             if register:
                 register_unknown(unit, self._names, panel.points)
-            keys = np.array(self._names.point_keys(unit, panel.points), np.int64)
             kind = self._names.make_type_key(unit, panel.reading_type, image)
-            blocks.lock_points(unit, keys.tolist())
-            if (keys[1:] < keys[:-1]).any():
-                order = np.argsort(keys)
-                panel, keys = panel.rows(order), keys[order]
-            saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=to_us(known_at))
-            summary = saver.run()
+            saver, summary = merge_panel(unit, self._names, kind, panel, to_us(known_at))
             if image is Image.RAW:
-                self._mark(unit, access, saver, summary, settled=settled)
+                changed = leave_traces(unit, saver, settled=settled)
+                self._note(unit, access, panel, changed, summary)
         return summary
 
     def save_singles(
@@ -158,22 +154,15 @@ class Readings:
                 )
         return laid.left
 
-    def _mark(self, unit: Unit, access: Access, saver: PanelSaver, summary: SaveSummary, *, settled: bool) -> None:
-        """Leave the traces of a change: dirty ranges, the series' extent, the audit record."""
-        touched = saver.touched
-        at = np.flatnonzero(touched.last >= 0)
-        if not at.size:
+    def _note(self, unit: Unit, access: Access, panel: Panel, changed: Sequence[str], summary: SaveSummary) -> None:
+        """Record who changed readings, where anything changed."""
+        if not changed:
             return
-        keys, first, last = saver.keys[at], touched.first[at], touched.last[at]
-        if not settled:
-            dirty.mark(unit, saver.kind, keys, first, last)
-        panel = saver.panel
-        count_series(unit, saver.kind, panel.interval_s, keys, first=first, last=last, new=touched.new[at])
         note(
             unit,
             access,
             Act.WRITE_READINGS,
-            subject=panel.points[int(at[0])] if at.size == 1 else f"{at.size} usage points",
+            subject=changed[0] if len(changed) == 1 else f"{len(changed)} usage points",
             at=self._session.clock(),
             reading_type=panel.reading_type.code,
             period=str(panel.period),

@@ -74,7 +74,7 @@ class Registry:
         access.require(Act.READ)
         for code in ids or ():
             access.require(Act.READ, code)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             wanted = self._names.every_point(unit, access) if ids is None else list(ids)
             found = {point.id: point for point in load_points(unit, self._sealing, wanted)}
             for code in wanted:
@@ -90,7 +90,7 @@ class Registry:
         """Return how many usage points may be seen."""
         access.require(Act.READ)
         query = within(select(func.count()).select_from(schema.usage_point), schema.usage_point.c.id, access)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             return int(unit.connection.execute(query).scalar_one())
 
     def page(self, access: Access, *, search: str = "", limit: int = 100, after: str = "") -> list[UsagePoint]:
@@ -101,7 +101,7 @@ class Registry:
         access.require(Act.READ)
         table = schema.usage_point
         query = within(select(table), table.c.id, access).where(table.c.code > after)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             if search:
                 rows = search_points(unit, self._sealing, query, search, limit=limit)
             else:
@@ -134,7 +134,7 @@ class Registry:
         """Return a meter or other end device by its serial number."""
         access.require(Act.READ)
         table = schema.end_device
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             found = unit.connection.execute(select(table).where(table.c.serial == serial)).first()
             if found is None:
                 raise NotFound(f"meter {serial!r} is not registered", remedy="save it first")
@@ -150,7 +150,7 @@ class Registry:
         if access.points is not None:
             mine = within(select(there.c.end_device), there.c.usage_point, access)
             query = query.where(table.c.id.in_(mine))
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             rows = unit.connection.execute(query).all()
         return tuple(to_device(row) for row in rows)
 
@@ -163,7 +163,7 @@ class Registry:
         query = query.join(device, device.c.id == table.c.end_device).join(point, point.c.id == table.c.usage_point)
         query = within(query, table.c.usage_point, access)
         query = query.where(table.c.start_s <= epoch_s(at), table.c.end_s > epoch_s(at))
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             rows = unit.connection.execute(query.order_by(device.c.serial)).all()
         return {row.serial: row.code for row in rows}
 
@@ -197,7 +197,7 @@ class Registry:
     def installations(self, access: Access, usage_point: str) -> tuple[Installation, ...]:
         """Return what was installed at a usage point, oldest first."""
         access.require(Act.READ, usage_point)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             return self._history(unit, usage_point)
 
     def installed(self, access: Access) -> tuple[Installation, ...]:
@@ -206,7 +206,7 @@ class Registry:
         table, device, point = schema.installation, schema.end_device, schema.usage_point
         query = select(table, device.c.serial, point.c.code).join(device, device.c.id == table.c.end_device)
         query = query.join(point, point.c.id == table.c.usage_point).order_by(device.c.serial, table.c.start_s)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             rows = unit.connection.execute(query).all()
         return tuple(to_installation(row, row.code) for row in rows if access.may_see(row.code))
 
@@ -224,7 +224,7 @@ class Registry:
             func.sum(table.c.end_s % PRIME * table.c.usage_point),
             func.sum(cast(table.c.multiplier, Float) * table.c.end_device),
         )
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             points = unit.connection.execute(select(func.count(), func.max(point.c.id))).one()
             installed = unit.connection.execute(select(*mixed)).one()
         return " ".join(map(str, (*points, *installed)))

@@ -52,6 +52,6 @@ class RuleSets:
     def known(self, access: Access) -> list[StoredRules]:
         """Return every set, the one in force last."""
         access.require(Act.READ)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             rows = unit.connection.execute(select(table).order_by(table.c.known_at_us, table.c.digest)).all()
         return [StoredRules(r.digest, r.name, r.version, r.text, from_us(r.known_at_us)) for r in rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,17 +37,43 @@ class SaveSummary:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Touched:
-    """For each row of the panel: UTC days [first, last) that changed, and how many readings are new."""
+    """For each row of the panel: UTC days [first, last) that changed, and how many readings are new.
+
+    Days in a row that changed are a run: `run` is where the one that ends with `last` begins, `before` holds earlier
+    ones, as rows, first and last days.
+    """
 
     first: Keys
+    run: Keys
     last: Keys
     new: Keys
+    before: list[tuple[Places, Keys, Keys]] = field(default_factory=list)
+
+    @classmethod
+    def nothing(cls, rows: int) -> Touched:
+        """Return what was touched when nothing was yet."""
+        far = np.full(rows, np.iinfo(np.int64).max)
+        return cls(far, far.copy(), np.full(rows, -1, np.int64), np.zeros(rows, np.int64))
 
     def note(self, day: int, rows: Places | slice, new: npt.NDArray[np.int64] | int) -> None:
         """Remember that `rows` changed on `day`; the days come in order."""
+        apart = np.zeros(self.last.size, np.bool_)
+        apart[rows] = (self.last[rows] >= 0) & (self.last[rows] < day)
+        if apart.any():
+            ended = np.flatnonzero(apart)
+            self.before.append((ended, self.run[ended], self.last[ended]))
+            self.run[ended] = day
         self.first[rows] = np.minimum(self.first[rows], day)
+        self.run[rows] = np.minimum(self.run[rows], day)
         self.last[rows] = day + 1
         self.new[rows] += new
+
+    def runs(self) -> Iterator[tuple[Places, Keys, Keys]]:
+        """Yield rows with the first and the last day of a run of each."""
+        yield from self.before
+        rows = np.flatnonzero(self.last >= 0)
+        if rows.size:
+            yield rows, self.run[rows], self.last[rows]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,9 +103,7 @@ class PanelSaver:
         self.unit, self.kind, self.keys, self.known_at_us = unit, kind, keys, known_at_us
         self.panel = panel
         self.grid = DayGrid(int(panel.start.timestamp()), panel.interval_s, panel.slots)
-        n = keys.size
-        far = np.iinfo(np.int64).max
-        self.touched = Touched(np.full(n, far), np.full(n, -1, np.int64), np.zeros(n, np.int64))
+        self.touched = Touched.nothing(keys.size)
         self.counts = np.zeros(3, np.int64)  # new, changed, same
 
     def run(self) -> SaveSummary:
@@ -123,6 +147,7 @@ class PanelSaver:
         keys = self.keys[rows].tolist()
         grid = (self.grid.phase_s, self.grid.per_day)
         blocks.add(self.unit, blocks.NewRows(self.kind, day, *grid, self.known_at_us, keys, packed))
+        self.unit.laid.add((self.kind, day, self.grid.per_day, self.grid.phase_s))
         self.counts[0] += int(new.sum())
         self.touched.note(day, rows, new)
 

@@ -1,4 +1,4 @@
-"""Tables of data on its way and at rest: streams of edges, months in the archive, and keys of sealed columns."""
+"""Tables of data on its way and at rest: journal, streams of edges, months in the archive, keys of sealed columns."""
 
 from __future__ import annotations
 
@@ -51,6 +51,32 @@ archive_part = Table(
     Column("archived_us", BigInteger, nullable=False),
     Column("dropped_us", BigInteger),
     UniqueConstraint("reading_type", "month"),
+)
+# Readings that are acknowledged and not yet in their blocks, packed as `journal_rows.py` says; the content comes last,
+# so that whoever counts does not read it. Rows are few, short-lived, and folded in the order of their keys.
+journal = Table(
+    "journal",
+    metadata,
+    Column("id", key_type(), primary_key=True, autoincrement=True),
+    Column("received_us", BigInteger, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("readings", BigInteger, nullable=False),
+    Column("content", bytes_type(), nullable=False),
+    # A key is never given twice: it tells what came before what.
+    sqlite_autoincrement=True,
+)
+# What could not be folded, and why: kept until a person has it tried again, or lets it go.
+journal_aside = Table(
+    "journal_aside",
+    metadata,
+    Column("id", key_type(), primary_key=True, autoincrement=True),
+    Column("received_us", BigInteger, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("readings", BigInteger, nullable=False),
+    Column("aside_us", BigInteger, nullable=False),
+    Column("reason", long_text(), nullable=False),
+    Column("content", bytes_type(), nullable=False),
+    sqlite_autoincrement=True,
 )
 # The keys that seal columns, each wrapped by a master key that lies outside the database; `master` names it.
 data_key = Table(

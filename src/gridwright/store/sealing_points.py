@@ -40,7 +40,7 @@ class SealedData:
         """Tell how much is sealed; nothing is opened, so it needs no key."""
         access.require(Act.ADMINISTER)
         table = schema.usage_point
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             query = select(data_key.c.id, data_key.c.master).order_by(
                 data_key.c.created_us.desc(), data_key.c.id.desc()
             )
@@ -129,7 +129,7 @@ class SealedData:
         """Count what another master key than `current` still wraps."""
         access.require(Act.ADMINISTER)
         master = self._sealing.master
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             other = select(func.count()).select_from(data_key).where(data_key.c.master != current)
             keys = int(unit.connection.execute(other).scalar_one())
             secrets = unit.connection.execute(select(device_link.c.secret).where(device_link.c.secret.is_not(None)))

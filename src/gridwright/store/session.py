@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from gridwright.domain.errors import StoreError
+from gridwright.domain.errors import StoreError, StoreLocked
 from gridwright.store.engine import WRITES, is_memory
-from gridwright.store.trouble import is_lost, translated
+from gridwright.store.trouble import READ_ONLY, is_lost, translated
+
+NEWEST = "SELECT MAX(id) FROM journal"
+ATTEMPTS = 3  # of folding, where another process's locks are in the way
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,10 @@ class Unit:
     audit: list[AuditEntry] = field(default_factory=list)
     lost: bool = False
     depth: int = 0  # parts within parts that are open
+    # Whether all that was acknowledged is in its blocks; otherwise rows may wait in the journal.
+    settled: bool = False
+    # (Reading type, UTC day, slots a day, phase) of the blocks that were added.
+    laid: set[tuple[int, int, int, int]] = field(default_factory=set)
     # Days [first, last) of each (reading type, usage point) that this very transaction has marked dirty.
     marked: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     # What every audit record of the transaction carries besides its own: the id of a cascade.
@@ -92,14 +99,29 @@ class Unit:
         return sql if self.dialect == "sqlite" else sql.replace("?", "%s")
 
 
+class Folds(Protocol):
+    """Brings rows of the journal into their blocks."""
+
+    def __call__(self, unit: Unit, newest: int) -> int:
+        """Fold some of the oldest rows up to `newest`, within the unit; returns how many, 0 when none is left."""
+        ...
+
+
 class Session:
-    """Opens units of work on one engine; a unit inside another of the same thread joins it."""
+    """Opens units of work on one engine; a unit inside another of the same thread joins it.
+
+    Every unit is settled unless it is opened with `settled=False`: it begins with the readings that wait in the journal
+    brought into their blocks, so that nobody reads less than was acknowledged, and writes follow each other as they
+    came. Only what has nothing to do with readings may do without.
+    """
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
         self.engine = engine
         self.clock = clock
         self.before_commit: list[Callable[[Unit], None]] = []
         self.after_rollback: list[Callable[[], None]] = []
+        self.after_commit: list[Callable[[Unit], None]] = []
+        self.folds: Folds | None = None
         self._local = threading.local()
         # SQLite has one writer: threads of this process wait here in order, other processes on the file's lock.
         self._writers = threading.RLock()
@@ -112,22 +134,24 @@ class Session:
         return unit
 
     @contextmanager
-    def writing(self) -> Iterator[Unit]:
+    def writing(self, *, settled: bool = True) -> Iterator[Unit]:
         """Begin a transaction, or a part of the current one; it commits when the outermost block ends well.
 
         A part that fails leaves nothing behind, so that the caller may catch the error and go on with the rest.
         """
         joined = self.current
         if joined is not None and joined.writes:
+            if settled:
+                self.settle_within(joined)
             yield from self._part(joined)
         elif self.engine.dialect.name == "sqlite":
             with self._writers:
-                yield from self._transaction()
+                yield from self._transaction(settled=settled)
         else:
-            yield from self._transaction()
+            yield from self._transaction(settled=settled)
 
     def _part(self, unit: Unit) -> Iterator[Unit]:
-        entries = len(unit.audit)
+        entries, settled = len(unit.audit), unit.settled
         unit.require_alive()
         # Set by hand: SQLAlchemy would compile each anew, which costs more than a small part itself.
         savepoint = f"part_{unit.depth}"
@@ -139,6 +163,7 @@ class Session:
                     yield unit
                 except BaseException:
                     del unit.audit[entries:]
+                    unit.settled = settled
                     self._roll_back(unit, savepoint)
                     raise
                 unit.run(f"RELEASE SAVEPOINT {savepoint}")
@@ -157,7 +182,7 @@ class Session:
         except (DBAPIError, unit.connection.dialect.loaded_dbapi.Error):
             unit.lost = True
 
-    def _transaction(self) -> Iterator[Unit]:
+    def _transaction(self, *, settled: bool) -> Iterator[Unit]:
         outer = self.current
         with translated(self.engine), self.engine.connect() as plain:
             connection = plain.execution_options(**{WRITES: True})
@@ -165,10 +190,14 @@ class Session:
                 with connection.begin():
                     unit = Unit(connection, writes=True)
                     self._local.unit = unit
+                    if settled:
+                        self.settle_within(unit)
                     yield unit
                     unit.require_alive()
                     for act in self.before_commit:
                         act(unit)
+                for act in self.after_commit:
+                    act(unit)
             except BaseException:
                 for undo in self.after_rollback:
                     undo()
@@ -177,18 +206,35 @@ class Session:
                 self._local.unit = outer
 
     @contextmanager
-    def reading(self) -> Iterator[Unit]:
+    def reading(self, *, settled: bool = True) -> Iterator[Unit]:
         """Read from one consistent state of the database; inside a transaction, from that."""
         joined = self.current
-        if joined is not None:
+        if joined is not None and (joined.writes or joined.settled or not settled):
+            if settled:
+                self.settle_within(joined)
             yield joined
         elif self._readers is not None:
-            with self._readers:
-                yield from self._snapshot()
+            with self._readers:  # one connection for all: who reads within must find it settled
+                yield from self._snapshot(settled=True)
         else:
-            yield from self._snapshot()
+            yield from self._snapshot(settled=settled)
 
-    def _snapshot(self) -> Iterator[Unit]:
+    def _snapshot(self, *, settled: bool) -> Iterator[Unit]:
+        with self._opened() as unit:
+            newest = _newest(unit) if settled else None
+            if newest is None:
+                unit.settled = settled
+                yield unit
+                return
+        # What comes in from now on was not acknowledged when the reading began.
+        self.settle(newest)
+        with self._opened() as unit:
+            unit.settled = True
+            yield unit
+
+    @contextmanager
+    def _opened(self) -> Iterator[Unit]:
+        outer = self.current
         with translated(self.engine), self.engine.connect() as plain:
             server = self.engine.dialect.name != "sqlite"
             connection = plain.execution_options(isolation_level="REPEATABLE READ") if server else plain
@@ -198,4 +244,62 @@ class Session:
                 try:
                     yield unit
                 finally:
-                    self._local.unit = None
+                    self._local.unit = outer
+
+    def settle_within(self, unit: Unit) -> None:
+        """Bring all that waits in the journal into its blocks, within a transaction; all or nothing of it."""
+        if unit.settled or self.folds is None:
+            return
+        with translated(self.engine):
+            newest = _newest(unit)
+            if newest is not None:
+                with contextmanager(self._part)(unit):
+                    unit.settled = True  # for folding itself; a part that fails takes it back
+                    while self.folds(unit, newest):
+                        pass
+        unit.settled = True
+
+    def settle(self, newest: int | None = None) -> int:
+        """Bring what waits in the journal (up to a row) into its blocks, some at a time; returns how many rows."""
+        if self.current is not None and self.current.writes:
+            self.settle_within(self.current)
+            return 0
+        if newest is None:
+            with self._opened() as unit:
+                newest = _newest(unit)
+        rows = 0
+        while newest is not None and (some := self._fold_some(newest)):
+            rows += some
+        return rows
+
+    def _fold_some(self, newest: int) -> int:
+        """Fold some rows in a transaction of their own."""
+        for attempt in range(ATTEMPTS):
+            try:
+                with self.writing(settled=False) as unit:
+                    unit.settled = True  # nobody else joins it
+                    return 0 if self.folds is None else self.folds(unit, newest)
+            except StoreLocked:
+                # SQLite has waited already; on a server two transactions may have waited for each other.
+                if self.engine.dialect.name == "sqlite" or attempt == ATTEMPTS - 1:
+                    raise
+            except StoreError as error:
+                raise _cannot_be_read(error) from error
+        return 0
+
+
+def _newest(unit: Unit) -> int | None:
+    """Return the newest row that waits in the journal, None when none does."""
+    ((newest,),) = unit.fetch(NEWEST)
+    return None if newest is None else int(newest)
+
+
+def _cannot_be_read(error: StoreError) -> StoreError:
+    """Tell why a database that may only be read cannot be: what waits must be written first."""
+    if not error.message.startswith(READ_ONLY[1]):
+        return error
+    return StoreError(
+        "readings wait in the journal, and the database may only be read, so that they cannot be folded",
+        where=error.where,
+        remedy="open it once where it may be written, or read a backup of it",
+    )

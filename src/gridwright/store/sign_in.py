@@ -36,12 +36,12 @@ class SignIn:
 
     def access_of(self, token: str, now: datetime) -> Access:
         """See `Identities.access_of`."""
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             return access_by_key(unit, _valid_key(unit, token, now).user_account)
 
     def by_key(self, token: str, now: datetime) -> str:
         """See `Identities.sign_in_by_key`."""
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             row = _valid_key(unit, token, now)
             access = access_by_key(unit, row.user_account)
             if access.role is Role.DEVICE:
@@ -51,18 +51,18 @@ class SignIn:
     def by_password(self, name: str, password: str, now: datetime) -> str:
         """See `Identities.sign_in`. The attempt counts before the work, so that a thousand at once are ten too."""
         which = digest(name)
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             until = _count(unit, which, now)
         if until is not None:
             raise NotAuthenticated(
                 "too many failed sign-ins under this name",
                 remedy=f"try again after {until.astimezone(now.tzinfo):%H:%M:%S %Z}, or use a key",
             )
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             row = _account(unit, name)
         # Not within a transaction: the work takes a while, and SQLite has one writer.
         right = is_password(password, None if row is None else row.password)
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             row = _account(unit, name) if right else row
             if right and row is not None and not row.disabled:
                 unit.connection.execute(delete(sign_in_failure).where(sign_in_failure.c.name_digest == which))
@@ -82,7 +82,7 @@ class SignIn:
             .outerjoin(api_key, api_key.c.id == table.c.api_key)
             .where(table.c.digest == digest(token))
         )
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             row = unit.connection.execute(query).first()
             if row is None or row.disabled or row.revoked_us is not None or _ended(row, to_us(now)):
                 raise NotAuthenticated("the session has ended", remedy="sign in again")
@@ -95,14 +95,14 @@ class SignIn:
         """Remember roughly when it was used last; a busy database costs nobody the page."""
         table = user_session
         statement = update(table).where(table.c.digest == which, table.c.seen_us < to_us(now))
-        with contextlib.suppress(StoreLocked), self._session.writing() as unit:
+        with contextlib.suppress(StoreLocked), self._session.writing(settled=False) as unit:
             unit.connection.execute(statement.values(seen_us=to_us(now)))
 
     def sign_out(self, token: str) -> None:
         """See `Identities.sign_out`."""
         table = user_session
         query = select(table.c.digest, user_account.c.name).join(user_account).where(table.c.digest == digest(token))
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             row = unit.connection.execute(query).first()
             if row is not None:
                 unit.connection.execute(delete(table).where(table.c.digest == row.digest))

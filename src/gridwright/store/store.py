@@ -31,6 +31,7 @@ from gridwright.store.identities import Identities
 from gridwright.store.imports import Imports
 from gridwright.store.instant import now
 from gridwright.store.jobs import Jobs
+from gridwright.store.journal import Journal
 from gridwright.store.ledger import Ledger
 from gridwright.store.migrate import prepare
 from gridwright.store.names import Names
@@ -66,6 +67,7 @@ class Store:
         self.checks = Checks(self._session, sealing)
         self.backlogs = Backlogs(self._session)
         self.readings = Readings(self._session, names)
+        self.journal = Journal(self._session, names)
         self.arrivals = Arrivals(self._session, names)
         self.registers = Registers(self._session, names)
         self.findings = Findings(self._session, names)
@@ -95,12 +97,13 @@ class Store:
         return place(self._engine.url)
 
     @contextmanager
-    def transaction(self, *, cascade: str = "") -> Iterator[Self]:
+    def transaction(self, *, cascade: str = "", settled: bool = True) -> Iterator[Self]:
         """Group calls into one durable commit: all of them, or, after an error, none.
 
-        Every audit record of the transaction carries the id of the `cascade` that it is a part of.
+        Every audit record of the transaction carries the id of the `cascade` that it is a part of. `settled`: what
+        waits in the journal is folded first; without, only once a call within needs it.
         """
-        with self._session.writing() as unit:
+        with self._session.writing(settled=settled) as unit:
             if cascade:
                 unit.chain["cascade"] = cascade
             yield self

@@ -270,6 +270,16 @@ CORRUPTIONS: dict[str, tuple[Damage, str, str]] = {
         "references",
         "finding: 1 rows of usage_point 66",
     ),
+    "a row of the journal": (
+        "INSERT INTO journal (received_us, actor, readings, content) VALUES (1, 'x', 7, x'0101010101')",
+        "journal",
+        "row 1, 7 readings: the checksum of a journal row is wrong",
+    ),
+    "a row put aside": (
+        "INSERT INTO journal_aside SELECT 1, 1, 'x', 7, 2, 'it does not fit', x'01'",
+        "journal",
+        "7 readings were put aside as row 1: it does not fit",
+    ),
     "an earlier register reading": ("DELETE FROM register_version", "earlier values", "revision 2, and 0 earlier"),
     "a sealed name": (
         "UPDATE usage_point SET attributes = substr(attributes, 1, 40) || 'AA' || substr(attributes, 43) WHERE id = 1",
