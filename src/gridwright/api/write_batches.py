@@ -17,14 +17,15 @@ from gridwright.api.verdicts import Fault, Status
 from gridwright.api.write_registers import save_registers
 from gridwright.api.write_singles import write_singles
 from gridwright.domain.access import LOCAL_OWNER, Access
-from gridwright.domain.errors import GridMismatch, GridwrightError, InputError, StoreError
-from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
+from gridwright.domain.errors import GridwrightError, StoreError
+from gridwright.domain.interval import epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.readings import Readings
 from gridwright.domain.verdict import Reject
 from gridwright.ingest import grid_readings
 from gridwright.ingest.grid import LONG_GAP_S
 from gridwright.ingest.order import merge, order, take
+from gridwright.store.fitting import save_fitting
 
 if TYPE_CHECKING:
     from gridwright.store import Store
@@ -226,7 +227,7 @@ def _save_intervals(store: Store, access: Access, readings: Readings, now: datet
     rejects: list[Reject] = []
     for piece in _pieces(ordered):
         for panel in grid_readings(piece).panels:
-            for part, error in _save_panel(store, access, panel, now):
+            for part, error in save_fitting(lambda some: store.readings.save(access, some, known_at=now), panel):
                 rejects += _misfits(piece, part, error)
     return rejects
 
@@ -244,32 +245,6 @@ def _pieces(readings: Readings) -> Iterator[Readings]:
         which = np.searchsorted(cuts, part.at, side="right")
         for number in range(cuts.size + 1):
             yield take(part, which == number)
-
-
-def _save_panel(store: Store, access: Access, panel: Panel, now: datetime) -> Iterator[tuple[Panel, GridwrightError]]:
-    """Save a panel; where it does not fit, its halves, down to a day of one usage point, which is yielded."""
-    try:
-        store.readings.save(access, panel, known_at=now)
-    except (GridMismatch, InputError) as error:
-        halves = _halves(panel)
-        if not halves:
-            yield panel, error
-        for half in halves:
-            yield from _save_panel(store, access, half, now)
-
-
-def _halves(panel: Panel) -> list[Panel]:
-    """Cut a panel by points, then at a UTC midnight; nothing where it is one day of one point."""
-    count = len(panel.points)
-    if count > 1:
-        return [panel.rows(range(count // 2)), panel.rows(range(count // 2, count))]
-    # An interval belongs to the day in which it starts.
-    first, last = epoch_s(panel.start) // DAY_S, (epoch_s(panel.end) - panel.interval_s) // DAY_S
-    if first == last:
-        return []
-    midnight = from_epoch_s((first + last + 1) // 2 * DAY_S)
-    cut = -((panel.start - midnight) // panel.interval)
-    return [panel.slice(0, cut), panel.slice(cut, panel.slots)]
 
 
 def _misfits(readings: Readings, panel: Panel, error: GridwrightError) -> list[Reject]:

@@ -29,7 +29,8 @@ def _halves(panel: Panel) -> list[Panel]:
     count = len(panel.points)
     if count > 1:
         return [panel.rows(range(count // 2)), panel.rows(range(count // 2, count))]
-    first, last = epoch_s(panel.start) // DAY_S, (epoch_s(panel.end) - 1) // DAY_S
+    # An interval belongs to the day in which it starts.
+    first, last = epoch_s(panel.start) // DAY_S, (epoch_s(panel.end) - panel.interval_s) // DAY_S
     if first == last:
         return []
     midnight = from_epoch_s((first + last + 1) // 2 * DAY_S)
