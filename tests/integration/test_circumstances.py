@@ -281,6 +281,24 @@ def test_the_interval_that_is_meant_is_compared(lite: Store) -> None:
     assert judged(lite) == set()
 
 
+@pytest.mark.parametrize(
+    ("attributes", "says"),
+    [
+        ({"channels": "E2 B1"}, "channel E1, installed is B1 or E2"),
+        ({"channels": "B1 E1"}, ""),
+        ({"units": "varh m³"}, "unit Wh, installed is m³ or varh"),
+        ({"units": "varh Wh"}, ""),
+        ({"units": "varh", "interval_min": "15"}, "unit Wh, installed is varh, interval s 3600, installed is 900"),
+    ],
+)
+def test_channel_and_unit_that_are_meant_are_compared(lite: Store, attributes: dict[str, str], says: str) -> None:
+    lite.registry.save_points(ME, [UsagePoint("UP-4", "Europe/Berlin", capacity_kw=17.0, attributes=attributes)])
+    lite.readings.save(ME, usual("UP-4", reading_type=replace(DELIVERED_ENERGY, channel="E1")), known_at=NOW)
+    judged(lite)
+    told = [finding.message for finding in lite.findings.load(ME) if finding.code == "V02_ident"]
+    assert (len(told) == 1 and says in told[0]) if says else not told
+
+
 def test_a_day_that_comes_too_late_is_told_once(store: Store) -> None:
     # A day is due at seven in the morning after it, by the clocks of Berlin: six in UTC.
     day = START + DAYS * DAY

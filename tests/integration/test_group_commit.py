@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections import deque
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
@@ -248,3 +249,35 @@ def test_more_than_may_wait_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
             assert (writer.figures().failed, writer.figures().batches) == (len(futures), 0)
 
         asyncio.run(overfill())
+
+
+def test_a_group_begins_when_half_of_the_last_crowd_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, pauses = Writer(cast("Any", None), lambda: NOW), list[float]()
+
+    def arriving(pause: float) -> None:
+        """While the writer waits, another one arrives, but not a fourth."""
+        pauses.append(pause)
+        if len(writer._queue) < 3:
+            writer._queue.append(batch())
+
+    monkeypatch.setattr("gridwright.api.writer.time.sleep", arriving)
+    for crowd, arrived, waited in ((0, 1, 0), (2, 1, 0), (4, 1, 1), (4, 2, 0), (9, 1, 3)):
+        pauses.clear()
+        writer._crowd, writer._queue = crowd, deque([batch()] * arrived)
+        writer._gather()
+        assert len(pauses) == waited
+
+    with open_store(tmp_path / "grid.db") as store:
+        store.registry.save_points(ME, [UsagePoint(point) for point in sorted(TOWN.points)])
+        pauses.clear()
+
+        async def alone() -> int:
+            lone = Writer(store, lambda: NOW)
+            lone.start()
+            for slot in range(3):
+                assert told(await lone.put(batch(record(1, slot, 0.1))))["accepted"] == 1
+            await asyncio.to_thread(lone.stop)
+            return lone._crowd
+
+        assert asyncio.run(alone()) == 1
+    assert pauses == []

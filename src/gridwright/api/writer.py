@@ -58,6 +58,7 @@ class Writer:
         self._store, self._clock, self._patience_s = store, clock, patience_s
         self._queue: deque[Batch] = deque()
         self._held = 0
+        self._crowd = 0  # batches that were on their way when the last group was written: about as many clients
         self._figures = WriterFigures()
         self._writing_since: float | None = None
         self._changed = threading.Condition()
@@ -121,6 +122,7 @@ class Writer:
             began = time.monotonic()
             outcomes = self._outcomes(group)
             self._note(group, outcomes, time.monotonic() - began)
+            self._crowd = len(group) + len(self._queue)
             self._tell(group, outcomes)
 
     def _note(self, group: Sequence[Batch], outcomes: Sequence[Outcome | Exception], took: float) -> None:
@@ -175,11 +177,14 @@ class Writer:
         return group
 
     def _gather(self) -> None:
-        """Let those join who are just arriving: a commit costs the same for one as for sixty."""
-        seen = 0
+        """Let those join who are just arriving: a commit costs the same for one as for sixty.
+
+        Half of those who were here last are enough: the others arrive while these are written, and the other way round.
+        """
+        seen, enough = 0, min(self._crowd / 2, GROUP)
         for _ in range(GATHERS):
             waiting = len(self._queue)
-            if self._stopping or waiting == seen or waiting >= GROUP:
+            if self._stopping or waiting == seen or waiting >= enough:
                 return
             seen = waiting
             time.sleep(GATHER_S)

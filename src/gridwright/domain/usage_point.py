@@ -26,6 +26,8 @@ JUDGED_BY = frozenset(
         "interval_min",
         "battery_kwh",
         "tou_registers",
+        "channels",
+        "units",
     }
 )
 

@@ -30,31 +30,52 @@ class Mark:
     condition: Condition
 
 
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """How a usage point is meant to be read: attributes `interval_min`, `channels`, `units`; empty = not said."""
+
+    interval: timedelta | None = None
+    channels: frozenset[str] = frozenset()
+    units: frozenset[str] = frozenset()
+
+    def beside(self, panel: Panel) -> Configuration:
+        """Return what a series would have to say of itself; of several channels or units the one that it has."""
+        told = told_of(panel)
+        return Configuration(
+            EVER,
+            channel=_one_of(self.channels, told.channel),
+            unit=_one_of(self.units, told.unit),
+            interval_s=int(self.interval.total_seconds()) if self.interval else None,
+        )
+
+
+def _one_of(allowed: frozenset[str], told: str | None) -> str | None:
+    return told if told in allowed or not allowed else " or ".join(sorted(allowed))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Around:
     """`known`: what holds whatever the grid; `marks`: by usage point; `checks`: check meters under the main's id.
 
-    `intervals`: the interval that each usage point is meant to be read at. `installations`: what hangs or hung there.
+    `meant`: how each usage point is meant to be read. `installations`: what hangs or hung there.
     """
 
     known: Circumstances = NOTHING_KNOWN
     marks: Mapping[str, Sequence[Mark]] = field(default_factory=dict)
     checks: tuple[Panel, ...] = ()
-    intervals: Mapping[str, timedelta] = field(default_factory=dict)
+    meant: Mapping[str, Meant] = field(default_factory=dict)
     installations: Sequence[Installation] = ()
 
     def of(self, panel: Panel, channels: tuple[Panel, ...]) -> Circumstances:
         """Return what is known around one panel, whose other channels are at hand."""
-        meant = {point: self.intervals[point] for point in panel.points if point in self.intervals}
+        meant = {point: self.meant[point] for point in panel.points if point in self.meant}
         return replace(
             self.known,
             channels=channels,
             checks=self._checks(panel),
             status=status_words(panel, self.marks),
-            installed=_with_intervals(self.known.installed, dict.fromkeys(meant, EVER), meant),
-            told=_with_intervals(
-                self.known.told, dict.fromkeys(meant, panel.period), dict.fromkeys(meant, panel.interval)
-            ),
+            installed=_with(self.known.installed, {point: one.beside(panel) for point, one in meant.items()}),
+            told=_with(self.known.told, dict.fromkeys(meant, told_of(panel))),
         )
 
     def check_meter(self, panel: Panel) -> CheckMeter | None:
@@ -82,16 +103,18 @@ class Around:
 NOTHING_AROUND = Around()
 
 
-def _with_intervals(
-    known: Mapping[str, Sequence[Configuration]], periods: Mapping[str, Interval], steps: Mapping[str, timedelta]
+def _with(
+    known: Mapping[str, Sequence[Configuration]], more: Mapping[str, Configuration]
 ) -> Mapping[str, Sequence[Configuration]]:
-    if not steps:
-        return known
-    more = {
-        point: [*known.get(point, ()), Configuration(periods[point], interval_s=int(step.total_seconds()))]
-        for point, step in steps.items()
-    }
-    return {**known, **more}
+    return {**known, **{point: [*known.get(point, ()), one] for point, one in more.items()}} if more else known
+
+
+def told_of(panel: Panel) -> Configuration:
+    """Return what a series says of itself; one without a channel's name does not tell its channel."""
+    kind = panel.reading_type
+    return Configuration(
+        panel.period, channel=kind.channel or None, unit=kind.unit, interval_s=int(panel.interval.total_seconds())
+    )
 
 
 def status_words(panel: Panel, marks: Mapping[str, Sequence[Mark]]) -> StatusWords | None:

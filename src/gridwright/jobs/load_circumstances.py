@@ -18,7 +18,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER, Installation, UsagePoint
 from gridwright.grid import interruptions
-from gridwright.jobs.around import EVER, LONGEST_MIN, Around, Mark, installed_as, told_by
+from gridwright.jobs.around import EVER, LONGEST_MIN, Around, Mark, Meant, installed_as, told_by
 from gridwright.store import Store
 from gridwright.store.field_record import Drift, Switch
 from gridwright.vee.circumstances import CONDITION_OF_EVENT, Circumstances, ClockCheck, Condition
@@ -60,7 +60,7 @@ def load_around(
         ),
         marks_of(events, drifts),
         tuple(_checks(store, access, known, panels)),
-        meant_intervals(known),
+        meant_of(known),
         there,
     )
 
@@ -120,10 +120,16 @@ def registered_generation(known: Mapping[str, UsagePoint]) -> dict[str, frozense
     return found or None
 
 
-def meant_intervals(known: Mapping[str, UsagePoint]) -> dict[str, timedelta]:
-    """Return the interval that the attribute `interval_min` gives each usage point's readings."""
-    minutes = {name: _number(point, "interval_min") for name, point in known.items()}
-    return {name: timedelta(minutes=value) for name, value in minutes.items() if 0 < value <= LONGEST_MIN}
+def meant_of(known: Mapping[str, UsagePoint]) -> dict[str, Meant]:
+    """Return how usage points are meant to be read: attributes `interval_min`, `channels` and `units`."""
+    found = {}
+    for name, point in known.items():
+        minutes = _number(point, "interval_min")
+        interval = timedelta(minutes=minutes) if 0 < minutes <= LONGEST_MIN else None
+        channels, units = (frozenset(point.attributes.get(word, "").split()) for word in ("channels", "units"))
+        if interval or channels or units:
+            found[name] = Meant(interval, channels, units)
+    return found
 
 
 def inactive_periods(
