@@ -150,7 +150,7 @@ class _Columns:
         value, which = self._values(values)
         said, meant = self._said(values, which)
         table = Table(names, codes, at_us, value, said, meant, self.index)
-        check(table if self.kept.all() else table.rows(self.kept), self.decoded, now)
+        check(table.where(self.kept), self.decoded, now)
 
     def _one_of(self, names: tuple[str, ...]) -> str:
         found = next((name for name in names if name in self.table.column_names), None)

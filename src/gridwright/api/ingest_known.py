@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from gridwright.api.ingest_places import Numbers, Places, dense
+from gridwright.api.ingest_places import REMEMBERED, Numbers, Places, dense
 from gridwright.api.ingest_table import name_fault
 from gridwright.formats.line_protocol import Origin
 
@@ -28,6 +28,7 @@ class Names:
         self._numbers: dict[str, int] = {}
         self.all: list[str] = []
         self._array: npt.NDArray[np.object_] = np.zeros(0, np.object_)
+        self._some: dict[bytes, tuple[str, ...]] = {}
         self.faulty = np.zeros(0, np.bool_)
         self._places: dict[bool, Places] = {}
 
@@ -52,8 +53,14 @@ class Names:
         return self._numbers.get("", -1)
 
     def some(self, number: npt.NDArray[np.intp]) -> tuple[str, ...]:
-        """Return some of the names."""
-        return tuple(self._array[number].tolist())
+        """Return some of the names; the same tuple for the same numbers."""
+        key = number.tobytes()
+        found = self._some.get(key)
+        if found is None:
+            if len(self._some) >= REMEMBERED:
+                self._some = {}
+            found = self._some[key] = tuple(self._array[number].tolist())
+        return found
 
     def places(self, directory: Directory, *, register: bool) -> Places:
         """Return where readings of these names belong, from the first look at this directory on."""

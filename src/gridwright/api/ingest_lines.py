@@ -183,7 +183,7 @@ class _Mapped:
             index=np.arange(values.value.size),
             faulty=told.names.faulty[used],
         )
-        return table if kept.all() else table.rows(kept)
+        return table.where(kept)
 
     def _meanings(self, word: npt.NDArray[np.int32]) -> tuple[list[Said], npt.NDArray[np.int32]]:
         """Return what is said, and for each value which of it; below 0 where it means nothing."""

@@ -63,8 +63,10 @@ class Table:
     index: Whole
     faulty: Mask | None = None  # which of the names are, where that is known
 
-    def rows(self, kept: Mask) -> Table:
+    def where(self, kept: Mask) -> Table:
         """Return the rows at `kept`."""
+        if kept.all():
+            return self
         return replace(
             self,
             name=self.name[kept],
@@ -162,15 +164,15 @@ def check(table: Table, decoded: Decoded, now: datetime) -> None:
     """Take the sound rows of a table into the decoded request, and give the others their verdicts."""
     sound = _named(table, decoded)
     for at, said in enumerate(table.said):
-        rows = np.flatnonzero(sound & (table.which == at)) if len(table.said) > 1 else np.flatnonzero(sound)
-        if not rows.size:
+        part = table.where(sound & (table.which == at) if len(table.said) > 1 else sound)
+        if not part.index.size:
             continue
         try:
             meaning = meaning_of(said)
         except Wrong as wrong:
-            _tell(table, rows, decoded, wrong.fault, wrong.value)
+            _tell(part, np.arange(part.index.size), decoded, wrong.fault, wrong.value)
             continue
-        readings = _Checks(table, rows, meaning, decoded).run(now)
+        readings = _Checks(part, meaning, decoded).run(now)
         if readings.size:
             decoded.series.append(readings)
             decoded.verdicts.accepted += readings.size
@@ -206,8 +208,8 @@ def _tell(
 class _Checks:
     """The checks of rows that mean the same; each takes out the rows that fail it."""
 
-    def __init__(self, table: Table, rows: npt.NDArray[np.intp], meaning: Meaning, decoded: Decoded) -> None:
-        self.table, self.rows, self.meaning, self.decoded = table, rows, meaning, decoded
+    def __init__(self, table: Table, meaning: Meaning, decoded: Decoded) -> None:
+        self.table, self.meaning, self.decoded = table, meaning, decoded
         self.faults = Faults(meaning)
 
     def run(self, now: datetime) -> Readings:
@@ -215,51 +217,54 @@ class _Checks:
         self._value()
         self._time(now)
         counts = self._counts()
-        table, rows = self.table, self.rows
+        table = self.table
         return Readings(
             points=tuple(table.names),
-            point=table.name[rows],
-            at=table.at_us[rows] // MICRO,
+            point=table.name,
+            at=table.at_us // MICRO,
             value=counts,
-            quality=np.full(rows.size, self.meaning.quality, np.uint8),
-            line=table.index[rows],
+            quality=np.full(counts.size, self.meaning.quality, np.uint8),
+            line=table.index,
             interval_s=self.meaning.interval_s,
             reading_type=self.meaning.reading_type,
         )
 
     def _drop(self, wrong: Mask, fault: Fault, values: Floats | None = None) -> None:
         if wrong.any():
-            rows = self.rows[wrong]
+            rows = np.flatnonzero(wrong)
             if values is None:
                 shown: list[object] = [written(at) for at in self.table.at_us[rows].tolist()]
             else:
-                shown = [f"{value:.15g}" for value in values[wrong].tolist()]
+                shown = [f"{value:.15g}" for value in values[rows].tolist()]
             _tell(self.table, rows, self.decoded, fault, shown)
-            self.rows = self.rows[~wrong]
+            self.table = self.table.where(~wrong)
 
     def _value(self) -> None:
-        value = self.table.value[self.rows]
+        value = self.table.value
         self._drop(~np.isfinite(value), self.faults.no_number, value)
         if self.meaning.is_register:
-            value = self.table.value[self.rows]
+            value = self.table.value
             self._drop(value < 0, self.faults.negative, value)
 
     def _time(self, now: datetime) -> None:
-        self._drop(self.table.at_us[self.rows] > epoch_s(now + AHEAD) * MICRO, self.faults.future)
-        self._drop(self.table.at_us[self.rows] < epoch_s(EARLIEST) * MICRO, self.faults.ancient)
+        self._drop(self.table.at_us > epoch_s(now + AHEAD) * MICRO, self.faults.future)
+        self._drop(self.table.at_us < epoch_s(EARLIEST) * MICRO, self.faults.ancient)
         if self.meaning.interval_s:
             grid_us = grid_of(self.meaning.interval_s) * MICRO
-            self._drop(self.table.at_us[self.rows] % grid_us != 0, self.faults.off_grid)
+            at_us = self.table.at_us
+            self._drop(at_us // grid_us * grid_us != at_us, self.faults.off_grid)  # a remainder takes longer
 
     def _counts(self) -> Floats:
         """Return the values in counts; what is too large is refused, what is finer than a count rounded, and told."""
-        values = self.table.value[self.rows]
+        values = self.table.value
         counted = to_counts(values, self.meaning.power)
         wrong = np.abs(counted.value) > LARGEST
         finer = counted.finer & ~wrong
         if finer.any():
-            shown: list[object] = [f"{value:.15g}" for value in values[finer].tolist()]
-            places = [self.decoded.places.of(index) for index in self.table.index[self.rows[finer]].tolist()]
+            told = np.flatnonzero(finer)[: self.decoded.verdicts.room]
+            shown: list[object] = [f"{value:.15g}" for value in values[told].tolist()]
+            places = [self.decoded.places.of(index) for index in self.table.index[told].tolist()]
             self.decoded.verdicts.several(Status.ROUNDED, places, self.faults.finer, shown)
+            self.decoded.verdicts.rounded += int(np.count_nonzero(finer)) - told.size
         self._drop(wrong, self.faults.too_large, values)
-        return counted.value[~wrong]
+        return counted.value[~wrong] if wrong.any() else counted.value

@@ -74,6 +74,11 @@ class Verdicts:
         self.rounded += 1
         self._list(where, Status.ROUNDED, fault, value)
 
+    @property
+    def room(self) -> int:
+        """How many more are listed by name."""
+        return max(0, LISTED - len(self.listed))
+
     def _list(self, where: tuple[int, int], status: Status, fault: Fault, value: object) -> None:
         if len(self.listed) < LISTED:
             self.listed.append(Verdict(*where, status, fault, shown(value)))

@@ -49,10 +49,12 @@ class Pieces:
         return Pieces(self.start[rows], self.end[rows], length, [word[rows] for word in self.words])
 
     def changes(self) -> Mask:
-        """Tell which are not the same as the one before."""
+        """Tell which are not the same as the one before; all, once it is clear that most are not."""
         new = np.ones(self.start.size, np.bool_)
         if new.size > 1:
             np.not_equal(self.words[0][1:], self.words[0][:-1], out=new[1:])
+            if 2 * np.count_nonzero(new) > new.size:
+                return np.ones(new.size, np.bool_)
             for word in self.words[1:]:
                 new[1:] |= word[1:] != word[:-1]
             if not isinstance(self.length, int):
@@ -134,23 +136,23 @@ class Known(Generic[Read]):
         """Return the numbers of pieces that are in the table, below 0 for the others."""
         slot = (code >> self._shift).view(np.int64)
         number = self._slots[slot]
-        same = self._same(pieces, code, number)
+        same = self._same(pieces, number)
         if same.all():
             return number
         wrong = np.flatnonzero(~same)
         number[wrong] = FREE
         for probe in range(1, PROBES):
             found = self._slots[(slot[wrong] + probe) & (self._slots.size - 1)]
-            fits = self._same(pieces.at(wrong), code[wrong], found)
+            fits = self._same(pieces.at(wrong), found)
             number[wrong[fits]] = found[fits]
             wrong = wrong[~fits & (found != FREE)]
             if not wrong.size:
                 break
         return number
 
-    def _same(self, pieces: Pieces, code: Codes, number: Numbers) -> Mask:
+    def _same(self, pieces: Pieces, number: Numbers) -> Mask:
         """Tell which pieces are, byte by byte, those of the numbers; a number below 0 is nobody's."""
-        same: Mask = (self._hash[number] == code) & (self._length[number] == pieces.length) & (number >= 0)
+        same: Mask = (self._length[number] == pieces.length) & (number >= 0)
         for at, word in enumerate(pieces.words):
             same &= (self._words[at][number] == word) if at < len(self._words) else False
         return same

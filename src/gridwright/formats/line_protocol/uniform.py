@@ -18,7 +18,6 @@ from gridwright.formats.line_protocol.words import EIGHT, KEEP, Words
 
 Bytes = npt.NDArray[np.uint8]
 SPACE, NEWLINE, HASH, COMMA, EQUALS = b" \n#,="
-STAMPED, UNSTAMPED = (np.frombuffer(marks, np.uint8) for marks in (b"  \n", b" \n"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,15 +40,15 @@ class Cut:
             body += b"\n"
         raw = np.frombuffer(body, np.uint8)
         marks = np.flatnonzero(raw <= SPACE)
-        usual = STAMPED if raw[marks[:2]].tolist() == [SPACE, SPACE] else UNSTAMPED
-        if marks.size % usual.size or not (raw[marks].reshape(-1, usual.size) == usual).all():
+        stamped = raw[marks[:2]].tolist() == [SPACE, SPACE]
+        if marks.size % (3 if stamped else 2):
             return None
-        columns = marks.reshape(-1, usual.size)
-        first, stop, end = (np.ascontiguousarray(columns[:, at]) for at in (0, -2, -1))
-        if usual is UNSTAMPED:
-            stop = end
+        columns = [np.ascontiguousarray(column) for column in marks.reshape(-1, 3 if stamped else 2).T]
+        if not all((raw[column] == SPACE).all() for column in columns[:-1]) or (raw[columns[-1]] != NEWLINE).any():
+            return None
+        first, stop, end = columns if stamped else (columns[0], columns[1], columns[1])
         start = np.concatenate((np.zeros(1, np.int64), end[:-1] + 1))
-        empty = (first == start) | (stop == first + 1) | ((stop + 1 == end) if usual is STAMPED else False)
+        empty = (first == start) | (stop == first + 1) | (stop + 1 == end)
         if empty.any() or (raw[start] == HASH).any():
             return None
         return cls(body, raw, start, first, stop, end)
