@@ -15,7 +15,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.store import Store, open_store
 from tests.integration.fault_drill_row import Row, some
-from tests.integration.listen_site import ListenProcess, Message, Mosquitto, Sender, there_is_a_broker, until
+from tests.integration.listen_site import ForkedListener, Message, Mosquitto, Sender, there_is_a_broker, until
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
@@ -54,7 +54,7 @@ def play_broker(fault: str, rounds: int, folder: Path) -> Row:
     place, began, group = folder / "gridwright.db", time.monotonic(), BROKER_FAULTS[fault]
     prepare(place)
     broker = Mosquitto(folder)
-    listener = ListenProcess(folder, broker.port, {"GRIDWRIGHT_MQTT__GROUP": group} if group else {})
+    listener = ForkedListener(folder, broker.port, {"GRIDWRIGHT_MQTT__GROUP": group} if group else {})
     broker.start()
     try:
         listener.start()
@@ -73,10 +73,8 @@ def play_broker(fault: str, rounds: int, folder: Path) -> Row:
             listener.stop()
             return compared(fault, rounds, store, sender, time.monotonic() - began)
     finally:
-        for each in (listener.process, broker.process):
-            if each is not None and each.poll() is None:
-                each.kill()
-                each.wait()
+        listener.kill()
+        broker.kill()
 
 
 def stored(store: Store) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import os
 import queue
 import shutil
@@ -16,11 +17,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
+
+from gridwright.cli.serve import settings_in, wire
+from gridwright.listen.run import listen
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 WITHIN_S = 60.0
@@ -124,6 +130,46 @@ class ListenProcess:
         assert self.process.returncode == 0
         told: dict[str, Any] = json.loads(out)
         return told
+
+
+@dataclass(slots=True)
+class ForkedListener:
+    """A listener as a process of its own, forked from one that has loaded everything: to be killed again and again."""
+
+    data: Path
+    port: int
+    env: dict[str, str] = field(default_factory=dict)
+    process: BaseProcess | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it is connected."""
+        forks = multiprocessing.get_context("forkserver")
+        forks.set_forkserver_preload(["gridwright.listen.run", "gridwright.cli.serve", "paho.mqtt.client"])
+        env = {"GRIDWRIGHT_MQTT__HOST": "127.0.0.1", "GRIDWRIGHT_MQTT__PORT": str(self.port)}
+        near, far = forks.Pipe()
+        self.process = forks.Process(target=listen_until_told, args=(self.data, env | self.env, far), daemon=True)
+        self.process.start()
+        assert near.poll(WITHIN_S)
+        assert near.recv() == "listening"
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.join()
+
+    def stop(self) -> None:
+        assert self.process is not None
+        self.process.terminate()
+        self.process.join(WITHIN_S)
+        assert self.process.exitcode == 0
+
+
+def listen_until_told(data: Path, env: dict[str, str], ready: Connection) -> None:
+    os.environ.update(env)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    wired = wire(settings_in(data))
+    listen(wired, lambda: ready.send("listening"))
+    wired.close()
 
 
 @dataclass(frozen=True, slots=True)
