@@ -20,7 +20,15 @@ from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats.layout import LONG_DAY_COLUMNS
-from gridwright.formats.writer import QUALITY_WORDS, WRITTEN_UNIT, pattern_of, phase_of, require, written_values
+from gridwright.formats.writer import (
+    QUALITY_WORDS,
+    WRITTEN_UNIT,
+    holds_everything,
+    pattern_of,
+    phase_of,
+    require,
+    written_values,
+)
 
 Index = npt.NDArray[np.int64]
 LONG = ("usage_point", "reading_type", "start", "end", "value", "unit", "quality")
@@ -38,10 +46,7 @@ class CsvWriter:
     suffix: str = ".csv"
     keeps_channels: bool = True
 
-    def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
-        """Hold everything."""
-        del kind, interval_s, phase_s
-        return ""
+    why_not = holds_everything
 
     def write(
         self, panels: Sequence[Panel], registers: Sequence[RegisterReading], points: Mapping[str, UsagePoint]

@@ -20,6 +20,7 @@ from gridwright.formats.instants import as_binary, row_stamps, stamps_of, to_ins
 from gridwright.formats.layout import DAY_COLUMNS, Batch, Layout, ValueColumn
 from gridwright.formats.source import ReadOptions
 from gridwright.formats.stamps import ORDERS, Stamps, reads_two_ways
+from gridwright.formats.stretches import usual_lengths
 from gridwright.formats.table import Labels, labels, numbers_of
 from gridwright.formats.text import Numerals, read_numbers
 from gridwright.formats.zones import Clock, zone_from_changes, zone_from_offsets
@@ -28,7 +29,6 @@ Ints = npt.NDArray[np.int64]
 
 KINDS = ("interval", "cumulative", "power")
 # Fewer readings than this say nothing about a register: a morning of rising use looks the same.
-LONG_RUN = 8  # equal steps in a row that gaps do not make
 REGISTER_READINGS = 48
 REGISTER_RISES = 10
 # Registers may be reset now and then; where the name says register, new meters are believed too.
@@ -264,24 +264,20 @@ def _with_interval(layout: Layout, sampled: Sampled, options: ReadOptions, evide
             Evidence("interval", days, "rows stand so far apart; each tells of its own period", "--interval")
         )
         return replace(layout, interval_s=length, periods=True)
-    because = f"{share:.1%} of steps between stamps{_longer_for_long(steps, length)}"
+    others, word = _other_lengths(steps, length)
+    because = f"{share:.1%} of steps between stamps{word}"
     evidence.append(Evidence("interval", _length(length), because, "--interval"))
-    return replace(layout, interval_s=length)
+    return replace(layout, interval_s=length, lengths=(length, *others) if others else ())
 
 
-def _longer_for_long(steps: Ints, length: int) -> str:
-    """Warn of stamps that stand farther apart for long, as before a meter exchange: longer intervals, or a gap each."""
-    edges = np.flatnonzero(np.r_[True, steps[1:] != steps[:-1], True])
-    runs = np.diff(edges)
-    long = np.flatnonzero((runs >= LONG_RUN) & (steps[edges[:-1]] > length))
-    if not long.size:
-        return ""
-    at = int(long[runs[long].argmax()])
-    longer = int(steps[edges[at]])
-    return (
-        f"; {runs[at]} in a row are of {_length(longer)}: if the meter was read so there, import those rows by "
-        f"themselves with --interval {longer // 60}, or give each row a start and an end"
+def _other_lengths(steps: Ints, length: int) -> tuple[tuple[int, ...], str]:
+    """Return the other lengths that long runs of stamps tell, as before a meter exchange, and a word about them."""
+    others = {other: run for other, run in usual_lengths(steps).items() if other != length}
+    told = ", ".join(f"{run} in a row are of {_length(other)}" for other, run in sorted(others.items()))
+    word = (
+        f"; {told}: each stretch is read at its own length; --interval {length // 60} reads all alike" if told else ""
     )
+    return tuple(others), word
 
 
 def _length(seconds: int) -> str:

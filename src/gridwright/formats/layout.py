@@ -82,7 +82,8 @@ class Layout:
     `slots`: the columns of a wide table (one row a day), whose values all mean `values[0]`. `elapsed`: slots count
     hours passed since midnight rather than hours on the wall clock. `clock_unit_s`, `clock_first`: a clock column holds
     numbers (hour 1 to 24) instead of times. `stamp_end`: stamps close their interval. `periods`: a row tells of the
-    time to the next one, more than a day, which differs from row to row.
+    time to the next one, more than a day, which differs from row to row. `lengths`: where stretches of rows differ in
+    theirs, all of them, the usual one first.
     """
 
     names: tuple[str, ...]
@@ -104,6 +105,7 @@ class Layout:
     stamp_end: bool = False
     periods: bool = False
     interval_s: int = 0
+    lengths: tuple[int, ...] = ()
     numerals: Numerals = field(default_factory=Numerals)
     default_point: str = ""
 

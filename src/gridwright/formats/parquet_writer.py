@@ -16,7 +16,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.formats.writer import QUALITY_WORDS, WRITTEN_UNIT, written_values
+from gridwright.formats.writer import QUALITY_WORDS, WRITTEN_UNIT, holds_everything, written_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,10 +45,7 @@ class ParquetWriter:
     suffix: str = ".parquet"
     keeps_channels: bool = True
 
-    def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
-        """Hold everything."""
-        del kind, interval_s, phase_s
-        return ""
+    why_not = holds_everything
 
     def write(
         self, panels: Sequence[Panel], registers: Sequence[RegisterReading], points: Mapping[str, UsagePoint]

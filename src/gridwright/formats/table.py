@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from gridwright.formats.layout import Batch, Layout, Pass, ValueColumn
 from gridwright.formats.roles import UNITS, flow_of_register, known_unit, own_type, quality_letter, series_type
 from gridwright.formats.row_verdicts import Verdicts, word_of
 from gridwright.formats.source import Decoded
+from gridwright.formats.stretches import stretch_lengths
 from gridwright.formats.text import read_numbers, shortened
 from gridwright.formats.writer import QUALITY_OF_WORD
 from gridwright.formats.zones import change_lengths, wall_to_utc
@@ -149,9 +150,21 @@ def _place_rows(batch: Batch, layout: Layout, verdicts: Verdicts) -> Placed:
         verdicts.refuse(wrong, "the interval ends at {value}, not after its start", "correct its end", layout.end)
         wrong |= unread
         usable &= ~wrong
+    elif layout.lengths:
+        length = stretch_lengths(found.code, at, usable, layout.lengths, closing=layout.stamp_end)
+        at = at - length if layout.stamp_end else at
+        unclear = usable & (length == 0)
+        column = layout.time if layout.time is not None else layout.date
+        verdicts.refuse(unclear, _either(layout.lengths), "give the row a start and an end", column)
+        usable &= ~unclear
     elif layout.stamp_end and not layout.periods:
         at = at - layout.interval_s
     return Placed(found.words, found.code, at, length, _qualities(batch, layout, verdicts), usable)
+
+
+def _either(lengths: Sequence[int]) -> str:
+    told = " or ".join(f"{length / 60:g}" for length in sorted(lengths))
+    return f"{{value}} stands between two stretches: its interval may be of {told} minutes"
 
 
 def _read_at_once(batch: Batch, layout: Layout) -> Mask:
@@ -258,7 +271,7 @@ def _series(batch: Batch, layout: Layout, placed: Placed, part: Part, verdicts: 
     """Make readings of one meaning: registers at their instant, intervals at their start, one series a length."""
     column, values, rows = part
     if column.reading_type.accumulation is Accumulation.CUMULATIVE:
-        yield from _registers(batch, placed, part, verdicts)
+        yield from _registers(batch, layout, placed, part, verdicts)
         return
     if isinstance(placed.length, int):
         yield _readings(batch, placed, (column, values, _on_grid(layout, placed, part, verdicts)), verdicts)
@@ -293,13 +306,14 @@ def _on_grid(layout: Layout, placed: Placed, part: Part, verdicts: Verdicts) -> 
     return np.asarray(rows & ~stray)
 
 
-def _registers(batch: Batch, placed: Placed, part: Part, verdicts: Verdicts) -> Iterator[Readings]:
+def _registers(batch: Batch, layout: Layout, placed: Placed, part: Part, verdicts: Verdicts) -> Iterator[Readings]:
     """Register reads stand at the instant they were read; an empty one tells nothing and is left out."""
     column, values, rows = part
     empty = rows & np.isnan(values)
     if empty.any():
         verdicts.note(f"column {column.name}: {np.count_nonzero(empty)} empty register readings left out")
-    instant = placed if isinstance(placed.length, int) else replace(placed, at=placed.at + placed.length)
+    closing = layout.end is not None or layout.stamp_end
+    instant = replace(placed, at=placed.at + placed.length) if closing else placed
     yield _readings(batch, replace(instant, length=0), (column, values, rows & ~empty), verdicts)
 
 
