@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import os
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from gridwright.api.answer import Refused
 from gridwright.api.authenticate import Credential, credential_of
-from gridwright.api.body import unpack
+from gridwright.api.body import PIECE, SMALL, unpack, unpack_small
 from gridwright.api.entrance import TYPES, decode
 from gridwright.api.ingest_form import TAKEN, decode_form
 from gridwright.api.ingest_meaning import Said
@@ -85,6 +87,16 @@ def test_any_body_is_answered(kind: str, data: st.DataObject) -> None:
 def test_any_form_is_answered(media: str, body: bytes) -> None:
     with suppress(Refused):
         decode_form(body, media, NOW)
+
+
+def test_small_gzip_is_unpacked_at_once_and_all_else_is_looked_at() -> None:
+    small = gzip.compress(b"line\n" * 1000)
+    assert unpack_small(small, PIECE) == unpack(small, PIECE) == b"line\n" * 1000
+    assert unpack_small(gzip.compress(b""), PIECE) == b""
+    two, bomb, large = small + small, gzip.compress(bytes(PIECE + 1)), gzip.compress(os.urandom(SMALL))
+    for other in (two, bomb, large, small[:-1], b"", b"no gzip"):
+        assert unpack_small(other, 2 * PIECE) is None
+    assert unpack_small(small, 100) is None
 
 
 @given(st.binary(max_size=200))
