@@ -165,6 +165,9 @@ def _draft(path: Path, keys: list[bytes]) -> Path:
         try:
             os.write(handle, b"".join(base64.b64encode(key) + b"\n" for key in keys))
             os.fsync(handle)
+        except OSError:
+            draft.unlink()
+            raise
         finally:
             os.close(handle)
     except OSError as error:

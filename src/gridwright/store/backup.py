@@ -6,6 +6,7 @@ begin again), the servers as rows of one snapshot. Either goes back into any of 
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
 
-from gridwright.domain.errors import Conflict, StoreCorrupt, StoreError, StoreOutdated
+from gridwright.domain.errors import Conflict, StoreCorrupt, StoreError, StoreFull, StoreOutdated
 from gridwright.store.backup_draft import drafted
 from gridwright.store.backup_file import SUFFIX, BackupWriter, Header, check_whole, opened
 from gridwright.store.backup_rows import Tables, load_rows, read_rows, write_rows
@@ -106,6 +107,10 @@ def _copy_pages(connection: Connection, copy: Path, progress: Progress | None) -
         source.backup(target, pages=PAGES_AT_ONCE, progress=told, sleep=0)
         # In one file, without a log beside it.
         target.execute("PRAGMA journal_mode=DELETE").fetchall()
+    except dbapi2.OperationalError as error:
+        if "disk is full" in str(error):  # the backup interface gives no code
+            raise _full(copy.parent) from error
+        raise
     finally:
         target.close()
 
@@ -216,7 +221,11 @@ def _write_pages(path: Path, header: Header, draft: Path, master: Master | None,
     done = 0
     with opened(path, master) as stream, os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
         while chunk := stream.read(CHUNK):
-            done += file.write(chunk)
+            try:
+                done += file.write(chunk)
+                file.flush()
+            except OSError as error:  # of the place it goes to: the backup itself is not to blame
+                raise _unwritten(error, draft.parent) from error
             _tell(progress, done, header.content_bytes)
 
 
@@ -299,6 +308,25 @@ def _file_engine(path: Path, *, create: bool = False) -> Iterator[Engine]:
         engine.dispose()
 
 
+def _full(folder: Path) -> StoreFull:
+    return StoreFull(
+        "there is no room for a copy of the database",
+        where=str(folder),
+        remedy="make room there, or name another place; the database is as it was",
+    )
+
+
+def _unwritten(error: OSError, folder: Path) -> StoreError:
+    """Return what a place said that a database was to be written to."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _full(folder)
+    return StoreError(
+        f"the file cannot be written: {error.strerror or error}",
+        where=str(folder),
+        remedy="check the folder, its permissions and the room there",
+    )
+
+
 @contextmanager
 def _temporary(beside: Path) -> Iterator[Path]:
     """Return the path of a file in the same folder, which is gone afterwards unless it was renamed."""
@@ -306,8 +334,4 @@ def _temporary(beside: Path) -> Iterator[Path]:
         with drafted(beside, suffix=SUFFIX) as path:
             yield path
     except OSError as error:
-        raise StoreError(
-            f"the file cannot be written: {error.strerror or error}",
-            where=str(beside),
-            remedy="check the folder, its permissions and the room there",
-        ) from error
+        raise _unwritten(error, beside) from error

@@ -24,6 +24,11 @@ CORRUPT = (
 )
 READ_ONLY = (StoreError, "the database may only be read", "check the permissions of the file and its folder")
 UNREACHABLE = (StoreError, "the database does not answer", "start the server, or check the address and the account")
+UNOPENED = (
+    StoreError,
+    "the database file cannot be opened",
+    "let this user write to the file and its folder: SQLite keeps its log beside it, even while it only reads",
+)
 DISK = (StoreError, "the disk reported an error", "check the disk; what was acknowledged is safe")
 TWICE = (Conflict, "it exists already", "use another id")
 # No SQLSTATE, or one of class 08 (connection) or 57P0x (the server stops).
@@ -39,7 +44,7 @@ SQLITE: dict[int, Meaning] = {
     10: DISK,
     11: CORRUPT,
     13: FULL,
-    14: UNREACHABLE,
+    14: UNOPENED,
     19: TWICE,
     26: CORRUPT,
 }

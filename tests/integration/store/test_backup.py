@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -17,7 +19,15 @@ from sqlalchemy import text
 
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.bill import Bill, BillLine
-from gridwright.domain.errors import Conflict, GridwrightError, NotFound, StoreCorrupt, StoreOutdated, UsageError
+from gridwright.domain.errors import (
+    Conflict,
+    GridwrightError,
+    NotFound,
+    StoreCorrupt,
+    StoreFull,
+    StoreOutdated,
+    UsageError,
+)
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
@@ -287,6 +297,55 @@ def test_a_full_disk_leaves_no_half_backup(town: str, tmp_path: Path, vault: Vau
     blocker.write_text("")
     with pytest.raises(GridwrightError, match=r"cannot be (used|written)"):
         back_up(ME, town, blocker / "a.gwb", vault=vault, now=NOW)
+
+
+def test_a_full_disk_is_told_by_its_place_and_is_no_damage(
+    town: str, tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the copy is made, and when a backup is brought back: neither the database nor the backup is to blame."""
+    from pysqlite3 import dbapi2
+
+    class Full:
+        """A file on a disk without room."""
+
+        def write(self, content: bytes) -> int:
+            raise OSError(errno.ENOSPC, f"no space for {len(content)} bytes")
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.close()
+
+    out = tmp_path / "out"
+    path = out / "a.gwb"
+    back_up(ME, town, path, vault=vault, now=NOW)
+    connect = dbapi2.connect
+
+    def connected(place: str, **more: object) -> object:
+        connection = connect(place, **more)
+        if place.endswith(".tmp"):
+            connection.execute("PRAGMA max_page_count = 2")
+        return connection
+
+    def opened(number: int, _: str) -> Full:
+        os.close(number)
+        return Full()
+
+    acts: list[tuple[str, object, Callable[[], object]]] = [
+        ("pysqlite3.dbapi2.connect", connected, lambda: back_up(ME, town, out / "b.gwb", vault=vault, now=NOW)),
+        ("gridwright.store.backup.os.fdopen", opened, lambda: restore(path, str(out / "new.db"), vault)),
+    ]
+    for name, broken, act in acts:
+        with monkeypatch.context() as patch:
+            patch.setattr(name, broken)
+            with pytest.raises(StoreFull, match="there is no room for a copy of the database") as caught:
+                act()
+        assert caught.value.where == str(out)
+        assert [each.name for each in out.iterdir()] == ["a.gwb"]
 
 
 def test_interrupted_it_leaves_nothing_behind(town: str, tmp_path: Path, vault: Vault) -> None:

@@ -127,6 +127,13 @@ def test_a_full_disk_within_a_transaction(tmp_path: Path) -> None:
         assert store.readings.save(ME, a_month(5), known_at=START, register=True).new == 5 * 2976
 
 
+def test_a_file_that_cannot_be_opened_is_no_server_that_is_away(tmp_path: Path) -> None:
+    """As with a folder that may only be read, which the superuser of a test machine may write to all the same."""
+    (tmp_path / "gridwright.db").mkdir()
+    with pytest.raises(StoreError, match=r"cannot be opened \(unable to open.*let this user write to the file"):
+        open_store(tmp_path)
+
+
 def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     with open_store(path) as store:

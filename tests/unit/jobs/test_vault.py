@@ -95,3 +95,13 @@ def test_a_folder_that_takes_no_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreError, match="cannot be made"):
         Vault(tmp_path / "file" / "secret.key").seal(SECRET)
+
+
+def test_a_full_disk_leaves_no_draft_of_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sync(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gridwright.jobs.vault.os.fsync", sync)
+    with pytest.raises(StoreError, match="cannot be made: No space left"):
+        Vault(tmp_path).seal(SECRET)
+    assert list(tmp_path.iterdir()) == []
