@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import islice
 from typing import TypeVar, overload
 
@@ -14,16 +15,19 @@ import numpy as np
 from gridwright.domain.access import Access
 from gridwright.domain.errors import GridMismatch, NotFound
 from gridwright.domain.image import Image
-from gridwright.domain.interval import Interval, from_epoch_s
+from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER, UsagePoint
 from gridwright.formats.writer import Writer, phase_of
-from gridwright.store import Series, Store
+from gridwright.store import Store
+from gridwright.store.series import Extent
 
 T = TypeVar("T", covariant=True)  # noqa: PLC0105 - the name of a type of elements
 CELLS = 1 << 22  # readings held at a time
+TOGETHER = 1_000
+DAY = timedelta(days=1)
 EVER = Interval(from_epoch_s(-(10**10)), FOREVER)
 Report = Callable[[int, int], None]
 Group = tuple[ReadingType, timedelta]
@@ -75,7 +79,7 @@ class Export:
     writer: Writer
     wanted: Wanted
     points: Mapping[str, UsagePoint]
-    series: dict[Group, list[Series]]
+    series: dict[Group, list[Extent]]
     progress: Report | None = None
     readings: int = 0
     registers: int = 0
@@ -126,35 +130,39 @@ class Export:
                 if self.progress is not None:
                     self.progress(self.done, total)
 
-    def _batches(self, members: Sequence[Series], interval: timedelta) -> Iterator[list[Series]]:
+    def _batches(self, members: Sequence[Extent], interval: timedelta) -> Iterator[list[Extent]]:
         """Cut series into groups that fit the memory."""
-        batch: list[Series] = []
+        batch: list[Extent] = []
+        whole = Interval(*_days(members[0].first_day, members[0].last_day))
         for one in members:
-            period = self._whole([*batch, one])
-            if batch and (len(batch) + 1) * period.slots(interval) > CELLS:
+            own = Interval(*_days(one.first_day, one.last_day))
+            wider = Interval(min(whole.start, own.start), max(whole.end, own.end)) if batch else own
+            if batch and (len(batch) + 1) * self._asked(wider).slots(interval) > CELLS:
                 yield batch
-                batch = []
+                batch, wider = [], own
             batch.append(one)
+            whole = wider
         if batch:
             yield batch
 
-    def _whole(self, members: Sequence[Series]) -> Interval:
-        there = Interval(min(one.first for one in members), max(one.last for one in members))
+    def _asked(self, there: Interval) -> Interval:
         return there if self.wanted.period is None else there.intersection(self.wanted.period) or self.wanted.period
 
-    def _loaded(self, kind: ReadingType, interval: timedelta, members: Sequence[Series]) -> Iterator[Panel]:
+    def _loaded(self, kind: ReadingType, interval: timedelta, members: Sequence[Extent]) -> Iterator[Panel]:
         """Load series together; where one changed its interval meanwhile, each for the time of its own."""
         names, wanted = [one.usage_point for one in members], self.wanted
+        whole = Interval(*_days(min(one.first_day for one in members), max(one.last_day for one in members)))
         try:
-            yield self.store.readings.load(
+            panel = self.store.readings.load(
                 self.access,
                 names,
-                self._whole(members),
+                self._asked(whole),
                 reading_type=kind,
                 interval=interval,
                 as_of=wanted.as_of,
                 image=wanted.image,
             )
+            yield _trimmed(panel, whole)
         except GridMismatch:
             if len(members) > 1:
                 for one in members:
@@ -179,14 +187,25 @@ class Export:
         return kept
 
     def _registers(self) -> Iterator[RegisterReading]:
-        period = self.wanted.period or EVER
-        for point in self.points:
-            for kind in self.store.registers.kinds(self.access, point):
-                if self._asks_for(kind) and self.writer.why_not(kind, 0, 0) == "":
-                    for read in self.store.registers.load(self.access, point, period, kind):
-                        self.registers += 1
-                        self.written.add(point)
-                        yield read
+        period, names = self.wanted.period or EVER, list(self.points)
+        kinds = [
+            kind
+            for kind in self.store.readings.image_types(self.access, Image.RAW)
+            if kind.accumulation is Accumulation.CUMULATIVE
+            and self._asks_for(kind)
+            and self.writer.why_not(kind, 0, 0) == ""
+        ]
+        for at in range(0, len(names) if kinds else 0, TOGETHER):
+            some = names[at : at + TOGETHER]
+            reads: dict[str, list[RegisterReading]] = defaultdict(list)
+            for kind in kinds:
+                for read in self.store.registers.load_several(self.access, some, period, kind):
+                    reads[read.usage_point].append(read)
+            for point in some:
+                for read in reads[point]:
+                    self.registers += 1
+                    self.written.add(point)
+                    yield read
 
     def _asks_for(self, kind: ReadingType) -> bool:
         return not self.wanted.kinds or kind.code in self.wanted.kinds
@@ -213,23 +232,38 @@ def plan_export(
     return export
 
 
-def _series(store: Store, access: Access, wanted: Wanted, points: Mapping[str, UsagePoint]) -> list[Series]:
-    if wanted.points is None:
-        there = store.readings.series(access)
-    else:
-        there = [one for name in points for one in store.readings.series(access, name)]
-    return [
+def _series(store: Store, access: Access, wanted: Wanted, points: Mapping[str, UsagePoint]) -> list[Extent]:
+    """Return the series asked for by their days, without looking into them, in order of their usage points' names."""
+    names = list(points)
+    there = [
         one
-        for one in there
+        for at in range(0, len(names), TOGETHER)
+        for one in store.readings.extents(access, names[at : at + TOGETHER])
         if (not wanted.kinds or one.reading_type.code in wanted.kinds)
-        and wanted.interval in {None, one.interval}
-        and (wanted.period is None or Interval(one.first, one.last).overlaps(wanted.period))
+        and (wanted.interval is None or wanted.interval.total_seconds() == one.interval_s)
+        and (wanted.period is None or Interval(*_days(one.first_day, one.last_day)).overlaps(wanted.period))
     ]
+    return there if wanted.points is not None else sorted(there, key=lambda one: one.usage_point)
 
 
-def _grouped(export: Export, there: Sequence[Series]) -> dict[Group, list[Series]]:
+@cache
+def _days(first: int, last: int) -> tuple[datetime, datetime]:
+    return from_epoch_s(first * DAY_S), from_epoch_s(last * DAY_S)
+
+
+def _trimmed(panel: Panel, whole: Interval) -> Panel:
+    """Return the panel from the first to the last value, as far as they lie on the series' first and last day."""
+    known = np.flatnonzero(~panel.missing.all(axis=0))
+    if not known.size:
+        return panel
+    first = min(int(known[0]), -((panel.start - whole.start - DAY) // panel.interval))
+    last = max(int(known[-1]) + 1, -((panel.start - whole.end + DAY) // panel.interval))
+    return panel.slice(first, last)
+
+
+def _grouped(export: Export, there: Sequence[Extent]) -> dict[Group, list[Extent]]:
     """Put series of one type and interval together; of those a format cannot tell apart the first one stays."""
-    groups: dict[Group, list[Series]] = defaultdict(list)
+    groups: dict[Group, list[Extent]] = defaultdict(list)
     taken: dict[tuple[object, ...], ReadingType] = {}
     for one in there:
         kind = one.reading_type
@@ -241,5 +275,5 @@ def _grouped(export: Export, there: Sequence[Series]) -> dict[Group, list[Series
             why = f"{name} cannot tell channel {own} from {other}: choose with --reading-type"
             export.refuse(why, [one.usage_point])
             continue
-        groups[kind, one.interval].append(one)
+        groups[kind, timedelta(seconds=one.interval_s)].append(one)
     return dict(groups)

@@ -129,3 +129,45 @@ def test_what_a_format_cannot_hold_is_left_out_and_said(store: Store) -> None:
     assert "no OBIS code for net power" in said
     assert "cannot tell channel heat_pump from (none)" in said
     assert plan.readings == sum(int((~a_panel(seed).missing[0]).sum()) for seed in (0, 1))
+
+
+def test_many_usage_points_are_planned_and_loaded_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No question to the database is asked a usage point: neither for series, nor for registers, nor for blocks."""
+    asked: dict[str, int] = {"extents": 0, "load": 0, "load_several": 0}
+
+    def counted(holder: object, name: str) -> None:
+        own = getattr(holder, name)
+
+        def ask(*given: object, **more: object) -> object:
+            asked[name] += 1
+            return own(*given, **more)
+
+        monkeypatch.setattr(holder, name, ask)
+
+    counted(store.readings, "extents")
+    counted(store.readings, "load")
+    counted(store.registers, "load_several")
+    for name in ("series", "kinds"):
+        for holder in (store.readings, store.registers):
+            monkeypatch.setattr(holder, name, lambda *_: pytest.fail("asked a usage point"), raising=False)
+    monkeypatch.setattr(store.registers, "load", lambda *_: pytest.fail("asked a usage point"))
+    monkeypatch.setattr(export_readings, "TOGETHER", 4)
+    text, plan = exported(store, "csv", Wanted(points=HOMES))
+    assert text
+    assert plan.registers == 3
+    assert asked["extents"] == 2
+    assert asked["load"] == 2
+    assert asked["load_several"] % 2 == 0
+
+
+def test_a_file_begins_and_ends_with_what_was_read(store: Store) -> None:
+    """Days are loaded whole; what lies before the first value and behind the last one is no gap."""
+    late = Panel(("H0",), START + timedelta(days=7, hours=5), timedelta(minutes=15), np.full((1, 8), 7.0))
+    store.readings.save(LOCAL_OWNER, late, known_at=NOW)
+    _, plan = exported(store, "csv", Wanted(points=("H0",), kinds=(DELIVERED_ENERGY.code,)))
+    (panel,) = plan._panels()
+    assert (panel.start, panel.end) == (START, late.end)
+    within = Interval(START + timedelta(hours=30), START + timedelta(hours=40))
+    _, plan = exported(store, "csv", Wanted(points=("H0",), kinds=(DELIVERED_ENERGY.code,), period=within))
+    (panel,) = plan._panels()
+    assert panel.period == within
