@@ -75,15 +75,13 @@ class Uniform:
     def read(self, received_us: int, unit: Unit) -> FieldValues | None:
         """Return its values; None where something is not as it should be."""
         cut = self.cut
-        at_us = self._instants(received_us, unit)
-        if at_us is None:
+        several = b"," in cut.body[int(cut.first[0]) : int(cut.stop[0])]
+        found = (None if several else self._of_one_name()) or self._columns()
+        at_us = None if found is None else self._instants(received_us, unit)
+        if found is None or at_us is None:
             return None
         origin = self.origins.numbers(cut.body, self.words, cut.start, cut.first)
         if not self.origins.sound[origin].all():
-            return None
-        several = b"," in cut.body[int(cut.first[0]) : int(cut.stop[0])]
-        found = (None if several else self._of_one_name()) or self._columns()
-        if found is None:
             return None
         count, lines = found.value.size // origin.size, np.arange(1, origin.size + 1)
         if count > 1:
@@ -147,14 +145,26 @@ class Uniform:
         """Return where the equals signs and commas of the fields stand, a column for each line; None if they differ."""
         cut = self.cut
         places = np.flatnonzero((cut.raw == EQUALS) | (cut.raw == COMMA))
-        line = np.searchsorted(cut.first, places, side="right") - 1
-        places = places[places < np.where(line < 0, 0, cut.stop[np.maximum(line, 0)])]
-        if not places.size or places.size % cut.first.size:
-            return None
-        marks = places.reshape(cut.first.size, -1)
-        if marks.shape[1] % 2 == 0 or (marks[:, 0] < cut.first).any() or (marks[:, -1] > cut.stop).any():
-            return None
-        return np.ascontiguousarray(marks.T)
+        marks = self._by_line(places)
+        if marks is not None:
+            # Often the keys have equally many, too.
+            in_key = int(np.count_nonzero(marks[0] < cut.first[0]))
+            marks = marks[:, in_key:] if in_key == 0 or (marks[:, in_key - 1] < cut.first).all() else None
+        if marks is None or not self._in_fields(marks):
+            line = np.searchsorted(cut.first, places, side="right") - 1
+            marks = self._by_line(places[places < np.where(line < 0, 0, cut.stop[np.maximum(line, 0)])])
+        return np.ascontiguousarray(marks.T) if marks is not None and self._in_fields(marks) else None
+
+    def _by_line(self, places: Whole) -> Whole | None:
+        """Return places by line; None where they cannot be equally many in each."""
+        lines = self.cut.first.size
+        return None if not places.size or places.size % lines else places.reshape(lines, -1)
+
+    def _in_fields(self, marks: Whole) -> bool:
+        """Tell whether all marks of a line are within its fields: equals signs, and commas between them."""
+        if marks.shape[1] % 2 == 0:
+            return False
+        return bool((marks[:, 0] > self.cut.first).all() and (marks[:, -1] < self.cut.stop).all())
 
     @staticmethod
     def _text(piece: bytes) -> str:
