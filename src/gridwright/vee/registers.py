@@ -81,6 +81,14 @@ class Registers:
         found = installed_at(self._history.get(point, ()), point, at) if self.installations else None
         return float(found.multiplier) if found else 1.0
 
+    def exchanged(self, point: str, since: datetime, until: datetime) -> bool:
+        """Tell whether another meter or factor took over between two instants: no one factor holds for all of it."""
+        history = sorted(self._history.get(point, ()), key=lambda each: each.period.start)
+        return any(
+            since < new.period.start < until and (old.end_device, old.multiplier) != (new.end_device, new.multiplier)
+            for old, new in pairwise(history)
+        )
+
     def of(self, point: str, panel: Panel) -> list[RegisterReading]:
         """Return the reads of `point` that count up the panel's reading type, in order of time."""
         wanted = counted(panel.reading_type)
@@ -151,6 +159,8 @@ def steps_of(
             factor = registers.multiplier(point, before.at)
             limit = capacity_kw[point]
             steps = register_steps([before, after], meter=meter, capacity_kw=limit, multiplier=factor)
+            if registers.exchanged(point, before.at, after.at):
+                steps = [RegisterStep(before.at, after.at, None, Step.EXCHANGE)]
             scale = before.reading_type.resolution / panel.reading_type.resolution
             found.append((row, meter, factor, _scaled(steps[0], scale)))
     return found
