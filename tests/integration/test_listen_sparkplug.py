@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(not there_is_a_broker(), reason="there is no mosquitto")
 START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
 NODE = "spBv1.0/plant/{}/gateway"
-OTHER = 9  # the alias that the node gives its energy after it was changed
 
 
 def at_ms(slot: int) -> int:
@@ -39,10 +38,11 @@ def at_ms(slot: int) -> int:
 
 
 class Node:
-    """An edge node with one meter, UP-0, that answers a rebirth; its energy has an alias that may change."""
+    """An edge node with one meter, UP-0, that answers a rebirth; the aliases of energy and voltage may be swapped."""
 
     def __init__(self, port: int, *, answers: bool = True) -> None:
-        self.alias, self.seq, self.asked, self._answers = 1, 0, 0, answers
+        self.energy, self.voltage = 1, 2
+        self.seq, self.asked, self._answers = 0, 0, answers
         self.client = Client(CallbackAPIVersion.VERSION2, "gateway", protocol=MQTTv5)
         self.client.on_message = self._commanded
         self.client.on_connect = lambda client, *_: client.subscribe(NODE.format("NCMD"), 1)
@@ -58,12 +58,13 @@ class Node:
         self.seq = 0
         now = int(datetime.now(UTC).timestamp() * 1000)
         self._say("NBIRTH", payload(now, 0, [metric("bdSeq", datatype=4, whole=0)]), qos)
-        named = metric("Meter/energy_kwh", alias=self.alias, datatype=10, at_ms=at_ms(0), double=1.0)
-        self._say("DBIRTH", payload(now, self._next(), [named]), qos)
+        energy = metric("Meter/energy_kwh", alias=self.energy, datatype=10, at_ms=at_ms(0), double=1.0)
+        voltage = metric("Meter/voltage", alias=self.voltage, datatype=10, at_ms=at_ms(0), double=230.0)
+        self._say("DBIRTH", payload(now, self._next(), [energy, voltage]), qos)
 
     def data(self, slot: int, kwh: float, qos: int) -> None:
         now = int(datetime.now(UTC).timestamp() * 1000)
-        self._say("DDATA", payload(now, self._next(), [metric(alias=self.alias, at_ms=at_ms(slot), double=kwh)]), qos)
+        self._say("DDATA", payload(now, self._next(), [metric(alias=self.energy, at_ms=at_ms(slot), double=kwh)]), qos)
 
     def _next(self) -> int:
         self.seq = (self.seq + 1) % 256
@@ -150,7 +151,7 @@ def test_where_a_birth_may_have_passed_unseen_data_waits_for_a_new_one(broker: M
     with listening(settings):
         node.born(qos=0)
         until(lambda: values(broker) == {0: 1000}, "the birth")
-    node.alias = OTHER
+    node.energy, node.voltage = node.voltage, node.energy
     node.born(qos=0)  # nobody hears it: the broker keeps nothing of QoS 0
     with listening(settings) as listener:
         for slot in range(1, 6):
