@@ -1,4 +1,4 @@
-"""The cascade: one late reading in a fleet becomes the draft of a credit note; day totals written in bulk."""
+"""The cascade: a late reading in a fleet becomes the draft of a credit note; a day of a fleet with a year before it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gridwright.billing import parse_rate_card
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.day_totals import day_totals
 from gridwright.domain.image import Image
-from gridwright.domain.panel import Panel, default_quality
+from gridwright.domain.panel import Panel, Values, default_quality
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.correct import correct
 from gridwright.jobs.rerate import Pricing, rerate
@@ -26,7 +26,7 @@ from gridwright.store import Store, open_store
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
-DAYS, PER_DAY, RUNS = 31, 96, 9
+DAYS, YEAR, PER_DAY, RUNS = 31, 400, 96, 9
 KNOWN = START + timedelta(days=DAYS + 1)
 SITE = SiteDefaults()
 CARD = parse_rate_card(
@@ -65,6 +65,27 @@ def rows(*, quick: bool) -> Iterator[Row]:
         yield Row(f"late reading to draft note, fleet of {meters:,}", max(walls), "s, slowest", "<= 1")
         yield Row("the same, median", float(np.median(walls)), "s")
         yield Row("the same, processor", float(np.median(cpus)), "s")
+    yield daily_feed(500 if quick else 10_000)
+
+
+def daily_feed(meters: int) -> Row:
+    """Feed a fleet with a year of history two days, and tell what the cascade over the second one takes."""
+    with fleet() as store:
+        fill(store, meters, YEAR)
+        names = tuple(f"UP-{at:06d}" for at in range(meters))
+        changed, cpu = 0, 0.0
+        for day in (YEAR, YEAR + 1):
+            panel = Panel(names, START + timedelta(days=day), QUARTER, used(np.random.default_rng(day), meters))
+            now = panel.end + timedelta(hours=2)
+            store.readings.save(LOCAL_OWNER, panel, known_at=now)
+            begun, changed = time.process_time(), 0
+            while store.dirty.ranges(LOCAL_OWNER, 1):
+                changed += correct(store, LOCAL_OWNER, SITE, now=now).days
+            cpu = time.process_time() - begun
+        if changed != meters:
+            raise AssertionError(f"{changed} day totals of {meters} meters")
+    name = f"daily feed through the cascade, {meters:,} meters with {YEAR} days of history"
+    return Row(name, cpu / meters * 100_000, "s CPU/100k", "<= 20")
 
 
 @contextmanager
@@ -74,15 +95,19 @@ def fleet() -> Iterator[Store]:
         yield store
 
 
-def fill(store: Store, meters: int) -> float:
+def used(draw: np.random.Generator, meters: int) -> Values:
+    """Return a day of every meter."""
+    shape = 150 + 120 * np.sin(np.linspace(0, 2 * np.pi, PER_DAY)) ** 2
+    return np.asarray(np.rint(draw.gamma(9, 1 / 9, (meters, PER_DAY)) * shape))
+
+
+def fill(store: Store, meters: int, days: int = DAYS) -> float:
     """Save raw and final readings of every meter, and the day totals; return the seconds that the totals took."""
     names = tuple(f"UP-{at:06d}" for at in range(meters))
     store.registry.save_points(LOCAL_OWNER, [UsagePoint(name) for name in names])
     draw, totals_s = np.random.default_rng(4), 0.0
-    shape = 150 + 120 * np.sin(np.linspace(0, 2 * np.pi, PER_DAY)) ** 2
-    for day in range(DAYS):
-        values = np.rint(draw.gamma(9, 1 / 9, (meters, PER_DAY)) * shape)
-        panel = Panel(names, START + timedelta(days=day), QUARTER, values)
+    for day in range(days):
+        panel = Panel(names, START + timedelta(days=day), QUARTER, used(draw, meters))
         store.readings.save(LOCAL_OWNER, panel, known_at=KNOWN, settled=True)
         store.readings.save(LOCAL_OWNER, panel, known_at=KNOWN, image=Image.FINAL)
         totals = day_totals(panel, "UTC")

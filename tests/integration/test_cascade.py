@@ -401,10 +401,13 @@ class Fatal:
 
 
 FATAL = [
+    Fatal("dirty", "clear"),
     Fatal("findings", "save"),
+    Fatal("readings", "save"),
     Fatal("day_totals", "save"),
     Fatal("rerates", "add"),
     Fatal("rerates", "pending"),
+    Fatal("rerates", "claim"),
     Fatal("corrections", "save"),
     Fatal("rerates", "clear"),
 ]

@@ -112,6 +112,9 @@ class _Desk:
         """Rate the bills of a usage point that changes touch; while one cannot be rated, the changes wait."""
         cascade = changes[-1].cascade
         with self.store.transaction(cascade=cascade):
+            if not self.dry_run:
+                # Another process may have dealt with them, or have more: who rates last must have read last.
+                changes = self.store.rerates.claim(self.access, name)
             rated = [self._tried(kept, cascade) for kept in self._touched(name, changes)]
             if not all(rated):
                 return

@@ -11,6 +11,7 @@ from sqlalchemy import delete, insert, select
 from gridwright.domain.access import Access, Act
 from gridwright.domain.interval import Interval
 from gridwright.store.audit import note
+from gridwright.store.blocks import lock_points
 from gridwright.store.instant import from_us, to_period, to_seconds, to_us
 from gridwright.store.names import FEW, Names, within
 from gridwright.store.schema import usage_point
@@ -75,6 +76,13 @@ class Rerates:
             Rerate(row.code, to_period(row.start_s, row.end_s), row.cascade, from_us(row.known_at_us), row.id)
             for row in rows
         ]
+
+    def claim(self, access: Access, point: str) -> list[Rerate]:
+        """Return what waits of a usage point, to be dealt with in this transaction: until its end nobody else does."""
+        access.require(Act.WRITE_BILLS, point)
+        with self._session.writing() as unit:
+            lock_points(unit, self._names.point_keys(unit, [point]))
+            return self.pending(access, points=[point])
 
     def clear(self, access: Access, rerates: Iterable[Rerate]) -> int:
         """Remove what was dealt with and return how many there were."""

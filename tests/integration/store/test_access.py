@@ -99,6 +99,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "edits.advance": ((EDIT, EDIT.to(EditState.APPLIED, by="local", now=NOW)), {}),
     "rerates.add": (([Rerate("hers", MONTH, "c", NOW)],), {}),
     "rerates.pending": ((), {}),
+    "rerates.claim": (("hers",), {}),
     "rerates.clear": (([],), {}),
     "day_totals.save": ((no_totals(["hers"], range(1), DELIVERED_ENERGY),), {"known_at": NOW}),
     "day_totals.load": ((["hers"], range(1)), {}),
