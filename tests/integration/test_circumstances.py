@@ -252,7 +252,9 @@ def test_only_the_days_that_the_check_meter_changed_are_touched(lite: Store) -> 
 
 @pytest.mark.parametrize("told", ["T1 07:00-22:00; T2 rest", "", "T1 from seven"])
 def test_each_register_of_a_meter_by_time_of_use_is_closed_by_itself(lite: Store, told: str) -> None:
-    panel = usual("UP-1")
+    attributes = {"tou_registers": told} if told else {}
+    lite.registry.save_points(ME, [UsagePoint("UP-5", "Europe/Berlin", capacity_kw=17.0, attributes=attributes)])
+    panel = usual("UP-5")
     by_day = np.isin((np.arange(panel.slots) + 1) % 24, range(7, 22))  # Berlin is an hour ahead of UTC in March
     lost = panel.values.copy()
     lost[0, 230:250] = np.nan
@@ -262,15 +264,15 @@ def test_each_register_of_a_meter_by_time_of_use_is_closed_by_itself(lite: Store
         counted = float(np.rint(energy.sum()))
         kind = replace(DELIVERED_REGISTER, channel=channel)
         for place, value in ((230, 1000.0), (250, 1000.0 + counted)):
-            read = RegisterReading("UP-1", START + HOUR * place, value, "M-1", reading_type=kind)
+            read = RegisterReading("UP-5", START + HOUR * place, value, "M-1", reading_type=kind)
             lite.registers.save(ME, [read], known_at=NOW)
         used[channel] = np.array([counted])
     gap = np.where(np.isnan(lost), q.MISSING, panel.quality).astype(np.uint8)
-    with_attributes(lite, **({"tou_registers": told} if told else {}))
-    lite.readings.save(ME, panel.with_values(lost, gap), known_at=NOW + HOUR)
+    lite.readings.save(ME, panel.with_values(lost, gap), known_at=NOW)
     judged(lite)
-    final = lite.readings.load(ME, ["UP-1"], panel.period, image=Image.FINAL, interval=HOUR).values[0, 230:250]
+    final = lite.readings.load(ME, ["UP-5"], panel.period, image=Image.FINAL, interval=HOUR).values[0, 230:250]
     sums = [final[by_day[230:250]].sum(), final[~by_day[230:250]].sum()]
+    assert not np.isnan(final).any()
     assert (sums == [used["T1"][0], used["T2"][0]]) is (told == "T1 07:00-22:00; T2 rest")
 
 
