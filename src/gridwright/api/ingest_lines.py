@@ -207,6 +207,8 @@ class _Mapped:
 
     def _named(self, number: npt.NDArray[np.int32], which: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Tell which values say whose they are."""
+        if self.told.names.nameless < 0:
+            return np.ones(number.size, np.bool_)
         named: npt.NDArray[np.bool_] = number != self.told.names.nameless
         self._tell(np.flatnonzero(~named & (which >= 0)), NO_POINT)
         return named

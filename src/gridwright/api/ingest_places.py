@@ -118,6 +118,8 @@ class Places:
 
 def dense(number: npt.NDArray[np.integer], size: int) -> tuple[npt.NDArray[np.intp], Numbers]:
     """Return which of the numbers from 0 to before `size` are there, and the place of each among these."""
+    if size == 1 and number.size:
+        return np.zeros(1, np.intp), np.zeros(number.size, np.int32)
     if size > max(4 * number.size, 1 << 12):
         used, place = np.unique(number, return_inverse=True)
         return used.astype(np.intp), place.astype(np.int32)

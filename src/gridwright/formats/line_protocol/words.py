@@ -108,10 +108,10 @@ def length_of(start: Whole, end: Whole) -> Whole | int:
 
 def _beyond(length: Whole | int, longest: int, size: int) -> Mask:
     """Tell which pieces are empty or too long."""
-    if np.min(length, initial=longest) >= 1 and np.max(length, initial=1) <= longest:
-        return np.zeros(size, np.bool_)
-    beyond = (length < np.int64(1)) | (length > np.int64(longest))
-    return np.repeat(np.atleast_1d(beyond), size) if isinstance(length, int) else np.asarray(beyond)
+    if isinstance(length, int):
+        return np.full(size, not 1 <= length <= longest)
+    beyond: Mask = (length < 1) | (length > longest)
+    return beyond
 
 
 def _kept(word: Codes, length: Whole | int, back: int) -> Codes:
