@@ -74,7 +74,7 @@ class Place:
     def shown(self, minute: int) -> float:
         """Return what the register of the meter shows, in kWh, as its few digits tell it."""
         wh = (self.used[minute] - self.used[self.since]) / self.factor
-        return (self.meters[self.meter] + wh // LSB) % 10**DIALS * LSB / 1000
+        return float((self.meters[self.meter] + wh // LSB) % 10**DIALS * LSB / 1000)
 
     def read(self, minute: int) -> None:
         at = START + timedelta(minutes=minute)
@@ -95,11 +95,9 @@ class Place:
         fed = self.kind == RECEIVED_REGISTER
         meter = Meter(self.serial(change.meter), dials=DIALS, lsb_wh=LSB)
         at = START + timedelta(minutes=change.minute)
-        told = {"final_received_kwh": reads[0], "opening_received_kwh": reads[1]} if fed else {}
-        kwh = (None, None) if fed else reads
-        exchange_meter(
-            self.store, ME, MeterExchange(self.name, meter, at, *kwh, Decimal(change.factor), **told), now=NOW
-        )
+        kwh, back = ((None, None), reads) if fed else (reads, (None, None))
+        order = MeterExchange(self.name, meter, at, kwh[0], kwh[1], Decimal(change.factor), back[0], back[1])
+        exchange_meter(self.store, ME, order, now=NOW)
         self.epoch += change.read
 
     def told(self) -> tuple[float, float]:
