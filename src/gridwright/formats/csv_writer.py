@@ -146,7 +146,7 @@ def _intervals(panel: Panel, row: int, stamps: Sequence[str]) -> Iterator[bytes]
     head, unit = f"{cell(panel.points[row])},{cell(kind.code)}", WRITTEN_UNIT[kind.quantity]
     pattern = f"{head.replace('%', '%%')},%s,%s,{pattern_of(kind)},{unit},%s\n"
     for first in range(0, panel.slots, SLOTS_A_PIECE):
-        which = np.flatnonzero(~panel.missing[row, first : first + SLOTS_A_PIECE]) + first
+        which = np.flatnonzero(~np.isnan(panel.values[row, first : first + SLOTS_A_PIECE])) + first
         values = written_values(kind, panel.values[row, which]).tolist()
         words = [QUALITY_WORDS[byte] for byte in panel.quality[row, which].tolist()]
         places = which.tolist()
@@ -169,7 +169,7 @@ def _reads(point: str, kind: ReadingType, reads: Sequence[RegisterReading], zone
 
 def _days(panel: Panel, row: int, zone: str) -> bytes:
     """Return the civil days of a usage point that have a value."""
-    missing = panel.missing[row]
+    missing = np.isnan(panel.values[row])
     filled = np.flatnonzero(~missing)
     if not filled.size:
         return b""

@@ -103,7 +103,7 @@ def _foreign(point: str) -> str:
 
 def _intervals(panel: Panel, row: int, stamps: Sequence[str]) -> list[str]:
     values = written_values(panel.reading_type, np.nan_to_num(panel.values[row])).tolist()
-    codes = [CODES[byte] for byte in np.where(panel.missing[row], Status.MISSING, panel.quality[row]).tolist()]
+    codes = [CODES[byte] for byte in np.where(np.isnan(panel.values[row]), Status.MISSING, panel.quality[row]).tolist()]
     pattern = f"QTY+%s:{pattern_of(panel.reading_type)}'DTM+163:%s?+00:303'DTM+164:%s?+00:303"
     return [pattern % part for part in zip(codes, values, stamps[:-1], stamps[1:], strict=True)]
 

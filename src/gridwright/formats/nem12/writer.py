@@ -178,7 +178,7 @@ def _panel(panel: Panel, suffixes: Suffixes) -> Iterator[bytes]:
         values = np.full(days * slots, np.nan)
         quality = np.full(days * slots, MISSING, np.uint8)
         values[lead : lead + panel.slots] = panel.values[row]
-        quality[lead : lead + panel.slots] = np.where(panel.missing[row], MISSING, panel.quality[row])
+        quality[lead : lead + panel.slots] = np.where(np.isnan(panel.values[row]), MISSING, panel.quality[row])
         kind, minutes = panel.reading_type, panel.interval_s // 60
         whole, codes = values.reshape(days, slots), quality.reshape(days, slots)
         filled = np.flatnonzero(~np.isnan(whole).all(axis=1))
