@@ -68,6 +68,8 @@ def allowed(store: Store, access: Access, exchange: MeterExchange, now: datetime
     access.require(Act.WRITE_REGISTRY, exchange.usage_point)
     if exchange.at > now:
         raise InputError(f"the exchange is to be at {exchange.at.isoformat()}, which has not come yet")
+    if exchange.multiplier <= 0:
+        raise InputError(f"the transformer factor {exchange.multiplier} is not above 0", remedy="give 1 without one")
     history = store.registry.installations(access, exchange.usage_point)
     before = installed_at(history, exchange.usage_point, exchange.at - INSTANT)
     if before is None and any(final is not None for final, _ in exchange.reads.values()):

@@ -124,6 +124,8 @@ def test_new_transformers_are_an_exchange_of_the_same_meter(store: Store) -> Non
     ("order", "error"),
     [
         (replace(ORDER, at=NOW + timedelta(days=1)), InputError),
+        (replace(ORDER, multiplier=Decimal(0)), InputError),
+        (replace(ORDER, multiplier=Decimal(-1)), InputError),
         (replace(ORDER, at=START - timedelta(days=200)), InputError),
         (MeterExchange("UP-1", Meter("M-1"), AT), Conflict),
     ],
