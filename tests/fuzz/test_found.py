@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 import pyarrow as pa
@@ -55,6 +56,13 @@ def test_a_giant_field_is_told_in_brief() -> None:
     outcome = of_file(samples.csv_long().data.replace(b"7.064", b"x" * 1_000_000))
     assert (outcome.taken, outcome.refused) == (samples.DAY - 1, 1)
     assert len(outcome.said[0]) < 300
+
+
+@pytest.mark.parametrize("make", [samples.nem12, samples.cmep, samples.mscons])
+def test_a_number_of_millions_of_digits_costs_itself(make: Callable[[], samples.Sample]) -> None:
+    """Two million nines were more than a decimal number can be, which ended the import."""
+    outcome = of_file(make().data.replace(b"7.064", b"9" * 2_000_000, 1))
+    assert (outcome.taken, outcome.refused) == (samples.DAY - 1, 1)
 
 
 def test_a_nem12_file_that_is_cut_off_says_so() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -90,13 +90,18 @@ def _eight_characters(
     return (low + high) >> np.uint64(32), decimals, good & ~lonely_dot
 
 
+LONGEST_NUMBER = 400  # characters; a longer field is damage, and so long to read as it is
+
+
 def one_number(field: bytes, places: int) -> float | None:
     """Read one field the slow way: signs, blanks, exponents, any length; None when it is no finite number."""
     if b"_" in field:  # Python reads 1_000 as a thousand; no sender means that
         return None
+    if len(field) > LONGEST_NUMBER:
+        return None
     try:
         number = Decimal(field.decode("ascii").strip().strip('"') or "nan").scaleb(places)
-    except (InvalidOperation, UnicodeDecodeError, OverflowError):
+    except (ArithmeticError, UnicodeDecodeError):
         return None
     value = float(number)
     return value if abs(value) < MAX_EXACT else None
