@@ -61,7 +61,8 @@ def told(store: Store, names: Sequence[str]) -> list[object]:
         (each.usage_point, each.period, each.code, each.severity, each.message)
         for each in store.findings.load(LOCAL_OWNER, names)
     ]
-    waiting = sorted((each.usage_point, each.period) for each in store.rerates.pending(LOCAL_OWNER, limit=10_000))
+    # In company a usage point's earlier days are looked at once more: what that changes may be queued sooner.
+    waiting = sorted({each.usage_point for each in store.rerates.pending(LOCAL_OWNER, limit=10_000)})
     return [final.values, final.quality, *(getattr(totals, name) for name in FIELDS), sorted(findings), waiting]
 
 
