@@ -108,6 +108,9 @@ class ServerSettings(Section):
     interval_s: Literal[60, 300, 600, 900, 1800, 3600] = Field(
         default=900, description="length of the intervals of readings that do not tell it, in seconds"
     )
+    journal: bool = Field(
+        default=True, description="whether uniform batches are journalled first, and brought into their days behind it"
+    )
     max_body_mb: int = Field(default=64, ge=1, le=4096, description="largest request body in MiB")
 
 

@@ -57,7 +57,7 @@ class Listen:
 
 def compose(platform: Platform, app: FastAPI) -> HotPaths:
     """Put the entrances for readings in front of the application."""
-    writer = app.state.writer = Writer(platform.store, platform.clock)
+    writer = app.state.writer = Writer(platform.store, platform.clock, journal=platform.settings.server.journal)
     return HotPaths(app, platform, writer)
 
 

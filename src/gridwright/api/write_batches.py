@@ -66,7 +66,7 @@ def write(store: Store, batches: Sequence[Batch], now: datetime) -> list[Outcome
     """
     plain = [batch for batch in batches if batch.once is None]
     try:
-        with store.transaction():
+        with store.transaction(settled=False):  # what touches readings settles it
             if plain:
                 _write_together(store, plain, now)
             outcomes: dict[int, Outcome] = {id(batch): batch.tell(batch) for batch in plain}
@@ -75,7 +75,7 @@ def write(store: Store, batches: Sequence[Batch], now: datetime) -> list[Outcome
         raise
     except GridwrightError:
         # One of them cannot be written at all: each by itself, so that it fails alone.
-        with store.transaction():
+        with store.transaction(settled=False):
             outcomes = {id(batch): _write_alone(store, batch, now) for batch in batches}
     return [outcomes[id(batch)] for batch in batches]
 
@@ -83,7 +83,7 @@ def write(store: Store, batches: Sequence[Batch], now: datetime) -> list[Outcome
 def _write_alone(store: Store, batch: Batch, now: datetime) -> Outcome:
     """Write one batch with the answer that is remembered for its key; its failure is its own."""
     try:
-        with store.transaction():
+        with store.transaction(settled=False):
             _restore(batch)
             _write_together(store, [batch], now)
             answer = batch.tell(batch)
@@ -110,6 +110,8 @@ def _write_together(store: Store, batches: Sequence[Batch], now: datetime) -> No
         _restore(batch)
         if batch.resolved.quarantined:
             _quarantine(store, batch)
+    if _put_in_journal(store, batches, now):
+        return
     batches = write_singles(store, batches, now)
     for pile in _piles(batches, "intervals"):
         for readings in _in_turn(pile):
@@ -118,6 +120,25 @@ def _write_together(store: Store, batches: Sequence[Batch], now: datetime) -> No
         for readings in _in_turn(pile):
             rejects = save_registers(store, pile.access, readings, (LOCAL_OWNER, batches[-1].directory, now))
             _tell(batches, rejects, "at")
+
+
+def _put_in_journal(store: Store, batches: Sequence[Batch], now: datetime) -> bool:
+    """Put the readings of batches in the journal, if all of them may wait there; otherwise nothing, and False.
+
+    Beside others they would be folded in the same transaction: these are saved, and that comes after what waits.
+    """
+    if not all(batch.journal and not batch.resolved.registers and not batch.resolved.few for batch in batches):
+        return False
+    accepted = []
+    for batch in batches:
+        for part in batch.resolved.intervals:
+            one = store.journal.accept(batch.access, part)
+            if one is None:
+                return False
+            accepted.append(one)
+    if accepted:
+        store.journal.put(accepted, received=now)
+    return True
 
 
 def _quarantine(store: Store, batch: Batch) -> None:

@@ -19,6 +19,7 @@ import structlog
 from gridwright.api.answer import Answer, Refused, refuse
 from gridwright.api.batch import Batch, Waiter
 from gridwright.api.write_batches import Outcome, write
+from gridwright.api.writer_folds import Folding
 from gridwright.domain.errors import StoreError, StoreLocked
 
 if TYPE_CHECKING:
@@ -54,8 +55,11 @@ class WriterFigures:
 class Writer:
     """The one writer of what arrives by HTTP; a batch's future is set when its readings are durable, never before."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime], *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, store: Store, clock: Callable[[], datetime], *, patience_s: float = PATIENCE_S, journal: bool = True
+    ) -> None:
         self._store, self._clock, self._patience_s = store, clock, patience_s
+        self._journals, self._folding = journal, Folding(store)
         self._queue: deque[Batch] = deque()
         self._held = 0
         self._crowd = 0  # batches that were on their way when the last group was written: about as many clients
@@ -110,6 +114,10 @@ class Writer:
             if len(self._queue) >= WAITING or (self._queue and self._held + size > WAITING_READINGS):
                 self._figures.refused += 1
                 raise not_taken(HTTPStatus.TOO_MANY_REQUESTS, "more readings wait to be written than may")
+            batch.journal = batch.journal and self._journals
+            if batch.journal and self._folding.full:
+                self._figures.refused += 1
+                raise not_taken(HTTPStatus.TOO_MANY_REQUESTS, "more readings wait in the journal than may")
             batch.put_at = time.monotonic()
             self._loop = loop
             self._queue.append(batch)
@@ -117,6 +125,9 @@ class Writer:
             self._changed.notify()
 
     def _run(self) -> None:
+        left = self._folding.fold()  # of the run before, which may have ended at any moment
+        while left and not self._stopping and not self._queue:
+            left = self._folding.fold()
         while group := self._group():
             self._writing_since = group[0].put_at
             began = time.monotonic()
@@ -124,6 +135,11 @@ class Writer:
             self._note(group, outcomes, time.monotonic() - began)
             self._crowd = len(group) + len(self._queue)
             self._tell(group, outcomes)
+            self._folding.note(sum(batch.readings for batch in group if batch.journal))
+            if self._folding.is_pressing:
+                self._folding.fold()
+        while self._folding.fold():
+            pass
 
     def _note(self, group: Sequence[Batch], outcomes: Sequence[Outcome | Exception], took: float) -> None:
         """Count what came of a group."""
@@ -163,7 +179,11 @@ class Writer:
         """Wait for batches and return those of the next transaction; empty at the end."""
         with self._changed:
             while not self._queue and not self._stopping:
-                self._changed.wait()
+                due_in = self._folding.due_in()
+                if due_in is None or due_in > 0:
+                    self._changed.wait(due_in)
+                else:
+                    self._fold_aside()
         self._gather()
         group: list[Batch] = []
         size = 0
@@ -175,6 +195,14 @@ class Writer:
                 size += group[-1].readings
             self._held -= size
         return group
+
+    def _fold_aside(self) -> None:
+        """Fold while nothing waits to be written; whoever comes meanwhile can put it in the queue."""
+        self._changed.release()
+        try:
+            self._folding.fold()
+        finally:
+            self._changed.acquire()
 
     def _gather(self) -> None:
         """Let those join who are just arriving: a commit costs the same for one as for sixty.

@@ -19,7 +19,7 @@ from gridwright.domain.errors import GridwrightError, NotFound
 from gridwright.jobs.archive_months import Policy
 from gridwright.jobs.back_up import backups_in
 from gridwright.jobs.check_listeners import check_listeners
-from gridwright.jobs.check_waiting import check_edges, check_waiting
+from gridwright.jobs.check_waiting import check_edges, check_journal, check_waiting
 from gridwright.jobs.health import Check, ago, fails, fine, graded, warns
 from gridwright.jobs.listener_status import ListenerStatus
 from gridwright.jobs.vault import Vault
@@ -75,6 +75,7 @@ def _with_store(url: str, around: Surroundings) -> Iterator[Check]:
         return
     with store:
         looks: list[tuple[str, Callable[[], Iterator[Check]]]] = [
+            ("journal", lambda: check_journal(store, around.now)),
             ("room", lambda: check_growth(store, url)),
             ("database clock", lambda: check_database_clock(store, around.now)),
             ("corrections", lambda: check_waiting(store, around.now)),

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from gridwright.domain.access import LOCAL_OWNER
-from gridwright.jobs.health import Check, ago, fine, graded
+from gridwright.jobs.health import Check, ago, fails, fine, graded
 from gridwright.store import Store
 
 SOON = timedelta(hours=1)
 LONG = timedelta(hours=24)
 MANY_DIRTY, MANY_RERATES = 100_000, 100_000
 SILENT = timedelta(minutes=10)
+JOURNAL = timedelta(minutes=1)
 LOST = timedelta(hours=24)
 CLOCK = timedelta(seconds=30)
 WORKER = "see that a worker runs: gridwright serve"
@@ -33,6 +34,17 @@ def check_waiting(store: Store, now: datetime) -> Iterator[Check]:
     since = timedelta() if waits.oldest_job is None else now - waits.oldest_job
     found = f"{waits.jobs} wait" + (f", the oldest for {ago(since)}" if waits.jobs else "")
     yield graded("ordered jobs", f"{found}; {waits.failed_jobs} failed", WORKER, warn=since > SOON, fail=since > LONG)
+
+
+def check_journal(store: Store, now: datetime) -> Iterator[Check]:
+    """Look at readings that wait in the journal, before anybody reads, and at those that could not be folded."""
+    waits = store.journal.waiting(LOCAL_OWNER)
+    since = timedelta() if waits.oldest is None else now - waits.oldest
+    found = f"{waits.readings} readings wait" + (f", the oldest for {ago(since)}" if waits.rows else "")
+    yield graded("journal", found, "its log tells why the server does not fold them", warn=since > JOURNAL)
+    if waits.aside_rows:
+        found = f"{waits.aside_readings} readings in {waits.aside_rows} rows were put aside, the last: {waits.reason}"
+        yield fails("journal", found, "gridwright journal list")
 
 
 def check_edges(store: Store, now: datetime) -> Iterator[Check]:

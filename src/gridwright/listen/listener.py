@@ -57,7 +57,7 @@ class Listener:
 
         self.figures, self.up = ListenFigures(), asyncio.Event()
         self._platform, self._chosen, self._folder = platform, chosen, made(folder_of(platform))
-        self._writer = Writer(platform.store, platform.clock)
+        self._writer = Writer(platform.store, platform.clock, journal=platform.settings.server.journal)
         self._entrance = Entrance(platform, self._writer)
         mapping = mapping_of(platform.settings.line_protocol, platform.settings.server.interval_s)
         self._messages = Messages(mapping, chosen.topics)

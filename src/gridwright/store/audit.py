@@ -68,7 +68,7 @@ class Audit:
     def verify(self, access: Access) -> int:
         """Return how many records the unbroken chain has; a changed, lost or added record is StoreCorrupt."""
         access.require(Act.ADMINISTER)
-        with self._session.reading() as unit:
+        with self._session.reading(settled=False) as unit:
             return self._verify(unit)
 
     def _verify(self, unit: Unit) -> int:

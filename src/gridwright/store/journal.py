@@ -49,13 +49,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits in the journal, since when, and what was put aside."""
+    """What waits in the journal, since when, and what was put aside; `reason`: why the last of it was."""
 
     rows: int
     readings: int
     oldest: datetime | None
     aside_rows: int
     aside_readings: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Journal:
         with self._session.writing(settled=False) as unit:
             try:
                 _require_all(access, readings.points)
-                keys = np.array(self._names.point_keys(unit, readings.points), np.int64)
+                keys = self._names.key_array(unit, readings.points)
             except (AccessDenied, NotFound):
                 return None
             kind = self._names.make_type_key(unit, readings.reading_type)
@@ -117,6 +118,10 @@ class Journal:
         """Bring all that waits into its blocks, about a million readings a transaction; returns how many rows."""
         return self._session.settle()
 
+    def fold_some(self) -> int:
+        """Bring the oldest million readings that wait, about, into their blocks; returns how many rows."""
+        return self._session.settle(at_once=1)
+
     def waiting(self, access: Access) -> Waiting:
         """Return what waits, without folding it."""
         access.require(Act.READ)
@@ -126,7 +131,10 @@ class Journal:
             rows, readings, oldest = unit.connection.execute(one).one()
             other = select(func.count(), func.coalesce(func.sum(aside.readings), 0)).select_from(journal_aside)
             aside_rows, aside_readings = unit.connection.execute(other).one()
-        return Waiting(int(rows), int(readings), from_us_if(oldest), int(aside_rows), int(aside_readings))
+            last = select(aside.reason).order_by(aside.id.desc()).limit(1)
+            reason = unit.connection.execute(last).scalar() if aside_rows else ""
+        counts = int(rows), int(readings), from_us_if(oldest), int(aside_rows), int(aside_readings)
+        return Waiting(*counts, reason or "")
 
     def put_aside(self, access: Access, limit: int = 1_000) -> list[Aside]:
         """Return the rows that could not be folded, the oldest first."""

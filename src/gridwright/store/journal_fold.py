@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gridwright.domain.access import Act
-from gridwright.domain.errors import GridwrightError, StoreCorrupt
+from gridwright.domain.errors import Conflict, GridwrightError, InputError, StoreCorrupt
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
@@ -120,22 +120,48 @@ class Folder:
                 error = StoreCorrupt(f"readings of reading type number {grid[0]}, which does not exist")
                 for part in these:
                     self._put_aside(unit, part.row, part.row.content, part.row.readings, error)
-                continue
-            saved = _Saved()
-            for layer in layers([part.entry for part in these]):
-                self._save(unit, (grid[0], kind), layer, saved, known_at_us)
-            self._put_misfits_aside(unit, these, saved.misfits)
-            self._note(unit, kind, these, saved.summary)
+            elif known := self._of_known(unit, these):
+                self._save_grid(unit, (grid[0], kind), known, known_at_us)
+
+    def _save_grid(self, unit: Unit, kind: tuple[int, ReadingType], parts: Sequence[Part], known_at_us: int) -> None:
+        """Save readings of one kind on one grid."""
+        saved = _Saved()
+        for layer in layers([part.entry for part in parts]):
+            self._save(unit, kind, layer, saved, known_at_us)
+        self._put_misfits_aside(unit, parts, saved.misfits)
+        self._note(unit, kind[1], parts, saved.summary)
+
+    def _of_known(self, unit: Unit, parts: Sequence[Part]) -> list[Part]:
+        """Return the readings of usage points that exist; of others there are none, unless by an accident."""
+        keys, _ = distinct(np.concatenate([part.entry.key for part in parts]))
+        known = self._names.find_codes(unit, keys.tolist())
+        unknown = np.array([key for key in keys.tolist() if key not in known], np.int64)
+        if not unknown.size:
+            return list(parts)
+        error = StoreCorrupt(f"readings of usage point number {unknown[0]}, which does not exist")
+        kept = []
+        for part in parts:
+            lost = np.isin(part.entry.key, unknown)
+            if lost.any():
+                some = part.entry.take(lost)
+                self._put_aside(unit, part.row, pack_entry(some), some.size, error)
+            if not lost.all():
+                kept.append(Part(part.row, part.entry.take(~lost)))
+        return kept
 
     def _save(self, unit: Unit, kind: tuple[int, ReadingType], layer: Layer, saved: _Saved, known_at_us: int) -> None:
-        codes = tuple(self._names.point_codes(unit, layer.keys.tolist()))
-        panel = Panel(codes, from_epoch_s(layer.start_s), timedelta(seconds=layer.interval_s),
-                      layer.values, layer.quality, kind[1])  # fmt: skip
+        keys = layer.keys.tolist()
+        codes = self._names.find_codes(unit, keys)
+        names, step = tuple(codes[key] for key in keys), timedelta(seconds=layer.interval_s)
+        panel = Panel(names, from_epoch_s(layer.start_s), step, layer.values, layer.quality, kind[1])
 
         def save(some: Panel) -> None:
-            with self._session.writing(settled=False):
-                saver, summary = merge_panel(unit, self._names, kind[0], some, known_at_us)
-                leave_traces(unit, saver)
+            try:
+                with self._session.writing(settled=False):
+                    saver, summary = merge_panel(unit, self._names, kind[0], some, known_at_us)
+                    leave_traces(unit, saver)
+            except (StoreCorrupt, Conflict) as error:  # one damaged day must not keep everybody from reading the others
+                raise InputError(error.message, where=error.where) from error
             saved.add(summary)
 
         for misfit, error in save_fitting(save, panel):
@@ -165,7 +191,7 @@ class Folder:
         for actor, these in actors.items():
             came = [part.row.received_us for part in these]
             keys, _ = distinct(np.concatenate([part.entry.key for part in these]))
-            (one,) = self._names.point_codes(unit, keys[:1].tolist())
+            one = self._names.find_codes(unit, keys[:1].tolist())[int(keys[0])]
             detail = {
                 "reading_type": kind.code,
                 "period": str(_period([part.entry for part in these])),

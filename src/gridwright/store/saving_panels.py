@@ -14,7 +14,7 @@ from gridwright.store.session import Unit
 
 def merge_panel(unit: Unit, names: Names, kind: int, panel: Panel, known_at_us: int) -> tuple[PanelSaver, SaveSummary]:
     """Lock the usage points of a panel and merge it into what is stored; returns what was touched."""
-    keys = np.array(names.point_keys(unit, panel.points), np.int64)
+    keys = names.key_array(unit, panel.points)
     blocks.lock_points(unit, keys.tolist())
     if (keys[1:] < keys[:-1]).any():
         order = np.argsort(keys)

@@ -259,17 +259,20 @@ class Session:
                         pass
         unit.settled = True
 
-    def settle(self, newest: int | None = None) -> int:
-        """Bring what waits in the journal (up to a row) into its blocks, some at a time; returns how many rows."""
+    def settle(self, newest: int | None = None, *, at_once: int | None = None) -> int:
+        """Bring what waits in the journal (up to a row) into its blocks, some at a time; returns how many rows.
+
+        `at_once`: so many transactions at most.
+        """
         if self.current is not None and self.current.writes:
             self.settle_within(self.current)
             return 0
         if newest is None:
             with self._opened() as unit:
                 newest = _newest(unit)
-        rows = 0
-        while newest is not None and (some := self._fold_some(newest)):
-            rows += some
+        rows, done = 0, 0
+        while newest is not None and done != at_once and (some := self._fold_some(newest)):
+            rows, done = rows + some, done + 1
         return rows
 
     def _fold_some(self, newest: int) -> int:

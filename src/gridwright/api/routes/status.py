@@ -11,11 +11,12 @@ from fastapi import APIRouter, Request, Response
 from gridwright import __version__
 from gridwright.api.door import Staff
 from gridwright.api.listing import JSON
-from gridwright.api.shapes.people import LateShape, ListenerShape, StatusShape, WriterShape
+from gridwright.api.shapes.people import JournalShape, LateShape, ListenerShape, StatusShape, WriterShape
 from gridwright.app import Platform
 from gridwright.app.care import listeners
 from gridwright.domain.job import JobState
 from gridwright.jobs.listener_status import ListenerStatus, listener_dict
+from gridwright.store.journal import Waiting
 
 router = APIRouter(tags=["Status"])
 LATE = timedelta(hours=36)  # the freshness of a series is known to the day
@@ -35,6 +36,7 @@ def status(platform: Staff, request: Request) -> Response:
 def status_of(platform: Platform) -> StatusShape:
     """Gather the figures."""
     store, access, now = platform.store, platform.access, platform.clock()
+    waiting_there = store.journal.waiting(access)  # before anything is read: that folds it
     fresh = store.readings.freshness(access)
     newest = max((each.last for each in fresh), default=None)
     late = sorted((each for each in fresh if now - each.last > LATE), key=lambda each: each.last)
@@ -56,8 +58,15 @@ def status_of(platform: Platform) -> StatusShape:
         dirty_ranges=len(store.dirty.ranges(access, COUNTED)),
         quarantined_meters=len(store.quarantine.meters(access, limit=COUNTED)),
         jobs_waiting=len(waiting),
+        journal=journal_shape(waiting_there, now),
         listeners=[listener_shape(one, now) for one in listeners(platform)],
     )
+
+
+def journal_shape(one: Waiting, now: datetime) -> JournalShape:
+    """Return what waits in the journal as it is told."""
+    age_s = None if one.oldest is None else max(0.0, (now - one.oldest).total_seconds())
+    return JournalShape(readings=one.readings, age_s=age_s, put_aside=one.aside_readings, reason=one.reason)
 
 
 def listener_shape(one: ListenerStatus, now: datetime) -> ListenerShape:

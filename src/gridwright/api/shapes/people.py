@@ -134,6 +134,15 @@ class WriterShape(Shape):
     slowest_commit_s: float
 
 
+class JournalShape(Shape):
+    """What waits to be brought into its days; whoever reads does that first."""
+
+    readings: int = Field(description="Readings that are durable, and not yet in their days.")
+    age_s: float | None = Field(description="Age of the oldest of them.")
+    put_aside: int = Field(description="Readings that do not fit what is stored; `gridwright journal` tells why.")
+    reason: str = Field(description="Why the last of these was put aside.")
+
+
 class StatusShape(Shape):
     """How the platform is doing."""
 
@@ -150,6 +159,7 @@ class StatusShape(Shape):
     quarantined_meters: int = Field(description="Unknown meters, counted up to 1,000.")
     jobs_waiting: int = Field(description="Jobs queued or running, counted up to 1,000.")
     writer: WriterShape | None = Field(default=None, description="How readings that arrive are written.")
+    journal: JournalShape = Field(description="Readings that were acknowledged and wait.")
     listeners: list[ListenerShape] = Field(default=[], description="The listeners of MQTT that keep their folder here.")
 
 
