@@ -164,11 +164,11 @@ class Failing:
     def __init__(self, store: Store, error: Exception, times: int) -> None:
         self._store, self._error, self.times = store, error, times
 
-    def transaction(self, **more: bool) -> Any:  # noqa: ANN401 - as the store's
+    def transaction(self, *, settled: bool = True) -> Any:  # noqa: ANN401 - as the store's
         if self.times:
             self.times -= 1
             raise self._error
-        return self._store.transaction(**more)
+        return self._store.transaction(settled=settled)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the store's own
         return getattr(self._store, name)

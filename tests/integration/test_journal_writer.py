@@ -205,34 +205,30 @@ class Counting:
 def test_when_it_is_time() -> None:
     store, now = Counting(), [100.0]
     folding = Folding(store, lambda: now[0])  # type: ignore[arg-type] # one that counts
-    assert folding.due_in() is None
-    assert not folding.is_pressing
+    seen = [(folding.due_in(), folding.is_pressing)]
     folding.note(5)
-    assert folding.due_in() == IDLE_S
-    now[0] += OLD_S - 0.1
+    seen.append((folding.due_in(), folding.is_pressing))
+    now[0] += OLD_S - 0.125
     folding.note(5)  # more comes all the time
-    assert folding.due_in() == pytest.approx(0.1)
-    assert not folding.is_pressing
-    now[0] += 0.1
-    assert folding.is_pressing
-    assert not folding.fold()
-    assert folding.due_in() is None
+    seen.append((folding.due_in(), folding.is_pressing))
+    now[0] += 0.125
+    seen.append((folding.due_in(), folding.is_pressing))
+    assert seen == [(None, False), (IDLE_S, False), (0.125, False), (0.0, True)]
+    assert (folding.fold(), folding.due_in()) == (False, None)
     store.left = MANY
     folding.note(MANY)
-    assert folding.is_pressing
+    seen_full = [(folding.is_pressing, folding.full)]
     assert folding.fold()  # half of it
-    assert not folding.is_pressing
-    assert folding.due_in() is not None
+    seen_full.append((folding.is_pressing, folding.full))
     folding.note(MOST)
-    assert folding.full
+    seen_full.append((folding.is_pressing, folding.full))
+    assert seen_full == [(True, False), (False, False), (True, True)]
 
 
 def test_after_a_failure_it_pauses() -> None:
     now = [100.0]
     folding = Folding(object(), lambda: now[0])  # type: ignore[arg-type] # no store at all
     folding.note(MANY)
-    assert not folding.fold()
-    assert not folding.is_pressing
-    assert folding.due_in() == PAUSE_S
+    seen = [folding.fold(), folding.is_pressing, folding.due_in()]
     now[0] += PAUSE_S
-    assert folding.is_pressing
+    assert [*seen, folding.is_pressing] == [False, False, PAUSE_S, True]

@@ -125,7 +125,9 @@ def test_controls_and_findings_are_narrowed(shown_town: Town) -> None:
     assert len(shown_town.get("/v1/findings?point=UP-2&code=V17_stuck").json()["items"]) == 1
     assert len(shown_town.get("/v1/bills?state=draft").json()["items"]) == 2
     assert shown_town.get("/v1/events?program=none").status_code in (HTTPStatus.OK, HTTPStatus.NOT_FOUND)
-    assert shown_town.get("/v1/status").json()["now"] == NOW.isoformat().replace("+00:00", "Z")
+    told = shown_town.get("/v1/status").json()
+    assert told["now"] == NOW.isoformat().replace("+00:00", "Z")
+    assert told["journal"] == {"readings": 0, "age_s": None, "put_aside": 0, "reason": ""}
 
 
 @pytest.mark.parametrize("path", ["/v1/usage-points", "/v1/usage-points/UP-1/interval-blocks", "/v1/status"])

@@ -20,7 +20,7 @@ def an_entry(readings: list[tuple[int, int, int]], quality: int = 0x12) -> Entry
     return Entry(1, 900, key, BEGIN + slot * 900, value, np.full(key.size, quality, np.uint8))
 
 
-def turns(entries: list[Entry]) -> list[dict[tuple[int, int], int]]:
+def turns(entries: list[Entry]) -> list[dict[tuple[int, int], float]]:
     """Return what each layer gives, by key and slot."""
     found = []
     for layer in layers(entries):
@@ -80,12 +80,12 @@ def test_in_turn_every_slot_ends_with_its_last_value(data: st.DataObject) -> Non
     reading = st.tuples(st.integers(1, 3), st.sampled_from([0, 1, 95, 96, 9_600]), st.integers(0, 2))
     entry = st.lists(reading, min_size=1, max_size=6, unique_by=lambda one: one[:2])
     given_entries = data.draw(st.lists(entry, min_size=1, max_size=8))
-    want: dict[tuple[int, int], list[int]] = {}
+    want: dict[tuple[int, int], list[float]] = {}
     for readings in given_entries:
-        for key, slot, value in readings:
+        for key, slot, one in readings:
             values = want.setdefault((key, slot), [])
-            if values[-1:] != [value]:
-                values.append(value)
+            if values[-1:] != [one]:
+                values.append(one)
     got: dict[tuple[int, int], list[float]] = {}
     for layer in turns([an_entry(readings) for readings in given_entries]):
         for place, value in layer.items():
