@@ -18,6 +18,7 @@ from gridwright.domain.panel import Panel
 from gridwright.jobs.load_final import FinalGroup, load_final
 from gridwright.jobs.load_stored import load_stored
 from gridwright.jobs.main_series import main_groups
+from gridwright.jobs.touched_days import touched_days, untouched, untouched_panel
 from gridwright.jobs.trust_readings import Material, SiteDefaults, Trusted, summed, trust_readings
 from gridwright.store import Store
 
@@ -41,8 +42,8 @@ class Reader:
     ) -> tuple[list[FinalGroup], list[str]]:
         """Return usage points (None: all) as bills and pages have them; the notes name series that are left out.
 
-        What the cascade made is taken as it is, quality and all. Readings that it has not come to are validated and
-        estimated for the moment only. Nothing stored in the period is NotFound.
+        What the cascade made is taken as it is, quality and all. Readings that it has not come to, new or changed, are
+        validated and estimated for the moment only. Nothing stored in the period is NotFound.
         """
         material = load_stored(self.store, self.access, points, period, as_of=self.as_of)
         groups, notes = main_groups(material.panels, material.zones)
@@ -52,7 +53,12 @@ class Reader:
         # A day that is estimated may lie on either side of those read.
         whole = period or Interval(first - DAY, last + DAY)
         finals, more = load_final(self.store, self.access, material.known, whole, self.site, as_of=self.as_of)
-        there = {point.id: final.rows([row]) for final in finals for row, point in enumerate(final.points)}
+        touched = self._touched(material)
+        there = {
+            point.id: final.rows([row])
+            for final in (untouched(final, touched) for final in finals)
+            for row, point in enumerate(final.points)
+        }
         read = [summed(group.delivered, group.points) for group in groups]
         open_now = {point for panel in read for point in _not_judged(panel, there)}
         judged = [final.without(open_now) for final in finals]
@@ -60,6 +66,13 @@ class Reader:
         found = [group for group in judged if group.points]
         found += [part for group in trusted for part in _laid(group, there, read)]
         return found, list(dict.fromkeys([*notes, *more]))
+
+    def _touched(self, material: Material) -> dict[str, list[Interval]]:
+        """Return whose days changed since they were judged; what was known earlier has no such days."""
+        if self.as_of is not None:
+            return {}
+        names = list(dict.fromkeys(point for panel in material.panels for point in panel.points))
+        return touched_days(self.store, self.access, names, [panel.reading_type for panel in material.panels])
 
     def _trusted(self, material: Material, names: set[str]) -> list[Trusted]:
         """Validate and estimate some of the usage points for the moment."""
@@ -100,7 +113,10 @@ def _covered(final: FinalGroup, read: Panel) -> Mask:
 
 
 def with_final(store: Store, access: Access, read: Panel) -> Panel:
-    """Return readings of one type with their final images laid over them, where they have any on that grid."""
+    """Return readings of one type with their final images laid over them, where they have any on that grid.
+
+    Days that changed since they were judged are as they were read.
+    """
     if not read.points:
         return read
     try:
@@ -116,6 +132,7 @@ def with_final(store: Store, access: Access, read: Panel) -> Panel:
         return read
     if (final.start - read.start) % read.interval:
         return read
+    final = untouched_panel(final, touched_days(store, access, final.points, [read.reading_type]))
     final = final.regrid(read.period)
     return _chosen(~final.missing, final, read)
 

@@ -16,7 +16,7 @@ from gridwright.domain.calendar import day_number
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.reading_type import Flow, ReadingType
 from gridwright.domain.topology import Connection, Node, NodeKind
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.forecast import serve
@@ -120,6 +120,17 @@ def test_only_what_is_not_judged_yet_is_trusted_for_the_moment(store: Store) -> 
     np.testing.assert_array_equal(row(store, "UP-1", period, NOW + DAY).values, final(store, "UP-1", period).values)
 
 
+def test_a_changed_reading_counts_before_it_is_judged_but_no_edit_is_forgotten(store: Store) -> None:
+    first, edited = (usual().slice(at, at + 1).row("UP-1") for at in (30, EDITED.start))
+    for one in (first, edited):
+        one.values[0, 0] = 77.0
+        store.readings.save(LOCAL_OWNER, one, known_at=NOW)
+    before, seen = final(store), row(store, "UP-1")
+    assert (before.values[0, 30], seen.values[0, 30]) == (usual().values[0, 30], 77.0)
+    assert seen.values[0, EDITED].sum() == 6_500
+    assert not seen.missing.any()
+
+
 def test_a_store_that_was_never_judged_is_trusted_for_the_moment(store: Store) -> None:
     with open_store("sqlite://") as bare:
         bare.registry.save_points(LOCAL_OWNER, [UsagePoint(name) for name in POINTS])
@@ -147,7 +158,7 @@ def test_what_is_fed_in_is_final_too() -> None:
         store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1")])
         hours = np.arange(24 * 30)
         net = Panel(
-            ("UP-1",), START, HOUR, np.rint(300 * np.sin(hours / 4))[None], reading_type=ReadingType(flow="net")
+            ("UP-1",), START, HOUR, np.rint(300 * np.sin(hours / 4))[None], reading_type=ReadingType(flow=Flow.NET)
         )
         store.readings.save(LOCAL_OWNER, net.slice(0, 29 * 24), known_at=NOW)
         correct(store, LOCAL_OWNER, SITE, now=NOW)
