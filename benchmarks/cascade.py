@@ -18,10 +18,10 @@ from gridwright.domain.day_totals import day_totals
 from gridwright.domain.image import Image
 from gridwright.domain.panel import Panel, Values, default_quality
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.correct import correct
-from gridwright.jobs.rerate import Pricing, rerate
-from gridwright.jobs.run_billing import BillOrder, run_billing
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.billing.run_billing import BillOrder, run_billing
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.rerate import Pricing, rerate
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.store import Store, open_store
 
 START = datetime(2025, 3, 1, tzinfo=UTC)

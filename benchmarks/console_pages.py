@@ -30,10 +30,10 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.program import Event, EventState, Performance, Program
 from gridwright.domain.topology import Connection, Node, NodeKind
 from gridwright.domain.usage_point import FOREVER, Meter, UsagePoint, install
-from gridwright.jobs.balance_grid import balance_grid
-from gridwright.jobs.grid_events import grid_events
-from gridwright.jobs.refresh_outlooks import fleet_body
-from gridwright.jobs.run_billing import BillOrder, run_billing
+from gridwright.jobs.billing.run_billing import BillOrder, run_billing
+from gridwright.jobs.grid.balance_grid import balance_grid
+from gridwright.jobs.grid.grid_events import grid_events
+from gridwright.jobs.outlook.refresh_outlooks import fleet_body
 from gridwright.settings import Settings, StoreSettings
 from gridwright.web.pages import add_pages
 

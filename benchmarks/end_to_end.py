@@ -20,8 +20,8 @@ import numpy.typing as npt
 from benchmarks.harness import Row, line, to_json
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.formats.source import ReadOptions
-from gridwright.jobs.import_trusted import TrustedImport, import_trusted
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.files.import_trusted import TrustedImport, import_trusted
 from gridwright.store import open_store
 
 DAY = datetime(2025, 3, 3, tzinfo=UTC)

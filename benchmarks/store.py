@@ -24,9 +24,9 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store, open_store
-from gridwright.store.blocks import INSERT
+from gridwright.store.days.blocks import INSERT
+from gridwright.store.days.pack import pack
 from gridwright.store.engine import PRAGMAS
-from gridwright.store.pack import pack
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 DAYS, PER_DAY = 31, 96

@@ -17,19 +17,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gridwright.api.answer import Refused
-from gridwright.api.edge_decode import Decoders, Kept, faults_of
-from gridwright.api.edge_wire import read_batch
+from gridwright.api.edge.decode import Decoders, Kept, faults_of
+from gridwright.api.edge.wire import read_batch
 from gridwright.api.entrance import decode
 from gridwright.api.entrance_lines import V1, V2
-from gridwright.api.ingest_form import TAKEN, decode_form
-from gridwright.api.ingest_lines import mapping_of
-from gridwright.api.ingest_meaning import Said
-from gridwright.api.ingest_table import Decoded
+from gridwright.api.ingest.form import TAKEN, decode_form
+from gridwright.api.ingest.lines import mapping_of
+from gridwright.api.ingest.meaning import Said
+from gridwright.api.ingest.table import Decoded
 from gridwright.domain.errors import GridwrightError
 from gridwright.formats.container import unwrap
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import grid_series, merge
-from gridwright.jobs.read_file import Gathered, open_files
+from gridwright.jobs.files.read_file import Gathered, open_files
 from gridwright.listen.messages import Messages
 from gridwright.protocols.iec62056_21 import ProtocolError, parse_lines
 from gridwright.settings import LineProtocolSettings, Settings, StoreSettings

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gridwright.api.edge_wire import ClockTrust, EdgeBatch, Record, Report
+from gridwright.api.edge.wire import ClockTrust, EdgeBatch, Record, Report
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.register import RegisterReading

@@ -15,7 +15,7 @@ import gridwright.protocols
 from gridwright.api.answer import Refused
 from gridwright.api.entrance import TYPES
 from gridwright.api.entrance_lines import V1, V2
-from gridwright.api.ingest_form import TAKEN
+from gridwright.api.ingest.form import TAKEN
 from gridwright.formats.registry import READERS
 from gridwright.settings import MqttSettings
 from tests.fuzz.attacks import ATTACKS, MARKUP, inputs

@@ -253,7 +253,7 @@ def numbers_of(store: Store) -> int:
     """Return how many numbers of all epochs are durable."""
     from sqlalchemy import func, select
 
-    from gridwright.store.schema_flow import edge_stream
+    from gridwright.store.schema.flow import edge_stream
 
     with store._engine.connect() as connection:
         return int(connection.execute(select(func.sum(edge_stream.c.sequence - edge_stream.c.lost))).scalar_one())

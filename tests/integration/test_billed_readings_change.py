@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.finding import Severity
-from gridwright.jobs.correct import correct
-from gridwright.jobs.rerate import Pricing, rerate
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.rerate import Pricing, rerate
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.store import Store
 from gridwright.vee import rule_book
 from tests.integration.test_cascade import (

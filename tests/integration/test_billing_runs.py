@@ -16,11 +16,11 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.archive_months import archive_months, months_away
-from gridwright.jobs.correct import correct
-from gridwright.jobs.open_months import open_months, spelled
-from gridwright.jobs.run_billing import BillOrder, BillRun, run_billing
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.billing.open_months import open_months, spelled
+from gridwright.jobs.billing.run_billing import BillOrder, BillRun, run_billing
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.upkeep.archive_months import archive_months, months_away
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import empty
 

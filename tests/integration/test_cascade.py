@@ -27,12 +27,12 @@ from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel, default_quality
 from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.archive_months import archive_months
-from gridwright.jobs.correct import correct
-from gridwright.jobs.rerate import Pricing, Rerated, rerate
-from gridwright.jobs.rerate_bill import CorrectionPolicy
-from gridwright.jobs.run_billing import BillOrder, BillRun, run_billing
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.billing.run_billing import BillOrder, BillRun, run_billing
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.rerate import Pricing, Rerated, rerate
+from gridwright.jobs.cascade.rerate_bill import CorrectionPolicy
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.upkeep.archive_months import archive_months
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import empty
 

@@ -31,14 +31,14 @@ from gridwright.domain.reading_type import (
     reading_type,
 )
 from gridwright.domain.usage_point import Meter, UsagePoint, install
-from gridwright.jobs.correct import Corrected, correct
-from gridwright.jobs.correct_part import Final, make_final
-from gridwright.jobs.correct_scope import Scope
-from gridwright.jobs.exchange_meter import MeterExchange, exchange_meter
-from gridwright.jobs.import_trusted import import_trusted
-from gridwright.jobs.rerate import Pricing, rerate
-from gridwright.jobs.run_billing import BillOrder, BillRun, run_billing
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.billing.run_billing import BillOrder, BillRun, run_billing
+from gridwright.jobs.cascade.correct import Corrected, correct
+from gridwright.jobs.cascade.correct_part import Final, make_final
+from gridwright.jobs.cascade.correct_scope import Scope
+from gridwright.jobs.cascade.rerate import Pricing, rerate
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.files.import_trusted import import_trusted
+from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import empty
 
@@ -244,7 +244,7 @@ def test_a_usage_point_that_cannot_be_judged_stops_nobody(store: Store, monkeypa
             raise GridMismatch("these readings fit nowhere")
         return make_final(of, access, site, scope, now=now)
 
-    monkeypatch.setattr("gridwright.jobs.correct.make_final", fails)
+    monkeypatch.setattr("gridwright.jobs.cascade.correct.make_final", fails)
     for _ in range(2):  # as long as it lasts
         done: Corrected = correct(store, LOCAL_OWNER, SITE, now=APRIL)
         assert (done.failed, done.waiting) == (1, 1)

@@ -18,10 +18,10 @@ from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.correction import Correction, CorrectionState
 from gridwright.domain.image import Image
-from gridwright.jobs import correct as correcting
-from gridwright.jobs import rerate as rating
-from gridwright.jobs.correct import correct
-from gridwright.jobs.edit_readings import EditPolicy, EditWish, propose_edit
+from gridwright.jobs.cascade import correct as correcting
+from gridwright.jobs.cascade import rerate as rating
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, propose_edit
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import empty
 from tests.integration.test_cascade import GAP, HALF, HOME, MAY, SITE, again, issued_march, part, state_of, usage

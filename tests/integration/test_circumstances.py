@@ -24,10 +24,10 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER, RECEIVED_ENERGY
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter, UsagePoint, install
-from gridwright.jobs.correct import correct
-from gridwright.jobs.exchange_meter import MeterExchange, exchange_meter
-from gridwright.jobs.touch_checked import touch_checked
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.touch_checked import touch_checked
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.store import Store, open_store
 from gridwright.vee.circumstances import CONDITION_OF_EVENT, Condition
 from tests.integration.store.conftest import empty

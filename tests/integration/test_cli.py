@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gridwright.cli import main
-from gridwright.jobs.find_rate_card import BUNDLED
+from gridwright.jobs.billing.find_rate_card import BUNDLED
 from gridwright.simulate.demo_file import demo_csv
 
 Run = Callable[..., tuple[int, str, str]]

@@ -260,7 +260,7 @@ def test_a_fault_of_our_own_is_told_too(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("nobody thought of this")
 
-    monkeypatch.setattr("gridwright.jobs.check_health.check_health", broken)
+    monkeypatch.setattr("gridwright.jobs.upkeep.check_health.check_health", broken)
     monkeypatch.setattr(sys, "argv", ["gridwright", "doctor", *(["--json"] if as_json else [])])
     with pytest.raises(SystemExit) as ended:
         main()

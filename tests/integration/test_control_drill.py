@@ -25,9 +25,9 @@ from gridwright.domain.device import LinkState, RelayState
 from gridwright.domain.errors import AccessDenied, ControlRefused
 from gridwright.domain.identity import User
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.approve_control import approve_control, reject_control
-from gridwright.jobs.execute_controls import ControlSummary, Pace, execute_controls
-from gridwright.jobs.request_control import preview_control, request_control
+from gridwright.jobs.field.approve_control import approve_control, reject_control
+from gridwright.jobs.field.execute_controls import ControlSummary, Pace, execute_controls
+from gridwright.jobs.field.request_control import preview_control, request_control
 from gridwright.simulate.virtual_meter import LogKind, RelayLie, VirtualMeter
 from tests.integration.field.executor import PLACES
 from tests.integration.field.street import ANN, BOB, SYSTEM, TIMEOUT_S, Street, open_street

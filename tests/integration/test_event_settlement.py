@@ -21,10 +21,10 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.program import Program
 from gridwright.domain.topology import Connection, Node, NodeKind
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.balance_grid import balance_grid
-from gridwright.jobs.run_event import plan_event
-from gridwright.jobs.settle_event import event_credits, settle_event
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.grid.balance_grid import balance_grid
+from gridwright.jobs.programs.run_event import plan_event
+from gridwright.jobs.programs.settle_event import event_credits, settle_event
 from gridwright.store import open_store
 from tests.integration.store.conftest import empty
 

@@ -27,7 +27,8 @@ from gridwright.domain.errors import (
 )
 from gridwright.domain.identity import User
 from gridwright.simulate.virtual_meter import MeterServerThread, VirtualMeter
-from gridwright.store import credentials, open_store
+from gridwright.store import open_store
+from gridwright.store.people import credentials
 from tests.integration.field.street import PASSWORD, wh_of
 
 tree = typer.Typer()

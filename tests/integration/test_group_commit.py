@@ -12,13 +12,13 @@ import msgspec
 import pytest
 
 from gridwright.api.answer import Answer, Refused
-from gridwright.api.batch import Batch, Once
 from gridwright.api.entrance import tell_readings
-from gridwright.api.ingest_json import decode_json
-from gridwright.api.ingest_meaning import Said
-from gridwright.api.ingest_names import Directory, resolve
-from gridwright.api.write_batches import write
-from gridwright.api.writer import Writer
+from gridwright.api.ingest.json import decode_json
+from gridwright.api.ingest.meaning import Said
+from gridwright.api.ingest.names import Directory, resolve
+from gridwright.api.write.batch import Batch, Once
+from gridwright.api.write.batches import write
+from gridwright.api.write.writer import Writer
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import AccessDenied, Conflict, StoreError, StoreFull, StoreLocked
@@ -228,7 +228,7 @@ def test_what_the_database_refuses_fails_alone(tmp_path: Path) -> None:
 
 
 def test_more_than_may_wait_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gridwright.api.writer.WAITING", 1)
+    monkeypatch.setattr("gridwright.api.write.writer.WAITING", 1)
     with open_store(tmp_path / "grid.db") as store:
         slow = Failing(store, StoreLocked("locked"), 10**6)
 
@@ -260,7 +260,7 @@ def test_a_group_begins_when_half_of_the_last_crowd_is_there(tmp_path: Path, mon
         if len(writer._queue) < 3:
             writer._queue.append(batch())
 
-    monkeypatch.setattr("gridwright.api.writer.time.sleep", arriving)
+    monkeypatch.setattr("gridwright.api.write.writer.time.sleep", arriving)
     for crowd, arrived, waited in ((0, 1, 0), (2, 1, 0), (4, 1, 1), (4, 2, 0), (9, 1, 3)):
         pauses.clear()
         writer._crowd, writer._queue = crowd, deque([batch()] * arrived)

@@ -22,7 +22,7 @@ from gridwright.domain.errors import StoreError, StoreFull, StoreLocked
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY
-from gridwright.jobs.ingest_file import ingest_file
+from gridwright.jobs.files.ingest_file import ingest_file
 from gridwright.store import open_store
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
@@ -37,7 +37,7 @@ from pathlib import Path
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.formats import registry
 from gridwright.formats.nem12 import Nem12Reader
-from gridwright.jobs.ingest_file import ingest_file
+from gridwright.jobs.files.ingest_file import ingest_file
 from gridwright.store import open_store
 
 registry.READERS = (Nem12Reader(chunk_bytes=12_000),)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gridwright.api.answer import Refused
-from gridwright.api.write_batches import write
-from gridwright.api.writer import Writer
-from gridwright.api.writer_folds import IDLE_S, MANY, MOST, OLD_S, PAUSE_S, Folding
+from gridwright.api.write.batches import write
+from gridwright.api.write.folds import IDLE_S, MANY, MOST, OLD_S, PAUSE_S, Folding
+from gridwright.api.write.writer import Writer
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import StoreFull
 from gridwright.domain.usage_point import UsagePoint
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from gridwright.api.batch import Batch
+    from gridwright.api.write.batch import Batch
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mysql"])
@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_told_in_the_answer(store: Store) -> None:
 
 
 def test_a_remembered_answer_goes_with_readings_that_wait(store: Store) -> None:
-    from gridwright.api.batch import Once
+    from gridwright.api.write.batch import Once
 
     one = uniform(1, 0.1)
     one.once = Once("key-1", "digest")
@@ -125,7 +125,7 @@ def test_a_writer_folds_what_a_killed_one_left_and_what_waits_when_it_stops(stor
 
 
 def test_a_writer_folds_when_nothing_comes(alone: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gridwright.api.writer_folds.IDLE_S", 0.0)
+    monkeypatch.setattr("gridwright.api.write.folds.IDLE_S", 0.0)
 
     async def putting() -> None:
         writer = Writer(alone, lambda: NOW)
@@ -166,7 +166,7 @@ class Broken:
 def test_folding_that_fails_ends_nothing_and_in_the_end_no_more_is_taken(
     alone: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gridwright.api.writer_folds.MOST", 60)
+    monkeypatch.setattr("gridwright.api.write.folds.MOST", 60)
     broken = Broken(alone)
 
     async def putting() -> None:

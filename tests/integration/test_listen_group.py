@@ -12,7 +12,7 @@ import pytest
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.interval import Interval
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.listener_status import read_listeners
+from gridwright.jobs.upkeep.listener_status import read_listeners
 from gridwright.store import open_store
 from tests.integration.listen_site import ListenProcess, Message, Mosquitto, Sender, there_is_a_broker, until
 

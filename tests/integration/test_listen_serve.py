@@ -15,7 +15,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
-from gridwright.jobs.listener_status import read_listeners
+from gridwright.jobs.upkeep.listener_status import read_listeners
 from tests.integration.listen_site import Mosquitto, there_is_a_broker, until
 from tests.integration.server_process import start
 

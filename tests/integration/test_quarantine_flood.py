@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gridwright.api.answer import Answer
-from gridwright.api.batch import Batch
 from gridwright.api.entrance import tell_readings
-from gridwright.api.ingest_json import decode_json
-from gridwright.api.ingest_meaning import Said
-from gridwright.api.ingest_names import directory_of, resolve
-from gridwright.api.write_batches import write
+from gridwright.api.ingest.json import decode_json
+from gridwright.api.ingest.meaning import Said
+from gridwright.api.ingest.names import directory_of, resolve
+from gridwright.api.write.batch import Batch
+from gridwright.api.write.batches import write
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.interval import Interval
 from gridwright.domain.usage_point import UsagePoint

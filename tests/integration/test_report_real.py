@@ -14,9 +14,9 @@ import pytest
 from gridwright.documents.report_data import ReportData
 from gridwright.domain.errors import InputError, UnreadableFile
 from gridwright.formats.source import ReadOptions
-from gridwright.jobs.make_report import ReportRequest, make_report
-from gridwright.jobs.read_file import read_file
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.files.read_file import read_file
+from gridwright.jobs.outlook.make_report import ReportRequest, make_report
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Reported = Callable[..., ReportData]

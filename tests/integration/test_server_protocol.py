@@ -17,10 +17,10 @@ from uvicorn.server import ServerState
 
 from gridwright.api.answer import Answer, Scope
 from gridwright.api.authenticate import Credential, doorkeeper
-from gridwright.api.batch import Waiter
-from gridwright.api.ingest_form import decode_form
+from gridwright.api.ingest.form import decode_form
 from gridwright.api.protocol import QuickProtocol
 from gridwright.api.quick import SHORT, Post, Quick
+from gridwright.api.write.batch import Waiter
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
 from gridwright.domain.interval import Interval

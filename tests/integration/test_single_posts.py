@@ -15,14 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gridwright.api import write_batches
 from gridwright.api.answer import Answer
-from gridwright.api.batch import Batch
 from gridwright.api.entrance import tell_readings
-from gridwright.api.ingest_json import decode_json
-from gridwright.api.ingest_meaning import Said
-from gridwright.api.ingest_names import Directory, directory_of, resolve
-from gridwright.api.write_batches import write
+from gridwright.api.ingest.json import decode_json
+from gridwright.api.ingest.meaning import Said
+from gridwright.api.ingest.names import Directory, directory_of, resolve
+from gridwright.api.write import batches as write_batches
+from gridwright.api.write.batch import Batch
+from gridwright.api.write.batches import write
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import AccessDenied

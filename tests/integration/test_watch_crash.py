@@ -27,8 +27,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.formats import csv_reader, csv_split
-from gridwright.jobs.ingest_file import ingest_file
-from gridwright.jobs.watch_folder import Watch
+from gridwright.jobs.files.ingest_file import ingest_file
+from gridwright.jobs.files.watch_folder import Watch
 from gridwright.store import open_store
 
 csv_split.cut.__kwdefaults__["size"] = 4000

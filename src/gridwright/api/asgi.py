@@ -14,14 +14,14 @@ import structlog
 
 from gridwright.api.answer import Answer, Asgi, Message, Receive, Scope, Send, answer_to, problem
 from gridwright.api.body import ClientGone
-from gridwright.api.edge_batches import EdgeBatches, is_path
+from gridwright.api.edge.batches import EdgeBatches, is_path
 from gridwright.api.entrance import Entrance
 from gridwright.api.entrance_lines import HEALTH as INFLUX_HEALTH
 from gridwright.api.entrance_lines import PING, QUERY, V1, V2, LineEntrance
 from gridwright.api.health import Health
 
 if TYPE_CHECKING:
-    from gridwright.api.writer import Writer
+    from gridwright.api.write.writer import Writer
     from gridwright.app import Platform
 
 Handler = Callable[[Scope, Receive], Awaitable[Answer]]

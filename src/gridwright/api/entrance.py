@@ -15,23 +15,23 @@ import msgspec
 
 from gridwright.api.answer import JSON, TEXT, Answer, Receive, Scope, problem, refuse
 from gridwright.api.authenticate import Credential, credential_of, doorkeeper
-from gridwright.api.batch import Batch, Once, Tell
 from gridwright.api.body import Bodies, header
-from gridwright.api.ingest_arrow import decode_arrow, decode_csv
-from gridwright.api.ingest_form import decode_form
-from gridwright.api.ingest_json import decode_json, decode_ndjson
-from gridwright.api.ingest_meaning import Said
-from gridwright.api.ingest_names import Directories, resolve
-from gridwright.api.ingest_table import Decoded
+from gridwright.api.ingest.arrow import decode_arrow, decode_csv
+from gridwright.api.ingest.form import decode_form
+from gridwright.api.ingest.json import decode_json, decode_ndjson
+from gridwright.api.ingest.meaning import Said
+from gridwright.api.ingest.names import Directories, resolve
+from gridwright.api.ingest.table import Decoded
+from gridwright.api.ingest.verdicts import Verdicts
 from gridwright.api.quick import Quick
-from gridwright.api.verdicts import Verdicts
+from gridwright.api.write.batch import Batch, Once, Tell
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import Conflict
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gridwright.api.writer import Writer
+    from gridwright.api.write.writer import Writer
     from gridwright.app import Platform
 
 SMALL = 64 * 1024  # bodies up to this are decoded at once, larger ones beside the event loop

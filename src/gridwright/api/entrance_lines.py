@@ -12,14 +12,14 @@ from urllib.parse import parse_qsl
 from gridwright.api.answer import Answer, Receive, Refused, Scope, problem_of, refuse
 from gridwright.api.authenticate import Credential, credential_of
 from gridwright.api.body import header
-from gridwright.api.ingest_lines import DecodedLines, decode_alike, decode_lines, mapping_of
-from gridwright.api.verdicts import Status, Verdict
+from gridwright.api.ingest.lines import DecodedLines, decode_alike, decode_lines, mapping_of
+from gridwright.api.ingest.verdicts import Status, Verdict
 from gridwright.domain.errors import GridwrightError, NotAuthenticated
 from gridwright.formats.line_protocol import PRECISIONS
 
 if TYPE_CHECKING:
-    from gridwright.api.batch import Batch
     from gridwright.api.entrance import Entrance
+    from gridwright.api.write.batch import Batch
     from gridwright.app import Platform
 
 V2, V1, PING, HEALTH, QUERY = "/api/v2/write", "/write", "/ping", "/health", "/query"

@@ -11,7 +11,7 @@ from gridwright.api.answer import Answer, Receive, Scope
 from gridwright.domain.errors import GridwrightError
 
 if TYPE_CHECKING:
-    from gridwright.api.writer import Writer
+    from gridwright.api.write.writer import Writer
     from gridwright.app import Platform
 
 ANSWERS_WITHIN_S = 5.0

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Protocol
 
 from gridwright.api.answer import Refused, Scope
 from gridwright.api.authenticate import LONGEST, Credential, doorkeeper
-from gridwright.api.batch import Batch, Tell, Waiter
-from gridwright.api.ingest_form import decode_form
-from gridwright.api.ingest_json import decode_json
-from gridwright.api.ingest_meaning import Said
-from gridwright.api.ingest_names import Directories, resolve
+from gridwright.api.ingest.form import decode_form
+from gridwright.api.ingest.json import decode_json
+from gridwright.api.ingest.meaning import Said
+from gridwright.api.ingest.names import Directories, resolve
+from gridwright.api.write.batch import Batch, Tell, Waiter
 from gridwright.domain.access import Act
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gridwright.api.ingest_table import Decoded
-    from gridwright.api.writer import Writer
+    from gridwright.api.ingest.table import Decoded
+    from gridwright.api.write.writer import Writer
     from gridwright.app import Platform
 
 SHORT = 4096  # bytes; a body this small waits beside the others without being counted

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gridwright.api.answer import Asgi
 from gridwright.api.asgi import HotPaths
-from gridwright.api.writer import Writer
+from gridwright.api.write.writer import Writer
 from gridwright.domain.errors import ConfigError, GridwrightError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 
-from gridwright.jobs.check_health import ServerAnswer
+from gridwright.jobs.upkeep.check_health import ServerAnswer
 from gridwright.settings import ServerSettings
 
 TIMEOUT_S = 2.0

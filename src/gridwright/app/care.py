@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gridwright.app.platform import Platform
-    from gridwright.jobs.archive_months import Policy
-    from gridwright.jobs.check_health import Surroundings
-    from gridwright.jobs.listener_status import ListenerStatus
-    from gridwright.jobs.tidy_store import Keep
+    from gridwright.jobs.upkeep.archive_months import Policy
+    from gridwright.jobs.upkeep.check_health import Surroundings
+    from gridwright.jobs.upkeep.listener_status import ListenerStatus
+    from gridwright.jobs.upkeep.tidy_store import Keep
 
 
 def archive_policy(platform: Platform) -> Policy:
     """Return where closed months go, and when."""
-    from gridwright.jobs.archive_months import Policy
+    from gridwright.jobs.upkeep.archive_months import Policy
 
     chosen = platform.settings.archive
     return Policy(chosen.to, chosen.after_months, chosen.keep_months)
@@ -25,7 +25,7 @@ def archive_policy(platform: Platform) -> Policy:
 
 def keep_policy(platform: Platform) -> Keep:
     """Return how long is kept what may be forgotten."""
-    from gridwright.jobs.tidy_store import Keep
+    from gridwright.jobs.upkeep.tidy_store import Keep
 
     chosen = platform.settings.retention
     findings, quarantine = (
@@ -38,7 +38,7 @@ def surroundings(platform: Platform) -> Surroundings:
     """Return what the doctor looks at besides the database; a server at the address of the settings is asked."""
     from gridwright.app.ask_server import ask_server
     from gridwright.app.live import vault
-    from gridwright.jobs.check_health import Surroundings
+    from gridwright.jobs.upkeep.check_health import Surroundings
 
     settings, now = platform.settings, platform.clock()
     return Surroundings(
@@ -55,6 +55,6 @@ def surroundings(platform: Platform) -> Surroundings:
 
 def listeners(platform: Platform) -> list[ListenerStatus]:
     """Return how the listeners of MQTT are that keep their folder here."""
-    from gridwright.jobs.listener_status import read_listeners
+    from gridwright.jobs.upkeep.listener_status import read_listeners
 
     return read_listeners(platform.settings.mqtt.folder or platform.folder)

@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from gridwright.app.platform import Platform
     from gridwright.collect import ReadPolicy
     from gridwright.control import ControlPolicy
-    from gridwright.jobs.collect_reads import CollectSummary
-    from gridwright.jobs.commission_device import Commissioned
-    from gridwright.jobs.correct import Cascaded
-    from gridwright.jobs.device_line import Lines
-    from gridwright.jobs.edit_readings import EditPolicy
-    from gridwright.jobs.execute_controls import ControlSummary, Pace
-    from gridwright.jobs.refresh_outlooks import Refreshed
-    from gridwright.jobs.rerate_bill import CorrectionPolicy
-    from gridwright.jobs.run_billing import BillOrder, BillRun
-    from gridwright.jobs.trust_readings import SiteDefaults
-    from gridwright.jobs.vault import Vault
+    from gridwright.jobs.billing.run_billing import BillOrder, BillRun
+    from gridwright.jobs.cascade.correct import Cascaded
+    from gridwright.jobs.cascade.rerate_bill import CorrectionPolicy
+    from gridwright.jobs.cascade.trust_readings import SiteDefaults
+    from gridwright.jobs.field.collect_reads import CollectSummary
+    from gridwright.jobs.field.commission_device import Commissioned
+    from gridwright.jobs.field.device_line import Lines
+    from gridwright.jobs.field.execute_controls import ControlSummary, Pace
+    from gridwright.jobs.meters.edit_readings import EditPolicy
+    from gridwright.jobs.outlook.refresh_outlooks import Refreshed
+    from gridwright.jobs.upkeep.vault import Vault
 
 Progress = Callable[[int, int], None]
 
 
 def vault(platform: Platform) -> Vault:
     """Return the vault; its key lies beside the database, where the settings say, or in the environment."""
-    from gridwright.jobs.vault import KEY_FILE, KEY_VARIABLE, Vault
+    from gridwright.jobs.upkeep.vault import KEY_FILE, KEY_VARIABLE, Vault
 
     named = platform.settings.store.secret_key
     return Vault(named or platform.folder / KEY_FILE, given=os.environ.get(KEY_VARIABLE))
@@ -39,7 +39,7 @@ def vault(platform: Platform) -> Vault:
 def lines(platform: Platform) -> Lines:
     """Return how devices are called: by the drivers, with passwords from the vault."""
     from gridwright.drivers import connect
-    from gridwright.jobs.device_line import Lines
+    from gridwright.jobs.field.device_line import Lines
 
     chest = vault(platform)
 
@@ -79,14 +79,14 @@ def control_policy(platform: Platform) -> ControlPolicy:
 
 def edit_policy(platform: Platform) -> EditPolicy:
     """Return what one person may change in readings."""
-    from gridwright.jobs.edit_readings import EditPolicy
+    from gridwright.jobs.meters.edit_readings import EditPolicy
 
     return EditPolicy(platform.settings.edits.alone_kwh)
 
 
 def collect(platform: Platform, serials: Sequence[str] = (), *, progress: Progress | None = None) -> CollectSummary:
     """Read the devices that are due, or the named ones now."""
-    from gridwright.jobs.collect_reads import collect_due
+    from gridwright.jobs.field.collect_reads import collect_due
 
     return collect_due(
         platform.store,
@@ -101,7 +101,7 @@ def collect(platform: Platform, serials: Sequence[str] = (), *, progress: Progre
 
 def commission(platform: Platform, serials: Sequence[str] = (), *, progress: Progress | None = None) -> Commissioned:
     """Commission the named devices, or all that are not in service yet."""
-    from gridwright.jobs.commission_device import commission_devices
+    from gridwright.jobs.field.commission_device import commission_devices
 
     return commission_devices(
         platform.store, platform.access, lines(platform), platform.clock, serials=serials, progress=progress
@@ -110,7 +110,7 @@ def commission(platform: Platform, serials: Sequence[str] = (), *, progress: Pro
 
 def execute_controls(platform: Platform, pace: Pace | None = None) -> ControlSummary:
     """Carry out what is approved, and go on with what was sent."""
-    from gridwright.jobs import execute_controls as job
+    from gridwright.jobs.field import execute_controls as job
 
     return job.execute_controls(
         platform.store, platform.access, lines(platform), platform.clock, policy=control_policy(platform), pace=pace
@@ -126,7 +126,7 @@ def run_billing(
     progress: Progress | None = None,
 ) -> BillRun:
     """Bill what is ordered, by the named rate card or by that of each usage point."""
-    from gridwright.jobs import run_billing as job
+    from gridwright.jobs.billing import run_billing as job
 
     card = platform.rate_card(tariff) if tariff else None
     return job.run_billing(
@@ -143,7 +143,7 @@ def run_billing(
 
 def correction_policy(platform: Platform) -> CorrectionPolicy:
     """Return what difference is worth a credit or debit note."""
-    from gridwright.jobs.rerate_bill import CorrectionPolicy
+    from gridwright.jobs.cascade.rerate_bill import CorrectionPolicy
 
     chosen = platform.settings.billing
     share = chosen.note_least_percent
@@ -161,12 +161,12 @@ def correct(
 
     With `dry_run` nothing is kept: it tells of the bills that wait to be rated again.
     """
-    from gridwright.jobs.adopt_rules import adopt_rules
-    from gridwright.jobs.archive_months import bring_back
-    from gridwright.jobs.card_for import BillCards
-    from gridwright.jobs.correct import Cascaded, Corrected
-    from gridwright.jobs.correct import correct as work
-    from gridwright.jobs.rerate import Pricing, rerate
+    from gridwright.jobs.billing.card_for import BillCards
+    from gridwright.jobs.cascade.adopt_rules import adopt_rules
+    from gridwright.jobs.cascade.correct import Cascaded, Corrected
+    from gridwright.jobs.cascade.correct import correct as work
+    from gridwright.jobs.cascade.rerate import Pricing, rerate
+    from gridwright.jobs.upkeep.archive_months import bring_back
 
     store, access, now = platform.store, platform.access, platform.clock()
     cards = BillCards(platform.rate_card_of, platform.settings.billing.rate_cards)
@@ -183,7 +183,7 @@ def refresh_outlooks(
     platform: Platform, points: Sequence[str] | None = None, *, progress: Progress | None = None
 ) -> Refreshed:
     """Issue forecasts, plans of batteries and the network's balance."""
-    from gridwright.jobs import refresh_outlooks as job
+    from gridwright.jobs.outlook import refresh_outlooks as job
 
     return job.refresh_outlooks(
         platform.store,

@@ -22,10 +22,10 @@ from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
     from gridwright.documents.report_data import ReportData
-    from gridwright.jobs.import_trusted import TrustedImport
-    from gridwright.jobs.ingest_file import Imported
-    from gridwright.jobs.load_final import FinalGroup
-    from gridwright.jobs.trust_readings import Material, SiteDefaults, Trusted
+    from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults, Trusted
+    from gridwright.jobs.files.import_trusted import TrustedImport
+    from gridwright.jobs.files.ingest_file import Imported
+    from gridwright.jobs.load.load_final import FinalGroup
     from gridwright.settings import Settings
     from gridwright.store import Store
     from gridwright.vee import RuleBook
@@ -77,14 +77,14 @@ class Platform:
     @property
     def site(self) -> SiteDefaults:
         """What is assumed of usage points that nothing else describes."""
-        from gridwright.jobs.trust_readings import SiteDefaults
+        from gridwright.jobs.cascade.trust_readings import SiteDefaults
 
         chosen = self.settings.site
         return SiteDefaults(chosen.customer_class, chosen.capacity_kw, chosen.holidays, self.rule_book())
 
     def rule_book(self, file: Path | None = None) -> RuleBook:
         """Return the groups of validation rules: of a file, else of the settings' file, before the packaged ones."""
-        from gridwright.jobs.find_rules import find_rules
+        from gridwright.jobs.cascade.find_rules import find_rules
 
         return find_rules(file or self.settings.vee.rules)
 
@@ -100,7 +100,7 @@ class Platform:
             from gridwright.billing import example_card
 
             return example_card(self.settings.billing.currency)
-        from gridwright.jobs.find_rate_card import find_rate_card
+        from gridwright.jobs.billing.find_rate_card import find_rate_card
 
         return find_rate_card(str(name), self.settings.billing.rate_cards)
 
@@ -129,7 +129,7 @@ class Platform:
         """
         whole = self._period_of(point, period)
         if image is Image.FINAL:
-            from gridwright.jobs.load_final import final_panel
+            from gridwright.jobs.load.load_final import final_panel
 
             return final_panel(self.store, self.access, point, whole, self.site, as_of=as_of)
         material = self.stored([point], whole, as_of=as_of)
@@ -183,7 +183,7 @@ class Platform:
         progress: Progress | None = None,
     ) -> Imported:
         """Import a meter file into the store; safe to interrupt, and to run again."""
-        from gridwright.jobs.ingest_file import ingest_file
+        from gridwright.jobs.files.ingest_file import ingest_file
         from gridwright.telemetry import job_line
 
         with job_line("reading import", file=str(path), dry_run=dry_run) as facts:
@@ -210,7 +210,7 @@ class Platform:
         progress: Progress | None = None,
     ) -> TrustedImport:
         """Import a meter file, validate and estimate it in the same pass; safe to interrupt, and to run again."""
-        from gridwright.jobs.import_trusted import import_trusted
+        from gridwright.jobs.files.import_trusted import import_trusted
         from gridwright.telemetry import job_line
 
         with job_line("reading import", file=str(path), validate=True) as facts:
@@ -240,7 +240,7 @@ class Platform:
     ) -> ReportData:
         """Return everything a report shows of some meter files; the store is not touched."""
         from gridwright import __version__
-        from gridwright.jobs.make_report import ReportRequest, make_report
+        from gridwright.jobs.outlook.make_report import ReportRequest, make_report
         from gridwright.telemetry import job_line
 
         request = ReportRequest(
@@ -260,8 +260,8 @@ class Platform:
 
     def read(self, path: Path | str, options: ReadOptions | None = None) -> Material:
         """Return what a meter file holds, without storing it."""
-        from gridwright.jobs.read_file import read_file
-        from gridwright.jobs.trust_readings import material_of
+        from gridwright.jobs.cascade.trust_readings import material_of
+        from gridwright.jobs.files.read_file import read_file
 
         return material_of(read_file(path, self.reading_options(options), not_after=self.clock()))
 
@@ -273,7 +273,7 @@ class Platform:
         as_of: datetime | None = None,
     ) -> Material:
         """Return what the store holds of some usage points (None = all)."""
-        from gridwright.jobs.load_stored import load_stored
+        from gridwright.jobs.load.load_stored import load_stored
 
         return load_stored(self.store, self.access, points, period, as_of=as_of)
 
@@ -289,7 +289,7 @@ class Platform:
 
         Final images where there are any; what is not judged yet is validated and estimated for the moment.
         """
-        from gridwright.jobs.load_trusted import Reader
+        from gridwright.jobs.load.load_trusted import Reader
 
         reader = Reader(self.store, self.access, site or self.site, self.clock(), as_of)
         groups, notes = reader.trusted(points, period)
@@ -299,7 +299,7 @@ class Platform:
 
     def trust(self, material: Material, site: SiteDefaults | None = None) -> tuple[list[Trusted], list[str]]:
         """Validate and estimate; the notes name series that were left out."""
-        from gridwright.jobs.trust_readings import trust_readings
+        from gridwright.jobs.cascade.trust_readings import trust_readings
 
         groups, notes = trust_readings(material, site or self.site, now=self.clock())
         if not groups:
@@ -318,8 +318,8 @@ class Platform:
 
 def main_panel(material: Material, point: str, period: Interval | None) -> Panel:
     """Return the delivered energy of one usage point as read, on exactly `period` when given."""
-    from gridwright.jobs.main_series import main_groups
-    from gridwright.jobs.trust_readings import summed
+    from gridwright.jobs.cascade.trust_readings import summed
+    from gridwright.jobs.load.main_series import main_groups
 
     groups, _ = main_groups(material.panels, material.zones)
     group = next((group for group in groups if point in group.points), None)

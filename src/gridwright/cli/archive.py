@@ -30,7 +30,7 @@ def run(
 ) -> None:
     """Archive closed months; safe to interrupt, and to run again."""
     from gridwright.app.care import archive_policy
-    from gridwright.jobs.archive_months import archive_months, require_past
+    from gridwright.jobs.upkeep.archive_months import archive_months, require_past
 
     wired = platform()
     policy = archive_policy(wired)
@@ -112,7 +112,7 @@ def list_(as_json: Json = False) -> None:
 @app.command(epilog="Example: gridwright archive restore 2024-12")
 def restore(month: Annotated[str, typer.Argument(help="The month, such as 2024-12.")], as_json: Json = False) -> None:
     """Bring a month back into the database, exactly as it was; safe to interrupt, and to run again."""
-    from gridwright.jobs.archive_months import restore_month
+    from gridwright.jobs.upkeep.archive_months import restore_month
 
     wired = platform()
     with progress("restoring", quiet=as_json, stopped=GOES_ON) as advance:

@@ -13,8 +13,8 @@ from gridwright.cli.output import print_json, print_table, progress, say
 from gridwright.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from gridwright.jobs.vault import Vault
-    from gridwright.store.backup_file import Header
+    from gridwright.jobs.upkeep.vault import Vault
+    from gridwright.store.backup.file import Header
 
 app = typer.Typer(help="Backups: made, checked, brought back.", no_args_is_help=True)
 NONE_MADE = "No backup was made; an earlier one is as it was."
@@ -37,7 +37,7 @@ def create(
 ) -> None:
     """Back up the database into one file, while whoever uses it goes on."""
     from gridwright.app.live import vault
-    from gridwright.jobs.back_up import back_up, file_name
+    from gridwright.jobs.upkeep.back_up import back_up, file_name
 
     wired = platform()
     now = wired.clock()
@@ -57,7 +57,7 @@ def create(
 @app.command(epilog="Example: gridwright backup verify /srv/backups/today.gwb")
 def verify(file: File, key: Key = None, as_json: Json = False) -> None:
     """Read a backup to its end: every byte, every part, every key; exit 1 when it is not whole."""
-    from gridwright.jobs.back_up import verify as verified
+    from gridwright.jobs.upkeep.back_up import verify as verified
 
     with progress("verifying", quiet=as_json, stopped="Nothing was changed.") as advance:
         header = verified(file, _vault(key), advance)
@@ -76,7 +76,7 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Bring a backup back into an empty database; nothing is touched unless the backup is whole."""
-    from gridwright.jobs.back_up import restore as restored
+    from gridwright.jobs.upkeep.back_up import restore as restored
 
     with progress("restoring", quiet=as_json, stopped=NOT_RESTORED) as advance:
         header = restored(file, to, _vault(key), force=force, progress=advance)
@@ -89,7 +89,7 @@ def restore(
 @app.command("list", epilog="Example: gridwright backup list /srv/backups")
 def list_(folder: Folder = None, as_json: Json = False) -> None:
     """List the backups in a folder, the newest first."""
-    from gridwright.jobs.back_up import backups_in
+    from gridwright.jobs.upkeep.back_up import backups_in
 
     found = backups_in(_folder(folder))
     if as_json:
@@ -118,7 +118,7 @@ def prune(
 ) -> None:
     """Delete the older backups of a folder."""
     from gridwright.domain.access import LOCAL_OWNER
-    from gridwright.jobs.back_up import prune as pruned
+    from gridwright.jobs.upkeep.back_up import prune as pruned
 
     gone = pruned(LOCAL_OWNER, _folder(folder), keep)
     if as_json:
@@ -153,6 +153,6 @@ def _folder(named: Path | None) -> Path:
 def _vault(key: Path | None) -> Vault:
     from gridwright.app import Platform
     from gridwright.app.live import vault
-    from gridwright.jobs.vault import Vault
+    from gridwright.jobs.upkeep.vault import Vault
 
     return Vault(key) if key else vault(Platform(loaded_settings().settings))

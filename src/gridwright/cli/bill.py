@@ -19,7 +19,7 @@ from gridwright.formats.source import ReadOptions
 if TYPE_CHECKING:
     from gridwright.app import Platform
     from gridwright.domain.bill import Bill
-    from gridwright.jobs.run_billing import BillOrder
+    from gridwright.jobs.billing.run_billing import BillOrder
 
 app = typer.Typer(help="Make bills, and explain them line by line.", no_args_is_help=True)
 bill_corrections.register(app)
@@ -42,7 +42,7 @@ def run(
     site: Site,
 ) -> None:
     """Bill every civil month; bills of stored readings at your own rate card are kept as drafts."""
-    from gridwright.jobs.run_billing import BillOrder
+    from gridwright.jobs.billing.run_billing import BillOrder
 
     wired = platform()
     if file is None:
@@ -188,7 +188,7 @@ def make_bills(
     wired: Platform, file: Path | None, wanted: Wanted, reading: ReadOptions, site: Site
 ) -> tuple[list[Bill], list[str]]:
     """Bill what was asked for (usage points, period, tariff); nothing at all to bill is NotFound."""
-    from gridwright.jobs.bill_months import bill_months
+    from gridwright.jobs.billing.bill_months import bill_months
 
     points, period, tariff = wanted
     card = wired.rate_card(tariff)

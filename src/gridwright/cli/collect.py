@@ -20,7 +20,7 @@ from gridwright.domain.interval import parse_instant, zone_of
 if TYPE_CHECKING:
     from gridwright.app import Platform
     from gridwright.domain.device import DeviceLink
-    from gridwright.jobs.collect_reads import CollectSummary
+    from gridwright.jobs.field.collect_reads import CollectSummary
 
 app = typer.Typer(help="Devices: add, commission and read them, and see how they are.", no_args_is_help=True)
 Serials = Annotated[list[str] | None, typer.Argument(help="Serial numbers (default: all that wait for it).")]
@@ -50,7 +50,7 @@ def add(
 ) -> None:
     """Add a device, or change how it is called; nothing is sent to it yet."""
     from gridwright.app.live import vault
-    from gridwright.jobs.add_device import NewDevice, add_device
+    from gridwright.jobs.field.add_device import NewDevice, add_device
 
     wired = platform()
     zone = wired.settings.site.zone
@@ -99,7 +99,7 @@ def commission(
     """Take devices from registered to in service, step by step; interrupted or failed, it goes on where it was."""
     from gridwright.app.live import lines
     from gridwright.collect import CommissionPolicy
-    from gridwright.jobs.commission_device import commission_devices
+    from gridwright.jobs.field.commission_device import commission_devices
 
     wired = platform()
     policy = CommissionPolicy(set_clock=set_clock, set_any_clock=set_any_clock)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gridwright.app import Platform
     from gridwright.control import Consequence
     from gridwright.domain.control import ControlStep, EndDeviceControl
-    from gridwright.jobs.execute_controls import Pace
+    from gridwright.jobs.field.execute_controls import Pace
 
 app = typer.Typer(help="Controls of devices: asked for, approved, carried out, proven.", no_args_is_help=True)
 Key = Annotated[
@@ -53,7 +53,7 @@ def request(
     """Ask for a control; nothing moves before a second person has approved it."""
     from gridwright.app.live import control_policy
     from gridwright.app.platform import duration
-    from gridwright.jobs.request_control import preview_control, request_control
+    from gridwright.jobs.field.request_control import preview_control, request_control
 
     wired = acting(key)
     now, policy = wired.clock(), control_policy(wired)
@@ -98,7 +98,7 @@ def tell_refusals(seen: Consequence, *, as_json: bool) -> None:
 @app.command(epilog="Example: gridwright control approve C-0193 --key KEY")
 def approve(*, control_id: ControlId, key: Key = "", yes: Yes = False, as_json: Json = False) -> None:
     """Let a control go, as another person than the one who asked for it."""
-    from gridwright.jobs.approve_control import approve_control
+    from gridwright.jobs.field.approve_control import approve_control
 
     wired = acting(key)
     if not as_json:
@@ -116,7 +116,7 @@ def approve(*, control_id: ControlId, key: Key = "", yes: Yes = False, as_json: 
 def show_consequence(wired: Platform, control_id: str) -> None:
     """Say what an approval would do, before it is given."""
     from gridwright.app.live import control_policy
-    from gridwright.jobs.request_control import preview_control
+    from gridwright.jobs.field.request_control import preview_control
 
     control = wired.store.controls.control(wired.access, control_id)
     seen = preview_control(
@@ -141,7 +141,7 @@ def reject(
     as_json: Json = False,
 ) -> None:
     """Stop a control that has not been sent yet."""
-    from gridwright.jobs.approve_control import reject_control
+    from gridwright.jobs.field.approve_control import reject_control
 
     wired = acting(key)
     control = reject_control(wired.store, wired.access, control_id, reason=reason, now=wired.clock())

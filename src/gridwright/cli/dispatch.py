@@ -14,7 +14,7 @@ from gridwright.domain.errors import UsageError
 from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
-    from gridwright.jobs.plan_dispatch import Planned
+    from gridwright.jobs.outlook.plan_dispatch import Planned
 
 app = typer.Typer(help="Plan storage against prices and the forecast.", no_args_is_help=True)
 POSITIVE = 0.01
@@ -47,7 +47,7 @@ def plan(
     """Plan when a battery should charge and discharge, and tell what that saves."""
     from gridwright.app import duration
     from gridwright.domain.plan import Battery
-    from gridwright.jobs.plan_dispatch import plan_dispatch
+    from gridwright.jobs.outlook.plan_dispatch import plan_dispatch
 
     if stored_kwh > capacity_kwh:
         raise UsageError(f"--stored-kwh {stored_kwh:g} is more than --battery-kwh {capacity_kwh:g} can hold")

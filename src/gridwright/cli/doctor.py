@@ -18,7 +18,7 @@ def doctor(as_json: Json = False) -> None:
     """Check program, database, disk, clocks, queues, edges, backups, archive and keys; exit 1 on a failure."""
     from gridwright.app import Platform
     from gridwright.app.care import surroundings
-    from gridwright.jobs.check_health import check_health
+    from gridwright.jobs.upkeep.check_health import check_health
 
     loaded = loaded_settings()
     checks = check_health(loaded.settings.store.url, surroundings(Platform(loaded.settings)))

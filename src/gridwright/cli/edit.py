@@ -47,7 +47,7 @@ def propose(
     """Put an edit on record; a small one counts at once, any other waits for a second person."""
     from gridwright.app.live import edit_policy
     from gridwright.domain.interval import parse_period
-    from gridwright.jobs.edit_readings import EditWish, draft_edit, propose_edit
+    from gridwright.jobs.meters.edit_readings import EditWish, draft_edit, propose_edit
 
     wired = acting(key)
     whole = parse_period(period, wired.store.registry.point(wired.access, point).tz)
@@ -120,7 +120,7 @@ def list_edits(
 @app.command(epilog="Example: gridwright edit show E-0193 --json")
 def show(*, edit_id: EditId, key: Key = "", as_json: Json = False) -> None:
     """Show one edit, interval by interval."""
-    from gridwright.jobs.edit_readings import per_unit
+    from gridwright.jobs.meters.edit_readings import per_unit
 
     wired = acting(key)
     found = wired.store.edits.edit(wired.access, edit_id)
@@ -149,7 +149,7 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Let a proposed edit go, as another person than the one who made it."""
-    from gridwright.jobs.edit_readings import approve_edit
+    from gridwright.jobs.meters.edit_readings import approve_edit
 
     wired = acting(key)
     tell(approve_edit(wired.store, wired.access, edit_id, now=wired.clock(), note=note), as_json=as_json)
@@ -158,7 +158,7 @@ def approve(
 @app.command(epilog="Example: gridwright edit reject E-0193 --reason 'another meter is meant'")
 def reject(*, edit_id: EditId, reason: Reason, key: Key = "", as_json: Json = False) -> None:
     """Stop an edit that waits."""
-    from gridwright.jobs.edit_readings import reject_edit
+    from gridwright.jobs.meters.edit_readings import reject_edit
 
     wired = acting(key)
     tell(reject_edit(wired.store, wired.access, edit_id, reason=reason, now=wired.clock()), as_json=as_json)
@@ -168,7 +168,7 @@ def reject(*, edit_id: EditId, reason: Reason, key: Key = "", as_json: Json = Fa
 def withdraw(*, edit_id: EditId, reason: Reason, key: Key = "", as_json: Json = False) -> None:
     """Take an edit back: the readings are again what they are without it."""
     from gridwright.app.live import edit_policy
-    from gridwright.jobs.edit_readings import withdraw_edit
+    from gridwright.jobs.meters.edit_readings import withdraw_edit
 
     wired = acting(key)
     policy, now = edit_policy(wired), wired.clock()
@@ -194,7 +194,7 @@ def moved(found: Edit) -> str:
 
 def plain(found: Edit) -> dict[str, Any]:
     """Return an edit as a JSON object; energy in kWh."""
-    from gridwright.jobs.edit_readings import per_unit
+    from gridwright.jobs.meters.edit_readings import per_unit
 
     unit = per_unit(found.reading_type)
     return {

@@ -85,7 +85,7 @@ def plan(
 ) -> None:
     """Plan an event; its participants count as told now."""
     from gridwright.domain.interval import Interval, parse_instant, zone_of
-    from gridwright.jobs.run_event import plan_event
+    from gridwright.jobs.programs.run_event import plan_event
 
     wired = platform()
     zone = zone_of(wired.settings.site.zone)
@@ -152,7 +152,7 @@ def opt_out(
     as_json: Json = False,
 ) -> None:
     """Take a usage point out of an event that is not over."""
-    from gridwright.jobs import run_event
+    from gridwright.jobs.programs import run_event
 
     wired = platform()
     event = run_event.opt_out(wired.store, wired.access, event_id, point, now=wired.clock())
@@ -162,7 +162,7 @@ def opt_out(
 @app.command(epilog="Example: gridwright event cancel EVENT")
 def cancel(event_id: EventId, as_json: Json = False) -> None:
     """Cancel an event that is not over; it pays nothing."""
-    from gridwright.jobs.run_event import cancel_event
+    from gridwright.jobs.programs.run_event import cancel_event
 
     wired = platform()
     event = cancel_event(wired.store, wired.access, event_id, now=wired.clock())
@@ -172,7 +172,7 @@ def cancel(event_id: EventId, as_json: Json = False) -> None:
 @app.command(epilog="Example: gridwright event measure EVENT --json")
 def measure(event_id: EventId, as_json: Json = False) -> None:
     """Measure what each participant delivered; can be done again as readings arrive, until it is settled."""
-    from gridwright.jobs.run_event import measure_event
+    from gridwright.jobs.programs.run_event import measure_event
 
     wired = platform()
     rows = measure_event(wired.store, wired.access, event_id, wired.site, wired.clock())
@@ -185,7 +185,7 @@ def measure(event_id: EventId, as_json: Json = False) -> None:
 @app.command(epilog="Example: gridwright event settle EVENT --json")
 def settle(event_id: EventId, as_json: Json = False) -> None:
     """Settle an event once and for all; the payments become lines of the next bills."""
-    from gridwright.jobs.settle_event import settle_event
+    from gridwright.jobs.programs.settle_event import settle_event
 
     wired = platform()
     done = settle_event(wired.store, wired.access, event_id, site=wired.site, now=wired.clock())
@@ -213,7 +213,7 @@ def _targets(wired: Platform, named: list[str], *, everybody: bool) -> list[str]
         raise UsageError("say who takes part", remedy="either --target POINT, as often as needed, or --all")
     if not everybody:
         return named
-    from gridwright.jobs.customers import customers
+    from gridwright.jobs.billing.customers import customers
 
     return customers(wired.store, wired.access)
 
@@ -230,7 +230,7 @@ def _price(text: str) -> Decimal:
 
 def _now(wired: Platform, event: Event) -> Event:
     """Return the event as it stands by the clock, whether or not a server has moved it already."""
-    from gridwright.jobs.run_event import by_clock
+    from gridwright.jobs.programs.run_event import by_clock
 
     return by_clock(event, wired.clock())
 

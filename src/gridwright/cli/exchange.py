@@ -17,8 +17,8 @@ from gridwright.domain.written_number import read_number
 
 if TYPE_CHECKING:
     from gridwright.app import Platform
-    from gridwright.jobs.exchange_meter import MeterExchange
-    from gridwright.jobs.preview_exchange import ExchangePreview
+    from gridwright.jobs.meters.exchange_meter import MeterExchange
+    from gridwright.jobs.meters.preview_exchange import ExchangePreview
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Answers:
 
 def run_wizard(wired: Platform, point: str, given: Answers, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Ask, preview, confirm, exchange, and tell what is installed then."""
-    from gridwright.jobs.exchange_meter import exchange_meter
-    from gridwright.jobs.preview_exchange import preview_exchange
+    from gridwright.jobs.meters.exchange_meter import exchange_meter
+    from gridwright.jobs.meters.preview_exchange import preview_exchange
 
     asks = sys.stdin.isatty() and not as_json
     order = order_of(wired, point, given, asks=asks)
@@ -65,7 +65,7 @@ def run_wizard(wired: Platform, point: str, given: Answers, *, dry_run: bool, ye
 
 def order_of(wired: Platform, point: str, given: Answers, *, asks: bool) -> MeterExchange:
     """Return the exchange as it was said, asking for the rest on a terminal."""
-    from gridwright.jobs.exchange_meter import MeterExchange
+    from gridwright.jobs.meters.exchange_meter import MeterExchange
 
     place = wired.store.registry.point(wired.access, point)
     here = installed_at(wired.store.registry.installations(wired.access, point), point, wired.clock())

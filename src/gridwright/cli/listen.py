@@ -59,7 +59,7 @@ def listen(
 def status(*, data: Data = None, as_json: Json = False) -> None:
     """Show how the listeners are: whether they are connected, what waits, what they took and what is in the way."""
     from gridwright.app.care import listeners
-    from gridwright.jobs.listener_status import listener_dict
+    from gridwright.jobs.upkeep.listener_status import listener_dict
 
     platform = _platform(data)
     told = [listener_dict(one, platform.clock()) for one in listeners(platform)]

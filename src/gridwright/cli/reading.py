@@ -18,8 +18,8 @@ from gridwright.domain.interval import parse_instant, zone_of
 from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
-    from gridwright.jobs.import_trusted import TrustedImport
-    from gridwright.jobs.ingest_file import Imported
+    from gridwright.jobs.files.import_trusted import TrustedImport
+    from gridwright.jobs.files.ingest_file import Imported
 
 app = typer.Typer(help="Import and export meter files, and show what is stored.", no_args_is_help=True)
 reading_export.register(app)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from gridwright.app import Platform
-    from gridwright.jobs.export_readings import Export, Wanted
+    from gridwright.jobs.files.export_readings import Export, Wanted
 
 IMAGES = ("raw", "final")
 STDOUT = Path("-")
@@ -54,7 +54,7 @@ def export(
 ) -> None:
     """Write stored readings as a file: CSV, NEM12, Parquet, CMEP, MSCONS, Green Button or CIM XML."""
     from gridwright.formats.registry import writer_named
-    from gridwright.jobs.export_readings import Wanted, plan_export
+    from gridwright.jobs.files.export_readings import Wanted, plan_export
 
     if as_json and out == STDOUT:
         raise UsageError("--json and the file cannot both go to standard output", remedy="name a file with -o FILE")

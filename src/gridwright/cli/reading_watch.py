@@ -15,7 +15,7 @@ from gridwright.domain.errors import UsageError
 from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
-    from gridwright.jobs.watch_folder import Handled
+    from gridwright.jobs.files.watch_folder import Handled
 
 
 @with_reading
@@ -30,7 +30,7 @@ def watch(
     reading: ReadOptions,
 ) -> None:
     """Import files as they appear: those read go to DIR/done, the others to DIR/failed with the reason."""
-    from gridwright.jobs.watch_folder import TAKING, Outcome, Watch
+    from gridwright.jobs.files.watch_folder import TAKING, Outcome, Watch
 
     if as_json and not once:
         raise UsageError("a watch that goes on prints no document", remedy="add --once")

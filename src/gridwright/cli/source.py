@@ -17,8 +17,8 @@ from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
     from gridwright.app import Platform
-    from gridwright.jobs.load_trusted import Usable
-    from gridwright.jobs.trust_readings import Material, SiteDefaults, Trusted
+    from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults, Trusted
+    from gridwright.jobs.load.load_trusted import Usable
 
 File = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="A meter file; left out, the store is read.", show_default=False)

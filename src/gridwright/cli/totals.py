@@ -31,7 +31,7 @@ def totals(
     as_json: Json = False,
 ) -> None:
     """Show the delivered energy of each civil day: total, peak, and how its intervals are known."""
-    from gridwright.jobs.load_totals import load_totals
+    from gridwright.jobs.load.load_totals import load_totals
 
     wired = platform()
     zone = zone_of(wired.store.registry.point(wired.access, point).zone)

@@ -17,7 +17,7 @@ app = typer.Typer(help="Encryption at rest: what is sealed, seal it, change the 
 def status(as_json: Json = False) -> None:
     """Show the keys and what they seal; nothing is changed."""
     from gridwright.app.live import vault
-    from gridwright.jobs.look_after_keys import key_state
+    from gridwright.jobs.upkeep.look_after_keys import key_state
 
     wired = platform()
     state = key_state(wired.store, wired.access, vault(wired))
@@ -53,7 +53,7 @@ def seal(
     as_json: Json = False,
 ) -> None:
     """Seal customer data, and keep sealing it from now on; safe to interrupt, and to run again."""
-    from gridwright.jobs.look_after_keys import seal_store
+    from gridwright.jobs.upkeep.look_after_keys import seal_store
 
     wired = platform()
     with progress("sealing", quiet=as_json, stopped=GOES_ON) as advance:
@@ -73,7 +73,7 @@ def rotate(
 ) -> None:
     """Change the master key; an interrupted change is finished, and nothing has to be encrypted again."""
     from gridwright.app.live import vault
-    from gridwright.jobs.look_after_keys import rotate_master
+    from gridwright.jobs.upkeep.look_after_keys import rotate_master
 
     wired = platform()
     key, wrapped = rotate_master(wired.store, wired.access, vault(wired), drop_old=drop_old)

@@ -50,7 +50,7 @@ def validate(
     site: Site,
 ) -> None:
     """Check readings by the validation rules and list every doubt; values are not changed."""
-    from gridwright.jobs.trust_readings import findings_of
+    from gridwright.jobs.cascade.trust_readings import findings_of
 
     groups = trusted(platform(), file, points, reading, site, rules=rules)
     wanted = {group.points[row].id for group in groups for row in rows_of(group, points)}

@@ -23,7 +23,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check the whole database against itself: blocks, totals, money, audit, archive; exit 1 on a fault."""
-    from gridwright.jobs.verify_store import verify_store
+    from gridwright.jobs.upkeep.verify_store import verify_store
 
     wired = platform()
     with progress("verifying", quiet=as_json, stopped="Nothing was changed.") as advance:

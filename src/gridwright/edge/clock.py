@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from gridwright.api.edge_wire import ClockTrust
+from gridwright.api.edge.wire import ClockTrust
 from gridwright.edge.folder import replace_file
 
 FILE = "clock.json"

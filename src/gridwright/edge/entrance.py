@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from gridwright.api.answer import Answer, Receive, Refused, Scope, Send, problem_of, refuse
 from gridwright.api.asgi import Handler, answer_of, method_not_allowed
-from gridwright.api.batch import Batch, Once
 from gridwright.api.body import Bodies, ClientGone, header
-from gridwright.api.edge_decode import FAR, PATHS, Decoders, Kept, has_receipt_time
+from gridwright.api.edge.decode import FAR, PATHS, Decoders, Kept, has_receipt_time
 from gridwright.api.entrance import FORM_LIMIT, SMALL, once_of, tell_meter, tell_readings
 from gridwright.api.entrance_lines import HEADS, PING, V1, V2, as_influx, credential_in, query_of, tell_lines
 from gridwright.api.health import OK
-from gridwright.api.ingest_names import Directory, Resolved
+from gridwright.api.ingest.names import Directory, Resolved
+from gridwright.api.write.batch import Batch, Once
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import GridwrightError, NotAuthenticated
 from gridwright.edge.entry import to_bytes

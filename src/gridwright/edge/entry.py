@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from gridwright.api.edge_decode import Kept
-from gridwright.api.edge_wire import Record
+from gridwright.api.edge.decode import Kept
+from gridwright.api.edge.wire import Record
 from gridwright.edge.clock import EdgeClock, Moment
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 import structlog
 
-from gridwright.api.edge_wire import Ack, EdgeBatch, Record, Report
+from gridwright.api.edge.wire import Ack, EdgeBatch, Record, Report
 from gridwright.edge.buffer import Buffer
 from gridwright.edge.clock import EdgeClock
 from gridwright.edge.entry import to_record

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import msgspec
 
-from gridwright.api.edge_wire import MEDIA, Ack, EdgeBatch
+from gridwright.api.edge.wire import MEDIA, Ack, EdgeBatch
 from gridwright.domain.errors import ConfigError
 
 WORTH_PACKING = 512

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from gridwright.api.edge_wire import Record
+from gridwright.api.edge.wire import Record
 from gridwright.domain.interval import DAY_S, from_epoch_s
 from gridwright.edge.folder import replace_file, sync_folder
 from gridwright.edge.sealing import Seals

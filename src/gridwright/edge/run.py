@@ -26,7 +26,7 @@ from gridwright.edge.keeper import Keeper
 from gridwright.edge.link import Centre, Link, address_of
 from gridwright.edge.sealing import Seals
 from gridwright.edge.status import Status, StatusFile, status_of
-from gridwright.jobs.vault import KEY_FILE, KEY_VARIABLE, Vault
+from gridwright.jobs.upkeep.vault import KEY_FILE, KEY_VARIABLE, Vault
 from gridwright.settings import EdgeSettings, Settings
 
 SEGMENTS = 16  # files that a full buffer has at least: so much of it is dropped at a time

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gridwright.domain.errors import StoreCorrupt
-from gridwright.jobs.vault import Vault
+from gridwright.jobs.upkeep.vault import Vault
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from gridwright.jobs.listener_status import ListenerStatus
+from gridwright.jobs.upkeep.listener_status import ListenerStatus
 
 if TYPE_CHECKING:
     from gridwright.settings import MqttSettings

@@ -13,12 +13,12 @@ import structlog
 
 from gridwright.api.answer import Refused
 from gridwright.api.entrance import Entrance
-from gridwright.api.ingest_lines import mapping_of
-from gridwright.api.verdicts import Fault, Verdicts
-from gridwright.api.writer import Writer, is_refusal
+from gridwright.api.ingest.lines import mapping_of
+from gridwright.api.ingest.verdicts import Fault, Verdicts
+from gridwright.api.write.writer import Writer, is_refusal
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import StoreError
-from gridwright.jobs.listener_status import EVERY_S, listener_folder, write_status
+from gridwright.jobs.upkeep.listener_status import EVERY_S, listener_folder, write_status
 from gridwright.listen.address import address_of
 from gridwright.listen.births import Births
 from gridwright.listen.broker import Arrived, Broker
@@ -32,7 +32,7 @@ from gridwright.protocols.sparkplug import Delivery, Topic
 from gridwright.protocols.sparkplug.session import NAMESPACE, rebirth_command
 
 if TYPE_CHECKING:
-    from gridwright.api.ingest_table import Decoded
+    from gridwright.api.ingest.table import Decoded
     from gridwright.app import Platform
     from gridwright.listen.trouble import Trouble
     from gridwright.settings import MqttSettings

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from gridwright.api.answer import Refused
-from gridwright.api.ingest_few import check_few
-from gridwright.api.ingest_instants import MICRO, instant_us
-from gridwright.api.ingest_json import decode_json
-from gridwright.api.ingest_lines import LineMapping, Words, sampled_us
-from gridwright.api.ingest_meaning import Said, Wrong
-from gridwright.api.ingest_table import Decoded
-from gridwright.api.verdicts import Fault
+from gridwright.api.ingest.few import check_few
+from gridwright.api.ingest.instants import MICRO, instant_us
+from gridwright.api.ingest.json import decode_json
+from gridwright.api.ingest.lines import LineMapping, Words, sampled_us
+from gridwright.api.ingest.meaning import Said, Wrong
+from gridwright.api.ingest.table import Decoded
+from gridwright.api.ingest.verdicts import Fault
 from gridwright.domain.interval import epoch_s
 from gridwright.protocols.sparkplug import (
     Birth,

@@ -17,8 +17,8 @@ from gridwright.listen.broker import Arrived
 from gridwright.listen.lines import Lines, read_lines
 
 if TYPE_CHECKING:
-    from gridwright.api.verdicts import Verdicts
-    from gridwright.jobs.vault import Vault
+    from gridwright.api.ingest.verdicts import Verdicts
+    from gridwright.jobs.upkeep.vault import Vault
 
 FILE = "rejected.jsonl"
 LIMIT = 16 << 20  # bytes of the file; as many again are in the one before

@@ -1,16 +1,16 @@
 """Registry, readings, findings, bills and audit records in one database; the only place that speaks SQL."""
 
 from gridwright.store.answers import StoredAnswer
-from gridwright.store.appending import Near, Newest
 from gridwright.store.audit import AuditRecord
+from gridwright.store.days.appending import Near, Newest
+from gridwright.store.days.laying import Single
+from gridwright.store.days.saving import SaveSummary
 from gridwright.store.dirty import DirtyRange
+from gridwright.store.field.outlooks import Outlook
 from gridwright.store.findings import FindingFilter, StoredFinding
 from gridwright.store.imports import Progress
-from gridwright.store.laying import Single
-from gridwright.store.ledger import IssuedBill
-from gridwright.store.outlooks import Outlook
+from gridwright.store.money.ledger import IssuedBill
 from gridwright.store.readings import Freshness, Series, Version
-from gridwright.store.saving import SaveSummary
 from gridwright.store.store import Store, open_store
 
 __all__ = [

@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select
 from gridwright.domain.access import ALLOWED, Access, Act
 from gridwright.domain.errors import AccessDenied, Conflict, InputError
 from gridwright.store.instant import to_us
-from gridwright.store.schema_people import stored_answer as table
+from gridwright.store.schema.people import stored_answer as table
 from gridwright.store.session import Session
 
 KEPT = timedelta(hours=24)

@@ -11,9 +11,9 @@ from gridwright.domain.access import Access, Act
 from gridwright.domain.job import JobState
 from gridwright.store import schema
 from gridwright.store.instant import from_us
-from gridwright.store.schema_field import quarantined_reading
-from gridwright.store.schema_trust import rerate
-from gridwright.store.schema_work import job
+from gridwright.store.schema.field import quarantined_reading
+from gridwright.store.schema.trust import rerate
+from gridwright.store.schema.work import job
 from gridwright.store.session import Session, Unit
 
 NOW = {"postgresql": "SELECT clock_timestamp()", "mysql": "SELECT UTC_TIMESTAMP(6)"}

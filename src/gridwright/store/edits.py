@@ -18,7 +18,7 @@ from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.instant import from_us, from_us_if, to_period, to_seconds, to_us, to_us_if
 from gridwright.store.names import FEW, Names, every_type, within
-from gridwright.store.schema_trust import edit as table
+from gridwright.store.schema.trust import edit as table
 from gridwright.store.session import Session, Unit
 
 STEP = ("state", "decided_by", "decided_us", "note")

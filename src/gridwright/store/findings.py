@@ -16,7 +16,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import ReadingType
 from gridwright.store import schema
 from gridwright.store.audit import note
-from gridwright.store.blocks import lock_points
+from gridwright.store.days.blocks import lock_points
 from gridwright.store.instant import from_us, from_us_if, to_period, to_seconds, to_us
 from gridwright.store.names import FEW, Names, every_type, within
 from gridwright.store.session import Session, Unit

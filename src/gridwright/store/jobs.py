@@ -14,7 +14,7 @@ from gridwright.domain.errors import AccessDenied, Conflict, NotFound
 from gridwright.domain.job import Job, JobState
 from gridwright.store.audit import note
 from gridwright.store.instant import from_us, from_us_if, to_us, to_us_if
-from gridwright.store.schema_work import job as table
+from gridwright.store.schema.work import job as table
 from gridwright.store.session import Session, Unit
 
 ENDED = frozenset({JobState.DONE, JobState.FAILED})

@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, or_, select, updat
 
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import schema
-from gridwright.store.blocks import marks
-from gridwright.store.sealing import MARK, Sealing, is_sealed
-from gridwright.store.sealing_points import COLUMN, NOTHING
+from gridwright.store.days.blocks import marks
+from gridwright.store.sealing.points import COLUMN, NOTHING
+from gridwright.store.sealing.sealing import MARK, Sealing, is_sealed
 from gridwright.store.session import Unit
 
 CHUNK = 2_000

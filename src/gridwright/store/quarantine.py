@@ -16,7 +16,7 @@ from gridwright.domain.usage_point import MAX_ID
 from gridwright.store.audit import note
 from gridwright.store.instant import from_us, to_us
 from gridwright.store.names import FEW, Names, add_missing, every_type
-from gridwright.store.schema_field import quarantined_reading as table
+from gridwright.store.schema.field import quarantined_reading as table
 from gridwright.store.session import Session, Unit
 
 Key = tuple[str, int, int, int, float]

@@ -18,20 +18,21 @@ from gridwright.domain.image import Image
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
-from gridwright.store import blocks, schema
+from gridwright.store import schema
 from gridwright.store.audit import note
-from gridwright.store.grid import check_interval
-from gridwright.store.history import read_states
+from gridwright.store.days import blocks
+from gridwright.store.days.grid import check_interval
+from gridwright.store.days.history import read_states
+from gridwright.store.days.laying import Layer, Single, span
+from gridwright.store.days.loading import PanelLoader
+from gridwright.store.days.saving import SaveSummary
+from gridwright.store.days.saving_panels import leave_traces, merge_panel
+from gridwright.store.days.series import Extent, read_extents
+from gridwright.store.days.stretches import Stretch, read_stretches
 from gridwright.store.instant import from_us, to_seconds, to_us
-from gridwright.store.laying import Layer, Single, span
-from gridwright.store.loading import PanelLoader
 from gridwright.store.names import Names, every_image, every_type, within
 from gridwright.store.registry import register_unknown
-from gridwright.store.saving import SaveSummary
-from gridwright.store.saving_panels import leave_traces, merge_panel
-from gridwright.store.series import Extent, read_extents
 from gridwright.store.session import Session, Unit
-from gridwright.store.stretches import Stretch, read_stretches
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,14 @@ from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.store import schema
-from gridwright.store.appending import Appended, Near, Newest, sort_out
 from gridwright.store.audit import note
-from gridwright.store.blocks import lock_points, marks
+from gridwright.store.days.appending import Appended, Near, Newest, sort_out
+from gridwright.store.days.blocks import lock_points, marks
+from gridwright.store.days.saving import SaveSummary
+from gridwright.store.days.touching import touch_days
 from gridwright.store.instant import to_seconds, to_us
 from gridwright.store.names import FEW, Names, every_type
-from gridwright.store.saving import SaveSummary
 from gridwright.store.session import Session, Unit
-from gridwright.store.touching import touch_days
 
 Key = tuple[int, int, int, int]
 KEY = ("usage_point", "reading_type", "at_s", "epoch")

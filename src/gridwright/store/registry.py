@@ -14,7 +14,8 @@ from gridwright.domain.interval import epoch_s
 from gridwright.domain.usage_point import JUDGED_BY, EndDevice, Installation, UsagePoint, exchange
 from gridwright.store import schema
 from gridwright.store.audit import note
-from gridwright.store.installing import (
+from gridwright.store.days.touching import touch_last_days
+from gridwright.store.field.installing import (
     device_keys,
     installation_row,
     put_devices,
@@ -32,9 +33,8 @@ from gridwright.store.point_rows import (
     search_points,
     to_points,
 )
-from gridwright.store.sealing import Sealing
+from gridwright.store.sealing.sealing import Sealing
 from gridwright.store.session import Session, Unit
-from gridwright.store.touching import touch_last_days
 
 PRIME = 1_000_003  # keeps sums of products within 64 bits
 

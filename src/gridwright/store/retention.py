@@ -10,7 +10,7 @@ from gridwright.domain.access import Access, Act
 from gridwright.store.audit import note
 from gridwright.store.instant import to_us
 from gridwright.store.schema import finding
-from gridwright.store.schema_field import quarantined_reading
+from gridwright.store.schema.field import quarantined_reading
 from gridwright.store.session import Session
 
 TOGETHER = 20_000  # rows of one transaction: writers wait no longer than for these

@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select
 from gridwright.domain.access import Access, Act
 from gridwright.store.audit import note
 from gridwright.store.instant import from_us, to_us
-from gridwright.store.schema_trust import rule_set as table
+from gridwright.store.schema.trust import rule_set as table
 from gridwright.store.session import Session
 
 

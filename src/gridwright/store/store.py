@@ -12,41 +12,41 @@ from typing import Self
 from sqlalchemy import Engine
 
 from gridwright.store.answers import Answers
-from gridwright.store.archive import Archive
-from gridwright.store.arrivals import Arrivals
+from gridwright.store.archive.archive import Archive
 from gridwright.store.audit import Audit
 from gridwright.store.backlog import Backlogs
-from gridwright.store.checks import Checks
-from gridwright.store.controls import Controls
-from gridwright.store.corrections import Corrections
-from gridwright.store.day_totals import DayTotalsStore
-from gridwright.store.devices import Devices
+from gridwright.store.checks.checks import Checks
+from gridwright.store.days.arrivals import Arrivals
 from gridwright.store.dirty import Dirty
-from gridwright.store.edges import Edges
 from gridwright.store.edits import Edits
 from gridwright.store.engine import BUSY_MS, make_engine, place, resolve
-from gridwright.store.field_record import FieldRecord
+from gridwright.store.field.controls import Controls
+from gridwright.store.field.devices import Devices
+from gridwright.store.field.edges import Edges
+from gridwright.store.field.field_record import FieldRecord
+from gridwright.store.field.network import Network
+from gridwright.store.field.outlooks import Outlooks
+from gridwright.store.field.programs import Programs
 from gridwright.store.findings import Findings
-from gridwright.store.identities import Identities
 from gridwright.store.imports import Imports
 from gridwright.store.instant import now
 from gridwright.store.jobs import Jobs
-from gridwright.store.journal import Journal
-from gridwright.store.ledger import Ledger
+from gridwright.store.journal.journal import Journal
 from gridwright.store.migrate import prepare
+from gridwright.store.money.corrections import Corrections
+from gridwright.store.money.day_totals import DayTotalsStore
+from gridwright.store.money.ledger import Ledger
+from gridwright.store.money.rerates import Rerates
 from gridwright.store.names import Names
-from gridwright.store.network import Network
-from gridwright.store.outlooks import Outlooks
-from gridwright.store.programs import Programs
+from gridwright.store.people.identities import Identities
 from gridwright.store.quarantine import Quarantine
 from gridwright.store.readings import Readings
 from gridwright.store.registers import Registers
 from gridwright.store.registry import Registry
-from gridwright.store.rerates import Rerates
 from gridwright.store.retention import Retention
 from gridwright.store.rule_sets import RuleSets
-from gridwright.store.sealing import Master, Sealing
-from gridwright.store.sealing_points import SealedData
+from gridwright.store.sealing.points import SealedData
+from gridwright.store.sealing.sealing import Master, Sealing
 from gridwright.store.session import Session
 from gridwright.store.trouble import translated
 

@@ -53,7 +53,7 @@ def finished(platform: Platform, job: Job) -> Job:
 def bill_run(platform: Platform, job: Job, progress: Progress) -> Mapping[str, Any]:
     """Make drafts of bills: `points`, `period`, `tariff` and `dry_run` as asked."""
     from gridwright.app.live import run_billing
-    from gridwright.jobs.run_billing import BillOrder
+    from gridwright.jobs.billing.run_billing import BillOrder
 
     asked = job.request
     order = BillOrder(asked.get("points"), asked.get("period") or None, bool(asked.get("dry_run")))

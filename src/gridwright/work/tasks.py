@@ -12,7 +12,7 @@ from gridwright.work.worker import Facts, Lane, Task
 
 if TYPE_CHECKING:
     from gridwright.app import Platform
-    from gridwright.jobs.execute_controls import Pace
+    from gridwright.jobs.field.execute_controls import Pace
 
 # Who acts when nobody does: the audit chain names it.
 SYSTEM = Access("gridwright", Role.ADMIN)
@@ -53,7 +53,7 @@ def collect(platform: Platform) -> Facts:
 
 def advance(platform: Platform) -> Facts:
     """Begin and end demand response events by the clock."""
-    from gridwright.jobs.run_event import advance_events
+    from gridwright.jobs.programs.run_event import advance_events
 
     return {"advanced": len(advance_events(platform.store, platform.access, platform.clock()))}
 
@@ -75,7 +75,7 @@ def refresh(platform: Platform) -> Facts:
 def tidy(platform: Platform) -> Facts:
     """Drop what has done its service."""
     from gridwright.app.care import keep_policy as how_long
-    from gridwright.jobs.tidy_store import tidy_store
+    from gridwright.jobs.upkeep.tidy_store import tidy_store
 
     return facts(tidy_store(platform.store, platform.access, now=platform.clock(), keep=how_long(platform)))
 
@@ -83,7 +83,7 @@ def tidy(platform: Platform) -> Facts:
 def archive(platform: Platform) -> Facts:
     """Let closed months go to the archive, and old ones out of the database, as the settings say."""
     from gridwright.app.care import archive_policy
-    from gridwright.jobs.archive_months import keep_policy
+    from gridwright.jobs.upkeep.archive_months import keep_policy
 
     policy = archive_policy(platform)
     if not policy.to:

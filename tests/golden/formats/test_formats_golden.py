@@ -11,7 +11,7 @@ import pytest
 
 from gridwright.domain.interval import epoch_s, parse_instant, zone_of
 from gridwright.formats.source import ReadOptions
-from gridwright.jobs.read_file import read_file
+from gridwright.jobs.files.read_file import read_file
 
 if TYPE_CHECKING:
     from gridwright.domain.panel import Panel

@@ -17,7 +17,7 @@ import numpy as np
 
 from gridwright.api.app import make_app
 from gridwright.api.server import compose
-from gridwright.api.writer import Writer
+from gridwright.api.write.writer import Writer
 from gridwright.app import Platform
 from gridwright.billing import postings
 from gridwright.domain.access import LOCAL_OWNER, Access, Role
@@ -37,9 +37,9 @@ from gridwright.domain.reading_type import RECEIVED_ENERGY, VOLTAGE
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.topology import Connection, Node, NodeKind
 from gridwright.domain.usage_point import FOREVER, Meter, UsagePoint, install
-from gridwright.jobs.edit_readings import EditPolicy, EditWish, propose_edit
-from gridwright.jobs.request_control import request_control
-from gridwright.jobs.run_billing import BillOrder, run_billing
+from gridwright.jobs.billing.run_billing import BillOrder, run_billing
+from gridwright.jobs.field.request_control import request_control
+from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, propose_edit
 from gridwright.settings import Settings, StoreSettings
 from gridwright.store import Store
 

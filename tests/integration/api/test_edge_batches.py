@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridwright.api.edge_decode import PATHS
-from gridwright.api.edge_wire import MEDIA, ClockTrust, EdgeBatch, Record, Report
+from gridwright.api.edge.decode import PATHS
+from gridwright.api.edge.wire import MEDIA, ClockTrust, EdgeBatch, Record, Report
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import StoreFull
 from gridwright.domain.interval import Interval

@@ -14,11 +14,11 @@ from datetime import datetime
 
 from gridwright.domain.device import DeviceLink, ReadSession
 from gridwright.drivers import connect
-from gridwright.jobs import collect_reads
-from gridwright.jobs.collect_reads import collect_due
-from gridwright.jobs.commission_device import commission_devices
-from gridwright.jobs.device_line import Lines
-from gridwright.jobs.keep_harvest import Kept, keep_harvest
+from gridwright.jobs.field import collect_reads
+from gridwright.jobs.field.collect_reads import collect_due
+from gridwright.jobs.field.commission_device import commission_devices
+from gridwright.jobs.field.device_line import Lines
+from gridwright.jobs.field.keep_harvest import Kept, keep_harvest
 from gridwright.store import Store, open_store
 from tests.integration.field.street import PASSWORD, SYSTEM, TIMEOUT_S
 

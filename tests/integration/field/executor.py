@@ -18,8 +18,8 @@ from gridwright.domain.control import Command, EndDeviceControl
 from gridwright.domain.device import RelayState
 from gridwright.drivers import Session, connect
 from gridwright.drivers.driver import Identity
-from gridwright.jobs import execute_controls as job
-from gridwright.jobs.device_line import Lines
+from gridwright.jobs.field import execute_controls as job
+from gridwright.jobs.field.device_line import Lines
 from gridwright.store import open_store
 from tests.integration.field.street import PASSWORD, SYSTEM, TIMEOUT_S
 

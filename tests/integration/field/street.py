@@ -19,9 +19,9 @@ from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.reading_type import Flow
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.drivers import connect
-from gridwright.jobs.collect_reads import CollectSummary, collect_due
-from gridwright.jobs.commission_device import Commissioned, commission_devices
-from gridwright.jobs.device_line import Lines
+from gridwright.jobs.field.collect_reads import CollectSummary, collect_due
+from gridwright.jobs.field.commission_device import Commissioned, commission_devices
+from gridwright.jobs.field.device_line import Lines
 from gridwright.simulate.virtual_meter import MeterServerThread, VirtualMeter
 from gridwright.store import Store, open_store
 

@@ -18,7 +18,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER
 from gridwright.domain.usage_point import Meter, install
-from gridwright.jobs.commission_device import commission_devices
+from gridwright.jobs.field.commission_device import commission_devices
 from gridwright.simulate.virtual_meter import VirtualMeter
 from tests.integration.field.street import QUARTER, START, SYSTEM, Street
 

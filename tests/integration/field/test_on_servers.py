@@ -16,9 +16,9 @@ from gridwright.domain.control import Command, ControlState, EndDeviceControl
 from gridwright.domain.device import LinkState
 from gridwright.domain.errors import ControlRefused, GridwrightError
 from gridwright.domain.interval import Interval
-from gridwright.jobs.approve_control import approve_control
-from gridwright.jobs.execute_controls import execute_controls
-from gridwright.jobs.request_control import request_control
+from gridwright.jobs.field.approve_control import approve_control
+from gridwright.jobs.field.execute_controls import execute_controls
+from gridwright.jobs.field.request_control import request_control
 from gridwright.simulate.virtual_meter import RelayLie
 from gridwright.store import open_store
 from tests.integration.field.street import BOB, QUARTER, START, SYSTEM, Street, open_street

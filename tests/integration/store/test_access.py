@@ -32,7 +32,7 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.topology import Connection, Node, NodeKind, Topology
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.store import DirtyRange, FindingFilter, Progress, Store, StoredAnswer, open_store
-from gridwright.store.rerates import Rerate
+from gridwright.store.money.rerates import Rerate
 from gridwright.store.rule_sets import StoredRules
 
 NOW = datetime(2025, 3, 1, tzinfo=UTC)

@@ -27,10 +27,17 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import TEMPERATURE
-from gridwright.jobs.archive_months import Policy, archive_months, bring_back, keep_policy, require_past, restore_month
+from gridwright.jobs.upkeep.archive_months import (
+    Policy,
+    archive_months,
+    bring_back,
+    keep_policy,
+    require_past,
+    restore_month,
+)
 from gridwright.store import Store, open_store
-from gridwright.store.archive_file import STALE_S, Shelf, _Hashing
-from gridwright.store.schema_trust import rerate
+from gridwright.store.archive.file import STALE_S, Shelf, _Hashing
+from gridwright.store.schema.trust import rerate
 
 MARCH = datetime(2025, 3, 1, tzinfo=UTC)
 APRIL = datetime(2025, 4, 1, tzinfo=UTC)

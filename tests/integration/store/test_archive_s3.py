@@ -21,8 +21,8 @@ from pyarrow import fs
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import StoreCorrupt, StoreError
 from gridwright.domain.month import parse_month
-from gridwright.jobs.archive_months import restore_month
-from gridwright.jobs.verify_store import verify_store
+from gridwright.jobs.upkeep.archive_months import restore_month
+from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
 from tests.integration.store.test_archive import BEFORE, archive, fill, rows
 

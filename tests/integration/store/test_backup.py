@@ -31,13 +31,13 @@ from gridwright.domain.errors import (
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.back_up import back_up, backups_in, file_name, prune, restore, verify
-from gridwright.jobs.look_after_keys import rotate_master, seal_store
-from gridwright.jobs.vault import Vault
-from gridwright.jobs.verify_store import verify_store
+from gridwright.jobs.upkeep.back_up import back_up, backups_in, file_name, prune, restore, verify
+from gridwright.jobs.upkeep.look_after_keys import rotate_master, seal_store
+from gridwright.jobs.upkeep.vault import Vault
+from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
-from gridwright.store import backup as backup_module
-from gridwright.store.backup_file import HEADER_BYTES, MAGIC, SEAL_BYTES, BackupWriter
+from gridwright.store.backup import backup as backup_module
+from gridwright.store.backup.file import HEADER_BYTES, MAGIC, SEAL_BYTES, BackupWriter
 from gridwright.store.engine import make_engine, resolve
 from gridwright.store.migrate import upgrade
 from gridwright.store.schema import metadata
@@ -185,7 +185,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, Vault
 
 
 def test_frames_cannot_change_places(town: str, tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gridwright.store import backup_file
+    from gridwright.store.backup import file as backup_file
 
     monkeypatch.setattr(backup_file, "FRAME", 5_000)
     path = tmp_path / "a.gwb"
@@ -237,7 +237,7 @@ def test_a_newer_schema_is_refused(town: str, tmp_path: Path, vault: Vault) -> N
     back_up(ME, town, path, vault=None, now=NOW)
     content = path.read_bytes()
     facts = json.loads(content[len(MAGIC) : HEADER_BYTES - SEAL_BYTES])
-    from gridwright.store.backup_file import _packed
+    from gridwright.store.backup.file import _packed
 
     path.write_bytes(_packed({**facts, "revision": "0999"}, None) + content[HEADER_BYTES:])
     with pytest.raises(StoreOutdated, match=r"0999.*newer one made it"):
@@ -337,7 +337,7 @@ def test_a_full_disk_is_told_by_its_place_and_is_no_damage(
 
     acts: list[tuple[str, object, Callable[[], object]]] = [
         ("pysqlite3.dbapi2.connect", connected, lambda: back_up(ME, town, out / "b.gwb", vault=vault, now=NOW)),
-        ("gridwright.store.backup.os.fdopen", opened, lambda: restore(path, str(out / "new.db"), vault)),
+        ("gridwright.store.backup.backup.os.fdopen", opened, lambda: restore(path, str(out / "new.db"), vault)),
     ]
     for name, broken, act in acts:
         with monkeypatch.context() as patch:
@@ -384,7 +384,7 @@ def test_a_file_that_is_there_stays_unless_forced(
         target.write_text("theirs")
         raise FileExistsError(17, "File exists", str(source))
 
-    monkeypatch.setattr("gridwright.store.backup_file.os.link", taken)
+    monkeypatch.setattr("gridwright.store.backup.file.os.link", taken)
     with pytest.raises(Conflict, match="already"):
         back_up(ME, town, out / "b.gwb", vault=vault, now=NOW)
     assert (out / "b.gwb").read_text() == "theirs"
@@ -431,7 +431,7 @@ def test_no_row_is_lost_between_the_kinds_of_columns(tmp_path: Path, vault: Vaul
 
     import pyarrow as pa
 
-    from gridwright.store.backup_rows import read_rows, write_rows
+    from gridwright.store.backup.rows import read_rows, write_rows
 
     with open_store(tmp_path / "a.db") as store:
         fill(store)

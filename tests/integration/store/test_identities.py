@@ -14,7 +14,8 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import AccessDenied, Conflict, InputError, NotAuthenticated, NotFound
 from gridwright.domain.identity import User
-from gridwright.store import Store, credentials
+from gridwright.store import Store
+from gridwright.store.people import credentials
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -25,9 +25,10 @@ from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.ingest import grid_readings
 from gridwright.ingest.order import order
-from gridwright.store import Store, journal_fold, open_store, schema
-from gridwright.store.fitting import save_fitting
-from gridwright.store.schema_flow import journal, journal_aside
+from gridwright.store import Store, open_store, schema
+from gridwright.store.days.fitting import save_fitting
+from gridwright.store.journal import fold as journal_fold
+from gridwright.store.schema.flow import journal, journal_aside
 from tests import unsettled
 
 if TYPE_CHECKING:

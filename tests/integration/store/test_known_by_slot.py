@@ -17,8 +17,8 @@ from gridwright.domain.errors import InputError
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.store import Store, open_store
-from gridwright.store.checks_blocks import check_blocks
-from gridwright.store.known import LONG, SHORT, known_widths, pack_known, pack_stored, unpack_each, unpack_known
+from gridwright.store.checks.blocks import check_blocks
+from gridwright.store.days.known import LONG, SHORT, known_widths, pack_known, pack_stored, unpack_each, unpack_known
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 DAY_NUMBER = 20_148

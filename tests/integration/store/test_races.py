@@ -19,13 +19,13 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.archive_months import archive_months, bring_back, restore_month
-from gridwright.jobs.back_up import back_up, restore
-from gridwright.jobs.correct import correct
-from gridwright.jobs.look_after_keys import key_state, rotate_master, seal_store
-from gridwright.jobs.trust_readings import SiteDefaults
-from gridwright.jobs.vault import Vault
-from gridwright.jobs.verify_store import verify_store
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.upkeep.archive_months import archive_months, bring_back, restore_month
+from gridwright.jobs.upkeep.back_up import back_up, restore
+from gridwright.jobs.upkeep.look_after_keys import key_state, rotate_master, seal_store
+from gridwright.jobs.upkeep.vault import Vault
+from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import empty
 
@@ -42,7 +42,7 @@ OTHER = """
 import sys, threading, os
 from pathlib import Path
 from tests.integration.store.test_races import WORK
-from gridwright.jobs.vault import Vault
+from gridwright.jobs.upkeep.vault import Vault
 from gridwright.store import open_store
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
 with open_store(sys.argv[1], master=Vault(Path(sys.argv[2]))) as store:

@@ -19,12 +19,12 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.archive_months import archive_months, restore_month
-from gridwright.jobs.back_up import back_up, restore
-from gridwright.jobs.edit_readings import EditPolicy, EditWish, propose_edit
-from gridwright.jobs.look_after_keys import seal_store
-from gridwright.jobs.vault import Vault
-from gridwright.jobs.verify_store import verify_store
+from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, propose_edit
+from gridwright.jobs.upkeep.archive_months import archive_months, restore_month
+from gridwright.jobs.upkeep.back_up import back_up, restore
+from gridwright.jobs.upkeep.look_after_keys import seal_store
+from gridwright.jobs.upkeep.vault import Vault
+from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import empty
 from tests.integration.store.test_backup import everything

@@ -13,8 +13,8 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.tidy_store import Keep, Tidied, tidy_store
-from gridwright.jobs.verify_store import verify_store
+from gridwright.jobs.upkeep.tidy_store import Keep, Tidied, tidy_store
+from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store
 from gridwright.store import retention as module
 from gridwright.store.findings import FindingFilter

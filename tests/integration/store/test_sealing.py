@@ -16,8 +16,8 @@ from gridwright.domain.access import Access, Role
 from gridwright.domain.device import DeviceLink
 from gridwright.domain.errors import StoreCorrupt, UsageError
 from gridwright.domain.usage_point import Meter, UsagePoint
-from gridwright.jobs.look_after_keys import key_state, rotate_master, seal_store
-from gridwright.jobs.vault import Vault
+from gridwright.jobs.upkeep.look_after_keys import key_state, rotate_master, seal_store
+from gridwright.jobs.upkeep.vault import Vault
 from gridwright.store import Store, open_store
 
 ANNA = UsagePoint("UP-1", attributes={"name": "Anna Müller", "phone": "+49 30 1234"})

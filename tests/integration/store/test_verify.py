@@ -24,13 +24,13 @@ from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint
-from gridwright.jobs.archive_months import archive_months
-from gridwright.jobs.look_after_keys import seal_store
-from gridwright.jobs.vault import Vault
-from gridwright.jobs.verify_store import verify_store
+from gridwright.jobs.upkeep.archive_months import archive_months
+from gridwright.jobs.upkeep.look_after_keys import seal_store
+from gridwright.jobs.upkeep.vault import Vault
+from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
-from gridwright.store.archive_file import Shelf
-from gridwright.store.checks import Checked
+from gridwright.store.archive.file import Shelf
+from gridwright.store.checks.checks import Checked
 
 MARCH = datetime(2025, 3, 1, tzinfo=UTC)
 NOW = datetime(2025, 6, 1, tzinfo=UTC)

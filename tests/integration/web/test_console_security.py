@@ -18,7 +18,7 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
-from gridwright.jobs.request_control import request_control
+from gridwright.jobs.field.request_control import request_control
 from gridwright.web.who import form_token
 from tests.integration.api.small_town import NOW, START, Town
 

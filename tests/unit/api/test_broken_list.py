@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gridwright.api.answer import Refused
-from gridwright.api.broken_list import broken_list
-from gridwright.api.ingest_json import decode_json, decode_ndjson
-from gridwright.api.ingest_meaning import Said
-from gridwright.api.ingest_table import Decoded
+from gridwright.api.ingest.broken_list import broken_list
+from gridwright.api.ingest.json import decode_json, decode_ndjson
+from gridwright.api.ingest.meaning import Said
+from gridwright.api.ingest.table import Decoded
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

@@ -13,11 +13,11 @@ from pyarrow import ipc
 
 from gridwright.api.answer import Refused
 from gridwright.api.authenticate import credential_of
-from gridwright.api.ingest_arrow import decode_arrow, decode_csv
-from gridwright.api.ingest_form import decode_form
-from gridwright.api.ingest_json import decode_json
-from gridwright.api.ingest_meaning import Said
-from gridwright.api.ingest_table import Decoded
+from gridwright.api.ingest.arrow import decode_arrow, decode_csv
+from gridwright.api.ingest.form import decode_form
+from gridwright.api.ingest.json import decode_json
+from gridwright.api.ingest.meaning import Said
+from gridwright.api.ingest.table import Decoded
 from gridwright.domain.errors import NotAuthenticated
 from gridwright.domain.interval import epoch_s
 

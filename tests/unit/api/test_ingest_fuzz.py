@@ -18,8 +18,8 @@ from gridwright.api.answer import Refused
 from gridwright.api.authenticate import Credential, credential_of
 from gridwright.api.body import PIECE, SMALL, unpack, unpack_small
 from gridwright.api.entrance import TYPES, decode
-from gridwright.api.ingest_form import TAKEN, decode_form
-from gridwright.api.ingest_meaning import Said
+from gridwright.api.ingest.form import TAKEN, decode_form
+from gridwright.api.ingest.meaning import Said
 from gridwright.domain.errors import NotAuthenticated
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from gridwright.api.ingest_lines import DecodedLines, LineMapping, decode_alike, decode_lines, usual_fields
-from gridwright.api.ingest_names import Directories, Directory, Resolved, directory_of, resolve
-from gridwright.api.ingest_places import dense
+from gridwright.api.ingest.lines import DecodedLines, LineMapping, decode_alike, decode_lines, usual_fields
+from gridwright.api.ingest.names import Directories, Directory, Resolved, directory_of, resolve
+from gridwright.api.ingest.places import dense
 from gridwright.domain.access import LOCAL_OWNER, Access, Role
 from gridwright.domain.interval import Interval
 from gridwright.domain.usage_point import Installation

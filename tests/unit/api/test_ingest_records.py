@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridwright.api import ingest_json
-from gridwright.api.ingest_instants import instant_us, instants_us
-from gridwright.api.ingest_json import decode_json, decode_ndjson
-from gridwright.api.ingest_meaning import Said, Wrong, meaning_of
-from gridwright.api.ingest_names import directory_of, resolve
-from gridwright.api.ingest_table import Decoded
+from gridwright.api.ingest import json as ingest_json
+from gridwright.api.ingest.instants import instant_us, instants_us
+from gridwright.api.ingest.json import decode_json, decode_ndjson
+from gridwright.api.ingest.meaning import Said, Wrong, meaning_of
+from gridwright.api.ingest.names import directory_of, resolve
+from gridwright.api.ingest.table import Decoded
 from gridwright.domain.access import LOCAL_OWNER, Access, Role
 from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.usage_point import Installation, install

@@ -84,7 +84,7 @@ def test_an_event_that_is_not_over_is_neither_measured_nor_settled() -> None:
 
 def test_a_past_event_is_measured_and_settled() -> None:
     from gridwright.domain.interval import Interval
-    from gridwright.jobs.run_event import plan_event
+    from gridwright.jobs.programs.run_event import plan_event
 
     a_plan("--target", "UP-2")
     store = open_store(f"sqlite:///{Path.cwd()}/town.db")

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from gridwright.cli import audit, key, user
 from gridwright.domain.access import LOCAL_OWNER, Access, Role
 from gridwright.domain.errors import Conflict, InputError, NotAuthenticated, NotFound, StoreCorrupt, UsageError
-from gridwright.store import Store, credentials, open_store
+from gridwright.store import Store, open_store
+from gridwright.store.people import credentials
 
 WORD = "correct horse battery"
 tree = typer.Typer()

@@ -14,8 +14,8 @@ from gridwright.cli import journal
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import NotFound, UsageError
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.check_waiting import check_journal
-from gridwright.jobs.health import State
+from gridwright.jobs.upkeep.check_waiting import check_journal
+from gridwright.jobs.upkeep.health import State
 from gridwright.store import Store, open_store
 
 if TYPE_CHECKING:

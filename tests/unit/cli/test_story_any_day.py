@@ -13,7 +13,7 @@ from gridwright.demand_response import baseline_rule, measure
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import concat_points
 from gridwright.grid import balance
-from gridwright.jobs.trust_readings import Material, SiteDefaults, findings_of, trust_readings
+from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults, findings_of, trust_readings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

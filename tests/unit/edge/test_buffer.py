@@ -17,7 +17,7 @@ from gridwright.edge.buffer import Bounds, Buffer, OnFull
 from gridwright.edge.folder import MARK_FILE, is_locked
 from gridwright.edge.sealing import Seals
 from gridwright.edge.segment import encode
-from gridwright.jobs.vault import KEY_FILE, Vault
+from gridwright.jobs.upkeep.vault import KEY_FILE, Vault
 
 SMALL = Bounds(limit=1 << 20, segment=400)
 payloads = st.lists(st.binary(max_size=120), min_size=1, max_size=6)

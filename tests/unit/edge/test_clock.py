@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridwright.api.edge_wire import ClockTrust
+from gridwright.api.edge.wire import ClockTrust
 from gridwright.edge.clock import FILE, EdgeClock, Moment, Source, boot_id, ticks_us, wall_us
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridwright.api.edge_decode import Kept
-from gridwright.api.edge_wire import Ack, EdgeBatch, Record, RecordVerdict, read_batch
+from gridwright.api.edge.decode import Kept
+from gridwright.api.edge.wire import Ack, EdgeBatch, Record, RecordVerdict, read_batch
 from gridwright.edge.buffer import Bounds, Buffer
 from gridwright.edge.clock import EdgeClock, Moment
 from gridwright.edge.entry import to_bytes

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gridwright.api.edge_wire import Ack, ClockTrust, EdgeBatch, Record, Report, read_batch
+from gridwright.api.edge.wire import Ack, ClockTrust, EdgeBatch, Record, Report, read_batch
 from gridwright.domain.errors import ConfigError
 from gridwright.edge.link import Centre, Link, LinkDown, LinkGap, LinkRefused
 

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from gridwright.api.edge_wire import ClockTrust, Record
+from gridwright.api.edge.wire import ClockTrust, Record
 from gridwright.cli.edge import app
 from gridwright.domain.errors import StoreCorrupt, StoreError, StoreLocked
 from gridwright.edge.buffer import Buffer
@@ -19,7 +19,7 @@ from gridwright.edge.rejected import FILE, Rejected, read_rejected
 from gridwright.edge.rotate import rotate
 from gridwright.edge.sealing import Seals
 from gridwright.edge.segment import HEAD, Segment, sound_records
-from gridwright.jobs.vault import KEY_FILE, Vault
+from gridwright.jobs.upkeep.vault import KEY_FILE, Vault
 from tests.unit.edge.test_buffer import SMALL, files, filled, rest, seals_in
 
 HEAD_END = HEAD.size + 67

@@ -6,7 +6,7 @@ import pytest
 
 from gridwright.domain.errors import AmbiguousInput
 from gridwright.formats.source import ReadOptions
-from gridwright.jobs.read_file import read_file
+from gridwright.jobs.files.read_file import read_file
 
 HOURS = [f"2025-03-{day:02d} {hour:02d}:00" for day in range(1, 31) for hour in range(24)]
 

@@ -24,7 +24,7 @@ from gridwright.domain.interval import from_epoch_s
 from gridwright.domain.register import RegisterReading
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import Collected, grid_registers
-from gridwright.jobs.read_file import read_file
+from gridwright.jobs.files.read_file import read_file
 
 FOLDER = Path("interchange") / "oed_csv_pipeline"
 CUMULATIVE = {*range(3, 14), 20, 21, 22, 25, 29, 31, 32, 33, 40, 60}

@@ -9,7 +9,7 @@ import pytest
 
 from gridwright.domain.errors import InputError
 from gridwright.domain.verdict import Intake
-from gridwright.jobs.read_file import read_file
+from gridwright.jobs.files.read_file import read_file
 
 FOLDER = "interchange"
 # Files below a folder: how many are read, how many readings they hold, how many of those are refused, and how many

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gridwright.domain.reading_type import Accumulation
 from gridwright.formats.csv_split import cut
 from gridwright.formats.source import ReadOptions
-from gridwright.jobs.read_file import read_file
+from gridwright.jobs.files.read_file import read_file
 from tests.unit.formats.csv_reading import READER, read
 
 START = datetime(2025, 3, 11, tzinfo=UTC)

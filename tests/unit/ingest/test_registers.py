@@ -14,7 +14,7 @@ from gridwright.domain.reading_type import DELIVERED_REGISTER
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.ingest import Gridded, grid_registers
-from gridwright.jobs.read_file import read_file
+from gridwright.jobs.files.read_file import read_file
 
 START = 1_735_689_600
 NAN = float("nan")

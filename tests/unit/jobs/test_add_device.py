@@ -9,7 +9,7 @@ import pytest
 
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.errors import InputError
-from gridwright.jobs.add_device import NewDevice, add_device
+from gridwright.jobs.field.add_device import NewDevice, add_device
 from gridwright.store import open_store
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

@@ -17,7 +17,7 @@ from gridwright.domain.reading_type import DELIVERED_ENERGY, RECEIVED_ENERGY, VO
 from gridwright.domain.topology import Connection, Node, NodeKind
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.grid import Excursion, Plausibility
-from gridwright.jobs.balance_grid import balance_grid, grid_events
+from gridwright.jobs.grid.balance_grid import balance_grid, grid_events
 from gridwright.store import Store, open_store
 
 ME = LOCAL_OWNER

@@ -9,7 +9,7 @@ from gridwright.billing import example_card, parse_rate_card
 from gridwright.domain.interval import Interval, local_midnight, zone_of
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.bill_months import bill_months
+from gridwright.jobs.billing.bill_months import bill_months
 
 ZONE = "Europe/Berlin"
 POINT = UsagePoint("UP-1", ZONE)

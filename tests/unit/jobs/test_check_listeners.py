@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from gridwright.jobs.check_listeners import check_listeners
-from gridwright.jobs.health import State
-from gridwright.jobs.listener_status import ListenerStatus, listener_folder, read_listeners, write_status
+from gridwright.jobs.upkeep.check_listeners import check_listeners
+from gridwright.jobs.upkeep.health import State
+from gridwright.jobs.upkeep.listener_status import ListenerStatus, listener_folder, read_listeners, write_status
 
 if TYPE_CHECKING:
     from pathlib import Path

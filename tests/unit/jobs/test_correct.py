@@ -20,11 +20,11 @@ from gridwright.domain.panel import Panel, default_quality
 from gridwright.domain.reading_type import VOLTAGE
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.adopt_rules import adopt_rules
-from gridwright.jobs.correct import correct, correct_part
-from gridwright.jobs.correct_scope import scopes
-from gridwright.jobs.edit_readings import EditPolicy, EditWish, propose_edit, withdraw_edit
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.cascade.adopt_rules import adopt_rules
+from gridwright.jobs.cascade.correct import correct, correct_part
+from gridwright.jobs.cascade.correct_scope import scopes
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, propose_edit, withdraw_edit
 from gridwright.store import Store, open_store
 from gridwright.vee import rule_book
 

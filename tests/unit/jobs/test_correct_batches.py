@@ -13,8 +13,8 @@ from gridwright.domain.day_totals import FIELDS
 from gridwright.domain.image import Image
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.correct import correct
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.store import Store, open_store
 
 START = datetime(2025, 3, 3, tzinfo=UTC)

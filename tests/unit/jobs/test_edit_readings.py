@@ -19,7 +19,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import TEMPERATURE, VOLTAGE
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.edit_readings import (
+from gridwright.jobs.meters.edit_readings import (
     EditPolicy,
     EditWish,
     approve_edit,

@@ -20,7 +20,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_REGISTER, RECEIVED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
-from gridwright.jobs.exchange_meter import MeterExchange, exchange_meter
+from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.store import Store, open_store
 from gridwright.vee.registers import Registers, steps_of
 

@@ -17,8 +17,8 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_REGISTER, RECEIVED_REGISTER
 from gridwright.domain.register import RegisterReading, Step, register_steps
 from gridwright.domain.usage_point import Meter, UsagePoint, install
-from gridwright.jobs.exchange_meter import MeterExchange, exchange_meter
-from gridwright.jobs.preview_exchange import preview_exchange
+from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
+from gridwright.jobs.meters.preview_exchange import preview_exchange
 from gridwright.store import Store, open_store
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -21,9 +21,9 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats.registry import writer_named
 from gridwright.formats.source import ReadOptions
-from gridwright.jobs import export_readings
-from gridwright.jobs.export_readings import Export, Wanted, plan_export
-from gridwright.jobs.ingest_file import ingest_file
+from gridwright.jobs.files import export_readings
+from gridwright.jobs.files.export_readings import Export, Wanted, plan_export
+from gridwright.jobs.files.ingest_file import ingest_file
 from gridwright.store import Store, open_store
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)

@@ -13,10 +13,10 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.topology import Connection, Node, NodeKind
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.balance_grid import balance_grid
-from gridwright.jobs.correct import correct
-from gridwright.jobs.find_losses import note_losses
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.find_losses import note_losses
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.grid.balance_grid import balance_grid
 from gridwright.store import Store, open_store
 
 START = datetime(2025, 3, 3, 5, tzinfo=UTC)

@@ -18,9 +18,9 @@ from gridwright.domain.job import Job
 from gridwright.domain.panel import Panel
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.archive_months import archive_months
-from gridwright.jobs.back_up import back_up, file_name
-from gridwright.jobs.check_health import (
+from gridwright.jobs.upkeep.archive_months import archive_months
+from gridwright.jobs.upkeep.back_up import back_up, file_name
+from gridwright.jobs.upkeep.check_health import (
     ServerAnswer,
     Surroundings,
     check_audit,
@@ -30,9 +30,9 @@ from gridwright.jobs.check_health import (
     check_health,
     shown,
 )
-from gridwright.jobs.health import Check, State, ago
-from gridwright.jobs.look_after_keys import seal_store
-from gridwright.jobs.vault import Vault
+from gridwright.jobs.upkeep.health import Check, State, ago
+from gridwright.jobs.upkeep.look_after_keys import seal_store
+from gridwright.jobs.upkeep.vault import Vault
 from gridwright.settings import ServerSettings
 from gridwright.store import Store, open_store
 

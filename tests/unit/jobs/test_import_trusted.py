@@ -22,11 +22,11 @@ from gridwright.formats.csv_reader import CsvReader
 from gridwright.formats.nem12 import Nem12Reader
 from gridwright.formats.parquet import ParquetReader
 from gridwright.formats.source import ReadOptions
-from gridwright.jobs import decode_ahead
-from gridwright.jobs.correct import correct
-from gridwright.jobs.import_trusted import TrustedImport, import_trusted
-from gridwright.jobs.ingest_file import ingest_file
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.files import decode_ahead
+from gridwright.jobs.files.import_trusted import TrustedImport, import_trusted
+from gridwright.jobs.files.ingest_file import ingest_file
 from gridwright.store import Store, open_store
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)

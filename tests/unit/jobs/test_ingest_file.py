@@ -19,7 +19,7 @@ from gridwright.formats.csv_reader import CsvDialect, CsvReader
 from gridwright.formats.csv_split import cut
 from gridwright.formats.nem12 import Nem12Reader
 from gridwright.formats.source import Chunk, ReadOptions
-from gridwright.jobs.ingest_file import Imported, ingest_file
+from gridwright.jobs.files.ingest_file import Imported, ingest_file
 from gridwright.store import Store, open_store
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)

@@ -11,8 +11,8 @@ import pytest
 
 from gridwright.domain.errors import GridwrightError, NotFound, UnknownFormat, UnreadableFile
 from gridwright.formats.source import ReadOptions
-from gridwright.jobs import sources
-from gridwright.jobs.read_file import read_file
+from gridwright.jobs.files import sources
+from gridwright.jobs.files.read_file import read_file
 
 HEADER = "100,NEM12,202501010000,MDP1,RET1"
 

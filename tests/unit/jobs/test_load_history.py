@@ -15,10 +15,10 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
-from gridwright.jobs import correct_part
-from gridwright.jobs.correct import correct
-from gridwright.jobs.load_history import history_of, load_history, looked_back
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.cascade import correct_part
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.load.load_history import history_of, load_history, looked_back
 from gridwright.store import open_store
 from gridwright.vee import packaged
 

@@ -20,14 +20,14 @@ from gridwright.domain.reading_type import Flow, ReadingType
 from gridwright.domain.topology import Connection, Node, NodeKind
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.forecast import serve
-from gridwright.jobs import load_trusted as loading
-from gridwright.jobs.balance_grid import balance_grid
-from gridwright.jobs.correct import correct
-from gridwright.jobs.edit_readings import EditPolicy, EditWish, propose_edit
-from gridwright.jobs.load_trusted import Reader, load_trusted
-from gridwright.jobs.refresh_outlooks import refresh_outlooks
-from gridwright.jobs.run_billing import BillOrder, run_billing
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.billing.run_billing import BillOrder, run_billing
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.grid.balance_grid import balance_grid
+from gridwright.jobs.load import load_trusted as loading
+from gridwright.jobs.load.load_trusted import Reader, load_trusted
+from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, propose_edit
+from gridwright.jobs.outlook.refresh_outlooks import refresh_outlooks
 from gridwright.store import Store, open_store
 
 START = datetime(2025, 3, 1, tzinfo=UTC)

@@ -9,8 +9,8 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.bill import Bill
 from gridwright.domain.interval import Interval
 from gridwright.domain.usage_point import Meter, UsagePoint, install
-from gridwright.jobs.exchange_meter import MeterExchange, exchange_meter
-from gridwright.jobs.meter_notes import with_meters
+from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
+from gridwright.jobs.meters.meter_notes import with_meters
 from gridwright.store import open_store
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -12,8 +12,8 @@ from gridwright.billing import example_card
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.refresh_outlooks import battery_of, refresh_outlooks
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.outlook.refresh_outlooks import battery_of, refresh_outlooks
 from gridwright.store import Store, open_store
 
 if TYPE_CHECKING:

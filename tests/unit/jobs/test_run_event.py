@@ -22,11 +22,11 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.program import Event, EventState, Program
 from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.measure_event import intervals_of
-from gridwright.jobs.run_billing import BillOrder, run_billing
-from gridwright.jobs.run_event import advance_events, cancel_event, measure_event, opt_out, plan_event
-from gridwright.jobs.settle_event import event_credits, settle_event
-from gridwright.jobs.trust_readings import SiteDefaults
+from gridwright.jobs.billing.run_billing import BillOrder, run_billing
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.programs.measure_event import intervals_of
+from gridwright.jobs.programs.run_event import advance_events, cancel_event, measure_event, opt_out, plan_event
+from gridwright.jobs.programs.settle_event import event_credits, settle_event
 from gridwright.store import Store, open_store
 
 ME, SITE = LOCAL_OWNER, SiteDefaults()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from gridwright.domain import quality as q
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, POWER, RECEIVED_ENERGY, Flow, ReadingType
-from gridwright.jobs.main_series import main_groups
-from gridwright.jobs.trust_readings import Material, SiteDefaults, summed, trust_readings
+from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults, summed, trust_readings
+from gridwright.jobs.load.main_series import main_groups
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 HALF_HOUR = timedelta(minutes=30)

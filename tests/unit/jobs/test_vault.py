@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridwright.domain.errors import StoreCorrupt, StoreError
-from gridwright.jobs.vault import Vault
+from gridwright.jobs.upkeep.vault import Vault
 
 SECRET = b"00000000"
 
@@ -101,7 +101,7 @@ def test_a_full_disk_leaves_no_draft_of_a_key(tmp_path: Path, monkeypatch: pytes
     def sync(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gridwright.jobs.vault.os.fsync", sync)
+    monkeypatch.setattr("gridwright.jobs.upkeep.vault.os.fsync", sync)
     with pytest.raises(StoreError, match="cannot be made: No space left"):
         Vault(tmp_path).seal(SECRET)
     assert list(tmp_path.iterdir()) == []

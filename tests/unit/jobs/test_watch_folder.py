@@ -13,9 +13,9 @@ import pytest
 
 from gridwright.domain.errors import Conflict, GridwrightError, NotFound, StoreFull, UnreadableFile
 from gridwright.domain.verdict import Intake, Reject
-from gridwright.jobs.file_names import LONGEST_NAME, safe_name, shown
-from gridwright.jobs.ingest_file import Imported
-from gridwright.jobs.watch_folder import DONE, FAILED, TAKING, Handled, Outcome, Watch
+from gridwright.jobs.files.file_names import LONGEST_NAME, safe_name, shown
+from gridwright.jobs.files.ingest_file import Imported
+from gridwright.jobs.files.watch_folder import DONE, FAILED, TAKING, Handled, Outcome, Watch
 
 
 @dataclass
@@ -216,7 +216,7 @@ def test_what_was_put_aside_long_ago_goes_where_that_is_set(bench: Bench, monkey
     bench.once()
     (bench.folder / FAILED / "link").symlink_to(bench.folder / DONE / "a.csv")
     now = time.time()
-    monkeypatch.setattr("gridwright.jobs.watch_folder.time.time", lambda: now + 8 * 86_400)
+    monkeypatch.setattr("gridwright.jobs.files.watch_folder.time.time", lambda: now + 8 * 86_400)
     bench.once()
     assert (bench.folder / DONE / "a.csv").exists()
     bench.watch.keep_days = 7.0

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gridwright.api.verdicts import Fault, Verdicts
+from gridwright.api.ingest.verdicts import Fault, Verdicts
 from gridwright.domain.errors import ConfigError
-from gridwright.jobs.vault import Vault
+from gridwright.jobs.upkeep.vault import Vault
 from gridwright.listen.births import FILE as BIRTHS
 from gridwright.listen.births import Births
 from gridwright.listen.broker import Arrived

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gridwright.api.verdicts import Verdicts
+from gridwright.api.ingest.verdicts import Verdicts
 from gridwright.app import Platform
 from gridwright.domain.errors import StoreError, StoreLocked
 from gridwright.listen import listener as module

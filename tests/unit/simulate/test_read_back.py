@@ -9,7 +9,7 @@ import pytest
 
 from gridwright.domain.interval import parse_period, zone_of
 from gridwright.domain.panel import Panel
-from gridwright.jobs.read_file import read_file
+from gridwright.jobs.files.read_file import read_file
 from gridwright.simulate import (
     FaultKind,
     Kind,

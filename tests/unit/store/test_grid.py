@@ -6,7 +6,7 @@ import pytest
 
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.interval import DAY_S, Interval
-from gridwright.store.grid import DayGrid, check_interval, describe, grid_within
+from gridwright.store.days.grid import DayGrid, check_interval, describe, grid_within
 
 
 def test_a_panel_that_begins_and_ends_within_a_day() -> None:

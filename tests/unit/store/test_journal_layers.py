@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridwright.store import journal_layers
-from gridwright.store.journal_layers import distinct, layers
-from gridwright.store.journal_rows import Entry
+from gridwright.store.journal import layers as journal_layers
+from gridwright.store.journal.layers import distinct, layers
+from gridwright.store.journal.rows import Entry
 
 DAY_S = 86_400
 BEGIN = 20_000 * DAY_S

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridwright.domain.errors import StoreCorrupt
-from gridwright.store.journal_rows import CHECK, HEAD, LONGEST, Entry, pack_entry, unpack_entry
+from gridwright.store.journal.rows import CHECK, HEAD, LONGEST, Entry, pack_entry, unpack_entry
 
 BEGIN = 1_740_787_200
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gridwright.domain.errors import InputError
-from gridwright.store.pack import pack, pack_counts, unpack_counts, unpack_quality
+from gridwright.store.days.pack import pack, pack_counts, unpack_counts, unpack_quality
 
 NAN = float("nan")
 

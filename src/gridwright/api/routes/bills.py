@@ -22,7 +22,7 @@ from gridwright.domain.access import Act
 from gridwright.domain.bill import BillState
 from gridwright.domain.errors import AccessDenied, GridwrightError, NotFound
 from gridwright.domain.interval import parse_period, zone_of
-from gridwright.jobs.find_rate_card import rate_card_names
+from gridwright.jobs.billing.find_rate_card import rate_card_names
 from gridwright.store import IssuedBill
 
 router = APIRouter(tags=["Bills"])

@@ -28,8 +28,8 @@ from gridwright.api.shapes.field import (
 from gridwright.app.live import control_policy
 from gridwright.domain.access import Act
 from gridwright.domain.control import Command, ControlState, EndDeviceControl
-from gridwright.jobs.approve_control import approve_control, reject_control
-from gridwright.jobs.request_control import preview_control, request_control
+from gridwright.jobs.field.approve_control import approve_control, reject_control
+from gridwright.jobs.field.request_control import preview_control, request_control
 
 router = APIRouter(tags=["Controls"])
 States = Annotated[Sequence[ControlState], Query(alias="state", description="Only controls in these states.")]

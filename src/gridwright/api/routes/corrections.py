@@ -23,7 +23,7 @@ from gridwright.app import Platform
 from gridwright.domain.correction import Correction, CorrectionState
 from gridwright.domain.errors import AccessDenied, NotFound
 from gridwright.domain.reading_type import DELIVERED_ENERGY
-from gridwright.jobs.load_totals import load_totals
+from gridwright.jobs.load.load_totals import load_totals
 
 router = APIRouter(tags=["Bills"])
 PDF, TEXT = "application/pdf", "text/plain"

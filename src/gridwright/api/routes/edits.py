@@ -18,7 +18,14 @@ from gridwright.api.shapes.edits import Approval, Decision, EditActed, EditAsked
 from gridwright.app.live import edit_policy
 from gridwright.domain.access import Act
 from gridwright.domain.edit import Edit, EditState
-from gridwright.jobs.edit_readings import EditWish, approve_edit, draft_edit, propose_edit, reject_edit, withdraw_edit
+from gridwright.jobs.meters.edit_readings import (
+    EditWish,
+    approve_edit,
+    draft_edit,
+    propose_edit,
+    reject_edit,
+    withdraw_edit,
+)
 
 router = APIRouter(tags=["Edits"])
 States = Annotated[Sequence[EditState], Query(alias="state", description="Only edits in these states.")]

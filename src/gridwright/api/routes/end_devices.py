@@ -21,7 +21,7 @@ from gridwright.app.live import vault
 from gridwright.domain.access import Act
 from gridwright.domain.device import LinkState
 from gridwright.drivers import profiles
-from gridwright.jobs.add_device import NewDevice, add_device
+from gridwright.jobs.field.add_device import NewDevice, add_device
 
 router = APIRouter(prefix="/end-devices", tags=["End devices"])
 LinkStateIf = Annotated[LinkState | None, Query(description="Only devices that came so far.")]

@@ -25,8 +25,8 @@ from gridwright.app import Platform
 from gridwright.domain.interval import Interval
 from gridwright.domain.topology import Connection, Node, Topology
 from gridwright.domain.usage_point import FOREVER
-from gridwright.jobs.balance_grid import balance_grid
-from gridwright.jobs.grid_events import grid_events
+from gridwright.jobs.grid.balance_grid import balance_grid
+from gridwright.jobs.grid.grid_events import grid_events
 
 router = APIRouter(prefix="/grid", tags=["Grid"])
 LONGEST = timedelta(days=93)

@@ -20,9 +20,9 @@ from gridwright.domain.access import Act
 from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import Interval
 from gridwright.domain.plan import Battery
-from gridwright.jobs.load_final import FinalGroup
-from gridwright.jobs.plan_dispatch import plan_dispatch
-from gridwright.jobs.refresh_outlooks import HISTORY, HORIZON, forecast_body, plan_body
+from gridwright.jobs.load.load_final import FinalGroup
+from gridwright.jobs.outlook.plan_dispatch import plan_dispatch
+from gridwright.jobs.outlook.refresh_outlooks import HISTORY, HORIZON, forecast_body, plan_body
 
 router = APIRouter(tags=["Forecasts and plans"])
 FRESH = timedelta(hours=1)

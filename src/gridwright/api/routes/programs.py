@@ -28,8 +28,8 @@ from gridwright.api.shapes.field import (
 from gridwright.demand_response import baseline_rule
 from gridwright.domain.access import Access, Act, Role
 from gridwright.domain.program import Event, EventState, Program
-from gridwright.jobs.run_event import cancel_event, opt_out, plan_event
-from gridwright.jobs.settle_event import settle_event
+from gridwright.jobs.programs.run_event import cancel_event, opt_out, plan_event
+from gridwright.jobs.programs.settle_event import settle_event
 
 router = APIRouter(tags=["Demand response"])
 ProgramIf = Annotated[Name | None, Query(description="Only events of this program.")]

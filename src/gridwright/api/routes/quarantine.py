@@ -15,7 +15,7 @@ from gridwright.api.listing import Page, cut, listed
 from gridwright.api.parameters import CursorText, Id, Limit
 from gridwright.api.problems import bad_parameter
 from gridwright.api.shapes.people import ClaimAsked, Claimed, WaitingMeter
-from gridwright.jobs.claim_meter import MeterClaim, claim_meter
+from gridwright.jobs.meters.claim_meter import MeterClaim, claim_meter
 
 router = APIRouter(prefix="/quarantine", tags=["Quarantine"])
 

@@ -15,8 +15,8 @@ from gridwright.api.shapes.people import JournalShape, LateShape, ListenerShape,
 from gridwright.app import Platform
 from gridwright.app.care import listeners
 from gridwright.domain.job import JobState
-from gridwright.jobs.listener_status import ListenerStatus, listener_dict
-from gridwright.store.journal import Waiting
+from gridwright.jobs.upkeep.listener_status import ListenerStatus, listener_dict
+from gridwright.store.journal.journal import Waiting
 
 router = APIRouter(tags=["Status"])
 LATE = timedelta(hours=36)  # the freshness of a series is known to the day

@@ -28,8 +28,8 @@ from gridwright.app import Platform
 from gridwright.domain.access import Act
 from gridwright.domain.errors import Conflict, NotFound
 from gridwright.domain.usage_point import Meter
-from gridwright.jobs.exchange_meter import MeterExchange, exchange_meter
-from gridwright.jobs.preview_exchange import preview_exchange
+from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
+from gridwright.jobs.meters.preview_exchange import preview_exchange
 
 router = APIRouter(prefix="/usage-points", tags=["Usage points"])
 Search = Annotated[

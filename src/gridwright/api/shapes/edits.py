@@ -14,7 +14,7 @@ from gridwright.domain.edit import Edit
 from gridwright.domain.finding import Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import DELIVERED_ENERGY
-from gridwright.jobs.edit_readings import per_unit
+from gridwright.jobs.meters.edit_readings import per_unit
 from gridwright.store import FindingFilter
 
 MOST_VALUES = 50_000

@@ -10,7 +10,7 @@ from pydantic import Field
 from gridwright.api.parameters import Name, Text
 from gridwright.api.shapes.shape import Exact, Period, Request, Shape
 from gridwright.store.findings import StoredFinding
-from gridwright.store.ledger import IssuedBill
+from gridwright.store.money.ledger import IssuedBill
 
 Points = Annotated[list[Name], Field(min_length=1, max_length=10_000)]
 

@@ -33,7 +33,7 @@ FORBIDDEN = 403
 
 def call_event(stage: Stage) -> None:
     """Plan the event as it was planned, the day before it; the followers in the town knew of it."""
-    from gridwright.jobs.run_event import plan_event
+    from gridwright.jobs.programs.run_event import plan_event
 
     stage.boss.post("/v1/programs", PROGRAM)
     (response,) = stage.town.responses

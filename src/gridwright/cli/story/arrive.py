@@ -165,7 +165,7 @@ def call_meters(stage: Stage) -> None:
 def add(stage: Stage, point: str, serial: str) -> None:
     """Add a device with its password, as `gridwright collect add` does."""
     from gridwright.app.live import vault
-    from gridwright.jobs.add_device import NewDevice, add_device
+    from gridwright.jobs.field.add_device import NewDevice, add_device
 
     if stage.port is None:
         return

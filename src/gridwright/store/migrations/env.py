@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from gridwright.store import (  # noqa: F401 - they add their tables
-    schema_field,
-    schema_flow,
-    schema_people,
-    schema_trust,
-    schema_work,
-)
+from gridwright.store.schema import field as schema_field  # noqa: F401 - they add their tables
 from gridwright.store.schema import metadata
 
 connection = context.config.attributes["connection"]

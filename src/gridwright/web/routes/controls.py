@@ -15,9 +15,9 @@ from gridwright.app.live import control_policy
 from gridwright.control import refusals
 from gridwright.domain.control import Command, EndDeviceControl
 from gridwright.domain.errors import InputError
-from gridwright.jobs.approve_control import approve_control, reject_control
-from gridwright.jobs.control_situation import situation_of
-from gridwright.jobs.request_control import preview_control, request_control
+from gridwright.jobs.field.approve_control import approve_control, reject_control
+from gridwright.jobs.field.control_situation import situation_of
+from gridwright.jobs.field.request_control import preview_control, request_control
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import View, segment, show
 from gridwright.web.views.control import DONE, RUNNING, WAITING, approval, consequence_view, control_row, step_row

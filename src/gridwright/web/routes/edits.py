@@ -16,7 +16,7 @@ from gridwright.domain.errors import InputError
 from gridwright.domain.interval import parse_period
 from gridwright.domain.reading_type import DELIVERED_ENERGY, from_code
 from gridwright.domain.written_number import read_number
-from gridwright.jobs.edit_readings import EditWish, approve_edit, propose_edit, reject_edit, withdraw_edit
+from gridwright.jobs.meters.edit_readings import EditWish, approve_edit, propose_edit, reject_edit, withdraw_edit
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import View, segment, show
 from gridwright.web.views.edit import LISTED, decisions, edit_row, value_rows

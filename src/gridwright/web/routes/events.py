@@ -7,7 +7,7 @@ from shlex import quote
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from gridwright.jobs.measure_event import intervals_of
+from gridwright.jobs.programs.measure_event import intervals_of
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import View, segment, show
 from gridwright.web.views.event import event_row, performance_row, steps, totals

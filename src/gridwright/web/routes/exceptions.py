@@ -16,7 +16,7 @@ from gridwright.domain.access import Act
 from gridwright.domain.edit import EditState
 from gridwright.domain.errors import InputError
 from gridwright.domain.finding import Severity
-from gridwright.jobs.claim_meter import MeterClaim, claim_meter
+from gridwright.jobs.meters.claim_meter import MeterClaim, claim_meter
 from gridwright.store import FindingFilter
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import View, show

@@ -15,7 +15,7 @@ from gridwright.domain.errors import GridwrightError
 from gridwright.domain.interval import Interval, local_midnight
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.run_event import OPEN, opt_out
+from gridwright.jobs.programs.run_event import OPEN, opt_out
 from gridwright.web.routes.points import TRUSTED, read
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import View, show

@@ -7,7 +7,7 @@ from typing import Any
 
 from gridwright.billing.explain import explain_line
 from gridwright.domain.interval import Interval, zone_of
-from gridwright.store.ledger import IssuedBill
+from gridwright.store.money.ledger import IssuedBill
 
 
 def bill_row(issued: IssuedBill) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from gridwright.domain.access import ALLOWED, Access, Act
 from gridwright.domain.edit import Edit, EditState
-from gridwright.jobs.edit_readings import EditPolicy, per_unit
+from gridwright.jobs.meters.edit_readings import EditPolicy, per_unit
 from gridwright.vee.chunk import amount
 
 TONES = {EditState.APPLIED: "good", EditState.REJECTED: "bad", EditState.WITHDRAWN: "doubt"}

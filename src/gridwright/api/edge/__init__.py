@@ -1,0 +1,1 @@
+"""Numbered batches of the edges, applied once."""

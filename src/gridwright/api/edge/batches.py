@@ -1,0 +1,277 @@
+"""Batches of edges to the store: each number once, in order, in one transaction with how far the edge has come."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import msgspec
+
+from gridwright.api.answer import JSON, Answer, Receive, Scope, problem, refuse
+from gridwright.api.authenticate import credential_of
+from gridwright.api.body import Bodies, header
+from gridwright.api.edge.decode import Decoders, Kept, as_estimated, faults_of
+from gridwright.api.edge.loads import told_later, write_loads
+from gridwright.api.edge.wire import HIGHEST, Ack, ClockTrust, EdgeBatch, Record, RecordVerdict, read_batch
+from gridwright.api.ingest.names import Directories, resolve
+from gridwright.api.ingest.table import Decoded, name_fault
+from gridwright.api.ingest.verdicts import Status
+from gridwright.api.write.batch import Batch
+from gridwright.api.write.batches import Outcome
+from gridwright.api.write.writer import PATIENCE_S, PAUSES_S, passes
+from gridwright.domain.edge import EdgeReport, EdgeStream
+from gridwright.domain.errors import Conflict, GridwrightError, StoreError
+from gridwright.domain.interval import from_epoch_s
+
+if TYPE_CHECKING:
+    from gridwright.api.entrance import Entrance
+    from gridwright.app import Platform
+    from gridwright.domain.access import Access
+
+PATH = re.compile(r"/v1/edges/([^/]{1,400})/batches")
+MIB = 1 << 20
+MICRO = 1_000_000
+AT_ONCE = 4  # batches that are worked on; more would hold memory, and the store has one writer
+TOLD = 3  # verdicts of one record; the edge keeps the record itself
+LATEST_S = 4_000_000_000.0  # the year 2096: a clock beyond it is as wrong as can be told
+Decodeds = list[tuple[Record, Batch | RecordVerdict]]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A batch of an edge, by whom it was sent, and when it came."""
+
+    access: Access
+    edge: str
+    batch: EdgeBatch
+    now: datetime
+
+
+class Gap(Exception):
+    """Numbers are missing before a batch; carries the one that is expected."""
+
+    def __init__(self, expected: int) -> None:
+        super().__init__(expected)
+        self.expected = expected
+
+
+class EdgeBatches:
+    """Takes the batches of edges."""
+
+    def __init__(self, platform: Platform, entrance: Entrance) -> None:
+        self._platform, self._entrance = platform, entrance
+        self._limit = platform.settings.server.max_body_mb * MIB
+        self._decoders = Decoders(platform.settings)
+        self._directories = Directories(platform)
+        self._bodies = Bodies()
+        self._under_way: set[str] = set()
+
+    async def take(self, scope: Scope, receive: Receive) -> Answer:
+        """Apply a batch and answer how far the edge is durable; 409 with `expected` where numbers are missing."""
+        access = await self._entrance.admitted(credential_of(scope["headers"], cookies=False))
+        edge = edge_of(scope)
+        media = header(scope, b"content-type").partition(";")[0].strip().lower()
+        with self._alone(edge), self._bodies.room_for(scope, self._limit):
+            body = await self._bodies.read(scope, receive, self._limit)
+            now = self._platform.clock()
+            batch = await asyncio.to_thread(read_batch, body, media)
+            try:
+                ack = await asyncio.to_thread(self._applied, Delivery(access, edge, batch, now))
+            except Gap as gap:
+                return gap_told(edge, batch, gap.expected)
+        return Answer(HTTPStatus.OK, msgspec.json.encode(ack), JSON)
+
+    @contextmanager
+    def _alone(self, edge: str) -> Iterator[None]:
+        """Let one batch of an edge at a time be worked on, and few of all edges."""
+        full = len(self._under_way) >= AT_ONCE
+        if full or edge in self._under_way:
+            raise refuse(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "other edges are being served" if full else f"a batch of the edge {edge} is being worked on",
+                remedy="send it again in a moment",
+                headers={"Retry-After": "1", "Connection": "close"},
+            )
+        self._under_way.add(edge)
+        try:
+            yield
+        finally:
+            self._under_way.discard(edge)
+
+    def _applied(self, delivery: Delivery) -> Ack:
+        """Apply a batch; while the database is locked or away it is tried again, as a whole, within bounds."""
+        until = time.monotonic() + PATIENCE_S
+        for attempt in range(1_000):
+            try:
+                return self._apply(delivery)
+            except (StoreError, Conflict) as error:
+                pause = PAUSES_S[min(attempt, len(PAUSES_S) - 1)]
+                wait = isinstance(error, Conflict) or passes(error)
+                if not wait or time.monotonic() + pause > until:
+                    raise
+                time.sleep(pause)
+        raise StoreError("the database stayed locked", remedy="send it again")
+
+    def _apply(self, delivery: Delivery) -> Ack:
+        store, batch = self._platform.store, delivery.batch
+        before = self._stream(delivery)
+        if batch.first > before.sequence + 1:
+            raise Gap(before.sequence + 1)
+        decoded = self._decoded(delivery, [one for one in batch.records if one.sequence > before.sequence])
+        batches = [one for _, one in decoded if isinstance(one, Batch)]
+        with store.transaction():
+            outcomes = write_loads(store, batches, delivery.now) if batches else []
+            refused = verdicts_on(decoded, outcomes)
+            after = advanced(before, delivery, decoded, refused)
+            store.edges.advance(delivery.access, after, after=before.sequence)
+        return ack_of(after, delivery, batches)
+
+    def _stream(self, delivery: Delivery) -> EdgeStream:
+        access, edge, epoch = delivery.access, delivery.edge, delivery.batch.epoch
+        found = self._platform.store.edges.stream(access, edge, epoch)
+        return found or EdgeStream(edge, epoch, access.actor, delivery.now, delivery.now)
+
+    def _decoded(self, delivery: Delivery, records: Sequence[Record]) -> Decodeds:
+        """Decode records and find whose they are; one that no entrance would take has its verdict already."""
+        taken: list[tuple[Record, Decoded | dict[str, Any]]] = []
+        names: set[str] = set()
+        for record in records:
+            found = faults_of(partial(self._decode, record, delivery.now))
+            if not isinstance(found, dict):
+                names.update(name for readings in found.series for name in readings.points)
+                names.update(one.name for one in found.few)
+            taken.append((record, found))
+        asked = time.monotonic()
+        if self._directories.must_read_for(names, asked):
+            self._directories.read(asked)
+        directory, access = self._directories.now, delivery.access
+        decoded: Decodeds = []
+        for record, found in taken:
+            if isinstance(found, dict):
+                fault = {"reason": str(found.get("detail", "")), "remedy": str(found.get("remedy", ""))}
+                decoded.append((record, RecordVerdict(record.sequence, 1, [fault])))
+            else:
+                resolved = resolve(found, directory, access)
+                decoded.append((record, Batch(access, delivery.now, found, resolved, directory, told_later)))
+        return decoded
+
+    def _decode(self, record: Record, now: datetime) -> Decoded:
+        kept = Kept(record.path, record.media, record.query, record.body)
+        if not record.stamped:
+            return self._decoders.decode(kept, now)
+        found = self._decoders.decode(kept, min(now, instant(record.received_us)))
+        return as_estimated(found) if record.clock is ClockTrust.GUESSED else found
+
+
+def is_path(path: str) -> bool:
+    """Tell whether it is the address of an edge's batches."""
+    return PATH.fullmatch(path) is not None
+
+
+def edge_of(scope: Scope) -> str:
+    """Return the edge that an address names; Refused where that is no name."""
+    match = PATH.fullmatch(scope["path"])
+    name = unquote(match[1]) if match else ""
+    fault = name_fault(name)
+    if fault is not None:
+        raise refuse(
+            HTTPStatus.UNPROCESSABLE_ENTITY, f"the edge's name: {fault.reason}", remedy="use letters and digits"
+        )
+    return name
+
+
+def gap_told(edge: str, batch: EdgeBatch, expected: int) -> Answer:
+    """Return the refusal of a batch before which numbers are missing."""
+    return problem(
+        HTTPStatus.CONFLICT,
+        f"the edge {edge} is durable up to {expected - 1} of epoch {batch.epoch}, not to {batch.first - 1}",
+        remedy=f"go on with {expected}, or tell which numbers are lost",
+        expected=expected,
+    )
+
+
+def verdicts_on(decoded: Decodeds, outcomes: Sequence[Outcome]) -> list[RecordVerdict]:
+    """Return what was refused of each record, where anything was."""
+    refused: list[RecordVerdict] = []
+    written = iter(outcomes)
+    for record, one in decoded:
+        if isinstance(one, RecordVerdict):
+            refused.append(one)
+            continue
+        outcome, verdicts = next(written), one.decoded.verdicts
+        if isinstance(outcome, GridwrightError):
+            count = verdicts.accepted + verdicts.rejected
+            verdicts.accepted, verdicts.rejected = 0, count
+            told: list[dict[str, Any]] = [{"reason": outcome.message, "remedy": outcome.remedy}]
+            refused.append(RecordVerdict(record.sequence, count, told))
+        elif verdicts.rejected:
+            wrong = [each.to_dict() for each in verdicts.listed if each.status is Status.REJECTED][:TOLD]
+            refused.append(RecordVerdict(record.sequence, verdicts.rejected, wrong))
+    return refused
+
+
+def advanced(before: EdgeStream, delivery: Delivery, decoded: Decodeds, refused: Sequence[RecordVerdict]) -> EdgeStream:
+    """Return the stream as it is once a batch is applied."""
+    batch = delivery.batch
+    lost = sum(max(0, end - max(begin, before.sequence + 1) + 1) for begin, end in batch.lost)
+    accepted = sum(one.decoded.verdicts.accepted for _, one in decoded if isinstance(one, Batch))
+    # What the edge asks for from here on it has the answers of; those after it may be asked for again.
+    kept = [one for one in earlier(before) if one.sequence >= batch.first]
+    return replace(
+        before,
+        last=delivery.now,
+        sequence=max(before.sequence, batch.last),
+        readings=before.readings + accepted,
+        rejected=before.rejected + sum(one.rejected for one in refused),
+        lost=before.lost + lost,
+        report=report_of(delivery),
+        verdicts=msgspec.json.encode([*kept, *refused]).decode(),
+    )
+
+
+def earlier(stream: EdgeStream) -> list[RecordVerdict]:
+    """Return the verdicts that are kept with a stream."""
+    return msgspec.json.decode(stream.verdicts, type=list[RecordVerdict])
+
+
+def report_of(delivery: Delivery) -> EdgeReport:
+    """Return how the edge is, measured against the centre's clock."""
+    told = delivery.batch.report
+    oldest = None if told.oldest_us is None else min(instant(told.oldest_us), delivery.now)
+    ahead = timedelta(microseconds=told.wall_us) - (delivery.now - from_epoch_s(0))
+    return EdgeReport(ahead, _count(told.waiting), _count(told.dropped), oldest)
+
+
+def _count(told: int) -> int:
+    return min(max(0, told), HIGHEST)
+
+
+def instant(us: int) -> datetime:
+    """Return an instant that an edge tells, within what can be told."""
+    return from_epoch_s(0) + timedelta(seconds=min(max(us / MICRO, 0.0), LATEST_S))
+
+
+def ack_of(stream: EdgeStream, delivery: Delivery, batches: Sequence[Batch]) -> Ack:
+    """Return the answer: how far the edge is durable, and what became of the numbers that it asked for."""
+    batch = delivery.batch
+    verdicts = [one.decoded.verdicts for one in batches]
+    told = [one for one in earlier(stream) if batch.first <= one.sequence <= batch.last]
+    return Ack(
+        stream.edge,
+        stream.epoch,
+        stream.sequence,
+        int(delivery.now.timestamp() * MICRO),
+        accepted=sum(one.accepted for one in verdicts),
+        rejected=sum(one.rejected for one in told),
+        quarantined=sum(one.quarantined for one in verdicts),
+        refused=told,
+    )

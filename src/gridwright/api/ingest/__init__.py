@@ -1,0 +1,1 @@
+"""Bodies of requests to readings with a verdict each."""

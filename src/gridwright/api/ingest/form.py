@@ -1,0 +1,130 @@
+"""One reading of one meter, as a form, as multipart or as a JSON object: `meter_id`, `reading` and perhaps `at`."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from http import HTTPStatus
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from gridwright.api.answer import Refused, refuse
+from gridwright.api.ingest.few import check_few
+from gridwright.api.ingest.instants import MICRO, instant_us
+from gridwright.api.ingest.meaning import Said, Wrong
+from gridwright.api.ingest.table import Decoded
+from gridwright.domain.interval import epoch_s
+
+METER, READING = ("meter_id", "meter", "usage_point"), ("reading", "register_kwh", "value")
+USUAL_WORDS = ("kWh", "", "")  # unit, flow and quality
+USUAL = Said("kWh", register=True)
+# An offset sent as it is, not as %2B: in a form a plus sign means a space.
+MAX_FIELDS = 50
+LOST_PLUS = re.compile(r"(T[\d:.]+) (\d\d:?\d\d)\Z")
+BOUNDARY = re.compile(r"\bboundary=\"?([^\";,\s]{1,70})", re.IGNORECASE)
+BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+FIELD_NAME = re.compile(rb"\bname=\"?([^\";\r\n]{1,200})", re.IGNORECASE)
+TAKEN = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
+
+
+def decode_form(body: bytes, content_type: str, now: datetime) -> Decoded:
+    """Decode one register reading, stamped `now` unless it has an `at`; Refused with the field that is wrong."""
+    fields = _fields(body, content_type)
+    name = _one_of(fields, METER)
+    value = _number(_one_of(fields, READING))
+    told = fields.get("at") or fields.get("timestamp") or ""
+    try:
+        at_us = instant_us(told, "at") if told else epoch_s(now) * MICRO
+    except Wrong as wrong:
+        raise _wrong("at", wrong.fault.reason, wrong.fault.remedy, told) from wrong
+    words = (fields.get("unit") or "kWh", fields.get("flow", ""), fields.get("quality", ""))
+    said = USUAL if words == USUAL_WORDS else Said(*words[:2], quality=words[2], register=True)
+    decoded = Decoded(records=1)
+    check_few([(name, at_us, value, said, 0)], decoded, now)
+    return decoded
+
+
+def _fields(body: bytes, content_type: str) -> dict[str, str]:
+    """Return the fields by name; one that is there twice must say the same."""
+    media = content_type.partition(";")[0].strip().lower()
+    try:
+        if media == TAKEN[0]:
+            pairs = _pairs(body)
+        elif media == TAKEN[1]:
+            pairs = _parts(body, content_type)
+        elif media == TAKEN[2]:
+            pairs = [(name, _text(value)) for name, value in msgspec.json.decode(body, type=dict[str, object]).items()]
+        else:
+            raise refuse(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                f"the content type {media!r} is not taken here" if media else "there is no content type",
+                remedy=f"send {', '.join(TAKEN)}",
+                headers={"Accept": ", ".join(TAKEN)},
+            )
+    except (ValueError, RecursionError, msgspec.DecodeError) as error:
+        raise refuse(400, f"the body is no sound {media}", remedy="send meter_id=M-1&reading=1234.567") from error
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if found.setdefault(name, value.strip()) != value.strip():
+            raise _wrong(name[:40], "it is there twice, with different values", "send each field once", value)
+    return found
+
+
+def _pairs(body: bytes) -> list[tuple[str, str]]:
+    """Return the fields of a form; one without escapes, as most meters send it, is merely cut."""
+    text = body.decode()
+    if body and "%" not in text and "+" not in text and text.count("&") < MAX_FIELDS:
+        cut = [part.partition("=") for part in text.split("&")]
+        if all(equals for _, equals, _ in cut):
+            return [(name, LOST_PLUS.sub(r"\1+\2", value) if " " in value else value) for name, _, value in cut]
+    pairs = parse_qsl(
+        text, keep_blank_values=True, strict_parsing=bool(body), max_num_fields=MAX_FIELDS, errors="strict"
+    )
+    return [(name, LOST_PLUS.sub(r"\1+\2", value)) for name, value in pairs]
+
+
+def _parts(body: bytes, content_type: str) -> list[tuple[str, str]]:
+    """Cut the parts of a multipart body apart; email's parser takes time that grows with the square of a header."""
+    boundary = BOUNDARY.search(content_type)
+    parts = (b"\n" + body).split(b"\n--" + boundary[1].encode()) if boundary else []
+    if not 1 < len(parts) <= MAX_FIELDS:
+        raise ValueError(content_type)
+    pairs = []
+    for part in parts[1:]:
+        head, *content = BLANK_LINE.split(part, 1)
+        name = FIELD_NAME.search(head)
+        if part.startswith(b"--"):
+            break
+        if content and name is not None:
+            pairs.append((name[1].decode(), content[0].decode()))
+    return pairs
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return "" if value is None else f"{value}"
+    return value if isinstance(value, str) else repr(value)
+
+
+def _one_of(fields: dict[str, str], names: tuple[str, ...]) -> str:
+    found = next((fields[name] for name in names if fields.get(name)), "")
+    if not found:
+        raise refuse(400, f"{names[0]} is missing", remedy="send meter_id=M-1&reading=1234.567", field=names[0])
+    return found
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(Decimal(text))
+    except (InvalidOperation, OverflowError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise _wrong("reading", "this is no number", "send kilowatt-hours with a decimal point, such as 1234.567", text)
+    return value
+
+
+def _wrong(field: str, reason: str, remedy: str, value: str) -> Refused:
+    return refuse(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {reason}", remedy=remedy, field=field, value=value[:120])

@@ -1,0 +1,317 @@
+"""JSON and NDJSON to columns: all records at once where they are sound, one by one where one of them is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.api.answer import refuse
+from gridwright.api.body import too_many
+from gridwright.api.ingest.broken_list import broken_list
+from gridwright.api.ingest.few import FEW, Row, check_few
+from gridwright.api.ingest.instants import MICRO, instant_us, instants_us
+from gridwright.api.ingest.meaning import Said, Wrong
+from gridwright.api.ingest.table import Decoded, Places, Table, check
+from gridwright.api.ingest.verdicts import Fault
+from gridwright.domain.interval import DAY_S
+
+Number = float | list[float | None] | None
+OPENING = re.compile(rb'\A\s*(?:\{[^\[\]]*?"readings"\s*:\s*)?\[\s*')
+BOM = b"\xef\xbb\xbf"
+MAX_RECORDS = 1_000_000
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+NO_NUMBER = re.compile(rb"\bNaN\b|\bInfinity\b")
+AT = re.compile(r"`\$\.?([A-Za-z_]*)")
+
+
+# They refer to nothing that could refer back, so the collector need not walk over a million of them.
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """A reading as clients write it; the names in each of these groups mean the same."""
+
+    usage_point: str | None = None
+    meter: str | None = None
+    meter_id: str | None = None
+    start: str | int | float | None = None
+    at: str | int | float | None = None
+    timestamp: str | int | float | None = None
+    time: str | int | float | None = None
+    kwh: Number = None
+    value: Number = None
+    register_kwh: float | None = None
+    reading: float | None = None
+    interval_s: int | None = None
+    unit: str | None = None
+    flow: str | None = None
+    quality: str | None = None
+    reading_type: str | None = None
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """The object that may stand around the list."""
+
+    readings: list[Record] | None = None
+
+
+class Pieces(msgspec.Struct, frozen=True):
+    """The same, of records that nobody looked into yet."""
+
+    readings: list[msgspec.Raw]
+
+
+_LIST = msgspec.json.Decoder(list[Record])
+_LINES = msgspec.json.Decoder(Record)
+_LENIENT = msgspec.json.Decoder(Record, strict=False)
+_ENVELOPE = msgspec.json.Decoder(Envelope)
+_RAW = (msgspec.json.Decoder(list[msgspec.Raw]), msgspec.json.Decoder(Pieces))
+
+
+def decode_json(body: bytes, defaults: Said, now: datetime) -> Decoded:
+    """Decode a list, an object with `readings`, or one record; a broken record never costs its neighbours."""
+    body = body.removeprefix(BOM)
+    if not body.strip():
+        raise refuse(400, "the body is empty", remedy="send a list of readings")
+    if body.count(b"{") > MAX_RECORDS:
+        raise too_many(MAX_RECORDS)
+    decoded = Decoded()
+    try:
+        records: Sequence[Record] = _whole(body)
+        numbered: Sequence[int] = range(len(records))
+        decoded.records = len(records)
+    except UNREADABLE:
+        pieces = _pieces(body)
+        decoded.records = len(pieces)
+        numbered, records = _one_by_one(list(enumerate(pieces)), decoded)
+    _take(records, numbered, decoded, (defaults, now))
+    return decoded
+
+
+def decode_ndjson(body: bytes, defaults: Said, now: datetime) -> Decoded:
+    """Decode one record a line; empty lines are left out, and lines are counted as an editor does."""
+    body = body.removeprefix(BOM)
+    if body.count(b"\n") > MAX_RECORDS or body.count(b"{") > MAX_RECORDS:
+        raise too_many(MAX_RECORDS)
+    decoded = Decoded()
+    try:
+        records: Sequence[Record] = _LINES.decode_lines(body)
+        numbered: Sequence[int] = range(len(records))
+    except UNREADABLE:
+        records, numbered = (), ()
+    if len(records) != body.count(b"\n") + (not body.endswith(b"\n")):
+        lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
+        decoded.places = Places(lines=np.array([number for number, _ in lines], np.int64))
+        numbered, records = _one_by_one([(at, line) for at, (_, line) in enumerate(lines)], decoded)
+        decoded.records = len(lines)
+    else:
+        decoded.records = len(records)
+    if not decoded.records:
+        raise refuse(400, "the body is empty", remedy="send one reading a line")
+    _take(records, numbered, decoded, (defaults, now))
+    return decoded
+
+
+def _whole(body: bytes) -> Sequence[Record]:
+    if body.lstrip()[:1] == b"[":
+        return _LIST.decode(body)
+    found = _ENVELOPE.decode(body).readings
+    return [_LINES.decode(body)] if found is None else found
+
+
+def _pieces(body: bytes) -> list[bytes]:
+    """Cut a document into its records, whatever is wrong inside one of them; no list at all is refused."""
+    for decoder in _RAW:
+        with suppress(*UNREADABLE):
+            found: Any = decoder.decode(body)
+            return [bytes(piece) for piece in (found.readings if isinstance(found, Pieces) else found)]
+    opened = OPENING.match(body)
+    if opened is None:
+        if body.lstrip()[:1] == b"{":
+            return [body]
+        raise refuse(
+            400, "the body is no JSON list of readings", remedy='send [{"usage_point": …, "start": …, "kwh": …}, …]'
+        )
+    return broken_list(body[opened.end() :])
+
+
+def _one_by_one(pieces: Sequence[tuple[int, bytes]], decoded: Decoded) -> tuple[list[int], list[Record]]:
+    """Decode each record by itself; one that cannot be read gets its verdict."""
+    numbered, records = [], []
+    for index, piece in pieces:
+        try:
+            records.append(_LENIENT.decode(piece))
+            numbered.append(index)
+        except UNREADABLE as error:
+            fault, value = _fault(error, piece)
+            decoded.verdicts.reject(decoded.places.of(index), fault, value)
+    return numbered, records
+
+
+def _fault(error: Exception, piece: bytes) -> tuple[Fault, object]:
+    """Say which field of a record is wrong, and with which value."""
+    text = str(error)
+    if isinstance(error, msgspec.ValidationError):
+        found = AT.search(text)
+        field = found.group(1) if found else ""
+        try:
+            value = msgspec.json.decode(piece).get(field, "")
+        except (*UNREADABLE, AttributeError):
+            value = piece.decode(errors="replace")
+        reason = text.partition(" - at ")[0]
+        return Fault(field or "record", reason, "see the fields of a record in the reference"), value
+    remedy = "leave a value out that is no number" if NO_NUMBER.search(piece) else "send one JSON object a reading"
+    return Fault("record", f"it is not JSON: {text or 'it is empty'}", remedy), piece.decode(errors="replace")
+
+
+def _take(records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, context: tuple[Said, datetime]) -> None:
+    """Turn decoded records into columns and check them."""
+    defaults, now = context
+    if list in {type(record.kwh) for record in records} | {type(record.value) for record in records}:
+        blocks = [at for at, record in enumerate(records) if type(record.kwh) is list or type(record.value) is list]
+        chosen = set(blocks)
+        singles = [at for at in range(len(records)) if at not in chosen]
+        rows = list(_unrolled([records[at] for at in blocks], [numbered[at] for at in blocks], defaults, decoded))
+        _columns(rows, decoded, now)
+        records, numbered = [records[at] for at in singles], [numbered[at] for at in singles]
+    if records:
+        _columns_of(records, numbered, decoded, (defaults, now))
+
+
+def _columns(rows: Sequence[Row], decoded: Decoded, now: datetime) -> None:
+    """Check rows that were made one by one."""
+    if len(rows) <= FEW:
+        check_few(rows, decoded, now)
+    else:
+        names, at_us, values, said, index = zip(*rows, strict=True)
+        table = Table(*_coded(names), np.array(at_us, np.int64), np.array(values), *_coded(said), np.array(index))
+        check(table, decoded, now)
+
+
+def _columns_of(
+    records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, context: tuple[Said, datetime]
+) -> None:
+    defaults, now = context
+    few = len(records) <= FEW
+    at_us = None if few else instants_us(_each(records, "start", _when))
+    values = _each(records, "kwh", _written)
+    if at_us is None or None in values:
+        rows = (_row(record, index, defaults, decoded) for record, index in zip(records, numbered, strict=True))
+        _columns([row for row in rows if row is not None], decoded, now)
+        return
+    names, name = _coded(_each(records, "usage_point", _whose))
+    names = [text.strip() for text in names]
+    said, which = _meanings(records, defaults)
+    table = Table(names, name, at_us, np.array(values, np.float64), said, which, np.array(numbered, np.int64))
+    check(table, decoded, now)
+
+
+def _each(records: Sequence[Record], field: str, otherwise: Callable[[Record], Any]) -> list[Any]:
+    """Return a field of each record; where one does not have it, what `otherwise` finds instead."""
+    values = list(map(attrgetter(field), records))
+    return [otherwise(record) for record in records] if None in values or "" in values else values
+
+
+def _meanings(records: Sequence[Record], defaults: Said) -> tuple[list[Said], npt.NDArray[np.int32]]:
+    """Return the distinct words of the records and, for each, which they are; mostly all say the same."""
+    fields = ("unit", "flow", "reading_type", "quality", "interval_s", "register_kwh", "reading")
+    same = all(len(set(map(attrgetter(field), records))) == 1 for field in fields)
+    if same and None not in map(attrgetter("kwh"), records):
+        return [_said(_words(records[0]), defaults)], np.zeros(len(records), np.int32)
+    words, which = _coded([_words(record) for record in records])
+    return [_said(one, defaults) for one in words], which
+
+
+def _coded(values: Sequence[Any]) -> tuple[list[Any], Any]:
+    """Return the distinct values and, for each value, which of them it is."""
+    places: dict[Any, int] = {}
+    codes = [places.setdefault(value, len(places)) for value in values]
+    return list(places), np.array(codes, np.int32)
+
+
+def _whose(record: Record) -> str:
+    return (record.usage_point or record.meter or record.meter_id or "").strip()
+
+
+def _when(record: Record) -> str | int | float | None:
+    for value in (record.start, record.at, record.timestamp, record.time):
+        if value is not None:
+            return value
+    return None
+
+
+def _written(record: Record) -> Any:  # noqa: ANN401 - a number, a list of them, or nothing
+    if record.kwh is not None:
+        return record.kwh
+    if record.register_kwh is not None:
+        return record.register_kwh
+    return record.reading if record.reading is not None else record.value
+
+
+def _words(record: Record) -> tuple[Any, ...]:
+    register = record.kwh is None and (record.register_kwh is not None or record.reading is not None)
+    # A unit belongs to `value`; the other names say theirs.
+    unit = record.unit if record.kwh is None and not register else "kWh"
+    return unit, record.flow, record.reading_type, record.quality, record.interval_s, register
+
+
+def _said(words: tuple[Any, ...], defaults: Said) -> Said:
+    unit, flow, kind, quality, interval_s, register = words
+    return Said(
+        defaults.unit if unit is None else unit,
+        defaults.flow if flow is None else flow,
+        defaults.reading_type if kind is None else kind,
+        defaults.quality if quality is None else quality,
+        defaults.interval_s if interval_s is None else interval_s,
+        register,
+    )
+
+
+def _field_of_time(record: Record) -> str:
+    names = ("start", "at", "timestamp", "time")
+    return next((name for name in names if getattr(record, name) is not None), "start")
+
+
+def _row(record: Record, index: int, defaults: Said, decoded: Decoded) -> Row | None:
+    """Read one record closely; None with its verdict where it cannot be taken."""
+    try:
+        at_us = instant_us(_when(record), _field_of_time(record))
+        value = _needed(_written(record))
+    except Wrong as wrong:
+        decoded.verdicts.reject(decoded.places.of(index), wrong.fault, wrong.value)
+        return None
+    name = _whose(record)
+    return name, at_us, float(value), _said(_words(record), defaults), index
+
+
+def _needed(value: float | None) -> float:
+    if value is None:
+        raise Wrong(Fault("kwh", "there is no value", "give kwh, register_kwh, or value with unit"))
+    return value
+
+
+def _step_us(said: Said) -> int:
+    if not 0 < said.interval_s <= DAY_S:
+        raise Wrong(Fault("interval_s", "nothing tells how long the intervals are", "give it, such as 900"))
+    return said.interval_s * MICRO
+
+
+def _unrolled(records: Sequence[Record], numbered: Sequence[int], defaults: Said, decoded: Decoded) -> Iterator[Row]:
+    """Yield the rows of blocks: a list of values of consecutive intervals, null where there is none."""
+    for record, index in zip(records, numbered, strict=True):
+        said = _said(_words(record), defaults)
+        name = _whose(record)
+        try:
+            first = instant_us(_when(record), _field_of_time(record))
+            step = _step_us(said)
+        except Wrong as wrong:
+            decoded.verdicts.reject(decoded.places.of(index), wrong.fault, wrong.value)
+            continue
+        for at, value in enumerate(_written(record)):
+            if value is not None:
+                yield name, first + at * step, value, said, index

@@ -1,0 +1,262 @@
+"""Whose a reading is: the meter's in force at its instant, or the usage point's; unknown names wait in quarantine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.api.ingest.few import Few
+from gridwright.api.ingest.places import NOBODY, NOWHERE, Places, dense
+from gridwright.api.ingest.table import Decoded
+from gridwright.api.ingest.verdicts import Fault, Status
+from gridwright.domain.access import Access
+from gridwright.domain.errors import StoreError
+from gridwright.domain.interval import epoch_s, from_epoch_s
+from gridwright.domain.quarantine import QuarantinedReading
+from gridwright.domain.reading_type import Accumulation
+from gridwright.domain.readings import Readings
+from gridwright.domain.usage_point import Installation
+from gridwright.ingest.order import take
+
+if TYPE_CHECKING:
+    from gridwright.api.ingest.known import Numbered
+    from gridwright.app import Platform
+
+FRESH_S = 1.0  # after this it is looked for what another process has changed in the registry
+STALE_S = 5.0  # and after this nothing is looked up before that was done
+UNKNOWN = Fault("meter", "no meter or usage point has this name; the reading is kept", "register it, then claim it")
+NOT_THERE = Fault("meter", "the meter was installed nowhere at that time; the reading is kept", "correct its dates")
+FOREIGN = Fault("usage_point", "your key does not reach this usage point", "use the key of its owner")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A meter at a usage point from `start_s` to before `end_s`; differences of its register times `multiplier`."""
+
+    point: str
+    meter: str
+    start_s: int
+    end_s: int
+    multiplier: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The registry as it was at `taken`: the usage points, and where each meter hangs or hung, by time."""
+
+    points: frozenset[str] = frozenset()
+    meters: dict[str, tuple[Place, ...]] = field(default_factory=dict)
+    at_point: dict[str, tuple[Place, ...]] = field(default_factory=dict)
+    taken: float = float("-inf")
+
+    def knows(self, name: str) -> bool:
+        """Tell whether it is a meter that was ever installed, or a usage point."""
+        return name in self.meters or name in self.points
+
+    def meter_at(self, point: str, at_s: int) -> str:
+        """Return the meter that hung at a usage point, empty when there was none."""
+        return next((one.meter for one in self.at_point.get(point, ()) if one.start_s <= at_s < one.end_s), "")
+
+    def place_of(self, name: str, at_s: int) -> tuple[str, str] | None:
+        """Return the usage point and the meter that a name means at an instant; None where it means nothing."""
+        if name in self.meters:
+            places = self.meters[name]
+            return next(((one.point, name) for one in places if one.start_s <= at_s < one.end_s), None)
+        return (name, self.meter_at(name, at_s)) if name in self.points else None
+
+    def multiplier(self, point: str, meter: str, at_s: int) -> float:
+        """Return the factor of a meter's register differences."""
+        places = self.at_point.get(point, ())
+        return next((p.multiplier for p in places if p.meter == meter and p.start_s <= at_s < p.end_s), 1.0)
+
+
+def directory_of(points: Iterable[str], installed: Sequence[Installation], taken: float) -> Directory:
+    """Return the directory of usage points and installations."""
+    meters: dict[str, list[Place]] = defaultdict(list)
+    at_point: dict[str, list[Place]] = defaultdict(list)
+    for one in installed:
+        start_s, end_s = epoch_s(one.period.start), epoch_s(one.period.end)
+        place = Place(one.usage_point, one.end_device, start_s, end_s, float(one.multiplier))
+        meters[one.end_device].append(place)
+        at_point[one.usage_point].append(place)
+    by_meter, by_point = ({name: tuple(places) for name, places in each.items()} for each in (meters, at_point))
+    return Directory(frozenset(points), by_meter, by_point, taken)
+
+
+class Directories:
+    """Keeps the directory fresh: read again when it is old, or when a name is asked for that it does not have."""
+
+    def __init__(self, platform: Platform, ticks: Callable[[], float] = time.monotonic) -> None:
+        self._platform, self._ticks = platform, ticks
+        self._reading = threading.Lock()
+        self._fingerprint, self._looked = "", float("-inf")
+        self.now = Directory()
+
+    def must_read_for(self, names: Iterable[str], asked: float) -> bool:
+        """Tell whether it must be read before these names are looked up by a request that came at `asked`."""
+        directory = self.now
+        if directory.taken < asked - STALE_S:
+            return True
+        return directory.taken < asked and not all(map(directory.knows, names))
+
+    def must_read_before(self, decoded: Decoded, asked: float) -> bool:
+        """Tell the same of the names of a whole request."""
+        directory, numbered = self.now, decoded.numbered
+        if numbered is None or decoded.few:
+            names = {name for readings in decoded.series for name in readings.points}
+            return self.must_read_for(names.union(one.name for one in decoded.few), asked)
+        if directory.taken < asked - STALE_S:
+            return True
+        places = numbered.names.places(directory, register=False)
+        return directory.taken < asked and bool(
+            (places.always(numbered.number, numbered.names.all) == NOBODY).any() if decoded.series else False
+        )
+
+    def should_read(self, asked: float) -> bool:
+        """Tell one request, and no other in the same time, that it is time to look for changes beside it."""
+        if self.now.taken >= asked - FRESH_S or self._looked >= asked - FRESH_S:
+            return False
+        self._looked = asked
+        return True
+
+    def look(self, asked: float) -> None:
+        """Read it beside the requests; a database that is away is their matter, once they need it."""
+        with suppress(StoreError):
+            self.read(asked)
+
+    def read(self, asked: float) -> None:
+        """Read the registry where it has changed, unless somebody did since `asked`; blocks."""
+        with self._reading:
+            if self.now.taken >= asked:
+                return
+            taken, registry, access = self._ticks(), self._platform.store.registry, self._platform.access
+            fingerprint = registry.fingerprint(access)
+            if fingerprint == self._fingerprint:
+                self.now = replace(self.now, taken=taken)
+                return
+            codes = [point.id for point in registry.points(access)]
+            self.now = directory_of(codes, registry.installed(access), taken)
+            self._fingerprint = fingerprint
+
+
+@dataclass(slots=True, eq=False)
+class Resolved:
+    """A request's readings by usage point, intervals apart from registers, and those that go into quarantine."""
+
+    intervals: list[Readings] = field(default_factory=list)
+    registers: list[Readings] = field(default_factory=list)
+    few: list[Few] = field(default_factory=list)
+    quarantined: list[QuarantinedReading] = field(default_factory=list)
+
+
+def resolve(decoded: Decoded, directory: Directory, access: Access) -> Resolved:
+    """Find the usage points of a request; what is not within reach is refused, what nobody knows is quarantined."""
+    resolved = Resolved()
+    for one in decoded.few:
+        _resolve_one(one, decoded, resolved, directory, access)
+    for readings in decoded.series:
+        found = _Lookup(readings, directory, decoded.numbered)
+        limited = access.points is not None
+        _turned_away(readings, found, decoded, resolved, limited=limited)
+        known = found.code >= 0
+        if limited:
+            within = found.within(access)
+            _refuse(readings, known & ~within, decoded, FOREIGN)
+            known = within
+        if known.any():
+            kept = found.renamed(known)
+            register = readings.reading_type.accumulation is Accumulation.CUMULATIVE
+            (resolved.registers if register else resolved.intervals).append(kept)
+    return resolved
+
+
+def _resolve_one(few: Few, decoded: Decoded, resolved: Resolved, directory: Directory, access: Access) -> None:
+    """Find the usage point of one reading; the same rules as for many."""
+    place = directory.place_of(few.name, few.at_s)
+    limited = access.points is not None
+    where = decoded.places.of(few.index)
+    if limited and (place is None or not access.may_see(place[0])):
+        decoded.verdicts.accepted -= 1
+        decoded.verdicts.reject(where, FOREIGN, few.name)
+    elif place is None:
+        decoded.verdicts.accepted -= 1
+        decoded.verdicts.quarantine(where, NOT_THERE if few.name in directory.meters else UNKNOWN, few.name)
+        kind, at = few.meaning.reading_type, from_epoch_s(few.at_s)
+        resolved.quarantined.append(QuarantinedReading(few.name, at, few.counts, few.meaning.interval_s, kind))
+    else:
+        point, meter = place
+        resolved.few.append(Few(point, few.at_s, few.counts, few.meaning, few.index, meter))
+
+
+class _Lookup:
+    """Where each reading of a series belongs: `code` into `pairs` of usage point and meter; below 0: nowhere."""
+
+    def __init__(self, readings: Readings, directory: Directory, numbered: Numbered | None) -> None:
+        self.readings = readings
+        self.register = readings.reading_type.accumulation is Accumulation.CUMULATIVE
+        if numbered is None:
+            self.places = Places(directory, register=self.register)
+            self.code = self.places.of(readings, np.arange(len(readings.points)), readings.points)
+        else:
+            self.places = numbered.names.places(directory, register=self.register)
+            self.code = self.places.of(readings, numbered.number, numbered.names.all)
+
+    def within(self, access: Access) -> npt.NDArray[np.bool_]:
+        """Tell which readings belong to points that somebody may see; none that belong nowhere."""
+        known = self.code >= 0
+        used, place = dense(self.code[known], len(self.places.pairs))
+        reach = np.array([access.may_see(self.places.pairs[at][0]) for at in used.tolist()] or [False])
+        known[known] = reach[place]
+        return known
+
+    def renamed(self, which: npt.NDArray[np.bool_]) -> Readings:
+        """Return the readings at `which` under their usage points; registers keep the meter."""
+        whole = bool(which.all())
+        kept = self.readings if whole else take(self.readings, which)
+        used, place = dense(self.code if whole else self.code[which], len(self.places.pairs))
+        points, devices = self.places.some(used)
+        return replace(kept, points=points, point=place, devices=devices if self.register else ())
+
+
+def _turned_away(readings: Readings, found: _Lookup, decoded: Decoded, resolved: Resolved, *, limited: bool) -> None:
+    """Quarantine what has no usage point; for a key that reaches few points it is simply not theirs."""
+    for code, fault in ((NOBODY, UNKNOWN), (NOWHERE, NOT_THERE)):
+        which = found.code == code
+        if not which.any():
+            continue
+        if limited:
+            _refuse(readings, which, decoded, FOREIGN)
+            continue
+        rows = np.flatnonzero(which).tolist()
+        _tell(readings, rows, decoded, Status.QUARANTINED, fault)
+        resolved.quarantined += [
+            QuarantinedReading(
+                readings.points[readings.point[row]],
+                from_epoch_s(int(readings.at[row])),
+                float(readings.value[row]),
+                readings.interval_s,
+                readings.reading_type,
+            )
+            for row in rows
+        ]
+
+
+def _refuse(readings: Readings, which: npt.NDArray[np.bool_], decoded: Decoded, fault: Fault) -> None:
+    if which.any():
+        _tell(readings, np.flatnonzero(which).tolist(), decoded, Status.REJECTED, fault)
+
+
+def _tell(readings: Readings, rows: list[int], decoded: Decoded, status: Status, fault: Fault) -> None:
+    """Give a verdict to readings that were sound until now."""
+    decoded.verdicts.accepted -= len(rows)
+    places = [decoded.places.of(int(readings.line[row])) for row in rows]
+    values = [readings.points[readings.point[row]] for row in rows]
+    decoded.verdicts.several(status, places, fault, values)

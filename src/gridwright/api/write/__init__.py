@@ -1,0 +1,1 @@
+"""Group commit: what was decoded becomes durable."""

@@ -1,0 +1,74 @@
+"""One request's worth of readings on its way to the store, and the answer it waits for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from gridwright.api.answer import Answer
+from gridwright.api.ingest.names import Directory, Resolved
+from gridwright.api.ingest.table import Decoded
+from gridwright.api.ingest.verdicts import Verdict
+from gridwright.domain.access import Access
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """An Idempotency-Key and the digest of the request that came with it."""
+
+    key: str
+    digest: str
+
+
+class Waiter(Protocol):
+    """Who waits for the outcome of a batch: an asyncio future is one."""
+
+    def done(self) -> bool:
+        """Tell whether it was told, or does not wait any more."""
+        ...
+
+    def set_result(self, result: Answer, /) -> None:
+        """Tell the answer."""
+        ...
+
+    def set_exception(self, exception: Exception, /) -> None:
+        """Tell why there is none."""
+        ...
+
+
+class Tell(Protocol):
+    """Makes the answer of a batch."""
+
+    def __call__(self, batch: Batch) -> Answer:
+        """Return the answer, as things stand."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Readings of one request: who sent them, what became of them, and how that is told.
+
+    `tell` makes the answer once everything is written; it is remembered with them where there is a key.
+    """
+
+    access: Access
+    received: datetime
+    decoded: Decoded
+    resolved: Resolved
+    directory: Directory
+    tell: Tell
+    once: Once | None = None
+    journal: bool = False  # its intervals may wait in the journal of the store, which is quicker
+    done: Waiter | None = None
+    put_at: float = 0.0  # when it was queued, by the monotonic clock
+    # What the verdicts were before the first attempt to write: accepted, rejected, quarantined, listed.
+    mark: tuple[int, int, int, tuple[Verdict, ...]] | None = None
+
+    @property
+    def readings(self) -> int:
+        """How many readings it brings."""
+        resolved = self.resolved
+        few = len(resolved.few) + len(resolved.quarantined)
+        parts = resolved.intervals + resolved.registers
+        return few + sum(part.size for part in parts) if parts else few

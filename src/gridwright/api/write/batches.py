@@ -1,0 +1,279 @@
+"""Batches of many clients to the store in one transaction: merged where they agree, one after another where not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.api.answer import Answer
+from gridwright.api.ingest.few import Few
+from gridwright.api.ingest.verdicts import Fault, Status
+from gridwright.api.write.batch import Batch
+from gridwright.api.write.registers import save_registers
+from gridwright.api.write.singles import write_singles
+from gridwright.domain.access import LOCAL_OWNER, Access
+from gridwright.domain.errors import GridwrightError, StoreError
+from gridwright.domain.interval import epoch_s, from_epoch_s
+from gridwright.domain.panel import Panel
+from gridwright.domain.readings import Readings
+from gridwright.domain.verdict import Reject
+from gridwright.ingest import grid_readings
+from gridwright.ingest.grid import LONG_GAP_S
+from gridwright.ingest.order import merge, order, take
+from gridwright.store.days.fitting import save_fitting
+
+if TYPE_CHECKING:
+    from gridwright.store import Store
+
+Outcome = Answer | GridwrightError
+
+
+@dataclass(slots=True)
+class Pile:
+    """Readings of one kind of several batches; a reading's line is its batch's number times SHIFT, plus its index."""
+
+    access: Access
+    parts: list[tuple[int, Readings]] = field(default_factory=list)
+    few: list[tuple[int, Few]] = field(default_factory=list)
+
+    def of(self, batches: Sequence[int]) -> Pile:
+        """Return what some of the batches have of it."""
+        parts = [one for one in self.parts if one[0] in batches]
+        return Pile(self.access, parts, [one for one in self.few if one[0] in batches])
+
+    def merged(self) -> Readings:
+        """Return them as one series."""
+        numbered = [replace(part, line=part.line + number * SHIFT) for number, part in self.parts]
+        if self.few:
+            numbered.append(_in_columns(self.few))
+        (whole,) = merge(numbered) if len(numbered) > 1 else numbered
+        return whole
+
+
+SHIFT = 1 << 32
+NO_ROOM = Fault("meter", "nobody knows it, and the quarantine is full", "register the meters, or correct their names")
+
+
+def write(store: Store, batches: Sequence[Batch], now: datetime) -> list[Outcome]:
+    """Write batches in one transaction and return, for each, its answer or the error that is its own.
+
+    StoreError is raised: then nothing of any batch is written.
+    """
+    plain = [batch for batch in batches if batch.once is None]
+    try:
+        with store.transaction(settled=False):  # what touches readings settles it
+            if plain:
+                _write_together(store, plain, now)
+            outcomes: dict[int, Outcome] = {id(batch): batch.tell(batch) for batch in plain}
+            outcomes |= {id(batch): _write_alone(store, batch, now) for batch in batches if batch.once is not None}
+    except StoreError:
+        raise
+    except GridwrightError:
+        # One of them cannot be written at all: each by itself, so that it fails alone.
+        with store.transaction(settled=False):
+            outcomes = {id(batch): _write_alone(store, batch, now) for batch in batches}
+    return [outcomes[id(batch)] for batch in batches]
+
+
+def _write_alone(store: Store, batch: Batch, now: datetime) -> Outcome:
+    """Write one batch with the answer that is remembered for its key; its failure is its own."""
+    try:
+        with store.transaction(settled=False):
+            _restore(batch)
+            _write_together(store, [batch], now)
+            answer = batch.tell(batch)
+            if batch.once is not None:
+                remember(store, batch, answer, now)
+            return answer
+    except StoreError:
+        raise
+    except GridwrightError as error:
+        return error
+
+
+def remember(store: Store, batch: Batch, answer: Answer, now: datetime) -> None:
+    """Keep the answer under the batch's key, in the same transaction as its readings."""
+    from gridwright.store import StoredAnswer
+
+    if batch.once is not None:
+        kept = StoredAnswer(answer.status, answer.body, answer.media_type)
+        store.answers.remember(batch.access, batch.once.key, batch.once.digest, kept, now=now)
+
+
+def _write_together(store: Store, batches: Sequence[Batch], now: datetime) -> None:
+    for batch in batches:
+        _restore(batch)
+        if batch.resolved.quarantined:
+            _quarantine(store, batch)
+    if _put_in_journal(store, batches, now):
+        return
+    batches = write_singles(store, batches, now)
+    for pile in _piles(batches, "intervals"):
+        for readings in _in_turn(pile):
+            _tell(batches, _save_intervals(store, pile.access, readings, now))
+    for pile in _piles(batches, "registers"):
+        for readings in _in_turn(pile):
+            rejects = save_registers(store, pile.access, readings, (LOCAL_OWNER, batches[-1].directory, now))
+            _tell(batches, rejects, "at")
+
+
+def _put_in_journal(store: Store, batches: Sequence[Batch], now: datetime) -> bool:
+    """Put the readings of batches in the journal, if all of them may wait there; otherwise nothing, and False.
+
+    Beside others they would be folded in the same transaction: these are saved, and that comes after what waits.
+    """
+    if not all(batch.journal and not batch.resolved.registers and not batch.resolved.few for batch in batches):
+        return False
+    accepted = []
+    for batch in batches:
+        for part in batch.resolved.intervals:
+            one = store.journal.accept(batch.access, part)
+            if one is None:
+                return False
+            accepted.append(one)
+    if accepted:
+        store.journal.put(accepted, received=now)
+    return True
+
+
+def _quarantine(store: Store, batch: Batch) -> None:
+    """Keep the readings of unknown meters, as far as there is room; what has none is refused, and told."""
+    waiting = batch.resolved.quarantined
+    room = store.quarantine.room(batch.access)
+    if room < len(waiting):
+        verdicts, lost = batch.decoded.verdicts, len(waiting) - room
+        verdicts.quarantined -= lost
+        verdicts.rejected += lost
+        told = [at for at, one in enumerate(verdicts.listed) if one.status is Status.QUARANTINED]
+        for at in told[max(0, len(told) - lost) :]:
+            verdicts.listed[at] = replace(verdicts.listed[at], status=Status.REJECTED, fault=NO_ROOM)
+    if room:
+        store.quarantine.save(batch.access, waiting[:room], received=batch.received)
+
+
+def _restore(batch: Batch) -> None:
+    """Take back the verdicts of an attempt that was rolled back."""
+    verdicts = batch.decoded.verdicts
+    if batch.mark is None:
+        batch.mark = (verdicts.accepted, verdicts.rejected, verdicts.quarantined, tuple(verdicts.listed))
+        return
+    verdicts.accepted, verdicts.rejected, verdicts.quarantined, listed = batch.mark
+    verdicts.listed[:] = listed
+
+
+def _piles(batches: Sequence[Batch], what: str) -> Iterator[Pile]:
+    """Sort the readings of all batches by who sent them and what they are."""
+    piles: dict[object, Pile] = {}
+    registers = what == "registers"
+    for number, batch in enumerate(batches):
+        for part in getattr(batch.resolved, what):
+            key = (batch.access, part.reading_type, part.interval_s)
+            piles.setdefault(key, Pile(batch.access)).parts.append((number, part))
+        for one in batch.resolved.few:
+            if one.meaning.is_register is registers:
+                key = (batch.access, one.meaning.reading_type, one.meaning.interval_s)
+                piles.setdefault(key, Pile(batch.access)).few.append((number, one))
+    yield from piles.values()
+
+
+def _in_columns(few: Sequence[tuple[int, Few]]) -> Readings:
+    """Put single readings of one type and length in columns."""
+    meaning = few[0][1].meaning
+    pairs: dict[tuple[str, str], int] = {}
+    point = [pairs.setdefault((one.name, one.meter if meaning.is_register else ""), len(pairs)) for _, one in few]
+    return Readings(
+        points=tuple(name for name, _ in pairs),
+        point=np.array(point, np.int32),
+        at=np.array([one.at_s for _, one in few], np.int64),
+        value=np.array([one.counts for _, one in few], np.float64),
+        quality=np.array([one.meaning.quality for _, one in few], np.uint8),
+        line=np.array([number * SHIFT + one.index for number, one in few], np.int64),
+        interval_s=meaning.interval_s,
+        reading_type=meaning.reading_type,
+        devices=tuple(meter for _, meter in pairs) if meaning.is_register else (),
+    )
+
+
+def _in_turn(pile: Pile) -> Iterator[Readings]:
+    """Yield all readings at once, or, where two batches speak of the same, in rounds in which none do.
+
+    What one of them had acknowledged must be superseded by the other, with its version kept, not replaced unseen. For
+    registers the same usage point is enough: each read is judged by those that were known when it came.
+    """
+    whole = pile.merged()
+    if len(pile.parts) + len(pile.few) > 1:
+        batch, key = whole.line // SHIFT, whole.point.astype(np.int64)
+        if whole.interval_s:
+            first = int(whole.at.min())
+            key = key * (int(whole.at.max()) - first + 1) + whole.at - first
+        row = np.lexsort((batch, key))
+        if ((key[row][1:] == key[row][:-1]) & (batch[row][1:] != batch[row][:-1])).any():
+            for numbers in _rounds(key, batch):
+                yield pile.of(numbers).merged()
+            return
+    yield whole
+
+
+def _rounds(key: npt.NDArray[np.int64], batch: npt.NDArray[np.int64]) -> list[list[int]]:
+    """Put each batch in the first round after all earlier batches that share a key with it."""
+    last: dict[int, int] = {}
+    rounds: list[list[int]] = []
+    for number in np.unique(batch).tolist():
+        keys = set(key[batch == number].tolist())
+        turn = max((last.get(one, -1) for one in keys), default=-1) + 1
+        last.update(dict.fromkeys(keys, turn))
+        if turn == len(rounds):
+            rounds.append([])
+        rounds[turn].append(number)
+    return rounds
+
+
+def _tell(batches: Sequence[Batch], rejects: Sequence[Reject], field: str = "start") -> None:
+    """Give the verdicts that came up while writing to the batches they belong to."""
+    for reject in rejects:
+        number, index = divmod(reject.line, SHIFT)
+        decoded = batches[number].decoded
+        decoded.verdicts.accepted -= 1
+        decoded.verdicts.reject(decoded.places.of(index), Fault(field, reject.reason, reject.remedy), reject.value)
+
+
+def _save_intervals(store: Store, access: Access, readings: Readings, now: datetime) -> list[Reject]:
+    """Save interval readings of one type and length; returns those that do not fit what is stored."""
+    ordered = order(readings).readings
+    rejects: list[Reject] = []
+    for piece in _pieces(ordered):
+        for panel in grid_readings(piece).panels:
+            for part, error in save_fitting(lambda some: store.readings.save(access, some, known_at=now), panel):
+                rejects += _misfits(piece, part, error)
+    return rejects
+
+
+def _pieces(readings: Readings) -> Iterator[Readings]:
+    """Cut by phase and at long holes, so that no client's readings look like strays beside another's."""
+    phase = readings.at % readings.interval_s
+    for one in np.unique(phase).tolist() if (phase != phase[0]).any() else [int(phase[0])]:
+        part = take(readings, phase == one) if (phase != one).any() else readings
+        moments = np.unique(part.at)
+        cuts = moments[1:][np.diff(moments) > LONG_GAP_S // 2]
+        if not cuts.size:
+            yield part
+            continue
+        which = np.searchsorted(cuts, part.at, side="right")
+        for number in range(cuts.size + 1):
+            yield take(part, which == number)
+
+
+def _misfits(readings: Readings, panel: Panel, error: GridwrightError) -> list[Reject]:
+    """Return a reject for each reading of a day that does not fit."""
+    first, last = epoch_s(panel.start), epoch_s(panel.end)
+    mine = np.array([name == panel.points[0] for name in readings.points])
+    rows = np.flatnonzero(mine[readings.point] & (readings.at >= first) & (readings.at < last))
+    return [
+        Reject(int(readings.line[row]), error.message, error.remedy, from_epoch_s(int(readings.at[row])).isoformat())
+        for row in rows.tolist()
+    ]

@@ -1,0 +1,236 @@
+"""Register reads to the store: each in its epoch, what fell is flagged, and intervals nobody measured are derived."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gridwright.api.ingest.names import Directory
+from gridwright.domain import quality as q
+from gridwright.domain.access import Access
+from gridwright.domain.errors import GridMismatch
+from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import Accumulation, ReadingType
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.verdict import Reject
+from gridwright.ingest import grid_registers
+from gridwright.ingest.order import take
+from gridwright.ingest.registers import JITTER
+from gridwright.store import Single
+
+if TYPE_CHECKING:
+    from gridwright.domain.readings import Readings
+    from gridwright.store import Store
+
+Neighbours = tuple[RegisterReading | None, RegisterReading | None]
+LONGEST_S, MINUTE_S, QUARTER_S = 3600, 60, 900
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """Energy of one interval, between two reads that lie on its ends."""
+
+    point: str
+    start_s: int
+    length_s: int
+    energy: float
+
+
+@dataclass(slots=True)
+class Reads:
+    """What is going to be written of some register reads of one type; `rejects` name records by their line."""
+
+    kept: list[RegisterReading] = field(default_factory=list)
+    derived: list[Derived] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+def save_registers(
+    store: Store, access: Access, readings: Readings, context: tuple[Access, Directory, datetime]
+) -> list[Reject]:
+    """Save register reads of one type; returns those that are wrong between two good ones, which are refused.
+
+    `context`: who reads what was known before, the directory of meters, and the instant at which these become known.
+    """
+    reader, directory, known_at = context
+    kind = readings.reading_type
+    reads = _sorted_out(store, reader, readings, directory)
+    if reads.kept:
+        store.registers.save(access, reads.kept, known_at=known_at)
+    if reads.findings:
+        store.findings.save(access, reads.findings, known_at=known_at)
+    save_derived(store, (reader, access), reads.derived, kind, known_at)
+    return reads.rejects
+
+
+def _sorted_out(store: Store, reader: Access, readings: Readings, directory: Directory) -> Reads:
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, which in enumerate(readings.point.tolist()):
+        rows[readings.points[which]].append(row)
+    at = readings.at.tolist()
+    moments = {
+        point: (from_epoch_s(min(at[row] for row in of)), from_epoch_s(max(at[row] for row in of)))
+        for point, of in rows.items()
+    }
+    around = store.registers.neighbours(reader, moments, readings.reading_type)
+    reads = Reads()
+    for point, of in rows.items():
+        if len(of) == 1:
+            _single(_read(readings, of[0]), around[point], reads, directory.multiplier)
+        else:
+            _several(readings, of, around[point], (reads, directory))
+    return reads
+
+
+def _read(readings: Readings, row: int) -> RegisterReading:
+    at = int(readings.point[row])
+    devices = readings.devices or ("",) * len(readings.points)
+    return RegisterReading(
+        readings.points[at],
+        from_epoch_s(int(readings.at[row])),
+        float(readings.value[row]),
+        devices[at],
+        quality=int(readings.quality[row]),
+        reading_type=readings.reading_type,
+    )
+
+
+def _single(
+    read: RegisterReading, around: Neighbours, reads: Reads, multiplier: Callable[[str, str, int], float]
+) -> None:
+    """Give one read its epoch: a fall, or another meter, begins a new one."""
+    before, after = around
+    if before is None:
+        reads.kept.append(read if after is None else replace(read, epoch=after.epoch))
+        return
+    if before.at == read.at:  # sent again, or corrected
+        reads.kept.append(replace(read, epoch=before.epoch))
+        return
+    other = before.end_device != read.end_device
+    falls = read.value < before.value and not other
+    read = replace(read, epoch=before.epoch + (1 if falls or other else 0))
+    reads.kept.append(read)
+    if falls:
+        reads.findings.append(fallen(before, read))
+    elif not other:
+        reads.derived += between(before, read, multiplier)
+    if after is not None and (after.end_device, after.epoch) == (read.end_device, read.epoch):
+        reads.derived += between(read, after, multiplier)
+
+
+def _several(readings: Readings, rows: Sequence[int], around: Neighbours, context: tuple[Reads, Directory]) -> None:
+    """Order many reads of one usage point by the rules for files; single wrong ones among them are refused."""
+    reads, directory = context
+    part = take(readings, np.array(rows))
+    part = replace(part, line=part.line + 1)  # line 0 would mean that a read was known before
+    same = {from_epoch_s(int(at)) for at in part.at.tolist()}
+    known = [read for read in around if read is not None and read.at not in same]
+    gridded = grid_registers(part, around=known)
+    kept = [read for registers in gridded.registers for read in registers]
+    reads.kept += kept
+    rejects = [reject for reject in gridded.tally.listed if not reject.conflict]
+    reads.rejects += [replace(reject, line=reject.line - 1) for reject in rejects]
+    chain = sorted([*kept, *known], key=lambda read: (read.at, read.epoch))
+    for before, after in pairwise(chain):
+        if before.end_device == after.end_device and after.epoch == before.epoch + 1:
+            reads.findings.append(fallen(before, after))
+        elif (before.end_device, before.epoch) == (after.end_device, after.epoch):
+            reads.derived += between(before, after, directory.multiplier)
+
+
+def fallen(before: RegisterReading, read: RegisterReading) -> Finding:
+    """Return the doubt about a register that ran backwards: it is kept, and counts anew from there."""
+    unit, size = read.reading_type.unit, read.reading_type.resolution
+    return Finding(
+        "V32_register",
+        read.usage_point,
+        Interval(before.at, read.at),
+        Severity.WARN,
+        f"register fell from {before.value * size:.12g} to {read.value * size:.12g} {unit}; no energy is taken from it",
+        replace(read.reading_type, accumulation=Accumulation.DELTA),
+    )
+
+
+def between(
+    before: RegisterReading, after: RegisterReading, multiplier: Callable[[str, str, int], float]
+) -> list[Derived]:
+    """Return the energy between two reads where they are the ends of one interval of a grid, else nothing."""
+    first = epoch_s(before.at)
+    found = interval_of(first, epoch_s(after.at))
+    if found is None or after.value < before.value:
+        return []
+    energy = (after.value - before.value) * multiplier(after.usage_point, after.end_device, first)
+    return [Derived(after.usage_point, *found, energy)] if energy.is_integer() else []
+
+
+def interval_of(first: int, last: int) -> tuple[int, int] | None:
+    """Return start and length of the interval of a grid that two instants are the ends of; None where there is none."""
+    length = round((last - first) / MINUTE_S) * MINUTE_S
+    if not 0 < length <= LONGEST_S or DAY_S % length:
+        return None
+    start = round(first / MINUTE_S) * MINUTE_S
+    jitter = JITTER * length
+    grid = min(length, QUARTER_S) if length % QUARTER_S == 0 or length < QUARTER_S else length
+    if abs(first - start) > jitter or abs(last - start - length) > jitter or start % grid:
+        return None
+    return start, length
+
+
+def save_derived(
+    store: Store,
+    who: tuple[Access, Access],
+    derived: Sequence[Derived],
+    kind: ReadingType,
+    known_at: datetime,
+) -> None:
+    """Save derived energy where nothing is stored: what a meter measured itself is worth more."""
+    energy = replace(kind, accumulation=Accumulation.DELTA)
+    lengths: dict[int, list[Derived]] = defaultdict(list)
+    for one in derived:
+        lengths[one.length_s].append(one)
+    for length_s, members in lengths.items():
+        singles = [Single(one.point, one.start_s, one.energy) for one in members]
+        left = store.readings.save_singles(who[1], energy, length_s, singles, known_at=known_at, fill=True)
+        days: dict[tuple[int, int], list[Derived]] = defaultdict(list)
+        for place in left:
+            start_s = members[place].start_s
+            days[start_s // DAY_S, start_s % length_s].append(members[place])
+        for some in days.values():
+            _fill(store, who, _panel(some, length_s, energy), known_at)
+
+
+def _fill(store: Store, who: tuple[Access, Access], panel: Panel, known_at: datetime) -> None:
+    """Save a panel where nothing is stored; a profile with another interval says more than a register."""
+    reader, access = who
+    try:
+        stored = store.readings.load(
+            reader, panel.points, panel.period, reading_type=panel.reading_type, interval=panel.interval
+        )
+        values = np.where(np.isnan(stored.values), panel.values, np.nan)
+        if np.isfinite(values).any():
+            quality = np.where(np.isnan(values), np.uint8(q.MISSING), panel.quality)
+            store.readings.save(access, replace(panel, values=values, quality=quality), known_at=known_at)
+    except GridMismatch:
+        # One usage point's profile is no reason to leave out what the others have.
+        for row in range(len(panel.points)) if len(panel.points) > 1 else ():
+            _fill(store, who, panel.rows([row]), known_at)
+
+
+def _panel(members: Sequence[Derived], length_s: int, kind: ReadingType) -> Panel:
+    points = list(dict.fromkeys(one.point for one in members))
+    row = {point: at for at, point in enumerate(points)}
+    first = min(one.start_s for one in members)
+    slots = (max(one.start_s for one in members) - first) // length_s + 1
+    values = np.full((len(points), slots), np.nan)
+    for one in members:
+        values[row[one.point], (one.start_s - first) // length_s] = one.energy
+    return Panel(tuple(points), from_epoch_s(first), timedelta(seconds=length_s), values, reading_type=kind)

@@ -1,0 +1,83 @@
+"""Posts of one reading each, to the store without columns: what is plain in them is written one by one, and quickly.
+
+What is not plain is handed back, and takes the way of all other batches; both ways leave the same behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gridwright.api.write.registers import Derived, interval_of, save_derived
+from gridwright.domain.access import LOCAL_OWNER
+from gridwright.store import Near, Newest, Single
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gridwright.api.ingest.few import Few
+    from gridwright.api.ingest.names import Directory
+    from gridwright.api.write.batch import Batch
+    from gridwright.store import Store
+
+Pile = list["Batch"]
+
+
+def write_singles(store: Store, batches: Sequence[Batch], now: datetime) -> list[Batch]:
+    """Write what is plain, and return the batches that are not written yet, in their order."""
+    piles, left = _sorted(batches)
+    for pile in piles:
+        register = pile[0].resolved.few[0].meaning.is_register
+        places = (_append if register else _lay)(store, pile, now)
+        left.update(id(pile[place]) for place in places)
+    return [batch for batch in batches if id(batch) in left]
+
+
+def _sorted(batches: Sequence[Batch]) -> tuple[list[Pile], set[int]]:
+    """Put batches of one reading beside those of the same sender and meaning; of a usage point the first alone."""
+    piles: dict[tuple[int, int], Pile] = {}
+    left: set[int] = set()
+    seen: set[str] = set()
+    for batch in batches:
+        resolved = batch.resolved
+        few = resolved.few
+        if len(few) != 1 or batch.once or resolved.intervals or resolved.registers or few[0].name in seen:
+            left.add(id(batch))
+        else:
+            # Meanings and accesses are remembered objects: those of one kind are one object, nearly always.
+            piles.setdefault((id(batch.access), id(few[0].meaning)), []).append(batch)
+        seen.update([one.name for one in few])
+        for part in (*resolved.intervals, *resolved.registers):
+            seen.update(part.points)
+    return list(piles.values()), left
+
+
+def _lay(store: Store, pile: Pile, now: datetime) -> list[int]:
+    meaning = pile[0].resolved.few[0].meaning
+    singles = [Single(one.name, one.at_s, one.counts, one.meaning.quality) for one in _each(pile)]
+    return store.readings.save_singles(pile[0].access, meaning.reading_type, meaning.interval_s, singles, known_at=now)
+
+
+def _append(store: Store, pile: Pile, now: datetime) -> list[int]:
+    access, kind = pile[0].access, pile[0].resolved.few[0].meaning.reading_type
+    newest = [Newest(one.name, one.at_s, one.counts, one.meter, one.meaning.quality) for one in _each(pile)]
+    appended = store.registers.append(access, kind, newest, known_at=now)
+    derived: list[Derived] = []
+    for place, before in appended.new.items():
+        if before is not None:
+            derived += _between(before, newest[place], pile[-1].directory)
+    save_derived(store, (LOCAL_OWNER, access), derived, kind, now)
+    return appended.left
+
+
+def _between(before: Near, read: Newest, directory: Directory) -> list[Derived]:
+    """Return the energy between two reads, as `write_registers.between` does."""
+    found = interval_of(before.at_s, read.at_s)
+    if found is None:
+        return []
+    energy = (read.counts - before.value) * directory.multiplier(read.point, read.end_device, before.at_s)
+    return [Derived(read.point, *found, energy)] if energy.is_integer() else []
+
+
+def _each(pile: Pile) -> list[Few]:
+    return [batch.resolved.few[0] for batch in pile]

@@ -1,0 +1,260 @@
+"""Group commit: requests put their batches in a queue, one thread writes what has gathered in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from http import HTTPStatus
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gridwright.api.answer import Answer, Refused, refuse
+from gridwright.api.write.batch import Batch, Waiter
+from gridwright.api.write.batches import Outcome, write
+from gridwright.api.write.folds import Folding
+from gridwright.domain.errors import StoreError, StoreLocked
+
+if TYPE_CHECKING:
+    from gridwright.store import Store
+
+WAITING = 4_096  # batches
+WAITING_READINGS = 4_000_000
+GROUP = 512  # batches of one transaction
+GROUP_READINGS = 500_000
+GATHER_S = 0.001  # while more arrives within this, the transaction that is about to begin waits for it,
+GATHERS = 8  # but not more often than this
+PATIENCE_S = 20.0  # how long a batch is tried while the database is locked or away
+PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+@dataclass(slots=True)
+class WriterFigures:
+    """How the writer does: what waits, for how long, what was refused, and what came of the rest since the start."""
+
+    batches: int = 0
+    readings: int = 0
+    lag_s: float = 0.0
+    refused: int = 0
+    groups: int = 0
+    written: int = 0
+    rejected: int = 0
+    quarantined: int = 0
+    failed: int = 0
+    commit_s: float = 0.0
+    slowest_commit_s: float = 0.0
+
+
+class Writer:
+    """The one writer of what arrives by HTTP; a batch's future is set when its readings are durable, never before."""
+
+    def __init__(
+        self, store: Store, clock: Callable[[], datetime], *, patience_s: float = PATIENCE_S, journal: bool = True
+    ) -> None:
+        self._store, self._clock, self._patience_s = store, clock, patience_s
+        self._journals, self._folding = journal, Folding(store)
+        self._queue: deque[Batch] = deque()
+        self._held = 0
+        self._crowd = 0  # batches that were on their way when the last group was written: about as many clients
+        self._figures = WriterFigures()
+        self._writing_since: float | None = None
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether readings can be taken."""
+        return self._thread is not None and self._thread.is_alive() and not self._stopping
+
+    def figures(self) -> WriterFigures:
+        """Return the figures as they are now; `lag_s` is the age of the oldest batch that is not on the disk."""
+        with self._changed:
+            waiting = [batch.put_at for batch in islice(self._queue, 1)]
+            since = [self._writing_since] if self._writing_since is not None else []
+            lag = max((time.monotonic() - at for at in (*waiting, *since)), default=0.0)
+            return replace(self._figures, batches=len(self._queue), readings=self._held, lag_s=round(lag, 3))
+
+    def start(self) -> None:
+        """Begin to write; does nothing when it has begun."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Take nothing new, write what waits, and return when it is written or has failed."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+    def put(self, batch: Batch) -> asyncio.Future[Answer]:
+        """Queue a batch and return the future of its answer; Refused as `queue` does."""
+        done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.queue(batch, done)
+        return done
+
+    def queue(self, batch: Batch, done: Waiter) -> None:
+        """Queue a batch; Refused with 429 when too much waits already, with 503 when the server stops."""
+        size = batch.readings
+        loop = asyncio.get_running_loop()
+        batch.done = done
+        with self._changed:
+            if self._stopping or self._thread is None:
+                raise not_taken(HTTPStatus.SERVICE_UNAVAILABLE, "the server is stopping")
+            if len(self._queue) >= WAITING or (self._queue and self._held + size > WAITING_READINGS):
+                self._figures.refused += 1
+                raise not_taken(HTTPStatus.TOO_MANY_REQUESTS, "more readings wait to be written than may")
+            batch.journal = batch.journal and self._journals
+            if batch.journal and self._folding.full:
+                self._figures.refused += 1
+                raise not_taken(HTTPStatus.TOO_MANY_REQUESTS, "more readings wait in the journal than may")
+            batch.put_at = time.monotonic()
+            self._loop = loop
+            self._queue.append(batch)
+            self._held += size
+            self._changed.notify()
+
+    def _run(self) -> None:
+        left = self._folding.fold()  # of the run before, which may have ended at any moment
+        while left and not self._stopping and not self._queue:
+            left = self._folding.fold()
+        while group := self._group():
+            self._writing_since = group[0].put_at
+            began = time.monotonic()
+            outcomes = self._outcomes(group)
+            self._note(group, outcomes, time.monotonic() - began)
+            self._crowd = len(group) + len(self._queue)
+            self._tell(group, outcomes)
+            self._folding.note(sum(batch.readings for batch in group if batch.journal))
+            if self._folding.is_pressing:
+                self._folding.fold()
+        while self._folding.fold():
+            pass
+
+    def _note(self, group: Sequence[Batch], outcomes: Sequence[Outcome | Exception], took: float) -> None:
+        """Count what came of a group."""
+        with self._changed:
+            self._writing_since = None
+            figures = self._figures
+            figures.groups += 1
+            figures.commit_s = round(took, 4)
+            figures.slowest_commit_s = max(figures.slowest_commit_s, figures.commit_s)
+            for batch, outcome in zip(group, outcomes, strict=True):
+                verdicts = batch.decoded.verdicts
+                failed = isinstance(outcome, Exception)
+                figures.failed += failed
+                figures.written += 0 if failed else verdicts.accepted
+                figures.quarantined += 0 if failed else verdicts.quarantined
+                figures.rejected += 0 if failed else verdicts.rejected
+
+    def _outcomes(self, group: Sequence[Batch]) -> Sequence[Outcome | Exception]:
+        """Write a group; a bug must not end the one writer: its group is answered with it, and the next is served."""
+        try:
+            return self._written(group)
+        except Exception as error:  # noqa: BLE001 - see above
+            # Nor must a log that cannot be written.
+            with suppress(Exception):
+                structlog.get_logger().exception("writing failed", batches=len(group), error=repr(error))
+            return [error] * len(group)
+
+    def _tell(self, group: Sequence[Batch], outcomes: Sequence[Outcome | Exception]) -> None:
+        """Hand the outcomes to the event loop, all at once: waking it for each would cost more than the writing."""
+        loop = self._loop
+        # A loop that closes meanwhile has nobody left to be told.
+        with suppress(RuntimeError):
+            if loop is not None:
+                loop.call_soon_threadsafe(_settle, group, outcomes)
+
+    def _group(self) -> list[Batch]:
+        """Wait for batches and return those of the next transaction; empty at the end."""
+        with self._changed:
+            while not self._queue and not self._stopping:
+                due_in = self._folding.due_in()
+                if due_in is None or due_in > 0:
+                    self._changed.wait(due_in)
+                else:
+                    self._fold_aside()
+        self._gather()
+        group: list[Batch] = []
+        size = 0
+        with self._changed:
+            while (
+                self._queue and len(group) < GROUP and (not group or size + self._queue[0].readings <= GROUP_READINGS)
+            ):
+                group.append(self._queue.popleft())
+                size += group[-1].readings
+            self._held -= size
+        return group
+
+    def _fold_aside(self) -> None:
+        """Fold while nothing waits to be written; whoever comes meanwhile can put it in the queue."""
+        self._changed.release()
+        try:
+            self._folding.fold()
+        finally:
+            self._changed.acquire()
+
+    def _gather(self) -> None:
+        """Let those join who are just arriving: a commit costs the same for one as for sixty.
+
+        Half of those who were here last are enough: the others arrive while these are written, and the other way round.
+        """
+        seen, enough = 0, min(self._crowd / 2, GROUP)
+        for _ in range(GATHERS):
+            waiting = len(self._queue)
+            if self._stopping or waiting == seen or waiting >= enough:
+                return
+            seen = waiting
+            time.sleep(GATHER_S)
+
+    def _written(self, group: Sequence[Batch]) -> Sequence[Outcome]:
+        """Write a group; while the database is locked or away it is tried again, as a whole, within bounds."""
+        until = time.monotonic() + self._patience_s
+        for attempt in range(1_000):
+            try:
+                return write(self._store, group, self._clock())
+            except StoreError as error:
+                pause = PAUSES_S[min(attempt, len(PAUSES_S) - 1)]
+                if is_refusal(error) and len(group) > 1:
+                    # The database does not take one of them: each by itself, so that it fails alone.
+                    return [self._written([batch])[0] for batch in group]
+                if not passes(error) or time.monotonic() + pause > until:
+                    return [error] * len(group)
+                time.sleep(pause)
+        return [StoreLocked("the database stayed locked", remedy="send it again")] * len(group)
+
+
+def not_taken(status: HTTPStatus, reason: str) -> Refused:
+    """Return the refusal of a batch of which nothing was taken."""
+    remedy = "send them again in a moment; nothing of this request was taken"
+    return refuse(status, reason, remedy=remedy, headers={"Retry-After": "2"})
+
+
+def _settle(group: Sequence[Batch], outcomes: Sequence[Outcome | Exception]) -> None:
+    for batch, outcome in zip(group, outcomes, strict=True):
+        if batch.done is None or batch.done.done():  # its client is gone
+            continue
+        if isinstance(outcome, Exception):
+            batch.done.set_exception(outcome)
+        else:
+            batch.done.set_result(outcome)
+
+
+def passes(error: StoreError) -> bool:
+    """Tell whether it may help to wait: a lock, or a server that is away; not a full disk or a broken file."""
+    return isinstance(error, StoreLocked) or (type(error) is StoreError and not is_refusal(error))
+
+
+def is_refusal(error: StoreError) -> bool:
+    """Tell whether the database would say the same again, because of what it was given."""
+    return type(error) is StoreError and error.message.startswith("the database refused")

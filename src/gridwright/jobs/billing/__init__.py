@@ -1,0 +1,1 @@
+"""From totals and rate cards to bills."""

@@ -1,0 +1,289 @@
+"""A billing run: one draft a usage point and civil month, kept in the ledger; run again, it changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from gridwright.billing import postings
+from gridwright.billing.credit_line import with_credits
+from gridwright.domain.access import Access, Act
+from gridwright.domain.bill import Bill, BillState
+from gridwright.domain.calendar import date_of
+from gridwright.domain.errors import NotFound
+from gridwright.domain.interval import DAY_S, Interval, from_epoch_s, local_month, parse_period
+from gridwright.domain.month import month_name
+from gridwright.domain.rate import RateCard
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.billing.bill_months import civil_days
+from gridwright.jobs.billing.customers import customers
+from gridwright.jobs.billing.open_months import joined, months_of, open_months, spelled
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.rerate import Billable, rated, window
+from gridwright.jobs.cascade.rerate_bill import POLICY, CorrectionPolicy, correct_bill
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.load.load_final import load_final
+from gridwright.jobs.meters.meter_notes import with_meters
+from gridwright.jobs.meters.on_behalf import on_behalf
+from gridwright.jobs.programs.settle_event import event_credits
+from gridwright.jobs.upkeep.archive_months import bring_back_for, months_away
+from gridwright.store import IssuedBill, Store
+
+TOGETHER = 200
+Progress = Callable[[int, int], None]
+CardOf = Callable[[UsagePoint], RateCard]
+
+
+@dataclass(slots=True)
+class BillRun:
+    """What a run did: its bills, how many drafts are new or replaced an older one, and what it could not do."""
+
+    bills: list[Bill] = field(default_factory=list)
+    new: int = 0
+    replaced: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class BillOrder:
+    """What to bill: usage points (None = all but master meters) over `period` (as `2025-03`).
+
+    An empty period is all civil months that the readings touch, None each usage point's last complete month.
+    """
+
+    points: Sequence[str] | None = None
+    period: str | None = None
+    dry_run: bool = False
+
+
+def run_billing(
+    store: Store,
+    access: Access,
+    order: BillOrder,
+    card_of: CardOf,
+    site: SiteDefaults,
+    *,
+    now: datetime,
+    policy: CorrectionPolicy = POLICY,
+    progress: Progress | None = None,
+) -> BillRun:
+    """Bill what is ordered, each usage point by the rate card of `card_of`.
+
+    The readings are those that the cascade made final, after it has run for what changed. Payments for demand response
+    in the period are lines of the bill. A draft whose readings changed is cancelled and made anew; of an issued bill
+    whose readings changed the difference becomes the draft of a credit or debit note, named in the notes.
+    """
+    desk = _Desk(store, access, order, card_of, site, now, policy)
+    names = list(order.points or customers(store, access))
+    for at in range(0, len(names), TOGETHER):
+        desk.bill(names[at : at + TOGETHER])
+        if progress:
+            progress(min(at + TOGETHER, len(names)), len(names))
+    return desk.run
+
+
+def last_month(now: datetime, point: UsagePoint) -> Interval:
+    """Return the last civil month that is over at the usage point."""
+    local = now.astimezone(point.tz)
+    year, month = (local.year, local.month - 1) if local.month > 1 else (local.year - 1, 12)
+    return local_month(year, month, point.tz)
+
+
+class _Undone(Exception):
+    """A trial run is over, and what it did is taken back."""
+
+
+@dataclass(slots=True)
+class _Desk:
+    """Where a run's bills are made: who asks for what, by which prices, and what came of it so far."""
+
+    store: Store
+    access: Access
+    order: BillOrder
+    card_of: CardOf
+    site: SiteDefaults
+    now: datetime
+    policy: CorrectionPolicy
+    run: BillRun = field(default_factory=BillRun)
+    _asked: dict[str, tuple[Interval, ...]] = field(default_factory=dict)
+    _away: frozenset[int] = frozenset()
+
+    def bill(self, names: Sequence[str]) -> None:
+        """Bill some usage points together."""
+        known = self._known(names)
+        billed: set[str] = set()
+        for group in self._groups(known):
+            for row, point in enumerate(group.points):
+                billed.add(point.id)
+                bills = self._bill(group, row)
+                self.run.bills += bills
+                for bill in bills:
+                    if not (bill.example or self.order.dry_run):
+                        self._keep(bill)
+        for name in known.keys() - billed:
+            self._note_silent(known[name])
+
+    def _known(self, names: Sequence[str]) -> dict[str, UsagePoint]:
+        known = {point.id: point for point in self.store.registry.points(self.access, list(names))}
+        for name in names:
+            if name not in known:
+                try:
+                    self.store.registry.point(self.access, name)
+                except NotFound as error:
+                    self._note(str(error))
+        return known
+
+    def _groups(self, known: Mapping[str, UsagePoint]) -> Sequence[Billable]:
+        """Return the trusted readings of usage points: what the cascade made of them, after it has run for them."""
+        if not known:
+            return []
+        if not self.order.dry_run:
+            self._correct_first(known)
+            return self._final(known)
+        waiting = self.store.dirty.ranges(self.access, limit=1, points=list(known))
+        if not waiting and not months_away(self.store, self.access):
+            return self._final(known)
+        found: Sequence[Billable] = []
+        # What the run would do, to the last step, and then nothing of it.
+        with suppress(_Undone), self.store.transaction():
+            self._correct_first(known)
+            found = self._final(known)
+            raise _Undone
+        return found
+
+    def _correct_first(self, known: Mapping[str, UsagePoint]) -> None:
+        cascade = on_behalf(self.access, Act.READ, Act.WRITE_READINGS)
+        for note in correct(self.store, cascade, self.site, now=self.now, points=list(known)).notes:
+            self._note(f"not judged again: {note}")
+
+    def _final(self, known: Mapping[str, UsagePoint]) -> Sequence[Billable]:
+        """Return the final images, and bring back from the archive what is needed of them."""
+        self._away = months_away(self.store, self.access)
+        self._asked = {name: self._periods(point) for name, point in known.items()}
+        needed = [self._needed(period, known[name]) for name, periods in self._asked.items() for period in periods]
+        if not needed:
+            return []
+        whole = Interval(min(period.start for period in needed), max(period.end for period in needed))
+        for period in joined(needed) if self._away else ():
+            back = [month_name(month) for month in months_of(period) if month in self._away]
+            if back:
+                bring_back_for(self.store, self.access, period)
+                self._note(f"brought back from the archive: {spelled(back)}")
+        groups, notes = load_final(self.store, self.access, known, whole, self.site)
+        for note in notes:
+            self._note(note)
+        return groups
+
+    def _periods(self, point: UsagePoint) -> tuple[Interval, ...]:
+        """Return of which time a usage point is billed: what was asked for, or all that is stored and not put away."""
+        asked = self._period(point)
+        if asked is not None:
+            return (asked,)
+        extents = self.store.readings.extents(self.access, [point.id])
+        if not extents:
+            return ()
+        first, last = min(each.first_day for each in extents), max(each.last_day for each in extents)
+        # A day on either side: a civil day begins before its UTC day, or ends behind it.
+        there = Interval(from_epoch_s((first - 1) * DAY_S), from_epoch_s((last + 1) * DAY_S))
+        if self._away.isdisjoint(months_of(there)):
+            return (there,)
+        stored = Interval(from_epoch_s(first * DAY_S), from_epoch_s(last * DAY_S))
+        found = open_months(stored, point, self._away, partial(self._is_billed, point.id))
+        if found.left:
+            example = f"--period {found.left[0]} bills it"
+            self._note(f"not looked at, because it is in the archive: {spelled(found.left)}; {example}")
+        return found.periods
+
+    def _is_billed(self, name: str, period: Interval) -> bool:
+        return any(
+            kept.bill.period.overlaps(period) and kept.bill.state is not BillState.CANCELLED
+            for kept in self.store.ledger.bills(self.access, name)
+        )
+
+    def _needed(self, period: Interval, point: UsagePoint) -> Interval:
+        """Return of which time readings are needed to bill a period."""
+        try:
+            return window(period, point, self.card_of(point))
+        except NotFound:
+            return period
+
+    def _note_silent(self, point: UsagePoint) -> None:
+        """Say that a usage point has nothing to bill, and what there is of it."""
+        extents = self.store.readings.extents(self.access, [point.id])
+        if not extents:
+            self._note(f"no readings of {point.id}")
+            return
+        first, last = min(each.first_day for each in extents), max(each.last_day for each in extents)
+        there = f"{date_of(first)} to {date_of(last)}"
+        period = self._period(point)
+        self._note(
+            f"{point.id} has no readings to bill" + (f" in {period}" if period else "") + f"; they cover {there}"
+        )
+
+    def _bill(self, group: Billable, row: int) -> list[Bill]:
+        point = group.points[row]
+        try:
+            card = self.card_of(point)
+        except NotFound as error:
+            self._note(f"{point.id}: {error}")
+            return []
+        periods: list[Interval] = [*self._asked[point.id]]
+        if self.order.period == "":
+            # A month that has begun is billed as far as it was read.
+            there = civil_days(group.trusted, point)
+            periods = [part for period in periods if (part := period.intersection(there))]
+        several = [rated(group, row, card, period, self.now) for period in periods]
+        for note in (note for done in several for note in done.notes):
+            self._note(note)
+        return [
+            with_meters(
+                self.store,
+                self.access,
+                with_credits(bill, event_credits(self.store, self.access, point.id, bill.period)),
+            )
+            for done in several
+            for bill in done.bills
+        ]
+
+    def _period(self, point: UsagePoint) -> Interval | None:
+        asked = self.order.period
+        if asked is None:
+            return last_month(self.now, point)
+        return parse_period(asked, point.tz) if asked else None
+
+    def _keep(self, bill: Bill) -> None:
+        ledger = self.store.ledger
+        with self.store.transaction():
+            there = [
+                each for each in ledger.bills(self.access, bill.usage_point) if each.bill.period.overlaps(bill.period)
+            ]
+            issued = [each for each in there if each.bill.state is BillState.ISSUED]
+            if issued:
+                self._correct(issued, bill)
+                return
+            for old in there:
+                if old.bill.state is BillState.DRAFT and old.bill.key != bill.key:
+                    ledger.cancel(self.access, old.bill.id, only=BillState.DRAFT)
+                    self.run.replaced += 1
+            self.run.new += ledger.save_bill(self.access, bill, postings(bill))
+
+    def _correct(self, issued: Sequence[IssuedBill], bill: Bill) -> None:
+        """Hold a bill against the issued one of its period: what differs becomes the draft of a note."""
+        kept = issued[0]
+        if (kept.bill.period, kept.bill.rate_card) != (bill.period, bill.rate_card):
+            self._note(f"{bill.usage_point}: bill {kept.bill.id} is issued for {kept.bill.period}, and stays")
+            return
+        found = correct_bill(self.store, self.access, kept, bill, self.policy)
+        if found.correction is not None:
+            told = f"{found.correction.kind} {found.correction.id} over {found.correction.total:f} {bill.currency}"
+            self._note(
+                f"{bill.usage_point}: bill {kept.bill.id} is issued, and what it is made of has changed since; "
+                f"{told} is {found.correction.state}"
+            )
+
+    def _note(self, text: str) -> None:
+        if text not in self.run.notes:
+            self.run.notes.append(text)

@@ -1,0 +1,156 @@
+"""The correction cascade: what changed is validated, estimated and added up again, and its bills wait to be rated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.errors import AccessDenied, Conflict, GridwrightError, StoreError
+from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.interval import Interval
+from gridwright.jobs.cascade.correct_part import Outcome, keep_final, make_final
+from gridwright.jobs.cascade.correct_scope import Scope, is_judged, scopes
+from gridwright.jobs.cascade.late_arrivals import note_late
+from gridwright.jobs.cascade.rerate import Rerated
+from gridwright.jobs.cascade.touch_checked import touch_checked
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.meters.on_behalf import on_behalf
+from gridwright.jobs.upkeep.archive_months import bring_back
+from gridwright.store import DirtyRange, Store
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """What was done: ranges dealt with, usage points looked at, new findings, final readings and days that changed.
+
+    `waiting`: ranges that stay for the next run, because they changed in the meantime or belong to one of the `failed`
+    usage points, whose readings could not be judged: `notes` say why, and so does a finding.
+    """
+
+    ranges: int = 0
+    points: int = 0
+    new: int = 0
+    readings: int = 0
+    days: int = 0
+    rerates: int = 0
+    waiting: int = 0
+    failed: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cascaded:
+    """The whole cascade: what became of the readings, and of the bills."""
+
+    readings: Corrected
+    bills: Rerated
+
+
+def correct(
+    store: Store,
+    access: Access,
+    site: SiteDefaults,
+    *,
+    now: datetime,
+    points: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> Corrected:
+    """Carry every dirty range through to final images, findings, day totals and the queue of bills to rate again.
+
+    Each part is one transaction: whoever is killed in between goes on where it stopped, and run again it does
+    nothing. `points`: only of those. Registers have no final image; their ranges are cleared. A usage point whose
+    readings cannot be judged keeps its range and gets a finding; it stops nobody else.
+    """
+    touch_checked(store, access, store.dirty.ranges(access, points=points))
+    # A late reading alone must not stand for its month, when the rest is in the archive.
+    bring_back(store, on_behalf(access, Act.ADMINISTER))
+    ranges = store.dirty.ranges(access, points=points)
+    mine = [each for each in ranges if is_judged(each.reading_type)]
+    run = _Run(store, access, site, now)
+    finished = 0
+    for scope in scopes(store, access, mine):
+        run.carry(scope)
+        finished += len(scope.ranges)
+        if progress:
+            progress(finished, len(mine))
+    store.dirty.clear(access, [each for each in ranges if not is_judged(each.reading_type)])
+    return Corrected(
+        len(ranges),
+        len({each.usage_point for each in mine}),
+        sum(each.findings for each in run.done),
+        sum(each.readings for each in run.done),
+        sum(each.days for each in run.done),
+        sum(each.rerates for each in run.done),
+        run.waiting,
+        len(run.failed),
+        tuple(f"{point}: {error}" for point, error in run.failed.items()),
+    )
+
+
+@dataclass(slots=True)
+class _Run:
+    """What came of the parts of a run so far."""
+
+    store: Store
+    access: Access
+    site: SiteDefaults
+    now: datetime
+    done: list[Outcome] = field(default_factory=list)
+    waiting: int = 0
+    failed: dict[str, GridwrightError] = field(default_factory=dict)
+
+    def carry(self, scope: Scope) -> None:
+        """Carry a part through; where it fails, its halves, until the usage point that fails is alone."""
+        try:
+            outcome = correct_part(self.store, self.access, self.site, scope, self.now)
+        except (AccessDenied, StoreError):
+            raise
+        except GridwrightError as error:
+            if len(scope.points) > 1:
+                for half in scope.halves():
+                    self.carry(half)
+            else:
+                self._fail(scope, error)
+            return
+        if outcome is None:
+            self.waiting += len(scope.ranges)
+        else:
+            self.done.append(outcome)
+
+    def _fail(self, scope: Scope, error: GridwrightError) -> None:
+        """Leave the ranges of a usage point as they are, and say why; the finding goes when it is judged at last."""
+        (point,) = scope.points
+        self.failed[point] = error
+        self.waiting += len(scope.ranges)
+        days = Interval(min(each.period.start for each in scope.ranges), max(each.period.end for each in scope.ranges))
+        kind = scope.ranges[0].reading_type
+        finding = Finding("V00_unjudged", point, days, Severity.FAIL, str(error), kind)
+        with self.store.transaction(cascade=scope.cascade):
+            self.store.findings.save(self.access, [finding], known_at=self.now)
+
+
+def correct_part(store: Store, access: Access, site: SiteDefaults, scope: Scope, now: datetime) -> Outcome | None:
+    """Carry one part through; None when its readings changed meanwhile, and nothing was kept."""
+    final = make_final(store, access, site, scope, now=now)
+    try:
+        with store.transaction(cascade=scope.cascade):
+            _claim(store, access, scope.ranges)
+            kept = keep_final(store, access, scope, final, now=now)
+            late = note_late(store, access, scope, site, now=now)
+            return replace(kept, findings=kept.findings + late)
+    except _Overtaken:
+        return None
+
+
+class _Overtaken(Conflict):
+    """Somebody else wrote to these days, or dealt with them, while they were judged."""
+
+
+def _claim(store: Store, access: Access, ranges: Sequence[DirtyRange]) -> None:
+    """Clear the ranges first: if one is not there any more, what was judged is old, and must not be kept."""
+    if store.dirty.clear(access, ranges) < len(ranges):
+        raise _Overtaken("the readings changed while they were judged")

@@ -1,0 +1,1 @@
+"""Devices commissioned, read and switched."""

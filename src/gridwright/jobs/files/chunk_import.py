@@ -1,0 +1,256 @@
+"""One chunk of an import: laid on grids, saved in one transaction with the progress it makes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import numpy as np
+
+from gridwright.domain.access import Access
+from gridwright.domain.calendar import date_of
+from gridwright.domain.errors import GridMismatch
+from gridwright.domain.finding import Finding
+from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
+from gridwright.domain.panel import Panel
+from gridwright.domain.readings import Readings
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.verdict import Reject
+from gridwright.formats.source import KEPT_REJECTS, Decoded, ReadOptions
+from gridwright.ingest import Gridded, grid_series
+from gridwright.jobs.cascade.fit_day import fit_day
+from gridwright.jobs.files.decode_ahead import Piece
+from gridwright.jobs.files.read_file import zones_of
+from gridwright.jobs.files.rejects_file import RejectsFile
+from gridwright.jobs.store_port import StorePort
+from gridwright.store import Progress, SaveSummary
+
+LOOK_BACK = timedelta(days=40)  # how far the read before a chunk's first one may lie
+LOOK_AHEAD = timedelta(hours=2)
+LONGEST_BLOCK = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+Misfit = tuple[Panel, GridMismatch]
+
+
+class FollowUp(Protocol):
+    """What else happens in the transaction of a chunk, with the readings that it saves."""
+
+    def begin(self, new: Sequence[UsagePoint], old: Sequence[str]) -> None:
+        """Prepare for a chunk with these usage points; the store knew the `old` ones before."""
+        ...
+
+    def save(self, panel: Panel, *, known_at: datetime) -> SaveSummary:
+        """Save a panel, instead of the store itself; also called again with a part of a panel that did not fit."""
+        ...
+
+    def end(self, gridded: Gridded, arrival: Sequence[Finding], *, known_at: datetime) -> None:
+        """Do what follows from the panels that were saved since `begin`."""
+        ...
+
+
+@dataclass(slots=True)
+class ImportRun:
+    """An import under way: where it writes, and what it found so far.
+
+    `points`: usage points the store knows. `seen`: those of this file. `listed`: the first rejects of this run.
+    """
+
+    store: StorePort
+    access: Access
+    options: ReadOptions
+    known_at: datetime
+    not_after: int | None
+    dry_run: bool
+    rejects: RejectsFile | None = None
+    points: set[str] = field(default_factory=set)
+    seen: dict[str, None] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    listed: list[Reject] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+    follow: FollowUp | None = None
+
+    def known_reads(self, readings: Readings) -> list[RegisterReading]:
+        """Return the stored register reads just before and just after those of each usage point."""
+        return [read for at in range(len(readings.points)) for read in self._neighbours(readings, at)]
+
+    def _neighbours(self, readings: Readings, at: int) -> list[RegisterReading]:
+        moments = readings.at[readings.point == at]
+        if moments.size == 0:
+            return []
+        first, last = from_epoch_s(int(moments.min())), from_epoch_s(int(moments.max()))
+        found: list[RegisterReading] = []
+        for period, which in (
+            (Interval(first - LOOK_BACK, first - SECOND), -1),
+            (Interval(last + SECOND, last + LOOK_AHEAD), 0),
+        ):
+            reads = self.store.registers.load(self.access, readings.points[at], period, readings.reading_type)
+            found += [reads[which]] if reads else []
+        return found
+
+
+@dataclass(slots=True)
+class ChunkImport:
+    """A decoded piece, the progress that it makes, and the counts of the file before it."""
+
+    run: ImportRun
+    piece: Piece
+    progress: Progress
+    before: Counter[str]
+
+    @property
+    def decoded(self) -> Decoded:
+        """The decoded chunk."""
+        return self.piece.decoded
+
+    def count(self) -> Counter[str]:
+        """Lay the chunk on grids without saving anything; returns the counts of the file so far."""
+        gridded = self.piece.gridded or grid_series(self.decoded.series, not_after=self.run.not_after)
+        self._remember(gridded, [])
+        return self.before + self._counts(gridded, SaveSummary(0, 0, 0, 0), 0)
+
+    def save(self) -> Counter[str]:
+        """Save the chunk and its progress in one transaction; returns the counts of the file so far.
+
+        Days that do not fit the stored grid of their usage point are added up to it where that takes no guess (see
+        `fit_day`), else refused; the rest is kept.
+        """
+        gridded = self.piece.gridded
+        panels = _storable(gridded) if gridded is not None else []
+        odd: list[Misfit] = []
+        while True:
+            saving: list[Panel] = []
+            misfits: list[Misfit] = []
+            try:
+                with self.run.store.transaction():
+                    self._save_points()
+                    if gridded is None:
+                        known = self.run.known_reads
+                        gridded = grid_series(self.decoded.series, not_after=self.run.not_after, known=known)
+                        panels = _storable(gridded)
+                    summary = self._save_registers(gridded)
+                    for panel in panels:
+                        saving[:] = [panel]
+                        summary = _sum(summary, self._save_panel(panel))
+                    saving.clear()
+                    for panel, error in odd:
+                        summary = _sum(summary, self._save_fitted(panel, error, misfits))
+                    if self.run.follow is not None:
+                        self.run.follow.end(gridded, self.piece.arrival, known_at=self.run.known_at)
+                    counts = self._advance(gridded, summary, misfits)
+            except GridMismatch as error:
+                if not saving:
+                    raise
+                panels = _without(panels, saving[0])
+                halves = _halves(saving[0])
+                panels += halves
+                odd += [] if halves else [(saving[0], error)]
+                continue
+            self.run.points.update(self.decoded.zones)
+            self._remember(gridded, misfits)
+            return counts
+
+    def _save_points(self) -> None:
+        run = self.run
+        zones = zones_of(self.decoded.zones, self.decoded.series, run.options)
+        new = [UsagePoint(point, zone) for point, zone in zones.items() if point not in run.points]
+        if new:
+            run.store.registry.save_points(run.access, new)
+        if run.follow is not None:
+            run.follow.begin(new, [point for point in zones if point in run.points])
+
+    def _save_panel(self, panel: Panel) -> SaveSummary:
+        if self.run.follow is not None:
+            return self.run.follow.save(panel, known_at=self.run.known_at)
+        return self.run.store.readings.save(self.run.access, panel, known_at=self.run.known_at)
+
+    def _save_fitted(self, panel: Panel, error: GridMismatch, misfits: list[Misfit]) -> SaveSummary:
+        """Save what of a day fits the longer intervals that are stored of it; the rest joins the misfits."""
+        day = from_epoch_s(epoch_s(panel.start) // DAY_S * DAY_S)
+        whole = Interval(day, day + timedelta(seconds=DAY_S))
+        kind = panel.reading_type
+        stored = self.run.store.readings.load(self.run.access, panel.points, whole, reading_type=kind)
+        fitted = fit_day(panel, stored)
+        misfits += [(fitted.rest, error)] if fitted.rest else []
+        if fitted.summed is None:
+            return SaveSummary(0, 0, 0, 0)
+        shorter, longer = panel.interval_s // 60, stored.interval_s // 60
+        when = f"{panel.points[0]}, {date_of(epoch_s(day) // DAY_S)}"
+        self.run.notes[f"{when}: readings of {shorter} min are added up to the {longer} min of that day"] = None
+        return self._save_panel(fitted.summed)
+
+    def _save_registers(self, gridded: Gridded) -> SaveSummary:
+        reads = [read for registers in gridded.registers for read in registers]
+        if not reads:
+            return SaveSummary(0, 0, 0, 0)
+        return self.run.store.registers.save(self.run.access, reads, known_at=self.run.known_at)
+
+    def _advance(self, gridded: Gridded, summary: SaveSummary, misfits: Sequence[Misfit]) -> Counter[str]:
+        """Write the rejects through to the disk, then record the progress that includes them."""
+        refused = sum(int(np.count_nonzero(~panel.missing)) for panel, _ in misfits)
+        counts = self.before + self._counts(gridded, summary, refused)
+        if self.run.rejects is not None:
+            counts["rejects_bytes"] = self.run.rejects.append(self._rejects(gridded, misfits))
+        self.run.store.imports.advance(
+            self.run.access, replace(self.progress, counters=dict(counts)), known_at=self.run.known_at
+        )
+        return counts
+
+    def _counts(self, gridded: Gridded, summary: SaveSummary, refused: int) -> Counter[str]:
+        tally = gridded.tally
+        return Counter(
+            records=self.decoded.records,
+            accepted=tally.accepted - refused,
+            rejected=self.decoded.rejected + tally.rejected + refused,
+            repeated=tally.repeated,
+            conflicting=tally.conflicting,
+            missing=tally.missing,
+            new=summary.new,
+            changed=summary.changed,
+            same=summary.same,
+        )
+
+    def _rejects(self, gridded: Gridded, misfits: Sequence[Misfit]) -> list[Reject]:
+        late = [Reject(0, error.message, error.remedy, repr(panel), error.where) for panel, error in misfits]
+        return [*self.decoded.rejects, *gridded.tally.listed, *late]
+
+    def _remember(self, gridded: Gridded, misfits: Sequence[Misfit]) -> None:
+        run = self.run
+        room = KEPT_REJECTS - len(run.listed)
+        run.listed += self._rejects(gridded, misfits)[:room]
+        run.notes.update(dict.fromkeys((*self.decoded.notes, *gridded.tally.notes)))
+        run.seen.update(dict.fromkeys(point for part in self.decoded.series for point in part.points))
+        long = [panel for panel in gridded.panels if panel.interval > LONGEST_BLOCK]
+        run.notes.update({f"not stored: {panel!r}, intervals longer than an hour": None for panel in long})
+        if gridded.loose:
+            run.notes["not stored: instantaneous readings that follow no grid"] = None
+
+
+def _storable(gridded: Gridded) -> list[Panel]:
+    return [panel for panel in gridded.panels if panel.interval <= LONGEST_BLOCK]
+
+
+def _sum(one: SaveSummary, other: SaveSummary) -> SaveSummary:
+    return SaveSummary(
+        one.new + other.new, one.changed + other.changed, one.same + other.same, one.readings + other.readings
+    )
+
+
+def _without(panels: Sequence[Panel], one: Panel) -> list[Panel]:
+    return [panel for panel in panels if panel is not one]
+
+
+def _halves(panel: Panel) -> list[Panel]:
+    """Cut a panel by points, then at a UTC midnight; nothing where it is one day of one point."""
+    count = len(panel.points)
+    if count > 1:
+        return [panel.rows(range(count // 2)), panel.rows(range(count // 2, count))]
+    first, last = epoch_s(panel.start) // DAY_S, (epoch_s(panel.end) - 1) // DAY_S
+    if first == last:
+        return []
+    midnight = from_epoch_s((first + last + 1) // 2 * DAY_S)
+    cut = -((panel.start - midnight) // panel.interval)
+    return [panel.slice(0, cut), panel.slice(cut, panel.slots)]

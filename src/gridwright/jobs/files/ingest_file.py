@@ -1,0 +1,140 @@
+"""Import a meter file into the store, chunk by chunk: each chunk is one transaction together with how far it came."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from gridwright.domain.access import Access
+from gridwright.domain.interval import epoch_s
+from gridwright.domain.verdict import Intake
+from gridwright.formats.source import ReadOptions
+from gridwright.ingest import Tally, grid_series
+from gridwright.jobs.files.chunk_import import ChunkImport, FollowUp, ImportRun
+from gridwright.jobs.files.decode_ahead import pieces
+from gridwright.jobs.files.read_file import Gathered, OpenFile, may_be_mixed, open_files, refuse_mixture, verdict
+from gridwright.jobs.files.rejects_file import RejectsFile
+from gridwright.jobs.files.sources import open_source
+from gridwright.jobs.store_port import StorePort
+from gridwright.store import Progress
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did: the verdict on the records, and readings that were new, changed or the same in the store.
+
+    `already`: the same content was imported before, with the same options, and nothing was done. `resumed_at`: byte at
+    which an interrupted import went on. `rejects_file`: where the rejects are, if there are any.
+    """
+
+    intake: Intake
+    points: tuple[str, ...] = ()
+    new: int = 0
+    changed: int = 0
+    same: int = 0
+    already: bool = False
+    resumed_at: int = 0
+    dry_run: bool = False
+    rejects_file: Path | None = None
+
+
+def ingest_file(  # noqa: PLR0913 - what an import needs to know
+    store: StorePort,
+    access: Access,
+    path: Path | str,
+    options: ReadOptions | None = None,
+    *,
+    known_at: datetime,
+    progress: Report | None = None,
+    not_after: datetime | None = None,
+    dry_run: bool = False,
+    rejects_to: Path | None = None,
+    follow: FollowUp | None = None,
+) -> Imported:
+    """Import a file, or all files of an archive; safe to kill at any moment and to run again.
+
+    Each chunk of the file is one transaction, which also records how far the import came: a second run goes on there,
+    and after the end it does nothing and says so. A dry run reads everything and writes nothing, no rejects either.
+    Bad records never stop an import; StoreLocked, StoreFull and their like do, and what was committed stays.
+    `follow`: what else each chunk's transaction does with the readings it saves.
+    """
+    path, options = Path(path), options or ReadOptions()
+    files, failures = open_files(open_source(path), options)
+    stands = [_stand(store, access, file, options, dry_run=dry_run) for file in files]
+    limit = None if not_after is None else epoch_s(not_after)
+    run = ImportRun(store, access, options, known_at, limit, dry_run, notes=dict.fromkeys(failures), follow=follow)
+    if not dry_run and not all(stand.done for stand in stands):
+        _prepare(run, stands, path, rejects_to)
+    before, size = 0, sum(stand.byte_size for stand in stands)
+    for file, stand in zip(files, stands, strict=True):
+        for end in _take_file(run, file, path, stand):
+            if progress is not None:
+                progress(before + end, size)
+        before += stand.byte_size
+    return _imported(run, files, stands, path)
+
+
+def _stand(store: StorePort, access: Access, file: OpenFile, options: ReadOptions, *, dry_run: bool) -> Progress:
+    """Return how far this content came under these options; other options make another import."""
+    digest = hashlib.sha256(file.content.data)
+    if options != ReadOptions():
+        told = asdict(options) | {"columns": sorted(options.columns.items())}
+        digest.update(repr(sorted(told.items())).encode())
+    begin = Progress(digest.hexdigest(), file.content.name, 0, len(file.content.data))
+    return begin if dry_run else store.imports.progress(access, begin.sha256) or begin
+
+
+def _prepare(run: ImportRun, stands: Sequence[Progress], path: Path, rejects_to: Path | None) -> None:
+    run.points = {point.id for point in run.store.registry.points(run.access)}
+    if rejects_to is not None:
+        kept = max(stand.counters.get("rejects_bytes", 0) for stand in stands)
+        run.rejects = RejectsFile(rejects_to, path, keep_bytes=kept)
+
+
+def _take_file(run: ImportRun, file: OpenFile, path: Path, stand: Progress) -> Iterator[int]:
+    """Take the rest of one file and yield the offset after each chunk."""
+    counts = Counter(dict(stand.counters))
+    done = stand.done
+    for piece in pieces(path, file, stand.byte_offset, not_after=run.not_after) if not done else ():
+        chunk = piece.chunk
+        if chunk.start == stand.byte_offset and may_be_mixed(file):
+            # Before anything of the file is stored: the first piece tells whether meters are mixed.
+            laid = piece.gridded or grid_series(piece.decoded.series, not_after=run.not_after)
+            refuse_mixture(file, laid.tally)
+        done = chunk.end >= stand.byte_size
+        taken = ChunkImport(run, piece, replace(stand, byte_offset=chunk.end, done=done), counts)
+        counts = taken.count() if run.dry_run else taken.save()
+        yield chunk.end
+    if not done and not run.dry_run:
+        whole = replace(stand, byte_offset=stand.byte_size, done=True, counters=counts)
+        run.store.imports.advance(run.access, whole, known_at=run.known_at)
+    counts.pop("rejects_bytes", 0)
+    run.counts.update(counts)
+
+
+def _imported(run: ImportRun, files: Sequence[OpenFile], stands: Sequence[Progress], path: Path) -> Imported:
+    """Sum up: all that was ever counted of this content, and the rejects of this run."""
+    counts = run.counts
+    gathered = Gathered(rejects=run.listed, notes=run.notes, records=counts["records"], rejected=counts["rejected"])
+    tally = Tally(counts["accepted"], counts["repeated"], counts["conflicting"], missing=counts["missing"])
+    already = all(stand.done for stand in stands)
+    if already:
+        gathered.notes["imported before with the same options; nothing was done"] = None
+    wrote = run.rejects is not None and run.rejects.size > 0
+    return Imported(
+        intake=verdict(path.name, files, gathered, tally),
+        points=tuple(run.seen),
+        new=counts["new"],
+        changed=counts["changed"],
+        same=counts["same"],
+        already=already,
+        resumed_at=sum(stand.byte_offset for stand in stands) if not already else 0,
+        dry_run=run.dry_run,
+        rejects_file=run.rejects.path if wrote and run.rejects is not None else None,
+    )

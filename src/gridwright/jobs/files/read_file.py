@@ -1,0 +1,189 @@
+"""Read a meter file whole: detect, decode, lay on grids, with a verdict on every record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from gridwright.domain.errors import AmbiguousInput, InputError
+from gridwright.domain.finding import Finding
+from gridwright.domain.interval import epoch_s
+from gridwright.domain.readings import Readings
+from gridwright.domain.verdict import Evidence, Intake, Reject
+from gridwright.formats.container import Content
+from gridwright.formats.registry import find_reader
+from gridwright.formats.source import KEPT_REJECTS, Chunk, Decoded, Dialect, Reader, ReadOptions
+from gridwright.ingest import Collected, Tally, grid_series, merge
+from gridwright.jobs.files.sources import open_source
+from gridwright.vee import duplicate_findings, future_findings
+
+Progress = Callable[[int, int], None]
+HEAD_BYTES = 1 << 16
+# A share of contradictions that no meter sends.
+MIXED = 0.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenFile:
+    """One plain file with the reader and dialect that fit it."""
+
+    content: Content
+    reader: Reader[Any]
+    dialect: Dialect
+
+    def chunks(self, after: int = 0) -> Iterator[tuple[Chunk, Decoded]]:
+        """Decode the file piece by piece, from byte `after` on."""
+        for chunk in self.reader.chunks(self.content.data, self.dialect, after):
+            yield chunk, self.reader.decode(self.content.data, chunk, self.dialect)
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What decoding has brought so far."""
+
+    series: list[Readings] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    zones: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, None] = field(default_factory=dict)
+    records: int = 0
+    rejected: int = 0
+
+    def add(self, decoded: Decoded, source: str = "") -> None:
+        """Add one piece; `source` names the inner file where there are several."""
+        self.records += decoded.records
+        self.rejected += decoded.rejected
+        self.series += decoded.series
+        self.zones.update(decoded.zones)
+        self.notes.update(dict.fromkeys(decoded.notes))
+        room = KEPT_REJECTS - len(self.rejects)
+        self.rejects += [_placed(reject, source) for reject in decoded.rejects[:room]]
+
+
+def read_file(
+    path: Path | str,
+    options: ReadOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    not_after: datetime | None = None,
+) -> Collected:
+    """Return panels, registers, zones and the verdict of a file, or of all files in an archive.
+
+    `progress` is told bytes done and total. Intervals that start after `not_after` are refused as future. Raises
+    NotFound, UnreadableFile, UnknownFormat or AmbiguousInput; a bad record never raises, it is a reject.
+    """
+    path, options = Path(path), options or ReadOptions()
+    contents = open_source(path)
+    files, failures = open_files(contents, options)
+    total = sum(len(file.content.data) for file in files)
+    gathered, done = Gathered(), 0
+    for file in files:
+        source = file.content.name if len(files) > 1 else ""
+        for chunk, decoded in file.chunks():
+            gathered.add(decoded, source)
+            if progress is not None:
+                progress(done + chunk.end, total)
+        done += len(file.content.data)
+    gathered.notes.update(dict.fromkeys(failures))
+    limit = None if not_after is None else epoch_s(not_after)
+    series = merge(gathered.series)
+    gridded = grid_series(series, not_after=limit)
+    for file in files:
+        refuse_mixture(file, gridded.tally)
+    return Collected(
+        gridded.panels,
+        gridded.registers,
+        zones_of(gathered.zones, gathered.series, options),
+        verdict(path.name, files, gathered, gridded.tally),
+        gridded.loose,
+        tuple(arrival_findings(series, gridded.tally, limit)),
+    )
+
+
+def arrival_findings(series: Sequence[Readings], tally: Tally, limit: int | None) -> Iterator[Finding]:
+    """Yield the doubts that only the readings as they came can show: the same interval twice, and the future."""
+    if not (tally.repeated or tally.conflicting or tally.rejected):
+        return
+    for readings in series:
+        if readings.size:
+            yield from duplicate_findings(readings)
+            yield from future_findings(readings, limit) if limit is not None else ()
+
+
+def open_files(contents: Sequence[Content], options: ReadOptions) -> tuple[list[OpenFile], list[str]]:
+    """Find reader and dialect of each file; of several the unreadable ones are named, a single one raises."""
+    files: list[OpenFile] = []
+    failures: list[InputError] = []
+    for content in contents:
+        try:
+            files.append(open_file(content, options))
+        except InputError as error:
+            failures.append(error)
+    if not files:
+        raise failures[0]
+    return files, [f"left out: {error}" for error in failures]
+
+
+def open_file(content: Content, options: ReadOptions) -> OpenFile:
+    """Find the reader of one plain file and how to read it."""
+    name = content.name.rpartition("!")[2]
+    reader = find_reader(bytes(content.data[:HEAD_BYTES]), name, options)
+    try:
+        return OpenFile(content, reader, reader.inspect(content.data, name, options))
+    except InputError as error:
+        if "!" in content.name and error.where.startswith(name):
+            error.where = content.name + error.where.removeprefix(name)
+        raise
+
+
+def may_be_mixed(file: OpenFile) -> str:
+    """Return the ignored columns of a file in which no column tells the usage point; empty for any other file."""
+    told = {one.what: one.value for one in file.dialect.evidence}
+    return "" if "point column" in told else told.get("columns ignored", "")
+
+
+def refuse_mixture(file: OpenFile, tally: Tally) -> None:
+    """Refuse a file whose readings contradict each other so often that it must hold several usage points.
+
+    That can only be where no column tells the usage point and some column was ignored: AmbiguousInput names it.
+    """
+    ignored = may_be_mixed(file)
+    if ignored and tally.conflicting > MIXED * (tally.accepted + tally.conflicting):
+        raise AmbiguousInput(
+            f"{tally.conflicting:,} readings contradict another of the same interval: the file seems to hold several "
+            f"usage points, and no column that we know tells them apart (ignored: {ignored})",
+            where=file.content.name,
+            remedy="name the column with --column point=NAME, or give --point ID if all are of one usage point",
+        )
+
+
+def verdict(source: str, files: Sequence[OpenFile], gathered: Gathered, tally: Tally) -> Intake:
+    """Sum up what became of the records."""
+    evidence: dict[Evidence, None] = {}
+    for file in files:
+        evidence.update(dict.fromkeys(file.dialect.evidence))
+    return Intake(
+        source=source,
+        format=", ".join(dict.fromkeys(file.reader.name for file in files)),
+        records=gathered.records,
+        accepted=tally.accepted,
+        rejects=(*gathered.rejects, *tally.listed)[:KEPT_REJECTS],
+        rejected=gathered.rejected + tally.rejected,
+        repeated=tally.repeated,
+        conflicting=tally.conflicting,
+        evidence=tuple(evidence),
+        notes=(*gathered.notes, *tally.notes),
+    )
+
+
+def zones_of(zones: Mapping[str, str], series: Sequence[Readings], options: ReadOptions) -> dict[str, str]:
+    """Return the zone of every usage point: as detected, else as the options say."""
+    default = options.zone or options.default_zone
+    points = dict.fromkeys(point for readings in series for point in readings.points)
+    return {point: zones.get(point) or default for point in points}
+
+
+def _placed(reject: Reject, source: str) -> Reject:
+    return replace(reject, reason=f"{source}: {reject.reason}") if source else reject

@@ -1,0 +1,1 @@
+"""Balances of the network, and what it reports."""

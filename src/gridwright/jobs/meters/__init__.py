@@ -1,0 +1,1 @@
+"""Meters exchanged, claimed, and their readings edited."""

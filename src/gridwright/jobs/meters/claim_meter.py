@@ -1,0 +1,120 @@
+"""Claim a meter nobody knew: it is registered and installed, and its waiting readings move in, all or nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.errors import Conflict, NotFound
+from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
+from gridwright.domain.panel import Panel
+from gridwright.domain.quarantine import QuarantinedReading
+from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import Installation, Meter, install
+from gridwright.jobs.field.keep_harvest import placed_panels, placed_registers
+from gridwright.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class MeterClaim:
+    """Where a meter hangs, since when (None: since its first reading), and its transformer factor."""
+
+    meter: str
+    usage_point: str
+    since: datetime | None = None
+    multiplier: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedMeter:
+    """How many interval readings and register reads moved in; the notes tell what stayed out."""
+
+    installation: Installation
+    intervals: int
+    registers: int
+    notes: tuple[str, ...] = ()
+
+
+def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetime) -> ClaimedMeter:
+    """Register and install the meter at a known usage point, and move its readings in, in one transaction.
+
+    A meter without waiting readings is NotFound; one that hangs elsewhere at that time is a Conflict.
+    """
+    access.require(Act.WRITE_REGISTRY, claim.usage_point)
+    with store.transaction():
+        waiting = store.quarantine.claim(access, claim.meter)
+        if not waiting:
+            raise NotFound(
+                f"no readings of meter {claim.meter!r} wait", remedy="the list of the quarantine tells which do"
+            )
+        store.registry.point(access, claim.usage_point)
+        register(store, access, Meter(claim.meter))
+        place = _placed(store, access, claim, min(each.at for each in waiting))
+        intervals = sum(_save(store, access, panel, place, now) for panel in panels_of(waiting))
+        reads = [read for each in waiting if not each.interval_s for read in placed_registers(_read(each), [place])]
+        registers = store.registers.save(access, reads, known_at=now).new if reads else 0
+    outside = sum(each.at not in place.period for each in waiting)
+    notes = (f"{outside} readings from outside the installation were left out",) if outside else ()
+    return ClaimedMeter(place, intervals, registers, notes)
+
+
+def register(store: Store, access: Access, meter: Meter) -> None:
+    """Register a meter that is not registered yet; a known one stays as it is."""
+    try:
+        store.registry.meter(access, meter.serial)
+    except NotFound:
+        store.registry.save_meter(access, meter)
+
+
+def require_free(store: Store, access: Access, new: Installation) -> None:
+    """Refuse a meter that hangs at another usage point during the new installation."""
+    for other in store.registry.installed(access):
+        elsewhere = other.end_device == new.end_device and other.usage_point != new.usage_point
+        if elsewhere and other.period.overlaps(new.period):
+            raise Conflict(
+                f"meter {new.end_device} hangs at {other.usage_point} at that time",
+                remedy="end that installation first, or give a later beginning",
+            )
+
+
+def panels_of(readings: Sequence[QuarantinedReading]) -> Iterator[Panel]:
+    """Yield one-row panels of interval readings: one for each type, interval and phase, cut where a day is empty."""
+    series: dict[tuple[ReadingType, int, int], dict[int, float]] = defaultdict(dict)
+    for each in readings:
+        if each.interval_s:
+            at = epoch_s(each.at)
+            series[each.reading_type, each.interval_s, at % each.interval_s][at] = each.value
+    for (kind, interval_s, _), found in series.items():
+        instants = np.array(sorted(found), np.int64)
+        for part in np.split(instants, np.flatnonzero(np.diff(instants) > DAY_S) + 1):
+            values = np.full((1, int(part[-1] - part[0]) // interval_s + 1), np.nan)
+            values[0, (part - part[0]) // interval_s] = np.rint([found[int(each)] for each in part])
+            name = (readings[0].meter,)
+            yield Panel(name, from_epoch_s(int(part[0])), timedelta(seconds=interval_s), values, reading_type=kind)
+
+
+def _placed(store: Store, access: Access, claim: MeterClaim, first: datetime) -> Installation:
+    """Return the installation in force: the one that is there, or a new one that ends the meter before it."""
+    for there in store.registry.installations(access, claim.usage_point):
+        if there.end_device == claim.meter and there.is_open:
+            return there
+    new = install(claim.usage_point, claim.meter, claim.since or first, claim.multiplier)
+    require_free(store, access, new)
+    store.registry.exchange_meter(access, new)
+    return new
+
+
+def _save(store: Store, access: Access, panel: Panel, place: Installation, now: datetime) -> int:
+    saved = [store.readings.save(access, part, known_at=now) for part in placed_panels(panel, [place])]
+    return sum(each.new + each.changed for each in saved)
+
+
+def _read(each: QuarantinedReading) -> RegisterReading:
+    return RegisterReading("", each.at, float(round(each.value)), each.meter, reading_type=each.reading_type)

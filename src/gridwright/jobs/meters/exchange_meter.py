@@ -1,0 +1,117 @@
+"""Exchange a meter, or its transformers: the new one begins where the old one ends, each register closed by a read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.errors import Conflict, InputError
+from gridwright.domain.interval import DAY_S, Interval
+from gridwright.domain.reading_type import DELIVERED_REGISTER, RECEIVED_REGISTER, ReadingType
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import Installation, Meter, install, installed_at
+from gridwright.jobs.meters.claim_meter import register, require_free
+from gridwright.store import Store
+
+INSTANT = timedelta(microseconds=1)
+DAY = timedelta(seconds=DAY_S)
+
+
+@dataclass(frozen=True, slots=True)
+class MeterExchange:
+    """The new meter at a usage point from `at` on; final reads of the old one and opening reads of the new in kWh.
+
+    The same meter with another multiplier is an exchange of its transformers.
+    """
+
+    usage_point: str
+    meter: Meter
+    at: datetime
+    final_kwh: Decimal | None = None
+    opening_kwh: Decimal | None = None
+    multiplier: Decimal = Decimal(1)
+    final_received_kwh: Decimal | None = None
+    opening_received_kwh: Decimal | None = None
+
+    @property
+    def reads(self) -> dict[ReadingType, tuple[Decimal | None, Decimal | None]]:
+        """Final and opening read of each register."""
+        return {
+            DELIVERED_REGISTER: (self.final_kwh, self.opening_kwh),
+            RECEIVED_REGISTER: (self.final_received_kwh, self.opening_received_kwh),
+        }
+
+
+def exchange_meter(store: Store, access: Access, exchange: MeterExchange, *, now: datetime) -> tuple[Installation, ...]:
+    """Return the history of the usage point after the exchange; the same exchange again changes nothing.
+
+    The opening read begins a new epoch of the register, so that the reads of the two meters are never subtracted.
+    """
+    with store.transaction():
+        before = allowed(store, access, exchange, now)
+        new = install(exchange.usage_point, exchange.meter.serial, exchange.at, exchange.multiplier)
+        register(store, access, exchange.meter)
+        require_free(store, access, new)
+        after = store.registry.exchange_meter(access, new)
+        reads = list(_reads(store, access, exchange, before))
+        if reads:
+            store.registers.save(access, reads, known_at=now)
+        _judge_again(store, access, exchange)
+    return after
+
+
+def allowed(store: Store, access: Access, exchange: MeterExchange, now: datetime) -> Installation | None:
+    """Return the meter that goes, None where none hangs; an exchange that cannot be is refused."""
+    access.require(Act.WRITE_REGISTRY, exchange.usage_point)
+    if exchange.at > now:
+        raise InputError(f"the exchange is to be at {exchange.at.isoformat()}, which has not come yet")
+    if exchange.multiplier <= 0:
+        raise InputError(f"the transformer factor {exchange.multiplier} is not above 0", remedy="give 1 without one")
+    history = store.registry.installations(access, exchange.usage_point)
+    before = installed_at(history, exchange.usage_point, exchange.at - INSTANT)
+    if before is None and any(final is not None for final, _ in exchange.reads.values()):
+        raise InputError(f"no meter hangs at {exchange.usage_point} to have a final read", remedy="leave it out")
+    same = before is not None and before.end_device == exchange.meter.serial
+    if same and before is not None and before.multiplier == exchange.multiplier and before.is_open:
+        raise Conflict(
+            f"meter {before.end_device} hangs there already, with the multiplier {before.multiplier}",
+            remedy="name the new meter's serial number, or the new multiplier",
+        )
+    return before
+
+
+def last_read(store: Store, access: Access, exchange: MeterExchange, kind: ReadingType) -> RegisterReading | None:
+    """Return the last read of a register before the exchange."""
+    point, moment = exchange.usage_point, exchange.at - INSTANT
+    return store.registers.neighbours(access, {point: (moment, moment)}, kind)[point][0]
+
+
+def _reads(
+    store: Store, access: Access, exchange: MeterExchange, before: Installation | None
+) -> Iterator[RegisterReading]:
+    """Yield the reads that close and open each register; its epoch goes on from the last read of the old meter."""
+    for kind, (final, opening) in exchange.reads.items():
+        last = last_read(store, access, exchange, kind)
+        epoch = last.epoch if last else 0
+        point, at = exchange.usage_point, exchange.at
+        if final is not None and before is not None:
+            yield RegisterReading(point, at, counts(final), before.end_device, epoch, reading_type=kind)
+        if opening is not None:
+            begun, serial = epoch + (before is not None), exchange.meter.serial
+            yield RegisterReading(point, at, counts(opening), serial, begun, reading_type=kind)
+
+
+def _judge_again(store: Store, access: Access, exchange: MeterExchange) -> None:
+    """Mark the days since the last read dirty in every series: their balance is closed by another read now."""
+    last = last_read(store, access, exchange, DELIVERED_REGISTER)
+    around = Interval(min(last.at if last else exchange.at, exchange.at - DAY), exchange.at + DAY)
+    for series in store.readings.series(access, exchange.usage_point):
+        store.dirty.touch(access, [exchange.usage_point], series.reading_type, around)
+
+
+def counts(kwh: Decimal) -> float:
+    """Return a register's reading as whole watt-hours."""
+    return float(round(kwh * 1000))

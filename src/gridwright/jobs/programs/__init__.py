@@ -1,0 +1,1 @@
+"""Demand response: called, measured, paid."""

@@ -1,0 +1,1 @@
+"""Archive, backup, keys, health and proof."""

@@ -1,0 +1,195 @@
+"""Archive closed months, drop from the database what the archive was verified to hold, and bring months back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.errors import Conflict, NotFound, StoreCorrupt, UsageError
+from gridwright.domain.interval import Interval
+from gridwright.domain.month import month_name, month_of
+from gridwright.jobs.meters.on_behalf import on_behalf
+from gridwright.store import Store
+from gridwright.store.archive.archive import ARCHIVED, DROPPING, ArchivePart, OpenMonth
+from gridwright.store.archive.file import Shelf
+
+Progress = Callable[[int, int], None]
+ShelfOf = Callable[[str], Shelf]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When months go to the archive, and when they leave the database.
+
+    `to`: a folder or an address of a file system; `after_months` whole months must have passed; `keep_months`: how
+    many stay in the database, None = all of them.
+    """
+
+    to: str
+    after_months: int = 3
+    keep_months: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What was done: parts written, dropped, and found in order; and which months wait, with the reason."""
+
+    written: tuple[str, ...]
+    dropped: tuple[str, ...]
+    current: int
+    waiting: tuple[str, ...]
+    failed: tuple[str, ...]
+    blocks: int
+    readings: int
+
+
+class _Steps:
+    """Counts blocks as they are done."""
+
+    def __init__(self, total: int, tell: Progress | None) -> None:
+        self.done, self.total, self.tell = 0, total, tell
+
+    def __call__(self, more: int) -> None:
+        self.done += more
+        if self.tell:
+            self.tell(self.done, self.total)
+
+
+def archive_months(
+    store: Store,
+    access: Access,
+    to: str,
+    *,
+    before: int,
+    drop_before: int | None = None,
+    progress: Progress | None = None,
+    shelf_of: ShelfOf = Shelf.at,
+) -> Archived:
+    """Archive the closed months before `before`, and drop those before `drop_before`.
+
+    Run again, it writes only what changed. Months with changes that nobody dealt with wait. A month that cannot be
+    written or verified stops none of the others.
+    """
+    shelf = shelf_of(to)
+    months = store.archive.months(access, before)
+    ready = [month for month in months if not month.waits_for and not month.is_archived]
+    leaving = _leaving(store, access, months, drop_before)
+    total = sum(month.blocks for month in ready) + sum(part.blocks for part in leaving)
+    steps = _Steps(total, progress)
+    written, failed = [], []
+    for month in ready:
+        try:
+            written.append(store.archive.write(access, month, shelf, progress=steps))
+        except (Conflict, StoreCorrupt) as error:
+            failed.append(f"{month}: {error}")
+    dropped = _drop(
+        store, access, _leaving(store, access, months, drop_before), steps, shelf_of=shelf_of, failed=failed
+    )
+    waits = [f"{month}: {month.waits_for}" for month in months if month.waits_for]
+    return Archived(
+        tuple(str(part) for part in written),
+        tuple(dropped),
+        sum(1 for month in months if month.is_archived and not month.waits_for),
+        tuple(waits),
+        tuple(failed),
+        sum(part.blocks for part in written),
+        sum(part.readings for part in written),
+    )
+
+
+def _leaving(store: Store, access: Access, months: Sequence[OpenMonth], drop_before: int | None) -> list[ArchivePart]:
+    """Return the parts that leave the database now: archived, closed, and old enough; or half dropped."""
+    if drop_before is None:
+        return []
+    closed = {(month.kind, month.month) for month in months if not month.waits_for}
+    return [
+        part
+        for part in store.archive.parts(access)
+        if part.month < drop_before
+        and (part.state == DROPPING or (part.state == ARCHIVED and (part.kind, part.month) in closed))
+    ]
+
+
+def _drop(
+    store: Store,
+    access: Access,
+    parts: Sequence[ArchivePart],
+    steps: _Steps,
+    *,
+    shelf_of: ShelfOf,
+    failed: list[str],
+) -> list[str]:
+    dropped = []
+    for part in parts:
+        try:
+            store.archive.drop(access, part, shelf_of(part.address), progress=steps)
+            dropped.append(str(part))
+        except (Conflict, StoreCorrupt) as error:
+            failed.append(f"{part}: {error}")
+    return dropped
+
+
+def restore_month(
+    store: Store, access: Access, month: int, *, progress: Progress | None = None, shelf_of: ShelfOf = Shelf.at
+) -> tuple[ArchivePart, ...]:
+    """Bring back every series of a month that was dropped; NotFound when the archive has none of it."""
+    parts = [part for part in store.archive.parts(access) if part.month == month]
+    if not parts:
+        raise NotFound(f"{month_name(month)} is not in the archive", remedy="gridwright archive list")
+    gone = [part for part in parts if part.state != ARCHIVED]
+    steps = _Steps(sum(part.blocks for part in gone), progress)
+    return tuple(store.archive.restore(access, part, shelf_of(part.address), progress=steps) for part in gone)
+
+
+def bring_back(store: Store, access: Access, *, shelf_of: ShelfOf = Shelf.at) -> int:
+    """Restore what waiting changes need of dropped months, and return how many series-months; mostly there are none.
+
+    To be called before changes are dealt with: a late reading alone must not stand for its month. A file that is out
+    of reach is StoreCorrupt; the changes then wait.
+    """
+    parts = store.archive.wanted_back(access)
+    for part in parts:
+        store.archive.restore(access, part, shelf_of(part.address))
+    return len(parts)
+
+
+def bring_back_for(store: Store, access: Access, period: Interval, *, shelf_of: ShelfOf = Shelf.at) -> int:
+    """Restore the dropped months that a period lies in, and return how many series-months; mostly there are none.
+
+    To be called before a period is billed: without its first hours, which lie in the month before by UTC, or without
+    the year up to it, a bill would be another. Done in Gridwright's own name where `access` may not.
+    """
+    own = on_behalf(access, Act.ADMINISTER)
+    last = month_of(period.end - timedelta(microseconds=1))
+    parts = [
+        part
+        for part in store.archive.parts(own)
+        if part.state != ARCHIVED and month_of(period.start) <= part.month <= last
+    ]
+    for part in parts:
+        store.archive.restore(own, part, shelf_of(part.address))
+    return len(parts)
+
+
+def months_away(store: Store, access: Access) -> frozenset[int]:
+    """Return the months of which a series has left the database; asked in Gridwright's own name."""
+    own = on_behalf(access, Act.ADMINISTER)
+    return frozenset(part.month for part in store.archive.parts(own) if part.state != ARCHIVED)
+
+
+def keep_policy(store: Store, access: Access, policy: Policy, now: datetime) -> Archived:
+    """Do what the settings say of old months; called every hour or month, it does nothing twice."""
+    this = month_of(now)
+    drop = None if policy.keep_months is None else this - max(policy.keep_months, policy.after_months)
+    return archive_months(store, access, policy.to, before=this - policy.after_months, drop_before=drop)
+
+
+def require_past(before: int, now: datetime) -> int:
+    """Return `before`, or a UsageError when it would take in a month that is not over."""
+    if before > month_of(now):
+        raise UsageError(
+            f"{month_name(before - 1)} is not over", remedy=f"--before {month_name(month_of(now))} is the latest"
+        )
+    return before

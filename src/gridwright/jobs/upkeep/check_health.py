@@ -1,0 +1,260 @@
+"""Check an installation: what it runs on, what waits, what could be lost; each with what was found and what helps."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.errors import GridwrightError, NotFound
+from gridwright.jobs.upkeep.archive_months import Policy
+from gridwright.jobs.upkeep.back_up import backups_in
+from gridwright.jobs.upkeep.check_listeners import check_listeners
+from gridwright.jobs.upkeep.check_waiting import check_edges, check_journal, check_waiting
+from gridwright.jobs.upkeep.health import Check, ago, fails, fine, graded, warns
+from gridwright.jobs.upkeep.listener_status import ListenerStatus
+from gridwright.jobs.upkeep.vault import Vault
+from gridwright.store import Store, open_store
+
+LEAST_FREE = 1 << 30
+GB = 1 << 30
+SHORT, TOO_SHORT = timedelta(days=30), timedelta(days=7)
+CLOCK_OFF, CLOCK_WRONG = timedelta(seconds=2), timedelta(seconds=30)
+SLOW_S = 5.0
+UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
+OK, DENIED = 200, {401, 403}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAnswer:
+    """What a running server said: HTTP status, its figures, and how far its clock is ahead of ours."""
+
+    address: str
+    status: int
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    ahead: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is looked at besides the database; what is None or empty is left out."""
+
+    now: datetime
+    vault: Vault | None = None
+    archive: Policy | None = None
+    backups: Path | None = None
+    backup_age: timedelta = timedelta(hours=26)
+    server: ServerAnswer | None = None
+    broker: str = ""
+    listeners: Sequence[ListenerStatus] = ()
+
+
+def check_health(url: str, around: Surroundings) -> list[Check]:
+    """Look at everything; nothing is created and nothing is changed."""
+    checks = [check_program(), check_database(url), check_audit(url), check_disk(url)]
+    checks += _with_store(url, around)
+    checks += [check_clock(), check_server(around), check_backups(around)]
+    checks += check_listeners(around.listeners, around.broker, around.now)
+    return [*checks, check_extra("postgres", "psycopg"), check_extra("mysql", "pymysql")]
+
+
+def _with_store(url: str, around: Surroundings) -> Iterator[Check]:
+    """Look at what the database tells; one that cannot be opened was reported already."""
+    try:
+        store = open_store(url, create=False)
+    except GridwrightError:
+        return
+    with store:
+        looks: list[tuple[str, Callable[[], Iterator[Check]]]] = [
+            ("journal", lambda: check_journal(store, around.now)),
+            ("room", lambda: check_growth(store, url)),
+            ("database clock", lambda: check_database_clock(store, around.now)),
+            ("corrections", lambda: check_waiting(store, around.now)),
+            ("edges", lambda: check_edges(store, around.now)),
+            ("archive", lambda: check_archive(store, around)),
+            ("key file", lambda: check_key(store, around.vault)),
+        ]
+        for name, look in looks:
+            try:
+                yield from look()
+            except GridwrightError as error:
+                yield fails(name, error.message, error.remedy)
+
+
+def check_program() -> Check:
+    """Tell the version and the Python it runs on."""
+    return fine("program", f"gridwright {version('gridwright')}, Python {platform.python_version()} ({sys.platform})")
+
+
+def check_database(url: str) -> Check:
+    """Open the database as it is: reachable, healthy, at this program's schema."""
+    try:
+        with open_store(url, create=False) as store:
+            points = store.registry.count(LOCAL_OWNER)
+    except NotFound:
+        return fine("database", f"{shown(url)} does not exist yet; gridwright serve makes it")
+    except GridwrightError as error:
+        return fails("database", f"{shown(url)}: {error.message}", error.remedy)
+    return fine("database", f"{shown(url)}: {points} usage points")
+
+
+def check_audit(url: str) -> Check:
+    """Verify the chain of audit records."""
+    try:
+        with open_store(url, create=False) as store:
+            count = store.audit.verify(LOCAL_OWNER)
+    except NotFound:
+        return fine("audit chain", "nothing recorded yet")
+    except GridwrightError as error:
+        return fails("audit chain", error.message, error.remedy)
+    return fine("audit chain", f"{count} records, unbroken")
+
+
+def check_disk(url: str) -> Check:
+    """Tell the room on the disk that the database (or this folder) is on."""
+    free = shutil.disk_usage(_folder(url)).free
+    return graded("disk", f"{free / GB:.1f} GB free", "make room: at least 1 GB", warn=False, fail=free < LEAST_FREE)
+
+
+def _folder(url: str) -> Path:
+    file = _file(url)
+    place = Path() if file is None else file.resolve()
+    return next(parent for parent in (place, *place.parents) if parent.is_dir())
+
+
+def _file(url: str) -> Path | None:
+    local = "://" not in url or url.startswith("sqlite:///")
+    return Path(url.removeprefix("sqlite:///")) if local else None
+
+
+def check_growth(store: Store, url: str) -> Iterator[Check]:
+    """Tell when the disk of a database file is full, at the pace at which readings come."""
+    file = _file(url)
+    if file is None:
+        return
+    path = Path(store.place)
+    growth = store.backlogs.growth(LOCAL_OWNER)
+    if not growth.readings or not growth.per_day or not path.is_file():
+        return
+    a_day = path.stat().st_size / growth.readings * growth.per_day
+    free = shutil.disk_usage(_folder(url)).free
+    days = min(free / a_day, 36_500.0)
+    found = f"{a_day / 1e6:.3g} MB a day at {growth.per_day:.0f} readings: full in {days:.0f} days"
+    remedy = "make room, or let old months go: gridwright archive run --drop"
+    yield graded("time to full", found, remedy, warn=days < SHORT.days, fail=days < TOO_SHORT.days)
+
+
+def check_clock() -> Check:
+    """Ask the system whether its clock is kept by a time server."""
+    try:
+        # Only reads: no mode is set. The buffer is larger than `struct timex` anywhere.
+        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))
+    except (OSError, AttributeError):
+        return fine("clock", "this system does not tell whether it is synchronised")
+    remedy = "run a time service, such as systemd-timesyncd or chrony"
+    kept = state not in {-1, UNSYNCHRONISED}
+    return graded("clock", "synchronised" if kept else "not synchronised by a time server", remedy, warn=not kept)
+
+
+def check_database_clock(store: Store, now: datetime) -> Iterator[Check]:
+    """Compare the clock of the database's machine with ours."""
+    there = store.backlogs.clock(LOCAL_OWNER)
+    if there is not None:
+        yield _clock("database clock", there - now)
+
+
+def _clock(name: str, ahead: timedelta) -> Check:
+    off = abs(ahead)
+    found = f"{ago(off)} {'ahead of' if ahead > timedelta() else 'behind'} ours"
+    remedy = "let both machines follow the same time server"
+    return graded(name, found, remedy, warn=off > CLOCK_OFF, fail=off > CLOCK_WRONG)
+
+
+def check_server(around: Surroundings) -> Check:
+    """Tell what a running server says: its queue and lag, and whether its clock is ours."""
+    answer = around.server
+    if answer is None:
+        return fine("server", "none runs at the address of the settings")
+    if answer.ahead is not None and abs(answer.ahead) > CLOCK_OFF:
+        return _clock(f"server {answer.address}, clock", answer.ahead)
+    if answer.status in DENIED:
+        return fine("server", f"{answer.address} runs; set GRIDWRIGHT_KEY to a key of staff to see its queue")
+    if answer.status != OK:
+        return fails("server", f"{answer.address} answers with HTTP {answer.status}", "see its log")
+    writer = answer.figures.get("writer") or {}
+    numbers = {**{name: answer.figures.get(name) for name in ("lag_s", "jobs_waiting")}, **writer}
+    told = ", ".join(f"{name} {value:.6g}" for name, value in numbers.items() if isinstance(value, int | float))
+    slow = float(writer.get("lag_s") or 0.0) > SLOW_S
+    return graded("server", f"{answer.address}: {told}", "senders are faster than the disk: see its load", warn=slow)
+
+
+def check_backups(around: Surroundings) -> Check:
+    """Tell how old the newest backup is."""
+    if around.backups is None:
+        return warns("backup", "no folder of backups is set", "set backup.to, and run gridwright backup create daily")
+    found = backups_in(around.backups)
+    whole = [each.header for each in found if each.header is not None]
+    broken = len(found) - len(whole)
+    remedy = "gridwright backup create, and see why it did not run"
+    if not whole:
+        return fails("backup", f"there is none in {around.backups}", remedy)
+    age = around.now - whole[0].created
+    text = f"the newest is {ago(age)} old, of {len(whole)}" + (f"; {broken} cannot be read" if broken else "")
+    return graded("backup", text, remedy, warn=age > around.backup_age or broken > 0, fail=age > 7 * around.backup_age)
+
+
+def check_archive(store: Store, around: Surroundings) -> Iterator[Check]:
+    """Tell what is in the archive, what is only there, and what is on its way."""
+    parts = store.archive.parts(LOCAL_OWNER)
+    if not parts:
+        to = around.archive.to if around.archive else ""
+        yield fine("archive", f"empty; months go to {to}" if to else "none")
+        return
+    states = [part.state for part in parts]
+    moving = sum(1 for state in states if state in {"dropping", "restoring"})
+    found = f"{len(parts)} series-months, {states.count('dropped')} only there"
+    remedy = "an interrupted move waits: call gridwright archive run --drop, or archive restore, again"
+    yield graded("archive", found + (f", {moving} on their way" if moving else ""), remedy, warn=moving > 0)
+
+
+def check_key(store: Store, vault: Vault | None) -> Iterator[Check]:
+    """See that the key file is there, readable by its owner alone, and holds what the database was sealed with."""
+    state = store.sealed.state(LOCAL_OWNER)
+    needed = [master for _, master in state.keys]
+    if vault is None or (not vault.exists and not needed):
+        yield fine("key file", "none; nothing is sealed")
+        return
+    keys = vault.key_ids()
+    lost = [master for master in needed if master not in keys]
+    if lost:
+        yield fails("key file", f"{vault.place} lacks key {lost[0]}", "bring back the key file of this database")
+        return
+    found = f"{vault.place}: {len(keys)} keys, {state.newest + state.older} usage points sealed, {state.plain} not"
+    yield graded("key file", found, "gridwright vault seal", warn=bool(needed and state.plain))
+
+
+def check_extra(extra: str, module: str) -> Check:
+    """Tell whether an optional driver is installed; its absence is no fault."""
+    try:
+        there = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        there = False
+    found = "installed" if there else f"not installed: pip install 'gridwright[{extra}]' brings it"
+    return fine(f"extra {extra}", found)
+
+
+def shown(url: str) -> str:
+    """Return the address without its password."""
+    scheme, mark, rest = url.partition("://")
+    login, at, host = rest.rpartition("@")
+    user = login.partition(":")[0]
+    return f"{scheme}{mark}{user}{at}{host}" if at else url

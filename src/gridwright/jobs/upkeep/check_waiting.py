@@ -1,0 +1,65 @@
+"""What waits in the database, and how its edges are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from gridwright.domain.access import LOCAL_OWNER
+from gridwright.jobs.upkeep.health import Check, ago, fails, fine, graded
+from gridwright.store import Store
+
+SOON = timedelta(hours=1)
+LONG = timedelta(hours=24)
+MANY_DIRTY, MANY_RERATES = 100_000, 100_000
+SILENT = timedelta(minutes=10)
+JOURNAL = timedelta(minutes=1)
+LOST = timedelta(hours=24)
+CLOCK = timedelta(seconds=30)
+WORKER = "see that a worker runs: gridwright serve"
+
+
+def check_waiting(store: Store, now: datetime) -> Iterator[Check]:
+    """Look at what waits: corrections, bills to rate again, unknown meters, jobs."""
+    waits = store.backlogs.count(LOCAL_OWNER)
+    found = f"{waits.dirty} ranges of changed readings wait"
+    yield graded("corrections", found, WORKER, warn=waits.dirty > MANY_DIRTY)
+    since = timedelta() if waits.oldest_rerate is None else now - waits.oldest_rerate
+    found = f"{waits.rerates} periods wait" + (f", the oldest for {ago(since)}" if waits.rerates else "")
+    warn = waits.rerates > MANY_RERATES or since > SOON
+    yield graded("bills to rate again", found, WORKER, warn=warn, fail=since > LONG)
+    found = f"{waits.quarantined} readings of {waits.quarantined_meters} unknown meters"
+    remedy = "register the meters, or claim them; nothing of it is lost"
+    yield graded("quarantine", found, remedy, warn=waits.quarantined > 0)
+    since = timedelta() if waits.oldest_job is None else now - waits.oldest_job
+    found = f"{waits.jobs} wait" + (f", the oldest for {ago(since)}" if waits.jobs else "")
+    yield graded("ordered jobs", f"{found}; {waits.failed_jobs} failed", WORKER, warn=since > SOON, fail=since > LONG)
+
+
+def check_journal(store: Store, now: datetime) -> Iterator[Check]:
+    """Look at readings that wait in the journal, before anybody reads, and at those that could not be folded."""
+    waits = store.journal.waiting(LOCAL_OWNER)
+    since = timedelta() if waits.oldest is None else now - waits.oldest
+    found = f"{waits.readings} readings wait" + (f", the oldest for {ago(since)}" if waits.rows else "")
+    yield graded("journal", found, "its log tells why the server does not fold them", warn=since > JOURNAL)
+    if waits.aside_rows:
+        found = f"{waits.aside_readings} readings in {waits.aside_rows} rows were put aside, the last: {waits.reason}"
+        yield fails("journal", found, "gridwright journal list")
+
+
+def check_edges(store: Store, now: datetime) -> Iterator[Check]:
+    """Look at each edge: when it was last here, what it still holds, what it lost, and its clock."""
+    edges = store.edges.latest(LOCAL_OWNER)
+    if not edges:
+        yield fine("edges", "none")
+    for edge in edges:
+        silent, report = now - edge.last, edge.report
+        ahead = report.clock_ahead
+        parts = [f"last heard {ago(silent)} ago", f"{report.waiting} batches wait there"]
+        if edge.lost or report.dropped:
+            parts.append(f"{max(edge.lost, report.dropped)} were lost")
+        if abs(ahead) > CLOCK:
+            parts.append(f"its clock is {ago(abs(ahead))} {'ahead' if ahead > timedelta() else 'behind'}")
+        remedy = "see `gridwright edge status` there, its line and its clock"
+        warn = silent > SILENT or abs(ahead) > CLOCK or edge.lost + report.dropped > 0
+        yield graded(f"edge {edge.edge}", ", ".join(parts), remedy, warn=warn, fail=silent > LOST)

@@ -1,0 +1,1 @@
+"""Closed months in Parquet, and back."""

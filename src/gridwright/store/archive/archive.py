@@ -1,0 +1,282 @@
+"""The archive: closed months as Parquet outside the database, registered, dropped only when verified, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Row, insert, select, update
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.calendar import date_of
+from gridwright.domain.errors import Conflict, NotFound
+from gridwright.domain.month import month_days, month_name, month_of_day
+from gridwright.store.archive import sql
+from gridwright.store.audit import note
+from gridwright.store.instant import from_us, from_us_if, to_us
+from gridwright.store.names import Names, every_image
+from gridwright.store.schema.flow import archive_part as table
+from gridwright.store.session import Session, Unit
+
+if TYPE_CHECKING:
+    from gridwright.store.archive.file import Shelf
+    from gridwright.store.archive.rows import Kind
+
+ARCHIVED, DROPPING, DROPPED, RESTORING = "archived", "dropping", "dropped", "restoring"
+FOLDER = "/readings/"
+Progress = Callable[[int], None]
+ShelfOf = Callable[[str], "Shelf"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivePart:
+    """A month of one series kind in the archive: where, how much, and whether the database still has it too.
+
+    `total`: sum of all values in counts; `kind`: key of reading type and image; `month`: see `domain.month`.
+    """
+
+    kind: int
+    code: str
+    image: str
+    month: int
+    place: str
+    sha256: str
+    blocks: int
+    readings: int
+    total: int
+    revisions: int
+    state: str
+    archived_at: datetime
+    dropped_at: datetime | None
+
+    @property
+    def address(self) -> str:
+        """The folder of the archive."""
+        return self.place.rpartition(FOLDER)[0]
+
+    @property
+    def name(self) -> str:
+        """The file in that folder."""
+        return self.place.removeprefix(self.address + "/")
+
+    def __str__(self) -> str:
+        return f"{month_name(self.month)} {self.code} ({self.image})"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMonth:
+    """A month of one kind that is in the database: its blocks, whether its archive file is current, why it waits."""
+
+    kind: int
+    code: str
+    image: str
+    month: int
+    blocks: int
+    is_archived: bool
+    waits_for: str
+
+    def __str__(self) -> str:
+        return f"{month_name(self.month)} {self.code} ({self.image})"
+
+
+class Archive:
+    """Closed months outside the database."""
+
+    def __init__(self, session: Session, names: Names) -> None:
+        self._session = session
+        self._names = names
+
+    def parts(self, access: Access) -> tuple[ArchivePart, ...]:
+        """Return what is in the archive, by month."""
+        access.require(Act.ADMINISTER)
+        with self._session.reading() as unit:
+            return load_parts(unit)
+
+    def months(self, access: Access, before: int) -> tuple[OpenMonth, ...]:
+        """Return the months before `before` of which the database holds blocks, by month."""
+        access.require(Act.ADMINISTER)
+        with self._session.reading() as unit:
+            parts = {(part.kind, part.month): part for part in load_parts(unit)}
+            found = [each for kind in kinds_of(unit).values() for each in _months_of(unit, kind, before, parts)]
+        return tuple(sorted(found, key=lambda each: (each.month, each.kind)))
+
+    def write(
+        self, access: Access, month: OpenMonth, shelf: Shelf, *, progress: Progress = lambda _: None
+    ) -> ArchivePart:
+        """Write a month to the archive, read it back, compare, and register it; a changed one gets a new file.
+
+        One consistent state is written; changes that come meanwhile make the month one that is not archived yet.
+        """
+        from gridwright.store.archive.writing import MonthSource, write_month
+
+        access.require(Act.ADMINISTER)
+        with self._session.reading() as unit:
+            source = MonthSource(unit, kinds_of(unit)[month.kind], month.month, sql.point_codes(unit))
+            written = write_month(source, shelf, progress)
+        with self._session.writing() as unit:
+            old = find_part(unit, month.kind, month.month)
+            days = month_days(month.month)
+            values = {**written, "from_day": days.start, "to_day": days.stop, "state": ARCHIVED}
+            values |= {"archived_us": to_us(self._session.clock()), "dropped_us": None}
+            _register(unit, month, values)
+            part = find_part(unit, month.kind, month.month)
+            assert part is not None  # noqa: S101 - it was written two lines above
+            note(unit, access, Act.ADMINISTER, subject=f"archive {part}"[:400], at=part.archived_at,
+                 place=part.place, blocks=part.blocks, sha256=part.sha256)  # fmt: skip
+        if old is not None and old.place != part.place and old.address == part.address:
+            shelf.remove(old.name)
+        return part
+
+    def drop(
+        self, access: Access, part: ArchivePart, shelf: Shelf, *, progress: Progress = lambda _: None
+    ) -> ArchivePart:
+        """Remove a month from the database, after its file was read back and found to hold exactly that.
+
+        A month that changed since is a Conflict, and stays whole. Interrupted, it goes on where it stopped.
+        """
+        from gridwright.store.archive.moving import check_file, drop_day, file_days
+
+        access.require(Act.ADMINISTER)
+        check_file(shelf, part)
+        with self._session.writing() as unit:
+            self._begin_drop(unit, part)
+            codes = sql.point_codes(unit)
+        keys = {code: key for key, code in codes.items()}
+        try:
+            for day in file_days(shelf, part, keys):
+                with self._session.writing() as unit:
+                    drop_day(unit, part, day, codes)
+                progress(len(day.rows))
+        except Conflict:
+            self.restore(access, part, shelf)
+            raise
+        return self._ended(access, part, DROPPED)
+
+    def restore(
+        self, access: Access, part: ArchivePart, shelf: Shelf, *, progress: Progress = lambda _: None
+    ) -> ArchivePart:
+        """Bring a dropped month back, row for row; what came in late meanwhile is laid over it. Resumable."""
+        from gridwright.store.archive.moving import check_file, file_days, restore_day
+
+        access.require(Act.ADMINISTER)
+        check_file(shelf, part)
+        with self._session.writing() as unit:
+            keys = {code: key for key, code in sql.point_codes(unit).items()}
+            gone = table.c.state.in_((DROPPED, DROPPING))
+            unit.connection.execute(update(table).where(*_is(part), gone).values(state=RESTORING))
+        for day in file_days(shelf, part, keys):
+            with self._session.writing() as unit:
+                restore_day(unit, part, day)
+            progress(len(day.rows))
+        return self._ended(access, part, ARCHIVED)
+
+    def wanted_back(self, access: Access) -> tuple[ArchivePart, ...]:
+        """Return what is nowhere but in the archive, and is needed for changes that wait to be dealt with.
+
+        Late readings need the months that they are judged with, bills to rate again all their months.
+        """
+        access.require(Act.ADMINISTER)
+        with self._session.reading() as unit:
+            gone = [part for part in load_parts(unit) if part.state != ARCHIVED]
+            months = sql.wanted_months(unit) if gone else set()
+        return tuple(part for part in gone if part.month in months)
+
+    def _begin_drop(self, unit: Unit, part: ArchivePart) -> None:
+        found = find_part(unit, part.kind, part.month)
+        if found is None or found.sha256 != part.sha256:
+            raise NotFound(f"{part} is not in the register of the archive as given", remedy="gridwright archive list")
+        if found.state == DROPPING:
+            return
+        raw = raw_of(unit, part.kind)
+        waits = sql.why_not_closed(unit, raw, part.month)
+        if waits:
+            raise Conflict(f"{part} is not dropped: {waits}", remedy="let the worker finish, and try again")
+        if sql.fingerprint(unit, part.kind, part.month) != (part.blocks, part.revisions):
+            raise Conflict(f"{part} changed since it was archived", remedy="gridwright archive run, then drop it")
+        unit.connection.execute(update(table).where(*_is(part)).values(state=DROPPING))
+
+    def _ended(self, access: Access, part: ArchivePart, state: str) -> ArchivePart:
+        with self._session.writing() as unit:
+            at = self._session.clock()
+            dropped = to_us(at) if state == DROPPED else None
+            unit.connection.execute(update(table).where(*_is(part)).values(state=state, dropped_us=dropped))
+            what = "dropped" if state == DROPPED else "restored"
+            note(unit, access, Act.ADMINISTER, subject=f"archive {part}"[:400], at=at, what=what, blocks=part.blocks)
+            found = find_part(unit, part.kind, part.month)
+        assert found is not None  # noqa: S101 - nothing deletes it meanwhile
+        return found
+
+
+def kinds_of(unit: Unit) -> dict[int, Kind]:
+    """Return every kind of series by its key."""
+    from gridwright.store.archive.rows import Kind
+
+    return {key: Kind(key, kind.code, str(image)) for key, (kind, image) in every_image(unit).items()}
+
+
+def raw_of(unit: Unit, kind: int) -> int | None:
+    """Return the key of the raw image of a kind: changes are marked on that one."""
+    kinds = kinds_of(unit)
+    code = kinds[kind].code
+    return next((key for key, each in kinds.items() if each.code == code and each.image == "raw"), None)
+
+
+def load_parts(unit: Unit) -> tuple[ArchivePart, ...]:
+    """Return the register of the archive."""
+    kinds = kinds_of(unit)
+    rows = unit.connection.execute(select(table).order_by(table.c.month, table.c.reading_type)).all()
+    return tuple(_to_part(row, kinds) for row in rows)
+
+
+def find_part(unit: Unit, kind: int, month: int) -> ArchivePart | None:
+    """Return one entry of the register."""
+    query = select(table).where(table.c.reading_type == kind, table.c.month == month)
+    row = unit.connection.execute(query).first()
+    return None if row is None else _to_part(row, kinds_of(unit))
+
+
+def _months_of(
+    unit: Unit, kind: Kind, before: int, parts: Mapping[tuple[int, int], ArchivePart]
+) -> Iterator[OpenMonth]:
+    first = sql.first_day(unit, kind.key)
+    raw = raw_of(unit, kind.key)
+    for month in range(month_of_day(date_of(first)), before) if first is not None else ():
+        part = parts.get((kind.key, month))
+        if part is not None and part.state != ARCHIVED:
+            continue
+        blocks, revisions = sql.fingerprint(unit, kind.key, month)
+        if blocks:
+            current = part is not None and (part.blocks, part.revisions) == (blocks, revisions)
+            waits = sql.why_not_closed(unit, raw, month)
+            yield OpenMonth(kind.key, kind.code, kind.image, month, blocks, current, waits)
+
+
+def _register(unit: Unit, month: OpenMonth, values: dict[str, Any]) -> None:
+    mine = (table.c.reading_type == month.kind, table.c.month == month.month)
+    if not unit.connection.execute(update(table).where(*mine).values(values)).rowcount:
+        unit.connection.execute(insert(table).values(reading_type=month.kind, month=month.month, **values))
+
+
+def _is(part: ArchivePart) -> tuple[Any, Any]:
+    return table.c.reading_type == part.kind, table.c.month == part.month
+
+
+def _to_part(row: Row[Any], kinds: Mapping[int, Kind]) -> ArchivePart:
+    kind = kinds[row.reading_type]
+    return ArchivePart(
+        kind=kind.key,
+        code=kind.code,
+        image=kind.image,
+        month=row.month,
+        place=row.place,
+        sha256=row.sha256,
+        blocks=row.blocks,
+        readings=row.readings,
+        total=int(row.total),
+        revisions=row.revisions,
+        state=row.state,
+        archived_at=from_us(row.archived_us),
+        dropped_at=from_us_if(row.dropped_us),
+    )

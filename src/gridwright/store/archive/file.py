@@ -1,0 +1,274 @@
+"""Archive files on any file system that pyarrow reaches: written under a temporary name, made durable, then renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from gridwright.domain.errors import ConfigError, StoreCorrupt, StoreError
+from gridwright.store.archive.rows import SCHEMA
+
+FOOTER = b"gridwright"
+GROUP_ROWS = 20_000
+CHUNK = 1 << 20
+LOST = "bring the file back from a copy of the archive"
+ROOM = "check the place, its permissions and the room there; the database is as it was"
+STALE_S = 86_400  # a draft that old is of a process that was killed
+# What file systems and object stores say, in our words, and what helps; the first that fits counts.
+TROUBLES = (
+    (
+        re.compile(r"(?i)bucket.*(not found|does not exist)|NO_SUCH_BUCKET"),
+        "there is no such bucket",
+        "make the bucket, or name another; Gridwright makes none",
+    ),
+    (
+        re.compile(r"(?i)ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE|CREDENTIALS|HTTP status 40[13]"),
+        "the storage refuses these credentials",
+        "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and what they may do there",
+    ),
+    (
+        re.compile(r"(?i)NETWORK_CONNECTION|curlCode|could not connect|resolve host"),
+        "the storage does not answer",
+        "check the network, the region, and AWS_ENDPOINT_URL where the storage is not Amazon's",
+    ),
+    (re.compile(r"(?i)no space left|disk quota"), "the disk is full", "make room on it; the database is as it was"),
+    (
+        re.compile(r"(?i)permission denied|read-only file system"),
+        "this user may not write there",
+        "let it, or name another place; the database is as it was",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A folder of archive files: the file system, the path in it, and the address as it is shown and kept."""
+
+    files: fs.FileSystem
+    path: str
+    address: str
+
+    @classmethod
+    def at(cls, address: str) -> Shelf:
+        """Return the folder at an address (`/srv/archive`, `file:///…`, `s3://bucket/…`), or ConfigError."""
+        if "://" not in address:
+            path = str(Path(address).absolute())
+            return cls(fs.LocalFileSystem(), path, path)
+        if "@" in urlsplit(address).netloc:
+            raise ConfigError(
+                "the address of the archive holds a secret, and is kept in the database",
+                remedy="leave it out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            )
+        try:
+            files, path = fs.FileSystem.from_uri(address)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise ConfigError(
+                f"{address!r} is no place that can be written to: {_short(error)}",
+                remedy="write a folder, file:///srv/archive or s3://bucket/folder",
+            ) from error
+        return cls(files, path.rstrip("/"), address.rstrip("/"))
+
+    def inside(self, name: str) -> str:
+        """Return the path of a file in the folder."""
+        return f"{self.path}/{name}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the files lie on this machine's disks."""
+        return bool(self.files.type_name == "local")
+
+    def remove(self, name: str) -> None:
+        """Delete a file; an absent one is no fault."""
+        with suppress(OSError):
+            self.files.delete_file(self.inside(name))
+
+    def sha256(self, name: str) -> str:
+        """Return the checksum of a file's bytes; an absent file is StoreCorrupt."""
+        digest = hashlib.sha256()
+        with _named(self, name), self.files.open_input_stream(self.inside(name)) as stream:
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def tables(self, name: str) -> Iterator[pa.Table]:
+        """Yield the row groups of a file, one after another; a file that cannot be read is StoreCorrupt."""
+        with _named(self, name), self.files.open_input_file(self.inside(name)) as source:
+            file = pq.ParquetFile(source)
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group)
+
+    def footer(self, name: str) -> dict[str, Any]:
+        """Return what the file says of itself."""
+        with _named(self, name), self.files.open_input_file(self.inside(name)) as source:
+            kept = pq.ParquetFile(source).metadata.metadata or {}
+        if FOOTER not in kept:
+            raise StoreCorrupt("this is no archive file of Gridwright", where=f"{self.address}/{name}", remedy=LOST)
+        found: dict[str, Any] = json.loads(kept[FOOTER])
+        return found
+
+
+@contextmanager
+def _named(shelf: Shelf, name: str) -> Iterator[None]:
+    """Turn what pyarrow and the system raise into an error that names the file."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        what, remedy = _told(error, LOST)
+        raise StoreCorrupt(
+            f"the archive file cannot be read: {what}", where=f"{shelf.address}/{name}", remedy=remedy
+        ) from error
+
+
+def _told(error: BaseException, otherwise: str) -> tuple[str, str]:
+    """Return what went wrong and what helps: in our words where we know them."""
+    said = str(error)
+    for pattern, what, remedy in TROUBLES:
+        if pattern.search(said):
+            return f"{what} ({_short(error)})", remedy
+    return _short(error), otherwise
+
+
+def _short(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+class ArchiveWriter:
+    """Writes one Parquet file: tables in order, then `finish` with what is to stand in its footer."""
+
+    def __init__(self, shelf: Shelf, folder: str) -> None:
+        self._shelf = shelf
+        self._draft = f"{folder}/.{secrets.token_hex(8)}.tmp"
+        self._held: list[pa.Table] = []
+        self._rows = 0
+        with self._writes():
+            shelf.files.create_dir(shelf.inside(folder), recursive=True)
+            _sweep(shelf, folder)
+            self._stream = shelf.files.open_output_stream(shelf.inside(self._draft))
+            self._sink = _Hashing(self._stream)
+            order = [pq.SortingColumn(SCHEMA.get_field_index(name)) for name in ("day", "usage_point")]
+            self._file = pq.ParquetWriter(
+                self._sink, SCHEMA, compression="zstd", sorting_columns=order, write_page_checksum=True
+            )
+
+    def add(self, table: pa.Table) -> None:
+        """Write rows; small tables go together into one row group."""
+        self._held.append(table)
+        self._rows += table.num_rows
+        if self._rows >= GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._held:
+            with self._writes():
+                self._file.write_table(pa.concat_tables(self._held), row_group_size=GROUP_ROWS)
+        self._held, self._rows = [], 0
+
+    def finish(self, stem: str, footer: Mapping[str, Any]) -> tuple[str, str]:
+        """Make the file durable and give it its name, `stem` with a part of its checksum; return name and checksum."""
+        self._flush()
+        with self._writes():
+            self._file.add_key_value_metadata({FOOTER: json.dumps(footer, sort_keys=True)})
+            self._file.close()
+            self._stream.close()
+            sha256 = self._sink.digest.hexdigest()
+            name = f"{stem}-{sha256[:12]}.parquet"
+            self._make_durable()
+            self._shelf.files.move(self._shelf.inside(self._draft), self._shelf.inside(name))
+            if self._shelf.is_local:
+                _sync(str(Path(self._shelf.inside(name)).parent))
+        return name, sha256
+
+    def _make_durable(self) -> None:
+        # An object store keeps what it has acknowledged; a local disk has to be told.
+        if self._shelf.is_local:
+            _sync(self._shelf.inside(self._draft))
+
+    def give_up(self) -> None:
+        """Leave nothing behind."""
+        self._sink.gives_up = True
+        with suppress(pa.ArrowException, OSError, ValueError):
+            self._file.close()
+            self._stream.close()
+        self._shelf.remove(self._draft)
+
+    @contextmanager
+    def _writes(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError) as error:
+            self._shelf.remove(self._draft)
+            what, remedy = _told(error, ROOM)
+            raise StoreError(
+                f"the archive cannot be written: {what}", where=self._shelf.address, remedy=remedy
+            ) from error
+
+
+def _sweep(shelf: Shelf, folder: str) -> None:
+    """Delete drafts that a killed process left long ago."""
+    before = time.time() - STALE_S
+    for found in shelf.files.get_file_info(fs.FileSelector(shelf.inside(folder))):
+        name = found.base_name
+        if name.startswith(".") and name.endswith(".tmp") and found.mtime and found.mtime.timestamp() < before:
+            shelf.remove(f"{folder}/{name}")
+
+
+class _Hashing:
+    """A file that a Parquet writer writes to, which keeps the checksum of what went through."""
+
+    closed = False
+
+    def __init__(self, stream: pa.NativeFile) -> None:
+        self.digest = hashlib.sha256()
+        self._stream = stream
+        self._at = 0
+        self.gives_up = False
+
+    def write(self, content: bytes) -> int:
+        data = bytes(content)
+        if self.gives_up:  # a Parquet writer wants to end its file, whatever becomes of it
+            return len(data)
+        self.digest.update(data)
+        self._stream.write(data)
+        self._at += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._at
+
+    def flush(self) -> None:
+        if not self.gives_up:
+            self._stream.flush()
+
+    def close(self) -> None:
+        self.flush()
+
+    def readable(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _sync(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

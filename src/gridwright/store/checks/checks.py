@@ -1,0 +1,228 @@
+"""Checks of a whole database: every block, series, sum and number computed anew; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.errors import GridwrightError, StoreCorrupt
+from gridwright.store import schema
+from gridwright.store.archive.archive import ArchivePart, find_part, load_parts
+from gridwright.store.journal.rows import unpack_entry
+from gridwright.store.names import every_type
+from gridwright.store.schema.field import device_link
+from gridwright.store.schema.flow import data_key, journal, journal_aside
+from gridwright.store.schema.trust import day_total
+from gridwright.store.sealing.points import COLUMN
+from gridwright.store.sealing.sealing import Sealing, is_sealed
+from gridwright.store.session import Session
+
+if TYPE_CHECKING:
+    from gridwright.store.archive.file import Shelf
+
+SHOWN = 10
+BACKUP = "compare the database with a backup; gridwright backup restore brings one into an empty place"
+ASIDE = "gridwright journal lists what was put aside, has it tried again, or lets it go"
+Progress = Callable[[int, int], None]
+ShelfOf = Callable[[str], "Shelf"]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What one check found: how much it looked at, how many faults, the first of them, and what helps."""
+
+    name: str
+    looked_at: int
+    faults: int = 0
+    first: tuple[str, ...] = ()
+    remedy: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no fault."""
+        return not self.faults
+
+
+@dataclass(slots=True)
+class Finder:
+    """Counts what a check looks at and finds."""
+
+    name: str
+    remedy: str = BACKUP
+    looked_at: int = 0
+    faults: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def fault(self, text: str) -> None:
+        """Count a fault, and keep the first ones."""
+        self.faults += 1
+        if len(self.first) < SHOWN:
+            self.first.append(text)
+
+    def result(self) -> Checked:
+        """Return what was found."""
+        remedy = self.remedy if self.faults else ""
+        return Checked(self.name, self.looked_at, self.faults, tuple(self.first), remedy)
+
+
+class Checks:
+    """The checks; each reads one consistent state."""
+
+    def __init__(self, session: Session, sealing: Sealing) -> None:
+        self._session = session
+        self._sealing = sealing
+
+    def rows(self, access: Access) -> int:
+        """Return how many blocks there are, for telling the progress."""
+        from gridwright.store.checks.blocks import count_blocks
+
+        access.require(Act.ADMINISTER)
+        with self._session.reading() as unit:
+            return count_blocks(unit)
+
+    def blocks(self, access: Access, progress: Callable[[int], None] = lambda _: None) -> list[Checked]:
+        """Decode every block and earlier image, count the series, and look for final images that are missing."""
+        from gridwright.store.checks.blocks import check_blocks
+
+        access.require(Act.ADMINISTER)
+        with self._session.reading() as unit:
+            return [finder.result() for finder in check_blocks(unit, load_parts(unit), progress)]
+
+    @contextmanager
+    def steady(self, access: Access) -> Iterator[None]:
+        """Let what is read within be of one state of the database, whoever writes meanwhile."""
+        access.require(Act.ADMINISTER)
+        with self._session.reading():
+            yield
+
+    def totalled(self, access: Access) -> dict[str, range]:
+        """Return the reading types that have day totals, each with the civil days from the first to the last."""
+        access.require(Act.ADMINISTER)
+        query = select(day_total.c.reading_type, func.min(day_total.c.day), func.max(day_total.c.day))
+        with self._session.reading() as unit:
+            codes = {key: kind.code for key, kind in every_type(unit).items()}
+            rows = unit.connection.execute(query.group_by(day_total.c.reading_type)).all()
+        return {codes[kind]: range(first, last + 1) for kind, first, last in rows if kind in codes}
+
+    def money(self, access: Access) -> list[Checked]:
+        """Add up bills and the ledger, and look for gaps in the numbers."""
+        from gridwright.store.checks import money
+
+        access.require(Act.ADMINISTER)
+        with self._session.reading() as unit:
+            checks = (money.check_bills, money.check_ledger, money.check_postings, money.check_numbers)
+            return [check(unit).result() for check in checks]
+
+    def links(self, access: Access) -> list[Checked]:
+        """Look for rows that refer to what is not there, and for earlier values that are out of order."""
+        from gridwright.store.checks import links
+
+        access.require(Act.ADMINISTER)
+        with self._session.reading() as unit:
+            return [links.check_orphans(unit).result(), links.check_histories(unit).result()]
+
+    def file(self, access: Access, *, deep: bool = False) -> Checked:
+        """Let SQLite look at its own pages (with `deep`, at its indexes too); a server looks after its own."""
+        access.require(Act.ADMINISTER)
+        finder = Finder("database file")
+        with self._session.reading(settled=False) as unit:  # nothing is to be folded into a file that is damaged
+            if unit.dialect == "sqlite":
+                pragma = "PRAGMA integrity_check" if deep else "PRAGMA quick_check"
+                found = [str(row[0]) for row in unit.connection.exec_driver_sql(pragma)]
+                finder.looked_at = 1
+                for text in found if found != ["ok"] else ():
+                    finder.fault(text)
+        return finder.result()
+
+    def journal(self, access: Access) -> Checked:
+        """Read every row that waits in the journal as it would be folded, and name those that were put aside."""
+        access.require(Act.ADMINISTER)
+        finder = Finder("journal", ASIDE)
+        with self._session.reading(settled=False) as unit:
+            for key, size, content in unit.connection.execute(
+                select(journal.c.id, journal.c.readings, journal.c.content)
+            ):
+                finder.looked_at += 1
+                try:
+                    found = unpack_entry(content).size
+                except StoreCorrupt as error:
+                    finder.fault(f"row {key}, {size} readings: {error.message}")
+                else:
+                    if found != size:
+                        finder.fault(f"row {key}: {found} readings instead of {size}")
+            aside = journal_aside.c
+            for key, size, reason in unit.connection.execute(select(aside.id, aside.readings, aside.reason)):
+                finder.looked_at += 1
+                finder.fault(f"{size} readings were put aside as row {key}: {reason}")
+        return finder.result()
+
+    def sealed(self, access: Access) -> Checked:
+        """Unwrap every data key, and open every sealed row and secret of a device."""
+        access.require(Act.ADMINISTER)
+        finder = Finder("sealed data", "bring back the key file that belongs to this database")
+        table = schema.usage_point
+        with self._session.reading() as unit:
+            for key, wrapped in unit.connection.execute(select(data_key.c.id, data_key.c.wrapped)).all():
+                self._open(finder, f"data key {key}", wrapped)
+            secrets = select(device_link.c.serial, device_link.c.secret).where(device_link.c.secret.is_not(None))
+            for serial, secret in unit.connection.execute(secrets).all():
+                self._open(finder, f"password of device {serial}", secret)
+            for code, stored in unit.connection.execute(select(table.c.code, table.c.attributes)).all():
+                if is_sealed(stored):
+                    finder.looked_at += 1
+                    try:
+                        self._sealing.open(unit, COLUMN, [(code, stored)])
+                    except StoreCorrupt as error:
+                        finder.fault(f"{code}: {error.message}")
+        return finder.result()
+
+    def _open(self, finder: Finder, what: str, sealed: bytes) -> None:
+        """Open what the master key has sealed; what does not open is a fault that names the key."""
+        finder.looked_at += 1
+        try:
+            self._sealing.required().open(bytes(sealed))
+        except GridwrightError as error:
+            master = self._sealing.master
+            key = master.key_of(bytes(sealed)) if master is not None else ""
+            finder.fault(f"{what}{f' (master key {key})' if key else ''}: {error.message}")
+
+    def archive(self, access: Access, shelf_of: ShelfOf, *, deep: bool = False) -> Checked:
+        """Compare the archive's files with their registered checksum, and with `deep` every row in them."""
+        access.require(Act.ADMINISTER)
+        finder = Finder("archive files", "bring the file back from a copy of the archive, or archive the month anew")
+        with self._session.reading() as unit:
+            parts: Iterable[ArchivePart] = load_parts(unit)
+        for part in parts:
+            finder.looked_at += 1
+            fault = _fault_of(part, shelf_of, deep=deep)
+            if fault:
+                # Whoever archives a changed month anew removes the old file: then the new one counts.
+                with self._session.reading() as unit:
+                    now = find_part(unit, part.kind, part.month)
+                if now != part:
+                    fault = "" if now is None else _fault_of(now, shelf_of, deep=deep)
+            if fault:
+                finder.fault(fault)
+        return finder.result()
+
+
+def _fault_of(part: ArchivePart, shelf_of: ShelfOf, *, deep: bool) -> str:
+    """Return what is wrong with the files of a month, empty for nothing."""
+    from gridwright.store.archive.moving import check_file
+    from gridwright.store.archive.writing import require_whole
+
+    try:
+        shelf = shelf_of(part.address)
+        if deep:
+            check_file(shelf, part)
+        else:
+            require_whole(shelf, part.name, part.sha256)
+    except GridwrightError as error:
+        place = f" {error.where}:" if error.where else ""
+        return f"{part}:{place} {error.message}"
+    return ""

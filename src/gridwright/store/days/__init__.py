@@ -1,0 +1,1 @@
+"""Day blocks: packed, merged, read, with what they superseded."""

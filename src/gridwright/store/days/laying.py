@@ -1,0 +1,196 @@
+"""Single readings laid into their days one by one: a handful must not pay for arrays.
+
+Only what is plain is done here: a reading where there was none, or the same again. All else (another value, another
+grid, a number wider than the stored ones) is left to `saving`, which does the same for whole panels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gridwright.domain import quality as q
+from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
+from gridwright.store import dirty
+from gridwright.store.days.blocks import INSERT, marks
+from gridwright.store.days.known import LONG, REACH, SHORT, begin_us
+from gridwright.store.days.pack import DTYPE, NOTHING
+from gridwright.store.days.series import count_series
+from gridwright.store.names import FEW
+from gridwright.store.session import Unit
+
+ROWS = (
+    "SELECT usage_point, phase_s, slots, width, quality_all, quality, counts, known_at_us, known FROM block "
+    "WHERE reading_type = ? AND day = ? AND usage_point IN ({marks})"
+)
+UPDATE = (
+    "UPDATE block SET quality_all = ?, quality = ?, counts = ?, known = ?, known_at_us = ?, additions = additions + 1 "
+    "WHERE reading_type = ? AND day = ? AND usage_point = ?"
+)
+NARROW = (2, 4)  # bytes; a row of wider numbers is packed anew as a whole
+
+
+class Single(NamedTuple):
+    """One interval reading: whose, when it starts (epoch seconds), how many counts, and its quality."""
+
+    point: str
+    at_s: int
+    counts: float
+    quality: int = q.RAW
+
+
+class Laid(NamedTuple):
+    """What became of single readings, by their places: keys and days of those that are new, and those left over."""
+
+    new: dict[int, tuple[int, int]]
+    left: list[int]
+
+
+class Day(NamedTuple):
+    """A stored row, as far as a reading that is added touches it."""
+
+    slots: int
+    width: int
+    quality_all: int | None
+    quality: bytes | None
+    counts: bytes
+    known_at_us: int
+    known: bytes | None
+
+
+class Layer:
+    """Lays single readings of one reading type and interval, each of another usage point; `fill`: only where none is.
+
+    SQLite alone: it has one writer, so that a row which was read is the row that is written.
+    """
+
+    def __init__(self, unit: Unit, kind: int, interval_s: int, known_at_us: int, *, fill: bool) -> None:
+        self.unit, self.kind, self.fill = unit, kind, fill
+        self.interval_s, self.known_at_us = interval_s, known_at_us
+        self.laid = Laid({}, [])
+
+    def run(self, singles: Sequence[Single], keys: Sequence[int | None]) -> Laid:
+        """Lay them; `keys` are their usage points' (None: not registered)."""
+        days: dict[int, dict[int, int]] = {}
+        seen: set[int | None] = {None}
+        for place, (single, key) in enumerate(zip(singles, keys, strict=True)):
+            if key is None or key in seen or not float(single.counts).is_integer():
+                self.laid.left.append(place)
+            else:
+                days.setdefault(single.at_s // DAY_S, {})[key] = place
+            seen.add(key)
+        for day in sorted(days):
+            self._lay_day(day, days[day], singles)
+        return self.laid
+
+    def _lay_day(self, day: int, places: dict[int, int], singles: Sequence[Single]) -> None:
+        fresh, changed = [], []
+        stored = self._stored(day, list(places))
+        for key, place in places.items():
+            single, row = singles[place], stored.get(key)
+            slot = single.at_s % DAY_S // self.interval_s
+            if row is None:
+                added = self._fresh(single, slot)
+                if added is None:
+                    self.laid.left.append(place)
+                    continue
+                fresh.append((self.kind, day, key, single.at_s % self.interval_s, *added))
+                self.unit.laid.add((self.kind, day, DAY_S // self.interval_s, single.at_s % self.interval_s))
+            else:
+                content = self._content(row, single, slot, day)
+                if content is None:
+                    self.laid.left.append(place)
+                if not content:
+                    continue
+                changed.append((*content, self.kind, day, key))
+            self.laid.new[place] = key, day
+        self.unit.run_many(INSERT, fresh)
+        self.unit.run_many(UPDATE, changed)
+
+    def leave_traces(self) -> None:
+        """Mark the days of what is new dirty, and count it."""
+        points, days = np.array(sorted(self.laid.new.values()), np.int64).T
+        dirty.mark(self.unit, self.kind, points, days, days + 1)
+        once = np.ones(points.size, np.int64)
+        count_series(self.unit, self.kind, self.interval_s, points, first=days, last=days + 1, new=once)
+
+    def _stored(self, day: int, keys: list[int]) -> dict[int, tuple[int, Day]]:
+        found = {}
+        for at in range(0, len(keys), FEW):
+            part = keys[at : at + FEW]
+            for row in self.unit.fetch(ROWS.format(marks=marks(len(part))), (self.kind, day, *part)):
+                found[row[0]] = row[1], Day._make(row[2:])
+        return found
+
+    def _fresh(self, single: Single, slot: int) -> tuple[object, ...] | None:
+        """Return the other columns of a row with this reading alone."""
+        slots, value = DAY_S // self.interval_s, int(single.counts)
+        width = next((width for width in NARROW if abs(value) < -NOTHING[width]), None)
+        if width is None:
+            return None
+        counts = _cut_in(_nothing(width) * slots, slot, value, width)
+        shared = single.quality == q.MISSING
+        quality = None if shared else _byte_in(bytes([q.MISSING]) * slots, slot, single.quality)
+        return width, slots, q.MISSING if shared else None, quality, counts, self.known_at_us, 1
+
+    def _content(self, stored: tuple[int, Day], single: Single, slot: int, day: int) -> tuple[object, ...] | None:
+        """Return what changes of a row; empty where nothing does, None where it is not plain."""
+        phase_s, row = stored
+        value, width = int(single.counts), row.width
+        if row.slots * self.interval_s != DAY_S or phase_s != single.at_s % self.interval_s or width not in NARROW:
+            return None
+        there = row.counts[slot * width : (slot + 1) * width]
+        if there != _nothing(width):
+            told = row.quality[slot] if row.quality is not None else row.quality_all
+            same = told == single.quality and int.from_bytes(there, "little", signed=True) == value
+            return () if self.fill or same else None
+        if row.quality is None or not abs(value) < -NOTHING[width]:
+            return None
+        came = max(row.known_at_us, self.known_at_us)
+        known = _known(row, slot, came - begin_us(day), row.known_at_us - begin_us(day))
+        if known == b"":
+            return None
+        quality = _byte_in(row.quality, slot, single.quality)
+        shared = quality.count(single.quality) == row.slots
+        counts = _cut_in(row.counts, slot, value, width)
+        return single.quality if shared else None, None if shared else quality, counts, known, came
+
+
+def span(singles: Sequence[Single], interval_s: int) -> str:
+    """Return the period from the first to the last of them, as records of the audit tell it."""
+    at = [single.at_s for single in singles]
+    return f"{Interval(from_epoch_s(min(at)), from_epoch_s(max(at) + interval_s))}"
+
+
+def _known(row: Day, slot: int, came: int, before: int) -> bytes | None:
+    """Return when each slot became known, microseconds of the day; empty where the bytes a slot do not suffice."""
+    if row.known is None and came == before:
+        return None
+    far = before < -REACH or came >= REACH
+    if row.known is not None:
+        width = len(row.known) // row.slots
+        return b"" if far and width == SHORT else _cut_in(row.known, slot, came, width)
+    width, there = LONG if far else SHORT, np.frombuffer(row.counts, DTYPE[row.width]) != NOTHING[row.width]
+    if not there.any():
+        return None
+    each = np.where(there, before, 0).astype("<i8")
+    each[slot] = came
+    return each.view(np.uint8).reshape(row.slots, LONG)[:, :width].tobytes()
+
+
+def _nothing(width: int) -> bytes:
+    return _told(NOTHING[width], width)
+
+
+def _told(value: int, width: int) -> bytes:
+    return value.to_bytes(width, "little", signed=True)
+
+
+def _cut_in(content: bytes, slot: int, value: int, width: int) -> bytes:
+    return content[: slot * width] + _told(value, width) + content[(slot + 1) * width :]
+
+
+def _byte_in(content: bytes, slot: int, byte: int) -> bytes:
+    return content[:slot] + bytes((byte,)) + content[slot + 1 :]

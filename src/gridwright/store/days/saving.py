@@ -1,0 +1,214 @@
+"""Saving a panel: merge it slot by slot into the stored blocks, and keep what it supersedes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain import quality as q
+from gridwright.domain.calendar import date_of
+from gridwright.domain.errors import GridMismatch
+from gridwright.domain.panel import Panel
+from gridwright.store.days import blocks
+from gridwright.store.days.grid import DayGrid, DayPart, describe
+from gridwright.store.days.groups import Group, GroupReader
+from gridwright.store.days.pack import LARGEST, NOTHING, Values, pack, pack_counts, unpack_integers, unpack_into
+from gridwright.store.days.patching import Rows, add_to, supersede
+from gridwright.store.session import Unit
+
+Mask = npt.NDArray[np.bool_]
+Keys = npt.NDArray[np.int64]
+Places = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class SaveSummary:
+    """What became of the readings of a panel: `new` slots, `changed` value or quality, `same` as before."""
+
+    new: int
+    changed: int
+    same: int
+    readings: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Touched:
+    """For each row of the panel: UTC days [first, last) that changed, and how many readings are new.
+
+    Days in a row that changed are a run: `run` is where the one that ends with `last` begins, `before` holds earlier
+    ones, as rows, first and last days.
+    """
+
+    first: Keys
+    run: Keys
+    last: Keys
+    new: Keys
+    before: list[tuple[Places, Keys, Keys]] = field(default_factory=list)
+
+    @classmethod
+    def nothing(cls, rows: int) -> Touched:
+        """Return what was touched when nothing was yet."""
+        far = np.full(rows, np.iinfo(np.int64).max)
+        return cls(far, far.copy(), np.full(rows, -1, np.int64), np.zeros(rows, np.int64))
+
+    def note(self, day: int, rows: Places | slice, new: npt.NDArray[np.int64] | int) -> None:
+        """Remember that `rows` changed on `day`; the days come in order."""
+        apart = np.zeros(self.last.size, np.bool_)
+        apart[rows] = (self.last[rows] >= 0) & (self.last[rows] < day)
+        if apart.any():
+            ended = np.flatnonzero(apart)
+            self.before.append((ended, self.run[ended], self.last[ended]))
+            self.run[ended] = day
+        self.first[rows] = np.minimum(self.first[rows], day)
+        self.run[rows] = np.minimum(self.run[rows], day)
+        self.last[rows] = day + 1
+        self.new[rows] += new
+
+    def runs(self) -> Iterator[tuple[Places, Keys, Keys]]:
+        """Yield rows with the first and the last day of a run of each."""
+        yield from self.before
+        rows = np.flatnonzero(self.last >= 0)
+        if rows.size:
+            yield rows, self.run[rows], self.last[rows]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Incoming:
+    """What a panel has for one day: its slots of that day, and which of them have a value."""
+
+    part: DayPart
+    values: Values
+    quality: q.Qualities
+    present: Mask
+
+    def whole(self, rows: Places | slice, slots: int) -> tuple[Values, q.Qualities]:
+        """Return values and qualities of all slots of the day; without a value, MISSING."""
+        values, quality = self.values[rows], self.quality[rows]
+        if self.part.whole:
+            return values, quality
+        shape = (values.shape[0], slots)
+        all_values, qualities = np.full(shape, np.nan), np.full(shape, q.MISSING, np.uint8)
+        all_values[:, self.part.slots], qualities[:, self.part.slots] = values, quality
+        return all_values, qualities
+
+
+class PanelSaver:
+    """Saves one panel within a transaction; `keys` are the usage points' keys, ascending, and name its rows."""
+
+    def __init__(self, unit: Unit, kind: int, panel: Panel, *, keys: Keys, known_at_us: int) -> None:
+        self.unit, self.kind, self.keys, self.known_at_us = unit, kind, keys, known_at_us
+        self.panel = panel
+        self.grid = DayGrid(int(panel.start.timestamp()), panel.interval_s, panel.slots)
+        self.touched = Touched.nothing(keys.size)
+        self.counts = np.zeros(3, np.int64)  # new, changed, same
+
+    def run(self) -> SaveSummary:
+        """Save every day of the panel."""
+        reader = GroupReader(self.unit, self.kind, self.keys, None, images=True)
+        for part in self.grid.parts():
+            self._save_day(reader, self._incoming(part))
+        new, changed, same = self.counts.tolist()
+        return SaveSummary(new, changed, same, new + changed + same)
+
+    def _incoming(self, part: DayPart) -> Incoming:
+        values, quality = self.panel.values[:, part.columns], self.panel.quality[:, part.columns]
+        present = ~np.isnan(values)
+        if not present.all():
+            quality = np.where(present, quality, np.uint8(q.MISSING))
+        return Incoming(part, values, quality, present)
+
+    def _save_day(self, reader: GroupReader, incoming: Incoming) -> None:
+        filled = np.asarray(incoming.present.any(axis=1), np.bool_)
+        if not filled.any():
+            return
+        fresh = filled.copy()
+        for group in reader.read(incoming.part.day):
+            rows = np.searchsorted(self.keys, group.keys)
+            ours = filled[rows]
+            if ours.any():
+                rows = rows[ours]
+                fresh[rows] = False
+                self._merge(rows, group.only(ours), incoming)
+        self._add(incoming, fresh)
+
+    def _add(self, incoming: Incoming, fresh: Mask) -> None:
+        if not fresh.any():
+            return
+        day, every = incoming.part.day, bool(fresh.all())
+        rows = slice(None) if every else np.flatnonzero(fresh)
+        points = self.panel.points
+        named = points if isinstance(rows, slice) else [points[row] for row in rows.tolist()]
+        new = np.count_nonzero(incoming.present[rows], axis=1).astype(np.int64)
+        packed = pack(*incoming.whole(rows, self.grid.per_day), named)
+        keys = self.keys[rows].tolist()
+        grid = (self.grid.phase_s, self.grid.per_day)
+        blocks.add(self.unit, blocks.NewRows(self.kind, day, *grid, self.known_at_us, keys, packed))
+        self.unit.laid.add((self.kind, day, self.grid.per_day, self.grid.phase_s))
+        self.counts[0] += int(new.sum())
+        self.touched.note(day, rows, new)
+
+    def _merge(self, rows: Places, group: Group, incoming: Incoming) -> None:
+        """Lay the incoming slots over the stored ones; only rows in which something differs are written."""
+        day, slots = incoming.part.day, incoming.part.slots
+        self._check_grid(day, rows, group)
+        values, quality, present = incoming.values[rows], incoming.quality[rows], incoming.present[rows]
+        old_values, old_quality = group.integers[:, slots], group.qualities[:, slots]
+        there = old_values != NOTHING[group.shape.width]
+        new = present & ~there
+        changed = present & there & ((values != old_values) | (quality != old_quality))
+        new_each, supersedes = new.sum(axis=1), changed.any(axis=1)
+        differ = new_each.astype(np.bool_) | supersedes
+        self.counts += (new.sum(), changed.sum(), present.sum() - new.sum() - changed.sum())
+        if not differ.any():
+            return
+        for write, which in ((add_to, differ & ~supersedes), (supersede, supersedes)):
+            if which.any():
+                some = group.only(which)
+                for content in self._laid_over(rows[which], some, incoming, (new | changed)[which]):
+                    write(self.unit, content)
+        self.touched.note(day, rows[differ], new_each[differ])
+
+    def _laid_over(self, rows: Places, group: Group, incoming: Incoming, differ: Mask) -> Iterator[Rows]:
+        """Yield the new content of rows, those of one width together."""
+        day, slots = incoming.part.day, incoming.part.slots
+        qualities, instants = group.qualities.copy(), group.instants(day)
+        came = np.maximum(group.known_at_us, self.known_at_us)[:, None]
+        qualities[:, slots] = np.where(differ, incoming.quality[rows], qualities[:, slots])
+        instants[:, slots] = np.where(differ, came, instants[:, slots])
+        head, phase_s = (self.kind, day), self.grid.phase_s
+        for at, integers in self._integers(rows, group, incoming.values[rows], (slots, differ)):
+            yield Rows(*head, phase_s, group.keys[at], integers, qualities[at], instants[at], self.known_at_us)
+
+    def _integers(
+        self, rows: Places, group: Group, values: Values, where: tuple[slice, Mask]
+    ) -> Iterator[tuple[Places | slice, npt.NDArray[Any]]]:
+        """Yield the values of rows as integers, in the stored width if the new ones fit it, else packed anew."""
+        slots, differ = where
+        whole, nothing = group.integers.copy(), NOTHING[group.shape.width]
+        values = np.where(differ, values, 0.0)
+        if ((values == np.rint(values)) & (values > nothing) & (values < -nothing)).all() and nothing > -LARGEST:
+            whole[:, slots] = np.where(differ, values.astype(whole.dtype), whole[:, slots])
+            yield slice(None), whole
+            return
+        merged = np.empty(whole.shape)
+        unpack_into(merged, whole)
+        merged[:, slots] = np.where(differ, values, merged[:, slots])
+        widths, counts = pack_counts(merged, [self.panel.points[row] for row in rows.tolist()])
+        for width in sorted(set(widths)):
+            at = np.flatnonzero(np.array(widths) == width)
+            yield at, unpack_integers(b"".join(counts[row] for row in at.tolist()), width, whole.shape[1])
+
+    def _check_grid(self, day: int, rows: Places, group: Group) -> None:
+        ours, theirs = (self.grid.per_day, self.grid.phase_s), group.shape.grid
+        if ours == theirs:
+            return
+        raise GridMismatch(
+            f"intervals of {describe(*ours)} do not fit the stored ones of {describe(*theirs)}",
+            where=f"usage point {self.panel.points[rows[0]]}, {self.panel.reading_type}, {date_of(day)}",
+            remedy="one day holds one interval length: begin the other one at the next midnight in UTC, or give it a "
+            "reading type with its own channel",
+        )

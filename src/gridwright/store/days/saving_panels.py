@@ -1,0 +1,42 @@
+"""A panel into its blocks with what it leaves behind, whoever brought it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gridwright.domain.panel import Panel
+from gridwright.store import dirty
+from gridwright.store.days import blocks
+from gridwright.store.days.saving import PanelSaver, SaveSummary
+from gridwright.store.days.series import count_series
+from gridwright.store.names import Names
+from gridwright.store.session import Unit
+
+
+def merge_panel(unit: Unit, names: Names, kind: int, panel: Panel, known_at_us: int) -> tuple[PanelSaver, SaveSummary]:
+    """Lock the usage points of a panel and merge it into what is stored; returns what was touched."""
+    keys = names.key_array(unit, panel.points)
+    blocks.lock_points(unit, keys.tolist())
+    if (keys[1:] < keys[:-1]).any():
+        order = np.argsort(keys)
+        panel, keys = panel.rows(order), keys[order]
+    saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=known_at_us)
+    return saver, saver.run()
+
+
+def leave_traces(unit: Unit, saver: PanelSaver, *, settled: bool = False) -> list[str]:
+    """Mark what changed dirty and count the series; returns the usage points that changed.
+
+    `settled`: the same transaction also saves what follows from these readings, so they are not dirty.
+    """
+    touched = saver.touched
+    at = np.flatnonzero(touched.last >= 0)
+    if not at.size:
+        return []
+    for rows, first, last in () if settled else touched.runs():
+        dirty.mark(unit, saver.kind, saver.keys[rows], first, last)
+    keys, interval_s = saver.keys[at], saver.panel.interval_s
+    count_series(
+        unit, saver.kind, interval_s, keys, first=touched.first[at], last=touched.last[at], new=touched.new[at]
+    )
+    return [saver.panel.points[row] for row in at.tolist()]

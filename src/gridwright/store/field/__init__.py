@@ -1,0 +1,1 @@
+"""Devices, controls, networks, programs and edges."""

@@ -1,0 +1,140 @@
+"""Edges: how far each stream of an edge is durable, in the same transaction as its readings, and how the edge is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+
+from gridwright.domain.access import Access, Act, Role
+from gridwright.domain.edge import EdgeReport, EdgeStream
+from gridwright.domain.errors import AccessDenied, Conflict
+from gridwright.store.audit import note
+from gridwright.store.instant import from_us, from_us_if, to_us, to_us_if
+from gridwright.store.schema.flow import edge_stream as table
+from gridwright.store.session import Session, Unit
+
+MS = timedelta(milliseconds=1)
+FORGOTTEN = timedelta(days=400)  # an epoch that ended so long ago never comes again
+
+
+class Edges:
+    """The streams of all edges."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def stream(self, access: Access, edge: str, epoch: str) -> EdgeStream | None:
+        """Return one epoch of an edge, None where it is new; an edge of somebody else's is AccessDenied."""
+        access.require(Act.WRITE_READINGS)
+        with self._session.reading(settled=False) as unit:
+            _require_own(unit, access, edge)
+            row = unit.connection.execute(select(table).where(*_key(edge, epoch))).first()
+        return None if row is None else _to_stream(row)
+
+    def advance(self, access: Access, stream: EdgeStream, *, after: int) -> None:
+        """Save a stream that stood at `after` (0 also where it is new); call it in its readings' transaction.
+
+        Where it stands elsewhere meanwhile it is a Conflict, so that nothing is applied twice. A new epoch, and numbers
+        that were lost, are audited.
+        """
+        access.require(Act.WRITE_READINGS)
+        edge = f"edge {stream.edge}"
+        with self._session.writing(settled=False) as unit:
+            _require_own(unit, access, stream.edge)
+            found = unit.connection.execute(select(table).where(*_key(stream.edge, stream.epoch))).first()
+            at, lost = (0, 0) if found is None else (found.sequence, found.lost)
+            if at != after:
+                raise Conflict(
+                    f"epoch {stream.epoch} stands at {at}, not at {after}", where=edge, remedy=f"go on with {at + 1}"
+                )
+            if found is None:
+                unit.connection.execute(insert(table).values(_row(stream)))
+                self._forget_old(unit, stream)
+                note(unit, access, Act.WRITE_READINGS, subject=edge, at=stream.last, epoch=stream.epoch)
+            else:
+                change = update(table).where(*_key(stream.edge, stream.epoch), table.c.sequence == after)
+                if not unit.connection.execute(change.values(_row(stream))).rowcount:
+                    raise Conflict(f"epoch {stream.epoch} has moved on", where=edge, remedy="ask where it stands")
+            if stream.lost > lost:
+                gone = stream.lost - lost
+                note(unit, access, Act.WRITE_READINGS, subject=edge, at=stream.last, epoch=stream.epoch, lost=gone)
+
+    def latest(self, access: Access) -> list[EdgeStream]:
+        """Return the newest epoch of each edge by name, with the sums over all; for whoever sees all points."""
+        access.require(Act.READ)
+        if access.points is not None:
+            raise AccessDenied(f"{access.actor} may see only their own usage points")
+        query = select(table).order_by(table.c.edge, table.c.last_us, table.c.first_us)
+        newest: dict[str, EdgeStream] = {}
+        with self._session.reading(settled=False) as unit:
+            for row in unit.connection.execute(query):
+                stream, before = _to_stream(row), newest.get(row.edge)
+                newest[row.edge] = stream if before is None else _summed(before, stream)
+        return list(newest.values())
+
+    def _forget_old(self, unit: Unit, stream: EdgeStream) -> None:
+        old = table.c.last_us < to_us(stream.last - FORGOTTEN)
+        unit.connection.execute(delete(table).where(table.c.edge == stream.edge, old))
+
+
+def _key(edge: str, epoch: str) -> tuple[Any, Any]:
+    return table.c.edge == edge, table.c.epoch == epoch
+
+
+def _require_own(unit: Unit, access: Access, edge: str) -> None:
+    """Let only its owner speak for an edge: whoever used the name first, or an administrator."""
+    owner = unit.connection.execute(select(table.c.actor).where(table.c.edge == edge).limit(1)).scalar()
+    if owner is not None and owner != access.actor and access.role is not Role.ADMIN:
+        raise AccessDenied(
+            f"the edge {edge} belongs to {owner}, not to {access.actor}", remedy="give the edge another name"
+        )
+
+
+def _summed(before: EdgeStream, stream: EdgeStream) -> EdgeStream:
+    return replace(
+        stream,
+        first=min(before.first, stream.first),
+        readings=before.readings + stream.readings,
+        rejected=before.rejected + stream.rejected,
+        lost=before.lost + stream.lost,
+    )
+
+
+def _row(stream: EdgeStream) -> dict[str, Any]:
+    report = stream.report
+    return {
+        "edge": stream.edge,
+        "epoch": stream.epoch,
+        "actor": stream.actor,
+        "sequence": stream.sequence,
+        "readings": stream.readings,
+        "rejected": stream.rejected,
+        "lost": stream.lost,
+        "first_us": to_us(stream.first),
+        "last_us": to_us(stream.last),
+        "clock_ahead_ms": report.clock_ahead // MS,
+        "waiting": report.waiting,
+        "dropped": report.dropped,
+        "oldest_us": to_us_if(report.oldest),
+        "verdicts": stream.verdicts,
+    }
+
+
+def _to_stream(row: Row[Any]) -> EdgeStream:
+    report = EdgeReport(row.clock_ahead_ms * MS, row.waiting, row.dropped, from_us_if(row.oldest_us))
+    return EdgeStream(
+        row.edge,
+        row.epoch,
+        row.actor,
+        from_us(row.first_us),
+        from_us(row.last_us),
+        row.sequence,
+        row.readings,
+        row.rejected,
+        row.lost,
+        report,
+        row.verdicts,
+    )

@@ -1,0 +1,1 @@
+"""Readings that are durable, and wait to be folded into their days."""

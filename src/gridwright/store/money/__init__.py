@@ -1,0 +1,1 @@
+"""Bills, corrections and the totals behind them."""

@@ -1,0 +1,136 @@
+"""Keys and sealed columns as a whole: how much is sealed, sealing what is not, and wrapping keys anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, func, not_, select, update
+
+from gridwright.domain.access import Access, Act
+from gridwright.store import schema
+from gridwright.store.audit import note
+from gridwright.store.schema.field import device_link
+from gridwright.store.schema.flow import data_key
+from gridwright.store.sealing.sealing import MARK, Sealing
+from gridwright.store.session import Session, Unit
+
+COLUMN = "usage_point.attributes"
+NOTHING = "{}"
+TOGETHER = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class SealState:
+    """What is sealed: the data keys with their master keys, and rows sealed by the newest one, an older one, or not."""
+
+    keys: tuple[tuple[str, str], ...]
+    newest: int
+    older: int
+    plain: int
+
+
+class SealedData:
+    """The sealed columns of the database, for who looks after the keys."""
+
+    def __init__(self, session: Session, sealing: Sealing) -> None:
+        self._session = session
+        self._sealing = sealing
+
+    def state(self, access: Access) -> SealState:
+        """Tell how much is sealed; nothing is opened, so it needs no key."""
+        access.require(Act.ADMINISTER)
+        table = schema.usage_point
+        with self._session.reading(settled=False) as unit:
+            query = select(data_key.c.id, data_key.c.master).order_by(
+                data_key.c.created_us.desc(), data_key.c.id.desc()
+            )
+            keys = tuple((str(row.id), str(row.master)) for row in unit.connection.execute(query))
+            counted = select(func.count()).select_from(table).where(table.c.attributes != NOTHING)
+            every = int(unit.connection.execute(counted).scalar_one())
+            like = counted.where(table.c.attributes.startswith(MARK))
+            sealed = int(unit.connection.execute(like).scalar_one())
+            head = f"{MARK}{keys[0][0]}:" if keys else MARK
+            newest = counted.where(table.c.attributes.startswith(head))
+            by_newest = int(unit.connection.execute(newest).scalar_one()) if keys else 0
+        return SealState(keys, by_newest, sealed - by_newest, every - sealed)
+
+    def begin(self, access: Access, *, fresh: bool = False) -> str:
+        """Make sure that there is a data key, or, with `fresh`, a new one; return the id of the newest."""
+        access.require(Act.ADMINISTER)
+        with self._session.writing() as unit:
+            key = None if fresh else self._sealing.newest(unit)
+            if key is None:
+                key = self._sealing.add_key(unit)
+                note(unit, access, Act.ADMINISTER, subject=f"data key {key.id}", at=self._session.clock(), what="made")
+            return key.id
+
+    def seal_some(self, access: Access, limit: int = TOGETHER) -> int:
+        """Seal some rows that are plain, or under an older key; return how many, 0 = nothing is left to do."""
+        access.require(Act.ADMINISTER)
+        table = schema.usage_point
+        with self._session.writing() as unit:
+            key = self._sealing.newest(unit)
+            if key is None:
+                return 0
+            done = not_(table.c.attributes.startswith(f"{MARK}{key.id}:"))
+            query = select(table.c.code, table.c.attributes).where(done, table.c.attributes != NOTHING)
+            rows = [
+                (row.code, row.attributes) for row in unit.connection.execute(query.order_by(table.c.id).limit(limit))
+            ]
+            if rows:
+                self._replace(unit, rows)
+                at = self._session.clock()
+                note(unit, access, Act.ADMINISTER, subject="usage points", at=at, sealed=len(rows), key=key.id)
+            return len(rows)
+
+    def _replace(self, unit: Unit, rows: list[tuple[str, str]]) -> None:
+        table = schema.usage_point
+        texts = self._sealing.open(unit, COLUMN, rows)
+        codes = [code for code, _ in rows]
+        sealed = self._sealing.seal(unit, COLUMN, list(zip(codes, texts, strict=True)))
+        statement = update(table).where(table.c.code == bindparam("which")).values(attributes=bindparam("text"))
+        values = [{"which": code, "text": text} for code, text in zip(codes, sealed, strict=True)]
+        unit.connection.execute(statement, values)
+
+    def rewrap(self, access: Access, current: str) -> int:
+        """Wrap with the master key `current` what another one wrapped: data keys, devices' secrets; return how many.
+
+        One transaction: an interruption leaves everything under a key that the key file still holds.
+        """
+        access.require(Act.ADMINISTER)
+        master = self._sealing.required()
+        changed = 0
+        with self._session.writing() as unit:
+            for row in unit.connection.execute(select(data_key).where(data_key.c.master != current)).all():
+                wrapped = master.seal(master.open(bytes(row.wrapped)))
+                values = {"wrapped": wrapped, "master": master.key_of(wrapped)}
+                unit.connection.execute(update(data_key).where(data_key.c.id == row.id).values(values))
+                changed += 1
+            secrets = select(device_link.c.serial, device_link.c.secret).where(device_link.c.secret.is_not(None))
+            for row in unit.connection.execute(secrets).all():
+                sealed = bytes(row.secret)
+                if master.key_of(sealed) != current:
+                    values = {"secret": master.seal(master.open(sealed))}
+                    mine = device_link.c.serial == row.serial
+                    unit.connection.execute(update(device_link).where(mine).values(values))
+                    changed += 1
+            if changed:
+                note(
+                    unit,
+                    access,
+                    Act.ADMINISTER,
+                    subject=f"master key {current}",
+                    at=self._session.clock(),
+                    keys=changed,
+                )
+        return changed
+
+    def behind(self, access: Access, current: str) -> int:
+        """Count what another master key than `current` still wraps."""
+        access.require(Act.ADMINISTER)
+        master = self._sealing.master
+        with self._session.reading(settled=False) as unit:
+            other = select(func.count()).select_from(data_key).where(data_key.c.master != current)
+            keys = int(unit.connection.execute(other).scalar_one())
+            secrets = unit.connection.execute(select(device_link.c.secret).where(device_link.c.secret.is_not(None)))
+            return keys + sum(1 for (one,) in secrets if master is None or master.key_of(bytes(one)) != current)

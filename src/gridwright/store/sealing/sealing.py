@@ -1,0 +1,152 @@
+"""Sealed columns: what names a customer is kept as ciphertext, under a data key that a master key wraps.
+
+`gw2:<key id>:<base64 of nonce and ciphertext>`, AES-256-GCM; bound to its column and row, so that a value moved to
+another row does not open. A database without a data key keeps plain text.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from sqlalchemy import insert, select
+
+from gridwright.domain.errors import StoreCorrupt
+from gridwright.store.engine import place
+from gridwright.store.instant import to_us
+from gridwright.store.schema.flow import data_key
+from gridwright.store.session import Session, Unit
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+MARK = "gw2:"
+KEY_BYTES, NONCE_BYTES, ID_BYTES = 32, 12, 6
+LOST = "bring back the key file that belongs to this database; without it what is sealed is lost"
+
+
+class Master(Protocol):
+    """Wraps data keys with a key that lies outside the database."""
+
+    def seal(self, content: bytes) -> bytes:
+        """Return the content as only the master key opens it."""
+        ...
+
+    def open(self, sealed: bytes) -> bytes:
+        """Return what was sealed; StoreCorrupt with another key."""
+        ...
+
+    def key_of(self, sealed: bytes) -> str:
+        """Return the id of the master key that sealed it."""
+        ...
+
+
+class DataKey(NamedTuple):
+    """A key that seals columns: its id, and its cipher."""
+
+    id: str
+    cipher: AESGCM
+
+
+class Sealing:
+    """Seals and opens the columns of one database."""
+
+    def __init__(self, session: Session, master: Master | None) -> None:
+        self._session = session
+        self.master = master
+        self._keys: dict[str, DataKey] = {}
+        self._newest: DataKey | None = None
+        session.after_rollback.append(self._forget)
+
+    def seal(self, unit: Unit, column: str, cells: Sequence[tuple[str, str]]) -> list[str]:
+        """Return the texts of (row, text) as they are stored: sealed where the database has a data key."""
+        key = self.newest(unit)
+        if key is None:
+            return [text for _, text in cells]
+        nonces = os.urandom(NONCE_BYTES * len(cells))
+        head = f"{MARK}{key.id}:"
+        sealed = []
+        for at, (row, text) in enumerate(cells):
+            nonce = nonces[at * NONCE_BYTES : (at + 1) * NONCE_BYTES]
+            content = nonce + key.cipher.encrypt(nonce, text.encode(), _bound(column, row))
+            sealed.append(head + base64.b64encode(content).decode())
+        return sealed
+
+    def open(self, unit: Unit, column: str, cells: Iterable[tuple[str, str]]) -> list[str]:
+        """Return the texts of (row, stored text); plain ones as they are, one that does not open is StoreCorrupt."""
+        return [text if not text.startswith(MARK) else self._open(unit, column, row, text) for row, text in cells]
+
+    def _open(self, unit: Unit, column: str, row: str, text: str) -> str:
+        from cryptography.exceptions import InvalidTag
+
+        name, _, coded = text.removeprefix(MARK).partition(":")
+        key = self._keys.get(name) or self._load(unit, name)
+        try:
+            content = base64.b64decode(coded, validate=True)
+            return key.cipher.decrypt(content[:NONCE_BYTES], content[NONCE_BYTES:], _bound(column, row)).decode()
+        except (InvalidTag, binascii.Error, ValueError) as error:
+            raise StoreCorrupt(
+                f"{column} of {row} does not open: it has been changed, or belongs to another row",
+                where=place(self._session.engine.url),
+                remedy="someone has changed the database from outside; compare it with a backup",
+            ) from error
+
+    def newest(self, unit: Unit) -> DataKey | None:
+        """Return the key that seals what is written now; None where the database has none."""
+        if self._newest is None:
+            query = select(data_key.c.id).order_by(data_key.c.created_us.desc(), data_key.c.id.desc()).limit(1)
+            name = unit.connection.execute(query).scalar()
+            self._newest = None if name is None else self._load(unit, str(name))
+        return self._newest
+
+    def add_key(self, unit: Unit) -> DataKey:
+        """Make a data key, which seals from now on; it is stored wrapped."""
+        secret, name = os.urandom(KEY_BYTES), os.urandom(ID_BYTES).hex()
+        master = self.required()
+        wrapped = master.seal(secret)
+        row = {"id": name, "master": master.key_of(wrapped), "wrapped": wrapped}
+        unit.connection.execute(insert(data_key).values(**row, created_us=to_us(self._session.clock())))
+        self._newest = self._keys[name] = DataKey(name, _cipher(secret))
+        return self._newest
+
+    def _load(self, unit: Unit, name: str) -> DataKey:
+        wrapped = unit.connection.execute(select(data_key.c.wrapped).where(data_key.c.id == name)).scalar()
+        if wrapped is None:
+            raise StoreCorrupt(
+                f"the data key {name!r} is not in the database",
+                where=place(self._session.engine.url),
+                remedy="compare the database with a backup",
+            )
+        self._keys[name] = DataKey(name, _cipher(self.required().open(bytes(wrapped))))
+        return self._keys[name]
+
+    def required(self) -> Master:
+        """Return the keeper of the master key; StoreCorrupt where this program was given none."""
+        if self.master is None:
+            raise StoreCorrupt(
+                "customer data is sealed, and this program was given no key",
+                where=place(self._session.engine.url),
+                remedy=LOST,
+            )
+        return self.master
+
+    def _forget(self) -> None:
+        self._keys, self._newest = {}, None
+
+
+def is_sealed(text: str) -> bool:
+    """Tell whether a stored text is ciphertext."""
+    return text.startswith(MARK)
+
+
+def _cipher(secret: bytes) -> AESGCM:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(secret)
+
+
+def _bound(column: str, row: str) -> bytes:
+    return f"{column}\0{row}".encode()
