@@ -21,6 +21,8 @@ from gridwright.domain.image import Image
 from gridwright.jobs.cascade import correct as correcting
 from gridwright.jobs.cascade import rerate as rating
 from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.correct_part import make_final
+from gridwright.jobs.load.load_final import load_final
 from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, propose_edit
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import empty
@@ -98,7 +100,7 @@ def test_two_processes_at_once_come_to_the_end_of_one(address: str) -> None:
 
 def test_who_rates_last_has_read_last(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Readings that come between the reading of a bill's usage and its note make the note, whoever is slower."""
-    real, started = rating.load_final, list[Thread]()
+    real, started = load_final, list[Thread]()
 
     def second() -> None:
         with open_store(emptied) as theirs:
@@ -140,7 +142,7 @@ def test_what_comes_while_a_home_is_judged_is_judged_next(
 ) -> None:
     issued_march(store)
     late(store)
-    real = correcting.make_final
+    real = make_final
 
     def overtaken(*given: object, **more: object) -> object:
         found = real(*given, **more)  # type: ignore[arg-type]
@@ -162,22 +164,23 @@ def test_what_comes_while_a_home_is_judged_is_judged_next(
     if what == "reading":
         np.testing.assert_array_equal(made.values, part(usage(), GAP, 0.7).values)
     else:
-        assert (made.values.sum(), q.has_status(made.quality, (q.Status.EDITED,)).all()) == (6_000, True)
+        assert made.values.sum() == 6_000
+        assert q.has_status(made.quality, (q.Status.EDITED,)).all()
     assert len(again(store, MAY).corrections) == 1
 
 
 def test_a_second_late_reading_replaces_a_draft_and_follows_a_note(store: Store) -> None:
     """One open draft at a time; what was issued stays, and every step can be read as it was known."""
     march = issued_march(store)
-    energy = []
+    energy = list[Decimal]()
     for step, factor in enumerate((0.4, 0.7, 0.7), start=1):
         now = MAY + DAY * step
         store.readings.save(LOCAL_OWNER, part(usage(), GAP, factor), known_at=now)
         again(store, now)
-        (draft,) = drafts(store)
-        energy.append(draft.now.energy_kwh)
+        energy += [each.now.energy_kwh for each in drafts(store)]
     # The third brought nothing new: the draft is the same.
     assert energy[0] < energy[1] == energy[2]
+    (draft,) = drafts(store)
     number = store.corrections.issue(LOCAL_OWNER, draft.id)
     store.readings.save(LOCAL_OWNER, part(usage(), OTHER, 0.5), known_at=MAY + DAY * 9)
     again(store, MAY + DAY * 9)

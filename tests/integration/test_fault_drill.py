@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.fault_drill import play, table
+from tests.integration.fault_drill import play
+from tests.integration.fault_drill_row import table
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -94,7 +94,7 @@ class Guarded:
 
     def settings(self, **changed: Any) -> Settings:  # noqa: ANN401 - any setting
         client, password = self.folder / "listener.pem", self.folder / "password"
-        said = {
+        said: dict[str, Any] = {
             "host": "127.0.0.1",
             "port": self.broker.port,
             "tls": True,
@@ -117,7 +117,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     ours.signs("listener")
     (folder / "password").write_text("right\n")
     subprocess.run([PASSWD, "-b", "-c", str(folder / "users"), "gridwright", "right"], check=True)
-    more = (f"cafile {ours.file}", f"certfile {folder}/broker.pem", f"keyfile {folder}/broker.key")
+    more: tuple[str, ...] = (f"cafile {ours.file}", f"certfile {folder}/broker.pem", f"keyfile {folder}/broker.key")
     more += ("require_certificate true", "allow_anonymous false", f"password_file {folder}/users")
     broker = Mosquitto(folder, more)
     broker.start()
@@ -180,7 +180,7 @@ def test_the_broker_s_certificate_may_have_expired_or_there_is_no_tls(tmp_path: 
     ours.signs("broker", until=NOW - DAY)
     ours.signs("listener")
     (tmp_path / "password").write_text("right")
-    more = (f"cafile {ours.file}", f"certfile {tmp_path}/broker.pem", f"keyfile {tmp_path}/broker.key")
+    more: tuple[str, ...] = (f"cafile {ours.file}", f"certfile {tmp_path}/broker.pem", f"keyfile {tmp_path}/broker.key")
     broker = Mosquitto(tmp_path, (*more, "allow_anonymous true"))
     broker.start()
     try:

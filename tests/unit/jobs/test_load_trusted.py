@@ -25,6 +25,7 @@ from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.grid.balance_grid import balance_grid
 from gridwright.jobs.load import load_trusted as loading
+from gridwright.jobs.load.load_final import FinalGroup, load_final
 from gridwright.jobs.load.load_trusted import Reader, load_trusted
 from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, propose_edit
 from gridwright.jobs.outlook.refresh_outlooks import refresh_outlooks
@@ -83,7 +84,7 @@ def test_every_number_is_that_of_the_final_image(store: Store) -> None:
     first = day_number(START.date())
     totals = store.day_totals.load(LOCAL_OWNER, ["UP-1"], range(first, first + DAYS))
     wh = int(made.values.sum())
-    assert (int(seen.values.sum()), int(totals.total.sum()), bill.energy_kwh * 1000) == (wh, wh, wh)
+    assert (int(seen.values.sum()), int(totals.total.sum()), int(bill.energy_kwh * 1000)) == (wh, wh, wh)
 
 
 def test_a_forecast_is_made_of_the_final_image(store: Store) -> None:
@@ -94,9 +95,9 @@ def test_a_forecast_is_made_of_the_final_image(store: Store) -> None:
     np.testing.assert_allclose(issued.body["mean_kw"], expected.kw(expected.mean[0]), atol=1e-4)
 
 
-def _finals(store: Store) -> list[loading.FinalGroup]:
+def _finals(store: Store) -> list[FinalGroup]:
     known = {point.id: point for point in store.registry.points(LOCAL_OWNER)}
-    return loading.load_final(store, LOCAL_OWNER, known, Interval(NOW - DAY * 70, NOW), SITE)[0]
+    return load_final(store, LOCAL_OWNER, known, Interval(NOW - DAY * 70, NOW), SITE)[0]
 
 
 def test_what_is_judged_is_not_judged_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,5 +180,6 @@ def test_the_networks_balance_counts_the_estimated_and_the_edited(store: Store) 
     store.readings.save(LOCAL_OWNER, Panel(("M",), START, HOUR, meter.values), known_at=NOW)
     each = balance_grid(store, LOCAL_OWNER, MARCH, now=NOW).node("T1")
     assert each is not None
+    assert each.metered_kwh is not None
     assert each.metered_kwh * 1000 == pytest.approx(sum(final(store, name).values.sum() for name in POINTS))
     assert each.inputs.missing == 0

@@ -76,7 +76,7 @@ def test_a_full_file_is_put_aside_once(tmp_path: Path) -> None:
 def test_a_disk_that_takes_nothing_is_told_to_each(tmp_path: Path) -> None:
     async def add() -> list[object]:
         lines = Lines(tmp_path / "absent" / "a.jsonl")
-        return await asyncio.gather(lines.add(1), lines.add(2), return_exceptions=True)
+        return [*await asyncio.gather(lines.add(1), lines.add(2), return_exceptions=True)]
 
     assert [type(one) for one in asyncio.run(add())] == [FileNotFoundError] * 2
 
