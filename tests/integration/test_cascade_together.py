@@ -16,8 +16,10 @@ from sqlalchemy import text
 
 from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.bill import BillState
 from gridwright.domain.correction import Correction, CorrectionState
 from gridwright.domain.image import Image
+from gridwright.jobs.billing import run_billing as billing
 from gridwright.jobs.cascade import correct as correcting
 from gridwright.jobs.cascade import rerate as rating
 from gridwright.jobs.cascade.correct import correct
@@ -26,7 +28,7 @@ from gridwright.jobs.load.load_final import load_final
 from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, propose_edit
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import empty
-from tests.integration.test_cascade import GAP, HALF, HOME, MAY, SITE, again, issued_march, part, state_of, usage
+from tests.integration.test_cascade import GAP, HALF, HOME, MAY, SITE, again, bill, issued_march, part, state_of, usage
 
 OTHER = slice(GAP.start + 96, GAP.stop + 96)
 DAY = timedelta(days=1)
@@ -128,6 +130,50 @@ def test_who_rates_last_has_read_last(emptied: str, monkeypatch: pytest.MonkeyPa
         started[0].join()
         assert [(note.id, note.total) for note in drafts(store)] == [(note.id, note.total) for note in drafts(calm)]
         assert store.rerates.pending(LOCAL_OWNER) == []
+
+
+@pytest.mark.parametrize("issued", [False, True])
+def test_a_bill_is_kept_as_its_readings_are_when_it_is_kept(
+    address: str, monkeypatch: pytest.MonkeyPatch, issued: bool
+) -> None:
+    """Readings carried through by another process between a bill's making and its keeping are in what is kept."""
+    real, others = billing.rated, list[Thread]()
+
+    def second() -> None:
+        with open_store(address) as theirs:
+            late(theirs, OTHER, 0.2)
+            again(theirs, MAY)
+
+    def overtaken(*given: object, **more: object) -> object:
+        found = real(*given, **more)  # type: ignore[arg-type]
+        if not others:
+            others.append(Thread(target=second))
+            others[0].start()
+            others[0].join()
+        return found
+
+    def begun(store: Store) -> None:
+        store.registry.save_points(LOCAL_OWNER, [HOME])
+        if issued:
+            issued_march(store)
+        late(store) if issued else store.readings.save(LOCAL_OWNER, usage(), known_at=MAY)
+
+    with open_store(address) as store, open_store("sqlite://") as calm:
+        begun(store)
+        begun(calm)
+        late(calm, OTHER, 0.2)
+        again(calm, MAY)
+        bill(calm, "2025-03", MAY)
+        monkeypatch.setattr(billing, "rated", overtaken)
+        run = bill(store, "2025-03", MAY)
+        monkeypatch.setattr(billing, "rated", real)
+        assert len(others) == 1
+        assert [(note.id, note.total) for note in drafts(store)] == [(note.id, note.total) for note in drafts(calm)]
+        assert len(drafts(store)) == issued
+        kept = [each.bill for each in store.ledger.bills(LOCAL_OWNER) if each.bill.state is not BillState.CANCELLED]
+        assert [each.key for each in kept] == [each.bill.key for each in calm.ledger.bills(LOCAL_OWNER)]
+        if not issued:
+            assert [each.key for each in run.bills] == [each.key for each in kept]
 
 
 def waits(store: Store) -> bool:

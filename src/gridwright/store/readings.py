@@ -28,6 +28,7 @@ from gridwright.store.days.loading import PanelLoader
 from gridwright.store.days.saving import SaveSummary
 from gridwright.store.days.saving_panels import leave_traces, merge_panel
 from gridwright.store.days.series import Extent, read_extents
+from gridwright.store.days.states import ImageState, read_image_states
 from gridwright.store.days.stretches import Stretch, read_stretches
 from gridwright.store.instant import from_us, to_seconds, to_us
 from gridwright.store.names import Names, every_image, every_type, within
@@ -243,6 +244,16 @@ class Readings:
         access.require(Act.READ)
         with self._session.reading() as unit:
             return [kind for kind, which in every_image(unit).values() if which is image]
+
+    def final_states(self, access: Access, points: Sequence[str], period: Interval) -> dict[str, ImageState]:
+        """Return the state of usage points' final images on the UTC days of a period; equal: nobody wrote to them."""
+        _require_all(access, Act.READ, points)
+        days = range(to_seconds(period.start) // DAY_S, -(-to_seconds(period.end) // DAY_S))
+        with self._session.reading() as unit:
+            names = dict(zip(self._names.point_keys(unit, points), points, strict=True))
+            kinds = [kind for kind, (_, which) in every_image(unit).items() if which is Image.FINAL]
+            states = read_image_states(unit, kinds, np.array(sorted(names), np.int64), days)
+        return {names[key]: state for key, state in states.items()}
 
     def freshness(self, access: Access) -> list[Freshness]:
         """Return for each usage point with interval readings how far they reach, in one query.

@@ -31,6 +31,7 @@ from gridwright.jobs.meters.on_behalf import on_behalf
 from gridwright.jobs.programs.settle_event import event_credits
 from gridwright.jobs.upkeep.archive_months import bring_back_for, months_away
 from gridwright.store import IssuedBill, Store
+from gridwright.store.days.states import ImageState
 
 TOGETHER = 200
 Progress = Callable[[int, int], None]
@@ -109,6 +110,8 @@ class _Desk:
     policy: CorrectionPolicy
     run: BillRun = field(default_factory=BillRun)
     _asked: dict[str, tuple[Interval, ...]] = field(default_factory=dict)
+    # What was loaded of each usage point: which time, and in which state its final images were just before.
+    _loaded: dict[str, tuple[Interval, ImageState]] = field(default_factory=dict)
     _away: frozenset[int] = frozenset()
 
     def bill(self, names: Sequence[str]) -> None:
@@ -118,11 +121,7 @@ class _Desk:
         for group in self._groups(known):
             for row, point in enumerate(group.points):
                 billed.add(point.id)
-                bills = self._bill(group, row)
-                self.run.bills += bills
-                for bill in bills:
-                    if not (bill.example or self.order.dry_run):
-                        self._keep(bill)
+                self.run.bills += self._billed(group, row)
         for name in known.keys() - billed:
             self._note_silent(known[name])
 
@@ -162,8 +161,9 @@ class _Desk:
     def _final(self, known: Mapping[str, UsagePoint]) -> Sequence[Billable]:
         """Return the final images, and bring back from the archive what is needed of them."""
         self._away = months_away(self.store, self.access)
-        self._asked = {name: self._periods(point) for name, point in known.items()}
-        needed = [self._needed(period, known[name]) for name, periods in self._asked.items() for period in periods]
+        asked = {name: self._periods(point) for name, point in known.items()}
+        self._asked |= asked
+        needed = [self._needed(period, known[name]) for name, periods in asked.items() for period in periods]
         if not needed:
             return []
         whole = Interval(min(period.start for period in needed), max(period.end for period in needed))
@@ -172,6 +172,9 @@ class _Desk:
             if back:
                 bring_back_for(self.store, self.access, period)
                 self._note(f"brought back from the archive: {spelled(back)}")
+        if not self.order.dry_run:
+            states = self.store.readings.final_states(self.access, list(known), whole)
+            self._loaded |= {name: (whole, state) for name, state in states.items()}
         groups, notes = load_final(self.store, self.access, known, whole, self.site)
         for note in notes:
             self._note(note)
@@ -223,6 +226,26 @@ class _Desk:
             f"{point.id} has no readings to bill" + (f" in {period}" if period else "") + f"; they cover {there}"
         )
 
+    def _billed(self, group: Billable, row: int) -> list[Bill]:
+        """Make the bills of a usage point and keep them, from its readings as they are when they are kept."""
+        point, bills = group.points[row], self._bill(group, row)
+        if self.order.dry_run or all(bill.example for bill in bills):
+            return bills
+        with self.store.transaction():
+            self.store.rerates.hold(self.access, point.id)
+            if self._has_moved(point.id):
+                # Another process has made other readings final, and has rated all bills but these.
+                found = self._final({point.id: point})
+                bills = [bill for one in found for at in range(len(one.points)) for bill in self._bill(one, at)]
+            for bill in bills:
+                if not bill.example:
+                    self._keep(bill)
+        return bills
+
+    def _has_moved(self, name: str) -> bool:
+        period, state = self._loaded[name]
+        return self.store.readings.final_states(self.access, [name], period)[name] != state
+
     def _bill(self, group: Billable, row: int) -> list[Bill]:
         point = group.points[row]
         try:
@@ -256,19 +279,16 @@ class _Desk:
 
     def _keep(self, bill: Bill) -> None:
         ledger = self.store.ledger
-        with self.store.transaction():
-            there = [
-                each for each in ledger.bills(self.access, bill.usage_point) if each.bill.period.overlaps(bill.period)
-            ]
-            issued = [each for each in there if each.bill.state is BillState.ISSUED]
-            if issued:
-                self._correct(issued, bill)
-                return
-            for old in there:
-                if old.bill.state is BillState.DRAFT and old.bill.key != bill.key:
-                    ledger.cancel(self.access, old.bill.id, only=BillState.DRAFT)
-                    self.run.replaced += 1
-            self.run.new += ledger.save_bill(self.access, bill, postings(bill))
+        there = [each for each in ledger.bills(self.access, bill.usage_point) if each.bill.period.overlaps(bill.period)]
+        issued = [each for each in there if each.bill.state is BillState.ISSUED]
+        if issued:
+            self._correct(issued, bill)
+            return
+        for old in there:
+            if old.bill.state is BillState.DRAFT and old.bill.key != bill.key:
+                ledger.cancel(self.access, old.bill.id, only=BillState.DRAFT)
+                self.run.replaced += 1
+        self.run.new += ledger.save_bill(self.access, bill, postings(bill))
 
     def _correct(self, issued: Sequence[IssuedBill], bill: Bill) -> None:
         """Hold a bill against the issued one of its period: what differs becomes the draft of a note."""

@@ -79,10 +79,15 @@ class Rerates:
 
     def claim(self, access: Access, point: str) -> list[Rerate]:
         """Return what waits of a usage point, to be dealt with in this transaction: until its end nobody else does."""
+        with self._session.writing():
+            self.hold(access, point)
+            return self.pending(access, points=[point])
+
+    def hold(self, access: Access, point: str) -> None:
+        """Let nobody else change or rate a usage point's final images until the end of this transaction."""
         access.require(Act.WRITE_BILLS, point)
         with self._session.writing() as unit:
             lock_points(unit, self._names.point_keys(unit, [point]))
-            return self.pending(access, points=[point])
 
     def clear(self, access: Access, rerates: Iterable[Rerate]) -> int:
         """Remove what was dealt with and return how many there were."""
