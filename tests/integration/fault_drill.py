@@ -1,14 +1,15 @@
 """The fault drill: meters send to an edge, that to the centre, and everything between them fails, again and again.
 
+Beside them bodies of lines go straight to the centre, which acknowledges them from its journal and folds them later.
+
 `python -m tests.integration.fault_drill [ROUNDS] [FAULT…]` plays the faults named, else all of them, 30 rounds each
-without a number.
+without a number. An interrupt (SIGINT) ends a fault after the round that is being played, and goes on to the next.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
-import socket
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,9 +30,20 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.edge.run import drain
 from gridwright.edge.status import read_status
+from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.settings import EdgeSettings, Settings
 from gridwright.store import Store, open_store
 from tests.integration.fault_drill_broker import BROKER_FAULTS, play_broker
+from tests.integration.fault_drill_journal import (
+    all_is_seen,
+    await_rows,
+    cut_in_mid_fold,
+    full_in_mid_fold,
+    rows_at_rest,
+    second_reader,
+)
+from tests.integration.fault_drill_lines import Feeder, compare_lines, feeders, prepare_lines
+from tests.integration.fault_drill_places import Impossible, PrivatePostgres, Proxy, small_disk, system
 from tests.integration.fault_drill_row import PAUSE, Row, some, table
 from tests.integration.listen_site import free_port
 from tests.integration.server_process import Server, launch, start
@@ -41,11 +53,8 @@ QUARTER = timedelta(minutes=15)
 PATIENCE_S = 90.0
 WAYS = ("form", "json", "lines")
 AGAIN = {429, 503, 507}
+ENOUGH = threading.Event()  # asked to end: after this round, with what was played until then
 PACE_S = 0.005  # between two readings of a device: the faults are the point, not the heat
-
-
-class Impossible(Exception):
-    """This machine cannot play a fault; the reason is told in the table."""
 
 
 @dataclass(slots=True)
@@ -92,10 +101,10 @@ class Device:
 
 
 class Load:
-    """All devices at once, from a thread of its own."""
+    """All devices at once, from a thread of its own, and feeders of lines, which send to the centre."""
 
-    def __init__(self, url: str, devices: Sequence[Device]) -> None:
-        self.devices, self._url = devices, url
+    def __init__(self, url: str, devices: Sequence[Device], lines: Sequence[Feeder], site: Site) -> None:
+        self.devices, self._url, self.feeders, self._site = devices, url, lines, site
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self._thread.start()
@@ -108,7 +117,11 @@ class Load:
                 while not self._stopping.is_set():
                     await device.send(client)
 
-            await asyncio.gather(*map(one, self.devices))
+            async def feed(feeder: Feeder) -> None:
+                while not self._stopping.is_set():
+                    await feeder.send(client, self._site.address, self._site.key)
+
+            await asyncio.gather(*map(one, self.devices), *map(feed, self.feeders))
 
     @property
     def acknowledged(self) -> int:
@@ -142,6 +155,8 @@ class Site:
     centre: Server | None = None
     edge: Server | None = None
     said: list[str] = field(default_factory=list)
+    caught: int = 0  # rounds in which the fault met what waited in the journal
+    unseen: int = 0  # readings that were acknowledged, and that another process did not find at once
 
     @property
     def buffer(self) -> Path:
@@ -155,10 +170,11 @@ class Site:
     def place(self) -> str:
         return self.store_url or str(self.folder / "data" / "gridwright.db")
 
-    def prepare(self, devices: Sequence[Device]) -> None:
+    def prepare(self, devices: Sequence[Device], lines: Sequence[Feeder]) -> None:
         (self.folder / "data").mkdir(exist_ok=True)
         with open_store(self.place) as store, store.transaction():
             store.registry.save_points(ME, [UsagePoint(f"UP-{device.number}") for device in devices])
+            prepare_lines(store, lines)
             for device in devices:
                 store.registry.save_meter(ME, Meter(f"M-{device.number}"))
                 store.registry.save_installation(ME, install(f"UP-{device.number}", f"M-{device.number}", START))
@@ -186,8 +202,12 @@ class Site:
         self.edge = launch(command, self.folder, env=env)
 
     def kill_centre(self) -> None:
+        """Kill it while rows wait in its journal."""
         assert self.centre is not None
+        await_rows(self)
+        time.sleep(PAUSE.random() * 0.01)
         self.centre.kill()
+        self.caught += rows_at_rest(self.place) > 0
         self.said.append(self.centre.stderr)
 
     def kill_edge(self) -> None:
@@ -226,27 +246,43 @@ class Site:
             self.said.append(server.stderr)
 
 
-def compared(fault: str, rounds: int, place: str, devices: Sequence[Device], seconds: float) -> Row:
+def compared(fault: str, rounds: int, site: Site, load: Load, seconds: float) -> Row:
     """Compare what was acknowledged with what is stored."""
-    stored = lost = doubled = wrong = 0
-    with open_store(place) as store:
+    devices, all_found = load.devices, np.zeros(4, np.int64)  # stored, lost, doubled, wrong
+    with open_store(site.place) as store:
+        waits = store.journal.waiting(ME)
+        assert (waits.rows, waits.aside_rows) == (0, 0), waits
         for device in devices:
-            times, found = found_of(store, device)
-            stored += len(found)
-            sent = set(range(device.slot))
-            lost += len(sent - set(found))
-            doubled += sum(count - 1 for count in times.values())
-            # The reading under way at the end may be there too.
-            strange = set(found) - sent - {device.slot}
-            wrong += len(strange) + sum(value != device.value(slot) for slot, value in found.items()) + len(device.odd)
+            all_found += _of_device(store, device)
+        for feeder in load.feeders:
+            stored, lost, wrong = compare_lines(store, feeder, feeder.bodies)
+            all_found += (stored, lost, 0, wrong + len(feeder.odd))
         streams = store.edges.latest(ME)
         assert len(streams) == 1
         # Each number was applied once: a record is a reading here.
-        doubled += abs(streams[0].readings - numbers_of(store))
+        all_found[2] += abs(streams[0].readings - numbers_of(store))
         assert store.audit.verify(ME) > 0
-    acknowledged = sum(device.acknowledged for device in devices)
-    resent = sum(device.resent for device in devices)
-    return Row(fault, rounds, acknowledged, stored, lost, doubled, wrong, resent, seconds)
+        verified = verify_store(store, ME)
+        assert verified.ok, [check for check in verified.checks if not check.ok]
+    stored, lost, doubled, wrong = all_found.tolist()
+    senders: list[Device | Feeder] = [*devices, *load.feeders]
+    odd = [told for one in senders for told in one.odd]
+    assert not odd, odd[:3]
+    acknowledged, resent = sum(one.acknowledged for one in senders), sum(one.resent for one in senders)
+    lines = sum(feeder.acknowledged for feeder in load.feeders)
+    counts = (acknowledged, stored, lost + site.unseen, doubled, wrong, resent)
+    return Row(fault, rounds, *counts, seconds, lines=lines, caught=site.caught)
+
+
+def _of_device(store: Store, device: Device) -> tuple[int, int, int, int]:
+    """Return how many readings of a device are stored, lost, doubled and wrong."""
+    times, found = found_of(store, device)
+    sent = set(range(device.slot))
+    doubled = sum(count - 1 for count in times.values())
+    # The reading under way at the end may be there too.
+    strange = set(found) - sent - {device.slot}
+    wrong = len(strange) + sum(value != device.value(slot) for slot, value in found.items()) + len(device.odd)
+    return len(found), len(sent - set(found)), doubled, wrong
 
 
 def numbers_of(store: Store) -> int:
@@ -280,6 +316,7 @@ def kill_centre(site: Site, load: Load) -> None:
     load.more(some())  # the edge keeps what comes meanwhile
     site.start_centre()
     site.met()
+    site.unseen += all_is_seen(site, load)
 
 
 def kill_edge(site: Site, load: Load) -> None:
@@ -295,56 +332,6 @@ def kill_both(site: Site, load: Load) -> None:
     site.start_edge()
     site.start_centre()
     site.met()
-
-
-class Proxy:
-    """A way to the centre that can be cut: what is under way is dropped, and nobody comes through."""
-
-    def __init__(self, port: int) -> None:
-        self._to = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._pairs: set[tuple[socket.socket, socket.socket]] = set()
-        self.is_cut = False
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                threading.Thread(target=self._join, args=(near,), daemon=True).start()
-
-    def _join(self, near: socket.socket) -> None:
-        with near, suppress(OSError):
-            if self.is_cut:
-                return
-            with socket.create_connection(self._to, 10) as far:
-                self._pairs.add((near, far))
-                back = threading.Thread(target=pump, args=(far, near, self), daemon=True)
-                back.start()
-                pump(near, far, self)
-                back.join()
-                self._pairs.discard((near, far))
-
-    def cut(self) -> None:
-        self.is_cut = True
-        for near, far in list(self._pairs):
-            for each in (near, far):
-                with suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self.cut()
-        self._listener.close()
-
-
-def pump(source: socket.socket, target: socket.socket, proxy: Proxy) -> None:
-    with suppress(OSError):
-        while (data := source.recv(65_536)) and not proxy.is_cut:
-            target.sendall(data)
-    for each in (source, target):
-        with suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
@@ -395,32 +382,6 @@ def own_network(site: Site) -> Iterator[Fault]:
         system("ip", "netns", "del", name)
 
 
-def system(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Callable[[], Path]]:
-    """Mount a small disk of its own at a folder, and return what fills it up."""
-    folder.mkdir(exist_ok=True)
-    try:
-        system("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise Impossible("mounting a small disk needs root") from error
-
-    def fill() -> Path:
-        filler = folder / "filler"
-        with filler.open("wb", buffering=0) as file, suppress(OSError):
-            while True:
-                file.write(b"\0" * 4096)
-        return filler
-
-    try:
-        yield fill
-    finally:
-        system("umount", "-l", str(folder))
-
-
 @contextmanager
 def full_edge(site: Site) -> Iterator[Fault]:
     """Give the edge's buffer a small disk, and fill it."""
@@ -460,44 +421,6 @@ def full_centre(site: Site) -> Iterator[Fault]:
         yield full
 
 
-class PrivatePostgres:
-    """A PostgreSQL cluster of the drill's own, in a folder of its own, on a port of its own."""
-
-    def __init__(self) -> None:
-        versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-        if not versions or shutil.which("runuser") is None:
-            raise Impossible("PostgreSQL's initdb and runuser are not installed")
-        self._bin, self.port = versions[-1].parent, free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix="drill-pg-"))
-        try:
-            shutil.chown(self.folder, "postgres", "postgres")
-            self._run("initdb", "-D", str(self.folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync")
-        except (OSError, LookupError, subprocess.CalledProcessError) as error:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            raise Impossible("a cluster of PostgreSQL cannot be made by this user") from error
-        self._control("start")
-
-    @property
-    def url(self) -> str:
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
-
-    def _run(self, program: str, *options: str) -> None:
-        system("runuser", "-u", "postgres", "--", str(self._bin / program), *options)
-
-    def _control(self, act: str, *options: str) -> None:
-        said = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
-        place = ("-D", str(self.folder / "data"), "-w", "-l", str(self.folder / "log"))
-        self._run("pg_ctl", act, *place, *(() if act == "stop" else ("-o", said)), *options)
-
-    def restart(self) -> None:
-        """Restart it as after a power cut."""
-        self._control("restart", "-m", "immediate")
-
-    def close(self) -> None:
-        self._control("stop", "-m", "immediate")
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
 @contextmanager
 def own_postgres(site: Site) -> Iterator[Fault]:
     """Give the centre a PostgreSQL of its own, which is restarted under load."""
@@ -535,6 +458,9 @@ FAULTS: dict[str, Prepared] = {
     "disk of the edge full": full_edge,
     "disk of the server full": full_centre,
     "PostgreSQL restarted": own_postgres,
+    "second process reads, and is killed": second_reader,
+    "disk of the server full in mid-fold": full_in_mid_fold,
+    "PostgreSQL cut in mid-fold": cut_in_mid_fold,
 }
 
 
@@ -548,20 +474,23 @@ def play(names: Sequence[str], rounds: int, folder: Path, devices: int = 6) -> R
             faults = [stack.enter_context(FAULTS[name](site)) for name in names]
         except Impossible as reason:
             return Row(told, 0, 0, 0, 0, 0, 0, 0, 0.0, str(reason))
-        site.prepare(every)
+        lines = feeders()
+        site.prepare(every, lines)
         stack.callback(site.abandon)
         site.start_centre()
         site.start_edge()
-        load = Load(f"http://127.0.0.1:{site.edge_port}", every)
-        for _ in range(rounds):
+        load = Load(f"http://127.0.0.1:{site.edge_port}", every, lines, site)
+        played = 0
+        while played < rounds and not ENOUGH.is_set():
             for fault in faults:
                 load.more(some())
                 fault(site, load)
+            played += 1
         load.more(some())
         load.stop()
         site.stop()
         assert "Traceback" not in "".join(site.said), "".join(site.said)
-        return compared(told, rounds, site.place, every, time.monotonic() - began)
+        return compared(told, played, site, load, time.monotonic() - began)
 
 
 def main() -> int:
@@ -569,9 +498,11 @@ def main() -> int:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 30
     chosen = sys.argv[2:] or [*FAULTS, *BROKER_FAULTS]
     rows = []
+    signal.signal(signal.SIGINT, lambda *_: ENOUGH.set())
     with tempfile.TemporaryDirectory(prefix="drill-") as folder:
         for at, name in enumerate(chosen):
             place = Path(folder) / str(at)
+            ENOUGH.clear()
             rows.append(play_broker(name, rounds, place) if name in BROKER_FAULTS else play([name], rounds, place))
             sys.stdout.write(f"{table(rows[-1:])}\n")
             sys.stdout.flush()

@@ -28,6 +28,8 @@ class Row:
     resent: int
     seconds: float
     note: str = ""
+    lines: int = 0  # of those acknowledged
+    caught: int = 0  # rounds in which the fault met rows that waited in the journal
 
     @property
     def is_well(self) -> bool:
@@ -36,10 +38,23 @@ class Row:
 
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as a table."""
-    head = ("fault", "rounds", "acknowledged", "stored", "lost", "doubled", "wrong", "sent again", "s")
+    head = (
+        "fault",
+        "rounds",
+        "acknowledged",
+        "stored",
+        "lost",
+        "doubled",
+        "wrong",
+        "sent again",
+        "lines",
+        "caught",
+        "s",
+    )
     lines: list[tuple[str, ...]] = [head]
     for row in rows:
-        numbers = (row.rounds, row.acknowledged, row.stored, row.lost, row.doubled, row.wrong, row.resent)
+        found = (row.stored, row.lost, row.doubled, row.wrong)
+        numbers = (row.rounds, row.acknowledged, *found, row.resent, row.lines, row.caught)
         lines.append((row.fault, *map(str, numbers), f"{row.seconds:.0f} {row.note}".strip()))
     widths = [max(len(line[at]) for line in lines) for at in range(len(head))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)

@@ -23,6 +23,9 @@ if os.environ.get("GRIDWRIGHT_TEST_LONG"):
         (["server and edge killed"], 1),
         (["network cut (namespace)", "disk of the edge full"], 1),
         (["PostgreSQL restarted"], 2),
+        (["server killed", "second process reads, and is killed"], 1),
+        (["disk of the server full in mid-fold"], 1),
+        (["PostgreSQL cut in mid-fold"], 2),
     ]
 
 

@@ -225,6 +225,24 @@ def test_when_it_is_time() -> None:
     assert seen_full == [(True, False), (False, False), (True, True)]
 
 
+@pytest.mark.parametrize(
+    ("error", "is_bug"),
+    [(StoreFull("there is no room left", where="grid.db", remedy="free some space"), False), (KeyError("x"), True)],
+)
+def test_what_failed_is_logged_by_name_and_remedy_and_a_bug_with_its_place(
+    error: Exception, capsys: pytest.CaptureFixture[str], *, is_bug: bool
+) -> None:
+    class Failing:
+        @property
+        def journal(self) -> object:
+            raise error
+
+    assert not Folding(Failing()).fold()  # type: ignore[arg-type] # no store at all
+    said = capsys.readouterr()
+    told = said.out + said.err
+    assert ("free some space" in told, "Traceback" in told) == (not is_bug, is_bug)
+
+
 def test_after_a_failure_it_pauses() -> None:
     now = [100.0]
     folding = Folding(object(), lambda: now[0])  # type: ignore[arg-type] # no store at all

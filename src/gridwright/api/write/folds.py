@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.errors import GridwrightError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,16 @@ class Folding:
             self._not_before = self._ticks() + PAUSE_S
             # Nor must a log that cannot be written stop it.
             with suppress(Exception):
-                structlog.get_logger().exception("folding the journal failed", error=repr(error))
+                _tell(error)
             return False
         self._since, self._waiting = self._ticks(), left
         return left > 0
+
+
+def _tell(error: Exception) -> None:
+    """Log that folding failed: a full disk or a database that is away by name and remedy, a bug with where it is."""
+    log, what = structlog.get_logger(), "folding the journal failed"
+    if isinstance(error, GridwrightError):
+        log.warning(what, error=error.message, where=error.where, remedy=error.remedy, again_in_s=PAUSE_S)
+    else:
+        log.error(what, error=repr(error), exc_info=error)
