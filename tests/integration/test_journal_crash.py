@@ -28,7 +28,7 @@ import os, signal, sys
 from datetime import timedelta
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.store import open_store
-from gridwright.store.journal import journal_fold
+from gridwright.store.journal import fold as journal_fold
 from gridwright.store.journal.journal import Journal
 from gridwright.store.session import Session, Unit
 from tests.integration.store.test_journal import CAME, POINTS, a_batch
