@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
 
 from gridwright import __version__
@@ -66,9 +66,7 @@ def make_app(platform: Platform) -> FastAPI:
     app.state.platform = platform
     app.state.in_flight = InFlight()
     add_problems(app)
-    v1 = APIRouter(prefix=PREFIX, dependencies=[Depends(only_known_query)])
     for noun in NOUNS:
-        v1.include_router(noun.router)
-    app.include_router(v1)
+        app.include_router(noun.router, prefix=PREFIX, dependencies=[Depends(only_known_query)])
     add_document(app)
     return app
