@@ -45,6 +45,16 @@ extends = "residential"
 [group.rules.V17_stuck]
 hours = 5
 """
+LOW = """
+version = "3"
+
+[[group]]
+name = "estimates"
+source = "estimation"
+
+[group.rules.V13_low_limit]
+floor_kw = 5
+"""
 SITE = SiteDefaults()
 POINTS = ("UP-1", "UP-2")
 
@@ -237,6 +247,32 @@ def test_an_applied_edit_is_final_and_a_withdrawn_one_is_not() -> None:
         correct(store, LOCAL_OWNER, SITE, now=NOW + 3 * HOUR)
         np.testing.assert_array_equal(final(store).values, estimated)
         assert store.readings.load(LOCAL_OWNER, "UP-1", period).missing.all()
+
+
+def test_what_was_entered_and_estimated_is_judged_by_the_rules_for_it() -> None:
+    """Each source has groups of its own: the packaged one for edits, and a limit that a site sets for estimates."""
+    with open_store("sqlite://") as store:
+        whole = a_gap(store)
+        correct(store, LOCAL_OWNER, SITE, now=NOW)
+        before = codes(store)
+        period = whole.slice(720, 722).period
+        wish = EditWish("UP-1", period, "the display was photographed", values=[0.2, 60.0])
+        edit = propose_edit(store, LOCAL_OWNER, wish, policy=EditPolicy(1000), now=NOW)
+        correct(store, LOCAL_OWNER, SITE, now=NOW + HOUR)
+        assert codes(store) - before == {("UP-1", "V12_capacity")}
+        (found,) = [each for each in store.findings.load(LOCAL_OWNER) if each.code == "V12_capacity"]
+        assert (found.period, found.slots) == (whole.slice(721, 722).period, 1)
+        assert found.message.startswith("as entered: 60 kWh")
+        assert final(store).values[0, 721] == 60_000
+        withdraw_edit(store, LOCAL_OWNER, edit.id, reason="misread", policy=EditPolicy(1000), now=NOW + 2 * HOUR)
+        correct(store, LOCAL_OWNER, SITE, now=NOW + 2 * HOUR)
+        assert codes(store) == before
+
+        store.dirty.touch(LOCAL_OWNER, ["UP-1"], whole.reading_type, period)
+        correct(store, LOCAL_OWNER, SiteDefaults(rules=rule_book(LOW, "a test")), now=NOW + 3 * HOUR)
+        (found,) = [each for each in store.findings.load(LOCAL_OWNER) if each.code == "V13_low_limit"]
+        assert (found.period, found.slots) == (whole.slice(720, 732).period, 12)
+        assert found.message.startswith("as estimated: ")
 
 
 def test_other_rules_judge_the_last_weeks_again(store: Store) -> None:

@@ -19,6 +19,7 @@ from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
 from gridwright.jobs.cascade.correct_scope import Scope
+from gridwright.jobs.cascade.judge_made import JudgeMade
 from gridwright.jobs.cascade.seam_days import SeamDays
 from gridwright.jobs.cascade.trust_readings import Channel, SiteDefaults, trust_beside, trust_channels
 from gridwright.jobs.load.load_history import load_history
@@ -27,6 +28,7 @@ from gridwright.jobs.load.load_stretches import load_stretches, seams_of, to_sea
 from gridwright.jobs.load.main_series import by_zone, every_series
 from gridwright.store import Store
 from gridwright.store.money.rerates import Rerate
+from gridwright.vee import Registers
 from gridwright.vee.agreed import lay_agreed
 
 Mask = npt.NDArray[np.bool_]
@@ -66,6 +68,8 @@ def make_final(store: Store, access: Access, site: SiteDefaults, scope: Scope, *
     groups, others = every_series(material.panels, material.zones)
     seams = seams_of(material.panels)
     edits = store.edits.applied(access, scope.points, scope.context)
+    registers = Registers(material.reads, installations=material.installations)
+    closed, alone = (JudgeMade(site, material, reads, now) for reads in (registers, Registers()))
     made = []
     for group in groups:
         whole = replace(
@@ -74,15 +78,16 @@ def make_final(store: Store, access: Access, site: SiteDefaults, scope: Scope, *
             received=tuple(to_seams(panel, seams, DAY) for panel in group.received),
         )
         _, delivered, received = trust_channels(whole, site, material, now=now)
-        made += [_final(group.zone, channel, edits) for channel in (*delivered, *received)]
+        made += [_final(group.zone, channel, edits, closed) for channel in (*delivered, *received)]
     for panel in others:
         for zone, some in by_zone(to_seams(panel, seams, DAY), material.zones):
-            made.append(_final(zone, trust_beside(some, site, material, now=now), edits))
+            made.append(_final(zone, trust_beside(some, site, material, now=now), edits, alone))
     return made
 
 
-def _final(zone: str, channel: Channel, edits: Sequence[Edit]) -> Final:
-    return Final(zone, lay_agreed(channel.trusted, edits), channel.findings)
+def _final(zone: str, channel: Channel, edits: Sequence[Edit], judge: JudgeMade) -> Final:
+    panel = lay_agreed(channel.trusted, edits)
+    return Final(zone, panel, (*channel.findings, *judge.doubts(panel, channel.findings)))
 
 
 def keep_final(store: Store, access: Access, scope: Scope, made: Sequence[Final], *, now: datetime) -> Outcome:

@@ -213,7 +213,7 @@ def _trusted(
     rules, reads = judges
     here = set(panel.points)
     mine = {point.id: point for point in points if point.id in here}
-    holidays = _holidays(panel, points)
+    holidays = holidays_of(panel, points)
     around = replace(material.around.of(panel, beside(panel, material.panels)), holidays=holidays)
     past = material.history.get(panel.reading_type)
     validation = validate(panel, mine, registers=reads, rules=rules, now=now, history=past, circumstances=around)
@@ -269,7 +269,8 @@ def beside(panel: Panel, others: Sequence[Panel]) -> tuple[Panel, ...]:
     )
 
 
-def _holidays(panel: Panel, points: Sequence[UsagePoint]) -> dict[str, frozenset[date]]:
+def holidays_of(panel: Panel, points: Sequence[UsagePoint]) -> dict[str, frozenset[date]]:
+    """Return the holidays around a panel, by name of the calendars of its usage points."""
     years = range(panel.start.year - 1, panel.end.year + 2)
     return {name: holiday_dates(name, tuple(years)) for name in {point.holidays for point in points} if name}
 
