@@ -53,6 +53,30 @@ def test_an_instant_of_a_form_in_any_spelling(at: str) -> None:
     assert one.at_s == NOON
 
 
+@pytest.mark.parametrize("name", ["M-1", "meter:a.b_C", "-", "M" * 200, "M 1", "M%2D1", "Zähler"])
+@pytest.mark.parametrize("reading", ["0", "101.25", "1234567.1234", "0.1005", "999999999999999", "1e3", "-1", "1.", ""])
+@pytest.mark.parametrize("at", ["", "&at=2026-11-24T12:15:00Z", "&at=2026-11-31T12:15:00Z", "&at=2026-11-24T24:15:00Z"])
+def test_a_plain_form_says_what_it_says_with_more_words(name: str, reading: str, at: str) -> None:
+    body = f"meter_id={name}&reading={reading}{at}"
+    assert told_of(body) == told_of(f"{body}&unit=kWh&flow=")
+
+
+def told_of(body: str) -> object:
+    """Return all that comes of a form."""
+    try:
+        decoded = decode_form(body.encode(), FORM, NOW)
+    except Refused as problem:
+        return problem.answer.status, problem.answer.body
+    return decoded.few, decoded.verdicts, decoded.records
+
+
+@pytest.mark.parametrize("at", ["", "&at=2026-11-24T12:00:00Z"])
+def test_what_most_meters_send_is_not_taken_apart_into_fields(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("gridwright.api.ingest.form._fields")
+    (one,) = decode_form(f"meter_id=M-1&reading=101.25{at}".encode(), FORM, NOW).few
+    assert (one.name, one.counts, one.at_s) == ("M-1", 101_250, NOON if at else epoch_s(NOW))
+
+
 def test_a_form_without_an_offset_is_told_even_if_it_ends_like_one() -> None:
     told = refused(decode_form, b"meter_id=M-1&reading=5&at=2026-11-24 12:00", FORM, NOW)
     assert (told["status"], told["field"], "offset" in told["remedy"]) == (422, "at", True)

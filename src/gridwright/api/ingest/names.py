@@ -68,14 +68,18 @@ class Directory:
     def place_of(self, name: str, at_s: int) -> tuple[str, str] | None:
         """Return the usage point and the meter that a name means at an instant; None where it means nothing."""
         if name in self.meters:
-            places = self.meters[name]
-            return next(((one.point, name) for one in places if one.start_s <= at_s < one.end_s), None)
+            for place in self.meters[name]:
+                if place.start_s <= at_s < place.end_s:
+                    return place.point, name
+            return None
         return (name, self.meter_at(name, at_s)) if name in self.points else None
 
     def multiplier(self, point: str, meter: str, at_s: int) -> float:
         """Return the factor of a meter's register differences."""
-        places = self.at_point.get(point, ())
-        return next((p.multiplier for p in places if p.meter == meter and p.start_s <= at_s < p.end_s), 1.0)
+        for place in self.at_point.get(point, ()):
+            if place.meter == meter and place.start_s <= at_s < place.end_s:
+                return place.multiplier
+        return 1.0
 
 
 def directory_of(points: Iterable[str], installed: Sequence[Installation], taken: float) -> Directory:
