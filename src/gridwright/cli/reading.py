@@ -10,6 +10,7 @@ import typer
 
 from gridwright.cli import reading_export, reading_watch
 from gridwright.cli.context import platform
+from gridwright.cli.interrupts import ctrl_c
 from gridwright.cli.options import Json, with_reading
 from gridwright.cli.output import GOES_ON, print_json, print_table, progress, say
 from gridwright.cli.source import Period
@@ -48,13 +49,14 @@ def import_(
         raise UsageError("--validate writes, --dry-run does not", remedy="give one of them")
     judged: TrustedImport | None = None
     left = "Nothing was written." if dry_run else f"What was read is stored. {GOES_ON}"
-    with progress(f"Importing {file.name}", quiet=as_json, stopped=left) as advance:
+    with ctrl_c() as pressed, progress(f"Importing {file.name}", quiet=as_json, stopped=left) as advance:
+        step = pressed.looked_at(advance)
         if validate:
-            judged = wired.import_trusted(file, reading, rejects_to=target, progress=advance)
+            judged = wired.import_trusted(file, reading, rejects_to=target, progress=step)
         done = (
             judged.imported
             if judged
-            else wired.import_file(file, reading, dry_run=dry_run, rejects_to=target, progress=advance)
+            else wired.import_file(file, reading, dry_run=dry_run, rejects_to=target, progress=step)
         )
     if as_json:
         print_json({**imported_json(done), **judged_json(judged)})

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gridwright.cli.context import platform
+from gridwright.cli.interrupts import ctrl_c
 from gridwright.cli.options import Json, with_reading
 from gridwright.cli.output import print_json, say
 from gridwright.domain.errors import UsageError
 from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
+    from gridwright.jobs.files.ingest_file import Imported
     from gridwright.jobs.files.watch_folder import Handled
 
 
@@ -30,35 +34,45 @@ def watch(
     reading: ReadOptions,
 ) -> None:
     """Import files as they appear: those read go to DIR/done, the others to DIR/failed with the reason."""
-    from gridwright.jobs.files.watch_folder import TAKING, Outcome, Watch
+    from gridwright.jobs.files.watch_folder import Outcome, Watch
 
     if as_json and not once:
         raise UsageError("a watch that goes on prints no document", remedy="add --once")
     wired = platform()
-    job = Watch(
-        folder,
-        lambda path, rejects: wired.import_file(path, reading, rejects_to=rejects),
-        time.sleep,
-        time.monotonic,
-        settle_s=settle,
-        keep_days=wired.settings.retention.files_days,
-    )
-    if not once:
-        say(f"Watching {folder}; Ctrl-C ends it.")
     handled: list[Handled] = []
-    try:
+    with _told_where_files_wait(folder), ctrl_c() as pressed:
+        if not once:
+            say(f"Watching {folder}; Ctrl-C ends it.")
+
+        def import_one(path: Path, rejects: Path) -> Imported:
+            try:
+                return wired.import_file(path, reading, rejects_to=rejects)
+            finally:
+                pressed.look()  # before the file is put aside: it may have been refused for want of its end
+
+        keep_days = wired.settings.retention.files_days
+        job = Watch(folder, import_one, pressed.rest, time.monotonic, settle_s=settle, keep_days=keep_days)
         for one in job.run(once=once):
             if once:
                 handled.append(one)
             if not as_json:
                 say(sentence(one))
-    except KeyboardInterrupt:
-        say(f"Stopped. What was read is stored; a file under way waits in {folder / TAKING} and is taken up first.")
-        raise
+            pressed.look()
     if as_json:
         print_json({"files": [handled_json(one) for one in handled]})
     if any(one.outcome is not Outcome.DONE for one in handled):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _told_where_files_wait(folder: Path) -> Iterator[None]:
+    from gridwright.jobs.files.watch_folder import TAKING
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"Stopped. What was read is stored; a file under way waits in {folder / TAKING} and is taken up first.")
+        raise
 
 
 def register(app: typer.Typer) -> None:

@@ -187,6 +187,8 @@ def _arrow(text: bytes, layout: Layout, framing: Framing, odd: list[tuple[int, i
     import pyarrow as pa
     from pyarrow import csv
 
+    # Otherwise it takes Ctrl-C for itself while it reads, and loses it where the text turns out not to parse.
+    pa.enable_signal_handlers(False)  # noqa: FBT003 - its only parameter
     names = [str(index) for index in range(framing.width)]
     plain = numbers and not layout.numerals.thousands
     types = {str(index): pa.binary() for index in layout.texts}

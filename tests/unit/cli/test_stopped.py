@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -135,6 +136,52 @@ def test_a_watch_that_is_stopped_tells_where_a_file_waits(town: Path, monkeypatc
     result = run("reading", "watch", "inbox")
     assert result.exit_code == INTERRUPTED
     assert "Stopped. What was read is stored; a file under way waits in inbox/taking" in result.stderr
+
+
+def pressed_within(name: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
+    """Let a real Ctrl-C come, once, when a function of this name is called; returns whether it came."""
+    came = False
+
+    def look(frame: FrameType, event: str, arg: object) -> None:
+        nonlocal came
+        del arg
+        if event == "call" and frame.f_code.co_name == name and not came:
+            came = True
+            os.kill(os.getpid(), signal.SIGINT)
+
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    sys.setprofile(look)
+
+    def over() -> bool:
+        sys.setprofile(None)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, kept)
+        return came
+
+    return over
+
+
+@pytest.mark.parametrize("what", ["watch", "import"])
+@pytest.mark.parametrize("number", ["0.5", "half"])
+def test_a_ctrl_c_that_a_library_swallows_ends_it_all_the_same(
+    town: Path, monkeypatch: pytest.MonkeyPatch, what: str, number: str
+) -> None:
+    """It comes while pyarrow calls back for a row of another width, in a text that then parses, or does not."""
+    (town / "inbox").mkdir()
+    row = "UP-0,2025-01-01T00:15:00Z"
+    rows = ["meter,timestamp,kwh", f"{row},0.5,odd", f"{row},{number}", *csv(30, 41).splitlines()[1:], ""]
+    (town / "inbox" / "odd.csv").write_text("\n".join(rows))
+    words = {"watch": ["reading", "watch", "inbox", "--once", "--settle", "0"], "import": ["reading", "import"]}
+    over = pressed_within("on_odd_row", monkeypatch)
+    try:
+        result = run(*words[what], *(["inbox/odd.csv"] if what == "import" else []))
+    finally:
+        assert over()
+    assert result.exit_code == INTERRUPTED, result.output
+    assert "Stopped" in result.stderr
+    if what == "watch":
+        assert [path.name for path in (town / "inbox" / "taking").iterdir()] == ["odd.csv"]
 
 
 def on_a_terminal(words: list[str], until: bytes) -> tuple[int, str]:

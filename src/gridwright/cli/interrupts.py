@@ -1,0 +1,64 @@
+"""Ctrl-C ends a command even where the KeyboardInterrupt that it raised was lost on its way.
+
+Python drops one that is raised in a callback of a C library or in a finalizer, and says no more than "Exception
+ignored". So the press is noted as well, and whoever works in steps looks at it between them.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from gridwright.cli.output import Advance
+
+
+class CtrlC:
+    """Whether Ctrl-C was pressed."""
+
+    def __init__(self) -> None:
+        self._pressed = threading.Event()
+
+    def noted(self, number: int, frame: FrameType | None) -> None:
+        """Note the signal, and raise KeyboardInterrupt as ever."""
+        del number, frame
+        self._pressed.set()
+        raise KeyboardInterrupt
+
+    def look(self) -> None:
+        """Raise KeyboardInterrupt if Ctrl-C was pressed, now or before."""
+        if self._pressed.is_set():
+            raise KeyboardInterrupt
+
+    def looked_at(self, advance: Advance) -> Advance:
+        """Return progress that stops the work where Ctrl-C was pressed."""
+
+        def step(done: int, total: int) -> None:
+            self.look()
+            advance(done, total)
+
+        return step
+
+    def rest(self, seconds: float) -> None:
+        """Sleep, unless Ctrl-C was pressed before or is pressed meanwhile."""
+        self.look()
+        time.sleep(seconds)
+        self.look()
+
+
+@contextmanager
+def ctrl_c() -> Iterator[CtrlC]:
+    """Note Ctrl-C while work without an event loop goes on; where it is ignored, or handled elsewhere, it stays so."""
+    heard = CtrlC()
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
+        yield heard
+        return
+    signal.signal(signal.SIGINT, heard.noted)
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGINT, before)
