@@ -324,6 +324,15 @@ def test_examples_run(
             run_python(example, tmp_path, names, monkeypatch)
 
 
+def test_what_the_architecture_says_to_open_is_there() -> None:
+    """Rooms and files of its tables, below `src/gridwright` or the repository."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z_]+(?:/[a-z_*]+)*(?:/|\.py|\.toml))`", text)
+    assert len(named) > 20
+    gone = [each for each in named if not any(any(root.glob(each)) for root in (ROOT / "src" / "gridwright", ROOT))]
+    assert not gone
+
+
 def test_the_readme_shows_both_ways_in() -> None:
     languages = {example.language for example in examples(ROOT / "README.md")}
     assert languages == {"python", "console"}

@@ -116,7 +116,10 @@ def parse_instant(text: str, zone: ZoneInfo) -> datetime:
             f"{text!r} is not a date or time", remedy="write 2025-03-01 or 2025-03-01T00:00:00+01:00"
         ) from error
     aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-    return aware.astimezone(UTC)
+    try:
+        return aware.astimezone(UTC)
+    except OverflowError as error:
+        raise InputError(f"{text!r} lies outside the calendar", remedy="write a year from 2 to 9998") from error
 
 
 def parse_period(text: str, zone: ZoneInfo) -> Interval:
@@ -134,7 +137,7 @@ def parse_period(text: str, zone: ZoneInfo) -> Interval:
         if len(numbers) == 2:  # noqa: PLR2004 - year and month
             return local_month(numbers[0], numbers[1], zone)
         return local_day(date(*numbers), zone)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputError(
             f"{text!r} is not a period", remedy="write 2025, 2025-03, 2025-03-30 or 2025-03-01/2025-04-01"
         ) from error

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -139,6 +140,24 @@ def test_a_bill_opens_onto_its_readings_and_goes_on_paper(town: Town) -> None:
     assert "/usage-points/UP-1?from=2026-10-01&amp;days=31&amp;view=trusted" in page
     assert town.get(f"/bills/{bill}.pdf").content.startswith(b"%PDF")
     assert town.get(f"/bills/{town.ids['foreign']}", "own", headers=BROWSER).status_code in {403, 404}
+
+
+def test_a_page_shows_what_was_known_on_a_day(town: Town) -> None:
+    """Readings came an hour before NOW, the bill was made then: a day earlier nobody knew either."""
+    early, late = "2026-11-24T12:00:00Z", NOW.isoformat().replace("+00:00", "Z")
+    then = town.get(f"/usage-points/UP-1?from=2026-11-20&as-of={early}", headers=BROWSER).text
+    assert f"as they were known on {early}" in then
+    assert f"&amp;as-of={quote(early, safe='')}" in then, "links and the chart keep it"
+    for view in ("raw", "trusted"):
+        address = f"/usage-points/UP-1.json?from=2026-11-20&view={view}&as-of="
+        assert json.loads(town.get(address + early).text)["total_kwh"] is None
+        assert json.loads(town.get(address + late).text)["total_kwh"] > 0
+    chart = "/usage-points/UP-1/chart.json?from=2026-11-20&as-of="
+    assert json.loads(town.get(chart + early).text)["t"] == []
+    assert json.loads(town.get(chart + late).text)["t"]
+    bill = f"/bills/{town.ids['bill']}?as-of="
+    assert town.get(bill + early, headers=BROWSER).status_code == 404
+    assert f"As it was known on {late}" in town.get(bill + late, headers=BROWSER).text
 
 
 def test_long_ranges_keep_their_spikes(town: Town) -> None:

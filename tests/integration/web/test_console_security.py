@@ -122,7 +122,8 @@ def test_a_notice_that_somebody_else_wrote_is_not_shown(shown_console: Town) -> 
 @pytest.mark.parametrize(
     "query",
     ["from=9999-12-31", "from=0001-01-01", "days=400&from=9999-01-01", "from=2027-01-01", "days=401", "view=evil",
-     "from=%00", "from=2026-10-25&days=1", "compare=true&from=1972-01-01&days=400"],
+     "from=%00", "from=2026-10-25&days=1", "compare=true&from=1972-01-01&days=400",
+     "as-of=yesterday", "as-of=%00", "as-of=9999-12-31T23:59-23:00", "as-of=0001-01-01&view=trusted"],
 )  # fmt: skip
 @pytest.mark.parametrize("ending", ["", ".json", ".csv", "/chart.json"])
 def test_odd_days_are_answered(shown_console: Town, query: str, ending: str) -> None:

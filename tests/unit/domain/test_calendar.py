@@ -17,6 +17,7 @@ from gridwright.domain.interval import (
     local_day,
     local_days,
     local_month,
+    parse_instant,
     parse_period,
     zone_of,
 )
@@ -120,3 +121,15 @@ def test_an_unknown_zone_names_itself() -> None:
 
 def test_december_rolls_over() -> None:
     assert local_month(2025, 12, zone_of("UTC")).end == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["0001", "0001-01", "0001-01-01", "9999-12-31", "0001-01-01/0001-01-02"])
+def test_days_outside_the_calendar_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match=text[:4]):
+        parse_period(text, zone_of("Europe/Berlin"))
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31T23:59-23:00"])
+def test_an_instant_outside_the_calendar_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="outside the calendar"):
+        parse_instant(text, zone_of("Europe/Berlin"))

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from gridwright.api.routes.point_data import trusted_panel
 from gridwright.domain.access import Act
 from gridwright.domain.errors import GridwrightError, InputError, NotFound, TooLittleData
-from gridwright.domain.interval import Interval
+from gridwright.domain.interval import Interval, parse_instant
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.usage_point import UsagePoint
@@ -31,21 +31,27 @@ PAGE, LISTED, AUDITED = 50, 20, 1000
 MOST_DAYS = 400
 RAW, TRUSTED = "raw", "trusted"
 Days = Annotated[int, Query(ge=1, le=MOST_DAYS)]
+Known = Annotated[str, Query(alias="as-of", max_length=40)]
 Kind = Annotated[str, Query(pattern="^(raw|trusted)$")]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which days of a usage point are asked for, raw or trusted, beside the days before or alone."""
+    """Which days of a usage point are asked for, raw or trusted, beside the days before or alone, as known when."""
 
     first: str
     days: int
     view: str
     compare: bool
+    known: str = ""
 
     def span(self, here: UsagePoint, now: datetime) -> Range:
         """Return the civil days, in the usage point's own zone."""
         return range_of(self.first, self.days, here.zone, now)
+
+    def as_of(self, here: UsagePoint) -> datetime | None:
+        """Return the instant as known at which it is asked for; None: as known now."""
+        return parse_instant(self.known, here.tz) if self.known else None
 
 
 def add(router: APIRouter) -> None:
@@ -82,10 +88,15 @@ def find(request: Request, who: Who, search: str = "", after: str = "") -> Respo
 
 
 def asked(
-    first: Annotated[str, Query(alias="from")] = "", days: Days = 7, view: Kind = RAW, *, compare: bool = False
+    first: Annotated[str, Query(alias="from")] = "",
+    days: Days = 7,
+    view: Kind = RAW,
+    known: Known = "",
+    *,
+    compare: bool = False,
 ) -> Asked:
     """Return which days an address asks for, and how they are shown."""
-    return Asked(first, days, view, compare)
+    return Asked(first, days, view, compare, known.strip())
 
 
 Which = Annotated[Asked, Depends(asked)]
@@ -95,7 +106,8 @@ def point(request: Request, who: Who, name: str, which: Which) -> Response:
     """Show one usage point over some days."""
     here = who.platform.store.registry.point(who.access, name)
     span = which.span(here, who.platform.clock())
-    panel, trouble = read(who, here, span.period, which.view)
+    as_of = which.as_of(here)
+    panel, trouble = read(who, here, span.period, which.view, as_of)
     columns_shown = ("start_utc", "kwh", "quality")
     if request.url.path.endswith(".csv"):
         return show(request, who, View("", name, {}, columns_shown, interval_rows(panel) if panel else ()))
@@ -104,6 +116,7 @@ def point(request: Request, who: Who, name: str, which: Which) -> Response:
         "range": span.to_dict(),
         "view": which.view,
         "compare": which.compare,
+        "as_of": which.known,
         "trouble": trouble,
         "counts": counts(panel) if panel else None,
         "runs": runs(panel) if panel else [],
@@ -113,6 +126,7 @@ def point(request: Request, who: Who, name: str, which: Which) -> Response:
     }
     first, last = utc_text(span.period.start), utc_text(span.period.end)
     address = f"/v1/usage-points/{segment(name)}/interval-blocks?from={first}&to={last}"
+    address += f"&as-of={utc_text(as_of)}" if as_of else ""
     line = f"gridwright usage-point show {quote(name)}"
     view = View("point.html.j2", name, data, columns_shown, api=address, cli=line)
     return show(request, who, view)
@@ -124,10 +138,11 @@ def chart(
     """Return the columns of the chart, thinned out to `points` steps of mean, least and highest."""
     here = who.platform.store.registry.point(who.access, name)
     span = which.span(here, who.platform.clock())
-    panel, trouble = read(who, here, span.period, which.view)
+    as_of = which.as_of(here)
+    panel, trouble = read(who, here, span.period, which.view, as_of)
     found = columns(panel, most) if panel else {"t": [], "kw": [], "interval_s": 0}
     if which.compare and panel and found["interval_s"] == panel.interval_s:
-        before, _ = read(who, here, span.earlier, which.view)
+        before, _ = read(who, here, span.earlier, which.view, as_of)
         if before and before.interval == panel.interval:
             earlier = listed(before.kw[0][: panel.slots])
             found["before_kw"] = earlier + [None] * (panel.slots - len(earlier))
@@ -137,13 +152,18 @@ def chart(
     return JSONResponse({**found, "zone": here.zone, "trouble": trouble}, headers=HEADERS)
 
 
-def read(who: Viewer, here: UsagePoint, period: Interval, view: str) -> tuple[Panel | None, str]:
-    """Return the delivered energy of a period, raw or trusted; None, with the reason, when there is none."""
+def read(
+    who: Viewer, here: UsagePoint, period: Interval, view: str, as_of: datetime | None = None
+) -> tuple[Panel | None, str]:
+    """Return the delivered energy of a period, raw or trusted; None, with the reason, when there is none.
+
+    `as_of`: as known at that instant.
+    """
     try:
         if view == TRUSTED:
-            panel = trusted_panel(who.platform, here.id, DELIVERED_ENERGY, period)
+            panel = trusted_panel(who.platform, here.id, DELIVERED_ENERGY, period, as_of=as_of)
         else:
-            panel = who.platform.readings(here.id, period)
+            panel = who.platform.readings(here.id, period, as_of=as_of)
     except (NotFound, TooLittleData, InputError) as error:
         return None, error.message
     over = passed(panel, who.platform.clock())
