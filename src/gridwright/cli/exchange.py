@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,11 @@ def run_wizard(wired: Platform, point: str, given: Answers, *, dry_run: bool, ye
     if as_json:
         print_json(plain(order, seen, history))
         return
+    tell_history(history)
+
+
+def tell_history(history: Iterable[Installation]) -> None:
+    """Say what hung there, and when."""
     for each in history:
         until = "now" if each.is_open else f"{each.period.end.isoformat()}"
         say(f"  {each.end_device} (x{each.multiplier}) from {each.period.start.isoformat()} until {until}")
@@ -138,13 +144,15 @@ def plain(order: MeterExchange, seen: ExchangePreview, history: tuple[Installati
         "closing_kwh": seen.closing_kwh,
         "intervals_kwh": seen.intervals_kwh,
         "doubts": list(seen.doubts),
-        "installations": [
-            {
-                "meter": each.end_device,
-                "from": each.period.start,
-                "to": None if each.is_open else each.period.end,
-                "multiplier": each.multiplier,
-            }
-            for each in history
-        ],
+        "installations": [plain_installation(each) for each in history],
+    }
+
+
+def plain_installation(each: Installation) -> dict[str, Any]:
+    """Return an installation as a JSON object."""
+    return {
+        "meter": each.end_device,
+        "from": each.period.start,
+        "to": None if each.is_open else each.period.end,
+        "multiplier": each.multiplier,
     }

@@ -94,6 +94,33 @@ def exchange(
     run_wizard(acting(key), point, given, dry_run=dry_run, yes=yes, as_json=as_json)
 
 
+@app.command(
+    epilog="Example: gridwright usage-point cancel-exchange UP-1042 --at 2026-11-20T09:00+01:00 --reason 'wrong point'"
+)
+def cancel_exchange(
+    *,
+    point: Annotated[str, typer.Argument(help="The usage point.")],
+    at: Annotated[str, typer.Option("--at", help="When the exchange took place, as it is recorded.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stays in the audit chain.")],
+    with_reads: Annotated[
+        bool, typer.Option("--with-reads", help="Withdraw what the new meter told since too.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do, record nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again on a terminal.")] = False,
+    key: Key = "",
+    as_json: Json = False,
+) -> None:
+    """Cancel a wrong exchange: the old meter goes on, and the reads of the exchange count no more."""
+    from gridwright.cli.cancel_exchange import run_cancelling
+    from gridwright.domain.interval import parse_instant
+    from gridwright.jobs.meters.cancel_exchange import ExchangeCancelling
+
+    wired = acting(key)
+    moment = parse_instant(at, wired.store.registry.point(wired.access, point).tz)
+    order = ExchangeCancelling(point, moment, reason, with_reads)
+    run_cancelling(wired, order, dry_run=dry_run, yes=yes, as_json=as_json)
+
+
 def facts_of(wired: Platform, name: str) -> dict[str, Any]:
     """Gather what the store holds about one usage point."""
     store, access = wired.store, wired.access

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from gridwright.domain.errors import Conflict, InputError
+from gridwright.domain.errors import Conflict, InputError, NotFound
 from gridwright.domain.interval import Interval, from_epoch_s, zone_of
 
 FOREVER = from_epoch_s(253_402_300_799)  # 9999-12-31T23:59:59Z
@@ -109,13 +109,39 @@ def exchange(history: Iterable[Installation], new: Installation) -> tuple[Instal
                 raise Conflict(
                     f"meter {new.end_device} at {new.usage_point} from {new.period.start.isoformat()} overlaps "
                     f"meter {old.end_device}",
-                    remedy="end the earlier installation first",
+                    remedy="cancel the exchange that brought that meter first, then make this one",
                 )
             closed = Interval(old.period.start, new.period.start)
             kept.append(Installation(old.usage_point, old.end_device, closed, old.multiplier))
         else:
             kept.append(old)
     return (*kept, new)
+
+
+def cancel_exchange(
+    history: Iterable[Installation], at: datetime
+) -> tuple[tuple[Installation, ...], Installation, Installation | None]:
+    """Return what hung there without the exchange at `at`, the installation that never was, and the one that goes on.
+
+    Only the newest one can go: what came after stands on it. Where there was none at that instant, it is NotFound.
+    """
+    ordered = sorted(history, key=lambda each: each.period.start)
+    gone = next((each for each in ordered if each.period.start == at), None)
+    if gone is None:
+        begun = ", ".join(f"{each.end_device} at {each.period.start.isoformat()}" for each in ordered) or "none"
+        raise NotFound(f"no meter began at {at.isoformat()}", remedy=f"give one of these instants: {begun}")
+    if gone is not ordered[-1]:
+        later = ordered[ordered.index(gone) + 1]
+        raise Conflict(
+            f"meter {later.end_device} came at {later.period.start.isoformat()}, after {gone.end_device}",
+            remedy="cancel that later exchange first",
+        )
+    kept = ordered[:-1]
+    if not kept or kept[-1].period.end != at:
+        return tuple(kept), gone, None
+    old = kept[-1]
+    open_again = Installation(old.usage_point, old.end_device, Interval(old.period.start, FOREVER), old.multiplier)
+    return (*kept[:-1], open_again), gone, open_again
 
 
 def installed_at(history: Iterable[Installation], usage_point: str, moment: datetime) -> Installation | None:

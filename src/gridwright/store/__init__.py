@@ -6,6 +6,7 @@ from gridwright.store.days.appending import Near, Newest
 from gridwright.store.days.laying import Single
 from gridwright.store.days.saving import SaveSummary
 from gridwright.store.dirty import DirtyRange
+from gridwright.store.field.exchange_reads import WrittenRead
 from gridwright.store.field.outlooks import Outlook
 from gridwright.store.findings import FindingFilter, StoredFinding
 from gridwright.store.imports import Progress
@@ -30,5 +31,6 @@ __all__ = [
     "StoredAnswer",
     "StoredFinding",
     "Version",
+    "WrittenRead",
     "open_store",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, Table, select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import InputError
@@ -22,6 +22,7 @@ from gridwright.store.days.saving import SaveSummary
 from gridwright.store.days.touching import touch_days
 from gridwright.store.instant import to_seconds, to_us
 from gridwright.store.names import FEW, Names, every_type
+from gridwright.store.register_marks import QUALITY, WITHDRAWN
 from gridwright.store.session import Session, Unit
 
 Key = tuple[int, int, int, int]
@@ -41,8 +42,8 @@ _CHANGE = (
     "WHERE usage_point = ? AND reading_type = ? AND at_s = ? AND epoch = ?"
 )
 _ONE = "SELECT at_s, value, end_device, epoch, quality FROM register_reading WHERE usage_point = ? AND reading_type = ?"
-_BEFORE = f"{_ONE} AND at_s <= ? ORDER BY at_s DESC, epoch DESC LIMIT 1"
-_AFTER = f"{_ONE} AND at_s > ? ORDER BY at_s, epoch LIMIT 1"
+_BEFORE = f"{_ONE} AND quality < {WITHDRAWN} AND at_s <= ? ORDER BY at_s DESC, epoch DESC LIMIT 1"
+_AFTER = f"{_ONE} AND quality < {WITHDRAWN} AND at_s > ? ORDER BY at_s, epoch LIMIT 1"
 
 # SQLite looks up all of a group in one statement: each of its own would cost more than what it finds. The list of
 # [key, since, until] is walked in its order, and each entry goes to its place in the primary key.
@@ -53,8 +54,9 @@ _EACH_OF = (
     "(SELECT n.at_s, n.epoch FROM register_reading AS n "
     "WHERE n.usage_point = asked.value ->> 0 AND n.reading_type = ?2 "
 )
-_BEFORE_EACH = f"{_EACH_OF}AND n.at_s <= asked.value ->> 1 ORDER BY n.at_s DESC, n.epoch DESC LIMIT 1)"
-_AFTER_EACH = f"{_EACH_OF}AND n.at_s > asked.value ->> 2 ORDER BY n.at_s, n.epoch LIMIT 1)"
+_COUNTS = f"AND n.quality < {WITHDRAWN} "
+_BEFORE_EACH = f"{_EACH_OF}{_COUNTS}AND n.at_s <= asked.value ->> 1 ORDER BY n.at_s DESC, n.epoch DESC LIMIT 1)"
+_AFTER_EACH = f"{_EACH_OF}{_COUNTS}AND n.at_s > asked.value ->> 2 ORDER BY n.at_s, n.epoch LIMIT 1)"
 Nearest = dict[int, Near]
 
 
@@ -88,14 +90,19 @@ class Registers:
         self._session = session
         self._names = names
 
-    def save(self, access: Access, reads: Iterable[RegisterReading], *, known_at: datetime) -> SaveSummary:
-        """Add reads; another value at the same instant and epoch supersedes, the same again changes nothing."""
+    def save(
+        self, access: Access, reads: Iterable[RegisterReading], *, known_at: datetime, mark: int = 0
+    ) -> SaveSummary:
+        """Add reads; another value at the same instant and epoch supersedes, the same again changes nothing.
+
+        `mark`: what they carry besides their quality, see `register_marks`.
+        """
         access.require(Act.WRITE_READINGS)
         these = list(reads)
         for read in these:
             access.require(Act.WRITE_READINGS, read.usage_point)
         with self._session.writing() as unit:
-            rows = self._rows(unit, these, to_us(known_at))
+            rows = self._rows(unit, these, to_us(known_at), mark)
             lock_points(unit, sorted({key[0] for key in rows}))
             old = _stored(unit, rows)
             new = [row for key, row in rows.items() if key not in old]
@@ -130,7 +137,8 @@ class Registers:
             for at, read in zip(keys, newest, strict=True):
                 if at is not None:
                     asked.setdefault(at, read.at_s)
-            around = _nearest(unit, key, [(at, at_s, at_s) for at, at_s in asked.items()])
+            # With those that were withdrawn: their keys are taken, and who comes upon one needs a closer look.
+            around = _nearest(unit, key, [(at, at_s, at_s) for at, at_s in asked.items()], withdrawn=True)
             found = sort_out(newest, keys, around)
             self._add(unit, access, {newest[at]: before for at, before in found.new.items()}, (key, to_us(known_at)))
         return found
@@ -160,7 +168,7 @@ class Registers:
         with self._session.reading() as unit:
             key = self._names.point_keys(unit, [point])[0]
             kind = self._names.type_key(unit, reading_type)
-            query = select(table).where(table.c.usage_point == key, table.c.reading_type == kind)
+            query = _counting(table).where(table.c.usage_point == key, table.c.reading_type == kind)
             query = query.where(table.c.at_s.between(to_seconds(period.start), to_seconds(period.end)))
             rows = unit.connection.execute(query.order_by(table.c.at_s, table.c.epoch)).all()
         return tuple(_to_read(row, point, reading_type) for row in rows)
@@ -178,7 +186,7 @@ class Registers:
             keys = dict(zip(self._names.point_keys(unit, points), points, strict=True))
             if kind is None:
                 return []
-            query = select(table).where(table.c.reading_type == kind)
+            query = _counting(table).where(table.c.reading_type == kind)
             query = query.where(table.c.at_s.between(to_seconds(period.start), to_seconds(period.end)))
             query = query.order_by(table.c.usage_point, table.c.at_s, table.c.epoch)
             several = sorted(keys)
@@ -192,7 +200,8 @@ class Registers:
         table = schema.register_reading
         with self._session.reading() as unit:
             key = self._names.point_keys(unit, [point])[0]
-            query = select(table.c.reading_type).where(table.c.usage_point == key).distinct()
+            mine = (table.c.usage_point == key, table.c.quality < WITHDRAWN)
+            query = select(table.c.reading_type).where(*mine).distinct()
             found = unit.connection.execute(query.order_by(table.c.reading_type)).scalars().all()
             known = every_type(unit) if found else {}
         return tuple(known[one] for one in found)
@@ -223,22 +232,25 @@ class Registers:
             )
         return found
 
-    def _rows(self, unit: Unit, reads: Sequence[RegisterReading], known_at_us: int) -> dict[Key, Stored]:
+    def _rows(self, unit: Unit, reads: Sequence[RegisterReading], known_at_us: int, mark: int) -> dict[Key, Stored]:
         """Return the rows by key; of two reads with one key the later in the sequence counts."""
         points = self._names.point_keys(unit, [read.usage_point for read in reads])
         kinds = {kind: self._names.make_type_key(unit, kind) for kind in {read.reading_type for read in reads}}
         rows = {}
         for point, read in zip(points, reads, strict=True):
             key = (point, kinds[read.reading_type], to_seconds(read.at), read.epoch)
-            rows[key] = Stored(*key, _whole(read), read.end_device, read.quality, known_at_us, 1)
+            rows[key] = Stored(*key, _whole(read), read.end_device, read.quality | mark, known_at_us, 1)
         return rows
 
 
-def _nearest(unit: Unit, kind: int, asked: Sequence[tuple[int, int, int]]) -> tuple[Nearest, Nearest]:
+def _nearest(
+    unit: Unit, kind: int, asked: Sequence[tuple[int, int, int]], *, withdrawn: bool = False
+) -> tuple[Nearest, Nearest]:
     """Return by key the last read up to one instant, and the first after another; `asked`: (key, since, until)."""
     if unit.dialect == "sqlite":
         both = json.dumps(asked)
-        before, after = (unit.fetch(sql, (both, kind)) for sql in (_BEFORE_EACH, _AFTER_EACH))
+        every = (sql.replace(_COUNTS, "") if withdrawn else sql for sql in (_BEFORE_EACH, _AFTER_EACH))
+        before, after = (unit.fetch(sql, (both, kind)) for sql in every)
         return {row[0]: Near._make(row[1:]) for row in before}, {row[0]: Near._make(row[1:]) for row in after}
     found: tuple[Nearest, Nearest] = ({}, {})
     with unit.cursor() as cursor:
@@ -249,6 +261,11 @@ def _nearest(unit: Unit, kind: int, asked: Sequence[tuple[int, int, int]]) -> tu
                 if row is not None:
                     found[at][key] = Near._make(row)
     return found
+
+
+def _counting(table: Table) -> Select[Any]:
+    """Select the reads that were not withdrawn."""
+    return select(table).where(table.c.quality < WITHDRAWN)
 
 
 def _whole(read: RegisterReading) -> int:
@@ -294,7 +311,7 @@ def _supersede(unit: Unit, changed: Sequence[Stored], old: dict[Key, Stored]) ->
 
 def _raw_read(row: tuple[Any, ...], point: str, kind: ReadingType) -> RegisterReading:
     at_s, value, device, epoch, quality = row
-    return RegisterReading(point, from_epoch_s(at_s), float(value), device, epoch, quality, kind)
+    return RegisterReading(point, from_epoch_s(at_s), float(value), device, epoch, quality & QUALITY, kind)
 
 
 def _to_read(row: Row[Any], point: str, kind: ReadingType) -> RegisterReading:
@@ -304,6 +321,6 @@ def _to_read(row: Row[Any], point: str, kind: ReadingType) -> RegisterReading:
         value=float(row.value),
         end_device=row.end_device,
         epoch=row.epoch,
-        quality=row.quality,
+        quality=row.quality & QUALITY,
         reading_type=kind,
     )

@@ -11,9 +11,10 @@ from sqlalchemy import Float, Select, cast, delete, func, insert, select
 from gridwright.domain.access import ALLOWED, Access, Act
 from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import epoch_s
-from gridwright.domain.usage_point import JUDGED_BY, EndDevice, Installation, UsagePoint, exchange
+from gridwright.domain.usage_point import JUDGED_BY, EndDevice, Installation, UsagePoint, cancel_exchange, exchange
 from gridwright.store import schema
 from gridwright.store.audit import note
+from gridwright.store.days.blocks import lock_points
 from gridwright.store.days.touching import touch_last_days
 from gridwright.store.field.installing import (
     device_keys,
@@ -240,6 +241,19 @@ class Registry:
             self._replace(unit, access, new.usage_point, after)
             return after
 
+    def cancel_exchange(
+        self, access: Access, usage_point: str, at: datetime, *, reason: str
+    ) -> tuple[Installation, ...]:
+        """Let the newest exchange of a usage point never have been; return the whole history then."""
+        access.require(Act.WRITE_REGISTRY, usage_point)
+        with self._session.writing() as unit:
+            lock_points(unit, self._names.point_keys(unit, [usage_point]))
+            after, gone, _ = cancel_exchange(self._history(unit, usage_point), at)
+            self._replace(
+                unit, access, usage_point, after, cancelled=gone.end_device, since=at.isoformat(), reason=reason
+            )
+            return after
+
     def _history(self, unit: Unit, usage_point: str) -> tuple[Installation, ...]:
         key = self._names.point_keys(unit, [usage_point])[0]
         table, device = schema.installation, schema.end_device
@@ -247,14 +261,18 @@ class Registry:
         rows = unit.connection.execute(query.where(table.c.usage_point == key).order_by(table.c.start_s)).all()
         return tuple(to_installation(row, usage_point) for row in rows)
 
-    def _replace(self, unit: Unit, access: Access, usage_point: str, history: Sequence[Installation]) -> None:
+    def _replace(
+        self, unit: Unit, access: Access, usage_point: str, history: Sequence[Installation], **detail: str
+    ) -> None:
         key = self._names.point_keys(unit, [usage_point])[0]
         devices = device_keys(unit, [installation.end_device for installation in history])
         unit.connection.execute(delete(schema.installation).where(schema.installation.c.usage_point == key))
         rows = [installation_row(each, key, devices[each.end_device]) for each in history]
-        unit.connection.execute(insert(schema.installation), rows)
+        if rows:
+            unit.connection.execute(insert(schema.installation), rows)
         meters = ", ".join(each.end_device for each in history)
-        note(unit, access, Act.WRITE_REGISTRY, subject=usage_point, at=self._session.clock(), installed=meters)
+        at = self._session.clock()
+        note(unit, access, Act.WRITE_REGISTRY, subject=usage_point, at=at, installed=meters, **detail)
 
 
 def register_unknown(unit: Unit, names: Names, codes: Sequence[str]) -> list[str]:

@@ -23,6 +23,7 @@ from gridwright.store.engine import BUSY_MS, make_engine, place, resolve
 from gridwright.store.field.controls import Controls
 from gridwright.store.field.devices import Devices
 from gridwright.store.field.edges import Edges
+from gridwright.store.field.exchange_reads import ExchangeReads
 from gridwright.store.field.field_record import FieldRecord
 from gridwright.store.field.network import Network
 from gridwright.store.field.outlooks import Outlooks
@@ -70,6 +71,7 @@ class Store:
         self.journal = Journal(self._session, names)
         self.arrivals = Arrivals(self._session, names)
         self.registers = Registers(self._session, names)
+        self.exchange_reads = ExchangeReads(self._session, names, self.registers)
         self.findings = Findings(self._session, names)
         self.dirty = Dirty(self._session, names)
         self.day_totals = DayTotalsStore(self._session, names)

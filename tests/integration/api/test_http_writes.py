@@ -173,6 +173,25 @@ def test_an_exchange_closes_both_registers(town: Town) -> None:
     assert town.post(f"{POINT}/meter-exchange", taken).status_code == HTTPStatus.CONFLICT
 
 
+def test_a_wrong_exchange_is_cancelled_once(town: Town) -> None:
+    at = "2026-11-20T09:00:00Z"
+    before = town.get(f"{POINT}/installations").json()["items"]
+    town.post(f"{POINT}/meter-exchange", {"serial": "M-7", "at": at, "final_kwh": "123.456", "opening_kwh": "0.5"})
+    undo = {"at": at, "reason": "UP-2 was meant"}
+    seen = town.post(f"{POINT}/meter-exchange/cancel/preview", undo).json()
+    assert (seen["gone"]["end_device"], seen["goes_on"]["end_device"], seen["goes_on"]["to"]) == ("M-7", "M-1", None)
+    assert [(each["value"], each["unit"], each["end_device"]) for each in seen["withdrawn"]] == [
+        (123.456, "kWh", "M-1"),
+        (0.5, "kWh", "M-7"),
+    ]
+    assert seen["judged_again"]["to"] == "2026-11-21T09:00:00Z"
+    assert len(town.get(f"{POINT}/installations").json()["items"]) == 2
+    answer = town.post(f"{POINT}/meter-exchange/cancel", undo)
+    assert answer.status_code == HTTPStatus.OK, answer.text
+    assert town.get(f"{POINT}/installations").json()["items"] == answer.json()["installations"] == before
+    assert town.post(f"{POINT}/meter-exchange/cancel", undo).status_code == HTTPStatus.NOT_FOUND
+
+
 def test_a_bill_as_the_customer_gets_it(town: Town) -> None:
     path = f"/v1/bills/{town.ids['bill']}"
     assert town.get(path).json()["state"] == "draft"

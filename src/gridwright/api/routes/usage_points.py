@@ -14,7 +14,11 @@ from gridwright.api.etag import IfMatch, IfNoneMatch, check, etag
 from gridwright.api.idempotency import OnceDone
 from gridwright.api.listing import JSON, Page, cut, listed
 from gridwright.api.parameters import PLAIN, CursorText, Id, Limit
+from gridwright.api.routes.point_data import register_shape
 from gridwright.api.shapes.points import (
+    Cancelled,
+    Cancelling,
+    CancelSeen,
     CreatedPoint,
     Exchange,
     Exchanged,
@@ -24,10 +28,12 @@ from gridwright.api.shapes.points import (
     UsagePointNew,
     UsagePointShape,
 )
+from gridwright.api.shapes.shape import Period
 from gridwright.app import Platform
 from gridwright.domain.access import Act
 from gridwright.domain.errors import Conflict, NotFound
 from gridwright.domain.usage_point import Meter
+from gridwright.jobs.meters.cancel_exchange import ExchangeCancelling, cancel, preview_cancel
 from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.jobs.meters.preview_exchange import preview_exchange
 
@@ -118,6 +124,45 @@ def preview(once: OnceDone, name: Id, asked: Exchange) -> Response:
     before = InstallationShape.of(seen.before) if seen.before else None
     shape = ExchangeSeen.of(seen, before=before, doubts=list(seen.doubts))
     return Response(shape.model_dump_json(), media_type=JSON)
+
+
+@router.post("/{name}/meter-exchange/cancel", summary="Cancel a wrong exchange", response_model=Cancelled)
+def cancel_wrong(once: OnceDone, name: Id, asked: Cancelling) -> Response:
+    """Let an exchange never have been: the old meter goes on, and what the exchange wrote counts no more."""
+    platform = once.platform
+    store, access, order, now = platform.store, platform.access, cancelling_of(name, asked), platform.clock()
+
+    def work() -> Cancelled:
+        doubts = preview_cancel(store, access, order).doubts
+        history = cancel(store, access, order, now=now)
+        shapes = [InstallationShape.of(each) for each in history]
+        return Cancelled(href=href("usage-points", name, "installations"), installations=shapes, doubts=list(doubts))
+
+    return once(HTTPStatus.OK, work)
+
+
+@router.post("/{name}/meter-exchange/cancel/preview", summary="See what cancelling would do", response_model=CancelSeen)
+def preview_cancelling(once: OnceDone, name: Id, asked: Cancelling) -> Response:
+    """Return which reads count no more and what is judged again; nothing is recorded, so a key need not be kept."""
+    platform = once.platform
+    seen = preview_cancel(platform.store, platform.access, cancelling_of(name, asked))
+    period = Period(start=seen.judged_again.start, end=seen.judged_again.end)
+    shape = CancelSeen.of(
+        seen,
+        gone=InstallationShape.of(seen.gone),
+        goes_on=InstallationShape.of(seen.goes_on) if seen.goes_on else None,
+        withdrawn=[register_shape(each) for each in seen.no_more],
+        restored=[register_shape(each.earlier) for each in seen.written if each.earlier],
+        judged_again=period,
+        bills=list(seen.bills),
+        doubts=list(seen.doubts),
+    )
+    return Response(shape.model_dump_json(by_alias=True), media_type=JSON)
+
+
+def cancelling_of(name: str, asked: Cancelling) -> ExchangeCancelling:
+    """Return a cancelling as the job takes it."""
+    return ExchangeCancelling(name, asked.at, asked.reason, asked.with_reads)
 
 
 def order_of(name: str, asked: Exchange) -> MeterExchange:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from gridwright.api.parameters import Instant, Name, Text
+from gridwright.api.parameters import Instant, Name, Reason, Text
 from gridwright.api.shapes.shape import Exact, Period, Request, Shape
 from gridwright.domain.usage_point import FOREVER, Installation, UsagePoint
 
@@ -117,6 +117,34 @@ class RegisterShape(Shape):
     end_device: str
     epoch: int
     reading_type: str
+
+
+class Cancelling(Request):
+    """The cancelling of a meter exchange that was wrong."""
+
+    at: Instant = Field(description="When the exchange took place, as it is recorded.")
+    reason: Reason = Field(examples=["Booked at the wrong usage point."])
+    with_reads: bool = Field(default=False, description="Withdraw what the new meter told since too.")
+
+
+class CancelSeen(Shape):
+    """What cancelling an exchange would do, before it is done."""
+
+    gone: InstallationShape = Field(description="The installation that never was.")
+    goes_on: InstallationShape | None = Field(description="The one that goes on; null where none hung there.")
+    withdrawn: list[RegisterShape] = Field(description="Reads that count no more; they stay on record.")
+    restored: list[RegisterShape] = Field(description="Reads that count again, which the exchange had superseded.")
+    judged_again: Period = Field(description="What is validated, estimated and totalled anew.")
+    bills: list[str] = Field(description="Bills of that time, which are rated anew; empty to who may see none.")
+    doubts: list[str] = Field(description="What it does not set right by itself.")
+
+
+class Cancelled(Shape):
+    """What is installed after an exchange was cancelled."""
+
+    href: str
+    installations: list[InstallationShape]
+    doubts: list[str]
 
 
 class SeriesShape(Shape):

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import Conflict, InputError
-from gridwright.domain.interval import DAY_S, Interval
 from gridwright.domain.reading_type import DELIVERED_REGISTER, RECEIVED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter, install, installed_at
 from gridwright.jobs.meters.claim_meter import register, require_free
+from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, moves, reads_around
 from gridwright.store import Store
 
 INSTANT = timedelta(microseconds=1)
-DAY = timedelta(seconds=DAY_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +54,37 @@ def exchange_meter(store: Store, access: Access, exchange: MeterExchange, *, now
         new = install(exchange.usage_point, exchange.meter.serial, exchange.at, exchange.multiplier)
         register(store, access, exchange.meter)
         require_free(store, access, new)
+        kinds = {*store.registers.kinds(access, exchange.usage_point), *exchange.reads}
+        known = {kind: reads_around(store, access, exchange.usage_point, exchange.at, kind) for kind in kinds}
         after = store.registry.exchange_meter(access, new)
         reads = list(_reads(store, access, exchange, before))
         if reads:
-            store.registers.save(access, reads, known_at=now)
-        _judge_again(store, access, exchange)
+            store.exchange_reads.save(access, reads, known_at=now)
+        _follow(store, access, exchange, known, now)
     return after
+
+
+def _follow(
+    store: Store,
+    access: Access,
+    exchange: MeterExchange,
+    known: Mapping[ReadingType, list[RegisterReading]],
+    now: datetime,
+) -> None:
+    """Let what was known after the exchange go on from it: in its epochs, with its factor, and judged again.
+
+    Reads of the new meter that were withdrawn with an exchange that was cancelled count again.
+    """
+    point, at = exchange.usage_point, exchange.at
+    back = store.exchange_reads.withdrawn(access, point, exchange.meter.serial, at)
+    if back:
+        store.registers.save(access, back, known_at=now)
+    fixed = {each.read for each in store.exchange_reads.written(access, point, at)}
+    for kind in {*known, *(read.reading_type for read in back)}:
+        moved = moves(known.get(kind, ()), reads_around(store, access, point, at, kind), fixed)
+        if moved:
+            store.exchange_reads.move(access, moved, known_at=now)
+    judge_again(store, access, point, judged_again(store, access, point, at))
 
 
 def allowed(store: Store, access: Access, exchange: MeterExchange, now: datetime) -> Installation | None:
@@ -102,14 +126,6 @@ def _reads(
         if opening is not None:
             begun, serial = epoch + (before is not None), exchange.meter.serial
             yield RegisterReading(point, at, counts(opening), serial, begun, reading_type=kind)
-
-
-def _judge_again(store: Store, access: Access, exchange: MeterExchange) -> None:
-    """Mark the days since the last read dirty in every series: their balance is closed by another read now."""
-    last = last_read(store, access, exchange, DELIVERED_REGISTER)
-    around = Interval(min(last.at if last else exchange.at, exchange.at - DAY), exchange.at + DAY)
-    for series in store.readings.series(access, exchange.usage_point):
-        store.dirty.touch(access, [exchange.usage_point], series.reading_type, around)
 
 
 def counts(kwh: Decimal) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gridwright.domain import quality as q
+from gridwright.store.register_marks import WITHDRAWN
 
 
 class Near(NamedTuple):
@@ -68,4 +69,6 @@ def sort_out(
 def _follows(near: Near | None, read: Newest) -> bool:
     if not float(read.counts).is_integer():
         return False
-    return near is None or (near.end_device == read.end_device and near.value <= read.counts)
+    if near is None:
+        return True
+    return near.end_device == read.end_device and near.value <= read.counts and near.quality < WITHDRAWN

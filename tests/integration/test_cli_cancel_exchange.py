@@ -1,0 +1,66 @@
+"""A wrong exchange on the command line: seen, cancelled, and refused where something stands on it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gridwright.cli import main
+
+Run = Callable[..., tuple[int, str, str]]
+AT = "2025-03-30T03:30"  # civil time, on the day on which the clock goes forward in Berlin
+UNDO = ("usage-point", "cancel-exchange", "A", "--at", AT, "--reason", "B was meant")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.chdir(tmp_path)
+
+    def command(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gridwright", *map(str, words)])
+        code: int | str | None = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        out, err = capsys.readouterr()
+        return int(code or 0), out, err
+
+    (tmp_path / "day.csv").write_text(
+        "meter,start,kWh\n" + "".join(f"A,2025-03-30T{hour:02d}:00:00Z,0.5\n" for hour in range(22))
+    )
+    assert command("reading", "import", "day.csv", "--zone", "Europe/Berlin")[0] == 0
+    for serial, at, reads in (
+        ("M-1", "2025-03-01", ("--opening", "10")),
+        ("M-2", AT, ("--final", "99", "--opening", "1")),
+    ):
+        code, _, err = command("usage-point", "exchange", "A", "--serial", serial, "--at", at, *reads)
+        assert code == 0, err
+    return command
+
+
+def test_a_wrong_exchange_is_seen_and_cancelled(run: Run) -> None:
+    code, out, err = run(*UNDO, "--dry-run")
+    told = out + err
+    assert code == 0
+    assert "the exchange to M-2 at 2025-03-30T01:30:00+00:00 never was, M-1 (x1) goes on." in told
+    assert "Counts no more: 99.000 kWh delivered of meter M-1" in told
+    code, out, _ = run(*UNDO, "--json")
+    answer = json.loads(out)
+    assert [(each["meter"], each["to"]) for each in answer["installations"]] == [("M-1", None)]
+    assert [(each["meter"], each["kwh"]) for each in answer["withdrawn"]] == [("M-1", 99.0), ("M-2", 1.0)]
+    code, out, err = run(*UNDO)
+    assert (code, "no meter began at 2025-03-30T01:30:00+00:00" in out + err) == (1, True)
+    code, out, err = run(
+        "usage-point", "exchange", "A", "--serial", "M-3", "--at", AT, "--final", "98", "--opening", "0"
+    )
+    assert (code, "M-3 (x1) from 2025-03-30T01:30:00+00:00 until now" in out + err) == (0, True)
+
+
+def test_without_a_reason_nothing_is_cancelled(run: Run) -> None:
+    code, out, err = run(*UNDO[:-1], " ")
+    assert (code, "needs a reason" in out + err) == (1, True)
