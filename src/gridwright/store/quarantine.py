@@ -11,6 +11,7 @@ from sqlalchemy import Row, Select, func, select, update
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import AccessDenied, InputError
+from gridwright.domain.interval import Interval
 from gridwright.domain.quarantine import QuarantinedMeter, QuarantinedReading
 from gridwright.domain.usage_point import MAX_ID
 from gridwright.store.audit import note
@@ -96,14 +97,18 @@ class Quarantine:
         with self._session.reading(settled=False) as unit:
             return _to_readings(unit, unit.connection.execute(_waiting(meter).limit(limit)).all())
 
-    def claim(self, access: Access, meter: str) -> list[QuarantinedReading]:
+    def claim(self, access: Access, meter: str, *, within: Interval | None = None) -> list[QuarantinedReading]:
         """Take out what waits of one meter, in order of time and arrival; of two who claim at once one gets it.
 
+        `within`: of that time only; the rest goes on waiting.
         Call it inside `store.transaction()` and save the readings there: after an error they wait again.
         """
         _require_all(access, Act.WRITE_REGISTRY)
         with self._session.writing() as unit:
-            rows = unit.connection.execute(_waiting(meter).with_for_update()).all()
+            query = _waiting(meter)
+            if within is not None:
+                query = query.where(table.c.at_us >= to_us(within.start), table.c.at_us < to_us(within.end))
+            rows = unit.connection.execute(query.with_for_update()).all()
             if rows:
                 at = self._session.clock()
                 _mark(unit, [row.id for row in rows], to_us(at))

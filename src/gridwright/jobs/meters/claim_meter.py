@@ -45,23 +45,30 @@ class ClaimedMeter:
 def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetime) -> ClaimedMeter:
     """Register and install the meter at a known usage point, and move its readings in, in one transaction.
 
-    A meter without waiting readings is NotFound; one that hangs elsewhere at that time is a Conflict.
+    A meter without waiting readings is NotFound; one that hangs elsewhere at that time is a Conflict. Readings from
+    outside the installation go on waiting: where the meter hung then, somebody may claim them.
     """
     access.require(Act.WRITE_REGISTRY, claim.usage_point)
     with store.transaction():
-        waiting = store.quarantine.claim(access, claim.meter)
-        if not waiting:
+        store.registry.point(access, claim.usage_point)
+        oldest = store.quarantine.readings(access, claim.meter, limit=1)
+        if not oldest:
             raise NotFound(
                 f"no readings of meter {claim.meter!r} wait", remedy="the list of the quarantine tells which do"
             )
-        store.registry.point(access, claim.usage_point)
         register(store, access, Meter(claim.meter))
-        place = _placed(store, access, claim, min(each.at for each in waiting))
-        intervals = sum(_save(store, access, panel, place, now) for panel in panels_of(waiting))
-        reads = [read for each in waiting if not each.interval_s for read in placed_registers(_read(each), [place])]
+        place = _placed(store, access, claim, oldest[0].at)
+        taken = store.quarantine.claim(access, claim.meter, within=place.period)
+        if not taken:
+            raise NotFound(
+                f"no readings of meter {claim.meter!r} wait from {place.period}",
+                remedy="the list of the quarantine tells from when they are; claim them for where it hung then",
+            )
+        intervals = sum(_save(store, access, panel, place, now) for panel in panels_of(taken))
+        reads = [read for each in taken if not each.interval_s for read in placed_registers(_read(each), [place])]
         registers = store.registers.save(access, reads, known_at=now).new if reads else 0
-    outside = sum(each.at not in place.period for each in waiting)
-    notes = (f"{outside} readings from outside the installation were left out",) if outside else ()
+        outside = len(store.quarantine.readings(access, claim.meter))
+    notes = (f"{outside} readings from outside the installation go on waiting",) if outside else ()
     return ClaimedMeter(place, intervals, registers, notes)
 
 
