@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 INSTALLED = datetime(2024, 1, 1, tzinfo=UTC)
 START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
-FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+FORM, JSON, TEXT = "application/x-www-form-urlencoded", "application/json", "text/plain; charset=utf-8"
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ class Line:
             name, _, value = line.decode().partition(":")
             assert name not in headers
             headers[name] = value.strip()
-        return status, headers, self._file.read(int(headers["content-length"]))
+        return status, headers, self._file.read(int(headers.get("content-length", 0)))
 
     def ended(self) -> bool:
         return self._file.read(1) == b""
@@ -108,6 +108,10 @@ def record(**more: object) -> bytes:
     ).encode()
 
 
+def line_of(point: str, kwh: object, at_s: float = START.timestamp()) -> bytes:
+    return f"energy,usage_point={point} energy_kwh={kwh} {at_s:.0f}000000000\n".encode()
+
+
 BODIES = {
     "a register": ("/meter_reading", b"meter_id=M-1&reading=5&at=1700000000", FORM),
     "no number": ("/meter_reading", b"meter_id=M-1&reading=five", FORM),
@@ -124,6 +128,13 @@ BODIES = {
     "no JSON": ("/v1/readings", b"[{", JSON),
     "an empty list": ("/v1/readings", b"[]", JSON),
     "another type of records": ("/v1/readings", b"<a/>", "text/xml"),
+    "lines": ("/write?db=x", line_of("UP-3", 0.25) + line_of("UP-4", 0.5), TEXT),
+    "lines of which one is wrong": ("/write?db=x", line_of("UP-3", 0.25) + line_of("UP-4", "nan"), TEXT),
+    "lines of which one is from the future": ("/api/v2/write?precision=ns", line_of("UP-3", 1, at_s=4e9), TEXT),
+    "lines of an unknown name": ("/api/v2/write", line_of("UP-77", 0.25), TEXT),
+    "lines that are not alike": ("/write", line_of("UP-3", 0.25) + b"what is this\n", TEXT),
+    "no lines": ("/write", b"", TEXT),
+    "lines of an unknown precision": ("/write?precision=weeks", line_of("UP-3", 0.25), TEXT),
 }
 
 
@@ -211,6 +222,7 @@ def test_a_known_head_opens_nothing_once_its_key_is_forgotten() -> None:
 
     platform = cast("Any", Platform())
     quick = Quick.__new__(Quick)
+    quick.large = {}
     quick._platform, quick._heads, quick._posts = platform, {}, {"/meter_reading": (decode_form, lambda _: taken)}  # type: ignore[dict-item]
     headers = [(b"authorization", b"Bearer k"), (b"content-type", FORM.encode()), (b"content-length", b"22")]
     read = quick.read_head({"path": "/meter_reading", "method": "POST", "query_string": b"", "headers": headers})
@@ -258,6 +270,7 @@ def test_a_client_that_hangs_up_costs_nobody_else_the_answer(server: Server) -> 
 
 def test_only_the_usual_goes_the_short_way() -> None:
     quick = Quick.__new__(Quick)
+    quick.large = {}
     quick._posts = {"/meter_reading": (lambda *_: None, lambda _: None)}  # type: ignore[dict-item]
     usual = [(b"authorization", b"Bearer k"), (b"content-type", b"application/json"), (b"content-length", b"9")]
     scope = {"path": "/meter_reading", "method": "POST", "query_string": b"", "headers": usual}
@@ -303,6 +316,7 @@ class Asked(Quick):
 
     def __init__(self) -> None:
         self._heads, self._posts = {}, {"/meter_reading": (decode_form, lambda _: None)}  # type: ignore[dict-item]
+        self.large = {}
         self.read, self.waiting = 0, list[Waiter]()
 
     def read_head(self, scope: Scope) -> Post | None:

@@ -34,18 +34,28 @@ class Bodies:
         if told is not None and told > limit:
             raise too_large(limit)
         size = limit if told is None or _encoding(scope) else told
-        if size > self._room:
+        if not self.take_room(size):
             raise refuse(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "too many large bodies are being worked on",
                 remedy="send it again in a moment, or in smaller batches",
                 headers={"Retry-After": "2", **CLOSE},
             )
-        self._room -= size
         try:
             yield
         finally:
-            self._room += size
+            self.give_back(size)
+
+    def take_room(self, size: int) -> bool:
+        """Hold room for a body until it is given back; False where there is none."""
+        if size > self._room:
+            return False
+        self._room -= size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Let go of room that was taken."""
+        self._room += size
 
     async def read(self, scope: Scope, receive: Receive, limit: int) -> bytes:
         """Return the body, unpacked; Refused with 408, 413 or 415, ClientGone when the client hangs up."""

@@ -62,6 +62,7 @@ class Entrance:
         self._limit = platform.settings.server.max_body_mb * MIB
         self._under_way: set[tuple[str, str]] = set()
         self.quick = Quick(platform, writer, self._directories, (tell_meter, tell_readings))
+        self.quick.bodies = self._bodies
 
     async def meter_reading(self, scope: Scope, receive: Receive) -> Answer:
         """Take one register reading of one meter: `OK` when it is durable, 202 when it waits in quarantine."""

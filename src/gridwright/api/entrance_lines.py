@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from gridwright.api.answer import Answer, Receive, Refused, Scope, problem_of, refuse
+from gridwright.api.answer import Answer, Receive, Refused, Scope, answer_to, problem_of, refuse
 from gridwright.api.authenticate import Credential, credential_of
 from gridwright.api.body import header
 from gridwright.api.ingest.lines import DecodedLines, decode_alike, decode_lines, mapping_of
 from gridwright.api.ingest.verdicts import Status, Verdict
+from gridwright.api.quick import Post
 from gridwright.domain.errors import GridwrightError, NotAuthenticated
 from gridwright.formats.line_protocol import PRECISIONS
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gridwright.api.entrance import Entrance
     from gridwright.api.write.batch import Batch
     from gridwright.app import Platform
@@ -52,6 +56,22 @@ class LineEntrance:
         settings = platform.settings
         self._platform, self._entrance = platform, entrance
         self._mapping = mapping_of(settings.line_protocol, settings.server.interval_s)
+        self._longest = min(MIDDLE, settings.server.max_body_mb << 20)
+        entrance.quick.large |= dict.fromkeys((V1, V2), self.read_head)
+
+    def read_head(self, scope: Scope) -> Post | None:
+        """Return what matters of the head of lines that may go the short way; None where something is odd."""
+        try:
+            query = query_of(scope)
+            sender, precision = credential_in(scope, query).digest, precision_in(query)
+        except (Refused, GridwrightError):
+            return None
+        alike = partial(self._alike, precision=precision)
+        return Post(scope["path"], sender, self._longest, "", alike, tell_lines, failed_lines)
+
+    def _alike(self, body: bytes, media: str, now: datetime, *, precision: str) -> DecodedLines | None:
+        del media
+        return decode_alike(body, self._mapping, precision, now)
 
     async def write(self, scope: Scope, receive: Receive) -> Answer:
         """Take lines: 204 when all are durable, 400 naming those that are not, which never costs the others."""
@@ -71,10 +91,8 @@ class LineEntrance:
                 return await asyncio.to_thread(decode_lines, body, self._mapping, precision, now)
 
             return await self._entrance.taken(scope, receive, access, lines, tell_lines)
-        except Refused as refused:
-            return as_influx(refused.answer)
-        except GridwrightError as error:
-            return as_influx(problem_of(error))
+        except (Refused, GridwrightError) as error:
+            return failed_lines(error, scope["path"])
 
     async def ping(self, scope: Scope, receive: Receive) -> Answer:
         """Tell that somebody is here."""
@@ -168,6 +186,12 @@ def sentence(verdict: Verdict, decoded: object) -> str:
     value = f" {verdict.value!r}" if verdict.value else ""
     remedy = f" ({fault.remedy})" if fault.remedy else ""
     return f"line {verdict.line}, field {name or fault.field}{value}: {fault.reason}{remedy}"
+
+
+def failed_lines(error: Exception, path: str) -> Answer:
+    """Return how a failure is told to a client of InfluxDB; one we did not expect as everywhere."""
+    answer = answer_to(error, path)
+    return as_influx(answer) if isinstance(error, Refused | GridwrightError) else answer
 
 
 def as_influx(answer: Answer) -> Answer:

@@ -2,11 +2,14 @@
 
 uvicorn parses, keeps connections alive, and holds pipelined requests back. Only a post whose head is as usual and whose
 body came with it, while no other is under way, is taken by `Quick`; everything else becomes an ASGI task as always. A
-head that was parsed once, and came alone with its body, is known by its bytes and not parsed again.
+head that was parsed once, and came alone with its body, is known by its bytes and not parsed again. Lines come in
+bodies of many pieces: these are collected here when the head is known, and given to the parser after all, from the
+start, when they cannot be taken.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from gridwright.api.answer import Answer, answer_to
+from gridwright.api.answer import Answer
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,16 +31,18 @@ if TYPE_CHECKING:
 
 
 SEPARATOR, POST = b"\r\n\r\n", b"POST "
+LARGE = (b"POST /write", b"POST /api/v2/write")
 LONGEST_HEAD = 2048  # bytes; a longer one is parsed each time
+PATIENCE_S = 5.0  # after which a body that is still coming is left to the way that knows how long it may take
 
 
 class Reply:
     """What a batch waits with for its outcome: writes the answer, if the client is still there."""
 
-    __slots__ = ("_cycle", "_path", "_protocol", "_told")
+    __slots__ = ("_cycle", "_post", "_protocol", "_told")
 
-    def __init__(self, protocol: QuickProtocol, cycle: RequestResponseCycle | Brief, path: str) -> None:
-        self._protocol, self._cycle, self._path, self._told = protocol, cycle, path, False
+    def __init__(self, protocol: QuickProtocol, cycle: RequestResponseCycle | Brief, post: Post) -> None:
+        self._protocol, self._cycle, self._post, self._told = protocol, cycle, post, False
 
     def done(self) -> bool:
         """Tell whether nobody waits any more."""
@@ -51,7 +56,7 @@ class Reply:
 
     def set_exception(self, error: Exception) -> None:
         """Send the problem that an error is."""
-        self.set_result(answer_to(error, self._path))
+        self.set_result(self._post.told(error, self._post.path))
 
 
 class Nobody:
@@ -74,6 +79,23 @@ class Brief:
 NOBODY = Nobody()
 
 
+@dataclass(slots=True)
+class Coming:
+    """A post whose head is known, the pieces of it that have come, and how many bytes are missing (below 0: too many).
+
+    `before`: the request that was answered last; `until`: when the parser gets what has come.
+    """
+
+    post: Post
+    cycle: Brief
+    before: RequestResponseCycle | None
+    head: int
+    length: int
+    pieces: list[bytes]
+    missing: int
+    until: asyncio.TimerHandle | None = None
+
+
 class QuickProtocol(HttpToolsProtocol):
     """One connection."""
 
@@ -91,11 +113,15 @@ class QuickProtocol(HttpToolsProtocol):
         self._between, self._whole = True, b""
         # A request whose head was read and whose body has not ended: it waits until this piece of data is read.
         self._held: tuple[RequestResponseCycle, ASGI3Application, Post] | None = None
+        self._coming: Coming | None = None
 
     def data_received(self, data: bytes) -> None:
         """Read what came; a request that is not complete by then goes the long way."""
+        if self._coming is not None:
+            self._collect(self._coming, data)
+            return
         alone = self._between and data.startswith(POST)
-        if alone and self._taken(data):
+        if alone and (self._begun(data) if data.startswith(LARGE) else self._taken(data)):
             return
         self._whole = data if alone else b""
         super().data_received(data)
@@ -106,9 +132,7 @@ class QuickProtocol(HttpToolsProtocol):
         """Take a post whose head is known, while nothing else is under way; False, with nothing begun: parse it."""
         under_way: RequestResponseCycle | None = self.cycle
         at = data.find(SEPARATOR, 0, LONGEST_HEAD)
-        if at < 0 or self._quick is None or (under_way is not None and not under_way.response_complete):
-            return False
-        if self.flow.write_paused or self.transport.is_closing():
+        if at < 0 or self._quick is None or self._is_busy():
             return False
         post, body = self._quick.known(data[:at]), data[at + len(SEPARATOR) :]
         if post is None or post.length != len(body):
@@ -116,10 +140,65 @@ class QuickProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         brief = Brief()
         self.cycle = cast("RequestResponseCycle", brief)
-        if self._quick.take(post, body, Reply(self, brief, post.path)):
+        if self._quick.take(post, body, Reply(self, brief, post)):
             return True
         self.cycle = cast("RequestResponseCycle", under_way)
         return False
+
+    def _is_busy(self) -> bool:
+        """Tell whether a request is under way, or the client does not listen."""
+        under_way: RequestResponseCycle | None = self.cycle
+        busy = under_way is not None and not under_way.response_complete
+        return busy or self.flow.write_paused or self.transport.is_closing()
+
+    def _begun(self, data: bytes) -> bool:
+        """Begin to collect a post of lines whose head is known, while nothing else is under way; False: parse it."""
+        at = data.find(SEPARATOR, 0, LONGEST_HEAD)
+        found = None if at < 0 or self._quick is None or self._is_busy() else self._quick.known_large(data[:at])
+        if found is None or self._quick is None or not self._quick.bodies.take_room(found[1]):
+            return False
+        self._unset_keepalive_if_required()
+        (post, length), head = found, at + len(SEPARATOR)
+        coming = Coming(post, Brief(), self.cycle, head, length, [], head + length)
+        self._coming, self.cycle = coming, cast("RequestResponseCycle", coming.cycle)
+        self._collect(coming, data)
+        return True
+
+    def _collect(self, coming: Coming, data: bytes) -> None:
+        """Take the post when the last piece of it has come, or give all to the parser when it cannot be taken."""
+        coming.pieces.append(data)
+        coming.missing -= len(data)
+        if coming.missing > 0:
+            if coming.until is None:
+                coming.until = self.loop.call_later(PATIENCE_S, self._parse, coming)
+            return
+        whole = data if len(coming.pieces) == 1 else b"".join(coming.pieces)
+        reply = Reply(self, coming.cycle, coming.post)
+        if coming.missing or self._quick is None or not self._quick.take(coming.post, whole[coming.head :], reply):
+            self._parse(coming)
+        else:
+            self._forget_coming()
+
+    def _parse(self, coming: Coming) -> None:
+        """Give what has come of a post to the parser: it goes the long way."""
+        self._forget_coming()
+        self.cycle = cast("RequestResponseCycle", coming.before)
+        super().data_received(b"".join(coming.pieces))
+        self._release()
+        if not coming.cycle.keep_alive and self.cycle is not None:  # the server stops meanwhile
+            self.cycle.keep_alive = False
+
+    def _forget_coming(self) -> None:
+        if self._coming is not None and self._quick is not None:
+            self._quick.bodies.give_back(self._coming.length)
+            if self._coming.until is not None:
+                self._coming.until.cancel()
+        self._coming = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of what has come of a post whose client is gone."""
+        self._forget_coming()
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Note that a message has begun."""
@@ -139,6 +218,9 @@ class QuickProtocol(HttpToolsProtocol):
         if self._in_head and self._quick is not None and cycle.keep_alive and not self.flow.write_paused:
             post = self._quick.read_head(cast("Scope", cycle.scope))
             if post is not None:
+                at = self._whole.find(SEPARATOR, 0, LONGEST_HEAD) if self._quick.is_large(post) else -1
+                if at > 0:
+                    self._quick.remember_large(self._whole[:at], post)
                 self._held = (cycle, app, post)
                 return
         super()._start_asgi_task(cycle, app)
@@ -147,16 +229,19 @@ class QuickProtocol(HttpToolsProtocol):
         """Take the held request, for now its body is there."""
         self._between = True
         super().on_message_complete()
+        self._whole, whole = b"", self._whole  # what follows in the same data is another message
         if self._held is None or self._quick is None:
             return
         cycle, _, post = self._held
-        if self._quick.take(post, bytes(cycle.body), Reply(self, cycle, post.path)):
+        if self._quick.is_large(post):  # from the next one on its head is known
+            self._release()
+        elif self._quick.take(post, bytes(cycle.body), Reply(self, cycle, post)):
             cycle.body = bytearray()
             self._held = None
             # What began between two messages and ends with the body of one is that one message.
-            at = self._whole.find(SEPARATOR, 0, LONGEST_HEAD)
-            if at > 0 and len(self._whole) == at + len(SEPARATOR) + post.length:
-                self._quick.remember(self._whole[:at], post)
+            at = whole.find(SEPARATOR, 0, LONGEST_HEAD)
+            if at > 0 and len(whole) == at + len(SEPARATOR) + post.length:
+                self._quick.remember(whole[:at], post)
         else:
             self._release()
 

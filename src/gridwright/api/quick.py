@@ -1,4 +1,4 @@
-"""The short way of a single reading: a small, plain post of a known sender becomes a batch without a task of its own.
+"""The short way: a plain post of a known sender, one reading or lines, becomes a batch without a task of its own.
 
 Whatever is not quite usual (an unknown key, a packed or large body, an Idempotency-Key, a record that is wrong) is
 left to the entrance, which decides all of it and gives the same answers; nothing is begun here before that is clear.
@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from gridwright.api.answer import Refused, Scope
+from gridwright.api.answer import Answer, Refused, Scope, answer_to
 from gridwright.api.authenticate import LONGEST, Credential, doorkeeper
+from gridwright.api.body import Bodies
 from gridwright.api.ingest.form import decode_form
 from gridwright.api.ingest.json import decode_json
 from gridwright.api.ingest.meaning import Said
@@ -38,16 +41,19 @@ UNUSUAL = frozenset(
 
 
 class Decode(Protocol):
-    """Decodes the body of one of the two posts."""
+    """Decodes the body of one of the posts."""
 
-    def __call__(self, body: bytes, media: str, now: datetime, /) -> Decoded:
-        """Return its readings with their verdicts."""
+    def __call__(self, body: bytes, media: str, now: datetime, /) -> Decoded | None:
+        """Return its readings with their verdicts; None where that takes a closer look."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What the head of a request that may go the short way says; who sends it by the digest of the credential."""
+    """What the head of a request that may go the short way says; who sends it by the digest of the credential.
+
+    `length`: of its body; where that may come in pieces, the longest that is taken.
+    """
 
     path: str
     sender: bytes
@@ -55,10 +61,15 @@ class Post:
     media: str
     decode: Decode
     tell: Tell
+    told: Callable[[Exception, str], Answer] = answer_to  # how a failure is told
+
+
+ReadHead = Callable[[Scope], Post | None]
+LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})(?=\r\n|\Z)", re.IGNORECASE)
 
 
 class Quick:
-    """Takes posts of `/meter_reading` and `/v1/readings` that are as usual."""
+    """Takes posts of `/meter_reading` and `/v1/readings`, and of lines, that are as usual."""
 
     def __init__(self, platform: Platform, writer: Writer, directories: Directories, tells: tuple[Tell, Tell]) -> None:
         """`tells`: how an answer is made for a form, and for JSON."""
@@ -66,6 +77,10 @@ class Quick:
         self._said = Said(interval_s=platform.settings.server.interval_s)
         form, records = tells
         self._heads: dict[bytes, Post] = {}
+        # Posts whose bodies come in pieces: what their heads say, and the heads met so far, but for the length.
+        self.large: dict[str, ReadHead] = {}
+        self.bodies = Bodies()
+        self._large_heads: dict[bytes, Post] = {}
         self._posts: dict[str, tuple[Decode, Tell]] = {
             "/meter_reading": (decode_form, form),
             "/v1/readings": (self._records, records),
@@ -77,6 +92,9 @@ class Quick:
 
     def read_head(self, scope: Scope) -> Post | None:
         """Return what matters of the head, None where the request must go the long way."""
+        if scope["path"] in self.large:
+            usual = scope["method"] == "POST" and not any(name in UNUSUAL for name, _ in scope["headers"])
+            return self.large[scope["path"]](scope) if usual else None
         found = self._posts.get(scope["path"])
         if found is None or scope["method"] != "POST" or scope["query_string"]:
             return None
@@ -109,6 +127,26 @@ class Quick:
             self._heads.clear()
         self._heads[_digest(head)] = post
 
+    def is_large(self, post: Post) -> bool:
+        """Tell whether the body of a post may come in pieces."""
+        return post.path in self.large
+
+    def known_large(self, head: bytes) -> tuple[Post, int] | None:
+        """Return what was read of a head that was the same but for the length of its body, and that length."""
+        found = LENGTH.search(head)
+        if found is None:
+            return None
+        post, length = self._large_heads.get(_digest(_without(head, found))), int(found[1])
+        return (post, length) if post is not None and 0 < length <= post.length else None
+
+    def remember_large(self, head: bytes, post: Post) -> None:
+        """Keep what a head says, whatever its length."""
+        found = LENGTH.search(head)
+        if found is not None:
+            if len(self._large_heads) >= HEADS:
+                self._large_heads.clear()
+            self._large_heads[_digest(_without(head, found))] = post
+
     def take(self, post: Post, body: bytes, done: Waiter) -> bool:
         """Queue the reading, or tell `done` at once what became of it; False, with nothing begun: the long way."""
         try:
@@ -123,7 +161,7 @@ class Quick:
         try:
             self._writer.queue(batch, done)
         except Refused as refused:
-            done.set_result(refused.answer)
+            done.set_result(post.told(refused, post.path))
         return True
 
     def _batch(self, post: Post, body: bytes) -> Batch | None:
@@ -133,15 +171,25 @@ class Quick:
         access.require(Act.WRITE_READINGS)
         asked, now = time.monotonic(), self._platform.clock()
         decoded = post.decode(body, post.media, now)
-        if decoded.series or not decoded.few:
-            return None
-        if self._directories.must_read_for([one.name for one in decoded.few], asked):
+        if decoded is None or self._must_look_closer(decoded, asked, lines=self.is_large(post)):
             return None
         if self._directories.should_read(asked):
             asyncio.get_running_loop().run_in_executor(None, self._directories.look, asked)
         directory = self._directories.now
         resolved = resolve(decoded, directory, access)
-        return Batch(access, now, decoded, resolved, directory, post.tell)
+        return Batch(access, now, decoded, resolved, directory, post.tell, journal=decoded.numbered is not None)
+
+    def _must_look_closer(self, decoded: Decoded, asked: float, *, lines: bool) -> bool:
+        """Tell whether it is not the one reading that is expected, or the registry must be read first."""
+        if lines:
+            return self._directories.must_read_before(decoded, asked)
+        if decoded.series or not decoded.few:
+            return True
+        return self._directories.must_read_for([one.name for one in decoded.few], asked)
+
+
+def _without(head: bytes, length: re.Match[bytes]) -> bytes:
+    return head[: length.start(1)] + head[length.end(1) :]
 
 
 def _digest(head: bytes) -> bytes:
