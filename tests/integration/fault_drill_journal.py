@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from gridwright.domain.errors import GridwrightError, StoreFull
+from gridwright.domain.errors import GridwrightError, StoreFull, StoreLocked
 from gridwright.store import open_store
 from tests.integration.fault_drill_lines import compare_lines
 from tests.integration.fault_drill_places import PrivatePostgres, small_disk
@@ -31,7 +31,7 @@ FOLDING = (
     "WHERE relname = 'journal' AND mode = 'RowShareLock' AND granted"
 )
 PATIENCE_S, LONG_S = 5.0, 90.0
-FULL_STATUS = 507
+NAMED = {503, 507}  # locked, full
 
 
 def await_rows(site: Site) -> None:
@@ -150,8 +150,10 @@ def _is_told(site: Site) -> bool:
             store.journal.fold()
     except GridwrightError as error:
         trouble = error
-    told = trouble is not None
-    assert trouble is None or (isinstance(trouble, StoreFull) and trouble.where and trouble.remedy), repr(trouble)
+    told = isinstance(trouble, StoreFull)
+    # Where the server is folding meanwhile, on a busy machine, the lock is what is told.
+    named = trouble is None or (isinstance(trouble, StoreFull | StoreLocked) and trouble.where and trouble.remedy)
+    assert named, repr(trouble)
     asked = {"from": "2020-01-01T00:00:00Z", "to": "2020-01-02T00:00:00Z"}
     headers = {"Authorization": f"Bearer {site.key}"}
     answer = httpx.get(
@@ -159,7 +161,7 @@ def _is_told(site: Site) -> bool:
     )
     problem = answer.json()
     if not answer.is_success:
-        assert answer.status_code == FULL_STATUS, answer.text
+        assert answer.status_code in NAMED, answer.text
         assert problem["detail"], answer.text
     return told
 
