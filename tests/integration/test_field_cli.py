@@ -154,6 +154,7 @@ def test_the_same_again_changes_nothing_and_a_new_address_begins_anew(meter: tup
         (["--address", "http://x"], ConfigError),
         (["--address", "tcp://127.0.0.1:9/M-2"], InputError),
         (["--multiplier", "many"], UsageError),
+        (["--multiplier", "1_0"], UsageError),
         (["--multiplier", "0"], InputError),
     ],
 )

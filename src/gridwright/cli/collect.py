@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,8 +15,9 @@ import typer
 from gridwright.cli.context import platform
 from gridwright.cli.options import Json
 from gridwright.cli.output import print_json, print_table, progress, say
-from gridwright.domain.errors import UsageError
+from gridwright.domain.errors import InputError, UsageError
 from gridwright.domain.interval import parse_instant, zone_of
+from gridwright.domain.written_number import read_number
 
 if TYPE_CHECKING:
     from gridwright.app import Platform
@@ -68,12 +70,11 @@ def add(
 
 def factor(text: str) -> Decimal:
     """Read a transformer factor."""
-    try:
-        return Decimal(text)
-    except InvalidOperation as error:
-        raise UsageError(
-            f"--multiplier {text!r} is not a number", remedy="write for example --multiplier 40"
-        ) from error
+    with suppress(InputError):
+        found = read_number(text, "--multiplier", signed=True)
+        if found is not None:
+            return found
+    raise UsageError(f"--multiplier {text!r} is not a number", remedy="write for example --multiplier 40")
 
 
 def password() -> bytes:

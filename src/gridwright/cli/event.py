@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,8 @@ import typer
 from gridwright.cli.context import platform
 from gridwright.cli.options import Json
 from gridwright.cli.output import print_json, print_table, say
-from gridwright.domain.errors import UsageError
+from gridwright.domain.errors import InputError, UsageError
+from gridwright.domain.written_number import read_number
 
 if TYPE_CHECKING:
     from gridwright.app import Platform
@@ -219,13 +221,11 @@ def _targets(wired: Platform, named: list[str], *, everybody: bool) -> list[str]
 
 
 def _price(text: str) -> Decimal:
-    try:
-        price = Decimal(text)
-    except InvalidOperation:
-        price = Decimal(0)
-    if not price.is_finite() or price <= 0:
-        raise UsageError(f"--price {text!r} is no price", remedy="write for example --price 0.50")
-    return price
+    with suppress(InputError):
+        price = read_number(text, "--price")
+        if price:
+            return price
+    raise UsageError(f"--price {text!r} is no price", remedy="write for example --price 0.50")
 
 
 def _now(wired: Platform, event: Event) -> Event:

@@ -111,6 +111,8 @@ def test_a_past_event_is_measured_and_settled() -> None:
     [
         (["program", "add", "peak", "--price", "free"], "is no price"),
         (["program", "add", "peak", "--price", "-1"], "is no price"),
+        (["program", "add", "peak", "--price", "1e2"], "is no price"),
+        (["program", "add", "peak", "--price", "0"], "is no price"),
         (["plan", "peak", "--from", "2030-01-01", "--to", "2030-01-02"], "say who takes part"),
         (["plan", "peak", "--from", "2030-01-01", "--to", "2030-01-02", "--all", "--target", "A"], "say who"),
     ],
@@ -126,7 +128,7 @@ def test_a_wrong_call_says_so(words: list[str], told: str) -> None:
         (["", "--price", "1"], "a program needs an id"),
         (["peak", "--price", "1", "--currency", "€"], "'€' is no currency"),
         (["peak", "--price", "1e400"], "is no price"),
-        (["peak", "--price", "1e-30"], "more than 9 decimals"),
+        (["peak", "--price", "0.0000000001"], "more than 9 decimals"),
     ],
 )
 def test_an_offer_that_nobody_can_settle_is_refused(words: list[str], told: str) -> None:
