@@ -64,3 +64,20 @@ def test_a_wrong_exchange_is_seen_and_cancelled(run: Run) -> None:
 def test_without_a_reason_nothing_is_cancelled(run: Run) -> None:
     code, out, err = run(*UNDO[:-1], " ")
     assert (code, "needs a reason" in out + err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("at", "says"),
+    [
+        ("2024-10-27T02:30", "comes twice in Europe/Berlin"),
+        ("2025-03-30T02:30", "comes never in Europe/Berlin"),
+        ("2024-10-27T02:30+01:00", "no meter began at 2024-10-27T01:30:00+00:00"),
+    ],
+)
+def test_an_hour_that_comes_twice_or_never_is_not_guessed_at(run: Run, at: str, says: str) -> None:
+    for words in (("cancel-exchange", "A", "--reason", "why"), ("exchange", "A", "--serial", "M-9", "--dry-run")):
+        code, out, err = run("usage-point", *words, "--at", at)
+        if words[0] == "exchange" and "+" in at:
+            assert code == 0
+        else:
+            assert (code, says in out + err) == (1, True), err

@@ -112,11 +112,11 @@ def cancel_exchange(
 ) -> None:
     """Cancel a wrong exchange: the old meter goes on, and the reads of the exchange count no more."""
     from gridwright.cli.cancel_exchange import run_cancelling
-    from gridwright.domain.interval import parse_instant
+    from gridwright.cli.exchange import moment_of
     from gridwright.jobs.meters.cancel_exchange import ExchangeCancelling
 
     wired = acting(key)
-    moment = parse_instant(at, wired.store.registry.point(wired.access, point).tz)
+    moment = moment_of(at, wired.store.registry.point(wired.access, point).tz)
     order = ExchangeCancelling(point, moment, reason, with_reads)
     run_cancelling(wired, order, dry_run=dry_run, yes=yes, as_json=as_json)
 
