@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gridwright.domain.errors import InputError
 
+FIRST = datetime(1, 1, 1, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 DAY_S = 86_400
@@ -117,9 +118,13 @@ def parse_instant(text: str, zone: ZoneInfo) -> datetime:
         ) from error
     aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     try:
-        return aware.astimezone(UTC)
-    except OverflowError as error:
-        raise InputError(f"{text!r} lies outside the calendar", remedy="write a year from 2 to 9998") from error
+        found = aware.astimezone(UTC)
+    except OverflowError:
+        found = FIRST
+    # What looks back some weeks must not fall off the calendar.
+    if found.year == FIRST.year:
+        raise InputError(f"{text!r} lies outside the calendar", remedy="write a year from 2 to 9998")
+    return found
 
 
 def parse_period(text: str, zone: ZoneInfo) -> Interval:
@@ -130,6 +135,8 @@ def parse_period(text: str, zone: ZoneInfo) -> Interval:
     parts = text.split("-")
     try:
         numbers = [int(part) for part in parts]
+        if numbers[0] == FIRST.year:
+            numbers[0] = 0  # no year at all: what looks back some weeks must not fall off the calendar
         if len(numbers) == 1:
             return Interval(
                 local_midnight(date(numbers[0], 1, 1), zone), local_midnight(date(numbers[0] + 1, 1, 1), zone)
