@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache, partial
@@ -38,6 +39,7 @@ POINT_TAGS = ("usage_point", "meter", "meter_id", "device_id", "device", "serial
 WORDS = ("unit", "flow", "quality", "reading_type", "interval_s")
 VALUE = "value"
 VOCABULARY = Vocabulary(threading.Lock())  # of all requests: a fleet's keys come again and again
+HEARD = 4_096  # fields by name and words whose meaning is remembered
 NO_POINT = Fault(
     "tags", "no tag tells whose reading it is", "send a tag usage_point or meter, or name yours in point_tags"
 )
@@ -58,9 +60,20 @@ class LineMapping:
     ignore: frozenset[str] = frozenset()
     interval_s: int = 900
     sample_s: int = 60
+    _heard: dict[tuple[str, Words], Said | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def said(self, name: str, words: Words) -> Said | None:
         """Return what a field says, its tags having the last word; None where nothing tells what it means."""
+        key = (name, words)
+        if key in self._heard:
+            with suppress(KeyError):  # another thread has just forgotten it
+                return self._heard[key]
+        if len(self._heard) >= HEARD:
+            self._heard.clear()
+        said = self._heard[key] = self._say(name, words)
+        return said
+
+    def _say(self, name: str, words: Words) -> Said | None:
         found = self._named(name.lower(), words.measurement.lower())
         if found is None and not (words.unit or words.reading_type):
             return None
