@@ -218,7 +218,7 @@ def test_when_it_is_time() -> None:
     store.left = MANY
     folding.note(MANY)
     seen_full = [(folding.is_pressing, folding.full)]
-    assert folding.fold()  # half of it
+    assert folding.fold()  # a part of it
     seen_full.append((folding.is_pressing, folding.full))
     folding.note(MOST)
     seen_full.append((folding.is_pressing, folding.full))

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from gridwright.store import Store
 
 IDLE_S = 0.25  # so long nothing came
-OLD_S = 2.0
-MANY = 2_000_000  # readings
+OLD_S = 5.0
+MANY = 4_000_000  # readings
 MOST = 20_000_000  # beyond this nothing more is taken: folding has failed for long
 PAUSE_S = 5.0  # after folding failed
 
