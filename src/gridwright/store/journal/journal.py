@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -88,7 +89,7 @@ class Journal:
         step = readings.interval_s
         if not (0 < step <= LONGEST_S and DAY_S % step == 0 and readings.size) or not _is_whole(readings):
             return None
-        with self._session.writing(settled=False) as unit:
+        with self._writing() as unit:
             try:
                 _require_all(access, readings.points)
                 keys = self._names.key_array(unit, readings.points)
@@ -109,10 +110,15 @@ class Journal:
         """
         at_us = to_us(received)
         rows = [(at_us, each.actor, size, content) for each in accepted for size, content in each.rows]
-        with self._session.writing(settled=False) as unit:
+        with self._writing() as unit:
             unit.run_many(INSERT, rows)
             unit.settled = unit.settled and not rows
         return sum(each.readings for each in accepted)
+
+    def _writing(self) -> AbstractContextManager[Unit]:
+        """Join the transaction as it is, or begin one: nobody goes on after a failure, so that no part is set apart."""
+        unit = self._session.current
+        return nullcontext(unit) if unit is not None and unit.writes else self._session.writing(settled=False)
 
     def fold(self) -> int:
         """Bring all that waits into its blocks, about a million readings a transaction; returns how many rows."""
@@ -121,6 +127,11 @@ class Journal:
     def fold_some(self) -> int:
         """Bring the oldest million readings that wait, about, into their blocks; returns how many rows."""
         return self._session.settle(at_once=1)
+
+    def leave(self, access: Access) -> None:
+        """Fold nothing through this store any more: it only looks, and does not see what waits."""
+        access.require(Act.READ)
+        self._session.folds = None
 
     def waiting(self, access: Access) -> Waiting:
         """Return what waits, without folding it."""
