@@ -221,7 +221,7 @@ class Session:
 
     def _snapshot(self, *, settled: bool) -> Iterator[Unit]:
         with self._opened() as unit:
-            newest = _newest(unit) if settled else None
+            newest = _newest(unit) if settled and self.folds is not None else None
             if newest is None:
                 unit.settled = settled
                 yield unit

@@ -17,6 +17,7 @@ from gridwright.domain.edge import EdgeReport, EdgeStream
 from gridwright.domain.job import Job
 from gridwright.domain.panel import Panel
 from gridwright.domain.quarantine import QuarantinedReading
+from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.upkeep.archive_months import archive_months
 from gridwright.jobs.upkeep.back_up import back_up, file_name
@@ -127,6 +128,20 @@ def test_what_waits(store: Store, url: str) -> None:
     assert after["ordered jobs"].state is State.WARN
     assert "the oldest for 2 h" in after["ordered jobs"].found
     assert after["bills to rate again"].state is State.FAIL
+
+
+def test_what_waits_in_the_journal_is_counted_and_left_there(store: Store, url: str) -> None:
+    store.registry.save_points(ME, [UsagePoint("UP-1")])
+    whole, byte = np.ones(1, np.int64), np.full(1, 0x11, np.uint8)
+    came = Readings(("UP-1",), np.zeros(1, np.int32), whole * 1_735_689_600, np.ones(1), byte, whole, 900)
+    with store.transaction(settled=False):
+        accepted = store.journal.accept(ME, came)
+        assert accepted is not None
+        store.journal.put([accepted], received=NOW - HOUR)
+    checks = look(url)
+    assert (checks["journal"].found, checks["journal"].state) == ("1 readings wait, the oldest for 1 h", State.WARN)
+    assert checks["corrections"].found.startswith("0 ranges")
+    assert store.journal.waiting(ME).rows == 1
 
 
 def test_edges(store: Store, url: str) -> None:
