@@ -10,9 +10,10 @@ import typer
 from gridwright.cli.context import loaded_settings
 from gridwright.cli.options import Json
 from gridwright.cli.output import finish, print_json, print_table, say
-from gridwright.domain.errors import UsageError
+from gridwright.domain.errors import GridwrightError, UsageError
 
 if TYPE_CHECKING:
+    from gridwright.edge.sealing import Seals
     from gridwright.settings import EdgeSettings, Settings
 
 app = typer.Typer(help="An edge: takes readings, keeps them on disk, brings them to the centre.", no_args_is_help=True)
@@ -117,11 +118,28 @@ def rotate(
 
     settings = placed(folder)
     seals = seals_of(settings)
+    if drop_old:
+        _require_own_keys(seals)
     key, files = rotated(settings.folder, seals, drop_old=drop_old)
     if as_json:
         print_json({"key": key, "files": files})
         return
     say(f"Master key {key} of {seals.vault.place} wraps the keys of {files} files.")
+
+
+def _require_own_keys(seals: Seals) -> None:
+    """Refuse to forget keys in the file of the database of the same settings, where there is one."""
+    from gridwright.app import Platform
+    from gridwright.app.live import vault
+    from gridwright.store import open_store
+
+    wired = Platform(loaded_settings().settings)
+    url = wired.settings.store.url
+    try:
+        open_store(url, create=False).close()
+    except GridwrightError:
+        return
+    seals.vault.require_own(vault(wired), f"the database {url.rpartition('@')[2]}")
 
 
 def placed(folder: Path | None) -> EdgeSettings:

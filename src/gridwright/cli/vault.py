@@ -73,10 +73,15 @@ def rotate(
 ) -> None:
     """Change the master key; an interrupted change is finished, and nothing has to be encrypted again."""
     from gridwright.app.live import vault
+    from gridwright.edge.run import seals_of
     from gridwright.jobs.upkeep.look_after_keys import rotate_master
 
     wired = platform()
-    key, wrapped = rotate_master(wired.store, wired.access, vault(wired), drop_old=drop_old)
+    keys = vault(wired)
+    if drop_old:
+        edge = wired.settings.edge
+        keys.require_own(seals_of(edge).vault, f"the edge in {edge.folder}")
+    key, wrapped = rotate_master(wired.store, wired.access, keys, drop_old=drop_old)
     if as_json:
         print_json({"key": key, "wrapped": wrapped})
         return

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import secrets
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,8 +17,9 @@ from sqlalchemy import text
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
 from gridwright.domain.device import DeviceLink
-from gridwright.domain.errors import StoreCorrupt, UsageError
+from gridwright.domain.errors import Conflict, StoreCorrupt, UsageError
 from gridwright.domain.usage_point import Meter, UsagePoint
+from gridwright.jobs.field.add_device import NewDevice, add_device
 from gridwright.jobs.upkeep.look_after_keys import key_state, rotate_master, seal_store
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.store import Store, open_store
@@ -155,6 +159,40 @@ def test_the_master_key_changes_and_an_interrupted_change_is_finished(
         assert Vault(vault.path).open(sealed) == b"1234"
     assert rotate_master(every_store, ME, vault)[0] not in {first, second}
     assert len(vault.key_ids()) == 2
+
+
+def test_a_password_sealed_while_earlier_keys_are_forgotten_is_kept(
+    every_store: Store, address: str, vault: Vault
+) -> None:
+    """Its transaction sealed with the old key before the rotation looked, and ends after: the rotation waits for it."""
+    vault.seal(b"")
+    sealed, rotated, failed = threading.Event(), threading.Event(), list[BaseException]()
+
+    def seal(content: bytes) -> bytes:
+        done = vault.seal(content)
+        sealed.set()
+        rotated.wait(0.5)  # for ever, if it rightly waits for us
+        return done
+
+    def add() -> None:
+        device = NewDevice("M1", "readout-only", "tcp://127.0.0.1:1/M1")
+        with open_store(address, master=vault) as mine:
+            try:
+                add_device(mine, ME, device, now=datetime.now(UTC), secret=b"1234", seal=seal)
+            except BaseException as error:  # noqa: BLE001 - shown by the test
+                failed.append(error)
+
+    adding = threading.Thread(target=add)
+    adding.start()
+    assert sealed.wait(10)
+    with suppress(Conflict):
+        rotate_master(every_store, ME, vault, drop_old=True)
+    rotated.set()
+    adding.join()
+    assert failed == []
+    kept = every_store.devices.secret(ME, "M1")
+    assert kept is not None
+    assert Vault(vault.path).open(kept) == b"1234"
 
 
 def test_keys_from_the_environment(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from gridwright.api.edge.wire import ClockTrust, Record
 from gridwright.cli.edge import app
+from gridwright.cli.main import app as gridwright
 from gridwright.domain.errors import StoreCorrupt, StoreError, StoreLocked
 from gridwright.edge.buffer import Buffer
 from gridwright.edge.rejected import FILE, Rejected, read_rejected
@@ -20,6 +21,7 @@ from gridwright.edge.rotate import rotate
 from gridwright.edge.sealing import Seals
 from gridwright.edge.segment import HEAD, Segment, sound_records
 from gridwright.jobs.upkeep.vault import KEY_FILE, Vault
+from gridwright.store import open_store
 from tests.unit.edge.test_buffer import SMALL, files, filled, rest, seals_in
 
 HEAD_END = HEAD.size + 67
@@ -196,6 +198,23 @@ def test_the_commands_tell_and_open(tmp_path: Path) -> None:
     both = {"GRIDWRIGHT_SECRET_KEY": f"YW5vdGhlciBrZXkgb2YgdGhlIGVkZ2UncyBidWZmZXI=,{given}"}
     done = CliRunner(env=both).invoke(app, ["rotate", "--folder", str(folder), "--json"])
     assert json.loads(done.stdout)["files"] == 1
+
+
+@pytest.mark.parametrize("words", [["edge", "rotate"], ["vault", "rotate"]])
+def test_a_key_file_of_edge_and_database_keeps_its_earlier_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("gridwright.toml").write_text('[store]\nurl = "g.db"\n[edge]\nsecret_key = "secret.key"\n')
+    Vault("secret.key").seal(b"")
+    open_store("g.db").close()
+    drain = ["edge", "drain", "--to", "http://127.0.0.1:9", "--key", "k", "--within", "0.01"]
+    assert CliRunner().invoke(gridwright, drain).exit_code == 0
+    assert CliRunner().invoke(gridwright, words).exit_code == 0
+    before = Path("secret.key").read_bytes()
+    refused = CliRunner().invoke(gridwright, [*words, "--drop-old"])
+    assert "the key file is also that of the " in str(refused.exception)
+    assert Path("secret.key").read_bytes() == before
 
 
 @pytest.mark.parametrize("sealed", [True, False])

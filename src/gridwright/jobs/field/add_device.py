@@ -56,7 +56,6 @@ def add_device(
     """
     access.require(Act.WRITE_REGISTRY, device.usage_point or None)
     _check(device)
-    sealed = seal(secret) if secret is not None and seal is not None else None
     with store.transaction():
         new_point = _install(store, access, device, now)
         before = _link(store, access, device.serial)
@@ -64,8 +63,9 @@ def add_device(
         if before is not None and (before.driver, before.address) == (link.driver, link.address):
             link = before
         new = store.devices.save_link(access, link)
-        if sealed is not None:
-            store.devices.set_secret(access, device.serial, sealed)
+        if secret is not None and seal is not None:
+            store.sealed.hold(access)
+            store.devices.set_secret(access, device.serial, seal(secret))
     return AddedDevice(link, new, new_point)
 
 

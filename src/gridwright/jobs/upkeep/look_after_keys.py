@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gridwright.domain.access import Access
-from gridwright.domain.errors import Conflict
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.store import Store
 from gridwright.store.sealing.points import SealState
@@ -57,7 +56,5 @@ def rotate_master(store: Store, access: Access, vault: Vault, *, drop_old: bool 
     current = keys[0] if begun else vault.add_key()
     wrapped = store.sealed.rewrap(access, current)
     if drop_old:
-        if left := store.sealed.behind(access, current):
-            raise Conflict(f"{left} secrets are still under an earlier master key", remedy="call it again")
-        vault.drop_old_keys()
+        store.sealed.forget_others(access, current, vault.drop_old_keys)
     return current, wrapped

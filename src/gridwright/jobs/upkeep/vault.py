@@ -95,6 +95,16 @@ class Vault:
         self._write([fresh, *kept])
         return self.key_ids()[0]
 
+    def require_own(self, other: Vault, whose: str) -> None:
+        """Raise UsageError where another's keys lie in this very file: its secrets may need those that would go."""
+        files = self._given is None and other._given is None and self.exists and other.exists
+        if files and self.path.samefile(other.path):
+            raise UsageError(
+                f"the key file is also that of {whose}, which may still need the earlier keys",
+                where=self.place,
+                remedy="set another file for one of them (store.secret_key, edge.secret_key), or leave out --drop-old",
+            )
+
     def drop_old_keys(self) -> list[str]:
         """Keep only the key that seals, and return the ids of those that are gone for good."""
         first, *others = self._secrets(make=False).items()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, func, not_, select, update
 
 from gridwright.domain.access import Access, Act
+from gridwright.domain.errors import Conflict
 from gridwright.store import schema
-from gridwright.store.audit import note
+from gridwright.store.audit import hold_head, note
 from gridwright.store.schema.field import device_link
 from gridwright.store.schema.flow import data_key
 from gridwright.store.sealing.sealing import MARK, Sealing
@@ -124,6 +126,26 @@ class SealedData:
                     keys=changed,
                 )
         return changed
+
+    def hold(self, access: Access) -> None:
+        """Let nobody forget a master key until the end of this transaction, which stores what it is about to seal.
+
+        Last of all that the transaction locks: others who end theirs wait meanwhile.
+        """
+        access.require(Act.WRITE_REGISTRY)
+        with self._session.writing(settled=False) as unit:
+            hold_head(unit)
+
+    def forget_others(self, access: Access, current: str, forget: Callable[[], object]) -> None:
+        """Let `forget` drop every master key but `current`, while nobody seals; one still needed is a Conflict."""
+        access.require(Act.ADMINISTER)
+        with self._session.writing(settled=False) as unit:
+            hold_head(unit)
+            if left := self.behind(access, current):
+                raise Conflict(f"{left} secrets are still under an earlier master key", remedy="call it again")
+            forget()
+            at = self._session.clock()
+            note(unit, access, Act.ADMINISTER, subject=f"master key {current}", at=at, what="earlier ones forgotten")
 
     def behind(self, access: Access, current: str) -> int:
         """Count what another master key than `current` still wraps."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from sqlalchemy import insert, select
 
 from gridwright.domain.errors import StoreCorrupt
+from gridwright.store.audit import hold_head
 from gridwright.store.engine import place
 from gridwright.store.instant import to_us
 from gridwright.store.schema.flow import data_key
@@ -106,6 +107,7 @@ class Sealing:
         """Make a data key, which seals from now on; it is stored wrapped."""
         secret, name = os.urandom(KEY_BYTES), os.urandom(ID_BYTES).hex()
         master = self.required()
+        hold_head(unit)  # no earlier master key is forgotten until this one is stored
         wrapped = master.seal(secret)
         row = {"id": name, "master": master.key_of(wrapped), "wrapped": wrapped}
         unit.connection.execute(insert(data_key).values(**row, created_us=to_us(self._session.clock())))
