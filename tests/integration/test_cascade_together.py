@@ -24,6 +24,7 @@ from gridwright.jobs.cascade import correct as correcting
 from gridwright.jobs.cascade import rerate as rating
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.correct_part import make_final
+from gridwright.jobs.cascade.rerate import rated
 from gridwright.jobs.load.load_final import load_final
 from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, propose_edit
 from gridwright.store import Store, open_store
@@ -137,7 +138,7 @@ def test_a_bill_is_kept_as_its_readings_are_when_it_is_kept(
     address: str, monkeypatch: pytest.MonkeyPatch, issued: bool
 ) -> None:
     """Readings carried through by another process between a bill's making and its keeping are in what is kept."""
-    real, others = billing.rated, list[Thread]()
+    real, others = rated, list[Thread]()
 
     def second() -> None:
         with open_store(address) as theirs:
