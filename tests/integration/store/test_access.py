@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -22,16 +23,20 @@ from gridwright.domain.errors import AccessDenied
 from gridwright.domain.event import EndDeviceEvent
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.identity import User
-from gridwright.domain.interval import Interval
+from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.job import Job
 from gridwright.domain.panel import Panel
 from gridwright.domain.program import Event, Program
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER
+from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.topology import Connection, Node, NodeKind, Topology
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.store import DirtyRange, FindingFilter, Progress, Store, StoredAnswer, open_store
+from gridwright.store.days.appending import Newest
+from gridwright.store.days.laying import Single
+from gridwright.store.field.exchange_reads import WrittenRead
 from gridwright.store.money.rerates import Rerate
 from gridwright.store.rule_sets import StoredRules
 
@@ -50,6 +55,16 @@ LINK = DeviceLink("M1", "iec62056-21", "tcp://127.0.0.1:1/M1")
 JOB = Job("J-1", "bill-run", "local", NOW)
 PROGRAM = Program("P", "Evening", "EUR", Decimal("0.50"))
 EVENT = Event("E-1", "P", MONTH, ("hers",))
+READ = RegisterReading("hers", NOW, 1.0)
+COLUMNS = Readings(
+    ("hers",),
+    np.zeros(1, np.int32),
+    np.array([epoch_s(NOW)]),
+    np.ones(1),
+    np.zeros(1, np.uint8),
+    np.ones(1, np.int64),
+    900,
+)
 ANN = Access("ann", Role.CUSTOMER, frozenset({"his"}))
 NOBODY = Access("nobody", Role.VIEWER, frozenset())
 # Arguments of each public method, about a usage point that the asker may not see.
@@ -71,13 +86,31 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registry.installed": ((), {}),
     "registry.fingerprint": ((), {}),
     "registry.exchange_meter": ((install("hers", "M1", NOW),), {}),
+    "registry.cancel_exchange": (("hers", NOW), {"reason": "another house"}),
+    "exchange_reads.save": (([READ],), {"known_at": NOW}),
+    "exchange_reads.move": (([(READ, 1)],), {"known_at": NOW}),
+    "exchange_reads.withdraw": (([READ],), {"known_at": NOW}),
+    "exchange_reads.withdrawn": (("hers", "M1", NOW), {}),
+    "exchange_reads.written": (("hers", NOW), {}),
+    "exchange_reads.take_back": (([WrittenRead(READ)],), {"known_at": NOW}),
+    "journal.waiting": ((), {}),
+    "journal.put_aside": ((), {}),
+    "journal.retry": (([1],), {}),
+    "journal.drop": ((1, "worthless"), {}),
+    "journal.accept": ((COLUMNS,), {}),
+    "retention.forget_findings": ((), {"before": NOW}),
+    "retention.forget_quarantine": ((), {"before": NOW}),
+    "checks.journal": ((), {}),
+    "checks.steady": ((), {}),
     "readings.save": ((PANEL,), {"known_at": NOW}),
+    "readings.save_singles": ((DELIVERED_ENERGY, 900, [Single("hers", epoch_s(NOW), 1.0)]), {"known_at": NOW}),
     "readings.load": ((["hers"], MONTH), {}),
     "readings.series": (("hers",), {}),
     "readings.freshness": ((), {}),
     "readings.freshness_counts": ((), {"late": NOW, "silent": NOW}),
     "readings.versions": (("hers", NOW.date()), {}),
     "registers.save": (([RegisterReading("hers", NOW, 1.0)],), {"known_at": NOW}),
+    "registers.append": ((DELIVERED_REGISTER, [Newest("hers", epoch_s(NOW), 1.0)]), {"known_at": NOW}),
     "registers.neighbours": (({"hers": (NOW, NOW)}, DELIVERED_REGISTER), {}),
     "registers.load": (("hers", MONTH), {}),
     "registers.load_several": ((["hers"], MONTH), {}),
@@ -236,6 +269,8 @@ HARMLESS = {
     "rule_sets.known",
     "readings.image_types",
     "journal.leave",
+    "journal.accept",
+    "journal.waiting",
     "imports.progress",
     "registry.installed",
     "registry.count",
@@ -253,6 +288,10 @@ HARMLESS = {
     "network.topology",
     "network.nodes",
 }
+
+
+# What the journal holds was allowed when it was accepted; whoever comes next folds it.
+ACCEPTED = {"journal.put", "journal.fold", "journal.fold_some"}
 
 
 @pytest.fixture(scope="module")
@@ -290,9 +329,15 @@ def methods(store: Store) -> dict[str, Callable[..., Any]]:
     }
 
 
+def held(stack: ExitStack, answer: object) -> None:
+    """Enter what is a block: only then is it asked who it is for."""
+    if isinstance(answer, AbstractContextManager):
+        stack.enter_context(answer)
+
+
 def test_every_method_is_checked_and_takes_access_first(filled: Store) -> None:
     found = methods(filled)
-    assert set(found) == set(CALLS) | MAKE_ACCESS
+    assert set(found) == set(CALLS) | MAKE_ACCESS | ACCEPTED
     found = {name: method for name, method in found.items() if name in CALLS}
     assert {next(iter(inspect.signature(method).parameters)) for method in found.values()} == {"access"}
 
@@ -301,8 +346,13 @@ def test_every_method_is_checked_and_takes_access_first(filled: Store) -> None:
 @pytest.mark.parametrize("access", [ANN, NOBODY], ids=["customer", "viewer"])
 def test_what_is_not_allowed_is_denied(filled: Store, name: str, access: Access) -> None:
     positional, named = CALLS[name]
-    with pytest.raises(AccessDenied):
-        methods(filled)[name](access, *positional, **named)
+    with pytest.raises(AccessDenied), ExitStack() as stack:
+        held(stack, methods(filled)[name](access, *positional, **named))
+
+
+def test_the_journal_accepts_nothing_of_whom_the_sender_may_not_write(filled: Store) -> None:
+    assert filled.journal.accept(LOCAL_OWNER, COLUMNS) is not None
+    assert [filled.journal.accept(access, COLUMNS) for access in (ANN, NOBODY)] == [None, None]
 
 
 @pytest.mark.parametrize("access", [ANN, NOBODY], ids=["customer", "viewer"])

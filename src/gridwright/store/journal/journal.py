@@ -134,7 +134,7 @@ class Journal:
         self._session.folds = None
 
     def waiting(self, access: Access) -> Waiting:
-        """Return what waits, without folding it."""
+        """Return what waits, without folding it; why rows are put aside is told to who sees all usage points."""
         access.require(Act.READ)
         c, aside = journal.c, journal_aside.c
         with self._session.reading(settled=False) as unit:
@@ -143,7 +143,8 @@ class Journal:
             other = select(func.count(), func.coalesce(func.sum(aside.readings), 0)).select_from(journal_aside)
             aside_rows, aside_readings = unit.connection.execute(other).one()
             last = select(aside.reason).order_by(aside.id.desc()).limit(1)
-            reason = unit.connection.execute(last).scalar() if aside_rows else ""
+            told = aside_rows and access.points is None
+            reason = unit.connection.execute(last).scalar() if told else ""
         counts = int(rows), int(readings), from_us_if(oldest), int(aside_rows), int(aside_readings)
         return Waiting(*counts, reason or "")
 
