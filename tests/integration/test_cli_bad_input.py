@@ -187,6 +187,15 @@ def test_repeats_are_dropped_and_counted(report: Report) -> None:
     assert found["usage_points"][0]["energy_kwh"] == 96 * 1.5
 
 
+def test_every_record_has_its_fate(report: Report) -> None:
+    """Taken, refused, repeated, in conflict or without a value: together they are all that the file holds."""
+    many = [*rows(), "UP-1,2025-01-01 03:00,2.5", "UP-1,2025-01-02 00:00,nan", "UP-1,2025-01-02 00:15,x"]
+    _, found, _ = report(table(many))
+    (file,) = found["files"]
+    fates = [file[name] for name in ("readings", "rejected", "repeated", "conflicting", "missing")]
+    assert (fates, file["records"]) == ([96, 1, 0, 1, 1], 99)
+
+
 def test_a_conflict_is_told_apart_from_a_reject(report: Report) -> None:
     _, found, _ = report(table([*rows(), "UP-1,2025-01-01 03:00,2.5"]))
     (file,) = found["files"]

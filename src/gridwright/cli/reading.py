@@ -116,8 +116,7 @@ def words(done: Imported) -> list[str]:
         for one in intake.evidence
     ]
     lines.append(
-        f"{intake.source}: {intake.records:,} records, {intake.accepted:,} readings taken, "
-        f"{intake.rejected:,} rejected, {intake.repeated:,} repeated, {intake.conflicting:,} conflicting"
+        f"{intake.source}: {intake.records:,} records, {intake.accepted:,} readings taken, {intake.left_out()}"
     )
     lines += [f"  line {r.line}: {r.reason}" + (f" ({r.remedy})" if r.remedy else "") for r in intake.rejects[:10]]
     lines += [f"  note: {note}" for note in intake.notes]

@@ -74,8 +74,7 @@ def _nothing(data: ReportData) -> str:
 def summary(data: ReportData) -> list[str]:
     """Say in a few lines what was found."""
     lines = [
-        f"{intake.source}: {intake.format}, {intake.accepted:,} readings taken, {intake.rejected:,} rejected, "
-        f"{intake.repeated:,} repeated, {intake.conflicting:,} conflicting"
+        f"{intake.source}: {intake.format}, {intake.accepted:,} readings taken, {intake.left_out()}"
         for intake in data.intakes
     ]
     shown = data.points[: data.details]

@@ -41,6 +41,7 @@ def intake_json(intake: Intake) -> Json:
         "rejected": intake.rejected,
         "repeated": intake.repeated,
         "conflicting": intake.conflicting,
+        "missing": intake.missing,
         "evidence": [asdict(one) for one in intake.evidence],
         "rejects": [asdict(reject) for reject in intake.rejects[:100]],
         "notes": list(intake.notes),

@@ -36,7 +36,8 @@ class Intake:
     """The verdict on a whole file: records read, readings accepted, rejects, repeats, conflicts and what was detected.
 
     `repeated`: identical duplicates dropped; `conflicting`: the same interval with another value (the later one won);
-    these stand among `rejects` with a reason that begins with "conflict:", and are not counted in `rejected`.
+    these stand among `rejects` with a reason that begins with "conflict:", and are not counted in `rejected`;
+    `missing`: records that say themselves that they have no value.
     """
 
     source: str
@@ -49,3 +50,9 @@ class Intake:
     conflicting: int = 0
     evidence: tuple[Evidence, ...] = ()
     notes: tuple[str, ...] = ()
+    missing: int = 0
+
+    def left_out(self) -> str:
+        """Say how many records were not taken, by what became of them."""
+        told = f"{self.rejected:,} rejected, {self.repeated:,} repeated, {self.conflicting:,} conflicting"
+        return f"{told}, {self.missing:,} without a value" if self.missing else told

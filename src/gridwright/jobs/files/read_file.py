@@ -175,6 +175,7 @@ def verdict(source: str, files: Sequence[OpenFile], gathered: Gathered, tally: T
         conflicting=tally.conflicting,
         evidence=tuple(evidence),
         notes=(*gathered.notes, *tally.notes),
+        missing=tally.missing,
     )
 
 
