@@ -189,7 +189,7 @@ def test_repeats_are_dropped_and_counted(report: Report) -> None:
 
 def test_every_record_has_its_fate(report: Report) -> None:
     """Taken, refused, repeated, in conflict or without a value: together they are all that the file holds."""
-    many = [*rows(), "UP-1,2025-01-01 03:00,2.5", "UP-1,2025-01-02 00:00,nan", "UP-1,2025-01-02 00:15,x"]
+    many = [*rows(), "UP-1,2025-01-01 03:00,2.5", "UP-1,2025-01-05 01:00,nan", "UP-1,2025-01-05 02:00,x"]
     _, found, _ = report(table(many))
     (file,) = found["files"]
     fates = [file[name] for name in ("readings", "rejected", "repeated", "conflicting", "missing")]
