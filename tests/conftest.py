@@ -33,8 +33,13 @@ os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / "build" / "bytecode"))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 # A deadline would make a test depend on the machine's load, and so would the "too slow" check.
+LONG = bool(os.environ.get("GRIDWRIGHT_TEST_LONG"))
 hypothesis.settings.register_profile(
-    "local", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], database=None
+    "local",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    database=None,
+    max_examples=200 if LONG else 40,
 )
 hypothesis.settings.register_profile("ci", parent=hypothesis.settings.get_profile("local"), derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")

@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 from gridwright.cli.story.arrive import build
 from gridwright.cli.story.play import as_document, play, to_click, to_type
 from gridwright.store import open_store
-from tests.conftest import OUTSIDE, own_database
+from tests.conftest import LONG, OUTSIDE, own_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,8 @@ POSTGRES = "GRIDWRIGHT_TEST_POSTGRES"
 FEWEST_CHECKS = 25
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+# In its SQLite file the story is played by the test of `gridwright demo`.
+@pytest.fixture(params=["postgres", *(["sqlite"] if LONG else [])])
 def address(request: pytest.FixtureRequest) -> Iterator[str]:
     """A database of its own: the file in the story's folder, or an empty one on PostgreSQL."""
     if request.param == "sqlite":
