@@ -1,4 +1,4 @@
-"""Run every benchmark, each in a process of its own, and rewrite the table of docs/reference/benchmarks.md."""
+"""Run benchmarks, each in a process of its own, and rewrite their rows in the table of docs/reference/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -44,6 +44,20 @@ def table(results: dict[str, list[Row]]) -> str:
     return "\n".join([machine, "", *head, *(cells(name, row) for name, rows in results.items() for row in rows)])
 
 
+def replaced(page: Path, results: dict[str, list[Row]]) -> str:
+    """Write the table of a page with the rows of some benchmarks measured anew, each benchmark where it stood."""
+    old = page.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip().splitlines()
+    lines: list[str] = []
+    left = dict(results)
+    for line in old:
+        name = line.removeprefix("| ").partition(" |")[0]
+        if name not in results:
+            lines.append(line)
+        elif name in left:
+            lines += [cells(name, row) for row in left.pop(name)]
+    return "\n".join([*lines, *(cells(name, row) for name, rows in left.items() for row in rows)])
+
+
 def rewrite(page: Path, text: str) -> None:
     """Put `text` between the page's markers and leave the rest alone."""
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
@@ -59,12 +73,16 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="at most 50 seconds a benchmark; the page is not rewritten"
     )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these; the other rows of the page stay")
     parser.add_argument("--json", action="store_true", help="print all rows as one JSON list")
     options = parser.parse_args()
-    outcomes = {name: run(name, quick=options.quick) for name in names()}
+    unknown = sorted(set(options.names) - set(names()))
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(names())}")
+    outcomes = {name: run(name, quick=options.quick) for name in options.names or names()}
     results = {name: rows for name, rows in outcomes.items() if rows is not None}
     if not options.quick:
-        rewrite(PAGE, table(results))
+        rewrite(PAGE, replaced(PAGE, results) if options.names else table(results))
     print(to_json(row for rows in results.values() for row in rows) if options.json else table(results))
     failed = [name for name, rows in outcomes.items() if rows is None]
     if failed:

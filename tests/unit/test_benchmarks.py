@@ -87,6 +87,19 @@ def test_the_page_changes_between_its_markers_only(tmp_path: Path) -> None:
     assert "| store | write | 9,500,000 readings/s | >= 8e6 | met | bare: 19,000,000 (×0.50) |" in text
 
 
+def test_some_benchmarks_change_their_own_rows_only(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"{runner.BEGIN}\n{runner.table({'grid': ROWS, 'store': ROWS})}\n{runner.END}", encoding="utf-8")
+    before = page.read_text(encoding="utf-8").splitlines()
+    runner.rewrite(page, runner.replaced(page, {"store": [Row("write", 1.0, "readings/s")], "vee": ROWS[:1]}))
+    after = page.read_text(encoding="utf-8").splitlines()
+    assert [line for line in after if line.startswith("| grid")] == [
+        line for line in before if line.startswith("| grid")
+    ]
+    assert [line for line in after if line.startswith("| store")] == ["| store | write | 1 readings/s |  |  |  |"]
+    assert after[-2].startswith("| vee | write")
+
+
 def test_a_page_without_markers_is_refused(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("no markers", encoding="utf-8")
