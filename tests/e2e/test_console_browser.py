@@ -38,7 +38,8 @@ STAFF = (
     "/usage-points/UP-1?from=2027-01-01",
     "/usage-points/UP-1?from=2026-06-01&days=366",
 )
-CUSTOMER = ("/my-energy", "/usage-points/UP-1", "/usage-points", "/bills/{bill}")
+# A customer sees bills that are issued.
+CUSTOMER = ("/my-energy", "/usage-points/UP-1", "/usage-points", "/bills/{corrected}")
 WAIT_MS = 30_000  # of a machine that does many things at once
 expect.set_options(timeout=WAIT_MS)
 

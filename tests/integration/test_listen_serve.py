@@ -91,7 +91,6 @@ def test_a_listener_runs_beside_the_server_and_neither_takes_the_other_down(tmp_
         broker.kill()
 
 
-@pytest.mark.skipif(not os.environ.get("GRIDWRIGHT_TEST_LONG"), reason="two more servers: GRIDWRIGHT_TEST_LONG=1")
 def test_a_server_may_be_told_not_to_listen_and_one_that_listens_ends_it(tmp_path: Path) -> None:
     broker = Mosquitto(tmp_path)
     broker.start()
