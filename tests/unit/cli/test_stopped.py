@@ -208,11 +208,12 @@ def on_a_terminal(words: list[str], until: bytes) -> tuple[int, str]:
 
 
 def test_a_bar_on_a_terminal_and_a_real_ctrl_c(town: Path) -> None:
-    (town / "big.csv").write_text(csv(40, 41))
+    # Large enough that the press comes while it is read, however late the bar is shown.
+    (town / "big.csv").write_text(csv(40, 160))
     code, said = on_a_terminal(["--data", str(town), "reading", "import", "big.csv"], b"Importing big.csv")
     assert code == INTERRUPTED, said
     assert "\u2501" in said  # the bar
     assert "importing big.csv. What was read is stored" in said
     assert run("reading", "import", "big.csv").exit_code == 0
     with open_store(town) as store:
-        assert sum(each.readings for each in store.readings.series(ME)) == 40 * 41 * 96
+        assert sum(each.readings for each in store.readings.series(ME)) == 40 * 160 * 96
