@@ -21,10 +21,11 @@ from typing import Self
 from msgspec.structs import replace
 
 from gridwright.domain.errors import StoreCorrupt, StoreError, StoreFull
-from gridwright.edge.folder import QUARANTINE, locked, read_mark, save_mark, sync_folder
+from gridwright.edge.folder import QUARANTINE, locked, read_mark, save_mark
 from gridwright.edge.reader import Piece, Reader
 from gridwright.edge.sealing import DataKey, Seals
 from gridwright.edge.segment import Segment, encode, key_frame, path_of, sealed_path, segment_of
+from gridwright.jobs.files.durable import sync_folder
 
 MIB = 1 << 20
 

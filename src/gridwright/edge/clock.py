@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gridwright.api.edge.wire import ClockTrust
-from gridwright.edge.folder import replace_file
+from gridwright.jobs.files.durable import replace_file
 
 FILE = "clock.json"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

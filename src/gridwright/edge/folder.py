@@ -1,9 +1,8 @@
-"""The folder of the buffer: its lock, the mark of what the centre has, and what keeps names durable."""
+"""The folder of the buffer: its lock, and the mark of what the centre has."""
 
 from __future__ import annotations
 
 import fcntl
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -11,6 +10,7 @@ from typing import IO
 import msgspec
 
 from gridwright.domain.errors import ConfigError, StoreLocked
+from gridwright.jobs.files.durable import replace_file
 
 MARK_FILE, LOCK_FILE, QUARANTINE = "mark.json", "lock", "quarantine"
 
@@ -72,25 +72,3 @@ def read_mark(folder: Path) -> Mark:
 def save_mark(folder: Path, mark: Mark, *, durable: bool) -> None:
     """Replace the mark at once; `durable`: and have it on the disk when this returns."""
     replace_file(folder / MARK_FILE, msgspec.json.encode(mark), durable=durable)
-
-
-def replace_file(path: Path, content: bytes, *, durable: bool) -> None:
-    """Write a file anew so that whoever reads it sees the old or the new one, never a half."""
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        if durable:
-            os.fsync(file.fileno())
-    fresh.replace(path)
-    if durable:
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

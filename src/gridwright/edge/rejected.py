@@ -18,8 +18,8 @@ import msgspec
 
 from gridwright.api.edge.wire import Record
 from gridwright.domain.interval import DAY_S, from_epoch_s
-from gridwright.edge.folder import replace_file, sync_folder
 from gridwright.edge.sealing import Seals
+from gridwright.jobs.files.durable import replace_file, sync_folder
 
 FILE = "rejected.jsonl"
 PLAIN = ("epoch", "sequence", "received")

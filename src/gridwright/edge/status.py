@@ -15,8 +15,9 @@ from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import from_epoch_s
 from gridwright.edge.buffer import Buffer
 from gridwright.edge.clock import EdgeClock
-from gridwright.edge.folder import is_locked, replace_file
+from gridwright.edge.folder import is_locked
 from gridwright.edge.forward import Forwarder
+from gridwright.jobs.files.durable import replace_file
 
 FILE = "status.json"
 EVERY_S = 1.0

@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from gridwright.listen.lines import Lines, read_lines, rewrite
+from gridwright.jobs.files.durable import replace_file
+from gridwright.listen.lines import Lines, read_lines
 from gridwright.protocols.sparkplug import Birth
 
 FILE = "births.jsonl"
@@ -25,7 +26,8 @@ class Births:
         self.known = tuple(_last(_read(self._path)))
         with suppress(OSError):  # a full disk: then it stays as it was
             if self.known:
-                rewrite(self._path, (msgspec.json.encode(one) for one in self.known))
+                lines = b"".join(msgspec.json.encode(one) + b"\n" for one in self.known)
+                replace_file(self._path, lines, durable=True)
         self._lines = Lines(self._path)
 
     async def keep(self, birth: Birth) -> None:

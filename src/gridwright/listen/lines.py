@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from gridwright.domain.errors import ConfigError
+from gridwright.jobs.files.durable import sync_folder
 
 
 class Lines:
@@ -52,7 +53,7 @@ class Lines:
             file.flush()
             os.fsync(file.fileno())
         if not size:
-            _sync_names(self.path.parent)
+            sync_folder(self.path.parent)
 
 
 def older(path: Path) -> Path:
@@ -65,17 +66,6 @@ def read_lines(path: Path) -> Iterator[bytes]:
     for each in (older(path), path):
         if each.exists():
             yield from (line for line in each.read_bytes().split(b"\n") if line)
-
-
-def rewrite(path: Path, lines: Iterator[bytes]) -> None:
-    """Write a file anew, so that the old or the new one is there, whatever happens."""
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.writelines(line + b"\n" for line in lines)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    _sync_names(path.parent)
 
 
 def made(folder: Path) -> Path:
@@ -95,11 +85,3 @@ def _ends_well(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
-
-
-def _sync_names(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

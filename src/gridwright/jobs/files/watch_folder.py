@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gridwright.domain.errors import Conflict, GridwrightError, InputError, NotFound, StoreError
 from gridwright.domain.interval import DAY_S
+from gridwright.jobs.files.durable import sync_folder
 from gridwright.jobs.files.file_names import free_name, safe_name, shown
 from gridwright.jobs.files.ingest_file import Imported
 from gridwright.jobs.upkeep.forget_files import forget_files
@@ -225,7 +226,7 @@ class Watch:
         intake = imported.intake
         if not intake.records or intake.accepted or not intake.rejected:
             claimed.rename(target)
-            _sync(target.parent)
+            sync_folder(target.parent)
             return Handled(shown(name), Outcome.DONE, target, imported)
         rejects, target = _rejects_of(target), self.folder / FAILED / target.name
         if rejects.exists():
@@ -234,7 +235,7 @@ class Watch:
         error = _nothing_taken(imported, name)
         _write_reason(target, error)
         claimed.rename(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
         return Handled(shown(name), Outcome.FAILED, target, imported, error)
 
     def _refuse(self, claimed: Path, name: str, error: GridwrightError) -> Handled:
@@ -243,7 +244,7 @@ class Watch:
             target = self.folder / FAILED / free_name((self.folder / DONE, self.folder / FAILED), claimed)
             _write_reason(target, error)
             claimed.rename(target)
-            _sync(target.parent)
+            sync_folder(target.parent)
         except OSError as trouble:
             return self._keep(claimed, name, trouble)
         return Handled(shown(name), Outcome.FAILED, target, error=error)
@@ -301,15 +302,6 @@ def _write_reason(target: Path, error: GridwrightError) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-
-
-def _sync(folder: Path) -> None:
-    """Write a folder's entries through to the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _still_written(name: str) -> InputError:

@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 
 from gridwright.domain.errors import StoreCorrupt, StoreError, UsageError
+from gridwright.jobs.files.durable import sync_folder
 
 KEY_FILE = "secret.key"
 KEY_VARIABLE = "GRIDWRIGHT_SECRET_KEY"
@@ -115,7 +116,7 @@ class Vault:
     def _write(self, keys: list[bytes]) -> None:
         draft = _draft(self.path, keys)
         draft.replace(self.path)
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
         self._keys = {}
 
     def _secrets(self, *, make: bool) -> dict[str, bytes]:
@@ -157,7 +158,7 @@ def _make(path: Path) -> None:
     draft = _draft(path, [secrets.token_bytes(KEY_BYTES)])
     try:
         os.link(draft, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError:
         return
     except OSError as error:
@@ -190,14 +191,6 @@ def _not_made(path: Path, error: OSError) -> StoreError:
     return StoreError(
         f"the key file cannot be made: {reason}", where=str(path), remedy="check the folder and its permissions"
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read(path: Path) -> dict[str, bytes]:
