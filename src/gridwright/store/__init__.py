@@ -4,7 +4,7 @@ from gridwright.store.answers import StoredAnswer
 from gridwright.store.audit import AuditRecord
 from gridwright.store.days.appending import Near, Newest
 from gridwright.store.days.laying import Single
-from gridwright.store.days.saving import SaveSummary
+from gridwright.store.days.saving import NOTHING_SAVED, SaveSummary
 from gridwright.store.dirty import DirtyRange
 from gridwright.store.field.exchange_reads import WrittenRead
 from gridwright.store.field.outlooks import Outlook
@@ -15,6 +15,7 @@ from gridwright.store.readings import Freshness, Series, Version
 from gridwright.store.store import Store, open_store
 
 __all__ = [
+    "NOTHING_SAVED",
     "AuditRecord",
     "DirtyRange",
     "FindingFilter",

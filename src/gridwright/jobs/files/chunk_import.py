@@ -27,7 +27,7 @@ from gridwright.jobs.files.decode_ahead import Piece
 from gridwright.jobs.files.read_file import zones_of
 from gridwright.jobs.files.rejects_file import RejectsFile
 from gridwright.jobs.store_port import StorePort
-from gridwright.store import Progress, SaveSummary
+from gridwright.store import NOTHING_SAVED, Progress, SaveSummary
 
 LOOK_BACK = timedelta(days=40)  # how far the read before a chunk's first one may lie
 LOOK_AHEAD = timedelta(hours=2)
@@ -110,7 +110,7 @@ class ChunkImport:
         """Lay the chunk on grids without saving anything; returns the counts of the file so far."""
         gridded = self.piece.gridded or grid_series(self.decoded.series, not_after=self.run.not_after)
         self._remember(gridded, [])
-        return self.before + self._counts(gridded, SaveSummary(0, 0, 0, 0), 0)
+        return self.before + self._counts(gridded, NOTHING_SAVED, 0)
 
     def save(self) -> Counter[str]:
         """Save the chunk and its progress in one transaction; returns the counts of the file so far.
@@ -134,10 +134,10 @@ class ChunkImport:
                     summary = self._save_registers(gridded)
                     for panel in panels:
                         saving[:] = [panel]
-                        summary = _sum(summary, self._save_panel(panel))
+                        summary += self._save_panel(panel)
                     saving.clear()
                     for panel, error in odd:
-                        summary = _sum(summary, self._save_fitted(panel, error, misfits))
+                        summary += self._save_fitted(panel, error, misfits)
                     if self.run.follow is not None:
                         self.run.follow.end(gridded, self.piece.arrival, known_at=self.run.known_at)
                     counts = self._advance(gridded, summary, misfits)
@@ -176,7 +176,7 @@ class ChunkImport:
         fitted = fit_day(panel, stored)
         misfits += [(fitted.rest, error)] if fitted.rest else []
         if fitted.summed is None:
-            return SaveSummary(0, 0, 0, 0)
+            return NOTHING_SAVED
         shorter, longer = panel.interval_s // 60, stored.interval_s // 60
         when = f"{panel.points[0]}, {date_of(epoch_s(day) // DAY_S)}"
         self.run.notes[f"{when}: readings of {shorter} min are added up to the {longer} min of that day"] = None
@@ -185,7 +185,7 @@ class ChunkImport:
     def _save_registers(self, gridded: Gridded) -> SaveSummary:
         reads = [read for registers in gridded.registers for read in registers]
         if not reads:
-            return SaveSummary(0, 0, 0, 0)
+            return NOTHING_SAVED
         return self.run.store.registers.save(self.run.access, reads, known_at=self.run.known_at)
 
     def _advance(self, gridded: Gridded, summary: SaveSummary, misfits: Sequence[Misfit]) -> Counter[str]:
@@ -231,12 +231,6 @@ class ChunkImport:
 
 def _storable(gridded: Gridded) -> list[Panel]:
     return [panel for panel in gridded.panels if panel.interval <= LONGEST_BLOCK]
-
-
-def _sum(one: SaveSummary, other: SaveSummary) -> SaveSummary:
-    return SaveSummary(
-        one.new + other.new, one.changed + other.changed, one.same + other.same, one.readings + other.readings
-    )
 
 
 def _without(panels: Sequence[Panel], one: Panel) -> list[Panel]:

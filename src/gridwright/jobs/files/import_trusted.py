@@ -29,7 +29,7 @@ from gridwright.jobs.cascade.trust_readings import Channel, Material, SiteDefaul
 from gridwright.jobs.files.ingest_file import Imported, Report, ingest_file
 from gridwright.jobs.load.load_circumstances import load_around
 from gridwright.jobs.load.main_series import by_zone, every_series
-from gridwright.store import SaveSummary, Store
+from gridwright.store import NOTHING_SAVED, SaveSummary, Store
 
 DAY = timedelta(days=1)
 
@@ -117,14 +117,13 @@ class Judge:
     def save(self, panel: Panel, *, known_at: datetime) -> SaveSummary:
         """Save the raw image; who is judged here is not dirty."""
         fresh = np.array([point in self._points for point in panel.points], np.bool_)
-        counts = np.zeros(4, np.int64)
+        summary = NOTHING_SAVED
         for settled, mine in ((True, fresh), (False, ~fresh)):
             if mine.any():
                 some = panel if mine.all() else panel.rows(np.flatnonzero(mine))
-                done = self.store.readings.save(self.access, some, known_at=known_at, settled=settled)
-                counts += (done.new, done.changed, done.same, done.readings)
+                summary += self.store.readings.save(self.access, some, known_at=known_at, settled=settled)
                 self._panels += [some] if settled else []
-        return SaveSummary(*counts.tolist())
+        return summary
 
     def end(self, gridded: Gridded, arrival: Sequence[Finding], *, known_at: datetime) -> None:
         """Validate, estimate, and save what follows from the panels of this chunk."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,14 @@ class SaveSummary:
     changed: int
     same: int
     readings: int
+
+    def __add__(self, other: SaveSummary) -> SaveSummary:
+        """Return what became of the readings of both."""
+        counts = zip(astuple(self), astuple(other), strict=True)
+        return SaveSummary(*(one + more for one, more in counts))
+
+
+NOTHING_SAVED = SaveSummary(0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,7 +20,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.store.days import blocks
 from gridwright.store.days.fitting import save_fitting
-from gridwright.store.days.saving import SaveSummary
+from gridwright.store.days.saving import NOTHING_SAVED, SaveSummary
 from gridwright.store.days.saving_panels import leave_traces, merge_panel
 from gridwright.store.instant import from_us, to_us
 from gridwright.store.journal.layers import Layer, distinct, layers
@@ -60,14 +60,8 @@ class Part:
 class _Saved:
     """What became of the readings of one kind; `misfits` tells, by (usage point's key, day), why it cannot be saved."""
 
-    summary: SaveSummary = field(default_factory=lambda: SaveSummary(0, 0, 0, 0))
+    summary: SaveSummary = NOTHING_SAVED
     misfits: dict[tuple[int, int], str] = field(default_factory=dict)
-
-    def add(self, more: SaveSummary) -> None:
-        """Add what became of a panel."""
-        one = self.summary
-        sums = (one.new + more.new, one.changed + more.changed, one.same + more.same, one.readings + more.readings)
-        self.summary = SaveSummary(*sums)
 
 
 class Folder:
@@ -162,7 +156,7 @@ class Folder:
                     leave_traces(unit, saver)
             except (StoreCorrupt, Conflict) as error:  # one damaged day must not keep everybody from reading the others
                 raise InputError(error.message, where=error.where) from error
-            saved.add(summary)
+            saved.summary += summary
 
         for misfit, error in save_fitting(save, panel):
             (key,) = self._names.point_keys(unit, misfit.points)
