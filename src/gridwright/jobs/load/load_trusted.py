@@ -14,7 +14,7 @@ from gridwright.domain.access import Access
 from gridwright.domain.errors import GridMismatch, NotFound
 from gridwright.domain.image import Image
 from gridwright.domain.interval import DAY_S, Interval, epoch_s
-from gridwright.domain.panel import Panel
+from gridwright.domain.panel import Panel, concat_points
 from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults, Trusted, summed, trust_readings
 from gridwright.jobs.load.load_final import FinalGroup, load_final
 from gridwright.jobs.load.load_stored import load_stored
@@ -150,7 +150,7 @@ def _laid(group: Trusted, finals: Mapping[str, FinalGroup], read: Sequence[Panel
             own, received = _over(finals[point.id], own, received, raw.row(point.id))
             feeds = frozenset({point.id} if received is not None else ())
             one = FinalGroup(group.zone, (point,), own, received, feeds)
-            alike[own.period, own.reading_type, received is None].append(one)
+            alike[own.period, own.reading_type, received.reading_type if received else None].append(one)
     yield from (_together(several) for several in alike.values())
 
 
@@ -181,18 +181,9 @@ def _together(groups: Sequence[FinalGroup]) -> FinalGroup:
     return replace(
         first,
         points=tuple(group.points[0] for group in groups),
-        trusted=_stacked([group.trusted for group in groups]),
-        received=_stacked([group.received for group in groups if group.received is not None])
+        trusted=concat_points([group.trusted for group in groups]),
+        received=concat_points([group.received for group in groups if group.received is not None])
         if first.received
         else None,
         feeds_in=frozenset(point for group in groups for point in group.feeds_in),
-    )
-
-
-def _stacked(panels: Sequence[Panel]) -> Panel:
-    return replace(
-        panels[0],
-        points=tuple(panel.points[0] for panel in panels),
-        values=np.concatenate([panel.values for panel in panels]),
-        quality=np.concatenate([panel.quality for panel in panels]),
     )

@@ -41,16 +41,16 @@ def _ranges(store: Store, access: Access, points: Sequence[str] | None) -> Itera
 
 def untouched(final: FinalGroup, touched: Mapping[str, Sequence[Interval]]) -> FinalGroup:
     """Return final images without the days that were touched; a day that people edited stays."""
-    gone = _gone(final.trusted, touched)
-    if not gone.any():
+    if touched.keys().isdisjoint(final.trusted.points):
         return final
+    gone = _gone(final.trusted, touched)
     received = None if final.received is None else _without(final.received, gone)
     return replace(final, trusted=_without(final.trusted, gone), received=received)
 
 
 def untouched_panel(final: Panel, touched: Mapping[str, Sequence[Interval]]) -> Panel:
     """Return a final image without the days that were touched; a day that people edited stays."""
-    return _without(final, _gone(final, touched))
+    return final if touched.keys().isdisjoint(final.points) else _without(final, _gone(final, touched))
 
 
 def _gone(panel: Panel, touched: Mapping[str, Sequence[Interval]]) -> Mask:
