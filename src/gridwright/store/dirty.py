@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.calendar import date_of
@@ -18,7 +18,7 @@ from gridwright.domain.reading_type import ReadingType
 from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.instant import to_seconds
-from gridwright.store.names import FEW, Names, every_type
+from gridwright.store.names import FEW, Names, every_type, within
 from gridwright.store.session import Session, Unit
 
 INSERT = "INSERT INTO dirty_range (reading_type, usage_point, from_day, to_day) VALUES (?, ?, ?, ?)"
@@ -71,6 +71,14 @@ class Dirty:
             DirtyRange(row.code, kinds[row.reading_type], date_of(row.from_day), date_of(row.to_day), row.id)
             for row in rows
         ]
+
+    def count(self, access: Access, limit: int) -> int:
+        """Count the ranges that may be seen, no further than `limit`."""
+        access.require(Act.READ)
+        table = schema.dirty_range
+        some = within(select(table.c.id), table.c.usage_point, access).limit(limit).subquery()
+        with self._session.reading() as unit:
+            return int(unit.connection.execute(select(func.count()).select_from(some)).scalar_one())
 
     def touch(self, access: Access, points: Sequence[str], kind: ReadingType, period: Interval) -> None:
         """Mark the UTC days of a period dirty by hand: what their readings are judged by has changed, not they."""

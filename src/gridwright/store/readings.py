@@ -58,12 +58,17 @@ class Freshness(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FreshnessCounts:
-    """How many usage points have readings, how many are late or silent, and those longest without one."""
+    """How many usage points have readings, how many are late or silent, and those longest without one.
+
+    `readings`: of all of them together; `newest`: when the last one ends, None where there is none.
+    """
 
     read: int
     late: int
     silent: int
     oldest: tuple[Freshness, ...]
+    readings: int
+    newest: datetime | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -261,17 +266,10 @@ class Readings:
         `last` is exact to a day: the end of the last day, or, if that is earlier, when its readings became known.
         """
         access.require(Act.READ)
-        there, point, day = schema.series, schema.usage_point, schema.block
-        same = _newest_block()
-        query: Select[Any] = (
-            select(point.c.code, there.c.last_day, there.c.readings, day.c.known_at_us)
-            .select_from(there)
-            .join(point, point.c.id == there.c.usage_point)
-            .outerjoin(day, same)
-        )
-        query = within(query, there.c.usage_point, access).order_by(point.c.code)
+        ends, point = within(_ends(), schema.series.c.usage_point, access).subquery(), schema.usage_point
+        query = select(point.c.code, ends.c.last, ends.c.readings).join(ends, ends.c.usage_point == point.c.id)
         with self._session.reading() as unit:
-            return _joined(unit.connection.execute(query).all())
+            return [_to_freshness(row) for row in unit.connection.execute(query.order_by(point.c.code)).all()]
 
     def freshness_counts(
         self, access: Access, *, late: datetime, silent: datetime, listed: int = 10
@@ -287,6 +285,8 @@ class Readings:
             func.count(),
             func.sum(case((ends.c.last.between(gone, before - 1), 1), else_=0)),
             func.sum(case((ends.c.last < gone, 1), else_=0)),
+            func.sum(ends.c.readings),
+            func.max(ends.c.last),
         ).select_from(ends)
         point = schema.usage_point
         oldest = (
@@ -297,10 +297,11 @@ class Readings:
             .limit(listed)
         )
         with self._session.reading() as unit:
-            read, slow, lost = unit.connection.execute(counts).one()
+            read, slow, lost, readings, newest = unit.connection.execute(counts).one()
             rows = unit.connection.execute(oldest).all() if slow or lost else []
-        found = (Freshness(row.code, from_us(int(row.last)), int(row.readings)) for row in rows)
-        return FreshnessCounts(int(read), int(slow or 0), int(lost or 0), tuple(found))
+        found = tuple(_to_freshness(row) for row in rows)
+        ends_at = None if newest is None else from_us(int(newest))
+        return FreshnessCounts(int(read), int(slow or 0), int(lost or 0), found, int(readings or 0), ends_at)
 
     def versions(
         self,
@@ -348,15 +349,8 @@ def _ends() -> Select[Any]:
     )
 
 
-def _joined(rows: Sequence[Row[Any]]) -> list[Freshness]:
-    """Join the series of each usage point."""
-    found: dict[str, Freshness] = {}
-    for row in rows:
-        end_us = row.last_day * DAY_S * 1_000_000
-        last = from_us(end_us if row.known_at_us is None else min(end_us, row.known_at_us))
-        old = found.get(row.code, Freshness(row.code, last, 0))
-        found[row.code] = Freshness(row.code, max(last, old.last), old.readings + row.readings)
-    return list(found.values())
+def _to_freshness(row: Row[Any]) -> Freshness:
+    return Freshness(row.code, from_us(int(row.last)), int(row.readings))
 
 
 def _to_version(rows: blocks.BlockRows, point: str, day: date, kind: ReadingType) -> Version:

@@ -128,6 +128,8 @@ def test_controls_and_findings_are_narrowed(shown_town: Town) -> None:
     told = shown_town.get("/v1/status").json()
     assert told["now"] == NOW.isoformat().replace("+00:00", "Z")
     assert told["journal"] == {"readings": 0, "age_s": None, "put_aside": 0, "reason": ""}
+    assert (told["readings"], told["newest_reading"], told["lag_s"]) == (31920, told["now"], 0.0)
+    assert (told["late"], told["late_total"], told["dirty_ranges"]) == ([], 0, 0)
 
 
 @pytest.mark.parametrize("path", ["/v1/usage-points", "/v1/usage-points/UP-1/interval-blocks", "/v1/status"])

@@ -123,6 +123,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "findings.assign": (([1], "bob"), {"now": NOW}),
     "findings.resolve": (([1],), {"reason": "seen", "now": NOW}),
     "dirty.ranges": ((), {}),
+    "dirty.count": ((1_000,), {}),
     "dirty.clear": (([RANGE],), {}),
     "dirty.touch": ((["hers"], DELIVERED_ENERGY, MONTH), {}),
     "edits.add": ((EDIT,), {}),
@@ -265,6 +266,7 @@ MAKE_ACCESS = {
 # These show nothing of a usage point: they answer with what the asker may see, or are about a file.
 HARMLESS = {
     "dirty.ranges",
+    "dirty.count",
     "rerates.pending",
     "rule_sets.known",
     "readings.image_types",
@@ -361,6 +363,7 @@ def test_lists_show_only_what_may_be_seen(filled: Store, access: Access) -> None
     assert [point.id for point in filled.registry.points(access)] == mine
     assert filled.readings.series(access) == []
     assert filled.dirty.ranges(access) == []
+    assert filled.dirty.count(access, 1_000) == 0
     assert filled.registry.installed(access) == ()
     assert filled.controls.find(access) == []
     assert [point.id for point in filled.registry.page(access)] == mine

@@ -171,9 +171,12 @@ def test_how_far_readings_reach(store: Store) -> None:
     assert store.readings.freshness(ME) == [("a", START + 3 * DAY, 240), ("b", now, 480)]
     assert [each.usage_point for each in store.readings.freshness(HER)] == ["b"]
     count = store.readings.freshness_counts
-    assert count(ME, late=START, silent=START) == FreshnessCounts(2, 0, 0, ())
+    both = (720, now)
+    assert count(ME, late=START, silent=START) == FreshnessCounts(2, 0, 0, (), *both)
     ends = (Freshness("a", START + 3 * DAY, 240), Freshness("b", now, 480))
-    assert count(ME, late=now, silent=START) == FreshnessCounts(2, 1, 0, ends[:1])
-    assert count(ME, late=START + 5 * DAY, silent=now) == FreshnessCounts(2, 1, 1, ends)
-    assert count(ME, late=START + 5 * DAY, silent=START + 5 * DAY, listed=1) == FreshnessCounts(2, 0, 2, ends[:1])
-    assert count(HER, late=now, silent=now) == FreshnessCounts(1, 0, 0, ())
+    assert count(ME, late=now, silent=START) == FreshnessCounts(2, 1, 0, ends[:1], *both)
+    assert count(ME, late=START + 5 * DAY, silent=now) == FreshnessCounts(2, 1, 1, ends, *both)
+    assert count(ME, late=START + 5 * DAY, silent=START + 5 * DAY, listed=1) == FreshnessCounts(
+        2, 0, 2, ends[:1], *both
+    )
+    assert count(HER, late=now, silent=now) == FreshnessCounts(1, 0, 0, (), 480, now)

@@ -114,10 +114,10 @@ def test_a_day_outside_of_any_calendar_is_refused(text: str) -> None:
 def test_lights_turn_with_the_age_of_readings() -> None:
     old = Freshness("UP-1", NOW - timedelta(hours=80), 5)
     slow = Freshness("UP-2", NOW - timedelta(hours=30), 5)
-    found = freshness(FreshnessCounts(8, 1, 1, (old, slow)), 10, NOW)
+    found = freshness(FreshnessCounts(8, 1, 1, (old, slow), 900, NOW), 10, NOW)
     assert (found["fresh"], found["late"], found["silent"], found["share"]) == (6, 1, 3, 0.6)
     assert [each["tone"] for each in found["oldest"]] == ["bad", "doubt"]
-    assert freshness(FreshnessCounts(0, 0, 0, ()), 0, NOW)["share"] is None
+    assert freshness(FreshnessCounts(0, 0, 0, (), 0, None), 0, NOW)["share"] is None
 
 
 @pytest.mark.parametrize(

@@ -37,25 +37,23 @@ def status_of(platform: Platform) -> StatusShape:
     """Gather the figures."""
     store, access, now = platform.store, platform.access, platform.clock()
     waiting_there = store.journal.waiting(access)  # before anything is read: that folds it
-    fresh = store.readings.freshness(access)
-    newest = max((each.last for each in fresh), default=None)
-    late = sorted((each for each in fresh if now - each.last > LATE), key=lambda each: each.last)
+    ends = store.readings.freshness_counts(access, late=now - LATE, silent=now - LATE, listed=SHOWN)
     waiting = store.jobs.find(access, states=(JobState.QUEUED, JobState.RUNNING), limit=COUNTED)
     links = store.devices.links(access)
     return StatusShape(
         version=__version__,
         now=now,
         usage_points=store.registry.count(access),
-        readings=sum(each.readings for each in fresh),
-        newest_reading=newest,
-        lag_s=None if newest is None else max(0.0, (now - newest).total_seconds()),
+        readings=ends.readings,
+        newest_reading=ends.newest,
+        lag_s=None if ends.newest is None else max(0.0, (now - ends.newest).total_seconds()),
         late=[
             LateShape(usage_point=each.usage_point, last=each.last, age_s=(now - each.last).total_seconds())
-            for each in late[:SHOWN]
+            for each in ends.oldest
         ],
-        late_total=len(late),
+        late_total=ends.late + ends.silent,
         devices=dict(Counter(str(each.state) for each in links)),
-        dirty_ranges=len(store.dirty.ranges(access, COUNTED)),
+        dirty_ranges=store.dirty.count(access, COUNTED),
         quarantined_meters=len(store.quarantine.meters(access, limit=COUNTED)),
         jobs_waiting=len(waiting),
         journal=journal_shape(waiting_there, now),
