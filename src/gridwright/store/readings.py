@@ -267,9 +267,10 @@ class Readings:
         """
         access.require(Act.READ)
         ends, point = within(_ends(), schema.series.c.usage_point, access).subquery(), schema.usage_point
-        query = select(point.c.code, ends.c.last, ends.c.readings).join(ends, ends.c.usage_point == point.c.id)
+        query: Select[Any] = select(point.c.code, ends.c.last, ends.c.readings)
+        query = query.join(ends, ends.c.usage_point == point.c.id).order_by(point.c.code)
         with self._session.reading() as unit:
-            return [_to_freshness(row) for row in unit.connection.execute(query.order_by(point.c.code)).all()]
+            return [_to_freshness(row) for row in unit.connection.execute(query).all()]
 
     def freshness_counts(
         self, access: Access, *, late: datetime, silent: datetime, listed: int = 10
@@ -289,7 +290,7 @@ class Readings:
             func.max(ends.c.last),
         ).select_from(ends)
         point = schema.usage_point
-        oldest = (
+        oldest: Select[Any] = (
             select(point.c.code, ends.c.last, ends.c.readings)
             .join(ends, ends.c.usage_point == point.c.id)
             .where(ends.c.last < before)
