@@ -3,36 +3,56 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from gridwright.billing import postings
+from gridwright.billing import parse_rate_card, postings
 from gridwright.billing.credit_line import with_credits
 from gridwright.demand_response import Settlement
 from gridwright.domain.access import LOCAL_OWNER
-from gridwright.domain.bill import Bill, BillLine
+from gridwright.domain.bill import Bill, BillLine, BillState
 from gridwright.domain.errors import GridwrightError
 from gridwright.domain.interval import Interval, local_month, zone_of
 from gridwright.domain.panel import Panel
 from gridwright.domain.program import Program
 from gridwright.domain.topology import Connection, Node, NodeKind
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.billing import run_billing as billing
+from gridwright.jobs.billing.run_billing import BillOrder, BillRun, run_billing
+from gridwright.jobs.cascade.rerate import rated
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.grid.balance_grid import balance_grid
 from gridwright.jobs.programs.run_event import plan_event
 from gridwright.jobs.programs.settle_event import event_credits, settle_event
-from gridwright.store import open_store
+from gridwright.store import Store, open_store
 from tests.integration.store.conftest import empty
+from tests.integration.test_cascade_together import waits
 
 ME, SITE = LOCAL_OWNER, SiteDefaults()
 HOUR = timedelta(hours=1)
 START = datetime(2025, 1, 6, tzinfo=UTC)
 PERIOD = Interval(datetime(2025, 2, 26, 17, tzinfo=UTC), datetime(2025, 2, 26, 19, tzinfo=UTC))
 AFTER = PERIOD.end + timedelta(days=1)
+CARD = parse_rate_card(
+    """
+[tariff]
+id = "flat"
+version = 1
+currency = "EUR"
+tz = "UTC"
+[[charges]]
+id = "energy"
+price = { rate = 0.30 }
+""",
+    where="a test",
+)
 FEBRUARY = local_month(2025, 2, zone_of("UTC"))
 
 
@@ -99,3 +119,88 @@ def test_settled_by_two_at_once_it_is_settled_and_paid_once(address: str) -> Non
         each = balance_grid(store, ME, Interval(START, START + timedelta(days=7)), now=AFTER).node("DR-T")
         assert each is not None
         assert each.loss_share == pytest.approx(40 / 2040)
+
+
+def bill_february(store: Store) -> BillRun:
+    return run_billing(store, ME, BillOrder(["DR-1"], "2025-02"), lambda _: CARD, SITE, now=AFTER)
+
+
+def meanwhile(real: Callable[..., object], act: Callable[[], None]) -> Callable[..., object]:
+    """Return the function with something that happens, once, right after it."""
+    left = [act]
+
+    def overtaken(*given: object, **more: object) -> object:
+        found = real(*given, **more)
+        if left:
+            left.pop()()
+        return found
+
+    return overtaken
+
+
+def carried(store: Store) -> list[list[Decimal]]:
+    """Return the credits on each bill that stands."""
+    kept = [each.bill for each in store.ledger.bills(ME, "DR-1") if each.bill.state is not BillState.CANCELLED]
+    return [[line.amount for line in bill.lines if line.amount < 0] for bill in kept]
+
+
+def test_what_is_settled_while_a_bill_is_made_is_on_it_when_it_is_kept(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = prepare(address)
+
+    def settle() -> None:
+        with open_store(address) as theirs:
+            settle_event(theirs, ME, event, site=SITE, now=AFTER)
+
+    begin = Store.transaction
+
+    def begun(self: Store, **how: Any) -> object:
+        monkeypatch.setattr(Store, "transaction", begin)
+        settle()
+        return begin(self, **how)
+
+    with open_store(address) as store:
+        # The transaction that begins after the bill was made is the one that keeps it.
+        made = meanwhile(rated, lambda: monkeypatch.setattr(Store, "transaction", begun))
+        monkeypatch.setattr(billing, "rated", made)
+        run = bill_february(store)
+        monkeypatch.undo()
+        assert carried(store) == [[Decimal("-0.55")]]
+        assert [bill.key for bill in run.bills] == [each.bill.key for each in store.ledger.bills(ME, "DR-1")]
+        again = bill_february(store)
+        assert (again.new, again.replaced) == (0, 0)
+
+
+def test_who_settles_waits_until_a_bill_that_has_looked_for_credits_is_kept(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two transactions that do not see each other would keep a bill without what was settled before it was kept."""
+    with open_store(postgres_url) as store:
+        empty(store)
+    event = prepare(postgres_url)
+    order: list[str] = []
+
+    def settle() -> None:
+        with open_store(postgres_url) as theirs:
+            settle_event(theirs, ME, event, site=SITE, now=AFTER)
+            order.append("settled")
+
+    other = threading.Thread(target=settle)
+
+    def begin() -> None:
+        other.start()
+        while other.is_alive() and not waits(store):
+            time.sleep(0.01)
+        order.append("kept")
+
+    with open_store(postgres_url) as store:
+        monkeypatch.setattr(billing, "event_credits", meanwhile(event_credits, begin))
+        assert bill_february(store).new == 1
+        monkeypatch.undo()
+        other.join()
+        assert order == ["kept", "settled"]
+        assert carried(store) == [[]]
+        # It is a draft still: the next run puts the payment on it.
+        run = bill_february(store)
+        assert (run.new, run.replaced, carried(store)) == (1, 1, [[Decimal("-0.55")]])

@@ -227,16 +227,17 @@ class _Desk:
         )
 
     def _billed(self, group: Billable, row: int) -> list[Bill]:
-        """Make the bills of a usage point and keep them, from its readings as they are when they are kept."""
-        point, bills = group.points[row], self._bill(group, row)
+        """Make the bills of a usage point and keep them, of the readings, credits and meters there are by then."""
+        point, bills = group.points[row], self._rated(group, row)
         if self.order.dry_run or all(bill.example for bill in bills):
-            return bills
+            return [self._told(bill) for bill in bills]
         with self.store.transaction():
             self.store.rerates.hold(self.access, point.id)
             if self._has_moved(point.id):
                 # Another process has made other readings final, and has rated all bills but these.
                 found = self._final({point.id: point})
-                bills = [bill for one in found for at in range(len(one.points)) for bill in self._bill(one, at)]
+                bills = [bill for one in found for at in range(len(one.points)) for bill in self._rated(one, at)]
+            bills = [self._told(bill) for bill in bills]
             for bill in bills:
                 if not bill.example:
                     self._keep(bill)
@@ -246,7 +247,8 @@ class _Desk:
         period, state = self._loaded[name]
         return self.store.readings.final_states(self.access, [name], period)[name] != state
 
-    def _bill(self, group: Billable, row: int) -> list[Bill]:
+    def _rated(self, group: Billable, row: int) -> list[Bill]:
+        """Return the bills of a usage point by its readings alone."""
         point = group.points[row]
         try:
             card = self.card_of(point)
@@ -261,15 +263,12 @@ class _Desk:
         several = [rated(group, row, card, period, self.now) for period in periods]
         for note in (note for done in several for note in done.notes):
             self._note(note)
-        return [
-            with_meters(
-                self.store,
-                self.access,
-                with_credits(bill, event_credits(self.store, self.access, point.id, bill.period)),
-            )
-            for done in several
-            for bill in done.bills
-        ]
+        return [bill for done in several for bill in done.bills]
+
+    def _told(self, bill: Bill) -> Bill:
+        """Return the bill with what else belongs on it: payments for demand response, meters that were exchanged."""
+        credits_ = event_credits(self.store, self.access, bill.usage_point, bill.period)
+        return with_meters(self.store, self.access, with_credits(bill, credits_))
 
     def _period(self, point: UsagePoint) -> Interval | None:
         asked = self.order.period

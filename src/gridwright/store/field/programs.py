@@ -14,6 +14,7 @@ from gridwright.domain.errors import AccessDenied, Conflict, InputError, NotFoun
 from gridwright.domain.program import NEXT_STATE, Event, EventState, Performance, Program
 from gridwright.store import schema
 from gridwright.store.audit import note
+from gridwright.store.days.blocks import lock_points
 from gridwright.store.field.event_rows import event_row, performance_row, to_events, to_performance
 from gridwright.store.instant import to_us
 from gridwright.store.names import FEW, Names, new_key, within
@@ -134,7 +135,10 @@ class Programs:
         return [seen for seen in (_seen(access, each) for each in found) if seen is not None]
 
     def save_performances(self, access: Access, event_id: str, rows: Sequence[Performance]) -> int:
-        """Keep what was delivered, and return how many are new or differ; what they replace is kept, superseded."""
+        """Keep what was delivered, and return how many are new or differ; what they replace is kept, superseded.
+
+        Until the end of the transaction nobody bills these usage points, so that no bill misses what is paid here.
+        """
         access.require(Act.CONTROL)
         for each in rows:
             if access.points is not None:
@@ -147,9 +151,10 @@ class Programs:
             new = [each for each in rows if each.usage_point not in old or old[each.usage_point][1] != each]
             if not new:
                 return 0
+            keys = self._names.point_keys(unit, [each.usage_point for each in new])
+            lock_points(unit, keys)
             at = self._session.clock()
             _supersede(unit, [old[each.usage_point][0] for each in new if each.usage_point in old], to_us(at))
-            keys = self._names.point_keys(unit, [each.usage_point for each in new])
             common = {"event": number, "known_at_us": to_us(at)}
             rows_new = [performance_row(each, key) | common for each, key in zip(new, keys, strict=True)]
             unit.connection.execute(insert(performance), rows_new)
