@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -155,10 +154,10 @@ def test_what_is_settled_while_a_bill_is_made_is_on_it_when_it_is_kept(
 
     begin = Store.transaction
 
-    def begun(self: Store, **how: Any) -> object:
+    def begun(self: Store, *, cascade: str = "", settled: bool = True) -> object:
         monkeypatch.setattr(Store, "transaction", begin)
         settle()
-        return begin(self, **how)
+        return begin(self, cascade=cascade, settled=settled)
 
     with open_store(address) as store:
         # The transaction that begins after the bill was made is the one that keeps it.
