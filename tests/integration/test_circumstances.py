@@ -230,7 +230,9 @@ def test_new_readings_of_the_check_meter_alone_have_the_main_one_judged_again(st
     for hour, (panel, told) in enumerate(((off, {"V36_main_check"}), (usual("UP-2"), set[str]()))):
         store.readings.save(ME, panel, known_at=NOW + hour * HOUR)
         assert {each.usage_point for each in store.dirty.ranges(ME)} == {"UP-2"}
-        assert judged(store) == told
+        # That the check meter itself has other values than before is told once more.
+        assert judged(store) == told | {"V03_duplicate"}
+        assert {each.usage_point for each in store.findings.load(ME) if each.code == "V03_duplicate"} == {"UP-2"}
         assert store.dirty.ranges(ME) == []
 
 

@@ -105,6 +105,7 @@ def imported_json(done: Imported) -> dict[str, Any]:
         "resumed_at_byte": done.resumed_at,
         "dry_run": done.dry_run,
         "rejects_file": done.rejects_file,
+        "findings": done.findings,
     }
 
 
@@ -126,7 +127,8 @@ def words(done: Imported) -> list[str]:
         return [*lines, "Dry run: nothing was written."]
     if done.already:
         return lines
-    return [*lines, f"Stored: {done.new:,} new, {done.changed:,} changed, {done.same:,} as before."]
+    told = [f"{done.findings:,} new findings: readings that came twice, or of the future."] if done.findings else []
+    return [*lines, f"Stored: {done.new:,} new, {done.changed:,} changed, {done.same:,} as before.", *told]
 
 
 @app.command(epilog="Example: gridwright reading show UP-1042 --period 2025-03-30 --json")

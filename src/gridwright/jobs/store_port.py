@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gridwright.domain.access import Access
+from gridwright.domain.finding import Finding
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
@@ -56,6 +57,14 @@ class RegistersPort(Protocol):
         ...
 
 
+class FindingsPort(Protocol):
+    """What the import asks of the findings."""
+
+    def save(self, access: Access, findings: Iterable[Finding], *, known_at: datetime) -> int:
+        """Add findings and return how many were new."""
+        ...
+
+
 class ImportsPort(Protocol):
     """What the import asks of the records of former imports."""
 
@@ -84,6 +93,11 @@ class StorePort(Protocol):
     @property
     def registers(self) -> RegistersPort:
         """Register reads."""
+        ...
+
+    @property
+    def findings(self) -> FindingsPort:
+        """Findings."""
         ...
 
     @property

@@ -110,7 +110,8 @@ class Registers:
             unit.run_many(_ADD, new)
             _supersede(unit, changed, old)
             if new or changed:
-                touch_days(unit, self._names, ((row.usage_point, row.at_s) for row in (*new, *changed)))
+                moments = ((row.usage_point, row.at_s) for row in (*new, *changed))
+                touch_days(unit, self._names, moments, registers=True)
                 names = {read.usage_point for read in these}
                 subject = names.pop() if len(names) == 1 else f"{len(names)} usage points"
                 at = self._session.clock()
@@ -154,7 +155,7 @@ class Registers:
             for key, (read, before) in zip(keys, new.items(), strict=True)
         ]
         unit.run_many(_ADD, rows)
-        touch_days(unit, self._names, ((row[0], row[2]) for row in rows))
+        touch_days(unit, self._names, ((row[0], row[2]) for row in rows), registers=True)
         subject = next(iter(new)).point if len(new) == 1 else f"{len(new)} usage points"
         at, counts = self._session.clock(), {"registers_new": len(new), "registers_changed": 0}
         note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, **counts)

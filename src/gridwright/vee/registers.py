@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
@@ -20,6 +21,8 @@ from gridwright.domain.usage_point import Installation, Meter, installed_at
 from gridwright.vee.chunk import amount
 from gridwright.vee.runs import Floats, Index, Mask, Runs, running_sum
 
+# Who registers a meter without a word about its registers has this said of them.
+UNSAID = Meter("")
 LEAST_DIALS = 5
 COARSEST_LSB = 1000
 OFF_GRID = 0.001
@@ -49,7 +52,8 @@ class Registers:
     """Register reads of usage points, with what is installed there.
 
     `meters`: serial → Meter (dials, resolution). Where a read's meter is unknown, the resolution is read from its
-    values (at most 1 kWh) and the dials from their length (at least 5). `installations` give the multiplier, else 1.
+    values (at most 1 kWh) and the dials from their length (at least 5). One that is registered without saying either
+    wraps where such a meter does, but counts in the steps of its reads. `installations` give the multiplier, else 1.
     """
 
     reads: Mapping[str, Sequence[RegisterReading]] = field(default_factory=dict)
@@ -63,11 +67,18 @@ class Registers:
 
     def meters_of(self, reads: Sequence[RegisterReading]) -> dict[str, Meter]:
         """Return the meters that gave `reads`, by serial; known, or inferred from all its values."""
-        serials = dict.fromkeys(read.end_device for read in reads)
-        return {
-            serial: self.meters.get(serial) or self._inferred([read for read in reads if read.end_device == serial])
-            for serial in serials
-        }
+        by_serial: dict[str, list[RegisterReading]] = {}
+        for read in reads:
+            by_serial.setdefault(read.end_device, []).append(read)
+        return {serial: self._meter(serial, several) for serial, several in by_serial.items()}
+
+    def _meter(self, serial: str, reads: Sequence[RegisterReading]) -> Meter:
+        known, inferred = self.meters.get(serial), self._inferred(reads)
+        if known is None:
+            return inferred
+        if (known.dials, known.lsb_wh) != (UNSAID.dials, UNSAID.lsb_wh):
+            return known
+        return replace(known, dials=known.dials - round(math.log10(inferred.lsb_wh)), lsb_wh=inferred.lsb_wh)
 
     def _inferred(self, reads: Sequence[RegisterReading]) -> Meter:
         wh = [read.value * read.reading_type.resolution for read in reads]

@@ -13,7 +13,7 @@ import numpy as np
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import FOREVER, Installation
+from gridwright.domain.usage_point import FOREVER, Installation, Meter
 from gridwright.vee.check_meter import CheckMeter
 from gridwright.vee.circumstances import NOTHING_KNOWN, Circumstances, Condition, Configuration, StatusWords
 
@@ -57,7 +57,7 @@ def _one_of(allowed: frozenset[str], told: str | None) -> str | None:
 class Around:
     """`known`: what holds whatever the grid; `marks`: by usage point; `checks`: check meters under the main's id.
 
-    `meant`: how each usage point is meant to be read. `installations`: what hangs or hung there.
+    `meant`: how each usage point is meant to be read. `installations`: what hangs or hung there; `meters`: by serial.
     """
 
     known: Circumstances = NOTHING_KNOWN
@@ -65,6 +65,7 @@ class Around:
     checks: tuple[Panel, ...] = ()
     meant: Mapping[str, Meant] = field(default_factory=dict)
     installations: Sequence[Installation] = ()
+    meters: Mapping[str, Meter] = field(default_factory=dict)
 
     def of(self, panel: Panel, channels: tuple[Panel, ...]) -> Circumstances:
         """Return what is known around one panel, whose other channels are at hand."""

@@ -12,7 +12,9 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.jobs.cascade.correct_part import Outcome, keep_final, make_final
 from gridwright.jobs.cascade.correct_scope import Scope, is_judged, scopes
+from gridwright.jobs.cascade.judge_registers import judge_registers
 from gridwright.jobs.cascade.late_arrivals import note_late
+from gridwright.jobs.cascade.note_contradictions import note_contradictions
 from gridwright.jobs.cascade.rerate import Rerated
 from gridwright.jobs.cascade.touch_checked import touch_checked
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
@@ -62,8 +64,8 @@ def correct(
     """Carry every dirty range through to final images, findings, day totals and the queue of bills to rate again.
 
     Each part is one transaction: whoever is killed in between goes on where it stopped, and run again it does
-    nothing. `points`: only of those. Registers have no final image; their ranges are cleared. A usage point whose
-    readings cannot be judged keeps its range and gets a finding; it stops nobody else.
+    nothing. `points`: only of those. Registers have no final image: where there is nothing else they are judged by
+    themselves. A usage point whose readings cannot be judged keeps its range and gets a finding; it stops nobody else.
     """
     touch_checked(store, access, store.dirty.ranges(access, points=points))
     # A late reading alone must not stand for its month, when the rest is in the archive.
@@ -77,11 +79,12 @@ def correct(
         finished += len(scope.ranges)
         if progress:
             progress(finished, len(mine))
-    store.dirty.clear(access, [each for each in ranges if not is_judged(each.reading_type)])
+    counters = [each for each in ranges if not is_judged(each.reading_type)]
+    told = judge_registers(store, access, site, counters, now=now) if counters else 0
     return Corrected(
         len(ranges),
         len({each.usage_point for each in mine}),
-        sum(each.findings for each in run.done),
+        told + sum(each.findings for each in run.done),
         sum(each.readings for each in run.done),
         sum(each.days for each in run.done),
         sum(each.rerates for each in run.done),
@@ -141,7 +144,8 @@ def correct_part(store: Store, access: Access, site: SiteDefaults, scope: Scope,
             _claim(store, access, scope.ranges)
             kept = keep_final(store, access, scope, final, now=now)
             late = note_late(store, access, scope, site, now=now)
-            return replace(kept, findings=kept.findings + late)
+            again = note_contradictions(store, access, scope, site, now=now)
+            return replace(kept, findings=kept.findings + late + again)
     except _Overtaken:
         return None
 

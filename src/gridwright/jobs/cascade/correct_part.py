@@ -68,8 +68,7 @@ def make_final(store: Store, access: Access, site: SiteDefaults, scope: Scope, *
     groups, others = every_series(material.panels, material.zones)
     seams = seams_of(material.panels)
     edits = store.edits.applied(access, scope.points, scope.context)
-    registers = Registers(material.reads, installations=material.installations)
-    closed, alone = (JudgeMade(site, material, reads, now) for reads in (registers, Registers()))
+    closed, alone = (JudgeMade(site, material, reads, now) for reads in (material.registers, Registers()))
     made = []
     for group in groups:
         whole = replace(

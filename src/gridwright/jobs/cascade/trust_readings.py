@@ -117,6 +117,11 @@ class Material:
     history: Mapping[ReadingType, DayHistory] = field(default_factory=dict)
     installations: Sequence[Installation] = ()
 
+    @property
+    def registers(self) -> Registers:
+        """The register reads, with the meters they are of as far as they are registered."""
+        return Registers(self.reads, self.around.meters, self.installations)
+
     def with_history(self, history: Mapping[ReadingType, DayHistory]) -> Material:
         """Return the same with what is known of the days before the readings."""
         return replace(self, history=history)
@@ -193,8 +198,7 @@ def points_of(group: Group, site: SiteDefaults, known: Mapping[str, UsagePoint])
 def _trust_channel(
     panel: Panel, points: Sequence[UsagePoint], material: Material, rules: RuleBook | None, *, now: datetime
 ) -> Channel:
-    reads = Registers(material.reads, installations=material.installations)
-    return _trusted(panel, points, material, (rules or packaged(), reads), now=now)
+    return _trusted(panel, points, material, (rules or packaged(), material.registers), now=now)
 
 
 def trust_beside(panel: Panel, site: SiteDefaults, material: Material, *, now: datetime) -> Channel:

@@ -13,7 +13,6 @@ import numpy as np
 from gridwright.domain.access import Access
 from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import GridMismatch
-from gridwright.domain.finding import Finding
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.readings import Readings
@@ -24,7 +23,7 @@ from gridwright.formats.source import KEPT_REJECTS, Decoded, ReadOptions
 from gridwright.ingest import Gridded, grid_series
 from gridwright.jobs.cascade.fit_day import fit_day
 from gridwright.jobs.files.decode_ahead import Piece
-from gridwright.jobs.files.read_file import zones_of
+from gridwright.jobs.files.read_file import arrival_findings, zones_of
 from gridwright.jobs.files.rejects_file import RejectsFile
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import NOTHING_SAVED, Progress, SaveSummary
@@ -47,7 +46,7 @@ class FollowUp(Protocol):
         """Save a panel, instead of the store itself; also called again with a part of a panel that did not fit."""
         ...
 
-    def end(self, gridded: Gridded, arrival: Sequence[Finding], *, known_at: datetime) -> None:
+    def end(self, gridded: Gridded, *, known_at: datetime) -> None:
         """Do what follows from the panels that were saved since `begin`."""
         ...
 
@@ -72,6 +71,7 @@ class ImportRun:
     listed: list[Reject] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
     follow: FollowUp | None = None
+    findings: int = 0
 
     def known_reads(self, readings: Readings) -> list[RegisterReading]:
         """Return the stored register reads just before and just after those of each usage point."""
@@ -138,8 +138,9 @@ class ChunkImport:
                     saving.clear()
                     for panel, error in odd:
                         summary += self._save_fitted(panel, error, misfits)
+                    noted = self._note_arrival(gridded)
                     if self.run.follow is not None:
-                        self.run.follow.end(gridded, self.piece.arrival, known_at=self.run.known_at)
+                        self.run.follow.end(gridded, known_at=self.run.known_at)
                     counts = self._advance(gridded, summary, misfits)
             except GridMismatch as error:
                 if not saving:
@@ -149,9 +150,17 @@ class ChunkImport:
                 panels += halves
                 odd += [] if halves else [(saving[0], error)]
                 continue
+            self.run.findings += noted
             self.run.points.update(self.decoded.zones)
             self._remember(gridded, misfits)
             return counts
+
+    def _note_arrival(self, gridded: Gridded) -> int:
+        """Keep the doubts that only the readings as they came can show: nothing that is stored tells of them."""
+        arrival = self.piece.arrival
+        if self.piece.gridded is None:
+            arrival = tuple(arrival_findings(self.decoded.series, gridded.tally, self.run.not_after))
+        return self.run.store.findings.save(self.run.access, arrival, known_at=self.run.known_at) if arrival else 0
 
     def _save_points(self) -> None:
         run = self.run

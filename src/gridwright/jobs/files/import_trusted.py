@@ -15,7 +15,6 @@ from gridwright.domain import quality as q
 from gridwright.domain.access import Access
 from gridwright.domain.calendar import date_of
 from gridwright.domain.day_totals import day_totals
-from gridwright.domain.finding import Finding
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval, local_midnight, zone_of
 from gridwright.domain.panel import Panel
@@ -78,7 +77,7 @@ def import_trusted(  # noqa: PLR0913 - what an import needs to know
         rejects_to=rejects_to,
         follow=judge,
     )
-    findings, final, later = judge.findings, judge.final, 0
+    findings, final, later = done.findings + judge.findings, judge.final, 0
     while True:
         rest = correct(store, access, site, now=known_at)
         findings, final, later = findings + rest.new, final + rest.readings, later + rest.points
@@ -125,14 +124,13 @@ class Judge:
                 self._panels += [some] if settled else []
         return summary
 
-    def end(self, gridded: Gridded, arrival: Sequence[Finding], *, known_at: datetime) -> None:
+    def end(self, gridded: Gridded, *, known_at: datetime) -> None:
         """Validate, estimate, and save what follows from the panels of this chunk."""
         self._leave_changing()
         if not self._panels:
             return
         channels = list(self._channels(gridded, known_at))
         found = [finding for _, channel in channels for finding in channel.findings]
-        found += [finding for finding in arrival if finding.usage_point in self._points]
         if found:
             self.findings += self.store.findings.save(self.access, found, known_at=known_at)
         for zone, channel in channels:

@@ -31,6 +31,7 @@ class Imported:
 
     `already`: the same content was imported before, with the same options, and nothing was done. `resumed_at`: byte at
     which an interrupted import went on. `rejects_file`: where the rejects are, if there are any.
+    `findings`: new doubts about the readings as they came.
     """
 
     intake: Intake
@@ -42,6 +43,7 @@ class Imported:
     resumed_at: int = 0
     dry_run: bool = False
     rejects_file: Path | None = None
+    findings: int = 0
 
 
 def ingest_file(  # noqa: PLR0913 - what an import needs to know
@@ -137,4 +139,5 @@ def _imported(run: ImportRun, files: Sequence[OpenFile], stands: Sequence[Progre
         resumed_at=sum(stand.byte_offset for stand in stands) if not already else 0,
         dry_run=run.dry_run,
         rejects_file=run.rejects.path if wrote and run.rejects is not None else None,
+        findings=run.findings,
     )

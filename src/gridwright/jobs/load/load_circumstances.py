@@ -62,6 +62,7 @@ def load_around(
         tuple(_checks(store, access, known, panels)),
         meant_of(known),
         there,
+        store.field.meters(access, names) if reads else {},
     )
 
 

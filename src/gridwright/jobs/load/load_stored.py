@@ -120,6 +120,13 @@ def _reads(
     store: Store, access: Access, known: Collection[str], panels: Sequence[Panel]
 ) -> dict[str, list[RegisterReading]]:
     whole = Interval(min(panel.start for panel in panels), max(panel.end for panel in panels) + timedelta(seconds=1))
+    return load_reads(store, access, known, whole)
+
+
+def load_reads(
+    store: Store, access: Access, known: Collection[str], whole: Interval
+) -> dict[str, list[RegisterReading]]:
+    """Return the reads of the energy registers of usage points, those by time of use included."""
     found: dict[str, list[RegisterReading]] = defaultdict(list)
     for kind in (*REGISTERS, *_rates(store, access)):
         for read in store.registers.load_several(access, list(known), whole, kind):

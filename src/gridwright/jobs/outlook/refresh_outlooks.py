@@ -127,10 +127,13 @@ class _Issue:
 
     def fleet(self, totals: Sequence[Panel]) -> None:
         """Issue the fleet's load of the last day beside what was forecast for it at the midnight before."""
-        whole = together(totals)
+        zones = {point.zone for point in self.store.registry.points(self.access)}
+        zone = zones.pop() if len(zones) == 1 else "UTC"
+        # The figure begins at midnight: who counts from odd minutes on has no interval that does.
+        midnight = local_midnight(self.now.date(), zone_of(zone))
+        whole = together([panel for panel in totals if not (midnight - panel.start) % panel.interval])
         if whole is not None:
-            zones = {point.zone for point in self.store.registry.points(self.access)}
-            self._save("fleet", "", fleet_body(whole, zones.pop() if len(zones) == 1 else "UTC", self.now))
+            self._save("fleet", "", fleet_body(whole, zone, self.now))
 
     def balance(self) -> None:
         """Issue what the network's transformers deliver, and what of it arrives; outages and voltages of these days."""

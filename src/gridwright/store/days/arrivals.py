@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,7 +11,9 @@ from sqlalchemy import func, select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.calendar import date_of, day_number
+from gridwright.domain.image import Image
 from gridwright.domain.reading_type import ReadingType
+from gridwright.store.days.superseded import Superseded, read_superseded
 from gridwright.store.instant import from_us
 from gridwright.store.names import FEW, Names
 from gridwright.store.schema import block, block_version
@@ -56,14 +59,38 @@ class Arrivals:
                 found |= {codes[point]: from_us(first) for point, first in rows}
         return found
 
+    def superseded(
+        self,
+        access: Access,
+        points: Sequence[str],
+        kind: ReadingType,
+        days: Sequence[date],
+        *,
+        image: Image = Image.RAW,
+    ) -> list[Superseded]:
+        """Return the values of some UTC days of usage points that another took the place of, day by day."""
+        found: list[Superseded] = []
+        with self._session.reading() as unit:
+            key, codes = self._keys(unit, access, points, kind, image)
+            every = sorted(codes) if key is not None else []
+            again: dict[int, dict[int, str]] = defaultdict(dict)
+            for some in (every[at : at + FEW] for at in range(0, len(every), FEW)):
+                query = select(block.c.usage_point, block.c.day).where(block.c.reading_type == key)
+                query = query.where(block.c.day.in_([day_number(day) for day in days]), block.c.revision > 1)
+                for point, day in unit.connection.execute(query.where(block.c.usage_point.in_(some))):
+                    again[day][point] = codes[point]
+            if key is not None:
+                found += [each for day in sorted(again) for each in read_superseded(unit, key, day, again[day])]
+        return found
+
     def _keys(
-        self, unit: Unit, access: Access, points: Sequence[str], kind: ReadingType
+        self, unit: Unit, access: Access, points: Sequence[str], kind: ReadingType, image: Image = Image.RAW
     ) -> tuple[int | None, dict[int, str]]:
         access.require(Act.READ)
         for name in points if access.points is not None else ():
             access.require(Act.READ, name)
         keys = self._names.point_keys(unit, list(points))
-        return self._names.type_key(unit, kind), dict(zip(keys, points, strict=True))
+        return self._names.type_key(unit, kind, image), dict(zip(keys, points, strict=True))
 
     def _rows(
         self, access: Access, points: Sequence[str], kind: ReadingType, days: Sequence[int]

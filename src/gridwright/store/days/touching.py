@@ -1,4 +1,4 @@
-"""What else makes days dirty: register reads and reports of power, where there are readings that they bear on."""
+"""What else makes days dirty: register reads and reports of power, and where only registers are read those alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy import func, select
 
 from gridwright.domain.interval import DAY_S
-from gridwright.domain.reading_type import DELIVERED_ENERGY
+from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER
 from gridwright.store import dirty, schema
 from gridwright.store.names import FEW, Names
 from gridwright.store.session import Unit
@@ -18,19 +18,23 @@ LAST_DAYS = 92
 SERIES_OF = "SELECT usage_point FROM series WHERE usage_point IN"
 
 
-def touch_days(unit: Unit, names: Names, moments: Iterable[tuple[int, int]]) -> None:
-    """Mark the UTC days up to and of each (usage point's key, epoch second) dirty, where the point has readings."""
+def touch_days(unit: Unit, names: Names, moments: Iterable[tuple[int, int]], *, registers: bool = False) -> None:
+    """Mark the UTC days up to and of each (usage point's key, epoch second) dirty, where the point has readings.
+
+    `registers`: reads of them came; where a usage point has nothing else they are judged by themselves.
+    """
     spans: dict[int, tuple[int, int]] = {}
     for point, at_s in moments:
         first, last = spans.get(point, (at_s, at_s))
         spans[point] = min(first, at_s), max(last, at_s)
-    keys = _with_readings(unit, sorted(spans))
-    if not keys:
-        return
-    bounds = np.array([spans[key] for key in keys], np.int64)
-    # What a read closes is the day that ends with it, when it is taken at midnight.
-    begin, end = (bounds[:, 0] - 1) // DAY_S, bounds[:, 1] // DAY_S + 1
-    dirty.mark(unit, names.make_type_key(unit, DELIVERED_ENERGY), np.array(keys, np.int64), begin, end)
+    there = _with_readings(unit, sorted(spans))
+    alone = sorted(spans.keys() - set(there)) if registers else []
+    for keys, kind in ((there, DELIVERED_ENERGY), (alone, DELIVERED_REGISTER)):
+        if keys:
+            bounds = np.array([spans[key] for key in keys], np.int64)
+            # What a read closes is the day that ends with it, when it is taken at midnight.
+            begin, end = (bounds[:, 0] - 1) // DAY_S, bounds[:, 1] // DAY_S + 1
+            dirty.mark(unit, names.make_type_key(unit, kind), np.array(keys, np.int64), begin, end)
 
 
 def touch_last_days(unit: Unit, names: Names, points: list[int]) -> None:

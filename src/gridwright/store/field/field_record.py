@@ -14,10 +14,10 @@ from gridwright.domain.access import Access, Act
 from gridwright.domain.control import Command, ControlState
 from gridwright.domain.event import EndDeviceEvent
 from gridwright.domain.interval import Interval
-from gridwright.domain.usage_point import Installation
+from gridwright.domain.usage_point import Installation, Meter
 from gridwright.store import schema
 from gridwright.store.field.devices import to_event
-from gridwright.store.field.installing import to_installation
+from gridwright.store.field.installing import to_device, to_installation
 from gridwright.store.instant import from_us, to_us
 from gridwright.store.names import FEW, Names
 from gridwright.store.schema.field import control_step, device_event, end_device_control, read_session
@@ -73,6 +73,14 @@ class FieldRecord:
         with self._session.reading(settled=False) as unit:
             rows = self._of(unit, access, query, table.c.usage_point, points)
         return tuple(to_installation(row, row.code) for row in sorted(rows, key=lambda row: (row.code, row.start_s)))
+
+    def meters(self, access: Access, points: Sequence[str]) -> dict[str, Meter]:
+        """Return the meters that hang or hung at usage points, by serial number."""
+        table, device = schema.installation, schema.end_device
+        query = select(device, table.c.usage_point.label("point")).join(table, device.c.id == table.c.end_device)
+        with self._session.reading(settled=False) as unit:
+            devices = [to_device(row) for row in self._of(unit, access, query, table.c.usage_point, points)]
+        return {each.serial: each for each in devices if isinstance(each, Meter)}
 
     def drifts(self, access: Access, points: Sequence[str], period: Interval) -> list[Drift]:
         """Return the clock checks of devices that were off within a period, the exact ones between them included."""

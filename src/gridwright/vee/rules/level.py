@@ -169,12 +169,21 @@ class LoadFactor:
         """Judge each row once, over the last days that are known in full."""
         factor = self._factor(chunk)
         row: Index = np.flatnonzero((factor < self.low) | (factor > self.high))
-        first = chunk.days.first[max(chunk.days.size - self.days, 0)]
-        whole = Runs(row, np.full_like(row, first), np.full_like(row, chunk.panel.slots))
-        return [Doubt(Severity.INFO, whole, touches=False)]
+        end = self._end(chunk)
+        if row.size == 0 or not end:
+            return []
+        first, last = chunk.days.first[max(end - self.days, 0)], chunk.days.last[end - 1]
+        return [Doubt(Severity.INFO, Runs(row, np.full_like(row, first), np.full_like(row, last)), touches=False)]
+
+    @staticmethod
+    def _end(chunk: Chunk) -> int:
+        """Return the number of days up to the last that the chunk covers in full: today has only begun."""
+        return int(np.flatnonzero(chunk.days.whole)[-1]) + 1 if chunk.days.whole.any() else 0
 
     def _factor(self, chunk: Chunk) -> Floats:
-        totals, peaks = chunk.all_totals[:, -self.days :], chunk.all_peaks[:, -self.days :]
+        end = chunk.past.days + self._end(chunk)
+        which = slice(max(end - self.days, 0), end)
+        totals, peaks = chunk.all_totals[:, which], chunk.all_peaks[:, which]
         known = ~np.isnan(totals)
         number = known.sum(axis=1)
         peak = np.where(known, peaks, -np.inf).max(axis=1, initial=-np.inf)
