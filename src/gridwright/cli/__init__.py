@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from gridwright.cli.main import app, main
+from gridwright.cli.interrupts import loading
+
+with loading():
+    from gridwright.cli.main import app, main
 
 __all__ = ["app", "main"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gridwright.cli.interrupts import ctrl_c
 from gridwright.domain.errors import NotFound
 
 if TYPE_CHECKING:
@@ -34,13 +35,14 @@ def loaded_settings() -> Loaded:
 
 def platform() -> Platform:
     """Wire the platform from the settings; it opens its database only when something asks for it."""
-    from gridwright.app import Platform
-    from gridwright.telemetry import configure_log
+    with ctrl_c():
+        from gridwright.app import Platform
+        from gridwright.telemetry import configure_log
 
-    settings = loaded_settings().settings
-    _require_database(settings.store.url)
-    configure_log(settings.log.level, json_lines=settings.log.json_lines)
-    return Platform(settings)
+        settings = loaded_settings().settings
+        _require_database(settings.store.url)
+        configure_log(settings.log.level, json_lines=settings.log.json_lines)
+        return Platform(settings)
 
 
 def _require_database(url: str) -> None:

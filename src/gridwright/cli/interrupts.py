@@ -1,19 +1,25 @@
 """Ctrl-C ends a command even where the KeyboardInterrupt that it raised was lost on its way.
 
 Python drops one that is raised in a callback of a C library or in a finalizer, and says no more than "Exception
-ignored". So the press is noted as well, and whoever works in steps looks at it between them.
+ignored"; each import has such a callback, and a command is mostly imports until it begins. So the press is noted as
+well, and whoever works in steps looks at it between them.
 """
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from gridwright.cli.output import Advance
+if TYPE_CHECKING:
+    from gridwright.cli.output import Advance
+
+INTERRUPTED = 130
 
 
 class CtrlC:
@@ -51,7 +57,10 @@ class CtrlC:
 
 @contextmanager
 def ctrl_c() -> Iterator[CtrlC]:
-    """Note Ctrl-C while work without an event loop goes on; where it is ignored, or handled elsewhere, it stays so."""
+    """Note Ctrl-C while work without an event loop goes on, and look at its end whether it was pressed.
+
+    Where it is ignored, or handled elsewhere, it stays so.
+    """
     heard = CtrlC()
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
@@ -60,5 +69,17 @@ def ctrl_c() -> Iterator[CtrlC]:
     signal.signal(signal.SIGINT, heard.noted)
     try:
         yield heard
+        heard.look()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Let Ctrl-C end the command with its usual code while it is loaded, when there is nothing yet that catches it."""
+    try:
+        with ctrl_c():
+            yield
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped.\n")
+        raise SystemExit(INTERRUPTED) from None

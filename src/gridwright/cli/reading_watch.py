@@ -34,13 +34,14 @@ def watch(
     reading: ReadOptions,
 ) -> None:
     """Import files as they appear: those read go to DIR/done, the others to DIR/failed with the reason."""
-    from gridwright.jobs.files.watch_folder import Outcome, Watch
-
     if as_json and not once:
         raise UsageError("a watch that goes on prints no document", remedy="add --once")
-    wired = platform()
     handled: list[Handled] = []
     with _told_where_files_wait(folder), ctrl_c() as pressed:
+        from gridwright.jobs.files.watch_folder import Outcome, Watch
+
+        wired = platform()
+        pressed.look()
         if not once:
             say(f"Watching {folder}; Ctrl-C ends it.")
 

@@ -217,3 +217,39 @@ def test_a_bar_on_a_terminal_and_a_real_ctrl_c(town: Path) -> None:
     assert run("reading", "import", "big.csv").exit_code == 0
     with open_store(town) as store:
         assert sum(each.readings for each in store.readings.series(ME)) == 40 * 160 * 96
+
+
+# A press in the callback with which each import ends, once a module is being loaded: Python lets nothing out of it.
+SWALLOWED = """
+import os, signal, sys
+left = sys.argv.pop(1)
+def look(frame, event, arg):
+    code = frame.f_code
+    there = event, code.co_name, code.co_filename
+    if left in sys.modules and there == ("call", "cb", "<frozen importlib._bootstrap>"):
+        sys.setprofile(None)
+        os.kill(os.getpid(), signal.SIGINT)
+sys.setprofile(look)
+from gridwright.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("while_loading", "command"),
+    [
+        ("typer", ["reading", "watch", "inbox", "--settle", "0.1"]),
+        ("gridwright.app", ["reading", "watch", "inbox", "--settle", "0.1"]),
+        ("gridwright.app", ["usage-point", "list"]),
+    ],
+)
+def test_a_ctrl_c_that_an_import_swallows_ends_it_before_it_begins(
+    town: Path, while_loading: str, command: list[str]
+) -> None:
+    (town / "inbox").mkdir()
+    words = [sys.executable, "-c", SWALLOWED, while_loading, "--data", str(town), *command]
+    done = subprocess.run(words, cwd=town, capture_output=True, text=True, timeout=60, check=False)
+    assert "Exception ignored" in done.stderr  # it was swallowed
+    assert done.returncode == INTERRUPTED, done.stderr
+    assert ("Stopped." in done.stderr) == ("watch" in command)
+    assert (done.stdout, "Watching" in done.stderr) == ("", False)
