@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -13,7 +14,9 @@ from urllib.parse import parse_qsl
 from gridwright.api.answer import Answer, Receive, Refused, Scope, answer_to, problem_of, refuse
 from gridwright.api.authenticate import Credential, credential_of
 from gridwright.api.body import header
-from gridwright.api.ingest.lines import DecodedLines, decode_alike, decode_lines, mapping_of
+from gridwright.api.ingest.lines import DecodedLines, LineMapping, decode_alike, decode_lines, mapping_of
+from gridwright.api.ingest.names import resolve
+from gridwright.api.ingest.plain import NotPlain, PlainLines, PlainReadings
 from gridwright.api.ingest.verdicts import Status, Verdict
 from gridwright.api.quick import Post
 from gridwright.domain.errors import GridwrightError, NotAuthenticated
@@ -23,8 +26,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gridwright.api.entrance import Entrance
+    from gridwright.api.ingest.names import Directory, Resolved
+    from gridwright.api.ingest.plain import KeysOf
+    from gridwright.api.ingest.table import Decoded
     from gridwright.api.write.batch import Batch
     from gridwright.app import Platform
+    from gridwright.domain.access import Access
 
 V2, V1, PING, HEALTH, QUERY = "/api/v2/write", "/write", "/ping", "/health", "/query"
 VERSION = "1.8.10"  # whose answers these are; clients look whether it begins with 1
@@ -49,6 +56,28 @@ TOLD = 5  # wrong fields that a message names
 HEADS = ((b"x-influxdb-version", VERSION.encode()),)
 
 
+@dataclass(frozen=True, slots=True)
+class PlainWay:
+    """The quickest way of lines, at one precision."""
+
+    lines: PlainLines
+    mapping: LineMapping
+    precision: str
+
+    def read(self, body: bytes, directory: Directory, now: datetime) -> PlainReadings | NotPlain:
+        """Return the readings, or why there are none."""
+        return self.lines.read(body, PRECISIONS[self.precision], directory, now)
+
+    def unfold(self, body: bytes, directory: Directory, access: Access, now: datetime) -> tuple[Decoded, Resolved]:
+        """Return what the body is the long way."""
+        decoded = decode_lines(body, self.mapping, self.precision, now)
+        return decoded, resolve(decoded, directory, access)
+
+    def learn(self, body: bytes, directory: Directory, keys_of: KeysOf) -> None:
+        """Learn what makes a body like this one plain."""
+        self.lines.learn(body, directory, keys_of)
+
+
 class LineEntrance:
     """Takes line protocol at the addresses of InfluxDB 1 and 2, and answers what their clients ask first."""
 
@@ -56,6 +85,7 @@ class LineEntrance:
         settings = platform.settings
         self._platform, self._entrance = platform, entrance
         self._mapping = mapping_of(settings.line_protocol, settings.server.interval_s)
+        self._plain = PlainLines(self._mapping)
         self._longest = min(MIDDLE, settings.server.max_body_mb << 20)
         entrance.quick.large |= dict.fromkeys((V1, V2), self.read_head)
 
@@ -67,7 +97,8 @@ class LineEntrance:
         except (Refused, GridwrightError):
             return None
         alike = partial(self._alike, precision=precision)
-        return Post(scope["path"], sender, self._longest, "", alike, tell_lines, failed_lines)
+        plain = PlainWay(self._plain, self._mapping, precision)
+        return Post(scope["path"], sender, self._longest, "", alike, tell_lines, plain, failed_lines)
 
     def _alike(self, body: bytes, media: str, now: datetime, *, precision: str) -> DecodedLines | None:
         del media

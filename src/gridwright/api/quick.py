@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from gridwright.api.answer import Answer, Refused, Scope, answer_to
@@ -20,14 +21,17 @@ from gridwright.api.body import Bodies
 from gridwright.api.ingest.form import decode_form
 from gridwright.api.ingest.json import decode_json
 from gridwright.api.ingest.meaning import Said
-from gridwright.api.ingest.names import Directories, resolve
+from gridwright.api.ingest.names import STALE_S, Directories, resolve
+from gridwright.api.ingest.plain import NotPlain, PlainReadings
+from gridwright.api.ingest.table import Decoded
 from gridwright.api.write.batch import Batch, Tell, Waiter
-from gridwright.domain.access import Act
+from gridwright.domain.access import Access, Act
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gridwright.api.ingest.table import Decoded
+    from gridwright.api.ingest.names import Directory, Resolved
+    from gridwright.api.ingest.plain import KeysOf
     from gridwright.api.write.writer import Writer
     from gridwright.app import Platform
 
@@ -61,7 +65,24 @@ class Post:
     media: str
     decode: Decode
     tell: Tell
+    plain: Plain | None = None  # the quickest way of lines
     told: Callable[[Exception, str], Answer] = answer_to  # how a failure is told
+
+
+class Plain(Protocol):
+    """Reads bodies of plain lines, by what it has learned of those before."""
+
+    def read(self, body: bytes, directory: Directory, now: datetime) -> PlainReadings | NotPlain:
+        """Return the readings, or why there are none."""
+        ...
+
+    def unfold(self, body: bytes, directory: Directory, access: Access, now: datetime) -> tuple[Decoded, Resolved]:
+        """Return what the body is the long way."""
+        ...
+
+    def learn(self, body: bytes, directory: Directory, keys_of: KeysOf) -> None:
+        """Learn what makes a body like this one plain."""
+        ...
 
 
 ReadHead = Callable[[Scope], Post | None]
@@ -169,15 +190,20 @@ class Quick:
         if access is None:
             return None
         access.require(Act.WRITE_READINGS)
-        asked, now = time.monotonic(), self._platform.clock()
-        decoded = post.decode(body, post.media, now)
+        asked, now, directory = time.monotonic(), self._platform.clock(), self._directories.now
+        plain: PlainReadings | NotPlain = NotPlain()
+        if post.plain is not None and access.points is None and directory.taken >= asked - STALE_S:
+            plain = post.plain.read(body, directory, now)
+        decoded = post.decode(body, post.media, now) if isinstance(plain, NotPlain) else Decoded()
         if decoded is None or self._must_look_closer(decoded, asked, lines=self.is_large(post)):
             return None
         if self._directories.should_read(asked):
             asyncio.get_running_loop().run_in_executor(None, self._directories.look, asked)
-        directory = self._directories.now
         resolved = resolve(decoded, directory, access)
-        return Batch(access, now, decoded, resolved, directory, post.tell, journal=decoded.numbered is not None)
+        batch = Batch(access, now, decoded, resolved, directory, post.tell, journal=decoded.numbered is not None)
+        if post.plain is not None:
+            go_plain(batch, plain, body, post.plain)
+        return batch
 
     def _must_look_closer(self, decoded: Decoded, asked: float, *, lines: bool) -> bool:
         """Tell whether it is not the one reading that is expected, or the registry must be read first."""
@@ -186,6 +212,15 @@ class Quick:
         if decoded.series or not decoded.few:
             return True
         return self._directories.must_read_for([one.name for one in decoded.few], asked)
+
+
+def go_plain(batch: Batch, found: PlainReadings | NotPlain, body: bytes, way: Plain) -> None:
+    """Let a batch of plain lines be written as it is, or learn from it what makes the next one plain."""
+    if isinstance(found, NotPlain):
+        batch.learn = partial(way.learn, body, batch.directory) if found.unknown else None
+        return
+    batch.plain, batch.journal, batch.decoded.verdicts.accepted = found, True, found.size
+    batch.unfold = partial(way.unfold, body, batch.directory, batch.access, batch.received)
 
 
 def _without(head: bytes, length: re.Match[bytes]) -> bytes:

@@ -37,6 +37,7 @@ from gridwright.store import DirtyRange, FindingFilter, Progress, Store, StoredA
 from gridwright.store.days.appending import Newest
 from gridwright.store.days.laying import Single
 from gridwright.store.field.exchange_reads import WrittenRead
+from gridwright.store.journal.journal import OrderedReadings
 from gridwright.store.money.rerates import Rerate
 from gridwright.store.rule_sets import StoredRules
 
@@ -64,6 +65,9 @@ COLUMNS = Readings(
     np.zeros(1, np.uint8),
     np.ones(1, np.int64),
     900,
+)
+ORDERED = OrderedReadings(
+    DELIVERED_ENERGY, 900, 0, np.ones(1, np.int64), np.array([epoch_s(NOW)]), np.ones(1, np.int64)
 )
 ANN = Access("ann", Role.CUSTOMER, frozenset({"his"}))
 NOBODY = Access("nobody", Role.VIEWER, frozenset())
@@ -98,6 +102,8 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "journal.retry": (([1],), {}),
     "journal.drop": ((1, "worthless"), {}),
     "journal.accept": ((COLUMNS,), {}),
+    "journal.accept_ordered": ((ORDERED,), {}),
+    "journal.keys_of": ((["hers"],), {}),
     "retention.forget_findings": ((), {"before": NOW}),
     "retention.forget_quarantine": ((), {"before": NOW}),
     "checks.journal": ((), {}),
@@ -274,6 +280,7 @@ HARMLESS = {
     "readings.image_types",
     "journal.leave",
     "journal.accept",
+    "journal.accept_ordered",
     "journal.waiting",
     "imports.progress",
     "registry.installed",
@@ -357,6 +364,10 @@ def test_what_is_not_allowed_is_denied(filled: Store, name: str, access: Access)
 def test_the_journal_accepts_nothing_of_whom_the_sender_may_not_write(filled: Store) -> None:
     assert filled.journal.accept(LOCAL_OWNER, COLUMNS) is not None
     assert [filled.journal.accept(access, COLUMNS) for access in (ANN, NOBODY)] == [None, None]
+    assert filled.journal.accept_ordered(LOCAL_OWNER, ORDERED) is not None
+    assert [filled.journal.accept_ordered(access, ORDERED) for access in (ANN, NOBODY)] == [None, None]
+    with pytest.raises(AccessDenied):
+        filled.journal.accept_ordered(Access("eve", Role.VIEWER), ORDERED)
 
 
 @pytest.mark.parametrize("access", [ANN, NOBODY], ids=["customer", "viewer"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from gridwright.api.answer import Answer
 from gridwright.api.ingest.names import Directory, Resolved
+from gridwright.api.ingest.plain import KeysOf, PlainReadings
 from gridwright.api.ingest.table import Decoded
 from gridwright.api.ingest.verdicts import Verdict
 from gridwright.domain.access import Access
@@ -60,6 +62,9 @@ class Batch:
     tell: Tell
     once: Once | None = None
     journal: bool = False  # its intervals may wait in the journal of the store, which is quicker
+    plain: PlainReadings | None = None  # all its readings, as the journal keeps them, instead of `resolved`
+    unfold: Callable[[], tuple[Decoded, Resolved]] | None = None  # what it would be without `plain`
+    learn: Callable[[KeysOf], None] | None = None  # once it is written: what makes the next of its kind plain
     done: Waiter | None = None
     put_at: float = 0.0  # when it was queued, by the monotonic clock
     # What the verdicts were before the first attempt to write: accepted, rejected, quarantined, listed.
@@ -68,7 +73,15 @@ class Batch:
     @property
     def readings(self) -> int:
         """How many readings it brings."""
+        if self.plain is not None:
+            return self.plain.size
         resolved = self.resolved
         few = len(resolved.few) + len(resolved.quarantined)
         parts = resolved.intervals + resolved.registers
         return few + sum(part.size for part in parts) if parts else few
+
+    def make_usual(self) -> None:
+        """Let plain readings go the way of all others: they cannot wait in the journal."""
+        if self.plain is not None and self.unfold is not None:
+            self.decoded, self.resolved = self.unfold()
+            self.plain = self.mark = None

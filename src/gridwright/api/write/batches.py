@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from gridwright.api.answer import Answer
 from gridwright.api.ingest.few import Few
+from gridwright.api.ingest.plain import PlainReadings
 from gridwright.api.ingest.verdicts import Fault, Status
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.registers import save_registers
@@ -26,6 +27,8 @@ from gridwright.ingest import grid_readings
 from gridwright.ingest.grid import LONG_GAP_S
 from gridwright.ingest.order import merge, order, take
 from gridwright.store.days.fitting import save_fitting
+from gridwright.vee.arrivals import contradiction_findings
+from gridwright.store.journal.journal import OrderedReadings
 
 if TYPE_CHECKING:
     from gridwright.store import Store
@@ -112,6 +115,8 @@ def _write_together(store: Store, batches: Sequence[Batch], now: datetime) -> No
             _quarantine(store, batch)
     if _put_in_journal(store, batches, now):
         return
+    for batch in batches:
+        batch.make_usual()
     batches = write_singles(store, batches, now)
     for pile in _piles(batches, "intervals"):
         for readings in _in_turn(pile):
@@ -131,14 +136,21 @@ def _put_in_journal(store: Store, batches: Sequence[Batch], now: datetime) -> bo
         return False
     accepted = []
     for batch in batches:
-        for part in batch.resolved.intervals:
-            one = store.journal.accept(batch.access, part)
-            if one is None:
-                return False
-            accepted.append(one)
+        plain = [] if batch.plain is None else [store.journal.accept_ordered(batch.access, _ordered(batch.plain))]
+        found = plain + [store.journal.accept(batch.access, part) for part in batch.resolved.intervals]
+        if None in found:
+            return False
+        accepted += [one for one in found if one is not None]
     if accepted:
         store.journal.put(accepted, received=now)
     return True
+
+
+def _ordered(plain: PlainReadings) -> OrderedReadings:
+    meaning = plain.meaning
+    return OrderedReadings(
+        meaning.reading_type, meaning.interval_s, meaning.quality, plain.point, plain.at, plain.count
+    )
 
 
 def _quarantine(store: Store, batch: Batch) -> None:
@@ -244,9 +256,11 @@ def _tell(batches: Sequence[Batch], rejects: Sequence[Reject], field: str = "sta
 
 def _save_intervals(store: Store, access: Access, readings: Readings, now: datetime) -> list[Reject]:
     """Save interval readings of one type and length; returns those that do not fit what is stored."""
-    ordered = order(readings).readings
+    ordered = order(readings)
+    if ordered.tally.conflicting:
+        store.findings.save(access, contradiction_findings(readings), known_at=now)
     rejects: list[Reject] = []
-    for piece in _pieces(ordered):
+    for piece in _pieces(ordered.readings):
         for panel in grid_readings(piece).panels:
             for part, error in save_fitting(lambda some: store.readings.save(access, some, known_at=now), panel):
                 rejects += _misfits(piece, part, error)

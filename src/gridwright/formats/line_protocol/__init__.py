@@ -6,7 +6,17 @@ as a fault, for the caller to drop or to ignore.
 
 from gridwright.formats.line_protocol.columns import PRECISIONS, FieldValues, LineFault
 from gridwright.formats.line_protocol.known import Vocabulary
-from gridwright.formats.line_protocol.line import Origin
+from gridwright.formats.line_protocol.line import LineWrong, Origin, origin_of
 from gridwright.formats.line_protocol.read import read_line_protocol, read_uniform
 
-__all__ = ["PRECISIONS", "FieldValues", "LineFault", "Origin", "Vocabulary", "read_line_protocol", "read_uniform"]
+__all__ = [
+    "PRECISIONS",
+    "FieldValues",
+    "LineFault",
+    "LineWrong",
+    "Origin",
+    "Vocabulary",
+    "origin_of",
+    "read_line_protocol",
+    "read_uniform",
+]

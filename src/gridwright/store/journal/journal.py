@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import AccessDenied, NotFound
 from gridwright.domain.interval import DAY_S
+from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.ingest.order import order
 from gridwright.store.audit import note
@@ -46,6 +47,21 @@ class Accepted:
     def readings(self) -> int:
         """How many there are."""
         return sum(size for size, _ in self.rows)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OrderedReadings:
+    """n intervals of one kind, length, quality and phase: keys of usage points (`keys_of`), epoch seconds, counts.
+
+    Ordered by point and time, no time of a point twice; counts are below 2**53.
+    """
+
+    kind: ReadingType
+    interval_s: int
+    quality: int
+    point: npt.NDArray[np.int64]
+    at: npt.NDArray[np.int64]
+    count: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +100,7 @@ class Journal:
         """Judge interval readings of one length: None where they must be saved at once, so that they are judged there.
 
         Taken is what will fit when it is folded: whole counts of known usage points within reach, on the grid of what
-        is stored. Of several readings of one time within them the better one stays, as everywhere.
+        is stored. Of several readings of one time the better one stays; those of which it is another are told of.
         """
         step = readings.interval_s
         if not (0 < step <= LONGEST_S and DAY_S % step == 0 and readings.size) or not _is_whole(readings):
@@ -97,11 +113,35 @@ class Journal:
                 return None
             kind = self._names.make_type_key(unit, readings.reading_type)
             rows: list[tuple[int, bytes]] = []
-            for entry in _entries(order(readings).readings, kind, keys):
+            ordered = order(readings)
+            if ordered.tally.conflicting:
+                return None
+            for entry in _entries(ordered.readings, kind, keys):
                 if not self._grids.fit(unit, entry.grid, entry.days(), entry.key):
                     return None
                 rows += [(part.size, pack_entry(part)) for part in entry.parts()]
         return Accepted(access.actor[:200], tuple(rows))
+
+    def keys_of(self, access: Access, points: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return the keys of usage points, which never change; NotFound names one that is absent."""
+        _require_all(access, points)
+        with self._session.reading(settled=False) as unit:
+            return self._names.key_array(unit, points)
+
+    def accept_ordered(self, access: Access, readings: OrderedReadings) -> Accepted | None:
+        """Accept the same of who may write for all usage points, without a look at each; None as `accept` does."""
+        fits = 0 < readings.interval_s <= LONGEST_S and DAY_S % readings.interval_s == 0
+        if access.points is not None or not (readings.at.size and fits):
+            return None
+        access.require(Act.WRITE_READINGS)
+        with self._writing() as unit:
+            kind = self._names.make_type_key(unit, readings.kind)
+            quality = np.full(readings.at.size, readings.quality, np.uint8)
+            entry = Entry(kind, readings.interval_s, readings.point, readings.at, readings.count, quality)
+            if not self._grids.fit(unit, entry.grid, entry.days(), entry.key):
+                return None
+            rows = tuple((part.size, pack_entry(part)) for part in entry.parts())
+        return Accepted(access.actor[:200], rows)
 
     def put(self, accepted: Sequence[Accepted], *, received: datetime) -> int:
         """Add rows in their order; durable on return, or with the surrounding transaction. Returns how many readings.

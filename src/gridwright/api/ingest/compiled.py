@@ -1,0 +1,74 @@
+"""The pass over plain lines, compiled where numba is installed; that takes some seconds once, then it is kept."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import numpy as np
+import structlog
+
+from gridwright.formats.line_protocol.plain import Bytes, How, Rows, Table, Whose
+
+Scan = Callable[[Bytes, Table, Whose, How, Rows], tuple[int, bool]]
+_kept: list[Scan] = []
+_loading = threading.Lock()
+
+
+def scanner() -> Scan | None:
+    """Return the pass; None where it is not there, or not yet."""
+    return _kept[0] if _kept else None
+
+
+def is_installed() -> bool:
+    """Tell whether there is a compiler: `pip install 'gridwright[fast]'` brings it."""
+    return find_spec("numba") is not None
+
+
+def load() -> Scan | None:
+    """Compile it, or take what was compiled before; None where there is no compiler."""
+    if not is_installed():
+        return None
+    with _loading:
+        if not _kept:
+            _kept.append(_compiled())
+        return _kept[0]
+
+
+def load_aside() -> None:
+    """Load it in a thread of its own: until it is there lines are read as whole arrays."""
+    if scanner() is None and is_installed():
+        threading.Thread(target=_load_or_tell, name="compiler", daemon=True).start()
+
+
+def _load_or_tell() -> None:
+    try:
+        load()
+    except Exception as error:  # noqa: BLE001 - a compiler that fails costs speed, nothing else
+        structlog.get_logger().warning("lines are read without the compiler", error=repr(error))
+
+
+def _compiled() -> Scan:
+    import numba
+
+    from gridwright.formats.line_protocol.scan import scan
+
+    try:
+        compiled: Scan = numba.njit(nogil=True, cache=True)(scan)
+    except RuntimeError:  # there is no folder in which it could be kept
+        compiled = numba.njit(nogil=True)(scan)
+    compiled(*_nothing())
+    return compiled
+
+
+def _nothing() -> tuple[Bytes, Table, Whose, How, Rows]:
+    """Return a body without lines, so that it is compiled for the types that come."""
+    empty = np.frombuffer(b"", np.uint8)
+    none, whole = np.zeros(0, np.int32), np.zeros(0, np.int64)
+    table = Table(np.full(2, -1, np.int32), np.zeros(0, np.uint64), np.zeros(1, np.int64), np.zeros(0, np.uint8), ODD)
+    how = How(empty, 0, 1.0, shrinks=False, largest=1.0, times=1, over=1, first_us=0, last_us=0, sample_us=1, grid_us=1)
+    return empty, table, Whose(none, whole, whole, whole), how, Rows.room_for(0)
+
+
+ODD = np.ones(3, np.uint64)

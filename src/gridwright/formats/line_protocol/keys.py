@@ -1,0 +1,85 @@
+"""Keys that come again and again, each with a number, in a table that the compiled pass looks them up in."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+import numpy as np
+
+from gridwright.formats.line_protocol.plain import FREE, PROBES, Bytes, Codes, Numbers, Table, Whole
+
+LONGEST = 256  # bytes of a key that is kept
+MOST = 1 << 18  # keys that are kept; then it begins anew
+WORD = (1 << 64) - 1
+UNUSUAL = frozenset(b'"\\')
+
+
+class Keys:
+    """Numbers of keys in the order in which they were added; hashed by factors of this process, which nobody knows."""
+
+    def __init__(self) -> None:
+        self._odd = secrets.randbits(64) | 1, secrets.randbits(64) | 1
+        self._numbers: dict[bytes, int] = {}
+        self._code: Codes = np.zeros(0, np.uint64)
+        self._start: Whole = np.zeros(1, np.int64)
+        self._pool: Bytes = np.zeros(0, np.uint8)
+        self._slots: Numbers = np.zeros(0, np.int32)
+        self._grow(1 << 10)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def number(self, key: bytes) -> int:
+        """Return the number of a key, FREE where it has none."""
+        return self._numbers.get(key, FREE)
+
+    def add(self, keys: Sequence[bytes]) -> None:
+        """Give numbers to new keys that are as usual; the pass that runs meanwhile has its own table."""
+        new = [key for key in keys if key not in self._numbers and is_usual(key)]
+        if not new:
+            return
+        first = len(self._numbers)
+        self._numbers |= {key: first + at for at, key in enumerate(new)}
+        code = np.array([self._hash(key) for key in new], np.uint64)
+        lengths = np.array([len(key) for key in new])
+        self._code = np.concatenate((self._code, code))
+        self._start = np.concatenate((self._start, self._start[-1] + np.cumsum(lengths)))
+        self._pool = np.concatenate((self._pool, np.frombuffer(b"".join(new), np.uint8)))
+        if 2 * len(self._numbers) > self._slots.size:
+            self._grow(4 * len(self._numbers))
+        else:
+            self._slots = self._slots.copy()
+            self._place(range(first, len(self._numbers)))
+
+    def table(self) -> Table:
+        """Return the table as it is now; it does not change."""
+        odd = np.array([*self._odd, self._shift], np.uint64)
+        return Table(self._slots, self._code, self._start, self._pool, odd)
+
+    def _hash(self, key: bytes) -> int:
+        code, (first, last) = 0, self._odd
+        for byte in key:
+            code = ((code ^ byte) * first) & WORD
+        return ((code ^ code >> 32) * last) & WORD
+
+    def _grow(self, slots: int) -> None:
+        bits = (slots - 1).bit_length()
+        self._shift, self._slots = 64 - bits, np.full(1 << bits, FREE, np.int32)
+        self._place(range(len(self._numbers)))
+
+    def _place(self, numbers: range) -> None:
+        """Find a free slot for each number; where there is none nearby, make more of them."""
+        codes = (self._code[numbers.start : numbers.stop] >> np.uint64(self._shift)).tolist()
+        for number, slot in zip(numbers, codes, strict=True):
+            places = ((slot + probe) & (self._slots.size - 1) for probe in range(PROBES))
+            free = next((at for at in places if self._slots[at] == FREE), FREE)
+            if free == FREE:
+                self._grow(2 * self._slots.size)
+                return
+            self._slots[free] = number
+
+
+def is_usual(key: bytes) -> bool:
+    """Tell whether a key has only bytes that mean themselves."""
+    return 0 < len(key) <= LONGEST and min(key) > ord(" ") and not UNUSUAL.intersection(key)

@@ -1,0 +1,172 @@
+"""Plain lines in one pass over their bytes, as machine code: a key that is known, one number, a timestamp.
+
+What is not exactly so ends the pass: the ways that read whole arrays then read the body, and say what is wrong.
+Imported only where numba is; `api/ingest/compiled.py` compiles `scan`, which takes in the functions that it calls.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba.extending import register_jitable
+
+from gridwright.formats.line_protocol.plain import (
+    FREE,
+    NOT_KNOWN,
+    NOT_PLAIN,
+    PROBES,
+    UNSEEN,
+    Bytes,
+    How,
+    Rows,
+    Table,
+    Whose,
+)
+
+SPACE, NEWLINE, HASH, QUOTE, BACKSLASH = b' \n#"\\'
+MINUS, DOT, ZERO, NINE, INTEGER, UNSIGNED = b"-.09iu"
+MOST_DIGITS = 15  # so many a float64 holds exactly, and the quotient by a power of ten is the nearest there is
+MOST_IN_STAMP = 19  # what is beyond 64 bits of these comes out below zero
+COUNT_NOISE = 4e-15  # as in formats/counts.py
+TENS = 10.0 ** np.arange(MOST_DIGITS + 1)
+MICRO = 1_000_000
+WRONG = -1
+
+
+@register_jitable
+def _is_key(body: Bytes, at: int, table: Table, number: int) -> int:
+    """Return where the key of a number ends, if it is the one that begins here; WRONG where it is not."""
+    first = int(table.start[number])
+    length = int(table.start[number + 1]) - first
+    if at + length >= body.size or body[at + length] != SPACE:
+        return WRONG
+    for place in range(length):
+        if table.pool[first + place] != body[at + place]:
+            return WRONG
+    return at + length
+
+
+@register_jitable
+def _key(body: Bytes, at: int, table: Table) -> tuple[int, int]:
+    """Return the number of the key that begins here, FREE where it is not known, and where it ends; or WRONG."""
+    begin, code = at, np.uint64(0)
+    while at < body.size and body[at] > SPACE and body[at] != QUOTE and body[at] != BACKSLASH:
+        code = (code ^ np.uint64(body[at])) * table.odd[0]
+        at += 1
+    if at >= body.size or body[at] != SPACE or at == begin or body[begin] == HASH:
+        return FREE, WRONG
+    code = (code ^ (code >> np.uint64(32))) * table.odd[1]
+    slot = int(np.int64(code >> table.odd[2]))
+    for _ in range(PROBES):
+        number = int(table.slots[slot])
+        if number < 0:
+            break
+        if table.code[number] == code and _is_key(body, begin, table, number) == at:
+            return number, at
+        slot = (slot + 1) & (table.slots.size - 1)
+    return FREE, at
+
+
+@register_jitable
+def _is_name(body: Bytes, at: int, name: Bytes) -> bool:
+    """Tell whether the field begins here, and something follows it."""
+    if at + name.size >= body.size:
+        return False
+    for place in range(name.size):  # noqa: SIM110 - the compiler knows no generators
+        if body[at + place] != name[place]:
+            return False
+    return True
+
+
+@register_jitable
+def _value(body: Bytes, at: int) -> tuple[float, int]:
+    """Return the number that begins here, without its sign, and where it ends; or WRONG."""
+    digits, count, behind, dots = 0, 0, 0, 0
+    while at < body.size:
+        if ZERO <= body[at] <= NINE:
+            digits = digits * 10 + int(body[at] - ZERO)
+            count += 1
+            behind += dots
+            if count > MOST_DIGITS:
+                return 0.0, WRONG
+        elif body[at] == DOT and dots == 0:
+            dots = 1
+        else:
+            break
+        at += 1
+    if at < body.size and (body[at] == INTEGER or body[at] == UNSIGNED) and dots == 0:
+        at += 1
+    if count == 0 or at >= body.size or body[at] != SPACE:
+        return 0.0, WRONG
+    return float(digits) / TENS[behind], at
+
+
+@register_jitable
+def _stamp(body: Bytes, at: int) -> tuple[int, int]:
+    """Return the timestamp that ends its line, and where it ends; or WRONG."""
+    stamp, count = 0, 0
+    while at < body.size and count < MOST_IN_STAMP and ZERO <= body[at] <= NINE:
+        stamp = stamp * 10 + int(body[at] - ZERO)
+        count += 1
+        at += 1
+    if count == 0 or (at < body.size and body[at] != NEWLINE):
+        return stamp, WRONG
+    return stamp, at
+
+
+@register_jitable
+def _instant(stamp: int, how: How) -> int:
+    """Return the microsecond of a timestamp, on the grid of samples; WRONG out of bounds or off the grid."""
+    if how.over > 1:
+        stamp = stamp // how.over
+    if stamp < how.first_us // how.times or stamp > how.last_us // how.times:
+        return WRONG
+    us = stamp * how.times
+    us -= us % how.sample_us
+    return WRONG if us % how.grid_us else us
+
+
+def scan(  # noqa: PLR0911 - each step may end it
+    body: Bytes, table: Table, whose: Whose, how: How, rows: Rows
+) -> tuple[int, bool]:
+    """Read lines of one field; returns how many, and whether they rise by point and time.
+
+    NOT_PLAIN where a line is not as it should be, NOT_KNOWN where a key was not yet asked for.
+    """
+    at, row, rising, known = 0, 0, True, table.start.size - 1
+    number, before, before_us = 0, -1, 0
+    while at < body.size:
+        # Lines of one meter follow each other, or meters in the order in which they came the first time.
+        end = _is_key(body, at, table, number) if number < known else WRONG
+        if end == WRONG and number + 1 < known:
+            end = _is_key(body, at, table, number + 1)
+            number += end != WRONG
+        if end == WRONG:
+            number, end = _key(body, at, table)
+        if end == WRONG:
+            return NOT_PLAIN, False
+        if number == FREE or whose.point[number] == UNSEEN:
+            return NOT_KNOWN, False
+        point = int(whose.point[number])
+        at = end + 1
+        if point < 0 or whose.word[number] != how.word or not _is_name(body, at, how.name):
+            return NOT_PLAIN, False
+        at += how.name.size
+        minus = bool(body[at] == MINUS)
+        value, at = _value(body, at + minus)
+        if at == WRONG:
+            return NOT_PLAIN, False
+        scaled = value / how.scale if how.shrinks else value * how.scale
+        whole = np.rint(scaled)
+        stamp, at = _stamp(body, at + 1)
+        if at == WRONG or abs(scaled - whole) > COUNT_NOISE * scaled or whole > how.largest:
+            return NOT_PLAIN, False
+        us = _instant(stamp, how)
+        if us == WRONG or us < whose.first_us[number] or us >= whose.until_us[number]:
+            return NOT_PLAIN, False
+        rows.point[row], rows.at[row] = point, us // MICRO
+        rows.counts[row] = -int(whole) if minus else int(whole)
+        rising = rising and (point > before or (point == before and us > before_us))
+        before, before_us = point, us
+        at += 1
+        row += 1
+    return row, rising
