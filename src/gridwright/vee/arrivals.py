@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -51,14 +51,31 @@ def duplicate_findings(readings: Readings) -> list[Finding]:
 
     INFO where the repeats are equal, WARN where they contradict each other.
     """
+    other, same = _repeated(readings)
+    return [
+        *_stretches(readings, other, "V03_duplicate", Severity.WARN, "came again with another value"),
+        *_stretches(readings, same, "V03_duplicate", Severity.INFO, "came again with the same value"),
+    ]
+
+
+IN_ONE_REQUEST = "came twice in one request, with other values; the better quality counts, then the later"
+
+
+def contradiction_findings(readings: Readings, text: str = IN_ONE_REQUEST) -> list[Finding]:
+    """Return a V03 finding for each stretch of intervals that came more than once, with other values; `text`: how."""
+    length = timedelta(seconds=readings.interval_s)
+    found = _stretches(readings, _repeated(readings)[0], "V03_duplicate", Severity.WARN, text)
+    slots = [each.period.slots(length) for each in found]
+    return [replace(each, message=f"{n} intervals {text}", slots=n) for each, n in zip(found, slots, strict=True)]
+
+
+def _repeated(readings: Readings) -> tuple[Index, Index]:
+    """Return which readings repeat the one before of the same interval with another value, and which with the same."""
     order = np.lexsort((readings.at, readings.point))
     point, at, value = readings.point[order], readings.at[order], readings.value[order]
     again = np.flatnonzero((point[1:] == point[:-1]) & (at[1:] == at[:-1]))
     same = (value[again + 1] == value[again]) | (np.isnan(value[again + 1]) & np.isnan(value[again]))
-    return [
-        *_stretches(readings, order[again[~same] + 1], "V03_duplicate", Severity.WARN, "came again with another value"),
-        *_stretches(readings, order[again[same] + 1], "V03_duplicate", Severity.INFO, "came again with the same value"),
-    ]
+    return order[again[~same] + 1], order[again[same] + 1]
 
 
 def future_findings(readings: Readings, not_after_s: int) -> list[Finding]:

@@ -27,8 +27,8 @@ from gridwright.ingest import grid_readings
 from gridwright.ingest.grid import LONG_GAP_S
 from gridwright.ingest.order import merge, order, take
 from gridwright.store.days.fitting import save_fitting
-from gridwright.vee.arrivals import contradiction_findings
 from gridwright.store.journal.journal import OrderedReadings
+from gridwright.vee.arrivals import contradiction_findings
 
 if TYPE_CHECKING:
     from gridwright.store import Store

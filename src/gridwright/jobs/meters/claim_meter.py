@@ -10,16 +10,22 @@ from decimal import Decimal
 
 import numpy as np
 
+from gridwright.domain import quality as q
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import Conflict, NotFound
+from gridwright.domain.finding import Finding
 from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter, install
 from gridwright.jobs.field.keep_harvest import placed_panels, placed_registers
 from gridwright.store import Store
+from gridwright.vee.arrivals import contradiction_findings
+
+TWICE = "waited with two values; the later counts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,15 @@ def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetim
         reads = [read for each in taken if not each.interval_s for read in placed_registers(_read(each), [place])]
         registers = store.registers.save(access, reads, known_at=now).new if reads else 0
         outside = len(store.quarantine.readings(access, claim.meter))
-    notes = (f"{outside} readings from outside the installation go on waiting",) if outside else ()
+        doubts = contradictions(taken, claim.usage_point)
+        if doubts:
+            store.findings.save(access, doubts, known_at=now)
+    twice = sum(each.slots for each in doubts)
+    told = {
+        f"{outside} readings from outside the installation go on waiting": outside,
+        f"{twice} intervals had two values: the later counts, see the findings": twice,
+    }
+    notes = tuple(note for note, count in told.items() if count)
     return ClaimedMeter(place, intervals, registers, notes)
 
 
@@ -105,6 +119,26 @@ def panels_of(readings: Sequence[QuarantinedReading]) -> Iterator[Panel]:
             values[0, (part - part[0]) // interval_s] = np.rint([found[int(each)] for each in part])
             name = (readings[0].meter,)
             yield Panel(name, from_epoch_s(int(part[0])), timedelta(seconds=interval_s), values, reading_type=kind)
+
+
+def contradictions(taken: Sequence[QuarantinedReading], point: str) -> list[Finding]:
+    """Return what waited with two values for one interval, of which the later one moves in (V03)."""
+    alike: dict[tuple[ReadingType, int], list[QuarantinedReading]] = defaultdict(list)
+    for each in taken:
+        if each.interval_s:
+            alike[each.reading_type, each.interval_s].append(each)
+    return [
+        finding
+        for (kind, interval_s), some in alike.items()
+        for finding in contradiction_findings(_columns(some, point, kind, interval_s), TWICE)
+    ]
+
+
+def _columns(some: Sequence[QuarantinedReading], point: str, kind: ReadingType, interval_s: int) -> Readings:
+    at = np.array([epoch_s(each.at) for each in some], np.int64)
+    value = np.array([each.value for each in some], np.float64)
+    order, quality = np.arange(at.size), np.full(at.size, q.RAW, np.uint8)
+    return Readings((point,), np.zeros(at.size, np.int32), at, value, quality, order, interval_s, kind)
 
 
 def _placed(store: Store, access: Access, claim: MeterClaim, first: datetime) -> Installation:
