@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ from gridwright.store.engine import WRITES, is_memory
 from gridwright.store.trouble import READ_ONLY, is_lost, translated
 
 NEWEST = "SELECT MAX(id) FROM journal"
+OLDEST = "SELECT MIN(id) FROM journal WHERE id <= ?"
 ATTEMPTS = 3  # of folding, where another process's locks are in the way
+PATIENCE_S = 30.0  # of who reads, while another process holds the lock and nothing of what must be folded gets less
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +265,8 @@ class Session:
     def settle(self, newest: int | None = None, *, at_once: int | None = None) -> int:
         """Bring what waits in the journal (up to a row) into its blocks, some at a time; returns how many rows.
 
-        `at_once`: so many transactions at most.
+        `at_once`: so many transactions at most, with no more patience than a transaction has. Without it, another
+        process that folds meanwhile is waited for.
         """
         if self.current is not None and self.current.writes:
             self.settle_within(self.current)
@@ -271,9 +275,26 @@ class Session:
             with self._opened() as unit:
                 newest = _newest(unit)
         rows, done = 0, 0
-        while newest is not None and done != at_once and (some := self._fold_some(newest)):
+        fold = self._fold_patiently if at_once is None else self._fold_some
+        while newest is not None and done != at_once and (some := fold(newest)):
             rows, done = rows + some, done + 1
         return rows
+
+    def _fold_patiently(self, newest: int) -> int:
+        """Fold some rows; who is locked out looks whether they get less, by somebody else's hand, and tries again."""
+        oldest, since = None, time.monotonic()
+        while True:
+            try:
+                return self._fold_some(newest)
+            except StoreLocked:
+                with self._opened() as unit:
+                    ((left,),) = unit.fetch(OLDEST, (newest,))
+                if left is None:
+                    return 0
+                if left != oldest:
+                    oldest, since = left, time.monotonic()
+                if time.monotonic() - since >= PATIENCE_S:
+                    raise
 
     def _fold_some(self, newest: int) -> int:
         """Fold some rows in a transaction of their own."""

@@ -138,7 +138,8 @@ def open_store(
 
     With `create`, a new database gets its schema and an older one is brought up to date; without, an absent one is
     NotFound and an older one StoreOutdated. A newer one always is StoreOutdated, a strange file StoreCorrupt, a
-    missing driver MissingExtra. `busy_ms`: how long to wait for another process's lock before StoreLocked.
+    missing driver MissingExtra. `busy_ms`: how long to wait for another process's lock before StoreLocked; who reads
+    waits longer, while others fold what is to be read.
     `master` opens what is sealed; it is asked only where something is.
     """
     engine = make_engine(resolve(address), create=create, busy_ms=busy_ms)
