@@ -38,7 +38,13 @@ def _watch(connection: Connection) -> None:
         held = engine()
         session = _sessions.get(held) if held is not None else None
         unit = getattr(session() if session is not None else None, "current", None)
-        if unit is None or unit.settled or table not in TABLES or (action != READ and action not in WRITES):
+        if (
+            unit is None
+            or unit.settled
+            or unit.beside
+            or table not in TABLES
+            or (action != READ and action not in WRITES)
+        ):
             return ALLOW
         _found.append(f"a unit that is not settled touches {table}")
         return DENY

@@ -12,6 +12,7 @@ import pytest
 from gridwright.api.answer import Refused
 from gridwright.api.write.batches import write
 from gridwright.api.write.folds import IDLE_S, MANY, MOST, OLD_S, PAUSE_S, Folding
+from gridwright.api.write.waiting import MANY as SINGLES
 from gridwright.api.write.writer import Writer
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import StoreFull
@@ -139,13 +140,38 @@ def test_a_writer_folds_when_nothing_comes(alone: Store, monkeypatch: pytest.Mon
     assert (value(alone, 1, -1), value(alone, 2, -1)) == (100, 200)
 
 
+def test_single_posts_wait_where_many_come_or_others_do(alone: Store) -> None:
+    writer, off = Writer(alone, lambda: NOW), Writer(alone, lambda: NOW, journal=False)
+
+    def waits(writer: Writer, posts: int) -> set[bool]:
+        group = [batch(record(1, slot, 0.2)) for slot in range(posts)]
+        writer._let_wait(group)
+        return {one.journal for one in group}
+
+    assert (waits(writer, SINGLES - 1), waits(writer, SINGLES)) == ({False}, {True})
+    writer._folding.note(5)
+    off._folding.note(5)
+    assert (waits(writer, 1), waits(off, SINGLES)) == ({True}, {False})
+
+
+def test_single_posts_that_wait_are_folded_when_the_writer_stops(alone: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridwright.api.write.writer.MANY", 1)
+    rows: list[int] = []
+    put = alone.journal.put
+    monkeypatch.setattr(alone.journal, "put", lambda some, received: rows.append(put(some, received=received)))
+    run(alone, *(batch(record(point, 0, 0.2)) for point in (1, 2, 3)))
+    assert sum(rows) == 3
+    assert waiting(alone) == 0
+    assert [value(alone, point, 0) for point in (1, 2, 3)] == [200] * 3
+
+
 def test_it_can_be_switched_off(alone: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object, **__: object) -> None:
         raise AssertionError("the journal is switched off")
 
     monkeypatch.setattr(alone.journal, "accept", refused)
-    run(alone, uniform(1, 0.1), journal=False)
-    assert value(alone, 1, -1) == 100
+    run(alone, uniform(1, 0.1), *(batch(record(2, slot, 0.2)) for slot in range(SINGLES)), journal=False)
+    assert (value(alone, 1, -1), value(alone, 2, 0)) == (100, 200)
 
 
 class Broken:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -31,6 +31,9 @@ from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER
 from gridwright.domain.usage_point import Installation, UsagePoint
 from gridwright.store import Newest, Single, Store, open_store
 from gridwright.store.readings import Readings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DAYS = (
@@ -71,6 +74,16 @@ class Town:
         here = record | {"usage_point": self.named(record["usage_point"])}
         decoded = decode_json(msgspec.json.encode([here]), Said(), NOW)
         return Batch(access, NOW, decoded, resolve(decoded, directory, access), directory, tell_readings)
+
+
+def a_column(town: Town, point: str) -> Batch:
+    """Build a batch of so many readings of a usage point that they come in columns."""
+    many = [kwh(town.named(point), DAYS[0] + timedelta(minutes=15) * slot, 1) for slot in range(20)]
+    directory = town.directory
+    decoded = decode_json(msgspec.json.encode(many), Said(), NOW)
+    columns = Batch(ME, NOW, decoded, resolve(decoded, directory, ME), directory, tell_readings)
+    assert columns.resolved.intervals
+    return columns
 
 
 def a_town(*stores: Store) -> Town:
@@ -143,12 +156,15 @@ def told(outcomes: list[Any]) -> list[Any]:
     return [msgspec.json.decode(one.body) if isinstance(one, Answer) else type(one) for one in outcomes]
 
 
-def written(store: Store, town: Town, groups: list[list[dict[str, Any]]]) -> list[Any]:
-    """Write groups of posts, a minute after each other, and return what each was told."""
-    return [
-        told(write(store, [town.batch(one) for one in group], NOW + timedelta(minutes=minute)))
-        for minute, group in enumerate(groups)
-    ]
+def written(store: Store, town: Town, groups: list[list[dict[str, Any]]], *, wait: bool = False) -> list[Any]:
+    """Write groups of posts, two minutes after each other, and return what each was told."""
+    answers = []
+    for number, group in enumerate(groups):
+        batches = [town.batch(one) for one in group]
+        for batch in batches:
+            batch.journal = wait
+        answers.append(told(write(store, batches, NOW + timedelta(minutes=2 * number))))
+    return answers
 
 
 def of_a_group(record: dict[str, Any]) -> object:
@@ -174,15 +190,50 @@ def test_the_short_way_leaves_behind_what_the_long_way_does(
     assert left_behind(stores[0], town) == left_behind(stores[1], town)
 
 
+@settings(
+    max_examples=400 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 15,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
+@given(groups=st.lists(st.lists(records(), min_size=1, max_size=6, unique_by=of_a_group), min_size=1, max_size=6))
+def test_those_that_wait_leave_behind_what_others_do(
+    stores: tuple[Store, Store], groups: list[list[dict[str, Any]]]
+) -> None:
+    town = a_town(*stores)
+    assert written(stores[0], town, groups, wait=True) == written(stores[1], town, groups)
+    assert left_behind(stores[0], town) == left_behind(stores[1], town)
+
+
+def test_posts_that_wait_are_one_row_and_a_register_folds_nothing(tmp_path: Path) -> None:
+    with open_store(tmp_path / "grid.db", clock=lambda: NOW) as store:
+        town, at = a_town(store), DAYS[0]
+        quarters = [at + timedelta(minutes=15) * slot for slot in range(4)]
+        groups = [[register(point, quarter, slot) for point in REGISTERS] for slot, quarter in enumerate(quarters)]
+        groups.append([kwh(point, at, 1) for point in INTERVALS])
+        written(store, town, groups, wait=True)
+        waits = store.journal.waiting(ME)
+        # Two derived intervals of each, and three that were sent: while points have no readings what waits is folded.
+        assert (waits.rows, waits.readings) == (3, 9)
+        hour = Interval(at, at + timedelta(minutes=45))
+        stored = store.readings.load(ME, [town.named("R-1"), town.named("I-1")], hour)
+        assert stored.values[0].tolist() == [1000, 1000, 1000]
+        assert stored.values[1, 0] == 1000
+        assert store.journal.waiting(ME).rows == 0
+
+
+def test_a_mix_with_readings_in_columns_waits_for_nothing(tmp_path: Path) -> None:
+    with open_store(tmp_path / "grid.db", clock=lambda: NOW) as store:
+        town = a_town(store)
+        single, columns = town.batch(kwh("I-1", DAYS[0], 2)), a_column(town, "I-2")
+        single.journal = True
+        write(store, [single, columns], NOW)
+        assert store.journal.waiting(ME).rows == 0
+
+
 def test_what_came_first_is_superseded_by_what_came_after(stores: tuple[Store, Store]) -> None:
     """A single reading is written before batches in columns, but not before one that speaks of the same."""
     town, at = a_town(*stores), DAYS[0]
-    many = [kwh(town.named("I-1"), at + timedelta(minutes=15) * slot, 1) for slot in range(20)]
-    directory = town.directory
-    decoded = decode_json(msgspec.json.encode(many), Said(), NOW)
-    columns = Batch(ME, NOW, decoded, resolve(decoded, directory, ME), directory, tell_readings)
-    assert columns.resolved.intervals
-    write(stores[0], [columns, town.batch(kwh("I-1", at, 2)), town.batch(kwh("I-2", at, 3))], NOW)
+    write(stores[0], [a_column(town, "I-1"), town.batch(kwh("I-1", at, 2)), town.batch(kwh("I-2", at, 3))], NOW)
     hour = Interval(at, at + timedelta(hours=1))
     stored = stores[0].readings.load(ME, [town.named("I-1"), town.named("I-2")], hour)
     assert stored.values[:, 0].tolist() == [2000, 3000]

@@ -19,7 +19,7 @@ from gridwright.store.audit import note
 from gridwright.store.days.appending import Appended, Near, Newest, sort_out
 from gridwright.store.days.blocks import lock_points, marks
 from gridwright.store.days.saving import SaveSummary
-from gridwright.store.days.touching import touch_days
+from gridwright.store.days.touching import have_readings, touch_days
 from gridwright.store.instant import to_seconds, to_us
 from gridwright.store.names import FEW, Names, every_type
 from gridwright.store.register_marks import QUALITY, WITHDRAWN
@@ -130,7 +130,7 @@ class Registers:
             access.require(Act.WRITE_READINGS, read.point)
         if self._session.engine.dialect.name != "sqlite":
             return Appended({}, list(range(len(newest))))
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
             known = self._names.find_points(unit, [read.point for read in newest])
             keys = [known.get(read.point) for read in newest]
             key = self._names.make_type_key(unit, kind)
@@ -155,7 +155,10 @@ class Registers:
             for key, (read, before) in zip(keys, new.items(), strict=True)
         ]
         unit.run_many(_ADD, rows)
-        touch_days(unit, self._names, ((row[0], row[2]) for row in rows), registers=True)
+        with unit.beside_what_waits():  # readings that wait make their own days dirty when they are folded
+            if not unit.settled and not have_readings(unit, keys):
+                self._session.settle_within(unit)
+            touch_days(unit, self._names, ((row[0], row[2]) for row in rows), registers=True)
         subject = next(iter(new)).point if len(new) == 1 else f"{len(new)} usage points"
         at, counts = self._session.clock(), {"registers_new": len(new), "registers_changed": 0}
         note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, **counts)

@@ -51,11 +51,21 @@ class Unit:
     marked: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     # What every audit record of the transaction carries besides its own: the id of a cascade.
     chain: dict[str, str] = field(default_factory=dict)
+    beside: bool = False  # see `beside_what_waits`
 
     def require_alive(self) -> None:
         """Raise StoreError when the database has given up the transaction, so that nothing is half written."""
         if self.lost:
             raise StoreError("the database has given up the transaction", remedy="begin it again from the start")
+
+    @contextmanager
+    def beside_what_waits(self) -> Iterator[None]:
+        """Touch what follows from readings while some may wait: only where folding these will touch the same."""
+        before, self.beside = self.beside, True
+        try:
+            yield
+        finally:
+            self.beside = before
 
     @property
     def dialect(self) -> str:

@@ -25,7 +25,7 @@ from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.ingest import grid_readings
 from gridwright.ingest.order import order
-from gridwright.store import Store, open_store, schema
+from gridwright.store import Single, Store, open_store, schema
 from gridwright.store.days.fitting import save_fitting
 from gridwright.store.journal import fold as journal_fold
 from gridwright.store.schema.flow import journal, journal_aside
@@ -234,6 +234,38 @@ def test_what_does_not_fit_any_more_is_put_aside_tried_again_or_let_go(town: Sto
     assert town.journal.retry(ME, [still.id]) == 1
     assert [value(town, "a", 0), value(town, "a", 1)] == [1, 2]
     assert town.journal.put_aside(ME) == []
+
+
+def fill(store: Store, batch: Readings, came: datetime = CAME) -> None:
+    accepted = store.journal.accept(ME, batch, fill=True)
+    assert accepted is not None
+    store.journal.put([accepted], received=came)
+
+
+def test_what_only_fills_gives_way_to_all_that_is_there_or_comes(town: Store) -> None:
+    save(town, a_batch([("a", 0, 1), ("a", 2, 1)]))
+    fill(town, a_batch([("a", 0, 9), ("a", 1, 9), ("b", 0, 9), ("c", 0, 9)]))
+    put(town, a_batch([("b", 0, 2)]))
+    assert [value(town, *one) for one in (("a", 0), ("a", 1), ("b", 0), ("c", 0))] == [1, 9, 2, 9]
+    assert [len(town.readings.versions(ME, point, START.date())) for point in POINTS] == [1, 2, 1]
+    put(town, a_batch([("c", 0, 3)]))
+    fill(town, a_batch([("c", 0, 9)]))
+    assert (value(town, "c", 0), town.journal.waiting(ME).aside_rows) == (3, 0)
+
+
+def test_what_only_fills_is_nothing_on_another_grid(town: Store, again: Callable[[], Store]) -> None:
+    fill(town, a_batch([("a", 0, 9), ("b", 0, 9)]))
+    with again() as other:  # whoever saves folds first, so that this leaves a day that is looked at already
+        save(other, a_batch([("a", 48, 7)], step=1800))
+    assert town.journal.accept(ME, a_batch([("a", 96, 9)]), fill=True) is None
+    with town.transaction(settled=False):
+        day = epoch_s(START) // DAY_S
+        town.journal._grids._days[1, day + 1] = town.journal._grids._days[1, day]
+        fill(town, a_batch([("a", 96, 9), ("b", 96, 9)]))
+    assert [value(town, "b", slot) for slot in (0, 96)] == [9, 9]
+    stored = town.readings.load(ME, "a", Interval(START + DAY, START + 2 * DAY))
+    assert (stored.interval, float(stored.values[0, 0])) == (2 * QUARTER, 7)
+    assert town.journal.waiting(ME).aside_rows == 0
 
 
 def test_a_damaged_row_is_put_aside_with_its_bytes(town: Store) -> None:
@@ -551,4 +583,25 @@ def test_it_does_not_matter_where_a_fold_is_cut(two: Two, many: list[list[One]],
         patch.setattr(journal_fold, "CHUNK", cut)
         patch.setattr(journal_fold, "ROWS", rows)
         store.journal.fold()
+    check_same(store, other, every)
+
+
+one_of_each = st.lists(reading, max_size=3, unique_by=lambda one: one[0])
+
+
+@settings(max_examples=EXAMPLES)
+@given(many=st.lists(st.tuples(st.booleans(), one_of_each), min_size=1, max_size=7))
+def test_what_fills_and_what_does_not_may_come_in_any_order(two: Two, many: list[tuple[bool, list[One]]]) -> None:
+    store, other = emptied(two)
+    every: States = {}
+    for fills, batch in many:
+        if batch and fills:
+            fill(store, a_batch(batch))
+            singles = [Single(point, epoch_s(START) + 900 * slot, count, ACTUAL) for point, slot, count in batch]
+            assert not other.readings.save_singles(ME, DELIVERED_ENERGY, 900, singles, known_at=CAME, fill=True)
+        elif batch:
+            put(store, a_batch(batch))
+            save(other, a_batch(batch))
+        add_states(other, every)
+    store.journal.fold()
     check_same(store, other, every)

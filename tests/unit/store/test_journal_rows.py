@@ -26,7 +26,7 @@ def an_entry(count: int = 6, *, times: int = 1, step: int = 900) -> Entry:
 def same(one: Entry, other: Entry) -> bool:
     columns = ("key", "at", "value", "quality")
     equal = all(np.array_equal(getattr(one, name), getattr(other, name)) for name in columns)
-    return equal and one.grid == other.grid
+    return equal and one.grid == other.grid and one.fill == other.fill
 
 
 @st.composite
@@ -44,7 +44,8 @@ def entries(draw: st.DrawFn) -> Entry:
     quality = draw(st.lists(st.sampled_from(shades), min_size=len(some), max_size=len(some)))
     key, slot = np.array([one for one, _ in some]), np.array([one for _, one in some])
     at = slot * step + phase
-    return Entry(draw(st.integers(1, 9)), step, key, at, np.array(value), np.array(quality, np.uint8))
+    columns = key, at, np.array(value), np.array(quality, np.uint8)
+    return Entry(draw(st.integers(1, 9)), step, *columns, draw(st.booleans()))
 
 
 @given(entries())
@@ -87,8 +88,8 @@ def signed(body: bytes) -> bytes:
 
 def test_another_version_is_told_with_what_helps() -> None:
     whole = pack_entry(an_entry())
-    with pytest.raises(StoreCorrupt, match=r"version 2.*\(install the Gridwright that wrote it"):
-        unpack_entry(signed(b"\2" + whole[1 : -CHECK.size]))
+    with pytest.raises(StoreCorrupt, match=r"version 3.*\(install the Gridwright that wrote it"):
+        unpack_entry(signed(b"\3" + whole[1 : -CHECK.size]))
 
 
 def test_a_sound_checksum_over_nonsense_is_told() -> None:

@@ -32,6 +32,11 @@ class Folding:
         self._not_before = float("-inf")
 
     @property
+    def waits(self) -> bool:
+        """Whether readings wait, as far as it knows."""
+        return self._waiting > 0
+
+    @property
     def full(self) -> bool:
         """Whether more waits than may."""
         return self._waiting >= MOST

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gridwright.api.ingest.names import Directory
+from gridwright.api.write.waiting import put_singles
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
 from gridwright.domain.errors import GridMismatch
@@ -191,14 +192,21 @@ def save_derived(
     derived: Sequence[Derived],
     kind: ReadingType,
     known_at: datetime,
+    *,
+    wait: bool = False,
 ) -> None:
-    """Save derived energy where nothing is stored: what a meter measured itself is worth more."""
+    """Save derived energy where nothing is stored: what a meter measured itself is worth more.
+
+    `wait`: it may wait in the journal, one interval of a usage point.
+    """
     energy = replace(kind, accumulation=Accumulation.DELTA)
     lengths: dict[int, list[Derived]] = defaultdict(list)
     for one in derived:
         lengths[one.length_s].append(one)
     for length_s, members in lengths.items():
         singles = [Single(one.point, one.start_s, one.energy) for one in members]
+        if wait and put_singles(store, who[1], (energy, length_s), singles, known_at, fill=True):
+            continue
         left = store.readings.save_singles(who[1], energy, length_s, singles, known_at=known_at, fill=True)
         days: dict[tuple[int, int], list[Derived]] = defaultdict(list)
         for place in left:

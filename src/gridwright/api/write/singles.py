@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gridwright.api.write.registers import Derived, interval_of, save_derived
+from gridwright.api.write.waiting import put_singles
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.store import Near, Newest, Single
 
@@ -26,9 +27,10 @@ Pile = list["Batch"]
 def write_singles(store: Store, batches: Sequence[Batch], now: datetime) -> list[Batch]:
     """Write what is plain, and return the batches that are not written yet, in their order."""
     piles, left = _sorted(batches)
+    wait = all(batch.journal and not batch.resolved.intervals and not batch.resolved.registers for batch in batches)
     for pile in piles:
         register = pile[0].resolved.few[0].meaning.is_register
-        places = (_append if register else _lay)(store, pile, now)
+        places = (_append if register else _lay)(store, pile, now, wait=wait)
         left.update(id(pile[place]) for place in places)
     return [batch for batch in batches if id(batch) in left]
 
@@ -52,13 +54,15 @@ def _sorted(batches: Sequence[Batch]) -> tuple[list[Pile], set[int]]:
     return list(piles.values()), left
 
 
-def _lay(store: Store, pile: Pile, now: datetime) -> list[int]:
-    meaning = pile[0].resolved.few[0].meaning
+def _lay(store: Store, pile: Pile, now: datetime, *, wait: bool) -> list[int]:
+    access, meaning = pile[0].access, pile[0].resolved.few[0].meaning
     singles = [Single(one.name, one.at_s, one.counts, one.meaning.quality) for one in _each(pile)]
-    return store.readings.save_singles(pile[0].access, meaning.reading_type, meaning.interval_s, singles, known_at=now)
+    if wait and put_singles(store, access, (meaning.reading_type, meaning.interval_s), singles, now, fill=False):
+        return []
+    return store.readings.save_singles(access, meaning.reading_type, meaning.interval_s, singles, known_at=now)
 
 
-def _append(store: Store, pile: Pile, now: datetime) -> list[int]:
+def _append(store: Store, pile: Pile, now: datetime, *, wait: bool) -> list[int]:
     access, kind = pile[0].access, pile[0].resolved.few[0].meaning.reading_type
     newest = [Newest(one.name, one.at_s, one.counts, one.meter, one.meaning.quality) for one in _each(pile)]
     appended = store.registers.append(access, kind, newest, known_at=now)
@@ -66,7 +70,7 @@ def _append(store: Store, pile: Pile, now: datetime) -> list[int]:
     for place, before in appended.new.items():
         if before is not None:
             derived += _between(before, newest[place], pile[-1].directory)
-    save_derived(store, (LOCAL_OWNER, access), derived, kind, now)
+    save_derived(store, (LOCAL_OWNER, access), derived, kind, now, wait=wait)
     return appended.left
 
 

@@ -21,6 +21,7 @@ from gridwright.api.answer import Answer, Refused, refuse
 from gridwright.api.write.batch import Batch, Waiter
 from gridwright.api.write.batches import Outcome, write
 from gridwright.api.write.folds import Folding
+from gridwright.api.write.waiting import MANY
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.errors import StoreError, StoreLocked
 
@@ -132,6 +133,7 @@ class Writer:
             left = self._folding.fold()
         while group := self._group():
             self._writing_since = group[0].put_at
+            self._let_wait(group)
             began = time.monotonic()
             outcomes = self._outcomes(group)
             self._note(group, outcomes, time.monotonic() - began)
@@ -143,6 +145,12 @@ class Writer:
                 self._folding.fold()
         while self._folding.fold():
             pass
+
+    def _let_wait(self, group: Sequence[Batch]) -> None:
+        """Let single readings wait in the journal where many come at once, or others wait there already."""
+        if self._journals and (len(group) >= MANY or self._folding.waits):
+            for batch in group:
+                batch.journal = batch.journal or bool(batch.resolved.few)
 
     def _note(self, group: Sequence[Batch], outcomes: Sequence[Outcome | Exception], took: float) -> None:
         """Count what came of a group."""

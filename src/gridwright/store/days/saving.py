@@ -105,11 +105,16 @@ class Incoming:
 
 
 class PanelSaver:
-    """Saves one panel within a transaction; `keys` are the usage points' keys, ascending, and name its rows."""
+    """Saves one panel within a transaction; `keys` are the usage points' keys, ascending, and name its rows.
 
-    def __init__(self, unit: Unit, kind: int, panel: Panel, *, keys: Keys, known_at_us: int) -> None:
+    `fill`: only where nothing is stored.
+    """
+
+    def __init__(
+        self, unit: Unit, kind: int, panel: Panel, *, keys: Keys, known_at_us: int, fill: bool = False
+    ) -> None:
         self.unit, self.kind, self.keys, self.known_at_us = unit, kind, keys, known_at_us
-        self.panel = panel
+        self.panel, self.fill = panel, fill
         self.grid = DayGrid(int(panel.start.timestamp()), panel.interval_s, panel.slots)
         self.touched = Touched.nothing(keys.size)
         self.counts = np.zeros(3, np.int64)  # new, changed, same
@@ -167,7 +172,7 @@ class PanelSaver:
         old_values, old_quality = group.integers[:, slots], group.qualities[:, slots]
         there = old_values != NOTHING[group.shape.width]
         new = present & ~there
-        changed = present & there & ((values != old_values) | (quality != old_quality))
+        changed = present & there & ((values != old_values) | (quality != old_quality)) & (not self.fill)
         new_each, supersedes = new.sum(axis=1), changed.any(axis=1)
         differ = new_each.astype(np.bool_) | supersedes
         self.counts += (new.sum(), changed.sum(), present.sum() - new.sum() - changed.sum())

@@ -13,14 +13,19 @@ from gridwright.store.names import Names
 from gridwright.store.session import Unit
 
 
-def merge_panel(unit: Unit, names: Names, kind: int, panel: Panel, known_at_us: int) -> tuple[PanelSaver, SaveSummary]:
-    """Lock the usage points of a panel and merge it into what is stored; returns what was touched."""
+def merge_panel(
+    unit: Unit, names: Names, kind: int, panel: Panel, known_at_us: int, *, fill: bool = False
+) -> tuple[PanelSaver, SaveSummary]:
+    """Lock the usage points of a panel and merge it into what is stored; returns what was touched.
+
+    `fill`: only where nothing is stored.
+    """
     keys = names.key_array(unit, panel.points)
     blocks.lock_points(unit, keys.tolist())
     if (keys[1:] < keys[:-1]).any():
         order = np.argsort(keys)
         panel, keys = panel.rows(order), keys[order]
-    saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=known_at_us)
+    saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=known_at_us, fill=fill)
     return saver, saver.run()
 
 

@@ -37,6 +37,11 @@ def touch_days(unit: Unit, names: Names, moments: Iterable[tuple[int, int]], *, 
             dirty.mark(unit, names.make_type_key(unit, kind), np.array(keys, np.int64), begin, end)
 
 
+def have_readings(unit: Unit, points: list[int]) -> bool:
+    """Tell whether each of some usage points has readings that do not wait."""
+    return len(_with_readings(unit, points)) == len(set(points))
+
+
 def touch_last_days(unit: Unit, names: Names, points: list[int]) -> None:
     """Mark the last `LAST_DAYS` days of readings of usage points, by key, dirty: what they are judged by changed."""
     table, found = schema.series.c, []

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gridwright.domain.access import Act
-from gridwright.domain.errors import Conflict, GridwrightError, InputError, StoreCorrupt
+from gridwright.domain.errors import Conflict, GridMismatch, GridwrightError, InputError, StoreCorrupt
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
@@ -23,7 +23,7 @@ from gridwright.store.days.fitting import save_fitting
 from gridwright.store.days.saving import NOTHING_SAVED, SaveSummary
 from gridwright.store.days.saving_panels import leave_traces, merge_panel
 from gridwright.store.instant import from_us, to_us
-from gridwright.store.journal.layers import Layer, distinct, layers
+from gridwright.store.journal.layers import Layer, distinct, in_turns, layers
 from gridwright.store.journal.rows import Entry, pack_entry, unpack_entry
 from gridwright.store.names import Names, every_type
 from gridwright.store.session import AuditEntry, Session, Unit
@@ -120,8 +120,9 @@ class Folder:
     def _save_grid(self, unit: Unit, kind: tuple[int, ReadingType], parts: Sequence[Part], known_at_us: int) -> None:
         """Save readings of one kind on one grid."""
         saved = _Saved()
-        for layer in layers([part.entry for part in parts]):
-            self._save(unit, kind, layer, saved, known_at_us)
+        for entries in in_turns([part.entry for part in parts]):
+            for layer in layers(entries):
+                self._save(unit, kind, (layer, entries[0].fill), saved, known_at_us)
         self._put_misfits_aside(unit, parts, saved.misfits)
         self._note(unit, kind[1], parts, saved.summary)
 
@@ -143,7 +144,11 @@ class Folder:
                 kept.append(Part(part.row, part.entry.take(~lost)))
         return kept
 
-    def _save(self, unit: Unit, kind: tuple[int, ReadingType], layer: Layer, saved: _Saved, known_at_us: int) -> None:
+    def _save(
+        self, unit: Unit, kind: tuple[int, ReadingType], what: tuple[Layer, bool], saved: _Saved, known_at_us: int
+    ) -> None:
+        """Save a layer; `what`: with whether it counts only where nothing is stored."""
+        layer, fill = what
         keys = layer.keys.tolist()
         codes = self._names.find_codes(unit, keys)
         names, step = tuple(codes[key] for key in keys), timedelta(seconds=layer.interval_s)
@@ -152,13 +157,15 @@ class Folder:
         def save(some: Panel) -> None:
             try:
                 with self._session.writing(settled=False):
-                    saver, summary = merge_panel(unit, self._names, kind[0], some, known_at_us)
+                    saver, summary = merge_panel(unit, self._names, kind[0], some, known_at_us, fill=fill)
                     leave_traces(unit, saver)
             except (StoreCorrupt, Conflict) as error:  # one damaged day must not keep everybody from reading the others
                 raise InputError(error.message, where=error.where) from error
             saved.summary += summary
 
         for misfit, error in save_fitting(save, panel):
+            if fill and isinstance(error.__cause__, GridMismatch):
+                continue  # on another grid there is something
             (key,) = self._names.point_keys(unit, misfit.points)
             saved.misfits.setdefault((key, int(misfit.start.timestamp()) // DAY_S), str(error))
 

@@ -96,11 +96,12 @@ class Journal:
         self._grids = Grids(session)
         session.folds = Folder(session, names)
 
-    def accept(self, access: Access, readings: Readings) -> Accepted | None:
+    def accept(self, access: Access, readings: Readings, *, fill: bool = False) -> Accepted | None:
         """Judge interval readings of one length: None where they must be saved at once, so that they are judged there.
 
         Taken is what will fit when it is folded: whole counts of known usage points within reach, on the grid of what
         is stored. Of several readings of one time the better one stays; those of which it is another are told of.
+        `fill`: they will count only where nothing is stored by then.
         """
         step = readings.interval_s
         if not (0 < step <= LONGEST_S and DAY_S % step == 0 and readings.size) or not _is_whole(readings):
@@ -116,7 +117,7 @@ class Journal:
             ordered = order(readings)
             if ordered.tally.conflicting:
                 return None
-            for entry in _entries(ordered.readings, kind, keys):
+            for entry in _entries(ordered.readings, kind, keys, fill=fill):
                 if not self._grids.fit(unit, entry.grid, entry.days(), entry.key):
                     return None
                 rows += [(part.size, pack_entry(part)) for part in entry.parts()]
@@ -235,11 +236,11 @@ def _is_whole(readings: Readings) -> bool:
     return bool((np.rint(value) == value).all() and (np.abs(value) <= LARGEST).all())
 
 
-def _entries(readings: Readings, kind: int, keys: npt.NDArray[np.int64]) -> list[Entry]:
+def _entries(readings: Readings, kind: int, keys: npt.NDArray[np.int64], *, fill: bool) -> list[Entry]:
     """Return ordered readings as entries, one for each phase of the grid."""
     step = readings.interval_s
     columns = (keys[readings.point], readings.at, readings.value.astype(np.int64), readings.quality)
-    whole = Entry(kind, step, *columns)
+    whole = Entry(kind, step, *columns, fill)
     phase = readings.at % step
     if (phase == phase[0]).all():
         return [whole]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +56,26 @@ def layers(entries: Sequence[Entry]) -> Iterator[Layer]:
     joined = (np.concatenate([getattr(entry, name) for entry in entries]) for name in columns)
     number = np.repeat(np.arange(len(entries), dtype=np.int32), [entry.size for entry in entries])
     yield from _bounded(_Readings(entries[0].interval_s, number, *joined))
+
+
+def in_turns(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Yield those that only fill apart from the others: after them, or, where they meet in a slot, in their order."""
+    fills = [entry for entry in entries if entry.fill]
+    others = [entry for entry in entries if not entry.fill]
+    if not fills or not others:
+        yield list(entries)
+    elif _meet(fills, others):
+        yield from (list(some) for _, some in groupby(entries, attrgetter("fill")))
+    else:
+        yield from (others, fills)
+
+
+def _meet(some: Sequence[Entry], others: Sequence[Entry]) -> bool:
+    """Tell whether a usage point has a reading of one time in both."""
+    key, at = (np.concatenate([getattr(entry, name) for entry in (*some, *others)]) for name in ("key", "at"))
+    slot = distinct(key)[1] * (int(at.max()) - int(at.min()) + 1) + at - int(at.min())
+    first = sum(entry.size for entry in some)
+    return bool(np.isin(slot[:first], slot[first:]).any())
 
 
 def distinct(keys: Whole) -> tuple[Whole, Places]:

@@ -22,7 +22,7 @@ from gridwright.domain.interval import DAY_S
 
 Whole = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-VERSION = 1
+VERSION, FILLS = 1, 2  # laid out alike; of the second only what falls where nothing is counts
 # Version, widths of key, time and value, quality each or not, shared quality; kind, length; usage points, times of each
 # (0: every reading has its own), readings; smallest key, time and value.
 HEAD = struct.Struct("<BBBBBBxxiiIIIqqq")
@@ -35,7 +35,7 @@ LONGEST = 1 << 18  # readings of a row: MariaDB takes 16 MiB
 class Entry:
     """n readings of one kind on one grid: keys of usage points, epoch seconds, whole counts and qualities.
 
-    No usage point has two readings of one time.
+    No usage point has two readings of one time. `fill`: they count only where nothing is stored.
     """
 
     kind: int
@@ -44,6 +44,7 @@ class Entry:
     at: Whole
     value: Whole
     quality: q.Qualities
+    fill: bool = False
 
     @property
     def size(self) -> int:
@@ -62,9 +63,8 @@ class Entry:
 
     def take(self, which: Mask | slice) -> Entry:
         """Return some of its readings."""
-        return Entry(
-            self.kind, self.interval_s, self.key[which], self.at[which], self.value[which], self.quality[which]
-        )
+        columns = (self.key[which], self.at[which], self.value[which], self.quality[which])
+        return Entry(self.kind, self.interval_s, *columns, self.fill)
 
     def parts(self, longest: int = LONGEST) -> Iterator[Entry]:
         """Yield it in parts that fit a row each."""
@@ -84,7 +84,7 @@ def pack_entry(entry: Entry) -> bytes:
     each = bool((entry.quality != shared).any())
     widths = (width for _, width, _ in columns)
     head = HEAD.pack(
-        VERSION, *widths, each, shared, entry.kind, entry.interval_s,
+        FILLS if entry.fill else VERSION, *widths, each, shared, entry.kind, entry.interval_s,
         keys.size, times, entry.size, columns[0][0], first, columns[2][0],
     )  # fmt: skip
     whole = b"".join((head, *(content for _, _, content in columns), entry.quality.tobytes() if each else b""))
@@ -96,7 +96,7 @@ def unpack_entry(content: bytes) -> Entry:
     body = memoryview(content)[: -CHECK.size]
     if len(content) < HEAD.size + CHECK.size or zlib.crc32(body) != CHECK.unpack_from(content, len(body))[0]:
         raise StoreCorrupt("the checksum of a journal row is wrong")
-    if content[0] != VERSION:
+    if content[0] not in {VERSION, FILLS}:
         raise StoreCorrupt(
             f"a journal row is of version {content[0]}, which this program does not know",
             remedy="install the Gridwright that wrote it, or a newer one",
@@ -108,7 +108,7 @@ def unpack_entry(content: bytes) -> Entry:
 
 
 def _unpack(body: memoryview) -> Entry:
-    _, key_width, at_width, value_width, each, shared, kind, interval_s, points, times, size, key, at, value = (
+    version, key_width, at_width, value_width, each, shared, kind, interval_s, points, times, size, key, at, value = (
         HEAD.unpack_from(body)
     )
     place = HEAD.size
@@ -122,7 +122,7 @@ def _unpack(body: memoryview) -> Entry:
     moments = slots * interval_s + at
     if times:
         keys, moments = np.repeat(keys, times), np.tile(moments, points)
-    return Entry(kind, interval_s, keys, moments, values, quality)
+    return Entry(kind, interval_s, keys, moments, values, quality, version == FILLS)
 
 
 def _shape(entry: Entry) -> tuple[Whole, Whole, int]:
