@@ -16,7 +16,7 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
 from gridwright.domain.control import Command, ControlState, EndDeviceControl
 from gridwright.domain.device import DeviceLink, ReadSession
-from gridwright.domain.event import MARKING, EndDeviceEvent
+from gridwright.domain.event import MARKING, TEST_MODE, TEST_MODE_OVER, EndDeviceEvent
 from gridwright.domain.finding import Finding
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
@@ -27,6 +27,7 @@ from gridwright.domain.usage_point import Installation, Meter, UsagePoint, insta
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.touch_checked import touch_checked
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.files.ingest_file import ingest_file
 from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.store import Store, open_store
 from gridwright.vee.circumstances import CONDITION_OF_EVENT, Condition
@@ -136,6 +137,39 @@ def test_a_clock_that_we_set_in_time_is_no_doubt(lite: Store) -> None:
 
 def test_events_that_mark_intervals_are_those_with_a_condition() -> None:
     assert {kind for kind, condition in CONDITION_OF_EVENT.items() if condition is not Condition.OUTAGE} == MARKING
+
+
+def test_a_reason_code_of_a_file_marks_its_intervals(lite: Store, tmp_path: Path) -> None:
+    values = ",".join(["0.5"] * 48)
+    path = tmp_path / "nem12.csv"
+    records = ("100,NEM12,202503050000,MDP,RET", "200,NMI0000001,E1,E1,E1,,SER-7,kWh,30,")
+    days = [f"300,202503{day:02d},{values},A,,,20250310010000," for day in range(1, 9)]
+    days[3] = days[3].replace(",A,,,", ",V,,,") + "\n400,1,20,A,,\n400,21,24,A,90,\n400,25,48,A,,"
+    path.write_text("\n".join([*records, *days, "900", ""]), encoding="utf-8")
+    ingest_file(lite, ME, path, known_at=NOW)
+    judged(lite)
+    (finding,) = (each for each in lite.findings.load(ME, ["NMI0000001"]) if each.code == "V14_status")
+    begin = datetime(2025, 3, 3, 14, tzinfo=UTC) + 20 * HOUR / 2
+    assert finding.period == Interval(begin, begin + 4 * HOUR / 2)
+    assert finding.message.startswith("the device says test mode")
+    assert finding.severity == "fail"
+
+
+@pytest.mark.parametrize(("over", "hours"), [(None, 1), (5, 5)])
+def test_a_test_lasts_until_the_device_says_that_it_is_over(lite: Store, over: int | None, hours: int) -> None:
+    begin = START + 10 * DAY
+    events = [EndDeviceEvent("M-1", TEST_MODE, begin, NOW, "UP-1")]
+    if over:
+        events.append(EndDeviceEvent("M-1", TEST_MODE_OVER, begin + over * HOUR, NOW, "UP-1"))
+    lite.devices.save_events(ME, events)
+    assert judged(lite) == {"V14_status"}
+    (finding,) = lite.findings.load(ME)
+    assert finding.period == Interval(begin, begin + hours * HOUR)
+
+
+@pytest.mark.parametrize("condition", [each for each in Condition if each is not Condition.OUTAGE])
+def test_every_condition_has_a_type_by_which_devices_tell_it(condition: Condition) -> None:
+    assert condition in CONDITION_OF_EVENT.values()
 
 
 def test_feeding_in_is_doubted_where_nothing_is_registered_and_at_night(lite: Store) -> None:

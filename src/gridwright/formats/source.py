@@ -10,6 +10,7 @@ from gridwright.domain.verdict import Evidence, Reject
 
 if TYPE_CHECKING:
     # The command line declares its options with this module, and must not pay for numpy.
+    from gridwright.domain.event import EndDeviceEvent
     from gridwright.domain.readings import Readings
 
 D = TypeVar("D")
@@ -56,7 +57,8 @@ class Chunk:
 class Decoded:
     """Columns of readings, one `Readings` per (reading type, interval), and what could not be taken.
 
-    `records`: data records seen. `zones`: usage point → IANA zone, where the format or detection tells it.
+    `records`: data records seen. `zones`: usage point → IANA zone, where the format or detection tells it. `events`:
+    what the source says of the devices; they become known when they come in.
     """
 
     records: int
@@ -65,6 +67,7 @@ class Decoded:
     rejected: int = 0
     zones: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    events: tuple[EndDeviceEvent, ...] = ()
 
 
 class Dialect(Protocol):

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gridwright.domain.access import Access
+from gridwright.domain.event import EndDeviceEvent
 from gridwright.domain.finding import Finding
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
@@ -65,6 +66,14 @@ class FindingsPort(Protocol):
         ...
 
 
+class DevicesPort(Protocol):
+    """What the import asks of the devices."""
+
+    def save_events(self, access: Access, events: Iterable[EndDeviceEvent]) -> int:
+        """Keep events and return how many are new."""
+        ...
+
+
 class ImportsPort(Protocol):
     """What the import asks of the records of former imports."""
 
@@ -98,6 +107,11 @@ class StorePort(Protocol):
     @property
     def findings(self) -> FindingsPort:
         """Findings."""
+        ...
+
+    @property
+    def devices(self) -> DevicesPort:
+        """End devices."""
         ...
 
     @property

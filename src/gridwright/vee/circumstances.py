@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.errors import GridMismatch
+from gridwright.domain.event import MARKED_BY, POWER_OFF
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 
@@ -33,16 +34,9 @@ class Condition(IntFlag):
     OVERFLOW = 512
 
 
-# CIM EndDeviceEventTypes by which driver profiles name their status bits.
-CONDITION_OF_EVENT = {
-    "3.26.0.47": Condition.OUTAGE,
-    "3.36.114.24": Condition.CLOCK_SET,
-    "3.11.0.79": Condition.FATAL,
-    "3.2.0.150": Condition.BATTERY,
-    "3.18.0.79": Condition.MEMORY_FAULT,
-    "3.12.66.242": Condition.TAMPER,
-    "3.12.29.39": Condition.TAMPER,
-    "3.12.141.39": Condition.TAMPER,
+# CIM EndDeviceEventTypes by which devices, driver profiles and files name conditions.
+CONDITION_OF_EVENT = {POWER_OFF: Condition.OUTAGE} | {
+    event: Condition[name.upper()] for name, events in MARKED_BY.items() for event in events
 }
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.domain.event import UNTIL, EndDeviceEvent
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.reading_type import Quantity, ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.verdict import Reject
 from gridwright.formats.nem12.channels import Channel, channel_of
 from gridwright.formats.nem12.days import SHOWN, Days, Verdicts, days_of
+from gridwright.formats.nem12.events import reasons_of
 from gridwright.formats.nem12.layout import UNKNOWN, Index, Layout, joined, layout
 from gridwright.formats.nem12.numbers import padded
 from gridwright.formats.nem12.qualities import Ranges, ranges_of
@@ -45,6 +47,7 @@ class Piece:
     owner: Index
     meaning: Meaning
     verdicts: Verdicts
+    events: list[EndDeviceEvent] = field(default_factory=list)
 
     def channel(self, line: int) -> Channel | Reject:
         """Return the channel a line belongs to."""
@@ -65,6 +68,7 @@ def decode_text(data: bytes, first_line: int, meaning: Meaning) -> Decoded:
         rejects=tuple(sorted(piece.verdicts.kept, key=lambda reject: reject.line)),
         rejected=piece.verdicts.count,
         zones=dict.fromkeys(points, meaning.zone),
+        events=tuple(piece.events),
     )
 
 
@@ -140,6 +144,7 @@ def _one_length(piece: Piece, lines: Index, slots: int, ranges: Ranges) -> list[
     owner = piece.owner[lines]
     places = np.array([channel.places if isinstance(channel, Channel) else 0 for channel in piece.channels])
     days = days_of(piece.whole, lines, slots, places=places[owner], ranges=ranges, verdicts=piece.verdicts)
+    _note_events(piece, days, slots, ranges.at(np.isin(lines[ranges.row], days.line), _places(lines, days)[ranges.row]))
     kinds: dict[ReadingType, int] = {}
     points: dict[str, int] = {}
     known = [channel for channel in piece.channels if isinstance(channel, Channel)]
@@ -154,6 +159,24 @@ def _one_length(piece: Piece, lines: Index, slots: int, ranges: Ranges) -> list[
         for reading_type, number in kinds.items()
     )
     return [part for part in series if part.size]
+
+
+def _places(lines: Index, days: Days) -> Index:
+    """Return for each line its place among the days, -1 where it could not be read."""
+    place = np.full(lines.size, -1, np.int64)
+    place[np.searchsorted(lines, days.line)] = np.arange(days.line.size)
+    return place
+
+
+def _note_events(piece: Piece, days: Days, slots: int, ranges: Ranges) -> None:
+    """Keep what the reasons of the days tell of their meters."""
+    midnights = days.day_s - piece.meaning.offset_s
+    for told in reasons_of(piece.whole, days.line, midnights, slots, ranges):
+        channel = piece.channel(told.line)
+        if isinstance(channel, Channel):
+            device, details = channel.serial or channel.point, {UNTIL: told.until.isoformat()}
+            text = "told by the reason code of its readings"
+            piece.events.append(EndDeviceEvent(device, told.type, told.since, told.since, channel.point, text, details))
 
 
 def _of(days: Days, which: npt.NDArray[np.bool_]) -> Days:

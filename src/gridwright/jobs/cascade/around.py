@@ -24,10 +24,17 @@ LONGEST_MIN = 1440.0
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A device said at an instant that something is the matter with it."""
+    """A device said at an instant that something is the matter with it, or was `until` another."""
 
     at: datetime
     condition: Condition
+    until: datetime | None = None
+
+    def slots(self, panel: Panel) -> range:
+        """Return the intervals of a panel that it marks."""
+        first = (self.at - panel.start) // panel.interval
+        last = first + 1 if self.until is None else -((panel.start - self.until) // panel.interval)
+        return range(max(first, 0), min(max(last, first + 1), panel.slots))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +128,18 @@ def told_of(panel: Panel) -> Configuration:
 def status_words(panel: Panel, marks: Mapping[str, Sequence[Mark]]) -> StatusWords | None:
     """Return the conditions of the intervals in which something was marked; None where nothing was."""
     found = [
-        (point, (mark.at - panel.start) // panel.interval, mark.condition)
+        (point, slots, mark.condition)
         for point in (panel.points if marks else ())
         for mark in marks.get(point, ())
-        if mark.at in panel.period
+        if (slots := mark.slots(panel))
     ]
     if not found:
         return None
     points = tuple(dict.fromkeys(point for point, _, _ in found))
     row = {point: place for place, point in enumerate(points)}
     words = np.zeros((len(points), panel.slots), np.uint32)
-    for point, slot, condition in found:
-        words[row[point], slot] |= np.uint32(condition)
+    for point, slots, condition in found:
+        words[row[point], slots.start : slots.stop] |= np.uint32(condition)
     return StatusWords(points, panel.start, words)
 
 

@@ -139,6 +139,7 @@ class ChunkImport:
                     for panel, error in odd:
                         summary += self._save_fitted(panel, error, misfits)
                     noted = self._note_arrival(gridded)
+                    self._save_events()
                     if self.run.follow is not None:
                         self.run.follow.end(gridded, known_at=self.run.known_at)
                     counts = self._advance(gridded, summary, misfits)
@@ -161,6 +162,12 @@ class ChunkImport:
         if self.piece.gridded is None:
             arrival = tuple(arrival_findings(self.decoded.series, gridded.tally, self.run.not_after))
         return self.run.store.findings.save(self.run.access, arrival, known_at=self.run.known_at) if arrival else 0
+
+    def _save_events(self) -> None:
+        """Keep what the file says of the meters; their days are judged by it."""
+        events = [replace(event, known_at=self.run.known_at) for event in self.decoded.events]
+        if events:
+            self.run.store.devices.save_events(self.run.access, events)
 
     def _save_points(self) -> None:
         run = self.run

@@ -12,8 +12,8 @@ from functools import partial
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import GridMismatch, NotFound
-from gridwright.domain.event import MARKING, POWER, EndDeviceEvent
-from gridwright.domain.interval import Interval, local_midnight
+from gridwright.domain.event import ENDS, MARKING, POWER, UNTIL, EndDeviceEvent
+from gridwright.domain.interval import Interval, local_midnight, parse_instant, zone_of
 from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER, Installation, UsagePoint
@@ -46,7 +46,7 @@ def load_around(
     around = Interval(period.start - BEFORE, period.end)
     there = store.field.installations(access, names)
     drifts = store.field.drifts(access, names, around)
-    events = store.field.events(access, names, around, POWER | MARKING)
+    events = store.field.events(access, names, around, POWER | MARKING | ENDS.keys())
     switches = store.field.switches(access, names)
     installed = installed_as(there)
     return Around(
@@ -90,8 +90,22 @@ def marks_of(events: Sequence[EndDeviceEvent], drifts: Sequence[Drift]) -> dict[
         if condition is Condition.CLOCK_SET and any(map(partial(_is_ours, event), ours.get(event.usage_point, ()))):
             continue
         if condition is not None:
-            found[event.usage_point].append(Mark(event.at, condition))
+            found[event.usage_point].append(Mark(event.at, condition, _until(event, events)))
     return found
+
+
+def _until(event: EndDeviceEvent, events: Sequence[EndDeviceEvent]) -> datetime | None:
+    """Return until when what an event tells held: as it says itself, or the event that ends it; None: a moment."""
+    told = event.details.get(UNTIL)
+    if told:
+        return parse_instant(told, zone_of("UTC"))
+    ends = [kind for kind, begun in ENDS.items() if begun == event.type]
+    later = [each.at for each in events if ends and each.type in ends and each.at > event.at and _of_one(each, event)]
+    return min(later, default=None)
+
+
+def _of_one(one: EndDeviceEvent, other: EndDeviceEvent) -> bool:
+    return (one.end_device, one.usage_point) == (other.end_device, other.usage_point)
 
 
 def _is_ours(event: EndDeviceEvent, drift: Drift) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy import Row, Select, insert, select, tuple_, update
 from gridwright.domain.access import Access, Act
 from gridwright.domain.device import DeviceLink, LinkState, ReadSession
 from gridwright.domain.errors import AccessDenied, NotFound
-from gridwright.domain.event import MARKING, POWER, EndDeviceEvent
+from gridwright.domain.event import ENDS, MARKING, POWER, EndDeviceEvent
 from gridwright.domain.interval import Interval, epoch_s
 from gridwright.store import schema
 from gridwright.store.audit import note
@@ -109,7 +109,8 @@ class Devices:
                 named = sorted({each.usage_point for each in new.values() if each.usage_point})
                 keys = dict(zip(named, self._names.point_keys(unit, named), strict=True))
                 add_missing(unit, device_event, [_event_row(each, keys.get(each.usage_point)) for each in new.values()])
-                judged = [each for each in new.values() if each.usage_point and each.type in POWER | MARKING]
+                matters = POWER | MARKING | ENDS.keys()
+                judged = [each for each in new.values() if each.usage_point and each.type in matters]
                 touch_days(unit, self._names, ((keys[each.usage_point], epoch_s(each.at)) for each in judged))
                 devices = {key[0] for key in new}
                 subject = f"device {devices.pop()}" if len(devices) == 1 else f"{len(devices)} devices"
