@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -17,8 +17,10 @@ from gridwright.domain.reading_type import DELIVERED_ENERGY, RECEIVED_ENERGY, VO
 from gridwright.domain.topology import Connection, Node, NodeKind
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.grid import Excursion, Plausibility
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.grid.balance_grid import balance_grid, grid_events
-from gridwright.store import Store, open_store
+from gridwright.store import DirtyRange, Store, open_store
 
 ME = LOCAL_OWNER
 START = datetime(2025, 3, 3, tzinfo=UTC)
@@ -85,6 +87,38 @@ def test_net_energy_is_both_directions(store: Store) -> None:
     each = balance_grid(store, ME, PERIOD, now=PERIOD.end).node("T1")
     assert each is not None
     assert (each.metered_kwh, each.put_in_kwh) == (150 * 192 / 1000, 202 * 192 / 1000)
+
+
+@pytest.mark.parametrize("kind", [DELIVERED_ENERGY, ReadingType(flow=Flow.NET)])
+def test_days_that_changed_since_they_were_judged_count_as_they_were_read(store: Store, kind: ReadingType) -> None:
+    save(store, "A", 100, kind=kind)
+    for name, value in {"B": 100, "C": 100, "M1": 306}.items():
+        save(store, name, value)
+    correct(store, ME, SiteDefaults(), now=PERIOD.end)
+    save(store, "A", 60, start=START + DAY, days=1, kind=kind)
+    each = balance_grid(store, ME, PERIOD, now=PERIOD.end).node("T1")
+    assert each is not None
+    assert each.metered_kwh == (260 + 300) * 96 / 1000
+    correct(store, ME, SiteDefaults(), now=PERIOD.end)
+    again = balance_grid(store, ME, PERIOD, now=PERIOD.end).node("T1")
+    assert again is not None
+    assert again.metered_kwh == each.metered_kwh
+
+
+def test_what_waits_to_be_judged_is_read_once_for_all_series(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, interval in {"A": QUARTER, "B": 2 * QUARTER, "C": 4 * QUARTER, "M1": QUARTER}.items():
+        save(store, name, 100, interval=interval)
+    save(store, "C", 10, kind=RECEIVED_ENERGY)
+    real, asked = store.dirty.ranges, 0
+
+    def ranges(access: Access, limit: int, *, points: Sequence[str] | None = None, after: int = 0) -> list[DirtyRange]:
+        nonlocal asked
+        asked += 1
+        return real(access, limit, points=points, after=after)
+
+    monkeypatch.setattr(store.dirty, "ranges", ranges)
+    balance_grid(store, ME, PERIOD, now=PERIOD.end)
+    assert asked == 1
 
 
 def test_only_whole_intervals_up_to_now_are_compared(store: Store) -> None:

@@ -20,6 +20,7 @@ from gridwright.grid.align import RANK
 from gridwright.jobs.grid.grid_events import GridEvents, grid_events
 from gridwright.jobs.load.load_series import load_series
 from gridwright.jobs.load.load_trusted import with_final
+from gridwright.jobs.load.touched_days import days_of, touched_types
 from gridwright.store import Store
 
 __all__ = ["GridEvents", "balance_grid", "grid_events"]
@@ -73,9 +74,12 @@ def _is_energy(kind: ReadingType) -> bool:
 def _sides(store: Store, access: Access, panels: Sequence[Panel], period: Interval, interval: timedelta) -> _Sides:
     """Add up each side from the final images, and from the readings as they came where they are not judged yet."""
     by_flow: dict[Flow, dict[str, list[Panel]]] = defaultdict(lambda: defaultdict(list))
+    waiting = touched_types(store, access, list({point for panel in panels for point in panel.points}))
     for panel in panels:
         for flow, part in _split(panel):
-            by_flow[flow][panel.reading_type.channel].append(with_final(store, access, part))
+            # What was read as net energy waits as that, and has final images of either direction.
+            touched = days_of(waiting, {panel.reading_type, part.reading_type})
+            by_flow[flow][panel.reading_type.channel].append(with_final(store, access, part, touched))
     sides = {
         flow: added([whole for parts in channels.values() if (whole := together(parts, period, interval))])
         for flow, channels in by_flow.items()

@@ -112,10 +112,10 @@ def _covered(final: FinalGroup, read: Panel) -> Mask:
     return known
 
 
-def with_final(store: Store, access: Access, read: Panel) -> Panel:
+def with_final(store: Store, access: Access, read: Panel, touched: Mapping[str, Sequence[Interval]]) -> Panel:
     """Return readings of one type with their final images laid over them, where they have any on that grid.
 
-    Days that changed since they were judged are as they were read.
+    `touched`: days that changed since they were judged; they are as they were read.
     """
     if not read.points:
         return read
@@ -132,8 +132,7 @@ def with_final(store: Store, access: Access, read: Panel) -> Panel:
         return read
     if (final.start - read.start) % read.interval:
         return read
-    final = untouched_panel(final, touched_days(store, access, final.points, [read.reading_type]))
-    final = final.regrid(read.period)
+    final = untouched_panel(final, touched).regrid(read.period)
     return _chosen(~final.missing, final, read)
 
 

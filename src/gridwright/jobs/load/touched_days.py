@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from gridwright.jobs.load.load_final import FinalGroup
 from gridwright.store import DirtyRange, Store
 
 Mask = npt.NDArray[np.bool_]
+Touched = Mapping[ReadingType, Mapping[str, Sequence[Interval]]]
 FEW, PAGE = 500, 10_000
 
 
@@ -25,10 +26,25 @@ def touched_days(
     store: Store, access: Access, points: Sequence[str], kinds: Sequence[ReadingType]
 ) -> dict[str, list[Interval]]:
     """Return by usage point the UTC days whose readings of some types changed, and wait to be judged."""
-    asked, found = set(points), defaultdict(list)
+    return days_of(touched_types(store, access, points), kinds)
+
+
+def touched_types(store: Store, access: Access, points: Sequence[str]) -> Touched:
+    """Return by reading type and usage point the UTC days that changed: read once, for several panels."""
+    asked = set(points)
+    found: dict[ReadingType, dict[str, list[Interval]]] = defaultdict(lambda: defaultdict(list))
     for each in _ranges(store, access, points if len(points) <= FEW else None):
-        if each.usage_point in asked and each.reading_type in kinds:
-            found[each.usage_point].append(each.period)
+        if each.usage_point in asked:
+            found[each.reading_type][each.usage_point].append(each.period)
+    return found
+
+
+def days_of(touched: Touched, kinds: Iterable[ReadingType]) -> dict[str, list[Interval]]:
+    """Return by usage point what was touched of some types."""
+    found: dict[str, list[Interval]] = defaultdict(list)
+    for kind in touched.keys() & set(kinds):
+        for point, periods in touched[kind].items():
+            found[point] += periods
     return dict(found)
 
 
