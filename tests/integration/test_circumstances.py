@@ -376,3 +376,31 @@ def test_rates_that_do_not_add_up_to_the_total_register(lite: Store) -> None:
     assert judged(lite) == {"V31_tou_sum"}
     rate("T2", 40_000, 40_000 + 3_000)
     assert judged(lite) == set()
+
+
+@pytest.mark.parametrize("lost", [range(8, 9), range(4, 14)])
+def test_gaps_around_an_exchange_are_closed_by_its_reads(lite: Store, lost: range) -> None:
+    lite.registry.save_meter(ME, Meter("M-5"))
+    lite.registry.save_points(ME, [UsagePoint("UP-5", capacity_kw=17.0)])
+    lite.registry.save_installation(ME, install("UP-5", "M-5", START - DAY))
+    panel, day = usual("UP-5"), 15 * 24
+    swap = START + 15 * DAY + 8 * HOUR + HOUR / 4
+    used = panel.values[0, day : day + 24].copy()
+    before = round(float(used[:8].sum() + used[8] / 4))
+    panel.values[0, [day + hour for hour in lost]] = np.nan
+    lite.readings.save(ME, panel, known_at=NOW)
+    for at, wh, meter in ((START + 15 * DAY, 70_000, "M-5"), (START + 16 * DAY, 500 + int(used.sum()) - before, "M-6")):
+        read = RegisterReading("UP-5", at, wh, meter, epoch=int(meter == "M-6"))
+        if meter == "M-6":
+            wanted = MeterExchange(
+                "UP-5",
+                Meter("M-6"),
+                swap,
+                final_kwh=Decimal(70_000 + before) / 1000,
+                opening_kwh=Decimal("0.5"),
+            )
+            exchange_meter(lite, ME, wanted, now=NOW)
+        lite.registers.save(ME, [read], known_at=NOW)
+    judged(lite)
+    final = lite.readings.load(ME, ["UP-5"], panel.period, image=Image.FINAL, interval=HOUR).values[0, day : day + 24]
+    assert final.sum() == used.sum(), "intervals and both meters' registers agree to the watt-hour"

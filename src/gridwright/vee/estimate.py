@@ -51,15 +51,17 @@ def estimate(  # noqa: PLR0913 - what may be known about a gap
 
     Outages count zero (E07). Then the check meter where it agrees (E01); between two register reads a straight line
     up to 4 h (E02), else the blend (E05), scaled so that intervals and registers agree to the last count (E08), each
-    of a meter's time-of-use `buckets` by itself. Without registers: E02 up to 2 h, E05, E03, E04, then a mean profile
-    (E06), with a finding. Only a usage point without any value keeps its gaps. `holidays`: local dates, or by the name
-    in `UsagePoint.holidays`. `again` also replaces provisional estimates, now that later data or registers are there;
-    final and edited values stay.
+    of a meter's time-of-use `buckets` by itself; across an exchange off the grid by its final and opening read (E09).
+    Without registers: E02 up to 2 h, E05, E03, E04, then a mean profile (E06), with a finding. Only a usage point
+    without any value keeps its gaps. `holidays`: local dates, or by the name in `UsagePoint.holidays`. `again` also
+    replaces provisional estimates, now that later data or registers are there; final and edited values stay.
     """
     reads = registers if isinstance(registers, Registers) else Registers(registers)
     ladders = ladder if isinstance(ladder, Ladders) else Ladders(ladder)
     limits = capacities(panel, points_by_id(points), None) if reads.reads else {}
-    segments = register_segments(panel, reads, limits)
+    segments = register_segments(
+        panel, reads, limits, lambda row: np.asarray(gaps_of(panel, np.array([row]), again=again)[0])
+    )
     values, quality = panel.values.copy(), panel.quality.copy()
     filled = np.zeros(values.shape, np.bool_)
     findings: list[tuple[int, Finding]] = []

@@ -12,6 +12,7 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.panel import Panel
 from gridwright.vee.chunk import amount
 from gridwright.vee.closure import close_to, shift_to
+from gridwright.vee.exchanges import Gaps, across_exchanges
 from gridwright.vee.registers import Registers, Segments, segments_of, steps_of, sum_finding
 from gridwright.vee.runs import Floats, Index, Mask
 from gridwright.vee.tou import Bucket
@@ -23,10 +24,13 @@ Buckets = Mapping[str, Sequence[Bucket]]
 Closed = tuple[Segments, Mask]
 
 
-def register_segments(panel: Panel, registers: Registers, capacity_kw: Mapping[str, float]) -> Segments:
-    """Return the periods between two reads that both lie on the panel's grid."""
+def register_segments(panel: Panel, registers: Registers, capacity_kw: Mapping[str, float], gaps: Gaps) -> Segments:
+    """Return the periods between two reads that both lie on the panel's grid, or have an exchange between them.
+
+    `gaps`: row → bool[slots], where something is to be estimated.
+    """
     steps = steps_of(panel, registers, capacity_kw) if registers.reads else []
-    segments = segments_of(panel, steps)
+    segments = segments_of(panel, [*steps, *across_exchanges(panel, registers, steps, gaps)])
     return segments.where(segments.aligned)
 
 
@@ -39,7 +43,7 @@ def bucket_segments(
     for bucket in dict.fromkeys(one for point in panel.points for one in buckets.get(point, ())):
         mine = np.array([bucket in buckets.get(point, ()) for point in panel.points])
         named = replace(panel, reading_type=replace(panel.reading_type, channel=bucket.channel))
-        segments = register_segments(named, registers, capacity_kw)
+        segments = register_segments(named, registers, capacity_kw, work.open.__getitem__)
         counts = mine[:, None] & bucket.mask(wall)[None]
         found.append((segments.where(mine[segments.row]), counts))
     return found
