@@ -94,15 +94,15 @@ def test_the_page_shows_every_figure(homes: Panel, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("benchmarks.accuracy.gaps.BATCH", 12)
     open_, closed = ({"1 h": measure(homes, 2, closed=told)} for told in (False, True))
     bias = {"1 h": ladder_bias(homes, 2)}
-    result = vee_accuracy.Measured(
-        open_, closed, bias, recalls(homes, rounds=1), {"town": Alarms(9, {("warn", ""): 3})}, {"town": 4}
-    )
+    found, doubted = recalls(homes, rounds=1), {"town": Alarms(9, {("warn", ""): 3})}
+    result = vee_accuracy.Measured(open_, closed, open_, closed, bias, found, doubted, {"town": 4}, 4)
     page = vee_accuracy.page_of(result)
     assert "| clean meter-days warned, town | 33.3 % | <= 3 | **missed** |" in page
     assert "| recall of missing | 100 % | >= 99 | met |" in page
     assert "| 12 gaps a length | {:+.1f} ± {:.1f} |".format(*bias["1 h"].bias) in page
     assert "| warn | any rule | 33.333 |" in page
     assert all(name in page for name in METHODS)
+    assert "4 homes, 8 gaps a length" in page
     names = [row.name for row in vee_accuracy.rows_of(result)]
     assert len(names) == len(set(names))
     assert "energy error of gaps between registers, largest" in names
