@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from gridwright.cli import app, main
 from gridwright.domain import errors
+from gridwright.formats.registry import READERS
 from gridwright.settings import Settings
 from gridwright.vee.rules.catalogue import RULES
 
@@ -331,6 +332,15 @@ def test_what_the_architecture_says_to_open_is_there() -> None:
     assert len(named) > 20
     gone = [each for each in named if not any(any(root.glob(each)) for root in (ROOT / "src" / "gridwright", ROOT))]
     assert not gone
+
+
+def test_the_drawing_names_each_format_that_is_read_and_each_package() -> None:
+    drawing = (ROOT / "docs/_static/architecture.svg").read_text(encoding="utf-8")
+    words = re.findall(r"[a-z][a-z0-9 ]+", re.sub(r"<(?!/?text)[^>]*>|<[^>]*>", "\n", drawing))
+    said = {word.strip() for word in words}
+    assert {reader.name.replace("-", " ") for reader in READERS} - said == set()
+    packages = {path.parent.name for path in (ROOT / "src/gridwright").glob("*/__init__.py")}
+    assert {name.partition("_")[0] for name in packages} - said == set()
 
 
 def test_the_readme_shows_both_ways_in() -> None:
