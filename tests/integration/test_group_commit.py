@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 START = datetime(2026, 11, 25, 8, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
-TOWN = Directory(frozenset({"UP-1", "UP-2", "UP-3"}))
+TOWN = Directory({"UP-1": 1, "UP-2": 2, "UP-3": 3})
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mysql"])

@@ -11,12 +11,11 @@ from gridwright.api.entrance_lines import PlainWay, tell_lines
 from gridwright.api.ingest import compiled
 from gridwright.api.ingest.lines import LineMapping, usual_fields
 from gridwright.api.ingest.names import Resolved
-from gridwright.api.ingest.plain import NotPlain, PlainLines
+from gridwright.api.ingest.plain import PlainLines
 from gridwright.api.ingest.table import Decoded
 from gridwright.api.quick import go_plain
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.batches import write
-from gridwright.api.write.writer import Writer
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.interval import epoch_s
 from gridwright.domain.usage_point import UsagePoint
@@ -56,11 +55,8 @@ def lines(point: int, kwh: float, *, step: int = 900) -> bytes:
 
 def taken(store: Store, plain: PlainWay, body: bytes) -> Batch:
     """Build the batch of a body, as a server does that has learned from it."""
-    found = plain.read(body, TOWN, NOW)
-    if isinstance(found, NotPlain):
-        plain.learn(body, TOWN, lambda points: store.journal.keys_of(ME, points))
-        found = plain.read(body, TOWN, NOW)
-    assert not isinstance(found, NotPlain)
+    found = plain.read(body, replace(TOWN, points=store.registry.keys(ME)), NOW)
+    assert found is not None
     made = Batch(ME, NOW, Decoded(), Resolved(), TOWN, tell_lines)
     go_plain(made, found, body, plain)
     return made
@@ -110,13 +106,3 @@ def test_who_sees_few_usage_points_is_judged_by_each(store: Store) -> None:
     assert not isinstance(outcome, Exception)
     assert outcome.status == 400
     assert waiting(store) == 0
-
-
-def test_the_writer_teaches_what_it_has_written(store: Store) -> None:
-    plain, body = way(), lines(1, 0.2)
-    first = batch(*(record(1, slot, 0.5) for slot in range(-4, 0)))
-    go_plain(first, plain.read(body, TOWN, NOW), body, plain)
-    assert first.learn is not None
-    writer = Writer(store, lambda: NOW)
-    writer._learn([first])  # what its thread does after each group
-    assert not isinstance(plain.read(body, TOWN, NOW), NotPlain)

@@ -31,7 +31,7 @@ MANY = 100_000 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 10_000
 def batch(names: list[str]) -> Batch:
     text = ",".join(f'{{"meter":"{name}","start":"2026-11-25T10:00:00Z","kwh":1}}' for name in names)
     decoded = decode_json(f"[{text}]".encode(), Said(interval_s=900), NOW)
-    directory = directory_of(["UP-1"], [], 0.0)
+    directory = directory_of({"UP-1": 1}, [], 0.0)
     return Batch(ME, NOW, decoded, resolve(decoded, directory, ME), directory, tell_readings)
 
 

@@ -67,7 +67,7 @@ class Town:
             for point in map(self.named, REGISTERS)
             for which, since, until, factor in ((1, began, changed, 1), (2, changed, ALL_TIME.end, 3))
         ]
-        return directory_of(self.points, installed, 0.0)
+        return directory_of(dict.fromkeys(self.points, 0), installed, 0.0)
 
     def batch(self, record: dict[str, Any], *, access: Access = ME) -> Batch:
         directory = self.directory

@@ -16,7 +16,7 @@ from gridwright.api.authenticate import Credential, credential_of
 from gridwright.api.body import header
 from gridwright.api.ingest.lines import DecodedLines, LineMapping, decode_alike, decode_lines, mapping_of
 from gridwright.api.ingest.names import resolve
-from gridwright.api.ingest.plain import NotPlain, PlainLines, PlainReadings
+from gridwright.api.ingest.plain import PlainLines, PlainReadings
 from gridwright.api.ingest.verdicts import Status, Verdict
 from gridwright.api.quick import Post
 from gridwright.domain.errors import GridwrightError, NotAuthenticated
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from gridwright.api.entrance import Entrance
     from gridwright.api.ingest.names import Directory, Resolved
-    from gridwright.api.ingest.plain import KeysOf
     from gridwright.api.ingest.table import Decoded
     from gridwright.api.write.batch import Batch
     from gridwright.app import Platform
@@ -64,18 +63,14 @@ class PlainWay:
     mapping: LineMapping
     precision: str
 
-    def read(self, body: bytes, directory: Directory, now: datetime) -> PlainReadings | NotPlain:
-        """Return the readings, or why there are none."""
+    def read(self, body: bytes, directory: Directory, now: datetime) -> PlainReadings | None:
+        """Return the readings; None where there is more to it."""
         return self.lines.read(body, PRECISIONS[self.precision], directory, now)
 
     def unfold(self, body: bytes, directory: Directory, access: Access, now: datetime) -> tuple[Decoded, Resolved]:
         """Return what the body is the long way."""
         decoded = decode_lines(body, self.mapping, self.precision, now)
         return decoded, resolve(decoded, directory, access)
-
-    def learn(self, body: bytes, directory: Directory, keys_of: KeysOf) -> None:
-        """Learn what makes a body like this one plain."""
-        self.lines.learn(body, directory, keys_of)
 
 
 class LineEntrance:

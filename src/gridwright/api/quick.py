@@ -22,7 +22,6 @@ from gridwright.api.ingest.form import decode_form
 from gridwright.api.ingest.json import decode_json
 from gridwright.api.ingest.meaning import Said
 from gridwright.api.ingest.names import STALE_S, Directories, resolve
-from gridwright.api.ingest.plain import NotPlain, PlainReadings
 from gridwright.api.ingest.table import Decoded
 from gridwright.api.write.batch import Batch, Tell, Waiter
 from gridwright.domain.access import Access, Act
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gridwright.api.ingest.names import Directory, Resolved
-    from gridwright.api.ingest.plain import KeysOf
+    from gridwright.api.ingest.plain import PlainReadings
     from gridwright.api.write.writer import Writer
     from gridwright.app import Platform
 
@@ -72,16 +71,12 @@ class Post:
 class Plain(Protocol):
     """Reads bodies of plain lines, by what it has learned of those before."""
 
-    def read(self, body: bytes, directory: Directory, now: datetime) -> PlainReadings | NotPlain:
-        """Return the readings, or why there are none."""
+    def read(self, body: bytes, directory: Directory, now: datetime) -> PlainReadings | None:
+        """Return the readings; None where there is more to it."""
         ...
 
     def unfold(self, body: bytes, directory: Directory, access: Access, now: datetime) -> tuple[Decoded, Resolved]:
         """Return what the body is the long way."""
-        ...
-
-    def learn(self, body: bytes, directory: Directory, keys_of: KeysOf) -> None:
-        """Learn what makes a body like this one plain."""
         ...
 
 
@@ -191,17 +186,17 @@ class Quick:
             return None
         access.require(Act.WRITE_READINGS)
         asked, now, directory = time.monotonic(), self._platform.clock(), self._directories.now
-        plain: PlainReadings | NotPlain = NotPlain()
+        plain = None
         if post.plain is not None and access.points is None and directory.taken >= asked - STALE_S:
             plain = post.plain.read(body, directory, now)
-        decoded = post.decode(body, post.media, now) if isinstance(plain, NotPlain) else Decoded()
+        decoded = post.decode(body, post.media, now) if plain is None else Decoded()
         if decoded is None or self._must_look_closer(decoded, asked, lines=self.is_large(post)):
             return None
         if self._directories.should_read(asked):
             asyncio.get_running_loop().run_in_executor(None, self._directories.look, asked)
         resolved = resolve(decoded, directory, access)
         batch = Batch(access, now, decoded, resolved, directory, post.tell, journal=decoded.numbered is not None)
-        if post.plain is not None:
+        if post.plain is not None and plain is not None:
             go_plain(batch, plain, body, post.plain)
         return batch
 
@@ -214,11 +209,8 @@ class Quick:
         return self._directories.must_read_for([one.name for one in decoded.few], asked)
 
 
-def go_plain(batch: Batch, found: PlainReadings | NotPlain, body: bytes, way: Plain) -> None:
-    """Let a batch of plain lines be written as it is, or learn from it what makes the next one plain."""
-    if isinstance(found, NotPlain):
-        batch.learn = partial(way.learn, body, batch.directory) if found.unknown else None
-        return
+def go_plain(batch: Batch, found: PlainReadings, body: bytes, way: Plain) -> None:
+    """Let a batch of plain lines be written as it is."""
     batch.plain, batch.journal, batch.decoded.verdicts.accepted = found, True, found.size
     batch.unfold = partial(way.unfold, body, batch.directory, batch.access, batch.received)
 

@@ -83,6 +83,14 @@ class Registry:
                     raise self._names.unknown_point(unit, code)
         return tuple(found[code] for code in wanted)
 
+    def keys(self, access: Access) -> dict[str, int]:
+        """Return the usage points that may be seen, each with its key in the rows that are many; it never changes."""
+        access.require(Act.READ)
+        point = schema.usage_point
+        with self._session.reading(settled=False) as unit:
+            rows = unit.connection.execute(within(select(point.c.code, point.c.id), point.c.id, access))
+            return {code: int(key) for code, key in rows}
+
     def point(self, access: Access, code: str) -> UsagePoint:
         """Return one usage point; NotFound with near matches."""
         return self.points(access, [code])[0]

@@ -27,7 +27,7 @@ def registry(*hung: tuple[str, str, int, int], points: list[str] = POINTS) -> Di
         Installation(point, meter, Interval(DAY + timedelta(hours=first), DAY + timedelta(hours=last)))
         for point, meter, first, last in hung
     ]
-    return directory_of(points, installed, 0.0)
+    return directory_of(dict.fromkeys(points, 0), installed, 0.0)
 
 
 def lines(tag: str, names: list[str], field: str = "energy_kwh") -> bytes:

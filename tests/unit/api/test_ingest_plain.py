@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -15,12 +13,13 @@ from gridwright.api.ingest import compiled
 from gridwright.api.ingest.lines import LineMapping, decode_lines, usual_fields
 from gridwright.api.ingest.meaning import Said
 from gridwright.api.ingest.names import Directory, directory_of, resolve
-from gridwright.api.ingest.plain import NotPlain, PlainLines, PlainReadings
+from gridwright.api.ingest.plain import PlainLines, PlainReadings
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.usage_point import Installation
 from gridwright.formats.line_protocol import PRECISIONS
-from gridwright.formats.line_protocol.keys import LONGEST, Keys, is_usual
+from gridwright.formats.line_protocol.keys import Keys, is_usual
+from gridwright.formats.line_protocol.plain import LONGEST
 
 pytest.importorskip("numba", reason="lines are compiled where numba is installed")
 
@@ -29,6 +28,7 @@ DAY = datetime(2026, 3, 9, tzinfo=UTC)
 DAY_S = epoch_s(DAY)
 MAPPING = LineMapping(usual_fields() | {"odd": Said(unit="Wh", interval_s=3600)})
 POINTS = [f"UP-{at}" for at in range(6)]
+KEYS = {point: 40 - 7 * at for at, point in enumerate(POINTS)}  # not in the order of the names
 EXAMPLES = 5_000 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 150
 
 
@@ -38,15 +38,10 @@ def registry(*hung: tuple[str, str, int, int], points: list[str] = POINTS) -> Di
         Installation(point, meter, Interval(DAY + timedelta(hours=first), DAY + timedelta(hours=last)))
         for point, meter, first, last in hung
     ]
-    return directory_of(points, installed, 0.0)
+    return directory_of({point: KEYS[point] for point in points}, installed, 0.0)
 
 
 TOWN = registry(("UP-1", "M-1", 0, 24), ("UP-2", "M-2", 0, 12), ("UP-3", "M-2", 12, 20), ("UP-4", "M-4", 2, 6))
-
-
-def keys_of(points: object) -> npt.NDArray[np.int64]:
-    """Return the keys that a store gave: not in the order of the names."""
-    return np.array([40 - 7 * POINTS.index(str(point)) for point in points], np.int64)  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,21 +49,12 @@ def _compiled() -> None:
     assert compiled.load() is not None
 
 
-def quickest(body: bytes, precision: str, directory: Directory, lines: PlainLines) -> PlainReadings | NotPlain:
-    """Read a body, learning from it first where that is worth it."""
-    found = lines.read(body, PRECISIONS[precision], directory, NOW)
-    if isinstance(found, NotPlain) and found.unknown:
-        lines.learn(body, directory, keys_of)
-        found = lines.read(body, PRECISIONS[precision], directory, NOW)
-    return found
-
-
 def both(
     body: bytes, precision: str = "s", directory: Directory = TOWN, lines: PlainLines | None = None
 ) -> PlainReadings | None:
     """Read a body both ways; what the quickest takes must be all of it, the same, and without a verdict."""
-    found = quickest(body, precision, directory, lines or PlainLines(MAPPING))
-    if isinstance(found, NotPlain):
+    found = (lines or PlainLines(MAPPING)).read(body, PRECISIONS[precision], directory, NOW)
+    if found is None:
         return None
     decoded = decode_lines(body, MAPPING, precision, NOW)
     resolved = resolve(decoded, directory, LOCAL_OWNER)
@@ -76,7 +62,7 @@ def both(
     assert not resolved.registers
     assert not resolved.quarantined
     rows = [
-        (part.reading_type, part.interval_s, int(quality), int(keys_of([part.points[point]])[0]), at, value)
+        (part.reading_type, part.interval_s, int(quality), KEYS[part.points[point]], at, value)
         for part in resolved.intervals
         for point, at, value, quality in zip(
             part.point.tolist(), part.at.tolist(), part.value.tolist(), part.quality.tolist(), strict=True
@@ -87,7 +73,7 @@ def both(
             one.meaning.reading_type,
             one.meaning.interval_s,
             one.meaning.quality,
-            int(keys_of([one.name])[0]),
+            KEYS[one.name],
             one.at_s,
             one.counts,
         )
@@ -234,35 +220,24 @@ SHARED = PlainLines(MAPPING)  # what was learned stays from body to body, as in 
 def test_what_was_learned_goes_by_the_registry_as_it_is() -> None:
     lines = PlainLines(MAPPING)
     body = line("M-1", DAY_S, tag="meter").encode()
-    assert both(body, directory=TOWN, lines=lines) is not None
-    elsewhere = registry(("UP-5", "M-1", 0, 24))
-    first = lines.read(body, PRECISIONS["s"], elsewhere, NOW)
-    assert isinstance(first, NotPlain)
-    assert first.unknown
-    assert both(body, directory=elsewhere, lines=lines) is not None
-    gone = registry()
-    assert both(body, directory=gone, lines=lines) is None
+    first, second = both(body, lines=lines), both(body, directory=registry(("UP-5", "M-1", 0, 24)), lines=lines)
+    assert first is not None
+    assert second is not None
+    assert (first.point.tolist(), second.point.tolist()) == ([KEYS["UP-1"]], [KEYS["UP-5"]])
+    assert both(body, directory=registry(), lines=lines) is None
+    assert both(body, lines=lines) is not None
 
 
-def test_what_is_learned_of_an_older_registry_is_not_kept() -> None:
+def test_of_very_many_new_keys_some_are_learned_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridwright.api.ingest.plain.LEARNED_AT_ONCE", 2)
     lines = PlainLines(MAPPING)
-    body = line("M-1", DAY_S, tag="meter").encode()
-    newer = registry(("UP-5", "M-1", 0, 24))
-
-    def meanwhile(points: object) -> npt.NDArray[np.int64]:
-        lines.read(body, PRECISIONS["s"], newer, NOW)
-        return keys_of(points)
-
-    lines.learn(body, TOWN, meanwhile)
-    found = lines.read(body, PRECISIONS["s"], newer, NOW)
-    assert isinstance(found, NotPlain)
-    assert found.unknown
+    body = "".join(line(name, DAY_S) for name in POINTS).encode()
+    assert [both(body, lines=lines) is not None for _ in range(5)] == [False, False, True, True, True]
 
 
 def test_without_a_compiler_nothing_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "_kept", [])
-    found = PlainLines(MAPPING).read(PLAIN[0].encode(), PRECISIONS["s"], TOWN, NOW)
-    assert found == NotPlain()
+    assert PlainLines(MAPPING).read(PLAIN[0].encode(), PRECISIONS["s"], TOWN, NOW) is None
     monkeypatch.setattr(compiled, "is_installed", lambda: False)
     assert compiled.load() is None
     compiled.load_aside()
@@ -270,7 +245,7 @@ def test_without_a_compiler_nothing_is_plain(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_it_begins_anew_when_it_knows_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gridwright.api.ingest.plain.MOST", 4)
+    monkeypatch.setattr("gridwright.api.ingest.learned.MOST", 4)
     lines = PlainLines(MAPPING)
     for name in (*POINTS, *POINTS):
         assert both(line(name, DAY_S).encode(), lines=lines) is not None

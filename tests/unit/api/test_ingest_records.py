@@ -140,7 +140,7 @@ def test_words_become_a_reading_type() -> None:
 EXCHANGE = datetime(2026, 6, 1, tzinfo=UTC)
 FIRST = Installation("UP-1", "M-old", Interval(datetime(2020, 1, 1, tzinfo=UTC), EXCHANGE))
 TOWN = directory_of(
-    ["UP-1", "UP-2"], [FIRST, install("UP-1", "M-new", EXCHANGE), install("UP-2", "M-old", EXCHANGE)], 0
+    {"UP-1": 1, "UP-2": 2}, [FIRST, install("UP-1", "M-new", EXCHANGE), install("UP-2", "M-old", EXCHANGE)], 0
 )
 DAY = timedelta(days=1)
 

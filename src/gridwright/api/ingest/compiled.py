@@ -11,7 +11,7 @@ import structlog
 
 from gridwright.formats.line_protocol.plain import Bytes, How, Rows, Table, Whose
 
-Scan = Callable[[Bytes, Table, Whose, How, Rows], tuple[int, bool]]
+Scan = Callable[[Bytes, Table, Whose, How, Rows], tuple[int, bool, int]]
 _kept: list[Scan] = []
 _loading = threading.Lock()
 
@@ -68,7 +68,7 @@ def _nothing() -> tuple[Bytes, Table, Whose, How, Rows]:
     none, whole = np.zeros(0, np.int32), np.zeros(0, np.int64)
     table = Table(np.full(2, -1, np.int32), np.zeros(0, np.uint64), np.zeros(1, np.int64), np.zeros(0, np.uint8), ODD)
     how = How(empty, 0, 1.0, shrinks=False, largest=1.0, times=1, over=1, first_us=0, last_us=0, sample_us=1, grid_us=1)
-    return empty, table, Whose(none, whole, whole, whole), how, Rows.room_for(0)
+    return empty, table, Whose(none, whole, whole, whole), how, Rows.room_for(0, 0)
 
 
 ODD = np.ones(3, np.uint64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -52,7 +52,7 @@ class Place:
 class Directory:
     """The registry as it was at `taken`: the usage points, and where each meter hangs or hung, by time."""
 
-    points: frozenset[str] = frozenset()
+    points: Mapping[str, int] = field(default_factory=dict)  # with the store's key of each
     meters: dict[str, tuple[Place, ...]] = field(default_factory=dict)
     at_point: dict[str, tuple[Place, ...]] = field(default_factory=dict)
     taken: float = float("-inf")
@@ -82,7 +82,7 @@ class Directory:
         return 1.0
 
 
-def directory_of(points: Iterable[str], installed: Sequence[Installation], taken: float) -> Directory:
+def directory_of(points: Mapping[str, int], installed: Sequence[Installation], taken: float) -> Directory:
     """Return the directory of usage points and installations."""
     meters: dict[str, list[Place]] = defaultdict(list)
     at_point: dict[str, list[Place]] = defaultdict(list)
@@ -92,7 +92,7 @@ def directory_of(points: Iterable[str], installed: Sequence[Installation], taken
         meters[one.end_device].append(place)
         at_point[one.usage_point].append(place)
     by_meter, by_point = ({name: tuple(places) for name, places in each.items()} for each in (meters, at_point))
-    return Directory(frozenset(points), by_meter, by_point, taken)
+    return Directory(points, by_meter, by_point, taken)
 
 
 class Directories:
@@ -146,8 +146,7 @@ class Directories:
             if fingerprint == self._fingerprint:
                 self.now = replace(self.now, taken=taken)
                 return
-            codes = [point.id for point in registry.points(access)]
-            self.now = directory_of(codes, registry.installed(access), taken)
+            self.now = directory_of(registry.keys(access), registry.installed(access), taken)
             self._fingerprint = fingerprint
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gridwright.api.answer import Answer
 from gridwright.api.ingest.names import Directory, Resolved
-from gridwright.api.ingest.plain import KeysOf, PlainReadings
+from gridwright.api.ingest.plain import PlainReadings
 from gridwright.api.ingest.table import Decoded
 from gridwright.api.ingest.verdicts import Verdict
 from gridwright.domain.access import Access
@@ -64,7 +64,6 @@ class Batch:
     journal: bool = False  # its intervals may wait in the journal of the store, which is quicker
     plain: PlainReadings | None = None  # all its readings, as the journal keeps them, instead of `resolved`
     unfold: Callable[[], tuple[Decoded, Resolved]] | None = None  # what it would be without `plain`
-    learn: Callable[[KeysOf], None] | None = None  # once it is written: what makes the next of its kind plain
     done: Waiter | None = None
     put_at: float = 0.0  # when it was queued, by the monotonic clock
     # What the verdicts were before the first attempt to write: accepted, rejected, quarantined, listed.

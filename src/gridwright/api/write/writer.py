@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -22,7 +21,6 @@ from gridwright.api.write.batch import Batch, Waiter
 from gridwright.api.write.batches import Outcome, write
 from gridwright.api.write.folds import Folding
 from gridwright.api.write.waiting import MANY
-from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.errors import StoreError, StoreLocked
 
 if TYPE_CHECKING:
@@ -139,7 +137,6 @@ class Writer:
             self._note(group, outcomes, time.monotonic() - began)
             self._crowd = len(group) + len(self._queue)
             self._tell(group, outcomes)
-            self._learn(group)
             self._folding.note(sum(batch.readings for batch in group if batch.journal))
             if self._folding.is_pressing:
                 self._folding.fold()
@@ -185,12 +182,6 @@ class Writer:
         with suppress(RuntimeError):
             if loop is not None:
                 loop.call_soon_threadsafe(_settle, group, outcomes)
-
-    def _learn(self, group: Sequence[Batch]) -> None:
-        """Let what was written teach how the next of its kind is written sooner; that it fails costs speed alone."""
-        for learn in [batch.learn for batch in group if batch.learn is not None]:
-            with suppress(Exception):
-                learn(partial(self._store.journal.keys_of, LOCAL_OWNER))
 
     def _group(self) -> list[Batch]:
         """Wait for batches and return those of the next transaction; empty at the end."""

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gridwright.formats.line_protocol.plain import FREE, PROBES, Bytes, Codes, Numbers, Table, Whole
+from gridwright.formats.line_protocol.plain import FREE, LONGEST, PROBES, Bytes, Codes, Numbers, Table, Whole
 
-LONGEST = 256  # bytes of a key that is kept
 MOST = 1 << 18  # keys that are kept; then it begins anew
 WORD = (1 << 64) - 1
 UNUSUAL = frozenset(b'"\\')
@@ -21,9 +20,9 @@ class Keys:
     def __init__(self) -> None:
         self._odd = secrets.randbits(64) | 1, secrets.randbits(64) | 1
         self._numbers: dict[bytes, int] = {}
-        self._code: Codes = np.zeros(0, np.uint64)
-        self._start: Whole = np.zeros(1, np.int64)
-        self._pool: Bytes = np.zeros(0, np.uint8)
+        self._code: Codes = np.zeros(64, np.uint64)
+        self._start: Whole = np.zeros(64, np.int64)
+        self._pool: Bytes = np.zeros(4096, np.uint8)
         self._slots: Numbers = np.zeros(0, np.int32)
         self._grow(1 << 10)
 
@@ -34,28 +33,37 @@ class Keys:
         """Return the number of a key, FREE where it has none."""
         return self._numbers.get(key, FREE)
 
-    def add(self, keys: Sequence[bytes]) -> None:
-        """Give numbers to new keys that are as usual; the pass that runs meanwhile has its own table."""
-        new = [key for key in keys if key not in self._numbers and is_usual(key)]
-        if not new:
-            return
+    def add(self, keys: Sequence[bytes]) -> list[int]:
+        """Return the numbers of keys, giving one to each that is new; FREE for one that does not mean itself."""
         first = len(self._numbers)
-        self._numbers |= {key: first + at for at, key in enumerate(new)}
-        code = np.array([self._hash(key) for key in new], np.uint64)
-        lengths = np.array([len(key) for key in new])
-        self._code = np.concatenate((self._code, code))
-        self._start = np.concatenate((self._start, self._start[-1] + np.cumsum(lengths)))
-        self._pool = np.concatenate((self._pool, np.frombuffer(b"".join(new), np.uint8)))
+        for key in keys:
+            if key not in self._numbers and is_usual(key):
+                self._enter(key)
         if 2 * len(self._numbers) > self._slots.size:
             self._grow(4 * len(self._numbers))
         else:
-            self._slots = self._slots.copy()
             self._place(range(first, len(self._numbers)))
+        return [self.number(key) for key in keys]
 
     def table(self) -> Table:
-        """Return the table as it is now; it does not change."""
+        """Return the table as it is now."""
+        known = len(self._numbers)
         odd = np.array([*self._odd, self._shift], np.uint64)
-        return Table(self._slots, self._code, self._start, self._pool, odd)
+        pool = self._pool[: self._start[known]]
+        return Table(self._slots, self._code[:known], self._start[: known + 1], pool, odd)
+
+    def _enter(self, key: bytes) -> None:
+        """Put a key behind the others."""
+        number = self._numbers[key] = len(self._numbers)
+        if number + 2 > self._start.size:
+            self._code = np.concatenate((self._code, self._code))
+            self._start = np.concatenate((self._start, self._start))
+        begin = int(self._start[number])
+        end = begin + len(key)
+        if end > self._pool.size:
+            self._pool = np.concatenate((self._pool, self._pool))
+        self._code[number], self._start[number + 1] = self._hash(key), end
+        self._pool[begin:end] = np.frombuffer(key, np.uint8)
 
     def _hash(self, key: bytes) -> int:
         code, (first, last) = 0, self._odd

@@ -12,8 +12,9 @@ Whole = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.int32]
 Codes = npt.NDArray[np.uint64]
 FREE, NOBODY, UNSEEN = -1, -1, -2
-NOT_PLAIN, NOT_KNOWN = -1, -2  # why a pass has ended
+NOT_PLAIN = -1  # what a pass returns that has ended early
 PROBES = 16
+LONGEST = 256  # bytes of a key
 
 
 class Table(NamedTuple):
@@ -62,17 +63,15 @@ class How(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """What was read, a line each: the point, the second and the count."""
+    """What was read: of each line the point, the second and the count; of keys that are not known where they are."""
 
     point: Whole
     at: Whole
     counts: Whole
+    begin: Whole
+    end: Whole
 
     @classmethod
-    def room_for(cls, lines: int) -> Rows:
-        """Return room for that many lines."""
-        return cls(*np.empty((3, lines), np.int64))
-
-    def first(self, lines: int) -> Rows:
-        """Return the first of them."""
-        return Rows(*(column[:lines] for column in self))
+    def room_for(cls, lines: int, unknown: int) -> Rows:
+        """Return room for that many lines, and that many keys that are not known."""
+        return cls(*np.empty((3, lines), np.int64), *np.empty((2, unknown), np.int64))

@@ -11,7 +11,7 @@ from numba.extending import register_jitable
 
 from gridwright.formats.line_protocol.plain import (
     FREE,
-    NOT_KNOWN,
+    LONGEST,
     NOT_PLAIN,
     PROBES,
     UNSEEN,
@@ -64,6 +64,17 @@ def _key(body: Bytes, at: int, table: Table) -> tuple[int, int]:
             return number, at
         slot = (slot + 1) & (table.slots.size - 1)
     return FREE, at
+
+
+@register_jitable
+def _key_after(body: Bytes, at: int, table: Table, last: int) -> tuple[int, int]:
+    """Return the same; lines of one meter follow each other, or meters in the order in which they were learned."""
+    known = table.start.size - 1
+    end = _is_key(body, at, table, last) if last < known else WRONG
+    if end != WRONG:
+        return last, end
+    end = _is_key(body, at, table, last + 1) if last + 1 < known else WRONG
+    return (last + 1, end) if end != WRONG else _key(body, at, table)
 
 
 @register_jitable
@@ -125,48 +136,70 @@ def _instant(stamp: int, how: How) -> int:
     return WRONG if us % how.grid_us else us
 
 
+@register_jitable
+def _note(body: Bytes, key: tuple[int, int], rows: Rows, unknown: int) -> int:
+    """Note where a key is that is not known, once where lines of it follow each other; returns how many there are."""
+    begin, end = key
+    if unknown and rows.end[unknown - 1] - rows.begin[unknown - 1] == end - begin:
+        last = rows.begin[unknown - 1]
+        for place in range(end - begin):
+            if body[begin + place] != body[last + place]:
+                break
+        else:
+            return unknown
+    rows.begin[unknown], rows.end[unknown] = begin, end
+    return unknown + 1
+
+
+@register_jitable
+def _next_line(body: Bytes, at: int) -> int:
+    """Return where the next line begins."""
+    while at < body.size and body[at] != NEWLINE:
+        at += 1
+    return at + 1
+
+
 def scan(  # noqa: PLR0911 - each step may end it
     body: Bytes, table: Table, whose: Whose, how: How, rows: Rows
-) -> tuple[int, bool]:
-    """Read lines of one field; returns how many, and whether they rise by point and time.
+) -> tuple[int, bool, int]:
+    """Read lines of one field; returns how many, whether they rise by point and time, and how many keys are unknown.
 
-    NOT_PLAIN where a line is not as it should be, NOT_KNOWN where a key was not yet asked for.
+    NOT_PLAIN where a line is not as it should be; where keys are not known their lines are passed over.
     """
-    at, row, rising, known = 0, 0, True, table.start.size - 1
+    at, row, rising, unknown = 0, 0, True, 0
     number, before, before_us = 0, -1, 0
     while at < body.size:
-        # Lines of one meter follow each other, or meters in the order in which they came the first time.
-        end = _is_key(body, at, table, number) if number < known else WRONG
-        if end == WRONG and number + 1 < known:
-            end = _is_key(body, at, table, number + 1)
-            number += end != WRONG
-        if end == WRONG:
-            number, end = _key(body, at, table)
-        if end == WRONG:
-            return NOT_PLAIN, False
+        number, end = _key_after(body, at, table, number)
+        if end == WRONG or end - at > LONGEST:
+            return NOT_PLAIN, False, unknown
         if number == FREE or whose.point[number] == UNSEEN:
-            return NOT_KNOWN, False
+            if unknown == rows.begin.size:
+                return NOT_PLAIN, False, unknown
+            unknown = _note(body, (at, end), rows, unknown)
+            at = _next_line(body, end)
+            number = max(number, 0)
+            continue
         point = int(whose.point[number])
         at = end + 1
         if point < 0 or whose.word[number] != how.word or not _is_name(body, at, how.name):
-            return NOT_PLAIN, False
+            return NOT_PLAIN, False, unknown
         at += how.name.size
         minus = bool(body[at] == MINUS)
         value, at = _value(body, at + minus)
         if at == WRONG:
-            return NOT_PLAIN, False
+            return NOT_PLAIN, False, unknown
         scaled = value / how.scale if how.shrinks else value * how.scale
         whole = np.rint(scaled)
         stamp, at = _stamp(body, at + 1)
         if at == WRONG or abs(scaled - whole) > COUNT_NOISE * scaled or whole > how.largest:
-            return NOT_PLAIN, False
+            return NOT_PLAIN, False, unknown
         us = _instant(stamp, how)
         if us == WRONG or us < whose.first_us[number] or us >= whose.until_us[number]:
-            return NOT_PLAIN, False
+            return NOT_PLAIN, False, unknown
         rows.point[row], rows.at[row] = point, us // MICRO
         rows.counts[row] = -int(whole) if minus else int(whole)
         rising = rising and (point > before or (point == before and us > before_us))
         before, before_us = point, us
         at += 1
         row += 1
-    return row, rising
+    return row, rising, unknown

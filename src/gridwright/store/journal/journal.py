@@ -51,7 +51,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OrderedReadings:
-    """n intervals of one kind, length, quality and phase: keys of usage points (`keys_of`), epoch seconds, counts.
+    """n intervals of one kind, length, quality and phase: keys of usage points, epoch seconds and counts.
 
     Ordered by point and time, no time of a point twice; counts are below 2**53.
     """
@@ -122,12 +122,6 @@ class Journal:
                     return None
                 rows += [(part.size, pack_entry(part)) for part in entry.parts()]
         return Accepted(access.actor[:200], tuple(rows))
-
-    def keys_of(self, access: Access, points: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Return the keys of usage points, which never change; NotFound names one that is absent."""
-        _require_all(access, points)
-        with self._session.reading(settled=False) as unit:
-            return self._names.key_array(unit, points)
 
     def accept_ordered(self, access: Access, readings: OrderedReadings) -> Accepted | None:
         """Accept the same of who may write for all usage points, without a look at each; None as `accept` does."""
