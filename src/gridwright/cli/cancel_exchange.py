@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from gridwright.cli.exchange import plain_installation, tell_history
-from gridwright.cli.output import print_json, say
+from gridwright.cli.output import say
+from gridwright.cli.previewed import Manner, Previewed, go_through
 from gridwright.jobs.meters.cancel_exchange import CancelPreview, ExchangeCancelling, cancel, preview_cancel
 
 if TYPE_CHECKING:
     from gridwright.app import Platform
     from gridwright.domain.register import RegisterReading
-    from gridwright.domain.usage_point import Installation
 
 
-def run_cancelling(wired: Platform, order: ExchangeCancelling, *, dry_run: bool, yes: bool, as_json: bool) -> None:
+def run_cancelling(wired: Platform, order: ExchangeCancelling, manner: Manner) -> None:
     """Preview, confirm, cancel, and tell what is installed then."""
     seen = preview_cancel(wired.store, wired.access, order)
-    if not as_json:
-        tell(order, seen)
-    if dry_run:
-        if as_json:
-            print_json(plain(order, seen, ()))
-        else:
-            say("Dry run: nothing was recorded.")
-        return
-    if sys.stdin.isatty() and not as_json and not yes:
-        typer.confirm("Cancel the exchange?", abort=True, err=True)
-    history = cancel(wired.store, wired.access, order, now=wired.clock())
-    if as_json:
-        print_json(plain(order, seen, history))
-    else:
-        tell_history(history)
+    change = Previewed(
+        lambda: tell(order, seen),
+        plain(order, seen),
+        "Cancel the exchange?",
+        lambda: cancel(wired.store, wired.access, order, now=wired.clock()),
+    )
+    go_through(change, manner)
 
 
 def tell(order: ExchangeCancelling, seen: CancelPreview) -> None:
@@ -60,8 +48,8 @@ def worded(read: RegisterReading) -> str:
     return f"{kwh:,.3f} kWh {read.reading_type.flow} of meter {read.end_device} at {read.at.isoformat()}"
 
 
-def plain(order: ExchangeCancelling, seen: CancelPreview, history: tuple[Installation, ...]) -> dict[str, Any]:
-    """Return a cancelling as a JSON object."""
+def plain(order: ExchangeCancelling, seen: CancelPreview) -> dict[str, Any]:
+    """Return what cancelling would do as a JSON object."""
     return {
         "usage_point": order.usage_point,
         "at": order.at,
@@ -72,7 +60,6 @@ def plain(order: ExchangeCancelling, seen: CancelPreview, history: tuple[Install
         "judged_again": {"from": seen.judged_again.start, "to": seen.judged_again.end},
         "bills": list(seen.bills),
         "doubts": list(seen.doubts),
-        "installations": [plain_installation(each) for each in history],
     }
 
 

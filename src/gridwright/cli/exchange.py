@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from gridwright.cli.output import print_json, say
+from gridwright.cli.output import say
+from gridwright.cli.previewed import Manner, Previewed, go_through
 from gridwright.domain.errors import AmbiguousInput, UsageError
 from gridwright.domain.interval import parse_instant
 from gridwright.domain.usage_point import Installation, Meter, installed_at
@@ -39,36 +38,20 @@ class Answers:
     lsb_wh: int
 
 
-def run_wizard(wired: Platform, point: str, given: Answers, *, dry_run: bool, yes: bool, as_json: bool) -> None:
+def run_wizard(wired: Platform, point: str, given: Answers, manner: Manner) -> None:
     """Ask, preview, confirm, exchange, and tell what is installed then."""
     from gridwright.jobs.meters.exchange_meter import exchange_meter
     from gridwright.jobs.meters.preview_exchange import preview_exchange
 
-    asks = sys.stdin.isatty() and not as_json
-    order = order_of(wired, point, given, asks=asks)
+    order = order_of(wired, point, given, asks=manner.asks)
     seen = preview_exchange(wired.store, wired.access, order, now=wired.clock())
-    if not as_json:
-        tell(order, seen)
-    if dry_run:
-        if as_json:
-            print_json(plain(order, seen, ()))
-        else:
-            say("Dry run: nothing was recorded.")
-        return
-    if asks and not yes:
-        typer.confirm("Make the exchange?", abort=True, err=True)
-    history = exchange_meter(wired.store, wired.access, order, now=wired.clock())
-    if as_json:
-        print_json(plain(order, seen, history))
-        return
-    tell_history(history)
-
-
-def tell_history(history: Iterable[Installation]) -> None:
-    """Say what hung there, and when."""
-    for each in history:
-        until = "now" if each.is_open else f"{each.period.end.isoformat()}"
-        say(f"  {each.end_device} (x{each.multiplier}) from {each.period.start.isoformat()} until {until}")
+    change = Previewed(
+        lambda: tell(order, seen),
+        plain(order, seen),
+        "Make the exchange?",
+        lambda: exchange_meter(wired.store, wired.access, order, now=wired.clock()),
+    )
+    go_through(change, manner)
 
 
 def order_of(wired: Platform, point: str, given: Answers, *, asks: bool) -> MeterExchange:
@@ -150,8 +133,8 @@ def tell(order: MeterExchange, seen: ExchangePreview) -> None:
         say(f"Look again: {doubt}.")
 
 
-def plain(order: MeterExchange, seen: ExchangePreview, history: tuple[Installation, ...]) -> dict[str, Any]:
-    """Return an exchange as a JSON object."""
+def plain(order: MeterExchange, seen: ExchangePreview) -> dict[str, Any]:
+    """Return what an exchange would do as a JSON object."""
     return {
         "usage_point": order.usage_point,
         "at": order.at,
@@ -161,15 +144,4 @@ def plain(order: MeterExchange, seen: ExchangePreview, history: tuple[Installati
         "closing_kwh": seen.closing_kwh,
         "intervals_kwh": seen.intervals_kwh,
         "doubts": list(seen.doubts),
-        "installations": [plain_installation(each) for each in history],
-    }
-
-
-def plain_installation(each: Installation) -> dict[str, Any]:
-    """Return an installation as a JSON object."""
-    return {
-        "meter": each.end_device,
-        "from": each.period.start,
-        "to": None if each.is_open else each.period.end,
-        "multiplier": each.multiplier,
     }

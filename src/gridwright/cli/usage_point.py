@@ -12,6 +12,7 @@ from gridwright.cli.context import platform
 from gridwright.cli.control import Key, acting
 from gridwright.cli.options import Json
 from gridwright.cli.output import print_json, print_table, say
+from gridwright.cli.previewed import Manner, plain_installation
 
 if TYPE_CHECKING:
     from gridwright.app import Platform
@@ -91,7 +92,7 @@ def exchange(
     from gridwright.cli.exchange import Answers, run_wizard
 
     given = Answers(serial, at, final, opening, final_received, opening_received, multiplier, dials, lsb_wh)
-    run_wizard(acting(key), point, given, dry_run=dry_run, yes=yes, as_json=as_json)
+    run_wizard(acting(key), point, given, Manner(dry_run, yes, as_json))
 
 
 @app.command(
@@ -118,7 +119,7 @@ def cancel_exchange(
     wired = acting(key)
     moment = moment_of(at, wired.store.registry.point(wired.access, point).tz)
     order = ExchangeCancelling(point, moment, reason, with_reads)
-    run_cancelling(wired, order, dry_run=dry_run, yes=yes, as_json=as_json)
+    run_cancelling(wired, order, Manner(dry_run, yes, as_json))
 
 
 def facts_of(wired: Platform, name: str) -> dict[str, Any]:
@@ -127,15 +128,7 @@ def facts_of(wired: Platform, name: str) -> dict[str, Any]:
     point = store.registry.point(access, name)
     return {
         **plain(point),
-        "installations": [
-            {
-                "meter": i.end_device,
-                "from": i.period.start,
-                "to": None if i.is_open else i.period.end,
-                "multiplier": i.multiplier,
-            }
-            for i in store.registry.installations(access, name)
-        ],
+        "installations": [plain_installation(each) for each in store.registry.installations(access, name)],
         "series": [
             {
                 "reading_type": str(one.reading_type),
