@@ -56,8 +56,9 @@ class SiteSettings(Section):
     """What is assumed of a usage point that nothing else describes."""
 
     zone: str = Field(default="UTC", description="IANA time zone of its civil days, such as Europe/Berlin")
-    customer_class: Literal["residential", "commercial", "industrial"] = Field(
-        default="residential", description="which validation rule set applies"
+    customer_class: str = Field(
+        default="residential",
+        description="which validation rule set applies: residential, commercial, industrial, or a declared one",
     )
     capacity_kw: float | None = Field(
         default=None, gt=0, description="rating of the connection; enables the capacity rule"

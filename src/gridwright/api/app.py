@@ -13,6 +13,7 @@ from gridwright.api.parameters import only_known_query
 from gridwright.api.problems import Unexpected, add_problems
 from gridwright.api.routes import (
     bills,
+    classes,
     controls,
     corrections,
     edges,
@@ -34,6 +35,7 @@ from gridwright.app import Platform
 
 NOUNS = (
     usage_points,
+    classes,
     point_data,
     findings,
     edits,

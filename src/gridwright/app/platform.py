@@ -79,8 +79,9 @@ class Platform:
         """What is assumed of usage points that nothing else describes."""
         from gridwright.jobs.cascade.trust_readings import SiteDefaults
 
-        chosen = self.settings.site
-        return SiteDefaults(chosen.customer_class, chosen.capacity_kw, chosen.holidays, self.rule_book())
+        chosen, book = self.settings.site, self.rule_book()
+        book.check_class(chosen.customer_class, "site.customer_class in the settings")
+        return SiteDefaults(chosen.customer_class, chosen.capacity_kw, chosen.holidays, book)
 
     def rule_book(self, file: Path | None = None) -> RuleBook:
         """Return the groups of validation rules: of a file, else of the settings' file, before the packaged ones."""

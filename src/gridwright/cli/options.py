@@ -64,7 +64,11 @@ READ_PARAMETERS: Mapping[str, tuple[Any, Any, Any]] = {
     ),
 }
 SITE_PARAMETERS: Mapping[str, tuple[Any, Any, Any]] = {
-    "customer_class": (str | None, _option("--class", text="residential, commercial or industrial.", panel=SITE), None),
+    "customer_class": (
+        str | None,
+        _option("--class", text="residential, commercial, industrial or a declared one.", panel=SITE),
+        None,
+    ),
     "capacity_kw": (
         float | None,
         _option("--capacity-kw", text="Rating of the connection; enables the capacity rule.", panel=SITE),

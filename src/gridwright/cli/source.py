@@ -12,7 +12,6 @@ from gridwright.cli.options import Site
 from gridwright.cli.output import say
 from gridwright.domain.errors import InputError, NotFound, UsageError
 from gridwright.domain.interval import Interval, parse_period, zone_of
-from gridwright.domain.usage_point import CLASSES
 from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
@@ -30,17 +29,18 @@ Tariff = Annotated[
 ]
 
 
-def site_of(platform: Platform, site: Site) -> SiteDefaults:
-    """Return what is assumed of usage points: the settings, overridden by the command line."""
+def site_of(platform: Platform, site: Site, rules: Path | None = None) -> SiteDefaults:
+    """Return what is assumed of usage points: the settings, overridden by the command line; `rules`: their file."""
     from dataclasses import replace
 
-    check_choice(site.customer_class or "", CLASSES, "--class")
+    book = platform.rule_book(rules)
+    check_choice(site.customer_class or "", book.classes, "--class")
     given = {
         name: value
         for name in ("customer_class", "capacity_kw", "holidays")
         if (value := getattr(site, name)) is not None
     }
-    return replace(platform.site, **given)
+    return replace(platform.site, rules=book, **given)
 
 
 def material(platform: Platform, file: Path | None, points: Sequence[str] | None, reading: ReadOptions) -> Material:
@@ -60,10 +60,8 @@ def trusted(
     rules: Path | None = None,
 ) -> list[Trusted]:
     """Validate and estimate a source; with `points`, only groups that hold one of them. `rules`: their file."""
-    from dataclasses import replace
-
     source = material(platform, file, points, reading)
-    judged = replace(site_of(platform, site), rules=platform.rule_book(rules))
+    judged = site_of(platform, site, rules)
     groups, notes = platform.trust(source, judged)
     for line in (*verdict_lines(source), *notes):
         say(line)

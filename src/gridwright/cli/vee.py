@@ -155,9 +155,10 @@ def show_rules(
     """Show every group of rules as it was resolved, with its limits, and the digest of the whole."""
     book = platform().rule_book(file)
     if as_json:
-        print_json({"digest": book.digest, **book.to_dict()})
+        print_json({"digest": book.digest, "classes": list(book.classes), **book.to_dict()})
         return
     say(f"version {book.version}, digest {book.digest}")
+    say(f"customer classes: {', '.join(book.classes)}")
     print_table(
         ("group", "for", "rule", "limits"),
         [

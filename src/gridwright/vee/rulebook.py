@@ -64,7 +64,7 @@ def read_rule_book(text: str, name: str, *, base: RuleBook | None = None) -> Rul
     tables = data.get("group", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise source.fail("group is no list of tables", key="group", remedy="write [[group]] above each group")
-    classes = _classes(source, data)
+    classes = _classes(source, data, base)
     known = {group.rules.name: group for group in (base.groups if base else ())}
     groups: list[RuleGroup] = []
     for index, table in enumerate(tables):
@@ -75,12 +75,13 @@ def read_rule_book(text: str, name: str, *, base: RuleBook | None = None) -> Rul
         groups.append(group)
     names = {group.rules.name for group in groups}
     kept = tuple(group for group in (base.groups if base else ()) if group.rules.name not in names)
-    return RuleBook(str(version), (*groups, *kept), _ladders(source, data, base, classes))
+    return RuleBook(str(version), (*groups, *kept), _ladders(source, data, base, classes), classes)
 
 
-def _classes(source: RuleFile, data: Mapping[str, Any]) -> tuple[str, ...]:
+def _classes(source: RuleFile, data: Mapping[str, Any], base: RuleBook | None) -> tuple[str, ...]:
     """Return the customer classes that groups may name: those of Gridwright, and those that the file declares."""
-    return (*CLASSES, *words(data.get("classes", []), None, partial(_fail_key, source, "classes")))
+    own = words(data.get("classes", []), None, partial(_fail_key, source, "classes"))
+    return tuple(dict.fromkeys((*(base.classes if base else CLASSES), *own)))
 
 
 def _fail_key(source: RuleFile, key: str, message: str, remedy: str) -> ConfigError:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from gridwright.domain.errors import UsageError
+from gridwright.domain.errors import InputError, UsageError
 from gridwright.domain.finding import Severity
 from gridwright.domain.reading_type import Flow, Quantity, ReadingType
-from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.usage_point import CLASSES, UsagePoint
 from gridwright.vee.ladder import Ladders
 from gridwright.vee.rules.catalogue import INTERVAL_CODES, AnyRule
 from gridwright.vee.rules.doubt import Doubt, Rule
+from gridwright.vee.strict import advice
 
 # Bit of each code in the uint32 flag column; the other rules judge days, registers or rows as a whole.
 FLAG_BITS = {
@@ -158,11 +159,22 @@ class RuleGroup:
 
 @dataclass(frozen=True, slots=True)
 class RuleBook:
-    """All groups, the first that fits counts; `version`: as the file says; `ladders`: how gaps are estimated."""
+    """All groups, the first that fits counts; `version`: as the file says; `ladders`: how gaps are estimated.
+
+    `classes`: the customer classes that there are, those of Gridwright and those that the file declares.
+    """
 
     version: str
     groups: tuple[RuleGroup, ...]
     ladders: Ladders = field(default_factory=Ladders)
+    classes: tuple[str, ...] = CLASSES
+
+    def check_class(self, name: str, where: str = "") -> None:
+        """Refuse a customer class that is not known as an InputError: misspelt, it would be judged as another."""
+        if name not in self.classes:
+            own = f'classes = ["{name}"] at the top of the file of rules declares one of your own'
+            remedy = f"{advice(name, self.classes)}; {own}"
+            raise InputError(f"{name!r} is no customer class", where=where, remedy=remedy)
 
     @property
     def digest(self) -> str:

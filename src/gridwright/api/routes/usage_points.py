@@ -14,6 +14,7 @@ from gridwright.api.etag import IfMatch, IfNoneMatch, check, etag
 from gridwright.api.idempotency import OnceDone
 from gridwright.api.listing import JSON, Page, cut, listed
 from gridwright.api.parameters import PLAIN, CursorText, Id, Limit
+from gridwright.api.problems import bad_parameter
 from gridwright.api.routes.point_data import register_shape
 from gridwright.api.shapes.points import (
     Cancelled,
@@ -31,7 +32,7 @@ from gridwright.api.shapes.points import (
 from gridwright.api.shapes.shape import Period
 from gridwright.app import Platform
 from gridwright.domain.access import Act
-from gridwright.domain.errors import Conflict, NotFound
+from gridwright.domain.errors import Conflict, InputError, NotFound
 from gridwright.domain.usage_point import Meter
 from gridwright.jobs.meters.cancel_exchange import ExchangeCancelling, cancel, preview_cancel
 from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
@@ -62,6 +63,7 @@ def add_point(once: OnceDone, new: UsagePointNew) -> Response:
 
     def work() -> CreatedPoint:
         point = new.to_point(new.id)
+        check_class(platform, new.customer_class)
         with platform.store.transaction():
             if shape_of(platform, new.id) is not None:
                 raise Conflict(f"usage point {new.id} exists already", remedy="change it by PUT")
@@ -87,8 +89,18 @@ def put_point(
     with platform.store.transaction():
         current = shape_of(platform, name)
         check(current, if_match, if_none_match)
+        if current is None or current.customer_class != asked.customer_class:
+            check_class(platform, asked.customer_class)
         platform.store.registry.save_points(platform.access, [point])
     return tagged(UsagePointShape.of(point), HTTPStatus.OK if current else HTTPStatus.CREATED)
+
+
+def check_class(platform: Platform, name: str) -> None:
+    """Refuse a class that no rules know: its readings would be judged as those of another, without a word."""
+    try:
+        platform.rule_book().check_class(name)
+    except InputError as error:
+        raise bad_parameter("body", "customer_class", str(error), name) from error
 
 
 @router.get("/{name}/installations", summary="List the meters of a usage point", response_model=Page[InstallationShape])

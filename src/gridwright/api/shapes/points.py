@@ -31,7 +31,9 @@ class UsagePointAsked(Request):
     """What can be said of a usage point."""
 
     zone: Name = Field(default="UTC", description="IANA time zone of its civil days.", examples=["Europe/Berlin"])
-    customer_class: Name = Field(default="residential", description="Which validation rules apply.")
+    customer_class: Name = Field(
+        default="residential", description="Which validation rules apply; see `/v1/customer-classes`."
+    )
     capacity_kw: float | None = Field(default=None, gt=0, le=1e9, description="Rating of the connection.")
     holidays: Text = Field(default="", description="Holiday calendar.", examples=["DE-BE"])
     exports: bool = False
@@ -40,6 +42,13 @@ class UsagePointAsked(Request):
     def to_point(self, name: str) -> UsagePoint:
         """Return the usage point called `name`."""
         return UsagePoint(id=name, **{key: getattr(self, key) for key in UsagePointAsked.model_fields})
+
+
+class ClassShape(Shape):
+    """A customer class, and the groups of validation rules that name it; those that name none are for every class."""
+
+    name: str
+    groups: list[str]
 
 
 class UsagePointNew(UsagePointAsked):
