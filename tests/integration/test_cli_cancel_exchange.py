@@ -47,7 +47,7 @@ def test_a_wrong_exchange_is_seen_and_cancelled(run: Run) -> None:
     code, out, err = run(*UNDO, "--dry-run")
     told = out + err
     assert code == 0
-    assert "the exchange to M-2 at 2025-03-30T01:30:00+00:00 never was, M-1 (x1) goes on." in told
+    assert "the exchange to M-2 at 2025-03-30T03:30:00+02:00 never was, M-1 (x1) goes on." in told
     assert "Counts no more: 99.000 kWh delivered of meter M-1" in told
     code, out, _ = run(*UNDO, "--json")
     answer = json.loads(out)
@@ -58,7 +58,21 @@ def test_a_wrong_exchange_is_seen_and_cancelled(run: Run) -> None:
     code, out, err = run(
         "usage-point", "exchange", "A", "--serial", "M-3", "--at", AT, "--final", "98", "--opening", "0"
     )
-    assert (code, "M-3 (x1) from 2025-03-30T01:30:00+00:00 until now" in out + err) == (0, True)
+    assert (code, "M-3 (x1) from 2025-03-30T03:30:00+02:00 until now" in out + err) == (0, True)
+
+
+def test_new_transformers_are_told_as_such(run: Run) -> None:
+    order = ("usage-point", "exchange", "A", "--serial", "M-2", "--at", "2025-03-30T20:00", "--multiplier", "40")
+    code, out, err = run(*order, "--final", "5", "--opening", "5")
+    assert (code, "M-2 stays, its transformer factor goes from 1 to 40 at 2025-03-30T20:00:00+02:00" in out + err) == (
+        0,
+        True,
+    )
+    code, out, err = run(
+        "usage-point", "cancel-exchange", "A", "--at", "2025-03-30T20:00", "--reason", "none", "--dry-run"
+    )
+    assert code == 0
+    assert "the change of M-2 to the transformer factor 40 at 2025-03-30T20:00:00+02:00 never was" in out + err
 
 
 def test_without_a_reason_nothing_is_cancelled(run: Run) -> None:

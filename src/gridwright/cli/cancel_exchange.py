@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from gridwright.cli.output import say
 from gridwright.cli.previewed import Manner, Previewed, go_through
+from gridwright.domain.interval import clock_time
 from gridwright.jobs.meters.cancel_exchange import CancelPreview, ExchangeCancelling, cancel, preview_cancel
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from gridwright.app import Platform
     from gridwright.domain.register import RegisterReading
 
@@ -16,36 +19,49 @@ if TYPE_CHECKING:
 def run_cancelling(wired: Platform, order: ExchangeCancelling, manner: Manner) -> None:
     """Preview, confirm, cancel, and tell what is installed then."""
     seen = preview_cancel(wired.store, wired.access, order)
+    zone = wired.store.registry.point(wired.access, order.usage_point).tz
     change = Previewed(
-        lambda: tell(order, seen),
+        lambda: tell(order, seen, zone),
         plain(order, seen),
         "Cancel the exchange?",
         lambda: cancel(wired.store, wired.access, order, now=wired.clock()),
+        zone,
     )
     go_through(change, manner)
 
 
-def tell(order: ExchangeCancelling, seen: CancelPreview) -> None:
+def tell(order: ExchangeCancelling, seen: CancelPreview, zone: ZoneInfo) -> None:
     """Say what cancelling would do, and every doubt."""
-    on = f"{seen.goes_on.end_device} (x{seen.goes_on.multiplier}) goes on" if seen.goes_on else "no meter goes on"
-    say(f"{order.usage_point}: the exchange to {seen.gone.end_device} at {order.at.isoformat()} never was, {on}.")
+    say(f"{order.usage_point}: {what_never_was(seen)} at {clock_time(order.at, zone)} never was, {who_goes_on(seen)}.")
     for read in seen.no_more:
-        say(f"Counts no more: {worded(read)}.")
+        say(f"Counts no more: {worded(read, zone)}.")
     for each in seen.written:
         if each.earlier:
-            say(f"Counts again: {worded(each.earlier)}.")
+            say(f"Counts again: {worded(each.earlier, zone)}.")
     period = seen.judged_again
-    say(f"Judged again: {period.start.isoformat()} to {period.end.isoformat()}.")
+    say(f"Judged again: {clock_time(period.start, zone)} to {clock_time(period.end, zone)}.")
     if seen.bills:
         say(f"Rated again: {', '.join(seen.bills)}; where money changes, a note is drafted.")
     for doubt in seen.doubts:
         say(f"Look again: {doubt}.")
 
 
-def worded(read: RegisterReading) -> str:
+def what_never_was(seen: CancelPreview) -> str:
+    """Say what is taken back: a meter's coming, or other transformers of one that stayed."""
+    same = seen.goes_on is not None and seen.goes_on.end_device == seen.gone.end_device
+    factor = f"the change of {seen.gone.end_device} to the transformer factor {seen.gone.multiplier}"
+    return factor if same else f"the exchange to {seen.gone.end_device}"
+
+
+def who_goes_on(seen: CancelPreview) -> str:
+    """Say which meter hangs there then."""
+    return f"{seen.goes_on.end_device} (x{seen.goes_on.multiplier}) goes on" if seen.goes_on else "no meter goes on"
+
+
+def worded(read: RegisterReading, zone: ZoneInfo) -> str:
     """Return a read as a person reads it."""
     kwh = read.value * read.reading_type.resolution / 1000
-    return f"{kwh:,.3f} kWh {read.reading_type.flow} of meter {read.end_device} at {read.at.isoformat()}"
+    return f"{kwh:,.3f} kWh {read.reading_type.flow} of meter {read.end_device} at {clock_time(read.at, zone)}"
 
 
 def plain(order: ExchangeCancelling, seen: CancelPreview) -> dict[str, Any]:

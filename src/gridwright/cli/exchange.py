@@ -13,7 +13,7 @@ import typer
 from gridwright.cli.output import say
 from gridwright.cli.previewed import Manner, Previewed, go_through
 from gridwright.domain.errors import AmbiguousInput, UsageError
-from gridwright.domain.interval import parse_instant
+from gridwright.domain.interval import clock_time, parse_instant
 from gridwright.domain.usage_point import Installation, Meter, installed_at
 from gridwright.domain.written_number import read_number
 
@@ -45,11 +45,13 @@ def run_wizard(wired: Platform, point: str, given: Answers, manner: Manner) -> N
 
     order = order_of(wired, point, given, asks=manner.asks)
     seen = preview_exchange(wired.store, wired.access, order, now=wired.clock())
+    zone = wired.store.registry.point(wired.access, point).tz
     change = Previewed(
-        lambda: tell(order, seen),
+        lambda: tell(order, seen, zone),
         plain(order, seen),
         "Make the exchange?",
         lambda: exchange_meter(wired.store, wired.access, order, now=wired.clock()),
+        zone,
     )
     go_through(change, manner)
 
@@ -122,15 +124,21 @@ def kept(here: Installation | None, *, asks: bool) -> str:
     return answer.strip()
 
 
-def tell(order: MeterExchange, seen: ExchangePreview) -> None:
+def tell(order: MeterExchange, seen: ExchangePreview, zone: ZoneInfo) -> None:
     """Say what the exchange would do, and every doubt."""
-    old = seen.before.end_device if seen.before else "no meter"
-    say(f"{order.usage_point}: {old} goes, {order.meter.serial} comes at {order.at.isoformat()}.")
+    say(f"{order.usage_point}: {what_changes(order, seen.before)} at {clock_time(order.at, zone)}.")
     if seen.closing_kwh is not None:
         also = f"; the intervals say {seen.intervals_kwh:,} kWh" if seen.intervals_kwh is not None else ""
         say(f"The old meter counted {seen.closing_kwh:,} kWh since its last read{also}.")
     for doubt in seen.doubts:
         say(f"Look again: {doubt}.")
+
+
+def what_changes(order: MeterExchange, before: Installation | None) -> str:
+    """Say what goes and what comes; a meter that stays gets other transformers."""
+    if before is not None and before.end_device == order.meter.serial:
+        return f"{before.end_device} stays, its transformer factor goes from {before.multiplier} to {order.multiplier}"
+    return f"{before.end_device if before else 'no meter'} goes, {order.meter.serial} comes"
 
 
 def plain(order: MeterExchange, seen: ExchangePreview) -> dict[str, Any]:

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import typer
 
 from gridwright.cli.output import print_json, say
+from gridwright.domain.interval import clock_time
 from gridwright.domain.usage_point import Installation
 
 History = Sequence[Installation]
@@ -17,12 +19,16 @@ History = Sequence[Installation]
 
 @dataclass(frozen=True, slots=True)
 class Previewed:
-    """A change that was looked at: how it is told, in words and as JSON; what is asked before it is done, and how."""
+    """A change that was looked at: how it is told, in words and as JSON; what is asked before it is done, and how.
+
+    `zone`: of the usage point, in which a person reads instants.
+    """
 
     tell: Callable[[], None]
     plain: Mapping[str, Any]
     question: str
     act: Callable[[], History]
+    zone: ZoneInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +57,14 @@ def go_through(change: Previewed, manner: Manner) -> None:
     elif manner.dry_run:
         say("Dry run: nothing was recorded.")
     else:
-        tell_history(history)
+        tell_history(history, change.zone)
 
 
-def tell_history(history: History) -> None:
-    """Say what hung there, and when."""
+def tell_history(history: History, zone: ZoneInfo) -> None:
+    """Say what hung there, and when by the clock there."""
     for each in history:
-        until = "now" if each.is_open else f"{each.period.end.isoformat()}"
-        say(f"  {each.end_device} (x{each.multiplier}) from {each.period.start.isoformat()} until {until}")
+        until = "now" if each.is_open else clock_time(each.period.end, zone)
+        say(f"  {each.end_device} (x{each.multiplier}) from {clock_time(each.period.start, zone)} until {until}")
 
 
 def plain_installation(each: Installation) -> dict[str, Any]:

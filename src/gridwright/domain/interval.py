@@ -108,6 +108,11 @@ def local_days(period: Interval, zone: ZoneInfo) -> Iterator[Interval]:
         day += timedelta(days=1)
 
 
+def clock_time(moment: datetime, zone: ZoneInfo) -> str:
+    """Return an instant as the clock of a place shows it, with the offset, such as 2026-11-20T09:00:00+01:00."""
+    return moment.astimezone(zone).isoformat()
+
+
 def parse_instant(text: str, zone: ZoneInfo) -> datetime:
     """Read an ISO 8601 date or date-time; without offset it is wall-clock time in `zone`, first pass of two."""
     try:

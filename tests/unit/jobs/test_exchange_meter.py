@@ -49,6 +49,27 @@ def test_what_the_old_meter_counted_is_told_beside_the_intervals(store: Store) -
     assert len(store.registry.installations(ME, "UP-1")) == 1
 
 
+@pytest.mark.parametrize(("final", "doubted"), [("112.4", False), ("113.2", False), ("114.0", True)])
+def test_an_exchange_within_an_interval_is_held_against_the_whole_ones(store: Store, final: str, doubted: bool) -> None:
+    """Read seven minutes past the hour, twice: 48 hours of 250 Wh less the two that are cut, which hold up to 500."""
+    late = timedelta(minutes=7)
+    store.registers.save(ME, [RegisterReading("UP-1", START + late, 100_000.0, "M-1")], known_at=START)
+    order = replace(ORDER, at=AT + late, final_kwh=Decimal(final))
+    seen = preview_exchange(store, ME, order, now=NOW)
+    assert seen.intervals_kwh == Decimal("11.75")
+    assert any("the intervals since" in doubt for doubt in seen.doubts) == doubted
+
+
+def test_what_no_home_can_use_is_doubted_where_its_capacity_is_not_known(store: Store) -> None:
+    """100 kW for two days are 4,800 kWh; a factory's connection may carry more."""
+    order = replace(ORDER, final_kwh=Decimal(5_000))
+    store.registry.save_points(ME, [UsagePoint("UP-1")])
+    (doubt,) = preview_exchange(store, ME, order, now=NOW).doubts
+    assert "more than 100 kW could have counted" in doubt
+    store.registry.save_points(ME, [UsagePoint("UP-1", customer_class="commercial")])
+    assert preview_exchange(store, ME, order, now=NOW).closing_kwh == 4_900
+
+
 @pytest.mark.parametrize(
     ("other", "words"),
     [

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from gridwright.domain.access import ALLOWED, Access, Act
 from gridwright.domain.errors import Conflict, InputError
-from gridwright.domain.interval import Interval
+from gridwright.domain.interval import Interval, clock_time
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, cancel_exchange
 from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, moves, reads_around
@@ -117,14 +117,15 @@ def _doubts(
 ) -> Iterator[str]:
     """Yield what cancelling does not set right by itself."""
     at = gone.period.start
+    told = clock_time(at, store.registry.point(access, gone.usage_point).tz)
     if goes_on is None:
-        yield f"no meter ended at {at.isoformat()}: from then on none hangs at {gone.usage_point}"
+        yield f"no meter ended at {told}: from then on none hangs at {gone.usage_point}"
     elif goes_on.multiplier != gone.multiplier:
         last = max((each.last for each in store.readings.series(access, gone.usage_point)), default=at)
         if last > at:
             yield (
                 f"the multiplier is {goes_on.multiplier} again, not {gone.multiplier}: intervals that were collected "
-                f"since {at.isoformat()} were multiplied by {gone.multiplier} and stay as they are; look at them, and "
+                f"since {told} were multiplied by {gone.multiplier} and stay as they are; look at them, and "
                 "edit them where they are wrong"
             )
     if not written:

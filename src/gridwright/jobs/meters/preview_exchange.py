@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import numpy as np
+
 from gridwright.domain.access import Access
 from gridwright.domain.errors import Conflict, InputError, NotFound
-from gridwright.domain.interval import Interval
-from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
+from gridwright.domain.interval import Interval, clock_time
+from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading, Step, register_steps
 from gridwright.domain.usage_point import FOREVER, Installation, Meter
 from gridwright.jobs.meters.exchange_meter import MeterExchange, allowed, counts, last_read
 from gridwright.store import Store
-from gridwright.vee import estimate_read
+from gridwright.vee import estimate_read, packaged
 
 SECOND = timedelta(seconds=1)
 LOOK_BACK = timedelta(days=400)  # two reads of a register that is read once a year
-ANY_KW = 10_000.0  # what a connection of unknown capacity may carry
+HOUR_S = 3600
 OFF_KWH, OFF_SHARE = 1.0, 0.02  # by how much intervals and registers may differ unseen
 
 
@@ -28,7 +30,8 @@ class ExchangePreview:
     """What an exchange would do: the meter that goes, what it counted since its last read, and what looks wrong.
 
     `closing_kwh`: energy between the last read and the final one, with the old multiplier; `intervals_kwh`: what the
-    intervals say of the same time. Each doubt is a sentence; a careful person clears them before going on.
+    whole intervals of the same time say, up to one less at either end. Each doubt is a sentence; a careful person
+    clears them before going on.
     """
 
     before: Installation | None
@@ -46,19 +49,21 @@ def preview_exchange(store: Store, access: Access, exchange: MeterExchange, *, n
     if last is not None and exchange.final_kwh is not None and before is not None:
         closing, doubt = _closing(store, access, exchange, before, last)
         doubts += [doubt] if doubt else []
-    measured = _measured(store, access, exchange, last) if closing is not None else None
-    if closing is not None and measured is not None and _differ(closing, measured):
+    measured, cut = _measured(store, access, exchange, last) if closing is not None else (None, 0.0)
+    if closing is not None and measured is not None and _differ(closing, measured, cut):
         doubts.append(f"the intervals since the last read add up to {measured:,} kWh, the registers to {closing:,} kWh")
     return ExchangePreview(before, last, closing, measured, tuple(doubts))
 
 
 def _doubts(store: Store, access: Access, exchange: MeterExchange, before: Installation | None) -> Iterator[str]:
     """Yield what is missing or contradicts what is known."""
+    zone = store.registry.point(access, exchange.usage_point).tz
     for kind, (final, opening) in exchange.reads.items():
         last = last_read(store, access, exchange, kind)
         if last is not None and before is not None and final is None:
             estimate = _would_show(store, access, exchange, before, kind)
-            yield f"no final read of the {kind.flow} register: energy since {last.at.isoformat()} stays open{estimate}"
+            since = clock_time(last.at, zone)
+            yield f"no final read of the {kind.flow} register: energy since {since} stays open{estimate}"
         if opening is None and (last is not None or final is not None):
             yield f"no opening read of the new {kind.flow} register: its first read will close nothing"
     if before is not None and before.multiplier != exchange.multiplier:
@@ -72,7 +77,8 @@ def _doubts(store: Store, access: Access, exchange: MeterExchange, before: Insta
     later = store.registers.load(access, exchange.usage_point, Interval(exchange.at + SECOND, FOREVER))
     old = [read for read in later if before is not None and read.end_device == before.end_device]
     if old and before is not None and before.end_device != exchange.meter.serial:
-        yield f"meter {before.end_device} was read {len(old)} times after the exchange, last {old[-1].at.isoformat()}"
+        last_at = clock_time(old[-1].at, zone)
+        yield f"meter {before.end_device} was read {len(old)} times after the exchange, last {last_at}"
 
 
 def _would_show(store: Store, access: Access, exchange: MeterExchange, before: Installation, kind: ReadingType) -> str:
@@ -105,7 +111,9 @@ def _closing(
         exchange.usage_point, exchange.at, counts(exchange.final_kwh or Decimal(0)), before.end_device, last.epoch
     )
     meter = _known(store, access, before.end_device) or Meter(before.end_device)
-    capacity = store.registry.point(access, exchange.usage_point).capacity_kw or ANY_KW
+    point = store.registry.point(access, exchange.usage_point)
+    # A connection of unknown capacity carries what the rules that come with Gridwright take for the most (V32).
+    capacity = point.capacity_kw or packaged().rules_of([point], DELIVERED_ENERGY, HOUR_S)[0].capacity_kw
     (step,) = register_steps([last, final], meter=meter, capacity_kw=capacity, multiplier=float(before.multiplier))
     if step.energy is not None:
         told = "the register has turned over since its last read" if step.step is Step.ROLLOVER else ""
@@ -114,21 +122,30 @@ def _closing(
         return None, f"the last read is of meter {last.end_device}, not of {before.end_device}"
     return None, (
         f"the final read {exchange.final_kwh} kWh cannot follow the last one, {last.value / 1000:,.3f} kWh at "
-        f"{last.at.isoformat()}: more than {capacity:g} kW could have counted"
+        f"{clock_time(last.at, point.tz)}: more than {capacity:g} kW could have counted"
     )
 
 
-def _measured(store: Store, access: Access, exchange: MeterExchange, last: RegisterReading | None) -> Decimal | None:
-    """Return what the intervals between the last read and the exchange add up to, None unless they are whole."""
+def _measured(
+    store: Store, access: Access, exchange: MeterExchange, last: RegisterReading | None
+) -> tuple[Decimal | None, float]:
+    """Return what the whole intervals between the last read and the exchange add up to, None where one is missing.
+
+    Beside it, what the intervals that either instant cuts may hold: nobody exchanges a meter on the quarter-hour.
+    """
     if last is None or last.at >= exchange.at:
-        return None
+        return None, 0.0
     try:
         panel = store.readings.load(access, exchange.usage_point, Interval(last.at, exchange.at))
     except (NotFound, Conflict):
-        return None
-    whole = panel.slots and not panel.missing.any() and (panel.start, panel.end) == (last.at, exchange.at)
-    return Decimal(str(round(float(panel.total_kwh()[0]), 3))) if whole else None
+        return None, 0.0
+    panel = panel.slice(0, panel.slots - (panel.end > exchange.at))
+    before, after = panel.start - last.at, exchange.at - panel.end
+    if not panel.slots or panel.missing.any() or max(before, after) >= panel.interval:
+        return None, 0.0
+    largest = float(np.nanmax(panel.kwh))
+    return Decimal(str(round(float(panel.total_kwh()[0]), 3))), largest * (bool(before) + bool(after))
 
 
-def _differ(closing: Decimal, measured: Decimal) -> bool:
-    return float(abs(closing - measured)) > max(OFF_KWH, OFF_SHARE * float(closing))
+def _differ(closing: Decimal, measured: Decimal, cut: float) -> bool:
+    return float(abs(closing - measured)) > cut + max(OFF_KWH, OFF_SHARE * float(closing))
