@@ -5,6 +5,7 @@ With GRIDWRIGHT_TEST_NO_SKIP set, as in CI, nothing may be skipped: every skip i
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import uuid
@@ -14,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+from _pytest.doctest import DoctestModule
 from sqlalchemy import URL, NullPool, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 
-from tests import unsettled
+from gridwright.store import migrate
+from tests import quick_schema, unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -30,6 +33,7 @@ MARK_OF_FIXTURE = {"postgres_url": "server", "mysql_url": "server", "chromium": 
 # where the environment forbids to keep it beside the sources.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / "build" / "bytecode"))
+migrate.upgrade = quick_schema.upgrade
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 # A deadline would make a test depend on the machine's load, and so would the "too slow" check.
@@ -43,6 +47,34 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("ci", parent=hypothesis.settings.get_profile("local"), derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+class OnlyExamples:
+    """Of the files that are searched for examples in docstrings, import only those that have one."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collect_file(self, file_path: Path) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+        """Leave out what would be imported, and walked through, in vain."""
+        found = yield
+        if not any(isinstance(each, DoctestModule) for each in found) or ">>> " in file_path.read_text("utf-8"):
+            return found
+        return [each for each in found if not isinstance(each, DoctestModule)]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have examples looked for in the package too, which has no conftest.py of its own."""
+    config.pluginmanager.register(OnlyExamples())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for garbage only in what the tests leave behind: what is imported to be collected stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -131,7 +163,7 @@ def postgres_url() -> Iterator[str]:
 def mysql_url() -> Iterator[str]:
     """A fresh MariaDB or MySQL database of this worker's own, as a SQLAlchemy address."""
     variable = "GRIDWRIGHT_TEST_MYSQL"
-    server = make_url(OUTSIDE.get(variable) or "mysql+pymysql://root@127.0.0.1:3306/test?charset=utf8mb4")
+    server = make_url(OUTSIDE.get(variable) or "mysql+pymysql://root@127.0.0.1:3306/test?charset=utf8mb4&ssl_disabled=1")
     with own_database(server, variable=variable, drop="DROP DATABASE {}") as address:
         yield address
 

@@ -18,8 +18,31 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store, open_store
 from gridwright.store.migrate import HEAD, VERSION_TABLE, revision_of, upgrade
 from gridwright.store.schema import NAMING, metadata
+from tests import quick_schema
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _by_the_migrations_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridwright.store.migrate.upgrade", quick_schema.by_migrations)
+
+
+def everything(store: Store) -> list[Any]:
+    """The schema and all rows of a SQLite database."""
+    with store._engine.connect() as connection:
+        rows = [connection.exec_driver_sql(f"SELECT * FROM {name}").all() for name in sorted(metadata.tables)]
+        return [*connection.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_master").all(), rows]
+
+
+def test_the_suite_starts_with_what_the_migrations_make(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_store("sqlite://") as store:
+        migrated = everything(store)
+    quick_schema.made_once()
+    monkeypatch.setattr("gridwright.store.migrate.upgrade", quick_schema.upgrade)
+    monkeypatch.setattr(quick_schema, "by_migrations", None)  # made once, it is not asked again
+    with open_store("sqlite://") as store:
+        assert everything(store) == migrated
 
 
 def test_the_migrations_make_exactly_the_schema(store: Store) -> None:
