@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     # The command line declares its options with this module, and must not pay for numpy.
     from gridwright.domain.event import EndDeviceEvent
     from gridwright.domain.readings import Readings
+    from gridwright.domain.told import ToldConfiguration
 
 D = TypeVar("D")
 
@@ -58,7 +59,8 @@ class Decoded:
     """Columns of readings, one `Readings` per (reading type, interval), and what could not be taken.
 
     `records`: data records seen. `zones`: usage point → IANA zone, where the format or detection tells it. `events`:
-    what the source says of the devices; they become known when they come in.
+    what the source says of the devices; they become known when they come in. `told`: which meters, with which
+    multipliers, it says that the values are of.
     """
 
     records: int
@@ -68,6 +70,7 @@ class Decoded:
     zones: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     events: tuple[EndDeviceEvent, ...] = ()
+    told: tuple[ToldConfiguration, ...] = ()
 
 
 class Dialect(Protocol):

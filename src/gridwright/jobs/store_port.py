@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from gridwright.domain.access import Access
 from gridwright.domain.event import EndDeviceEvent
@@ -14,8 +14,9 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.usage_point import Installation, UsagePoint
 from gridwright.store import Progress, SaveSummary
+from gridwright.store.field.outlooks import Outlook
 
 
 class RegistryPort(Protocol):
@@ -74,6 +75,34 @@ class DevicesPort(Protocol):
         ...
 
 
+class FieldPort(Protocol):
+    """What the import asks of what hangs where."""
+
+    def installations(self, access: Access, points: Sequence[str]) -> tuple[Installation, ...]:
+        """Return what is or was installed at usage points."""
+        ...
+
+
+class OutlooksPort(Protocol):
+    """What the import keeps of what it was told."""
+
+    def save_many(self, access: Access, kind: str, bodies: Mapping[str, Mapping[str, Any]], *, issued: datetime) -> int:
+        """Keep a body for each subject."""
+        ...
+
+    def several(self, access: Access, kind: str, subjects: Sequence[str] | None = None) -> list[Outlook]:
+        """Return the newest body about each subject."""
+        ...
+
+
+class DirtyPort(Protocol):
+    """What the import has judged again."""
+
+    def touch(self, access: Access, points: Sequence[str], kind: ReadingType, period: Interval) -> None:
+        """Mark the UTC days of a period dirty."""
+        ...
+
+
 class ImportsPort(Protocol):
     """What the import asks of the records of former imports."""
 
@@ -112,6 +141,21 @@ class StorePort(Protocol):
     @property
     def devices(self) -> DevicesPort:
         """End devices."""
+        ...
+
+    @property
+    def field(self) -> FieldPort:
+        """What hangs where."""
+        ...
+
+    @property
+    def outlooks(self) -> OutlooksPort:
+        """What was issued, and what was told."""
+        ...
+
+    @property
+    def dirty(self) -> DirtyPort:
+        """Ranges to judge again."""
         ...
 
     @property

@@ -35,6 +35,11 @@ CODES = {
 ROWS = 1024
 
 
+def is_stated(meter: Meter) -> bool:
+    """Tell whether somebody has stated how a meter's registers count."""
+    return (meter.dials, meter.lsb_wh) != (UNSAID.dials, UNSAID.lsb_wh)
+
+
 @lru_cache(maxsize=64)
 def counted(kind: ReadingType) -> ReadingType:
     """Return the register of a type in base units: reads of one register may come in several resolutions."""
@@ -76,7 +81,7 @@ class Registers:
         known, inferred = self.meters.get(serial), self._inferred(reads)
         if known is None:
             return inferred
-        if (known.dials, known.lsb_wh) != (UNSAID.dials, UNSAID.lsb_wh):
+        if is_stated(known):
             return known
         return replace(known, dials=known.dials - round(math.log10(inferred.lsb_wh)), lsb_wh=inferred.lsb_wh)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
+from gridwright.domain.interval import Interval, from_epoch_s
 from gridwright.domain.readings import Readings
+from gridwright.domain.told import ToldConfiguration
 from gridwright.domain.usage_point import MAX_ID
 from gridwright.formats.cim_xml.qualities import quality_of
 from gridwright.formats.cim_xml.reading_types import Series, needs_interval, read_code
@@ -71,6 +73,7 @@ class Piece:
     ends: Index
     names: Sequence[tuple[str, str]]
     refusals: Refusals
+    told: dict[ToldConfiguration, None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +99,8 @@ def decode_piece(data: bytes, first_line: int, meaning: Meaning, prolog: Prolog)
         seen += found.size + int(found.torn.size)
         if found.size:
             series += _series(piece, found, _types(piece, found, blocks=name == "IntervalReadings"))
-    return Decoded(seen, tuple(series), piece.refusals.sorted(), piece.refusals.verdicts.count)
+    refused = piece.refusals.sorted(), piece.refusals.verdicts.count
+    return Decoded(seen, tuple(series), *refused, told=tuple(piece.told))
 
 
 def _names(tags: Tags, spans: tuple[Index, Index], meaning: Meaning, prolog: Prolog) -> list[tuple[str, str]]:
@@ -218,7 +222,21 @@ def _one_series(piece: Piece, found: Records, series: Series, chosen: tuple[Inde
         reading_type=kind,
         devices=tuple(columns.pairs[place][1] for place in used.tolist()),
     )
-    return [readings if series.is_register else replace(readings, devices=())] if rows.size else []
+    if not rows.size:
+        return []
+    if series.is_register:
+        return [readings]
+    _note_meters(piece, readings)
+    return [replace(readings, devices=())]
+
+
+def _note_meters(piece: Piece, readings: Readings) -> None:
+    """Keep which meter measured the intervals of a usage point, where the file names both."""
+    for number, (name, device) in enumerate(zip(readings.points, readings.devices, strict=True)):
+        at = readings.at[readings.point == number]
+        if device and device != name and at.size:
+            period = Interval(from_epoch_s(int(at.min())), from_epoch_s(int(at.max()) + readings.interval_s))
+            piece.told[ToldConfiguration(name, period, device)] = None
 
 
 def _stamps(piece: Piece, found: Records, keep: Mask) -> tuple[Index, Mask]:

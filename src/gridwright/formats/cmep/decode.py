@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
+from gridwright.domain.interval import Interval, from_epoch_s
 from gridwright.domain.readings import Readings
+from gridwright.domain.told import ToldConfiguration
 from gridwright.domain.verdict import Reject
 from gridwright.formats.cmep.records import HEADER, Record, Refusal, Rules, record_of
 from gridwright.formats.cmep.units import CUBIC_MM, QUALITY_OF_BYTE, UNKNOWN
@@ -57,16 +61,34 @@ def decode_text(data: bytes, first_line: int, rules: Rules) -> Decoded:
     """Decode a piece of a file that begins with a line."""
     piece = _piece(data, first_line, rules)
     cells = _cells(piece)
-    series = _series(piece, cells)
+    series = [one for one in _series(piece, cells) if one.size]
     verdicts = piece.verdicts
     return Decoded(
         records=sum(record.count for record in piece.records),
-        series=tuple(one for one in series if one.size),
+        series=tuple(series),
         rejects=tuple(sorted(verdicts.kept, key=lambda reject: reject.line)),
         rejected=verdicts.count,
         zones=dict.fromkeys((record.point for record in piece.records), rules.zone),
         notes=_notes(piece.records),
+        told=tuple(_told(piece.records, series)),
     )
+
+
+def _told(records: Sequence[Record], series: Sequence[Readings]) -> Iterator[ToldConfiguration]:
+    """Yield the multiplier of each meter whose records all name one other than 1, over its intervals.
+
+    A constant of 1 tells nothing: the values may have been multiplied before.
+    """
+    constants: dict[str, set[Decimal]] = {}
+    for record in records:
+        constants.setdefault(record.point, set()).add(Decimal(record.constant or "1"))
+    for part in series:
+        for number, name in enumerate(part.points if part.interval_s else ()):
+            several = constants.get(name, set())
+            at = part.at[part.point == number]
+            if len(several) == 1 and several != {Decimal(1)} and at.size:
+                period = Interval(from_epoch_s(int(at.min())), from_epoch_s(int(at.max()) + part.interval_s))
+                yield ToldConfiguration(name, period, multiplier=next(iter(several)))
 
 
 def _piece(data: bytes, first_line: int, rules: Rules) -> Piece:

@@ -41,6 +41,7 @@ class Record:
     meaning: Meaning
     interval_s: int
     count: int
+    constant: str = ""
 
     @property
     def series(self) -> tuple[ReadingType, int]:
@@ -75,7 +76,7 @@ def record_of(parts: list[str], fields: int, rules: Rules) -> Record | Refusal:
         reason = f"field 14 tells {told} readings, but {fields - HEADER} fields follow"
         return Refusal(reason, "fetch the file again", count)
     found = _series_of(*parts[9:13], _Told(rules.options.unit, rules.options.interval_minutes or 0, rules.decimals))
-    return found if isinstance(found, Refusal) else Record(point, *found, triplets)
+    return found if isinstance(found, Refusal) else Record(point, *found, triplets, parts[11])
 
 
 class _Told(NamedTuple):

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.event import UNTIL, EndDeviceEvent
-from gridwright.domain.interval import DAY_S
+from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.reading_type import Quantity, ReadingType
 from gridwright.domain.readings import Readings
+from gridwright.domain.told import ToldConfiguration
 from gridwright.domain.verdict import Reject
 from gridwright.formats.nem12.channels import Channel, channel_of
 from gridwright.formats.nem12.days import SHOWN, Days, Verdicts, days_of
@@ -48,6 +49,7 @@ class Piece:
     meaning: Meaning
     verdicts: Verdicts
     events: list[EndDeviceEvent] = field(default_factory=list)
+    told: dict[ToldConfiguration, None] = field(default_factory=dict)
 
     def channel(self, line: int) -> Channel | Reject:
         """Return the channel a line belongs to."""
@@ -69,6 +71,7 @@ def decode_text(data: bytes, first_line: int, meaning: Meaning) -> Decoded:
         rejected=piece.verdicts.count,
         zones=dict.fromkeys(points, meaning.zone),
         events=tuple(piece.events),
+        told=tuple(piece.told),
     )
 
 
@@ -144,6 +147,7 @@ def _one_length(piece: Piece, lines: Index, slots: int, ranges: Ranges) -> list[
     owner = piece.owner[lines]
     places = np.array([channel.places if isinstance(channel, Channel) else 0 for channel in piece.channels])
     days = days_of(piece.whole, lines, slots, places=places[owner], ranges=ranges, verdicts=piece.verdicts)
+    _note_meters(piece, days)
     _note_events(piece, days, slots, ranges.at(np.isin(lines[ranges.row], days.line), _places(lines, days)[ranges.row]))
     kinds: dict[ReadingType, int] = {}
     points: dict[str, int] = {}
@@ -177,6 +181,18 @@ def _note_events(piece: Piece, days: Days, slots: int, ranges: Ranges) -> None:
             device, details = channel.serial or channel.point, {UNTIL: told.until.isoformat()}
             text = "told by the reason code of its readings"
             piece.events.append(EndDeviceEvent(device, told.type, told.since, told.since, channel.point, text, details))
+
+
+def _note_meters(piece: Piece, days: Days) -> None:
+    """Keep which meter each channel names, over its days."""
+    owner = piece.owner[days.line]
+    begin = days.day_s - piece.meaning.offset_s
+    for number in np.unique(owner).tolist():
+        channel = piece.channels[number]
+        if isinstance(channel, Channel) and channel.serial:
+            mine = begin[owner == number]
+            period = Interval(from_epoch_s(int(mine.min())), from_epoch_s(int(mine.max()) + DAY_S))
+            piece.told[ToldConfiguration(channel.point, period, channel.serial)] = None
 
 
 def _of(days: Days, which: npt.NDArray[np.bool_]) -> Days:

@@ -16,6 +16,7 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER, Installation, Meter
 from gridwright.vee.check_meter import CheckMeter
 from gridwright.vee.circumstances import NOTHING_KNOWN, Circumstances, Condition, Configuration, StatusWords
+from gridwright.vee.registers import is_stated
 
 EVER = Interval(datetime(1970, 1, 1, tzinfo=UTC), FOREVER)
 # Longest interval that an attribute `interval_min` may name.
@@ -143,12 +144,50 @@ def status_words(panel: Panel, marks: Mapping[str, Sequence[Mark]]) -> StatusWor
     return StatusWords(points, panel.start, words)
 
 
-def installed_as(installations: Sequence[Installation]) -> dict[str, list[Configuration]]:
-    """Return what is recorded to measure each usage point."""
+def installed_as(
+    installations: Sequence[Installation], meters: Mapping[str, Meter] | None = None
+) -> dict[str, list[Configuration]]:
+    """Return what is recorded to measure each usage point; digits of `meters` count where somebody stated them."""
     found: dict[str, list[Configuration]] = defaultdict(list)
     for each in installations:
-        found[each.usage_point].append(Configuration(each.period, end_device=each.end_device))
+        meter = (meters or {}).get(each.end_device)
+        dials = meter.dials if meter is not None and is_stated(meter) else None
+        found[each.usage_point].append(
+            Configuration(each.period, end_device=each.end_device, multiplier=each.multiplier, dials=dials)
+        )
     return found
+
+
+def same_serials(
+    told: Mapping[str, Sequence[Configuration]], installed: Mapping[str, Sequence[Configuration]]
+) -> dict[str, list[Configuration]]:
+    """Return what was said with serial numbers as they are recorded, which systems write in other ways.
+
+    Of several meters that are named for one time, each on a channel of its own, one that is installed is enough.
+    """
+    found: dict[str, list[Configuration]] = {}
+    for point, several in told.items():
+        recorded = {plain_serial(each.end_device or ""): each.end_device for each in installed.get(point, ())}
+        here = [each for each in several if plain_serial(each.end_device or "") in recorded]
+        found[point] = [
+            replace(each, end_device=recorded.get(plain_serial(each.end_device or "")))
+            if any(each.period.overlaps(other.period) for other in here)
+            else each
+            for each in several
+        ]
+    return found
+
+
+def plain_serial(serial: str) -> str:
+    """Return a serial number without what systems write differently: case, spaces, leading zeros."""
+    return serial.strip().casefold().lstrip("0")
+
+
+def joined(
+    one: Mapping[str, Sequence[Configuration]], other: Mapping[str, Sequence[Configuration]]
+) -> dict[str, list[Configuration]]:
+    """Return what both say of each usage point."""
+    return {name: [*one.get(name, ()), *other.get(name, ())] for name in one.keys() | other.keys()}
 
 
 def told_by(
@@ -167,11 +206,34 @@ def told_by(
     return found
 
 
+def told_digits(
+    reads: Mapping[str, Sequence[RegisterReading]], meters: Mapping[str, Meter]
+) -> dict[str, list[Configuration]]:
+    """Return between which reads a register has shown more digits than its meter is registered with."""
+    found: dict[str, list[Configuration]] = defaultdict(list)
+    for point, several in reads.items():
+        for first, last in _pairs(several):
+            meter = meters.get(first.end_device)
+            if meter is None or not is_stated(meter):
+                continue
+            shown = max(first.value * first.reading_type.resolution, last.value * last.reading_type.resolution)
+            digits = len(str(int(shown // meter.lsb_wh)))
+            if digits > meter.dials:
+                found[point].append(Configuration(Interval(first.at, last.at), dials=digits))
+    return found
+
+
 def _between(reads: Sequence[RegisterReading]) -> Iterator[Configuration]:
+    for first, last in _pairs(reads):
+        yield Configuration(Interval(first.at, last.at), end_device=first.end_device)
+
+
+def _pairs(reads: Sequence[RegisterReading]) -> Iterator[tuple[RegisterReading, RegisterReading]]:
+    """Yield reads of one meter's register that follow one another."""
     by_kind: dict[object, list[RegisterReading]] = defaultdict(list)
     for read in reads:
         by_kind[read.reading_type].append(read)
     for several in by_kind.values():
         for first, last in pairwise(sorted(several, key=lambda read: read.at)):
             if first.end_device and first.end_device == last.end_device and first.at < last.at:
-                yield Configuration(Interval(first.at, last.at), end_device=first.end_device)
+                yield first, last

@@ -15,6 +15,7 @@ from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
@@ -23,6 +24,7 @@ from gridwright.formats.source import KEPT_REJECTS, Decoded, ReadOptions
 from gridwright.ingest import Gridded, grid_series
 from gridwright.jobs.cascade.fit_day import fit_day
 from gridwright.jobs.files.decode_ahead import Piece
+from gridwright.jobs.files.keep_told import keep_told
 from gridwright.jobs.files.read_file import arrival_findings, zones_of
 from gridwright.jobs.files.rejects_file import RejectsFile
 from gridwright.jobs.store_port import StorePort
@@ -168,6 +170,11 @@ class ChunkImport:
         events = [replace(event, known_at=self.run.known_at) for event in self.decoded.events]
         if events:
             self.run.store.devices.save_events(self.run.access, events)
+        run = self.run
+        for name in keep_told(run.store, run.access, self.decoded.told, known_at=run.known_at):
+            mine = [each for each in self.decoded.told if each.usage_point == name]
+            whole = Interval(min(each.period.start for each in mine), max(each.period.end for each in mine))
+            run.store.dirty.touch(run.access, [name], DELIVERED_ENERGY, whole)
 
     def _save_points(self) -> None:
         run = self.run

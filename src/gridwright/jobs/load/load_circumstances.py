@@ -16,12 +16,24 @@ from gridwright.domain.event import ENDS, MARKING, POWER, UNTIL, EndDeviceEvent
 from gridwright.domain.interval import Interval, local_midnight, parse_instant, zone_of
 from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import FOREVER, Installation, UsagePoint
+from gridwright.domain.usage_point import FOREVER, Installation, Meter, UsagePoint
 from gridwright.grid import interruptions
-from gridwright.jobs.cascade.around import EVER, LONGEST_MIN, Around, Mark, Meant, installed_as, told_by
+from gridwright.jobs.cascade.around import (
+    EVER,
+    LONGEST_MIN,
+    Around,
+    Mark,
+    Meant,
+    installed_as,
+    joined,
+    same_serials,
+    told_by,
+    told_digits,
+)
+from gridwright.jobs.load.load_told import load_told
 from gridwright.store import Store
 from gridwright.store.field.field_record import Drift, Switch
-from gridwright.vee.circumstances import CONDITION_OF_EVENT, Circumstances, ClockCheck, Condition
+from gridwright.vee.circumstances import CONDITION_OF_EVENT, Circumstances, ClockCheck, Condition, Configuration
 
 # An interruption that began before the period, or a clock check that speaks for its first days, lies so far back.
 BEFORE = timedelta(days=7)
@@ -48,12 +60,13 @@ def load_around(
     drifts = store.field.drifts(access, names, around)
     events = store.field.events(access, names, around, POWER | MARKING | ENDS.keys())
     switches = store.field.switches(access, names)
-    installed = installed_as(there)
+    meters = store.field.meters(access, names)
+    installed = installed_as(there, meters)
     return Around(
         Circumstances(
             clock=clock_checks(drifts),
             installed=installed,
-            told=told_by(reads, installed),
+            told=_told(store, access, names, reads, (installed, meters)),
             inactive=inactive_periods(known, there, switches),
             outages=outages_of(events, period),
             generation=registered_generation(known),
@@ -62,8 +75,21 @@ def load_around(
         tuple(_checks(store, access, known, panels)),
         meant_of(known),
         there,
-        store.field.meters(access, names) if reads else {},
+        meters,
     )
+
+
+def _told(
+    store: Store,
+    access: Access,
+    names: Sequence[str],
+    reads: Mapping[str, Sequence[RegisterReading]],
+    there: tuple[Mapping[str, Sequence[Configuration]], Mapping[str, Meter]],
+) -> dict[str, list[Configuration]]:
+    """Return what readings, register reads and their sources say of the meters."""
+    installed, meters = there
+    by_reads = joined(told_by(reads, installed), told_digits(reads, meters))
+    return joined(by_reads, same_serials(load_told(store, access, names), installed))
 
 
 def outages_of(events: Sequence[EndDeviceEvent], period: Interval) -> dict[str, list[Interval]]:

@@ -1,0 +1,54 @@
+"""Keep what a file says of the meters, where it is not what is installed: its readings are judged by it (V02)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from gridwright.domain.access import Access
+from gridwright.domain.interval import epoch_s
+from gridwright.domain.told import ToldConfiguration
+from gridwright.domain.usage_point import Installation
+from gridwright.jobs.cascade.around import plain_serial
+from gridwright.jobs.load.load_told import TOLD, from_body, to_body
+from gridwright.jobs.store_port import StorePort
+
+
+def keep_told(store: StorePort, access: Access, told: Sequence[ToldConfiguration], *, known_at: datetime) -> list[str]:
+    """Keep what contradicts the registry beside what was kept before; return the usage points that it is about.
+
+    A usage point of which nothing is installed on record contradicts nothing. Where several meters are named for one
+    time, each on a channel of its own, and one of them is installed, it is no other meter.
+    """
+    names = sorted({each.usage_point for each in told})
+    if not names:
+        return []
+    hung: dict[str, list[Installation]] = defaultdict(list)
+    for each in store.field.installations(access, names):
+        hung[each.usage_point].append(each)
+    wrong: dict[str, list[ToldConfiguration]] = defaultdict(list)
+    for one in told:
+        mine = [other for other in told if other.usage_point == one.usage_point and other.period.overlaps(one.period)]
+        if any(_differs(mine, one, each) for each in hung.get(one.usage_point, ())):
+            wrong[one.usage_point].append(one)
+    if wrong:
+        kept = store.outlooks.several(access, TOLD, sorted(wrong))
+        before = {each.subject: from_body(each.subject, each.body) for each in kept}
+        bodies = {name: to_body(_joined(before.get(name, []), new)) for name, new in wrong.items()}
+        store.outlooks.save_many(access, TOLD, bodies, issued=known_at)
+    return sorted(wrong)
+
+
+def _differs(mine: Sequence[ToldConfiguration], one: ToldConfiguration, each: Installation) -> bool:
+    if not one.period.overlaps(each.period):
+        return False
+    serials = {plain_serial(other.end_device) for other in mine if other.end_device}
+    other_meter = bool(serials) and plain_serial(each.end_device) not in serials
+    return other_meter or (one.multiplier is not None and one.multiplier != each.multiplier)
+
+
+def _joined(before: Iterable[ToldConfiguration], new: Iterable[ToldConfiguration]) -> list[ToldConfiguration]:
+    """Return all, each once, by time."""
+    every = dict.fromkeys((*before, *new))
+    return sorted(every, key=lambda each: (epoch_s(each.period.start), epoch_s(each.period.end), str(each.end_device)))
