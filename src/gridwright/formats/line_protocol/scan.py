@@ -28,6 +28,7 @@ MOST_DIGITS = 15  # so many a float64 holds exactly, and the quotient by a power
 MOST_IN_STAMP = 19  # what is beyond 64 bits of these comes out below zero
 COUNT_NOISE = 4e-15  # as in formats/counts.py
 TENS = 10.0 ** np.arange(MOST_DIGITS + 1)
+NANOSECONDS, HALF = 19, 9  # digits of a timestamp in nanoseconds, as most are
 MICRO = 1_000_000
 WRONG = -1
 
@@ -112,8 +113,25 @@ def _value(body: Bytes, at: int) -> tuple[float, int]:
 
 
 @register_jitable
+def _nanoseconds(body: Bytes, at: int) -> int:
+    """Return the number of NANOSECONDS digits, in two halves that do not wait for each other; WRONG if not all are."""
+    upper, lower, digits = 0, 0, True
+    for place in range(HALF):
+        high, low = body[at + place], body[at + HALF + place]
+        digits &= ZERO <= high <= NINE and ZERO <= low <= NINE
+        upper = upper * 10 + int(high - ZERO)
+        lower = lower * 10 + int(low - ZERO)
+    last = body[at + 2 * HALF]
+    digits &= ZERO <= last <= NINE
+    return (upper * 10**HALF + lower) * 10 + int(last - ZERO) if digits else WRONG
+
+
+@register_jitable
 def _stamp(body: Bytes, at: int) -> tuple[int, int]:
     """Return the timestamp that ends its line, and where it ends; or WRONG."""
+    if at + NANOSECONDS < body.size and body[at + NANOSECONDS] == NEWLINE:
+        stamp = _nanoseconds(body, at)
+        return stamp, WRONG if stamp == WRONG else at + NANOSECONDS
     stamp, count = 0, 0
     while at < body.size and count < MOST_IN_STAMP and ZERO <= body[at] <= NINE:
         stamp = stamp * 10 + int(body[at] - ZERO)
