@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import httpx
@@ -19,16 +20,30 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gridwright.cli import main
 from tests.integration.server_process import serving, start
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def serve(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run a server that is expected not to start."""
-    command = [sys.executable, "-m", "gridwright", "serve", "--data", str(folder / "data"), "--no-worker", *options]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120, check=False)
+Serve = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Serve:
+    """Run, in this process, a server that is expected not to start."""
+
+    def serve(*options: str) -> subprocess.CompletedProcess[str]:
+        command = ["gridwright", "serve", "--data", str(tmp_path / "data"), "--no-worker", *options]
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return subprocess.CompletedProcess(command, ended.value.code, *capsys.readouterr())
+
+    return serve
 
 
 def test_the_first_start_makes_the_folder_and_prints_the_key_once(tmp_path: Path) -> None:
@@ -44,9 +59,9 @@ def test_the_first_start_makes_the_folder_and_prints_the_key_once(tmp_path: Path
         assert server.admin_key == ""
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_told(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    done = serve(tmp_path, "--port", "0", "--json")
+    done = serve("--port", "0", "--json")
     told = json.loads(done.stdout)
     assert (done.returncode, told["where"]) == (2, str(tmp_path / "data"))
     assert "it is a file" in told["message"]
@@ -77,10 +92,10 @@ def test_for_a_person_it_speaks_in_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_a_port_in_use_is_named_with_one_that_is_free(tmp_path: Path, as_json: bool) -> None:
+def test_a_port_in_use_is_named_with_one_that_is_free(serve: Serve, as_json: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = serve(tmp_path, "--port", str(port), *(["--json"] if as_json else []))
+        done = serve("--port", str(port), *(["--json"] if as_json else []))
     assert done.returncode == 1
     told = json.loads(done.stdout) if as_json else None
     text = f"{told['message']} {told['remedy']}" if told else done.stderr
@@ -89,9 +104,9 @@ def test_a_port_in_use_is_named_with_one_that_is_free(tmp_path: Path, as_json: b
     assert "gw_" not in done.stdout  # no key was made, and none is lost
 
 
-def test_an_address_that_is_not_ours_is_told(tmp_path: Path) -> None:
+def test_an_address_that_is_not_ours_is_told(serve: Serve) -> None:
     for host in ("203.0.113.7", "no.such.host.invalid"):
-        done = serve(tmp_path, "--port", "0", "--host", host)
+        done = serve("--port", "0", "--host", host)
         assert done.returncode == 2, done.stderr
         assert "--host" in done.stderr
 
@@ -133,19 +148,19 @@ def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
             assert "max-age" in answer.headers["Strict-Transport-Security"]
 
 
-def test_half_a_certificate_or_a_broken_one_is_told(tmp_path: Path) -> None:
+def test_half_a_certificate_or_a_broken_one_is_told(serve: Serve, tmp_path: Path) -> None:
     cert, private = certificate(tmp_path)
-    half = serve(tmp_path, "--port", "0", "--tls-cert", str(cert))
+    half = serve("--port", "0", "--tls-cert", str(cert))
     assert (half.returncode, "--tls-key" in half.stderr) == (2, True)
     private.write_text("nonsense")
-    broken = serve(tmp_path, "--port", "0", "--tls-cert", str(cert), "--tls-key", str(private))
+    broken = serve("--port", "0", "--tls-cert", str(cert), "--tls-key", str(private))
     assert (broken.returncode, "cannot be used" in broken.stderr) == (2, True)
 
 
-def test_a_store_of_a_newer_program_is_told_before_anything_listens(tmp_path: Path) -> None:
+def test_a_store_of_a_newer_program_is_told_before_anything_listens(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "gridwright.db").write_bytes(b"not a database at all" * 100)
-    done = serve(tmp_path, "--port", "0", "--json")
+    done = serve("--port", "0", "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["error"] == "StoreCorrupt"
 
