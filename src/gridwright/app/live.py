@@ -30,10 +30,13 @@ Progress = Callable[[int, int], None]
 
 def vault(platform: Platform) -> Vault:
     """Return the vault; its key lies beside the database, where the settings say, or in the environment."""
+    from gridwright.jobs.upkeep.key_users import seen_from
     from gridwright.jobs.upkeep.vault import KEY_FILE, KEY_VARIABLE, Vault
+    from gridwright.store.engine import place, resolve
 
-    named = platform.settings.store.secret_key
-    return Vault(named or platform.folder / KEY_FILE, given=os.environ.get(KEY_VARIABLE))
+    key, url = platform.settings.store.secret_key or platform.folder / KEY_FILE, resolve(platform.settings.store.url)
+    where = seen_from(key, Path(place(url))) if url.get_backend_name() == "sqlite" else place(url)
+    return Vault(key, given=os.environ.get(KEY_VARIABLE), user=f"the database {where}")
 
 
 def lines(platform: Platform) -> Lines:

@@ -128,11 +128,12 @@ def rotate(
 
 
 def _require_own_keys(seals: Seals) -> None:
-    """Refuse to forget keys in the file of the database of the same settings, where there is one."""
+    """Refuse to forget keys that another seals with, or in the file of the database of the same settings."""
     from gridwright.app import Platform
     from gridwright.app.live import vault
     from gridwright.store import open_store
 
+    seals.vault.require_unshared()
     wired = Platform(loaded_settings().settings)
     url = wired.settings.store.url
     try:

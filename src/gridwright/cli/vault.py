@@ -80,6 +80,7 @@ def rotate(
     keys = vault(wired)
     if drop_old:
         edge = wired.settings.edge
+        keys.require_unshared()
         keys.require_own(seals_of(edge).vault, f"the edge in {edge.folder}")
     key, wrapped = rotate_master(wired.store, wired.access, keys, drop_old=drop_old)
     if as_json:

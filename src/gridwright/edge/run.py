@@ -26,6 +26,7 @@ from gridwright.edge.keeper import Keeper
 from gridwright.edge.link import Centre, Link, address_of
 from gridwright.edge.sealing import Seals
 from gridwright.edge.status import Status, StatusFile, status_of
+from gridwright.jobs.upkeep.key_users import seen_from
 from gridwright.jobs.upkeep.vault import KEY_FILE, KEY_VARIABLE, Vault
 from gridwright.settings import EdgeSettings, Settings
 
@@ -106,7 +107,9 @@ def drain(settings: Settings, key: str, *, within_s: float) -> Status:
 
 def seals_of(settings: EdgeSettings) -> Seals:
     """Return what seals the buffer: its key lies in the folder, where the settings say, or in the environment."""
-    vault = Vault(settings.secret_key or settings.folder / KEY_FILE, given=os.environ.get(KEY_VARIABLE))
+    key = settings.secret_key or settings.folder / KEY_FILE
+    user = f"the edge in {seen_from(key, settings.folder)}"
+    vault = Vault(key, given=os.environ.get(KEY_VARIABLE), user=user)
     return Seals(vault, seals=settings.encrypt)
 
 

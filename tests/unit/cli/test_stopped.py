@@ -27,6 +27,7 @@ from gridwright.store import open_store
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 INTERRUPTED = 130
+FILES = ("gridwright.db", "there.gwb", "secret.key", "secret.key.users")
 SIZE = struct.pack("HHHH", 40, 120, 0, 0)
 
 
@@ -51,7 +52,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     made = CliRunner().invoke(app, ["--data", str(folder), "backup", "create", "-o", str(folder / "there.gwb")])
     assert made.exit_code == 0, made.output
-    return {name: (folder / name).read_bytes() for name in ("gridwright.db", "there.gwb", "secret.key")}
+    return {name: (folder / name).read_bytes() for name in FILES}
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from gridwright.api.edge.wire import ClockTrust, Record
 from gridwright.cli.edge import app
@@ -20,6 +20,7 @@ from gridwright.edge.rejected import FILE, Rejected, read_rejected
 from gridwright.edge.rotate import rotate
 from gridwright.edge.sealing import Seals
 from gridwright.edge.segment import HEAD, Segment, sound_records
+from gridwright.jobs.upkeep.key_users import users_file
 from gridwright.jobs.upkeep.vault import KEY_FILE, Vault
 from gridwright.store import open_store
 from tests.unit.edge.test_buffer import SMALL, files, filled, rest, seals_in
@@ -215,6 +216,51 @@ def test_a_key_file_of_edge_and_database_keeps_its_earlier_keys(
     refused = CliRunner().invoke(gridwright, [*words, "--drop-old"])
     assert "the key file is also that of the " in str(refused.exception)
     assert Path("secret.key").read_bytes() == before
+
+
+@pytest.mark.parametrize("words", [["edge", "rotate"], ["vault", "rotate"]])
+def test_a_key_file_shared_under_two_settings_is_known_and_keeps_its_earlier_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """The centre's settings and the edge's each name it, and neither names the other."""
+    key = tmp_path / "keys" / "our.key"
+    for name, text in {
+        "centre": f'[store]\nurl = "g.db"\nsecret_key = "{key}"\n',
+        "site": f'[edge]\nsecret_key = "{key}"\n[store]\nurl = "none.db"\n',
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "gridwright.toml").write_text(text)
+
+    def run(place: str, *words: str) -> Result:
+        monkeypatch.chdir(tmp_path / place)
+        return CliRunner().invoke(gridwright, words)
+
+    monkeypatch.chdir(tmp_path / "centre")
+    open_store("g.db").close()
+    mine, other = ("site", "centre") if words[0] == "edge" else ("centre", "site")
+    assert run("centre", "vault", "seal").exit_code == 0
+    alone = json.loads(run("centre", "doctor", "--json").stdout)["checks"]
+    assert not any("shared" in check["name"] for check in alone)
+    drain = ["edge", "drain", "--to", "http://127.0.0.1:9", "--key", "k", "--within", "0.01"]
+    assert run("site", *drain).exit_code == 0
+    (shared,) = [
+        check
+        for check in json.loads(run("centre", "doctor", "--json").stdout)["checks"]
+        if check["name"] == "key file, shared"
+    ]
+    assert (shared["state"], "the edge in ../site/" in shared["found"]) == ("warn", True)
+    assert run(mine, *words).exit_code == 0
+    before = key.read_bytes()
+    refused = run(mine, *words, "--drop-old")
+    whose = "the database ../centre/g.db" if other == "centre" else "the edge in ../site/"
+    assert f"the key file is also that of {whose}" in str(refused.exception)
+    assert key.read_bytes() == before
+    # Both moved together are the same two; one that is gone is taken out by hand, as the message says.
+    users = users_file(key)
+    assert str(users) in str(refused.exception)
+    users.write_text("".join(line for line in users.read_text().splitlines(keepends=True) if whose not in line))
+    assert run(mine, *words, "--drop-old").exit_code == 0
+    assert len(key.read_bytes().split()) == 1
 
 
 @pytest.mark.parametrize("sealed", [True, False])

@@ -21,6 +21,7 @@ from gridwright.jobs.upkeep.back_up import backups_in
 from gridwright.jobs.upkeep.check_listeners import check_listeners
 from gridwright.jobs.upkeep.check_waiting import check_edges, check_journal, check_waiting
 from gridwright.jobs.upkeep.health import Check, ago, fails, fine, graded, warns
+from gridwright.jobs.upkeep.key_users import users_file
 from gridwright.jobs.upkeep.listener_status import ListenerStatus
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.store import Store, open_store
@@ -242,6 +243,10 @@ def check_key(store: Store, vault: Vault | None) -> Iterator[Check]:
         return
     found = f"{vault.place}: {len(keys)} keys, {state.newest + state.older} usage points sealed, {state.plain} not"
     yield graded("key file", found, "gridwright vault seal", warn=bool(needed and state.plain))
+    others = vault.others()
+    if others:
+        remedy = f"give each a file of its own (store.secret_key, edge.secret_key); {users_file(vault.path)} lists them"
+        yield warns("key file, shared", f"{vault.place} is also that of {', '.join(others)}", remedy)
 
 
 def check_extra(extra: str, module: str) -> Check:

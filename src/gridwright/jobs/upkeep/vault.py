@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gridwright.domain.errors import StoreCorrupt, StoreError, UsageError
 from gridwright.jobs.files.durable import sync_folder
+from gridwright.jobs.upkeep.key_users import note_user, users, users_file
 
 KEY_FILE = "secret.key"
 KEY_VARIABLE = "GRIDWRIGHT_SECRET_KEY"
@@ -28,13 +29,14 @@ class Vault:
 
     `place`: the key file, or the folder in which it is called `secret.key`. Its first line seals; the lines below are
     earlier keys, which still open. `given`: the keys themselves, from the environment, instead of a file. Without the
-    keys what was sealed is lost: they belong into a backup, but not beside the database's.
+    keys what was sealed is lost: they belong into a backup, but not beside the database's. `user`: whose vault it is,
+    written beside the file when it first seals, so that another's is warned.
     """
 
-    def __init__(self, place: Path | str, *, given: str | None = None) -> None:
+    def __init__(self, place: Path | str, *, given: str | None = None, user: str = "") -> None:
         path = Path(place)
         self.path = path / KEY_FILE if path.is_dir() else path
-        self._given = given
+        self._given, self._user, self._noted = given, user, False
         self._keys: dict[str, bytes] = {}
         self._looks: Look | None = None
 
@@ -43,6 +45,7 @@ class Vault:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         name, key = next(iter(self._secrets(make=True).items()))
+        self._note_use()
         nonce = secrets.token_bytes(NONCE_BYTES)
         head = MARK + bytes.fromhex(name)
         return head + nonce + AESGCM(key).encrypt(nonce, content, head)
@@ -96,15 +99,35 @@ class Vault:
         self._write([fresh, *kept])
         return self.key_ids()[0]
 
+    def others(self) -> tuple[str, ...]:
+        """Return who else is known to seal with this key file, under whatever settings."""
+        if self._given is not None or not self._user:
+            return ()
+        return tuple(user for user in users(self.path) if user != self._user)
+
+    def require_unshared(self) -> None:
+        """Raise UsageError where another is known to seal with this very file: it may need the keys that would go."""
+        for other in self.others():
+            gone = f"where that is no more, take its line out of {users_file(self.path)}"
+            raise self._shared(other, gone)
+
     def require_own(self, other: Vault, whose: str) -> None:
         """Raise UsageError where another's keys lie in this very file: its secrets may need those that would go."""
         files = self._given is None and other._given is None and self.exists and other.exists
         if files and self.path.samefile(other.path):
-            raise UsageError(
-                f"the key file is also that of {whose}, which may still need the earlier keys",
-                where=self.place,
-                remedy="set another file for one of them (store.secret_key, edge.secret_key), or leave out --drop-old",
-            )
+            raise self._shared(whose, "leave out --drop-old")
+
+    def _shared(self, other: str, remedy: str) -> UsageError:
+        return UsageError(
+            f"the key file is also that of {other}, which may still need the earlier keys",
+            where=self.place,
+            remedy=f"set another file for one of them (store.secret_key, edge.secret_key), or {remedy}",
+        )
+
+    def _note_use(self) -> None:
+        if self._user and self._given is None and not self._noted:
+            note_user(self.path, self._user)
+            self._noted = True
 
     def drop_old_keys(self) -> list[str]:
         """Keep only the key that seals, and return the ids of those that are gone for good."""
