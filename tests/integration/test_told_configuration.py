@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -53,6 +53,21 @@ def nem12(tmp_path: Path, *serials: str, days: int = 8) -> Path:
     path = tmp_path / f"{'-'.join(serials)}.csv"
     path.write_text("\n".join([*lines, "900", ""]), encoding="utf-8")
     return path
+
+
+def long_table(column: str, told: str) -> str:
+    """Two days of hours, a row each, and a column about the meter."""
+    stamps = [datetime(2025, 3, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(48)]
+    rows = [f"P-9;{at.isoformat()};{told};1.{at.hour:02d}" for at in stamps]
+    return "\n".join([f"meter;start;{column};kWh", *rows])
+
+
+def wide_table(column: str, told: str) -> str:
+    """The same with a row a day."""
+    hours = ";".join(f"{hour:02d}:00" for hour in range(24))
+    values = ";".join(f"1.{hour:02d}" for hour in range(24))
+    rows = [f"P-9;2025-03-0{day};{told};{values}" for day in (1, 2)]
+    return "\n".join([f"meter;date;{column};{hours}", *rows])
 
 
 def doubts(store: Store, point: str = "NMI0000001") -> list[Finding]:
@@ -132,6 +147,33 @@ def test_the_meter_that_cim_names_beside_the_usage_point_is_compared(
     found = doubts(store, "P-9")
     assert bool(found) is wrong
     assert all("end device M1, installed is M2" in each.message for each in found)
+
+
+@pytest.mark.parametrize(
+    ("column", "told", "says"),
+    [
+        ("multiplier", "40", "multiplier 40, installed is 20"),
+        ("CT ratio", "20", ""),
+        ("multiplier", "20,0", ""),
+        ("dials", "5", "dials 5, installed is 6"),
+        ("dials", "6", ""),
+        ("multiplier", "", ""),
+        ("dials", "six", ""),
+    ],
+)
+@pytest.mark.parametrize("table", [long_table, wide_table])
+def test_columns_of_a_table_are_compared(
+    store: Store, tmp_path: Path, table: Callable[[str, str], str], column: str, told: str, *, says: str
+) -> None:
+    hang(store, "P-9", "M-9", "20", dials=6, lsb_wh=1000)
+    text = table(column, told)
+    path = tmp_path / "a.csv"
+    path.write_text(text, encoding="utf-8")
+    done = ingest_file(store, ME, path, known_at=NOW)
+    assert done.new == 48
+    found = doubts(store, "P-9")
+    assert bool(found) is bool(says)
+    assert all(says in each.message for each in found)
 
 
 @pytest.mark.parametrize(("dials", "wrong"), [(5, True), (6, False)])

@@ -10,9 +10,10 @@ from gridwright.domain.interval import Interval
 
 @dataclass(frozen=True, slots=True)
 class ToldConfiguration:
-    """A source says that values of a usage point in `period` are of a meter, or with a multiplier; None = not told."""
+    """A source says that values of a usage point in `period` are of a meter, or how it counts; None = not told."""
 
     usage_point: str
     period: Interval
     end_device: str | None = None
     multiplier: Decimal | None = None
+    dials: int | None = None

@@ -139,6 +139,8 @@ _FITTING = {
     "unit": {"text"},
     "quality": {"text", "number", "empty"},
     "register": {"text", "number"},
+    "multiplier": {"number"},
+    "dials": {"number"},
     "point": {"text", "number", "date", "stamp"},
 }
 

@@ -192,7 +192,7 @@ def _arrow(text: bytes, layout: Layout, framing: Framing, odd: list[tuple[int, i
     names = [str(index) for index in range(framing.width)]
     plain = numbers and not layout.numerals.thousands
     types = {str(index): pa.binary() for index in layout.texts}
-    coded = (layout.point, layout.unit, layout.quality, layout.register)
+    coded = (layout.point, layout.unit, layout.quality, layout.register, layout.multiplier, layout.dials)
     types |= {str(index): pa.dictionary(pa.int32(), pa.binary()) for index in coded if index is not None}
     types |= {str(index): pa.float64() if plain else pa.binary() for index in layout.numbers}
 

@@ -70,6 +70,8 @@ def draft_layout(found: Assignment, names: Sequence[str], options: ReadOptions) 
         quality=single.get("quality"),
         unit=single.get("unit"),
         register=single.get("register"),
+        multiplier=single.get("multiplier"),
+        dials=single.get("dials"),
         default_point=options.point,
     )
 

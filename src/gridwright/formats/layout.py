@@ -98,6 +98,8 @@ class Layout:
     quality: int | None = None
     unit: int | None = None
     register: int | None = None
+    multiplier: int | None = None
+    dials: int | None = None
     clock_unit_s: int = 0
     clock_first: int = 0
     order: str = "ymd"
@@ -112,7 +114,8 @@ class Layout:
     @property
     def texts(self) -> tuple[int, ...]:
         """Columns that are read as text, in order."""
-        named = (self.point, self.time, self.end, self.date, self.clock_column, self.quality, self.unit, self.register)
+        rows = (self.point, self.time, self.end, self.date, self.clock_column, self.quality, self.unit, self.register)
+        named = (*rows, self.multiplier, self.dials)
         return tuple(sorted({index for index in named if index is not None}))
 
     @property

@@ -48,7 +48,7 @@ COLUMN_UNITS: dict[str, tuple[Quantity, int]] = {
     "1": (Quantity.STATE, 0),
 }
 OWN_SLASHES = 4  # in the code of a reading type
-ROLES = ("point", "time", "end", "date", "clock", "value", "quality", "unit", "register")
+ROLES = ("point", "time", "end", "date", "clock", "value", "quality", "unit", "register", "multiplier", "dials")
 
 # A column that measures something else or was never measured, whatever unit its name ends with.
 _FOREIGN = re.compile(
@@ -59,6 +59,8 @@ _FOREIGN = re.compile(
 )
 # A column whose whole name, simplified, is one of these words or patterns plays the role.
 _NAMES = {
+    "multiplier": r"(meter )?multiplier|ct (ratio|factor)|transformer (ratio|factor)|wandlerfaktor",
+    "dials": r"(meter )?dials|(no|number) of dials",
     "quality": r"(.* )?(quality|quality flag|flag|flags|status|actual estimated|estimated|est|qualitaet|estado)",
     "unit": r"unit|units|uom|unit of measure|einheit|unite|unidad|单位",
     "register": r"register|register id|reading type|channel|channel id|obis|obis code|flow|direction|suffix|nmi suffix",

@@ -16,6 +16,7 @@ from gridwright.domain.readings import Readings
 from gridwright.formats.counts import LARGEST, to_counts
 from gridwright.formats.instants import Instants, as_binary, row_stamps, stamps_of, to_instants
 from gridwright.formats.layout import Batch, Layout, Pass, ValueColumn
+from gridwright.formats.meter_columns import told_by_columns
 from gridwright.formats.roles import UNITS, flow_of_register, known_unit, own_type, quality_letter, series_type
 from gridwright.formats.row_verdicts import Verdicts, word_of
 from gridwright.formats.source import Decoded
@@ -97,8 +98,15 @@ def decode_batch(batch: Batch, layout: Layout) -> Decoded:
         rejects=tuple(sorted(verdicts.rejects, key=lambda reject: reject.line)),
         rejected=verdicts.rejected,
         zones=dict.fromkeys(placed.points, layout.clock.zone),
+        told=tuple(told_by_columns(layout, batch, placed, _meter_columns(batch, layout), verdicts)),
         notes=tuple(dict.fromkeys(verdicts.notes)),
     )
+
+
+def _meter_columns(batch: Batch, layout: Layout) -> dict[str, Labels]:
+    """Return the columns that say how the meter counts, by role."""
+    roles = {"multiplier": layout.multiplier, "dials": layout.dials}
+    return {role: labels(batch.columns[index]) for role, index in roles.items() if index is not None}
 
 
 def _points(batch: Batch, layout: Layout, verdicts: Verdicts) -> tuple[Labels, Mask]:

@@ -14,7 +14,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import Installation, UsagePoint
+from gridwright.domain.usage_point import Installation, Meter, UsagePoint
 from gridwright.store import Progress, SaveSummary
 from gridwright.store.field.outlooks import Outlook
 
@@ -80,6 +80,10 @@ class FieldPort(Protocol):
 
     def installations(self, access: Access, points: Sequence[str]) -> tuple[Installation, ...]:
         """Return what is or was installed at usage points."""
+        ...
+
+    def meters(self, access: Access, points: Sequence[str]) -> dict[str, Meter]:
+        """Return the meters that hang or hung there, by serial number."""
         ...
 
 

@@ -9,10 +9,10 @@ from datetime import datetime
 from gridwright.domain.access import Access
 from gridwright.domain.interval import epoch_s
 from gridwright.domain.told import ToldConfiguration
-from gridwright.domain.usage_point import Installation
-from gridwright.jobs.cascade.around import plain_serial
+from gridwright.jobs.cascade.around import installed_as, plain_serial
 from gridwright.jobs.load.load_told import TOLD, from_body, to_body
 from gridwright.jobs.store_port import StorePort
+from gridwright.vee.circumstances import Configuration
 
 
 def keep_told(store: StorePort, access: Access, told: Sequence[ToldConfiguration], *, known_at: datetime) -> list[str]:
@@ -24,13 +24,11 @@ def keep_told(store: StorePort, access: Access, told: Sequence[ToldConfiguration
     names = sorted({each.usage_point for each in told})
     if not names:
         return []
-    hung: dict[str, list[Installation]] = defaultdict(list)
-    for each in store.field.installations(access, names):
-        hung[each.usage_point].append(each)
+    there = installed_as(store.field.installations(access, names), store.field.meters(access, names))
     wrong: dict[str, list[ToldConfiguration]] = defaultdict(list)
     for one in told:
         mine = [other for other in told if other.usage_point == one.usage_point and other.period.overlaps(one.period)]
-        if any(_differs(mine, one, each) for each in hung.get(one.usage_point, ())):
+        if any(_differs(mine, one, each) for each in there.get(one.usage_point, ())):
             wrong[one.usage_point].append(one)
     if wrong:
         kept = store.outlooks.several(access, TOLD, sorted(wrong))
@@ -40,12 +38,13 @@ def keep_told(store: StorePort, access: Access, told: Sequence[ToldConfiguration
     return sorted(wrong)
 
 
-def _differs(mine: Sequence[ToldConfiguration], one: ToldConfiguration, each: Installation) -> bool:
+def _differs(mine: Sequence[ToldConfiguration], one: ToldConfiguration, each: Configuration) -> bool:
     if not one.period.overlaps(each.period):
         return False
     serials = {plain_serial(other.end_device) for other in mine if other.end_device}
-    other_meter = bool(serials) and plain_serial(each.end_device) not in serials
-    return other_meter or (one.multiplier is not None and one.multiplier != each.multiplier)
+    other_meter = bool(serials) and plain_serial(each.end_device or "") not in serials
+    pairs = (one.multiplier, each.multiplier), (one.dials, each.dials)
+    return other_meter or any(told is not None and there is not None and told != there for told, there in pairs)
 
 
 def _joined(before: Iterable[ToldConfiguration], new: Iterable[ToldConfiguration]) -> list[ToldConfiguration]:

@@ -19,7 +19,7 @@ def load_told(store: Store, access: Access, names: Sequence[str]) -> dict[str, l
     """Return what was said of each usage point."""
     return {
         each.subject: [
-            Configuration(one.period, end_device=one.end_device, multiplier=one.multiplier)
+            Configuration(one.period, end_device=one.end_device, multiplier=one.multiplier, dials=one.dials)
             for one in from_body(each.subject, each.body)
         ]
         for each in store.outlooks.several(access, TOLD, names)
@@ -35,6 +35,7 @@ def to_body(told: Sequence[ToldConfiguration]) -> dict[str, Any]:
                 epoch_s(each.period.end),
                 each.end_device,
                 None if each.multiplier is None else str(each.multiplier),
+                each.dials,
             ]
             for each in told
         ]
@@ -49,6 +50,7 @@ def from_body(point: str, body: Mapping[str, Any]) -> list[ToldConfiguration]:
             Interval(from_epoch_s(start), from_epoch_s(end)),
             device,
             None if factor is None else Decimal(factor),
+            dials,
         )
-        for start, end, device, factor in body["told"]
+        for start, end, device, factor, dials in body["told"]
     ]
