@@ -329,17 +329,79 @@ class Asked(Quick):
         return True
 
 
+HEAD_OF_THREE = (
+    f"POST /meter_reading HTTP/1.1\r\nAuthorization: Bearer k\r\nContent-Type: {FORM}\r\nContent-Length: 3\r\n\r\n"
+)
+
+
+def configured(app: Asked) -> Config:
+    config = Config(cast("Any", SimpleNamespace(quick=app)), log_config=None, interface="asgi3")
+    config.load()
+    config.loaded_app = config.app
+    return config
+
+
+def connected(config: Config, state: ServerState) -> tuple[QuickProtocol, Wire]:
+    line, wire = QuickProtocol(config, state, {}), Wire()
+    line.connection_made(cast("Any", wire))
+    return line, wire
+
+
+def test_one_timer_sees_to_a_connection_and_hangs_up_once_nothing_came_for_long() -> None:
+    async def talk() -> None:
+        app = Asked()
+        line, wire = connected(configured(app), ServerState())
+
+        def ask() -> None:
+            line.data_received(f"{HEAD_OF_THREE}a=b".encode())
+
+        def answer() -> None:
+            app.waiting[-1].set_result(Answer(200, b"OK"))
+
+        for _ in range(2):
+            ask()
+            answer()
+        timer = line.timeout_keep_alive_task
+        ask()
+        assert line.timeout_keep_alive_task is timer
+        line.timeout_keep_alive_handler()  # it is due while a request is under way
+        assert [line.timeout_keep_alive_task, wire.closing] == [None, False]
+        answer()
+        line.timeout_keep_alive_handler()  # due, but something came meanwhile
+        assert [line.timeout_keep_alive_task is None, wire.closing] == [False, False]
+        line._rests_since -= line.timeout_keep_alive
+        line.timeout_keep_alive_handler()
+        assert wire.closing
+        line.connection_lost(None)
+
+    asyncio.run(talk())
+
+
+def test_an_answer_is_rendered_anew_with_the_date_and_when_it_is_another() -> None:
+    async def talk() -> None:
+        app, state = Asked(), ServerState()
+        line, wire = connected(configured(app), state)
+        one, other = Answer(200, b"OK"), Answer(422, b"no")
+        for date, answer in ((b"Mon", one), (b"Mon", one), (b"Tue", one), (b"Tue", other), (b"Tue", one)):
+            if state.default_headers[-1:] != [(b"date", date)]:
+                state.default_headers = [(b"date", date)]
+            line.data_received(f"{HEAD_OF_THREE}a=b".encode())
+            app.waiting[-1].set_result(answer)
+        told = [(answer.split()[1], answer.partition(b"date: ")[2][:3], answer[-2:]) for answer in wire.written]
+        ok, no = (b"200", b"OK"), (b"422", b"no")
+        assert [(status, body) for status, _, body in told] == [ok, ok, ok, no, ok]
+        assert [date for _, date, _ in told] == [b"Mon", b"Mon", b"Tue", b"Tue", b"Tue"]
+        line.connection_lost(None)
+
+    asyncio.run(talk())
+
+
 def test_a_head_is_read_once_and_a_closing_server_ends_the_connection() -> None:
     async def talk() -> None:
         app = Asked()
-        config = Config(cast("Any", SimpleNamespace(quick=app)), log_config=None, interface="asgi3")
-        config.load()
-        config.loaded_app = config.app
-        state = ServerState()
-        line, wire = QuickProtocol(config, state, {}), Wire()
-        line.connection_made(cast("Any", wire))
-        told = f"Authorization: Bearer k\r\nContent-Type: {FORM}\r\nContent-Length: 3"
-        head = f"POST /meter_reading HTTP/1.1\r\n{told}\r\n\r\n"
+        config, state = configured(app), ServerState()
+        line, wire = connected(config, state)
+        head = HEAD_OF_THREE
         for count in range(1, 4):
             line.data_received(f"{head}a=b".encode())
             assert (app.read, len(app.waiting), len(wire.written)) == (1, count, count - 1)
@@ -352,8 +414,7 @@ def test_a_head_is_read_once_and_a_closing_server_ends_the_connection() -> None:
         assert wire.closing
         line.connection_lost(None)
 
-        line, wire = QuickProtocol(config, state, {}), Wire()
-        line.connection_made(cast("Any", wire))
+        line, wire = connected(config, state)
         line.data_received(f"{head}a=b".encode())
         assert app.read == 1  # the head is known on every connection
         line.connection_lost(ConnectionResetError())

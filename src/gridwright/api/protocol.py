@@ -114,6 +114,9 @@ class QuickProtocol(HttpToolsProtocol):
         # A request whose head was read and whose body has not ended: it waits until this piece of data is read.
         self._held: tuple[RequestResponseCycle, ASGI3Application, Post] | None = None
         self._coming: Coming | None = None
+        self._rests_since = 0.0
+        # The answer that was written last, its headers at the time, and the bytes they made.
+        self._last: tuple[Answer, object, bytes] | None = None
 
     def data_received(self, data: bytes) -> None:
         """Read what came; a request that is not complete by then goes the long way."""
@@ -137,7 +140,6 @@ class QuickProtocol(HttpToolsProtocol):
         post, body = self._quick.known(data[:at]), data[at + len(SEPARATOR) :]
         if post is None or post.length != len(body):
             return False
-        self._unset_keepalive_if_required()
         brief = Brief()
         self.cycle = cast("RequestResponseCycle", brief)
         if self._quick.take(post, body, Reply(self, brief, post)):
@@ -261,18 +263,50 @@ class QuickProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _write(self, cycle: RequestResponseCycle | Brief, answer: Answer) -> None:
+        says_so = bool(answer.headers) and any(name == b"connection" for name, _ in answer.headers)
+        closes = says_so or not cycle.keep_alive
+        cycle.response_started = cycle.response_complete = True
+        if closes:
+            self.transport.write(self._rendered(answer, b"\r\n" if says_so else b"connection: close\r\n\r\n"))
+            self.transport.close()
+        else:
+            self.transport.write(self._rendered_as_last(answer))
+        self.on_response_complete()
+
+    def _rendered_as_last(self, answer: Answer) -> bytes:
+        """Return the bytes of an answer that leaves the connection open: a meter is told the same each time."""
+        headers = self.server_state.default_headers  # another list once a second, for the date
+        if self._last is None or self._last[0] is not answer or self._last[1] is not headers:
+            self._last = answer, headers, self._rendered(answer, b"\r\n")
+        return self._last[2]
+
+    def _rendered(self, answer: Answer, end_of_head: bytes) -> bytes:
         pieces = [STATUS_LINE[answer.status]]
         for name, value in self.server_state.default_headers:
             pieces += (name, b": ", value, b"\r\n")
         pieces.append(_rest_of_head(answer.media_type, len(answer.body), answer.headers, scheme=self.scheme))
-        says_so = answer.headers and any(name == b"connection" for name, _ in answer.headers)
-        closes = says_so or not cycle.keep_alive
-        pieces += (b"connection: close\r\n\r\n" if closes and not says_so else b"\r\n", answer.body)
-        cycle.response_started = cycle.response_complete = True
-        self.transport.write(b"".join(pieces))
-        if closes:
-            self.transport.close()
-        self.on_response_complete()
+        return b"".join((*pieces, end_of_head, answer.body))
+
+    def on_response_complete(self) -> None:
+        """Go on with what waits behind it; else the connection rests, and a timer that runs already is left alone."""
+        self._rests_since = self.loop.time()
+        if self.timeout_keep_alive_task is None or self.pipeline:
+            super().on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self.flow.resume_reading()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Hang up where nothing came for so long since the last answer; one timer sees to many requests."""
+        self.timeout_keep_alive_task = None
+        under_way: RequestResponseCycle | None = self.cycle
+        if under_way is not None and not under_way.response_complete:
+            return  # its answer begins anew
+        left = self._rests_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
 
 @lru_cache(maxsize=256)

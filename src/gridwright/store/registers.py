@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -58,6 +58,8 @@ _COUNTS = f"AND n.quality < {WITHDRAWN} "
 _BEFORE_EACH = f"{_EACH_OF}{_COUNTS}AND n.at_s <= asked.value ->> 1 ORDER BY n.at_s DESC, n.epoch DESC LIMIT 1)"
 _AFTER_EACH = f"{_EACH_OF}{_COUNTS}AND n.at_s > asked.value ->> 2 ORDER BY n.at_s, n.epoch LIMIT 1)"
 Nearest = dict[int, Near]
+# Given new reads by their places, with the read before each: returns the places whose days folding will make dirty.
+PutOff = Callable[[Mapping[int, Near | None]], Collection[int]]
 
 
 class Stored(NamedTuple):
@@ -119,11 +121,20 @@ class Registers:
                 note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, **counts)
         return SaveSummary(len(new), len(changed), len(rows) - len(new) - len(changed), len(rows))
 
-    def append(self, access: Access, kind: ReadingType, newest: Sequence[Newest], *, known_at: datetime) -> Appended:
+    def append(
+        self,
+        access: Access,
+        kind: ReadingType,
+        newest: Sequence[Newest],
+        *,
+        known_at: datetime,
+        put_off: PutOff | None = None,
+    ) -> Appended:
         """Add reads of one type that plainly follow what is stored, each of another usage point, as `save` does.
 
         Those that do not (another meter, a fall, a correction, a read in between) are left alone and need a closer
-        look, and so do all in a database other than SQLite, whose one writer sees no read come in between.
+        look, and so do all in a database other than SQLite, whose one writer sees no read come in between. `put_off`
+        puts what follows from them in the journal, in the same transaction.
         """
         access.require(Act.WRITE_READINGS)
         for read in newest if access.points is not None else ():
@@ -141,25 +152,28 @@ class Registers:
             # With those that were withdrawn: their keys are taken, and who comes upon one needs a closer look.
             around = _nearest(unit, key, [(at, at_s, at_s) for at, at_s in asked.items()], withdrawn=True)
             found = sort_out(newest, keys, around)
-            self._add(unit, access, {newest[at]: before for at, before in found.new.items()}, (key, to_us(known_at)))
+            if found.new:
+                rows = {
+                    at: (known[newest[at].point], key, *newest[at].row(before), to_us(known_at), 1)
+                    for at, before in found.new.items()
+                }
+                unit.run_many(_ADD, list(rows.values()))
+                waits = put_off(found.new) if put_off is not None else ()
+                self._touch(unit, [(row[0], row[2]) for at, row in rows.items() if at not in waits])
+                self._note_added(unit, access, [newest[at].point for at in found.new])
         return found
 
-    def _add(self, unit: Unit, access: Access, new: Mapping[Newest, Near | None], context: tuple[int, int]) -> None:
-        """Write reads with their epochs, and leave the traces of it; `context`: reading type and instant."""
-        if not new:
+    def _touch(self, unit: Unit, moments: list[tuple[int, int]]) -> None:
+        """Make days dirty; of readings that wait these are made so when they are folded."""
+        if not moments:
             return
-        kind, known_at_us = context
-        keys = self._names.point_keys(unit, [read.point for read in new])
-        rows = [
-            (key, kind, *read.row(before), known_at_us, 1)
-            for key, (read, before) in zip(keys, new.items(), strict=True)
-        ]
-        unit.run_many(_ADD, rows)
-        with unit.beside_what_waits():  # readings that wait make their own days dirty when they are folded
-            if not unit.settled and not have_readings(unit, keys):
+        with unit.beside_what_waits():
+            if not unit.settled and not have_readings(unit, [key for key, _ in moments]):
                 self._session.settle_within(unit)
-            touch_days(unit, self._names, ((row[0], row[2]) for row in rows), registers=True)
-        subject = next(iter(new)).point if len(new) == 1 else f"{len(new)} usage points"
+            touch_days(unit, self._names, moments, registers=True)
+
+    def _note_added(self, unit: Unit, access: Access, new: Sequence[str]) -> None:
+        subject = new[0] if len(new) == 1 else f"{len(new)} usage points"
         at, counts = self._session.clock(), {"registers_new": len(new), "registers_changed": 0}
         note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, **counts)
 

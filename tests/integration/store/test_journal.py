@@ -568,7 +568,7 @@ def test_what_went_through_the_journal_is_stored_as_if_saved_at_once(two: Two, s
 
 @settings(max_examples=EXAMPLES)
 @given(
-    many=st.lists(st.lists(reading, min_size=1, max_size=8), min_size=2, max_size=9),
+    many=st.lists(st.lists(reading, min_size=1, max_size=8, unique_by=lambda one: one[:2]), min_size=2, max_size=9),
     cut=st.integers(1, 12),
     rows=st.integers(1, 4),
 )

@@ -10,6 +10,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from msgspec import structs
+
 from gridwright.api.answer import Refused, refuse
 from gridwright.api.entrance import decode, defaults_of, media_kind
 from gridwright.api.entrance_lines import V1, V2
@@ -68,7 +70,7 @@ def has_receipt_time(decoded: Decoded) -> bool:
 def as_estimated(decoded: Decoded) -> Decoded:
     """Return readings marked as estimated: their values were measured, their time is a guess."""
     quality = int(Status.ESTIMATED)
-    decoded.few = [replace(one, meaning=replace(one.meaning, quality=quality)) for one in decoded.few]
+    decoded.few = [structs.replace(one, meaning=replace(one.meaning, quality=quality)) for one in decoded.few]
     for part in decoded.series:
         part.quality[:] = quality
     return decoded

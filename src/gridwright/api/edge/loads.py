@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from gridwright.api.answer import Answer
 from gridwright.api.ingest.names import Resolved
@@ -47,7 +49,7 @@ class Load:
             return self.parts[0]
         first, resolved, decoded = self.parts[0], Resolved(), Decoded(records=self.size)
         for part, offset in zip(self.parts, self.offsets, strict=True):
-            resolved.few += [replace(one, index=one.index + offset) for one in part.resolved.few]
+            resolved.few += [structs.replace(one, index=one.index + offset) for one in part.resolved.few]
             resolved.quarantined += part.resolved.quarantined
             decoded.verdicts.accepted += part.decoded.verdicts.accepted
         return Batch(first.access, first.received, decoded, resolved, first.directory, told_later)

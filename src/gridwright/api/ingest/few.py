@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
 import numpy as np
 
 from gridwright.api.ingest.instants import written
@@ -30,8 +30,7 @@ AHEAD_US = AHEAD // timedelta(microseconds=1)
 Row = tuple[str, int, float, Said, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Few:
+class Few(msgspec.Struct, frozen=True, gc=False):  # made for every single post, quicker than a dataclass
     """One sound reading: whose, when (epoch seconds), how many counts, what it means, and which record it is of."""
 
     name: str

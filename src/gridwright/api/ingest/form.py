@@ -6,7 +6,6 @@ import math
 import re
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
@@ -14,7 +13,7 @@ import msgspec
 
 from gridwright.api.answer import Refused, refuse
 from gridwright.api.ingest.few import Row, check_few
-from gridwright.api.ingest.instants import MICRO, instant_us
+from gridwright.api.ingest.instants import MICRO, instant_us, told_us
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.table import Decoded
 from gridwright.domain.interval import epoch_s
@@ -50,17 +49,8 @@ def _plain(body: bytes, now: datetime) -> Row | None:
     if plain is None:
         return None
     name, reading, told = plain.groups()
-    try:
-        at_us = epoch_s(now) * MICRO if told is None else _plain_us(told)
-    except Wrong:
-        return None
-    return name.decode(), at_us, float(reading), USUAL, 0
-
-
-@lru_cache(maxsize=1024)
-def _plain_us(told: bytes) -> int:
-    """Read an instant; meters that send on the quarter of an hour name the same one."""
-    return instant_us(told.decode(), "at")
+    at_us = epoch_s(now) * MICRO if told is None else told_us(told.decode())
+    return None if at_us is None else (name.decode(), at_us, float(reading), USUAL, 0)
 
 
 def _row(fields: dict[str, str], now: datetime) -> Row:

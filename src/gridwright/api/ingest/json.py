@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -17,7 +18,7 @@ from gridwright.api.answer import refuse
 from gridwright.api.body import too_many
 from gridwright.api.ingest.broken_list import broken_list
 from gridwright.api.ingest.few import FEW, Row, check_few
-from gridwright.api.ingest.instants import MICRO, instant_us, instants_us
+from gridwright.api.ingest.instants import MICRO, instant_us, instants_us, told_us
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.table import Decoded, Places, Table, check
 from gridwright.api.ingest.verdicts import Fault
@@ -172,7 +173,7 @@ def _fault(error: Exception, piece: bytes) -> tuple[Fault, object]:
 def _take(records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, context: tuple[Said, datetime]) -> None:
     """Turn decoded records into columns and check them."""
     defaults, now = context
-    if list in {type(record.kwh) for record in records} | {type(record.value) for record in records}:
+    if any(type(record.kwh) is list or type(record.value) is list for record in records):
         blocks = [at for at, record in enumerate(records) if type(record.kwh) is list or type(record.value) is list]
         chosen = set(blocks)
         singles = [at for at in range(len(records)) if at not in chosen]
@@ -197,11 +198,10 @@ def _columns_of(
     records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, context: tuple[Said, datetime]
 ) -> None:
     defaults, now = context
-    few = len(records) <= FEW
-    at_us = None if few else instants_us(_each(records, "start", _when))
-    values = _each(records, "kwh", _written)
+    at_us = None if len(records) <= FEW else instants_us(_each(records, "start", _when))
+    values = [None] if at_us is None else _each(records, "kwh", _written)
     if at_us is None or None in values:
-        rows = (_row(record, index, defaults, decoded) for record, index in zip(records, numbered, strict=True))
+        rows = [_row(record, index, defaults, decoded) for record, index in zip(records, numbered, strict=True)]
         _columns([row for row in rows if row is not None], decoded, now)
         return
     names, name = _coded(_each(records, "usage_point", _whose))
@@ -260,6 +260,7 @@ def _words(record: Record) -> tuple[Any, ...]:
     return unit, record.flow, record.reading_type, record.quality, record.interval_s, register
 
 
+@lru_cache(maxsize=4096)
 def _said(words: tuple[Any, ...], defaults: Said) -> Said:
     unit, flow, kind, quality, interval_s, register = words
     return Said(
@@ -280,7 +281,9 @@ def _field_of_time(record: Record) -> str:
 def _row(record: Record, index: int, defaults: Said, decoded: Decoded) -> Row | None:
     """Read one record closely; None with its verdict where it cannot be taken."""
     try:
-        at_us = instant_us(_when(record), _field_of_time(record))
+        when = _when(record)
+        at_us = told_us(when) if isinstance(when, str) else None
+        at_us = instant_us(when, _field_of_time(record)) if at_us is None else at_us
         value = _needed(_written(record))
     except Wrong as wrong:
         decoded.verdicts.reject(decoded.places.of(index), wrong.fault, wrong.value)

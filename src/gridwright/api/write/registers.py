@@ -192,21 +192,14 @@ def save_derived(
     derived: Sequence[Derived],
     kind: ReadingType,
     known_at: datetime,
-    *,
-    wait: bool = False,
 ) -> None:
-    """Save derived energy where nothing is stored: what a meter measured itself is worth more.
-
-    `wait`: it may wait in the journal, one interval of a usage point.
-    """
+    """Save derived energy where nothing is stored: what a meter measured itself is worth more."""
     energy = replace(kind, accumulation=Accumulation.DELTA)
     lengths: dict[int, list[Derived]] = defaultdict(list)
     for one in derived:
         lengths[one.length_s].append(one)
     for length_s, members in lengths.items():
         singles = [Single(one.point, one.start_s, one.energy) for one in members]
-        if wait and put_singles(store, who[1], (energy, length_s), singles, known_at, fill=True):
-            continue
         left = store.readings.save_singles(who[1], energy, length_s, singles, known_at=known_at, fill=True)
         days: dict[tuple[int, int], list[Derived]] = defaultdict(list)
         for place in left:
@@ -214,6 +207,24 @@ def save_derived(
             days[start_s // DAY_S, start_s % length_s].append(members[place])
         for some in days.values():
             _fill(store, who, _panel(some, length_s, energy), known_at)
+
+
+def put_derived(
+    store: Store, access: Access, derived: dict[int, Derived], kind: ReadingType, known_at: datetime
+) -> set[int]:
+    """Let derived energy wait in the journal, of each usage point one interval; takes out what does, and tells it."""
+    energy = replace(kind, accumulation=Accumulation.DELTA)
+    lengths: dict[int, list[int]] = defaultdict(list)
+    for place, one in derived.items():
+        lengths[one.length_s].append(place)
+    waits: set[int] = set()
+    for length_s, places in lengths.items():
+        singles = [Single(derived[place].point, derived[place].start_s, derived[place].energy) for place in places]
+        if put_singles(store, access, (energy, length_s), singles, known_at, fill=True):
+            waits.update(places)
+    for place in waits:
+        del derived[place]
+    return waits
 
 
 def _fill(store: Store, who: tuple[Access, Access], panel: Panel, known_at: datetime) -> None:

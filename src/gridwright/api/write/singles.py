@@ -5,10 +5,10 @@ What is not plain is handed back, and takes the way of all other batches; both w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gridwright.api.write.registers import Derived, interval_of, save_derived
+from gridwright.api.write.registers import Derived, interval_of, put_derived, save_derived
 from gridwright.api.write.waiting import put_singles
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.store import Near, Newest, Single
@@ -65,22 +65,30 @@ def _lay(store: Store, pile: Pile, now: datetime, *, wait: bool) -> list[int]:
 def _append(store: Store, pile: Pile, now: datetime, *, wait: bool) -> list[int]:
     access, kind = pile[0].access, pile[0].resolved.few[0].meaning.reading_type
     newest = [Newest(one.name, one.at_s, one.counts, one.meter, one.meaning.quality) for one in _each(pile)]
-    appended = store.registers.append(access, kind, newest, known_at=now)
-    derived: list[Derived] = []
-    for place, before in appended.new.items():
-        if before is not None:
-            derived += _between(before, newest[place], pile[-1].directory)
-    save_derived(store, (LOCAL_OWNER, access), derived, kind, now, wait=wait)
+    directory, derived = pile[-1].directory, dict[int, Derived]()
+
+    def put_off(new: Mapping[int, Near | None]) -> set[int]:
+        derived.update(_between(new, newest, directory))
+        return put_derived(store, access, derived, kind, now)
+
+    appended = store.registers.append(access, kind, newest, known_at=now, put_off=put_off if wait else None)
+    if not wait:
+        derived.update(_between(appended.new, newest, directory))
+    save_derived(store, (LOCAL_OWNER, access), list(derived.values()), kind, now)
     return appended.left
 
 
-def _between(before: Near, read: Newest, directory: Directory) -> list[Derived]:
-    """Return the energy between two reads, as `write_registers.between` does."""
-    found = interval_of(before.at_s, read.at_s)
-    if found is None:
-        return []
-    energy = (read.counts - before.value) * directory.multiplier(read.point, read.end_device, before.at_s)
-    return [Derived(read.point, *found, energy)] if energy.is_integer() else []
+def _between(
+    new: Mapping[int, Near | None], newest: Sequence[Newest], directory: Directory
+) -> Iterator[tuple[int, Derived]]:
+    """Yield the energy between two reads, by the place of the later one, as `registers.between` does."""
+    for place, before in new.items():
+        read = newest[place]
+        found = None if before is None else interval_of(before.at_s, read.at_s)
+        if before is not None and found is not None:
+            energy = (read.counts - before.value) * directory.multiplier(read.point, read.end_device, before.at_s)
+            if energy.is_integer():
+                yield place, Derived(read.point, *found, energy)
 
 
 def _each(pile: Pile) -> list[Few]:

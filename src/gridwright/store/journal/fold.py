@@ -22,6 +22,7 @@ from gridwright.store.days import blocks
 from gridwright.store.days.fitting import save_fitting
 from gridwright.store.days.saving import NOTHING_SAVED, SaveSummary
 from gridwright.store.days.saving_panels import leave_traces, merge_panel
+from gridwright.store.days.touching import touch_days
 from gridwright.store.instant import from_us, to_us
 from gridwright.store.journal.layers import Layer, distinct, in_turns, layers
 from gridwright.store.journal.rows import Entry, pack_entry, unpack_entry
@@ -116,6 +117,7 @@ class Folder:
                     self._put_aside(unit, part.row, part.row.content, part.row.readings, error)
             elif known := self._of_known(unit, these):
                 self._save_grid(unit, (grid[0], kind), known, known_at_us)
+                self._touch(unit, [part.entry for part in known if part.entry.fill])
 
     def _save_grid(self, unit: Unit, kind: tuple[int, ReadingType], parts: Sequence[Part], known_at_us: int) -> None:
         """Save readings of one kind on one grid."""
@@ -125,6 +127,18 @@ class Folder:
                 self._save(unit, kind, (layer, entries[0].fill), saved, known_at_us)
         self._put_misfits_aside(unit, parts, saved.misfits)
         self._note(unit, kind[1], parts, saved.summary)
+
+    def _touch(self, unit: Unit, fills: Sequence[Entry]) -> None:
+        """Make dirty what the register reads bear on that follow upon what fills: whoever put it off left that here."""
+        if not fills:
+            return
+        keys, row = distinct(np.concatenate([entry.key for entry in fills]))
+        end = np.concatenate([entry.at + entry.interval_s for entry in fills])
+        first, last = np.full(keys.size, end.max()), np.full(keys.size, end.min())
+        np.minimum.at(first, row, end)
+        np.maximum.at(last, row, end)
+        moments = zip(np.repeat(keys, 2).tolist(), np.stack((first, last), axis=1).ravel().tolist(), strict=True)
+        touch_days(unit, self._names, moments, registers=True)
 
     def _of_known(self, unit: Unit, parts: Sequence[Part]) -> list[Part]:
         """Return the readings of usage points that exist; of others there are none, unless by an accident."""

@@ -101,7 +101,7 @@ class Journal:
 
         Taken is what will fit when it is folded: whole counts of known usage points within reach, on the grid of what
         is stored. Of several readings of one time the better one stays; those of which it is another are told of.
-        `fill`: they will count only where nothing is stored by then.
+        `fill`: energy between two register reads, which will count only where nothing is stored by then.
         """
         step = readings.interval_s
         if not (0 < step <= LONGEST_S and DAY_S % step == 0 and readings.size) or not _is_whole(readings):

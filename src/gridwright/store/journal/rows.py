@@ -35,7 +35,8 @@ LONGEST = 1 << 18  # readings of a row: MariaDB takes 16 MiB
 class Entry:
     """n readings of one kind on one grid: keys of usage points, epoch seconds, whole counts and qualities.
 
-    No usage point has two readings of one time. `fill`: they count only where nothing is stored.
+    No usage point has two readings of one time. `fill`: energy between two register reads, which counts only
+    where nothing is stored.
     """
 
     kind: int
