@@ -196,6 +196,25 @@ def test_energy_is_used_where_nobody_lives(lite: Store, told: str) -> None:
     assert judged(lite) == set()
 
 
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"attributes": {"base_load_kw": "0.4"}}, "V13_low_limit"),
+        ({"attributes": {"recorder_bits": "9", "pulse_wh": "1"}}, "V15_overflow"),
+        ({"capacity_kw": 0.4}, "V12_capacity"),
+    ],
+)
+def test_what_is_changed_of_a_usage_point_has_its_readings_judged_again(
+    lite: Store, change: dict[str, object], code: str
+) -> None:
+    lite.registry.save_points(ME, [replace(HOME, **change)])  # type: ignore[arg-type]
+    assert code in judged(lite)
+    lite.registry.save_points(ME, [HOME])
+    assert judged(lite) == set()
+    lite.registry.save_points(ME, [replace(HOME, attributes={"street": "Elm"})])
+    assert lite.dirty.ranges(ME) == [], "what no rule rests on has nothing judged again"
+
+
 def test_energy_is_used_where_the_meter_was_switched_off(store: Store) -> None:
     off = START + 12 * DAY
     confirm(store, Command.DISCONNECT, off)

@@ -28,6 +28,9 @@ JUDGED_BY = frozenset(
         "tou_registers",
         "channels",
         "units",
+        "base_load_kw",
+        "recorder_bits",
+        "pulse_wh",
     }
 )
 

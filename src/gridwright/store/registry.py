@@ -293,6 +293,7 @@ def register_unknown(unit: Unit, names: Names, codes: Sequence[str]) -> list[str
     return new
 
 
-def _judged_by(point: UsagePoint) -> dict[str, str]:
-    """Return the attributes on which rules of validation rest."""
-    return {name: value for name, value in point.attributes.items() if name in JUDGED_BY}
+def _judged_by(point: UsagePoint) -> tuple[object, ...]:
+    """Return what of a usage point rules of validation and estimates rest on."""
+    attributes = {name: value for name, value in point.attributes.items() if name in JUDGED_BY}
+    return point.customer_class, point.capacity_kw, point.holidays, point.zone, attributes
