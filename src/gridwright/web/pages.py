@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Coroutine
+from functools import cache
 from typing import Any
 
 import structlog
@@ -70,13 +71,20 @@ class Assets(StaticFiles):
         return response
 
 
+@cache
+def routers() -> list[APIRouter]:
+    """Return the pages by theme, made once for all applications of a process."""
+    made = [APIRouter(route_class=PageRoute, include_in_schema=False) for _ in PAGES]
+    for router, each in zip(made, PAGES, strict=True):
+        each.add(router)
+    return made
+
+
 def add_pages(app: FastAPI, platform: Platform) -> None:
     """Add the console to the application of a platform."""
     app.state.platform = platform
     app.mount("/static", Assets(packages=[("gridwright.web", "static")]), name="static")
-    for each in PAGES:
-        router = APIRouter(route_class=PageRoute, include_in_schema=False)
-        each.add(router)
+    for router in routers():
         app.include_router(router)
     add_trouble(app)
     if missing := missing_assets():

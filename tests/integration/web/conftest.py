@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gridwright.api.app import make_app
 from gridwright.web.pages import add_pages
-from tests.integration.api.small_town import Town, build, platform_at
+from tests.integration.api.small_town import Town, app_on, build, platform_at
 
 
 @contextmanager
@@ -19,10 +18,8 @@ def console_of(town: Town, folder: Path) -> Iterator[Town]:
     """Serve the console on a copy of the town."""
     shutil.copy(town.platform.settings.store.url, folder / "town.db")
     platform = platform_at(folder)
-    app = make_app(platform)
-    add_pages(app, platform)
     try:
-        yield Town(platform, town.keys, town.ids, app)
+        yield Town(platform, town.keys, town.ids, app_on(platform, add_pages))
     finally:
         platform.close()
 
