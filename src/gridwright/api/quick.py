@@ -21,7 +21,7 @@ from gridwright.api.body import Bodies
 from gridwright.api.ingest.form import decode_form
 from gridwright.api.ingest.json import decode_json
 from gridwright.api.ingest.meaning import Said
-from gridwright.api.ingest.names import STALE_S, Directories, resolve
+from gridwright.api.ingest.names import STALE_S, Directories, Resolved, resolve
 from gridwright.api.ingest.table import Decoded
 from gridwright.api.write.batch import Batch, Tell, Waiter
 from gridwright.domain.access import Access, Act
@@ -29,7 +29,7 @@ from gridwright.domain.access import Access, Act
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gridwright.api.ingest.names import Directory, Resolved
+    from gridwright.api.ingest.names import Directory
     from gridwright.api.ingest.plain import PlainReadings
     from gridwright.api.write.writer import Writer
     from gridwright.app import Platform
@@ -185,20 +185,32 @@ class Quick:
         if access is None:
             return None
         access.require(Act.WRITE_READINGS)
-        asked, now, directory = time.monotonic(), self._platform.clock(), self._directories.now
-        plain = None
-        if post.plain is not None and access.points is None and directory.taken >= asked - STALE_S:
-            plain = post.plain.read(body, directory, now)
-        decoded = post.decode(body, post.media, now) if plain is None else Decoded()
+        asked, now = time.monotonic(), self._platform.clock()
+        batch = self._plain(post, body, access, now) or self._usual(post, body, access, now)
+        if batch is not None and self._directories.should_read(asked):
+            asyncio.get_running_loop().run_in_executor(None, self._directories.look, asked)
+        return batch
+
+    def _plain(self, post: Post, body: bytes, access: Access, now: datetime) -> Batch | None:
+        """Return the batch of plain lines; None where they are none, or the registry must be read first."""
+        directory = self._directories.now
+        if post.plain is None or access.points is not None or directory.taken < time.monotonic() - STALE_S:
+            return None
+        found = post.plain.read(body, directory, now)
+        if found is None:
+            return None
+        batch = Batch(access, now, Decoded(), Resolved(), directory, post.tell)
+        go_plain(batch, found, body, post.plain)
+        return batch
+
+    def _usual(self, post: Post, body: bytes, access: Access, now: datetime) -> Batch | None:
+        asked = time.monotonic()
+        decoded = post.decode(body, post.media, now)
         if decoded is None or self._must_look_closer(decoded, asked, lines=self.is_large(post)):
             return None
-        if self._directories.should_read(asked):
-            asyncio.get_running_loop().run_in_executor(None, self._directories.look, asked)
+        directory = self._directories.now  # after the closer look: the one before may be older than these names
         resolved = resolve(decoded, directory, access)
-        batch = Batch(access, now, decoded, resolved, directory, post.tell, journal=decoded.numbered is not None)
-        if post.plain is not None and plain is not None:
-            go_plain(batch, plain, body, post.plain)
-        return batch
+        return Batch(access, now, decoded, resolved, directory, post.tell, journal=decoded.numbered is not None)
 
     def _must_look_closer(self, decoded: Decoded, asked: float, *, lines: bool) -> bool:
         """Tell whether it is not the one reading that is expected, or the registry must be read first."""

@@ -117,6 +117,7 @@ def _write_together(store: Store, batches: Sequence[Batch], now: datetime) -> No
         return
     for batch in batches:
         batch.make_usual()
+        _restore(batch)
     batches = write_singles(store, batches, now)
     for pile in _piles(batches, "intervals"):
         for readings in _in_turn(pile):
