@@ -60,7 +60,7 @@ class Unit:
 
     @contextmanager
     def beside_what_waits(self) -> Iterator[None]:
-        """Touch what follows from readings while some may wait: only where folding these will touch the same."""
+        """Touch readings while others may wait, which have nothing to do with them or will touch them once more."""
         before, self.beside = self.beside, True
         try:
             yield

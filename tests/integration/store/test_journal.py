@@ -202,6 +202,40 @@ def test_another_grid_of_a_day_is_judged_at_once(town: Store, again: Callable[[]
     assert town.journal.waiting(ME).aside_rows == 0
 
 
+def test_a_new_day_costs_no_folding_of_what_this_process_put_there(town: Store, again: Callable[[], Store]) -> None:
+    """Other databases have several writers at a time: there what waits is always folded before a day is looked at."""
+    alone = town._session.engine.dialect.name == "sqlite"
+    put(town, a_batch([("a", 0, 1)]))
+    put(town, a_batch([("a", 96, 2), ("b", 200, 3)]))
+    assert waiting(town) == ((2, 3) if alone else (1, 2))
+    assert town.journal.accept(ME, a_batch([("c", 1, 1)], step=300)) is None  # the grids of days are still known
+    with again() as other:
+        put(other, a_batch([("a", 300, 4)]))  # folds what it did not put there
+        assert waiting(other) == (1, 1)
+        put(town, a_batch([("a", 400, 5)]))
+        assert waiting(town) == (1, 1)
+        put(other, a_batch([("b", 1, 6)], step=300))  # of a day that the other wrote quarter-hours of
+    assert [value(town, "a", slot) for slot in (0, 96, 300, 400)] == [1, 2, 4, 5]
+    assert town.journal.waiting(ME).aside_rows == 0
+
+
+def test_days_that_were_forgotten_are_looked_at_again(town: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridwright.store.journal.grids.REMEMBERED", 2)
+    put(town, a_batch([("a", slot, slot) for slot in range(1, 7 * 96, 96)]))
+    put(town, a_batch([("b", slot, slot) for slot in range(1, 7 * 96, 96)]))
+    assert town.journal.accept(ME, a_batch([("a", 2, 1)], step=300)) is None
+    save(town, a_batch([("c", 0, 1)], step=300))
+    with town.transaction(settled=False):
+        raise_it = pytest.raises(ZeroDivisionError)
+        with raise_it, town.transaction(settled=False):
+            put(town, a_batch([("a", 800, 1)]))
+            _ = 1 / 0
+    put(town, a_batch([("a", 900, 1)]))
+    assert town.journal.accept(ME, a_batch([("c", 2, 1)])) is None
+    assert [value(town, name, slot) for name, slot in (("a", 1), ("b", 6 * 96 + 1), ("a", 900))] == [1, 577, 1]
+    assert town.journal.waiting(ME).aside_rows == 0
+
+
 def test_what_does_not_fit_any_more_is_put_aside_tried_again_or_let_go(town: Store, again: Callable[[], Store]) -> None:
     put(town, a_batch([("a", 96, 1)]))
     with again() as other:

@@ -16,6 +16,8 @@ OTHERS = (
     "SELECT usage_point FROM block WHERE reading_type = ? AND day = ? AND (slots <> ? OR phase_s <> ?) "
     "ORDER BY usage_point"
 )
+OLDEST = "SELECT MIN(id) FROM journal"
+NEWEST = "SELECT MAX(id) FROM journal"
 REMEMBERED = 4_096  # days of a reading type
 
 
@@ -33,8 +35,25 @@ class Grids:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._days: dict[tuple[int, int], _Day] = {}
+        # Rows [first, last] of the journal that this process has put there, of which all days are remembered.
+        self._own: tuple[int, int] | None = None
+        self._torn = False  # whether days were forgotten of what is just being put there
         session.after_commit.append(self._forget_laid)
-        session.after_rollback.append(self._days.clear)
+        session.after_rollback.append(self._forget)
+
+    def _forget(self) -> None:
+        self._days.clear()
+        self._own = None
+
+    def put(self, unit: Unit, rows: int) -> None:
+        """Remember that so many rows, whose days were looked at, have just been put in the journal."""
+        # Only SQLite has one writer at a time, so that their numbers follow each other.
+        if unit.dialect != "sqlite" or self._torn:
+            self._own, self._torn = None, False
+            return
+        ((last,),) = unit.fetch(NEWEST)
+        first = int(last) - rows + 1
+        self._own = (self._own[0] if self._own and self._own[1] + 1 == first else first, int(last))
 
     def fit(self, unit: Unit, grid: tuple[int, int, int], days: Sequence[int], keys: Keys) -> bool:
         """Tell whether readings on a grid (kind, interval length, phase) fit all that is stored, or waits, of days."""
@@ -47,13 +66,24 @@ class Grids:
         return True
 
     def _look(self, unit: Unit, which: tuple[int, int], grid: tuple[int, int]) -> _Day:
-        """Look who has blocks of another grid; what waits in the journal must be among them."""
-        self._session.settle_within(unit)
+        """Look who has blocks of another grid; what waits in the journal for this day must be among them."""
+        if not self._is_own(unit):
+            self._session.settle_within(unit)
         if len(self._days) >= REMEMBERED:
-            self._days.clear()
-        others = [row[0] for row in unit.fetch(OTHERS, (*which, *grid))]
+            self._forget()
+            self._torn = True
+        with unit.beside_what_waits():  # nothing waits of this day
+            others = [row[0] for row in unit.fetch(OTHERS, (*which, *grid))]
         found = self._days[which] = _Day(grid, np.array(others, np.int64))
         return found
+
+    def _is_own(self, unit: Unit) -> bool:
+        """Tell whether nothing waits but what this process has put there, none of it of a day that it does not know."""
+        ((oldest,),) = unit.fetch(OLDEST)
+        if oldest is None:
+            return True
+        ((newest,),) = unit.fetch(NEWEST)
+        return self._own is not None and self._own[0] <= oldest and newest <= self._own[1]
 
     def _forget_laid(self, unit: Unit) -> None:
         for kind, day, *grid in unit.laid:

@@ -147,7 +147,9 @@ class Journal:
         rows = [(at_us, each.actor, size, content) for each in accepted for size, content in each.rows]
         with self._writing() as unit:
             unit.run_many(INSERT, rows)
-            unit.settled = unit.settled and not rows
+            if rows:
+                self._grids.put(unit, len(rows))
+                unit.settled = False
         return sum(each.readings for each in accepted)
 
     def _writing(self) -> AbstractContextManager[Unit]:
