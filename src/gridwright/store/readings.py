@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import BigInteger, ColumnElement, Row, Select, and_, case, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, and_, case, cast, func, select, true
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.block import IntervalBlock
@@ -280,14 +280,14 @@ class Readings:
         `oldest` are the late and silent ones, the longest without a reading first. What `freshness` says of ends holds.
         """
         access.require(Act.READ)
-        ends = within(_ends(), schema.series.c.usage_point, access).subquery()
+        ends = within(_ends(), schema.series.c.usage_point, access).cte("ends")  # looked for once, used twice
         before, gone = to_us(late), to_us(silent)
         counts = select(
-            func.count(),
-            func.sum(case((ends.c.last.between(gone, before - 1), 1), else_=0)),
-            func.sum(case((ends.c.last < gone, 1), else_=0)),
-            func.sum(ends.c.readings),
-            func.max(ends.c.last),
+            func.count().label("read"),
+            func.sum(case((ends.c.last.between(gone, before - 1), 1), else_=0)).label("late"),
+            func.sum(case((ends.c.last < gone, 1), else_=0)).label("silent"),
+            func.sum(ends.c.readings).label("all_readings"),
+            func.max(ends.c.last).label("newest"),
         ).select_from(ends)
         point = schema.usage_point
         oldest: Select[Any] = (
@@ -297,12 +297,15 @@ class Readings:
             .order_by(ends.c.last, point.c.code)
             .limit(listed)
         )
+        both, few = counts.subquery(), oldest.subquery()
+        query: Select[Any] = select(both, few).select_from(both.outerjoin(few, true())).order_by(few.c.last, few.c.code)
         with self._session.reading() as unit:
-            read, slow, lost, readings, newest = unit.connection.execute(counts).one()
-            rows = unit.connection.execute(oldest).all() if slow or lost else []
-        found = tuple(_to_freshness(row) for row in rows)
-        ends_at = None if newest is None else from_us(int(newest))
-        return FreshnessCounts(int(read), int(slow or 0), int(lost or 0), found, int(readings or 0), ends_at)
+            rows = unit.connection.execute(query).all()
+        one, found = rows[0], tuple(_to_freshness(row) for row in rows if row.code is not None)
+        newest = None if one.newest is None else from_us(int(one.newest))
+        return FreshnessCounts(
+            int(one.read), int(one.late or 0), int(one.silent or 0), found, int(one.all_readings or 0), newest
+        )
 
     def versions(
         self,
