@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from typing import Any, NoReturn, Protocol
 from gridwright.domain.errors import GridwrightError
 from gridwright.domain.interval import Interval
 
+# What steers a terminal instead of showing: control characters, halves of a character, changes of writing direction.
+STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # What Ctrl-C leaves of work that is done in steps, each of them whole.
 GOES_ON = "Run it again: it goes on there."
 
@@ -68,16 +71,29 @@ def save(path: Path, content: bytes | str) -> Path:
     return path
 
 
+def printable(text: str) -> str:
+    """Return a text as it may reach a terminal: names and values come from files, and may hold its commands.
+
+    They are written as JSON writes them, so that a JSON document stays one.
+    """
+    return STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _cell(text: str) -> str:
+    """Return a cell of a table, in which a tab or a newline would begin another."""
+    return printable(text).replace("\t", "\\u0009").replace("\n", "\\u000a")
+
+
 def say(text: str = "") -> None:
     """Talk to the person on stderr."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(text) + "\n")
     sys.stderr.flush()
 
 
 def tell(text: str = "") -> None:
     """Print a line of data on stdout."""
     try:
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(printable(text) + "\n")
     except BrokenPipeError:
         leave_quietly()
 
@@ -101,14 +117,15 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     if not sys.stdout.isatty():
         tell("\t".join(header))
         for row in rows:
-            tell("\t".join(row))
+            tell("\t".join(map(_cell, row)))
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*header, box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(_cell(cell)) for cell in row))
     Console().print(table)
 
 

@@ -13,6 +13,8 @@ from gridwright.domain.interval import Interval, from_epoch_s, zone_of
 
 FOREVER = from_epoch_s(253_402_300_799)  # 9999-12-31T23:59:59Z
 MAX_ID = 120
+SHOWN = 40  # of an id that is too long
+FOLDERS = (".", "..")
 # Classes that come with rules and defaults; an operator may have more.
 CLASSES = ("residential", "commercial", "industrial")
 # Attributes on which rules of validation rest: who changes one has the last readings judged again.
@@ -49,7 +51,10 @@ class UsagePoint:
 
     def __post_init__(self) -> None:
         if not self.id or len(self.id) > MAX_ID:
-            raise InputError(f"usage point id {self.id!r} must have 1 to {MAX_ID} characters")
+            shown = self.id if len(self.id) <= MAX_ID else f"{self.id[:SHOWN]}…"
+            raise InputError(
+                f"usage point id {shown!r} must have 1 to {MAX_ID} characters", remedy="give it an id of its own"
+            )
         zone_of(self.zone)
         if self.capacity_kw is not None and not self.capacity_kw > 0:
             raise InputError(f"usage point {self.id}: capacity {self.capacity_kw} kW must be positive")
@@ -58,6 +63,25 @@ class UsagePoint:
     def tz(self) -> ZoneInfo:
         """Time zone of its civil days."""
         return zone_of(self.zone)
+
+
+def id_fault(text: str) -> str:
+    """Return why a text can be no id of a usage point or meter, to be said after it; empty for one that can."""
+    if not text.strip():
+        return "names no usage point"
+    if len(text) > MAX_ID:
+        return f"is too long to name a usage point: {len(text):,} characters, and {MAX_ID} are the most"
+    if "\ufffd" in text:
+        return "names no usage point: it holds bytes that are no text"
+    if not text.isprintable():
+        return "names no usage point: it holds characters that cannot be printed"
+    return "names no usage point: it means a folder in every address" if text in FOLDERS else ""
+
+
+def check_addressable(name: str) -> None:
+    """Refuse a name that no address can hold: browsers and programs take `.` and `..` out of a path."""
+    if name in FOLDERS:
+        raise InputError(f"{name!r} means a folder in every address", remedy="give another id")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from gridwright.domain.interval import DAY_S
 from gridwright.domain.quality import MISSING, RAW, STATUS_FROM_NEM12
 from gridwright.domain.reading_type import Accumulation
 from gridwright.domain.readings import Readings
+from gridwright.domain.usage_point import id_fault
 from gridwright.formats.counts import LARGEST, to_counts
 from gridwright.formats.instants import Instants, as_binary, row_stamps, stamps_of, to_instants
 from gridwright.formats.layout import Batch, Layout, Pass, ValueColumn
@@ -114,16 +115,14 @@ def _points(batch: Batch, layout: Layout, verdicts: Verdicts) -> tuple[Labels, M
     if layout.point is None:
         return Labels((layout.default_point,), np.zeros(batch.rows, np.int32)), np.ones(batch.rows, np.bool_)
     found = labels(batch.columns[layout.point])
-    named = np.array([_is_id(word) for word in found.words] or [False])
+    faults = np.array([id_fault(word) for word in found.words] or [""])
+    named = faults == ""
     if named.all():
         return found, np.ones(batch.rows, np.bool_)
-    good = named[found.code]
-    verdicts.refuse(~good, "{value} names no usage point", "fill in the id of the usage point", layout.point)
-    return found, good
-
-
-def _is_id(word: str) -> bool:
-    return bool(word) and word.isprintable() and "\ufffd" not in word
+    for fault in np.unique(faults[~named]).tolist():
+        remedy = "fill in the id of the usage point" if fault == id_fault("") else "correct the id of the usage point"
+        verdicts.refuse((faults == fault)[found.code], f"{{value}} {fault}", remedy, layout.point)
+    return found, named[found.code]
 
 
 def _instants(batch: Batch, layout: Layout, points: Codes, verdicts: Verdicts, good: Mask) -> Instants:

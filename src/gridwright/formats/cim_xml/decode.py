@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
-from gridwright.domain.interval import Interval, from_epoch_s
 from gridwright.domain.readings import Readings
 from gridwright.domain.told import ToldConfiguration
-from gridwright.domain.usage_point import MAX_ID
+from gridwright.domain.usage_point import MAX_ID, SHOWN, id_fault
 from gridwright.formats.cim_xml.qualities import quality_of
 from gridwright.formats.cim_xml.reading_types import Series, needs_interval, read_code
 from gridwright.formats.markup import Prolog, Records, Refusals, Tags, enclosing, read_tags, records
@@ -20,6 +19,8 @@ from gridwright.formats.markup.guard import attributes, is_sound
 from gridwright.formats.markup.numbers import decimal_numbers, distinct, instants
 from gridwright.formats.markup.tags import CLOSE, EMPTY, OPEN, Index
 from gridwright.formats.source import Decoded, ReadOptions
+from gridwright.formats.spans import spans_of
+from gridwright.formats.text import shortened
 from gridwright.formats.zones import wall_to_utc
 
 Mask = npt.NDArray[np.bool_]
@@ -166,8 +167,11 @@ def _series(piece: Piece, found: Records, types: tuple[list[str], Index]) -> lis
     codes, number = types
     meanings = [PENDING if code == PENDING else piece.meaning.series(code) for code in codes]
     owner = enclosing(piece.begins, piece.ends, found.places)
-    nameless = np.array([*(not point or len(point) > MAX_ID for point, _ in piece.names), True], np.bool_)
-    keep = ~_refused(piece, found, nameless[owner], (NOBODY, "give --point ID if all are of one usage point"))
+    faults = np.array([*(_fault(point) for point, _ in piece.names), NOBODY])
+    keep = np.ones(found.size, np.bool_)
+    for fault in np.unique(faults[faults != ""]).tolist():
+        advice = (fault, "give --point ID if all are of one usage point")
+        keep &= ~_refused(piece, found, (faults == fault)[owner], advice)
     keep &= ~_refused(piece, found, keep & (number < 0), (NO_TYPE, "ask the sender for whole messages"))
     for code, meaning in enumerate(meanings):
         if isinstance(meaning, str):
@@ -183,6 +187,12 @@ def _series(piece: Piece, found: Records, types: tuple[list[str], Index]) -> lis
         if rows.size and isinstance(meaning, Series):
             series += _one_series(piece, found, meaning, (rows, columns))
     return series
+
+
+def _fault(point: str) -> str:
+    """Return why a MeterReading is of no usage point; empty where it names one."""
+    fault = id_fault(point)
+    return (f"usage point {shortened(point, SHOWN)!r} {fault}" if point else NOBODY) if fault else ""
 
 
 def _refused(piece: Piece, found: Records, which: Mask, advice: tuple[str, str]) -> Mask:
@@ -232,11 +242,10 @@ def _one_series(piece: Piece, found: Records, series: Series, chosen: tuple[Inde
 
 def _note_meters(piece: Piece, readings: Readings) -> None:
     """Keep which meter measured the intervals of a usage point, where the file names both."""
-    for number, (name, device) in enumerate(zip(readings.points, readings.devices, strict=True)):
-        at = readings.at[readings.point == number]
-        if device and device != name and at.size:
-            period = Interval(from_epoch_s(int(at.min())), from_epoch_s(int(at.max()) + readings.interval_s))
-            piece.told[ToldConfiguration(name, period, device)] = None
+    for number, first, last in spans_of(readings.point, readings.at, readings.at + readings.interval_s):
+        name, device = readings.points[number], readings.devices[number]
+        if device and device != name:
+            piece.told[ToldConfiguration(name, first, last, device)] = None
 
 
 def _stamps(piece: Piece, found: Records, keep: Mask) -> tuple[Index, Mask]:

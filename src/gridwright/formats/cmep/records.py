@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.reading_type import Accumulation, ReadingType
-from gridwright.domain.usage_point import MAX_ID
+from gridwright.domain.usage_point import id_fault
 from gridwright.formats.cmep.units import Meaning, meaning_of
 from gridwright.formats.source import ReadOptions
 
@@ -68,8 +68,9 @@ def record_of(parts: list[str], fields: int, rules: Rules) -> Record | Refusal:
     if len(parts) < HEADER:
         return Refusal(f"{len(parts)} fields where a record has at least {HEADER}", "fetch the file again")
     point, count = parts[7], parts[13]
-    if not point or len(point) > MAX_ID or not point.isprintable():
-        return Refusal("no meter id in field 8", "it names the usage point", point[:20])
+    if fault := id_fault(point):
+        told = f"the meter id in field 8 {fault}" if point else "no meter id in field 8"
+        return Refusal(told, "it names the usage point", point[:20])
     triplets, rest = divmod(fields - HEADER, 3)
     if rest or (count and count != str(triplets)):
         told = count or "no number of"

@@ -12,10 +12,11 @@ from gridwright.domain import quality as q
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
-from gridwright.domain.usage_point import MAX_ID
+from gridwright.domain.usage_point import SHOWN, id_fault
 from gridwright.formats.cim_codes import Meaning
 from gridwright.formats.dk_datahub.codes import MOST_POSITION, Grid, Header, grid_of, meaning_of
 from gridwright.formats.source import ReadOptions
+from gridwright.formats.text import shortened
 
 Mask = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -53,8 +54,8 @@ class Points:
 def plan_of(header: Header, context: Context) -> Plan | str:
     """Return how a series is read, or why it is not."""
     point = context.options.point or header.point
-    if not point or len(point) > MAX_ID:
-        return "no metering point is named"
+    if fault := id_fault(point):
+        return f"the metering point {shortened(point, SHOWN)!r} {fault}" if point else "no metering point is named"
     meaning, grid = meaning_of(header, context.decimals), grid_of(header)
     if isinstance(meaning, str):
         return meaning

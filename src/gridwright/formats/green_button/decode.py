@@ -115,6 +115,8 @@ def _blocks(tags: Tags, readings: Records, text: tuple[bytes, int], feed: Feed, 
 def _source(data: bytes, offset: int, span: tuple[int, int], feed: Feed, prolog: Prolog) -> Source | str:
     """Read the head of a block's entry and ask the feed what it belongs to."""
     begin, end = span
+    if end - begin > HEAD_BYTES:
+        return "no UsagePoint: what stands before the IntervalBlock in its entry is too long to be its address"
     head = data[begin : min(end + 64, begin + HEAD_BYTES)]
     entry = read_entry(head, offset + begin, prolog)
     return feed.source_of(Entry(entry.place, "IntervalBlock", entry.links))

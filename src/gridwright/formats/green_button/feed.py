@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 
 from gridwright.domain.errors import NotFound
 from gridwright.domain.reading_type import FLOW_QUANTITIES, Accumulation, ReadingType, from_code
+from gridwright.domain.usage_point import SHOWN, id_fault
 from gridwright.formats.cim_codes import Codes, Meaning, meaning_of
 from gridwright.formats.green_button.clock import LocalTime
 from gridwright.formats.green_button.entries import Entry, unquoted
 from gridwright.formats.source import ReadOptions
+from gridwright.formats.text import shortened
 
 POINT = re.compile(r"(?:(?:^|.*/)RetailCustomer/(?P<customer>[^/]+)/)?(?:.*/)?UsagePoint/(?P<point>[^/]+)")
 METER_READING = re.compile(r"(?:^|.*/)MeterReading/[^/]+")
@@ -89,6 +91,8 @@ class Feed:
         point = self.options.point or self._point_of(around)
         if not point:
             return "no UsagePoint: neither a link nor the order of the feed tells it"
+        if fault := id_fault(point):
+            return f"UsagePoint {shortened(point, SHOWN)!r} {fault}"
         kind = self._kind_of(reading, block)
         if kind is None:
             return "no ReadingType: neither a link nor the order of the feed tells it"

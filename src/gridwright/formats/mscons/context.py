@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.interval import epoch_s
-from gridwright.domain.usage_point import MAX_ID
+from gridwright.domain.usage_point import SHOWN, id_fault
 from gridwright.formats.mscons.codes import Meaning, meaning_of
 from gridwright.formats.mscons.segments import Marks, Segments
+from gridwright.formats.text import shortened
 
 UNITS_OF_LENGTH = {"806": 60, "802": 86_400, "803": 604_800, "805": 3600, "807": 1}
 # Segments of the message and its envelope that tell nothing we need.
@@ -89,8 +90,9 @@ class Contexts:
 
     def _locate(self, at: int, parts: list[str]) -> None:
         point = parts[0] or parts[-1]
-        bad = not point or len(point) > MAX_ID or not point.isprintable()
-        wrong = "LOC names no metering point" if bad else "no OBIS code (PIA) stands before the value"
+        fault = id_fault(point)
+        named = f"LOC {shortened(point, SHOWN)!r} {fault}" if point else "LOC names no metering point"
+        wrong = named if fault else "no OBIS code (PIA) stands before the value"
         wrong = self.foreign or wrong
         self.location = Context(point, wrong=wrong)
         self.add(at, self.location)
@@ -100,7 +102,7 @@ class Contexts:
         here = self.location
         if self.foreign:
             here = replace(here, wrong=self.foreign)
-        elif not here.point:
+        elif id_fault(here.point):
             here = replace(
                 here, wrong=here.wrong if "PIA" not in here.wrong else "no metering point (LOC) stands before"
             )

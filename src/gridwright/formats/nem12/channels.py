@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gridwright.domain.reading_type import DEFAULT_EXPONENT, Accumulation, Flow, Quantity, ReadingType
-from gridwright.domain.usage_point import MAX_ID
+from gridwright.domain.usage_point import SHOWN, id_fault
 from gridwright.domain.verdict import Reject
 from gridwright.formats.source import ReadOptions
+from gridwright.formats.text import shortened
 
 MINUTES_A_DAY = 1440
 # MDFF compares units without case, so that `mwh` is always mega. Value: (quantity, power of ten to the base unit).
@@ -57,8 +58,9 @@ def channel_of(
 ) -> Channel | Reject:
     """Read a 200 record; one that cannot be understood is a Reject, and so are the days below it."""
     point, suffix = field(fields, 1), (field(fields, 4) or _only_channel(field(fields, 2))).upper()
-    if not point or len(point) > MAX_ID:
-        return Reject(line, "no NMI" if not point else "NMI too long", "field 2 names the usage point", point)
+    wrong = nmi_fault(point, line)
+    if wrong is not None:
+        return wrong
     minutes = options.interval_minutes or whole(field(fields, 8))
     if not minutes or MINUTES_A_DAY % minutes:
         return Reject(
@@ -72,6 +74,13 @@ def channel_of(
         return meaning
     reading_type, places = meaning
     return Channel(point, field(fields, 6), reading_type, places, MINUTES_A_DAY // minutes)
+
+
+def nmi_fault(point: str, line: int) -> Reject | None:
+    """Return why the NMI of a record can name no usage point; None for one that can."""
+    fault, shown = id_fault(point), shortened(point, SHOWN)
+    told = f"NMI {shown!r} {fault}" if point else "no NMI"
+    return Reject(line, told, "field 2 names the usage point", shown) if fault else None
 
 
 def meaning_of(

@@ -13,7 +13,7 @@ from gridwright.domain.interval import epoch_s
 from gridwright.domain.reading_type import Flow, Quantity, ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.verdict import Reject
-from gridwright.formats.nem12.channels import Channel, field, meaning_of
+from gridwright.formats.nem12.channels import Channel, field, meaning_of, nmi_fault
 from gridwright.formats.nem12.numbers import one_number
 from gridwright.formats.nem12.qualities import UNREADABLE, quality_byte
 from gridwright.formats.source import ReadOptions
@@ -54,8 +54,11 @@ def accumulated_reads(
 ) -> list[IndexRead | Reject]:
     """Return the previous and the current read of a 250 record (NEM13), or why they cannot be taken."""
     meaning = meaning_of(options.unit or field(fields, 19), field(fields, 4), exponents, line)
-    if isinstance(meaning, Reject) or not field(fields, 1):
-        return [meaning if isinstance(meaning, Reject) else Reject(line, "no NMI", "field 2 names the usage point")]
+    if isinstance(meaning, Reject):
+        return [meaning]
+    wrong = nmi_fault(field(fields, 1), line)
+    if wrong is not None:
+        return [wrong]
     kind, places = meaning
     flow = DIRECTIONS.get(field(fields, 7).upper(), kind.flow)
     register = ReadingType(kind.quantity, flow, kind.register().accumulation, kind.exponent, channel=kind.channel)

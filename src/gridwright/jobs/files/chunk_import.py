@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -77,7 +78,8 @@ class ImportRun:
 
     def known_reads(self, readings: Readings) -> list[RegisterReading]:
         """Return the stored register reads just before and just after those of each usage point."""
-        return [read for at in range(len(readings.points)) for read in self._neighbours(readings, at)]
+        known = [at for at, point in enumerate(readings.points) if point in self.points]
+        return [read for at in known for read in self._neighbours(readings, at)]
 
     def _neighbours(self, readings: Readings, at: int) -> list[RegisterReading]:
         moments = readings.at[readings.point == at]
@@ -128,11 +130,11 @@ class ChunkImport:
             misfits: list[Misfit] = []
             try:
                 with self.run.store.transaction():
-                    self._save_points()
                     if gridded is None:
-                        known = self.run.known_reads
-                        gridded = grid_series(self.decoded.series, not_after=self.run.not_after, known=known)
+                        gridded = self._beside_known()
                         panels = _storable(gridded)
+                    zones = zones_of(self.decoded.zones, gridded, self.run.options)
+                    self._save_points(zones)
                     summary = self._save_registers(gridded)
                     for panel in panels:
                         saving[:] = [panel]
@@ -140,8 +142,9 @@ class ChunkImport:
                     saving.clear()
                     for panel, error in odd:
                         summary += self._save_fitted(panel, error, misfits)
-                    noted = self._note_arrival(gridded)
-                    self._save_events()
+                    known = self.run.points | zones.keys()
+                    noted = self._note_arrival(gridded, known)
+                    self._save_events(known)
                     if self.run.follow is not None:
                         self.run.follow.end(gridded, known_at=self.run.known_at)
                     counts = self._advance(gridded, summary, misfits)
@@ -154,31 +157,38 @@ class ChunkImport:
                 odd += [] if halves else [(saving[0], error)]
                 continue
             self.run.findings += noted
-            self.run.points.update(self.decoded.zones)
+            self.run.points.update(zones)
             self._remember(gridded, misfits)
             return counts
 
-    def _note_arrival(self, gridded: Gridded) -> int:
+    def _beside_known(self) -> Gridded:
+        """Lay the chunk on grids, its register reads beside those that are stored."""
+        return grid_series(self.decoded.series, not_after=self.run.not_after, known=self.run.known_reads)
+
+    def _note_arrival(self, gridded: Gridded, known: AbstractSet[str]) -> int:
         """Keep the doubts that only the readings as they came can show: nothing that is stored tells of them."""
         arrival = self.piece.arrival
         if self.piece.gridded is None:
             arrival = tuple(arrival_findings(self.decoded.series, gridded.tally, self.run.not_after))
+        arrival = tuple(finding for finding in arrival if finding.usage_point in known)
         return self.run.store.findings.save(self.run.access, arrival, known_at=self.run.known_at) if arrival else 0
 
-    def _save_events(self) -> None:
-        """Keep what the file says of the meters; their days are judged by it."""
-        events = [replace(event, known_at=self.run.known_at) for event in self.decoded.events]
+    def _save_events(self, known: AbstractSet[str]) -> None:
+        """Keep what the file says of the meters of known usage points; their days are judged by it."""
+        of_known = (event for event in self.decoded.events if not event.usage_point or event.usage_point in known)
+        events = [replace(event, known_at=self.run.known_at) for event in of_known]
         if events:
             self.run.store.devices.save_events(self.run.access, events)
         run = self.run
-        for name in keep_told(run.store, run.access, self.decoded.told, known_at=run.known_at):
-            mine = [each for each in self.decoded.told if each.usage_point == name]
+        told = [each for each in self.decoded.told if each.usage_point in known]
+        for name in keep_told(run.store, run.access, told, known_at=run.known_at):
+            mine = [each for each in told if each.usage_point == name]
             whole = Interval(min(each.period.start for each in mine), max(each.period.end for each in mine))
             run.store.dirty.touch(run.access, [name], DELIVERED_ENERGY, whole)
 
-    def _save_points(self) -> None:
+    def _save_points(self, zones: Mapping[str, str]) -> None:
+        """Register the usage points of which something was taken; a refused record registers nothing."""
         run = self.run
-        zones = zones_of(self.decoded.zones, self.decoded.series, run.options)
         new = [UsagePoint(point, zone) for point, zone in zones.items() if point not in run.points]
         if new:
             run.store.registry.save_points(run.access, new)
@@ -245,7 +255,7 @@ class ChunkImport:
         room = KEPT_REJECTS - len(run.listed)
         run.listed += self._rejects(gridded, misfits)[:room]
         run.notes.update(dict.fromkeys((*self.decoded.notes, *gridded.tally.notes)))
-        run.seen.update(dict.fromkeys(point for part in self.decoded.series for point in part.points))
+        run.seen.update(dict.fromkeys(zones_of(self.decoded.zones, gridded, run.options)))
         long = [panel for panel in gridded.panels if panel.interval > LONGEST_BLOCK]
         run.notes.update({f"not stored: {panel!r}, intervals longer than an hour": None for panel in long})
         if gridded.loose:

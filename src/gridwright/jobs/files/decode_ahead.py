@@ -66,7 +66,7 @@ def pieces(path: Path, file: OpenFile, after: int, *, not_after: int | None) -> 
 
 
 def _piece(file: OpenFile, chunk: Chunk, not_after: int | None) -> Piece:
-    decoded = file.reader.decode(file.content.data, chunk, file.dialect)
+    decoded = file.decode(chunk)
     if any(series.reading_type.accumulation is Accumulation.CUMULATIVE for series in decoded.series):
         # Registers are laid beside the stored ones, which a worker does not know.
         return Piece(chunk, decoded)

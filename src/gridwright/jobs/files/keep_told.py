@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from gridwright.domain.access import Access
-from gridwright.domain.interval import epoch_s
 from gridwright.domain.told import ToldConfiguration
 from gridwright.jobs.cascade.around import installed_as, plain_serial
 from gridwright.jobs.load.load_told import TOLD, from_body, to_body
@@ -22,14 +21,19 @@ def keep_told(store: StorePort, access: Access, told: Sequence[ToldConfiguration
     time, each on a channel of its own, and one of them is installed, it is no other meter.
     """
     names = sorted({each.usage_point for each in told})
-    if not names:
+    hung = store.field.installations(access, names) if names and store.field.knows_meters(access) else ()
+    if not hung:
         return []
-    there = installed_as(store.field.installations(access, names), store.field.meters(access, names))
-    wrong: dict[str, list[ToldConfiguration]] = defaultdict(list)
+    there = installed_as(hung, store.field.meters(access, sorted({each.usage_point for each in hung})))
+    by_point: dict[str, list[ToldConfiguration]] = defaultdict(list)
     for one in told:
-        mine = [other for other in told if other.usage_point == one.usage_point and other.period.overlaps(one.period)]
-        if any(_differs(mine, one, each) for each in there.get(one.usage_point, ())):
-            wrong[one.usage_point].append(one)
+        by_point[one.usage_point].append(one)
+    wrong: dict[str, list[ToldConfiguration]] = defaultdict(list)
+    for name, several in there.items():
+        for one in by_point[name]:
+            mine = [other for other in by_point[name] if other.period.overlaps(one.period)]
+            if any(_differs(mine, one, each) for each in several):
+                wrong[name].append(one)
     if wrong:
         kept = store.outlooks.several(access, TOLD, sorted(wrong))
         before = {each.subject: from_body(each.subject, each.body) for each in kept}
@@ -50,4 +54,4 @@ def _differs(mine: Sequence[ToldConfiguration], one: ToldConfiguration, each: Co
 def _joined(before: Iterable[ToldConfiguration], new: Iterable[ToldConfiguration]) -> list[ToldConfiguration]:
     """Return all, each once, by time."""
     every = dict.fromkeys((*before, *new))
-    return sorted(every, key=lambda each: (epoch_s(each.period.start), epoch_s(each.period.end), str(each.end_device)))
+    return sorted(every, key=lambda each: (each.since_s, each.until_s, str(each.end_device)))

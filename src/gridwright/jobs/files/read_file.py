@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gridwright.domain.errors import AmbiguousInput, InputError
 from gridwright.domain.finding import Finding
 from gridwright.domain.interval import epoch_s
@@ -16,7 +18,8 @@ from gridwright.domain.verdict import Evidence, Intake, Reject
 from gridwright.formats.container import Content
 from gridwright.formats.registry import find_reader
 from gridwright.formats.source import KEPT_REJECTS, Chunk, Decoded, Dialect, Reader, ReadOptions
-from gridwright.ingest import Collected, Tally, grid_series, merge
+from gridwright.ingest import Collected, Gridded, Tally, grid_series, merge
+from gridwright.jobs.files.sound import sound
 from gridwright.jobs.files.sources import open_source
 from gridwright.vee import duplicate_findings, future_findings
 
@@ -37,7 +40,11 @@ class OpenFile:
     def chunks(self, after: int = 0) -> Iterator[tuple[Chunk, Decoded]]:
         """Decode the file piece by piece, from byte `after` on."""
         for chunk in self.reader.chunks(self.content.data, self.dialect, after):
-            yield chunk, self.reader.decode(self.content.data, chunk, self.dialect)
+            yield chunk, self.decode(chunk)
+
+    def decode(self, chunk: Chunk) -> Decoded:
+        """Decode one piece; what it names is sound."""
+        return sound(self.reader.decode(self.content.data, chunk, self.dialect))
 
 
 @dataclass(slots=True)
@@ -95,7 +102,7 @@ def read_file(
     return Collected(
         gridded.panels,
         gridded.registers,
-        zones_of(gathered.zones, gathered.series, options),
+        zones_of(gathered.zones, gridded, options),
         verdict(path.name, files, gathered, gridded.tally),
         gridded.loose,
         tuple(arrival_findings(series, gridded.tally, limit)),
@@ -179,10 +186,12 @@ def verdict(source: str, files: Sequence[OpenFile], gathered: Gathered, tally: T
     )
 
 
-def zones_of(zones: Mapping[str, str], series: Sequence[Readings], options: ReadOptions) -> dict[str, str]:
-    """Return the zone of every usage point: as detected, else as the options say."""
+def zones_of(zones: Mapping[str, str], gridded: Gridded, options: ReadOptions) -> dict[str, str]:
+    """Return the zone of every usage point of which something was taken: as detected, else as the options say."""
     default = options.zone or options.default_zone
-    points = dict.fromkeys(point for readings in series for point in readings.points)
+    points = dict.fromkeys(point for panel in gridded.panels for point in panel.points)
+    for readings in (*gridded.loose, *(registers.readings for registers in gridded.registers)):
+        points |= {readings.points[place]: None for place in np.unique(readings.point).tolist()}
     return {point: zones.get(point) or default for point in points}
 
 
