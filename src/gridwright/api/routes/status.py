@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from gridwright import __version__
 from gridwright.api.door import Staff
+from gridwright.api.ingest.compiled import scanner
 from gridwright.api.listing import JSON
 from gridwright.api.shapes.people import JournalShape, LateShape, ListenerShape, StatusShape, WriterShape
 from gridwright.app import Platform
@@ -29,7 +30,9 @@ def status(platform: Staff, request: Request) -> Response:
     """Return counts, the age of the newest reading, the usage points that are late, and what waits to be done."""
     told = status_of(platform)
     writer = getattr(request.app.state, "writer", None)
-    told = told if writer is None else told.model_copy(update={"writer": WriterShape(**asdict(writer.figures()))})
+    if writer is not None:
+        figures = WriterShape(**asdict(writer.figures()), compiled=scanner() is not None)
+        told = told.model_copy(update={"writer": figures})
     return Response(told.model_dump_json(), media_type=JSON)
 
 
