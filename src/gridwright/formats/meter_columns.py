@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from gridwright.domain.interval import Interval, from_epoch_s
 from gridwright.domain.told import ToldConfiguration
+from gridwright.formats.spans import spans_of
 from gridwright.formats.text import shortened
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ def told_by_columns(
             shown = ", ".join(repr(shortened(word, 40)) for word in strange[:5])
             verdicts.note(f"{role} not read: {shown}; write a number above 0")
         for point, code, first, last in _spans(placed.point[rows], labels.code[rows], placed.at[rows], lasting[rows]):
-            number, period = known[code], Interval(from_epoch_s(first), from_epoch_s(last))
+            number = known[code]
             if number is None or first == last:
                 continue
             if role == "multiplier":
-                yield ToldConfiguration(placed.points[point], period, multiplier=number)
+                yield ToldConfiguration(placed.points[point], first, last, multiplier=number)
             else:
-                yield ToldConfiguration(placed.points[point], period, dials=int(number))
+                yield ToldConfiguration(placed.points[point], first, last, dials=int(number))
 
 
 def _spans(
@@ -50,13 +50,9 @@ def _spans(
     """Yield (usage point, word, from, to) of each pair that occurs."""
     if not point.size:
         return
-    key = point.astype(np.int64) * (int(code.max()) + 1) + code
-    order = np.argsort(key, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(key[order]) != 0])
-    first = np.minimum.reduceat(at[order], starts)
-    last = np.maximum.reduceat((at + length)[order], starts)
-    for place, begin, end in zip(order[starts].tolist(), first.tolist(), last.tolist(), strict=True):
-        yield int(point[place]), int(code[place]), begin, end
+    words = int(code.max()) + 1
+    for key, begin, end in spans_of(point.astype(np.int64) * words + code, at, at + length):
+        yield key // words, key % words, begin, end
 
 
 def _number(role: str, word: str) -> Decimal | None:

@@ -78,6 +78,10 @@ class DevicesPort(Protocol):
 class FieldPort(Protocol):
     """What the import asks of what hangs where."""
 
+    def knows_meters(self, access: Access) -> bool:
+        """Tell whether anything was ever installed anywhere."""
+        ...
+
     def installations(self, access: Access, points: Sequence[str]) -> tuple[Installation, ...]:
         """Return what is or was installed at usage points."""
         ...

@@ -230,6 +230,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "field.events": ((["hers"], MONTH, ["3.26.0.47"]), {}),
     "field.installations": ((["hers"],), {}),
     "field.meters": ((["hers"],), {}),
+    "field.knows_meters": ((), {}),
     "field.drifts": ((["hers"], MONTH), {}),
     "field.switches": ((["hers"],), {}),
     "jobs.add": ((JOB,), {}),

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
-from gridwright.domain.interval import Interval, from_epoch_s
 from gridwright.domain.readings import Readings
 from gridwright.domain.told import ToldConfiguration
 from gridwright.domain.verdict import Reject
@@ -20,6 +19,7 @@ from gridwright.formats.compact import STAMP, read_stamps
 from gridwright.formats.nem12.days import Verdicts
 from gridwright.formats.nem12.numbers import PAD, Text, padded, to_counts
 from gridwright.formats.source import Decoded
+from gridwright.formats.spans import spans_of
 from gridwright.formats.zones import change_lengths, second_passes, wall_to_utc
 
 Index = npt.NDArray[np.int64]
@@ -82,13 +82,13 @@ def _told(records: Sequence[Record], series: Sequence[Readings]) -> Iterator[Tol
     constants: dict[str, set[Decimal]] = {}
     for record in records:
         constants.setdefault(record.point, set()).add(Decimal(record.constant or "1"))
-    for part in series:
-        for number, name in enumerate(part.points if part.interval_s else ()):
-            several = constants.get(name, set())
-            at = part.at[part.point == number]
-            if len(several) == 1 and several != {Decimal(1)} and at.size:
-                period = Interval(from_epoch_s(int(at.min())), from_epoch_s(int(at.max()) + part.interval_s))
-                yield ToldConfiguration(name, period, multiplier=next(iter(several)))
+    told = {name: several.pop() for name, several in constants.items() if len(several) == 1}
+    told = {name: factor for name, factor in told.items() if factor != 1}
+    for part in series if told else ():
+        for number, first, last in spans_of(part.point, part.at, part.at + part.interval_s):
+            name = part.points[number]
+            if name in told and first < last:
+                yield ToldConfiguration(name, first, last, multiplier=told[name])
 
 
 def _piece(data: bytes, first_line: int, rules: Rules) -> Piece:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.event import UNTIL, EndDeviceEvent
-from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
+from gridwright.domain.interval import DAY_S
 from gridwright.domain.reading_type import Quantity, ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.told import ToldConfiguration
@@ -22,6 +22,7 @@ from gridwright.formats.nem12.numbers import padded
 from gridwright.formats.nem12.qualities import Ranges, ranges_of
 from gridwright.formats.nem12.registers import IndexRead, accumulated_reads, columns, index_read
 from gridwright.formats.source import Decoded, ReadOptions
+from gridwright.formats.spans import spans_of
 
 BOM = b"\xef\xbb\xbf"
 CHANNEL, ACCUMULATED, DAY, READ = 200, 250, 300, 500
@@ -187,12 +188,10 @@ def _note_meters(piece: Piece, days: Days) -> None:
     """Keep which meter each channel names, over its days."""
     owner = piece.owner[days.line]
     begin = days.day_s - piece.meaning.offset_s
-    for number in np.unique(owner).tolist():
+    for number, first, last in spans_of(owner, begin, begin + DAY_S):
         channel = piece.channels[number]
         if isinstance(channel, Channel) and channel.serial:
-            mine = begin[owner == number]
-            period = Interval(from_epoch_s(int(mine.min())), from_epoch_s(int(mine.max()) + DAY_S))
-            piece.told[ToldConfiguration(channel.point, period, channel.serial)] = None
+            piece.told[ToldConfiguration(channel.point, first, last, channel.serial)] = None
 
 
 def _of(days: Days, which: npt.NDArray[np.bool_]) -> Days:

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 from gridwright.domain.access import Access
-from gridwright.domain.interval import Interval, epoch_s, from_epoch_s
 from gridwright.domain.told import ToldConfiguration
 from gridwright.store import Store
 from gridwright.vee.circumstances import Configuration
@@ -31,8 +30,8 @@ def to_body(told: Sequence[ToldConfiguration]) -> dict[str, Any]:
     return {
         "told": [
             [
-                epoch_s(each.period.start),
-                epoch_s(each.period.end),
+                each.since_s,
+                each.until_s,
                 each.end_device,
                 None if each.multiplier is None else str(each.multiplier),
                 each.dials,
@@ -47,7 +46,8 @@ def from_body(point: str, body: Mapping[str, Any]) -> list[ToldConfiguration]:
     return [
         ToldConfiguration(
             point,
-            Interval(from_epoch_s(start), from_epoch_s(end)),
+            start,
+            end,
             device,
             None if factor is None else Decimal(factor),
             dials,

@@ -74,6 +74,12 @@ class FieldRecord:
             rows = self._of(unit, access, query, table.c.usage_point, points)
         return tuple(to_installation(row, row.code) for row in sorted(rows, key=lambda row: (row.code, row.start_s)))
 
+    def knows_meters(self, access: Access) -> bool:
+        """Tell who brings readings whether anything was ever installed anywhere."""
+        access.require(Act.WRITE_READINGS)
+        with self._session.reading(settled=False) as unit:
+            return unit.connection.execute(select(schema.installation.c.usage_point).limit(1)).first() is not None
+
     def meters(self, access: Access, points: Sequence[str]) -> dict[str, Meter]:
         """Return the meters that hang or hung at usage points, by serial number."""
         table, device = schema.installation, schema.end_device
