@@ -31,6 +31,7 @@ from gridwright.api.routes import (
     usage_points,
 )
 from gridwright.api.security_headers import SecurityHeaders
+from gridwright.api.segments import Segments, whole_names
 from gridwright.app import Platform
 
 NOUNS = (
@@ -63,7 +64,13 @@ def make_app(platform: Platform) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        middleware=[Middleware(SecurityHeaders), Middleware(Unexpected), Middleware(Door, platform=platform)],
+        middleware=[
+            Middleware(Segments),
+            Middleware(SecurityHeaders),
+            Middleware(Unexpected),
+            Middleware(Door, platform=platform),
+        ],
+        dependencies=[Depends(whole_names)],
     )
     app.state.platform = platform
     app.state.in_flight = InFlight()

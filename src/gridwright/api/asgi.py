@@ -84,7 +84,7 @@ class HotPaths:
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler = self._handlers.get((scope["method"], scope["path"]))
-        if handler is None and scope["method"] == "POST" and is_path(scope["path"]):
+        if handler is None and scope["method"] == "POST" and is_path(scope):
             handler = self._edges.take
         if handler is None:
             if scope["path"] in {METER_READING, V1, V2}:

@@ -84,6 +84,12 @@ def check_addressable(name: str) -> None:
         raise InputError(f"{name!r} means a folder in every address", remedy="give another id")
 
 
+def check_addressable(name: str) -> None:
+    """Refuse a name that no address can hold: browsers and programs take `.` and `..` out of a path."""
+    if name in {".", ".."}:
+        raise InputError(f"{name!r} means a folder in every address", remedy="give another id")
+
+
 @dataclass(frozen=True, slots=True)
 class EndDevice:
     """A thing installed at a usage point (CIM EndDevice)."""

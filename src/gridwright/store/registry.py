@@ -11,7 +11,15 @@ from sqlalchemy import Float, Select, cast, delete, func, insert, select
 from gridwright.domain.access import ALLOWED, Access, Act
 from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import epoch_s
-from gridwright.domain.usage_point import JUDGED_BY, EndDevice, Installation, UsagePoint, cancel_exchange, exchange
+from gridwright.domain.usage_point import (
+    JUDGED_BY,
+    EndDevice,
+    Installation,
+    UsagePoint,
+    cancel_exchange,
+    check_addressable,
+    exchange,
+)
 from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.days.blocks import lock_points
@@ -58,6 +66,8 @@ class Registry:
         with self._session.writing() as unit:
             old = {point.id: point for point in load_points(unit, self._sealing, list(wanted))}
             new = [point for code, point in wanted.items() if code not in old]
+            for point in new:
+                check_addressable(point.id)
             changed = [point for code, point in wanted.items() if code in old and old[code] != point]
             add_points(unit, self._sealing, new)
             change_points(unit, self._sealing, changed)

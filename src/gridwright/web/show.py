@@ -23,6 +23,7 @@ from gridwright.domain.interval import zone_of
 from gridwright.web import assets
 from gridwright.web.who import Viewer
 
+TWINS = ("json", "csv", "pdf")  # endings of addresses that are the same page in another form
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a text that begins so
 INSTANT = re.compile(r"\b\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)")
 HEADERS = {"Referrer-Policy": "same-origin"}  # the browser tells its origin only to ourselves, so that we can check it
@@ -48,7 +49,7 @@ def show(request: Request, who: Viewer, view: View) -> Response:
     if path.endswith(".json"):
         return JSONResponse(view.data, headers=HEADERS)
     if path.endswith(".csv"):
-        name = quote(path.rsplit("/", 1)[-1])
+        name = path.rsplit("/", 1)[-1]  # escaped, as routes see it
         headers = {**HEADERS, "Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
         return Response(_csv(view), media_type="text/csv; charset=utf-8", headers=headers)
     return page(request, view.template, {**view.data, **view.extra, "sheet": view, "title": view.title}, who=who)
@@ -136,8 +137,9 @@ def utc_text(moment: datetime) -> str:
 
 
 def segment(text: str) -> str:
-    """Return a name as one segment of an address."""
-    return quote(str(text), safe="")
+    """Return a name as one segment of an address; one that ends like a twin is not taken for it."""
+    name, dot, ending = quote(str(text), safe="").rpartition(".")
+    return f"{name}%2E{ending}" if dot and ending in TWINS else f"{name}{dot}{ending}"
 
 
 def query_of(fields: dict[str, Any]) -> Markup:

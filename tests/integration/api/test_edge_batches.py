@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import StoreFull
 from gridwright.domain.interval import Interval
 from gridwright.domain.quality import Status
+from gridwright.domain.usage_point import MAX_ID
 from tests.integration.api.small_town import NOW, Town
 
 if TYPE_CHECKING:
@@ -64,6 +66,13 @@ def send(town: Town, sent: EdgeBatch, who: str = "device", edge: str = "E-1", **
 def reads(town: Town) -> dict[datetime, float]:
     found = town.platform.store.registers.load(ME, "UP-1", DAY)
     return {read.at: read.value for read in found}
+
+
+@pytest.mark.parametrize("name", ["north/2", "a%2Fb", "電" * MAX_ID])
+def test_an_edge_may_be_called_anything(town: Town, name: str) -> None:
+    told = send(town, batch(form(1, 200.5, 30)), edge=quote(name, safe=""))
+    assert told.status_code == HTTPStatus.OK, told.text
+    assert name in {each["edge"] for each in town.get("/v1/edges").json()["items"]}
 
 
 def test_a_batch_is_durable_with_its_numbers(town: Town) -> None:

@@ -25,6 +25,7 @@ from gridwright.api.edge.wire import HIGHEST, Ack, ClockTrust, EdgeBatch, Record
 from gridwright.api.ingest.names import Directories, resolve
 from gridwright.api.ingest.table import Decoded, name_fault
 from gridwright.api.ingest.verdicts import Status
+from gridwright.api.segments import escaped
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.batches import Outcome
 from gridwright.api.write.writer import PATIENCE_S, PAUSES_S, passes
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from gridwright.app import Platform
     from gridwright.domain.access import Access
 
-PATH = re.compile(r"/v1/edges/([^/]{1,400})/batches")
+PATH = re.compile(r"/v1/edges/([^/]{1,1500})/batches")
 MIB = 1 << 20
 MICRO = 1_000_000
 AT_ONCE = 4  # batches that are worked on; more would hold memory, and the store has one writer
@@ -172,14 +173,14 @@ class EdgeBatches:
         return as_estimated(found) if record.clock is ClockTrust.GUESSED else found
 
 
-def is_path(path: str) -> bool:
-    """Tell whether it is the address of an edge's batches."""
-    return PATH.fullmatch(path) is not None
+def is_path(scope: Scope) -> bool:
+    """Tell whether it is the address of an edge's batches; the edge's name may hold any sign."""
+    return PATH.fullmatch(escaped(scope)) is not None
 
 
 def edge_of(scope: Scope) -> str:
     """Return the edge that an address names; Refused where that is no name."""
-    match = PATH.fullmatch(scope["path"])
+    match = PATH.fullmatch(escaped(scope))
     name = unquote(match[1]) if match else ""
     fault = name_fault(name)
     if fault is not None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from gridwright.domain.access import Access, Act
 from gridwright.domain.device import DeviceLink
 from gridwright.domain.errors import Conflict, InputError, NotFound
-from gridwright.domain.usage_point import Meter, UsagePoint, install
+from gridwright.domain.usage_point import Meter, UsagePoint, check_addressable, install
 from gridwright.drivers import parse_address, profile_of
 from gridwright.jobs.meters.claim_meter import register, require_free
 from gridwright.store import Store
@@ -71,6 +71,7 @@ def add_device(
 
 def _check(device: NewDevice) -> None:
     profile_of(device.driver)
+    check_addressable(device.serial)
     called = parse_address(device.address).serial
     if called and called != device.serial:
         raise InputError(
