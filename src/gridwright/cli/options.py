@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from gridwright.domain.errors import UsageError
+from gridwright.domain.finding import Severity
 from gridwright.formats.source import ReadOptions
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
@@ -76,6 +77,38 @@ SITE_PARAMETERS: Mapping[str, tuple[Any, Any, Any]] = {
     ),
     "holidays": (str | None, _option("--holidays", text="Holiday calendar, such as DE-BE.", panel=SITE), None),
 }
+
+
+FINDING = "Which findings"
+FINDING_PARAMETERS: Mapping[str, tuple[Any, Any, Any]] = {
+    "point": (str, _option("--usage-point", text="Only those of this usage point.", panel=FINDING), ""),
+    "code": (str, _option("--code", text="Only those of this rule, such as V17_stuck.", panel=FINDING), ""),
+    "severity": (Severity | None, _option("--severity", text="Only those so severe.", panel=FINDING), None),
+    "period": (
+        str,
+        _option("--period", text="Only those that touch 2025-03-01, 2025-03 or FROM/TO.", panel=FINDING),
+        "",
+    ),
+    "assigned_to": (str, _option("--assigned-to", text="Only those given to this person.", panel=FINDING), ""),
+    "unassigned": (bool, _option("--unassigned", text="Only those given to nobody.", panel=FINDING), False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What the command line says of the findings that are meant; empty or None = whichever."""
+
+    point: str = ""
+    code: str = ""
+    severity: Severity | None = None
+    period: str = ""
+    assigned_to: str = ""
+    unassigned: bool = False
+
+
+def with_findings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that narrow findings; it receives them as `sought: Sought`."""
+    return _expand(command, "sought", FINDING_PARAMETERS, lambda given: Sought(**given))
 
 
 def with_reading(command: Callable[..., None]) -> Callable[..., None]:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, Select, func, select, update
 
 from gridwright.domain.access import Access, Act
-from gridwright.domain.errors import AccessDenied, InputError
+from gridwright.domain.errors import AccessDenied, InputError, NotFound
 from gridwright.domain.interval import Interval
 from gridwright.domain.quarantine import QuarantinedMeter, QuarantinedReading
 from gridwright.domain.usage_point import MAX_ID
@@ -114,6 +114,25 @@ class Quarantine:
                 _mark(unit, [row.id for row in rows], to_us(at))
                 note(unit, access, Act.WRITE_REGISTRY, subject=f"meter {meter}", at=at, claimed=len(rows))
             return _to_readings(unit, rows)
+
+    def drop(self, access: Access, meter: str, *, reason: str) -> int:
+        """Let what waits of one meter go, and return how many readings; the same sent again does not come back.
+
+        A meter of which nothing waits is NotFound, no reason an InputError.
+        """
+        _require_all(access, Act.WRITE_REGISTRY)
+        if not reason.strip():
+            raise InputError("letting readings go needs a reason", remedy="say why nobody will claim them")
+        with self._session.writing(settled=False) as unit:
+            rows = unit.connection.execute(_waiting(meter).with_for_update()).all()
+            if not rows:
+                remedy = "the list of the quarantine tells which do"
+                raise NotFound(f"no readings of meter {meter!r} wait", remedy=remedy)
+            at = self._session.clock()
+            _mark(unit, [row.id for row in rows], to_us(at))
+            why = reason.strip()
+            note(unit, access, Act.WRITE_REGISTRY, subject=f"meter {meter}", at=at, dropped=len(rows), reason=why)
+            return len(rows)
 
     def _key(self, unit: Unit, reading: QuarantinedReading) -> Key:
         kind = self._names.make_type_key(unit, reading.reading_type)

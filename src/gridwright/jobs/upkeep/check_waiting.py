@@ -29,7 +29,7 @@ def check_waiting(store: Store, now: datetime) -> Iterator[Check]:
     warn = waits.rerates > MANY_RERATES or since > SOON
     yield graded("bills to rate again", found, WORKER, warn=warn, fail=since > LONG)
     found = f"{waits.quarantined} readings of {waits.quarantined_meters} unknown meters"
-    remedy = "register the meters, or claim them; nothing of it is lost"
+    remedy = "gridwright quarantine list shows them: register or claim the meters; nothing of it is lost"
     yield graded("quarantine", found, remedy, warn=waits.quarantined > 0)
     since = timedelta() if waits.oldest_job is None else now - waits.oldest_job
     found = f"{waits.jobs} wait" + (f", the oldest for {ago(since)}" if waits.jobs else "")

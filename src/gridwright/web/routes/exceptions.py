@@ -99,7 +99,7 @@ def exceptions(
             names,
             [[each[name] for name in names] for each in found],
             api="/v1/findings",
-            cli="gridwright validate",
+            cli="gridwright finding list",
             extra=extra,
         ),
     )
