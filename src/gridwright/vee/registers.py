@@ -78,11 +78,12 @@ class Registers:
         return {serial: self._meter(serial, several) for serial, several in by_serial.items()}
 
     def _meter(self, serial: str, reads: Sequence[RegisterReading]) -> Meter:
-        known, inferred = self.meters.get(serial), self._inferred(reads)
+        known = self.meters.get(serial)
+        if known is not None and is_stated(known):
+            return known
+        inferred = self._inferred(reads)
         if known is None:
             return inferred
-        if is_stated(known):
-            return known
         return replace(known, dials=known.dials - round(math.log10(inferred.lsb_wh)), lsb_wh=inferred.lsb_wh)
 
     def _inferred(self, reads: Sequence[RegisterReading]) -> Meter:
