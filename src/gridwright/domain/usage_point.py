@@ -72,7 +72,7 @@ def id_fault(text: str) -> str:
     if len(text) > MAX_ID:
         return f"is too long to name a usage point: {len(text):,} characters, and {MAX_ID} are the most"
     if "\ufffd" in text:
-        return "names no usage point: it holds bytes that are no text"
+        return "names no usage point: it holds bytes that are no text in the encoding of the file"
     if not text.isprintable():
         return "names no usage point: it holds characters that cannot be printed"
     return "names no usage point: it means a folder in every address" if text in FOLDERS else ""
@@ -81,12 +81,6 @@ def id_fault(text: str) -> str:
 def check_addressable(name: str) -> None:
     """Refuse a name that no address can hold: browsers and programs take `.` and `..` out of a path."""
     if name in FOLDERS:
-        raise InputError(f"{name!r} means a folder in every address", remedy="give another id")
-
-
-def check_addressable(name: str) -> None:
-    """Refuse a name that no address can hold: browsers and programs take `.` and `..` out of a path."""
-    if name in {".", ".."}:
         raise InputError(f"{name!r} means a folder in every address", remedy="give another id")
 
 

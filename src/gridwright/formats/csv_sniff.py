@@ -68,7 +68,8 @@ def _head(data: memoryview, encoding: Encoding) -> tuple[str, list[int]]:
     newlines = (np.flatnonzero(units == NEWLINE) + 1) * encoding.width
     end = len(head) if whole or not newlines.size else int(newlines[-1])
     ends = (newlines + encoding.mark).tolist()
-    return str(head[:end], encoding.name, "replace").replace("\0", "\ufffd"), [*ends, end + encoding.mark]
+    text = encoding.to_utf8(bytes(head[:end])).decode()
+    return text.replace("\0", "\ufffd"), [*ends, end + encoding.mark]
 
 
 @dataclass(frozen=True, slots=True)

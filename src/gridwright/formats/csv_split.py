@@ -118,7 +118,7 @@ def to_text(data: memoryview, chunk: Chunk, framing: Framing) -> bytes:
     piece = bytes(data[chunk.start : chunk.end])
     if framing.encoding.is_bytewise and piece.isascii():
         return piece
-    return piece.decode(framing.encoding.name, "replace").encode("utf-8", "replace")
+    return framing.encoding.to_utf8(piece)
 
 
 def split(data: memoryview, chunk: Chunk, layout: Layout, framing: Framing) -> Batch:

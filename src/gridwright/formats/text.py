@@ -27,14 +27,24 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 CONTROLS = bytes(set(range(32)) - {9, 10, 12, 13, 27})
 MOST_CONTROLS = 0.02
 GBK_SHARE = 0.8
+UTF8_SHARE = 0.5
+HIGH_LINE = re.compile(rb"[^\n]*[\x80-\xff][^\n]*")
+ASCII = bytes(range(128))
+# The letters of Windows-1252 beyond ASCII, of which two may follow each other, and rarely three.
+ACCENTED = bytes({*range(0xC0, 0x100), 0x8A, 0x8C, 0x8E, 0x9A, 0x9C, 0x9E, 0x9F} - {0xD7, 0xF7})
+LONGEST_ACCENTED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How bytes become text: a Python codec and the length of the byte order mark before the text."""
+    """How bytes become text: a Python codec and the length of the byte order mark before the text.
+
+    `mixed`: some lines are UTF-8 in spite of the codec; what they name is not guessed.
+    """
 
     name: str
     mark: int = 0
+    mixed: bool = False
 
     @property
     def unit(self) -> str:
@@ -45,6 +55,18 @@ class Encoding:
     def width(self) -> int:
         """Bytes of one code unit."""
         return 2 if self.name.startswith("utf-16") else 1
+
+    def to_utf8(self, data: bytes) -> bytes:
+        """Return bytes of the file as valid UTF-8; bytes that are no text become U+FFFD."""
+        if self.mixed:
+            return HIGH_LINE.sub(lambda line: self._line(line[0]), data)
+        return data.decode(self.name, "replace").encode("utf-8", "replace")
+
+    def _line(self, line: bytes) -> bytes:
+        """Return a line as UTF-8, without its letters beyond ASCII where it was UTF-8 in a file of another encoding."""
+        if _is_utf8(line):
+            return re.sub("[^\x00-\x7f]", "\ufffd", line.decode()).encode()
+        return line.decode(self.name, "replace").encode()
 
     @property
     def is_bytewise(self) -> bool:
@@ -110,14 +132,37 @@ def _bytewise(sample: bytes) -> tuple[Encoding, Evidence]:
 
 
 def _legacy(sample: bytes, bad: int) -> tuple[Encoding, Evidence]:
-    """Tell GBK, whose high bytes come in pairs, from Windows-1252, whose accented letters stand alone."""
+    """Tell damaged UTF-8, GBK, whose high bytes come in pairs, and Windows-1252, in which they mostly stand alone."""
+    lines = HIGH_LINE.findall(sample)
+    sound = sum(map(_is_utf8, lines))
+    # Accented letters of other encodings hardly ever make UTF-8: lines that are it tell what the file is meant to be.
+    if sound >= UTF8_SHARE * len(lines):
+        told = f"{sound} of the {len(lines)} lines with letters beyond ASCII are UTF-8; bytes of the others are no text"
+        return Encoding("utf-8"), _told("utf-8", told)
     runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", sample)]
     # One damaged byte in a file of plain text is damage, not another encoding.
     if sum(runs) == 1 and len(sample) > 1000:  # noqa: PLR2004 - one byte in a long text
         return Encoding("utf-8"), _told("utf-8", f"all but byte {bad} is ASCII")
-    if sum(length % 2 == 0 for length in runs) >= GBK_SHARE * len(runs) and _decodes(sample, "gb18030"):
+    if _in_pairs(sample, runs) and _decodes(sample, "gb18030"):
         return Encoding("gb18030"), _told("gb18030", "not UTF-8, and high bytes come in pairs as Chinese letters do")
-    return Encoding("cp1252"), _told("cp1252", f"byte {bad} is not UTF-8, and high bytes stand alone")
+    told = f"byte {bad} is not UTF-8, and high bytes stand alone"
+    if sound:
+        told += f"; {sound} lines are UTF-8 all the same, and their letters beyond ASCII are not read"
+    return Encoding("cp1252", mixed=sound > 0), _told("cp1252", told)
+
+
+def _in_pairs(sample: bytes, runs: Sequence[int]) -> bool:
+    """Tell whether high bytes come in pairs, and not only as two accented letters in a row, as in `Größe`."""
+    paired = sum(length % 2 == 0 for length in runs) >= GBK_SHARE * len(runs)
+    return paired and (max(runs) > LONGEST_ACCENTED or bool(sample.translate(None, ACCENTED + ASCII)))
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decodes(sample: bytes, name: str) -> bool:

@@ -13,6 +13,7 @@ import pytest
 from gridwright.domain.errors import AmbiguousInput, GridwrightError, UnreadableFile
 from gridwright.domain.quality import MISSING, Status
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity
+from gridwright.domain.readings import Readings
 from gridwright.formats.csv_split import cut
 from gridwright.formats.source import ReadOptions
 from tests.unit.formats.csv_reading import READER, read
@@ -215,6 +216,49 @@ def test_gbk() -> None:
     found = read(text.encode("gbk"))
     assert found.told("encoding") == "gb18030"
     assert found.only.points == ("张三", "李四")
+
+
+DAY = [f"2025-03-01T{slot // 4:02d}:{15 * (slot % 4):02d}:00+01:00;0,{slot % 10}5" for slot in range(96)]
+
+
+def lettered(*names: str) -> bytes:
+    """Write a row for each slot, whose meters take turns, in UTF-8."""
+    return "\n".join(["meter;start;kwh", *(f"{names[i % len(names)]};{row}" for i, row in enumerate(DAY)), ""]).encode()
+
+
+def named(readings: Readings) -> set[str]:
+    return {readings.points[place] for place in readings.point.tolist()}
+
+
+def test_a_stray_line_of_another_encoding_costs_itself() -> None:
+    stray = f"Zähler 9;{DAY[0]}\n".encode("latin-1")
+    found = read(lettered("Zähler 0", "Zähler 1") + stray)
+    assert found.told("encoding") == "utf-8"
+    assert named(found.only) == {"Zähler 0", "Zähler 1"}
+    assert found.rejects == [(98, "Z\ufffdhler 9")]
+    assert "no text in the encoding of the file" in found.pieces[0].rejects[0].reason
+    late = lettered("Zähler 0").replace(b"Z\xc3\xa4hler 0;2025-03-01T00", b"Z\xe4hler 0;2025-03-01T00")
+    assert [line for line, _ in read(late).rejects] == [2, 3, 4, 5]
+
+
+def test_a_stray_line_of_utf_8_is_not_guessed_either() -> None:
+    rows_of_all = lettered("Zähler 0", "Zähler 1").decode().encode("cp1252")
+    found = read(rows_of_all + f"Zähler 9;{DAY[0]}\n".encode())
+    assert found.told("encoding") == "cp1252"
+    assert named(found.only) == {"Zähler 0", "Zähler 1"}
+    assert found.rejects == [(98, "Z\ufffdhler 9")]
+
+
+@pytest.mark.parametrize("name", ["Größe", "Süßöl", "Müller & Söhne", "Düßel"])
+def test_two_accented_letters_in_a_row_are_no_chinese(name: str) -> None:
+    found = read(lettered(name).decode().encode("cp1252"))
+    assert (found.told("encoding"), found.only.points) == ("cp1252", (name,))
+
+
+@pytest.mark.parametrize("name", ["户", "张三", "3号表"])
+def test_chinese_letters_stay_chinese(name: str) -> None:
+    found = read(lettered(name).decode().encode("gb18030"))
+    assert (found.told("encoding"), found.only.points) == ("gb18030", (name,))
 
 
 def test_a_register_only_rises() -> None:
