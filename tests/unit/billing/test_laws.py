@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -87,9 +88,14 @@ def cards(draw: st.DrawFn) -> RateCard:
 # --- the oracle -------------------------------------------------------------------------------------------------------
 
 
+@cache
+def oracle_holidays(year: int) -> frozenset[date]:
+    return frozenset(holidays.country_holidays("DE", subdiv="BE", years=year))
+
+
 def oracle_label(card: RateCard, moment: datetime) -> str:
     calendar = card.calendars[0]
-    free = calendar.holidays and moment.date() in holidays.country_holidays("DE", subdiv="BE", years=moment.year)
+    free = calendar.holidays and moment.date() in oracle_holidays(moment.year)
     row = calendar.weekend[0] if moment.weekday() >= 5 or free else calendar.weekday[0]
     return calendar.labels[row[moment.hour]]
 
