@@ -163,7 +163,9 @@ def postgres_url() -> Iterator[str]:
 def mysql_url() -> Iterator[str]:
     """A fresh MariaDB or MySQL database of this worker's own, as a SQLAlchemy address."""
     variable = "GRIDWRIGHT_TEST_MYSQL"
-    server = make_url(OUTSIDE.get(variable) or "mysql+pymysql://root@127.0.0.1:3306/test?charset=utf8mb4&ssl_disabled=1")
+    server = make_url(
+        OUTSIDE.get(variable) or "mysql+pymysql://root@127.0.0.1:3306/test?charset=utf8mb4&ssl_disabled=1"
+    )
     with own_database(server, variable=variable, drop="DROP DATABASE {}") as address:
         yield address
 

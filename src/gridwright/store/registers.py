@@ -153,8 +153,9 @@ class Registers:
             around = _nearest(unit, key, [(at, at_s, at_s) for at, at_s in asked.items()], withdrawn=True)
             found = sort_out(newest, keys, around)
             if found.new:
+                known_at_us = to_us(known_at)
                 rows = {
-                    at: (known[newest[at].point], key, *newest[at].row(before), to_us(known_at), 1)
+                    at: (known[newest[at].point], key, *newest[at].row(before), known_at_us, 1)
                     for at, before in found.new.items()
                 }
                 unit.run_many(_ADD, list(rows.values()))

@@ -132,13 +132,13 @@ class Folder:
         """Make dirty what the register reads bear on that follow upon what fills: whoever put it off left that here."""
         if not fills:
             return
-        keys, row = distinct(np.concatenate([entry.key for entry in fills]))
-        end = np.concatenate([entry.at + entry.interval_s for entry in fills])
-        first, last = np.full(keys.size, end.max()), np.full(keys.size, end.min())
-        np.minimum.at(first, row, end)
-        np.maximum.at(last, row, end)
-        moments = zip(np.repeat(keys, 2).tolist(), np.stack((first, last), axis=1).ravel().tolist(), strict=True)
-        touch_days(unit, self._names, moments, registers=True)
+        key, end = (np.concatenate([getattr(entry, name) for entry in fills]) for name in ("key", "end"))
+        day = (end - 1) // DAY_S
+        for one in np.unique(day).tolist():  # together they would make all days between them dirty
+            keys, row = distinct(key[day == one])
+            last = np.zeros(keys.size, np.int64)
+            np.maximum.at(last, row, end[day == one])
+            touch_days(unit, self._names, zip(keys.tolist(), last.tolist(), strict=True), registers=True)
 
     def _of_known(self, unit: Unit, parts: Sequence[Part]) -> list[Part]:
         """Return the readings of usage points that exist; of others there are none, unless by an accident."""

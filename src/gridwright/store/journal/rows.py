@@ -53,6 +53,11 @@ class Entry:
         return int(self.at.size)
 
     @property
+    def end(self) -> Whole:
+        """When each of its intervals ends."""
+        return self.at + self.interval_s
+
+    @property
     def grid(self) -> tuple[int, int, int]:
         """Kind, interval length and phase."""
         return self.kind, self.interval_s, int(self.at[0]) % self.interval_s
