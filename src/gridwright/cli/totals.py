@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from gridwright.domain.interval import Interval
 
 
+COLUMNS = ("peak kW", "intervals", "measured", "estimated", "edited", "missing")
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to `gridwright usage-point`."""
     app.command(epilog="Example: gridwright usage-point totals UP-1042 --period 2025-03 --as-of 2025-04-02")(totals)
@@ -30,7 +33,7 @@ def totals(
     as_of: Annotated[str, typer.Option("--as-of", help="As known at this instant, such as 2025-04-01T12:00.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Show the delivered energy of each civil day: total, peak, and how its intervals are known."""
+    """Show the delivered energy of each civil day: total, channels, peak, and how its intervals are known."""
     from gridwright.jobs.load.load_totals import load_totals
 
     wired = platform()
@@ -43,13 +46,13 @@ def totals(
         return
     if not rows:
         say("No day totals: readings become final when the server, or gridwright bill correct, has judged them.")
-    print_table(
-        ("day", "kWh", "peak kW", "intervals", "measured", "estimated", "edited", "missing"),
-        [_cells(row.to_dict()) for row in rows],
-    )
+    channels = sorted({name for row in rows for name in row.channels})
+    header = ("day", "kWh", *(f"{name} kWh" for name in channels), *COLUMNS)
+    print_table(header, [_cells(row.to_dict(), channels) for row in rows])
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+def _cells(row: dict[str, Any], channels: list[str]) -> tuple[str, ...]:
     counts = ("intervals", "measured", "estimated", "edited", "missing")
     peak = "" if row["peak_kw"] is None else f"{row['peak_kw']:.3f}"
-    return (row["day"], f"{row['kwh']:.3f}", peak, *(str(row[name]) for name in counts))
+    each = (f"{row['channels'][name]:.3f}" if name in row["channels"] else "" for name in channels)
+    return (row["day"], f"{row['kwh']:.3f}", *each, peak, *(str(row[name]) for name in counts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
@@ -74,6 +75,7 @@ def read_block(  # noqa: PLR0913 - the parameters of the request
 
     `as-of` answers what was known at an instant. `image=final` answers what validation, estimation and edits made of
     the readings, as bills take it; `trusted=true` answers the same, and adds what is not judged yet (delivered energy).
+    Delivered energy that is there by channels alone (E1, E2) is their sum; the code of a channel answers that channel.
     """
     period = period_of(start, end, longest=LONGEST)
     meaning = kind_of(kind)
@@ -81,6 +83,8 @@ def read_block(  # noqa: PLR0913 - the parameters of the request
     interval = interval_of(platform, name, meaning, period, image)
     if trusted:
         return block_response(request, trusted_panel(platform, name, meaning, period, as_of=as_of), points)
+    if interval is None and is_sum(platform, name, meaning):
+        return block_response(request, platform.readings(name, period, as_of=as_of, image=image), points)
     panel = platform.store.readings.load(
         platform.access, name, period, reading_type=meaning, interval=interval, as_of=as_of, image=image
     )
@@ -176,13 +180,25 @@ def interval_of(
     """
     stored = platform.store.readings.series(platform.access, name)
     own = {each.interval for each in stored if each.reading_type == kind}
-    intervals = own or ({each.interval for each in stored} if image is Image.FINAL else set())
+    parts = {each.interval for each in stored if is_channel_of(each.reading_type, kind)}
+    intervals = own or parts or ({each.interval for each in stored} if image is Image.FINAL else set())
     if not intervals:
         known = ", ".join(sorted({each.reading_type.code for each in stored})) or "nothing"
         raise NotFound(f"{name} has no readings of {kind.code}", remedy=f"stored there: {known}")
     if period.length / min(intervals) > MAX_SLOTS:
         raise bad_parameter("query", "to", f"the period holds more than {MAX_SLOTS} intervals; ask for less at a time")
     return min(own) if len(own) == 1 else None
+
+
+def is_channel_of(kind: ReadingType, whole: ReadingType) -> bool:
+    """Tell whether a type is a channel of delivered energy, which is asked for as a whole."""
+    return whole == DELIVERED_ENERGY and bool(kind.channel) and replace(kind, channel="", exponent=0) == whole
+
+
+def is_sum(platform: Platform, name: str, kind: ReadingType) -> bool:
+    """Tell whether what is asked for is there by channels alone."""
+    stored = [each.reading_type for each in platform.store.readings.series(platform.access, name)]
+    return kind not in stored and any(is_channel_of(each, kind) for each in stored)
 
 
 def trusted_panel(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
+from pydantic import Field
+
 from gridwright.api.shapes.shape import Exact, Period, Shape
 from gridwright.domain.correction import Correction
 
@@ -94,3 +96,4 @@ class DayTotalShape(Shape):
     estimated: int
     edited: int
     missing: int
+    channels: dict[str, float] = Field(description="kWh of each channel it is the sum of; none where it has none.")

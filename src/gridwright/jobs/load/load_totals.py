@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -12,12 +13,18 @@ from gridwright.domain.day_totals import DayTotals
 from gridwright.domain.interval import Interval, local_day
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.load.sum_totals import channel_kinds, sum_totals
 from gridwright.store import Store
+
+NAMELESS = "(none)"
 
 
 @dataclass(frozen=True, slots=True)
 class DayTotal:
-    """A civil day: its energy, the mean power of its highest interval, and how many intervals are known how."""
+    """A civil day: its energy, the mean power of its highest interval, and how many intervals are known how.
+
+    `channels`: the kWh of each channel that it is the sum of; empty where the energy has none.
+    """
 
     day: date
     kwh: float
@@ -28,10 +35,11 @@ class DayTotal:
     estimated: int
     edited: int
     missing: int
+    channels: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON object."""
-        return {**asdict(self), "day": self.day.isoformat()}
+        return {**asdict(self), "day": self.day.isoformat(), "channels": dict(self.channels)}
 
 
 def load_totals(
@@ -43,11 +51,29 @@ def load_totals(
     reading_type: ReadingType = DELIVERED_ENERGY,
     as_of: datetime | None = None,
 ) -> list[DayTotal]:
-    """Return the known days that touch `period` (None: all there are), the oldest first, as they are or were known."""
+    """Return the known days that touch `period` (None: all there are), the oldest first, as they are or were known.
+
+    A type without a channel is the sum of all channels of that energy, as bills have it.
+    """
     home = store.registry.point(access, point)
     days = _days(store, access, home, period)
-    found = store.day_totals.load(access, [point], days, reading_type=reading_type, as_of=as_of)
-    return [_row(found, at, home) for at in range(len(days)) if found.known[0, at]]
+    every = {
+        kind: store.day_totals.load(access, [point], days, reading_type=kind, as_of=as_of)
+        for kind in channel_kinds(store, access, reading_type)
+    }
+    parts = {kind: totals for kind, totals in every.items() if totals.known.any()}
+    if not parts:
+        return []
+    several = len(parts) > 1
+    found = sum_totals(store, access, home, parts, as_of=as_of) if several else next(iter(parts.values()))
+    return [_row(found, at, home, parts) for at in range(len(days)) if found.known[0, at]]
+
+
+def _channels(parts: Mapping[ReadingType, DayTotals], at: int) -> dict[str, float]:
+    """Return the energy of each channel on a day; what has no channel beside others is called so."""
+    if not any(kind.channel for kind in parts):
+        return {}
+    return {kind.channel or NAMELESS: float(part.kwh[0, at]) for kind, part in parts.items() if part.known[0, at]}
 
 
 def _days(store: Store, access: Access, home: UsagePoint, period: Interval | None) -> range:
@@ -63,7 +89,7 @@ def _days(store: Store, access: Access, home: UsagePoint, period: Interval | Non
     return range(min(each.first_day for each in extents) - 1, max(each.last_day for each in extents) + 1)
 
 
-def _row(found: DayTotals, at: int, home: UsagePoint) -> DayTotal:
+def _row(found: DayTotals, at: int, home: UsagePoint, parts: Mapping[ReadingType, DayTotals]) -> DayTotal:
     day = date_of(found.days[at])
     intervals = int(found.intervals[0, at])
     hours = local_day(day, home.tz).seconds / 3600 / intervals
@@ -79,4 +105,5 @@ def _row(found: DayTotals, at: int, home: UsagePoint) -> DayTotal:
         int(found.estimated[0, at]),
         int(found.edited[0, at]),
         int(found.missing[0, at]),
+        _channels(parts, at),
     )
