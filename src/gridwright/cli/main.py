@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -110,12 +112,18 @@ def common(
     remember(config=config_file, data=data)
 
 
+@cache
+def tree() -> Callable[..., Any]:
+    """Return the commands as they run, made once a process: Typer reads the signature of every one for that."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Run the command line; exit 0 = done, 1 = it could not be done, 2 = the call is wrong."""
     as_json = "--json" in sys.argv
     try:
         # Outside standalone mode Typer returns the code of an Exit, and leaves its errors to us.
-        code = app(standalone_mode=not as_json)
+        code = tree()(standalone_mode=not as_json)
     except GridwrightError as error:
         print_error(error, as_json=as_json)
         sys.exit(error.exit_code)
