@@ -13,6 +13,7 @@ from gridwright.domain.verdict import Evidence
 from gridwright.formats.columns import Assignment, Preview, assign
 from gridwright.formats.csv_sniff import HEAD_BYTES, Sniffed, sniff
 from gridwright.formats.csv_split import Framing, cut, split
+from gridwright.formats.csv_stretches import stretches
 from gridwright.formats.detect import detect_layout, draft_layout, placed, point_evidence
 from gridwright.formats.instants import row_stamps, to_instants
 from gridwright.formats.layout import Batch, Layout
@@ -29,11 +30,17 @@ CONTEXT_BYTES = 4 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class CsvDialect:
-    """How one CSV file is read."""
+    """How one CSV file is read; `later`: its stretches behind headers that change the order of the columns."""
 
     framing: Framing
     layout: Layout
     evidence: tuple[Evidence, ...] = ()
+    later: tuple[Framing, ...] = ()
+
+    def at(self, place: int) -> CsvDialect:
+        """Return how the rows at a byte are read: behind another header the columns stand in another order."""
+        framing = next((each for each in reversed(self.later) if each.start <= place), self.framing)
+        return replace(self, framing=framing)
 
 
 class CsvReader:
@@ -60,10 +67,12 @@ class CsvReader:
 
     def chunks(self, data: memoryview, dialect: CsvDialect, after: int = 0) -> Iterator[Chunk]:
         """Cut the data rows into pieces of some 16 MB."""
-        return cut(data, dialect.framing, after)
+        for framing in (dialect.framing, *dialect.later):
+            yield from cut(data, framing, after)
 
     def decode(self, data: memoryview, chunk: Chunk, dialect: CsvDialect) -> Decoded:
         """Decode one piece."""
+        dialect = dialect.at(chunk.start)
         batch = split(data, chunk, dialect.layout, dialect.framing)
         if chunk.start > dialect.framing.start and _begins_in_doubt(batch, dialect.layout):
             batch = _with_context(data, chunk, dialect)
@@ -80,14 +89,18 @@ def _inspect(data: memoryview, file_name: str, options: ReadOptions) -> CsvDiale
     numerals, told_mark = _numerals(sniffed, found, options)
     draft = draft_layout(found, sniffed.preview.names, options)
     draft = replace(draft, numerals=numerals, default_point=options.point or _point_from(file_name))
-    framing = sniffed.framing
-    sample = _sample(data, draft, framing)
+    framing, *later = stretches(data, sniffed.framing, sniffed.preview.names if sniffed.preview.has_header else ())
+    sample = _join([_sample(data, draft, each) for each in (framing, *later)], draft)
     if not sample.rows:
         raise UnreadableFile("the file has a header and no readings", remedy="export a period that has readings")
     layout, detected = detect_layout(draft, sample, options)
     detected += point_evidence(layout, options)
     evidence = (*sniffed.evidence, *told, told_mark, *detected)
-    return CsvDialect(framing, layout, evidence)
+    changes = ", ".join(str(each.line - 1) for each in later)
+    evidence += (
+        (Evidence("columns", f"in another order behind line {changes}", "a header stands there"),) if later else ()
+    )
+    return CsvDialect(framing, layout, evidence, tuple(later))
 
 
 def _point_from(file_name: str) -> str:
@@ -111,7 +124,7 @@ def _column(preview: Preview, index: int) -> tuple[str, ...]:
 def _sample(data: memoryview, layout: Layout, framing: Framing) -> Batch:
     """Split the head of a file and pieces spread over the rest, at row ends."""
     chunks = [next(cut(data, framing, size=SAMPLE_BYTES), Chunk(framing.start, framing.start, framing.line))]
-    if chunks[0].end < len(data) and not framing.multiline:
+    if chunks[0].end < (framing.end or len(data)) and not framing.multiline:
         step = (len(data) - chunks[0].end) // SLICES
         width = framing.encoding.width
         for place in range(SLICES):

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
+import numpy.typing as npt
 
 from gridwright.domain.errors import UnreadableFile
 from gridwright.domain.verdict import Evidence
 from gridwright.formats.columns import Preview, kind_of
 from gridwright.formats.csv_split import NEWLINE, Framing
+from gridwright.formats.csv_stretches import is_header_again
 from gridwright.formats.roles import role_of
 from gridwright.formats.source import ReadOptions
 from gridwright.formats.text import Encoding, encoding_of, separator_of, split_line
 
 HEAD_BYTES = 2**16
+# A head of fewer lines than this is looked at further: a field may be longer than it.
+FEWEST_LINES, LONGEST_HEAD = 20, 2**26
+LONGEST_CELL = 4096
 PREVIEW_ROWS = 300
 PREAMBLE_ROWS = 30
 MOST_COLUMNS = 4096
@@ -62,14 +68,23 @@ def _spread(data: memoryview) -> bytes:
 
 def _head(data: memoryview, encoding: Encoding) -> tuple[str, list[int]]:
     """Return the text of the head without its mark, cut at a line end, and the byte at which each line ends."""
-    whole = len(data) <= HEAD_BYTES
-    head = data[encoding.mark : HEAD_BYTES]
-    units = np.frombuffer(head[: len(head) // encoding.width * encoding.width], np.dtype(encoding.unit))
-    newlines = (np.flatnonzero(units == NEWLINE) + 1) * encoding.width
+    size = HEAD_BYTES
+    head, newlines = _lines_of(data, encoding, size)
+    while newlines.size < FEWEST_LINES and size < min(len(data), LONGEST_HEAD):
+        size *= 4
+        head, newlines = _lines_of(data, encoding, size)
+    whole = len(data) <= size
     end = len(head) if whole or not newlines.size else int(newlines[-1])
     ends = (newlines + encoding.mark).tolist()
     text = encoding.to_utf8(bytes(head[:end])).decode()
     return text.replace("\0", "\ufffd"), [*ends, end + encoding.mark]
+
+
+def _lines_of(data: memoryview, encoding: Encoding, size: int) -> tuple[memoryview, npt.NDArray[np.int64]]:
+    """Return the head of a file without its mark, and the byte of it at which each line ends."""
+    head = data[encoding.mark : size]
+    units = np.frombuffer(head[: len(head) // encoding.width * encoding.width], np.dtype(encoding.unit))
+    return head, (np.flatnonzero(units == NEWLINE) + 1) * encoding.width
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +107,8 @@ def _records(text: str, separator: str) -> list[_Record]:
             break
         except csv.Error:
             cells = []
+        if any(len(cell) > LONGEST_CELL for cell in cells):
+            cells = []  # it tells nothing of the columns
         found.append(_Record(cells, reader.line_num))
     return found
 
@@ -113,9 +130,11 @@ def _first_row(records: Sequence[_Record]) -> int:
 def _frame(
     records: Sequence[_Record], first: int, ends: Sequence[int], framing: Framing
 ) -> tuple[Framing, Preview, Evidence]:
-    body = [record for record in records[first + 1 :] if record.cells]
-    widths = Counter(len(record.cells) for record in body)
     head = records[first].cells
+    names = [cell.strip() for cell in head]
+    behind = takewhile(lambda record: not is_header_again(record.cells, names), records[first + 1 :])
+    body = [record for record in behind if record.cells]
+    widths = Counter(len(record.cells) for record in body)
     width = _width(widths, len(head))
     if width > MOST_COLUMNS:
         raise UnreadableFile(f"rows of {width:,} columns", remedy=f"at most {MOST_COLUMNS:,} are read: split the table")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,8 @@ NULLS = ["", "Null", "NULL", "null", "NA", "N/A", "n/a", "na", "-", "--", "NaN",
 class Framing:
     """How the file is cut into rows: `start` is the byte of its first data row, on line `line`; `width` its columns.
 
-    `multiline`: quoted fields may hold newlines.
+    `multiline`: quoted fields may hold newlines. `order`: which column of the layout each of its columns is, where a
+    header in between changes their order; `end`: the byte at which the next such header begins, 0 where none does.
     """
 
     encoding: Encoding
@@ -40,11 +41,19 @@ class Framing:
     line: int
     width: int
     multiline: bool = False
+    order: tuple[int, ...] = ()
+    end: int = 0
+
+    @property
+    def places(self) -> Sequence[int]:
+        """The column of the layout that stands in each column of the file."""
+        return self.order or range(self.width)
 
 
 def cut(data: memoryview, framing: Framing, after: int = 0, *, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
     """Cut the data rows into chunks of about `size` bytes that end with a row."""
     start = max(after, framing.start)
+    data = data[: framing.end or len(data)]
     line = framing.line + _newlines(data[framing.start : start], framing)
     while start < len(data):
         end = _row_end(data, start, min(start + size, len(data)), framing)
@@ -189,7 +198,7 @@ def _arrow(text: bytes, layout: Layout, framing: Framing, odd: list[tuple[int, i
 
     # Otherwise it takes Ctrl-C for itself while it reads, and loses it where the text turns out not to parse.
     pa.enable_signal_handlers(False)  # noqa: FBT003 - its only parameter
-    names = [str(index) for index in range(framing.width)]
+    names = [str(index) for index in framing.places]
     plain = numbers and not layout.numerals.thousands
     types = {str(index): pa.binary() for index in layout.texts}
     coded = (layout.point, layout.unit, layout.quality, layout.register, layout.multiplier, layout.dials)
@@ -243,7 +252,10 @@ def _careful(rows: Rows, layout: Layout, framing: Framing) -> Batch:
             kept.append(row)
         else:
             odd.append((row + 1, len(cells)))
-    columns = {index: pa.array([cells[index].encode() for cells in fields], pa.binary()) for index in layout.columns}
+    place_of = {index: place for place, index in enumerate(framing.places)}
+    columns = {
+        index: pa.array([cells[place_of[index]].encode() for cells in fields], pa.binary()) for index in layout.columns
+    }
     place = np.array(kept, np.int64)
     return Batch(columns, rows.line[place], _record_of(rows, place), 0, _wrong_width(rows, odd, framing), len(odd))
 
