@@ -54,7 +54,7 @@ def add(
     from gridwright.app.live import vault
     from gridwright.jobs.field.add_device import NewDevice, add_device
 
-    wired = platform()
+    wired = platform(makes=True)
     zone = wired.settings.site.zone
     installed = parse_instant(since, zone_of(zone)) if since else None
     device = NewDevice(serial, driver, address, point, factor(multiplier), installed, zone)

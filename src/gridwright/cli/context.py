@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gridwright.cli.interrupts import ctrl_c
+from gridwright.cli.output import say
 from gridwright.domain.errors import NotFound
 
 if TYPE_CHECKING:
@@ -33,26 +34,50 @@ def loaded_settings() -> Loaded:
     return load_settings(_named["config"]).in_folder(_named["data"])
 
 
-def platform() -> Platform:
-    """Wire the platform from the settings; it opens its database only when something asks for it."""
+def platform(*, makes: bool = False) -> Platform:
+    """Wire the platform from the settings; it opens its database only when something asks for it.
+
+    `makes`: the command brings something in, so that a folder named by `--data` may be without a database.
+    """
     with ctrl_c():
         from gridwright.app import Platform
         from gridwright.telemetry import configure_log
 
-        settings = loaded_settings().settings
-        _require_database(settings.store.url)
+        loaded = loaded_settings()
+        settings = loaded.settings
+        _tell_where(loaded)
+        _require_database(settings.store.url, makes=makes)
         configure_log(settings.log.level, json_lines=settings.log.json_lines)
         return Platform(settings)
 
 
-def _require_database(url: str) -> None:
-    """Refuse a folder named by `--data` that holds no database: a slip of the pen must not make an empty one."""
+def _tell_where(loaded: Loaded) -> None:
+    """Say that the database lies elsewhere than in the folder named by `--data`: one that settings name wins."""
+    from gridwright.store.engine import place, resolve
+
+    folder, origin = _named["data"], loaded.origins.get("store.url", "--data")
+    if folder is None or origin == "--data":
+        return
+    where = place(resolve(loaded.settings.store.url))
+    if Path(where).absolute().parent != folder.absolute():
+        say(f"Note: {origin} names the database {where}; it counts, and --data {folder} does not.")
+
+
+def _require_database(url: str, *, makes: bool) -> None:
+    """Refuse a folder named by `--data` that holds no database: a slip of the pen must not make an empty one.
+
+    Where something is brought in, it is made, and said so.
+    """
+    from gridwright.settings import FILE_NAME as SETTINGS
     from gridwright.store.engine import FILE_NAME
 
     folder = _named["data"]
-    if folder is not None and url == f"{folder}/" and not (folder / FILE_NAME).is_file():
-        raise NotFound(
-            "there is no database in this folder",
-            where=str(folder),
-            remedy=f"gridwright serve --data {folder} makes one",
-        )
+    if folder is None or url != f"{folder}/" or (folder / FILE_NAME).is_file():
+        return
+    if makes:
+        say(f"There is no database in {folder}: it is made.")
+        return
+    remedy = f"gridwright --data {folder} reading import FILE makes one, and so does gridwright serve --data {folder}"
+    if (folder / SETTINGS).is_file():
+        remedy = f"{folder / SETTINGS} may name another: run in that folder, or give --config instead of --data"
+    raise NotFound("there is no database in this folder", where=str(folder), remedy=remedy)

@@ -43,7 +43,7 @@ def import_(
     reading: ReadOptions,
 ) -> None:
     """Import a file: good records are kept, bad ones go to a file with reason and remedy; safe to interrupt."""
-    wired = platform()
+    wired = platform(makes=True)
     target = rejects or file.with_name(f"{file.name}.rejects.csv")
     if validate and dry_run:
         raise UsageError("--validate writes, --dry-run does not", remedy="give one of them")

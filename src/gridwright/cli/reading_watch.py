@@ -40,7 +40,7 @@ def watch(
     with _told_where_files_wait(folder), ctrl_c() as pressed:
         from gridwright.jobs.files.watch_folder import Outcome, Watch
 
-        wired = platform()
+        wired = platform(makes=True)
         pressed.look()
         if not once:
             say(f"Watching {folder}; Ctrl-C ends it.")

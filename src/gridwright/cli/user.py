@@ -38,7 +38,7 @@ def add(
     """Add a user; without a password they sign in with a key (gridwright key create)."""
     from gridwright.domain.identity import User
 
-    wired = platform()
+    wired = platform(makes=True)
     user = User(name, role, frozenset(points) if points else None)
     if any(each.name == name for each in wired.store.identities.users(wired.access)):
         raise Conflict(f"user {name} exists already", remedy="choose another name, or gridwright user list")

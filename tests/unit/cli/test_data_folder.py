@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gridwright.cli import main
 from gridwright.cli.context import platform, remember
 from gridwright.domain.errors import NotFound
 from gridwright.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +30,49 @@ def test_a_folder_without_a_database_is_refused_and_not_made(tmp_path: Path) -> 
     assert not (tmp_path / "typo").exists()
 
 
+def test_what_brings_something_in_makes_the_database_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remember(data=tmp_path / "new" / "town")
+    wired = platform(makes=True)
+    assert wired.usage_points() == ()
+    wired.close()
+    assert (tmp_path / "new" / "town" / "gridwright.db").is_file()
+    assert "it is made" in capsys.readouterr().err
+
+
+def test_a_file_is_imported_into_a_folder_without_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "day.csv").write_text("meter,start,kWh\nA,2025-03-01T00:00:00Z,1\nA,2025-03-01T00:15:00Z,2\n")
+    for words in (["reading", "import", "day.csv"], ["usage-point", "show", "A"]):
+        monkeypatch.setattr("sys.argv", ["gridwright", "--data", "town", *words])
+        with suppress(SystemExit):
+            main()
+    remember(data=tmp_path / "town")
+    assert [each.id for each in platform().usage_points()] == ["A"]
+
+
+def test_settings_of_the_folder_are_pointed_to(tmp_path: Path) -> None:
+    (tmp_path / "gridwright.toml").write_text('[store]\nurl = "other.db"\n')
+    remember(data=tmp_path)
+    with pytest.raises(NotFound) as refused:
+        platform()
+    assert "gridwright.toml may name another" in refused.value.remedy
+
+
+def test_in_the_folder_itself_its_settings_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gridwright.toml").write_text('[store]\nurl = "other.db"\n')
+    monkeypatch.chdir(tmp_path)
+    remember(data=Path())
+    wired = platform()
+    assert wired.usage_points() == ()
+    wired.close()
+    assert (tmp_path / "other.db").is_file()
+    assert capsys.readouterr().err == ""
+
+
 def test_a_folder_with_a_database_is_opened(tmp_path: Path) -> None:
     open_store(f"{tmp_path}/").close()
     remember(data=tmp_path)
@@ -36,10 +81,13 @@ def test_a_folder_with_a_database_is_opened(tmp_path: Path) -> None:
     wired.close()
 
 
-def test_a_database_that_is_named_itself_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_named_itself_wins_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("GRIDWRIGHT_STORE__URL", str(tmp_path / "own.db"))
     remember(data=tmp_path / "elsewhere")
     wired = platform()
     assert wired.usage_points() == ()
     wired.close()
     assert (tmp_path / "own.db").is_file()
+    assert f"GRIDWRIGHT_STORE__URL names the database {tmp_path / 'own.db'}" in capsys.readouterr().err
