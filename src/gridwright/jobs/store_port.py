@@ -10,12 +10,14 @@ from typing import Any, Protocol
 from gridwright.domain.access import Access
 from gridwright.domain.event import EndDeviceEvent
 from gridwright.domain.finding import Finding
+from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter, UsagePoint
 from gridwright.store import Progress, SaveSummary
+from gridwright.store.days.series import Extent
 from gridwright.store.field.outlooks import Outlook
 
 
@@ -44,6 +46,14 @@ class ReadingsPort(Protocol):
         """Return what is stored within `period`."""
         ...
 
+    def image_types(self, access: Access, image: Image = ...) -> list[ReadingType]:
+        """Return the reading types of which an image was ever stored."""
+        ...
+
+    def extents(self, access: Access, points: Sequence[str]) -> list[Extent]:
+        """Return the series of some usage points."""
+        ...
+
 
 class RegistersPort(Protocol):
     """What the import asks of the register reads."""
@@ -56,6 +66,10 @@ class RegistersPort(Protocol):
         self, access: Access, point: str, period: Interval, reading_type: ReadingType = ...
     ) -> tuple[RegisterReading, ...]:
         """Return the reads of one usage point within `period`."""
+        ...
+
+    def kinds(self, access: Access, point: str) -> tuple[ReadingType, ...]:
+        """Return the reading types of which a usage point has register reads."""
         ...
 
 

@@ -28,6 +28,7 @@ from gridwright.jobs.files.decode_ahead import Piece
 from gridwright.jobs.files.keep_told import keep_told
 from gridwright.jobs.files.read_file import arrival_findings, zones_of
 from gridwright.jobs.files.rejects_file import RejectsFile
+from gridwright.jobs.files.same_series import StoredChannels, stored_channels
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import NOTHING_SAVED, Progress, SaveSummary
 
@@ -122,7 +123,10 @@ class ChunkImport:
         Days that do not fit the stored grid of their usage point are added up to it where that takes no guess (see
         `fit_day`), else refused; the rest is kept.
         """
+        stored = stored_channels(self.run.store, self.run.access, self.decoded.series, self.run.points)
         gridded = self.piece.gridded
+        if gridded is not None:
+            gridded = replace(gridded, panels=tuple(stored.of_panels(gridded.panels)))
         panels = _storable(gridded) if gridded is not None else []
         odd: list[Misfit] = []
         while True:
@@ -131,7 +135,7 @@ class ChunkImport:
             try:
                 with self.run.store.transaction():
                     if gridded is None:
-                        gridded = self._beside_known()
+                        gridded = self._beside_known(stored)
                         panels = _storable(gridded)
                     zones = zones_of(self.decoded.zones, gridded, self.run.options)
                     self._save_points(zones)
@@ -159,11 +163,13 @@ class ChunkImport:
             self.run.findings += noted
             self.run.points.update(zones)
             self._remember(gridded, misfits)
+            self.run.notes.update(dict.fromkeys(stored.notes()))
             return counts
 
-    def _beside_known(self) -> Gridded:
+    def _beside_known(self, stored: StoredChannels) -> Gridded:
         """Lay the chunk on grids, its register reads beside those that are stored."""
-        return grid_series(self.decoded.series, not_after=self.run.not_after, known=self.run.known_reads)
+        series = stored.of_series(self.decoded.series)
+        return grid_series(series, not_after=self.run.not_after, known=self.run.known_reads)
 
     def _note_arrival(self, gridded: Gridded, known: AbstractSet[str]) -> int:
         """Keep the doubts that only the readings as they came can show: nothing that is stored tells of them."""

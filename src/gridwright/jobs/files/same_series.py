@@ -1,0 +1,127 @@
+"""Readings that name their channel otherwise than the stored ones of the same energy join those: it is billed once.
+
+A meter of one channel is `E1` in NEM12 and has no channel elsewhere. A bill adds up all channels of a usage point, so
+that the same energy under both names would be paid for twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from gridwright.domain.access import Access
+from gridwright.domain.image import Image
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import Accumulation, ReadingType
+from gridwright.domain.readings import Readings
+from gridwright.ingest.order import take
+from gridwright.jobs.store_port import StorePort
+
+# The first channel of a direction, as NMI suffixes name it; a meter of one channel has no other.
+FIRST = re.compile(r"[A-Z]1")
+Key = tuple[str, ReadingType]
+
+
+@dataclass(slots=True)
+class StoredChannels:
+    """Which channels of each usage point and energy are stored, and what was said of readings that come to them."""
+
+    there: Mapping[Key, AbstractSet[str]]
+    joined: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    beside: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def of_series(self, series: Iterable[Readings]) -> list[Readings]:
+        """Return readings under the channels at which they are stored."""
+        return [part for each in series for part in self._parts(each)]
+
+    def of_panels(self, panels: Iterable[Panel]) -> list[Panel]:
+        """Return panels under the channels at which their readings are stored."""
+        found: list[Panel] = []
+        for panel in panels:
+            channels = self._channels(panel.points, panel.reading_type)
+            for channel in dict.fromkeys(channels):
+                rows = [row for row, one in enumerate(channels) if one == channel]
+                kind = replace(panel.reading_type, channel=channel)
+                found.append(panel if len(set(channels)) == 1 else panel.rows(np.array(rows)))
+                found[-1] = (
+                    replace(found[-1], reading_type=kind) if channel != panel.reading_type.channel else found[-1]
+                )
+        return found
+
+    def notes(self) -> Iterator[str]:
+        """Say which readings joined another channel, and which stand beside others with which a bill adds them up."""
+        for (own, other), points in self.joined.items():
+            yield f"{_shown(points)}: {_named(own)} joined the readings of {_named(other)}, to count once"
+        for (own, others), points in self.beside.items():
+            yield (
+                f"{_shown(points)}: {_named(own)} stands beside {others}, and a bill adds them all up; "
+                "where they are the same energy, import it under one name only"
+            )
+
+    def _parts(self, part: Readings) -> Iterator[Readings]:
+        channels = self._channels(part.points, part.reading_type)
+        for channel in dict.fromkeys(channels):
+            if channel == part.reading_type.channel and len(set(channels)) == 1:
+                yield part
+            else:
+                mine = np.array([one == channel for one in channels])
+                yield replace(take(part, mine[part.point]), reading_type=replace(part.reading_type, channel=channel))
+
+    def _channels(self, points: Sequence[str], kind: ReadingType) -> list[str]:
+        energy = energy_of(kind)
+        return [self._channel(point, kind.channel, self.there.get((point, energy), frozenset())) for point in points]
+
+    def _channel(self, point: str, own: str, there: AbstractSet[str]) -> str:
+        """Return the channel at which readings of one are stored."""
+        if not there or own in there:
+            return own
+        firsts = [channel for channel in there if FIRST.fullmatch(channel)]
+        if FIRST.fullmatch(own) and "" in there and not firsts:
+            self.joined[own, ""].add(point)
+            return ""
+        if not own and len(there) == len(firsts) == 1:
+            self.joined[own, firsts[0]].add(point)
+            return firsts[0]
+        if not own or "" in there:
+            self.beside[own, " and ".join(_named(one) for one in sorted(there))].add(point)
+        return own
+
+
+def stored_channels(
+    store: StorePort, access: Access, series: Sequence[Readings], known: AbstractSet[str]
+) -> StoredChannels:
+    """Look up the channels of the known usage points, where the store holds the same energy under other names."""
+    found: dict[Key, set[str]] = defaultdict(set)
+    ours = {each.reading_type for each in series}
+    types = store.readings.image_types(access, Image.RAW)
+    names: dict[ReadingType, set[str]] = defaultdict(set)
+    for kind in (*ours, *types):
+        names[energy_of(kind)].add(kind.channel)
+    mixed = {energy for energy, channels in names.items() if "" in channels and len(channels) > 1}
+    points = {point for each in series if energy_of(each.reading_type) in mixed for point in each.points}
+    for extent in store.readings.extents(access, sorted(points & known)) if points & known else ():
+        found[extent.usage_point, energy_of(extent.reading_type)].add(extent.reading_type.channel)
+    for point in sorted(points & known):
+        for kind in store.registers.kinds(access, point):
+            found[point, energy_of(kind)].add(kind.channel)
+    return StoredChannels(found)
+
+
+def energy_of(kind: ReadingType) -> ReadingType:
+    """Return what a series measures, without its channel, its resolution, and whether it counts up."""
+    counted = Accumulation.DELTA if kind.accumulation is Accumulation.CUMULATIVE else kind.accumulation
+    return replace(kind, channel="", exponent=0, accumulation=counted)
+
+
+def _named(channel: str) -> str:
+    return f"channel {channel}" if channel else "no channel"
+
+
+def _shown(points: AbstractSet[str]) -> str:
+    first = sorted(points)
+    return first[0] if len(first) == 1 else f"{len(first):,} usage points, such as {first[0]}"
