@@ -76,8 +76,9 @@ def run(
     )
     if explain:
         tell_explained(bills)
-    if file is None and not dry_run:
-        say(f"Drafts kept: {kept} new, {len(bills) - kept} as before.")
+    ours = sum(not bill.example for bill in bills)
+    if file is None and not dry_run and ours:
+        say(f"Drafts kept: {kept} new, {ours - kept} as before.")
 
 
 @app.command(epilog="Example: gridwright bill explain town.csv --usage-point UP-1042 --period 2025-03")

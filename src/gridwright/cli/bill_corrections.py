@@ -62,7 +62,9 @@ def correct(
     )
     for note in readings.notes:
         say(f"not judged: {note}")
-    say(f"{bills.bills} bills rated again: {bills.drafts} drafts made anew, {bills.new} corrections new.")
+    same = bills.bills - bills.drafts - bills.new
+    told = f"{bills.drafts} drafts made anew, {bills.new} corrections new, {same} as before"
+    say(f"{bills.bills} bills looked at again: {told}.")
     for note in bills.notes:
         say(note)
     tell_list(bills.corrections)

@@ -11,11 +11,12 @@ from gridwright.cli.control import acting
 from gridwright.cli.options import Json
 from gridwright.cli.output import print_json, print_table, say
 from gridwright.domain.edit import EditState
-from gridwright.domain.errors import InputError
+from gridwright.domain.errors import InputError, NotFound
 from gridwright.domain.reading_type import DELIVERED_ENERGY, from_code
 from gridwright.domain.written_number import read_number
 
 if TYPE_CHECKING:
+    from gridwright.app import Platform
     from gridwright.domain.edit import Edit
 
 app = typer.Typer(help="Edits of readings: agreed values, with a reason and a second person.", no_args_is_help=True)
@@ -23,8 +24,9 @@ Key = Annotated[
     str,
     typer.Option("--key", envvar="GRIDWRIGHT_KEY", help="API key of the person who acts (default: the owner)."),
 ]
-EditId = Annotated[str, typer.Argument(help="The edit's id, such as E-0193….")]
+EditId = Annotated[str, typer.Argument(help="The edit's id, such as E-06616c11ec…; its beginning will do.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it stays in the audit chain.")]
+PREFIX, SHOWN = "E-", 5
 MINUTE = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -117,13 +119,13 @@ def list_edits(
     )
 
 
-@app.command(epilog="Example: gridwright edit show E-0193 --json")
+@app.command(epilog="Example: gridwright edit show E-06616c11ec --json")
 def show(*, edit_id: EditId, key: Key = "", as_json: Json = False) -> None:
     """Show one edit, interval by interval."""
     from gridwright.jobs.meters.edit_readings import per_unit
 
     wired = acting(key)
-    found = wired.store.edits.edit(wired.access, edit_id)
+    found = wired.store.edits.edit(wired.access, whole_id(wired, edit_id))
     unit = per_unit(found.reading_type)
     before = [None if value is None else value / unit for value in found.before]
     after = [value / unit for value in found.values]
@@ -140,7 +142,7 @@ def show(*, edit_id: EditId, key: Key = "", as_json: Json = False) -> None:
     )
 
 
-@app.command(epilog="Example: gridwright edit approve E-0193 --key KEY")
+@app.command(epilog="Example: gridwright edit approve E-06616c11ec --key KEY")
 def approve(
     *,
     edit_id: EditId,
@@ -152,19 +154,24 @@ def approve(
     from gridwright.jobs.meters.edit_readings import approve_edit
 
     wired = acting(key)
-    tell(approve_edit(wired.store, wired.access, edit_id, now=wired.clock(), note=note), as_json=as_json)
+    tell(
+        approve_edit(wired.store, wired.access, whole_id(wired, edit_id), now=wired.clock(), note=note), as_json=as_json
+    )
 
 
-@app.command(epilog="Example: gridwright edit reject E-0193 --reason 'another meter is meant'")
+@app.command(epilog="Example: gridwright edit reject E-06616c11ec --reason 'another meter is meant'")
 def reject(*, edit_id: EditId, reason: Reason, key: Key = "", as_json: Json = False) -> None:
     """Stop an edit that waits."""
     from gridwright.jobs.meters.edit_readings import reject_edit
 
     wired = acting(key)
-    tell(reject_edit(wired.store, wired.access, edit_id, reason=reason, now=wired.clock()), as_json=as_json)
+    tell(
+        reject_edit(wired.store, wired.access, whole_id(wired, edit_id), reason=reason, now=wired.clock()),
+        as_json=as_json,
+    )
 
 
-@app.command(epilog="Example: gridwright edit withdraw E-0193 --reason 'the display was misread'")
+@app.command(epilog="Example: gridwright edit withdraw E-06616c11ec --reason 'the display was misread'")
 def withdraw(*, edit_id: EditId, reason: Reason, key: Key = "", as_json: Json = False) -> None:
     """Take an edit back: the readings are again what they are without it."""
     from gridwright.app.live import edit_policy
@@ -172,7 +179,22 @@ def withdraw(*, edit_id: EditId, reason: Reason, key: Key = "", as_json: Json = 
 
     wired = acting(key)
     policy, now = edit_policy(wired), wired.clock()
-    tell(withdraw_edit(wired.store, wired.access, edit_id, reason=reason, policy=policy, now=now), as_json=as_json)
+    tell(
+        withdraw_edit(wired.store, wired.access, whole_id(wired, edit_id), reason=reason, policy=policy, now=now),
+        as_json=as_json,
+    )
+
+
+def whole_id(wired: Platform, start: str) -> str:
+    """Return the id of the one edit that begins so; NotFound names those that come near."""
+    edits, access = wired.store.edits, wired.access
+    found = edits.begin_with(access, start, limit=SHOWN)
+    if start in found or len(found) == 1:
+        return start if start in found else found[0]
+    near = found or edits.begin_with(access, start[: len(PREFIX) + 6], limit=SHOWN) or edits.begin_with(access, PREFIX)
+    what = f"{len(found)} edits or more begin with {start!r}" if found else f"edit {start!r} does not exist"
+    named = f"the nearest: {', '.join(near[:SHOWN])}" if near else "there is none yet"
+    raise NotFound(what, remedy=f"{named}; gridwright edit list shows them")
 
 
 def tell(found: Edit, *, as_json: bool) -> None:

@@ -45,7 +45,8 @@ def create(
         key, token = wired.store.identities.create_key(wired.access, name, label=label, expires=until)
     warn_of_unknown(wired, user)
     if as_json:
-        print_json({"key": token, **plain_key(key), "for": plain(user)})
+        # The API calls it `token`; `key` is what this command called it first.
+        print_json({"token": token, "key": token, **plain_key(key), "for": plain(user)})
         return
     say(f"A key for {user.name} ({user.role}, usage points: {reach(user)}). It is shown this once:")
     tell(token)

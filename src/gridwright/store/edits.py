@@ -83,6 +83,15 @@ class Edits:
             rows = unit.connection.execute(query.order_by(table.c.id.desc()).limit(limit)).all()
         return [_to_edit(row, kinds) for row in rows]
 
+    def begin_with(self, access: Access, start: str, *, limit: int = 5) -> list[str]:
+        """Return the ids that begin so, the newest first: people cut them."""
+        access.require(Act.READ)
+        query = within(_query(), table.c.usage_point, access).where(table.c.code.startswith(start, autoescape=True))
+        seen = [str(state) for state in EditState if _may_see(access, state)]
+        query = query.where(table.c.state.in_(seen)).order_by(table.c.id.desc()).limit(limit)
+        with self._session.reading(settled=False) as unit:
+            return [row.code for row in unit.connection.execute(query)]
+
     def applied(self, access: Access, points: Sequence[str], period: Interval) -> list[Edit]:
         """Return the edits in force that touch a period, in the order in which they were let go: the last one wins."""
         access.require(Act.READ)

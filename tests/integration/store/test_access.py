@@ -135,6 +135,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "edits.add": ((EDIT,), {}),
     "edits.edit": (("E-1",), {}),
     "edits.find": ((), {"point": "hers"}),
+    "edits.begin_with": (("E-",), {}),
     "edits.applied": ((["hers"], MONTH), {}),
     "edits.advance": ((EDIT, EDIT.to(EditState.APPLIED, by="local", now=NOW)), {}),
     "rerates.add": (([Rerate("hers", MONTH, "c", NOW)],), {}),
@@ -231,6 +232,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "field.events": ((["hers"], MONTH, ["3.26.0.47"]), {}),
     "field.installations": ((["hers"],), {}),
     "field.meters": ((["hers"],), {}),
+    "field.knows_meters": ((), {}),
     "field.drifts": ((["hers"], MONTH), {}),
     "field.switches": ((["hers"],), {}),
     "jobs.add": ((JOB,), {}),
@@ -296,6 +298,7 @@ HARMLESS = {
     "readings.freshness",
     "readings.freshness_counts",
     "jobs.find",
+    "edits.begin_with",
     "programs.program",
     "programs.programs",
     "network.topology",
@@ -388,6 +391,7 @@ def test_lists_show_only_what_may_be_seen(filled: Store, access: Access) -> None
     assert filled.readings.freshness_counts(access, late=NOW, silent=NOW).read == 0
     assert filled.findings.page(access) == []
     assert filled.edits.find(access) == []
+    assert filled.edits.begin_with(access, "E-") == []
     assert filled.devices.events(access) == []
     assert filled.jobs.find(access) == []
     assert filled.programs.events(access) == []

@@ -69,6 +69,7 @@ def test_a_key_for_a_user_who_is_there(store: Store) -> None:
     made = document("key", "create", "ann", "--role", "operator", "--expires", "2999-01-01")
     assert made["for"] == {"name": "ann", "role": "operator", "usage_points": None, "disabled": False}
     assert made["expires"].startswith("2999-01-01") or made["expires"].startswith("2998-12-31")
+    assert made["token"] == made["key"]  # as the API names it, and as scripts have it
     assert store.identities.access_of(made["key"], datetime.now(UTC)).role is Role.OPERATOR
     for differs in (("--role", "admin"), ("--usage-point", "UP-1")):
         with pytest.raises(Conflict, match="ann exists already"):

@@ -1,0 +1,91 @@
+"""What the command line says it did is what it did: cut ids, drafts that are kept, bills looked at again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gridwright.cli import main
+
+Run = Callable[..., tuple[int, str, str]]
+CARD = """
+[tariff]
+id = "flat"
+version = 1
+currency = "EUR"
+
+[[charges]]
+id = "energy"
+price = { rate = 0.30 }
+"""
+START = datetime(2025, 3, 1, tzinfo=UTC)
+
+
+def days(home: str, kwh: float, count: int = 31) -> list[str]:
+    hours = (START + timedelta(hours=hour) for hour in range(24 * count))
+    return [f"{home},{at:%Y-%m-%dT%H:%M:%SZ},{kwh + at.hour / 100:.2f}" for at in hours]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.chdir(tmp_path)
+
+    def command(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gridwright", *map(str, words)])
+        code: int | str | None = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        out, err = capsys.readouterr()
+        return int(code or 0), out, err
+
+    lines = ["meter,start,kWh", *days("H-1", 0.5), *days("H-2", 0.7)]
+    (tmp_path / "march.csv").write_text("\n".join(lines) + "\n")
+    assert command("reading", "import", "march.csv", "--validate")[0] == 0
+    return command
+
+
+def test_the_beginning_of_an_edit_s_id_is_enough(run: Run) -> None:
+    made = []
+    for day in (3, 4):
+        words = ("--period", f"2025-03-0{day}", "--total", "60", "--reason", "read on site", "--json")
+        code, out, err = run("edit", "propose", "H-1", *words)
+        assert code == 0, err
+        made.append(json.loads(out)["id"])
+    assert json.loads(run("edit", "show", made[0], "--json")[1])["id"] == made[0]
+    length = next(at for at in range(3, 30) if made[0][:at] != made[1][:at])
+    assert json.loads(run("edit", "show", made[1][:length], "--json")[1])["id"] == made[1]
+    code, _, err = run("edit", "show", made[0][: length - 1])
+    assert code == 1
+    assert all(each in err for each in made)
+    code, _, err = run("edit", "withdraw", made[0][:-1] + "z", "--reason", "never mind")
+    assert code == 1
+    assert "does not exist" in err
+    assert made[0] in err
+    assert json.loads(run("edit", "withdraw", made[0][:length], "--reason", "misread", "--json")[1])["id"] == made[0]
+
+
+def test_drafts_of_the_example_rate_are_not_told_as_kept(run: Run) -> None:
+    _, _, err = run("bill", "run", "--period", "2025-03")
+    assert "none is kept" in err
+    assert "Drafts kept" not in err
+
+
+def test_bills_that_stay_are_told_apart_from_those_made_anew(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "rate_cards").mkdir()
+    (tmp_path / "rate_cards" / "flat.toml").write_text(CARD)
+    code, _, err = run("bill", "run", "--period", "2025-03", "--tariff", "flat")
+    assert code == 0, err
+    assert "Drafts kept: 2 new, 0 as before." in err
+    # Other readings of H-2; those of H-1 come once more, and say the same: its bill is left alone.
+    lines = ["meter,start,kWh", *days("H-1", 0.5, 2), *days("H-2", 0.9, 1)]
+    (tmp_path / "again.csv").write_text("\n".join(lines) + "\n")
+    assert run("reading", "import", "again.csv")[0] == 0
+    _, _, err = run("bill", "correct")
+    assert "1 bills looked at again: 1 drafts made anew, 0 corrections new, 0 as before." in err
