@@ -73,6 +73,21 @@ def test_a_broken_line_costs_only_itself(broken: bytes) -> None:
     assert places(decode_ndjson(b"\n".join(records), DEFAULTS, NOW)) == (999, [6])
 
 
+@pytest.mark.parametrize("around", AROUND.values(), ids=AROUND)
+@pytest.mark.parametrize("at", [0, 1, 5, 8])
+@pytest.mark.parametrize(
+    "strange", [[b"[1]", b"null"], [b"7", b'"words"', b"[1,[2]]", b"true"], [b"null"] * 3, [b"[1]", b""]]
+)
+def test_values_that_are_no_records_count_one_by_one_beside_a_broken_one(
+    strange: list[bytes], at: int, around: bytes
+) -> None:
+    records = sound(8)
+    records[at:at] = strange
+    records.append(BROKEN["no number"])
+    bad = [*range(at, at + len(strange)), len(records) - 1]
+    assert places(decode_json(around % b", ".join(records), DEFAULTS, NOW)) == (8, bad)
+
+
 def test_a_list_that_ends_too_early_keeps_what_came() -> None:
     text = b"[" + b",".join(sound(10))
     assert places(decode_json(text, DEFAULTS, NOW)) == (10, [])

@@ -41,7 +41,7 @@ BYTES = tuple(
     pack(status, method)
     for status in Status
     if status not in {Status.MISSING, Status.REJECTED}
-    for method in ((Method.LINEAR, Method.LIKE_DAY) if status in q.ESTIMATES else (Method.NONE,))
+    for method in ((Method.NONE, Method.LINEAR, Method.LIKE_DAY) if status in q.ESTIMATES else (Method.NONE,))
 )
 
 
@@ -243,6 +243,15 @@ def test_the_rules_of_north_america_and_of_no_zone() -> None:
 @pytest.mark.parametrize("quality", BYTES)
 def test_qualities_come_back(quality: int) -> None:
     assert quality_of(sum(1 << code for code in codes_of(quality))) == quality
+
+
+@pytest.mark.parametrize("method", [one for one in Method if one not in {Method.LINEAR, Method.LIKE_DAY}])
+@pytest.mark.parametrize("status", [Status.ESTIMATED, Status.ESTIMATED_FINAL])
+def test_no_method_is_made_up(status: Status, method: Method) -> None:
+    """A method that ESPI has no code for is left out; it does not become a reference day."""
+    codes = codes_of(pack(status, method))
+    assert codes[0] == 8
+    assert quality_of(sum(1 << code for code in codes)) == pack(status)
 
 
 @st.composite

@@ -225,3 +225,24 @@ def test_registers_across_chunks_lose_and_double_nothing(
 def test_who_may_not_write_is_refused(store: Store, tmp_path: Path) -> None:
     with pytest.raises(AccessDenied):
         ingest_file(store, Access("eve", Role.VIEWER), many(tmp_path / "m.csv", 1), known_at=NOW)
+
+
+def test_daily_registers_are_stored_and_alarm_nobody(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "daily.csv"
+    rows = [f"R-1,2025-01-{day:02d}T00:00:00Z,{1000 + 7 * day}.5" for day in range(1, 29)]
+    path.write_text("\n".join(["usage_point,time,register kwh", *rows]))
+    done = run(store, path, ReadOptions(kind="cumulative"))
+    assert (done.new, done.intake.accepted) == (28, 28)
+    assert [note for note in done.intake.notes if "not stored" in note] == []
+
+
+def test_daily_intervals_that_are_not_kept_are_told_in_words(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "daily.csv"
+    rows = [f"R-1,2025-01-{day:02d},{7 + day % 3}.5" for day in range(1, 29)]
+    path.write_text("\n".join(["usage_point,date,kwh", *rows]))
+    done = run(store, path, ReadOptions(zone="UTC"))
+    (note,) = [note for note in done.intake.notes if "not stored" in note]
+    assert note == (
+        "not stored: R-1, readings of 1,440 min from 2025-01-01T00:00Z to 2025-01-29T00:00Z: "
+        "intervals longer than an hour are not kept"
+    )

@@ -26,7 +26,7 @@ def broken_list(text: bytes) -> list[bytes]:
     ends = [*starts[1:], len(text)] if starts else []
     chunks = [text[start:end] for start, end in zip(starts, ends, strict=True)]
     head = text[: starts[0]] if starts else _closed(text)
-    pieces = [_bare(head)] if head.strip() else []
+    pieces = list(_apart(head, last=False)) if head.strip() else []
     at = 0
     while at < len(chunks):
         taken = _together(chunks[at : at + JOINED])
@@ -50,8 +50,9 @@ def _together(chunks: Sequence[bytes]) -> int:
 
 
 def _apart(chunk: bytes, *, last: bool) -> Iterator[bytes]:
-    """Yield the sound records a chunk begins with, if there are any, and what stands behind them."""
-    text, at = chunk.decode("latin-1"), 0  # one character a byte, so that places agree
+    """Yield the sound values a chunk begins with, if there are any, and what stands behind them."""
+    text = chunk.decode("latin-1")  # one character a byte, so that places agree
+    at = len(text) - len(text.lstrip())
     while True:
         try:
             _, end = _PREFIX.raw_decode(text, at)
@@ -67,9 +68,11 @@ def _apart(chunk: bytes, *, last: bool) -> Iterator[bytes]:
         if sign == "," or (sign == "]" and last):
             yield chunk[at:end]
             rest = chunk[follows + 1 :].strip() if sign == "," else b""
-            if rest and (not last or _closed(rest)):
-                yield _closed(rest) if last else _bare(rest)
-            return
+            if not rest or (last and not _closed(rest)):
+                return
+            space = SPACE.match(text, follows + 1)
+            at = space.end() if space else follows + 1
+            continue  # what is no object may follow: a number, a list, nothing
         break
     yield _closed(chunk[at:]) if last else _bare(chunk[at:])
 

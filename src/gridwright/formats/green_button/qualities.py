@@ -10,6 +10,9 @@ from gridwright.domain.quality import Method, Status
 
 MOST = 63  # codes are bits of a word
 FINAL = 1 << 19
+# An estimate by another method than the two that have a code: code 8 alone would say that it was a reference day.
+OTHERWISE = (8, 16)
+ESTIMATED_OTHERWISE = 1 << 8 | 1 << 16
 # From the least trusted to the most: the first that a reading carries decides.
 RANKED = (
     (8, q.pack(Status.ESTIMATED, Method.LIKE_DAY)),
@@ -34,6 +37,8 @@ def quality_of(mask: int) -> int:
 
     Revenue quality (19) beside an estimate means that no better value will come.
     """
+    if mask & ESTIMATED_OTHERWISE == ESTIMATED_OTHERWISE:
+        return q.pack(Status.ESTIMATED_FINAL if mask & FINAL else Status.ESTIMATED)
     byte = next((byte for code, byte in RANKED if mask >> code & 1), q.RAW)
     if mask & FINAL and byte & 0x0F == Status.ESTIMATED:
         return q.pack(Status.ESTIMATED_FINAL, Method(byte >> 4))
@@ -47,9 +52,9 @@ def quality_bytes(masks: npt.NDArray[np.int64]) -> q.Qualities:
 
 
 def codes_of(quality: int) -> tuple[int, ...]:
-    """Return the codes that a quality byte is written as."""
+    """Return the codes that a quality byte is written as; of an estimate's methods, two have a code."""
     status, method = Status(quality & 0x0F), Method(quality >> 4)
     if status in q.ESTIMATES:
-        estimate = q.espi_code(q.pack(Status.ESTIMATED, method))
-        return (estimate, 19) if status is Status.ESTIMATED_FINAL else (estimate,)
+        told = {Method.LIKE_DAY: (8,), Method.LINEAR: (9,)}.get(method, OTHERWISE)
+        return (*told, 19) if status is Status.ESTIMATED_FINAL else told
     return (q.ESPI_QUALITY[status],)

@@ -253,7 +253,7 @@ class ChunkImport:
         )
 
     def _rejects(self, gridded: Gridded, misfits: Sequence[Misfit]) -> list[Reject]:
-        late = [Reject(0, error.message, error.remedy, repr(panel), error.where) for panel, error in misfits]
+        late = [Reject(0, error.message, error.remedy, shown(panel), error.where) for panel, error in misfits]
         return [*self.decoded.rejects, *gridded.tally.listed, *late]
 
     def _remember(self, gridded: Gridded, misfits: Sequence[Misfit]) -> None:
@@ -262,10 +262,22 @@ class ChunkImport:
         run.listed += self._rejects(gridded, misfits)[:room]
         run.notes.update(dict.fromkeys((*self.decoded.notes, *gridded.tally.notes)))
         run.seen.update(dict.fromkeys(zones_of(self.decoded.zones, gridded, run.options)))
+        # Energy between the reads of a register is told by the reads, which are stored.
+        told = {registers.readings.reading_type.finer(0) for registers in gridded.registers}
         long = [panel for panel in gridded.panels if panel.interval > LONGEST_BLOCK]
-        run.notes.update({f"not stored: {panel!r}, intervals longer than an hour": None for panel in long})
+        lost = [panel for panel in long if panel.reading_type.register().finer(0) not in told]
+        run.notes.update(
+            {f"not stored: {shown(panel)}: intervals longer than an hour are not kept": None for panel in lost}
+        )
         if gridded.loose:
             run.notes["not stored: instantaneous readings that follow no grid"] = None
+
+
+def shown(panel: Panel) -> str:
+    """Say whose readings a panel holds, of which length, and when."""
+    more = f" and {len(panel.points) - 1:,} more" if len(panel.points) > 1 else ""
+    first, last = (moment.isoformat(timespec="minutes").removesuffix("+00:00") for moment in (panel.start, panel.end))
+    return f"{panel.points[0]}{more}, readings of {panel.interval_s // 60:,} min from {first}Z to {last}Z"
 
 
 def _storable(gridded: Gridded) -> list[Panel]:
