@@ -12,6 +12,7 @@ import typer
 
 from gridwright.domain.errors import UsageError
 from gridwright.domain.finding import Severity
+from gridwright.formats.catalogue import FORMATS
 from gridwright.formats.source import ReadOptions
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
@@ -35,7 +36,7 @@ def _option(*names: str, text: str, panel: str, **more: Any) -> Any:  # noqa: AN
 
 # parameter → (type, option, default); the names are the fields of ReadOptions.
 READ_PARAMETERS: Mapping[str, tuple[Any, Any, Any]] = {
-    "format": (str, _option("--format", text="csv, nem12, parquet, cmep, mscons, green-button ...", panel=READING), ""),
+    "format": (str, _option("--format", text=f"{', '.join(FORMATS)}; found by content.", panel=READING), ""),
     "zone": (
         str,
         _option("--zone", text="IANA zone of stamps without offset, such as Europe/Berlin.", panel=READING),

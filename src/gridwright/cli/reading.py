@@ -16,6 +16,7 @@ from gridwright.cli.output import GOES_ON, print_json, print_table, progress, sa
 from gridwright.cli.source import Period
 from gridwright.domain.errors import InputError, UsageError
 from gridwright.domain.interval import parse_instant, zone_of
+from gridwright.formats.catalogue import titles
 from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ reading_watch.register(app)
 @app.command("import", epilog="Example: gridwright reading import town.csv --dry-run")
 @with_reading
 def import_(
-    file: Annotated[Path, typer.Argument(help="A meter file: CSV, NEM12 or Parquet, also zipped.")],
+    file: Annotated[Path, typer.Argument(help=f"A meter file: {titles()}, also zipped.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and judge everything, write nothing.")] = False,
     validate: Annotated[
         bool, typer.Option("--validate", help="Validate and estimate in the same pass, and keep the final readings.")

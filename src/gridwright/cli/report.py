@@ -12,6 +12,7 @@ from gridwright.cli.options import Json, Site, with_reading, with_site
 from gridwright.cli.output import print_json, progress, save, say, tell
 from gridwright.cli.source import Tariff, site_of
 from gridwright.domain.errors import NotFound
+from gridwright.formats.catalogue import titles
 from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
@@ -27,9 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def report(
     *,
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Meter files: CSV, NEM12 or Parquet, also zipped.")
-    ],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=f"Meter files: {titles()}, also zipped.")],
     tariff: Tariff = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path(),
     as_json: Json = False,

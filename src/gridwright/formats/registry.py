@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gridwright.domain.errors import UnknownFormat, UnreadableFile, UsageError
+from gridwright.formats.catalogue import titles
 from gridwright.formats.cim_xml import CIM_XML, CIM_XML_WRITER
 from gridwright.formats.cmep import CMEP, CMEP_WRITER
 from gridwright.formats.csv_reader import CsvReader
@@ -71,9 +72,7 @@ def find_reader(head: bytes, file_name: str, options: ReadOptions) -> AnyReader:
         raise UnknownFormat(
             f"it is {foreign}; we read {tried}" if foreign else f"none of the formats we read fits: {tried}",
             where=file_name,
-            remedy="export the readings as CSV, NEM12 or Parquet"
-            if foreign
-            else "say which with --format, or export the readings as CSV, NEM12 or Parquet",
+            remedy=f"{'' if foreign else 'say which with --format, or '}export the readings as {titles()}",
         )
     return reader
 

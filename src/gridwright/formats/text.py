@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from gridwright.domain.errors import AmbiguousInput, UnreadableFile, UsageError
 from gridwright.domain.verdict import Evidence
+from gridwright.formats.catalogue import titles
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,7 +89,7 @@ def encoding_of(sample: bytes, wanted: str = "") -> tuple[Encoding, Evidence]:
         controls = len(body) - len(body.translate(None, CONTROLS))
         raise UnreadableFile(
             f"this is no text: {controls} control characters in {len(body)} bytes",
-            remedy="export the readings as CSV, NEM12 or Parquet; unpack archives first",
+            remedy=f"export the readings as {titles()}; unpack archives first",
         )
     return _bytewise(body)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gridwright.domain.errors import UnknownFormat, UnreadableFile, UsageError
-from gridwright.formats.registry import find_reader
+from gridwright.formats.catalogue import FORMATS, reference, titles
+from gridwright.formats.registry import READERS, WRITERS, find_reader
 from gridwright.formats.source import ReadOptions
 
 
@@ -33,3 +36,19 @@ def test_unknown_and_empty_files() -> None:
     assert "--format" in caught.value.remedy
     with pytest.raises(UnreadableFile, match="empty"):
         find_reader(b"", "a.csv", ReadOptions())
+
+
+def test_the_catalogue_names_every_format_and_the_reference_shows_it() -> None:
+    assert set(FORMATS) == {reader.name for reader in READERS}
+    written = [word for each in FORMATS.values() for word in each.written]
+    assert sorted(written) == sorted(writer.name for writer in WRITERS)
+    page = Path(__file__).parents[3] / "docs" / "reference" / "formats.md"
+    assert "\n".join(reference()) in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("head", [b"%PDF-1.7\n", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"<html>"])
+def test_what_helps_names_every_format(head: bytes) -> None:
+    with pytest.raises(UnknownFormat) as caught:
+        find_reader(head, "a.bin", ReadOptions())
+    assert titles() in caught.value.remedy
+    assert all(each.title in titles() for each in FORMATS.values())
