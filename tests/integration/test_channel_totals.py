@@ -73,6 +73,8 @@ def test_days_are_the_sum_of_their_channels(run: Run) -> None:
     assert [(row["peak_kw"], row["peak_slot"], row["measured"]) for row in rows] == [(11.0, 47, 48)] * 2
     _, out, _ = run("usage-point", "totals", "N1", "--period", "2025-03-01")
     assert out.splitlines()[0].split("\t")[:5] == ["day", "kWh", "E1 kWh", "E2 kWh", "peak kW"]
+    series = json.loads(run("usage-point", "show", "N1", "--json")[1])["series"]
+    assert [each["channel"] for each in series] == ["E1", "E2", "B1"]
     bill = run("bill", "run", "--usage-point", "N1", "--period", "2025-03-01/2025-03-02", "--json")[1]
     assert json.loads(bill)["bills"][0]["energy_kwh"] == "146.500"
 

@@ -132,6 +132,7 @@ def facts_of(wired: Platform, name: str) -> dict[str, Any]:
         "series": [
             {
                 "reading_type": str(one.reading_type),
+                "channel": one.reading_type.channel,
                 "interval_minutes": one.interval.total_seconds() / 60,
                 "from": one.first,
                 "to": one.last,
