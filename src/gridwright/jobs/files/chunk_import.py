@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -146,9 +145,8 @@ class ChunkImport:
                     saving.clear()
                     for panel, error in odd:
                         summary += self._save_fitted(panel, error, misfits)
-                    known = self.run.points | zones.keys()
-                    noted = self._note_arrival(gridded, known)
-                    self._save_events(known)
+                    noted = self._note_arrival(gridded, zones)
+                    self._save_events(zones)
                     if self.run.follow is not None:
                         self.run.follow.end(gridded, known_at=self.run.known_at)
                     counts = self._advance(gridded, summary, misfits)
@@ -171,22 +169,26 @@ class ChunkImport:
         series = stored.of_series(self.decoded.series)
         return grid_series(series, not_after=self.run.not_after, known=self.run.known_reads)
 
-    def _note_arrival(self, gridded: Gridded, known: AbstractSet[str]) -> int:
+    def _is_known(self, point: str, zones: Mapping[str, str]) -> bool:
+        """Tell whether a usage point is registered; the set of them all is too large to be joined for every chunk."""
+        return point in zones or point in self.run.points
+
+    def _note_arrival(self, gridded: Gridded, zones: Mapping[str, str]) -> int:
         """Keep the doubts that only the readings as they came can show: nothing that is stored tells of them."""
         arrival = self.piece.arrival
         if self.piece.gridded is None:
             arrival = tuple(arrival_findings(self.decoded.series, gridded.tally, self.run.not_after))
-        arrival = tuple(finding for finding in arrival if finding.usage_point in known)
+        arrival = tuple(finding for finding in arrival if self._is_known(finding.usage_point, zones))
         return self.run.store.findings.save(self.run.access, arrival, known_at=self.run.known_at) if arrival else 0
 
-    def _save_events(self, known: AbstractSet[str]) -> None:
+    def _save_events(self, zones: Mapping[str, str]) -> None:
         """Keep what the file says of the meters of known usage points; their days are judged by it."""
-        of_known = (event for event in self.decoded.events if not event.usage_point or event.usage_point in known)
-        events = [replace(event, known_at=self.run.known_at) for event in of_known]
+        there = (one for one in self.decoded.events if not one.usage_point or self._is_known(one.usage_point, zones))
+        events = [replace(event, known_at=self.run.known_at) for event in there]
         if events:
             self.run.store.devices.save_events(self.run.access, events)
         run = self.run
-        told = [each for each in self.decoded.told if each.usage_point in known]
+        told = [each for each in self.decoded.told if self._is_known(each.usage_point, zones)]
         for name in keep_told(run.store, run.access, told, known_at=run.known_at):
             mine = [each for each in told if each.usage_point == name]
             whole = Interval(min(each.period.start for each in mine), max(each.period.end for each in mine))
