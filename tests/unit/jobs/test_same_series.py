@@ -94,7 +94,8 @@ def test_what_names_no_channel_joins_the_only_one(store: Store, tmp_path: Path) 
 
 def test_a_second_channel_stays_one_and_the_first_takes_the_place_of_the_whole(store: Store, tmp_path: Path) -> None:
     run(store, plain(tmp_path / "h.csv", "H-1"))
-    run(store, market(tmp_path / "m.csv", ("H-1", "E1"), ("H-1", "E2")))
+    both = run(store, market(tmp_path / "m.csv", ("H-1", "E1"), ("H-1", "E2")))
+    assert not any("stands beside" in note for note in both.intake.notes)
     assert series(store, "H-1") == {"", "E2"}
     day = Interval(START, START + timedelta(days=1))
     assert store.readings.load(LOCAL_OWNER, "H-1", day).total_kwh().sum() == pytest.approx(48)
@@ -105,6 +106,14 @@ def test_what_may_be_billed_twice_is_told(store: Store, tmp_path: Path) -> None:
     again = run(store, plain(tmp_path / "h.csv", "H-1"))
     assert series(store, "H-1") == {"", "E1", "E2"}
     assert any("H-1: no channel stands beside channel E1 and channel E2" in n for n in again.intake.notes)
+
+
+def test_what_was_stored_twice_before_is_told_at_the_next_import(store: Store, tmp_path: Path) -> None:
+    run(store, market(tmp_path / "m.csv", ("H-1", "E1")))
+    panel = store.readings.load(LOCAL_OWNER, "H-1", WEEK, reading_type=replace(DELIVERED_ENERGY, channel="E1"))
+    store.readings.save(LOCAL_OWNER, replace(panel, reading_type=DELIVERED_ENERGY), known_at=NOW)
+    again = run(store, market(tmp_path / "n.csv", ("H-1", "E1"), value="0.75"))
+    assert any("H-1: channel E1 stands beside no channel" in note for note in again.intake.notes)
 
 
 def test_registers_come_home_too(store: Store, tmp_path: Path) -> None:

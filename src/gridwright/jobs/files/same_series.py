@@ -78,18 +78,27 @@ class StoredChannels:
 
     def _channel(self, point: str, own: str, there: AbstractSet[str]) -> str:
         """Return the channel at which readings of one are stored."""
-        if not there or own in there:
-            return own
         firsts = [channel for channel in there if FIRST.fullmatch(channel)]
+        if own in there:
+            if "" in there and firsts and own in {"", *firsts}:
+                self._note_beside(point, own, there)
+            return own
         if FIRST.fullmatch(own) and "" in there and not firsts:
             self.joined[own, ""].add(point)
             return ""
         if not own and len(there) == len(firsts) == 1:
             self.joined[own, firsts[0]].add(point)
             return firsts[0]
-        if not own or "" in there:
-            self.beside[own, " and ".join(_named(one) for one in sorted(there))].add(point)
+        if there and (not own or ("" in there and not self._takes_its_place(point))):
+            self._note_beside(point, own, there)
         return own
+
+    def _note_beside(self, point: str, own: str, there: AbstractSet[str]) -> None:
+        self.beside[own, " and ".join(_named(one) for one in sorted(there - {own}))].add(point)
+
+    def _takes_its_place(self, point: str) -> bool:
+        """Tell whether a first channel takes the place of the readings without one, so that others add to it."""
+        return any(point in points for (_, other), points in self.joined.items() if not other)
 
 
 def stored_channels(
