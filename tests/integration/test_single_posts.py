@@ -29,7 +29,7 @@ from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import AccessDenied
 from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER
-from gridwright.domain.usage_point import Installation, UsagePoint
+from gridwright.domain.usage_point import FOREVER, Installation, Meter, UsagePoint
 from gridwright.store import Newest, Single, Store, open_store
 from gridwright.store.readings import Readings
 
@@ -60,15 +60,18 @@ class Town:
         return f"T{self.number}/{point}"
 
     @property
-    def directory(self) -> Directory:
+    def installed(self) -> list[Installation]:
         """Meters of which the second, with a factor, took over in the second hour of the first of DAYS."""
         began, changed = datetime(2025, 1, 1, tzinfo=UTC), DAYS[0] + timedelta(hours=1)
-        installed = [
+        return [
             Installation(point, f"{point}/{which}", Interval(since, until), Decimal(factor))
             for point in map(self.named, REGISTERS)
-            for which, since, until, factor in ((1, began, changed, 1), (2, changed, ALL_TIME.end, 3))
+            for which, since, until, factor in ((1, began, changed, 1), (2, changed, FOREVER, 3))
         ]
-        return directory_of(dict.fromkeys(self.points, 0), installed, 0.0)
+
+    @property
+    def directory(self) -> Directory:
+        return directory_of(dict.fromkeys(self.points, 0), self.installed, 0.0)
 
     def batch(self, record: dict[str, Any], *, access: Access = ME) -> Batch:
         directory = self.directory
@@ -91,6 +94,11 @@ def a_town(*stores: Store) -> Town:
     town = Town(next(TOWNS))
     for store in stores:
         store.registry.save_points(ME, [UsagePoint(point) for point in town.points])
+        for each in town.installed:
+            # Of the first two the registers turn over after 100 kWh.
+            dials = 8 if each.usage_point == town.named(REGISTERS[-1]) else 5
+            store.registry.save_meter(ME, Meter(each.end_device, dials=dials))
+            store.registry.exchange_meter(ME, each)
     return town
 
 
@@ -113,7 +121,10 @@ def records(draw: st.DrawFn) -> dict[str, Any]:
     day = draw(st.sampled_from(DAYS))
     at = day + timedelta(minutes=15) * draw(st.integers(0, 5))
     if draw(st.booleans()):
-        point, value = draw(st.sampled_from(REGISTERS)), draw(st.sampled_from((0, 0.25, 0.5, 1, 40, 1e6, -1, 1.0005)))
+        point, value = (
+            draw(st.sampled_from(REGISTERS)),
+            draw(st.sampled_from((0, 0.25, 0.5, 1, 40, 99.5, 99.75, 1e6, -1, 1.0005))),
+        )
         return register(point, at, value) | draw(
             st.sampled_from(({}, {}, {"quality": "estimated"}, {"flow": "received"}))
         )

@@ -8,6 +8,7 @@ from gridwright.domain.interval import DAY_S
 from gridwright.domain.reading_type import Accumulation
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
+from gridwright.domain.rollover import TurnedOver, never
 from gridwright.ingest.collected import Gridded, Tally
 from gridwright.ingest.grid import grid_readings, without_future
 from gridwright.ingest.order import merge, order
@@ -22,12 +23,19 @@ def no_known_reads(readings: Readings) -> Sequence[RegisterReading]:
     return ()
 
 
-def grid_series(series: Sequence[Readings], *, not_after: int | None = None, known: Known = no_known_reads) -> Gridded:
+def grid_series(
+    series: Sequence[Readings],
+    *,
+    not_after: int | None = None,
+    known: Known = no_known_reads,
+    turned_over: TurnedOver = never,
+) -> Gridded:
     """Join the series of one source by meaning and interval, and lay each on its grid.
 
-    `known` returns the register reads around a cumulative series that were stored before.
+    `known` returns the register reads around a cumulative series that were stored before; `turned_over` tells of reads
+    of which the later is below whether that is a rollover.
     """
-    gridded = [_grid(readings, not_after, known) for readings in merge(series)]
+    gridded = [_grid(readings, not_after, known, turned_over) for readings in merge(series)]
     tally = Tally()
     for part in gridded:
         tally += part.tally
@@ -39,11 +47,11 @@ def grid_series(series: Sequence[Readings], *, not_after: int | None = None, kno
     )
 
 
-def _grid(readings: Readings, not_after: int | None, known: Known) -> Gridded:
+def _grid(readings: Readings, not_after: int | None, known: Known, turned_over: TurnedOver) -> Gridded:
     if readings.size == 0:
         return Gridded()
     if readings.reading_type.accumulation is Accumulation.CUMULATIVE:
-        return grid_registers(readings, around=known(readings), not_after=not_after)
+        return grid_registers(readings, around=known(readings), not_after=not_after, turned_over=turned_over)
     if 0 < readings.interval_s <= DAY_S:
         return grid_readings(readings, not_after=not_after)
     return _loose(readings, not_after)

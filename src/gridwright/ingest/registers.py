@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from gridwright.domain.interval import DAY_S, epoch_s
+from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
 from gridwright.domain.reading_type import Accumulation, Flow
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
+from gridwright.domain.rollover import TurnedOver, never
 from gridwright.ingest.collected import Gridded, RegisterReads, Tally
 from gridwright.ingest.grid import grid_readings, without_future
 from gridwright.ingest.order import RANK, Mask, merge, order, reject, take
@@ -20,15 +21,20 @@ JITTER = 0.05  # of a step: a read that is off by less counts as a read on the g
 MAJORITY = 0.5  # of the steps must be equal, else the reads follow no grid
 KNOWN_LINE = 0  # marks reads that were known before
 Whole = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Chain:
-    """Ordered reads; `joins`: whether read i and i+1 are of one register; `epoch`: int32[n]; `known`: not new."""
+    """Ordered reads; `joins`: whether read i and i+1 are of one register; `epoch`: int32[n]; `known`: not new.
+
+    `counted`: what the register counted from read i to i+1, over a rollover too; below zero where it was reset.
+    """
 
     reads: Readings
     epoch: npt.NDArray[np.int32]
     joins: Mask
+    counted: Floats
 
     @property
     def known(self) -> Mask:
@@ -38,20 +44,24 @@ class _Chain:
 
 
 def grid_registers(
-    readings: Readings, *, around: Sequence[RegisterReading] = (), not_after: int | None = None
+    readings: Readings,
+    *,
+    around: Sequence[RegisterReading] = (),
+    not_after: int | None = None,
+    turned_over: TurnedOver = never,
 ) -> Gridded:
     """Return the register reads of a cumulative series, and the energy between consecutive reads on a grid.
 
     A hole stays a hole: the energy of the first read after it belongs to no single interval, and the registers know the
     total. A counter that falls begins a new epoch, and no energy is made across it; one read that falls (or jumps) and
     comes back is refused, and so is a read below zero. `around`: reads known from before, so that the intervals at the
-    border are found.
+    border are found. `turned_over`: tells of a fall whether it is a rollover, over which a register goes on counting.
     """
     readings, future = without_future(readings, not_after)
     readings, missing = _without_missing(readings)
     readings, below = _without_negative(readings)
     settled = order(_with_known(readings, around))
-    chain, wrong = _chain(settled.readings, around)
+    chain, wrong = _chain(settled.readings, around, turned_over)
     tally = future + missing + below + settled.tally + Tally(accepted=-int(chain.known.sum()) - wrong.rejected) + wrong
     new = ~chain.known
     registers = RegisterReads(take(chain.reads, new), chain.epoch[new])
@@ -96,14 +106,40 @@ def _with_known(readings: Readings, around: Sequence[RegisterReading]) -> Readin
     return joined
 
 
-def _chain(reads: Readings, around: Sequence[RegisterReading]) -> tuple[_Chain, Tally]:
+def _chain(reads: Readings, around: Sequence[RegisterReading], turned_over: TurnedOver) -> tuple[_Chain, Tally]:
     """Refuse single wrong reads and number the epochs."""
     wrong = _wrong_reads(reads) & (reads.line != KNOWN_LINE)
     tally = reject(reads, wrong, "register falls or jumps and comes back", "read it again") if wrong.any() else Tally()
     kept = take(reads, ~wrong)
     joins = kept.point[1:] == kept.point[:-1]
-    falls = joins & (kept.value[1:] < kept.value[:-1])
-    return _Chain(kept, _epochs(kept, falls, around), joins), tally
+    counted = _counted(kept, joins, turned_over)
+    return _Chain(kept, _epochs(kept, joins & (counted < 0), around), joins, counted), tally
+
+
+def _counted(reads: Readings, joins: Mask, turned_over: TurnedOver) -> Floats:
+    """Return what each register counted from read to read, over a rollover too; below zero where it was reset."""
+    counted = np.diff(reads.value)
+    begins, first = np.flatnonzero(np.r_[True, ~joins]), 0
+    for fall in np.flatnonzero(joins & (counted < 0)).tolist():
+        first = max(first, int(begins[np.searchsorted(begins, fall, side="right") - 1]))
+        days = int(reads.at[fall] - reads.at[first]) / DAY_S
+        a_day = float(counted[first:fall].sum()) / days if days >= 1 else None
+        counted[fall] += turned_over(read_at(reads, fall), read_at(reads, fall + 1), a_day)
+        first = fall + 1 if counted[fall] < 0 else first
+    return counted
+
+
+def read_at(reads: Readings, row: int) -> RegisterReading:
+    """Return one read of many; its epoch is not known yet."""
+    which = int(reads.point[row])
+    return RegisterReading(
+        reads.points[which],
+        from_epoch_s(int(reads.at[row])),
+        float(reads.value[row]),
+        reads.devices[which] if reads.devices else "",
+        quality=int(reads.quality[row]),
+        reading_type=reads.reading_type,
+    )
 
 
 def _wrong_reads(reads: Readings) -> Mask:
@@ -129,18 +165,19 @@ def _epochs(reads: Readings, falls: Mask, around: Sequence[RegisterReading]) -> 
 
 
 def _first_epochs(reads: Readings, starts: Whole, epoch: Whole, around: Sequence[RegisterReading]) -> Whole:
-    """Return the epoch in which each register (point and meter) begins."""
+    """Return the epoch in which each register (point and meter) begins: the first known read of it keeps its own."""
     devices = reads.devices or ("",) * len(reads.points)
     known: dict[tuple[str, str], int] = {}
     for read in sorted(around, key=lambda read: read.at, reverse=True):
         known[read.usage_point, read.end_device] = read.epoch
+    fallen = {int(reads.point[row]): int(epoch[row]) for row in np.flatnonzero(reads.line == KNOWN_LINE)[::-1].tolist()}
     ends = np.r_[starts[1:], reads.size] - 1
     following: dict[str, int] = {}
     first = np.zeros(starts.size, np.int64)
     for at in np.argsort(reads.at[starts], kind="stable").tolist():
         entry = int(reads.point[starts[at]])
         name = reads.points[entry]
-        first[at] = known.get((name, devices[entry]), following.get(name, 0))
+        first[at] = known.get((name, devices[entry]), following.get(name, 0)) - fallen.get(entry, 0)
         following[name] = int(first[at] + epoch[ends[at]]) + 1
     return first
 
@@ -153,14 +190,14 @@ def _interval_energy(chain: _Chain) -> Readings | None:
     if step is None:
         return None
     at = _on_grid(reads.at, step)
-    whole = chain.joins & (np.diff(chain.epoch) == 0) & (np.diff(at) == step) & (np.diff(reads.value) >= 0)
+    whole = chain.joins & (np.diff(chain.epoch) == 0) & (np.diff(at) == step) & (chain.counted >= 0)
     first = np.flatnonzero(whole)
     worse = np.where(RANK[reads.quality[first]] < RANK[reads.quality[first + 1]], first, first + 1)
     return Readings(
         points=reads.points,
         point=reads.point[first],
         at=at[first],
-        value=reads.value[first + 1] - reads.value[first],
+        value=chain.counted[first],
         quality=reads.quality[worse],
         line=np.maximum(reads.line[first + 1], reads.line[first]),
         interval_s=step,

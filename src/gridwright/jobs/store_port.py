@@ -62,10 +62,10 @@ class RegistersPort(Protocol):
         """Add reads."""
         ...
 
-    def load(
-        self, access: Access, point: str, period: Interval, reading_type: ReadingType = ...
-    ) -> tuple[RegisterReading, ...]:
-        """Return the reads of one usage point within `period`."""
+    def neighbours(
+        self, access: Access, moments: Mapping[str, tuple[datetime, datetime]], reading_type: ReadingType
+    ) -> dict[str, tuple[RegisterReading | None, RegisterReading | None]]:
+        """Return for each usage point the last read up to one instant, and the first one after the other."""
         ...
 
     def kinds(self, access: Access, point: str) -> tuple[ReadingType, ...]:

@@ -181,3 +181,51 @@ def test_a_real_catch_up_of_55_hours_is_no_spike(shared_data: Path) -> None:
         holes += int(np.isnan(panel.values[:, inside]).all(axis=1).any())
         assert float(np.nanmax(panel.kwh)) < 30
     assert holes > 0
+
+
+def five_dials(before: RegisterReading, after: RegisterReading, a_day: float | None) -> float:
+    """Turn over after 100,000 counts, where that takes at most a tenth of them."""
+    del a_day
+    return 100_000.0 if (after.value - before.value) % 100_000 <= 10_000 else 0.0
+
+
+def test_a_register_that_turned_over_counts_on_and_one_that_was_reset_begins_anew() -> None:
+    values = [99_900.0, 99_990, 554, 600, 3, 10]
+    gridded = grid_registers(reads(values), turned_over=five_dials)
+    np.testing.assert_array_equal(energy(gridded), [[90, 564, 46, NAN, 7]])
+    assert epochs(gridded) == [0, 0, 0, 0, 1, 1]
+    np.testing.assert_array_equal(energy(grid_registers(reads(values))), [[90, NAN, 46, NAN, 7]])
+
+
+def test_of_several_registers_each_turns_over_by_itself_and_by_its_own_pace() -> None:
+    asked: list[tuple[str, float, float | None]] = []
+
+    def told(before: RegisterReading, after: RegisterReading, a_day: float | None) -> float:
+        asked.append((before.usage_point, before.value, a_day))
+        return five_dials(before, after, a_day)
+
+    day = 86_400
+    values = [99_800.0, 99_900, 99_990, 90, 99_700, 99_900, 50_000, 20]
+    which, at = [0, 0, 0, 0, 1, 1, 1, 1], [0, day, 2 * day, 3 * day] * 2
+    gridded = grid_registers(reads(values, entry=which, at=at), turned_over=told)
+    assert epochs(gridded) == [0, 0, 0, 0, 0, 0, 1, 2]
+    assert asked == [("UP-0", 99_990, 95), ("UP-1", 99_900, 200), ("UP-1", 50_000, None)]
+
+
+@given(
+    start=st.integers(0, 99_999),
+    steps=st.lists(st.integers(0, 10_000), min_size=2, max_size=200),
+)
+def test_a_register_that_turns_over_again_and_again_counts_the_sum_of_its_increments(
+    start: int, steps: list[int]
+) -> None:
+    values = [float(total % 100_000) for total in itertools.accumulate(steps, initial=start)]
+    gridded = grid_registers(reads(values), turned_over=five_dials)
+    assert energy(gridded) == [steps]
+    assert set(epochs(gridded)) == {0}
+
+
+def test_reads_that_come_late_before_a_reset_are_of_an_epoch_before_it() -> None:
+    known = [RegisterReading("UP-0", from_epoch_s(START + 1800), 50, "", 3)]
+    assert epochs(grid_registers(reads([40, 45]), around=known)) == [3, 3]
+    assert epochs(grid_registers(reads([1000, 1010]), around=known)) == [2, 2]

@@ -1,4 +1,7 @@
-"""Register reads to the store: each in its epoch, what fell is flagged, and intervals nobody measured are derived."""
+"""Register reads to the store: each in its epoch, what fell is flagged, and intervals nobody measured are derived.
+
+A register whose dials the registry knows goes on counting over a rollover; one that was reset begins anew.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,12 @@ from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.register import RegisterReading
+from gridwright.domain.rollover import TurnedOver
 from gridwright.domain.verdict import Reject
 from gridwright.ingest import grid_registers
 from gridwright.ingest.order import take
-from gridwright.ingest.registers import JITTER
+from gridwright.ingest.registers import JITTER, read_at
+from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.store import Single
 
 if TYPE_CHECKING:
@@ -43,6 +48,14 @@ class Derived:
     start_s: int
     length_s: int
     energy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What is asked about registers: the factor of a meter at an instant, and whether a fall is a rollover."""
+
+    multiplier: Callable[[str, str, int], float]
+    turned_over: TurnedOver
 
 
 @dataclass(slots=True)
@@ -83,69 +96,65 @@ def _sorted_out(store: Store, reader: Access, readings: Readings, directory: Dir
         for point, of in rows.items()
     }
     around = store.registers.neighbours(reader, moments, readings.reading_type)
-    reads = Reads()
+    reads, registry = Reads(), Registry(directory.multiplier, Rollovers(store, reader))
     for point, of in rows.items():
         if len(of) == 1:
-            _single(_read(readings, of[0]), around[point], reads, directory.multiplier)
+            _single(read_at(readings, of[0]), around[point], reads, registry)
         else:
-            _several(readings, of, around[point], (reads, directory))
+            _several(readings, of, around[point], (reads, registry))
     return reads
 
 
-def _read(readings: Readings, row: int) -> RegisterReading:
-    at = int(readings.point[row])
-    devices = readings.devices or ("",) * len(readings.points)
-    return RegisterReading(
-        readings.points[at],
-        from_epoch_s(int(readings.at[row])),
-        float(readings.value[row]),
-        devices[at],
-        quality=int(readings.quality[row]),
-        reading_type=readings.reading_type,
-    )
-
-
-def _single(
-    read: RegisterReading, around: Neighbours, reads: Reads, multiplier: Callable[[str, str, int], float]
-) -> None:
-    """Give one read its epoch: a fall, or another meter, begins a new one."""
+def _single(read: RegisterReading, around: Neighbours, reads: Reads, registry: Registry) -> None:
+    """Give one read its epoch: a reset, or another meter, begins a new one."""
     before, after = around
-    if before is None:
-        reads.kept.append(read if after is None else replace(read, epoch=after.epoch))
-        return
-    if before.at == read.at:  # sent again, or corrected
+    if before is not None and before.at == read.at:  # sent again, or corrected
         reads.kept.append(replace(read, epoch=before.epoch))
         return
-    other = before.end_device != read.end_device
-    falls = read.value < before.value and not other
-    read = replace(read, epoch=before.epoch + (1 if falls or other else 0))
+    if before is not None:
+        read = replace(read, epoch=before.epoch + _begins_anew(before, read, registry))
+    elif after is not None:
+        read = replace(read, epoch=after.epoch - (_same(read, after) and _begins_anew(read, after, registry)))
     reads.kept.append(read)
-    if falls:
-        reads.findings.append(fallen(before, read))
-    elif not other:
-        reads.derived += between(before, read, multiplier)
-    if after is not None and (after.end_device, after.epoch) == (read.end_device, read.epoch):
-        reads.derived += between(read, after, multiplier)
+    for one, other in pairwise([each for each in (before, read, after) if each is not None]):
+        _follow(one, other, reads, registry)
 
 
-def _several(readings: Readings, rows: Sequence[int], around: Neighbours, context: tuple[Reads, Directory]) -> None:
+def _same(one: RegisterReading, other: RegisterReading) -> bool:
+    return one.end_device == other.end_device
+
+
+def _begins_anew(before: RegisterReading, after: RegisterReading, registry: Registry) -> bool:
+    if not _same(before, after):
+        return True
+    return after.value < before.value and not registry.turned_over(before, after, None)
+
+
+def _follow(before: RegisterReading, after: RegisterReading, reads: Reads, registry: Registry) -> None:
+    """Derive the energy between two reads that count on, and doubt a register that began anew."""
+    if not _same(before, after):
+        return
+    if before.epoch == after.epoch:
+        reads.derived += between(before, after, registry)
+    elif after.epoch == before.epoch + 1:
+        reads.findings.append(fallen(before, after))
+
+
+def _several(readings: Readings, rows: Sequence[int], around: Neighbours, context: tuple[Reads, Registry]) -> None:
     """Order many reads of one usage point by the rules for files; single wrong ones among them are refused."""
-    reads, directory = context
+    reads, registry = context
     part = take(readings, np.array(rows))
     part = replace(part, line=part.line + 1)  # line 0 would mean that a read was known before
     same = {from_epoch_s(int(at)) for at in part.at.tolist()}
     known = [read for read in around if read is not None and read.at not in same]
-    gridded = grid_registers(part, around=known)
+    gridded = grid_registers(part, around=known, turned_over=registry.turned_over)
     kept = [read for registers in gridded.registers for read in registers]
     reads.kept += kept
     rejects = [reject for reject in gridded.tally.listed if not reject.conflict]
     reads.rejects += [replace(reject, line=reject.line - 1) for reject in rejects]
     chain = sorted([*kept, *known], key=lambda read: (read.at, read.epoch))
     for before, after in pairwise(chain):
-        if before.end_device == after.end_device and after.epoch == before.epoch + 1:
-            reads.findings.append(fallen(before, after))
-        elif (before.end_device, before.epoch) == (after.end_device, after.epoch):
-            reads.derived += between(before, after, directory.multiplier)
+        _follow(before, after, reads, registry)
 
 
 def fallen(before: RegisterReading, read: RegisterReading) -> Finding:
@@ -161,16 +170,17 @@ def fallen(before: RegisterReading, read: RegisterReading) -> Finding:
     )
 
 
-def between(
-    before: RegisterReading, after: RegisterReading, multiplier: Callable[[str, str, int], float]
-) -> list[Derived]:
+def between(before: RegisterReading, after: RegisterReading, registry: Registry) -> list[Derived]:
     """Return the energy between two reads where they are the ends of one interval of a grid, else nothing."""
     first = epoch_s(before.at)
     found = interval_of(first, epoch_s(after.at))
-    if found is None or after.value < before.value:
+    if found is None:
         return []
-    energy = (after.value - before.value) * multiplier(after.usage_point, after.end_device, first)
-    return [Derived(after.usage_point, *found, energy)] if energy.is_integer() else []
+    counted = after.value - before.value
+    if counted < 0:
+        counted += registry.turned_over(before, after, None)
+    energy = counted * registry.multiplier(after.usage_point, after.end_device, first)
+    return [Derived(after.usage_point, *found, energy)] if counted >= 0 and energy.is_integer() else []
 
 
 def interval_of(first: int, last: int) -> tuple[int, int] | None:

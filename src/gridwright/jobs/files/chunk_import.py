@@ -28,11 +28,11 @@ from gridwright.jobs.files.keep_told import keep_told
 from gridwright.jobs.files.read_file import arrival_findings, zones_of
 from gridwright.jobs.files.rejects_file import RejectsFile
 from gridwright.jobs.files.same_series import StoredChannels, stored_channels
+from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import NOTHING_SAVED, Progress, SaveSummary
 
-LOOK_BACK = timedelta(days=40)  # how far the read before a chunk's first one may lie
-LOOK_AHEAD = timedelta(hours=2)
+LOOK_AHEAD = timedelta(hours=2)  # how far the read after a chunk's last one may lie
 LONGEST_BLOCK = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
 Misfit = tuple[Panel, GridMismatch]
@@ -78,22 +78,16 @@ class ImportRun:
 
     def known_reads(self, readings: Readings) -> list[RegisterReading]:
         """Return the stored register reads just before and just after those of each usage point."""
-        known = [at for at, point in enumerate(readings.points) if point in self.points]
-        return [read for at in known for read in self._neighbours(readings, at)]
-
-    def _neighbours(self, readings: Readings, at: int) -> list[RegisterReading]:
-        moments = readings.at[readings.point == at]
-        if moments.size == 0:
-            return []
-        first, last = from_epoch_s(int(moments.min())), from_epoch_s(int(moments.max()))
-        found: list[RegisterReading] = []
-        for period, which in (
-            (Interval(first - LOOK_BACK, first - SECOND), -1),
-            (Interval(last + SECOND, last + LOOK_AHEAD), 0),
-        ):
-            reads = self.store.registers.load(self.access, readings.points[at], period, readings.reading_type)
-            found += [reads[which]] if reads else []
-        return found
+        moments: dict[str, tuple[datetime, datetime]] = {}
+        for entry in np.unique(readings.point).tolist():
+            stamps, point = readings.at[readings.point == entry], readings.points[entry]
+            if point in self.points:
+                first, last = from_epoch_s(int(stamps.min())) - SECOND, from_epoch_s(int(stamps.max()))
+                since, until = moments.get(point, (first, last))
+                moments[point] = min(since, first), max(until, last)
+        found = self.store.registers.neighbours(self.access, moments, readings.reading_type)
+        soon = {point: until + LOOK_AHEAD for point, (_, until) in moments.items()}
+        return [read for point, both in found.items() for read in both if read is not None and read.at <= soon[point]]
 
 
 @dataclass(slots=True)
@@ -167,7 +161,8 @@ class ChunkImport:
     def _beside_known(self, stored: StoredChannels) -> Gridded:
         """Lay the chunk on grids, its register reads beside those that are stored."""
         series = stored.of_series(self.decoded.series)
-        return grid_series(series, not_after=self.run.not_after, known=self.run.known_reads)
+        run, turned_over = self.run, Rollovers(self.run.store, self.run.access)
+        return grid_series(series, not_after=run.not_after, known=run.known_reads, turned_over=turned_over)
 
     def _is_known(self, point: str, zones: Mapping[str, str]) -> bool:
         """Tell whether a usage point is registered; the set of them all is too large to be joined for every chunk."""

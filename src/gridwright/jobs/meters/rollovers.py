@@ -1,0 +1,90 @@
+"""Rollovers of registers whose dials the registry knows: what readings that arrive are asked where they fall."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from gridwright.domain.access import Access
+from gridwright.domain.errors import NotFound
+from gridwright.domain.reading_type import DELIVERED_ENERGY
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.rollover import DAY, Counter, turned_over
+from gridwright.domain.usage_point import installed_at
+from gridwright.jobs.store_port import StorePort
+from gridwright.vee import Registers, packaged
+from gridwright.vee.registers import is_stated
+
+MONTH = timedelta(days=31)
+HOUR_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A usage point as the registry has it: what its connection carries, and which meters hang or hung there."""
+
+    capacity_kw: float
+    registers: Registers
+
+
+@dataclass(frozen=True, slots=True)
+class Rollovers:
+    """Judges falls beside the registry, of which each usage point is looked up once, and the reads that are stored."""
+
+    store: StorePort
+    access: Access
+    _places: dict[str, Place | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __call__(self, before: RegisterReading, after: RegisterReading, a_day: float | None = None) -> float:
+        """Return by how many counts a register turned over between two reads, 0 where it did not or nobody can tell."""
+        counter = self._counter(before, after)
+        if counter is None or not turned_over(before, after, counter, math.inf):
+            return 0.0
+        return turned_over(before, after, counter, self._a_day(before, counter) if a_day is None else a_day)
+
+    def _counter(self, before: RegisterReading, after: RegisterReading) -> Counter | None:
+        """Return the register that gave both reads; None where its dials are not registered, or it was changed."""
+        point = before.usage_point
+        if (point, before.end_device) != (after.usage_point, after.end_device):
+            return None
+        if point not in self._places:
+            self._places[point] = self._place(point)
+        place = self._places[point]
+        hung = installed_at(place.registers.installations, point, before.at) if place else None
+        if place is None or hung is None or place.registers.exchanged(point, before.at, after.at):
+            return None
+        meter = place.registers.meters.get(before.end_device or hung.end_device)
+        if meter is None or not is_stated(meter):
+            return None
+        return Counter(meter, place.capacity_kw, float(hung.multiplier))
+
+    def _place(self, point: str) -> Place | None:
+        try:
+            (known,) = self.store.registry.points(self.access, [point])
+        except NotFound:  # a file may bring it: nothing hung there yet
+            return None
+        # A connection of unknown capacity carries what the rules that come with Gridwright take for the most (V32).
+        capacity = known.capacity_kw or packaged().rules_of([known], DELIVERED_ENERGY, HOUR_S)[0].capacity_kw
+        hangs = self.store.field
+        registers = Registers({}, hangs.meters(self.access, [point]), hangs.installations(self.access, [point]))
+        return Place(capacity, registers)
+
+    def _a_day(self, read: RegisterReading, counter: Counter) -> float | None:
+        """Return what the register counted a day in about the last month of its stored reads."""
+        (last, _), months = (self._around(read, moment) for moment in (read.at, read.at - MONTH))
+        if last is None or last.end_device != read.end_device or last.value > read.value:
+            return None
+        since = next((one for one in months if one is not None and _same_count(one, last)), None)
+        if since is None:
+            return None
+        return (last.value - since.value) % counter.wrap(read.reading_type) / ((last.at - since.at) / DAY)
+
+    def _around(self, read: RegisterReading, moment: datetime) -> tuple[RegisterReading | None, RegisterReading | None]:
+        """Return the last stored read of a register up to a moment, and the first one after it."""
+        point = read.usage_point
+        return self.store.registers.neighbours(self.access, {point: (moment, moment)}, read.reading_type)[point]
+
+
+def _same_count(one: RegisterReading, last: RegisterReading) -> bool:
+    return (one.end_device, one.epoch) == (last.end_device, last.epoch) and one.at <= last.at - DAY
