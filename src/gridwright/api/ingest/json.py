@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
@@ -21,7 +22,7 @@ from gridwright.api.ingest.few import FEW, Row, check_few
 from gridwright.api.ingest.instants import MICRO, instant_us, instants_us, told_us
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.table import Decoded, Places, Table, check
-from gridwright.api.ingest.verdicts import Fault
+from gridwright.api.ingest.verdicts import Fault, shown
 from gridwright.domain.interval import DAY_S
 
 Number = float | list[float | None] | None
@@ -30,6 +31,8 @@ BOM = b"\xef\xbb\xbf"
 MAX_RECORDS = 1_000_000
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NO_NUMBER = re.compile(rb"\bNaN\b|\bInfinity\b")
+NO_VALUE = Fault("kwh", "there is no value", "give kwh, register_kwh, or value with unit")
+VALUES = ("kwh", "value", "register_kwh", "reading")
 AT = re.compile(r"`\$\.?([A-Za-z_]*)")
 
 
@@ -91,6 +94,7 @@ def decode_json(body: bytes, defaults: Said, now: datetime) -> Decoded:
         decoded.records = len(pieces)
         numbered, records = _one_by_one(list(enumerate(pieces)), decoded)
     _take(records, numbered, decoded, (defaults, now))
+    _name_unknown(decoded, lambda: _pieces(body))
     return decoded
 
 
@@ -115,7 +119,24 @@ def decode_ndjson(body: bytes, defaults: Said, now: datetime) -> Decoded:
     if not decoded.records:
         raise refuse(400, "the body is empty", remedy="send one reading a line")
     _take(records, numbered, decoded, (defaults, now))
+    _name_unknown(decoded, lambda: [line for line in body.split(b"\n") if line.strip()])
     return decoded
+
+
+def _name_unknown(decoded: Decoded, pieces: Callable[[], Sequence[bytes]]) -> None:
+    """Where a record has no value, name the field that nobody knows, with what stands there: it may be meant."""
+    listed = decoded.verdicts.listed
+    lacking = [at for at, verdict in enumerate(listed) if verdict.fault is NO_VALUE]
+    written = pieces() if lacking else ()
+    for at in lacking:
+        found: dict[str, Any] = {}
+        with suppress(*UNREADABLE):  # what nobody knows was not looked into before
+            found = msgspec.json.decode(written[listed[at].index])
+        others = [name for name in found if name not in Record.__struct_fields__]
+        if others and not any(name in found for name in VALUES):
+            name = next((other for other in others if isinstance(found[other], (int, float))), others[0])
+            fault = Fault(shown(name), "there is no value, and no field has this name", NO_VALUE.remedy)
+            listed[at] = replace(listed[at], fault=fault, value=shown(found[name]))
 
 
 def _whole(body: bytes) -> Sequence[Record]:
@@ -294,7 +315,7 @@ def _row(record: Record, index: int, defaults: Said, decoded: Decoded) -> Row | 
 
 def _needed(value: float | None) -> float:
     if value is None:
-        raise Wrong(Fault("kwh", "there is no value", "give kwh, register_kwh, or value with unit"))
+        raise Wrong(NO_VALUE)
     return value
 
 
