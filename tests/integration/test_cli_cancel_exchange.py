@@ -73,6 +73,10 @@ def test_new_transformers_are_told_as_such(run: Run) -> None:
     )
     assert code == 0
     assert "the change of M-2 to the transformer factor 40 at 2025-03-30T20:00:00+02:00 never was" in out + err
+    told = [line for line in (out + err).splitlines() if line.startswith("Counts no more: 5.000 kWh")]
+    assert [line.rpartition(", ")[2] for line in told] == ["the final read.", "the opening read."]
+    code, out, err = run(*UNDO, "--dry-run")
+    assert (code, "the factor of meter M-2 went from 1 to 40 at 2025-03-30T18:00:00+00:00" in out + err) == (1, True)
 
 
 def test_without_a_reason_nothing_is_cancelled(run: Run) -> None:

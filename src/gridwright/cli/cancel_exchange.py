@@ -34,7 +34,7 @@ def tell(order: ExchangeCancelling, seen: CancelPreview, zone: ZoneInfo) -> None
     """Say what cancelling would do, and every doubt."""
     say(f"{order.usage_point}: {what_never_was(seen)} at {clock_time(order.at, zone)} never was, {who_goes_on(seen)}.")
     for read in seen.no_more:
-        say(f"Counts no more: {worded(read, zone)}.")
+        say(f"Counts no more: {worded(read, zone)}{which_read(read, seen)}.")
     for each in seen.written:
         if each.earlier:
             say(f"Counts again: {worded(each.earlier, zone)}.")
@@ -62,6 +62,18 @@ def worded(read: RegisterReading, zone: ZoneInfo) -> str:
     """Return a read as a person reads it."""
     kwh = read.value * read.reading_type.resolution / 1000
     return f"{kwh:,.3f} kWh {read.reading_type.flow} of meter {read.end_device} at {clock_time(read.at, zone)}"
+
+
+def which_read(read: RegisterReading, seen: CancelPreview) -> str:
+    """Say which of the exchange's reads one is: where the meter stayed, both may be the same in all else."""
+    pair = sorted((each.read for each in seen.written if each.read.reading_type == read.reading_type), key=_epoch)
+    if len(pair) < 2 or read not in pair:  # noqa: PLR2004 - one closes, and one opens
+        return ""
+    return ", the final read" if read == pair[0] else ", the opening read"
+
+
+def _epoch(read: RegisterReading) -> int:
+    return read.epoch
 
 
 def plain(order: ExchangeCancelling, seen: CancelPreview) -> dict[str, Any]:

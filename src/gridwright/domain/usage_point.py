@@ -160,7 +160,7 @@ def cancel_exchange(
     if gone is not ordered[-1]:
         later = ordered[ordered.index(gone) + 1]
         raise Conflict(
-            f"meter {later.end_device} came at {later.period.start.isoformat()}, after {gone.end_device}",
+            f"{_what_came(gone, later)} at {later.period.start.isoformat()}, after the exchange at {at.isoformat()}",
             remedy="cancel that later exchange first",
         )
     kept = ordered[:-1]
@@ -169,6 +169,12 @@ def cancel_exchange(
     old = kept[-1]
     open_again = Installation(old.usage_point, old.end_device, Interval(old.period.start, FOREVER), old.multiplier)
     return (*kept[:-1], open_again), gone, open_again
+
+
+def _what_came(before: Installation, new: Installation) -> str:
+    if before.end_device == new.end_device and before.period.end == new.period.start:
+        return f"the factor of meter {new.end_device} went from {before.multiplier} to {new.multiplier}"
+    return f"meter {new.end_device} came"
 
 
 def installed_at(history: Iterable[Installation], usage_point: str, moment: datetime) -> Installation | None:
