@@ -109,6 +109,19 @@ def test_reads_of_the_old_meter_go_on_in_its_epoch(store: Store) -> None:
     assert store.dirty.ranges(ME)[0].period.end >= NOW
 
 
+@pytest.mark.parametrize(("kwh", "epoch"), [(Decimal(150), 0), (Decimal(1200), 1)])
+def test_where_the_old_meter_turned_over_meanwhile_its_epoch_goes_on(store: Store, kwh: Decimal, epoch: int) -> None:
+    """Over its end it counted that, which is near, or not, by what it counts in such a time."""
+    store.registry.save_meter(ME, Meter("M-5", dials=5, lsb_wh=1000))
+    store.registry.exchange_meter(ME, install("UP-1", "M-5", START + timedelta(hours=1)))
+    before = RegisterReading("UP-1", AT - timedelta(hours=1), 99_900_000.0, "M-5", 1)
+    after = RegisterReading("UP-1", LATER + timedelta(days=1), float((kwh - 100) * 1000), "M-5", 3)
+    exchange_meter(store, ME, replace(ORDER, final_kwh=None), now=NOW)
+    store.registers.save(ME, [before, after], known_at=NOW)
+    cancel(store, ME, UNDO, now=NOW)
+    assert reads(store)[1:] == [(before.value, "M-5", 1), (after.value, "M-5", 1 + epoch)]
+
+
 def test_new_transformers_booked_late_go_on_with_the_reads_that_were_there(store: Store) -> None:
     """Reads of the same meter follow the opening read: each keeps its energy, then and after it is taken back."""
     store.registers.save(ME, [RegisterReading("UP-1", LATER, 118_000.0, "M-1")], known_at=LATER)

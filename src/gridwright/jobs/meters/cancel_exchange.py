@@ -12,6 +12,7 @@ from gridwright.domain.interval import Interval, clock_time
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, cancel_exchange
 from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, moves, reads_around
+from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.store import Store, WrittenRead
 
 LONGEST_REASON = 2000
@@ -82,8 +83,9 @@ def cancel(store: Store, access: Access, order: ExchangeCancelling, *, now: date
             store.exchange_reads.take_back(access, seen.written, known_at=now)
         if seen.withdrawn:
             store.exchange_reads.withdraw(access, seen.withdrawn, known_at=now)
+        turned_over = Rollovers(store, access)
         for kind, reads in before.items():
-            moved = moves(reads, reads_around(store, access, point, order.at, kind))
+            moved = moves(reads, reads_around(store, access, point, order.at, kind), turned_over)
             if moved:
                 store.exchange_reads.move(access, moved, known_at=now)
         judge_again(store, access, point, seen.judged_again)

@@ -14,6 +14,7 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter, install, installed_at
 from gridwright.jobs.meters.claim_meter import register, require_free
 from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, moves, reads_around
+from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.store import Store
 
 INSTANT = timedelta(microseconds=1)
@@ -80,8 +81,9 @@ def _follow(
     if back:
         store.registers.save(access, back, known_at=now)
     fixed = {each.read for each in store.exchange_reads.written(access, point, at)}
+    turned_over = Rollovers(store, access)
     for kind in {*known, *(read.reading_type for read in back)}:
-        moved = moves(known.get(kind, ()), reads_around(store, access, point, at, kind), fixed)
+        moved = moves(known.get(kind, ()), reads_around(store, access, point, at, kind), turned_over, fixed)
         if moved:
             store.exchange_reads.move(access, moved, known_at=now)
     judge_again(store, access, point, judged_again(store, access, point, at))

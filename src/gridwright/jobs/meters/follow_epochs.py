@@ -10,6 +10,7 @@ from gridwright.domain.access import Access
 from gridwright.domain.interval import DAY_S, Interval
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
+from gridwright.domain.rollover import TurnedOver
 from gridwright.domain.usage_point import FOREVER
 from gridwright.store import Store
 
@@ -25,12 +26,15 @@ def reads_around(store: Store, access: Access, point: str, at: datetime, kind: R
 
 
 def moves(
-    before: Sequence[RegisterReading], after: Sequence[RegisterReading], fixed: Collection[RegisterReading] = ()
+    before: Sequence[RegisterReading],
+    after: Sequence[RegisterReading],
+    turned_over: TurnedOver,
+    fixed: Collection[RegisterReading] = (),
 ) -> list[tuple[RegisterReading, int]]:
     """Return which reads count in another epoch once other reads precede them: (read, its new epoch).
 
     A read that follows the same one as `before` keeps its distance to it; any other begins a new epoch as on arrival:
-    after another meter, or where it falls. `fixed` stay as they are.
+    after another meter, or where it falls and did not turn over. `fixed` stay as they are.
     """
     ordered = [sorted(reads, key=lambda read: (read.at, read.epoch)) for reads in (before, after)]
     preceding = {read: earlier for earlier, read in pairwise(ordered[0])}
@@ -41,8 +45,8 @@ def moves(
         elif preceding.get(read) == earlier:
             epochs[read] = epochs[earlier] + read.epoch - earlier.epoch
         else:
-            anew = read.end_device != earlier.end_device or read.value < earlier.value
-            epochs[read] = epochs[earlier] + anew
+            other, falls = read.end_device != earlier.end_device, read.value < earlier.value
+            epochs[read] = epochs[earlier] + (other or (falls and not turned_over(earlier, read, None)))
     return [(read, epoch) for read, epoch in epochs.items() if epoch != read.epoch]
 
 
