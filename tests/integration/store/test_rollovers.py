@@ -25,10 +25,13 @@ from gridwright.api.ingest.table import Decoded
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.batches import write
 from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.finding import Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.register import RegisterReading, Step, register_steps
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.formats.source import ReadOptions
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.files.ingest_file import ingest_file
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.listen.messages import Messages
@@ -250,3 +253,13 @@ def test_how_fast_it_counted_before_tells_how_near_the_end_is(place: Place) -> N
         place.store.registers.save(ME, [history, before], known_at=NOW)
         after = RegisterReading("UP-1", START + DAY * 30, 100_000, "M-1")
         assert (Rollovers(place.store, ME)(before, after) > 0) is turned
+
+
+@pytest.mark.parametrize("apart", [HOUR, DAY])
+def test_the_cascade_tells_a_rollover_as_no_doubt(place: Place, apart: timedelta) -> None:
+    """Beside the intervals that are derived from it, and by itself where there are none."""
+    place.post_each([(START + apart * at, value) for at, (_, value) in enumerate(OVER[1:3])])
+    correct(place.store, ME, SiteDefaults(), now=NOW)
+    (finding,) = (one for one in place.store.findings.load(ME, ["UP-1"]) if one.code == "V32_register")
+    said = "register rolled over after 5 digits; 1,128 kWh counted"
+    assert (finding.severity, finding.message) == (Severity.INFO, said)
