@@ -9,7 +9,7 @@ import typer
 
 from gridwright.cli.context import loaded_settings
 from gridwright.cli.options import Json
-from gridwright.cli.output import finish, print_json, print_table, say
+from gridwright.cli.output import finish, print_json, print_table, print_told, say
 from gridwright.domain.errors import GridwrightError, UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def status(*, folder: Folder = None, as_json: Json = False) -> None:
     if as_json:
         print_json(told)
         return
-    print_table(("what", "is"), [(key.replace("_", " "), shown(value)) for key, value in told.items()])
+    print_told(told)
 
 
 @app.command(epilog="Example: gridwright edge drain --to https://grid.example:8443 --folder buffer --within 60")
@@ -145,11 +145,11 @@ def _require_own_keys(seals: Seals) -> None:
 
 def placed(folder: Path | None) -> EdgeSettings:
     """Return the settings of an edge that has run, with its folder; NotFound where none ever did."""
-    from gridwright.edge.status import read_status
+    from gridwright.edge.folder import require_used
 
     settings = loaded_settings().settings.edge
     settings = settings if folder is None else settings.model_copy(update={"folder": folder})
-    read_status(settings.folder)
+    require_used(settings.folder)
     return settings
 
 
@@ -182,10 +182,3 @@ def place_of(text: str) -> dict[str, Any]:
     if not colon or not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004 - TCP
         raise UsageError(f"--listen {text!r} is not HOST:PORT", remedy="write for example --listen 127.0.0.1:8090")
     return {"host": host.strip("[]"), "port": int(port)}
-
-
-def shown(value: object) -> str:
-    """Show a value in the table."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else str(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gridwright.cli.options import Json
-from gridwright.cli.output import finish, print_json, print_table, say
+from gridwright.cli.output import finish, print_json, print_table, print_told, say
 
 if TYPE_CHECKING:
     from gridwright.app import Platform
@@ -17,7 +17,7 @@ Data = Annotated[
     Path | None, typer.Option("--data", help="Folder of the database, made if there is none (default: as set).")
 ]
 app = typer.Typer(help="Take readings from an MQTT broker.", invoke_without_command=True)
-SHOWN = 100  # characters of a payload in the table
+SHOWN = 100  # characters of a payload, or of a topic, in the table
 
 
 @app.callback(epilog="Example: GRIDWRIGHT_MQTT__HOST=localhost gridwright listen --data town")
@@ -69,9 +69,7 @@ def status(*, data: Data = None, as_json: Json = False) -> None:
     if not told:
         say("No listener has run here.")
     for one in told:
-        print_table(
-            ("what", "is"), [(key.replace("_", " "), "" if value is None else str(value)) for key, value in one.items()]
-        )
+        print_told(one)
 
 
 @app.command(epilog="Example: gridwright listen rejected --data town --limit 5 --json")
@@ -100,16 +98,20 @@ def rejected(
 def _row(told: dict[str, Any]) -> tuple[str, ...]:
     first: dict[str, Any] = next(iter(told["verdicts"]), {})
     payload = told["payload"]
-    shown = "(sealed)" if payload is None else payload[:SHOWN] + ("…" if len(payload) > SHOWN else "")
+    shown = "(sealed)" if payload is None else _cut(payload)
     words = (
         told["at"],
-        told["topic"],
+        _cut(told["topic"]),
         told["bytes"],
         told["rejected"],
         first.get("reason", ""),
         first.get("remedy", ""),
     )
     return (*map(str, words), shown)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _platform(data: Path | None) -> Platform:

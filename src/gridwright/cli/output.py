@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -127,6 +127,17 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(_cell(cell)) for cell in row))
     Console().print(table)
+
+
+def print_told(told: Mapping[str, object]) -> None:
+    """Print what an object tells as a table, a line each; a truth is yes or no, what is not known is empty."""
+    print_table(("what", "is"), [(name.replace("_", " "), _in_words(value)) for name, value in told.items()])
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
 
 
 @contextmanager

@@ -275,6 +275,11 @@ class Buffer:
         return sum(segment.size for segment in self._segments) + self._quarantined
 
     @property
+    def dropped(self) -> int:
+        """Records dropped for want of room, ever."""
+        return self._mark.dropped
+
+    @property
     def level(self) -> Level:
         """How full it is."""
         with self.changed:

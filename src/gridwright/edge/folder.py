@@ -9,10 +9,11 @@ from typing import IO
 
 import msgspec
 
-from gridwright.domain.errors import ConfigError, StoreLocked
+from gridwright.domain.errors import ConfigError, NotFound, StoreLocked
+from gridwright.edge.segment import NAME
 from gridwright.jobs.files.durable import replace_file
 
-MARK_FILE, LOCK_FILE, QUARANTINE = "mark.json", "lock", "quarantine"
+MARK_FILE, LOCK_FILE, STATUS_FILE, QUARANTINE = "mark.json", "lock", "status.json", "quarantine"
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -29,17 +30,36 @@ class Mark(msgspec.Struct, frozen=True):
     ordinal: int = 0
 
 
+def require_used(folder: Path) -> None:
+    """Refuse a folder on which no edge ever ran, and make nothing there: a mistyped one must not look drained."""
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        names = []
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    # A status alone does not tell: an edge that found its disk full wrote none, and may have records that wait.
+    if not any(name in (STATUS_FILE, MARK_FILE) or NAME.fullmatch(name) for name in names):
+        raise NotFound(
+            "no edge has run on this folder", where=str(folder), remedy="gridwright edge run --folder DIR starts one"
+        )
+
+
+def _unusable(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"the folder of the buffer cannot be used: {(error.strerror or str(error)).lower()}",
+        where=str(folder),
+        remedy="name a folder that this user can write to",
+    )
+
+
 def locked(folder: Path) -> IO[bytes]:
     """Make the folder and lock it for this process; StoreLocked where another one has it."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (folder / LOCK_FILE).open("ab")
     except OSError as error:
-        raise ConfigError(
-            f"the folder of the buffer cannot be used: {(error.strerror or str(error)).lower()}",
-            where=str(folder),
-            remedy="name a folder that this user can write to",
-        ) from error
+        raise _unusable(folder, error) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -13,6 +13,7 @@ import structlog
 from gridwright.api.answer import refuse
 from gridwright.domain.errors import GridwrightError, StoreError
 from gridwright.edge.buffer import Buffer
+from gridwright.edge.drops import Drops
 
 WAITING, WAITING_BYTES = 4_096, 64 << 20
 GROUP_BYTES = 8 << 20
@@ -24,6 +25,7 @@ class Keeper:
 
     def __init__(self, buffer: Buffer) -> None:
         self._buffer = buffer
+        self._drops = Drops(buffer)
         self._queue: deque[Waiter] = deque()
         self._held = 0
         self._changed = threading.Condition()
@@ -71,6 +73,8 @@ class Keeper:
             # A loop that is closed has nobody left who waits.
             with suppress(RuntimeError):
                 group[0][2].call_soon_threadsafe(_settle, group, error)
+            self._drops.note()
+        self._drops.end()
 
     def _group(self) -> list[Waiter]:
         group: list[Waiter] = []

@@ -21,6 +21,7 @@ from gridwright.domain.errors import ConfigError, GridwrightError
 from gridwright.edge.buffer import MIB, Bounds, Buffer, OnFull
 from gridwright.edge.clock import EdgeClock
 from gridwright.edge.entrance import EdgeEntrance
+from gridwright.edge.folder import require_used
 from gridwright.edge.forward import Forwarder, Patience, drained
 from gridwright.edge.keeper import Keeper
 from gridwright.edge.link import Centre, Link, address_of
@@ -99,7 +100,8 @@ def run(settings: Settings, key: str, *, ready: Callable[[str], None] = lambda _
 
 
 def drain(settings: Settings, key: str, *, within_s: float) -> Status:
-    """Bring what waits to the centre, and return how the edge is then; nothing is taken meanwhile."""
+    """Bring what waits to the centre, and return how the edge is then; NotFound where no edge ever ran."""
+    require_used(settings.edge.folder)
     with wired(settings, key) as edge:
         drained(edge.forwarder, edge.buffer, time.monotonic() + within_s)
         return edge.status()

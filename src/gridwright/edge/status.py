@@ -15,11 +15,10 @@ from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import from_epoch_s
 from gridwright.edge.buffer import Buffer
 from gridwright.edge.clock import EdgeClock
-from gridwright.edge.folder import is_locked
+from gridwright.edge.folder import STATUS_FILE, is_locked
 from gridwright.edge.forward import Forwarder
 from gridwright.jobs.files.durable import replace_file
 
-FILE = "status.json"
 EVERY_S = 1.0
 MICRO = 1_000_000
 
@@ -78,7 +77,7 @@ class StatusFile:
     """Writes the status every second, while it changes."""
 
     def __init__(self, folder: Path, ask: Callable[[], Status]) -> None:
-        self._file, self._ask = folder / FILE, ask
+        self._file, self._ask = folder / STATUS_FILE, ask
         self._stopping = threading.Event()
         self.write()
         self._thread = threading.Thread(target=self._run, name="status", daemon=True)
@@ -107,7 +106,7 @@ class StatusFile:
 def read_status(folder: Path) -> dict[str, Any]:
     """Return the status as a JSON object, `running` included; NotFound where no edge ever ran."""
     try:
-        told: dict[str, Any] = msgspec.json.decode((folder / FILE).read_bytes())
+        told: dict[str, Any] = msgspec.json.decode((folder / STATUS_FILE).read_bytes())
     except (OSError, msgspec.DecodeError) as error:
         raise NotFound(
             "no edge has run on this folder", where=str(folder), remedy="gridwright edge run --folder DIR starts one"

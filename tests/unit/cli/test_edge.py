@@ -21,6 +21,7 @@ def failure(*words: str, env: dict[str, str] | None = None) -> BaseException | N
 
 def test_an_edge_needs_a_centre_a_key_and_a_place(tmp_path: Path) -> None:
     folder = ("--folder", str(tmp_path / "edge"))
+    Buffer(tmp_path / "edge").close()
     assert isinstance(failure("drain", *folder, "--to", NOWHERE), UsageError)
     assert isinstance(failure("drain", *folder, "--key", "k"), ConfigError)
     assert isinstance(failure("run", *folder, "--key", "k", "--to", "nowhere"), ConfigError)
@@ -47,10 +48,32 @@ def test_a_place_is_host_and_port(text: str) -> None:
     assert place_of("[::1]:80") == {"host": "::1", "port": 80}
 
 
+def test_a_folder_without_an_edge_is_refused_and_nothing_is_made_there(tmp_path: Path) -> None:
+    mistyped, other = tmp_path / "bufer", tmp_path / "photos"
+    other.mkdir()
+    (other / "one.jpg").touch()
+    for folder in (mistyped, other):
+        for words in (["drain", "--to", NOWHERE, "--key", "k"], ["rotate"], ["rejected"], ["status"]):
+            error = failure(*words, "--folder", str(folder))
+            assert isinstance(error, NotFound), words
+            assert (error.message, error.where) == ("no edge has run on this folder", str(folder))
+    assert [path.name for path in tmp_path.rglob("*")] == ["photos", "one.jpg"]
+
+
+def test_what_waits_is_found_though_status_and_mark_are_lost(tmp_path: Path) -> None:
+    with Buffer(tmp_path) as buffer:
+        buffer.append([b"one"])
+    (tmp_path / "mark.json").unlink()
+    words = ["drain", "--folder", str(tmp_path), "--to", NOWHERE, "--key", "k", "--within", "0.01", "--json"]
+    found = CliRunner().invoke(app, words)
+    assert (found.exit_code, json.loads(found.stdout)["waiting"]) == (1, 1)
+
+
 def test_drain_tells_what_still_waits_and_status_what_it_was(tmp_path: Path) -> None:
     folder = tmp_path / "edge"
     assert isinstance(failure("status", "--folder", str(folder)), NotFound)
     words = ["--folder", str(folder), "--to", NOWHERE, "--key", "k", "--within", "0.01", "--json"]
+    Buffer(folder).close()
     empty = CliRunner().invoke(app, ["drain", *words])
     assert (empty.exit_code, json.loads(empty.stdout)) == (0, {"waiting": 0, "rejected": 0, "problem": ""})
     with Buffer(folder) as buffer:

@@ -186,6 +186,7 @@ def test_the_commands_tell_and_open(tmp_path: Path) -> None:
     given = "a2V5IG9mIHRoZSBlZGdlIG9mIHRoZSBidWZmZXIgISE="
     env = {"GRIDWRIGHT_SECRET_KEY": given}
     words = ["--folder", str(folder), "--to", "http://127.0.0.1:9", "--key", "k", "--within", "0.01"]
+    Buffer(folder).close()
     assert CliRunner(env=env).invoke(app, ["drain", *words]).exit_code == 0
     assert not (folder / KEY_FILE).exists()
     Rejected(folder, Seals(Vault(folder, given=given))).keep("epoch", [(REFUSED, SAID)])
@@ -210,6 +211,7 @@ def test_a_key_file_of_edge_and_database_keeps_its_earlier_keys(
     Vault("secret.key").seal(b"")
     open_store("g.db").close()
     drain = ["edge", "drain", "--to", "http://127.0.0.1:9", "--key", "k", "--within", "0.01"]
+    Buffer(Path("edge")).close()
     assert CliRunner().invoke(gridwright, drain).exit_code == 0
     assert CliRunner().invoke(gridwright, words).exit_code == 0
     before = Path("secret.key").read_bytes()
@@ -242,6 +244,7 @@ def test_a_key_file_shared_under_two_settings_is_known_and_keeps_its_earlier_key
     alone = json.loads(run("centre", "doctor", "--json").stdout)["checks"]
     assert not any("shared" in check["name"] for check in alone)
     drain = ["edge", "drain", "--to", "http://127.0.0.1:9", "--key", "k", "--within", "0.01"]
+    Buffer(tmp_path / "site" / "edge").close()
     assert run("site", *drain).exit_code == 0
     (shared,) = [
         check

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.testing import CliRunner
 
 from gridwright.api.ingest.verdicts import Fault, Verdicts
+from gridwright.cli.main import app as gridwright
+from gridwright.cli.output import print_told
 from gridwright.domain.errors import ConfigError
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.listen.births import FILE as BIRTHS
@@ -42,6 +46,31 @@ def refused() -> Verdicts:
     verdicts = Verdicts()
     verdicts.reject((0, 1), Fault("payload", "there is no number", "send 1.5"), "nonsense")
     return verdicts
+
+
+def test_the_table_cuts_a_long_topic_and_json_shows_it_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    topic = "gridwright/" + "x" * 5_000
+
+    async def keep() -> None:
+        folder = tmp_path / "town" / "listen"
+        folder.mkdir(parents=True)
+        await Rejected(folder).keep(message(b"nonsense", topic), refused(), NOW)
+
+    asyncio.run(keep())
+    monkeypatch.setattr("gridwright.listen.listener.folder_of", lambda _: tmp_path / "town" / "listen")
+    words = ["listen", "rejected", "--data", "town"]
+    shown = CliRunner().invoke(gridwright, words).stdout
+    assert f"{topic[:100]}…" in shown
+    assert topic[:102] not in shown
+    (told,) = json.loads(CliRunner().invoke(gridwright, [*words, "--json"]).stdout)
+    assert told["topic"] == topic
+
+
+def test_the_states_of_edges_and_listeners_are_told_in_the_same_words(capsys: pytest.CaptureFixture[str]) -> None:
+    print_told({"connected": True, "is_full": False, "last_contact": None, "waiting": 3})
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows[-4:] == [["connected", "yes"], ["is", "full", "no"], ["last", "contact"], ["waiting", "3"]]
 
 
 def test_many_lines_are_written_at_once_and_half_a_line_spoils_no_other(tmp_path: Path) -> None:
