@@ -81,7 +81,8 @@ class Platform:
 
         chosen, book = self.settings.site, self.rule_book()
         book.check_class(chosen.customer_class, "site.customer_class in the settings")
-        return SiteDefaults(chosen.customer_class, chosen.capacity_kw, chosen.holidays, book)
+        alone = self.settings.edits.alone_kwh
+        return SiteDefaults(chosen.customer_class, chosen.capacity_kw, chosen.holidays, book, alone)
 
     def rule_book(self, file: Path | None = None) -> RuleBook:
         """Return the groups of validation rules: of a file, else of the settings' file, before the packaged ones."""

@@ -78,6 +78,11 @@ class Edit:
         pairs = zip(self.values, self.before, strict=True)
         return sum(abs(value - (old or 0.0)) for value, old in pairs)
 
+    @property
+    def unknown(self) -> int:
+        """Of how many intervals nothing was known when it was made: neither a reading nor an estimate."""
+        return self.before.count(None)
+
     def to(self, state: EditState, *, by: str, now: datetime, note: str = "") -> Edit:
         """Return the edit in its next state; a step out of order is refused."""
         if state not in NEXT[self.state]:

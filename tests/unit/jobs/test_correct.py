@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from gridwright.domain import quality as q
-from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.access import LOCAL_OWNER, Access, Role
 from gridwright.domain.calendar import day_number
 from gridwright.domain.day_totals import DayTotals
+from gridwright.domain.edit import Edit, EditState
 from gridwright.domain.event import POWER_OFF, POWER_ON, EndDeviceEvent
+from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, default_quality
@@ -24,7 +26,7 @@ from gridwright.jobs.cascade.adopt_rules import adopt_rules
 from gridwright.jobs.cascade.correct import correct, correct_part
 from gridwright.jobs.cascade.correct_scope import scopes
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
-from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, propose_edit, withdraw_edit
+from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, approve_edit, propose_edit, withdraw_edit
 from gridwright.store import Store, open_store
 from gridwright.vee import rule_book
 
@@ -247,6 +249,84 @@ def test_an_applied_edit_is_final_and_a_withdrawn_one_is_not() -> None:
         correct(store, LOCAL_OWNER, SITE, now=NOW + 3 * HOUR)
         np.testing.assert_array_equal(final(store).values, estimated)
         assert store.readings.load(LOCAL_OWNER, "UP-1", period).missing.all()
+
+
+def hidden(store: Store) -> list[Finding]:
+    return [each for each in store.findings.load(LOCAL_OWNER) if each.code == "V00_hidden"]
+
+
+def an_edit_before_the_data(store: Store, total: str, *, day: int = 50) -> tuple[Edit, Panel]:
+    """Import all but a day, let two people edit that day before anything is judged, and import it afterwards."""
+    whole = usual().row("UP-1")
+    gap = whole.slice(day * 24, day * 24 + 24)
+    values = whole.values.copy()
+    values[:, day * 24 : day * 24 + 24] = np.nan
+    store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1", capacity_kw=17.0)])
+    store.readings.save(LOCAL_OWNER, whole.with_values(values), known_at=NOW)
+    wish = EditWish("UP-1", gap.period, "agreed by telephone", total=Decimal(total))
+    edit = propose_edit(store, Access("ann", Role.OPERATOR), wish, policy=EditPolicy(), now=NOW + HOUR)
+    assert edit.state is EditState.PROPOSED
+    edit = approve_edit(store, Access("bob", Role.OPERATOR), edit.id, now=NOW + HOUR)
+    correct(store, LOCAL_OWNER, SITE, now=NOW + HOUR)
+    return edit, gap
+
+
+def test_readings_that_come_under_an_edit_are_told_once_and_for_as_long_as_it_lies_over_them() -> None:
+    with open_store("sqlite://") as store:
+        edit, gap = an_edit_before_the_data(store, "30")
+        assert hidden(store) == []
+        for hours in (2, 3):
+            store.readings.save(LOCAL_OWNER, gap, known_at=NOW + 2 * HOUR)
+            store.dirty.touch(LOCAL_OWNER, ["UP-1"], gap.reading_type, gap.period)
+            correct(store, LOCAL_OWNER, SITE, now=NOW + hours * HOUR)
+            (found,) = hidden(store)
+            assert (found.period, found.severity, found.slots) == (gap.period, Severity.WARN, 24)
+            assert edit.id in found.message
+            assert f"{np.abs(gap.values[0] - edit.values).sum() / 1000:g} kWh" in found.message
+        assert final(store).values[0, 50 * 24 : 51 * 24].sum() == 30_000
+        both = store.findings.load(LOCAL_OWNER, resolved=True)
+        assert len([each for each in both if each.code == "V00_hidden"]) == 1
+
+        bob = Access("bob", Role.OPERATOR)
+        withdraw_edit(store, bob, edit.id, reason="measured by now", policy=EditPolicy(), now=NOW + 4 * HOUR)
+        correct(store, LOCAL_OWNER, SITE, now=NOW + 4 * HOUR)
+        assert hidden(store) == []
+
+
+def test_a_day_behind_the_last_reading_is_told_too() -> None:
+    with open_store("sqlite://") as store:
+        _, gap = an_edit_before_the_data(store, "30", day=DAYS - 1)
+        store.readings.save(LOCAL_OWNER, gap, known_at=NOW + 2 * HOUR)
+        correct(store, LOCAL_OWNER, SITE, now=NOW + 2 * HOUR)
+        assert [each.period for each in hidden(store)] == [gap.period]
+
+
+def test_what_an_edit_knew_of_or_hides_little_of_is_no_news() -> None:
+    with open_store("sqlite://") as store:
+        edit, gap = an_edit_before_the_data(store, "9")
+        close = gap.with_values(np.array([edit.values]) + 1)
+        store.readings.save(LOCAL_OWNER, close, known_at=NOW + 2 * HOUR)
+        correct(store, LOCAL_OWNER, SITE, now=NOW + 2 * HOUR)
+        assert hidden(store) == []
+        # An edit of what was measured before it: that is what edits are for, and two people looked at it.
+        wish = EditWish("UP-1", gap.period, "the meter ran backwards", total=Decimal(90))
+        large = propose_edit(store, LOCAL_OWNER, wish, policy=EditPolicy(1000), now=NOW + 3 * HOUR)
+        assert large.state is EditState.APPLIED
+        correct(store, LOCAL_OWNER, SITE, now=NOW + 3 * HOUR)
+        assert hidden(store) == []
+        # What comes after it lies under the later edit alone.
+        store.readings.save(LOCAL_OWNER, gap, known_at=NOW + 4 * HOUR)
+        correct(store, LOCAL_OWNER, SITE, now=NOW + 4 * HOUR)
+        (found,) = hidden(store)
+        assert large.id in found.message
+
+
+def test_the_settings_say_how_much_an_edit_may_hide() -> None:
+    with open_store("sqlite://") as store:
+        _, gap = an_edit_before_the_data(store, "30")
+        store.readings.save(LOCAL_OWNER, gap, known_at=NOW + 2 * HOUR)
+        correct(store, LOCAL_OWNER, SiteDefaults(edit_alone_kwh=50.0), now=NOW + 2 * HOUR)
+        assert hidden(store) == []
 
 
 def test_what_was_entered_and_estimated_is_judged_by_the_rules_for_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from gridwright.domain.edit import Edit, EditState
 from gridwright.domain.errors import AccessDenied, Conflict, InputError, NotFound
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
+from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import TEMPERATURE, VOLTAGE
 from gridwright.domain.usage_point import UsagePoint
@@ -28,6 +30,7 @@ from gridwright.jobs.meters.edit_readings import (
     reject_edit,
     withdraw_edit,
 )
+from gridwright.jobs.upkeep.archive_months import archive_months, restore_month
 from gridwright.store import Store, open_store
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -42,7 +45,7 @@ POLICY = EditPolicy(10.0)
 def store() -> Iterator[Store]:
     with open_store("sqlite://", clock=lambda: NOW) as opened:
         opened.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1"), UsagePoint("UP-2")])
-        values = np.array([[100.0, 300.0, np.nan, 400.0, *np.full(92, 250.0)]])
+        values = np.array([[100.0, 300.0, 0.0, 400.0, *np.full(88, 250.0), np.nan, *np.full(3, 250.0)]])
         opened.readings.save(LOCAL_OWNER, Panel(("UP-1",), START, QUARTER, values), known_at=START)
         opened.dirty.clear(LOCAL_OWNER, opened.dirty.ranges(LOCAL_OWNER))
         yield opened
@@ -60,10 +63,10 @@ def test_a_small_edit_counts_at_once_and_leaves_the_raw_readings(store: Store) -
     made = propose(store, wish())
     assert (made.state, made.decided_by) == (EditState.APPLIED, "ann")
     assert made.values == (250.0, 750.0, 0.0, 1000.0)
-    assert made.before == (100.0, 300.0, None, 400.0)
+    assert made.before == (100.0, 300.0, 0.0, 400.0)
     assert (made.difference, made.moved) == (1200.0, 1200.0)
     raw = store.readings.load(LOCAL_OWNER, "UP-1", HOUR)
-    np.testing.assert_array_equal(raw.values, [[100.0, 300.0, np.nan, 400.0]])
+    np.testing.assert_array_equal(raw.values, [[100.0, 300.0, 0.0, 400.0]])
     assert [each.period for each in store.dirty.ranges(LOCAL_OWNER)] == [Interval(START, START + timedelta(days=1))]
     assert store.edits.applied(LOCAL_OWNER, ["UP-1", "UP-2"], HOUR) == [made]
     assert store.edits.applied(LOCAL_OWNER, ["UP-1"], Interval(HOUR.end, NOW)) == []
@@ -90,6 +93,55 @@ def test_a_large_edit_needs_a_second_person(store: Store) -> None:
 def test_two_changes_that_cancel_out_are_still_two_changes(store: Store) -> None:
     made = propose(store, wish(None, values=[0.1, 20.3, 0.0, 0.4]))
     assert (made.state, made.moved) == (EditState.PROPOSED, 20_000.0)
+
+
+@pytest.mark.parametrize(
+    ("period", "unknown"),
+    [
+        (Interval(START + timedelta(hours=23), START + timedelta(days=1)), 1),
+        (Interval(START + timedelta(days=1), START + timedelta(days=2)), 96),
+        (Interval(START - timedelta(days=1), START), 96),
+    ],
+    ids=["a hole", "behind the series", "before the series"],
+)
+def test_where_nothing_is_known_one_person_is_not_enough(store: Store, period: Interval, unknown: int) -> None:
+    made = propose(store, EditWish("UP-1", period, "agreed by telephone", total=Decimal("0.75")))
+    assert (made.state, made.unknown) == (EditState.PROPOSED, unknown)
+    assert "nothing is known yet" in POLICY.why_not_alone(made)
+    with pytest.raises(Conflict, match="cannot approve"):
+        approve_edit(store, ANN, made.id, now=NOW)
+    assert approve_edit(store, BOB, made.id, now=NOW).state is EditState.APPLIED
+
+
+def test_a_hole_that_is_estimated_is_known(store: Store) -> None:
+    period = Interval(START + timedelta(hours=23), START + timedelta(days=1))
+    final = Panel(("UP-1",), period.start, QUARTER, np.full((1, 4), 250.0))
+    store.readings.save(LOCAL_OWNER, final, known_at=NOW, image=Image.FINAL)
+    made = propose(store, EditWish("UP-1", period, "agreed by telephone", total=Decimal(2)))
+    assert (made.state, made.moved) == (EditState.APPLIED, 1000.0)
+
+
+def test_a_month_in_the_archive_alone_is_not_edited_as_if_it_were_empty(tmp_path: Path) -> None:
+    """The whole day says 24 kWh; one person must not make it nothing, whatever the database still holds of it."""
+    day = Interval(START, START + timedelta(days=1))
+    wish = EditWish("UP-1", day, "agreed by telephone", total=Decimal(0))
+    with open_store(tmp_path / "town.db", clock=lambda: NOW) as store:
+        store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1"), UsagePoint("UP-2")])
+        for start in (START, START + timedelta(days=31)):
+            full = Panel(("UP-1",), start, QUARTER, np.full((1, 96), 250.0))
+            store.readings.save(LOCAL_OWNER, full, known_at=START)
+        store.dirty.clear(LOCAL_OWNER, store.dirty.ranges(LOCAL_OWNER))
+        april = parse_month("2026-04")
+        archive_months(store, LOCAL_OWNER, str(tmp_path / "away"), before=april, drop_before=april)
+        with pytest.raises(Conflict, match=r"UP-1: 2026-03 is in the archive .*away") as caught:
+            propose_edit(store, ANN, wish, policy=POLICY, now=NOW)
+        assert caught.value.remedy == "gridwright archive restore 2026-03"
+        with pytest.raises(Conflict, match="archive"):
+            draft_edit(store, ANN, wish, now=NOW)
+        assert store.edits.find(LOCAL_OWNER) == []
+        restore_month(store, LOCAL_OWNER, april - 1)
+        made = propose_edit(store, ANN, wish, policy=POLICY, now=NOW)
+        assert (made.state, made.moved) == (EditState.PROPOSED, 24_000.0)
 
 
 def test_small_edits_add_up_to_a_large_one(store: Store) -> None:

@@ -15,6 +15,7 @@ from gridwright.jobs.cascade.correct_scope import Scope, is_judged, scopes
 from gridwright.jobs.cascade.judge_registers import judge_registers
 from gridwright.jobs.cascade.late_arrivals import note_late
 from gridwright.jobs.cascade.note_contradictions import note_contradictions
+from gridwright.jobs.cascade.note_hidden import note_hidden
 from gridwright.jobs.cascade.rerate import Rerated
 from gridwright.jobs.cascade.touch_checked import touch_checked
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
@@ -145,7 +146,8 @@ def correct_part(store: Store, access: Access, site: SiteDefaults, scope: Scope,
             kept = keep_final(store, access, scope, final, now=now)
             late = note_late(store, access, scope, site, now=now)
             again = note_contradictions(store, access, scope, site, now=now)
-            return replace(kept, findings=kept.findings + late + again)
+            hidden = note_hidden(store, access, scope, site, now=now)
+            return replace(kept, findings=kept.findings + late + again + hidden)
     except _Overtaken:
         return None
 

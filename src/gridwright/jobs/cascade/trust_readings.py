@@ -57,12 +57,16 @@ for _place, _status in enumerate(
 
 @dataclass(frozen=True, slots=True)
 class SiteDefaults:
-    """What is assumed of usage points that nothing else describes, and the rules that judge (None: the packaged)."""
+    """What is assumed of usage points that nothing else describes, and the rules that judge (None: the packaged).
+
+    `edit_alone_kwh`: how much an edit may hide of what was measured after it, as one person may move it.
+    """
 
     customer_class: str = "residential"
     capacity_kw: float | None = None
     holidays: str = ""
     rules: RuleBook | None = None
+    edit_alone_kwh: float = 10.0
 
     def usage_point(self, name: str, zone: str) -> UsagePoint:
         """Return a usage point of which nothing else is known."""

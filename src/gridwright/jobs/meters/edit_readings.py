@@ -16,6 +16,7 @@ from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, Quantity, ReadingType
+from gridwright.jobs.load.away import require_here
 from gridwright.jobs.new_id import new_id
 from gridwright.store import Store
 from gridwright.vee.closure import close_to
@@ -34,16 +35,25 @@ ROUNDING = 1e-6  # of a count: what a decimal loses as a float
 
 @dataclass(frozen=True, slots=True)
 class EditPolicy:
-    """How many kWh of energy one person may move alone at a usage point in a month; zero = everything needs another."""
+    """How many kWh of energy one person may move alone at a usage point in a month; zero = everything needs another.
+
+    What is put where nothing is known needs another person too: how far it moves the truth, nobody can tell.
+    """
 
     alone_kwh: float = 10.0
 
     def lets_alone(self, edit: Edit, *before: Edit) -> bool:
         """Tell whether one person is enough, after what they moved there alone `before`."""
+        return not self.why_not_alone(edit, *before)
+
+    def why_not_alone(self, edit: Edit, *before: Edit) -> str:
+        """Return why one person is not enough, as the end of a sentence on the edit; empty where one is."""
         if edit.reading_type.quantity is not Quantity.ENERGY:
-            return True
+            return ""
+        if edit.unknown:
+            return f"covers {edit.unknown} of {len(edit.before)} intervals of which nothing is known yet"
         moved = sum(each.moved * each.reading_type.resolution for each in (edit, *before))
-        return moved <= self.alone_kwh * 1000
+        return "" if moved <= self.alone_kwh * 1000 else f"moves more than {self.alone_kwh:g} kWh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +180,8 @@ def _there(store: Store, access: Access, wish: EditWish, now: datetime) -> Panel
         raise InputError(
             f"{wish.period} holds more than {MOST_INTERVALS:,} intervals", remedy="edit a shorter period at a time"
         )
+    # What is in the archive alone looks empty, and would move nothing.
+    require_here(store, access, [wish.usage_point], wish.period, kinds=[wish.reading_type])
     find = store.readings.load
     raw, final = (
         find(access, wish.usage_point, wish.period, reading_type=wish.reading_type, interval=interval, image=image)

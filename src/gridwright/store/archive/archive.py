@@ -12,6 +12,7 @@ from sqlalchemy import Row, insert, select, update
 from gridwright.domain.access import Access, Act
 from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import Conflict, NotFound
+from gridwright.domain.interval import DAY_S, Interval
 from gridwright.domain.month import month_days, month_name, month_of_day
 from gridwright.store.archive import sql
 from gridwright.store.audit import note
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 ARCHIVED, DROPPING, DROPPED, RESTORING = "archived", "dropping", "dropped", "restoring"
 FOLDER = "/readings/"
+DAY_US = DAY_S * 1_000_000
 Progress = Callable[[int], None]
 ShelfOf = Callable[[str], "Shelf"]
 
@@ -93,6 +95,17 @@ class Archive:
         access.require(Act.ADMINISTER)
         with self._session.reading() as unit:
             return load_parts(unit)
+
+    def away(self, access: Access, period: Interval) -> tuple[ArchivePart, ...]:
+        """Return what of a period is no longer, or not wholly, in the database, by month; whoever reads may ask."""
+        access.require(Act.READ)
+        first, last = to_us(period.start) // DAY_US, -(-to_us(period.end) // DAY_US)
+        overlaps = (table.c.from_day < last, table.c.to_day > first)
+        query = select(table).where(table.c.state != ARCHIVED, *overlaps).order_by(table.c.month, table.c.reading_type)
+        with self._session.reading() as unit:
+            rows = unit.connection.execute(query).all()
+            kinds = kinds_of(unit) if rows else {}
+        return tuple(_to_part(row, kinds) for row in rows)
 
     def months(self, access: Access, before: int) -> tuple[OpenMonth, ...]:
         """Return the months before `before` of which the database holds blocks, by month."""

@@ -60,7 +60,9 @@ def decisions(edit: Edit, access: Access, policy: EditPolicy) -> dict[str, Any]:
     if waiting and not allowed:
         why = f"Your role, {access.role}, may not edit readings."
     elif waiting and own:
-        why = f"You made it, and it moves more than {policy.alone_kwh:g} kWh: a second person must approve it."
+        # Alone it may be small: then others that its author made before it count with it.
+        reason = policy.why_not_alone(edit) or f"moves, with your others, more than {policy.alone_kwh:g} kWh"
+        why = f"You made it, and it {reason}: a second person must approve it."
     return {
         "may_approve": waiting and allowed and not own,
         "may_reject": waiting and allowed and not own,
