@@ -24,9 +24,9 @@ from gridwright.domain.panel import Panel, default_quality
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.jobs.billing.run_billing import BillOrder, run_billing
-from gridwright.jobs.field.keep_harvest import in_epoch
 from gridwright.jobs.meters.cancel_exchange import ExchangeCancelling, cancel, preview_cancel
 from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
+from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import empty
 from tests.integration.test_cascade import FLAT_CARD, SITE, again
@@ -83,7 +83,7 @@ def shown(hour: int) -> float:
 def read(store: Store, name: str, hour: int, serial: str = "OLD", more: float = 0.0) -> None:
     """Save what a meter shows, as it is collected."""
     one = RegisterReading(name, START + hour * HOUR, shown(hour) + more, f"{name}-{serial}")
-    store.registers.save(ME, [in_epoch(store, ME, one)], known_at=APRIL)
+    store.registers.save(ME, in_epochs(store, ME, [one]), known_at=APRIL)
 
 
 def billed(store: Store, name: str) -> str:

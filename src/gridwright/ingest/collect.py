@@ -12,7 +12,7 @@ from gridwright.domain.rollover import TurnedOver, never
 from gridwright.ingest.collected import Gridded, Tally
 from gridwright.ingest.grid import grid_readings, without_future
 from gridwright.ingest.order import merge, order
-from gridwright.ingest.registers import grid_registers
+from gridwright.ingest.registers import Factors, grid_registers, no_factor
 
 Known = Callable[[Readings], Sequence[RegisterReading]]
 
@@ -29,13 +29,23 @@ def grid_series(
     not_after: int | None = None,
     known: Known = no_known_reads,
     turned_over: TurnedOver = never,
+    factors: Factors = no_factor,
 ) -> Gridded:
     """Join the series of one source by meaning and interval, and lay each on its grid.
 
     `known` returns the register reads around a cumulative series that were stored before; `turned_over` tells of reads
-    of which the later is below whether that is a rollover.
+    of which the later is below whether that is a rollover, `factors` what their differences count times.
     """
-    gridded = [_grid(readings, not_after, known, turned_over) for readings in merge(series)]
+
+    def laid(readings: Readings) -> Gridded:
+        if readings.size and readings.reading_type.accumulation is Accumulation.CUMULATIVE:
+            around = known(readings)
+            return grid_registers(
+                readings, around=around, not_after=not_after, turned_over=turned_over, factors=factors
+            )
+        return _grid(readings, not_after)
+
+    gridded = [laid(readings) for readings in merge(series)]
     tally = Tally()
     for part in gridded:
         tally += part.tally
@@ -44,14 +54,13 @@ def grid_series(
         tuple(reads for part in gridded for reads in part.registers),
         tuple(reads for part in gridded for reads in part.loose),
         tally,
+        tuple(panel for part in gridded for panel in part.derived),
     )
 
 
-def _grid(readings: Readings, not_after: int | None, known: Known, turned_over: TurnedOver) -> Gridded:
+def _grid(readings: Readings, not_after: int | None) -> Gridded:
     if readings.size == 0:
         return Gridded()
-    if readings.reading_type.accumulation is Accumulation.CUMULATIVE:
-        return grid_registers(readings, around=known(readings), not_after=not_after, turned_over=turned_over)
     if 0 < readings.interval_s <= DAY_S:
         return grid_readings(readings, not_after=not_after)
     return _loose(readings, not_after)

@@ -74,12 +74,14 @@ class Gridded:
     """Panels and register reads of some series, with the tally of their readings.
 
     `loose`: readings that follow no grid, instantaneous ones and those of periods over a day, by point and time.
+    `derived`: those of the panels that nobody sent: the energy between register reads.
     """
 
     panels: tuple[Panel, ...] = ()
     registers: tuple[RegisterReads, ...] = ()
     loose: tuple[Readings, ...] = ()
     tally: Tally = field(default_factory=Tally)
+    derived: tuple[Panel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

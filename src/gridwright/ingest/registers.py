@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ MAJORITY = 0.5  # of the steps must be equal, else the reads follow no grid
 KNOWN_LINE = 0  # marks reads that were known before
 Whole = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Factors = Callable[[Readings], Floats]  # given register reads, what the differences that begin with each count times
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,12 +44,18 @@ class _Chain:
         return known
 
 
+def no_factor(reads: Readings) -> Floats:
+    """Tell that nothing is known of transformers: what a register counts is what went through."""
+    return np.ones(reads.size)
+
+
 def grid_registers(
     readings: Readings,
     *,
     around: Sequence[RegisterReading] = (),
     not_after: int | None = None,
     turned_over: TurnedOver = never,
+    factors: Factors = no_factor,
 ) -> Gridded:
     """Return the register reads of a cumulative series, and the energy between consecutive reads on a grid.
 
@@ -56,6 +63,7 @@ def grid_registers(
     total. A counter that falls begins a new epoch, and no energy is made across it; one read that falls (or jumps) and
     comes back is refused, and so is a read below zero. `around`: reads known from before, so that the intervals at the
     border are found. `turned_over`: tells of a fall whether it is a rollover, over which a register goes on counting.
+    `factors`: what energy counts times; where that makes no whole count, there is none, as no count may be made up.
     """
     readings, future = without_future(readings, not_after)
     readings, missing = _without_missing(readings)
@@ -65,9 +73,9 @@ def grid_registers(
     tally = future + missing + below + settled.tally + Tally(accepted=-int(chain.known.sum()) - wrong.rejected) + wrong
     new = ~chain.known
     registers = RegisterReads(take(chain.reads, new), chain.epoch[new])
-    steps = _interval_energy(chain)
+    steps = _interval_energy(chain, factors)
     panels = grid_readings(steps).panels if steps is not None and steps.size else ()
-    return Gridded(panels, (registers,) if registers.size else (), tally=tally)
+    return Gridded(panels, (registers,) if registers.size else (), tally=tally, derived=panels)
 
 
 def _without_missing(readings: Readings) -> tuple[Readings, Tally]:
@@ -182,7 +190,7 @@ def _first_epochs(reads: Readings, starts: Whole, epoch: Whole, around: Sequence
     return first
 
 
-def _interval_energy(chain: _Chain) -> Readings | None:
+def _interval_energy(chain: _Chain, factors: Factors) -> Readings | None:
     """Return the differences of consecutive reads one step apart as interval readings; None where there is no grid."""
     reads = chain.reads
     length = np.diff(reads.at)
@@ -192,12 +200,14 @@ def _interval_energy(chain: _Chain) -> Readings | None:
     at = _on_grid(reads.at, step)
     whole = chain.joins & (np.diff(chain.epoch) == 0) & (np.diff(at) == step) & (chain.counted >= 0)
     first = np.flatnonzero(whole)
+    energy = chain.counted[first] * factors(take(reads, first))
+    first, energy = first[energy % 1 == 0], energy[energy % 1 == 0]
     worse = np.where(RANK[reads.quality[first]] < RANK[reads.quality[first + 1]], first, first + 1)
     return Readings(
         points=reads.points,
         point=reads.point[first],
         at=at[first],
-        value=chain.counted[first],
+        value=energy,
         quality=reads.quality[worse],
         line=np.maximum(reads.line[first + 1], reads.line[first]),
         interval_s=step,

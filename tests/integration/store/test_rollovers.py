@@ -27,6 +27,7 @@ from gridwright.api.write.batches import write
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.finding import Severity
 from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading, Step, register_steps
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.formats.source import ReadOptions
@@ -167,7 +168,45 @@ def test_a_file_counts_on_over_a_rollover_within_it_and_before_it(place: Place, 
             place.import_file(tmp_path, part)
     assert place.epochs == [0] * 4
     if cut == len(OVER):
-        assert place.hours(3) == [190_000, 564_000, 46_000]
+        assert place.hours(3) == COUNTED
+
+
+def test_a_file_counts_a_register_times_the_factor_of_the_meter_that_hung_there(place: Place, tmp_path: Path) -> None:
+    """As a post of the same reads does; what would be no whole count is left out, by both."""
+    place.store.registry.save_meter(ME, Meter("M-2", dials=5, lsb_wh=1000))
+    place.store.registry.exchange_meter(ME, install("UP-1", "M-2", START + 3 * HOUR, Decimal("1.5")))
+    reads = hourly(100, 110, 125, 130, 140.001, 150.003)
+    place.import_file(tmp_path, reads)
+    by_file = place.hours(5)
+    np.testing.assert_array_equal(by_file, [20_000, 30_000, 10_000, np.nan, 15_003])
+    other = UsagePoint("UP-2", capacity_kw=CAPACITY_KW)
+    place.store.registry.save_points(ME, [other])
+    for serial, since, factor in (("M-3", ALL_TIME.start, FACTOR), ("M-4", START + 3 * HOUR, Decimal("1.5"))):
+        place.store.registry.save_meter(ME, Meter(serial))
+        place.store.registry.exchange_meter(ME, install("UP-2", serial, since, factor))
+    for at, value in reads[3:]:
+        record = {"usage_point": "UP-2", "at": at.isoformat(), "register_kwh": value}
+        place.post(decode_json(msgspec.json.encode([record]), Said(), NOW))
+    when = Interval(START + 3 * HOUR, START + 5 * HOUR)
+    posted = place.store.readings.load(ME, "UP-2", when, interval=HOUR)
+    np.testing.assert_array_equal(posted.values[0], by_file[3:])
+
+
+def test_hourly_registers_beside_quarters_are_stored_and_nothing_of_them_is_refused(
+    place: Place, tmp_path: Path
+) -> None:
+    quarters = Panel(("UP-1",), START, HOUR / 4, np.full((1, 96), 500.0))
+    place.store.readings.save(ME, quarters, known_at=NOW)
+    path, rejects = tmp_path / "r.csv", tmp_path / "rejects.csv"
+    rows = "".join(f"UP-1,{at:%Y-%m-%dT%H:%M:%SZ},{value}\n" for at, value in hourly(100, 110, 125, 130))
+    path.write_text(f"meter_id,time,meter_reading_kwh\n{rows}")
+    done = ingest_file(place.store, ME, path, ReadOptions(kind="cumulative"), known_at=NOW, rejects_to=rejects)
+    assert (done.intake.accepted, done.intake.rejected, done.intake.rejects) == (4, 0, ())
+    told = "energy of 60 min between register reads is left out of days with other intervals; the reads are stored"
+    assert told in done.intake.notes
+    assert not rejects.exists() or "60 min" not in rejects.read_text()
+    assert len(place.reads) == 4
+    assert place.store.readings.load(ME, "UP-1", quarters.period).values.tolist() == quarters.values.tolist()
 
 
 def test_a_month_over_a_rollover_is_a_step_of_known_energy(place: Place) -> None:

@@ -8,10 +8,13 @@ import pytest
 
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.errors import NotFound
+from gridwright.domain.interval import Interval
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER
-from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.jobs.meters.claim_meter import MeterClaim, claim_meter
+from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.store import open_store
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -36,3 +39,54 @@ def test_what_is_from_before_the_meter_hung_there_waits_for_its_own_place() -> N
         with pytest.raises(NotFound, match="wait from"):
             claim_meter(store, LOCAL_OWNER, MeterClaim("M-9", "UP-2"), now=NOW)
         assert len(store.quarantine.readings(LOCAL_OWNER, "M-9")) == 25
+
+
+FIVE = Meter("M-9", dials=5, lsb_wh=1000)
+PERIOD = Interval(START - timedelta(days=99), START + timedelta(days=99))
+
+
+def waiting(*values: float) -> list[QuarantinedReading]:
+    return [QuarantinedReading("M-9", START + HOUR * n, 1000 * v, 0, DELIVERED_REGISTER) for n, v in enumerate(values)]
+
+
+@pytest.mark.parametrize(
+    ("meter", "values", "epochs"),
+    [
+        (FIVE, (99_800, 99_990, 554, 600), [1, 1, 1, 1]),  # turns over
+        (FIVE, (50_120, 50_400, 3, 10), [1, 1, 2, 2]),  # is reset
+        (Meter("M-9"), (99_800, 99_990, 554, 600), [1, 1, 2, 2]),  # nobody has said how many dials there are
+    ],
+)
+def test_claimed_registers_begin_anew_where_a_post_would(
+    meter: Meter, values: tuple[float, ...], epochs: list[int]
+) -> None:
+    with open_store("sqlite://") as store:
+        store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1", capacity_kw=2000)])
+        for one in (Meter("M-1"), meter):
+            store.registry.save_meter(LOCAL_OWNER, one)
+        store.registry.exchange_meter(LOCAL_OWNER, install("UP-1", "M-1", PERIOD.start))
+        store.registers.save(LOCAL_OWNER, [RegisterReading("UP-1", START - HOUR, 7_000.0, "M-1")], known_at=NOW)
+        store.quarantine.save(LOCAL_OWNER, waiting(*values), received=NOW)
+        claim_meter(store, LOCAL_OWNER, MeterClaim("M-9", "UP-1"), now=NOW)
+        kept = [each for each in store.registers.load(LOCAL_OWNER, "UP-1", PERIOD) if each.end_device == "M-9"]
+        assert [each.epoch for each in kept] == epochs
+        # Read again, as a collector does, they stay where they are; so does what is read next.
+        again = [*kept, RegisterReading("UP-1", START + HOUR * 9, 1000.0 * values[-1], "M-9")]
+        assert [each.epoch for each in in_epochs(store, LOCAL_OWNER, again)] == [*epochs, epochs[-1]]
+
+
+def test_how_fast_it_counted_while_it_waited_tells_a_rollover_from_a_reset() -> None:
+    days = timedelta(days=1)
+    for pace, epochs in ((10.0, [0, 0, 1]), (100.0, [0, 0, 0])):
+        with open_store("sqlite://") as store:
+            store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1", capacity_kw=2000)])
+            store.registry.save_meter(LOCAL_OWNER, FIVE)
+            at = ((0, 97_100 - 40 * pace), (40, 97_100), (70, 100))
+            store.quarantine.save(
+                LOCAL_OWNER,
+                [QuarantinedReading("M-9", START + days * n, 1000 * v, 0, DELIVERED_REGISTER) for n, v in at],
+                received=NOW,
+            )
+            claim_meter(store, LOCAL_OWNER, MeterClaim("M-9", "UP-1"), now=NOW)
+            kept = store.registers.load(LOCAL_OWNER, "UP-1", PERIOD)
+            assert [each.epoch for each in kept] == epochs, pace

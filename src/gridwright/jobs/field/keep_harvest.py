@@ -24,6 +24,7 @@ from gridwright.domain.usage_point import Installation
 from gridwright.jobs.field.doubt_relay import relay_doubts
 from gridwright.jobs.field.plan_reads import ABSENT, Planned, scaled
 from gridwright.jobs.grid.close_balance import balance_findings
+from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.store import Store
 
 
@@ -48,7 +49,7 @@ def keep_harvest(
         placed = [part for panel in harvest.panels for part in placed_panels(panel, planned.installed)]
         readings = sum(_save_panel(store, access, panel, now, notes) for panel in placed)
         hung = [read for each in harvest.registers for read in placed_registers(each, planned.installed)]
-        reads = [in_epoch(store, access, read) for read in hung]
+        reads = in_epochs(store, access, hung)
         if reads:
             saved = store.registers.save(access, reads, known_at=now)
             readings += saved.new + saved.changed
@@ -116,16 +117,6 @@ def placed_registers(read: RegisterReading, installed: Sequence[Installation]) -
         if read.at in place.period:
             # Registers are kept to the second; no meter's clock is better.
             yield replace(read, usage_point=place.usage_point, at=read.at.replace(microsecond=0))
-
-
-def in_epoch(store: Store, access: Access, read: RegisterReading) -> RegisterReading:
-    """Return the read in its counter's epoch: that of the read before it, or the next one after another meter."""
-    moment = read.at - timedelta(seconds=1)
-    last = store.registers.neighbours(access, {read.usage_point: (moment, moment)}, read.reading_type)
-    before = last[read.usage_point][0]
-    if before is None:
-        return read
-    return replace(read, epoch=before.epoch + (before.end_device != read.end_device))
 
 
 def placed_event(event: EndDeviceEvent, installed: Sequence[Installation]) -> EndDeviceEvent:

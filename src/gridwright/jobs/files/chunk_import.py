@@ -15,7 +15,7 @@ from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import DELIVERED_ENERGY
+from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
@@ -28,6 +28,7 @@ from gridwright.jobs.files.keep_told import keep_told
 from gridwright.jobs.files.read_file import arrival_findings, zones_of
 from gridwright.jobs.files.rejects_file import RejectsFile
 from gridwright.jobs.files.same_series import StoredChannels, stored_channels
+from gridwright.jobs.meters.multipliers import Multipliers
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import NOTHING_SAVED, Progress, SaveSummary
@@ -35,6 +36,7 @@ from gridwright.store import NOTHING_SAVED, Progress, SaveSummary
 LOOK_AHEAD = timedelta(hours=2)  # how far the read after a chunk's last one may lie
 LONGEST_BLOCK = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
+LEFT_OUT = "energy of {} min between register reads is left out of days with other intervals; the reads are stored"
 Misfit = tuple[Panel, GridMismatch]
 
 
@@ -139,6 +141,7 @@ class ChunkImport:
                     saving.clear()
                     for panel, error in odd:
                         summary += self._save_fitted(panel, error, misfits)
+                    misfits, left = _sent(misfits, gridded)
                     noted = self._note_arrival(gridded, zones)
                     self._save_events(zones)
                     if self.run.follow is not None:
@@ -155,14 +158,20 @@ class ChunkImport:
             self.run.findings += noted
             self.run.points.update(zones)
             self._remember(gridded, misfits)
-            self.run.notes.update(dict.fromkeys(stored.notes()))
+            self.run.notes.update(dict.fromkeys((*stored.notes(), *left)))
             return counts
 
     def _beside_known(self, stored: StoredChannels) -> Gridded:
         """Lay the chunk on grids, its register reads beside those that are stored."""
         series = stored.of_series(self.decoded.series)
-        run, turned_over = self.run, Rollovers(self.run.store, self.run.access)
-        return grid_series(series, not_after=run.not_after, known=run.known_reads, turned_over=turned_over)
+        run, who = self.run, (self.run.store, self.run.access)
+        return grid_series(
+            series,
+            not_after=run.not_after,
+            known=run.known_reads,
+            turned_over=Rollovers(*who),
+            factors=Multipliers(*who, run.points),
+        )
 
     def _is_known(self, point: str, zones: Mapping[str, str]) -> bool:
         """Tell whether a usage point is registered; the set of them all is too large to be joined for every chunk."""
@@ -275,6 +284,24 @@ def shown(panel: Panel) -> str:
     more = f" and {len(panel.points) - 1:,} more" if len(panel.points) > 1 else ""
     first, last = (moment.isoformat(timespec="minutes").removesuffix("+00:00") for moment in (panel.start, panel.end))
     return f"{panel.points[0]}{more}, readings of {panel.interval_s // 60:,} min from {first}Z to {last}Z"
+
+
+def _sent(misfits: Sequence[Misfit], gridded: Gridded) -> tuple[list[Misfit], list[str]]:
+    """Return what was sent of the misfits, and notes on what nobody sent: the energy between register reads."""
+    made = {id(panel) for panel in gridded.derived}
+    measured = {key for panel in gridded.panels if id(panel) not in made for key in _series_of(panel)}
+    derived = {key for panel in gridded.derived for key in _series_of(panel)} - measured
+    sent, minutes = [], set()
+    for panel, error in misfits:
+        if derived.isdisjoint(_series_of(panel)):
+            sent.append((panel, error))
+        else:
+            minutes.add(panel.interval_s // 60)
+    return sent, [LEFT_OUT.format(length) for length in sorted(minutes)]
+
+
+def _series_of(panel: Panel) -> set[tuple[str, ReadingType, int]]:
+    return {(point, panel.reading_type, panel.interval_s) for point in panel.points}
 
 
 def _storable(gridded: Gridded) -> list[Panel]:

@@ -22,6 +22,7 @@ from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter, install
 from gridwright.jobs.field.keep_harvest import placed_panels, placed_registers
+from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.store import Store
 from gridwright.vee.arrivals import contradiction_findings
 
@@ -72,6 +73,7 @@ def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetim
             )
         intervals = sum(_save(store, access, panel, place, now) for panel in panels_of(taken))
         reads = [read for each in taken if not each.interval_s for read in placed_registers(_read(each), [place])]
+        reads = in_epochs(store, access, reads)
         registers = store.registers.save(access, reads, known_at=now).new if reads else 0
         outside = len(store.quarantine.readings(access, claim.meter))
         doubts = contradictions(taken, claim.usage_point)
