@@ -30,6 +30,7 @@ class Learned:
         self._forget()
 
     def _forget(self) -> None:
+        self._shown: tuple[Table, Whose] | None = None
         self._keys, self._whose = Keys(), _nobody(64)
         self._numbers: dict[Words, int] = {}
         self.words: list[Words] = []
@@ -51,14 +52,18 @@ class Learned:
 
     def columns(self) -> tuple[Table, Whose]:
         """Return the table of keys and what they mean, as they are now."""
-        known = len(self._keys)
-        word, point, first_us, until_us = self._whose
-        return self._keys.table(), Whose(word[:known], point[:known], first_us[:known], until_us[:known])
+        if self._shown is None:
+            known = len(self._keys)
+            word, point, first_us, until_us = self._whose
+            whose = Whose(word[:known], point[:known], first_us[:known], until_us[:known])
+            self._shown = self._keys.table(), whose
+        return self._shown
 
     def learn(self, keys: Sequence[bytes]) -> None:
         """Learn what keys mean; those that are known are asked for anew."""
         if len(self._keys) + len(keys) > MOST:
             self._forget()
+        self._shown = None
         numbers = self._keys.add(keys)
         while len(self._keys) > self._whose.point.size:
             self._whose = _twice(self._whose)

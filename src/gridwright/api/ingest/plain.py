@@ -7,6 +7,8 @@ that is finer than its series, a time that comes twice.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,6 +59,7 @@ class PlainLines:
         self._mapping = mapping
         self._learned = Learned(mapping.point_tags)
         self._meant: dict[tuple[bytes, Words], Meaning | None] = {}
+        self._room = Rows.room_for(0, LEARNED_AT_ONCE)
 
     def read(self, body: bytes, unit: Unit, directory: Directory, now: datetime) -> PlainReadings | None:
         """Return the readings of a body; None where it has to go the long way."""
@@ -69,8 +72,8 @@ class PlainLines:
         meaning = None if word < 0 else self._meaning(name, self._learned.words[word])
         if meaning is None:
             return None
-        how = _how(meaning, unit, now)._replace(name=np.frombuffer(name, np.uint8), word=word)
-        raw, rows = np.frombuffer(body, np.uint8), Rows.room_for(body.count(b"\n") + 1, LEARNED_AT_ONCE)
+        how = _how(meaning, unit, epoch_s(now))._replace(name=np.frombuffer(name, np.uint8), word=word)
+        raw, rows = np.frombuffer(body, np.uint8), self._rows(body.count(b"\n") + 1)
         for _ in range(PASSES):
             lines, rising, unknown = scan(raw, *self._learned.columns(), how, rows)
             if not unknown:
@@ -80,6 +83,12 @@ class PlainLines:
             if lines < 0:
                 break
         return None
+
+    def _rows(self, lines: int) -> Rows:
+        """Return room for so many lines; it is used again for the next body."""
+        if lines > self._room.at.size:
+            self._room = Rows.room_for(lines, LEARNED_AT_ONCE)
+        return self._room
 
     def _meaning(self, name: bytes, words: Words) -> Meaning | None:
         """Return what a field means beside some words; None where it is no interval of one meaning."""
@@ -110,9 +119,11 @@ def _head(body: bytes) -> tuple[bytes, bytes] | None:
     return body[:space], body[space + 1 : equals + 1]
 
 
-def _how(meaning: Meaning, unit: Unit, now: datetime) -> How:
+@lru_cache(maxsize=64)
+def _how(meaning: Meaning, unit: Unit, now_s: int) -> How:
+    """Return how values of a meaning are read now, but for the name and the words."""
     sampled = meaning.reading_type.accumulation is Accumulation.INSTANTANEOUS
-    first_us, last_us = (epoch_s(at) * MICRO for at in (EARLIEST, now + AHEAD))
+    first_us, last_us = epoch_s(EARLIEST) * MICRO, now_s * MICRO + AHEAD // timedelta(microseconds=1)
     return How(
         name=NO_NAME,
         word=NOBODY,
@@ -129,8 +140,8 @@ def _how(meaning: Meaning, unit: Unit, now: datetime) -> How:
 
 
 def _in_order(meaning: Meaning, rows: Rows, lines: int, *, rising: bool) -> PlainReadings | None:
-    """Return them by point and time; None where a time comes twice, or intervals have several phases."""
-    point, at, count = rows.point[:lines], rows.at[:lines], rows.counts[:lines]
+    """Return copies by point and time; None where a time comes twice, or intervals have several phases."""
+    point, at, count = (column[:lines].copy() for column in (rows.point, rows.at, rows.counts))
     if not rising:
         sequence = np.lexsort((at, point))
         point, at, count = point[sequence], at[sequence], count[sequence]
