@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults, Trusted
     from gridwright.jobs.files.import_trusted import TrustedImport
     from gridwright.jobs.files.ingest_file import Imported
+    from gridwright.jobs.load.away import Away
     from gridwright.jobs.load.load_final import FinalGroup
     from gridwright.settings import Settings
     from gridwright.store import Store
@@ -128,8 +129,10 @@ class Platform:
 
         `period`: `2025`, `2025-03`, `2025-03-30`, `FROM/TO` (the point's own zone) or an Interval; None = all.
         `as_of`: as known at that instant. `image`: as it came, or final, as validation, estimation and edits left it.
+        Months that are in the archive alone are a Conflict.
         """
         whole = self._period_of(point, period)
+        self._require_here(point, whole, (image,))
         if image is Image.FINAL:
             from gridwright.jobs.load.load_final import final_panel
 
@@ -140,6 +143,7 @@ class Platform:
     def trusted(self, point: str, period: str | Interval | None = None) -> Panel:
         """Return a usage point's delivered energy as bills take it: final, or validated and estimated until it is."""
         whole = self._period_of(point, period)
+        self._require_here(point, whole)
         panel = self.usable([point])[0][0].trusted
         return panel.regrid(whole) if whole else panel
 
@@ -168,8 +172,10 @@ class Platform:
         """Forecast a usage point over `horizon` (`48h`, `2d` or a timedelta), by the model that has earned it."""
         from gridwright.forecast import serve
 
-        group = self.usable([point])[0][0]
+        groups, notes = self.usable([point])
+        group = groups[0]
         forecast = serve(group.trusted, duration(horizon), zone=group.zone)
+        forecast = replace(forecast, notes=(*forecast.notes, *notes))
         past = group.trusted.between(Interval(group.trusted.end - PAST_SHOWN, group.trusted.end))
         return ForecastView(forecast, past, group.zone)
 
@@ -289,15 +295,33 @@ class Platform:
     ) -> tuple[list[FinalGroup], list[str]]:
         """Return usage points of the store as bills and pages have them; the notes name series that were left out.
 
-        Final images where there are any; what is not judged yet is validated and estimated for the moment.
+        Final images where there are any; what is not judged yet is validated and estimated for the moment. Months that
+        are in the archive alone are named by a note, and a Conflict where nothing else is there.
         """
         from gridwright.jobs.load.load_trusted import Reader
 
+        away = self.away(points, period)
         reader = Reader(self.store, self.access, site or self.site, self.clock(), as_of)
-        groups, notes = reader.trusted(points, period)
+        try:
+            groups, notes = reader.trusted(points, period)
+        except NotFound:
+            if away:
+                raise away.conflict() from None
+            raise
         if not groups:
-            raise nothing_usable()
-        return groups, notes
+            raise away.conflict() if away else nothing_usable()
+        return groups, [*notes, away.note] if away else notes
+
+    def away(
+        self,
+        points: Sequence[str] | None = None,
+        period: Interval | None = None,
+        images: Sequence[Image] = tuple(Image),
+    ) -> Away:
+        """Return which months of some usage points (None = all) are in the archive and no longer in the database."""
+        from gridwright.jobs.load.away import months_missing
+
+        return months_missing(self.store, self.access, points, period, images=images)
 
     def trust(self, material: Material, site: SiteDefaults | None = None) -> tuple[list[Trusted], list[str]]:
         """Validate and estimate; the notes name series that were left out."""
@@ -307,6 +331,11 @@ class Platform:
         if not groups:
             raise nothing_usable(material)
         return groups, notes
+
+    def _require_here(self, point: str, period: Interval | None, images: Sequence[Image] = tuple(Image)) -> None:
+        away = self.away([point], period, images)
+        if away:
+            raise away.conflict()
 
     def _period_of(self, point: str, period: str | Interval | None) -> Interval | None:
         tz = self.store.registry.point(self.access, point).tz

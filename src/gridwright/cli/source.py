@@ -45,9 +45,12 @@ def site_of(platform: Platform, site: Site, rules: Path | None = None) -> SiteDe
 
 def material(platform: Platform, file: Path | None, points: Sequence[str] | None, reading: ReadOptions) -> Material:
     """Return what a file holds, or the store; a usage point that is not there is NotFound."""
-    if file is None:
-        return platform.stored(points)
-    return platform.read(file, reading)
+    if file is not None:
+        return platform.read(file, reading)
+    away = platform.away(points)
+    if away:
+        say(away.note)
+    return platform.stored(points)
 
 
 def trusted(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
@@ -106,24 +106,25 @@ def computed_forecast(platform: Platform, name: str, horizon: timedelta) -> Outl
     """Forecast a usage point from its readings as they are now."""
     from gridwright.forecast import serve
 
-    group = trusted_group(platform, name)
-    body = forecast_body(serve(group.trusted, horizon, zone=group.zone))
+    group, notes = trusted_group(platform, name)
+    body = forecast_body(serve(group.trusted, horizon, zone=group.zone)) | notes
     return OutlookShape(kind="forecast", subject=name, issued=platform.clock(), body=body)
 
 
 def computed_plan(platform: Platform, name: str, battery: Battery) -> OutlookShape:
     """Plan a battery at a usage point from its readings as they are now."""
-    group = trusted_group(platform, name)
-    body = plan_body(plan_dispatch(group, 0, platform.rate_card_of(group.points[0]), battery))
+    group, notes = trusted_group(platform, name)
+    body = plan_body(plan_dispatch(group, 0, platform.rate_card_of(group.points[0]), battery)) | notes
     return OutlookShape(kind="plan", subject=name, issued=platform.clock(), body=body)
 
 
-def trusted_group(platform: Platform, name: str) -> FinalGroup:
-    """Return what a usage point used lately, as bills have it."""
+def trusted_group(platform: Platform, name: str) -> tuple[FinalGroup, dict[str, Any]]:
+    """Return what a usage point used lately, as bills have it, and under `notes` what was left out, if anything was."""
     last = max((each.last for each in platform.store.readings.series(platform.access, name)), default=None)
     if last is None:
         raise NotFound(f"{name} has no readings", remedy="bring some by POST /v1/readings")
-    return platform.usable([name], Interval(last - HISTORY, last))[0][0]
+    groups, notes = platform.usable([name], Interval(last - HISTORY, last))
+    return groups[0], {"notes": notes} if notes else {}
 
 
 def shown(shape: OutlookShape) -> Response:

@@ -21,6 +21,7 @@ from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER, UsagePoint
 from gridwright.formats.writer import Writer, phase_of
+from gridwright.jobs.load.away import Away, months_missing
 from gridwright.store import Store
 from gridwright.store.days.series import Extent
 
@@ -72,7 +73,10 @@ class Lazy(Sequence[T]):
 
 @dataclass(slots=True)
 class Export:
-    """An export under way, and what it has brought so far. `refused`: why something is left out → usage points."""
+    """An export under way, and what it has brought so far.
+
+    `refused`: why something is left out → usage points; `away`: the months that are in the archive alone.
+    """
 
     store: Store
     access: Access
@@ -86,6 +90,7 @@ class Export:
     written: set[str] = field(default_factory=set)
     refused: dict[str, list[str]] = field(default_factory=dict)
     done: int = 0
+    away: Away | None = None
 
     @property
     def left_out(self) -> list[str]:
@@ -114,6 +119,8 @@ class Export:
         remedy = "gridwright usage-point list tells what is there"
         if self.wanted.image is Image.FINAL:
             remedy = "readings have a final image once they were validated; --image raw exports them as they came"
+        if self.away:
+            remedy = self.away.remedy
         return NotFound(
             f"there is nothing to export as {self.writer.name}" + (f": {why}" if why else ""), remedy=remedy
         )
@@ -228,8 +235,28 @@ def plan_export(
             store.registry.point(access, name)
             raise NotFound(f"there is no usage point {name!r}", remedy="gridwright usage-point list")
     export = Export(store, access, writer, wanted, points, {}, progress)
+    _tell_away(export)
     export.series = _grouped(export, _series(store, access, wanted, points))
     return export
+
+
+def _tell_away(export: Export) -> None:
+    """Say what is in the archive alone: of a period that was asked for it is a Conflict, else it is left out."""
+    wanted = export.wanted
+    kinds = export.store.readings.image_types(export.access, Image.RAW)
+    away = months_missing(
+        export.store,
+        export.access,
+        list(export.points),
+        wanted.period,
+        kinds=[kind for kind in kinds if kind.code in wanted.kinds] if wanted.kinds else None,
+        images=(wanted.image,),
+    )
+    if away and wanted.period is not None:
+        raise away.conflict()
+    if away:
+        export.away = away
+        export.refuse(f"{away}: {away.remedy}", away.points)
 
 
 def _series(store: Store, access: Access, wanted: Wanted, points: Mapping[str, UsagePoint]) -> list[Extent]:

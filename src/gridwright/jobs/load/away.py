@@ -40,6 +40,22 @@ class Away:
         return f"{told} {verb} in the archive{place} and no longer in the database"
 
     @property
+    def whose(self) -> str:
+        """Name the usage point, or how many there are, before the sentence; nothing where anybody's are asked for."""
+        if not self.points:
+            return ""
+        return f"{self.points[0]}: " if len(self.points) == 1 else f"{len(self.points):,} usage points: "
+
+    @property
+    def note(self) -> str:
+        """What a list, a file or a forecast says beside what it could be made of."""
+        return f"{self.whose}{self} ({self.remedy})"
+
+    def conflict(self) -> Conflict:
+        """Return the refusal to answer as if nothing were missing."""
+        return Conflict(f"{self.whose}{self}", remedy=f"{self.remedy}, or ask for a period without it")
+
+    @property
     def remedy(self) -> str:
         """How the months come back."""
         names = [month_name(month) for month in self.months]
@@ -52,7 +68,7 @@ class Away:
 def months_missing(
     store: Store,
     access: Access,
-    points: Sequence[str],
+    points: Sequence[str] | None = None,
     period: Interval | None = None,
     *,
     kinds: Collection[ReadingType] | None = None,
@@ -60,7 +76,8 @@ def months_missing(
 ) -> Away:
     """Return which months within a period (None: ever) the database no longer holds of usage points that had readings.
 
-    `kinds` None = of any type. A final image may be of a type that was not read, which is then missing with the rest.
+    `points` None = of anybody, `kinds` None = of any type. A final image may be of a type that was not read, which is
+    then missing with the rest.
     """
     parts = [part for part in store.archive.away(access, period or EVER) if part.image in set(map(str, images))]
     if kinds is not None:
@@ -68,19 +85,22 @@ def months_missing(
         parts = [part for part in parts if part.code in codes]
     if not parts:
         return Away((), (), ())
-    found = list(_reached(parts, store.readings.extents(access, points), period))
+    if points is None:
+        found = [(part, "") for part in parts]
+    else:
+        found = list(_reached(parts, store.readings.extents(access, points), period))
     return Away(
         tuple(sorted({part.month for part, _ in found})),
         # Where the archive is, is nobody's business who sees some usage points only.
         tuple(sorted({part.address for part, _ in found})) if access.points is None else (),
-        tuple(sorted({name for _, name in found})),
+        tuple(sorted({name for _, name in found if name})),
     )
 
 
 def require_here(
     store: Store,
     access: Access,
-    points: Sequence[str],
+    points: Sequence[str] | None = None,
     period: Interval | None = None,
     *,
     kinds: Collection[ReadingType] | None = None,
@@ -89,8 +109,7 @@ def require_here(
     """Raise a Conflict where what is asked for is in the archive alone; parameters as of `months_missing`."""
     away = months_missing(store, access, points, period, kinds=kinds, images=images)
     if away:
-        whose = away.points[0] if len(away.points) == 1 else f"{len(away.points):,} usage points"
-        raise Conflict(f"{whose}: {away}", remedy=away.remedy)
+        raise away.conflict()
 
 
 def _reached(

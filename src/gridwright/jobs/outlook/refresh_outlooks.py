@@ -11,7 +11,7 @@ import numpy as np
 
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
-from gridwright.domain.errors import GridwrightError
+from gridwright.domain.errors import Conflict, GridwrightError
 from gridwright.domain.forecast import LEVELS, Forecast
 from gridwright.domain.interval import Interval, local_midnight, zone_of
 from gridwright.domain.panel import Panel
@@ -24,6 +24,7 @@ from gridwright.jobs.cascade.find_losses import note_losses
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.grid.balance_grid import balance_grid
 from gridwright.jobs.grid.grid_events import grid_events
+from gridwright.jobs.load.away import months_missing
 from gridwright.jobs.load.load_final import FinalGroup
 from gridwright.jobs.load.load_trusted import load_trusted
 from gridwright.jobs.outlook.plan_dispatch import Planned, plan_dispatch
@@ -94,6 +95,9 @@ class _Issue:
     def groups(self, names: Sequence[str]) -> list[FinalGroup]:
         """Return the trusted readings of some usage points."""
         period = Interval(self.now - HISTORY, self.now)
+        away = months_missing(self.store, self.access, names, period)
+        if away:
+            self.done.notes += (f"made without what is in the archive: {away.note}",)
         return load_trusted(self.store, self.access, names, period, self.site, now=self.now)
 
     def forecasts(self, group: FinalGroup) -> None:
@@ -143,7 +147,11 @@ class _Issue:
         except GridwrightError as error:
             self.done.notes += (f"outages and voltages: {error}",)
         if self.store.network.topology(self.access).nodes:
-            balance = balance_grid(self.store, self.access, period, now=self.now)
+            try:
+                balance = balance_grid(self.store, self.access, period, now=self.now)
+            except Conflict as error:
+                self.done.notes += (f"balance of the network: {error}",)
+                return
             self._save("grid-balance", "", balance.to_dict())
             note_losses(self.store, self.access, balance, self.site)
 
