@@ -52,7 +52,7 @@ def test_the_first_start_makes_the_folder_and_prints_the_key_once(tmp_path: Path
     with serving(data, "--no-worker") as server:
         assert server.admin_key.startswith("gw_")
         with server.client() as client:
-            assert client.get("/readyz").json() == {"status": "ready", "store": "ok", "writer": "ok"}
+            assert client.get("/readyz").json() == {"status": "ready", "store": "ok", "writer": "ok", "key": "ok"}
     assert (data / "gridwright.db").is_file()
     assert data.stat().st_mode & 0o077 == 0
     with serving(data, "--no-worker") as server:

@@ -11,6 +11,8 @@ from gridwright.api.answer import Answer, Receive, Scope
 from gridwright.domain.errors import GridwrightError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gridwright.api.write.writer import Writer
     from gridwright.app import Platform
 
@@ -30,10 +32,16 @@ class Health:
         return Answer(HTTPStatus.OK, b"" if scope["method"] == "HEAD" else OK)
 
     async def readyz(self, scope: Scope, receive: Receive) -> Answer:
-        """Tell whether the store answers, its schema is this program's, and the writer takes readings."""
+        """Tell whether the store answers, its schema is this program's, and the writer takes readings.
+
+        A key file that does not open customer data is told, and makes it no less ready: readings need no key, and a
+        balancer that took the server away would cost them.
+        """
         del receive
-        checks = {"store": await self._store_answers(), "writer": self._writer.alive}
+        checks = {"store": await self._answers(self._ask), "writer": self._writer.alive}
         ready = all(checks.values())
+        if checks["store"]:
+            checks["key"] = await self._answers(self._ask_key)
         told = {
             "status": "ready" if ready else "not ready",
             **{name: "ok" if ok else "failed" for name, ok in checks.items()},
@@ -42,10 +50,10 @@ class Health:
         headers = () if ready else ((b"retry-after", b"2"),)
         return Answer(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, body, headers=headers)
 
-    async def _store_answers(self) -> bool:
+    async def _answers(self, ask: Callable[[], None]) -> bool:
         try:
             async with asyncio.timeout(ANSWERS_WITHIN_S):
-                await asyncio.to_thread(self._ask)
+                await asyncio.to_thread(ask)
         except (GridwrightError, TimeoutError):
             return False
         return True
@@ -53,3 +61,7 @@ class Health:
     def _ask(self) -> None:
         """Read the newest audit record: the store was opened, so that its schema is current, and answers."""
         self._platform.store.audit.records(self._platform.access, limit=1)
+
+    def _ask_key(self) -> None:
+        """Open the data key that seals what names customers, where there is one."""
+        self._platform.store.sealed.require_key(self._platform.access)

@@ -75,6 +75,7 @@ class Messages:
             found = next((match for one in self._compiled if (match := one.fullmatch(topic))), None)
             if found is None:
                 return Taken(decode_json(payload, Said(interval_s=self.mapping.interval_s), now))
+            require_filled(topic, found)
             self._single(found.groupdict(), payload, decoded, now)
         except Refused as refused:
             told = msgspec.json.decode(refused.answer.body, type=dict[str, Any])
@@ -143,6 +144,14 @@ class Messages:
             context[0].verdicts.reject(WHERE, fault, metric.name)
 
 
+def require_filled(topic: str, found: re.Match[str]) -> None:
+    """Refuse a topic of which a level that should name something is empty, and say which."""
+    empty = [name for name, level in found.groupdict().items() if not level]
+    if empty:
+        reason = f"its level for {{{empty[0]}}} is empty"
+        raise Wrong(Fault("topic", reason, "look at what the sender puts between the slashes"), topic)
+
+
 def _object(payload: bytes) -> dict[str, Any]:
     try:
         told = msgspec.json.decode(payload)
@@ -163,8 +172,8 @@ def _refused(decoded: Decoded, reason: str, remedy: str, value: object) -> Taken
 
 
 def to_regex(pattern: str) -> re.Pattern[str]:
-    """Return what a pattern such as `gridwright/{usage_point}/{quantity}` matches."""
+    """Return what a pattern such as `gridwright/{usage_point}/{quantity}` matches, empty levels as MQTT's `+` does."""
     parts = re.split(r"\{(\w+)\}", pattern)
     return re.compile(
-        "".join(re.escape(part) if at % 2 == 0 else f"(?P<{part}>[^/]+)" for at, part in enumerate(parts))
+        "".join(re.escape(part) if at % 2 == 0 else f"(?P<{part}>[^/]*)" for at, part in enumerate(parts))
     )

@@ -68,7 +68,7 @@ def _refuse(engine: Engine, found: str | None, *, create: bool) -> None:
         raise StoreOutdated(
             f"the schema {state}",
             where=place(engine.url),
-            remedy="open it once with create=True to bring it up to date",
+            remedy="gridwright usage-point list makes it or brings it up to date; so does gridwright serve",
         )
 
 

@@ -191,6 +191,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "archive.restore": ((None, None), {}),
     "archive.wanted_back": ((), {}),
     "sealed.state": ((), {}),
+    "sealed.require_key": ((), {}),
     "sealed.begin": ((), {}),
     "sealed.seal_some": ((), {}),
     "sealed.rewrap": (("ab",), {}),

@@ -363,6 +363,8 @@ def test_the_policy_archives_drops_and_then_does_nothing(town: Store, tmp_path: 
 def test_places_that_will_not_do(town: Store, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no place"):
         Shelf.at("gopher://x/y")
+    with pytest.raises(ConfigError, match=r"my town.* a space in an address as %20"):
+        Shelf.at("s3://bucket/my town")
     with pytest.raises(ConfigError, match="holds a secret"):
         Shelf.at("s3://key:word@bucket/x")
     blocker = tmp_path / "file"

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from gridwright.cli.main import app as gridwright
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.errors import ConfigError, MissingExtra, NotFound, StoreCorrupt, StoreError, StoreOutdated
 from gridwright.store import open_store
@@ -109,9 +111,12 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
 
 def test_an_empty_database_needs_create(tmp_path: Path) -> None:
     (tmp_path / "a.db").touch()
-    with pytest.raises(StoreOutdated, match="create=True"):
+    with pytest.raises(StoreOutdated, match="is empty") as refused:
         open_store(tmp_path / "a.db", create=False)
-    open_store(tmp_path / "a.db").close()
+    # The remedy is a command, and it helps.
+    assert refused.value.remedy.startswith("gridwright usage-point list makes it")
+    env = {"GRIDWRIGHT_STORE__URL": str(tmp_path / "a.db")}
+    assert CliRunner(env=env).invoke(gridwright, ["usage-point", "list"]).exit_code == 0
     with open_store(tmp_path / "a.db", create=False) as store:
         assert store.registry.points(LOCAL_OWNER) == ()
 

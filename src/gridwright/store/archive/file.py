@@ -78,7 +78,7 @@ class Shelf:
         except (pa.ArrowException, OSError, ValueError) as error:
             raise ConfigError(
                 f"{address!r} is no place that can be written to: {_short(error)}",
-                remedy="write a folder, file:///srv/archive or s3://bucket/folder",
+                remedy="write a folder, file:///srv/archive or s3://bucket/folder, a space in an address as %20",
             ) from error
         return cls(files, path.rstrip("/"), address.rstrip("/"))
 

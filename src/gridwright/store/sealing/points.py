@@ -56,6 +56,12 @@ class SealedData:
             by_newest = int(unit.connection.execute(newest).scalar_one()) if keys else 0
         return SealState(keys, by_newest, sealed - by_newest, every - sealed)
 
+    def require_key(self, access: Access) -> None:
+        """See that what names customers can be sealed: StoreCorrupt where the newest data key does not open."""
+        access.require(Act.ADMINISTER)
+        with self._session.reading(settled=False) as unit:
+            self._sealing.newest(unit)
+
     def begin(self, access: Access, *, fresh: bool = False) -> str:
         """Make sure that there is a data key, or, with `fresh`, a new one; return the id of the newest."""
         access.require(Act.ADMINISTER)
