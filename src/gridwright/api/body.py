@@ -80,24 +80,24 @@ class Bodies:
         return body
 
 
-def too_large(limit: int) -> Refused:
+def too_large(limit: int, what: str = "the body") -> Refused:
     """Return the refusal of a body over the limit."""
     size = f"{limit // (1 << 20)} MiB" if limit >= 1 << 20 else f"{limit // 1024} KiB"
     return refuse(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"the body is larger than {size}",
+        f"{what} is larger than {size}",
         remedy="send it in several requests",
         headers=CLOSE,
         limit_bytes=limit,
     )
 
 
-def too_many(limit: int) -> Refused:
+def too_many(limit: int, what: str = "records") -> Refused:
     """Return the refusal of a body with more records than may be in memory at once."""
     return refuse(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"there are more than {limit:,} records",
-        remedy="send them in several requests, or as Arrow",
+        f"there are more than {limit:,} {what}",
+        remedy="send them in several requests",
         limit_records=limit,
     )
 

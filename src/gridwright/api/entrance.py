@@ -16,7 +16,7 @@ import msgspec
 from gridwright.api.answer import JSON, TEXT, Answer, Receive, Scope, problem, refuse
 from gridwright.api.authenticate import Credential, credential_of, doorkeeper
 from gridwright.api.body import Bodies, header
-from gridwright.api.ingest.arrow import decode_arrow, decode_csv
+from gridwright.api.ingest.arrow import LARGEST, decode_arrow, decode_csv
 from gridwright.api.ingest.form import decode_form
 from gridwright.api.ingest.json import decode_json, decode_ndjson
 from gridwright.api.ingest.meaning import Said
@@ -81,8 +81,8 @@ class Entrance:
         async def records(body: bytes) -> Decoded:
             now = self._platform.clock()
             if len(body) <= SMALL:
-                return decode(kind, body, defaults, now)
-            return await asyncio.to_thread(decode, kind, body, defaults, now)
+                return decode(kind, body, defaults, now, limit=self._limit)
+            return await asyncio.to_thread(decode, kind, body, defaults, now, limit=self._limit)
 
         return await self.taken(scope, receive, access, records, tell_readings)
 
@@ -176,15 +176,15 @@ class Entrance:
 FEW = 1_000
 
 
-def decode(kind: str, body: bytes, defaults: Said, now: datetime) -> Decoded:
-    """Decode a body of one of the kinds in TYPES."""
+def decode(kind: str, body: bytes, defaults: Said, now: datetime, *, limit: int = LARGEST) -> Decoded:
+    """Decode a body of one of the kinds in TYPES, which unpacks to no more than the limit."""
     if kind == "json":
         return decode_json(body, defaults, now)
     if kind == "ndjson":
         return decode_ndjson(body, defaults, now)
     if kind == "csv":
         return decode_csv(body, defaults, now)
-    return decode_arrow(body, defaults, now, file=kind == "file")
+    return decode_arrow(body, defaults, now, file=kind == "file", limit=limit)
 
 
 def media_kind(text: str) -> str:

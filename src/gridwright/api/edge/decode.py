@@ -46,6 +46,7 @@ class Decoders:
 
     def __init__(self, settings: Settings) -> None:
         self._interval_s = settings.server.interval_s
+        self._limit = settings.server.max_body_mb << 20
         self._mapping = mapping_of(settings.line_protocol, self._interval_s)
 
     def decode(self, kept: Kept, now: datetime) -> Decoded:
@@ -58,7 +59,7 @@ class Decoders:
         if kept.path != READINGS:
             raise refuse(HTTPStatus.NOT_FOUND, f"no readings are taken at {kept.path[:80]!r}", remedy=f"use {PATHS}")
         defaults = defaults_of({"query_string": kept.query.encode()}, self._interval_s)
-        return decode(media_kind(kept.media), kept.body, defaults, now)
+        return decode(media_kind(kept.media), kept.body, defaults, now, limit=self._limit)
 
 
 def has_receipt_time(decoded: Decoded) -> bool:

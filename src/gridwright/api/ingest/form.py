@@ -16,9 +16,12 @@ from gridwright.api.ingest.few import Row, check_few
 from gridwright.api.ingest.instants import MICRO, instant_us, told_us
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.table import Decoded
+from gridwright.api.ingest.twice import two_names, two_times, two_values
+from gridwright.api.ingest.verdicts import Fault
 from gridwright.domain.interval import epoch_s
 
 METER, READING = ("meter_id", "meter", "usage_point"), ("reading", "register_kwh", "value")
+AT = ("at", "timestamp", "start", "time")
 USUAL_WORDS = ("kWh", "", "")  # unit, flow and quality
 USUAL = Said("kWh", register=True)
 # An offset sent as it is, not as %2B: in a form a plus sign means a space.
@@ -55,13 +58,15 @@ def _plain(body: bytes, now: datetime) -> Row | None:
 
 def _row(fields: dict[str, str], now: datetime) -> Row:
     """Return the reading that the fields tell."""
-    name = _one_of(fields, METER)
-    value = _number(_one_of(fields, READING))
-    told = fields.get("at") or fields.get("timestamp") or ""
-    try:
-        at_us = instant_us(told, "at") if told else epoch_s(now) * MICRO
-    except Wrong as wrong:
-        raise _wrong("at", wrong.fault.reason, wrong.fault.remedy, told) from wrong
+    field, name = _one_of(fields, METER)
+    for other in METER:
+        if fields.get(other, "") not in {"", name}:
+            raise _twice(two_names(field, other), fields[other])
+    field, number = _one_of(fields, READING)
+    for other in (*READING, "kwh"):
+        if other != field and fields.get(other):
+            raise _twice(two_values(field, other), fields[other])
+    value, at_us = _number(number), _instant(fields, now)
     words = (fields.get("unit") or "kWh", fields.get("flow", ""), fields.get("quality", ""))
     said = USUAL if words == USUAL_WORDS else Said(*words[:2], quality=words[2], register=True)
     return name, at_us, value, said, 0
@@ -129,11 +134,33 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _one_of(fields: dict[str, str], names: tuple[str, ...]) -> str:
-    found = next((fields[name] for name in names if fields.get(name)), "")
+def _one_of(fields: dict[str, str], names: tuple[str, ...]) -> tuple[str, str]:
+    """Return name and text of the first of the fields that is there."""
+    found = next((name for name in names if fields.get(name)), "")
     if not found:
         raise refuse(400, f"{names[0]} is missing", remedy="send meter_id=M-1&reading=1234.567", field=names[0])
-    return found
+    return found, fields[found]
+
+
+def _instant(fields: dict[str, str], now: datetime) -> int:
+    """Return the instant that is told, else that of the receipt."""
+    there = [(name, fields[name]) for name in AT if fields.get(name)]
+    found = [(name, told, _read(name, told)) for name, told in there]
+    for name, told, at_us in found[1:]:
+        if at_us != found[0][2]:
+            raise _twice(two_times(found[0][0], name), told)
+    return found[0][2] if found else epoch_s(now) * MICRO
+
+
+def _read(name: str, told: str) -> int:
+    try:
+        return instant_us(told, name)
+    except Wrong as wrong:
+        raise _wrong(name, wrong.fault.reason, wrong.fault.remedy, told) from wrong
+
+
+def _twice(fault: Fault, value: str) -> Refused:
+    return _wrong(fault.field, fault.reason, fault.remedy, value)
 
 
 def _number(text: str) -> float:

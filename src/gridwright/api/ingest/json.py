@@ -19,11 +19,12 @@ from gridwright.api.answer import refuse
 from gridwright.api.body import too_many
 from gridwright.api.ingest.broken_list import broken_list
 from gridwright.api.ingest.few import FEW, Row, check_few
-from gridwright.api.ingest.instants import MICRO, instant_us, instants_us, told_us
+from gridwright.api.ingest.instants import instant_us, instants_us, told_us
+from gridwright.api.ingest.intervals import MAX_INTERVALS, step_us
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.table import Decoded, Places, Table, check
+from gridwright.api.ingest.twice import TIMES, VALUES, are_alike, require_one_of_each, say_two_things
 from gridwright.api.ingest.verdicts import Fault, shown
-from gridwright.domain.interval import DAY_S
 
 Number = float | list[float | None] | None
 OPENING = re.compile(rb'\A\s*(?:\{[^\[\]]*?"readings"\s*:\s*)?\[\s*')
@@ -31,8 +32,8 @@ BOM = b"\xef\xbb\xbf"
 MAX_RECORDS = 1_000_000
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NO_NUMBER = re.compile(rb"\bNaN\b|\bInfinity\b")
+WORDS = ("unit", "flow", "reading_type", "quality", "interval_s")
 NO_VALUE = Fault("kwh", "there is no value", "give kwh, register_kwh, or value with unit")
-VALUES = ("kwh", "value", "register_kwh", "reading")
 AT = re.compile(r"`\$\.?([A-Za-z_]*)")
 
 
@@ -194,8 +195,10 @@ def _fault(error: Exception, piece: bytes) -> tuple[Fault, object]:
 def _take(records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, context: tuple[Said, datetime]) -> None:
     """Turn decoded records into columns and check them."""
     defaults, now = context
-    if any(type(record.kwh) is list or type(record.value) is list for record in records):
+    if any(list in set(map(type, map(attrgetter(field), records))) for field in ("kwh", "value")):
         blocks = [at for at, record in enumerate(records) if type(record.kwh) is list or type(record.value) is list]
+        if sum(_length(records[at].kwh) + _length(records[at].value) for at in blocks) > MAX_INTERVALS:
+            raise too_many(MAX_INTERVALS, "intervals")
         chosen = set(blocks)
         singles = [at for at in range(len(records)) if at not in chosen]
         rows = list(_unrolled([records[at] for at in blocks], [numbered[at] for at in blocks], defaults, decoded))
@@ -203,6 +206,10 @@ def _take(records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, 
         records, numbered = [records[at] for at in singles], [numbered[at] for at in singles]
     if records:
         _columns_of(records, numbered, decoded, (defaults, now))
+
+
+def _length(value: Number) -> int:
+    return len(value) if isinstance(value, list) else 0
 
 
 def _columns(rows: Sequence[Row], decoded: Decoded, now: datetime) -> None:
@@ -219,15 +226,19 @@ def _columns_of(
     records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, context: tuple[Said, datetime]
 ) -> None:
     defaults, now = context
+    alike = len(records) > FEW and are_alike(records, WORDS)
     at_us = None if len(records) <= FEW else instants_us(_each(records, "start", _when))
     values = [None] if at_us is None else _each(records, "kwh", _written)
-    if at_us is None or None in values:
+    if at_us is None or None in values or (not alike and say_two_things(records)):
         rows = [_row(record, index, defaults, decoded) for record, index in zip(records, numbered, strict=True)]
         _columns([row for row in rows if row is not None], decoded, now)
         return
     names, name = _coded(_each(records, "usage_point", _whose))
     names = [text.strip() for text in names]
-    said, which = _meanings(records, defaults)
+    if alike:
+        said, which = [_said(_words(records[0]), defaults)], np.zeros(len(records), np.int32)
+    else:
+        said, which = _meanings(records, defaults)
     table = Table(names, name, at_us, np.array(values, np.float64), said, which, np.array(numbered, np.int64))
     check(table, decoded, now)
 
@@ -239,11 +250,7 @@ def _each(records: Sequence[Record], field: str, otherwise: Callable[[Record], A
 
 
 def _meanings(records: Sequence[Record], defaults: Said) -> tuple[list[Said], npt.NDArray[np.int32]]:
-    """Return the distinct words of the records and, for each, which they are; mostly all say the same."""
-    fields = ("unit", "flow", "reading_type", "quality", "interval_s", "register_kwh", "reading")
-    same = all(len(set(map(attrgetter(field), records))) == 1 for field in fields)
-    if same and None not in map(attrgetter("kwh"), records):
-        return [_said(_words(records[0]), defaults)], np.zeros(len(records), np.int32)
+    """Return the distinct words of the records and, for each, which they are."""
     words, which = _coded([_words(record) for record in records])
     return [_said(one, defaults) for one in words], which
 
@@ -295,13 +302,13 @@ def _said(words: tuple[Any, ...], defaults: Said) -> Said:
 
 
 def _field_of_time(record: Record) -> str:
-    names = ("start", "at", "timestamp", "time")
-    return next((name for name in names if getattr(record, name) is not None), "start")
+    return next((name for name in TIMES if getattr(record, name) is not None), "start")
 
 
 def _row(record: Record, index: int, defaults: Said, decoded: Decoded) -> Row | None:
     """Read one record closely; None with its verdict where it cannot be taken."""
     try:
+        require_one_of_each(record)
         when = _when(record)
         at_us = told_us(when) if isinstance(when, str) else None
         at_us = instant_us(when, _field_of_time(record)) if at_us is None else at_us
@@ -319,20 +326,15 @@ def _needed(value: float | None) -> float:
     return value
 
 
-def _step_us(said: Said) -> int:
-    if not 0 < said.interval_s <= DAY_S:
-        raise Wrong(Fault("interval_s", "nothing tells how long the intervals are", "give it, such as 900"))
-    return said.interval_s * MICRO
-
-
 def _unrolled(records: Sequence[Record], numbered: Sequence[int], defaults: Said, decoded: Decoded) -> Iterator[Row]:
     """Yield the rows of blocks: a list of values of consecutive intervals, null where there is none."""
     for record, index in zip(records, numbered, strict=True):
         said = _said(_words(record), defaults)
         name = _whose(record)
         try:
+            require_one_of_each(record)
             first = instant_us(_when(record), _field_of_time(record))
-            step = _step_us(said)
+            step = step_us(said)
         except Wrong as wrong:
             decoded.verdicts.reject(decoded.places.of(index), wrong.fault, wrong.value)
             continue

@@ -1,0 +1,137 @@
+"""A record that says two things is refused with both named, whatever it comes in: none of them is lost unsaid."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import pyarrow as pa
+import pytest
+from pyarrow import ipc
+
+from gridwright.api.answer import Refused
+from gridwright.api.ingest.arrow import decode_arrow, decode_csv
+from gridwright.api.ingest.form import decode_form
+from gridwright.api.ingest.json import decode_json, decode_ndjson
+from gridwright.api.ingest.meaning import Said
+from gridwright.api.ingest.table import Decoded
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+DEFAULTS = Said(interval_s=900)
+NOON, LATER = "2026-11-24T12:00:00Z", "2026-11-25T09:00:00Z"
+SOUND: dict[str, Any] = {"usage_point": "UP-1", "start": NOON, "kwh": 1.0}
+TWO_THINGS = [
+    ({"register_kwh": 7.0}, "kwh", "register_kwh"),
+    ({"value": 1.0, "unit": "kWh"}, "kwh", "value"),
+    ({"meter": "M-1"}, "usage_point", "meter"),
+    ({"usage_point": None, "meter": "M-1", "meter_id": "M-2"}, "meter", "meter_id"),
+    ({"at": LATER}, "start", "at"),
+    ({"start": None, "timestamp": NOON, "time": LATER}, "timestamp", "time"),
+    ({"kwh": None, "register_kwh": 7.0, "reading": 8.0}, "register_kwh", "reading"),
+]
+ALIKE: list[dict[str, Any]] = [
+    {"meter": "UP-1 "},
+    {"at": NOON},
+    {"at": "2026-11-24T13:00:00+01:00"},
+    {"meter": "", "meter_id": None},
+]
+
+
+def as_json(records: list[dict[str, Any]]) -> Decoded:
+    """Send a list."""
+    return decode_json(json.dumps(records).encode(), DEFAULTS, NOW)
+
+
+def as_lines(records: list[dict[str, Any]]) -> Decoded:
+    """Send one record a line."""
+    return decode_ndjson("\n".join(map(json.dumps, records)).encode(), DEFAULTS, NOW)
+
+
+def as_csv(records: list[dict[str, Any]]) -> Decoded:
+    """Send a table as text."""
+    names = list(dict.fromkeys(name for record in records for name in record))
+    lines = [",".join("" if record.get(name) is None else str(record[name]) for name in names) for record in records]
+    return decode_csv("\n".join([",".join(names), *lines]).encode(), DEFAULTS, NOW)
+
+
+def as_arrow(records: list[dict[str, Any]]) -> Decoded:
+    """Send a table as Arrow."""
+    names = list(dict.fromkeys(name for record in records for name in record))
+    table, out = pa.table({name: [record.get(name) for record in records] for name in names}), io.BytesIO()
+    with ipc.new_stream(out, table.schema) as writer:
+        writer.write_table(table)
+    return decode_arrow(out.getvalue(), DEFAULTS, NOW)
+
+
+WAYS = [as_json, as_lines, as_csv, as_arrow]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("neighbours", [0, 1, 40])
+@pytest.mark.parametrize(("change", "first", "second"), TWO_THINGS)
+def test_a_record_that_says_two_things_is_refused_and_its_neighbours_are_taken(
+    way: Any,  # noqa: ANN401 - one of the ways
+    neighbours: int,
+    change: dict[str, Any],
+    first: str,
+    second: str,
+) -> None:
+    found = way([SOUND] * neighbours + [SOUND | change])
+    (verdict,) = found.verdicts.listed
+    assert (found.verdicts.accepted, found.verdicts.rejected, verdict.index) == (neighbours, 1, neighbours)
+    assert (verdict.fault.field, first in verdict.fault.reason) == (second, True)
+    assert verdict.value
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("copies", [1, 40])
+@pytest.mark.parametrize("more", ALIKE)
+def test_a_record_that_says_the_same_twice_is_taken(way: Any, copies: int, more: dict[str, Any]) -> None:  # noqa: ANN401
+    assert way([SOUND | more] * copies).verdicts.accepted == copies
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("copies", [1, 40])
+def test_records_that_use_different_names_for_the_same_stand_beside_each_other(way: Any, copies: int) -> None:  # noqa: ANN401
+    other = {"meter": "M-1", "at": LATER, "register_kwh": 7.0}
+    found = way([SOUND, other] * copies)
+    assert (found.verdicts.accepted, found.verdicts.rejected) == (2 * copies, 0)
+
+
+def test_a_block_that_says_two_things_is_refused() -> None:
+    for second in ({"value": [1.0]}, {"at": LATER}, {"meter": "M-1"}):
+        found = as_json([SOUND | {"kwh": [1.0, 2.0]} | second])
+        assert (found.verdicts.accepted, found.verdicts.rejected) == (0, 1)
+
+
+@pytest.mark.parametrize("media", ["application/x-www-form-urlencoded", "application/json"])
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"register_kwh": "7"}, "register_kwh"),
+        ({"kwh": "1"}, "kwh"),
+        ({"usage_point": "UP-1"}, "usage_point"),
+        ({"timestamp": LATER}, "timestamp"),
+        ({"start": LATER}, "start"),
+    ],
+)
+def test_a_form_that_says_two_things_is_refused(media: str, more: dict[str, str], field: str) -> None:
+    fields = {"meter_id": "M-1", "reading": "5", "at": NOON} | more
+    body = json.dumps(fields) if media == "application/json" else urlencode(fields)
+    with pytest.raises(Refused) as caught:
+        decode_form(body.encode(), media, NOW)
+    told = json.loads(caught.value.answer.body)
+    assert (told["status"], told["field"]) == (422, field)
+
+
+def test_a_form_that_says_the_same_twice_is_taken_and_any_of_its_times_counts() -> None:
+    same = urlencode(
+        {"meter_id": "M-1", "meter": "M-1", "reading": "5", "at": NOON, "time": "2026-11-24T13:00:00+01:00"}
+    )
+    alone = urlencode({"meter_id": "M-1", "reading": "5", "time": NOON})
+    media = "application/x-www-form-urlencoded"
+    (one,), (other,) = (decode_form(body.encode(), media, NOW).few for body in (same, alone))
+    assert one == other
