@@ -33,6 +33,7 @@ MAX_RECORDS = 1_000_000
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NO_NUMBER = re.compile(rb"\bNaN\b|\bInfinity\b")
 WORDS = ("unit", "flow", "reading_type", "quality", "interval_s")
+KWH, VALUE = attrgetter("kwh"), attrgetter("value")
 NO_VALUE = Fault("kwh", "there is no value", "give kwh, register_kwh, or value with unit")
 AT = re.compile(r"`\$\.?([A-Za-z_]*)")
 
@@ -195,7 +196,7 @@ def _fault(error: Exception, piece: bytes) -> tuple[Fault, object]:
 def _take(records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, context: tuple[Said, datetime]) -> None:
     """Turn decoded records into columns and check them."""
     defaults, now = context
-    if any(list in set(map(type, map(attrgetter(field), records))) for field in ("kwh", "value")):
+    if list in set(map(type, map(KWH, records))) or list in set(map(type, map(VALUE, records))):
         blocks = [at for at, record in enumerate(records) if type(record.kwh) is list or type(record.value) is list]
         if sum(_length(records[at].kwh) + _length(records[at].value) for at in blocks) > MAX_INTERVALS:
             raise too_many(MAX_INTERVALS, "intervals")
