@@ -148,3 +148,12 @@ def test_who_sees_some_homes_is_not_told_where_the_archive_is(away: Town) -> Non
     whose, everybody = (months_missing(away.platform.store, who, ["UP-2"], AWAY) for who in (hers, LOCAL_OWNER))
     assert (whose.places, whose.months) == ((), everybody.months)
     assert str(everybody).startswith(f"2025-11 is in the archive {everybody.places[0]} and")
+
+
+def test_nobody_erases_an_archived_day_over_http(away: Town) -> None:
+    wish = {"usage_point": "UP-2", **WHERE, "total": "0", "reason": "agreed by telephone"}
+    told(away.post("/v1/edits", json=wish))
+    restore_month(away.platform.store, LOCAL_OWNER, MONTH)
+    made = away.post("/v1/edits", json=wish)
+    assert made.status_code == HTTPStatus.CREATED, made.text
+    assert (made.json()["state"], made.json()["moved"]) == ("proposed", 24.0)

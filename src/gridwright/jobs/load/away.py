@@ -53,7 +53,7 @@ class Away:
 
     def conflict(self) -> Conflict:
         """Return the refusal to answer as if nothing were missing."""
-        return Conflict(f"{self.whose}{self}", remedy=f"{self.remedy}, or ask for a period without it")
+        return Conflict(f"{self.whose}{self}", remedy=self.remedy)
 
     @property
     def remedy(self) -> str:
