@@ -79,8 +79,10 @@ class Batch:
         parts = resolved.intervals + resolved.registers
         return few + sum(part.size for part in parts) if parts else few
 
-    def make_usual(self) -> None:
-        """Let plain readings go the way of all others: they cannot wait in the journal."""
-        if self.plain is not None and self.unfold is not None:
-            self.decoded, self.resolved = self.unfold()
-            self.plain = self.mark = None
+    def make_usual(self) -> bool:
+        """Let plain readings go the way of all others, as they cannot wait in the journal; tells whether it has any."""
+        if self.plain is None or self.unfold is None:
+            return False
+        self.decoded, self.resolved = self.unfold()
+        self.plain = self.mark = None
+        return True

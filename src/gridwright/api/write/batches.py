@@ -116,8 +116,8 @@ def _write_together(store: Store, batches: Sequence[Batch], now: datetime) -> No
     if _put_in_journal(store, batches, now):
         return
     for batch in batches:
-        batch.make_usual()
-        _restore(batch)
+        if batch.make_usual():
+            _restore(batch)
     batches = write_singles(store, batches, now)
     for pile in _piles(batches, "intervals"):
         for readings in _in_turn(pile):
