@@ -188,3 +188,13 @@ def test_keys_change_while_another_process_serves(town: Store, postgres_url: str
         assert [point.attributes["name"][:4] for point in fresh.registry.points(ME)] == ["Anna"] * len(POINTS)
         assert key_state(fresh, ME, Vault(vault.path)).behind == 0
         assert faults(fresh) == {}
+
+
+def test_keys_that_change_while_somebody_reads_still_open_what_is_read(
+    town: Store, postgres_url: str, vault: Vault
+) -> None:
+    """The snapshot shows how a data key was wrapped before; the master key of that is gone by the time it is asked."""
+    with open_store(postgres_url, master=Vault(vault.path)) as other, other._session.reading() as unit:
+        assert unit.fetch("SELECT COUNT(*) FROM data_key") == [(1,)]
+        rotate_master(town, ME, vault, drop_old=True)
+        assert {point.attributes["name"][:4] for point in other.registry.points(ME)} == {"Anna"}

@@ -12,11 +12,11 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
 from gridwright.domain.errors import StoreCorrupt
 from gridwright.store.audit import hold_head
-from gridwright.store.engine import place
+from gridwright.store.engine import is_memory, place
 from gridwright.store.instant import to_us
 from gridwright.store.schema.flow import data_key
 from gridwright.store.session import Session, Unit
@@ -115,15 +115,29 @@ class Sealing:
         return self._newest
 
     def _load(self, unit: Unit, name: str) -> DataKey:
-        wrapped = unit.connection.execute(select(data_key.c.wrapped).where(data_key.c.id == name)).scalar()
+        wrapped = _wrapped(unit.connection, name)
         if wrapped is None:
             raise StoreCorrupt(
                 f"the data key {name!r} is not in the database",
                 where=place(self._session.engine.url),
                 remedy="compare the database with a backup",
             )
-        self._keys[name] = DataKey(name, _cipher(self.required().open(bytes(wrapped))))
+        self._keys[name] = DataKey(name, _cipher(self._unwrapped(name, wrapped)))
         return self._keys[name]
+
+    def _unwrapped(self, name: str, wrapped: bytes) -> bytes:
+        """Return a data key; where it was wrapped anew since the unit began to read, as it is wrapped now."""
+        master, engine = self.required(), self._session.engine
+        try:
+            return master.open(wrapped)
+        except StoreCorrupt:
+            if is_memory(engine.url):
+                raise
+            with engine.connect() as connection:
+                now = _wrapped(connection, name)
+            if now is None or now == wrapped:
+                raise
+            return master.open(now)
 
     def required(self) -> Master:
         """Return the keeper of the master key; StoreCorrupt where this program was given none."""
@@ -137,6 +151,11 @@ class Sealing:
 
     def _forget(self) -> None:
         self._keys, self._newest = {}, None
+
+
+def _wrapped(connection: Connection, name: str) -> bytes | None:
+    found = connection.execute(select(data_key.c.wrapped).where(data_key.c.id == name)).scalar()
+    return None if found is None else bytes(found)
 
 
 def is_sealed(text: str) -> bool:
