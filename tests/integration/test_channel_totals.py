@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,13 +11,12 @@ import pytest
 
 from gridwright.api.app import make_app
 from gridwright.app import Platform
-from gridwright.cli import main
 from gridwright.domain.access import LOCAL_OWNER, Role
 from gridwright.domain.identity import User
 from gridwright.settings import load_settings
 from tests.integration.api.small_town import Town
+from tests.integration.command_line import Run, commands
 
-Run = Callable[..., tuple[int, str, str]]
 E1, E2, B1 = [1.0] * 47 + [5.0], [2.0] * 47 + [0.5], [0.25] * 48
 DAY = "from=2025-02-28T14:00:00Z&to=2025-03-01T14:00:00Z"
 CHANNEL = "electricity/delivered/energy/delta/0/E1"
@@ -36,15 +34,7 @@ def nem12(days: tuple[str, ...] = ("20250301", "20250302"), e2: list[float] = E2
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     monkeypatch.chdir(tmp_path)
 
-    def command(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gridwright", *map(str, words)])
-        code: int | str | None = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        out, err = capsys.readouterr()
-        return int(code or 0), out, err
+    command = commands(monkeypatch, capsys)
 
     (tmp_path / "n1.csv").write_text(nem12())
     assert command("reading", "import", "n1.csv", "--validate")[0] == 0

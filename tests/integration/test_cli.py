@@ -6,17 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gridwright.cli import main
 from gridwright.jobs.billing.find_rate_card import BUNDLED
 from gridwright.simulate.demo_file import demo_csv
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.integration.command_line import Run, commands
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +28,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GRIDWRIGHT_SERVER__PORT", "0")  # the doctor asks no server of this machine
 
-    def command(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gridwright", *map(str, words)])
-        code: int | str | None = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        out, err = capsys.readouterr()
-        return int(code or 0), out, err
-
-    return command
+    return commands(monkeypatch, capsys)
 
 
 def document(run: Run, *words: object) -> Any:  # noqa: ANN401 - JSON

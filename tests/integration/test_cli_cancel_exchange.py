@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gridwright.cli import main
+from tests.integration.command_line import Run, commands
 
-Run = Callable[..., tuple[int, str, str]]
 AT = "2025-03-30T03:30"  # civil time, on the day on which the clock goes forward in Berlin
 UNDO = ("usage-point", "cancel-exchange", "A", "--at", AT, "--reason", "B was meant")
 
@@ -20,15 +17,7 @@ UNDO = ("usage-point", "cancel-exchange", "A", "--at", AT, "--reason", "B was me
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     monkeypatch.chdir(tmp_path)
 
-    def command(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gridwright", *map(str, words)])
-        code: int | str | None = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        out, err = capsys.readouterr()
-        return int(code or 0), out, err
+    command = commands(monkeypatch, capsys)
 
     (tmp_path / "day.csv").write_text(
         "meter,start,kWh\n" + "".join(f"A,2025-03-30T{hour:02d}:00:00Z,0.5\n" for hour in range(22))

@@ -12,8 +12,9 @@ from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import open_store
+from tests.integration.command_line import Run
 from tests.integration.test_cascade import FLAT
-from tests.integration.test_cli import Run, document, run
+from tests.integration.test_cli import document, run
 
 __all__ = ["run"]
 START = datetime(2025, 3, 1, tzinfo=UTC)

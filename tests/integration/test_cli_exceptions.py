@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from gridwright.app import Platform
-from gridwright.cli import main
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.settings import load_settings
+from tests.integration.command_line import Run, commands
 
-Run = Callable[..., tuple[int, str, str]]
 NOON = datetime(2025, 3, 10, 12, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
 
@@ -29,17 +26,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.chdir(tmp_path)
     fill()
 
-    def command(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gridwright", *map(str, words)])
-        code: int | str | None = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        out, err = capsys.readouterr()
-        return int(code or 0), out, err
-
-    return command
+    return commands(monkeypatch, capsys)
 
 
 def fill() -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from gridwright.cli import main
+from tests.integration.command_line import Run, commands
 
-Run = Callable[..., tuple[int, str, str]]
 DAY = "meter,start,kWh\n" + "".join(
     f"{home},2025-03-01T{slot // 4:02d}:{slot % 4 * 15:02d}:00Z,0.{slot * 37 % 96:03d}\n"
     for home in ("A", "B")
@@ -25,17 +22,7 @@ DAY = "meter,start,kWh\n" + "".join(
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     monkeypatch.chdir(tmp_path)
 
-    def command(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gridwright", *map(str, words)])
-        code: int | str | None = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        out, err = capsys.readouterr()
-        return int(code or 0), out, err
-
-    return command
+    return commands(monkeypatch, capsys)
 
 
 def test_watch_then_export_and_back_again(run: Run, tmp_path: Path) -> None:

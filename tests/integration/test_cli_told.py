@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from gridwright.cli import main
+from tests.integration.command_line import Run, commands
 
-Run = Callable[..., tuple[int, str, str]]
 CARD = """
 [tariff]
 id = "flat"
@@ -35,15 +32,7 @@ def days(home: str, kwh: float, count: int = 31) -> list[str]:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     monkeypatch.chdir(tmp_path)
 
-    def command(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gridwright", *map(str, words)])
-        code: int | str | None = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        out, err = capsys.readouterr()
-        return int(code or 0), out, err
+    command = commands(monkeypatch, capsys)
 
     lines = ["meter,start,kWh", *days("H-1", 0.5), *days("H-2", 0.7)]
     (tmp_path / "march.csv").write_text("\n".join(lines) + "\n")

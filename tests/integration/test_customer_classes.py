@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gridwright.app.platform import open_platform
-from gridwright.cli import main
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import InputError
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.settings import VeeSettings
 from gridwright.vee import packaged, rule_book
 from tests.integration.api.small_town import Town, build, opened
+from tests.integration.command_line import Run, commands
 
 OWN = """version = "1"
 classes = ["farm"]
@@ -78,9 +77,6 @@ def test_a_book_knows_its_classes_and_names_what_is_wrong() -> None:
     assert replace(book, classes=packaged().classes).digest == book.digest, "a class judges nothing by itself"
 
 
-Run = Callable[..., tuple[int, str, str]]
-
-
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     monkeypatch.chdir(tmp_path)
@@ -88,17 +84,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     rows = (f"2025-01-01T{hour:02d}:00Z,0.{hour + 10}" for hour in range(24))
     (tmp_path / "a.csv").write_text("\n".join(["start,kWh", *rows]), encoding="utf-8")
 
-    def command(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gridwright", *words])
-        code: int | str | None = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        out, err = capsys.readouterr()
-        return int(code or 0), out, err
-
-    return command
+    return commands(monkeypatch, capsys)
 
 
 def test_the_command_line_lists_classes_and_takes_those_alone(run: Run) -> None:

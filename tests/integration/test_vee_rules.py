@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gridwright.app.platform import open_platform
-from gridwright.cli import main
 from gridwright.domain.errors import ConfigError
 from gridwright.vee import packaged
+from tests.integration.command_line import Run, commands
 
-Run = Callable[..., tuple[int, str, str]]
 SOFT = """version = "3"
 [[group]]
 name = "residential"
@@ -34,17 +31,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     (tmp_path / "meter.csv").write_text("\n".join(lines), encoding="utf-8")
     (tmp_path / "vee.toml").write_text(SOFT, encoding="utf-8")
 
-    def command(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gridwright", *map(str, words)])
-        code: int | str | None = 0
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-        out, err = capsys.readouterr()
-        return int(code or 0), out, err
-
-    return command
+    return commands(monkeypatch, capsys)
 
 
 def day() -> list[tuple[int, float]]:
