@@ -234,7 +234,7 @@ class Session:
 
     def _snapshot(self, *, settled: bool) -> Iterator[Unit]:
         with self._opened() as unit:
-            newest = _newest(unit) if settled and self.folds is not None else None
+            newest = newest_row(unit) if settled and self.folds is not None else None
             if newest is None:
                 unit.settled = settled
                 yield unit
@@ -264,7 +264,7 @@ class Session:
         if unit.settled or self.folds is None:
             return
         with translated(self.engine):
-            newest = _newest(unit)
+            newest = newest_row(unit)
             if newest is not None:
                 with contextmanager(self._part)(unit):
                     unit.settled = True  # for folding itself; a part that fails takes it back
@@ -283,7 +283,7 @@ class Session:
             return 0
         if newest is None:
             with self._opened() as unit:
-                newest = _newest(unit)
+                newest = newest_row(unit)
         rows, done = 0, 0
         fold = self._fold_patiently if at_once is None else self._fold_some
         while newest is not None and done != at_once and (some := fold(newest)):
@@ -322,7 +322,7 @@ class Session:
         return 0
 
 
-def _newest(unit: Unit) -> int | None:
+def newest_row(unit: Unit) -> int | None:
     """Return the newest row that waits in the journal, None when none does."""
     ((newest,),) = unit.fetch(NEWEST)
     return None if newest is None else int(newest)

@@ -18,7 +18,7 @@ from gridwright.api.ingest.compiled import scanner
 from gridwright.api.ingest.learned import Learned
 from gridwright.api.ingest.lines import LineMapping, Words
 from gridwright.api.ingest.meaning import Meaning, Wrong, meaning_of
-from gridwright.api.ingest.table import AHEAD, EARLIEST, MICRO, grid_of
+from gridwright.api.ingest.table import AHEAD, EARLIEST, LARGEST, MICRO, grid_of
 from gridwright.domain.interval import epoch_s
 from gridwright.domain.reading_type import Accumulation
 from gridwright.formats.line_protocol.plain import NOBODY, How, Rows
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from gridwright.formats.line_protocol.columns import Unit
 
 Whole = npt.NDArray[np.int64]
-LARGEST = 2.0**53
 LEARNED_AT_ONCE = 1_024  # keys: so many take some milliseconds, in which nobody else is served
 PASSES = 2  # the first may meet keys that are not known
 HEARD = 1_024  # fields and words whose meaning is remembered

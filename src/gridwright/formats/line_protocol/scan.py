@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
+from gridwright.formats.counts import DOUBLE_NOISE
 from gridwright.formats.line_protocol.plain import (
     FREE,
     LONGEST,
@@ -26,7 +27,6 @@ SPACE, NEWLINE, HASH, QUOTE, BACKSLASH = b' \n#"\\'
 MINUS, DOT, ZERO, NINE, INTEGER, UNSIGNED = b"-.09iu"
 MOST_DIGITS = 15  # so many a float64 holds exactly, and the quotient by a power of ten is the nearest there is
 MOST_IN_STAMP = 19  # what is beyond 64 bits of these comes out below zero
-COUNT_NOISE = 4e-15  # as in formats/counts.py
 TENS = 10.0 ** np.arange(MOST_DIGITS + 1)
 NANOSECONDS, HALF = 19, 9  # digits of a timestamp in nanoseconds, as most are
 MICRO = 1_000_000
@@ -209,7 +209,7 @@ def scan(  # noqa: PLR0911 - each step may end it
         scaled = value / how.scale if how.shrinks else value * how.scale
         whole = np.rint(scaled)
         stamp, at = _stamp(body, at + 1)
-        if at == WRONG or abs(scaled - whole) > COUNT_NOISE * scaled or whole > how.largest:
+        if at == WRONG or abs(scaled - whole) > DOUBLE_NOISE * scaled or whole > how.largest:
             return NOT_PLAIN, False, unknown
         us = _instant(stamp, how)
         if us == WRONG or us < whose.first_us[number] or us >= whose.until_us[number]:

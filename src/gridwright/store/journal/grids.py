@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.interval import DAY_S
-from gridwright.store.session import Session, Unit
+from gridwright.store.session import Session, Unit, newest_row
 
 Keys = npt.NDArray[np.int64]
 OTHERS = (
@@ -17,7 +17,6 @@ OTHERS = (
     "ORDER BY usage_point"
 )
 OLDEST = "SELECT MIN(id) FROM journal"
-NEWEST = "SELECT MAX(id) FROM journal"
 REMEMBERED = 4_096  # days of a reading type
 
 
@@ -51,9 +50,9 @@ class Grids:
         if unit.dialect != "sqlite" or self._torn:
             self._own, self._torn = None, False
             return
-        ((last,),) = unit.fetch(NEWEST)
-        first = int(last) - rows + 1
-        self._own = (self._own[0] if self._own and self._own[1] + 1 == first else first, int(last))
+        last = newest_row(unit) or 0
+        first = last - rows + 1
+        self._own = (self._own[0] if self._own and self._own[1] + 1 == first else first, last)
 
     def fit(self, unit: Unit, grid: tuple[int, int, int], days: Sequence[int], keys: Keys) -> bool:
         """Tell whether readings on a grid (kind, interval length, phase) fit all that is stored, or waits, of days."""
@@ -82,7 +81,7 @@ class Grids:
         ((oldest,),) = unit.fetch(OLDEST)
         if oldest is None:
             return True
-        ((newest,),) = unit.fetch(NEWEST)
+        newest = newest_row(unit) or 0
         return self._own is not None and self._own[0] <= oldest and newest <= self._own[1]
 
     def _forget_laid(self, unit: Unit) -> None:
