@@ -216,13 +216,14 @@ def plain(each: StoredFinding) -> dict[str, Any]:
 def tell(found: list[StoredFinding]) -> None:
     """Print findings as a table."""
     print_table(
-        ("id", "usage point", "rule", "severity", "from", "to", "slots", "given to", "state", "what"),
+        ("id", "usage point", "rule", "severity", "channel", "from", "to", "slots", "given to", "state", "what"),
         [
             (
                 str(each.id),
                 each.finding.usage_point,
                 each.finding.code,
                 str(each.finding.severity),
+                each.finding.reading_type.channel,
                 f"{each.finding.period.start:{MINUTE}}",
                 f"{each.finding.period.end:{MINUTE}}",
                 str(each.finding.slots or ""),

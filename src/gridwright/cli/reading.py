@@ -124,12 +124,12 @@ def words(done: Imported) -> list[str]:
     lines += [f"  note: {note}" for note in intake.notes]
     if done.rejects_file is not None:
         lines.append(f"Rejected records: {done.rejects_file}")
-    if done.dry_run:
-        return [*lines, "Dry run: nothing was written."]
     if done.already:
         return lines
     told = [f"{done.findings:,} new findings: readings that came twice, or of the future."] if done.findings else []
-    return [*lines, f"Stored: {done.new:,} new, {done.changed:,} changed, {done.same:,} as before.", *told]
+    begin = "Would be stored" if done.dry_run else "Stored"
+    left = ["Dry run: nothing was written."] if done.dry_run else []
+    return [*lines, f"{begin}: {done.new:,} new, {done.changed:,} changed, {done.same:,} as before.", *told, *left]
 
 
 @app.command(epilog="Example: gridwright reading show UP-1042 --period 2025-03-30 --json")

@@ -60,9 +60,17 @@ def validate(
         return
     say(f"{len(found)} findings at {len(wanted)} usage points")
     print_table(
-        ("code", "severity", "usage point", "from", "to", "message"),
+        ("code", "severity", "usage point", "channel", "from", "to", "message"),
         [
-            (f.code, f.severity, f.usage_point, f"{f.period.start:{MINUTE}}", f"{f.period.end:{MINUTE}}", f.message)
+            (
+                f.code,
+                f.severity,
+                f.usage_point,
+                f.reading_type.channel,
+                f"{f.period.start:{MINUTE}}",
+                f"{f.period.end:{MINUTE}}",
+                f.message,
+            )
             for f in found
         ],
     )

@@ -98,7 +98,7 @@ def test_a_dry_run_writes_nothing(store: Store, tmp_path: Path) -> None:
     path = many(tmp_path / "m.csv")
     rejects = tmp_path / "rejects.csv"
     done = run(store, path, dry_run=True, rejects_to=rejects)
-    assert (done.dry_run, done.intake.accepted, done.new) == (True, 12 * 480, 0)
+    assert (done.dry_run, done.intake.accepted, done.new) == (True, 12 * 480, 12 * 480)
     assert store.registry.points(LOCAL_OWNER) == ()
     assert not rejects.exists()
     assert run(store, path).new == 12 * 480

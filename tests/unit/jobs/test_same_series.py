@@ -92,20 +92,45 @@ def test_what_names_no_channel_joins_the_only_one(store: Store, tmp_path: Path) 
     assert any("H-1: no channel joined the readings of channel E1" in note for note in again.intake.notes)
 
 
-def test_a_second_channel_stays_one_and_the_first_takes_the_place_of_the_whole(store: Store, tmp_path: Path) -> None:
+def test_channels_that_come_together_stay_what_they_are(store: Store, tmp_path: Path) -> None:
     run(store, plain(tmp_path / "h.csv", "H-1"))
     both = run(store, market(tmp_path / "m.csv", ("H-1", "E1"), ("H-1", "E2")))
-    assert not any("stands beside" in note for note in both.intake.notes)
-    assert series(store, "H-1") == {"", "E2"}
-    day = Interval(START, START + timedelta(days=1))
-    assert store.readings.load(LOCAL_OWNER, "H-1", day).total_kwh().sum() == pytest.approx(48)
+    told = "H-1: channel E1 stands beside no channel, and a bill takes one of them for each interval"
+    assert told in both.intake.notes
+    assert series(store, "H-1") == {"", "E1", "E2"}
+
+
+def test_a_dry_run_tells_what_an_import_would(store: Store, tmp_path: Path) -> None:
+    run(store, plain(tmp_path / "h.csv", "H-1", "H-2"))
+    before = store.readings.load(LOCAL_OWNER, "H-1", WEEK)
+    files = [
+        market(tmp_path / "one.csv", ("H-1", "E1")),
+        market(tmp_path / "two.csv", ("H-2", "E1"), ("H-2", "E2")),
+        market(tmp_path / "new.csv", ("H-9", "E1")),
+    ]
+    for path in files:
+        dry = ingest_file(store, LOCAL_OWNER, path, known_at=NOW, dry_run=True)
+        assert (series(store, "H-1"), series(store, "H-2")) == ({""}, {""})
+        assert [point.id for point in store.registry.points(LOCAL_OWNER)] == ["H-1", "H-2"]
+        assert (store.readings.load(LOCAL_OWNER, "H-1", WEEK).values == before.values)[~before.missing].all()
+        assert path.name != "one.csv" or "H-1: channel E1 joined the readings of no channel, to count once" in (
+            dry.intake.notes
+        )
+    for path in files:
+        dry = ingest_file(store, LOCAL_OWNER, path, known_at=NOW, dry_run=True)
+        real = run(store, path)
+        assert replace(dry, dry_run=False) == real
+        again = ingest_file(store, LOCAL_OWNER, path, known_at=NOW, dry_run=True)
+        assert "imported before with the same options; an import would do nothing" in again.intake.notes
+        assert (again.new, again.changed) == (0, 0)
 
 
 def test_what_may_be_billed_twice_is_told(store: Store, tmp_path: Path) -> None:
     run(store, market(tmp_path / "m.csv", ("H-1", "E1"), ("H-1", "E2")))
     again = run(store, plain(tmp_path / "h.csv", "H-1"))
     assert series(store, "H-1") == {"", "E1", "E2"}
-    assert any("H-1: no channel stands beside channel E1 and channel E2" in n for n in again.intake.notes)
+    told = "H-1: no channel stands beside channel E1 and channel E2, and a bill takes one of them for each interval"
+    assert told in again.intake.notes
 
 
 def test_what_was_stored_twice_before_is_told_at_the_next_import(store: Store, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ class FindingShape(Shape):
     severity: str
     message: str
     reading_type: str
+    channel: str
     slots: int
     known_at: datetime
     resolved_at: datetime | None
@@ -38,7 +39,8 @@ class FindingShape(Shape):
         doubt = noun.finding
         own = ("code", "usage_point", "period", "severity", "message", "slots")
         told = {name: getattr(doubt, name) for name in own}
-        return super().of(noun, reading_type=doubt.reading_type.code, **told, **more)
+        kind = doubt.reading_type
+        return super().of(noun, reading_type=kind.code, channel=kind.channel, **told, **more)
 
 
 class BillLineShape(Shape):

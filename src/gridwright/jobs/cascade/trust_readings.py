@@ -22,6 +22,7 @@ from gridwright.domain.usage_point import Installation, UsagePoint
 from gridwright.domain.verdict import Intake
 from gridwright.ingest import Collected
 from gridwright.jobs.cascade.around import NOTHING_AROUND, Around
+from gridwright.jobs.load.counted_once import counted_once
 from gridwright.jobs.load.main_series import Group, main_groups
 from gridwright.vee import (
     Bucket,
@@ -293,7 +294,8 @@ def summed(panels: Sequence[Panel], points: Sequence[str]) -> Panel:
 
 
 def _summed(panels: Sequence[Panel], points: Sequence[str], period: Interval) -> tuple[Panel, Mask]:
-    """Return the sum over a period, and the cells that any part covers."""
+    """Return the sum over a period, and the cells that any part covers; the same energy counts once."""
+    panels = counted_once(panels).panels
     exponent = min(panel.reading_type.exponent for panel in panels)
     parts = [panel.rescaled(exponent) for panel in panels]
     first = parts[0]

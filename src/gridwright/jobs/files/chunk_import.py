@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -27,11 +28,13 @@ from gridwright.jobs.files.decode_ahead import Piece
 from gridwright.jobs.files.keep_told import keep_told
 from gridwright.jobs.files.read_file import arrival_findings, zones_of
 from gridwright.jobs.files.rejects_file import RejectsFile
-from gridwright.jobs.files.same_series import StoredChannels, stored_channels
+from gridwright.jobs.files.same_series import Key, StoredChannels, stored_channels
+from gridwright.jobs.load.counted_once import energy_of
 from gridwright.jobs.meters.multipliers import Multipliers
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import NOTHING_SAVED, Progress, SaveSummary
+from gridwright.store.archive.reading import leaving_out
 
 LOOK_AHEAD = timedelta(hours=2)  # how far the read after a chunk's last one may lie
 LONGEST_BLOCK = timedelta(hours=1)
@@ -56,11 +59,16 @@ class FollowUp(Protocol):
         ...
 
 
+class _Undone(Exception):
+    """A chunk was tried, and what it did is taken back."""
+
+
 @dataclass(slots=True)
 class ImportRun:
     """An import under way: where it writes, and what it found so far.
 
     `points`: usage points the store knows. `seen`: those of this file. `listed`: the first rejects of this run.
+    `opened`: in a dry run, the channels that were stored and taken back.
     """
 
     store: StorePort
@@ -77,6 +85,23 @@ class ImportRun:
     notes: dict[str, None] = field(default_factory=dict)
     follow: FollowUp | None = None
     findings: int = 0
+    opened: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    @contextmanager
+    def committed(self) -> Iterator[None]:
+        """Make what is done within one durable commit, or, in a dry run, nothing."""
+        with suppress(_Undone), self.store.transaction():
+            yield
+            if self.dry_run:
+                raise _Undone
+
+    def open(self, gridded: Gridded) -> None:
+        """Remember, for what comes later in a dry run, which series it would have stored."""
+        series = [(panel.points, panel.reading_type) for panel in gridded.panels]
+        series += [(one.readings.points, one.readings.reading_type) for one in gridded.registers]
+        for points, kind in series:
+            for point in points:
+                self.opened[point, energy_of(kind)].add(kind.channel)
 
     def known_reads(self, readings: Readings) -> list[RegisterReading]:
         """Return the stored register reads just before and just after those of each usage point."""
@@ -106,19 +131,14 @@ class ChunkImport:
         """The decoded chunk."""
         return self.piece.decoded
 
-    def count(self) -> Counter[str]:
-        """Lay the chunk on grids without saving anything; returns the counts of the file so far."""
-        gridded = self.piece.gridded or grid_series(self.decoded.series, not_after=self.run.not_after)
-        self._remember(gridded, [])
-        return self.before + self._counts(gridded, NOTHING_SAVED, 0)
-
     def save(self) -> Counter[str]:
         """Save the chunk and its progress in one transaction; returns the counts of the file so far.
 
         Days that do not fit the stored grid of their usage point are added up to it where that takes no guess (see
-        `fit_day`), else refused; the rest is kept.
+        `fit_day`), else refused; the rest is kept. A dry run does all of it and takes it back.
         """
-        stored = stored_channels(self.run.store, self.run.access, self.decoded.series, self.run.points)
+        run = self.run
+        stored = stored_channels(run.store, run.access, self.decoded.series, run.points, run.opened)
         gridded = self.piece.gridded
         if gridded is not None:
             gridded = replace(gridded, panels=tuple(stored.of_panels(gridded.panels)))
@@ -128,7 +148,7 @@ class ChunkImport:
             saving: list[Panel] = []
             misfits: list[Misfit] = []
             try:
-                with self.run.store.transaction():
+                with run.committed():
                     if gridded is None:
                         gridded = self._beside_known(stored)
                         panels = _storable(gridded)
@@ -155,10 +175,13 @@ class ChunkImport:
                 panels += halves
                 odd += [] if halves else [(saving[0], error)]
                 continue
-            self.run.findings += noted
-            self.run.points.update(zones)
+            run.findings += noted
+            if run.dry_run:
+                run.open(gridded)
+            else:
+                run.points.update(zones)
             self._remember(gridded, misfits)
-            self.run.notes.update(dict.fromkeys((*stored.notes(), *left)))
+            run.notes.update(dict.fromkeys((*stored.notes(), *left)))
             return counts
 
     def _beside_known(self, stored: StoredChannels) -> Gridded:
@@ -217,7 +240,8 @@ class ChunkImport:
         day = from_epoch_s(epoch_s(panel.start) // DAY_S * DAY_S)
         whole = Interval(day, day + timedelta(seconds=DAY_S))
         kind = panel.reading_type
-        stored = self.run.store.readings.load(self.run.access, panel.points, whole, reading_type=kind)
+        with leaving_out():  # what came in is kept, whatever became of the archive
+            stored = self.run.store.readings.load(self.run.access, panel.points, whole, reading_type=kind)
         fitted = fit_day(panel, stored)
         misfits += [(fitted.rest, error)] if fitted.rest else []
         if fitted.summed is None:

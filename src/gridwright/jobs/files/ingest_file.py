@@ -62,7 +62,8 @@ def ingest_file(  # noqa: PLR0913 - what an import needs to know
     """Import a file, or all files of an archive; safe to kill at any moment and to run again.
 
     Each chunk of the file is one transaction, which also records how far the import came: a second run goes on there,
-    and after the end it does nothing and says so. A dry run reads everything and writes nothing, no rejects either.
+    and after the end it does nothing and says so. A dry run does everything, tells all that it would and what became of
+    it, and takes each chunk back: it leaves nothing, no rejects either.
     Bad records never stop an import; StoreLocked, StoreFull and their like do, and what was committed stays.
     `follow`: what else each chunk's transaction does with the readings it saves.
     """
@@ -71,8 +72,10 @@ def ingest_file(  # noqa: PLR0913 - what an import needs to know
     stands = [_stand(store, access, file, options, dry_run=dry_run) for file in files]
     limit = None if not_after is None else epoch_s(not_after)
     run = ImportRun(store, access, options, known_at, limit, dry_run, notes=dict.fromkeys(failures), follow=follow)
-    if not dry_run and not all(stand.done for stand in stands):
-        _prepare(run, stands, path, rejects_to)
+    if not all(stand.done for stand in stands):
+        _prepare(run, stands, path, None if dry_run else rejects_to)
+    if dry_run and all(_came_whole(store, access, stand) for stand in stands):
+        run.notes["imported before with the same options; an import would do nothing"] = None
     before, size = 0, sum(stand.byte_size for stand in stands)
     for file, stand in zip(files, stands, strict=True):
         for end in _take_file(run, file, path, stand):
@@ -90,6 +93,11 @@ def _stand(store: StorePort, access: Access, file: OpenFile, options: ReadOption
         digest.update(repr(sorted(told.items())).encode())
     begin = Progress(digest.hexdigest(), file.content.name, 0, len(file.content.data))
     return begin if dry_run else store.imports.progress(access, begin.sha256) or begin
+
+
+def _came_whole(store: StorePort, access: Access, stand: Progress) -> bool:
+    there = store.imports.progress(access, stand.sha256)
+    return there is not None and there.done
 
 
 def _prepare(run: ImportRun, stands: Sequence[Progress], path: Path, rejects_to: Path | None) -> None:
@@ -111,7 +119,7 @@ def _take_file(run: ImportRun, file: OpenFile, path: Path, stand: Progress) -> I
             refuse_mixture(file, laid.tally)
         done = chunk.end >= stand.byte_size
         taken = ChunkImport(run, piece, replace(stand, byte_offset=chunk.end, done=done), counts)
-        counts = taken.count() if run.dry_run else taken.save()
+        counts = taken.save()
         yield chunk.end
     if not done and not run.dry_run:
         whole = replace(stand, byte_offset=stand.byte_size, done=True, counters=counts)

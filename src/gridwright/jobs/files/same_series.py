@@ -1,12 +1,10 @@
-"""Readings that name their channel otherwise than the stored ones of the same energy join those: it is billed once.
+"""Readings that name their channel otherwise than the stored ones of the same energy join those, where it is certain.
 
-A meter of one channel is `E1` in NEM12 and has no channel elsewhere. A bill adds up all channels of a usage point, so
-that the same energy under both names would be paid for twice.
+A meter of one channel is `E1` in NEM12 and has no channel elsewhere. Where both stay a bill takes one: `counted_once`.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -17,13 +15,12 @@ import numpy as np
 from gridwright.domain.access import Access
 from gridwright.domain.image import Image
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import Accumulation, ReadingType
+from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.ingest.order import take
+from gridwright.jobs.load.counted_once import FIRST, energy_of
 from gridwright.jobs.store_port import StorePort
 
-# The first channel of a direction, as NMI suffixes name it; a meter of one channel has no other.
-FIRST = re.compile(r"[A-Z]1")
 Key = tuple[str, ReadingType]
 
 
@@ -32,8 +29,9 @@ class StoredChannels:
     """Which channels of each usage point and energy are stored, and what was said of readings that come to them."""
 
     there: Mapping[Key, AbstractSet[str]]
+    brought: Mapping[Key, AbstractSet[str]] = field(default_factory=dict)
     joined: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
-    beside: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    beside: dict[tuple[str, tuple[str, ...]], set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def of_series(self, series: Iterable[Readings]) -> list[Readings]:
         """Return readings under the channels at which they are stored."""
@@ -58,10 +56,13 @@ class StoredChannels:
         for (own, other), points in self.joined.items():
             yield f"{_shown(points)}: {_named(own)} joined the readings of {_named(other)}, to count once"
         for (own, others), points in self.beside.items():
-            yield (
-                f"{_shown(points)}: {_named(own)} stands beside {others}, and a bill adds them all up; "
-                "where they are the same energy, import it under one name only"
+            names = {own, *others}
+            told = (
+                "a bill takes one of them for each interval"
+                if "" in names and _firsts(names)
+                else "a bill adds them all up; where they are the same energy, import it under one name only"
             )
+            yield f"{_shown(points)}: {_named(own)} stands beside {' and '.join(map(_named, others))}, and {told}"
 
     def _parts(self, part: Readings) -> Iterator[Readings]:
         channels = self._channels(part.points, part.reading_type)
@@ -74,16 +75,17 @@ class StoredChannels:
 
     def _channels(self, points: Sequence[str], kind: ReadingType) -> list[str]:
         energy = energy_of(kind)
-        return [self._channel(point, kind.channel, self.there.get((point, energy), frozenset())) for point in points]
+        return [self._channel((point, energy), kind.channel) for point in points]
 
-    def _channel(self, point: str, own: str, there: AbstractSet[str]) -> str:
-        """Return the channel at which readings of one are stored."""
-        firsts = [channel for channel in there if FIRST.fullmatch(channel)]
+    def _channel(self, key: Key, own: str) -> str:
+        """Return the channel at which readings of one are stored; one of several that come together keeps its name."""
+        point, there = key[0], self.there.get(key, frozenset())
+        firsts, alone = _firsts(there), len(self.brought.get(key, {own}) - {""}) < 2  # noqa: PLR2004 - two channels
         if own in there:
             if "" in there and firsts and own in {"", *firsts}:
                 self._note_beside(point, own, there)
             return own
-        if FIRST.fullmatch(own) and "" in there and not firsts:
+        if FIRST.fullmatch(own) and "" in there and not firsts and alone:
             self.joined[own, ""].add(point)
             return ""
         if not own and len(there) == len(firsts) == 1:
@@ -94,7 +96,7 @@ class StoredChannels:
         return own
 
     def _note_beside(self, point: str, own: str, there: AbstractSet[str]) -> None:
-        self.beside[own, " and ".join(_named(one) for one in sorted(there - {own}))].add(point)
+        self.beside[own, tuple(sorted(there - {own}))].add(point)
 
     def _takes_its_place(self, point: str) -> bool:
         """Tell whether a first channel takes the place of the readings without one, so that others add to it."""
@@ -102,10 +104,17 @@ class StoredChannels:
 
 
 def stored_channels(
-    store: StorePort, access: Access, series: Sequence[Readings], known: AbstractSet[str]
+    store: StorePort,
+    access: Access,
+    series: Sequence[Readings],
+    known: AbstractSet[str],
+    opened: Mapping[Key, AbstractSet[str]],
 ) -> StoredChannels:
-    """Look up the channels of the known usage points, where the store holds the same energy under other names."""
-    found: dict[Key, set[str]] = defaultdict(set)
+    """Look up the channels of the known usage points, where the store holds the same energy under other names.
+
+    `opened`: those that are taken for stored besides.
+    """
+    found: dict[Key, set[str]] = defaultdict(set, {key: set(channels) for key, channels in opened.items()})
     ours = {each.reading_type for each in series}
     types = store.readings.image_types(access, Image.RAW)
     names: dict[ReadingType, set[str]] = defaultdict(set)
@@ -118,13 +127,15 @@ def stored_channels(
     for point in sorted(points & known):
         for kind in store.registers.kinds(access, point):
             found[point, energy_of(kind)].add(kind.channel)
-    return StoredChannels(found)
+    brought: dict[Key, set[str]] = defaultdict(set)
+    for each in series:
+        for point in each.points:
+            brought[point, energy_of(each.reading_type)].add(each.reading_type.channel)
+    return StoredChannels(found, brought)
 
 
-def energy_of(kind: ReadingType) -> ReadingType:
-    """Return what a series measures, without its channel, its resolution, and whether it counts up."""
-    counted = Accumulation.DELTA if kind.accumulation is Accumulation.CUMULATIVE else kind.accumulation
-    return replace(kind, channel="", exponent=0, accumulation=counted)
+def _firsts(channels: Iterable[str]) -> list[str]:
+    return [channel for channel in channels if FIRST.fullmatch(channel)]
 
 
 def _named(channel: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.cascade.trust_readings import SiteDefaults, points_of, received_sum, summed
+from gridwright.jobs.load.counted_once import Doubled, counted_once
 from gridwright.jobs.load.load_stretches import load_stretches, on_one_grid, refined
-from gridwright.jobs.load.main_series import lived, main_groups
+from gridwright.jobs.load.main_series import Group, lived, main_groups
 from gridwright.store import Store
 
 
@@ -28,7 +29,7 @@ class FinalGroup:
     """Usage points on one grid: `trusted` (delivered) and `received` energy, one row each; None: nobody feeds in.
 
     `coarse`: by usage point, the times before (or after) its interval length changed, in which the panels share out
-    the energy of longer intervals.
+    the energy of longer intervals. `doubled`: what was there under several names; `channels`: what each counts with.
     """
 
     zone: str
@@ -37,6 +38,8 @@ class FinalGroup:
     received: Panel | None
     feeds_in: frozenset[str]
     coarse: Mapping[str, Sequence[Coarse]] = field(default_factory=dict)
+    doubled: tuple[Doubled, ...] = ()
+    channels: tuple[Panel, ...] = ()
 
     def rows(self, which: Sequence[int]) -> FinalGroup:
         """Return some usage points of the group, in that order."""
@@ -78,17 +81,26 @@ def load_final(
     asked = _Asked(store, access, period, as_of)
     panels = [panel for kind in _billed(store, access) for panel in asked.panels(list(known), kind)]
     groups, notes = main_groups(asked.levelled(panels), {name: point.zone for name, point in known.items()})
-    return [
-        FinalGroup(
-            group.zone,
-            points_of(group, site, known),
-            summed(group.delivered, group.points),
-            received_sum(group.received, group),
-            frozenset(point for panel in group.received for point in panel.points),
-            asked.coarse,
-        )
-        for group in groups
-    ], [*asked.notes, *notes]
+    made = [_final(group, site, known, asked.coarse) for group in groups]
+    told = [f"{each.point}: {each}" for group in made for each in group.doubled]
+    return made, list(dict.fromkeys([*asked.notes, *notes, *told]))
+
+
+def _final(
+    group: Group, site: SiteDefaults, known: Mapping[str, UsagePoint], coarse: Mapping[str, Sequence[Coarse]]
+) -> FinalGroup:
+    delivered, received = counted_once(group.delivered), counted_once(group.received)
+    doubled = (*delivered.doubled, *received.doubled)
+    return FinalGroup(
+        group.zone,
+        points_of(group, site, known),
+        summed(group.delivered, group.points),
+        received_sum(group.received, group),
+        frozenset(point for panel in group.received for point in panel.points),
+        coarse,
+        doubled,
+        (*delivered.panels, *received.panels) if doubled else (),
+    )
 
 
 def final_panel(
@@ -167,19 +179,18 @@ class _Asked:
             yield panel if there.size == len(panel.points) else panel.rows(there)
 
     def levelled(self, panels: Sequence[Panel]) -> Iterator[Panel]:
-        """Yield the panels, the channels of a usage point whose interval length changed all on one grid."""
-        finest: dict[str, timedelta] = {}
+        """Yield the panels, the channels of a usage point all on its shortest interval, so that they can be added."""
+        finest: dict[str, Panel] = {}
         for panel in panels:
-            for point in self.coarse.keys() & set(panel.points):
-                finest[point] = min(panel.interval, finest.get(point, panel.interval))
+            for point in panel.points:
+                if point not in finest or panel.interval < finest[point].interval:
+                    finest[point] = panel
         for panel in panels:
-            longer = [
-                row for row, point in enumerate(panel.points) if finest.get(point, panel.interval) < panel.interval
-            ]
+            longer = [row for row, point in enumerate(panel.points) if _fits(panel, finest[point])]
             for row in longer:
                 one = panel.rows([row])
-                self.coarse[one.points[0]].append(Coarse(panel.period, panel.interval))
-                yield refined(one, finest[one.points[0]])
+                self.coarse.setdefault(one.points[0], []).append(Coarse(panel.period, panel.interval))
+                yield refined(one, finest[one.points[0]].interval)
             rest = [row for row in range(len(panel.points)) if row not in longer] if longer else []
             if rest or not longer:
                 yield panel.rows(rest) if rest else panel
@@ -198,3 +209,9 @@ class _Asked:
         longer = [Coarse(part.period, part.interval) for part in parts if part.interval > whole.interval]
         self.coarse.setdefault(name, []).extend(longer)
         yield whole
+
+
+def _fits(panel: Panel, finest: Panel) -> bool:
+    """Tell whether a panel is of longer intervals that can be cut into those of the finest one."""
+    step = finest.interval
+    return panel.interval > step and not panel.interval % step and not (panel.start - finest.start) % step

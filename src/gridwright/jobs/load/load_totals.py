@@ -9,11 +9,10 @@ from typing import Any
 
 from gridwright.domain.access import Access
 from gridwright.domain.calendar import date_of, day_number
-from gridwright.domain.day_totals import DayTotals
 from gridwright.domain.interval import Interval, local_day
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.load.sum_totals import channel_kinds, sum_totals
+from gridwright.jobs.load.sum_totals import Summed, channel_kinds, sum_totals
 from gridwright.store import Store
 
 NAMELESS = "(none)"
@@ -64,16 +63,20 @@ def load_totals(
     parts = {kind: totals for kind, totals in every.items() if totals.known.any()}
     if not parts:
         return []
-    several = len(parts) > 1
-    found = sum_totals(store, access, home, parts, as_of=as_of) if several else next(iter(parts.values()))
-    return [_row(found, at, home, parts) for at in range(len(days)) if found.known[0, at]]
+    if len(parts) > 1:
+        summed = sum_totals(store, access, home, parts, as_of=as_of)
+    else:
+        ((kind, only),) = parts.items()
+        summed = Summed(only, {kind.channel: dict(enumerate(only.kwh[0].tolist()))})
+    found = summed.totals
+    return [_row(summed, at, home) for at in range(len(days)) if found.known[0, at]]
 
 
-def _channels(parts: Mapping[ReadingType, DayTotals], at: int) -> dict[str, float]:
-    """Return the energy of each channel on a day; what has no channel beside others is called so."""
-    if not any(kind.channel for kind in parts):
+def _channels(summed: Summed, at: int) -> dict[str, float]:
+    """Return the energy with which each channel counts on a day; what has no channel beside others is called so."""
+    if not any(summed.channels):
         return {}
-    return {kind.channel or NAMELESS: float(part.kwh[0, at]) for kind, part in parts.items() if part.known[0, at]}
+    return {name or NAMELESS: kwh[at] for name, kwh in summed.channels.items() if at in kwh}
 
 
 def _days(store: Store, access: Access, home: UsagePoint, period: Interval | None) -> range:
@@ -89,7 +92,8 @@ def _days(store: Store, access: Access, home: UsagePoint, period: Interval | Non
     return range(min(each.first_day for each in extents) - 1, max(each.last_day for each in extents) + 1)
 
 
-def _row(found: DayTotals, at: int, home: UsagePoint, parts: Mapping[ReadingType, DayTotals]) -> DayTotal:
+def _row(summed: Summed, at: int, home: UsagePoint) -> DayTotal:
+    found = summed.totals
     day = date_of(found.days[at])
     intervals = int(found.intervals[0, at])
     hours = local_day(day, home.tz).seconds / 3600 / intervals
@@ -105,5 +109,5 @@ def _row(found: DayTotals, at: int, home: UsagePoint, parts: Mapping[ReadingType
         int(found.estimated[0, at]),
         int(found.edited[0, at]),
         int(found.missing[0, at]),
-        _channels(parts, at),
+        _channels(summed, at),
     )

@@ -81,7 +81,7 @@ def exceptions(
         "findings": found, "quarantine": waiting, "following": found[-1]["id"] if len(rows) > PAGE else 0,
         "filter": wanted,
     }  # fmt: skip
-    names = ("id", "usage_point", "code", "severity", "from", "to", "slots", "message", "assigned_to")
+    names = ("id", "usage_point", "code", "severity", "channel", "from", "to", "slots", "message", "assigned_to")
     extra = {
         "done": who.unseal(done, seal),
         "waiting_edits": len(store.edits.find(access, states=(EditState.PROPOSED,), limit=PAGE)),
