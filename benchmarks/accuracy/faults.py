@@ -231,7 +231,7 @@ def _shifted(panel: Panel, row: npt.NDArray[np.intp], day: npt.NDArray[np.intp],
 def _rollovers(panel: Panel, row: npt.NDArray[np.intp], day: npt.NDArray[np.intp]) -> Recall:
     """Let a register of five dials pass zero within the day: it must be told, and no energy may come of it."""
     meter = Meter("M", dials=5, lsb_wh=10)
-    wrap = 10**meter.dials * meter.lsb_wh
+    wrap = meter.range_wh
     reads = {}
     for r, d in zip(row.tolist(), day.tolist(), strict=True):
         used = float(panel.values[r, d * PER_DAY : (d + 1) * PER_DAY].sum())

@@ -34,7 +34,7 @@ class Answers:
     final_received: str
     opening_received: str
     multiplier: str
-    dials: int
+    dials: int | None
     lsb_wh: int
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What is known of the usage points in the store.", no_args_is_help=True)
 totals.register(app)
+LsbWh = Annotated[int, typer.Option("--lsb-wh", min=1, help="Watt-hours of one count of its last digit.")]
 
 
 @app.command("list", epilog="Example: gridwright usage-point list --json")
@@ -81,8 +82,10 @@ def exchange(
     final_received: Annotated[str, typer.Option("--final-received", help="The same of energy fed in.")] = "",
     opening_received: Annotated[str, typer.Option("--opening-received", help="The same of energy fed in.")] = "",
     multiplier: Annotated[str, typer.Option("--multiplier", help="Transformer factor of the new meter.")] = "",
-    dials: Annotated[int, typer.Option("--dials", min=3, max=12, help="Digits before its registers wrap.")] = 8,
-    lsb_wh: Annotated[int, typer.Option("--lsb-wh", min=1, help="Watt-hours of one count of its last digit.")] = 1,
+    dials: Annotated[
+        int | None, typer.Option("--dials", min=3, max=12, help="Digits before its registers wrap, if they are known.")
+    ] = None,
+    lsb_wh: LsbWh = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do, record nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask again on a terminal.")] = False,
     key: Key = "",
@@ -120,6 +123,32 @@ def cancel_exchange(
     moment = moment_of(at, wired.store.registry.point(wired.access, point).tz)
     order = ExchangeCancelling(point, moment, reason, with_reads)
     run_cancelling(wired, order, Manner(dry_run, yes, as_json))
+
+
+@app.command(epilog="Example: gridwright usage-point dials UP-1042 --dials 5 --lsb-wh 1000")
+def dials(
+    *,
+    point: Annotated[str, typer.Argument(help="The usage point.")],
+    digits: Annotated[int, typer.Option("--dials", min=3, max=12, help="Digits before its registers wrap.")],
+    lsb_wh: LsbWh = 1,
+    serial: Annotated[str, typer.Option("--serial", help="A meter that hung there (default: the one that does).")] = "",
+    key: Key = "",
+    as_json: Json = False,
+) -> None:
+    """Tell how many dials the meter has; reads that fell because it turned over count on from then."""
+    from gridwright.jobs.meters.tell_dials import tell_dials
+
+    wired = acting(key)
+    told = tell_dials(wired.store, wired.access, point, (digits, lsb_wh), now=wired.clock(), serial=serial)
+    over = [read.at for read in told.turned_over]
+    if as_json:
+        print_json({"meter": told.meter.serial, "dials": digits, "lsb_wh": lsb_wh, "turned_over": over})
+        return
+    say(
+        f"{told.meter.serial}: {digits} dials of {lsb_wh} Wh, which turn over after {told.meter.range_wh / 1000:g} kWh."
+    )
+    for at in over:
+        say(f"It turned over before {at.isoformat()}; its register goes on there.")
 
 
 def facts_of(wired: Platform, name: str) -> dict[str, Any]:

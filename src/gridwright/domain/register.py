@@ -12,6 +12,8 @@ from gridwright.domain import quality as q
 from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
 from gridwright.domain.usage_point import Meter
 
+MOST_OVER = 0.5  # of the range: what counts more over its end is as likely to have been reset
+
 
 class Step(StrEnum):
     """What happened between two register reads."""
@@ -54,7 +56,8 @@ def register_steps(
 ) -> list[RegisterStep]:
     """Return the energy of each pair of consecutive reads (catalogue V32); rollover and reset never create energy.
 
-    A smaller value is a rollover when the wrapped difference is physically possible (P·hours), else a decrease.
+    A smaller value is a rollover when the wrapped difference is physically possible (P·hours) and at most half of the
+    range, else a decrease; so it is where nobody has told the dials.
     A new epoch or another meter gives no energy: the final and opening reads close the two sides.
     """
     ordered = sorted(reads, key=lambda read: (read.at, read.epoch))
@@ -69,11 +72,11 @@ def _step(
     if before.epoch != after.epoch:
         return RegisterStep(before.at, after.at, None, Step.RESET)
     unit_wh = before.reading_type.resolution
-    wrap = 10.0**meter.dials * meter.lsb_wh / unit_wh
+    wrap, falls = meter.range_wh / unit_wh, after.value < before.value
     difference = (after.value - before.value) % wrap
     hours = (after.at - before.at).total_seconds() / 3600
     possible = difference * unit_wh * multiplier <= capacity_kw * 1000 * hours
-    if not possible:
-        return RegisterStep(before.at, after.at, None, Step.DECREASE if after.value < before.value else Step.RESET)
-    step = Step.ROLLOVER if after.value < before.value else Step.NORMAL
+    if not possible or (falls and difference > MOST_OVER * wrap):
+        return RegisterStep(before.at, after.at, None, Step.DECREASE if falls else Step.RESET)
+    step = Step.ROLLOVER if falls else Step.NORMAL
     return RegisterStep(before.at, after.at, difference * multiplier, step)

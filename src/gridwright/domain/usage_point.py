@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -95,10 +96,18 @@ class EndDevice:
 
 @dataclass(frozen=True, slots=True)
 class Meter(EndDevice):
-    """An end device that measures: its registers wrap after `dials` digits, one count is `lsb_wh` watt-hours."""
+    """An end device that measures: its registers wrap after `dials` digits, one count is `lsb_wh` watt-hours.
 
-    dials: int = 8
+    `dials`: None where nobody has told them.
+    """
+
+    dials: int | None = None
     lsb_wh: int = 1
+
+    @property
+    def range_wh(self) -> float:
+        """What its registers count before they wrap; infinite where nobody has told its dials."""
+        return math.inf if self.dials is None else 10.0**self.dials * self.lsb_wh
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,7 +253,7 @@ def _exchange(bench: Workbench, row: int, fault: Fault) -> None:
         if read.usage_point == point and read.reading_type.flow is Flow.DELIVERED and read.at <= at
     ]
     before = max(earlier, key=lambda read: (read.at, read.epoch))
-    wrap = 10.0 ** bench.town.meters[row].dials
+    wrap = bench.town.meters[row].range_wh
     final = replace(before, at=at, value=(before.value + bench.energy_between(row, before.at, at)) % wrap)
     serial = f"{before.end_device}-B"
     _restart(bench, row, fault, serial)
@@ -287,7 +287,7 @@ def _exchange_back(bench: Workbench, point: str, fault: Fault, serial: str) -> N
 
 def _rollover(bench: Workbench, row: int, fault: Fault) -> None:
     """Shift the register so that it passes its last digit at the fault's start."""
-    panel, wrap = bench.town.panel, 10.0 ** bench.town.meters[row].dials
+    panel, wrap = bench.town.panel, bench.town.meters[row].range_wh
     counted = bench.energy_between(row, panel.start, fault.period.start)
     bench.registers = [
         replace(read, value=(bench.energy_between(row, panel.start, read.at) - counted) % wrap)

@@ -51,7 +51,7 @@ def simulate_homes(
     load, pv, temperature = _powers(of, calendar, seed)
     net_wh = (load - pv) * (interval / timedelta(hours=1)) * 1000
     sites = _usage_points(of, zone, first_id)
-    meters = tuple(Meter(f"M-{first_id + i}", "Example", "EM300") for i in range(n))
+    meters = tuple(Meter(f"M-{first_id + i}", "Example", "EM300", dials=8) for i in range(n))
     panel = _counted(np.maximum(net_wh, 0), sites, period.start, interval, DELIVERED_ENERGY)
     exporting = [i for i, site in enumerate(sites) if site.exports]
     fed_in = _counted(np.maximum(-net_wh, 0), sites, period.start, interval, RECEIVED_ENERGY)
@@ -137,6 +137,6 @@ def read_registers(
     instants = [from_epoch_s(first_s + step_s * slot) for slot in at]
     register = panel.reading_type.register()
     for point, meter, values in zip(panel.points, meters, reads.tolist(), strict=True):
-        wrap = 10.0**meter.dials
+        wrap = meter.range_wh
         for moment, value in zip(instants, values, strict=True):
             yield RegisterReading(point, moment, value % wrap, meter.serial, reading_type=register)

@@ -96,7 +96,7 @@ class _Exchange:
         pair = _reads_of(registers.of(self.panel.points[row], self.panel), step, meter)
         if pair is None:
             return None
-        read, wrap = estimate_read(pair, self.edge, meter), 10.0**meter.dials * meter.lsb_wh
+        read, wrap = estimate_read(pair, self.edge, meter), meter.range_wh
         unit = pair[0].reading_type.resolution
         whole, part = ((each.value - pair[0].value) * unit % wrap for each in (pair[1], read))
         return (step.energy or 0.0) * (part / whole if whole else 0.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,12 +16,11 @@ from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.panel import Panel, slot_time
 from gridwright.domain.reading_type import Quantity, ReadingType
 from gridwright.domain.register import RegisterReading, RegisterStep, Step, register_steps
+from gridwright.domain.rollover import as_shown, remedy
 from gridwright.domain.usage_point import Installation, Meter, installed_at
 from gridwright.vee.chunk import amount
 from gridwright.vee.runs import Floats, Index, Mask, Runs, running_sum
 
-# Who registers a meter without a word about its registers has this said of them.
-UNSAID = Meter("")
 LEAST_DIALS = 5
 COARSEST_LSB = 1000
 OFF_GRID = 0.001
@@ -33,11 +31,6 @@ CODES = {
     Step.DECREASE: Severity.FAIL,
 }
 ROWS = 1024
-
-
-def is_stated(meter: Meter) -> bool:
-    """Tell whether somebody has stated how a meter's registers count."""
-    return (meter.dials, meter.lsb_wh) != (UNSAID.dials, UNSAID.lsb_wh)
 
 
 @lru_cache(maxsize=64)
@@ -57,8 +50,8 @@ class Registers:
     """Register reads of usage points, with what is installed there.
 
     `meters`: serial → Meter (dials, resolution). Where a read's meter is unknown, the resolution is read from its
-    values (at most 1 kWh) and the dials from their length (at least 5). One that is registered without saying either
-    wraps where such a meter does, but counts in the steps of its reads. `installations` give the multiplier, else 1.
+    values (at most 1 kWh) and the dials from their length (at least 5). So it is for one that is registered without a
+    word about its dials. `installations` give the multiplier, else 1.
     """
 
     reads: Mapping[str, Sequence[RegisterReading]] = field(default_factory=dict)
@@ -79,12 +72,13 @@ class Registers:
 
     def _meter(self, serial: str, reads: Sequence[RegisterReading]) -> Meter:
         known = self.meters.get(serial)
-        if known is not None and is_stated(known):
+        if known is not None and known.dials is not None:
             return known
+        if known is not None and known.lsb_wh > 1:
+            shown = as_shown(known, reads)
+            return replace(shown, dials=max(LEAST_DIALS, shown.dials or 0))
         inferred = self._inferred(reads)
-        if known is None:
-            return inferred
-        return replace(known, dials=known.dials - round(math.log10(inferred.lsb_wh)), lsb_wh=inferred.lsb_wh)
+        return inferred if known is None else replace(known, dials=inferred.dials, lsb_wh=inferred.lsb_wh)
 
     def _inferred(self, reads: Sequence[RegisterReading]) -> Meter:
         wh = [read.value * read.reading_type.resolution for read in reads]
@@ -92,6 +86,12 @@ class Registers:
         lsb = next(steps, 1)
         digits = len(str(int(max(map(abs, wh)) // lsb)))
         return Meter(reads[0].end_device, dials=max(LEAST_DIALS, digits), lsb_wh=lsb)
+
+    def hung(self, read: RegisterReading) -> Meter:
+        """Return the meter that gave a read, as it is registered; one that does not name it hung there then."""
+        here = installed_at(self._history.get(read.usage_point, ()), read.usage_point, read.at)
+        serial = read.end_device or (here.end_device if here else "")
+        return self.meters.get(serial) or Meter(serial)
 
     def multiplier(self, point: str, at: datetime) -> float:
         """Return the transformer factor in force at `point`."""
@@ -288,15 +288,17 @@ def sum_finding(panel: Panel, where: tuple[int, int, int], message: str, severit
     return Finding("V30_sum", panel.points[row], period, severity, message, panel.reading_type, last - first)
 
 
-def step_findings(panel: Panel, steps: Sequence[tuple[int, Meter, float, RegisterStep]]) -> list[Finding]:
-    """Return a V32 finding for each step that is not plain counting up."""
+def step_findings(
+    panel: Panel, steps: Sequence[tuple[int, Meter, float, RegisterStep]], registers: Registers
+) -> list[Finding]:
+    """Return a V32 finding for each step that is not plain counting up; with a remedy where dials would help."""
     return [
         Finding(
             "V32_register",
             panel.points[row],
             Interval(step.since, step.until),
             CODES[step.step],
-            _step_message(panel, meter, step),
+            _step_message(panel, meter, step) + _untold(panel, row, step, registers),
             panel.reading_type,
         )
         for row, meter, _, step in steps
@@ -310,5 +312,20 @@ def _step_message(panel: Panel, meter: Meter, step: RegisterStep) -> str:
     return {
         Step.RESET: "register began anew, or counted more than the connection carries; no energy is taken from it",
         Step.EXCHANGE: "another meter was installed; no energy is taken across the exchange",
-        Step.DECREASE: "register decreased, and a rollover would be more than the connection carries",
+        Step.DECREASE: "register decreased; a rollover would be more than its connection carries, or half its range",
     }[step.step]
+
+
+def _untold(panel: Panel, row: int, step: RegisterStep, registers: Registers) -> str:
+    """Return what to say of a meter that fell and whose dials nobody has told."""
+    if step.step is Step.EXCHANGE:
+        return ""
+    reads = registers.of(panel.points[row], panel)
+    pair = next((pair for pair in pairwise(reads) if (pair[0].at, pair[1].at) == (step.since, step.until)), None)
+    if pair is None:
+        return ""
+    meter = registers.hung(pair[0])
+    if step.step is Step.ROLLOVER:
+        return "; nobody has told its dials, and with more it would not have" if meter.dials is None else ""
+    told = remedy(meter, *pair)
+    return f"; {told}" if told else ""

@@ -9,6 +9,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from gridwright.domain import quality as q
 from gridwright.domain.errors import InputError
 from gridwright.domain.register import RegisterReading
+from gridwright.domain.rollover import as_shown
 from gridwright.domain.usage_point import Meter
 
 CENT = Decimal("0.01")
@@ -65,7 +66,8 @@ def estimate_read(
         more = int((_moved(last, after, meter) / unit * share).to_integral_value(ROUND_HALF_UP))
     else:
         more = _onwards(before, at, meter, multiplier=multiplier, adu_kwh=adu_kwh)
-    value = float((stand + more) % 10**meter.dials * unit)
+    shown = stand + more if meter.dials is None else (stand + more) % 10**meter.dials
+    value = float(shown * unit)
     return RegisterReading(last.usage_point, at, value, last.end_device, last.epoch, ESTIMATED, last.reading_type)
 
 
@@ -98,7 +100,8 @@ def _same_counter(one: RegisterReading, other: RegisterReading) -> bool:
 def _moved(before: RegisterReading, after: RegisterReading, meter: Meter) -> Decimal:
     """Return the counts between two reads, over a rollover where the later one is smaller."""
     resolution = Decimal(repr(before.reading_type.resolution))
-    wrap = Decimal(10) ** meter.dials * meter.lsb_wh / resolution
+    dials = as_shown(meter, [before, after]).dials or 0
+    wrap = Decimal(10) ** dials * meter.lsb_wh / resolution
     return (Decimal(repr(after.value)) - Decimal(repr(before.value))) % wrap + (
         wrap if after.value < before.value else 0
     )

@@ -30,7 +30,7 @@ def check_registers(
     Marks `flags` in place, and rejects in `panel.quality` what a failed sum makes suspect.
     """
     steps = steps_of(panel, registers, capacity_kw)
-    findings = step_findings(panel, steps)
+    findings = step_findings(panel, steps, registers)
     several = {id(mine): mine for mine in rules}.values()
     for rule in {type(rule): rule for mine in several for rule in mine.rules}.values():
         findings += rule(panel, registers, capacity_kw) if isinstance(rule, TouSum) else []

@@ -25,6 +25,7 @@ from gridwright.api.ingest.table import Decoded
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.batches import write
 from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.errors import InputError, NotFound
 from gridwright.domain.finding import Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
@@ -35,6 +36,7 @@ from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.files.ingest_file import ingest_file
 from gridwright.jobs.meters.rollovers import Rollovers
+from gridwright.jobs.meters.tell_dials import tell_dials
 from gridwright.listen.messages import Messages
 from gridwright.store import Store
 
@@ -223,7 +225,7 @@ def test_a_month_over_a_rollover_is_a_step_of_known_energy(place: Place) -> None
         (FIVE, (50_120, 50_400, 3, 10)),
         (FIVE, (97_000, 97_010, 3, 10)),  # a rollover would be three hundredths of the range
         (FIVE, (110_000, 110_010, 3, 10)),  # more than five dials show
-        (Meter("M-1"), (99_800, 99_990, 554, 600)),  # nobody has said how many dials there are
+        (Meter("M-1"), (99_800, 99_990, 554, 600)),  # nobody has said how many dials there are, nor how fast it counts
         (Meter("M-1", dials=6, lsb_wh=1000), (99_800, 99_990, 554, 600)),
     ],
 )
@@ -302,3 +304,83 @@ def test_the_cascade_tells_a_rollover_as_no_doubt(place: Place, apart: timedelta
     (finding,) = (one for one in place.store.findings.load(ME, ["UP-1"]) if one.code == "V32_register")
     said = "register rolled over after 5 digits; 1,128 kWh counted"
     assert (finding.severity, finding.message) == (Severity.INFO, said)
+
+
+def daily(*values: float) -> list[Read]:
+    return [(START + DAY * (slot - len(values)), value) for slot, value in enumerate(values)]
+
+
+UNTOLD = Meter("M-1")
+STEADY = daily(99_900, 99_930, 99_960, 99_990)
+
+
+def test_dials_are_learned_of_a_meter_that_nobody_registered(store: Store, tmp_path: Path) -> None:
+    store.registry.save_points(ME, [UsagePoint("UP-1", capacity_kw=20)])
+    place = Place(store)
+    place.import_file(tmp_path, [*STEADY, (START, 30)])
+    assert place.epochs == [0] * 5
+
+
+@pytest.mark.parametrize("entrance", [*SINGLE, "file"])
+def test_dials_are_learned_where_only_one_width_explains_the_fall(store: Store, tmp_path: Path, entrance: str) -> None:
+    """30 kWh a day, and 40 over the end of five dials, of a meter that nobody described."""
+    place = a_place(store, UNTOLD, capacity_kw=20)
+    if entrance == "file":
+        place.import_file(tmp_path, [*STEADY, (START, 30)])
+    else:
+        place.post_each([*STEADY, (START, 30)], SINGLE[entrance])
+    assert (place.epochs, place.codes) == ([0] * 5, [])
+    correct(store, ME, SiteDefaults(), now=NOW)
+    (finding,) = (one for one in store.findings.load(ME, ["UP-1"]) if one.code == "V32_register")
+    assert finding.severity is Severity.INFO
+    assert "rolled over after 5 digits; 80 kWh counted; nobody has told its dials" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("reads", "told"),
+    [
+        ([*daily(99_930, 99_960, 99_990), (START, 300)], True),  # ten times as fast as before
+        ([*daily(50_000, 50_030, 50_060), (START, 30)], False),
+        ([*daily(99.93, 99.96, 99.99), (START, 0.03)], False),  # no register is so narrow
+        ([(START - DAY, 99_990.0), (START, 30)], True),  # nobody knows how fast it counts
+    ],
+)
+def test_a_fall_that_nothing_bears_out_makes_no_energy_and_names_the_remedy(
+    store: Store, reads: list[Read], *, told: bool
+) -> None:
+    place = a_place(store, UNTOLD, capacity_kw=20)
+    place.post_each(reads)
+    assert place.epochs == [0] * (len(reads) - 1) + [1]
+    correct(store, ME, SiteDefaults(), now=NOW)
+    (finding,) = (one for one in store.findings.load(ME, ["UP-1"]) if one.code == "V32_register")
+    said = "if it turned over, tell how many dials it has: gridwright usage-point dials UP-1 --dials 5 --lsb-wh 1000"
+    assert (said in finding.message) is told, finding.message
+
+
+def test_dials_that_are_told_afterwards_let_the_register_go_on(store: Store) -> None:
+    place = a_place(store, UNTOLD, capacity_kw=20)
+    place.post_each([(START - DAY, 99_990.0), (START, 30), (START + DAY, 60), (START + 2 * DAY, 5)])
+    assert place.epochs == [0, 1, 1, 2]
+    told = tell_dials(store, ME, "UP-1", (5, 1000), now=NOW)
+    assert [read.at for read in told.turned_over] == [START]
+    assert place.epochs == [0, 0, 0, 1]
+    assert tell_dials(store, ME, "UP-1", (5, 1000), now=NOW).turned_over == ()
+    assert store.registry.meter(ME, "M-1") == FIVE
+    steps = register_steps(place.reads, meter=FIVE, capacity_kw=20, multiplier=float(FACTOR))
+    assert [one.energy for one in steps] == [80_000.0, 60_000.0, None]
+
+
+def test_dials_that_cannot_be_are_refused_and_nothing_is_changed(store: Store) -> None:
+    a_place(store, UNTOLD)
+    with pytest.raises(InputError, match="5 dials of 1 Wh turn over after 100 kWh"):
+        tell_dials(store, ME, "UP-1", (5, 1), now=NOW)
+    with pytest.raises(NotFound, match="meter M-9 never hung at UP-1"):
+        tell_dials(store, ME, "UP-1", (5, 1000), now=NOW, serial="M-9")
+    assert store.registry.meter(ME, "M-1") == UNTOLD
+
+
+def test_eight_dials_of_a_watt_hour_that_somebody_told_are_knowledge(store: Store) -> None:
+    place = a_place(store, Meter("M-1", dials=8), capacity_kw=CAPACITY_KW)
+    place.post_each(OVER)
+    assert place.epochs == [0] * 4
+    assert store.registry.meter(ME, "M-1") == Meter("M-1", dials=8)

@@ -14,7 +14,7 @@ from gridwright.domain.bill import Bill
 from gridwright.domain.errors import StoreOutdated
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
-from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.usage_point import Meter, UsagePoint
 from gridwright.store import Store, open_store
 from gridwright.store.migrate import HEAD, VERSION_TABLE, revision_of, upgrade
 from gridwright.store.schema import NAMING, metadata
@@ -105,3 +105,15 @@ def test_an_older_schema_is_brought_up_to_date_with_its_data(
         assert newer.identities.bootstrap(START) is not None
         assert newer.audit.verify(ME) == 5
         test_the_migrations_make_exactly_the_schema(newer)
+
+
+def test_a_default_that_stood_for_dials_becomes_unknown(store: Store, address: str, again: Callable[[], Store]) -> None:
+    """Before 0005 a meter without a word about its dials had 8 of 1 Wh."""
+    meters = [Meter("M-1"), Meter("M-2", dials=5, lsb_wh=1000), Meter("M-3", dials=8, lsb_wh=1000)]
+    store.registry.save_meters(ME, meters)
+    with store._engine.begin() as connection:
+        migrate(connection, "downgrade", "0004")
+        dials = connection.exec_driver_sql("SELECT dials FROM end_device ORDER BY serial").scalars().all()
+        assert dials == [8, 5, 8]
+    with again() as newer:
+        assert newer.registry.meters(ME) == tuple(meters)

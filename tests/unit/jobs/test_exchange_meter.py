@@ -112,7 +112,16 @@ def test_reads_after_the_exchange_and_other_dials_are_told(store: Store) -> None
     store.registry.save_meter(ME, Meter("M-2", dials=6))
     doubts = preview_exchange(store, ME, ORDER, now=NOW).doubts
     assert any("read 1 times after" in doubt for doubt in doubts)
-    assert any("6 dials" in doubt for doubt in doubts)
+    assert not any("6 dials" in doubt for doubt in doubts), "who says nothing of dials contradicts nobody"
+    doubts = preview_exchange(store, ME, replace(ORDER, meter=Meter("M-2", dials=5, lsb_wh=1)), now=NOW).doubts
+    assert any("registered with 6 dials of 1 Wh, not 5 of 1 Wh" in doubt for doubt in doubts)
+    assert any("5 dials of 1 Wh turn over after 100 kWh" in doubt for doubt in doubts)
+
+
+def test_an_exchange_tells_dials_that_nobody_had_told(store: Store) -> None:
+    store.registry.save_meter(ME, Meter("M-2", brand="Example"))
+    exchange_meter(store, ME, replace(ORDER, meter=Meter("M-2", dials=5, lsb_wh=1000)), now=NOW)
+    assert store.registry.meter(ME, "M-2") == Meter("M-2", "Example", dials=5, lsb_wh=1000)
 
 
 def test_an_exchange_creates_no_energy_and_is_done_once(store: Store) -> None:

@@ -95,7 +95,9 @@ class Exchange(Request):
     multiplier: Decimal = Field(
         default=Decimal(1), gt=0, le=100_000, description="Transformer factor of the new meter."
     )
-    dials: int = Field(default=8, ge=3, le=12, description="Digits before its registers wrap.")
+    dials: int | None = Field(
+        default=None, ge=3, le=12, description="Digits before its registers wrap; left out, nobody knows them."
+    )
     lsb_wh: int = Field(default=1, ge=1, le=1_000_000, description="Watt-hours of one count of its last digit.")
 
 

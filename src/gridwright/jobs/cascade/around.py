@@ -16,7 +16,6 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER, Installation, Meter
 from gridwright.vee.check_meter import CheckMeter
 from gridwright.vee.circumstances import NOTHING_KNOWN, Circumstances, Condition, Configuration, StatusWords
-from gridwright.vee.registers import is_stated
 
 EVER = Interval(datetime(1970, 1, 1, tzinfo=UTC), FOREVER)
 # Longest interval that an attribute `interval_min` may name.
@@ -151,7 +150,7 @@ def installed_as(
     found: dict[str, list[Configuration]] = defaultdict(list)
     for each in installations:
         meter = (meters or {}).get(each.end_device)
-        dials = meter.dials if meter is not None and is_stated(meter) else None
+        dials = None if meter is None else meter.dials
         found[each.usage_point].append(
             Configuration(each.period, end_device=each.end_device, multiplier=each.multiplier, dials=dials)
         )
@@ -214,7 +213,7 @@ def told_digits(
     for point, several in reads.items():
         for first, last in _pairs(several):
             meter = meters.get(first.end_device)
-            if meter is None or not is_stated(meter):
+            if meter is None or meter.dials is None:
                 continue
             shown = max(first.value * first.reading_type.resolution, last.value * last.reading_type.resolution)
             digits = len(str(int(shown // meter.lsb_wh)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -89,11 +89,14 @@ def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetim
 
 
 def register(store: Store, access: Access, meter: Meter) -> None:
-    """Register a meter that is not registered yet; a known one stays as it is."""
+    """Register a meter that is not registered yet; of a known one only dials that nobody had told are learned."""
     try:
-        store.registry.meter(access, meter.serial)
+        known = store.registry.meter(access, meter.serial)
     except NotFound:
         store.registry.save_meter(access, meter)
+        return
+    if isinstance(known, Meter) and known.dials is None and meter.dials is not None:
+        store.registry.save_meter(access, replace(known, dials=meter.dials, lsb_wh=meter.lsb_wh))
 
 
 def require_free(store: Store, access: Access, new: Installation) -> None:

@@ -14,6 +14,7 @@ from gridwright.domain.errors import Conflict, InputError, NotFound
 from gridwright.domain.interval import Interval, clock_time
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading, Step, register_steps
+from gridwright.domain.rollover import NARROWEST_WH, as_shown
 from gridwright.domain.usage_point import FOREVER, Installation, Meter
 from gridwright.jobs.meters.exchange_meter import MeterExchange, allowed, counts, last_read
 from gridwright.store import Store
@@ -69,10 +70,17 @@ def _doubts(store: Store, access: Access, exchange: MeterExchange, before: Insta
     if before is not None and before.multiplier != exchange.multiplier:
         yield f"the multiplier changes from {before.multiplier} to {exchange.multiplier}"
     known = _known(store, access, exchange.meter.serial)
-    if known is not None and (known.dials, known.lsb_wh) != (exchange.meter.dials, exchange.meter.lsb_wh):
+    told = exchange.meter
+    if told.range_wh < NARROWEST_WH:
+        yield (
+            f"{told.dials} dials of {told.lsb_wh} Wh turn over after {told.range_wh / 1000:g} kWh; "
+            "digits before the point count 1000 Wh each"
+        )
+    both = known is not None and None not in (known.dials, told.dials)
+    if known is not None and both and (known.dials, known.lsb_wh) != (told.dials, told.lsb_wh):
         yield (
             f"meter {known.serial} is registered with {known.dials} dials of {known.lsb_wh} Wh, "
-            f"not {exchange.meter.dials} of {exchange.meter.lsb_wh} Wh: what is registered holds"
+            f"not {told.dials} of {told.lsb_wh} Wh: what is registered holds"
         )
     later = store.registers.load(access, exchange.usage_point, Interval(exchange.at + SECOND, FOREVER))
     old = [read for read in later if before is not None and read.end_device == before.end_device]
@@ -110,7 +118,7 @@ def _closing(
     final = RegisterReading(
         exchange.usage_point, exchange.at, counts(exchange.final_kwh or Decimal(0)), before.end_device, last.epoch
     )
-    meter = _known(store, access, before.end_device) or Meter(before.end_device)
+    meter = as_shown(_known(store, access, before.end_device) or Meter(before.end_device), [last, final])
     point = store.registry.point(access, exchange.usage_point)
     # A connection of unknown capacity carries what the rules that come with Gridwright take for the most (V32).
     capacity = point.capacity_kw or packaged().rules_of([point], DELIVERED_ENERGY, HOUR_S)[0].capacity_kw

@@ -1,4 +1,4 @@
-"""Rollovers of registers whose dials the registry knows: what readings that arrive are asked where they fall."""
+"""Rollovers of registers at places that the registry knows: what readings that arrive are asked where they fall."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from gridwright.domain.access import Access
 from gridwright.domain.errors import NotFound
 from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.rollover import DAY, Counter, turned_over
-from gridwright.domain.usage_point import installed_at
+from gridwright.domain.rollover import DAY, Counter, as_shown, turned_over
+from gridwright.domain.usage_point import Meter, installed_at
 from gridwright.jobs.store_port import StorePort
 from gridwright.vee import Registers, packaged
-from gridwright.vee.registers import is_stated
 
 MONTH = timedelta(days=31)
 HOUR_S = 3600
@@ -44,7 +43,7 @@ class Rollovers:
         return turned_over(before, after, counter, self._a_day(before, counter) if a_day is None else a_day)
 
     def _counter(self, before: RegisterReading, after: RegisterReading) -> Counter | None:
-        """Return the register that gave both reads; None where its dials are not registered, or it was changed."""
+        """Return the register that gave both reads; None where its place is not registered, or it was changed."""
         point = before.usage_point
         if (point, before.end_device) != (after.usage_point, after.end_device):
             return None
@@ -52,12 +51,11 @@ class Rollovers:
             self._places[point] = self._place(point)
         place = self._places[point]
         hung = installed_at(place.registers.installations, point, before.at) if place else None
-        if place is None or hung is None or place.registers.exchanged(point, before.at, after.at):
+        if place is None or place.registers.exchanged(point, before.at, after.at):
             return None
-        meter = place.registers.meters.get(before.end_device or hung.end_device)
-        if meter is None or not is_stated(meter):
-            return None
-        return Counter(meter, place.capacity_kw, float(hung.multiplier))
+        serial = before.end_device or (hung.end_device if hung else "")
+        meter = place.registers.meters.get(serial) or Meter(serial)
+        return Counter(meter, place.capacity_kw, float(hung.multiplier) if hung else 1.0)
 
     def _place(self, point: str) -> Place | None:
         try:
@@ -78,7 +76,8 @@ class Rollovers:
         since = next((one for one in months if one is not None and _same_count(one, last)), None)
         if since is None:
             return None
-        return (last.value - since.value) % counter.wrap(read.reading_type) / ((last.at - since.at) / DAY)
+        wrap = as_shown(counter.meter, [since, last]).range_wh / read.reading_type.resolution
+        return (last.value - since.value) % wrap / ((last.at - since.at) / DAY)
 
     def _around(self, read: RegisterReading, moment: datetime) -> tuple[RegisterReading | None, RegisterReading | None]:
         """Return the last stored read of a register up to a moment, and the first one after it."""

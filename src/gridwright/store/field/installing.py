@@ -16,6 +16,8 @@ from gridwright.store.instant import to_period, to_seconds
 from gridwright.store.names import FEW
 from gridwright.store.session import Unit
 
+UNTOLD = 0  # dials that nobody has told, and of devices without a register
+
 
 def put_devices(unit: Unit, devices: Mapping[str, EndDevice]) -> list[str]:
     """Add or change end devices and return the serial numbers of those that were new or different."""
@@ -92,7 +94,7 @@ def device_row(device: EndDevice) -> dict[str, Any]:
         "kind": "meter" if meter else "device",
         "brand": device.brand,
         "model": device.model,
-        "dials": meter.dials if meter else 0,
+        "dials": (meter.dials or UNTOLD) if meter else UNTOLD,
         "lsb_wh": meter.lsb_wh if meter else 0,
     }
 
@@ -100,7 +102,7 @@ def device_row(device: EndDevice) -> dict[str, Any]:
 def to_device(row: Row[Any]) -> EndDevice:
     """Return the meter or other end device of a row."""
     if row.kind == "meter":
-        return Meter(row.serial, row.brand, row.model, row.dials, row.lsb_wh)
+        return Meter(row.serial, row.brand, row.model, row.dials or None, row.lsb_wh)
     return EndDevice(row.serial, row.brand, row.model)
 
 
