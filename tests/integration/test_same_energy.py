@@ -186,6 +186,19 @@ def test_one_meter_under_two_codes_counts_once(town: Town) -> None:
     assert [channel for channel, _ in told(town)] == ["1-0:1.8.0"]
 
 
+def test_one_file_that_has_both_names_is_told_when_it_is_judged_at_once(town: Town) -> None:
+    path = Path(str(town.platform.settings.store.url)).with_name("both.csv")
+    rows = [
+        f"HOME,{(START + slot * QUARTER).isoformat()},{kind},{one}"
+        for kind, kwh in ((TYPE, WHOLE), (f"{TYPE}/E1", E1), (f"{TYPE}/E2", E2))
+        for slot, one in enumerate(kwh)
+    ]
+    path.write_text("\n".join(["usage_point,start,reading_type,kwh", *rows]))
+    town.platform.import_trusted(path)
+    assert told(town) == [("", WHOLE_AGAIN)]
+    assert billed(town) == pytest.approx((sum(WHOLE), sum(WHOLE)))
+
+
 def test_a_bill_names_what_it_takes_once(town: Town) -> None:
     by_file(town, "E1", E1)
     by_json(town, "", WHOLE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -65,6 +66,17 @@ def test_meters_of_different_intervals_resolutions_and_directions_meet(store: St
     assert found.unconnected == ("X",)
     assert found.computed == PERIOD.end
     assert found.to_dict()["nodes"][1]["plausibility"] == Plausibility.PLAUSIBLE
+
+
+def test_energy_under_a_channel_and_without_one_leaves_the_network_once(store: Store) -> None:
+    for name in "ABC":
+        save(store, name, 100, kind=replace(DELIVERED_ENERGY, channel="E1"))
+        save(store, name, 100)
+    save(store, "C", 50, kind=replace(DELIVERED_ENERGY, channel="E2"))
+    save(store, "M1", 360)
+    each = balance_grid(store, ME, PERIOD, now=PERIOD.end).node("T1")
+    assert each is not None
+    assert (each.metered_kwh, each.loss_kwh) == (350 * 192 / 1000, 1.92)
 
 
 def test_a_meter_that_changed_its_interval_within_the_period_counts_all_the_time(store: Store) -> None:

@@ -30,8 +30,7 @@ def note_same_energy(
     Looked at are whole civil months, whatever part of them the scope holds, so that every run finds the same. `made`:
     the final images that the scope made.
     """
-    energy = [panel for panel in made if panel.reading_type.quantity is Quantity.ENERGY]
-    names = sorted(_suspects(energy) & set(scope.points))
+    names = sorted(suspects(made) & set(scope.points))
     if not names:
         return 0
     new = 0
@@ -44,10 +43,10 @@ def note_same_energy(
     return new
 
 
-def _suspects(panels: Sequence[Panel]) -> set[str]:
-    """Return who has energy without a channel beside a channel, or the same values in two channels."""
+def suspects(panels: Sequence[Panel]) -> set[str]:
+    """Return which usage points have energy without a channel beside a channel, or the same values in two channels."""
     alike: dict[ReadingType, list[Panel]] = defaultdict(list)
-    for panel in panels:
+    for panel in (each for each in panels if each.reading_type.quantity is Quantity.ENERGY):
         alike[energy_of(panel.reading_type)].append(panel)
     found: set[str] = set()
     for several in alike.values():

@@ -24,6 +24,7 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import Gridded
 from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.note_same_energy import suspects
 from gridwright.jobs.cascade.trust_readings import Channel, Material, SiteDefaults, trust_beside, trust_channels
 from gridwright.jobs.files.ingest_file import Imported, Report, ingest_file
 from gridwright.jobs.load.load_circumstances import load_around
@@ -140,9 +141,12 @@ class Judge:
             self.store.day_totals.save(self.access, day_totals(to_midnights(panel, zone), zone), known_at=known_at)
 
     def _leave_changing(self) -> None:
-        """Leave to the cascade who has a series in several panels: its interval length may have changed."""
+        """Leave to the cascade who has a series in several panels: its interval length may have changed.
+
+        And who may have the same energy in several channels, which is told of whole months.
+        """
         count = Counter((point, panel.reading_type) for panel in self._panels for point in panel.points)
-        changing = {point for (point, _), times in count.items() if times > 1}
+        changing = {point for (point, _), times in count.items() if times > 1} | suspects(self._panels)
         if not changing:
             return
         kept = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -18,6 +18,7 @@ from gridwright.domain.reading_type import Accumulation, Flow, Quantity, Reading
 from gridwright.grid import GridBalance, balance, common_interval, together
 from gridwright.grid.align import RANK
 from gridwright.jobs.grid.grid_events import GridEvents, grid_events
+from gridwright.jobs.load.counted_once import counted_once
 from gridwright.jobs.load.load_series import load_series
 from gridwright.jobs.load.load_trusted import with_final
 from gridwright.jobs.load.touched_days import days_of, touched_types
@@ -80,13 +81,20 @@ def _sides(store: Store, access: Access, panels: Sequence[Panel], period: Interv
             # What was read as net energy waits as that, and has final images of either direction.
             touched = days_of(waiting, {panel.reading_type, part.reading_type})
             by_flow[flow][panel.reading_type.channel].append(with_final(store, access, part, touched))
-    sides = {
-        flow: added([whole for parts in channels.values() if (whole := together(parts, period, interval))])
-        for flow, channels in by_flow.items()
-    }
+    sides = {flow: added(_once(channels, period, interval)) for flow, channels in by_flow.items()}
     lengths = sorted({panel.interval_s // 60 for panel in panels})
     notes = (f"intervals of {', '.join(map(str, lengths))} min are compared by {interval}",) if len(lengths) > 1 else ()
     return _Sides(sides.get(Flow.DELIVERED), sides.get(Flow.RECEIVED), notes)
+
+
+def _once(channels: Mapping[str, Sequence[Panel]], period: Interval, interval: timedelta) -> list[Panel]:
+    """Return the channels on one grid, the same energy in one of them only."""
+    wholes = [
+        replace(whole, reading_type=replace(whole.reading_type, channel=name))
+        for name, parts in channels.items()
+        if (whole := together(parts, period, interval))
+    ]
+    return [replace(each, reading_type=replace(each.reading_type, channel="")) for each in counted_once(wholes).panels]
 
 
 def _split(panel: Panel) -> Iterable[tuple[Flow, Panel]]:
