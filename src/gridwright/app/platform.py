@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults, Trusted
     from gridwright.jobs.files.import_trusted import TrustedImport
     from gridwright.jobs.files.ingest_file import Imported
-    from gridwright.jobs.load.away import Away
     from gridwright.jobs.load.load_final import FinalGroup
     from gridwright.settings import Settings
     from gridwright.store import Store
@@ -129,10 +128,9 @@ class Platform:
 
         `period`: `2025`, `2025-03`, `2025-03-30`, `FROM/TO` (the point's own zone) or an Interval; None = all.
         `as_of`: as known at that instant. `image`: as it came, or final, as validation, estimation and edits left it.
-        Months that are in the archive alone are a Conflict.
+        Months that left the database are read in the archive; one that cannot be is ArchiveUnreadable.
         """
         whole = self._period_of(point, period)
-        self._require_here(point, whole, (image,))
         if image is Image.FINAL:
             from gridwright.jobs.load.load_final import final_panel
 
@@ -143,8 +141,7 @@ class Platform:
     def trusted(self, point: str, period: str | Interval | None = None) -> Panel:
         """Return a usage point's delivered energy as bills take it: final, or validated and estimated until it is."""
         whole = self._period_of(point, period)
-        self._require_here(point, whole)
-        panel = self.usable([point])[0][0].trusted
+        panel = self._usable([point], None, site=self.site, as_of=None)[0][0].trusted
         return panel.regrid(whole) if whole else panel
 
     def validate(self, panel: Panel) -> list[Finding]:
@@ -295,33 +292,29 @@ class Platform:
     ) -> tuple[list[FinalGroup], list[str]]:
         """Return usage points of the store as bills and pages have them; the notes name series that were left out.
 
-        Final images where there are any; what is not judged yet is validated and estimated for the moment. Months that
-        are in the archive alone are named by a note, and a Conflict where nothing else is there.
+        Final images where there are any; what is not judged yet is validated and estimated for the moment. Archived
+        months that cannot be read are named by a note, and ArchiveUnreadable where nothing else is there.
         """
+        from gridwright.store.archive.reading import leaving_out
+
+        with leaving_out() as lost:
+            try:
+                groups, notes = self._usable(points, period, site=site or self.site, as_of=as_of)
+            except NotFound:
+                if lost:
+                    raise lost[0] from None
+                raise
+        return groups, [*notes, *(f"left out: {error}" for error in lost)]
+
+    def _usable(
+        self, points: Sequence[str] | None, period: Interval | None, *, site: SiteDefaults, as_of: datetime | None
+    ) -> tuple[list[FinalGroup], list[str]]:
         from gridwright.jobs.load.load_trusted import Reader
 
-        away = self.away(points, period)
-        reader = Reader(self.store, self.access, site or self.site, self.clock(), as_of)
-        try:
-            groups, notes = reader.trusted(points, period)
-        except NotFound:
-            if away:
-                raise away.conflict() from None
-            raise
+        groups, notes = Reader(self.store, self.access, site, self.clock(), as_of).trusted(points, period)
         if not groups:
-            raise away.conflict() if away else nothing_usable()
-        return groups, [*notes, away.note] if away else notes
-
-    def away(
-        self,
-        points: Sequence[str] | None = None,
-        period: Interval | None = None,
-        images: Sequence[Image] = tuple(Image),
-    ) -> Away:
-        """Return which months of some usage points (None = all) are in the archive and no longer in the database."""
-        from gridwright.jobs.load.away import months_missing
-
-        return months_missing(self.store, self.access, points, period, images=images)
+            raise nothing_usable()
+        return groups, notes
 
     def trust(self, material: Material, site: SiteDefaults | None = None) -> tuple[list[Trusted], list[str]]:
         """Validate and estimate; the notes name series that were left out."""
@@ -331,11 +324,6 @@ class Platform:
         if not groups:
             raise nothing_usable(material)
         return groups, notes
-
-    def _require_here(self, point: str, period: Interval | None, images: Sequence[Image] = tuple(Image)) -> None:
-        away = self.away([point], period, images)
-        if away:
-            raise away.conflict()
 
     def _period_of(self, point: str, period: str | Interval | None) -> Interval | None:
         tz = self.store.registry.point(self.access, point).tz

@@ -47,10 +47,13 @@ def material(platform: Platform, file: Path | None, points: Sequence[str] | None
     """Return what a file holds, or the store; a usage point that is not there is NotFound."""
     if file is not None:
         return platform.read(file, reading)
-    away = platform.away(points)
-    if away:
-        say(away.note)
-    return platform.stored(points)
+    from gridwright.store.archive.reading import leaving_out
+
+    with leaving_out() as lost:
+        stored = platform.stored(points)
+    for error in lost:
+        say(f"left out: {error}")
+    return stored
 
 
 def trusted(

@@ -17,6 +17,7 @@ GridwrightError
 │   ├── StoreLocked         another process holds the write lock
 │   ├── StoreFull           the disk is full
 │   ├── StoreCorrupt        the file is not a (healthy) Gridwright database
+│   │   └── ArchiveUnreadable   the file of an archived month is gone, damaged or out of reach
 │   └── StoreOutdated       its schema is older or newer than this program
 ├── TooLittleData           not enough history or coverage for what was asked
 ├── RateError               a rate card is wrong or cannot price this
@@ -123,6 +124,10 @@ class StoreFull(StoreError):
 
 class StoreCorrupt(StoreError):
     """The file is not a healthy Gridwright database."""
+
+
+class ArchiveUnreadable(StoreCorrupt):
+    """The file of an archived month is gone, damaged or out of reach; all other months are as they were."""
 
 
 class StoreOutdated(StoreError):

@@ -19,10 +19,11 @@ from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
 from gridwright.store import schema
+from gridwright.store.archive.reading import ArchiveReader, MonthsAway, leaving_out
 from gridwright.store.audit import note
 from gridwright.store.days import blocks
 from gridwright.store.days.grid import check_interval
-from gridwright.store.days.history import read_states
+from gridwright.store.days.history import read_states, states_of
 from gridwright.store.days.laying import Layer, Single, span
 from gridwright.store.days.loading import PanelLoader
 from gridwright.store.days.saving import SaveSummary
@@ -33,6 +34,7 @@ from gridwright.store.days.stretches import Stretch, read_stretches
 from gridwright.store.instant import from_us, to_seconds, to_us
 from gridwright.store.names import Names, every_image, every_type, within
 from gridwright.store.registry import register_unknown
+from gridwright.store.series_ends import EndReader
 from gridwright.store.session import Session, Unit
 
 
@@ -83,9 +85,10 @@ class Version:
 class Readings:
     """Interval readings."""
 
-    def __init__(self, session: Session, names: Names) -> None:
+    def __init__(self, session: Session, names: Names, archived: ArchiveReader | None = None) -> None:
         self._session = session
         self._names = names
+        self._archived = archived or ArchiveReader(names)
 
     def save(
         self,
@@ -191,7 +194,8 @@ class Readings:
         """Return a panel with the points in the order asked (None: all that may be seen), the slots within `period`.
 
         NaN and MISSING where nothing is stored. The interval is the stored one; mixed ones are GridMismatch, nothing
-        stored and no `interval` is NotFound. `as_of` gives what was known at that instant.
+        stored and no `interval` is NotFound. `as_of` gives what was known at that instant. What is in the archive is
+        read there; a month that cannot be is ArchiveUnreadable.
         """
         access.require(Act.READ)
         asked = (points,) if isinstance(points, str) else points
@@ -201,8 +205,16 @@ class Readings:
             codes = tuple(self._names.every_point(unit, access) if asked is None else asked)
             keys = np.array(self._names.point_keys(unit, codes), np.int64)
             kind = self._names.type_key(unit, reading_type, image)
-            loader = PanelLoader(unit, kind, keys, None if as_of is None else to_us(as_of))
+            as_of_us = None if as_of is None else to_us(as_of)
+            away = self._away(unit, access, kind, _days_of(period))
+            if away is not None:
+                away.name(keys, history=as_of is not None)
+            loader = PanelLoader(unit, kind, keys, as_of_us, away)
             return loader.load(codes, period, reading_type, interval_s)
+
+    def _away(self, unit: Unit, access: Access, kind: int | None, days: range) -> MonthsAway | None:
+        """Return what of some days is not wholly in the database; mostly there is nothing."""
+        return None if kind is None else self._archived.look(unit, kind, days, told=access.points is None)
 
     def series(self, access: Access, point: str | None = None) -> list[Series]:
         """Return what is stored of one usage point, or of all that may be seen."""
@@ -215,7 +227,9 @@ class Readings:
                 query = query.where(table.c.usage_point == self._names.point_keys(unit, [point])[0])
             kinds = every_type(unit)
             rows = [row for row in unit.connection.execute(query) if access.may_see(row.code)]
-            return [_to_series(unit, kinds[row.reading_type], row) for row in rows]
+            with leaving_out():  # an end that cannot be read is that of its day
+                ends = EndReader(unit, rows, lambda kind, days: self._away(unit, access, kind, days))
+            return [_to_series(kinds[row.reading_type], row, ends.ends(row)) for row in rows]
 
     def extents(self, access: Access, points: Sequence[str]) -> list[Extent]:
         """Return from which to which day each series of some usage points reaches, in one look-up."""
@@ -242,7 +256,10 @@ class Readings:
             if kind is None:
                 return []
             keys = dict(zip(self._names.point_keys(unit, points), points, strict=True))
-            return list(read_stretches(unit, kind, keys, period))
+            away = self._away(unit, access, kind, _days_of(period))
+            if away is not None:
+                away.name(np.array(list(keys), np.int64))
+            return list(read_stretches(unit, kind, keys, period, away))
 
     def image_types(self, access: Access, image: Image = Image.FINAL) -> list[ReadingType]:
         """Return the reading types of which an image was ever stored."""
@@ -253,7 +270,7 @@ class Readings:
     def final_states(self, access: Access, points: Sequence[str], period: Interval) -> dict[str, ImageState]:
         """Return the state of usage points' final images on the UTC days of a period; equal: nobody wrote to them."""
         _require_all(access, Act.READ, points)
-        days = range(to_seconds(period.start) // DAY_S, -(-to_seconds(period.end) // DAY_S))
+        days = _days_of(period)
         with self._session.reading() as unit:
             names = dict(zip(self._names.point_keys(unit, points), points, strict=True))
             kinds = [kind for kind, (_, which) in every_image(unit).items() if which is Image.FINAL]
@@ -324,7 +341,13 @@ class Readings:
         with self._session.reading() as unit:
             key = self._names.point_keys(unit, [point])[0]
             kind = self._names.type_key(unit, reading_type, image)
-            rows = None if kind is None else read_states(unit, kind, day_number(day), key)
+            number = day_number(day)
+            away = self._away(unit, access, kind, range(number, number + 1))
+            if away is None:
+                rows = None if kind is None else read_states(unit, kind, number, key)
+            else:
+                images = away.name(np.array([key], np.int64), history=True).images(number)
+                rows = states_of(images, number)
         if rows is None:
             return []
         return [_to_version(rows.take([row]), point, day, reading_type) for row in range(rows.key.size)]
@@ -365,25 +388,13 @@ def _to_version(rows: blocks.BlockRows, point: str, day: date, kind: ReadingType
     return Version(rows.revision[0], from_us(rows.known_at_us[0]), IntervalBlock(panel))
 
 
-def _to_series(unit: Unit, kind: ReadingType, row: Row[Any]) -> Series:
-    """Find the exact ends in the first and the last block."""
-    ends = []
-    for day, which in ((row.first_day, 0), (row.last_day - 1, -1)):
-        rows = blocks.read_day(unit, row.reading_type, day, np.array([row.usage_point], np.int64))
-        if rows is None:  # the days of another interval lie in between
-            ends.append(day * DAY_S)
-            continue
-        slots, phase_s = blocks.shape_of(rows.shape[0]).grid
-        there = np.flatnonzero(~np.isnan(rows.values(slots)[0]))
-        ends.append(day * DAY_S + phase_s + int(there[which]) * (DAY_S // slots))
-    return Series(
-        row.code,
-        kind,
-        timedelta(seconds=row.interval_s),
-        from_epoch_s(ends[0]),
-        from_epoch_s(ends[1] + row.interval_s),
-        row.readings,
-    )
+def _to_series(kind: ReadingType, row: Row[Any], ends: tuple[int, int]) -> Series:
+    first, last = map(from_epoch_s, ends)
+    return Series(row.code, kind, timedelta(seconds=row.interval_s), first, last, row.readings)
+
+
+def _days_of(period: Interval) -> range:
+    return range(to_seconds(period.start) // DAY_S, -(-to_seconds(period.end) // DAY_S))
 
 
 def _require_all(access: Access, act: Act, points: Sequence[str]) -> None:

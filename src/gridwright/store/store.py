@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from gridwright.store.answers import Answers
 from gridwright.store.archive.archive import Archive
+from gridwright.store.archive.reading import ArchiveReader
 from gridwright.store.audit import Audit
 from gridwright.store.backlog import Backlogs
 from gridwright.store.checks.checks import Checks
@@ -64,10 +65,11 @@ class Store:
         sealing = Sealing(self._session, master)
         self.registry = Registry(self._session, names, sealing)
         self.sealed = SealedData(self._session, sealing)
-        self.archive = Archive(self._session, names)
+        archived = ArchiveReader(names)
+        self.archive = Archive(self._session, names, archived)
         self.checks = Checks(self._session, sealing)
         self.backlogs = Backlogs(self._session)
-        self.readings = Readings(self._session, names)
+        self.readings = Readings(self._session, names, archived)
         self.journal = Journal(self._session, names)
         self.arrivals = Arrivals(self._session, names)
         self.registers = Registers(self._session, names)

@@ -37,6 +37,7 @@ from gridwright.jobs.upkeep.archive_months import (
 )
 from gridwright.store import Store, open_store
 from gridwright.store.archive.file import STALE_S, Shelf, _Hashing
+from gridwright.store.archive.reading import database_alone
 from gridwright.store.schema.trust import rerate
 
 MARCH = datetime(2025, 3, 1, tzinfo=UTC)
@@ -111,7 +112,7 @@ def test_months_go_leave_and_come_back_exactly_as_they_were(every_town: Store, t
     left = rows(every_town)
     assert len(left["block"]) == 6  # two days of April
     assert left["block_version"] == []
-    with pytest.raises(NotFound):
+    with database_alone(), pytest.raises(NotFound):
         every_town.readings.load(ME, ["A-2"], Interval(FIRST, FIRST + timedelta(days=2)))
 
     assert len(restore_month(every_town, ME, parse_month("2025-03"))) == 3

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -44,7 +43,6 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER, Flow, Quantity, ReadingType
 from gridwright.domain.register import RegisterReading
-from gridwright.jobs.load.away import require_here
 from gridwright.store.instant import from_us, to_us
 
 router = APIRouter(prefix="/usage-points/{name}", tags=["Readings"])
@@ -78,13 +76,12 @@ def read_block(  # noqa: PLR0913 - the parameters of the request
     `as-of` answers what was known at an instant. `image=final` answers what validation, estimation and edits made of
     the readings, as bills take it; `trusted=true` answers the same, and adds what is not judged yet (delivered energy).
     Delivered energy that is there by channels alone (E1, E2) is their sum; the code of a channel answers that channel.
-    A month that is in the archive and no longer in the database is 409, with the way to bring it back.
+    Months that left the database are read in the archive; one whose file cannot be read is 503, and named.
     """
     period = period_of(start, end, longest=LONGEST)
     meaning = kind_of(kind)
     platform.store.registry.point(platform.access, name)
     interval = interval_of(platform, name, meaning, period, image)
-    refuse_away(platform, name, meaning, period, tuple(Image) if trusted else (image,))
     if trusted:
         return block_response(request, trusted_panel(platform, name, meaning, period, as_of=as_of), points)
     if interval is None and is_sum(platform, name, meaning):
@@ -146,11 +143,9 @@ def list_versions(
     day: Annotated[date, Query(description="A UTC day.", examples=["2025-03-30"])],
     kind: Kind = DELIVERED_ENERGY.code,
 ) -> Response:
-    """Return every image of a UTC day, the oldest first: what was known when; 409 where it is in the archive alone."""
+    """Return every image of a UTC day, the oldest first: what was known when."""
     if not 1970 <= day.year < 2200:  # noqa: PLR2004 - what the store holds
         raise bad_parameter("query", "day", "the day lies outside 1970 to 2200", str(day))
-    midnight = datetime.combine(day, time.min, UTC)
-    refuse_away(platform, name, kind_of(kind), Interval(midnight, midnight + timedelta(days=1)), (Image.RAW,))
     found = platform.store.readings.versions(platform.access, name, day, kind_of(kind))
     return listed(request, [version_shape(each) for each in found])
 
@@ -205,14 +200,6 @@ def is_sum(platform: Platform, name: str, kind: ReadingType) -> bool:
     """Tell whether what is asked for is there by channels alone."""
     stored = [each.reading_type for each in platform.store.readings.series(platform.access, name)]
     return kind not in stored and any(is_channel_of(each, kind) for each in stored)
-
-
-def refuse_away(platform: Platform, name: str, kind: ReadingType, period: Interval, images: Collection[Image]) -> None:
-    """Raise a Conflict where what is asked for, or a channel of it, is in the archive alone: it is not empty."""
-    store, access = platform.store, platform.access
-    stored = [each.reading_type for each in store.readings.extents(access, [name])]
-    kinds = [kind, *(each for each in stored if is_channel_of(each, kind))]
-    require_here(store, access, [name], period, kinds=kinds, images=images)
 
 
 def trusted_panel(

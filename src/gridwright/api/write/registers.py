@@ -31,6 +31,7 @@ from gridwright.ingest.order import take
 from gridwright.ingest.registers import JITTER, read_at
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.store import Single
+from gridwright.store.archive.reading import leaving_out
 
 if TYPE_CHECKING:
     from gridwright.domain.readings import Readings
@@ -241,9 +242,10 @@ def _fill(store: Store, who: tuple[Access, Access], panel: Panel, known_at: date
     """Save a panel where nothing is stored; a profile with another interval says more than a register."""
     reader, access = who
     try:
-        stored = store.readings.load(
-            reader, panel.points, panel.period, reading_type=panel.reading_type, interval=panel.interval
-        )
+        with leaving_out():  # what came in is kept, whatever became of the archive
+            stored = store.readings.load(
+                reader, panel.points, panel.period, reading_type=panel.reading_type, interval=panel.interval
+            )
         values = np.where(np.isnan(stored.values), panel.values, np.nan)
         if np.isfinite(values).any():
             quality = np.where(np.isnan(values), np.uint8(q.MISSING), panel.quality)

@@ -16,6 +16,7 @@ from gridwright.domain.reading_type import Quantity, ReadingType, from_code
 from gridwright.domain.usage_point import Installation
 from gridwright.jobs.field.device_line import zones_of
 from gridwright.store import Store
+from gridwright.store.archive.reading import leaving_out
 
 ABSENT = "absent-intervals"
 REMEMBERED = 50  # sessions looked through for the last one that brought everything
@@ -127,7 +128,8 @@ def _stored_holes(
     """Return the holes of a period; days that are stored in another interval are left alone."""
     kind, period, interval = asked
     try:
-        panel = store.readings.load(access, place.usage_point, period, reading_type=kind, interval=interval)
+        with leaving_out():  # a month whose file is lost may be read from the meter again
+            panel = store.readings.load(access, place.usage_point, period, reading_type=kind, interval=interval)
     except GridMismatch:
         days = _days(period)
         if len(days) == 1:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import TypeVar, overload
 
@@ -21,8 +21,8 @@ from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER, UsagePoint
 from gridwright.formats.writer import Writer, phase_of
-from gridwright.jobs.load.away import Away, months_missing
 from gridwright.store import Store
+from gridwright.store.archive.reading import leaving_out
 from gridwright.store.days.series import Extent
 
 T = TypeVar("T", covariant=True)  # noqa: PLC0105 - the name of a type of elements
@@ -75,7 +75,7 @@ class Lazy(Sequence[T]):
 class Export:
     """An export under way, and what it has brought so far.
 
-    `refused`: why something is left out → usage points; `away`: the months that are in the archive alone.
+    `refused`: why something is left out → usage points.
     """
 
     store: Store
@@ -90,7 +90,6 @@ class Export:
     written: set[str] = field(default_factory=set)
     refused: dict[str, list[str]] = field(default_factory=dict)
     done: int = 0
-    away: Away | None = None
 
     @property
     def left_out(self) -> list[str]:
@@ -119,8 +118,6 @@ class Export:
         remedy = "gridwright usage-point list tells what is there"
         if self.wanted.image is Image.FINAL:
             remedy = "readings have a final image once they were validated; --image raw exports them as they came"
-        if self.away:
-            remedy = self.away.remedy
         return NotFound(
             f"there is nothing to export as {self.writer.name}" + (f": {why}" if why else ""), remedy=remedy
         )
@@ -157,19 +154,10 @@ class Export:
 
     def _loaded(self, kind: ReadingType, interval: timedelta, members: Sequence[Extent]) -> Iterator[Panel]:
         """Load series together; where one changed its interval meanwhile, each for the time of its own."""
-        names, wanted = [one.usage_point for one in members], self.wanted
+        names = [one.usage_point for one in members]
         whole = Interval(*_days(min(one.first_day for one in members), max(one.last_day for one in members)))
         try:
-            panel = self.store.readings.load(
-                self.access,
-                names,
-                self._asked(whole),
-                reading_type=kind,
-                interval=interval,
-                as_of=wanted.as_of,
-                image=wanted.image,
-            )
-            yield _trimmed(panel, whole)
+            yield _trimmed(self._load(names, self._asked(whole), kind, interval), whole)
         except GridMismatch:
             if len(members) > 1:
                 for one in members:
@@ -178,6 +166,18 @@ class Export:
                 self.refuse(f"{kind} has two interval lengths in one day", names)
         except NotFound:
             return
+
+    def _load(self, names: Sequence[str], period: Interval, kind: ReadingType, interval: timedelta) -> Panel:
+        """Load readings; where everything is wanted, an archived month that cannot be read is left out and told."""
+        as_of, image = self.wanted.as_of, self.wanted.image
+        load = partial(self.store.readings.load, reading_type=kind, interval=interval, as_of=as_of, image=image)
+        if self.wanted.period is not None:
+            return load(self.access, names, period)
+        with leaving_out() as lost:
+            panel = load(self.access, names, period)
+        for error in lost:
+            self.refuse(str(error))
+        return panel
 
     def _fitting(self, panel: Panel) -> Panel | None:
         """Return the rows that hold a value, None where there are none or the format cannot hold them."""
@@ -235,28 +235,20 @@ def plan_export(
             store.registry.point(access, name)
             raise NotFound(f"there is no usage point {name!r}", remedy="gridwright usage-point list")
     export = Export(store, access, writer, wanted, points, {}, progress)
-    _tell_away(export)
+    _check_archive(export)
     export.series = _grouped(export, _series(store, access, wanted, points))
     return export
 
 
-def _tell_away(export: Export) -> None:
-    """Say what is in the archive alone: of a period that was asked for it is a Conflict, else it is left out."""
-    wanted = export.wanted
-    kinds = export.store.readings.image_types(export.access, Image.RAW)
-    away = months_missing(
-        export.store,
-        export.access,
-        list(export.points),
-        wanted.period,
-        kinds=[kind for kind in kinds if kind.code in wanted.kinds] if wanted.kinds else None,
-        images=(wanted.image,),
-    )
-    if away and wanted.period is not None:
-        raise away.conflict()
-    if away:
-        export.away = away
-        export.refuse(f"{away}: {away.remedy}", away.points)
+def _check_archive(export: Export) -> None:
+    """Look before the first byte that the archive can give what was asked for: of all, what cannot be is left out."""
+    wanted, archive = export.wanted, export.store.archive
+    if wanted.period is not None:
+        there = archive.away(export.access, wanted.period)
+        archive.require_readable(
+            export.access,
+            [part for part in there if part.image == wanted.image and part.code in (wanted.kinds or (part.code,))],
+        )
 
 
 def _series(store: Store, access: Access, wanted: Wanted, points: Mapping[str, UsagePoint]) -> list[Extent]:

@@ -1,4 +1,4 @@
-"""What is asked for and is in the archive alone: named, with the way back, never passed over as if it were nothing."""
+"""What would be changed and is in the archive alone: named, with the way back. Who only reads it need not know."""
 
 from __future__ import annotations
 
@@ -46,13 +46,8 @@ class Away:
             return ""
         return f"{self.points[0]}: " if len(self.points) == 1 else f"{len(self.points):,} usage points: "
 
-    @property
-    def note(self) -> str:
-        """What a list, a file or a forecast says beside what it could be made of."""
-        return f"{self.whose}{self} ({self.remedy})"
-
     def conflict(self) -> Conflict:
-        """Return the refusal to answer as if nothing were missing."""
+        """Return the refusal to change what is not there."""
         return Conflict(f"{self.whose}{self}", remedy=self.remedy)
 
     @property

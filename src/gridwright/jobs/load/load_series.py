@@ -8,11 +8,9 @@ from datetime import timedelta
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import GridMismatch, NotFound
-from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
-from gridwright.jobs.load.away import require_here
 from gridwright.store import Series, Store
 
 
@@ -21,11 +19,9 @@ def load_series(
 ) -> Iterator[Panel]:
     """Yield one panel a reading type and interval length of all usage points that have it within the period.
 
-    A usage point that changed its interval length in the period has rows in two panels. Months that are in the archive
-    alone are a Conflict: without them a sum would look like a loss.
+    A usage point that changed its interval length in the period has rows in two panels. An archived month that cannot
+    be read is an error: without it a sum would look like a loss.
     """
-    kinds = [kind for kind in store.readings.image_types(access, Image.RAW) if wanted(kind)]
-    require_here(store, access, None, period, kinds=kinds)
     alike: dict[tuple[ReadingType, timedelta], list[Series]] = defaultdict(list)
     for one in store.readings.series(access):
         if wanted(one.reading_type) and Interval(one.first, one.last).overlaps(period):

@@ -11,7 +11,7 @@ import numpy as np
 
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
-from gridwright.domain.errors import Conflict, GridwrightError
+from gridwright.domain.errors import ArchiveUnreadable, GridwrightError
 from gridwright.domain.forecast import LEVELS, Forecast
 from gridwright.domain.interval import Interval, local_midnight, zone_of
 from gridwright.domain.panel import Panel
@@ -24,11 +24,11 @@ from gridwright.jobs.cascade.find_losses import note_losses
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.grid.balance_grid import balance_grid
 from gridwright.jobs.grid.grid_events import grid_events
-from gridwright.jobs.load.away import months_missing
 from gridwright.jobs.load.load_final import FinalGroup
 from gridwright.jobs.load.load_trusted import load_trusted
 from gridwright.jobs.outlook.plan_dispatch import Planned, plan_dispatch
 from gridwright.store import Store
+from gridwright.store.archive.reading import leaving_out
 
 HORIZON = timedelta(hours=48)
 # What the models of the ladder look back on, and a week for the days they are scored on.
@@ -95,10 +95,10 @@ class _Issue:
     def groups(self, names: Sequence[str]) -> list[FinalGroup]:
         """Return the trusted readings of some usage points."""
         period = Interval(self.now - HISTORY, self.now)
-        away = months_missing(self.store, self.access, names, period)
-        if away:
-            self.done.notes += (f"made without what is in the archive: {away.note}",)
-        return load_trusted(self.store, self.access, names, period, self.site, now=self.now)
+        with leaving_out() as lost:
+            groups = load_trusted(self.store, self.access, names, period, self.site, now=self.now)
+        self.done.notes += tuple(f"made without an archived month: {error}" for error in lost)
+        return groups
 
     def forecasts(self, group: FinalGroup) -> None:
         """Issue the forecast of each usage point that can be forecast."""
@@ -149,7 +149,7 @@ class _Issue:
         if self.store.network.topology(self.access).nodes:
             try:
                 balance = balance_grid(self.store, self.access, period, now=self.now)
-            except Conflict as error:
+            except ArchiveUnreadable as error:
                 self.done.notes += (f"balance of the network: {error}",)
                 return
             self._save("grid-balance", "", balance.to_dict())

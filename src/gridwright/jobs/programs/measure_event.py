@@ -17,7 +17,6 @@ from gridwright.domain.program import Event, EventState, Performance
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.grid import interruptions
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
-from gridwright.jobs.load.away import require_here
 from gridwright.jobs.load.load_final import FinalGroup
 from gridwright.jobs.load.load_trusted import load_trusted
 from gridwright.store import Store
@@ -140,8 +139,6 @@ class _Desk:
 
     def _trusted(self, names: Sequence[str]) -> list[FinalGroup]:
         period = Interval(self.event.period.start - CONTEXT, self.event.period.end + AFTER)
-        # Without its like days a baseline, and what is paid by it, would be another.
-        require_here(self.store, self.access, names, period)
         return load_trusted(self.store, self.access, names, period, self.site, now=self.now)
 
     def _parts(

@@ -19,6 +19,7 @@ from gridwright.domain.reading_type import ReadingType, from_code
 from gridwright.store import Store
 from gridwright.store.archive.archive import ARCHIVED
 from gridwright.store.archive.file import Shelf
+from gridwright.store.archive.reading import database_alone
 from gridwright.store.checks.checks import Checked, Finder
 
 TOGETHER = 500
@@ -171,7 +172,9 @@ class _Totals:
         start, end = (local_midnight(date_of(day), zone_of(self.zone)) for day in (days.start, days.stop))
         try:
             period = Interval(start, end)
-            panel = self.store.readings.load(self.access, points, period, reading_type=self.kind, image=Image.FINAL)
+            # Archived days are not compared, and their files are looked at by themselves.
+            with database_alone():
+                panel = self.store.readings.load(self.access, points, period, reading_type=self.kind, image=Image.FINAL)
         except NotFound:
             return found.total, found.known
         sums = day_totals(panel, self.zone)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from gridwright.domain.errors import Conflict, NotFound
 from gridwright.domain.interval import DAY_S, Interval
 from gridwright.domain.month import month_days, month_name, month_of_day
 from gridwright.store.archive import sql
+from gridwright.store.archive.reading import ArchiveReader, AwayMonth
 from gridwright.store.audit import note
 from gridwright.store.instant import from_us, from_us_if, to_us
 from gridwright.store.names import Names, every_image
@@ -86,9 +87,9 @@ class OpenMonth:
 class Archive:
     """Closed months outside the database."""
 
-    def __init__(self, session: Session, names: Names) -> None:
+    def __init__(self, session: Session, names: Names, reader: ArchiveReader | None = None) -> None:
         self._session = session
-        self._names = names
+        self._reader = reader or ArchiveReader(names)
 
     def parts(self, access: Access) -> tuple[ArchivePart, ...]:
         """Return what is in the archive, by month."""
@@ -106,6 +107,13 @@ class Archive:
             rows = unit.connection.execute(query).all()
             kinds = kinds_of(unit) if rows else {}
         return tuple(_to_part(row, kinds) for row in rows)
+
+    def require_readable(self, access: Access, parts: Iterable[ArchivePart]) -> None:
+        """Raise ArchiveUnreadable where the file of a part is gone, changed or out of reach; whoever reads may ask."""
+        access.require(Act.READ)
+        for part in parts:
+            month = AwayMonth(part.month, 0, 0, part.place, part.sha256)
+            self._reader.require_readable(month, told=access.points is None)
 
     def months(self, access: Access, before: int) -> tuple[OpenMonth, ...]:
         """Return the months before `before` of which the database holds blocks, by month."""

@@ -8,7 +8,8 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from gridwright.domain.calendar import day_number
 from gridwright.domain.errors import ConfigError, StoreCorrupt, StoreError
 from gridwright.store.archive.rows import SCHEMA
 
@@ -111,6 +113,27 @@ class Shelf:
             for group in range(file.num_row_groups):
                 yield file.read_row_group(group)
 
+    def state(self, name: str) -> tuple[object, ...]:
+        """Return size and time of a file: it is the same file as long as they are; an absent one is StoreCorrupt."""
+        with _named(self, name):
+            found = self.files.get_file_info(self.inside(name))
+        if found.type is fs.FileType.NotFound:
+            where = f"{self.address}/{name}"
+            raise StoreCorrupt("the archive file cannot be read: it is not there", where=where, remedy=LOST)
+        return found.size, found.mtime
+
+    def groups(self, name: str, days: range, points: Sequence[str]) -> list[int]:
+        """Return the row groups of a file that may hold rows of some days and usage points (sorted)."""
+        with _named(self, name), self.files.open_input_file(self.inside(name)) as source:
+            meta = pq.ParquetFile(source).metadata
+            return [group for group in range(meta.num_row_groups) if _may_hold(meta.row_group(group), days, points)]
+
+    def group(self, name: str, group: int, columns: Sequence[str]) -> pa.Table:
+        """Return some columns of a row group; what does not fit its checksums is StoreCorrupt."""
+        with _named(self, name), self.files.open_input_file(self.inside(name)) as source:
+            file = pq.ParquetFile(source, page_checksum_verification=True)
+            return file.read_row_group(group, columns=list(columns))
+
     def footer(self, name: str) -> dict[str, Any]:
         """Return what the file says of itself."""
         with _named(self, name), self.files.open_input_file(self.inside(name)) as source:
@@ -119,6 +142,24 @@ class Shelf:
             raise StoreCorrupt("this is no archive file of Gridwright", where=f"{self.address}/{name}", remedy=LOST)
         found: dict[str, Any] = json.loads(kept[FOOTER])
         return found
+
+
+def _may_hold(group: pq.RowGroupMetaData, days: range, points: Sequence[str]) -> bool:
+    """Tell by what a row group says of its columns whether it can have rows of some days and usage points (sorted)."""
+    bounds = {}
+    for column in range(group.num_columns):
+        about = group.column(column)
+        if about.path_in_schema in {"day", "usage_point"} and about.statistics and about.statistics.has_min_max:
+            bounds[about.path_in_schema] = about.statistics.min, about.statistics.max
+    if "day" in bounds:
+        first, last = (day_number(each) for each in bounds["day"])
+        if last < days.start or first >= days.stop:
+            return False
+    if "usage_point" not in bounds:
+        return True
+    lowest, highest = bounds["usage_point"]
+    at = bisect_left(points, lowest)
+    return at < len(points) and points[at] <= highest
 
 
 @contextmanager

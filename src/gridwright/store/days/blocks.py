@@ -117,7 +117,7 @@ class BlockRows:
 
     def take(self, rows: Sequence[int]) -> BlockRows:
         """Return some of the rows."""
-        if list(rows) == list(range(len(self.shape))):
+        if len(rows) == len(self.shape) and list(rows) == list(range(len(rows))):
             return self
         columns = (self.shape, self.quality, self.counts, self.known_at_us, self.revision, self.known)
         picked: list[Any] = [[column[row] for row in rows] if column else () for column in columns]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
 from gridwright.store.days import blocks
+from gridwright.store.days.away import DayImages
 from gridwright.store.days.blocks import BlockRows, shape_of
-from gridwright.store.days.known import Instants, Mask, unpack_each
+from gridwright.store.days.known import SHORT, Instants, Mask, pack_stored, unpack_each
 from gridwright.store.days.pack import Values, pack_quality
 from gridwright.store.session import Unit
 
@@ -21,7 +22,7 @@ WIDE, NOTHING = 8, np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Images:
+class Images:
     """Images of one grid, decoded: values and qualities, and when each slot became known."""
 
     key: Keys
@@ -35,10 +36,11 @@ class _Images:
         return known
 
 
-def _decode(rows: BlockRows, day: int) -> _Images:
+def decode_images(rows: BlockRows, day: int) -> Images:
+    """Return rows of one grid decoded."""
     slots = shape_of(rows.shape[0]).slots
     instants = unpack_each(rows.known, rows.known_at_us, slots, day)
-    return _Images(rows.key, rows.values(slots), rows.qualities(slots), instants)
+    return Images(rows.key, rows.values(slots), rows.qualities(slots), instants)
 
 
 def read_day_as_of(unit: Unit, kind: int, day: int, keys: Keys, as_of_us: int) -> BlockRows | None:
@@ -46,27 +48,33 @@ def read_day_as_of(unit: Unit, kind: int, day: int, keys: Keys, as_of_us: int) -
     current = blocks.read_images(unit, kind, day, keys)
     if current is None:
         return None
+    return rows_as_of(current, lambda those: blocks.read_versions(unit, kind, day, those), day, as_of_us)
+
+
+def rows_as_of(
+    current: BlockRows, earlier_of: Callable[[Keys], BlockRows | None], day: int, as_of_us: int
+) -> BlockRows | None:
+    """Return the same of images; `earlier_of` is asked for those before them, where one became known later."""
     late = np.array(current.known_at_us, np.int64) > as_of_us
     if not late.any():
         return current
     now = current.take(np.flatnonzero(~late).tolist())
     then = current.take(np.flatnonzero(late).tolist())
-    earlier = blocks.read_versions(unit, kind, day, then.key)
+    earlier = earlier_of(then.key)
     if earlier is not None:
-        then = _joined(earlier.take(np.flatnonzero(np.isin(earlier.key, then.key)).tolist()), then)
+        then = joined(earlier.take(np.flatnonzero(np.isin(earlier.key, then.key)).tolist()), then)
     found = [part for part in (now, *_as_of(then, day, as_of_us)) if part.key.size]
     if not found:
         return None
-    every = found[0]
-    for part in found[1:]:
-        every = _joined(every, part)
+    every = found[0] if len(found) == 1 else joined(*found)
     return every.take(np.argsort(every.key, kind="stable").tolist())
 
 
-def _joined(one: BlockRows, other: BlockRows) -> BlockRows:
+def joined(*parts: BlockRows) -> BlockRows:
+    """Return the images of all parts, one part after the other."""
     names = ("shape", "quality", "counts", "known_at_us", "revision", "known")
-    columns = ([*getattr(one, name), *getattr(other, name)] for name in names)
-    return BlockRows(np.concatenate([one.key, other.key]), *columns)
+    columns = ([each for part in parts for each in getattr(part, name)] for name in names)
+    return BlockRows(np.concatenate([part.key for part in parts]), *columns)
 
 
 def _as_of(images: BlockRows, day: int, as_of_us: int) -> Iterator[BlockRows]:
@@ -74,7 +82,7 @@ def _as_of(images: BlockRows, day: int, as_of_us: int) -> Iterator[BlockRows]:
     grids = [shape_of(number).grid for number in images.shape]
     for grid in sorted(set(grids)):
         mine = images.take([row for row, each in enumerate(grids) if each == grid])
-        each = _decode(mine, day)
+        each = decode_images(mine, day)
         points, at = np.unique(each.key, return_inverse=True)
         values, qualities = np.full((points.size, grid[0]), np.nan), np.zeros((points.size, grid[0]), np.uint8)
         known = each.known_by(as_of_us)
@@ -104,6 +112,19 @@ def _to_rows(
     return BlockRows(keys, shape, single, [row.tobytes() for row in counts], *columns)
 
 
+def to_rows_known(
+    grid: tuple[int, int], images: Images, known_at_us: Sequence[int], revisions: Sequence[int], day: int
+) -> BlockRows:
+    """Return images that were put together as rows that also tell when each slot became known."""
+    numbers = np.array(revisions, np.int64), np.array(known_at_us, np.int64)
+    rows = _to_rows(grid, images.key, (images.values, images.qualities), numbers[1], numbers[0])
+    instants = np.where(np.isnan(images.values), numbers[1][:, None], images.instants)
+    known = [pack_stored(instants[[row]], day) for row in range(len(instants))]
+    mark = [(1 if len(each) == SHORT * grid[0] else 2) << 30 for each in known]
+    shape = [number + bits for number, bits in zip(rows.shape, mark, strict=True)]
+    return replace(rows, shape=shape, known=known)
+
+
 def read_states(unit: Unit, kind: int, day: int, point: int) -> BlockRows | None:
     """Return every state of one block, the oldest first, numbered from one, the current one last.
 
@@ -114,17 +135,24 @@ def read_states(unit: Unit, kind: int, day: int, point: int) -> BlockRows | None
     current = blocks.read_images(unit, kind, day, key)
     if current is None:
         return None
-    earlier = blocks.read_versions(unit, kind, day, key)
-    images = current if earlier is None else _joined(earlier, current)
+    return states_of(DayImages(current, blocks.read_versions(unit, kind, day, key)), day)
+
+
+def states_of(found: DayImages, day: int) -> BlockRows | None:
+    """Return the same of the images of one block."""
+    if found.current is None:
+        return None
+    images = found.current if found.earlier is None else joined(found.earlier, found.current)
     images = images.take(np.argsort(images.revision, kind="stable").tolist())
-    states = _states(_decode(images, day), images.known_at_us)
+    point = int(images.key[0])
+    states = _states(decode_images(images, day), images.known_at_us)
     instants = np.array([state[0] for state in states], np.int64)
     content = np.array([state[1] for state in states]), np.array([state[2] for state in states])
     grid = shape_of(images.shape[0]).grid
     return _to_rows(grid, np.full(instants.size, point), content, instants, np.arange(1, instants.size + 1))
 
 
-def _states(images: _Images, known_at_us: Sequence[int]) -> list[tuple[int, Values, q.Qualities]]:
+def _states(images: Images, known_at_us: Sequence[int]) -> list[tuple[int, Values, q.Qualities]]:
     """Return the states that images went through; each image begins as the last state of the one before."""
     slots = images.values.shape[1]
     since, base = np.iinfo(np.int64).min, (np.full(slots, np.nan), np.full(slots, q.MISSING, np.uint8))

@@ -14,8 +14,10 @@ from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.store.days import blocks
+from gridwright.store.days.away import Away
 from gridwright.store.days.grid import DayGrid, describe, grid_within
-from gridwright.store.days.groups import Group, GroupReader
+from gridwright.store.days.groups import Group, GroupReader, grouped
+from gridwright.store.days.history import rows_as_of
 from gridwright.store.days.pack import Values, unpack_into
 from gridwright.store.instant import to_seconds
 from gridwright.store.session import Unit
@@ -31,8 +33,10 @@ NO_VALUES, NO_QUALITIES = np.empty((0, 0)), np.empty((0, 0), np.uint8)
 class PanelLoader:
     """Loads one panel; `keys` are the usage points' keys in the order of its rows."""
 
-    def __init__(self, unit: Unit, kind: int | None, keys: Keys, as_of_us: int | None) -> None:
-        self.unit, self.kind, self.keys, self.as_of_us = unit, kind, keys, as_of_us
+    def __init__(
+        self, unit: Unit, kind: int | None, keys: Keys, as_of_us: int | None, away: Away | None = None
+    ) -> None:
+        self.unit, self.kind, self.keys, self.as_of_us, self.away = unit, kind, keys, as_of_us, away
         self.order = np.argsort(keys, kind="stable")
         self.sorted = keys[self.order]
         self.in_order = bool((self.order == np.arange(keys.size)).all())
@@ -42,7 +46,7 @@ class PanelLoader:
         first_s, end_s = to_seconds(period.start), to_seconds(period.end)
         days = range(first_s // DAY_S, -(-end_s // DAY_S))
         by_point = self.kind is not None and self.as_of_us is None and self.keys.size <= ONE_BY_ONE
-        if by_point:
+        if by_point and self.away is None:
             grid, values, quality = self._by_point(days, period, interval_s)
         else:
             grid, values, quality = self._by_day(days, period, interval_s)
@@ -103,9 +107,17 @@ class PanelLoader:
             return
         reader = GroupReader(self.unit, self.kind, self.sorted, self.as_of_us)
         for day in days:
-            groups = reader.read(day)
+            outside = self.away is not None and day in self.away
+            groups = self._outside(day) if outside else reader.read(day)
             if groups:
                 yield day, groups
+
+    def _outside(self, day: int) -> list[Group]:
+        """Return the blocks of a day that the database has not, or not wholly."""
+        current, earlier = self.away.images(day) if self.away is not None else (None, None)
+        if current is not None and self.as_of_us is not None:
+            current = rows_as_of(current, lambda _: earlier, day, self.as_of_us)
+        return list(grouped(current))
 
     def _fill(self, values: Values, quality: q.Qualities, slots: slice, groups: list[Group]) -> None:
         if sum(group.keys.size for group in groups) < self.keys.size:

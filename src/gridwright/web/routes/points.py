@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from gridwright.api.routes.point_data import trusted_panel
 from gridwright.domain.access import Act
-from gridwright.domain.errors import Conflict, GridwrightError, InputError, NotFound, TooLittleData
+from gridwright.domain.errors import ArchiveUnreadable, Conflict, GridwrightError, InputError, NotFound, TooLittleData
 from gridwright.domain.interval import Interval, parse_instant
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY
@@ -166,7 +166,7 @@ def read(
             panel = who.platform.readings(here.id, period, as_of=as_of)
     except (NotFound, TooLittleData, InputError) as error:
         return None, error.message
-    except Conflict as error:
+    except (Conflict, ArchiveUnreadable) as error:
         return None, f"{error.message}. {error.remedy}"
     over = passed(panel, who.platform.clock())
     return (over, "") if over.slots else (None, "These days are still to come.")
