@@ -15,18 +15,16 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
-import numpy as np
 
 from gridwright.domain.access import LOCAL_OWNER as ME
-from gridwright.domain.interval import Interval
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.edge.run import drain
 from gridwright.edge.status import read_status
@@ -34,6 +32,8 @@ from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.settings import EdgeSettings, Settings
 from gridwright.store import Store, open_store
 from tests.integration.fault_drill_broker import BROKER_FAULTS, play_broker
+from tests.integration.fault_drill_buffer import buffer_drops, buffer_full
+from tests.integration.fault_drill_clock import Stamped, centre_clock, compare_stamped, edge_clock
 from tests.integration.fault_drill_journal import (
     all_is_seen,
     await_rows,
@@ -43,61 +43,15 @@ from tests.integration.fault_drill_journal import (
     second_reader,
 )
 from tests.integration.fault_drill_lines import Feeder, compare_lines, feeders, prepare_lines
+from tests.integration.fault_drill_meters import START, WAYS, Device, compare_meter
 from tests.integration.fault_drill_places import Impossible, PrivatePostgres, Proxy, small_disk, system
 from tests.integration.fault_drill_row import PAUSE, Row, some, table
 from tests.integration.listen_site import free_port
+from tests.integration.patience import ENOUGH, PATIENCE_S, await_progress
 from tests.integration.server_process import Server, launch, start
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
-QUARTER = timedelta(minutes=15)
-PATIENCE_S = 90.0
-WAYS = ("form", "json", "lines")
-AGAIN = {429, 503, 507}
-ENOUGH = threading.Event()  # asked to end: after this round, with what was played until then
-PACE_S = 0.005  # between two readings of a device: the faults are the point, not the heat
-
-
-@dataclass(slots=True)
-class Device:
-    """A meter that sends one reading after another, each until it is acknowledged, as real ones do."""
-
-    number: int
-    way: str
-    slot: int = 0
-    acknowledged: int = 0
-    resent: int = 0
-    odd: list[str] = field(default_factory=list)
-
-    def value(self, slot: int) -> int:
-        return 1000 * self.number + 3 * slot
-
-    def request(self, client: httpx.AsyncClient) -> httpx.Request:
-        at, kwh = START + QUARTER * self.slot, self.value(self.slot) / 1000
-        if self.way == "form":
-            form = {"meter_id": f"M-{self.number}", "reading": f"{kwh}", "at": at.isoformat()}
-            return client.build_request("POST", "/meter_reading", data=form)
-        if self.way == "json":
-            record = {"usage_point": f"UP-{self.number}", "start": at.isoformat(), "kwh": kwh, "interval_s": 900}
-            return client.build_request("POST", "/v1/readings", json=[record])
-        line = f"energy,usage_point=UP-{self.number} kwh={kwh} {int(at.timestamp())}"
-        return client.build_request("POST", "/api/v2/write", params={"precision": "s"}, content=line)
-
-    async def send(self, client: httpx.AsyncClient) -> None:
-        try:
-            answer = await client.send(self.request(client))
-        except httpx.TransportError:
-            self.resent += 1
-            await asyncio.sleep(0.02)
-            return
-        if answer.is_success:
-            self.slot, self.acknowledged = self.slot + 1, self.acknowledged + 1
-            await asyncio.sleep(PACE_S)
-        elif answer.status_code in AGAIN:
-            self.resent += 1
-            await asyncio.sleep(0.05)
-        else:
-            self.odd.append(f"{answer.status_code} {answer.text}")
-            self.slot += 1
+RESTARTED_AWAY = 0.25  # of the cuts: the centre is killed and started again meanwhile
+LONGEST_CUT_S = 20.0
 
 
 class Load:
@@ -113,7 +67,7 @@ class Load:
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(base_url=self._url, timeout=20, limits=limits) as client:
 
-            async def one(device: Device) -> None:
+            async def one(device: Device | Stamped) -> None:
                 while not self._stopping.is_set():
                     await device.send(client)
 
@@ -121,18 +75,21 @@ class Load:
                 while not self._stopping.is_set():
                     await feeder.send(client, self._site.address, self._site.key)
 
-            await asyncio.gather(*map(one, self.devices), *map(feed, self.feeders))
+            meters: list[Device | Stamped] = [*self.devices, *self._site.stamped]
+            await asyncio.gather(*map(one, meters), *map(feed, self.feeders))
 
     @property
     def acknowledged(self) -> int:
         return sum(device.acknowledged for device in self.devices)
 
+    @property
+    def refused(self) -> int:
+        return sum(device.refused for device in self.devices)
+
     def more(self, count: int) -> None:
         """Wait until so many more were acknowledged."""
-        enough, until = self.acknowledged + count, time.monotonic() + PATIENCE_S
-        while self.acknowledged < enough:
-            assert time.monotonic() < until, f"nothing is acknowledged any more: {self.devices}"
-            time.sleep(0.005)
+        enough = self.acknowledged + count
+        await_progress(lambda: self.acknowledged, lambda now: now >= enough, "what is acknowledged")
 
     def stop(self) -> None:
         self._stopping.set()
@@ -154,6 +111,12 @@ class Site:
     key: str = ""
     centre: Server | None = None
     edge: Server | None = None
+    edge_env: dict[str, str] = field(default_factory=dict)
+    centre_env: dict[str, str] = field(default_factory=dict)
+    ahead: timedelta = timedelta()  # by how much the centre's clock is
+    padding: int = 0  # bytes around each reading
+    drops: bool = False  # the edge may drop what was acknowledged, and tells
+    stamped: list[Stamped] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     caught: int = 0  # rounds in which the fault met what waited in the journal
     unseen: int = 0  # readings that were acknowledged, and that another process did not find at once
@@ -173,33 +136,24 @@ class Site:
     def prepare(self, devices: Sequence[Device], lines: Sequence[Feeder]) -> None:
         (self.folder / "data").mkdir(exist_ok=True)
         with open_store(self.place) as store, store.transaction():
-            store.registry.save_points(ME, [UsagePoint(f"UP-{device.number}") for device in devices])
+            numbers = [*(device.number for device in devices), *(meter.number for meter in self.stamped)]
+            store.registry.save_points(ME, [UsagePoint(f"UP-{number}") for number in numbers])
             prepare_lines(store, lines)
-            for device in devices:
-                store.registry.save_meter(ME, Meter(f"M-{device.number}"))
-                store.registry.save_installation(ME, install(f"UP-{device.number}", f"M-{device.number}", START))
+            for number in numbers:
+                store.registry.save_meter(ME, Meter(f"M-{number}"))
+                store.registry.save_installation(ME, install(f"UP-{number}", f"M-{number}", START))
 
     def start_centre(self) -> None:
-        env = {"GRIDWRIGHT_STORE__URL": self.store_url} if self.store_url else {}
+        env = self.centre_env | ({"GRIDWRIGHT_STORE__URL": self.store_url} if self.store_url else {})
         options = ("--no-worker", "--host", self.host, "--port", str(self.centre_port))
         self.centre = start(self.folder / "data", *options, env=env, key=self.key, before=self.before)
         self.key = self.centre.admin_key
 
     def start_edge(self) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "gridwright",
-            "edge",
-            "run",
-            "--to",
-            self.address,
-            "--folder",
-            str(self.buffer),
-        ]
-        command += ["--name", "drill", "--listen", f"127.0.0.1:{self.edge_port}", "--json"]
+        command = [sys.executable, "-m", "gridwright", "edge", "run", "--to", self.address]
+        command += ["--folder", str(self.buffer), "--name", "drill", "--listen", f"127.0.0.1:{self.edge_port}"]
         env = {"GRIDWRIGHT_KEY": self.key, "GRIDWRIGHT_EDGE__LIMIT_MB": "8", "GRIDWRIGHT_EDGE__RETRY_S": "0.5"}
-        self.edge = launch(command, self.folder, env=env)
+        self.edge = launch([*command, "--json"], self.folder, env=env | self.edge_env)
 
     def kill_centre(self) -> None:
         """Kill it while rows wait in its journal."""
@@ -217,7 +171,7 @@ class Site:
 
     def met(self) -> None:
         """Wait until the edge has reached the centre since now."""
-        now, until = datetime.now(UTC), time.monotonic() + PATIENCE_S
+        now, until = datetime.now(UTC) + self.ahead, time.monotonic() + PATIENCE_S
         while True:
             told = read_status(self.buffer)["last_contact"]
             if told and datetime.fromisoformat(told) >= now:
@@ -229,10 +183,15 @@ class Site:
         """End both; what the edge still holds is brought to the centre first."""
         self._end(self.edge)
         if self.edge is not None and self.centre is not None and self.centre.process.poll() is None:
-            chosen = EdgeSettings(name="drill", to=self.address, folder=self.buffer)
-            left = drain(Settings(edge=chosen), self.key, within_s=PATIENCE_S)
-            assert (left.waiting, left.problem) == (0, ""), left
+            await_progress(self._drained, lambda waiting: not waiting, "what waits on the edge")
         self._end(self.centre)
+
+    def _drained(self) -> int:
+        """Bring some of what the edge holds to the centre, and return how many records are left."""
+        chosen = EdgeSettings(name="drill", to=self.address, folder=self.buffer)
+        left = drain(Settings(edge=chosen), self.key, within_s=PATIENCE_S / 3)
+        assert left.waiting or not left.problem, left
+        return left.waiting
 
     def abandon(self) -> None:
         """End whatever still runs, after a failure."""
@@ -248,41 +207,49 @@ class Site:
 
 def compared(fault: str, rounds: int, site: Site, load: Load, seconds: float) -> Row:
     """Compare what was acknowledged with what is stored."""
-    devices, all_found = load.devices, np.zeros(4, np.int64)  # stored, lost, doubled, wrong
+    devices, stored, lost, doubled, wrong = load.devices, 0, 0, 0, 0
     with open_store(site.place) as store:
         waits = store.journal.waiting(ME)
         assert (waits.rows, waits.aside_rows) == (0, 0), waits
-        for device in devices:
-            all_found += _of_device(store, device)
+        found = [compare_meter(store, device) for device in devices]
+        for there, gone, twice, strange in [*found, *(compare_stamped(store, meter) for meter in site.stamped)]:
+            stored, lost, doubled, wrong = stored + there, lost + len(gone), doubled + twice, wrong + strange
         for feeder in load.feeders:
-            stored, lost, wrong = compare_lines(store, feeder, feeder.bodies)
-            all_found += (stored, lost, 0, wrong + len(feeder.odd))
+            lines = compare_lines(store, feeder, feeder.bodies)
+            stored, lost, wrong = stored + lines.stored, lost + lines.lost, wrong + lines.wrong + len(feeder.odd)
         streams = store.edges.latest(ME)
         assert len(streams) == 1
         # Each number was applied once: a record is a reading here.
-        all_found[2] += abs(streams[0].readings - numbers_of(store))
+        doubled += abs(streams[0].readings - numbers_of(store))
+        assert streams[0].rejected == 0, streams
         assert store.audit.verify(ME) > 0
         verified = verify_store(store, ME)
         assert verified.ok, [check for check in verified.checks if not check.ok]
-    stored, lost, doubled, wrong = all_found.tolist()
-    senders: list[Device | Feeder] = [*devices, *load.feeders]
+    senders: list[Device | Stamped | Feeder] = [*devices, *site.stamped, *load.feeders]
     odd = [told for one in senders for told in one.odd]
     assert not odd, odd[:3]
     acknowledged, resent = sum(one.acknowledged for one in senders), sum(one.resent for one in senders)
-    lines = sum(feeder.acknowledged for feeder in load.feeders)
-    counts = (acknowledged, stored, lost + site.unseen, doubled, wrong, resent)
-    return Row(fault, rounds, *counts, seconds, lines=lines, caught=site.caught)
+    dropped = dropped_of(site, rounds, [gone for _, gone, _, _ in found], streams[0].lost, resent)
+    counts = (acknowledged, stored, lost - dropped + site.unseen, doubled, wrong, resent)
+    by_line = sum(feeder.acknowledged for feeder in load.feeders)
+    return Row(fault, rounds, *counts, seconds, lines=by_line, caught=site.caught, dropped=dropped)
 
 
-def _of_device(store: Store, device: Device) -> tuple[int, int, int, int]:
-    """Return how many readings of a device are stored, lost, doubled and wrong."""
-    times, found = found_of(store, device)
-    sent = set(range(device.slot))
-    doubled = sum(count - 1 for count in times.values())
-    # The reading under way at the end may be there too.
-    strange = set(found) - sent - {device.slot}
-    wrong = len(strange) + sum(value != device.value(slot) for slot, value in found.items()) + len(device.odd)
-    return len(found), len(sent - set(found)), doubled, wrong
+def dropped_of(site: Site, rounds: int, gone: Sequence[Sequence[int]], told: int, resent: int) -> int:
+    """Return how many of the slots that are gone were dropped by the edge as it was set to: the oldest, and told.
+
+    `told`: numbers that the centre knows as lost; among them requests whose answer never came, and which came again.
+    """
+    if not site.drops:
+        assert told == 0, f"{told} numbers are told as lost"
+        return 0
+    dropped = sum(map(len, gone))
+    assert dropped <= told <= dropped + resent, (dropped, told, resent)
+    # What is dropped in one outage is the oldest of each meter in a row, and never the newest.
+    for slots in gone:
+        rows = sum(after - before > 1 for before, after in pairwise(slots)) + bool(slots)
+        assert rows <= rounds, (rows, slots)
+    return dropped
 
 
 def numbers_of(store: Store) -> int:
@@ -293,18 +260,6 @@ def numbers_of(store: Store) -> int:
 
     with store._engine.connect() as connection:
         return int(connection.execute(select(func.sum(edge_stream.c.sequence - edge_stream.c.lost))).scalar_one())
-
-
-def found_of(store: Store, device: Device) -> tuple[Counter[int], dict[int, float]]:
-    """Return how often each slot of a device is stored, and with which value."""
-    whole, name = Interval(START, START + QUARTER * (device.slot + 2)), f"UP-{device.number}"
-    if device.way == "form":
-        reads = store.registers.load(ME, name, whole)
-        times = Counter((read.at - START) // QUARTER for read in reads)
-        return times, {(read.at - START) // QUARTER: read.value for read in reads}
-    panel = store.readings.load(ME, name, whole, interval=QUARTER)
-    found = {slot: value for slot, value in enumerate(panel.values[0].tolist()) if not np.isnan(value)}
-    return Counter(list(found)), found
 
 
 Fault = Callable[[Site, Load], None]
@@ -373,6 +328,12 @@ def own_network(site: Site) -> Iterator[Fault]:
         def pull(site: Site, load: Load) -> None:
             system("ip", "link", "set", near, "down")
             load.more(some())
+            if PAUSE.random() < RESTARTED_AWAY:
+                # The other end forgets the connection, and cannot tell.
+                site.kill_centre()
+                site.start_centre()
+            else:
+                time.sleep(LONGEST_CUT_S * PAUSE.random() ** 4)
             system("ip", "link", "set", near, "up")
             site.met()
             load.more(some())
@@ -457,6 +418,10 @@ FAULTS: dict[str, Prepared] = {
     "network cut (namespace)": own_network,
     "disk of the edge full": full_edge,
     "disk of the server full": full_centre,
+    "clock of the edge jumps": edge_clock,
+    "clock of the server jumps": centre_clock,
+    "buffer of the edge full": buffer_full,
+    "buffer of the edge full, drops the oldest": buffer_drops,
     "PostgreSQL restarted": own_postgres,
     "second process reads, and is killed": second_reader,
     "disk of the server full in mid-fold": full_in_mid_fold,
@@ -464,9 +429,8 @@ FAULTS: dict[str, Prepared] = {
 }
 
 
-def play(names: Sequence[str], rounds: int, folder: Path, devices: int = 6) -> Row:
+def play(names: Sequence[str], rounds: int, folder: Path, devices: int = 8) -> Row:
     """Play faults several times under load, one after another on the same site, and compare in the end."""
-    every = [Device(number, WAYS[number % len(WAYS)]) for number in range(devices)]
     folder.mkdir(parents=True, exist_ok=True)
     site, began, told = Site(folder), time.monotonic(), ", ".join(names)
     with ExitStack() as stack:
@@ -474,6 +438,9 @@ def play(names: Sequence[str], rounds: int, folder: Path, devices: int = 6) -> R
             faults = [stack.enter_context(FAULTS[name](site)) for name in names]
         except Impossible as reason:
             return Row(told, 0, 0, 0, 0, 0, 0, 0, 0.0, str(reason))
+        # A draft may stay where its reading was dropped: no meter sends drafts then.
+        ways = [way for way in WAYS if not (site.drops and way == "revised")]
+        every = [Device(number, ways[number % len(ways)], site.padding) for number in range(devices)]
         lines = feeders()
         site.prepare(every, lines)
         stack.callback(site.abandon)

@@ -16,7 +16,11 @@ def some() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What came of one fault: readings acknowledged to devices, found, lost, doubled, wrong, and sent twice."""
+    """What came of one fault: readings acknowledged to devices, found, lost, doubled, wrong, and sent twice.
+
+    `caught`: rounds in which the fault met what it is about: rows that waited in the journal, messages under way, a
+    buffer that was full. `dropped`: acknowledged by an edge that may drop the oldest, and told to the centre as lost.
+    """
 
     fault: str
     rounds: int
@@ -29,7 +33,8 @@ class Row:
     seconds: float
     note: str = ""
     lines: int = 0  # of those acknowledged
-    caught: int = 0  # rounds in which the fault met rows that waited in the journal
+    caught: int = 0
+    dropped: int = 0
 
     @property
     def is_well(self) -> bool:
@@ -49,12 +54,13 @@ def table(rows: Sequence[Row]) -> str:
         "sent again",
         "lines",
         "caught",
+        "dropped",
         "s",
     )
     lines: list[tuple[str, ...]] = [head]
     for row in rows:
         found = (row.stored, row.lost, row.doubled, row.wrong)
-        numbers = (row.rounds, row.acknowledged, *found, row.resent, row.lines, row.caught)
+        numbers = (row.rounds, row.acknowledged, *found, row.resent, row.lines, row.caught, row.dropped)
         lines.append((row.fault, *map(str, numbers), f"{row.seconds:.0f} {row.note}".strip()))
     widths = [max(len(line[at]) for line in lines) for at in range(len(head))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import multiprocessing
 import os
@@ -27,11 +28,14 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from gridwright.cli.serve import settings_in, wire
 from gridwright.listen.run import listen
+from tests.integration.patience import await_progress
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 WITHIN_S = 60.0
+UP_WITHIN_S = 300.0  # for a start on a machine that others keep busy: nobody waits longer than it takes
 WINDOW = 20  # messages that a sender has under way
 SAVED_WITHIN_S = 1.0  # the longest that a broker may need to save what it has acknowledged
+SAID = "listener.log"  # what listeners that are forked write to stderr
 TAKEN, NOBODY = "Success", "No matching subscribers"
 
 
@@ -149,8 +153,18 @@ class ForkedListener:
         near, far = forks.Pipe()
         self.process = forks.Process(target=listen_until_told, args=(self.data, env | self.env, far), daemon=True)
         self.process.start()
-        assert near.poll(WITHIN_S)
-        assert near.recv() == "listening"
+        far.close()  # so that it is told when the process has ended
+        assert near.poll(UP_WITHIN_S), f"not listening after {UP_WITHIN_S} s: {self.said}"
+        with contextlib.suppress(EOFError):
+            assert near.recv() == "listening"
+            return
+        raise AssertionError(f"the listener has ended: {self.said}")
+
+    @property
+    def said(self) -> str:
+        """All that it wrote to stderr, at every start."""
+        file = self.data / SAID
+        return file.read_text() if file.exists() else ""
 
     def kill(self) -> None:
         if self.process is not None:
@@ -166,9 +180,15 @@ class ForkedListener:
 
 def listen_until_told(data: Path, env: dict[str, str], ready: Connection) -> None:
     os.environ.update(env)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    os.dup2(os.open(data / SAID, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+    faulthandler.dump_traceback_later(WITHIN_S, file=2)  # where it stands, if it is still not up
+
+    def up() -> None:
+        faulthandler.cancel_dump_traceback_later()
+        ready.send("listening")
+
     wired = wire(settings_in(data))
-    listen(wired, lambda: ready.send("listening"))
+    listen(wired, up)
     wired.close()
 
 
@@ -259,13 +279,17 @@ class Sender:
     def done(self) -> bool:
         return not self._thread.is_alive()
 
+    @property
+    def under_way(self) -> int:
+        """How many messages were published, and not answered yet."""
+        return len(self._under_way)
+
     def more(self, count: int) -> None:
         """Wait until so many more were accepted."""
         enough = len(self.accepted) + count
-        until(lambda: len(self.accepted) >= enough or self.done, "more that is accepted")
+        await_progress(lambda: len(self.accepted), lambda now: now >= enough or self.done, "what is accepted")
 
     def stop(self) -> None:
         """Send nothing new, and wait until everything under way was accepted."""
         self._stopping.set()
-        self._thread.join(WITHIN_S)
-        assert self.done
+        await_progress(lambda: len(self.accepted), lambda _: self.done, "what was under way")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UP_WITHIN_S = 180.0  # on a machine that others keep busy: nobody waits longer than it takes
-DOWN_WITHIN_S = 60.0
+DOWN_WITHIN_S = 180.0
 
 
 @dataclass(slots=True)

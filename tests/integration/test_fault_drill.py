@@ -22,6 +22,10 @@ if os.environ.get("GRIDWRIGHT_TEST_LONG"):
     DRILLS += [
         (["server and edge killed"], 1),
         (["network cut (namespace)", "disk of the edge full"], 1),
+        (["clock of the edge jumps"], 3),
+        (["clock of the server jumps"], 3),
+        (["buffer of the edge full"], 1),
+        (["buffer of the edge full, drops the oldest"], 2),
         (["PostgreSQL restarted"], 2),
         (["server killed", "second process reads, and is killed"], 1),
         (["disk of the server full in mid-fold"], 1),

@@ -95,11 +95,16 @@ class EdgeClock:
         return self._boot in self._known.offsets
 
     @property
+    def centre_us(self) -> int | None:
+        """What the centre's clock shows; None where the centre was not asked since the machine's start."""
+        offset = self._known.offsets.get(self._boot)
+        return None if offset is None else self._source.ticks_us() + offset
+
+    @property
     def ahead_s(self) -> float | None:
         """Seconds by which the edge's clock is ahead of the centre's; None while that is not known."""
-        offset = self._known.offsets.get(self._boot)
-        now = self.now()
-        return None if offset is None else (now.wall_us - now.ticks_us - offset) / MICRO
+        centre_us = self.centre_us
+        return None if centre_us is None else (self._source.wall_us() - centre_us) / MICRO
 
     def measured(self, centre_us: int, asked: Moment, answered: Moment) -> None:
         """Take in what the centre's clock showed between a question and its answer."""
@@ -132,9 +137,8 @@ class EdgeClock:
 
     def _ceiling(self) -> int:
         """Return the latest that a moment of the past can have been."""
-        now = self.now()
-        offset = self._known.offsets.get(self._boot)
-        return now.wall_us if offset is None else now.ticks_us + offset
+        centre_us = self.centre_us
+        return self._source.wall_us() if centre_us is None else centre_us
 
     def _told(self, instant_us: int, trust: ClockTrust) -> tuple[int, ClockTrust]:
         if instant_us > self._known.latest_us:

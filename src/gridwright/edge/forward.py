@@ -58,7 +58,9 @@ class Forwarder:
     def __init__(self, buffer: Buffer, link: Link, clock: EdgeClock, patience: Patience = Patience()) -> None:
         self._buffer, self._link, self._clock = buffer, link, clock
         self._heartbeat_s, self._longest_s = patience.heartbeat_s, patience.retry_s
-        self._rejected = Rejected(buffer.folder, buffer.seals, keep_days=patience.keep_days)
+        self._rejected = Rejected(
+            buffer.folder, buffer.seals, keep_days=patience.keep_days, now_us=lambda: clock.centre_us
+        )
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._greeted = float("-inf")

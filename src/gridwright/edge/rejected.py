@@ -8,8 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,10 +26,21 @@ MICRO = 1_000_000
 
 
 class Rejected:
-    """The file of refused records. One may be in it twice, after a crash; none is missing."""
+    """The file of refused records. One may be in it twice, after a crash; none is missing.
 
-    def __init__(self, folder: Path, seals: Seals | None = None, *, keep_days: float | None = None) -> None:
-        self.path, self._keep_days = folder / FILE, keep_days
+    `now_us`: the centre's time, None while that is not known; then none is too old, for the edge's own clock may be
+    years ahead.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        seals: Seals | None = None,
+        *,
+        keep_days: float | None = None,
+        now_us: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        self.path, self._keep_days, self._now_us = folder / FILE, keep_days, now_us
         self._forget()
         self._vault = seals.vault if seals is not None and seals.seals else None
         self.count = self.path.read_bytes().count(b"\n") if self.path.exists() else 0
@@ -52,9 +62,10 @@ class Rejected:
 
     def _forget(self) -> None:
         """Drop lines that are older than they are kept; a line that cannot be read is kept."""
-        if self._keep_days is None or not self.path.exists():
+        now_us = self._now_us()
+        if self._keep_days is None or now_us is None or not self.path.exists():
             return
-        before = from_epoch_s(time.time() - self._keep_days * DAY_S).isoformat()
+        before = from_epoch_s(now_us / MICRO - self._keep_days * DAY_S).isoformat()
         lines = self.path.read_bytes().splitlines()
         left = [line for line in lines if _received(line) >= before]
         if len(left) < len(lines):

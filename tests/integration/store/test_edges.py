@@ -15,6 +15,8 @@ from gridwright.domain.edge import EdgeReport, EdgeStream
 from gridwright.domain.errors import AccessDenied, Conflict, StoreError
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store
+from gridwright.store.field import edges
+from tests.integration.store.conftest import NOON
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -70,15 +72,37 @@ def test_the_newest_epoch_is_shown_with_the_sums_of_all(store: Store) -> None:
     assert (first.lag_s(NOW), second.lag_s(NOW)) == (3600.0, 0.0)
 
 
-def test_new_epochs_and_losses_are_audited_and_old_epochs_forgotten(store: Store) -> None:
+def test_what_was_written_while_the_clock_was_ahead_is_not_the_newest(store: Store) -> None:
+    for epoch, last in (("a1", NOON - HOUR), ("b2", NOON + timedelta(days=500)), ("c3", NOON)):
+        store.edges.advance(SEVEN, replace(NEW, epoch=epoch, first=last, last=last), after=0)
+    (latest,) = store.edges.latest(ME)
+    assert (latest.epoch, latest.last, latest.readings) == ("c3", NOON, 120)
+
+
+def test_a_clock_that_jumps_ahead_forgets_no_epoch(store: Store) -> None:
+    """The edge may still hold numbers of an epoch when it begins the next one: they would be told as lost."""
+    store.edges.advance(SEVEN, NEW, after=0)
+    jumped = NOW + timedelta(days=500)
+    store.edges.advance(SEVEN, replace(NEW, epoch="b2", first=jumped, last=jumped), after=0)
+    assert store.edges.stream(SEVEN, "S-7", "a1") == NEW
+
+
+def test_new_epochs_and_losses_are_audited_and_old_epochs_forgotten(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edges, "KEPT", 2)
     store.edges.advance(SEVEN, NEW, after=0)
     store.edges.advance(SEVEN, replace(NEW, sequence=12), after=10)
     store.edges.advance(SEVEN, replace(NEW, sequence=20, lost=5), after=12)
     details = [record.detail for record in store.audit.records(ME) if record.subject == "edge S-7"]
     assert details == [{"epoch": "a1", "lost": 4}, {"epoch": "a1", "lost": 1}, {"epoch": "a1"}]
-    much_later = NOW + timedelta(days=500)
-    store.edges.advance(SEVEN, replace(NEW, epoch="c3", first=much_later, last=much_later), after=0)
-    assert store.edges.stream(SEVEN, "S-7", "a1") is None
+    store.edges.advance(EIGHT, replace(NEW, edge="A-1", actor="eight"), after=0)
+    for number in range(2, 5):
+        much_later = NOW + timedelta(days=200 * number)
+        store.edges.advance(SEVEN, replace(NEW, epoch=f"c{number}", first=much_later, last=much_later), after=0)
+    there = [epoch for epoch in ("a1", "c2", "c3", "c4") if store.edges.stream(SEVEN, "S-7", epoch)]
+    assert there == ["c2", "c3", "c4"]
+    assert store.edges.stream(EIGHT, "A-1", "a1") is not None
 
 
 def test_of_two_at_once_one_moves_it_on(store: Store, again: Callable[[], Store]) -> None:

@@ -16,6 +16,9 @@ from gridwright.cli.edge import app
 from gridwright.cli.main import app as gridwright
 from gridwright.domain.errors import StoreCorrupt, StoreError, StoreLocked
 from gridwright.edge.buffer import Buffer
+from gridwright.edge.clock import EdgeClock, Source
+from gridwright.edge.forward import Forwarder, Patience
+from gridwright.edge.link import Centre, Link
 from gridwright.edge.rejected import FILE, Rejected, read_rejected
 from gridwright.edge.rotate import rotate
 from gridwright.edge.sealing import Seals
@@ -274,9 +277,29 @@ def test_refused_records_are_kept_as_long_as_is_set(tmp_path: Path, sealed: bool
     Rejected(tmp_path, seals).keep("epoch", [(one, SAID) for one in records])
     with (tmp_path / FILE).open("ab") as file:
         file.write(b"torn {\n")
-    kept = Rejected(tmp_path, seals, keep_days=5)
+    kept = Rejected(tmp_path, seals, keep_days=5, now_us=lambda: now_us)
     assert [one["sequence"] for one in read_rejected(tmp_path, seals)] == [1]
     assert b"torn {" in (tmp_path / FILE).read_bytes()
     kept.keep("epoch", [(replace(REFUSED, sequence=2, received_us=now_us), SAID)])
     assert [one["sequence"] for one in read_rejected(tmp_path, seals)] == [1, 2]
     assert kept.count == 3
+
+
+def test_an_edge_whose_clock_wakes_up_in_the_future_keeps_what_was_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the edge's own clock all of it was too old; only the centre's time tells, once that is known."""
+    now_us = int(datetime.now(UTC).timestamp() * 1e6)
+    Rejected(tmp_path, seals_in(tmp_path)).keep("epoch", [(replace(REFUSED, received_us=now_us), SAID)])
+    monkeypatch.setattr("time.time", lambda: now_us / 1e6 + 500 * 86_400)
+    years_ahead = Source(lambda: now_us + 500 * 86_400_000_000, lambda: 1_000_000, "boot")
+    clock = EdgeClock(tmp_path, source=years_ahead)
+    with Buffer(tmp_path, seals=seals_in(tmp_path)) as buffer:
+        link = Link(Centre("http://127.0.0.1:1", "key"), "edge")
+        forwarder = Forwarder(buffer, link, clock, Patience(keep_days=5))
+        assert forwarder.rejected == 1
+        clock.measured(now_us, clock.now(), clock.now())
+        assert clock.centre_us == now_us
+        assert Forwarder(buffer, link, clock, Patience(keep_days=5)).rejected == 1
+        clock.measured(now_us + 6 * 86_400_000_000, clock.now(), clock.now())
+        assert Forwarder(buffer, link, clock, Patience(keep_days=5)).rejected == 0

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, case, delete, insert, select, update
 
 from gridwright.domain.access import Access, Act, Role
 from gridwright.domain.edge import EdgeReport, EdgeStream
@@ -17,7 +17,10 @@ from gridwright.store.schema.flow import edge_stream as table
 from gridwright.store.session import Session, Unit
 
 MS = timedelta(milliseconds=1)
-FORGOTTEN = timedelta(days=400)  # an epoch that ended so long ago never comes again
+# An epoch that ended so long ago, and before so many others, never comes again. The clock alone does not tell: where
+# it jumped ahead for a moment, numbers that the edge still has would be unknown, and told as lost.
+FORGOTTEN, KEPT = timedelta(days=400), 1_000
+JITTER = timedelta(minutes=1)
 
 
 class Edges:
@@ -67,7 +70,9 @@ class Edges:
         access.require(Act.READ)
         if access.points is not None:
             raise AccessDenied(f"{access.actor} may see only their own usage points")
-        query = select(table).order_by(table.c.edge, table.c.last_us, table.c.first_us)
+        # What lies in the future was written while the clock was ahead: it is older than all that came since.
+        sane = case((table.c.last_us > to_us(self._session.clock() + JITTER), 0), else_=1)
+        query = select(table).order_by(table.c.edge, sane, table.c.last_us, table.c.first_us)
         newest: dict[str, EdgeStream] = {}
         with self._session.reading(settled=False) as unit:
             for row in unit.connection.execute(query):
@@ -76,8 +81,12 @@ class Edges:
         return list(newest.values())
 
     def _forget_old(self, unit: Unit, stream: EdgeStream) -> None:
-        old = table.c.last_us < to_us(stream.last - FORGOTTEN)
-        unit.connection.execute(delete(table).where(table.c.edge == stream.edge, old))
+        ours = table.c.edge == stream.edge
+        ends = select(table.c.last_us).where(ours).order_by(table.c.last_us.desc()).offset(KEPT).limit(1)
+        newest_too_many = unit.connection.execute(ends).scalar()
+        if newest_too_many is not None:
+            old = min(newest_too_many, to_us(stream.last - FORGOTTEN) - 1)
+            unit.connection.execute(delete(table).where(ours, table.c.last_us <= old))
 
 
 def _key(edge: str, epoch: str) -> tuple[Any, Any]:
