@@ -52,7 +52,7 @@ def listen(
         print_json(figures.to_dict())
     else:
         kept = f"{figures.accepted} readings stored, {figures.quarantined} in quarantine"
-        say(f"Stopped: {kept}, {figures.rejected} refused.")
+        say(f"Stopped: {kept}, {figures.rejected} refused, {figures.ignored} ignored.")
 
 
 @app.command(epilog="Example: gridwright listen status --data town --json")
@@ -79,7 +79,7 @@ def rejected(
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many of the newest are shown.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show the messages of which something was refused, the newest last, with the reasons."""
+    """Show the messages of which something was refused or ignored, the newest last, with the reasons."""
     from gridwright.app.live import vault
     from gridwright.listen.listener import folder_of
     from gridwright.listen.rejected import read_rejected
@@ -90,7 +90,8 @@ def rejected(
         print_json(found[-limit:])
         return
     print_table(
-        ("at", "topic", "bytes", "refused", "why", "what helps", "payload"), [_row(one) for one in found[-limit:]]
+        ("at", "topic", "bytes", "refused", "ignored", "why", "what helps", "payload"),
+        [_row(one) for one in found[-limit:]],
     )
     say(f"{len(found)} messages are kept, with everything they hold: --json shows it.")
 
@@ -104,6 +105,7 @@ def _row(told: dict[str, Any]) -> tuple[str, ...]:
         _cut(told["topic"]),
         told["bytes"],
         told["rejected"],
+        told.get("ignored", 0),
         first.get("reason", ""),
         first.get("remedy", ""),
     )

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ListenFigures:
-    """Counts since the start; `waiting` messages are not acknowledged yet, `held` of them wait for a birth."""
+    """Counts since the start; `waiting` messages are not acknowledged yet, `held` of them wait for a birth.
+
+    `ignored`: values of Sparkplug's metrics that mean nothing here, or are no numbers.
+    """
 
     connected: bool = False
     messages: int = 0
     accepted: int = 0
     quarantined: int = 0
     rejected: int = 0
+    ignored: int = 0
     waiting: int = 0
     held: int = 0
     rebirths: int = 0

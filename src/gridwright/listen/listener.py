@@ -24,6 +24,7 @@ from gridwright.listen.births import Births
 from gridwright.listen.broker import Arrived, Broker
 from gridwright.listen.figures import ListenFigures, status_of
 from gridwright.listen.held import Held
+from gridwright.listen.ignored import REMEDY, Ignored, Told
 from gridwright.listen.lines import made
 from gridwright.listen.messages import Messages, Taken
 from gridwright.listen.peers import Peers
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 LISTENER = Access("mqtt", Role.DEVICE)
 PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+NAMED = 20  # metrics in a line of the log
 REBIRTH_EVERY_S = 10.0  # a node is not asked more often
 OURS = Fault("message", "a fault of Gridwright's own, which the log shows", "please report it")
 
@@ -66,6 +68,7 @@ class Listener:
             self._messages.sparkplug.restore(birth)
         self._messages.sparkplug.doubt()
         self._held = Held(max(chosen.in_flight // 2, 1))
+        self._told = Told()
         self._kept = False  # whether the broker kept what came while we were away
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._asked: dict[Topic, float] = {}
@@ -152,7 +155,7 @@ class Listener:
             self._ask(taken.rebirth)
         if may_wait and self._waits(message, taken):
             return
-        self._start(self._finish(message, taken))
+        self._start(self._finish(message, taken, self._note_ignored(message, taken)))
         if taken.whose is not None and taken.whose.kind in {"NBIRTH", "DBIRTH"}:
             self._go_on(self._held.released(taken.whose), may_wait=True)
         elif taken.died and taken.whose is not None:
@@ -177,8 +180,8 @@ class Listener:
         self._under_way[task] = time.monotonic()
         task.add_done_callback(lambda done: self._under_way.pop(done, None))
 
-    async def _finish(self, message: Arrived, taken: Taken) -> None:
-        """Write, keep what must outlive us, and acknowledge then."""
+    async def _finish(self, message: Arrived, taken: Taken, ignored: tuple[Ignored, ...]) -> None:
+        """Write, keep what must outlive us, and acknowledge then; `ignored` was never told before."""
         verdicts = taken.decoded.verdicts
         try:
             if taken.decoded.few or taken.decoded.series:
@@ -194,8 +197,8 @@ class Listener:
             await self._refuse(message, OURS)
             return
         self._count(message, verdicts)
-        if verdicts.rejected:
-            await self._rejected.keep(message, verdicts, self._platform.clock())
+        if verdicts.rejected or ignored:
+            await self._rejected.keep(message, verdicts, self._platform.clock(), ignored)
         message.acknowledge()
 
     async def _refuse(self, message: Arrived, fault: Fault) -> None:
@@ -233,6 +236,19 @@ class Listener:
                 topic=message.topic[:120],
                 **{k: v for k, v in verdict.to_dict().items() if k != "index"},
             )
+
+    def _note_ignored(self, message: Arrived, taken: Taken) -> tuple[Ignored, ...]:
+        """Count what means nothing here, say so once per birth, and return it where it was never said before."""
+        if taken.whose is None:
+            return ()
+        self.figures.ignored += len(taken.ignored)
+        news, first = self._told.news(taken.whose, taken.ignored)
+        if news:
+            named = [one.metric[:120] for one in news[:NAMED]]
+            structlog.get_logger().warning(
+                "mqtt metrics ignored", topic=message.topic[:120], count=len(news), metrics=named, remedy=REMEDY
+            )
+        return news if first else ()
 
     # --- beside the messages ------------------------------------------------------------------------------------------
 

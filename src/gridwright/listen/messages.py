@@ -19,6 +19,7 @@ from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.table import Decoded
 from gridwright.api.ingest.verdicts import Fault
 from gridwright.domain.interval import epoch_s
+from gridwright.listen.ignored import NO_MEANING, Ignored
 from gridwright.protocols.sparkplug import (
     Birth,
     Delivery,
@@ -29,17 +30,20 @@ from gridwright.protocols.sparkplug import (
     read_payload,
     read_topic,
 )
-from gridwright.protocols.sparkplug.session import NAMESPACE, ONCE
+from gridwright.protocols.sparkplug.session import BD_SEQ, NAMESPACE, ONCE
 
 WHERE = (0, 1)
 LARGEST = 4 << 20  # bytes of a payload that is looked into
+SPARKPLUG = Words("sparkplug")
+OF_ITSELF = ("Node Control/", "Device Control/")  # commands of the specification
+TIMELESS = Fault("timestamp", "it is of the past and tells no instant", "send it, or its template, with a timestamp")
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What a message brings, and, of Sparkplug, whose it is, and the edge node that must be asked to be born again.
 
-    `unnamed`: it uses aliases that no birth has named yet; `decoded` refuses these.
+    `unnamed`: it uses aliases that no birth has named yet; `decoded` refuses these. `ignored`: what means nothing here.
     """
 
     decoded: Decoded
@@ -48,6 +52,7 @@ class Taken:
     unnamed: bool = False
     birth: Birth | None = None
     died: bool = False
+    ignored: tuple[Ignored, ...] = ()
 
 
 @dataclass(slots=True)
@@ -120,25 +125,36 @@ class Messages:
     def _sparkplug(self, whose: Topic, payload: bytes, now: datetime, delivery: Delivery) -> Taken:
         change = self.sparkplug.take(whose, read_payload(payload), delivery)
         decoded = Decoded(records=max(len(change.metrics) + len(change.unknown), 1))
-        for metric in change.metrics:
-            self._metric(whose, metric, (decoded, now))
+        ignored = [self._metric(whose, metric, (decoded, now)) for metric in change.metrics]
         for alias in change.unknown:
             fault = Fault("alias", "no birth has named it, though the node was asked for one", "look at the node")
             decoded.verdicts.reject(WHERE, fault, alias)
         rebirth = replace(whose, device="") if change.rebirth else None
-        return Taken(decoded, whose, rebirth, bool(change.unknown), change.birth, change.died)
+        untold = tuple(one for one in ignored if one is not None)
+        return Taken(decoded, whose, rebirth, bool(change.unknown), change.birth, change.died, untold)
 
-    def _metric(self, whose: Topic, metric: Metric, context: tuple[Decoded, datetime]) -> None:
-        """Take a metric that is a number and means something; nodes also tell of themselves, which is no reading."""
-        name = metric.name.rpartition("/")[2]
-        words = Words("sparkplug")
-        if not isinstance(metric.value, int | float) or self.mapping.is_ignored(name, whose.device or whose.node):
-            return
-        if self.mapping.said(name, words) is None:
-            return
+    def _metric(self, whose: Topic, metric: Metric, context: tuple[Decoded, datetime]) -> Ignored | None:
+        """Take a metric that is a number and means something, and return what is to be told of another."""
+        owner, last = whose.device or whose.node, metric.name.rpartition("/")[2]
+        if (metric.value is None and not metric.unread) or metric.name.startswith(OF_ITSELF) or metric.name == BD_SEQ:
+            return None
+        if self.mapping.is_ignored(metric.name, owner) or self.mapping.is_ignored(last, owner):
+            return None
+        name = next((one for one in (metric.name, last) if self.mapping.said(one, SPARKPLUG) is not None), None)
+        if name is None:
+            return Ignored(metric.name, NO_MEANING, metric.unread or metric.value)
+        if not isinstance(metric.value, int | float):
+            return Ignored(metric.name, f"it is {metric.unread or 'a text'}, and no number", metric.value or "")
+        self._reading(owner, name, metric, context)
+        return None
+
+    def _reading(self, owner: str, name: str, metric: Metric, context: tuple[Decoded, datetime]) -> None:
         at_us = epoch_s(context[1]) * MICRO if metric.at_ms is None else metric.at_ms * 1000
+        if metric.at_ms is None and metric.historical:
+            context[0].verdicts.reject(WHERE, TIMELESS, metric.name)
+            return
         try:
-            self._row(whose.device or whose.node, (name, words), (at_us, float(metric.value)), context)
+            self._row(owner, (name, SPARKPLUG), (at_us, float(metric.value or 0.0)), context)
         except (Wrong, OverflowError) as error:
             fault = error.fault if isinstance(error, Wrong) else Fault("timestamp", "this is no instant", "send ms")
             context[0].verdicts.reject(WHERE, fault, metric.name)

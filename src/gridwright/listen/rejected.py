@@ -1,9 +1,10 @@
-"""Messages of which something was refused: kept in a bounded file, a JSON line each, with the reasons."""
+"""Messages of which something was refused or ignored: kept in a bounded file, a JSON line each, with the reasons."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -19,11 +20,12 @@ from gridwright.listen.lines import Lines, read_lines
 if TYPE_CHECKING:
     from gridwright.api.ingest.verdicts import Verdicts
     from gridwright.jobs.upkeep.vault import Vault
+    from gridwright.listen.ignored import Ignored
 
 FILE = "rejected.jsonl"
 LIMIT = 16 << 20  # bytes of the file; as many again are in the one before
 LONGEST = 64 << 10  # bytes of a payload that are kept
-VERDICTS = 20
+VERDICTS, IGNORED = 20, 200  # of a message, that are kept
 
 
 class Rejected:
@@ -33,12 +35,13 @@ class Rejected:
         self._lines = Lines(folder / FILE, LIMIT)
         self._vault = vault if vault is not None and vault.exists else None
 
-    async def keep(self, message: Arrived, verdicts: Verdicts, now: datetime) -> None:
+    async def keep(self, message: Arrived, verdicts: Verdicts, now: datetime, ignored: Sequence[Ignored] = ()) -> None:
         """Keep a message, and return once it is on the disk; where that is full, it is told, and the stream goes on."""
         shown = message.payload[:LONGEST]
         listed = [one.to_dict() for one in verdicts.listed if one.status == "rejected"][:VERDICTS]
+        listed += [one.to_dict() for one in ignored[:IGNORED]]
         told: dict[str, Any] = {"at": now.isoformat(), "topic": message.topic, "bytes": len(message.payload)}
-        told |= {"rejected": verdicts.rejected, "verdicts": listed}
+        told |= {"rejected": verdicts.rejected, "ignored": len(ignored), "verdicts": listed}
         if self._vault is None:
             told["payload"] = base64.b64encode(shown).decode()
         else:

@@ -16,6 +16,7 @@ from gridwright.listen.broker import Arrived
 from gridwright.listen.listener import Listener, folder_of
 from gridwright.listen.rejected import read_rejected
 from gridwright.settings import MqttSettings, Settings, StoreSettings
+from tests.unit.protocols.sparkplug_writer import metric, payload
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,3 +76,27 @@ def test_a_fault_of_our_own_is_put_away_too(tmp_path: Path) -> None:
     listener, source, kept = play(tmp_path, [ZeroDivisionError("no")])
     assert (listener.figures.rejected, source.acknowledged) == (1, [7])
     assert "a fault of Gridwright's own" in kept[0]
+
+
+def test_metrics_that_mean_nothing_are_counted_and_kept_once(tmp_path: Path) -> None:
+    settings = Settings(store=StoreSettings(url=str(tmp_path / "gridwright.db")), mqtt=MqttSettings(host="broker"))
+    names = [f"vendor/thing{number}" for number in range(200)]
+
+    async def arrive(platform: Platform) -> Listener:
+        listener, source = Listener(platform, settings.mqtt), Source()
+        listener._broker.publish = lambda *_: None  # type: ignore[method-assign]
+        for number, kind in enumerate(("DBIRTH", "DDATA", "DDATA", "DBIRTH")):
+            body = payload(1_735_689_600_000, number, [metric(name, double=1.0) for name in names])
+            topic = f"spBv1.0/plant/{kind}/gateway/UP-1"
+            listener.arrived(Arrived(topic, body, 1, number, 1, source))  # type: ignore[arg-type]
+            await asyncio.gather(*listener._under_way)
+        assert source.acknowledged == [0, 1, 2, 3]
+        return listener
+
+    with closing(Platform(settings)) as platform:
+        listener = asyncio.run(arrive(platform))
+        (kept,) = read_rejected(folder_of(platform))
+    assert (listener.figures.ignored, listener.figures.rejected) == (800, 0)
+    assert (kept["ignored"], kept["rejected"], len(kept["verdicts"])) == (200, 0, 200)
+    assert {one["field"] for one in kept["verdicts"]} == set(names)
+    assert {one["remedy"] for one in kept["verdicts"]} == {"name it in [line_protocol.fields], or in ignore"}

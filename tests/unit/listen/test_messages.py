@@ -7,7 +7,11 @@ from datetime import UTC, datetime
 import pytest
 
 from gridwright.api.ingest.lines import LineMapping, usual_fields
-from gridwright.listen.messages import Messages
+from gridwright.api.ingest.meaning import Said
+from gridwright.listen.ignored import NO_MEANING, Told
+from gridwright.listen.messages import Messages, Taken
+from gridwright.protocols.sparkplug import read_topic
+from tests.unit.protocols.sparkplug_writer import metric, payload, template
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MESSAGES = Messages(LineMapping(usual_fields()), ("gridwright/{usage_point}/{quantity}",))
@@ -32,3 +36,77 @@ def test_an_empty_level_of_a_topic_is_named(topic: str, level: str) -> None:
 def test_a_full_topic_is_taken() -> None:
     verdicts = MESSAGES.take("gridwright/UP-1/voltage", b"230.1", NOW).decoded.verdicts
     assert (verdicts.accepted, verdicts.rejected) == (1, 0)
+
+
+# --- Sparkplug's metrics ----------------------------------------------------------------------------------------------
+
+AT = int(NOW.timestamp() * 1000) - 3_600_000
+USUAL = LineMapping(usual_fields())
+
+
+def taken(*metrics: bytes, kind: str = "DBIRTH", mapping: LineMapping = USUAL) -> Taken:
+    return Messages(mapping).take(f"spBv1.0/plant/{kind}/gateway/UP-1", payload(AT, 1, list(metrics)), NOW)
+
+
+def why(one: Taken) -> list[tuple[str, str]]:
+    return [(each.metric, each.reason) for each in one.ignored]
+
+
+def test_members_of_a_template_are_read_by_name() -> None:
+    inner = template(metric("energy_kwh", datatype=10, double=0.7, at_ms=AT))
+    one = taken(metric("meter/feed", datatype=19, other=inner))
+    assert (one.decoded.verdicts.accepted, one.decoded.verdicts.rejected, one.ignored) == (1, 0, ())
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (metric("meter/thing", double=3.0), ("meter/thing", NO_MEANING)),
+        (metric("feed", other=template(metric("thing", double=3.0))), ("feed/thing", NO_MEANING)),
+        (metric("meter/energy_kwh", text="0.7"), ("meter/energy_kwh", "it is a text, and no number")),
+        (metric("energy_kwh", other={17: b""}), ("energy_kwh", "it is a data set, and no number")),
+        (metric("energy_kwh", other={16: b"x"}), ("energy_kwh", "it is bytes, and no number")),
+        (metric("log", other={16: b"x"}), ("log", NO_MEANING)),
+    ],
+)
+def test_what_is_not_stored_is_told(body: bytes, told: tuple[str, str]) -> None:
+    one = taken(body, metric("meter/voltage", double=230.0))
+    assert (one.decoded.verdicts.accepted, one.decoded.verdicts.rejected) == (1, 0)
+    assert why(one) == [told]
+    assert "[line_protocol.fields]" in one.ignored[0].to_dict()["remedy"]
+
+
+@pytest.mark.parametrize("name", ["bdSeq", "Node Control/Rebirth", "Device Control/Reboot"])
+def test_what_the_specification_itself_sends_is_not_told(name: str) -> None:
+    assert taken(metric(name, whole=1)).ignored == ()
+
+
+@pytest.mark.parametrize("name", ["thing", "meter/thing", "UP-1"])
+def test_what_is_listed_in_ignore_is_not_told(name: str) -> None:
+    mapping = LineMapping(usual_fields(), ignore=frozenset({name}))
+    assert taken(metric("meter/thing", double=3.0), mapping=mapping).ignored == ()
+
+
+def test_a_metric_may_be_named_in_full() -> None:
+    mapping = LineMapping(usual_fields() | {"l1/thing": Said(unit="V")})
+    one = taken(metric("L1/thing", double=230.0), metric("L2/thing", double=231.0), mapping=mapping)
+    assert (one.decoded.verdicts.accepted, why(one)) == (1, [("L2/thing", NO_MEANING)])
+
+
+def test_a_value_of_the_past_without_a_time_is_refused() -> None:
+    one = taken(metric("meter/energy_kwh", double=1.0, historical=True))
+    assert (one.decoded.verdicts.accepted, one.decoded.verdicts.listed[0].fault.field) == (0, "timestamp")
+
+
+def test_each_is_told_once_a_birth_and_is_new_once() -> None:
+    told, of = Told(), "spBv1.0/plant/{}/gateway/{}"
+    data, birth = read_topic(of.format("DDATA", "UP-1")), read_topic(of.format("DBIRTH", "UP-1"))
+    one = taken(metric("thing", double=3.0)).ignored
+    both = taken(metric("thing", double=3.0), metric("other", double=3.0)).ignored
+    assert told.news(birth, one) == (one, True)
+    assert told.news(data, one) == ((), False)
+    assert told.news(data, both) == (both[1:], True)
+    assert told.news(birth, both) == (both, False), "told again by its birth, and kept before"
+    assert told.news(read_topic(of.format("DDATA", "UP-2")), one) == (one, True), "of another device"
+    assert told.news(read_topic("spBv1.0/plant/NBIRTH/gateway"), ()) == ((), False)
+    assert told.news(data, one) == (one, False)

@@ -30,6 +30,8 @@ def metric(
     double: float | None = None,
     whole: int | None = None,
     text: str | None = None,
+    historical: bool = False,
+    other: dict[int, bytes] | None = None,
 ) -> bytes:
     parts = [field(1, name.encode())] if name else []
     parts += [field(2, alias)] if alias is not None else []
@@ -38,7 +40,15 @@ def metric(
     parts += [field(13, struct.pack("<d", double), wire=1)] if double is not None else []
     parts += [field(10, whole)] if whole is not None else []
     parts += [field(15, text.encode())] if text is not None else []
+    parts += [field(5, 1)] if historical else []
+    parts += [field(number, body) for number, body in (other or {}).items()]
     return b"".join(parts)
+
+
+def template(*members: bytes, definition: bool = False) -> dict[int, bytes]:
+    """Return what `other` of a metric is for an instance of a template."""
+    body = b"".join(field(2, one) for one in members) + field(4, b"Meter") + (field(5, 1) if definition else b"")
+    return {18: body}
 
 
 def payload(at_ms: int, seq: int, metrics: list[bytes]) -> bytes:

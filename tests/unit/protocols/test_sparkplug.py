@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridwright.protocols.sparkplug import Change, Delivery, Sessions, SparkplugError, read_payload, read_topic
+from gridwright.protocols.sparkplug.payload import DEEPEST, LONGEST_NAME, MAX_METRICS, TOO_DEEP
 from gridwright.protocols.sparkplug.session import ONCE, rebirth_command
-from tests.unit.protocols.sparkplug_writer import metric, payload
+from tests.unit.protocols.sparkplug_writer import metric, payload, template
 
 AT = 1_700_000_000_000
 
@@ -140,6 +141,83 @@ def test_after_a_break_names_count_only_where_the_broker_kept_everything() -> No
     take(sessions, "NBIRTH", 0, metric("voltage", alias=1, datatype=10, double=230.0), at=AT + 1000)
     sure = take(sessions, "NDATA", 1, metric(alias=1, double=231.0), at=AT + 1500, how=LOSSY)
     assert (sure.rebirth, told(sure)) == (False, [("voltage", 231.0)])
+
+
+# --- templates --------------------------------------------------------------------------------------------------------
+
+
+def test_members_of_a_template_are_metrics_with_its_name_before_theirs() -> None:
+    sessions = Sessions()
+    take(sessions, "NBIRTH", 0)
+    born = template(metric("kwh", datatype=10, double=1.0), metric("power", alias=8, datatype=3, whole=1))
+    take(sessions, "DBIRTH", 1, metric("feed", alias=7, datatype=19, other=born), device="M-1")
+    data = template(metric("kwh", double=2.0), metric(alias=8, whole=2**32 - 7))
+    change = take(sessions, "DDATA", 2, metric(alias=7, other=data), device="M-1")
+    assert (told(change), change.rebirth) == ([("feed/kwh", 2.0), ("feed/power", -7)], False)
+
+
+def test_a_birth_of_templates_that_was_kept_names_their_data_after_a_restart() -> None:
+    before, after = Sessions(), Sessions()
+    born = template(metric("power", alias=8, datatype=3, whole=1))
+    birth = take(before, "NBIRTH", 0, metric("feed", alias=7, datatype=19, other=born)).birth
+    assert birth is not None
+    after.restore(birth)
+    data = template(metric(alias=8, whole=2**32 - 7))
+    assert told(take(after, "NDATA", 1, metric(alias=7, other=data))) == [("feed/power", -7)]
+
+
+def test_a_member_has_time_and_history_of_its_template_where_it_tells_none() -> None:
+    both = template(metric("own", double=1.0, at_ms=AT - 5), metric("its", double=2.0))
+    change = take(Sessions(), "NBIRTH", 0, metric("feed", at_ms=AT - 9, historical=True, other=both))
+    assert [(one.name, one.at_ms, one.historical) for one in change.metrics] == [
+        ("feed/own", AT - 5, True),
+        ("feed/its", AT - 9, True),
+    ]
+
+
+def test_what_is_of_the_past_and_tells_no_time_is_not_set_to_that_of_the_payload() -> None:
+    past = metric("kwh", double=1.0, historical=True)
+    change = take(Sessions(), "NBIRTH", 0, past, metric("volt", double=2.0))
+    assert [one.at_ms for one in change.metrics] == [None, AT]
+
+
+def test_a_definition_of_a_template_holds_no_readings() -> None:
+    defaults = template(metric("kwh", datatype=10, double=0.0), definition=True)
+    assert told(take(Sessions(), "NBIRTH", 0, metric("_types_/Meter", datatype=19, other=defaults))) == []
+
+
+def nested(depth: int) -> bytes:
+    """Return a metric within `depth` templates."""
+    inner = metric("x", double=1.0)
+    for _ in range(depth):
+        inner = metric("t", datatype=19, other=template(inner))
+    return inner
+
+
+def test_templates_are_read_to_a_depth_and_what_is_deeper_is_told() -> None:
+    assert told(take(Sessions(), "NBIRTH", 0, nested(DEEPEST))) == [("t/" * DEEPEST + "x", 1.0)]
+    (deeper,) = take(Sessions(), "NBIRTH", 0, nested(DEEPEST + 40)).metrics
+    assert (deeper.name, deeper.value, deeper.unread) == ("/".join("t" * (DEEPEST + 1)), None, TOO_DEEP)
+
+
+def test_no_payload_grows_by_its_templates_without_bound() -> None:
+    many = template(*[b""] * MAX_METRICS)
+    with pytest.raises(SparkplugError, match="more than"):
+        read_payload(payload(AT, 0, [metric("t", other=many)]))
+    long = metric("t" * LONGEST_NAME, other=template(metric("x", double=1.0)))
+    with pytest.raises(SparkplugError, match="characters"):
+        take(Sessions(), "NBIRTH", 0, long)
+
+
+@pytest.mark.parametrize(("number", "what"), [(16, "bytes"), (17, "a data set"), (19, "an extension"), (99, "empty")])
+def test_a_value_that_is_not_read_is_named(number: int, what: str) -> None:
+    (one,) = read_payload(payload(AT, 0, [metric("x", other={number: b"ab"})])).metrics
+    assert (one.value, one.unread) == (None, what)
+
+
+def test_no_value_on_purpose_is_nothing_unread() -> None:
+    (one,) = read_payload(payload(AT, 0, [metric("x") + b"\x38\x01"])).metrics
+    assert (one.value, one.unread) == (None, "")
 
 
 def test_the_rebirth_command_is_a_payload_of_its_own_kind() -> None:

@@ -174,6 +174,7 @@ class ListenerShape(Shape):
     accepted: int = Field(description="Readings stored.")
     quarantined: int
     rejected: int
+    ignored: int = Field(description="Values of Sparkplug's metrics that mean nothing here, or are no numbers.")
     waiting: int = Field(description="Messages that are not acknowledged yet.")
     lag_s: float = Field(description="Age of the oldest of them.")
     last_message: datetime | None

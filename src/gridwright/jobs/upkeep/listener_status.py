@@ -28,6 +28,7 @@ class ListenerStatus(msgspec.Struct, frozen=True):
     accepted: int = 0
     quarantined: int = 0
     rejected: int = 0
+    ignored: int = 0
     waiting: int = 0
     held: int = 0
     rebirths: int = 0

@@ -1,18 +1,24 @@
 """The protobuf of a Sparkplug B payload, as much of it as carries readings; unknown fields are passed over.
 
 Source: Eclipse Sparkplug 3.0, section 6.4.1, `sparkplug_b.proto`: Payload 1 timestamp, 2 metrics, 3 seq; Metric 1 name,
-2 alias, 3 timestamp, 4 datatype, 7 is_null, 10 int, 11 long, 12 float, 13 double, 14 boolean, 15 string.
+2 alias, 3 timestamp, 4 datatype, 5 is_historical, 7 is_null, 10 int, 11 long, 12 float, 13 double, 14 boolean,
+15 string, 16 bytes, 17 data set, 18 template, 19 extension; Template 2 metrics, 5 is_definition.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 LONGEST_VARINT = 10
-MAX_METRICS = 100_000
+MAX_METRICS = 100_000  # of a payload, with those in its templates
+DEEPEST = 8  # templates within templates
+LONGEST_NAME = 1_000  # characters of `template/…/member`
+TEMPLATE = 18
+UNREAD = {16: "bytes", 17: "a data set", 19: "an extension"}
+TOO_DEEP = f"a template nested more than {DEEPEST} deep"
 # Datatypes 1 to 4 are signed; their numbers travel in two's complement of 32 bits, Int64 of 64.
 SIGNED = {1: 8, 2: 16, 3: 32, 4: 64}
 BOOLEAN, TEXTS = 11, (12, 14)
@@ -24,13 +30,20 @@ class SparkplugError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric: its name or only its alias, epoch milliseconds, datatype (0 where it is not told), and its value."""
+    """A metric: its name or only its alias, epoch milliseconds, datatype (0 where it is not told), and its value.
+
+    `historical`: it is not of now. `members`: of an instance of a template. `unread`: what it holds where that is
+    neither number nor text, and empty where it holds nothing on purpose (`is_null`).
+    """
 
     name: str = ""
     alias: int | None = None
     at_ms: int | None = None
     datatype: int = 0
     value: float | str | None = None
+    historical: bool = False
+    members: tuple[Metric, ...] | None = None
+    unread: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +59,73 @@ def read_payload(body: bytes) -> Payload:
     """Read a payload; SparkplugError where it is damaged."""
     at_ms, seq = None, None
     metrics: list[Metric] = []
+    reader = _Reader()
     for number, value in _fields(body):
         if number == 1 and isinstance(value, int):
             at_ms = value
         elif number == 3 and isinstance(value, int):  # noqa: PLR2004 - see the list above
             seq = value
         elif number == 2 and isinstance(value, bytes):  # noqa: PLR2004
-            if len(metrics) >= MAX_METRICS:
-                raise SparkplugError(f"there are more than {MAX_METRICS} metrics")
-            metrics.append(_metric(value))
+            metrics.append(reader.metric(value))
     return Payload(at_ms, seq, tuple(metrics))
 
 
-def _metric(body: bytes) -> Metric:
-    told = dict(_fields(body))
-    name, alias, at_ms, kind = told.get(1, b""), told.get(2), told.get(3), told.get(4, 0)
-    datatype = kind if isinstance(kind, int) else 0
-    return Metric(
-        _text(name) if isinstance(name, bytes) else "",
-        alias if isinstance(alias, int) else None,
-        at_ms if isinstance(at_ms, int) else None,
-        datatype,
-        None if told.get(7) else _value(told),
-    )
+def members_of(metric: Metric) -> Iterator[Metric]:
+    """Yield the members of a template as `template/member`; what they do not tell of their time is the template's."""
+    for one in metric.members or ():
+        name = f"{metric.name}/{one.name}" if one.name else ""
+        if len(name) > LONGEST_NAME:
+            raise SparkplugError(f"the name {name[:60]!r}… has more than {LONGEST_NAME} characters")
+        at_ms = metric.at_ms if one.at_ms is None else one.at_ms
+        yield replace(one, name=name, at_ms=at_ms, historical=one.historical or metric.historical)
+
+
+class _Reader:
+    """Reads the metrics of one payload, and of its templates."""
+
+    def __init__(self) -> None:
+        self._left = MAX_METRICS
+
+    def metric(self, body: bytes, depth: int = 0) -> Metric:
+        """Read one metric; SparkplugError where it is damaged, or one too many."""
+        self._left -= 1
+        if self._left < 0:
+            raise SparkplugError(f"there are more than {MAX_METRICS} metrics")
+        told = dict(_fields(body))
+        name, alias, at_ms, kind = told.get(1, b""), told.get(2), told.get(3), told.get(4, 0)
+        null, template = bool(told.get(7)), told.get(TEMPLATE)
+        value = None if null else _value(told)
+        members = None
+        if value is None and not null and isinstance(template, bytes) and depth < DEEPEST:
+            members = self._members(template, depth + 1)
+        return Metric(
+            _text(name) if isinstance(name, bytes) else "",
+            alias if isinstance(alias, int) else None,
+            at_ms if isinstance(at_ms, int) else None,
+            kind if isinstance(kind, int) else 0,
+            value,
+            bool(told.get(5)),
+            members,
+            "" if null or value is not None or members is not None else _unread(told),
+        )
+
+    def _members(self, body: bytes, depth: int) -> tuple[Metric, ...]:
+        """Return what an instance of a template holds; a definition holds defaults, which nobody has measured."""
+        fields = tuple(_fields(body))
+        if any(number == 5 and value for number, value in fields):  # noqa: PLR2004 - see the list above
+            return ()
+        return tuple(
+            self.metric(value, depth)
+            for number, value in fields
+            if number == 2 and isinstance(value, bytes)  # noqa: PLR2004
+        )
+
+
+def _unread(told: dict[int, int | bytes]) -> str:
+    """Return what a metric holds whose value is none that is read."""
+    if TEMPLATE in told:
+        return TOO_DEEP
+    return next((what for number, what in UNREAD.items() if number in told), "empty")
 
 
 def _value(told: dict[int, int | bytes]) -> float | str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from gridwright.protocols.sparkplug.payload import Metric, Payload, SparkplugError, signed
+from gridwright.protocols.sparkplug.payload import Metric, Payload, SparkplugError, members_of, signed
 
 NAMESPACE = "spBv1.0"
 BIRTHS, DATA, DEATHS = ("NBIRTH", "DBIRTH"), ("NDATA", "DDATA"), ("NDEATH", "DDEATH")
@@ -119,9 +120,8 @@ class Sessions:
         gap = _follows(node, topic, payload, delivery)
         fresh = birth is not None and _born(node, birth, delivery)
         unsure = birth is None and not (node.sure or (node.reliable and delivery.reliable and delivery.kept))
-        sure = [metric for metric in payload.metrics if metric.name or not unsure]
-        found = [_known(node, topic.device, metric, payload, delivery) for metric in sure]
-        found += [metric for metric in payload.metrics if unsure and not metric.name]
+        message = _Message(node, topic.device, payload, delivery, unsure)
+        found = list(message.known(payload.metrics))
         unknown = tuple(one.alias or 0 for one in found if not one.name)
         metrics = tuple(one for one in found if one.name)
         rebirth = gap or unsure or bool(unknown) or not node.born
@@ -146,8 +146,16 @@ class Sessions:
 
 
 def _birth_of(topic: Topic, payload: Payload, delivery: Delivery) -> Birth:
-    named = tuple((one.name, one.alias, one.datatype) for one in payload.metrics if one.name and one.name != BD_SEQ)
+    every = _with_members(payload.metrics)
+    named = tuple((one.name, one.alias, one.datatype) for one in every if one.name and one.name != BD_SEQ)
     return Birth(topic.group, topic.node, topic.device, payload.at_ms, _bd_seq(payload), named, delivery.reliable)
+
+
+def _with_members(metrics: Iterable[Metric]) -> Iterator[Metric]:
+    """Yield metrics, and behind each what it is a template of."""
+    for metric in metrics:
+        yield metric
+        yield from _with_members(members_of(metric))
 
 
 def _bd_seq(payload: Payload) -> int | None:
@@ -207,15 +215,38 @@ def _is_later(one_ms: int | None, other_ms: int | None) -> bool:
     return one_ms is None or other_ms is None or one_ms > other_ms
 
 
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """One message of a node; `unsure`: its aliases may mean something else by now."""
+
+    node: _Node
+    device: str
+    payload: Payload
+    delivery: Delivery
+    unsure: bool
+
+    def known(self, metrics: Iterable[Metric]) -> Iterator[Metric]:
+        """Yield metrics as they are known, a template's members in its place; no name where nothing tells it."""
+        for metric in metrics:
+            if self.unsure and not metric.name:
+                yield metric
+                continue
+            one = _known(self.node, self.device, metric, self.payload, self.delivery)
+            if one.members is None or not one.name:
+                yield one
+            else:
+                yield from self.known(members_of(one))
+
+
 def _known(node: _Node, device: str, metric: Metric, payload: Payload, delivery: Delivery) -> Metric:
-    """Return a metric with its name, its sign, and the time of the payload where it has none."""
+    """Return a metric with its name, its sign, and the time of the payload where it has none and is of now."""
     births = _births_for(node.names.get(device, ()), payload, delivery)
     name, kind = metric.name, metric.datatype
     if not name and metric.alias is not None:
         name, told = next((one.aliases[metric.alias] for one in births if metric.alias in one.aliases), ("", 0))
         kind = kind or told
     kind = kind or next((one.types[name] for one in births if name in one.types), 0)
-    at_ms = payload.at_ms if metric.at_ms is None else metric.at_ms
+    at_ms = payload.at_ms if metric.at_ms is None and not metric.historical else metric.at_ms
     return replace(metric, name=name, datatype=kind, at_ms=at_ms, value=signed(metric.value, kind))
 
 
