@@ -16,6 +16,9 @@ FOUND_ELSEWHERE = frozenset({
 # Of these, what is found by rating bills: whoever may write bills may say so.
 FOUND_BY_BILLING = frozenset({"V38_replacement"})
 
+# What is found over a window that moves on each day: one finding, which grows while the doubt lasts.
+ROLLING = frozenset({"V35_load_factor"})
+
 
 class Severity(StrEnum):
     """What a finding does to the values: `fail` rejects them, `warn` keeps them for a person, `info` only tells."""

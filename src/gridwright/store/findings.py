@@ -11,17 +11,16 @@ from sqlalchemy import ColumnElement, Row, Select, insert, or_, select, update
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import InputError, NotFound
-from gridwright.domain.finding import FOUND_BY_BILLING, FOUND_ELSEWHERE, Finding, Severity
+from gridwright.domain.finding import FOUND_BY_BILLING, FOUND_ELSEWHERE, ROLLING, Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import ReadingType
 from gridwright.store import schema
 from gridwright.store.audit import note
+from gridwright.store.continuing import Key, going_on, move
 from gridwright.store.days.blocks import lock_points
 from gridwright.store.instant import from_us, from_us_if, to_period, to_seconds, to_us
 from gridwright.store.names import FEW, Names, every_type, within
 from gridwright.store.session import Session, Unit
-
-Key = tuple[int, int, str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class Findings:
 
         After validating `points` over `period` once more, give both: open findings within that did not come up
         again are resolved at `known_at`. Those are the findings of validation; `only`: those of these codes instead;
-        others among `findings` are left out.
+        others among `findings` are left out. What goes on, such as a run that grew, is no new finding.
         """
         act = Act.WRITE_BILLS if only and FOUND_BY_BILLING.issuperset(only) else Act.WRITE_READINGS
         access.require(act)
@@ -92,18 +91,20 @@ class Findings:
             lock_points(unit, list(keys.values()))
             rows = {self._key(unit, keys, finding): finding for finding in these}
             open_now, accepted = self._known(unit, sorted(keys.values()))
-            there = open_now.keys() | accepted
-            new = [_row(key, finding, to_us(known_at)) for key, finding in rows.items() if key not in there]
-            if new:
-                unit.connection.execute(insert(schema.finding), new)
             again = {keys[point] for point in points}
             gone = [
-                row.id
+                row
                 for key, row in open_now.items()
                 if key not in rows and _is_decided(key[2], only) and _within(key, again, period)
             ]
-            _resolve(unit, gone, to_us(known_at))
-            counts = {"findings": len(new), "resolved": len(gone)} | _reword(unit, open_now, rows)
+            on = going_on(rows, [*open_now.values(), *accepted.values()], gone)
+            there = open_now.keys() | accepted.keys() | on.keys
+            new = [_row(key, finding, to_us(known_at)) for key, finding in rows.items() if key not in there]
+            if new:
+                unit.connection.execute(insert(schema.finding), new)
+            over = sorted({row.id for row in gone if row.id not in on.rows} | set(on.merged))
+            _resolve(unit, over, to_us(known_at))
+            counts = {"findings": len(new), "resolved": len(over)} | _reword(unit, open_now, rows) | move(unit, on)
             if any(counts.values()):
                 subject = named[0] if len(named) == 1 else f"{len(named)} usage points"
                 note(unit, access, act, subject=subject, at=self._session.clock(), **counts)
@@ -241,11 +242,11 @@ class Findings:
         start, end = to_seconds(finding.period.start), to_seconds(finding.period.end)
         return (keys[finding.usage_point], kind, finding.code, start, end)
 
-    def _known(self, unit: Unit, keys: Sequence[int]) -> tuple[dict[Key, Row[Any]], set[Key]]:
-        """Return the findings that are open, with their rows, and those a person has accepted."""
+    def _known(self, unit: Unit, keys: Sequence[int]) -> tuple[dict[Key, Row[Any]], dict[Key, Row[Any]]]:
+        """Return the rows of findings that are open, and of those that a person has accepted."""
         table = schema.finding
         open_now: dict[Key, Row[Any]] = {}
-        accepted: set[Key] = set()
+        accepted: dict[Key, Row[Any]] = {}
         matters = or_(table.c.resolved_at_us.is_(None), table.c.resolved_by.is_not(None))
         for at in range(0, len(keys), FEW):
             query = select(table).where(table.c.usage_point.in_(keys[at : at + FEW]), matters)
@@ -254,7 +255,7 @@ class Findings:
                 if row.resolved_at_us is None:
                     open_now[key] = row
                 else:
-                    accepted.add(key)
+                    accepted[key] = row
         return open_now, accepted
 
 
@@ -276,7 +277,11 @@ def _change(unit: Unit, numbers: Sequence[int], values: dict[str, Any], only: tu
 
 
 def _within(key: Key, points: set[int], period: Interval | None) -> bool:
-    return period is not None and key[0] in points and to_period(key[3], key[4]).overlaps(period)
+    if period is None or key[0] not in points:
+        return False
+    # A window that ends where the days begin that were judged would have moved on into them.
+    touches = key[2] in ROLLING and key[4] == to_seconds(period.start)
+    return touches or to_period(key[3], key[4]).overlaps(period)
 
 
 def _is_decided(code: str, only: Collection[str]) -> bool:

@@ -1,0 +1,96 @@
+"""Doubts that go on: a run that grew, or a window that moved on, stays one finding with who is to decide it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, update
+
+from gridwright.domain.finding import FOUND_ELSEWHERE, ROLLING, Finding
+from gridwright.store import schema
+from gridwright.store.instant import to_seconds
+from gridwright.store.session import Unit
+
+# Usage point, reading type, code, start and end of a finding.
+Key = tuple[int, int, str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class GoesOn:
+    """`moved`: rows with the finding that they are by now; `keys`: of these findings, which are not new therefore.
+
+    `merged`: ids of other open rows of one rolling window, which are dealt with by that one.
+    """
+
+    moved: Sequence[tuple[Row[Any], Finding]]
+    keys: frozenset[Key]
+    merged: Sequence[int]
+
+    @property
+    def rows(self) -> set[int]:
+        """The ids of the rows that go on."""
+        return {row.id for row, _ in self.moved}
+
+
+def going_on(found: Mapping[Key, Finding], known: Iterable[Row[Any]], gone: Iterable[Row[Any]]) -> GoesOn:
+    """Return which rows go on in findings that have no row of their own.
+
+    `known`: what is open or accepted; `gone`: what did not come up again. A run goes on where the same code begins at
+    the same instant, or where the one that is gone overlaps it; what is accepted is so for its period alone. A rolling
+    window goes on where it touches the one before, accepted or not.
+    """
+    lost, rows = {row.id for row in gone}, {_key(row): row for row in known}
+    before: dict[tuple[int, int, str], list[Row[Any]]] = defaultdict(list)
+    for key, row in rows.items():
+        if key not in found:
+            before[key[:3]].append(row)
+    taken: set[int] = set()
+    moved, merged, keys = [], [], []
+    for key in sorted(found.keys() - rows.keys()) if before else ():
+        same = [row for row in before.get(key[:3], ()) if row.id not in taken and _continues(row, key, lost)]
+        same.sort(key=lambda row: row.end_s, reverse=True)
+        if same:
+            moved.append((same[0], found[key]))
+            keys.append(key)
+            others = same[1:] if key[2] in ROLLING else []
+            merged += [row.id for row in others if row.resolved_at_us is None]
+            taken.update(row.id for row in (same[0], *others))
+    return GoesOn(moved, frozenset(keys), merged)
+
+
+def _continues(row: Row[Any], key: Key, lost: set[int]) -> bool:
+    code, start, end = key[2:]
+    if code in ROLLING:
+        return bool(row.start_s <= end and start <= row.end_s)
+    if code in FOUND_ELSEWHERE or row.resolved_at_us is not None:
+        return False
+    return bool(row.start_s == start or (row.id in lost and row.start_s < end and start < row.end_s))
+
+
+def _key(row: Row[Any]) -> Key:
+    return (row.usage_point, row.reading_type, row.code, row.start_s, row.end_s)
+
+
+def move(unit: Unit, on: GoesOn) -> dict[str, int]:
+    """Let rows that go on say what was found now, and return how many changed, if any; who decides them stays."""
+    changed = 0
+    for row, finding in on.moved:
+        now = _values(row, finding)
+        if any(getattr(row, name) != value for name, value in now.items()):
+            unit.connection.execute(update(schema.finding).where(schema.finding.c.id == row.id).values(now))
+            changed += 1
+    return {"continued": changed} if changed else {}
+
+
+def _values(row: Row[Any], finding: Finding) -> dict[str, Any]:
+    """Return what a row says by now; a window that was judged anew within what is known adds nothing to it."""
+    start, end = to_seconds(finding.period.start), to_seconds(finding.period.end)
+    if finding.code in ROLLING:
+        if end < row.end_s:
+            return {"start_s": min(start, row.start_s)}
+        start = min(start, row.start_s)
+    words = {"message": finding.message, "severity": str(finding.severity), "slots": finding.slots}
+    return {"start_s": start, "end_s": end, **words}
