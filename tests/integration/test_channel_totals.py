@@ -100,11 +100,31 @@ def test_the_sum_is_told_as_it_was_known(run: Run, tmp_path: Path) -> None:
     assert json.loads(run("usage-point", "totals", "N1", "--as-of", then, "--json")[1]) == before
 
 
-def test_days_whose_intervals_are_archived_keep_their_sum(run: Run, tmp_path: Path) -> None:
+def test_days_whose_intervals_are_archived_are_as_before_and_without_the_file_keep_their_sum(
+    run: Run, tmp_path: Path
+) -> None:
     before = json.loads(run("usage-point", "totals", "N1", "--json")[1])
     code, _, err = run("archive", "run", "--to", tmp_path / "away", "--before", "2026-01", "--drop")
     assert code == 0, err
+    assert json.loads(run("usage-point", "totals", "N1", "--json")[1]) == before
+    (tmp_path / "away").rename(tmp_path / "elsewhere")
     after = json.loads(run("usage-point", "totals", "N1", "--json")[1])
     assert [(row["day"], row["kwh"], row["channels"]) for row in after] == [
         (row["day"], row["kwh"], row["channels"]) for row in before
     ]
+
+
+def test_findings_tell_their_channel(run: Run) -> None:
+    listed = json.loads(run("finding", "list", "--code", "V17_stuck", "--json")[1])
+    found = {(each["channel"], each["from"]) for each in listed["findings"]}
+    assert {channel for channel, _ in found} == {"E1", "E2", "B1"}
+    head, *rows = run("finding", "list", "--code", "V17_stuck")[1].splitlines()
+    at = head.split("\t").index("channel")
+    assert {row.split("\t")[at] for row in rows} == {"E1", "E2", "B1"}
+    shown = json.loads(run("usage-point", "show", "N1", "--json")[1])["findings"]
+    assert {each["channel"] for each in shown} == {"E1", "E2", "B1"}
+    with asked() as town:
+        items = town.get("/v1/findings?code=V17_stuck").json()["items"]
+        assert {(each["channel"], each["reading_type"].rpartition("/")[2]) for each in items} == {
+            (name, name) for name in ("E1", "E2", "B1")
+        }

@@ -9,10 +9,12 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from gridwright.api.edge.wire import MEDIA, ClockTrust, EdgeBatch, Record, Report
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.billing.run_billing import BillOrder, BillRun, run_billing
@@ -98,12 +100,23 @@ def by_file(town: Town, channel: str, kwh: Sequence[float]) -> None:
     town.platform.import_file(path)
 
 
+def by_edge(town: Town, channel: str, kwh: Sequence[float]) -> None:
+    """Bring all as the first record of an edge."""
+    came = int(town.platform.clock().timestamp() * 1_000_000)
+    body = msgspec.json.encode(records(channel, kwh))
+    record = Record(1, "/v1/readings", "application/json", "", came, ClockTrust.RIGHT, stamped=False, body=body)
+    content = msgspec.msgpack.encode(EdgeBatch("a1", 1, 1, [record], Report(came)))
+    answer = town.ask("POST", "/v1/edges/E-1/batches", "device", content=content, headers={"Content-Type": MEDIA})
+    assert answer.json()["accepted"] == 96, answer.text
+
+
 SENDERS: dict[str, Send] = {
     "json": by_json,
     "posts": by_posts,
     "csv": by_csv,
     "arrow": by_arrow,
     "lines": by_lines,
+    "edge": by_edge,
     "file": by_file,
 }
 
