@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-UP_WITHIN_S = 180.0  # on a machine that others keep busy: nobody waits longer than it takes
-DOWN_WITHIN_S = 180.0
+UP_WITHIN_S = 600.0  # on a machine that others keep busy: nobody waits longer than it takes
+DOWN_WITHIN_S = 300.0
 
 
 @dataclass(slots=True)
