@@ -17,8 +17,9 @@ from gridwright.billing.credit_line import with_credits
 from gridwright.demand_response import Settlement
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.bill import Bill, BillLine, BillState
-from gridwright.domain.errors import GridwrightError
+from gridwright.domain.errors import ArchiveUnreadable, GridwrightError
 from gridwright.domain.interval import Interval, local_month, zone_of
+from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.program import Program
 from gridwright.domain.topology import Connection, Node, NodeKind
@@ -28,8 +29,10 @@ from gridwright.jobs.billing.run_billing import BillOrder, BillRun, run_billing
 from gridwright.jobs.cascade.rerate import rated
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.grid.balance_grid import balance_grid
+from gridwright.jobs.programs.measure_event import measured_event
 from gridwright.jobs.programs.run_event import plan_event
 from gridwright.jobs.programs.settle_event import event_credits, settle_event
+from gridwright.jobs.upkeep.archive_months import archive_months
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import empty
 from tests.integration.test_cascade_together import waits
@@ -118,6 +121,22 @@ def test_settled_by_two_at_once_it_is_settled_and_paid_once(address: str) -> Non
         each = balance_grid(store, ME, Interval(START, START + timedelta(days=7)), now=AFTER).node("DR-T")
         assert each is not None
         assert each.loss_share == pytest.approx(40 / 2040)
+
+
+def test_what_is_archived_is_measured_as_before_and_nothing_is_paid_without_it(address: str, tmp_path: Path) -> None:
+    event = prepare(address)
+    with open_store(address) as store:
+        here = measured_event(store, ME, store.programs.event(ME, event), SITE, AFTER).intervals()
+        store.dirty.clear(ME, store.dirty.ranges(ME))
+        march = parse_month("2025-03")
+        assert archive_months(store, ME, str(tmp_path / "away"), before=march, drop_before=march).dropped
+        assert measured_event(store, ME, store.programs.event(ME, event), SITE, AFTER).intervals() == here
+        (tmp_path / "away").rename(tmp_path / "elsewhere")
+        with pytest.raises(ArchiveUnreadable, match="2025-01 is in the archive"):
+            settle_event(store, ME, event, site=SITE, now=AFTER)
+        assert store.programs.performances(ME, event=event) == []
+        (tmp_path / "elsewhere").rename(tmp_path / "away")
+        assert settle_event(store, ME, event, site=SITE, now=AFTER).portfolio.payment == Decimal("1.10")
 
 
 def bill_february(store: Store) -> BillRun:

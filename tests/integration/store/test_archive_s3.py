@@ -19,12 +19,13 @@ import pytest
 from pyarrow import fs
 
 from gridwright.domain.access import LOCAL_OWNER as ME
-from gridwright.domain.errors import StoreCorrupt, StoreError
+from gridwright.domain.errors import ArchiveUnreadable, StoreCorrupt, StoreError
 from gridwright.domain.month import parse_month
 from gridwright.jobs.upkeep.archive_months import restore_month
 from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
 from tests.integration.store.test_archive import BEFORE, archive, fill, rows
+from tests.integration.store.test_archived_reading import everything
 
 SERVER = "from moto.server import main; main(['-H', '127.0.0.1', '-p', '0'])"
 ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -115,6 +116,7 @@ def faults(store: Store) -> tuple[str, ...]:
 def test_months_go_to_s3_and_come_back(town: Store, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, storage.environment())
     before, place = rows(town), "s3://months/town/archive"
+    panels = everything(town)
     done = archive(town, place, drop_before=BEFORE)
     assert (len(done.written), len(done.dropped), done.failed) == (3, 3, ())
     assert all(part.place.startswith(f"{place}/readings/2025-03/") for part in town.archive.parts(ME))
@@ -124,6 +126,7 @@ def test_months_go_to_s3_and_come_back(town: Store, storage: Storage, monkeypatc
     assert all(name.endswith(".parquet") for name in names)
     assert sum(pq.read_metadata(name, filesystem=files).num_rows for name in names if "/readings/" in name) > 0
     assert faults(town) == ()
+    assert everything(town) == panels
     restore_month(town, ME, parse_month("2025-03"))
     assert rows(town) == before
 
@@ -141,6 +144,8 @@ def test_without_its_keys_nothing_leaves_and_nothing_is_lost(
     archive(town, place, drop_before=BEFORE)
     left = rows(town)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of somebody else")
+    with pytest.raises(ArchiveUnreadable, match=r"2025-03 is in the archive.*the storage refuses these credentials"):
+        everything(town)
     with pytest.raises(StoreCorrupt, match="the storage refuses these credentials") as caught:
         restore_month(town, ME, parse_month("2025-03"))
     assert "AWS_SECRET_ACCESS_KEY" in caught.value.remedy

@@ -20,6 +20,7 @@ from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.load.counted_once import FIRST
 from gridwright.jobs.load.load_final import FinalGroup, load_final
 from gridwright.store import Store
+from gridwright.store.archive.reading import leaving_out
 
 COUNTS = ("intervals", "measured", "estimated", "edited")
 
@@ -55,7 +56,8 @@ def sum_totals(
     channel counts on days of which no first channel (E1) is known.
     """
     added, counts = _added(list(parts.values())), _kwh_of(parts)
-    groups = _groups(store, access, home, added, as_of)
+    with leaving_out():
+        groups = _groups(store, access, home, added, as_of)
     for panel in _panels(groups, added):
         fitted = panel.regrid(_period(added, home)).rescaled(added.reading_type.exponent)
         whole = day_totals(fitted, home.zone)
