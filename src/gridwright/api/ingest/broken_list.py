@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from gridwright.api.ingest.listed import lists_more
+
 OPENS = re.compile(rb"(?:\A|(?<=,))\s*(?=\{)")
 SPACE = re.compile(r"\s*")
 JOINED = 4  # chunks that one record may look like
@@ -51,6 +53,9 @@ def _together(chunks: Sequence[bytes]) -> int:
 
 def _apart(chunk: bytes, *, last: bool) -> Iterator[bytes]:
     """Yield the sound values a chunk begins with, if there are any, and what stands behind them."""
+    if lists_more(chunk):  # whoever takes the pieces refuses it
+        yield chunk
+        return
     text = chunk.decode("latin-1")  # one character a byte, so that places agree
     at = len(text) - len(text.lstrip())
     while True:

@@ -21,15 +21,17 @@ from gridwright.api.ingest.broken_list import broken_list
 from gridwright.api.ingest.few import FEW, Row, check_few
 from gridwright.api.ingest.instants import instant_us, instants_us, told_us
 from gridwright.api.ingest.intervals import MAX_INTERVALS, step_us
+from gridwright.api.ingest.listed import lists_more
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.table import Decoded, Places, Table, check
 from gridwright.api.ingest.twice import TIMES, VALUES, are_alike, require_one_of_each, say_two_things
-from gridwright.api.ingest.verdicts import Fault, shown
+from gridwright.api.ingest.verdicts import LONGEST_VALUE, Fault, shown
 
 Number = float | list[float | None] | None
 OPENING = re.compile(rb'\A\s*(?:\{[^\[\]]*?"readings"\s*:\s*)?\[\s*')
 BOM = b"\xef\xbb\xbf"
 MAX_RECORDS = 1_000_000
+MAX_FIELDS = 1_000  # of a record that is looked into for the reason why it cannot be taken
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NO_NUMBER = re.compile(rb"\bNaN\b|\bInfinity\b")
 WORDS = ("unit", "flow", "reading_type", "quality", "interval_s")
@@ -86,6 +88,7 @@ def decode_json(body: bytes, defaults: Said, now: datetime) -> Decoded:
         raise refuse(400, "the body is empty", remedy="send a list of readings")
     if body.count(b"{") > MAX_RECORDS:
         raise too_many(MAX_RECORDS)
+    _require_few(body)
     decoded = Decoded()
     try:
         records: Sequence[Record] = _whole(body)
@@ -105,6 +108,7 @@ def decode_ndjson(body: bytes, defaults: Said, now: datetime) -> Decoded:
     body = body.removeprefix(BOM)
     if body.count(b"\n") > MAX_RECORDS or body.count(b"{") > MAX_RECORDS:
         raise too_many(MAX_RECORDS)
+    _require_few(body)
     decoded = Decoded()
     try:
         records: Sequence[Record] = _LINES.decode_lines(body)
@@ -125,20 +129,32 @@ def decode_ndjson(body: bytes, defaults: Said, now: datetime) -> Decoded:
     return decoded
 
 
+def _require_few(text: bytes) -> None:
+    """Refuse what lists more records and intervals than may be in memory at once, before anything of it is decoded."""
+    if lists_more(text):
+        raise too_many(MAX_INTERVALS, "records or intervals")
+
+
 def _name_unknown(decoded: Decoded, pieces: Callable[[], Sequence[bytes]]) -> None:
     """Where a record has no value, name the field that nobody knows, with what stands there: it may be meant."""
     listed = decoded.verdicts.listed
     lacking = [at for at, verdict in enumerate(listed) if verdict.fault is NO_VALUE]
     written = pieces() if lacking else ()
     for at in lacking:
-        found: dict[str, Any] = {}
-        with suppress(*UNREADABLE):  # what nobody knows was not looked into before
-            found = msgspec.json.decode(written[listed[at].index])
+        found = _looked_into(written[listed[at].index])  # what nobody knows was not looked into before
         others = [name for name in found if name not in Record.__struct_fields__]
         if others and not any(name in found for name in VALUES):
             name = next((other for other in others if isinstance(found[other], (int, float))), others[0])
             fault = Fault(shown(name), "there is no value, and no field has this name", NO_VALUE.remedy)
             listed[at] = replace(listed[at], fault=fault, value=shown(found[name]))
+
+
+def _looked_into(piece: bytes) -> dict[str, Any]:
+    """Return a record as it is written, whatever its fields; none where it cannot be read or has too many of them."""
+    with suppress(*UNREADABLE):
+        found = msgspec.json.decode(piece) if piece.count(b":") <= MAX_FIELDS else None
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def _whole(body: bytes) -> Sequence[Record]:
@@ -168,6 +184,7 @@ def _one_by_one(pieces: Sequence[tuple[int, bytes]], decoded: Decoded) -> tuple[
     """Decode each record by itself; one that cannot be read gets its verdict."""
     numbered, records = [], []
     for index, piece in pieces:
+        _require_few(piece)
         try:
             records.append(_LENIENT.decode(piece))
             numbered.append(index)
@@ -183,14 +200,17 @@ def _fault(error: Exception, piece: bytes) -> tuple[Fault, object]:
     if isinstance(error, msgspec.ValidationError):
         found = AT.search(text)
         field = found.group(1) if found else ""
-        try:
-            value = msgspec.json.decode(piece).get(field, "")
-        except (*UNREADABLE, AttributeError):
-            value = piece.decode(errors="replace")
+        record = _looked_into(piece)
         reason = text.partition(" - at ")[0]
-        return Fault(field or "record", reason, "see the fields of a record in the reference"), value
+        fault = Fault(field or "record", reason, "see the fields of a record in the reference")
+        return fault, record.get(field, "") if record else _beginning(piece)
     remedy = "leave a value out that is no number" if NO_NUMBER.search(piece) else "send one JSON object a reading"
-    return Fault("record", f"it is not JSON: {text or 'it is empty'}", remedy), piece.decode(errors="replace")
+    return Fault("record", f"it is not JSON: {text or 'it is empty'}", remedy), _beginning(piece)
+
+
+def _beginning(piece: bytes) -> str:
+    """Return as much of a record as an answer may show, and a little more, so that it is seen to go on."""
+    return piece[: 4 * (LONGEST_VALUE + 1)].decode(errors="replace")
 
 
 def _take(records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, context: tuple[Said, datetime]) -> None:
