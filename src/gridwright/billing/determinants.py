@@ -15,12 +15,11 @@ from gridwright.domain.calendar import local_calendar
 from gridwright.domain.errors import NotFound, RateError
 from gridwright.domain.panel import Panel, Values
 from gridwright.domain.rate import RateCard, TouCalendar
-from gridwright.domain.reading_type import Accumulation, Quantity
+from gridwright.domain.reading_type import LARGEST_EXACT, Accumulation, Quantity
 
 Counts = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.intp]
 BLOCK_ROWS = 64
-EXACT = 2.0**53
 ALL = ("",)
 
 
@@ -136,7 +135,7 @@ def label_sums(values: Values, hot: Values) -> Counts:
     again = np.flatnonzero(np.isnan(sums).any(axis=1))
     if again.size:
         sums[again] = np.nan_to_num(values[again]) @ hot
-    if (np.abs(sums) >= EXACT).any():
+    if (np.abs(sums) >= LARGEST_EXACT).any():
         raise RateError("sums exceed 2^53 counts and would not be exact", remedy="count in a coarser resolution")
     return np.rint(sums).astype(np.int64)
 

@@ -14,6 +14,7 @@ FIRST = datetime(1, 1, 1, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 DAY_S = 86_400
+MICRO = 1_000_000  # microseconds of a second
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from gridwright.domain.errors import NotFound
 
+LARGEST_EXACT = 2.0**53  # beyond it not every whole number has a float64, in which counts are held
+
 
 class Flow(StrEnum):
     """Direction of energy or power, seen from the customer (ESPI flowDirection 1 / 19)."""

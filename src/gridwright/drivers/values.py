@@ -6,13 +6,12 @@ import re
 from fractions import Fraction
 
 from gridwright.domain.errors import DeviceNonsense
-from gridwright.domain.reading_type import Quantity
+from gridwright.domain.reading_type import LARGEST_EXACT, Quantity
 from gridwright.drivers.profile import Measures, ValueSpec
 
 MOST_DECIMALS = 9
 NUMBER = re.compile(r"([-+])?([0-9]{1,18})(?:[.,]([0-9]{0,9}))?")
 NO_VALUE = re.compile(r"[-*?. _]*")  # how meters write "none": dashes, stars, nothing
-MOST_COUNTS = 2**53
 UNITS = {
     "Wh": (Quantity.ENERGY, 0),
     "kWh": (Quantity.ENERGY, 3),
@@ -67,7 +66,7 @@ class Scale:
             raise self._nonsense(text, f"is finer than 10^{kind.exponent} {kind.unit}; give the profile a finer type")
         if found[1] == "-" and counts and self._spec.reading_type.quantity not in SIGNED:
             raise self._nonsense(text, "is negative")
-        if counts >= MOST_COUNTS:
+        if counts >= LARGEST_EXACT:
             raise self._nonsense(text, "is too large to be true")
         return -counts if found[1] == "-" else counts
 

@@ -18,11 +18,11 @@ import msgspec
 from msgspec.structs import replace
 
 from gridwright.api.edge.wire import ClockTrust
+from gridwright.domain.interval import MICRO
 from gridwright.jobs.files.durable import replace_file
 
 FILE = "clock.json"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-MICRO = 1_000_000
 REMEMBERED = 32  # starts of the machine whose offset is kept
 SLACK_US = 500_000  # a measured offset stands while newer ones are this close: times then do not swim with the network
 

@@ -16,13 +16,12 @@ from typing import Any
 import msgspec
 
 from gridwright.api.edge.wire import Record
-from gridwright.domain.interval import DAY_S, from_epoch_s
+from gridwright.domain.interval import DAY_S, MICRO, from_epoch_s
 from gridwright.edge.sealing import Seals
 from gridwright.jobs.files.durable import replace_file, sync_folder
 
 FILE = "rejected.jsonl"
 PLAIN = ("epoch", "sequence", "received")
-MICRO = 1_000_000
 
 
 class Rejected:

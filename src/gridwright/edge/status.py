@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from gridwright.domain.errors import NotFound
-from gridwright.domain.interval import from_epoch_s
+from gridwright.domain.interval import MICRO, from_epoch_s
 from gridwright.edge.buffer import Buffer
 from gridwright.edge.clock import EdgeClock
 from gridwright.edge.folder import STATUS_FILE, is_locked
@@ -20,7 +20,6 @@ from gridwright.edge.forward import Forwarder
 from gridwright.jobs.files.durable import replace_file
 
 EVERY_S = 1.0
-MICRO = 1_000_000
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.domain.reading_type import LARGEST_EXACT
+
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 # Resolutions tried in turn: 1 Wh, 1 mWh, 1 µWh. Finer digits than the last are rounded, and it is said.
 EXPONENTS = (0, -3, -6)
-# Beyond it not every whole number has a float64, and none is stored.
-LARGEST = 2.0**53
 # A decimal text is the nearest double of its value; scaled by a power of ten it is off by one unit in the last place.
 DOUBLE_NOISE = 4e-15
 
@@ -73,11 +73,11 @@ def resolution_for(values: Floats, shift: int) -> tuple[int, float | None]:
 
     One at which a value that can be stored no longer could is too fine: rather are the last digits rounded.
     """
-    values = values[np.abs(to_counts(values, shift).value) <= LARGEST]
+    values = values[np.abs(to_counts(values, shift).value) <= LARGEST_EXACT]
     chosen, telling = EXPONENTS[0], None
     for exponent in EXPONENTS:
         counted = to_counts(values, shift - exponent)
-        if (np.abs(counted.value) > LARGEST).any():
+        if (np.abs(counted.value) > LARGEST_EXACT).any():
             return chosen, telling
         chosen = exponent
         if not counted.finer.any():

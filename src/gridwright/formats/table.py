@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.quality import MISSING, RAW, STATUS_FROM_NEM12
-from gridwright.domain.reading_type import Accumulation
+from gridwright.domain.reading_type import LARGEST_EXACT, Accumulation
 from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import id_fault
-from gridwright.formats.counts import LARGEST, to_counts
+from gridwright.formats.counts import to_counts
 from gridwright.formats.instants import Instants, as_binary, row_stamps, stamps_of, to_instants
 from gridwright.formats.layout import Batch, Layout, Pass, ValueColumn
 from gridwright.formats.meter_columns import told_by_columns
@@ -327,7 +327,7 @@ def _registers(batch: Batch, layout: Layout, placed: Placed, part: Part, verdict
 def _readings(batch: Batch, placed: Placed, part: Part, verdicts: Verdicts) -> Readings:
     column, values, rows = part
     counted = to_counts(values if rows.all() else values[rows], column.power)
-    giant = np.abs(counted.value) > LARGEST
+    giant = np.abs(counted.value) > LARGEST_EXACT
     if giant.any():
         return _readings(batch, placed, (column, values, _without(batch, part, giant, verdicts)), verdicts)
     whole = bool(rows.all())

@@ -12,13 +12,13 @@ import msgspec
 
 from gridwright.api.answer import Refused
 from gridwright.api.ingest.few import check_few
-from gridwright.api.ingest.instants import MICRO, instant_us
+from gridwright.api.ingest.instants import instant_us
 from gridwright.api.ingest.json import decode_json
 from gridwright.api.ingest.lines import LineMapping, Words, sampled_us
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.table import Decoded
 from gridwright.api.ingest.verdicts import Fault
-from gridwright.domain.interval import epoch_s
+from gridwright.domain.interval import MICRO, epoch_s
 from gridwright.listen.ignored import NO_MEANING, Ignored
 from gridwright.protocols.sparkplug import (
     Birth,

@@ -31,7 +31,7 @@ from gridwright.api.write.batches import Outcome
 from gridwright.api.write.writer import PATIENCE_S, PAUSES_S, passes
 from gridwright.domain.edge import EdgeReport, EdgeStream
 from gridwright.domain.errors import Conflict, GridwrightError, StoreError
-from gridwright.domain.interval import from_epoch_s
+from gridwright.domain.interval import MICRO, from_epoch_s
 
 if TYPE_CHECKING:
     from gridwright.api.entrance import Entrance
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 PATH = re.compile(r"/v1/edges/([^/]{1,1500})/batches")
 MIB = 1 << 20
-MICRO = 1_000_000
 AT_ONCE = 4  # batches that are worked on; more would hold memory, and the store has one writer
 TOLD = 3  # verdicts of one record; the edge keeps the record itself
 LATEST_S = 4_000_000_000.0  # the year 2096: a clock beyond it is as wrong as can be told

@@ -14,14 +14,13 @@ from gridwright.api.ingest.meaning import Meaning, Said, Wrong, meaning_of
 from gridwright.api.ingest.table import (
     AHEAD,
     EARLIEST,
-    LARGEST,
-    MICRO,
     Decoded,
     Faults,
     grid_of,
     name_fault,
 )
-from gridwright.domain.interval import epoch_s
+from gridwright.domain.interval import MICRO, epoch_s
+from gridwright.domain.reading_type import LARGEST_EXACT
 from gridwright.formats.counts import DOUBLE_NOISE, to_counts
 
 FEW = 16  # rows of a request up to which this is quicker
@@ -87,6 +86,6 @@ def _counts(value: float, meaning: Meaning) -> tuple[float, bool]:
         # Rare: a closer look tells the noise of single precision from digits that are meant.
         counted = to_counts(np.array([value]), power)
         rounded = bool(counted.finer[0])
-    if not abs(whole) <= LARGEST:
+    if not abs(whole) <= LARGEST_EXACT:
         raise Wrong(Faults(meaning).too_large, f"{value:.15g}")
     return whole, rounded

@@ -13,12 +13,12 @@ import msgspec
 
 from gridwright.api.answer import Refused, refuse
 from gridwright.api.ingest.few import Row, check_few
-from gridwright.api.ingest.instants import MICRO, instant_us, told_us
+from gridwright.api.ingest.instants import instant_us, told_us
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.table import Decoded
 from gridwright.api.ingest.twice import two_names, two_times, two_values
 from gridwright.api.ingest.verdicts import Fault
-from gridwright.domain.interval import epoch_s
+from gridwright.domain.interval import MICRO, epoch_s
 
 METER, READING = ("meter_id", "meter", "usage_point"), ("reading", "register_kwh", "value")
 AT = ("at", "timestamp", "start", "time")

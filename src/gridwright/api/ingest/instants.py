@@ -13,10 +13,9 @@ import numpy.typing as npt
 
 from gridwright.api.ingest.meaning import Wrong
 from gridwright.api.ingest.verdicts import Fault
-from gridwright.domain.interval import EPOCH, from_epoch_s
+from gridwright.domain.interval import EPOCH, MICRO, from_epoch_s
 
 Whole = npt.NDArray[np.int64]
-MICRO = 1_000_000
 MICROSECOND = timedelta(microseconds=1)
 MILLISECONDS_FROM = 1e11  # as seconds that would be the year 5138
 LAST_S = 253_402_300_799  # 9999-12-31T23:59:59Z

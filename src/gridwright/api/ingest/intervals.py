@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.api.body import too_many
-from gridwright.api.ingest.instants import MICRO
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.table import Floats, Mask, Table
 from gridwright.api.ingest.verdicts import Fault
-from gridwright.domain.interval import DAY_S
+from gridwright.domain.interval import DAY_S, MICRO
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,7 +9,8 @@ import numpy as np
 
 from gridwright.api.ingest.lines import Words, whose
 from gridwright.api.ingest.names import Directory
-from gridwright.api.ingest.table import MICRO, name_fault
+from gridwright.api.ingest.table import name_fault
+from gridwright.domain.interval import MICRO
 from gridwright.formats.line_protocol import LineWrong, origin_of
 from gridwright.formats.line_protocol.keys import MOST, Keys
 from gridwright.formats.line_protocol.plain import FREE, NOBODY, UNSEEN, Whose

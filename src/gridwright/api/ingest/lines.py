@@ -18,9 +18,9 @@ import numpy.typing as npt
 from gridwright.api.ingest.known import Numbered, Tags
 from gridwright.api.ingest.meaning import Said, Wrong, meaning_of
 from gridwright.api.ingest.places import dense
-from gridwright.api.ingest.table import MICRO, Decoded, Places, Table, check
+from gridwright.api.ingest.table import Decoded, Places, Table, check
 from gridwright.api.ingest.verdicts import Fault
-from gridwright.domain.interval import epoch_s
+from gridwright.domain.interval import MICRO, epoch_s
 from gridwright.domain.reading_type import Accumulation
 from gridwright.formats.line_protocol import (
     PRECISIONS,

@@ -18,9 +18,9 @@ from gridwright.api.ingest.compiled import scanner
 from gridwright.api.ingest.learned import Learned
 from gridwright.api.ingest.lines import LineMapping, Words
 from gridwright.api.ingest.meaning import Meaning, Wrong, meaning_of
-from gridwright.api.ingest.table import AHEAD, EARLIEST, LARGEST, MICRO, grid_of
-from gridwright.domain.interval import epoch_s
-from gridwright.domain.reading_type import Accumulation
+from gridwright.api.ingest.table import AHEAD, EARLIEST, grid_of
+from gridwright.domain.interval import MICRO, epoch_s
+from gridwright.domain.reading_type import LARGEST_EXACT, Accumulation
 from gridwright.formats.line_protocol.plain import NOBODY, How, Rows
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _how(meaning: Meaning, unit: Unit, now_s: int) -> How:
         word=NOBODY,
         scale=10.0 ** abs(meaning.power),
         shrinks=meaning.power < 0,
-        largest=LARGEST,
+        largest=LARGEST_EXACT,
         times=unit[0],
         over=unit[1],
         first_us=first_us,

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from gridwright.api.ingest.instants import written
 from gridwright.api.ingest.meaning import Meaning, Said, Wrong, meaning_of
 from gridwright.api.ingest.verdicts import Fault, Status, Verdicts
-from gridwright.domain.interval import epoch_s
+from gridwright.domain.interval import MICRO, epoch_s
+from gridwright.domain.reading_type import LARGEST_EXACT
 from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import MAX_ID
 from gridwright.formats.counts import to_counts
@@ -25,11 +26,9 @@ if TYPE_CHECKING:
 Whole = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-MICRO = 1_000_000
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(minutes=5)  # a meter's clock may be ahead by so much
 QUARTER_S = 900
-LARGEST = 2.0**53  # beyond it not every whole number has a float64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -258,7 +257,7 @@ class _Checks:
         """Return the values in counts; what is too large is refused, what is finer than a count rounded, and told."""
         values = self.table.value
         counted = to_counts(values, self.meaning.power)
-        wrong = np.abs(counted.value) > LARGEST
+        wrong = np.abs(counted.value) > LARGEST_EXACT
         finer = counted.finer & ~wrong
         if finer.any():
             told = np.flatnonzero(finer)[: self.decoded.verdicts.room]

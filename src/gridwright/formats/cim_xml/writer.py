@@ -13,7 +13,7 @@ from gridwright.domain.errors import UsageError
 from gridwright.domain.interval import epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.quality import GAPS, Status, has_status
-from gridwright.domain.reading_type import Accumulation, ReadingType
+from gridwright.domain.reading_type import LARGEST_EXACT, Accumulation, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats import cim_codes
@@ -22,7 +22,6 @@ from gridwright.formats.cim_xml.reading_types import MULTIPLIERS, PERIOD_CODES, 
 
 OPENING = '<?xml version="1.0" encoding="UTF-8"?>\n<MeterReadings xmlns="http://iec.ch/TC57/2011/MeterReadings#">\n'
 READINGS_A_PIECE = 3000
-LARGEST = 2.0**53
 QUALITY = '<ReadingQualities><ReadingQualityType ref="{}"/></ReadingQualities>'
 INTERVAL = "<IntervalReadings><timeStamp>%s</timeStamp><value>%d</value>{}</IntervalReadings>\n"
 REGISTER = '<Readings><timeStamp>%s</timeStamp><value>%d</value>{}<ReadingType ref="{}"/></Readings>\n'
@@ -105,7 +104,7 @@ def _qualities(quality: int) -> str:
 
 
 def _check(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], point: str) -> None:
-    wrong = (values != np.rint(values)) | (np.abs(values) > LARGEST)
+    wrong = (values != np.rint(values)) | (np.abs(values) > LARGEST_EXACT)
     if wrong.any():
         raise UsageError(
             f"{values[wrong][0]!r} is no whole count", where=f"usage point {point}", remedy="export it as parquet"

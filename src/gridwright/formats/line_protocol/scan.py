@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
+from gridwright.domain.interval import MICRO
 from gridwright.formats.counts import DOUBLE_NOISE
 from gridwright.formats.line_protocol.plain import (
     FREE,
@@ -29,7 +30,6 @@ MOST_DIGITS = 15  # so many a float64 holds exactly, and the quotient by a power
 MOST_IN_STAMP = 19  # what is beyond 64 bits of these comes out below zero
 TENS = 10.0 ** np.arange(MOST_DIGITS + 1)
 NANOSECONDS, HALF = 19, 9  # digits of a timestamp in nanoseconds, as most are
-MICRO = 1_000_000
 WRONG = -1
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.domain.reading_type import LARGEST_EXACT
 from gridwright.formats.markup.tags import PAD, Index, Text, words
 from gridwright.formats.nem12.numbers import one_number, to_counts
 from gridwright.formats.stamps import Stamps, read_stamps
@@ -26,7 +27,6 @@ ZEROS = np.uint64(0x3030303030303030)
 PAIRS = np.uint64(0x000000FF000000FF)
 KEPT = np.array([0] + [(1 << 64) - (1 << 8 * (8 - n)) for n in range(1, 9)], dtype=np.uint64)
 POWERS = 10.0 ** np.arange(23)
-EXACT = 2.0**53
 
 
 def whole_numbers(text: Text, start: Index, end: Index) -> tuple[npt.NDArray[np.int64], Mask]:
@@ -65,7 +65,7 @@ def decimal_numbers(text: Text, start: Index, end: Index, places: Index) -> tupl
     """
     value, wrong = np.full(start.size, np.nan), np.zeros(start.size, np.bool_)
     digits, none = whole_numbers(text, start, end)
-    plain = ~none & (np.abs(digits) < EXACT)
+    plain = ~none & (np.abs(digits) < LARGEST_EXACT)
     value[plain] = digits[plain]
     value[plain] = _shifted(value[plain], places[plain])
     rest = np.flatnonzero(~plain & (end > start))
@@ -91,7 +91,7 @@ def _with_point(text: Text, start: Index, end: Index, places: Index) -> tuple[Fl
     signed = (text[begin] == ord("-")) | (text[point + 1] == ord("-")) | (text[point + 1] == ord("+"))
     quick = cells.any(axis=1) & ~none & ~no_fraction & ~signed & (decimals <= PAD)
     mantissa = whole * POWERS[np.clip(decimals, 0, PAD)] + fraction
-    quick &= mantissa < EXACT
+    quick &= mantissa < LARGEST_EXACT
     value[left[quick]] = _shifted(mantissa[quick], (places[left] - decimals)[quick])
     for odd in left[~quick].tolist():
         raw = text[start[odd] : end[odd]].tobytes()

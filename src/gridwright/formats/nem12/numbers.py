@@ -7,6 +7,8 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.domain.reading_type import LARGEST_EXACT
+
 Text = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.int64]
 
@@ -21,7 +23,6 @@ PAIRS = np.uint64(0x000000FF000000FF)
 # Keeps the last n bytes of a word (in memory order the last are the high ones).
 LAST = np.array([0] + [(1 << 64) - (1 << 8 * (8 - n)) for n in range(1, 9)], dtype=np.uint64)
 POWERS = 10.0 ** np.arange(23)
-MAX_EXACT = 2.0**53
 
 
 def padded(data: bytes | memoryview) -> Text:
@@ -104,4 +105,4 @@ def one_number(field: bytes, places: int) -> float | None:
     except (ArithmeticError, UnicodeDecodeError):
         return None
     value = float(number)
-    return value if abs(value) < MAX_EXACT else None
+    return value if abs(value) < LARGEST_EXACT else None

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from gridwright.domain import quality as q
 from gridwright.domain.errors import InputError
+from gridwright.domain.reading_type import LARGEST_EXACT
 
 Values = npt.NDArray[np.float64]
 DTYPE: dict[int, np.dtype[Any]] = {2: np.dtype("<i2"), 4: np.dtype("<i4"), 8: np.dtype("<i8")}
 NOTHING = {width: int(np.iinfo(dtype).min) for width, dtype in DTYPE.items()}
-LARGEST = 2.0**53  # beyond it float64, in which panels are held, no longer counts every whole number
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def _row_bytes(packed: npt.NDArray[Any]) -> list[bytes]:
 def _pack_wide(row: Values, point: str) -> bytes:
     absent = np.isnan(row)
     known = np.where(absent, 0.0, row)
-    wrong = (known != np.rint(known)) | (np.abs(known) > LARGEST)
+    wrong = (known != np.rint(known)) | (np.abs(known) > LARGEST_EXACT)
     if wrong.any():
         slot = int(np.flatnonzero(wrong)[0])
         raise InputError(

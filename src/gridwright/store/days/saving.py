@@ -13,10 +13,11 @@ from gridwright.domain import quality as q
 from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import LARGEST_EXACT
 from gridwright.store.days import blocks
 from gridwright.store.days.grid import DayGrid, DayPart, describe
 from gridwright.store.days.groups import Group, GroupReader
-from gridwright.store.days.pack import LARGEST, NOTHING, Values, pack, pack_counts, unpack_integers, unpack_into
+from gridwright.store.days.pack import NOTHING, Values, pack, pack_counts, unpack_integers, unpack_into
 from gridwright.store.days.patching import Rows, add_to, supersede
 from gridwright.store.session import Unit
 
@@ -203,7 +204,7 @@ class PanelSaver:
         slots, differ = where
         whole, nothing = group.integers.copy(), NOTHING[group.shape.width]
         values = np.where(differ, values, 0.0)
-        if ((values == np.rint(values)) & (values > nothing) & (values < -nothing)).all() and nothing > -LARGEST:
+        if ((values == np.rint(values)) & (values > nothing) & (values < -nothing)).all() and nothing > -LARGEST_EXACT:
             whole[:, slots] = np.where(differ, values.astype(whole.dtype), whole[:, slots])
             yield slice(None), whole
             return

@@ -14,12 +14,11 @@ from sqlalchemy import func, select
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import AccessDenied, NotFound
 from gridwright.domain.interval import DAY_S
-from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.reading_type import LARGEST_EXACT, ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.ingest.order import order
 from gridwright.store.audit import note
 from gridwright.store.days.grid import LONGEST_S
-from gridwright.store.days.pack import LARGEST
 from gridwright.store.instant import from_us, from_us_if, to_us
 from gridwright.store.journal.fold import Folder
 from gridwright.store.journal.grids import Grids
@@ -229,7 +228,7 @@ class Journal:
 def _is_whole(readings: Readings) -> bool:
     """Tell whether all values are counts that blocks can hold; NaN is none."""
     value = readings.value
-    return bool((np.rint(value) == value).all() and (np.abs(value) <= LARGEST).all())
+    return bool((np.rint(value) == value).all() and (np.abs(value) <= LARGEST_EXACT).all())
 
 
 def _entries(readings: Readings, kind: int, keys: npt.NDArray[np.int64], *, fill: bool) -> list[Entry]:
