@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from gridwright.domain.errors import ConfigError, GridwrightError
@@ -113,6 +113,9 @@ class ServerSettings(Section):
         default=True, description="whether uniform batches are journalled first, and brought into their days behind it"
     )
     max_body_mb: int = Field(default=64, ge=1, le=4096, description="largest request body in MiB")
+    proxies: tuple[IPvAnyNetwork, ...] = Field(
+        default=(), description="addresses or networks of proxies whose X-Forwarded-For and -Proto are believed"
+    )
 
 
 class LineFieldSettings(Section):

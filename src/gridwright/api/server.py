@@ -9,13 +9,13 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from gridwright.api.answer import Asgi
 from gridwright.api.asgi import HotPaths
@@ -48,18 +48,33 @@ Background = Callable[["Platform"], Stoppable]
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where the server listens (port 0 = any free one), and its certificate, with which it speaks HTTPS."""
+    """Where the server listens (port 0 = any free one), its certificate, with which it speaks HTTPS, and its proxies.
+
+    `proxies`: addresses and networks that are believed who the client is, and whether it spoke HTTPS.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    proxies: tuple[str, ...] = ()
 
 
 def compose(platform: Platform, app: FastAPI) -> HotPaths:
     """Put the entrances for readings in front of the application."""
     writer = app.state.writer = Writer(platform.store, platform.clock, journal=platform.settings.server.journal)
     return HotPaths(app, platform, writer)
+
+
+def behind(app: HotPaths, proxies: Sequence[str]) -> Asgi:
+    """Return the application as it is asked by proxies: client and scheme are those that they tell."""
+    if not proxies:
+        return app
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+    told: Any = ProxyHeadersMiddleware(cast("Any", app), list(proxies))
+    told.quick = app.quick
+    return cast("Asgi", told)
 
 
 def run(
@@ -77,7 +92,7 @@ def run(
     """
     with ExitStack() as stack:
         sock = stack.enter_context(bound(listen))
-        server = server_of(compose(platform, app), listen, lambda: ready(url_of(sock, listen)))
+        server = server_of(behind(compose(platform, app), listen.proxies), listen, lambda: ready(url_of(sock, listen)))
         if background is not None:
             stack.callback(background(platform).stop)
         # The writer computes beside the event loop: by default that would wait 5 ms for its turn at each step.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gridwright.cli.context import loaded_settings, named_options
+from gridwright.cli.database import require_database
 from gridwright.cli.options import Json
 from gridwright.cli.output import finish, print_json, say, tell
 
@@ -88,6 +89,8 @@ def settings_in(data: Path | None) -> Settings:
     loaded = loaded_settings().in_folder(data)
     if data is not None:
         make_folder(data)
+    else:
+        require_database(loaded, None, makes=True)
     return loaded.settings
 
 
@@ -136,6 +139,7 @@ def listen_of(settings: Settings, place: tuple[str | None, int | None], tls: tup
         chosen.port if port is None else port,
         tls[0] or chosen.tls_cert,
         tls[1] or chosen.tls_key,
+        tuple(map(str, chosen.proxies)),
     )
 
 
