@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from gridwright import settings
-from gridwright.cli import collect, control
+from gridwright.cli import collect, context, control
 from gridwright.domain.access import LOCAL_OWNER, Role
 from gridwright.domain.device import RelayState
 from gridwright.domain.errors import (
@@ -48,6 +48,7 @@ def meter() -> Iterator[tuple[VirtualMeter, str]]:
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    context.remember()  # the groups run without the words before them: those of another test do not count
     monkeypatch.setattr(credentials, "WORK", (16, 8, 1))
     monkeypatch.setenv("GRIDWRIGHT_COLLECT__TIMEOUT_S", "1")
     monkeypatch.setattr(settings, "NO_SETTINGS", (*settings.NO_SETTINGS, "GRIDWRIGHT_KEY"))
