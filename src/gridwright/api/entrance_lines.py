@@ -20,7 +20,7 @@ from gridwright.api.ingest.plain import PlainLines, PlainReadings
 from gridwright.api.ingest.verdicts import Status, Verdict
 from gridwright.api.quick import Post
 from gridwright.domain.errors import GridwrightError, NotAuthenticated
-from gridwright.formats.line_protocol import PRECISIONS
+from gridwright.formats.line_protocol import KNOWN_PRECISIONS, PRECISIONS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -158,7 +158,7 @@ class LineEntrance:
         if SHOWS.match(asked):
             result["series"] = [{"name": "databases", "columns": ["name"], "values": [["gridwright"]]}]
         elif not CREATES.match(asked):
-            message = f"{asked[:80]!r} is not answered here; read with GET /v1/usage_points/…/readings"
+            message = f"{asked[:80]!r} is not answered here; read with GET /v1/usage-points/…/interval-blocks"
             return influx_error(HTTPStatus.BAD_REQUEST, message)
         return Answer(HTTPStatus.OK, json.dumps({"results": [result]}).encode(), headers=HEADS)
 
@@ -177,7 +177,7 @@ def precision_in(query: dict[str, str]) -> str:
     """Return what a timestamp counts; Refused with 400 for what nobody knows."""
     precision = query.get("precision") or "ns"
     if precision not in PRECISIONS:
-        raise refuse(HTTPStatus.BAD_REQUEST, f"precision={precision!r} is not known", remedy="use ns, us, ms or s")
+        raise refuse(HTTPStatus.BAD_REQUEST, f"precision={precision!r} is not known", remedy=KNOWN_PRECISIONS)
     return precision
 
 

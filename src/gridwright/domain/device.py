@@ -45,7 +45,8 @@ class DeviceLink:
         """Return the link one step on; a skipped step is a Conflict, a retired device stays retired."""
         here, there = ORDER.index(self.state), ORDER.index(state)
         if there != here + 1 and state is not LinkState.RETIRED:
-            raise Conflict(f"device {self.serial} is {self.state} and cannot become {state}")
+            after = "it has left service for good" if here + 1 == len(ORDER) else f"its next step is {ORDER[here + 1]}"
+            raise Conflict(f"device {self.serial} is {self.state} and cannot become {state}", remedy=after)
         return replace(self, state=state)
 
 

@@ -27,6 +27,12 @@ NEXT: dict[EditState, frozenset[EditState]] = {
     EditState.REJECTED: frozenset(),
     EditState.WITHDRAWN: frozenset(),
 }
+REMEDY: dict[EditState, str] = {
+    EditState.PROPOSED: "approve, reject or withdraw it",
+    EditState.APPLIED: "it counts already: withdraw it to take it back",
+    EditState.REJECTED: "that is final: propose another edit",
+    EditState.WITHDRAWN: "that is final: propose another edit",
+}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -86,7 +92,7 @@ class Edit:
     def to(self, state: EditState, *, by: str, now: datetime, note: str = "") -> Edit:
         """Return the edit in its next state; a step out of order is refused."""
         if state not in NEXT[self.state]:
-            raise Conflict(f"edit {self.id} is {self.state} and cannot become {state}")
+            raise Conflict(f"edit {self.id} is {self.state} and cannot become {state}", remedy=REMEDY[self.state])
         return replace(self, state=state, decided_by=by, decided=now, note=note.strip())
 
     def __repr__(self) -> str:

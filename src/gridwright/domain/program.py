@@ -89,7 +89,8 @@ class Event:
     def to(self, state: EventState) -> Event:
         """Return the event in its next state; a step out of order is a Conflict."""
         if state not in NEXT_STATE[self.state]:
-            raise Conflict(f"event {self.id} is {self.state} and cannot become {state}")
+            remedy = "gridwright event show tells where it stands"
+            raise Conflict(f"event {self.id} is {self.state} and cannot become {state}", remedy=remedy)
         return replace(self, state=state)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,9 +35,11 @@ class Told:
         self._since_birth: dict[tuple[str, str, str], set[str]] = {}
         self._ever: set[tuple[str, str, str, str]] = set()
 
-    def news(self, whose: Topic, ignored: Iterable[Ignored]) -> tuple[tuple[Ignored, ...], bool]:
+    def news(self, whose: Topic, ignored: Sequence[Ignored]) -> tuple[tuple[Ignored, ...], bool]:
         """Return those that were not told since the last birth, and whether one was never told since the start."""
         self._born(whose)
+        if not ignored:
+            return (), False
         owner = (whose.group, whose.node, whose.device)
         told = self._since_birth.setdefault(owner, set())
         first = {one.metric[:SHOWN]: one for one in ignored if one.metric[:SHOWN] not in told}

@@ -37,7 +37,7 @@ class Edits:
         if edit.author != access.actor:
             raise AccessDenied(f"{access.actor} may not edit in the name of {edit.author}")
         if edit.state is not EditState.PROPOSED:
-            raise Conflict(f"edit {edit.id} is {edit.state} before it was proposed")
+            raise Conflict(f"edit {edit.id} is {edit.state} before it was proposed", remedy="propose it first")
         with self._session.writing() as unit:
             kinds = every_type(unit)
             found = unit.connection.execute(_query().where(table.c.code == edit.id)).first()

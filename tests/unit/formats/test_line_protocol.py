@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridwright.domain.errors import InputError
-from gridwright.formats.line_protocol import FieldValues, Origin, read_line_protocol
+from gridwright.formats.line_protocol import PRECISIONS, FieldValues, Origin, read_line_protocol
 
 NOW_US = 1_764_000_000_000_000
 Row = tuple[str, tuple[tuple[str, str], ...], str, float, int, int]
@@ -63,8 +63,9 @@ def test_precisions(precision: str, stamp: int) -> None:
 
 
 def test_an_unknown_precision_is_told() -> None:
-    with pytest.raises(InputError, match="fortnight"):
+    with pytest.raises(InputError, match="fortnight") as told:
         read("m f=1", "fortnight")
+    assert set(told.value.remedy.removeprefix("use one of ").split(", ")) == set(PRECISIONS)
 
 
 def test_no_timestamp_is_now_and_comments_and_empty_lines_say_nothing() -> None:

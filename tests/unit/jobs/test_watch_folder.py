@@ -85,6 +85,13 @@ def test_good_files_go_to_done_and_bad_ones_to_failed_with_the_reason(bench: Ben
         "three.csv.rejects.csv",
     ]
     assert (bench.folder / FAILED / "four.csv.reason.txt").read_text() == "no table\nwhat helps: look\n"
+    bench.put("five.csv")
+    bench.trouble = lambda path: UnreadableFile("no row", where=f"{path} line 1", remedy="look")
+    (refused,) = bench.once()
+    there = bench.folder / FAILED / "five.csv"
+    assert there.with_name("five.csv.reason.txt").read_text() == f"no row\nwhere: {there} line 1\nwhat helps: look\n"
+    assert refused.error is not None
+    assert (refused.error.where, there.exists()) == (f"{there} line 1", True)
     assert "none of 1 records could be taken: a bad reading" in str(handled["three.csv"].error)
     assert handled["three.csv"].imported is not None
     assert handled["three.csv"].imported.rejects_file == bench.folder / FAILED / "three.csv.rejects.csv"

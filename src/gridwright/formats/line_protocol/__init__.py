@@ -4,12 +4,13 @@ Source: docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol. A field 
 as a fault, for the caller to drop or to ignore.
 """
 
-from gridwright.formats.line_protocol.columns import PRECISIONS, FieldValues, LineFault
+from gridwright.formats.line_protocol.columns import KNOWN_PRECISIONS, PRECISIONS, FieldValues, LineFault
 from gridwright.formats.line_protocol.known import Vocabulary
 from gridwright.formats.line_protocol.line import LineWrong, Origin, origin_of
 from gridwright.formats.line_protocol.read import read_line_protocol, read_uniform
 
 __all__ = [
+    "KNOWN_PRECISIONS",
     "PRECISIONS",
     "FieldValues",
     "LineFault",

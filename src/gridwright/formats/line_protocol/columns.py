@@ -16,6 +16,7 @@ Unit = tuple[int, int]
 # precision → microseconds a unit, and units a microsecond
 PRECISIONS: dict[str, Unit] = {"ns": (1, 1000), "us": (1, 1), "ms": (1000, 1), "s": (1_000_000, 1)}
 PRECISIONS |= {"m": (60_000_000, 1), "h": (3_600_000_000, 1), "n": (1, 1000), "u": (1, 1), "µ": (1, 1), "µs": (1, 1)}
+KNOWN_PRECISIONS = f"use one of {', '.join(PRECISIONS)}"
 LAST_US = 253_402_300_799_000_000  # 9999-12-31T23:59:59Z
 NO_NUMBER = "there is no finite number"
 NUMBERS = "write 1.5, 15i, true or false"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gridwright.domain.errors import InputError
-from gridwright.formats.line_protocol.columns import PRECISIONS, FieldValues, Unit
+from gridwright.formats.line_protocol.columns import KNOWN_PRECISIONS, PRECISIONS, FieldValues, Unit
 from gridwright.formats.line_protocol.fast import Fast, Lines
 from gridwright.formats.line_protocol.known import Known, Vocabulary
 from gridwright.formats.line_protocol.line import Origin
@@ -26,7 +26,7 @@ def read_line_protocol(
     `vocabulary`: what was read before, for whoever reads many bodies.
     """
     if precision not in PRECISIONS:
-        raise InputError(f"precision={precision!r} is not known", remedy="use ns, us, ms or s")
+        raise InputError(f"precision={precision!r} is not known", remedy=KNOWN_PRECISIONS)
     known, unit = (vocabulary or Vocabulary()).known(), PRECISIONS[precision]
     return read_uniform(body, known, received_us, unit) or read_any(body, known, received_us, unit)
 

@@ -242,6 +242,7 @@ class Watch:
         """Put a file that cannot be read into `failed`, with the reason beside it."""
         try:
             target = self.folder / FAILED / free_name((self.folder / DONE, self.folder / FAILED), claimed)
+            error.where = error.where.replace(str(claimed), str(target))  # it is there that whoever reads this looks
             _write_reason(target, error)
             claimed.rename(target)
             sync_folder(target.parent)

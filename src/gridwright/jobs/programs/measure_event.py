@@ -71,7 +71,7 @@ def measured_event(store: Store, access: Access, event: Event, site: SiteDefault
         state = (
             event.state if event.state is EventState.CANCELLED else f"not over before {event.period.end.isoformat()}"
         )
-        raise Conflict(f"event {event.id} is {state}: there is nothing to measure")
+        raise Conflict(f"event {event.id} is {state}: there is nothing to measure", remedy="measure it once it is over")
     rule = baseline_rule(store.programs.program(access, event.program).baseline)
     desk = _Desk(store, access, event, rule, site, now)
     parts, problems = desk.measure()

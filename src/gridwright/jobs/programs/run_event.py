@@ -67,7 +67,9 @@ def opt_out(store: Store, access: Access, event_id: str, point: str, *, now: dat
             raise NotFound(f"{point} is no target of event {event_id}", remedy="gridwright event show tells who is")
         if point not in event.opted_out:
             if event.state not in OPEN:
-                raise Conflict(f"event {event_id} is {event.state}: it is too late to opt out")
+                raise Conflict(
+                    f"event {event_id} is {event.state}: it is too late to opt out", remedy="opt out of the next one"
+                )
             store.programs.save_event(desk, replace(event, opted_out=(*event.opted_out, point)))
         return store.programs.event(access, event_id)
 

@@ -41,7 +41,9 @@ class Controls:
         if control.requested_by != access.actor:
             raise AccessDenied(f"{access.actor} may not ask in the name of {control.requested_by}")
         if control.state is not ControlState.REQUESTED or control.approved_by:
-            raise Conflict(f"control {control.id} is {control.state} before it was requested")
+            raise Conflict(
+                f"control {control.id} is {control.state} before it was requested", remedy="request it first"
+            )
         with self._session.writing() as unit:
             found = unit.connection.execute(_query().where(table.c.code == control.id)).first()
             if found is not None:
@@ -165,12 +167,14 @@ def _check(access: Access, before: EndDeviceControl, after: EndDeviceControl) ->
     if any(getattr(before, name) != getattr(after, name) for name in ASKED):
         raise Conflict(f"control {before.id}: what was asked for cannot be changed", remedy="request another one")
     if after.state is not before.state and after.state not in NEXT[before.state]:
-        raise Conflict(f"control {before.id} is {before.state} and cannot become {after.state}")
+        remedy = "gridwright control status tells where it stands"
+        raise Conflict(f"control {before.id} is {before.state} and cannot become {after.state}", remedy=remedy)
     if not NEXT[before.state]:
-        raise Conflict(f"control {before.id} is {before.state}, which is final")
+        raise Conflict(f"control {before.id} is {before.state}, which is final", remedy="request another one")
     if after.approved_by != before.approved_by:
         if before.approved_by:
-            raise Conflict(f"control {before.id} was approved by {before.approved_by} already")
+            remedy = "nothing is left to approve"
+            raise Conflict(f"control {before.id} was approved by {before.approved_by} already", remedy=remedy)
         if after.approved_by != access.actor:
             raise AccessDenied(f"{access.actor} may not approve in the name of {after.approved_by}")
 

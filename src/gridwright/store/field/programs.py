@@ -217,7 +217,8 @@ def _check_change(old: Event, new: Event) -> None:
         fresh = {state for each in fresh for state in NEXT_STATE[each]} - reached
         reached |= fresh
     if new.state not in reached:
-        raise Conflict(f"event {new.id} is {old.state} and cannot become {new.state}")
+        remedy = "gridwright event show tells where it stands"
+        raise Conflict(f"event {new.id} is {old.state} and cannot become {new.state}", remedy=remedy)
     if not NEXT_STATE[old.state]:
         raise Conflict(f"event {new.id} is {old.state} and stays as it is", remedy="plan another event")
 
