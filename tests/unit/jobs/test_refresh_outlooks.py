@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from gridwright.billing import example_card
 from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.outlook.refresh_outlooks import battery_of, refresh_outlooks
+from gridwright.jobs.upkeep.archive_months import archive_months
 from gridwright.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -80,6 +83,23 @@ def test_the_fleet_is_the_sum_of_its_points_beside_the_midnight_forecast(store: 
     assert load[midnight + 10 :] == [None] * 38
     assert forecast[:midnight] == [None] * midnight
     assert None not in forecast[midnight:]
+
+
+def test_history_that_is_archived_is_learned_from_and_a_lost_month_is_noted(store: Store, tmp_path: Path) -> None:
+    def bodies() -> list[Any]:
+        refresh(store)
+        found = [store.outlooks.latest(LOCAL_OWNER, kind, "UP-2") for kind in ("forecast", "plan")]
+        return [each.body for each in found if each is not None]
+
+    here = bodies()
+    store.dirty.clear(LOCAL_OWNER, store.dirty.ranges(LOCAL_OWNER))
+    april = parse_month("2025-04")
+    assert archive_months(store, LOCAL_OWNER, str(tmp_path / "away"), before=april, drop_before=april).dropped
+    assert bodies() == here
+    (tmp_path / "away").rename(tmp_path / "elsewhere")
+    done = refresh_outlooks(store, LOCAL_OWNER, lambda _: example_card(), SiteDefaults(), now=NOW)
+    assert done.forecasts == 2
+    assert any("made without an archived month" in note and "2025-03" in note for note in done.notes)
 
 
 def test_an_empty_store_is_no_failure() -> None:
