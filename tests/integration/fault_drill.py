@@ -65,7 +65,8 @@ class Load:
 
     async def _run(self) -> None:
         limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=self._url, timeout=20, limits=limits) as client:
+        # A draft that is given up and taken all the same, after its reading, would be nobody's fault.
+        async with httpx.AsyncClient(base_url=self._url, timeout=60, limits=limits) as client:
 
             async def one(device: Device | Stamped) -> None:
                 while not self._stopping.is_set():

@@ -15,7 +15,7 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store, open_store
 from tests.integration.fault_drill import Site, dropped_of
 from tests.integration.fault_drill_clock import Stamped, Try, compare_stamped
-from tests.integration.fault_drill_lines import Feeder, compare_lines, prepare_lines
+from tests.integration.fault_drill_lines import Body, Feeder, compare_lines, prepare_lines
 from tests.integration.fault_drill_meters import QUARTER, START, Device, compare_meter
 
 if TYPE_CHECKING:
@@ -77,18 +77,29 @@ def test_a_draft_may_stay_only_while_its_reading_is_under_way(store: Store) -> N
     assert compare_meter(store, one)[1:] == ([], 0, 1)
 
 
-def test_lines_that_are_gone_or_others_are_seen(store: Store) -> None:
-    feeder = Feeder(0, "stretches")
-    prepare_lines(store, [feeder])
-    feeder.bodies.append(feeder.next())
-    (body,) = feeder.bodies
-    point, slot = np.arange(body.points)[:, None], np.arange(body.slots)[None, :]
+def save_body(store: Store, feeder: Feeder, change: Mapping[tuple[int, int], float]) -> Body:
+    """Store the next body of a feeder, with some counts more (NaN = not there)."""
+    body = feeder.next()
+    point, slot = np.arange(body.points)[:, None], np.arange(body.slots)[None, :] + body.first
     values = feeder.value(point, slot).astype(np.float64)
-    values[1, 2], values[3, 4] = NAN, values[3, 4] + 1
-    start = datetime(2020, 1, 1, tzinfo=UTC)
+    for place, more in change.items():
+        values[place] += more
     names = tuple(feeder.name(each) for each in range(body.points))
+    start = datetime(2020, 1, 1, tzinfo=UTC) + QUARTER * body.first
     store.readings.save(ME, Panel(names, start, QUARTER, values), known_at=NOW)
+    return body
+
+
+@pytest.mark.parametrize("way", ["stretches", "revisions"])
+def test_lines_that_are_gone_or_others_are_seen(store: Store, way: str) -> None:
+    feeder = Feeder(0, way)
+    prepare_lines(store, [feeder])
+    body = save_body(store, feeder, {(1, 2): NAN, (3, 4): 1})
+    feeder.bodies.append(body)
     assert compare_lines(store, feeder, feeder.bodies) == (body.lines - 1, 1, 1)
+    under_way = save_body(store, feeder, {(0, 0): 1})  # a draft may be there still
+    wrong = 1 if way == "revisions" else 2
+    assert compare_lines(store, feeder, feeder.bodies) == (body.lines + under_way.lines - 1, 1, wrong)
 
 
 @pytest.mark.parametrize(
