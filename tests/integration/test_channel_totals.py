@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -128,3 +130,18 @@ def test_findings_tell_their_channel(run: Run) -> None:
         assert {(each["channel"], each["reading_type"].rpartition("/")[2]) for each in items} == {
             (name, name) for name in ("E1", "E2", "B1")
         }
+
+
+def test_the_same_energy_without_a_channel_is_in_no_total_archived_or_not(run: Run, tmp_path: Path) -> None:
+    before = json.loads(run("usage-point", "totals", "N1", "--json")[1])
+    begin = datetime(2025, 3, 1, tzinfo=ZoneInfo("Australia/Brisbane"))
+    rows = [
+        f"N1,{(begin + slot * timedelta(minutes=30)).isoformat()},{E1[slot % 48] + E2[slot % 48]}" for slot in range(96)
+    ]
+    (tmp_path / "whole.csv").write_text("\n".join(["usage_point,start,kwh", *rows]))
+    assert run("reading", "import", "whole.csv", "--validate")[0] == 0
+    assert json.loads(run("usage-point", "totals", "N1", "--json")[1]) == before
+    code, _, err = run("archive", "run", "--to", tmp_path / "away", "--before", "2026-01", "--drop")
+    assert code == 0, err
+    after = json.loads(run("usage-point", "totals", "N1", "--json")[1])
+    assert [(row["kwh"], row["channels"]) for row in after] == [(row["kwh"], row["channels"]) for row in before]

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -78,8 +80,11 @@ def counted_once(panels: Sequence[Panel]) -> Once:
     """
     if len({panel.reading_type.channel for panel in panels}) < 2:  # noqa: PLR2004 - two names
         return Once(tuple(panels))
+    points = _suspected(panels)
+    if not points:
+        return Once(tuple(panels))
     copies = [_Copy(panel) for panel in panels]
-    doubled = [each for sheet in _sheets(copies) for each in sheet.settle()]
+    doubled = [each for sheet in _sheets(copies, points) for each in sheet.settle()]
     return Once(tuple(copy.panel for copy in copies), tuple(doubled))
 
 
@@ -175,18 +180,63 @@ class _Sheet:
         return Doubled(self.point, kind, own.channel, beside, period, added)
 
 
-def _sheets(copies: Sequence[_Copy]) -> Iterator[_Sheet]:
-    """Yield the usage points that have several channels."""
+def _suspected(panels: Sequence[Panel]) -> set[str]:
+    """Return who has energy without a channel beside a channel, or two channels that nothing tells apart."""
+    channels: dict[str, set[str]] = defaultdict(set)
+    for panel in panels:
+        for point in panel.points:
+            channels[point].add(panel.reading_type.channel)
+    several = {point: names for point, names in channels.items() if len(names) > 1}
+    apart: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for one, other in combinations(panels, 2):
+        mine, its = sorted((one.reading_type.channel, other.reading_type.channel))
+        if mine and mine != its:
+            apart[mine, its].update(_apart(one, other))
+    return {
+        point
+        for point, names in several.items()
+        if "" in names or any(point not in apart[pair] for pair in combinations(sorted(names), 2))
+    }
+
+
+def _apart(one: Panel, other: Panel) -> Iterator[str]:
+    """Yield the usage points for which two panels measured different values."""
+    period = one.period.intersection(other.period)
+    there = set(other.points)
+    points = tuple(point for point in one.points if point in there)
+    if period is None or not points:
+        return
+    values, states = zip(*(_part(panel, points, period) for panel in (one, other)), strict=True)
+    differs = np.abs(values[0] - values[1]) > _slack(*(panel.reading_type.resolution for panel in (one, other)))
+    differs &= (states[0] == STRONG) & (states[1] == STRONG)
+    yield from (points[row] for row in np.flatnonzero(differs.any(axis=1)).tolist())
+
+
+def _part(panel: Panel, points: tuple[str, ...], period: Interval) -> tuple[Values, npt.NDArray[np.uint8]]:
+    """Return Wh and state of some usage points within a period."""
+    whole = panel if panel.points == points else panel.rows([panel.index(point) for point in points])
+    part = whole.between(period)
+    return part.values * part.reading_type.resolution, _STATE[q.status_of(part.quality)]
+
+
+def _slack(*resolutions: float) -> float:
+    """Return how far two values of one energy may be apart, by how finely each is counted."""
+    coarse = max(resolutions)
+    return coarse / 2 if min(resolutions) != coarse else coarse * 1e-6
+
+
+def _sheets(copies: Sequence[_Copy], points: AbstractSet[str]) -> Iterator[_Sheet]:
+    """Yield some usage points with all their channels."""
     places: dict[str, dict[str, list[tuple[_Copy, int]]]] = defaultdict(lambda: defaultdict(list))
     for copy in copies:
         for row, point in enumerate(copy.panel.points):
-            places[point][copy.panel.reading_type.channel].append((copy, row))
+            if point in points:
+                places[point][copy.panel.reading_type.channel].append((copy, row))
     for point, channels in places.items():
-        if len(channels) > 1:
-            panels = [copy.panel for several in channels.values() for copy, _ in several]
-            first = min(panels, key=lambda panel: panel.start)
-            slots = (max(panel.end for panel in panels) - first.start) // first.interval
-            yield _Sheet(point, first, {name: _row(name, some, first, slots) for name, some in channels.items()})
+        panels = [copy.panel for several in channels.values() for copy, _ in several]
+        first = min(panels, key=lambda panel: panel.start)
+        slots = (max(panel.end for panel in panels) - first.start) // first.interval
+        yield _Sheet(point, first, {name: _row(name, some, first, slots) for name, some in channels.items()})
 
 
 def _row(channel: str, places: Sequence[tuple[_Copy, int]], first: Panel, slots: int) -> _Row:
@@ -217,8 +267,6 @@ def _twins(one: _Row, other: _Row) -> bool:
     """Tell whether all that two channels measured at the same time is the same, and is more than a constant."""
     both = (one.state == STRONG) & (other.state == STRONG)
     mine, its = one.wh[both], other.wh[both]
-    coarse = max(one.resolution, other.resolution)
-    slack = coarse / 2 if one.resolution != other.resolution else coarse * 1e-6
-    if not both.any() or (np.abs(mine - its) > slack).any():
+    if not both.any() or (np.abs(mine - its) > _slack(one.resolution, other.resolution)).any():
         return False
     return np.unique(its[its != 0]).size >= DIFFERENT

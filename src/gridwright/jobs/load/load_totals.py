@@ -73,10 +73,10 @@ def load_totals(
 
 
 def _channels(summed: Summed, at: int) -> dict[str, float]:
-    """Return the energy with which each channel counts on a day; what has no channel beside others is called so."""
+    """Return the energy with which each channel counts on a day; what has no channel is called so, where it counts."""
     if not any(summed.channels):
         return {}
-    return {name or NAMELESS: kwh[at] for name, kwh in summed.channels.items() if at in kwh}
+    return {name or NAMELESS: kwh[at] for name, kwh in summed.channels.items() if at in kwh and (name or kwh[at])}
 
 
 def _days(store: Store, access: Access, home: UsagePoint, period: Interval | None) -> range:
