@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
+from copy import copy
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.models import CommandInfo, TyperInfo
 
 from gridwright import __version__
 from gridwright.cli import (
@@ -47,6 +51,8 @@ from gridwright.domain.errors import GridwrightError, UsageError
 
 # Typer's error of a wrong call, the parent of the one it exports.
 WRONG_CALL: type[Exception] = typer.BadParameter.__bases__[0]
+
+BEFORE = ("--data", "--config")  # options that stand before the command
 
 app = typer.Typer(
     name="gridwright",
@@ -112,10 +118,25 @@ def common(
     remember(config=config_file, data=data)
 
 
-@cache
 def tree() -> Callable[..., Any]:
-    """Return the commands as they run, made once a process: Typer reads the signature of every one for that."""
-    return typer.main.get_command(app)
+    """Return the commands as they run: those alone that are among the words typed, or all where help is asked for."""
+    words = set(sys.argv[1:])
+    known = {*map(_noun, app.registered_groups), *map(_noun, app.registered_commands)}
+    return _made(frozenset() if "--help" in words else frozenset(words & known))
+
+
+def _noun(part: CommandInfo | TyperInfo) -> str:
+    return str(part.name or getattr(part.callback, "__name__", ""))
+
+
+@cache
+def _made(nouns: frozenset[str]) -> Callable[..., Any]:
+    """Make the commands of some nouns, of none = all; once a process, since Typer reads the signature of each."""
+    part = copy(app)
+    if nouns:
+        part.registered_groups = [group for group in app.registered_groups if _noun(group) in nouns]
+        part.registered_commands = [command for command in app.registered_commands if _noun(command) in nouns]
+    return typer.main.get_command(part)
 
 
 def main() -> None:
@@ -123,7 +144,7 @@ def main() -> None:
     as_json = "--json" in sys.argv
     try:
         # Outside standalone mode Typer returns the code of an Exit, and leaves its errors to us.
-        code = tree()(standalone_mode=not as_json)
+        code = tree()(standalone_mode=not (as_json or any(map(_words_before, BEFORE))))
     except GridwrightError as error:
         print_error(error, as_json=as_json)
         sys.exit(error.exit_code)
@@ -147,7 +168,18 @@ def main() -> None:
 
 def _from_call(error: Exception) -> GridwrightError:
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    return UsageError(str(message), remedy="gridwright --help, or --help after the command, tells how to call it")
+    remedy = "gridwright --help, or --help after the command, tells how to call it"
+    late = next((option for option in BEFORE if re.search(rf"No such option: {option}\b", str(message))), "")
+    if late:
+        remedy = f"it stands before the command: gridwright {late} … {' '.join(_words_before(late))}".rstrip()
+    return UsageError(str(message), remedy=remedy)
+
+
+def _words_before(option: str) -> list[str]:
+    """Return the command as it was typed before an option, where that is not among those before the command."""
+    words = sys.argv[1:]
+    at = next((at for at, word in enumerate(words) if word.partition("=")[0] == option), 0)
+    return list(takewhile(lambda word: not word.startswith("-"), words[:at]))
 
 
 def _from_os(error: OSError) -> GridwrightError:

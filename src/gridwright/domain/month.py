@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 
-from gridwright.domain.calendar import day_number
 from gridwright.domain.errors import UsageError
 
 
@@ -35,6 +34,8 @@ def month_of_day(day: date) -> int:
 
 def month_days(month: int) -> range:
     """Return its UTC days, as day numbers."""
+    from gridwright.domain.calendar import day_number  # brings numpy, which parsing does without
+
     return range(day_number(_first(month)), day_number(_first(month + 1)))
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import ColumnElement, CursorResult, Select, Table, insert, select
-from sqlalchemy.dialects import mysql, postgresql
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import NotFound
@@ -121,8 +120,12 @@ def new_key(result: CursorResult[Any]) -> int:
 def add_missing(unit: Unit, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows with an id of their own; one that another writer adds at the same moment is left as it is."""
     if unit.dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql  # a twentieth of a start, for those who have no such server
+
         unit.connection.execute(postgresql.insert(table).on_conflict_do_nothing(), rows)
     elif unit.dialect == "mysql":
+        from sqlalchemy.dialects import mysql
+
         same = next(column for column in table.c if column.name in rows[0])
         unit.connection.execute(mysql.insert(table).on_duplicate_key_update({same.name: same}), rows)
     else:
