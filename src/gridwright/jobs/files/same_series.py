@@ -128,7 +128,7 @@ def stored_channels(
         for kind in store.registers.kinds(access, point):
             found[point, energy_of(kind)].add(kind.channel)
     brought: dict[Key, set[str]] = defaultdict(set)
-    for each in series:
+    for each in series if found else ():
         for point in each.points:
             brought[point, energy_of(each.reading_type)].add(each.reading_type.channel)
     return StoredChannels(found, brought)
