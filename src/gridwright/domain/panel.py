@@ -130,7 +130,7 @@ class Panel:
     def rows(self, which: Sequence[int] | npt.NDArray[np.intp]) -> Panel:
         """Return the panel of some rows, in that order."""
         at = np.asarray(which, dtype=np.intp)
-        points = tuple(self.points[i] for i in at)
+        points = tuple(map(self.points.__getitem__, at.tolist()))
         return replace(self, points=points, values=self.values[at], quality=self.quality[at])
 
     def row(self, point: str) -> Panel:

@@ -68,6 +68,8 @@ class UsagePoint:
 
 def id_fault(text: str) -> str:
     """Return why a text can be no id of a usage point or meter, to be said after it; empty for one that can."""
+    if text.isalnum() and len(text) <= MAX_ID:
+        return ""  # letters and digits can be printed, and most ids have nothing else
     if not text.strip():
         return "names no usage point"
     if len(text) > MAX_ID:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MAGIC = b"PAR1"
 PREVIEW_ROWS = 300
 SAMPLE_ROWS = 200_000
+# A row that holds a day tells as much as a hundred rows of a reading each.
+SAMPLE_CELLS = 1_000_000
 SAMPLED_GROUPS = 4
 PART_CELLS = 6_000_000
 
@@ -291,7 +293,8 @@ def _sample(file: pq.ParquetFile, layout: Layout) -> Batch:
 
     count = file.metadata.num_row_groups
     groups = sorted({place * count // SAMPLED_GROUPS for place in range(min(count, SAMPLED_GROUPS))})
-    tables = [_head(file, group, layout, SAMPLE_ROWS // len(groups)) for group in groups]
+    rows = max(min(SAMPLE_ROWS, SAMPLE_CELLS // len(layout.columns)) // len(groups), PREVIEW_ROWS)
+    tables = [_head(file, group, layout, rows) for group in groups]
     return _batch(pa.concat_tables(tables), layout, 1)
 
 

@@ -61,10 +61,12 @@ class Registry:
         """Add or change usage points and return how many were new or different; the same again changes nothing."""
         access.require(Act.WRITE_REGISTRY)
         wanted = {point.id: point for point in points}
-        for code in wanted:
+        for code in wanted if access.points is not None else ():
             access.require(Act.WRITE_REGISTRY, code)
         with self._session.writing() as unit:
-            old = {point.id: point for point in load_points(unit, self._sealing, list(wanted))}
+            there = self._names.find_points(unit, wanted)
+            known = [code for code in wanted if code in there]
+            old = {point.id: point for point in load_points(unit, self._sealing, known)}
             new = [point for code, point in wanted.items() if code not in old]
             for point in new:
                 check_addressable(point.id)

@@ -17,7 +17,8 @@ from pyarrow import parquet as pq
 
 from gridwright.domain.errors import GridwrightError, UnreadableFile
 from gridwright.domain.reading_type import Accumulation, Quantity
-from gridwright.formats.parquet import ParquetReader
+from gridwright.formats.layout import Layout
+from gridwright.formats.parquet import ParquetReader, _head
 from gridwright.formats.registry import find_reader
 from gridwright.formats.source import Decoded, ReadOptions
 
@@ -150,3 +151,19 @@ def test_a_large_row_group_is_read_in_parts(cells: int) -> None:
         assert np.concatenate([part.line for part in whole]).tolist() == list(range(1, 96 * 5 + 1))
         named = [part.points[point] for part in whole for point in part.point.tolist()]
         assert named == meters
+
+
+def test_the_sample_of_a_wide_file_is_bounded_by_its_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def head(file: pq.ParquetFile, group: int, layout: Layout, rows: int) -> pa.Table:
+        asked.append(rows)
+        return _head(file, group, layout, rows)
+
+    monkeypatch.setattr("gridwright.formats.parquet._head", head)
+    monkeypatch.setattr("gridwright.formats.parquet.SAMPLE_CELLS", 24 * 1000)
+    names = [f"UP{number}" for number in range(2_000)]
+    hours = {f"{hour:02d}:00": [1.5] * len(names) for hour in range(24)}
+    (decoded,) = read(written({"meter_id": names, "date": ["2025-03-03"] * len(names), **hours}))
+    assert asked == [24 * 1000 // 26]
+    assert sum(part.size for part in decoded.series) == len(names) * 24

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 from gridwright.cli.main import app as gridwright
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.errors import ConfigError, MissingExtra, NotFound, StoreCorrupt, StoreError, StoreOutdated
-from gridwright.store import open_store
+from gridwright.store import engine, open_store
 from gridwright.store.engine import resolve
 from gridwright.store.migrate import HEAD, known_revisions
+from tests import quick_disk
 
 
 def raw(path: Path, *statements: str) -> None:
@@ -136,7 +137,8 @@ def test_a_file_in_the_way_of_the_folder(tmp_path: Path) -> None:
         open_store(tmp_path / "file" / "a.db")
 
 
-def test_pragmas(tmp_path: Path) -> None:
+def test_pragmas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "PRAGMAS", quick_disk.BY_PRODUCT)
     with open_store(tmp_path / "a.db") as store, store._session.reading() as unit:
         found = {
             name: unit.fetch(f"PRAGMA {name}")[0][0]
@@ -170,3 +172,12 @@ def test_the_library_has_the_wal_fix() -> None:
     from pysqlite3 import dbapi2
 
     assert dbapi2.sqlite_version_info >= (3, 51, 3)
+
+
+def test_bytes_and_nothing_are_bound_without_a_search(tmp_path: Path) -> None:
+    from pysqlite3 import dbapi2
+
+    with open_store(tmp_path / "x.db"):
+        adapters = {kind: adapter for (kind, _), adapter in dbapi2.adapters.items()}
+    for value in (b"", b"\0\xff", None):
+        assert adapters[type(value)](value) is value

@@ -29,6 +29,8 @@ UNITS: Mapping[str, tuple[Quantity, int]] = {
 # First letter of the NMI suffix (AEMO NMI Procedure): export from the grid is what the customer takes.
 FLOWS = dict.fromkeys("EDFQPR", Flow.DELIVERED) | dict.fromkeys("BACKJL", Flow.RECEIVED) | {"N": Flow.NET}
 SUFFIX_UNITS = {"V": "V"}
+# What unit and suffix mean: the reading type, and the decimal places from the unit to its counts.
+Meanings = dict[tuple[str, str], tuple[ReadingType, int]]
 TOTALS = (Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.APPARENT_ENERGY)
 
 
@@ -54,9 +56,16 @@ def default_exponent(quantity: Quantity) -> int:
 
 
 def channel_of(
-    fields: list[str], options: ReadOptions, exponents: Mapping[Quantity, int], line: int
+    fields: list[str],
+    options: ReadOptions,
+    exponents: Mapping[Quantity, int],
+    line: int,
+    told: Meanings | None = None,
 ) -> Channel | Reject:
-    """Read a 200 record; one that cannot be understood is a Reject, and so are the days below it."""
+    """Read a 200 record; one that cannot be understood is a Reject, and so are the days below it.
+
+    `told`: what the units and suffixes of the file meant so far; there are few.
+    """
     point, suffix = field(fields, 1), (field(fields, 4) or _only_channel(field(fields, 2))).upper()
     wrong = nmi_fault(point, line)
     if wrong is not None:
@@ -69,9 +78,15 @@ def channel_of(
             "give --interval-minutes 5, 15 or 30",
             field(fields, 8),
         )
-    meaning = meaning_of(options.unit or field(fields, 7), suffix, exponents, line)
-    if isinstance(meaning, Reject):
-        return meaning
+    unit = options.unit or field(fields, 7)
+    meaning = told.get((unit, suffix)) if told is not None else None
+    if meaning is None:
+        read = meaning_of(unit, suffix, exponents, line)
+        if isinstance(read, Reject):
+            return read
+        meaning = read
+        if told is not None:
+            told[unit, suffix] = meaning
     reading_type, places = meaning
     return Channel(point, field(fields, 6), reading_type, places, MINUTES_A_DAY // minutes)
 

@@ -14,7 +14,7 @@ from gridwright.domain.reading_type import Quantity, ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.told import ToldConfiguration
 from gridwright.domain.verdict import Reject
-from gridwright.formats.nem12.channels import Channel, channel_of
+from gridwright.formats.nem12.channels import Channel, Meanings, channel_of
 from gridwright.formats.nem12.days import SHOWN, Days, Verdicts, days_of
 from gridwright.formats.nem12.events import reasons_of
 from gridwright.formats.nem12.layout import UNKNOWN, Index, Layout, joined, layout
@@ -97,9 +97,10 @@ def _repaired(whole: Layout, meaning: Meaning) -> Layout:
 
 def _channels(whole: Layout, meaning: Meaning, verdicts: Verdicts) -> list[Channel | Reject]:
     channels: list[Channel | Reject] = []
+    told: Meanings = {}
     for line in whole.lines(CHANNEL).tolist():
-        record = whole.record(line)
-        channel = channel_of(record.split(","), meaning.options, meaning.exponents, int(whole.number[line]))
+        record, number = whole.record(line), int(whole.number[line])
+        channel = channel_of(record.split(","), meaning.options, meaning.exponents, number, told)
         if isinstance(channel, Reject):
             channel = replace(channel, record=record[:SHOWN])
             verdicts.add(channel, 0)
@@ -114,6 +115,7 @@ def _series(piece: Piece) -> tuple[list[Readings], int]:
     slots_of_line = slots[piece.owner[lines]]
     for line in lines[slots_of_line == 0].tolist():
         piece.verdicts.add(_homeless(piece, line))
+    numbered = _numbers(piece.channels)
     ranges, homeless = ranges_of(whole, _day_above(whole, lines))
     for line in homeless.tolist():
         record = whole.record(line)
@@ -124,7 +126,7 @@ def _series(piece: Piece) -> tuple[list[Readings], int]:
         group = np.flatnonzero(slots_of_line == count)
         for at in range(0, group.size, batch):
             rows = group[at : at + batch]
-            series += _one_length(piece, lines[rows], count, _numbered(ranges, rows, lines.size))
+            series += _one_length(piece, numbered, lines[rows], _numbered(ranges, rows, lines.size), slots=count)
     return series, int(slots_of_line.sum()) + int((slots_of_line == 0).sum())
 
 
@@ -143,25 +145,50 @@ def _numbered(ranges: Ranges, rows: Index, total: int) -> Ranges:
     return ranges.at(place[ranges.row] >= 0, place[ranges.row])
 
 
-def _one_length(piece: Piece, lines: Index, slots: int, ranges: Ranges) -> list[Readings]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbers:
+    """What the channels of a piece are, numbered: `kind` and `point` name the entry of each channel, -1 for a refused.
+
+    `places`: decimal places of each.
+    """
+
+    kinds: tuple[ReadingType, ...]
+    points: tuple[str, ...]
+    kind: Index
+    point: Index
+    places: Index
+
+
+def _numbers(channels: Sequence[Channel | Reject]) -> Numbers:
+    known = [channel if isinstance(channel, Channel) else None for channel in channels]
+    # Channels that mean the same share one reading type: it is hashed once, not for each of them.
+    types = {id(each.reading_type): each.reading_type for each in known if each}
+    kinds = {kind: number for number, kind in enumerate(dict.fromkeys(types.values()))}
+    kind_of = {name: kinds[kind] for name, kind in types.items()}
+    points: dict[str, int] = {}
+    for each in known:
+        if each:
+            points.setdefault(each.point, len(points))
+    return Numbers(
+        tuple(kinds),
+        tuple(points),
+        np.array([kind_of[id(each.reading_type)] if each else -1 for each in known], np.intp),
+        np.array([points[each.point] if each else -1 for each in known], np.intp),
+        np.array([each.places if each else 0 for each in known], np.intp),
+    )
+
+
+def _one_length(piece: Piece, numbers: Numbers, lines: Index, ranges: Ranges, *, slots: int) -> list[Readings]:
     """Decode days of one number of slots into a series for each reading type."""
-    owner = piece.owner[lines]
-    places = np.array([channel.places if isinstance(channel, Channel) else 0 for channel in piece.channels])
-    days = days_of(piece.whole, lines, slots, places=places[owner], ranges=ranges, verdicts=piece.verdicts)
+    places = numbers.places[piece.owner[lines]]
+    days = days_of(piece.whole, lines, slots, places=places, ranges=ranges, verdicts=piece.verdicts)
     _note_meters(piece, days)
     _note_events(piece, days, slots, ranges.at(np.isin(lines[ranges.row], days.line), _places(lines, days)[ranges.row]))
-    kinds: dict[ReadingType, int] = {}
-    points: dict[str, int] = {}
-    known = [channel for channel in piece.channels if isinstance(channel, Channel)]
-    for channel in known:
-        kinds.setdefault(channel.reading_type, len(kinds))
-        points.setdefault(channel.point, len(points))
-    kind = np.array([kinds[c.reading_type] if isinstance(c, Channel) else -1 for c in piece.channels])
-    point = np.array([points[c.point] if isinstance(c, Channel) else -1 for c in piece.channels])
-    owner = piece.owner[days.line]
+    kind = numbers.kind[piece.owner[days.line]]
     series = (
-        _readings(piece, _of(days, kind[owner] == number), (tuple(points), point), reading_type)
-        for reading_type, number in kinds.items()
+        _readings(piece, _of(days, kind == number), (numbers.points, numbers.point), reading_type)
+        for number, reading_type in enumerate(numbers.kinds)
+        if (kind == number).any()
     )
     return [part for part in series if part.size]
 

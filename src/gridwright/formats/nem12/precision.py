@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,22 @@ from gridwright.domain.verdict import Evidence
 from gridwright.formats.nem12.channels import SUFFIX_UNITS, UNITS, default_exponent, field
 from gridwright.formats.source import ReadOptions
 
-HEAD = re.compile(rb"^\"?200\"?,[^\r\n]*", re.MULTILINE)
-TOTAL_UNIT, SUFFIX, NEM13_UNIT = 7, 4, 19
+HEAD = re.compile(rb"\"?200\"?,[^\r\n]*")
+TOTAL_UNIT, SUFFIX = 7, 4
 WINDOW = 8 << 20
-OVERLAP = 64
+OVERLAP = 512
 DEEPEST = 12  # decimals looked at
-DOT = ord(".")
+DOT, FEED, TWO, QUOTE, ZERO = b'.\n2"0'
+Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+
+
+class Unit(NamedTuple):
+    """What the values of a channel are, in which power of ten of the base unit, and how many decimals are usual."""
+
+    quantity: Quantity
+    power: int
+    usual: int
 
 
 def finer_exponents(data: memoryview, options: ReadOptions) -> tuple[Mapping[Quantity, int], tuple[Evidence, ...]]:
@@ -27,16 +38,16 @@ def finer_exponents(data: memoryview, options: ReadOptions) -> tuple[Mapping[Qua
     MDFF allows 1 Wh at best, but files with finer values exist. Energy goes finer in steps of a thousand.
     """
     needed: dict[Quantity, int] = {}
-    quantity, power = Quantity.ENERGY, 3
+    unit, known = _meant([], ReadOptions()), dict[tuple[bytes, ...], Unit]()
     for start in range(0, len(data), WINDOW):
         text = bytes(data[start : start + WINDOW + OVERLAP])
-        heads = [match for match in HEAD.finditer(text) if match.start() < WINDOW]
-        units = [(quantity, power), *(_unit(match.group().decode("latin-1").split(","), options) for match in heads)]
+        heads = _heads(text, begins=start == 0 or data[start - 1] == FEED)
+        units = [unit, *(_unit(match.group(), options, known) for match in heads)]
         offsets = np.array([match.start() for match in heads], np.int64)
         for at, decimals in _deepest(text, offsets, units):
-            exponent = units[at][1] - decimals
-            needed[units[at][0]] = min(needed.get(units[at][0], 0), exponent)
-        quantity, power = units[-1]
+            kind, power, _ = units[at]
+            needed[kind] = min(needed.get(kind, 0), power - decimals)
+        unit = units[-1]
     exponents = {kind: _step(kind, exponent) for kind, exponent in needed.items()}
     evidence = tuple(
         Evidence("resolution", f"1e{exponent} {BASE_UNIT[kind]}", f"{kind} has decimals finer than usual")
@@ -46,6 +57,16 @@ def finer_exponents(data: memoryview, options: ReadOptions) -> tuple[Mapping[Qua
     return exponents, evidence
 
 
+def _heads(text: bytes, *, begins: bool) -> list[re.Match[bytes]]:
+    """Find the 200 records that begin within the window; `begins`: so does a line."""
+    buffer = np.frombuffer(text, np.uint8)
+    lines = np.flatnonzero(buffer[: min(WINDOW, len(text)) - 1] == FEED) + 1
+    lines = np.r_[0, lines] if begins else lines
+    first = buffer[lines]
+    likely = lines[(first == TWO) | (first == QUOTE)].tolist()
+    return [match for at in likely if (match := HEAD.match(text, at)) is not None]
+
+
 def _step(kind: Quantity, exponent: int) -> int:
     usual = default_exponent(kind)
     if exponent >= usual:
@@ -53,26 +74,42 @@ def _step(kind: Quantity, exponent: int) -> int:
     return exponent if kind in {Quantity.VOLTAGE, Quantity.CURRENT} else -((2 - exponent) // 3 * 3)
 
 
-def _unit(fields: list[str], options: ReadOptions) -> tuple[Quantity, int]:
+def _unit(head: bytes, options: ReadOptions, known: dict[tuple[bytes, ...], Unit]) -> Unit:
+    """Return what a 200 record says; few say anything new."""
+    fields = head.split(b",", TOTAL_UNIT + 1)
+    told = tuple(fields[SUFFIX : TOTAL_UNIT + 1 : TOTAL_UNIT - SUFFIX])
+    if told not in known:
+        known[told] = _meant([text.decode("latin-1") for text in fields], options)
+    return known[told]
+
+
+def _meant(fields: list[str], options: ReadOptions) -> Unit:
     name = options.unit or field(fields, TOTAL_UNIT) or SUFFIX_UNITS.get(field(fields, SUFFIX)[:1].upper(), "")
-    return UNITS.get(name.lower(), (Quantity.ENERGY, 3))
+    kind, power = UNITS.get(name.lower(), (Quantity.ENERGY, 3))
+    return Unit(kind, power, max(power - default_exponent(kind), 0))
 
 
-def _deepest(text: bytes, offsets: npt.NDArray[np.int64], units: list[tuple[Quantity, int]]) -> list[tuple[int, int]]:
+def _deepest(text: bytes, offsets: Ints, units: list[Unit]) -> list[tuple[int, int]]:
     """Return (place in `units`, decimals) of each channel whose values go beyond the usual resolution."""
     buffer = np.frombuffer(text + b"\n" * (DEEPEST + 2), np.uint8)
+    usual = np.array([unit.usual for unit in units])
     dots = np.flatnonzero(buffer[: min(len(text), WINDOW)] == DOT)
-    usual = np.array([max(power - default_exponent(kind), 0) for kind, power in units])
+    # Most values have the usual decimals: only where one more could follow is counted.
+    dots = dots[_is_digit(buffer[dots + min(int(usual.min()) + 1, DEEPEST)])]
     channel = np.searchsorted(offsets, dots, side="right")
     alive = np.ones(dots.size, np.bool_)
     decimals = np.zeros(dots.size, np.int64)
     for place in range(1, DEEPEST + 1):
-        digit = buffer[dots + place] - np.uint8(ord("0"))
-        alive &= digit <= 9  # noqa: PLR2004 - a digit
+        digit = buffer[dots + place]
+        alive &= _is_digit(digit)
         if not alive.any():
             break
-        decimals[alive & (digit > 0)] = place
+        decimals[alive & (digit > ZERO)] = place
     beyond = decimals > usual[channel]
     deepest = np.zeros(len(units), np.int64)
     np.maximum.at(deepest, channel[beyond], decimals[beyond])
     return [(int(at), int(deepest[at])) for at in np.flatnonzero(deepest)]
+
+
+def _is_digit(text: Bytes) -> npt.NDArray[np.bool_]:
+    return np.asarray(text - np.uint8(ZERO) <= 9)  # noqa: PLR2004 - the last digit

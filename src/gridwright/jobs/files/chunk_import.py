@@ -312,6 +312,8 @@ def shown(panel: Panel) -> str:
 
 def _sent(misfits: Sequence[Misfit], gridded: Gridded) -> tuple[list[Misfit], list[str]]:
     """Return what was sent of the misfits, and notes on what nobody sent: the energy between register reads."""
+    if not misfits:
+        return [], []
     made = {id(panel) for panel in gridded.derived}
     measured = {key for panel in gridded.panels if id(panel) not in made for key in _series_of(panel)}
     derived = {key for panel in gridded.derived for key in _series_of(panel)} - measured

@@ -17,6 +17,7 @@ from gridwright.domain.finding import Finding
 from gridwright.domain.reading_type import Accumulation
 from gridwright.formats.source import Chunk, Decoded, Dialect, Reader
 from gridwright.ingest import Gridded, grid_series
+from gridwright.jobs.files.collector import seldom_collected
 from gridwright.jobs.files.read_file import OpenFile, arrival_findings
 from gridwright.jobs.files.sources import open_source
 
@@ -157,10 +158,11 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
         if content is None:  # it was replaced meanwhile
             return
         file = OpenFile(content, place.reader, place.dialect)
-        while True:
-            chunk: Chunk = pickle.load(source)  # noqa: S301 - from our own parent
-            pickle.dump(_answer(file, chunk, place.not_after), sink, pickle.HIGHEST_PROTOCOL)
-            sink.flush()
+        with seldom_collected():
+            while True:
+                chunk: Chunk = pickle.load(source)  # noqa: S301 - from our own parent
+                pickle.dump(_answer(file, chunk, place.not_after), sink, pickle.HIGHEST_PROTOCOL)
+                sink.flush()
 
 
 def _answer(file: OpenFile, chunk: Chunk, not_after: int | None) -> Piece | Exception:

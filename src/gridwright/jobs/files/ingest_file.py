@@ -15,6 +15,7 @@ from gridwright.domain.verdict import Intake
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import Tally, grid_series
 from gridwright.jobs.files.chunk_import import ChunkImport, FollowUp, ImportRun
+from gridwright.jobs.files.collector import seldom_collected
 from gridwright.jobs.files.decode_ahead import pieces
 from gridwright.jobs.files.read_file import Gathered, OpenFile, may_be_mixed, open_files, refuse_mixture, verdict
 from gridwright.jobs.files.rejects_file import RejectsFile
@@ -77,11 +78,12 @@ def ingest_file(  # noqa: PLR0913 - what an import needs to know
     if dry_run and all(_came_whole(store, access, stand) for stand in stands):
         run.notes["imported before with the same options; an import would do nothing"] = None
     before, size = 0, sum(stand.byte_size for stand in stands)
-    for file, stand in zip(files, stands, strict=True):
-        for end in _take_file(run, file, path, stand):
-            if progress is not None:
-                progress(before + end, size)
-        before += stand.byte_size
+    with seldom_collected():
+        for file, stand in zip(files, stands, strict=True):
+            for end in _take_file(run, file, path, stand):
+                if progress is not None:
+                    progress(before + end, size)
+            before += stand.byte_size
     return _imported(run, files, stands, path)
 
 

@@ -16,12 +16,10 @@ from gridwright.domain.interval import epoch_s
 from gridwright.domain.readings import Readings
 from gridwright.domain.verdict import Evidence, Intake, Reject
 from gridwright.formats.container import Content
-from gridwright.formats.registry import find_reader
 from gridwright.formats.source import KEPT_REJECTS, Chunk, Decoded, Dialect, Reader, ReadOptions
 from gridwright.ingest import Collected, Gridded, Tally, grid_series, merge
 from gridwright.jobs.files.sound import sound
 from gridwright.jobs.files.sources import open_source
-from gridwright.vee import duplicate_findings, future_findings
 
 Progress = Callable[[int, int], None]
 HEAD_BYTES = 1 << 16
@@ -113,6 +111,9 @@ def arrival_findings(series: Sequence[Readings], tally: Tally, limit: int | None
     """Yield the doubts that only the readings as they came can show: the same interval twice, and the future."""
     if not (tally.repeated or tally.conflicting or tally.rejected):
         return
+    # Named here, as the readers below: a process that only decodes would take longest to load what it never asks.
+    from gridwright.vee import duplicate_findings, future_findings
+
     for readings in series:
         if readings.size:
             yield from duplicate_findings(readings)
@@ -136,6 +137,8 @@ def open_files(contents: Sequence[Content], options: ReadOptions) -> tuple[list[
 def open_file(content: Content, options: ReadOptions) -> OpenFile:
     """Find the reader of one plain file and how to read it."""
     name = content.name.rpartition("!")[2]
+    from gridwright.formats.registry import find_reader
+
     reader = find_reader(bytes(content.data[:HEAD_BYTES]), name, options)
     try:
         return OpenFile(content, reader, reader.inspect(content.data, name, options))

@@ -42,10 +42,11 @@ class StoredChannels:
         found: list[Panel] = []
         for panel in panels:
             channels = self._channels(panel.points, panel.reading_type)
-            for channel in dict.fromkeys(channels):
-                rows = [row for row, one in enumerate(channels) if one == channel]
+            several = dict.fromkeys(channels)
+            for channel in several:
                 kind = replace(panel.reading_type, channel=channel)
-                found.append(panel if len(set(channels)) == 1 else panel.rows(np.array(rows)))
+                rows = [row for row, one in enumerate(channels) if one == channel] if len(several) > 1 else []
+                found.append(panel.rows(np.array(rows)) if rows else panel)
                 found[-1] = (
                     replace(found[-1], reading_type=kind) if channel != panel.reading_type.channel else found[-1]
                 )
@@ -74,6 +75,8 @@ class StoredChannels:
                 yield replace(take(part, mine[part.point]), reading_type=replace(part.reading_type, channel=channel))
 
     def _channels(self, points: Sequence[str], kind: ReadingType) -> list[str]:
+        if not self.there:
+            return [kind.channel] * len(points)
         energy = energy_of(kind)
         return [self._channel((point, energy), kind.channel) for point in points]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,6 +18,7 @@ Grid = tuple[int, int]
 Key = tuple[int, Grid]  # rank and grid
 CUMULATIVE = Accumulation.CUMULATIVE
 NEVER = -1
+NO_PERIODS: Mapping[str, Interval] = MappingProxyType({})
 HOUR_S = 3600
 
 
@@ -56,7 +58,8 @@ def every_series(panels: Iterable[Panel], zones: Mapping[str, str]) -> tuple[lis
     ranked = [part for _, parts in sources for part in parts]
     candidates = [(rank, panel) for rank, panel in ranked if rank is not None]
     best = _best_grids(candidates)
-    chosen: dict[str, tuple[Key, ...]] = {point: (key,) for point, key in best.items()}
+    alone = {key: (key,) for key in set(best.values())}
+    chosen: dict[str, tuple[Key, ...]] = {point: alone[key] for point, key in best.items()}
     chosen |= {point: _one_after_the_other(point, best[point], candidates) for point in _several(candidates)}
     beside = [each for panel, parts in sources for each in _beside(panel, parts[0][0] if parts else NEVER, chosen)]
     return _grouped(chosen, ranked, zones), beside
@@ -75,20 +78,31 @@ def _grouped(
     chosen: Mapping[str, Sequence[Key]], ranked: Sequence[tuple[int | None, Panel]], zones: Mapping[str, str]
 ) -> list[Group]:
     extents = _extents(chosen, ranked)
-    members: dict[tuple[str, Grid, int, Interval], list[str]] = defaultdict(list)
+    members: dict[tuple[str, Grid, int, Interval], list[str]] = {}
+    # Nearly all usage points share few keys and periods: to hash those for each of them would take longest.
+    same: dict[tuple[str, int, int], list[str]] = {}
     for point, keys in chosen.items():
-        for rank, grid in keys:
-            if (point, grid) in extents:
-                members[zones.get(point, "UTC"), grid, rank, extents[point, grid]].append(point)
+        zone = zones.get(point, "UTC")
+        for key in keys:
+            own = extents.get(key[1], NO_PERIODS).get(point)
+            if own is None:
+                continue
+            known = zone, id(key), id(own)
+            if known not in same:
+                same[known] = members.setdefault((zone, key[1], key[0], own), [])
+            same[known].append(point)
     return [_group(key, points, ranked) for key, points in members.items()]
 
 
 def _several(candidates: Sequence[tuple[int, Panel]]) -> list[str]:
     """Return the usage points that occur on more than one grid."""
+    if len({grid_of(panel) for _, panel in candidates}) <= 1:
+        return []
     grids: dict[str, set[Grid]] = defaultdict(set)
     for _, panel in candidates:
+        grid = grid_of(panel)
         for point in panel.points:
-            grids[point].add(grid_of(panel))
+            grids[point].add(grid)
     return [point for point, some in grids.items() if len(some) > 1]
 
 
@@ -111,12 +125,15 @@ def _one_after_the_other(point: str, best: Key, candidates: Sequence[tuple[int, 
 def _beside(panel: Panel, rank: int | None, chosen: Mapping[str, Sequence[Key]]) -> Iterator[Panel]:
     """Yield the rows of a panel that belong to no group; `rank` is NEVER where it is neither energy nor power."""
     grid = grid_of(panel)
-    known = np.asarray(np.isfinite(panel.values).any(axis=1))
-    rows = [
-        row
-        for row, point in enumerate(panel.points)
-        if known[row] and not any(mine == grid and rank in {None, place} for place, mine in chosen.get(point, ()))
-    ]
+    keys = [chosen.get(point, ()) for point in panel.points]
+    grouped = {
+        id(each): any(mine == grid and rank in {None, place} for place, mine in each)
+        for each in {id(each): each for each in keys}.values()
+    }
+    if all(grouped.values()):
+        return
+    known = np.asarray(np.isfinite(panel.values).any(axis=1)).tolist()
+    rows = [row for row, each in enumerate(keys) if known[row] and not grouped[id(each)]]
     if rows:
         yield from lived(panel if len(rows) == len(panel.points) else panel.rows(rows), panel.period)
 
@@ -165,6 +182,9 @@ def _as_flow(panel: Panel, flow: Flow, values: Values) -> Panel:
 
 def _best_grids(candidates: Sequence[tuple[int, Panel]]) -> dict[str, Key]:
     """Choose for each usage point the best rank, and there the grid with most values."""
+    keys = {(rank, grid_of(panel)) for rank, panel in candidates}
+    if len(keys) == 1:
+        return dict.fromkeys((point for _, panel in candidates for point in panel.points), keys.pop())
     known: dict[str, dict[Key, int]] = defaultdict(lambda: defaultdict(int))
     for rank, panel in candidates:
         key = rank, grid_of(panel)
@@ -179,12 +199,12 @@ def _best_grids(candidates: Sequence[tuple[int, Panel]]) -> dict[str, Key]:
 
 def _extents(
     chosen: Mapping[str, Sequence[Key]], ranked: Sequence[tuple[int | None, Panel]]
-) -> dict[tuple[str, Grid], Interval]:
+) -> dict[Grid, dict[str, Interval]]:
     """Return from the first to the last value of each chosen series; a point without any value has none."""
-    found: dict[tuple[str, Grid], Interval] = {}
+    found: dict[Grid, dict[str, Interval]] = defaultdict(dict)
     for rank, panel in ranked:
         known = np.isfinite(panel.values)
-        if not known.any():
+        if rank is None or not known.any():
             continue
         some = np.asarray(known.any(axis=1))
         first, last = known.argmax(axis=1), panel.slots - known[:, ::-1].argmax(axis=1)
@@ -192,14 +212,14 @@ def _extents(
         # Most usage points of a panel share their ends.
         periods = {pair: Interval(slot_time(panel, pair[0]), slot_time(panel, pair[1])) for pair in set(ends)}
         grid = grid_of(panel)
-        mine = (rank, grid)
-        for row, point in enumerate(panel.points):
-            if some[row] and mine in chosen.get(point, ()):
-                own = periods[ends[row]]
-                old = found.get((point, grid))
+        mine, of_grid = (rank, grid), found[grid]
+        for point, there, pair in zip(panel.points, some.tolist(), ends, strict=True):
+            if there and mine in chosen.get(point, ()):
+                own = periods[pair]
+                old = of_grid.get(point)
                 if old is not None and old != own:
                     own = Interval(min(old.start, own.start), max(old.end, own.end))
-                found[point, grid] = own
+                of_grid[point] = own
     return found
 
 
@@ -219,6 +239,9 @@ def _group(
 
 def _rows_of(panel: Panel, points: Sequence[str]) -> Iterator[Panel]:
     """Yield the panel of just those of `points` that it holds, if any."""
+    if panel.points == tuple(points):
+        yield panel
+        return
     where = {point: row for row, point in enumerate(panel.points)}
     rows = [where[point] for point in points if point in where]
     if len(rows) == len(panel.points) == len(points) and rows == sorted(rows):
@@ -234,9 +257,10 @@ def lived(panel: Panel, period: Interval) -> Iterator[Panel]:
     some = np.asarray(known.any(axis=1))
     first = np.where(some, known.argmax(axis=1), 0)
     last = np.where(some, whole.slots - known[:, ::-1].argmax(axis=1), whole.slots)
-    times, which = np.unique(np.column_stack([first, last]), axis=0, return_inverse=True)
-    for number, (begin, end) in enumerate(times.tolist()):
-        rows = np.flatnonzero(which.ravel() == number)
+    pair = first * (whole.slots + 1) + last
+    for both in np.unique(pair).tolist():
+        begin, end = divmod(both, whole.slots + 1)
+        rows = np.flatnonzero(pair == both)
         some_rows = whole if rows.size == len(whole.points) else whole.rows(rows)
         yield some_rows if (begin, end) == (0, whole.slots) else some_rows.slice(begin, end)
 
