@@ -20,7 +20,7 @@ from sqlalchemy import URL, NullPool, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 
 from gridwright.store import migrate
-from tests import quick_schema, unsettled
+from tests import quick_disk, quick_schema, unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -34,6 +34,7 @@ MARK_OF_FIXTURE = {"postgres_url": "server", "mysql_url": "server", "chromium": 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / "build" / "bytecode"))
 migrate.upgrade = quick_schema.upgrade
+quick_disk.begin()
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 # A deadline would make a test depend on the machine's load, and so would the "too slow" check.
