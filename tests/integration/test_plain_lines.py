@@ -78,6 +78,31 @@ def test_they_wait_in_the_journal_and_are_read_like_all_others(store: Store) -> 
     )  # what was acknowledged first is kept
 
 
+def test_what_comes_together_is_one_row(store: Store) -> None:
+    plain = way()
+    write(store, [taken(store, plain, lines(at, at / 10)) for at in (3, 1, 2)], NOW)
+    assert (store.journal.waiting(ME).rows, waiting(store)) == (1, 24)
+    assert [value(store, at, -1) for at in (1, 2, 3)] == [100, 200, 300]
+
+
+def test_of_one_time_that_comes_twice_together_the_later_stays_and_the_other_is_kept(store: Store) -> None:
+    plain = way()
+    write(store, [taken(store, plain, lines(1, kwh)) for kwh in (0.1, 0.3)], NOW)
+    assert store.journal.waiting(ME).rows == 2
+    assert value(store, 1, -1) == 300
+    assert len(store.readings.versions(ME, "UP-1", (START - QUARTER).date())) == 2
+
+
+def test_what_comes_between_others_stays_in_its_turn(store: Store) -> None:
+    """Two qualities of one time are two rows each: the last word is the last that came."""
+    first, other = way(), way()
+    batches = [taken(store, first, lines(1, kwh)) for kwh in (0.1, 0.5)]
+    between = taken(store, other, lines(1, 0.2).replace(b"usage_point", b"quality=actual,usage_point"))
+    write(store, [batches[0], between, batches[1]], NOW)
+    assert store.journal.waiting(ME).rows == 3
+    assert value(store, 1, -1) == 500
+
+
 def test_on_another_grid_they_are_judged_one_by_one(store: Store) -> None:
     write(store, [batch(*(record(1, slot, 0.5) for slot in range(-40, 0)))], NOW)
     finer = taken(store, way(300), lines(1, 0.1, step=300))

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gridwright.api.ingest import compiled
+from gridwright.api.ingest.learned import Learned
 from gridwright.api.ingest.lines import LineMapping, decode_lines, usual_fields
 from gridwright.api.ingest.meaning import Said
 from gridwright.api.ingest.names import Directory, directory_of, resolve
@@ -19,7 +20,7 @@ from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.usage_point import Installation
 from gridwright.formats.line_protocol import PRECISIONS
 from gridwright.formats.line_protocol.keys import Keys, is_usual
-from gridwright.formats.line_protocol.plain import LONGEST
+from gridwright.formats.line_protocol.plain import LONGEST, Table
 
 pytest.importorskip("numba", reason="lines are compiled where numba is installed")
 
@@ -217,6 +218,80 @@ def test_a_changed_byte_is_read_as_the_long_way_reads_it(text: str, data: st.Dat
 SHARED = PlainLines(MAPPING)  # what was learned stays from body to body, as in a server
 
 
+tags = st.lists(
+    st.tuples(
+        st.sampled_from(["usage_point", "meter", "host", "unit", "flow", "quality", "interval_s", "x", "ausage_point"]),
+        st.one_of(
+            st.sampled_from(
+                [*POINTS, "M-1", "kWh", "Wh", "delivered", "actual", "900", "x" * 70, "a=b", "=", "é", "~"]
+            ),
+            st.text("UP-1aé=\x85", min_size=1, max_size=6),
+        ),
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.lists(tags, min_size=1, max_size=8))
+def test_keys_alike_mean_what_each_means_by_itself(rows: list[list[tuple[str, str]]]) -> None:
+    keys = ["".join(("energy", *(f",{tag}={text}" for tag, text in row))).encode() for row in rows]
+    together = no_learned()
+    for key in keys:
+        together.learn([key])
+    for key in dict.fromkeys(keys):
+        alone = no_learned()
+        alone.learn([key])
+        assert meant(together, key) == meant(alone, key)
+
+
+def test_the_keys_of_all_names_are_learned_with_the_first() -> None:
+    learned = no_learned()
+    learned.learn([b"energy,usage_point=UP-1"])
+    assert [meant(learned, f"energy,usage_point={one}".encode())[1] for one in POINTS] == list(KEYS.values())
+    learned.learn([b"energy,meter=M-1,x=1"])
+    assert meant(learned, b"energy,meter=M-2,x=1")[1] == KEYS["UP-3"]  # where it was put last
+    assert len(learned) == len(POINTS) + 3
+
+
+def test_of_many_moulds_only_some_are_learned_ahead() -> None:
+    learned = no_learned()
+    for host in range(50):
+        learned.learn([b"energy,host=%d,usage_point=UP-1" % host])
+    assert len(learned) == 4 * len(POINTS) + 46
+
+
+def test_of_a_large_registry_nothing_is_learned_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridwright.api.ingest.learned.ALIKE", 2)
+    learned = no_learned()
+    learned.learn([b"energy,usage_point=UP-1"])
+    assert len(learned) == 1
+
+
+def no_learned() -> Learned:
+    learned = Learned(MAPPING.point_tags, machine().enter)
+    learned.go_by(TOWN)
+    return learned
+
+
+def meant(learned: Learned, key: bytes) -> tuple[object, ...]:
+    word = learned.word_of(key)
+    table, whose = learned.columns()
+    number = next((at for at in range(len(table.code)) if key_of(table, at) == key), None)
+    told = [] if number is None else [int(column[number]) for column in whose[1:]]
+    return (learned.words[word] if word >= 0 else word, *told)
+
+
+def key_of(table: Table, number: int) -> bytes:
+    return table.pool[table.start[number] : table.start[number + 1]].tobytes()
+
+
+def machine() -> compiled.Machine:
+    code = compiled.load()
+    assert code is not None
+    return code
+
+
 def test_what_was_learned_goes_by_the_registry_as_it_is() -> None:
     lines = PlainLines(MAPPING)
     body = line("M-1", DAY_S, tag="meter").encode()
@@ -230,6 +305,7 @@ def test_what_was_learned_goes_by_the_registry_as_it_is() -> None:
 
 def test_of_very_many_new_keys_some_are_learned_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gridwright.api.ingest.plain.LEARNED_AT_ONCE", 2)
+    monkeypatch.setattr("gridwright.api.ingest.learned.ALIKE", 0)
     lines = PlainLines(MAPPING)
     body = "".join(line(name, DAY_S) for name in POINTS).encode()
     assert [both(body, lines=lines) is not None for _ in range(5)] == [False, False, True, True, True]
@@ -241,7 +317,7 @@ def test_without_a_compiler_nothing_is_plain(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(compiled, "is_installed", lambda: False)
     assert compiled.load() is None
     compiled.load_aside()
-    assert compiled.scanner() is None
+    assert compiled.machine() is None
 
 
 def test_it_begins_anew_when_it_knows_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,8 +327,12 @@ def test_it_begins_anew_when_it_knows_too_many(monkeypatch: pytest.MonkeyPatch) 
         assert both(line(name, DAY_S).encode(), lines=lines) is not None
 
 
+def no_keys() -> Keys:
+    return Keys(machine().enter)
+
+
 def test_keys_are_found_however_many_there_are() -> None:
-    keys, names = Keys(), [b"energy,usage_point=%d" % at for at in range(5_000)]
+    keys, names = no_keys(), [b"energy,usage_point=%d" % at for at in range(5_000)]
     for first in range(0, 5_000, 700):
         keys.add(names[first : first + 700])
     keys.add(names)
@@ -265,12 +345,12 @@ def test_keys_are_found_however_many_there_are() -> None:
 
 @pytest.mark.parametrize("key", [b"", b"a b", b"a\nb", b'a"b', b"a\\b", b"x" * (LONGEST + 1), b"a\tb", b"\x00"])
 def test_keys_that_do_not_mean_themselves_get_no_number(key: bytes) -> None:
-    keys = Keys()
+    keys = no_keys()
     keys.add([key])
     assert not len(keys)
     assert not is_usual(key)
 
 
 def test_nobody_knows_by_what_factors_keys_are_hashed() -> None:
-    one, other = Keys(), Keys()
+    one, other = no_keys(), no_keys()
     assert one.table().odd.tolist() != other.table().odd.tolist()

@@ -5,19 +5,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from importlib.util import find_spec
+from typing import NamedTuple
 
 import numpy as np
 import structlog
 
+from gridwright.formats.line_protocol.keys import Enter
 from gridwright.formats.line_protocol.plain import Bytes, How, Rows, Table, Whose
 
 Scan = Callable[[Bytes, Table, Whose, How, Rows], tuple[int, bool, int]]
-_kept: list[Scan] = []
+
+
+class Machine(NamedTuple):
+    """The compiled functions of `formats/line_protocol/scan.py`."""
+
+    scan: Scan
+    enter: Enter
+
+
+_kept: list[Machine] = []
 _loading = threading.Lock()
 
 
-def scanner() -> Scan | None:
-    """Return the pass; None where it is not there, or not yet."""
+def machine() -> Machine | None:
+    """Return the machine code; None where it is not there, or not yet."""
     return _kept[0] if _kept else None
 
 
@@ -26,7 +37,7 @@ def is_installed() -> bool:
     return find_spec("numba") is not None
 
 
-def load() -> Scan | None:
+def load() -> Machine | None:
     """Compile it, or take what was compiled before; None where there is no compiler."""
     if not is_installed():
         return None
@@ -38,7 +49,7 @@ def load() -> Scan | None:
 
 def load_aside() -> None:
     """Load it in a thread of its own: until it is there lines are read as whole arrays."""
-    if scanner() is None and is_installed():
+    if machine() is None and is_installed():
         threading.Thread(target=_load_or_tell, name="compiler", daemon=True).start()
 
 
@@ -49,17 +60,19 @@ def _load_or_tell() -> None:
         structlog.get_logger().warning("lines are read without the compiler", error=repr(error))
 
 
-def _compiled() -> Scan:
+def _compiled() -> Machine:
     import numba
 
-    from gridwright.formats.line_protocol.scan import scan
+    from gridwright.formats.line_protocol.scan import enter, scan
 
     try:
-        compiled: Scan = numba.njit(nogil=True, cache=True)(scan)
+        code = Machine(numba.njit(nogil=True, cache=True)(scan), numba.njit(nogil=True, cache=True)(enter))
     except RuntimeError:  # there is no folder in which it could be kept
-        compiled = numba.njit(nogil=True)(scan)
-    compiled(*_nothing())
-    return compiled
+        code = Machine(numba.njit(nogil=True)(scan), numba.njit(nogil=True)(enter))
+    nothing = _nothing()
+    code.scan(*nothing)
+    code.enter(nothing[1], 0, 0)
+    return code
 
 
 def _nothing() -> tuple[Bytes, Table, Whose, How, Rows]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import re
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,25 +18,66 @@ from gridwright.formats.line_protocol.keys import MOST, Keys
 from gridwright.formats.line_protocol.plain import FREE, NOBODY, UNSEEN, Whose
 
 if TYPE_CHECKING:
+    from gridwright.formats.line_protocol.keys import Enter
     from gridwright.formats.line_protocol.plain import Table
 
 EVER_US = (-(1 << 62), 1 << 62)
 NOWHERE = Directory()
+MOULDS = 4
+ALIKE = 1 << 14  # names of a registry of which all keys are learned with the first of a mould
+NAME = re.compile(rb"[0-9A-Za-z_.:/-]+")  # a name that means itself wherever in a key it stands
+
+
+class Mould(NamedTuple):
+    """What stands before and after the name in keys that say the same, and the number of their words."""
+
+    before: bytes
+    after: bytes
+    word: int
+
+    def name(self, key: bytes) -> str | None:
+        """Return whose a key of this mould is; None where it is of another, or has to be read."""
+        if not (key.startswith(self.before) and key.endswith(self.after)):
+            return None
+        name = key[len(self.before) : len(key) - len(self.after)]
+        return name.decode() if NAME.fullmatch(name) else None
+
+    def keys(self, names: Iterable[str]) -> dict[bytes, str]:
+        """Return the keys of this mould with their names, as far as these mean themselves."""
+        written = ((name.encode(), name) for name in names)
+        return {self.before + raw + self.after: name for raw, name in written if NAME.fullmatch(raw)}
+
+
+def mould_of(key: bytes, name: str, word: int, point_tags: Sequence[str]) -> Mould | None:
+    """Return the mould of a key that was read; None where another name there might mean more than itself."""
+    signs = (b",%b=" % tag.encode() for tag in point_tags)
+    sign = next((sign for sign in signs if sign in key), b"")
+    before, _, rest = key.partition(sign) if sign else (b"", b"", b"")
+    value = rest.partition(b",")[0]
+    if value != name.encode() or not NAME.fullmatch(value) or sign in rest:
+        return None
+    return Mould(before + sign, rest[len(value) :], word)
 
 
 class Learned:
     """Keys with what they mean; for one thread, as it is put to use between two changes."""
 
-    def __init__(self, point_tags: tuple[str, ...]) -> None:
-        self._point_tags = point_tags
+    def __init__(self, point_tags: tuple[str, ...], enter: Enter) -> None:
+        self._point_tags, self._enter = point_tags, enter
         self._directory = NOWHERE
         self._forget()
 
     def _forget(self) -> None:
         self._shown: tuple[Table, Whose] | None = None
-        self._keys, self._whose = Keys(), _nobody(64)
+        self._keys, self._whose = Keys(self._enter), _nobody(64)
         self._numbers: dict[Words, int] = {}
+        self._moulds: deque[Mould] = deque(maxlen=MOULDS)
+        self._ahead = MOULDS  # moulds of which all keys may be learned: where each gateway has one, most never come
         self.words: list[Words] = []
+
+    def __len__(self) -> int:
+        """Return how many keys are known."""
+        return len(self._keys)
 
     def go_by(self, directory: Directory) -> None:
         """Ask anew whose all keys are, once the registry has changed."""
@@ -64,37 +107,64 @@ class Learned:
         """Learn what keys mean; those that are known are asked for anew."""
         if len(self._keys) + len(keys) > MOST:
             self._forget()
+        before = self._moulds[0] if self._moulds else None
+        self._note(keys, (self._meaning(key) for key in keys))
+        if self._ahead and self._moulds and self._moulds[0] is not before:
+            self._ahead -= 1
+            self._learn_alike(self._moulds[0], keys)
+
+    def _learn_alike(self, mould: Mould, like: Sequence[bytes]) -> None:
+        """Learn the keys of a new mould for all names of its kind: else each would be met, and cost, by itself."""
+        directory = self._directory
+        told = {name for key in like if (name := mould.name(key))}
+        names = directory.points if told.isdisjoint(directory.meters) else directory.meters
+        alike = mould.keys(names) if len(names) <= ALIKE and len(self._keys) + len(names) <= MOST else {}
+        if alike:
+            self._note(list(alike), ((mould.word, *self._place(name)) for name in alike.values()))
+
+    def _note(self, keys: Sequence[bytes], meanings: Iterable[tuple[int, int, int, int]]) -> None:
+        """Note what keys mean, as far as they get a number."""
         self._shown = None
-        numbers = self._keys.add(keys)
+        numbers = np.array(self._keys.add(keys), np.int64)
         while len(self._keys) > self._whose.point.size:
             self._whose = _twice(self._whose)
-        for key, number in zip(keys, numbers, strict=True):
-            if number != FREE:
-                word, point, ends = self._meaning(key)
-                self._whose.word[number], self._whose.point[number] = word, point
-                self._whose.first_us[number], self._whose.until_us[number] = ends
+        known, whose = numbers != FREE, self._whose
+        which = numbers[known]
+        told = (np.array(column)[known] for column in zip(*meanings, strict=True))
+        whose.word[which], whose.point[which], whose.first_us[which], whose.until_us[which] = told
 
-    def _meaning(self, key: bytes) -> tuple[int, int, tuple[int, int]]:
+    def _meaning(self, key: bytes) -> tuple[int, int, int, int]:
         """Return the number of the words, the store's key of the usage point, and from when until when it is that."""
+        for mould in self._moulds:
+            name = mould.name(key)
+            if name is not None and name_fault(name) is None:
+                return mould.word, *self._place(name)
+        return self._read(key)
+
+    def _read(self, key: bytes) -> tuple[int, int, int, int]:
+        """Return the same of a key that is like none of the last."""
         try:
             name, words = whose(origin_of(key.decode()), self._point_tags)
         except (UnicodeDecodeError, LineWrong):
-            return NOBODY, NOBODY, EVER_US
+            return NOBODY, NOBODY, *EVER_US
         if not isinstance(words, Words) or name_fault(name) is not None:
-            return NOBODY, NOBODY, EVER_US
+            return NOBODY, NOBODY, *EVER_US
         word = self._numbers.get(words)
         if word is None:
             word = self._numbers[words] = len(self.words)
             self.words.append(words)
+        mould = mould_of(key, name, word, self._point_tags)
+        if mould is not None:
+            self._moulds.appendleft(mould)
         return word, *self._place(name)
 
-    def _place(self, name: str) -> tuple[int, tuple[int, int]]:
+    def _place(self, name: str) -> tuple[int, int, int]:
         """Return the place of a name; that of a meter is where it was put last."""
         directory = self._directory
         if name not in directory.meters:
-            return directory.points.get(name, NOBODY), EVER_US
+            return directory.points.get(name, NOBODY), *EVER_US
         last = max(directory.meters[name], key=lambda place: place.start_s)
-        return directory.points.get(last.point, NOBODY), (last.start_s * MICRO, last.end_s * MICRO)
+        return directory.points.get(last.point, NOBODY), last.start_s * MICRO, last.end_s * MICRO
 
 
 def _nobody(size: int) -> Whose:

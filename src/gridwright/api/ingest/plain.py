@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from gridwright.api.ingest.compiled import scanner
+from gridwright.api.ingest.compiled import machine
 from gridwright.api.ingest.learned import Learned
 from gridwright.api.ingest.lines import LineMapping, Words
 from gridwright.api.ingest.meaning import Meaning, Wrong, meaning_of
@@ -24,6 +24,7 @@ from gridwright.domain.reading_type import LARGEST_EXACT, Accumulation
 from gridwright.formats.line_protocol.plain import NOBODY, How, Rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from gridwright.api.ingest.names import Directory
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 Whole = npt.NDArray[np.int64]
 LEARNED_AT_ONCE = 1_024  # keys: so many take some milliseconds, in which nobody else is served
 PASSES = 2  # the first may meet keys that are not known
+SHORTEST = len(b"k f=1 1\n")  # bytes of a plain line
 HEARD = 1_024  # fields and words whose meaning is remembered
 NO_NAME = np.zeros(0, np.uint8)
 
@@ -51,34 +53,50 @@ class PlainReadings:
         return int(self.at.size)
 
 
+def joined(parts: Sequence[PlainReadings]) -> Sequence[PlainReadings]:
+    """Return readings of one meaning as one; as they are where a time comes twice, or intervals have several phases."""
+    if len(parts) == 1:
+        return parts
+    columns = ([getattr(part, name) for part in parts] for name in ("point", "at", "count"))
+    point, at, count = (np.concatenate(column) for column in columns)
+    whole = _ordered(parts[0].meaning, point, at, count, rising=_rises(point, at))
+    return parts if whole is None else [whole]
+
+
+def _rises(point: Whole, at: Whole) -> bool:
+    """Tell whether readings are ordered by point and time, each once."""
+    return bool(((point[1:] > point[:-1]) | ((point[1:] == point[:-1]) & (at[1:] > at[:-1]))).all())
+
+
 class PlainLines:
     """Reads bodies of plain lines by what it has learned; without a compiler none is plain. For one thread."""
 
     def __init__(self, mapping: LineMapping) -> None:
         self._mapping = mapping
-        self._learned = Learned(mapping.point_tags)
+        self._learned: Learned | None = None  # until there is a compiler
         self._meant: dict[tuple[bytes, Words], Meaning | None] = {}
         self._room = Rows.room_for(0, LEARNED_AT_ONCE)
 
     def read(self, body: bytes, unit: Unit, directory: Directory, now: datetime) -> PlainReadings | None:
         """Return the readings of a body; None where it has to go the long way."""
-        scan, head = scanner(), _head(body)
-        if scan is None or head is None:
+        code, head = machine(), _head(body)
+        if code is None or head is None:
             return None
-        self._learned.go_by(directory)
+        learned = self._learned = self._learned or Learned(self._mapping.point_tags, code.enter)
+        learned.go_by(directory)
         key, name = head
-        word = self._learned.word_of(key)
-        meaning = None if word < 0 else self._meaning(name, self._learned.words[word])
+        word = learned.word_of(key)
+        meaning = None if word < 0 else self._meaning(name, learned.words[word])
         if meaning is None:
             return None
         how = _how(meaning, unit, epoch_s(now))._replace(name=np.frombuffer(name, np.uint8), word=word)
-        raw, rows = np.frombuffer(body, np.uint8), self._rows(body.count(b"\n") + 1)
+        raw, rows = np.frombuffer(body, np.uint8), self._rows(len(body) // SHORTEST + 1)
         for _ in range(PASSES):
-            lines, rising, unknown = scan(raw, *self._learned.columns(), how, rows)
+            lines, rising, unknown = code.scan(raw, *learned.columns(), how, rows)
             if not unknown:
                 return _in_order(meaning, rows, lines, rising=rising) if lines > 0 else None
             ends = zip(rows.begin[:unknown].tolist(), rows.end[:unknown].tolist(), strict=True)
-            self._learned.learn(list(dict.fromkeys(body[begin:end] for begin, end in ends)))
+            learned.learn(list(dict.fromkeys(body[begin:end] for begin, end in ends)))
             if lines < 0:
                 break
         return None
@@ -141,6 +159,11 @@ def _how(meaning: Meaning, unit: Unit, now_s: int) -> How:
 def _in_order(meaning: Meaning, rows: Rows, lines: int, *, rising: bool) -> PlainReadings | None:
     """Return copies by point and time; None where a time comes twice, or intervals have several phases."""
     point, at, count = (column[:lines].copy() for column in (rows.point, rows.at, rows.counts))
+    return _ordered(meaning, point, at, count, rising=rising)
+
+
+def _ordered(meaning: Meaning, point: Whole, at: Whole, count: Whole, *, rising: bool) -> PlainReadings | None:
+    """Return readings by point and time; None where a time comes twice, or intervals have several phases."""
     if not rising:
         sequence = np.lexsort((at, point))
         point, at, count = point[sequence], at[sequence], count[sequence]

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from gridwright import __version__
 from gridwright.api.door import Staff
-from gridwright.api.ingest.compiled import scanner
+from gridwright.api.ingest.compiled import machine
 from gridwright.api.listing import JSON
 from gridwright.api.shapes.people import JournalShape, LateShape, ListenerShape, StatusShape, WriterShape
 from gridwright.app import Platform
@@ -31,7 +31,7 @@ def status(platform: Staff, request: Request) -> Response:
     told = status_of(platform)
     writer = getattr(request.app.state, "writer", None)
     if writer is not None:
-        figures = WriterShape(**asdict(writer.figures()), compiled=scanner() is not None)
+        figures = WriterShape(**asdict(writer.figures()), compiled=machine() is not None)
         told = told.model_copy(update={"writer": figures})
     return Response(told.model_dump_json(), media_type=JSON)
 

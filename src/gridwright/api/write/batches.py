@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy.typing as npt
 
 from gridwright.api.answer import Answer
 from gridwright.api.ingest.few import Few
-from gridwright.api.ingest.plain import PlainReadings
+from gridwright.api.ingest.meaning import Meaning
+from gridwright.api.ingest.plain import PlainReadings, joined
 from gridwright.api.ingest.verdicts import Fault, Status
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.registers import save_registers
@@ -136,15 +138,23 @@ def _put_in_journal(store: Store, batches: Sequence[Batch], now: datetime) -> bo
     if not all(batch.journal and not batch.resolved.registers and not batch.resolved.few for batch in batches):
         return False
     accepted = []
-    for batch in batches:
-        plain = [] if batch.plain is None else [store.journal.accept_ordered(batch.access, _ordered(batch.plain))]
-        found = plain + [store.journal.accept(batch.access, part) for part in batch.resolved.intervals]
+    for (access, meaning), same in groupby(batches, _what):
+        if meaning is None:
+            found = [store.journal.accept(access, part) for batch in same for part in batch.resolved.intervals]
+        else:
+            plain = joined([batch.plain for batch in same if batch.plain is not None])
+            found = [store.journal.accept_ordered(access, _ordered(part)) for part in plain]
         if None in found:
             return False
         accepted += [one for one in found if one is not None]
     if accepted:
         store.journal.put(accepted, received=now)
     return True
+
+
+def _what(batch: Batch) -> tuple[Access, Meaning | None]:
+    """Return who sends a batch, and of what meaning its plain readings are: what follows each other is one row."""
+    return batch.access, None if batch.plain is None else batch.plain.meaning
 
 
 def _ordered(plain: PlainReadings) -> OrderedReadings:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from gridwright.formats.line_protocol.plain import FREE, LONGEST, PROBES, Bytes, Codes, Numbers, Table, Whole
+from gridwright.formats.line_protocol.plain import FREE, LONGEST, Bytes, Codes, Numbers, Table, Whole
 
 MOST = 1 << 18  # keys that are kept; then it begins anew
-WORD = (1 << 64) - 1
-UNUSUAL = frozenset(b'"\\')
+USUAL = re.compile(rb'[^\x00- "\\]{1,%d}' % LONGEST)
+Kind = TypeVar("Kind", bound=np.generic)
+Enter = Callable[[Table, int, int], bool]  # as `scan.enter`
 
 
 class Keys:
     """Numbers of keys in the order in which they were added; hashed by factors of this process, which nobody knows."""
 
-    def __init__(self) -> None:
-        self._odd = secrets.randbits(64) | 1, secrets.randbits(64) | 1
+    def __init__(self, enter: Enter) -> None:
+        self._enter = enter
+        self._factors = secrets.randbits(64) | 1, secrets.randbits(64) | 1
         self._numbers: dict[bytes, int] = {}
         self._code: Codes = np.zeros(64, np.uint64)
         self._start: Whole = np.zeros(64, np.int64)
         self._pool: Bytes = np.zeros(4096, np.uint8)
-        self._slots: Numbers = np.zeros(0, np.int32)
-        self._grow(1 << 10)
+        self._lay_out(1 << 10)
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -35,59 +40,52 @@ class Keys:
 
     def add(self, keys: Sequence[bytes]) -> list[int]:
         """Return the numbers of keys, giving one to each that is new; FREE for one that does not mean itself."""
-        first = len(self._numbers)
+        first, new = len(self._numbers), list[bytes]()
         for key in keys:
             if key not in self._numbers and is_usual(key):
-                self._enter(key)
-        if 2 * len(self._numbers) > self._slots.size:
-            self._grow(4 * len(self._numbers))
-        else:
-            self._place(range(first, len(self._numbers)))
+                self._numbers[key] = first + len(new)
+                new.append(key)
+        if new:
+            self._append(first, new)
         return [self.number(key) for key in keys]
 
     def table(self) -> Table:
         """Return the table as it is now."""
         known = len(self._numbers)
-        odd = np.array([*self._odd, self._shift], np.uint64)
         pool = self._pool[: self._start[known]]
-        return Table(self._slots, self._code[:known], self._start[: known + 1], pool, odd)
+        return Table(self._slots, self._code[:known], self._start[: known + 1], pool, self._odd)
 
-    def _enter(self, key: bytes) -> None:
-        """Put a key behind the others."""
-        number = self._numbers[key] = len(self._numbers)
-        if number + 2 > self._start.size:
-            self._code = np.concatenate((self._code, self._code))
-            self._start = np.concatenate((self._start, self._start))
-        begin = int(self._start[number])
-        end = begin + len(key)
-        if end > self._pool.size:
-            self._pool = np.concatenate((self._pool, self._pool))
-        self._code[number], self._start[number + 1] = self._hash(key), end
-        self._pool[begin:end] = np.frombuffer(key, np.uint8)
+    def _append(self, first: int, new: Sequence[bytes]) -> None:
+        """Put keys behind the others, and give each a slot."""
+        begin, last = int(self._start[first]), first + len(new)
+        ends = list(accumulate(map(len, new), initial=begin))
+        self._code, self._start = _room(self._code, last), _room(self._start, last + 1)
+        self._pool = _room(self._pool, ends[-1])
+        self._start[first : last + 1] = ends
+        self._pool[begin : ends[-1]] = np.frombuffer(b"".join(new), np.uint8)
+        if 2 * last > self._slots.size:
+            self._lay_out(4 * last)
+        elif not self._enter(self.table(), first, last):
+            self._lay_out(2 * self._slots.size)
 
-    def _hash(self, key: bytes) -> int:
-        code, (first, last) = 0, self._odd
-        for byte in key:
-            code = ((code ^ byte) * first) & WORD
-        return ((code ^ code >> 32) * last) & WORD
-
-    def _grow(self, slots: int) -> None:
+    def _lay_out(self, slots: int) -> None:
+        """Give all keys a slot anew, among so many at least."""
         bits = (slots - 1).bit_length()
-        self._shift, self._slots = 64 - bits, np.full(1 << bits, FREE, np.int32)
-        self._place(range(len(self._numbers)))
-
-    def _place(self, numbers: range) -> None:
-        """Find a free slot for each number; where there is none nearby, make more of them."""
-        codes = (self._code[numbers.start : numbers.stop] >> np.uint64(self._shift)).tolist()
-        for number, slot in zip(numbers, codes, strict=True):
-            places = ((slot + probe) & (self._slots.size - 1) for probe in range(PROBES))
-            free = next((at for at in places if self._slots[at] == FREE), FREE)
-            if free == FREE:
-                self._grow(2 * self._slots.size)
+        while True:
+            self._odd: Codes = np.array([*self._factors, 64 - bits], np.uint64)
+            self._slots: Numbers = np.full(1 << bits, FREE, np.int32)
+            if self._enter(self.table(), 0, len(self._numbers)):
                 return
-            self._slots[free] = number
+            bits += 1
 
 
 def is_usual(key: bytes) -> bool:
     """Tell whether a key has only bytes that mean themselves."""
-    return 0 < len(key) <= LONGEST and min(key) > ord(" ") and not UNUSUAL.intersection(key)
+    return USUAL.fullmatch(key) is not None
+
+
+def _room(column: npt.NDArray[Kind], size: int) -> npt.NDArray[Kind]:
+    """Return a column with room for so many, what it held at its begin."""
+    while column.size < size:
+        column = np.concatenate((column, column))
+    return column

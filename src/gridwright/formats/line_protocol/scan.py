@@ -1,7 +1,7 @@
 """Plain lines in one pass over their bytes, as machine code: a key that is known, one number, a timestamp.
 
 What is not exactly so ends the pass: the ways that read whole arrays then read the body, and say what is wrong.
-Imported only where numba is; `api/ingest/compiled.py` compiles `scan`, which takes in the functions that it calls.
+Imported only where numba is; `api/ingest/compiled.py` compiles `scan` and `enter`, with the functions that they call.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from gridwright.formats.line_protocol.plain import (
     PROBES,
     UNSEEN,
     Bytes,
+    Codes,
     How,
     Rows,
     Table,
@@ -47,6 +48,31 @@ def _is_key(body: Bytes, at: int, table: Table, number: int) -> int:
 
 
 @register_jitable
+def _slot(code: np.uint64, odd: Codes) -> tuple[np.uint64, int]:
+    """Return the code of a key from that of its bytes, and the slot at which to begin to look for it."""
+    code = (code ^ (code >> np.uint64(32))) * odd[1]
+    return code, int(np.int64(code >> odd[2]))
+
+
+def enter(table: Table, first: int, last: int) -> bool:
+    """Give each of the keys [first, last) its code and a slot; False where one finds none nearby: make more of them."""
+    for number in range(first, last):
+        code = np.uint64(0)
+        for at in range(table.start[number], table.start[number + 1]):
+            code = (code ^ np.uint64(table.pool[at])) * table.odd[0]
+        code, slot = _slot(code, table.odd)
+        table.code[number] = code
+        for _ in range(PROBES):
+            if table.slots[slot] < 0:
+                table.slots[slot] = number
+                break
+            slot = (slot + 1) & (table.slots.size - 1)
+        else:
+            return False
+    return True
+
+
+@register_jitable
 def _key(body: Bytes, at: int, table: Table) -> tuple[int, int]:
     """Return the number of the key that begins here, FREE where it is not known, and where it ends; or WRONG."""
     begin, code = at, np.uint64(0)
@@ -55,8 +81,7 @@ def _key(body: Bytes, at: int, table: Table) -> tuple[int, int]:
         at += 1
     if at >= body.size or body[at] != SPACE or at == begin or body[begin] == HASH:
         return FREE, WRONG
-    code = (code ^ (code >> np.uint64(32))) * table.odd[1]
-    slot = int(np.int64(code >> table.odd[2]))
+    code, slot = _slot(code, table.odd)
     for _ in range(PROBES):
         number = int(table.slots[slot])
         if number < 0:
