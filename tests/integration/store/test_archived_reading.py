@@ -121,7 +121,7 @@ def test_what_came_in_late_is_laid_over_as_a_restore_lays_it(store: Store, tmp_p
     assert counted_apart(everything(store, instants=instants)) == counted_apart(before)
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_any_history_is_read_alike_before_and_after(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -240,7 +240,7 @@ def test_earlier_images_that_are_spoiled_do_not_keep_from_what_is_known_now(away
         away.readings.load(ME, POINTS, WHOLE, as_of=KNOWN)
 
 
-@pytest.mark.parametrize("place", range(0, 100, 7))
+@pytest.mark.parametrize("place", range(0, 100, 20))
 def test_any_byte_counts(away: Store, tmp_path: Path, place: int) -> None:
     path = file_of(tmp_path)
     content = bytearray(path.read_bytes())
