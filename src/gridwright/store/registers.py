@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, Table, select
+from sqlalchemy import Row, Select, Table, and_, select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import InputError
@@ -22,7 +23,7 @@ from gridwright.store.days.saving import SaveSummary
 from gridwright.store.days.touching import have_readings, touch_days
 from gridwright.store.instant import to_seconds, to_us
 from gridwright.store.names import FEW, Names, every_type
-from gridwright.store.register_marks import QUALITY, WITHDRAWN
+from gridwright.store.register_marks import BY_EXCHANGE, QUALITY, WITHDRAWN
 from gridwright.store.session import Session, Unit
 
 Key = tuple[int, int, int, int]
@@ -212,6 +213,38 @@ class Registers:
             parts = (table.c.usage_point.in_(several[at : at + FEW]) for at in range(0, len(several), FEW))
             rows = [row for part in parts for row in unit.connection.execute(query.where(part))]
         return [_to_read(row, keys[row.usage_point], reading_type) for row in rows]
+
+    def superseded(
+        self, access: Access, points: Sequence[str], period: Interval
+    ) -> list[tuple[RegisterReading, RegisterReading]]:
+        """Return the reads of a period before which their meter told another value: (that one, the one that counts).
+
+        Of several earlier values the newest other one; what an exchange wrote or moved did not come again.
+        """
+        access.require(Act.READ)
+        for point in points:
+            access.require(Act.READ, point)
+        now, old = schema.register_reading, schema.register_version
+        same = [now.c[name] == old.c[name] for name in (*KEY, "end_device")]
+        query = select(now, old.c.value.label("old_value"), old.c.quality.label("old_quality")).join(old, and_(*same))
+        query = query.where(
+            now.c.value != old.c.value,
+            now.c.quality < BY_EXCHANGE,
+            old.c.quality < BY_EXCHANGE,
+            now.c.at_s.between(to_seconds(period.start), to_seconds(period.end)),
+        ).order_by(now.c.usage_point, now.c.reading_type, now.c.at_s, now.c.epoch, old.c.revision)
+        with self._session.reading() as unit:
+            keys = dict(zip(self._names.point_keys(unit, points), points, strict=True))
+            several = sorted(keys)
+            parts = (now.c.usage_point.in_(several[at : at + FEW]) for at in range(0, len(several), FEW))
+            rows = [row for part in parts for row in unit.connection.execute(query.where(part))]
+            kinds = every_type(unit) if rows else {}
+        found: dict[Key, tuple[RegisterReading, RegisterReading]] = {}
+        for row in rows:
+            after = _to_read(row, keys[row.usage_point], kinds[row.reading_type])
+            before = replace(after, value=float(row.old_value), quality=row.old_quality & QUALITY)
+            found[row.usage_point, row.reading_type, row.at_s, row.epoch] = (before, after)
+        return list(found.values())
 
     def kinds(self, access: Access, point: str) -> tuple[ReadingType, ...]:
         """Return the reading types of which a usage point has register reads."""

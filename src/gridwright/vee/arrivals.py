@@ -63,10 +63,11 @@ IN_ONE_REQUEST = "came twice in one request, with other values; the better quali
 
 def contradiction_findings(readings: Readings, text: str = IN_ONE_REQUEST) -> list[Finding]:
     """Return a V03 finding for each stretch of intervals that came more than once, with other values; `text`: how."""
-    length = timedelta(seconds=readings.interval_s)
+    length = timedelta(seconds=max(readings.interval_s, 1))
+    things = "intervals" if readings.interval_s else "register reads"
     found = _stretches(readings, _repeated(readings)[0], "V03_duplicate", Severity.WARN, text)
     slots = [each.period.slots(length) for each in found]
-    return [replace(each, message=f"{n} intervals {text}", slots=n) for each, n in zip(found, slots, strict=True)]
+    return [replace(each, message=f"{n} {things} {text}", slots=n) for each, n in zip(found, slots, strict=True)]
 
 
 def _repeated(readings: Readings) -> tuple[Index, Index]:
@@ -103,7 +104,7 @@ def _stretches(readings: Readings, which: Index, code: str, severity: Severity, 
     breaks = np.flatnonzero((point[1:] != point[:-1]) | (at[1:] - at[:-1] > length)) + 1
     found = []
     for first, last in zip(np.r_[0, breaks].tolist(), np.r_[breaks, which.size].tolist(), strict=True):
-        period = Interval(from_epoch_s(int(at[first])), from_epoch_s(int(at[last - 1]) + readings.interval_s))
+        period = Interval(from_epoch_s(int(at[first])), from_epoch_s(int(at[last - 1]) + length))
         line = int(readings.line[which[first]])
         message = f"{last - first} readings from line {line} on {text}"
         name = readings.points[int(point[first])]

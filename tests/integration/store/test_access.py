@@ -121,6 +121,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registers.load": (("hers", MONTH), {}),
     "registers.load_several": ((["hers"], MONTH), {}),
     "registers.kinds": (("hers",), {}),
+    "registers.superseded": ((["hers"], MONTH), {}),
     "findings.save": (([FINDING],), {"known_at": NOW}),
     "findings.load": ((["hers"],), {}),
     "findings.page": ((FindingFilter("hers"),), {}),

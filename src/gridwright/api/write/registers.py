@@ -32,6 +32,7 @@ from gridwright.ingest.registers import JITTER, read_at
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.store import Single
 from gridwright.store.archive.reading import leaving_out
+from gridwright.vee.arrivals import contradiction_findings
 
 if TYPE_CHECKING:
     from gridwright.domain.readings import Readings
@@ -98,6 +99,8 @@ def _sorted_out(store: Store, reader: Access, readings: Readings, directory: Dir
     }
     around = store.registers.neighbours(reader, moments, readings.reading_type)
     reads, registry = Reads(), Registry(directory.multiplier, Rollovers(store, reader))
+    if len(rows) < readings.size:
+        reads.findings += contradiction_findings(readings)
     for point, of in rows.items():
         if len(of) == 1:
             _single(read_at(readings, of[0]), around[point], reads, registry)

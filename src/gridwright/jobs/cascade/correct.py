@@ -16,6 +16,7 @@ from gridwright.jobs.cascade.judge_registers import judge_registers
 from gridwright.jobs.cascade.late_arrivals import note_late
 from gridwright.jobs.cascade.note_contradictions import note_contradictions
 from gridwright.jobs.cascade.note_hidden import note_hidden
+from gridwright.jobs.cascade.note_reads import read_contradictions
 from gridwright.jobs.cascade.note_same_energy import note_same_energy
 from gridwright.jobs.cascade.rerate import Rerated
 from gridwright.jobs.cascade.touch_checked import touch_checked
@@ -147,6 +148,8 @@ def correct_part(store: Store, access: Access, site: SiteDefaults, scope: Scope,
             kept = keep_final(store, access, scope, final, now=now)
             late = note_late(store, access, scope, site, now=now)
             again = note_contradictions(store, access, scope, site, now=now)
+            reads = read_contradictions(store, access, scope.points, scope.period)
+            again += store.findings.save(access, reads, known_at=now) if reads else 0
             hidden = note_hidden(store, access, scope, site, now=now)
             twice = note_same_energy(store, access, scope, [each.panel for each in final], site, now=now)
             return replace(kept, findings=kept.findings + late + again + hidden + twice)

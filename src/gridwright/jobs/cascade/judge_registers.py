@@ -12,6 +12,7 @@ from gridwright.domain.finding import Finding
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, RECEIVED_ENERGY
+from gridwright.jobs.cascade.note_reads import read_contradictions
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.load.load_stored import load_reads
 from gridwright.store import DirtyRange, Store
@@ -45,6 +46,8 @@ def judge_registers(
             whole = Interval(min(each.period.start for each in mine), max(each.period.end for each in mine))
             found = _findings(store, access, site, some, whole)
             new += store.findings.save(access, found, known_at=now, points=some, period=whole, only=CODES)
+            again = read_contradictions(store, access, some, whole)
+            new += store.findings.save(access, again, known_at=now) if again else 0
     store.dirty.clear(access, [each for each in ranges if each.usage_point in beside])
     return new
 

@@ -12,7 +12,7 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.quality import ESTIMATES, Status
-from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.ingest.order import RANK, TRUST
 from gridwright.jobs.cascade.correct_scope import Scope
@@ -62,6 +62,8 @@ def note_contradictions(store: Store, access: Access, scope: Scope, site: SiteDe
 
 def _is_over(old: Finding, found: Sequence[Finding], settled: Collection[tuple[str, datetime]]) -> bool:
     """Tell whether an open finding is part of a new one, or about values that validation did not take either."""
+    if old.reading_type.accumulation is Accumulation.CUMULATIVE:
+        return False  # of register reads: intervals decide nothing about them
     if any(_is_part(old, new) for new in found):
         return True
     return any(point == old.usage_point and start in old.period for point, start in settled)

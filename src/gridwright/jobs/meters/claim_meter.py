@@ -82,7 +82,7 @@ def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetim
     twice = sum(each.slots for each in doubts)
     told = {
         f"{outside} readings from outside the installation go on waiting": outside,
-        f"{twice} intervals had two values: the later counts, see the findings": twice,
+        f"{twice} readings had two values: the later counts, see the findings": twice,
     }
     notes = tuple(note for note, count in told.items() if count)
     return ClaimedMeter(place, intervals, registers, notes)
@@ -127,11 +127,10 @@ def panels_of(readings: Sequence[QuarantinedReading]) -> Iterator[Panel]:
 
 
 def contradictions(taken: Sequence[QuarantinedReading], point: str) -> list[Finding]:
-    """Return what waited with two values for one interval, of which the later one moves in (V03)."""
+    """Return what waited with two values for one interval or instant, of which the later one moves in (V03)."""
     alike: dict[tuple[ReadingType, int], list[QuarantinedReading]] = defaultdict(list)
     for each in taken:
-        if each.interval_s:
-            alike[each.reading_type, each.interval_s].append(each)
+        alike[each.reading_type, each.interval_s].append(each)
     return [
         finding
         for (kind, interval_s), some in alike.items()
