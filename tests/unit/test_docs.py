@@ -325,6 +325,18 @@ def test_examples_run(
             run_python(example, tmp_path, names, monkeypatch)
 
 
+SERVES = re.compile(r"gridwright (?:serve|listen) (?:\w+ )?--data (\S+)")
+KEEPS_PEOPLE = re.compile(r"gridwright (?:--config \S+ )?(?:user|key) [a-z]+")
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path != CLI_PAGE], ids=lambda path: path.name)
+def test_a_page_with_a_server_s_folder_makes_keys_in_it(path: Path) -> None:
+    """Without its folder, a user or key would go into another database than that of the server."""
+    text = path.read_text(encoding="utf-8")
+    if SERVES.search(text):
+        assert KEEPS_PEOPLE.findall(text) == [], f"name the folder: gridwright --data {SERVES.findall(text)[0]} …"
+
+
 def test_what_the_architecture_says_to_open_is_there() -> None:
     """Rooms and files of its tables, below `src/gridwright` or the repository."""
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gridwright.cli.database import require_database
 from gridwright.cli.interrupts import ctrl_c
 from gridwright.cli.output import say
-from gridwright.domain.errors import NotFound
 
 if TYPE_CHECKING:
     from gridwright.app import Platform
@@ -25,6 +26,12 @@ def remember(*, config: Path | None = None, data: Path | None = None) -> None:
 def named_options() -> list[str]:
     """Return what was named before the command, for another process that shall have the same settings."""
     return [part for name, path in _named.items() if path is not None for part in (f"--{name}", str(path.absolute()))]
+
+
+def as_typed(words: str) -> str:
+    """Return another command as it must be typed to work on the same database."""
+    named = [f"--{name} {shlex.quote(str(path))}" for name, path in _named.items() if path is not None]
+    return " ".join(("gridwright", *named, words))
 
 
 def loaded_settings() -> Loaded:
@@ -46,7 +53,7 @@ def platform(*, makes: bool = False) -> Platform:
         loaded = loaded_settings()
         settings = loaded.settings
         _tell_where(loaded)
-        _require_database(settings.store.url, makes=makes)
+        require_database(loaded, _named["data"], makes=makes)
         configure_log(settings.log.level, json_lines=settings.log.json_lines)
         return Platform(settings)
 
@@ -61,23 +68,3 @@ def _tell_where(loaded: Loaded) -> None:
     where = place(resolve(loaded.settings.store.url))
     if Path(where).absolute().parent != folder.absolute():
         say(f"Note: {origin} names the database {where}; it counts, and --data {folder} does not.")
-
-
-def _require_database(url: str, *, makes: bool) -> None:
-    """Refuse a folder named by `--data` that holds no database: a slip of the pen must not make an empty one.
-
-    Where something is brought in, it is made, and said so.
-    """
-    from gridwright.settings import FILE_NAME as SETTINGS
-    from gridwright.store.engine import FILE_NAME
-
-    folder = _named["data"]
-    if folder is None or url != f"{folder}/" or (folder / FILE_NAME).is_file():
-        return
-    if makes:
-        say(f"There is no database in {folder}: it is made.")
-        return
-    remedy = f"gridwright --data {folder} reading import FILE makes one, and so does gridwright serve --data {folder}"
-    if (folder / SETTINGS).is_file():
-        remedy = f"{folder / SETTINGS} may name another: run in that folder, or give --config instead of --data"
-    raise NotFound("there is no database in this folder", where=str(folder), remedy=remedy)

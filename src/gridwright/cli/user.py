@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridwright.cli.context import platform
+from gridwright.cli.context import as_typed, platform
 from gridwright.cli.options import Json
 from gridwright.cli.output import print_json, print_table, say
 from gridwright.domain.access import Role
@@ -51,7 +51,7 @@ def add(
     if as_json:
         print_json(plain(user))
         return
-    say(f"Added {name}, {role}. A key for them: gridwright key create {name}")
+    say(f"Added {name}, {role}. A key for them: {as_typed(f'key create {name}')}")
 
 
 @app.command("list", epilog="Example: gridwright user list --json")

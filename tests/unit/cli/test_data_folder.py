@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,3 +92,73 @@ def test_a_database_that_is_named_itself_wins_and_is_told(
     wired.close()
     assert (tmp_path / "own.db").is_file()
     assert f"GRIDWRIGHT_STORE__URL names the database {tmp_path / 'own.db'}" in capsys.readouterr().err
+
+
+# --- without --data ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], tuple[object, str]]:
+    """Run a command in a folder; returns its exit code and what it said."""
+    monkeypatch.chdir(tmp_path)
+
+    def called(words: str) -> tuple[object, str]:
+        monkeypatch.setattr("sys.argv", ["gridwright", *words.split()])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        remember()
+        return ended.value.code, capsys.readouterr().err
+
+    return called
+
+
+Run = Callable[[str], tuple[object, str]]
+
+
+@pytest.mark.parametrize(
+    "words", ["key create ann", "user add ann --role viewer", "user list", "reading import x.csv", "serve"]
+)
+def test_no_second_database_is_made_beside_one(tmp_path: Path, run: Run, words: str) -> None:
+    (tmp_path / "town").mkdir()
+    open_store(tmp_path / "town" / "gridwright.db").close()
+    code, err = run(words)
+    assert code == 1
+    assert "there is no database here, but in town" in err
+    assert "gridwright --data town before the command" in err
+    assert not (tmp_path / "gridwright.db").exists()
+
+
+def test_a_database_here_is_taken_as_ever_and_one_beside_is_told(tmp_path: Path, run: Run) -> None:
+    code, err = run("user list")
+    assert code == 0
+    assert "./gridwright.db is made" in err
+    assert "database" not in run("user list")[1]
+    (tmp_path / "town").mkdir()
+    open_store(tmp_path / "town" / "gridwright.db").close()
+    code, err = run("user list")
+    assert code == 0
+    assert "this is ./gridwright.db; town too holds a database" in err
+    assert "database" not in run("--data . user list")[1]
+
+
+def test_one_that_is_wanted_here_is_made_beside_another(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "town").mkdir()
+    open_store(tmp_path / "town" / "gridwright.db").close()
+    code, err = run("--data . user add ann --role viewer")
+    assert (code, "gridwright --data . key create ann" in err) == (0, True)
+    assert (tmp_path / "gridwright.db").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("key create ann --data town", "gridwright --data … key create ann"),
+        ("user list --config=x.toml", "gridwright --config … user list"),
+    ],
+)
+def test_an_option_behind_the_command_is_told_its_place(run: Run, words: str, told: str) -> None:
+    code, err = run(words)
+    assert code == 2
+    assert f"it stands before the command: {told}" in " ".join(err.split())
