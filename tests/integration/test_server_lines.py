@@ -175,6 +175,27 @@ def test_what_clients_ask_before_they_write(server: Server, client: httpx.Client
         assert nobody.post("/query", content='q=CREATE DATABASE "x"').status_code == 401
 
 
+def test_what_clients_of_version_2_ask_before_they_write(server: Server, client: httpx.Client) -> None:
+    for method in ("GET", "HEAD"):
+        for path in ("/api/v2/ping", "/ping"):
+            answer = client.request(method, path)
+            assert (answer.status_code, answer.headers["x-influxdb-build"]) == (204, "gridwright")
+        assert client.request(method, "/ready").status_code == 200
+    ready = client.get("/ready").json()
+    assert (ready["status"], set(ready)) == ("ready", {"status", "started", "up"})
+    (bucket,) = client.get("/api/v2/buckets", params={"name": "telegraf", "org": "o"}).json()["buckets"]
+    (org,) = client.get("/api/v2/orgs", params={"org": "o"}).json()["orgs"]
+    assert (bucket["name"], bucket["orgID"], org["name"]) == ("telegraf", org["id"], "o")
+    assert [one["name"] for one in client.get("/api/v2/buckets").json()["buckets"]] == ["gridwright"]
+    other = client.post("/api/v2/query", json={"query": "from(bucket: 1)"})
+    assert (other.status_code, other.json()["code"]) == (404, "not found")
+    assert "interval-blocks" in other.json()["message"]
+    with server.client("") as nobody:
+        assert nobody.get("/ready").json()["status"] == "ready"
+        for path in ("/api/v2/buckets", "/api/v2/orgs"):
+            assert (nobody.get(path).status_code, nobody.get(path).json()["code"]) == (401, "unauthorized")
+
+
 def test_other_wrong_requests(client: httpx.Client) -> None:
     answer = client.post("/write?precision=fortnight", content="m f=1")
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")

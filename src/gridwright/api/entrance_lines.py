@@ -53,6 +53,7 @@ CODES = {
 }
 TOLD = 5  # wrong fields that a message names
 HEADS = ((b"x-influxdb-version", VERSION.encode()),)
+PING_HEADS = (*HEADS, (b"x-influxdb-build", b"gridwright"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,8 @@ class LineEntrance:
         """Tell that somebody is here."""
         del receive
         if dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"))).get("verbose") in {"true", "1"}:
-            return Answer(HTTPStatus.OK, json.dumps({"version": VERSION}).encode(), headers=HEADS)
-        return Answer(HTTPStatus.NO_CONTENT, headers=HEADS)
+            return Answer(HTTPStatus.OK, json.dumps({"version": VERSION}).encode(), headers=PING_HEADS)
+        return Answer(HTTPStatus.NO_CONTENT, headers=PING_HEADS)
 
     async def health(self, scope: Scope, receive: Receive) -> Answer:
         """Tell whether readings are taken."""
