@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 START = datetime(2026, 11, 25, 8, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
+ANSWERED_WITHIN_S = 120.0
 TOWN = Directory({"UP-1": 1, "UP-2": 2, "UP-3": 3})
 
 
@@ -181,7 +182,7 @@ def put(store: object, *batches: Batch, patience_s: float = 5.0) -> list[object]
         assert writer.alive
         try:
             futures = [writer.put(one) for one in batches]
-            return list(await asyncio.gather(*futures, return_exceptions=True))
+            return list(await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), ANSWERED_WITHIN_S))
         finally:
             await asyncio.to_thread(writer.stop)
             assert not writer.alive
@@ -249,6 +250,24 @@ def test_more_than_may_wait_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
             assert (writer.figures().failed, writer.figures().batches) == (len(futures), 0)
 
         asyncio.run(overfill())
+
+
+def test_a_bug_between_two_groups_does_not_end_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who had sent would wait for ever: the queue takes more, and nobody is there to write it."""
+    faults, gather = [OSError(22, "Invalid argument")] * 2, Writer._gather
+
+    def gather_or_fail(writer: Writer) -> None:
+        if faults:
+            raise faults.pop()
+        gather(writer)
+
+    monkeypatch.setattr(Writer, "_gather", gather_or_fail)
+    configure_log("error", json_lines=False)
+    with open_store(tmp_path / "grid.db") as store:
+        store.registry.save_points(ME, [UsagePoint(point) for point in sorted(TOWN.points)])
+        (answer,) = put(store, batch(record(1, 0, 0.1)))
+    assert told(answer)["accepted"] == 1
+    assert not faults
 
 
 def test_a_group_begins_when_half_of_the_last_crowd_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ GROUP_READINGS = 500_000
 GATHER_S = 0.001  # while more arrives within this, the transaction that is about to begin waits for it,
 GATHERS = 8  # but not more often than this
 PATIENCE_S = 20.0  # how long a batch is tried while the database is locked or away
+AGAIN_S = 0.2  # before the writer begins again, after a bug that ended it
 PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -87,7 +88,7 @@ class Writer:
     def start(self) -> None:
         """Begin to write; does nothing when it has begun."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+            self._thread = threading.Thread(target=self._write_on, name="writer", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
@@ -124,6 +125,22 @@ class Writer:
             self._queue.append(batch)
             self._held += size
             self._changed.notify()
+
+    def _write_on(self) -> None:
+        """Write until stopped; a bug between two groups must not end the one writer: all would wait for it for ever."""
+        while True:
+            stopping = self._stopping
+            try:
+                self._run()
+            except Exception as error:  # noqa: BLE001 - see above
+                with suppress(Exception):
+                    structlog.get_logger().exception("the writer begins again", error=repr(error))
+                if stopping:
+                    return
+                with self._changed:
+                    self._changed.wait(AGAIN_S)
+            else:
+                return
 
     def _run(self) -> None:
         left = self._folding.fold()  # of the run before, which may have ended at any moment
