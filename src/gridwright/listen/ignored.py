@@ -16,16 +16,17 @@ MOST = 100_000  # names that are remembered as told
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A value that is not stored: the metric's name, why, and what it was."""
+    """A value that is not stored: the metric's name, why, what it was, and what can be done."""
 
     metric: str
     reason: str
     value: object = ""
+    remedy: str = REMEDY
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as a verdict is told."""
         told = {"status": "ignored", "field": self.metric[:SHOWN], "value": f"{self.value}"[:SHOWN]}
-        return told | {"reason": self.reason, "remedy": REMEDY}
+        return told | {"reason": self.reason, "remedy": self.remedy}
 
 
 class Told:

@@ -30,12 +30,14 @@ from gridwright.protocols.sparkplug import (
     read_payload,
     read_topic,
 )
+from gridwright.protocols.sparkplug.payload import BAD, STALE
 from gridwright.protocols.sparkplug.session import BD_SEQ, NAMESPACE, ONCE
 
 WHERE = (0, 1)
 LARGEST = 4 << 20  # bytes of a payload that is looked into
 SPARKPLUG = Words("sparkplug")
 OF_ITSELF = ("Node Control/", "Device Control/")  # commands of the specification
+BAD_QUALITY = Fault("Quality", "the sender says itself that it is bad", "look at the device and its line")
 TIMELESS = Fault("timestamp", "it is of the past and tells no instant", "send it, or its template, with a timestamp")
 
 
@@ -145,11 +147,16 @@ class Messages:
             return Ignored(metric.name, NO_MEANING, metric.unread or metric.value)
         if not isinstance(metric.value, int | float):
             return Ignored(metric.name, f"it is {metric.unread or 'a text'}, and no number", metric.value or "")
+        if metric.quality == STALE:
+            return Ignored(metric.name, "its Quality says that it is stale", metric.value, "look at the device")
         self._reading(owner, name, metric, context)
         return None
 
     def _reading(self, owner: str, name: str, metric: Metric, context: tuple[Decoded, datetime]) -> None:
         at_us = epoch_s(context[1]) * MICRO if metric.at_ms is None else metric.at_ms * 1000
+        if metric.quality == BAD:
+            context[0].verdicts.reject(WHERE, BAD_QUALITY, f"{metric.name} {metric.value}")
+            return
         if metric.at_ms is None and metric.historical:
             context[0].verdicts.reject(WHERE, TIMELESS, metric.name)
             return

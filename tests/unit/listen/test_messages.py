@@ -11,7 +11,7 @@ from gridwright.api.ingest.meaning import Said
 from gridwright.listen.ignored import NO_MEANING, Told
 from gridwright.listen.messages import Messages, Taken
 from gridwright.protocols.sparkplug import read_topic
-from tests.unit.protocols.sparkplug_writer import metric, payload, template
+from tests.unit.protocols.sparkplug_writer import field, metric, payload, template
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MESSAGES = Messages(LineMapping(usual_fields()), ("gridwright/{usage_point}/{quantity}",))
@@ -110,3 +110,32 @@ def test_each_is_told_once_a_birth_and_is_new_once() -> None:
     assert told.news(read_topic(of.format("DDATA", "UP-2")), one) == (one, True), "of another device"
     assert told.news(read_topic("spBv1.0/plant/NBIRTH/gateway"), ()) == ((), False)
     assert told.news(data, one) == (one, False)
+
+
+# --- Quality ----------------------------------------------------------------------------------------------------------
+
+
+def quality(code: int, number: int = 3) -> dict[int, bytes]:
+    """Return what `other` of a metric is for one with the property `Quality` behind another."""
+    values = (field(1, 12) + field(8, b"kWh"), field(1, 3) + field(number, code))
+    return {9: field(1, b"unit") + field(1, b"Quality") + b"".join(field(2, value) for value in values)}
+
+
+@pytest.mark.parametrize(
+    ("code", "accepted", "rejected", "ignored"), [(192, 1, 0, 0), (0, 0, 1, 0), (500, 0, 0, 1), (64, 1, 0, 0)]
+)
+@pytest.mark.parametrize("number", [3, 4])
+def test_what_the_sender_does_not_vouch_for_is_not_stored_and_is_told(
+    code: int, accepted: int, rejected: int, ignored: int, number: int
+) -> None:
+    one = taken(metric("energy_kwh", datatype=10, double=0.7, at_ms=AT, other=quality(code, number)))
+    verdicts = one.decoded.verdicts
+    assert (verdicts.accepted, verdicts.rejected, len(one.ignored)) == (accepted, rejected, ignored)
+    if rejected:
+        assert verdicts.listed[0].to_dict()["value"] == "energy_kwh 0.7"
+
+
+def test_members_of_a_template_are_as_good_as_it_is() -> None:
+    inner = template(metric("energy_kwh", datatype=10, double=0.7, at_ms=AT))
+    one = taken(metric("meter", datatype=19, other=quality(0) | inner))
+    assert (one.decoded.verdicts.accepted, one.decoded.verdicts.rejected) == (0, 1)

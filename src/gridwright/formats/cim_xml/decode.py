@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
+from gridwright.domain.event import EndDeviceEvent
 from gridwright.domain.readings import Readings
 from gridwright.domain.told import ToldConfiguration
 from gridwright.domain.usage_point import MAX_ID, SHOWN, id_fault
-from gridwright.formats.cim_xml.qualities import quality_of
+from gridwright.formats.cim_xml.qualities import marks_of, quality_of
 from gridwright.formats.cim_xml.reading_types import Series, needs_interval, read_code
+from gridwright.formats.marked import Marks, Spans, events_of
 from gridwright.formats.markup import Prolog, Records, Refusals, Tags, enclosing, read_tags, records
 from gridwright.formats.markup.guard import attributes, is_sound
 from gridwright.formats.markup.numbers import decimal_numbers, distinct, instants
@@ -45,6 +47,7 @@ NAMES = (
     "name",
 )
 NOBODY = "no UsagePoint and no Meter is named, or their tags are damaged"
+TOLD_BY = "told by a quality code of its readings"
 NO_TYPE = "no ReadingType is named"
 PENDING = "a PendingCalculation is still due on these values, and is not made here"
 
@@ -75,14 +78,16 @@ class Piece:
     names: Sequence[tuple[str, str]]
     refusals: Refusals
     told: dict[ToldConfiguration, None] = field(default_factory=dict)
+    events: dict[EndDeviceEvent, None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Columns:
-    """For each record its instant, quality and place in `pairs` of (usage point, meter)."""
+    """For each record its instant, quality, marks of its device, and place in `pairs` of (usage point, meter)."""
 
     at: Index
     quality: npt.NDArray[np.uint8]
+    marks: Marks
     point: Index
     pairs: list[tuple[str, str]]
 
@@ -101,7 +106,7 @@ def decode_piece(data: bytes, first_line: int, meaning: Meaning, prolog: Prolog)
         if found.size:
             series += _series(piece, found, _types(piece, found, blocks=name == "IntervalReadings"))
     refused = piece.refusals.sorted(), piece.refusals.verdicts.count
-    return Decoded(seen, tuple(series), *refused, told=tuple(piece.told))
+    return Decoded(seen, tuple(series), *refused, events=tuple(piece.events), told=tuple(piece.told))
 
 
 def _names(tags: Tags, spans: tuple[Index, Index], meaning: Meaning, prolog: Prolog) -> list[tuple[str, str]]:
@@ -180,7 +185,7 @@ def _series(piece: Piece, found: Records, types: tuple[list[str], Index]) -> lis
     at, keep = _stamps(piece, found, keep)
     pairs = {pair: place for place, pair in enumerate(dict.fromkeys(piece.names))}
     point = np.array([*(pairs[pair] for pair in piece.names), -1], np.int64)[owner]
-    columns = _Columns(at, _qualities(piece, found), point, list(pairs))
+    columns = _Columns(at, *_qualities(piece, found), point, list(pairs))
     series: list[Readings] = []
     for code, meaning in enumerate(meanings):
         rows = np.flatnonzero(keep & (number == code))
@@ -234,6 +239,8 @@ def _one_series(piece: Piece, found: Records, series: Series, chosen: tuple[Inde
     )
     if not rows.size:
         return []
+    spans = Spans(readings.points, readings.point, readings.at, readings.at + readings.interval_s, readings.devices)
+    piece.events.update(dict.fromkeys(events_of(columns.marks, rows, spans, TOLD_BY)))
     if series.is_register:
         return [readings]
     _note_meters(piece, readings)
@@ -267,13 +274,14 @@ def _stamps(piece: Piece, found: Records, keep: Mask) -> tuple[Index, Mask]:
     return at, keep & good
 
 
-def _qualities(piece: Piece, found: Records) -> npt.NDArray[np.uint8]:
-    """Return the quality byte of each record from all codes that it carries."""
+def _qualities(piece: Piece, found: Records) -> tuple[npt.NDArray[np.uint8], Marks]:
+    """Return the quality byte of each record from all codes that it carries, and what they say of its device."""
     record, at = found.inside("ReadingQualityType", 2)
     codes, which = _references(piece.tags, at)
     bits = min(len(codes), 63)
     masks = np.zeros(found.size, np.int64)
     np.bitwise_or.at(masks, record, np.left_shift(1, np.minimum(which, bits - 1)) if bits else which)
     known, place = np.unique(masks, return_inverse=True)
-    told = [quality_of(codes[bit] for bit in range(bits) if mask >> bit & 1) for mask in known.tolist()]
-    return np.array(told, np.uint8)[place]
+    carried = [[codes[bit] for bit in range(bits) if mask >> bit & 1] for mask in known.tolist()]
+    told = np.array([quality_of(each) for each in carried], np.uint8)
+    return told[place], Marks(tuple(map(marks_of, carried)), place)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from gridwright.domain import event as e
 from gridwright.domain import quality as q
 from gridwright.domain.quality import Method, Status
 
@@ -11,6 +12,33 @@ VALID, VALIDATED = 0, 1
 KNOWN_MISSING = (5, 259)
 # Edited, estimated, derived, projected; the other categories are about events and doubts, which validation judges.
 CATEGORIES = {7: Status.EDITED, 8: Status.ESTIMATED, 11: Status.DERIVED, 12: Status.ESTIMATED}
+# (category, index) of what a device, or what reads it, says of itself; a power failure that is told of a whole interval
+# has no hours, and a doubt about the value (5, 6, 10) is for validation to have.
+EVENT_OF_CODE: Mapping[tuple[int, int], str] = {
+    (1, 0): e.DISTURBED,  # diagnostics flag
+    (1, 1): e.BATTERY,
+    (1, 3): e.FATAL,  # sensor failure
+    (1, 4): e.RESET,  # by the watchdog
+    (1, 5): e.DISTURBED,  # parity
+    (1, 6): e.DISTURBED,  # CRC
+    (1, 7): e.MEMORY_FAULT,  # RAM
+    (1, 8): e.MEMORY_FAULT,  # ROM
+    (1, 9): e.CLOCK_INVALID,
+    (3, 0): e.TAMPER,  # revenue protection
+    (3, 1): e.TAMPER,  # cover opened
+    (3, 3): e.TAMPER,  # revenue protection, suspected
+    (3, 4): e.TAMPER,  # reverse rotation
+    (4, 1): e.OVERFLOW,
+    (4, 2): e.DISTURBED,  # partial interval
+    (4, 3): e.DISTURBED,  # long interval
+    (4, 4): e.DISTURBED,  # skipped interval
+    (4, 5): e.TEST_MODE,
+    (4, 7): e.DISTURBED,  # not recording
+    (4, 8): e.RESET,
+    (4, 9): e.CLOCK_SET,
+    (4, 64): e.CLOCK_SET,  # forward
+    (4, 128): e.CLOCK_SET,  # backward
+}
 MANAGEMENT = 3  # the meter data management system; what a device or head end calls valid is not validated
 WRITTEN = {
     Status.RAW: ("2.0.0",),
@@ -42,6 +70,12 @@ def quality_of(codes: Iterable[str]) -> int:
     return q.pack(next((status for status in RANKED if status in statuses), Status.RAW))
 
 
+def marks_of(codes: Iterable[str]) -> frozenset[str]:
+    """Return the CIM event types of what the codes of one reading say of its device, whichever system says it."""
+    told = {EVENT_OF_CODE.get(parts[1:]) for code in codes if (parts := _parts(code)) is not None}
+    return frozenset(kind for kind in told if kind)
+
+
 def codes_of(quality: int) -> tuple[str, ...]:
     """Return the codes that a quality byte is written as; the method of an estimate has none."""
     return WRITTEN[Status(quality & 0x0F)]
@@ -52,11 +86,19 @@ def keeps(quality: int) -> int:
     return q.pack(Status(quality & 0x0F), Method.NONE)
 
 
-def _status(code: str) -> Status:
+def _parts(code: str) -> tuple[int, int, int] | None:
     parts = code.split(".")
     if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) <= 6 for part in parts):  # noqa: PLR2004 - system.category.index
-        return Status.RAW
+        return None
     system, category, index = map(int, parts)
+    return system, category, index
+
+
+def _status(code: str) -> Status:
+    parts = _parts(code)
+    if parts is None:
+        return Status.RAW
+    system, category, index = parts
     if category == VALID:
         managed = Status.ACCEPTED if system >= MANAGEMENT else Status.RAW
         return Status.ACTUAL if index == VALIDATED else managed

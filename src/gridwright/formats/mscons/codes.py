@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from gridwright.domain import event as e
 from gridwright.domain import quality as q
 from gridwright.domain.reading_type import DEFAULT_EXPONENT, Accumulation, Flow, Quantity, ReadingType
 from gridwright.formats.decimals import resolution
@@ -49,6 +50,19 @@ QUALIFIERS: dict[str, int] = {
     "79": int(q.Status.DERIVED),
     "20": q.MISSING,
     "Z30": q.MISSING,
+}
+# STS Z34 (why it was corrected) and Z40 (why it was replaced), of BDEW: what they say of the meter. Others are about
+# access, the line to it, outages without hours, an exchange that the registry knows, and the sender's own work.
+REASONED = ("Z34", "Z40")
+EVENT_OF_REASON: dict[str, str] = {
+    "Z79": e.TEST_MODE,  # calibration
+    "Z80": e.DISTURBED,  # outside its operating conditions
+    "Z81": e.DISTURBED,  # disturbed or defect
+    "ZA0": e.CLOCK_SET,
+    "ZB0": e.DISTURBED,  # disturbed or defect, as a reason of correction
+    "ZR1": e.TEST_MODE,  # maintenance
+    "ZR2": e.DISTURBED,  # the device itself marks them
+    "ZR3": e.TEST_MODE,  # maintenance
 }
 QUALIFIER_OF = {
     q.Status.RAW: "46",

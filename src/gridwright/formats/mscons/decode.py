@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
+from gridwright.domain.event import EndDeviceEvent
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.reading_type import Accumulation
 from gridwright.domain.readings import Readings
 from gridwright.domain.verdict import Reject
 from gridwright.formats.compact import STAMP, read_stamps
+from gridwright.formats.marked import Marks as DeviceMarks
+from gridwright.formats.marked import Spans, events_of
 from gridwright.formats.mscons.codes import QUALIFIERS, UNITS
 from gridwright.formats.mscons.context import BEGIN, END, Contexts
+from gridwright.formats.mscons.reasons import reasons_of
 from gridwright.formats.mscons.segments import PLUS, Marks, Segments, key_of, segments_in, word_of
 from gridwright.formats.nem12.days import Verdicts
 from gridwright.formats.nem12.numbers import to_counts
@@ -30,6 +35,7 @@ READ_AT = "9"
 MINUS = ord("-")
 LONGEST_S = 366 * DAY_S
 SHOWN_NOTES = 5
+TOLD_BY = "told by the reason (STS) of its readings"
 SHOWN = 80  # characters of a segment that a verdict repeats
 
 
@@ -141,6 +147,7 @@ def _decoded(values: Values, times: tuple[Index, Index, Index], rules: Rules) ->
         line=values.first_segment + values.at,
     )
     series = _series(whole, length, usable, values.contexts)
+    marks = reasons_of(values.segments, values.contexts.marks, values.at)
     unusable = int(np.count_nonzero(usable & (quality == q.MISSING)))
     notes = _few(values.contexts.notes)
     if unusable:
@@ -153,7 +160,22 @@ def _decoded(values: Values, times: tuple[Index, Index, Index], rules: Rules) ->
         rejected=values.verdicts.count,
         zones=dict.fromkeys(points, rules.zone),
         notes=tuple(notes),
+        events=() if marks is None else tuple(_events(whole, length, usable, (values.contexts, marks))),
     )
+
+
+def _events(
+    whole: Readings, length: Index, usable: Mask, told: tuple[Contexts, DeviceMarks]
+) -> Iterator[EndDeviceEvent]:
+    """Yield what the reasons of usable values say of the meters; those of several channels say it once."""
+    contexts, marks = told
+    names = [context.point for context in contexts.found]
+    rows = np.flatnonzero(usable)
+    points = list(dict.fromkeys(names))
+    order = {name: at for at, name in enumerate(points)}
+    point = np.array([order[name] for name in names], np.int64)[whole.point[rows]]
+    spans = Spans(points, point, whole.at[rows], whole.at[rows] + length[rows])
+    yield from events_of(marks, rows, spans, TOLD_BY)
 
 
 def _few(notes: list[str]) -> list[str]:

@@ -1,8 +1,9 @@
 """The protobuf of a Sparkplug B payload, as much of it as carries readings; unknown fields are passed over.
 
 Source: Eclipse Sparkplug 3.0, section 6.4.1, `sparkplug_b.proto`: Payload 1 timestamp, 2 metrics, 3 seq; Metric 1 name,
-2 alias, 3 timestamp, 4 datatype, 5 is_historical, 7 is_null, 10 int, 11 long, 12 float, 13 double, 14 boolean,
-15 string, 16 bytes, 17 data set, 18 template, 19 extension; Template 2 metrics, 5 is_definition.
+2 alias, 3 timestamp, 4 datatype, 5 is_historical, 7 is_null, 9 properties, 10 int, 11 long, 12 float, 13 double,
+14 boolean, 15 string, 16 bytes, 17 data set, 18 template, 19 extension; Template 2 metrics, 5 is_definition;
+PropertySet 1 keys, 2 values; PropertyValue 3 int, 4 long.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ MAX_METRICS = 100_000  # of a payload, with those in its templates
 DEEPEST = 8  # templates within templates
 LONGEST_NAME = 1_000  # characters of `template/…/member`
 TEMPLATE = 18
+PROPERTIES, QUALITY = 9, b"Quality"
+BAD, GOOD, STALE = 0, 192, 500  # section 6.4.7, the quality codes
 UNREAD = {16: "bytes", 17: "a data set", 19: "an extension"}
 TOO_DEEP = f"a template nested more than {DEEPEST} deep"
 # Datatypes 1 to 4 are signed; their numbers travel in two's complement of 32 bits, Int64 of 64.
@@ -33,7 +36,8 @@ class Metric:
     """A metric: its name or only its alias, epoch milliseconds, datatype (0 where it is not told), and its value.
 
     `historical`: it is not of now. `members`: of an instance of a template. `unread`: what it holds where that is
-    neither number nor text, and empty where it holds nothing on purpose (`is_null`).
+    neither number nor text, and empty where it holds nothing on purpose (`is_null`). `quality`: its property, GOOD
+    where it has none.
     """
 
     name: str = ""
@@ -44,6 +48,7 @@ class Metric:
     historical: bool = False
     members: tuple[Metric, ...] | None = None
     unread: str = ""
+    quality: int = GOOD
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,9 @@ def members_of(metric: Metric) -> Iterator[Metric]:
         if len(name) > LONGEST_NAME:
             raise SparkplugError(f"the name {name[:60]!r}… has more than {LONGEST_NAME} characters")
         at_ms = metric.at_ms if one.at_ms is None else one.at_ms
-        yield replace(one, name=name, at_ms=at_ms, historical=one.historical or metric.historical)
+        quality = one.quality if metric.quality == GOOD else metric.quality
+        past = one.historical or metric.historical
+        yield replace(one, name=name, at_ms=at_ms, historical=past, quality=quality)
 
 
 class _Reader:
@@ -107,6 +114,7 @@ class _Reader:
             bool(told.get(5)),
             members,
             "" if null or value is not None or members is not None else _unread(told),
+            _quality(told.get(PROPERTIES)),
         )
 
     def _members(self, body: bytes, depth: int) -> tuple[Metric, ...]:
@@ -119,6 +127,20 @@ class _Reader:
             for number, value in fields
             if number == 2 and isinstance(value, bytes)  # noqa: PLR2004
         )
+
+
+def _quality(properties: int | bytes | None) -> int:
+    """Return the property `Quality` of a metric, GOOD without one; keys and values stand in the same order."""
+    if not isinstance(properties, bytes) or QUALITY not in properties:
+        return GOOD
+    fields = tuple(_fields(properties))
+    keys, values = ([value for number, value in fields if number == kind] for kind in (1, 2))
+    for key, value in zip(keys, values, strict=False):
+        if key == QUALITY and isinstance(value, bytes):
+            told = dict(_fields(value))
+            number = told.get(3, told.get(4))
+            return number if isinstance(number, int) else GOOD
+    return GOOD
 
 
 def _unread(told: dict[int, int | bytes]) -> str:
