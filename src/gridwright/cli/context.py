@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gridwright.cli.database import require_database
+from gridwright.cli.database import require_here, require_named
 from gridwright.cli.interrupts import ctrl_c
 from gridwright.cli.output import say
 
@@ -53,9 +54,9 @@ def platform(*, makes: bool = False) -> Platform:
         loaded = loaded_settings()
         settings = loaded.settings
         _tell_where(loaded)
-        require_database(loaded, _named["data"], makes=makes)
+        require_named(settings, _named["data"], makes=makes)
         configure_log(settings.log.level, json_lines=settings.log.json_lines)
-        return Platform(settings)
+        return Platform(settings, opening=partial(require_here, loaded))
 
 
 def _tell_where(loaded: Loaded) -> None:

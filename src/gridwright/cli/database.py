@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,25 +10,15 @@ from gridwright.cli.output import say
 from gridwright.domain.errors import NotFound
 
 if TYPE_CHECKING:
-    from gridwright.settings import Loaded
+    from gridwright.settings import Loaded, Settings
 
 NAMED = 3  # folders that a sentence names
 
 
-def require_database(loaded: Loaded, folder: Path | None, *, makes: bool) -> None:
-    """Refuse what would make a database by mistake, and say where one is made.
-
-    `folder`: what `--data` names; it must hold one, unless the command brings something in (`makes`). Without it, where
-    nothing names a database and there is none here, one in a folder beside may be meant: people must say so.
-    """
-    url = loaded.settings.store.url
-    if folder is not None and url == f"{folder}/":
-        _require_in(folder, makes=makes)
-    elif "store.url" not in loaded.origins:
-        _require_here(Path(url))
-
-
-def _require_in(folder: Path, *, makes: bool) -> None:
+def require_named(settings: Settings, folder: Path | None, *, makes: bool) -> None:
+    """Refuse a folder named by `--data` that holds no database, unless the command brings something in (`makes`)."""
+    if folder is None or settings.store.url != f"{folder}/":
+        return
     from gridwright.settings import FILE_NAME as SETTINGS
     from gridwright.store.engine import FILE_NAME
 
@@ -42,7 +33,14 @@ def _require_in(folder: Path, *, makes: bool) -> None:
     raise NotFound("there is no database in this folder", where=str(folder), remedy=remedy)
 
 
-def _require_here(path: Path) -> None:
+def require_here(loaded: Loaded) -> None:
+    """Before the database of this folder is opened, where nothing names one: say that it is made.
+
+    One in a folder beside may be meant instead: then it is refused, for people must say so.
+    """
+    if "store.url" in loaded.origins:
+        return
+    path = Path(loaded.settings.store.url)
     beside = folders_beside(path)
     listed = ", ".join(beside[:NAMED]) + (f" and {len(beside) - NAMED} more" if len(beside) > NAMED else "")
     if path.is_file():
@@ -55,7 +53,7 @@ def _require_here(path: Path) -> None:
     raise NotFound(
         f"there is no database here, but in {listed}",
         where=f"./{path}",
-        remedy=f"gridwright --data {beside[0]} before the command takes that one; --data . makes one here",
+        remedy=f"gridwright --data {shlex.quote(beside[0])} before the command takes that one; --data . makes one here",
     )
 
 

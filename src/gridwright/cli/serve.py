@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gridwright.cli.context import loaded_settings, named_options
-from gridwright.cli.database import require_database
+from gridwright.cli.database import require_here
 from gridwright.cli.options import Json
 from gridwright.cli.output import finish, print_json, say, tell
 
@@ -90,7 +90,7 @@ def settings_in(data: Path | None) -> Settings:
     if data is not None:
         make_folder(data)
     else:
-        require_database(loaded, None, makes=True)
+        require_here(loaded)
     return loaded.settings
 
 

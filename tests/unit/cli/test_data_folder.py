@@ -143,6 +143,16 @@ def test_a_database_here_is_taken_as_ever_and_one_beside_is_told(tmp_path: Path,
     assert "database" not in run("--data . user list")[1]
 
 
+def test_what_opens_no_database_asks_for_none(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "town").mkdir()
+    open_store(tmp_path / "town" / "gridwright.db").close()
+    (tmp_path / "day.csv").write_text("meter,start,kWh\nA,2025-03-01T00:00:00Z,1\nA,2025-03-01T00:15:00Z,2\n")
+    code, err = run("validate day.csv")
+    assert code in {0, 1}
+    assert "database" not in err
+    assert not (tmp_path / "gridwright.db").exists()
+
+
 def test_one_that_is_wanted_here_is_made_beside_another(tmp_path: Path, run: Run) -> None:
     (tmp_path / "town").mkdir()
     open_store(tmp_path / "town" / "gridwright.db").close()
