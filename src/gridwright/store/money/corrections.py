@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -35,6 +36,8 @@ REPLACED_CODE = "V38_replacement"
 OPEN = (CorrectionState.DRAFT, CorrectionState.HELD)
 # A revived one: overtaken by another change, which was taken back.
 AGAIN = (*OPEN, CorrectionState.REPLACED)
+# In the detail of a row: as what it was opened, and from when to when others had taken its place, in microseconds.
+OPENED, AWAY = "opened", "away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Corrections:
         check_balance(postings)
         with self._session.writing() as unit:
             bill = _issued_bill(unit, correction.bill)
-            self._replace_open(unit, access, correction.bill, but=correction.key)
+            self._replace_open(unit, access, correction.bill, correction.known_at, but=correction.key)
             old = unit.connection.execute(select(table).where(table.c.key == correction.key)).first()
             if old is not None:
                 return self._reopen(unit, access, old, correction)
@@ -77,7 +80,11 @@ class Corrections:
     def _reopen(self, unit: Unit, access: Access, old: Row[Any], correction: Correction) -> bool:
         if old.state != CorrectionState.REPLACED:
             return False
-        _change(unit, old.id, state=str(correction.state), cancelled_at_us=None, cascade=correction.cascade)
+        detail = json.loads(old.detail)
+        away = [*detail.get(AWAY, ()), [old.cancelled_at_us, to_us(correction.known_at)]]
+        kept = json.dumps({**detail, AWAY: away, OPENED: str(correction.state)}, ensure_ascii=False, sort_keys=True)
+        open_again = {"state": str(correction.state), "cancelled_at_us": None, "detail": kept}
+        _change(unit, old.id, **open_again, cascade=correction.cascade)
         self._note(unit, access, correction, reopened=correction.key)
         return True
 
@@ -85,13 +92,13 @@ class Corrections:
         """Put aside what is open for a bill, because nothing differs any more; return how many that were."""
         access.require(Act.WRITE_BILLS)
         with self._session.writing() as unit:
-            return self._replace_open(unit, access, bill)
+            return self._replace_open(unit, access, bill, self._session.clock())
 
-    def _replace_open(self, unit: Unit, access: Access, bill: str, but: str = "") -> int:
+    def _replace_open(self, unit: Unit, access: Access, bill: str, at: datetime, but: str = "") -> int:
         mine = _query().where(schema.bill.c.code == bill, table.c.state.in_([str(state) for state in OPEN]))
         rows = [row for row in unit.connection.execute(mine) if row.key != but]
         for row in rows:
-            _change(unit, row.id, state=str(CorrectionState.REPLACED))
+            _change(unit, row.id, state=str(CorrectionState.REPLACED), cancelled_at_us=to_us(at))
             self._note(unit, access, _to_correction(row), replaced=row.key)
         return len(rows)
 
@@ -107,16 +114,22 @@ class Corrections:
         return found
 
     def of_bill(self, access: Access, bill: str, *, as_of: datetime | None = None) -> list[Correction]:
-        """Return a bill's corrections, the oldest first, without replaced ones; `as_of`: those that stood then."""
+        """Return a bill's corrections, the oldest first, without replaced ones.
+
+        `as_of`: those that stood then, as they were then; one that was replaced since among them.
+        """
         access.require(Act.READ_BILLS)
-        query = _query().where(schema.bill.c.code == bill, table.c.state != str(CorrectionState.REPLACED))
+        query = _query().where(schema.bill.c.code == bill)
+        if as_of is None:
+            query = query.where(table.c.state != str(CorrectionState.REPLACED))
         with self._session.reading() as unit:
             rows = unit.connection.execute(query.order_by(table.c.id)).all()
         for row in rows[:1]:
             access.require(Act.READ_BILLS, row.point)
-        found = [_to_correction(row) for row in rows]
-        if as_of is not None:
-            found = [_as_known(each, as_of) for each in found if each.known_at <= as_of]
+        if as_of is None:
+            found = [_to_correction(row) for row in rows]
+        else:
+            found = [_as_known(row, as_of) for at, row in enumerate(rows) if _stood(row, rows[at + 1 :], as_of)]
         return [each for each in found if _may_see(access, each)]
 
     def corrected(self, access: Access, bill: Bill) -> CorrectedBill:
@@ -235,17 +248,33 @@ def _may_see(access: Access, correction: Correction) -> bool:
     return access.role is not Role.CUSTOMER or correction.number is not None
 
 
-def _as_known(correction: Correction, as_of: datetime) -> Correction:
+def _stood(row: Row[Any], later: Sequence[Row[Any]], as_of: datetime) -> bool:
+    """Tell whether a correction was there at an instant, and not replaced by another one of its bill."""
+    moment = to_us(as_of)
+    away = json.loads(row.detail).get(AWAY, [])
+    if row.known_at_us > moment or any(gone <= moment < again for gone, again in away):
+        return False
+    if row.state != CorrectionState.REPLACED:
+        return True
+    gone = row.cancelled_at_us
+    if gone is None:  # from before it was written down: the next one took its place
+        gone = min((each.known_at_us for each in later), default=row.known_at_us)
+    return bool(moment < gone)
+
+
+def _as_known(row: Row[Any], as_of: datetime) -> Correction:
+    correction = _to_correction(row)
+    opened = CorrectionState(json.loads(row.detail).get(OPENED, CorrectionState.DRAFT))
     state, number, issued_at, cancelled_at = (
         correction.state,
         correction.number,
         correction.issued_at,
         correction.cancelled_at,
     )
-    if cancelled_at is not None and cancelled_at > as_of:
-        state, cancelled_at = (CorrectionState.ISSUED if issued_at else CorrectionState.DRAFT), None
+    if state is CorrectionState.REPLACED or (cancelled_at is not None and cancelled_at > as_of):
+        state, cancelled_at = (CorrectionState.ISSUED if issued_at else opened), None
     if issued_at is not None and issued_at > as_of:
-        state, number, issued_at = CorrectionState.DRAFT, None, None
+        state, number, issued_at = opened, None, None
     return replace(correction, state=state, number=number, issued_at=issued_at, cancelled_at=cancelled_at)
 
 
@@ -292,6 +321,7 @@ def _row(correction: Correction) -> dict[str, Any]:
         "now": correction.now.to_dict(),
         "lines": [line_to_dict(line) for line in correction.lines],
         "reason": reason_to_dict(correction.reason),
+        OPENED: str(correction.state),
     }
     return {
         "code": correction.id,
