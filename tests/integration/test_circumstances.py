@@ -99,7 +99,7 @@ def test_a_wrong_clock_doubts_what_was_recorded_under_it_until_it_was_set(store:
     assert store.devices.sessions(ME, "M-1")[1] == session(noon, 400.0, clock_set=True)
 
 
-def test_readings_of_another_meter_than_the_one_installed_are_not_taken(lite: Store) -> None:
+def test_register_reads_of_another_meter_than_the_one_installed_are_told_and_count_nothing(lite: Store) -> None:
     swap = START + 8 * DAY
     total = np.cumsum(usual("UP-1").values[0])
     reads = []
@@ -109,9 +109,11 @@ def test_readings_of_another_meter_than_the_one_installed_are_not_taken(lite: St
         reads.append(RegisterReading("UP-1", at, value, meter, epoch))
     lite.registers.save(ME, reads, known_at=NOW)
     assert "V02_ident" in judged(lite)
-    (finding,) = (each for each in lite.findings.load(ME) if each.code == "V02_ident")
-    assert "end device M-2, installed is M-1" in finding.message
-    assert finding.period.start == swap + DAY
+    found = [each for each in lite.findings.load(ME) if each.code == "V02_ident"]
+    assert all("end device M-2, installed is M-1" in each.message for each in found)
+    assert [each.period.start for each in found] == [swap + day * DAY for day in range(1, 12)]
+    final = lite.readings.load(ME, ["UP-1"], usual("UP-1").period, image=Image.FINAL, interval=HOUR)
+    assert q.has_status(final.quality, q.TRUSTED).all()
     exchange_meter(lite, ME, MeterExchange("UP-1", Meter("M-2"), swap, multiplier=Decimal(1)), now=NOW)
     lite.dirty.touch(ME, ["UP-1"], DELIVERED_ENERGY, Interval(swap, NOW))
     assert "V02_ident" not in judged(lite)

@@ -91,8 +91,12 @@ def claim(
     key: Key = "",
     as_json: Json = False,
 ) -> None:
-    """Register and install an unknown meter at a usage point, and move its readings in, all or nothing."""
-    from gridwright.jobs.meters.claim_meter import MeterClaim, claim_meter
+    """Register and install an unknown meter at a usage point, and move its readings in, all or nothing.
+
+    A name that is a usage point by now is claimed for itself: its readings move in, and no meter is installed.
+    """
+    from gridwright.jobs.meters.claim_meter import claim_meter
+    from gridwright.jobs.meters.claimed_place import MeterClaim
     from gridwright.jobs.meters.preview_claim import preview_claim
 
     wired = acting(key)
@@ -114,7 +118,8 @@ def claim(
     elif done is None:
         say("Dry run: nothing was recorded.")
     else:
-        say(f"{meter} hangs at {point}: {done.intervals} intervals and {done.registers} register reads moved in.")
+        where = f"{meter} hangs at {point}" if done.installation else f"Readings of {point} itself"
+        say(f"{where}: {done.intervals} intervals and {done.registers} register reads moved in.")
         for note in done.notes:
             say(f"  {note}")
 
@@ -146,7 +151,9 @@ def _tell(seen: ClaimSeen, zone: ZoneInfo) -> None:
     first, last = clock_time(seen.first, zone), clock_time(seen.last, zone)
     say(f"{seen.waiting} readings wait, from {first} to {last}; {seen.moving} of them move in.")
     begun = clock_time(seen.place.period.start, zone)
-    if not seen.new:
+    if seen.own:
+        say("They were sent under the id of the usage point itself: no meter is installed for them.")
+    elif not seen.new:
         say(f"The meter hangs there already, since {begun}.")
     elif seen.ends:
         say(f"It replaces meter {seen.ends} on {begun}.")

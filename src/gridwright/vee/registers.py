@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
 
@@ -12,8 +11,9 @@ import numpy as np
 
 from gridwright.domain.errors import InputError
 from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.hung import counting, counts, factor_between
 from gridwright.domain.interval import Interval, epoch_s
-from gridwright.domain.panel import Panel, slot_time
+from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Quantity, ReadingType
 from gridwright.domain.register import RegisterReading, RegisterStep, Step, register_steps
 from gridwright.domain.rollover import as_shown, remedy
@@ -51,7 +51,8 @@ class Registers:
 
     `meters`: serial → Meter (dials, resolution). Where a read's meter is unknown, the resolution is read from its
     values (at most 1 kWh) and the dials from their length (at least 5). So it is for one that is registered without a
-    word about its dials. `installations` give the multiplier, else 1.
+    word about its dials. Where `installations` are known at a usage point, a read counts with the factor of its own
+    meter's, and only while that hung there; else by 1.
     """
 
     reads: Mapping[str, Sequence[RegisterReading]] = field(default_factory=dict)
@@ -93,21 +94,23 @@ class Registers:
         serial = read.end_device or (here.end_device if here else "")
         return self.meters.get(serial) or Meter(serial)
 
-    def multiplier(self, point: str, at: datetime) -> float:
-        """Return the transformer factor in force at `point`."""
-        found = installed_at(self._history.get(point, ()), point, at) if self.installations else None
-        return float(found.multiplier) if found else 1.0
+    def history(self, point: str) -> Sequence[Installation]:
+        """Return what hung at a usage point."""
+        return self._history.get(point, ())
 
-    def exchanged(self, point: str, since: datetime, until: datetime) -> bool:
-        """Tell whether another meter or factor took over between two instants: no one factor holds for all of it."""
-        history = sorted(self._history.get(point, ()), key=lambda each: each.period.start)
-        return any(
-            since < new.period.start < until and (old.end_device, old.multiplier) != (new.end_device, new.multiplier)
-            for old, new in pairwise(history)
-        )
+    def factor(self, before: RegisterReading, after: RegisterReading) -> float | None:
+        """Return what the difference of two reads counts times; None where no one factor holds for all of it."""
+        return factor_between(self.history(before.usage_point), before, after)
+
+    def counts(self, read: RegisterReading) -> bool:
+        """Tell whether a read is of a meter that hung there then, as far as anybody knows."""
+        return counts(self.history(read.usage_point), read)
 
     def of(self, point: str, panel: Panel) -> list[RegisterReading]:
-        """Return the reads of `point` that count up the panel's reading type, in order of time."""
+        """Return the reads of `point` that count up the panel's reading type, in order of time.
+
+        Those of meters that did not hang there then are left out: they say nothing of this usage point.
+        """
         wanted = counted(panel.reading_type)
         known = self.reads.get(point, ())
         # Reads share few types: each is compared once, not once a read.
@@ -120,7 +123,9 @@ class Registers:
                     f"register read {read.value} of {point} at {read.at.isoformat()} has no time zone",
                     remedy="give the instant with an offset, such as +00:00",
                 )
-        return sorted(reads, key=lambda read: (read.at, read.epoch))
+        ordered = sorted(reads, key=lambda read: (read.at, read.epoch))
+        history = self.history(point)
+        return ordered if all(counts(history, read) for read in ordered) else counting(history, ordered)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,6 +133,7 @@ class Segments:
     """k periods between two register reads: row, slots `first`..`last` - 1 and the register's `energy` in counts.
 
     `tolerance`: of the sum check in counts. `aligned`: both reads fall on the grid, within 0.1 of an interval.
+    `counter`: one number for what one meter counted at one usage point with one factor.
     """
 
     row: Index
@@ -136,6 +142,7 @@ class Segments:
     energy: Floats
     tolerance: Floats
     aligned: Mask
+    counter: Index
 
     @property
     def size(self) -> int:
@@ -156,6 +163,7 @@ class Segments:
             self.energy[keep],
             self.tolerance[keep],
             self.aligned[keep],
+            self.counter[keep],
         )
 
 
@@ -173,13 +181,13 @@ def steps_of(
         meters = registers.meters_of(reads)
         for before, after in pairwise(reads):
             meter = meters[before.end_device]
-            factor = registers.multiplier(point, before.at)
+            factor = registers.factor(before, after)
             limit = capacity_kw[point]
-            steps = register_steps([before, after], meter=meter, capacity_kw=limit, multiplier=factor)
-            if registers.exchanged(point, before.at, after.at):
+            steps = register_steps([before, after], meter=meter, capacity_kw=limit, multiplier=factor or 1.0)
+            if factor is None:
                 steps = [RegisterStep(before.at, after.at, None, Step.EXCHANGE)]
             scale = before.reading_type.resolution / panel.reading_type.resolution
-            found.append((row, meter, factor, _scaled(steps[0], scale)))
+            found.append((row, meter, factor or 1.0, _scaled(steps[0], scale)))
     return found
 
 
@@ -208,7 +216,9 @@ def segments_of(panel: Panel, steps: Sequence[tuple[int, Meter, float, RegisterS
     tolerance = lsb / panel.reading_type.resolution + slots / 2 + np.where(off > 0, OFF_GRID * np.abs(energy), 0.0)
     row = np.array([row for row, *_ in known], np.intp)
     aligned = off <= 0.1  # noqa: PLR2004 - a tenth of an interval: clocks of meters drift by seconds to minutes
-    segments = Segments(row, first_slot, last_slot, energy, tolerance, aligned)
+    numbers: dict[tuple[int, str, float], int] = {}
+    counter = np.array([numbers.setdefault((r, meter.serial, m), len(numbers)) for r, meter, m, _ in known], np.intp)
+    segments = Segments(row, first_slot, last_slot, energy, tolerance, aligned, counter)
     return segments.where((first_slot >= 0) & (last_slot <= panel.slots) & (slots > 0))
 
 
@@ -236,56 +246,6 @@ def edge_energy(panel: Panel, segments: Segments) -> Floats:
     near = [np.clip(edge + shift, 0, panel.slots - 1) for edge in (segments.first, segments.last) for shift in (-1, 0)]
     sizes = [np.abs(filled[segments.row, slot]) for slot in near]
     return np.where(segments.aligned, 0.0, np.maximum(sizes[0], sizes[1]) + np.maximum(sizes[2], sizes[3]))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sums:
-    """Segments whose intervals contradict their registers (V30), with what either says, in counts."""
-
-    segments: Segments
-    total: Floats
-    tolerance: Floats
-
-    @property
-    def excess(self) -> Floats:
-        """What the intervals hold more than the registers."""
-        return self.total - self.segments.energy
-
-
-def sum_failures(panel: Panel, segments: Segments, usable: Mask) -> Sums:
-    """Return the segments without a gap whose intervals and registers disagree (V30)."""
-    total, lacking = segment_sums(panel, segments, usable)
-    tolerance = segments.tolerance + edge_energy(panel, segments)
-    failed = (lacking == 0) & (np.abs(total - segments.energy) > tolerance)
-    return Sums(segments.where(failed), total[failed], tolerance[failed])
-
-
-def sum_doubts(panel: Panel, segments: Segments, usable: Mask) -> tuple[Segments, list[Finding]]:
-    """Check each segment without a gap against its registers (V30); return those that fail, with their findings."""
-    sums = sum_failures(panel, segments, usable)
-    return sums.segments, sum_findings(panel, sums)
-
-
-def sum_findings(panel: Panel, sums: Sums) -> list[Finding]:
-    """Return a V30 finding for each segment that fails."""
-    chosen, kind = sums.segments, panel.reading_type
-    rows = zip(chosen.row, chosen.first, chosen.last, sums.total, chosen.energy, sums.tolerance, strict=True)
-    return [
-        sum_finding(
-            panel,
-            (int(row), int(first), int(last)),
-            f"intervals sum to {amount(summed, kind)}, the registers say "
-            f"{amount(energy, kind)}; more apart than {amount(limit, kind)}",
-        )
-        for row, first, last, summed, energy, limit in rows
-    ]
-
-
-def sum_finding(panel: Panel, where: tuple[int, int, int], message: str, severity: Severity = Severity.FAIL) -> Finding:
-    """Return a V30 finding about slots first..last-1 of a row, `where` = (row, first, last)."""
-    row, first, last = where
-    period = Interval(slot_time(panel, first), slot_time(panel, last))
-    return Finding("V30_sum", panel.points[row], period, severity, message, panel.reading_type, last - first)
 
 
 def step_findings(

@@ -13,8 +13,9 @@ from gridwright.domain.panel import Panel
 from gridwright.vee.chunk import amount
 from gridwright.vee.closure import close_to, shift_to
 from gridwright.vee.exchanges import Gaps, across_exchanges
-from gridwright.vee.registers import Registers, Segments, segments_of, steps_of, sum_finding
+from gridwright.vee.registers import Registers, Segments, segments_of, steps_of
 from gridwright.vee.runs import Floats, Index, Mask
+from gridwright.vee.sum_check import sum_finding
 from gridwright.vee.tou import Bucket
 from gridwright.vee.wall import WallClock
 from gridwright.vee.work import Work, segment_of

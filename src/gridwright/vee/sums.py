@@ -11,11 +11,14 @@ import numpy.typing as npt
 from gridwright.domain import quality as q
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.panel import Panel
+from gridwright.vee.foreign import ident_findings
 from gridwright.vee.grading import grade
-from gridwright.vee.registers import Registers, Sums, segments_of, step_findings, steps_of, sum_failures, sum_findings
+from gridwright.vee.registers import Registers, segments_of, step_findings, steps_of
+from gridwright.vee.rules.device import Ident
 from gridwright.vee.rules.registers import RegisterChange, RegisterSteps, SumCheck, TouSum
 from gridwright.vee.ruleset import FLAG_BITS, SUSPECT, RuleSet
 from gridwright.vee.runs import Index, Mask
+from gridwright.vee.sum_check import Sums, sum_failures, sum_findings
 
 Flags = npt.NDArray[np.uint32]
 SUSPECT_BITS = np.uint32(sum(1 << FLAG_BITS[code] for code in SUSPECT))
@@ -25,12 +28,12 @@ SUM_BIT = np.uint32(1 << FLAG_BITS[SumCheck.code])
 def check_registers(
     panel: Panel, flags: Flags, registers: Registers, capacity_kw: Mapping[str, float], rules: Sequence[RuleSet]
 ) -> list[Finding]:
-    """Run V32, V31 and V30 over the reads of the panel's usage points; `rules`: one set a row.
+    """Run V02, V32, V31 and V30 over the reads of the panel's usage points; `rules`: one set a row.
 
     Marks `flags` in place, and rejects in `panel.quality` what a failed sum makes suspect.
     """
     steps = steps_of(panel, registers, capacity_kw)
-    findings = step_findings(panel, steps, registers)
+    findings = [*ident_findings(panel, registers), *step_findings(panel, steps, registers)]
     several = {id(mine): mine for mine in rules}.values()
     for rule in {type(rule): rule for mine in several for rule in mine.rules}.values():
         findings += rule(panel, registers, capacity_kw) if isinstance(rule, TouSum) else []
@@ -44,10 +47,12 @@ def check_registers(
 
 
 def _reject(panel: Panel, flags: Flags, sums: Sums, rules: Sequence[RuleSet]) -> None:
-    """Mark the values of failed sums, and reject those that explain them or that another rule doubts."""
+    """Mark the values of failed sums; where the register is credible, reject what explains them or another doubts."""
     cells = sums.segments.runs.cells()
     flags[cells] |= SUM_BIT
     grade(panel.quality, cells, Severity.WARN)
+    sums = sums.where(sums.credible)
+    cells = sums.segments.runs.cells()
     doubted: Mask = (flags[cells] & SUSPECT_BITS) != 0
     rejected = [(cells[0][doubted], cells[1][doubted]), *_blamed(panel, sums, rules)]
     for row, slot in rejected:
@@ -70,7 +75,7 @@ def _each(rules: Sequence[RuleSet], question: Callable[[RuleSet], bool]) -> Mask
 
 def _as_set(findings: Sequence[Finding], rules: Mapping[str, RuleSet]) -> list[Finding]:
     """Return the findings whose rule is on at their usage point, in the severity that is set for it."""
-    codes = (RegisterSteps.code, RegisterChange.code, SumCheck.code, TouSum.code)
+    codes = (Ident.code, RegisterSteps.code, RegisterChange.code, SumCheck.code, TouSum.code)
     several = {id(mine): mine for mine in rules.values()}
     on = {key: {code for code in codes if mine.rule(code)} for key, mine in several.items()}
     kept = [finding for finding in findings if finding.code in on[id(rules[finding.usage_point])]]

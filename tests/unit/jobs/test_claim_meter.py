@@ -13,7 +13,8 @@ from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
-from gridwright.jobs.meters.claim_meter import MeterClaim, claim_meter
+from gridwright.jobs.meters.claim_meter import claim_meter
+from gridwright.jobs.meters.claimed_place import MeterClaim
 from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.store import open_store
 

@@ -64,19 +64,52 @@ def test_a_new_epoch_gives_no_energy() -> None:
     assert [(f.code, f.severity) for f in found] == [("V32_register", Severity.INFO)]
 
 
+def two_days(values: np.ndarray, second: float, factor: float = 1.0) -> tuple[Panel, list[RegisterReading]]:
+    """Two days of the same values; the register counts `second` more on the second one, and `factor` times all."""
+    panel = Panel(("P",), START, timedelta(minutes=15), np.tile(values, 2)[None])
+    counted = [0.0, factor * values.sum(), factor * 2 * values.sum() + second]
+    return panel, [RegisterReading("P", START + timedelta(days=day), value) for day, value in enumerate(counted)]
+
+
 def test_a_failed_sum_rejects_the_suspects_only() -> None:
     values = np.random.default_rng(1).integers(100, 400, 96).astype(float)
-    stuck = values.copy()
-    stuck[40:70] = 250
-    registers = {"P": reads(0, values.sum() + 5_000)}
-    done = validate(a_panel(stuck.tolist()), [], registers=registers)
+    panel, several = two_days(values, 5_000)
+    panel.values[0, 136:166] = 250
+    registers = {"P": several}
+    done = validate(panel, [], registers=registers)
     assert [f.code for f in done.findings] == ["V17_stuck", "V30_sum"]
     status = status_of(done.panel.quality)[0]
-    assert set(status[40:70]) == {Status.REJECTED}
-    assert set(np.r_[status[:40], status[70:]]) == {Status.ACCEPTED}
+    assert set(status[136:166]) == {Status.REJECTED}
+    assert set(np.r_[status[96:136], status[166:]]) == {Status.ACCEPTED}
     closed = estimate(done.panel, [], registers=registers).panel
-    assert closed.values.sum() == values.sum() + 5_000
+    assert closed.values[0, 96:].sum() == values.sum() + 5_000
     assert [f.code for f in validate(closed, [], registers=registers).findings] == []
+
+
+@pytest.mark.parametrize("factor", [0.05, 0.5, 0.9, 1.1, 20.0])
+def test_a_register_whose_factor_is_wrong_is_never_believed_against_an_interval(factor: float) -> None:
+    """It closes no sum; what another rule doubts stays too, and each day is told."""
+    values = np.random.default_rng(1).integers(100, 400, 96).astype(float)
+    values[40:70] = 250
+    values[80] = 20 * 400
+    panel, several = two_days(values, 0.0, factor)
+    done = validate(panel, [UsagePoint("P", capacity_kw=1_000)], registers={"P": several})
+    assert [f.code for f in done.findings].count("V30_sum") == 2
+    assert Status.REJECTED not in status_of(done.panel.quality)
+
+
+@pytest.mark.parametrize("wrong", [-900, 900])
+def test_a_read_that_is_wrong_once_costs_no_interval(wrong: int) -> None:
+    """Its two neighbours close together: no interval holds what the one lacks and the other has too much."""
+    values = np.full(96, 100.0)
+    values[[30, 60]] = 1_000, 990
+    panel = Panel(("P",), START, timedelta(minutes=15), np.tile(values, 4)[None])
+    counted = np.cumsum([5_000, *[values.sum()] * 4])
+    counted[2] += wrong
+    several = [RegisterReading("P", START + timedelta(days=day), value) for day, value in enumerate(counted.tolist())]
+    done = validate(panel, [], registers={"P": several})
+    assert [f.code for f in done.findings].count("V30_sum") == 2
+    assert Status.REJECTED not in status_of(done.panel.quality)
 
 
 def test_a_negative_residual_is_a_finding_and_nothing_is_scaled() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import defaultdict
@@ -75,11 +76,12 @@ class Directory:
         return (name, self.meter_at(name, at_s)) if name in self.points else None
 
     def multiplier(self, point: str, meter: str, at_s: int) -> float:
-        """Return the factor of a meter's register differences."""
-        for place in self.at_point.get(point, ()):
+        """Return the factor of a meter's register differences; NaN, so no energy, where another hung, or none did."""
+        here = self.at_point.get(point, ())
+        for place in here:
             if place.meter == meter and place.start_s <= at_s < place.end_s:
                 return place.multiplier
-        return 1.0
+        return math.nan if here and meter else 1.0
 
 
 def directory_of(points: Mapping[str, int], installed: Sequence[Installation], taken: float) -> Directory:

@@ -15,7 +15,8 @@ from gridwright.api.listing import Page, cut, listed
 from gridwright.api.parameters import CursorText, Id, Limit
 from gridwright.api.problems import bad_parameter
 from gridwright.api.shapes.people import ClaimAsked, Claimed, WaitingMeter
-from gridwright.jobs.meters.claim_meter import MeterClaim, claim_meter
+from gridwright.jobs.meters.claim_meter import claim_meter
+from gridwright.jobs.meters.claimed_place import MeterClaim
 
 router = APIRouter(prefix="/quarantine", tags=["Quarantine"])
 
@@ -32,7 +33,10 @@ def list_waiting(request: Request, platform: Asking, limit: Limit = 100, cursor:
 
 @router.post("/{name}/claim", summary="Claim a meter", status_code=HTTPStatus.CREATED, response_model=Claimed)
 def claim(once: OnceDone, name: Id, asked: ClaimAsked) -> Response:
-    """Register and install an unknown meter at a usage point, and move its readings in, all or nothing."""
+    """Register and install an unknown meter at a usage point, and move its readings in, all or nothing.
+
+    A name that is a usage point by now is claimed for itself: its readings move in, and no meter is installed.
+    """
     platform = once.platform
     multiplier = Decimal(asked.multiplier)
     if not multiplier:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 
 import numpy as np
 
+from gridwright.domain.hung import plain_serial
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
-from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER, Installation, Meter
 from gridwright.vee.check_meter import CheckMeter
 from gridwright.vee.circumstances import NOTHING_KNOWN, Circumstances, Condition, Configuration, StatusWords
@@ -175,64 +174,3 @@ def same_serials(
             for each in several
         ]
     return found
-
-
-def plain_serial(serial: str) -> str:
-    """Return a serial number without what systems write differently: case, spaces, leading zeros."""
-    return serial.strip().casefold().lstrip("0")
-
-
-def joined(
-    one: Mapping[str, Sequence[Configuration]], other: Mapping[str, Sequence[Configuration]]
-) -> dict[str, list[Configuration]]:
-    """Return what both say of each usage point."""
-    return {name: [*one.get(name, ()), *other.get(name, ())] for name in one.keys() | other.keys()}
-
-
-def told_by(
-    reads: Mapping[str, Sequence[RegisterReading]], installed: Mapping[str, Sequence[Configuration]]
-) -> dict[str, list[Configuration]]:
-    """Return which meter measured a usage point, as its register reads say: between two reads of one meter, that one.
-
-    Where all of them name the only meter that is recorded, nothing has to be compared.
-    """
-    found: dict[str, list[Configuration]] = {}
-    for point, several in reads.items():
-        recorded = {each.end_device for each in installed.get(point, ())}
-        serials = {read.end_device for read in several} - {""}
-        if recorded and serials and (len(recorded) > 1 or serials != recorded):
-            found[point] = list(_between(several))
-    return found
-
-
-def told_digits(
-    reads: Mapping[str, Sequence[RegisterReading]], meters: Mapping[str, Meter]
-) -> dict[str, list[Configuration]]:
-    """Return between which reads a register has shown more digits than its meter is registered with."""
-    found: dict[str, list[Configuration]] = defaultdict(list)
-    for point, several in reads.items():
-        for first, last in _pairs(several):
-            meter = meters.get(first.end_device)
-            if meter is None or meter.dials is None:
-                continue
-            shown = max(first.value * first.reading_type.resolution, last.value * last.reading_type.resolution)
-            digits = len(str(int(shown // meter.lsb_wh)))
-            if digits > meter.dials:
-                found[point].append(Configuration(Interval(first.at, last.at), dials=digits))
-    return found
-
-
-def _between(reads: Sequence[RegisterReading]) -> Iterator[Configuration]:
-    for first, last in _pairs(reads):
-        yield Configuration(Interval(first.at, last.at), end_device=first.end_device)
-
-
-def _pairs(reads: Sequence[RegisterReading]) -> Iterator[tuple[RegisterReading, RegisterReading]]:
-    """Yield reads of one meter's register that follow one another."""
-    by_kind: dict[object, list[RegisterReading]] = defaultdict(list)
-    for read in reads:
-        by_kind[read.reading_type].append(read)
-    for several in by_kind.values():
-        for first, last in pairwise(sorted(several, key=lambda read: read.at)):
-            if first.end_device and first.end_device == last.end_device and first.at < last.at:
-                yield first, last

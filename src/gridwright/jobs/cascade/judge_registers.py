@@ -17,11 +17,12 @@ from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.load.load_stored import load_reads
 from gridwright.store import DirtyRange, Store
 from gridwright.vee import Registers, packaged
+from gridwright.vee.rules.device import Ident
 from gridwright.vee.rules.registers import RegisterChange, RegisterSteps, TouSum
 from gridwright.vee.sums import check_registers
 from gridwright.vee.validate import capacities
 
-CODES = (TouSum.code, RegisterSteps.code, RegisterChange.code)
+CODES = (Ident.code, TouSum.code, RegisterSteps.code, RegisterChange.code)
 # Two reads of a register that is read once a year lie so far apart, and the step before is compared with.
 LOOK_BACK = timedelta(days=800)
 HOUR = timedelta(hours=1)

@@ -12,7 +12,8 @@ from gridwright.domain.device import DeviceLink
 from gridwright.domain.errors import Conflict, InputError, NotFound
 from gridwright.domain.usage_point import Meter, UsagePoint, check_addressable, install
 from gridwright.drivers import parse_address, profile_of
-from gridwright.jobs.meters.claim_meter import register, require_free
+from gridwright.jobs.meters.claim_meter import register
+from gridwright.jobs.meters.claimed_place import require_free
 from gridwright.store import Store
 
 # The largest that current and voltage transformers come to together.

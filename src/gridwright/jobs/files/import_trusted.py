@@ -162,7 +162,7 @@ class Judge:
     def _channels(self, gridded: Gridded, known_at: datetime) -> Iterator[tuple[str, Channel]]:
         known = self._points
         reads = reads_of(gridded, self._points.keys())
-        around = load_around(self.store, self.access, self._registered, self._panels, reads)
+        around = load_around(self.store, self.access, self._registered, self._panels)
         material = Material(
             tuple(self._panels),
             {point: each.zone for point, each in known.items()},

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from gridwright.domain.access import Access
+from gridwright.domain.hung import plain_serial
 from gridwright.domain.told import ToldConfiguration
-from gridwright.jobs.cascade.around import installed_as, plain_serial
+from gridwright.jobs.cascade.around import installed_as
 from gridwright.jobs.load.load_told import TOLD, from_body, to_body
 from gridwright.jobs.store_port import StorePort
 from gridwright.vee.circumstances import Configuration

@@ -15,8 +15,7 @@ from gridwright.domain.errors import GridMismatch, NotFound
 from gridwright.domain.event import ENDS, MARKING, POWER, UNTIL, EndDeviceEvent
 from gridwright.domain.interval import Interval, local_midnight, parse_instant, zone_of
 from gridwright.domain.panel import Panel
-from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import FOREVER, Installation, Meter, UsagePoint
+from gridwright.domain.usage_point import FOREVER, Installation, UsagePoint
 from gridwright.grid import interruptions
 from gridwright.jobs.cascade.around import (
     EVER,
@@ -25,15 +24,12 @@ from gridwright.jobs.cascade.around import (
     Mark,
     Meant,
     installed_as,
-    joined,
     same_serials,
-    told_by,
-    told_digits,
 )
 from gridwright.jobs.load.load_told import load_told
 from gridwright.store import Store
 from gridwright.store.field.field_record import Drift, Switch
-from gridwright.vee.circumstances import CONDITION_OF_EVENT, Circumstances, ClockCheck, Condition, Configuration
+from gridwright.vee.circumstances import CONDITION_OF_EVENT, Circumstances, ClockCheck, Condition
 
 # An interruption that began before the period, or a clock check that speaks for its first days, lies so far back.
 BEFORE = timedelta(days=7)
@@ -48,7 +44,6 @@ def load_around(
     access: Access,
     known: Mapping[str, UsagePoint],
     panels: Sequence[Panel],
-    reads: Mapping[str, Sequence[RegisterReading]],
 ) -> Around:
     """Return everything on record around the readings of usage points; nothing where none is named."""
     names = list(known)
@@ -66,7 +61,7 @@ def load_around(
         Circumstances(
             clock=clock_checks(drifts),
             installed=installed,
-            told=_told(store, access, names, reads, (installed, meters)),
+            told=same_serials(load_told(store, access, names), installed),
             inactive=inactive_periods(known, there, switches),
             outages=outages_of(events, period),
             generation=registered_generation(known),
@@ -77,19 +72,6 @@ def load_around(
         there,
         meters,
     )
-
-
-def _told(
-    store: Store,
-    access: Access,
-    names: Sequence[str],
-    reads: Mapping[str, Sequence[RegisterReading]],
-    there: tuple[Mapping[str, Sequence[Configuration]], Mapping[str, Meter]],
-) -> dict[str, list[Configuration]]:
-    """Return what readings, register reads and their sources say of the meters."""
-    installed, meters = there
-    by_reads = joined(told_by(reads, installed), told_digits(reads, meters))
-    return joined(by_reads, same_serials(load_told(store, access, names), installed))
 
 
 def outages_of(events: Sequence[EndDeviceEvent], period: Interval) -> dict[str, list[Interval]]:

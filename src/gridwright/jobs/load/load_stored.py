@@ -54,7 +54,7 @@ def load_stored(
             remedy="gridwright reading import FILE brings some; gridwright usage-point show POINT tells what is there",
         )
     reads = _reads(store, access, known, panels)
-    around = load_around(store, access, known, panels, reads)
+    around = load_around(store, access, known, panels)
     zones = {name: point.zone for name, point in known.items()}
     return Material(panels, zones, reads, known, around=around, installations=around.installations)
 

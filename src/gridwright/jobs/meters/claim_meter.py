@@ -6,13 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 import numpy as np
 
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access, Act
-from gridwright.domain.errors import Conflict, NotFound
+from gridwright.domain.errors import NotFound
 from gridwright.domain.finding import Finding
 from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
@@ -20,8 +19,9 @@ from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import Installation, Meter, install
+from gridwright.domain.usage_point import Installation, Meter
 from gridwright.jobs.field.keep_harvest import placed_panels, placed_registers
+from gridwright.jobs.meters.claimed_place import MeterClaim, of_hanging, place_of
 from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.store import Store
 from gridwright.vee.arrivals import contradiction_findings
@@ -30,20 +30,13 @@ TWICE = "waited with two values; the later counts"
 
 
 @dataclass(frozen=True, slots=True)
-class MeterClaim:
-    """Where a meter hangs, since when (None: since its first reading), and its transformer factor."""
-
-    meter: str
-    usage_point: str
-    since: datetime | None = None
-    multiplier: Decimal = Decimal(1)
-
-
-@dataclass(frozen=True, slots=True)
 class ClaimedMeter:
-    """How many interval readings and register reads moved in; the notes tell what stayed out."""
+    """How many interval readings and register reads moved in; the notes tell what stayed out.
 
-    installation: Installation
+    `installation`: the meter that hangs there; None where the readings were sent under the usage point's own id.
+    """
+
+    installation: Installation | None
     intervals: int
     registers: int
     notes: tuple[str, ...] = ()
@@ -63,8 +56,11 @@ def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetim
             raise NotFound(
                 f"no readings of meter {claim.meter!r} wait", remedy="the list of the quarantine tells which do"
             )
-        register(store, access, Meter(claim.meter))
-        place = _placed(store, access, claim, oldest[0].at)
+        claimed = place_of(store, access, claim, oldest[0].at)
+        place = claimed.place
+        if claimed.new:
+            register(store, access, Meter(claim.meter))
+            store.registry.exchange_meter(access, place)
         taken = store.quarantine.claim(access, claim.meter, within=place.period)
         if not taken:
             raise NotFound(
@@ -73,7 +69,7 @@ def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetim
             )
         intervals = sum(_save(store, access, panel, place, now) for panel in panels_of(taken))
         reads = [read for each in taken if not each.interval_s for read in placed_registers(_read(each), [place])]
-        reads = in_epochs(store, access, reads)
+        reads = in_epochs(store, access, of_hanging(store, access, reads) if claimed.own else reads)
         registers = store.registers.save(access, reads, known_at=now).new if reads else 0
         outside = len(store.quarantine.readings(access, claim.meter))
         doubts = contradictions(taken, claim.usage_point)
@@ -81,11 +77,12 @@ def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetim
             store.findings.save(access, doubts, known_at=now)
     twice = sum(each.slots for each in doubts)
     told = {
+        f"{claim.meter} is a usage point by now: its readings moved in, and no meter was installed": claimed.own,
         f"{outside} readings from outside the installation go on waiting": outside,
         f"{twice} readings had two values: the later counts, see the findings": twice,
     }
     notes = tuple(note for note, count in told.items() if count)
-    return ClaimedMeter(place, intervals, registers, notes)
+    return ClaimedMeter(None if claimed.own else place, intervals, registers, notes)
 
 
 def register(store: Store, access: Access, meter: Meter) -> None:
@@ -97,17 +94,6 @@ def register(store: Store, access: Access, meter: Meter) -> None:
         return
     if isinstance(known, Meter) and known.dials is None and meter.dials is not None:
         store.registry.save_meter(access, replace(known, dials=meter.dials, lsb_wh=meter.lsb_wh))
-
-
-def require_free(store: Store, access: Access, new: Installation) -> None:
-    """Refuse a meter that hangs at another usage point during the new installation."""
-    for other in store.registry.installed(access):
-        elsewhere = other.end_device == new.end_device and other.usage_point != new.usage_point
-        if elsewhere and other.period.overlaps(new.period):
-            raise Conflict(
-                f"meter {new.end_device} hangs at {other.usage_point} at that time",
-                remedy="end that installation first, or give a later beginning",
-            )
 
 
 def panels_of(readings: Sequence[QuarantinedReading]) -> Iterator[Panel]:
@@ -143,17 +129,6 @@ def _columns(some: Sequence[QuarantinedReading], point: str, kind: ReadingType, 
     value = np.array([each.value for each in some], np.float64)
     order, quality = np.arange(at.size), np.full(at.size, q.RAW, np.uint8)
     return Readings((point,), np.zeros(at.size, np.int32), at, value, quality, order, interval_s, kind)
-
-
-def _placed(store: Store, access: Access, claim: MeterClaim, first: datetime) -> Installation:
-    """Return the installation in force: the one that is there, or a new one that ends the meter before it."""
-    for there in store.registry.installations(access, claim.usage_point):
-        if there.end_device == claim.meter and there.is_open:
-            return there
-    new = install(claim.usage_point, claim.meter, claim.since or first, claim.multiplier)
-    require_free(store, access, new)
-    store.registry.exchange_meter(access, new)
-    return new
 
 
 def _save(store: Store, access: Access, panel: Panel, place: Installation, now: datetime) -> int:

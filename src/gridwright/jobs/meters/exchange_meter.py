@@ -12,7 +12,9 @@ from gridwright.domain.errors import Conflict, InputError
 from gridwright.domain.reading_type import DELIVERED_REGISTER, RECEIVED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter, install, installed_at
-from gridwright.jobs.meters.claim_meter import register, require_free
+from gridwright.domain.usage_point import exchange as follow
+from gridwright.jobs.meters.claim_meter import register
+from gridwright.jobs.meters.claimed_place import require_free
 from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, moves, reads_around
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.store import Store
@@ -37,6 +39,11 @@ class MeterExchange:
     opening_received_kwh: Decimal | None = None
 
     @property
+    def new(self) -> Installation:
+        """The installation that begins."""
+        return install(self.usage_point, self.meter.serial, self.at, self.multiplier)
+
+    @property
     def reads(self) -> dict[ReadingType, tuple[Decimal | None, Decimal | None]]:
         """Final and opening read of each register."""
         return {
@@ -51,13 +58,11 @@ def exchange_meter(store: Store, access: Access, exchange: MeterExchange, *, now
     The opening read begins a new epoch of the register, so that the reads of the two meters are never subtracted.
     """
     with store.transaction():
-        before = allowed(store, access, exchange, now)
-        new = install(exchange.usage_point, exchange.meter.serial, exchange.at, exchange.multiplier)
+        before, _ = allowed(store, access, exchange, now)
         register(store, access, exchange.meter)
-        require_free(store, access, new)
         kinds = {*store.registers.kinds(access, exchange.usage_point), *exchange.reads}
         known = {kind: reads_around(store, access, exchange.usage_point, exchange.at, kind) for kind in kinds}
-        after = store.registry.exchange_meter(access, new)
+        after = store.registry.exchange_meter(access, exchange.new)
         reads = list(_reads(store, access, exchange, before))
         if reads:
             store.exchange_reads.save(access, reads, known_at=now)
@@ -89,8 +94,10 @@ def _follow(
     judge_again(store, access, point, judged_again(store, access, point, at))
 
 
-def allowed(store: Store, access: Access, exchange: MeterExchange, now: datetime) -> Installation | None:
-    """Return the meter that goes, None where none hangs; an exchange that cannot be is refused."""
+def allowed(
+    store: Store, access: Access, exchange: MeterExchange, now: datetime
+) -> tuple[Installation | None, tuple[Installation, ...]]:
+    """Return the meter that goes, None where none hangs, and what hung there in the end; what cannot be is refused."""
     access.require(Act.WRITE_REGISTRY, exchange.usage_point)
     if exchange.at > now:
         raise InputError(f"the exchange is to be at {exchange.at.isoformat()}, which has not come yet")
@@ -106,7 +113,8 @@ def allowed(store: Store, access: Access, exchange: MeterExchange, now: datetime
             f"meter {before.end_device} hangs there already, with the multiplier {before.multiplier}",
             remedy="name the new meter's serial number, or the new multiplier",
         )
-    return before
+    require_free(store, access, exchange.new)
+    return before, history if exchange.new in history else follow(history, exchange.new)
 
 
 def last_read(store: Store, access: Access, exchange: MeterExchange, kind: ReadingType) -> RegisterReading | None:

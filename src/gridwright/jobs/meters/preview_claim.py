@@ -7,8 +7,8 @@ from datetime import datetime
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import NotFound
-from gridwright.domain.usage_point import Installation, exchange, install
-from gridwright.jobs.meters.claim_meter import MeterClaim, require_free
+from gridwright.domain.usage_point import Installation
+from gridwright.jobs.meters.claimed_place import MeterClaim, place_of
 from gridwright.store import Store
 
 
@@ -17,7 +17,7 @@ class ClaimSeen:
     """How many readings wait, from when to when, and how many of them would move in.
 
     `place`: the installation they would move into, `new` where it would begin with the claim; `ends`: the meter that
-    hangs there now, and would be taken down.
+    hangs there now, and would be taken down. `own`: they are the usage point's own, and no meter is installed.
     """
 
     waiting: int
@@ -27,6 +27,7 @@ class ClaimSeen:
     place: Installation
     new: bool
     ends: str = ""
+    own: bool = False
 
 
 def preview_claim(store: Store, access: Access, claim: MeterClaim) -> ClaimSeen:
@@ -36,13 +37,8 @@ def preview_claim(store: Store, access: Access, claim: MeterClaim) -> ClaimSeen:
     waiting = store.quarantine.readings(access, claim.meter)
     if not waiting:
         raise NotFound(f"no readings of meter {claim.meter!r} wait", remedy="the list of the quarantine tells which do")
-    history = store.registry.installations(access, claim.usage_point)
-    open_now = next((each for each in history if each.is_open), None)
-    there = open_now if open_now is not None and open_now.end_device == claim.meter else None
-    place = there or install(claim.usage_point, claim.meter, claim.since or waiting[0].at, claim.multiplier)
-    if there is None:
-        require_free(store, access, place)
-        exchange(history, place)
-    moving = sum(each.at in place.period for each in waiting)
-    ends = open_now.end_device if open_now is not None and there is None else ""
-    return ClaimSeen(len(waiting), waiting[0].at, waiting[-1].at, moving, place, there is None, ends)
+    found = place_of(store, access, claim, waiting[0].at)
+    moving = sum(each.at in found.place.period for each in waiting)
+    return ClaimSeen(
+        len(waiting), waiting[0].at, waiting[-1].at, moving, found.place, found.new, ends=found.ends, own=found.own
+    )

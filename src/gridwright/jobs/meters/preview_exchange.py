@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,7 @@ import numpy as np
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import Conflict, InputError, NotFound
+from gridwright.domain.hung import counts as counts_at
 from gridwright.domain.interval import Interval, clock_time
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading, Step, register_steps
@@ -44,9 +46,9 @@ class ExchangePreview:
 
 def preview_exchange(store: Store, access: Access, exchange: MeterExchange, *, now: datetime) -> ExchangePreview:
     """Look at an exchange before it is made; nothing is recorded. What cannot be done raises as it would then."""
-    before = allowed(store, access, exchange, now)
+    before, after = allowed(store, access, exchange, now)
     last = last_read(store, access, exchange, DELIVERED_REGISTER)
-    closing, doubts = None, list(_doubts(store, access, exchange, before))
+    closing, doubts = None, [*_doubts(store, access, exchange, before), *_stray(store, access, exchange, after)]
     if last is not None and exchange.final_kwh is not None and before is not None:
         closing, doubt = _closing(store, access, exchange, before, last)
         doubts += [doubt] if doubt else []
@@ -82,11 +84,22 @@ def _doubts(store: Store, access: Access, exchange: MeterExchange, before: Insta
             f"meter {known.serial} is registered with {known.dials} dials of {known.lsb_wh} Wh, "
             f"not {told.dials} of {told.lsb_wh} Wh: what is registered holds"
         )
-    later = store.registers.load(access, exchange.usage_point, Interval(exchange.at + SECOND, FOREVER))
-    old = [read for read in later if before is not None and read.end_device == before.end_device]
-    if old and before is not None and before.end_device != exchange.meter.serial:
-        last_at = clock_time(old[-1].at, zone)
-        yield f"meter {before.end_device} was read {len(old)} times after the exchange, last {last_at}"
+
+
+def _stray(store: Store, access: Access, exchange: MeterExchange, after: Sequence[Installation]) -> Iterator[str]:
+    """Yield which meters were read when, after the exchange, none of them hangs there: such reads count nothing."""
+    zone = store.registry.point(access, exchange.usage_point).tz
+    first = min(each.period.start for each in after) - LOOK_BACK
+    stray: dict[str, list[RegisterReading]] = defaultdict(list)
+    for read in store.registers.load(access, exchange.usage_point, Interval(first, FOREVER)):
+        if not counts_at(after, read):
+            stray[read.end_device].append(read)
+    for serial, reads in stray.items():
+        last_at = clock_time(max(read.at for read in reads), zone)
+        times = "once" if len(reads) == 1 else f"{len(reads)} times"
+        left = any(each.end_device == serial and each.period.end == exchange.at for each in after)
+        when = "after the exchange" if left else "while it did not hang there"
+        yield f"meter {serial} was read {times} {when}, last {last_at}: that counts nothing"
 
 
 def _would_show(store: Store, access: Access, exchange: MeterExchange, before: Installation, kind: ReadingType) -> str:

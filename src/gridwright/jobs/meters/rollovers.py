@@ -11,7 +11,6 @@ from gridwright.domain.errors import NotFound
 from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.rollover import DAY, Counter, as_shown, turned_over
-from gridwright.domain.usage_point import Meter, installed_at
 from gridwright.jobs.store_port import StorePort
 from gridwright.vee import Registers, packaged
 
@@ -50,12 +49,10 @@ class Rollovers:
         if point not in self._places:
             self._places[point] = self._place(point)
         place = self._places[point]
-        hung = installed_at(place.registers.installations, point, before.at) if place else None
-        if place is None or place.registers.exchanged(point, before.at, after.at):
+        factor = place.registers.factor(before, after) if place else None
+        if place is None or factor is None:
             return None
-        serial = before.end_device or (hung.end_device if hung else "")
-        meter = place.registers.meters.get(serial) or Meter(serial)
-        return Counter(meter, place.capacity_kw, float(hung.multiplier) if hung else 1.0)
+        return Counter(place.registers.hung(before), place.capacity_kw, factor)
 
     def _place(self, point: str) -> Place | None:
         try:

@@ -17,8 +17,9 @@ from gridwright.domain.reading_type import Quantity
 from gridwright.domain.register import RegisterReading, RegisterStep, register_steps
 from gridwright.domain.usage_point import Meter
 from gridwright.vee.chunk import amount
-from gridwright.vee.registers import Registers, Sums
+from gridwright.vee.registers import Registers
 from gridwright.vee.runs import Floats, Index, Mask
+from gridwright.vee.sum_check import Sums
 
 # A decimal point one place off adds nine tenths of what the meter says.
 TENFOLD = 0.9
@@ -105,15 +106,17 @@ class TouSum:
         return [finding for point in panel.points for finding in self._of(panel, point, registers, capacity_kw[point])]
 
     def _of(self, panel: Panel, point: str, registers: Registers, limit: float) -> Iterator[Finding]:
-        reads = _by_channel(panel, registers.reads.get(point, ()))
+        reads = _by_channel(panel, [read for read in registers.reads.get(point, ()) if registers.counts(read)])
         names = [name for name in reads if name]
         if not names or "" not in reads:
             return
         common = sorted(set.intersection(*(set(several) for several in reads.values())))
         meters = registers.meters_of([read for several in reads.values() for read in several.values()])
         for since, until in pairwise(common):
-            factor = registers.multiplier(point, since)
+            factor = registers.factor(reads[""][since], reads[""][until])
             energy: dict[str, float | None] = {}
+            if factor is None:
+                continue
             for name, several in reads.items():
                 pair = [several[since], several[until]]
                 meter = meters[pair[0].end_device]

@@ -16,7 +16,8 @@ from gridwright.domain.access import Act
 from gridwright.domain.edit import EditState
 from gridwright.domain.errors import InputError
 from gridwright.domain.finding import Severity
-from gridwright.jobs.meters.claim_meter import MeterClaim, claim_meter
+from gridwright.jobs.meters.claim_meter import claim_meter
+from gridwright.jobs.meters.claimed_place import MeterClaim
 from gridwright.store import FindingFilter
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import View, show
@@ -144,8 +145,11 @@ def _described(asked: Mapping[str, str]) -> FindingFilter:
 def claim(who: Staff, form: BoundForm) -> Response:
     """Say at which usage point an unknown meter hangs, and take its readings in."""
     wish = MeterClaim(form.text("meter"), form.text("usage_point"))
-    claim_meter(who.platform.store, who.access, wish, now=who.platform.clock())
-    return _back(who, "", f"Meter {wish.meter} hangs at {wish.usage_point}; its readings are in")
+    done = claim_meter(who.platform.store, who.access, wish, now=who.platform.clock())
+    said = (
+        f"Meter {wish.meter} hangs at {wish.usage_point}; its" if done.installation else f"{wish.usage_point}: its own"
+    )
+    return _back(who, "", f"{said} readings are in")
 
 
 def _back(who: Viewer, query: str, done: str) -> Response:

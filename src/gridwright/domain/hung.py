@@ -1,0 +1,78 @@
+"""Under which installation a register read counts: that of its own meter, and only while that meter hung there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
+
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import Installation
+
+
+def plain_serial(serial: str) -> str:
+    """Return a serial number without what systems write differently: case, spaces, leading zeros."""
+    return serial.strip().casefold().lstrip("0")
+
+
+def of_device(history: Iterable[Installation], serial: str) -> list[Installation]:
+    """Return the installations of one meter, however its serial number is written."""
+    plain = plain_serial(serial)
+    return [each for each in history if each.end_device == serial or plain_serial(each.end_device) == plain]
+
+
+def counts(history: Sequence[Installation], read: RegisterReading) -> bool:
+    """Tell whether a read may count at its usage point, of which `history` is all that hung there.
+
+    One that names no meter is of the one that hung there then; where nobody has recorded any meter every read counts.
+    The final read of a meter is of the instant at which it goes.
+    """
+    if not history or not read.end_device:
+        return True
+    return any(each.period.start <= read.at <= each.period.end for each in of_device(history, read.end_device))
+
+
+def factor_between(history: Sequence[Installation], before: RegisterReading, after: RegisterReading) -> float | None:
+    """Return what the difference of two reads of one register counts times; None where no one installation holds both.
+
+    1 where nobody has recorded any meter.
+    """
+    if not history:
+        return 1.0
+    if before.end_device:
+        mine = of_device(history, before.end_device)
+        found = (each for each in mine if each.period.start <= before.at and after.at <= each.period.end)
+        return next((float(each.multiplier) for each in found), None)
+    if _changes(history, before.at, after.at):
+        return None
+    return next((float(each.multiplier) for each in history if before.at in each.period), 1.0)
+
+
+def _changes(history: Sequence[Installation], since: datetime, until: datetime) -> bool:
+    """Tell whether another meter or factor took over between two instants."""
+    ordered = sorted(history, key=lambda each: each.period.start)
+    return any(
+        since < new.period.start < until and (old.end_device, old.multiplier) != (new.end_device, new.multiplier)
+        for old, new in pairwise(ordered)
+    )
+
+
+def counting(history: Sequence[Installation], reads: Sequence[RegisterReading]) -> list[RegisterReading]:
+    """Return those of a register's reads, in order, that count; what is left out between two of them ends no epoch.
+
+    A read of another meter begins a new epoch, and so does the next one of the meter that hangs there. Where the one
+    between them does not count, the register has counted on.
+    """
+    kept: list[RegisterReading] = []
+    turns = shift = 0
+    for place, read in enumerate(reads):
+        turns += bool(place) and reads[place - 1].end_device != read.end_device
+        if not counts(history, read):
+            continue
+        last = kept[-1] if kept else None
+        if turns and last is not None and last.end_device == read.end_device:
+            shift += turns if read.epoch - shift - last.epoch == turns else 0
+        kept.append(replace(read, epoch=read.epoch - shift) if shift else read)
+        turns = 0
+    return kept

@@ -1,0 +1,101 @@
+"""Where the readings of a waiting name belong: to a meter that hangs, or is hung, there, or to the place itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from gridwright.domain.access import Access
+from gridwright.domain.errors import Conflict, InputError, NotFound
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import Installation, exchange, install, installed_at
+from gridwright.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class MeterClaim:
+    """Where a meter hangs, since when (None: since its first reading), and its transformer factor."""
+
+    meter: str
+    usage_point: str
+    since: datetime | None = None
+    multiplier: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedPlace:
+    """The installation that readings move into; `new` where it begins with the claim, and what it `ends` then.
+
+    `own`: they were sent under the id of the usage point before it was registered, and no meter is installed for them.
+    """
+
+    place: Installation
+    new: bool = False
+    own: bool = False
+    ends: str = ""
+
+
+def place_of(store: Store, access: Access, claim: MeterClaim, first: datetime) -> ClaimedPlace:
+    """Return where a claim puts its readings, of which the oldest is from `first`; nothing is recorded.
+
+    What cannot be is refused: the claim and the look at it before ask here.
+    """
+    since = claim.since or first
+    if _is_point(store, access, claim):
+        return ClaimedPlace(install(claim.usage_point, "", since), own=True)
+    history = store.registry.installations(access, claim.usage_point)
+    open_now = next((each for each in history if each.is_open), None)
+    if open_now is not None and open_now.end_device == claim.meter:
+        return ClaimedPlace(open_now)
+    new = install(claim.usage_point, claim.meter, since, claim.multiplier)
+    require_free(store, access, new)
+    exchange(history, new)
+    return ClaimedPlace(new, new=True, ends=open_now.end_device if open_now else "")
+
+
+def _is_point(store: Store, access: Access, claim: MeterClaim) -> bool:
+    """Tell whether the waiting name is by now a usage point, and no meter."""
+    try:
+        store.registry.meter(access, claim.meter)
+    except NotFound:
+        pass
+    else:
+        return False
+    try:
+        store.registry.point(access, claim.meter)
+    except NotFound:
+        return False
+    if claim.meter != claim.usage_point:
+        raise Conflict(
+            f"{claim.meter} is a usage point by now, so what waits under that name is not of {claim.usage_point}",
+            remedy=f"claim it for {claim.meter}; what is not its own, let go with gridwright quarantine drop",
+        )
+    if claim.multiplier != 1:
+        raise InputError(
+            f"the transformer factor {claim.multiplier} cannot be: what was sent under the id of a usage point counts "
+            "as it came",
+            remedy="leave the factor out; it is a meter's, and given with its exchange",
+        )
+    return True
+
+
+def of_hanging(store: Store, access: Access, reads: Iterable[RegisterReading]) -> list[RegisterReading]:
+    """Return register reads of a usage point as those of the meter that hung there then, as far as one is known."""
+    found = []
+    for read in reads:
+        here = installed_at(store.registry.installations(access, read.usage_point), read.usage_point, read.at)
+        found.append(replace(read, end_device=here.end_device if here else ""))
+    return found
+
+
+def require_free(store: Store, access: Access, new: Installation) -> None:
+    """Refuse a meter that hangs at another usage point during the new installation."""
+    for other in store.registry.installed(access):
+        elsewhere = other.end_device == new.end_device and other.usage_point != new.usage_point
+        if elsewhere and other.period.overlaps(new.period):
+            raise Conflict(
+                f"meter {new.end_device} hangs at {other.usage_point} at that time",
+                remedy="end that installation first, or give a later beginning",
+            )

@@ -1,0 +1,100 @@
+"""V30, the sum check: what intervals and registers say of one time, and when the register is believed against them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel, slot_time
+from gridwright.vee.chunk import amount
+from gridwright.vee.registers import Segments, edge_energy, segment_sums
+from gridwright.vee.runs import Floats, Mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """Segments whose intervals contradict their registers (V30), with what either says, in counts.
+
+    `credible`: where the register may be believed against an interval.
+    """
+
+    segments: Segments
+    total: Floats
+    tolerance: Floats
+    credible: Mask
+
+    def where(self, keep: Mask) -> Sums:
+        """Return the sums for which `keep` holds."""
+        return Sums(self.segments.where(keep), self.total[keep], self.tolerance[keep], self.credible[keep])
+
+    @property
+    def excess(self) -> Floats:
+        """What the intervals hold more than the registers."""
+        return self.total - self.segments.energy
+
+
+def sum_failures(panel: Panel, segments: Segments, usable: Mask) -> Sums:
+    """Return the segments without a gap whose intervals and registers disagree (V30)."""
+    total, lacking = segment_sums(panel, segments, usable)
+    tolerance = segments.tolerance + edge_energy(panel, segments)
+    excess, closed = total - segments.energy, lacking == 0
+    failed = closed & (np.abs(excess) > tolerance)
+    believed = credible(segments, excess, tolerance, closed)
+    return Sums(segments, total, tolerance, believed).where(failed)
+
+
+def sum_doubts(panel: Panel, segments: Segments, usable: Mask) -> tuple[Segments, list[Finding]]:
+    """Check each segment without a gap against its registers (V30); return those that fail, with their findings."""
+    sums = sum_failures(panel, segments, usable)
+    return sums.segments, sum_findings(panel, sums)
+
+
+def sum_findings(panel: Panel, sums: Sums) -> list[Finding]:
+    """Return a V30 finding for each segment that fails."""
+    chosen, kind = sums.segments, panel.reading_type
+    rows = zip(chosen.row, chosen.first, chosen.last, sums.total, chosen.energy, sums.tolerance, strict=True)
+    return [
+        sum_finding(
+            panel,
+            (int(row), int(first), int(last)),
+            f"intervals sum to {amount(summed, kind)}, the registers say "
+            f"{amount(energy, kind)}; more apart than {amount(limit, kind)}",
+        )
+        for row, first, last, summed, energy, limit in rows
+    ]
+
+
+def sum_finding(panel: Panel, where: tuple[int, int, int], message: str, severity: Severity = Severity.FAIL) -> Finding:
+    """Return a V30 finding about slots first..last-1 of a row, `where` = (row, first, last)."""
+    row, first, last = where
+    period = Interval(slot_time(panel, first), slot_time(panel, last))
+    return Finding("V30_sum", panel.points[row], period, severity, message, panel.reading_type, last - first)
+
+
+def credible(segments: Segments, excess: Floats, tolerance: Floats, closed: Mask) -> Mask:
+    """Tell of which segments the register may be believed against an interval.
+
+    `excess`: intervals less register, `closed`: those without a gap. A factor or a meter that is wrong closes no sum:
+    another one of the same meter with the same factor must, by more energy than its tolerance. Where two that fail side
+    by side close together, it is the read between them that is wrong.
+    """
+    agrees = closed & (np.abs(excess) <= tolerance) & (segments.energy > tolerance)
+    proven = np.isin(segments.counter, segments.counter[agrees])
+    return np.asarray(proven & ~_misread(segments, excess, tolerance, closed))
+
+
+def _misread(segments: Segments, excess: Floats, tolerance: Floats, closed: Mask) -> Mask:
+    """Tell which segments fail because of the read that they share with a neighbour."""
+    wrong = np.zeros(segments.size, np.bool_)
+    order = np.lexsort((segments.first, segments.counter))
+    before, after = order[:-1], order[1:]
+    beside = (segments.counter[before] == segments.counter[after]) & (segments.last[before] == segments.first[after])
+    failed = closed & (np.abs(excess) > tolerance)
+    together = np.abs(excess[before] + excess[after]) <= tolerance[before] + tolerance[after]
+    shared = beside & failed[before] & failed[after] & together
+    wrong[before[shared]] = True
+    wrong[after[shared]] = True
+    return wrong
