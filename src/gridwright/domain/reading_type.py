@@ -37,6 +37,8 @@ class Quantity(StrEnum):
     REACTIVE_POWER = "reactive-power"
     VOLTAGE = "voltage"
     CURRENT = "current"
+    FREQUENCY = "frequency"
+    POWER_FACTOR = "power-factor"
     TEMPERATURE = "temperature"
     VOLUME = "volume"
     STATE = "state"
@@ -50,11 +52,20 @@ BASE_UNIT = {
     Quantity.REACTIVE_POWER: "var",
     Quantity.VOLTAGE: "V",
     Quantity.CURRENT: "A",
+    Quantity.FREQUENCY: "Hz",
+    Quantity.POWER_FACTOR: "pf",
     Quantity.TEMPERATURE: "°C",
     Quantity.VOLUME: "m³",
     Quantity.STATE: "1",
 }
-DEFAULT_EXPONENT = {Quantity.VOLTAGE: -1, Quantity.CURRENT: -2, Quantity.TEMPERATURE: -2, Quantity.VOLUME: -3}
+DEFAULT_EXPONENT = {
+    Quantity.VOLTAGE: -1,
+    Quantity.CURRENT: -2,
+    Quantity.FREQUENCY: -3,
+    Quantity.POWER_FACTOR: -3,
+    Quantity.TEMPERATURE: -2,
+    Quantity.VOLUME: -3,
+}
 FLOW_QUANTITIES = (Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.APPARENT_ENERGY, Quantity.VOLUME)
 
 
@@ -135,5 +146,7 @@ POWER = reading_type(Quantity.POWER, Flow.NET)
 REACTIVE_POWER = reading_type(Quantity.REACTIVE_POWER, Flow.NET)
 VOLTAGE = reading_type(Quantity.VOLTAGE)
 CURRENT = reading_type(Quantity.CURRENT)
+FREQUENCY = reading_type(Quantity.FREQUENCY)
+POWER_FACTOR = reading_type(Quantity.POWER_FACTOR)
 TEMPERATURE = reading_type(Quantity.TEMPERATURE)
 STATE = reading_type(Quantity.STATE)

@@ -24,10 +24,12 @@ UNITS = {
     "V": (Quantity.VOLTAGE, 0),
     "kV": (Quantity.VOLTAGE, 3),
     "A": (Quantity.CURRENT, 0),
+    "Hz": (Quantity.FREQUENCY, 0),
+    "pf": (Quantity.POWER_FACTOR, 0),
     "m3": (Quantity.VOLUME, 0),
 }
 BY_LOWER = {unit.lower(): known for unit, known in UNITS.items() if unit not in ("MWh", "MW")}
-SIGNED = (Quantity.POWER, Quantity.REACTIVE_POWER, Quantity.TEMPERATURE)
+SIGNED = (Quantity.POWER, Quantity.REACTIVE_POWER, Quantity.POWER_FACTOR, Quantity.TEMPERATURE)
 
 
 class Scale:

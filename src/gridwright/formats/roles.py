@@ -42,6 +42,8 @@ COLUMN_UNITS: dict[str, tuple[Quantity, int]] = {
     **UNITS,
     "v": (Quantity.VOLTAGE, 0),
     "a": (Quantity.CURRENT, 0),
+    "hz": (Quantity.FREQUENCY, 0),
+    "pf": (Quantity.POWER_FACTOR, 0),
     "°c": (Quantity.TEMPERATURE, 0),
     "m³": (Quantity.VOLUME, 0),
     "m3": (Quantity.VOLUME, 0),

@@ -103,6 +103,8 @@ WRITTEN_UNIT: Mapping[Quantity, str] = {
     Quantity.REACTIVE_POWER: "kvar",
     Quantity.VOLTAGE: "V",
     Quantity.CURRENT: "A",
+    Quantity.FREQUENCY: "Hz",
+    Quantity.POWER_FACTOR: "pf",
     Quantity.TEMPERATURE: "°C",
     Quantity.VOLUME: "m³",
     Quantity.STATE: "1",

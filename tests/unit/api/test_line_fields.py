@@ -47,9 +47,10 @@ def test_reactive_energy_and_power_go_by_their_usual_names(name: str, code: str,
     assert (decoded.records, decoded.verdicts.rejected) == (1, 0)
 
 
-@pytest.mark.parametrize("name", ["frequency", "pf", "power_factor"])
-def test_what_has_no_quantity_is_refused_by_its_name(name: str) -> None:
-    decoded = decode_lines(f"em,usage_point=UP-1 {name}=0.9,kwh=0.25 1740830400".encode(), MAPPING, "s", NOW)
-    assert decoded.verdicts.rejected == 1
-    quiet = LineMapping(usual_fields(), ignore=frozenset({name}))
-    assert decode_lines(f"em,usage_point=UP-1 {name}=0.9".encode(), quiet, "s", NOW).verdicts.rejected == 0
+@pytest.mark.parametrize(
+    ("name", "quantity"), [("frequency", "frequency"), ("pf", "power-factor"), ("power_factor", "power-factor")]
+)
+def test_frequency_and_power_factor_go_by_their_usual_names(name: str, quantity: str) -> None:
+    assert meaning(name) == (f"electricity/none/{quantity}/instantaneous/-3", 3)
+    decoded = decode_lines(f"em,usage_point=UP-1 {name}=-0.9,kwh=0.25 1740830400".encode(), MAPPING, "s", NOW)
+    assert (decoded.verdicts.accepted, decoded.verdicts.rejected) == (2, 0)

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import CURRENT, POWER, REACTIVE_POWER, STATE, TEMPERATURE, VOLTAGE, ReadingType
+from gridwright.domain.reading_type import (
+    CURRENT,
+    FREQUENCY,
+    POWER,
+    POWER_FACTOR,
+    REACTIVE_POWER,
+    STATE,
+    TEMPERATURE,
+    VOLTAGE,
+    ReadingType,
+)
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.vee import validate
 
@@ -21,6 +31,8 @@ ORDINARY = {
     REACTIVE_POWER: (0.0, 900.0),
     VOLTAGE: (230.0, 8.0),
     CURRENT: (0.0, 20.0),
+    FREQUENCY: (50.0, 0.2),
+    POWER_FACTOR: (0.0, 1.0),
     TEMPERATURE: (-3.0, 4.0),
     STATE: (1.0, 0.0),
 }
@@ -61,6 +73,10 @@ def test_a_gap(kind: ReadingType) -> None:
         (VOLTAGE, -1.0, "V13_limit"),
         (VOLTAGE, 600_000.0, "V13_limit"),
         (CURRENT, -200_000.0, "V13_limit"),
+        (FREQUENCY, 46.9, "V13_limit"),
+        (FREQUENCY, 52.1, "V13_limit"),
+        (POWER_FACTOR, 1.001, "V13_limit"),
+        (POWER_FACTOR, -1.5, "V13_limit"),
         (TEMPERATURE, -91.0, "V13_limit"),
         (TEMPERATURE, 85.0, "V13_limit"),
     ],
@@ -79,13 +95,15 @@ def test_what_cannot_be(kind: ReadingType, value: float, code: str) -> None:
         (VOLTAGE, 24, 1),
         (VOLTAGE, 23, 0),
         (CURRENT, 24, 1),
+        (FREQUENCY, 24, 1),
+        (POWER_FACTOR, 60, 0),
         (TEMPERATURE, 24, 1),
         (STATE, 60, 0),
     ],
 )
 def test_stuck(kind: ReadingType, hours: int, found: int) -> None:
     values = ordinary(kind)
-    values[0, 20 : 20 + hours * 4] = values[0, 20] + 100 if kind is not STATE else 1
+    values[0, 20 : 20 + hours * 4] = values[0, 20] + 100 if kind not in {STATE, POWER_FACTOR} else 1
     assert doubts(kind, values) == [("V17_stuck", "warn", hours * 4)] * found
 
 

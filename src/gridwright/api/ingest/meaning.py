@@ -29,6 +29,8 @@ UNITS: dict[str, tuple[Quantity, int]] = {
     "kv": (Quantity.VOLTAGE, 3),
     "a": (Quantity.CURRENT, 0),
     "ma": (Quantity.CURRENT, -3),
+    "hz": (Quantity.FREQUENCY, 0),
+    "pf": (Quantity.POWER_FACTOR, 0),
     "m³": (Quantity.VOLUME, 0),
     "m3": (Quantity.VOLUME, 0),
     "1": (Quantity.STATE, 0),
@@ -102,7 +104,7 @@ def _unit_of(unit: str, default: tuple[Quantity, int] = UNITS["kwh"]) -> tuple[Q
         return default
     found = UNITS.get(unit.strip().lower())
     if found is None:
-        raise Wrong(Fault("unit", "the unit is not known", "use Wh, kWh, MWh, W, kW, var, V, A, °C, m³ or 1"), unit)
+        raise Wrong(Fault("unit", "the unit is not known", "use Wh, kWh, MWh, W, kW, var, V, A, Hz, pf, °C, m³ or 1"), unit)
     return found
 
 

@@ -25,7 +25,8 @@ UNITS: Mapping[str, tuple[Quantity, int]] = {
         ("a", Quantity.CURRENT),
     )
     for prefix, power in (("", 0), ("k", 3), ("m", 6), ("g", 9))
-}
+} | {"pf": (Quantity.POWER_FACTOR, 0)}
+FLOWLESS = {Quantity.VOLTAGE, Quantity.CURRENT, Quantity.POWER_FACTOR}
 # First letter of the NMI suffix (AEMO NMI Procedure): export from the grid is what the customer takes.
 FLOWS = dict.fromkeys("EDFQPR", Flow.DELIVERED) | dict.fromkeys("BACKJL", Flow.RECEIVED) | {"N": Flow.NET}
 SUFFIX_UNITS = {"V": "V"}
@@ -110,7 +111,7 @@ def meaning_of(
     quantity, power = known
     exponent = exponents.get(quantity, default_exponent(quantity))
     accumulation = Accumulation.DELTA if quantity in TOTALS else Accumulation.INSTANTANEOUS
-    flow = Flow.NONE if quantity in {Quantity.VOLTAGE, Quantity.CURRENT} else FLOWS.get(suffix[:1], Flow.NONE)
+    flow = Flow.NONE if quantity in FLOWLESS else FLOWS.get(suffix[:1], Flow.NONE)
     kind = ReadingType(quantity, flow, accumulation, exponent, channel=suffix)
     return kind, power - exponent
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gridwright.domain.reading_type import BASE_UNIT, Quantity
 from gridwright.domain.verdict import Evidence
-from gridwright.formats.nem12.channels import SUFFIX_UNITS, UNITS, default_exponent, field
+from gridwright.formats.nem12.channels import FLOWLESS, SUFFIX_UNITS, UNITS, default_exponent, field
 from gridwright.formats.source import ReadOptions
 
 HEAD = re.compile(rb"\"?200\"?,[^\r\n]*")
@@ -71,7 +71,7 @@ def _step(kind: Quantity, exponent: int) -> int:
     usual = default_exponent(kind)
     if exponent >= usual:
         return usual
-    return exponent if kind in {Quantity.VOLTAGE, Quantity.CURRENT} else -((2 - exponent) // 3 * 3)
+    return exponent if kind in FLOWLESS else -((2 - exponent) // 3 * 3)
 
 
 def _unit(head: bytes, options: ReadOptions, known: dict[tuple[bytes, ...], Unit]) -> Unit:

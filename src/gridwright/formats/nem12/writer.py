@@ -17,7 +17,7 @@ from gridwright.domain.reading_type import Accumulation, Flow, Quantity, Reading
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats.compact import compact_stamps
-from gridwright.formats.nem12.channels import FLOWS
+from gridwright.formats.nem12.channels import FLOWLESS, FLOWS
 from gridwright.formats.writer import WRITTEN_UNIT, pattern_of, phase_of, plain_id, require, written_values
 
 MARKET_S = 36_000  # market time is UTC+10 all year (MDFF 3.3)
@@ -25,7 +25,7 @@ SENDER, RECEIVER = "GRIDWRIGHT", "RECEIVER"
 UNITS: dict[Quantity, str] = {
     quantity: unit
     for quantity, unit in WRITTEN_UNIT.items()
-    if quantity not in {Quantity.TEMPERATURE, Quantity.VOLUME, Quantity.STATE}
+    if quantity not in {Quantity.FREQUENCY, Quantity.TEMPERATURE, Quantity.VOLUME, Quantity.STATE}
 }
 SUFFIX = re.compile(r"[A-Z1-9][1-9A-Z]")
 # First letter of a suffix that tells the direction (AEMO NMI Procedure); X has none.
@@ -58,7 +58,7 @@ class Suffixes:
     def _free(self, taken: set[str], kind: ReadingType) -> str:
         own = kind.channel.upper()
         directed = self.told and kind.flow in DIRECTIONS
-        directed |= kind.quantity in {Quantity.VOLTAGE, Quantity.CURRENT} or FLOWS.get(own[:1], Flow.NONE) is kind.flow
+        directed |= kind.quantity in FLOWLESS or FLOWS.get(own[:1], Flow.NONE) is kind.flow
         if SUFFIX.fullmatch(own) and directed and own not in taken:
             return own
         letter = (REACTIVE if kind.quantity is Quantity.REACTIVE_ENERGY else {}).get(kind.flow, LETTERS[kind.flow])

@@ -79,7 +79,7 @@ class LowLimit:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Outside `low` .. `high` in base units (°C, V, A, W), which is physically impossible for what is measured."""
+    """Outside `low` .. `high` in base units (°C, V, A, W, Hz), which is physically impossible for what is measured."""
 
     low: float = -math.inf
     high: float = math.inf
