@@ -39,14 +39,14 @@ LONGEST = timedelta(days=3650)
 class Platform:
     """Everything wired: the store of the settings, and the jobs on it. `clock` tells the time, `access` who asks.
 
-    `opening` is called before the store is opened, or made; whoever may not have meant it raises there.
+    `_opening` is called before the store is opened, or made; whoever may not have meant it raises there.
     """
 
     settings: Settings
     access: Access = LOCAL_OWNER
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _store: Store | None = field(default=None, repr=False)
-    opening: Callable[[], None] | None = field(default=None, repr=False)
+    _opening: Callable[[], None] | None = field(default=None, repr=False)
 
     # --- what is built ------------------------------------------------------------------------------------------------
 
@@ -54,8 +54,8 @@ class Platform:
     def store(self) -> Store:
         """The store named in the settings, opened (and made or migrated) when first asked for."""
         if self._store is None:
-            if self.opening is not None:
-                self.opening()
+            if self._opening is not None:
+                self._opening()
             from gridwright.app.live import vault
             from gridwright.store import open_store
 

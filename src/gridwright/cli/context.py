@@ -56,7 +56,7 @@ def platform(*, makes: bool = False) -> Platform:
         _tell_where(loaded)
         require_named(settings, _named["data"], makes=makes)
         configure_log(settings.log.level, json_lines=settings.log.json_lines)
-        return Platform(settings, opening=partial(require_here, loaded))
+        return Platform(settings, _opening=partial(require_here, loaded))
 
 
 def _tell_where(loaded: Loaded) -> None:
