@@ -45,7 +45,7 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
 
 def told() -> dict[str, str]:
     """Return the addresses that texts tell, each with a place that tells it."""
-    found = {}
+    found: dict[str, str] = {}
     for path in SOURCE.rglob("*.py"):
         for line, text in texts(path):
             for with_method, without in ADDRESS.findall(text):
