@@ -64,8 +64,7 @@ def propose(
     made = propose_edit(wired.store, wired.access, wish, policy=policy, now=wired.clock())
     tell(made, as_json=as_json)
     if made.state is EditState.PROPOSED and not as_json:
-        if made.unknown:
-            say(f"It {policy.why_not_alone(made)}; what is missing, gridwright bill correct estimates.")
+        say(f"It {policy.why_not_alone(made)}.")
         say("A second person lets it go:")
         say(f"  gridwright edit approve {made.id} --key KEY")
 

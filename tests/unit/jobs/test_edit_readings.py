@@ -113,6 +113,37 @@ def test_where_nothing_is_known_one_person_is_not_enough(store: Store, period: I
     assert approve_edit(store, BOB, made.id, now=NOW).state is EditState.APPLIED
 
 
+@pytest.mark.parametrize(
+    ("total", "state", "days"),
+    [("24", "applied", 4), ("16", "applied", 4), ("1", "proposed", 4), ("40", "proposed", 4), ("24", "proposed", 2)],
+    ids=["usual", "nearly", "next to nothing", "much more", "nobody can tell what is usual"],
+)
+def test_behind_the_series_one_person_may_put_what_is_usual(store: Store, total: str, state: str, days: int) -> None:
+    """24 kWh a day were measured: 1 kWh moves 23, though it is little."""
+    period = Interval(NOW + timedelta(days=2), NOW + timedelta(days=3))
+    there = Panel(("UP-2",), period.start - timedelta(days=days), QUARTER, np.full((1, 96 * days), 250.0))
+    store.readings.save(LOCAL_OWNER, there, known_at=NOW)
+    later = period.end + timedelta(days=1)
+    asked = EditWish("UP-2", period, "read by the customer", total=Decimal(total))
+    made = propose_edit(store, ANN, asked, policy=POLICY, now=later)
+    assert (str(made.state), made.unknown) == (state, 96)
+    if made.state is EditState.PROPOSED:
+        told = POLICY.why_not_alone(made)
+        assert "10 kWh (edits.alone_kwh)" in told
+        assert "what is usual" in told
+    else:
+        assert withdraw_edit(store, ANN, made.id, reason="misread", policy=POLICY, now=later).state == "withdrawn"
+
+
+def test_filling_day_by_day_adds_up(store: Store) -> None:
+    """Each day is 6 kWh away from the usual 24: the second needs another person."""
+    there = Panel(("UP-2",), START - timedelta(days=4), QUARTER, np.full((1, 96 * 4), 250.0))
+    store.readings.save(LOCAL_OWNER, there, known_at=NOW)
+    days = [Interval(START + timedelta(days=at), START + timedelta(days=at + 1)) for at in (0, 1)]
+    made = [propose(store, EditWish("UP-2", day, "read by the customer", total=Decimal(18))) for day in days]
+    assert [each.state for each in made] == [EditState.APPLIED, EditState.PROPOSED]
+
+
 def test_a_hole_that_is_estimated_is_known(store: Store) -> None:
     period = Interval(START + timedelta(hours=23), START + timedelta(days=1))
     final = Panel(("UP-1",), period.start, QUARTER, np.full((1, 4), 250.0))

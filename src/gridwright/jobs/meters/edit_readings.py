@@ -17,6 +17,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, Quantity, ReadingType
 from gridwright.jobs.load.away import require_here
+from gridwright.jobs.meters.usual_use import all_moved_wh
 from gridwright.jobs.new_id import new_id
 from gridwright.store import Store
 from gridwright.vee.closure import close_to
@@ -37,23 +38,33 @@ ROUNDING = 1e-6  # of a count: what a decimal loses as a float
 class EditPolicy:
     """How many kWh of energy one person may move alone at a usage point in a month; zero = everything needs another.
 
-    What is put where nothing is known needs another person too: how far it moves the truth, nobody can tell.
+    What is put where nothing is known moves as far as it is from what is usual there at that hour; where that is not
+    known either, it needs another person.
     """
 
     alone_kwh: float = 10.0
 
-    def lets_alone(self, edit: Edit, *before: Edit) -> bool:
-        """Tell whether one person is enough, after what they moved there alone `before`."""
-        return not self.why_not_alone(edit, *before)
+    def lets_alone(self, edit: Edit, moved_wh: float) -> bool:
+        """Tell whether one person is enough for what moves so much, with what they moved there alone before."""
+        return edit.reading_type.quantity is not Quantity.ENERGY or moved_wh <= self.alone_kwh * 1000
 
-    def why_not_alone(self, edit: Edit, *before: Edit) -> str:
-        """Return why one person is not enough, as the end of a sentence on the edit; empty where one is."""
-        if edit.reading_type.quantity is not Quantity.ENERGY:
-            return ""
+    def lets_take_back(self, edit: Edit, actor: str) -> bool:
+        """Tell whether somebody may take an applied edit back: its author only what they may apply alone."""
+        small = not edit.unknown and self.lets_alone(edit, edit.moved * edit.reading_type.resolution)
+        return edit.author != actor or edit.decided_by == actor or small
+
+    def why_not_alone(self, edit: Edit) -> str:
+        """Return why an edit that waits needs a second person, as the end of a sentence on it."""
+        limit = f"the {self.alone_kwh:g} kWh (edits.alone_kwh) that one person may move in a month"
         if edit.unknown:
-            return f"covers {edit.unknown} of {len(edit.before)} intervals of which nothing is known yet"
-        moved = sum(each.moved * each.reading_type.resolution for each in (edit, *before))
-        return "" if moved <= self.alone_kwh * 1000 else f"moves more than {self.alone_kwh:g} kWh"
+            covers = f"covers {edit.unknown} of {len(edit.before)} intervals of which nothing is known yet"
+            return f"{covers}, and what is usual there is not known, or further away than {limit}"
+        moved = edit.moved * edit.reading_type.resolution
+        return (
+            f"moves more than {limit}"
+            if moved > self.alone_kwh * 1000
+            else f"moves, with your others, more than {limit}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +89,7 @@ def propose_edit(store: Store, access: Access, wish: EditWish, *, policy: EditPo
     with store.transaction():
         edit = draft_edit(store, access, wish, now=now)
         store.edits.add(access, edit)
-        if policy.lets_alone(edit, *_alone_before(store, access, edit)):
+        if policy.lets_alone(edit, all_moved_wh(store, access, [edit, *_alone_before(store, access, edit)])):
             note = f"moves no more than the {policy.alone_kwh:g} kWh that one person may"
             return _decide(store, access, edit, edit.to(EditState.APPLIED, by=access.actor, now=now, note=note))
     return edit
@@ -141,7 +152,7 @@ def withdraw_edit(store: Store, access: Access, code: str, *, reason: str, polic
     with store.transaction():
         edit = store.edits.edit(access, code)
         applied = edit.state is EditState.APPLIED
-        if applied and edit.author == access.actor and not policy.lets_alone(edit):
+        if applied and not policy.lets_take_back(edit, access.actor):
             raise Conflict(
                 f"{access.actor} made edit {code}, which a second person approved, and cannot take it back alone",
                 remedy="ask somebody else to withdraw it",

@@ -55,17 +55,15 @@ def decisions(edit: Edit, access: Access, policy: EditPolicy) -> dict[str, Any]:
     """Tell whether whoever looks may approve, reject or withdraw it, and if not, why."""
     allowed = Act.WRITE_READINGS in ALLOWED[access.role]
     own, waiting = edit.author == access.actor, edit.state is EditState.PROPOSED
-    alone = policy.lets_alone(edit)
     why = ""
     if waiting and not allowed:
         why = f"Your role, {access.role}, may not edit readings."
     elif waiting and own:
-        # Alone it may be small: then others that its author made before it count with it.
-        reason = policy.why_not_alone(edit) or f"moves, with your others, more than {policy.alone_kwh:g} kWh"
-        why = f"You made it, and it {reason}: a second person must approve it."
+        why = f"You made it, and it {policy.why_not_alone(edit)}: a second person must approve it."
     return {
         "may_approve": waiting and allowed and not own,
         "may_reject": waiting and allowed and not own,
-        "may_withdraw": allowed and ((waiting and own) or (edit.state is EditState.APPLIED and (alone or not own))),
+        "may_withdraw": allowed
+        and ((waiting and own) or (edit.state is EditState.APPLIED and policy.lets_take_back(edit, access.actor))),
         "why_not": why,
     }
