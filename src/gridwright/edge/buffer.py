@@ -171,11 +171,22 @@ class Buffer:
             dropped_to = (victim.epoch, victim.last)
             self._mark = replace(self._mark, dropped=self._mark.dropped + lost, dropped_to=dropped_to)
             self._waiting -= lost
+            self._note_end(victim)
             # The count first: a crash in between tells more dropped than there are, never fewer.
             save_mark(self.folder, self._mark, durable=True)
             self._discard(victim)
             self._reader.forget(victim)
         return True
+
+    def _note_end(self, victim: Segment) -> None:
+        """Remember an epoch whose last file is dropped: no record comes behind the gap, with which it would be told."""
+        others = {segment.epoch for segment in self._segments if segment is not victim}
+        if victim.epoch in others | {self.epoch} or not victim.records:
+            return
+        first = self._mark.through + 1 if self._mark.epoch == victim.epoch else 1
+        if first <= victim.last:
+            gone = (victim.epoch, first, victim.last)
+            self._mark = replace(self._mark, untold=(*self._mark.untold, gone))
 
     def _unacknowledged(self, segment: Segment) -> int:
         through = self._mark.through if segment.epoch == self._mark.epoch else 0
@@ -231,6 +242,8 @@ class Buffer:
     def read(self, most_bytes: int, most_records: int) -> Piece | None:
         """Return the next records that were not read since the last `rewind`, of one epoch; None = there are none."""
         with self.changed:
+            for epoch, first, last in self._mark.untold[:1]:
+                return Piece(epoch, first, last, (), ((first, last),))
             return self._reader.read(most_bytes, most_records)
 
     def rewind(self) -> None:
@@ -243,6 +256,16 @@ class Buffer:
         with self.changed:
             epochs = [segment.epoch for segment in self._segments]
             if epoch not in epochs:
+                # A batch may have been under way when what it was read from was dropped: the rest is still untold.
+                left = tuple(
+                    (name, max(first, through + 1) if name == epoch else first, last)
+                    for name, first, last in self._mark.untold
+                    if name != epoch or last > through
+                )
+                if left != self._mark.untold:
+                    self._mark = replace(self._mark, untold=left)
+                    with suppress(OSError):  # then it is told again, and the centre knows it
+                        save_mark(self.folder, self._mark, durable=True)
                 return
             before = sum(map(self._unacknowledged, self._segments))
             done = epochs.index(epoch)

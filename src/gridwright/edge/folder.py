@@ -19,6 +19,7 @@ MARK_FILE, LOCK_FILE, STATUS_FILE, QUARANTINE = "mark.json", "lock", "status.jso
 class Mark(msgspec.Struct, frozen=True):
     """What the centre has: everything before `epoch`, and of it the numbers up to `through`; and what is gone.
 
+    `untold`: (epoch, first, last) of epochs that were dropped to their end, which the centre does not know yet;
     `dropped_to`: the last record dropped for want of room; `ordinal`: the number of the last file.
     """
 
@@ -26,6 +27,7 @@ class Mark(msgspec.Struct, frozen=True):
     through: int = 0
     dropped: int = 0
     dropped_to: tuple[str, int] = ("", 0)
+    untold: tuple[tuple[str, int, int], ...] = ()
     damaged: int = 0
     ordinal: int = 0
 

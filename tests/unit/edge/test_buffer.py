@@ -365,3 +365,40 @@ def test_records_larger_than_a_piece_come_one_by_one(tmp_path: Path) -> None:
     with Buffer(tmp_path, SMALL) as buffer:
         buffer.append(every)
         assert rest(buffer) == (every, 0)
+
+
+def test_an_epoch_that_is_dropped_to_its_end_is_told(tmp_path: Path) -> None:
+    """No record of it is left behind the gap, with which the others are told."""
+    bounds = Bounds(limit=2000, segment=500, on_full=OnFull.DROP_OLDEST)
+    with Buffer(tmp_path, bounds) as buffer:
+        for number in range(10):
+            buffer.append([b"%050d" % number])
+        (piece,) = [buffer.read(1 << 20, 4)]
+        assert piece is not None
+        buffer.acknowledge(piece.epoch, piece.last)
+    with Buffer(tmp_path, bounds) as buffer:
+        for number in range(60):
+            buffer.append([b"%050d" % number])
+    sent = told = 0
+    with Buffer(tmp_path, bounds) as buffer:  # it is remembered
+        while (piece := buffer.read(1 << 20, 1000)) is not None:
+            buffer.rewind()  # an answer that is lost
+            assert buffer.read(1 << 20, 1000) == piece
+            sent, told = sent + len(piece.records), told + sum(end - begin + 1 for begin, end in piece.lost)
+            buffer.acknowledge(piece.epoch, piece.last)
+        assert (sent + told, told) == (66, buffer.dropped)
+
+
+def test_what_is_dropped_behind_a_batch_under_way_is_told_after_it(tmp_path: Path) -> None:
+    bounds = Bounds(limit=2000, segment=500, on_full=OnFull.DROP_OLDEST)
+    with Buffer(tmp_path, bounds) as buffer:
+        buffer.append([b"%050d" % number for number in range(5)])
+    with Buffer(tmp_path, bounds) as buffer:
+        under_way = buffer.read(1 << 20, 2)
+        assert under_way is not None
+        for number in range(40):
+            buffer.append([b"%050d" % number])
+        buffer.acknowledge(under_way.epoch, under_way.last)
+        rest = buffer.read(1 << 20, 1000)
+        assert rest is not None
+        assert (rest.epoch, rest.lost) == (under_way.epoch, ((3, 5),))
