@@ -218,6 +218,19 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("many", [1, 30], ids=["few", "many"])
+def test_what_a_request_says_again_is_counted_in_the_answer_and_in_the_status(client: httpx.Client, many: int) -> None:
+    def so_far() -> int:
+        told = client.get("/v1/status", headers={"X-API-Key": KEYS["operator"]}).json()
+        return int(told["writer"]["repeated"])
+
+    before = so_far()
+    records = [record(8, 40 + at) for at in range(many)]
+    told = post(client, json.dumps([*records, *records]), "application/json")
+    assert (told["accepted"], told["rejected"], told["repeated"], told["verdicts"]) == (2 * many, 0, many, [])
+    assert so_far() == before + many
+
+
+@pytest.mark.parametrize("many", [1, 30], ids=["few", "many"])
 def test_what_is_finer_than_the_series_is_rounded_and_told(client: httpx.Client, many: int) -> None:
     records = [record(7, 40 + at) for at in range(many)] + [record(7, 0, 0.12345)]
     told = post(client, json.dumps(records), "application/json")

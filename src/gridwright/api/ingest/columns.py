@@ -16,7 +16,8 @@ from gridwright.api.body import too_large
 from gridwright.api.ingest.instants import HOW, Whole, instant_us, numbers_us
 from gridwright.api.ingest.intervals import Rows, is_list, unrolled
 from gridwright.api.ingest.meaning import Said, Wrong
-from gridwright.api.ingest.table import Decoded, Floats, Mask, Table, check
+from gridwright.api.ingest.repeats import check_and_count
+from gridwright.api.ingest.table import Decoded, Floats, Mask, Table
 from gridwright.api.ingest.twice import NAMES, TIMES, VALUES, two_names, two_times, two_values
 from gridwright.api.ingest.verdicts import Fault, Status
 
@@ -96,7 +97,7 @@ class Columns:
         said, meant = self._said(values, which)
         table = Table(names, codes, at_us, value, said, meant, self.index)
         table = unrolled(table, which, self.lists, self.kept, self._refuse) if self.lists else table.where(self.kept)
-        check(table, self.decoded, now)
+        check_and_count(table, self.decoded, now)
 
     def _those(self, names: Sequence[str]) -> list[str]:
         return [name for name in names if name in self.table.column_names]

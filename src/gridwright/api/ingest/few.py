@@ -43,6 +43,7 @@ class Few(msgspec.Struct, frozen=True, gc=False):  # made for every single post,
 
 def check_few(rows: Sequence[Row], decoded: Decoded, now: datetime) -> None:
     """Take the sound ones of a few rows into the decoded request, and give the others their verdicts."""
+    before = len(decoded.few)
     for name, at_us, value, said, index in rows:
         try:
             sound = _sound((name, at_us, value), said, index, now)
@@ -54,6 +55,9 @@ def check_few(rows: Sequence[Row], decoded: Decoded, now: datetime) -> None:
             if sound.rounded:
                 fault = Faults(sound.meaning).finer
                 decoded.verdicts.round(decoded.places.of(index), fault, f"{value:.15g}")
+    if len(rows) > 1:
+        told = [(one.name, one.at_s, one.counts, one.meaning) for one in decoded.few[before:]]
+        decoded.verdicts.repeated += len(told) - len(set(told))
 
 
 def _sound(row: tuple[str, int, float], said: Said, index: int, now: datetime) -> Few:

@@ -23,7 +23,8 @@ from gridwright.api.ingest.instants import instant_us, instants_us, told_us
 from gridwright.api.ingest.intervals import MAX_INTERVALS, step_us
 from gridwright.api.ingest.listed import lists_more
 from gridwright.api.ingest.meaning import Said, Wrong
-from gridwright.api.ingest.table import Decoded, Places, Table, check
+from gridwright.api.ingest.repeats import check_and_count
+from gridwright.api.ingest.table import Decoded, Places, Table
 from gridwright.api.ingest.twice import TIMES, VALUES, are_alike, require_one_of_each, say_two_things
 from gridwright.api.ingest.verdicts import LONGEST_VALUE, Fault, shown
 
@@ -240,7 +241,7 @@ def _columns(rows: Sequence[Row], decoded: Decoded, now: datetime) -> None:
     else:
         names, at_us, values, said, index = zip(*rows, strict=True)
         table = Table(*_coded(names), np.array(at_us, np.int64), np.array(values), *_coded(said), np.array(index))
-        check(table, decoded, now)
+        check_and_count(table, decoded, now)
 
 
 def _columns_of(
@@ -261,7 +262,7 @@ def _columns_of(
     else:
         said, which = _meanings(records, defaults)
     table = Table(names, name, at_us, np.array(values, np.float64), said, which, np.array(numbered, np.int64))
-    check(table, decoded, now)
+    check_and_count(table, decoded, now)
 
 
 def _each(records: Sequence[Record], field: str, otherwise: Callable[[Record], Any]) -> list[Any]:

@@ -104,7 +104,9 @@ def _unit_of(unit: str, default: tuple[Quantity, int] = UNITS["kwh"]) -> tuple[Q
         return default
     found = UNITS.get(unit.strip().lower())
     if found is None:
-        raise Wrong(Fault("unit", "the unit is not known", "use Wh, kWh, MWh, W, kW, var, V, A, Hz, pf, °C, m³ or 1"), unit)
+        raise Wrong(
+            Fault("unit", "the unit is not known", "use Wh, kWh, MWh, W, kW, var, V, A, Hz, pf, °C, m³ or 1"), unit
+        )
     return found
 
 

@@ -49,13 +49,15 @@ class Verdicts:
     """The verdict on a request, collected while it is worked on.
 
     `accepted` counts readings; a record that holds several and is refused as a whole counts once. `rounded` ones are
-    accepted, and told because what is stored is not to the last digit what was sent.
+    accepted, and told because what is stored is not to the last digit what was sent. `repeated` ones say again what the
+    same request said: they are accepted too, and counted.
     """
 
     accepted: int = 0
     rejected: int = 0
     quarantined: int = 0
     rounded: int = 0
+    repeated: int = 0
     listed: list[Verdict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -101,6 +103,7 @@ class Verdicts:
             "verdicts": [one.to_dict() for one in sorted(self.listed, key=lambda one: one.index)],
         }
         told |= {"rounded": self.rounded} if self.rounded else {}
+        told |= {"repeated": self.repeated} if self.repeated else {}
         omitted = self.rejected + self.quarantined + self.rounded - len(self.listed)
         told |= {"verdicts_omitted": omitted} if omitted > 0 else {}
         return told | ({"notes": self.notes} if self.notes else {})

@@ -129,6 +129,9 @@ class WriterShape(Shape):
     written: int = Field(description="Readings stored.")
     rejected: int
     quarantined: int
+    repeated: int = Field(
+        description="Readings that said again what their own request said; plain lines are not looked through."
+    )
     failed: int = Field(description="Requests that the database did not take.")
     commit_s: float = Field(description="Length of the last transaction.")
     slowest_commit_s: float

@@ -49,6 +49,7 @@ class WriterFigures:
     written: int = 0
     rejected: int = 0
     quarantined: int = 0
+    repeated: int = 0
     failed: int = 0
     commit_s: float = 0.0
     slowest_commit_s: float = 0.0
@@ -181,6 +182,7 @@ class Writer:
                 figures.written += 0 if failed else verdicts.accepted
                 figures.quarantined += 0 if failed else verdicts.quarantined
                 figures.rejected += 0 if failed else verdicts.rejected
+                figures.repeated += 0 if failed else verdicts.repeated
 
     def _outcomes(self, group: Sequence[Batch]) -> Sequence[Outcome | Exception]:
         """Write a group; a bug must not end the one writer: its group is answered with it, and the next is served."""
