@@ -264,7 +264,7 @@ def an_edit_before_the_data(store: Store, total: str, *, day: int = 50) -> tuple
     store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1", capacity_kw=17.0)])
     store.readings.save(LOCAL_OWNER, whole.with_values(values), known_at=NOW)
     wish = EditWish("UP-1", gap.period, "agreed by telephone", total=Decimal(total))
-    edit = propose_edit(store, Access("ann", Role.OPERATOR), wish, policy=EditPolicy(), now=NOW + HOUR)
+    edit = propose_edit(store, Access("ann", Role.OPERATOR), wish, policy=EditPolicy(0), now=NOW + HOUR)
     assert edit.state is EditState.PROPOSED
     edit = approve_edit(store, Access("bob", Role.OPERATOR), edit.id, now=NOW + HOUR)
     correct(store, LOCAL_OWNER, SITE, now=NOW + HOUR)
