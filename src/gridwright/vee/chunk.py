@@ -72,7 +72,12 @@ class Chunk:
     @cached_property
     def all_peaks(self) -> Floats:
         """Peaks of the past days and of the chunk's own, float64[rows, past + days]; -inf where unknown."""
-        return np.concatenate([_or_none(self.past.peak), self.peaks], axis=1) if self.past.days else self.peaks
+        if not self.past.days:
+            return self.peaks
+        peaks = np.empty((self.peaks.shape[0], self.past.days + self.days.size))
+        np.fmax(self.past.peak, -np.inf, out=peaks[:, : self.past.days])
+        peaks[:, self.past.days :] = self.peaks
+        return peaks
 
     @cached_property
     def all_totals(self) -> Floats:
@@ -138,18 +143,29 @@ class Chunk:
         usable[cells] = np.nan
         return replace(self, usable=usable)
 
+    def one(self, row: int) -> Chunk:
+        """Return the chunk of one row: what is said of it asks nothing of the others."""
+        here = slice(row, row + 1)
+        return replace(
+            self,
+            panel=self.panel.rows([row]),
+            usable=self.usable[here],
+            missing=self.missing[here],
+            capacity=self.capacity[here],
+            exports=self.exports[here],
+            members=self.members[here],
+            past=self.past.rows(np.array([row])),
+            around=self.around.rows(np.array([row])),
+        )
+
     def clock(self, slot: int) -> str:
         """Return the local date and time at which `slot` begins."""
         minute = int(self.calendar.minute[slot])
-        return f"{self.days.date(int(self.days.at(np.array([slot]))[0]))} {minute // 60:02d}:{minute % 60:02d}"
+        return f"{self.days.date(self.days.of(slot))} {minute // 60:02d}:{minute % 60:02d}"
 
     def amount(self, counts: float) -> str:
         """Write a value for people: 15.0 kWh, 230.1 V."""
         return amount(counts, self.reading_type)
-
-
-def _or_none(peak: Floats) -> Floats:
-    return np.where(np.isnan(peak), -np.inf, peak)
 
 
 def _number(text: str | None) -> float:

@@ -42,6 +42,10 @@ class Days:
         """Return the position of the day that holds each slot."""
         return np.searchsorted(self.first, slot, side="right") - 1
 
+    def of(self, slot: int) -> int:
+        """Return the position of the day that holds one slot."""
+        return int(self.first.searchsorted(slot, side="right")) - 1
+
     def date(self, position: int) -> date:
         """Return the local date of the day at `position`."""
         return date_of(int(self.day[position]))
@@ -99,6 +103,10 @@ def trailing_max(maxima: Floats, window: int) -> Floats:
 def recent_count(mask: Mask, window: int, days: int) -> Counts:
     """Return, for each of the last `days` days, how many of the `window` days before it `mask` marks."""
     width = mask.shape[1]
+    if days <= FEW_DAYS:
+        ends = range(width - days, width)
+        few = [np.count_nonzero(mask[:, max(end - window, 0) : max(end, 0)], axis=1) for end in ends]
+        return np.stack(few, axis=1).astype(np.int64)
     total = np.zeros((mask.shape[0], width + 1), np.int32)
     np.cumsum(mask, axis=1, out=total[:, 1:])
     position = np.arange(width - days, width)

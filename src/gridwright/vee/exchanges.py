@@ -11,27 +11,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 
+import numpy as np
+
 from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading, RegisterStep, Step
 from gridwright.domain.usage_point import Meter
 from gridwright.vee.registers import Registers
 from gridwright.vee.runs import Mask
 from gridwright.vee.scalar import estimate_read
+from gridwright.vee.steps import EXCHANGE, RESET, Counted, Steps
 
 OFF_GRID = 0.1  # of an interval, as for every read
-BEGUN_ANEW = (Step.EXCHANGE, Step.RESET)
-Counted = tuple[int, Meter, float, RegisterStep]
+BEGUN_ANEW = (EXCHANGE, RESET)
 Gaps = Callable[[int], Mask]
 
 
-def across_exchanges(panel: Panel, registers: Registers, steps: Sequence[Counted], gaps: Gaps) -> Iterator[Counted]:
+def across_exchanges(panel: Panel, registers: Registers, steps: Steps, gaps: Gaps) -> Iterator[Counted]:
     """Yield a step over each exchange off the grid; two where gaps lie on both sides of it.
 
     `gaps`: row → bool[slots] of the panel. Two meet at the nearest edge of the grid: from one to the other goes what
     E09, a straight line between the reads of the meter that hung there, says of the time from the exchange to it.
     """
-    for first, between, last in zip(steps, steps[1:], steps[2:], strict=False):
-        exchange = _exchange(panel, first, between[-1], last)
+    for at in np.flatnonzero(np.isin(steps.kind[1:-1], BEGUN_ANEW)).tolist():
+        first, (*_, between), last = steps[at : at + 3]
+        exchange = _exchange(panel, first, between, last)
         if exchange is not None:
             yield from exchange.steps(registers, gaps)
 
@@ -41,7 +44,7 @@ def _exchange(panel: Panel, first: Counted, between: RegisterStep, last: Counted
     before, after = first[-1], last[-1]
     closed = first[0] == last[0] and before.until == between.since == between.until == after.since
     off = abs((after.since - panel.start) / panel.interval - round((after.since - panel.start) / panel.interval))
-    if not closed or between.step not in BEGUN_ANEW or off <= OFF_GRID:
+    if not closed or off <= OFF_GRID:
         return None
     return None if before.energy is None or after.energy is None else _Exchange(panel, first, last)
 

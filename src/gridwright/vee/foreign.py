@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.hung import of_device
 from gridwright.domain.interval import Interval
@@ -17,18 +19,26 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Quantity
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation
+from gridwright.vee.counters import Laid
 from gridwright.vee.registers import Registers
 from gridwright.vee.rules.device import Ident
 
 DAY = timedelta(days=1)
+NEARLY = 1 - 1e-9  # of the range: a read as large is looked at, digit by digit
 Days = dict[tuple[datetime, str], list[RegisterReading]]
 
 
-def ident_findings(panel: Panel, registers: Registers) -> list[Finding]:
-    """Return one finding for each meter and UTC day whose reads are not of what is installed."""
+def ident_findings(panel: Panel, registers: Registers, laid: Laid) -> list[Finding]:
+    """Return one finding for each meter and UTC day whose reads, `laid` by `laid_of`, are not of what is installed."""
     if panel.reading_type.quantity is not Quantity.ENERGY:
         return []
-    return [finding for point in panel.points for finding in _of_point(panel, point, registers)]
+    reads = laid.reads
+    meters = [registers.meters.get(serial) if serial else None for serial in reads.serials]
+    ranges = np.array([meter.range_wh if meter else np.inf for meter in meters], np.float64)
+    wide = np.abs(reads.value) * reads.unit >= ranges[reads.counter] * NEARLY
+    doubtful = wide | ~laid.hung.counts(reads, registers)
+    rows = np.unique(reads.row[doubtful]).tolist()
+    return [finding for row in rows for finding in _of_point(panel, panel.points[row], registers)]
 
 
 def _of_point(panel: Panel, point: str, registers: Registers) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.errors import GridMismatch
-from gridwright.vee.runs import Floats
+from gridwright.vee.runs import Floats, lines
 
 Counts = npt.NDArray[np.int32]
 N = TypeVar("N", np.float64, np.int32)
@@ -51,8 +51,7 @@ class DayHistory:
         """
         width = max(day - self.first_day, 0)
         known = min(width, self.days)
-        place = {point: row for row, point in enumerate(self.points)}
-        rows = np.array([place.get(point, -1) for point in points], np.intp)
+        rows = _rows_of(self.points, points)
         return DayHistory(
             tuple(points),
             day - width,
@@ -64,13 +63,26 @@ class DayHistory:
 
     def rows(self, which: npt.NDArray[np.intp]) -> DayHistory:
         """Return some rows."""
-        points = tuple(self.points[row] for row in which)
-        arrays = (self.total[which], self.peak[which], self.intervals[which], self.estimated[which])
+        points = tuple(map(self.points.__getitem__, which.tolist()))
+        at = lines(which)
+        arrays = (self.total[at], self.peak[at], self.intervals[at], self.estimated[at])
         return DayHistory(points, self.first_day, *arrays)
 
 
-def _laid(values: npt.NDArray[N], rows: npt.NDArray[np.intp], known: int, width: int) -> npt.NDArray[N]:
-    """Return `rows` of the first `known` columns, unknown where a row is -1, padded to `width`."""
+def _rows_of(points: tuple[str, ...], wanted: Sequence[str]) -> npt.NDArray[np.intp] | None:
+    """Return the place of each wanted usage point, -1 where it is absent; None where they are the same."""
+    if points == tuple(wanted):
+        return None
+    place = {point: row for row, point in enumerate(points)}
+    return np.array([place.get(point, -1) for point in wanted], np.intp)
+
+
+def _laid(values: npt.NDArray[N], rows: npt.NDArray[np.intp] | None, known: int, width: int) -> npt.NDArray[N]:
+    """Return `rows` of the first `known` columns, unknown where a row is -1, padded to `width`; None: all of them."""
+    if rows is None:
+        if known == width:
+            return values[:, :width]
+        rows = np.arange(values.shape[0])
     if known == width and (rows >= 0).all():
         return values[rows, :width]
     unknown = np.nan if values.dtype.kind == "f" else 0

@@ -45,6 +45,13 @@ class Runs:
 NO_RUNS = Runs(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.intp))
 
 
+def lines(which: Index) -> Index | slice:
+    """Return rows as a slice where they follow one another: an array's lines are then seen without a copy."""
+    if which.size and which[-1] - which[0] == which.size - 1 and (np.diff(which) == 1).all():
+        return slice(int(which[0]), int(which[-1]) + 1)
+    return which
+
+
 def runs_of(mask: Mask) -> Runs:
     """Return the runs of True in each row of `mask`, bool[rows, slots]."""
     at = np.flatnonzero(mask)

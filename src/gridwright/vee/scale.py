@@ -13,8 +13,10 @@ from gridwright.domain.panel import Panel
 from gridwright.vee.chunk import amount
 from gridwright.vee.closure import close_to, shift_to
 from gridwright.vee.exchanges import Gaps, across_exchanges
-from gridwright.vee.registers import Registers, Segments, segments_of, steps_of
+from gridwright.vee.registers import Registers
 from gridwright.vee.runs import Floats, Index, Mask
+from gridwright.vee.segments import Segments, segments_of
+from gridwright.vee.steps import steps_of
 from gridwright.vee.sum_check import sum_finding
 from gridwright.vee.tou import Bucket
 from gridwright.vee.wall import WallClock
@@ -30,8 +32,8 @@ def register_segments(panel: Panel, registers: Registers, capacity_kw: Mapping[s
 
     `gaps`: row → bool[slots], where something is to be estimated.
     """
-    steps = steps_of(panel, registers, capacity_kw) if registers.reads else []
-    segments = segments_of(panel, [*steps, *across_exchanges(panel, registers, steps, gaps)])
+    steps = steps_of(panel, registers, capacity_kw)
+    segments = segments_of(panel, steps, [*across_exchanges(panel, registers, steps, gaps)])
     return segments.where(segments.aligned)
 
 

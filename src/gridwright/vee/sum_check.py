@@ -10,8 +10,8 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
 from gridwright.vee.chunk import amount
-from gridwright.vee.registers import Segments, edge_energy, segment_sums
 from gridwright.vee.runs import Floats, Mask
+from gridwright.vee.segments import Segments, edge_energy, segment_sums
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,13 +11,17 @@ import numpy.typing as npt
 from gridwright.domain import quality as q
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.panel import Panel
+from gridwright.vee.counters import laid_of
 from gridwright.vee.foreign import ident_findings
 from gridwright.vee.grading import grade
-from gridwright.vee.registers import Registers, segments_of, step_findings, steps_of
+from gridwright.vee.registers import Registers
 from gridwright.vee.rules.device import Ident
 from gridwright.vee.rules.registers import RegisterChange, RegisterSteps, SumCheck, TouSum
 from gridwright.vee.ruleset import FLAG_BITS, SUSPECT, RuleSet
 from gridwright.vee.runs import Index, Mask
+from gridwright.vee.segments import segments_of
+from gridwright.vee.step_check import step_findings
+from gridwright.vee.steps import steps_among
 from gridwright.vee.sum_check import Sums, sum_failures, sum_findings
 
 Flags = npt.NDArray[np.uint32]
@@ -32,11 +36,12 @@ def check_registers(
 
     Marks `flags` in place, and rejects in `panel.quality` what a failed sum makes suspect.
     """
-    steps = steps_of(panel, registers, capacity_kw)
-    findings = [*ident_findings(panel, registers), *step_findings(panel, steps, registers)]
+    laid = laid_of(panel, registers)
+    steps = steps_among(panel, laid, registers, capacity_kw)
+    findings = [*ident_findings(panel, registers, laid), *step_findings(panel, steps, registers)]
     several = {id(mine): mine for mine in rules}.values()
     for rule in {type(rule): rule for mine in several for rule in mine.rules}.values():
-        findings += rule(panel, registers, capacity_kw) if isinstance(rule, TouSum) else []
+        findings += rule(panel, registers, laid.reads, capacity_kw) if isinstance(rule, TouSum) else []
         findings += rule(panel, steps) if isinstance(rule, RegisterChange) else []
     summed = _each(rules, lambda mine: mine.rule(SumCheck.code) is not None)
     segments = segments_of(panel, steps)
@@ -69,7 +74,10 @@ def _blamed(panel: Panel, sums: Sums, rules: Sequence[RuleSet]) -> list[tuple[In
 
 def _each(rules: Sequence[RuleSet], question: Callable[[RuleSet], bool]) -> Mask:
     """Ask each row's rules; rows share few sets, so each set is asked once."""
-    answers = {id(mine): question(mine) for mine in {id(mine): mine for mine in rules}.values()}
+    several = {id(mine): mine for mine in rules}
+    if len(several) == 1:
+        return np.full(len(rules), question(rules[0]), np.bool_)
+    answers = {key: question(mine) for key, mine in several.items()}
     return np.array([answers[id(mine)] for mine in rules], np.bool_)
 
 
@@ -79,7 +87,8 @@ def _as_set(findings: Sequence[Finding], rules: Mapping[str, RuleSet]) -> list[F
     several = {id(mine): mine for mine in rules.values()}
     on = {key: {code for code in codes if mine.rule(code)} for key, mine in several.items()}
     kept = [finding for finding in findings if finding.code in on[id(rules[finding.usage_point])]]
+    wanted = [rules[finding.usage_point].severities.get(finding.code, finding.severity) for finding in kept]
     return [
-        replace(finding, severity=rules[finding.usage_point].severities.get(finding.code, finding.severity))
-        for finding in kept
+        finding if finding.severity is severity else replace(finding, severity=severity)
+        for finding, severity in zip(kept, wanted, strict=True)
     ]

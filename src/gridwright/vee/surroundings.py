@@ -13,7 +13,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.vee.circumstances import NOTHING_KNOWN, Circumstances, Condition, StatusWords, Words
-from gridwright.vee.runs import Floats, Index, Mask
+from gridwright.vee.runs import Floats, Index, Mask, lines
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +29,8 @@ class Sibling:
 
     def rows(self, which: Index) -> Sibling:
         """Return some rows."""
-        return Sibling(self.reading_type, self.values[which], self.configured[which])
+        at = lines(which)
+        return Sibling(self.reading_type, self.values[at], self.configured[at])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,12 +53,13 @@ class Surroundings:
         """Return what surrounds some rows."""
         if self.known is NOTHING_KNOWN:
             return self
+        at = lines(which)
         return replace(
             self,
-            points=tuple(self.points[row] for row in which),
-            status=None if self.status is None else self.status[which],
-            outage=None if self.outage is None else self.outage[which],
-            inactive=None if self.inactive is None else self.inactive[which],
+            points=tuple(map(self.points.__getitem__, which.tolist())),
+            status=None if self.status is None else self.status[at],
+            outage=None if self.outage is None else self.outage[at],
+            inactive=None if self.inactive is None else self.inactive[at],
             siblings=tuple(sibling.rows(which) for sibling in self.siblings),
             check=None if self.check is None else self.check.rows(which),
         )

@@ -88,7 +88,11 @@ def validate(
     quality = panel.quality.copy()
     flags = np.zeros(panel.values.shape, np.uint32)
     findings: Found = []
-    for part in parts(panel, points, rules, source):
+    known = registers if isinstance(registers, Registers) else Registers(registers)
+    by_id = points_by_id(points)
+    members = [by_id.get(point) for point in panel.points]
+    chosen = rules_for(panel, members, rules, source) if panel.slots or known.reads else []
+    for part in _parts_of(panel, members, chosen):
         chunk = chunk_of(panel.rows(part.rows), part.members, work.setting(part))
         graded, marked, found = _judge(chunk, part.rules, JUDGED_OF[source])
         quality[part.rows] = graded
@@ -96,11 +100,8 @@ def validate(
         findings += [(int(part.rows[row]), finding) for row, finding in found]
     ordered = [finding for _, finding in sorted(findings, key=_place)]
     checked = panel.with_values(panel.values, quality)
-    known = registers if isinstance(registers, Registers) else Registers(registers)
     if known.reads:
-        by_id = points_by_id(points)
-        chosen = rules_for(panel, [by_id.get(point) for point in panel.points], rules, source)
-        ordered += check_registers(checked, flags, known, _limits(panel, by_id, chosen), chosen)
+        ordered += check_registers(checked, flags, known, _limits(panel, members, chosen), chosen)
     if source is not Source.INITIAL:
         checked = panel
     return Validation(checked, tuple(ordered), flags)
@@ -152,7 +153,13 @@ def parts(panel: Panel, points: Points, rules: Rules, source: Source = Source.IN
         return
     by_id = points_by_id(points)
     members = [by_id.get(point) for point in panel.points]
-    chosen = rules_for(panel, members, rules, source)
+    yield from _parts_of(panel, members, rules_for(panel, members, rules, source))
+
+
+def _parts_of(panel: Panel, members: Sequence[UsagePoint | None], chosen: Sequence[RuleSet]) -> Iterator[Part]:
+    """Cut a panel by the usage point and the rules of each row."""
+    if panel.slots == 0:
+        return
     groups: dict[tuple[str, str, int], list[int]] = {}
     for row, (member, mine) in enumerate(zip(members, chosen, strict=True)):
         zone, holidays = (member.zone, member.holidays) if member else ("UTC", "")
@@ -198,15 +205,17 @@ def _judge(
 
 
 def _findings(chunk: Chunk, rule: Rule, doubt: Doubt) -> Found:
-    """Return a finding for each run."""
+    """Return a finding for each run; many are of the same slots."""
     panel, runs = chunk.panel, doubt.runs
+    spans = set(zip(runs.first.tolist(), runs.last.tolist(), strict=True))
+    periods = {span: Interval(*(slot_time(panel, slot) for slot in span)) for span in spans}
     return [
         (
             row,
             Finding(
                 rule.code,
                 panel.points[row],
-                Interval(slot_time(panel, first), slot_time(panel, last)),
+                periods[first, last],
                 doubt.severity,
                 rule.explain(chunk, row, first, last),
                 panel.reading_type,
@@ -220,11 +229,10 @@ def _findings(chunk: Chunk, rule: Rule, doubt: Doubt) -> Found:
 def capacities(panel: Panel, points: Mapping[str, UsagePoint], rules: Rules) -> dict[str, float]:
     """Return the power that each usage point's register may have counted, its rules' default where it is unknown."""
     members = [points.get(point) for point in panel.points]
-    return _limits(panel, points, rules_for(panel, members, rules))
+    return _limits(panel, members, rules_for(panel, members, rules))
 
 
-def _limits(panel: Panel, points: Mapping[str, UsagePoint], chosen: Sequence[RuleSet]) -> dict[str, float]:
-    members = (points.get(point) for point in panel.points)
+def _limits(panel: Panel, members: Sequence[UsagePoint | None], chosen: Sequence[RuleSet]) -> dict[str, float]:
     return {
         name: (member.capacity_kw if member else None) or mine.capacity_kw
         for name, member, mine in zip(panel.points, members, chosen, strict=True)

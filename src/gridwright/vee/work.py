@@ -11,8 +11,8 @@ import numpy.typing as npt
 from gridwright.domain import quality as q
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
-from gridwright.vee.registers import Segments
 from gridwright.vee.runs import Floats, Index, Mask
+from gridwright.vee.segments import Segments
 
 Methods = npt.NDArray[np.uint8]
 Outages = Mapping[str, Sequence[Interval]]

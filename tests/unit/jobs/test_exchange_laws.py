@@ -22,7 +22,8 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.store import Store, open_store
-from gridwright.vee.registers import Registers, steps_of
+from gridwright.vee.registers import Registers
+from gridwright.vee.steps import steps_of
 
 START = datetime(2026, 3, 28, tzinfo=UTC)  # the clock changes the night after
 HOURS = 24 * 6

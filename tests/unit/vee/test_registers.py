@@ -16,7 +16,8 @@ from gridwright.domain.reading_type import RECEIVED_REGISTER
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.vee import Registers, estimate, validate
-from gridwright.vee.registers import segments_of, steps_of
+from gridwright.vee.segments import segments_of
+from gridwright.vee.steps import steps_of
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 END = START + timedelta(days=1)

@@ -18,7 +18,9 @@ from gridwright.domain.reading_type import Quantity
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter
 from gridwright.store import Store
-from gridwright.vee.registers import Registers, segments_of, steps_of
+from gridwright.vee.registers import Registers
+from gridwright.vee.segments import segments_of
+from gridwright.vee.steps import steps_of
 from gridwright.vee.sum_check import sum_doubts
 
 LOOK_BACK = timedelta(days=40)  # how far the read before may lie

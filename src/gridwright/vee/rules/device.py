@@ -37,12 +37,16 @@ class Clock:
         if not clock:
             return []
         half = chunk.panel.interval_s / 2
+        least = min(self.warn_s, half)
         failed: list[Span] = []
         warned: list[Span] = []
         for row, point in enumerate(chunk.around.points):
-            for before, check, after in _neighbours(clock.get(point, ())):
+            checks = clock.get(point, ())
+            if all(abs(check.offset_s) <= least for check in checks):
+                continue
+            for before, check, after in _neighbours(checks):
                 off = abs(check.offset_s)
-                if off <= min(self.warn_s, half):
+                if off <= least:
                     continue
                 span = slots_of(chunk, row, before.at if before else None, after.at if after else None)
                 (failed if off > half else warned).append(span)
@@ -123,6 +127,8 @@ class Ident:
 
 def _mismatches(told: Sequence[Configuration], installed: Sequence[Configuration]) -> Iterator[tuple[Interval, str]]:
     """Yield the time and the words of each contradiction; what either side does not tell is none."""
+    if told == installed and len(told) == 1:
+        return
     for one in told:
         for other in installed:
             common = None if one == other else one.period.intersection(other.period)

@@ -50,7 +50,8 @@ class HighLow:
 
     def _usual(self, chunk: Chunk) -> tuple[Floats, Floats]:
         """Return median and MAD of ln use over the days before each day, NaN where too few are known."""
-        before = preceding(_log(chunk.all_totals), self.days, chunk.days.size)
+        recent = chunk.all_totals[:, -(self.days + chunk.days.size) :]
+        before = preceding(_log(recent), self.days, chunk.days.size)
         middle, known = _median(before)
         spread, _ = _median(np.abs(before - middle[:, :, None]))
         return np.where(known >= self.least_days, middle, np.nan), spread
@@ -82,10 +83,10 @@ class HighLow:
 
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
         """Name the day's use and what is usual."""
-        day = int(chunk.days.at(np.array([first]))[0])
-        days = int(chunk.days.at(np.array([last - 1]))[0]) - day + 1
-        usual = np.exp(self._usual(chunk)[0]) if self.form == "robust" else self._mean(chunk)
-        used, expected = float(chunk.totals[row, day]), float(usual[row, day])
+        day = chunk.days.of(first)
+        days, one = chunk.days.of(last - 1) - day + 1, chunk.one(row)
+        usual = np.exp(self._usual(one)[0]) if self.form == "robust" else self._mean(one)
+        used, expected = float(chunk.totals[row, day]), float(usual[0, day])
         more = f" and {days - 1} more days" if days > 1 else ""
         return f"{chunk.amount(used)} on {chunk.days.date(day)}{more}, while {chunk.amount(round(expected))} is usual"
 
@@ -149,8 +150,8 @@ class HighDemand:
 
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
         """Name the peak and the highest one before it."""
-        day = int(chunk.days.at(np.array([first]))[0])
-        peak, usual = float(np.nanmax(chunk.values[row, first:last])), float(self._usual(chunk)[row, day])
+        usual = float(self._usual(chunk.one(row))[0, chunk.days.of(first)])
+        peak = float(np.nanmax(chunk.values[row, first:last]))
         return (
             f"demand of {chunk.amount(peak)} an interval at {chunk.clock(first)}, at most {chunk.amount(usual)} before"
         )
@@ -194,5 +195,5 @@ class LoadFactor:
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
         """Name the load factor and its limits."""
         del first, last
-        factor = float(self._factor(chunk)[row])
+        factor = float(self._factor(chunk.one(row))[0])
         return f"load factor {factor:.3f} over {self.days} days lies outside {self.low:g} to {self.high:g}"

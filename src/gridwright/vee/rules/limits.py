@@ -65,13 +65,18 @@ class LowLimit:
         return [Doubt(Severity.WARN, runs_of(chunk.usable < floor[:, None]))] if np.isfinite(floor).any() else []
 
     def _floor(self, chunk: Chunk) -> Floats:
-        own = chunk.attribute("base_load_kw")
+        return self._counts(chunk, chunk.attribute("base_load_kw"))
+
+    def _counts(self, chunk: Chunk, own: Floats) -> Floats:
         kilowatts = np.where(np.isnan(own), self.floor_kw or np.nan, own)
         return kilowatts * (np.nan if chunk.per_kw is None else chunk.per_kw)
 
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
         """Name the lowest value and the base load."""
-        lowest, floor = float(np.nanmin(chunk.values[row, first:last])), float(self._floor(chunk)[row])
+        lowest, floor = (
+            float(np.nanmin(chunk.values[row, first:last])),
+            float(self._counts(chunk, chunk.attribute("base_load_kw")[row : row + 1])[0]),
+        )
         return (
             f"{chunk.amount(lowest)} at {chunk.clock(first)}, while the base load is {chunk.amount(floor)} an interval"
         )

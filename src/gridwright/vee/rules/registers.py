@@ -15,15 +15,17 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Quantity
 from gridwright.domain.register import RegisterReading, RegisterStep, register_steps
-from gridwright.domain.usage_point import Meter
 from gridwright.vee.chunk import amount
+from gridwright.vee.reads import ReadColumns
 from gridwright.vee.registers import Registers
 from gridwright.vee.runs import Floats, Index, Mask
+from gridwright.vee.steps import Steps
 from gridwright.vee.sum_check import Sums
 
 # A decimal point one place off adds nine tenths of what the meter says.
 TENFOLD = 0.9
 DAY = timedelta(days=1)
+DAY_US = DAY / timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +75,24 @@ class RegisterChange:
     most: float = 0.8
     code: ClassVar[str] = "V33_register"
 
-    def __call__(self, panel: Panel, steps: Sequence[tuple[int, Meter, float, RegisterStep]]) -> list[Finding]:
+    def __call__(self, panel: Panel, steps: Steps) -> list[Finding]:
         """Compare consecutive steps of one row whose energy is known."""
         found = []
-        for (row, *_, before), (other, *_, now) in pairwise(steps):
-            change = register_change(before, now) if row == other else 0.0
-            if change > self.most:
-                kind, period = panel.reading_type, Interval(now.since, now.until)
-                message = f"{amount(now.energy or 0.0, kind)}, {change:.0%} a day from the period before"
-                found.append(Finding(self.code, panel.points[row], period, Severity.WARN, message, kind))
+        for at in np.flatnonzero(_changes(steps) > self.most).tolist():
+            (*_, before), (row, *_, now) = steps[at], steps[at + 1]
+            kind, period = panel.reading_type, Interval(now.since, now.until)
+            change = register_change(before, now)
+            message = f"{amount(now.energy or 0.0, kind)}, {change:.0%} a day from the period before"
+            found.append(Finding(self.code, panel.points[row], period, Severity.WARN, message, kind))
         return found
+
+
+def _changes(steps: Steps) -> Floats:
+    """Return `register_change` of each step and the next; 0 where they are of two usage points."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        daily = steps.energy / ((steps.until - steps.since) / DAY_US)
+        changed = np.abs(daily[1:] - daily[:-1]) / daily[1:]
+    return np.where((steps.row[1:] == steps.row[:-1]) & (steps.energy[1:] != 0), np.nan_to_num(changed), 0.0)
 
 
 def register_change(before: RegisterStep, now: RegisterStep) -> float:
@@ -99,11 +109,17 @@ class TouSum:
 
     code: ClassVar[str] = "V31_tou_sum"
 
-    def __call__(self, panel: Panel, registers: Registers, capacity_kw: Mapping[str, float]) -> list[Finding]:
-        """Compare them between instants at which all were read; time-of-use registers have a channel name."""
+    def __call__(
+        self, panel: Panel, registers: Registers, laid: ReadColumns, capacity_kw: Mapping[str, float]
+    ) -> list[Finding]:
+        """Compare them between instants at which all were read; time-of-use registers have a channel name.
+
+        `laid`: the registers' reads, by `lay_reads`.
+        """
         if panel.reading_type.quantity is not Quantity.ENERGY or panel.reading_type.channel:
             return []
-        return [finding for point in panel.points for finding in self._of(panel, point, registers, capacity_kw[point])]
+        points = [panel.points[row] for row in _of_several_channels(laid)]
+        return [finding for point in points for finding in self._of(panel, point, registers, capacity_kw[point])]
 
     def _of(self, panel: Panel, point: str, registers: Registers, limit: float) -> Iterator[Finding]:
         reads = _by_channel(panel, [read for read in registers.reads.get(point, ()) if registers.counts(read)])
@@ -142,6 +158,12 @@ class TouSum:
             f"more apart than {amount(most, kind)}"
         )
         return Finding(self.code, point, period, Severity.FAIL, message, kind)
+
+
+def _of_several_channels(laid: ReadColumns) -> list[int]:
+    """Return the rows that have a register by time of use and the total one."""
+    named = laid.of_kind(lambda kind: bool(kind.channel))
+    return [int(row) for row in np.intersect1d(laid.row[named], laid.row[~named])]
 
 
 def _by_channel(panel: Panel, reads: Sequence[RegisterReading]) -> dict[str, dict[datetime, RegisterReading]]:

@@ -139,7 +139,7 @@ class Spike:
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
         """Name the peak and how far it stands above the day's third-highest value."""
         del last
-        day = chunk.days.at(np.array([first]))
+        day = np.array([chunk.days.of(first)])
         peaks = _top(chunk, np.array([row]), day)
         peak, third = float(peaks.highest[0]), float(peaks.third[0])
         times = f", {peak / third:.1f} × the day's third-highest ({chunk.amount(third)})" if third > 0 else ""
