@@ -41,7 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.registry.save_points(ME, [UsagePoint(f"UP-{at}") for at in range(40)])
         store.registry.save_meter(ME, Meter("M-1"))
         store.registry.save_installation(ME, install("UP-1", "M-1", START - timedelta(days=30)))
-        for name, role in (("device", Role.DEVICE), ("viewer", Role.VIEWER)):
+        for name, role in (("device", Role.DEVICE), ("viewer", Role.VIEWER), ("admin", Role.ADMIN)):
             store.identities.save_user(ME, User(name, role))
             KEYS[name] = store.identities.create_key(ME, name)[1]
     return folder
@@ -203,3 +203,34 @@ def test_other_wrong_requests(client: httpx.Client) -> None:
     assert client.get("/api/v2/write").status_code == 405
     assert client.post("/write", content=b"\x1f\x8b no gzip", headers={"Content-Encoding": "gzip"}).status_code == 400
     assert client.post("/write", content=b"").status_code == 204
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_meter_that_moved_hangs_where_it_was_put_for_whoever_was_told_so(server: Server, *, as_json: bool) -> None:
+    """An exchange that was answered holds for the very next reading: no copy of the registry is older than that."""
+    old, new, meter = (f"{name}-{as_json}" for name in ("OLD", "NEW", "MOVES"))
+    with server.client(KEYS["admin"]) as admin:
+        for point in (old, new):
+            admin.post("/v1/usage-points", json={"id": point}).raise_for_status()
+        hang(admin, old, meter, 0)
+        assert post_energy(admin, meter, 0, as_json=as_json)
+        hang(admin, old, f"{meter}-2", 4)
+        hang(admin, new, meter, 8)
+        assert post_energy(admin, meter, 8, as_json=as_json)
+        begin, end = ((START + timedelta(minutes=15 * slot)).isoformat() for slot in (0, 9))
+        asked = {"from": begin, "to": end}
+        kept = [admin.get(f"/v1/usage-points/{one}/interval-blocks", params=asked).json() for one in (old, new)]
+    assert [[value for value in one["values"] if value is not None] for one in kept] == [[0.5], [0.5]]
+
+
+def hang(admin: httpx.Client, point: str, meter: str, slot: int) -> None:
+    at = (START + timedelta(minutes=15 * slot)).isoformat()
+    admin.post(f"/v1/usage-points/{point}/meter-exchange", json={"serial": meter, "at": at}).raise_for_status()
+
+
+def post_energy(admin: httpx.Client, meter: str, slot: int, *, as_json: bool) -> bool:
+    if as_json:
+        record = {"meter": meter, "start": second(slot), "kwh": 0.5, "interval_s": 900}
+        return admin.post("/v1/readings", json=[record]).json()["accepted"] == 1
+    line = f"energy,meter={meter} energy_kwh=0.5 {second(slot)}\n"
+    return admin.post("/write?precision=s", content=line).status_code == 204

@@ -21,7 +21,7 @@ from gridwright.api.body import Bodies
 from gridwright.api.ingest.form import decode_form
 from gridwright.api.ingest.json import decode_json
 from gridwright.api.ingest.meaning import Said
-from gridwright.api.ingest.names import STALE_S, Directories, Resolved, resolve
+from gridwright.api.ingest.names import Directories, Resolved, resolve
 from gridwright.api.ingest.table import Decoded
 from gridwright.api.write.batch import Batch, Tell, Waiter
 from gridwright.domain.access import Access, Act
@@ -194,7 +194,7 @@ class Quick:
     def _plain(self, post: Post, body: bytes, access: Access, now: datetime) -> Batch | None:
         """Return the batch of plain lines; None where they are none, or the registry must be read first."""
         directory = self._directories.now
-        if post.plain is None or access.points is not None or directory.taken < time.monotonic() - STALE_S:
+        if post.plain is None or access.points is not None or self._directories.is_stale(time.monotonic()):
             return None
         found = post.plain.read(body, directory, now)
         if found is None:

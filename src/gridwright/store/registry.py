@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Float, Select, cast, delete, func, insert, select
@@ -56,6 +57,14 @@ class Registry:
         self._names = names
         self._sealing = sealing
         self._without_check: dict[str, str] = {}
+        self._revisions = count(1)
+        # Another number after each change that this process has committed: for whoever keeps a copy.
+        self.revision = 0
+        session.after_commit.append(self._count_change)
+
+    def _count_change(self, unit: Unit) -> None:
+        if unit.registers:
+            self.revision = next(self._revisions)
 
     def save_points(self, access: Access, points: Iterable[UsagePoint]) -> int:
         """Add or change usage points and return how many were new or different; the same again changes nothing."""
@@ -71,6 +80,7 @@ class Registry:
             for point in new:
                 check_addressable(point.id)
             changed = [point for code, point in wanted.items() if code in old and old[code] != point]
+            unit.registers = unit.registers or bool(new)
             add_points(unit, self._sealing, new)
             change_points(unit, self._sealing, changed)
             judged = [point.id for point in changed if _judged_by(point) != _judged_by(old[point.id])]
@@ -210,6 +220,7 @@ class Registry:
             keys = dict(zip(codes, self._names.point_keys(unit, codes), strict=True))
             new = put_installations(unit, keys, these)
             if new:
+                unit.registers = True
                 at, one = self._session.clock(), len(new) == 1
                 subject, meters = (new[0].usage_point, new[0].end_device) if one else (f"{len(new)} meters", len(new))
                 note(unit, access, Act.WRITE_REGISTRY, subject=subject, at=at, installed=meters)
@@ -284,6 +295,7 @@ class Registry:
     def _replace(
         self, unit: Unit, access: Access, usage_point: str, history: Sequence[Installation], **detail: str
     ) -> None:
+        unit.registers = True
         key = self._names.point_keys(unit, [usage_point])[0]
         devices = device_keys(unit, [installation.end_device for installation in history])
         unit.connection.execute(delete(schema.installation).where(schema.installation.c.usage_point == key))

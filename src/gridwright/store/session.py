@@ -52,6 +52,7 @@ class Unit:
     # What every audit record of the transaction carries besides its own: the id of a cascade.
     chain: dict[str, str] = field(default_factory=dict)
     beside: bool = False  # see `beside_what_waits`
+    registers: bool = False  # whether a usage point or an installation was added or changed
 
     def require_alive(self) -> None:
         """Raise StoreError when the database has given up the transaction, so that nothing is half written."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -99,7 +101,8 @@ def test_a_key_of_few_points_reaches_only_them() -> None:
 
 
 def test_the_directory_is_read_again_only_for_names_it_does_not_have() -> None:
-    directories = Directories(None)  # type: ignore[arg-type] # nothing is read here
+    unchanged = SimpleNamespace(store=SimpleNamespace(registry=SimpleNamespace(revision=0)))
+    directories = Directories(cast("Any", unchanged))
     directories.now = dataclasses.replace(registry(), taken=100.0)
     assert not directories.must_read_before(decoded(lines("usage_point", ["UP-1", "UP-2"])), 100.5)
     assert directories.must_read_before(decoded(lines("usage_point", ["UP-1", "new"])), 100.5)

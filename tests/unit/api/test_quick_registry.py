@@ -32,7 +32,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Quick:
     """A short way that knows its sender, and has not read the registry yet."""
     made = Quick.__new__(Quick)
     made._platform = cast("Any", SimpleNamespace(clock=lambda: NOW))
-    made._directories, made.large = Directories(cast("Any", None)), cast("Any", {"/write": None})
+    nobody_changes_it = SimpleNamespace(store=SimpleNamespace(registry=SimpleNamespace(revision=0)))
+    made._directories, made.large = Directories(cast("Any", nobody_changes_it)), cast("Any", {"/write": None})
     door = SimpleNamespace(remembered_by=lambda _: LOCAL_OWNER)
     monkeypatch.setattr(quick, "doorkeeper", lambda _: door)
     monkeypatch.setattr(Directories, "should_read", lambda *_: False)

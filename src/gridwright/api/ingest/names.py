@@ -103,13 +103,20 @@ class Directories:
     def __init__(self, platform: Platform, ticks: Callable[[], float] = time.monotonic) -> None:
         self._platform, self._ticks = platform, ticks
         self._reading = threading.Lock()
-        self._fingerprint, self._looked = "", float("-inf")
+        self._fingerprint, self._looked, self._revision = "", float("-inf"), 0
         self.now = Directory()
+
+    def is_stale(self, asked: float) -> bool:
+        """Tell whether it is too old for a request that came at `asked`, or what this process has changed is not in it.
+
+        A meter that was just exchanged hangs where it hangs now for whoever was told so.
+        """
+        return self.now.taken < asked - STALE_S or self._platform.store.registry.revision != self._revision
 
     def must_read_for(self, names: Iterable[str], asked: float) -> bool:
         """Tell whether it must be read before these names are looked up by a request that came at `asked`."""
         directory = self.now
-        if directory.taken < asked - STALE_S:
+        if self.is_stale(asked):
             return True
         return directory.taken < asked and not all(map(directory.knows, names))
 
@@ -119,7 +126,7 @@ class Directories:
         if numbered is None or decoded.few:
             names = {name for readings in decoded.series for name in readings.points}
             return self.must_read_for(names.union(one.name for one in decoded.few), asked)
-        if directory.taken < asked - STALE_S:
+        if self.is_stale(asked):
             return True
         places = numbered.names.places(directory, register=False)
         return directory.taken < asked and bool(
@@ -141,15 +148,17 @@ class Directories:
     def read(self, asked: float) -> None:
         """Read the registry where it has changed, unless somebody did since `asked`; blocks."""
         with self._reading:
-            if self.now.taken >= asked:
+            registry, access = self._platform.store.registry, self._platform.access
+            if self.now.taken >= asked and registry.revision == self._revision:
                 return
-            taken, registry, access = self._ticks(), self._platform.store.registry, self._platform.access
+            taken, revision = self._ticks(), registry.revision
             fingerprint = registry.fingerprint(access)
             if fingerprint == self._fingerprint:
                 self.now = replace(self.now, taken=taken)
-                return
-            self.now = directory_of(registry.keys(access), registry.installed(access), taken)
-            self._fingerprint = fingerprint
+            else:
+                self.now = directory_of(registry.keys(access), registry.installed(access), taken)
+                self._fingerprint = fingerprint
+            self._revision = revision
 
 
 @dataclass(slots=True, eq=False)
