@@ -231,6 +231,6 @@ def hang(admin: httpx.Client, point: str, meter: str, slot: int) -> None:
 def post_energy(admin: httpx.Client, meter: str, slot: int, *, as_json: bool) -> bool:
     if as_json:
         record = {"meter": meter, "start": second(slot), "kwh": 0.5, "interval_s": 900}
-        return admin.post("/v1/readings", json=[record]).json()["accepted"] == 1
+        return bool(admin.post("/v1/readings", json=[record]).json()["accepted"] == 1)
     line = f"energy,meter={meter} energy_kwh=0.5 {second(slot)}\n"
     return admin.post("/write?precision=s", content=line).status_code == 204
