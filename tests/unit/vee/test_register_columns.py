@@ -187,6 +187,40 @@ def test_changes_of_columns_are_those_of_objects(known: Registers, most: float) 
     assert [(one.usage_point, one.period) for one in found] == wanted
 
 
+def test_a_change_of_factor_an_exchange_and_a_foreign_meter_are_told_as_objects_tell_them() -> None:
+    def read(hour: int, value: float, serial: str = "M1", epoch: int = 0) -> RegisterReading:
+        return RegisterReading("B", START + timedelta(hours=hour), value, serial, epoch)
+
+    def hung(serial: str, since: int, until: int, factor: str) -> Installation:
+        period = Interval(START + timedelta(hours=since), START + timedelta(hours=until))
+        return Installation("B", serial, period, Decimal(factor))
+
+    mine = [read(0, 99_990), read(4, 5), read(12, 9), read(15, 11), read(16, 70, "M2", 1), read(18, 20, epoch=2)]
+    mine += [
+        read(20, 25, epoch=2),
+        read(24, 0, "M3", 3),
+        read(26, 4, "M3", 3),
+        read(28, 1, "M3", 3),
+        read(30, 0, "M3", 4),
+    ]
+    history = [hung("M1", -9, 10, "1"), hung("M1", 10, 24, "4"), hung("M3", 24, 99, "2")]
+    known = Registers({"B": mine}, {"M1": Meter("M1", dials=5), "M3": Meter("M3", dials=6)}, history)
+
+    steps = steps_of(a_panel(ReadingType()), known, LIMITS)
+    assert list(steps) == steps_as_objects(a_panel(ReadingType()), known)
+    assert [(step.step.value, factor, step.energy) for _, _, factor, step in steps] == [
+        ("rollover", 1.0, 15.0),
+        ("exchange", 1.0, None),
+        ("normal", 4.0, 8.0),
+        ("normal", 4.0, 36.0),
+        ("normal", 4.0, 20.0),
+        ("exchange", 4.0, None),
+        ("normal", 2.0, 8.0),
+        ("decrease", 2.0, None),
+        ("reset", 2.0, None),
+    ]
+
+
 def test_two_reads_of_one_instant_tell_of_no_change_a_day() -> None:
     at = [START, START, START + timedelta(hours=1), START + timedelta(hours=2)]
     mine = [RegisterReading("A", when, value) for when, value in zip(at, (5.0, 5.0, 6.0, 9.0), strict=True)]
