@@ -55,6 +55,10 @@ FLOWS = {
 FLOW_CODES = {Flow.DELIVERED: 1, Flow.RECEIVED: 19, Flow.NET: 4, Flow.NONE: 0}
 QUADRANTS = {15: "Q1", 16: "Q2", 17: "Q3", 18: "Q4"}
 PHASES = {128: "A", 129: "A", 64: "B", 65: "B", 32: "C", 33: "C"}
+QUADRANT_CODES = {name: code for code, name in QUADRANTS.items()}
+PHASE_CODES = {name: code for code, name in reversed(PHASES.items())}
+# A channel that the codes can tell, as `meaning_of` names it; leading zeros would not come back.
+MARKS = re.compile(r"(Q[1-4])?([ABC])?(?:T([1-9]\d{0,2}))?(?:C([1-9]\d{0,2}))?")
 DELTA, INDICATING = (0, 4), 6
 REGISTERS = (1, 2, 3, 9, 13, 14)
 ACCUMULATION_CODES = {Accumulation.DELTA: 4, Accumulation.CUMULATIVE: 1, Accumulation.INSTANTANEOUS: 12}
@@ -122,12 +126,22 @@ def accumulation_of(code: int, quantity: Quantity, kind: str) -> Accumulation | 
     return f"accumulation {code} of {quantity} is not read"
 
 
+def marks_of(kind: ReadingType) -> re.Match[str] | None:
+    """Return quadrant, phase, tariff and tier (groups 1 to 4) of a channel that consists of them; None for another."""
+    marks = MARKS.fullmatch(kind.channel)
+    return marks if marks and not (marks[1] and kind.flow is not Flow.NONE) else None
+
+
 def codes_of(kind: ReadingType) -> Codes:
     """Return the codes of a reading type, values being counts; see `why_not` for what has none."""
+    quadrant, phase, tou, tier = marks.groups(default="") if (marks := marks_of(kind)) else ("", "", "", "")
     return Codes(
         accumulation=ACCUMULATION_CODES[kind.accumulation],
-        flow=FLOW_CODES[kind.flow],
+        flow=QUADRANT_CODES.get(quadrant, FLOW_CODES[kind.flow]),
         commodity=COMMODITY_CODES.get(kind.commodity, 0),
+        tou=int(tou or 0),
+        tier=int(tier or 0),
+        phase=PHASE_CODES.get(phase, 0),
         multiplier=kind.exponent,
         uom=UOMS[kind.quantity],
     )

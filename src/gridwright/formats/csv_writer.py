@@ -23,6 +23,7 @@ from gridwright.formats.layout import LONG_DAY_COLUMNS
 from gridwright.formats.writer import (
     QUALITY_WORDS,
     WRITTEN_UNIT,
+    every_channel,
     holds_everything,
     pattern_of,
     phase_of,
@@ -44,8 +45,8 @@ class CsvWriter:
 
     name: str = "csv"
     suffix: str = ".csv"
-    keeps_channels: bool = True
 
+    written_channel = every_channel
     why_not = holds_everything
 
     def write(
@@ -74,7 +75,8 @@ class WideCsvWriter:
 
     name: str = "wide-csv"
     suffix: str = ".csv"
-    keeps_channels: bool = True
+
+    written_channel = every_channel
 
     def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
         """Refuse registers, and intervals other than 5, 10, 15, 30 and 60 minutes."""

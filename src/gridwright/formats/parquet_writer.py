@@ -16,7 +16,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.formats.writer import QUALITY_WORDS, WRITTEN_UNIT, holds_everything, written_values
+from gridwright.formats.writer import QUALITY_WORDS, WRITTEN_UNIT, every_channel, holds_everything, written_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,8 +43,8 @@ class ParquetWriter:
 
     name: str = "parquet"
     suffix: str = ".parquet"
-    keeps_channels: bool = True
 
+    written_channel = every_channel
     why_not = holds_everything
 
     def write(

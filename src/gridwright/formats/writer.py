@@ -38,9 +38,8 @@ class Writer(Protocol):
         """The usual ending of such a file, with its dot."""
         ...
 
-    @property
-    def keeps_channels(self) -> bool:
-        """Whether two series of a usage point that differ in their channel alone can be told apart."""
+    def written_channel(self, kind: ReadingType) -> str:
+        """Return what the format writes of a series' channel: series alike in it and in all else look the same."""
         ...
 
     def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
@@ -65,6 +64,12 @@ def holds_everything(writer: object, kind: ReadingType, interval_s: int, phase_s
     """Say nothing against any series: the `why_not` of a format that can hold them all."""
     del writer, kind, interval_s, phase_s
     return ""
+
+
+def every_channel(writer: object, kind: ReadingType) -> str:
+    """Return the channel as it is: the `written_channel` of a format that tells all of them apart."""
+    del writer
+    return kind.channel
 
 
 def written_exponent(kind: ReadingType) -> int:

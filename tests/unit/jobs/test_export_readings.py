@@ -131,6 +131,72 @@ def test_what_a_format_cannot_hold_is_left_out_and_said(store: Store) -> None:
     assert plan.readings == sum(int((~a_panel(seed).missing[0]).sum()) for seed in (0, 1))
 
 
+def saved_registers(store: Store, *channels: str) -> None:
+    """Save two reads of a register of each channel, every one with numbers of its own, and none of the total."""
+    reads = [
+        RegisterReading("H1", START + timedelta(days=day), 5000.0 * (place + 1) + day, reading_type=kind)
+        for place, kind in enumerate(replace(DELIVERED_ENERGY.register(), channel=channel) for channel in channels)
+        for day in range(2)
+    ]
+    store.registers.save(LOCAL_OWNER, reads, known_at=NOW)
+
+
+def registers_back(data: bytes, name: str, folder: Path) -> dict[str, list[float]]:
+    """Import an export into an empty store; return the values of each register of H1 by its channel."""
+    path = folder / f"export{writer_named(name).suffix}"
+    path.write_bytes(data)
+    with open_store("sqlite://") as other:
+        done = ingest_file(other, LOCAL_OWNER, path, ReadOptions(), known_at=NOW)
+        assert (done.intake.rejected, done.intake.repeated, done.intake.conflicting) == (0, 0, 0)
+        kinds = other.registers.kinds(LOCAL_OWNER, "H1")
+        period = Interval(START, START + timedelta(days=9))
+        return {
+            kind.channel: [read.value for read in other.registers.load(LOCAL_OWNER, "H1", period, kind)]
+            for kind in kinds
+        }
+
+
+@pytest.mark.parametrize("name", ["nem12", "nem13", "csv", "parquet", "green-button"])
+def test_registers_that_differ_in_their_channel_alone_go_out_apart(store: Store, name: str, tmp_path: Path) -> None:
+    saved_registers(store, "E1", "E2")
+    kinds = tuple(replace(DELIVERED_ENERGY.register(), channel=channel).code for channel in ("E1", "E2"))
+    data, plan = exported(store, name, Wanted(points=("H1",), kinds=kinds))
+    assert registers_back(data, name, tmp_path) == {"E1": [5000, 5001], "E2": [10000, 10001]}
+    assert plan.registers == 4
+
+
+@pytest.mark.parametrize("name", ["cmep", "cim-xml", "mscons"])
+def test_of_registers_that_a_format_cannot_tell_apart_one_goes_out(store: Store, name: str, tmp_path: Path) -> None:
+    """NEM13 has the registers 11 and 41 of one NMI: written under one name, each would be taken for the other."""
+    saved_registers(store, "11", "41")
+    data, plan = exported(store, name, Wanted(points=("H1",)))
+    assert registers_back(data, name, tmp_path) == {"": [5000, 5001]}
+    assert plan.registers == 2
+    assert f"{name} cannot tell channel 41 from 11: choose with --reading-type (H1)" in plan.left_out
+
+
+def test_the_register_that_goes_out_is_that_of_the_intervals(store: Store, tmp_path: Path) -> None:
+    store.readings.save(LOCAL_OWNER, a_panel(2), known_at=NOW)
+    saved_registers(store, "11", "")
+    data, plan = exported(store, "cmep", Wanted(points=("H1",)))
+    assert registers_back(data, "cmep", tmp_path) == {"": [10000, 10001]}
+    assert "cmep cannot tell channel 11 from (none): choose with --reading-type (H1)" in plan.left_out
+
+
+@pytest.mark.parametrize(("name", "channel"), [("mscons", "1.8.1"), ("cim-xml", "T1"), ("cim-xml", "AT2C3")])
+def test_registers_of_tariffs_go_out_apart_where_the_code_tells_them(
+    store: Store, name: str, channel: str, tmp_path: Path
+) -> None:
+    saved_registers(store, "", channel)
+    data, _ = exported(store, name, Wanted(points=("H1",)))
+    assert registers_back(data, name, tmp_path) == {"": [5000, 5001], channel: [10000, 10001]}
+
+
+def test_registers_that_a_format_has_no_place_for_are_said(store: Store) -> None:
+    _, plan = exported(store, "wide-csv")
+    assert "a row a day holds no register reads (H0)" in plan.left_out
+
+
 def test_many_usage_points_are_planned_and_loaded_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """No question to the database is asked a usage point: neither for series, nor for registers, nor for blocks."""
     asked: dict[str, int] = {"extents": 0, "load": 0, "load_several": 0}

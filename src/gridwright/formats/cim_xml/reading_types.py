@@ -71,6 +71,7 @@ def code_of(kind: ReadingType, interval_s: int) -> str:
     codes, fields = codes_of(kind), [0] * FIELDS
     fields[2] = PERIOD_CODES.get(interval_s, 0)
     fields[3:7] = [codes.accumulation, codes.flow, codes.commodity, KINDS[kind.quantity]]
+    fields[11], fields[13:15] = codes.tou, [codes.tier, codes.phase]
     fields[15:17] = [codes.multiplier, codes.uom]
     return ".".join(map(str, fields))
 

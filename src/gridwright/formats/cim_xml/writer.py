@@ -36,7 +36,11 @@ class CimXmlWriter:
 
     name: str = "cim-xml"
     suffix: str = ".xml"
-    keeps_channels: bool = False
+
+    def written_channel(self, kind: ReadingType) -> str:
+        """Return the part that the code has a place for: quadrant, phase, tariff and tier."""
+        marks = cim_codes.marks_of(kind)
+        return marks[0] if marks else ""
 
     def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
         """Say why a message cannot hold a series; empty when it can."""

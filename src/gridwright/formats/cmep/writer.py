@@ -30,7 +30,11 @@ class CmepWriter:
 
     name: str = "cmep"
     suffix: str = ".cmep"
-    keeps_channels: bool = False
+
+    def written_channel(self, kind: ReadingType) -> str:
+        """Return nothing: a unit such as KWHREG tells no channel."""
+        del kind
+        return ""
 
     def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
         """Refuse quantities without a unit in CMEP, and intervals that are no whole minutes."""

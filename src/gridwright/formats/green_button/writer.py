@@ -22,6 +22,7 @@ from gridwright.formats import cim_codes
 from gridwright.formats.green_button.clock import local_time
 from gridwright.formats.green_button.entries import quoted
 from gridwright.formats.green_button.qualities import codes_of
+from gridwright.formats.writer import every_channel
 
 ROOT = "/espi/1_1/resource/"
 NAMES = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 9562: names that are addresses
@@ -99,7 +100,8 @@ class GreenButtonWriter:
 
     name: str = "green-button"
     suffix: str = ".xml"
-    keeps_channels: bool = True
+
+    written_channel = every_channel
 
     def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
         """Say why a feed cannot hold a series; empty when it can."""

@@ -29,7 +29,10 @@ class MsconsWriter:
 
     name: str = "mscons"
     suffix: str = ".edi"
-    keeps_channels: bool = False
+
+    def written_channel(self, kind: ReadingType) -> str:
+        """Return the OBIS code, which tells the counter of a tariff from the total."""
+        return obis_of(kind)
 
     def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
         """Refuse what has no OBIS code of energy, and intervals that are no whole minutes."""

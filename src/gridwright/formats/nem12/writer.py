@@ -18,7 +18,15 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats.compact import compact_stamps
 from gridwright.formats.nem12.channels import FLOWLESS, FLOWS
-from gridwright.formats.writer import WRITTEN_UNIT, pattern_of, phase_of, plain_id, require, written_values
+from gridwright.formats.writer import (
+    WRITTEN_UNIT,
+    every_channel,
+    pattern_of,
+    phase_of,
+    plain_id,
+    require,
+    written_values,
+)
 
 MARKET_S = 36_000  # market time is UTC+10 all year (MDFF 3.3)
 SENDER, RECEIVER = "GRIDWRIGHT", "RECEIVER"
@@ -71,7 +79,8 @@ class Nem12Writer:
 
     name: str = "nem12"
     suffix: str = ".csv"
-    keeps_channels: bool = True
+
+    written_channel = every_channel
 
     def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
         """Refuse units that MDFF lacks, and intervals that do not fill the market's day."""
@@ -111,7 +120,8 @@ class Nem13Writer:
 
     name: str = "nem13"
     suffix: str = ".csv"
-    keeps_channels: bool = True
+
+    written_channel = every_channel
 
     def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
         """Refuse intervals, and units that MDFF lacks."""

@@ -90,6 +90,7 @@ class Export:
     written: set[str] = field(default_factory=set)
     refused: dict[str, list[str]] = field(default_factory=dict)
     done: int = 0
+    taken: dict[str, dict[tuple[str, ...], ReadingType]] = field(default_factory=dict)
 
     @property
     def left_out(self) -> list[str]:
@@ -99,6 +100,16 @@ class Export:
     def refuse(self, why: str, points: Sequence[str] = ()) -> None:
         """Take note of something that is left out."""
         self.refused.setdefault(why, []).extend(points)
+
+    def tells_apart(self, point: str, kind: ReadingType) -> bool:
+        """Tell whether a series looks like no other of its usage point; what does is refused, the first one stays."""
+        looks = (kind.quantity, kind.flow, kind.accumulation, kind.commodity, self.writer.written_channel(kind))
+        first = self.taken.setdefault(point, {}).setdefault(looks, kind)
+        if first.finer(0) == kind.finer(0):
+            return True
+        other, own = first.channel or "(none)", kind.channel or "(none)"
+        self.refuse(f"{self.writer.name} cannot tell channel {own} from {other}: choose with --reading-type", [point])
+        return False
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the file; nothing to write at all is NotFound, before the first byte."""
@@ -198,21 +209,30 @@ class Export:
         kinds = [
             kind
             for kind in self.store.readings.image_types(self.access, Image.RAW)
-            if kind.accumulation is Accumulation.CUMULATIVE
-            and self._asks_for(kind)
-            and self.writer.why_not(kind, 0, 0) == ""
+            if kind.accumulation is Accumulation.CUMULATIVE and self._asks_for(kind)
         ]
         for at in range(0, len(names) if kinds else 0, TOGETHER):
             some = names[at : at + TOGETHER]
-            reads: dict[str, list[RegisterReading]] = defaultdict(list)
+            reads: dict[str, dict[ReadingType, list[RegisterReading]]] = defaultdict(dict)
             for kind in kinds:
                 for read in self.store.registers.load_several(self.access, some, period, kind):
-                    reads[read.usage_point].append(read)
+                    reads[read.usage_point].setdefault(kind, []).append(read)
             for point in some:
-                for read in reads[point]:
-                    self.registers += 1
+                for several in self._told_apart(point, reads[point]):
+                    self.registers += len(several)
                     self.written.add(point)
-                    yield read
+                    yield from several
+
+    def _told_apart(
+        self, point: str, reads: Mapping[ReadingType, list[RegisterReading]]
+    ) -> Iterator[list[RegisterReading]]:
+        """Yield the registers of a usage point that the format holds and tells apart: those of its intervals first."""
+        intervals = {kind.register().finer(0) for kind in self.taken.get(point, {}).values()}
+        for kind in sorted(reads, key=lambda one: (one.finer(0) not in intervals, one.code)):
+            if refusal := self.writer.why_not(kind, 0, 0):
+                self.refuse(refusal, [point])
+            elif self.tells_apart(point, kind):
+                yield reads[kind]
 
     def _asks_for(self, kind: ReadingType) -> bool:
         return not self.wanted.kinds or kind.code in self.wanted.kinds
@@ -283,16 +303,8 @@ def _trimmed(panel: Panel, whole: Interval) -> Panel:
 def _grouped(export: Export, there: Sequence[Extent]) -> dict[Group, list[Extent]]:
     """Put series of one type and interval together; of those a format cannot tell apart the first one stays."""
     groups: dict[Group, list[Extent]] = defaultdict(list)
-    taken: dict[tuple[object, ...], ReadingType] = {}
     for one in there:
         kind = one.reading_type
-        looks = (one.usage_point, kind.quantity, kind.flow, kind.accumulation, kind.commodity)
-        first = taken.setdefault(looks, kind)
-        if not export.writer.keeps_channels and first.finer(0) != kind.finer(0):
-            name = export.writer.name
-            other, own = first.channel or "(none)", kind.channel or "(none)"
-            why = f"{name} cannot tell channel {own} from {other}: choose with --reading-type"
-            export.refuse(why, [one.usage_point])
-            continue
-        groups[kind, timedelta(seconds=one.interval_s)].append(one)
+        if export.tells_apart(one.usage_point, kind):
+            groups[kind, timedelta(seconds=one.interval_s)].append(one)
     return dict(groups)
