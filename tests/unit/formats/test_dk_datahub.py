@@ -173,6 +173,29 @@ def test_json_points_that_cannot_be_taken(point: dict[str, object], said: str) -
     assert len(result.values) == 1
 
 
+@pytest.mark.parametrize("written", ["NaN", "Infinity", "-Infinity", "9" * 5000])
+def test_what_json_has_no_number_for_costs_its_point_alone(written: str) -> None:
+    """Some senders write NaN for a gap; the metering point may be named behind its points."""
+    whole = json.loads(a_json([{"position": {"value": at}, "quantity": at} for at in (1, 2, 3)]))
+    series = whole["NotifyValidatedMeasureData_MarketDocument"]["Series"]
+    whole["NotifyValidatedMeasureData_MarketDocument"]["Series"] = [dict(sorted(one.items())) for one in series]
+    text = json.dumps(whole, indent=1).replace('"quantity": 2', f'"quantity": {written}')
+    result = read(text.encode())
+    assert [value for part in result.series for value in part.value.tolist()] == [1000, 3000]
+    (reject,) = result.rejects
+    assert (reject.reason, reject.value) == ("quantity is no number", written[:40])
+    assert text.splitlines()[reject.line].strip().startswith('"position"')
+    assert result.records == 3
+
+
+@pytest.mark.parametrize("key", ["marketEvaluationPoint.mRID", "position"])
+def test_nan_is_neither_a_name_nor_a_position(key: str) -> None:
+    text = re.sub(rf'("{re.escape(key)}": {{[^}}]*"value": )[^,}}\n]+', r"\1NaN", GOOD)
+    assert "NaN" in text
+    result = read(text.encode())
+    assert (sum(part.size for part in result.series), result.rejected) == (0, 6)
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.integers(60, len(GOOD) - 8))
 def test_of_json_that_is_cut_off_the_points_before_are_kept(at: int) -> None:

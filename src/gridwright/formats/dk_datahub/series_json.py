@@ -32,7 +32,18 @@ FIELDS = {
     "end": "end",
 }
 KEYS = {"position", "quantity", "quality"}
+LONGEST = 400  # digits of a whole number, far beyond any reading; Python refuses to read some thousand
 LOST = "the JSON is damaged here; what follows is left out"
+
+
+@dataclass(frozen=True, slots=True)
+class NoNumber:
+    """NaN, an infinity or endless digits: neither number nor text, so that it costs its point and not its series."""
+
+    written: str
+
+    def __str__(self) -> str:
+        return self.written
 
 
 @dataclass(slots=True)
@@ -66,6 +77,7 @@ def decode_text(text: str, context: Context) -> Decoded:
         if isinstance(plan, str):
             count = len(re.findall(r'"position"', text[place:end]))
             found.seen += count
+            plan += " before the damage" if series is None else ""
             found.refuse(place, (plan, "ask the sender for the message again"), readings=max(count, 1))
             continue
         found.plans[number] = plan
@@ -82,7 +94,7 @@ def _series(found: _Found) -> Iterator[tuple[int, Mapping[str, Any] | None, int]
     if opening is None:
         found.refuse(len(text), ("no Series: the message is cut off or empty", "fetch it again"))
         return
-    place, decoder = opening.end(), json.JSONDecoder(parse_constant=_no_number)
+    place, decoder = opening.end(), json.JSONDecoder(parse_constant=NoNumber, parse_int=_whole)
     while True:
         place = _behind(text, place)
         if place >= len(text):
@@ -125,8 +137,8 @@ def _behind(text: str, place: int) -> int:
     return match.end() if match else place
 
 
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+def _whole(digits: str) -> int | NoNumber:
+    return int(digits) if len(digits) <= LONGEST else NoNumber(digits)
 
 
 def _header(series: Mapping[str, Any] | str) -> Header:
@@ -173,7 +185,7 @@ def _take_points(found: _Found, number: int, place: int, end: int) -> None:
         lost = found.text.count('"position"', place, end)
         found.refuse(place, ("a series without Point", "ask the sender for the message again"), readings=max(lost, 1))
         return
-    decoder, at = json.JSONDecoder(parse_constant=_no_number), opening.end()
+    decoder, at = json.JSONDecoder(parse_constant=NoNumber, parse_int=_whole), opening.end()
     while True:
         at = _behind(found.text, at)
         if at >= end or found.text[at] == "]":
