@@ -286,7 +286,7 @@ class Buffer:
         self._segments.remove(segment)
         with suppress(OSError):  # a disk that cannot be written: it stays, and comes again after a restart
             if segment.damaged:
-                (self.folder / QUARANTINE).mkdir(exist_ok=True)
+                (self.folder / QUARANTINE).mkdir(mode=0o700, exist_ok=True)
                 segment.path.rename(self.folder / QUARANTINE / segment.path.name)
                 self._quarantined += segment.size
             else:

@@ -18,7 +18,7 @@ import msgspec
 from gridwright.api.edge.wire import Record
 from gridwright.domain.interval import DAY_S, MICRO, from_epoch_s
 from gridwright.edge.sealing import Seals
-from gridwright.jobs.files.durable import replace_file, sync_folder
+from gridwright.jobs.files.durable import private, replace_file, sync_folder
 
 FILE = "rejected.jsonl"
 PLAIN = ("epoch", "sequence", "received")
@@ -51,7 +51,7 @@ class Rejected:
         self._forget()
         fresh = not self.path.exists()
         lines = b"".join(self._line(line_of(epoch, record, said)) for record, said in records)
-        with self.path.open("ab") as file:
+        with open(self.path, "ab", opener=private) as file:
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())

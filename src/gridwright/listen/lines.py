@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from gridwright.domain.errors import ConfigError
-from gridwright.jobs.files.durable import sync_folder
+from gridwright.jobs.files.durable import private, sync_folder
 
 
 class Lines:
@@ -47,7 +47,7 @@ class Lines:
         if self._limit is not None and size + len(lines) > self._limit and size:
             self.path.replace(older(self.path))
             size = 0
-        with self.path.open("ab") as file:
+        with open(self.path, "ab", opener=private) as file:
             # A crash may have left half a line.
             file.write(b"\n" + lines if size and not _ends_well(self.path) else lines)
             file.flush()

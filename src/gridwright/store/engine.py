@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,11 +100,21 @@ def _prepare_file(path: Path, *, create: bool) -> None:
             "there is no database here", where=str(path), remedy="import a file first, or name another database"
         )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
             f"the folder cannot be made: {error.strerror}", where=str(path.parent), remedy="choose another folder"
         ) from error
+    if not path.exists():
+        _make_private(path.resolve())
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file for this user alone; SQLite gives the files beside it the same mode."""
+    # What cannot be made, or was made meanwhile, SQLite itself tells of. An existing file is never opened here: closing
+    # it would let go of the locks that this process holds on it.
+    with suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _set_up_sqlite(connection: Any, _record: object, busy_s: float) -> None:  # noqa: ANN401 - a driver's own

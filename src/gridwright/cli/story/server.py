@@ -34,7 +34,7 @@ class ServerProcess:
 
     def start(self) -> Client:
         """Start it, wait until it is ready, and return a client with the admin key (of the first start)."""
-        self.data.mkdir(parents=True, exist_ok=True)
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         log = self.log.open("a", encoding="utf-8")
         command = [sys.executable, "-m", "gridwright", "serve", "--data", str(self.data), "--port", str(self.port)]

@@ -6,10 +6,15 @@ import os
 from pathlib import Path
 
 
+def private(path: str, flags: int) -> int:
+    """Open a file so that, where it is made, it is for this user alone: an `opener` of `open`."""
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
 def replace_file(path: Path, content: bytes, *, durable: bool) -> None:
     """Write a file anew so that whoever reads it sees the old or the new one, never a half."""
     fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
+    with open(fresh, "wb", opener=private) as file:
         file.write(content)
         file.flush()
         if durable:

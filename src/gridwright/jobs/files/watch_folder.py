@@ -126,7 +126,7 @@ class Watch:
         for name in (TAKING, DONE, FAILED):
             path = self.folder / name
             try:
-                path.mkdir(exist_ok=True)
+                path.mkdir(mode=0o700, exist_ok=True)
             except OSError as error:
                 raise _trouble(path, error) from error
 

@@ -19,12 +19,14 @@ from gridwright.domain.errors import GridwrightError, NotFound
 from gridwright.jobs.upkeep.archive_months import Policy
 from gridwright.jobs.upkeep.back_up import backups_in
 from gridwright.jobs.upkeep.check_listeners import check_listeners
+from gridwright.jobs.upkeep.check_modes import check_modes, with_companions
 from gridwright.jobs.upkeep.check_waiting import check_edges, check_journal, check_waiting
 from gridwright.jobs.upkeep.health import Check, ago, fails, fine, graded, warns
 from gridwright.jobs.upkeep.key_users import users_file
 from gridwright.jobs.upkeep.listener_status import ListenerStatus
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.store import Store, open_store
+from gridwright.store.engine import FILE_NAME
 
 LEAST_FREE = 1 << 30
 GB = 1 << 30
@@ -64,6 +66,7 @@ def check_health(url: str, around: Surroundings) -> list[Check]:
     checks = [check_program(), check_database(url), check_audit(url), check_disk(url)]
     checks += _with_store(url, around)
     checks += [check_clock(), check_server(around), check_backups(around)]
+    checks += check_readers(url, around)
     checks += check_listeners(around.listeners, around.broker, around.now)
     return [*checks, check_extra("postgres", "psycopg"), check_extra("mysql", "pymysql")]
 
@@ -213,6 +216,22 @@ def check_backups(around: Surroundings) -> Check:
     age = around.now - whole[0].created
     text = f"the newest is {ago(age)} old, of {len(whole)}" + (f"; {broken} cannot be read" if broken else "")
     return graded("backup", text, remedy, warn=age > around.backup_age or broken > 0, fail=age > 7 * around.backup_age)
+
+
+def check_readers(url: str, around: Surroundings) -> Iterator[Check]:
+    """Tell which of our files on this machine others may read; whoever finds them so leaves them as they are."""
+    file, vault, archive = _file(url), around.vault, around.archive
+    if file is not None:
+        database = file / FILE_NAME if url.endswith("/") or file.is_dir() else file
+        yield from check_modes("database, readers", with_companions(database))
+    if vault is not None:
+        yield from check_modes("key file, readers", [vault.path])
+    if around.backups is not None:
+        yield from check_modes(
+            "backups, readers", [around.backups, *(each.path for each in backups_in(around.backups))]
+        )
+    if archive is not None and archive.to and "://" not in archive.to:
+        yield from check_modes("archive, readers", [Path(archive.to)])
 
 
 def check_archive(store: Store, around: Surroundings) -> Iterator[Check]:

@@ -175,7 +175,7 @@ def _taken_apart(sealed: bytes) -> tuple[bytes, bytes, bytes]:
 def _make(path: Path) -> None:
     """Write a fresh key whole or not at all; where another process was quicker, its key holds."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise _not_made(path, error) from error
     draft = _draft(path, [secrets.token_bytes(KEY_BYTES)])

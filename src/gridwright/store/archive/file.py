@@ -196,8 +196,10 @@ class ArchiveWriter:
         self._held: list[pa.Table] = []
         self._rows = 0
         with self._writes():
-            shelf.files.create_dir(shelf.inside(folder), recursive=True)
+            _make_folder(shelf, folder)
             _sweep(shelf, folder)
+            if shelf.is_local:  # pyarrow would let everybody read it
+                os.close(os.open(shelf.inside(self._draft), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             self._stream = shelf.files.open_output_stream(shelf.inside(self._draft))
             self._sink = _Hashing(self._stream)
             order = [pq.SortingColumn(SCHEMA.get_field_index(name)) for name in ("day", "usage_point")]
@@ -256,6 +258,17 @@ class ArchiveWriter:
             raise StoreError(
                 f"the archive cannot be written: {what}", where=self._shelf.address, remedy=remedy
             ) from error
+
+
+def _make_folder(shelf: Shelf, folder: str) -> None:
+    """Make a folder of the archive, on this machine for this user alone, and so those that lead to it."""
+    if not shelf.is_local:
+        shelf.files.create_dir(shelf.inside(folder), recursive=True)
+        return
+    last = Path(shelf.inside(folder))
+    for each in (*reversed(last.parents), last):
+        if not each.is_dir():
+            each.mkdir(mode=0o700, exist_ok=True)
 
 
 def _sweep(shelf: Shelf, folder: str) -> None:

@@ -21,7 +21,7 @@ def drafted(beside: Path, *, suffix: str) -> Iterator[Path]:
     What a killed process left there (of a file of this name, or of any that ends in `suffix`) goes first: it may be
     the whole database in plain.
     """
-    beside.parent.mkdir(parents=True, exist_ok=True)
+    beside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     sweep(beside, suffix)
     path = beside.with_name(f".{beside.name}.{secrets.token_hex(6)}.tmp")
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
