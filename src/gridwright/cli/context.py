@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gridwright.cli.database import require_here, require_named
+from gridwright.cli.database import in_memory, require_here, require_named
 from gridwright.cli.interrupts import ctrl_c
 from gridwright.cli.output import say
 
@@ -42,10 +42,11 @@ def loaded_settings() -> Loaded:
     return load_settings(_named["config"]).in_folder(_named["data"])
 
 
-def platform(*, makes: bool = False) -> Platform:
+def platform(*, makes: bool = False, dry_run: bool = False) -> Platform:
     """Wire the platform from the settings; it opens its database only when something asks for it.
 
-    `makes`: the command brings something in, so that a folder named by `--data` may be without a database.
+    `makes`: the command brings something in, so that a folder named by `--data` may be without a database; with
+    `dry_run` too, that database is one in memory.
     """
     with ctrl_c():
         from gridwright.app import Platform
@@ -54,8 +55,12 @@ def platform(*, makes: bool = False) -> Platform:
         loaded = loaded_settings()
         settings = loaded.settings
         _tell_where(loaded)
-        require_named(settings, _named["data"], makes=makes)
+        tried = in_memory(loaded, _named["data"]) if makes and dry_run else None
+        if tried is None:
+            require_named(settings, _named["data"], makes=makes)
         configure_log(settings.log.level, json_lines=settings.log.json_lines)
+        if tried is not None:
+            return Platform(tried)
         return Platform(settings, _opening=partial(require_here, loaded))
 
 

@@ -33,8 +33,25 @@ def require_named(settings: Settings, folder: Path | None, *, makes: bool) -> No
     raise NotFound("there is no database in this folder", where=str(folder), remedy=remedy)
 
 
-def require_here(loaded: Loaded) -> None:
-    """Before the database of this folder is opened, where nothing names one: say that it is made.
+def in_memory(loaded: Loaded, folder: Path | None) -> Settings | None:
+    """Return the settings with a database in memory where the file of theirs is not there; None where it is.
+
+    A dry run works on it, and leaves nothing. A server's database is taken as it is.
+    """
+    from gridwright.store.engine import is_memory, place, resolve
+
+    settings = loaded.settings
+    url = resolve(settings.store.url)
+    if url.get_backend_name() != "sqlite" or is_memory(url) or Path(place(url)).exists():
+        return None
+    if folder is None:
+        require_here(loaded, makes=False)
+    say(f"There is no database {place(url)}, and a dry run makes none: compared with an empty one.")
+    return settings.model_copy(update={"store": settings.store.model_copy(update={"url": "sqlite://"})})
+
+
+def require_here(loaded: Loaded, *, makes: bool = True) -> None:
+    """Before the database of this folder is opened, where nothing names one: say that it is made (with `makes`).
 
     One in a folder beside may be meant instead: then it is refused, for people must say so.
     """
@@ -48,7 +65,8 @@ def require_here(loaded: Loaded) -> None:
             say(f"Note: this is ./{path}; {listed} too holds a database: --data, or store.url, tells which.")
         return
     if not beside:
-        say(f"There is no database here: ./{path} is made.")
+        if makes:
+            say(f"There is no database here: ./{path} is made.")
         return
     raise NotFound(
         f"there is no database here, but in {listed}",

@@ -44,10 +44,10 @@ def import_(
     reading: ReadOptions,
 ) -> None:
     """Import a file: good records are kept, bad ones go to a file with reason and remedy; safe to interrupt."""
-    wired = platform(makes=True)
-    target = rejects or file.with_name(f"{file.name}.rejects.csv")
     if validate and dry_run:
         raise UsageError("--validate writes, --dry-run does not", remedy="give one of them")
+    wired = platform(makes=True, dry_run=dry_run)
+    target = rejects or file.with_name(f"{file.name}.rejects.csv")
     judged: TrustedImport | None = None
     left = "Nothing was written." if dry_run else f"What was read is stored. {GOES_ON}"
     with ctrl_c() as pressed, progress(f"Importing {file.name}", quiet=as_json, stopped=left) as advance:

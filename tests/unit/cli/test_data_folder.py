@@ -172,3 +172,31 @@ def test_an_option_behind_the_command_is_told_its_place(run: Run, words: str, to
     code, err = run(words)
     assert code == 2
     assert f"it stands before the command: {told}" in " ".join(err.split())
+
+
+# --- a dry run --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", ["", "--data new ", "--data old "])
+def test_a_dry_run_leaves_nothing_and_does_not_say_that_it_makes_a_database(
+    tmp_path: Path, run: Run, data: str
+) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "day.csv").write_text("meter,start,kWh\nA,2025-03-01T00:00:00Z,1\nA,2025-03-01T00:15:00Z,2\n")
+    code, err = run(f"{data}reading import day.csv --dry-run")
+    assert (code, "a dry run makes none" in err, "made" in err) == (0, True, False)
+    assert "Would be stored" in err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["day.csv", "old"]
+    code, err = run(f"{data}reading import day.csv --dry-run --validate")
+    assert (code, "database" in err) == (2, False)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["day.csv", "old"]
+
+
+def test_a_dry_run_takes_the_database_that_is_there_and_asks_for_one_beside(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "day.csv").write_text("meter,start,kWh\nA,2025-03-01T00:00:00Z,1\nA,2025-03-01T00:15:00Z,2\n")
+    assert run("--data town reading import day.csv")[0] == 0
+    code, err = run("--data town reading import day.csv --dry-run")
+    assert (code, "imported before" in err, "makes none" in err) == (0, True, False)
+    code, err = run("reading import day.csv --dry-run")
+    assert (code, "there is no database here, but in town" in err) == (1, True)
+    assert not (tmp_path / "gridwright.db").exists()
