@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 
 from gridwright.domain.errors import StoreError, StoreLocked
 from gridwright.store.engine import WRITES, is_memory
-from gridwright.store.trouble import READ_ONLY, is_lost, translated
+from gridwright.store.trouble import READ_ONLY, is_full, is_lost, translated
+from gridwright.store.write_ahead_log import empty_log
 
 NEWEST = "SELECT MAX(id) FROM journal"
 OLDEST = "SELECT MIN(id) FROM journal WHERE id <= ?"
@@ -212,9 +213,11 @@ class Session:
                         act(unit)
                 for act in self.after_commit:
                     act(unit)
-            except BaseException:
+            except BaseException as error:
                 for undo in self.after_rollback:
                     undo()
+                if is_full(error, self.engine):
+                    empty_log(plain)
                 raise
             finally:
                 self._local.unit = outer

@@ -107,6 +107,13 @@ def is_lost(error: BaseException, engine: Engine) -> bool:
     return bool(error.args) and error.args[0] in GONE
 
 
+def is_full(error: BaseException, engine: Engine) -> bool:
+    """Tell whether the disk is full, by the store's own error or a driver's."""
+    if isinstance(error, (DBAPIError, engine.dialect.loaded_dbapi.Error)):
+        error = translate(error, engine)
+    return isinstance(error, StoreFull)
+
+
 @contextmanager
 def translated(engine: Engine) -> Iterator[None]:
     """Turn every driver error inside the block into the store's own."""

@@ -105,6 +105,23 @@ def test_a_full_disk_keeps_what_was_acknowledged(tmp_path: Path) -> None:
         assert store.readings.save(ME, a_month(500), known_at=START, register=True).new == 495 * 2976
 
 
+def test_a_full_disk_empties_the_log(tmp_path: Path) -> None:
+    """After a commit that fails SQLite leaves its log as it is: on a full disk that room would never come free."""
+    path = tmp_path / "a.db"
+    with open_store(path) as store:
+        store.readings.save(ME, a_month(5), known_at=START, register=True)
+        assert path.with_name("a.db-wal").stat().st_size > 0
+        with store._session.reading() as unit:
+            unit.fetch(f"PRAGMA max_page_count = {unit.fetch('PRAGMA page_count')[0][0] + 5}")
+            patience = unit.fetch("PRAGMA busy_timeout")
+        with pytest.raises(StoreFull, match=r"no room left.*free some space"):
+            store.readings.save(ME, a_month(500), known_at=START, register=True)
+        assert path.with_name("a.db-wal").stat().st_size == 0
+        with store._session.reading() as unit:
+            assert unit.fetch("PRAGMA busy_timeout") == patience
+        assert store.readings.load(ME, None, MONTH).values.sum() == 5 * 2976
+
+
 def save_and_go_on(store: Store) -> None:
     with store.transaction():
         with pytest.raises(StoreFull):
