@@ -135,6 +135,23 @@ def test_intervals_come_back(name: str, case: Case) -> None:
         assert np.nansum(outside.values) == np.nansum(mine.rescaled(read.reading_type.exponent).values)
 
 
+def test_mscons_tells_short_gaps_and_begins_a_new_message_behind_long_ones() -> None:
+    """A day of 2015, and one of 2025 that lacks an hour: ten years of values that are none were written between."""
+    start = datetime(2015, 1, 1, tzinfo=UTC)
+    values = np.full((2, 10 * 365 * 96), np.nan)
+    values[0, 96:192] = values[1, -96:-50] = values[1, -46:] = 7.0
+    values[0, -96:] = 9.0
+    panel = Panel(("A", "B"), start, timedelta(minutes=15), values)
+    data = b"".join(writer_named("mscons").write([panel], [], {}))
+    assert (data.count(b"UNH+"), data.count(b"QTY+20:"), data.count(b"QTY+")) == (3, 4, 3 * 96)
+    assert data.count(b"DTM+163:201501020000?+00:303'DTM+164:201501030000?+00:303'LIN") == 1
+    assert b"UNZ+3+" in data
+    panels = read_back(data, "x.edi").panels
+    for point, row in (("A", values[0]), ("B", values[1])):
+        parts = [one.row(point).regrid(panel.period).values[0] for one in panels if point in one.points]
+        assert np.array_equal(np.fmax.reduce(parts), row, equal_nan=True)
+
+
 def a_register(exponent: int = 0) -> list[RegisterReading]:
     kind = DELIVERED_ENERGY.register().finer(exponent)
     start = datetime(2025, 3, 29, 22, 15, tzinfo=UTC)

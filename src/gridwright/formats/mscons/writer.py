@@ -1,4 +1,4 @@
-"""Writing MSCONS D.04B: one message a usage point and series, UTC stamps, register reads by DTM+9."""
+"""Writing MSCONS D.04B: one message a usage point, series and run of readings, UTC stamps, register reads by DTM+9."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from gridwright.formats.mscons.codes import QUALIFIER_OF, obis_of
 from gridwright.formats.writer import pattern_of, phase_of, plain_id, require, written_values
 
 SENDER, RECEIVER, REFERENCE = "GRIDWRIGHT", "RECEIVER", "1"
+SHORT_GAP = 8  # intervals without a value that a message tells as such; more take more room than another message
 RELEASED = str.maketrans({mark: f"?{mark}" for mark in "?+:'"})
 CODES = [QUALIFIER_OF[Status(byte & 0x0F)] if byte & 0x0F <= max(Status) else "20" for byte in range(256)]
 
@@ -45,17 +46,18 @@ class MsconsWriter:
     def write(
         self, panels: Sequence[Panel], registers: Sequence[RegisterReading], points: Mapping[str, UsagePoint]
     ) -> Iterator[bytes]:
-        """Yield UNA and UNB, a message for each usage point and series, and UNZ with their number."""
+        """Yield UNA and UNB, a message for each usage point, series and run of readings, and UNZ with their number."""
         del points
         count = 0
         for panel in panels:
             require(self.why_not(panel.reading_type, panel.interval_s, phase_of(panel)))
             stamps = compact_stamps(epoch_s(panel.start) + panel.interval_s * np.arange(panel.slots + 1))
-            for row in range(len(panel.points)):
+            for row, first, last in _runs(panel):
                 if count == 0:
-                    yield _opening(stamps[0])
+                    yield _opening(stamps[first])
                 count += 1
-                yield _message(count, panel.points[row], panel.reading_type, stamps, _intervals(panel, row, stamps))
+                span, body = stamps[first : last + 1], _intervals(panel, (row, first, last), stamps)
+                yield _message(count, panel.points[row], panel.reading_type, span, body)
         for (point, kind), group in groupby(registers, key=lambda read: (read.usage_point, read.reading_type)):
             require(self.why_not(kind, 0, 0))
             reads = list(group)
@@ -104,11 +106,24 @@ def _foreign(point: str) -> str:
     return "".join(mark for mark in point if ord(mark) > 255)  # noqa: PLR2004 - the last character of Latin-1
 
 
-def _intervals(panel: Panel, row: int, stamps: Sequence[str]) -> list[str]:
-    values = written_values(panel.reading_type, np.nan_to_num(panel.values[row])).tolist()
-    codes = [CODES[byte] for byte in np.where(np.isnan(panel.values[row]), Status.MISSING, panel.quality[row]).tolist()]
+def _runs(panel: Panel) -> Iterator[tuple[int, int, int]]:
+    """Yield (row, first slot, slot behind the last) of each run of readings; short gaps lie within a run."""
+    for row in range(len(panel.points)):
+        filled = np.flatnonzero(~np.isnan(panel.values[row]))
+        cuts = np.flatnonzero(np.diff(filled) > SHORT_GAP + 1) + 1
+        for run in np.split(filled, cuts) if filled.size else ():
+            yield row, int(run[0]), int(run[-1]) + 1
+
+
+def _intervals(panel: Panel, run: tuple[int, int, int], stamps: Sequence[str]) -> list[str]:
+    row, first, last = run
+    counts, quality = panel.values[row, first:last], panel.quality[row, first:last]
+    values = written_values(panel.reading_type, np.nan_to_num(counts)).tolist()
+    codes = [CODES[byte] for byte in np.where(np.isnan(counts), Status.MISSING, quality).tolist()]
     pattern = f"QTY+%s:{pattern_of(panel.reading_type)}'DTM+163:%s?+00:303'DTM+164:%s?+00:303"
-    return [pattern % part for part in zip(codes, values, stamps[:-1], stamps[1:], strict=True)]
+    return [
+        pattern % part for part in zip(codes, values, stamps[first:last], stamps[first + 1 : last + 1], strict=True)
+    ]
 
 
 def _registers(kind: ReadingType, reads: Sequence[RegisterReading], stamps: Sequence[str]) -> list[str]:
