@@ -1,4 +1,4 @@
-"""Files within files: zip and gzip are opened in memory, with a limit on what comes out."""
+"""Files within files: zip and gzip are opened in memory, with a limit on what comes out; of UTF-16 XML it is UTF-8."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from gridwright.domain.errors import UnreadableFile
+from gridwright.formats.wide_markup import HEAD_BYTES, encoding_of_markup, to_utf8
 
 ZIP, GZIP = b"PK\x03\x04", b"\x1f\x8b"
 EMPTY_ZIP = b"PK\x05\x06"
@@ -53,7 +54,7 @@ def unwrap(data: memoryview, name: str, *, max_bytes: int = MAX_BYTES) -> list[C
 def _unwrap(data: memoryview, name: str, budget: _Budget, depth: int) -> list[Content]:
     head = bytes(data[:4])
     if not is_container(head):
-        return [Content(name, data)]
+        return [Content(name, _bytewise(data))]
     if depth >= MAX_DEPTH:
         raise UnreadableFile("containers nested too deeply", where=name, remedy="unpack it first")
     try:
@@ -67,6 +68,12 @@ def _unwrap(data: memoryview, name: str, budget: _Budget, depth: int) -> list[Co
         ) from error
     except (OSError, ValueError, LookupError) as error:
         raise UnreadableFile(f"the container is damaged: {error}", where=name, remedy="fetch it again") from error
+
+
+def _bytewise(data: memoryview) -> memoryview:
+    """Return XML in UTF-16 as UTF-8, in which it is searched and guarded byte by byte; anything else as it is."""
+    encoding = encoding_of_markup(bytes(data[:HEAD_BYTES]))
+    return memoryview(to_utf8(data, encoding)) if encoding else data
 
 
 def _unzip(data: memoryview, name: str, budget: _Budget, depth: int) -> list[Content]:
