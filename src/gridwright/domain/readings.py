@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.quality import Qualities
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before it there were no such meters, whichever way readings come in
+AHEAD = timedelta(minutes=5)  # a meter's clock may be ahead by so much
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,8 +10,9 @@ from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.rollover import TurnedOver, never
 from gridwright.ingest.collected import Gridded, Tally
-from gridwright.ingest.grid import grid_readings, without_future
+from gridwright.ingest.grid import grid_readings
 from gridwright.ingest.order import merge, order
+from gridwright.ingest.possible import possible
 from gridwright.ingest.registers import Factors, grid_registers, no_factor
 
 Known = Callable[[Readings], Sequence[RegisterReading]]
@@ -68,6 +69,6 @@ def _grid(readings: Readings, not_after: int | None) -> Gridded:
 
 def _loose(readings: Readings, not_after: int | None) -> Gridded:
     """Put readings without a known interval, or of billing periods, which differ in length, in order, on no grid."""
-    readings, future = without_future(readings, not_after)
+    readings, impossible = possible(readings, not_after)
     ordered = order(readings)
-    return Gridded(loose=(ordered.readings,), tally=future + ordered.tally)
+    return Gridded(loose=(ordered.readings,), tally=impossible + ordered.tally)

@@ -1,4 +1,4 @@
-"""Lay interval readings on their grid: future, off-grid and outlying stamps are refused, the rest becomes panels."""
+"""Lay interval readings on their grid: impossible, off-grid and stray stamps are refused, the rest becomes panels."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from gridwright.domain.interval import DAY_S, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.readings import Readings
 from gridwright.ingest.collected import Gridded, Tally
-from gridwright.ingest.order import order, reject, take
+from gridwright.ingest.order import Mask, accepted, order, reject, take
+from gridwright.ingest.possible import possible
 
 TOLERANCE = 0.02  # of an interval: a stamp that is off by less is set on the grid
 CLOCK_CHANGE_S = 3600  # local days begin an hour earlier in summer
 RUN = 12  # readings in a row on another phase that make it a grid of its own
 LONG_GAP_S = 400 * DAY_S  # a longer hole ends the panel
-STRAY_SHARE, STRAY_SPAN_S = 0.02, 7 * DAY_S  # a piece so small, so far away, is a wrong clock
+STRAY_SPAN_S = 7 * DAY_S  # a few readings so close together, beyond a longer hole, may be strays
+BODY = 20  # times the readings of a stray lie together elsewhere, at the same usage point
 MAX_CELLS_PER_READING, FREE_CELLS = 32, 1 << 20
 
 
@@ -29,26 +31,16 @@ def grid_readings(readings: Readings, *, not_after: int | None = None) -> Gridde
     `not_after`: epoch seconds; an interval that starts later lies in the future and is refused. Values and qualities
     arrive unchanged; a hole is NaN and MISSING. Sizes stay bounded whatever the stamps say.
     """
-    readings, future = without_future(readings, not_after)
+    readings, impossible = possible(readings, not_after)
     phase = readings.at % readings.interval_s
     if readings.size and (phase != phase[0]).any():
         readings, off_grid = _aligned(readings)
     else:
         off_grid = Tally()
     ordered = order(readings)
-    panels, tally = _panels(ordered.readings)
-    lost = Tally(accepted=-tally.rejected)
-    return Gridded(panels, tally=future + off_grid + ordered.tally + tally + lost)
-
-
-def without_future(readings: Readings, not_after: int | None) -> tuple[Readings, Tally]:
-    """Refuse readings stamped after `not_after`."""
-    if not_after is None or readings.size == 0 or int(readings.at.max()) <= not_after:
-        return readings, Tally()
-    late = readings.at > not_after
-    limit = from_epoch_s(not_after).isoformat()
-    tally = reject(readings, late, f"stamp lies in the future (after {limit})", "check the device's clock and the zone")
-    return take(readings, ~late), tally
+    kept, strays = _without_strays(ordered.readings)
+    panels, notes = _panels(kept)
+    return Gridded(panels, tally=impossible + off_grid + ordered.tally + strays + Tally(notes=notes))
 
 
 def _aligned(readings: Readings) -> tuple[Readings, Tally]:
@@ -86,41 +78,59 @@ def _run_length(point: npt.NDArray[np.int32], phase: npt.NDArray[np.int64]) -> n
     return np.repeat(length, length)
 
 
-def _panels(readings: Readings) -> tuple[tuple[Panel, ...], Tally]:
+def _without_strays(readings: Readings) -> tuple[Readings, Tally]:
+    """Refuse stamps of ordered readings that lie years away from nearly all others of their own usage point."""
+    if readings.size == 0 or int(readings.at.max()) - int(readings.at.min()) <= LONG_GAP_S:
+        return readings, Tally()
+    hole = (readings.point[1:] == readings.point[:-1]) & (np.diff(readings.at) > LONG_GAP_S)
+    if not hole.any():
+        return readings, Tally()
+    stray = _strays(readings, hole)
+    if not stray.any():
+        return readings, Tally()
+    away = "stamp lies years away from nearly all others of its usage point"
+    tally = reject(readings, stray, away, "check the device's clock and the date order")
+    lost = accepted(take(readings, stray))
+    return take(readings, ~stray), tally + Tally(accepted=-lost.accepted, missing=-lost.missing)
+
+
+def _strays(readings: Readings, hole: Mask) -> Mask:
+    """Tell the few beyond a hole from a body of readings; a run of them tells its dates itself, and is none."""
+    starts = np.flatnonzero(np.r_[True, hole | (readings.point[1:] != readings.point[:-1])])
+    size = np.diff(np.r_[starts, readings.size])
+    point, span = readings.point[starts], readings.at[starts + size - 1] - readings.at[starts]
+    body = np.zeros(int(point.max()) + 1, np.int64)
+    np.maximum.at(body, point, size)
+    few = (size < RUN) & (span <= STRAY_SPAN_S) & (size * BODY <= body[point])
+    return np.repeat(few, size)
+
+
+def _panels(readings: Readings) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
+    """Return the panels of ordered readings, and notes on how they are cut."""
     if readings.size == 0:
-        return (), Tally()
+        return (), ()
     phase = readings.at % readings.interval_s
     panels: list[Panel] = []
-    tally = Tally()
+    notes: list[str] = []
     for one in np.unique(phase).tolist():
         whole = phase == one
-        part = readings if whole.all() else take(readings, whole)
-        pieces, verdict = _pieces(part)
-        tally += verdict
+        pieces = _pieces(readings if whole.all() else take(readings, whole))
+        if len(pieces) > 1:
+            notes.append(f"{readings.reading_type}: {len(pieces)} panels, for there are holes of over a year")
         panels += [panel for piece in pieces for panel in _bounded(piece)]
-    return tuple(panels), tally
+    return tuple(panels), tuple(notes)
 
 
-def _pieces(readings: Readings) -> tuple[list[Readings], Tally]:
-    """Cut at holes of more than LONG_GAP_S; a tiny piece far from the rest is a wrong clock and is refused."""
+def _pieces(readings: Readings) -> list[Readings]:
+    """Cut at holes of more than LONG_GAP_S that all usage points share."""
     if int(readings.at.max()) - int(readings.at.min()) <= LONG_GAP_S:
-        return [readings], Tally()
+        return [readings]
     moments = np.unique(readings.at)
     cuts = moments[1:][np.diff(moments) > LONG_GAP_S]
     if cuts.size == 0:
-        return [readings], Tally()
+        return [readings]
     piece = np.searchsorted(cuts, readings.at, side="right")
-    size = np.bincount(piece)
-    bounds = np.split(moments, np.searchsorted(moments, cuts))
-    span = np.array([part[-1] - part[0] for part in bounds])
-    stray = (size <= STRAY_SHARE * readings.size) & (span <= STRAY_SPAN_S)
-    tally = reject(
-        readings, stray[piece], "stamp lies years away from all others", "check the device's clock and the date order"
-    )
-    kept = np.flatnonzero(~stray)
-    if kept.size > 1:
-        tally += Tally(notes=(f"{readings.reading_type}: {kept.size} panels, for there are holes of over a year",))
-    return [take(readings, piece == number) for number in kept], tally
+    return [take(readings, piece == number) for number in range(cuts.size + 1)]
 
 
 def _bounded(readings: Readings, free: int = FREE_CELLS) -> Iterator[Panel]:

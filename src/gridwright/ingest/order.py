@@ -83,13 +83,13 @@ def order(readings: Readings) -> Ordered:
     key = _key(readings)
     rising = np.diff(key)
     if (rising > 0).all():
-        return Ordered(readings, _accepted(readings))
+        return Ordered(readings, accepted(readings))
     if (rising < 0).any():
         sequence = np.argsort(key, kind="stable")
         readings, key = take(readings, sequence), key[sequence]
     starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
     if starts.size == readings.size:
-        return Ordered(readings, _accepted(readings))
+        return Ordered(readings, accepted(readings))
     return _settled(readings, starts)
 
 
@@ -114,10 +114,11 @@ def _settled(readings: Readings, starts: npt.NDArray[np.intp]) -> Ordered:
             "the better quality, then the later record is kept",
         ),
     )
-    return Ordered(kept, tally + _accepted(kept))
+    return Ordered(kept, tally + accepted(kept))
 
 
-def _accepted(readings: Readings) -> Tally:
+def accepted(readings: Readings) -> Tally:
+    """Return the tally of readings that are all taken, those that say that they have no value as missing."""
     missing = int(np.count_nonzero(np.isnan(readings.value)))
     return Tally(accepted=readings.size - missing, missing=missing)
 
@@ -159,4 +160,4 @@ def _joined(group: Sequence[Readings]) -> Readings:
     )
 
 
-__all__ = ["Ordered", "listed", "merge", "order", "reject", "take"]
+__all__ = ["Ordered", "accepted", "listed", "merge", "order", "reject", "take"]

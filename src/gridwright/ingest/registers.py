@@ -14,8 +14,9 @@ from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.rollover import TurnedOver, never
 from gridwright.ingest.collected import Gridded, RegisterReads, Tally
-from gridwright.ingest.grid import grid_readings, without_future
+from gridwright.ingest.grid import grid_readings
 from gridwright.ingest.order import RANK, Mask, merge, order, reject, take
+from gridwright.ingest.possible import possible
 
 JITTER = 0.05  # of a step: a read that is off by less counts as a read on the grid
 MAJORITY = 0.5  # of the steps must be equal, else the reads follow no grid
@@ -65,12 +66,13 @@ def grid_registers(
     border are found. `turned_over`: tells of a fall whether it is a rollover, over which a register goes on counting.
     `factors`: what energy counts times; where that makes no whole count, there is none, as no count may be made up.
     """
-    readings, future = without_future(readings, not_after)
+    readings, impossible = possible(readings, not_after)
     readings, missing = _without_missing(readings)
     readings, below = _without_negative(readings)
     settled = order(_with_known(readings, around))
     chain, wrong = _chain(settled.readings, around, turned_over)
-    tally = future + missing + below + settled.tally + Tally(accepted=-int(chain.known.sum()) - wrong.rejected) + wrong
+    lost = Tally(accepted=-int(chain.known.sum()) - wrong.rejected)
+    tally = impossible + missing + below + settled.tally + lost + wrong
     new = ~chain.known
     registers = RegisterReads(take(chain.reads, new), chain.epoch[new])
     steps = _interval_energy(chain, factors)

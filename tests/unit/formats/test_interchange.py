@@ -23,7 +23,7 @@ SETS = {
     "mscons": (4, 384, 0, 2),
     "dk_datahub": (14, 582, 6, 305),
     "oed_csv_pipeline": (75, 347, 5, 12),
-    "oed_readings_expected": (45, 28_157, 1, 0),
+    "oed_readings_expected": (45, 28_156, 2, 0),
 }
 # What PROVENANCE.md says, and the files that it says it of.
 TOLD = {

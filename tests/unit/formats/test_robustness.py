@@ -169,10 +169,16 @@ def test_values_that_are_no_numbers(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("stamp", "taken"),
-    [("160003010015", True), ("239912310015", False), ("999912310015", False), ("000001010015", False)],
+    [
+        ("200003010015", True),
+        ("160003010015", False),
+        ("239912310015", False),
+        ("999912310015", False),
+        ("000001010015", False),
+    ],
 )
 def test_ancient_and_future_dates(stamp: str, taken: bool) -> None:
-    """A time that no calendar here has is refused by its place, one in the future by ingest."""
+    """A time that no calendar here has is refused by its place, one in the future or long ago by ingest."""
     line = f"MEPMD01,1,S,,,P,,P,OK,E,KWH,1,00000015,2,{stamp},R0,1.000,202503010030,R0,1.000\n"
     pieces, tally = read(line.encode())
     refused = tally.rejected + sum(piece.rejected for piece in pieces)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gridwright.domain import quality as q
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import POWER
+from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER, POWER, ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.ingest import Tally, grid_readings, grid_series
 from gridwright.ingest.order import take
@@ -141,6 +141,57 @@ def test_an_outlying_stamp_does_not_stretch_the_panel() -> None:
     assert "years away" in reject.reason
 
 
+DAY = list(range(0, 86_400, STEP))
+
+
+def test_other_usage_points_make_no_stray() -> None:
+    """A fleet of October 2026, and one usage point whose only day was in June 2025."""
+    fleet = [number * 86_400 + at for number in range(30) for at in DAY]
+    at = [*(2 * YEAR + each for each in fleet * 5), *DAY]
+    point = [which for which in range(5) for _ in fleet] + [5] * len(DAY)
+    gridded = grid_readings(readings(at, point=point))
+    assert counts(gridded.tally) == (len(at), 0, 0, 0, 0)
+    assert sum(int(np.count_nonzero(~panel.missing)) for panel in gridded.panels) == len(at)
+
+
+def test_a_stray_is_found_though_others_have_its_time() -> None:
+    """Judged by usage point: that another one has readings of then excuses nothing."""
+    at = [*DAY, *(2 * YEAR + each for each in DAY), 2 * YEAR]
+    gridded = grid_readings(readings(at, point=[0] * len(DAY) + [1] * len(DAY) + [0]))
+    (reject,) = gridded.tally.listed
+    assert (reject.line, gridded.tally.rejected) == (len(at) + 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("others", "there", "refused"),
+    [(96, [0], 1), (24, [0], 1), (19, [0], 0), (96, [0, 900, 1800, 2700], 4), (960, list(range(0, 10_800, 900)), 0)],
+    ids=["lone", "lone in a day of hours", "too few to tell", "an hour", "a run tells its dates"],
+)
+def test_a_few_beside_a_body_are_strays(others: int, there: list[int], refused: int) -> None:
+    gridded = grid_readings(readings([*range(0, 900 * others, 900), *(3 * YEAR + at for at in there)]))
+    assert counts(gridded.tally) == (others + len(there) - refused, 0, 0, refused, 0)
+
+
+def test_a_stray_without_a_value_was_never_taken() -> None:
+    """It is counted once, as rejected: 48 such made the counts of a whole file disagree with what is stored."""
+    gridded = grid_readings(readings([*DAY, 3 * YEAR, 3 * YEAR + STEP], [*[1.0] * len(DAY), np.nan, 2]))
+    assert counts(gridded.tally) == (len(DAY), 0, 0, 2, 0)
+
+
+@pytest.mark.parametrize("kind", [DELIVERED_ENERGY, DELIVERED_REGISTER, POWER], ids=["grid", "register", "loose"])
+def test_stamps_before_there_were_meters_are_refused(kind: ReadingType) -> None:
+    """However many of them there are; in every way that readings are laid."""
+    old = [-5_364_662_400 - START, 946_684_799 // STEP * STEP - START]  # 1800, 1999
+    base = replace(readings([*old, 946_684_800 - START, 0]), reading_type=kind)
+    gridded = grid_series([base if kind is DELIVERED_ENERGY else replace(base, interval_s=0)])
+    assert counts(gridded.tally) == (2, 0, 0, 2, 0)
+    first, second = gridded.tally.listed
+    assert (first.line, first.record, first.value) == (2, "UP-0 1800-01-01T00:00:00+00:00", f"1 {kind.unit}")
+    assert (second.line, second.record) == (3, "UP-0 1999-12-31T23:45:00+00:00")
+    assert first.reason == "stamp lies before the year 2000"
+    assert "clock" in first.remedy
+
+
 def test_two_long_periods_far_apart_are_two_panels_and_noted() -> None:
     at = [*range(0, 900 * 800, 900), *range(4 * YEAR, 4 * YEAR + 900 * 800, 900)]
     gridded = grid_readings(readings(at))
@@ -216,6 +267,21 @@ def test_every_reading_is_accounted_for(rows: list[tuple[int, int, int]], limit:
     assert sum(counts(gridded.tally)) == len(rows)
     filled = sum(int(np.count_nonzero(~panel.missing)) for panel in gridded.panels)
     assert filled == gridded.tally.accepted
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 60), st.sampled_from([1, np.nan]))),
+    st.integers(0, 200),
+)
+def test_what_is_taken_is_what_there_is(rows: list[tuple[int, int, int, float]], body: int) -> None:
+    """Over years, with strays and holes: read = taken + refused + repeated + missing, and the panels hold the taken."""
+    every = [*rows, *((0, 0, slot, 1) for slot in range(61, 61 + body))]
+    at = [years * 2 * YEAR + slot * STEP for _, years, slot, _ in every]
+    base = readings(at, [value for *_, value in every], point=[point for point, *_ in every])
+    gridded = grid_readings(base, not_after=START + 5 * YEAR)
+    assert sum(counts(gridded.tally)) == len(every)
+    assert min(counts(gridded.tally)) >= 0
+    assert sum(int(np.count_nonzero(~panel.missing)) for panel in gridded.panels) == gridded.tally.accepted
 
 
 @given(cells)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gridwright.domain.access import LOCAL_OWNER, Access, Role
 from gridwright.domain.errors import AccessDenied, UsageError
@@ -70,6 +72,44 @@ def test_a_file_lands_in_the_store(store: Store, tmp_path: Path) -> None:
     panel = store.readings.load(LOCAL_OWNER, "NMI3", JANUARY, reading_type=E1)
     assert panel.total_kwh().tolist() == [3.5 * 480]
     assert store.registry.point(LOCAL_OWNER, "NMI3").zone == "Australia/Brisbane"
+
+
+def test_meters_of_other_years_are_all_stored(store: Store, tmp_path: Path) -> None:
+    """One meter's only day lies years before those of the others, and another has a lone mistyped date."""
+    lines = [
+        f"FL-{m},2025-0{1 + d // 28}-{1 + d % 28:02d}T{h:02d}:00Z,1.5"
+        for m in range(5)
+        for d in range(56)
+        for h in range(24)
+    ]
+    early = [f"NEW-1,2023-06-01T{h:02d}:00Z,0.5" for h in range(24)]
+    wrong = ["FL-0,2015-01-01T00:00Z,1.5", "FL-1,1800-01-01T00:00Z,1.5", "FL-1,2025-06-01T00:10Z,1.5"]
+    path = tmp_path / "fleet.csv"
+    path.write_text("\n".join(["usage_point,start,kwh", *lines, *early, *wrong, ""]))
+    done = run(store, path, not_after=NOW)
+    taken = len(lines) + len(early)
+    assert (done.new, done.intake.accepted, done.intake.rejected) == (taken, taken, 3)
+    said = {reject.line - len(lines) - len(early): reject.reason for reject in done.intake.rejects}
+    assert "nearly all others of its usage point" in said[2]
+    assert "before the year 2000" in said[3]
+    assert "in the future" in said[4]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["2015", "2020", "2025"]), st.integers(0, 60)), max_size=30)
+)
+def test_what_is_told_as_taken_is_stored(tmp_path: Path, odd: list[tuple[int, str, int]]) -> None:
+    """Read = taken + rejected + repeated + conflicting + missing; new, changed and as before are the taken."""
+    body = [f"NMI0,2020-02-{1 + at // 24:02d}T{at % 24:02d}:00Z,1.5" for at in range(240)]
+    rows = [f"NMI{m},{year}-01-01T{at % 24:02d}:00Z,{'' if at > 50 else at // 24}" for m, year, at in odd]
+    path = tmp_path / "m.csv"
+    path.write_text("\n".join(["usage_point,start,kwh", *body, *rows, ""]))
+    with open_store("sqlite://") as fresh:
+        done = run(fresh, path, not_after=NOW)
+    one = done.intake
+    told = one.accepted + one.rejected + one.repeated + one.conflicting + one.missing
+    assert (one.records, done.new + done.changed + done.same) == (told, one.accepted)
 
 
 def test_the_same_again_does_nothing_and_says_so(store: Store, tmp_path: Path) -> None:

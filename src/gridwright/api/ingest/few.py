@@ -11,16 +11,10 @@ import numpy as np
 
 from gridwright.api.ingest.instants import written
 from gridwright.api.ingest.meaning import Meaning, Said, Wrong, meaning_of
-from gridwright.api.ingest.table import (
-    AHEAD,
-    EARLIEST,
-    Decoded,
-    Faults,
-    grid_of,
-    name_fault,
-)
+from gridwright.api.ingest.table import Decoded, Faults, grid_of, name_fault
 from gridwright.domain.interval import MICRO, epoch_s
 from gridwright.domain.reading_type import LARGEST_EXACT
+from gridwright.domain.readings import AHEAD, EARLIEST
 from gridwright.formats.counts import DOUBLE_NOISE, to_counts
 
 FEW = 16  # rows of a request up to which this is quicker

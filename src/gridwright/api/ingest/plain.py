@@ -18,9 +18,10 @@ from gridwright.api.ingest.compiled import machine
 from gridwright.api.ingest.learned import Learned
 from gridwright.api.ingest.lines import LineMapping, Words
 from gridwright.api.ingest.meaning import Meaning, Wrong, meaning_of
-from gridwright.api.ingest.table import AHEAD, EARLIEST, grid_of
+from gridwright.api.ingest.table import grid_of
 from gridwright.domain.interval import MICRO, epoch_s
 from gridwright.domain.reading_type import LARGEST_EXACT, Accumulation
+from gridwright.domain.readings import AHEAD, EARLIEST
 from gridwright.formats.line_protocol.plain import NOBODY, How, Rows
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ from gridwright.api.ingest.meaning import Meaning, Said, Wrong, meaning_of
 from gridwright.api.ingest.verdicts import Fault, Status, Verdicts
 from gridwright.domain.interval import MICRO, epoch_s
 from gridwright.domain.reading_type import LARGEST_EXACT
-from gridwright.domain.readings import Readings
+from gridwright.domain.readings import AHEAD, EARLIEST, Readings
 from gridwright.domain.usage_point import MAX_ID
 from gridwright.formats.counts import to_counts
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 Whole = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-AHEAD = timedelta(minutes=5)  # a meter's clock may be ahead by so much
 QUARTER_S = 900
 
 

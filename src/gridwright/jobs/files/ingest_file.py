@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gridwright.domain.access import Access
 from gridwright.domain.interval import epoch_s
+from gridwright.domain.readings import AHEAD
 from gridwright.domain.verdict import Intake
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import Tally, grid_series
@@ -71,7 +72,7 @@ def ingest_file(  # noqa: PLR0913 - what an import needs to know
     path, options = Path(path), options or ReadOptions()
     files, failures = open_files(open_source(path), options)
     stands = [_stand(store, access, file, options, dry_run=dry_run) for file in files]
-    limit = None if not_after is None else epoch_s(not_after)
+    limit = None if not_after is None else epoch_s(not_after + AHEAD)
     run = ImportRun(store, access, options, known_at, limit, dry_run, notes=dict.fromkeys(failures), follow=follow)
     if not all(stand.done for stand in stands):
         _prepare(run, stands, path, None if dry_run else rejects_to)

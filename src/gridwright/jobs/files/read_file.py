@@ -13,7 +13,7 @@ import numpy as np
 from gridwright.domain.errors import AmbiguousInput, InputError
 from gridwright.domain.finding import Finding
 from gridwright.domain.interval import epoch_s
-from gridwright.domain.readings import Readings
+from gridwright.domain.readings import AHEAD, Readings
 from gridwright.domain.verdict import Evidence, Intake, Reject
 from gridwright.formats.container import Content
 from gridwright.formats.source import KEPT_REJECTS, Chunk, Decoded, Dialect, Reader, ReadOptions
@@ -76,7 +76,7 @@ def read_file(
 ) -> Collected:
     """Return panels, registers, zones and the verdict of a file, or of all files in an archive.
 
-    `progress` is told bytes done and total. Intervals that start after `not_after` are refused as future. Raises
+    `progress` is told bytes done and total. Stamps more than AHEAD after `not_after` are refused. Raises
     NotFound, UnreadableFile, UnknownFormat or AmbiguousInput; a bad record never raises, it is a reject.
     """
     path, options = Path(path), options or ReadOptions()
@@ -92,7 +92,7 @@ def read_file(
                 progress(done + chunk.end, total)
         done += len(file.content.data)
     gathered.notes.update(dict.fromkeys(failures))
-    limit = None if not_after is None else epoch_s(not_after)
+    limit = None if not_after is None else epoch_s(not_after + AHEAD)
     series = merge(gathered.series)
     gridded = grid_series(series, not_after=limit)
     for file in files:
