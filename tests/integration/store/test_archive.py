@@ -150,13 +150,17 @@ def test_a_changed_month_is_archived_anew_and_the_old_file_goes(town: Store, tmp
     town.readings.save(ME, panel(("A-2",), FIRST, 1, 9), known_at=APRIL + timedelta(days=60))
     waiting = archive(town, tmp_path, drop_before=BEFORE)
     assert "not validated" in waiting.waiting[0]
+    assert "gridwright bill correct" in waiting.waiting[0]
     assert not any("raw" in each and "energy" in each for each in waiting.dropped)
     town.dirty.clear(ME, town.dirty.ranges(ME))
     assert len(archive(town, tmp_path).written) == 1
     assert len(list((tmp_path / "readings").rglob("*energy*-raw-*.parquet"))) == 1
 
 
-def test_a_month_with_bills_to_rate_again_waits(town: Store, tmp_path: Path) -> None:
+def test_a_month_with_bills_to_rate_again_waits_and_one_without_bills_does_not(
+    every_town: Store, tmp_path: Path
+) -> None:
+    town = every_town
     with town._engine.begin() as connection:
         point = connection.execute(text("SELECT MIN(id) FROM usage_point")).scalar()
         connection.execute(
@@ -168,9 +172,18 @@ def test_a_month_with_bills_to_rate_again_waits(town: Store, tmp_path: Path) -> 
                 known_at_us=1,
             )
         )
+        code = connection.execute(text(f"SELECT code FROM usage_point WHERE id = {point}")).scalar_one()
+    before = Interval(MARCH - timedelta(days=28), MARCH)
+    town.ledger.save_bill(ME, Bill("B0", "k0", code, before, "UTC", "flat", "EUR", (), "h", APRIL))
     done = archive(town, tmp_path)
-    assert done.written == ()
-    assert all("rated again" in each for each in done.waiting)
+    assert (len(done.written), done.waiting) == (3, ()), "a change rates no bill from before it"
+    town.ledger.save_bill(ME, Bill("B1", "k1", code, Interval(MARCH, APRIL), "UTC", "flat", "EUR", (), "h", APRIL))
+    done = archive(town, tmp_path)
+    assert (done.current, len(done.waiting)) == (0, 3)
+    assert all("rated again: a running server does it, and so does gridwright bill correct" in w for w in done.waiting)
+    with town._engine.begin() as connection:
+        connection.execute(text("UPDATE bill SET state = 'cancelled' WHERE code = 'B1'"))
+    assert archive(town, tmp_path).waiting == ()
 
 
 def spoil(path: Path, how: str) -> None:

@@ -213,7 +213,7 @@ class Archive:
         raw = raw_of(unit, part.kind)
         waits = sql.why_not_closed(unit, raw, part.month)
         if waits:
-            raise Conflict(f"{part} is not dropped: {waits}", remedy="let the worker finish, and try again")
+            raise Conflict(f"{part} is not dropped: {waits}", remedy="when that is done, drop it again")
         if sql.fingerprint(unit, part.kind, part.month) != (part.blocks, part.revisions):
             raise Conflict(f"{part} changed since it was archived", remedy="gridwright archive run, then drop it")
         unit.connection.execute(update(table).where(*_is(part)).values(state=DROPPING))

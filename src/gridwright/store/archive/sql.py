@@ -33,7 +33,12 @@ TOUCHED_BILLS = (
     "SELECT DISTINCT bill.start_s, bill.end_s FROM rerate JOIN bill ON bill.usage_point = rerate.usage_point "
     "AND bill.start_s < rerate.end_s AND bill.end_s > rerate.start_s"
 )
-RERATE = "SELECT 1 FROM rerate WHERE start_s < ? AND end_s > ? LIMIT 1"
+# A change rates bills again from its own time on: those of later months too, where a ladder runs over the year.
+RERATE = (
+    "SELECT 1 FROM rerate JOIN bill ON bill.usage_point = rerate.usage_point AND bill.end_s > rerate.start_s "
+    "WHERE rerate.start_s < ? AND rerate.end_s > ? AND bill.state <> 'cancelled' LIMIT 1"
+)
+HELPS = "a running server does it, and so does gridwright bill correct"
 CURRENT, EARLIER = "block", "block_version"
 
 
@@ -91,9 +96,9 @@ def why_not_closed(unit: Unit, raw_kind: int | None, month: int) -> str:
     """Return why a month is not closed yet, empty when it is: changes that nobody dealt with."""
     days = month_days(month)
     if raw_kind is not None and unit.fetch(DIRTY, (raw_kind, days.stop, days.start)):
-        return "readings changed that were not validated again"
+        return f"readings changed that were not validated again: {HELPS}"
     if unit.fetch(RERATE, (days.stop * DAY_S, days.start * DAY_S)):
-        return "bills have to be rated again"
+        return f"bills have to be rated again: {HELPS}"
     return ""
 
 
