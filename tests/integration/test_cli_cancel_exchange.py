@@ -84,6 +84,6 @@ def test_without_a_reason_nothing_is_cancelled(run: Run) -> None:
 def test_an_hour_that_comes_twice_or_never_is_not_guessed_at(run: Run, at: str, says: str) -> None:
     for words in (("cancel-exchange", "A", "--reason", "why"), ("exchange", "A", "--serial", "M-9", "--dry-run")):
         code, out, err = run("usage-point", *words, "--at", at)
-        # With its offset the hour is certain; a meter before the first one is what the exchange refuses, and so its look.
+        # With its offset the hour is certain; what the exchange refuses then is a meter before the first one.
         why = "overlaps meter M-1" if words[0] == "exchange" and "+" in at else says
         assert (code, why in out + err) == (1, True), err

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 
 from gridwright.api.answer import Refused
 from gridwright.api.write.batches import write
@@ -263,6 +264,7 @@ def test_what_failed_is_logged_by_name_and_remedy_and_a_bug_with_its_place(
         def journal(self) -> object:
             raise error
 
+    structlog.reset_defaults()  # a command of another test in this process may have told the log to be quiet
     assert not Folding(Failing()).fold()  # type: ignore[arg-type] # no store at all
     said = capsys.readouterr()
     told = said.out + said.err
