@@ -184,6 +184,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "checks.file": ((), {}),
     "checks.sealed": ((), {}),
     "checks.archive": ((None,), {}),
+    "checks.archived": ((None,), {}),
     "archive.parts": ((), {}),
     "archive.months": ((1,), {}),
     "archive.away": ((MONTH,), {}),

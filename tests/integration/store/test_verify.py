@@ -77,6 +77,13 @@ def found(store: Store, **more: Any) -> dict[str, tuple[str, ...]]:  # noqa: ANN
 def test_on_every_database(store: Store, tmp_path: Path) -> None:
     fill(store)
     assert found(store, deep=True) == {}
+    archive_months(store, ME, str(tmp_path), before=parse_month("2025-04"))
+    assert found(store, deep=True) == {}
+    for step, faults in ((1, {"archived months"}), (-1, set[str]())):
+        with store._engine.begin() as connection:
+            connection.execute(text(f"UPDATE block SET known_at_us = known_at_us + {step} WHERE day = 20160"))
+        assert set(found(store, deep=True)) == faults
+    assert found(store) == {}
     archive_months(store, ME, str(tmp_path), before=parse_month("2025-04"), drop_before=parse_month("2025-04"))
     steps: list[tuple[int, int]] = []
     assert found(store, deep=True, progress=lambda done, total: steps.append((done, total))) == {}
@@ -151,6 +158,32 @@ CORRUPTIONS: dict[str, tuple[Damage, str, str]] = {
         "UPDATE block SET counts = CAST(x'0101' || substr(counts, 3) AS BLOB) WHERE day = 20160 AND reading_type = 2",
         "day totals",
         "final readings sum to",
+    ),
+    "a bit of a value as it came": (
+        (
+            "UPDATE block SET counts = CAST(substr(counts, 1, 20) || x'01' || substr(counts, 22) AS BLOB) "
+            "WHERE day = 20160 AND reading_type = 1 AND usage_point = 2"
+        ),
+        "archived months",
+        "2025-03 electricity/delivered/energy/delta/0 (raw): its readings in the database are others",
+    ),
+    "when a block became known": (
+        "UPDATE block SET known_at_us = known_at_us + 1 WHERE day = 20160 AND reading_type = 1 AND usage_point = 2",
+        "archived months",
+        "its readings in the database are others",
+    ),
+    "a bit of an earlier image": (
+        (
+            "UPDATE block_version SET counts = CAST(x'01' || substr(counts, 2) AS BLOB) "
+            "WHERE day = (SELECT MIN(day) FROM block_version)"
+        ),
+        "archived months",
+        "its earlier images in the database are others",
+    ),
+    "the id of a usage point": (
+        "UPDATE usage_point SET code = 'UP-3' WHERE id = 2",
+        "archived months",
+        "its readings in the database are others",
     ),
     "an audit record is gone": ("DELETE FROM audit_record WHERE number = 2", "audit chain", "broken at record 2"),
     "the last audit record is gone": (

@@ -47,7 +47,10 @@ def verify_store(
     progress: Progress | None = None,
     shelf_of: Callable[[str], Shelf] = Shelf.at,
 ) -> Verified:
-    """Check everything, and go on where something is found. `deep`: also every row in the archive, and indexes."""
+    """Check everything, and go on where something is found.
+
+    `deep`: also every row in the archive, what the database still holds of archived months against it, and indexes.
+    """
     more = _steps(store, access, progress)
     file = _survived("database file", lambda: [store.checks.file(access, deep=deep)])
     if not file[0].ok:  # pages that are damaged say nothing about what they hold
@@ -64,6 +67,7 @@ def verify_store(
             *_survived("money", lambda: store.checks.money(access)),
             *_survived("references", lambda: store.checks.links(access)),
             *_survived("archive files", lambda: [store.checks.archive(access, shelf_of, deep=deep)]),
+            *(_survived("archived months", lambda: [store.checks.archived(access, shelf_of)]) if deep else ()),
             *_survived("sealed data", lambda: [store.checks.sealed(access)]),
         )
     )

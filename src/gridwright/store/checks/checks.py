@@ -210,6 +210,19 @@ class Checks:
                 finder.fault(fault)
         return finder.result()
 
+    def archived(self, access: Access, shelf_of: ShelfOf) -> Checked:
+        """Compare the months that the database holds besides the archive with their files, row by row."""
+        from gridwright.store.checks.archived import compare_month
+
+        access.require(Act.ADMINISTER)
+        finder = Finder("archived months")
+        with self._session.reading() as unit:
+            parts = load_parts(unit)
+        for part in parts:
+            with self._session.reading() as unit:
+                compare_month(unit, finder, part, shelf_of)
+        return finder.result()
+
 
 def _fault_of(part: ArchivePart, shelf_of: ShelfOf, *, deep: bool) -> str:
     """Return what is wrong with the files of a month, empty for nothing."""
