@@ -135,6 +135,16 @@ def test_intervals_come_back(name: str, case: Case) -> None:
         assert np.nansum(outside.values) == np.nansum(mine.rescaled(read.reading_type.exponent).values)
 
 
+def test_intervals_of_a_tariffs_counter_stay_intervals_in_mscons() -> None:
+    kind = ReadingType(channel="1.8.1")
+    panel = Panel(("A",), datetime(2025, 1, 1, tzinfo=UTC), timedelta(hours=1), np.full((1, 3), 7.0), reading_type=kind)
+    back = read_back(b"".join(writer_named("mscons").write([panel], [], {})), "x.edi")
+    assert [(one.reading_type.code, one.values.tolist()) for one in back.panels] == [
+        ("electricity/delivered/energy/delta/0/1.29.1", [[7.0, 7.0, 7.0]])
+    ]
+    assert not back.registers
+
+
 def test_mscons_tells_short_gaps_and_begins_a_new_message_behind_long_ones() -> None:
     """A day of 2015, and one of 2025 that lacks an hour: ten years of values that are none were written between."""
     start = datetime(2015, 1, 1, tzinfo=UTC)

@@ -107,7 +107,10 @@ def obis_of(kind: ReadingType) -> str:
         return ""
     own = OBIS.match(kind.channel)
     if own is not None and own[1] is None and int(own[3]) in GROUP_C:
-        return f"1-1:{kind.channel}"
+        counted = int(own[4]) == REGISTER_D
+        same = counted == (kind.accumulation is Accumulation.CUMULATIVE)
+        # What a tariff's counter 1.8.1 counted in an interval is 1.29.1: as 1.8.1 it would be read as a counter.
+        return f"1-1:{kind.channel}" if same else f"1-1:{own[3]}.{29 if counted else REGISTER_D}.{own[5]}"
     for group, (quantity, flow, channel) in GROUP_C.items():
         if (quantity, flow) == (kind.quantity, kind.flow) and (not channel or channel == kind.channel):
             return f"1-1:{group}.{REGISTER_D if kind.accumulation is Accumulation.CUMULATIVE else 29}.0"
