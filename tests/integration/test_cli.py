@@ -186,6 +186,13 @@ def test_as_of_shows_what_was_known(run: Run, tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("path", ["", ".", "..", "/"])
+def test_a_path_without_a_name_is_a_folder_and_no_fault_of_ours(run: Run, path: str) -> None:
+    """An empty variable in a script gives such a path."""
+    code, _, err = run("reading", "import", path)
+    assert (code, "this is a directory" in err, "name one file in it" in err) == (1, True, True)
+
+
 def test_the_final_image_is_shown_once_it_is_made(run: Run, tmp_path: Path) -> None:
     kwh = ["1.0", "1.0", "", "1.0"] * 6
     rows = "".join(f"UP-1,2025-03-01T{hour:02d}:00:00Z,{value}\n" for hour, value in enumerate(kwh))

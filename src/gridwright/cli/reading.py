@@ -47,7 +47,8 @@ def import_(
     if validate and dry_run:
         raise UsageError("--validate writes, --dry-run does not", remedy="give one of them")
     wired = platform(makes=True, dry_run=dry_run)
-    target = rejects or file.with_name(f"{file.name}.rejects.csv")
+    # Not `with_name`: a path such as `.` has none, and is refused by whoever opens it.
+    target = rejects or file.parent / f"{file.name}.rejects.csv"
     judged: TrustedImport | None = None
     left = "Nothing was written." if dry_run else f"What was read is stored. {GOES_ON}"
     with ctrl_c() as pressed, progress(f"Importing {file.name}", quiet=as_json, stopped=left) as advance:
