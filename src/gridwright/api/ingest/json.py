@@ -26,6 +26,7 @@ from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.repeats import check_and_count
 from gridwright.api.ingest.table import Decoded, Places, Table
 from gridwright.api.ingest.twice import TIMES, VALUES, are_alike, require_one_of_each, say_two_things
+from gridwright.api.ingest.unfit import unfit
 from gridwright.api.ingest.verdicts import LONGEST_VALUE, Fault, shown
 
 Number = float | list[float | None] | None
@@ -38,7 +39,6 @@ NO_NUMBER = re.compile(rb"\bNaN\b|\bInfinity\b")
 WORDS = ("unit", "flow", "reading_type", "quality", "interval_s")
 KWH, VALUE = attrgetter("kwh"), attrgetter("value")
 NO_VALUE = Fault("kwh", "there is no value", "give kwh, register_kwh, or value with unit")
-AT = re.compile(r"`\$\.?([A-Za-z_]*)")
 
 
 # They refer to nothing that could refer back, so the collector need not walk over a million of them.
@@ -199,12 +199,8 @@ def _fault(error: Exception, piece: bytes) -> tuple[Fault, object]:
     """Say which field of a record is wrong, and with which value."""
     text = str(error)
     if isinstance(error, msgspec.ValidationError):
-        found = AT.search(text)
-        field = found.group(1) if found else ""
-        record = _looked_into(piece)
-        reason = text.partition(" - at ")[0]
-        fault = Fault(field or "record", reason, "see the fields of a record in the reference")
-        return fault, record.get(field, "") if record else _beginning(piece)
+        fault, written = unfit(error, piece, MAX_FIELDS)
+        return fault, _beginning(written.encode(errors="replace"))
     remedy = "leave a value out that is no number" if NO_NUMBER.search(piece) else "send one JSON object a reading"
     return Fault("record", f"it is not JSON: {text or 'it is empty'}", remedy), _beginning(piece)
 
