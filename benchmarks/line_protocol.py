@@ -7,7 +7,8 @@ the lines are in its write-ahead log, synced (`wal-fsync-delay` is 0), and compa
 memory and writes seconds later. Each server takes a few batches before its clock starts, and batches for two seconds
 or more are made for ours. The peers are the programs `influxd` and `victoria-metrics` (packages of Debian), run in
 temporary folders on free ports of this machine; a row says it where one is not installed. What we acknowledged is
-counted in the store.
+counted in the store. Small batches come from few clients, and from more: with few, each waits for a write of the disk
+that VictoriaMetrics does not wait for, and as many batches share one write as there are clients.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ from gridwright.api.ingest.compiled import is_installed
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.store import open_store
 
-METERS, INTERVAL_S, CONNECTIONS = 10_000, 900, 4
-WARM = 8  # batches that a server takes before its clock starts
+METERS, INTERVAL_S = 10_000, 900
+FEW, SOME = 4, 16  # connections; each sends its next batch when the last is answered
+WARM = 16  # batches that a server takes before its clock starts
 START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=60)
 UP_WITHIN_S = 30.0
 INFLUX, VICTORIA = "InfluxDB 1", "VictoriaMetrics"
@@ -69,6 +71,7 @@ class Lines:
     size: int
     batch: Callable[[int, int], str]
     goal: str
+    connections: int = FEW
 
 
 # --- what is sent -----------------------------------------------------------------------------------------------------
@@ -106,6 +109,7 @@ def loads(*, quick: bool) -> tuple[Lines, ...]:
         Lines("10k-line batches, 96 readings a meter-day", 50 * some, 10_000, meter_days, ">= 5e5"),
         Lines("10k-line batches, one instant of 10k meters", 25 * some, 10_000, instants, ">= 6e4"),
         Lines("1k-line batches, 96 readings a meter-day", 300 * some, 1_000, meter_days, ""),
+        Lines("1k-line batches of 16 clients, 96 readings a meter-day", 600 * some, 1_000, meter_days, "", SOME),
     )
 
 
@@ -129,24 +133,24 @@ class LineClient(http_ingest.Client):
         self._next()
 
 
-def send_all(pipe: Any, port: int, requests: Sequence[bytes]) -> None:  # noqa: ANN401 - a pipe's end
+def send_all(pipe: Any, port: int, requests: Sequence[bytes], connections: int) -> None:  # noqa: ANN401 - a pipe's end
     """Send batches in a process of its own."""
     import uvloop
 
     http_ingest.Client, plain = LineClient, http_ingest.Client  # type: ignore[misc]
     try:
         warm, measured = requests[:WARM], requests[WARM:]
-        uvloop.run(http_ingest._send(port, warm, CONNECTIONS))  # noqa: SLF001 - its other client
-        load = uvloop.run(http_ingest._send(port, measured, CONNECTIONS))  # noqa: SLF001
+        uvloop.run(http_ingest._send(port, warm, connections))  # noqa: SLF001 - its other client
+        load = uvloop.run(http_ingest._send(port, measured, connections))  # noqa: SLF001
         pipe.send((load.rate, time.monotonic()))
     finally:
         http_ingest.Client = plain  # type: ignore[misc]
 
 
-def measure(port: int, requests: Sequence[bytes]) -> tuple[float, float]:
+def measure(port: int, requests: Sequence[bytes], connections: int) -> tuple[float, float]:
     """Return the batches a second that a process of clients measures, and when the last was answered."""
     ours, theirs = CHILDREN.Pipe()
-    child = CHILDREN.Process(target=send_all, args=(theirs, port, list(requests)))
+    child = CHILDREN.Process(target=send_all, args=(theirs, port, list(requests), connections))
     child.start()
     theirs.close()
     try:
@@ -230,7 +234,7 @@ def ours(folder: Path, load: Lines) -> tuple[float, float]:
     """Return our lines a second until they are answered, and until they can be read from their day-blocks."""
     with gridwright(folder) as (url, key):
         await_compiler(url, key)
-        rate, ended = measure(int(url.rpartition(":")[2]), batches(load, "/write?db=bench", key))
+        rate, ended = measure(int(url.rpartition(":")[2]), batches(load, "/write?db=bench", key), load.connections)
         series = f"{url}/v1/usage-points/UP-000000/series"
         httpx.get(series, headers={"Authorization": f"Bearer {key}"}, timeout=600).raise_for_status()
         folded_s = time.monotonic() - ended
@@ -259,7 +263,7 @@ def theirs(name: str, folder: Path, load: Lines) -> float | None:
     if program(binary) is None:
         return None
     with server(folder) as port:
-        return measure(port, batches(load, "/write?db=bench", ""))[0] * load.size
+        return measure(port, batches(load, "/write?db=bench", ""), load.connections)[0] * load.size
 
 
 def rows_of(folder: Path, load: Lines) -> Iterator[Row]:
