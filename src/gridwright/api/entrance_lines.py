@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from gridwright.api.answer import Answer, Receive, Refused, Scope, answer_to, problem_of, refuse
+from gridwright.api.answer import Answer, Receive, Refused, Scope, answer_to, refuse
 from gridwright.api.authenticate import Credential, credential_of
 from gridwright.api.body import header
 from gridwright.api.ingest.lines import DecodedLines, LineMapping, decode_alike, decode_lines, mapping_of
@@ -150,17 +150,14 @@ class LineEntrance:
                 body = await self._entrance.body(scope, receive, QUERY_LIMIT)
                 query |= dict(parse_qsl(body.decode("utf-8", "replace")))
             await self._entrance.admitted(credential_in(scope, query))
-        except Refused as refused:
-            return as_influx(refused.answer)
-        except GridwrightError as error:
-            return as_influx(problem_of(error))
+        except (Refused, GridwrightError) as error:
+            return failed_lines(error, scope["path"])
         asked = query.get("q", "")
         result: dict[str, object] = {"statement_id": 0}
         if SHOWS.match(asked):
             result["series"] = [{"name": "databases", "columns": ["name"], "values": [["gridwright"]]}]
         elif not CREATES.match(asked):
-            message = f"{asked[:80]!r} is not answered here; read with GET /v1/usage-points/…/interval-blocks"
-            return influx_error(HTTPStatus.BAD_REQUEST, message)
+            return not_answered(HTTPStatus.BAD_REQUEST, repr(asked[:80]))
         return Answer(HTTPStatus.OK, json.dumps({"results": [result]}).encode(), headers=HEADS)
 
 
@@ -219,6 +216,11 @@ def failed_lines(error: Exception, path: str) -> Answer:
     """Return how a failure is told to a client of InfluxDB; one we did not expect as everywhere."""
     answer = answer_to(error, path)
     return as_influx(answer) if isinstance(error, Refused | GridwrightError) else answer
+
+
+def not_answered(status: int, what: str) -> Answer:
+    """Tell a client that reads, or asks for more than a place to write, where readings are read."""
+    return influx_error(status, f"{what} is not answered here; read with GET /v1/usage-points/…/interval-blocks")
 
 
 def as_influx(answer: Answer) -> Answer:

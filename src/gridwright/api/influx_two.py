@@ -6,8 +6,8 @@ import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from gridwright.api.answer import Answer, Receive, Refused, Scope, problem_of
-from gridwright.api.entrance_lines import HEADS, as_influx, credential_in, influx_error, query_of
+from gridwright.api.answer import Answer, Receive, Refused, Scope
+from gridwright.api.entrance_lines import HEADS, credential_in, failed_lines, influx_error, not_answered, query_of
 from gridwright.domain.errors import GridwrightError
 
 if TYPE_CHECKING:
@@ -66,10 +66,8 @@ class InfluxTwo:
         """Return a list of one, to whoever may write."""
         try:
             await self._entrance.admitted(credential_in(scope, query_of(scope)))
-        except Refused as refused:
-            return as_influx(refused.answer)
-        except GridwrightError as error:
-            return as_influx(problem_of(error))
+        except (Refused, GridwrightError) as error:
+            return failed_lines(error, scope["path"])
         told = {"links": {"self": scope["path"]}, what: [one]}
         return Answer(HTTPStatus.OK, json.dumps(told).encode(), headers=HEADS)
 
@@ -77,8 +75,7 @@ class InfluxTwo:
 async def unanswered(scope: Scope, receive: Receive) -> Answer:
     """Tell a client of InfluxDB 2, in its manner, that something else is not answered here."""
     del receive
-    message = f"{scope['path'][:LONGEST]} is not answered here; read with GET /v1/usage-points/…/interval-blocks"
-    return influx_error(HTTPStatus.NOT_FOUND, message)
+    return not_answered(HTTPStatus.NOT_FOUND, scope["path"][:LONGEST])
 
 
 def instant(at: datetime) -> str:
