@@ -1,8 +1,8 @@
 """When something came in, told by a clock that may be wrong: the order is the buffer's, the instant the centre's.
 
 The edge's clock may jump, stand in 1970 after a power cut, or be hours off. Its ticks since the machine's start never
-jump. So the centre's time is measured against the ticks, and an instant is what the ticks of a record say; the clock
-itself counts only as long as it agrees.
+jump. So the centre's time is measured against the ticks, and an instant is what the ticks of a record say. Where the
+clock agrees while it is measured, it counts from then on by the ticks: it is nearer than the network's delay.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ def wall_us() -> int:
     return time.time_ns() // 1000
 
 
+def newest(of_starts: dict[str, int]) -> dict[str, int]:
+    """Return what is remembered of the last starts of the machine."""
+    return dict(list(of_starts.items())[-REMEMBERED:])
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where the time comes from."""
@@ -66,10 +71,12 @@ class Moment:
 class Known(msgspec.Struct, frozen=True):
     """What is known of time: the centre's clock less the ticks, by start of the machine, and the latest instant told.
 
-    `guesses`: the same for starts in which the centre was never reached and the clock was surely wrong.
+    `steady`: what the ticks are given to tell instants, the edge's own clock less the ticks where that agreed; `guesses`:
+    the same for starts in which the centre was never reached and the clock was surely wrong.
     """
 
     offsets: dict[str, int] = {}
+    steady: dict[str, int] = {}
     guesses: dict[str, int] = {}
     latest_us: int = 0
 
@@ -113,8 +120,13 @@ class EdgeClock:
         old = self._known.offsets.get(self._boot)
         if old is not None and abs(offset - old) <= SLACK_US + took // 2:
             return
-        offsets = {**self._known.offsets, self._boot: offset}
-        self._known = replace(self._known, offsets=dict(list(offsets.items())[-REMEMBERED:]))
+        own = answered.wall_us - answered.ticks_us
+        steady = own if abs(own - offset) <= self._limit_us else offset
+        self._known = replace(
+            self._known,
+            offsets=newest({**self._known.offsets, self._boot: offset}),
+            steady=newest({**self._known.steady, self._boot: steady}),
+        )
         self.save()
 
     def instant(self, moment: Moment) -> tuple[int, ClockTrust]:
@@ -122,17 +134,18 @@ class EdgeClock:
 
         Ask in the order in which they came: where nothing else is known, a moment lies after those before it.
         """
-        offset = self._known.offsets.get(moment.boot)
+        offset = self._known.steady.get(moment.boot, self._known.offsets.get(moment.boot))
         if offset is not None:
+            # By the ticks also where the clock is right: it may be set by less than the limit, and then run twice.
             exact = moment.ticks_us + offset
             right = abs(moment.wall_us - exact) <= self._limit_us
-            return self._told(moment.wall_us if right else exact, ClockTrust.RIGHT if right else ClockTrust.CORRECTED)
+            return self._told(exact, ClockTrust.RIGHT if right else ClockTrust.CORRECTED)
         if moment.boot not in self._known.guesses:
             if self._known.latest_us <= moment.wall_us <= self._ceiling():
                 return self._told(moment.wall_us, ClockTrust.UNCHECKED)
             guess = self._known.latest_us - moment.ticks_us
             guesses = {**self._known.guesses, moment.boot: guess}
-            self._known = replace(self._known, guesses=dict(list(guesses.items())[-REMEMBERED:]))
+            self._known = replace(self._known, guesses=newest(guesses))
         return self._told(moment.ticks_us + self._known.guesses[moment.boot], ClockTrust.GUESSED)
 
     def _ceiling(self) -> int:

@@ -153,6 +153,18 @@ def test_order_stays_whatever_the_clock_does(tmp_path_factory: object, jumps: li
     assert told == sorted(told)
 
 
+def test_a_clock_set_by_less_than_the_limit_does_not_turn_the_order(tmp_path: Path) -> None:
+    machine = Machine(wrong_by=19 * S // 10)
+    clock = machine.clock(tmp_path)
+    machine.ask(clock)
+    moments = [machine.later(1)]
+    machine.wrong_by = 0
+    moments.append(machine.later(1))
+    (first, trust), (second, _) = [clock.instant(each) for each in moments]
+    assert second - first == S
+    assert trust is ClockTrust.RIGHT
+
+
 def test_the_machine_tells_its_own() -> None:
     assert boot_id() == boot_id()
     assert ticks_us() <= ticks_us()
