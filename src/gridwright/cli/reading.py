@@ -103,6 +103,7 @@ def imported_json(done: Imported) -> dict[str, Any]:
         "new": done.new,
         "changed": done.changed,
         "same": done.same,
+        "derived": {"new": done.derived.new, "changed": done.derived.changed, "same": done.derived.same},
         "already_imported": done.already,
         "resumed_at_byte": done.resumed_at,
         "dry_run": done.dry_run,
@@ -130,7 +131,12 @@ def words(done: Imported) -> list[str]:
     told = [f"{done.findings:,} new findings: readings that came twice, or of the future."] if done.findings else []
     begin = "Would be stored" if done.dry_run else "Stored"
     left = ["Dry run: nothing was written."] if done.dry_run else []
-    return [*lines, f"{begin}: {done.new:,} new, {done.changed:,} changed, {done.same:,} as before.", *told, *left]
+    stored = [f"{begin}: {done.new:,} new, {done.changed:,} changed, {done.same:,} as before."]
+    if done.derived.readings:
+        made = done.derived
+        counts = f"{made.new:,} new, {made.changed:,} changed, {made.same:,} as before"
+        stored.append(f"Intervals of energy between the register reads: {counts}.")
+    return [*lines, *stored, *told, *left]
 
 
 @app.command(epilog="Example: gridwright reading show UP-1042 --period 2025-03-30 --json")

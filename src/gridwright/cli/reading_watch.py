@@ -107,6 +107,7 @@ def handled_json(one: Handled) -> dict[str, Any]:
         "rejected": done.intake.rejected if done else 0,
         "new": done.new if done else 0,
         "changed": done.changed if done else 0,
+        "derived": {"new": done.derived.new if done else 0, "changed": done.derived.changed if done else 0},
         "already_imported": bool(done and done.already),
         "rejects_file": done.rejects_file if done else None,
         "error": one.error.to_dict() if one.error else None,

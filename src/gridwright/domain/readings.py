@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -38,3 +38,9 @@ class Readings:
     def size(self) -> int:
         """Number of readings."""
         return int(self.at.size)
+
+    def of_points(self) -> Readings:
+        """Return them without their meters: intervals of a usage point are one series, whichever meter measured."""
+        place = {name: number for number, name in enumerate(dict.fromkeys(self.points))}
+        entry = np.array([place[name] for name in self.points], np.int32)
+        return replace(self, points=tuple(place), point=entry[self.point], devices=())

@@ -13,6 +13,7 @@ from gridwright.domain.reading_type import Accumulation, Flow
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.rollover import TurnedOver, never
+from gridwright.domain.verdict import Reject
 from gridwright.ingest.collected import Gridded, RegisterReads, Tally
 from gridwright.ingest.grid import grid_readings
 from gridwright.ingest.order import RANK, Mask, merge, order, reject, take
@@ -65,6 +66,8 @@ def grid_registers(
     comes back is refused, and so is a read below zero. `around`: reads known from before, so that the intervals at the
     border are found. `turned_over`: tells of a fall whether it is a rollover, over which a register goes on counting.
     `factors`: what energy counts times; where that makes no whole count, there is none, as no count may be made up.
+    Energy that does not fit the rest of its usage point by time is left out like a reading that was sent, and noted:
+    it is no record of the source, so it is not counted.
     """
     readings, impossible = possible(readings, not_after)
     readings, missing = _without_missing(readings)
@@ -76,8 +79,21 @@ def grid_registers(
     new = ~chain.known
     registers = RegisterReads(take(chain.reads, new), chain.epoch[new])
     steps = _interval_energy(chain, factors)
-    panels = grid_readings(steps).panels if steps is not None and steps.size else ()
-    return Gridded(panels, (registers,) if registers.size else (), tally=tally, derived=panels)
+    laid = grid_readings(steps) if steps is not None and steps.size else Gridded()
+    tally += Tally(notes=_left_out(laid.tally.listed))
+    return Gridded(laid.panels, (registers,) if registers.size else (), tally=tally, derived=laid.panels)
+
+
+def _left_out(strays: Sequence[Reject]) -> tuple[str, ...]:
+    """Return a note for each reason for which energy between reads is no interval, with the first of them."""
+    reasons: dict[tuple[str, str], list[Reject]] = {}
+    for stray in strays:
+        reasons.setdefault((stray.reason, stray.remedy), []).append(stray)
+    return tuple(
+        f"energy between register reads is left out, the reads are stored: {some[0].record}"
+        f"{f' and {len(some) - 1:,} more' if len(some) > 1 else ''}: {reason} ({remedy})"
+        for (reason, remedy), some in reasons.items()
+    )
 
 
 def _without_missing(readings: Readings) -> tuple[Readings, Tally]:
@@ -214,7 +230,7 @@ def _interval_energy(chain: _Chain, factors: Factors) -> Readings | None:
         line=np.maximum(reads.line[first + 1], reads.line[first]),
         interval_s=step,
         reading_type=replace(reads.reading_type, accumulation=Accumulation.DELTA),
-    )
+    ).of_points()
 
 
 def _usual_step(length: Whole) -> int | None:

@@ -68,6 +68,14 @@ def test_an_interval_ends_at_its_stamp_and_belongs_to_its_meter() -> None:
     assert [key[3] for key in begins.values] == [first + 900]
 
 
+def test_two_meters_of_one_usage_point_are_one_series_of_intervals() -> None:
+    """An exchange within one message: the store refuses a panel in which a usage point is there twice."""
+    home = "<UsagePoint><mRID>HOME</mRID></UsagePoint>"
+    message = a_message(a_meter(HOUR[0], meter="OLD", more=home), a_meter(HOUR[1] + HOUR[2], meter="NEW", more=home))
+    (panel,) = grid_series(read(message).series).panels
+    assert (panel.points, panel.values.tolist()) == (("HOME",), [[500, 250, 1000]])
+
+
 def test_registers_that_come_as_blocks_are_registers_with_their_meter() -> None:
     blocks = [
         a_meter(a_reading(f"2022-11-18T0{hour}:00:00+08:00", f"6519.{hour}955", "1.0.0"), REGISTER) for hour in (6, 7)

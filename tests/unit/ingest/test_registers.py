@@ -104,8 +104,7 @@ def test_another_meter_at_the_point_begins_an_epoch() -> None:
     )
     gridded = grid_registers(both)
     assert [(read.end_device, read.epoch) for read in gridded.registers[0]] == [("OLD", 0)] * 3 + [("NEW", 1)] * 3
-    total = sum(float(np.nansum(panel.values)) for panel in gridded.panels)
-    assert total == 40
+    assert energy(gridded) == [[10, 10, 10, 10]]  # one row: the store refuses a usage point that is there twice
 
 
 def test_reads_a_little_late_still_stand_on_the_grid() -> None:
@@ -113,6 +112,28 @@ def test_reads_a_little_late_still_stand_on_the_grid() -> None:
     assert energy(gridded) == [[10, 10, 10]]
     (registers,) = gridded.registers
     assert (registers.readings.at - START).tolist() == [0, 905, 1812, 2700]
+
+
+def test_derived_energy_of_other_years_is_told() -> None:
+    """Reads of a clock that fell back by three years: they are kept, and nobody would know where their energy went."""
+    back = -3 * 366 * 86_400
+    at = [back, back + 900, back + 1800, *range(0, 96 * 900, 900)]
+    gridded = grid_registers(reads([float(each) for each in range(99)], at=at))
+    (panel,) = gridded.panels
+    assert (panel.start, panel.slots, gridded.registers[0].size) == (from_epoch_s(START), 95, 99)
+    assert (gridded.tally.accepted, gridded.tally.rejected, gridded.tally.listed) == (99, 0, ())
+    assert "; ".join(gridded.tally.notes) == (
+        "energy between register reads is left out, the reads are stored: UP-0 2021-12-30T00:00:00+00:00 and 1 more: "
+        "stamp lies years away from nearly all others of its usage point (check the device's clock and the date order)"
+    )
+
+
+def test_derived_energy_off_the_grid_of_its_usage_point_is_told() -> None:
+    """Two meters of one point: a few reads of the second one at another minute."""
+    at, entry = [*range(0, 96 * 900, 900), 200_000, 200_900, 201_800], [*[0] * 96, 1, 1, 1]
+    gridded = grid_registers(reads([float(each) for each in range(99)], at=at, entry=entry, devices=("A", "B")))
+    (note,) = gridded.tally.notes
+    assert "UP-0 2025-01-03T07:33:20+00:00 and 1 more: V04 stamp is off the 15 min grid" in note
 
 
 def test_reads_without_a_grid_stay_registers() -> None:

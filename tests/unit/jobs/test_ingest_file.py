@@ -262,6 +262,17 @@ def test_registers_across_chunks_lose_and_double_nothing(
     assert len(reads) == 20 * 96 - 120
 
 
+def test_what_was_sent_and_what_was_derived_are_counted_apart(store: Store, tmp_path: Path) -> None:
+    """New, changed and as before add up to the reads that are taken, however many intervals lie between them."""
+    path = registers(tmp_path / "counter.csv")
+    done = run(store, path, ReadOptions(zone="UTC", kind="cumulative"))
+    assert (done.intake.accepted, done.new, done.changed, done.same) == (1800, 1800, 0, 0)
+    assert (done.derived.new, done.derived.changed, done.derived.same) == (1797, 0, 0)
+    path.write_text(path.read_text() + "\n")
+    again = run(store, path, ReadOptions(zone="UTC", kind="cumulative"))
+    assert (again.new, again.changed, again.same, again.derived.same) == (0, 0, 1800, 1797)
+
+
 def test_who_may_not_write_is_refused(store: Store, tmp_path: Path) -> None:
     with pytest.raises(AccessDenied):
         ingest_file(store, Access("eve", Role.VIEWER), many(tmp_path / "m.csv", 1), known_at=NOW)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -244,7 +244,7 @@ def _one_series(piece: Piece, found: Records, series: Series, chosen: tuple[Inde
     if series.is_register:
         return [readings]
     _note_meters(piece, readings)
-    return [replace(readings, devices=())]
+    return [readings.of_points()]
 
 
 def _note_meters(piece: Piece, readings: Readings) -> None:

@@ -259,19 +259,18 @@ def _one_kind(
     for interval_s in np.unique(length[length >= 0]).tolist():
         rows = at[length == interval_s]
         used, point = np.unique(point_of[piece.block[rows]], return_inverse=True)
-        series.append(
-            Readings(
-                points=tuple(pairs[number][0] for number in used.tolist()),
-                point=point.astype(np.int32),
-                at=columns.at[rows] + (columns.duration[rows] if register else 0),
-                value=columns.value[rows],
-                quality=columns.quality[rows],
-                line=piece.tags.lines(piece.readings.places[rows]),
-                interval_s=interval_s,
-                reading_type=kind,
-                devices=tuple(pairs[number][1] for number in used.tolist()) if register else (),
-            )
+        readings = Readings(
+            points=tuple(pairs[number][0] for number in used.tolist()),
+            point=point.astype(np.int32),
+            at=columns.at[rows] + (columns.duration[rows] if register else 0),
+            value=columns.value[rows],
+            quality=columns.quality[rows],
+            line=piece.tags.lines(piece.readings.places[rows]),
+            interval_s=interval_s,
+            reading_type=kind,
+            devices=tuple(pairs[number][1] for number in used.tolist()),
         )
+        series.append(readings if register else readings.of_points())
     return series
 
 

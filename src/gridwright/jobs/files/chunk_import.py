@@ -16,7 +16,7 @@ from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
+from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
@@ -24,6 +24,7 @@ from gridwright.domain.verdict import Reject
 from gridwright.formats.source import KEPT_REJECTS, Decoded, ReadOptions
 from gridwright.ingest import Gridded, grid_series
 from gridwright.jobs.cascade.fit_day import fit_day
+from gridwright.jobs.files.chunk_parts import LONGEST_BLOCK, Misfit, Part, counted, parts_of, sent_of, shown
 from gridwright.jobs.files.decode_ahead import Piece
 from gridwright.jobs.files.keep_told import keep_told
 from gridwright.jobs.files.read_file import arrival_findings, zones_of
@@ -37,10 +38,7 @@ from gridwright.store import NOTHING_SAVED, Progress, SaveSummary
 from gridwright.store.archive.reading import leaving_out
 
 LOOK_AHEAD = timedelta(hours=2)  # how far the read after a chunk's last one may lie
-LONGEST_BLOCK = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
-LEFT_OUT = "energy of {} min between register reads is left out of days with other intervals; the reads are stored"
-Misfit = tuple[Panel, GridMismatch]
 
 
 class FollowUp(Protocol):
@@ -142,37 +140,37 @@ class ChunkImport:
         gridded = self.piece.gridded
         if gridded is not None:
             gridded = replace(gridded, panels=tuple(stored.of_panels(gridded.panels)))
-        panels = _storable(gridded) if gridded is not None else []
+        parts = parts_of(gridded) if gridded is not None else []
         odd: list[Misfit] = []
         while True:
-            saving: list[Panel] = []
+            saving: list[Part] = []
             misfits: list[Misfit] = []
             try:
                 with run.committed():
                     if gridded is None:
                         gridded = self._beside_known(stored)
-                        panels = _storable(gridded)
+                        parts = parts_of(gridded)
                     zones = zones_of(self.decoded.zones, gridded, self.run.options)
                     self._save_points(zones)
-                    summary = self._save_registers(gridded)
-                    for panel in panels:
-                        saving[:] = [panel]
-                        summary += self._save_panel(panel)
+                    saved = self._save_registers(gridded)
+                    for part in parts:
+                        saving[:] = [part]
+                        saved += part.counted(self._save_panel(part.panel))
                     saving.clear()
-                    for panel, error in odd:
-                        summary += self._save_fitted(panel, error, misfits)
-                    misfits, left = _sent(misfits, gridded)
+                    for part, error in odd:
+                        saved += part.counted(self._save_fitted(part, error, misfits))
+                    misfits, left = sent_of(misfits)
                     noted = self._note_arrival(gridded, zones)
                     self._save_events(zones)
                     if self.run.follow is not None:
                         self.run.follow.end(gridded, known_at=self.run.known_at)
-                    counts = self._advance(gridded, summary, misfits)
+                    counts = self._advance(gridded, saved, misfits)
             except GridMismatch as error:
                 if not saving:
                     raise
-                panels = _without(panels, saving[0])
-                halves = _halves(saving[0])
-                panels += halves
+                parts = [part for part in parts if part is not saving[0]]
+                halves = saving[0].halves()
+                parts += halves
                 odd += [] if halves else [(saving[0], error)]
                 continue
             run.findings += noted
@@ -235,15 +233,16 @@ class ChunkImport:
             return self.run.follow.save(panel, known_at=self.run.known_at)
         return self.run.store.readings.save(self.run.access, panel, known_at=self.run.known_at)
 
-    def _save_fitted(self, panel: Panel, error: GridMismatch, misfits: list[Misfit]) -> SaveSummary:
+    def _save_fitted(self, part: Part, error: GridMismatch, misfits: list[Misfit]) -> SaveSummary:
         """Save what of a day fits the longer intervals that are stored of it; the rest joins the misfits."""
+        panel = part.panel
         day = from_epoch_s(epoch_s(panel.start) // DAY_S * DAY_S)
         whole = Interval(day, day + timedelta(seconds=DAY_S))
         kind = panel.reading_type
         with leaving_out():  # what came in is kept, whatever became of the archive
             stored = self.run.store.readings.load(self.run.access, panel.points, whole, reading_type=kind)
         fitted = fit_day(panel, stored)
-        misfits += [(fitted.rest, error)] if fitted.rest else []
+        misfits += [(replace(part, panel=fitted.rest), error)] if fitted.rest else []
         if fitted.summed is None:
             return NOTHING_SAVED
         shorter, longer = panel.interval_s // 60, stored.interval_s // 60
@@ -251,16 +250,16 @@ class ChunkImport:
         self.run.notes[f"{when}: readings of {shorter} min are added up to the {longer} min of that day"] = None
         return self._save_panel(fitted.summed)
 
-    def _save_registers(self, gridded: Gridded) -> SaveSummary:
+    def _save_registers(self, gridded: Gridded) -> Counter[str]:
         reads = [read for registers in gridded.registers for read in registers]
         if not reads:
-            return NOTHING_SAVED
-        return self.run.store.registers.save(self.run.access, reads, known_at=self.run.known_at)
+            return Counter()
+        return counted(self.run.store.registers.save(self.run.access, reads, known_at=self.run.known_at))
 
-    def _advance(self, gridded: Gridded, summary: SaveSummary, misfits: Sequence[Misfit]) -> Counter[str]:
+    def _advance(self, gridded: Gridded, saved: Counter[str], misfits: Sequence[Misfit]) -> Counter[str]:
         """Write the rejects through to the disk, then record the progress that includes them."""
-        refused = sum(int(np.count_nonzero(~panel.missing)) for panel, _ in misfits)
-        counts = self.before + self._counts(gridded, summary, refused)
+        refused = sum(int(np.count_nonzero(~part.panel.missing)) for part, _ in misfits)
+        counts = self.before + self._counts(gridded, refused) + saved
         if self.run.rejects is not None:
             counts["rejects_bytes"] = self.run.rejects.append(self._rejects(gridded, misfits))
         self.run.store.imports.advance(
@@ -268,7 +267,7 @@ class ChunkImport:
         )
         return counts
 
-    def _counts(self, gridded: Gridded, summary: SaveSummary, refused: int) -> Counter[str]:
+    def _counts(self, gridded: Gridded, refused: int) -> Counter[str]:
         tally = gridded.tally
         return Counter(
             records=self.decoded.records,
@@ -277,13 +276,10 @@ class ChunkImport:
             repeated=tally.repeated,
             conflicting=tally.conflicting,
             missing=tally.missing,
-            new=summary.new,
-            changed=summary.changed,
-            same=summary.same,
         )
 
     def _rejects(self, gridded: Gridded, misfits: Sequence[Misfit]) -> list[Reject]:
-        late = [Reject(0, error.message, error.remedy, shown(panel), error.where) for panel, error in misfits]
+        late = [Reject(0, error.message, error.remedy, shown(part.panel), error.where) for part, error in misfits]
         return [*self.decoded.rejects, *gridded.tally.listed, *late]
 
     def _remember(self, gridded: Gridded, misfits: Sequence[Misfit]) -> None:
@@ -301,51 +297,3 @@ class ChunkImport:
         )
         if gridded.loose:
             run.notes["not stored: instantaneous readings that follow no grid"] = None
-
-
-def shown(panel: Panel) -> str:
-    """Say whose readings a panel holds, of which length, and when."""
-    more = f" and {len(panel.points) - 1:,} more" if len(panel.points) > 1 else ""
-    first, last = (moment.isoformat(timespec="minutes").removesuffix("+00:00") for moment in (panel.start, panel.end))
-    return f"{panel.points[0]}{more}, readings of {panel.interval_s // 60:,} min from {first}Z to {last}Z"
-
-
-def _sent(misfits: Sequence[Misfit], gridded: Gridded) -> tuple[list[Misfit], list[str]]:
-    """Return what was sent of the misfits, and notes on what nobody sent: the energy between register reads."""
-    if not misfits:
-        return [], []
-    made = {id(panel) for panel in gridded.derived}
-    measured = {key for panel in gridded.panels if id(panel) not in made for key in _series_of(panel)}
-    derived = {key for panel in gridded.derived for key in _series_of(panel)} - measured
-    sent, minutes = [], set()
-    for panel, error in misfits:
-        if derived.isdisjoint(_series_of(panel)):
-            sent.append((panel, error))
-        else:
-            minutes.add(panel.interval_s // 60)
-    return sent, [LEFT_OUT.format(length) for length in sorted(minutes)]
-
-
-def _series_of(panel: Panel) -> set[tuple[str, ReadingType, int]]:
-    return {(point, panel.reading_type, panel.interval_s) for point in panel.points}
-
-
-def _storable(gridded: Gridded) -> list[Panel]:
-    return [panel for panel in gridded.panels if panel.interval <= LONGEST_BLOCK]
-
-
-def _without(panels: Sequence[Panel], one: Panel) -> list[Panel]:
-    return [panel for panel in panels if panel is not one]
-
-
-def _halves(panel: Panel) -> list[Panel]:
-    """Cut a panel by points, then at a UTC midnight; nothing where it is one day of one point."""
-    count = len(panel.points)
-    if count > 1:
-        return [panel.rows(range(count // 2)), panel.rows(range(count // 2, count))]
-    first, last = epoch_s(panel.start) // DAY_S, (epoch_s(panel.end) - 1) // DAY_S
-    if first == last:
-        return []
-    midnight = from_epoch_s((first + last + 1) // 2 * DAY_S)
-    cut = -((panel.start - midnight) // panel.interval)
-    return [panel.slice(0, cut), panel.slice(cut, panel.slots)]

@@ -16,13 +16,14 @@ from gridwright.domain.verdict import Intake
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import Tally, grid_series
 from gridwright.jobs.files.chunk_import import ChunkImport, FollowUp, ImportRun
+from gridwright.jobs.files.chunk_parts import DERIVED
 from gridwright.jobs.files.collector import seldom_collected
 from gridwright.jobs.files.decode_ahead import pieces
 from gridwright.jobs.files.read_file import Gathered, OpenFile, may_be_mixed, open_files, refuse_mixture, verdict
 from gridwright.jobs.files.rejects_file import RejectsFile
 from gridwright.jobs.files.sources import open_source
 from gridwright.jobs.store_port import StorePort
-from gridwright.store import Progress
+from gridwright.store import NOTHING_SAVED, Progress, SaveSummary
 
 Report = Callable[[int, int], None]
 
@@ -31,6 +32,7 @@ Report = Callable[[int, int], None]
 class Imported:
     """What an import did: the verdict on the records, and readings that were new, changed or the same in the store.
 
+    `derived`: the same of what nobody sent, the intervals of energy between register reads.
     `already`: the same content was imported before, with the same options, and nothing was done. `resumed_at`: byte at
     which an interrupted import went on. `rejects_file`: where the rejects are, if there are any.
     `findings`: new doubts about the readings as they came.
@@ -41,6 +43,7 @@ class Imported:
     new: int = 0
     changed: int = 0
     same: int = 0
+    derived: SaveSummary = NOTHING_SAVED
     already: bool = False
     resumed_at: int = 0
     dry_run: bool = False
@@ -146,9 +149,15 @@ def _imported(run: ImportRun, files: Sequence[OpenFile], stands: Sequence[Progre
         new=counts["new"],
         changed=counts["changed"],
         same=counts["same"],
+        derived=_derived(counts),
         already=already,
         resumed_at=sum(stand.byte_offset for stand in stands) if not already else 0,
         dry_run=run.dry_run,
         rejects_file=run.rejects.path if wrote and run.rejects is not None else None,
         findings=run.findings,
     )
+
+
+def _derived(counts: Counter[str]) -> SaveSummary:
+    new, changed, same = (counts[DERIVED + name] for name in ("new", "changed", "same"))
+    return SaveSummary(new, changed, same, new + changed + same)

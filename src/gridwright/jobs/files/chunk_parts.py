@@ -1,0 +1,74 @@
+"""What of a chunk is saved, panel by panel, what of it was sent, and what does not fit what is stored."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from gridwright.domain.errors import GridMismatch
+from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
+from gridwright.domain.panel import Panel
+from gridwright.ingest import Gridded
+from gridwright.store import SaveSummary
+
+LONGEST_BLOCK = timedelta(hours=1)
+LEFT_OUT = "energy of {} min between register reads is left out of days with other intervals; the reads are stored"
+DERIVED = "derived_"  # before the names of the counts of what nobody sent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A panel that is saved, or a part of one; `derived`: nobody sent it, its energy lies between register reads."""
+
+    panel: Panel
+    derived: bool = False
+
+    def counted(self, summary: SaveSummary) -> Counter[str]:
+        """Return what became of its readings as counts of what was sent, or of what was derived."""
+        return counted(summary, DERIVED if self.derived else "")
+
+    def halves(self) -> list[Part]:
+        """Cut it by points, then at a UTC midnight; nothing where it is one day of one point."""
+        return [replace(self, panel=half) for half in _halves(self.panel)]
+
+
+Misfit = tuple[Part, GridMismatch]
+
+
+def counted(summary: SaveSummary, prefix: str = "") -> Counter[str]:
+    """Return what became of readings as the counts of an import."""
+    return Counter({prefix + name: getattr(summary, name) for name in ("new", "changed", "same")})
+
+
+def parts_of(gridded: Gridded) -> list[Part]:
+    """Return the panels whose intervals are kept."""
+    made = {id(panel) for panel in gridded.derived}
+    return [Part(panel, id(panel) in made) for panel in gridded.panels if panel.interval <= LONGEST_BLOCK]
+
+
+def sent_of(misfits: Sequence[Misfit]) -> tuple[list[Misfit], list[str]]:
+    """Return what was sent of the misfits, and notes on what nobody sent: the energy between register reads."""
+    minutes = {part.panel.interval_s // 60 for part, _ in misfits if part.derived}
+    sent = [(part, error) for part, error in misfits if not part.derived]
+    return sent, [LEFT_OUT.format(length) for length in sorted(minutes)]
+
+
+def shown(panel: Panel) -> str:
+    """Say whose readings a panel holds, of which length, and when."""
+    more = f" and {len(panel.points) - 1:,} more" if len(panel.points) > 1 else ""
+    first, last = (moment.isoformat(timespec="minutes").removesuffix("+00:00") for moment in (panel.start, panel.end))
+    return f"{panel.points[0]}{more}, readings of {panel.interval_s // 60:,} min from {first}Z to {last}Z"
+
+
+def _halves(panel: Panel) -> list[Panel]:
+    count = len(panel.points)
+    if count > 1:
+        return [panel.rows(range(count // 2)), panel.rows(range(count // 2, count))]
+    first, last = epoch_s(panel.start) // DAY_S, (epoch_s(panel.end) - 1) // DAY_S
+    if first == last:
+        return []
+    midnight = from_epoch_s((first + last + 1) // 2 * DAY_S)
+    cut = -((panel.start - midnight) // panel.interval)
+    return [panel.slice(0, cut), panel.slice(cut, panel.slots)]
