@@ -16,11 +16,9 @@ from gridwright.api.answer import Answer, Asgi, Message, Receive, Scope, Send, a
 from gridwright.api.body import ClientGone
 from gridwright.api.edge.batches import EdgeBatches, is_path
 from gridwright.api.entrance import Entrance
-from gridwright.api.entrance_lines import HEALTH as INFLUX_HEALTH
-from gridwright.api.entrance_lines import PING, QUERY, V1, V2, LineEntrance
+from gridwright.api.entrance_lines import V1, V2, LineEntrance
 from gridwright.api.health import Health
-from gridwright.api.influx_two import BELOW, InfluxTwo, unanswered
-from gridwright.api.influx_two import PING as PING_2
+from gridwright.api.influx_questions import InfluxQuestions, is_other_question, unanswered
 
 if TYPE_CHECKING:
     from gridwright.api.write.writer import Writer
@@ -46,10 +44,7 @@ class HotPaths:
             ("POST", READINGS): entrance.readings,
             ("POST", V1): lines.write,
             ("POST", V2): lines.write,
-            **{(method, path): lines.ping for method in ("GET", "HEAD", "POST") for path in (PING, PING_2)},
-            **InfluxTwo(platform, entrance).handlers,
-            **{(method, INFLUX_HEALTH): lines.health for method in ("GET", "HEAD")},
-            **{(method, QUERY): lines.query for method in ("GET", "POST")},
+            **InfluxQuestions(lines, platform.clock).handlers,
             **{(method, path): getattr(health, path[1:]) for method in ("GET", "HEAD") for path in HEALTH},
         }
         self._log = structlog.get_logger()
@@ -89,7 +84,7 @@ class HotPaths:
         handler = self._handlers.get((scope["method"], scope["path"]))
         if handler is None and scope["method"] == "POST" and is_path(scope):
             handler = self._edges.take
-        if handler is None and scope["path"].startswith(BELOW) and scope["path"] != V2:
+        if handler is None and is_other_question(scope["path"]):
             handler = unanswered
         if handler is None:
             if scope["path"] in {METER_READING, V1, V2}:

@@ -1,10 +1,9 @@
-"""InfluxDB's own addresses: line protocol is taken, and answered, as Telegraf and its like expect it."""
+"""InfluxDB's addresses for writing: line protocol is taken, and answered, as Telegraf and its like expect it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -32,11 +31,8 @@ if TYPE_CHECKING:
     from gridwright.app import Platform
     from gridwright.domain.access import Access
 
-V2, V1, PING, HEALTH, QUERY = "/api/v2/write", "/write", "/ping", "/health", "/query"
+V2, V1 = "/api/v2/write", "/write"
 VERSION = "1.8.10"  # whose answers these are; clients look whether it begins with 1
-QUERY_LIMIT = 16 * 1024
-CREATES = re.compile(r"\s*CREATE\s+(DATABASE|RETENTION\s+POLICY)\b", re.IGNORECASE)
-SHOWS = re.compile(r"\s*SHOW\s+DATABASES\s*;?\s*\Z", re.IGNORECASE)
 # What InfluxDB calls a status: docs.influxdata.com/influxdb/v2/api, "Error".
 CODES = {
     400: "invalid",
@@ -53,7 +49,6 @@ CODES = {
 }
 TOLD = 5  # wrong fields that a message names
 HEADS = ((b"x-influxdb-version", VERSION.encode()),)
-PING_HEADS = (*HEADS, (b"x-influxdb-build", b"gridwright"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +70,7 @@ class PlainWay:
 
 
 class LineEntrance:
-    """Takes line protocol at the addresses of InfluxDB 1 and 2, and answers what their clients ask first."""
+    """Takes line protocol at the addresses of InfluxDB 1 and 2."""
 
     def __init__(self, platform: Platform, entrance: Entrance) -> None:
         settings = platform.settings
@@ -104,7 +99,7 @@ class LineEntrance:
         """Take lines: 204 when all are durable, 400 naming those that are not, which never costs the others."""
         try:
             query = query_of(scope)
-            access = await self._entrance.admitted(credential_in(scope, query))
+            access = await self.admitted(scope, query)
             precision = precision_in(query)
 
             async def lines(body: bytes) -> DecodedLines:
@@ -121,44 +116,18 @@ class LineEntrance:
         except (Refused, GridwrightError) as error:
             return failed_lines(error, scope["path"])
 
-    async def ping(self, scope: Scope, receive: Receive) -> Answer:
-        """Tell that somebody is here."""
-        del receive
-        if dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"))).get("verbose") in {"true", "1"}:
-            return Answer(HTTPStatus.OK, json.dumps({"version": VERSION}).encode(), headers=PING_HEADS)
-        return Answer(HTTPStatus.NO_CONTENT, headers=PING_HEADS)
-
-    async def health(self, scope: Scope, receive: Receive) -> Answer:
+    @property
+    def ready(self) -> bool:
         """Tell whether readings are taken."""
-        del receive
-        ready = self._entrance.ready
-        told: dict[str, object] = {
-            "name": "gridwright",
-            "message": "ready for writes" if ready else "not ready",
-            "checks": [],
-            "status": "pass" if ready else "fail",
-            "version": VERSION,
-        }
-        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return Answer(status, b"" if scope["method"] == "HEAD" else json.dumps(told).encode())
+        return self._entrance.ready
 
-    async def query(self, scope: Scope, receive: Receive) -> Answer:
-        """Answer what clients ask before they write; there is one database, and it is there already."""
-        try:
-            query = query_of(scope)
-            if scope["method"] == "POST":
-                body = await self._entrance.body(scope, receive, QUERY_LIMIT)
-                query |= dict(parse_qsl(body.decode("utf-8", "replace")))
-            await self._entrance.admitted(credential_in(scope, query))
-        except (Refused, GridwrightError) as error:
-            return failed_lines(error, scope["path"])
-        asked = query.get("q", "")
-        result: dict[str, object] = {"statement_id": 0}
-        if SHOWS.match(asked):
-            result["series"] = [{"name": "databases", "columns": ["name"], "values": [["gridwright"]]}]
-        elif not CREATES.match(asked):
-            return not_answered(HTTPStatus.BAD_REQUEST, repr(asked[:80]))
-        return Answer(HTTPStatus.OK, json.dumps({"results": [result]}).encode(), headers=HEADS)
+    async def admitted(self, scope: Scope, query: dict[str, str]) -> Access:
+        """Return who sends; NotAuthenticated or NotAuthorised where it is nobody who may write."""
+        return await self._entrance.admitted(credential_in(scope, query))
+
+    async def body(self, scope: Scope, receive: Receive, limit: int) -> bytes:
+        """Return the body of a question, within the bounds of all bodies."""
+        return await self._entrance.body(scope, receive, limit)
 
 
 SMALL = 64 * 1024

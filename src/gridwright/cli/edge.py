@@ -105,6 +105,26 @@ def rejected(*, folder: Folder = None, as_json: Json = False) -> None:
     print_table(("received", "address", "why"), rows)
 
 
+@app.command(epilog="Example: gridwright edge resend --folder buffer --reason future")
+def resend(
+    *,
+    folder: Folder = None,
+    reason: Annotated[str, typer.Option("--reason", help="Only those of which a reason holds this text.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Put what the centre refused back into the buffer, to be sent once more; its edge must have ended."""
+    from gridwright.edge.run import send_again
+
+    settings = loaded_settings().settings.model_copy(update={"edge": placed(folder)})
+    done = send_again(settings, reason=reason)
+    if as_json:
+        print_json({"resent": done.resent, "left": done.left})
+        return
+    say(f"{done.resent} records wait to be sent again, {done.left} stay in rejected.jsonl.")
+    if done.resent:
+        say("gridwright edge run, or gridwright edge drain, brings them to the centre.")
+
+
 @app.command(epilog="Example: gridwright edge rotate --folder buffer")
 def rotate(
     *,

@@ -71,8 +71,8 @@ class Moment:
 class Known(msgspec.Struct, frozen=True):
     """What is known of time: the centre's clock less the ticks, by start of the machine, and the latest instant told.
 
-    `steady`: what the ticks are given to tell instants, the edge's own clock less the ticks where that agreed; `guesses`:
-    the same for starts in which the centre was never reached and the clock was surely wrong.
+    `steady`: what the ticks are given to tell instants, the edge's own clock less the ticks where that agreed;
+    `guesses`: the same for starts in which the centre was never reached and the clock was surely wrong.
     """
 
     offsets: dict[str, int] = {}

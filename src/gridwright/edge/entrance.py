@@ -18,12 +18,14 @@ from gridwright.api.asgi import Handler, answer_of, method_not_allowed
 from gridwright.api.body import Bodies, ClientGone, header
 from gridwright.api.edge.decode import FAR, PATHS, Decoders, Kept, has_receipt_time
 from gridwright.api.entrance import FORM_LIMIT, SMALL, once_of, tell_meter, tell_readings
-from gridwright.api.entrance_lines import HEADS, PING, V1, V2, as_influx, credential_in, query_of, tell_lines
+from gridwright.api.entrance_lines import V1, V2, credential_in, failed_lines, query_of, tell_lines
 from gridwright.api.health import OK
+from gridwright.api.influx_questions import InfluxQuestions, is_other_question, unanswered
 from gridwright.api.ingest.names import Directory, Resolved
 from gridwright.api.write.batch import Batch, Once
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import GridwrightError, NotAuthenticated
+from gridwright.domain.interval import MICRO, from_epoch_s
 from gridwright.edge.entry import to_bytes
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class EdgeEntrance:
         self._under_way: set[str] = set()
         self._handlers: dict[tuple[str, str], Handler] = {
             **{("POST", path): self._take for path in PATHS},
-            **{(method, PING): self._ping for method in ("GET", "HEAD", "POST")},
+            **InfluxQuestions(self, lambda: from_epoch_s(clock.now().wall_us / MICRO)).handlers,
             **{(method, HEALTH): self._healthz for method in ("GET", "HEAD")},
             **{(method, READY): self._readyz for method in ("GET", "HEAD")},
         }
@@ -64,7 +66,9 @@ class EdgeEntrance:
         if scope["type"] == "lifespan":
             await _alive(receive, send)
             return
-        handler = self._handlers.get((scope["method"], scope["path"]), _nothing)
+        handler = self._handlers.get((scope["method"], scope["path"]))
+        if handler is None:
+            handler = unanswered if is_other_question(scope["path"]) else _nothing
         with suppress(ClientGone):
             answer = await answer_of(handler, scope, receive)
             await answer.send(send, secure=scope.get("scheme") == "https")
@@ -75,13 +79,11 @@ class EdgeEntrance:
             return await self._taken(scope, receive)
         try:
             return await self._taken(scope, receive)
-        except Refused as refused:
-            return as_influx(refused.answer)
-        except GridwrightError as error:
-            return as_influx(problem_of(error))
+        except (Refused, GridwrightError) as error:
+            return failed_lines(error, scope["path"])
 
     async def _taken(self, scope: Scope, receive: Receive) -> Answer:
-        self._require_key(scope)
+        await self.admitted(scope, query_of(scope))
         limit = FORM_LIMIT if scope["path"] == METER_READING else self._limit
         with self._bodies.room_for(scope, limit):
             body = await self._bodies.read(scope, receive, limit)
@@ -133,18 +135,24 @@ class EdgeEntrance:
         tell = {METER_READING: tell_meter, V1: tell_lines, V2: tell_lines}.get(scope["path"], tell_readings)
         return tell(Batch(NOBODY, FAR, decoded, Resolved(), Directory(), tell))
 
-    def _require_key(self, scope: Scope) -> None:
+    @property
+    def ready(self) -> bool:
+        """Tell whether readings are taken; the centre may be away meanwhile."""
+        return self._keeper.alive and not self._keeper.problem
+
+    async def admitted(self, scope: Scope, query: dict[str, str]) -> None:
+        """Return when a device shows one of the keys, or none is asked for; else NotAuthenticated."""
         if not self._keys:
             return
-        token = credential_in(scope, query_of(scope)).token
-        shown = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        shown = hashlib.sha256(credential_in(scope, query).token.encode("utf-8", "surrogatepass")).digest()
         # All are compared, so that the time tells nothing.
         if not sum(hmac.compare_digest(shown, key) for key in self._keys):
             raise NotAuthenticated("this key opens nothing here", remedy="show one of the keys of the edge's devices")
 
-    async def _ping(self, scope: Scope, receive: Receive) -> Answer:
-        del scope, receive
-        return Answer(HTTPStatus.NO_CONTENT, headers=HEADS)
+    async def body(self, scope: Scope, receive: Receive, limit: int) -> bytes:
+        """Return the body of a question, within the bounds of all bodies."""
+        with self._bodies.room_for(scope, limit):
+            return await self._bodies.read(scope, receive, limit)
 
     async def _healthz(self, scope: Scope, receive: Receive) -> Answer:
         """Tell that the process is alive."""
@@ -152,9 +160,9 @@ class EdgeEntrance:
         return Answer(HTTPStatus.OK, b"" if scope["method"] == "HEAD" else OK)
 
     async def _readyz(self, scope: Scope, receive: Receive) -> Answer:
-        """Tell whether readings are taken; the centre may be away meanwhile."""
+        """Tell whether readings are taken, and what is in the way."""
         del receive
-        ready = self._keeper.alive and not self._keeper.problem
+        ready = self.ready
         told = {"status": "ready" if ready else "not ready", "problem": self._keeper.problem}
         body = b"" if scope["method"] == "HEAD" else json.dumps(told).encode()
         return Answer(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, body)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -94,23 +94,42 @@ def read_rejected(folder: Path, seals: Seals) -> Iterator[dict[str, Any]]:
     """Yield the refused records of a folder, opened; a line that a crash cut is left out."""
     path = folder / FILE
     for line in path.read_bytes().splitlines() if path.exists() else ():
-        with suppress(msgspec.DecodeError, binascii.Error):
-            told: dict[str, Any] = msgspec.json.decode(line)
-            sealed = told.get("sealed")
-            if sealed is not None:
-                told = msgspec.json.decode(seals.opened(base64.b64decode(sealed, validate=True), path))
+        told = opened_line(line, path, seals)
+        if told is not None:
             yield told
 
 
+def opened_line(line: bytes, path: Path, seals: Seals) -> dict[str, Any] | None:
+    """Return a refused record as `line_of` made it; None where a crash cut its line."""
+    with suppress(msgspec.DecodeError, binascii.Error):
+        told: dict[str, Any] = msgspec.json.decode(line)
+        sealed = told.get("sealed")
+        if sealed is not None:
+            told = msgspec.json.decode(seals.opened(base64.b64decode(sealed, validate=True), path))
+        return told
+    return None
+
+
 def line_of(epoch: str, record: Record, said: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return a refused record as a JSON object; a body that is no text is shown with escapes."""
-    return {
+    """Return a refused record as a JSON object; a body that is no text is shown with escapes, and kept in base64."""
+    body = record.body.decode("utf-8", "backslashreplace")
+    told = {
         "epoch": epoch,
         "sequence": record.sequence,
         "received": from_epoch_s(record.received_us / MICRO).isoformat(),
+        "clock": record.clock,
         "path": record.path,
         "content_type": record.media,
         "query": record.query,
-        "body": record.body.decode("utf-8", "backslashreplace"),
+        "body": body,
         "verdicts": list(said),
     }
+    if body.encode() != record.body:
+        told["base64"] = base64.b64encode(record.body).decode()
+    return told
+
+
+def body_of(told: Mapping[str, Any]) -> bytes:
+    """Return the body that `line_of` was given."""
+    whole = told.get("base64")
+    return str(told["body"]).encode() if whole is None else base64.b64decode(whole)

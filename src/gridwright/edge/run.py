@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from gridwright.api.edge.decode import Decoders
 from gridwright.api.server import SWITCH_S, Listen, bound, server_of, signals_end_well, url_of
 from gridwright.domain.errors import ConfigError, GridwrightError
 from gridwright.edge.buffer import MIB, Bounds, Buffer, OnFull
@@ -25,6 +26,7 @@ from gridwright.edge.folder import require_used
 from gridwright.edge.forward import Forwarder, Patience, drained
 from gridwright.edge.keeper import Keeper
 from gridwright.edge.link import Centre, Link, address_of
+from gridwright.edge.resend import Resent, resend
 from gridwright.edge.sealing import Seals
 from gridwright.edge.status import Status, StatusFile, status_of
 from gridwright.jobs.upkeep.key_users import seen_from
@@ -60,9 +62,7 @@ def wired(every: Settings, key: str) -> Iterator[Edge]:
         )
     centre = Centre(settings.to, key, settings.ca_file, settings.client_cert, settings.client_key)
     link = Link(centre, name)
-    limit = settings.limit_mb * MIB
-    bounds = Bounds(limit, min(LONGEST_SEGMENT, limit // SEGMENTS), OnFull(settings.on_full))
-    with Buffer(settings.folder, bounds, seals_of(settings)) as buffer:
+    with Buffer(settings.folder, bounds_of(settings), seals_of(settings)) as buffer:
         clock = EdgeClock(settings.folder, limit_s=settings.clock_limit_s)
         forwarder = Forwarder(
             buffer, link, clock, Patience(settings.heartbeat_s, settings.retry_s, every.retention.rejected_days)
@@ -105,6 +105,21 @@ def drain(settings: Settings, key: str, *, within_s: float) -> Status:
     with wired(settings, key) as edge:
         drained(edge.forwarder, edge.buffer, time.monotonic() + within_s)
         return edge.status()
+
+
+def send_again(every: Settings, *, reason: str = "") -> Resent:
+    """Put what the centre refused back into the buffer; StoreLocked while the edge runs, see `resend`."""
+    settings = every.edge
+    require_used(settings.folder)
+    seals = seals_of(settings)
+    with Buffer(settings.folder, bounds_of(settings), seals) as buffer:
+        return resend(buffer, seals, Decoders(every), reason=reason)
+
+
+def bounds_of(settings: EdgeSettings) -> Bounds:
+    """Return how much the buffer may hold, as it is set."""
+    limit = settings.limit_mb * MIB
+    return Bounds(limit, min(LONGEST_SEGMENT, limit // SEGMENTS), OnFull(settings.on_full))
 
 
 def seals_of(settings: EdgeSettings) -> Seals:

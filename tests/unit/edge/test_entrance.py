@@ -170,6 +170,34 @@ def test_other_addresses_are_refused(edge: Standing) -> None:
     assert edge.ask("GET", "/ping").status_code == 204
 
 
+def test_what_influxdb_clients_ask_first_is_answered_as_by_the_centre(tmp_path: Path) -> None:
+    with standing(tmp_path, "secret") as edge:
+        shown = {"headers": {"Authorization": "Token secret"}}
+        assert edge.ask("GET", "/api/v2/ping").status_code == 204
+        assert edge.ask("GET", "/health").json()["status"] == "pass"
+        assert edge.ask("GET", "/ready").json()["status"] == "ready"
+        assert edge.ask("GET", "/query", params={"q": "SHOW DATABASES", "p": "secret"}).json()["results"][0]["series"]
+        assert edge.ask("POST", "/query", data={"q": "CREATE DATABASE x"}, **shown).status_code == 200
+        (bucket,) = edge.ask("GET", "/api/v2/buckets", params={"name": "b"}, **shown).json()["buckets"]
+        (org,) = edge.ask("GET", "/api/v2/orgs", params={"org": "o"}, **shown).json()["orgs"]
+        assert (bucket["name"], bucket["orgID"], org["name"]) == ("b", org["id"], "o")
+        for path in ("/query", "/api/v2/buckets", "/api/v2/orgs"):
+            refused = edge.ask("GET", path)
+            assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
+        other = edge.ask("POST", "/api/v2/query", **shown)
+        assert (other.status_code, other.json()["code"]) == (404, "not found")
+        edge.keeper.stop()
+        assert edge.ask("GET", "/health").status_code == 503
+        assert edge.ask("GET", "/ready").status_code == 503
+        edge.keeper = Keeper(edge.buffer)
+        edge.keeper.start()
+
+
+def test_without_keys_the_questions_ask_for_none(edge: Standing) -> None:
+    assert edge.ask("GET", "/api/v2/buckets").json()["buckets"][0]["name"] == "gridwright"
+    assert edge.ask("POST", "/query", data={"q": "DROP DATABASE x"}).status_code == 400
+
+
 def test_many_at_once_share_a_sync(edge: Standing) -> None:
     async def all_of_them() -> list[httpx.Response]:
         transport = httpx.ASGITransport(edge.app)
