@@ -76,3 +76,13 @@ def test_what_is_asked_wrongly_is_answered_with_what_there_is(run: Run) -> None:
     dry = json.loads(run("bill", "correct", "--dry-run", "--json")[1])
     assert (dry["dry_run"], dry["corrections"]) == (True, [])
     assert "No day totals" in run("usage-point", "totals", "UP-1")[1] + run("usage-point", "totals", "UP-1")[2]
+
+
+def test_a_dry_run_where_there_is_no_database_makes_none(run: Run) -> None:
+    done = document(run, "bill", "correct", "--dry-run")
+    assert (done["dry_run"], done["corrections"]) == (True, [])
+    code, _, err = run("bill", "run", "--dry-run")
+    assert (code, "a dry run makes none" in " ".join(err.split())) == (1, True)
+    code, _, err = run("--data", ".", "bill", "run", "--dry-run")
+    assert (code, "there is no database in this folder" in err) == (1, True)
+    assert not list(Path().glob("*.db*"))

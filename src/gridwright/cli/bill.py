@@ -44,7 +44,7 @@ def run(
     """Bill every civil month; bills of stored readings at your own rate card are kept as drafts."""
     from gridwright.jobs.billing.run_billing import BillOrder
 
-    wired = platform()
+    wired = platform(dry_run=dry_run and file is None)
     if file is None:
         order = BillOrder(points, period, dry_run=dry_run)
         bills, notes, kept = bill_store(wired, order, tariff, site)

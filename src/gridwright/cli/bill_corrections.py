@@ -42,7 +42,7 @@ def correct(
     from gridwright.app.live import correct as cascade
 
     with progress("Correcting", quiet=as_json) as advance:
-        done = cascade(platform(), points, dry_run=dry_run, progress=advance)
+        done = cascade(platform(dry_run=dry_run), points, dry_run=dry_run, progress=advance)
     readings, bills = done.readings, done.bills
     if as_json:
         counts = ("ranges", "points", "new", "readings", "days", "waiting", "failed")

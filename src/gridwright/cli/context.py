@@ -45,8 +45,8 @@ def loaded_settings() -> Loaded:
 def platform(*, makes: bool = False, dry_run: bool = False) -> Platform:
     """Wire the platform from the settings; it opens its database only when something asks for it.
 
-    `makes`: the command brings something in, so that a folder named by `--data` may be without a database; with
-    `dry_run` too, that database is one in memory.
+    `makes`: the command brings something in, so that a folder named by `--data` may be without a database. `dry_run`:
+    where there is none, it is one in memory.
     """
     with ctrl_c():
         from gridwright.app import Platform
@@ -55,7 +55,7 @@ def platform(*, makes: bool = False, dry_run: bool = False) -> Platform:
         loaded = loaded_settings()
         settings = loaded.settings
         _tell_where(loaded)
-        tried = in_memory(loaded, _named["data"]) if makes and dry_run else None
+        tried = in_memory(loaded, _named["data"]) if dry_run and (makes or _named["data"] is None) else None
         if tried is None:
             require_named(settings, _named["data"], makes=makes)
         configure_log(settings.log.level, json_lines=settings.log.json_lines)
