@@ -52,24 +52,25 @@ def check_registers(
 
 
 def _reject(panel: Panel, flags: Flags, sums: Sums, rules: Sequence[RuleSet]) -> None:
-    """Mark the values of failed sums; where the register is credible, reject what explains them or another doubts."""
+    """Mark the values of failed sums; where the register is credible, reject what another rule doubts too."""
     cells = sums.segments.runs.cells()
+    warned = q.has_status(panel.quality, (q.Status.ACCEPTED,))
     flags[cells] |= SUM_BIT
     grade(panel.quality, cells, Severity.WARN)
     sums = sums.where(sums.credible)
     cells = sums.segments.runs.cells()
     doubted: Mask = (flags[cells] & SUSPECT_BITS) != 0
-    rejected = [(cells[0][doubted], cells[1][doubted]), *_blamed(panel, sums, rules)]
-    for row, slot in rejected:
+    for row, slot in ((cells[0][doubted], cells[1][doubted]), _blamed(panel, sums, rules, warned)):
         strict = _each(rules, lambda mine: mine.severities.get(SumCheck.code, Severity.FAIL) is Severity.FAIL)
         grade(panel.quality, (row[strict[row]], slot[strict[row]]), Severity.FAIL)
 
 
-def _blamed(panel: Panel, sums: Sums, rules: Sequence[RuleSet]) -> list[tuple[Index, Index]]:
+def _blamed(panel: Panel, sums: Sums, rules: Sequence[RuleSet], warned: Mask) -> tuple[Index, Index]:
+    """Return the intervals that alone explain a sum, where another rule warns of them; a sum is about its whole set."""
     blaming = _each(rules, lambda mine: getattr(mine.rule(SumCheck.code), "blame", False))
-    return [
-        (row[blaming[row]], slot[blaming[row]]) for row, slot in [SumCheck().culprits(panel.values, sums)] if row.size
-    ]
+    row, slot = SumCheck().culprits(panel.values, sums)
+    certain = blaming[row] & warned[row, slot]
+    return row[certain], slot[certain]
 
 
 def _each(rules: Sequence[RuleSet], question: Callable[[RuleSet], bool]) -> Mask:

@@ -32,15 +32,15 @@ DAY_US = DAY / timedelta(microseconds=1)
 class SumCheck:
     """Intervals and registers of a period without a gap disagree; the tolerance is M·lsb + n·½ count.
 
-    With `blame` the one interval that can hold the excess is rejected: the only one as large as the excess, or the
-    only one whose tenth would close the sum.
+    The doubt is about the set of them. With `blame` the one interval that can hold the excess is rejected where another
+    rule warns of it too: the only one as large as the excess, or the only one whose tenth would close the sum.
     """
 
     blame: bool = True
     code: ClassVar[str] = "V30_sum"
 
     def culprits(self, values: Floats, sums: Sums) -> tuple[Index, Index]:
-        """Return (row, slot) of the intervals to blame for sums that are too high."""
+        """Return (row, slot) of the intervals that alone can hold what sums have too much."""
         over = sums.excess > sums.tolerance
         segments, excess, tolerance = sums.segments.where(over), sums.excess[over], sums.tolerance[over]
         row, slot = segments.runs.cells()
