@@ -21,6 +21,7 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Role
 from gridwright.domain.identity import User
 from gridwright.domain.interval import Interval
+from gridwright.domain.quality import Status
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.store import Store, open_store
 from tests.integration.server_process import Server, serving
@@ -637,3 +638,40 @@ def test_64_clients_at_once_each_get_their_own_answer(server: Server, store: Sto
     for number in range(64):
         np.testing.assert_array_equal(stored(store, f"UP-{number}", 60, 4).values, [[number + 1] * 4])
     assert store.audit.verify(ME) > 0
+
+
+@pytest.mark.parametrize("who", ["device", "operator"])
+@pytest.mark.parametrize("many", [1, 3, 700])
+def test_what_a_person_edited_comes_by_an_edit_and_not_as_a_reading(
+    server: Server, store: Store, who: str, many: int
+) -> None:
+    """Four eyes see an edit; a key that only sends readings must not go round them by a word."""
+    good = record(41, 0, 0.5)
+    bad = [record(41, 1 + at % 90, 7.77, quality="edited") for at in range(many)]
+    with server.client(KEYS[who]) as client:
+        told = client.post("/v1/readings", json=bad).json()
+        assert (told["accepted"], told["rejected"]) == (0, many)
+        assert told["verdicts"][0]["field"] == "quality"
+        assert "edit" in told["verdicts"][0]["remedy"]
+        told = client.post("/v1/readings", json=[*bad, good]).json()
+        assert (told["accepted"], told["rejected"]) == (1, many)
+        for lines in (1, 50):
+            text = "".join(
+                f"energy,usage_point=UP-41,quality=edited kwh=7.77 {int((START + at * QUARTER).timestamp())}\n"
+                for at in range(1, 1 + lines)
+            )
+            answer = client.post("/write?precision=s", content=text)
+            assert answer.status_code == 400
+            assert f"dropped={lines}" in answer.json()["message"]
+    values = stored(store, "UP-41", 0, 91).values[0]
+    assert (values[0], bool((values == 7770).any())) == (500.0, False)
+
+
+def test_an_administrator_brings_in_what_was_edited_elsewhere(client: httpx.Client, store: Store) -> None:
+    rows = [record(42, slot, 0.5, quality="edited") for slot in range(4)]
+    told = client.post("/v1/readings", json=rows).json()
+    assert (told["accepted"], told["rejected"]) == (4, 0)
+    lines = [f"energy,usage_point=UP-42,quality=edited kwh=0.5 {int((START + 5 * QUARTER).timestamp())}"]
+    assert client.post("/write?precision=s", content="\n".join(lines)).status_code == 204
+    quality = stored(store, "UP-42", 0, 6).quality[0]
+    assert [int(one) for one in quality[[0, 3, 5]]] == [int(Status.EDITED)] * 3

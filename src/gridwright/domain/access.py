@@ -63,6 +63,11 @@ class Access:
         if point is not None and not self.may_see(point):
             raise AccessDenied(f"{self.actor} may not see usage point {point}")
 
+    @property
+    def may_say_edited(self) -> bool:
+        """Tell whether readings may come marked as edited by a person: others edit by `edit`, which two see."""
+        return Act.ADMINISTER in ALLOWED[self.role]
+
     def may_see(self, point: str) -> bool:
         """Tell whether the usage point is within reach."""
         return self.points is None or point in self.points

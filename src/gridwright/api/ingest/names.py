@@ -21,6 +21,8 @@ from gridwright.api.ingest.verdicts import Fault, Status
 from gridwright.domain.access import Access
 from gridwright.domain.errors import StoreError
 from gridwright.domain.interval import epoch_s, from_epoch_s
+from gridwright.domain.quality import Status as Quality
+from gridwright.domain.quality import has_status
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.reading_type import Accumulation
 from gridwright.domain.readings import Readings
@@ -35,6 +37,11 @@ FRESH_S = 1.0  # after this it is looked for what another process has changed in
 STALE_S = 5.0  # and after this nothing is looked up before that was done
 UNKNOWN = Fault("meter", "no meter or usage point has this name; the reading is kept", "register it, then claim it")
 NOT_THERE = Fault("meter", "the meter was installed nowhere at that time; the reading is kept", "correct its dates")
+EDITED = Fault(
+    "quality",
+    "only an administrator brings in what a person has edited elsewhere",
+    "send it as it was measured, and put an edit on record: gridwright edit propose, or POST /v1/edits",
+)
 FOREIGN = Fault("usage_point", "your key does not reach this usage point", "use the key of its owner")
 
 
@@ -185,6 +192,10 @@ def resolve(decoded: Decoded, directory: Directory, access: Access) -> Resolved:
             within = found.within(access)
             _refuse(readings, known & ~within, decoded, FOREIGN)
             known = within
+        if not access.may_say_edited:
+            edited = known & has_status(readings.quality, (Quality.EDITED,))
+            _refuse(readings, edited, decoded, EDITED)
+            known = known & ~edited
         if known.any():
             kept = found.renamed(known)
             register = readings.reading_type.accumulation is Accumulation.CUMULATIVE
@@ -200,6 +211,9 @@ def _resolve_one(few: Few, decoded: Decoded, resolved: Resolved, directory: Dire
     if limited and (place is None or not access.may_see(place[0])):
         decoded.verdicts.accepted -= 1
         decoded.verdicts.reject(where, FOREIGN, few.name)
+    elif place is not None and few.meaning.quality == Quality.EDITED and not access.may_say_edited:
+        decoded.verdicts.accepted -= 1
+        decoded.verdicts.reject(where, EDITED, few.name)
     elif place is None:
         decoded.verdicts.accepted -= 1
         decoded.verdicts.quarantine(where, NOT_THERE if few.name in directory.meters else UNKNOWN, few.name)

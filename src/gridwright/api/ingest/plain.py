@@ -20,6 +20,7 @@ from gridwright.api.ingest.lines import LineMapping, Words
 from gridwright.api.ingest.meaning import Meaning, Wrong, meaning_of
 from gridwright.api.ingest.table import grid_of
 from gridwright.domain.interval import MICRO, epoch_s
+from gridwright.domain.quality import Status
 from gridwright.domain.reading_type import LARGEST_EXACT, Accumulation
 from gridwright.domain.readings import AHEAD, EARLIEST
 from gridwright.formats.line_protocol.plain import NOBODY, How, Rows
@@ -109,7 +110,7 @@ class PlainLines:
         return self._room
 
     def _meaning(self, name: bytes, words: Words) -> Meaning | None:
-        """Return what a field means beside some words; None where it is no interval of one meaning."""
+        """Return what a field means beside some words; None where it has to be looked at reading by reading."""
         key = (name, words)
         if key not in self._meant:
             if len(self._meant) >= HEARD:
@@ -124,7 +125,7 @@ class PlainLines:
             meaning = None if said is None else meaning_of(said)
         except (UnicodeDecodeError, Wrong):
             return None
-        return None if meaning is None or meaning.is_register else meaning
+        return None if meaning is None or meaning.is_register or meaning.quality == Status.EDITED else meaning
 
 
 def _head(body: bytes) -> tuple[bytes, bytes] | None:
