@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from gridwright.domain.errors import InputError, UnknownFormat, UnreadableFile
 from gridwright.domain.panel import Panel
 from gridwright.formats import wide_markup
 from gridwright.formats.container import unwrap
+from gridwright.formats.markup import guard
 from gridwright.formats.registry import writer_named
 from gridwright.formats.source import ReadOptions
 from gridwright.jobs.files.read_file import open_files
@@ -103,3 +105,47 @@ def test_other_text_in_utf_16_stays_as_it_is() -> None:
     for text in ("usage_point,start,kwh\n", "{}", ""):
         data = text.encode("utf-16")
         assert plain(data) == data
+
+
+@pytest.mark.parametrize("declared", ["UTF-16", "utf-16", "UTF-16LE", "utf-32"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "marked"])
+@pytest.mark.parametrize("name", ["green-button", "cim-xml"])
+def test_what_declares_utf_16_and_is_utf_8_is_read_as_that(name: str, mark: bytes, declared: str) -> None:
+    """A text that was composed in memory declares how memory holds it, whatever it is written in."""
+    data = written(name)
+    wrong = data.replace(b'encoding="UTF-8"', f'encoding="{declared}"'.encode())
+    assert wrong != data
+    assert result(mark + wrong) == result(data)
+    assert read(mark + wrong).told["encoding"] == "UTF-8"
+    assert "encoding" not in read(data).told
+
+
+def test_messages_of_the_datahub_may_declare_utf_16_too(shared_data: Path) -> None:
+    read_as: set[str] = set()
+    for path in sorted((shared_data / EBIX).rglob("*.xml")):
+        data = path.read_bytes()
+        wrong = re.sub(rb'encoding="utf-8"', b'encoding="utf-16"', data, count=1, flags=re.IGNORECASE)
+        if wrong == data:
+            continue
+        try:
+            told = result(data)
+        except InputError:
+            continue
+        assert result(wrong) == told, path.name
+        read_as.add("ebIX" if b"un:unece:260" in data else "CIM")
+    assert read_as
+
+
+@pytest.mark.parametrize("bad", ["Zähler".encode("latin-1"), b"Z\xc3", "Zähler".encode("utf-16-le")])
+def test_what_is_neither_what_it_declares_nor_utf_8_is_refused(bad: bytes) -> None:
+    wrong = written("cim-xml").replace(b'"UTF-8"', b'"UTF-16"').replace("Zähler".encode(), bad)
+    with pytest.raises(UnreadableFile, match="'UTF-16', and its bytes are neither that nor UTF-8"):
+        read(wrong)
+
+
+def test_a_cut_character_at_the_end_is_not_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "PROLOG_BYTES", 999)  # characters are cut between two pieces, which is no fault
+    wrong = written("cim-xml").replace(b'"UTF-8"', b'"UTF-16"')
+    assert result(wrong)[3] == 96
+    with pytest.raises(UnreadableFile, match="neither"):
+        read(wrong + b"\xc3")

@@ -88,7 +88,7 @@ WARNED, TOLD = Condition.DISTURBED, Condition.BATTERY
 
 
 def test_a_failed_sum_is_a_doubt_about_its_set_and_rejects_no_interval_alone() -> None:
-    """As the catalogue has it: the set fails. A true peak may be the only interval as large as what others hold more."""
+    """The set fails, as the catalogue has it: a true peak may be the only one as large as what others hold more."""
     true = noise()
     true[0, 60] = 9_000
     seen = true.copy()

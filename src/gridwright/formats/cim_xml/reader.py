@@ -62,6 +62,7 @@ class CimXmlReader:
             Evidence("format", "IEC 61968-9 MeterReadings", f"root {prolog.root}", "--format"),
             Evidence("stamps", f"{end} of the interval", because, "--stamp"),
             told,
+            *prolog.evidence,
         )
         prefix = element.group(1)
         mark = b"<" + prefix + b":MeterReading" if prefix else b"<MeterReading"

@@ -76,6 +76,7 @@ class DataHubReader:
             Evidence("format", f"DataHub {dialect}", f"{root}", "--format"),
             Evidence("stamps", "UTC, start of the period", "DataHub: positions count from its start"),
             Evidence("zone", zone, because, "--zone"),
+            *(prolog.evidence if prolog else ()),
         )
         return DataHubDialect(context, evidence, prolog, MEASURED[root] if prolog else None)
 

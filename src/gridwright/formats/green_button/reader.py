@@ -68,7 +68,7 @@ class GreenButtonReader:
                 remedy="ask for the usage feed (Green Button download)",
             )
         zones, told = _zones(feed, data, options)
-        return GreenButtonDialect(prolog, feed, zones, (_format(feed), *_kinds(feed), *told))
+        return GreenButtonDialect(prolog, feed, zones, (_format(feed), *_kinds(feed), *told, *prolog.evidence))
 
     def chunks(self, data: memoryview, dialect: GreenButtonDialect, after: int = 0) -> Iterator[Chunk]:
         """Cut before entries."""

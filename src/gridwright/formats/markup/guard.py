@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import unescape
 
 from gridwright.domain.errors import UnreadableFile
+from gridwright.domain.verdict import Evidence
 
 BLANKS = b" \t\r\n"
 BOM = b"\xef\xbb\xbf"
@@ -24,12 +25,16 @@ ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9A-Fa-f]{1,6});")
 
 @dataclass(frozen=True, slots=True)
 class Prolog:
-    """The root element of a document (local name, prefix, namespace) and the encoding of its texts."""
+    """The root element of a document (local name, prefix, namespace) and the encoding of its texts.
+
+    `evidence`: the encoding, where it is another one than is declared.
+    """
 
     root: str
     prefix: str
     namespace: str
     encoding: str
+    evidence: tuple[Evidence, ...] = ()
 
     def tag(self, name: str) -> bytes:
         """Return a name as the root's namespace prefix writes it, without brackets."""
@@ -60,7 +65,7 @@ def read_prolog(data: memoryview, file_name: str) -> Prolog:
         raise UnreadableFile("UTF-16, UTF-32 or binary", where=file_name, remedy="save it as UTF-8")
     head = head.removeprefix(BOM)
     declared = DECLARED.match(head)
-    encoding = _encoding(declared.group(1).decode() if declared else "utf-8", file_name)
+    encoding, told = _encoding(declared.group(1).decode() if declared else "utf-8", data, file_name)
     place = 0
     while skipped := SKIPPED.match(head, place):
         place = skipped.end()
@@ -71,7 +76,7 @@ def read_prolog(data: memoryview, file_name: str) -> Prolog:
         raise UnreadableFile("no root element", where=f"{file_name} line {line}", remedy="is it XML, and whole?")
     prefix, name = ((root.group(at) or b"").decode("ascii", "replace") for at in (1, 2))
     wanted = f"xmlns:{prefix}" if prefix else "xmlns"
-    return Prolog(name, prefix, attributes(root.group(3)).get(wanted, ""), encoding)
+    return Prolog(name, prefix, attributes(root.group(3)).get(wanted, ""), encoding, told)
 
 
 def attributes(raw: bytes) -> dict[str, str]:
@@ -108,11 +113,35 @@ def _refuse_declarations(head: bytes, place: int, file_name: str) -> None:
         )
 
 
-def _encoding(name: str, file_name: str) -> str:
+def _encoding(name: str, data: memoryview, file_name: str) -> tuple[str, tuple[Evidence, ...]]:
+    """Return the codec of a declared encoding, and what tells that the bytes are in another one.
+
+    What declares UTF-16 and is none, as its tags show byte by byte, was a text before it was written: some exporters
+    declare how their memory holds it. Then the whole of it must be UTF-8, for other bytes may mean anything.
+    """
+    plain = written = PLAIN.encode("ascii")
     try:
         codec = codecs.lookup(name).name
-        if PLAIN.encode(codec) == PLAIN.encode("ascii"):
-            return codec
+        written = PLAIN.encode(codec)
     except (LookupError, UnicodeError, ValueError):
         pass
-    raise UnreadableFile(f"encoding {name!r} is not read", where=file_name, remedy="save it as UTF-8")
+    else:
+        if written == plain:
+            return codec, ()
+    if len(written) == len(plain):
+        raise UnreadableFile(f"encoding {name!r} is not read", where=file_name, remedy="save it as UTF-8")
+    if not _is_utf8(data):
+        reason = f"it declares the encoding {name!r}, and its bytes are neither that nor UTF-8"
+        raise UnreadableFile(reason, where=file_name, remedy="save it as UTF-8")
+    return "utf-8", (Evidence("encoding", "UTF-8", f"its bytes are, though it declares {name}"),)
+
+
+def _is_utf8(data: memoryview) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(data), PROLOG_BYTES):
+            decoder.decode(bytes(data[start : start + PROLOG_BYTES]))
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
