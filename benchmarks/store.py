@@ -25,6 +25,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store, open_store
 from gridwright.store.days.blocks import INSERT
+from gridwright.store.days.checksum import SIZE
 from gridwright.store.days.pack import pack
 from gridwright.store.engine import PRAGMAS
 
@@ -59,7 +60,7 @@ def peer_rows(panel: Panel) -> Iterator[tuple[Any, ...]]:
         for at, counts in enumerate(packed.counts):
             number = utc_day(START) + day
             width, shared, single = packed.widths[at], packed.quality_all[at], packed.quality[at]
-            yield (1, number, at + 1, 0, width, PER_DAY, shared, single, counts, 0, 1)
+            yield (1, number, at + 1, 0, width, PER_DAY, shared, single, counts, 0, 1, bytes(SIZE))
 
 
 def bare_write(path: Path, parts: list[list[tuple[Any, ...]]]) -> float:

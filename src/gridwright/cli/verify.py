@@ -34,6 +34,7 @@ def verify(
                 "name": check.name,
                 "ok": check.ok,
                 "looked_at": check.looked_at,
+                "without": check.without,
                 "faults": check.faults,
                 "first": check.first,
                 "remedy": check.remedy,
@@ -49,6 +50,8 @@ def verify(
         for check in found.checks:
             for text in check.first:
                 say(f"{check.name}: {text}")
+            if check.without:
+                say(f"{check.name}: {check.without} rows have none, because they are from before there were any")
         say("Everything agrees." if found.ok else "Something does not agree.")
     if not found.ok:
         raise typer.Exit(1)

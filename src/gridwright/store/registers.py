@@ -19,6 +19,7 @@ from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.days.appending import Appended, Near, Newest, sort_out
 from gridwright.store.days.blocks import lock_points, marks
+from gridwright.store.days.checksum import register_checksum
 from gridwright.store.days.saving import SaveSummary
 from gridwright.store.days.touching import have_readings, touch_days
 from gridwright.store.instant import to_seconds, to_us
@@ -28,18 +29,19 @@ from gridwright.store.session import Session, Unit
 
 Key = tuple[int, int, int, int]
 KEY = ("usage_point", "reading_type", "at_s", "epoch")
+CONTENT = len(KEY) + 3  # the columns up to the last one that tells a value
 _EACH = (
-    "SELECT usage_point, reading_type, at_s, epoch, value, end_device, quality, known_at_us, revision "
+    "SELECT usage_point, reading_type, at_s, epoch, value, end_device, quality, known_at_us, revision, checksum "
     "FROM register_reading WHERE reading_type = ? AND at_s BETWEEN ? AND ? AND usage_point = ?"
 )
 _MANY = f"{_EACH.removesuffix('= ?')}IN ({{marks}})"
 _ADD = (
     "INSERT INTO register_reading (usage_point, reading_type, at_s, epoch, value, end_device, quality, known_at_us, "
-    "revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "revision, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _KEEP = _ADD.replace("register_reading", "register_version")
 _CHANGE = (
-    "UPDATE register_reading SET value = ?, end_device = ?, quality = ?, known_at_us = ?, revision = ? "
+    "UPDATE register_reading SET value = ?, end_device = ?, quality = ?, known_at_us = ?, revision = ?, checksum = ? "
     "WHERE usage_point = ? AND reading_type = ? AND at_s = ? AND epoch = ?"
 )
 _ONE = "SELECT at_s, value, end_device, epoch, quality FROM register_reading WHERE usage_point = ? AND reading_type = ?"
@@ -64,7 +66,7 @@ PutOff = Callable[[Mapping[int, Near | None]], Collection[int]]
 
 
 class Stored(NamedTuple):
-    """A row: its key, its content, since when it is known and which revision it is."""
+    """A row: its key, its content, since when it is known, which revision it is, and its checksum."""
 
     usage_point: int
     reading_type: int
@@ -75,6 +77,7 @@ class Stored(NamedTuple):
     quality: int
     known_at_us: int
     revision: int
+    checksum: bytes | None = None
 
     @property
     def key(self) -> Key:
@@ -83,7 +86,12 @@ class Stored(NamedTuple):
 
     def differs(self, other: Stored) -> bool:
         """Tell whether the content is another."""
-        return self[len(KEY) : -2] != other[len(KEY) : -2]
+        return self[len(KEY) : CONTENT] != other[len(KEY) : CONTENT]
+
+    @property
+    def signed(self) -> Stored:
+        """The row with the checksum of what it says."""
+        return self._replace(checksum=register_checksum(self[:-1]))
 
 
 class Registers:
@@ -110,7 +118,7 @@ class Registers:
             old = _stored(unit, rows)
             new = [row for key, row in rows.items() if key not in old]
             changed = [_next(row, old[key]) for key, row in rows.items() if key in old and row.differs(old[key])]
-            unit.run_many(_ADD, new)
+            unit.run_many(_ADD, [row.signed for row in new])
             _supersede(unit, changed, old)
             if new or changed:
                 moments = ((row.usage_point, row.at_s) for row in (*new, *changed))
@@ -156,12 +164,12 @@ class Registers:
             if found.new:
                 known_at_us = to_us(known_at)
                 rows = {
-                    at: (known[newest[at].point], key, *newest[at].row(before), known_at_us, 1)
+                    at: Stored(known[newest[at].point], key, *newest[at].row(before), known_at_us, 1).signed
                     for at, before in found.new.items()
                 }
                 unit.run_many(_ADD, list(rows.values()))
                 waits = put_off(found.new) if put_off is not None else ()
-                self._touch(unit, [(row[0], row[2]) for at, row in rows.items() if at not in waits])
+                self._touch(unit, [(row.usage_point, row.at_s) for at, row in rows.items() if at not in waits])
                 self._note_added(unit, access, [newest[at].point for at in found.new])
         return found
 
@@ -358,7 +366,7 @@ def _supersede(unit: Unit, changed: Sequence[Stored], old: dict[Key, Stored]) ->
     if not changed:
         return
     unit.run_many(_KEEP, [old[row.key] for row in changed])
-    unit.run_many(_CHANGE, [(*row[len(KEY) :], *row.key) for row in changed])
+    unit.run_many(_CHANGE, [(*row.signed[len(KEY) :], *row.key) for row in changed])
 
 
 def _raw_read(row: tuple[Any, ...], point: str, kind: ReadingType) -> RegisterReading:

@@ -11,7 +11,7 @@ from sqlalchemy import Row, insert, select, update
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.calendar import date_of
-from gridwright.domain.errors import Conflict, NotFound
+from gridwright.domain.errors import Conflict, NotFound, StoreCorrupt
 from gridwright.domain.interval import DAY_S, Interval
 from gridwright.domain.month import month_days, month_name, month_of_day
 from gridwright.store.archive import sql
@@ -23,7 +23,7 @@ from gridwright.store.schema.flow import archive_part as table
 from gridwright.store.session import Session, Unit
 
 if TYPE_CHECKING:
-    from gridwright.store.archive.file import Shelf
+    from gridwright.store.archive.file import Listed, Shelf
     from gridwright.store.archive.rows import Kind
 
 ARCHIVED, DROPPING, DROPPED, RESTORING = "archived", "dropping", "dropped", "restoring"
@@ -63,6 +63,11 @@ class ArchivePart:
     def name(self) -> str:
         """The file in that folder."""
         return self.place.removeprefix(self.address + "/")
+
+    def is_forerunner(self, name: str) -> bool:
+        """Tell whether a file is one of the same series and month, but not this one."""
+        stem = self.name.rpartition("-")[0].removeprefix("readings/")
+        return name != self.name and name.rpartition("-")[0].partition("/")[2] == stem
 
     def __str__(self) -> str:
         return f"{month_name(self.month)} {self.code} ({self.image})"
@@ -128,7 +133,8 @@ class Archive:
     ) -> ArchivePart:
         """Write a month to the archive, read it back, compare, and register it; a changed one gets a new file.
 
-        One consistent state is written; changes that come meanwhile make the month one that is not archived yet.
+        One consistent state is written; changes that come meanwhile make the month one that is not archived yet. The
+        file before stays, see `superseded`: backups and restored copies name it, and may have nothing else.
         """
         from gridwright.store.archive.writing import MonthSource, write_month
 
@@ -137,7 +143,6 @@ class Archive:
             source = MonthSource(unit, kinds_of(unit)[month.kind], month.month, sql.point_codes(unit))
             written = write_month(source, shelf, progress)
         with self._session.writing() as unit:
-            old = find_part(unit, month.kind, month.month)
             days = month_days(month.month)
             values = {**written, "from_day": days.start, "to_day": days.stop, "state": ARCHIVED}
             values |= {"archived_us": to_us(self._session.clock()), "dropped_us": None}
@@ -146,9 +151,24 @@ class Archive:
             assert part is not None  # noqa: S101 - it was written two lines above
             note(unit, access, Act.ADMINISTER, subject=f"archive {part}"[:400], at=part.archived_at,
                  place=part.place, blocks=part.blocks, sha256=part.sha256)  # fmt: skip
-        if old is not None and old.place != part.place and old.address == part.address:
-            shelf.remove(old.name)
         return part
+
+    def prune(
+        self, access: Access, before: datetime, shelf_of: ShelfOf, *, dry_run: bool = False
+    ) -> tuple[tuple[Listed, ...], tuple[StoreCorrupt, ...]]:
+        """Delete the files, written before an instant, that newer ones stand for; returns them, and why others stay."""
+        from gridwright.store.archive.superseded import superseded
+
+        looked = list(superseded(self.parts(access), shelf_of, before))
+        files = tuple(one for one in looked if not isinstance(one, StoreCorrupt))
+        if files and not dry_run:
+            for one in files:
+                shelf_of(one.address).remove(one.name)
+            with self._session.writing() as unit:
+                size = sum(one.bytes for one in files)
+                note(unit, access, Act.ADMINISTER, subject=f"{len(files)} superseded files of the archive",
+                     at=self._session.clock(), what="deleted", bytes=size)  # fmt: skip
+        return files, tuple(one for one in looked if isinstance(one, StoreCorrupt))
 
     def drop(
         self, access: Access, part: ArchivePart, shelf: Shelf, *, progress: Progress = lambda _: None

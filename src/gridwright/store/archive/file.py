@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -57,6 +58,21 @@ TROUBLES = (
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A file as its folder lists it: the archive's address, the name there, its size, and when it was written."""
+
+    address: str
+    name: str
+    bytes: int
+    written: datetime
+
+    @property
+    def place(self) -> str:
+        """Where it lies."""
+        return f"{self.address}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Shelf:
     """A folder of archive files: the file system, the path in it, and the address as it is shown and kept."""
 
@@ -97,6 +113,17 @@ class Shelf:
         """Delete a file; an absent one is no fault."""
         with suppress(OSError):
             self.files.delete_file(self.inside(name))
+
+    def listed(self, folder: str) -> list[Listed]:
+        """Return the Parquet files of a folder; none where there is no such folder."""
+        selector = fs.FileSelector(self.inside(folder), allow_not_found=True)
+        with _named(self, folder):
+            found = self.files.get_file_info(selector)
+        return [
+            Listed(self.address, f"{folder}/{one.base_name}", one.size, one.mtime)
+            for one in found
+            if one.type is fs.FileType.File and one.extension == "parquet" and one.mtime is not None
+        ]
 
     def sha256(self, name: str) -> str:
         """Return the checksum of a file's bytes; an absent file is StoreCorrupt."""

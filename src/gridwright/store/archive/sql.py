@@ -12,8 +12,9 @@ from gridwright.domain.errors import StoreCorrupt
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.month import month_days, month_of_day
 from gridwright.store import schema
-from gridwright.store.archive.rows import Kind, StoredBlock
-from gridwright.store.days.blocks import PACKET, marks
+from gridwright.store.archive.rows import Kind, StoredBlock, checksums_of
+from gridwright.store.days.blocks import COPY_TYPES, PACKET, marks
+from gridwright.store.days.checksum import stored
 from gridwright.store.session import Unit
 
 COLUMNS = "usage_point, phase_s, width, slots, quality_all, quality, counts, known_at_us, revision, known, additions"
@@ -23,9 +24,9 @@ FINGERPRINT = (
     "SELECT COUNT(*), COALESCE(SUM(revision + additions), 0) FROM block WHERE reading_type = ? AND day >= ? AND day < ?"
 )
 DELETE = "DELETE FROM {table} WHERE reading_type = ? AND day = ? AND usage_point IN ({marks})"
-INSERT = "INSERT INTO {table} (reading_type, day, {columns}) VALUES ({marks})"
-COPY = "COPY {table} (reading_type, day, {columns}) FROM STDIN (FORMAT BINARY)"
-TYPES = ("int4", "int4", "int8", "int4", "int2", "int4", "int2", "bytea", "bytea", "int8", "int4", "bytea", "int4")
+INSERT = "INSERT INTO {table} (reading_type, day, {columns}, checksum) VALUES ({marks})"
+COPY = "COPY {table} (reading_type, day, {columns}, checksum) FROM STDIN (FORMAT BINARY)"
+TYPES = (*COPY_TYPES[:-1], "bytea", "int4", "bytea")
 DIRTY = "SELECT 1 FROM dirty_range WHERE reading_type = ? AND from_day < ? AND to_day > ? LIMIT 1"
 # Rules compare a day with like days before it: six weeks of them, and a day for the zone.
 CONTEXT_DAYS = 43
@@ -129,15 +130,17 @@ def insert_rows(unit: Unit, table: str, kind: int, day: int, rows: Sequence[Stor
     """Add rows that do not exist."""
     if not rows:
         return
+    sums = stored(checksums_of(rows, kind, day))
+    written = [(kind, day, *row, sum_) for row, sum_ in zip(rows, sums, strict=True)]
     if unit.dialect == "postgresql":
         with unit.cursor() as cursor, cursor.copy(COPY.format(table=table, columns=COLUMNS)) as copy:
             copy.set_types(TYPES)
-            for row in rows:
-                copy.write_row((kind, day, *row))
+            for row in written:
+                copy.write_row(row)
         return
-    statement = INSERT.format(table=table, columns=COLUMNS, marks=marks(13))
-    for at in range(0, len(rows), PACKET):
-        unit.run_many(statement, [(kind, day, *row) for row in rows[at : at + PACKET]])
+    statement = INSERT.format(table=table, columns=COLUMNS, marks=marks(len(TYPES)))
+    for at in range(0, len(written), PACKET):
+        unit.run_many(statement, written[at : at + PACKET])
 
 
 def points_of(rows: Sequence[StoredBlock]) -> list[int]:

@@ -1,10 +1,11 @@
-"""Every day-block looked at: its layout, its qualities, its earlier images, its series, its final image."""
+"""Every day-block looked at: its layout, checksum, qualities, its earlier images, its series, its final image."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 from sqlalchemy import func, select
@@ -17,14 +18,19 @@ from gridwright.store.archive.archive import ARCHIVED, ArchivePart, kinds_of
 from gridwright.store.archive.rows import Kind, StoredBlock, decode
 from gridwright.store.archive.sql import COLUMNS, point_codes
 from gridwright.store.checks.checks import Finder
+from gridwright.store.checks.checksums import StoredRows, check_day, check_registers
 from gridwright.store.days.known import LONG, SHORT
 from gridwright.store.days.pack import DTYPE, NOTHING, unpack_quality
 from gridwright.store.session import Unit
 
+NUMBER, BYTES = (int, type(None)), (bytes, type(None))
+LARGEST_QUALITY = 255
 DAYS = "SELECT day, COUNT(*) FROM {table} WHERE reading_type = ? GROUP BY day ORDER BY day"
-ROWS = "SELECT {columns} FROM {table} WHERE reading_type = ? AND day = ? ORDER BY revision, usage_point"
+ROWS = "SELECT {columns}, checksum FROM {table} WHERE reading_type = ? AND day = ? ORDER BY revision, usage_point"
 DIRTY = "SELECT usage_point, from_day, to_day FROM dirty_range WHERE reading_type = ?"
 SERIES = "SELECT usage_point, interval_s, first_day, last_day, readings FROM series WHERE reading_type = ?"
+# SQLite lets any column hold anything: what the columns of a row are, the last of them its checksum.
+PLAIN = set(product(*[(int,)] * 4, NUMBER, BYTES, (bytes,), *[(int,)] * 2, BYTES, (int,), BYTES))
 KINDS = "SELECT DISTINCT reading_type FROM {table}"
 Counts = dict[tuple[int, int], int]
 
@@ -41,9 +47,11 @@ class Findings:
         default_factory=lambda: Finder("final images", "mark the days dirty; the cascade then makes their final image")
     )
 
+    sums: Finder = field(default_factory=lambda: Finder("checksums"))
+
     def all(self) -> list[Finder]:
         """Return them in the order in which they are shown."""
-        return [self.layout, self.quality, self.versions, self.series, self.final]
+        return [self.layout, self.quality, self.versions, self.series, self.final, self.sums]
 
 
 @dataclass(slots=True)
@@ -68,7 +76,7 @@ def count_blocks(unit: Unit) -> int:
 
 
 def check_blocks(unit: Unit, parts: Sequence[ArchivePart], progress: Callable[[int], None]) -> list[Finder]:
-    """Go through all blocks once."""
+    """Go through all blocks once, and through the registers for their checksums."""
     found, codes, kinds = Findings(), point_codes(unit), kinds_of(unit)
     stored = {key for table in ("block", "block_version") for (key,) in unit.fetch(KINDS.format(table=table))}
     for key in sorted(stored - set(kinds)):
@@ -77,24 +85,35 @@ def check_blocks(unit: Unit, parts: Sequence[ArchivePart], progress: Callable[[i
         work = _Pass(unit, kinds[key], codes, found)
         final = _final_of(kinds, kinds[key])
         dirty = _dirty_days(unit, key)
-        for day, rows, versions in _days(unit, key):
-            _check_day(work, day, rows, versions)
+        for day, current, earlier in _days(work):
+            _check_day(work, day, current, earlier)
             if final is not None:
-                _check_final(work, day, rows, final, dirty)
-            progress(len(rows))
+                _check_final(work, day, current.rows, final, dirty)
+            progress(len(current.rows))
         if kinds[key].image == "raw":
             _check_series(work, [part for part in parts if part.kind == key and part.state != ARCHIVED])
+    check_registers(unit, found.sums, codes, kinds)
     return found.all()
 
 
-def _days(unit: Unit, kind: int) -> Iterator[tuple[int, list[StoredBlock], list[StoredBlock]]]:
-    days = {day for table in ("block", "block_version") for day, _ in unit.fetch(DAYS.format(table=table), (kind,))}
+def _days(work: _Pass) -> Iterator[tuple[int, StoredRows, StoredRows]]:
+    days = {
+        day
+        for table in ("block", "block_version")
+        for day, _ in work.unit.fetch(DAYS.format(table=table), (work.kind.key,))
+    }
     for day in sorted(days):
-        current, earlier = (
-            [StoredBlock(*row) for row in unit.fetch(ROWS.format(columns=COLUMNS, table=table), (kind, day))]
-            for table in ("block", "block_version")
-        )
+        current, earlier = (_day(work, table, day) for table in ("block", "block_version"))
         yield day, current, earlier
+
+
+def _day(work: _Pass, table: str, day: int) -> StoredRows:
+    found = work.unit.fetch(ROWS.format(columns=COLUMNS, table=table), (work.kind.key, day))
+    odd = [row for row in found if tuple(map(type, row)) not in PLAIN]
+    for row in odd:
+        work.found.layout.fault(f"{work.where(day, row[0])}: a text or a fraction where bytes or whole numbers belong")
+    found = [row for row in found if row not in odd] if odd else found
+    return StoredRows([StoredBlock._make(row[:-1]) for row in found], [row[-1] for row in found])
 
 
 def _final_of(kinds: dict[int, Kind], kind: Kind) -> int | None:
@@ -110,12 +129,13 @@ def _dirty_days(unit: Unit, kind: int) -> dict[int, list[tuple[int, int]]]:
     return found
 
 
-def _check_day(work: _Pass, day: int, rows: list[StoredBlock], versions: list[StoredBlock]) -> None:
-    found = work.found
+def _check_day(work: _Pass, day: int, stored: StoredRows, before: StoredRows) -> None:
+    found, rows, versions = work.found, stored.rows, before.rows
     for row in rows:
         if row.usage_point not in work.codes:
             found.layout.fault(f"{work.where(day, row.usage_point)}: the usage point does not exist")
     current, earlier = _readable(work, day, rows), _readable(work, day, versions)
+    _check_sums(work, day, stored, before)
     for known, row in _decode(work, day, current):
         key = (row.usage_point, DAY_S // row.slots)
         work.counts[key] += known
@@ -127,7 +147,16 @@ def _check_day(work: _Pass, day: int, rows: list[StoredBlock], versions: list[St
     _check_versions(work, day, rows, versions)
 
 
-def _readable(work: _Pass, day: int, rows: list[StoredBlock]) -> list[StoredBlock]:
+def _check_sums(work: _Pass, day: int, current: StoredRows, earlier: StoredRows) -> None:
+    def name(row: StoredBlock) -> str:
+        return work.where(day, row.usage_point)
+
+    head = work.kind.key, day
+    check_day(work.found.sums, head, current, name)
+    check_day(work.found.sums, head, earlier, lambda row: f"{name(row)}, revision {row.revision}")
+
+
+def _readable(work: _Pass, day: int, rows: Sequence[StoredBlock]) -> list[StoredBlock]:
     good = []
     for row in rows:
         work.found.layout.looked_at += 1
@@ -147,11 +176,17 @@ def _problem(row: StoredBlock) -> str:
         return f"{row.slots} slots a day, beginning {row.phase_s} s after midnight"
     if len(row.counts) != row.width * row.slots:
         return f"{len(row.counts)} bytes for {row.slots} values of {row.width}"
+    return _problem_of_quality(row) or _problem_of_history(row)
+
+
+def _problem_of_quality(row: StoredBlock) -> str:
     if (row.quality is None) == (row.quality_all is None):
         return "a quality for all slots and one for each, or neither"
+    if row.quality_all is not None and not 0 <= row.quality_all <= LARGEST_QUALITY:
+        return f"quality {row.quality_all}"
     if row.quality is not None and len(row.quality) != row.slots:
         return f"{len(row.quality)} qualities for {row.slots} values"
-    return _problem_of_history(row)
+    return ""
 
 
 def _problem_of_history(row: StoredBlock) -> str:
@@ -187,7 +222,7 @@ def _check_known(work: _Pass, day: int, rows: list[StoredBlock]) -> None:
                 work.found.versions.fault(f"{name}: its slots became known at other times than the block")
 
 
-def _check_versions(work: _Pass, day: int, rows: list[StoredBlock], versions: list[StoredBlock]) -> None:
+def _check_versions(work: _Pass, day: int, rows: Sequence[StoredBlock], versions: Sequence[StoredBlock]) -> None:
     """Each block has every earlier revision once, in the order in which they became known."""
     earlier: dict[int, list[StoredBlock]] = defaultdict(list)
     for row in versions:
@@ -233,7 +268,7 @@ def _check_series(work: _Pass, gone: list[ArchivePart]) -> None:
 
 
 def _check_final(
-    work: _Pass, day: int, rows: list[StoredBlock], final: int, dirty: dict[int, list[tuple[int, int]]]
+    work: _Pass, day: int, rows: Sequence[StoredBlock], final: int, dirty: dict[int, list[tuple[int, int]]]
 ) -> None:
     sql = "SELECT usage_point FROM block WHERE reading_type = ? AND day = ?"
     there = {point for (point,) in work.unit.fetch(sql, (final, day))}

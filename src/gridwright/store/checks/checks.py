@@ -34,13 +34,17 @@ ShelfOf = Callable[[str], "Shelf"]
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What one check found: how much it looked at, how many faults, the first of them, and what helps."""
+    """What one check found: how much it looked at, how many faults, the first of them, and what helps.
+
+    `without`: how many of what it looked at have nothing to be compared with.
+    """
 
     name: str
     looked_at: int
     faults: int = 0
     first: tuple[str, ...] = ()
     remedy: str = ""
+    without: int = 0
 
     @property
     def ok(self) -> bool:
@@ -56,6 +60,7 @@ class Finder:
     remedy: str = BACKUP
     looked_at: int = 0
     faults: int = 0
+    without: int = 0
     first: list[str] = field(default_factory=list)
 
     def fault(self, text: str) -> None:
@@ -67,7 +72,7 @@ class Finder:
     def result(self) -> Checked:
         """Return what was found."""
         remedy = self.remedy if self.faults else ""
-        return Checked(self.name, self.looked_at, self.faults, tuple(self.first), remedy)
+        return Checked(self.name, self.looked_at, self.faults, tuple(self.first), remedy, self.without)
 
 
 class Checks:
@@ -86,7 +91,7 @@ class Checks:
             return count_blocks(unit)
 
     def blocks(self, access: Access, progress: Callable[[int], None] = lambda _: None) -> list[Checked]:
-        """Decode every block and earlier image, count the series, and look for final images that are missing."""
+        """Decode every block and earlier image, count the series, look for missing final images and at checksums."""
         from gridwright.store.checks.blocks import check_blocks
 
         access.require(Act.ADMINISTER)

@@ -12,19 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
+from gridwright.store.days.checksum import Numbers, Sums, a_row, checksums, filled, stored
 from gridwright.store.days.known import LONG, SHORT
 from gridwright.store.days.pack import PackedRows, Values, unpack_counts, unpack_quality
 from gridwright.store.session import Unit
 
 INSERT = (
     "INSERT INTO block (reading_type, day, usage_point, phase_s, width, slots, quality_all, quality, counts, "
-    "known_at_us, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "known_at_us, revision, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 COPY = (
     "COPY block (reading_type, day, usage_point, phase_s, width, slots, quality_all, quality, counts, known_at_us, "
-    "revision) FROM STDIN (FORMAT BINARY)"
+    "revision, checksum) FROM STDIN (FORMAT BINARY)"
 )
-COPY_TYPES = ("int4", "int4", "int8", "int4", "int2", "int4", "int2", "bytea", "bytea", "int8", "int4")
+COPY_TYPES = ("int4", "int4", "int8", "int4", "int2", "int4", "int2", "bytea", "bytea", "int8", "int4", "bytea")
 # The four small columns travel as one number: a column costs more to fetch than the bytes of a day.
 SHAPE = "phase_s * 4294967296 + slots * 8192 + width * 512 + COALESCE(quality_all, 256)"
 # The bytes a slot of `known`, none, five or eight, in the two bits that the slots leave.
@@ -33,7 +34,7 @@ IMAGE_SHAPE = (
 )
 DAY = "SELECT usage_point, {shape}, quality, counts FROM block WHERE reading_type = ? AND day = ? AND {which}"
 IMAGES = (
-    "SELECT usage_point, {shape}, quality, counts, known_at_us, revision, known FROM block "
+    "SELECT usage_point, {shape}, quality, counts, known_at_us, revision, known, checksum FROM block "
     "WHERE reading_type = ? AND day = ? AND {which}"
 )
 VERSIONS = (
@@ -85,7 +86,7 @@ def shape_of(number: int) -> Shape:
 class BlockRows:
     """Stored rows in columns; `key` is the usage point in the rows of a day, the day in the rows of a usage point.
 
-    `known_at_us`, `revision` and `known` are there when images were asked for.
+    `known_at_us`, `revision` and `known` are there when images were asked for, `checksum` when current ones were.
     """
 
     key: npt.NDArray[np.int64]
@@ -95,6 +96,7 @@ class BlockRows:
     known_at_us: Sequence[int] = ()
     revision: Sequence[int] = ()
     known: Sequence[bytes | None] = ()
+    checksum: Sequence[bytes | None] = ()
 
     @property
     def grids(self) -> set[tuple[int, int]]:
@@ -119,7 +121,7 @@ class BlockRows:
         """Return some of the rows."""
         if len(rows) == len(self.shape) and list(rows) == list(range(len(rows))):
             return self
-        columns = (self.shape, self.quality, self.counts, self.known_at_us, self.revision, self.known)
+        columns = (self.shape, self.quality, self.counts, self.known_at_us, self.revision, self.known, self.checksum)
         picked: list[Any] = [[column[row] for row in rows] if column else () for column in columns]
         return BlockRows(self.key[np.asarray(rows, np.intp)], *picked)
 
@@ -138,7 +140,7 @@ def read_day(unit: Unit, kind: int, day: int, keys: npt.NDArray[np.int64]) -> Bl
 
 
 def read_images(unit: Unit, kind: int, day: int, keys: npt.NDArray[np.int64]) -> BlockRows | None:
-    """Return the same with `known_at_us`, `revision` and `known`."""
+    """Return the same with `known_at_us`, `revision`, `known` and `checksum`."""
     return to_rows(_fetch_day(unit, IMAGES, kind, day, keys))
 
 
@@ -209,8 +211,23 @@ class NewRows:
             packed.counts,
             repeat(self.known_at_us),
             repeat(1),
+            stored(self._checksums()),
             strict=False,
         )
+
+    def _checksums(self) -> Sums:
+        packed, n = self.packed, len(self.points)
+        numbers = Numbers(
+            self.kind,
+            self.day,
+            self.phase_s,
+            self.slots,
+            a_row(packed.widths),
+            a_row(packed.quality_all),
+            self.known_at_us,
+            np.array(self.points, np.int64),
+        )
+        return checksums(numbers, n, filled(packed.quality), packed.counts)
 
 
 def add(unit: Unit, rows: NewRows) -> None:

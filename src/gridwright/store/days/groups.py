@@ -16,6 +16,7 @@ import numpy.typing as npt
 from gridwright.domain import quality as q
 from gridwright.store.days import blocks
 from gridwright.store.days.blocks import IMAGE_SHAPE, SHAPE, BlockRows, Shape, shape_of
+from gridwright.store.days.checksum import NONE, SIZE, STORED, Numbers, Sums, checksums, cut
 from gridwright.store.days.history import read_day_as_of
 from gridwright.store.days.known import Instants, unpack_known
 from gridwright.store.days.pack import unpack_integers
@@ -31,7 +32,11 @@ JOINED = (
     "CAST(group_concat(quality, '') AS BLOB){more} FROM block "
     "WHERE reading_type = ? AND day = ? AND {{which}}"
 )
-IMAGE = ", CAST(group_concat(known, '') AS BLOB), group_concat(known_at_us)"
+# A row without a checksum, or with one of another length, has none: four zeros.
+CHECKSUM = "CASE WHEN LENGTH(checksum) = 4 THEN checksum ELSE zeroblob(4) END"
+IMAGE = (
+    f", CAST(group_concat(known, '') AS BLOB), group_concat(known_at_us), CAST(group_concat({CHECKSUM}, '') AS BLOB)"
+)
 SAME = JOINED.format(first=f"min({SHAPE})", last=f"max({SHAPE})", more="")
 EACH = f"{JOINED.format(first=SHAPE, last=SHAPE, more='')} GROUP BY 1"
 SAME_IMAGE = JOINED.format(first=f"min({IMAGE_SHAPE})", last=f"max({IMAGE_SHAPE})", more=IMAGE)
@@ -43,7 +48,7 @@ NO_KEYS = np.empty(0, np.int64)
 class Group:
     """Blocks of one shape on one day: `keys` of the usage points, and their bytes one after the other.
 
-    `known` and `known_at_us` are there when images were asked for.
+    `known`, `known_at_us` and `checksum` are there when images were asked for.
     """
 
     shape: Shape
@@ -52,6 +57,7 @@ class Group:
     quality: bytes | None
     known: bytes | None = None
     known_at_us: Keys = field(default_factory=lambda: NO_KEYS)
+    checksum: bytes = b""
 
     @property
     def integers(self) -> npt.NDArray[Any]:
@@ -75,7 +81,25 @@ class Group:
         if known is not None:
             known = np.frombuffer(known, np.uint8).reshape(self.keys.size, -1)[ours].tobytes()
         at_us = self.known_at_us[ours] if self.known_at_us.size else self.known_at_us
-        return Group(self.shape, self.keys[ours], self.integers[ours].tobytes(), quality, known, at_us)
+        sums = np.frombuffer(self.checksum, STORED)[ours].tobytes() if self.checksum else b""
+        return Group(self.shape, self.keys[ours], self.integers[ours].tobytes(), quality, known, at_us, sums)
+
+    def columns(self) -> tuple[tuple[bytes | None, int], ...]:
+        """Return counts, quality and known, and the bytes a row of each."""
+        slots, shape = self.shape.slots, self.shape
+        return (self.counts, slots * shape.width), (self.quality, slots), (self.known, slots * shape.known)
+
+    def checksums(self, kind: int, day: int) -> Sums:
+        """Return the checksum of each row, as its content says."""
+        shape, (counts, quality, known) = self.shape, (None if c is None else cut(c, n) for c, n in self.columns())
+        quality_all = NONE if shape.quality_all is None else shape.quality_all
+        head = (kind, day, shape.phase_s, shape.slots, shape.width, quality_all, self.known_at_us, self.keys)
+        return checksums(Numbers(*head), self.keys.size, known, quality, counts)
+
+    def wrong(self, kind: int, day: int) -> Sums:
+        """Return the bits in which the stored checksum of each row is wrong: none where the row has none."""
+        there = np.frombuffer(self.checksum, STORED)
+        return np.where(there == 0, 0, there ^ self.checksums(kind, day))
 
     def instants(self, day: int) -> Instants:
         """Return when each slot became known, epoch microseconds, int64[n, slots]."""
@@ -120,8 +144,8 @@ class GroupReader:
             rows = self.unit.fetch(each.format(which=which), bounds)
         for number, _, keys, counts, quality, *image in rows:
             if number is not None:
-                known, at_us = image or (None, "")
-                yield Group(shape_of(number), _numbers(keys), counts, quality, known, _numbers(at_us))
+                known, at_us, sums = image or (None, "", b"")
+                yield Group(shape_of(number), _numbers(keys), counts, quality, known, _numbers(at_us), sums)
 
 
 def _numbers(joined: str) -> Keys:
@@ -140,4 +164,5 @@ def grouped(rows: BlockRows | None) -> Iterator[Group]:
         known = [each for each in some.known if each is not None]
         at_us = np.array(some.known_at_us, np.int64)
         joined = b"".join(single) or None, b"".join(known) or None
-        yield Group(shape_of(number), some.key, b"".join(some.counts), *joined, at_us)
+        sums = b"".join(each if each is not None and len(each) == SIZE else bytes(SIZE) for each in some.checksum)
+        yield Group(shape_of(number), some.key, b"".join(some.counts), *joined, at_us, sums)

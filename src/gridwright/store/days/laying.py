@@ -15,6 +15,7 @@ from gridwright.domain import quality as q
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.store import dirty
 from gridwright.store.days.blocks import INSERT, marks
+from gridwright.store.days.checksum import NONE, Numbers, carried_on, checksum
 from gridwright.store.days.known import LONG, REACH, SHORT, begin_us
 from gridwright.store.days.pack import DTYPE, NOTHING
 from gridwright.store.days.series import count_series
@@ -22,13 +23,15 @@ from gridwright.store.names import FEW
 from gridwright.store.session import Unit
 
 ROWS = (
-    "SELECT usage_point, phase_s, slots, width, quality_all, quality, counts, known_at_us, known FROM block "
+    "SELECT usage_point, phase_s, width, slots, quality_all, quality, counts, known_at_us, known, checksum FROM block "
     "WHERE reading_type = ? AND day = ? AND usage_point IN ({marks})"
 )
 UPDATE = (
-    "UPDATE block SET quality_all = ?, quality = ?, counts = ?, known = ?, known_at_us = ?, additions = additions + 1 "
+    "UPDATE block SET quality_all = ?, quality = ?, counts = ?, known_at_us = ?, known = ?, checksum = ?, "
+    "additions = additions + 1 "
     "WHERE reading_type = ? AND day = ? AND usage_point = ?"
 )
+WHAT_STAYS, WHAT_IS_NEW = 3, 7  # columns of a row: which never change, which a new one has
 NARROW = (2, 4)  # bytes; a row of wider numbers is packed anew as a whole
 
 
@@ -49,15 +52,17 @@ class Laid(NamedTuple):
 
 
 class Day(NamedTuple):
-    """A stored row, as far as a reading that is added touches it."""
+    """A row, as far as a reading that is added touches it."""
 
-    slots: int
+    phase_s: int
     width: int
+    slots: int
     quality_all: int | None
     quality: bytes | None
     counts: bytes
     known_at_us: int
-    known: bytes | None
+    known: bytes | None = None
+    checksum: bytes | None = None
 
 
 class Layer:
@@ -91,21 +96,18 @@ class Layer:
         for key, place in places.items():
             single, row = singles[place], stored.get(key)
             slot = single.at_s % DAY_S // self.interval_s
-            if row is None:
-                added = self._fresh(single, slot)
-                if added is None:
-                    self.laid.left.append(place)
-                    continue
-                fresh.append((self.kind, day, key, single.at_s % self.interval_s, *added))
-                self.unit.laid.add((self.kind, day, DAY_S // self.interval_s, single.at_s % self.interval_s))
-            else:
-                content = self._content(row, single, slot, day)
-                if content is None:
-                    self.laid.left.append(place)
-                if not content:
-                    continue
-                changed.append((*content, self.kind, day, key))
-            self.laid.new[place] = key, day
+            after = self._fresh(single, slot) if row is None else self._with(row, single, slot, day)
+            if after is None:
+                self.laid.left.append(place)
+            elif row is None:
+                fresh.append((self.kind, day, key, *after[:WHAT_IS_NEW], 1, self._checksum(day, key, after)))
+                self.unit.laid.add((self.kind, day, after.slots, after.phase_s))
+                self.laid.new[place] = key, day
+            elif after is not row:
+                before, right = (self._checksum(day, key, each) for each in (row, after))
+                sum_ = carried_on(right, row.checksum, before)
+                changed.append((*after[WHAT_STAYS:-1], sum_, self.kind, day, key))
+                self.laid.new[place] = key, day
         self.unit.run_many(INSERT, fresh)
         self.unit.run_many(UPDATE, changed)
 
@@ -116,16 +118,21 @@ class Layer:
         once = np.ones(points.size, np.int64)
         count_series(self.unit, self.kind, self.interval_s, points, first=days, last=days + 1, new=once)
 
-    def _stored(self, day: int, keys: list[int]) -> dict[int, tuple[int, Day]]:
+    def _stored(self, day: int, keys: list[int]) -> dict[int, Day]:
         found = {}
         for at in range(0, len(keys), FEW):
             part = keys[at : at + FEW]
-            for row in self.unit.fetch(ROWS.format(marks=marks(len(part))), (self.kind, day, *part)):
-                found[row[0]] = row[1], Day._make(row[2:])
+            for key, *row in self.unit.fetch(ROWS.format(marks=marks(len(part))), (self.kind, day, *part)):
+                found[key] = Day._make(row)
         return found
 
-    def _fresh(self, single: Single, slot: int) -> tuple[object, ...] | None:
-        """Return the other columns of a row with this reading alone."""
+    def _checksum(self, day: int, key: int, row: Day) -> bytes:
+        quality_all = NONE if row.quality_all is None else row.quality_all
+        head = (self.kind, day, row.phase_s, row.slots, row.width, quality_all, row.known_at_us, key)
+        return checksum(Numbers(*head), row.known, row.quality, row.counts)
+
+    def _fresh(self, single: Single, slot: int) -> Day | None:
+        """Return a row with this reading alone, None where it is not plain."""
         slots, value = DAY_S // self.interval_s, int(single.counts)
         width = next((width for width in NARROW if abs(value) < -NOTHING[width]), None)
         if width is None:
@@ -133,19 +140,19 @@ class Layer:
         counts = _cut_in(_nothing(width) * slots, slot, value, width)
         shared = single.quality == q.MISSING
         quality = None if shared else _byte_in(bytes([q.MISSING]) * slots, slot, single.quality)
-        return width, slots, q.MISSING if shared else None, quality, counts, self.known_at_us, 1
+        phase_s = single.at_s % self.interval_s
+        return Day(phase_s, width, slots, q.MISSING if shared else None, quality, counts, self.known_at_us)
 
-    def _content(self, stored: tuple[int, Day], single: Single, slot: int, day: int) -> tuple[object, ...] | None:
-        """Return what changes of a row; empty where nothing does, None where it is not plain."""
-        phase_s, row = stored
+    def _with(self, row: Day, single: Single, slot: int, day: int) -> Day | None:
+        """Return a row with a reading; the row itself where nothing changes, None where it is not plain."""
         value, width = int(single.counts), row.width
-        if row.slots * self.interval_s != DAY_S or phase_s != single.at_s % self.interval_s or width not in NARROW:
+        if row.slots * self.interval_s != DAY_S or row.phase_s != single.at_s % self.interval_s or width not in NARROW:
             return None
         there = row.counts[slot * width : (slot + 1) * width]
         if there != _nothing(width):
             told = row.quality[slot] if row.quality is not None else row.quality_all
             same = told == single.quality and int.from_bytes(there, "little", signed=True) == value
-            return () if self.fill or same else None
+            return row if self.fill or same else None
         if row.quality is None or not abs(value) < -NOTHING[width]:
             return None
         came = max(row.known_at_us, self.known_at_us)
@@ -154,8 +161,9 @@ class Layer:
             return None
         quality = _byte_in(row.quality, slot, single.quality)
         shared = quality.count(single.quality) == row.slots
+        quality_all, each = (single.quality, None) if shared else (None, quality)
         counts = _cut_in(row.counts, slot, value, width)
-        return single.quality if shared else None, None if shared else quality, counts, known, came
+        return Day(row.phase_s, width, row.slots, quality_all, each, counts, came, known)
 
 
 def span(singles: Sequence[Single], interval_s: int) -> str:

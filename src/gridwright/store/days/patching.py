@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from gridwright.domain import quality as q
 from gridwright.store.days.blocks import Shape, in_packets
+from gridwright.store.days.checksum import SIZE, Sums
+from gridwright.store.days.groups import Group
 from gridwright.store.days.known import Instants, Mask, known_widths, pack_known
 from gridwright.store.days.pack import NOTHING
 from gridwright.store.session import Unit
@@ -23,13 +25,15 @@ LONGEST = 4 << 20
 
 KEEP = (
     "INSERT INTO block_version (reading_type, day, usage_point, revision, phase_s, width, slots, quality_all, quality, "
-    "counts, known_at_us, known, additions) SELECT reading_type, day, usage_point, revision, phase_s, width, slots, "
-    "quality_all, quality, counts, known_at_us, known, additions FROM block "
+    "counts, known_at_us, known, additions, checksum) "
+    "SELECT reading_type, day, usage_point, revision, phase_s, width, slots, quality_all, quality, "
+    "counts, known_at_us, known, additions, checksum FROM block "
     "WHERE reading_type = ? AND day = ? AND usage_point BETWEEN ? AND ?"
 )
 RUN = (
     "UPDATE block SET width = ?, quality_all = ?, counts = substr(?, (usage_point - ?) * ? + 1, ?), "
     "quality = substr(?, (usage_point - ?) * ? + 1, ?), known = substr(?, (usage_point - ?) * ? + 1, ?), "
+    "checksum = substr(?, (usage_point - ?) * ? + 1, ?), "
     "known_at_us = max(known_at_us, ?), revision = revision + ?, additions = additions + ? "
     "WHERE reading_type = ? AND day = ? AND usage_point BETWEEN ? AND ?"
 )
@@ -37,16 +41,18 @@ RUN = (
 ALL_POSTGRES = (
     "UPDATE block SET width = ?, quality_all = ?, counts = substr(?::bytea, (new.at::integer - 1) * ? + 1, ?), "
     "quality = substr(?::bytea, (new.at::integer - 1) * ? + 1, ?), "
-    "known = substr(?::bytea, (new.at::integer - 1) * ? + 1, ?), known_at_us = GREATEST(known_at_us, ?), "
+    "known = substr(?::bytea, (new.at::integer - 1) * ? + 1, ?), "
+    "checksum = substr(?::bytea, (new.at::integer - 1) * ? + 1, ?), known_at_us = GREATEST(known_at_us, ?), "
     "revision = revision + ?, additions = additions + ? FROM unnest(?::bigint[]) WITH ORDINALITY AS new (point, at) "
     "WHERE reading_type = ? AND day = ? AND usage_point = new.point"
 )
 # A row that is there already is the rule; its old numbers grow by those of the new one.
 EACH_MYSQL = (
     "INSERT INTO block (reading_type, day, usage_point, phase_s, slots, width, quality_all, counts, quality, known, "
-    "known_at_us, revision, additions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE "
+    "checksum, known_at_us, revision, additions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON DUPLICATE KEY UPDATE "
     "width = VALUES(width), quality_all = VALUES(quality_all), counts = VALUES(counts), quality = VALUES(quality), "
-    "known = VALUES(known), known_at_us = GREATEST(known_at_us, VALUES(known_at_us)), "
+    "known = VALUES(known), checksum = VALUES(checksum), known_at_us = GREATEST(known_at_us, VALUES(known_at_us)), "
     "revision = revision + VALUES(revision), additions = additions + VALUES(additions)"
 )
 
@@ -56,7 +62,8 @@ class Rows:
     """Content that replaces stored rows of one kind and day, laid out by `phase_s`.
 
     `keys` int64[n] ascending, `integers` [n, slots] of one width, `qualities` uint8[n, slots], `instants` int64[n,
-    slots] when each slot became known, in microseconds, `known_at_us` the latest of them at least.
+    slots] when each slot became known, in microseconds, `known_at_us` the latest of them at least, `latest` int64[n]
+    what each row has as its own after that. `wrong` uint32[n]: the bits in which the stored checksums were wrong.
     """
 
     kind: int
@@ -67,6 +74,8 @@ class Rows:
     qualities: q.Qualities
     instants: Instants
     known_at_us: int
+    latest: Keys
+    wrong: Sums
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows in pieces that are laid out alike."""
@@ -88,26 +97,34 @@ class Rows:
             self.phase_s, integers.shape[1], integers.dtype.itemsize, None if shared == MIXED else shared, known
         )
         instants = pack_known(self.instants[rows], present[rows], self.day, known)
-        return Piece(self.kind, self.day, shape, self.keys[rows], integers.tobytes(), quality, instants)
+        group = Group(shape, self.keys[rows], integers.tobytes(), quality, instants, self.latest[rows])
+        sums = group.checksums(self.kind, self.day) ^ self.wrong[rows]
+        return Piece(self.kind, self.day, group, sums.tobytes())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """Rows laid out alike: their bytes one after the other."""
+    """Rows laid out alike, and their checksums one after the other."""
 
     kind: int
     day: int
-    shape: Shape
-    keys: Keys
-    counts: bytes
-    quality: bytes | None
-    known: bytes | None
+    group: Group
+    checksum: bytes
+
+    @property
+    def shape(self) -> Shape:
+        """How they are laid out."""
+        return self.group.shape
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of their usage points."""
+        return self.group.keys
 
     def columns(self, first: int, end: int) -> Iterator[tuple[bytes | None, int]]:
-        """Yield counts, quality and known of rows [first, end), and the bytes a row of each."""
-        slots, shape = self.shape.slots, self.shape
-        for joined, size in ((self.counts, shape.width), (self.quality, 1), (self.known, shape.known)):
-            yield None if joined is None else joined[first * size * slots : end * size * slots], size * slots
+        """Yield counts, quality, known and checksum of rows [first, end), and the bytes a row of each."""
+        for joined, size in (*self.group.columns(), (self.checksum, SIZE)):
+            yield None if joined is None else joined[first * size : end * size], size
 
 
 def runs(keys: Keys, longest: int) -> Iterator[tuple[int, int]]:

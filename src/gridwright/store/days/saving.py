@@ -190,12 +190,14 @@ class PanelSaver:
         """Yield the new content of rows, those of one width together."""
         day, slots = incoming.part.day, incoming.part.slots
         qualities, instants = group.qualities.copy(), group.instants(day)
-        came = np.maximum(group.known_at_us, self.known_at_us)[:, None]
+        latest = np.maximum(group.known_at_us, self.known_at_us)
+        came, wrong = latest[:, None], group.wrong(self.kind, day)
         qualities[:, slots] = np.where(differ, incoming.quality[rows], qualities[:, slots])
         instants[:, slots] = np.where(differ, came, instants[:, slots])
-        head, phase_s = (self.kind, day), self.grid.phase_s
+        head = (self.kind, day, self.grid.phase_s)
         for at, integers in self._integers(rows, group, incoming.values[rows], (slots, differ)):
-            yield Rows(*head, phase_s, group.keys[at], integers, qualities[at], instants[at], self.known_at_us)
+            known = (instants[at], self.known_at_us, latest[at])
+            yield Rows(*head, group.keys[at], integers, qualities[at], *known, wrong=wrong[at])
 
     def _integers(
         self, rows: Places, group: Group, values: Values, where: tuple[slice, Mask]

@@ -104,6 +104,11 @@ installation = Table(
 )
 
 
+def _checksum() -> Column[bytes | None]:
+    """Return the column of a row's checksum: see `days/checksum.py`; none in rows from before there were any."""
+    return Column("checksum", bytes_type())
+
+
 def _image() -> list[Column[int] | Column[int | None] | Column[bytes] | Column[bytes | None]]:
     """Return what a day-block holds: the same in the current table and in that of earlier images."""
     return [
@@ -118,6 +123,7 @@ def _image() -> list[Column[int] | Column[int | None] | Column[bytes] | Column[b
         Column("known", bytes_type()),
         # How often slots were added that had no value: what changes of a block, its revision leaves out.
         Column("additions", Integer, nullable=False, server_default="0"),
+        _checksum(),
     ]
 
 
@@ -180,6 +186,7 @@ register_reading = Table(
     Column("quality", SmallInteger, nullable=False),
     Column("known_at_us", BigInteger, nullable=False),
     Column("revision", Integer, nullable=False),
+    _checksum(),
     sqlite_with_rowid=False,
 )
 register_version = Table(
@@ -194,6 +201,7 @@ register_version = Table(
     Column("end_device", name_type(), nullable=False),
     Column("quality", SmallInteger, nullable=False),
     Column("known_at_us", BigInteger, nullable=False),
+    _checksum(),
     sqlite_with_rowid=False,
 )
 finding = Table(
