@@ -131,6 +131,37 @@ def test_what_a_format_cannot_hold_is_left_out_and_said(store: Store) -> None:
     assert plan.readings == sum(int((~a_panel(seed).missing[0]).sum()) for seed in (0, 1))
 
 
+@pytest.mark.parametrize(
+    ("name", "seconds", "channel"), [("cim-xml", 720, "heat_pump"), ("mscons", 30, "heat_pump"), ("cmep", 30, "E2")]
+)
+def test_what_is_left_out_takes_no_name(store: Store, name: str, seconds: int, channel: str) -> None:
+    """A series that is refused by its length keeps no other one out of the file that would look like it."""
+    odd = Panel(("H9",), START, timedelta(seconds=seconds), np.ones((1, 960)))
+    fits = Panel(
+        ("H9",), START, timedelta(minutes=15), np.ones((1, 96)), reading_type=replace(DELIVERED_ENERGY, channel=channel)
+    )
+    store.registry.save_points(LOCAL_OWNER, [UsagePoint("H9", "Europe/Berlin")])
+    for panel in (odd, fits):
+        store.readings.save(LOCAL_OWNER, panel, known_at=NOW)
+    _, plan = exported(store, name, Wanted(points=("H9",)))
+    assert plan.readings == 96
+    (told,) = plan.left_out
+    assert "cannot tell" not in told
+    assert f"{seconds} s" in told
+
+
+def test_what_is_empty_takes_no_name(store: Store) -> None:
+    """The first series has readings of other times of these days alone."""
+    twin = replace(a_panel(4), reading_type=replace(DELIVERED_ENERGY, channel="heat_pump"))
+    store.registry.save_points(LOCAL_OWNER, [UsagePoint("H9", "Europe/Berlin")])
+    for panel in (a_panel(3).rows([0]).slice(0, 40), twin.rows([0]).slice(60, 100)):
+        store.readings.save(LOCAL_OWNER, replace(panel, points=("H9",)), known_at=NOW)
+    late = Interval(START + timedelta(hours=12), START + timedelta(days=1))
+    _, plan = exported(store, "mscons", Wanted(points=("H9",), period=late))
+    assert plan.left_out == []
+    assert plan.readings > 0
+
+
 def saved_registers(store: Store, *channels: str) -> None:
     """Save two reads of a register of each channel, every one with numbers of its own, and none of the total."""
     reads = [

@@ -191,7 +191,10 @@ class Export:
         return panel
 
     def _fitting(self, panel: Panel) -> Panel | None:
-        """Return the rows that hold a value, None where there are none or the format cannot hold them."""
+        """Return the rows that hold a value, None where there are none or the format cannot hold them.
+
+        Only what goes out takes a name: a series that the format refuses, or that is empty, stands in nobody's way.
+        """
         filled = np.flatnonzero(~panel.missing.all(axis=1))
         if not filled.size:
             return None
@@ -199,7 +202,10 @@ class Export:
         if refusal:
             self.refuse(refusal, panel.points)
             return None
-        kept = panel.rows(filled)
+        apart = [row for row in filled.tolist() if self.tells_apart(panel.points[row], panel.reading_type)]
+        if not apart:
+            return None
+        kept = panel.rows(apart)
         self.readings += int(np.count_nonzero(~kept.missing))
         self.written.update(kept.points)
         return kept
@@ -256,7 +262,7 @@ def plan_export(
             raise NotFound(f"there is no usage point {name!r}", remedy="gridwright usage-point list")
     export = Export(store, access, writer, wanted, points, {}, progress)
     _check_archive(export)
-    export.series = _grouped(export, _series(store, access, wanted, points))
+    export.series = _grouped(_series(store, access, wanted, points))
     return export
 
 
@@ -300,11 +306,9 @@ def _trimmed(panel: Panel, whole: Interval) -> Panel:
     return panel.slice(first, last)
 
 
-def _grouped(export: Export, there: Sequence[Extent]) -> dict[Group, list[Extent]]:
-    """Put series of one type and interval together; of those a format cannot tell apart the first one stays."""
+def _grouped(there: Sequence[Extent]) -> dict[Group, list[Extent]]:
+    """Put series of one type and interval together."""
     groups: dict[Group, list[Extent]] = defaultdict(list)
     for one in there:
-        kind = one.reading_type
-        if export.tells_apart(one.usage_point, kind):
-            groups[kind, timedelta(seconds=one.interval_s)].append(one)
+        groups[one.reading_type, timedelta(seconds=one.interval_s)].append(one)
     return dict(groups)
