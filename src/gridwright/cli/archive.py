@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,9 @@ from gridwright.cli.options import Json
 from gridwright.cli.output import GOES_ON, print_json, print_table, progress, say
 from gridwright.domain.errors import UsageError
 from gridwright.domain.month import month_name, month_of, parse_month
+
+if TYPE_CHECKING:
+    from gridwright.jobs.upkeep.archive_months import Pruned
 
 app = typer.Typer(
     help="Closed months as Parquet outside the database: written, listed, brought back.", no_args_is_help=True
@@ -121,3 +125,40 @@ def restore(month: Annotated[str, typer.Argument(help="The month, such as 2024-1
         print_json({"month": month, "restored": [str(part) for part in parts]})
         return
     say(f"{len(parts)} series of {month} are back." if parts else f"All of {month} is in the database.")
+
+
+@app.command(epilog="Example: gridwright archive prune --older-than 400 --dry-run")
+def prune(
+    older_than: Annotated[
+        int, typer.Option("--older-than", min=1, help="Days since a file was written; longer than backups are kept.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be deleted.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again on a terminal.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete files that newer ones of the same month stand for; backups and restored copies may still name them."""
+    from gridwright.jobs.upkeep.archive_months import prune_archive
+
+    wired = platform()
+    asks = sys.stdin.isatty() and not (dry_run or yes or as_json)
+    now = wired.clock()
+
+    def pruned(*, only_look: bool) -> Pruned:
+        return prune_archive(wired.store, wired.access, older_days=older_than, now=now, dry_run=only_look)
+
+    done = pruned(only_look=dry_run or asks)
+    if asks and done.files:
+        print_table(("file",), [(file,) for file in done.files])
+        say("A backup older than these files' successors, or a database restored from one, cannot do without them.")
+        typer.confirm(f"Delete {len(done.files)} files, {done.bytes:,} bytes?", abort=True, err=True)
+        done = pruned(only_look=False)
+    if as_json:
+        print_json({"deleted": done.files, "bytes": done.bytes, "failed": done.failed, "dry_run": dry_run})
+    else:
+        if not asks:
+            print_table(("file",), [(file,) for file in done.files])
+        for told in done.failed:
+            say(f"Left alone: {told}")
+        say(f"{len(done.files)} files, {done.bytes:,} bytes{' would be' if dry_run else ''} deleted.")
+    if done.failed:
+        raise typer.Exit(1)

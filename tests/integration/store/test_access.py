@@ -192,6 +192,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "archive.write": ((None, None), {}),
     "archive.drop": ((None, None), {}),
     "archive.restore": ((None, None), {}),
+    "archive.prune": ((None, None), {}),
     "archive.wanted_back": ((), {}),
     "sealed.state": ((), {}),
     "sealed.require_key": ((), {}),

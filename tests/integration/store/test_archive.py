@@ -32,9 +32,13 @@ from gridwright.jobs.upkeep.archive_months import (
     archive_months,
     bring_back,
     keep_policy,
+    prune_archive,
     require_past,
     restore_month,
 )
+from gridwright.jobs.upkeep.back_up import back_up, restore
+from gridwright.jobs.upkeep.vault import Vault
+from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
 from gridwright.store.archive.file import STALE_S, Shelf, _Hashing
 from gridwright.store.archive.reading import database_alone
@@ -145,7 +149,7 @@ def test_anybody_reads_the_files(town: Store, tmp_path: Path) -> None:
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"
 
 
-def test_a_changed_month_is_archived_anew_and_the_old_file_goes(town: Store, tmp_path: Path) -> None:
+def test_a_changed_month_is_archived_anew(town: Store, tmp_path: Path) -> None:
     archive(town, tmp_path)
     town.readings.save(ME, panel(("A-2",), FIRST, 1, 9), known_at=APRIL + timedelta(days=60))
     waiting = archive(town, tmp_path, drop_before=BEFORE)
@@ -154,7 +158,75 @@ def test_a_changed_month_is_archived_anew_and_the_old_file_goes(town: Store, tmp
     assert not any("raw" in each and "energy" in each for each in waiting.dropped)
     town.dirty.clear(ME, town.dirty.ranges(ME))
     assert len(archive(town, tmp_path).written) == 1
-    assert len(list((tmp_path / "readings").rglob("*energy*-raw-*.parquet"))) == 1
+    assert len(list((tmp_path / "readings").rglob("*energy*-raw-*.parquet"))) == 2
+
+
+def archive_holds(store: Store) -> bool:
+    """Tell whether all files are there, and hold what is registered and what the database still has."""
+    found = [check for check in verify_store(store, ME, deep=True).checks if "archive" in check.name]
+    return len(found) == 2 and all(check.ok for check in found)
+
+
+def changed(store: Store, seed: int, to: Path) -> None:
+    """Let a day of March be another, and archive it anew."""
+    store.readings.save(ME, panel(("A-2",), FIRST, 1, seed), known_at=APRIL + timedelta(days=60 + seed))
+    store.dirty.clear(ME, store.dirty.ranges(ME))
+    archive(store, to)
+
+
+def test_a_copy_of_the_database_takes_no_file_from_it(town: Store, tmp_path: Path) -> None:
+    """Whoever restores a backup to try it, with the same archive set, must not cost the original a month."""
+    shelf = tmp_path / "shelf"
+    archive(town, shelf, drop_before=BEFORE)
+    whole = town.readings.load(ME, "A-2", Interval(FIRST, FIRST + timedelta(days=10)), interval=QUARTER)
+    backup, copied, vault = tmp_path / "t.gwb", str(tmp_path / "copy.db"), Vault(tmp_path / "backup.key")
+    back_up(ME, str(tmp_path / "database" / "town.db"), backup, vault=None, now=APRIL)
+    restore(backup, copied, vault)
+    with open_store(copied) as copy:
+        restore_month(copy, ME, parse_month("2025-03"))
+        changed(copy, 9, shelf)
+        archive(copy, shelf, drop_before=BEFORE)
+    assert archive_holds(town)
+    again = town.readings.load(ME, "A-2", Interval(FIRST, FIRST + timedelta(days=10)), interval=QUARTER)
+    assert np.array_equal(again.values, whole.values, equal_nan=True)
+
+
+def test_files_that_newer_ones_stand_for_go_when_somebody_says_so(town: Store, tmp_path: Path) -> None:
+    archive(town, tmp_path)
+    first = set(tmp_path.rglob("*.parquet"))
+    for seed in (9, 10):
+        changed(town, seed, tmp_path)
+    shelf, parts = Shelf.at(str(tmp_path)), town.archive.parts(ME)
+    named = [part.name for part in parts]
+    named += [versions["name"] for part in parts if (versions := shelf.footer(part.name)["versions"])]
+    kept = {tmp_path / name for name in named}
+    late = datetime.now(UTC) + timedelta(days=31)
+    early = prune_archive(town, ME, older_days=30, now=datetime.now(UTC))
+    assert (early.files, early.bytes, early.failed) == ((), 0, ())
+    seen = prune_archive(town, ME, older_days=30, now=late, dry_run=True)
+    assert len(seen.files) == 4  # readings and versions, twice
+    assert {Path(file) for file in seen.files} == set(tmp_path.rglob("*.parquet")) - kept
+    assert seen.bytes == sum(Path(file).stat().st_size for file in seen.files)
+    assert prune_archive(town, ME, older_days=30, now=late) == seen
+    assert set(tmp_path.rglob("*.parquet")) == kept
+    assert first - kept
+    assert archive_holds(town)
+    archive(town, tmp_path, drop_before=BEFORE)
+    assert len(restore_month(town, ME, parse_month("2025-03"))) == 3
+
+
+@pytest.mark.parametrize("how", ["flip", "gone"])
+def test_forerunners_of_a_file_that_is_not_whole_stay(town: Store, tmp_path: Path, how: str) -> None:
+    archive(town, tmp_path)
+    changed(town, 9, tmp_path)
+    (part,) = (part for part in town.archive.parts(ME) if part.image == "raw" and "energy" in part.code)
+    before = set(tmp_path.rglob("*.parquet")) - {Path(part.place)}
+    spoil(Path(part.place), how)
+    done = prune_archive(town, ME, older_days=1, now=datetime.now(UTC) + timedelta(days=9))
+    assert done.files == ()
+    assert len(done.failed) == 1
+    assert part.place in done.failed[0]
+    assert before <= set(tmp_path.rglob("*.parquet"))
 
 
 def test_a_month_with_bills_to_rate_again_waits_and_one_without_bills_does_not(

@@ -45,6 +45,15 @@ class Archived:
     readings: int
 
 
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """Which superseded files were deleted, or would be, how many bytes that is, and why others were not looked at."""
+
+    files: tuple[str, ...]
+    bytes: int
+    failed: tuple[str, ...]
+
+
 class _Steps:
     """Counts blocks as they are done."""
 
@@ -141,6 +150,20 @@ def restore_month(
     gone = [part for part in parts if part.state != ARCHIVED]
     steps = _Steps(sum(part.blocks for part in gone), progress)
     return tuple(store.archive.restore(access, part, shelf_of(part.address), progress=steps) for part in gone)
+
+
+def prune_archive(
+    store: Store,
+    access: Access,
+    *,
+    older_days: int,
+    now: datetime,
+    dry_run: bool = False,
+    shelf_of: ShelfOf = Shelf.at,
+) -> Pruned:
+    """Delete archive files that newer ones of their month have stood for since so many days."""
+    files, failed = store.archive.prune(access, now - timedelta(days=older_days), shelf_of, dry_run=dry_run)
+    return Pruned(tuple(one.place for one in files), sum(one.bytes for one in files), tuple(map(str, failed)))
 
 
 def bring_back(store: Store, access: Access, *, shelf_of: ShelfOf = Shelf.at) -> int:

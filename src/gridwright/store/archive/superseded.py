@@ -1,0 +1,56 @@
+"""Files of the archive that a newer one of the same month took the place of: kept, for others may still need them.
+
+A backup, or a database restored from one, names the files of its own day. So none is deleted when a month is archived
+anew, but by whoever knows how far back the backups reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from gridwright.domain.errors import StoreCorrupt
+from gridwright.domain.month import month_name
+
+if TYPE_CHECKING:
+    from gridwright.store.archive.archive import ArchivePart
+    from gridwright.store.archive.file import Listed, Shelf
+
+FOLDERS = ("readings", "versions")
+
+
+def superseded(
+    parts: Iterable[ArchivePart], shelf_of: Callable[[str], Shelf], before: datetime
+) -> Iterator[Listed | StoreCorrupt]:
+    """Yield the files, written before an instant, that newer files of `parts` stand for; of a part, or why none.
+
+    Where the file that counts is not there as it is registered, its forerunners are all there is, and none is named.
+    """
+    for part in parts:
+        shelf = shelf_of(part.address)
+        try:
+            yield from _of_part(part, shelf, before)
+        except StoreCorrupt as error:
+            yield error
+
+
+def _of_part(part: ArchivePart, shelf: Shelf, before: datetime) -> Iterator[Listed]:
+    from gridwright.store.archive.writing import require_whole
+
+    folders = {folder: shelf.listed(f"{folder}/{month_name(part.month)}") for folder in FOLDERS}
+    older = {
+        folder: [one for one in listed if part.is_forerunner(one.name) and one.written < before]
+        for folder, listed in folders.items()
+    }
+    if not any(older.values()):
+        return
+    require_whole(shelf, part.name, part.sha256)
+    versions = shelf.footer(part.name)["versions"]
+    if versions is not None:
+        require_whole(shelf, versions["name"], versions["sha256"])
+    count = {part.name, versions["name"] if versions else ""}
+    own = next(one.written for one in folders["readings"] if one.name == part.name)
+    for one in (*older["readings"], *older["versions"]):
+        if one.name not in count and one.written <= own:
+            yield one
