@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -24,13 +24,13 @@ from gridwright.domain.verdict import Reject
 from gridwright.formats.source import KEPT_REJECTS, Decoded, ReadOptions
 from gridwright.ingest import Gridded, grid_series
 from gridwright.jobs.cascade.fit_day import fit_day
+from gridwright.jobs.files.brought import Brought, named
 from gridwright.jobs.files.chunk_parts import LONGEST_BLOCK, Misfit, Part, counted, parts_of, sent_of, shown
 from gridwright.jobs.files.decode_ahead import Piece
 from gridwright.jobs.files.keep_told import keep_told
 from gridwright.jobs.files.read_file import arrival_findings, zones_of
 from gridwright.jobs.files.rejects_file import RejectsFile
-from gridwright.jobs.files.same_series import Key, StoredChannels, stored_channels
-from gridwright.jobs.load.counted_once import energy_of
+from gridwright.jobs.files.same_series import Opened, StoredChannels, Told, stored_channels
 from gridwright.jobs.meters.multipliers import Multipliers
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.jobs.store_port import StorePort
@@ -66,7 +66,7 @@ class ImportRun:
     """An import under way: where it writes, and what it found so far.
 
     `points`: usage points the store knows. `seen`: those of this file. `listed`: the first rejects of this run.
-    `opened`: in a dry run, the channels that were stored and taken back.
+    `opened`: in a dry run, what was stored and taken back. `told`: what was done with names of channels.
     """
 
     store: StorePort
@@ -83,7 +83,8 @@ class ImportRun:
     notes: dict[str, None] = field(default_factory=dict)
     follow: FollowUp | None = None
     findings: int = 0
-    opened: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
+    opened: Opened = field(default_factory=Opened)
+    told: Told = field(default_factory=Told)
 
     @contextmanager
     def committed(self) -> Iterator[None]:
@@ -95,11 +96,10 @@ class ImportRun:
 
     def open(self, gridded: Gridded) -> None:
         """Remember, for what comes later in a dry run, which series it would have stored."""
-        series = [(panel.points, panel.reading_type) for panel in gridded.panels]
-        series += [(one.readings.points, one.readings.reading_type) for one in gridded.registers]
-        for points, kind in series:
-            for point in points:
-                self.opened[point, energy_of(kind)].add(kind.channel)
+        for part in parts_of(gridded):
+            self.opened.add(part.panel.points, part.panel.reading_type)
+        for one in gridded.registers:
+            self.opened.add(named(one.readings), one.readings.reading_type)
 
     def known_reads(self, readings: Readings) -> list[RegisterReading]:
         """Return the stored register reads just before and just after those of each usage point."""
@@ -117,10 +117,11 @@ class ImportRun:
 
 @dataclass(slots=True)
 class ChunkImport:
-    """A decoded piece, the progress that it makes, and the counts of the file before it."""
+    """A decoded piece of a file that brings some channels, the progress it makes, and the file's counts before it."""
 
     run: ImportRun
     piece: Piece
+    brought: Brought
     progress: Progress
     before: Counter[str]
 
@@ -136,7 +137,8 @@ class ChunkImport:
         `fit_day`), else refused; the rest is kept. A dry run does all of it and takes it back.
         """
         run = self.run
-        stored = stored_channels(run.store, run.access, self.decoded.series, run.points, run.opened)
+        beyond = run.told, run.opened, self.brought.only
+        stored = stored_channels(run.store, run.access, self.decoded.series, run.points, beyond)
         gridded = self.piece.gridded
         if gridded is not None:
             gridded = replace(gridded, panels=tuple(stored.of_panels(gridded.panels)))
@@ -179,7 +181,7 @@ class ChunkImport:
             else:
                 run.points.update(zones)
             self._remember(gridded, misfits)
-            run.notes.update(dict.fromkeys((*stored.notes(), *left)))
+            run.notes.update(dict.fromkeys(left))
             return counts
 
     def _beside_known(self, stored: StoredChannels) -> Gridded:

@@ -17,6 +17,7 @@ from gridwright.domain.finding import Finding
 from gridwright.domain.reading_type import Accumulation
 from gridwright.formats.source import Chunk, Decoded, Dialect, Reader
 from gridwright.ingest import Gridded, grid_series
+from gridwright.jobs.files.brought import named
 from gridwright.jobs.files.collector import seldom_collected
 from gridwright.jobs.files.read_file import OpenFile, arrival_findings
 from gridwright.jobs.files.sources import open_source
@@ -73,11 +74,19 @@ def _piece(file: OpenFile, chunk: Chunk, not_after: int | None) -> Piece:
         return Piece(chunk, decoded)
     gridded = grid_series(decoded.series, not_after=not_after)
     arrival = tuple(arrival_findings(decoded.series, gridded.tally, not_after))
-    named = tuple(
-        replace(s, point=s.point[:0], at=s.at[:0], value=s.value[:0], quality=s.quality[:0], line=s.line[:0])
-        for s in decoded.series
+    names_alone = tuple(
+        replace(
+            series,
+            points=tuple(named(series)),
+            point=series.point[:0],
+            at=series.at[:0],
+            value=series.value[:0],
+            quality=series.quality[:0],
+            line=series.line[:0],
+        )
+        for series in decoded.series
     )
-    return Piece(chunk, replace(decoded, series=named), gridded, arrival)
+    return Piece(chunk, replace(decoded, series=names_alone), gridded, arrival)
 
 
 class _Worker:

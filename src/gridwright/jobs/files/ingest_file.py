@@ -15,6 +15,7 @@ from gridwright.domain.readings import AHEAD
 from gridwright.domain.verdict import Intake
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import Tally, grid_series
+from gridwright.jobs.files.brought import Brought
 from gridwright.jobs.files.chunk_import import ChunkImport, FollowUp, ImportRun
 from gridwright.jobs.files.chunk_parts import DERIVED
 from gridwright.jobs.files.collector import seldom_collected
@@ -115,16 +116,17 @@ def _prepare(run: ImportRun, stands: Sequence[Progress], path: Path, rejects_to:
 
 def _take_file(run: ImportRun, file: OpenFile, path: Path, stand: Progress) -> Iterator[int]:
     """Take the rest of one file and yield the offset after each chunk."""
-    counts = Counter(dict(stand.counters))
+    counts, brought = Counter(dict(stand.counters)), Brought(file)
     done = stand.done
-    for piece in pieces(path, file, stand.byte_offset, not_after=run.not_after) if not done else ():
+    there = pieces(path, file, stand.byte_offset, not_after=run.not_after) if not done else ()
+    for number, piece in enumerate(there):
         chunk = piece.chunk
-        if chunk.start == stand.byte_offset and may_be_mixed(file):
+        if number == 0 and may_be_mixed(file):
             # Before anything of the file is stored: the first piece tells whether meters are mixed.
             laid = piece.gridded or grid_series(piece.decoded.series, not_after=run.not_after)
             refuse_mixture(file, laid.tally)
         done = chunk.end >= stand.byte_size
-        taken = ChunkImport(run, piece, replace(stand, byte_offset=chunk.end, done=done), counts)
+        taken = ChunkImport(run, piece, brought, replace(stand, byte_offset=chunk.end, done=done), counts)
         counts = taken.save()
         yield chunk.end
     if not done and not run.dry_run:
@@ -137,6 +139,7 @@ def _take_file(run: ImportRun, file: OpenFile, path: Path, stand: Progress) -> I
 def _imported(run: ImportRun, files: Sequence[OpenFile], stands: Sequence[Progress], path: Path) -> Imported:
     """Sum up: all that was ever counted of this content, and the rejects of this run."""
     counts = run.counts
+    run.notes.update(dict.fromkeys(run.told.notes()))
     gathered = Gathered(rejects=run.listed, notes=run.notes, records=counts["records"], rejected=counts["rejected"])
     tally = Tally(counts["accepted"], counts["repeated"], counts["conflicting"], missing=counts["missing"])
     already = all(stand.done for stand in stands)
