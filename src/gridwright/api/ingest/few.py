@@ -11,6 +11,7 @@ import numpy as np
 
 from gridwright.api.ingest.instants import written
 from gridwright.api.ingest.meaning import Meaning, Said, Wrong, meaning_of
+from gridwright.api.ingest.repeats import repeats_among
 from gridwright.api.ingest.table import Decoded, Faults, grid_of, name_fault
 from gridwright.domain.interval import MICRO, epoch_s
 from gridwright.domain.reading_type import LARGEST_EXACT
@@ -50,8 +51,7 @@ def check_few(rows: Sequence[Row], decoded: Decoded, now: datetime) -> None:
                 fault = Faults(sound.meaning).finer
                 decoded.verdicts.round(decoded.places.of(index), fault, f"{value:.15g}")
     if len(rows) > 1:
-        told = [(one.name, one.at_s, one.counts, one.meaning) for one in decoded.few[before:]]
-        decoded.verdicts.repeated += len(told) - len(set(told))
+        decoded.verdicts.repeated += repeats_among(decoded.few[before:])
 
 
 def _sound(row: tuple[str, int, float], said: Said, index: int, now: datetime) -> Few:

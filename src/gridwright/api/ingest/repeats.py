@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from gridwright.api.ingest.table import Decoded, Table, check
+
+if TYPE_CHECKING:
+    from gridwright.api.ingest.few import Few
 
 
 def check_and_count(table: Table, decoded: Decoded, now: datetime) -> None:
@@ -32,3 +37,8 @@ def repeats_in(point: npt.NDArray[np.int32], at: npt.NDArray[np.int64], value: n
     order = np.lexsort((value, key))
     same = (key[order[1:]] == key[order[:-1]]) & (value[order[1:]] == value[order[:-1]])
     return int(np.count_nonzero(same))
+
+
+def repeats_among(several: Sequence[Few]) -> int:
+    """Return how many of a few readings are of the usage point, instant, value and meaning of another."""
+    return len(several) - len({(one.name, one.at_s, one.counts, one.meaning) for one in several})
