@@ -31,14 +31,18 @@ from gridwright.domain.reading_type import (
     reading_type,
 )
 from gridwright.domain.usage_point import Meter, UsagePoint, install
+from gridwright.formats.registry import writer_named
 from gridwright.jobs.billing.run_billing import BillOrder, BillRun, run_billing
 from gridwright.jobs.cascade.correct import Corrected, correct
 from gridwright.jobs.cascade.correct_part import Final, make_final
 from gridwright.jobs.cascade.correct_scope import Scope
 from gridwright.jobs.cascade.rerate import Pricing, rerate
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.files.export_readings import Wanted, plan_export
 from gridwright.jobs.files.import_trusted import import_trusted
+from gridwright.jobs.load.load_stretches import load_stretches
 from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
+from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import empty
 
@@ -99,6 +103,18 @@ def final(store: Store, panel: Panel) -> Panel:
         interval=panel.interval,
         image=Image.FINAL,
     )
+
+
+def finals(store: Store, as_of: datetime | None) -> dict[datetime, float]:
+    """Return the final values of UP-1 as they were known."""
+    period = Interval(datetime(2025, 2, 20, tzinfo=UTC), APRIL)
+    panels = load_stretches(store, LOCAL_OWNER, ["UP-1"], period, DELIVERED_ENERGY, image=Image.FINAL, as_of=as_of)
+    return {
+        panel.start + slot * panel.interval: value
+        for panel in panels
+        for slot, value in enumerate(panel.values[0].tolist())
+        if not np.isnan(value)
+    }
 
 
 def codes(store: Store, point: str = "UP-1") -> set[tuple[str, Quantity]]:
@@ -233,6 +249,41 @@ def test_what_was_lost_at_the_exchange_is_estimated(store: Store) -> None:
     (made,) = bill(store, [0] * 7 + [1] * 17).bills
     assert (made.missing, made.estimated) == (0, 20)
     again_changes_nothing(store)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
+@pytest.mark.parametrize("minutes", [(15, 30, 15), (60, 15, 30), (30, 60, 30)])
+def test_an_interval_length_that_comes_back_is_judged_in_each_of_its_turns(
+    store: Store, minutes: tuple[int, ...], order: tuple[int, ...]
+) -> None:
+    """A meter of 15 minutes, one of 30 for ten days, and one of 15 again: whatever comes in first."""
+    days = [datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 11, tzinfo=UTC), datetime(2025, 3, 21, tzinfo=UTC)]
+    parts = []
+    for length, begin, count in zip(minutes, days, (10, 10, 11), strict=True):
+        slots = count * 24 * 60 // length
+        values = [round((400 + 100 * np.sin(at / 3.7)) * length / 60 + at % 5) for at in range(slots)]
+        parts.append(Panel(("UP-1",), begin, timedelta(minutes=length), np.array([values], float)))
+    known: list[dict[datetime, float]] = []
+    for turn, at in enumerate(order):
+        now = APRIL + turn * HOUR
+        store.readings.save(LOCAL_OWNER, parts[at], known_at=now)
+        assert correct(store, LOCAL_OWNER, SITE, now=now).waiting == 0
+        known.append(finals(store, None))
+    for turn, then in enumerate(known):
+        assert finals(store, APRIL + turn * HOUR) == then
+    assert verify_store(store, LOCAL_OWNER, deep=True).ok
+    for part in parts:
+        kept = final(store, part)
+        assert np.array_equal(kept.values, part.values)
+        assert set(q.status_of(kept.quality).ravel().tolist()) == {q.Status.ACTUAL}
+    assert not {code for code, _ in codes(store)} & {"V00_unjudged", "V01_missing", "V05_count", "V10_missing"}
+    totals = store.day_totals.load(LOCAL_OWNER, ["UP-1"], range(day_number(days[0].date()), day_number(END.date())))
+    assert totals.missing[0, 1:].sum() == 0
+    assert totals.total[0, 1:].sum() <= sum(part.values.sum() for part in parts)
+    again_changes_nothing(store)
+    plan = plan_export(store, LOCAL_OWNER, writer_named("csv"), Wanted())
+    assert b"".join(plan.pieces()).count(b"\n") == 1 + sum(part.values.size for part in parts)
+    assert not plan.left_out
 
 
 def test_a_usage_point_that_cannot_be_judged_stops_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

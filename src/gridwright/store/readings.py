@@ -105,8 +105,9 @@ class Readings:
         A slot without value leaves the stored one alone; a value where there was none is added; another value or
         quality supersedes and the old image is kept; the same again changes nothing. Unknown usage points are
         NotFound, or added with `register`; another interval or phase than stored for the day is GridMismatch, a
-        fraction of a count InputError. A final image makes nothing dirty and belongs to no series: it follows from the
-        raw one. `settled`: the same transaction also saves what follows from these readings, so they are not dirty.
+        fraction of a count InputError. A final image makes nothing dirty and belongs to no series: it follows
+        from the raw one, and supersedes a day of its own that is stored on another grid. `settled`: the same
+        transaction also saves what follows from these readings, so they are not dirty.
         """
         _require_all(access, Act.WRITE_READINGS, panel.points)
         if register:
@@ -118,8 +119,9 @@ class Readings:
             if register:
                 register_unknown(unit, self._names, panel.points)
             kind = self._names.make_type_key(unit, panel.reading_type, image)
-            saver, summary = merge_panel(unit, self._names, kind, panel, to_us(known_at))
-            if image is Image.RAW:
+            made = image is not Image.RAW
+            saver, summary = merge_panel(unit, self._names, kind, panel, to_us(known_at), regrids=made)
+            if not made:
                 changed = leave_traces(unit, saver, settled=settled)
                 self._note(unit, access, panel, changed, summary)
         return summary

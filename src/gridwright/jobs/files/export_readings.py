@@ -174,9 +174,19 @@ class Export:
                 for one in members:
                     yield from self._loaded(kind, interval, [one])
             else:
-                self.refuse(f"{kind} has two interval lengths in one day", names)
+                yield from self._in_turns(kind, interval, names[0], whole)
         except NotFound:
             return
+
+    def _in_turns(self, kind: ReadingType, interval: timedelta, name: str, whole: Interval) -> Iterator[Panel]:
+        """Load a series between whose days those of another interval length lie: each of its own turns."""
+        image, period = self.wanted.image, self._asked(whole)
+        for each in self.store.readings.stretches(self.access, [name], period, reading_type=kind, image=image):
+            if each.interval == interval:
+                try:
+                    yield _trimmed(self._load([name], each.period, kind, interval), whole)
+                except GridMismatch:
+                    self.refuse(f"{kind} has two interval lengths in one day", [name])
 
     def _load(self, names: Sequence[str], period: Interval, kind: ReadingType, interval: timedelta) -> Panel:
         """Load readings; where everything is wanted, an archived month that cannot be read is left out and told."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import numpy as np
 
 from gridwright.domain.access import Access
-from gridwright.domain.errors import GridMismatch
+from gridwright.domain.errors import GridMismatch, NotFound
 from gridwright.domain.image import Image
-from gridwright.domain.interval import Interval, epoch_s
+from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.store import Store
@@ -39,7 +41,24 @@ def load_stretches(
     for each in store.readings.stretches(access, points, period, reading_type=kind, image=image):
         together[each.interval, each.phase, each.period].append(each.usage_point)
     for (interval, _, part), names in together.items():
-        yield store.readings.load(access, names, part, reading_type=kind, interval=interval, image=image, as_of=as_of)
+        load = partial(store.readings.load, reading_type=kind, image=image, as_of=as_of)
+        try:
+            yield load(access, names, part, interval=interval)
+        except GridMismatch:
+            if as_of is None:
+                raise
+            yield from _as_it_was(load, access, names, part)
+
+
+def _as_it_was(load: Callable[..., Panel], access: Access, names: Sequence[str], part: Interval) -> Iterator[Panel]:
+    """Yield what was known of usage points day by day: a day may have been on another grid then than it is now."""
+    day = timedelta(seconds=DAY_S)
+    start = from_epoch_s(epoch_s(part.start) // DAY_S * DAY_S)
+    for at in range(-(-int((part.end - start).total_seconds()) // DAY_S)):
+        period = Interval(max(part.start, start + at * day), min(part.end, start + (at + 1) * day))
+        for name in names:
+            with suppress(NotFound):
+                yield load(access, [name], period)
 
 
 def seams_of(panels: Sequence[Panel]) -> dict[tuple[str, ReadingType], tuple[datetime, ...]]:
@@ -61,11 +80,14 @@ def to_seams(panel: Panel, seams: dict[tuple[str, ReadingType], tuple[datetime, 
     if len(near) != 1:
         return panel
     (moments,) = near
-    before = [at for at in moments if panel.start - most < at < panel.start and not (panel.start - at) % panel.interval]
-    behind = [at for at in moments if panel.end < at < panel.end + most]
-    if not before and not behind:
-        return panel
-    return panel.regrid(Interval(max(before, default=panel.start), min(behind, default=panel.end)))
+    # The nearest seam alone: behind the next one the grid may be this one again, or any other.
+    before = max((at for at in moments if at <= panel.start), default=panel.start)
+    behind = min((at for at in moments if at >= panel.end), default=panel.end)
+    if panel.start - before >= most or (panel.start - before) % panel.interval:
+        before = panel.start
+    if behind - panel.end >= most:
+        behind = panel.end
+    return panel if (before, behind) == (panel.start, panel.end) else panel.regrid(Interval(before, behind))
 
 
 def on_one_grid(panels: Sequence[Panel]) -> Panel:

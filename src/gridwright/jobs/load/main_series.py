@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
 
 from gridwright.analytics import energy_panel
-from gridwright.domain.interval import DAY_S, Interval, epoch_s
+from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel, Values, slot_time
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
 
@@ -18,7 +19,7 @@ Grid = tuple[int, int]
 Key = tuple[int, Grid]  # rank and grid
 CUMULATIVE = Accumulation.CUMULATIVE
 NEVER = -1
-NO_PERIODS: Mapping[str, Interval] = MappingProxyType({})
+NO_PERIODS: Mapping[str, tuple[Interval, ...]] = MappingProxyType({})
 HOUR_S = 3600
 
 
@@ -84,13 +85,11 @@ def _grouped(
     for point, keys in chosen.items():
         zone = zones.get(point, "UTC")
         for key in keys:
-            own = extents.get(key[1], NO_PERIODS).get(point)
-            if own is None:
-                continue
-            known = zone, id(key), id(own)
-            if known not in same:
-                same[known] = members.setdefault((zone, key[1], key[0], own), [])
-            same[known].append(point)
+            for own in extents.get(key[1], NO_PERIODS).get(point, ()):
+                known = zone, id(key), id(own)
+                if known not in same:
+                    same[known] = members.setdefault((zone, key[1], key[0], own), [])
+                same[known].append(point)
     return [_group(key, points, ranked) for key, points in members.items()]
 
 
@@ -199,9 +198,12 @@ def _best_grids(candidates: Sequence[tuple[int, Panel]]) -> dict[str, Key]:
 
 def _extents(
     chosen: Mapping[str, Sequence[Key]], ranked: Sequence[tuple[int | None, Panel]]
-) -> dict[Grid, dict[str, Interval]]:
-    """Return from the first to the last value of each chosen series; a point without any value has none."""
-    found: dict[Grid, dict[str, Interval]] = defaultdict(dict)
+) -> dict[Grid, dict[str, tuple[Interval, ...]]]:
+    """Return from the first to the last value of each chosen series; a point without any value has none.
+
+    Where another chosen series of the point lies in between, that are two or more: from 15 minutes to 30 and back.
+    """
+    found: dict[Grid, dict[str, tuple[Interval, ...]]] = defaultdict(dict)
     for rank, panel in ranked:
         known = np.isfinite(panel.values)
         if rank is None or not known.any():
@@ -210,7 +212,7 @@ def _extents(
         first, last = known.argmax(axis=1), panel.slots - known[:, ::-1].argmax(axis=1)
         ends: list[tuple[int, int]] = list(zip(first.tolist(), last.tolist(), strict=True))
         # Most usage points of a panel share their ends.
-        periods = {pair: Interval(slot_time(panel, pair[0]), slot_time(panel, pair[1])) for pair in set(ends)}
+        periods = {pair: (Interval(slot_time(panel, pair[0]), slot_time(panel, pair[1])),) for pair in set(ends)}
         grid = grid_of(panel)
         mine, of_grid = (rank, grid), found[grid]
         for point, there, pair in zip(panel.points, some.tolist(), ends, strict=True):
@@ -218,16 +220,40 @@ def _extents(
                 own = periods[pair]
                 old = of_grid.get(point)
                 if old is not None and old != own:
-                    own = Interval(min(old.start, own.start), max(old.end, own.end))
+                    own = (Interval(min(old[0].start, own[0].start), max(old[0].end, own[0].end)),)
                 of_grid[point] = own
+    for point, keys in chosen.items():
+        if len(keys) > 1:
+            for grid, periods_of in _turns(point, keys, ranked).items():
+                found[grid][point] = periods_of
     return found
+
+
+def _turns(
+    point: str, keys: Sequence[Key], ranked: Sequence[tuple[int | None, Panel]]
+) -> dict[Grid, tuple[Interval, ...]]:
+    """Return when each of a usage point's series has its turn: from its first value to its last before another's."""
+    parts = []
+    for rank, panel in ranked:
+        if rank is not None and (rank, grid_of(panel)) in keys and point in panel.points:
+            known = np.flatnonzero(np.isfinite(panel.values[panel.index(point)]))
+            which = keys.index((rank, grid_of(panel)))
+            parts.append(np.stack([epoch_s(panel.start) + known * panel.interval_s, np.full(known.size, which)]))
+    at, which = (every := np.concatenate(parts, axis=1))[:, np.lexsort(every[::-1])]
+    cuts = [0, *(np.flatnonzero(np.diff(which)) + 1).tolist(), at.size]
+    found: dict[Grid, list[Interval]] = defaultdict(list)
+    for begin, end in pairwise(cuts):
+        grid = keys[int(which[begin])][1]
+        found[grid].append(Interval(from_epoch_s(int(at[begin])), from_epoch_s(int(at[end - 1]) + grid[0])))
+    return {grid: tuple(periods) for grid, periods in found.items()}
 
 
 def _group(
     key: tuple[str, Grid, int, Interval], points: Sequence[str], ranked: Sequence[tuple[int | None, Panel]]
 ) -> Group:
     zone, grid, rank, period = key
-    fitting = [(found, each) for found, panel in ranked if grid_of(panel) == grid for each in _rows_of(panel, points)]
+    near = [(found, panel) for found, panel in ranked if grid_of(panel) == grid and panel.period.overlaps(period)]
+    fitting = [(found, each) for found, panel in near for each in _rows_of(panel, points)]
     return Group(
         zone,
         period,

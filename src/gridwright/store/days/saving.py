@@ -19,6 +19,7 @@ from gridwright.store.days.grid import DayGrid, DayPart, describe
 from gridwright.store.days.groups import Group, GroupReader
 from gridwright.store.days.pack import NOTHING, Values, pack, pack_counts, unpack_integers, unpack_into
 from gridwright.store.days.patching import Rows, add_to, supersede
+from gridwright.store.days.regridding import follow, set_aside
 from gridwright.store.session import Unit
 
 Mask = npt.NDArray[np.bool_]
@@ -108,14 +109,23 @@ class Incoming:
 class PanelSaver:
     """Saves one panel within a transaction; `keys` are the usage points' keys, ascending, and name its rows.
 
-    `fill`: only where nothing is stored.
+    `fill`: only where nothing is stored. `regrids`: a day that is stored on another grid is superseded as a whole, as
+    of what is made anew from other readings; else it is a GridMismatch.
     """
 
     def __init__(
-        self, unit: Unit, kind: int, panel: Panel, *, keys: Keys, known_at_us: int, fill: bool = False
+        self,
+        unit: Unit,
+        kind: int,
+        panel: Panel,
+        *,
+        keys: Keys,
+        known_at_us: int,
+        fill: bool = False,
+        regrids: bool = False,
     ) -> None:
         self.unit, self.kind, self.keys, self.known_at_us = unit, kind, keys, known_at_us
-        self.panel, self.fill = panel, fill
+        self.panel, self.fill, self.regrids = panel, fill, regrids
         self.grid = DayGrid(int(panel.start.timestamp()), panel.interval_s, panel.slots)
         self.touched = Touched.nothing(keys.size)
         self.counts = np.zeros(3, np.int64)  # new, changed, same
@@ -139,15 +149,21 @@ class PanelSaver:
         filled = np.asarray(incoming.present.any(axis=1), np.bool_)
         if not filled.any():
             return
-        fresh = filled.copy()
-        for group in reader.read(incoming.part.day):
+        fresh, day = filled.copy(), incoming.part.day
+        aside: list[tuple[int, int]] = []
+        for group in reader.read(day):
             rows = np.searchsorted(self.keys, group.keys)
             ours = filled[rows]
-            if ours.any():
-                rows = rows[ours]
-                fresh[rows] = False
-                self._merge(rows, group.only(ours), incoming)
+            if not ours.any():
+                continue
+            mine, rows = group.only(ours), rows[ours]
+            if self.regrids and mine.shape.grid != (self.grid.per_day, self.grid.phase_s):
+                aside += set_aside(self.unit, self.kind, day, mine.keys)
+                continue
+            fresh[rows] = False
+            self._merge(rows, mine, incoming)
         self._add(incoming, fresh)
+        follow(self.unit, self.kind, day, aside)
 
     def _add(self, incoming: Incoming, fresh: Mask) -> None:
         if not fresh.any():

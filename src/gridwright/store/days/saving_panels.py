@@ -14,18 +14,25 @@ from gridwright.store.session import Unit
 
 
 def merge_panel(
-    unit: Unit, names: Names, kind: int, panel: Panel, known_at_us: int, *, fill: bool = False
+    unit: Unit,
+    names: Names,
+    kind: int,
+    panel: Panel,
+    known_at_us: int,
+    *,
+    fill: bool = False,
+    regrids: bool = False,
 ) -> tuple[PanelSaver, SaveSummary]:
     """Lock the usage points of a panel and merge it into what is stored; returns what was touched.
 
-    `fill`: only where nothing is stored.
+    `fill`, `regrids`: see `PanelSaver`.
     """
     keys = names.key_array(unit, panel.points)
     blocks.lock_points(unit, keys.tolist())
     if (keys[1:] < keys[:-1]).any():
         order = np.argsort(keys)
         panel, keys = panel.rows(order), keys[order]
-    saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=known_at_us, fill=fill)
+    saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=known_at_us, fill=fill, regrids=regrids)
     return saver, saver.run()
 
 
