@@ -44,6 +44,7 @@ def a_panel(seed: int, kind: ReadingType = DELIVERED_ENERGY) -> Panel:
 def store() -> Iterator[Store]:
     with open_store("sqlite://") as opened:
         opened.registry.save_points(LOCAL_OWNER, [UsagePoint(home, "Europe/Berlin") for home in HOMES])
+        opened.registry.save_points(LOCAL_OWNER, [UsagePoint("H9", "Europe/Berlin")])
         for seed, kind in enumerate((DELIVERED_ENERGY, RECEIVED_ENERGY)):
             opened.readings.save(LOCAL_OWNER, a_panel(seed, kind), known_at=NOW)
         reads = [
@@ -140,7 +141,6 @@ def test_what_is_left_out_takes_no_name(store: Store, name: str, seconds: int, c
     fits = Panel(
         ("H9",), START, timedelta(minutes=15), np.ones((1, 96)), reading_type=replace(DELIVERED_ENERGY, channel=channel)
     )
-    store.registry.save_points(LOCAL_OWNER, [UsagePoint("H9", "Europe/Berlin")])
     for panel in (odd, fits):
         store.readings.save(LOCAL_OWNER, panel, known_at=NOW)
     _, plan = exported(store, name, Wanted(points=("H9",)))
@@ -153,13 +153,39 @@ def test_what_is_left_out_takes_no_name(store: Store, name: str, seconds: int, c
 def test_what_is_empty_takes_no_name(store: Store) -> None:
     """The first series has readings of other times of these days alone."""
     twin = replace(a_panel(4), reading_type=replace(DELIVERED_ENERGY, channel="heat_pump"))
-    store.registry.save_points(LOCAL_OWNER, [UsagePoint("H9", "Europe/Berlin")])
     for panel in (a_panel(3).rows([0]).slice(0, 40), twin.rows([0]).slice(60, 100)):
         store.readings.save(LOCAL_OWNER, replace(panel, points=("H9",)), known_at=NOW)
     late = Interval(START + timedelta(hours=12), START + timedelta(days=1))
     _, plan = exported(store, "mscons", Wanted(points=("H9",), period=late))
     assert plan.left_out == []
     assert plan.readings > 0
+
+
+SUFFIXES = [("", "E1"), ("E1", "E1"), ("E2", "E2"), ("T1", "EA"), ("1.8.2", "EB"), ("heat_pump", "ER"), ("B1", "EA")]
+
+
+@pytest.mark.parametrize(("channel", "suffix"), SUFFIXES)
+@pytest.mark.parametrize("beside", ["E2", "T3", "E9", "solar"])
+def test_a_suffix_follows_from_the_name_of_its_channel_alone(
+    store: Store, channel: str, suffix: str, beside: str
+) -> None:
+    """Whatever else a usage point has, and came first: the next file of the meter must say the same."""
+    kinds = [replace(DELIVERED_ENERGY, channel=one) for one in dict.fromkeys((beside, channel))]
+    for seed, kind in enumerate(kinds):
+        store.readings.save(LOCAL_OWNER, replace(a_panel(seed, kind).rows([0]), points=("H9",)), known_at=NOW)
+    for wanted in ((kinds[-1].code,), tuple(kind.code for kind in kinds)):
+        data, plan = exported(store, "nem12", Wanted(points=("H9",), kinds=wanted))
+        assert f"200,H9,{suffix}," in data.decode()
+        assert plan.left_out == []
+
+
+def test_no_channel_and_the_first_one_are_the_same_in_nem12(store: Store) -> None:
+    """As E1 and E2 they would come back as two meters, and a bill would add them up."""
+    twin = replace(a_panel(4), reading_type=replace(DELIVERED_ENERGY, channel="E1"))
+    store.readings.save(LOCAL_OWNER, twin, known_at=NOW)
+    data, plan = exported(store, "nem12", Wanted(points=("H1",)))
+    assert plan.left_out == ["nem12 cannot tell channel E1 from (none): choose with --reading-type (H1)"]
+    assert [line.split(",")[2] for line in data.decode().splitlines() if line.startswith("200,")] == ["E1", "B1"]
 
 
 def saved_registers(store: Store, *channels: str) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,6 @@ from gridwright.formats.compact import compact_stamps
 from gridwright.formats.nem12.channels import FLOWLESS, FLOWS
 from gridwright.formats.writer import (
     WRITTEN_UNIT,
-    every_channel,
     pattern_of,
     phase_of,
     plain_id,
@@ -39,18 +39,34 @@ SUFFIX = re.compile(r"[A-Z1-9][1-9A-Z]")
 # First letter of a suffix that tells the direction (AEMO NMI Procedure); X has none.
 LETTERS = {Flow.DELIVERED: "E", Flow.RECEIVED: "B", Flow.NET: "N", Flow.NONE: "X"}
 REACTIVE = {Flow.DELIVERED: "Q", Flow.RECEIVED: "K"}
-NUMBERS = "123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# Second character of the suffix of a channel whose name is none: by the number it ends with, else by the name.
+NUMBERED, NAMED = "ABCDEFGHI", "JKLMNOPQRSTUVWXYZ"
 DIRECTIONS = {Flow.DELIVERED: "E", Flow.RECEIVED: "I"}
 FORBIDDEN = ',"'
 CODES = [nem12_code(byte) if byte & 0x0F <= 8 and byte >> 4 <= 10 else "N" for byte in range(256)]  # noqa: PLR2004 - the statuses and methods there are
 
 
+def suffix_of(kind: ReadingType, *, told: bool = False) -> str:
+    """Return the NMI suffix of a series, by its own name alone, so that it is the same in every file.
+
+    A channel that is a suffix of its direction is its own, no channel is the first one (E1). `told`: the direction is
+    written beside it (NEM13), so that the suffix of a basic meter, such as 11, may stay.
+    """
+    own = kind.channel.upper()
+    directed = told and kind.flow in DIRECTIONS
+    directed |= kind.quantity in FLOWLESS or FLOWS.get(own[:1], Flow.NONE) is kind.flow
+    if SUFFIX.fullmatch(own) and directed:
+        return own
+    letter = (REACTIVE if kind.quantity is Quantity.REACTIVE_ENERGY else {}).get(kind.flow, LETTERS[kind.flow])
+    if not own:
+        return f"{letter}1"
+    number = int(own[-1]) if own[-1] in "123456789" else 0
+    return letter + (NUMBERED[number - 1] if number else NAMED[crc32(own.encode()) % len(NAMED)])
+
+
 @dataclass(slots=True)
 class Suffixes:
-    """Which NMI suffix each series of a usage point has: its channel where that is one, else the next free one.
-
-    `told`: the direction is written beside it (NEM13), so that the suffix of a basic meter, such as 11, may stay.
-    """
+    """Which NMI suffix each series of a usage point has: its own, but of two quantities that share one the first."""
 
     told: bool = False
     taken: dict[str, dict[ReadingType, str]] = field(default_factory=dict)
@@ -60,17 +76,10 @@ class Suffixes:
         mine = self.taken.setdefault(point, {})
         key = kind.register().finer(0)
         if key not in mine:
-            mine[key] = self._free(set(mine.values()), kind)
+            own, others = suffix_of(kind, told=self.told), set(mine.values())
+            spare = (own[0] + last for last in reversed(NUMBERED + NAMED) if own[0] + last not in others)
+            mine[key] = next(spare) if own in others else own
         return mine[key]
-
-    def _free(self, taken: set[str], kind: ReadingType) -> str:
-        own = kind.channel.upper()
-        directed = self.told and kind.flow in DIRECTIONS
-        directed |= kind.quantity in FLOWLESS or FLOWS.get(own[:1], Flow.NONE) is kind.flow
-        if SUFFIX.fullmatch(own) and directed and own not in taken:
-            return own
-        letter = (REACTIVE if kind.quantity is Quantity.REACTIVE_ENERGY else {}).get(kind.flow, LETTERS[kind.flow])
-        return next(letter + number for number in NUMBERS if letter + number not in taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,9 @@ class Nem12Writer:
     name: str = "nem12"
     suffix: str = ".csv"
 
-    written_channel = every_channel
+    def written_channel(self, kind: ReadingType) -> str:
+        """Return the suffix: energy without a channel and E1 are one series to whoever reads it."""
+        return suffix_of(kind)
 
     def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
         """Refuse units that MDFF lacks, and intervals that do not fill the market's day."""
@@ -121,7 +132,9 @@ class Nem13Writer:
     name: str = "nem13"
     suffix: str = ".csv"
 
-    written_channel = every_channel
+    def written_channel(self, kind: ReadingType) -> str:
+        """Return the suffix."""
+        return suffix_of(kind, told=True)
 
     def why_not(self, kind: ReadingType, interval_s: int, phase_s: int) -> str:
         """Refuse intervals, and units that MDFF lacks."""
