@@ -31,7 +31,19 @@ from gridwright.jobs.upkeep.back_up import back_up, restore
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.store import Single, Store, open_store, schema
 from gridwright.store.checks.checks import Checked
-from gridwright.store.days.checksum import Numbers, checksum, checksums, mix, stored
+from gridwright.store.days.checksum import (
+    COUNTS,
+    KNOWN,
+    NONE,
+    QUALITY,
+    Numbers,
+    checksum,
+    mix,
+    of_joined,
+    of_rows,
+    register_checksum,
+    stored,
+)
 from gridwright.store.migrate import SCRIPTS
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -336,19 +348,36 @@ NUMBERS = st.integers(-(1 << 63), (1 << 63) - 1)
 
 
 @given(st.lists(NUMBERS, min_size=8, max_size=8), st.integers(0, 7), NUMBERS)
-def test_another_number_makes_another_seed(numbers: list[int], at: int, new: int) -> None:
+def test_another_number_always_makes_another_sum(numbers: list[int], at: int, new: int) -> None:
     changed = [*numbers[:at], new, *numbers[at + 1 :]]
-    low, high = ((numbers[at] ^ new) & 0xFFFFFFFF, (numbers[at] ^ new) >> 32)
-    if bool(low) != bool(high):  # certain within 32 bits, and once in 2**32 otherwise
-        assert mix(numbers) != mix(changed)
-    assert mix([np.array([each]) for each in numbers]).tolist() == [mix(numbers)]  # type: ignore[union-attr]
+    assert (mix(numbers) == mix(changed)) == (numbers == changed)
+    assert mix([np.array([each]) for each in numbers]).tolist() == [mix(numbers)]
+
+
+@given(st.binary(min_size=1, max_size=700), st.data())
+def test_another_byte_always_makes_another_sum(content: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(content) - 1))
+    byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != content[at]))
+    changed = content[:at] + bytes([byte]) + content[at + 1 :]
+    for which in (KNOWN, QUALITY, COUNTS):
+        assert of_joined(content, len(content), which) != of_joined(changed, len(content), which)
+        assert of_joined(content, len(content), which) != of_joined(content + b"\0", len(content) + 1, which)
+    assert of_joined(content, len(content), KNOWN) != of_joined(content, len(content), COUNTS)
 
 
 def test_many_rows_have_the_checksums_that_each_has_alone() -> None:
-    counts, quality = [b"ab", b"cd", b"ef"], [b"", b"x", b""]
-    many = Numbers(1, 20_148, 0, 24, np.array([2, 4, 8]), 17, 5, np.array([1, 2, 1 << 40]))
+    counts, quality, known = [b"abcd", b"e", b"fghij"], [None, b"x", None], [None, None, bytes(5)]
+    many = Numbers(1, 20_148, 0, 24, np.array([2, 4, 8]), 17, 5, np.array([1, 2, -1 << 40]))
+    sums = mix(many) + of_rows(known, KNOWN) + of_rows(quality, QUALITY) + of_rows(counts, COUNTS)
     alone = [
-        checksum(Numbers(1, 20_148, 0, 24, width, 17, 5, point), None, quality[at], counts[at])
-        for at, (width, point) in enumerate(((2, 1), (4, 2), (8, 1 << 40)))
+        checksum(Numbers(1, 20_148, 0, 24, width, 17, 5, point), known[at], quality[at], counts[at])
+        for at, (width, point) in enumerate(((2, 1), (4, 2), (8, -1 << 40)))
     ]
-    assert stored(checksums(many, 3, None, quality, counts)) == alone
+    assert stored(sums) == alone
+
+
+def test_a_checksum_is_what_it_was_in_every_version() -> None:
+    """What is stored today is compared with what a later program computes."""
+    row = checksum(Numbers(1, 20_148, 0, 24, 2, NONE, 1_740_787_200_000_000, 7), bytes(5), b"\x11", b"\1\2\3\4\5\6")
+    assert row.hex() == "45311a2ad22b1611"
+    assert register_checksum((7, 1, 1_740_787_200, 0, 5, "M1", 17, 1_740_787_200_000_000, 1)).hex() == "811c9a6e"

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from gridwright.domain.errors import StoreCorrupt
 from gridwright.domain.interval import DAY_S
-from gridwright.store.days.checksum import STORED, Numbers, Sums, a_row, checksums, filled
+from gridwright.store.days.checksum import COUNTS, KNOWN, QUALITY, Numbers, Sums, a_row, mix, of_rows
 from gridwright.store.days.known import Instants, pack_stored, unpack_each
 from gridwright.store.days.pack import DTYPE, NOTHING, Values, pack_quality, unpack_counts, unpack_quality
 
@@ -63,11 +63,13 @@ def decode(row: StoredBlock, day: int) -> tuple[Values, npt.NDArray[np.uint8], I
 def checksums_of(rows: Sequence[StoredBlock], kind: int, day: int) -> Sums:
     """Return the checksum that the content of each row says, of rows of one reading type and day."""
     if not rows:
-        return np.zeros(0, STORED)
+        return np.zeros(0, np.uint64)
     points, phase_s, widths, slots, quality_all, quality, counts, known_at_us, _, known, _ = zip(*rows, strict=True)
     alike = [a_row(column) for column in (phase_s, slots, widths, quality_all)]
     each = np.array(known_at_us, np.int64), np.array(points, np.int64)
-    return checksums(Numbers._make((kind, day, *alike, *each)), len(rows), filled(known), filled(quality), counts)
+    columns = of_rows(known, KNOWN) + of_rows(quality, QUALITY) + of_rows(counts, COUNTS)
+    sums: Sums = mix(Numbers._make((kind, day, *alike, *each))) + columns
+    return sums
 
 
 class Kind(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
-from gridwright.store.days.checksum import Numbers, Sums, a_row, checksums, filled, stored
+from gridwright.store.days.checksum import COUNTS, QUALITY, Numbers, Sums, a_row, mix, of_rows, stored
 from gridwright.store.days.known import LONG, SHORT
 from gridwright.store.days.pack import PackedRows, Values, unpack_counts, unpack_quality
 from gridwright.store.session import Unit
@@ -216,7 +216,7 @@ class NewRows:
         )
 
     def _checksums(self) -> Sums:
-        packed, n = self.packed, len(self.points)
+        packed = self.packed
         numbers = Numbers(
             self.kind,
             self.day,
@@ -227,7 +227,8 @@ class NewRows:
             self.known_at_us,
             np.array(self.points, np.int64),
         )
-        return checksums(numbers, n, filled(packed.quality), packed.counts)
+        sums: Sums = mix(numbers) + of_rows(packed.quality, QUALITY) + of_rows(packed.counts, COUNTS)
+        return sums
 
 
 def add(unit: Unit, rows: NewRows) -> None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from gridwright.domain import quality as q
 from gridwright.store.days import blocks
 from gridwright.store.days.blocks import IMAGE_SHAPE, SHAPE, BlockRows, Shape, shape_of
-from gridwright.store.days.checksum import NONE, SIZE, STORED, Numbers, Sums, checksums, cut
+from gridwright.store.days.checksum import COUNTS, KNOWN, NONE, QUALITY, SIZE, STORED, Numbers, Sums, mix, of_joined
 from gridwright.store.days.history import read_day_as_of
 from gridwright.store.days.known import Instants, unpack_known
 from gridwright.store.days.pack import unpack_integers
@@ -32,8 +32,8 @@ JOINED = (
     "CAST(group_concat(quality, '') AS BLOB){more} FROM block "
     "WHERE reading_type = ? AND day = ? AND {{which}}"
 )
-# A row without a checksum, or with one of another length, has none: four zeros.
-CHECKSUM = "CASE WHEN LENGTH(checksum) = 4 THEN checksum ELSE zeroblob(4) END"
+# A row without a checksum, or with one of another length, has none: zeros.
+CHECKSUM = f"CASE WHEN LENGTH(checksum) = {SIZE} THEN checksum ELSE zeroblob({SIZE}) END"
 IMAGE = (
     f", CAST(group_concat(known, '') AS BLOB), group_concat(known_at_us), CAST(group_concat({CHECKSUM}, '') AS BLOB)"
 )
@@ -91,10 +91,12 @@ class Group:
 
     def checksums(self, kind: int, day: int) -> Sums:
         """Return the checksum of each row, as its content says."""
-        shape, (counts, quality, known) = self.shape, (None if c is None else cut(c, n) for c, n in self.columns())
+        shape, (counts, quality, known) = self.shape, self.columns()
         quality_all = NONE if shape.quality_all is None else shape.quality_all
         head = (kind, day, shape.phase_s, shape.slots, shape.width, quality_all, self.known_at_us, self.keys)
-        return checksums(Numbers(*head), self.keys.size, known, quality, counts)
+        content = of_joined(*known, KNOWN) + of_joined(*quality, QUALITY) + of_joined(*counts, COUNTS)
+        sums: Sums = mix(Numbers(*head)) + content
+        return sums
 
     def wrong(self, kind: int, day: int) -> Sums:
         """Return the bits in which the stored checksum of each row is wrong: none where the row has none."""

@@ -63,7 +63,7 @@ class Rows:
 
     `keys` int64[n] ascending, `integers` [n, slots] of one width, `qualities` uint8[n, slots], `instants` int64[n,
     slots] when each slot became known, in microseconds, `known_at_us` the latest of them at least, `latest` int64[n]
-    what each row has as its own after that. `wrong` uint32[n]: the bits in which the stored checksums were wrong.
+    what each row has as its own after that. `wrong` uint64[n]: the bits in which the stored checksums were wrong.
     """
 
     kind: int
