@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 WORDS = ("unit", "flow", "quality", "reading_type", "interval_s")
 KNOWN = (*NAMES, *TIMES, *VALUES, *WORDS)
 LISTS = ("kwh", "value")  # may hold consecutive intervals
-MAX_KINDS = 1_000  # different combinations of words in one request
 MAX_TEXTS = 1_000_000  # different texts of a column
 Second = Callable[[str, str], Fault]
 VIEW = 16  # bytes of a view of a text, of which the first four are its length
@@ -266,8 +265,6 @@ class Columns:
         for words, codes in coded.values():
             key = key * len(words) + codes
         _, first, meant = np.unique(key, return_index=True, return_inverse=True) if coded or which.any() else _one(key)
-        if first.size > MAX_KINDS:
-            raise refuse(422, f"there are over {MAX_KINDS} kinds of readings", remedy="send them in several requests")
         said = []
         for row in first.tolist():
             told = {word: words[codes[row]] for word, (words, codes) in coded.items() if words[codes[row]]}

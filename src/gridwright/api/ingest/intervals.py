@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from gridwright.api.body import too_many
 from gridwright.api.ingest.meaning import Said, Wrong
+from gridwright.api.ingest.rows_by import RowsBy
 from gridwright.api.ingest.table import Floats, Mask, Table
 from gridwright.api.ingest.verdicts import Fault
 from gridwright.domain.interval import DAY_S, MICRO
@@ -46,9 +47,10 @@ def unrolled(
 ) -> Table:
     """Return the rows, each list in several: one an interval. `column`: where a row's value stands."""
     steps = np.zeros(table.index.size, np.int64)
-    blocks = np.isin(column, list(lists))
+    blocks, rows_by = np.isin(column, list(lists)), RowsBy(table.which, len(table.said))
     for at, said in enumerate(table.said):
-        rows = np.flatnonzero(blocks & (table.which == at))
+        rows = rows_by[at]
+        rows = rows[blocks[rows]]
         try:
             steps[rows] = step_us(said) if rows.size else 0
         except Wrong as wrong:

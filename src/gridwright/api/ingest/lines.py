@@ -18,6 +18,7 @@ import numpy.typing as npt
 from gridwright.api.ingest.known import Numbered, Tags
 from gridwright.api.ingest.meaning import Said, Wrong, meaning_of
 from gridwright.api.ingest.places import dense
+from gridwright.api.ingest.rows_by import RowsBy
 from gridwright.api.ingest.table import Decoded, Places, Table, check
 from gridwright.api.ingest.verdicts import Fault
 from gridwright.domain.interval import MICRO, epoch_s
@@ -204,16 +205,16 @@ class _Mapped:
         many = max(len(fields), 1)
         pairs, code = dense(word * np.int32(many) + self.values.field, len(self.told.words) * many)
         said: dict[Said, int] = {}
-        table = np.full(pairs.size, -1, np.int32)
+        table, rows_by = np.full(pairs.size, -1, np.int32), RowsBy(code, pairs.size)
         for at, number in enumerate(pairs.tolist()):
             which, name = divmod(number, many)
             spoken = self.told.words[which]
             if isinstance(spoken, Wrong):
-                self._tell(np.flatnonzero(code == at), spoken.fault, f"{spoken.value}")
+                self._tell(rows_by[at], spoken.fault, f"{spoken.value}")
             elif self.mapping.is_ignored(fields[name], spoken.measurement):
                 continue
             elif (meant := self.mapping.said(fields[name], spoken)) is None:
-                self._tell(np.flatnonzero(code == at), replace(UNKNOWN, field=fields[name]))
+                self._tell(rows_by[at], replace(UNKNOWN, field=fields[name]))
             else:
                 table[at] = said.setdefault(meant, len(said))
         return list(said), table[code]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from gridwright.api.ingest.instants import written
 from gridwright.api.ingest.meaning import Meaning, Said, Wrong, meaning_of
+from gridwright.api.ingest.rows_by import RowsBy
 from gridwright.api.ingest.verdicts import Fault, Status, Verdicts
 from gridwright.domain.interval import MICRO, epoch_s
 from gridwright.domain.reading_type import LARGEST_EXACT
@@ -27,6 +28,8 @@ Whole = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 QUARTER_S = 900
+MAX_KINDS = 1_000  # of readings in one request; each is a series of its own to write
+TOO_MANY = Fault("reading_type", f"the request has over {MAX_KINDS} kinds of readings", "send them in several requests")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,15 +65,17 @@ class Table:
 
     def where(self, kept: Mask) -> Table:
         """Return the rows at `kept`."""
-        if kept.all():
-            return self
+        return self if kept.all() else self.at(kept)
+
+    def at(self, rows: Mask | npt.NDArray[np.intp]) -> Table:
+        """Return some rows, told by a mask or by their places."""
         return replace(
             self,
-            name=self.name[kept],
-            at_us=self.at_us[kept],
-            value=self.value[kept],
-            which=self.which[kept],
-            index=self.index[kept],
+            name=self.name[rows],
+            at_us=self.at_us[rows],
+            value=self.value[rows],
+            which=self.which[rows],
+            index=self.index[rows],
         )
 
 
@@ -160,12 +165,12 @@ def name_fault(name: str) -> Fault | None:
 def check(table: Table, decoded: Decoded, now: datetime) -> None:
     """Take the sound rows of a table into the decoded request, and give the others their verdicts."""
     sound = _named(table, decoded)
-    for at, said in enumerate(table.said):
-        part = table.where(sound & (table.which == at) if len(table.said) > 1 else sound)
+    meant: set[Meaning] = set()
+    for said, part in _by_words(table, sound):
         if not part.index.size:
             continue
         try:
-            meaning = meaning_of(said)
+            meaning = _one_more(said, meant)
         except Wrong as wrong:
             _tell(part, np.arange(part.index.size), decoded, wrong.fault, wrong.value)
             continue
@@ -173,6 +178,26 @@ def check(table: Table, decoded: Decoded, now: datetime) -> None:
         if readings.size:
             decoded.series.append(readings)
             decoded.verdicts.accepted += readings.size
+
+
+def _one_more(said: Said, meant: set[Meaning]) -> Meaning:
+    """Return what words mean, and note it; Wrong where that is nothing, or one too many for a request."""
+    meaning = meaning_of(said)
+    if len(meant) >= MAX_KINDS and meaning not in meant:
+        raise Wrong(TOO_MANY, meaning.reading_type.code)
+    meant.add(meaning)
+    return meaning
+
+
+def _by_words(table: Table, sound: Mask) -> Iterator[tuple[Said, Table]]:
+    """Yield the sound rows of each kind of words."""
+    if len(table.said) <= 1:
+        yield from ((said, table.where(sound)) for said in table.said)
+        return
+    rows_by = RowsBy(table.which, len(table.said))
+    for at, said in enumerate(table.said):
+        rows = rows_by[at]
+        yield said, table.at(rows[sound[rows]])
 
 
 def _named(table: Table, decoded: Decoded) -> Mask:
