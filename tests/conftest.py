@@ -19,8 +19,7 @@ from _pytest.doctest import DoctestModule
 from sqlalchemy import URL, NullPool, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 
-from gridwright.store import migrate
-from tests import quick_disk, quick_schema, unsettled
+from tests import quick_disk, quick_schema, quick_statements, unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -33,8 +32,10 @@ MARK_OF_FIXTURE = {"postgres_url": "server", "mysql_url": "server", "chromium": 
 # where the environment forbids to keep it beside the sources.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / "build" / "bytecode"))
-migrate.upgrade = quick_schema.upgrade
 quick_disk.begin()
+quick_schema.begin()
+quick_statements.begin()
+RARELY = (50_000, 20, 20)  # a test leaves little; to look for it at every 700th object took up to a sixth of its time
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 # A deadline would make a test depend on the machine's load, and so would the "too slow" check.
@@ -75,6 +76,7 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(*RARELY)
         gc.enable()
 
 

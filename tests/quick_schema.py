@@ -6,12 +6,19 @@ themselves run in the tests of the schema, on servers, and wherever a process of
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import URL, Connection, Engine
 
-from gridwright.store import migrate
+from gridwright.store import engine as product
+from gridwright.store import migrate, store
 from gridwright.store.engine import WRITES, make_engine, resolve
 
 MADE = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
@@ -19,6 +26,14 @@ TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
 
 by_migrations = migrate.upgrade
 Rows = list[tuple[Any, ...]]
+_opening = threading.local()
+
+
+def begin() -> None:
+    """Have databases that are made from now on begin with a copy."""
+    migrate.upgrade = upgrade
+    store.make_engine = for_a_store  # type: ignore[attr-defined] # what `open_store` calls
+    product._make_private = partly_filled(product._make_private)  # type: ignore[assignment] # of another name
 
 
 @cache
@@ -31,6 +46,44 @@ def made_once() -> tuple[list[str], dict[str, Rows]]:
         made = [sql for (sql,) in all_of(connection, MADE)]
     engine.dispose()
     return made, {name: found for name, found in rows.items() if found}
+
+
+@cache
+def file_once() -> bytes:
+    """Return the file that the migrations make of an empty one."""
+    with TemporaryDirectory() as folder:
+        engine = make_engine(resolve(path := Path(folder) / "made.db"), create=True)
+        with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+            by_migrations(connection)
+        engine.dispose()
+        return path.read_bytes()
+
+
+def for_a_store(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - the product's
+    """Return the engine of a store; where it makes a file, that has the schema."""
+    _opening.a_store = migrate.upgrade is upgrade
+    try:
+        return make_engine(url, **options)
+    finally:
+        _opening.a_store = False
+
+
+def partly_filled(make: Callable[[Path], None]) -> Callable[[Path], None]:
+    """Return what makes an empty file, and one with the schema for a store; nobody sees it half written."""
+
+    def made(path: Path) -> None:
+        wanted, _opening.a_store = getattr(_opening, "a_store", False), False
+        if not wanted:
+            return make(path)
+        beside = path.with_name(f"{path.name}-{threading.get_ident()}")
+        make(beside)
+        with suppress(OSError):  # it may have been made meanwhile, or there is no room
+            beside.write_bytes(file_once())
+            os.link(beside, path)
+        beside.unlink(missing_ok=True)
+        return make(path)
+
+    return made
 
 
 def all_of(connection: Connection, query: str) -> Rows:
@@ -50,6 +103,7 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
         return
     made, rows = made_once()
     driver = driver_of(connection)
+    driver.set_authorizer(None)  # nobody's unit of work
     for statement in made:
         driver.execute(statement)
     for name, found in rows.items():

@@ -6,7 +6,9 @@ away from blocks and from all that follows from them. SQLite tells, for each sta
 
 from __future__ import annotations
 
+import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
@@ -19,6 +21,7 @@ READ, WRITES = 20, {9, 18, 23}  # sqlite3.h: SQLITE_READ, and SQLITE_DELETE, _IN
 
 _sessions: weakref.WeakKeyDictionary[Engine, weakref.ref[Session]] = weakref.WeakKeyDictionary()
 _found: list[str] = []
+_asked = threading.local()
 
 
 def taken() -> list[str]:
@@ -29,22 +32,21 @@ def taken() -> list[str]:
 
 
 def _watch(connection: Connection) -> None:
-    """Have SQLite ask before each statement of a transaction; statements it knows already are asked about anew."""
-    if connection.dialect.name != "sqlite":
+    """Have SQLite ask before each statement of a transaction; statements it knows already are asked about anew.
+
+    A unit that begins settled is not watched: SQLite would prepare each of its statements once more, for nothing.
+    """
+    if connection.dialect.name != "sqlite" or getattr(_asked, "settled", False):
         return
     engine = weakref.ref(connection.engine)
 
     def judge(action: int, table: str | None, *_: object) -> int:
+        if table not in TABLES or (action != READ and action not in WRITES):
+            return ALLOW
         held = engine()
         session = _sessions.get(held) if held is not None else None
         unit = getattr(session() if session is not None else None, "current", None)
-        if (
-            unit is None
-            or unit.settled
-            or unit.beside
-            or table not in TABLES
-            or (action != READ and action not in WRITES)
-        ):
+        if unit is None or unit.settled or unit.beside:
             return ALLOW
         _found.append(f"a unit that is not settled touches {table}")
         return DENY
@@ -61,5 +63,18 @@ def _remember(make: Any) -> Any:  # noqa: ANN401 - the constructor, and one like
     return made
 
 
+def _tell(open_unit: Any) -> Any:  # noqa: ANN401 - the method, and one like it
+    def opened(self: Session, *, settled: bool) -> Iterator[Any]:
+        before, _asked.settled = getattr(_asked, "settled", False), settled
+        try:
+            yield from open_unit(self, settled=settled)
+        finally:
+            _asked.settled = before
+
+    return opened
+
+
 event.listen(Engine, "begin", _watch)
 Session.__init__ = _remember(Session.__init__)  # type: ignore[method-assign] # so that each session is known
+Session._transaction = _tell(Session._transaction)  # type: ignore[method-assign] # and which unit begins settled
+Session._snapshot = _tell(Session._snapshot)  # type: ignore[method-assign]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,14 +36,20 @@ def everything(store: Store) -> list[Any]:
         return [*connection.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_master").all(), rows]
 
 
-def test_the_suite_starts_with_what_the_migrations_make(monkeypatch: pytest.MonkeyPatch) -> None:
-    with open_store("sqlite://") as store:
+@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///{}/made.db"])
+def test_the_suite_starts_with_what_the_migrations_make(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str
+) -> None:
+    with open_store(address.format(tmp_path)) as store:
         migrated = everything(store)
+    (tmp_path / "made.db").unlink(missing_ok=True)
     quick_schema.made_once()
+    quick_schema.file_once()
     monkeypatch.setattr("gridwright.store.migrate.upgrade", quick_schema.upgrade)
     monkeypatch.setattr(quick_schema, "by_migrations", None)  # made once, it is not asked again
-    with open_store("sqlite://") as store:
+    with open_store(address.format(tmp_path)) as store:
         assert everything(store) == migrated
+    assert [path.name for path in tmp_path.iterdir() if path.name != "made.db"] == []
 
 
 def test_the_migrations_make_exactly_the_schema(store: Store) -> None:
