@@ -200,7 +200,9 @@ class EditSettings(Section):
     """What one person may change in readings."""
 
     alone_kwh: float = Field(
-        default=10.0, ge=0, description="energy that one person may move by an edit; more needs a second one"
+        default=10.0,
+        ge=0,
+        description="energy that one person may move by edits of energy or power in a month; more needs a second one",
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.errors import GridMismatch, InputError
-from gridwright.domain.interval import Interval, epoch_s
+from gridwright.domain.interval import DAY_S, Interval, epoch_s
 from gridwright.domain.panel import Panel, Values
 from gridwright.domain.reading_type import DELIVERED_ENERGY, Accumulation, Quantity, ReadingType
 
@@ -88,13 +88,16 @@ def _steps(times: Floats, power: Floats, between: Between, end_s: float | None) 
 def energy_panel(panel: Panel) -> Panel:
     """Turn mean power over each interval into energy, whole Wh; the rounding is carried on, so that totals agree.
 
-    An energy panel comes back as it is; other quantities are a GridMismatch.
+    It is carried on within a UTC day only, so that a day is the same whatever lies before it in the panel. An energy
+    panel comes back as it is; other quantities are a GridMismatch.
     """
     if panel.reading_type.quantity is Quantity.ENERGY:
         return panel
     wh = panel.kwh * 1000
     kind = replace(panel.reading_type, quantity=Quantity.ENERGY, accumulation=Accumulation.DELTA, exponent=0)
-    return replace(panel, values=whole_counts(wh), reading_type=kind)
+    first = -((epoch_s(panel.start) % -DAY_S) // panel.interval_s)
+    days = np.split(wh, range(first, panel.slots, max(DAY_S // panel.interval_s, 1)), axis=1)
+    return replace(panel, values=np.hstack([whole_counts(day) for day in days]), reading_type=kind)
 
 
 def whole_counts(values: Values) -> Values:

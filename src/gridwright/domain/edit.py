@@ -9,7 +9,9 @@ from math import isnan
 
 from gridwright.domain.errors import Conflict, InputError
 from gridwright.domain.interval import Interval
-from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
+from gridwright.domain.reading_type import DELIVERED_ENERGY, Quantity, ReadingType
+
+HOUR = timedelta(hours=1)
 
 
 class EditState(StrEnum):
@@ -83,6 +85,13 @@ class Edit:
         """How much the edit changes, in counts: two errors that cancel out are still two changes."""
         pairs = zip(self.values, self.before, strict=True)
         return sum(abs(value - (old or 0.0)) for value, old in pairs)
+
+    @property
+    def count_wh(self) -> float | None:
+        """How much energy one count stands for: power is energy over its interval; None: for none at all."""
+        if self.reading_type.quantity is Quantity.POWER:
+            return self.reading_type.resolution * (self.interval / HOUR)
+        return self.reading_type.resolution if self.reading_type.quantity is Quantity.ENERGY else None
 
     @property
     def unknown(self) -> int:

@@ -19,6 +19,7 @@ from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
 from gridwright.jobs.cascade.correct_scope import Scope
+from gridwright.jobs.cascade.edits_made import Unfed, as_final, own_images
 from gridwright.jobs.cascade.judge_made import JudgeMade
 from gridwright.jobs.cascade.seam_days import SeamDays
 from gridwright.jobs.cascade.trust_readings import Channel, SiteDefaults, trust_beside, trust_channels
@@ -67,7 +68,8 @@ def make_final(store: Store, access: Access, site: SiteDefaults, scope: Scope, *
     material = stored.with_history(history)
     groups, others = every_series(material.panels, material.zones)
     seams = seams_of(material.panels)
-    edits = store.edits.applied(access, scope.points, scope.context)
+    edits = as_final(store.edits.applied(access, scope.points, scope.context), own_images(others))
+    fed_in = Unfed(store, access, scope, material.panels, edits)
     closed, alone = (JudgeMade(site, material, reads, now) for reads in (material.registers, Registers()))
     made = []
     for group in groups:
@@ -77,6 +79,7 @@ def make_final(store: Store, access: Access, site: SiteDefaults, scope: Scope, *
             received=tuple(to_seams(panel, seams, DAY) for panel in group.received),
         )
         _, delivered, received = trust_channels(whole, site, material, now=now)
+        received += fed_in.beside(delivered, received)
         made += [_final(group.zone, channel, edits, closed) for channel in (*delivered, *received)]
     for panel in others:
         for zone, some in by_zone(to_seams(panel, seams, DAY), material.zones):

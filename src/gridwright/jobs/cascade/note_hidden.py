@@ -15,7 +15,7 @@ from gridwright.domain.errors import GridMismatch
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
-from gridwright.domain.reading_type import Quantity, ReadingType
+from gridwright.domain.reading_type import ReadingType
 from gridwright.jobs.cascade.correct_scope import Scope
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.store import Store
@@ -39,7 +39,7 @@ def note_hidden(store: Store, access: Access, scope: Scope, site: SiteDefaults, 
 
 
 def _found(store: Store, access: Access, edits: Sequence[Edit], alone_kwh: float) -> Iterator[Finding]:
-    energy = [each for each in edits if each.reading_type.quantity is Quantity.ENERGY]
+    energy = [each for each in edits if each.count_wh is not None]
     if not energy:
         return
     whole = Interval(min(each.period.start for each in energy), max(each.period.end for each in energy))
@@ -75,7 +75,8 @@ def _shows(edit: Edit, later: Sequence[Edit]) -> Mask:
 
 def _differs_wh(store: Store, access: Access, edit: Edit, kind: ReadingType) -> Floats:
     """Return how far each measured value that was not there when the edit was made is from it; 0 for all others."""
-    agreed = np.array(edit.values) * edit.reading_type.resolution
+    count_wh = edit.count_wh or 0.0
+    agreed, scale = np.array(edit.values) * count_wh, count_wh * kind.resolution / edit.reading_type.resolution
     none = np.zeros(agreed.shape)
     try:
         now, then = (
@@ -90,4 +91,4 @@ def _differs_wh(store: Store, access: Access, edit: Edit, kind: ReadingType) -> 
         return none
     measured = ~now.missing[0] & ~q.has_status(now.quality[0], q.ESTIMATES)
     news = measured & (then.missing[0] | (then.values[0] != now.values[0]))
-    return np.where(news, np.abs(np.nan_to_num(now.values[0]) * kind.resolution - agreed), none)
+    return np.where(news, np.abs(np.nan_to_num(now.values[0]) * scale - agreed), none)

@@ -12,11 +12,11 @@ import numpy as np
 from gridwright.domain.access import Access, Act
 from gridwright.domain.edit import Edit, EditState
 from gridwright.domain.errors import Conflict, InputError, NotFound
-from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, Quantity, ReadingType
 from gridwright.jobs.load.away import require_here
+from gridwright.jobs.meters.counts_now import CountsNow
 from gridwright.jobs.meters.usual_use import all_moved_wh
 from gridwright.jobs.new_id import new_id
 from gridwright.store import Store
@@ -39,27 +39,30 @@ class EditPolicy:
     """How many kWh of energy one person may move alone at a usage point in a month; zero = everything needs another.
 
     What is put where nothing is known moves as far as it is from what is usual there at that hour; where that is not
-    known either, it needs another person.
+    known either, it needs another person. Power is energy over its intervals. What is neither, such as voltage or
+    reactive energy, no kWh can measure: it always needs another person.
     """
 
     alone_kwh: float = 10.0
 
     def lets_alone(self, edit: Edit, moved_wh: float) -> bool:
         """Tell whether one person is enough for what moves so much, with what they moved there alone before."""
-        return edit.reading_type.quantity is not Quantity.ENERGY or moved_wh <= self.alone_kwh * 1000
+        return edit.count_wh is not None and moved_wh <= self.alone_kwh * 1000
 
     def lets_take_back(self, edit: Edit, actor: str) -> bool:
         """Tell whether somebody may take an applied edit back: its author only what they may apply alone."""
-        small = not edit.unknown and self.lets_alone(edit, edit.moved * edit.reading_type.resolution)
+        small = not edit.unknown and self.lets_alone(edit, edit.moved * (edit.count_wh or 0.0))
         return edit.author != actor or edit.decided_by == actor or small
 
     def why_not_alone(self, edit: Edit) -> str:
         """Return why an edit that waits needs a second person, as the end of a sentence on it."""
+        if edit.count_wh is None:
+            return f"changes {edit.reading_type.quantity}, which no limit in kWh (edits.alone_kwh) can measure"
         limit = f"the {self.alone_kwh:g} kWh (edits.alone_kwh) that one person may move in a month"
         if edit.unknown:
             covers = f"covers {edit.unknown} of {len(edit.before)} intervals of which nothing is known yet"
             return f"{covers}, and what is usual there is not known, or further away than {limit}"
-        moved = edit.moved * edit.reading_type.resolution
+        moved = edit.moved * edit.count_wh
         return (
             f"moves more than {limit}"
             if moved > self.alone_kwh * 1000
@@ -90,7 +93,7 @@ def propose_edit(store: Store, access: Access, wish: EditWish, *, policy: EditPo
         edit = draft_edit(store, access, wish, now=now)
         store.edits.add(access, edit)
         if policy.lets_alone(edit, all_moved_wh(store, access, [edit, *_alone_before(store, access, edit)])):
-            note = f"moves no more than the {policy.alone_kwh:g} kWh that one person may"
+            note = f"moves no more than the {policy.alone_kwh:g} kWh that one person may in a month"
             return _decide(store, access, edit, edit.to(EditState.APPLIED, by=access.actor, now=now, note=note))
     return edit
 
@@ -103,7 +106,7 @@ def _alone_before(store: Store, access: Access, edit: Edit) -> list[Edit]:
         for each in recent
         if each.author == each.decided_by == edit.author
         and each.created > edit.created - MONTH
-        and each.reading_type.quantity is Quantity.ENERGY
+        and each.count_wh is not None
     ]
 
 
@@ -176,15 +179,7 @@ def _require_reason(reason: str) -> None:
 
 def _there(store: Store, access: Access, wish: EditWish, now: datetime) -> Panel:
     """Return what counts now: the final values, and where there are none the raw ones."""
-    series = [
-        each for each in store.readings.series(access, wish.usage_point) if each.reading_type == wish.reading_type
-    ]
-    if not series:
-        raise NotFound(
-            f"{wish.usage_point} has no readings of {wish.reading_type}",
-            remedy="import what there is first: an edit follows the interval of its series",
-        )
-    interval = max(series, key=lambda each: each.last).interval
+    interval = _interval(store, access, wish)
     if wish.period.end > now:
         raise InputError(f"the edit reaches to {wish.period.end.isoformat()}, which has not come yet")
     if wish.period.slots(interval) > MOST_INTERVALS:
@@ -193,17 +188,39 @@ def _there(store: Store, access: Access, wish: EditWish, now: datetime) -> Panel
         )
     # What is in the archive alone looks empty, and would move nothing.
     require_here(store, access, [wish.usage_point], wish.period, kinds=[wish.reading_type])
-    find = store.readings.load
-    raw, final = (
-        find(access, wish.usage_point, wish.period, reading_type=wish.reading_type, interval=interval, image=image)
-        for image in (Image.RAW, Image.FINAL)
-    )
-    if raw.slots == 0 or (raw.start, raw.end) != (wish.period.start, wish.period.end):
+    there = CountsNow(store, access, wish.usage_point, wish.period, interval).of(wish.reading_type)
+    if there.slots == 0 or there.period != wish.period:
         raise InputError(
             f"{wish.period} does not begin and end with an interval of {interval.total_seconds() / 60:g} minutes",
             remedy="give whole intervals",
         )
-    return raw.with_values(np.where(np.isnan(final.values), raw.values, final.values))
+    return there
+
+
+def _interval(store: Store, access: Access, wish: EditWish) -> timedelta:
+    """Return the interval length of the series within the period; where it changes there, no edit can follow both."""
+    series = store.readings.series(access, wish.usage_point)
+    mine = [each for each in series if each.reading_type == wish.reading_type]
+    if not mine:
+        there = ", ".join(dict.fromkeys(each.reading_type.code for each in series))
+        raise NotFound(
+            f"{wish.usage_point} has no readings of {wish.reading_type}",
+            remedy=f"edit a series that it has: {there}"
+            if there
+            else "import what there is first: an edit follows the interval of its series",
+        )
+    if len(mine) == 1:
+        return mine[0].interval
+    find = store.readings.stretches
+    found = find(access, [wish.usage_point], wish.period, reading_type=wish.reading_type)
+    lengths = {each.interval for each in found}
+    if len(lengths) > 1:
+        turn = max(each.period.start for each in found)
+        raise InputError(
+            f"the interval length of {wish.reading_type} changes within {wish.period}",
+            remedy=f"make two edits: one up to {turn.isoformat()}, and one from there",
+        )
+    return lengths.pop() if lengths else max(mine, key=lambda each: each.last).interval
 
 
 def _values(wish: EditWish, there: Panel) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -21,8 +21,10 @@ FEWEST_DAYS = 3  # with a value at that time of day, or nobody can tell what is 
 def moved_wh(store: Store, access: Access, edit: Edit) -> float:
     """Return how many Wh an edit moves: from what was there, and where nothing was, from what is usual at that hour.
 
-    Infinite where that is not known either.
+    Power moves energy, over its intervals. Infinite where what is usual is not known either, and for what is no energy.
     """
+    if edit.count_wh is None:
+        return inf
     known = [(value, old) for value, old in zip(edit.values, edit.before, strict=True) if old is not None]
     moved = sum(abs(value - old) for value, old in known)
     if edit.unknown:
@@ -32,7 +34,7 @@ def moved_wh(store: Store, access: Access, edit: Edit) -> float:
             for at, (value, old) in enumerate(zip(edit.values, edit.before, strict=True))
             if old is None
         )
-    return float(moved * edit.reading_type.resolution)
+    return float(moved * edit.count_wh)
 
 
 def all_moved_wh(store: Store, access: Access, edits: Sequence[Edit]) -> float:

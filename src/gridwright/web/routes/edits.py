@@ -81,7 +81,13 @@ def new(request: Request, who: Staff, point: str = "", start: str = "", end: str
     who.access.require(Act.WRITE_READINGS, point or None)
     zone = who.platform.store.registry.point(who.access, point).zone if point else who.platform.settings.site.zone
     alone = edit_policy(who.platform).alone_kwh
-    data = {"usage_point": point, "period": f"{start}/{end}" if start and end else "", "zone": zone, "alone": alone}
+    data = {
+        "usage_point": point,
+        "period": f"{start}/{end}" if start and end else "",
+        "zone": zone,
+        "alone": alone,
+        "kind": DELIVERED_ENERGY.code,
+    }
     cli = f"gridwright edit propose {quote(point or 'UP-1042')} --period 2026-03-01 --total 12.5 --reason WHY"
     return show(request, who, View("edit_new.html.j2", "Edit readings", data, api="/v1/edits", cli=cli))
 
