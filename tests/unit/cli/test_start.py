@@ -48,3 +48,13 @@ def test_the_commands_typed_are_there_and_help_shows_all(
     ended, out, err = commands(monkeypatch, capsys)(*words)
     assert ended == code
     assert told in out + err
+
+
+def test_what_is_imported_is_hardly_searched_for_garbage() -> None:
+    searched = (
+        "import atexit, gc, sys; atexit.register(lambda: print(gc.get_stats()[2]['collections'], file=sys.stderr))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{searched}import gridwright.cli\n{KEEP}"], capture_output=True, check=True
+    )
+    assert int(done.stderr) <= 1
