@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,9 +23,11 @@ from gridwright.formats.catalogue import titles
 from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
+    from gridwright.domain.verdict import Reject
     from gridwright.jobs.files.import_trusted import TrustedImport
     from gridwright.jobs.files.ingest_file import Imported
 
+SHOWN_REJECTS = 10
 app = typer.Typer(help="Import and export meter files, and show what is stored.", no_args_is_help=True)
 reading_export.register(app)
 reading_watch.register(app)
@@ -112,6 +117,13 @@ def imported_json(done: Imported) -> dict[str, Any]:
     }
 
 
+def told_once(rejects: Sequence[Reject]) -> Iterator[str]:
+    """Say what became of records, each verdict of a line once: a row of NEM12 holds a day of them."""
+    several = Counter((one.line, one.reason, one.remedy) for one in rejects)
+    for (line, reason, remedy), times in several.items():
+        yield f"  line {line}: {reason}{f' ({remedy})' if remedy else ''}{f', {times:,} times' if times > 1 else ''}"
+
+
 def words(done: Imported) -> list[str]:
     """Say what was read, how it was understood, and what became of it."""
     intake = done.intake
@@ -122,10 +134,9 @@ def words(done: Imported) -> list[str]:
     lines.append(
         f"{intake.source}: {intake.records:,} records, {intake.accepted:,} readings taken, {intake.left_out()}"
     )
-    lines += [f"  line {r.line}: {r.reason}" + (f" ({r.remedy})" if r.remedy else "") for r in intake.rejects[:10]]
-    lines += [f"  note: {note}" for note in intake.notes]
+    lines += [*islice(told_once(intake.rejects), SHOWN_REJECTS), *(f"  note: {note}" for note in intake.notes)]
     if done.rejects_file is not None:
-        lines.append(f"Rejected records: {done.rejects_file}")
+        lines.append(f"{'Rejected' if intake.rejected else 'Conflicting'} records: {done.rejects_file}")
     if done.already:
         return lines
     told = [f"{done.findings:,} new findings: readings that came twice, or of the future."] if done.findings else []

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from gridwright.domain.calendar import local_to_utc, utc_offsets, zone_changes
 from gridwright.domain.interval import DAY_S, zone_of
 from gridwright.domain.verdict import Evidence
+from gridwright.formats.source import ReadOptions
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -34,6 +35,13 @@ OFTEN = 1.3
 # 2100-01-01
 FAR_S = 4_102_444_800
 FIXED = ("Australia/Brisbane", "Asia/Shanghai", "Asia/Taipei", "Asia/Kolkata", "Asia/Tokyo")
+
+
+def zone_evidence(options: ReadOptions) -> Evidence:
+    """Say which civil days the readings are counted in where a format of UTC stamps tells no zone."""
+    if options.zone:
+        return Evidence("zone", options.zone, "given", "--zone")
+    return Evidence("zone", options.default_zone, "assumed for local days: the file names none", "--zone")
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,3 +158,11 @@ def test_what_is_no_cmep_is_refused_as_a_file() -> None:
     with pytest.raises(UnreadableFile, match="binary or UTF-16"):
         CMEP.inspect(memoryview(record("x").encode("utf-16")), "a", ReadOptions())
     assert CMEP.recognises(b"meter,time,kWh\nMEPMD01x,2025,1\n", "a.cmep") == 0.0
+
+
+def test_which_days_are_counted_is_told() -> None:
+    told = {
+        one.what: one.value
+        for one in CMEP.inspect(memoryview(record(series(C1)).encode()), "a", ReadOptions()).evidence
+    }
+    assert told["zone"] == "UTC"

@@ -241,3 +241,18 @@ def test_what_is_no_mscons_is_refused_as_a_file() -> None:
     )
     assert "message UTILMD is no MSCONS" in mixed.rejects[0].reason
     assert mixed.series[0].size == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "zone", "because"),
+    [
+        (ReadOptions(), "UTC", "assumed for local days: the file names none"),
+        (ReadOptions(default_zone="Europe/Berlin"), "Europe/Berlin", "assumed for local days: the file names none"),
+        (ReadOptions(zone="Europe/Zurich"), "Europe/Zurich", "given"),
+    ],
+)
+def test_which_days_are_counted_is_told(options: ReadOptions, zone: str, because: str) -> None:
+    """The stamps are of UTC, and a month of a Swiss meter is billed by Swiss days: nothing in the file says so."""
+    data = memoryview(interchange(message("LOC+172+P")).encode())
+    (told,) = [one for one in MSCONS.inspect(data, "a.edi", options).evidence if one.what == "zone"]
+    assert (told.value, told.because, told.override) == (zone, because, "--zone")

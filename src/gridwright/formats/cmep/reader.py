@@ -14,6 +14,7 @@ from gridwright.formats.cmep.records import Rules
 from gridwright.formats.decimals import deepest_decimal
 from gridwright.formats.nem12.reader import count_lines
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
+from gridwright.formats.zones import zone_evidence
 
 RECORD = re.compile(rb'^(?:\xef\xbb\xbf)?"?(?:MEP[A-Z]{2}0[0-9]|MLA01)"?,', re.MULTILINE)
 INTERVALS = re.compile(rb'^(?:\xef\xbb\xbf)?"?MEPMD01"?,', re.MULTILINE | re.IGNORECASE)
@@ -59,6 +60,7 @@ class CmepReader:
             Evidence("format", "CMEP", "lines begin with MEPMD01", "--format"),
             Evidence("stamps", f"{stamps}, interval end", because, "--zone"),
             Evidence("resolution", f"{decimals} decimals", "the deepest one of the file", ""),
+            zone_evidence(options),
         )
         rules = Rules(options, decimals, options.zone or options.default_zone, stamps)
         return CmepDialect(rules, evidence)

@@ -13,6 +13,7 @@ from gridwright.formats.decimals import deepest_decimal
 from gridwright.formats.mscons.decode import Rules, decode_text
 from gridwright.formats.mscons.segments import Marks, marks_of
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
+from gridwright.formats.zones import zone_evidence
 
 HEAD_BYTES = 1 << 16
 CHUNK_BYTES = 2 << 20
@@ -68,6 +69,7 @@ class MsconsReader:
             Evidence("format", "MSCONS", f"{messages} messages (UNH)", "--format"),
             Evidence("stamps", f"as their offset says, else {clock}", "DTM format 303 carries an offset", "--zone"),
             Evidence("places", "numbers of segments", "EDIFACT has no lines", ""),
+            zone_evidence(options),
         )
         rules = Rules(options, marks, decimals, options.zone or options.default_zone, clock)
         return MsconsDialect(rules, messages, _told(data, marks), evidence)
