@@ -195,6 +195,20 @@ def test_a_row_that_was_changed_stays_so_when_the_store_writes_to_it(store: Stor
     assert checked(store).faults == 4  # and the image that was superseded
 
 
+@pytest.mark.parametrize("table", TABLES[:2])
+def test_a_changed_row_does_not_go_to_the_archive(tmp_path: Path, table: str) -> None:
+    """What comes back from there has a right checksum."""
+    with open_store(tmp_path / "a.db") as store:
+        fill(store)
+        store.dirty.clear(ME, store.dirty.ranges(ME))
+        with past_the_guard(store, table) as connection:
+            connection.execute(text(f"UPDATE {table} SET known_at_us = known_at_us - 1 WHERE usage_point = 2"))
+        done = archive_months(store, ME, str(tmp_path / "archive"), before=parse_month("2025-04"))
+        (failed,) = done.failed
+        assert "2025-03-01 of usage point b has been changed past Gridwright" in str(failed)
+        assert not [*done.written, *store.archive.parts(ME)]
+
+
 def test_an_older_database_is_clean_and_tells_how_many_rows_have_none(store: Store, again: Callable[[], Store]) -> None:
     fill(store)
     config = Config()

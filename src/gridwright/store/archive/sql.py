@@ -19,6 +19,7 @@ from gridwright.store.session import Unit
 
 COLUMNS = "usage_point, phase_s, width, slots, quality_all, quality, counts, known_at_us, revision, known, additions"
 DAY = "SELECT {columns} FROM {table} WHERE reading_type = ? AND day = ? ORDER BY usage_point, revision"
+SUMS = "SELECT usage_point, revision, checksum FROM {table} WHERE reading_type = ? AND day = ?"
 FIRST = "SELECT MIN(day) FROM {table} WHERE reading_type = ?"
 FINGERPRINT = (
     "SELECT COUNT(*), COALESCE(SUM(revision + additions), 0) FROM block WHERE reading_type = ? AND day >= ? AND day < ?"
@@ -64,6 +65,19 @@ def read_day(unit: Unit, table: str, kind: int, day: int, codes: Mapping[int, st
         ) from None
     order = sorted(range(len(rows)), key=lambda at: (names[at], rows[at].revision))
     return DayRows(day, [names[at] for at in order], [rows[at] for at in order])
+
+
+def require_unchanged(unit: Unit, table: str, kind: int, day: DayRows) -> None:
+    """Raise StoreCorrupt where a row has another checksum than its content says; one without a checksum is passed."""
+    there = {tuple(key): sum_ for *key, sum_ in unit.fetch(SUMS.format(table=table), (kind, day.day))}
+    right = stored(checksums_of(day.rows, kind, day.day))
+    for name, row, sum_ in zip(day.names, day.rows, right, strict=True):
+        if there[row.usage_point, row.revision] not in {None, sum_}:
+            raise StoreCorrupt(
+                f"{date_of(day.day)} of usage point {name} has been changed past Gridwright",
+                where=f"table {table}, revision {row.revision}",
+                remedy="gridwright verify names all such rows; compare the database with a backup",
+            )
 
 
 def read_month(unit: Unit, table: str, kind: int, month: int, codes: Mapping[int, str]) -> Iterator[DayRows]:

@@ -66,6 +66,7 @@ def _write(
     tally, writer = Tally(), ArchiveWriter(shelf, folder)
     try:
         for day in _chain(first, days):
+            sql.require_unchanged(source.unit, table, kind.key, day)
             tally.add(day.day, day.names, day.rows)
             writer.add(to_table(kind, day.day, day.names, day.rows))
             progress(len(day.rows))
