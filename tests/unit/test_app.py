@@ -122,7 +122,8 @@ def test_what_was_imported_equals_what_the_file_holds(tmp_path: Path, grid: Plat
     read = {p.id: g.raw.total_kwh()[row] for g in from_file for row, p in enumerate(g.points)}
     assert stored == read
     again = wired.import_file(tmp_path / "town.csv")
-    assert again.already
+    assert (again.already, again.new, again.changed) == (True, 0, 0)
+    assert wired.import_file(tmp_path / "town.csv", again=False).untouched
 
 
 def test_a_broken_rate_card_is_named(tmp_path: Path, grid: Platform) -> None:

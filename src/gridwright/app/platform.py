@@ -192,8 +192,12 @@ class Platform:
         dry_run: bool = False,
         rejects_to: Path | None = None,
         progress: Progress | None = None,
+        again: bool = True,
     ) -> Imported:
-        """Import a meter file into the store; safe to interrupt, and to run again."""
+        """Import a meter file into the store; safe to interrupt, and to run again.
+
+        `again`: also take in once more what came whole before.
+        """
         from gridwright.jobs.files.ingest_file import ingest_file
         from gridwright.telemetry import job_line
 
@@ -208,6 +212,7 @@ class Platform:
                 not_after=self.clock(),
                 dry_run=dry_run,
                 rejects_to=rejects_to,
+                again=again,
             )
             facts |= {"accepted": done.intake.accepted, "rejected": done.intake.rejected}
         return done

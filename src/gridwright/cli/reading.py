@@ -70,7 +70,7 @@ def import_(
     else:
         for line in [*words(done), *judged_words(judged)]:
             say(line)
-    if done.intake.records and not done.intake.accepted and done.intake.rejected and not done.already:
+    if done.intake.records and not done.intake.accepted and done.intake.rejected and not done.untouched:
         first = done.intake.rejects[0]
         raise (
             typer.Exit(1)
@@ -137,7 +137,7 @@ def words(done: Imported) -> list[str]:
     lines += [*islice(told_once(intake.rejects), SHOWN_REJECTS), *(f"  note: {note}" for note in intake.notes)]
     if done.rejects_file is not None:
         lines.append(f"{'Rejected' if intake.rejected else 'Conflicting'} records: {done.rejects_file}")
-    if done.already:
+    if done.untouched:
         return lines
     told = [f"{done.findings:,} new findings: readings that came twice, or of the future."] if done.findings else []
     begin = "Would be stored" if done.dry_run else "Stored"

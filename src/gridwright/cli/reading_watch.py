@@ -47,7 +47,7 @@ def watch(
 
         def import_one(path: Path, rejects: Path) -> Imported:
             try:
-                return wired.import_file(path, reading, rejects_to=rejects)
+                return wired.import_file(path, reading, rejects_to=rejects, again=False)
             finally:
                 pressed.look()  # before the file is put aside: it may have been refused for want of its end
 
@@ -90,7 +90,9 @@ def sentence(one: Handled) -> str:
     intake = one.imported.intake if one.imported is not None else None
     if one.imported is None or intake is None:
         return f"{one.name}: {one.outcome}"
-    what = "imported before" if one.imported.already else f"{one.imported.new:,} new, {one.imported.changed:,} changed"
+    what = (
+        "imported before" if one.imported.untouched else f"{one.imported.new:,} new, {one.imported.changed:,} changed"
+    )
     return f"{one.name}: {intake.accepted:,} readings taken, {intake.rejected:,} rejected, {what}; now {one.path}" + (
         f", rejects in {one.imported.rejects_file}" if one.imported.rejects_file else ""
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from gridwright.domain.access import Access
@@ -41,7 +41,13 @@ class ReadingsPort(Protocol):
         ...
 
     def load(
-        self, access: Access, points: str | Sequence[str] | None, period: Interval, *, reading_type: ReadingType = ...
+        self,
+        access: Access,
+        points: str | Sequence[str] | None,
+        period: Interval,
+        *,
+        reading_type: ReadingType = ...,
+        interval: timedelta | None = ...,
     ) -> Panel:
         """Return what is stored within `period`."""
         ...
@@ -66,6 +72,12 @@ class RegistersPort(Protocol):
         self, access: Access, moments: Mapping[str, tuple[datetime, datetime]], reading_type: ReadingType
     ) -> dict[str, tuple[RegisterReading | None, RegisterReading | None]]:
         """Return for each usage point the last read up to one instant, and the first one after the other."""
+        ...
+
+    def load_several(
+        self, access: Access, points: Sequence[str], period: Interval, reading_type: ReadingType = ...
+    ) -> list[RegisterReading]:
+        """Return the reads of several usage points in a period."""
         ...
 
     def kinds(self, access: Access, point: str) -> tuple[ReadingType, ...]:
@@ -134,6 +146,10 @@ class ImportsPort(Protocol):
 
     def advance(self, access: Access, progress: Progress, *, known_at: datetime) -> None:
         """Record how far it has come."""
+        ...
+
+    def begin_again(self, access: Access, sha256: str) -> None:
+        """Record that what came whole is taken in once more."""
         ...
 
 

@@ -73,6 +73,14 @@ class Imports:
             if progress.done:
                 note(unit, access, Act.WRITE_READINGS, subject=progress.source, at=known_at, imported=progress.sha256)
 
+    def begin_again(self, access: Access, sha256: str) -> None:
+        """Record that content which came whole is taken in once more, from its beginning."""
+        access.require(Act.WRITE_READINGS)
+        table = schema.import_progress
+        anew = {"byte_offset": 0, "counters": "{}", "done": False}
+        with self._session.writing() as unit:
+            unit.connection.execute(update(table).where(table.c.sha256 == sha256, table.c.done).values(anew))
+
 
 def _to_progress(row: Row[Any]) -> Progress:
     return Progress(

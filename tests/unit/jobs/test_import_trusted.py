@@ -132,7 +132,7 @@ def test_a_usage_point_cut_by_a_chunk_and_a_second_file_go_through_the_cascade(s
         same(store, other)
 
 
-def test_the_same_file_again_does_nothing(store: Store, tmp_path: Path) -> None:
+def test_the_same_file_again_changes_nothing(store: Store, tmp_path: Path) -> None:
     path = write(tmp_path / "january.csv", lines(range(30)))
     take(store, path)
     before = image(store)

@@ -112,12 +112,55 @@ def test_what_is_told_as_taken_is_stored(tmp_path: Path, odd: list[tuple[int, st
     assert (one.records, done.new + done.changed + done.same) == (told, one.accepted)
 
 
-def test_the_same_again_does_nothing_and_says_so(store: Store, tmp_path: Path) -> None:
+def test_the_same_again_is_read_once_more_and_says_so(store: Store, tmp_path: Path) -> None:
     path = many(tmp_path / "m.csv")
     first, again = run(store, path), run(store, path)
-    assert (first.already, again.already) == (False, True)
+    assert (first.already, again.already, again.again) == (False, True, True)
+    assert (again.new, again.changed, again.same) == (0, 0, first.new)
     assert again.intake.accepted == first.intake.accepted
+    assert "read once more" in again.intake.notes[-1]
+
+
+def test_where_only_new_content_is_wanted_the_same_does_nothing(store: Store, tmp_path: Path) -> None:
+    path = many(tmp_path / "m.csv")
+    first = run(store, path)
+    again = ingest_file(store, LOCAL_OWNER, path, known_at=NOW, again=False)
+    assert again.untouched
+    assert (again.new, again.intake.accepted) == (first.new, first.intake.accepted)
     assert "nothing was done" in again.intake.notes[-1]
+
+
+def test_the_right_file_after_a_wrong_one_puts_its_values_back(store: Store, tmp_path: Path) -> None:
+    right, wrong = many(tmp_path / "right.csv"), many(tmp_path / "wrong.csv")
+    wrong.write_text(wrong.read_text().replace("3.5", "4.5"))
+    run(store, right)
+    before = store.readings.load(LOCAL_OWNER, "NMI3", JANUARY, reading_type=E1)
+    changed = run(store, wrong).changed
+    assert changed == 480
+    dry = ingest_file(store, LOCAL_OWNER, right, known_at=NOW, dry_run=True)
+    back = run(store, right)
+    assert (dry.changed, back.changed, back.same) == (changed, changed, 11 * 480)
+    after = store.readings.load(LOCAL_OWNER, "NMI3", JANUARY, reading_type=E1)
+    assert np.array_equal(after.values, before.values, equal_nan=True)
+
+
+def test_read_once_more_and_killed_it_goes_on_where_it_was(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = many(tmp_path / "m.csv")
+    run(store, path)
+    calls: list[int] = []
+
+    def stop(done: int, size: int) -> None:
+        calls.append(done)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ingest_file(store, LOCAL_OWNER, path, known_at=NOW, progress=stop)
+    rest = run(store, path)
+    assert rest.resumed_at == calls[-1]
+    assert (rest.already, rest.same) == (False, 12 * 480)
 
 
 def test_the_same_readings_in_another_file_change_nothing(store: Store, tmp_path: Path) -> None:
@@ -271,6 +314,51 @@ def test_what_was_sent_and_what_was_derived_are_counted_apart(store: Store, tmp_
     path.write_text(path.read_text() + "\n")
     again = run(store, path, ReadOptions(zone="UTC", kind="cumulative"))
     assert (again.new, again.changed, again.same, again.derived.same) == (0, 0, 1800, 1797)
+
+
+def counted(path: Path, corrected: float = 0.0) -> Path:
+    """Write a day of a register in steps of 0.1 kWh that counts 123 Wh a quarter-hour; one read may be corrected."""
+    rows = [
+        f"H-1,{(datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * slot)).isoformat()},"
+        f"{(1000 + 123 * slot) // 100 / 10 + (corrected if slot == 50 else 0):.1f}"
+        for slot in range(97)
+    ]
+    path.write_text("\n".join(["usage_point,time,register kwh", *rows, ""]))
+    return path
+
+
+def profile(path: Path, slots: int = 96) -> Path:
+    rows = [
+        f"H-1,{(datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * slot)).isoformat()},0.123"
+        for slot in range(slots)
+    ]
+    path.write_text("\n".join(["usage_point,start,kwh", *rows, ""]))
+    return path
+
+
+@pytest.mark.parametrize("register_first", [False, True])
+def test_measured_intervals_stay_beside_a_coarser_register(
+    store: Store, tmp_path: Path, *, register_first: bool
+) -> None:
+    """In whatever order they come: the register fills what the profile lacks, and takes the place of none of it."""
+    files = [profile(tmp_path / "p.csv", 48), counted(tmp_path / "r.csv")]
+    kinds = {"p.csv": "interval", "r.csv": "cumulative"}
+    _, done = [run(store, path, ReadOptions(kind=kinds[path.name])) for path in files[:: -1 if register_first else 1]]
+    if not register_first:
+        assert (done.derived.new, done.derived.changed) == (48, 0)
+        assert any("left out where other intervals are stored" in note for note in done.intake.notes)
+    day = Interval(datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 1, 2, tzinfo=UTC))
+    values = store.readings.load(LOCAL_OWNER, "H-1", day).values[0]
+    assert values[:48].tolist() == [123.0] * 48
+    assert set(values[48:].tolist()) == {100.0, 200.0}
+    assert len(store.registers.load(LOCAL_OWNER, "H-1", day, DELIVERED_REGISTER)) >= 96
+
+
+def test_a_corrected_read_corrects_the_energy_that_was_derived_from_it(store: Store, tmp_path: Path) -> None:
+    run(store, counted(tmp_path / "r.csv"), ReadOptions(kind="cumulative"))
+    done = run(store, counted(tmp_path / "c.csv", corrected=0.1), ReadOptions(kind="cumulative"))
+    assert (done.changed, done.derived.changed, done.derived.new) == (1, 2, 0)
+    assert not any("left out" in note for note in done.intake.notes)
 
 
 def test_who_may_not_write_is_refused(store: Store, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_a_dry_run_tells_what_an_import_would(store: Store, tmp_path: Path) -> N
         real = run(store, path)
         assert replace(dry, dry_run=False) == real
         again = ingest_file(store, LOCAL_OWNER, path, known_at=NOW, dry_run=True)
-        assert "imported before with the same options; an import would do nothing" in again.intake.notes
+        assert again.already
         assert (again.new, again.changed) == (0, 0)
 
 

@@ -27,6 +27,8 @@ from gridwright.jobs.store_port import StorePort
 from gridwright.store import NOTHING_SAVED, Progress, SaveSummary
 
 Report = Callable[[int, int], None]
+AGAIN = "imported before with the same options, and read once more: what has changed since is put back"
+BEFORE = "imported before with the same options; nothing was done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,9 @@ class Imported:
     """What an import did: the verdict on the records, and readings that were new, changed or the same in the store.
 
     `derived`: the same of what nobody sent, the intervals of energy between register reads.
-    `already`: the same content was imported before, with the same options, and nothing was done. `resumed_at`: byte at
-    which an interrupted import went on. `rejects_file`: where the rejects are, if there are any.
+    `already`: the same content came whole before, with the same options; `again`: and was read once more, otherwise
+    nothing was done. `resumed_at`: byte at which an interrupted import went on. `rejects_file`: where the rejects are,
+    if there are any.
     `findings`: new doubts about the readings as they came.
     """
 
@@ -46,10 +49,16 @@ class Imported:
     same: int = 0
     derived: SaveSummary = NOTHING_SAVED
     already: bool = False
+    again: bool = False
     resumed_at: int = 0
     dry_run: bool = False
     rejects_file: Path | None = None
     findings: int = 0
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was done: the counts are those of the import before."""
+        return self.already and not self.again
 
 
 def ingest_file(  # noqa: PLR0913 - what an import needs to know
@@ -64,11 +73,13 @@ def ingest_file(  # noqa: PLR0913 - what an import needs to know
     dry_run: bool = False,
     rejects_to: Path | None = None,
     follow: FollowUp | None = None,
+    again: bool = True,
 ) -> Imported:
     """Import a file, or all files of an archive; safe to kill at any moment and to run again.
 
-    Each chunk of the file is one transaction, which also records how far the import came: a second run goes on there,
-    and after the end it does nothing and says so. A dry run does everything, tells all that it would and what became of
+    Each chunk of the file is one transaction, which also records how far the import came: a second run goes on there.
+    After the end it begins anew and says so, for what the file holds may have been changed since; not with `again`
+    unset, then it does nothing. A dry run does everything, tells all that it would and what became of
     it, and takes each chunk back: it leaves nothing, no rejects either.
     Bad records never stop an import; StoreLocked, StoreFull and their like do, and what was committed stays.
     `follow`: what else each chunk's transaction does with the readings it saves.
@@ -76,12 +87,15 @@ def ingest_file(  # noqa: PLR0913 - what an import needs to know
     path, options = Path(path), options or ReadOptions()
     files, failures = open_files(open_source(path), options)
     stands = [_stand(store, access, file, options, dry_run=dry_run) for file in files]
+    already = all(_came_whole(store, access, stand) for stand in stands)
+    if already and again:
+        stands = [_from_the_beginning(store, access, stand, dry_run=dry_run) for stand in stands]
     limit = None if not_after is None else epoch_s(not_after + AHEAD)
     run = ImportRun(store, access, options, known_at, limit, dry_run, notes=dict.fromkeys(failures), follow=follow)
     if not all(stand.done for stand in stands):
         _prepare(run, stands, path, None if dry_run else rejects_to)
-    if dry_run and all(_came_whole(store, access, stand) for stand in stands):
-        run.notes["imported before with the same options; an import would do nothing"] = None
+    if already:
+        run.notes[AGAIN if again else BEFORE] = None
     before, size = 0, sum(stand.byte_size for stand in stands)
     with seldom_collected():
         for file, stand in zip(files, stands, strict=True):
@@ -89,7 +103,7 @@ def ingest_file(  # noqa: PLR0913 - what an import needs to know
                 if progress is not None:
                     progress(before + end, size)
             before += stand.byte_size
-    return _imported(run, files, stands, path)
+    return replace(_imported(run, files, stands, path), already=already, again=already and again)
 
 
 def _stand(store: StorePort, access: Access, file: OpenFile, options: ReadOptions, *, dry_run: bool) -> Progress:
@@ -105,6 +119,12 @@ def _stand(store: StorePort, access: Access, file: OpenFile, options: ReadOption
 def _came_whole(store: StorePort, access: Access, stand: Progress) -> bool:
     there = store.imports.progress(access, stand.sha256)
     return there is not None and there.done
+
+
+def _from_the_beginning(store: StorePort, access: Access, stand: Progress, *, dry_run: bool) -> Progress:
+    if not dry_run:
+        store.imports.begin_again(access, stand.sha256)
+    return replace(stand, byte_offset=0, counters={}, done=False)
 
 
 def _prepare(run: ImportRun, stands: Sequence[Progress], path: Path, rejects_to: Path | None) -> None:
@@ -142,9 +162,6 @@ def _imported(run: ImportRun, files: Sequence[OpenFile], stands: Sequence[Progre
     run.notes.update(dict.fromkeys(run.told.notes()))
     gathered = Gathered(rejects=run.listed, notes=run.notes, records=counts["records"], rejected=counts["rejected"])
     tally = Tally(counts["accepted"], counts["repeated"], counts["conflicting"], missing=counts["missing"])
-    already = all(stand.done for stand in stands)
-    if already:
-        gathered.notes["imported before with the same options; nothing was done"] = None
     wrote = run.rejects is not None and run.rejects.size > 0
     return Imported(
         intake=verdict(path.name, files, gathered, tally),
@@ -153,8 +170,7 @@ def _imported(run: ImportRun, files: Sequence[OpenFile], stands: Sequence[Progre
         changed=counts["changed"],
         same=counts["same"],
         derived=_derived(counts),
-        already=already,
-        resumed_at=sum(stand.byte_offset for stand in stands) if not already else 0,
+        resumed_at=sum(stand.byte_offset for stand in stands) if not all(stand.done for stand in stands) else 0,
         dry_run=run.dry_run,
         rejects_file=run.rejects.path if wrote and run.rejects is not None else None,
         findings=run.findings,
