@@ -70,10 +70,10 @@ def test_the_work_list_is_narrowed(run: Run) -> None:
 
 def test_what_fits_is_accepted_together_and_opened_again(run: Run) -> None:
     seen = told(run, "finding", "resolve", "--code", "V17_stuck", "--reason", "cold stores", "--dry-run")
-    assert seen == {"chosen": 2, "findings": 0, "dry_run": True}
+    assert seen == {"chosen": 2, "findings": 0, "waiting": 0, "dry_run": True, "effects": []}
     assert len(codes(run)) == 3
     done = told(run, "finding", "resolve", "--code", "V17_stuck", "--reason", "cold stores")
-    assert done == {"chosen": 2, "findings": 2, "dry_run": False}
+    assert done == {"chosen": 2, "findings": 2, "waiting": 0, "dry_run": False, "effects": []}
     assert codes(run) == [("V11_gap", "UP-2")]
     shown = told(run, "finding", "show", 1)
     assert (shown["resolution"], bool(shown["resolved_by"])) == ("cold stores", True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gridwright.jobs.field.commission_device import Commissioned
     from gridwright.jobs.field.device_line import Lines
     from gridwright.jobs.field.execute_controls import ControlSummary, Pace
+    from gridwright.jobs.meters.accept_findings import Deciding
     from gridwright.jobs.meters.edit_readings import EditPolicy
     from gridwright.jobs.outlook.refresh_outlooks import Refreshed
     from gridwright.jobs.upkeep.vault import Vault
@@ -85,6 +86,13 @@ def edit_policy(platform: Platform) -> EditPolicy:
     from gridwright.jobs.meters.edit_readings import EditPolicy
 
     return EditPolicy(platform.settings.edits.alone_kwh)
+
+
+def deciding(platform: Platform) -> Deciding:
+    """Return by which rules, and how far alone, a person decides about findings now."""
+    from gridwright.jobs.meters.accept_findings import Deciding
+
+    return Deciding(edit_policy(platform), platform.site, platform.clock())
 
 
 def collect(platform: Platform, serials: Sequence[str] = (), *, progress: Progress | None = None) -> CollectSummary:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gridwright.cli.control import Key, Yes, acting
+from gridwright.cli.finding_effect import plain_effect, say_carried, say_effects, say_waiting
 from gridwright.cli.options import Json, Sought, with_findings
 from gridwright.cli.output import print_json, print_table, say
 from gridwright.domain.errors import InputError, NotFound, UsageError
@@ -16,6 +17,7 @@ from gridwright.domain.interval import parse_period, zone_of
 
 if TYPE_CHECKING:
     from gridwright.app import Platform
+    from gridwright.jobs.meters.accept_findings import Decided
     from gridwright.store import FindingFilter
     from gridwright.store.findings import StoredFinding
 
@@ -28,7 +30,7 @@ Ids = Annotated[
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it stays in the audit chain.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show which they are, decide nothing.")]
-Act = Callable[["Platform", list[int]], int]
+Act = Callable[["Platform", list[int], bool], "Decided"]
 
 
 @app.command("list", epilog="Example: gridwright finding list --code V17_stuck --period 2025-03")
@@ -90,10 +92,15 @@ def resolve(
     key: Key = "",
     as_json: Json = False,
 ) -> None:
-    """Accept the values that findings doubt, all or none of them; the same doubt does not come up again."""
+    """Accept the values that findings doubt, all or none: rejected ones count again, much energy by two people."""
 
-    def act(wired: Platform, chosen: list[int]) -> int:
-        return wired.store.findings.resolve(wired.access, chosen, reason=reason, now=wired.clock())
+    def act(wired: Platform, chosen: list[int], dry_run: bool) -> Decided:
+        from gridwright.app.live import deciding
+        from gridwright.jobs.meters.accept_findings import accept_findings, preview_acceptance
+
+        if dry_run:
+            return preview_acceptance(wired.store, wired.access, chosen, by=deciding(wired))
+        return accept_findings(wired.store, wired.access, chosen, reason=reason, by=deciding(wired))
 
     _decide(acting(key), (ids, sought), act, dry_run=dry_run, yes=yes, as_json=as_json, words=ACCEPT)
 
@@ -110,10 +117,15 @@ def reopen(
     key: Key = "",
     as_json: Json = False,
 ) -> None:
-    """Take an acceptance back; what resolved itself stays resolved."""
+    """Take an acceptance, or the proposal of one, back; what resolved itself stays resolved."""
 
-    def act(wired: Platform, chosen: list[int]) -> int:
-        return wired.store.findings.reopen(wired.access, chosen, reason=reason, now=wired.clock())
+    def act(wired: Platform, chosen: list[int], dry_run: bool) -> Decided:
+        from gridwright.app.live import deciding
+        from gridwright.jobs.meters.accept_findings import preview_reopening, reopen_findings
+
+        if dry_run:
+            return preview_reopening(wired.store, wired.access, chosen, by=deciding(wired))
+        return reopen_findings(wired.store, wired.access, chosen, reason=reason, by=deciding(wired))
 
     how = {"dry_run": dry_run, "yes": yes, "as_json": as_json}
     _decide(acting(key), (ids, sought), act, words=OPEN, resolved=True, **how)
@@ -133,8 +145,12 @@ def assign(
 ) -> None:
     """Give findings to somebody to decide."""
 
-    def act(wired: Platform, chosen: list[int]) -> int:
-        return wired.store.findings.assign(wired.access, chosen, person, now=wired.clock())
+    def act(wired: Platform, chosen: list[int], dry_run: bool) -> Decided:
+        from gridwright.jobs.meters.accept_findings import Decided
+
+        if dry_run:
+            return Decided()
+        return Decided(wired.store.findings.assign(wired.access, chosen, person, now=wired.clock()))
 
     whom = person.strip() or "nobody"
     words = (f"Give to {whom}", f"given to {whom}")
@@ -158,13 +174,30 @@ def _decide(
         _tell_first(wired, chosen, described(wired, which[1], resolved))
     if chosen and not dry_run and not yes and not as_json and sys.stdin.isatty():
         typer.confirm(f"{words[0]}: {len(chosen)} findings?", abort=True, err=True)
-    done = act(wired, chosen) if chosen and not dry_run else 0
+    if not chosen:
+        _tell_nothing(dry_run=dry_run, as_json=as_json)
+        return
+    done = act(wired, chosen, dry_run)
     if as_json:
-        print_json({"chosen": len(chosen), "findings": done, "dry_run": dry_run})
-    elif dry_run:
+        told = {"chosen": len(chosen), "findings": done.findings, "waiting": done.waiting, "dry_run": dry_run}
+        print_json({**told, "effects": [plain_effect(each) for each in done.effects]})
+        return
+    if dry_run:
         say(f"Dry run: {len(chosen)} findings fit, nothing was recorded.")
     else:
-        say(f"{done} of {len(chosen)} findings {words[1]}.")
+        say(f"{done.findings} of {len(chosen)} findings {words[1]}.")
+    say_effects(done.effects, back=resolved)
+    if done.effects and done.findings:
+        say_carried()
+    if done.waiting:
+        say_waiting(wired, done.waiting)
+
+
+def _tell_nothing(*, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"chosen": 0, "findings": 0, "waiting": 0, "dry_run": dry_run, "effects": []})
+    else:
+        say("No finding fits: nothing was decided.")
 
 
 def _chosen(wired: Platform, ids: list[int] | None, sought: Sought, *, resolved: bool) -> list[int]:
@@ -197,6 +230,7 @@ def described(wired: Platform, sought: Sought, resolved: bool) -> FindingFilter:
         parse_period(sought.period, zone_of(zone)) if sought.period else None,
         "" if sought.unassigned else sought.assigned_to or None,
         resolved,
+        sought.proposed,
     )
 
 
@@ -210,6 +244,8 @@ def plain(each: StoredFinding) -> dict[str, Any]:
         "resolved_at": each.resolved_at,
         "resolved_by": each.resolved_by,
         "resolution": each.resolution,
+        "proposed_by": each.proposed_by,
+        "proposal": each.proposal,
     }
 
 
@@ -238,5 +274,5 @@ def tell(found: list[StoredFinding]) -> None:
 
 def _state(each: StoredFinding) -> str:
     if each.resolved_at is None:
-        return "open"
+        return f"proposed by {each.proposed_by}" if each.proposed_by else "open"
     return f"accepted by {each.resolved_by}" if each.resolved_by else "no longer there"

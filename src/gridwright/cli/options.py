@@ -92,6 +92,7 @@ FINDING_PARAMETERS: Mapping[str, tuple[Any, Any, Any]] = {
     ),
     "assigned_to": (str, _option("--assigned-to", text="Only those given to this person.", panel=FINDING), ""),
     "unassigned": (bool, _option("--unassigned", text="Only those given to nobody.", panel=FINDING), False),
+    "proposed": (bool, _option("--proposed", text="Only those that wait for a second person.", panel=FINDING), False),
 }
 
 
@@ -105,6 +106,7 @@ class Sought:
     period: str = ""
     assigned_to: str = ""
     unassigned: bool = False
+    proposed: bool = False
 
 
 def with_findings(command: Callable[..., None]) -> Callable[..., None]:

@@ -1,21 +1,86 @@
-"""Doubts that go on: a run that grew, or a window that moved on, stays one finding with who is to decide it."""
+"""Doubts that go on: a run that grew, or a window that moved on, stays one finding with who is to decide it.
+
+What a person accepted holds for the values that they saw; of others it is a finding anew.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, update
+from sqlalchemy import Row, or_, select, update
 
-from gridwright.domain.finding import FOUND_ELSEWHERE, ROLLING, Finding
+from gridwright.domain.finding import ABOUT_THE_SERIES, FOUND_ELSEWHERE, ROLLING, Finding, fingerprint
 from gridwright.store import schema
 from gridwright.store.instant import to_seconds
+from gridwright.store.names import FEW
 from gridwright.store.session import Unit
 
 # Usage point, reading type, code, start and end of a finding.
 Key = tuple[int, int, str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The rows of findings that are open, those that people accepted, and `twice`: others that are open by one key."""
+
+    open_now: dict[Key, Row[Any]] = field(default_factory=dict)
+    accepted: dict[Key, list[Row[Any]]] = field(default_factory=dict)
+    twice: list[tuple[Key, Row[Any]]] = field(default_factory=list)
+
+    def each_open(self) -> Iterator[tuple[Key, Row[Any]]]:
+        """Yield every row that is open."""
+        yield from self.open_now.items()
+        yield from self.twice
+
+    def hold(self, key: Key, finding: Finding) -> bool:
+        """Tell whether a person has accepted what was found; before it was kept which values, it held for any."""
+        return any(
+            row.fingerprint is None or row.fingerprint == seen_of(finding) or finding.code in ABOUT_THE_SERIES
+            for row in self.accepted.get(key, ())
+        )
+
+    def that_hold(self, others: AbstractSet[Key]) -> list[Row[Any]]:
+        """Return what is open or accepted; of what was found again with `others`, values nobody accepted, the open."""
+        accepted = [row for key, rows in self.accepted.items() if key not in others for row in rows]
+        return [*self.open_now.values(), *accepted]
+
+
+def known_findings(unit: Unit, points: Sequence[int]) -> Known:
+    """Return what is open or was accepted of usage points, by key."""
+    table, known = schema.finding, Known()
+    matters = or_(table.c.resolved_at_us.is_(None), table.c.resolved_by.is_not(None))
+    for at in range(0, len(points), FEW):
+        query = select(table).where(table.c.usage_point.in_(points[at : at + FEW]), matters).order_by(table.c.id)
+        for row in unit.connection.execute(query):
+            key = _key(row)
+            if row.resolved_at_us is not None:
+                known.accepted.setdefault(key, []).append(row)
+            elif key in known.open_now:
+                known.twice.append((key, row))
+            else:
+                known.open_now[key] = row
+    return known
+
+
+def seen_of(finding: Finding) -> str:
+    """Return the fingerprint of the values that a finding doubts; where it has none they stand in its sentence."""
+    return finding.fingerprint or fingerprint(finding.message.encode())
+
+
+def words_of(row: Row[Any], finding: Finding) -> dict[str, Any]:
+    """Return what a row says by now; who would accept it meant the values that there were."""
+    seen = seen_of(finding)
+    words = {"message": finding.message, "severity": str(finding.severity), "slots": finding.slots, "fingerprint": seen}
+    return words if row.fingerprint == seen else words | {"proposed_by": None, "proposal": None}
+
+
+def differs(row: Row[Any], values: Mapping[str, Any]) -> bool:
+    """Tell whether a row says something else than it should."""
+    return any(getattr(row, name) != value for name, value in values.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +144,7 @@ def move(unit: Unit, on: GoesOn) -> dict[str, int]:
     changed = 0
     for row, finding in on.moved:
         now = _values(row, finding)
-        if any(getattr(row, name) != value for name, value in now.items()):
+        if differs(row, now):
             unit.connection.execute(update(schema.finding).where(schema.finding.c.id == row.id).values(now))
             changed += 1
     return {"continued": changed} if changed else {}
@@ -92,5 +157,4 @@ def _values(row: Row[Any], finding: Finding) -> dict[str, Any]:
         if end < row.end_s:
             return {"start_s": min(start, row.start_s)}
         start = min(start, row.start_s)
-    words = {"message": finding.message, "severity": str(finding.severity), "slots": finding.slots}
-    return {"start_s": start, "end_s": end, **words}
+    return {"start_s": start, "end_s": end, **words_of(row, finding)}

@@ -7,17 +7,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, insert, or_, select, update
+from sqlalchemy import Row, Select, insert, update
 
 from gridwright.domain.access import Access, Act
-from gridwright.domain.errors import InputError, NotFound
-from gridwright.domain.finding import FOUND_BY_BILLING, FOUND_ELSEWHERE, ROLLING, Finding, Severity
+from gridwright.domain.errors import InputError
+from gridwright.domain.finding import FOUND_BY_BILLING, FOUND_ELSEWHERE, ROLLING, Doubted, Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import ReadingType
 from gridwright.store import schema
 from gridwright.store.audit import note
-from gridwright.store.continuing import Key, going_on, move
+from gridwright.store.continuing import Key, differs, going_on, known_findings, move, seen_of, words_of
 from gridwright.store.days.blocks import lock_points
+from gridwright.store.deciding import (
+    IS_ACCEPTED,
+    IS_OPEN,
+    Decision,
+    decide,
+    is_one_of,
+    note_moved,
+    parts_of,
+    query_findings,
+    require_reason,
+    rows_of,
+)
 from gridwright.store.instant import from_us, from_us_if, to_period, to_seconds, to_us
 from gridwright.store.names import FEW, Names, every_type, within
 from gridwright.store.session import Session, Unit
@@ -25,7 +37,11 @@ from gridwright.store.session import Session, Unit
 
 @dataclass(frozen=True, slots=True)
 class StoredFinding:
-    """A finding with its id, and what became of it: `resolved_by` is empty when it did not come up again."""
+    """A finding with its id, and what became of it: `resolved_by` is empty when it did not come up again.
+
+    `proposed_by`, `proposal`: who would accept it and why, where a second person is needed. `moved_wh`: what its
+    acceptance moved, with those accepted with it; empty where no value counts again by it.
+    """
 
     id: int
     finding: Finding
@@ -34,11 +50,17 @@ class StoredFinding:
     resolution: str = ""
     resolved_by: str = ""
     assigned_to: str = ""
+    proposed_by: str = ""
+    proposal: str = ""
+    moved_wh: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FindingFilter:
-    """Which findings: each part that is given narrows them; `resolved`: those too that are dealt with."""
+    """Which findings: each part that is given narrows them; `resolved`: those too that are dealt with.
+
+    `proposed`: those that wait for a second person.
+    """
 
     point: str | None = None
     severity: Severity | None = None
@@ -46,6 +68,7 @@ class FindingFilter:
     period: Interval | None = None
     assigned_to: str | None = None
     resolved: bool = False
+    proposed: bool = False
 
     @property
     def narrows(self) -> bool:
@@ -90,21 +113,24 @@ class Findings:
             keys = dict(zip(named, self._names.point_keys(unit, named), strict=True))
             lock_points(unit, list(keys.values()))
             rows = {self._key(unit, keys, finding): finding for finding in these}
-            open_now, accepted = self._known(unit, sorted(keys.values()))
+            known = known_findings(unit, sorted(keys.values()))
+            held = {key for key, finding in rows.items() if known.hold(key, finding)}
             again = {keys[point] for point in points}
             gone = [
                 row
-                for key, row in open_now.items()
-                if key not in rows and _is_decided(key[2], only) and _within(key, again, period)
+                for key, row in known.each_open()
+                if key in held or (key not in rows and _is_decided(key[2], only) and _within(key, again, period))
             ]
-            on = going_on(rows, [*open_now.values(), *accepted.values()], gone)
-            there = open_now.keys() | accepted.keys() | on.keys
+            on = going_on(rows, known.that_hold(rows.keys() - held), gone)
+            there = known.open_now.keys() | held | on.keys
             new = [_row(key, finding, to_us(known_at)) for key, finding in rows.items() if key not in there]
             if new:
                 unit.connection.execute(insert(schema.finding), new)
-            over = sorted({row.id for row in gone if row.id not in on.rows} | set(on.merged))
+            twice = {row.id for key, row in known.twice if key in rows}
+            over = sorted({row.id for row in gone if row.id not in on.rows} | set(on.merged) | twice)
             _resolve(unit, over, to_us(known_at))
-            counts = {"findings": len(new), "resolved": len(over)} | _reword(unit, open_now, rows) | move(unit, on)
+            said = {key: row for key, row in known.open_now.items() if key not in held}
+            counts = {"findings": len(new), "resolved": len(over)} | _reword(unit, said, rows) | move(unit, on)
             if any(counts.values()):
                 subject = named[0] if len(named) == 1 else f"{len(named)} usage points"
                 note(unit, access, act, subject=subject, at=self._session.clock(), **counts)
@@ -123,7 +149,7 @@ class Findings:
         for point in points or ():
             access.require(Act.READ, point)
         table, usage_point = schema.finding, schema.usage_point
-        query = _query()
+        query = query_findings()
         if not resolved:
             query = query.where(table.c.resolved_at_us.is_(None))
         if period is not None:
@@ -161,9 +187,11 @@ class Findings:
 
     def _narrowed(self, unit: Unit, access: Access, where: FindingFilter) -> Select[Any]:
         table = schema.finding
-        query = within(_query(), table.c.usage_point, access)
+        query = within(query_findings(), table.c.usage_point, access)
         if not where.resolved:
             query = query.where(table.c.resolved_at_us.is_(None))
+        if where.proposed:
+            query = query.where(table.c.resolved_at_us.is_(None), table.c.proposed_by.is_not(None))
         if where.severity is not None:
             query = query.where(table.c.severity == str(where.severity))
         if where.code is not None:
@@ -178,56 +206,100 @@ class Findings:
             query = query.where(table.c.usage_point == self._names.point_keys(unit, [where.point])[0])
         return query
 
-    def resolve(self, access: Access, ids: Iterable[int], *, reason: str, now: datetime) -> int:
-        """Accept open findings for a reason, and return how many; the same doubt does not come up again.
+    def these(self, access: Access, ids: Iterable[int]) -> list[StoredFinding]:
+        """Return some findings by their ids; one that does not exist is NotFound, one out of reach AccessDenied."""
+        access.require(Act.READ)
+        with self._session.reading() as unit:
+            rows = rows_of(unit, ids)
+            for row in rows:
+                access.require(Act.READ, row.point)
+            kinds = every_type(unit)
+        return [_to_stored(row, kinds) for row in rows]
 
-        One that is resolved already stays as it is; an unknown id is NotFound, no reason an InputError.
+    def accepted(
+        self, access: Access, points: Sequence[str], period: Interval, *, as_of: datetime | None = None
+    ) -> frozenset[Doubted]:
+        """Return what people accepted within a period; `as_of`: by that instant. Of old, it was not kept of what."""
+        access.require(Act.READ)
+        for point in points:
+            access.require(Act.READ, point)
+        table = schema.finding
+        query = query_findings().where(table.c.resolved_by.is_not(None), table.c.fingerprint.is_not(None))
+        query = query.where(table.c.start_s < to_seconds(period.end), table.c.end_s > to_seconds(period.start))
+        if as_of is not None:
+            query = query.where(table.c.resolved_at_us <= to_us(as_of))
+        with self._session.reading() as unit:
+            rows = self._of_points(unit, query, points)
+            kinds = every_type(unit) if rows else {}
+        return frozenset(_to_finding(row, kinds).doubted for row in rows)
+
+    def moved_alone(self, access: Access, points: Sequence[str], since: datetime) -> dict[str, int]:
+        """Return how many Wh the person who asks moved by acceptances alone since an instant, by usage point."""
+        access.require(Act.READ)
+        for point in points:
+            access.require(Act.READ, point)
+        table = schema.finding
+        mine = (table.c.resolved_by == access.actor[:200], table.c.proposed_by.is_(None))
+        query = query_findings().where(*mine, table.c.resolved_at_us > to_us(since), table.c.moved_wh.is_not(None))
+        with self._session.reading() as unit:
+            rows = self._of_points(unit, query, points)
+        # Those accepted together moved it together.
+        each = {(row.point, row.resolved_at_us): int(row.moved_wh) for row in rows}
+        moved: dict[str, int] = {}
+        for (point, _), moved_wh in each.items():
+            moved[point] = moved.get(point, 0) + moved_wh
+        return moved
+
+    def resolve(
+        self,
+        access: Access,
+        ids: Iterable[int],
+        *,
+        reason: str,
+        now: datetime,
+        seen: Mapping[int, str] | None = None,
+        moved_wh: Mapping[int, int] | None = None,
+    ) -> int:
+        """Accept open findings for a reason, and return how many; of the same values they do not come up again.
+
+        Days whose values may count again are dirty. One that is resolved already stays as it is; an unknown id is
+        NotFound, no reason an InputError. `seen`: by id, the fingerprint of the values that were looked at; others by
+        now are a Conflict. `moved_wh`: what is kept with one of them, for those that many small ones add up to.
         """
-        if not reason.strip():
-            raise InputError("accepting a doubt needs a reason", remedy="say why the value is right, or good enough")
+        require_reason(reason, "accepting a doubt", "say why the value is right, or good enough")
         values = {"resolved_at_us": to_us(now), "resolution": reason.strip(), "resolved_by": access.actor[:200]}
-        return self._decide(access, ids, values, {"act": "accepted", "reason": reason, "now": now})
+        decision = Decision("accepted", reason, now, values, IS_OPEN, touches=True)
+        with self._session.writing() as unit:
+            done = decide(unit, access, ids, decision, seen)
+            note_moved(unit, moved_wh or {})
+        return done
+
+    def propose(
+        self, access: Access, ids: Iterable[int], *, reason: str, now: datetime, seen: Mapping[int, str] | None = None
+    ) -> int:
+        """Say in one's own name that open findings should be accepted, and return of how many nobody had said so."""
+        require_reason(reason, "accepting a doubt", "say why the value is right, or good enough")
+        values = {"proposed_by": access.actor[:200], "proposal": reason.strip()}
+        decision = Decision("proposed", reason, now, values, (*IS_OPEN, schema.finding.c.proposed_by.is_(None)))
+        with self._session.writing() as unit:
+            return decide(unit, access, ids, decision, seen)
 
     def reopen(self, access: Access, ids: Iterable[int], *, reason: str, now: datetime) -> int:
-        """Take an acceptance back, and return how many are open again; what resolved itself stays resolved."""
-        if not reason.strip():
-            raise InputError("taking it back needs a reason", remedy="say what has become known")
-        values = {"resolved_at_us": None, "resolution": None, "resolved_by": None}
-        accepted = (schema.finding.c.resolved_by.is_not(None),)
-        return self._decide(access, ids, values, {"act": "reopened", "reason": reason, "now": now}, accepted)
+        """Take acceptances, and proposals of them, back, and return how many; what resolved itself stays resolved.
+
+        Days whose values counted by it are dirty.
+        """
+        require_reason(reason, "taking it back", "say what has become known")
+        empty = ("resolved_at_us", "resolution", "resolved_by", "proposed_by", "proposal", "moved_wh")
+        decision = Decision("reopened", reason, now, dict.fromkeys(empty), IS_ACCEPTED, touches=True)
+        with self._session.writing() as unit:
+            return decide(unit, access, ids, decision)
 
     def assign(self, access: Access, ids: Iterable[int], person: str, *, now: datetime) -> int:
         """Give open findings to somebody to decide (empty: to nobody), and return how many."""
         values = {"assigned_to": person.strip()[:200] or None}
-        return self._decide(access, ids, values, {"act": "assigned", "reason": person, "now": now})
-
-    def _decide(
-        self,
-        access: Access,
-        ids: Iterable[int],
-        values: dict[str, Any],
-        told: dict[str, Any],
-        only: tuple[ColumnElement[bool], ...] = (schema.finding.c.resolved_at_us.is_(None),),
-    ) -> int:
-        """Change findings, all within reach or none, and leave one audit record."""
-        access.require(Act.READ)
-        access.require(Act.WRITE_READINGS)
-        wanted = sorted(set(ids))
         with self._session.writing() as unit:
-            rows = [row for part in _parts(wanted) for row in unit.connection.execute(_query().where(_is_one_of(part)))]
-            missing = sorted(set(wanted) - {row.id for row in rows})
-            if missing:
-                raise NotFound(f"finding {missing[0]} does not exist", remedy="see the list of findings")
-            for row in rows:
-                access.require(Act.WRITE_READINGS, row.point)
-            done = sum(_change(unit, part, values, only) for part in _parts(wanted))
-            if done:
-                points = {row.point for row in rows}
-                subject = points.pop() if len(points) == 1 else f"{len(points)} usage points"
-                which = ", ".join(map(str, wanted[:20]))
-                detail = {told["act"]: done, "ids": which, "reason": told["reason"]}
-                note(unit, access, Act.WRITE_READINGS, subject=subject, at=told["now"], **detail)
-            return done
+            return decide(unit, access, ids, Decision("assigned", person, now, values, IS_OPEN))
 
     def _of_points(self, unit: Unit, query: Select[Any], points: Sequence[str] | None) -> list[Row[Any]]:
         if points is None:
@@ -241,39 +313,6 @@ class Findings:
         kind = self._names.make_type_key(unit, finding.reading_type)
         start, end = to_seconds(finding.period.start), to_seconds(finding.period.end)
         return (keys[finding.usage_point], kind, finding.code, start, end)
-
-    def _known(self, unit: Unit, keys: Sequence[int]) -> tuple[dict[Key, Row[Any]], dict[Key, Row[Any]]]:
-        """Return the rows of findings that are open, and of those that a person has accepted."""
-        table = schema.finding
-        open_now: dict[Key, Row[Any]] = {}
-        accepted: dict[Key, Row[Any]] = {}
-        matters = or_(table.c.resolved_at_us.is_(None), table.c.resolved_by.is_not(None))
-        for at in range(0, len(keys), FEW):
-            query = select(table).where(table.c.usage_point.in_(keys[at : at + FEW]), matters)
-            for row in unit.connection.execute(query):
-                key = (row.usage_point, row.reading_type, row.code, row.start_s, row.end_s)
-                if row.resolved_at_us is None:
-                    open_now[key] = row
-                else:
-                    accepted[key] = row
-        return open_now, accepted
-
-
-def _query() -> Select[Any]:
-    table, point = schema.finding, schema.usage_point
-    return select(table, point.c.code.label("point")).join(point, point.c.id == table.c.usage_point)
-
-
-def _parts(numbers: Sequence[int]) -> list[Sequence[int]]:
-    return [numbers[at : at + FEW] for at in range(0, len(numbers), FEW)]
-
-
-def _is_one_of(numbers: Sequence[int]) -> ColumnElement[bool]:
-    return schema.finding.c.id.in_(numbers)
-
-
-def _change(unit: Unit, numbers: Sequence[int], values: dict[str, Any], only: tuple[ColumnElement[bool], ...]) -> int:
-    return unit.connection.execute(update(schema.finding).where(_is_one_of(numbers), *only).values(values)).rowcount
 
 
 def _within(key: Key, points: set[int], period: Interval | None) -> bool:
@@ -298,21 +337,16 @@ def resolve_those(unit: Unit, point: int, code: str, period: Interval, at: datet
 
 
 def _resolve(unit: Unit, numbers: Sequence[int], at_us: int) -> None:
-    for part in _parts(numbers):
-        unit.connection.execute(update(schema.finding).where(_is_one_of(part)).values(resolved_at_us=at_us))
-
-
-def _differs(row: Row[Any], finding: Finding) -> bool:
-    """Tell whether a doubt that is open says something else by now."""
-    return bool(row.message != finding.message or row.severity != str(finding.severity) or row.slots != finding.slots)
+    for part in parts_of(numbers):
+        unit.connection.execute(update(schema.finding).where(is_one_of(part)).values(resolved_at_us=at_us))
 
 
 def _reword(unit: Unit, open_now: Mapping[Key, Row[Any]], rows: Mapping[Key, Finding]) -> dict[str, int]:
     """Let what is open say what was found now, and return how many that changed, if any."""
-    other = [(row.id, rows[key]) for key, row in open_now.items() if key in rows and _differs(row, rows[key])]
-    for number, finding in other:
-        values = {"message": finding.message, "severity": str(finding.severity), "slots": finding.slots}
-        unit.connection.execute(update(schema.finding).where(schema.finding.c.id == number).values(values))
+    said = [(row, words_of(row, rows[key])) for key, row in open_now.items() if key in rows]
+    other = [(row, values) for row, values in said if differs(row, values)]
+    for row, values in other:
+        unit.connection.execute(update(schema.finding).where(schema.finding.c.id == row.id).values(values))
     return {"reworded": len(other)} if other else {}
 
 
@@ -322,6 +356,7 @@ def _row(key: Key, finding: Finding, known_at_us: int) -> dict[str, Any]:
         "severity": str(finding.severity),
         "message": finding.message,
         "slots": finding.slots,
+        "fingerprint": seen_of(finding),
         "known_at_us": known_at_us,
     }
 
@@ -335,6 +370,7 @@ def _to_finding(row: Row[Any], kinds: dict[int, ReadingType]) -> Finding:
         message=row.message,
         reading_type=kinds[row.reading_type],
         slots=row.slots,
+        fingerprint=row.fingerprint or "",
     )
 
 
@@ -347,4 +383,7 @@ def _to_stored(row: Row[Any], kinds: dict[int, ReadingType]) -> StoredFinding:
         resolution=row.resolution or "",
         resolved_by=row.resolved_by or "",
         assigned_to=row.assigned_to or "",
+        proposed_by=row.proposed_by or "",
+        proposal=row.proposal or "",
+        moved_wh=row.moved_wh,
     )

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.event import MARKED_BY, POWER_OFF
+from gridwright.domain.finding import Doubted
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 
@@ -83,6 +84,7 @@ class Circumstances:
     `checks`: check meters, their rows named by the usage point they check. `inactive`: disconnected or vacant.
     `outages`: confirmed ones. `generation`: kinds of registered generation ("pv", "battery", "wind" ...), empty for a
     point without, unknown for one that it lacks. `holidays`: by name of the calendar; they count as Sundays.
+    `accepted`: doubts that a person has accepted; what they are about is kept, as far as nothing else rejects it.
     """
 
     clock: Mapping[str, Sequence[ClockCheck]] = field(default_factory=dict)
@@ -95,6 +97,7 @@ class Circumstances:
     outages: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
     generation: Mapping[str, frozenset[str]] | None = None
     holidays: Mapping[str, frozenset[date]] = field(default_factory=dict)
+    accepted: frozenset[Doubted] = frozenset()
 
 
 NOTHING_KNOWN = Circumstances()

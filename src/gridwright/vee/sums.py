@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
-from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.finding import Doubted, Finding, Severity
 from gridwright.domain.panel import Panel
 from gridwright.vee.counters import laid_of
+from gridwright.vee.fingerprints import fingerprinted, of_reads
 from gridwright.vee.foreign import ident_findings
 from gridwright.vee.grading import grade
 from gridwright.vee.registers import Registers
@@ -30,11 +31,17 @@ SUM_BIT = np.uint32(1 << FLAG_BITS[SumCheck.code])
 
 
 def check_registers(
-    panel: Panel, flags: Flags, registers: Registers, capacity_kw: Mapping[str, float], rules: Sequence[RuleSet]
+    panel: Panel,
+    flags: Flags,
+    registers: Registers,
+    capacity_kw: Mapping[str, float],
+    rules: Sequence[RuleSet],
+    *,
+    accepted: frozenset[Doubted] = frozenset(),
 ) -> list[Finding]:
     """Run V02, V32, V31 and V30 over the reads of the panel's usage points; `rules`: one set a row.
 
-    Marks `flags` in place, and rejects in `panel.quality` what a failed sum makes suspect.
+    Marks `flags` in place, and rejects in `panel.quality` what a failed sum makes suspect, unless it was `accepted`.
     """
     laid = laid_of(panel, registers)
     steps = steps_among(panel, laid, registers, capacity_kw)
@@ -47,17 +54,23 @@ def check_registers(
     segments = segments_of(panel, steps)
     usable = ~q.has_status(panel.quality, (q.Status.MISSING,))
     sums = sum_failures(panel, segments.where(summed[segments.row]), usable)
-    _reject(panel, flags, sums, rules)
-    return _as_set([*findings, *sum_findings(panel, sums)], dict(zip(panel.points, rules, strict=True)))
+    failed = fingerprinted(panel, sum_findings(panel, sums), registers)
+    doubted = np.array([finding.doubted not in accepted for finding in failed], np.bool_)
+    _reject(panel, flags, sums, rules, doubted)
+    told = [*of_reads(findings, registers, panel.interval), *failed]
+    return _as_set(told, dict(zip(panel.points, rules, strict=True)))
 
 
-def _reject(panel: Panel, flags: Flags, sums: Sums, rules: Sequence[RuleSet]) -> None:
-    """Mark the values of failed sums; where the register is credible, reject what another rule doubts too."""
+def _reject(panel: Panel, flags: Flags, sums: Sums, rules: Sequence[RuleSet], still: Mask) -> None:
+    """Mark the values of failed sums; where the register is credible, reject what another rule doubts too.
+
+    `still`: which sums nobody has accepted.
+    """
     cells = sums.segments.runs.cells()
     warned = q.has_status(panel.quality, (q.Status.ACCEPTED,))
     flags[cells] |= SUM_BIT
     grade(panel.quality, cells, Severity.WARN)
-    sums = sums.where(sums.credible)
+    sums = sums.where(sums.credible & still)
     cells = sums.segments.runs.cells()
     doubted: Mask = (flags[cells] & SUSPECT_BITS) != 0
     for row, slot in ((cells[0][doubted], cells[1][doubted]), _blamed(panel, sums, rules, warned)):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gridwright.domain import quality as q
 from gridwright.domain.calendar import LocalCalendar
-from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.finding import Doubted, Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
 from gridwright.domain.register import RegisterReading
@@ -19,6 +19,7 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.vee.chunk import JUDGED, Chunk, Setting, chunk_of
 from gridwright.vee.circumstances import NOTHING_KNOWN, Circumstances
 from gridwright.vee.days import Days, days_of
+from gridwright.vee.fingerprints import of_runs
 from gridwright.vee.grading import grade, graded
 from gridwright.vee.history import DayHistory
 from gridwright.vee.registers import Registers
@@ -80,9 +81,10 @@ def validate(
 
     FAIL makes a value REJECTED, WARN makes it ACCEPTED, none makes it ACTUAL; values never change. A failed sum check
     (V30) rejects the one value that explains it and those that another rule doubts in its period, and leaves the
-    others to a person. `rules`: instead of the packaged groups. `history`: days before the panel, for the rules that
-    look back. Usage points that `points` lacks are judged as homes in UTC. With another `source` only edited or
-    estimated values are judged, and no quality changes. Running it twice gives what running it once gives.
+    others to a person. What a person has accepted (`circumstances.accepted`) is found again and rejects nothing.
+    `rules`: instead of the packaged groups. `history`: days before the panel, for the rules that look back. Usage
+    points that `points` lacks are judged as homes in UTC. With another `source` only edited or estimated values are
+    judged, and no quality changes. Running it twice gives what running it once gives.
     """
     work = _Work(panel, history, lay(circumstances, panel), source, now)
     quality = panel.quality.copy()
@@ -94,14 +96,15 @@ def validate(
     chosen = rules_for(panel, members, rules, source) if panel.slots or known.reads else []
     for part in _parts_of(panel, members, chosen):
         chunk = chunk_of(panel.rows(part.rows), part.members, work.setting(part))
-        graded, marked, found = _judge(chunk, part.rules, JUDGED_OF[source])
+        graded, marked, found = _judge(chunk, part.rules, JUDGED_OF[source], circumstances.accepted)
         quality[part.rows] = graded
         flags[part.rows] = marked
         findings += [(int(part.rows[row]), finding) for row, finding in found]
     ordered = [finding for _, finding in sorted(findings, key=_place)]
     checked = panel.with_values(panel.values, quality)
     if known.reads:
-        ordered += check_registers(checked, flags, known, _limits(panel, members, chosen), chosen)
+        limits = _limits(panel, members, chosen)
+        ordered += check_registers(checked, flags, known, limits, chosen, accepted=circumstances.accepted)
     if source is not Source.INITIAL:
         checked = panel
     return Validation(checked, tuple(ordered), flags)
@@ -184,7 +187,7 @@ def rules_for(
 
 
 def _judge(
-    chunk: Chunk, rules: RuleSet, judged: tuple[q.Status, ...]
+    chunk: Chunk, rules: RuleSet, judged: tuple[q.Status, ...], accepted: frozenset[Doubted]
 ) -> tuple[q.Qualities, Flags, list[tuple[int, Finding]]]:
     flags = np.zeros(chunk.values.shape, np.uint32)
     quality = graded(chunk, judged)
@@ -194,19 +197,31 @@ def _judge(
         for doubt in rules.graded(rule.code, rule(seen)):
             if doubt.runs.size == 0:
                 continue
-            found += _findings(seen, rule, doubt)
+            told = _findings(seen, rule, doubt)
+            found += told
             if doubt.touches:
-                cells = doubt.runs.cells()
-                flags[cells] |= np.uint32(1 << FLAG_BITS[rule.code])
-                grade(quality, cells, doubt.severity)
+                flags[doubt.runs.cells()] |= np.uint32(1 << FLAG_BITS[rule.code])
+                _grade(quality, doubt, told, accepted)
+                # What a person has accepted too: the rules that come after must not doubt it all over again.
                 chunk = chunk.without(doubt.runs) if doubt.severity is Severity.FAIL else chunk
     quality[np.isnan(chunk.values)] = q.MISSING
     return quality, flags, found
 
 
+def _grade(quality: q.Qualities, doubt: Doubt, told: Found, accepted: frozenset[Doubted]) -> None:
+    """Grade what is doubted; runs that a person has accepted, `told` in the order of the runs, are kept."""
+    if not accepted or doubt.severity is not Severity.FAIL:
+        grade(quality, doubt.runs.cells(), doubt.severity)
+        return
+    kept = np.array([finding.doubted in accepted for _, finding in told], np.bool_)
+    grade(quality, doubt.runs.where(kept).cells(), Severity.WARN)
+    grade(quality, doubt.runs.where(~kept).cells(), Severity.FAIL)
+
+
 def _findings(chunk: Chunk, rule: Rule, doubt: Doubt) -> Found:
     """Return a finding for each run; many are of the same slots."""
     panel, runs = chunk.panel, doubt.runs
+    seen = of_runs(panel.values, runs, panel.reading_type.resolution)
     spans = set(zip(runs.first.tolist(), runs.last.tolist(), strict=True))
     periods = {span: Interval(*(slot_time(panel, slot) for slot in span)) for span in spans}
     return [
@@ -220,9 +235,10 @@ def _findings(chunk: Chunk, rule: Rule, doubt: Doubt) -> Found:
                 rule.explain(chunk, row, first, last),
                 panel.reading_type,
                 last - first,
+                told,
             ),
         )
-        for row, first, last in zip(runs.row.tolist(), runs.first.tolist(), runs.last.tolist(), strict=True)
+        for row, first, last, told in zip(runs.row.tolist(), runs.first.tolist(), runs.last.tolist(), seen, strict=True)
     ]
 
 

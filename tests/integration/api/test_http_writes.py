@@ -285,7 +285,8 @@ def test_an_event_from_call_to_statement(town: Town) -> None:
 
 def test_accepted_findings_tell_by_whom_and_why(town: Town) -> None:
     asked = {"ids": [int(town.ids["finding"])], "reason": "seen on the spot"}
-    assert town.post("/v1/findings/resolve", asked, "operator").json() == {"findings": 1}
+    told = {"findings": 1, "waiting": 0, "effects": []}
+    assert town.post("/v1/findings/resolve", asked, "operator").json() == told
     listed = town.get("/v1/findings?resolved=true&point=UP-1").json()["items"]
     (found,) = [each for each in listed if each["resolved_by"]]
     assert (found["resolved_by"], found["resolution"]) == ("operator", "seen on the spot")

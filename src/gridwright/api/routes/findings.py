@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
@@ -18,10 +17,16 @@ from gridwright.api.parameters import CursorText, FromIf, Id, Limit, Name, Point
 from gridwright.api.shapes.edits import Assign, Chosen, Decided, Resolve
 from gridwright.api.shapes.work import FindingShape
 from gridwright.app import Platform
-from gridwright.domain.access import Access
+from gridwright.app.live import deciding
 from gridwright.domain.finding import Severity
+from gridwright.jobs.meters.accept_findings import Decided as DecidedFindings
+from gridwright.jobs.meters.accept_findings import (
+    accept_findings,
+    preview_acceptance,
+    preview_reopening,
+    reopen_findings,
+)
 from gridwright.store import FindingFilter
-from gridwright.store.findings import Findings
 
 router = APIRouter(tags=["Findings"])
 SeverityIf = Annotated[Severity | None, Query(description="Only findings of this severity.")]
@@ -29,8 +34,9 @@ CodeIf = Annotated[Name | None, Query(description="Only this rule, such as `V17_
 AssignedTo = Annotated[
     Text | None, Query(alias="assigned-to", description="Only those given to this person; empty: to nobody.")
 ]
-Act = Callable[[Findings, Access, Sequence[int], datetime], int]
+Act = Callable[[Platform, Sequence[int]], DecidedFindings]
 ResolvedToo = Annotated[bool, Query(description="Those that are resolved too.")]
+Proposed = Annotated[bool, Query(description="Only those that wait for a second person.")]
 
 
 def described(
@@ -41,9 +47,10 @@ def described(
     end: ToIf = None,
     assigned_to: AssignedTo = None,
     resolved: ResolvedToo = False,
+    proposed: Proposed = False,
 ) -> FindingFilter:
     """Return which findings the query asks for, whatever their usage point."""
-    return FindingFilter(None, severity, code, period_if(start, end), assigned_to, resolved)
+    return FindingFilter(None, severity, code, period_if(start, end), assigned_to, resolved, proposed)
 
 
 Where = Annotated[FindingFilter, Depends(described)]
@@ -78,36 +85,49 @@ def list_findings_of(
 
 @router.post("/findings/resolve", summary="Accept findings", response_model=Decided)
 def resolve(once: OnceDone, asked: Resolve) -> Response:
-    """Accept the values that findings doubt, for a reason, which the audit chain keeps."""
-    return decided(
-        once, asked, lambda findings, who, ids, now: findings.resolve(who, ids, reason=asked.reason, now=now)
-    )
+    """Accept the values that findings doubt, for a reason, which the audit chain keeps: rejected ones count again.
+
+    What lets more energy count than one person may (`edits.alone_kwh`) waits until a second one accepts it too.
+    """
+
+    def act(platform: Platform, ids: Sequence[int]) -> DecidedFindings:
+        if asked.dry_run:
+            return preview_acceptance(platform.store, platform.access, ids, by=deciding(platform))
+        return accept_findings(platform.store, platform.access, ids, reason=asked.reason, by=deciding(platform))
+
+    return decided(once, asked, act)
 
 
 @router.post("/findings/reopen", summary="Take an acceptance back", response_model=Decided)
 def reopen(once: OnceDone, asked: Resolve) -> Response:
-    """Open findings again that somebody had accepted, for a reason."""
-    return decided(
-        once,
-        asked,
-        lambda findings, who, ids, now: findings.reopen(who, ids, reason=asked.reason, now=now),
-        resolved=True,
-    )
+    """Open findings again that somebody had accepted or proposed to accept, for a reason."""
+
+    def act(platform: Platform, ids: Sequence[int]) -> DecidedFindings:
+        if asked.dry_run:
+            return preview_reopening(platform.store, platform.access, ids, by=deciding(platform))
+        return reopen_findings(platform.store, platform.access, ids, reason=asked.reason, by=deciding(platform))
+
+    return decided(once, asked, act, resolved=True)
 
 
 @router.post("/findings/assign", summary="Give findings to somebody", response_model=Decided)
 def assign(once: OnceDone, asked: Assign) -> Response:
     """Say who is to decide about findings."""
-    return decided(once, asked, lambda findings, who, ids, now: findings.assign(who, ids, asked.person, now=now))
+
+    def act(platform: Platform, ids: Sequence[int]) -> DecidedFindings:
+        findings = platform.store.findings
+        return DecidedFindings(findings.assign(platform.access, ids, asked.person, now=platform.clock()))
+
+    return decided(once, asked, act)
 
 
 def decided(once: OnceDone, asked: Chosen, act: Act, *, resolved: bool = False) -> Response:
     """Do something about the findings that are named or described, all or none of them."""
     platform: Platform = once.platform
-    findings = platform.store.findings
 
     def work() -> Decided:
-        ids = asked.ids if asked.ids is not None else findings.ids(platform.access, asked.where(resolved=resolved))
-        return Decided(findings=act(findings, platform.access, ids, platform.clock()) if ids else 0)
+        named = asked.ids
+        ids = platform.store.findings.ids(platform.access, asked.where(resolved=resolved)) if named is None else named
+        return Decided.of(act(platform, ids) if ids else DecidedFindings())
 
     return once(HTTPStatus.OK, work)

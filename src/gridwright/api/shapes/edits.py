@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from math import isfinite
 from typing import Annotated, Any, Self
 
 from pydantic import Field, FiniteFloat, model_validator
@@ -14,6 +15,7 @@ from gridwright.domain.edit import Edit
 from gridwright.domain.finding import Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import DELIVERED_ENERGY
+from gridwright.jobs.meters.accept_findings import Decided as DecidedFindings
 from gridwright.jobs.meters.edit_readings import per_unit
 from gridwright.store import FindingFilter
 
@@ -112,12 +114,13 @@ class Chosen(Request):
     code: Name | None = None
     start: Instant | None = Field(default=None, alias="from")
     end: Instant | None = Field(default=None, alias="to")
+    proposed: bool = Field(default=False, description="Only those that wait for a second person.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         where = self.where()
         if (self.ids is None) != where.narrows:
-            raise ValueError("name either ids, or at least one of point, severity, code, from with to")
+            raise ValueError("name either ids, or at least one of point, severity, code, proposed, from with to")
         if (self.start is None) != (self.end is None):
             raise ValueError("from and to belong together")
         return self
@@ -125,13 +128,14 @@ class Chosen(Request):
     def where(self, *, resolved: bool = False) -> FindingFilter:
         """Return the description."""
         period = Interval(self.start, self.end) if self.start and self.end and self.start < self.end else None
-        return FindingFilter(self.point, self.severity, self.code, period, resolved=resolved)
+        return FindingFilter(self.point, self.severity, self.code, period, resolved=resolved, proposed=self.proposed)
 
 
 class Resolve(Chosen):
     """Findings that a person has decided about."""
 
     reason: Reason = Field(examples=["The customer was on holiday; confirmed by phone."])
+    dry_run: bool = Field(default=False, description="Tell what it would do, record nothing.")
 
 
 class Assign(Chosen):
@@ -140,7 +144,36 @@ class Assign(Chosen):
     person: Text = Field(max_length=200, examples=["ann"])
 
 
+class EffectShape(Shape):
+    """What a decision changes at a usage point once it is judged again."""
+
+    usage_point: str
+    intervals: int = Field(description="How many count as measured again, or no longer do.")
+    days: list[date] = Field(description="Local days that change.")
+    added_kwh: float = Field(description="By how much its energy grows.")
+    moved_kwh: float | None = Field(
+        description="How far its values move in all; null where it is no energy, or the readings changed since."
+    )
+
+
 class Decided(Shape):
-    """How many findings it changed."""
+    """How many findings it changed, how many wait for a second person, and what that does, or would do."""
 
     findings: int
+    waiting: int = 0
+    effects: list[EffectShape] = Field(default_factory=list)
+
+    @classmethod
+    def of(cls, noun: DecidedFindings, **more: Any) -> Self:  # noqa: ANN401 - as the base has it
+        """Return the shape of what was decided."""
+        effects = [
+            EffectShape(
+                usage_point=each.usage_point,
+                intervals=each.intervals,
+                days=list(each.days),
+                added_kwh=each.added_wh / 1000,
+                moved_kwh=each.moved_wh / 1000 if isfinite(each.moved_wh) else None,
+            )
+            for each in noun.effects
+        ]
+        return super().of(noun, effects=effects, **more)

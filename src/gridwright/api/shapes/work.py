@@ -32,6 +32,8 @@ class FindingShape(Shape):
     resolution: str
     resolved_by: str
     assigned_to: str
+    proposed_by: str = Field(description="Who would accept it, while a second person is needed, and afterwards.")
+    proposal: str = Field(description="Why they would.")
 
     @classmethod
     def of(cls, noun: StoredFinding, **more: Any) -> FindingShape:  # noqa: ANN401 - as the base has it

@@ -14,7 +14,7 @@ from gridwright.domain.access import Access
 from gridwright.domain.day_totals import day_totals
 from gridwright.domain.edit import Edit
 from gridwright.domain.errors import GridMismatch, NotFound
-from gridwright.domain.finding import Finding
+from gridwright.domain.finding import Doubted, Finding
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
@@ -57,12 +57,24 @@ class Outcome:
     rerates: int
 
 
-def make_final(store: Store, access: Access, site: SiteDefaults, scope: Scope, *, now: datetime) -> list[Final]:
-    """Validate and estimate the readings of a scope with their context, and lay the edits over them."""
+def make_final(
+    store: Store,
+    access: Access,
+    site: SiteDefaults,
+    scope: Scope,
+    *,
+    now: datetime,
+    accepted: frozenset[Doubted] | None = None,
+) -> list[Final]:
+    """Validate and estimate the readings of a scope with their context, and lay the edits over them.
+
+    `accepted`: as if people had accepted this, instead of what is on record.
+    """
     try:
         stored = load_stored(store, access, scope.points, scope.context)
     except NotFound:
         return []
+    stored = stored if accepted is None else stored.with_accepted(accepted)
     kinds = {panel.reading_type for panel in stored.panels}
     history = load_history(store, access, scope.points, scope.context.start, kinds, rules=site.rules)
     material = stored.with_history(history)

@@ -11,7 +11,7 @@ from gridwright.domain.access import Access
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
-from gridwright.domain.quality import ESTIMATES, Status
+from gridwright.domain.quality import ESTIMATES, MEASURED, Status
 from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.ingest.order import RANK, TRUST
@@ -45,8 +45,7 @@ def note_contradictions(store: Store, access: Access, scope: Scope, site: SiteDe
     for kind, (points, days) in _changed(scope).items():
         several = _sure(store.arrivals.superseded(access, points, kind, days))
         if several:
-            final = store.arrivals.superseded(access, points, kind, days, image=Image.FINAL)
-            rejected = {(each.usage_point, each.start) for each in final if each.status_before in ESTIMATES}
+            rejected = _rejected(several, store.arrivals.superseded(access, points, kind, days, image=Image.FINAL))
             seen += several
             settled |= rejected
             open_ones = [each for each in several if (each.usage_point, each.start) not in rejected]
@@ -58,6 +57,17 @@ def note_contradictions(store: Store, access: Access, scope: Scope, site: SiteDe
     there = [each for each in store.findings.load(access, names, whole) if each.code == CODE]
     kept = [each for each in there if not _is_over(each, found, settled)]
     return store.findings.save(access, [*kept, *found], known_at=now, points=names, period=whole, only=[CODE])
+
+
+def _rejected(raw: Sequence[Superseded], final: Sequence[Superseded]) -> set[tuple[str, datetime]]:
+    """Return of which intervals an estimate stood in place of the value that another took the place of at last.
+
+    Not of those where that value counted for a while, as one that somebody had accepted.
+    """
+    counted = {(each.usage_point, each.start, each.before) for each in final if each.status_before in MEASURED}
+    last = {(each.usage_point, each.start): each.before for each in raw}
+    estimated = {(each.usage_point, each.start) for each in final if each.status_before in ESTIMATES}
+    return {each for each in estimated if each not in last or (*each, last[each]) not in counted}
 
 
 def _is_over(old: Finding, found: Sequence[Finding], settled: Collection[tuple[str, datetime]]) -> bool:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from gridwright.billing import Coarse, holiday_dates
 from gridwright.domain import quality as q
 from gridwright.domain.errors import InputError
-from gridwright.domain.finding import Finding
+from gridwright.domain.finding import Doubted, Finding
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Flow, Quantity, ReadingType
@@ -35,6 +35,7 @@ from gridwright.vee import (
     packaged,
     validate,
 )
+from gridwright.vee.fingerprints import fingerprinted
 
 Mask = npt.NDArray[np.bool_]
 
@@ -130,6 +131,11 @@ class Material:
     def with_history(self, history: Mapping[ReadingType, DayHistory]) -> Material:
         """Return the same with what is known of the days before the readings."""
         return replace(self, history=history)
+
+    def with_accepted(self, accepted: frozenset[Doubted]) -> Material:
+        """Return the same as if people had accepted this, and nothing else."""
+        known = replace(self.around.known, accepted=accepted)
+        return replace(self, around=replace(self.around, known=known))
 
 
 def material_of(collected: Collected) -> Material:
@@ -241,7 +247,7 @@ def _trusted(
         ladder=rules.ladders if kind.sums else _lines_only(rules.ladders),
     )
     # Longer gaps of a state stay empty, as validation has told.
-    estimated = estimation.findings if kind.sums else ()
+    estimated = fingerprinted(panel, estimation.findings, reads) if kind.sums else ()
     return Channel(validation.panel, estimation.panel, (*validation.findings, *estimated))
 
 

@@ -44,8 +44,13 @@ def load_around(
     access: Access,
     known: Mapping[str, UsagePoint],
     panels: Sequence[Panel],
+    *,
+    as_of: datetime | None = None,
 ) -> Around:
-    """Return everything on record around the readings of usage points; nothing where none is named."""
+    """Return everything on record around the readings of usage points; nothing where none is named.
+
+    `as_of`: of what people accepted, what they had accepted by then.
+    """
     names = list(known)
     if not names or not panels:
         return Around()
@@ -65,6 +70,7 @@ def load_around(
             inactive=inactive_periods(known, there, switches),
             outages=outages_of(events, period),
             generation=registered_generation(known),
+            accepted=store.findings.accepted(access, names, period, as_of=as_of),
         ),
         marks_of(events, drifts),
         tuple(_checks(store, access, known, panels)),

@@ -54,7 +54,7 @@ def load_stored(
             remedy="gridwright reading import FILE brings some; gridwright usage-point show POINT tells what is there",
         )
     reads = _reads(store, access, known, panels)
-    around = load_around(store, access, known, panels)
+    around = load_around(store, access, known, panels, as_of=as_of)
     zones = {name: point.zone for name, point in known.items()}
     return Material(panels, zones, reads, known, around=around, installations=around.installations)
 

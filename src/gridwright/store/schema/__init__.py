@@ -222,6 +222,13 @@ finding = Table(
     Column("resolution", long_text()),
     Column("resolved_by", String(200)),
     Column("assigned_to", String(200)),
+    # Of the values that are doubted; empty in rows from before it was kept.
+    Column("fingerprint", String(32)),
+    # Who would accept it and why, while a second person is needed, and afterwards.
+    Column("proposed_by", String(200)),
+    Column("proposal", long_text()),
+    # What its acceptance, with those accepted with it, moved.
+    Column("moved_wh", BigInteger),
     Index(None, "usage_point", "start_s"),
     Index(None, "resolved_at_us", "id"),
 )

@@ -12,12 +12,15 @@ from urllib.parse import parse_qsl, urlencode
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from gridwright.app.live import deciding, edit_policy
 from gridwright.domain.access import Act
 from gridwright.domain.edit import EditState
 from gridwright.domain.errors import InputError
 from gridwright.domain.finding import Severity
+from gridwright.jobs.meters.accept_findings import Decided, accept_findings
 from gridwright.jobs.meters.claim_meter import claim_meter
 from gridwright.jobs.meters.claimed_place import MeterClaim
+from gridwright.jobs.meters.weigh_acceptance import together
 from gridwright.store import FindingFilter
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import View, show
@@ -70,7 +73,7 @@ def exceptions(
     zones = _zones(who, {each.finding.usage_point for each in rows})
     found = [
         {"id": each.id, **each.finding.to_dict(), "known_at": each.known_at.isoformat(),
-         "assigned_to": each.assigned_to,
+         "assigned_to": each.assigned_to, "proposed_by": each.proposed_by, "proposal": each.proposal,
          **days_of(each.finding.period, zones.get(each.finding.usage_point, "UTC"))}
         for each in rows[:PAGE]
     ]  # fmt: skip
@@ -82,7 +85,8 @@ def exceptions(
         "findings": found, "quarantine": waiting, "following": found[-1]["id"] if len(rows) > PAGE else 0,
         "filter": wanted,
     }  # fmt: skip
-    names = ("id", "usage_point", "code", "severity", "channel", "from", "to", "slots", "message", "assigned_to")
+    names = ("id", "usage_point", "code", "severity", "channel", "from", "to", "slots", "message", "assigned_to",
+             "proposed_by")  # fmt: skip
     extra = {
         "done": who.unseal(done, seal),
         "waiting_edits": len(store.edits.find(access, states=(EditState.PROPOSED,), limit=PAGE)),
@@ -111,8 +115,18 @@ def resolve(who: Staff, form: BoundForm) -> Response:
     ids, reason = _chosen(who, form), form.text("reason")
     if not ids or not reason:
         raise InputError("select at least one exception and give a reason", remedy="go back and fill in both")
-    number = who.platform.store.findings.resolve(who.access, ids, reason=reason, now=who.platform.clock())
-    return _back(who, form.text("filter"), f"{number} accepted, with your reason in the audit chain")
+    done = accept_findings(who.platform.store, who.access, ids, reason=reason, by=deciding(who.platform))
+    return _back(who, form.text("filter"), _said(done, edit_policy(who.platform).alone_kwh))
+
+
+def _said(done: Decided, alone_kwh: float) -> str:
+    """Return what became of an acceptance, as a sentence without its full stop."""
+    accepted, total = f"{done.findings} accepted, with your reason in the audit chain", together(done.effects)
+    if done.waiting:
+        wait = f"{done.waiting} wait for a second person, for they let more than {alone_kwh:g} kWh count"
+        return f"{accepted}; {wait}" if done.findings else wait
+    again = f"{total.intervals} intervals count again as measured, {total.added_wh / 1000:+g} kWh"
+    return f"{accepted}; {again}" if total.intervals else accepted
 
 
 def assign(who: Staff, form: BoundForm) -> Response:

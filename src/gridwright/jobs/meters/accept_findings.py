@@ -1,0 +1,151 @@
+"""Accept what validation doubts: the measured values count again, by a second person where they move much energy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.edit import EditState
+from gridwright.domain.errors import Conflict
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.meters.edit_readings import EditPolicy
+from gridwright.jobs.meters.weigh_acceptance import Effect, weigh
+from gridwright.store import Store
+from gridwright.store.deciding import require_reason
+from gridwright.store.findings import StoredFinding
+
+MONTH, MOST_LOOKED_AT = timedelta(days=31), 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """Who may let how much count alone, by which rules readings are judged, and when."""
+
+    policy: EditPolicy
+    site: SiteDefaults
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """How many findings a decision changed, how many wait for a second person, and what it does by usage point.
+
+    What it does is done by the next cascade, and only where nobody has to agree first.
+    """
+
+    findings: int = 0
+    waiting: int = 0
+    effects: tuple[Effect, ...] = ()
+
+
+def accept_findings(store: Store, access: Access, ids: Iterable[int], *, reason: str, by: Deciding) -> Decided:
+    """Accept findings, all of them or none; those that let more count than one person may, wait for a second one.
+
+    Who accepts what somebody else has proposed is that second person. To accept it once more oneself changes nothing.
+    """
+    require_reason(reason, "accepting a doubt", "say why the value is right, or good enough")
+    chosen = _open(store, access, ids)
+    effects = weigh(store, access, by.site, [each.finding for each in chosen], now=by.now)
+    watched = _need_second(store, access, effects, by)
+    waiting = [each for each in chosen if _waits(each, watched, access)]
+    done = [each for each in chosen if not _waits(each, watched, access)]
+    moved = {
+        each.id: round(min(effects[each.finding.usage_point].moved_wh, 1e15))
+        for each in done
+        if each.finding.rejects and each.finding.usage_point in effects
+    }
+    seen = {each.id: each.finding.fingerprint for each in chosen}
+    with store.transaction():
+        accepted = store.findings.resolve(access, _ids(done), reason=reason, now=by.now, seen=seen, moved_wh=moved)
+        store.findings.propose(access, _ids(waiting), reason=reason, now=by.now, seen=seen)
+    return Decided(accepted, len(waiting), _sorted(effects))
+
+
+def preview_acceptance(store: Store, access: Access, ids: Iterable[int], *, by: Deciding) -> Decided:
+    """Return what accepting findings would do; nothing is recorded."""
+    chosen = _open(store, access, ids)
+    effects = weigh(store, access, by.site, [each.finding for each in chosen], now=by.now)
+    watched = _need_second(store, access, effects, by)
+    return Decided(0, sum(_waits(each, watched, access) for each in chosen), _sorted(effects))
+
+
+def reopen_findings(store: Store, access: Access, ids: Iterable[int], *, reason: str, by: Deciding) -> Decided:
+    """Take acceptances back, and proposals of them; who proposed what two people agreed on cannot do so alone."""
+    require_reason(reason, "taking it back", "say what has become known")
+    chosen = _accepted(store, access, ids)
+    for each in chosen:
+        agreed = each.proposed_by == access.actor != each.resolved_by and each.resolved_at is not None
+        if agreed and (each.moved_wh or 0) > by.policy.alone_kwh * 1000:
+            raise Conflict(
+                f"{access.actor} proposed what {each.resolved_by} accepted in finding {each.id}, and cannot take it "
+                "back alone",
+                remedy="ask somebody else to reopen it",
+            )
+    effects = _weigh_back(store, access, chosen, by)
+    done = store.findings.reopen(access, _ids(chosen), reason=reason, now=by.now)
+    return Decided(done, 0, _sorted(effects))
+
+
+def preview_reopening(store: Store, access: Access, ids: Iterable[int], *, by: Deciding) -> Decided:
+    """Return what taking acceptances back would do; nothing is recorded."""
+    return Decided(effects=_sorted(_weigh_back(store, access, _accepted(store, access, ids), by)))
+
+
+def _open(store: Store, access: Access, ids: Iterable[int]) -> list[StoredFinding]:
+    return [each for each in _writable(store, access, ids) if each.resolved_at is None]
+
+
+def _accepted(store: Store, access: Access, ids: Iterable[int]) -> list[StoredFinding]:
+    return [each for each in _writable(store, access, ids) if each.resolved_by or each.proposed_by]
+
+
+def _writable(store: Store, access: Access, ids: Iterable[int]) -> list[StoredFinding]:
+    access.require(Act.WRITE_READINGS)
+    chosen = store.findings.these(access, ids)
+    for each in chosen:
+        access.require(Act.WRITE_READINGS, each.finding.usage_point)
+    return chosen
+
+
+def _weigh_back(store: Store, access: Access, chosen: Sequence[StoredFinding], by: Deciding) -> dict[str, Effect]:
+    back = [each.finding for each in chosen if each.resolved_by]
+    return weigh(store, access, by.site, back, now=by.now, accepting=False)
+
+
+def _need_second(store: Store, access: Access, effects: Mapping[str, Effect], by: Deciding) -> set[str]:
+    """Return the usage points at which more would count than one person may let: small ones add up to a large one."""
+    moving = sorted(point for point, effect in effects.items() if effect.moved_wh)
+    since, limit = by.now - MONTH, by.policy.alone_kwh * 1000
+    before = store.findings.moved_alone(access, moving, since)
+    return {
+        point
+        for point in moving
+        if effects[point].moved_wh + before.get(point, 0) > limit
+        or effects[point].moved_wh + before.get(point, 0) + _edited_alone(store, access, point, since) > limit
+    }
+
+
+def _edited_alone(store: Store, access: Access, point: str, since: datetime) -> float:
+    """Return how many Wh somebody moved there alone by edits since an instant."""
+    recent = store.edits.find(access, point=point, states=(EditState.APPLIED,), limit=MOST_LOOKED_AT)
+    return sum(
+        each.moved * (each.count_wh or 0.0)
+        for each in recent
+        if each.author == each.decided_by == access.actor and each.created > since
+    )
+
+
+def _waits(each: StoredFinding, watched: set[str], access: Access) -> bool:
+    """Tell whether a finding needs somebody else's word: one that nobody else has proposed, where much would count."""
+    large = each.finding.rejects and each.finding.usage_point in watched
+    return large and each.proposed_by in {"", access.actor}
+
+
+def _ids(findings: Sequence[StoredFinding]) -> list[int]:
+    return [each.id for each in findings]
+
+
+def _sorted(effects: Mapping[str, Effect]) -> tuple[Effect, ...]:
+    return tuple(effects[point] for point in sorted(effects))

@@ -1,0 +1,139 @@
+"""What a person decides about findings: all that are named or none, on record, and the days that follow are dirty."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from sqlalchemy import ColumnElement, Row, Select, or_, select, update
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.errors import Conflict, InputError, NotFound
+from gridwright.domain.finding import REJECTING, Severity
+from gridwright.domain.interval import DAY_S
+from gridwright.store import schema
+from gridwright.store.audit import note
+from gridwright.store.days.blocks import lock_points
+from gridwright.store.dirty import mark
+from gridwright.store.names import FEW
+from gridwright.store.session import Unit
+
+Conditions = tuple[ColumnElement[bool], ...]
+IS_OPEN: Conditions = (schema.finding.c.resolved_at_us.is_(None),)
+IS_ACCEPTED: Conditions = (
+    or_(
+        schema.finding.c.resolved_by.is_not(None),
+        schema.finding.c.resolved_at_us.is_(None) & schema.finding.c.proposed_by.is_not(None),
+    ),
+)
+NAMED = 20  # ids that the audit record tells
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is done (`act`), why and when; which columns change, of which rows (`only`).
+
+    `touches`: whether the days of what rejects values are to be judged again.
+    """
+
+    act: str
+    reason: str
+    now: datetime
+    values: Mapping[str, Any]
+    only: Conditions
+    touches: bool = False
+
+
+def decide(
+    unit: Unit, access: Access, ids: Iterable[int], decision: Decision, seen: Mapping[int, str] | None = None
+) -> int:
+    """Change findings, all within reach or none, leave one audit record, and return how many changed."""
+    access.require(Act.READ)
+    access.require(Act.WRITE_READINGS)
+    wanted = sorted(set(ids))
+    rows = rows_of(unit, wanted)
+    for row in rows:
+        access.require(Act.WRITE_READINGS, row.point)
+    # Whoever judges these usage points meanwhile may find other values: what is read from here on stays.
+    lock_points(unit, sorted({row.usage_point for row in rows}))
+    rows = rows_of(unit, wanted, decision.only)
+    for row in rows:
+        _require_seen(row, seen)
+    for part in parts_of([row.id for row in rows]):
+        unit.connection.execute(update(schema.finding).where(is_one_of(part)).values(**decision.values))
+    if rows:
+        if decision.touches:
+            _touch(unit, rows)
+        points = {row.point for row in rows}
+        subject = points.pop() if len(points) == 1 else f"{len(points)} usage points"
+        which = ", ".join(str(row.id) for row in rows[:NAMED])
+        detail: dict[str, str | float] = {decision.act: len(rows), "ids": which, "reason": decision.reason}
+        note(unit, access, Act.WRITE_READINGS, subject=subject, at=decision.now, **detail)
+    return len(rows)
+
+
+def note_moved(unit: Unit, moved_wh: Mapping[int, int]) -> None:
+    """Keep with findings what their acceptance moved."""
+    for number, moved in moved_wh.items():
+        unit.connection.execute(update(schema.finding).where(schema.finding.c.id == number).values(moved_wh=moved))
+
+
+def require_reason(reason: str, act: str, remedy: str) -> None:
+    """Raise an InputError where somebody decides without a word."""
+    if not reason.strip():
+        raise InputError(f"{act} needs a reason", remedy=remedy)
+
+
+def query_findings() -> Select[Any]:
+    """Select findings with the code of their usage point."""
+    table, point = schema.finding, schema.usage_point
+    return select(table, point.c.code.label("point")).join(point, point.c.id == table.c.usage_point)
+
+
+def rows_of(unit: Unit, ids: Iterable[int], only: Conditions | None = None) -> list[Row[Any]]:
+    """Return the rows of some ids, in their order; without `only` one that does not exist is NotFound."""
+    wanted = sorted(set(ids))
+    query = query_findings().where(*only or ()).order_by(schema.finding.c.id)
+    rows = [row for part in parts_of(wanted) for row in unit.connection.execute(query.where(is_one_of(part)))]
+    missing = sorted(set(wanted) - {row.id for row in rows}) if only is None else []
+    if missing:
+        raise NotFound(f"finding {missing[0]} does not exist", remedy="see the list of findings")
+    return rows
+
+
+def parts_of(numbers: Sequence[int]) -> list[Sequence[int]]:
+    """Cut a list of ids into parts that one statement may hold."""
+    return [numbers[at : at + FEW] for at in range(0, len(numbers), FEW)]
+
+
+def is_one_of(numbers: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition that a finding is one of these."""
+    return schema.finding.c.id.in_(numbers)
+
+
+def _require_seen(row: Row[Any], seen: Mapping[int, str] | None) -> None:
+    if seen is not None and seen.get(row.id, "") != (row.fingerprint or ""):
+        raise Conflict(
+            f"finding {row.id} of {row.point} doubts other values by now", remedy="look at it again, then decide"
+        )
+
+
+def _touch(unit: Unit, rows: Sequence[Row[Any]]) -> None:
+    """Mark the UTC days dirty of findings that keep values from counting, or would."""
+    days: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for row in rows:
+        if row.code in REJECTING and row.severity == str(Severity.FAIL):
+            days[row.reading_type, row.usage_point].update(range(row.start_s // DAY_S, -(-row.end_s // DAY_S)))
+    # One run of days a usage point at a time: those of one call must not be of the same one.
+    turns: dict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
+    for (kind, point), some in days.items():
+        each = np.array(sorted(some), np.int64)
+        for turn, run in enumerate(np.split(each, np.flatnonzero(np.diff(each) != 1) + 1)):
+            turns[kind, turn].append((point, int(run[0]), int(run[-1]) + 1))
+    for kind, turn in sorted(turns):
+        points, first, last = (np.array(column, np.int64) for column in zip(*sorted(turns[kind, turn]), strict=True))
+        mark(unit, kind, points, first, last)
