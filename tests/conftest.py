@@ -19,7 +19,7 @@ from _pytest.doctest import DoctestModule
 from sqlalchemy import URL, NullPool, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 
-from tests import quick_disk, quick_schema, quick_statements, unsettled
+from tests import kept, quick_disk, quick_schema, quick_statements, unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -146,9 +146,11 @@ def own_database(server: URL, *, variable: str, drop: str) -> Iterator[str]:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
     except DBAPIError as error:
         pytest.skip(f"{server} does not answer ({error.orig}); start the server, or name another with {variable}")
+    address = server.set(database=name).render_as_string(hide_password=False)
     try:
-        yield server.set(database=name).render_as_string(hide_password=False)
+        yield address
     finally:
+        kept.let_go(address)
         with engine.connect() as connection:
             connection.exec_driver_sql(drop.format(name))
 

@@ -35,7 +35,7 @@ from gridwright.jobs.cascade.rerate_bill import CorrectionPolicy
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.upkeep.archive_months import archive_months
 from gridwright.store import Store, open_store
-from tests.integration.store.conftest import empty
+from tests.integration.store.conftest import emptied
 
 HALF = timedelta(minutes=30)
 START = datetime(2024, 12, 31, 23, tzinfo=UTC)  # midnight in Berlin
@@ -95,10 +95,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/store.db"
-    url = str(request.getfixturevalue("postgres_url"))
-    with open_store(url) as opened:
-        empty(opened)
-    return url
+    return emptied(str(request.getfixturevalue("postgres_url")))
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from gridwright.jobs.cascade.rerate import rated
 from gridwright.jobs.load.load_final import load_final
 from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, propose_edit
 from gridwright.store import Store, open_store
-from tests.integration.store.conftest import empty
+from tests.integration.store import conftest
 from tests.integration.test_cascade import GAP, HALF, HOME, MAY, SITE, again, bill, issued_march, part, state_of, usage
 
 OTHER = slice(GAP.start + 96, GAP.stop + 96)
@@ -44,9 +44,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def emptied(postgres_url: str) -> str:
-    with open_store(postgres_url) as opened:
-        empty(opened)
-    return postgres_url
+    return conftest.emptied(postgres_url)
 
 
 @pytest.fixture

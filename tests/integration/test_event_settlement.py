@@ -34,7 +34,7 @@ from gridwright.jobs.programs.run_event import plan_event
 from gridwright.jobs.programs.settle_event import event_credits, settle_event
 from gridwright.jobs.upkeep.archive_months import archive_months
 from gridwright.store import Store, open_store
-from tests.integration.store.conftest import empty
+from tests.integration.store.conftest import emptied
 from tests.integration.test_cascade_together import waits
 
 ME, SITE = LOCAL_OWNER, SiteDefaults()
@@ -63,10 +63,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Name a database that holds nothing of these usage points yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/town.db"
-    url = str(request.getfixturevalue(request.param))
-    with open_store(url) as store:
-        empty(store)
-    return url
+    return emptied(str(request.getfixturevalue(request.param)))
 
 
 def prepare(address: str) -> str:
@@ -194,9 +191,7 @@ def test_who_settles_waits_until_a_bill_that_has_looked_for_credits_is_kept(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two transactions that do not see each other would keep a bill without what was settled before it was kept."""
-    with open_store(postgres_url) as store:
-        empty(store)
-    event = prepare(postgres_url)
+    event = prepare(emptied(postgres_url))
     order: list[str] = []
 
     def settle() -> None:

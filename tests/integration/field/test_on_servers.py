@@ -20,9 +20,8 @@ from gridwright.jobs.field.approve_control import approve_control
 from gridwright.jobs.field.execute_controls import execute_controls
 from gridwright.jobs.field.request_control import request_control
 from gridwright.simulate.virtual_meter import RelayLie
-from gridwright.store import open_store
 from tests.integration.field.street import BOB, QUARTER, START, SYSTEM, Street, open_street
-from tests.integration.store.conftest import empty
+from tests.integration.store.conftest import emptied
 
 HOUR = timedelta(hours=1)
 POLICY = ControlPolicy(look_pause_s=0.01)
@@ -33,8 +32,7 @@ def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Street]
     name = str(request.param)
     place = tmp_path / "gridwright.db" if name == "sqlite" else str(request.getfixturevalue(name))
     if name != "sqlite":
-        with open_store(place) as store:
-            empty(store)
+        emptied(str(place))
     street = open_street(place)
     try:
         yield street

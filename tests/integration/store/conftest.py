@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from gridwright.store import Store, open_store
 from gridwright.store.schema import metadata
+from tests.kept import kept, let_go
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 SEEDS = (
@@ -63,15 +65,22 @@ def empty(store: Store) -> None:
             connection.exec_driver_sql(seed)
 
 
+def emptied(address: str) -> str:
+    """Empty a server's database and return its address."""
+    try:
+        empty(kept(address))
+    except DBAPIError:  # a test that failed within a migration left another schema
+        let_go(address)
+        empty(kept(address))
+    return address
+
+
 @pytest.fixture(params=["sqlite", "postgres", "mysql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database, as an address."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/store.db"
-    url = str(request.getfixturevalue(f"{request.param}_url"))
-    with open_store(url) as store:
-        empty(store)
-    return url
+    return emptied(str(request.getfixturevalue(f"{request.param}_url")))
 
 
 @pytest.fixture
