@@ -299,7 +299,10 @@ CORRUPTIONS: dict[str, tuple[Damage, str, str]] = {
         "bill: 1 rows of usage_point 55",
     ),
     "a finding of nobody": (
-        "INSERT INTO finding SELECT 9, 66, 1, 'x', 0, 1, 'warn', '', 1, 1, NULL, NULL, NULL, NULL",
+        (
+            "INSERT INTO finding (id, usage_point, reading_type, code, start_s, end_s, severity, message, slots, "
+            "known_at_us) VALUES (9, 66, 1, 'x', 0, 1, 'warn', '', 1, 1)"
+        ),
         "references",
         "finding: 1 rows of usage_point 66",
     ),
