@@ -24,6 +24,7 @@ from gridwright.domain.verdict import Reject
 from gridwright.formats.source import KEPT_REJECTS, Decoded, ReadOptions
 from gridwright.ingest import Gridded, grid_series
 from gridwright.jobs.cascade.fit_day import fit_day
+from gridwright.jobs.files.beside_measured import MEASURED, beside_measured
 from gridwright.jobs.files.brought import Brought, named
 from gridwright.jobs.files.chunk_parts import LONGEST_BLOCK, Misfit, Part, counted, parts_of, sent_of, shown
 from gridwright.jobs.files.decode_ahead import Piece
@@ -154,13 +155,14 @@ class ChunkImport:
                         parts = parts_of(gridded)
                     zones = zones_of(self.decoded.zones, gridded, self.run.options)
                     self._save_points(zones)
-                    saved = self._save_registers(gridded)
+                    saved: Counter[str] = Counter()
                     for part in parts:
                         saving[:] = [part]
-                        saved += part.counted(self._save_panel(part.panel))
+                        saved += part.counted(self._save_part(part))
                     saving.clear()
                     for part, error in odd:
                         saved += part.counted(self._save_fitted(part, error, misfits))
+                    saved += self._save_registers(gridded)
                     misfits, left = sent_of(misfits)
                     noted = self._note_arrival(gridded, zones)
                     self._save_events(zones)
@@ -230,6 +232,13 @@ class ChunkImport:
         if run.follow is not None:
             run.follow.begin(new, [point for point in zones if point in run.points])
 
+    def _save_part(self, part: Part) -> SaveSummary:
+        panel = part.panel
+        if part.derived:
+            panel = beside_measured(self.run.store, self.run.access, panel)
+            self.run.notes |= {} if panel is part.panel else {MEASURED: None}
+        return self._save_panel(panel)
+
     def _save_panel(self, panel: Panel) -> SaveSummary:
         if self.run.follow is not None:
             return self.run.follow.save(panel, known_at=self.run.known_at)
@@ -250,7 +259,7 @@ class ChunkImport:
         shorter, longer = panel.interval_s // 60, stored.interval_s // 60
         when = f"{panel.points[0]}, {date_of(epoch_s(day) // DAY_S)}"
         self.run.notes[f"{when}: readings of {shorter} min are added up to the {longer} min of that day"] = None
-        return self._save_panel(fitted.summed)
+        return self._save_part(replace(part, panel=fitted.summed))
 
     def _save_registers(self, gridded: Gridded) -> Counter[str]:
         reads = [read for registers in gridded.registers for read in registers]
@@ -264,9 +273,10 @@ class ChunkImport:
         counts = self.before + self._counts(gridded, refused) + saved
         if self.run.rejects is not None:
             counts["rejects_bytes"] = self.run.rejects.append(self._rejects(gridded, misfits))
-        self.run.store.imports.advance(
-            self.run.access, replace(self.progress, counters=dict(counts)), known_at=self.run.known_at
-        )
+        if not self.run.dry_run:  # of a file that came whole before, it would stand still behind that
+            self.run.store.imports.advance(
+                self.run.access, replace(self.progress, counters=dict(counts)), known_at=self.run.known_at
+            )
         return counts
 
     def _counts(self, gridded: Gridded, refused: int) -> Counter[str]:

@@ -43,9 +43,10 @@ def counted(summary: SaveSummary, prefix: str = "") -> Counter[str]:
 
 
 def parts_of(gridded: Gridded) -> list[Part]:
-    """Return the panels whose intervals are kept."""
+    """Return the panels whose intervals are kept, what was sent first: what is derived fills the rest."""
     made = {id(panel) for panel in gridded.derived}
-    return [Part(panel, id(panel) in made) for panel in gridded.panels if panel.interval <= LONGEST_BLOCK]
+    parts = [Part(panel, id(panel) in made) for panel in gridded.panels if panel.interval <= LONGEST_BLOCK]
+    return sorted(parts, key=lambda part: part.derived)
 
 
 def sent_of(misfits: Sequence[Misfit]) -> tuple[list[Misfit], list[str]]:
