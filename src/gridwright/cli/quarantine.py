@@ -86,12 +86,13 @@ def claim(
     point: Annotated[str, typer.Argument(metavar="USAGE_POINT", help="Where it hangs; a known usage point.")],
     since: Annotated[str, typer.Option("--since", help="Since when; left out, since its first reading.")] = "",
     multiplier: Annotated[str, typer.Option("--multiplier", help="Transformer factor.")] = "1",
+    channel: Annotated[str, typer.Option("--channel", help="Move them into this channel of their type.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do, record nothing.")] = False,
     yes: Yes = False,
     key: Key = "",
     as_json: Json = False,
 ) -> None:
-    """Register and install an unknown meter at a usage point, and move its readings in, all or nothing.
+    """Register and install an unknown meter at a usage point, and move its readings in, as far as they fit.
 
     A name that is a usage point by now is claimed for itself: its readings move in, and no meter is installed.
     """
@@ -104,8 +105,8 @@ def claim(
     factor = read_number(multiplier, "--multiplier")
     if not factor:
         raise UsageError("a transformer factor of 0 makes every reading 0", remedy="leave --multiplier out for none")
-    wish = MeterClaim(meter, point, parse_instant(since, zone) if since else None, factor)
-    seen = preview_claim(wired.store, wired.access, wish)
+    wish = MeterClaim(meter, point, parse_instant(since, zone) if since else None, factor, channel)
+    seen = preview_claim(wired.store, wired.access, wish, now=wired.clock())
     if not as_json:
         _tell(seen, zone)
     if not dry_run and not yes and not as_json and sys.stdin.isatty():
@@ -114,14 +115,14 @@ def claim(
     if as_json:
         told = {"meter": meter, "usage_point": point, "waiting": seen.waiting, "since": seen.place.period.start}
         counts = {"intervals": done.intervals if done else 0, "registers": done.registers if done else 0}
-        print_json({**told, "ends": seen.ends, **counts, "notes": done.notes if done else (), "dry_run": dry_run})
+        print_json(
+            {**told, "ends": seen.ends, **counts, "notes": done.notes if done else seen.notes, "dry_run": dry_run}
+        )
     elif done is None:
         say("Dry run: nothing was recorded.")
     else:
         where = f"{meter} hangs at {point}" if done.installation else f"Readings of {point} itself"
         say(f"{where}: {done.intervals} intervals and {done.registers} register reads moved in.")
-        for note in done.notes:
-            say(f"  {note}")
 
 
 @app.command(epilog='Example: gridwright quarantine drop M-9 --reason "a test bench"')
@@ -157,6 +158,8 @@ def _tell(seen: ClaimSeen, zone: ZoneInfo) -> None:
         say(f"The meter hangs there already, since {begun}.")
     elif seen.ends:
         say(f"It replaces meter {seen.ends} on {begun}.")
+    for note in seen.notes:
+        say(f"  {note}")
 
 
 def _plain(each: QuarantinedReading) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from gridwright.store.schema.field import quarantined_reading as table
 from gridwright.store.session import Session, Unit
 
 Key = tuple[str, int, int, int, float]
+Saves = Callable[[Sequence[QuarantinedReading]], Collection[int]]
 LIMIT = 10_000_000  # readings that may wait: a gigabyte or two
 KEY = ("meter", "at_us", "interval_s", "reading_type", "value")
 
@@ -97,10 +98,13 @@ class Quarantine:
         with self._session.reading(settled=False) as unit:
             return _to_readings(unit, unit.connection.execute(_waiting(meter).limit(limit)).all())
 
-    def claim(self, access: Access, meter: str, *, within: Interval | None = None) -> list[QuarantinedReading]:
+    def claim(
+        self, access: Access, meter: str, *, within: Interval | None = None, save: Saves | None = None
+    ) -> list[QuarantinedReading]:
         """Take out what waits of one meter, in order of time and arrival; of two who claim at once one gets it.
 
-        `within`: of that time only; the rest goes on waiting.
+        `within`: of that time only; the rest goes on waiting. `save` is given what waits and returns the places of what
+        it did not take, which goes on waiting too.
         Call it inside `store.transaction()` and save the readings there: after an error they wait again.
         """
         _require_all(access, Act.WRITE_REGISTRY)
@@ -109,6 +113,9 @@ class Quarantine:
             if within is not None:
                 query = query.where(table.c.at_us >= to_us(within.start), table.c.at_us < to_us(within.end))
             rows = unit.connection.execute(query.with_for_update()).all()
+            if rows and save is not None:
+                left = save(_to_readings(unit, rows))
+                rows = [row for place, row in enumerate(rows) if place not in left]
             if rows:
                 at = self._session.clock()
                 _mark(unit, [row.id for row in rows], to_us(at))

@@ -50,7 +50,7 @@ def test_they_move_in_whether_or_not_a_meter_hangs_there(meter: str, since: date
             come(store, meter, 40)
             come(store, "M-C2", 45, 1)
         claim = MeterClaim("UP-C", "UP-C", since)
-        seen = preview_claim(store, ME, claim)
+        seen = preview_claim(store, ME, claim, now=NOW)
         assert (seen.moving, seen.own, seen.new, seen.ends) == (5, True, False, "")
         before = store.registry.installations(ME, "UP-C")
         done = claim_meter(store, ME, claim, now=NOW)
@@ -93,7 +93,7 @@ def test_they_are_of_no_other_place_and_have_no_factor(claim: MeterClaim, error:
     with open_store("sqlite://") as store:
         waiting(store)
         with pytest.raises(error, match=says):
-            preview_claim(store, ME, claim)
+            preview_claim(store, ME, claim, now=NOW)
         with pytest.raises(error, match=says):
             claim_meter(store, ME, claim, now=NOW)
         assert len(store.quarantine.readings(ME, "UP-C")) == 5

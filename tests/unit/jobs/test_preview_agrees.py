@@ -73,10 +73,10 @@ def test_preview_and_act_agree(store: Store, acts: list[tuple[bool, str, str, in
         at, serial, place = START + day * DAY, f"{town}{meter}", f"{town}{point}"
         if claims:
             claim = MeterClaim(serial, place, at, Decimal(factor))
-            looked = said(lambda claim=claim: preview_claim(store, ME, claim))  # type: ignore[misc]
+            looked = said(lambda claim=claim: preview_claim(store, ME, claim, now=NOW))  # type: ignore[misc]
             done = said(lambda claim=claim: claim_meter(store, ME, claim, now=NOW))  # type: ignore[misc]
             if "wait from" in done:  # all that waits is from before: the look says that none of it would move in
-                assert preview_claim(store, ME, claim).moving == 0
+                assert preview_claim(store, ME, claim, now=NOW).moving == 0
                 continue
         else:
             kwh = Decimal(5) if with_reads else None

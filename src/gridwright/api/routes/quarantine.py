@@ -33,9 +33,11 @@ def list_waiting(request: Request, platform: Asking, limit: Limit = 100, cursor:
 
 @router.post("/{name}/claim", summary="Claim a meter", status_code=HTTPStatus.CREATED, response_model=Claimed)
 def claim(once: OnceDone, name: Id, asked: ClaimAsked) -> Response:
-    """Register and install an unknown meter at a usage point, and move its readings in, all or nothing.
+    """Register and install an unknown meter at a usage point, and move its readings in, as far as they fit.
 
     A name that is a usage point by now is claimed for itself: its readings move in, and no meter is installed.
+    Readings that do not fit the interval length of their day go on waiting, and are told in `notes`: claim them with a
+    `channel` of their own, or let them go.
     """
     platform = once.platform
     multiplier = Decimal(asked.multiplier)
@@ -43,7 +45,7 @@ def claim(once: OnceDone, name: Id, asked: ClaimAsked) -> Response:
         raise bad_parameter("body", "multiplier", "a transformer factor of 0 makes every reading 0")
 
     def work() -> Claimed:
-        wish = MeterClaim(name, asked.usage_point, asked.since, multiplier)
+        wish = MeterClaim(name, asked.usage_point, asked.since, multiplier, asked.channel)
         done = claim_meter(platform.store, platform.access, wish, now=platform.clock())
         place = href("usage-points", asked.usage_point)
         return Claimed.of(done, href=place, meter=name, usage_point=asked.usage_point)

@@ -105,6 +105,7 @@ class ClaimAsked(Request):
     usage_point: Name
     since: Instant | None = Field(default=None, description="Installed since; left out, since its first reading.")
     multiplier: Annotated[Text, Field(pattern=r"^\d{1,6}(\.\d{1,6})?$")] = "1"
+    channel: Annotated[Text, Field(max_length=40, description="Move its readings into this channel.")] = ""
 
 
 class Claimed(Shape):
@@ -115,7 +116,7 @@ class Claimed(Shape):
     usage_point: str
     intervals: int
     registers: int
-    notes: list[str]
+    notes: list[str] = Field(description="What goes on waiting, and why.")
 
 
 class WriterShape(Shape):

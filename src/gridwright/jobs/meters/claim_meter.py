@@ -1,27 +1,27 @@
-"""Claim a meter nobody knew: it is registered and installed, and its waiting readings move in, all or nothing."""
+"""Claim a meter nobody knew: it is registered and installed, and of its waiting readings all that fit move in."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import numpy as np
 
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access, Act
-from gridwright.domain.errors import NotFound
+from gridwright.domain.errors import GridMismatch, GridwrightError, NotFound
 from gridwright.domain.finding import Finding
-from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
-from gridwright.domain.panel import Panel
+from gridwright.domain.interval import epoch_s
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter
-from gridwright.jobs.field.keep_harvest import placed_panels, placed_registers
-from gridwright.jobs.meters.claimed_place import MeterClaim, of_hanging, place_of
+from gridwright.jobs.field.keep_harvest import placed_registers
+from gridwright.jobs.meters.claim_fitting import REMEDY, Misfit, in_channel, save_what_fits, told
+from gridwright.jobs.meters.claimed_place import ClaimedPlace, MeterClaim, of_hanging, place_of
 from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.store import Store
 from gridwright.vee.arrivals import contradiction_findings
@@ -33,20 +33,23 @@ TWICE = "waited with two values; the later counts"
 class ClaimedMeter:
     """How many interval readings and register reads moved in; the notes tell what stayed out.
 
-    `installation`: the meter that hangs there; None where the readings were sent under the usage point's own id.
+    `moved`: waiting readings that moved in; of two values of an interval both did. `installation`: the meter that hangs
+    there; None where the readings were sent under the usage point's own id.
     """
 
     installation: Installation | None
     intervals: int
     registers: int
     notes: tuple[str, ...] = ()
+    moved: int = 0
 
 
 def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetime) -> ClaimedMeter:
     """Register and install the meter at a known usage point, and move its readings in, in one transaction.
 
     A meter without waiting readings is NotFound; one that hangs elsewhere at that time is a Conflict. Readings from
-    outside the installation go on waiting: where the meter hung then, somebody may claim them.
+    outside the installation go on waiting: where the meter hung then, somebody may claim them. So do those that do not
+    fit the grid of their day; where none fits, it is a GridMismatch.
     """
     access.require(Act.WRITE_REGISTRY, claim.usage_point)
     with store.transaction():
@@ -56,33 +59,78 @@ def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetim
             raise NotFound(
                 f"no readings of meter {claim.meter!r} wait", remedy="the list of the quarantine tells which do"
             )
-        claimed = place_of(store, access, claim, oldest[0].at)
-        place = claimed.place
-        if claimed.new:
-            register(store, access, Meter(claim.meter))
-            store.registry.exchange_meter(access, place)
-        taken = store.quarantine.claim(access, claim.meter, within=place.period)
+        moving = _Moving(store, access, claim, place_of(store, access, claim, oldest[0].at), now)
+        taken = store.quarantine.claim(access, claim.meter, within=moving.claimed.place.period, save=moving.save)
         if not taken:
-            raise NotFound(
-                f"no readings of meter {claim.meter!r} wait from {place.period}",
-                remedy="the list of the quarantine tells from when they are; claim them for where it hung then",
-            )
-        intervals = sum(_save(store, access, panel, place, now) for panel in panels_of(taken))
-        reads = [read for each in taken if not each.interval_s for read in placed_registers(_read(each), [place])]
-        reads = in_epochs(store, access, of_hanging(store, access, reads) if claimed.own else reads)
-        registers = store.registers.save(access, reads, known_at=now).new if reads else 0
-        outside = len(store.quarantine.readings(access, claim.meter))
-        doubts = contradictions(taken, claim.usage_point)
+            raise moving.refusal()
+        doubts = contradictions(in_channel(taken, claim.channel), claim.usage_point)
         if doubts:
             store.findings.save(access, doubts, known_at=now)
+        outside = len(store.quarantine.readings(access, claim.meter)) - moving.left
     twice = sum(each.slots for each in doubts)
-    told = {
+    claimed = moving.claimed
+    told_of = {
         f"{claim.meter} is a usage point by now: its readings moved in, and no meter was installed": claimed.own,
         f"{outside} readings from outside the installation go on waiting": outside,
         f"{twice} readings had two values: the later counts, see the findings": twice,
     }
-    notes = tuple(note for note, count in told.items() if count)
-    return ClaimedMeter(None if claimed.own else place, intervals, registers, notes)
+    notes = (*(note for note, count in told_of.items() if count), *moving.notes)
+    place = None if claimed.own else claimed.place
+    return ClaimedMeter(place, moving.intervals, moving.registers, notes, len(taken))
+
+
+@dataclass(slots=True)
+class _Moving:
+    """Moves what waited to its place: the meter is installed once it is known that something moves in."""
+
+    store: Store
+    access: Access
+    claim: MeterClaim
+    claimed: ClaimedPlace
+    now: datetime
+    intervals: int = 0
+    registers: int = 0
+    misfits: list[Misfit] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        """How many readings from the time of the installation go on waiting, since they do not fit."""
+        return sum(len(misfit.places) for misfit in self.misfits)
+
+    def save(self, waiting: Sequence[QuarantinedReading]) -> set[int]:
+        """Save what fits and return the places of the rest, which goes on waiting."""
+        store, access = self.store, self.access
+        ours = in_channel(waiting, self.claim.channel)
+        self.intervals, self.misfits = save_what_fits(store, access, ours, self.claimed.place, now=self.now)
+        self.notes = told(ours, self.misfits)
+        left = {at for misfit in self.misfits for at in misfit.places}
+        moved = [each for at, each in enumerate(ours) if at not in left]
+        if not moved:
+            return left
+        if self.claimed.new:
+            # Not since a reading that stays out: the meter may never have hung here then.
+            self.claimed = place_of(store, access, self.claim, moved[0].at)
+            register(store, access, Meter(self.claim.meter))
+            store.registry.exchange_meter(access, self.claimed.place)
+        self.registers = self._save_registers([each for each in moved if not each.interval_s])
+        return left
+
+    def _save_registers(self, waiting: Sequence[QuarantinedReading]) -> int:
+        store, access = self.store, self.access
+        reads = [read for each in waiting for read in placed_registers(_read(each), [self.claimed.place])]
+        reads = in_epochs(store, access, of_hanging(store, access, reads) if self.claimed.own else reads)
+        return store.registers.save(access, reads, known_at=self.now).new if reads else 0
+
+    def refusal(self) -> GridwrightError:
+        """Return why nothing at all moved in."""
+        if self.misfits:
+            error = self.misfits[0].error
+            return GridMismatch(f"nothing moves in: {error.message}", where=error.where, remedy=REMEDY)
+        return NotFound(
+            f"no readings of meter {self.claim.meter!r} wait from {self.claimed.place.period}",
+            remedy="the list of the quarantine tells from when they are; claim them for where it hung then",
+        )
 
 
 def register(store: Store, access: Access, meter: Meter) -> None:
@@ -94,22 +142,6 @@ def register(store: Store, access: Access, meter: Meter) -> None:
         return
     if isinstance(known, Meter) and known.dials is None and meter.dials is not None:
         store.registry.save_meter(access, replace(known, dials=meter.dials, lsb_wh=meter.lsb_wh))
-
-
-def panels_of(readings: Sequence[QuarantinedReading]) -> Iterator[Panel]:
-    """Yield one-row panels of interval readings: one for each type, interval and phase, cut where a day is empty."""
-    series: dict[tuple[ReadingType, int, int], dict[int, float]] = defaultdict(dict)
-    for each in readings:
-        if each.interval_s:
-            at = epoch_s(each.at)
-            series[each.reading_type, each.interval_s, at % each.interval_s][at] = each.value
-    for (kind, interval_s, _), found in series.items():
-        instants = np.array(sorted(found), np.int64)
-        for part in np.split(instants, np.flatnonzero(np.diff(instants) > DAY_S) + 1):
-            values = np.full((1, int(part[-1] - part[0]) // interval_s + 1), np.nan)
-            values[0, (part - part[0]) // interval_s] = np.rint([found[int(each)] for each in part])
-            name = (readings[0].meter,)
-            yield Panel(name, from_epoch_s(int(part[0])), timedelta(seconds=interval_s), values, reading_type=kind)
 
 
 def contradictions(taken: Sequence[QuarantinedReading], point: str) -> list[Finding]:
@@ -129,11 +161,6 @@ def _columns(some: Sequence[QuarantinedReading], point: str, kind: ReadingType, 
     value = np.array([each.value for each in some], np.float64)
     order, quality = np.arange(at.size), np.full(at.size, q.RAW, np.uint8)
     return Readings((point,), np.zeros(at.size, np.int32), at, value, quality, order, interval_s, kind)
-
-
-def _save(store: Store, access: Access, panel: Panel, place: Installation, now: datetime) -> int:
-    saved = [store.readings.save(access, part, known_at=now) for part in placed_panels(panel, [place])]
-    return sum(each.new + each.changed for each in saved)
 
 
 def _read(each: QuarantinedReading) -> RegisterReading:

@@ -13,15 +13,29 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, exchange, install, installed_at
 from gridwright.store import Store
 
+LONGEST_CHANNEL = 40
+
 
 @dataclass(frozen=True, slots=True)
 class MeterClaim:
-    """Where a meter hangs, since when (None: since its first reading), and its transformer factor."""
+    """Where a meter hangs, since when (None: since its first reading), and its transformer factor.
+
+    `channel`: its readings move into this channel of their type, whatever they named; empty: as they came.
+    """
 
     meter: str
     usage_point: str
     since: datetime | None = None
     multiplier: Decimal = Decimal(1)
+    channel: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.channel) > LONGEST_CHANNEL or not self.channel.isprintable():
+            shown = self.channel[:LONGEST_CHANNEL]
+            raise InputError(
+                f"the channel {shown!r} must have at most {LONGEST_CHANNEL} printable characters",
+                remedy="choose a short name, such as E1",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +65,20 @@ def place_of(store: Store, access: Access, claim: MeterClaim, first: datetime) -
         return ClaimedPlace(open_now)
     new = install(claim.usage_point, claim.meter, since, claim.multiplier)
     require_free(store, access, new)
-    exchange(history, new)
+    try:
+        exchange(history, new)
+    except Conflict as error:
+        raise Conflict(error.message, where=error.where, remedy=_when_free(history, claim)) from error
     return ClaimedPlace(new, new=True, ends=open_now.end_device if open_now else "")
+
+
+def _when_free(history: Iterable[Installation], claim: MeterClaim) -> str:
+    """Return what helps where other meters hung at the time of the claim, however they came there."""
+    last = max(history, key=lambda each: each.period.start)
+    return (
+        f"if {claim.meter} came after {last.end_device}, claim it since that instant, which is after "
+        f"{last.period.start.isoformat()}; if {last.end_device} never hung there, cancel its installation first"
+    )
 
 
 def _is_point(store: Store, access: Access, claim: MeterClaim) -> bool:

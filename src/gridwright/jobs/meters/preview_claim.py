@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import NotFound
 from gridwright.domain.usage_point import Installation
+from gridwright.jobs.meters.claim_meter import ClaimedMeter, claim_meter
 from gridwright.jobs.meters.claimed_place import MeterClaim, place_of
 from gridwright.store import Store
 
@@ -18,6 +19,7 @@ class ClaimSeen:
 
     `place`: the installation they would move into, `new` where it would begin with the claim; `ends`: the meter that
     hangs there now, and would be taken down. `own`: they are the usage point's own, and no meter is installed.
+    `notes`: what would stay out, and why.
     """
 
     waiting: int
@@ -28,9 +30,14 @@ class ClaimSeen:
     new: bool
     ends: str = ""
     own: bool = False
+    notes: tuple[str, ...] = ()
 
 
-def preview_claim(store: Store, access: Access, claim: MeterClaim) -> ClaimSeen:
+class _LookedAtError(Exception):
+    """Ends a transaction that was only looked at, so that nothing of it is recorded."""
+
+
+def preview_claim(store: Store, access: Access, claim: MeterClaim, *, now: datetime) -> ClaimSeen:
     """Look at a claim without recording anything; what could not be claimed is refused as the claim would be."""
     access.require(Act.WRITE_REGISTRY, claim.usage_point)
     store.registry.point(access, claim.usage_point)
@@ -38,7 +45,19 @@ def preview_claim(store: Store, access: Access, claim: MeterClaim) -> ClaimSeen:
     if not waiting:
         raise NotFound(f"no readings of meter {claim.meter!r} wait", remedy="the list of the quarantine tells which do")
     found = place_of(store, access, claim, waiting[0].at)
-    moving = sum(each.at in found.place.period for each in waiting)
-    return ClaimSeen(
-        len(waiting), waiting[0].at, waiting[-1].at, moving, found.place, found.new, ends=found.ends, own=found.own
-    )
+    seen = ClaimSeen(len(waiting), waiting[0].at, waiting[-1].at, 0, found.place, found.new, found.ends, found.own)
+    if not any(each.at in found.place.period for each in waiting):
+        return seen
+    done = _tried(store, access, claim, now)
+    return replace(seen, moving=done.moved, place=done.installation or found.place, notes=done.notes)
+
+
+def _tried(store: Store, access: Access, claim: MeterClaim, now: datetime) -> ClaimedMeter:
+    """Return what the claim does, of which nothing stays: only the days of the usage point tell what fits them."""
+    done: list[ClaimedMeter] = []
+    try:
+        with store.transaction():
+            done.append(claim_meter(store, access, claim, now=now))
+            raise _LookedAtError  # noqa: TRY301 - what ends a transaction must be raised within it
+    except _LookedAtError:
+        return done[0]

@@ -163,7 +163,7 @@ def claim(who: Staff, form: BoundForm) -> Response:
     said = (
         f"Meter {wish.meter} hangs at {wish.usage_point}; its" if done.installation else f"{wish.usage_point}: its own"
     )
-    return _back(who, "", f"{said} readings are in")
+    return _back(who, "", ". ".join([f"{said} readings are in", *done.notes]))
 
 
 def _back(who: Viewer, query: str, done: str) -> Response:

@@ -1,0 +1,118 @@
+"""Interval readings that waited, moved in as far as they fit: a day of a usage point holds one grid."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+
+from gridwright.domain.access import Access
+from gridwright.domain.errors import GridwrightError
+from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
+from gridwright.domain.panel import Panel
+from gridwright.domain.quarantine import QuarantinedReading
+from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.usage_point import Installation
+from gridwright.jobs.field.keep_harvest import placed_panels
+from gridwright.store import Store
+from gridwright.store.days.fitting import save_fitting
+
+TOLD = 10  # days whose misfits are named one by one
+REMEDY = (
+    "claim what goes on waiting with a channel of its own (--channel), or let it go with gridwright quarantine drop"
+)
+
+
+class _Grid(NamedTuple):
+    """Readings of one type, length and phase; `rank`: 0 on the UTC days of which most readings are on this grid."""
+
+    kind: ReadingType
+    interval_s: int
+    phase_s: int
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Readings of one UTC day, by their places in what waited, that do not fit its grid, and why."""
+
+    places: tuple[int, ...]
+    error: GridwrightError
+
+
+def save_what_fits(
+    store: Store, access: Access, waiting: Sequence[QuarantinedReading], place: Installation, *, now: datetime
+) -> tuple[int, list[Misfit]]:
+    """Save interval readings at a place; returns how many are new or changed there, and what fits no day.
+
+    Where nothing is stored yet, the grid with most readings of a UTC day has that day.
+    """
+    counts: list[int] = []
+
+    def save(panel: Panel) -> None:
+        saved = [store.readings.save(access, part, known_at=now) for part in placed_panels(panel, [place])]
+        counts.extend(each.new + each.changed for each in saved)
+
+    misfits = []
+    for grid, places in sorted(_grids(waiting).items(), key=lambda item: item[0].rank):
+        for panel in _panels(grid, [waiting[at] for at in places]):
+            for part, error in save_fitting(save, panel):
+                out = tuple(at for at in places if part.start <= waiting[at].at < part.end)
+                misfits.append(Misfit(out, error))
+    return sum(counts), sorted(misfits, key=lambda misfit: misfit.places)
+
+
+def told(waiting: Sequence[QuarantinedReading], misfits: Sequence[Misfit]) -> list[str]:
+    """Return a sentence for each day's misfits, with their first value, place and reason, and what helps at the end."""
+    if not misfits:
+        return []
+    notes = []
+    for misfit in misfits[:TOLD]:
+        first = waiting[misfit.places[0]]
+        value = f"{first.value * first.reading_type.resolution:.12g} {first.reading_type.unit}"
+        what = f"{value} at {first.at.isoformat()}"
+        others = f" and {len(misfit.places) - 1} more of that day" if len(misfit.places) > 1 else ""
+        notes.append(f"{what}{others}: {misfit.error.message} ({misfit.error.where}), and goes on waiting")
+    if len(misfits) > TOLD:
+        notes.append(f"{len(misfits) - TOLD} more days have readings that do not fit, and go on waiting")
+    return [*notes, REMEDY]
+
+
+def in_channel(readings: Sequence[QuarantinedReading], channel: str) -> list[QuarantinedReading]:
+    """Return the readings as those of another channel; of none, as they are."""
+    if not channel:
+        return list(readings)
+    return [replace(each, reading_type=replace(each.reading_type, channel=channel)) for each in readings]
+
+
+def _grids(waiting: Sequence[QuarantinedReading]) -> dict[_Grid, list[int]]:
+    """Sort interval readings by what they are and their grid, each UTC day by how many there are on each."""
+    keys = [
+        (each.reading_type, epoch_s(each.at) // DAY_S, each.interval_s, epoch_s(each.at) % each.interval_s)
+        for each in waiting
+        if each.interval_s
+    ]
+    ranks: dict[tuple[ReadingType, int], list[tuple[int, int]]] = defaultdict(list)
+    for (kind, day, *grid), _ in Counter(keys).most_common():
+        ranks[kind, day].append((grid[0], grid[1]))
+    found: dict[_Grid, list[int]] = defaultdict(list)
+    places = [at for at, each in enumerate(waiting) if each.interval_s]
+    for at, (kind, day, length, phase) in zip(places, keys, strict=True):
+        found[_Grid(kind, length, phase, ranks[kind, day].index((length, phase)))].append(at)
+    return found
+
+
+def _panels(grid: _Grid, readings: Sequence[QuarantinedReading]) -> Iterator[Panel]:
+    """Yield one-row panels, cut where a day is empty; of two values of an interval the later one counts."""
+    found = {epoch_s(each.at): each.value for each in readings}
+    instants = np.array(sorted(found), np.int64)
+    length = grid.interval_s
+    for part in np.split(instants, np.flatnonzero(np.diff(instants) > DAY_S) + 1):
+        values = np.full((1, int(part[-1] - part[0]) // length + 1), np.nan)
+        values[0, (part - part[0]) // length] = np.rint([found[int(each)] for each in part])
+        name = (readings[0].meter,)
+        yield Panel(name, from_epoch_s(int(part[0])), timedelta(seconds=length), values, reading_type=grid.kind)
