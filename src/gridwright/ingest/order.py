@@ -101,12 +101,15 @@ def _settled(readings: Readings, starts: npt.NDArray[np.intp]) -> Ordered:
     lost = np.ones(readings.size, np.bool_)
     lost[winner] = False
     won = readings.value[winner][group]
+    # A record without a value says nothing against one that has it, as in wide files with a row for each quality.
+    empty = np.isnan(readings.value) & ~np.isnan(won)
     same = (readings.value == won) | np.isnan(readings.value)
     conflict = lost & ~same
     kept = take(readings, winner)
     tally = Tally(
-        repeated=int(np.count_nonzero(lost & same)),
+        repeated=int(np.count_nonzero(lost & same & ~empty)),
         conflicting=int(np.count_nonzero(conflict)),
+        missing=int(np.count_nonzero(empty)),
         listed=listed(
             readings,
             conflict,

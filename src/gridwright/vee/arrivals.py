@@ -71,11 +71,15 @@ def contradiction_findings(readings: Readings, text: str = IN_ONE_REQUEST) -> li
 
 
 def _repeated(readings: Readings) -> tuple[Index, Index]:
-    """Return which readings repeat the one before of the same interval with another value, and which with the same."""
+    """Return which readings repeat the one before of the same interval with another value, and which with the same.
+
+    Those without a value do neither.
+    """
     order = np.lexsort((readings.at, readings.point))
+    order = order[~np.isnan(readings.value[order])]
     point, at, value = readings.point[order], readings.at[order], readings.value[order]
     again = np.flatnonzero((point[1:] == point[:-1]) & (at[1:] == at[:-1]))
-    same = (value[again + 1] == value[again]) | (np.isnan(value[again + 1]) & np.isnan(value[again]))
+    same = value[again + 1] == value[again]
     return order[again[~same] + 1], order[again[same] + 1]
 
 

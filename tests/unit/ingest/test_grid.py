@@ -88,8 +88,9 @@ ESTIMATE = q.pack(q.Status.ESTIMATED, q.Method.LINEAR)
 def test_the_better_quality_wins_then_the_later(value: list[float], quality: list[int], winner: float) -> None:
     gridded = grid_readings(readings([0, 0], value, quality=quality))
     assert only(gridded.panels).values.tolist() == [[winner]]
-    loser = np.isnan(value).any()
-    assert (gridded.tally.repeated, gridded.tally.conflicting) == ((1, 0) if loser else (0, 1))
+    empty = int(np.isnan(value).any())
+    tally = gridded.tally
+    assert (tally.repeated, tally.conflicting, tally.missing) == (0, 1 - empty, empty)
 
 
 def test_a_conflict_is_listed_with_its_line() -> None:

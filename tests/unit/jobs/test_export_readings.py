@@ -83,6 +83,23 @@ def test_another_store_that_reads_the_export_holds_the_same(
         assert len(kinds) == (0 if name == "wide-csv" else 1)
 
 
+def test_rows_for_each_quality_of_a_wide_file_contradict_nobody(store: Store, tmp_path: Path) -> None:
+    qualities = np.where(np.arange(7 * 96) % 3, np.uint8(q.ACTUAL), np.uint8(q.Status.ESTIMATED)).astype(np.uint8)
+    values = np.arange(7.0 * 96)[None]
+    panel = Panel(("H0",), START, timedelta(minutes=15), values, qualities[None])
+    with open_store("sqlite://") as mixed:
+        mixed.registry.save_points(LOCAL_OWNER, [UsagePoint("H0", "Europe/Berlin")])
+        mixed.readings.save(LOCAL_OWNER, panel, known_at=NOW)
+        path = tmp_path / "wide.csv"
+        path.write_bytes(exported(mixed, "wide-csv")[0])
+    with open_store("sqlite://") as other:
+        done = ingest_file(other, LOCAL_OWNER, path, ReadOptions(zone="Europe/Berlin"), known_at=NOW)
+        assert (done.new, done.intake.conflicting, done.findings) == (7 * 96, 0, 0)
+        back = other.readings.load(LOCAL_OWNER, "H0", panel.period)
+        assert np.array_equal(back.values, values)
+        assert np.array_equal(back.quality, panel.quality)
+
+
 def test_points_period_and_type_narrow_an_export(store: Store) -> None:
     day = Interval(START, START + timedelta(days=1))
     wanted = Wanted(points=("H3",), period=day, kinds=(RECEIVED_ENERGY.code,), interval=timedelta(minutes=15))
