@@ -65,7 +65,7 @@ def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", sorted(set(TYPES.values())))
-@settings(max_examples=200)
+@settings(max_examples=200 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 60)
 @given(data=st.data())
 def test_any_body_is_answered(kind: str, data: st.DataObject) -> None:
     body = data.draw(damaged(SOUND[kind]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,8 @@ from gridwright.domain.errors import GridwrightError
 from gridwright.formats.registry import find_reader
 from gridwright.formats.source import ReadOptions
 from tests.unit.formats.csv_reading import READER, read
+
+EXAMPLES = 300 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 60
 
 FORMS = {
     "ymd": ("%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y%m%d%H%M", "%Y-%m-%dT%H:%M:%S.000"),
@@ -46,7 +49,7 @@ def files(draw: st.DrawFn) -> tuple[str, ReadOptions, list[int], list[int]]:
 
 
 @given(files())
-@settings(max_examples=80)
+@settings(max_examples=EXAMPLES)
 def test_what_is_written_is_read_back(file: tuple[str, ReadOptions, list[int], list[int]]) -> None:
     text, options, counts, instants = file
     data = memoryview(text.encode())
@@ -71,7 +74,7 @@ GOOD = (
 
 
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
-@settings(max_examples=300)
+@settings(max_examples=EXAMPLES)
 def test_a_damaged_byte_costs_few_rows_and_no_traceback(place: int, byte: int) -> None:
     damaged = bytearray(GOOD)
     damaged[place] = byte
@@ -87,7 +90,7 @@ def test_a_damaged_byte_costs_few_rows_and_no_traceback(place: int, byte: int) -
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=200)
+@settings(max_examples=EXAMPLES)
 def test_any_bytes_are_read_or_refused_clearly(data: bytes) -> None:
     view = memoryview(data)
     try:
@@ -100,7 +103,7 @@ def test_any_bytes_are_read_or_refused_clearly(data: bytes) -> None:
 
 
 @given(st.text(alphabet='0123456789-:/,.; "\nAZkWh', max_size=300))
-@settings(max_examples=200)
+@settings(max_examples=EXAMPLES)
 def test_texts_that_look_like_readings_are_read_or_refused_clearly(body: str) -> None:
     try:
         found = read(f"time,kWh\n2021-01-01 00:00,1\n2021-01-01 01:00,2\n{body}")
