@@ -19,7 +19,7 @@ from gridwright.formats.instants import Instants, as_binary, row_stamps, stamps_
 from gridwright.formats.layout import Batch, Layout, Pass, ValueColumn
 from gridwright.formats.meter_columns import told_by_columns
 from gridwright.formats.roles import UNITS, flow_of_register, known_unit, own_type, quality_letter, series_type
-from gridwright.formats.row_verdicts import Verdicts, word_of
+from gridwright.formats.row_verdicts import LONGEST_RECORD, Verdicts, word_of
 from gridwright.formats.source import Decoded
 from gridwright.formats.stretches import stretch_lengths
 from gridwright.formats.text import read_numbers, shortened
@@ -199,7 +199,8 @@ def _qualities(batch: Batch, layout: Layout, verdicts: Verdicts) -> npt.NDArray[
 
 def _quality(word: str, column: str) -> int | None:
     """Return the quality byte of a word: one of ours (`estimated:linear`), or what senders write; None if unknown."""
-    own = QUALITY_OF_WORD.get(word.strip().lower())
+    # The entrances of HTTP write `estimated_final`, our own files `estimated-final`.
+    own = QUALITY_OF_WORD.get(word.strip().lower().replace("_", "-").replace(" ", "-"))
     if own is not None:
         return own
     letter = quality_letter(word, column)
@@ -354,7 +355,8 @@ def _without(batch: Batch, part: Part, giant: Mask, verdicts: Verdicts) -> Mask:
     at = np.flatnonzero(rows)[giant]
     for row in at.tolist():
         reason = f"{values[row]:.15g} in {_column(column.name)} is impossibly large"
-        verdicts.add(int(batch.line[row]), reason, "correct the number", f"{values[row]:.15g}")
+        record = shortened(batch.record(row), LONGEST_RECORD)
+        verdicts.add(int(batch.line[row]), reason, "correct the number", f"{values[row]:.15g}", record)
     left = rows.copy()
     left[at] = False
     return left

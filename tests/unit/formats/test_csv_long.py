@@ -296,6 +296,19 @@ def test_register_and_unit_columns_split_the_rows() -> None:
     assert found.rejects == [(5, "furlong")]
 
 
+def test_a_number_that_no_store_holds_is_refused_with_its_record() -> None:
+    found = read("usage_point,start,kwh\nUP-1,2021-01-01T00:00Z,9e15\nUP-1,2021-01-01T00:30Z,1\n")
+    (reject,) = found.pieces[0].rejects
+    assert (reject.line, reject.value, reject.record) == (2, "9e+15", "UP-1,2021-01-01T00:00Z,9e15")
+    assert found.only.size == 1
+
+
+@pytest.mark.parametrize("word", ["estimated_final", "Estimated-Final", "estimated final"])
+def test_a_status_is_known_however_its_words_are_joined(word: str) -> None:
+    found = read(f"time,kWh,quality\n2021-01-01 00:00,1,{word}\n2021-01-01 00:30,2,A\n")
+    assert found.only.quality.tolist() == [Status.ESTIMATED_FINAL, Status.ACTUAL]
+
+
 def test_quality_letters() -> None:
     found = read(
         "time,kWh,quality\n2021-01-01 00:00,1,A\n2021-01-01 00:30,2,E\n2021-01-01 01:00,3,F16\n"
