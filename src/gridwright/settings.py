@@ -202,7 +202,10 @@ class EditSettings(Section):
     alone_kwh: float = Field(
         default=10.0,
         ge=0,
-        description="energy that one person may move by edits of energy or power in a month; more needs a second one",
+        description=(
+            "energy that one person may move by edits of energy or power, and by accepting what was rejected, in a "
+            "month; more needs a second one"
+        ),
     )
 
 

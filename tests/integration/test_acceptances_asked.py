@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -10,18 +11,21 @@ from typing import Any
 
 import pytest
 
+from gridwright.api.app import make_app
 from gridwright.app import Platform
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Role
 from gridwright.domain.identity import User
 from gridwright.settings import load_settings
+from gridwright.web.pages import add_pages
 from gridwright.work import tasks
-from tests.integration.api.small_town import Town, build, opened
+from tests.integration.api.small_town import Town, build, opened, platform_at
 from tests.integration.command_line import Run, commands
 from tests.integration.test_acceptances import SPIKE_DAY, Home
 
 NAME = "UP-77"
 DAY = str(SPIKE_DAY.date())
+BROWSER = {"Accept": "text/html"}
 WHY = ("--reason", "a furnace was tried out")
 
 
@@ -71,6 +75,52 @@ def test_who_may_only_look_accepts_nothing(town: Town) -> None:
     asked = {"point": NAME, "severity": "fail", "reason": "so", "dry_run": True}
     for who in ("viewer", "own", "device"):
         assert town.post("/v1/findings/resolve", asked, who).status_code == HTTPStatus.FORBIDDEN
+
+
+@pytest.fixture
+def console(built: Town, tmp_path: Path) -> Iterator[Town]:
+    shutil.copy(built.platform.settings.store.url, tmp_path / "town.db")
+    platform = platform_at(tmp_path)
+    Home(platform.store, (NAME,)).fill()
+    app = make_app(platform)
+    add_pages(app, platform)
+    yield Town(platform, built.keys, built.ids, app)
+    platform.close()
+
+
+def page_of(town: Town, cookie: dict[str, str], path: str) -> str:
+    return town.get(path, "", headers=BROWSER | cookie).text
+
+
+def signed_in(town: Town, who: str) -> dict[str, str]:
+    answer = town.ask("POST", "/sign-in", "", headers=BROWSER, data={"key": town.keys[who]})
+    return {"Cookie": answer.headers["set-cookie"].split(";")[0]}
+
+
+def accept_all(town: Town, who: str, query: str) -> str:
+    """Accept all that fits a filter, and return the page that follows."""
+    cookie = signed_in(town, who)
+    token = page_of(town, cookie, "/exceptions").split('name="csrf" value="')[1].split('"')[0]
+    form = {"csrf": token, "filter": query, "all": "yes", "reason": "a furnace was tried out"}
+    answer = town.ask("POST", "/exceptions/resolve", "", headers=BROWSER | cookie, data=form)
+    assert answer.status_code == HTTPStatus.SEE_OTHER, answer.text
+    return page_of(town, cookie, answer.headers["location"])
+
+
+def test_on_the_console_two_people_do_it(console: Town) -> None:
+    town = console
+    shown = accept_all(town, "operator", f"?severity=fail&point={NAME}")
+    assert "2 wait for a second person, for they let more than 10 kWh count." in shown
+    assert "operator would accept it: a furnace was tried out" in shown
+    assert '<a href="/exceptions?proposed=yes">Acceptances</a>: 2 wait for a second person' in shown
+    twin = town.get("/exceptions.json?proposed=yes", "viewer").json()
+    assert {each["proposed_by"] for each in twin["findings"]} == {"operator"}
+    shown = accept_all(town, "second", "?proposed=yes")
+    assert (
+        "2 accepted, with your reason in the audit chain; 1 intervals count again as measured, +499.619 kWh." in shown
+    )
+    tasks.correct(town.platform)
+    assert home_of(town).final(NAME) == (500_000.0, "ACCEPTED")
 
 
 @pytest.fixture

@@ -50,11 +50,12 @@ class Sought:
     code: str
     point: str
     person: str
+    proposed: str
 
 
-def sought(severity: str = "", code: str = "", point: str = "", person: str = "") -> Sought:
-    """Return what the address asks for."""
-    return Sought(severity, code, point, person)
+def sought(severity: str = "", code: str = "", point: str = "", person: str = "", proposed: str = "") -> Sought:
+    """Return what the address asks for; `proposed`: those that wait for a second person."""
+    return Sought(severity, code, point, person, "yes" if proposed else "")
 
 
 def exceptions(
@@ -90,6 +91,7 @@ def exceptions(
     extra = {
         "done": who.unseal(done, seal),
         "waiting_edits": len(store.edits.find(access, states=(EditState.PROPOSED,), limit=PAGE)),
+        "waiting_doubts": len(store.findings.page(access, FindingFilter(proposed=True), limit=PAGE)),
         "may_resolve": who.may(Act.WRITE_READINGS),
         "may_claim": who.may(Act.WRITE_REGISTRY),
         "severities": SEVERITIES,
@@ -153,7 +155,8 @@ def _described(asked: Mapping[str, str]) -> FindingFilter:
     """Return which findings a filter of the page asks for."""
     severity, point, code, person = (asked.get(name, "").strip() for name in ("severity", "point", "code", "person"))
     wanted = Severity(severity) if severity in SEVERITIES else None
-    return FindingFilter(point or None, wanted, code or None, assigned_to=person or None)
+    proposed = bool(asked.get("proposed"))
+    return FindingFilter(point or None, wanted, code or None, assigned_to=person or None, proposed=proposed)
 
 
 def claim(who: Staff, form: BoundForm) -> Response:
