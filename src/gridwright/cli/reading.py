@@ -70,13 +70,16 @@ def import_(
     else:
         for line in [*words(done), *judged_words(judged)]:
             say(line)
-    if done.intake.records and not done.intake.accepted and done.intake.rejected and not done.untouched:
+    if done.took_nothing and not done.untouched:
+        raise typer.Exit(1) if as_json else why_nothing(done, str(file))
+
+
+def why_nothing(done: Imported, place: str) -> InputError:
+    """Return why nothing of a file was taken: its first reject, or what was noted where there is not even that."""
+    if done.intake.rejects:
         first = done.intake.rejects[0]
-        raise (
-            typer.Exit(1)
-            if as_json
-            else InputError(first.reason, where=f"{file} line {first.line}", remedy=first.remedy)
-        )
+        return InputError(first.reason, where=f"{place} line {first.line}", remedy=first.remedy)
+    return InputError(f"no reading is in it: {done.intake.notes[0]}", where=place, remedy="fetch the file again")
 
 
 def judged_json(judged: TrustedImport | None) -> dict[str, Any]:

@@ -90,12 +90,12 @@ def sentence(one: Handled) -> str:
     intake = one.imported.intake if one.imported is not None else None
     if one.imported is None or intake is None:
         return f"{one.name}: {one.outcome}"
-    what = (
-        "imported before" if one.imported.untouched else f"{one.imported.new:,} new, {one.imported.changed:,} changed"
-    )
-    return f"{one.name}: {intake.accepted:,} readings taken, {intake.rejected:,} rejected, {what}; now {one.path}" + (
-        f", rejects in {one.imported.rejects_file}" if one.imported.rejects_file else ""
-    )
+    made = one.imported
+    what = "imported before" if made.untouched else f"{made.new:,} new, {made.changed:,} changed"
+    rejects = f", rejects in {made.rejects_file}" if made.rejects_file else ""
+    notes = "".join(f"\n  note: {note}" for note in intake.notes)
+    head = f"{one.name}: {intake.accepted:,} readings taken, {intake.rejected:,} rejected, {what}"
+    return f"{head}; now {one.path}{rejects}{notes}"
 
 
 def handled_json(one: Handled) -> dict[str, Any]:
@@ -112,5 +112,6 @@ def handled_json(one: Handled) -> dict[str, Any]:
         "derived": {"new": done.derived.new if done else 0, "changed": done.derived.changed if done else 0},
         "already_imported": bool(done and done.already),
         "rejects_file": done.rejects_file if done else None,
+        "notes": list(done.intake.notes) if done else [],
         "error": one.error.to_dict() if one.error else None,
     }

@@ -60,6 +60,13 @@ class Imported:
         """Whether nothing was done: the counts are those of the import before."""
         return self.already and not self.again
 
+    @property
+    def took_nothing(self) -> bool:
+        """Whether a file that should hold readings gave none: all were refused, or what there is of it was cut off."""
+        intake = self.intake
+        empty = bool(intake.rejected) if intake.records else bool(intake.notes)
+        return empty and not intake.accepted
+
 
 def ingest_file(  # noqa: PLR0913 - what an import needs to know
     store: StorePort,

@@ -223,8 +223,7 @@ class Watch:
 
     def _put_aside(self, claimed: Path, target: Path, name: str, imported: Imported) -> Handled:
         """Move a file that was read: to `failed` where not one record could be taken."""
-        intake = imported.intake
-        if not intake.records or intake.accepted or not intake.rejected:
+        if not imported.took_nothing:
             claimed.rename(target)
             sync_folder(target.parent)
             return Handled(shown(name), Outcome.DONE, target, imported)
@@ -285,11 +284,11 @@ def _rejects_of(target: Path) -> Path:
 def _nothing_taken(imported: Imported, name: str) -> InputError:
     intake = imported.intake
     first = intake.rejects[0] if intake.rejects else None
-    reason = f": {first.reason}" if first else ""
+    reason = f": {first.reason}" if first else f": {intake.notes[0]}" if intake.notes else ""
     return InputError(
-        f"none of {intake.records:,} records could be taken{reason}",
+        f"none of {intake.records:,} records could be taken{reason}" if intake.records else f"nothing is in it{reason}",
         where=shown(name),
-        remedy=first.remedy if first else "see the rejects beside it",
+        remedy=first.remedy if first else "see the rejects beside it" if intake.records else "fetch the file again",
     )
 
 
