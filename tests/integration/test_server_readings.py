@@ -363,6 +363,35 @@ def test_what_a_meter_measured_itself_is_not_derived_anew(client: httpx.Client, 
     assert stored(store, "UP-11", 0).values.item() == 333
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_a_corrected_read_corrects_the_energy_that_was_derived_from_it(
+    client: httpx.Client, store: Store, *, several: bool
+) -> None:
+    point = "UP-43" if several else "UP-44"
+    meter = point.replace("UP", "M")
+
+    def send(*reads: tuple[int, float]) -> None:
+        if several:
+            rows = [{"meter": meter, "at": stamp(slot), "register_kwh": value} for slot, value in reads]
+            assert client.post("/v1/readings", json=rows).json()["rejected"] == 0
+            return
+        for slot, value in reads:
+            form = {"meter_id": meter, "reading": f"{value}", "at": stamp(slot)}
+            assert client.post("/meter_reading", data=form).text == "OK"
+
+    first = 260
+    post(client, json.dumps([record(int(point[3:]), first + 2, 0.333)]), "application/json")  # measured
+    send((first, 10), (first + 1, 10.25), (first + 2, 10.5), (first + 3, 10.75), (first + 4, 11))
+    assert stored(store, point, first, 4).values.tolist() == [[250, 250, 333, 250]]
+    send((first + 2, 10.6), (first + 4, 11.5))
+    assert stored(store, point, first, 4).values.tolist() == [[250, 350, 333, 750]]
+    versions = store.readings.versions(ME, point, (START + first * QUARTER).date())
+    assert len(versions) > 1  # what was known before is kept
+    send((first + 2, 10.6), (first + 4, 11.5))
+    assert stored(store, point, first, 4).values.tolist() == [[250, 350, 333, 750]]
+    assert len(store.readings.versions(ME, point, (START + first * QUARTER).date())) == len(versions)
+
+
 def test_a_register_that_runs_backwards_is_kept_and_flagged(client: httpx.Client, store: Store) -> None:
     for slot, reading in ((252, 500), (253, 3), (254, 3.25)):
         form = {"meter_id": "M-12", "reading": str(reading), "at": stamp(slot)}

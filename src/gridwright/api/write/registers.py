@@ -9,12 +9,14 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gridwright.api.ingest.names import Directory
+from gridwright.api.write.corrected_reads import correct_derived, told_anew
 from gridwright.api.write.waiting import put_singles
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
@@ -62,9 +64,13 @@ class Registry:
 
 @dataclass(slots=True)
 class Reads:
-    """What is going to be written of some register reads of one type; `rejects` name records by their line."""
+    """What is going to be written of some register reads of one type; `rejects` name records by their line.
+
+    `again`: of those that are kept, the ones that may take the place of stored ones.
+    """
 
     kept: list[RegisterReading] = field(default_factory=list)
+    again: list[RegisterReading] = field(default_factory=list)
     derived: list[Derived] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
@@ -79,16 +85,26 @@ def save_registers(
     """
     reader, directory, known_at = context
     kind = readings.reading_type
-    reads = _sorted_out(store, reader, readings, directory)
+    registry = Registry(directory.multiplier, Rollovers(store, reader))
+    reads = _sorted_out(store, reader, readings, registry)
+    energy = partial(_energy, registry=registry)
+    anew = told_anew(store, reader, reads.again, kind, energy) if reads.again else []
     if reads.kept:
         store.registers.save(access, reads.kept, known_at=known_at)
     if reads.findings:
         store.findings.save(access, reads.findings, known_at=known_at)
     save_derived(store, (reader, access), reads.derived, kind, known_at)
+    correct_derived(store, (reader, access), anew, kind, known_at)
     return reads.rejects
 
 
-def _sorted_out(store: Store, reader: Access, readings: Readings, directory: Directory) -> Reads:
+def _energy(before: RegisterReading, after: RegisterReading, *, registry: Registry) -> list[tuple[int, int, float]]:
+    """Return start, length and energy of the interval between two reads of one meter, if they are its ends."""
+    found = between(before, after, registry) if _same(before, after) else []
+    return [(one.start_s, one.length_s, one.energy) for one in found]
+
+
+def _sorted_out(store: Store, reader: Access, readings: Readings, registry: Registry) -> Reads:
     rows: dict[str, list[int]] = defaultdict(list)
     for row, which in enumerate(readings.point.tolist()):
         rows[readings.points[which]].append(row)
@@ -98,7 +114,7 @@ def _sorted_out(store: Store, reader: Access, readings: Readings, directory: Dir
         for point, of in rows.items()
     }
     around = store.registers.neighbours(reader, moments, readings.reading_type)
-    reads, registry = Reads(), Registry(directory.multiplier, Rollovers(store, reader))
+    reads = Reads()
     if len(rows) < readings.size:
         reads.findings += contradiction_findings(readings)
     for point, of in rows.items():
@@ -114,6 +130,7 @@ def _single(read: RegisterReading, around: Neighbours, reads: Reads, registry: R
     before, after = around
     if before is not None and before.at == read.at:  # sent again, or corrected
         reads.kept.append(replace(read, epoch=before.epoch))
+        reads.again += reads.kept[-1:] if before.value != read.value else ()
         return
     if before is not None:
         read = replace(read, epoch=before.epoch + _begins_anew(before, read, registry))
@@ -154,6 +171,7 @@ def _several(readings: Readings, rows: Sequence[int], around: Neighbours, contex
     gridded = grid_registers(part, around=known, turned_over=registry.turned_over)
     kept = [read for registers in gridded.registers for read in registers]
     reads.kept += kept
+    reads.again += kept
     rejects = [reject for reject in gridded.tally.listed if not reject.conflict]
     reads.rejects += [replace(reject, line=reject.line - 1) for reject in rejects]
     chain = sorted([*kept, *known], key=lambda read: (read.at, read.epoch))
