@@ -88,3 +88,33 @@ def test_a_wrong_file_is_told_with_its_line(run: Run, tmp_path: Path, text: str,
     assert (code, words in err, "vee.toml" in err) == (2, True, True)
     (tmp_path / "vee.toml").write_bytes(b"version = \xff")
     assert "UTF-8" in run("vee", "rules", "vee.toml")[2]
+
+
+def test_the_rules_that_were_in_force_are_shown(run: Run, tmp_path: Path) -> None:
+    """Packaged, a file, the file changed under its old version, packaged again: nothing of it is lost."""
+    assert run("usage-point", "list")[0] == 0
+    assert "No rules were in force yet" in run("vee", "history")[2]
+    settings, file = tmp_path / "gridwright.toml", tmp_path / "vee.toml"
+    notes = []
+    for rules in ("", SOFT, SOFT.replace("info", "warn"), ""):
+        settings.write_text('[vee]\nrules = "vee.toml"\n' if rules else "", encoding="utf-8")
+        file.write_text(rules or SOFT, encoding="utf-8")
+        notes.append(json.loads(run("bill", "correct", "--json")[1])["notes"])
+    assert [len(each) for each in notes] == [0, 0, 1, 0]
+    assert 'version "3"' in notes[2][0]
+    assert "give the changed file a new version" in notes[2][0]
+    told = json.loads(run("vee", "history", "--json")[1])["rule_sets"]
+    packaged_, soft, changed, again = told
+    assert packaged_["digest"] == again["digest"] == packaged().digest
+    assert [each["version"] for each in told] == [packaged().version, "3", "3", packaged().version]
+    assert [each["source"] for each in told] == ["", str(file), str(file), ""]
+    assert [each["to"] for each in told] == [*(each["from"] for each in told[1:]), None]
+    assert [bool(each["note"]) for each in told] == [False, True, True, False]
+    code, out, err = run("vee", "history")
+    assert (code, out.count(packaged().digest), str(file) in out, "note: " in err) == (0, 2, True, True)
+    then = json.loads(run("vee", "history", "--at", soft["from"], "--json")[1])
+    assert then["digest"] == soft["digest"]
+    assert then["groups"][0]["rules"]["V10_missing"]["severity"] == "info"
+    assert changed["digest"] != soft["digest"]
+    code, _, err = run("vee", "history", "--at", "2001-01-01")
+    assert (code, "no rules were in force" in err, "gridwright vee history" in err) == (1, True, True)

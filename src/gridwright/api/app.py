@@ -27,6 +27,7 @@ from gridwright.api.routes import (
     point_data,
     programs,
     quarantine,
+    rule_sets,
     status,
     usage_points,
 )
@@ -39,6 +40,7 @@ NOUNS = (
     classes,
     point_data,
     findings,
+    rule_sets,
     edits,
     bills,
     corrections,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -183,11 +184,19 @@ def correct(
     cards = BillCards(platform.rate_card_of, platform.settings.billing.rate_cards)
     pricing = Pricing(cards.find, platform.site, correction_policy(platform))
     done = Corrected()
+    notes: tuple[str, ...] = ()
     if not dry_run:
-        adopt_rules(store, access, platform.site.rules, now=now)
+        notes = adopt_rules(store, access, platform.site.rules, now=now, source=_rules_file(platform)).notes
         done = work(store, access, platform.site, now=now, points=points, progress=progress)
         bring_back(store, access)
-    return Cascaded(done, rerate(store, access, pricing, now=now, points=points, dry_run=dry_run))
+    bills = rerate(store, access, pricing, now=now, points=points, dry_run=dry_run)
+    return Cascaded(done, replace(bills, notes=[*notes, *bills.notes]))
+
+
+def _rules_file(platform: Platform) -> str:
+    """Return which file the rules are read from, empty for the packaged ones."""
+    file = platform.settings.vee.rules
+    return str(file.resolve()) if file else ""
 
 
 def refresh_outlooks(

@@ -12,6 +12,7 @@ import typer
 from gridwright.cli.context import platform
 from gridwright.cli.options import Json, Site, with_reading, with_site
 from gridwright.cli.output import print_json, print_table, say
+from gridwright.cli.rule_history import register as add_history
 from gridwright.cli.source import File, Points, rows_of, trusted
 from gridwright.formats.source import ReadOptions
 
@@ -27,6 +28,9 @@ HEADER = ("usage_point", "start", "kwh", "status", "method")
 
 Rules = Annotated[Path | None, typer.Option("--rules", help="Rule groups (TOML) that go before the packaged ones.")]
 app = typer.Typer(help="How readings are judged.", no_args_is_help=True)
+
+
+add_history(app)
 
 
 @app.callback()

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from gridwright.domain.errors import StoreCorrupt, StoreOutdated
 from gridwright.store.engine import WRITES, place
 
-HEAD = "0007"
+HEAD = "0008"
 VERSION_TABLE = "alembic_version"
 SCRIPTS = Path(__file__).parent / "migrations"
 LOCK = 4_722_957_201  # an arbitrary number that only Gridwright's migrations lock on PostgreSQL

@@ -41,10 +41,12 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.topology import Connection, Node, NodeKind
 from gridwright.domain.usage_point import FOREVER, Meter, UsagePoint, install
 from gridwright.jobs.billing.run_billing import BillOrder, run_billing
+from gridwright.jobs.cascade.adopt_rules import adopt_rules
 from gridwright.jobs.field.request_control import request_control
 from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, propose_edit
 from gridwright.settings import Settings, StoreSettings
 from gridwright.store import Store
+from gridwright.vee import packaged
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 START = datetime(2026, 9, 20, tzinfo=UTC)
@@ -165,7 +167,8 @@ def save_field(store: Store, access: Access) -> dict[str, str]:
     evening = Interval(START + timedelta(days=2), START + timedelta(days=2, hours=2))
     large = EditWish("UP-1", evening, "the display was photographed", total=Decimal(50))
     edit = propose_edit(store, second, large, policy=EditPolicy(), now=NOW)
-    return {"edit": edit.id, "control": control.id, "event": "E-next", "past": "E-past"}
+    adopt_rules(store, LOCAL_OWNER, None, now=NOW)
+    return {"edit": edit.id, "rules": packaged().digest, "control": control.id, "event": "E-next", "past": "E-past"}
 
 
 def save_work(platform: Platform) -> dict[str, str]:

@@ -358,10 +358,10 @@ def test_what_was_entered_and_estimated_is_judged_by_the_rules_for_it() -> None:
 def test_other_rules_judge_the_last_weeks_again(store: Store) -> None:
     correct(store, LOCAL_OWNER, SITE, now=NOW)
     strict = rule_book(STRICT, "a test")
-    assert adopt_rules(store, LOCAL_OWNER, None, now=NOW) == 0
+    assert adopt_rules(store, LOCAL_OWNER, None, now=NOW).points == 0
     assert store.dirty.ranges(LOCAL_OWNER) == []
     for rules, touched in ((strict, 2), (strict, 0), (None, 2)):
-        assert adopt_rules(store, LOCAL_OWNER, rules, now=NOW) == touched
+        assert adopt_rules(store, LOCAL_OWNER, rules, now=NOW).points == touched
         ranges = store.dirty.ranges(LOCAL_OWNER)
         assert len(ranges) == touched
         assert all(each.from_day == (NOW - timedelta(days=42)).date() for each in ranges)

@@ -91,6 +91,18 @@ rule_set = Table(
     Column("text", long_text(), nullable=False),
     Column("known_at_us", BigInteger, nullable=False),
 )
+# Append-only: a set that comes back into force begins another period. `source`: its file, empty for the
+# packaged one.
+rule_period = Table(
+    "rule_period",
+    metadata,
+    Column("id", key_type(), primary_key=True, autoincrement=True),
+    Column("since_us", BigInteger, nullable=False, unique=True),
+    Column("digest", ForeignKey("rule_set.digest"), nullable=False),
+    Column("version", String(40), nullable=False),
+    Column("source", long_text()),
+    sqlite_autoincrement=True,
+)
 correction = Table(
     "correction",
     metadata,
