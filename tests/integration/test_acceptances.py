@@ -348,6 +348,22 @@ def test_edits_that_somebody_made_alone_count_too(home: Home) -> None:
     assert home.accept(BOB).waiting == 0
 
 
+def test_a_small_edit_that_lies_over_a_large_value_is_no_way_round(home: Home) -> None:
+    """Or somebody would edit an interval by a watt-hour, accept what is under it, and withdraw the edit."""
+    home.policy = EditPolicy()
+    hour = usual(("UP-1",)).slice(70 * 24 + 12, 70 * 24 + 13)
+    edit = propose_edit(
+        home.store, ANN, EditWish("UP-1", hour.period, "rounded", values=[0.382]), policy=home.policy, now=home.now
+    )
+    assert edit.decided_by == "ann"
+    home.judge()
+    told = home.accept(ANN)
+    assert (told.findings, told.waiting) == (0, 2)
+    assert [(each.intervals, each.days, each.added_wh, each.moved_wh) for each in told.effects] == [
+        (0, (), 0.0, 499_619.0)
+    ]
+
+
 def test_an_issued_bill_gets_a_debit_note_and_none_when_it_is_taken_back(home: Home) -> None:
     store = home.store
     order = BillOrder(["UP-1"], "2025-03")

@@ -35,6 +35,8 @@ def say_effects(effects: Sequence[Effect], *, back: bool) -> None:
 
 
 def _said(each: Effect, *, back: bool) -> str:
+    if not each.days and isfinite(each.moved_wh):
+        return "what counts is an edit that lies over it, and stays."
     if not each.intervals and not isfinite(each.moved_wh):
         return "the readings changed since it was found; the next cascade finds what is there now."
     days = ", ".join(map(str, each.days[:DAYS_SHOWN])) + (", …" if len(each.days) > DAYS_SHOWN else "")

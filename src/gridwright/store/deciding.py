@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Row, Select, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, or_, select, update
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import Conflict, InputError, NotFound
@@ -78,8 +78,10 @@ def decide(
 
 def note_moved(unit: Unit, moved_wh: Mapping[int, int]) -> None:
     """Keep with findings what their acceptance moved."""
-    for number, moved in moved_wh.items():
-        unit.connection.execute(update(schema.finding).where(schema.finding.c.id == number).values(moved_wh=moved))
+    if moved_wh:
+        one = update(schema.finding).where(schema.finding.c.id == bindparam("number"))
+        each = [{"number": number, "wh": moved} for number, moved in moved_wh.items()]
+        unit.connection.execute(one.values(moved_wh=bindparam("wh")), each)
 
 
 def require_reason(reason: str, act: str, remedy: str) -> None:

@@ -40,11 +40,15 @@ LONG = timedelta(days=366)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Final:
-    """What became of one channel of usage points of one zone, on the days of a scope and those before."""
+    """What became of one channel of usage points of one zone, on the days of a scope and those before.
+
+    `under`: what it would be without edits.
+    """
 
     zone: str
     panel: Panel
     findings: tuple[Finding, ...]
+    under: Panel
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ def make_final(
 
 def _final(zone: str, channel: Channel, edits: Sequence[Edit], judge: JudgeMade) -> Final:
     panel = lay_agreed(channel.trusted, edits)
-    return Final(zone, panel, (*channel.findings, *judge.doubts(panel, channel.findings)))
+    return Final(zone, panel, (*channel.findings, *judge.doubts(panel, channel.findings)), channel.trusted)
 
 
 def keep_final(store: Store, access: Access, scope: Scope, made: Sequence[Final], *, now: datetime) -> Outcome:

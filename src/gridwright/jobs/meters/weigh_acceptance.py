@@ -9,6 +9,7 @@ from datetime import date, datetime
 from math import inf
 
 import numpy as np
+import numpy.typing as npt
 
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
@@ -23,15 +24,16 @@ from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.store import DirtyRange, Store
 
 HOUR_S = 3600
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What a decision changes at a usage point: how many intervals count as measured, or no longer do, on which days.
 
-    `added_wh`: by how much its energy grows; `moved_wh`: how far its values move in all, estimates beside them
-    included; infinite where no kWh can measure them (voltage, reactive energy), or where something else is found there
-    by now than was doubted, and no interval is told.
+    `added_wh`: by how much its energy grows; `moved_wh`: how far its values move in all, estimates beside them and
+    those under edits, which may be withdrawn, included; infinite where no kWh can measure them (voltage, reactive
+    energy), or where something else is found there by now than was doubted, and no interval is told.
     """
 
     usage_point: str
@@ -120,15 +122,21 @@ def _unfound(before: Sequence[Final], chosen: Sequence[Finding]) -> set[str]:
 
 def _differences(before: Final, after: Final, scope: Scope) -> Iterator[Effect]:
     old, new = (final.panel.between(scope.period) for final in (before, after))
+    change = _change(old, new)
+    # Whoever laid an edit over a value may take it away again.
+    under = np.abs(_change(*(final.under.between(scope.period) for final in (before, after))))
     measured = [q.has_status(panel.quality, q.MEASURED) & ~panel.missing for panel in (old, new)]
-    cells = (measured[0] != measured[1]) | (np.nan_to_num(old.values) != np.nan_to_num(new.values))
-    for row in np.flatnonzero(cells.any(axis=1)).tolist():
-        change = np.nan_to_num(new.values[row]) - np.nan_to_num(old.values[row])
-        switched = measured[0][row] != measured[1][row]
-        days = _days(new, np.flatnonzero(cells[row]), before.zone)
-        unit = _count_wh(new)
-        added, moved = (0.0, inf) if unit is None else (change.sum() * unit, np.abs(change).sum() * unit)
-        yield Effect(new.points[row], int(switched.sum()), days, float(added), float(moved))
+    switched = measured[0] != measured[1]
+    touched, unit = switched | (change != 0), _count_wh(new)
+    for row in np.flatnonzero(touched.any(axis=1) | under.any(axis=1)).tolist():
+        days = _days(new, np.flatnonzero(touched[row]), before.zone)
+        added, moved = (0.0, inf) if unit is None else (change[row].sum() * unit, under[row].sum() * unit)
+        yield Effect(new.points[row], int(switched[row].sum()), days, float(added), float(moved))
+
+
+def _change(old: Panel, new: Panel) -> Floats:
+    """Return by how many counts each value differs; what is not known counts as zero."""
+    return np.nan_to_num(new.values) - np.nan_to_num(old.values)
 
 
 def _count_wh(panel: Panel) -> float | None:
