@@ -16,6 +16,7 @@ from gridwright.api.entrance import tell_readings
 from gridwright.api.ingest.json import decode_json
 from gridwright.api.ingest.meaning import Said
 from gridwright.api.ingest.names import Directory, resolve
+from gridwright.api.write import writer as writer_module
 from gridwright.api.write.batch import Batch, Once
 from gridwright.api.write.batches import write
 from gridwright.api.write.writer import Writer
@@ -30,7 +31,7 @@ from gridwright.telemetry import configure_log
 from tests.integration.store.conftest import empty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -300,3 +301,45 @@ def test_a_group_begins_when_half_of_the_last_crowd_is_there(tmp_path: Path, mon
 
         assert asyncio.run(alone()) == 1
     assert pauses == []
+
+
+def stray(number: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {"meter": f"X-{number}", "start": START.isoformat(), "kwh": 1, "interval_s": 900} | more
+
+
+def test_a_flood_of_unknown_names_holds_up_nobody_else(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its quarantine is written in slices, between which the others are: they are answered first, and it whole."""
+    monkeypatch.setattr("gridwright.api.write.writer.STRAYS", 10)
+    order, settle = list[int](), writer_module._settle
+
+    def settled(group: Sequence[Batch], outcomes: Sequence[Any]) -> None:
+        order.extend(one.readings for one in group)
+        settle(group, outcomes)
+
+    monkeypatch.setattr("gridwright.api.write.writer._settle", settled)
+    flood = batch(*map(stray, range(35)), record(1, 0, 0.1), once=Once("flood", "digest"))
+    few = batch(*map(stray, range(100, 103)), record(2, 0, 0.2))
+    answers = put(store, flood, few, batch(record(3, 0, 0.3)))
+    assert [(told(one)["accepted"], told(one)["quarantined"]) for one in answers] == [(1, 35), (1, 3), (1, 0)]
+    assert order == [4, 1, 36]
+    assert len(store.quarantine.meters(ME)) == 38
+    assert [value(store, point, 0) for point in (1, 2, 3)] == [100, 200, 300]
+    kept = store.answers.recall(ME, "flood", "digest")
+    assert kept is not None
+    # The same again changes nothing, however it is cut.
+    (again,) = put(store, batch(*map(stray, range(35)), once=Once("flood-2", "digest")))
+    assert (told(again)["quarantined"], len(store.quarantine.meters(ME))) == (35, 38)
+
+
+def test_a_flood_that_finds_the_quarantine_full_is_told_how_much_was_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridwright.api.write.writer.STRAYS", 10)
+    monkeypatch.setattr("gridwright.store.quarantine.LIMIT", 25)
+    (answer,) = put(store, batch(*map(stray, range(35))))
+    verdict = told(answer)
+    kept = len(store.quarantine.meters(ME))
+    assert (verdict["quarantined"], verdict["rejected"]) == (kept, 35 - kept)
+    assert kept == 25
+    refused = [one["value"] for one in verdict["verdicts"] if one["status"] == "rejected"]
+    assert refused == [f"X-{number}" for number in range(25, 35)]

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain, repeat
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Row, Select, func, select, update
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import AccessDenied, InputError, NotFound
 from gridwright.domain.interval import Interval
 from gridwright.domain.quarantine import QuarantinedMeter, QuarantinedReading
+from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import MAX_ID
 from gridwright.store.audit import note
+from gridwright.store.days.blocks import marks
 from gridwright.store.instant import from_us, to_us
-from gridwright.store.names import FEW, Names, add_missing, every_type
+from gridwright.store.names import FEW, Names, every_type
 from gridwright.store.schema.field import quarantined_reading as table
 from gridwright.store.session import Session, Unit
 
 Key = tuple[str, int, int, int, float]
 Saves = Callable[[Sequence[QuarantinedReading]], Collection[int]]
+COLUMNS = "meter, at_us, interval_s, reading_type, value"
+STORED = f"SELECT {COLUMNS} FROM quarantined_reading WHERE meter IN ({{marks}}) AND at_us BETWEEN ? AND ?"  # noqa: S608 - placeholders
+ADD = f"INSERT INTO quarantined_reading ({COLUMNS}, received_us) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - placeholders
+# One that another writer adds at the same moment is left as it is.
+INSERT = {
+    "sqlite": f"{ADD} ON CONFLICT DO NOTHING",
+    "postgresql": f"{ADD} ON CONFLICT DO NOTHING",
+    "mysql": f"{ADD} ON DUPLICATE KEY UPDATE meter = meter",
+}
 LIMIT = 10_000_000  # readings that may wait: a gigabyte or two
-KEY = ("meter", "at_us", "interval_s", "reading_type", "value")
 
 
 class Quarantine:
@@ -41,23 +53,42 @@ class Quarantine:
         access.require(Act.WRITE_READINGS)
         these = list(readings)
         for reading in these:
-            if not reading.meter or len(reading.meter) > MAX_ID:
-                raise InputError(f"meter {reading.meter[:40]!r} must have 1 to {MAX_ID} characters")
+            _require_name(reading.meter)
             if not math.isfinite(reading.value):
                 raise InputError(f"{reading.value} is no value", where=f"meter {reading.meter}")
         with self._session.writing(settled=False) as unit:
-            wanted = {self._key(unit, reading): None for reading in these}
-            there = _stored(unit, list(wanted))
-            new = [key for key in wanted if key not in there]
-            if new:
-                at_us = to_us(received)
-                rows = [{**dict(zip(KEY, key, strict=True)), "received_us": at_us} for key in new]
-                add_missing(unit, table, rows)
-                meters = {key[0] for key in new}
-                subject = f"meter {meters.pop()}" if len(meters) == 1 else f"{len(meters)} meters"
-                at = self._session.clock()
-                note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, quarantined=len(new))
-            return len(new)
+            return self._keep(unit, access, (self._key(unit, reading) for reading in these), received)
+
+    def save_series(self, access: Access, series: Sequence[Readings], *, received: datetime) -> int:
+        """Keep readings in columns, as `save` does; their `points` are the names that nobody knows."""
+        access.require(Act.WRITE_READINGS)
+        for part in series:
+            _require_kept(part)
+        if not series:
+            return 0
+        with self._session.writing(settled=False) as unit:
+            keys = chain.from_iterable(self._keys(unit, part) for part in series)
+            return self._keep(unit, access, keys, received)
+
+    def _keep(self, unit: Unit, access: Access, keys: Iterable[Key], received: datetime) -> int:
+        wanted = dict.fromkeys(keys)
+        there = _stored(unit, wanted)
+        new = [key for key in wanted if key not in there] if there else list(wanted)
+        if new:
+            at_us = to_us(received)
+            # A statement of SQLAlchemy would look at each of a flood of rows once more.
+            unit.run_many(INSERT[unit.dialect], [(*key, at_us) for key in new])
+            meters = {key[0] for key in new}
+            subject = f"meter {meters.pop()}" if len(meters) == 1 else f"{len(meters)} meters"
+            at = self._session.clock()
+            note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, quarantined=len(new))
+        return len(new)
+
+    def _keys(self, unit: Unit, part: Readings) -> Iterator[Key]:
+        kind = self._names.make_type_key(unit, part.reading_type)
+        meters = (part.points[point] for point in part.point.tolist())
+        at_us = (part.at * 1_000_000).tolist()
+        return zip(meters, at_us, repeat(part.interval_s), repeat(kind), part.value.tolist())
 
     def room(self, access: Access, limit: int | None = None) -> int:
         """Return how many more readings may wait, of LIMIT: names that nobody knows must not fill the disk."""
@@ -146,22 +177,34 @@ class Quarantine:
         return (reading.meter, to_us(reading.at), reading.interval_s, kind, float(reading.value))
 
 
+def _require_name(meter: str) -> None:
+    if not meter or len(meter) > MAX_ID:
+        raise InputError(f"meter {meter[:40]!r} must have 1 to {MAX_ID} characters")
+
+
+def _require_kept(part: Readings) -> None:
+    for point in np.unique(part.point).tolist():
+        _require_name(part.points[point])
+    wrong = np.flatnonzero(~np.isfinite(part.value))
+    if wrong.size:
+        row = int(wrong[0])
+        raise InputError(f"{part.value[row]} is no value", where=f"meter {part.points[part.point[row]]}")
+
+
 def _require_all(access: Access, act: Act) -> None:
     access.require(act)
     if access.points is not None:
         raise AccessDenied(f"{access.actor} may not see meters that nobody knows")
 
 
-def _stored(unit: Unit, wanted: Sequence[Key]) -> set[Key]:
+def _stored(unit: Unit, wanted: Collection[Key]) -> set[Key]:
     """Return those that wait already, or waited before they were claimed."""
     found: set[Key] = set()
     meters = sorted({key[0] for key in wanted})
     first, last = min((key[1] for key in wanted), default=0), max((key[1] for key in wanted), default=0)
     for at in range(0, len(meters), FEW):
         part = meters[at : at + FEW]
-        query = select(*(table.c[name] for name in KEY)).where(table.c.meter.in_(part))
-        rows = unit.connection.execute(query.where(table.c.at_us.between(first, last)))
-        found.update(tuple(row) for row in rows)
+        found.update(unit.fetch(STORED.format(marks=marks(len(part))), (*part, first, last)))
     return found
 
 

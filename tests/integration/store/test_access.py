@@ -219,6 +219,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "identities.keys": ((), {}),
     "identities.revoke_key": (("00000000",), {}),
     "quarantine.save": (([QuarantinedReading("M9", NOW, 1.0)],), {"received": NOW}),
+    "quarantine.save_series": (([],), {"received": NOW}),
     "quarantine.room": ((), {}),
     "quarantine.meters": ((), {}),
     "quarantine.readings": (("M9",), {}),

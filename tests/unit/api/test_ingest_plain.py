@@ -61,7 +61,7 @@ def both(
     resolved = resolve(decoded, directory, LOCAL_OWNER)
     assert not decoded.verdicts.listed
     assert not resolved.registers
-    assert not resolved.quarantined
+    assert not resolved.quarantined.size
     rows = [
         (part.reading_type, part.interval_s, int(quality), KEYS[part.points[point]], at, value)
         for part in resolved.intervals

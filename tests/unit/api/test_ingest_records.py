@@ -157,7 +157,8 @@ def found(
     places = [f"{one.name} {one.meter}" for one in resolved.few]
     for part in resolved.registers:
         places += [f"{part.points[at]} {part.devices[at]}" for at in part.point.tolist()]
-    return places, [one.meter for one in resolved.quarantined], decoded.verdicts.rejected
+    strays = [part.points[at] for part in resolved.quarantined.between(0, 9) for at in part.point.tolist()]
+    return places, strays, decoded.verdicts.rejected
 
 
 @pytest.mark.parametrize("many", [False, True])

@@ -57,7 +57,7 @@ def read(short: Quick) -> None:
 def test_what_was_read_while_a_body_is_decoded_counts_for_its_names(short: Quick) -> None:
     batch = short._batch(post(meanwhile=lambda: read(short)), BODY)
     assert batch is not None
-    assert not batch.resolved.quarantined
+    assert not batch.resolved.quarantined.size
     assert batch.readings == 40
 
 

@@ -50,7 +50,7 @@ class Load:
         first, resolved, decoded = self.parts[0], Resolved(), Decoded(records=self.size)
         for part, offset in zip(self.parts, self.offsets, strict=True):
             resolved.few += [structs.replace(one, index=one.index + offset) for one in part.resolved.few]
-            resolved.quarantined += part.resolved.quarantined
+            resolved.quarantined.join(part.resolved.quarantined)
             decoded.verdicts.accepted += part.decoded.verdicts.accepted
         return Batch(first.access, first.received, decoded, resolved, first.directory, told_later)
 

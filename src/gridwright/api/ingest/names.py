@@ -16,14 +16,14 @@ import numpy.typing as npt
 
 from gridwright.api.ingest.few import Few
 from gridwright.api.ingest.places import NOBODY, NOWHERE, Places, dense
+from gridwright.api.ingest.strays import Strays
 from gridwright.api.ingest.table import Decoded
 from gridwright.api.ingest.verdicts import Fault, Status
 from gridwright.domain.access import Access
 from gridwright.domain.errors import StoreError
-from gridwright.domain.interval import epoch_s, from_epoch_s
+from gridwright.domain.interval import epoch_s
 from gridwright.domain.quality import Status as Quality
 from gridwright.domain.quality import has_status
-from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.reading_type import Accumulation
 from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import Installation
@@ -175,7 +175,7 @@ class Resolved:
     intervals: list[Readings] = field(default_factory=list)
     registers: list[Readings] = field(default_factory=list)
     few: list[Few] = field(default_factory=list)
-    quarantined: list[QuarantinedReading] = field(default_factory=list)
+    quarantined: Strays = field(default_factory=Strays)
 
 
 def resolve(decoded: Decoded, directory: Directory, access: Access) -> Resolved:
@@ -217,8 +217,7 @@ def _resolve_one(few: Few, decoded: Decoded, resolved: Resolved, directory: Dire
     elif place is None:
         decoded.verdicts.accepted -= 1
         decoded.verdicts.quarantine(where, NOT_THERE if few.name in directory.meters else UNKNOWN, few.name)
-        kind, at = few.meaning.reading_type, from_epoch_s(few.at_s)
-        resolved.quarantined.append(QuarantinedReading(few.name, at, few.counts, few.meaning.interval_s, kind))
+        resolved.quarantined.few.append(few)
     else:
         point, meter = place
         resolved.few.append(Few(point, few.at_s, few.counts, few.meaning, few.index, meter))
@@ -263,28 +262,20 @@ def _turned_away(readings: Readings, found: _Lookup, decoded: Decoded, resolved:
         if limited:
             _refuse(readings, which, decoded, FOREIGN)
             continue
-        rows = np.flatnonzero(which).tolist()
-        _tell(readings, rows, decoded, Status.QUARANTINED, fault)
-        resolved.quarantined += [
-            QuarantinedReading(
-                readings.points[readings.point[row]],
-                from_epoch_s(int(readings.at[row])),
-                float(readings.value[row]),
-                readings.interval_s,
-                readings.reading_type,
-            )
-            for row in rows
-        ]
+        _tell(readings, np.flatnonzero(which), decoded, Status.QUARANTINED, fault)
+        resolved.quarantined.series.append(readings if which.all() else take(readings, which))
 
 
 def _refuse(readings: Readings, which: npt.NDArray[np.bool_], decoded: Decoded, fault: Fault) -> None:
     if which.any():
-        _tell(readings, np.flatnonzero(which).tolist(), decoded, Status.REJECTED, fault)
+        _tell(readings, np.flatnonzero(which), decoded, Status.REJECTED, fault)
 
 
-def _tell(readings: Readings, rows: list[int], decoded: Decoded, status: Status, fault: Fault) -> None:
+def _tell(readings: Readings, rows: npt.NDArray[np.intp], decoded: Decoded, status: Status, fault: Fault) -> None:
     """Give a verdict to readings that were sound until now."""
-    decoded.verdicts.accepted -= len(rows)
-    places = [decoded.places.of(int(readings.line[row])) for row in rows]
-    values = [readings.points[readings.point[row]] for row in rows]
-    decoded.verdicts.several(status, places, fault, values)
+    verdicts = decoded.verdicts
+    verdicts.accepted -= rows.size
+    listed = rows[: verdicts.room].tolist()
+    places = [decoded.places.of(int(readings.line[row])) for row in listed]
+    values = [readings.points[readings.point[row]] for row in listed]
+    verdicts.several(status, places, fault, values, unlisted=rows.size - len(listed))

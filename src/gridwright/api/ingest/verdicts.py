@@ -86,13 +86,19 @@ class Verdicts:
             self.listed.append(Verdict(*where, status, fault, shown(value)))
 
     def several(
-        self, status: Status, places: Sequence[tuple[int, int]], fault: Fault, values: Sequence[object]
+        self,
+        status: Status,
+        places: Sequence[tuple[int, int]],
+        fault: Fault,
+        values: Sequence[object],
+        *,
+        unlisted: int = 0,
     ) -> None:
-        """Give one verdict to many records; those beyond the listed ones are only counted."""
+        """Give one verdict to many records, and to so many `unlisted` ones; beyond the room they are only counted."""
         room = LISTED - len(self.listed)
         for where, value in list(zip(places, values, strict=True))[:room]:
             self._list(where, status, fault, value)
-        setattr(self, status.value, getattr(self, status.value) + len(places))
+        setattr(self, status.value, getattr(self, status.value) + len(places) + unlisted)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object of the answer, in order of the records."""

@@ -65,6 +65,7 @@ class Batch:
     plain: PlainReadings | None = None  # all its readings, as the journal keeps them, instead of `resolved`
     unfold: Callable[[], tuple[Decoded, Resolved]] | None = None  # what it would be without `plain`
     done: Waiter | None = None
+    ahead: int = 0  # so many of its readings in quarantine were written before the others
     put_at: float = 0.0  # when it was queued, by the monotonic clock
     # What the verdicts were before the first attempt to write: accepted, rejected, quarantined, listed.
     mark: tuple[int, int, int, tuple[Verdict, ...]] | None = None
@@ -75,9 +76,14 @@ class Batch:
         if self.plain is not None:
             return self.plain.size
         resolved = self.resolved
-        few = len(resolved.few) + len(resolved.quarantined)
+        few = len(resolved.few) + resolved.quarantined.size
         parts = resolved.intervals + resolved.registers
         return few + sum(part.size for part in parts) if parts else few
+
+    @property
+    def strays(self) -> int:
+        """How many of its readings are yet to be put into quarantine."""
+        return self.resolved.quarantined.size - self.ahead
 
     def make_usual(self) -> bool:
         """Let plain readings go the way of all others, as they cannot wait in the journal; tells whether it has any."""

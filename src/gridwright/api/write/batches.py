@@ -113,7 +113,7 @@ def remember(store: Store, batch: Batch, answer: Answer, now: datetime) -> None:
 def _write_together(store: Store, batches: Sequence[Batch], now: datetime) -> None:
     for batch in batches:
         _restore(batch)
-        if batch.resolved.quarantined:
+        if batch.strays:
             _quarantine(store, batch)
     if _put_in_journal(store, batches, now):
         return
@@ -166,17 +166,23 @@ def _ordered(plain: PlainReadings) -> OrderedReadings:
 
 def _quarantine(store: Store, batch: Batch) -> None:
     """Keep the readings of unknown meters, as far as there is room; what has none is refused, and told."""
-    waiting = batch.resolved.quarantined
     room = store.quarantine.room(batch.access)
-    if room < len(waiting):
-        verdicts, lost = batch.decoded.verdicts, len(waiting) - room
+    if room < batch.strays:
+        verdicts, lost = batch.decoded.verdicts, batch.strays - room
         verdicts.quarantined -= lost
         verdicts.rejected += lost
         told = [at for at, one in enumerate(verdicts.listed) if one.status is Status.QUARANTINED]
         for at in told[max(0, len(told) - lost) :]:
             verdicts.listed[at] = replace(verdicts.listed[at], status=Status.REJECTED, fault=NO_ROOM)
-    if room:
-        store.quarantine.save(batch.access, waiting[:room], received=batch.received)
+    keep_strays(store, batch, room)
+
+
+def keep_strays(store: Store, batch: Batch, most: int) -> int:
+    """Put up to so many of the readings that no usage point has into quarantine, and return how many."""
+    ahead, waiting = batch.ahead, batch.resolved.quarantined
+    count = min(most, batch.strays)
+    store.quarantine.save_series(batch.access, waiting.between(ahead, ahead + count), received=batch.received)
+    return count
 
 
 def _restore(batch: Batch) -> None:

@@ -18,7 +18,7 @@ import structlog
 
 from gridwright.api.answer import Answer, Refused, refuse
 from gridwright.api.write.batch import Batch, Waiter
-from gridwright.api.write.batches import Outcome, write
+from gridwright.api.write.batches import Outcome, keep_strays, write
 from gridwright.api.write.folds import Folding
 from gridwright.api.write.waiting import MANY
 from gridwright.domain.errors import StoreError, StoreLocked
@@ -30,6 +30,7 @@ WAITING = 4_096  # batches
 WAITING_READINGS = 4_000_000
 GROUP = 512  # batches of one transaction
 GROUP_READINGS = 500_000
+STRAYS = 2_000  # readings for the quarantine of one transaction; nobody waits for a flood of unknown names
 GATHER_S = 0.001  # while more arrives within this, the transaction that is about to begin waits for it,
 GATHERS = 8  # but not more often than this
 PATIENCE_S = 20.0  # how long a batch is tried while the database is locked or away
@@ -149,6 +150,9 @@ class Writer:
             left = self._folding.fold()
         while group := self._group():
             self._writing_since = group[0].put_at
+            group = self._bounded(group)
+            if not group:
+                continue
             self._let_wait(group)
             began = time.monotonic()
             outcomes = self._outcomes(group)
@@ -160,6 +164,35 @@ class Writer:
                 self._folding.fold()
         while self._folding.fold():
             pass
+
+    def _bounded(self, group: Sequence[Batch]) -> list[Batch]:
+        """Return those that are written now; one with too much for the quarantine writes some of it ahead, and waits.
+
+        It waits behind all others. What was written ahead stays if the rest fails: the same again changes nothing.
+        """
+        room, now, later = STRAYS, [], []
+        for batch in group:
+            if batch.strays <= room:
+                room -= batch.strays
+                now.append(batch)
+            else:
+                later.append(batch)
+        if later and not self._write_ahead(later[0]):
+            now.append(later.pop(0))
+        with self._changed:
+            self._queue += later
+            self._held += sum(batch.readings for batch in later)
+        return now
+
+    def _write_ahead(self, batch: Batch) -> bool:
+        """Write some of what a batch has for the quarantine; False where the batch itself has to tell why it cannot."""
+        try:
+            room = self._store.quarantine.room(batch.access)
+            kept = keep_strays(self._store, batch, min(STRAYS, room))
+        except Exception:  # noqa: BLE001 - it fails once more where it is answered
+            return False
+        batch.ahead += kept
+        return kept > 0
 
     def _let_wait(self, group: Sequence[Batch]) -> None:
         """Let single readings wait in the journal where many come at once, or others wait there already."""
