@@ -65,6 +65,40 @@ def test_a_late_day_becomes_a_credit_note_once(run: Run) -> None:
     assert document(run, "bill", "show", made["id"])["total_corrected"] == made["total"]
 
 
+def test_a_difference_that_comes_again_is_billed_again_by_whoever_holds_the_key(run: Run) -> None:
+    Path("rate_cards").mkdir()
+    Path("rate_cards/flat.toml").write_text(FLAT, encoding="utf-8")
+    save(0, 1.0)
+    key = document(run, "key", "create", "carla", "--role", "biller")["key"]
+    (made,) = document(run, "bill", "run", "--tariff", "flat", "--period", "2025-03")["bills"]
+    run("bill", "issue", made["id"], "--key", key)
+    save(13, 0.5)
+    (first,) = document(run, "bill", "correct")["corrections"]
+    assert run("bill", "corrections", "cancel", first["id"], "--key", key)[0] == 0
+    code, _, err = run("bill", "corrections", "issue", first["id"], "--key", key)
+    assert (code, "makes it anew" in err) == (1, True)
+    (note,) = document(run, "bill", "correct")["corrections"]
+    assert (note["id"], note["total"], note["state"]) == (f"{first['id']}-2", first["total"], "draft")
+    assert run("bill", "corrections", "issue", note["id"], "--key", key)[0] == 0
+    assert run("bill", "corrections", "cancel", note["id"], "--key", key)[0] == 0
+    shown = run("bill", "show", made["id"])[1]
+    assert "Credit note 1 (cancelled)" in shown
+    assert "Cancelled; was to your credit" in shown
+    # A bill that was taken back is billed again, under an id that can be issued.
+    assert run("bill", "cancel", made["id"], "--key", key)[0] == 0
+    assert ", cancelled" in run("bill", "show", made["id"])[1]
+    (again,) = document(run, "bill", "run", "--tariff", "flat", "--period", "2025-03")["bills"]
+    assert document(run, "bill", "issue", again["id"])["issued"] == {again["id"]: 2}
+    # Days of an issued month are no draft: it is said which bill stands there.
+    code, _, err = run("bill", "run", "--tariff", "flat", "--period", "2025-03-12/2025-03-13")
+    assert (code, f"bill {again['id']} is issued" in " ".join(err.split()), "Drafts kept" in err) == (1, True, False)
+    _, _, err = run("bill", "run", "--tariff", "flat", "--period", "2025-03")
+    assert ("No draft, because a bill is issued already: 1." in err, "Drafts kept" in err) == (True, False)
+    with open_store("gridwright.db") as store:
+        acts = [each for each in store.audit.records(LOCAL_OWNER) if {"issued", "cancelled"} & set(each.detail)]
+    assert [each.actor for each in acts] == ["local", *["carla"] * 5]  # the newest first
+
+
 def test_what_is_asked_wrongly_is_answered_with_what_there_is(run: Run) -> None:
     save(0, 1.0)
     code, _, err = run("bill", "corrections", "list", "--state", "open")

@@ -113,7 +113,7 @@ def test_settled_by_two_at_once_it_is_settled_and_paid_once(address: str) -> Non
         bill = Bill("DR-1-x", "d" * 64, "DR-1", FEBRUARY, "UTC", "c 1", "EUR", (line,), "u", AFTER)
         bill = with_credits(bill, credits_)
         assert bill.total == Decimal("2.45")
-        assert store.ledger.save_bill(ME, bill, postings(bill))
+        assert store.ledger.save_bill(ME, bill, postings(bill)).new
         assert store.ledger.bill(ME, bill.id).bill.lines == bill.lines
         each = balance_grid(store, ME, Interval(START, START + timedelta(days=7)), now=AFTER).node("DR-T")
         assert each is not None

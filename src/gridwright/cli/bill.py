@@ -9,6 +9,7 @@ import typer
 
 from gridwright.cli import bill_corrections
 from gridwright.cli.context import platform
+from gridwright.cli.control import Key, acting
 from gridwright.cli.options import Json, Site, with_reading, with_site
 from gridwright.cli.output import print_json, print_table, save, say, tell
 from gridwright.cli.source import File, Period, Points, Tariff, period_of, rows_of, site_of, usable
@@ -19,7 +20,7 @@ from gridwright.formats.source import ReadOptions
 if TYPE_CHECKING:
     from gridwright.app import Platform
     from gridwright.domain.bill import Bill
-    from gridwright.jobs.billing.run_billing import BillOrder
+    from gridwright.jobs.billing.run_billing import BillOrder, BillRun
 
 app = typer.Typer(help="Make bills, and explain them line by line.", no_args_is_help=True)
 bill_corrections.register(app)
@@ -42,21 +43,22 @@ def run(
     site: Site,
 ) -> None:
     """Bill every civil month; bills of stored readings at your own rate card are kept as drafts."""
-    from gridwright.jobs.billing.run_billing import BillOrder
+    from gridwright.jobs.billing.run_billing import BillOrder, BillRun
 
     wired = platform(dry_run=dry_run and file is None)
     if file is None:
         order = BillOrder(points, period, dry_run=dry_run)
-        bills, notes, kept = bill_store(wired, order, tariff, site)
+        done = bill_store(wired, order, tariff, site)
     else:
-        bills, notes = make_bills(wired, file, (points, period, tariff), reading, site)
-        kept = 0
+        made, told = make_bills(wired, file, (points, period, tariff), reading, site)
+        done = BillRun(made, notes=told)
+    bills, notes = done.bills, done.notes
     paths = write_pdfs(bills, pdf) if pdf is not None else []
     if any(bill.example for bill in bills):
         notes.append("Example rate: nobody owes these bills, and none is kept. Give your own with --tariff.")
     if as_json:
         facts = [explained(bill) if explain else bill.to_dict() for bill in bills]
-        print_json({"bills": facts, "pdf": paths, "kept": kept, "notes": notes})
+        print_json({"bills": facts, "pdf": paths, "kept": done.new, "notes": notes})
         return
     for note in notes:
         say(note)
@@ -76,9 +78,10 @@ def run(
     )
     if explain:
         tell_explained(bills)
-    ours = sum(not bill.example for bill in bills)
-    if file is None and not dry_run and ours:
-        say(f"Drafts kept: {kept} new, {ours - kept} as before.")
+    if done.new or done.same:
+        say(f"Drafts kept: {done.new} new, {done.same} as before.")
+    if done.issued:
+        say(f"No draft, because a bill is issued already: {done.issued}.")
 
 
 @app.command(epilog="Example: gridwright bill explain town.csv --usage-point UP-1042 --period 2025-03")
@@ -144,9 +147,9 @@ Bills = Annotated[list[str], typer.Argument(help="Ids of bills, as `bill list` s
 
 
 @app.command(epilog="Example: gridwright bill issue UP-1042-2025-03-01-0a1b2c3d")
-def issue(bills: Bills, *, as_json: Json = False) -> None:
+def issue(bills: Bills, *, key: Key = "", as_json: Json = False) -> None:
     """Give drafts their numbers and post them; an issued bill is never edited, only cancelled."""
-    wired = platform()
+    wired = acting(key)
     with wired.store.transaction():
         numbers = {bill: wired.store.ledger.issue(wired.access, bill) for bill in bills}
     if as_json:
@@ -156,9 +159,9 @@ def issue(bills: Bills, *, as_json: Json = False) -> None:
 
 
 @app.command(epilog="Example: gridwright bill cancel UP-1042-2025-03-01-0a1b2c3d")
-def cancel(bills: Bills, *, as_json: Json = False) -> None:
+def cancel(bills: Bills, *, key: Key = "", as_json: Json = False) -> None:
     """Cancel bills; an issued one is taken back by a credit note with a number of its own."""
-    wired = platform()
+    wired = acting(key)
     with wired.store.transaction():
         notes = {bill: wired.store.ledger.cancel(wired.access, bill) for bill in bills}
     if as_json:
@@ -214,8 +217,8 @@ def make_bills(
     return bills, list(notes)
 
 
-def bill_store(wired: Platform, order: BillOrder, tariff: str | None, site: Site) -> tuple[list[Bill], list[str], int]:
-    """Bill what is stored, and keep the drafts; returns the bills, what is to be said, and how many are new."""
+def bill_store(wired: Platform, order: BillOrder, tariff: str | None, site: Site) -> BillRun:
+    """Bill what is stored, and keep the drafts; no bill at all is NotFound."""
     from gridwright.app.live import run_billing
 
     for name in order.points or ():
@@ -226,7 +229,7 @@ def bill_store(wired: Platform, order: BillOrder, tariff: str | None, site: Site
         raise NotFound(reason, where="store", remedy="check --period and --tariff")
     if run.replaced:
         run.notes.append(f"{run.replaced} drafts were made anew, because their readings have changed.")
-    return run.bills, run.notes, run.new
+    return run
 
 
 def write_pdfs(bills: list[Bill], folder: Path) -> list[Path]:

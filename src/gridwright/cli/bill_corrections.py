@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gridwright.cli.context import platform
+from gridwright.cli.control import Key, acting
 from gridwright.cli.options import Json
 from gridwright.cli.output import print_json, print_table, progress, save, say, tell
 from gridwright.cli.source import Points
@@ -145,9 +146,9 @@ def show_correction(
 
 
 @app.command("issue", epilog="Example: gridwright bill corrections issue UP-1042-2025-03-01-0a1b2c3d-c4e5f6a7b")
-def issue(corrections: Names, *, as_json: Json = False) -> None:
+def issue(corrections: Names, *, key: Key = "", as_json: Json = False) -> None:
     """Issue drafts as credit or debit notes: each gets the next number of its series, and the difference is posted."""
-    wired = platform()
+    wired = acting(key)
     with wired.store.transaction():
         numbers = {name: wired.store.corrections.issue(wired.access, name) for name in corrections}
         kinds = {name: str(wired.store.corrections.correction(wired.access, name).kind) for name in corrections}
@@ -162,9 +163,9 @@ def issue(corrections: Names, *, as_json: Json = False) -> None:
 
 
 @app.command("cancel", epilog="Example: gridwright bill corrections cancel UP-1042-2025-03-01-0a1b2c3d-c4e5f6a7b")
-def cancel(corrections: Names, *, as_json: Json = False) -> None:
+def cancel(corrections: Names, *, key: Key = "", as_json: Json = False) -> None:
     """Cancel corrections; an issued one is taken back by a reversal, the last one of a bill first."""
-    wired = platform()
+    wired = acting(key)
     with wired.store.transaction():
         done = {name: wired.store.corrections.cancel(wired.access, name) for name in corrections}
     if as_json:

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 
 from gridwright.billing.explain import tidy
-from gridwright.domain.bill import Bill, BillLine
+from gridwright.domain.bill import Bill, BillLine, BillState
 from gridwright.domain.interval import Interval, zone_of
 
 if TYPE_CHECKING:
@@ -52,10 +52,11 @@ def bill_json(bill: Bill) -> dict[str, Any]:
 def printed(bill: Bill, name: str) -> dict[str, Any]:
     """Return every text that the template shows."""
     first, last = days_of(bill)
-    credit = bill.total < 0
+    credit, cancelled = bill.total < 0, is_cancelled(bill)
+    heading, label = ("Electricity credit", "To your credit") if credit else ("Electricity bill", "Amount due")
     return {
         "title": f"Bill {bill.id}",
-        "heading": "Electricity credit" if credit else "Electricity bill",
+        "heading": f"{heading} (cancelled)" if cancelled else heading,
         "id": bill.id,
         "example": bill.example,
         "days": f"{long_date(first)} to {long_date(last)}",
@@ -63,7 +64,7 @@ def printed(bill: Bill, name: str) -> dict[str, Any]:
         "last_day": long_date(last),
         "known_at": bill.known_at.strftime("%Y-%m-%d %H:%M %Z"),
         "facts": _facts(bill, name, (last - first).days + 1),
-        "total_label": "To your credit" if credit else "Amount due",
+        "total_label": f"Cancelled; was {label[:1].lower()}{label[1:]}" if cancelled else label,
         "total": money(abs(bill.total)) if credit else money(bill.total),
         "currency": bill.currency,
         "days_kwh": _shares(bill.daily_kwh),
@@ -72,6 +73,11 @@ def printed(bill: Bill, name: str) -> dict[str, Any]:
         "notes": list(bill.notes),
         "usage_hash": bill.usage_hash[:16],
     }
+
+
+def is_cancelled(bill: Bill) -> bool:
+    """Tell whether nobody owes anything by the bill any more."""
+    return bill.state is BillState.CANCELLED
 
 
 def days_of(bill: Bill) -> tuple[date, date]:

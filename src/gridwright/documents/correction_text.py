@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gridwright.billing.explain import tidy
 from gridwright.documents.bill_pdf import civil_days, long_date, money
-from gridwright.domain.correction import Correction, CorrectionLine, Figures, NoteKind
+from gridwright.domain.correction import Correction, CorrectionLine, CorrectionState, Figures, NoteKind
 
 SHOWN_DAYS = 12
 
@@ -27,7 +27,14 @@ def correction_text(correction: Correction) -> str:
 def heading(correction: Correction) -> str:
     """Return the kind of the document with its number."""
     name = str(correction.kind).capitalize()
-    return f"{name} {correction.number}" if correction.number is not None else f"{name} ({correction.state})"
+    if correction.number is None:
+        return f"{name} ({correction.state})"
+    return f"{name} {correction.number}" + (" (cancelled)" if is_cancelled(correction) else "")
+
+
+def is_cancelled(correction: Correction) -> bool:
+    """Tell whether nothing is owed by it any more."""
+    return correction.state is CorrectionState.CANCELLED
 
 
 def subject(correction: Correction) -> str:
@@ -66,8 +73,11 @@ def line_sentences(line: CorrectionLine) -> list[str]:
 
 
 def total_label(correction: Correction) -> str:
-    """Say who owes whom."""
-    return "To your credit" if correction.kind is NoteKind.CREDIT else "Amount due in addition"
+    """Say who owes whom; of a cancelled one, who did."""
+    credit = correction.kind is NoteKind.CREDIT
+    if is_cancelled(correction):
+        return "Cancelled; was to your credit" if credit else "Cancelled; was due in addition"
+    return "To your credit" if credit else "Amount due in addition"
 
 
 def signed(amount: object) -> str:

@@ -52,7 +52,7 @@ def postings(bill: Bill) -> list[LedgerLine]:
 def saved(store: Store, *bills: Bill) -> None:
     store.registry.save_points(ME, [UsagePoint(bill.usage_point) for bill in bills])
     for bill in bills:
-        assert store.ledger.save_bill(ME, bill, postings(bill))
+        assert store.ledger.save_bill(ME, bill, postings(bill)).new
 
 
 @pytest.mark.parametrize("currency", ["EUR", "JPY", "KWD"])
@@ -68,7 +68,7 @@ def test_a_bill_comes_back_as_it_was(store: Store, currency: str) -> None:
 def test_the_same_key_writes_nothing(store: Store) -> None:
     saved(store, a_bill())
     records = store.audit.verify(ME)
-    assert not store.ledger.save_bill(ME, replace(a_bill(), id="B2"))
+    assert not store.ledger.save_bill(ME, replace(a_bill(), id="B2")).new
     assert [found.bill.id for found in store.ledger.bills(ME)] == ["B1"]
     assert store.audit.verify(ME) == records
 

@@ -57,6 +57,24 @@ def test_a_credit_note_tells_both_sides_and_why() -> None:
     assert "Standing charge" not in text
 
 
+def test_a_cancelled_note_says_that_nothing_is_due() -> None:
+    for quantity, was in (
+        ("300.0", "Cancelled; was to your credit: 3.15 EUR"),
+        ("320.5", "Cancelled; was due in addition: 3.00 EUR"),
+    ):
+        note = replace(a_note(replace(ENERGY, quantity=Decimal(quantity)), STANDING), state=CorrectionState.CANCELLED)
+        text = correction_text(replace(note, number=4))
+        assert text.startswith(f"{str(note.kind).capitalize()} 4 (cancelled)\n")
+        assert was in text
+        paper = printed(replace(note, number=4), "")
+        assert ("(cancelled)" in paper["title"], paper["heading"]) == (
+            True,
+            f"{str(note.kind).capitalize()} 4 (cancelled)",
+        )
+        assert paper["total_label"].startswith("Cancelled")
+        assert correction_text(note).startswith(f"{str(note.kind).capitalize()} (cancelled)\n")
+
+
 def test_a_line_that_only_one_side_has_is_a_difference_too() -> None:
     note = a_note(replace(ENERGY, quantity=Decimal("310.5")), STANDING, replace(ENERGY, charge="peak", text="Peak"))
     assert [line.differs for line in note.lines] == [False, False, True]

@@ -22,6 +22,7 @@ from gridwright.jobs.billing.bill_months import civil_days
 from gridwright.jobs.billing.customers import customers
 from gridwright.jobs.billing.open_months import joined, months_of, open_months, spelled
 from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.note_replacement import note_replacement
 from gridwright.jobs.cascade.rerate import Billable, rated, window
 from gridwright.jobs.cascade.rerate_bill import POLICY, CorrectionPolicy, correct_bill
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
@@ -34,17 +35,24 @@ from gridwright.store import IssuedBill, Store
 from gridwright.store.days.states import ImageState
 
 TOGETHER = 200
+JUDGING = (Act.READ, Act.WRITE_READINGS)
 Progress = Callable[[int, int], None]
 CardOf = Callable[[UsagePoint], RateCard]
 
 
 @dataclass(slots=True)
 class BillRun:
-    """What a run did: its bills, how many drafts are new or replaced an older one, and what it could not do."""
+    """What a run did: its bills as they are kept, and what it could not do.
+
+    `new`, `same`: drafts that are new or as before; `replaced`: older ones that gave way. `issued`: bills that stand in
+    the ledger already, so that there is no draft.
+    """
 
     bills: list[Bill] = field(default_factory=list)
     new: int = 0
+    same: int = 0
     replaced: int = 0
+    issued: int = 0
     notes: list[str] = field(default_factory=list)
 
 
@@ -154,7 +162,7 @@ class _Desk:
         return found
 
     def _correct_first(self, known: Mapping[str, UsagePoint]) -> None:
-        cascade = on_behalf(self.access, Act.READ, Act.WRITE_READINGS)
+        cascade = on_behalf(self.access, *JUDGING)
         for note in correct(self.store, cascade, self.site, now=self.now, points=list(known)).notes:
             self._note(f"not judged again: {note}")
 
@@ -237,11 +245,7 @@ class _Desk:
                 # Another process has made other readings final, and has rated all bills but these.
                 found = self._final({point.id: point})
                 bills = [bill for one in found for at in range(len(one.points)) for bill in self._rated(one, at)]
-            bills = [self._told(bill) for bill in bills]
-            for bill in bills:
-                if not bill.example:
-                    self._keep(bill)
-        return bills
+            return [kept for bill in bills for kept in self._kept(self._told(bill))]
 
     def _has_moved(self, name: str) -> bool:
         period, state = self._loaded[name]
@@ -276,32 +280,47 @@ class _Desk:
             return last_month(self.now, point)
         return parse_period(asked, point.tz) if asked else None
 
-    def _keep(self, bill: Bill) -> None:
+    def _kept(self, bill: Bill) -> list[Bill]:
+        """Keep a bill, and return what stands in the ledger for it: itself, an issued one, or nothing."""
+        if bill.example:
+            return [bill]
         ledger = self.store.ledger
         there = [each for each in ledger.bills(self.access, bill.usage_point) if each.bill.period.overlaps(bill.period)]
         issued = [each for each in there if each.bill.state is BillState.ISSUED]
         if issued:
-            self._correct(issued, bill)
-            return
+            return self._correct(issued, bill)
         for old in there:
             if old.bill.state is BillState.DRAFT and old.bill.key != bill.key:
                 ledger.cancel(self.access, old.bill.id, only=BillState.DRAFT)
                 self.run.replaced += 1
-        self.run.new += ledger.save_bill(self.access, bill, postings(bill))
+        saved = ledger.save_bill(self.access, bill, postings(bill))
+        self.run.new += saved.new
+        self.run.same += not saved.new
+        return [saved.document]
 
-    def _correct(self, issued: Sequence[IssuedBill], bill: Bill) -> None:
-        """Hold a bill against the issued one of its period: what differs becomes the draft of a note."""
-        kept = issued[0]
+    def _correct(self, issued: Sequence[IssuedBill], bill: Bill) -> list[Bill]:
+        """Hold a bill against the issued one of its period, and return that: what differs becomes the draft of a note.
+
+        One of another period or by another card is not comparable: the issued ones stay, and there is no other bill.
+        """
+        self.run.issued += 1
+        kept = next((each for each in issued if each.bill.period == bill.period), issued[0])
         if (kept.bill.period, kept.bill.rate_card) != (bill.period, bill.rate_card):
-            self._note(f"{bill.usage_point}: bill {kept.bill.id} is issued for {kept.bill.period}, and stays")
-            return
+            told = f"no bill for {bill.period} by {bill.rate_card}"
+            self._note(
+                f"{bill.usage_point}: {told}: bill {kept.bill.id} is issued for {kept.bill.period} by "
+                f"{kept.bill.rate_card}, and stays; gridwright bill cancel takes it back"
+            )
+            return []
         found = correct_bill(self.store, self.access, kept, bill, self.policy)
+        note_replacement(self.store, on_behalf(self.access, *JUDGING), kept.bill, bill, self.site)
         if found.correction is not None:
             told = f"{found.correction.kind} {found.correction.id} over {found.correction.total:f} {bill.currency}"
             self._note(
                 f"{bill.usage_point}: bill {kept.bill.id} is issued, and what it is made of has changed since; "
                 f"{told} is {found.correction.state}"
             )
+        return [kept.bill]
 
     def _note(self, text: str) -> None:
         if text not in self.run.notes:

@@ -71,9 +71,9 @@ def correct_bill(
     """Compare an issued bill, with its issued corrections, with `now_bill`, and keep what differs as a draft.
 
     A draft that is overtaken is replaced; where nothing differs any more, what was open is put aside. Run again, it
-    changes nothing.
+    changes nothing. It belongs into a transaction, so that nobody issues a note meanwhile.
     """
-    state = store.corrections.corrected(access, kept.bill)
+    state = store.corrections.corrected(access, kept.bill, hold=not dry_run)
     correction = _correction(kept, state.billed, now_bill, cascade)
     if correction is None:
         replaced = 0 if dry_run or not state.opened else store.corrections.replace_open(access, kept.bill.id)
@@ -83,9 +83,9 @@ def correct_bill(
         correction = correction.held()
     if dry_run:
         return Difference(correction, new=correction.key not in {each.key for each in state.opened})
-    new = store.corrections.save(access, correction)
+    saved = store.corrections.save(access, correction)
     others = [each for each in state.opened if each.key != correction.key]
-    return Difference(correction, new, len(others))
+    return Difference(saved.document, saved.new, len(others))
 
 
 def _correction(kept: IssuedBill, billed: Bill, now: Bill, cascade: str) -> Correction | None:

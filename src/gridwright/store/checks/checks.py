@@ -115,13 +115,13 @@ class Checks:
         return {codes[kind]: range(first, last + 1) for kind, first, last in rows if kind in codes}
 
     def money(self, access: Access) -> list[Checked]:
-        """Add up bills and the ledger, and look for gaps in the numbers."""
-        from gridwright.store.checks import money
+        """Add up bills, their notes and the ledger, and look for gaps in the numbers and for notes that are missing."""
+        from gridwright.store.checks import money, notes
 
         access.require(Act.ADMINISTER)
         with self._session.reading() as unit:
-            checks = (money.check_bills, money.check_ledger, money.check_postings, money.check_numbers)
-            return [check(unit).result() for check in checks]
+            sums = (money.check_bills, money.check_ledger, money.check_postings, money.check_numbers)
+            return [check(unit).result() for check in (*sums, notes.check_notes, notes.check_corrected)]
 
     def links(self, access: Access) -> list[Checked]:
         """Look for rows that refer to what is not there, and for earlier values that are out of order."""

@@ -14,6 +14,7 @@ from gridwright.domain.errors import StoreCorrupt
 from gridwright.domain.interval import Interval
 from gridwright.domain.money import Rounding
 from gridwright.store.instant import from_us, to_period, to_seconds, to_us
+from gridwright.store.money.turns import content_of
 
 
 def bill_row(bill: Bill, point: int) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def to_bill(row: Row[Any], lines: Sequence[Row[Any]]) -> Bill:
     detail = json.loads(row.detail)
     bill = Bill(
         id=row.code,
-        key=row.key,
+        key=content_of(row.key),
         usage_point=row.point,
         period=to_period(row.start_s, row.end_s),
         zone=row.zone,

@@ -16,11 +16,16 @@ from gridwright.domain.bill import Bill, BillState, LedgerLine
 from gridwright.domain.errors import AccessDenied, Conflict, InputError, NotFound
 from gridwright.store import schema
 from gridwright.store.audit import note
-from gridwright.store.instant import from_minor, from_us, from_us_if, to_minor, to_us
+from gridwright.store.findings import resolve_those
+from gridwright.store.instant import from_minor, from_us, from_us_if, to_minor, to_period, to_us
 from gridwright.store.money.bill_rows import bill_row, line_rows, postings_from, postings_text, to_bill
+from gridwright.store.money.turns import Saved, free_turn
 from gridwright.store.names import FEW, Names, new_key, within
 from gridwright.store.schema import trust as schema_trust
 from gridwright.store.session import Session, Unit
+
+# The doubt that a bill is billed otherwise than its readings are now (V38).
+REPLACED_CODE = "V38_replacement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +50,11 @@ class Ledger:
         self._session = session
         self._names = names
 
-    def save_bill(self, access: Access, bill: Bill, postings: Iterable[LedgerLine] = ()) -> bool:
-        """Save a draft and the postings that its issue will make; tell whether it was new.
+    def save_bill(self, access: Access, bill: Bill, postings: Iterable[LedgerLine] = ()) -> Saved[Bill]:
+        """Save a draft and the postings that its issue will make; return it as it is kept.
 
-        The same key again writes nothing; a draft that was cancelled, because another bill was right for a while, is a
-        draft again. Postings that do not sum to zero in each currency are an InputError.
+        The same key again writes nothing. A bill that was cancelled, as a draft or after its issue, stays so: the same
+        once more is a draft with an id of its own. Postings that do not sum to zero in each currency are an InputError.
         """
         access.require(Act.WRITE_BILLS, bill.usage_point)
         lines = tuple(postings)
@@ -59,24 +64,23 @@ class Ledger:
         with self._session.writing() as unit:
             point = self._names.point_keys(unit, [bill.usage_point])[0]
             table = schema.bill
-            old = unit.connection.execute(select(table).where(table.c.key == bill.key)).first()
-            if old is not None:
-                return self._revive(unit, access, old)
-            row = {**bill_row(bill, point), "postings": postings_text(lines)}
+            turn = free_turn(
+                bill.key,
+                lambda key: unit.connection.execute(select(table).where(table.c.key == key)).first(),
+                lambda row: row.state == BillState.CANCELLED,
+            )
+            bill = replace(bill, id=turn.id_of(bill.id))
+            if turn.row is not None:
+                return Saved(bill, new=False)
+            mine = [replace(line, document=bill.id) for line in lines]
+            row = {**bill_row(bill, point), "key": turn.key, "postings": postings_text(mine)}
             result = unit.connection.execute(insert(table).values(row))
             if bill.lines:
                 rows = line_rows(bill, new_key(result))
                 unit.connection.execute(insert(schema.bill_line), rows)
             at = self._session.clock()
-            note(unit, access, Act.WRITE_BILLS, subject=bill.id, at=at, saved=bill.key, total=str(bill.total))
-            return True
-
-    def _revive(self, unit: Unit, access: Access, row: Row[Any]) -> bool:
-        if row.state != BillState.CANCELLED or row.number is not None:
-            return False
-        _change(unit, row.id, state=str(BillState.DRAFT), cancelled_at_us=None)
-        note(unit, access, Act.WRITE_BILLS, subject=row.code, at=self._session.clock(), saved=row.key, again=1)
-        return True
+            note(unit, access, Act.WRITE_BILLS, subject=bill.id, at=at, saved=turn.key, total=str(bill.total))
+            return Saved(bill, new=True)
 
     def bill(self, access: Access, code: str, *, as_of: datetime | None = None) -> IssuedBill:
         """Return one bill with its number and state; `as_of`: as it stood then, NotFound before it was made.
@@ -164,6 +168,7 @@ class Ledger:
             state = str(BillState.CANCELLED)
             _change(unit, row.id, state=state, credit_number=number, cancelled_at_us=to_us(at))
             if number is not None:
+                resolve_those(unit, row.usage_point, REPLACED_CODE, to_period(row.start_s, row.end_s), at)
                 post(unit, credit_note(code), reversal(credit_note(code), postings_from(row.postings)), at)
             note(unit, access, Act.WRITE_BILLS, subject=code, at=at, cancelled=number)
             return number

@@ -16,7 +16,7 @@ from gridwright.store.instant import from_us, to_period, to_seconds, to_us
 from gridwright.store.names import FEW, Names, within
 from gridwright.store.schema import usage_point
 from gridwright.store.schema.trust import rerate as table
-from gridwright.store.session import Session
+from gridwright.store.session import Session, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +46,7 @@ class Rerates:
             return
         with self._session.writing() as unit:
             keys = self._names.point_keys(unit, [each.usage_point for each in rerates])
-            rows = [
-                {
-                    "usage_point": key,
-                    "start_s": to_seconds(each.period.start),
-                    "end_s": to_seconds(each.period.end),
-                    "cascade": each.cascade,
-                    "known_at_us": to_us(each.known_at),
-                }
-                for key, each in zip(keys, rerates, strict=True)
-            ]
-            unit.connection.execute(insert(table), rows)
+            queue(unit, keys, rerates)
             one = len({each.usage_point for each in rerates}) == 1
             subject = rerates[0].usage_point if one else f"{len(rerates)} usage points"
             changed = Interval(min(each.period.start for each in rerates), max(each.period.end for each in rerates))
@@ -98,3 +88,18 @@ class Rerates:
                 unit.connection.execute(delete(table).where(table.c.id.in_(keys[at : at + FEW]))).rowcount
                 for at in range(0, len(keys), FEW)
             )
+
+
+def queue(unit: Unit, points: Sequence[int], rerates: Sequence[Rerate]) -> None:
+    """Queue changes of usage points, given by key, within a transaction that has asked for access and writes a note."""
+    rows = [
+        {
+            "usage_point": key,
+            "start_s": to_seconds(each.period.start),
+            "end_s": to_seconds(each.period.end),
+            "cascade": each.cascade,
+            "known_at_us": to_us(each.known_at),
+        }
+        for key, each in zip(points, rerates, strict=True)
+    ]
+    unit.connection.execute(insert(table), rows)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from gridwright.api.routes.corrections import correction_of
+from gridwright.documents.correction_text import heading
 from gridwright.domain.access import Act
 from gridwright.domain.correction import CorrectionState
 from gridwright.web.routes.twins import add_page
@@ -56,7 +57,7 @@ def correction(request: Request, who: Who, name: str) -> Response:
     names = ("text", "billed_quantity", "quantity", "unit", "billed_amount", "amount", "difference")
     rows = [[line[each] for each in names] for line in note["lines"]]
     data = {"note": note, **deeds(found, may_write=who.may(Act.WRITE_BILLS))}
-    title = f"{str(found.kind).capitalize()} {found.number or '(draft)'} to bill {found.bill_number or found.bill}"
+    title = f"{heading(found)} to bill {found.bill_number or found.bill}"
     cli = f"gridwright bill corrections show {quote(name)}"
     view = View("correction.html.j2", title, data, names, rows, api=f"/v1/corrections/{segment(name)}", cli=cli)
     return show(request, who, view)
