@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from gridwright.cli.reading import words
+from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.finding import Finding
+from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
+from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.work import tasks
 from tests.integration.api.small_town import Town, build, opened
@@ -113,6 +118,110 @@ def test_what_gives_way_to_a_better_quality_is_no_doubt(town: Town) -> None:
         record = {"usage_point": "HOME", "start": FIRST.isoformat(), "kwh": kwh, "quality": quality}
         town.post("/v1/readings", [record])
     assert doubts(town) == []
+
+
+def _guess(kwh: float, at: datetime = FIRST, quality: str = "estimated") -> dict[str, object]:
+    return {"usage_point": "HOME", "start": at.isoformat(), "kwh": kwh, "quality": quality}
+
+
+def _stored(town: Town, slots: int = 1) -> list[tuple[float, int]]:
+    """Return Wh and status of the first intervals as they came and as they count, which are the same."""
+    tasks.correct(town.platform)
+    found = []
+    for image in (Image.RAW, Image.FINAL):
+        panel = town.platform.store.readings.load(ME, "HOME", Interval(FIRST, FIRST + slots * QUARTER), image=image)
+        found.append(
+            [(float(value), int(status)) for value, status in zip(panel.values[0], panel.quality[0] & 15, strict=True)]
+        )
+    assert [value for value, _ in found[0]] == [value for value, _ in found[1]]
+    return found[0]
+
+
+GUESSES: dict[str, Send] = {
+    "json": lambda town, kwh: town.post("/v1/readings", [_guess(one) for one in kwh]) and None,
+    "batch": lambda town, kwh: town.post("/v1/readings", [_guess(kwh[0]), _guess(0.7, FIRST - 99 * QUARTER)]) and None,
+    "csv": lambda town, kwh: (
+        town.ask(
+            "POST",
+            "/v1/readings?quality=estimated",
+            content=f"usage_point,start,kwh\nHOME,{FIRST.isoformat()},{kwh[0]}\n",
+            headers={"Content-Type": "text/csv"},
+        )
+        and None
+    ),
+    "file": lambda town, kwh: _guessed_file(town, kwh[0]),
+}
+
+
+def _guessed_file(town: Town, kwh: float) -> None:
+    path = Path(str(town.platform.settings.store.url)).with_name("guess.csv")
+    after = "".join(f"HOME,{(FIRST + slot * QUARTER).isoformat()},0.5,actual\n" for slot in range(20, 40))
+    path.write_text(f"usage_point,start,kwh,quality\nHOME,{FIRST.isoformat()},{kwh},estimated\n{after}", "utf-8")
+    done = town.platform.import_file(path)
+    assert (done.new, done.changed, done.same, done.aside) == (20, 0, 0, 1)
+    assert "20 new, 0 changed, 0 as before, 1 set aside: a better value is stored." in " ".join(words(done))
+
+
+@pytest.mark.parametrize("how", GUESSES)
+def test_a_guess_that_comes_later_does_not_replace_what_was_measured(town: Town, how: str) -> None:
+    """The better quality is kept, then the later arrival (V03): also against what is stored, by every entrance."""
+    by_json(town, [0.119])
+    for _ in range(2):
+        GUESSES[how](town, [5.5])
+        assert _stored(town)[0][0] == 119
+        (finding,) = doubts(town)
+        assert (finding.period, finding.slots, finding.severity) == (Interval(FIRST, FIRST + QUARTER), 1, "warn")
+        for told in ("5.5 kWh (estimated)", "0.119 kWh (raw)", "set aside", "estimated_final"):
+            assert told in finding.message
+        if how == "file":
+            break  # the same file again does nothing
+    by_json(town, [0.2])
+    assert _stored(town)[0][0] == 200, "what is measured supersedes as ever"
+
+
+@pytest.mark.parametrize("quality", ["estimated_final", "actual"])
+def test_a_last_word_replaces_what_was_measured(town: Town, quality: str) -> None:
+    by_json(town, [0.119])
+    town.post("/v1/readings", [_guess(5.5, quality=quality)])
+    assert _stored(town)[0][0] == 5500
+
+
+def test_a_guess_of_the_same_value_takes_no_quality_away(town: Town) -> None:
+    by_json(town, [0.119])
+    town.post("/v1/readings", [_guess(0.119)])
+    assert doubts(town) == []
+    assert q.Status(_stored(town)[0][1]) in q.MEASURED
+
+
+def test_guesses_one_after_the_other_are_one_doubt(town: Town) -> None:
+    town.post("/v1/readings", [_guess(0.1, FIRST + slot * QUARTER, "actual") for slot in range(8)])
+    for slot in range(8):
+        town.post("/v1/readings", [_guess(1.5, FIRST + slot * QUARTER)])
+        tasks.correct(town.platform)
+    (finding,) = doubts(town)
+    assert (finding.period, finding.slots) == (Interval(FIRST, FIRST + 8 * QUARTER), 8)
+    town.post("/v1/findings/resolve", {"ids": [_number(town)], "reason": "the head end guesses at night"})
+    town.post("/v1/readings", [_guess(1.5, FIRST + 3 * QUARTER)])
+    assert doubts(town) == [], "accepted is accepted"
+    town.post("/v1/readings", [_guess(1.6, FIRST + 3 * QUARTER)])
+    assert len(doubts(town)) == 1, "another value is another doubt"
+
+
+def test_a_substitute_of_a_metering_data_provider_replaces_the_actual_value(town: Town) -> None:
+    """AEMO MDFF 4.3: a provider may substitute an actual value, and says by which method."""
+    folder = Path(str(town.platform.settings.store.url)).parent
+    for number, (quality, kwh) in enumerate((("A", 0.119), ("S17", 5.5), ("S99", 5.6), ("E52", 5.7), ("A", 0.2))):
+        values = ",".join([str(kwh)] * 48)
+        head = "100,NEM12,202611220900,MDP,RETAIL\n200,NMI1234567,E1,1,E1,,,kWh,30,\n"
+        text = f"{head}300,20261120,{values},{quality},,,20261122\n900\n"
+        path = folder / f"provider{number}.csv"
+        path.write_text(text, "ascii")
+        done = town.platform.import_file(path)
+        assert (done.new + done.changed, done.aside) == (48, 0), quality
+    day = Interval(datetime(2026, 11, 19, 14, tzinfo=UTC), datetime(2026, 11, 20, 14, tzinfo=UTC))
+    kind = DELIVERED_ENERGY.finer(0)
+    raw = town.platform.store.readings.load(ME, "NMI1234567", day, reading_type=replace(kind, channel="E1"))
+    assert (raw.values == 200).all()
 
 
 def test_a_doubt_grows_with_its_neighbours_and_stays_one(town: Town) -> None:

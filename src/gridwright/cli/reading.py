@@ -111,7 +111,12 @@ def imported_json(done: Imported) -> dict[str, Any]:
         "new": done.new,
         "changed": done.changed,
         "same": done.same,
-        "derived": {"new": done.derived.new, "changed": done.derived.changed, "same": done.derived.same},
+        "set_aside": done.aside,
+        "derived": {
+            "new": done.derived.new,
+            "changed": done.derived.changed,
+            "same": done.derived.same,
+        },
         "already_imported": done.already,
         "resumed_at_byte": done.resumed_at,
         "dry_run": done.dry_run,
@@ -145,12 +150,17 @@ def words(done: Imported) -> list[str]:
     told = [f"{done.findings:,} new findings: readings that came twice, or of the future."] if done.findings else []
     begin = "Would be stored" if done.dry_run else "Stored"
     left = ["Dry run: nothing was written."] if done.dry_run else []
-    stored = [f"{begin}: {done.new:,} new, {done.changed:,} changed, {done.same:,} as before."]
+    stored = [f"{begin}: {done.new:,} new, {done.changed:,} changed, {done.same:,} as before{_aside(done.aside)}."]
     if done.derived.readings:
         made = done.derived
         counts = f"{made.new:,} new, {made.changed:,} changed, {made.same:,} as before"
         stored.append(f"Intervals of energy between the register reads: {counts}.")
     return [*lines, *stored, *told, *left]
+
+
+def _aside(readings: int) -> str:
+    """Say how many values did not count, if any."""
+    return f", {readings:,} set aside: a better value is stored" if readings else ""
 
 
 @app.command(epilog="Example: gridwright reading show UP-1042 --period 2025-03-30 --json")

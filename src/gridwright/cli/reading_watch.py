@@ -91,7 +91,8 @@ def sentence(one: Handled) -> str:
     if one.imported is None or intake is None:
         return f"{one.name}: {one.outcome}"
     made = one.imported
-    what = "imported before" if made.untouched else f"{made.new:,} new, {made.changed:,} changed"
+    aside = f", {made.aside:,} set aside" if made.aside else ""
+    what = "imported before" if made.untouched else f"{made.new:,} new, {made.changed:,} changed{aside}"
     rejects = f", rejects in {made.rejects_file}" if made.rejects_file else ""
     notes = "".join(f"\n  note: {note}" for note in intake.notes)
     head = f"{one.name}: {intake.accepted:,} readings taken, {intake.rejected:,} rejected, {what}"
@@ -109,6 +110,7 @@ def handled_json(one: Handled) -> dict[str, Any]:
         "rejected": done.intake.rejected if done else 0,
         "new": done.new if done else 0,
         "changed": done.changed if done else 0,
+        "set_aside": done.aside if done else 0,
         "derived": {"new": done.derived.new if done else 0, "changed": done.derived.changed if done else 0},
         "already_imported": bool(done and done.already),
         "rejects_file": done.rejects_file if done else None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.domain import quality as q
 from gridwright.domain.interval import from_epoch_s
 from gridwright.domain.quality import Status
 from gridwright.domain.readings import Readings
@@ -32,6 +33,19 @@ TRUST = {
 RANK = np.zeros(256, np.int8)
 for _status, _rank in TRUST.items():
     RANK[int(_status) :: 16] = _rank
+SURE = TRUST[Status.RAW]
+
+
+def gives_way(new: q.Qualities, stored: q.Qualities) -> Mask:
+    """Tell which values a stored one of better quality keeps out, whenever they come: guesses that nobody decided on.
+
+    A last estimate, and one that names its method (NEM12 S17, AEMO MDFF 4.3), is the decision of who reads the meter.
+    """
+    rank = RANK[new]
+    guess = (rank < SURE) & (rank < RANK[stored])
+    status = q.status_of(new)
+    named = (status == Status.ESTIMATED) & (q.method_of(new) != q.Method.NONE)
+    return np.asarray(guess & ~named & (status != Status.ESTIMATED_FINAL), np.bool_)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,4 +177,4 @@ def _joined(group: Sequence[Readings]) -> Readings:
     )
 
 
-__all__ = ["Ordered", "accepted", "listed", "merge", "order", "reject", "take"]
+__all__ = ["Ordered", "accepted", "gives_way", "listed", "merge", "order", "reject", "take"]

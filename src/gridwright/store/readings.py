@@ -103,7 +103,8 @@ class Readings:
         """Merge a panel into what is stored; durable on return, or with the surrounding transaction.
 
         A slot without value leaves the stored one alone; a value where there was none is added; another value or
-        quality supersedes and the old image is kept; the same again changes nothing. Unknown usage points are
+        quality supersedes and the old image is kept; the same again changes nothing. Of a raw image, a guess in place
+        of a stored value of better quality is set aside, and V03_duplicate tells it. Unknown usage points are
         NotFound, or added with `register`; another interval or phase than stored for the day is GridMismatch, a
         fraction of a count InputError. A final image makes nothing dirty and belongs to no series: it follows
         from the raw one, and supersedes a day of its own that is stored on another grid. `settled`: the same
@@ -120,7 +121,7 @@ class Readings:
                 register_unknown(unit, self._names, panel.points)
             kind = self._names.make_type_key(unit, panel.reading_type, image)
             made = image is not Image.RAW
-            saver, summary = merge_panel(unit, self._names, kind, panel, to_us(known_at), regrids=made)
+            saver, summary = merge_panel(unit, self._names, kind, panel, to_us(known_at), regrids=made, ranked=not made)
             if not made:
                 changed = leave_traces(unit, saver, settled=settled)
                 self._note(unit, access, panel, changed, summary)

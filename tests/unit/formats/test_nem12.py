@@ -117,7 +117,7 @@ def test_channels_of_one_nmi_stay_apart() -> None:
         ("E52", q.pack(q.Status.ESTIMATED, q.Method.LIKE_DAY)),
         ("S14", q.pack(q.Status.ESTIMATED, q.Method.LIKE_DAY)),
         ("f17", q.pack(q.Status.ESTIMATED_FINAL, q.Method.LINEAR)),
-        ("S53", q.pack(q.Status.ESTIMATED)),
+        ("S53", q.pack(q.Status.ESTIMATED, q.Method.AGREED)),
         ("", q.RAW),
     ],
 )
@@ -270,7 +270,7 @@ def test_nem13_gives_both_register_reads() -> None:
     record = "250,NMI1,11,1,11,11,M1,E,006342.8,20241005093055,A,,,007654.9,20250107100333,E64,,,1312.1,kWh,20250407,"
     series = read(f"100,NEM13,202501101030,MDA1,Ret1\n{record}\n900\n".encode()).only
     assert series.value.tolist() == [6_342_800.0, 7_654_900.0]
-    assert series.quality.tolist() == [q.ACTUAL, q.pack(q.Status.ESTIMATED)]
+    assert series.quality.tolist() == [q.ACTUAL, q.pack(q.Status.ESTIMATED, q.Method.AGREED)]
     assert series.reading_type.flow is Flow.DELIVERED
 
 

@@ -51,7 +51,8 @@ def quality_byte(code: str) -> int:
     if flag == "V":
         return VARIABLE
     status = q.STATUS_FROM_NEM12[flag]
-    known = q.METHOD_FROM_NEM12.get(int(method), q.Method.NONE) if method and flag in "ESF" else q.Method.NONE
+    # A method that has no name of ours is one all the same: the provider decided on the value.
+    known = q.METHOD_FROM_NEM12.get(int(method), q.Method.AGREED) if method and flag in "ESF" else q.Method.NONE
     return q.pack(status, known)
 
 

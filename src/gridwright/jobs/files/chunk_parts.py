@@ -39,7 +39,7 @@ Misfit = tuple[Part, GridMismatch]
 
 def counted(summary: SaveSummary, prefix: str = "") -> Counter[str]:
     """Return what became of readings as the counts of an import."""
-    return Counter({prefix + name: getattr(summary, name) for name in ("new", "changed", "same")})
+    return Counter({prefix + name: getattr(summary, name) for name in ("new", "changed", "same", "aside")})
 
 
 def parts_of(gridded: Gridded) -> list[Part]:

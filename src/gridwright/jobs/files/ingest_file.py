@@ -35,6 +35,8 @@ BEFORE = "imported before with the same options; nothing was done"
 class Imported:
     """What an import did: the verdict on the records, and readings that were new, changed or the same in the store.
 
+    `aside`: another value than the stored one, which did not count because that is of better quality.
+
     `derived`: the same of what nobody sent, the intervals of energy between register reads.
     `already`: the same content came whole before, with the same options; `again`: and was read once more, otherwise
     nothing was done. `resumed_at`: byte at which an interrupted import went on. `rejects_file`: where the rejects are,
@@ -47,6 +49,7 @@ class Imported:
     new: int = 0
     changed: int = 0
     same: int = 0
+    aside: int = 0
     derived: SaveSummary = NOTHING_SAVED
     already: bool = False
     again: bool = False
@@ -176,6 +179,7 @@ def _imported(run: ImportRun, files: Sequence[OpenFile], stands: Sequence[Progre
         new=counts["new"],
         changed=counts["changed"],
         same=counts["same"],
+        aside=counts["aside"],
         derived=_derived(counts),
         resumed_at=sum(stand.byte_offset for stand in stands) if not all(stand.done for stand in stands) else 0,
         dry_run=run.dry_run,
@@ -185,5 +189,5 @@ def _imported(run: ImportRun, files: Sequence[OpenFile], stands: Sequence[Progre
 
 
 def _derived(counts: Counter[str]) -> SaveSummary:
-    new, changed, same = (counts[DERIVED + name] for name in ("new", "changed", "same"))
-    return SaveSummary(new, changed, same, new + changed + same)
+    new, changed, same, aside = (counts[DERIVED + name] for name in ("new", "changed", "same", "aside"))
+    return SaveSummary(new, changed, same, new + changed + same + aside, aside)

@@ -14,9 +14,11 @@ from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import LARGEST_EXACT
+from gridwright.ingest.order import gives_way
 from gridwright.store.days import blocks
 from gridwright.store.days.grid import DayGrid, DayPart, describe
 from gridwright.store.days.groups import Group, GroupReader
+from gridwright.store.days.outranked import Outranked
 from gridwright.store.days.pack import NOTHING, Values, pack, pack_counts, unpack_integers, unpack_into
 from gridwright.store.days.patching import Rows, add_to, supersede
 from gridwright.store.days.regridding import follow, set_aside
@@ -29,12 +31,16 @@ Places = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class SaveSummary:
-    """What became of the readings of a panel: `new` slots, `changed` value or quality, `same` as before."""
+    """What became of the readings of a panel: `new` slots, `changed` value or quality, `same` as before.
+
+    `aside`: another value that did not count, because a stored one is of better quality.
+    """
 
     new: int
     changed: int
     same: int
     readings: int
+    aside: int = 0
 
     def __add__(self, other: SaveSummary) -> SaveSummary:
         """Return what became of the readings of both."""
@@ -110,7 +116,8 @@ class PanelSaver:
     """Saves one panel within a transaction; `keys` are the usage points' keys, ascending, and name its rows.
 
     `fill`: only where nothing is stored. `regrids`: a day that is stored on another grid is superseded as a whole, as
-    of what is made anew from other readings; else it is a GridMismatch.
+    of what is made anew from other readings; else it is a GridMismatch. `ranked`: as of what comes in, a guess
+    changes no stored value of better quality (`gives_way`).
     """
 
     def __init__(
@@ -123,12 +130,14 @@ class PanelSaver:
         known_at_us: int,
         fill: bool = False,
         regrids: bool = False,
+        ranked: bool = False,
     ) -> None:
         self.unit, self.kind, self.keys, self.known_at_us = unit, kind, keys, known_at_us
-        self.panel, self.fill, self.regrids = panel, fill, regrids
+        self.panel, self.fill, self.regrids, self.ranked = panel, fill, regrids, ranked
         self.grid = DayGrid(int(panel.start.timestamp()), panel.interval_s, panel.slots)
         self.touched = Touched.nothing(keys.size)
         self.counts = np.zeros(3, np.int64)  # new, changed, same
+        self.outranked: list[Outranked] = []
 
     def run(self) -> SaveSummary:
         """Save every day of the panel."""
@@ -136,7 +145,8 @@ class PanelSaver:
         for part in self.grid.parts():
             self._save_day(reader, self._incoming(part))
         new, changed, same = self.counts.tolist()
-        return SaveSummary(new, changed, same, new + changed + same)
+        aside = sum(one.row.size for one in self.outranked)
+        return SaveSummary(new, changed, same, new + changed + same + aside, aside)
 
     def _incoming(self, part: DayPart) -> Incoming:
         values, quality = self.panel.values[:, part.columns], self.panel.quality[:, part.columns]
@@ -190,9 +200,14 @@ class PanelSaver:
         there = old_values != NOTHING[group.shape.width]
         new = present & ~there
         changed = present & there & ((values != old_values) | (quality != old_quality)) & (not self.fill)
+        aside = 0
+        if self.ranked and changed.any():
+            kept_out = changed & gives_way(quality, old_quality)
+            changed &= ~kept_out
+            aside = self._set_aside(rows, incoming, kept_out & (values != old_values), (old_values, old_quality))
         new_each, supersedes = new.sum(axis=1), changed.any(axis=1)
         differ = new_each.astype(np.bool_) | supersedes
-        self.counts += (new.sum(), changed.sum(), present.sum() - new.sum() - changed.sum())
+        self.counts += (new.sum(), changed.sum(), present.sum() - new.sum() - changed.sum() - aside)
         if not differ.any():
             return
         for write, which in ((add_to, differ & ~supersedes), (supersede, supersedes)):
@@ -201,6 +216,19 @@ class PanelSaver:
                 for content in self._laid_over(rows[which], some, incoming, (new | changed)[which]):
                     write(self.unit, content)
         self.touched.note(day, rows[differ], new_each[differ])
+
+    def _set_aside(
+        self, rows: Places, incoming: Incoming, which: Mask, stored: tuple[npt.NDArray[Any], q.Qualities]
+    ) -> int:
+        """Remember values that do not count, with the stored ones that do, and return how many they are."""
+        at, slot = np.nonzero(which)
+        if at.size:
+            row = rows[at]
+            column = slot + incoming.part.columns.start
+            came = incoming.values[row, slot], incoming.quality[row, slot]
+            kept = stored[0][at, slot].astype(np.float64), stored[1][at, slot]
+            self.outranked.append(Outranked(row, column, *came, *kept))
+        return int(at.size)
 
     def _laid_over(self, rows: Places, group: Group, incoming: Incoming, differ: Mask) -> Iterator[Rows]:
         """Yield the new content of rows, those of one width together."""

@@ -7,6 +7,7 @@ import numpy as np
 from gridwright.domain.panel import Panel
 from gridwright.store import dirty
 from gridwright.store.days import blocks
+from gridwright.store.days.outranked import tell_outranked
 from gridwright.store.days.saving import PanelSaver, SaveSummary
 from gridwright.store.days.series import count_series
 from gridwright.store.names import Names
@@ -22,17 +23,18 @@ def merge_panel(
     *,
     fill: bool = False,
     regrids: bool = False,
+    ranked: bool = False,
 ) -> tuple[PanelSaver, SaveSummary]:
     """Lock the usage points of a panel and merge it into what is stored; returns what was touched.
 
-    `fill`, `regrids`: see `PanelSaver`.
+    `fill`, `regrids`, `ranked`: see `PanelSaver`.
     """
     keys = names.key_array(unit, panel.points)
     blocks.lock_points(unit, keys.tolist())
     if (keys[1:] < keys[:-1]).any():
         order = np.argsort(keys)
         panel, keys = panel.rows(order), keys[order]
-    saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=known_at_us, fill=fill, regrids=regrids)
+    saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=known_at_us, fill=fill, regrids=regrids, ranked=ranked)
     return saver, saver.run()
 
 
@@ -41,6 +43,7 @@ def leave_traces(unit: Unit, saver: PanelSaver, *, settled: bool = False) -> lis
 
     `settled`: the same transaction also saves what follows from these readings, so they are not dirty.
     """
+    tell_outranked(unit, saver.kind, saver.panel, saver.keys, saver.outranked, known_at_us=saver.known_at_us)
     touched = saver.touched
     at = np.flatnonzero(touched.last >= 0)
     if not at.size:

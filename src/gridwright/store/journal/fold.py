@@ -171,7 +171,7 @@ class Folder:
         def save(some: Panel) -> None:
             try:
                 with self._session.writing(settled=False):
-                    saver, summary = merge_panel(unit, self._names, kind[0], some, known_at_us, fill=fill)
+                    saver, summary = merge_panel(unit, self._names, kind[0], some, known_at_us, fill=fill, ranked=True)
                     leave_traces(unit, saver)
             except (StoreCorrupt, Conflict) as error:  # one damaged day must not keep everybody from reading the others
                 raise InputError(error.message, where=error.where) from error
