@@ -166,3 +166,50 @@ def test_an_exchange_that_cannot_be(store: Store, order: MeterExchange, error: t
         with pytest.raises(error):
             act(store, ME, order, now=NOW)
     assert len(store.registry.installations(ME, "UP-1")) == 1
+
+
+NARROW = Meter("M-2", dials=5)
+
+
+@pytest.mark.parametrize(
+    ("order", "value", "size", "helps"),
+    [
+        (
+            replace(ORDER, meter=NARROW, opening_kwh=Decimal(99990)),
+            "opening read of the delivered register is 99990",
+            2,
+            0,
+        ),
+        (replace(ORDER, meter=NARROW, opening_kwh=Decimal(100)), "opening read of the delivered register is 100", 2, 0),
+        (replace(ORDER, meter=NARROW, opening_received_kwh=Decimal(100)), "opening read of the received", 2, 0),
+        (replace(ORDER, final_kwh=Decimal("523.4")), "final read of the delivered register is 523.4", 1, 1),
+        (
+            replace(ORDER, final_kwh=None, final_received_kwh=Decimal(100)),
+            "final read of the received register is 100",
+            1,
+            1,
+        ),
+    ],
+    ids=["opening", "its first too many", "opening received", "final", "final received"],
+)
+def test_a_read_that_the_register_cannot_show_is_refused(
+    store: Store, order: MeterExchange, value: str, size: int, helps: int
+) -> None:
+    """Five digits of 1 Wh end at 100 kWh: more was misread, or its dials were told wrong."""
+    store.registry.save_meter(ME, Meter("M-1", dials=5 if size == 1 else None))
+    before = store.registry.installations(ME, "UP-1")
+    for look in (preview_exchange, exchange_meter):
+        with pytest.raises(InputError) as caught:
+            look(store, ME, order, now=NOW)
+        assert value in str(caught.value)
+        assert f"meter M-{size} has 5 digits of 1 Wh, which turn over at 100 kWh" in str(caught.value)
+        assert ("--dials and --lsb-wh", "gridwright usage-point dials UP-1")[helps] in (caught.value.remedy or "")
+    assert store.registry.installations(ME, "UP-1") == before
+
+
+def test_what_is_registered_of_the_new_meter_holds_for_its_opening_read(store: Store) -> None:
+    store.registry.save_meter(ME, Meter("M-2", dials=5))
+    wide = replace(ORDER, meter=Meter("M-2", dials=8), opening_kwh=Decimal(500))
+    with pytest.raises(InputError, match="has 5 digits of 1 Wh"):
+        exchange_meter(store, ME, wide, now=NOW)
+    assert exchange_meter(store, ME, replace(wide, opening_kwh=Decimal("99.999")), now=NOW)

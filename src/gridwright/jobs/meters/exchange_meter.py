@@ -16,6 +16,7 @@ from gridwright.domain.usage_point import exchange as follow
 from gridwright.jobs.meters.claim_meter import register
 from gridwright.jobs.meters.claimed_place import require_free
 from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, moves, reads_around
+from gridwright.jobs.meters.register_room import known_meter, require_room
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.store import Store
 
@@ -114,7 +115,22 @@ def allowed(
             remedy="name the new meter's serial number, or the new multiplier",
         )
     require_free(store, access, exchange.new)
+    _require_room(store, access, exchange, before)
     return before, history if exchange.new in history else follow(history, exchange.new)
+
+
+def _require_room(store: Store, access: Access, exchange: MeterExchange, before: Installation | None) -> None:
+    """Refuse reads that a register cannot show; what is registered of a meter holds, before what is said now."""
+    new = known_meter(store, access, exchange.meter.serial)
+    new = exchange.meter if new is None or new.dials is None else new
+    old = before and known_meter(store, access, before.end_device)
+    tell = f"gridwright usage-point dials {exchange.usage_point}"
+    for kind, (final, opening) in exchange.reads.items():
+        if old:
+            remedy = f"read it again in kWh; if it has other digits: {tell} --dials N --lsb-wh WH"
+            require_room(old, kind, final, "final", remedy)
+        plate = "give --dials and --lsb-wh as they are on its plate (digits before the point count 1000 Wh each)"
+        require_room(new, kind, opening, "opening", f"read it again in kWh, or {plate}")
 
 
 def last_read(store: Store, access: Access, exchange: MeterExchange, kind: ReadingType) -> RegisterReading | None:

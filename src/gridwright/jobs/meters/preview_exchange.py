@@ -19,6 +19,7 @@ from gridwright.domain.register import RegisterReading, Step, register_steps
 from gridwright.domain.rollover import NARROWEST_WH, as_shown
 from gridwright.domain.usage_point import FOREVER, Installation, Meter
 from gridwright.jobs.meters.exchange_meter import MeterExchange, allowed, counts, last_read
+from gridwright.jobs.meters.register_room import known_meter
 from gridwright.store import Store
 from gridwright.vee import estimate_read, packaged
 
@@ -71,7 +72,7 @@ def _doubts(store: Store, access: Access, exchange: MeterExchange, before: Insta
             yield f"no opening read of the new {kind.flow} register: its first read will close nothing"
     if before is not None and before.multiplier != exchange.multiplier:
         yield f"the multiplier changes from {before.multiplier} to {exchange.multiplier}"
-    known = _known(store, access, exchange.meter.serial)
+    known = known_meter(store, access, exchange.meter.serial)
     told = exchange.meter
     if told.range_wh < NARROWEST_WH:
         yield (
@@ -104,7 +105,7 @@ def _stray(store: Store, access: Access, exchange: MeterExchange, after: Sequenc
 
 def _would_show(store: Store, access: Access, exchange: MeterExchange, before: Installation, kind: ReadingType) -> str:
     """Say what the old register would show if it went on as between its last two reads (E09); nothing without them."""
-    meter = _known(store, access, before.end_device) or Meter(before.end_device)
+    meter = known_meter(store, access, before.end_device) or Meter(before.end_device)
     look = Interval(exchange.at - LOOK_BACK, exchange.at)
     reads = store.registers.load(access, exchange.usage_point, look, kind)
     mine = [read for read in reads if read.end_device == before.end_device]
@@ -116,14 +117,6 @@ def _would_show(store: Store, access: Access, exchange: MeterExchange, before: I
     return f"; from its average daily use it would show about {kwh:,.3f} kWh, if nobody can read it any more"
 
 
-def _known(store: Store, access: Access, serial: str) -> Meter | None:
-    try:
-        found = store.registry.meter(access, serial)
-    except NotFound:
-        return None
-    return found if isinstance(found, Meter) else None
-
-
 def _closing(
     store: Store, access: Access, exchange: MeterExchange, before: Installation, last: RegisterReading
 ) -> tuple[Decimal | None, str]:
@@ -131,7 +124,7 @@ def _closing(
     final = RegisterReading(
         exchange.usage_point, exchange.at, counts(exchange.final_kwh or Decimal(0)), before.end_device, last.epoch
     )
-    meter = as_shown(_known(store, access, before.end_device) or Meter(before.end_device), [last, final])
+    meter = as_shown(known_meter(store, access, before.end_device) or Meter(before.end_device), [last, final])
     point = store.registry.point(access, exchange.usage_point)
     # A connection of unknown capacity carries what the rules that come with Gridwright take for the most (V32).
     capacity = point.capacity_kw or packaged().rules_of([point], DELIVERED_ENERGY, HOUR_S)[0].capacity_kw
