@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from gridwright.domain.access import LOCAL_OWNER
 from tests.integration.api.small_town import Town
 
 
@@ -26,6 +27,18 @@ def test_a_correction_is_listed_shown_and_issued_once(town: Town) -> None:
     bill = town.ids["corrected"]
     assert town.post(f"/v1/bills/{bill}/cancel", who="biller").status_code == HTTPStatus.CONFLICT
     assert [each["state"] for each in town.get(f"/v1/bills/{bill}/corrections").json()["items"]] == ["issued"]
+
+
+def test_a_cancelled_note_says_so_and_lets_its_bill_be_rated_again(town: Town) -> None:
+    name, waiting = town.ids["correction"], len(town.platform.store.rerates.pending(LOCAL_OWNER))
+    for state, number in (("issue", 1), ("cancel", 1)):
+        done = town.post(f"/v1/corrections/{name}/{state}", who="biller").json()
+        assert (done["state"], done["number"]) == ({"issue": "issued", "cancel": "cancelled"}[state], number)
+    told = town.get(f"/v1/corrections/{name}", "biller", headers={"Accept": "text/plain"}).text
+    assert told.startswith("Credit note 1 (cancelled)\n")
+    assert "Cancelled; was to your credit: 3.00 EUR" in told
+    # Its bill waits to be rated again, so that what differs is drafted anew.
+    assert len(town.platform.store.rerates.pending(LOCAL_OWNER)) == waiting + 1
 
 
 def test_a_bill_and_its_corrections_as_they_stood(town: Town) -> None:

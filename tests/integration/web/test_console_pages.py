@@ -221,3 +221,16 @@ def test_pages_forbid_foreign_scripts(town: Town) -> None:
     answer = town.get("/today", headers=BROWSER)
     assert answer.headers["content-security-policy"].startswith("default-src 'self'")
     assert "style=" not in answer.text
+
+
+def test_a_cancelled_note_says_so_on_its_page(own_console: Town) -> None:
+    store, note = own_console.platform.store, own_console.ids["correction"]
+    page = own_console.get(f"/corrections/{note}", "biller", headers=BROWSER).text
+    assert "Credit note (draft) to bill" in page
+    assert "What differs from the readings is then drafted anew." in page
+    store.corrections.issue(LOCAL_OWNER, note)
+    store.corrections.cancel(LOCAL_OWNER, note)
+    page = own_console.get(f"/corrections/{note}", "biller", headers=BROWSER).text
+    assert "Credit note 1 (cancelled) to bill" in page
+    assert "Cancelled; was to be given back" in page
+    assert "drafted anew" not in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -13,7 +14,7 @@ from gridwright import billing
 from gridwright.documents.bill_pdf import bill_json, bill_pdf, days_of, money, printed
 from gridwright.documents.bill_text import bill_text
 from gridwright.domain import quality as q
-from gridwright.domain.bill import Bill
+from gridwright.domain.bill import Bill, BillState
 from gridwright.domain.interval import parse_period, zone_of
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
@@ -72,6 +73,15 @@ def test_text_shows_the_multiplication() -> None:
     assert "297.700 kWh × 0.30 = 89.31" in text
     assert "5 of them estimated" in text
     assert "25 hours" in text
+
+
+def test_a_cancelled_bill_says_that_nothing_is_due() -> None:
+    cancelled = replace(a_bill(), state=BillState.CANCELLED)
+    shown = printed(cancelled, "")
+    assert (shown["heading"], shown["total_label"]) == ("Electricity bill (cancelled)", "Cancelled; was amount due")
+    assert bill_pdf(cancelled) != bill_pdf(a_bill())
+    assert bill_text(cancelled).splitlines()[0].endswith("for usage point UP-7, cancelled")
+    assert "cancelled" not in bill_text(a_bill())
 
 
 def test_a_credit_reads_as_one() -> None:
