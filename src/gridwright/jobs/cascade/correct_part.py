@@ -12,7 +12,6 @@ import numpy.typing as npt
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
 from gridwright.domain.day_totals import day_totals
-from gridwright.domain.edit import Edit
 from gridwright.domain.errors import GridMismatch, NotFound
 from gridwright.domain.finding import Doubted, Finding
 from gridwright.domain.image import Image
@@ -30,7 +29,6 @@ from gridwright.jobs.load.main_series import by_zone, every_series
 from gridwright.store import Store
 from gridwright.store.money.rerates import Rerate
 from gridwright.vee import Registers
-from gridwright.vee.agreed import lay_agreed
 
 Mask = npt.NDArray[np.bool_]
 DAY = timedelta(days=1)
@@ -42,13 +40,18 @@ LONG = timedelta(days=366)
 class Final:
     """What became of one channel of usage points of one zone, on the days of a scope and those before.
 
-    `under`: what it would be without edits.
+    `channel`: what it was made of.
     """
 
     zone: str
     panel: Panel
     findings: tuple[Finding, ...]
-    under: Panel
+    channel: Channel
+
+    @property
+    def under(self) -> Panel:
+        """What it would be without edits."""
+        return self.channel.under
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def make_final(
     now: datetime,
     accepted: frozenset[Doubted] | None = None,
 ) -> list[Final]:
-    """Validate and estimate the readings of a scope with their context, and lay the edits over them.
+    """Validate the readings of a scope with their context, lay the edits over them, and estimate what is left.
 
     `accepted`: as if people had accepted this, instead of what is on record.
     """
@@ -85,6 +88,7 @@ def make_final(
     groups, others = every_series(material.panels, material.zones)
     seams = seams_of(material.panels)
     edits = as_final(store.edits.applied(access, scope.points, scope.context), own_images(others))
+    material = replace(material, edits=edits)
     fed_in = Unfed(store, access, scope, material.panels, edits)
     closed, alone = (JudgeMade(site, material, reads, now) for reads in (material.registers, Registers()))
     made = []
@@ -96,16 +100,16 @@ def make_final(
         )
         _, delivered, received = trust_channels(whole, site, material, now=now)
         received += fed_in.beside(delivered, received)
-        made += [_final(group.zone, channel, edits, closed) for channel in (*delivered, *received)]
+        made += [_final(group.zone, channel, closed) for channel in (*delivered, *received)]
     for panel in others:
         for zone, some in by_zone(to_seams(panel, seams, DAY), material.zones):
-            made.append(_final(zone, trust_beside(some, site, material, now=now), edits, alone))
+            made.append(_final(zone, trust_beside(some, site, material, now=now), alone))
     return made
 
 
-def _final(zone: str, channel: Channel, edits: Sequence[Edit], judge: JudgeMade) -> Final:
-    panel = lay_agreed(channel.trusted, edits)
-    return Final(zone, panel, (*channel.findings, *judge.doubts(panel, channel.findings)), channel.trusted)
+def _final(zone: str, channel: Channel, judge: JudgeMade) -> Final:
+    panel = channel.trusted
+    return Final(zone, panel, (*channel.findings, *judge.doubts(panel, channel.findings)), channel)
 
 
 def keep_final(store: Store, access: Access, scope: Scope, made: Sequence[Final], *, now: datetime) -> Outcome:

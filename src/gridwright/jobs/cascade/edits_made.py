@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from gridwright.jobs.cascade.correct_scope import Scope
 from gridwright.jobs.cascade.trust_readings import Channel
 from gridwright.jobs.load.load_stretches import load_stretches
 from gridwright.store import Store
+from gridwright.vee import lay_agreed
 
 ONE_WAY = (Flow.DELIVERED, Flow.RECEIVED)
 Own = Collection[tuple[str, ReadingType]]
@@ -93,7 +95,7 @@ class Unfed:
         if fed:
             some = panel.rows([row for row in rows if panel.points[row] in fed])
             zeros = replace(some, values=np.where(some.missing, np.nan, 0.0), reading_type=kind)
-            yield Channel(zeros, zeros, ())
+            yield Channel(zeros, lay_agreed(zeros, self.edits), (), partial(replace, zeros))
 
     def _fed(self, points: Sequence[str], kind: ReadingType) -> set[str]:
         """Return who fed in by an edit, or has a final image of what was fed in."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from gridwright.billing import Coarse, holiday_dates
 from gridwright.domain import quality as q
+from gridwright.domain.edit import Edit
 from gridwright.domain.errors import InputError
 from gridwright.domain.finding import Doubted, Finding
 from gridwright.domain.interval import Interval
@@ -32,6 +34,7 @@ from gridwright.vee import (
     RuleBook,
     buckets_from,
     estimate,
+    lay_agreed,
     packaged,
     validate,
 )
@@ -110,7 +113,7 @@ class Material:
 
     `arrival`: doubts about the readings as they came; `intake`: the verdict on the file, None for stored readings.
     `around`: what else is on record, such as outages and clock checks. `history`: the days before, by reading type.
-    `installations`: the transformer factors of register reads.
+    `installations`: the transformer factors of register reads. `edits`: those in force, in the types of final images.
     """
 
     panels: tuple[Panel, ...]
@@ -122,6 +125,7 @@ class Material:
     around: Around = NOTHING_AROUND
     history: Mapping[ReadingType, DayHistory] = field(default_factory=dict)
     installations: Sequence[Installation] = ()
+    edits: Sequence[Edit] = ()
 
     @property
     def registers(self) -> Registers:
@@ -177,11 +181,20 @@ def trust_group(group: Group, site: SiteDefaults, material: Material, *, now: da
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Channel:
-    """One channel of some usage points: validated, trusted, and the doubts about it."""
+    """One channel of some usage points: validated, trusted, and the doubts about it.
+
+    `unedited`: makes what would be trusted without edits; None where there are none.
+    """
 
     validated: Panel
     trusted: Panel
     findings: tuple[Finding, ...]
+    unedited: Callable[[], Panel] | None = None
+
+    @property
+    def under(self) -> Panel:
+        """What would be trusted without edits."""
+        return self.trusted if self.unedited is None else self.unedited()
 
 
 def trust_channels(
@@ -233,11 +246,13 @@ def _trusted(
     past = material.history.get(panel.reading_type)
     validation = validate(panel, mine, registers=reads, rules=rules, now=now, history=past, circumstances=around)
     kind = panel.reading_type
+    # What people agreed on is known before anything is estimated: what is left of a register's energy is divided.
+    agreed = lay_agreed(validation.panel, material.edits) if material.edits else validation.panel
     if kind.quantity is Quantity.STATE:
-        return Channel(validation.panel, validation.panel, validation.findings)
-    estimation = estimate(
-        validation.panel,
-        mine,
+        return Channel(validation.panel, agreed, validation.findings, lambda: validation.panel)
+    fill = partial(
+        estimate,
+        points=mine,
         registers=reads,
         buckets=_buckets(mine) if not kind.channel else None,
         holidays=holidays,
@@ -246,9 +261,11 @@ def _trusted(
         check=material.around.check_meter(panel),
         ladder=rules.ladders if kind.sums else _lines_only(rules.ladders),
     )
+    estimation = fill(agreed)
     # Longer gaps of a state stay empty, as validation has told.
     estimated = fingerprinted(panel, estimation.findings, reads) if kind.sums else ()
-    return Channel(validation.panel, estimation.panel, (*validation.findings, *estimated))
+    unedited = (lambda: fill(validation.panel).panel) if material.edits else None
+    return Channel(validation.panel, estimation.panel, (*validation.findings, *estimated), unedited)
 
 
 def _buckets(points: Mapping[str, UsagePoint]) -> dict[str, tuple[Bucket, ...]]:
