@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from gridwright.domain.bill import Bill, BillState
 from gridwright.domain.correction import Correction, CorrectionState, NoteKind
 from gridwright.domain.errors import Conflict
 from gridwright.jobs.billing.run_billing import BillOrder, run_billing
+from gridwright.jobs.cascade import rerate_bill as rating
 from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
 from gridwright.store.schema.trust import correction, rerate
@@ -38,9 +41,9 @@ from tests.integration.test_cascade import (
     store,
     usage,
 )
-from tests.integration.test_cascade_together import in_a_process
+from tests.integration.test_cascade_together import emptied, in_a_process, waits
 
-__all__ = ["address", "store"]
+__all__ = ["address", "emptied", "store"]
 OPEN = (CorrectionState.DRAFT, CorrectionState.HELD)
 # What the meter says of one day in March: as it was billed, or otherwise.
 FACTORS = {"A": 1.0, "B": 1.7, "C": 0.4}
@@ -265,6 +268,39 @@ def test_killed_meanwhile_it_goes_on_to_the_same_end(address: str, fatal: Fatal)
     with open_store(address) as store:
         again(store, MAY)
         assert (ended(store), faults(store)) == (undisturbed(), {})
+
+
+def test_who_issues_a_draft_while_its_bill_is_rated_waits_and_finds_it_replaced(
+    emptied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, others, refused = rating.reason_of, list[Thread](), list[str]()
+
+    def issue(code: str) -> None:
+        with open_store(emptied) as theirs:
+            try:
+                theirs.corrections.issue(ME, code)
+            except Conflict as error:
+                refused.append(str(error))
+
+    def slow(store: Store, *given: object) -> object:
+        if not others:
+            others.append(Thread(target=issue, args=(old.id,)))
+            others[0].start()
+            while others[0].is_alive() and not waits(store):
+                time.sleep(0.01)
+        return real(store, *given)  # type: ignore[arg-type]
+
+    with open_store(emptied) as store:
+        billed(store)
+        read(store, "B")
+        old = corrected(store)
+        read(store, "C")
+        monkeypatch.setattr(rating, "reason_of", slow)
+        note = corrected(store)
+        others[0].join()
+        assert ["is replaced" in each for each in refused] == [True]
+        store.corrections.issue(ME, note.id)
+        assert (owed(store), faults(store)) == (right(store), {})
 
 
 # --- what verify sees -------------------------------------------------------------------------------------------------
