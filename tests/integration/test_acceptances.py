@@ -135,9 +135,9 @@ class Home:
         )
         return float(panel.values[0, 0]), q.Status(int(panel.quality[0, 0]) & 15).name
 
-    def total(self, point: str = "UP-1") -> tuple[float, int]:
+    def total(self, point: str = "UP-1", as_of: datetime | None = None) -> tuple[float, int]:
         day = day_number(SPIKE_DAY.date())
-        totals = self.store.day_totals.load(ME, [point], range(day, day + 1))
+        totals = self.store.day_totals.load(ME, [point], range(day, day + 1), as_of=as_of)
         return float(totals.total[0, 0]), int(totals.estimated[0, 0])
 
 
@@ -172,6 +172,7 @@ def test_the_measured_value_counts_again_once(home: Home) -> None:
     assert home.total() == (509_198.0, 0)
     assert home.open_ones() == []
     assert home.final(as_of=before) == (381.0, "ESTIMATED"), "what was known before stays so"
+    assert home.total(as_of=before) == (9_579.0, 1)
     records = len(home.store.audit.records(ME))
     again = home.accept(ids=ids)
     home.judge()
