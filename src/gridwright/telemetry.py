@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
 import structlog
+
+from gridwright.domain.printable import printable
 
 
 class StandardError:
@@ -35,13 +37,19 @@ def configure_log(level: str = "warning", *, json_lines: bool = False) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([structlog.processors.format_exc_info] if json_lines else []),
+            *([structlog.processors.format_exc_info] if json_lines else [_shown]),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", StandardError())),
         cache_logger_on_first_use=False,
     )
+
+
+def _shown(logger: object, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Write what steers a terminal as JSON does: topics, names and values come from strangers."""
+    del logger, name
+    return {key: printable(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 @contextmanager

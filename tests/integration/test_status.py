@@ -12,6 +12,7 @@ from gridwright.api.routes.status import SHOWN, status_of
 from gridwright.app import Platform
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.panel import Panel
+from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.settings import Settings, StoreSettings
 from gridwright.store.readings import Readings
@@ -57,3 +58,12 @@ def test_the_figures_are_counted_by_the_database(platform: Platform, monkeypatch
     monkeypatch.delattr(Readings, "freshness")
     save(platform, ("fresh",), NOW)
     assert status_of(platform).readings == 24
+
+
+def test_figures_that_are_counted_no_further_are_named(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridwright.api.routes.status.COUNTED", 2)
+    for count, more in ((2, []), (3, ["quarantined_meters"])):
+        platform.store.quarantine.save(ME, [QuarantinedReading(f"M-{count}", NOW, 1.0)], received=NOW)
+        platform.store.quarantine.save(ME, [QuarantinedReading("M-9", NOW, 1.0)], received=NOW)
+        told = status_of(platform)
+        assert (told.quarantined_meters, told.more) == (2, more)

@@ -119,7 +119,7 @@ def answered(status: HTTPStatus, body: BaseModel) -> StoredAnswer:
 
 def to_response(answer: StoredAnswer, *, replayed: bool = False) -> Response:
     """Return the answer with its Location, which its body tells as `href`."""
-    headers = {"Idempotency-Replayed": "true"} if replayed else {}
+    headers = {"Idempotent-Replayed": "true"} if replayed else {}
     href = json.loads(answer.body).get("href")
     if href and answer.status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
         headers["Location"] = href

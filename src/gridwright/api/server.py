@@ -58,6 +58,7 @@ class Listen:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     proxies: tuple[str, ...] = ()
+    by: str = "--port {port}"  # how whoever starts it names another port
 
 
 def compose(platform: Platform, app: FastAPI) -> HotPaths:
@@ -185,7 +186,10 @@ def _not_bound(listen: Listen, error: OSError, family: int) -> GridwrightError:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.bind((listen.host, 0))
         free = probe.getsockname()[1]
-    return GridwrightError(reasons[error.errno], remedy=f"port {free} is free: --port {free}; or --port 0 for any")
+    return GridwrightError(
+        reasons[error.errno],
+        remedy=f"port {free} is free: {listen.by.format(port=free)}; or {listen.by.format(port=0)} for any",
+    )
 
 
 def check_tls(listen: Listen) -> None:

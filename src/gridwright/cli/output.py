@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,9 +16,8 @@ from typing import Any, NoReturn, Protocol
 
 from gridwright.domain.errors import GridwrightError
 from gridwright.domain.interval import Interval
+from gridwright.domain.printable import printable
 
-# What steers a terminal instead of showing: control characters, halves of a character, changes of writing direction.
-STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # What Ctrl-C leaves of work that is done in steps, each of them whole.
 GOES_ON = "Run it again: it goes on there."
 
@@ -69,14 +67,6 @@ def save(path: Path, content: bytes | str) -> Path:
         )
         raise GridwrightError(error.strerror or str(error), where=str(path), remedy=remedy) from error
     return path
-
-
-def printable(text: str) -> str:
-    """Return a text as it may reach a terminal: names and values come from files, and may hold its commands.
-
-    They are written as JSON writes them, so that a JSON document stays one.
-    """
-    return STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _cell(text: str) -> str:

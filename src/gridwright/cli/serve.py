@@ -11,6 +11,7 @@ from gridwright.cli.context import loaded_settings, named_options
 from gridwright.cli.database import require_here
 from gridwright.cli.options import Json
 from gridwright.cli.output import finish, print_json, say, tell
+from gridwright.domain.access import Role
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -143,6 +144,12 @@ def listen_of(settings: Settings, place: tuple[str | None, int | None], tls: tup
     )
 
 
+def has_admin(wired: Platform) -> bool:
+    """Tell whether somebody may do everything; where users were added before the first start, nobody may."""
+    users = wired.store.identities.users(wired.access)
+    return any(each.role is Role.ADMIN and not each.disabled for each in users)
+
+
 def announce(wired: Platform, url: str, *, as_json: bool) -> None:
     """Say where the server is, and, on the first start, the key: one JSON line, or words for a person."""
     key = wired.store.identities.bootstrap(wired.clock())
@@ -155,4 +162,6 @@ def announce(wired: Platform, url: str, *, as_json: bool) -> None:
         say("The admin's key, shown this once; keep it:")
         tell(key)
         finish()
+    elif not has_admin(wired):
+        say("There are users, and none is an admin: gridwright key create NAME --role admin makes one, with its key.")
     say("Stop with Ctrl-C.")

@@ -11,6 +11,11 @@ WRITTEN = re.compile(r"[+-]?(?:[0-9]{1,12}(?:[.,][0-9]{0,12})?|[.,][0-9]{1,12})"
 SHOWN = 60
 
 
+def is_plain(text: str) -> bool:
+    """Tell whether a text has nothing that only Python takes in a number: `1_000`, or digits of other scripts."""
+    return text.isascii() and "_" not in text
+
+
 def read_number(text: str, where: str, *, unit: str = "kWh", signed: bool = False) -> Decimal | None:
     """Return a number with a decimal point or comma, None for no text; what is none, or too long, is InputError.
 

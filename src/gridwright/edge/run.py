@@ -80,7 +80,10 @@ def run(settings: Settings, key: str, *, ready: Callable[[str], None] = lambda _
     """Take and forward readings until SIGTERM or SIGINT; what was acknowledged is on the disk when this returns."""
     chosen = settings.edge
     keys = device_keys(chosen)
-    listen = Listen(chosen.host, chosen.port, settings.server.tls_cert, settings.server.tls_key)
+    host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+    listen = Listen(
+        chosen.host, chosen.port, settings.server.tls_cert, settings.server.tls_key, by=f"--listen {host}:{{port}}"
+    )
     with ExitStack() as stack:
         sock = stack.enter_context(bound(listen))
         edge = stack.enter_context(wired(settings, key))

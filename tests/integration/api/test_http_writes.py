@@ -58,7 +58,7 @@ def test_the_same_request_again_is_answered_alike_and_done_once(town: Town) -> N
     assert first.status_code == again.status_code == HTTPStatus.ACCEPTED
     assert first.content == again.content
     assert first.headers["location"] == again.headers["location"] == first.json()["href"]
-    assert again.headers["idempotency-replayed"] == "true"
+    assert again.headers["idempotent-replayed"] == "true"
     assert len(town.get("/v1/jobs?kind=bill-run").json()["items"]) == 1
     assert town.get(first.headers["location"]).json()["state"] == "queued"
 
@@ -291,3 +291,16 @@ def test_accepted_findings_tell_by_whom_and_why(town: Town) -> None:
     (found,) = [each for each in listed if each["resolved_by"]]
     assert (found["resolved_by"], found["resolution"]) == ("operator", "seen on the spot")
     assert town.get("/v1/findings?point=UP-1").json()["items"] == []
+
+
+def test_a_new_usage_point_is_in_the_zone_of_the_site(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its days, tariffs and bills follow that midnight, as those of a file that is imported."""
+    settings = town.platform.settings
+    site = settings.site.model_copy(update={"zone": "Europe/Berlin"})
+    monkeypatch.setattr(town.platform, "settings", settings.model_copy(update={"site": site}))
+    assert town.post("/v1/usage-points", {"id": "UP-8"}).status_code == HTTPStatus.CREATED
+    assert town.get("/v1/usage-points/UP-8").json()["zone"] == "Europe/Berlin"
+    new = put(town, "/v1/usage-points/UP-9", {}, If_None_Match="*")
+    assert new.json()["zone"] == "Europe/Berlin"
+    told = town.post("/v1/usage-points", {"id": "UP-7", "zone": "UTC"})
+    assert told.json()["zone"] == "UTC"

@@ -135,3 +135,23 @@ def test_a_form_that_says_the_same_twice_is_taken_and_any_of_its_times_counts() 
     media = "application/x-www-form-urlencoded"
     (one,), (other,) = (decode_form(body.encode(), media, NOW).few for body in (same, alone))
     assert one == other
+
+
+NOT_OURS = ["1_000", "\u0661\u0662", "\uff11\uff12"]
+
+
+@pytest.mark.parametrize("written", NOT_OURS)
+def test_a_number_that_only_python_reads_is_refused_everywhere(written: str) -> None:
+    """One rule for all entrances: JSON, lines and files refuse them."""
+    for media in ("application/x-www-form-urlencoded", "application/json"):
+        fields = {"meter_id": "M-1", "reading": written, "at": NOON}
+        body = json.dumps(fields) if media == "application/json" else urlencode(fields)
+        with pytest.raises(Refused) as caught:
+            decode_form(body.encode(), media, NOW)
+        assert (json.loads(caught.value.answer.body)["field"], caught.value.answer.status) == ("reading", 422)
+    for copies in (1, 40):
+        found = as_csv([SOUND] * copies + [SOUND | {"kwh": written}])
+        assert (found.verdicts.accepted, found.verdicts.rejected) == (copies, 1)
+        assert found.verdicts.listed[0].value == written
+        found = as_csv([SOUND] * copies + [SOUND | {"start": written}])
+        assert found.verdicts.rejected == 1

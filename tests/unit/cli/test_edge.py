@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 from gridwright.cli.edge import app, place_of
 from gridwright.domain.errors import ConfigError, GridwrightError, NotFound, StoreLocked, UsageError
 from gridwright.edge.buffer import Buffer
+from gridwright.edge.run import run
+from gridwright.settings import EdgeSettings, Settings
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -86,3 +89,15 @@ def test_drain_tells_what_still_waits_and_status_what_it_was(tmp_path: Path) -> 
     shown = json.loads(CliRunner().invoke(app, ["status", "--folder", str(folder), "--json"]).stdout)
     assert (shown["running"], shown["waiting"], shown["to"]) == (False, 1, NOWHERE)
     assert "problem" in CliRunner().invoke(app, ["status", "--folder", str(folder)]).stdout
+
+
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_a_port_in_use_is_told_with_an_option_that_there_is(host: str, shown: str, tmp_path: Path) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as taken:
+        port = taken.getsockname()[1]
+        chosen = EdgeSettings(to="http://127.0.0.1:1", folder=tmp_path / "edge", host=host, port=port)
+        with pytest.raises(GridwrightError, match=f"port {port} is in use") as caught:
+            run(Settings(edge=chosen), "key")
+    assert f"is free: --listen {shown}:" in caught.value.remedy
+    assert "--port" not in caught.value.remedy

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+import structlog
 
-from gridwright.cli.output import print_error, print_json, print_table, printable, say, tell
+from gridwright.cli.output import print_error, print_json, print_table, say, tell
 from gridwright.domain.errors import InputError
+from gridwright.domain.printable import printable
+from gridwright.telemetry import configure_log
 
 BELL = "B\x1b[31mell\x07\u202e\x9b\ud800"
 SHOWN = r"B\u001b[31mell\u0007\u202e\u009b\ud800"
@@ -42,3 +45,14 @@ def test_json_stays_json_and_means_the_same(capsys: pytest.CaptureFixture[str]) 
     out = capsys.readouterr().out
     assert printable(out.rstrip("\n")) == out.rstrip("\n")
     assert json.loads(out) == {"id": BELL, "text": "Zähler\n\t9"}
+
+
+@pytest.mark.parametrize("json_lines", [False, True])
+def test_a_log_line_does_not_steer_it_either(capsys: pytest.CaptureFixture[str], json_lines: bool) -> None:
+    """A topic of MQTT, which a stranger chose."""
+    configure_log("warning", json_lines=json_lines)
+    structlog.get_logger().warning("mqtt verdict", topic="reva/\u202e\x1b[31m/x", line=1)
+    told = capsys.readouterr().err
+    assert "\u202e" not in told
+    assert "\x1b" not in told
+    assert "\\u202e" in told

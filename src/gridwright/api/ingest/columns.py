@@ -20,6 +20,7 @@ from gridwright.api.ingest.repeats import check_and_count
 from gridwright.api.ingest.table import Decoded, Floats, Mask, Table
 from gridwright.api.ingest.twice import NAMES, TIMES, VALUES, two_names, two_times, two_values
 from gridwright.api.ingest.verdicts import Fault, Status
+from gridwright.domain.written_number import is_plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -251,7 +252,7 @@ class Columns:
         found = np.full(len(column), np.nan)
         for row, text in enumerate(column.to_pylist()):
             try:
-                found[row] = np.nan if text is None else float(text)
+                found[row] = np.nan if text is None else _float(text)
             except (TypeError, ValueError):
                 fault = Fault(name, "this is no number", "write digits with a point")
                 self._refuse(np.array([row]), fault, partial(_same, text))
@@ -302,6 +303,12 @@ class Columns:
 def _one(key: npt.NDArray[np.int64]) -> tuple[Any, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return what `np.unique` would of rows that are all alike."""
     return None, np.zeros(min(key.size, 1), np.int64), np.zeros(key.size, np.int64)
+
+
+def _float(value: Any) -> float:  # noqa: ANN401 - whatever a column holds
+    if isinstance(value, str) and not is_plain(value):
+        raise ValueError(value)
+    return float(value)
 
 
 def _nulls(column: Any) -> Mask:  # noqa: ANN401 - an Arrow array

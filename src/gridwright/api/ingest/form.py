@@ -19,6 +19,7 @@ from gridwright.api.ingest.table import Decoded
 from gridwright.api.ingest.twice import two_names, two_times, two_values
 from gridwright.api.ingest.verdicts import Fault
 from gridwright.domain.interval import MICRO, epoch_s
+from gridwright.domain.written_number import is_plain
 
 METER, READING = ("meter_id", "meter", "usage_point"), ("reading", "register_kwh", "value")
 AT = ("at", "timestamp", "start", "time")
@@ -165,7 +166,7 @@ def _twice(fault: Fault, value: str) -> Refused:
 
 def _number(text: str) -> float:
     try:
-        value = float(Decimal(text))
+        value = float(Decimal(text)) if is_plain(text) else math.nan
     except (InvalidOperation, OverflowError, ValueError):
         value = math.nan
     if not math.isfinite(value):

@@ -66,7 +66,7 @@ def written(at_us: int) -> str:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text) if text.strip().lstrip("-").replace(".", "", 1).isdigit() else None
+        return float(text) if text.isascii() and text.strip().lstrip("-").replace(".", "", 1).isdigit() else None
     except ValueError:
         return None
 

@@ -41,7 +41,11 @@ def status_of(platform: Platform) -> StatusShape:
     store, access, now = platform.store, platform.access, platform.clock()
     waiting_there = store.journal.waiting(access)  # before anything is read: that folds it
     ends = store.readings.freshness_counts(access, late=now - LATE, silent=now - LATE, listed=SHOWN)
-    waiting = store.jobs.find(access, states=(JobState.QUEUED, JobState.RUNNING), limit=COUNTED)
+    counts = {
+        "dirty_ranges": store.dirty.count(access, COUNTED + 1),
+        "quarantined_meters": len(store.quarantine.meters(access, limit=COUNTED + 1)),
+        "jobs_waiting": len(store.jobs.find(access, states=(JobState.QUEUED, JobState.RUNNING), limit=COUNTED + 1)),
+    }
     links = store.devices.links(access)
     return StatusShape(
         version=__version__,
@@ -56,9 +60,10 @@ def status_of(platform: Platform) -> StatusShape:
         ],
         late_total=ends.late + ends.silent,
         devices=dict(Counter(str(each.state) for each in links)),
-        dirty_ranges=store.dirty.count(access, COUNTED),
-        quarantined_meters=len(store.quarantine.meters(access, limit=COUNTED)),
-        jobs_waiting=len(waiting),
+        dirty_ranges=min(counts["dirty_ranges"], COUNTED),
+        quarantined_meters=min(counts["quarantined_meters"], COUNTED),
+        jobs_waiting=min(counts["jobs_waiting"], COUNTED),
+        more=[name for name, count in counts.items() if count > COUNTED],
         journal=journal_shape(waiting_there, now),
         listeners=[listener_shape(one, now) for one in listeners(platform)],
     )

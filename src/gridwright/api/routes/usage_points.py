@@ -62,7 +62,7 @@ def add_point(once: OnceDone, new: UsagePointNew) -> Response:
     platform = once.platform
 
     def work() -> CreatedPoint:
-        point = new.to_point(new.id)
+        point = new.to_point(new.id, platform.settings.site.zone)
         check_class(platform, new.customer_class)
         with platform.store.transaction():
             if shape_of(platform, new.id) is not None:
@@ -85,7 +85,7 @@ def put_point(
 ) -> Response:
     """Replace a usage point: `If-Match` with its ETag to change it, `If-None-Match: *` to add it."""
     platform.access.require(Act.WRITE_REGISTRY, name)
-    point = asked.to_point(name)
+    point = asked.to_point(name, platform.settings.site.zone)
     with platform.store.transaction():
         current = shape_of(platform, name)
         check(current, if_match, if_none_match)

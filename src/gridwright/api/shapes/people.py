@@ -163,6 +163,9 @@ class StatusShape(Shape):
     dirty_ranges: int = Field(description="Stretches that wait for validation, counted up to 1,000.")
     quarantined_meters: int = Field(description="Unknown meters, counted up to 1,000.")
     jobs_waiting: int = Field(description="Jobs queued or running, counted up to 1,000.")
+    more: list[str] = Field(
+        default=[], description="Which of these figures are counted no further, of which there are more."
+    )
     writer: WriterShape | None = Field(default=None, description="How readings that arrive are written.")
     journal: JournalShape = Field(description="Readings that were acknowledged and wait.")
     listeners: list[ListenerShape] = Field(default=[], description="The listeners of MQTT that keep their folder here.")

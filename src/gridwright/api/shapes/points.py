@@ -30,7 +30,11 @@ class UsagePointShape(Shape):
 class UsagePointAsked(Request):
     """What can be said of a usage point."""
 
-    zone: Name = Field(default="UTC", description="IANA time zone of its civil days.", examples=["Europe/Berlin"])
+    zone: Name | None = Field(
+        default=None,
+        description="IANA time zone of its civil days; left out, `site.zone` of the settings.",
+        examples=["Europe/Berlin"],
+    )
     customer_class: Name = Field(
         default="residential", description="Which validation rules apply; see `/v1/customer-classes`."
     )
@@ -39,9 +43,10 @@ class UsagePointAsked(Request):
     exports: bool = False
     attributes: Attributes = Field(default_factory=dict)
 
-    def to_point(self, name: str) -> UsagePoint:
-        """Return the usage point called `name`."""
-        return UsagePoint(id=name, **{key: getattr(self, key) for key in UsagePointAsked.model_fields})
+    def to_point(self, name: str, zone: str) -> UsagePoint:
+        """Return the usage point called `name`, in `zone` where nothing else is said."""
+        said = {key: getattr(self, key) for key in UsagePointAsked.model_fields}
+        return UsagePoint(id=name, **said | {"zone": self.zone or zone})
 
 
 class ClassShape(Shape):

@@ -45,13 +45,18 @@ class LineWrong(Exception):
 
 
 def origin_of(key: str) -> Origin:
-    """Read measurement and tags; LineWrong where a tag has no name or no value."""
+    """Read measurement and tags; LineWrong where a tag has no name or no value, or is there twice."""
     found = KEY.match(key)
     if found is None:
         raise LineWrong("there is no measurement", key)
     if found.end() != len(key):
         raise LineWrong("its tags are not name=value", key)
     tags = tuple((_plain(name), _plain(value)) for name, value in TAG.findall(found.group(2)))
+    if len(tags) > 1 and len(dict(tags)) < len(tags):
+        names = [name for name, _ in tags]
+        twice = next(name for name in names if names.count(name) > 1)
+        values = ", ".join(value for name, value in tags if name == twice)
+        raise LineWrong("the tag is there twice", values, field=twice, remedy="send each tag once")
     return Origin(_plain(found.group(1)), tags)
 
 
