@@ -66,14 +66,15 @@ def show(
     key: Key = "",
     as_json: Json = False,
 ) -> None:
-    """Show one finding, and what became of it."""
+    """Show one finding, what to do about it, and what became of it."""
     from gridwright.store import FindingFilter
+    from gridwright.vee.remedies import what_to_do
 
     wired = acting(key)
     found = wired.store.findings.page(wired.access, FindingFilter(resolved=True), limit=1, after=number - 1)
     if not found or found[0].id != number:
         raise NotFound(f"finding {number} does not exist", remedy="gridwright finding list shows which do")
-    facts = plain(found[0])
+    facts = {**plain(found[0]), "what_to_do": what_to_do(found[0].finding.code)}
     if as_json:
         print_json(facts)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from itertools import pairwise
 
 import numpy as np
@@ -9,44 +10,68 @@ import numpy as np
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
-from gridwright.domain.register import RegisterStep, Step
+from gridwright.domain.register import RegisterReading, RegisterStep, Step
 from gridwright.domain.rollover import remedy
 from gridwright.domain.usage_point import Meter
 from gridwright.vee.chunk import amount
 from gridwright.vee.registers import Registers
 from gridwright.vee.steps import NORMAL, Steps
 
-CODES = {
-    Step.ROLLOVER: Severity.INFO,
-    Step.RESET: Severity.INFO,
-    Step.EXCHANGE: Severity.INFO,
-    Step.DECREASE: Severity.FAIL,
-}
+Pair = tuple[RegisterReading, RegisterReading]
+# A register that is reset begins near zero: one that still shows more than this share of before was not.
+MOST_LEFT = 0.5
+WRONG_READ = "What helps: send the right read of that instant"
 
 
 def step_findings(panel: Panel, steps: Steps, registers: Registers) -> list[Finding]:
-    """Return a V32 finding for each step that is not plain counting up; with a remedy where dials would help."""
-    return [
-        Finding(
-            "V32_register",
-            panel.points[row],
-            Interval(step.since, step.until),
-            CODES[step.step],
-            _step_message(panel, meter, step) + _untold(panel, row, step, registers),
-            panel.reading_type,
-        )
-        for row, meter, _, step in map(steps.__getitem__, np.flatnonzero(steps.kind != NORMAL).tolist())
-    ]
+    """Return a V32 finding for each step that is not plain counting up, with both reads and what helps."""
+    return [_finding(panel, steps, at, registers) for at in np.flatnonzero(steps.kind != NORMAL).tolist()]
 
 
-def _step_message(panel: Panel, meter: Meter, step: RegisterStep) -> str:
+def _finding(panel: Panel, steps: Steps, at: int, registers: Registers) -> Finding:
+    row, meter, _, step = steps[at]
+    begin = int(steps.before[at])
+    severity, text = _told(panel, meter, step, (steps.columns.reads[begin], steps.columns.reads[begin + 1]))
+    text += _untold(panel, row, step, registers)
+    period = Interval(step.since, step.until)
+    return Finding("V32_register", panel.points[row], period, severity, text, panel.reading_type)
+
+
+def _told(panel: Panel, meter: Meter, step: RegisterStep, pair: Pair) -> tuple[Severity, str]:
+    before, after = pair
+    if step.step is Step.EXCHANGE:
+        return Severity.INFO, "another meter was installed; no energy is taken across the exchange"
     if step.step is Step.ROLLOVER and step.energy is not None:
-        return f"register rolled over after {meter.dials} digits; {amount(step.energy, panel.reading_type)} counted"
-    return {
-        Step.RESET: "register began anew, or counted more than the connection carries; no energy is taken from it",
-        Step.EXCHANGE: "another meter was installed; no energy is taken across the exchange",
-        Step.DECREASE: "register decreased; a rollover would be more than its connection carries, or half its range",
-    }[step.step]
+        counted = amount(step.energy, panel.reading_type)
+        return Severity.INFO, f"register rolled over after {meter.dials} digits; {counted} counted"
+    if after.value >= before.value:
+        if after.epoch != before.epoch:
+            return Severity.INFO, f"register began anew, {_moved(pair)}; no energy is taken from it"
+        return Severity.FAIL, (
+            f"register counted more than the connection carries, {_moved(pair)}; no energy is taken from it. "
+            f"{WRONG_READ}, or tell the capacity of the usage point if it carries more"
+        )
+    return fall(before, after)
+
+
+def fall(before: RegisterReading, after: RegisterReading) -> tuple[Severity, str]:
+    """Say how bad it is that a register fell and did not roll over: a reset is told, anything else is a decrease."""
+    began = after.epoch != before.epoch and after.value <= MOST_LEFT * before.value
+    what = "began anew" if began else "decreased, as by no rollover and no reset"
+    return Severity.INFO if began else Severity.FAIL, (
+        f"register {what}, {_moved((before, after))}; no energy is taken from it. "
+        f"{WRONG_READ} if one is wrong, or record the exchange of the meter; "
+        "accept this if it was reset"
+    )
+
+
+def _moved(pair: Pair) -> str:
+    """Write both reads with their instants, and the difference."""
+    before, after = pair
+    kind = after.reading_type
+    scale = before.reading_type.resolution / kind.resolution
+    told = (f"{amount(read.value, read.reading_type)} ({read.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ})" for read in pair)
+    return f"from {' to '.join(told)}, by {amount(after.value - before.value * scale, kind)}"
 
 
 def _untold(panel: Panel, row: int, step: RegisterStep, registers: Registers) -> str:

@@ -65,6 +65,30 @@ def test_a_new_epoch_gives_no_energy() -> None:
     assert [(f.code, f.severity) for f in found] == [("V32_register", Severity.INFO)]
 
 
+@pytest.mark.parametrize(
+    ("pair", "epoch", "severity", "told"),
+    [
+        ((120_000, 119_900), 1, Severity.FAIL, ("decreased", "120 kWh", "119.9 kWh", "by -0.1 kWh", "exchange")),
+        ((120_000, 119_900), 0, Severity.FAIL, ("decreased", "120 kWh", "119.9 kWh", "by -0.1 kWh", "exchange")),
+        ((110_000, 1_000_110_000), 0, Severity.FAIL, ("more than the connection carries", "by 1,000,000 kWh", "send")),
+        ((1_000_110_000, 120_000), 1, Severity.INFO, ("began anew", "1,000,110 kWh", "120 kWh", "if it was reset")),
+        ((50_000_000, 0), 1, Severity.INFO, ("began anew", "by -50,000 kWh")),
+        ((100_000, 120_000), 1, Severity.INFO, ("began anew", "by 20 kWh")),
+    ],
+)
+def test_what_is_no_reset_is_a_decrease_and_names_both_reads(
+    pair: tuple[int, int], epoch: int, severity: Severity, told: tuple[str, ...]
+) -> None:
+    """Whoever takes a read begins a new epoch at each fall: a fall by a little is no reset for that."""
+    day = timedelta(days=1)
+    several = [RegisterReading("P", START, pair[0]), RegisterReading("P", START + day, pair[1], epoch=epoch)]
+    found = validate(a_panel(), [UsagePoint("P", capacity_kw=100)], registers={"P": several}).findings
+    (finding,) = (each for each in found if each.code == "V32_register")
+    assert finding.severity is severity
+    for word in (*told, "no energy is taken", f"{START:%Y-%m-%dT%H:%M:%SZ}"):
+        assert word in finding.message
+
+
 def two_days(values: np.ndarray, second: float, factor: float = 1.0) -> tuple[Panel, list[RegisterReading]]:
     """Two days of the same values; the register counts `second` more on the second one, and `factor` times all."""
     panel = Panel(("P",), START, timedelta(minutes=15), np.tile(values, 2)[None])

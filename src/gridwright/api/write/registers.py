@@ -35,6 +35,7 @@ from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.store import Single
 from gridwright.store.archive.reading import leaving_out
 from gridwright.vee.arrivals import contradiction_findings
+from gridwright.vee.step_check import fall
 
 if TYPE_CHECKING:
     from gridwright.domain.readings import Readings
@@ -181,13 +182,12 @@ def _several(readings: Readings, rows: Sequence[int], around: Neighbours, contex
 
 def fallen(before: RegisterReading, read: RegisterReading) -> Finding:
     """Return the doubt about a register that ran backwards: it is kept, and counts anew from there."""
-    unit, size = read.reading_type.unit, read.reading_type.resolution
     return Finding(
         "V32_register",
         read.usage_point,
         Interval(before.at, read.at),
         Severity.WARN,
-        f"register fell from {before.value * size:.12g} to {read.value * size:.12g} {unit}; no energy is taken from it",
+        fall(before, read)[1],
         replace(read.reading_type, accumulation=Accumulation.DELTA),
     )
 
