@@ -144,6 +144,17 @@ class Platform:
         material = self.stored([point], whole, as_of=as_of)
         return main_panel(material, point, whole)
 
+    def as_came(self, point: str, period: str | Interval | None = None, *, as_of: datetime | None = None) -> Panel:
+        """Return a usage point's energy as it came: delivered, or with its sign, where one series has both directions.
+
+        Otherwise as the raw image of `readings`.
+        """
+        from gridwright.jobs.load.made_series import with_sign
+
+        whole = self._period_of(point, period)
+        material = self.stored([point], whole, as_of=as_of)
+        return with_sign(material.panels, point, main_panel(material, point, whole))
+
     def trusted(self, point: str, period: str | Interval | None = None) -> Panel:
         """Return a usage point's delivered energy as bills take it: final, or validated and estimated until it is."""
         whole = self._period_of(point, period)

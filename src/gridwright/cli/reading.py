@@ -180,7 +180,10 @@ def show(
     wired = platform()
     zone = wired.store.registry.point(wired.access, point).zone
     known_at: datetime | None = parse_instant(as_of, zone_of(zone)) if as_of else None
-    panel = wired.readings(point, period or None, as_of=known_at, image=Image(image))
+    if image == Image.RAW:
+        panel = wired.as_came(point, period or None, as_of=known_at)
+    else:
+        panel = wired.readings(point, period or None, as_of=known_at, image=Image(image))
     kwh = panel.kwh[0]
     rows = [
         {

@@ -81,7 +81,7 @@ def read_block(  # noqa: PLR0913 - the parameters of the request
     period = period_of(start, end, longest=LONGEST)
     meaning = kind_of(kind)
     platform.store.registry.point(platform.access, name)
-    interval = interval_of(platform, name, meaning, period, image)
+    interval = interval_of(platform, name, meaning, period, Image.FINAL if trusted else image)
     if trusted:
         return block_response(request, trusted_panel(platform, name, meaning, period, as_of=as_of), points)
     if interval is None and is_sum(platform, name, meaning):

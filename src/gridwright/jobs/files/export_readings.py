@@ -21,6 +21,7 @@ from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER, UsagePoint
 from gridwright.formats.writer import Writer, phase_of
+from gridwright.jobs.load.made_series import made_of, one_way_types
 from gridwright.store import Store
 from gridwright.store.archive.reading import leaving_out
 from gridwright.store.days.series import Extent
@@ -290,10 +291,14 @@ def _check_archive(export: Export) -> None:
 def _series(store: Store, access: Access, wanted: Wanted, points: Mapping[str, UsagePoint]) -> list[Extent]:
     """Return the series asked for by their days, without looking into them, in order of their usage points' names."""
     names = list(points)
+    stored = (store.readings.extents(access, names[at : at + TOGETHER]) for at in range(0, len(names), TOGETHER))
+    if wanted.image is Image.FINAL:
+        made = one_way_types(store, access)
+        stored = ([*some, *made_of(some, made)] for some in stored)
     there = [
         one
-        for at in range(0, len(names), TOGETHER)
-        for one in store.readings.extents(access, names[at : at + TOGETHER])
+        for some in stored
+        for one in some
         if (not wanted.kinds or one.reading_type.code in wanted.kinds)
         and (wanted.interval is None or wanted.interval.total_seconds() == one.interval_s)
         and (wanted.period is None or Interval(*_days(one.first_day, one.last_day)).overlaps(wanted.period))
