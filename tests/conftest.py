@@ -19,7 +19,7 @@ from _pytest.doctest import DoctestModule
 from sqlalchemy import URL, NullPool, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 
-from tests import kept, quick_disk, quick_schema, quick_statements, unsettled
+from tests import few_on_servers, kept, quick_disk, quick_schema, quick_statements, unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -80,12 +80,14 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by what it needs, so that `-m "not server"` and its like select."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test by what it needs, so that `-m "not server"` and its like select; leave out what says little."""
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARK_OF_FIXTURE:
                 item.add_marker(MARK_OF_FIXTURE[fixture])
+    if not LONG:
+        few_on_servers.leave_out(config, items)
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -40,7 +40,7 @@ from gridwright.jobs.meters.weigh_acceptance import together
 from gridwright.store import Store, open_store
 from gridwright.store.findings import FindingFilter, StoredFinding
 from gridwright.vee import rule_book
-from tests.integration.store.conftest import empty
+from tests.integration.store.conftest import emptied
 from tests.integration.test_cascade import FLAT_CARD
 
 ANN, BOB = (Access(name, Role.OPERATOR) for name in ("ann", "bob"))
@@ -68,10 +68,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/store.db"
-    url = str(request.getfixturevalue("postgres_url"))
-    with open_store(url) as opened:
-        empty(opened)
-    return url
+    return emptied(str(request.getfixturevalue("postgres_url")))
 
 
 @dataclass(slots=True)

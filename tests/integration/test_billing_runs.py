@@ -22,7 +22,7 @@ from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.upkeep.archive_months import archive_months, months_away
 from gridwright.store import Store, open_store
-from tests.integration.store.conftest import empty
+from tests.integration.store.conftest import emptied
 
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
 START = datetime(2025, 2, 28, 23, tzinfo=UTC)  # midnight in Berlin
@@ -48,12 +48,9 @@ price = { rate = 0.30 }
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    url = (
-        f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
-    )
+    lite = request.param == "sqlite"
+    url = f"sqlite:///{tmp_path}/store.db" if lite else emptied(str(request.getfixturevalue("postgres_url")))
     with open_store(url) as opened:
-        if request.param == "postgres":
-            empty(opened)
         opened.registry.save_points(LOCAL_OWNER, [BERLIN])
         yield opened
 

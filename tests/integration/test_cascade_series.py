@@ -44,7 +44,7 @@ from gridwright.jobs.load.load_stretches import load_stretches
 from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
-from tests.integration.store.conftest import empty
+from tests.integration.store.conftest import emptied
 
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
 START = datetime(2025, 2, 28, 23, tzinfo=UTC)  # midnight in Berlin
@@ -78,12 +78,9 @@ price = {{ by_label = {{ night = 0.20, day = 0.40 }} }}
 @pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty store that knows three homes."""
-    url = (
-        f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
-    )
+    lite = request.param == "sqlite"
+    url = f"sqlite:///{tmp_path}/store.db" if lite else emptied(str(request.getfixturevalue("postgres_url")))
     with open_store(url) as opened:
-        if request.param == "postgres":
-            empty(opened)
         opened.registry.save_points(LOCAL_OWNER, [UsagePoint(f"UP-{n}", "Europe/Berlin") for n in (1, 2, 3)])
         yield opened
 
@@ -251,6 +248,7 @@ def test_what_was_lost_at_the_exchange_is_estimated(store: Store) -> None:
     again_changes_nothing(store)
 
 
+@pytest.mark.few_on_servers(3)
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
 @pytest.mark.parametrize("minutes", [(15, 30, 15), (60, 15, 30), (30, 60, 30)])
 def test_an_interval_length_that_comes_back_is_judged_in_each_of_its_turns(

@@ -31,7 +31,7 @@ from gridwright.jobs.files.ingest_file import ingest_file
 from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.store import Store, open_store
 from gridwright.vee.circumstances import CONDITION_OF_EVENT, Condition
-from tests.integration.store.conftest import empty
+from tests.integration.store.conftest import emptied
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = datetime(2025, 3, 3, tzinfo=UTC)
@@ -44,10 +44,9 @@ BERLIN = {"latitude": "52.5", "longitude": "13.4"}
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    address = f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    lite = request.param == "sqlite"
+    address = f"sqlite:///{tmp_path}/store.db" if lite else emptied(str(request.getfixturevalue("postgres_url")))
     with open_store(address) as opened:
-        if request.param == "postgres":
-            empty(opened)
         yield ready(opened)
 
 

@@ -28,7 +28,7 @@ from gridwright.domain.reading_type import DELIVERED_REGISTER
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store, open_store
 from gridwright.telemetry import configure_log
-from tests.integration.store.conftest import empty
+from tests.integration.store.conftest import emptied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,10 +44,8 @@ TOWN = Directory({"UP-1": 1, "UP-2": 2, "UP-3": 3})
 @pytest.fixture(params=["sqlite", "postgres", "mysql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     kind = request.param
-    address = str(tmp_path / "grid.db") if kind == "sqlite" else request.getfixturevalue(f"{kind}_url")
+    address = str(tmp_path / "grid.db") if kind == "sqlite" else emptied(request.getfixturevalue(f"{kind}_url"))
     with open_store(address) as store:
-        if kind != "sqlite":
-            empty(store)
         store.registry.save_points(ME, [UsagePoint(point) for point in sorted(TOWN.points)])
         yield store
 
@@ -92,7 +90,7 @@ def test_batches_are_written_together_and_each_gets_its_own_answer(store: Store)
 
 
 def test_of_two_batches_on_one_interval_the_first_is_superseded_and_kept(store: Store) -> None:
-    write(store, [batch(record(1, 2, 0.1)), batch(record(1, 2, 0.3, quality="estimated"))], NOW)
+    write(store, [batch(record(1, 2, 0.1, quality="estimated")), batch(record(1, 2, 0.3))], NOW)
     assert value(store, 1, 2) == 300
     images = store.readings.versions(ME, "UP-1", START.date())
     assert len(images) >= 2

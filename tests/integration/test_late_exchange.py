@@ -28,7 +28,7 @@ from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.jobs.meters.preview_exchange import preview_exchange
 from gridwright.store import Store, open_store
-from tests.integration.store.conftest import empty
+from tests.integration.store.conftest import emptied
 from tests.integration.test_cascade import again
 from tests.integration.test_exchange_cancelled import (
     APRIL,
@@ -54,10 +54,8 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "sqlite":
         address = f"sqlite:///{Path(tmp_path_factory.mktemp('late'))}/store.db"
     else:
-        address = str(request.getfixturevalue("postgres_url"))
+        address = emptied(str(request.getfixturevalue("postgres_url")))
     with open_store(address) as opened:
-        if request.param == "postgres":
-            empty(opened)
         yield opened
 
 

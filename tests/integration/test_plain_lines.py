@@ -20,7 +20,7 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.interval import epoch_s
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store, open_store
-from tests.integration.store.conftest import empty
+from tests.integration.store.conftest import emptied
 from tests.integration.test_group_commit import NOW, QUARTER, START, TOWN, batch, record, value
 
 if TYPE_CHECKING:
@@ -34,10 +34,8 @@ pytest.importorskip("numba", reason="lines are compiled where numba is installed
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     compiled.load()
     kind = request.param
-    address = str(tmp_path / "grid.db") if kind == "sqlite" else request.getfixturevalue(f"{kind}_url")
+    address = str(tmp_path / "grid.db") if kind == "sqlite" else emptied(request.getfixturevalue(f"{kind}_url"))
     with open_store(address) as store:
-        if kind != "sqlite":
-            empty(store)
         store.registry.save_points(ME, [UsagePoint(point) for point in sorted(TOWN.points)])
         yield store
 
