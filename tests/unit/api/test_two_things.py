@@ -155,3 +155,60 @@ def test_a_number_that_only_python_reads_is_refused_everywhere(written: str) -> 
         assert found.verdicts.listed[0].value == written
         found = as_csv([SOUND] * copies + [SOUND | {"start": written}])
         assert found.verdicts.rejected == 1
+
+
+TWICE = [
+    ('"kwh":1', '"kwh":1,"kwh":2', "kwh", "2"),
+    ('"kwh":1', '"kwh":2,"usage_point":"UP-2","kwh":2', "usage_point", "UP-2"),
+    ('"kwh":1', '"kwh" : 1, "kwh" : 2', "kwh", "2"),
+    ('"kwh":1', '"kwh":1,"unknown":null,"kwh":2', "kwh", "2"),
+    ('"kwh":1', '"kwh":1,"\\u006bwh":2', "kwh", "2"),
+    ('"kwh":1', '"kwh":[1],"kwh":[1,2]', "kwh", "['1', '2']"),
+    ('"kwh":1', '"kwh":null,"kwh":2', "kwh", "2"),
+]
+ONE = f'{{"usage_point":"UP-1","start":"{NOON}","kwh":1}}'
+
+
+@pytest.mark.parametrize("unlike", ["", ',"site":"x"'])
+@pytest.mark.parametrize("neighbours", [0, 1, 40])
+@pytest.mark.parametrize("case", TWICE)
+def test_a_json_record_with_a_name_twice_is_refused_and_its_neighbours_are_taken(
+    case: tuple[str, str, str, str], neighbours: int, unlike: str
+) -> None:
+    """The last value won without a word."""
+    told, twice, field, value = case
+    other = ONE.replace('"kwh":1', f'"kwh":1{unlike}')
+    records = [other] * neighbours + [ONE.replace(told, twice)] + [other] * neighbours
+    lists = (f"[{','.join(records)}]", f'{{"readings": [{",".join(records)}]}}')
+    found = [decode_json(text.encode(), DEFAULTS, NOW) for text in lists]
+    found.append(decode_ndjson("\n".join(records).encode(), DEFAULTS, NOW))
+    for one in found:
+        assert (one.verdicts.accepted, one.verdicts.rejected, one.records) == (2 * neighbours, 1, len(records))
+        (verdict,) = one.verdicts.listed
+        assert (verdict.index, verdict.fault.field, verdict.value) == (neighbours, field, value)
+        assert verdict.fault.reason == "it is there twice, with different values"
+
+
+@pytest.mark.parametrize("neighbours", [0, 40])
+def test_beside_a_broken_record_a_name_twice_is_refused_too(neighbours: int) -> None:
+    records = [ONE] * neighbours + ["{broken", ONE.replace('"kwh":1', '"kwh":1,"kwh":2')]
+    found = decode_ndjson("\n".join(records).encode(), DEFAULTS, NOW)
+    assert (found.verdicts.accepted, found.verdicts.rejected) == (neighbours, 2)
+
+
+@pytest.mark.parametrize("more", ['"kwh":1', '"site":"kwh"', '"site":"a\\"b"', '"quality":null'])
+def test_a_name_that_says_the_same_twice_or_is_a_text_is_taken(more: str) -> None:
+    for copies in (1, 40):
+        body = f"[{','.join([ONE.replace('{', '{' + more + ',', 1)] * copies)}]"
+        found = decode_json(body.encode(), DEFAULTS, NOW)
+        assert (found.verdicts.accepted, found.verdicts.rejected) == (copies, 0)
+
+
+def test_a_form_in_json_with_a_name_twice_is_refused() -> None:
+    body = f'{{"meter_id":"M-1","reading":5,"reading":6,"at":"{NOON}"}}'
+    with pytest.raises(Refused) as caught:
+        decode_form(body.encode(), "application/json", NOW)
+    told = json.loads(caught.value.answer.body)
+    assert (told["status"], told["field"], told["value"]) == (422, "reading", "6")
+    found = decode_form(body.replace("6", "5").encode(), "application/json", NOW)
+    assert found.verdicts.accepted == 1

@@ -14,6 +14,7 @@ import msgspec
 from gridwright.api.answer import Refused, refuse
 from gridwright.api.ingest.few import Row, check_few
 from gridwright.api.ingest.instants import instant_us, told_us
+from gridwright.api.ingest.keys_twice import pairs_of
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.table import Decoded
 from gridwright.api.ingest.twice import two_names, two_times, two_values
@@ -82,7 +83,8 @@ def _fields(body: bytes, content_type: str) -> dict[str, str]:
         elif media == TAKEN[1]:
             pairs = _parts(body, content_type)
         elif media == TAKEN[2]:
-            pairs = [(name, _text(value)) for name, value in msgspec.json.decode(body, type=dict[str, object]).items()]
+            msgspec.json.decode(body, type=dict[str, object])  # stricter than what keeps a name that is there twice
+            pairs = [(name, _text(value)) for name, value in pairs_of(body)]
         else:
             raise refuse(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -21,6 +21,7 @@ from gridwright.api.ingest.broken_list import broken_list
 from gridwright.api.ingest.few import FEW, Row, check_few
 from gridwright.api.ingest.instants import instant_us, instants_us, told_us
 from gridwright.api.ingest.intervals import MAX_INTERVALS, step_us
+from gridwright.api.ingest.keys_twice import fault_of, may_be_twice, twice_in
 from gridwright.api.ingest.listed import lists_more
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.repeats import check_and_count
@@ -63,6 +64,9 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     reading_type: str | None = None
 
 
+FIELDS = Record.__struct_fields__
+
+
 class Envelope(msgspec.Struct, frozen=True):
     """The object that may stand around the list."""
 
@@ -99,6 +103,7 @@ def decode_json(body: bytes, defaults: Said, now: datetime) -> Decoded:
         pieces = _pieces(body)
         decoded.records = len(pieces)
         numbered, records = _one_by_one(list(enumerate(pieces)), decoded)
+    numbered, records = _said_once(numbered, records, decoded, body, lambda: _pieces(body))
     _take(records, numbered, decoded, (defaults, now))
     _name_unknown(decoded, lambda: _pieces(body))
     return decoded
@@ -125,9 +130,35 @@ def decode_ndjson(body: bytes, defaults: Said, now: datetime) -> Decoded:
         decoded.records = len(records)
     if not decoded.records:
         raise refuse(400, "the body is empty", remedy="send one reading a line")
+    pieces = _lines_of(body)
+    numbered, records = _said_once(numbered, records, decoded, body, pieces)
     _take(records, numbered, decoded, (defaults, now))
-    _name_unknown(decoded, lambda: [line for line in body.split(b"\n") if line.strip()])
+    _name_unknown(decoded, pieces)
     return decoded
+
+
+def _lines_of(body: bytes) -> Callable[[], Sequence[bytes]]:
+    return lambda: [line for line in body.split(b"\n") if line.strip()]
+
+
+def _said_once(
+    numbered: Sequence[int],
+    records: Sequence[Record],
+    decoded: Decoded,
+    body: bytes,
+    pieces: Callable[[], Sequence[bytes]],
+) -> tuple[Sequence[int], Sequence[Record]]:
+    """Refuse records of which a field is there twice with two values, and return the others."""
+    if not may_be_twice(body, records, FIELDS):
+        return numbered, records
+    written, kept = pieces(), []
+    for at, index in enumerate(numbered):
+        twice = twice_in(written[index], FIELDS) if may_be_twice(written[index], records[at : at + 1], FIELDS) else None
+        if twice is None:
+            kept.append(at)
+        else:
+            decoded.verdicts.reject(decoded.places.of(index), fault_of(twice[0]), twice[1])
+    return [numbered[at] for at in kept], [records[at] for at in kept]
 
 
 def _require_few(text: bytes) -> None:
