@@ -14,6 +14,8 @@ from sqlalchemy import text
 from gridwright.app.ask_server import ask_server
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.edge import EdgeReport, EdgeStream
+from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.interval import Interval
 from gridwright.domain.job import Job
 from gridwright.domain.panel import Panel
 from gridwright.domain.quarantine import QuarantinedReading
@@ -251,3 +253,20 @@ def test_the_clock_is_asked() -> None:
 @pytest.mark.parametrize(("seconds", "words"), [(0.25, "0.25 s"), (90, "1.5 min"), (7200, "2 h"), (864_000, "10 d")])
 def test_lengths_of_time(seconds: float, words: str) -> None:
     assert ago(timedelta(seconds=seconds)) == words
+
+
+def test_usage_points_that_cannot_be_judged_are_named(store: Store, url: str) -> None:
+    """They have no final readings, so no totals and no bills: that must be mended."""
+    assert look(url)["judging"].state is State.OK
+    names = [f"UP-{number}" for number in range(7)]
+    store.registry.save_points(ME, [UsagePoint(name) for name in names])
+    day = Interval(NOW - timedelta(days=1), NOW)
+    known = [Finding("V00_unjudged", name, day, Severity.FAIL, "two grids") for name in names]
+    store.findings.save(ME, known, known_at=NOW)
+    check = look(url)["judging"]
+    assert check.state is State.FAIL
+    assert "7 usage points cannot be judged" in check.found
+    assert check.found.endswith("UP-0, UP-1, UP-2, UP-3, UP-4 and 2 more")
+    assert "finding list" in check.remedy
+    store.findings.save(ME, [], known_at=NOW, points=names, period=day)
+    assert look(url)["judging"].state is State.OK

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.jobs.upkeep.health import Check, ago, fails, fine, graded
 from gridwright.store import Store
+from gridwright.store.findings import FindingFilter
 
 SOON = timedelta(hours=1)
 LONG = timedelta(hours=24)
@@ -16,14 +17,17 @@ SILENT = timedelta(minutes=10)
 JOURNAL = timedelta(minutes=1)
 LOST = timedelta(hours=24)
 CLOCK = timedelta(seconds=30)
+UNJUDGED = "V00_unjudged"
+LISTED, SHOWN = 1_000, 5  # findings that are looked at, usage points that are named
 WORKER = "see that a worker runs: gridwright serve"
 
 
 def check_waiting(store: Store, now: datetime) -> Iterator[Check]:
-    """Look at what waits: corrections, bills to rate again, unknown meters, jobs."""
+    """Look at what waits: corrections, what cannot be judged, bills to rate again, unknown meters, jobs."""
     waits = store.backlogs.count(LOCAL_OWNER)
     found = f"{waits.dirty} ranges of changed readings wait"
     yield graded("corrections", found, WORKER, warn=waits.dirty > MANY_DIRTY)
+    yield _check_unjudged(store)
     since = timedelta() if waits.oldest_rerate is None else now - waits.oldest_rerate
     found = f"{waits.rerates} periods wait" + (f", the oldest for {ago(since)}" if waits.rerates else "")
     warn = waits.rerates > MANY_RERATES or since > SOON
@@ -34,6 +38,18 @@ def check_waiting(store: Store, now: datetime) -> Iterator[Check]:
     since = timedelta() if waits.oldest_job is None else now - waits.oldest_job
     found = f"{waits.jobs} wait" + (f", the oldest for {ago(since)}" if waits.jobs else "")
     yield graded("ordered jobs", f"{found}; {waits.failed_jobs} failed", WORKER, warn=since > SOON, fail=since > LONG)
+
+
+def _check_unjudged(store: Store) -> Check:
+    """Name the usage points that no rule can judge: they have no final readings, and so no totals and no bills."""
+    open_ones = store.findings.page(LOCAL_OWNER, FindingFilter(code=UNJUDGED), limit=LISTED + 1)
+    if not open_ones:
+        return fine("judging", "every usage point with readings can be judged")
+    points = sorted({one.finding.usage_point for one in open_ones[:LISTED]})
+    shown = ", ".join(points[:SHOWN]) + (f" and {len(points) - SHOWN} more" if len(points) > SHOWN else "")
+    more = "at least " if len(open_ones) > LISTED else ""
+    found = f"{more}{len(points)} usage points cannot be judged, so they have no final readings: {shown}"
+    return fails("judging", found, f"gridwright finding list --code {UNJUDGED} tells why, each with what helps")
 
 
 def check_journal(store: Store, now: datetime) -> Iterator[Check]:
