@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from gridwright.app import Platform
+from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.settings import load_settings
 from tests.integration.command_line import Run, commands
 
 CARD = """
@@ -58,6 +62,33 @@ def test_the_beginning_of_an_edit_s_id_is_enough(run: Run) -> None:
     assert "does not exist" in err
     assert made[0] in err
     assert json.loads(run("edit", "withdraw", made[0][:length], "--reason", "misread", "--json")[1])["id"] == made[0]
+
+
+def test_a_dry_run_of_an_edit_says_so_and_whether_it_would_count(run: Run) -> None:
+    words = ("edit", "propose", "H-1", "--period", "2025-03-03", "--reason", "read on site", "--dry-run")
+    for total, said in (("16", "It would count at once."), ("60", "It would wait for a second person: it moves more")):
+        code, out, err = run(*words, "--total", total)
+        assert code == 0, err
+        assert said in out + err
+        assert "Dry run: nothing was recorded." in out + err
+        assert "It is proposed" not in out + err
+        told = json.loads(run(*words, "--total", total, "--json")[1])
+        assert (told["dry_run"], told["counts_at_once"]) == (True, total == "16")
+    assert json.loads(run("edit", "list", "--json")[1])["edits"] == []
+
+
+def test_civil_time_that_comes_twice_or_never_is_not_edited_unasked(run: Run) -> None:
+    platform = Platform(load_settings(None).settings)
+    platform.store.registry.save_points(LOCAL_OWNER, [UsagePoint("H-1", "Europe/Berlin")])
+    platform.close()
+    words = ("edit", "propose", "H-1", "--total", "1", "--reason", "read on site", "--dry-run", "--period")
+    for period, said in (
+        ("2025-03-30T02:30/2025-03-30T03:30", "2025-03-30T02:30 comes never in Europe/Berlin"),
+        ("2025-03-29T02:20/2025-03-29T03:00", "2025-03-29T02:20:00+01:00/2025-03-29T03:00:00+01:00 does not begin"),
+    ):
+        code, out, err = run(*words, period)
+        assert code != 0
+        assert said in out + err
 
 
 def test_drafts_of_the_example_rate_are_not_told_as_kept(run: Run) -> None:

@@ -48,19 +48,22 @@ def propose(
 ) -> None:
     """Put an edit on record; a small one counts at once, any other waits for a second person."""
     from gridwright.app.live import edit_policy
-    from gridwright.domain.interval import parse_period
-    from gridwright.jobs.meters.edit_readings import EditWish, draft_edit, propose_edit
+    from gridwright.domain.interval import exact_period
+    from gridwright.jobs.meters.edit_readings import EditWish, counts_at_once, draft_edit, propose_edit
 
     wired = acting(key)
-    whole = parse_period(period, wired.store.registry.point(wired.access, point).tz)
+    whole = exact_period(period, wired.store.registry.point(wired.access, point).tz)
     listed = None if values is None else read_values(values)
     wish = EditWish(
         point, whole, reason, listed, read_number(total, "--total", signed=True), evidence, from_code(reading_type)
     )
-    if dry_run:
-        tell(draft_edit(wired.store, wired.access, wish, now=wired.clock()), as_json=as_json)
-        return
     policy = edit_policy(wired)
+    if dry_run:
+        drawn = draft_edit(wired.store, wired.access, wish, now=wired.clock())
+        at_once = counts_at_once(wired.store, wired.access, drawn, policy=policy)
+        would = "" if at_once else policy.why_not_alone(drawn)
+        tell_dry(drawn, would, as_json=as_json)
+        return
     made = propose_edit(wired.store, wired.access, wish, policy=policy, now=wired.clock())
     tell(made, as_json=as_json)
     if made.state is EditState.PROPOSED and not as_json:
@@ -206,6 +209,16 @@ def tell(found: Edit, *, as_json: bool) -> None:
     say(f"Edit {found.id} of {found.usage_point}, {found.period}: {len(found.values)} intervals, moves {moved(found)}")
     by = f" by {found.decided_by}" if found.decided_by else ""
     say(f"It is {found.state}{by}{f': {found.note}' if found.note else ''}")
+
+
+def tell_dry(drawn: Edit, why_not: str, *, as_json: bool) -> None:
+    """Say what an edit would be; `why_not`: it counts at once, the end of a sentence on it tells otherwise."""
+    if as_json:
+        print_json({**plain(drawn), "dry_run": True, "counts_at_once": not why_not})
+        return
+    say(f"An edit of {drawn.usage_point}, {drawn.period}: {len(drawn.values)} intervals, would move {moved(drawn)}.")
+    say(f"It would wait for a second person: it {why_not}." if why_not else "It would count at once.")
+    say("Dry run: nothing was recorded.")
 
 
 def moved(found: Edit) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -12,8 +11,8 @@ import typer
 
 from gridwright.cli.output import say
 from gridwright.cli.previewed import Manner, Previewed, go_through
-from gridwright.domain.errors import AmbiguousInput, UsageError
-from gridwright.domain.interval import clock_time, parse_instant
+from gridwright.domain.errors import UsageError
+from gridwright.domain.interval import clock_time, exact_instant
 from gridwright.domain.usage_point import Installation, Meter, installed_at
 from gridwright.domain.written_number import read_number
 
@@ -77,25 +76,10 @@ def order_of(wired: Platform, point: str, given: Answers, *, asks: bool) -> Mete
     open_fed = read_number(optional(given.opening_received, "Opening read of it, kWh", asks=fed), "--opening-received")
     factor = read_number(given.multiplier or kept(here, asks=asks), "--multiplier", unit="")
     meter = Meter(serial, dials=given.dials, lsb_wh=given.lsb_wh)
-    moment = moment_of(at, place.tz)
+    moment = exact_instant(at, place.tz)
     return MeterExchange(
         point, meter, moment, final, opening, Decimal(1) if factor is None else factor, final_fed, open_fed
     )
-
-
-def moment_of(text: str, zone: ZoneInfo) -> datetime:
-    """Read an instant; civil time that a change of the clock lets come twice, or never, is not guessed at."""
-    moment = parse_instant(text, zone)
-    written = datetime.fromisoformat(text)
-    if written.tzinfo is None:
-        first, second = (written.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-        if first.utcoffset() != second.utcoffset():
-            times = "twice" if first.astimezone(UTC) < second.astimezone(UTC) else "never"
-            raise AmbiguousInput(
-                f"{text} comes {times} in {zone.key}: the clock changes then",
-                remedy=f"give the offset, such as {first.isoformat()} or {second.isoformat()}",
-            )
-    return moment
 
 
 def said(text: str, question: str, option: str, *, asks: bool) -> str:

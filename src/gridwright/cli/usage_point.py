@@ -116,11 +116,11 @@ def cancel_exchange(
 ) -> None:
     """Cancel a wrong exchange: the old meter goes on, and the reads of the exchange count no more."""
     from gridwright.cli.cancel_exchange import run_cancelling
-    from gridwright.cli.exchange import moment_of
+    from gridwright.domain.interval import exact_instant
     from gridwright.jobs.meters.cancel_exchange import ExchangeCancelling
 
     wired = acting(key)
-    moment = moment_of(at, wired.store.registry.point(wired.access, point).tz)
+    moment = exact_instant(at, wired.store.registry.point(wired.access, point).tz)
     order = ExchangeCancelling(point, moment, reason, with_reads)
     run_cancelling(wired, order, Manner(dry_run, yes, as_json))
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gridwright.domain.errors import InputError
+from gridwright.domain.errors import AmbiguousInput, InputError
 
 FIRST = datetime(1, 1, 1, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -131,6 +131,29 @@ def parse_instant(text: str, zone: ZoneInfo) -> datetime:
     if found.year == FIRST.year:
         raise InputError(f"{text!r} lies outside the calendar", remedy="write a year from 2 to 9998")
     return found
+
+
+def exact_instant(text: str, zone: ZoneInfo) -> datetime:
+    """Read an instant; civil time that a change of the clock lets come twice, or never, is not guessed at."""
+    moment = parse_instant(text, zone)
+    written = datetime.fromisoformat(text)
+    if written.tzinfo is None:
+        first, second = (written.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+        if first.utcoffset() != second.utcoffset():
+            times = "twice" if first.astimezone(UTC) < second.astimezone(UTC) else "never"
+            raise AmbiguousInput(
+                f"{text} comes {times} in {zone.key}: the clock changes then",
+                remedy=f"give the offset, such as {first.isoformat()} or {second.isoformat()}",
+            )
+    return moment
+
+
+def exact_period(text: str, zone: ZoneInfo) -> Interval:
+    """Read a period as `parse_period` does, of which no end is guessed at (`exact_instant`)."""
+    if "/" not in text:
+        return parse_period(text, zone)
+    start, _, end = text.partition("/")
+    return Interval(exact_instant(start, zone), exact_instant(end, zone))
 
 
 def parse_period(text: str, zone: ZoneInfo) -> Interval:

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridwright.domain.calendar import date_of, day_number, local_calendar, local_to_utc, utc_offsets
-from gridwright.domain.errors import InputError
+from gridwright.domain.errors import AmbiguousInput, InputError
 from gridwright.domain.interval import (
     Interval,
     epoch_s,
+    exact_period,
     from_epoch_s,
     local_day,
     local_days,
@@ -135,3 +136,25 @@ def test_days_outside_the_calendar_are_refused(text: str, zone: str) -> None:
 def test_an_instant_outside_the_calendar_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="outside the calendar"):
         parse_instant(text, zone_of("Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
+    ("written", "times"),
+    [
+        ("2026-11-01T01:30/2026-11-01T02:00", "2026-11-01T01:30 comes twice in America/Los_Angeles"),
+        ("2026-11-01T00:30/2026-11-01T01:00", "2026-11-01T01:00 comes twice in America/Los_Angeles"),
+        ("2026-03-08T02:30/2026-03-08T03:30", "2026-03-08T02:30 comes never in America/Los_Angeles"),
+    ],
+)
+def test_an_exact_period_guesses_at_no_end(written: str, times: str) -> None:
+    with pytest.raises(AmbiguousInput, match=times) as refused:
+        exact_period(written, zone_of("America/Los_Angeles"))
+    assert "give the offset" in refused.value.remedy
+
+
+def test_an_exact_period_is_read_as_any_other_where_nothing_is_to_be_guessed() -> None:
+    there = zone_of("America/Los_Angeles")
+    for written in ("2026", "2026-11", "2026-11-01", "2026-11-01T00:30/2026-11-01T02:00", "2026-03-08/2026-03-09"):
+        assert exact_period(written, there) == parse_period(written, there)
+    told = exact_period("2026-11-01T01:30-08:00/2026-11-01T02:00-08:00", there)
+    assert told.length == timedelta(minutes=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -250,3 +251,38 @@ def test_a_total_is_laid_down_to_the_last_watt_hour() -> None:
             assert min(made.values) >= 0
 
         check()
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([1e16, 0, 0, 0], "value 1, 1e+16, is more than can be kept"),
+        ([0, -0.05, 0, 0], "value 2, -0.05, is below zero"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_place_and_remedy(store: Store, values: list[float], told: str) -> None:
+    with pytest.raises(InputError, match=re.escape(told)) as refused:
+        draft_edit(store, ANN, wish(None, values=values), now=NOW)
+    assert refused.value.remedy
+
+
+def test_a_total_beyond_all_counts_is_refused(store: Store) -> None:
+    with pytest.raises(InputError, match="more than can be kept"):
+        draft_edit(store, ANN, wish("1e16"), now=NOW)
+
+
+def test_more_than_the_connection_carries_needs_a_second_person(store: Store) -> None:
+    """6 kWh in a quarter of an hour are 24 kW: less than one person may move, more than 17 kW and a tenth."""
+    store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1", capacity_kw=17.0)])
+    made = propose(store, wish(None, values=[6, 0.3, 0, 0.4]))
+    assert made.state is EditState.PROPOSED
+    assert POLICY.why_not_alone(made) == "puts 6 kWh into 15 minutes, 24 kW, where the connection carries 17 kW"
+    assert approve_edit(store, BOB, made.id, now=NOW).state is EditState.APPLIED
+    assert propose(store, wish(None, values=[4.5, 0.3, 0, 0.4])).state is EditState.APPLIED
+
+
+def test_what_is_refused_is_told_by_the_clock_of_the_place(store: Store) -> None:
+    store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1", "Europe/Berlin")])
+    short = Interval(START + timedelta(minutes=5), START + timedelta(minutes=20))
+    with pytest.raises(InputError, match=re.escape("2026-03-01T01:05:00+01:00/2026-03-01T01:20:00+01:00 does not")):
+        draft_edit(store, ANN, EditWish("UP-1", short, "x", values=[1.0]), now=NOW)

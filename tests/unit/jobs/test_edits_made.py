@@ -130,7 +130,7 @@ def test_an_edit_counts_in_what_is_made_of_its_series(
         assert day_total(store, own).total.sum() == final(store, own, DAY).values.sum()
 
 
-@given(st.lists(st.tuples(st.integers(0, 94), st.integers(-9, 9), st.integers(-9, 9)), min_size=1, max_size=3))
+@given(st.lists(st.tuples(st.integers(0, 94), st.integers(-8, 8), st.integers(-8, 8)), min_size=1, max_size=3))
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_was_edited_and_taken_back_was_never_edited(edits: list[tuple[int, int, int]]) -> None:
     values = usual()
@@ -203,7 +203,7 @@ def test_one_person_moves_only_energy_and_only_so_much(kind: ReadingType, values
         told = made.note or policy.why_not_alone(made)
         assert ("which no limit in kWh" in told) == (made.count_wh is None)
         if made.count_wh is not None:
-            assert "the 10 kWh" in told
+            assert "the 10 kWh" in told or "where the connection carries 30 kW" in told
 
 
 def test_power_and_energy_that_one_person_moved_add_up() -> None:

@@ -119,3 +119,12 @@ def test_a_state_has_no_spikes_and_power_has_its_own() -> None:
         values = np.tile(ordinary(kind), 25)
         values[0, 80 * 96] = 50_000
         assert doubts(kind, values) == []
+
+
+def test_a_run_beyond_both_limits_names_a_value_of_each_side() -> None:
+    values = ordinary(TEMPERATURE)
+    values[0, 50:53] = [85 / TEMPERATURE.resolution, -300 / TEMPERATURE.resolution, 70 / TEMPERATURE.resolution]
+    panel = Panel(("P",), START, QUARTER, np.rint(values), reading_type=TEMPERATURE)
+    (finding,) = (each for each in validate(panel, [UsagePoint("P")]).findings if each.code == "V13_limit")
+    assert finding.slots == 3
+    assert "85 °C at 2025-01-06 12:30 and -300 °C at 2025-01-06 12:45 lie outside" in finding.message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -12,9 +12,9 @@ import numpy as np
 from gridwright.domain.access import Access, Act
 from gridwright.domain.edit import Edit, EditState
 from gridwright.domain.errors import Conflict, InputError, NotFound
-from gridwright.domain.interval import Interval
+from gridwright.domain.interval import Interval, clock_time
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import DELIVERED_ENERGY, Quantity, ReadingType
+from gridwright.domain.reading_type import DELIVERED_ENERGY, LARGEST_EXACT, Flow, Quantity, ReadingType
 from gridwright.jobs.load.away import require_here
 from gridwright.jobs.meters.counts_now import CountsNow
 from gridwright.jobs.meters.usual_use import all_moved_wh
@@ -31,6 +31,9 @@ KILO = (
 )
 MOST_INTERVALS = 50_000  # a year of quarter-hours, and more
 MONTH, MOST_LOOKED_AT = timedelta(days=31), 1000
+HOUR = timedelta(hours=1)
+TOLERANCE = 0.1  # of the capacity, as V12 has it
+ONE_WAY = (Flow.DELIVERED, Flow.RECEIVED)
 ROUNDING = 1e-6  # of a count: what a decimal loses as a float
 
 
@@ -56,6 +59,8 @@ class EditPolicy:
 
     def why_not_alone(self, edit: Edit) -> str:
         """Return why an edit that waits needs a second person, as the end of a sentence on it."""
+        if edit.state is EditState.PROPOSED and edit.note:
+            return edit.note
         if edit.count_wh is None:
             return f"changes {edit.reading_type.quantity}, which no limit in kWh (edits.alone_kwh) can measure"
         limit = f"the {self.alone_kwh:g} kWh (edits.alone_kwh) that one person may move in a month"
@@ -92,10 +97,17 @@ def propose_edit(store: Store, access: Access, wish: EditWish, *, policy: EditPo
     with store.transaction():
         edit = draft_edit(store, access, wish, now=now)
         store.edits.add(access, edit)
-        if policy.lets_alone(edit, all_moved_wh(store, access, [edit, *_alone_before(store, access, edit)])):
+        if counts_at_once(store, access, edit, policy=policy):
             note = f"moves no more than the {policy.alone_kwh:g} kWh that one person may in a month"
             return _decide(store, access, edit, edit.to(EditState.APPLIED, by=access.actor, now=now, note=note))
     return edit
+
+
+def counts_at_once(store: Store, access: Access, edit: Edit, *, policy: EditPolicy) -> bool:
+    """Tell whether one person is enough for an edit as it was drawn."""
+    if edit.note:
+        return False
+    return policy.lets_alone(edit, all_moved_wh(store, access, [edit, *_alone_before(store, access, edit)]))
 
 
 def _alone_before(store: Store, access: Access, edit: Edit) -> list[Edit]:
@@ -115,7 +127,7 @@ def draft_edit(store: Store, access: Access, wish: EditWish, *, now: datetime) -
     there = _there(store, access, wish, now)
     values = _values(wish, there)
     before = tuple(None if np.isnan(value) else float(value) for value in there.values[0])
-    return Edit(
+    edit = Edit(
         id=new_id("E", now),
         usage_point=wish.usage_point,
         period=wish.period,
@@ -128,6 +140,19 @@ def draft_edit(store: Store, access: Access, wish: EditWish, *, now: datetime) -
         evidence=wish.evidence.strip(),
         reading_type=wish.reading_type,
     )
+    return replace(edit, note=_beyond_capacity(edit, store.registry.point(access, wish.usage_point).capacity_kw))
+
+
+def _beyond_capacity(edit: Edit, capacity_kw: float | None) -> str:
+    """Return that an edit has more than the connection carries (V12), as the end of a sentence; empty: it has not."""
+    if capacity_kw is None or edit.count_wh is None:
+        return ""
+    most = max(map(abs, edit.values)) * edit.count_wh / 1000
+    kw = most / (edit.interval / HOUR)
+    if kw <= capacity_kw * (1 + TOLERANCE):
+        return ""
+    minutes = edit.interval.total_seconds() / 60
+    return f"puts {most:g} kWh into {minutes:g} minutes, {kw:,.4g} kW, where the connection carries {capacity_kw:g} kW"
 
 
 def approve_edit(store: Store, access: Access, code: str, *, now: datetime, note: str = "") -> Edit:
@@ -181,20 +206,31 @@ def _there(store: Store, access: Access, wish: EditWish, now: datetime) -> Panel
     """Return what counts now: the final values, and where there are none the raw ones."""
     interval = _interval(store, access, wish)
     if wish.period.end > now:
-        raise InputError(f"the edit reaches to {wish.period.end.isoformat()}, which has not come yet")
+        raise InputError(
+            f"the edit reaches to {_clock(store, access, wish)[1]}, which has not come yet",
+            remedy="edit what has been, up to now",
+        )
     if wish.period.slots(interval) > MOST_INTERVALS:
         raise InputError(
-            f"{wish.period} holds more than {MOST_INTERVALS:,} intervals", remedy="edit a shorter period at a time"
+            f"{'/'.join(_clock(store, access, wish))} holds more than {MOST_INTERVALS:,} intervals",
+            remedy="edit a shorter period at a time",
         )
     # What is in the archive alone looks empty, and would move nothing.
     require_here(store, access, [wish.usage_point], wish.period, kinds=[wish.reading_type])
     there = CountsNow(store, access, wish.usage_point, wish.period, interval).of(wish.reading_type)
     if there.slots == 0 or there.period != wish.period:
         raise InputError(
-            f"{wish.period} does not begin and end with an interval of {interval.total_seconds() / 60:g} minutes",
+            f"{'/'.join(_clock(store, access, wish))} does not begin and end with an interval of "
+            f"{interval.total_seconds() / 60:g} minutes",
             remedy="give whole intervals",
         )
     return there
+
+
+def _clock(store: Store, access: Access, wish: EditWish) -> tuple[str, str]:
+    """Return begin and end of what is wished for as the clock at the usage point shows them."""
+    zone = store.registry.point(access, wish.usage_point).tz
+    return clock_time(wish.period.start, zone), clock_time(wish.period.end, zone)
 
 
 def _interval(store: Store, access: Access, wish: EditWish) -> timedelta:
@@ -216,9 +252,10 @@ def _interval(store: Store, access: Access, wish: EditWish) -> timedelta:
     lengths = {each.interval for each in found}
     if len(lengths) > 1:
         turn = max(each.period.start for each in found)
+        zone = store.registry.point(access, wish.usage_point).tz
         raise InputError(
-            f"the interval length of {wish.reading_type} changes within {wish.period}",
-            remedy=f"make two edits: one up to {turn.isoformat()}, and one from there",
+            f"the interval length of {wish.reading_type} changes within {'/'.join(_clock(store, access, wish))}",
+            remedy=f"make two edits: one up to {clock_time(turn, zone)}, and one from there",
         )
     return lengths.pop() if lengths else max(mine, key=lambda each: each.last).interval
 
@@ -229,6 +266,12 @@ def _values(wish: EditWish, there: Panel) -> np.ndarray[tuple[int], np.dtype[np.
     if wish.total is not None:
         return _shaped(wish, there)
     values = np.array(wish.values, np.float64)
+    below = np.flatnonzero(values < 0)
+    if below.size and wish.reading_type.sums and wish.reading_type.flow in ONE_WAY:
+        raise InputError(
+            f"value {int(below[0]) + 1}, {values[below[0]]:g}, is below zero, and {wish.reading_type} counts one way",
+            remedy="give zero there, and edit what flowed the other way in its own series",
+        )
     if values.size != there.slots:
         raise InputError(f"{values.size} values for {there.slots} intervals", remedy="give one value each")
     return _counts(values, wish.reading_type)
@@ -263,5 +306,12 @@ def _counts(
         raise InputError(
             f"value {int(fine[0]) + 1}, {values[fine[0]]:g}, is not a whole number of {kind.resolution:g} {kind.unit}",
             remedy="round it: the series is kept in these steps",
+        )
+    large = np.flatnonzero(np.abs(counts) > LARGEST_EXACT)
+    if large.size:
+        raise InputError(
+            f"value {int(large[0]) + 1}, {values[large[0]]:g}, is more than can be kept: "
+            f"{LARGEST_EXACT:.0f} times {kind.resolution:g} {kind.unit}",
+            remedy="look at its unit: energy and power are given in kWh and kW",
         )
     return counts

@@ -97,7 +97,12 @@ class Limit:
         return [Doubt(Severity.FAIL, runs_of((chunk.usable < low) | (chunk.usable > high)))]
 
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
-        """Name the value and the limits."""
-        del last
-        value, unit = chunk.amount(float(chunk.values[row, first])), chunk.reading_type.unit
-        return f"{value} at {chunk.clock(first)} lies outside {self.low:g} to {self.high:g} {unit}"
+        """Name the values and the limits: of several the lowest and the highest, where both sides are passed."""
+        values, unit = chunk.values[row, first:last], chunk.reading_type.unit
+        scale = chunk.reading_type.resolution
+        ends = {int(values.argmin()), int(values.argmax())} if values.size else {0}
+        below, above = (values.min() < self.low / scale, values.max() > self.high / scale)
+        chosen = sorted(ends) if below and above else [int(values.argmin() if below else values.argmax())]
+        told = " and ".join(f"{chunk.amount(float(values[at]))} at {chunk.clock(first + at)}" for at in chosen)
+        lie = "lie" if len(chosen) > 1 else "lies"
+        return f"{told} {lie} outside {self.low:g} to {self.high:g} {unit}"

@@ -13,7 +13,7 @@ from gridwright.app.live import edit_policy
 from gridwright.domain.access import Act
 from gridwright.domain.edit import Edit, EditState
 from gridwright.domain.errors import InputError
-from gridwright.domain.interval import parse_period
+from gridwright.domain.interval import exact_period
 from gridwright.domain.reading_type import DELIVERED_ENERGY, from_code
 from gridwright.domain.written_number import read_number
 from gridwright.jobs.meters.edit_readings import EditWish, approve_edit, propose_edit, reject_edit, withdraw_edit
@@ -98,7 +98,7 @@ def propose(who: Staff, form: BoundForm) -> Response:
     kind = form.text("reading_type")
     wish = EditWish(
         point.id,
-        parse_period(form.text("period"), point.tz),
+        exact_period(form.text("period"), point.tz),
         form.text("reason"),
         values=_values(form.text("values")),
         total=read_number(form.text("total"), "total", signed=True),
