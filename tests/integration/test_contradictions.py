@@ -23,7 +23,7 @@ from tests.integration.api.small_town import Town, build, opened
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
 FIRST = DAY + 8 * QUARTER
-Send = Callable[[Town, list[float]], None]
+Send = Callable[[Town, list[float]], object]
 
 
 @pytest.fixture(scope="module")
@@ -138,16 +138,13 @@ def _stored(town: Town, slots: int = 1) -> list[tuple[float, int]]:
 
 
 GUESSES: dict[str, Send] = {
-    "json": lambda town, kwh: town.post("/v1/readings", [_guess(one) for one in kwh]) and None,
-    "batch": lambda town, kwh: town.post("/v1/readings", [_guess(kwh[0]), _guess(0.7, FIRST - 99 * QUARTER)]) and None,
-    "csv": lambda town, kwh: (
-        town.ask(
-            "POST",
-            "/v1/readings?quality=estimated",
-            content=f"usage_point,start,kwh\nHOME,{FIRST.isoformat()},{kwh[0]}\n",
-            headers={"Content-Type": "text/csv"},
-        )
-        and None
+    "json": lambda town, kwh: town.post("/v1/readings", [_guess(one) for one in kwh]),
+    "batch": lambda town, kwh: town.post("/v1/readings", [_guess(kwh[0]), _guess(0.7, FIRST - 99 * QUARTER)]),
+    "csv": lambda town, kwh: town.ask(
+        "POST",
+        "/v1/readings?quality=estimated",
+        content=f"usage_point,start,kwh\nHOME,{FIRST.isoformat()},{kwh[0]}\n",
+        headers={"Content-Type": "text/csv"},
     ),
     "file": lambda town, kwh: _guessed_file(town, kwh[0]),
 }

@@ -431,7 +431,8 @@ def _days(
         quality=placed.quality[rows][grid],
         usable=kept,
     )
-    lines = replace(batch, line=batch.line[rows][grid])
+    row_of = np.flatnonzero(rows)[grid]
+    lines = replace(batch, line=batch.line[row_of], record=lambda row: batch.record(int(row_of[row])))
     return _readings(lines, spread, (meaning, values.ravel(), kept), verdicts)
 
 

@@ -36,7 +36,7 @@ SITE, FREE = SiteDefaults(), EditPolicy(1e6)
 
 def usual() -> np.ndarray:
     quarters = np.arange(96 * DAYS)
-    return np.rint(300 + 100 * np.sin(2 * np.pi * quarters / 96) + 20 * np.sin(quarters * 1.7))
+    return np.asarray(np.rint(300 + 100 * np.sin(2 * np.pi * quarters / 96) + 20 * np.sin(quarters * 1.7)))
 
 
 @pytest.fixture

@@ -53,8 +53,8 @@ BOTH = (DELIVERED_ENERGY, RECEIVED_ENERGY)
 
 
 def usual(days: int = DAYS) -> np.ndarray:
-    quarters = np.arange(96 * days)
-    return np.rint(400 + 150 * np.sin(2 * np.pi * quarters / 96) + 20 * np.sin(quarters * 1.7))
+    quarters: np.ndarray = np.arange(96 * days)
+    return np.asarray(np.rint(400 + 150 * np.sin(2 * np.pi * quarters / 96) + 20 * np.sin(quarters * 1.7)))
 
 
 def a_store(kind: ReadingType, values: np.ndarray, start: datetime = START) -> Store:
