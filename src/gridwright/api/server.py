@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from gridwright.api.answer import Asgi
 from gridwright.api.asgi import HotPaths
-from gridwright.api.ingest.compiled import load_aside
+from gridwright.api.ingest.compiled import load_at_first_lines
 from gridwright.api.write.writer import Writer
 from gridwright.domain.errors import ConfigError, GridwrightError
 
@@ -99,7 +99,7 @@ def run(
         # The writer computes beside the event loop: by default that would wait 5 ms for its turn at each step.
         sys.setswitchinterval(SWITCH_S)
         import_module("pyarrow.compute")  # the first client shall not wait for it
-        load_aside()
+        load_at_first_lines()
         # What is loaded by now stays: a collection that walks over all of it makes everybody wait.
         gc.freeze()
         with signals_end_well():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -316,8 +317,32 @@ def test_without_a_compiler_nothing_is_plain(monkeypatch: pytest.MonkeyPatch) ->
     assert PlainLines(MAPPING).read(PLAIN[0].encode(), PRECISIONS["s"], TOWN, NOW) is None
     monkeypatch.setattr(compiled, "is_installed", lambda: False)
     assert compiled.load() is None
-    compiled.load_aside()
-    assert compiled.machine() is None
+    compiled.load_at_first_lines()
+    assert compiled.machine_for_lines() is None
+    assert not compiled._at_first_lines.is_set()
+
+
+def test_the_first_lines_have_it_loaded_and_are_read_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, said = machine(), threading.Event()
+    monkeypatch.setattr(compiled, "_kept", [])
+    monkeypatch.setattr(compiled, "_compiled", lambda: said.wait() and kept)
+    lines = PlainLines(MAPPING)
+
+    def read() -> bool:
+        return lines.read(PLAIN[0].encode(), PRECISIONS["s"], TOWN, NOW) is not None
+
+    def loading() -> list[threading.Thread]:
+        return [each for each in threading.enumerate() if each.name == "compiler"]
+
+    assert not read()
+    assert loading() == []  # nobody wants it
+    compiled.load_at_first_lines()
+    assert loading() == []
+    assert [read(), read()] == [False, False]
+    (thread,) = loading()
+    said.set()
+    thread.join()
+    assert read()
 
 
 def test_it_begins_anew_when_it_knows_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

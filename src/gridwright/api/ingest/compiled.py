@@ -25,6 +25,7 @@ class Machine(NamedTuple):
 
 _kept: list[Machine] = []
 _loading = threading.Lock()
+_at_first_lines = threading.Event()
 
 
 def machine() -> Machine | None:
@@ -47,10 +48,18 @@ def load() -> Machine | None:
         return _kept[0]
 
 
-def load_aside() -> None:
-    """Load it in a thread of its own: until it is there lines are read as whole arrays."""
+def load_at_first_lines() -> None:
+    """Have it loaded when lines come: a server that gets none saves its second of computing and 100 MB."""
     if machine() is None and is_installed():
+        _at_first_lines.set()
+
+
+def machine_for_lines() -> Machine | None:
+    """Return the machine code; the first lines have it loaded aside, and until it is there are read as whole arrays."""
+    if _at_first_lines.is_set():
+        _at_first_lines.clear()
         threading.Thread(target=_load_or_tell, name="compiler", daemon=True).start()
+    return machine()
 
 
 def _load_or_tell() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from gridwright.api.ingest.compiled import machine
+from gridwright.api.ingest.compiled import machine_for_lines
 from gridwright.api.ingest.learned import Learned
 from gridwright.api.ingest.lines import LineMapping, Words
 from gridwright.api.ingest.meaning import Meaning, Wrong, meaning_of
@@ -81,7 +81,7 @@ class PlainLines:
 
     def read(self, body: bytes, unit: Unit, directory: Directory, now: datetime) -> PlainReadings | None:
         """Return the readings of a body; None where it has to go the long way."""
-        code, head = machine(), _head(body)
+        code, head = machine_for_lines(), _head(body)
         if code is None or head is None:
             return None
         learned = self._learned = self._learned or Learned(self._mapping.point_tags, code.enter)

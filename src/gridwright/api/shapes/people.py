@@ -136,7 +136,7 @@ class WriterShape(Shape):
     failed: int = Field(description="Requests that the database did not take.")
     commit_s: float = Field(description="Length of the last transaction.")
     slowest_commit_s: float
-    compiled: bool = Field(description="Plain lines are read by machine code; it is loaded soon after the start.")
+    compiled: bool = Field(description="Plain lines are read by machine code; it is loaded when the first lines come.")
 
 
 class JournalShape(Shape):
