@@ -22,6 +22,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import (
     DELIVERED_ENERGY,
+    RECEIVED_ENERGY,
     STATE,
     TEMPERATURE,
     VOLTAGE,
@@ -282,6 +283,22 @@ def test_an_interval_length_that_comes_back_is_judged_in_each_of_its_turns(
     plan = plan_export(store, LOCAL_OWNER, writer_named("csv"), Wanted())
     assert b"".join(plan.pieces()).count(b"\n") == 1 + sum(part.values.size for part in parts)
     assert not plan.left_out
+
+
+def test_two_meters_of_net_energy_at_a_point_are_added_up(store: Store) -> None:
+    """One saves what it takes in and feeds in beside the other; neither takes the other's place."""
+    days, count = START.astimezone(UTC), 5 * 24
+    one = np.array([[400.0 + hour % 7 for hour in range(count)]])
+    two = np.array([[300.0 - 50 * (hour % 12) for hour in range(count)]])
+    for channel, values in (("E1", one), ("E2", two)):
+        kind = replace(reading_type(Quantity.ENERGY, Flow.NET), channel=channel)
+        store.readings.save(LOCAL_OWNER, Panel(("UP-1",), days, HOUR, values, reading_type=kind), known_at=APRIL)
+    assert correct(store, LOCAL_OWNER, SITE, now=APRIL).waiting == 0
+    delivered = final(store, series([0.0] * count))
+    assert np.array_equal(delivered.values, one + np.maximum(two, 0))
+    received = final(store, series([0.0] * count, kind=RECEIVED_ENERGY))
+    assert np.array_equal(received.values, np.maximum(-two, 0))
+    again_changes_nothing(store)
 
 
 def test_a_usage_point_that_cannot_be_judged_stops_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

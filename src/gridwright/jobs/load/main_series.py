@@ -14,6 +14,7 @@ from gridwright.analytics import energy_panel
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel, Values, slot_time
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
+from gridwright.jobs.load.added_up import added
 
 Grid = tuple[int, int]
 Key = tuple[int, Grid]  # rank and grid
@@ -258,8 +259,8 @@ def _group(
         zone,
         period,
         tuple(points),
-        tuple(part for found, each in fitting if found == rank for part in lived(each, period)),
-        tuple(part for found, each in fitting if found is None for part in lived(each, period)),
+        added([part for found, each in fitting if found == rank for part in lived(each, period)]),
+        added([part for found, each in fitting if found is None for part in lived(each, period)]),
     )
 
 
