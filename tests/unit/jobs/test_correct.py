@@ -338,13 +338,15 @@ def test_what_was_entered_and_estimated_is_judged_by_the_rules_for_it() -> None:
         period = whole.slice(720, 722).period
         wish = EditWish("UP-1", period, "the display was photographed", values=[0.2, 60.0])
         edit = propose_edit(store, LOCAL_OWNER, wish, policy=EditPolicy(1000), now=NOW)
+        second = Access("bea", Role.ADMIN)
+        approve_edit(store, second, edit.id, now=NOW, note="seen")  # more than the connection carries
         correct(store, LOCAL_OWNER, SITE, now=NOW + HOUR)
         assert codes(store) - before == {("UP-1", "V12_capacity")}
         (found,) = [each for each in store.findings.load(LOCAL_OWNER) if each.code == "V12_capacity"]
         assert (found.period, found.slots) == (whole.slice(721, 722).period, 1)
         assert found.message.startswith("as entered: 60 kWh")
         assert final(store).values[0, 721] == 60_000
-        withdraw_edit(store, LOCAL_OWNER, edit.id, reason="misread", policy=EditPolicy(1000), now=NOW + 2 * HOUR)
+        withdraw_edit(store, second, edit.id, reason="misread", policy=EditPolicy(1000), now=NOW + 2 * HOUR)
         correct(store, LOCAL_OWNER, SITE, now=NOW + 2 * HOUR)
         assert codes(store) == before
 
