@@ -392,6 +392,27 @@ def test_a_corrected_read_corrects_the_energy_that_was_derived_from_it(
     assert len(store.readings.versions(ME, point, (START + first * QUARTER).date())) == len(versions)
 
 
+def test_a_profile_of_another_interval_keeps_no_corrected_read_of_others_out(
+    client: httpx.Client, store: Store
+) -> None:
+    first = 260
+    post(client, json.dumps([record(46, first, 0.7, interval_s=1800)]), "application/json")
+
+    def send(middle: float) -> None:
+        values = ((0, 10.0), (1, middle), (2, 10.5))
+        rows = [
+            {"meter": meter, "at": stamp(first + slot), "register_kwh": value}
+            for meter in ("M-45", "M-46")
+            for slot, value in values
+        ]
+        assert client.post("/v1/readings", json=rows).json()["rejected"] == 0
+
+    send(10.25)
+    assert stored(store, "UP-45", first, 2).values.tolist() == [[250, 250]]
+    send(10.3)
+    assert stored(store, "UP-45", first, 2).values.tolist() == [[300, 200]]
+
+
 def test_a_register_that_runs_backwards_is_kept_and_flagged(client: httpx.Client, store: Store) -> None:
     for slot, reading in ((252, 500), (253, 3), (254, 3.25)):
         form = {"meter_id": "M-12", "reading": str(reading), "at": stamp(slot)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -17,13 +17,11 @@ import numpy as np
 
 from gridwright.api.ingest.names import Directory
 from gridwright.api.write.corrected_reads import correct_derived, told_anew
+from gridwright.api.write.derived import Derived, panel_of, save_over
 from gridwright.api.write.waiting import put_singles
-from gridwright.domain import quality as q
 from gridwright.domain.access import Access
-from gridwright.domain.errors import GridMismatch
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
-from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.rollover import TurnedOver
@@ -33,7 +31,6 @@ from gridwright.ingest.order import take
 from gridwright.ingest.registers import JITTER, read_at
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.store import Single
-from gridwright.store.archive.reading import leaving_out
 from gridwright.vee.arrivals import contradiction_findings
 from gridwright.vee.step_check import fall
 
@@ -43,16 +40,6 @@ if TYPE_CHECKING:
 
 Neighbours = tuple[RegisterReading | None, RegisterReading | None]
 LONGEST_S, MINUTE_S, QUARTER_S = 3600, 60, 900
-
-
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """Energy of one interval, between two reads that lie on its ends."""
-
-    point: str
-    start_s: int
-    length_s: int
-    energy: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +75,7 @@ def save_registers(
     kind = readings.reading_type
     registry = Registry(directory.multiplier, Rollovers(store, reader))
     reads = _sorted_out(store, reader, readings, registry)
-    energy = partial(_energy, registry=registry)
+    energy = partial(_one_meters, registry=registry)
     anew = told_anew(store, reader, reads.again, kind, energy) if reads.again else []
     if reads.kept:
         store.registers.save(access, reads.kept, known_at=known_at)
@@ -99,10 +86,9 @@ def save_registers(
     return reads.rejects
 
 
-def _energy(before: RegisterReading, after: RegisterReading, *, registry: Registry) -> list[tuple[int, int, float]]:
-    """Return start, length and energy of the interval between two reads of one meter, if they are its ends."""
-    found = between(before, after, registry) if _same(before, after) else []
-    return [(one.start_s, one.length_s, one.energy) for one in found]
+def _one_meters(before: RegisterReading, after: RegisterReading, *, registry: Registry) -> list[Derived]:
+    """Return the energy between two reads, if they are of one meter and the ends of an interval."""
+    return between(before, after, registry) if _same(before, after) else []
 
 
 def _sorted_out(store: Store, reader: Access, readings: Readings, registry: Registry) -> Reads:
@@ -238,7 +224,7 @@ def save_derived(
             start_s = members[place].start_s
             days[start_s // DAY_S, start_s % length_s].append(members[place])
         for some in days.values():
-            _fill(store, who, _panel(some, length_s, energy), known_at)
+            save_over(store, who, panel_of(some, energy), known_at)
 
 
 def put_derived(
@@ -257,32 +243,3 @@ def put_derived(
     for place in waits:
         del derived[place]
     return waits
-
-
-def _fill(store: Store, who: tuple[Access, Access], panel: Panel, known_at: datetime) -> None:
-    """Save a panel where nothing is stored; a profile with another interval says more than a register."""
-    reader, access = who
-    try:
-        with leaving_out():  # what came in is kept, whatever became of the archive
-            stored = store.readings.load(
-                reader, panel.points, panel.period, reading_type=panel.reading_type, interval=panel.interval
-            )
-        values = np.where(np.isnan(stored.values), panel.values, np.nan)
-        if np.isfinite(values).any():
-            quality = np.where(np.isnan(values), np.uint8(q.MISSING), panel.quality)
-            store.readings.save(access, replace(panel, values=values, quality=quality), known_at=known_at)
-    except GridMismatch:
-        # One usage point's profile is no reason to leave out what the others have.
-        for row in range(len(panel.points)) if len(panel.points) > 1 else ():
-            _fill(store, who, panel.rows([row]), known_at)
-
-
-def _panel(members: Sequence[Derived], length_s: int, kind: ReadingType) -> Panel:
-    points = list(dict.fromkeys(one.point for one in members))
-    row = {point: at for at, point in enumerate(points)}
-    first = min(one.start_s for one in members)
-    slots = (max(one.start_s for one in members) - first) // length_s + 1
-    values = np.full((len(points), slots), np.nan)
-    for one in members:
-        values[row[one.point], (one.start_s - first) // length_s] = one.energy
-    return Panel(tuple(points), from_epoch_s(first), timedelta(seconds=length_s), values, reading_type=kind)

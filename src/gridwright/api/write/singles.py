@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gridwright.api.write.registers import Derived, interval_of, put_derived, save_derived
+from gridwright.api.write.derived import Derived
+from gridwright.api.write.registers import interval_of, put_derived, save_derived
 from gridwright.api.write.waiting import put_singles
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.store import Near, Newest, Single

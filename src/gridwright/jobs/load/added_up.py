@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -28,7 +28,7 @@ def added(panels: Sequence[Panel]) -> tuple[Panel, ...]:
         rows = [row for row, point in enumerate(panel.points) if (point, panel.reading_type) not in twice]
         if rows:
             kept.append(panel if len(rows) == len(panel.points) else panel.rows(rows))
-    return (*kept, *(sum_ for parts in twice.values() for sum_ in _sums(parts)))
+    return (*kept, *map(_sum, twice.values()))
 
 
 def _twice(panels: Sequence[Panel]) -> dict[tuple[str, ReadingType], list[Panel]]:
@@ -51,8 +51,8 @@ def _share_time(parts: Sequence[Panel]) -> bool:
     return any(one.end > other.start for one, other in pairwise(ordered))
 
 
-def _sums(parts: Sequence[Panel]) -> Iterator[Panel]:
-    """Yield one row over the time of all of them."""
+def _sum(parts: Sequence[Panel]) -> Panel:
+    """Return one row over the time of all of them."""
     whole = Interval(min(part.start for part in parts), max(part.end for part in parts))
     first = parts[0].regrid(whole)
     values, quality = np.full(first.values.shape, np.nan), first.quality.copy()
@@ -66,4 +66,4 @@ def _sums(parts: Sequence[Panel]) -> Iterator[Panel]:
         values = np.where(both, values + own.values, np.where(lives, own.values, values))
         quality = np.where(lives & (~there | lesser), own.quality, quality)
         there |= lives
-    yield first.with_values(values, quality)
+    return first.with_values(values, quality)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from gridwright.domain.access import Access, Act
-from gridwright.domain.edit import EditState
 from gridwright.domain.errors import Conflict
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
-from gridwright.jobs.meters.edit_readings import EditPolicy
+from gridwright.jobs.meters.edit_readings import MONTH, EditPolicy, applied_alone
 from gridwright.jobs.meters.weigh_acceptance import Effect, weigh
 from gridwright.store import Store
 from gridwright.store.deciding import require_reason
 from gridwright.store.findings import StoredFinding
-
-MONTH, MOST_LOOKED_AT = timedelta(days=31), 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +126,8 @@ def _need_second(store: Store, access: Access, effects: Mapping[str, Effect], by
 
 def _edited_alone(store: Store, access: Access, point: str, since: datetime) -> float:
     """Return how many Wh somebody moved there alone by edits since an instant."""
-    recent = store.edits.find(access, point=point, states=(EditState.APPLIED,), limit=MOST_LOOKED_AT)
-    return sum(
-        each.moved * (each.count_wh or 0.0)
-        for each in recent
-        if each.author == each.decided_by == access.actor and each.created > since
-    )
+    alone = applied_alone(store, access, point, access.actor, since)
+    return sum(each.moved * (each.count_wh or 0.0) for each in alone)
 
 
 def _waits(each: StoredFinding, watched: set[str], access: Access) -> bool:

@@ -107,18 +107,17 @@ def counts_at_once(store: Store, access: Access, edit: Edit, *, policy: EditPoli
     """Tell whether one person is enough for an edit as it was drawn."""
     if edit.note:
         return False
-    return policy.lets_alone(edit, all_moved_wh(store, access, [edit, *_alone_before(store, access, edit)]))
+    before = applied_alone(store, access, edit.usage_point, edit.author, edit.created - MONTH)
+    return policy.lets_alone(edit, all_moved_wh(store, access, [edit, *before]))
 
 
-def _alone_before(store: Store, access: Access, edit: Edit) -> list[Edit]:
-    """Return what the author applied alone at this usage point in the last month: small edits add up to a large one."""
-    recent = store.edits.find(access, point=edit.usage_point, states=(EditState.APPLIED,), limit=MOST_LOOKED_AT)
+def applied_alone(store: Store, access: Access, point: str, author: str, since: datetime) -> list[Edit]:
+    """Return what somebody applied alone at a usage point since an instant: small edits add up to a large one."""
+    recent = store.edits.find(access, point=point, states=(EditState.APPLIED,), limit=MOST_LOOKED_AT)
     return [
         each
         for each in recent
-        if each.author == each.decided_by == edit.author
-        and each.created > edit.created - MONTH
-        and each.count_wh is not None
+        if each.author == each.decided_by == author and each.created > since and each.count_wh is not None
     ]
 
 
