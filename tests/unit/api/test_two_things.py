@@ -161,6 +161,8 @@ TWICE = [
     ('"kwh":1', '"kwh":1,"kwh":2', "kwh", "2"),
     ('"kwh":1', '"kwh":2,"usage_point":"UP-2","kwh":2', "usage_point", "UP-2"),
     ('"kwh":1', '"kwh" : 1, "kwh" : 2', "kwh", "2"),
+    ('"kwh":1', '"kwh":1,"kwh"  : 2', "kwh", "2"),
+    ('"kwh":1', '"kwh":1,"kwh"\t:2', "kwh", "2"),
     ('"kwh":1', '"kwh":1,"unknown":null,"kwh":2', "kwh", "2"),
     ('"kwh":1', '"kwh":1,"\\u006bwh":2', "kwh", "2"),
     ('"kwh":1', '"kwh":[1],"kwh":[1,2]', "kwh", "['1', '2']"),
@@ -187,6 +189,14 @@ def test_a_json_record_with_a_name_twice_is_refused_and_its_neighbours_are_taken
         (verdict,) = one.verdicts.listed
         assert (verdict.index, verdict.fault.field, verdict.value) == (neighbours, field, value)
         assert verdict.fault.reason == "it is there twice, with different values"
+
+
+@pytest.mark.parametrize("neighbours", [0, 1, 40])
+def test_a_point_named_as_the_list_hides_no_name_that_is_twice(neighbours: int) -> None:
+    """Its name was counted off as the one of the list."""
+    twice = ONE.replace("UP-1", "readings").replace('"kwh":1', '"kwh":1,"kwh":2')
+    found = decode_json(f"[{','.join([twice] + [ONE] * neighbours)}]".encode(), DEFAULTS, NOW)
+    assert (found.verdicts.accepted, found.verdicts.rejected) == (neighbours, 1)
 
 
 @pytest.mark.parametrize("neighbours", [0, 40])

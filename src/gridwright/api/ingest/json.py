@@ -26,7 +26,8 @@ from gridwright.api.ingest.listed import lists_more
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.repeats import check_and_count
 from gridwright.api.ingest.table import Decoded, Places, Table
-from gridwright.api.ingest.twice import TIMES, VALUES, are_alike, require_one_of_each, say_two_things
+from gridwright.api.ingest.told import Told
+from gridwright.api.ingest.twice import TIMES, VALUES, require_one_of_each, say_two_things
 from gridwright.api.ingest.unfit import unfit
 from gridwright.api.ingest.verdicts import LONGEST_VALUE, Fault, shown
 
@@ -37,6 +38,7 @@ MAX_RECORDS = 1_000_000
 MAX_FIELDS = 1_000  # of a record that is looked into for the reason why it cannot be taken
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NO_NUMBER = re.compile(rb"\bNaN\b|\bInfinity\b")
+Written = tuple[bytes, Callable[[], Sequence[bytes]]]  # a body, and how it is cut into its records
 WORDS = ("unit", "flow", "reading_type", "quality", "interval_s")
 KWH, VALUE = attrgetter("kwh"), attrgetter("value")
 NO_VALUE = Fault("kwh", "there is no value", "give kwh, register_kwh, or value with unit")
@@ -103,9 +105,7 @@ def decode_json(body: bytes, defaults: Said, now: datetime) -> Decoded:
         pieces = _pieces(body)
         decoded.records = len(pieces)
         numbered, records = _one_by_one(list(enumerate(pieces)), decoded)
-    numbered, records = _said_once(numbered, records, decoded, body, lambda: _pieces(body))
-    _take(records, numbered, decoded, (defaults, now))
-    _name_unknown(decoded, lambda: _pieces(body))
+    _take_once(records, numbered, decoded, (body, lambda: _pieces(body)), (defaults, now))
     return decoded
 
 
@@ -130,10 +130,7 @@ def decode_ndjson(body: bytes, defaults: Said, now: datetime) -> Decoded:
         decoded.records = len(records)
     if not decoded.records:
         raise refuse(400, "the body is empty", remedy="send one reading a line")
-    pieces = _lines_of(body)
-    numbered, records = _said_once(numbered, records, decoded, body, pieces)
-    _take(records, numbered, decoded, (defaults, now))
-    _name_unknown(decoded, pieces)
+    _take_once(records, numbered, decoded, (body, _lines_of(body)), (defaults, now))
     return decoded
 
 
@@ -141,24 +138,36 @@ def _lines_of(body: bytes) -> Callable[[], Sequence[bytes]]:
     return lambda: [line for line in body.split(b"\n") if line.strip()]
 
 
-def _said_once(
-    numbered: Sequence[int],
+def _take_once(
     records: Sequence[Record],
+    numbered: Sequence[int],
     decoded: Decoded,
-    body: bytes,
-    pieces: Callable[[], Sequence[bytes]],
-) -> tuple[Sequence[int], Sequence[Record]]:
-    """Refuse records of which a field is there twice with two values, and return the others."""
-    if not may_be_twice(body, records, FIELDS):
-        return numbered, records
-    written, kept = pieces(), []
+    written: Written,
+    context: tuple[Said, datetime],
+) -> None:
+    """Take records, but none of which a field is there twice with two values."""
+    body, pieces = written
+    told = Told.by(records, WORDS) if len(records) > FEW else None
+    if may_be_twice(body, records, FIELDS, 0 if told is None else told.fields):
+        kept = _said_once(records, numbered, decoded, pieces())
+        if len(kept) < len(records):
+            told, records, numbered = None, [records[at] for at in kept], [numbered[at] for at in kept]
+    _take(records, numbered, decoded, told, context)
+    _name_unknown(decoded, pieces)
+
+
+def _said_once(
+    records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, written: Sequence[bytes]
+) -> list[int]:
+    """Refuse records of which a field is there twice, and return where the others are."""
+    kept = []
     for at, index in enumerate(numbered):
         twice = twice_in(written[index], FIELDS) if may_be_twice(written[index], records[at : at + 1], FIELDS) else None
         if twice is None:
             kept.append(at)
         else:
             decoded.verdicts.reject(decoded.places.of(index), fault_of(twice[0]), twice[1])
-    return [numbered[at] for at in kept], [records[at] for at in kept]
+    return kept
 
 
 def _require_few(text: bytes) -> None:
@@ -241,7 +250,13 @@ def _beginning(piece: bytes) -> str:
     return piece[: 4 * (LONGEST_VALUE + 1)].decode(errors="replace")
 
 
-def _take(records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, context: tuple[Said, datetime]) -> None:
+def _take(
+    records: Sequence[Record],
+    numbered: Sequence[int],
+    decoded: Decoded,
+    told: Told | None,
+    context: tuple[Said, datetime],
+) -> None:
     """Turn decoded records into columns and check them."""
     defaults, now = context
     if list in set(map(type, map(KWH, records))) or list in set(map(type, map(VALUE, records))):
@@ -252,9 +267,30 @@ def _take(records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, 
         singles = [at for at in range(len(records)) if at not in chosen]
         rows = list(_unrolled([records[at] for at in blocks], [numbered[at] for at in blocks], defaults, decoded))
         _columns(rows, decoded, now)
-        records, numbered = [records[at] for at in singles], [numbered[at] for at in singles]
+        told, records, numbered = None, [records[at] for at in singles], [numbered[at] for at in singles]
+    if told is not None and _take_told(told, records, numbered, decoded, context):
+        return
     if records:
         _columns_of(records, numbered, decoded, (defaults, now))
+
+
+def _take_told(
+    told: Told, records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, context: tuple[Said, datetime]
+) -> bool:
+    """Take records that tell all under the same fields; False where one of their times must be looked at closely."""
+    defaults, now = context
+    at_us = instants_us(told.times)
+    if at_us is None:
+        return False
+    if told.alike:
+        meanings = [_said(_words(records[0]), defaults)], np.zeros(len(records), np.int32)
+    else:
+        meanings = _meanings(records, defaults)
+    names, name = _coded(told.names)
+    names = [text.strip() for text in names]
+    table = Table(names, name, at_us, np.array(told.values, np.float64), *meanings, np.array(numbered, np.int64))
+    check_and_count(table, decoded, now)
+    return True
 
 
 def _length(value: Number) -> int:
@@ -275,27 +311,17 @@ def _columns_of(
     records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, context: tuple[Said, datetime]
 ) -> None:
     defaults, now = context
-    alike = len(records) > FEW and are_alike(records, WORDS)
-    at_us = None if len(records) <= FEW else instants_us(_each(records, "start", _when))
-    values = [None] if at_us is None else _each(records, "kwh", _written)
-    if at_us is None or None in values or (not alike and say_two_things(records)):
+    at_us = None if len(records) <= FEW else instants_us([_when(record) for record in records])
+    values = [None] if at_us is None else [_written(record) for record in records]
+    if at_us is None or None in values or say_two_things(records):
         rows = [_row(record, index, defaults, decoded) for record, index in zip(records, numbered, strict=True)]
         _columns([row for row in rows if row is not None], decoded, now)
         return
-    names, name = _coded(_each(records, "usage_point", _whose))
-    names = [text.strip() for text in names]
-    if alike:
-        said, which = [_said(_words(records[0]), defaults)], np.zeros(len(records), np.int32)
-    else:
-        said, which = _meanings(records, defaults)
-    table = Table(names, name, at_us, np.array(values, np.float64), said, which, np.array(numbered, np.int64))
+    names, name = _coded([_whose(record) for record in records])
+    table = Table(
+        names, name, at_us, np.array(values, np.float64), *_meanings(records, defaults), np.array(numbered, np.int64)
+    )
     check_and_count(table, decoded, now)
-
-
-def _each(records: Sequence[Record], field: str, otherwise: Callable[[Record], Any]) -> list[Any]:
-    """Return a field of each record; where one does not have it, what `otherwise` finds instead."""
-    values = list(map(attrgetter(field), records))
-    return [otherwise(record) for record in records] if None in values or "" in values else values
 
 
 def _meanings(records: Sequence[Record], defaults: Said) -> tuple[list[Said], npt.NDArray[np.int32]]:

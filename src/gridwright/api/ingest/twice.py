@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import attrgetter, countOf
 from typing import Any
 
 from gridwright.api.ingest.instants import instant_us
@@ -65,17 +64,9 @@ def _require_alike(
             raise Wrong(fault(first, field), shown(value))
 
 
-def are_alike(records: Sequence[Any], words: Sequence[str] = ()) -> bool:
-    """Tell whether all records have the fields of the first, none of which mean the same, and say the same words."""
-    used = {next((name for name in group if getattr(records[0], name) is not None), "") for group in GROUPS}
-    spare = [name for group in GROUPS for name in group if name not in used]
-    first = (None,) * len(spare) + tuple(getattr(records[0], word) for word in words)
-    return countOf(map(attrgetter(*spare, *words), records), first) == len(records)
-
-
 def say_two_things(records: Sequence[Any]) -> bool:
     """Tell whether one of many records does."""
-    return not are_alike(records) and any(map(_says_two_things, records))
+    return any(map(_says_two_things, records))
 
 
 def _says_two_things(record: Any) -> bool:  # noqa: ANN401
