@@ -80,7 +80,7 @@ def estimate(  # noqa: PLR0913 - what may be known about a gap
         found = climb(work, wall, ladders.of(_class(part)), partial(fleet, part.calendar.zone), other)
         found += close_all(work, bucket_segments(work, wall, buckets, reads, limits) if buckets else [])
         found += still_empty(work)
-        cells = np.nonzero(~np.isnan(work.shape))
+        cells = work.filled()
         at = (rows[cells[0]], cells[1])
         values[at] = np.rint(work.shape[cells])
         quality[at] = np.uint8(q.Status.ESTIMATED) | work.method[cells] << np.uint8(4)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from gridwright.vee.runs import Floats, Index
+from gridwright.vee.runs import Floats, Index, Runs
 from gridwright.vee.wall import SUNDAY, WallClock
 
 KINDS = 3
@@ -32,28 +33,40 @@ class Targets:
         return Targets(self.row[first:last], self.day[first:last], self.begun[first:last], self.over[first:last])
 
 
+def candidates_of(laid: Floats, wall: WallClock) -> list[Index]:
+    """Return for each kind of day the places (row · days + day) of complete days: each of their slots has a value."""
+    complete = ((~np.isnan(laid)).sum(axis=2) == wall.shown.sum(axis=1)) & wall.whole
+    flat = np.flatnonzero(complete)
+    kind = wall.kind[flat % laid.shape[1]]
+    return [flat[kind == which] for which in range(KINDS)]
+
+
 def like_days(
-    laid: Floats, wall: WallClock, targets: Targets, *, most: tuple[int, int], least: int, back: int
+    laid: Floats,
+    wall: WallClock,
+    targets: Targets,
+    candidates: Sequence[Index],
+    *,
+    most: tuple[int, int],
+    least: int,
+    back: int,
 ) -> Floats:
     """Return E03 for each target day, float64[t, width]: the mean of the complete days of the same kind nearest to it.
 
-    `most`: so many before the day (prospective) and after it (retrospective, where later data has come). A day is
-    complete when each of its slots has a value. Days more than `back` days from the gap do not count; with fewer than
-    `least` complete days the row is NaN. Slots a clock change skips are left out of the mean.
+    `candidates`: the complete days. `most`: so many before the day (prospective) and after it (retrospective, where
+    later data has come). Days more than `back` days from the gap do not count; with fewer than `least` complete days
+    the row is NaN. Slots a clock change skips are left out of the mean.
     """
     rows, days, width = laid.shape
-    complete = ((~np.isnan(laid)).sum(axis=2) == wall.shown.sum(axis=1)) & wall.whole
-    flat = np.flatnonzero(complete)
-    kind = wall.kind[flat % days]
     profiles = laid.reshape(rows * days, width)
+    even = bool(wall.shown[wall.whole].all())
     result = np.full((targets.size, width), np.nan)
-    for which in range(KINDS):
+    for which, complete in enumerate(candidates):
         mine = np.flatnonzero(wall.kind[targets.day] == which)
-        candidates = flat[kind == which]
-        if mine.size and candidates.size:
+        if mine.size and complete.size:
             chosen = Targets(targets.row[mine], targets.day[mine], targets.begun[mine], targets.over[mine])
-            bounds = _windows(candidates, chosen, days, most=most, back=back)
-            result[mine] = _means(profiles, candidates, bounds, least)
+            bounds = _windows(complete, chosen, days, most=most, back=back)
+            result[mine] = _means(profiles, complete, bounds, least, even=even)
     return result
 
 
@@ -74,26 +87,33 @@ def _windows(
     return first, np.minimum(newest, here + most[1])
 
 
-def _means(profiles: Floats, candidates: Index, bounds: tuple[Index, Index], least: int) -> Floats:
-    """Average the candidates first..last-1 of each target; equal windows (a long gap's days) are averaged once."""
+def _means(profiles: Floats, candidates: Index, bounds: tuple[Index, Index], least: int, *, even: bool) -> Floats:
+    """Average the candidates first..last-1 of each target; equal windows (a long gap's days) are averaged once.
+
+    `even`: no complete day has a slot that a clock change skips.
+    """
     first, last = bounds
     key, inverse = np.unique(first * (candidates.size + 1) + last, return_inverse=True)
     begin, end = np.divmod(key, candidates.size + 1)
-    number = end - begin
-    total = np.zeros((key.size, profiles.shape[1]))
-    counted = np.zeros_like(total, dtype=np.int16)
-    for step in range(int(number.max(initial=0))):
-        live = np.flatnonzero(number > step)
-        values = profiles[candidates[begin[live] + step]]
-        holes = np.isnan(values)
-        if holes.any():
-            values[holes] = 0.0
-        total[live] += values
-        counted[live] += ~holes
-    enough = (number >= least)[:, None] & (counted > 0)
-    means = np.full(total.shape, np.nan)
-    np.divide(total, counted, out=means, where=enough)
+    enough = np.flatnonzero(end - begin >= max(least, 1))
+    means = np.full((key.size, profiles.shape[1]), np.nan)
+    if enough.size:
+        windows = Runs(np.zeros_like(enough), begin[enough], end[enough])
+        means[enough] = _averages(profiles[candidates[windows.cells()[1]]], windows.length, 1, even=even)
     return means[inverse]
+
+
+def _averages(values: Floats, number: Index, least: int, *, even: bool = False) -> Floats:
+    """Average `number` rows of `values`, then as many as are next; what is unknown is left out, NaN below `least`."""
+    begins = np.cumsum(number) - number
+    if even:
+        return np.asarray(np.add.reduceat(values, begins, axis=0) / number[:, None])
+    holes = np.isnan(values)
+    values[holes] = 0.0
+    counted = number[:, None] - np.add.reduceat(holes, begins, axis=0, dtype=np.int64)
+    means = np.full(counted.shape, np.nan)
+    np.divide(np.add.reduceat(values, begins, axis=0), counted, out=means, where=counted >= least)
+    return means
 
 
 def same_weekday(laid: Floats, wall: WallClock, targets: Targets, *, weeks: int, least: int = 2) -> Floats:
@@ -102,20 +122,16 @@ def same_weekday(laid: Floats, wall: WallClock, targets: Targets, *, weeks: int,
     Holidays match holidays only. Slots without a value are left out; with fewer than `least` values it is NaN.
     """
     rows, days, width = laid.shape
-    profiles = laid.reshape(rows * days, width)
-    total = np.zeros((targets.size, width))
-    counted = np.zeros((targets.size, width), np.int16)
-    for shift in [7 * week for week in range(-weeks, weeks + 1) if week]:
-        other = targets.day + shift
-        live = np.flatnonzero((other >= 0) & (other < days))
-        live = live[wall.kind[other[live]] == wall.kind[targets.day[live]]]
-        values = profiles[targets.row[live] * days + other[live]]
-        holes = np.isnan(values)
-        values[holes] = 0.0
-        total[live] += values
-        counted[live] += ~holes
-    means = np.full(total.shape, np.nan)
-    np.divide(total, counted, out=means, where=counted >= least)
+    shifts = np.array([7 * week for week in range(-weeks, weeks + 1) if week], np.intp)
+    other = targets.day[:, None] + shifts
+    there = (other >= 0) & (other < days)
+    there &= wall.kind[np.clip(other, 0, days - 1)] == wall.kind[targets.day][:, None]
+    number = there.sum(axis=1)
+    some = np.flatnonzero(number)
+    means = np.full((targets.size, width), np.nan)
+    if some.size:
+        places = (targets.row[:, None] * days + other)[there]
+        means[some] = _averages(laid.reshape(rows * days, width)[places], number[some], least)
     return means
 
 

@@ -16,9 +16,9 @@ from gridwright.domain.panel import Panel
 from gridwright.vee.check_meter import usable_check
 from gridwright.vee.fleet import FleetProfile
 from gridwright.vee.ladder import METHOD_OF, Ladder
-from gridwright.vee.like_day import KINDS, RUNGS, Profile, Targets, like_days, own_profile, same_weekday
+from gridwright.vee.like_day import KINDS, RUNGS, Profile, Targets, candidates_of, like_days, own_profile, same_weekday
 from gridwright.vee.linear import end_points, straight_lines
-from gridwright.vee.runs import Floats, Index, Runs, runs_of
+from gridwright.vee.runs import Floats, Index, Runs
 from gridwright.vee.wall import WallClock
 from gridwright.vee.work import Methods, Work
 
@@ -66,7 +66,7 @@ def follow_check(work: Work, wall: WallClock, ladder: Ladder, check: Floats) -> 
 def draw_lines(work: Work, open_hours: float, closed_hours: float) -> None:
     """E02 for gaps short enough; a gap that registers close may be longer."""
     per_hour = 3600 / work.panel.interval_s
-    runs = runs_of(work.open & np.isnan(work.shape))
+    runs = work.unfilled_runs()
     ends = work.within[runs.row, runs.first], work.within[runs.row, runs.last - 1]
     closed = (ends[0] >= 0) & (ends[1] >= 0)
     short = runs.where(runs.length <= np.where(closed, closed_hours, open_hours) * per_hour)
@@ -82,6 +82,7 @@ class _LikeDays:
     work: Work
     wall: WallClock
     laid: Floats
+    candidates: Sequence[Index]
     ladder: Ladder
     names: Sequence[str]
 
@@ -89,7 +90,9 @@ class _LikeDays:
         """Return what the first method that can serve says of each cell, and which it was; NaN where none can."""
         targets, at = _targets(self.work, self.wall, *cells)
         most, least = (self.ladder.like_days, ahead), self.ladder.least_like_days
-        recent = like_days(self.laid, self.wall, targets, most=most, least=least, back=self.ladder.back_days)
+        recent = like_days(
+            self.laid, self.wall, targets, self.candidates, most=most, least=least, back=self.ladder.back_days
+        )
         around = same_weekday(self.laid, self.wall, targets, weeks=self.ladder.weeks)
         # Chosen once a day and wall-clock slot, then handed to each cell.
         chosen = np.full(recent.shape, np.nan)
@@ -119,10 +122,11 @@ def follow_like_days(work: Work, wall: WallClock, ladder: Ladder, names: Sequenc
     row, slot = work.unfilled()
     if row.size == 0:
         return
-    like = _LikeDays(work, wall, wall.lay(work.known), ladder, names)
+    laid = wall.lay(work.known)
+    like = _LikeDays(work, wall, laid, candidates_of(laid, wall), ladder, names)
     values, which = like.values((row, slot), ladder.like_days_ahead)
     if ladder.memory_hours > 0:
-        runs = runs_of(work.open & np.isnan(work.shape))
+        runs = work.unfilled_runs()
         fade = np.exp(-work.panel.interval_s / 3600 / ladder.memory_hours)
         ends = like.ends_off(runs, runs.first - 1), like.ends_off(runs, runs.last)
         values = values + bridge(runs.length, ends, float(fade))
@@ -170,7 +174,7 @@ def _targets(work: Work, wall: WallClock, row: Index, slot: Index) -> tuple[Targ
     fresh = np.r_[True, key[1:] != key[:-1]] if key.size else np.zeros(0, np.bool_)
     # A day's first cell belongs to its earliest gap.
     row, slot, day = row[fresh], slot[fresh], wall.day[slot[fresh]]
-    runs, slots = runs_of(work.open), work.open.shape[1]
+    runs, slots = work.open_runs(), work.open.shape[1]
     which = np.searchsorted(runs.row * slots + runs.first, row * slots + slot, side="right") - 1
     inside = work.open[row, slot]
     begun, over = day.copy(), day.copy()

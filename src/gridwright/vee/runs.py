@@ -54,10 +54,13 @@ def lines(which: Index) -> Index | slice:
 
 def runs_of(mask: Mask) -> Runs:
     """Return the runs of True in each row of `mask`, bool[rows, slots]."""
-    at = np.flatnonzero(mask)
+    return runs_at(np.flatnonzero(mask), mask.shape[1])
+
+
+def runs_at(at: Index, slots: int) -> Runs:
+    """Return the runs of the cells at `at` (row · slots + slot, rising)."""
     if at.size == 0:
         return NO_RUNS
-    slots = mask.shape[1]
     breaks = (np.diff(at) != 1) | (at[1:] % slots == 0)
     begins = np.r_[0, np.flatnonzero(breaks) + 1]
     ends = np.r_[begins[1:], at.size] - 1

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from gridwright.domain import quality as q
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
-from gridwright.vee.runs import Floats, Index, Mask
+from gridwright.vee.runs import Floats, Index, Mask, Runs, runs_at
 from gridwright.vee.segments import Segments
 
 Methods = npt.NDArray[np.uint8]
@@ -22,6 +22,7 @@ Outages = Mapping[str, Sequence[Interval]]
 class Work:
     """The rows of a part that have gaps: `known` values (NaN elsewhere), `open` gaps, `outage`, and what is estimated.
 
+    `asked`: where the gaps are, `at`: where those are that are open (row · slots + slot, rising; few of many cells).
     `within`: the segment between two register reads in which each slot lies, -1 where it lies in none. `shape` and
     `method` are filled in place, one method after the other.
     """
@@ -34,6 +35,8 @@ class Work:
     method: Methods
     segments: Segments
     within: npt.NDArray[np.int32]
+    asked: Index
+    at: Index
 
     def set(self, cells: tuple[Index, Index], values: Floats, method: q.Method | Methods) -> None:
         """Fill those cells for which `values` is a number."""
@@ -47,8 +50,22 @@ class Work:
 
     def unfilled(self) -> tuple[Index, Index]:
         """Return the open cells without an estimate."""
-        row, slot = np.nonzero(self.open & np.isnan(self.shape))
-        return row, slot
+        return np.divmod(self._unfilled(), self.shape.shape[1])
+
+    def unfilled_runs(self) -> Runs:
+        """Return the runs of open cells without an estimate."""
+        return runs_at(self._unfilled(), self.shape.shape[1])
+
+    def open_runs(self) -> Runs:
+        """Return the runs of open cells, with an estimate or without."""
+        return runs_at(self.at, self.shape.shape[1])
+
+    def filled(self) -> tuple[Index, Index]:
+        """Return the cells that have an estimate."""
+        return np.divmod(self.asked[~np.isnan(self.shape.ravel()[self.asked])], self.shape.shape[1])
+
+    def _unfilled(self) -> Index:
+        return self.at[np.isnan(self.shape.ravel()[self.at])]
 
 
 def gaps_of(panel: Panel, rows: Index, *, again: bool) -> Mask:
@@ -60,11 +77,18 @@ def gaps_of(panel: Panel, rows: Index, *, again: bool) -> Mask:
 def work_of(some: Panel, gaps: Mask, local: Segments, outages: Outages) -> Work:
     """Prepare the rows of `some`; gaps in an outage are zero from the start (E07)."""
     out = _outage_mask(some, outages)
-    known = np.where(q.has_status(some.quality, q.TRUSTED) & ~gaps & ~out, some.values, np.nan)
-    shape = np.where(gaps & out, 0.0, np.nan)
-    method = np.where(gaps & out, np.uint8(q.Method.ZERO), np.uint8(q.Method.NONE))
-    open_ = gaps & ~out
-    return Work(some, known, open_, out, shape, method, local, segment_of(open_, local))
+    asked, dark = np.flatnonzero(gaps), out.any()
+    open_ = gaps & ~out if dark else gaps
+    known = some.values.copy()
+    known[~q.has_status(some.quality, q.TRUSTED) | gaps | out] = np.nan
+    shape = np.full(gaps.shape, np.nan)
+    method = np.full(gaps.shape, np.uint8(q.Method.NONE))
+    at = asked
+    if dark:
+        zero = out.ravel()[asked]
+        shape.ravel()[asked[zero]], method.ravel()[asked[zero]] = 0.0, np.uint8(q.Method.ZERO)
+        at = asked[~zero]
+    return Work(some, known, open_, out, shape, method, local, segment_of(open_, local), asked, at)
 
 
 def _outage_mask(panel: Panel, outages: Outages) -> Mask:
