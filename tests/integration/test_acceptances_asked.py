@@ -19,7 +19,7 @@ from gridwright.domain.identity import User
 from gridwright.settings import load_settings
 from gridwright.web.pages import add_pages
 from gridwright.work import tasks
-from tests.integration.api.small_town import Town, build, opened, platform_at
+from tests.integration.api.small_town import Town, platform_at
 from tests.integration.command_line import Run, commands
 from tests.integration.test_acceptances import SPIKE_DAY, Home
 
@@ -29,16 +29,10 @@ BROWSER = {"Accept": "text/html"}
 WHY = ("--reason", "a furnace was tried out")
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Town:
-    return build(tmp_path_factory.mktemp("town"))
-
-
 @pytest.fixture
-def town(built: Town, tmp_path: Path) -> Iterator[Town]:
-    with opened(built, tmp_path) as mine:
-        Home(mine.platform.store, (NAME,)).fill()
-        yield mine
+def town(town: Town) -> Town:
+    Home(town.platform.store, (NAME,)).fill()
+    return town
 
 
 def home_of(town: Town) -> Home:
@@ -78,13 +72,13 @@ def test_who_may_only_look_accepts_nothing(town: Town) -> None:
 
 
 @pytest.fixture
-def console(built: Town, tmp_path: Path) -> Iterator[Town]:
-    shutil.copy(built.platform.settings.store.url, tmp_path / "town.db")
+def console(built_town: Town, tmp_path: Path) -> Iterator[Town]:
+    shutil.copy(built_town.platform.settings.store.url, tmp_path / "town.db")
     platform = platform_at(tmp_path)
     Home(platform.store, (NAME,)).fill()
     app = make_app(platform)
     add_pages(app, platform)
-    yield Town(platform, built.keys, built.ids, app)
+    yield Town(platform, built_town.keys, built_town.ids, app)
     platform.close()
 
 

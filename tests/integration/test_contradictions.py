@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.work import tasks
-from tests.integration.api.small_town import Town, build, opened
+from tests.integration.api.small_town import Town
 
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
@@ -26,16 +26,10 @@ FIRST = DAY + 8 * QUARTER
 Send = Callable[[Town, list[float]], object]
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Town:
-    return build(tmp_path_factory.mktemp("town"))
-
-
 @pytest.fixture
-def town(built: Town, tmp_path: Path) -> Iterator[Town]:
-    with opened(built, tmp_path) as mine:
-        mine.platform.store.registry.save_points(ME, [UsagePoint("HOME", "Europe/Berlin")])
-        yield mine
+def town(town: Town) -> Town:
+    town.platform.store.registry.save_points(ME, [UsagePoint("HOME", "Europe/Berlin")])
+    return town
 
 
 def by_json(town: Town, kwh: list[float]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from gridwright.formats.registry import writer_named
 from gridwright.jobs.files.export_readings import Wanted, plan_export
 from gridwright.settings import load_settings
 from gridwright.work import tasks
-from tests.integration.api.small_town import Town, build, opened
+from tests.integration.api.small_town import Town
 from tests.integration.command_line import commands
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
@@ -38,16 +37,10 @@ def panel(kind: ReadingType, scale: int) -> Panel:
     return Panel(("UP-N",), START, QUARTER, values, reading_type=kind)
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Town:
-    return build(tmp_path_factory.mktemp("town"))
-
-
 @pytest.fixture
-def town(built: Town, tmp_path: Path) -> Iterator[Town]:
-    with opened(built, tmp_path) as mine:
-        mine.platform.store.registry.save_points(ME, [UsagePoint("UP-N", "UTC")])
-        yield mine
+def town(town: Town) -> Town:
+    town.platform.store.registry.save_points(ME, [UsagePoint("UP-N", "UTC")])
+    return town
 
 
 def bring(platform: Platform, kind: ReadingType, scale: int) -> None:

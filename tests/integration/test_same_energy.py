@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
@@ -19,7 +19,7 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.billing.run_billing import BillOrder, BillRun, run_billing
 from gridwright.work import tasks
-from tests.integration.api.small_town import Town, build, opened
+from tests.integration.api.small_town import Town, opened
 
 START = datetime(2026, 11, 19, 14, tzinfo=UTC)  # midnight of market time
 DAY = "from=2026-11-19T14:00:00Z&to=2026-11-20T14:00:00Z"
@@ -31,16 +31,10 @@ TYPE = "electricity/delivered/energy/delta/0"
 Send = Callable[[Town, str, Sequence[float]], None]
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Town:
-    return build(tmp_path_factory.mktemp("town"))
-
-
 @pytest.fixture
-def town(built: Town, tmp_path: Path) -> Iterator[Town]:
-    with opened(built, tmp_path) as mine:
-        mine.platform.store.registry.save_points(ME, [UsagePoint("HOME", "Australia/Brisbane")])
-        yield mine
+def town(town: Town) -> Town:
+    town.platform.store.registry.save_points(ME, [UsagePoint("HOME", "Australia/Brisbane")])
+    return town
 
 
 def records(channel: str, kwh: Sequence[float]) -> list[dict[str, Any]]:
@@ -166,12 +160,12 @@ def test_energy_that_came_under_e1_and_comes_again_without_a_channel_counts_once
 
 @pytest.mark.parametrize("how", ["json", "lines", "arrow", "file"])
 def test_the_whole_without_a_channel_beside_its_parts_counts_once_in_any_order(
-    built: Town, tmp_path: Path, how: str
+    built_town: Town, tmp_path: Path, how: str
 ) -> None:
     for number, order in enumerate(permutations([("", WHOLE), ("E1", E1), ("E2", E2)])):
         folder = tmp_path / str(number)
         folder.mkdir()
-        with opened(built, folder) as town:
+        with opened(built_town, folder) as town:
             town.platform.store.registry.save_points(ME, [UsagePoint("HOME", "Australia/Brisbane")])
             for channel, kwh in order:
                 (by_json if not channel else SENDERS[how])(town, channel, kwh)

@@ -1,19 +1,12 @@
-"""A town to ask: built once, copied for each test that changes it."""
+"""The town for those who share one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.integration.api.small_town import Town, build, opened
-
-
-@pytest.fixture(scope="session")
-def built_town(tmp_path_factory: pytest.TempPathFactory) -> Town:
-    """The town's database and keys."""
-    return build(tmp_path_factory.mktemp("town"))
+from tests.integration.api.small_town import Town, opened
 
 
 @pytest.fixture(scope="session")
@@ -21,13 +14,6 @@ def shown_town(built_town: Town, tmp_path_factory: pytest.TempPathFactory) -> It
     """The town for whoever only looks."""
     with opened(built_town, tmp_path_factory.mktemp("shown")) as town:
         yield town
-
-
-@pytest.fixture
-def town(built_town: Town, tmp_path: Path) -> Iterator[Town]:
-    """A town of one's own, to change."""
-    with opened(built_town, tmp_path) as mine:
-        yield mine
 
 
 @pytest.fixture(scope="module")

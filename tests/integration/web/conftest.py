@@ -1,4 +1,4 @@
-"""A town with its console: built once, copied for whoever changes it."""
+"""A town with its console, copied for whoever changes it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gridwright.web.pages import add_pages
-from tests.integration.api.small_town import Town, app_on, build, platform_at
+from tests.integration.api.small_town import Town, app_on, platform_at
 
 
 @contextmanager
@@ -24,21 +24,15 @@ def console_of(town: Town, folder: Path) -> Iterator[Town]:
         platform.close()
 
 
-@pytest.fixture(scope="session")
-def console_base(tmp_path_factory: pytest.TempPathFactory) -> Town:
-    """The town's database and keys."""
-    return build(tmp_path_factory.mktemp("console_base"))
-
-
 @pytest.fixture(scope="module")
-def shown_console(console_base: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+def shown_console(built_town: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """The console for whoever only looks."""
-    with console_of(console_base, tmp_path_factory.mktemp("shown_console")) as town:
+    with console_of(built_town, tmp_path_factory.mktemp("shown_console")) as town:
         yield town
 
 
 @pytest.fixture
-def own_console(console_base: Town, tmp_path: Path) -> Iterator[Town]:
+def own_console(built_town: Town, tmp_path: Path) -> Iterator[Town]:
     """A console of one's own, to change."""
-    with console_of(console_base, tmp_path) as town:
+    with console_of(built_town, tmp_path) as town:
         yield town

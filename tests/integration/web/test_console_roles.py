@@ -63,16 +63,16 @@ def test_pages(shown_console: Town, row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE if row["ask"].startswith("POST")], ids=lambda row: row["ask"])
-def test_forms(console_base: Town, tmp_path: Path, row: dict[str, Any]) -> None:
+def test_forms(built_town: Town, tmp_path: Path, row: dict[str, Any]) -> None:
     may = row["may"].split()
     (tmp_path / "refused").mkdir()
-    with console_of(console_base, tmp_path / "refused") as town:
+    with console_of(built_town, tmp_path / "refused") as town:
         before = audited(town)
         assert {ask(town, row, who) for who in COLUMNS if who not in may} <= REFUSED
         assert audited(town) == before, "a form that was refused has changed something"
     for who in may:
         (tmp_path / who).mkdir()
-        with console_of(console_base, tmp_path / who) as town:
+        with console_of(built_town, tmp_path / who) as town:
             assert ask(town, row, who) in LET_IN, who
 
 
