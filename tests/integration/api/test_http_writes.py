@@ -37,6 +37,26 @@ def test_an_edit_goes_through_once(town: Town) -> None:
     assert put(town, POINT, {}, If_Match=f'"x", {first.headers["etag"]}').status_code == HTTPStatus.OK
 
 
+def test_what_a_change_leaves_out_stays_as_it_is(town: Town) -> None:
+    new = "/v1/usage-points/UP-9"
+    assert put(town, new, {}, If_None_Match="*").json()["zone"] == town.platform.settings.site.zone
+    far = {"zone": "Australia/Brisbane", "customer_class": "commercial", "capacity_kw": 30.0, "holidays": "AU-QLD"}
+    far |= {"exports": True, "attributes": {"vacant": "no"}}
+    assert put(town, new, far, If_Match="*").status_code == HTTPStatus.OK
+    changes: list[dict[str, Any]] = [
+        {},
+        {"zone": None},
+        {"capacity_kw": 40.0},
+        {"attributes": {}},
+        {"capacity_kw": None},
+    ]
+    for said in changes:
+        far |= {name: value for name, value in said.items() if name != "zone"}
+        changed = put(town, new, said, If_Match="*")
+        assert changed.json() == {"id": "UP-9"} | far, said
+        assert town.get(new).json() == changed.json()
+
+
 def test_an_edit_says_what_it_is_made_from(town: Town) -> None:
     answer = put(town, POINT, {})
     assert answer.status_code == HTTPStatus.PRECONDITION_REQUIRED

@@ -33,7 +33,7 @@ from gridwright.api.shapes.shape import Period
 from gridwright.app import Platform
 from gridwright.domain.access import Act
 from gridwright.domain.errors import Conflict, InputError, NotFound
-from gridwright.domain.usage_point import Meter
+from gridwright.domain.usage_point import Meter, UsagePoint
 from gridwright.jobs.meters.cancel_exchange import ExchangeCancelling, cancel, preview_cancel
 from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.jobs.meters.preview_exchange import preview_exchange
@@ -62,10 +62,10 @@ def add_point(once: OnceDone, new: UsagePointNew) -> Response:
     platform = once.platform
 
     def work() -> CreatedPoint:
-        point = new.to_point(new.id, platform.settings.site.zone)
+        point = new.to_point(UsagePoint(new.id, platform.settings.site.zone))
         check_class(platform, new.customer_class)
         with platform.store.transaction():
-            if shape_of(platform, new.id) is not None:
+            if stored_point(platform, new.id) is not None:
                 raise Conflict(f"usage point {new.id} exists already", remedy="change it by PUT")
             platform.store.registry.save_points(platform.access, [point])
         return CreatedPoint.of(point, href=href("usage-points", new.id))
@@ -83,14 +83,15 @@ def show_point(platform: Asking, name: Id) -> Response:
 def put_point(
     platform: Asking, name: Id, asked: UsagePointAsked, if_match: IfMatch = "", if_none_match: IfNoneMatch = ""
 ) -> Response:
-    """Replace a usage point: `If-Match` with its ETag to change it, `If-None-Match: *` to add it."""
+    """Change a usage point, `If-Match` its ETag, or add one, `If-None-Match: *`; what is left out stays as it is."""
     platform.access.require(Act.WRITE_REGISTRY, name)
-    point = asked.to_point(name, platform.settings.site.zone)
     with platform.store.transaction():
-        current = shape_of(platform, name)
+        stored = stored_point(platform, name)
+        current = UsagePointShape.of(stored) if stored else None
         check(current, if_match, if_none_match)
-        if current is None or current.customer_class != asked.customer_class:
-            check_class(platform, asked.customer_class)
+        point = asked.to_point(stored or UsagePoint(name, platform.settings.site.zone))
+        if stored is None or stored.customer_class != point.customer_class:
+            check_class(platform, point.customer_class)
         platform.store.registry.save_points(platform.access, [point])
     return tagged(UsagePointShape.of(point), HTTPStatus.OK if current else HTTPStatus.CREATED)
 
@@ -191,10 +192,10 @@ def order_of(name: str, asked: Exchange) -> MeterExchange:
     )
 
 
-def shape_of(platform: Platform, name: str) -> UsagePointShape | None:
-    """Return a usage point as GET shows it, None where there is none."""
+def stored_point(platform: Platform, name: str) -> UsagePoint | None:
+    """Return a usage point as it is stored, None where there is none."""
     try:
-        return UsagePointShape.of(platform.store.registry.point(platform.access, name))
+        return platform.store.registry.point(platform.access, name)
     except NotFound:
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -32,7 +33,7 @@ class UsagePointAsked(Request):
 
     zone: Name | None = Field(
         default=None,
-        description="IANA time zone of its civil days; left out, `site.zone` of the settings.",
+        description="IANA time zone of its civil days; of a new one that has none, `site.zone` of the settings.",
         examples=["Europe/Berlin"],
     )
     customer_class: Name = Field(
@@ -43,10 +44,10 @@ class UsagePointAsked(Request):
     exports: bool = False
     attributes: Attributes = Field(default_factory=dict)
 
-    def to_point(self, name: str, zone: str) -> UsagePoint:
-        """Return the usage point called `name`, in `zone` where nothing else is said."""
-        said = {key: getattr(self, key) for key in UsagePointAsked.model_fields}
-        return UsagePoint(id=name, **said | {"zone": self.zone or zone})
+    def to_point(self, stored: UsagePoint) -> UsagePoint:
+        """Return a usage point as it is by this: what is left out, and a zone of null, stays as `stored` has it."""
+        said = {key: getattr(self, key) for key in UsagePointAsked.model_fields if key in self.model_fields_set}
+        return replace(stored, **said | {"zone": self.zone or stored.zone})
 
 
 class ClassShape(Shape):
