@@ -229,6 +229,91 @@ def test_a_doubt_grows_with_its_neighbours_and_stays_one(town: Town) -> None:
     assert finding.period == Interval(FIRST, FIRST + 2 * QUARTER)
 
 
+def _three_days(town: Town, kwh: float) -> None:
+    """Send every interval from the evening of the first day to the morning of the third, no two alike beside it."""
+    slots = ((slot, kwh + slot % 3 / 10) for slot in range(70, 210))
+    records = [
+        {"usage_point": "HOME", "start": (FIRST + slot * QUARTER).isoformat(), "kwh": one} for slot, one in slots
+    ]
+    assert town.post("/v1/readings", records).json()["accepted"] == len(records)
+
+
+def _exchanged(town: Town, serial: str, slot: int) -> None:
+    order = {"serial": serial, "at": (FIRST + slot * QUARTER).isoformat()}
+    assert town.post("/v1/usage-points/HOME/meter-exchange", order).status_code == 201
+
+
+def test_what_was_accepted_does_not_come_back_in_part_when_a_part_is_judged_again(town: Town) -> None:
+    for kwh in (0.4, 0.3):
+        _three_days(town, kwh)
+        tasks.correct(town.platform)
+    (finding,) = doubts(town)
+    assert finding.slots == 140
+    town.post("/v1/findings/resolve", {"ids": [_number(town)], "reason": "the head end sent it again"})
+    _exchanged(town, "M-OLD", -960)
+    _exchanged(town, "M-NEW", 210)
+    assert {each.from_day for each in town.platform.store.dirty.ranges(ME)} != {finding.period.start.date()}
+    assert doubts(town) == []
+    town.post("/v1/readings", [{"usage_point": "HOME", "start": (FIRST + 200 * QUARTER).isoformat(), "kwh": 0.9}])
+    (other,) = doubts(town)
+    assert other.period == finding.period, "another value there is another doubt"
+
+
+def test_an_open_doubt_stays_one_when_a_part_is_judged_again(town: Town) -> None:
+    for kwh in (0.4, 0.3):
+        _three_days(town, kwh)
+        tasks.correct(town.platform)
+    before, number = doubts(town), _number(town)
+    _exchanged(town, "M-NEW", 210)
+    assert doubts(town) == before
+    assert _number(town) == number
+
+
+def test_another_value_within_what_was_accepted_is_a_doubt_whatever_its_first_interval(town: Town) -> None:
+    town.post("/v1/readings", [_guess(0.4, FIRST + slot * QUARTER, "actual") for slot in range(2)])
+    for kwh in (0.3, 0.2):
+        town.post("/v1/readings", [_guess(0.3, FIRST, "actual"), _guess(kwh, FIRST + QUARTER, "actual")])
+        (finding,) = doubts(town)
+        assert finding.message.startswith("2 intervals came again with another value, the first 0.3 kWh after 0.4 kWh")
+        town.post("/v1/findings/resolve", {"ids": [_number(town)], "reason": "a new transformer"})
+        assert doubts(town) == []
+
+
+def test_what_is_opened_again_says_what_there_is_now_and_is_one_doubt(town: Town) -> None:
+    """The words of an acceptance are taken back with it, and what it was about may have changed since."""
+    by_json(town, [0.4])
+    by_json(town, [0.3])
+    doubts(town)
+    number = _number(town)
+    town.post("/v1/findings/assign", {"ids": [number], "person": "operator"})
+    town.post("/v1/findings/resolve", {"ids": [number], "reason": "the first reason"})
+    by_json(town, [0.2])
+    (newer,) = doubts(town)
+    town.post("/v1/findings/reopen", {"ids": [number], "reason": "the second reason"})
+    (shown,) = town.get("/v1/findings?point=HOME&code=V03_duplicate").json()["items"]
+    assert (shown["id"], shown["message"], shown["assigned_to"]) == (number, newer.message, "operator")
+    assert not shown["resolution"] + shown["resolved_by"] + shown["proposal"]
+    assert doubts(town) == [newer]
+    assert _number(town) == number
+    records = town.platform.store.audit.records(ME)
+    told = [each.detail["reason"] for each in records if each.detail.get("ids") == str(number)]
+    assert told == ["the second reason", "the first reason", "operator"]
+
+
+def test_what_is_opened_again_and_holds_no_longer_goes(town: Town) -> None:
+    for kwh in (0.4, 0.3):
+        town.post("/v1/readings", [_guess(kwh, FIRST + slot * QUARTER, "actual") for slot in range(2)])
+        doubts(town)
+    number = _number(town)
+    town.post("/v1/findings/resolve", {"ids": [number], "reason": "so"})
+    for slot in range(2):
+        by_slot = [_guess(0.4 + slot / 10, FIRST + slot * QUARTER, "actual")]
+        town.post("/v1/readings", by_slot)
+    (newer,) = doubts(town)
+    town.post("/v1/findings/reopen", {"ids": [number], "reason": "no"})
+    assert doubts(town) == [newer]
+
+
 def test_a_claim_of_two_values_for_one_interval_is_told(town: Town) -> None:
     for kwh in (0.4, 0.3):
         record = {"meter": "M-77", "start": FIRST.isoformat(), "kwh": kwh}

@@ -188,7 +188,7 @@ def _decide(
     else:
         say(f"{done.findings} of {len(chosen)} findings {words[1]}.")
     say_effects(done.effects, back=resolved)
-    if done.effects and done.findings:
+    if done.findings and (done.effects or resolved):
         say_carried()
     if done.waiting:
         say_waiting(wired, done.waiting)

@@ -21,6 +21,7 @@ from gridwright.store.session import Unit
 
 # Usage point, reading type, code, start and end of a finding.
 Key = tuple[int, int, str, int, int]
+SAID = ("message", "severity", "slots", "fingerprint", "proposed_by", "proposal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,23 @@ def move(unit: Unit, on: GoesOn) -> dict[str, int]:
             unit.connection.execute(update(schema.finding).where(schema.finding.c.id == row.id).values(now))
             changed += 1
     return {"continued": changed} if changed else {}
+
+
+def join_twins(unit: Unit, points: Sequence[int], reopened: AbstractSet[int], at_us: int) -> None:
+    """Where the same was doubted since, let the row that is open again say what that one says, and resolve the rest."""
+    table, known = schema.finding, known_findings(unit, points)
+    twins: dict[Key, list[Row[Any]]] = defaultdict(list)
+    for key, row in known.twice:
+        twins[key].append(row)
+    for key, others in twins.items():
+        first = known.open_now[key]
+        if reopened.isdisjoint(row.id for row in (first, *others)):
+            continue
+        newest = max((first, *others), key=lambda row: (row.id not in reopened, row.id))
+        now = {name: getattr(newest, name) for name in SAID} | {"assigned_to": first.assigned_to or newest.assigned_to}
+        unit.connection.execute(update(table).where(table.c.id == first.id).values(now))
+        gone = table.c.id.in_([row.id for row in others])
+        unit.connection.execute(update(table).where(gone).values(resolved_at_us=at_us))
 
 
 def _values(row: Row[Any], finding: Finding) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,14 +31,13 @@ IS_ACCEPTED: Conditions = (
         schema.finding.c.resolved_at_us.is_(None) & schema.finding.c.proposed_by.is_not(None),
     ),
 )
-NAMED = 20  # ids that the audit record tells
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What is done (`act`), why and when; which columns change, of which rows (`only`).
 
-    `touches`: whether the days of what rejects values are to be judged again.
+    `touches`: whether the days of what rejects values are to be judged again; `anew`: those of all of them.
     """
 
     act: str
@@ -46,6 +46,7 @@ class Decision:
     values: Mapping[str, Any]
     only: Conditions
     touches: bool = False
+    anew: bool = False
 
 
 def decide(
@@ -66,11 +67,11 @@ def decide(
     for part in parts_of([row.id for row in rows]):
         unit.connection.execute(update(schema.finding).where(is_one_of(part)).values(**decision.values))
     if rows:
-        if decision.touches:
-            _touch(unit, rows)
+        if decision.touches or decision.anew:
+            _touch(unit, [row for row in rows if decision.anew or _rejects(row)])
         points = {row.point for row in rows}
         subject = points.pop() if len(points) == 1 else f"{len(points)} usage points"
-        which = ", ".join(str(row.id) for row in rows[:NAMED])
+        which = _numbers([row.id for row in rows])
         detail: dict[str, str | float] = {decision.act: len(rows), "ids": which, "reason": decision.reason}
         note(unit, access, Act.WRITE_READINGS, subject=subject, at=decision.now, **detail)
     return len(rows)
@@ -124,12 +125,23 @@ def _require_seen(row: Row[Any], seen: Mapping[int, str] | None) -> None:
         )
 
 
+def _numbers(ids: Sequence[int]) -> str:
+    """Return all ids, for what a row says is taken back some day; neighbours in short: `3, 7-12`."""
+    bounds = [0, *(at for at in range(1, len(ids)) if ids[at] > ids[at - 1] + 1), len(ids)]
+    runs = [(ids[first], ids[last - 1]) for first, last in pairwise(bounds)]
+    return ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in runs)
+
+
+def _rejects(row: Row[Any]) -> bool:
+    """Tell whether a finding keeps values from counting, or would."""
+    return row.code in REJECTING and row.severity == str(Severity.FAIL)
+
+
 def _touch(unit: Unit, rows: Sequence[Row[Any]]) -> None:
-    """Mark the UTC days dirty of findings that keep values from counting, or would."""
+    """Mark the UTC days of findings dirty."""
     days: dict[tuple[int, int], set[int]] = defaultdict(set)
     for row in rows:
-        if row.code in REJECTING and row.severity == str(Severity.FAIL):
-            days[row.reading_type, row.usage_point].update(range(row.start_s // DAY_S, -(-row.end_s // DAY_S)))
+        days[row.reading_type, row.usage_point].update(range(row.start_s // DAY_S, -(-row.end_s // DAY_S)))
     # One run of days a usage point at a time: those of one call must not be of the same one.
     turns: dict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
     for (kind, point), some in days.items():

@@ -16,7 +16,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import ReadingType
 from gridwright.store import schema
 from gridwright.store.audit import note
-from gridwright.store.continuing import Key, differs, going_on, known_findings, move, seen_of, words_of
+from gridwright.store.continuing import Key, differs, going_on, join_twins, known_findings, move, seen_of, words_of
 from gridwright.store.days.blocks import lock_points
 from gridwright.store.deciding import (
     IS_ACCEPTED,
@@ -287,13 +287,18 @@ class Findings:
     def reopen(self, access: Access, ids: Iterable[int], *, reason: str, now: datetime) -> int:
         """Take acceptances, and proposals of them, back, and return how many; what resolved itself stays resolved.
 
-        Days whose values counted by it are dirty.
+        Their days are dirty: what they say was true when they were accepted. Where other values of the same intervals
+        were doubted since, it is that doubt again, and one. The audit chain keeps who had accepted it, and why.
         """
         require_reason(reason, "taking it back", "say what has become known")
         empty = ("resolved_at_us", "resolution", "resolved_by", "proposed_by", "proposal", "moved_wh")
-        decision = Decision("reopened", reason, now, dict.fromkeys(empty), IS_ACCEPTED, touches=True)
+        decision = Decision("reopened", reason, now, dict.fromkeys(empty), IS_ACCEPTED, anew=True)
+        wanted = set(ids)
         with self._session.writing() as unit:
-            return decide(unit, access, ids, decision)
+            done = decide(unit, access, wanted, decision)
+            points = sorted({row.usage_point for row in rows_of(unit, wanted, IS_OPEN)})
+            join_twins(unit, points, wanted, to_us(now))
+        return done
 
     def assign(self, access: Access, ids: Iterable[int], person: str, *, now: datetime) -> int:
         """Give open findings to somebody to decide (empty: to nobody), and return how many."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+
+import numpy as np
 
 from gridwright.domain.access import Access
-from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.finding import Doubted, Finding, Severity, fingerprint
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.quality import ESTIMATES, MEASURED, Status
@@ -30,26 +31,24 @@ DAY = timedelta(days=1)
 SURE = TRUST[Status.RAW]
 # Of a usage point of which more stretches came again the whole is one doubt.
 MANY = 10
+Slot = tuple[str, datetime]
 
 
 def note_contradictions(store: Store, access: Access, scope: Scope, site: SiteDefaults, *, now: datetime) -> int:
     """Keep a finding for each stretch of measured values that others, no better ones, took the place of.
 
-    Looked at are the days that changed: both values are among their versions, so that every run finds the same. One
-    that lies within a new one resolves itself, and so does one of which validation had rejected a value. Returns how
-    many are new.
+    Looked at are the days that changed, and those that a finding about them reaches into: both values are among their
+    versions, so that every run finds the same. One that lies within a new one resolves itself, and so does one of which
+    validation had rejected a value; what somebody accepted is not told again. Returns how many are new.
     """
     found: list[Finding] = []
     seen: list[Superseded] = []
-    settled: set[tuple[str, datetime]] = set()
+    settled: set[Slot] = set()
     for kind, (points, days) in _changed(scope).items():
-        several = _sure(store.arrivals.superseded(access, points, kind, days))
-        if several:
-            rejected = _rejected(several, store.arrivals.superseded(access, points, kind, days, image=Image.FINAL))
-            seen += several
-            settled |= rejected
-            open_ones = [each for each in several if (each.usage_point, each.start) not in rejected]
-            found += _found(store, access, site, kind, open_ones)
+        several, rejected, accepted = _contradicted(store, access, kind, points, days)
+        seen += several
+        settled |= rejected
+        found += _found(store, access, site, kind, [each for each in several if _slot(each) not in rejected | accepted])
     if not seen:
         return 0
     names = sorted({each.usage_point for each in seen})
@@ -59,7 +58,74 @@ def note_contradictions(store: Store, access: Access, scope: Scope, site: SiteDe
     return store.findings.save(access, [*kept, *found], known_at=now, points=names, period=whole, only=[CODE])
 
 
-def _rejected(raw: Sequence[Superseded], final: Sequence[Superseded]) -> set[tuple[str, datetime]]:
+def _contradicted(
+    store: Store, access: Access, kind: ReadingType, points: Sequence[str], days: Sequence[date]
+) -> tuple[list[Superseded], set[Slot], set[Slot]]:
+    """Return what gave way to no better value, and of which intervals validation, or a person, has decided that."""
+    first = _sure(store.arrivals.superseded(access, points, kind, days))
+    if not first:
+        return [], set(), set()
+    names = sorted({each.usage_point for each in first})
+    whole = Interval(_midnight(min(days)), _midnight(max(days)) + DAY)
+    decided = [each for each in store.findings.accepted(access, names, whole) if (each[0], each[2]) == (CODE, kind)]
+    about: dict[str, list[Interval]] = {name: [] for name in names}
+    for finding in store.findings.load(access, names, whole):
+        if finding.code == CODE:
+            about[finding.usage_point].append(finding.period)
+    for _, name, _, period, _ in decided:
+        about[name].append(period)
+    several: list[Superseded] = []
+    rejected: set[Slot] = set()
+    for reach, some in _reaches(about, days).items():
+        raw = _sure(store.arrivals.superseded(access, some, kind, reach))
+        rejected |= _rejected(raw, store.arrivals.superseded(access, some, kind, reach, image=Image.FINAL))
+        several += raw
+    looked = [each for each in several if each.start.date() in days or _lies_in(each, about)]
+    return looked, rejected, _accepted(kind, looked, decided)
+
+
+def _reaches(about: Mapping[str, Sequence[Interval]], days: Sequence[date]) -> dict[tuple[date, ...], list[str]]:
+    """Return of whom to look at which days: of a finding that reaches beyond `days` a part would be another doubt."""
+    alike: dict[tuple[date, ...], list[str]] = defaultdict(list)
+    for name, periods in about.items():
+        reached = {*days, *(day for period in periods for day in _days(period))}
+        alike[tuple(sorted(reached))].append(name)
+    return alike
+
+
+def _lies_in(each: Superseded, about: Mapping[str, Sequence[Interval]]) -> bool:
+    return any(each.start in period for period in about[each.usage_point])
+
+
+def _accepted(kind: ReadingType, several: Sequence[Superseded], decided: Sequence[Doubted]) -> set[Slot]:
+    """Return the intervals of what somebody accepted, where it is about the values that there are."""
+    of_slot = {_slot(each): each for each in several}
+    done: set[Slot] = set()
+    for _, point, _, period, seen in decided:
+        part = [of_slot[slot] for slot in sorted(of_slot) if slot[0] == point and slot[1] in period]
+        # Of old only the sentence was kept.
+        if part and seen in {_values_of(part), fingerprint(_text(part, kind).encode())}:
+            done.update(map(_slot, part))
+    return done
+
+
+def _slot(each: Superseded) -> Slot:
+    return each.usage_point, each.start
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)
+
+
+def _days(period: Interval) -> Iterator[date]:
+    """Yield the UTC days that a period touches."""
+    day = period.start.astimezone(UTC).date()
+    while _midnight(day) < period.end:
+        yield day
+        day += DAY
+
+
+def _rejected(raw: Sequence[Superseded], final: Sequence[Superseded]) -> set[Slot]:
     """Return of which intervals an estimate stood in place of the value that another took the place of at last.
 
     Not of those where that value counted for a while, as one that somebody had accepted.
@@ -70,7 +136,7 @@ def _rejected(raw: Sequence[Superseded], final: Sequence[Superseded]) -> set[tup
     return {each for each in estimated if each not in last or (*each, last[each]) not in counted}
 
 
-def _is_over(old: Finding, found: Sequence[Finding], settled: Collection[tuple[str, datetime]]) -> bool:
+def _is_over(old: Finding, found: Sequence[Finding], settled: Collection[Slot]) -> bool:
     """Tell whether an open finding is part of a new one, or about values that validation did not take either."""
     if old.reading_type.accumulation is Accumulation.CUMULATIVE:
         return False  # of register reads: intervals decide nothing about them
@@ -125,33 +191,32 @@ def _rules(
     return book.rules_of([known[name]], kind, int(length.total_seconds()))[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    """Neighbouring intervals that came again, from the first of them on."""
-
-    first: Superseded
-    period: Interval
-    slots: int
-
-
 def _findings(name: str, kind: ReadingType, ordered: Sequence[Superseded]) -> Iterator[Finding]:
     stretches = list(_stretches(ordered))
-    if len(stretches) > MANY:
-        whole = Interval(stretches[0].period.start, stretches[-1].period.end)
-        stretches = [replace(stretches[0], period=whole, slots=len(ordered))]
-    for each in stretches:
-        before, after = (amount(value, kind) for value in (each.first.before, each.first.after))
-        text = (
-            f"{each.slots} intervals came again with another value, the first {after} after {before}; the later counts"
-        )
-        yield Finding(CODE, name, each.period, Severity.WARN, text, kind, each.slots)
+    for each in stretches if len(stretches) <= MANY else [ordered]:
+        period = Interval(each[0].start, each[-1].start + each[-1].interval)
+        text, seen = _text(each, kind), _values_of(each)
+        yield Finding(CODE, name, period, Severity.WARN, text, kind, len(each), seen)
 
 
-def _stretches(ordered: Sequence[Superseded]) -> Iterator[_Stretch]:
-    first, slots, end = ordered[0], 0, ordered[0].start
-    for each in ordered:
-        if each.start != end:
-            yield _Stretch(first, Interval(first.start, end), slots)
-            first, slots = each, 0
-        slots, end = slots + 1, each.start + each.interval
-    yield _Stretch(first, Interval(first.start, end), slots)
+def _text(stretch: Sequence[Superseded], kind: ReadingType) -> str:
+    before, after = (amount(value, kind) for value in (stretch[0].before, stretch[0].after))
+    told = f"the first {after} after {before}; the later counts"
+    return f"{len(stretch)} intervals came again with another value, {told}"
+
+
+def _values_of(stretch: Sequence[Superseded]) -> str:
+    """Return a short name for all the values, with their intervals."""
+    rows = [(each.start.timestamp(), each.before, each.after) for each in stretch]
+    return fingerprint(np.array(rows, "<f8").tobytes())
+
+
+def _stretches(ordered: Sequence[Superseded]) -> Iterator[list[Superseded]]:
+    """Yield neighbouring intervals together."""
+    stretch = [ordered[0]]
+    for each in ordered[1:]:
+        if each.start != stretch[-1].start + stretch[-1].interval:
+            yield stretch
+            stretch = []
+        stretch.append(each)
+    yield stretch
