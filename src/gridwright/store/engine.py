@@ -160,8 +160,13 @@ def _server(url: URL) -> Engine:
         url = url.update_query_dict({"charset": "utf8mb4"})
         options["isolation_level"] = "READ COMMITTED"  # a writer must see rows committed while it waited for a lock
     try:
-        return create_engine(url, **options)
+        engine = create_engine(url, **options)
     except NoSuchModuleError as error:
         raise ConfigError(
             f"{url.drivername} is not supported", remedy="use sqlite, postgresql+psycopg or mysql+pymysql"
         ) from error
+    if engine.driver == "pymysql":
+        from gridwright.store.shared_tls import share_tls
+
+        share_tls(engine)
+    return engine
