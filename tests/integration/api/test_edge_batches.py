@@ -13,8 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridwright.api.edge.decode import PATHS
+from gridwright.api.edge.loads import told_later
+from gridwright.api.edge.portions import Decodeds, portions
 from gridwright.api.edge.wire import MEDIA, ClockTrust, EdgeBatch, Record, Report
+from gridwright.api.ingest.names import Resolved, directory_of
+from gridwright.api.ingest.table import Decoded
+from gridwright.api.write.batch import Batch
 from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.access import Access
+from gridwright.domain.edge import EdgeStream
 from gridwright.domain.errors import StoreFull
 from gridwright.domain.interval import Interval
 from gridwright.domain.quality import Status
@@ -222,6 +229,90 @@ def test_a_full_store_takes_nothing_of_a_batch(town: Town, monkeypatch: pytest.M
         assert send(town, batch(form(1, 200))).status_code == HTTPStatus.INSUFFICIENT_STORAGE
     assert reads(town) == stored
     assert send(town, batch(form(1, 200))).json()["accepted"] == 1
+
+
+def strays(number: int, count: int) -> Record:
+    """A record with readings of meters that nobody knows, each of another one."""
+    start = (NOW - timedelta(hours=6)).isoformat()
+    body = msgspec.json.encode([{"meter": f"X-{number}-{one}", "start": start, "kwh": 1} for one in range(count)])
+    return msgspec.structs.replace(interval(number, 0, 1), body=body)
+
+
+def steps(town: Town, patch: pytest.MonkeyPatch, *, fails_after: int | None = None) -> list[tuple[int, int]]:
+    """Note the numbers that become durable, with how much waits in quarantine; after some of them nothing does."""
+    store, found = town.platform.store, list[tuple[int, int]]()
+    advance = store.edges.advance
+
+    def noted(access: Access, stream: EdgeStream, *, after: int) -> None:
+        if fails_after is not None and len(found) >= fails_after:
+            raise StoreFull("no room")
+        advance(access, stream, after=after)
+        found.append((stream.sequence, sum(meter.readings for meter in store.quarantine.meters(ME, limit=1_000))))
+
+    patch.setattr(store.edges, "advance", noted)
+    return found
+
+
+FLOOD = batch(
+    form(1, 200.5, 30), strays(2, 4), strays(3, 6), interval(4, 0, 0.25), form(7, -1), strays(8, 25), strays(9, 1),
+    interval(10, 1, 0.5), lost=[(5, 6), (11, 12)], last=12,
+)  # fmt: skip
+PORTIONS = [7, 8, 12]  # where its portions of at most 10 end; one record stays whole
+
+
+def test_a_flood_of_unknown_names_is_written_in_portions(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridwright.api.edge.batches.STRAYS", 10)
+    waited = sum(meter.readings for meter in town.platform.store.quarantine.meters(ME))
+    noted = steps(town, monkeypatch)
+    told = send(town, FLOOD).json()
+    assert noted == [(7, waited + 10), (8, waited + 35), (12, waited + 36)]
+    assert (told["acknowledged"], told["accepted"], told["quarantined"], told["rejected"]) == (12, 3, 36, 1)
+    assert [one["sequence"] for one in told["refused"]] == [7]
+    (edge,) = town.get("/v1/edges").json()["items"]
+    assert (edge["acknowledged"], edge["lost"], edge["readings"], edge["rejected"]) == (12, 4, 3, 1)
+    assert send(town, FLOOD).json()["refused"] == told["refused"]
+
+
+@pytest.mark.parametrize("durable", range(len(PORTIONS)))
+def test_a_flood_that_is_broken_off_goes_on_where_it_stands(
+    town: Town, monkeypatch: pytest.MonkeyPatch, durable: int
+) -> None:
+    """A receipt beyond our clock gets the time at which it is written: half a portion would come twice."""
+    monkeypatch.setattr("gridwright.api.edge.batches.STRAYS", 10)
+    ahead = form(9, 9, -60, body=b"meter_id=X-9&reading=9")
+    sent = msgspec.structs.replace(FLOOD, records=[*FLOOD.records[:-2], ahead, FLOOD.records[-1]])
+    store = town.platform.store
+    waited = sum(meter.readings for meter in store.quarantine.meters(ME))
+    with monkeypatch.context() as patch:
+        noted = steps(town, patch, fails_after=durable)
+        assert send(town, sent).status_code == HTTPStatus.INSUFFICIENT_STORAGE
+    assert [sequence for sequence, _ in noted] == PORTIONS[:durable]
+    kept = sum(meter.readings for meter in store.quarantine.meters(ME, limit=1_000))
+    assert kept == (noted[-1][1] if noted else waited)
+    monkeypatch.setattr(town.platform, "clock", lambda: NOW + timedelta(seconds=90))
+    told = send(town, sent).json()
+    assert (told["acknowledged"], [one["sequence"] for one in told["refused"]]) == (12, [7])
+    waiting = {meter.meter: meter.readings for meter in store.quarantine.meters(ME, limit=1_000)}
+    assert (sum(waiting.values()), waiting["X-9"]) == (waited + 36, 1)
+    (edge,) = town.get("/v1/edges").json()["items"]
+    assert (edge["acknowledged"], edge["lost"], edge["readings"], edge["rejected"]) == (12, 4, 3, 1)
+
+
+def with_strays(count: int) -> Batch:
+    """Return a batch that has so many readings for the quarantine, as far as is asked."""
+    return Batch(ME, NOW, Decoded(), Resolved(), directory_of({}, [], 0), told_later, ahead=-count)
+
+
+@given(sizes=st.lists(st.integers(0, 12), max_size=12), most=st.integers(1, 10))
+def test_portions_are_all_records_in_order_and_none_holds_too_much(sizes: list[int], most: int) -> None:
+    records = [form(number, 1) for number in range(1, len(sizes) + 1)]
+    decoded: Decodeds = [(record, with_strays(size)) for record, size in zip(records, sizes, strict=True)]
+    found = list(portions(decoded, 99, most))
+    assert [one for _, portion in found for one in portion] == decoded
+    assert [last for last, _ in found] == [*(portion[-1][0].sequence for _, portion in found[:-1]), 99]
+    for _, portion in found:
+        with_some = [size for _, one in portion if isinstance(one, Batch) and (size := one.strays)]
+        assert sum(with_some) <= most or len(with_some) == 1
 
 
 @given(

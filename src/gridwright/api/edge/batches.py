@@ -1,4 +1,4 @@
-"""Batches of edges to the store: each number once, in order, in one transaction with how far the edge has come."""
+"""Batches of edges to the store: each number once, in order, in a transaction with how far the edge has come by it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from gridwright.api.authenticate import credential_of
 from gridwright.api.body import Bodies, header
 from gridwright.api.edge.decode import Decoders, Kept, as_estimated, faults_of
 from gridwright.api.edge.loads import told_later, write_loads
+from gridwright.api.edge.portions import Decodeds, portions
 from gridwright.api.edge.wire import HIGHEST, Ack, ClockTrust, EdgeBatch, Record, RecordVerdict, read_batch
 from gridwright.api.ingest.names import Directories, resolve
 from gridwright.api.ingest.table import Decoded, name_fault
@@ -28,7 +29,7 @@ from gridwright.api.ingest.verdicts import Status
 from gridwright.api.segments import escaped
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.batches import Outcome
-from gridwright.api.write.writer import PATIENCE_S, PAUSES_S, passes
+from gridwright.api.write.writer import PATIENCE_S, PAUSES_S, STRAYS, passes
 from gridwright.domain.edge import EdgeReport, EdgeStream
 from gridwright.domain.errors import Conflict, GridwrightError, StoreError
 from gridwright.domain.interval import MICRO, from_epoch_s
@@ -43,7 +44,6 @@ MIB = 1 << 20
 AT_ONCE = 4  # batches that are worked on; more would hold memory, and the store has one writer
 TOLD = 3  # verdicts of one record; the edge keeps the record itself
 LATEST_S = 4_000_000_000.0  # the year 2096: a clock beyond it is as wrong as can be told
-Decodeds = list[tuple[Record, Batch | RecordVerdict]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,11 @@ class Delivery:
     edge: str
     batch: EdgeBatch
     now: datetime
+
+    def until(self, last: int) -> Delivery:
+        """Return it as if it ended with a number; what is lost between two records lies before the later one."""
+        lost = [each for each in self.batch.lost if each[1] <= last]
+        return replace(self, batch=msgspec.structs.replace(self.batch, last=last, lost=lost))
 
 
 class Gap(Exception):
@@ -108,11 +113,12 @@ class EdgeBatches:
             self._under_way.discard(edge)
 
     def _applied(self, delivery: Delivery) -> Ack:
-        """Apply a batch; while the database is locked or away it is tried again, as a whole, within bounds."""
+        """Apply a batch; while the database is locked or away it goes on after a pause, within bounds."""
         until = time.monotonic() + PATIENCE_S
+        applied: list[Batch] = []
         for attempt in range(1_000):
             try:
-                return self._apply(delivery)
+                return self._apply(delivery, applied)
             except (StoreError, Conflict) as error:
                 pause = PAUSES_S[min(attempt, len(PAUSES_S) - 1)]
                 wait = isinstance(error, Conflict) or passes(error)
@@ -121,19 +127,25 @@ class EdgeBatches:
                 time.sleep(pause)
         raise StoreError("the database stayed locked", remedy="send it again")
 
-    def _apply(self, delivery: Delivery) -> Ack:
-        store, batch = self._platform.store, delivery.batch
-        before = self._stream(delivery)
-        if batch.first > before.sequence + 1:
-            raise Gap(before.sequence + 1)
-        decoded = self._decoded(delivery, [one for one in batch.records if one.sequence > before.sequence])
-        batches = [one for _, one in decoded if isinstance(one, Batch)]
+    def _apply(self, delivery: Delivery, applied: list[Batch]) -> Ack:
+        """Apply what of a batch is not durable yet; `applied` gets what becomes so, also where the rest fails."""
+        batch, stream = delivery.batch, self._stream(delivery)
+        if batch.first > stream.sequence + 1:
+            raise Gap(stream.sequence + 1)
+        decoded = self._decoded(delivery, [one for one in batch.records if one.sequence > stream.sequence])
+        for last, portion in portions(decoded, batch.last, STRAYS):
+            stream = self._advance(delivery.until(last), stream, portion)
+            applied += [one for _, one in portion if isinstance(one, Batch)]
+        return ack_of(stream, delivery, applied)
+
+    def _advance(self, delivery: Delivery, before: EdgeStream, portion: Decodeds) -> EdgeStream:
+        """Write a portion, and how far the edge is durable with it, in one transaction."""
+        store, batches = self._platform.store, [one for _, one in portion if isinstance(one, Batch)]
         with store.transaction():
             outcomes = write_loads(store, batches, delivery.now) if batches else []
-            refused = verdicts_on(decoded, outcomes)
-            after = advanced(before, delivery, decoded, refused)
+            after = advanced(before, delivery, portion, verdicts_on(portion, outcomes))
             store.edges.advance(delivery.access, after, after=before.sequence)
-        return ack_of(after, delivery, batches)
+        return after
 
     def _stream(self, delivery: Delivery) -> EdgeStream:
         access, edge, epoch = delivery.access, delivery.edge, delivery.batch.epoch
