@@ -75,6 +75,17 @@ class SiteSettings(Section):
         return name
 
 
+class GateRuleSettings(Section):
+    """From when on a rule's open findings withhold a bill."""
+
+    severity: Literal["fail", "warn", "info", "never"] = Field(
+        default="fail", description="least severity that withholds a bill; never = none does"
+    )
+    least_percent: float = Field(
+        default=0.0, ge=0, le=100, description="part of the billed time that the findings must doubt, in percent"
+    )
+
+
 class BillingSettings(Section):
     """How bills are made."""
 
@@ -82,6 +93,15 @@ class BillingSettings(Section):
     rate_card: str = Field(default="", description="rate card of usage points whose attribute rate_card names none")
     currency: str = Field(
         default="EUR", min_length=3, max_length=3, description="currency of the example rate card (ISO 4217)"
+    )
+    gate: dict[str, GateRuleSettings] = Field(
+        default={}, description="rules whose open findings withhold a bill, by code, before the packaged ones"
+    )
+    gate_missing_percent: float = Field(
+        default=0.0, ge=0, le=100, description="part of the intervals that may have no value when a bill is issued"
+    )
+    gate_estimated_percent: float | None = Field(
+        default=None, ge=0, le=100, description="part of them that may be estimates by then; left out, all"
     )
     note_least_money: Decimal = Field(
         default=Decimal("0.01"), ge=0, description="difference of an issued bill from which on a note is drafted"

@@ -22,6 +22,7 @@ from gridwright.domain.image import Image
 from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.billing.pass_gate import issue_bill
 from gridwright.jobs.billing.run_billing import BillOrder, run_billing
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.rerate import Pricing, rerate
@@ -364,9 +365,9 @@ def test_a_small_edit_that_lies_over_a_large_value_is_no_way_round(home: Home) -
 
 def test_an_issued_bill_gets_a_debit_note_and_none_when_it_is_taken_back(home: Home) -> None:
     store = home.store
-    order = BillOrder(["UP-1"], "2025-03")
+    order = BillOrder(["UP-1"], "2025-03", despite="the customer waits for it")
     (made,) = run_billing(store, ME, order, lambda _: FLAT_CARD, SITE, now=home.tick()).bills
-    store.ledger.issue(ME, made.id)
+    issue_bill(store, ME, made.id, despite="the customer waits for it")
     pricing = Pricing(lambda *_: FLAT_CARD, SITE, CorrectionPolicy())
     ids = [each.id for each in home.open_ones()]
     home.accept()

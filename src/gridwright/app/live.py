@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from gridwright.app.platform import Platform
     from gridwright.collect import ReadPolicy
     from gridwright.control import ControlPolicy
+    from gridwright.domain.bill import Bill
+    from gridwright.domain.correction import Correction
+    from gridwright.domain.obstacle import BillGate, Obstacle, Withheld
     from gridwright.jobs.billing.run_billing import BillOrder, BillRun
     from gridwright.jobs.cascade.correct import Cascaded
     from gridwright.jobs.cascade.rerate_bill import CorrectionPolicy
@@ -144,13 +147,68 @@ def run_billing(
     return job.run_billing(
         platform.store,
         platform.access,
-        order,
+        replace(order, gate=bill_gate(platform)),
         lambda point: card or platform.rate_card_of(point),
         site or platform.site,
         now=platform.clock(),
         policy=correction_policy(platform),
         progress=progress,
     )
+
+
+def bill_gate(platform: Platform) -> BillGate:
+    """Return what withholds a bill: the packaged rules, changed where the settings say so."""
+    from gridwright.billing.gate import gate_rule, packaged_gate
+    from gridwright.domain.errors import ConfigError
+    from gridwright.domain.obstacle import BillGate
+    from gridwright.vee.remedies import what_to_do
+
+    chosen, rules = platform.settings.billing, dict(packaged_gate().rules)
+    for code, rule in chosen.gate.items():
+        if not what_to_do(code):
+            raise ConfigError(
+                f"billing.gate names {code!r}, and no rule has this code", remedy="see docs/reference/findings.md"
+            )
+        rules.pop(code, None)
+        if rule.severity != "never":
+            rules[code] = gate_rule(rule.severity, rule.least_percent)
+    estimated = chosen.gate_estimated_percent
+    return BillGate(rules, chosen.gate_missing_percent / 100, None if estimated is None else estimated / 100)
+
+
+def issue_bill(platform: Platform, name: str, despite: str = "") -> int:
+    """Issue a draft that nothing withholds, or in spite of it for a reason, and return its number."""
+    from gridwright.jobs.billing import pass_gate as job
+
+    return job.issue_bill(platform.store, platform.access, name, gate=bill_gate(platform), despite=despite)
+
+
+def issue_note(platform: Platform, name: str, despite: str = "") -> int:
+    """Issue the draft of a credit or debit note that nothing withholds, or in spite of it for a reason."""
+    from gridwright.jobs.billing import pass_gate as job
+
+    return job.issue_note(platform.store, platform.access, name, gate=bill_gate(platform), despite=despite)
+
+
+def obstacles_of(platform: Platform, bill: Bill) -> tuple[Obstacle, ...]:
+    """Return what withholds the draft of a bill."""
+    from gridwright.jobs.billing import pass_gate as job
+
+    return job.obstacles_of(platform.store, platform.access, bill, bill_gate(platform))
+
+
+def obstacles_of_notes(platform: Platform, notes: Sequence[Correction]) -> list[tuple[Obstacle, ...]]:
+    """Return for each credit or debit note what withholds it."""
+    from gridwright.jobs.billing import pass_gate as job
+
+    return job.obstacles_of_notes(platform.store, platform.access, notes, bill_gate(platform))
+
+
+def withheld_now(platform: Platform, points: Sequence[str] | None = None) -> list[Withheld]:
+    """Return the months that are withheld by what is in doubt now."""
+    from gridwright.jobs.billing.withheld_now import withheld_now as job
+
+    return job(platform.store, platform.access, bill_gate(platform), now=platform.clock(), points=points)
 
 
 def correction_policy(platform: Platform) -> CorrectionPolicy:

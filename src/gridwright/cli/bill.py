@@ -13,6 +13,7 @@ from gridwright.cli.control import Key, acting
 from gridwright.cli.options import Json, Site, with_reading, with_site
 from gridwright.cli.output import print_json, print_table, save, say, tell
 from gridwright.cli.source import File, Period, Points, Tariff, period_of, rows_of, site_of, usable
+from gridwright.cli.withheld import Despite, tell_withheld
 from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import zone_of
 from gridwright.formats.source import ReadOptions
@@ -37,6 +38,7 @@ def run(
     tariff: Tariff = None,
     pdf: Annotated[Path | None, typer.Option("--pdf", help="Folder for a PDF of each bill.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Keep no draft in the store.")] = False,
+    despite: Despite = "",
     explain: Annotated[bool, typer.Option("--explain", help="Show for each line how it was made.")] = False,
     as_json: Json = False,
     reading: ReadOptions,
@@ -47,7 +49,7 @@ def run(
 
     wired = platform(dry_run=dry_run and file is None)
     if file is None:
-        order = BillOrder(points, period, dry_run=dry_run)
+        order = BillOrder(points, period, dry_run=dry_run, despite=despite)
         done = bill_store(wired, order, tariff, site)
     else:
         made, told = make_bills(wired, file, (points, period, tariff), reading, site)
@@ -58,7 +60,8 @@ def run(
         notes.append("Example rate: nobody owes these bills, and none is kept. Give your own with --tariff.")
     if as_json:
         facts = [explained(bill) if explain else bill.to_dict() for bill in bills]
-        print_json({"bills": facts, "pdf": paths, "kept": done.new, "notes": notes})
+        withheld = [each.to_dict() for each in done.withheld]
+        print_json({"bills": facts, "pdf": paths, "kept": done.new, "withheld": withheld, "notes": notes})
         return
     for note in notes:
         say(note)
@@ -82,6 +85,7 @@ def run(
         say(f"Drafts kept: {done.new} new, {done.same} as before.")
     if done.issued:
         say(f"No draft, because a bill is issued already: {done.issued}.")
+    tell_withheld(done.withheld)
 
 
 @app.command(epilog="Example: gridwright bill explain town.csv --usage-point UP-1042 --period 2025-03")
@@ -143,15 +147,31 @@ def list_bills(
     )
 
 
+@app.command(epilog="Example: gridwright bill withheld --usage-point UP-1042 --json")
+def withheld(*, points: Points = None, as_json: Json = False) -> None:
+    """List the months that no bill is drafted for while their findings are open, and how each is resolved."""
+    from gridwright.app.live import withheld_now
+
+    found = withheld_now(platform(), points)
+    if as_json:
+        print_json({"withheld": [each.to_dict() for each in found]})
+        return
+    if not found:
+        say("Nothing is withheld: no open finding stands in the way of a bill.")
+    tell_withheld(found)
+
+
 Bills = Annotated[list[str], typer.Argument(help="Ids of bills, as `bill list` shows them.")]
 
 
 @app.command(epilog="Example: gridwright bill issue UP-1042-2025-03-01-0a1b2c3d")
-def issue(bills: Bills, *, key: Key = "", as_json: Json = False) -> None:
-    """Give drafts their numbers and post them; an issued bill is never edited, only cancelled."""
+def issue(bills: Bills, *, despite: Despite = "", key: Key = "", as_json: Json = False) -> None:
+    """Give drafts their numbers and post them, all or none; an issued bill is never edited, only cancelled."""
+    from gridwright.app.live import issue_bill
+
     wired = acting(key)
     with wired.store.transaction():
-        numbers = {bill: wired.store.ledger.issue(wired.access, bill) for bill in bills}
+        numbers = {bill: issue_bill(wired, bill, despite) for bill in bills}
     if as_json:
         print_json({"issued": numbers})
         return
@@ -224,7 +244,7 @@ def bill_store(wired: Platform, order: BillOrder, tariff: str | None, site: Site
     for name in order.points or ():
         period_of(order.period or "", wired.store.registry.point(wired.access, name).zone)
     run = run_billing(wired, order, tariff, site=site_of(wired, site))
-    if not run.bills:
+    if not run.bills and not run.withheld:
         reason = next(iter(run.notes), "there is nothing to bill")
         raise NotFound(reason, where="store", remedy="check --period and --tariff")
     if run.replaced:

@@ -13,6 +13,7 @@ from gridwright.cli.control import Key, acting
 from gridwright.cli.options import Json
 from gridwright.cli.output import print_json, print_table, progress, save, say, tell
 from gridwright.cli.source import Points
+from gridwright.cli.withheld import Despite, plain_obstacles, say_obstacles, short
 from gridwright.domain.interval import parse_instant, zone_of
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ def correct(
     """Carry changed readings through to the bills: drafts are made anew, issued bills get the draft of a note."""
     from gridwright.app.live import correct as cascade
 
+    wired = platform(dry_run=dry_run)
     with progress("Correcting", quiet=as_json) as advance:
-        done = cascade(platform(dry_run=dry_run), points, dry_run=dry_run, progress=advance)
+        done = cascade(wired, points, dry_run=dry_run, progress=advance)
     readings, bills = done.readings, done.bills
     if as_json:
         counts = ("ranges", "points", "new", "readings", "days", "waiting", "failed")
@@ -51,7 +53,7 @@ def correct(
             {
                 "readings": {name: getattr(readings, name) for name in counts},
                 "bills": {name: getattr(bills, name) for name in ("changes", "bills", "drafts", "new", "replaced")},
-                "corrections": [correction.to_dict() for correction in bills.corrections],
+                "corrections": facts_of(wired, bills.corrections),
                 "notes": [*readings.notes, *bills.notes],
                 "dry_run": dry_run,
             }
@@ -68,7 +70,7 @@ def correct(
     say(f"{bills.bills} bills looked at again: {told}.")
     for note in bills.notes:
         say(note)
-    tell_list(bills.corrections)
+    tell_list(wired, bills.corrections)
     if dry_run:
         say("Dry run: nothing was kept, and changed readings that nobody judged yet are not looked at.")
 
@@ -80,6 +82,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a bill with its corrections, as they stand or as they stood then."""
+    from gridwright.app.live import obstacles_of
     from gridwright.documents.bill_text import bill_text
     from gridwright.documents.correction_text import correction_text
 
@@ -89,14 +92,17 @@ def show(
     kept = wired.store.ledger.bill(wired.access, bill, as_of=at)
     corrections = wired.store.corrections.of_bill(wired.access, bill, as_of=at)
     standing = [each for each in corrections if each.state == "issued"]
+    withheld = obstacles_of(wired, kept.bill) if at is None else ()
     total = kept.bill.total + sum(each.total for each in standing)
     if as_json:
         facts = {**kept.bill.to_dict(), "number": kept.number, "issued_at": kept.issued_at}
+        facts["obstacles"] = plain_obstacles(withheld)
         print_json({**facts, "corrections": [each.to_dict() for each in corrections], "total_corrected": f"{total:f}"})
         return
     number = f", number {kept.number}" if kept.number is not None else ""
     say(f"{kept.bill.state}{number}")
     tell(bill_text(kept.bill))
+    say_obstacles(withheld)
     for each in corrections:
         tell(correction_text(each))
     if standing:
@@ -118,9 +124,9 @@ def list_(
     asked: list[str] | list[None] = points or [None]
     found = [each for name in asked for each in every(wired, name, wanted and CorrectionState(wanted))]
     if as_json:
-        print_json([each.to_dict() for each in found])
+        print_json(facts_of(wired, found))
         return
-    tell_list(found)
+    tell_list(wired, found)
 
 
 @app.command("show", epilog="Example: gridwright bill corrections show UP-1042-2025-03-01-0a1b2c3d-c4e5f6a7b")
@@ -131,26 +137,31 @@ def show_correction(
     as_json: Json = False,
 ) -> None:
     """Show what was billed, what is right, the difference line by line, and why."""
+    from gridwright.app.live import obstacles_of_notes
     from gridwright.documents.correction_text import correction_text
 
     wired = platform()
     found = wired.store.corrections.correction(wired.access, correction)
+    (withheld,) = obstacles_of_notes(wired, [found])
     if pdf is not None:
         from gridwright.documents.correction_pdf import correction_pdf
 
         save(pdf, correction_pdf(found))
     if as_json:
-        print_json({**found.to_dict(), "pdf": pdf})
+        print_json({**found.to_dict(), "obstacles": plain_obstacles(withheld), "pdf": pdf})
         return
     tell(correction_text(found))
+    say_obstacles(withheld)
 
 
 @app.command("issue", epilog="Example: gridwright bill corrections issue UP-1042-2025-03-01-0a1b2c3d-c4e5f6a7b")
-def issue(corrections: Names, *, key: Key = "", as_json: Json = False) -> None:
+def issue(corrections: Names, *, despite: Despite = "", key: Key = "", as_json: Json = False) -> None:
     """Issue drafts as credit or debit notes: each gets the next number of its series, and the difference is posted."""
+    from gridwright.app.live import issue_note
+
     wired = acting(key)
     with wired.store.transaction():
-        numbers = {name: wired.store.corrections.issue(wired.access, name) for name in corrections}
+        numbers = {name: issue_note(wired, name, despite) for name in corrections}
         kinds = {name: str(wired.store.corrections.correction(wired.access, name).kind) for name in corrections}
     if as_json:
         print_json(
@@ -201,20 +212,34 @@ def instant(text: str, zone: str) -> datetime | None:
     return parse_instant(text, zone_of(zone)) if text else None
 
 
-def tell_list(corrections: list[Correction]) -> None:
+def facts_of(wired: Platform, corrections: list[Correction]) -> list[dict[str, Any]]:
+    """Return corrections as JSON objects, each with what withholds it."""
+    from gridwright.app.live import obstacles_of_notes
+
+    withheld = obstacles_of_notes(wired, corrections)
+    return [
+        {**each.to_dict(), "obstacles": plain_obstacles(found)}
+        for each, found in zip(corrections, withheld, strict=True)
+    ]
+
+
+def tell_list(wired: Platform, corrections: list[Correction]) -> None:
     """Print one line a correction."""
+    from gridwright.app.live import obstacles_of_notes
+
     print_table(
-        ("correction", "kind", "number", "state", "bill", "kWh", "total"),
+        ("correction", "kind", "number", "state", "withheld by", "bill", "kWh", "total"),
         [
             (
                 each.id,
                 str(each.kind),
                 str(each.number or ""),
                 str(each.state),
+                short(found),
                 each.bill,
                 f"{each.energy_kwh:+.3f}",
                 f"{each.total:+.2f} {each.currency}",
             )
-            for each in corrections
+            for each, found in zip(corrections, obstacles_of_notes(wired, corrections), strict=True)
         ],
     )

@@ -173,6 +173,33 @@ class Findings:
             rows = unit.connection.execute(query.order_by(table.c.id).limit(limit)).all()
         return [_to_stored(row, kinds) for row in rows]
 
+    def open_of(
+        self,
+        access: Access,
+        points: Sequence[str] | None,
+        codes: Collection[str],
+        period: Interval | None = None,
+        *,
+        limit: int | None = None,
+    ) -> list[StoredFinding]:
+        """Return the open findings of some codes that overlap `period`, in the order in which they came up.
+
+        `points`: None = all that may be seen. `limit`: at most so many.
+        """
+        access.require(Act.READ)
+        for point in points or ():
+            access.require(Act.READ, point)
+        table = schema.finding
+        query = within(query_findings(), table.c.usage_point, access)
+        query = query.where(table.c.resolved_at_us.is_(None), table.c.code.in_(sorted(codes)))
+        if period is not None:
+            start, end = to_seconds(period.start), to_seconds(period.end)
+            query = query.where(table.c.start_s < end, table.c.end_s > start)
+        with self._session.reading() as unit:
+            rows = self._of_points(unit, query.order_by(table.c.id).limit(limit), points)
+            kinds = every_type(unit) if rows else {}
+        return [_to_stored(row, kinds) for row in sorted(rows, key=lambda row: int(row.id))[:limit]]
+
     def ids(self, access: Access, where: FindingFilter) -> list[int]:
         """Return the ids of all that fit, to be decided together; more than ten thousand are an InputError."""
         access.require(Act.READ, where.point)

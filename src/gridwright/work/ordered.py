@@ -51,15 +51,18 @@ def finished(platform: Platform, job: Job) -> Job:
 
 
 def bill_run(platform: Platform, job: Job, progress: Progress) -> Mapping[str, Any]:
-    """Make drafts of bills: `points`, `period`, `tariff` and `dry_run` as asked."""
+    """Make drafts of bills: `points`, `period`, `tariff`, `dry_run` and `despite` as asked."""
     from gridwright.app.live import run_billing
     from gridwright.jobs.billing.run_billing import BillOrder
 
     asked = job.request
-    order = BillOrder(asked.get("points"), asked.get("period") or None, bool(asked.get("dry_run")))
+    despite = str(asked.get("despite") or "")
+    order = BillOrder(asked.get("points"), asked.get("period") or None, bool(asked.get("dry_run")), despite)
     run = run_billing(platform, order, asked.get("tariff"), progress=progress)
     bills = [bill.id for bill in run.bills]
-    return {"bills": bills, "new": run.new, "replaced": run.replaced, "notes": run.notes[:MOST]}
+    withheld = [each.to_dict() for each in run.withheld]
+    counts = {"new": run.new, "replaced": run.replaced}
+    return {"bills": bills, **counts, "withheld": withheld, "notes": run.notes[:MOST]}
 
 
 def outlooks(platform: Platform, job: Job, progress: Progress) -> Mapping[str, Any]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from http import HTTPStatus
 
+import pytest
+
 from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.interval import Interval
 from tests.integration.api.small_town import Town
 
 
@@ -55,3 +60,44 @@ def test_days_are_added_up_as_they_are_known(town: Town) -> None:
     assert [day["day"] for day in days] == ["2026-10-05", "2026-10-06"]
     assert all(day["intervals"] == 96 and day["kwh"] > 0 for day in days)
     assert town.get(f"{path}&as-of=2020-01-01T00:00:00Z").json()["items"] == []
+
+
+def doubted(town: Town, kind: str, name: str) -> int:
+    """Let V30 doubt the first day of a bill or note, and return the finding's number."""
+    store = town.platform.store
+    noun = (
+        store.ledger.bill(LOCAL_OWNER, name).bill
+        if kind == "bills"
+        else store.corrections.correction(LOCAL_OWNER, name)
+    )
+    period = Interval(noun.period.start, noun.period.start + timedelta(days=1))
+    doubt = Finding("V30_sum", noun.usage_point, period, Severity.FAIL, "the registers say 3 kWh")
+    store.findings.save(LOCAL_OWNER, [doubt], known_at=town.platform.clock())
+    return store.findings.open_of(LOCAL_OWNER, [noun.usage_point], ["V30_sum"])[-1].id
+
+
+@pytest.mark.parametrize(("kind", "key"), [("bills", "bill"), ("corrections", "correction")])
+def test_a_draft_in_doubt_is_withheld_until_somebody_says_why_it_goes(town: Town, kind: str, key: str) -> None:
+    path, number = f"/v1/{kind}/{town.ids[key]}", doubted(town, kind, town.ids[key])
+    obstacle = town.get(path, "biller").json()["obstacles"][-1]
+    assert (obstacle["finding"], obstacle["code"], obstacle["severity"]) == (number, "V30_sum", "fail")
+    refused = town.post(f"{path}/issue", who="biller")
+    assert (refused.status_code, f"finding {number}" in refused.json()["detail"]) == (HTTPStatus.CONFLICT, True)
+    assert f"finding resolve {number}" in refused.json()["remedy"]
+    for body, status in (({"despite": " "}, HTTPStatus.UNPROCESSABLE_ENTITY), ({"reason": "x"}, 422)):
+        assert town.post(f"{path}/issue", body, "biller").status_code == status
+    assert town.post(f"{path}/issue", {"despite": "it is urgent"}, "biller").json()["state"] == "issued"
+    assert town.get(path, "biller").json()["obstacles"] == []
+
+
+def test_months_that_get_no_bill_are_listed(town: Town) -> None:
+    number = doubted(town, "bills", town.ids["foreign"])
+    (one,) = town.get("/v1/withheld-bills", "biller").json()["items"]
+    assert (one["usage_point"], one["obstacles"][0]["finding"]) == ("UP-2", number)
+    assert town.get("/v1/withheld-bills?point=UP-1", "biller").json()["items"] == []
+
+
+def test_a_run_in_spite_of_doubts_names_its_points(town: Town) -> None:
+    asked = {"period": "2026-10", "despite": "it is urgent"}
+    assert town.post("/v1/bills", asked, "biller").status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert town.post("/v1/bills", {**asked, "points": ["UP-1"]}, "biller").status_code == HTTPStatus.ACCEPTED

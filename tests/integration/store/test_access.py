@@ -125,6 +125,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "findings.save": (([FINDING],), {"known_at": NOW}),
     "findings.load": ((["hers"],), {}),
     "findings.page": ((FindingFilter("hers"),), {}),
+    "findings.open_of": ((["hers"], ["V30_sum"]), {}),
     "findings.ids": ((FindingFilter("hers"),), {}),
     "findings.reopen": (([1],), {"reason": "known better", "now": NOW}),
     "findings.assign": (([1], "bob"), {"now": NOW}),
@@ -408,6 +409,7 @@ def test_lists_show_only_what_may_be_seen(filled: Store, access: Access) -> None
     assert filled.readings.freshness(access) == []
     assert filled.readings.freshness_counts(access, late=NOW, silent=NOW).read == 0
     assert filled.findings.page(access) == []
+    assert filled.findings.open_of(access, None, [FINDING.code]) == []
     assert filled.edits.find(access) == []
     assert filled.edits.begin_with(access, "E-") == []
     assert filled.devices.events(access) == []

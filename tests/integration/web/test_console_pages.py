@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -16,10 +16,11 @@ import pytest
 from gridwright.api.app import make_app
 from gridwright.app.live import refresh_outlooks
 from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval, local_midnight
 from gridwright.domain.program import EventState, Performance
 from gridwright.web.pages import add_pages
-from gridwright.web.who import local_path
+from gridwright.web.who import form_token, local_path
 from tests.integration.api.small_town import NOW, Town, build, platform_at
 
 PASSWORD = "a long enough password"  # noqa: S105 - of the test's own town
@@ -234,3 +235,27 @@ def test_a_cancelled_note_says_so_on_its_page(own_console: Town) -> None:
     assert "Credit note 1 (cancelled) to bill" in page
     assert "Cancelled; was to be given back" in page
     assert "drafted anew" not in page
+
+
+def test_what_is_in_doubt_is_withheld_on_the_pages_of_bills(own_console: Town) -> None:
+    store, note, bill = own_console.platform.store, own_console.ids["correction"], own_console.ids["foreign"]
+    for month in (store.ledger.bill(LOCAL_OWNER, bill).bill, store.corrections.correction(LOCAL_OWNER, note)):
+        day = Interval(month.period.start, month.period.start + timedelta(days=1))
+        doubt = Finding("V30_sum", month.usage_point, day, Severity.FAIL, "the registers say <3> kWh")
+        store.findings.save(LOCAL_OWNER, [doubt], known_at=own_console.platform.clock())
+    page = own_console.get("/corrections", "biller", headers=BROWSER).text
+    assert "Bills that are withheld" in page
+    assert "the registers say &lt;3&gt; kWh" in page
+    assert page.count(">withheld</span>") == 1
+    assert len(own_console.get("/corrections.json", "biller").json()["withheld"]) == 1
+    for path in (f"/bills/{bill}", f"/corrections/{note}"):
+        assert "Withheld by V30_sum" in own_console.get(path, "biller", headers=BROWSER).text
+    assert (
+        "Why it goes although it is withheld" in own_console.get(f"/corrections/{note}", "biller", headers=BROWSER).text
+    )
+    form = {"csrf": form_token(own_console.keys["biller"])}
+    path = f"/corrections/{note}/issue"
+    assert own_console.ask("POST", path, "biller", data=form, headers=BROWSER).status_code == 409
+    form["despite"] = "the second meter agrees"
+    assert own_console.ask("POST", path, "biller", data=form, headers=BROWSER).status_code == 303
+    assert store.corrections.correction(LOCAL_OWNER, note).number == 1

@@ -16,8 +16,18 @@ from gridwright.api.listing import JSON, Page, accepted, cut, listed
 from gridwright.api.order import known, order_job
 from gridwright.api.parameters import AsOf, CursorText, Id, Limit, PointIf
 from gridwright.api.problems import bad_parameter
-from gridwright.api.shapes.work import BillActed, BillRunAsked, BillShape, BillSummary, JobShape, RateCardShape
+from gridwright.api.shapes.work import (
+    BillActed,
+    BillRunAsked,
+    BillShape,
+    BillSummary,
+    IssueAsked,
+    JobShape,
+    RateCardShape,
+    WithheldShape,
+)
 from gridwright.app import Platform
+from gridwright.app.live import issue_bill, obstacles_of, withheld_now
 from gridwright.domain.access import Act
 from gridwright.domain.bill import BillState
 from gridwright.domain.errors import AccessDenied, GridwrightError, NotFound
@@ -74,7 +84,8 @@ def show_bill(request: Request, platform: Asking, name: Id, as_of: AsOf = None) 
         from gridwright.documents.bill_text import bill_text
 
         return Response(bill_text(kept.bill), headers=headers, media_type=TEXT)
-    return Response(BillShape.of(kept).model_dump_json(by_alias=True), headers=headers, media_type=JSON)
+    shape = BillShape.of(kept, obstacles=() if as_of else obstacles_of(platform, kept.bill))
+    return Response(shape.model_dump_json(by_alias=True), headers=headers, media_type=JSON)
 
 
 def bill_of(platform: Platform, name: str, *, as_of: datetime | None = None) -> IssuedBill:
@@ -93,21 +104,32 @@ def run_bills(once: OnceDone, asked: BillRunAsked) -> Response:
     platform = once.platform
     platform.access.require(Act.WRITE_BILLS)
     check_run(platform, asked)
+    if asked.despite and not (asked.despite.strip() and asked.points):
+        remedy = "what withholds bills is passed over for the usage points in `points` alone, and with a reason"
+        raise bad_parameter("body", "despite", remedy, asked.despite)
     points = known(platform, asked.points)
     request = asked.model_copy(update={"points": points}).model_dump(exclude_none=True)
     return once(HTTPStatus.ACCEPTED, lambda: order_job(platform, "bill-run", request))
 
 
 @router.post("/bills/{name}/issue", summary="Issue a bill", response_model=BillActed)
-def issue(once: OnceDone, name: Id) -> Response:
-    """Give a draft the next number and post its lines; issuing twice changes nothing."""
-    return once.act(once.platform.store.ledger.issue, name, acted)
+def issue(once: OnceDone, name: Id, asked: IssueAsked | None = None) -> Response:
+    """Give a draft the next number and post its lines; issuing twice changes nothing. One that is withheld is a 409."""
+    despite = asked.despite if asked else ""
+    return once.act(lambda _, bill: issue_bill(once.platform, bill, despite), name, acted)
 
 
 @router.post("/bills/{name}/cancel", summary="Cancel a bill", response_model=BillActed)
 def cancel(once: OnceDone, name: Id) -> Response:
     """Cancel a bill; an issued one gets a credit note. Cancelling twice changes nothing."""
     return once.act(once.platform.store.ledger.cancel, name, acted)
+
+
+@router.get("/withheld-bills", summary="List withheld bills", response_model=Page[WithheldShape])
+def list_withheld(request: Request, platform: Staff, *, point: PointIf = None) -> Response:
+    """Return the months that get no bill while their findings are open, with what resolves each."""
+    found = withheld_now(platform, None if point is None else [point])
+    return listed(request, [WithheldShape.of(each) for each in found])
 
 
 @router.get("/rate-cards", summary="List rate cards", response_model=Page[RateCardShape])

@@ -19,7 +19,9 @@ from gridwright.api.shapes.corrections import (
     CorrectionSummary,
     DayTotalShape,
 )
+from gridwright.api.shapes.work import IssueAsked
 from gridwright.app import Platform
+from gridwright.app.live import issue_note, obstacles_of_notes
 from gridwright.domain.correction import Correction, CorrectionState
 from gridwright.domain.errors import AccessDenied, NotFound
 from gridwright.domain.reading_type import DELIVERED_ENERGY
@@ -72,7 +74,8 @@ def show_correction(request: Request, platform: Asking, name: Id) -> Response:
         from gridwright.documents.correction_text import correction_text
 
         return Response(correction_text(found), headers=headers, media_type=TEXT)
-    return Response(CorrectionShape.of(found).model_dump_json(by_alias=True), headers=headers, media_type=JSON)
+    shape = CorrectionShape.of(found, obstacles=obstacles_of_notes(platform, [found])[0])
+    return Response(shape.model_dump_json(by_alias=True), headers=headers, media_type=JSON)
 
 
 def correction_of(platform: Platform, name: str) -> Correction:
@@ -86,9 +89,10 @@ def correction_of(platform: Platform, name: str) -> Correction:
 
 
 @router.post("/corrections/{name}/issue", summary="Issue a correction", response_model=CorrectionActed)
-def issue(once: OnceDone, name: Id) -> Response:
-    """Give a draft the next number of its series and post the difference; issuing twice changes nothing."""
-    return once.act(once.platform.store.corrections.issue, name, acted)
+def issue(once: OnceDone, name: Id, asked: IssueAsked | None = None) -> Response:
+    """Give a draft the next number of its series and post the difference; twice changes nothing; withheld is a 409."""
+    despite = asked.despite if asked else ""
+    return once.act(lambda _, note: issue_note(once.platform, note, despite), name, acted)
 
 
 @router.post("/corrections/{name}/cancel", summary="Cancel a correction", response_model=CorrectionActed)

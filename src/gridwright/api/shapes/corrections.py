@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from gridwright.api.shapes.shape import Exact, Period, Shape
+from gridwright.api.shapes.work import ObstacleShape
 from gridwright.domain.correction import Correction
 
 
@@ -67,6 +68,7 @@ class CorrectionShape(CorrectionSummary):
     lines: list[CorrectionLineShape]
     days: list[DayChangeShape]
     reason: list[str]
+    obstacles: list[ObstacleShape] = Field(description="What withholds a draft: it cannot be issued without a reason.")
 
     @classmethod
     def of(cls, noun: Correction, **more: Any) -> CorrectionShape:  # noqa: ANN401 - as the base has it

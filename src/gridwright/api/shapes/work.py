@@ -88,12 +88,39 @@ class BillSummary(Shape):
         return super().of(noun, **{name: getattr(noun.bill, name) for name in names}, **more)
 
 
+class ObstacleShape(Shape):
+    """Why the draft of a bill or note is withheld."""
+
+    code: str = Field(description="The rule of the finding; `missing`, `estimated`: too many such intervals.")
+    severity: str
+    finding: int | None = Field(description="Number of the finding, see /v1/findings; null: there is none.")
+    period: Period
+    message: str
+    resolve: str = Field(description="The command that takes it away.")
+
+
+class WithheldShape(Shape):
+    """A civil month that gets no bill while findings are open."""
+
+    usage_point: str
+    period: Period
+    zone: str
+    obstacles: list[ObstacleShape]
+
+
 class BillShape(BillSummary):
     """A bill with its lines."""
 
     lines: list[BillLineShape]
     notes: list[str]
     usage_hash: str
+    obstacles: list[ObstacleShape] = Field(description="What withholds a draft: it cannot be issued without a reason.")
+
+
+class IssueAsked(Request):
+    """How a draft is issued; left out, only where nothing withholds it."""
+
+    despite: Text = Field(default="", description="Why it goes although it is withheld; it stays in the audit chain.")
 
 
 class BillRunAsked(Request):
@@ -105,6 +132,7 @@ class BillRunAsked(Request):
     points: Points | None = None
     tariff: Name | None = Field(default=None, description="Name of a rate card, see /v1/rate-cards.")
     dry_run: bool = Field(default=False, description="Compute, but keep nothing.")
+    despite: Text = Field(default="", description="Why bills of the named points are made although withheld.")
 
 
 class OutlookAsked(Request):

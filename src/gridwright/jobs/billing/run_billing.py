@@ -10,17 +10,20 @@ from functools import partial
 
 from gridwright.billing import postings
 from gridwright.billing.credit_line import with_credits
+from gridwright.billing.gate import packaged_gate
 from gridwright.domain.access import Access, Act
 from gridwright.domain.bill import Bill, BillState
 from gridwright.domain.calendar import date_of
-from gridwright.domain.errors import NotFound
+from gridwright.domain.errors import InputError, NotFound
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s, local_month, parse_period
 from gridwright.domain.month import month_name
+from gridwright.domain.obstacle import BillGate, Obstacle, Withheld
 from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.billing.bill_months import civil_days
 from gridwright.jobs.billing.customers import customers
 from gridwright.jobs.billing.open_months import joined, months_of, open_months, spelled
+from gridwright.jobs.billing.pass_gate import Doubts, obstacles_in, open_doubts, record_despite
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.note_replacement import note_replacement
 from gridwright.jobs.cascade.rerate import Billable, rated, window
@@ -45,10 +48,11 @@ class BillRun:
     """What a run did: its bills as they are kept, and what it could not do.
 
     `new`, `same`: drafts that are new or as before; `replaced`: older ones that gave way. `issued`: bills that stand in
-    the ledger already, so that there is no draft.
+    the ledger already, so that there is no draft. `withheld`: what open findings keep from a bill.
     """
 
     bills: list[Bill] = field(default_factory=list)
+    withheld: list[Withheld] = field(default_factory=list)
     new: int = 0
     same: int = 0
     replaced: int = 0
@@ -61,11 +65,14 @@ class BillOrder:
     """What to bill: usage points (None = all but master meters) over `period` (as `2025-03`).
 
     An empty period is all civil months that the readings touch, None each usage point's last complete month.
+    `gate`: what withholds bills; `despite`: why they are drafted all the same, which goes on record.
     """
 
     points: Sequence[str] | None = None
     period: str | None = None
     dry_run: bool = False
+    despite: str = ""
+    gate: BillGate = field(default_factory=packaged_gate)
 
 
 def run_billing(
@@ -83,8 +90,12 @@ def run_billing(
 
     The readings are those that the cascade made final, after it has run for what changed. Payments for demand response
     in the period are lines of the bill. A draft whose readings changed is cancelled and made anew; of an issued bill
-    whose readings changed the difference becomes the draft of a credit or debit note, named in the notes.
+    whose readings changed the difference becomes the draft of a credit or debit note, named in the notes. What does not
+    pass the gate gets no draft: it is told with its obstacles, and billed by the next run behind them.
     """
+    if order.despite and not (order.despite.strip() and order.points):
+        remedy = "name the usage points, and say why each of them may be billed all the same"
+        raise InputError("what withholds bills is passed over for named usage points, with a reason", remedy=remedy)
     desk = _Desk(store, access, order, card_of, site, now, policy)
     names = list(order.points or customers(store, access))
     for at in range(0, len(names), TOGETHER):
@@ -120,6 +131,7 @@ class _Desk:
     _asked: dict[str, tuple[Interval, ...]] = field(default_factory=dict)
     # What was loaded of each usage point: which time, and in which state its final images were just before.
     _loaded: dict[str, tuple[Interval, ImageState]] = field(default_factory=dict)
+    _doubts: Doubts = field(default_factory=dict)
     _away: frozenset[int] = frozenset()
 
     def bill(self, names: Sequence[str]) -> None:
@@ -183,6 +195,8 @@ class _Desk:
         if not self.order.dry_run:
             states = self.store.readings.final_states(self.access, list(known), whole)
             self._loaded |= {name: (whole, state) for name, state in states.items()}
+        doubts = open_doubts(self.store, self.access, self.order.gate, list(known), whole)
+        self._doubts = {**self._doubts, **dict.fromkeys(known, ()), **doubts}
         groups, notes = load_final(self.store, self.access, known, whole, self.site)
         for note in notes:
             self._note(note)
@@ -238,7 +252,7 @@ class _Desk:
         """Make the bills of a usage point and keep them, of the readings, credits and meters there are by then."""
         point, bills = group.points[row], self._rated(group, row)
         if self.order.dry_run or all(bill.example for bill in bills):
-            return [self._told(bill) for bill in bills]
+            return [told for bill in bills if not self._is_withheld(told := self._told(bill))]
         with self.store.transaction():
             self.store.rerates.hold(self.access, point.id)
             if self._has_moved(point.id):
@@ -289,6 +303,8 @@ class _Desk:
         issued = [each for each in there if each.bill.state is BillState.ISSUED]
         if issued:
             return self._correct(issued, bill)
+        if self._is_withheld(bill):
+            return []
         for old in there:
             if old.bill.state is BillState.DRAFT and old.bill.key != bill.key:
                 ledger.cancel(self.access, old.bill.id, only=BillState.DRAFT)
@@ -296,7 +312,26 @@ class _Desk:
         saved = ledger.save_bill(self.access, bill, postings(bill))
         self.run.new += saved.new
         self.run.same += not saved.new
+        if saved.new and (passed := self._obstacles(bill)):
+            record_despite(self.store, self.access, saved.document.id, passed, self.order.despite)
         return [saved.document]
+
+    def _obstacles(self, bill: Bill) -> list[Obstacle]:
+        """Return the findings that withhold a draft; a month that has begun is drafted, and its gaps bar the issue."""
+        there = () if bill.example else self._doubts.get(bill.usage_point, ())
+        return [each for each in obstacles_in(self.order.gate, bill, there) if each.finding is not None]
+
+    def _is_withheld(self, bill: Bill) -> bool:
+        """Tell whether there is no draft of a bill, and if so, put it down with what stands in its way."""
+        found = self._obstacles(bill)
+        if not found or self.order.despite or (self.order.dry_run and self._is_issued(bill)):
+            return False
+        self.run.withheld.append(Withheld(bill.usage_point, bill.period, bill.zone, tuple(found)))
+        return True
+
+    def _is_issued(self, bill: Bill) -> bool:
+        there = self.store.ledger.bills(self.access, bill.usage_point)
+        return any(each.bill.state is BillState.ISSUED and each.bill.period.overlaps(bill.period) for each in there)
 
     def _correct(self, issued: Sequence[IssuedBill], bill: Bill) -> list[Bill]:
         """Hold a bill against the issued one of its period, and return that: what differs becomes the draft of a note.
@@ -318,9 +353,13 @@ class _Desk:
             told = f"{found.correction.kind} {found.correction.id} over {found.correction.total:f} {bill.currency}"
             self._note(
                 f"{bill.usage_point}: bill {kept.bill.id} is issued, and what it is made of has changed since; "
-                f"{told} is {found.correction.state}"
+                f"{told} is {found.correction.state}" + self._doubted(bill)
             )
         return [kept.bill]
+
+    def _doubted(self, bill: Bill) -> str:
+        found = self._obstacles(bill)
+        return f", and withheld by {found[0]}" if found else ""
 
     def _note(self, text: str) -> None:
         if text not in self.run.notes:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from gridwright.api.routes.bills import bill_of
+from gridwright.app.live import obstacles_of
 from gridwright.domain.interval import parse_instant, zone_of
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import HEADERS, View, segment, show, utc_text
@@ -32,10 +33,12 @@ def bill(
     data = bill_view(bill_of(who.platform, name, as_of=as_of) if as_of else kept)
     notes = who.platform.store.corrections.of_bill(who.access, name, as_of=as_of)
     corrections = [correction_row(each) for each in notes]
+    obstacles = [] if as_of else [each.to_dict() for each in obstacles_of(who.platform, kept.bill)]
+    shown = {"bill": data, "corrections": corrections, "as_of": known.strip(), "obstacles": obstacles}
     names = ("text", "quantity", "unit", "price", "amount")
     rows = [[line[each] for each in names] for line in data["lines"]]
     title = f"Bill {data['number']}" if data["number"] else f"Draft of a bill for {data['usage_point']}"
-    view = View("bill.html.j2", title, {"bill": data, "corrections": corrections, "as_of": known.strip()}, names, rows,
+    view = View("bill.html.j2", title, shown, names, rows,
                 api=f"/v1/bills/{segment(name)}" + (f"?as-of={utc_text(as_of)}" if as_of else ""),
                 cli=f"gridwright bill explain {quote(name)}")  # fmt: skip
     return show(request, who, view)

@@ -6,6 +6,7 @@ from typing import Any
 
 from gridwright.domain.correction import Correction, CorrectionState
 from gridwright.domain.interval import zone_of
+from gridwright.domain.obstacle import Withheld
 
 TONES = {CorrectionState.ISSUED: "good", CorrectionState.CANCELLED: "doubt", CorrectionState.DRAFT: "none"}
 OPEN = (CorrectionState.DRAFT, CorrectionState.HELD)
@@ -29,6 +30,12 @@ def correction_row(correction: Correction) -> dict[str, Any]:
         "currency": correction.currency,
         "known_at": correction.known_at.isoformat(),
     }
+
+
+def withheld_row(withheld: Withheld) -> dict[str, Any]:
+    """Return what the list of withheld months shows of one."""
+    first = withheld.period.start.astimezone(zone_of(withheld.zone)).date()
+    return {**withheld.to_dict(), "month": first.isoformat()}
 
 
 def correction_view(correction: Correction) -> dict[str, Any]:

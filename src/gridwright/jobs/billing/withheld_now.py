@@ -1,0 +1,63 @@
+"""Which months no bill is drafted for as long as their findings stay open."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from gridwright.billing.gate import doubts
+from gridwright.domain.access import Access, Act
+from gridwright.domain.bill import BillState
+from gridwright.domain.interval import Interval, local_month
+from gridwright.domain.obstacle import BillGate, Withheld
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.billing.customers import customers
+from gridwright.store import Store
+from gridwright.store.findings import StoredFinding
+
+LOOKED_AT = 1000  # findings
+
+
+def withheld_now(
+    store: Store, access: Access, gate: BillGate, *, now: datetime, points: Sequence[str] | None = None
+) -> list[Withheld]:
+    """Return the civil months, begun by `now`, that are withheld and not issued yet: by usage point and time.
+
+    Of a fleet in trouble the oldest thousand findings are looked at. Master meters have no bills.
+    """
+    access.require(Act.READ_BILLS)
+    found: dict[str, list[StoredFinding]] = defaultdict(list)
+    for each in store.findings.open_of(access, points, tuple(gate.rules), limit=LOOKED_AT):
+        found[each.finding.usage_point].append(each)
+    billed = set(customers(store, access)) if found else set()
+    known = store.registry.points(access, sorted(found.keys() & billed)) if found.keys() & billed else ()
+    several = (one for point in known for one in _of_point(gate, point, found[point.id], _issued(store, access, point)))
+    return [one for one in several if one.period.start <= now]
+
+
+def _issued(store: Store, access: Access, point: UsagePoint) -> list[Interval]:
+    bills = store.ledger.bills(access, point.id)
+    return [each.bill.period for each in bills if each.bill.state is BillState.ISSUED]
+
+
+def _of_point(
+    gate: BillGate, point: UsagePoint, found: Sequence[StoredFinding], issued: Sequence[Interval]
+) -> Iterator[Withheld]:
+    numbered = [(each.id, each.finding) for each in found]
+    for month in sorted({month for _, each in numbered for month in _months(each.period, point)}):
+        if any(month.overlaps(period) for period in issued):
+            continue
+        obstacles = tuple(doubts(gate.rules, month, numbered))
+        if obstacles:
+            yield Withheld(point.id, month, point.zone, obstacles)
+
+
+def _months(period: Interval, point: UsagePoint) -> Iterator[Interval]:
+    """Yield the civil months that a period touches."""
+    at = period.start
+    while at < period.end:
+        local = at.astimezone(point.tz)
+        month = local_month(local.year, local.month, point.tz)
+        yield month
+        at = month.end
