@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gridwright.cli.reading import words
+from gridwright.cli.reading_import import words
 from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.finding import Finding

@@ -46,7 +46,7 @@ from gridwright.cli import (
     verify,
 )
 from gridwright.cli.context import remember
-from gridwright.cli.output import finish, print_error, say
+from gridwright.cli.output import finish, from_os, print_error, say
 from gridwright.domain.errors import GridwrightError, UsageError
 
 # Typer's error of a wrong call, the parent of the one it exports.
@@ -155,7 +155,7 @@ def main() -> None:
         say("Stopped.")
         sys.exit(130)
     except OSError as error:
-        print_error(_from_os(error), as_json=as_json)
+        print_error(from_os(error), as_json=as_json)
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - whatever it is, a person or a program waits for one answer
         _note_fault()
@@ -180,12 +180,6 @@ def _words_before(option: str) -> list[str]:
     words = sys.argv[1:]
     at = next((at for at, word in enumerate(words) if word.partition("=")[0] == option), 0)
     return list(takewhile(lambda word: not word.startswith("-"), words[:at]))
-
-
-def _from_os(error: OSError) -> GridwrightError:
-    place = str(error.filename or "")
-    reason = error.strerror or str(error)
-    return GridwrightError(reason, where=place, remedy="check the path, its permissions and the room on the disk")
 
 
 def _from_fault(error: Exception) -> GridwrightError:

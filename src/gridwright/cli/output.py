@@ -175,3 +175,10 @@ def print_error(error: GridwrightError, *, as_json: bool) -> None:
     say(f"Error: {place}{error.message}")
     if error.remedy:
         say(f"  What helps: {error.remedy}")
+
+
+def from_os(error: OSError) -> GridwrightError:
+    """Return what the system refused as an error with its place and remedy."""
+    place = str(error.filename or "")
+    reason = error.strerror or str(error)
+    return GridwrightError(reason, where=place, remedy="check the path, its permissions and the room on the disk")

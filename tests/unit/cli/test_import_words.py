@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gridwright.cli.reading import words
+from gridwright.cli.reading_import import words
 from gridwright.domain.verdict import Intake, Reject
 from gridwright.jobs.files.ingest_file import Imported
 from gridwright.store import SaveSummary
