@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.integration.command_line import Run
 from tests.integration.test_cli import run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["run"]
 
@@ -38,7 +35,7 @@ def test_json_has_each_file_once(run: Run, files: list[Path]) -> None:
     code, out, _ = run("reading", "import", *files, "--json")
     told = json.loads(out)["files"]
     assert code == 1
-    assert [one["file"] for one in told] == [str(file) for file in files]
+    assert [Path(one["file"]).name for one in told] == [file.name for file in files]
     assert [one.get("new") for one in told] == [24, None, None, 24]
     assert ["error" in one for one in told] == [False, True, True, False]
     assert all(one["error"]["remedy"] for one in told if "error" in one)
