@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
+import pyarrow as pa
 import pytest
 
 from gridwright.cli.reading_import import words
@@ -168,6 +171,40 @@ def test_a_guess_that_comes_later_does_not_replace_what_was_measured(town: Town,
             break  # the same file again does nothing
     by_json(town, [0.2])
     assert _stored(town)[0][0] == 200, "what is measured supersedes as ever"
+
+
+@pytest.mark.parametrize("how", ["json", "ndjson", "csv", "arrow", "single", "many"])
+def test_the_answer_counts_what_was_set_aside(town: Town, how: str) -> None:
+    def send(kwh: list[float], quality: str) -> dict[str, int]:
+        rows = [_guess(one, FIRST + slot * QUARTER, quality) for slot, one in enumerate(kwh)]
+        if how == "json":
+            return dict(town.post("/v1/readings", rows).json())
+        if how == "single":
+            return dict(town.post("/v1/readings", rows[0]).json())
+        if how == "many":  # rows enough for the columns of large requests
+            rows += [_guess(0.25, FIRST + slot * QUARTER, quality) for slot in range(-1200, 0)]
+            return dict(town.post("/v1/readings", rows).json())
+        content: str | bytes = "\n".join(msgspec.json.encode(row).decode() for row in rows)
+        media = "application/x-ndjson"
+        if how == "csv":
+            content = "\n".join([",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)])
+            media = "text/csv"
+        if how == "arrow":
+            table, out = pa.Table.from_pylist(rows), io.BytesIO()
+            with pa.ipc.new_stream(out, table.schema) as stream:
+                stream.write_table(table)
+            content, media = out.getvalue(), "application/vnd.apache.arrow.stream"
+        return dict(town.ask("POST", "/v1/readings", content=content, headers={"Content-Type": media}).json())
+
+    first = send([0.1, 0.2, 0.3], "actual")
+    assert "set_aside" not in first
+    one = how == "single"
+    again = send([0.1 if not one else 0.5, 0.4, 0.5], "estimated")
+    assert (again["accepted"], again["set_aside"]) == (first["accepted"], 1 if one else 2)
+    assert _stored(town)[0][0] == 100
+    later = send([0.6, 0.7, 0.8], "estimated_final")
+    assert "set_aside" not in later
+    assert _stored(town)[0][0] == 600
 
 
 @pytest.mark.parametrize("quality", ["estimated_final", "actual"])

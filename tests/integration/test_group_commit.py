@@ -96,6 +96,23 @@ def test_of_two_batches_on_one_interval_the_first_is_superseded_and_kept(store: 
     assert len(images) >= 2
 
 
+def test_what_is_set_aside_is_counted_with_the_batch_it_came_with(store: Store) -> None:
+    write(store, [batch(record(1, 0, 0.5), record(2, 1, 0.5))], NOW)
+    guess = {"quality": "estimated"}
+    batches = [
+        batch(record(1, 0, 1.0, **guess), record(3, 0, 1.0, **guess)),
+        batch(record(1, 0, 2.0, **guess), record(2, 1, 2.0, **guess), record(2, 1, 2.5, **guess)),
+        batch(record(3, 0, 3.0)),
+        batch(record(2, 1, 0.5, **guess)),
+        batch(record(1, 0, 5.0, quality="estimated_final")),
+    ]
+    answers = [told(outcome) for outcome in write(store, batches, NOW)]
+    assert [each.get("set_aside", 0) for each in answers] == [1, 2, 0, 0, 0]
+    assert all(each["accepted"] for each in answers)
+    (again,) = write(store, [batches[1]], NOW)
+    assert told(again)["set_aside"] == 2, "a second attempt counts anew"
+
+
 def test_one_that_may_not_be_written_fails_alone(store: Store) -> None:
     viewer = batch(record(1, 3, 0.1), access=Access("eve", Role.VIEWER))
     outcomes = write(store, [batch(record(2, 3, 0.2)), viewer, batch(record(3, 3, 0.3))], NOW)

@@ -41,11 +41,17 @@ def gives_way(new: q.Qualities, stored: q.Qualities) -> Mask:
 
     A last estimate, and one that names its method (NEM12 S17, AEMO MDFF 4.3), is the decision of who reads the meter.
     """
-    rank = RANK[new]
-    guess = (rank < SURE) & (rank < RANK[stored])
+    return np.asarray(is_guess(new) & (RANK[new] < RANK[stored]), np.bool_)
+
+
+def is_guess(new: q.Qualities) -> Mask:
+    """Tell which values give way to what was measured: estimates without a method, and what was derived."""
     status = q.status_of(new)
     named = (status == Status.ESTIMATED) & (q.method_of(new) != q.Method.NONE)
-    return np.asarray(guess & ~named & (status != Status.ESTIMATED_FINAL), np.bool_)
+    return np.asarray((RANK[new] < SURE) & ~named & (status != Status.ESTIMATED_FINAL), np.bool_)
+
+
+GUESSES = is_guess(np.arange(256, dtype=np.uint8))  # by quality
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 class ListenFigures:
     """Counts since the start; `waiting` messages are not acknowledged yet, `held` of them wait for a birth.
 
-    `ignored`: values of Sparkplug's metrics that mean nothing here, or are no numbers.
+    `set_aside`: of the accepted, estimates that did not count, because a better value is stored. `ignored`: values of
+    Sparkplug's metrics that mean nothing here, or are no numbers.
     """
 
     connected: bool = False
     messages: int = 0
     accepted: int = 0
+    set_aside: int = 0
     quarantined: int = 0
     rejected: int = 0
     ignored: int = 0

@@ -228,6 +228,7 @@ class Listener:
     def _count(self, message: Arrived, verdicts: Verdicts) -> None:
         figures = self.figures
         figures.accepted += verdicts.accepted
+        figures.set_aside += verdicts.set_aside
         figures.quarantined += verdicts.quarantined
         figures.rejected += verdicts.rejected
         for verdict in verdicts.listed[:3]:

@@ -99,6 +99,7 @@ class Readings:
         register: bool = False,
         image: Image = Image.RAW,
         settled: bool = False,
+        aside: list[tuple[str, int]] | None = None,
     ) -> SaveSummary:
         """Merge a panel into what is stored; durable on return, or with the surrounding transaction.
 
@@ -108,7 +109,8 @@ class Readings:
         NotFound, or added with `register`; another interval or phase than stored for the day is GridMismatch, a
         fraction of a count InputError. A final image makes nothing dirty and belongs to no series: it follows
         from the raw one, and supersedes a day of its own that is stored on another grid. `settled`: the same
-        transaction also saves what follows from these readings, so they are not dirty.
+        transaction also saves what follows from these readings, so they are not dirty. `aside` is given usage point
+        and start, in seconds, of what was set aside.
         """
         _require_all(access, Act.WRITE_READINGS, panel.points)
         if register:
@@ -125,6 +127,8 @@ class Readings:
             if not made:
                 changed = leave_traces(unit, saver, settled=settled)
                 self._note(unit, access, panel, changed, summary)
+            if aside is not None:
+                aside += saver.set_aside()
         return summary
 
     def save_singles(

@@ -286,4 +286,5 @@ def ack_of(stream: EdgeStream, delivery: Delivery, batches: Sequence[Batch]) -> 
         rejected=sum(one.rejected for one in told),
         quarantined=sum(one.quarantined for one in verdicts),
         refused=told,
+        set_aside=sum(one.set_aside for one in verdicts),
     )

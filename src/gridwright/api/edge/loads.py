@@ -58,6 +58,7 @@ class Load:
         """Give the verdicts that came up while writing to the batches they belong to."""
         if len(self.parts) == 1:
             return
+        self.parts[0].decoded.verdicts.set_aside += whole.decoded.verdicts.set_aside  # told of the load as a whole
         for verdict in whole.decoded.verdicts.listed:
             at = bisect_right(self.offsets, verdict.index) - 1
             decoded, index = self.parts[at].decoded, verdict.index - self.offsets[at]

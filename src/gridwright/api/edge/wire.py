@@ -81,6 +81,7 @@ class Ack(msgspec.Struct, frozen=True):
     rejected: int = 0
     quarantined: int = 0
     refused: list[RecordVerdict] = []
+    set_aside: int = 0
 
 
 def read_batch(body: bytes, media: str = MEDIA) -> EdgeBatch:

@@ -50,7 +50,8 @@ class Verdicts:
 
     `accepted` counts readings; a record that holds several and is refused as a whole counts once. `rounded` ones are
     accepted, and told because what is stored is not to the last digit what was sent. `repeated` ones say again what the
-    same request said: they are accepted too, and counted.
+    same request said: they are accepted too, and counted, as are those `set_aside`: guesses of an interval of which a
+    value of better quality is stored, which stays.
     """
 
     accepted: int = 0
@@ -58,6 +59,7 @@ class Verdicts:
     quarantined: int = 0
     rounded: int = 0
     repeated: int = 0
+    set_aside: int = 0
     listed: list[Verdict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -110,6 +112,7 @@ class Verdicts:
         }
         told |= {"rounded": self.rounded} if self.rounded else {}
         told |= {"repeated": self.repeated} if self.repeated else {}
+        told |= {"set_aside": self.set_aside} if self.set_aside else {}
         omitted = self.rejected + self.quarantined + self.rounded - len(self.listed)
         told |= {"verdicts_omitted": omitted} if omitted > 0 else {}
         return told | ({"notes": self.notes} if self.notes else {})

@@ -133,6 +133,9 @@ class WriterShape(Shape):
     repeated: int = Field(
         description="Readings that said again what their own request said; plain lines are not looked through."
     )
+    set_aside: int = Field(
+        description="Estimates and derived values that did not count, because a better one is stored; not of lines."
+    )
     failed: int = Field(description="Requests that the database did not take.")
     commit_s: float = Field(description="Length of the last transaction.")
     slowest_commit_s: float

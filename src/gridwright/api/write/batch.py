@@ -13,6 +13,7 @@ from gridwright.api.ingest.plain import PlainReadings
 from gridwright.api.ingest.table import Decoded
 from gridwright.api.ingest.verdicts import Verdict
 from gridwright.domain.access import Access
+from gridwright.ingest.order import GUESSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,15 @@ class Batch:
     put_at: float = 0.0  # when it was queued, by the monotonic clock
     # What the verdicts were before the first attempt to write: accepted, rejected, quarantined, listed.
     mark: tuple[int, int, int, tuple[Verdict, ...]] | None = None
+
+    @property
+    def guesses(self) -> bool:
+        """Tell whether any of its values may be set aside, which the answer tells: it must be looked up then.
+
+        Of plain lines nothing is told.
+        """
+        few = any(GUESSES[one.meaning.quality] for one in self.resolved.few if not one.meaning.is_register)
+        return few or any(bool(GUESSES[part.quality].any()) for part in self.resolved.intervals)
 
     @property
     def readings(self) -> int:

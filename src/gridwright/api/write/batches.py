@@ -123,7 +123,9 @@ def _write_together(store: Store, batches: Sequence[Batch], now: datetime) -> No
     batches = write_singles(store, batches, now)
     for pile in _piles(batches, "intervals"):
         for readings in _in_turn(pile):
-            _tell(batches, _save_intervals(store, pile.access, readings, now))
+            rejects, aside = _save_intervals(store, pile.access, readings, now)
+            _tell(batches, rejects)
+            _tell_aside(batches, readings, aside)
     for pile in _piles(batches, "registers"):
         for readings in _in_turn(pile):
             rejects = save_registers(store, pile.access, readings, (LOCAL_OWNER, batches[-1].directory, now))
@@ -137,6 +139,8 @@ def _put_in_journal(store: Store, batches: Sequence[Batch], now: datetime) -> bo
     """
     if not all(batch.journal and not batch.resolved.registers and not batch.resolved.few for batch in batches):
         return False
+    if any(batch.guesses for batch in batches):
+        return False  # whether they count is told by what is stored
     accepted = []
     for (access, meaning), same in groupby(batches, _what):
         if meaning is None:
@@ -192,6 +196,7 @@ def _restore(batch: Batch) -> None:
         batch.mark = (verdicts.accepted, verdicts.rejected, verdicts.quarantined, tuple(verdicts.listed))
         return
     verdicts.accepted, verdicts.rejected, verdicts.quarantined, listed = batch.mark
+    verdicts.set_aside = 0
     verdicts.listed[:] = listed
 
 
@@ -271,17 +276,35 @@ def _tell(batches: Sequence[Batch], rejects: Sequence[Reject], field: str = "sta
         decoded.verdicts.reject(decoded.places.of(index), Fault(field, reject.reason, reject.remedy), reject.value)
 
 
-def _save_intervals(store: Store, access: Access, readings: Readings, now: datetime) -> list[Reject]:
-    """Save interval readings of one type and length; returns those that do not fit what is stored."""
+def _tell_aside(batches: Sequence[Batch], readings: Readings, aside: Sequence[tuple[str, int]]) -> None:
+    """Count what was set aside in the verdicts of the batches it belongs to; no two of them speak of one interval."""
+    if not aside:
+        return
+    number = {name: place for place, name in enumerate(readings.points)}
+    first, reach = int(readings.at.min()), int(np.ptp(readings.at)) + 1
+    gone = np.array([number[name] * reach + at - first for name, at in aside], np.int64)
+    rows = np.isin(readings.point.astype(np.int64) * reach + readings.at - first, gone)
+    keys = np.unique(np.stack([readings.line[rows] // SHIFT, readings.point[rows], readings.at[rows]], axis=1), axis=0)
+    for batch, count in zip(*np.unique(keys[:, 0], return_counts=True), strict=True):
+        batches[int(batch)].decoded.verdicts.set_aside += int(count)
+
+
+def _save_intervals(
+    store: Store, access: Access, readings: Readings, now: datetime
+) -> tuple[list[Reject], list[tuple[str, int]]]:
+    """Save interval readings of one type and length; returns those that do not fit what is stored, or count by it."""
     ordered = order(readings)
     if ordered.tally.conflicting:
         store.findings.save(access, contradiction_findings(readings), known_at=now)
     rejects: list[Reject] = []
+    aside: list[tuple[str, int]] = []
     for piece in _pieces(ordered.readings):
         for panel in grid_readings(piece).panels:
-            for part, error in save_fitting(lambda some: store.readings.save(access, some, known_at=now), panel):
+            for part, error in save_fitting(
+                lambda some: store.readings.save(access, some, known_at=now, aside=aside), panel
+            ):
                 rejects += _misfits(piece, part, error)
-    return rejects
+    return rejects, aside
 
 
 def _pieces(readings: Readings) -> Iterator[Readings]:

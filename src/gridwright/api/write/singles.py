@@ -29,6 +29,7 @@ def write_singles(store: Store, batches: Sequence[Batch], now: datetime) -> list
     """Write what is plain, and return the batches that are not written yet, in their order."""
     piles, left = _sorted(batches)
     wait = all(batch.journal and not batch.resolved.intervals and not batch.resolved.registers for batch in batches)
+    wait = wait and not any(batch.guesses for batch in batches)
     for pile in piles:
         register = pile[0].resolved.few[0].meaning.is_register
         places = (_append if register else _lay)(store, pile, now, wait=wait)

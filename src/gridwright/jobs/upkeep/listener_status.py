@@ -26,6 +26,7 @@ class ListenerStatus(msgspec.Struct, frozen=True):
     connected: bool = False
     messages: int = 0
     accepted: int = 0
+    set_aside: int = 0
     quarantined: int = 0
     rejected: int = 0
     ignored: int = 0

@@ -148,6 +148,13 @@ class PanelSaver:
         aside = sum(one.row.size for one in self.outranked)
         return SaveSummary(new, changed, same, new + changed + same + aside, aside)
 
+    def set_aside(self) -> Iterator[tuple[str, int]]:
+        """Yield usage point and start, in seconds, of what did not count."""
+        start, step = int(self.panel.start.timestamp()), self.panel.interval_s
+        for one in self.outranked:
+            for row, column in zip(one.row.tolist(), one.column.tolist(), strict=True):
+                yield self.panel.points[row], start + column * step
+
     def _incoming(self, part: DayPart) -> Incoming:
         values, quality = self.panel.values[:, part.columns], self.panel.quality[:, part.columns]
         present = ~np.isnan(values)
