@@ -87,6 +87,21 @@ def test_a_record_that_says_two_things_is_refused_and_its_neighbours_are_taken(
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("copies", [1, 2, 40])
+@pytest.mark.parametrize(("change", "first", "second"), TWO_THINGS)
+def test_records_that_all_say_the_same_two_things_are_refused(
+    way: Any,  # noqa: ANN401 - one of the ways
+    copies: int,
+    change: dict[str, Any],
+    first: str,
+    second: str,
+) -> None:
+    found = way([SOUND | change] * copies)
+    assert (found.verdicts.accepted, found.verdicts.rejected) == (0, copies)
+    assert {(one.fault.field, first in one.fault.reason) for one in found.verdicts.listed} == {(second, True)}
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("copies", [1, 40])
 @pytest.mark.parametrize("more", ALIKE)
 def test_a_record_that_says_the_same_twice_is_taken(way: Any, copies: int, more: dict[str, Any]) -> None:  # noqa: ANN401

@@ -12,7 +12,7 @@ from gridwright.api.ingest.twice import GROUPS
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Name, time and value of each record, under one field each; `alike`: their words, too, are the same.
+    """Name, time and value of each record, under one field each and no other; `alike`: their words, too, are the same.
 
     `fields` is how many fields they have together, 0 where that is not known.
     """
@@ -30,7 +30,9 @@ class Told:
         used = [next((name for name in group if getattr(first, name) is not None), "") for group in GROUPS]
         spare = [name for group in GROUPS for name in group if name not in used]
         alike = _all_as_first(records, (*spare, *words))
-        if not all(used) or not (alike or _all_as_first(records, spare)):
+        if not all(used) or any(getattr(first, name) is not None for name in spare):
+            return None
+        if not (alike or _all_as_first(records, spare)):
             return None
         names, times, values = (list(map(attrgetter(field), records)) for field in used)
         if "" in names or "" in times or any(None in column for column in (names, times, values)):
