@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
 from gridwright.domain import quality as q
-from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
+from gridwright.domain.reading_type import DELIVERED_REGISTER, Quantity, ReadingType
 from gridwright.domain.usage_point import Meter
 
+HOUR = timedelta(hours=1)
 MOST_OVER = 0.5  # of the range: what counts more over its end is as likely to have been reset
 
 
@@ -49,6 +50,13 @@ class RegisterStep:
     until: datetime
     energy: float | None
     step: Step
+
+
+def is_possible(counted: float, kind: ReadingType, lasted: timedelta, capacity_kw: float) -> bool:
+    """Tell whether a connection carries what a register counted, its factor included (V32: at most P·hours)."""
+    if kind.quantity is not Quantity.ENERGY:
+        return True
+    return counted * kind.resolution <= capacity_kw * 1000 * (lasted / HOUR)
 
 
 def register_steps(

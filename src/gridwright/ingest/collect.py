@@ -13,7 +13,7 @@ from gridwright.ingest.collected import Gridded, Tally
 from gridwright.ingest.grid import grid_readings
 from gridwright.ingest.order import merge, order
 from gridwright.ingest.possible import possible
-from gridwright.ingest.registers import Factors, grid_registers, no_factor
+from gridwright.ingest.registers import Carried, Factors, grid_registers, no_factor, no_limit
 
 Known = Callable[[Readings], Sequence[RegisterReading]]
 
@@ -31,18 +31,25 @@ def grid_series(
     known: Known = no_known_reads,
     turned_over: TurnedOver = never,
     factors: Factors = no_factor,
+    carried: Carried = no_limit,
 ) -> Gridded:
     """Join the series of one source by meaning and interval, and lay each on its grid.
 
     `known` returns the register reads around a cumulative series that were stored before; `turned_over` tells of reads
-    of which the later is below whether that is a rollover, `factors` what their differences count times.
+    of which the later is below whether that is a rollover, `factors` what their differences count times, `carried` how
+    much a connection carries.
     """
 
     def laid(readings: Readings) -> Gridded:
         if readings.size and readings.reading_type.accumulation is Accumulation.CUMULATIVE:
             around = known(readings)
             return grid_registers(
-                readings, around=around, not_after=not_after, turned_over=turned_over, factors=factors
+                readings,
+                around=around,
+                not_after=not_after,
+                turned_over=turned_over,
+                factors=factors,
+                carried=carried,
             )
         return _grid(readings, not_after)
 

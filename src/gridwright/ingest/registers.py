@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
-from gridwright.domain.reading_type import Accumulation, Flow
+from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.rollover import TurnedOver, never
@@ -21,10 +21,12 @@ from gridwright.ingest.possible import possible
 
 JITTER = 0.05  # of a step: a read that is off by less counts as a read on the grid
 MAJORITY = 0.5  # of the steps must be equal, else the reads follow no grid
+HOUR_S = 3600
 KNOWN_LINE = 0  # marks reads that were known before
 Whole = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Factors = Callable[[Readings], Floats]  # given register reads, what the differences that begin with each count times
+Carried = Callable[[Readings], Floats]  # given register reads, what the connection of each carries, in kW
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +53,11 @@ def no_factor(reads: Readings) -> Floats:
     return np.ones(reads.size)
 
 
+def no_limit(reads: Readings) -> Floats:
+    """Tell that nothing is known of connections: whatever a register counts is possible."""
+    return np.full(reads.size, np.inf)
+
+
 def grid_registers(
     readings: Readings,
     *,
@@ -58,6 +65,7 @@ def grid_registers(
     not_after: int | None = None,
     turned_over: TurnedOver = never,
     factors: Factors = no_factor,
+    carried: Carried = no_limit,
 ) -> Gridded:
     """Return the register reads of a cumulative series, and the energy between consecutive reads on a grid.
 
@@ -66,6 +74,7 @@ def grid_registers(
     comes back is refused, and so is a read below zero. `around`: reads known from before, so that the intervals at the
     border are found. `turned_over`: tells of a fall whether it is a rollover, over which a register goes on counting.
     `factors`: what energy counts times; where that makes no whole count, there is none, as no count may be made up.
+    `carried`: what connections carry; where a register counted more than that, there is no energy either (V32).
     Energy that does not fit the rest of its usage point by time is left out like a reading that was sent, and noted:
     it is no record of the source, so it is not counted.
     """
@@ -78,7 +87,7 @@ def grid_registers(
     tally = impossible + missing + below + settled.tally + lost + wrong
     new = ~chain.known
     registers = RegisterReads(take(chain.reads, new), chain.epoch[new])
-    steps = _interval_energy(chain, factors)
+    steps = _interval_energy(chain, factors, carried)
     laid = grid_readings(steps) if steps is not None and steps.size else Gridded()
     tally += Tally(notes=_left_out(laid.tally.listed))
     return Gridded(laid.panels, (registers,) if registers.size else (), tally=tally, derived=laid.panels)
@@ -208,7 +217,7 @@ def _first_epochs(reads: Readings, starts: Whole, epoch: Whole, around: Sequence
     return first
 
 
-def _interval_energy(chain: _Chain, factors: Factors) -> Readings | None:
+def _interval_energy(chain: _Chain, factors: Factors, carried: Carried) -> Readings | None:
     """Return the differences of consecutive reads one step apart as interval readings; None where there is no grid."""
     reads = chain.reads
     length = np.diff(reads.at)
@@ -218,8 +227,10 @@ def _interval_energy(chain: _Chain, factors: Factors) -> Readings | None:
     at = _on_grid(reads.at, step)
     whole = chain.joins & (np.diff(chain.epoch) == 0) & (np.diff(at) == step) & (chain.counted >= 0)
     first = np.flatnonzero(whole)
-    energy = chain.counted[first] * factors(take(reads, first))
-    first, energy = first[energy % 1 == 0], energy[energy % 1 == 0]
+    some = take(reads, first)
+    energy = chain.counted[first] * factors(some)
+    sound = (energy % 1 == 0) & _is_possible(energy, reads.reading_type, length[first], carried(some))
+    first, energy = first[sound], energy[sound]
     worse = np.where(RANK[reads.quality[first]] < RANK[reads.quality[first + 1]], first, first + 1)
     return Readings(
         points=reads.points,
@@ -231,6 +242,13 @@ def _interval_energy(chain: _Chain, factors: Factors) -> Readings | None:
         interval_s=step,
         reading_type=replace(reads.reading_type, accumulation=Accumulation.DELTA),
     ).of_points()
+
+
+def _is_possible(energy: Floats, kind: ReadingType, length_s: Whole, limit_kw: Floats) -> Mask:
+    """Tell what connections carry in so many seconds, as `is_possible` does."""
+    if kind.quantity is not Quantity.ENERGY:
+        return np.ones(energy.size, np.bool_)
+    return np.asarray(energy * kind.resolution * HOUR_S <= limit_kw * 1000 * length_s)
 
 
 def _usual_step(length: Whole) -> int | None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from gridwright.app import Platform
 
 FRESH_S = 1.0  # after this it is looked for what another process has changed in the registry
+KEPT_S = 60.0  # so long the capacities of connections are kept that another process may have changed
 STALE_S = 5.0  # and after this nothing is looked up before that was done
 UNKNOWN = Fault("meter", "no meter or usage point has this name; the reading is kept", "register it, then claim it")
 NOT_THERE = Fault("meter", "the meter was installed nowhere at that time; the reading is kept", "correct its dates")
@@ -64,6 +65,8 @@ class Directory:
     meters: dict[str, tuple[Place, ...]] = field(default_factory=dict)
     at_point: dict[str, tuple[Place, ...]] = field(default_factory=dict)
     taken: float = float("-inf")
+    limits: dict[str, float] = field(default_factory=dict)  # what connections carry in kW, as far as it was asked
+    learned: float = float("-inf")  # since when these are kept
 
     def knows(self, name: str) -> bool:
         """Tell whether it is a meter that was ever installed, or a usage point."""
@@ -81,6 +84,12 @@ class Directory:
                     return place.point, name
             return None
         return (name, self.meter_at(name, at_s)) if name in self.points else None
+
+    def seen_again(self, taken: float, *, same: bool) -> Directory:
+        """Return it as it still was at `taken`; `same`: this process changed nothing since, capacities neither."""
+        if same and taken < self.learned + KEPT_S:
+            return replace(self, taken=taken)
+        return replace(self, taken=taken, limits={}, learned=taken)
 
     def multiplier(self, point: str, meter: str, at_s: int) -> float:
         """Return the factor of a meter's register differences; NaN, so no energy, where another hung, or none did."""
@@ -161,7 +170,7 @@ class Directories:
             taken, revision = self._ticks(), registry.revision
             fingerprint = registry.fingerprint(access)
             if fingerprint == self._fingerprint:
-                self.now = replace(self.now, taken=taken)
+                self.now = self.now.seen_again(taken, same=revision == self._revision)
             else:
                 self.now = directory_of(registry.keys(access), registry.installed(access), taken)
                 self._fingerprint = fingerprint

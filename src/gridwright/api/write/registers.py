@@ -23,12 +23,13 @@ from gridwright.domain.access import Access
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.reading_type import Accumulation, ReadingType
-from gridwright.domain.register import RegisterReading
+from gridwright.domain.register import RegisterReading, is_possible
 from gridwright.domain.rollover import TurnedOver
 from gridwright.domain.verdict import Reject
 from gridwright.ingest import grid_registers
 from gridwright.ingest.order import take
 from gridwright.ingest.registers import JITTER, read_at
+from gridwright.jobs.meters.limits import Limits
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.store import Single
 from gridwright.vee.arrivals import contradiction_findings
@@ -44,10 +45,11 @@ LONGEST_S, MINUTE_S, QUARTER_S = 3600, 60, 900
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What is asked about registers: the factor of a meter at an instant, and whether a fall is a rollover."""
+    """What is asked about registers: a meter's factor at an instant, whether a fall is a rollover, a limit in kW."""
 
     multiplier: Callable[[str, str, int], float]
     turned_over: TurnedOver
+    limit: Callable[[str], float]
 
 
 @dataclass(slots=True)
@@ -73,7 +75,9 @@ def save_registers(
     """
     reader, directory, known_at = context
     kind = readings.reading_type
-    registry = Registry(directory.multiplier, Rollovers(store, reader))
+    limits = Limits(store, reader, directory.limits)
+    limits.learn(readings.points)
+    registry = Registry(directory.multiplier, Rollovers(store, reader), limits)
     reads = _sorted_out(store, reader, readings, registry)
     energy = partial(_one_meters, registry=registry)
     anew = told_anew(store, reader, reads.again, kind, energy) if reads.again else []
@@ -188,7 +192,11 @@ def between(before: RegisterReading, after: RegisterReading, registry: Registry)
     if counted < 0:
         counted += registry.turned_over(before, after, None)
     energy = counted * registry.multiplier(after.usage_point, after.end_device, first)
-    return [Derived(after.usage_point, *found, energy)] if counted >= 0 and energy.is_integer() else []
+    if counted < 0 or not energy.is_integer():
+        return []
+    limit = registry.limit(after.usage_point)
+    carried = is_possible(energy, after.reading_type, after.at - before.at, limit)
+    return [Derived(after.usage_point, *found, energy)] if carried else []
 
 
 def interval_of(first: int, last: int) -> tuple[int, int] | None:

@@ -5,21 +5,24 @@ What is not plain is handed back, and takes the way of all other batches; both w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gridwright.api.write.derived import Derived
 from gridwright.api.write.registers import interval_of, put_derived, save_derived
 from gridwright.api.write.waiting import put_singles
 from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.register import is_possible
+from gridwright.jobs.meters.limits import Limits
 from gridwright.store import Near, Newest, Single
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from gridwright.api.ingest.few import Few
-    from gridwright.api.ingest.names import Directory
     from gridwright.api.write.batch import Batch
+    from gridwright.domain.reading_type import ReadingType
     from gridwright.store import Store
 
 Pile = list["Batch"]
@@ -68,29 +71,39 @@ def _append(store: Store, pile: Pile, now: datetime, *, wait: bool) -> list[int]
     access, kind = pile[0].access, pile[0].resolved.few[0].meaning.reading_type
     newest = [Newest(one.name, one.at_s, one.counts, one.meter, one.meaning.quality) for one in _each(pile)]
     directory, derived = pile[-1].directory, dict[int, Derived]()
+    registry = directory.multiplier, Limits(store, LOCAL_OWNER, directory.limits)
 
     def put_off(new: Mapping[int, Near | None]) -> set[int]:
-        derived.update(_between(new, newest, directory))
+        derived.update(_between(new, newest, kind, registry))
         return put_derived(store, access, derived, kind, now)
 
     appended = store.registers.append(access, kind, newest, known_at=now, put_off=put_off if wait else None)
     if not wait:
-        derived.update(_between(appended.new, newest, directory))
+        derived.update(_between(appended.new, newest, kind, registry))
     save_derived(store, (LOCAL_OWNER, access), list(derived.values()), kind, now)
     return appended.left
 
 
 def _between(
-    new: Mapping[int, Near | None], newest: Sequence[Newest], directory: Directory
+    new: Mapping[int, Near | None],
+    newest: Sequence[Newest],
+    kind: ReadingType,
+    registry: tuple[Callable[[str, str, int], float], Limits],
 ) -> Iterator[tuple[int, Derived]]:
     """Yield the energy between two reads, by the place of the later one, as `registers.between` does."""
+    multiplier, limits = registry
+    told: dict[int, tuple[Derived, timedelta]] = {}
     for place, before in new.items():
         read = newest[place]
         found = None if before is None else interval_of(before.at_s, read.at_s)
         if before is not None and found is not None:
-            energy = (read.counts - before.value) * directory.multiplier(read.point, read.end_device, before.at_s)
+            energy = (read.counts - before.value) * multiplier(read.point, read.end_device, before.at_s)
             if energy.is_integer():
-                yield place, Derived(read.point, *found, energy)
+                told[place] = Derived(read.point, *found, energy), timedelta(seconds=read.at_s - before.at_s)
+    limits.learn([one.point for one, _ in told.values()])
+    for place, (one, lasted) in told.items():
+        if is_possible(one.energy, kind, lasted, limits(one.point)):
+            yield place, one
 
 
 def _each(pile: Pile) -> list[Few]:

@@ -32,6 +32,7 @@ from gridwright.jobs.files.keep_told import keep_told
 from gridwright.jobs.files.read_file import arrival_findings, zones_of
 from gridwright.jobs.files.rejects_file import RejectsFile
 from gridwright.jobs.files.same_series import Opened, StoredChannels, Told, stored_channels
+from gridwright.jobs.meters.limits import Limits, ReadLimits
 from gridwright.jobs.meters.multipliers import Multipliers
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.jobs.store_port import StorePort
@@ -196,6 +197,7 @@ class ChunkImport:
             known=run.known_reads,
             turned_over=Rollovers(*who),
             factors=Multipliers(*who, run.points),
+            carried=ReadLimits(Limits(*who), run.points),
         )
 
     def _is_known(self, point: str, zones: Mapping[str, str]) -> bool:

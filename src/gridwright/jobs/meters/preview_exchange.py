@@ -14,18 +14,18 @@ from gridwright.domain.access import Access
 from gridwright.domain.errors import Conflict, InputError, NotFound
 from gridwright.domain.hung import counts as counts_at
 from gridwright.domain.interval import Interval, clock_time
-from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER, ReadingType
+from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading, Step, register_steps
 from gridwright.domain.rollover import NARROWEST_WH, as_shown
 from gridwright.domain.usage_point import FOREVER, Installation, Meter
 from gridwright.jobs.meters.exchange_meter import MeterExchange, allowed, counts, last_read
+from gridwright.jobs.meters.limits import limit_of
 from gridwright.jobs.meters.register_room import known_meter
 from gridwright.store import Store
-from gridwright.vee import estimate_read, packaged
+from gridwright.vee import estimate_read
 
 SECOND = timedelta(seconds=1)
 LOOK_BACK = timedelta(days=400)  # two reads of a register that is read once a year
-HOUR_S = 3600
 OFF_KWH, OFF_SHARE = 1.0, 0.02  # by how much intervals and registers may differ unseen
 
 
@@ -126,8 +126,7 @@ def _closing(
     )
     meter = as_shown(known_meter(store, access, before.end_device) or Meter(before.end_device), [last, final])
     point = store.registry.point(access, exchange.usage_point)
-    # A connection of unknown capacity carries what the rules that come with Gridwright take for the most (V32).
-    capacity = point.capacity_kw or packaged().rules_of([point], DELIVERED_ENERGY, HOUR_S)[0].capacity_kw
+    capacity = limit_of(point)
     (step,) = register_steps([last, final], meter=meter, capacity_kw=capacity, multiplier=float(before.multiplier))
     if step.energy is not None:
         told = "the register has turned over since its last read" if step.step is Step.ROLLOVER else ""

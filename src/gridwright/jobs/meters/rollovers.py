@@ -8,14 +8,13 @@ from datetime import datetime, timedelta
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import NotFound
-from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.rollover import DAY, Counter, as_shown, turned_over
+from gridwright.jobs.meters.limits import limit_of
 from gridwright.jobs.store_port import StorePort
-from gridwright.vee import Registers, packaged
+from gridwright.vee import Registers
 
 MONTH = timedelta(days=31)
-HOUR_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +58,9 @@ class Rollovers:
             (known,) = self.store.registry.points(self.access, [point])
         except NotFound:  # a file may bring it: nothing hung there yet
             return None
-        # A connection of unknown capacity carries what the rules that come with Gridwright take for the most (V32).
-        capacity = known.capacity_kw or packaged().rules_of([known], DELIVERED_ENERGY, HOUR_S)[0].capacity_kw
         hangs = self.store.field
         registers = Registers({}, hangs.meters(self.access, [point]), hangs.installations(self.access, [point]))
-        return Place(capacity, registers)
+        return Place(limit_of(known), registers)
 
     def _a_day(self, read: RegisterReading, counter: Counter) -> float | None:
         """Return what the register counted a day in about the last month of its stored reads."""
