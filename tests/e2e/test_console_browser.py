@@ -25,6 +25,7 @@ STAFF = (
     "/edits",
     "/edits/{edit}",
     "/edits/new?point=UP-1",
+    "/rule-sets",
     "/corrections",
     "/corrections/{correction}",
     "/controls",

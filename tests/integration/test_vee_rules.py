@@ -104,6 +104,8 @@ def test_the_rules_that_were_in_force_are_shown(run: Run, tmp_path: Path) -> Non
     assert 'version "3"' in notes[2][0]
     assert "give the changed file a new version" in notes[2][0]
     told = json.loads(run("vee", "history", "--json")[1])["rule_sets"]
+    assert {each["by"] for each in told} == {"local"}
+    assert (told[0]["changes"], bool(told[-1]["changes"])) == (None, True)
     packaged_, soft, changed, again = told
     assert packaged_["digest"] == again["digest"] == packaged().digest
     assert [each["version"] for each in told] == [packaged().version, "3", "3", packaged().version]

@@ -13,9 +13,10 @@ from gridwright.cli.output import print_json, print_table, say
 from gridwright.domain.interval import parse_instant, zone_of
 
 if TYPE_CHECKING:
-    from gridwright.store.rule_sets import RulePeriod
+    from gridwright.jobs.cascade.rule_history import RuleStep
 
 MINUTE = "%Y-%m-%dT%H:%M:%SZ"
+SHOWN = 20  # differences
 PACKAGED, UNKNOWN = "packaged", "not recorded"
 
 
@@ -31,44 +32,47 @@ def history(
 ) -> None:
     """Show which rules were in force from when to when; whatever was judged then was judged by them."""
     from gridwright.jobs.cascade.adopt_rules import rules_then
+    from gridwright.jobs.cascade.rule_history import rule_history
 
     wired = platform()
-    told = wired.store.rule_sets.history(wired.access)
+    steps = rule_history(wired.store, wired.access)[::-1]
     if at:
         moment = parse_instant(at, zone_of(wired.settings.site.zone))
         found = rules_then(wired.store, wired.access, moment)
         content = json.loads(wired.store.rule_sets.content(wired.access, found.digest).text)
-        shown = {**plain(found, told), "groups": content["groups"], "estimation": content["estimation"]}
-        print_json(shown) if as_json else tell([found], told)
+        (step,) = (each for each in steps if each.period == found)
+        shown = {**plain(step), "groups": content["groups"], "estimation": content["estimation"]}
+        print_json(shown) if as_json else tell([step])
         return
     if as_json:
-        print_json({"rule_sets": [plain(each, told) for each in told]})
+        print_json({"rule_sets": [plain(each) for each in steps]})
         return
-    tell(told, told)
+    tell(steps)
 
 
-def plain(one: RulePeriod, told: list[RulePeriod]) -> dict[str, Any]:
-    """Return a period as a JSON object."""
-    from gridwright.jobs.cascade.adopt_rules import version_note
-
+def plain(step: RuleStep) -> dict[str, Any]:
+    """Return rules that came into force as a JSON object."""
+    period = step.period
     return {
-        "digest": one.digest,
-        "version": one.version,
-        "source": one.source,
-        "from": one.since,
-        "to": one.until,
-        "note": version_note(told, one.digest, one.version, one.source),
+        "digest": period.digest,
+        "version": period.version,
+        "source": period.source,
+        "from": period.since,
+        "to": period.until,
+        "by": step.by,
+        "changes": None if step.changes is None else [each.to_dict() for each in step.changes],
+        "note": step.note,
     }
 
 
-def tell(some: list[RulePeriod], told: list[RulePeriod]) -> None:
-    """Write periods as a table, and what is doubtful about their versions below it."""
-    if not some:
+def tell(steps: list[RuleStep]) -> None:
+    """Write periods as a table, what the last ones changed, and what is doubtful about their versions below it."""
+    if not steps:
         say("No rules were in force yet: gridwright bill correct adopts those of the settings.")
         return
-    rows = [plain(each, told) for each in some]
+    rows = [plain(each) for each in steps]
     print_table(
-        ("from", "to", "version", "digest", "source"),
+        ("from", "to", "version", "digest", "source", "by", "differences"),
         [
             (
                 f"{row['from']:{MINUTE}}",
@@ -76,9 +80,13 @@ def tell(some: list[RulePeriod], told: list[RulePeriod]) -> None:
                 row["version"],
                 row["digest"],
                 UNKNOWN if row["source"] is None else row["source"] or PACKAGED,
+                row["by"] or UNKNOWN,
+                "" if row["changes"] is None else str(len(row["changes"])),
             )
             for row in rows
         ],
     )
+    for change in (steps[-1].changes or ())[:SHOWN]:
+        say(f"{change.group}: {change}")
     for note in dict.fromkeys(row["note"] for row in rows if row["note"]):
         say(f"note: {note}")

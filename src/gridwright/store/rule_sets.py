@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import NotFound
 from gridwright.store.audit import note
 from gridwright.store.instant import from_us, from_us_if, to_us
+from gridwright.store.schema import audit_record as audit
 from gridwright.store.schema.trust import rule_period as period_table
 from gridwright.store.schema.trust import rule_set as table
 from gridwright.store.session import Session, Unit
+
+SUBJECT = "validation rules"
+# The audit has no index of subjects: its numbers, which have no gap, are searched by their time.
+CLOCKS_DIFFER, NEAR = timedelta(minutes=1), 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ class RuleSets:
             row = {"digest": rules.digest, "version": rules.version, "source": rules.source}
             unit.connection.execute(insert(period_table).values(since_us=at_us, **row))
             at = self._session.clock()
-            note(unit, access, Act.WRITE_READINGS, subject="validation rules", at=at, rules=rules.digest)
+            note(unit, access, Act.WRITE_READINGS, subject=SUBJECT, at=at, rules=rules.digest)
             return before is None or before.digest != rules.digest
 
     def _keep(self, unit: Unit, rules: StoredRules, at_us: int) -> None:
@@ -89,6 +96,19 @@ class RuleSets:
             for row, end in zip(rows, ends, strict=True)
         ]
 
+    def adopted_by(self, access: Access, periods: Sequence[RulePeriod]) -> list[str]:
+        """Return who put each of some sets of rules in force; empty where no audit record of that time tells it."""
+        access.require(Act.READ)
+        with self._session.reading(settled=False) as unit:
+            return [self._adopter(unit, each) for each in periods]
+
+    def _adopter(self, unit: Unit, period: RulePeriod) -> str:
+        first = _first_since(unit, to_us(period.since - CLOCKS_DIFFER))
+        near = select(audit.c.actor, audit.c.detail).where(audit.c.number >= first, audit.c.number < first + NEAR)
+        mine = near.where(audit.c.subject == SUBJECT).order_by(audit.c.number)
+        told = ((row.actor, json.loads(row.detail)) for row in unit.connection.execute(mine))
+        return next((actor for actor, detail in told if detail.get("rules") == period.digest), "")
+
     def in_force(self, access: Access, at: datetime) -> RulePeriod | None:
         """Return the rules by which readings were judged at an instant, None before the first."""
         return next((each for each in self.history(access) if each.holds(at)), None)
@@ -107,3 +127,13 @@ class RuleSets:
             )
         (row,) = rows
         return StoredRules(row.digest, row.name, row.version, row.text, from_us(row.known_at_us))
+
+
+def _first_since(unit: Unit, at_us: int) -> int:
+    """Return the number of the first audit record from an instant on."""
+    low, high = 1, int(unit.connection.execute(select(func.max(audit.c.number))).scalar() or 0) + 1
+    while low < high:
+        middle = (low + high) // 2
+        there = unit.connection.execute(select(audit.c.at_us).where(audit.c.number == middle)).scalar()
+        low, high = (low, middle) if there is not None and there >= at_us else (middle + 1, high)
+    return low

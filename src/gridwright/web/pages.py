@@ -30,12 +30,13 @@ from gridwright.web.routes import (
     grid,
     mine,
     points,
+    rules,
     sign_in,
     today,
 )
 from gridwright.web.trouble import add_trouble, failed
 
-PAGES = (sign_in, today, points, bills, corrections, exceptions, edits, controls, events, grid, mine, errors)
+PAGES = (sign_in, today, points, bills, corrections, exceptions, edits, rules, controls, events, grid, mine, errors)
 LONG, SHORT = "public, max-age=31536000, immutable", "no-cache"
 
 

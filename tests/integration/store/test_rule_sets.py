@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,12 @@ import pytest
 
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import NotFound
+from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.cascade.adopt_rules import adopt_rules, rules_then, version_note
 from gridwright.store.migrate import HEAD, revision_of
 from gridwright.store.rule_sets import RulePeriod, StoredRules
 from gridwright.vee import packaged, rule_book
+from tests.integration.store.conftest import NOON
 from tests.integration.store.test_schema import migrate
 
 if TYPE_CHECKING:
@@ -55,6 +58,18 @@ def test_another_version_of_the_same_rules_is_told_and_judges_nothing_anew(store
     assert store.rule_sets.save(ME, rules("a", NOW, "1"))
     assert not store.rule_sets.save(ME, rules("a", NOW + DAY, "2"))
     assert [each.version for each in store.rule_sets.history(ME)] == ["1", "2"]
+
+
+def test_the_audit_tells_who_put_rules_in_force(store: Store) -> None:
+    """Their times are those of the store's clock, but for the last, which nothing tells of."""
+    people = [replace(ME, actor=name) for name in ("ann", "bob")]
+    store.registry.save_points(ME, [UsagePoint("UP-1")])
+    for at, who in enumerate([*people, people[0]]):
+        store.rule_sets.save(who, rules("ab"[at % 2], NOON + timedelta(minutes=at + 2)))
+    store.rule_sets.save(people[1], rules("c", NOON + 400 * DAY))
+    told = store.rule_sets.history(ME)
+    assert store.rule_sets.adopted_by(ME, told) == ["ann", "bob", "ann", ""]
+    assert store.rule_sets.adopted_by(ME, []) == []
 
 
 @pytest.mark.parametrize("digest", ["", "c", "a"])

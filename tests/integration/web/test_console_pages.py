@@ -15,10 +15,12 @@ import pytest
 
 from gridwright.api.app import make_app
 from gridwright.app.live import refresh_outlooks
-from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.access import LOCAL_OWNER, Access, Role
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval, local_midnight
 from gridwright.domain.program import EventState, Performance
+from gridwright.jobs.cascade.adopt_rules import adopt_rules
+from gridwright.vee import rule_book
 from gridwright.web.pages import add_pages
 from gridwright.web.who import form_token, local_path
 from tests.integration.api.small_town import NOW, Town, build, platform_at
@@ -259,3 +261,36 @@ def test_what_is_in_doubt_is_withheld_on_the_pages_of_bills(own_console: Town) -
     form["despite"] = "the second meter agrees"
     assert own_console.ask("POST", path, "biller", data=form, headers=BROWSER).status_code == 303
     assert store.corrections.correction(LOCAL_OWNER, note).number == 1
+
+
+STUCK = """
+version = "{version}"
+[[group]]
+name = "<cold> stores"
+extends = "residential"
+customer_class = "residential"
+[group.rules]
+V17_stuck = {{ hours = {hours} }}
+"""
+
+
+def test_the_history_of_rules_tells_who_changed_what(own_console: Town) -> None:
+    store = own_console.platform.store
+    anna = Access("anna", Role.ADMIN)
+    for at, (version, hours) in enumerate((("7", 6), ("8", 48), ("8", 72)), start=1):
+        book = rule_book(STUCK.format(version=version, hours=hours), "rules.toml")
+        adopt_rules(store, anna, book, now=NOW + timedelta(hours=at), source="rules.toml")
+    steps = own_console.get("/rule-sets.json", "viewer").json()["rule_sets"]
+    assert [each["version"] for each in steps] == ["8", "8", "7", "1"]
+    assert [each["by"] for each in steps] == ["anna", "anna", "anna", "local"]
+    (change,) = steps[1]["changes"]
+    assert change == {"group": "<cold> stores", "rule": "V17_stuck", "name": "hours", "before": 6, "after": 48}
+    assert (steps[2]["changes"][0]["group"], steps[3]["first"], steps[0]["to"]) == ("<cold> stores", True, None)
+    page = own_console.get("/rule-sets", "viewer", headers=BROWSER).text
+    for text in ("V17_stuck hours: 48 → 72", "&lt;cold&gt; stores", "in force", "give the changed file a new version"):
+        assert text in page
+    assert "packaged" in page
+    sheet = own_console.get("/rule-sets.csv", "viewer").text.splitlines()
+    assert sheet[0].startswith("from,to,version,digest,source,by,group,rule,name,before,after")
+    assert sheet[1].endswith(",rules.toml,anna,<cold> stores,V17_stuck,hours,48.0,72.0")
+    assert own_console.get("/rule-sets", "own", headers=BROWSER).status_code == 403

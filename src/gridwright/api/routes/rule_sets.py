@@ -10,19 +10,20 @@ from gridwright.api.door import Staff
 from gridwright.api.listing import JSON, Page, listed
 from gridwright.api.parameters import AsOf, Id
 from gridwright.api.shapes.rule_sets import RulePeriodShape, RuleSetShape
-from gridwright.jobs.cascade.adopt_rules import rules_then, version_note
+from gridwright.jobs.cascade.adopt_rules import rules_then
+from gridwright.jobs.cascade.rule_history import rule_history
 
 router = APIRouter(tags=["Findings"])
 
 
 @router.get("/rule-sets", summary="List the rules that were in force", response_model=Page[RulePeriodShape])
 def list_rule_sets(request: Request, platform: Staff, *, as_of: AsOf = None) -> Response:
-    """Return which rules of validation were in force from when to when; with `as-of` those of that instant."""
+    """Return which rules were in force from when to when, by whom, and their changes; `as-of`: those of then."""
     store, access = platform.store, platform.access
-    told = store.rule_sets.history(access)
-    some = told if as_of is None else [rules_then(store, access, as_of)]
-    notes = [version_note(told, each.digest, each.version, each.source) for each in some]
-    return listed(request, [RulePeriodShape.of(each, note=note) for each, note in zip(some, notes, strict=True)])
+    then = None if as_of is None else rules_then(store, access, as_of)
+    steps = [each for each in rule_history(store, access)[::-1] if then in {None, each.period}]
+    told = [RulePeriodShape.of(each.period, by=each.by, changes=each.changes, note=each.note) for each in steps]
+    return listed(request, told)
 
 
 @router.get("/rule-sets/{name}", summary="Show a set of rules", response_model=RuleSetShape)

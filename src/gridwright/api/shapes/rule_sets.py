@@ -10,6 +10,16 @@ from pydantic import Field
 from gridwright.api.shapes.shape import Shape
 
 
+class RuleChangeShape(Shape):
+    """One limit or condition that is another than in the rules before."""
+
+    group: str
+    rule: str = Field(description="Empty: a condition of the group, or the group itself.")
+    name: str = Field(description="Empty: the rule as a whole came or went.")
+    before: Any
+    after: Any
+
+
 class RulePeriodShape(Shape):
     """From when to when a set of rules was in force."""
 
@@ -18,6 +28,8 @@ class RulePeriodShape(Shape):
     digest: str
     version: str
     source: str | None = Field(description="File that they were read from; empty: the packaged ones; null: unknown.")
+    by: str = Field(description="Who put them in force; empty where the audit chain does not tell it.")
+    changes: list[RuleChangeShape] | None = Field(description="What differs from those before; null: there are none.")
     note: str = Field(description="What is doubtful about the version: another file's rules had it too.")
 
 
