@@ -41,6 +41,7 @@ from gridwright.jobs.meters.weigh_acceptance import together
 from gridwright.store import Store, open_store
 from gridwright.store.findings import FindingFilter, StoredFinding
 from gridwright.vee import rule_book
+from tests.edited import STRICT
 from tests.integration.store.conftest import emptied
 from tests.integration.test_cascade import FLAT_CARD
 
@@ -52,16 +53,6 @@ AT = SPIKE_DAY + 12 * HOUR
 NOW = START + (DAYS + 2) * DAY
 SITE = SiteDefaults()
 FREE = EditPolicy(alone_kwh=10_000.0)
-STRICT = """
-version = "2"
-
-[[group]]
-name = "strict"
-extends = "residential"
-
-[group.rules.V17_stuck]
-hours = 5
-"""
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

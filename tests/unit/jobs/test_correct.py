@@ -29,6 +29,7 @@ from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, approve_edit, propose_edit, withdraw_edit
 from gridwright.store import Store, open_store
 from gridwright.vee import rule_book
+from tests.edited import STRICT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,16 +38,6 @@ HOUR = timedelta(hours=1)
 START = datetime(2025, 3, 3, tzinfo=UTC)
 DAYS = 56
 NOW = START + timedelta(days=DAYS)
-STRICT = """
-version = "2"
-
-[[group]]
-name = "strict"
-extends = "residential"
-
-[group.rules.V17_stuck]
-hours = 5
-"""
 LOW = """
 version = "3"
 

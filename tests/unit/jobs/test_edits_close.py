@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.calendar import day_number
-from gridwright.domain.edit import Edit, EditState
+from gridwright.domain.edit import Edit
 from gridwright.domain.finding import Finding
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
@@ -22,16 +22,15 @@ from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.cascade.correct import correct
-from gridwright.jobs.cascade.trust_readings import SiteDefaults
-from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, propose_edit, withdraw_edit
 from gridwright.store import Store, open_store
+from tests import edited
+from tests.edited import SITE, take_back
 
 START, DAYS = datetime(2025, 2, 1, tzinfo=UTC), 20
 QUARTER = timedelta(minutes=15)
 NOW = START + timedelta(days=DAYS)
 DAY = Interval(START + timedelta(days=9), START + timedelta(days=10))
 GAP = slice(9 * 96 + 30, 9 * 96 + 60)  # of the whole panel
-SITE, FREE = SiteDefaults(), EditPolicy(1e6)
 
 
 def usual() -> np.ndarray:
@@ -65,16 +64,7 @@ def a_store() -> Store:
 
 def edit(store: Store, first: int, kwh: list[float]) -> Edit:
     at = DAY.start + first * QUARTER
-    wish = EditWish("UP-T", Interval(at, at + len(kwh) * QUARTER), "the display was read", values=kwh)
-    made = propose_edit(store, LOCAL_OWNER, wish, policy=FREE, now=NOW)
-    assert made.state is EditState.APPLIED
-    correct(store, LOCAL_OWNER, SITE, now=NOW)
-    return made
-
-
-def take_back(store: Store, made: Edit) -> None:
-    withdraw_edit(store, LOCAL_OWNER, made.id, reason="misread", policy=FREE, now=NOW)
-    correct(store, LOCAL_OWNER, SITE, now=NOW)
+    return edited.edit(store, "UP-T", Interval(at, at + len(kwh) * QUARTER), kwh, now=NOW)
 
 
 def final(store: Store) -> Panel:
@@ -106,7 +96,7 @@ def test_the_rest_of_a_gap_takes_what_the_register_leaves(store: Store) -> None:
     assert total.sum() == counted()
     again = correct(store, LOCAL_OWNER, SITE, now=NOW)
     assert (again.ranges, again.readings) == (0, 0)
-    take_back(store, made)
+    take_back(store, made, now=NOW)
     np.testing.assert_array_equal(final(store).values, before.values)
     np.testing.assert_array_equal(final(store).quality, before.quality)
 
@@ -117,7 +107,7 @@ def test_edits_that_exceed_the_register_are_told(store: Store) -> None:
     (finding,) = sums(store)
     assert finding.period.overlaps(DAY)
     assert "exceed the registers" in finding.message
-    take_back(store, made)
+    take_back(store, made, now=NOW)
     assert (final(store).values.sum(), sums(store)) == (counted(), [])
 
 

@@ -32,10 +32,11 @@ from gridwright.domain.reading_type import (
 )
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.cascade.correct import correct
-from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.load.load_trusted import load_trusted
-from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, draft_edit, propose_edit, withdraw_edit
+from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, draft_edit, propose_edit
 from gridwright.store import Store, open_store
+from tests import edited
+from tests.edited import FREE, SITE, take_back
 
 if TYPE_CHECKING:
     from gridwright.domain.day_totals import DayTotals
@@ -48,7 +49,6 @@ EDITED = Interval(AT, AT + 2 * QUARTER)
 DAY = Interval(AT - timedelta(hours=10), AT + timedelta(hours=14))
 NET = ReadingType(flow=Flow.NET)
 PLAIN = ReadingType(flow=Flow.NONE)
-SITE, FREE = SiteDefaults(), EditPolicy(1e6)
 BOTH = (DELIVERED_ENERGY, RECEIVED_ENERGY)
 
 
@@ -66,16 +66,7 @@ def a_store(kind: ReadingType, values: np.ndarray, start: datetime = START) -> S
 
 
 def edit(store: Store, kind: ReadingType, values: Sequence[float], period: Interval = EDITED) -> Edit:
-    wish = EditWish("UP-N", period, "agreed", values=list(values), reading_type=kind)
-    made = propose_edit(store, LOCAL_OWNER, wish, policy=FREE, now=NOW)
-    assert made.state is EditState.APPLIED
-    correct(store, LOCAL_OWNER, SITE, now=NOW)
-    return made
-
-
-def take_back(store: Store, made: Edit) -> None:
-    withdraw_edit(store, LOCAL_OWNER, made.id, reason="misread", policy=FREE, now=NOW)
-    correct(store, LOCAL_OWNER, SITE, now=NOW)
+    return edited.edit(store, "UP-N", period, values, now=NOW, kind=kind)
 
 
 def final(store: Store, kind: ReadingType, period: Interval = EDITED) -> Panel:
@@ -124,7 +115,7 @@ def test_an_edit_counts_in_what_is_made_of_its_series(
         assert group.trusted.values.sum() == old + sum(delivered)
         again = correct(store, LOCAL_OWNER, SITE, now=NOW)
         assert (again.ranges, again.readings) == (0, 0)
-        take_back(store, made)
+        take_back(store, made, now=NOW)
         for one, other in zip(before, whole(store) if before else [], strict=True):
             np.testing.assert_array_equal(one, other)
         assert day_total(store, own).total.sum() == final(store, own, DAY).values.sum()
@@ -144,7 +135,7 @@ def test_what_was_edited_and_taken_back_was_never_edited(edits: list[tuple[int, 
             net = final(store, DELIVERED_ENERGY, period).values - final(store, RECEIVED_ENERGY, period).values
             np.testing.assert_array_equal(net[0], [first * 1000, second * 1000])
         for each in made:
-            take_back(store, each)
+            take_back(store, each, now=NOW)
         for one, other in zip(before, whole(store), strict=True):
             np.testing.assert_array_equal(one, other)
         assert [day_total(store, kind).total.tolist() for kind in BOTH] == totals
@@ -160,7 +151,7 @@ def test_an_edit_of_power_moves_no_other_interval() -> None:
         made = edit(store, POWER, [4, 4], Interval(NOW - 8 * QUARTER, NOW - 6 * QUARTER))
         differs = np.flatnonzero(final(store, DELIVERED_ENERGY, whole).values != before)
         assert differs.tolist() == [before.size - 8, before.size - 7]
-        take_back(store, made)
+        take_back(store, made, now=NOW)
         np.testing.assert_array_equal(final(store, DELIVERED_ENERGY, whole).values, before)
 
 
