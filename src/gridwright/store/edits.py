@@ -94,11 +94,20 @@ class Edits:
 
     def applied(self, access: Access, points: Sequence[str], period: Interval) -> list[Edit]:
         """Return the edits in force that touch a period, in the order in which they were let go: the last one wins."""
+        return self._touching(access, points, period, EditState.APPLIED)
+
+    def withdrawn(self, access: Access, points: Sequence[str], period: Interval) -> list[Edit]:
+        """Return the edits that touch a period and were taken back, in the order in which they were."""
+        return self._touching(access, points, period, EditState.WITHDRAWN)
+
+    def _touching(self, access: Access, points: Sequence[str], period: Interval, state: EditState) -> list[Edit]:
         access.require(Act.READ)
+        if not _may_see(access, state):
+            return []
         for point in points:
             access.require(Act.READ, point)
         start, end = to_seconds(period.start), to_seconds(period.end)
-        query = _query().where(table.c.state == str(EditState.APPLIED), table.c.start_s < end, table.c.end_s > start)
+        query = _query().where(table.c.state == str(state), table.c.start_s < end, table.c.end_s > start)
         with self._session.reading() as unit:
             kinds = every_type(unit)
             keys = self._names.point_keys(unit, points)

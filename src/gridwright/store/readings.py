@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sqlalchemy import BigInteger, ColumnElement, Row, Select, and_, case, cast, func, select, true
 
+from gridwright.domain import quality as q
 from gridwright.domain.access import Access, Act
 from gridwright.domain.block import IntervalBlock
 from gridwright.domain.calendar import day_number
@@ -108,9 +109,9 @@ class Readings:
         of a stored value of better quality is set aside, and V03_duplicate tells it. Unknown usage points are
         NotFound, or added with `register`; another interval or phase than stored for the day is GridMismatch, a
         fraction of a count InputError. A final image makes nothing dirty and belongs to no series: it follows
-        from the raw one, and supersedes a day of its own that is stored on another grid. `settled`: the same
-        transaction also saves what follows from these readings, so they are not dirty. `aside` is given usage point
-        and start, in seconds, of what was set aside.
+        from the raw one, and supersedes a day of its own that is stored on another grid; what has the quality
+        TAKEN_BACK there is not known from then on. `settled`: the same transaction also saves what follows from these
+        readings, so they are not dirty. `aside` is given usage point and start, in seconds, of what was set aside.
         """
         _require_all(access, Act.WRITE_READINGS, panel.points)
         if register:
@@ -217,7 +218,8 @@ class Readings:
             if away is not None:
                 away.name(keys, history=as_of is not None)
             loader = PanelLoader(unit, kind, keys, as_of_us, away)
-            return loader.load(codes, period, reading_type, interval_s)
+            panel = loader.load(codes, period, reading_type, interval_s)
+            return panel if image is Image.RAW else _without_taken_back(panel)
 
     def _away(self, unit: Unit, access: Access, kind: int | None, days: range) -> MonthsAway | None:
         """Return what of some days is not wholly in the database; mostly there is nothing."""
@@ -357,7 +359,7 @@ class Readings:
                 rows = states_of(images, number)
         if rows is None:
             return []
-        return [_to_version(rows.take([row]), point, day, reading_type) for row in range(rows.key.size)]
+        return [_to_version(rows.take([row]), point, day, (reading_type, image)) for row in range(rows.key.size)]
 
 
 def _newest_block() -> ColumnElement[bool]:
@@ -387,12 +389,22 @@ def _to_freshness(row: Row[Any]) -> Freshness:
     return Freshness(row.code, from_us(int(row.last)), int(row.readings))
 
 
-def _to_version(rows: blocks.BlockRows, point: str, day: date, kind: ReadingType) -> Version:
+def _to_version(rows: blocks.BlockRows, point: str, day: date, which: tuple[ReadingType, Image]) -> Version:
+    kind, image = which
     slots, phase_s = blocks.shape_of(rows.shape[0]).grid
     start = from_epoch_s(day_number(day) * DAY_S + phase_s)
     interval = timedelta(seconds=DAY_S // slots)
     panel = Panel((point,), start, interval, rows.values(slots), rows.qualities(slots), kind)
+    panel = panel if image is Image.RAW else _without_taken_back(panel)
     return Version(rows.revision[0], from_us(rows.known_at_us[0]), IntervalBlock(panel))
+
+
+def _without_taken_back(panel: Panel) -> Panel:
+    """Return a final image in which what edits had said, and was taken back, is not known."""
+    gone = panel.quality == q.TAKEN_BACK
+    if not gone.any():
+        return panel
+    return panel.with_values(np.where(gone, np.nan, panel.values), np.where(gone, np.uint8(q.MISSING), panel.quality))
 
 
 def _to_series(kind: ReadingType, row: Row[Any], ends: tuple[int, int]) -> Series:

@@ -39,11 +39,16 @@ def _place(panel: Panel, edit: Edit) -> tuple[int, slice]:
     """Return the panel's slot at which the edit begins, and which of its values lie within the panel."""
     offset = edit.period.start - panel.start
     if edit.interval != panel.interval or offset % panel.interval:
-        raise GridMismatch(
-            f"edit {edit.id} of {edit.usage_point} is on another grid than readings of {panel.interval_s // 60} min",
-            where=str(edit.period),
-            remedy="withdraw it and agree on values of the stored intervals",
-        )
+        raise off_grid(edit, panel.interval_s)
     first = offset // panel.interval
     skipped = max(-first, 0)
     return max(first, 0), slice(skipped, max(panel.slots - first, skipped))
+
+
+def off_grid(edit: Edit, interval_s: int) -> GridMismatch:
+    """Return the error that an edit does not fit readings of an interval length."""
+    return GridMismatch(
+        f"edit {edit.id} of {edit.usage_point} is on another grid than readings of {interval_s // 60} min",
+        where=str(edit.period),
+        remedy="withdraw it and agree on values of the stored intervals",
+    )

@@ -143,6 +143,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "edits.find": ((), {"point": "hers"}),
     "edits.begin_with": (("E-",), {}),
     "edits.applied": ((["hers"], MONTH), {}),
+    "edits.withdrawn": ((["hers"], MONTH), {}),
     "edits.advance": ((EDIT, EDIT.to(EditState.APPLIED, by="local", now=NOW)), {}),
     "rerates.add": (([Rerate("hers", MONTH, "c", NOW)],), {}),
     "rerates.pending": ((), {}),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gridwright.domain.access import LOCAL_OWNER, Access, Role
-from gridwright.domain.day_totals import DayTotals, day_totals
+from gridwright.domain.day_totals import DayTotals, day_totals, no_totals
 from gridwright.domain.errors import AccessDenied
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
@@ -69,6 +69,27 @@ def test_a_town_is_added_up_by_day(store: Store) -> None:
     found = store.day_totals.by_day(LOCAL_OWNER, totals.days)
     assert [day.total for day in found] == totals.total.sum(axis=0).tolist()
     assert [(day.points, day.intervals, day.measured) for day in found] == [(30, 720, 720)] * 3
+
+
+@pytest.mark.parametrize("homes", [1, 20])
+def test_of_a_day_that_is_gone_nothing_is_known_any_more(store: Store, homes: int) -> None:
+    totals = a_town(store, homes)
+    store.day_totals.save(LOCAL_OWNER, totals, known_at=FIRST)
+    less = no_totals(totals.points, totals.days, totals.reading_type)
+    gone = np.zeros(totals.total.shape, np.bool_)
+    gone[0, 1] = True
+    assert store.day_totals.save(LOCAL_OWNER, less, known_at=SECOND).changed == 0
+    assert store.day_totals.save(LOCAL_OWNER, less, known_at=SECOND, gone=gone).changed == 1
+    assert store.day_totals.save(LOCAL_OWNER, less, known_at=THIRD, gone=gone).changed == 0
+    load = store.day_totals.load
+    np.testing.assert_array_equal(load(LOCAL_OWNER, totals.points, totals.days).known, ~gone)
+    assert load(LOCAL_OWNER, totals.points, totals.days, as_of=FIRST).known.all()
+    assert not load(LOCAL_OWNER, totals.points, totals.days, as_of=THIRD).known[0, 1]
+    found = store.day_totals.by_day(LOCAL_OWNER, totals.days)
+    assert [each.points for each in found] == [each for each in (homes, homes - 1, homes) if each]
+    assert np.isnan(store.day_totals.outlines(LOCAL_OWNER, totals.points, totals.days).total[0, 1])
+    assert store.day_totals.save(LOCAL_OWNER, totals, known_at=THIRD).changed == 1
+    assert load(LOCAL_OWNER, totals.points, totals.days).known.all()
 
 
 def test_a_stranger_sees_and_writes_no_totals(store: Store) -> None:

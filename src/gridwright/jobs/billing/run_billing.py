@@ -30,6 +30,7 @@ from gridwright.jobs.cascade.rerate import Billable, rated, window
 from gridwright.jobs.cascade.rerate_bill import POLICY, CorrectionPolicy, correct_bill
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.load.load_final import load_final
+from gridwright.jobs.load.reached import days_reached
 from gridwright.jobs.meters.meter_notes import with_meters
 from gridwright.jobs.meters.on_behalf import on_behalf
 from gridwright.jobs.programs.settle_event import event_credits
@@ -207,10 +208,10 @@ class _Desk:
         asked = self._period(point)
         if asked is not None:
             return (asked,)
-        extents = self.store.readings.extents(self.access, [point.id])
-        if not extents:
+        days = days_reached(self.store, self.access, point.id)
+        if not days:
             return ()
-        first, last = min(each.first_day for each in extents), max(each.last_day for each in extents)
+        first, last = days.start, days.stop
         # A day on either side: a civil day begins before its UTC day, or ends behind it.
         there = Interval(from_epoch_s((first - 1) * DAY_S), from_epoch_s((last + 1) * DAY_S))
         if self._away.isdisjoint(months_of(there)):
@@ -237,12 +238,11 @@ class _Desk:
 
     def _note_silent(self, point: UsagePoint) -> None:
         """Say that a usage point has nothing to bill, and what there is of it."""
-        extents = self.store.readings.extents(self.access, [point.id])
-        if not extents:
+        days = days_reached(self.store, self.access, point.id)
+        if not days:
             self._note(f"no readings of {point.id}")
             return
-        first, last = min(each.first_day for each in extents), max(each.last_day for each in extents)
-        there = f"{date_of(first)} to {date_of(last)}"
+        there = f"{date_of(days.start)} to {date_of(days.stop)}"
         period = self._period(point)
         self._note(
             f"{point.id} has no readings to bill" + (f" in {period}" if period else "") + f"; they cover {there}"

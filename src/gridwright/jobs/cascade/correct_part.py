@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
-from gridwright.domain.day_totals import day_totals
+from gridwright.domain.day_totals import DayTotals, day_totals
 from gridwright.domain.errors import GridMismatch, NotFound
 from gridwright.domain.finding import Doubted, Finding
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
+from gridwright.domain.reading_type import Flow
 from gridwright.jobs.cascade.correct_scope import Scope
+from gridwright.jobs.cascade.edits_beyond import Beyond, Taken, taken_back
 from gridwright.jobs.cascade.edits_made import Unfed, as_final, own_images
 from gridwright.jobs.cascade.judge_made import JudgeMade
 from gridwright.jobs.cascade.seam_days import SeamDays
@@ -40,13 +43,14 @@ LONG = timedelta(days=366)
 class Final:
     """What became of one channel of usage points of one zone, on the days of a scope and those before.
 
-    `channel`: what it was made of.
+    `channel`: what it was made of. `beyond`: outside all that was read, so that only edits are in it.
     """
 
     zone: str
     panel: Panel
     findings: tuple[Finding, ...]
     channel: Channel
+    beyond: bool = False
 
     @property
     def under(self) -> Panel:
@@ -87,7 +91,8 @@ def make_final(
     material = stored.with_history(history)
     groups, others = every_series(material.panels, material.zones)
     seams = seams_of(material.panels)
-    edits = as_final(store.edits.applied(access, scope.points, scope.context), own_images(others))
+    edits = store.edits.applied(access, scope.points, scope.context)
+    edits = as_final(edits, own_images(store, access, edits, material.panels, others))
     material = replace(material, edits=edits)
     fed_in = Unfed(store, access, scope, material.panels, edits)
     closed, alone = (JudgeMade(site, material, reads, now) for reads in (material.registers, Registers()))
@@ -104,7 +109,21 @@ def make_final(
     for panel in others:
         for zone, some in by_zone(to_seams(panel, seams, DAY), material.zones):
             made.append(_final(zone, trust_beside(some, site, material, now=now), alone))
-    return made
+    return [*made, *_beyond(store, access, scope, made, alone)]
+
+
+def _beyond(store: Store, access: Access, scope: Scope, made: Sequence[Final], judge: JudgeMade) -> Iterator[Final]:
+    """Yield what edits say, or said until they were taken back, outside the final images that were made."""
+    edits, panels = judge.material.edits, [final.panel for final in made]
+    gone, _ = taken_back(store.edits.withdrawn(access, scope.points, scope.period))
+    received = [panel for panel in panels if panel.reading_type.flow is Flow.RECEIVED]
+    fed = {point for panel in received for point in panel.points}
+    fed |= {each.usage_point for each in edits if each.reading_type.flow is Flow.RECEIVED and any(each.values)}
+    for panel in Beyond(scope.period, panels, edits, gone, frozenset(fed)).panels():
+        for zone, some in by_zone(panel, judge.material.zones):
+            nothing = some.between(Interval(some.start, some.start)).regrid(some.period)
+            channel = Channel(nothing, some, (), partial(replace, nothing))
+            yield replace(_final(zone, channel, judge), beyond=True)
 
 
 def _final(zone: str, channel: Channel, judge: JudgeMade) -> Final:
@@ -118,14 +137,16 @@ def keep_final(store: Store, access: Access, scope: Scope, made: Sequence[Final]
     new = store.findings.save(access, found, known_at=now, points=scope.points, period=scope.period)
     readings, days, rerates, cascade = 0, 0, [], scope.cascade
     seams = SeamDays(store, access, scope, [final.panel for final in made])
+    _, taken = taken_back(store.edits.withdrawn(access, scope.points, scope.context))
     for final in made:
-        change = _change(store, access, scope.period, final)
+        change = _change(store, access, scope.period, final, taken)
         if change is None:
             continue
         readings += int(change.cells.sum())
         store.readings.save(access, change.part(), known_at=now, image=Image.FINAL)
-        totals = seams.left_out(day_totals(change.whole, final.zone), final.zone)
-        kept = store.day_totals.save(access, totals, known_at=now)
+        totals = day_totals(change.whole, final.zone)
+        gone = change.gone(totals, final.zone)
+        kept = store.day_totals.save(access, seams.left_out(totals, final.zone), known_at=now, gone=gone)
         days += kept.new + kept.changed
         rerates += [Rerate(name, period, cascade, now) for name, period in change.periods()]
     days += seams.save(now)
@@ -135,15 +156,32 @@ def keep_final(store: Store, access: Access, scope: Scope, made: Sequence[Final]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Change:
-    """`whole`: the final image as it is to be, of the rows that change; `cells`: where it differs from the stored."""
+    """`whole`: the final image as it is to be, of the rows that change; `cells`: where it differs from the stored.
+
+    `stale`: those of them in which nothing is known any more.
+    """
 
     whole: Panel
     cells: Mask
+    stale: Mask
 
     def part(self) -> Panel:
         """Return the panel from the first to the last cell that changes."""
         slots = np.flatnonzero(self.cells.any(axis=0))
-        return self.whole.slice(int(slots[0]), int(slots[-1]) + 1)
+        values = np.where(self.stale, 0.0, self.whole.values)
+        quality = np.where(self.stale, np.uint8(q.TAKEN_BACK), self.whole.quality)
+        return self.whole.with_values(values, quality).slice(int(slots[0]), int(slots[-1]) + 1)
+
+    def gone(self, totals: DayTotals, zone: str) -> Mask | None:
+        """Tell of which days nothing is known any more; None: of none."""
+        if not self.stale.any():
+            return None
+        row, slot = np.nonzero(self.stale)
+        day = self.whole.calendar(zone).day[slot] - totals.first_day
+        there = (day >= 0) & (day < len(totals.days))
+        touched = np.zeros(totals.total.shape, np.bool_)
+        touched[row[there], day[there]] = True
+        return touched & ~totals.known
 
     def periods(self) -> Iterator[tuple[str, Interval]]:
         """Yield for each usage point from when to when it changes."""
@@ -152,10 +190,11 @@ class _Change:
             yield self.whole.points[row], Interval(slot_time(self.whole, begin), slot_time(self.whole, end))
 
 
-def _change(store: Store, access: Access, period: Interval, final: Final) -> _Change | None:
+def _change(store: Store, access: Access, period: Interval, final: Final, taken: Taken) -> _Change | None:
     """Lay what was made over the final image as stored; None where nothing differs.
 
-    A final estimate stays whatever comes: it was agreed as the last word, and only an edit changes it.
+    A final estimate stays whatever comes: it was agreed as the last word, and only an edit changes it. `taken`: series
+    of which an edit was taken back; what it left where nothing was made goes.
     """
     made = final.panel.between(period)
     if not made.slots:
@@ -167,12 +206,30 @@ def _change(store: Store, access: Access, period: Interval, final: Final) -> _Ch
     fixed = q.status_of(old.quality) == q.Status.ESTIMATED_FINAL
     asked = q.status_of(new.quality) == q.Status.EDITED
     there = ~new.missing & (~fixed | asked)
-    cells = there & ((old.values != new.values) | (old.quality != new.quality))
+    stale = _stale(old, new, final) & _rows_in(old, taken)
+    cells = stale | (there & ((old.values != new.values) | (old.quality != new.quality)))
     rows = np.flatnonzero(cells.any(axis=1))
     if not rows.size:
         return None
-    values, quality = np.where(there, new.values, old.values), np.where(there, new.quality, old.quality)
-    return _Change(old.with_values(values, quality).rows(rows), cells[rows])
+    laid = there | stale
+    values, quality = np.where(laid, new.values, old.values), np.where(laid, new.quality, old.quality)
+    return _Change(old.with_values(values, quality).rows(rows), cells[rows], stale[rows])
+
+
+def _stale(old: Panel, new: Panel, final: Final) -> Mask:
+    """Tell where something is stored and nothing was made: what an edit said, or an estimate that went by it."""
+    status, agreed = q.status_of(old.quality), q.method_of(old.quality) == q.Method.AGREED
+    by_edit = (agreed & (status != q.Status.ESTIMATED_FINAL)) | ((status == q.Status.ESTIMATED) & (not final.beyond))
+    first, last = ((moment - old.start) // old.interval for moment in (final.panel.start, final.panel.end))
+    within = np.zeros(old.slots, np.bool_)
+    within[max(first, 0) : max(last, 0)] = True
+    stale: Mask = by_edit & within & new.missing & ~old.missing
+    return stale
+
+
+def _rows_in(panel: Panel, taken: Taken) -> Mask:
+    kind = panel.reading_type.finer(0)
+    return np.array([[(point, kind) in taken] for point in panel.points], np.bool_).reshape(-1, 1)
 
 
 def _stored(store: Store, access: Access, made: Panel, around: Interval) -> Panel:

@@ -133,9 +133,11 @@ def _looked_back(
         days = range(day - REACH_DAYS, day - 1)
         totals = store.day_totals.load(access, [each.usage_point for each in some], days, reading_type=kind)
         measured = (totals.measured + totals.edited >= totals.intervals) & totals.known
+        # An edit alone, behind the last reading, bridges no silence.
+        read = totals.known & (totals.measured + totals.estimated > 0)
         for row, each in enumerate(some):
             first = min(one.first_day for one in extents[each.usage_point] if one.reading_type == kind)
-            if first < days.start and not totals.known[row].any():
+            if first < days.start and not read[row].any():
                 found[each.key] = max(day - first, found.get(each.key, 0))
             elif not measured[row, max(first + 1 - days.start, 0) :].all():
                 found[each.key] = max(REACH_DAYS, found.get(each.key, 0))

@@ -64,7 +64,7 @@ class SeamDays:
                 parts = list(load_stretches(self.store, self.access, [name], period, kind, image=Image.FINAL))
                 if parts:
                     totals = day_totals(on_one_grid(parts).regrid(period), zone)
-                    kept = self.store.day_totals.save(self.access, totals, known_at=now)
+                    kept = self.store.day_totals.save(self.access, totals, known_at=now, gone=~totals.known)
                     changed += kept.new + kept.changed
         return changed
 

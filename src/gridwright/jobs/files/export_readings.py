@@ -22,6 +22,7 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER, UsagePoint
 from gridwright.formats.writer import Writer, phase_of
 from gridwright.jobs.load.made_series import made_of, one_way_types
+from gridwright.jobs.load.reached import reached
 from gridwright.store import Store
 from gridwright.store.archive.reading import leaving_out
 from gridwright.store.days.series import Extent
@@ -291,7 +292,8 @@ def _check_archive(export: Export) -> None:
 def _series(store: Store, access: Access, wanted: Wanted, points: Mapping[str, UsagePoint]) -> list[Extent]:
     """Return the series asked for by their days, without looking into them, in order of their usage points' names."""
     names = list(points)
-    stored = (store.readings.extents(access, names[at : at + TOGETHER]) for at in range(0, len(names), TOGETHER))
+    look = reached if wanted.image is Image.FINAL else _as_read
+    stored = (look(store, access, names[at : at + TOGETHER]) for at in range(0, len(names), TOGETHER))
     if wanted.image is Image.FINAL:
         made = one_way_types(store, access)
         stored = ([*some, *made_of(some, made)] for some in stored)
@@ -304,6 +306,10 @@ def _series(store: Store, access: Access, wanted: Wanted, points: Mapping[str, U
         and (wanted.period is None or Interval(*_days(one.first_day, one.last_day)).overlaps(wanted.period))
     ]
     return there if wanted.points is not None else sorted(there, key=lambda one: one.usage_point)
+
+
+def _as_read(store: Store, access: Access, points: Sequence[str]) -> list[Extent]:
+    return store.readings.extents(access, points)
 
 
 @cache

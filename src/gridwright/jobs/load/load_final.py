@@ -21,6 +21,7 @@ from gridwright.jobs.cascade.trust_readings import SiteDefaults, points_of, rece
 from gridwright.jobs.load.counted_once import Doubled, counted_once
 from gridwright.jobs.load.load_stretches import load_stretches, on_one_grid, refined
 from gridwright.jobs.load.main_series import Group, lived, main_groups
+from gridwright.jobs.load.reached import days_reached
 from gridwright.store import Store
 
 
@@ -117,14 +118,13 @@ def final_panel(
     Where its interval length changes it is laid on the shorter one. Nothing there is NotFound.
     """
     known = {point: store.registry.point(access, point)}
-    extents = store.readings.extents(access, [point])
-    if period is None and extents:
-        first, last = min(each.first_day for each in extents), max(each.last_day for each in extents)
+    days = days_reached(store, access, point)
+    if period is None and days:
         # A day that is estimated may lie on either side of those read.
-        whole = Interval(from_epoch_s((first - 1) * DAY_S), from_epoch_s((last + 1) * DAY_S))
+        whole = Interval(from_epoch_s((days.start - 1) * DAY_S), from_epoch_s((days.stop + 1) * DAY_S))
     else:
         whole = period or Interval(from_epoch_s(0), from_epoch_s(0))
-    groups, notes = load_final(store, access, known, whole, site, as_of=as_of) if extents else ([], [])
+    groups, notes = load_final(store, access, known, whole, site, as_of=as_of) if days else ([], [])
     if not groups:
         raise NotFound(
             f"{point} has no final image of its energy" + (f" in {period}" if period else ""),

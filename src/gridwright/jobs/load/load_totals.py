@@ -12,6 +12,7 @@ from gridwright.domain.calendar import date_of, day_number
 from gridwright.domain.interval import Interval, local_day
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.load.reached import days_reached
 from gridwright.jobs.load.sum_totals import Summed, channel_kinds, sum_totals
 from gridwright.store import Store
 
@@ -85,11 +86,9 @@ def _days(store: Store, access: Access, home: UsagePoint, period: Interval | Non
             moment.astimezone(home.tz).date() for moment in (period.start, period.end - timedelta(seconds=1))
         )
         return range(day_number(first), day_number(last) + 1)
-    extents = store.readings.extents(access, [home.id])
-    if not extents:
-        return range(0)
+    days = days_reached(store, access, home.id)
     # A civil day begins before its UTC day, or ends behind it.
-    return range(min(each.first_day for each in extents) - 1, max(each.last_day for each in extents) + 1)
+    return range(days.start - 1, days.stop + 1) if days else days
 
 
 def _row(summed: Summed, at: int, home: UsagePoint) -> DayTotal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -13,18 +13,18 @@ import numpy.typing as npt
 from gridwright.domain.access import Access
 from gridwright.domain.errors import GridMismatch, NotFound
 from gridwright.domain.image import Image
-from gridwright.domain.interval import DAY_S, Interval, epoch_s
+from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel, concat_points
 from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults, Trusted, summed, trust_readings
 from gridwright.jobs.load.load_final import FinalGroup, load_final
 from gridwright.jobs.load.load_stored import load_stored
 from gridwright.jobs.load.main_series import main_groups
+from gridwright.jobs.load.reached import reached
 from gridwright.jobs.load.touched_days import touched_days, untouched, untouched_panel
 from gridwright.store import Store
 
 Mask = npt.NDArray[np.bool_]
 Usable = FinalGroup | Trusted
-DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,7 @@ class Reader:
         """
         material = load_stored(self.store, self.access, points, period, as_of=self.as_of)
         groups, notes = main_groups(material.panels, material.zones)
-        if not groups:
-            return [], notes
-        first, last = min(group.period.start for group in groups), max(group.period.end for group in groups)
-        # A day that is estimated may lie on either side of those read.
-        whole = period or Interval(first - DAY, last + DAY)
+        whole = period or self._whole(list(material.known))
         finals, more = load_final(self.store, self.access, material.known, whole, self.site, as_of=self.as_of)
         touched = self._touched(material)
         there = {
@@ -66,6 +62,12 @@ class Reader:
         found = [group for group in judged if group.points]
         found += [part for group in trusted for part in _laid(group, there, read)]
         return found, list(dict.fromkeys([*notes, *more]))
+
+    def _whole(self, points: Sequence[str]) -> Interval:
+        """Return all the time of which something is known; a day that is estimated may lie on either side."""
+        extents = reached(self.store, self.access, points)
+        first, last = min(each.first_day for each in extents), max(each.last_day for each in extents)
+        return Interval(from_epoch_s((first - 1) * DAY_S), from_epoch_s((last + 1) * DAY_S))
 
     def _touched(self, material: Material) -> dict[str, list[Interval]]:
         """Return whose days changed since they were judged; what was known earlier has no such days."""

@@ -13,7 +13,7 @@ from gridwright.domain.image import Image
 from gridwright.domain.interval import DAY_S, Interval
 from gridwright.domain.panel import Panel, Values
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
-from gridwright.jobs.cascade.edits_made import ONE_WAY, is_split
+from gridwright.jobs.cascade.edits_made import ONE_WAY, is_split, rank_of
 from gridwright.store import Store
 
 HOUR = timedelta(hours=1)
@@ -75,8 +75,8 @@ class CountsNow:
         """Tell whether delivered energy is made of a series: none at its usage point comes before it."""
         extents = self.store.readings.extents(self.access, [self.point])
         kinds = {each.reading_type for each in extents if each.interval_s < DAY_S}
-        mine = _rank(kind)
-        if mine is None or mine != min((rank for rank in map(_rank, kinds) if rank is not None), default=mine):
+        mine = rank_of(kind)
+        if mine is None or mine != min((rank for rank in map(rank_of, kinds) if rank is not None), default=mine):
             return False
         channels = sorted(
             each.code for each in kinds if replace(each, channel=kind.channel, exponent=kind.exponent) == kind
@@ -88,14 +88,3 @@ class CountsNow:
                 remedy="have the readings delivered again as they should be; an import of the right values counts",
             )
         return True
-
-
-def _rank(kind: ReadingType) -> int | None:
-    """Return the place of a series among those that delivered energy is made of, None for what it is not made of."""
-    if kind.quantity is Quantity.ENERGY and kind.accumulation is not Accumulation.DELTA:
-        return None
-    if kind.quantity not in {Quantity.ENERGY, Quantity.POWER} or kind.flow is Flow.RECEIVED:
-        return None
-    if kind.flow is Flow.DELIVERED:
-        return 0
-    return 1 if is_split(kind) else 2

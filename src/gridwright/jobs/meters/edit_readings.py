@@ -12,9 +12,10 @@ import numpy as np
 from gridwright.domain.access import Access, Act
 from gridwright.domain.edit import Edit, EditState
 from gridwright.domain.errors import Conflict, InputError, NotFound
-from gridwright.domain.interval import Interval, clock_time
+from gridwright.domain.interval import DAY_S, Interval, clock_time, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, LARGEST_EXACT, Flow, Quantity, ReadingType
+from gridwright.jobs.cascade.edits_made import feeding
 from gridwright.jobs.load.away import require_here
 from gridwright.jobs.meters.counts_now import CountsNow
 from gridwright.jobs.meters.usual_use import all_moved_wh
@@ -192,8 +193,21 @@ def _decide(store: Store, access: Access, before: Edit, after: Edit) -> Edit:
     with store.transaction():
         store.edits.advance(access, before, after)
         if EditState.APPLIED in (before.state, after.state):
-            store.dirty.touch(access, [after.usage_point], after.reading_type, after.period)
+            period = _ever_read(store, access, after) if _fed_in(after) else after.period
+            store.dirty.touch(access, [after.usage_point], after.reading_type, period)
     return after
+
+
+def _fed_in(edit: Edit) -> bool:
+    """Tell whether an edit was taken back that may alone have said that a usage point feeds in."""
+    return edit.state is EditState.WITHDRAWN and bool(feeding([edit]))
+
+
+def _ever_read(store: Store, access: Access, edit: Edit) -> Interval:
+    extents = store.readings.extents(access, [edit.usage_point])
+    first, last = min(each.first_day for each in extents), max(each.last_day for each in extents)
+    start, end = from_epoch_s(first * DAY_S), from_epoch_s(last * DAY_S)
+    return Interval(min(start, edit.period.start), max(end, edit.period.end))
 
 
 def _require_reason(reason: str) -> None:

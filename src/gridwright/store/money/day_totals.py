@@ -21,6 +21,7 @@ from gridwright.store.schema.trust import day_total as table
 from gridwright.store.session import Session, Unit
 
 Rows = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 KEY = ("reading_type", "day", "usage_point")
 COLUMNS = (*KEY, *FIELDS, "known_at_us", "revision")
 INSERT = "INSERT INTO day_total ({columns}) VALUES ({marks})"
@@ -95,10 +96,11 @@ class DayTotalsStore:
         self._session = session
         self._names = names
 
-    def save(self, access: Access, totals: DayTotals, *, known_at: datetime) -> TotalsSummary:
+    def save(self, access: Access, totals: DayTotals, *, known_at: datetime, gone: Mask | None = None) -> TotalsSummary:
         """Keep the known days of `totals`; the same again writes nothing, another supersedes what was there.
 
-        Days of which nothing is known are passed over. What is superseded stays for `as_of`.
+        Days of which nothing is known are passed over, but for those that are `gone` (bool[n, days]): of them nothing
+        is known any more. What is superseded stays for `as_of`.
         """
         access.require(Act.WRITE_READINGS)
         if access.points is not None:
@@ -113,8 +115,11 @@ class DayTotalsStore:
             new, changed = 0, 0
             values = np.stack([getattr(totals, name)[order] for name in FIELDS], axis=-1)
             known = totals.known[order]
+            told = known if gone is None else known | gone[order]
             for at, day in enumerate(totals.days):
-                fresh, other, old = _differences(values[:, at], known[:, at], stored.get(day), keys[order])
+                fresh, other, old = _differences(
+                    values[:, at], (known[:, at], told[:, at]), stored.get(day), keys[order]
+                )
                 _insert(unit, (kind, day), keys[order][fresh], values[fresh, at], to_us(known_at))
                 _supersede(unit, (kind, day), keys[order][other], values[other, at], old=old, known=to_us(known_at))
                 new, changed = new + int(fresh.sum()), changed + int(other.sum())
@@ -183,7 +188,10 @@ class DayTotalsStore:
         with self._session.reading() as unit:
             kind = self._names.type_key(unit, reading_type)
             query = select(table.c.day, func.count(), *sums).where(
-                table.c.reading_type == kind, table.c.day >= days.start, table.c.day < days.stop
+                table.c.reading_type == kind,
+                table.c.day >= days.start,
+                table.c.day < days.stop,
+                table.c.intervals > 0,  # nothing is known any more of the others
             )
             query = within(query, table.c.usage_point, access).group_by(table.c.day).order_by(table.c.day)
             rows = unit.connection.execute(query).all()
@@ -287,16 +295,18 @@ def _last_known(rows: Rows, as_of_us: int) -> Rows:
     return rows[last]
 
 
-def _differences(
-    values: Rows, known: npt.NDArray[np.bool_], stored: Rows | None, keys: Rows
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], Rows]:
-    """Return which rows are new, which differ from the stored ones, and what is stored of the latter."""
+def _differences(values: Rows, which: tuple[Mask, Mask], stored: Rows | None, keys: Rows) -> tuple[Mask, Mask, Rows]:
+    """Return which rows are new, which differ from the stored ones, and what is stored of the latter.
+
+    `which`: of which rows something is known, and of which it is told that something is, or that nothing is any more.
+    """
+    known, told = which
     if stored is None:
         return known, np.zeros(known.size, np.bool_), np.empty((0, REVISION + 1), np.int64)
     at = np.searchsorted(keys, stored[:, 0])
     there = np.zeros(known.size, np.bool_)
     there[at] = True
-    differs = known[at] & (values[at] != stored[:, 1 : 1 + len(FIELDS)]).any(axis=1)
+    differs = told[at] & (values[at] != stored[:, 1 : 1 + len(FIELDS)]).any(axis=1)
     other = np.zeros(known.size, np.bool_)
     other[at[differs]] = True
     return known & ~there, other, stored[differs]
