@@ -64,6 +64,18 @@ def test_the_beginning_of_an_edit_s_id_is_enough(run: Run) -> None:
     assert json.loads(run("edit", "withdraw", made[0][:length], "--reason", "misread", "--json")[1])["id"] == made[0]
 
 
+def test_who_made_approved_and_withdrew_an_edit_is_told_with_the_time(run: Run) -> None:
+    words = ("edit", "propose", "H-1", "--period", "2025-03-03", "--reason", "read on site", "--total", "16", "--json")
+    made = json.loads(run(*words)[1])
+    assert (made["approved_by"], made["withdrawn_by"]) == (made["author"], None)
+    run("edit", "withdraw", made["id"], "--reason", "misread")
+    (told,) = json.loads(run("edit", "list", "--json")[1])["edits"]
+    assert (told["approved_by"], told["approved"]) == (made["author"], made["approved"])
+    assert (told["withdrawn_by"], told["withdrawn"]) == (made["author"], told["decided"])
+    for shown in (run("edit", "list")[1], run("edit", "show", made["id"])[2]):
+        assert shown.count(f"{made['author']}, 20") == 3
+
+
 def test_a_dry_run_of_an_edit_says_so_and_whether_it_would_count(run: Run) -> None:
     words = ("edit", "propose", "H-1", "--period", "2025-03-03", "--reason", "read on site", "--dry-run")
     for total, said in (("16", "It would count at once."), ("60", "It would wait for a second person: it moves more")):

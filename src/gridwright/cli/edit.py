@@ -16,6 +16,8 @@ from gridwright.domain.reading_type import DELIVERED_ENERGY, from_code
 from gridwright.domain.written_number import read_number
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gridwright.app import Platform
     from gridwright.domain.edit import Edit
 
@@ -105,7 +107,7 @@ def list_edits(
     if not found:
         say("No edit: gridwright edit propose --help tells how one is made.")
     print_table(
-        ("edit", "usage point", "from", "to", "state", "moves", "author", "decided by", "reason"),
+        ("edit", "usage point", "from", "to", "state", "moves", "author", "approved by", "stopped by", "reason"),
         [
             (
                 each.id,
@@ -114,8 +116,9 @@ def list_edits(
                 f"{each.period.end:{MINUTE}}",
                 each.state,
                 moved(each),
-                each.author,
-                each.decided_by,
+                signed(each.author, each.created),
+                signed(each.approved_by, each.approved),
+                "" if each.state is EditState.APPLIED else signed(each.decided_by, each.decided),
                 each.reason,
             )
             for each in found
@@ -207,7 +210,10 @@ def tell(found: Edit, *, as_json: bool) -> None:
         print_json(plain(found))
         return
     say(f"Edit {found.id} of {found.usage_point}, {found.period}: {len(found.values)} intervals, moves {moved(found)}")
-    by = f" by {found.decided_by}" if found.decided_by else ""
+    say(f"Made by {signed(found.author, found.created)}: {found.reason}")
+    if found.approved_by and found.state is not EditState.APPLIED:
+        say(f"Approved by {signed(found.approved_by, found.approved)}")
+    by = f" by {signed(found.decided_by, found.decided)}" if found.decided_by else ""
     say(f"It is {found.state}{by}{f': {found.note}' if found.note else ''}")
 
 
@@ -219,6 +225,11 @@ def tell_dry(drawn: Edit, why_not: str, *, as_json: bool) -> None:
     say(f"An edit of {drawn.usage_point}, {drawn.period}: {len(drawn.values)} intervals, would move {moved(drawn)}.")
     say(f"It would wait for a second person: it {why_not}." if why_not else "It would count at once.")
     say("Dry run: nothing was recorded.")
+
+
+def signed(name: str, at: datetime | None) -> str:
+    """Write who took a step, and when."""
+    return f"{name}, {at:{MINUTE}}" if name and at else name
 
 
 def moved(found: Edit) -> str:
@@ -248,6 +259,10 @@ def plain(found: Edit) -> dict[str, Any]:
         "created": found.created,
         "decided_by": found.decided_by or None,
         "decided": found.decided,
+        "approved_by": found.approved_by or None,
+        "approved": found.approved,
+        "withdrawn_by": found.withdrawn_by or None,
+        "withdrawn": found.withdrawn,
         "note": found.note,
         "difference": found.difference / unit,
         "moved": found.moved / unit,

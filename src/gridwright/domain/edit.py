@@ -42,7 +42,8 @@ class Edit:
     """Values agreed for consecutive intervals of one series (E10), in whole counts; the raw readings stay as they came.
 
     `before`: what stood there when the edit was made, None where nothing did. `evidence`: a letter, a photograph, a
-    ticket. `decided_by`, `decided`, `note`: who let it go, stopped it or took it back, when and why.
+    ticket. `decided_by`, `decided`, `note`: who let it go, stopped it or took it back, when and why. `approved_by` and
+    `approved`: who let it go, and when, also when somebody took it back since.
     """
 
     id: str
@@ -60,6 +61,8 @@ class Edit:
     decided_by: str = ""
     decided: datetime | None = None
     note: str = ""
+    approved_by: str = ""
+    approved: datetime | None = None
 
     def __post_init__(self) -> None:
         if not self.reason.strip():
@@ -74,6 +77,16 @@ class Edit:
         if bad is not None:
             unit = f"{self.reading_type.resolution:g} {self.reading_type.unit}"
             raise InputError(f"edit {self.id}: {bad} is no whole number of {unit}", remedy="round the values")
+
+    @property
+    def withdrawn_by(self) -> str:
+        """Who took it back; empty where nobody did."""
+        return self.decided_by if self.state is EditState.WITHDRAWN else ""
+
+    @property
+    def withdrawn(self) -> datetime | None:
+        """When it was taken back."""
+        return self.decided if self.state is EditState.WITHDRAWN else None
 
     @property
     def difference(self) -> float:
@@ -102,7 +115,8 @@ class Edit:
         """Return the edit in its next state; a step out of order is refused."""
         if state not in NEXT[self.state]:
             raise Conflict(f"edit {self.id} is {self.state} and cannot become {state}", remedy=REMEDY[self.state])
-        return replace(self, state=state, decided_by=by, decided=now, note=note.strip())
+        after = replace(self, state=state, decided_by=by, decided=now, note=note.strip())
+        return replace(after, approved_by=by, approved=now) if state is EditState.APPLIED else after
 
     def __repr__(self) -> str:
         return f"<Edit {self.id} of {self.usage_point}: {len(self.values)} intervals from {self.period}, {self.state}>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, Select, insert, select, update
@@ -21,7 +21,7 @@ from gridwright.store.names import FEW, Names, every_type, within
 from gridwright.store.schema.trust import edit as table
 from gridwright.store.session import Session, Unit
 
-STEP = ("state", "decided_by", "decided_us", "note")
+STEP = ("state", "decided_by", "decided_us", "note", "detail")
 
 
 class Edits:
@@ -100,14 +100,23 @@ class Edits:
         """Return the edits that touch a period and were taken back, in the order in which they were."""
         return self._touching(access, points, period, EditState.WITHDRAWN)
 
+    def applied_alone(self, access: Access, points: Sequence[str], since: datetime) -> list[Edit]:
+        """Return the edits in force that the person who asks made after an instant and let go without anybody else."""
+        me = access.actor[:200]
+        mine = (table.c.author == me, table.c.decided_by == me, table.c.created_us > to_us(since))
+        return self._found(access, points, _query().where(table.c.state == str(EditState.APPLIED), *mine))
+
     def _touching(self, access: Access, points: Sequence[str], period: Interval, state: EditState) -> list[Edit]:
+        start, end = to_seconds(period.start), to_seconds(period.end)
+        there = (table.c.start_s < end, table.c.end_s > start)
+        return self._found(access, points, _query().where(table.c.state == str(state), *there))
+
+    def _found(self, access: Access, points: Sequence[str], query: Select[Any]) -> list[Edit]:
+        """Return what a query finds at usage points, in the order in which it was decided."""
         access.require(Act.READ)
-        if not _may_see(access, state):
-            return []
         for point in points:
             access.require(Act.READ, point)
-        start, end = to_seconds(period.start), to_seconds(period.end)
-        query = _query().where(table.c.state == str(state), table.c.start_s < end, table.c.end_s > start)
+        query = query.where(table.c.state.in_([str(state) for state in EditState if _may_see(access, state)]))
         with self._session.reading() as unit:
             kinds = every_type(unit)
             keys = self._names.point_keys(unit, points)
@@ -174,6 +183,7 @@ def _row(edit: Edit) -> dict[str, Any]:
                 "interval_s": int(edit.interval.total_seconds()),
                 "values": [int(value) for value in edit.values],
                 "before": [None if value is None else int(value) for value in edit.before],
+                **({"approved": [edit.approved_by, to_us(edit.approved)]} if edit.approved else {}),
             }
         ),
         "difference": int(edit.difference),
@@ -186,6 +196,9 @@ def _row(edit: Edit) -> dict[str, Any]:
 
 def _to_edit(row: Row[Any], kinds: dict[int, ReadingType]) -> Edit:
     detail = json.loads(row.detail)
+    # Of old only the last step was kept.
+    last = (row.decided_by, row.decided_us) if row.state == EditState.APPLIED else ("", None)
+    approved_by, approved_us = detail.get("approved", last)
     return Edit(
         id=row.code,
         usage_point=row.point,
@@ -202,4 +215,6 @@ def _to_edit(row: Row[Any], kinds: dict[int, ReadingType]) -> Edit:
         decided_by=row.decided_by or "",
         decided=from_us_if(row.decided_us),
         note=row.note,
+        approved_by=approved_by or "",
+        approved=from_us_if(approved_us),
     )

@@ -144,6 +144,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "edits.begin_with": (("E-",), {}),
     "edits.applied": ((["hers"], MONTH), {}),
     "edits.withdrawn": ((["hers"], MONTH), {}),
+    "edits.applied_alone": ((["hers"], NOW), {}),
     "edits.advance": ((EDIT, EDIT.to(EditState.APPLIED, by="local", now=NOW)), {}),
     "rerates.add": (([Rerate("hers", MONTH, "c", NOW)],), {}),
     "rerates.pending": ((), {}),

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridwright.api.shapes.edits import EditShape
 from gridwright.domain.access import LOCAL_OWNER, Access, Role
 from gridwright.domain.edit import Edit, EditState
 from gridwright.domain.errors import AccessDenied, Conflict, InputError, NotFound
@@ -85,7 +86,12 @@ def test_a_large_edit_needs_a_second_person(store: Store) -> None:
         approve_edit(store, BOB, made.id, now=NOW)
     with pytest.raises(Conflict, match="alone"):
         withdraw_edit(store, ANN, made.id, reason="misread", policy=POLICY, now=NOW)
-    assert withdraw_edit(store, BOB, made.id, reason="misread", policy=POLICY, now=NOW).state is EditState.WITHDRAWN
+    later = NOW + timedelta(hours=1)
+    gone = withdraw_edit(store, BOB, made.id, reason="misread", policy=POLICY, now=later)
+    assert gone.state is EditState.WITHDRAWN
+    shape = EditShape.of(gone)
+    assert (shape.author, shape.created, shape.approved_by, shape.approved) == ("ann", NOW, "bob", NOW)
+    assert (shape.withdrawn_by, shape.withdrawn) == ("bob", later)
     assert store.edits.applied(LOCAL_OWNER, ["UP-1"], HOUR) == []
     told = [record.detail["state"] for record in store.audit.records(LOCAL_OWNER) if "state" in record.detail]
     assert told[::-1] == ["proposed", "applied", "withdrawn"]

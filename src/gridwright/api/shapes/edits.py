@@ -58,8 +58,12 @@ class EditShape(Shape):
     reason: str
     evidence: str
     created: datetime
-    decided_by: str
+    decided_by: str = Field(description="Who took the last step: let it go, stopped it or took it back.")
     decided: datetime | None
+    approved_by: str = Field(description="Who let it go, also when it was taken back since.")
+    approved: datetime | None
+    withdrawn_by: str = Field(description="Who took it back.")
+    withdrawn: datetime | None
     note: str
     difference: float = Field(description="What it adds, in kWh for energy, else in the reading type's unit.")
     moved: float = Field(description="How much it changes in all, in the same unit.")

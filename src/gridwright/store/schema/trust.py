@@ -72,7 +72,7 @@ edit = Table(
     Column("author", String(200), nullable=False),
     Column("reason", long_text(), nullable=False),
     Column("evidence", long_text(), nullable=False),
-    # JSON: the interval, the values asked for and those that they replace, one each slot, in counts.
+    # JSON: the interval, the values asked for and those that they replace, one each slot, in counts, who let it go.
     Column("detail", long_text(), nullable=False),
     Column("difference", BigInteger, nullable=False),
     Column("created_us", BigInteger, nullable=False),

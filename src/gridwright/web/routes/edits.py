@@ -43,7 +43,7 @@ def edits(request: Request, who: Staff) -> Response:
     waiting = [edit_row(each) for each in find(who.access, states=(EditState.PROPOSED,), limit=SHOWN)]
     decided = tuple(each for each in EditState if each is not EditState.PROPOSED)
     done = [edit_row(each) for each in find(who.access, states=decided, limit=SHOWN)]
-    names = ("id", "usage_point", "from", "to", "state", "moves", "author", "decided_by", "reason")
+    names = ("id", "usage_point", "from", "to", "state", "moves", "author", "approved_by", "decided_by", "reason")
     rows = [[each[name] for name in names] for each in (*waiting, *done)]
     data = {"waiting": waiting, "done": done}
     view = View("edits.html.j2", "Edits", data, names, rows, api="/v1/edits", cli="gridwright edit list")

@@ -29,6 +29,8 @@ def edit_row(edit: Edit) -> dict[str, Any]:
         "created": edit.created.isoformat(),
         "decided_by": edit.decided_by,
         "decided": edit.decided.isoformat() if edit.decided else None,
+        "approved_by": edit.approved_by,
+        "approved": edit.approved.isoformat() if edit.approved else None,
         "note": edit.note,
         "intervals": len(edit.values),
         "adds": amount(edit.difference, edit.reading_type),
