@@ -16,6 +16,7 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
 from gridwright.domain.calendar import day_number
 from gridwright.domain.correction import CorrectionState, NoteKind
+from gridwright.domain.edit import EditState
 from gridwright.domain.errors import Conflict
 from gridwright.domain.finding import Severity
 from gridwright.domain.image import Image
@@ -36,7 +37,7 @@ from gridwright.jobs.meters.accept_findings import (
     preview_reopening,
     reopen_findings,
 )
-from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, propose_edit
+from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, counts_at_once, draft_edit, propose_edit
 from gridwright.jobs.meters.weigh_acceptance import together
 from gridwright.store import Store, open_store
 from gridwright.store.findings import FindingFilter, StoredFinding
@@ -336,6 +337,20 @@ def test_edits_that_somebody_made_alone_count_too(home: Home) -> None:
     propose_edit(home.store, ANN, wish, policy=home.policy, now=home.now)
     assert home.accept(ANN).waiting == 2
     assert home.accept(BOB).waiting == 0
+
+
+def test_what_somebody_accepted_alone_counts_for_edits_too(home: Home) -> None:
+    """One limit over both: 500 kWh accepted and 190 edited are more than 600 together, in whichever order."""
+    home.policy = EditPolicy(600.0)
+    assert (home.accept(ANN).waiting, home.accept(ANN).findings) == (0, 0)
+    day = usual(("UP-1",)).slice(80 * 24, 81 * 24)
+    wish = EditWish("UP-1", day.period, "agreed by telephone", total=Decimal(200))
+    drawn = draft_edit(home.store, ANN, wish, now=home.now)
+    assert not counts_at_once(home.store, ANN, drawn, policy=home.policy)
+    later = replace(drawn, created=home.now + 32 * DAY)
+    assert counts_at_once(home.store, ANN, later, policy=home.policy)
+    states = [propose_edit(home.store, who, wish, policy=home.policy, now=home.now).state for who in (ANN, BOB)]
+    assert states == [EditState.PROPOSED, EditState.APPLIED]
 
 
 def test_a_small_edit_that_lies_over_a_large_value_is_no_way_round(home: Home) -> None:

@@ -9,7 +9,8 @@ from datetime import datetime
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import Conflict
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
-from gridwright.jobs.meters.edit_readings import MONTH, EditPolicy, applied_alone
+from gridwright.jobs.meters.edit_readings import MONTH, EditPolicy
+from gridwright.jobs.meters.moved_alone import moved_alone_wh
 from gridwright.jobs.meters.weigh_acceptance import Effect, weigh
 from gridwright.store import Store
 from gridwright.store.deciding import require_reason
@@ -114,20 +115,11 @@ def _weigh_back(store: Store, access: Access, chosen: Sequence[StoredFinding], b
 def _need_second(store: Store, access: Access, effects: Mapping[str, Effect], by: Deciding) -> set[str]:
     """Return the usage points at which more would count than one person may let: small ones add up to a large one."""
     moving = sorted(point for point, effect in effects.items() if effect.moved_wh)
-    since, limit = by.now - MONTH, by.policy.alone_kwh * 1000
-    before = store.findings.moved_alone(access, moving, since)
-    return {
-        point
-        for point in moving
-        if effects[point].moved_wh + before.get(point, 0) > limit
-        or effects[point].moved_wh + before.get(point, 0) + _edited_alone(store, access, point, since) > limit
-    }
-
-
-def _edited_alone(store: Store, access: Access, point: str, since: datetime) -> float:
-    """Return how many Wh somebody moved there alone by edits since an instant."""
-    alone = applied_alone(store, access, point, access.actor, since)
-    return sum(each.moved * (each.count_wh or 0.0) for each in alone)
+    limit = by.policy.alone_kwh * 1000
+    large = {point for point in moving if effects[point].moved_wh > limit}
+    small = [point for point in moving if point not in large]
+    before = moved_alone_wh(store, access, small, by.now - MONTH)
+    return large | {point for point in small if effects[point].moved_wh + before[point] > limit}
 
 
 def _waits(each: StoredFinding, watched: set[str], access: Access) -> bool:

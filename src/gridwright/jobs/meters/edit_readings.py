@@ -18,7 +18,8 @@ from gridwright.domain.reading_type import DELIVERED_ENERGY, LARGEST_EXACT, Flow
 from gridwright.jobs.cascade.edits_made import feeding
 from gridwright.jobs.load.away import require_here
 from gridwright.jobs.meters.counts_now import CountsNow
-from gridwright.jobs.meters.usual_use import all_moved_wh
+from gridwright.jobs.meters.moved_alone import moved_alone_wh
+from gridwright.jobs.meters.usual_use import moved_wh
 from gridwright.jobs.new_id import new_id
 from gridwright.store import Store
 from gridwright.vee.closure import close_to
@@ -31,7 +32,7 @@ KILO = (
     Quantity.REACTIVE_POWER,
 )
 MOST_INTERVALS = 50_000  # a year of quarter-hours, and more
-MONTH, MOST_LOOKED_AT = timedelta(days=31), 1000
+MONTH = timedelta(days=31)
 HOUR = timedelta(hours=1)
 TOLERANCE = 0.1  # of the capacity, as V12 has it
 ONE_WAY = (Flow.DELIVERED, Flow.RECEIVED)
@@ -72,7 +73,7 @@ class EditPolicy:
         return (
             f"moves more than {limit}"
             if moved > self.alone_kwh * 1000
-            else f"moves, with your others, more than {limit}"
+            else f"moves, with what you moved there alone before, more than {limit}"
         )
 
 
@@ -108,18 +109,8 @@ def counts_at_once(store: Store, access: Access, edit: Edit, *, policy: EditPoli
     """Tell whether one person is enough for an edit as it was drawn."""
     if edit.note:
         return False
-    before = applied_alone(store, access, edit.usage_point, edit.author, edit.created - MONTH)
-    return policy.lets_alone(edit, all_moved_wh(store, access, [edit, *before]))
-
-
-def applied_alone(store: Store, access: Access, point: str, author: str, since: datetime) -> list[Edit]:
-    """Return what somebody applied alone at a usage point since an instant: small edits add up to a large one."""
-    recent = store.edits.find(access, point=point, states=(EditState.APPLIED,), limit=MOST_LOOKED_AT)
-    return [
-        each
-        for each in recent
-        if each.author == each.decided_by == author and each.created > since and each.count_wh is not None
-    ]
+    before = moved_alone_wh(store, access, [edit.usage_point], edit.created - MONTH)[edit.usage_point]
+    return policy.lets_alone(edit, moved_wh(store, access, edit) + before)
 
 
 def draft_edit(store: Store, access: Access, wish: EditWish, *, now: datetime) -> Edit:

@@ -37,11 +37,6 @@ def moved_wh(store: Store, access: Access, edit: Edit) -> float:
     return float(moved * edit.count_wh)
 
 
-def all_moved_wh(store: Store, access: Access, edits: Sequence[Edit]) -> float:
-    """Return how many Wh several edits move together."""
-    return sum(moved_wh(store, access, edit) for edit in edits)
-
-
 def _usual(store: Store, access: Access, edit: Edit) -> Sequence[float]:
     """Return the mean at each time of day over the four weeks before the edit, in counts; NaN where it is unknown."""
     before = Interval(edit.period.start - timedelta(days=DAYS_BACK), edit.period.start)
