@@ -35,8 +35,8 @@ from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.formats.registry import writer_named
 from gridwright.jobs.billing.run_billing import BillOrder, BillRun, run_billing
 from gridwright.jobs.cascade.correct import Corrected, correct
-from gridwright.jobs.cascade.correct_part import Final, make_final
 from gridwright.jobs.cascade.correct_scope import Scope
+from gridwright.jobs.cascade.make_final import Final, make_final
 from gridwright.jobs.cascade.rerate import Pricing, rerate
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.files.export_readings import Wanted, plan_export

@@ -23,7 +23,7 @@ from gridwright.jobs.billing import run_billing as billing
 from gridwright.jobs.cascade import correct as correcting
 from gridwright.jobs.cascade import rerate as rating
 from gridwright.jobs.cascade.correct import correct
-from gridwright.jobs.cascade.correct_part import make_final
+from gridwright.jobs.cascade.make_final import make_final
 from gridwright.jobs.cascade.rerate import rated
 from gridwright.jobs.load.load_final import load_final
 from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, propose_edit

@@ -10,10 +10,11 @@ from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import AccessDenied, Conflict, GridwrightError, StoreError
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
-from gridwright.jobs.cascade.correct_part import Outcome, keep_final, make_final
+from gridwright.jobs.cascade.correct_part import Outcome, keep_final
 from gridwright.jobs.cascade.correct_scope import Scope, is_judged, scopes
 from gridwright.jobs.cascade.judge_registers import judge_registers
 from gridwright.jobs.cascade.late_arrivals import note_late
+from gridwright.jobs.cascade.make_final import make_final
 from gridwright.jobs.cascade.note_contradictions import note_contradictions
 from gridwright.jobs.cascade.note_hidden import note_hidden
 from gridwright.jobs.cascade.note_reads import read_contradictions

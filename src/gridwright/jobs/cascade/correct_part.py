@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,49 +12,20 @@ import numpy.typing as npt
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
 from gridwright.domain.day_totals import DayTotals, day_totals
-from gridwright.domain.errors import GridMismatch, NotFound
-from gridwright.domain.finding import Doubted, Finding
+from gridwright.domain.errors import GridMismatch
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
-from gridwright.domain.reading_type import Flow
 from gridwright.jobs.cascade.correct_scope import Scope
-from gridwright.jobs.cascade.edits_beyond import Beyond, Taken, taken_back
-from gridwright.jobs.cascade.edits_made import Unfed, as_final, own_images
-from gridwright.jobs.cascade.judge_made import JudgeMade
+from gridwright.jobs.cascade.edits_beyond import Taken, taken_back
+from gridwright.jobs.cascade.make_final import Final
 from gridwright.jobs.cascade.seam_days import SeamDays
-from gridwright.jobs.cascade.trust_readings import Channel, SiteDefaults, trust_beside, trust_channels
-from gridwright.jobs.load.load_history import load_history
-from gridwright.jobs.load.load_stored import load_stored
-from gridwright.jobs.load.load_stretches import load_stretches, seams_of, to_seams
-from gridwright.jobs.load.main_series import by_zone, every_series
+from gridwright.jobs.load.load_stretches import load_stretches
 from gridwright.store import Store
 from gridwright.store.money.rerates import Rerate
-from gridwright.vee import Registers
 
 Mask = npt.NDArray[np.bool_]
 DAY = timedelta(days=1)
-# As far as the last value of one interval length may lie before the first of the next.
-LONG = timedelta(days=366)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Final:
-    """What became of one channel of usage points of one zone, on the days of a scope and those before.
-
-    `channel`: what it was made of. `beyond`: outside all that was read, so that only edits are in it.
-    """
-
-    zone: str
-    panel: Panel
-    findings: tuple[Finding, ...]
-    channel: Channel
-    beyond: bool = False
-
-    @property
-    def under(self) -> Panel:
-        """What it would be without edits."""
-        return self.channel.under
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,69 +36,6 @@ class Outcome:
     readings: int
     days: int
     rerates: int
-
-
-def make_final(
-    store: Store,
-    access: Access,
-    site: SiteDefaults,
-    scope: Scope,
-    *,
-    now: datetime,
-    accepted: frozenset[Doubted] | None = None,
-) -> list[Final]:
-    """Validate the readings of a scope with their context, lay the edits over them, and estimate what is left.
-
-    `accepted`: as if people had accepted this, instead of what is on record.
-    """
-    try:
-        stored = load_stored(store, access, scope.points, scope.context)
-    except NotFound:
-        return []
-    stored = stored if accepted is None else stored.with_accepted(accepted)
-    kinds = {panel.reading_type for panel in stored.panels}
-    history = load_history(store, access, scope.points, scope.context.start, kinds, rules=site.rules)
-    material = stored.with_history(history)
-    groups, others = every_series(material.panels, material.zones)
-    seams = seams_of(material.panels)
-    edits = store.edits.applied(access, scope.points, scope.context)
-    edits = as_final(edits, own_images(store, access, edits, material.panels, others))
-    material = replace(material, edits=edits)
-    fed_in = Unfed(store, access, scope, material.panels, edits)
-    closed, alone = (JudgeMade(site, material, reads, now) for reads in (material.registers, Registers()))
-    made = []
-    for group in groups:
-        whole = replace(
-            group,
-            delivered=tuple(to_seams(panel, seams, LONG) for panel in group.delivered),
-            received=tuple(to_seams(panel, seams, DAY) for panel in group.received),
-        )
-        _, delivered, received = trust_channels(whole, site, material, now=now)
-        received += fed_in.beside(delivered, received)
-        made += [_final(group.zone, channel, closed) for channel in (*delivered, *received)]
-    for panel in others:
-        for zone, some in by_zone(to_seams(panel, seams, DAY), material.zones):
-            made.append(_final(zone, trust_beside(some, site, material, now=now), alone))
-    return [*made, *_beyond(store, access, scope, made, alone)]
-
-
-def _beyond(store: Store, access: Access, scope: Scope, made: Sequence[Final], judge: JudgeMade) -> Iterator[Final]:
-    """Yield what edits say, or said until they were taken back, outside the final images that were made."""
-    edits, panels = judge.material.edits, [final.panel for final in made]
-    gone, _ = taken_back(store.edits.withdrawn(access, scope.points, scope.period))
-    received = [panel for panel in panels if panel.reading_type.flow is Flow.RECEIVED]
-    fed = {point for panel in received for point in panel.points}
-    fed |= {each.usage_point for each in edits if each.reading_type.flow is Flow.RECEIVED and any(each.values)}
-    for panel in Beyond(scope.period, panels, edits, gone, frozenset(fed)).panels():
-        for zone, some in by_zone(panel, judge.material.zones):
-            nothing = some.between(Interval(some.start, some.start)).regrid(some.period)
-            channel = Channel(nothing, some, (), partial(replace, nothing))
-            yield replace(_final(zone, channel, judge), beyond=True)
-
-
-def _final(zone: str, channel: Channel, judge: JudgeMade) -> Final:
-    panel = channel.trusted
-    return Final(zone, panel, (*channel.findings, *judge.doubts(panel, channel.findings)), channel)
 
 
 def keep_final(store: Store, access: Access, scope: Scope, made: Sequence[Final], *, now: datetime) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from math import inf
@@ -18,8 +18,8 @@ from gridwright.domain.finding import Doubted, Finding
 from gridwright.domain.interval import DAY_S, epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Quantity
-from gridwright.jobs.cascade.correct_part import Final, make_final
 from gridwright.jobs.cascade.correct_scope import Scope, is_judged, scopes
+from gridwright.jobs.cascade.make_final import Final, Ground, load_ground
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.store import DirtyRange, Store
 
@@ -66,19 +66,22 @@ def weigh(
     Only of those that reject values. What is judged is what a cascade would judge for them, with and without.
     """
     some = [each for each in chosen if each.rejects and is_judged(each.reading_type)]
+    by_point: dict[str, list[Finding]] = defaultdict(list)
+    for each in some:
+        by_point[each.usage_point].append(each)
     effects: dict[str, Effect] = {}
-    for scope in scopes(store, access, _ranges(some)):
-        here = [each for each in some if each.usage_point in scope.points]
-        for effect in _of_scope(store, access, site, scope, decided=(here, accepting), now=now):
+    for scope in scopes(store, access, _ranges(by_point)):
+        ground = load_ground(store, access, site, scope, now=now)
+        if ground is None:
+            continue
+        here = [each for point in scope.points for each in by_point[point]]
+        for effect in _on_ground(ground, here, accepting=accepting):
             effects[effect.usage_point] = effects.get(effect.usage_point, Effect(effect.usage_point)) + effect
     return effects
 
 
-def _ranges(findings: Sequence[Finding]) -> list[DirtyRange]:
+def _ranges(by_point: Mapping[str, Sequence[Finding]]) -> list[DirtyRange]:
     """Return for each usage point one range of days, so that nothing is judged, and counted, in two parts."""
-    by_point: dict[str, list[Finding]] = defaultdict(list)
-    for each in findings:
-        by_point[each.usage_point].append(each)
     return [
         DirtyRange(
             point,
@@ -91,24 +94,14 @@ def _ranges(findings: Sequence[Finding]) -> list[DirtyRange]:
     ]
 
 
-def _of_scope(
-    store: Store,
-    access: Access,
-    site: SiteDefaults,
-    scope: Scope,
-    *,
-    decided: tuple[Sequence[Finding], bool],
-    now: datetime,
-) -> Iterator[Effect]:
-    chosen, accepting = decided
+def _on_ground(ground: Ground, chosen: Sequence[Finding], *, accepting: bool) -> Iterator[Effect]:
+    """Yield what a decision does: both judgements are of what was loaded once."""
     doubted = frozenset(each.doubted for each in chosen)
-    there = store.findings.accepted(access, scope.points, scope.context)
-    before, after = (
-        make_final(store, access, site, scope, now=now, accepted=accepted)
-        for accepted in (there, there | doubted if accepting else there - doubted)
-    )
+    there = ground.store.findings.accepted(ground.access, ground.scope.points, ground.scope.context)
+    before = ground.final(there)
+    after = ground.final(there | doubted if accepting else there - doubted, told=False)
     for one, other in zip(before, after, strict=True):
-        yield from _differences(one, other, scope)
+        yield from _differences(one, other, ground.scope)
     # What a bare acceptance would let in later nobody has looked at: it may be anything.
     for point in _unfound(before, chosen) if accepting else ():
         yield Effect(point, moved_wh=inf)
@@ -124,7 +117,8 @@ def _differences(before: Final, after: Final, scope: Scope) -> Iterator[Effect]:
     old, new = (final.panel.between(scope.period) for final in (before, after))
     change = _change(old, new)
     # Whoever laid an edit over a value may take it away again.
-    under = np.abs(_change(*(final.under.between(scope.period) for final in (before, after))))
+    edited = after.channel.unedited is not None
+    under = np.abs(_change(*(each.under.between(scope.period) for each in (before, after))) if edited else change)
     measured = [q.has_status(panel.quality, q.MEASURED) & ~panel.missing for panel in (old, new)]
     switched = measured[0] != measured[1]
     touched, unit = switched | (change != 0), _count_wh(new)

@@ -1,0 +1,133 @@
+"""What becomes of the readings of a scope: validated, with the edits over them, and estimated where something lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from gridwright.domain.access import Access
+from gridwright.domain.errors import NotFound
+from gridwright.domain.finding import Doubted, Finding
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import Flow
+from gridwright.jobs.cascade.correct_scope import Scope
+from gridwright.jobs.cascade.edits_beyond import Beyond, taken_back
+from gridwright.jobs.cascade.edits_made import Unfed, as_final, own_images
+from gridwright.jobs.cascade.judge_made import JudgeMade
+from gridwright.jobs.cascade.trust_readings import Channel, Material, SiteDefaults, trust_beside, trust_channels
+from gridwright.jobs.load.load_history import load_history
+from gridwright.jobs.load.load_stored import load_stored
+from gridwright.jobs.load.load_stretches import seams_of, to_seams
+from gridwright.jobs.load.main_series import Group, by_zone, every_series
+from gridwright.store import Store
+from gridwright.vee import Registers
+
+DAY = timedelta(days=1)
+# As far as the last value of one interval length may lie before the first of the next.
+LONG = timedelta(days=366)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Final:
+    """What became of one channel of usage points of one zone, on the days of a scope and those before.
+
+    `channel`: what it was made of. `beyond`: outside all that was read, so that only edits are in it.
+    """
+
+    zone: str
+    panel: Panel
+    findings: tuple[Finding, ...]
+    channel: Channel
+    beyond: bool = False
+
+    @property
+    def under(self) -> Panel:
+        """What it would be without edits."""
+        return self.channel.under
+
+
+def make_final(store: Store, access: Access, site: SiteDefaults, scope: Scope, *, now: datetime) -> list[Final]:
+    """Validate the readings of a scope with their context, lay the edits over them, and estimate what is left."""
+    ground = load_ground(store, access, site, scope, now=now)
+    return [] if ground is None else ground.final()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ground:
+    """All that the final images of a scope are made of, loaded once: they may be made by other acceptances again.
+
+    `groups`: the main series; `others`: those beside them.
+    """
+
+    store: Store
+    access: Access
+    site: SiteDefaults
+    scope: Scope
+    now: datetime
+    material: Material
+    groups: Sequence[Group]
+    others: Sequence[Panel]
+
+    def final(self, accepted: frozenset[Doubted] | None = None, *, told: bool = True) -> list[Final]:
+        """Return the final images.
+
+        `accepted`: as if people had accepted this, instead of what is on record. `told`: with the doubts about what
+        was estimated and entered, which nothing depends on.
+        """
+        material = self.material if accepted is None else self.material.with_accepted(accepted)
+        closed, alone = (
+            partial(_final, judge=JudgeMade(self.site, material, reads, self.now) if told else None)
+            for reads in (material.registers, Registers())
+        )
+        seams, now = seams_of(material.panels), self.now
+        fed_in = Unfed(self.store, self.access, self.scope, material.panels, material.edits)
+        made: list[Final] = []
+        for group in self.groups:
+            whole = replace(
+                group,
+                delivered=tuple(to_seams(panel, seams, LONG) for panel in group.delivered),
+                received=tuple(to_seams(panel, seams, DAY) for panel in group.received),
+            )
+            _, delivered, received = trust_channels(whole, self.site, material, now=now)
+            received += fed_in.beside(delivered, received)
+            made += [closed(group.zone, channel) for channel in (*delivered, *received)]
+        for panel in self.others:
+            for zone, some in by_zone(to_seams(panel, seams, DAY), material.zones):
+                made.append(alone(zone, trust_beside(some, self.site, material, now=now)))
+        return [*made, *(replace(alone(zone, channel), beyond=True) for zone, channel in self._beyond(made))]
+
+    def _beyond(self, made: Sequence[Final]) -> Iterator[tuple[str, Channel]]:
+        """Yield what edits say, or said until they were taken back, outside the final images that were made."""
+        edits, panels = self.material.edits, [final.panel for final in made]
+        gone, _ = taken_back(self.store.edits.withdrawn(self.access, self.scope.points, self.scope.period))
+        received = [panel for panel in panels if panel.reading_type.flow is Flow.RECEIVED]
+        fed = {point for panel in received for point in panel.points}
+        fed |= {each.usage_point for each in edits if each.reading_type.flow is Flow.RECEIVED and any(each.values)}
+        for panel in Beyond(self.scope.period, panels, edits, gone, frozenset(fed)).panels():
+            for zone, some in by_zone(panel, self.material.zones):
+                nothing = some.between(Interval(some.start, some.start)).regrid(some.period)
+                yield zone, Channel(nothing, some, (), partial(replace, nothing))
+
+
+def load_ground(store: Store, access: Access, site: SiteDefaults, scope: Scope, *, now: datetime) -> Ground | None:
+    """Return what the final images of a scope are made of; None where nothing is stored."""
+    try:
+        stored = load_stored(store, access, scope.points, scope.context)
+    except NotFound:
+        return None
+    kinds = {panel.reading_type for panel in stored.panels}
+    history = load_history(store, access, scope.points, scope.context.start, kinds, rules=site.rules)
+    groups, others = every_series(stored.panels, stored.zones)
+    edits = store.edits.applied(access, scope.points, scope.context)
+    edits = as_final(edits, own_images(store, access, edits, stored.panels, others))
+    material = replace(stored.with_history(history), edits=edits)
+    return Ground(store, access, site, scope, now, material, groups, others)
+
+
+def _final(zone: str, channel: Channel, judge: JudgeMade | None) -> Final:
+    panel = channel.trusted
+    doubts = judge.doubts(panel, channel.findings) if judge is not None else ()
+    return Final(zone, panel, (*channel.findings, *doubts), channel)
