@@ -87,7 +87,32 @@ def test_findings_are_given_to_somebody(run: Run) -> None:
     assert len(codes(run, "--unassigned")) == 2
     code, _, err = run("finding", "assign", 3, "--to", "")
     assert (code, err.strip()) == (0, "1 of 1 findings given to nobody.")
+    assert "There are no users here" in run("finding", "assign", 3, "--to", "who")[2]
+    run("finding", "assign", 3, "--to", "")
     assert len(codes(run, "--unassigned")) == 3
+
+
+def test_they_are_given_to_users_who_may_decide(run: Run) -> None:
+    for words in (
+        ("ann", "--role", "operator"),
+        ("bob", "--role", "operator", "--usage-point", "UP-1"),
+        ("eve", "--role", "viewer"),
+        ("head-end", "--role", "device"),
+        ("jim", "--role", "operator"),
+    ):
+        code, _, err = run("user", "add", *words)
+        assert code == 0, err
+    assert run("user", "disable", "jim")[0] == 0
+    for nobody in ("anne", "eve", "head-end", "jim", "bob"):
+        for more in ((), ("--dry-run",)):
+            code, _, err = run("finding", "assign", 2, 3, "--to", nobody, *more)
+            assert code != 0
+            assert f"'{nobody}' is no user who may decide about these findings" in err
+            assert "give them to one of ann, local; '' is nobody" in err
+    assert codes(run, "--assigned-to", "anne") == []
+    assert told(run, "finding", "assign", 1, "--to", "bob")["findings"] == 1
+    for somebody in ("ann", "local", ""):
+        assert told(run, "finding", "assign", 2, 3, "--to", somebody)["findings"] == 2
 
 
 def test_all_at_once_or_both_ways_is_refused(run: Run) -> None:

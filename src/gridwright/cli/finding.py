@@ -138,17 +138,22 @@ def assign(
     *,
     ids: Ids = None,
     sought: Sought,
-    person: Annotated[str, typer.Option("--to", help="Who is to decide; '' is nobody.")],
+    person: Annotated[str, typer.Option("--to", help="Which user is to decide; '' is nobody.")],
     dry_run: DryRun = False,
     yes: Yes = False,
     key: Key = "",
     as_json: Json = False,
 ) -> None:
-    """Give findings to somebody to decide."""
+    """Give findings to a user who may decide about them; where there are no users any name is taken."""
 
     def act(wired: Platform, chosen: list[int], dry_run: bool) -> Decided:
         from gridwright.jobs.meters.accept_findings import Decided
+        from gridwright.store.deciding import require_decider
 
+        able = wired.store.findings.deciders(wired.access, chosen)
+        require_decider(person.strip(), able)
+        if person.strip() and not able and not as_json:
+            say("There are no users here (gridwright user add), so that any name is taken.")
         if dry_run:
             return Decided()
         return Decided(wired.store.findings.assign(wired.access, chosen, person, now=wired.clock()))

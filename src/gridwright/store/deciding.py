@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import ColumnElement, Row, Select, bindparam, or_, select, update
 
-from gridwright.domain.access import Access, Act
+from gridwright.domain.access import ALLOWED, Access, Act
 from gridwright.domain.errors import Conflict, InputError, NotFound
 from gridwright.domain.finding import REJECTING, Severity
 from gridwright.domain.interval import DAY_S
@@ -31,6 +31,7 @@ IS_ACCEPTED: Conditions = (
         schema.finding.c.resolved_at_us.is_(None) & schema.finding.c.proposed_by.is_not(None),
     ),
 )
+SHOWN, MANY = 60, 20  # letters of a name, and names, that a message tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,21 @@ def require_reason(reason: str, act: str, remedy: str) -> None:
     """Raise an InputError where somebody decides without a word."""
     if not reason.strip():
         raise InputError(f"{act} needs a reason", remedy=remedy)
+
+
+def may_decide(access: Access, points: Iterable[str]) -> bool:
+    """Tell whether somebody may look at findings of some usage points and decide about them."""
+    acts = ALLOWED[access.role]
+    return {Act.READ, Act.WRITE_READINGS} <= acts and all(access.may_see(point) for point in points)
+
+
+def require_decider(name: str, able: Sequence[str]) -> None:
+    """Raise an InputError for the name of somebody who could not decide; where nobody has a name here, any will do."""
+    if name and able and name not in able:
+        raise InputError(
+            f"{name[:SHOWN]!r} is no user who may decide about these findings",
+            remedy=f"give them to one of {', '.join(able[:MANY])}{', …' if len(able) > MANY else ''}; '' is nobody",
+        )
 
 
 def query_findings() -> Select[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, insert, update
 
-from gridwright.domain.access import Access, Act
+from gridwright.domain.access import LOCAL_OWNER, Access, Act
 from gridwright.domain.errors import InputError
 from gridwright.domain.finding import FOUND_BY_BILLING, FOUND_ELSEWHERE, ROLLING, Doubted, Finding, Severity
 from gridwright.domain.interval import Interval
@@ -24,14 +24,17 @@ from gridwright.store.deciding import (
     Decision,
     decide,
     is_one_of,
+    may_decide,
     note_moved,
     parts_of,
     query_findings,
+    require_decider,
     require_reason,
     rows_of,
 )
 from gridwright.store.instant import from_us, from_us_if, to_period, to_seconds, to_us
 from gridwright.store.names import FEW, Names, every_type, within
+from gridwright.store.people.users import load_users
 from gridwright.store.session import Session, Unit
 
 
@@ -327,11 +330,25 @@ class Findings:
             join_twins(unit, points, wanted, to_us(now))
         return done
 
+    def deciders(self, access: Access, ids: Iterable[int]) -> tuple[str, ...]:
+        """Return the names of the users who may decide about all of these findings; empty where there is no user."""
+        access.require(Act.READ)
+        access.require(Act.WRITE_READINGS)
+        with self._session.reading() as unit:
+            return _deciders(unit, access, ids)
+
     def assign(self, access: Access, ids: Iterable[int], person: str, *, now: datetime) -> int:
-        """Give open findings to somebody to decide (empty: to nobody), and return how many."""
-        values = {"assigned_to": person.strip()[:200] or None}
+        """Give open findings to somebody to decide (empty: to nobody), and return how many.
+
+        Where there are users it is one of them who may decide about all of these, else an InputError names who may.
+        """
+        access.require(Act.READ)
+        access.require(Act.WRITE_READINGS)
+        wanted, name = set(ids), person.strip()
+        values = {"assigned_to": name[:200] or None}
         with self._session.writing() as unit:
-            return decide(unit, access, ids, Decision("assigned", person, now, values, IS_OPEN))
+            require_decider(name, _deciders(unit, access, wanted))
+            return decide(unit, access, wanted, Decision("assigned", person, now, values, IS_OPEN))
 
     def _of_points(self, unit: Unit, query: Select[Any], points: Sequence[str] | None) -> list[Row[Any]]:
         if points is None:
@@ -345,6 +362,15 @@ class Findings:
         kind = self._names.make_type_key(unit, finding.reading_type)
         start, end = to_seconds(finding.period.start), to_seconds(finding.period.end)
         return (keys[finding.usage_point], kind, finding.code, start, end)
+
+
+def _deciders(unit: Unit, access: Access, ids: Iterable[int]) -> tuple[str, ...]:
+    points = {row.point for row in rows_of(unit, ids)}
+    for point in points:
+        access.require(Act.WRITE_READINGS, point)
+    users = [user for _, user in load_users(unit).values()]
+    able = [user.name for user in users if not user.disabled and may_decide(user.access, points)]
+    return tuple(sorted([*able, LOCAL_OWNER.actor])) if users else ()
 
 
 def _within(key: Key, points: set[int], period: Interval | None) -> bool:

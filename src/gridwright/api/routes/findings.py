@@ -112,7 +112,7 @@ def reopen(once: OnceDone, asked: Resolve) -> Response:
 
 @router.post("/findings/assign", summary="Give findings to somebody", response_model=Decided)
 def assign(once: OnceDone, asked: Assign) -> Response:
-    """Say who is to decide about findings."""
+    """Say which user is to decide about findings; one who may not, or a name of nobody, is refused with who may."""
 
     def act(platform: Platform, ids: Sequence[int]) -> DecidedFindings:
         findings = platform.store.findings

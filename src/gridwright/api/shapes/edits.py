@@ -145,7 +145,11 @@ class Resolve(Chosen):
 class Assign(Chosen):
     """Findings that somebody is to decide about; empty: nobody."""
 
-    person: Text = Field(max_length=200, examples=["ann"])
+    person: Text = Field(
+        max_length=200,
+        description="Name of a user who may decide about them; where there are no users, any name.",
+        examples=["ann"],
+    )
 
 
 class EffectShape(Shape):
