@@ -18,6 +18,7 @@ GridwrightError
 │   ├── StoreFull           the disk is full
 │   ├── StoreCorrupt        the file is not a (healthy) Gridwright database
 │   │   └── ArchiveUnreadable   the file of an archived month is gone, damaged or out of reach
+│   ├── StoreMoved          its file was moved or replaced while it was open
 │   └── StoreOutdated       its schema is older or newer than this program
 ├── TooLittleData           not enough history or coverage for what was asked
 ├── RateError               a rate card is wrong or cannot price this
@@ -128,6 +129,10 @@ class StoreCorrupt(StoreError):
 
 class ArchiveUnreadable(StoreCorrupt):
     """The file of an archived month is gone, damaged or out of reach; all other months are as they were."""
+
+
+class StoreMoved(StoreError):
+    """The database file was moved or replaced while it was open."""
 
 
 class StoreOutdated(StoreError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import importlib.util
 import os
 import time
@@ -32,6 +33,7 @@ DRIVERS = {
     "mariadb": ("pymysql", "mysql", "MariaDB or MySQL"),
 }
 WRITES = "gridwright_writes"
+KEPT = ".replaced-"  # in the name of a file that a restored one took the place of
 
 
 def resolve(address: str | Path) -> URL:
@@ -95,6 +97,8 @@ def _bind_quickly(dbapi2: Any) -> None:  # noqa: ANN401 - a driver's own
 
 
 def _prepare_file(path: Path, *, create: bool) -> None:
+    if create and not path.exists():
+        _refuse_beside_kept(path)
     if not create and not path.exists():
         raise NotFound(
             "there is no database here", where=str(path), remedy="import a file first, or name another database"
@@ -107,6 +111,19 @@ def _prepare_file(path: Path, *, create: bool) -> None:
         ) from error
     if not path.exists():
         _make_private(path.resolve())
+
+
+def _refuse_beside_kept(path: Path) -> None:
+    """Make no empty database where one was put aside: a restore may have ended before the new one was in its place."""
+    ends = ("-wal", "-shm")
+    kept = [each for each in path.parent.glob(f"{glob.escape(path.name)}{KEPT}*") if not each.name.endswith(ends)]
+    if kept:
+        newest = max(kept, key=lambda each: each.stat().st_mtime_ns)
+        raise NotFound(
+            f"there is no database here, but one that was put aside: {newest.name}",
+            where=str(path),
+            remedy="rename that back, or move it to another folder to begin with an empty database",
+        )
 
 
 def _make_private(path: Path) -> None:

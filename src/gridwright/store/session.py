@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gridwright.domain.errors import StoreError, StoreLocked
 from gridwright.store.engine import WRITES, is_memory
+from gridwright.store.opened_file import OpenedFile
 from gridwright.store.trouble import READ_ONLY, is_full, is_lost, translated
 from gridwright.store.write_ahead_log import empty_log
 
@@ -137,6 +138,7 @@ class Session:
         self.after_rollback: list[Callable[[], None]] = []
         self.after_commit: list[Callable[[Unit], None]] = []
         self.folds: Folds | None = None
+        self._file = OpenedFile(engine.url)
         self._local = threading.local()
         # SQLite has one writer: threads of this process wait here in order, other processes on the file's lock.
         self._writers = threading.RLock()
@@ -199,6 +201,7 @@ class Session:
 
     def _transaction(self, *, settled: bool) -> Iterator[Unit]:
         outer = self.current
+        self._file.require_same()
         with translated(self.engine), self.engine.connect() as plain:
             connection = plain.execution_options(**{WRITES: True})
             try:
@@ -211,6 +214,7 @@ class Session:
                     unit.require_alive()
                     for act in self.before_commit:
                         act(unit)
+                    self._file.require_same()
                 for act in self.after_commit:
                     act(unit)
             except BaseException as error:
@@ -252,6 +256,7 @@ class Session:
     @contextmanager
     def _opened(self) -> Iterator[Unit]:
         outer = self.current
+        self._file.require_same()
         with translated(self.engine), self.engine.connect() as plain:
             server = self.engine.dialect.name != "sqlite"
             connection = plain.execution_options(isolation_level="REPEATABLE READ") if server else plain

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +20,7 @@ from sqlalchemy import Connection, Engine, func, select
 from gridwright.domain.errors import Conflict, StoreCorrupt, StoreError, StoreFull, StoreOutdated
 from gridwright.store.backup.draft import drafted
 from gridwright.store.backup.file import SUFFIX, BackupWriter, Header, check_whole, opened
+from gridwright.store.backup.replacing import held, take_the_place
 from gridwright.store.backup.rows import Tables, load_rows, read_rows, write_rows
 from gridwright.store.engine import WRITES, is_memory, make_engine, place, resolve
 from gridwright.store.migrate import HEAD, VERSION_TABLE, known_revisions, prepare, revision_of, upgrade
@@ -190,6 +190,8 @@ def _into_file(
     if target.exists() and target.stat().st_size and not force:
         with _file_engine(target) as engine:
             _refuse_filled(engine)
+    with held(target):  # whoever uses it is told now, not after the work
+        pass
     with _temporary(target) as draft:
         if header.payload == PAGES:
             _write_pages(path, header, draft, master, progress)
@@ -202,19 +204,7 @@ def _into_file(
         handle = os.open(draft, os.O_RDONLY)
         os.fsync(handle)
         os.close(handle)
-        _take_the_place(draft, target)
-
-
-def _take_the_place(draft: Path, target: Path) -> None:
-    mark = f".replaced-{secrets.token_hex(4)}"
-    for end in ("", "-wal", "-shm"):
-        old = target.with_name(target.name + end)
-        if old.exists():
-            old.rename(target.with_name(target.name + mark + end))
-    for end in ("-wal", "-shm"):
-        with suppress(OSError):
-            draft.with_name(draft.name + end).unlink()
-    draft.rename(target)
+        take_the_place(draft, target)
 
 
 def _write_pages(path: Path, header: Header, draft: Path, master: Master | None, progress: Progress | None) -> None:

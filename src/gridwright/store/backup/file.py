@@ -29,7 +29,7 @@ from gridwright.domain.errors import (
     StoreFull,
     UsageError,
 )
-from gridwright.store.backup.draft import drafted
+from gridwright.store.backup.draft import drafted, sync_folder
 from gridwright.store.sealing.sealing import Master
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class BackupWriter:
             os.fsync(self._file.fileno())
             self._file.close()
             self._take_the_name()
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         return _to_header(facts)
 
     def _take_the_name(self) -> None:
@@ -363,14 +363,6 @@ def _cipher(key: bytes) -> AESGCM:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     return AESGCM(key)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager
