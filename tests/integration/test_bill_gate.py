@@ -208,7 +208,11 @@ def test_months_that_are_withheld_now(store: Store) -> None:
     (draft,) = store.ledger.bills(ME, "UP-1")
     issue_bill(store, CARLA, draft.bill.id, despite="it is urgent")
     assert [each.period.start.month for each in withheld_now(store, CARLA, packaged_gate(), now=NOW)] == [4]
+    newer = doubt(store, "V31_tou_sum", first=32)
+    (one,) = withheld_now(store, CARLA, packaged_gate(), now=NOW, most=1)
+    assert [each.finding for each in one.obstacles] == [newer]
     accept(store, number)
+    accept(store, newer)
     assert withheld_now(store, CARLA, packaged_gate(), now=NOW) == []
     with pytest.raises(AccessDenied):
         withheld_now(store, Access("vic", Role.VIEWER), packaged_gate(), now=NOW)

@@ -204,11 +204,12 @@ def obstacles_of_notes(platform: Platform, notes: Sequence[Correction]) -> list[
     return job.obstacles_of_notes(platform.store, platform.access, notes, bill_gate(platform))
 
 
-def withheld_now(platform: Platform, points: Sequence[str] | None = None) -> list[Withheld]:
-    """Return the months that are withheld by what is in doubt now."""
-    from gridwright.jobs.billing.withheld_now import withheld_now as job
+def withheld_now(platform: Platform, points: Sequence[str] | None = None, *, most: int | None = None) -> list[Withheld]:
+    """Return the months that are withheld by what is in doubt now; `most`: by so many findings, the newest."""
+    from gridwright.jobs.billing import withheld_now as job
 
-    return job(platform.store, platform.access, bill_gate(platform), now=platform.clock(), points=points)
+    gate, most = bill_gate(platform), most or job.LOOKED_AT
+    return job.withheld_now(platform.store, platform.access, gate, now=platform.clock(), points=points, most=most)
 
 
 def correction_policy(platform: Platform) -> CorrectionPolicy:

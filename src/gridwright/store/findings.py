@@ -187,7 +187,7 @@ class Findings:
     ) -> list[StoredFinding]:
         """Return the open findings of some codes that overlap `period`, in the order in which they came up.
 
-        `points`: None = all that may be seen. `limit`: at most so many.
+        `points`: None = all that may be seen. `limit`: at most so many, the newest.
         """
         access.require(Act.READ)
         for point in points or ():
@@ -199,9 +199,10 @@ class Findings:
             start, end = to_seconds(period.start), to_seconds(period.end)
             query = query.where(table.c.start_s < end, table.c.end_s > start)
         with self._session.reading() as unit:
-            rows = self._of_points(unit, query.order_by(table.c.id).limit(limit), points)
+            rows = self._of_points(unit, query.order_by(table.c.id.desc()).limit(limit), points)
             kinds = every_type(unit) if rows else {}
-        return [_to_stored(row, kinds) for row in sorted(rows, key=lambda row: int(row.id))[:limit]]
+        newest = sorted(rows, key=lambda row: int(row.id), reverse=True)[:limit]
+        return [_to_stored(row, kinds) for row in reversed(newest)]
 
     def ids(self, access: Access, where: FindingFilter) -> list[int]:
         """Return the ids of all that fit, to be decided together; more than ten thousand are an InputError."""

@@ -16,19 +16,25 @@ from gridwright.jobs.billing.customers import customers
 from gridwright.store import Store
 from gridwright.store.findings import StoredFinding
 
-LOOKED_AT = 1000  # findings
+LOOKED_AT = 10_000  # findings
 
 
 def withheld_now(
-    store: Store, access: Access, gate: BillGate, *, now: datetime, points: Sequence[str] | None = None
+    store: Store,
+    access: Access,
+    gate: BillGate,
+    *,
+    now: datetime,
+    points: Sequence[str] | None = None,
+    most: int = LOOKED_AT,
 ) -> list[Withheld]:
     """Return the civil months, begun by `now`, that are withheld and not issued yet: by usage point and time.
 
-    Of a fleet in trouble the oldest thousand findings are looked at. Master meters have no bills.
+    `most`: how many findings are looked at, the newest. Master meters have no bills.
     """
     access.require(Act.READ_BILLS)
     found: dict[str, list[StoredFinding]] = defaultdict(list)
-    for each in store.findings.open_of(access, points, tuple(gate.rules), limit=LOOKED_AT):
+    for each in store.findings.open_of(access, points, tuple(gate.rules), limit=most):
         found[each.finding.usage_point].append(each)
     billed = set(customers(store, access)) if found else set()
     known = store.registry.points(access, sorted(found.keys() & billed)) if found.keys() & billed else ()

@@ -46,7 +46,7 @@ def corrections(request: Request, who: Staff) -> Response:
         data[name] = [{**correction_row(each), **told} for each, told in zip(found, _told(who, found), strict=True)]
     names = ("id", "bill", "usage_point", "kind", "state", "number", "energy_kwh", "total", "currency", "known_at")
     rows = [[each[name] for name in names] for group in GROUPS for each in data[group]]
-    data["withheld"] = [withheld_row(each) for each in withheld_now(who.platform)[:SHOWN]]
+    data["withheld"] = [withheld_row(each) for each in withheld_now(who.platform, most=SHOWN)]
     view = View("corrections.html.j2", "Corrections of bills", data, names, rows,
                 api="/v1/corrections", cli="gridwright bill corrections list")  # fmt: skip
     return show(request, who, view)
