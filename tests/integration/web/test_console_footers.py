@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from functools import cache
 from importlib.resources import files
 
 import pytest
@@ -21,10 +22,16 @@ LINK = re.compile(r"(?:(GET|PUT|POST) |')?(?:http://town)?(/v1/[^\s'?]+)(?:\?([^
 PAGES = [row["ask"].split(" ")[1] for row in TABLE if row["ask"].startswith("GET /") and ".pdf" not in row["ask"]]
 
 
+@cache
+def all_commands() -> typer._click.core.Command:
+    """Return the tree of commands; Typer reads the signature of each to make it."""
+    return typer.main.get_command(command_line)
+
+
 def unknown_command(line: str) -> str:
     """Return what is wrong with a line of the command line; nothing when it can be typed."""
     words = line.split()[1:]
-    command = typer.main.get_command(command_line)
+    command = all_commands()
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]  # type: ignore[attr-defined]
     if getattr(command, "commands", None):
