@@ -9,6 +9,7 @@ import numpy as np
 
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
+from gridwright.domain.misread import Misread
 from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading, RegisterStep, Step
 from gridwright.domain.rollover import remedy
@@ -24,8 +25,21 @@ WRONG_READ = "What helps: send the right read of that instant"
 
 
 def step_findings(panel: Panel, steps: Steps, registers: Registers) -> list[Finding]:
-    """Return a V32 finding for each step that is not plain counting up, with both reads and what helps."""
-    return [_finding(panel, steps, at, registers) for at in np.flatnonzero(steps.kind != NORMAL).tolist()]
+    """Return a V32 finding for each step that is not plain counting up, and for each read that was set aside."""
+    told = [_finding(panel, steps, at, registers) for at in np.flatnonzero(steps.kind != NORMAL).tolist()]
+    return [*told, *(_set_aside(panel, wrong) for wrong in steps.aside)]
+
+
+def _set_aside(panel: Panel, wrong: Misread) -> Finding:
+    """Return the doubt about a read that falls or jumps and comes back."""
+    pair = wrong.before, wrong.after
+    what = "falls" if wrong.read.value < wrong.before.value else "jumps"
+    text = (
+        f"register {what} to {_stood(wrong.read)} and comes back, {_moved(pair)}; this read is set aside, and the "
+        f"energy is taken from the two around it. {WRONG_READ}; if it is right, record the exchange of the meter"
+    )
+    period = Interval(wrong.before.at, wrong.after.at)
+    return Finding("V32_register", wrong.read.usage_point, period, Severity.FAIL, text, panel.reading_type)
 
 
 def _finding(panel: Panel, steps: Steps, at: int, registers: Registers) -> Finding:
@@ -70,8 +84,11 @@ def _moved(pair: Pair) -> str:
     before, after = pair
     kind = after.reading_type
     scale = before.reading_type.resolution / kind.resolution
-    told = (f"{amount(read.value, read.reading_type)} ({read.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ})" for read in pair)
-    return f"from {' to '.join(told)}, by {amount(after.value - before.value * scale, kind)}"
+    return f"from {' to '.join(map(_stood, pair))}, by {amount(after.value - before.value * scale, kind)}"
+
+
+def _stood(read: RegisterReading) -> str:
+    return f"{amount(read.value, read.reading_type)} ({read.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ})"
 
 
 def _untold(panel: Panel, row: int, step: RegisterStep, registers: Registers) -> str:

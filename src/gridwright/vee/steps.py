@@ -10,11 +10,13 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.domain.misread import Misread
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Quantity
 from gridwright.domain.register import MOST_OVER, RegisterStep, Step
 from gridwright.domain.usage_point import Meter
 from gridwright.vee.counters import Laid, hung, laid_of, meters_of
+from gridwright.vee.misreads import without_misreads
 from gridwright.vee.reads import Instants, ReadColumns, columns_of
 from gridwright.vee.registers import Registers, counted, counts_up
 from gridwright.vee.runs import Floats, Index, Mask
@@ -32,6 +34,7 @@ class Steps(Sequence[Counted]):
     """k steps, each from the read `before` to the next one of `columns`; as a sequence, (row, meter, multiplier, step).
 
     `energy`: in counts of the panel, NaN where it is not known. `kind`: place in `KINDS`. `meters`: one a counter.
+    `aside`: reads that are wrong, so that no step begins or ends with them.
     """
 
     columns: ReadColumns
@@ -40,6 +43,7 @@ class Steps(Sequence[Counted]):
     factor: Floats
     energy: Floats
     kind: Codes
+    aside: Sequence[Misread] = ()
 
     @property
     def row(self) -> Index:
@@ -97,7 +101,7 @@ def steps_of(panel: Panel, registers: Registers, capacity_kw: Mapping[str, float
 
 def steps_among(panel: Panel, laid: Laid, registers: Registers, capacity_kw: Mapping[str, float]) -> Steps:
     """Return the steps of reads that are laid already, by `laid_of`."""
-    counting = _counting(panel, laid, registers)
+    counting, aside = without_misreads(panel, _counting(panel, laid, registers), registers, capacity_kw)
     columns = counting.reads
     before = np.flatnonzero(columns.row[1:] == columns.row[:-1])
     meters = meters_of(columns, registers)
@@ -107,7 +111,7 @@ def steps_among(panel: Panel, laid: Laid, registers: Registers, capacity_kw: Map
     kind, energy = _judged(columns, meters, before, factor, _limits(panel, columns.row[before], capacity_kw))
     kind[one] = EXCHANGE
     scale = columns.unit[before] / panel.reading_type.resolution
-    return Steps(columns, meters, before, factor, np.where(kind <= ROLLOVER, energy * scale, np.nan), kind)
+    return Steps(columns, meters, before, factor, np.where(kind <= ROLLOVER, energy * scale, np.nan), kind, aside)
 
 
 def _counting(panel: Panel, laid: Laid, registers: Registers) -> Laid:
