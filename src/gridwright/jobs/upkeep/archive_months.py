@@ -143,11 +143,10 @@ def _drop(
 def restore_month(
     store: Store, access: Access, month: int, *, progress: Progress | None = None, shelf_of: ShelfOf = Shelf.at
 ) -> tuple[ArchivePart, ...]:
-    """Bring back every series of a month that was dropped; NotFound when the archive has none of it."""
-    parts = [part for part in store.archive.parts(access) if part.month == month]
-    if not parts:
+    """Bring back every series of a month of which days are missing; NotFound when the archive has none of it."""
+    if not any(part.month == month for part in store.archive.parts(access)):
         raise NotFound(f"{month_name(month)} is not in the archive", remedy="gridwright archive list")
-    gone = [part for part in parts if part.state != ARCHIVED]
+    gone = store.archive.lacking(access, month)
     steps = _Steps(sum(part.blocks for part in gone), progress)
     return tuple(store.archive.restore(access, part, shelf_of(part.address), progress=steps) for part in gone)
 

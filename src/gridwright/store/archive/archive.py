@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from gridwright.store.archive.rows import Kind
 
 ARCHIVED, DROPPING, DROPPED, RESTORING = "archived", "dropping", "dropped", "restoring"
+EVERY_STATE = (ARCHIVED, DROPPING, DROPPED, RESTORING)
+AGAIN = "wait until it has done so (gridwright archive list tells), and call it again"
+SHORT = "days are missing in the database that its archive file has"
+SHORT_HELPS = f"{SHORT}: gridwright archive restore {{}} brings them back"
 FOLDER = "/readings/"
 DAY_US = DAY_S * 1_000_000
 Progress = Callable[[int], None]
@@ -75,7 +80,10 @@ class ArchivePart:
 
 @dataclass(frozen=True, slots=True)
 class OpenMonth:
-    """A month of one kind that is in the database: its blocks, whether its archive file is current, why it waits."""
+    """A month of one kind that is in the database: its blocks, whether its archive file is current, why it waits.
+
+    `sha256`: of its file as it is registered, empty where there is none.
+    """
 
     kind: int
     code: str
@@ -84,6 +92,7 @@ class OpenMonth:
     blocks: int
     is_archived: bool
     waits_for: str
+    sha256: str
 
     def __str__(self) -> str:
         return f"{month_name(self.month)} {self.code} ({self.image})"
@@ -133,16 +142,21 @@ class Archive:
     ) -> ArchivePart:
         """Write a month to the archive, read it back, compare, and register it; a changed one gets a new file.
 
-        One consistent state is written; changes that come meanwhile make the month one that is not archived yet. The
-        file before stays, see `superseded`: backups and restored copies name it, and may have nothing else.
+        One consistent state is written; changes that come meanwhile make the month one that is not archived yet. One
+        that another process archived or began to drop since it was listed is a Conflict. The file before stays, see
+        `superseded`: backups and restored copies name it, and may have nothing else.
         """
         from gridwright.store.archive.writing import MonthSource, write_month
 
         access.require(Act.ADMINISTER)
         with self._session.reading() as unit:
+            found = _require_as_listed(unit, month)  # in the state that is written: none of its days is gone
+            if found is not None and is_short(unit, found):
+                raise Conflict(f"{month}: {SHORT}", remedy=f"gridwright archive restore {month_name(month.month)}")
             source = MonthSource(unit, kinds_of(unit)[month.kind], month.month, sql.point_codes(unit))
             written = write_month(source, shelf, progress)
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
+            _require_as_listed(unit, month)
             days = month_days(month.month)
             values = {**written, "from_day": days.start, "to_day": days.stop, "state": ARCHIVED}
             values |= {"archived_us": to_us(self._session.clock()), "dropped_us": None}
@@ -175,43 +189,63 @@ class Archive:
     ) -> ArchivePart:
         """Remove a month from the database, after its file was read back and found to hold exactly that.
 
-        A month that changed since is a Conflict, and stays whole. Interrupted, it goes on where it stopped.
+        A month that changed since is a Conflict, and stays whole; so is one that another process brings back
+        meanwhile. Interrupted, it goes on where it stopped.
         """
         from gridwright.store.archive.moving import check_file, drop_day, file_days
 
         access.require(Act.ADMINISTER)
         check_file(shelf, part)
-        with self._session.writing() as unit:
-            self._begin_drop(unit, part)
+        with self._moving(part, DROPPING, ARCHIVED, DROPPED) as (unit, now):
+            if now.state == DROPPED:
+                return now
+            _begin_drop(unit, now)
             codes = sql.point_codes(unit)
         keys = {code: key for key, code in codes.items()}
-        try:
-            for day in file_days(shelf, part, keys):
-                with self._session.writing() as unit:
-                    drop_day(unit, part, day, codes)
-                progress(len(day.rows))
-        except Conflict:
-            self.restore(access, part, shelf)
-            raise
-        return self._ended(access, part, DROPPED)
+        for day in file_days(shelf, part, keys):
+            with self._moving(part, DROPPING, DROPPED) as (unit, now):
+                if now.state == DROPPED:  # by another process
+                    return now
+                is_as_archived = drop_day(unit, part, day, codes)
+            if not is_as_archived:
+                self.restore(access, part, shelf)
+                raise Conflict(
+                    f"{date_of(day.day)} of {part} changed since it was archived, and was not dropped",
+                    remedy="the month is whole in the database; gridwright archive run archives it anew",
+                )
+            progress(len(day.rows))
+        return self._ended(access, part, DROPPING, DROPPED)
 
     def restore(
         self, access: Access, part: ArchivePart, shelf: Shelf, *, progress: Progress = lambda _: None
     ) -> ArchivePart:
-        """Bring a dropped month back, row for row; what came in late meanwhile is laid over it. Resumable."""
+        """Bring a dropped month back, row for row; what came in late meanwhile is laid over it. Resumable.
+
+        Whoever drops it at this moment gives up; two that bring it back at once do so together.
+        """
         from gridwright.store.archive.moving import check_file, file_days, restore_day
 
         access.require(Act.ADMINISTER)
         check_file(shelf, part)
-        with self._session.writing() as unit:
+        with self._moving(part, *EVERY_STATE) as (unit, now):
+            if now.state == ARCHIVED and not is_short(unit, now):
+                return now
             keys = {code: key for key, code in sql.point_codes(unit).items()}
-            gone = table.c.state.in_((DROPPED, DROPPING))
-            unit.connection.execute(update(table).where(*_is(part), gone).values(state=RESTORING))
+            _set_state(unit, part, RESTORING)
         for day in file_days(shelf, part, keys):
-            with self._session.writing() as unit:
+            with self._moving(part, RESTORING, ARCHIVED) as (unit, now):
+                if now.state == ARCHIVED:  # another process was faster
+                    return now
                 restore_day(unit, part, day)
             progress(len(day.rows))
-        return self._ended(access, part, ARCHIVED)
+        return self._ended(access, part, RESTORING, ARCHIVED)
+
+    def lacking(self, access: Access, month: int) -> tuple[ArchivePart, ...]:
+        """Return the parts of a month of which the database has not all days."""
+        access.require(Act.ADMINISTER)
+        with self._session.reading() as unit:
+            parts = [part for part in load_parts(unit) if part.month == month]
+            return tuple(part for part in parts if part.state != ARCHIVED or is_short(unit, part))
 
     def wanted_back(self, access: Access) -> tuple[ArchivePart, ...]:
         """Return what is nowhere but in the archive, and is needed for changes that wait to be dealt with.
@@ -224,30 +258,66 @@ class Archive:
             months = sql.wanted_months(unit) if gone else set()
         return tuple(part for part in gone if part.month in months)
 
-    def _begin_drop(self, unit: Unit, part: ArchivePart) -> None:
-        found = find_part(unit, part.kind, part.month)
-        if found is None or found.sha256 != part.sha256:
-            raise NotFound(f"{part} is not in the register of the archive as given", remedy="gridwright archive list")
-        if found.state == DROPPING:
-            return
-        raw = raw_of(unit, part.kind)
-        waits = sql.why_not_closed(unit, raw, part.month)
-        if waits:
-            raise Conflict(f"{part} is not dropped: {waits}", remedy="when that is done, drop it again")
-        if sql.fingerprint(unit, part.kind, part.month) != (part.blocks, part.revisions):
-            raise Conflict(f"{part} changed since it was archived", remedy="gridwright archive run, then drop it")
-        unit.connection.execute(update(table).where(*_is(part)).values(state=DROPPING))
+    @contextmanager
+    def _moving(self, part: ArchivePart, *states: str) -> Iterator[tuple[Unit, ArchivePart]]:
+        """Begin a transaction in which nobody else moves a part; its entry is in one of `states`, else a Conflict."""
+        # The entry is the first lock of all: whoever waits for it holds no usage point that the other one needs.
+        with self._session.writing(settled=False) as unit:
+            now = find_part(unit, part.kind, part.month, lock=True)
+            if now is None or now.sha256 != part.sha256:
+                raise NotFound(
+                    f"{part} is not in the register of the archive as given", remedy="gridwright archive list"
+                )
+            if now.state not in states:
+                raise Conflict(f"another process works on {part}: it is {now.state} now", remedy=AGAIN)
+            self._session.settle_within(unit)
+            yield unit, now
 
-    def _ended(self, access: Access, part: ArchivePart, state: str) -> ArchivePart:
-        with self._session.writing() as unit:
+    def _ended(self, access: Access, part: ArchivePart, before: str, state: str) -> ArchivePart:
+        """Tell the register that a part is where it was to go, and return its entry."""
+        with self._moving(part, before, state) as (unit, now):
+            if now.state == state:
+                return now
+            if state == ARCHIVED and is_short(unit, now):
+                raise Conflict(f"another process works on {part}: not all of its days are back", remedy=AGAIN)
             at = self._session.clock()
-            dropped = to_us(at) if state == DROPPED else None
-            unit.connection.execute(update(table).where(*_is(part)).values(state=state, dropped_us=dropped))
+            _set_state(unit, part, state, dropped_us=to_us(at) if state == DROPPED else None)
             what = "dropped" if state == DROPPED else "restored"
             note(unit, access, Act.ADMINISTER, subject=f"archive {part}"[:400], at=at, what=what, blocks=part.blocks)
             found = find_part(unit, part.kind, part.month)
         assert found is not None  # noqa: S101 - nothing deletes it meanwhile
         return found
+
+
+def _begin_drop(unit: Unit, part: ArchivePart) -> None:
+    if part.state == DROPPING:
+        return
+    waits = sql.why_not_closed(unit, raw_of(unit, part.kind), part.month)
+    if waits:
+        raise Conflict(f"{part} is not dropped: {waits}", remedy="when that is done, drop it again")
+    if sql.fingerprint(unit, part.kind, part.month) != (part.blocks, part.revisions):
+        raise Conflict(f"{part} changed since it was archived", remedy="gridwright archive run, then drop it")
+    _set_state(unit, part, DROPPING)
+
+
+def _set_state(unit: Unit, part: ArchivePart, state: str, **more: int | None) -> None:
+    mine = (table.c.reading_type == part.kind, table.c.month == part.month)
+    unit.connection.execute(update(table).where(*mine).values(state=state, **more))
+
+
+def is_short(unit: Unit, part: ArchivePart) -> bool:
+    """Tell whether the database has fewer blocks of a month than were archived: only dropping takes any away."""
+    return sql.fingerprint(unit, part.kind, part.month)[0] < part.blocks
+
+
+def _require_as_listed(unit: Unit, month: OpenMonth) -> ArchivePart | None:
+    """Return a month's entry in the register, locked by who writes; Conflict unless it is what it was when listed."""
+    now = find_part(unit, month.kind, month.month, lock=unit.writes)
+    there = ("", ARCHIVED) if now is None else (now.sha256, now.state)
+    if there != (month.sha256, ARCHIVED):
+        what = f"it is {now.state} now" if now is not None and now.state != ARCHIVED else "it was archived meanwhile"
+        raise Conflict(f"another process works on {month}: {what}", remedy=AGAIN)
+    return now
 
 
 def kinds_of(unit: Unit) -> dict[int, Kind]:
@@ -271,10 +341,10 @@ def load_parts(unit: Unit) -> tuple[ArchivePart, ...]:
     return tuple(_to_part(row, kinds) for row in rows)
 
 
-def find_part(unit: Unit, kind: int, month: int) -> ArchivePart | None:
-    """Return one entry of the register."""
+def find_part(unit: Unit, kind: int, month: int, *, lock: bool = False) -> ArchivePart | None:
+    """Return one entry of the register; `lock`: until the transaction ends, nobody else changes it."""
     query = select(table).where(table.c.reading_type == kind, table.c.month == month)
-    row = unit.connection.execute(query).first()
+    row = unit.connection.execute(query.with_for_update() if lock else query).first()
     return None if row is None else _to_part(row, kinds_of(unit))
 
 
@@ -290,18 +360,16 @@ def _months_of(
         blocks, revisions = sql.fingerprint(unit, kind.key, month)
         if blocks:
             current = part is not None and (part.blocks, part.revisions) == (blocks, revisions)
-            waits = sql.why_not_closed(unit, raw, month)
-            yield OpenMonth(kind.key, kind.code, kind.image, month, blocks, current, waits)
+            lacks = part is not None and blocks < part.blocks
+            waits = SHORT_HELPS.format(month_name(month)) if lacks else sql.why_not_closed(unit, raw, month)
+            sha256 = part.sha256 if part is not None else ""
+            yield OpenMonth(kind.key, kind.code, kind.image, month, blocks, current, waits, sha256)
 
 
 def _register(unit: Unit, month: OpenMonth, values: dict[str, Any]) -> None:
     mine = (table.c.reading_type == month.kind, table.c.month == month.month)
     if not unit.connection.execute(update(table).where(*mine).values(values)).rowcount:
         unit.connection.execute(insert(table).values(reading_type=month.kind, month=month.month, **values))
-
-
-def _is(part: ArchivePart) -> tuple[Any, Any]:
-    return table.c.reading_type == part.kind, table.c.month == part.month
 
 
 def _to_part(row: Row[Any], kinds: Mapping[int, Kind]) -> ArchivePart:

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import numpy as np
 
-from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import Conflict, StoreCorrupt
 from gridwright.domain.image import Image
 from gridwright.domain.interval import DAY_S, from_epoch_s
@@ -75,21 +74,19 @@ def file_days(shelf: Shelf, part: ArchivePart, keys: Mapping[str, int]) -> Itera
         yield FileDay(day, names, rows, old)
 
 
-def drop_day(unit: Unit, part: ArchivePart, day: FileDay, codes: Mapping[int, str]) -> None:
-    """Delete a day that the file holds exactly; one that differs is a Conflict, one that is gone already is passed."""
+def drop_day(unit: Unit, part: ArchivePart, day: FileDay, codes: Mapping[int, str]) -> bool:
+    """Delete a day that the file holds exactly, and return whether it did; one that is gone already is passed."""
     points = sql.points_of(day.rows)
     blocks.lock_points(unit, points)
     stored = sql.read_day(unit, sql.CURRENT, part.kind, day.day, codes).rows
     if not stored:
-        return
+        return True
     earlier = sql.read_day(unit, sql.EARLIER, part.kind, day.day, codes).rows
     if stored != day.rows or earlier != day.versions:
-        raise Conflict(
-            f"{date_of(day.day)} of {part} changed since it was archived, and was not dropped",
-            remedy="gridwright archive restore brings the month together again; then archive it anew",
-        )
+        return False
     sql.delete_points(unit, sql.EARLIER, part.kind, day.day, sql.points_of(day.versions))
     sql.delete_points(unit, sql.CURRENT, part.kind, day.day, points)
+    return True
 
 
 def restore_day(unit: Unit, part: ArchivePart, day: FileDay) -> None:

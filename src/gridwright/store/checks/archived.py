@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gridwright.domain.errors import GridwrightError
 from gridwright.store.archive import sql
-from gridwright.store.archive.archive import ARCHIVED, ArchivePart, find_part, kinds_of
+from gridwright.store.archive.archive import ARCHIVED, SHORT, ArchivePart, find_part, is_short, kinds_of
 from gridwright.store.archive.rows import Tally
 from gridwright.store.archive.writing import MonthSource
 from gridwright.store.checks.checks import Finder
@@ -15,6 +15,16 @@ from gridwright.store.session import Unit
 
 if TYPE_CHECKING:
     from gridwright.store.archive.file import Shelf
+
+
+def count_month(unit: Unit, finder: Finder, part: ArchivePart) -> None:
+    """Tell where the database has fewer blocks of a month than were archived, though it counts as whole."""
+    now = find_part(unit, part.kind, part.month)
+    if now is None or now.state != ARCHIVED:
+        return
+    finder.looked_at += 1
+    if is_short(unit, now):
+        finder.fault(f"{now}: {SHORT}")
 
 
 def compare_month(unit: Unit, finder: Finder, part: ArchivePart, shelf_of: Callable[[str], Shelf]) -> None:
@@ -30,7 +40,6 @@ def compare_month(unit: Unit, finder: Finder, part: ArchivePart, shelf_of: Calla
         footer = shelf_of(now.address).footer(now.name)
     except GridwrightError:
         return
-    finder.looked_at += 1
     source = MonthSource(unit, kinds_of(unit)[now.kind], now.month, sql.point_codes(unit))
     versions = footer["versions"]
     wanted = {sql.CURRENT: footer["checksum"], sql.EARLIER: versions["checksum"] if versions else Tally().checksum}

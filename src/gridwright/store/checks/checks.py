@@ -215,17 +215,19 @@ class Checks:
                 finder.fault(fault)
         return finder.result()
 
-    def archived(self, access: Access, shelf_of: ShelfOf) -> Checked:
-        """Compare the months that the database holds besides the archive with their files, row by row."""
-        from gridwright.store.checks.archived import compare_month
+    def archived(self, access: Access, shelf_of: ShelfOf, *, deep: bool = False) -> Checked:
+        """Count the days of the months that the database holds besides the archive; `deep`: compare them row by row."""
+        from gridwright.store.checks.archived import compare_month, count_month
 
         access.require(Act.ADMINISTER)
-        finder = Finder("archived months")
+        finder = Finder("archived months", "gridwright archive restore MONTH brings missing days back; else " + BACKUP)
         with self._session.reading() as unit:
             parts = load_parts(unit)
         for part in parts:
             with self._session.reading() as unit:
-                compare_month(unit, finder, part, shelf_of)
+                count_month(unit, finder, part)
+                if deep:
+                    compare_month(unit, finder, part, shelf_of)
         return finder.result()
 
 
