@@ -22,7 +22,7 @@ from gridwright.api.ingest.json import decode_json, decode_ndjson
 from gridwright.api.ingest.meaning import Said
 from gridwright.api.ingest.names import Directories, resolve
 from gridwright.api.ingest.table import Decoded
-from gridwright.api.ingest.verdicts import Verdicts
+from gridwright.api.ingest.verdicts import Verdicts, shown
 from gridwright.api.quick import Quick
 from gridwright.api.write.batch import Batch, Once, Tell
 from gridwright.domain.access import Access, Act
@@ -174,6 +174,7 @@ class Entrance:
 
 
 FEW = 1_000
+LONGEST_INTERVAL = 9  # digits
 
 
 def decode(kind: str, body: bytes, defaults: Said, now: datetime, *, limit: int = LARGEST) -> Decoded:
@@ -207,8 +208,9 @@ def defaults_of(scope: Scope, interval_s: int) -> Said:
     if unknown:
         raise refuse(400, f"the query parameter {unknown[0]!r} is not known", remedy=f"use {', '.join(QUERY)}")
     interval = given.pop("interval_s", str(interval_s))
-    if not interval.isdigit():
-        raise refuse(400, f"interval_s={interval!r} is no number", remedy="give seconds, such as 900")
+    if not (interval.isascii() and interval.isdigit() and len(interval) <= LONGEST_INTERVAL):
+        said = shown(interval)
+        raise refuse(400, f"interval_s={said!r} is no number of seconds", remedy="give seconds, such as 900")
     return Said(**given, interval_s=int(interval))
 
 

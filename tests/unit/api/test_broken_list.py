@@ -90,8 +90,65 @@ def test_values_that_are_no_records_count_one_by_one_beside_a_broken_one(
 
 def test_a_list_that_ends_too_early_keeps_what_came() -> None:
     text = b"[" + b",".join(sound(10))
-    assert places(decode_json(text, DEFAULTS, NOW)) == (10, [])
+    decoded = decode_json(text, DEFAULTS, NOW)
+    assert places(decoded) == (10, [10])
+    assert decoded.verdicts.listed[0].fault.reason == "the list has no end"
     assert places(decode_json(text[:-20], DEFAULTS, NOW)) == (9, [9])
+
+
+@pytest.mark.parametrize(
+    ("around", "kept", "told"),
+    [
+        (b"[%s][%s]", 1, [1]),
+        (b"[%s] %s", 2, [2]),
+        (b"[%s]\0\0%s", 1, [1]),
+        (b"[%s], %s]", 2, []),
+        (b"[%s]] %s", 1, [1]),
+        (b"[7,%s][%s]", 1, [0, 2]),
+        (b'{"readings":[%s],"readings":[nul,%s]}', 2, [1]),
+    ],
+)
+def test_what_stands_behind_the_end_of_a_list_is_taken_or_told(around: bytes, kept: int, told: list[int]) -> None:
+    """It was lost without a word."""
+    assert places(decode_json(around % tuple(sound(2)), DEFAULTS, NOW)) == (kept, told)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b'{"readings":[%s],"readings":[%s]}', "the list 'readings' is there twice"),
+        (b'{"n":[1],"readings":[%s],"readings":[%s]}', "the list 'readings' is there twice"),
+        (b'{"readings":[%s,%s],"usage_point":"UP-2","start":"2026-01-01","kwh":1}', "'kwh' stands beside the list"),
+        (b'{"interval_s":1800,"readings":[%s,%s]}', "'interval_s' stands beside the list"),
+    ],
+)
+def test_what_stands_around_a_list_and_would_be_lost_is_refused(text: bytes, words: str) -> None:
+    with pytest.raises(Refused) as refused:
+        decode_json(text % tuple(sound(2)), DEFAULTS, NOW)
+    told = json.loads(refused.value.answer.body)
+    assert (told["status"], words in told["detail"]) == (400, True)
+    assert told["remedy"]
+
+
+@pytest.mark.parametrize(
+    "around", [b'{"timestamp":"now","meter":"G-1","unit":null,"readings":[%s]}', b'{"readings":[%s]}']
+)
+def test_what_means_nothing_to_the_readings_may_stand_around_them(around: bytes) -> None:
+    named = sound(3)
+    named[1] = named[1].replace(b"UP-1", b"readings")
+    assert places(decode_json(around % b",".join(named), DEFAULTS, NOW)) == (3, [])
+
+
+@pytest.mark.parametrize(("text", "kept"), [(b"1,", 3), (b'{"kwh":1,{', 2)])
+def test_more_damage_than_readings_is_refused_before_each_is_looked_into(text: bytes, kept: int) -> None:
+    """Each value copied all that stood behind it: 400,000 of them took most of a minute."""
+    for decode in (decode_json, decode_ndjson):
+        body = text.replace(b",", b"\n") * 400_000 if decode is decode_ndjson else b"[" + text * 400_000 + b"nul]"
+        with pytest.raises(Refused) as refused:
+            decode(body, DEFAULTS, NOW)
+        assert b"over 50,000 records" in refused.value.answer.body
+    few = decode_json(b"[" + text * 20_000 + b",".join(sound(3)) + b"]", DEFAULTS, NOW)
+    assert few.verdicts.accepted == kept
 
 
 @pytest.mark.parametrize("text", [b"[%s,]", b"\xef\xbb\xbf[%s]", b'{"readings":[%s,]}'])
@@ -113,7 +170,7 @@ def test_depth_is_a_fault_of_the_record(text: bytes) -> None:
 
 def test_white_space_is_walked_over_once() -> None:
     # A search that begins anew at every blank would take hours for this.
-    assert len(broken_list(b'{"a":' + b" " * 5_000_000 + b"x}")) == 1
+    assert len(broken_list(b'{"a":' + b" " * 5_000_000 + b"x}").pieces) == 1
 
 
 def test_more_records_than_fit_in_memory_are_refused() -> None:

@@ -13,6 +13,7 @@ from pyarrow import ipc
 
 from gridwright.api.answer import Refused
 from gridwright.api.authenticate import credential_of
+from gridwright.api.entrance import defaults_of
 from gridwright.api.ingest.arrow import decode_arrow, decode_csv
 from gridwright.api.ingest.form import decode_form
 from gridwright.api.ingest.json import decode_json
@@ -147,3 +148,11 @@ def test_arrow_columns_that_nobody_can_read_are_told() -> None:
 def test_a_header_that_shows_no_key_is_told_and_no_failure(shown: bytes) -> None:
     with pytest.raises(NotAuthenticated):
         credential_of([(b"authorization", shown)])
+
+
+@pytest.mark.parametrize("written", ["%C2%B2", "9" * 5_000, "x", "1.5", "-900"])
+def test_an_interval_in_the_query_that_is_no_number_of_seconds_is_refused(written: str) -> None:
+    """A superscript two, and thousands of digits, were an error of the server."""
+    with pytest.raises(Refused) as caught:
+        defaults_of({"query_string": f"interval_s={written}".encode()}, 900)
+    assert caught.value.answer.status == 400

@@ -10,35 +10,85 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
+from gridwright.api.answer import Refused, refuse
 from gridwright.api.ingest.listed import lists_more
+from gridwright.api.ingest.verdicts import Fault
 
 OPENS = re.compile(rb"(?:\A|(?<=,))\s*(?=\{)")
 SPACE = re.compile(r"\s*")
 JOINED = 4  # chunks that one record may look like
+ENDS = 8  # brackets that are tried as the end of a list in an object
+MAX_BROKEN = 50_000
+SHOWN = 200  # bytes of a list without an end that are told
+# Between values the comma may be missing before a record; and a list may end before its end, where another begins.
+SEPARATES = re.compile(r"\s*(?:\]\s*,?|,|(?=\{)|\Z)\s*")
+NO_END = Fault("record", "the list has no end", "send it whole, with its ]; what could be read of it was taken")
 _SOUND = msgspec.json.Decoder(msgspec.Raw)
 _PREFIX = json.JSONDecoder(strict=False)
 
 
-def broken_list(text: bytes) -> list[bytes]:
-    """Return the records of a list, from behind its opening bracket; what is none is a piece of its own."""
-    starts = [found.end() for found in OPENS.finditer(text)]
-    ends = [*starts[1:], len(text)] if starts else []
-    chunks = [text[start:end] for start, end in zip(starts, ends, strict=True)]
-    head = text[: starts[0]] if starts else _closed(text)
-    pieces = list(_apart(head, last=False)) if head.strip() else []
-    at = 0
+def too_many_broken() -> Refused:
+    """Return the refusal of a body that is more damage than readings: to look into each would take minutes."""
+    return refuse(
+        400,
+        f"over {MAX_BROKEN:,} records of the body cannot be read",
+        remedy="send a few of them, and mend what their verdicts name",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Records as they are written, and what is wrong with the end of their list; `left` stands behind it."""
+
+    pieces: list[bytes]
+    fault: Fault | None = None
+    left: bytes = b""
+
+
+def broken_list(text: bytes, before: bytes = b"") -> Cut:
+    """Return the records of a list, from behind its opening bracket; what is none is a piece of its own.
+
+    `before`: what stands before the bracket, where the list is a field of an object.
+    """
+    within, ended = _ended(text, before)
+    starts = [found.end() for found in OPENS.finditer(within)]
+    ends = [*starts[1:], len(within)] if starts else []
+    chunks = [within[start:end] for start, end in zip(starts, ends, strict=True)]
+    head = within[: starts[0]] if starts else within
+    pieces = list(_apart(head)) if head.strip() else []
+    at = unsound = 0
     while at < len(chunks):
         taken = _together(chunks[at : at + JOINED])
         if taken:
             pieces.append(_bare(b"".join(chunks[at : at + taken])))
             at += taken
         else:
-            pieces += _apart(chunks[at], last=at == len(chunks) - 1)
-            at += 1
-    return pieces
+            pieces += _apart(chunks[at])
+            at, unsound = at + 1, unsound + 1
+            if unsound > MAX_BROKEN:
+                raise too_many_broken()
+    if ended or (pieces and not _is_sound(pieces[-1])):
+        return Cut(pieces)
+    return Cut(pieces, NO_END, within[-SHOWN:])
+
+
+def _ended(text: bytes, before: bytes) -> tuple[bytes, bool]:
+    """Return a list without its end and what stands behind it, and whether it has an end."""
+    text = text.rstrip()
+    if not before.strip():
+        return (text[:-1], True) if text.endswith(b"]") else (text, False)
+    at = len(text)
+    for _ in range(ENDS):  # what stands behind it may hold lists, too
+        at = text.rfind(b"]", 0, at)
+        if at < 0:
+            break
+        if _is_sound(b'{"":[' + text[at:]):
+            return text[:at], True
+    return text, False
 
 
 def _together(chunks: Sequence[bytes]) -> int:
@@ -51,48 +101,36 @@ def _together(chunks: Sequence[bytes]) -> int:
     return 0
 
 
-def _apart(chunk: bytes, *, last: bool) -> Iterator[bytes]:
+def _apart(chunk: bytes) -> Iterator[bytes]:
     """Yield the sound values a chunk begins with, if there are any, and what stands behind them."""
     if lists_more(chunk):  # whoever takes the pieces refuses it
         yield chunk
         return
     text = chunk.decode("latin-1")  # one character a byte, so that places agree
-    at = len(text) - len(text.lstrip())
-    while True:
+    at = _behind(text, 0)
+    while at < len(text):
         try:
             _, end = _PREFIX.raw_decode(text, at)
         except (ValueError, RecursionError):
             break
-        behind = SPACE.match(text, end)
-        follows = behind.end() if behind else end
-        sign = text[follows : follows + 1]
-        if sign == "{":  # only the comma is missing
-            yield chunk[at:end]
-            at = follows
-            continue
-        if sign == "," or (sign == "]" and last):
-            yield chunk[at:end]
-            rest = chunk[follows + 1 :].strip() if sign == "," else b""
-            if not rest or (last and not _closed(rest)):
-                return
-            space = SPACE.match(text, follows + 1)
-            at = space.end() if space else follows + 1
-            continue  # what is no object may follow: a number, a list, nothing
-        break
-    yield _closed(chunk[at:]) if last else _bare(chunk[at:])
+        separates = SEPARATES.match(text, end)
+        if separates is None:
+            break
+        yield chunk[at:end]
+        at = separates.end()
+    if at < len(text):
+        yield _bare(chunk[at:])
+
+
+def _behind(text: str, at: int) -> int:
+    """Return where something stands, at a place or behind the space there."""
+    found = SPACE.match(text, at)
+    return found.end() if found else at
 
 
 def _bare(chunk: bytes) -> bytes:
     """Return a chunk without the one comma behind it."""
     return chunk.strip().removesuffix(b",").rstrip()
-
-
-def _closed(text: bytes) -> bytes:
-    """Return the end of a list without what closes it."""
-    text = text.strip()
-    if text.endswith(b"}") and text[:-1].rstrip().endswith(b"]"):
-        text = text[:-1].rstrip()
-    return text.removesuffix(b"]").strip().removesuffix(b",").rstrip()
 
 
 def _is_sound(text: bytes) -> bool:

@@ -17,13 +17,15 @@ import numpy.typing as npt
 
 from gridwright.api.answer import refuse
 from gridwright.api.body import too_many
-from gridwright.api.ingest.broken_list import broken_list
+from gridwright.api.ingest.around import list_within, opened, pieces_within
+from gridwright.api.ingest.broken_list import MAX_BROKEN, Cut, broken_list, too_many_broken
 from gridwright.api.ingest.few import FEW, Row, check_few
 from gridwright.api.ingest.instants import instant_us, instants_us, told_us
 from gridwright.api.ingest.intervals import MAX_INTERVALS, step_us
 from gridwright.api.ingest.keys_twice import fault_of, may_be_twice, twice_in
 from gridwright.api.ingest.listed import lists_more
 from gridwright.api.ingest.meaning import Said, Wrong
+from gridwright.api.ingest.record import FIELDS, WORDS, Number, Record
 from gridwright.api.ingest.repeats import check_and_count
 from gridwright.api.ingest.table import Decoded, Places, Table
 from gridwright.api.ingest.told import Told
@@ -31,61 +33,20 @@ from gridwright.api.ingest.twice import TIMES, VALUES, require_one_of_each, say_
 from gridwright.api.ingest.unfit import unfit
 from gridwright.api.ingest.verdicts import LONGEST_VALUE, Fault, shown
 
-Number = float | list[float | None] | None
-OPENING = re.compile(rb'\A\s*(?:\{[^\[\]]*?"readings"\s*:\s*)?\[\s*')
 BOM = b"\xef\xbb\xbf"
 MAX_RECORDS = 1_000_000
 MAX_FIELDS = 1_000  # of a record that is looked into for the reason why it cannot be taken
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NO_NUMBER = re.compile(rb"\bNaN\b|\bInfinity\b")
 Written = tuple[bytes, Callable[[], Sequence[bytes]]]  # a body, and how it is cut into its records
-WORDS = ("unit", "flow", "reading_type", "quality", "interval_s")
 KWH, VALUE = attrgetter("kwh"), attrgetter("value")
 NO_VALUE = Fault("kwh", "there is no value", "give kwh, register_kwh, or value with unit")
-
-
-# They refer to nothing that could refer back, so the collector need not walk over a million of them.
-class Record(msgspec.Struct, frozen=True, gc=False):
-    """A reading as clients write it; the names in each of these groups mean the same."""
-
-    usage_point: str | None = None
-    meter: str | None = None
-    meter_id: str | None = None
-    start: str | int | float | None = None
-    at: str | int | float | None = None
-    timestamp: str | int | float | None = None
-    time: str | int | float | None = None
-    kwh: Number = None
-    value: Number = None
-    register_kwh: float | None = None
-    reading: float | None = None
-    interval_s: int | None = None
-    unit: str | None = None
-    flow: str | None = None
-    quality: str | None = None
-    reading_type: str | None = None
-
-
-FIELDS = Record.__struct_fields__
-
-
-class Envelope(msgspec.Struct, frozen=True):
-    """The object that may stand around the list."""
-
-    readings: list[Record] | None = None
-
-
-class Pieces(msgspec.Struct, frozen=True):
-    """The same, of records that nobody looked into yet."""
-
-    readings: list[msgspec.Raw]
 
 
 _LIST = msgspec.json.Decoder(list[Record])
 _LINES = msgspec.json.Decoder(Record)
 _LENIENT = msgspec.json.Decoder(Record, strict=False)
-_ENVELOPE = msgspec.json.Decoder(Envelope)
-_RAW = (msgspec.json.Decoder(list[msgspec.Raw]), msgspec.json.Decoder(Pieces))
+_RAW = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def decode_json(body: bytes, defaults: Said, now: datetime) -> Decoded:
@@ -102,10 +63,12 @@ def decode_json(body: bytes, defaults: Said, now: datetime) -> Decoded:
         numbered: Sequence[int] = range(len(records))
         decoded.records = len(records)
     except UNREADABLE:
-        pieces = _pieces(body)
-        decoded.records = len(pieces)
-        numbered, records = _one_by_one(list(enumerate(pieces)), decoded)
-    _take_once(records, numbered, decoded, (body, lambda: _pieces(body)), (defaults, now))
+        cut = _cut(body)
+        decoded.records = len(cut.pieces) + (cut.fault is not None)
+        numbered, records = _one_by_one(list(enumerate(cut.pieces)), decoded)
+        if cut.fault is not None:
+            decoded.verdicts.reject(decoded.places.of(len(cut.pieces)), cut.fault, _beginning(cut.left))
+    _take_once(records, numbered, decoded, (body, lambda: _cut(body).pieces), (defaults, now))
     return decoded
 
 
@@ -201,35 +164,39 @@ def _looked_into(piece: bytes) -> dict[str, Any]:
 def _whole(body: bytes) -> Sequence[Record]:
     if body.lstrip()[:1] == b"[":
         return _LIST.decode(body)
-    found = _ENVELOPE.decode(body).readings
+    found = list_within(body)
     return [_LINES.decode(body)] if found is None else found
 
 
-def _pieces(body: bytes) -> list[bytes]:
+def _cut(body: bytes) -> Cut:
     """Cut a document into its records, whatever is wrong inside one of them; no list at all is refused."""
-    for decoder in _RAW:
-        with suppress(*UNREADABLE):
-            found: Any = decoder.decode(body)
-            return [bytes(piece) for piece in (found.readings if isinstance(found, Pieces) else found)]
-    opened = OPENING.match(body)
-    if opened is None:
-        if body.lstrip()[:1] == b"{":
-            return [body]
-        raise refuse(
-            400, "the body is no JSON list of readings", remedy='send [{"usage_point": …, "start": …, "kwh": …}, …]'
-        )
-    return broken_list(body[opened.end() :])
+    with suppress(*UNREADABLE):
+        return Cut([bytes(piece) for piece in _RAW.decode(body)])
+    with suppress(*UNREADABLE):
+        within = pieces_within(body)
+        if within is not None:
+            return Cut(within)
+    found = opened(body)
+    if found is not None:
+        return broken_list(*found)
+    if body.lstrip()[:1] == b"{":
+        return Cut([body])
+    raise refuse(
+        400, "the body is no JSON list of readings", remedy='send [{"usage_point": …, "start": …, "kwh": …}, …]'
+    )
 
 
 def _one_by_one(pieces: Sequence[tuple[int, bytes]], decoded: Decoded) -> tuple[list[int], list[Record]]:
     """Decode each record by itself; one that cannot be read gets its verdict."""
     numbered, records = [], []
-    for index, piece in pieces:
+    for at, (index, piece) in enumerate(pieces):
         _require_few(piece)
         try:
             records.append(_LENIENT.decode(piece))
             numbered.append(index)
         except UNREADABLE as error:
+            if len(numbered) + MAX_BROKEN < at:
+                raise too_many_broken() from error
             fault, value = _fault(error, piece)
             decoded.verdicts.reject(decoded.places.of(index), fault, value)
     return numbered, records
