@@ -60,7 +60,7 @@ class Decoded:
 
     `records`: data records seen. `zones`: usage point → IANA zone, where the format or detection tells it. `events`:
     what the source says of the devices; they become known when they come in. `told`: which meters, with which
-    multipliers, it says that the values are of.
+    multipliers, it says that the values are of. `strays`: readings of meters from a time at which they hung nowhere.
     """
 
     records: int
@@ -71,6 +71,7 @@ class Decoded:
     notes: tuple[str, ...] = ()
     events: tuple[EndDeviceEvent, ...] = ()
     told: tuple[ToldConfiguration, ...] = ()
+    strays: tuple[Readings, ...] = ()
 
 
 class Dialect(Protocol):

@@ -14,6 +14,7 @@ from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter, UsagePoint
 from gridwright.store import Progress, SaveSummary
@@ -26,6 +27,14 @@ class RegistryPort(Protocol):
 
     def points(self, access: Access, ids: Sequence[str] | None = None) -> tuple[UsagePoint, ...]:
         """Return the known usage points."""
+        ...
+
+    def keys(self, access: Access) -> dict[str, int]:
+        """Return the ids of the known usage points."""
+        ...
+
+    def installed(self, access: Access) -> tuple[Installation, ...]:
+        """Return where each meter hangs or hung."""
         ...
 
     def save_points(self, access: Access, points: Iterable[UsagePoint]) -> int:
@@ -129,6 +138,18 @@ class OutlooksPort(Protocol):
         ...
 
 
+class QuarantinePort(Protocol):
+    """What the import asks of the quarantine."""
+
+    def save_series(self, access: Access, series: Sequence[Readings], *, received: datetime) -> int:
+        """Keep readings that no usage point has."""
+        ...
+
+    def room(self, access: Access) -> int:
+        """Return how many more readings may wait."""
+        ...
+
+
 class DirtyPort(Protocol):
     """What the import has judged again."""
 
@@ -194,6 +215,11 @@ class StorePort(Protocol):
     @property
     def dirty(self) -> DirtyPort:
         """Ranges to judge again."""
+        ...
+
+    @property
+    def quarantine(self) -> QuarantinePort:
+        """Readings that wait for a meter."""
         ...
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -22,8 +22,9 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.domain.verdict import Reject
 from gridwright.formats.source import KEPT_REJECTS, Decoded, ReadOptions
-from gridwright.ingest import Gridded, grid_series
+from gridwright.ingest import Gridded, Tally, grid_series
 from gridwright.jobs.cascade.fit_day import fit_day
+from gridwright.jobs.files.adrift import adrift, by_meter
 from gridwright.jobs.files.beside_measured import MEASURED, beside_measured
 from gridwright.jobs.files.brought import Brought, named
 from gridwright.jobs.files.chunk_parts import LONGEST_BLOCK, Misfit, Part, counted, parts_of, sent_of, shown
@@ -41,6 +42,9 @@ from gridwright.store.archive.reading import leaving_out
 
 LOOK_AHEAD = timedelta(hours=2)  # how far the read after a chunk's last one may lie
 SECOND = timedelta(seconds=1)
+
+
+NewPoint = Callable[[str, str], UsagePoint]  # of a name and a zone
 
 
 class FollowUp(Protocol):
@@ -69,6 +73,7 @@ class ImportRun:
 
     `points`: usage points the store knows. `seen`: those of this file. `listed`: the first rejects of this run.
     `opened`: in a dry run, what was stored and taken back. `told`: what was done with names of channels.
+    `new_point`: what a usage point begins as, by its name and zone. `waiting`: how many readings of each meter wait.
     """
 
     store: StorePort
@@ -87,6 +92,8 @@ class ImportRun:
     findings: int = 0
     opened: Opened = field(default_factory=Opened)
     told: Told = field(default_factory=Told)
+    new_point: NewPoint = UsagePoint
+    waiting: Counter[str] = field(default_factory=Counter)
 
     @contextmanager
     def committed(self) -> Iterator[None]:
@@ -141,9 +148,10 @@ class ChunkImport:
         run = self.run
         beyond = run.told, run.opened, self.brought.only
         stored = stored_channels(run.store, run.access, self.decoded.series, run.points, beyond)
+        strays, refused = adrift(run.store, run.access, self.decoded.strays, run.not_after)
         gridded = self.piece.gridded
         if gridded is not None:
-            gridded = replace(gridded, panels=tuple(stored.of_panels(gridded.panels)))
+            gridded = replace(gridded, panels=tuple(stored.of_panels(gridded.panels)), tally=gridded.tally + refused)
         parts = parts_of(gridded) if gridded is not None else []
         odd: list[Misfit] = []
         while True:
@@ -152,7 +160,7 @@ class ChunkImport:
             try:
                 with run.committed():
                     if gridded is None:
-                        gridded = self._beside_known(stored)
+                        gridded = self._beside_known(stored, refused)
                         parts = parts_of(gridded)
                     zones = zones_of(self.decoded.zones, gridded, self.run.options)
                     self._save_points(zones)
@@ -167,6 +175,7 @@ class ChunkImport:
                     misfits, left = sent_of(misfits)
                     noted = self._note_arrival(gridded, zones)
                     self._save_events(zones)
+                    run.store.quarantine.save_series(run.access, strays, received=run.known_at)
                     if self.run.follow is not None:
                         self.run.follow.end(gridded, known_at=self.run.known_at)
                     counts = self._advance(gridded, saved, misfits)
@@ -185,13 +194,14 @@ class ChunkImport:
                 run.points.update(zones)
             self._remember(gridded, misfits)
             run.notes.update(dict.fromkeys(left))
+            run.waiting += by_meter(strays)
             return counts
 
-    def _beside_known(self, stored: StoredChannels) -> Gridded:
-        """Lay the chunk on grids, its register reads beside those that are stored."""
+    def _beside_known(self, stored: StoredChannels, refused: Tally) -> Gridded:
+        """Lay the chunk on grids, its register reads beside those that are stored; `refused` of it before."""
         series = stored.of_series(self.decoded.series)
         run, who = self.run, (self.run.store, self.run.access)
-        return grid_series(
+        gridded = grid_series(
             series,
             not_after=run.not_after,
             known=run.known_reads,
@@ -199,6 +209,7 @@ class ChunkImport:
             factors=Multipliers(*who, run.points),
             carried=ReadLimits(Limits(*who), run.points),
         )
+        return replace(gridded, tally=gridded.tally + refused)
 
     def _is_known(self, point: str, zones: Mapping[str, str]) -> bool:
         """Tell whether a usage point is registered; the set of them all is too large to be joined for every chunk."""
@@ -228,7 +239,7 @@ class ChunkImport:
     def _save_points(self, zones: Mapping[str, str]) -> None:
         """Register the usage points of which something was taken; a refused record registers nothing."""
         run = self.run
-        new = [UsagePoint(point, zone) for point, zone in zones.items() if point not in run.points]
+        new = [run.new_point(point, zone) for point, zone in zones.items() if point not in run.points]
         if new:
             run.store.registry.save_points(run.access, new)
         if run.follow is not None:

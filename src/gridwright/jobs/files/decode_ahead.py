@@ -19,6 +19,7 @@ from gridwright.formats.source import Chunk, Decoded, Dialect, Reader
 from gridwright.ingest import Gridded, grid_series
 from gridwright.jobs.files.brought import named
 from gridwright.jobs.files.collector import seldom_collected
+from gridwright.jobs.files.hung_meters import HungMeters
 from gridwright.jobs.files.read_file import OpenFile, arrival_findings
 from gridwright.jobs.files.sources import open_source
 
@@ -50,6 +51,7 @@ class Place:
     byte_size: int
     reader: Reader[Any]
     dialect: Dialect
+    hung: HungMeters
     not_after: int | None
 
 
@@ -62,7 +64,7 @@ def pieces(path: Path, file: OpenFile, after: int, *, not_after: int | None) -> 
         yield from (_piece(file, chunk, not_after) for chunk in chain(first, chunks))
         return
     content = file.content
-    place = Place(path, content.name, len(content.data), file.reader, file.dialect, not_after)
+    place = Place(path, content.name, len(content.data), file.reader, file.dialect, file.hung, not_after)
     with _Worker(place) as worker:
         yield from worker.decode(file, chain(first, chunks))
 
@@ -166,7 +168,7 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
         content = next((one for one in contents if (one.name, len(one.data)) == (place.name, place.byte_size)), None)
         if content is None:  # it was replaced meanwhile
             return
-        file = OpenFile(content, place.reader, place.dialect)
+        file = OpenFile(content, place.reader, place.dialect, place.hung)
         with seldom_collected():
             while True:
                 chunk: Chunk = pickle.load(source)  # noqa: S301 - from our own parent

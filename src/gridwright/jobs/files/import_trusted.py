@@ -77,6 +77,7 @@ def import_trusted(  # noqa: PLR0913 - what an import needs to know
         not_after=not_after,
         rejects_to=rejects_to,
         follow=judge,
+        new_point=site.usage_point,
     )
     findings, final, later = done.findings + judge.findings, judge.final, 0
     while True:

@@ -12,14 +12,17 @@ from pathlib import Path
 from gridwright.domain.access import Access
 from gridwright.domain.interval import epoch_s
 from gridwright.domain.readings import AHEAD
+from gridwright.domain.usage_point import UsagePoint
 from gridwright.domain.verdict import Intake
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import Tally, grid_series
+from gridwright.jobs.files.adrift import adrift_notes
 from gridwright.jobs.files.brought import Brought
-from gridwright.jobs.files.chunk_import import ChunkImport, FollowUp, ImportRun
+from gridwright.jobs.files.chunk_import import ChunkImport, FollowUp, ImportRun, NewPoint
 from gridwright.jobs.files.chunk_parts import DERIVED
 from gridwright.jobs.files.collector import seldom_collected
 from gridwright.jobs.files.decode_ahead import pieces
+from gridwright.jobs.files.hung_meters import hung_meters
 from gridwright.jobs.files.read_file import Gathered, OpenFile, may_be_mixed, open_files, refuse_mixture, verdict
 from gridwright.jobs.files.rejects_file import RejectsFile
 from gridwright.jobs.files.sources import open_source
@@ -84,6 +87,7 @@ def ingest_file(  # noqa: PLR0913 - what an import needs to know
     rejects_to: Path | None = None,
     follow: FollowUp | None = None,
     again: bool = True,
+    new_point: NewPoint = UsagePoint,
 ) -> Imported:
     """Import a file, or all files of an archive; safe to kill at any moment and to run again.
 
@@ -92,7 +96,10 @@ def ingest_file(  # noqa: PLR0913 - what an import needs to know
     unset, then it does nothing. A dry run does everything, tells all that it would and what became of
     it, and takes each chunk back: it leaves nothing, no rejects either.
     Bad records never stop an import; StoreLocked, StoreFull and their like do, and what was committed stays.
-    `follow`: what else each chunk's transaction does with the readings it saves.
+    `follow`: what else each chunk's transaction does with the readings it saves. `new_point`: what a usage point begins
+    as that the store does not know. A name that an installed meter has, and no usage point, is that meter's: its
+    readings are those of the usage points where it hung, each by its time. Those of a time at which it hung nowhere
+    wait in quarantine.
     """
     path, options = Path(path), options or ReadOptions()
     files, failures = open_files(open_source(path), options)
@@ -102,8 +109,11 @@ def ingest_file(  # noqa: PLR0913 - what an import needs to know
         stands = [_from_the_beginning(store, access, stand, dry_run=dry_run) for stand in stands]
     limit = None if not_after is None else epoch_s(not_after + AHEAD)
     run = ImportRun(store, access, options, known_at, limit, dry_run, notes=dict.fromkeys(failures), follow=follow)
+    run.new_point = new_point
     if not all(stand.done for stand in stands):
         _prepare(run, stands, path, None if dry_run else rejects_to)
+        hung = hung_meters(store.registry.installed(access), run.points)
+        files = [replace(file, hung=hung) for file in files]
     if already:
         run.notes[AGAIN if again else BEFORE] = None
     before, size = 0, sum(stand.byte_size for stand in stands)
@@ -138,7 +148,7 @@ def _from_the_beginning(store: StorePort, access: Access, stand: Progress, *, dr
 
 
 def _prepare(run: ImportRun, stands: Sequence[Progress], path: Path, rejects_to: Path | None) -> None:
-    run.points = {point.id for point in run.store.registry.points(run.access)}
+    run.points = set(run.store.registry.keys(run.access))
     if rejects_to is not None:
         kept = max(stand.counters.get("rejects_bytes", 0) for stand in stands)
         run.rejects = RejectsFile(rejects_to, path, keep_bytes=kept)
@@ -169,7 +179,7 @@ def _take_file(run: ImportRun, file: OpenFile, path: Path, stand: Progress) -> I
 def _imported(run: ImportRun, files: Sequence[OpenFile], stands: Sequence[Progress], path: Path) -> Imported:
     """Sum up: all that was ever counted of this content, and the rejects of this run."""
     counts = run.counts
-    run.notes.update(dict.fromkeys(run.told.notes()))
+    run.notes.update(dict.fromkeys((*run.told.notes(), *adrift_notes(run.waiting))))
     gathered = Gathered(rejects=run.listed, notes=run.notes, records=counts["records"], rejected=counts["rejected"])
     tally = Tally(counts["accepted"], counts["repeated"], counts["conflicting"], missing=counts["missing"])
     wrote = run.rejects is not None and run.rejects.size > 0

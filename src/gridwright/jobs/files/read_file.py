@@ -18,6 +18,7 @@ from gridwright.domain.verdict import Evidence, Intake, Reject
 from gridwright.formats.container import Content
 from gridwright.formats.source import KEPT_REJECTS, Chunk, Decoded, Dialect, Reader, ReadOptions
 from gridwright.ingest import Collected, Gridded, Tally, grid_series, merge
+from gridwright.jobs.files.hung_meters import NOTHING_HUNG, HungMeters
 from gridwright.jobs.files.sound import sound
 from gridwright.jobs.files.sources import open_source
 
@@ -29,11 +30,12 @@ MIXED = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenFile:
-    """One plain file with the reader and dialect that fit it."""
+    """One plain file with the reader and dialect that fit it, and where the meters that it may name hung."""
 
     content: Content
     reader: Reader[Any]
     dialect: Dialect
+    hung: HungMeters = NOTHING_HUNG
 
     def chunks(self, after: int = 0) -> Iterator[tuple[Chunk, Decoded]]:
         """Decode the file piece by piece, from byte `after` on."""
@@ -41,8 +43,8 @@ class OpenFile:
             yield chunk, self.decode(chunk)
 
     def decode(self, chunk: Chunk) -> Decoded:
-        """Decode one piece; what it names is sound."""
-        return sound(self.reader.decode(self.content.data, chunk, self.dialect))
+        """Decode one piece; what it names is sound, and a usage point."""
+        return self.hung.placed(sound(self.reader.decode(self.content.data, chunk, self.dialect)))
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ def sound(decoded: Decoded) -> Decoded:
         kept, refused, count = _sound_rows(part)
         rejects += refused[: max(0, KEPT_REJECTS - len(rejects))]
         rejected += count
-        series += [_of_use(kept)] if kept.size else []
+        series += [of_use(kept)] if kept.size else []
     named = {point for part in series for point in part.points}
     return replace(
         decoded,
@@ -72,7 +72,7 @@ def _fault(point: str, device: str) -> str:
     return ""
 
 
-def _of_use(part: Readings) -> Readings:
+def of_use(part: Readings) -> Readings:
     """Return the readings with those usage points alone that have any."""
     used = np.bincount(part.point, minlength=len(part.points)) > 0
     if used.all():
