@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval, parse_period
 from gridwright.domain.panel import Panel
 from gridwright.domain.rate import RateCard
-from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.usage_point import CLASSES, UsagePoint
 from gridwright.formats.source import ReadOptions
 
 if TYPE_CHECKING:
@@ -89,6 +90,23 @@ class Platform:
         book.check_class(chosen.customer_class, "site.customer_class in the settings")
         alone = self.settings.edits.alone_kwh
         return SiteDefaults(chosen.customer_class, chosen.capacity_kw, chosen.holidays, book, alone)
+
+    @property
+    def new_point(self) -> Callable[[str, str], UsagePoint]:
+        """What a usage point of a name and a zone begins as: what the settings say now is its own from then on."""
+        chosen = self.settings.site
+        if chosen.customer_class not in CLASSES:
+            self.rule_book().check_class(chosen.customer_class, "site.customer_class in the settings")
+        if chosen.holidays:
+            from gridwright.billing import holiday_dates
+
+            holiday_dates(chosen.holidays, (self.clock().year,))
+        return partial(
+            UsagePoint,
+            customer_class=chosen.customer_class,
+            capacity_kw=chosen.capacity_kw,
+            holidays=chosen.holidays,
+        )
 
     def rule_book(self, file: Path | None = None) -> RuleBook:
         """Return the groups of validation rules: of a file, else of the settings' file, before the packaged ones."""
@@ -224,6 +242,7 @@ class Platform:
                 dry_run=dry_run,
                 rejects_to=rejects_to,
                 again=again,
+                new_point=self.new_point,
             )
             facts |= {"accepted": done.intake.accepted, "rejected": done.intake.rejected}
         return done

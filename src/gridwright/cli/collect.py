@@ -57,7 +57,7 @@ def add(
     wired = platform(makes=True)
     zone = wired.settings.site.zone
     installed = parse_instant(since, zone_of(zone)) if since else None
-    device = NewDevice(serial, driver, address, point, factor(multiplier), installed, zone)
+    device = NewDevice(serial, driver, address, point, factor(multiplier), installed, zone, wired.new_point)
     secret = password() if password_stdin else None
     added = add_device(wired.store, wired.access, device, now=wired.clock(), secret=secret, seal=vault(wired).seal)
     if as_json:

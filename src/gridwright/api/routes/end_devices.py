@@ -49,7 +49,8 @@ def register_device(once: OnceDone, new: DeviceNew) -> Response:
 
     def work() -> CreatedDevice:
         zone = platform.settings.site.zone
-        device = NewDevice(new.serial, new.driver, new.address, new.usage_point, new.multiplier, new.since, zone)
+        hangs = new.usage_point, new.multiplier, new.since
+        device = NewDevice(new.serial, new.driver, new.address, *hangs, zone, platform.new_point)
         secret = None if new.password is None else new.password.encode()
         added = add_device(
             platform.store, platform.access, device, now=platform.clock(), secret=secret, seal=vault(platform).seal

@@ -62,8 +62,8 @@ def add_point(once: OnceDone, new: UsagePointNew) -> Response:
     platform = once.platform
 
     def work() -> CreatedPoint:
-        point = new.to_point(UsagePoint(new.id, platform.settings.site.zone))
-        check_class(platform, new.customer_class)
+        point = new.to_point(platform.new_point(new.id, platform.settings.site.zone))
+        check_class(platform, point.customer_class)
         with platform.store.transaction():
             if stored_point(platform, new.id) is not None:
                 raise Conflict(f"usage point {new.id} exists already", remedy="change it by PUT")
@@ -89,7 +89,7 @@ def put_point(
         stored = stored_point(platform, name)
         current = UsagePointShape.of(stored) if stored else None
         check(current, if_match, if_none_match)
-        point = asked.to_point(stored or UsagePoint(name, platform.settings.site.zone))
+        point = asked.to_point(stored or platform.new_point(name, platform.settings.site.zone))
         if stored is None or stored.customer_class != point.customer_class:
             check_class(platform, point.customer_class)
         platform.store.registry.save_points(platform.access, [point])

@@ -37,9 +37,16 @@ class UsagePointAsked(Request):
         examples=["Europe/Berlin"],
     )
     customer_class: Name = Field(
-        default="residential", description="Which validation rules apply; see `/v1/customer-classes`."
+        default="residential",
+        description="Which validation rules apply; see `/v1/customer-classes`. Of a new one that has none, what the "
+        "settings say, as of capacity and holidays.",
     )
-    capacity_kw: float | None = Field(default=None, gt=0, le=1e9, description="Rating of the connection.")
+    capacity_kw: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e9,
+        description="Rating of the connection.",
+    )
     holidays: Text = Field(default="", description="Holiday calendar.", examples=["DE-BE"])
     exports: bool = False
     attributes: Attributes = Field(default_factory=dict)

@@ -22,7 +22,10 @@ LARGEST_FACTOR = Decimal(1_000_000)
 
 @dataclass(frozen=True, slots=True)
 class NewDevice:
-    """A device as it is announced; `usage_point` empty: its readings wait in quarantine. `zone`: of a new point."""
+    """A device as it is announced; `usage_point` empty: its readings wait in quarantine.
+
+    `zone`: of a new point; `new_point`: what one begins as, by its name and zone.
+    """
 
     serial: str
     driver: str
@@ -31,6 +34,7 @@ class NewDevice:
     multiplier: Decimal = Decimal(1)
     since: datetime | None = None
     zone: str = "UTC"
+    new_point: Callable[[str, str], UsagePoint] = UsagePoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def _install(store: Store, access: Access, device: NewDevice, now: datetime) -> 
         return False
     new_point = not _is_known(store, access, device.usage_point)
     if new_point:
-        store.registry.save_points(access, [UsagePoint(device.usage_point, device.zone)])
+        store.registry.save_points(access, [device.new_point(device.usage_point, device.zone)])
     register(store, access, Meter(device.serial))
     here = [each for each in store.registry.installations(access, device.usage_point) if each.is_open]
     if any(each.end_device == device.serial and each.multiplier == device.multiplier for each in here):
