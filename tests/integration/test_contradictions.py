@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -250,6 +251,22 @@ def test_a_substitute_of_a_metering_data_provider_replaces_the_actual_value(town
     kind = DELIVERED_ENERGY.finer(0)
     raw = town.platform.store.readings.load(ME, "NMI1234567", day, reading_type=replace(kind, channel="E1"))
     assert (raw.values == 200).all()
+
+
+def test_a_file_of_nem13_read_again_says_what_any_other_says(town: Town) -> None:
+    reads = [("412", "20260901"), ("512", "20261001"), ("600", "20261101")]
+    records = [
+        f"250,NMI7654321,E1,1,E1,E1,MTR1,E,{old},{since},A,,,{new},{until},A,,,1,kWh,,20261102,"
+        for (old, since), (new, until) in pairwise(reads)
+    ]
+    path = Path(str(town.platform.settings.store.url)).with_name("reads.csv")
+    path.write_text("\n".join(["100,NEM13,202611020000,MDP,RETAIL", *records, "900", ""]), "ascii")
+    for new, same in ((3, 0), (0, 3)):
+        done = town.platform.import_file(path)
+        assert (done.new, done.changed, done.same) == (new, 0, same)
+        assert f"{new} new, 0 changed, {same} as before." in " ".join(words(done))
+        assert "3 readings taken, 0 rejected, 0 repeated, 0 conflicting" in " ".join(words(done))
+    assert town.platform.store.findings.load(ME, ["NMI7654321"]) == []
 
 
 def test_a_doubt_grows_with_its_neighbours_and_stays_one(town: Town) -> None:

@@ -26,6 +26,60 @@ def day(values: list[str] | None = None, *, on: str = "20250101", quality: str =
     return f"300,{on},{','.join(numbers)},{quality},,,20250102000000,"
 
 
+def updated(values: str, stamp: str, *, quality: str = "A", on: str = "20250101", slots: int = 48) -> str:
+    return f"300,{on},{','.join([values] * slots)},{quality},,,{stamp},"
+
+
+@pytest.mark.parametrize("later_first", [True, False])
+@pytest.mark.parametrize(("older", "newer"), [("20250102000000", "20250103000000"), ("20250102", "202501020001")])
+@pytest.mark.parametrize("quality", ["A", "S17", "V"])
+def test_of_two_versions_of_a_day_the_one_updated_last_counts(
+    later_first: bool, older: str, newer: str, quality: str
+) -> None:
+    """AEMO MDFF, record 300: whatever the order of the records, and also a substitute for what was actual."""
+    ranges = ("400,1,24,S17,,", "400,25,48,E52,,") if quality == "V" else ()
+    first, second = (updated("0.5", older), "400,1,48,A,,"), (updated("0.7", newer, quality=quality), *ranges)
+    versions = (*second, *first) if later_first else (*first, *second)
+    taken = read(text(CHANNEL, updated("0.1", "20250101", on="20241231"), *versions, CHANNEL.replace("E1,E1", "E1,E2")))
+    assert taken.only.value.tolist() == [100.0] * 48 + [700.0] * 48
+    assert taken.decoded.records == 96
+    assert [each.record for each in taken.rejects] == []
+    (note,) = taken.decoded.notes
+    assert "1 days are here in a later version by their UpdateDateTime, which is taken" in note
+    assert "the first is 20250101 of NMI0000001, line" in note
+
+
+def test_versions_of_another_channel_length_or_block() -> None:
+    fine = CHANNEL.replace("kWh,30", "kWh,15")
+    taken = read(text(CHANNEL, updated("0.5", "20250102"), fine, updated("0.2", "20250103", slots=96)))
+    assert taken.only.value.tolist() == [200.0] * 96
+    other = CHANNEL.replace("E1,E1", "E2,E2")
+    taken = read(text(CHANNEL, updated("0.5", "20250102"), other, updated("0.2", "20250103")))
+    assert sum(part.size for part in taken.decoded.series) == 96
+    assert taken.decoded.notes == ()
+
+
+@pytest.mark.parametrize("stamps", [("", "20250103000000"), ("20250103", "20250103000000"), ("2025-01-03", "20250103")])
+def test_versions_of_which_nothing_tells_the_later_all_stay(stamps: tuple[str, str]) -> None:
+    taken = read(text(CHANNEL, *(updated("0.5", stamp) for stamp in stamps)))
+    assert taken.only.size == 96
+    assert taken.decoded.notes == ()
+
+
+def test_a_read_that_ends_one_record_and_begins_the_next_is_one() -> None:
+    def record(before: tuple[str, str], after: tuple[str, str]) -> str:
+        (old, since), (new, until) = before, after
+        return f"250,NMI1,11,1,11,11,M1,E,{old},{since},A,,,{new},{until},A,,,1,kWh,,"
+
+    reads = [("100", "20250101"), ("200", "20250201"), ("300", "20250301"), ("300", "20250301")]
+    records = [record(*pair) for pair in itertools.pairwise(reads[:3])]
+    taken = read(f"100,NEM13,202501101030,MDA1,Ret1\n{chr(10).join(records)}\n900\n".encode())
+    assert taken.only.value.tolist() == [100_000.0, 200_000.0, 300_000.0]
+    assert taken.decoded.records == 3
+    twice = "\n".join([records[0], records[0]])
+    assert read(f"100,NEM13,202501101030,MDA1,Ret1\n{twice}\n900\n".encode()).only.size == 4, "a record sent twice"
+
+
 def text(*records: str) -> bytes:
     return "\n".join([HEADER, *records, "900", ""]).encode()
 

@@ -20,7 +20,8 @@ from gridwright.formats.nem12.events import reasons_of
 from gridwright.formats.nem12.layout import UNKNOWN, Index, Layout, joined, layout
 from gridwright.formats.nem12.numbers import padded
 from gridwright.formats.nem12.qualities import Ranges, ranges_of
-from gridwright.formats.nem12.registers import IndexRead, accumulated_reads, columns, index_read
+from gridwright.formats.nem12.registers import IndexRead, accumulated_reads, columns, index_read, without_handovers
+from gridwright.formats.nem12.versions import leave_out_older
 from gridwright.formats.source import Decoded, ReadOptions
 from gridwright.formats.spans import spans_of
 
@@ -51,6 +52,7 @@ class Piece:
     verdicts: Verdicts
     events: list[EndDeviceEvent] = field(default_factory=list)
     told: dict[ToldConfiguration, None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def channel(self, line: int) -> Channel | Reject:
         """Return the channel a line belongs to."""
@@ -73,6 +75,7 @@ def decode_text(data: bytes, first_line: int, meaning: Meaning) -> Decoded:
         zones=dict.fromkeys(points, meaning.zone),
         events=tuple(piece.events),
         told=tuple(piece.told),
+        notes=tuple(piece.notes),
     )
 
 
@@ -110,12 +113,13 @@ def _channels(whole: Layout, meaning: Meaning, verdicts: Verdicts) -> list[Chann
 
 def _series(piece: Piece) -> tuple[list[Readings], int]:
     """Decode every day, grouped by its number of slots; returns the series and how many values there were."""
-    whole, lines = piece.whole, piece.whole.lines(DAY)
     slots = np.array([channel.slots if isinstance(channel, Channel) else 0 for channel in piece.channels] + [0])
+    numbered = _numbers(piece.channels)
+    _leave_out_older(piece, numbered, slots)
+    whole, lines = piece.whole, piece.whole.lines(DAY)
     slots_of_line = slots[piece.owner[lines]]
     for line in lines[slots_of_line == 0].tolist():
         piece.verdicts.add(_homeless(piece, line))
-    numbered = _numbers(piece.channels)
     ranges, homeless = ranges_of(whole, _day_above(whole, lines))
     for line in homeless.tolist():
         record = whole.record(line)
@@ -128,6 +132,22 @@ def _series(piece: Piece) -> tuple[list[Readings], int]:
             rows = group[at : at + batch]
             series += _one_length(piece, numbered, lines[rows], _numbered(ranges, rows, lines.size), slots=count)
     return series, int(slots_of_line.sum()) + int((slots_of_line == 0).sum())
+
+
+def _leave_out_older(piece: Piece, numbers: Numbers, slots: Index) -> None:
+    """Of several versions of a day leave out all but the one that was updated last, and say so."""
+    whole, days = piece.whole, piece.whole.lines(DAY)
+    kind, point = np.r_[numbers.kind, -1], np.r_[numbers.point, -1]  # the last: of what stands above any channel
+    owner = piece.owner[days]
+    series = np.where(kind[owner] >= 0, kind[owner] * len(numbers.points) + point[owner], -1)
+    older = leave_out_older(whole, days, series, slots[owner])
+    if older.size:
+        first = whole.record(int(older[0])).split(",")[1]
+        point_name = numbers.points[int(point[piece.owner[older[0]]])]
+        piece.notes.append(
+            f"{older.size} days are here in a later version by their UpdateDateTime, which is taken; the first is "
+            f"{first} of {point_name}, line {whole.number[older[0]]}"
+        )
 
 
 def _day_above(whole: Layout, days: Index) -> Index:
@@ -263,7 +283,7 @@ def _reads(piece: Piece) -> list[IndexRead]:
                 piece.verdicts.add(replace(item, record=whole.record(line)[:SHOWN]))
             else:
                 reads.append(item)
-    return reads
+    return without_handovers(reads)
 
 
 def _homeless(piece: Piece, line: int) -> Reject:

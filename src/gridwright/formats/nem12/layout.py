@@ -43,7 +43,7 @@ class Layout:
         """Return the text of a line."""
         return self.text[self.start[line] : self.end(line)].tobytes().decode("latin-1").rstrip("\r")
 
-    def field_bounds(self, lines: Index, at: int) -> tuple[Index, Index]:
+    def field_bounds(self, lines: Index, at: int | Index) -> tuple[Index, Index]:
         """Return (start, end) of field `at` ≥ 1 of each line, without a closing carriage return.
 
         Where a line is too short the bounds are equal, an empty field.

@@ -83,11 +83,14 @@ class Nem12Reader:
         text = bytes(data[chunk.start : chunk.end])
         notes = () if chunk.start or HEADER.match(text) else (HEADLESS,)
         if chunk.end < len(data) or is_whole(data):
-            return replace(decode_text(text, chunk.first_line, dialect.meaning), notes=notes)
+            decoded = decode_text(text, chunk.first_line, dialect.meaning)
+            return replace(decoded, notes=(*notes, *decoded.notes))
         text, torn, values = without_torn_day(text, chunk.first_line)
         decoded = decode_text(text, chunk.first_line, dialect.meaning)
         rejects = (*decoded.rejects, torn) if torn is not None else decoded.rejects
-        return replace(decoded, rejects=rejects, rejected=decoded.rejected + values, notes=(*notes, CUT))
+        return replace(
+            decoded, rejects=rejects, rejected=decoded.rejected + values, notes=(*notes, *decoded.notes, CUT)
+        )
 
 
 NEM12 = Nem12Reader()

@@ -19,6 +19,7 @@ from gridwright.formats.nem12.qualities import UNREADABLE, quality_byte
 from gridwright.formats.source import ReadOptions
 
 DIRECTIONS = {"E": Flow.DELIVERED, "I": Flow.RECEIVED}
+PREVIOUS, CURRENT = 8, 13  # fields of the two reads of a 250 record
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class IndexRead:
     value: float
     quality: int
     line: int
+    opens: bool = False  # the previous read of a 250 record, which ends the record before it
 
 
 def index_read(fields: list[str], channel: Channel, offset_s: int, line: int) -> IndexRead | Reject | None:
@@ -63,14 +65,25 @@ def accumulated_reads(
     flow = DIRECTIONS.get(field(fields, 7).upper(), kind.flow)
     register = ReadingType(kind.quantity, flow, kind.register().accumulation, kind.exponent, channel=kind.channel)
     reads: list[IndexRead | Reject] = []
-    for at in (8, 13):
+    for at in (PREVIOUS, CURRENT):
         when, text = instant(field(fields, at + 1), offset_s), field(fields, at)
         value, quality = one_number(text.encode("latin-1"), places), quality_byte(field(fields, at + 2))
         if when is None or value is None or np.isnan(value) or quality >= UNREADABLE:
             reads.append(Reject(line, f"register read in field {at + 1} cannot be taken", "correct it", text))
         else:
-            reads.append(IndexRead(field(fields, 1), field(fields, 6), register, when, value, quality, line))
+            device, opens = field(fields, 6), at == PREVIOUS
+            reads.append(IndexRead(field(fields, 1), device, register, when, value, quality, line, opens))
     return reads
+
+
+def without_handovers(reads: Sequence[IndexRead]) -> list[IndexRead]:
+    """Return the reads without those told twice because they end one 250 record and begin the next."""
+    ends = {_what(read) for read in reads if not read.opens}
+    return [read for read in reads if not (read.opens and _what(read) in ends)]
+
+
+def _what(read: IndexRead) -> tuple[object, ...]:
+    return read.point, read.device, read.reading_type, read.at, read.value, read.quality
 
 
 def instant(text: str, offset_s: int) -> int | None:
