@@ -130,7 +130,8 @@ def restore(month: Annotated[str, typer.Argument(help="The month, such as 2024-1
 @app.command(epilog="Example: gridwright archive prune --older-than 400 --dry-run")
 def prune(
     older_than: Annotated[
-        int, typer.Option("--older-than", min=1, help="Days since a file was written; longer than backups are kept.")
+        int,
+        typer.Option("--older-than", min=1, help="Days that a newer file stands for it; longer than backups are kept."),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be deleted.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask again on a terminal.")] = False,

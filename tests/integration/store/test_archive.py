@@ -215,6 +215,20 @@ def test_files_that_newer_ones_stand_for_go_when_somebody_says_so(town: Store, t
     assert len(restore_month(town, ME, parse_month("2025-03"))) == 3
 
 
+def test_what_was_superseded_just_now_stays_however_old_it_is(every_town: Store, tmp_path: Path) -> None:
+    """A backup of a minute ago names it."""
+    archive(every_town, tmp_path)
+    first = set(tmp_path.rglob("*.parquet"))
+    for path in first:
+        os.utime(path, times=(time.time() - 500 * 86_400,) * 2)
+    changed(every_town, 9, tmp_path)
+    (part,) = (part for part in every_town.archive.parts(ME) if part.image == "raw" and "energy" in part.code)
+    for days, deleted in ((29, 0), (31, 2)):
+        done = prune_archive(every_town, ME, older_days=30, now=part.archived_at + timedelta(days=days))
+        assert (len(done.files), done.failed) == (deleted, ())
+    assert archive_holds(every_town)
+
+
 @pytest.mark.parametrize("how", ["flip", "gone"])
 def test_forerunners_of_a_file_that_is_not_whole_stay(town: Store, tmp_path: Path, how: str) -> None:
     archive(town, tmp_path)

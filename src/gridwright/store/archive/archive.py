@@ -170,7 +170,7 @@ class Archive:
     def prune(
         self, access: Access, before: datetime, shelf_of: ShelfOf, *, dry_run: bool = False
     ) -> tuple[tuple[Listed, ...], tuple[StoreCorrupt, ...]]:
-        """Delete the files, written before an instant, that newer ones stand for; returns them, and why others stay."""
+        """Delete files that newer ones have stood for since before an instant; returns them, and why others stay."""
         from gridwright.store.archive.superseded import superseded
 
         looked = list(superseded(self.parts(access), shelf_of, before))

@@ -23,26 +23,25 @@ FOLDERS = ("readings", "versions")
 def superseded(
     parts: Iterable[ArchivePart], shelf_of: Callable[[str], Shelf], before: datetime
 ) -> Iterator[Listed | StoreCorrupt]:
-    """Yield the files, written before an instant, that newer files of `parts` stand for; of a part, or why none.
+    """Yield the files that newer ones of `parts` have stood for since before an instant; of a part, or why none.
+
+    A backup made up to the moment when the newer file was registered names the older one, however old that is. Of
+    several forerunners all stay until then: when those between were registered, nobody knows any more.
 
     Where the file that counts is not there as it is registered, its forerunners are all there is, and none is named.
     """
-    for part in parts:
-        shelf = shelf_of(part.address)
+    for part in (each for each in parts if each.archived_at < before):
         try:
-            yield from _of_part(part, shelf, before)
+            yield from _of_part(part, shelf_of(part.address))
         except StoreCorrupt as error:
             yield error
 
 
-def _of_part(part: ArchivePart, shelf: Shelf, before: datetime) -> Iterator[Listed]:
+def _of_part(part: ArchivePart, shelf: Shelf) -> Iterator[Listed]:
     from gridwright.store.archive.writing import require_whole
 
     folders = {folder: shelf.listed(f"{folder}/{month_name(part.month)}") for folder in FOLDERS}
-    older = {
-        folder: [one for one in listed if part.is_forerunner(one.name) and one.written < before]
-        for folder, listed in folders.items()
-    }
+    older = {folder: [one for one in listed if part.is_forerunner(one.name)] for folder, listed in folders.items()}
     if not any(older.values()):
         return
     require_whole(shelf, part.name, part.sha256)
