@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -472,6 +473,29 @@ def test_places_that_will_not_do(town: Store, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
         archive(town, blocker / "below")
     assert town.archive.parts(ME) == ()
+
+
+SAID = {  # what pyarrow says, with the names changed
+    "no network": (
+        "When resolving region for bucket 'town': AWS Error NETWORK_CONNECTION during HeadBucket operation: curlCode: 6",
+        "the storage does not answer",
+        "check the network",
+    ),
+    "no bucket": ("Bucket 'town' not found", "there is no such bucket", "make the bucket"),
+}
+
+
+@pytest.mark.parametrize("what", SAID)
+def test_a_storage_that_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    said, words, remedy = SAID[what]
+
+    def from_uri(address: str) -> None:
+        raise OSError(said)
+
+    monkeypatch.setattr("gridwright.store.archive.file.fs.FileSystem", SimpleNamespace(from_uri=from_uri))
+    with pytest.raises(StoreCorrupt, match=f"out of reach: {words}") as caught:
+        Shelf.at("s3://town/archive")
+    assert (caught.value.where, remedy in caught.value.remedy) == ("s3://town/archive", True)
 
 
 @pytest.mark.parametrize("how", ["path", "file://", "relative"])

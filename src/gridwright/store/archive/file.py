@@ -82,7 +82,10 @@ class Shelf:
 
     @classmethod
     def at(cls, address: str) -> Shelf:
-        """Return the folder at an address (`/srv/archive`, `file:///…`, `s3://bucket/…`), or ConfigError."""
+        """Return the folder at an address (`/srv/archive`, `file:///…`, `s3://bucket/…`), or ConfigError.
+
+        Where a storage has to be asked, and cannot be, it is StoreCorrupt, as it is for each of its files.
+        """
         if "://" not in address:
             path = str(Path(address).absolute())
             return cls(fs.LocalFileSystem(), path, path)
@@ -94,6 +97,9 @@ class Shelf:
         try:
             files, path = fs.FileSystem.from_uri(address)
         except (pa.ArrowException, OSError, ValueError) as error:
+            what, remedy = _told(error, "")
+            if remedy:
+                raise StoreCorrupt(f"the archive is out of reach: {what}", where=address, remedy=remedy) from error
             raise ConfigError(
                 f"{address!r} is no place that can be written to: {_short(error)}",
                 remedy="write a folder, file:///srv/archive or s3://bucket/folder, a space in an address as %20",
