@@ -294,6 +294,38 @@ def test_nothing_leaves_the_database_whose_file_is_not_whole(town: Store, tmp_pa
     assert rows(town) == before
 
 
+@pytest.mark.parametrize("how", ["flip", "gone"])
+def test_what_helps_against_a_lost_file_is_what_can_be_done(every_town: Store, tmp_path: Path, how: str) -> None:
+    """Of a month that the database has, the file is written anew; of one that left it, a copy is all that helps."""
+    archive(every_town, tmp_path)
+    (part,) = (p for p in every_town.archive.parts(ME) if p.image == "raw" and "energy" in p.code)
+    copy = Path(part.place).read_bytes()
+    spoil(Path(part.place), how)
+    (found,) = (check for check in verify_store(every_town, ME).checks if check.name == "archive files")
+    assert (found.faults, "archive run writes it anew" in found.remedy) == (1, True)
+    Path(part.place).unlink(missing_ok=True)
+    done = archive(every_town, tmp_path)
+    assert (done.written, done.current) == ((str(part),), 2)
+    assert archive_holds(every_town)
+    assert Path(part.place).read_bytes() == copy
+
+    archive(every_town, tmp_path, drop_before=BEFORE)
+    spoil(Path(part.place), how)
+    (found,) = (check for check in verify_store(every_town, ME).checks if check.name == "archive files")
+    assert "anew" not in found.remedy
+    assert "a backup from before" in found.remedy
+
+
+def test_an_archive_that_is_gone_as_a_whole_is_not_written_anew(town: Store, tmp_path: Path) -> None:
+    """Its disk may only not be mounted."""
+    archive(town, tmp_path / "shelf")
+    (tmp_path / "shelf").rename(tmp_path / "elsewhere")
+    assert archive(town, tmp_path / "shelf").written == ()
+    assert not (tmp_path / "shelf").exists()
+    assert len(archive(town, tmp_path / "new").written) == 3
+    assert archive_holds(town)
+
+
 def test_a_damaged_file_restores_nothing(town: Store, tmp_path: Path) -> None:
     archive(town, tmp_path, drop_before=BEFORE)
     for path in (tmp_path / "versions").rglob("*.parquet"):
@@ -477,7 +509,7 @@ def test_places_that_will_not_do(town: Store, tmp_path: Path) -> None:
 
 SAID = {  # what pyarrow says, with the names changed
     "no network": (
-        "When resolving region for bucket 'town': AWS Error NETWORK_CONNECTION during HeadBucket operation: curlCode: 6",
+        "When resolving region for bucket 'town': AWS Error NETWORK_CONNECTION during HeadBucket operation",
         "the storage does not answer",
         "check the network",
     ),

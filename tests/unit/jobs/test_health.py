@@ -21,6 +21,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.upkeep import check_archive
 from gridwright.jobs.upkeep.archive_months import archive_months
 from gridwright.jobs.upkeep.back_up import back_up, file_name
 from gridwright.jobs.upkeep.check_health import (
@@ -38,6 +39,7 @@ from gridwright.jobs.upkeep.look_after_keys import seal_store
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.settings import ServerSettings
 from gridwright.store import Store, open_store
+from gridwright.store.archive.file import Shelf
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -171,6 +173,46 @@ def test_backups(store: Store, url: str, tmp_path: Path) -> None:
         assert look(url, backups=folder)["backup"].state is state
     (folder / "bad.gwb").write_bytes(b"")
     assert "1 cannot be read" in look(url, backups=folder)["backup"].found
+
+
+@pytest.fixture
+def archived(store: Store, tmp_path: Path) -> Path:
+    """An archive of January, February and March; January is no longer in the database."""
+    for month in range(1, 5):
+        panel = Panel(("UP-1",), datetime(2025, month, 2, tzinfo=UTC), HOUR, np.ones((1, 24)))
+        store.readings.save(ME, panel, known_at=NOW, register=True)
+    store.dirty.clear(ME, store.dirty.ranges(ME))
+    place = tmp_path / "archive"
+    archive_months(store, ME, str(place), before=2025 * 12 + 3, drop_before=2025 * 12 + 1)
+    return place
+
+
+def test_files_of_the_archive_that_are_gone(archived: Path, url: str) -> None:
+    found = look(url)["archive files"]
+    assert (found.state, found.found) == (State.OK, f"3 registered in {archived}, all there")
+    (march,) = (archived / "readings" / "2025-03").iterdir()
+    march.unlink()
+    found = look(url)["archive files"]
+    assert (found.state, "archive run writes them anew" in found.remedy) == (State.WARN, True)
+    (january,) = (archived / "readings" / "2025-01").iterdir()
+    january.unlink()
+    found = look(url)["archive files"]
+    assert (found.state, "from a copy" in found.remedy) == (State.FAIL, True)
+    assert "2 files, of 2025-01 (1), 2025-03 (1); 1 of them are not in the database either" in found.found
+    archived.rename(archived.parent / "elsewhere")
+    found = look(url)["archive files"]
+    assert (found.state, "gridwright archive move --to" in found.remedy) == (State.FAIL, True)
+    assert f"not in {archived}: 3 files" in found.found
+
+
+def test_an_archive_that_does_not_answer(archived: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    silence = threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(check_archive, "PATIENCE_S", 0.01)
+        patch.setattr(Shelf, "names", lambda _: silence.wait(60))
+        found = look(url)["archive files"]
+    silence.set()
+    assert (found.state, found.found) == (State.FAIL, f"{archived}: the storage does not answer within 0.01 s")
 
 
 def test_archive_and_key(store: Store, url: str, tmp_path: Path) -> None:

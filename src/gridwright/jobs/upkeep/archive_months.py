@@ -11,6 +11,7 @@ from gridwright.domain.errors import Conflict, NotFound, StoreCorrupt, UsageErro
 from gridwright.domain.interval import Interval
 from gridwright.domain.month import month_name, month_of
 from gridwright.jobs.meters.on_behalf import on_behalf
+from gridwright.jobs.upkeep.archive_files import look_at_files
 from gridwright.store import Store
 from gridwright.store.archive.archive import ARCHIVED, DROPPING, ArchivePart, OpenMonth
 from gridwright.store.archive.file import Shelf
@@ -78,12 +79,17 @@ def archive_months(
 ) -> Archived:
     """Archive the closed months before `before`, and drop those before `drop_before`.
 
-    Run again, it writes only what changed. Months with changes that nobody dealt with wait. A month that cannot be
-    written or verified stops none of the others.
+    Run again, it writes only what changed, and what is gone of an archive that is there. Months with changes that
+    nobody dealt with wait. A month that cannot be written or verified stops none of the others.
     """
     shelf = shelf_of(to)
     months = store.archive.months(access, before)
-    ready = [month for month in months if not month.waits_for and not month.is_archived]
+    gone = _gone(store, access, months, shelf, shelf_of)
+    ready = [
+        month
+        for month in months
+        if not month.waits_for and (not month.is_archived or (month.kind, month.month) in gone)
+    ]
     leaving = _leaving(store, access, months, drop_before)
     total = sum(month.blocks for month in ready) + sum(part.blocks for part in leaving)
     steps = _Steps(total, progress)
@@ -100,12 +106,25 @@ def archive_months(
     return Archived(
         tuple(str(part) for part in written),
         tuple(dropped),
-        sum(1 for month in months if month.is_archived and not month.waits_for),
+        sum(1 for month in months if month.is_archived and not month.waits_for and month not in ready),
         tuple(waits),
         tuple(failed),
         sum(part.blocks for part in written),
         sum(part.readings for part in written),
     )
+
+
+def _gone(
+    store: Store, access: Access, months: Sequence[OpenMonth], shelf: Shelf, shelf_of: ShelfOf
+) -> set[tuple[int, int]]:
+    """Return which months' files are not where they are registered.
+
+    Where the archive that is written to is gone as a whole, none is: its disk may only not be mounted.
+    """
+    whole = {(month.kind, month.month) for month in months if month.is_archived}
+    parts = [part for part in store.archive.parts(access) if (part.kind, part.month) in whole]
+    looks = [each for each in look_at_files(parts, shelf_of) if each.files or each.address != shelf.address]
+    return {(part.kind, part.month) for each in looks for part in each.missing}
 
 
 def _leaving(store: Store, access: Access, months: Sequence[OpenMonth], drop_before: int | None) -> list[ArchivePart]:

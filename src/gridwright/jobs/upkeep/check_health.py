@@ -18,6 +18,7 @@ from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.errors import GridwrightError, NotFound
 from gridwright.jobs.upkeep.archive_months import Policy
 from gridwright.jobs.upkeep.back_up import backups_in
+from gridwright.jobs.upkeep.check_archive import check_archive
 from gridwright.jobs.upkeep.check_listeners import check_listeners
 from gridwright.jobs.upkeep.check_modes import check_modes, with_companions
 from gridwright.jobs.upkeep.check_waiting import check_edges, check_journal, check_waiting
@@ -85,7 +86,7 @@ def _with_store(url: str, around: Surroundings) -> Iterator[Check]:
             ("database clock", lambda: check_database_clock(store, around.now)),
             ("corrections", lambda: check_waiting(store, around.now)),
             ("edges", lambda: check_edges(store, around.now)),
-            ("archive", lambda: check_archive(store, around)),
+            ("archive", lambda: check_archive(store, around.archive.to if around.archive else "")),
             ("key file", lambda: check_key(store, around.vault)),
         ]
         for name, look in looks:
@@ -232,20 +233,6 @@ def check_readers(url: str, around: Surroundings) -> Iterator[Check]:
         )
     if archive is not None and archive.to and "://" not in archive.to:
         yield from check_modes("archive, readers", [Path(archive.to)])
-
-
-def check_archive(store: Store, around: Surroundings) -> Iterator[Check]:
-    """Tell what is in the archive, what is only there, and what is on its way."""
-    parts = store.archive.parts(LOCAL_OWNER)
-    if not parts:
-        to = around.archive.to if around.archive else ""
-        yield fine("archive", f"empty; months go to {to}" if to else "none")
-        return
-    states = [part.state for part in parts]
-    moving = sum(1 for state in states if state in {"dropping", "restoring"})
-    found = f"{len(parts)} series-months, {states.count('dropped')} only there"
-    remedy = "an interrupted move waits: call gridwright archive run --drop, or archive restore, again"
-    yield graded("archive", found + (f", {moving} on their way" if moving else ""), remedy, warn=moving > 0)
 
 
 def check_key(store: Store, vault: Vault | None) -> Iterator[Check]:

@@ -26,6 +26,7 @@ from gridwright.domain.errors import ConfigError, StoreCorrupt, StoreError
 from gridwright.store.archive.rows import SCHEMA
 
 FOOTER = b"gridwright"
+MONTHS = "readings"
 GROUP_ROWS = 20_000
 CHUNK = 1 << 20
 LOST = "bring the file back from a copy of the archive"
@@ -130,6 +131,14 @@ class Shelf:
             for one in found
             if one.type is fs.FileType.File and one.extension == "parquet" and one.mtime is not None
         ]
+
+    def names(self) -> set[str]:
+        """Return the names of all files of months, by one listing; none where there is no such folder."""
+        selector = fs.FileSelector(self.inside(MONTHS), allow_not_found=True, recursive=True)
+        with _named(self, MONTHS):
+            found = self.files.get_file_info(selector)
+        files = [one.path for one in found if one.type is fs.FileType.File and one.extension == "parquet"]
+        return {path.removeprefix(self.path).lstrip("/") for path in files}
 
     def sha256(self, name: str) -> str:
         """Return the checksum of a file's bytes; an absent file is StoreCorrupt."""

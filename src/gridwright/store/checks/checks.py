@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import GridwrightError, StoreCorrupt
 from gridwright.store import schema
-from gridwright.store.archive.archive import ArchivePart, find_part, load_parts
+from gridwright.store.archive.archive import ARCHIVED, ArchivePart, find_part, load_parts
 from gridwright.store.journal.rows import unpack_entry
 from gridwright.store.names import every_type
 from gridwright.store.schema.field import device_link
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from gridwright.store.archive.file import Shelf
 
 SHOWN = 10
+ANEW = (
+    "bring the file back from a copy of the archive; the database has the month too: where there is no copy, delete "
+    "what is left of the file, and gridwright archive run writes it anew"
+)
+AWAY = (
+    "bring the files back from a copy of the archive: months that were dropped are not in the database; where there is "
+    "no copy, a backup from before they were has their readings (gridwright backup restore, into an empty place)"
+)
 BACKUP = "compare the database with a backup; gridwright backup restore brings one into an empty place"
 ASIDE = "gridwright journal lists what was put aside, has it tried again, or lets it go"
 Progress = Callable[[int, int], None]
@@ -199,7 +207,7 @@ class Checks:
     def archive(self, access: Access, shelf_of: ShelfOf, *, deep: bool = False) -> Checked:
         """Compare the archive's files with their registered checksum, and with `deep` every row in them."""
         access.require(Act.ADMINISTER)
-        finder = Finder("archive files", "bring the file back from a copy of the archive, or archive the month anew")
+        finder = Finder("archive files", ANEW)
         with self._session.reading() as unit:
             parts: Iterable[ArchivePart] = load_parts(unit)
         for part in parts:
@@ -213,6 +221,7 @@ class Checks:
                     fault = "" if now is None else _fault_of(now, shelf_of, deep=deep)
             if fault:
                 finder.fault(fault)
+                finder.remedy = finder.remedy if part.state == ARCHIVED else AWAY
         return finder.result()
 
     def archived(self, access: Access, shelf_of: ShelfOf, *, deep: bool = False) -> Checked:
