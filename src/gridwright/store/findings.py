@@ -194,12 +194,16 @@ class Findings:
             access.require(Act.READ, point)
         table = schema.finding
         query = within(query_findings(), table.c.usage_point, access)
-        query = query.where(table.c.resolved_at_us.is_(None), table.c.code.in_(sorted(codes)))
+        # Of named points SQLite would go through everything that is open, by the index of what is resolved.
+        resolved_at = table.c.resolved_at_us if points is None else table.c.resolved_at_us + 0
+        query = query.where(resolved_at.is_(None), table.c.code.in_(sorted(codes)))
         if period is not None:
             start, end = to_seconds(period.start), to_seconds(period.end)
             query = query.where(table.c.start_s < end, table.c.end_s > start)
+        if limit is not None:  # else whoever plans the query would go by the order, and through the whole table
+            query = query.order_by(table.c.id.desc()).limit(limit)
         with self._session.reading() as unit:
-            rows = self._of_points(unit, query.order_by(table.c.id.desc()).limit(limit), points)
+            rows = self._of_points(unit, query, points)
             kinds = every_type(unit) if rows else {}
         newest = sorted(rows, key=lambda row: int(row.id), reverse=True)[:limit]
         return [_to_stored(row, kinds) for row in reversed(newest)]

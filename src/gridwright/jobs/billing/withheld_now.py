@@ -12,7 +12,6 @@ from gridwright.domain.bill import BillState
 from gridwright.domain.interval import Interval, local_month
 from gridwright.domain.obstacle import BillGate, Withheld
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.billing.customers import customers
 from gridwright.store import Store
 from gridwright.store.findings import StoredFinding
 
@@ -36,8 +35,8 @@ def withheld_now(
     found: dict[str, list[StoredFinding]] = defaultdict(list)
     for each in store.findings.open_of(access, points, tuple(gate.rules), limit=most):
         found[each.finding.usage_point].append(each)
-    billed = set(customers(store, access)) if found else set()
-    known = store.registry.points(access, sorted(found.keys() & billed)) if found.keys() & billed else ()
+    billed = found.keys() - store.network.topology(access).masters if found else set()
+    known = store.registry.points(access, sorted(billed)) if billed else ()
     several = (one for point in known for one in _of_point(gate, point, found[point.id], _issued(store, access, point)))
     return [one for one in several if one.period.start <= now]
 
