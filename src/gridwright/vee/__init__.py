@@ -12,7 +12,7 @@ from gridwright.vee.rulebook import RULES_COMMERCIAL, RULES_RESIDENTIAL, package
 from gridwright.vee.ruleset import RuleBook, RuleSet, Source
 from gridwright.vee.scalar import estimate_read
 from gridwright.vee.tou import Bucket, buckets_from
-from gridwright.vee.validate import Validation, validate
+from gridwright.vee.validate import Validation, Verdict, judge, validate
 
 __all__ = [
     "RULES_COMMERCIAL",
@@ -29,12 +29,14 @@ __all__ = [
     "RuleSet",
     "Source",
     "Validation",
+    "Verdict",
     "buckets_from",
     "duplicate_findings",
     "estimate",
     "estimate_read",
     "future_findings",
     "intake_findings",
+    "judge",
     "ladders_from",
     "lay_agreed",
     "off_grid_findings",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -26,7 +26,7 @@ from gridwright.vee.registers import Registers
 from gridwright.vee.rulebook import packaged
 from gridwright.vee.rules.doubt import Doubt, Rule
 from gridwright.vee.ruleset import FLAG_BITS, RuleBook, RuleSet, Source
-from gridwright.vee.runs import Index
+from gridwright.vee.runs import Index, Mask
 from gridwright.vee.sums import check_registers
 from gridwright.vee.surroundings import Surroundings, lay
 
@@ -87,27 +87,88 @@ def validate(
     judged, and no quality changes. Running it twice gives what running it once gives.
     """
     work = _Work(panel, history, lay(circumstances, panel), source, now)
-    quality = panel.quality.copy()
-    flags = np.zeros(panel.values.shape, np.uint32)
-    findings: Found = []
+    return _verdict(work, points, registers, rules).graded(circumstances.accepted)
+
+
+def judge(
+    panel: Panel,
+    points: Points,
+    *,
+    registers: Reads = NO_READS,
+    rules: Rules = None,
+    now: datetime | None = None,
+    history: DayHistory | None = None,
+    circumstances: Circumstances = NOTHING_KNOWN,
+) -> Verdict:
+    """Return what the rules doubt, as `validate` asks them; what people accepted is given to `Verdict.graded`."""
+    work = _Work(panel, history, lay(circumstances, panel), Source.INITIAL, now)
+    found = _verdict(work, points, registers, rules)
+    return replace(found, parts=tuple(found.parts))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Doubted:
+    """What the rules doubt of one part: its quality as long as nothing is doubted, and the doubts in their order."""
+
+    rows: Index
+    quality: q.Qualities
+    absent: Mask
+    flags: Flags
+    doubts: list[tuple[Doubt, Found]]
+    found: Found
+
+    def graded(self, accepted: frozenset[Doubted]) -> q.Qualities:
+        """Return the quality of each value by what is doubted, and what people accepted of it."""
+        quality = self.quality.copy()
+        for doubt, told in self.doubts:
+            _grade(quality, doubt, told, accepted)
+        quality[self.absent] = q.MISSING
+        return quality
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """What the rules doubt of a panel; what people accepted changes how it is graded, and no doubt."""
+
+    panel: Panel
+    source: Source
+    members: Sequence[UsagePoint | None]
+    chosen: Sequence[RuleSet]
+    known: Registers
+    parts: Iterable[_Doubted]
+
+    def graded(self, accepted: frozenset[Doubted]) -> Validation:
+        """Return the panel with the quality that follows."""
+        panel, chosen = self.panel, self.chosen
+        quality = panel.quality.copy()
+        flags = np.zeros(panel.values.shape, np.uint32)
+        findings: Found = []
+        for part in self.parts:
+            quality[part.rows] = part.graded(accepted)
+            flags[part.rows] = part.flags
+            findings += [(int(part.rows[row]), finding) for row, finding in part.found]
+        ordered = [finding for _, finding in sorted(findings, key=_place)]
+        checked = panel.with_values(panel.values, quality)
+        if self.known.reads:
+            limits = _limits(panel, self.members, chosen)
+            ordered += check_registers(checked, flags, self.known, limits, chosen, accepted=accepted)
+        if self.source is not Source.INITIAL:
+            checked = panel
+        return Validation(checked, tuple(ordered), flags)
+
+
+def _verdict(work: _Work, points: Points, registers: Reads, rules: Rules) -> Verdict:
+    """Return what is doubted, part by part as it is asked for."""
+    panel, source = work.panel, work.source
     known = registers if isinstance(registers, Registers) else Registers(registers)
     by_id = points_by_id(points)
     members = [by_id.get(point) for point in panel.points]
     chosen = rules_for(panel, members, rules, source) if panel.slots or known.reads else []
-    for part in _parts_of(panel, members, chosen):
-        chunk = chunk_of(panel.rows(part.rows), part.members, work.setting(part))
-        graded, marked, found = _judge(chunk, part.rules, JUDGED_OF[source], circumstances.accepted)
-        quality[part.rows] = graded
-        flags[part.rows] = marked
-        findings += [(int(part.rows[row]), finding) for row, finding in found]
-    ordered = [finding for _, finding in sorted(findings, key=_place)]
-    checked = panel.with_values(panel.values, quality)
-    if known.reads:
-        limits = _limits(panel, members, chosen)
-        ordered += check_registers(checked, flags, known, limits, chosen, accepted=circumstances.accepted)
-    if source is not Source.INITIAL:
-        checked = panel
-    return Validation(checked, tuple(ordered), flags)
+    parts = (
+        _judge(chunk_of(panel.rows(part.rows), part.members, work.setting(part)), part, JUDGED_OF[source])
+        for part in _parts_of(panel, members, chosen)
+    )
+    return Verdict(panel, source, members, chosen, known, parts)
 
 
 @dataclass(slots=True)
@@ -186,26 +247,24 @@ def rules_for(
     return (rules or packaged()).rules_of(members, panel.reading_type, panel.interval_s, source)
 
 
-def _judge(
-    chunk: Chunk, rules: RuleSet, judged: tuple[q.Status, ...], accepted: frozenset[Doubted]
-) -> tuple[q.Qualities, Flags, list[tuple[int, Finding]]]:
+def _judge(chunk: Chunk, part: Part, judged: tuple[q.Status, ...]) -> _Doubted:
     flags = np.zeros(chunk.values.shape, np.uint32)
-    quality = graded(chunk, judged)
     found: Found = []
-    for rule in rules.of_intervals:
+    doubts: list[tuple[Doubt, Found]] = []
+    quality, absent = graded(chunk, judged), np.isnan(chunk.values)
+    for rule in part.rules.of_intervals:
         seen = chunk
-        for doubt in rules.graded(rule.code, rule(seen)):
+        for doubt in part.rules.graded(rule.code, rule(seen)):
             if doubt.runs.size == 0:
                 continue
             told = _findings(seen, rule, doubt)
             found += told
             if doubt.touches:
                 flags[doubt.runs.cells()] |= np.uint32(1 << FLAG_BITS[rule.code])
-                _grade(quality, doubt, told, accepted)
+                doubts.append((doubt, told))
                 # What a person has accepted too: the rules that come after must not doubt it all over again.
                 chunk = chunk.without(doubt.runs) if doubt.severity is Severity.FAIL else chunk
-    quality[np.isnan(chunk.values)] = q.MISSING
-    return quality, flags, found
+    return _Doubted(part.rows, quality, absent, flags, doubts, found)
 
 
 def _grade(quality: q.Qualities, doubt: Doubt, told: Found, accepted: frozenset[Doubted]) -> None:

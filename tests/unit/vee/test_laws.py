@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridwright.domain import quality as q
+from gridwright.domain.finding import Doubted
 from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.vee import estimate, validate
+from gridwright.vee import Circumstances, estimate, judge, validate
 from gridwright.vee.closure import close_to, shift_to
 from gridwright.vee.days import recent_count, recent_max, trailing_max
 from gridwright.vee.runs import equal_runs, runs_of
@@ -52,6 +53,27 @@ def test_validating_twice_changes_nothing(seed: int, zone: str) -> None:
     assert twice.findings == once.findings
     assert np.array_equal(twice.panel.quality, once.panel.quality)
     assert np.array_equal(twice.flags, once.flags)
+
+
+@given(SEEDS, ZONES, st.integers(1, 3))
+@settings(max_examples=25)
+def test_doubts_that_are_kept_are_graded_as_if_they_were_asked_for_anew(seed: int, zone: str, every: int) -> None:
+    panel = a_panel(seed)
+    reads = {
+        name: [
+            RegisterReading(name, START, 0),
+            RegisterReading(name, START + timedelta(days=6), int(np.nansum(panel.values[row, : 6 * 24])) + 7 * row),
+        ]
+        for row, name in enumerate(panel.points)
+    }
+    kept = judge(panel, points(panel, zone), registers=reads)
+    doubted = [each.doubted for each in validate(panel, points(panel, zone), registers=reads).findings]
+    for accepted in (frozenset(doubted[::every]), frozenset[Doubted](), frozenset(doubted)):
+        anew = validate(panel, points(panel, zone), registers=reads, circumstances=Circumstances(accepted=accepted))
+        again = kept.graded(accepted)
+        assert again.findings == anew.findings
+        assert np.array_equal(again.panel.quality, anew.panel.quality)
+        assert np.array_equal(again.flags, anew.flags)
 
 
 @given(SEEDS, ZONES)

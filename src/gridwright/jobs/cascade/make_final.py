@@ -59,7 +59,7 @@ def make_final(store: Store, access: Access, site: SiteDefaults, scope: Scope, *
 class Ground:
     """All that the final images of a scope are made of, loaded once: they may be made by other acceptances again.
 
-    `groups`: the main series; `others`: those beside them.
+    `groups`: the main series; `others`: those beside them, with their zones. Both reach to their seams.
     """
 
     store: Store
@@ -69,7 +69,11 @@ class Ground:
     now: datetime
     material: Material
     groups: Sequence[Group]
-    others: Sequence[Panel]
+    others: Sequence[tuple[str, Panel]]
+
+    def again(self) -> Ground:
+        """Return the same for those who make final images several times: the rules are asked once."""
+        return replace(self, material=replace(self.material, verdicts={}))
 
     def final(self, accepted: frozenset[Doubted] | None = None, *, told: bool = True) -> list[Final]:
         """Return the final images.
@@ -82,21 +86,14 @@ class Ground:
             partial(_final, judge=JudgeMade(self.site, material, reads, self.now) if told else None)
             for reads in (material.registers, Registers())
         )
-        seams, now = seams_of(material.panels), self.now
         fed_in = Unfed(self.store, self.access, self.scope, material.panels, material.edits)
         made: list[Final] = []
         for group in self.groups:
-            whole = replace(
-                group,
-                delivered=tuple(to_seams(panel, seams, LONG) for panel in group.delivered),
-                received=tuple(to_seams(panel, seams, DAY) for panel in group.received),
-            )
-            _, delivered, received = trust_channels(whole, self.site, material, now=now)
+            _, delivered, received = trust_channels(group, self.site, material, now=self.now)
             received += fed_in.beside(delivered, received)
             made += [closed(group.zone, channel) for channel in (*delivered, *received)]
-        for panel in self.others:
-            for zone, some in by_zone(to_seams(panel, seams, DAY), material.zones):
-                made.append(alone(zone, trust_beside(some, self.site, material, now=now)))
+        for zone, panel in self.others:
+            made.append(alone(zone, trust_beside(panel, self.site, material, now=self.now)))
         return [*made, *(replace(alone(zone, channel), beyond=True) for zone, channel in self._beyond(made))]
 
     def _beyond(self, made: Sequence[Final]) -> Iterator[tuple[str, Channel]]:
@@ -124,7 +121,17 @@ def load_ground(store: Store, access: Access, site: SiteDefaults, scope: Scope, 
     edits = store.edits.applied(access, scope.points, scope.context)
     edits = as_final(edits, own_images(store, access, edits, stored.panels, others))
     material = replace(stored.with_history(history), edits=edits)
-    return Ground(store, access, site, scope, now, material, groups, others)
+    seams = seams_of(material.panels)
+    whole = [
+        replace(
+            group,
+            delivered=tuple(to_seams(panel, seams, LONG) for panel in group.delivered),
+            received=tuple(to_seams(panel, seams, DAY) for panel in group.received),
+        )
+        for group in groups
+    ]
+    beside = [part for panel in others for part in by_zone(to_seams(panel, seams, DAY), material.zones)]
+    return Ground(store, access, site, scope, now, material, whole, beside)
 
 
 def _final(zone: str, channel: Channel, judge: JudgeMade | None) -> Final:

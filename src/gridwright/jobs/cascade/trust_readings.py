@@ -32,8 +32,10 @@ from gridwright.vee import (
     Ladders,
     Registers,
     RuleBook,
+    Verdict,
     buckets_from,
     estimate,
+    judge,
     lay_agreed,
     packaged,
     validate,
@@ -114,6 +116,7 @@ class Material:
     `arrival`: doubts about the readings as they came; `intake`: the verdict on the file, None for stored readings.
     `around`: what else is on record, such as outages and clock checks. `history`: the days before, by reading type.
     `installations`: the transformer factors of register reads. `edits`: those in force, in the types of final images.
+    `verdicts`: kept of each panel for those who judge it several times by other acceptances, which change no doubt.
     """
 
     panels: tuple[Panel, ...]
@@ -126,6 +129,7 @@ class Material:
     history: Mapping[ReadingType, DayHistory] = field(default_factory=dict)
     installations: Sequence[Installation] = ()
     edits: Sequence[Edit] = ()
+    verdicts: dict[Panel, Verdict] | None = None
 
     @property
     def registers(self) -> Registers:
@@ -244,7 +248,13 @@ def _trusted(
     holidays = holidays_of(panel, points)
     around = replace(material.around.of(panel, beside(panel, material.panels)), holidays=holidays)
     past = material.history.get(panel.reading_type)
-    validation = validate(panel, mine, registers=reads, rules=rules, now=now, history=past, circumstances=around)
+    kept = material.verdicts
+    if kept is None:
+        validation = validate(panel, mine, registers=reads, rules=rules, now=now, history=past, circumstances=around)
+    else:
+        if panel not in kept:
+            kept[panel] = judge(panel, mine, registers=reads, rules=rules, now=now, history=past, circumstances=around)
+        validation = kept[panel].graded(around.accepted)
     kind = panel.reading_type
     # What people agreed on is known before anything is estimated: what is left of a register's energy is divided.
     agreed = lay_agreed(validation.panel, material.edits) if material.edits else validation.panel

@@ -75,7 +75,7 @@ def weigh(
         if ground is None:
             continue
         here = [each for point in scope.points for each in by_point[point]]
-        for effect in _on_ground(ground, here, accepting=accepting):
+        for effect in _on_ground(ground.again(), here, accepting=accepting):
             effects[effect.usage_point] = effects.get(effect.usage_point, Effect(effect.usage_point)) + effect
     return effects
 
@@ -98,12 +98,14 @@ def _on_ground(ground: Ground, chosen: Sequence[Finding], *, accepting: bool) ->
     """Yield what a decision does: both judgements are of what was loaded once."""
     doubted = frozenset(each.doubted for each in chosen)
     there = ground.store.findings.accepted(ground.access, ground.scope.points, ground.scope.context)
-    before = ground.final(there)
+    before = ground.final(there, told=False)
     after = ground.final(there | doubted if accepting else there - doubted, told=False)
     for one, other in zip(before, after, strict=True):
         yield from _differences(one, other, ground.scope)
     # What a bare acceptance would let in later nobody has looked at: it may be anything.
-    for point in _unfound(before, chosen) if accepting else ():
+    lost = accepting and _unfound(before, chosen)
+    # Few doubts are about what was estimated or entered: those are looked for only where one is not found.
+    for point in _unfound(ground.final(there), chosen) if lost else ():
         yield Effect(point, moved_wh=inf)
 
 
