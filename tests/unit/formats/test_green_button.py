@@ -283,7 +283,7 @@ def panels(draw: st.DrawFn) -> tuple[Panel, dict[str, UsagePoint]]:
 
 
 def _is_name(text: str) -> bool:
-    return text == text.strip() and text.isprintable() and not text.isdigit()
+    return text == text.strip() and text.isprintable() and not text.isdigit() and text not in {".", ".."}
 
 
 @settings(max_examples=40, deadline=None)
