@@ -108,7 +108,14 @@ def _digest(before: str, fields: tuple[Any, ...]) -> str:
 
 
 def _head(unit: Unit, *, lock: bool = False) -> tuple[int, str]:
-    ((number, digest),) = unit.fetch(HEAD_LOCKED if lock and unit.dialect != "sqlite" else HEAD_ROW, (HEAD,))
+    rows = unit.fetch(HEAD_LOCKED if lock and unit.dialect != "sqlite" else HEAD_ROW, (HEAD,))
+    if not rows:
+        raise StoreCorrupt(
+            "the audit chain has lost its head: a table of the database is empty that never is",
+            where=place(unit.connection.engine.url),
+            remedy="restore a backup: gridwright backup restore FILE --to ADDRESS --force",
+        )
+    ((number, digest),) = rows
     return number, digest
 
 

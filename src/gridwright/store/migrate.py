@@ -7,7 +7,9 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from gridwright.domain.errors import StoreCorrupt, StoreOutdated
+from gridwright.store.backup.guards import put_back_guards
 from gridwright.store.engine import WRITES, place
+from gridwright.store.resuming import passing_what_is_done
 
 HEAD = "0008"
 VERSION_TABLE = "alembic_version"
@@ -34,6 +36,8 @@ def prepare(engine: Engine, *, create: bool) -> None:
     """Make sure that the schema is this program's; see `open_store`."""
     with engine.connect() as connection:
         found = revision_of(connection)
+    if create:
+        put_back_guards(engine)
     if found == HEAD:
         return
     _refuse(engine, found, create=create)
@@ -87,4 +91,5 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    with passing_what_is_done(connection):
+        command.upgrade(config, revision)

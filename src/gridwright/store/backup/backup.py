@@ -20,6 +20,8 @@ from sqlalchemy import Connection, Engine, func, select
 from gridwright.domain.errors import Conflict, StoreCorrupt, StoreError, StoreFull, StoreOutdated
 from gridwright.store.backup.draft import drafted
 from gridwright.store.backup.file import SUFFIX, BackupWriter, Header, check_whole, opened
+from gridwright.store.backup.guards import TABLE as GUARDS
+from gridwright.store.backup.guards import guards_off
 from gridwright.store.backup.replacing import held, take_the_place
 from gridwright.store.backup.rows import Tables, load_rows, read_rows, write_rows
 from gridwright.store.engine import WRITES, is_memory, make_engine, place, resolve
@@ -265,7 +267,7 @@ def _load(
                     where=place(engine.url),
                     remedy="name an empty database",
                 )
-        with connection.begin():
+        with guards_off(engine), connection.begin():
             for more in load_rows(connection, batches, counts):
                 done += more
                 _tell(progress, done, total)
@@ -277,7 +279,7 @@ def _refuse_filled(engine: Engine) -> None:
     with translated(engine), engine.connect() as connection:
         if revision_of(connection) is None:
             return
-        names = set(engine.dialect.get_table_names(connection)) - {VERSION_TABLE} - SEEDED
+        names = set(engine.dialect.get_table_names(connection)) - {VERSION_TABLE, GUARDS} - SEEDED
         for name in sorted(names):
             quoted = engine.dialect.identifier_preparer.quote(name)
             if connection.exec_driver_sql(f"SELECT 1 FROM {quoted} LIMIT 1").first():  # noqa: S608 - the database's own name

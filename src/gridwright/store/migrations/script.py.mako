@@ -1,4 +1,7 @@
-"""${message}."""
+"""${message}.
+
+On MariaDB a kill leaves what was done until then, and this runs again: what changes rows must bear to be done twice.
+"""
 
 from __future__ import annotations
 
