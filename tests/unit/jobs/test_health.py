@@ -1,6 +1,7 @@
 """The doctor's checks: what is healthy, what is not, and that no password is shown."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -39,7 +40,6 @@ from gridwright.jobs.upkeep.look_after_keys import seal_store
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.settings import ServerSettings
 from gridwright.store import Store, open_store
-from gridwright.store.archive.file import Shelf
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -205,14 +205,23 @@ def test_files_of_the_archive_that_are_gone(archived: Path, url: str) -> None:
     assert f"not in {archived}: 3 files" in found.found
 
 
-def test_an_archive_that_does_not_answer(archived: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    silence = threading.Event()
-    with monkeypatch.context() as patch:
-        patch.setattr(check_archive, "PATIENCE_S", 0.01)
-        patch.setattr(Shelf, "names", lambda _: silence.wait(60))
+def test_an_archive_that_does_not_answer(
+    archived: Path, store: Store, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = "s3://months/town"
+    with store._engine.begin() as connection:
+        sql = "UPDATE archive_part SET place = :place || substr(place, :length)"
+        connection.execute(text(sql), {"place": place, "length": len(str(archived)) + 1})
+    monkeypatch.setattr(check_archive, "PATIENCE_S", 3.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes a call, and says nothing
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         found = look(url)["archive files"]
-    silence.set()
-    assert (found.state, found.found) == (State.FAIL, f"{archived}: the storage does not answer within 0.01 s")
+    assert (found.state, found.found) == (State.FAIL, f"{place}: the storage does not answer within 3 s")
+    monkeypatch.setattr(check_archive, "PATIENCE_S", 60.0)
+    with store._engine.begin() as connection:
+        connection.execute(text("UPDATE archive_part SET place = 'gopher://x' || substr(place, 17)"))
+    assert "is no place that can be written to" in look(url)["archive files"].found
 
 
 def test_archive_and_key(store: Store, url: str, tmp_path: Path) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from threading import Thread
 
 from gridwright.domain.errors import ConfigError, GridwrightError, StoreCorrupt
 from gridwright.store.archive.archive import ArchivePart
 from gridwright.store.archive.file import Shelf
 
+CHILD = "import sys; from gridwright.jobs.upkeep.archive_files import tell_names; tell_names(sys.argv[1])"
 ShelfOf = Callable[[str], Shelf]
 
 
@@ -45,17 +49,37 @@ def _within(seconds: float | None, address: str, shelf_of: ShelfOf) -> set[str] 
     """Return the names at an address, or why they cannot be told; a storage that is slower counts as silent."""
     if seconds is None:
         return _names(address, shelf_of)
-    silent = StoreCorrupt(
-        f"the storage does not answer within {seconds:g} s",
-        where=address,
-        remedy="check the network, the mount or the disk; until then its months cannot be read",
-    )
-    found: list[set[str] | GridwrightError] = [silent]
-    # What a file system waits for cannot be called off: the thread is left behind, and ends with the process.
-    thread = Thread(target=lambda: found.append(_names(address, shelf_of)), daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return found[-1]
+    # A process of its own: what a storage client waits for cannot be called off, and holds up the end of its process.
+    command = [sys.executable, "-c", CHILD, address]
+    with suppress(subprocess.TimeoutExpired):
+        child = subprocess.Popen(  # noqa: S603 - this very Python, and an address out of our own register
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        try:
+            told, _ = child.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate(timeout=1.0)  # one that waits for a dead mount cannot even be killed
+            raise
+        return _heard(told, address)
+    remedy = "check the network, the mount or the disk; until then its months cannot be read"
+    return StoreCorrupt(f"the storage does not answer within {seconds:g} s", where=address, remedy=remedy)
+
+
+def _heard(told: bytes, address: str) -> set[str] | GridwrightError:
+    """Return what the process of its own has told."""
+    try:
+        names, message, remedy = json.loads(told)
+    except ValueError:
+        return StoreCorrupt("its files cannot be listed", where=address, remedy="gridwright verify tells more")
+    return StoreCorrupt(message, where=address, remedy=remedy) if message else set(names)
+
+
+def tell_names(address: str) -> None:
+    """Write what is at an address, for who waits no longer than it wants to: names, or a message and a remedy."""
+    found = _names(address, Shelf.at)
+    told = [[], found.message, found.remedy] if isinstance(found, GridwrightError) else [sorted(found), "", ""]
+    sys.stdout.write(json.dumps(told))
 
 
 def _names(address: str, shelf_of: ShelfOf) -> set[str] | GridwrightError:
