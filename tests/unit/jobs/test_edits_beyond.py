@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from gridwright.domain.calendar import day_number
 from gridwright.domain.correction import NoteKind
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
+from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.quality import Status, has_status
 from gridwright.domain.reading_type import (
@@ -38,6 +40,7 @@ from gridwright.jobs.load.load_final import final_panel
 from gridwright.jobs.load.load_totals import load_totals
 from gridwright.jobs.load.load_trusted import Reader
 from gridwright.jobs.meters.edit_readings import EditWish, propose_edit
+from gridwright.jobs.upkeep.archive_months import archive_months, restore_month
 from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
 from tests import edited
@@ -234,3 +237,16 @@ def test_a_month_that_people_entered_alone_is_billed_and_credited_when_that_is_t
         edited.edit(store, POINT, march, [0.125] * (31 * 96), now=NOW)
         (note,) = rerate(store, LOCAL_OWNER, pricing, now=NOW).corrections
         assert (note.kind, note.now.energy_kwh) == (NoteKind.CREDIT, Decimal(31 * 12))
+
+
+def test_what_was_taken_back_is_unknown_in_the_archive_too(tmp_path: Path) -> None:
+    period = Interval(END + 6 * DAY, END + 6 * DAY + 4 * QUARTER)
+    with a_store(NET) as store:
+        before = known(store)
+        take_back(store, edited.edit(store, POINT, period, [-1, 1, 2, 3], now=NOW, kind=NET), now=NOW)
+        march = parse_month("2025-03")
+        archive_months(store, LOCAL_OWNER, str(tmp_path / "away"), before=march, drop_before=march)
+        assert known(store) == before
+        restore_month(store, LOCAL_OWNER, march - 1)
+        assert known(store) == before
+        assert verify_store(store, LOCAL_OWNER).ok
