@@ -36,12 +36,15 @@ Progress = Callable[[int, int], None]
 def vault(platform: Platform) -> Vault:
     """Return the vault; its key lies beside the database, where the settings say, or in the environment."""
     from gridwright.jobs.upkeep.key_users import seen_from
+    from gridwright.jobs.upkeep.look_after_keys import require_nothing_sealed
     from gridwright.jobs.upkeep.vault import KEY_FILE, KEY_VARIABLE, Vault
     from gridwright.store.engine import place, resolve
 
     key, url = platform.settings.store.secret_key or platform.folder / KEY_FILE, resolve(platform.settings.store.url)
     where = seen_from(key, Path(place(url))) if url.get_backend_name() == "sqlite" else place(url)
-    return Vault(key, given=os.environ.get(KEY_VARIABLE), user=f"the database {where}")
+    unsealed = partial(require_nothing_sealed, platform.settings.store.url, str(key))
+    given = os.environ.get(KEY_VARIABLE)
+    return Vault(key, given=given, user=f"the database {where}", before_making=unsealed)
 
 
 def lines(platform: Platform) -> Lines:

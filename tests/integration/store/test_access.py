@@ -209,6 +209,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "archive.wanted_back": ((), {}),
     "sealed.state": ((), {}),
     "sealed.require_key": ((), {}),
+    "sealed.require_opens": ((), {}),
     "sealed.begin": ((), {}),
     "sealed.seal_some": ((), {}),
     "sealed.rewrap": (("ab",), {}),

@@ -10,6 +10,7 @@ from pathlib import Path
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import GridwrightError, UsageError
 from gridwright.jobs.upkeep.vault import Vault
+from gridwright.store import open_store
 from gridwright.store.backup.backup import create_backup, restore_backup, verify_backup
 from gridwright.store.backup.file import SUFFIX, Header, read_header
 
@@ -36,8 +37,14 @@ def back_up(
     force: bool = False,
     progress: Progress | None = None,
 ) -> Header:
-    """Back up a database into one file, encrypted with a key that the vault wraps; None = not encrypted."""
+    """Back up a database into one file, encrypted with a key that the vault wraps; None = not encrypted.
+
+    StoreCorrupt where a key is missing that the database was sealed with: what is sealed would come back for nobody.
+    """
     access.require(Act.ADMINISTER)
+    if vault is not None:
+        with open_store(address, create=False, master=vault) as store:
+            store.sealed.require_opens(access)
     return create_backup(address, path, master=vault, created=now, force=force, progress=progress)
 
 

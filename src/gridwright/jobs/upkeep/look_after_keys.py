@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gridwright.domain.access import Access
+from gridwright.domain.access import LOCAL_OWNER, Access
+from gridwright.domain.errors import NotFound, StoreCorrupt, StoreOutdated
 from gridwright.jobs.upkeep.vault import Vault
-from gridwright.store import Store
+from gridwright.store import Store, open_store
+from gridwright.store.engine import is_memory, resolve
 from gridwright.store.sealing.points import SealState
 
 Progress = Callable[[int, int], None]
@@ -30,6 +32,24 @@ def key_state(store: Store, access: Access, vault: Vault) -> KeyState:
     return KeyState(vault.place, keys, behind, store.sealed.state(access))
 
 
+def require_nothing_sealed(address: str, key_file: str) -> None:
+    """Raise StoreCorrupt where a database holds what a key has sealed: a new key would open nothing of it."""
+    if is_memory(resolve(address)):
+        return
+    try:
+        store = open_store(address, create=False)
+    except (NotFound, StoreOutdated):  # there is none yet; an older one is brought up to date before anything is sealed
+        return
+    with store:
+        sealed = store.sealed.behind(LOCAL_OWNER, "")
+    if sealed:
+        raise StoreCorrupt(
+            f"the key file is gone that {sealed} data keys and passwords in the database were sealed with",
+            where=key_file,
+            remedy="bring it back from its copy: no new key is made, since it would open nothing of them",
+        )
+
+
 def seal_store(store: Store, access: Access, *, fresh: bool = False, progress: Progress | None = None) -> int:
     """Seal what names customers, and keep sealing it from now on; return how many rows were sealed.
 
@@ -49,9 +69,10 @@ def rotate_master(store: Store, access: Access, vault: Vault, *, drop_old: bool 
     """Wrap everything with a new master key, and return its id and how many keys and secrets that were.
 
     A rotation that was interrupted is finished with the key that it made. Earlier keys stay in the file, because
-    backups need them, until `drop_old`.
+    backups need them, until `drop_old`. StoreCorrupt, before a key is made, where one is missing that is needed.
     """
     keys = vault.key_ids() if vault.exists else []
+    store.sealed.require_opens(access)
     begun = len(keys) > 1 and store.sealed.behind(access, keys[0]) > 0
     current = keys[0] if begun else vault.add_key()
     wrapped = store.sealed.rewrap(access, current)

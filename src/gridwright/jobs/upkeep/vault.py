@@ -9,6 +9,7 @@ import hashlib
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from gridwright.domain.errors import StoreCorrupt, StoreError, UsageError
@@ -31,12 +32,21 @@ class Vault:
     earlier keys, which still open. `given`: the keys themselves, from the environment, instead of a file. Without the
     keys what was sealed is lost: they belong into a backup, but not beside the database's. `user`: whose vault it is,
     written beside the file when it first seals, so that another's is warned.
+    `before_making` is called before a first key is made, and raises where there must be one.
     """
 
-    def __init__(self, place: Path | str, *, given: str | None = None, user: str = "") -> None:
+    def __init__(
+        self,
+        place: Path | str,
+        *,
+        given: str | None = None,
+        user: str = "",
+        before_making: Callable[[], None] = lambda: None,
+    ) -> None:
         path = Path(place)
         self.path = path / KEY_FILE if path.is_dir() else path
         self._given, self._user, self._noted = given, user, False
+        self._before_making = before_making
         self._keys: dict[str, bytes] = {}
         self._looks: Look | None = None
 
@@ -151,6 +161,7 @@ class Vault:
         if self._keys and looks in {self._looks, None}:  # one that is gone for a moment is no reason to stop
             return self._keys
         if make and looks is None:
+            self._before_making()
             _make(self.path)
         self._looks, self._keys = _look(self.path), _read(self.path)
         return self._keys

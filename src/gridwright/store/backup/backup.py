@@ -27,6 +27,7 @@ from gridwright.store.backup.rows import Tables, load_rows, read_rows, write_row
 from gridwright.store.engine import WRITES, is_memory, make_engine, place, resolve
 from gridwright.store.migrate import HEAD, VERSION_TABLE, known_revisions, prepare, revision_of, upgrade
 from gridwright.store.schema import metadata
+from gridwright.store.sealing.points import sealed_by_masters
 from gridwright.store.sealing.sealing import Master
 from gridwright.store.trouble import translated
 
@@ -35,6 +36,7 @@ PAGES_AT_ONCE = 1024
 CHUNK = 1 << 20
 SEEDED = {"audit_head", "number_series"}
 Progress = Callable[[int, int], None]
+Content = tuple[dict[str, int], list[bytes]]  # the rows of each table, and all that a master key has sealed
 
 
 def create_backup(
@@ -58,7 +60,7 @@ def create_backup(
             writer = BackupWriter(path, master, force=force)
             try:
                 sqlite = engine.dialect.name == "sqlite"
-                tables = (_pages if sqlite else _rows)(engine, writer, progress)
+                tables, sealed = (_pages if sqlite else _rows)(engine, writer, progress)
                 return writer.finish(
                     {
                         "program": version("gridwright"),
@@ -67,7 +69,8 @@ def create_backup(
                         "payload": PAGES if sqlite else ROWS,
                         "created": created.isoformat(),
                         "tables": tables,
-                    }
+                    },
+                    needed=set() if master is None else {master.key_of(each) for each in sealed},
                 )
             finally:
                 writer.give_up()
@@ -75,21 +78,21 @@ def create_backup(
         engine.dispose()
 
 
-def _pages(engine: Engine, writer: BackupWriter, progress: Progress | None) -> dict[str, int]:
+def _pages(engine: Engine, writer: BackupWriter, progress: Progress | None) -> Content:
     """Copy the pages of a SQLite database beside the backup, then into it."""
     with _temporary(writer.path) as copy:
         with engine.connect() as connection, connection.begin():
             revision_of(connection)  # reads, and so fixes the state that is copied
             _copy_pages(connection, copy, progress)
         with _file_engine(copy) as other, other.connect() as connection:
-            tables = _counts(connection)
+            content = _counts(connection), sealed_by_masters(connection)
         size = copy.stat().st_size
         with copy.open("rb") as file:
             while chunk := file.read(CHUNK):
                 writer.write(chunk)
                 if progress:
                     progress(size + file.tell(), 2 * size)
-    return tables
+    return content
 
 
 def _copy_pages(connection: Connection, copy: Path, progress: Progress | None) -> None:
@@ -117,14 +120,14 @@ def _copy_pages(connection: Connection, copy: Path, progress: Progress | None) -
         target.close()
 
 
-def _rows(engine: Engine, writer: BackupWriter, progress: Progress | None) -> dict[str, int]:
+def _rows(engine: Engine, writer: BackupWriter, progress: Progress | None) -> Content:
     """Write the rows of every table, as one snapshot holds them."""
     with engine.connect() as plain:
         connection = plain.execution_options(isolation_level="REPEATABLE READ")
         with connection.begin():
-            counts = _counts(connection)
+            counts, sealed = _counts(connection), sealed_by_masters(connection)
             write_rows(connection, writer, sum(counts.values()), progress)
-    return counts
+    return counts, sealed
 
 
 def _counts(connection: Connection) -> dict[str, int]:

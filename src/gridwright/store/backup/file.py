@@ -13,7 +13,7 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,9 +87,9 @@ class BackupWriter:
         self.path, self.id, self._force = path, secrets.token_hex(16), force
         _refuse_taken(path, force=force)
         self._draft, self._hold = path, ExitStack()
+        self._master = master
         self._key = None if master is None else secrets.token_bytes(KEY_BYTES)
-        self._wrapped = b"" if master is None or self._key is None else master.seal(self._key)
-        self._master = "" if master is None else master.key_of(self._wrapped)
+        self._wrapped = self._wrap()
         self._cipher = None if self._key is None else _cipher(self._key)
         self._digest, self._held = hashlib.sha256(), bytearray()
         self._frames = self._content = self._stored = 0
@@ -121,28 +121,55 @@ class BackupWriter:
         self._frames += 1
         self._stored += len(framed)
 
-    def finish(self, about: Mapping[str, Any]) -> Header:
-        """Write the last frame and the header, make it durable, and give it its name; return the header."""
+    def finish(self, about: Mapping[str, Any], *, needed: Collection[str] = ()) -> Header:
+        """Write the last frame and the header, make it durable, and give it its name; return the header.
+
+        `needed`: the master keys without which nobody opens what is sealed in the content. One that was forgotten while
+        the backup was made is Conflict.
+        """
         with _named(self.path):
             self._zstd.close()
             self._frame(bytes(self._held), last=True)
-            facts = {
-                **about,
-                "id": self.id,
-                "content_bytes": self._content,
-                "stored_bytes": self._stored,
-                "sha256": self._digest.hexdigest(),
-                "master": self._master,
-                "wrapped": base64.b64encode(self._wrapped).decode(),
-            }
-            self._file.seek(0)
-            self._file.write(_packed(facts, self._key))
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            facts = self._written_header(about)
+            while self._is_behind(needed):
+                self._wrapped = self._wrap()
+                facts = self._written_header(about)
             self._file.close()
             self._take_the_name()
             sync_folder(self.path.parent)
         return _to_header(facts)
+
+    def _wrap(self) -> bytes:
+        return b"" if self._master is None or self._key is None else self._master.seal(self._key)
+
+    def _written_header(self, about: Mapping[str, Any]) -> dict[str, Any]:
+        facts = {
+            **about,
+            "id": self.id,
+            "content_bytes": self._content,
+            "stored_bytes": self._stored,
+            "sha256": self._digest.hexdigest(),
+            "master": "" if self._master is None else self._master.key_of(self._wrapped),
+            "wrapped": base64.b64encode(self._wrapped).decode(),
+        }
+        self._file.seek(0)
+        self._file.write(_packed(facts, self._key))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return facts
+
+    def _is_behind(self, needed: Collection[str]) -> bool:
+        """Tell whether the master key was changed since the backup began, so that its own key must be wrapped anew."""
+        if self._master is None:
+            return False
+        keys = self._master.key_ids()
+        if lost := sorted(set(needed) - {"", *keys}):
+            raise Conflict(
+                f"master key {lost[0]}, which what is sealed in the backup needs, was forgotten while it was made",
+                where=str(self.path),
+                remedy="make the backup again: the database is under the newer key",
+            )
+        return keys[0] != self._master.key_of(self._wrapped)
 
     def _take_the_name(self) -> None:
         if not self._force:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, not_, select, update
+from sqlalchemy import Connection, bindparam, func, not_, select, update
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import Conflict
@@ -29,6 +29,13 @@ class SealState:
     newest: int
     older: int
     plain: int
+
+
+def sealed_by_masters(connection: Connection) -> list[bytes]:
+    """Return all that a master key has sealed: the data keys, and the passwords of devices."""
+    keys = connection.execute(select(data_key.c.wrapped)).scalars()
+    secrets = connection.execute(select(device_link.c.secret).where(device_link.c.secret.is_not(None))).scalars()
+    return [bytes(each) for each in (*keys, *secrets)]
 
 
 class SealedData:
@@ -61,6 +68,17 @@ class SealedData:
         access.require(Act.ADMINISTER)
         with self._session.reading(settled=False) as unit:
             self._sealing.newest(unit)
+
+    def require_opens(self, access: Access) -> None:
+        """See that the master keys at hand open what each of them sealed: StoreCorrupt where one is missing."""
+        access.require(Act.ADMINISTER)
+        with self._session.reading(settled=False) as unit:
+            sealed = sealed_by_masters(unit.connection)
+        if not sealed:
+            return
+        master = self._sealing.required()
+        for one in {master.key_of(each): each for each in sealed}.values():
+            master.open(one)
 
     def begin(self, access: Access, *, fresh: bool = False) -> str:
         """Make sure that there is a data key, or, with `fresh`, a new one; return the id of the newest."""

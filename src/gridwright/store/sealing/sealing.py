@@ -41,7 +41,11 @@ class Master(Protocol):
         ...
 
     def key_of(self, sealed: bytes) -> str:
-        """Return the id of the master key that sealed it."""
+        """Return the id of the master key that sealed it; empty where that is not known."""
+        ...
+
+    def key_ids(self) -> list[str]:
+        """Return the ids of the master keys that are at hand, the one that seals first."""
         ...
 
 
