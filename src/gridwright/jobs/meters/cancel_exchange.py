@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gridwright.domain.access import ALLOWED, Access, Act
@@ -11,6 +12,7 @@ from gridwright.domain.errors import Conflict, InputError
 from gridwright.domain.interval import Interval, clock_time
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, cancel_exchange
+from gridwright.jobs.meters.derive_again import DerivedAgain, derive_again, energies_told, told_of
 from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, moves, reads_around
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.store import Store, WrittenRead
@@ -51,6 +53,21 @@ class CancelPreview:
 
 def preview_cancel(store: Store, access: Access, order: ExchangeCancelling) -> CancelPreview:
     """Look at what cancelling would do; nothing is recorded. What cannot be done raises as it would then."""
+    seen = _seen(store, access, order)
+    again: list[DerivedAgain] = []
+    with suppress(_LookedAtError), store.transaction():
+        # Of what is taken back nobody asks when it became known.
+        again += _cancelled(store, access, order, seen, seen.judged_again.end)[1]
+        raise _LookedAtError
+    zone = store.registry.point(access, order.usage_point).tz
+    return replace(seen, doubts=(*seen.doubts, *told_of(again, zone)))
+
+
+class _LookedAtError(Exception):
+    """Ends a transaction that was only looked at, so that nothing of it is recorded."""
+
+
+def _seen(store: Store, access: Access, order: ExchangeCancelling) -> CancelPreview:
     access.require(Act.WRITE_REGISTRY, order.usage_point)
     if not order.reason.strip() or len(order.reason) > LONGEST_REASON:
         raise InputError(
@@ -74,22 +91,33 @@ def cancel(store: Store, access: Access, order: ExchangeCancelling, *, now: date
     Later reads of the old meter count in the epoch in which they would have come without it.
     """
     with store.transaction():
-        seen = preview_cancel(store, access, order)
-        point = order.usage_point
-        kinds = store.registers.kinds(access, point)
-        before = {kind: reads_around(store, access, point, order.at, kind) for kind in kinds}
-        after = store.registry.cancel_exchange(access, point, order.at, reason=order.reason.strip())
-        if seen.written:
-            store.exchange_reads.take_back(access, seen.written, known_at=now)
-        if seen.withdrawn:
-            store.exchange_reads.withdraw(access, seen.withdrawn, known_at=now)
-        turned_over = Rollovers(store, access)
-        for kind, reads in before.items():
-            moved = moves(reads, reads_around(store, access, point, order.at, kind), turned_over)
-            if moved:
-                store.exchange_reads.move(access, moved, known_at=now)
-        judge_again(store, access, point, seen.judged_again)
-    return after
+        return _cancelled(store, access, order, _seen(store, access, order), now)[0]
+
+
+def _cancelled(
+    store: Store, access: Access, order: ExchangeCancelling, seen: CancelPreview, now: datetime
+) -> tuple[tuple[Installation, ...], list[DerivedAgain]]:
+    """Cancel it, and tell what energy was derived again."""
+    point = order.usage_point
+    kinds = store.registers.kinds(access, point)
+    before = {kind: reads_around(store, access, point, order.at, kind) for kind in kinds}
+    told = energies_told(store, access, point, before)
+    after = store.registry.cancel_exchange(access, point, order.at, reason=order.reason.strip())
+    if seen.written:
+        store.exchange_reads.take_back(access, seen.written, known_at=now)
+    if seen.withdrawn:
+        store.exchange_reads.withdraw(access, seen.withdrawn, known_at=now)
+    turned_over = Rollovers(store, access)
+    for kind, reads in before.items():
+        moved = moves(reads, reads_around(store, access, point, order.at, kind), turned_over)
+        if moved:
+            store.exchange_reads.move(access, moved, known_at=now)
+    tells = energies_told(
+        store, access, point, {kind: reads_around(store, access, point, order.at, kind) for kind in before}
+    )
+    again = derive_again(store, access, point, (told, tells), now)
+    judge_again(store, access, point, seen.judged_again)
+    return after, again
 
 
 def _of_new_meter(

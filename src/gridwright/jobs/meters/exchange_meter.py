@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,6 +15,7 @@ from gridwright.domain.usage_point import Installation, Meter, install, installe
 from gridwright.domain.usage_point import exchange as follow
 from gridwright.jobs.meters.claim_meter import register
 from gridwright.jobs.meters.claimed_place import require_free
+from gridwright.jobs.meters.derive_again import DerivedAgain, Energies, derive_again, energies_told, factor_of_stored
 from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, moves, reads_around
 from gridwright.jobs.meters.register_room import known_meter, require_room
 from gridwright.jobs.meters.rollovers import Rollovers
@@ -58,17 +59,27 @@ def exchange_meter(store: Store, access: Access, exchange: MeterExchange, *, now
 
     The opening read begins a new epoch of the register, so that the reads of the two meters are never subtracted.
     """
+    return exchanged(store, access, exchange, now=now)[0]
+
+
+def exchanged(
+    store: Store, access: Access, exchange: MeterExchange, *, now: datetime
+) -> tuple[tuple[Installation, ...], list[DerivedAgain]]:
+    """Do the same, and tell what energy was derived again."""
     with store.transaction():
         before, _ = allowed(store, access, exchange, now)
         register(store, access, exchange.meter)
         kinds = {*store.registers.kinds(access, exchange.usage_point), *exchange.reads}
         known = {kind: reads_around(store, access, exchange.usage_point, exchange.at, kind) for kind in kinds}
+        told = energies_told(store, access, exchange.usage_point, known)
         after = store.registry.exchange_meter(access, exchange.new)
         reads = list(_reads(store, access, exchange, before))
         if reads:
             store.exchange_reads.save(access, reads, known_at=now)
-        _follow(store, access, exchange, known, now)
-    return after
+        back = _follow(store, access, exchange, known, now)
+        again = _derive_again(store, access, exchange, (told, back), now)
+        judge_again(store, access, exchange.usage_point, judged_again(store, access, exchange.usage_point, exchange.at))
+    return after, again
 
 
 def _follow(
@@ -77,10 +88,10 @@ def _follow(
     exchange: MeterExchange,
     known: Mapping[ReadingType, list[RegisterReading]],
     now: datetime,
-) -> None:
-    """Let what was known after the exchange go on from it: in its epochs, with its factor, and judged again.
+) -> set[ReadingType]:
+    """Let what was known after the exchange go on from it, in its epochs.
 
-    Reads of the new meter that were withdrawn with an exchange that was cancelled count again.
+    Reads of the new meter that were withdrawn with an exchange that was cancelled count again; returns of what.
     """
     point, at = exchange.usage_point, exchange.at
     back = store.exchange_reads.withdrawn(access, point, exchange.meter.serial, at)
@@ -92,7 +103,29 @@ def _follow(
         moved = moves(known.get(kind, ()), reads_around(store, access, point, at, kind), turned_over, fixed)
         if moved:
             store.exchange_reads.move(access, moved, known_at=now)
-    judge_again(store, access, point, judged_again(store, access, point, at))
+    return {read.reading_type for read in back}
+
+
+def _derive_again(
+    store: Store,
+    access: Access,
+    exchange: MeterExchange,
+    before: tuple[Mapping[ReadingType, Energies], Collection[ReadingType]],
+    now: datetime,
+) -> list[DerivedAgain]:
+    """Let energy that was derived from the registers follow; `before`: what they told, and which count again."""
+    told, back = before
+    point = exchange.usage_point
+    reads = {kind: reads_around(store, access, point, exchange.at, kind) for kind in {*told, *back}}
+    tells = energies_told(store, access, point, reads)
+    was = {
+        kind: {
+            **(factor_of_stored(store, access, point, kind, tells[kind]) if kind in back else {}),
+            **told.get(kind, {}),
+        }
+        for kind in tells
+    }
+    return derive_again(store, access, point, (was, tells), now)
 
 
 def allowed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,7 +19,8 @@ from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading, Step, register_steps
 from gridwright.domain.rollover import NARROWEST_WH, as_shown
 from gridwright.domain.usage_point import FOREVER, Installation, Meter
-from gridwright.jobs.meters.exchange_meter import MeterExchange, allowed, counts, last_read
+from gridwright.jobs.meters.derive_again import DerivedAgain, told_of
+from gridwright.jobs.meters.exchange_meter import MeterExchange, allowed, counts, exchanged, last_read
 from gridwright.jobs.meters.limits import limit_of
 from gridwright.jobs.meters.register_room import known_meter
 from gridwright.store import Store
@@ -56,7 +58,22 @@ def preview_exchange(store: Store, access: Access, exchange: MeterExchange, *, n
     measured, cut = _measured(store, access, exchange, last) if closing is not None else (None, 0.0)
     if closing is not None and measured is not None and _differ(closing, measured, cut):
         doubts.append(f"the intervals since the last read add up to {measured:,} kWh, the registers to {closing:,} kWh")
+    zone = store.registry.point(access, exchange.usage_point).tz
+    doubts += told_of(_tried(store, access, exchange, now), zone)
     return ExchangePreview(before, last, closing, measured, tuple(doubts))
+
+
+class _LookedAtError(Exception):
+    """Ends a transaction that was only looked at, so that nothing of it is recorded."""
+
+
+def _tried(store: Store, access: Access, exchange: MeterExchange, now: datetime) -> list[DerivedAgain]:
+    """Return what energy the exchange derives again; of the exchange itself nothing stays."""
+    again: list[DerivedAgain] = []
+    with suppress(_LookedAtError), store.transaction():
+        again += exchanged(store, access, exchange, now=now)[1]
+        raise _LookedAtError
+    return again
 
 
 def _doubts(store: Store, access: Access, exchange: MeterExchange, before: Installation | None) -> Iterator[str]:
