@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from gridwright.domain import quality as q
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
 
 
@@ -20,6 +22,7 @@ class QuarantinedReading:
     value: float
     interval_s: int = 0
     reading_type: ReadingType = DELIVERED_ENERGY
+    quality: int = q.RAW
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +34,11 @@ class QuarantinedMeter:
     first: datetime
     last: datetime
     received: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of readings of unknown meters: `new` ones wait; of `let_go`, by meter, somebody let go before."""
+
+    new: int
+    let_go: Mapping[str, int] = field(default_factory=dict)

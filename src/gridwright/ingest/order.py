@@ -54,6 +54,11 @@ def is_guess(new: q.Qualities) -> Mask:
 GUESSES = is_guess(np.arange(256, dtype=np.uint8))  # by quality
 
 
+def one_gives_way(new: int, stored: int) -> bool:
+    """Tell the same as `gives_way` of one value."""
+    return bool(GUESSES[new] and RANK[new] < RANK[stored])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Ordered:
     """Readings in order of point and time, one an instant, and what was left out."""

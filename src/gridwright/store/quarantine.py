@@ -9,26 +9,31 @@ from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import Row, Select, delete, func, select, update
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import AccessDenied, InputError, NotFound
 from gridwright.domain.interval import Interval
-from gridwright.domain.quarantine import QuarantinedMeter, QuarantinedReading
+from gridwright.domain.quarantine import Kept, QuarantinedMeter, QuarantinedReading
 from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import MAX_ID
 from gridwright.store.audit import note
 from gridwright.store.days.blocks import marks
 from gridwright.store.instant import from_us, to_us
 from gridwright.store.names import FEW, Names, every_type
+from gridwright.store.quarantine_order import Arrivals, Key
+from gridwright.store.quarantine_order import Row as StoredRow
 from gridwright.store.schema.field import quarantined_reading as table
 from gridwright.store.session import Session, Unit
 
-Key = tuple[str, int, int, int, float]
+Arrived = tuple[Key, int]  # with its quality
 Saves = Callable[[Sequence[QuarantinedReading]], Collection[int]]
 COLUMNS = "meter, at_us, interval_s, reading_type, value"
-STORED = f"SELECT {COLUMNS} FROM quarantined_reading WHERE meter IN ({{marks}}) AND at_us BETWEEN ? AND ?"  # noqa: S608 - placeholders
-ADD = f"INSERT INTO quarantined_reading ({COLUMNS}, received_us) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - placeholders
+STORED = (
+    f"SELECT {COLUMNS}, id, quality, claimed_us, let_go FROM quarantined_reading "  # noqa: S608 - placeholders
+    "WHERE meter IN ({marks}) AND at_us BETWEEN ? AND ?"
+)
+ADD = f"INSERT INTO quarantined_reading ({COLUMNS}, quality, received_us) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - placeholders
 # One that another writer adds at the same moment is left as it is.
 INSERT = {
     "sqlite": f"{ADD} ON CONFLICT DO NOTHING",
@@ -48,7 +53,7 @@ class Quarantine:
     def save(self, access: Access, readings: Iterable[QuarantinedReading], *, received: datetime) -> int:
         """Keep readings and return how many are new; the same again changes nothing.
 
-        Two that contradict each other both wait, in the order in which they came.
+        Two that contradict each other both wait, in the order in which they came last.
         """
         access.require(Act.WRITE_READINGS)
         these = list(readings)
@@ -57,45 +62,48 @@ class Quarantine:
             if not math.isfinite(reading.value):
                 raise InputError(f"{reading.value} is no value", where=f"meter {reading.meter}")
         with self._session.writing(settled=False) as unit:
-            return self._keep(unit, access, (self._key(unit, reading) for reading in these), received)
+            return self._keep(unit, access, [self._arrived(unit, reading) for reading in these], received).new
 
-    def save_series(self, access: Access, series: Sequence[Readings], *, received: datetime) -> int:
+    def save_series(self, access: Access, series: Sequence[Readings], *, received: datetime) -> Kept:
         """Keep readings in columns, as `save` does; their `points` are the names that nobody knows."""
         access.require(Act.WRITE_READINGS)
         for part in series:
             _require_kept(part)
         if not series:
-            return 0
+            return Kept(0)
         with self._session.writing(settled=False) as unit:
-            keys = chain.from_iterable(self._keys(unit, part) for part in series)
-            return self._keep(unit, access, keys, received)
+            arrived = list(chain.from_iterable(self._all_arrived(unit, part) for part in series))
+            return self._keep(unit, access, arrived, received)
 
-    def _keep(self, unit: Unit, access: Access, keys: Iterable[Key], received: datetime) -> int:
-        wanted = dict.fromkeys(keys)
-        there = _stored(unit, wanted)
-        new = [key for key in wanted if key not in there] if there else list(wanted)
-        if new:
-            at_us = to_us(received)
+    def _keep(self, unit: Unit, access: Access, arrived: Sequence[Arrived], received: datetime) -> Kept:
+        arrivals = Arrivals.after(_stored(unit, arrived))
+        for key, quality in arrived:
+            arrivals.take(key, quality)
+        for at in range(0, len(arrivals.gone), FEW):
+            unit.connection.execute(delete(table).where(table.c.id.in_(arrivals.gone[at : at + FEW])))
+        if arrivals.new:
+            came_us = to_us(received)
             # A statement of SQLAlchemy would look at each of a flood of rows once more.
-            unit.run_many(INSERT[unit.dialect], [(*key, at_us) for key in new])
-            meters = {key[0] for key in new}
+            rows = [(*key, quality, came_us) for key, quality in arrivals.new.items()]
+            unit.run_many(INSERT[unit.dialect], rows)
+            meters = {key[0] for key in arrivals.new}
             subject = f"meter {meters.pop()}" if len(meters) == 1 else f"{len(meters)} meters"
-            at = self._session.clock()
-            note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, quarantined=len(new))
-        return len(new)
+            note(unit, access, Act.WRITE_READINGS, subject=subject, at=self._session.clock(), quarantined=len(rows))
+        return Kept(len(arrivals.new), dict(arrivals.let_go))
 
-    def _keys(self, unit: Unit, part: Readings) -> Iterator[Key]:
+    def _all_arrived(self, unit: Unit, part: Readings) -> Iterator[Arrived]:
         kind = self._names.make_type_key(unit, part.reading_type)
         meters = (part.points[point] for point in part.point.tolist())
         at_us = (part.at * 1_000_000).tolist()
-        return zip(meters, at_us, repeat(part.interval_s), repeat(kind), part.value.tolist())
+        keys = zip(meters, at_us, repeat(part.interval_s), repeat(kind), part.value.tolist())
+        return zip(keys, part.quality.tolist(), strict=False)
 
     def room(self, access: Access, limit: int | None = None) -> int:
         """Return how many more readings may wait, of LIMIT: names that nobody knows must not fill the disk."""
         access.require(Act.WRITE_READINGS)
         most = LIMIT if limit is None else limit
         with self._session.reading(settled=False) as unit:
-            # Rows are numbered and never deleted: mostly the last number tells enough, without a walk through them.
+            # Rows are numbered: mostly the last number tells enough, without a walk through them.
             kept = int(unit.connection.execute(select(func.max(table.c.id))).scalar() or 0)
             if kept >= most:
                 waiting = select(func.count()).where(table.c.claimed_us.is_(None))
@@ -167,14 +175,14 @@ class Quarantine:
                 remedy = "the list of the quarantine tells which do"
                 raise NotFound(f"no readings of meter {meter!r} wait", remedy=remedy)
             at = self._session.clock()
-            _mark(unit, [row.id for row in rows], to_us(at))
+            _mark(unit, [row.id for row in rows], to_us(at), let_go=1)
             why = reason.strip()
             note(unit, access, Act.WRITE_REGISTRY, subject=f"meter {meter}", at=at, dropped=len(rows), reason=why)
             return len(rows)
 
-    def _key(self, unit: Unit, reading: QuarantinedReading) -> Key:
+    def _arrived(self, unit: Unit, reading: QuarantinedReading) -> Arrived:
         kind = self._names.make_type_key(unit, reading.reading_type)
-        return (reading.meter, to_us(reading.at), reading.interval_s, kind, float(reading.value))
+        return (reading.meter, to_us(reading.at), reading.interval_s, kind, float(reading.value)), reading.quality
 
 
 def _require_name(meter: str) -> None:
@@ -197,15 +205,17 @@ def _require_all(access: Access, act: Act) -> None:
         raise AccessDenied(f"{access.actor} may not see meters that nobody knows")
 
 
-def _stored(unit: Unit, wanted: Collection[Key]) -> set[Key]:
-    """Return those that wait already, or waited before they were claimed."""
-    found: set[Key] = set()
-    meters = sorted({key[0] for key in wanted})
-    first, last = min((key[1] for key in wanted), default=0), max((key[1] for key in wanted), default=0)
+def _stored(unit: Unit, arrived: Sequence[Arrived]) -> Iterator[StoredRow]:
+    """Yield what is there of the same meters and time: what waits, was claimed, or was let go."""
+    meters = sorted({key[0] for key, _ in arrived})
+    instants = [key[1] for key, _ in arrived]
+    first, last = min(instants, default=0), max(instants, default=0)
     for at in range(0, len(meters), FEW):
         part = meters[at : at + FEW]
-        found.update(unit.fetch(STORED.format(marks=marks(len(part))), (*part, first, last)))
-    return found
+        for *key, number, quality, claimed, let_go in unit.fetch(
+            STORED.format(marks=marks(len(part))), (*part, first, last)
+        ):
+            yield StoredRow(number, (key[0], key[1], key[2], key[3], key[4]), quality, claimed is None, bool(let_go))
 
 
 def _waiting(meter: str) -> Select[Any]:
@@ -213,16 +223,18 @@ def _waiting(meter: str) -> Select[Any]:
     return query.order_by(table.c.at_us, table.c.id)
 
 
-def _mark(unit: Unit, numbers: Sequence[int], at_us: int) -> None:
+def _mark(unit: Unit, numbers: Sequence[int], at_us: int, *, let_go: int = 0) -> None:
     """Mark these very rows: one that came in since they were read goes on waiting."""
     for at in range(0, len(numbers), FEW):
         mine = table.c.id.in_(numbers[at : at + FEW])
-        unit.connection.execute(update(table).where(mine).values(claimed_us=at_us))
+        unit.connection.execute(update(table).where(mine).values(claimed_us=at_us, let_go=let_go))
 
 
 def _to_readings(unit: Unit, rows: Sequence[Row[Any]]) -> list[QuarantinedReading]:
     kinds = every_type(unit) if rows else {}
     return [
-        QuarantinedReading(row.meter, from_us(row.at_us), row.value, row.interval_s, kinds[row.reading_type])
+        QuarantinedReading(
+            row.meter, from_us(row.at_us), row.value, row.interval_s, kinds[row.reading_type], row.quality
+        )
         for row in rows
     ]

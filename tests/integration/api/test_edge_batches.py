@@ -349,3 +349,16 @@ def test_whatever_is_sent_is_answered(fuzzed_town: Town, content: bytes, at: int
         path, headers = "/v1/edges/fuzz-2/batches", {"Content-Type": MEDIA}
         answer = fuzzed_town.ask("POST", path, "device", content=each, headers=headers)
         assert answer.status_code in {200, 400, 409, 422}, answer.text
+
+
+def test_what_finds_no_room_in_quarantine_is_told_to_the_edge(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many single readings written as one load only the load's own verdicts knew: they were nowhere, and unsaid."""
+    store = town.platform.store
+    waited = sum(meter.readings for meter in store.quarantine.meters(ME))
+    monkeypatch.setattr("gridwright.store.quarantine.LIMIT", waited + 3)
+    forms = [form(at, 100 + at, body=f"meter_id=X-{at}&reading={at}".encode()) for at in range(1, 9)]
+    told = send(town, batch(*forms, form(9, 200))).json()
+    assert (told["acknowledged"], told["accepted"], told["quarantined"], told["rejected"]) == (9, 1, 3, 5)
+    assert [one["sequence"] for one in told["refused"]] == [4, 5, 6, 7, 8]
+    assert all("the quarantine is full" in str(one) for one in told["refused"])
+    assert sum(meter.readings for meter in store.quarantine.meters(ME)) == waited + 3

@@ -324,3 +324,41 @@ def test_a_new_usage_point_is_in_the_zone_of_the_site(town: Town, monkeypatch: p
     assert new.json()["zone"] == "Europe/Berlin"
     told = town.post("/v1/usage-points", {"id": "UP-7", "zone": "UTC"})
     assert told.json()["zone"] == "UTC"
+
+
+def sent(town: Town, meter: str, **record: object) -> dict[str, Any]:
+    """Send one reading of noon."""
+    body = [{"meter": meter, "start": "2026-11-25T05:00:00Z", "interval_s": 900, **record}]
+    found: dict[str, Any] = town.post("/v1/readings", body).json()
+    return found
+
+
+def noon(town: Town, point: str) -> float | None:
+    query = {"from": "2026-11-25T05:00:00Z", "to": "2026-11-25T05:15:00Z"}
+    values = town.get(f"/v1/usage-points/{point}/interval-blocks", params=query).json()["values"]
+    found: float | None = values[0]
+    return found
+
+
+def test_a_guess_that_waited_gives_way_to_what_was_measured(town: Town) -> None:
+    """The quarantine forgot the quality, and the guess counted as it came."""
+    sent(town, "UP-2", kwh=5, quality="actual")
+    assert sent(town, "M-77", kwh=9, quality="estimated")["quarantined"] == 1
+    town.post("/v1/quarantine/M-77/claim", {"usage_point": "UP-2"})
+    assert noon(town, "UP-2") == 5
+
+
+def test_what_came_last_counts_after_a_claim_too(town: Town) -> None:
+    for kwh in (1, 2, 1):
+        assert sent(town, "M-78", kwh=kwh)["quarantined"] == 1
+    town.post("/v1/quarantine/M-78/claim", {"usage_point": "UP-2"})
+    assert noon(town, "UP-2") == 1
+
+
+def test_what_was_let_go_is_not_said_to_be_kept(town: Town) -> None:
+    sent(town, "M-79", kwh=1)
+    town.platform.store.quarantine.drop(LOCAL_OWNER, "M-79", reason="the neighbour's")
+    told = sent(town, "M-79", kwh=1)
+    assert (told["quarantined"], told["rejected"]) == (0, 1)
+    assert told["verdicts"][0]["reason"] == "nobody knows it, and what it sent was let go"
+    assert sent(town, "M-79", kwh=2)["quarantined"] == 1

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
+from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import AccessDenied, InputError
-from gridwright.domain.quarantine import QuarantinedMeter, QuarantinedReading
+from gridwright.domain.quarantine import Kept, QuarantinedMeter, QuarantinedReading
 from gridwright.domain.reading_type import DELIVERED_REGISTER
+from gridwright.domain.readings import Readings
 from gridwright.store import Store
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -56,8 +59,43 @@ def test_claimed_readings_are_taken_out_once(store: Store) -> None:
     assert store.quarantine.claim(ME, "M-9") == []
     assert store.quarantine.readings(ME, "M-9") == []
     assert [each.meter for each in store.quarantine.meters(ME)] == ["M-8"]
-    assert store.quarantine.save(ME, [a_reading(0)], received=NOON) == 0
     assert store.audit.verify(ME) == 2
+
+
+def test_what_was_claimed_and_comes_of_a_meter_that_nobody_knows_again_waits_again(store: Store) -> None:
+    """After a wrong claim was taken back, it was told to be kept and was not there."""
+    store.quarantine.save(ME, [a_reading(0), a_reading(1)], received=NOON)
+    store.quarantine.claim(ME, "M-9")
+    assert store.quarantine.save(ME, [a_reading(0)], received=NOON) == 1
+    assert store.quarantine.claim(ME, "M-9") == [a_reading(0)]
+
+
+def test_of_one_instant_the_value_that_came_last_waits_last(store: Store) -> None:
+    """The first came once more, and the second counted."""
+    for values in ((1.0,), (2.0,), (1.0,), (1.0,)):
+        store.quarantine.save(ME, [a_reading(value=value) for value in values], received=NOON)
+    assert [each.value for each in store.quarantine.readings(ME, "M-9")] == [2.0, 1.0]
+    store.quarantine.save(ME, [a_reading(value=value) for value in (3.0, 2.0, 3.0)], received=NOON)
+    assert [each.value for each in store.quarantine.readings(ME, "M-9")] == [1.0, 2.0, 3.0]
+
+
+def test_qualities_wait_with_their_values(store: Store) -> None:
+    guess = replace(a_reading(value=9.0), quality=int(q.Status.ESTIMATED))
+    sure = replace(a_reading(value=5.0), quality=int(q.Status.ACTUAL))
+    for each in (guess, sure, guess):  # the guess gives way, whenever it comes
+        store.quarantine.save(ME, [each], received=NOON)
+    assert store.quarantine.claim(ME, "M-9") == [guess, sure]
+
+
+def test_what_was_let_go_is_told_and_does_not_come_back(store: Store) -> None:
+    store.quarantine.save(ME, [a_reading(0)], received=NOON)
+    store.quarantine.drop(ME, "M-9", reason="a meter of the neighbour's")
+    at_s = np.array([int(NOON.timestamp()), int((NOON + QUARTER).timestamp())])
+    columns = np.zeros(2, np.int32), at_s, np.array([250.0, 1.0]), np.zeros(2, np.uint8), np.arange(2)
+    part = Readings(("M-9",), *columns, interval_s=900)
+    kept = store.quarantine.save_series(ME, [part], received=NOON)
+    assert kept == Kept(1, {"M-9": 1})
+    assert [each.at for each in store.quarantine.readings(ME, "M-9")] == [NOON + QUARTER]
 
 
 def test_a_claim_that_fails_leaves_them_waiting(store: Store) -> None:

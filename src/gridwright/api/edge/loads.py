@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from msgspec import structs
 from gridwright.api.answer import Answer
 from gridwright.api.ingest.names import Resolved
 from gridwright.api.ingest.table import Decoded
+from gridwright.api.ingest.verdicts import Status, Verdicts
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.batches import Outcome, write
 from gridwright.domain.errors import GridwrightError
@@ -51,7 +52,11 @@ class Load:
         for part, offset in zip(self.parts, self.offsets, strict=True):
             resolved.few += [structs.replace(one, index=one.index + offset) for one in part.resolved.few]
             resolved.quarantined.join(part.resolved.quarantined)
-            decoded.verdicts.accepted += part.decoded.verdicts.accepted
+            told = part.decoded.verdicts
+            decoded.verdicts.accepted += told.accepted
+            decoded.verdicts.quarantined += told.quarantined
+            waits = (one for one in told.listed if one.status is Status.QUARANTINED)
+            decoded.verdicts.listed += [replace(one, index=one.index + offset) for one in waits]
         return Batch(first.access, first.received, decoded, resolved, first.directory, told_later)
 
     def settle(self, whole: Batch) -> None:
@@ -62,8 +67,21 @@ class Load:
         for verdict in whole.decoded.verdicts.listed:
             at = bisect_right(self.offsets, verdict.index) - 1
             decoded, index = self.parts[at].decoded, verdict.index - self.offsets[at]
-            decoded.verdicts.accepted -= 1
+            if verdict.status is Status.QUARANTINED:
+                continue  # as the batch says itself
+            if not _waited(decoded.verdicts, index):
+                decoded.verdicts.accepted -= 1
             decoded.verdicts.reject(decoded.places.of(index), verdict.fault, verdict.value)
+
+
+def _waited(verdicts: Verdicts, index: int) -> bool:
+    """Take back that a record was to wait in quarantine; tells whether it was."""
+    for at, one in enumerate(verdicts.listed):
+        if one.index == index and one.status is Status.QUARANTINED:
+            del verdicts.listed[at]
+            verdicts.quarantined -= 1
+            return True
+    return False
 
 
 def told_later(batch: Batch) -> Answer:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ from gridwright.api.answer import Answer
 from gridwright.api.ingest.few import Few
 from gridwright.api.ingest.meaning import Meaning
 from gridwright.api.ingest.plain import PlainReadings, joined
-from gridwright.api.ingest.verdicts import Fault, Status
+from gridwright.api.ingest.verdicts import Fault, Status, shown
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.registers import save_registers
 from gridwright.api.write.singles import write_singles
@@ -61,6 +61,8 @@ class Pile:
 
 
 SHIFT = 1 << 32
+WAITS = Status.QUARANTINED
+LET_GO = Fault("meter", "nobody knows it, and what it sent was let go", "register the meter, then send it again")
 NO_ROOM = Fault("meter", "nobody knows it, and the quarantine is full", "register the meters, or correct their names")
 
 
@@ -185,8 +187,20 @@ def keep_strays(store: Store, batch: Batch, most: int) -> int:
     """Put up to so many of the readings that no usage point has into quarantine, and return how many."""
     ahead, waiting = batch.ahead, batch.resolved.quarantined
     count = min(most, batch.strays)
-    store.quarantine.save_series(batch.access, waiting.between(ahead, ahead + count), received=batch.received)
+    kept = store.quarantine.save_series(batch.access, waiting.between(ahead, ahead + count), received=batch.received)
+    _tell_let_go(batch, kept.let_go)
     return count
+
+
+def _tell_let_go(batch: Batch, let_go: Mapping[str, int]) -> None:
+    """Say of readings which somebody let go before, and that do not wait again, that they are not kept."""
+    verdicts = batch.decoded.verdicts
+    for meter, count in let_go.items():
+        verdicts.quarantined -= count
+        verdicts.rejected += count
+        mine = (at for at, one in enumerate(verdicts.listed) if (one.status, one.value) == (WAITS, shown(meter)))
+        for at in list(islice(mine, count)):
+            verdicts.listed[at] = replace(verdicts.listed[at], status=Status.REJECTED, fault=LET_GO)
 
 
 def _restore(batch: Batch) -> None:

@@ -131,10 +131,11 @@ def stray_readings(harvest: Harvest, installed: Sequence[Installation]) -> Itera
         inside = _covered(panel, installed)
         for slot in np.flatnonzero(~panel.missing[0] & ~inside):
             at, value = slot_time(panel, int(slot)), float(panel.values[0, slot])
-            yield QuarantinedReading(harvest.serial, at, value, panel.interval_s, panel.reading_type)
+            quality = int(panel.quality[0, slot])
+            yield QuarantinedReading(harvest.serial, at, value, panel.interval_s, panel.reading_type, quality)
     for read in harvest.registers:
         if not any(read.at in place.period for place in installed):
-            yield QuarantinedReading(harvest.serial, read.at, read.value, 0, read.reading_type)
+            yield QuarantinedReading(harvest.serial, read.at, read.value, 0, read.reading_type, read.quality)
 
 
 def _covered(panel: Panel, installed: Sequence[Installation]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gridwright.domain import quality as q
 from gridwright.domain.access import Access
 from gridwright.domain.errors import GridwrightError
 from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
@@ -17,6 +18,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.usage_point import Installation
+from gridwright.ingest.order import one_gives_way
 from gridwright.jobs.field.keep_harvest import placed_panels
 from gridwright.store import Store
 from gridwright.store.days.fitting import save_fitting
@@ -107,12 +109,19 @@ def _grids(waiting: Sequence[QuarantinedReading]) -> dict[_Grid, list[int]]:
 
 
 def _panels(grid: _Grid, readings: Sequence[QuarantinedReading]) -> Iterator[Panel]:
-    """Yield one-row panels, cut where a day is empty; of two values of an interval the later one counts."""
-    found = {epoch_s(each.at): each.value for each in readings}
+    """Yield one-row panels, cut where a day is empty; of two values of an interval the one that would be stored."""
+    found: dict[int, QuarantinedReading] = {}
+    for each in readings:
+        other = found.get(at := epoch_s(each.at))
+        if other is None or not one_gives_way(each.quality, other.quality):
+            found[at] = each
     instants = np.array(sorted(found), np.int64)
-    length = grid.interval_s
+    length, name = grid.interval_s, (readings[0].meter,)
     for part in np.split(instants, np.flatnonzero(np.diff(instants) > DAY_S) + 1):
-        values = np.full((1, int(part[-1] - part[0]) // length + 1), np.nan)
-        values[0, (part - part[0]) // length] = np.rint([found[int(each)] for each in part])
-        name = (readings[0].meter,)
-        yield Panel(name, from_epoch_s(int(part[0])), timedelta(seconds=length), values, reading_type=grid.kind)
+        some, slots = [found[int(each)] for each in part], (part - part[0]) // length
+        values = np.full((1, int(slots[-1]) + 1), np.nan)
+        quality = np.full(values.shape, q.MISSING, np.uint8)
+        values[0, slots] = np.rint([each.value for each in some])
+        quality[0, slots] = [each.quality for each in some]
+        begin, step = from_epoch_s(int(part[0])), timedelta(seconds=length)
+        yield Panel(name, begin, step, values, quality=quality, reading_type=grid.kind)

@@ -9,7 +9,6 @@ from datetime import datetime
 
 import numpy as np
 
-from gridwright.domain import quality as q
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import GridMismatch, GridwrightError, NotFound
 from gridwright.domain.finding import Finding
@@ -159,9 +158,10 @@ def contradictions(taken: Sequence[QuarantinedReading], point: str) -> list[Find
 def _columns(some: Sequence[QuarantinedReading], point: str, kind: ReadingType, interval_s: int) -> Readings:
     at = np.array([epoch_s(each.at) for each in some], np.int64)
     value = np.array([each.value for each in some], np.float64)
-    order, quality = np.arange(at.size), np.full(at.size, q.RAW, np.uint8)
+    order, quality = np.arange(at.size), np.array([each.quality for each in some], np.uint8)
     return Readings((point,), np.zeros(at.size, np.int32), at, value, quality, order, interval_s, kind)
 
 
 def _read(each: QuarantinedReading) -> RegisterReading:
-    return RegisterReading("", each.at, float(round(each.value)), each.meter, reading_type=each.reading_type)
+    value, kind = float(round(each.value)), each.reading_type
+    return RegisterReading("", each.at, value, each.meter, quality=each.quality, reading_type=kind)

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    SmallInteger,
     String,
     Table,
     UniqueConstraint,
@@ -28,6 +29,8 @@ quarantined_reading = Table(
     Column("value", Double, nullable=False),
     Column("received_us", BigInteger, nullable=False),
     Column("claimed_us", BigInteger),
+    Column("quality", SmallInteger, nullable=False, server_default="0"),
+    Column("let_go", SmallInteger, nullable=False, server_default="0"),
     # With the value: of two that contradict each other both wait, in the order in which they came.
     UniqueConstraint("meter", "at_us", "interval_s", "reading_type", "value"),
     Index(None, "claimed_us", "meter"),

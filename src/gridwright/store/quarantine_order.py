@@ -1,0 +1,70 @@
+"""Readings of unknown meters that come again: of one instant the values wait in the order in which they last came."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gridwright.ingest.order import one_gives_way
+
+Key = tuple[str, int, int, int, float]  # meter, instant, interval, reading type, value
+
+
+class Row(NamedTuple):
+    """A reading that is stored: its number, what it says, and whether it waits, was claimed, or was let go."""
+
+    id: int
+    key: Key
+    quality: int
+    waits: bool
+    let_go: bool
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """What readings that arrive change: rows that go, and readings that wait anew, in order.
+
+    The same again changes nothing; so does a guess of an instant of which something better waits, and what somebody let
+    go. What was claimed and comes again is known of nobody any more: it waits again.
+    """
+
+    stored: dict[Key, Row] = field(default_factory=dict)
+    counts: dict[tuple[str, int, int, int], tuple[float, int]] = field(default_factory=dict)
+    new: dict[Key, int] = field(default_factory=dict)
+    gone: list[int] = field(default_factory=list)
+    let_go: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def after(cls, rows: Iterable[Row]) -> Arrivals:
+        """Return arrivals after those that are stored."""
+        begun = cls()
+        for row in sorted(rows):
+            begun.stored[row.key] = row
+            if row.waits:
+                begun._note(row.key, row.quality)
+        return begun
+
+    def take(self, key: Key, quality: int) -> None:
+        """Take one reading in."""
+        row, counts = self.stored.get(key), self.counts.get(key[:4])
+        if row is not None and row.let_go:
+            self.let_go[key[0]] += 1
+            return
+        own = self.new.get(key, row.quality if row is not None and row.waits else None)
+        if counts == (key[4], quality) or (
+            own is not None and counts is not None and one_gives_way(quality, counts[1])
+        ):
+            return
+        if row is not None:
+            self.gone.append(row.id)
+            del self.stored[key]
+        self.new.pop(key, None)
+        self.new[key] = quality
+        self._note(key, quality)
+
+    def _note(self, key: Key, quality: int) -> None:
+        counts = self.counts.get(key[:4])
+        if counts is None or not one_gives_way(quality, counts[1]):
+            self.counts[key[:4]] = key[4], quality
