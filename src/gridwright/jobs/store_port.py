@@ -141,7 +141,7 @@ class OutlooksPort(Protocol):
 class QuarantinePort(Protocol):
     """What the import asks of the quarantine."""
 
-    def save_series(self, access: Access, series: Sequence[Readings], *, received: datetime) -> int:
+    def save_series(self, access: Access, series: Sequence[Readings], *, received: datetime) -> Kept:
         """Keep readings that no usage point has."""
         ...
 
