@@ -13,8 +13,8 @@ from gridwright.domain.finding import Finding
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.quarantine import Kept
+from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter, UsagePoint
