@@ -127,6 +127,35 @@ def restore(month: Annotated[str, typer.Argument(help="The month, such as 2024-1
     say(f"{len(parts)} series of {month} are back." if parts else f"All of {month} is in the database.")
 
 
+@app.command(epilog="Example: gridwright archive move --to /mnt/new/archive")
+def move(
+    to: Annotated[str, typer.Option("--to", help="Folder or address where the archive is, or is to be.")],
+    as_json: Json = False,
+) -> None:
+    """Tell that the archive is elsewhere now; files that are not there yet are copied. Safe to interrupt."""
+    from gridwright.app.care import archive_policy
+    from gridwright.jobs.upkeep.move_archive import move_archive
+    from gridwright.store.archive.file import Shelf
+
+    wired = platform()
+    with progress("moving", quiet=as_json, stopped=GOES_ON) as advance:
+        done = move_archive(wired.store, wired.access, to, progress=advance)
+    if as_json:
+        told = {"moved": done.moved, "current": done.current, "copied": done.copied, "failed": done.failed}
+        print_json({"to": done.address, **told})
+    else:
+        print_table(
+            ("series", "state"),
+            [*((name, "moved") for name in done.moved), *((name, "FAILED") for name in done.failed)],
+        )
+        say(f"{len(done.moved)} moved ({done.copied} files copied), {done.current} already there.")
+        settled = archive_policy(wired).to
+        if settled and Shelf.at(settled).address != done.address:
+            say(f"archive.to still names {settled}: set it too, or new months go there.")
+    if done.failed:
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: gridwright archive prune --older-than 400 --dry-run")
 def prune(
     older_than: Annotated[

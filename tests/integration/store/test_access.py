@@ -205,6 +205,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "archive.drop": ((None, None), {}),
     "archive.restore": ((None, None), {}),
     "archive.prune": ((None, None), {}),
+    "archive.move": ((None, None, None), {}),
     "archive.lacking": ((1,), {}),
     "archive.wanted_back": ((), {}),
     "sealed.state": ((), {}),

@@ -240,6 +240,24 @@ class Archive:
             progress(len(day.rows))
         return self._ended(access, part, RESTORING, ARCHIVED)
 
+    def move(self, access: Access, part: ArchivePart, to: Shelf, shelf_of: ShelfOf) -> int:
+        """Let the files of a part count at another address, where they are whole, or copied to; returns how many were.
+
+        Those before stay where they are. One that was archived anew or moved meanwhile is a Conflict.
+        """
+        from gridwright.store.archive.copying import bring_files
+
+        access.require(Act.ADMINISTER)
+        copied, place = bring_files(part, shelf_of, to), f"{to.address}/{part.name}"
+        with self._session.writing(settled=False) as unit:
+            now = find_part(unit, part.kind, part.month, lock=True)
+            if now is None or (now.sha256, now.place) != (part.sha256, part.place):
+                raise Conflict(f"another process works on {part}: it is in another file now", remedy=AGAIN)
+            unit.connection.execute(update(table).where(*_is(part)).values(place=place))
+            note(unit, access, Act.ADMINISTER, subject=f"archive {part}"[:400], at=self._session.clock(), what="moved",
+                 place=place, before=part.place)  # fmt: skip
+        return copied
+
     def lacking(self, access: Access, month: int) -> tuple[ArchivePart, ...]:
         """Return the parts of a month of which the database has not all days."""
         access.require(Act.ADMINISTER)
@@ -301,8 +319,11 @@ def _begin_drop(unit: Unit, part: ArchivePart) -> None:
 
 
 def _set_state(unit: Unit, part: ArchivePart, state: str, **more: int | None) -> None:
-    mine = (table.c.reading_type == part.kind, table.c.month == part.month)
-    unit.connection.execute(update(table).where(*mine).values(state=state, **more))
+    unit.connection.execute(update(table).where(*_is(part)).values(state=state, **more))
+
+
+def _is(part: ArchivePart) -> tuple[Any, Any]:
+    return table.c.reading_type == part.kind, table.c.month == part.month
 
 
 def is_short(unit: Unit, part: ArchivePart) -> bool:

@@ -124,7 +124,7 @@ class Shelf:
     def listed(self, folder: str) -> list[Listed]:
         """Return the Parquet files of a folder; none where there is no such folder."""
         selector = fs.FileSelector(self.inside(folder), allow_not_found=True)
-        with _named(self, folder):
+        with named(self, folder):
             found = self.files.get_file_info(selector)
         return [
             Listed(self.address, f"{folder}/{one.base_name}", one.size, one.mtime)
@@ -135,29 +135,34 @@ class Shelf:
     def names(self) -> set[str]:
         """Return the names of all files of months, by one listing; none where there is no such folder."""
         selector = fs.FileSelector(self.inside(MONTHS), allow_not_found=True, recursive=True)
-        with _named(self, MONTHS):
+        with named(self, MONTHS):
             found = self.files.get_file_info(selector)
         files = [one.path for one in found if one.type is fs.FileType.File and one.extension == "parquet"]
         return {path.removeprefix(self.path).lstrip("/") for path in files}
 
+    def has(self, name: str) -> bool:
+        """Tell whether a file is there."""
+        with named(self, name):
+            return self.files.get_file_info(self.inside(name)).type is fs.FileType.File
+
     def sha256(self, name: str) -> str:
         """Return the checksum of a file's bytes; an absent file is StoreCorrupt."""
         digest = hashlib.sha256()
-        with _named(self, name), self.files.open_input_stream(self.inside(name)) as stream:
+        with named(self, name), self.files.open_input_stream(self.inside(name)) as stream:
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)
         return digest.hexdigest()
 
     def tables(self, name: str) -> Iterator[pa.Table]:
         """Yield the row groups of a file, one after another; a file that cannot be read is StoreCorrupt."""
-        with _named(self, name), self.files.open_input_file(self.inside(name)) as source:
+        with named(self, name), self.files.open_input_file(self.inside(name)) as source:
             file = pq.ParquetFile(source)
             for group in range(file.num_row_groups):
                 yield file.read_row_group(group)
 
     def state(self, name: str) -> tuple[object, ...]:
         """Return size and time of a file: it is the same file as long as they are; an absent one is StoreCorrupt."""
-        with _named(self, name):
+        with named(self, name):
             found = self.files.get_file_info(self.inside(name))
         if found.type is fs.FileType.NotFound:
             where = f"{self.address}/{name}"
@@ -166,19 +171,19 @@ class Shelf:
 
     def groups(self, name: str, days: range, points: Sequence[str]) -> list[int]:
         """Return the row groups of a file that may hold rows of some days and usage points (sorted)."""
-        with _named(self, name), self.files.open_input_file(self.inside(name)) as source:
+        with named(self, name), self.files.open_input_file(self.inside(name)) as source:
             meta = pq.ParquetFile(source).metadata
             return [group for group in range(meta.num_row_groups) if _may_hold(meta.row_group(group), days, points)]
 
     def group(self, name: str, group: int, columns: Sequence[str]) -> pa.Table:
         """Return some columns of a row group; what does not fit its checksums is StoreCorrupt."""
-        with _named(self, name), self.files.open_input_file(self.inside(name)) as source:
+        with named(self, name), self.files.open_input_file(self.inside(name)) as source:
             file = pq.ParquetFile(source, page_checksum_verification=True)
             return file.read_row_group(group, columns=list(columns))
 
     def footer(self, name: str) -> dict[str, Any]:
         """Return what the file says of itself."""
-        with _named(self, name), self.files.open_input_file(self.inside(name)) as source:
+        with named(self, name), self.files.open_input_file(self.inside(name)) as source:
             kept = pq.ParquetFile(source).metadata.metadata or {}
         if FOOTER not in kept:
             raise StoreCorrupt("this is no archive file of Gridwright", where=f"{self.address}/{name}", remedy=LOST)
@@ -205,7 +210,7 @@ def _may_hold(group: pq.RowGroupMetaData, days: range, points: Sequence[str]) ->
 
 
 @contextmanager
-def _named(shelf: Shelf, name: str) -> Iterator[None]:
+def named(shelf: Shelf, name: str) -> Iterator[None]:
     """Turn what pyarrow and the system raise into an error that names the file."""
     try:
         yield
@@ -238,11 +243,9 @@ class ArchiveWriter:
         self._held: list[pa.Table] = []
         self._rows = 0
         with self._writes():
-            _make_folder(shelf, folder)
+            make_folder(shelf, folder)
             _sweep(shelf, folder)
-            if shelf.is_local:  # pyarrow would let everybody read it
-                os.close(os.open(shelf.inside(self._draft), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            self._stream = shelf.files.open_output_stream(shelf.inside(self._draft))
+            self._stream = create(shelf, self._draft)
             self._sink = _Hashing(self._stream)
             order = [pq.SortingColumn(SCHEMA.get_field_index(name)) for name in ("day", "usage_point")]
             self._file = pq.ParquetWriter(
@@ -271,16 +274,8 @@ class ArchiveWriter:
             self._stream.close()
             sha256 = self._sink.digest.hexdigest()
             name = f"{stem}-{sha256[:12]}.parquet"
-            self._make_durable()
-            self._shelf.files.move(self._shelf.inside(self._draft), self._shelf.inside(name))
-            if self._shelf.is_local:
-                _sync(str(Path(self._shelf.inside(name)).parent))
+            keep(self._shelf, self._draft, name)
         return name, sha256
-
-    def _make_durable(self) -> None:
-        # An object store keeps what it has acknowledged; a local disk has to be told.
-        if self._shelf.is_local:
-            _sync(self._shelf.inside(self._draft))
 
     def give_up(self) -> None:
         """Leave nothing behind."""
@@ -293,16 +288,41 @@ class ArchiveWriter:
     @contextmanager
     def _writes(self) -> Iterator[None]:
         try:
-            yield
-        except (pa.ArrowException, OSError) as error:
+            with writing_to(self._shelf):
+                yield
+        except StoreError:
             self._shelf.remove(self._draft)
-            what, remedy = _told(error, ROOM)
-            raise StoreError(
-                f"the archive cannot be written: {what}", where=self._shelf.address, remedy=remedy
-            ) from error
+            raise
 
 
-def _make_folder(shelf: Shelf, folder: str) -> None:
+@contextmanager
+def writing_to(shelf: Shelf) -> Iterator[None]:
+    """Turn what pyarrow and the system raise into an error that names the archive."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        what, remedy = _told(error, ROOM)
+        raise StoreError(f"the archive cannot be written: {what}", where=shelf.address, remedy=remedy) from error
+
+
+def create(shelf: Shelf, draft: str) -> pa.NativeFile:
+    """Begin a file; on this machine, for this user alone."""
+    if shelf.is_local:  # pyarrow would let everybody read it
+        os.close(os.open(shelf.inside(draft), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    return shelf.files.open_output_stream(shelf.inside(draft))
+
+
+def keep(shelf: Shelf, draft: str, name: str) -> None:
+    """Make a file durable and give it its name."""
+    # An object store keeps what it has acknowledged; a local disk has to be told.
+    if shelf.is_local:
+        _sync(shelf.inside(draft))
+    shelf.files.move(shelf.inside(draft), shelf.inside(name))
+    if shelf.is_local:
+        _sync(str(Path(shelf.inside(name)).parent))
+
+
+def make_folder(shelf: Shelf, folder: str) -> None:
     """Make a folder of the archive, on this machine for this user alone, and so those that lead to it."""
     if not shelf.is_local:
         shelf.files.create_dir(shelf.inside(folder), recursive=True)
