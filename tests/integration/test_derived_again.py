@@ -50,7 +50,7 @@ def name(store: Store) -> str:
     """A usage point whose meter hangs since the first, 0 on its register."""
     name = f"C{next(NUMBERS)}"
     store.registry.save_points(ME, [UsagePoint(name, capacity_kw=1000.0)])
-    store.registry.save_meter(ME, Meter(f"{name}-OLD", 9))
+    store.registry.save_meter(ME, Meter(f"{name}-OLD", dials=9))
     store.registry.save_installation(ME, install(name, f"{name}-OLD", START))
     return name
 
@@ -70,7 +70,7 @@ def two_days(store: Store, folder: Path, name: str) -> None:
 
 def order(name: str, at: datetime, factor: int, kwh: str, *, meter: str = "OLD", opening: str = "") -> MeterExchange:
     reads = Decimal(kwh), Decimal(opening or kwh)
-    return MeterExchange(name, Meter(f"{name}-{meter}", 9), at, *reads, Decimal(factor))
+    return MeterExchange(name, Meter(f"{name}-{meter}", dials=9), at, *reads, Decimal(factor))
 
 
 def total(store: Store, name: str) -> float:
@@ -156,7 +156,7 @@ def test_energy_of_an_archived_month_follows_too(tmp_path: Path) -> None:
     """The month is dropped from the database: what its registers told is read in the archive, and told anew."""
     with open_store(f"sqlite:///{tmp_path}/store.db") as store:
         store.registry.save_points(ME, [UsagePoint("C", capacity_kw=1000.0)])
-        store.registry.save_meter(ME, Meter("C-OLD", 9))
+        store.registry.save_meter(ME, Meter("C-OLD", dials=9))
         store.registry.save_installation(ME, install("C", "C-OLD", START))
         two_days(store, tmp_path, "C")
         correct(store, ME, SiteDefaults(), now=NOW)

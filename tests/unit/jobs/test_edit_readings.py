@@ -21,7 +21,7 @@ from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import TEMPERATURE, VOLTAGE
+from gridwright.domain.reading_type import TEMPERATURE, VOLTAGE, Accumulation, Flow, Quantity, ReadingType
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.meters.edit_readings import (
     EditPolicy,
@@ -32,7 +32,7 @@ from gridwright.jobs.meters.edit_readings import (
     reject_edit,
     withdraw_edit,
 )
-from gridwright.jobs.upkeep.archive_months import archive_months, restore_month
+from gridwright.jobs.upkeep.archive_months import archive_months, bring_back, restore_month
 from gridwright.store import Store, open_store
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -41,6 +41,7 @@ QUARTER = timedelta(minutes=15)
 HOUR = Interval(START, START + timedelta(hours=1))
 ANN, BOB = Access("ann", Role.OPERATOR), Access("bob", Role.OPERATOR)
 POLICY = EditPolicy(10.0)
+NET = ReadingType(Quantity.ENERGY, Flow.NET, Accumulation.DELTA)
 
 
 @pytest.fixture
@@ -182,6 +183,25 @@ def test_a_month_in_the_archive_alone_is_not_edited_as_if_it_were_empty(tmp_path
         assert (made.state, made.moved) == (EditState.PROPOSED, 24_000.0)
 
 
+def test_a_month_that_late_readings_brought_back_is_edited_as_any_other(tmp_path: Path) -> None:
+    day = Interval(START, START + timedelta(days=1))
+    wish = EditWish("UP-1", day, "agreed by telephone", total=Decimal(25))
+    april = parse_month("2026-04")
+    with open_store(tmp_path / "town.db", clock=lambda: NOW) as store:
+        store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1")])
+        full = Panel(("UP-1",), START, QUARTER, np.full((1, 96), 250.0))
+        store.readings.save(LOCAL_OWNER, full, known_at=START)
+        store.dirty.clear(LOCAL_OWNER, store.dirty.ranges(LOCAL_OWNER))
+        archive_months(store, LOCAL_OWNER, str(tmp_path / "away"), before=april, drop_before=april)
+        late = Panel(("UP-1",), day.end, QUARTER, np.full((1, 4), 250.0))
+        store.readings.save(LOCAL_OWNER, late, known_at=NOW)
+        with pytest.raises(Conflict, match="is in the archive"):
+            propose_edit(store, ANN, wish, policy=POLICY, now=NOW)
+        assert bring_back(store, LOCAL_OWNER) > 0
+        made = propose_edit(store, ANN, wish, policy=POLICY, now=NOW)
+        assert (made.state, made.moved) == (EditState.APPLIED, 1000.0)
+
+
 def test_small_edits_add_up_to_a_large_one(store: Store) -> None:
     first, second = propose(store, wish("9")), propose(store, wish("4"))
     assert (first.state, second.state) == (EditState.APPLIED, EditState.PROPOSED)
@@ -223,6 +243,28 @@ def test_an_edit_that_cannot_be(store: Store, asked: EditWish, words: str) -> No
         propose(store, asked)
     assert words in f"{caught.value}"
     assert store.edits.find(LOCAL_OWNER) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "total", "made"),
+    [
+        # 0.8 kWh in all: to -1 it is 1.8 kWh less, 0.45 kWh in each.
+        ([100.0, 300.0, 0.0, 400.0], "-1", (-350.0, -150.0, -450.0, -50.0)),
+        ([-100.0, 300.0, -400.0, 0.0], "1", (200.0, 600.0, -100.0, 300.0)),
+        ([-100.0, -300.0, 0.0, 0.0], "-0.401", (-101.0, -300.0, 0.0, 0.0)),
+        ([100.0, 300.0, 0.0, 400.0], "1.6", (200.0, 600.0, 0.0, 800.0)),
+        ([np.nan] * 4, "-0.4", (-100.0,) * 4),
+    ],
+)
+def test_a_total_of_net_energy_may_be_below_zero(
+    store: Store, there: list[float], total: str, made: tuple[float, ...]
+) -> None:
+    values = np.array([[*there, 1.0]])
+    store.readings.save(LOCAL_OWNER, Panel(("UP-2",), START, QUARTER, values, reading_type=NET), known_at=START)
+    asked = EditWish("UP-2", HOUR, "photographed", total=Decimal(total), reading_type=NET)
+    drawn = draft_edit(store, ANN, asked, now=NOW)
+    assert sum(drawn.values) == float(total) * 1000
+    assert all(abs(one - other) <= 1 for one, other in zip(drawn.values, made, strict=True))
 
 
 def test_where_nothing_was_read_there_is_nothing_to_edit(store: Store) -> None:

@@ -22,7 +22,7 @@ from gridwright.jobs.meters.moved_alone import moved_alone_wh
 from gridwright.jobs.meters.usual_use import moved_wh
 from gridwright.jobs.new_id import new_id
 from gridwright.store import Store
-from gridwright.vee.closure import close_to
+from gridwright.vee.closure import close_to, shift_to
 
 KILO = (
     Quantity.ENERGY,
@@ -282,14 +282,22 @@ def _values(wish: EditWish, there: Panel) -> np.ndarray[tuple[int], np.dtype[np.
 
 
 def _shaped(wish: EditWish, there: Panel) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Lay a total over the period, in the shape of what is there; equally where nothing is."""
+    """Lay a total over the period, in the shape of what is there; equally where nothing is.
+
+    Of energy that counts both ways each interval is moved alike, once it or the total is below zero.
+    """
     if not wish.reading_type.sums:
         raise InputError(f"a total of {wish.reading_type} has no meaning", remedy="give a value for each interval")
     total = _counts(np.array([float(wish.total or 0)]), wish.reading_type)
+    whole, shape = np.zeros(there.slots, np.intp), np.nan_to_num(there.values[0])
+    if wish.reading_type.flow not in ONE_WAY and (total[0] < 0 or (shape < 0).any()):
+        return shift_to(shape, whole, total)
     if total[0] < 0:
-        raise InputError(f"a total of {wish.total} is below zero", remedy="give a value for each interval")
-    shape = np.clip(np.nan_to_num(there.values[0]), 0.0, None)
-    return close_to(shape, np.zeros(there.slots, np.intp), total)
+        raise InputError(
+            f"a total of {wish.total} is below zero, and {wish.reading_type} counts one way",
+            remedy="give zero, and edit what flowed the other way in its own series",
+        )
+    return close_to(np.clip(shape, 0.0, None), whole, total)
 
 
 def per_unit(kind: ReadingType) -> float:
