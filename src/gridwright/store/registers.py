@@ -160,7 +160,7 @@ class Registers:
                     asked.setdefault(at, read.at_s)
             # With those that were withdrawn: their keys are taken, and who comes upon one needs a closer look.
             around = _nearest(unit, key, [(at, at_s, at_s) for at, at_s in asked.items()], withdrawn=True)
-            found = sort_out(newest, keys, around)
+            found = sort_out(newest, keys, around, _begun(unit, key, around[0]))
             if found.new:
                 known_at_us = to_us(known_at)
                 rows = {
@@ -233,7 +233,8 @@ class Registers:
         for point in points:
             access.require(Act.READ, point)
         now, old = schema.register_reading, schema.register_version
-        same = [now.c[name] == old.c[name] for name in (*KEY, "end_device")]
+        # A corrected read may count in another epoch, and its old value is on record in the one that it had.
+        same = [now.c[name] == old.c[name] for name in (*KEY[:-1], "end_device")]
         query = select(now, old.c.value.label("old_value"), old.c.quality.label("old_quality")).join(old, and_(*same))
         query = query.where(
             now.c.value != old.c.value,
@@ -321,6 +322,15 @@ def _nearest(
                 if row is not None:
                     found[at][key] = Near._make(row)
     return found
+
+
+def _begun(unit: Unit, kind: int, before: Nearest) -> frozenset[int]:
+    """Return the keys of usage points whose last read began an epoch: the next one tells whether it was right."""
+    asked = [(key, near.at_s - 1, near.at_s) for key, near in before.items() if near.epoch]
+    if not asked:
+        return frozenset()
+    earlier = _nearest(unit, kind, asked)[0]
+    return frozenset(key for key, *_ in asked if key in earlier and earlier[key].epoch != before[key].epoch)
 
 
 def _counting(table: Table) -> Select[Any]:

@@ -6,7 +6,7 @@ A register whose dials the registry knows goes on counting over a rollover; one 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gridwright.api.ingest.names import Directory
-from gridwright.api.write.corrected_reads import correct_derived, told_anew
+from gridwright.api.write.corrected_reads import Changes, correct_derived
 from gridwright.api.write.derived import Derived, panel_of, save_over
 from gridwright.api.write.waiting import put_singles
 from gridwright.domain.access import Access
@@ -30,6 +30,7 @@ from gridwright.ingest import grid_registers
 from gridwright.ingest.order import take
 from gridwright.ingest.registers import JITTER, read_at
 from gridwright.jobs.meters.limits import Limits
+from gridwright.jobs.meters.place_reads import Neighbours, Placed, place_reads, save_placed
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.store import Single
 from gridwright.vee.arrivals import contradiction_findings
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from gridwright.domain.readings import Readings
     from gridwright.store import Store
 
-Neighbours = tuple[RegisterReading | None, RegisterReading | None]
 LONGEST_S, MINUTE_S, QUARTER_S = 3600, 60, 900
 
 
@@ -53,15 +53,11 @@ class Registry:
 
 
 @dataclass(slots=True)
-class Reads:
-    """What is going to be written of some register reads of one type; `rejects` name records by their line.
+class Arrived:
+    """Register reads of one type by usage point, and those stored around them; `rejects` name records by their line."""
 
-    `again`: of those that are kept, the ones that may take the place of stored ones.
-    """
-
-    kept: list[RegisterReading] = field(default_factory=list)
-    again: list[RegisterReading] = field(default_factory=list)
-    derived: list[Derived] = field(default_factory=list)
+    around: Mapping[str, Neighbours]
+    kept: dict[str, list[RegisterReading]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
@@ -77,17 +73,20 @@ def save_registers(
     kind = readings.reading_type
     limits = Limits(store, reader, directory.limits)
     limits.learn(readings.points)
-    registry = Registry(directory.multiplier, Rollovers(store, reader), limits)
-    reads = _sorted_out(store, reader, readings, registry)
-    energy = partial(_one_meters, registry=registry)
-    anew = told_anew(store, reader, reads.again, kind, energy) if reads.again else []
-    if reads.kept:
-        store.registers.save(access, reads.kept, known_at=known_at)
-    if reads.findings:
-        store.findings.save(access, reads.findings, known_at=known_at)
-    save_derived(store, (reader, access), reads.derived, kind, known_at)
-    correct_derived(store, (reader, access), anew, kind, known_at)
-    return reads.rejects
+    rollovers = Rollovers(store, reader)
+    registry = Registry(directory.multiplier, rollovers, limits)
+    arrived = _sorted_out(store, reader, readings, rollovers)
+    found = place_reads(store, reader, arrived.kept, arrived.around, rollovers)
+    changes, energy = Changes(), partial(_one_meters, registry=registry)
+    for one in found.values():
+        changes.add(one, energy)
+        arrived.findings += _falls(one)
+    save_placed(store, access, found, known_at)
+    if arrived.findings:
+        store.findings.save(access, arrived.findings, known_at=known_at)
+    correct_derived(store, (reader, access), changes, kind, known_at)
+    save_derived(store, (reader, access), changes.new, kind, known_at)
+    return arrived.rejects
 
 
 def _one_meters(before: RegisterReading, after: RegisterReading, *, registry: Registry) -> list[Derived]:
@@ -95,7 +94,7 @@ def _one_meters(before: RegisterReading, after: RegisterReading, *, registry: Re
     return between(before, after, registry) if _same(before, after) else []
 
 
-def _sorted_out(store: Store, reader: Access, readings: Readings, registry: Registry) -> Reads:
+def _sorted_out(store: Store, reader: Access, readings: Readings, turned_over: TurnedOver) -> Arrived:
     rows: dict[str, list[int]] = defaultdict(list)
     for row, which in enumerate(readings.point.tolist()):
         rows[readings.points[which]].append(row)
@@ -104,70 +103,53 @@ def _sorted_out(store: Store, reader: Access, readings: Readings, registry: Regi
         point: (from_epoch_s(min(at[row] for row in of)), from_epoch_s(max(at[row] for row in of)))
         for point, of in rows.items()
     }
-    around = store.registers.neighbours(reader, moments, readings.reading_type)
-    reads = Reads()
+    arrived = Arrived(store.registers.neighbours(reader, moments, readings.reading_type))
     if len(rows) < readings.size:
-        reads.findings += contradiction_findings(readings)
+        arrived.findings += contradiction_findings(readings)
     for point, of in rows.items():
         if len(of) == 1:
-            _single(read_at(readings, of[0]), around[point], reads, registry)
+            arrived.kept[point] = [_single(read_at(readings, of[0]), *arrived.around[point])]
         else:
-            _several(readings, of, around[point], (reads, registry))
-    return reads
+            _several(readings, of, arrived, turned_over)
+    return arrived
 
 
-def _single(read: RegisterReading, around: Neighbours, reads: Reads, registry: Registry) -> None:
-    """Give one read its epoch: a reset, or another meter, begins a new one."""
-    before, after = around
-    if before is not None and before.at == read.at:  # sent again, or corrected
-        reads.kept.append(replace(read, epoch=before.epoch))
-        reads.again += reads.kept[-1:] if before.value != read.value else ()
-        return
-    if before is not None:
-        read = replace(read, epoch=before.epoch + _begins_anew(before, read, registry))
-    elif after is not None:
-        read = replace(read, epoch=after.epoch - (_same(read, after) and _begins_anew(read, after, registry)))
-    reads.kept.append(read)
-    for one, other in pairwise([each for each in (before, read, after) if each is not None]):
-        _follow(one, other, reads, registry)
+def _single(read: RegisterReading, before: RegisterReading | None, after: RegisterReading | None) -> RegisterReading:
+    """Give one read the epoch of the one beside it, until it is placed."""
+    beside = before or after
+    return read if beside is None else replace(read, epoch=beside.epoch)
 
 
 def _same(one: RegisterReading, other: RegisterReading) -> bool:
     return one.end_device == other.end_device
 
 
-def _begins_anew(before: RegisterReading, after: RegisterReading, registry: Registry) -> bool:
-    if not _same(before, after):
-        return True
-    return after.value < before.value and not registry.turned_over(before, after, None)
+def _falls(found: Placed) -> list[Finding]:
+    """Return the doubts about registers that fell to a new read or from one, and began anew; wrong reads are told."""
+    new = {(read.at, read.end_device) for read in found.saved}
+    return [
+        fallen(before, after)
+        for before, after in pairwise(found.after)
+        if {(before.at, before.end_device), (after.at, after.end_device)} & new
+        and _same(before, after)
+        and after.epoch == before.epoch + 1
+        and after.value < before.value
+    ]
 
 
-def _follow(before: RegisterReading, after: RegisterReading, reads: Reads, registry: Registry) -> None:
-    """Derive the energy between two reads that count on, and doubt a register that began anew."""
-    if not _same(before, after):
-        return
-    if before.epoch == after.epoch:
-        reads.derived += between(before, after, registry)
-    elif after.epoch == before.epoch + 1:
-        reads.findings.append(fallen(before, after))
-
-
-def _several(readings: Readings, rows: Sequence[int], around: Neighbours, context: tuple[Reads, Registry]) -> None:
+def _several(readings: Readings, rows: Sequence[int], arrived: Arrived, turned_over: TurnedOver) -> None:
     """Order many reads of one usage point by the rules for files; single wrong ones among them are refused."""
-    reads, registry = context
     part = take(readings, np.array(rows))
     part = replace(part, line=part.line + 1)  # line 0 would mean that a read was known before
     same = {from_epoch_s(int(at)) for at in part.at.tolist()}
-    known = [read for read in around if read is not None and read.at not in same]
-    gridded = grid_registers(part, around=known, turned_over=registry.turned_over)
+    point = readings.points[int(part.point[0])]
+    known = [read for read in arrived.around[point] if read is not None and read.at not in same]
+    gridded = grid_registers(part, around=known, turned_over=turned_over)
     kept = [read for registers in gridded.registers for read in registers]
-    reads.kept += kept
-    reads.again += kept
+    if kept:
+        arrived.kept[point] = kept
     rejects = [reject for reject in gridded.tally.listed if not reject.conflict]
-    reads.rejects += [replace(reject, line=reject.line - 1) for reject in rejects]
-    chain = sorted([*kept, *known], key=lambda read: (read.at, read.epoch))
-    for before, after in pairwise(chain):
-        _follow(before, after, reads, registry)
+    arrived.rejects += [replace(reject, line=reject.line - 1) for reject in rejects]
 
 
 def fallen(before: RegisterReading, read: RegisterReading) -> Finding:

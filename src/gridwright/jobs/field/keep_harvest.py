@@ -25,6 +25,7 @@ from gridwright.jobs.field.doubt_relay import relay_doubts
 from gridwright.jobs.field.plan_reads import ABSENT, Planned, scaled
 from gridwright.jobs.grid.close_balance import balance_findings
 from gridwright.jobs.meters.in_epochs import in_epochs
+from gridwright.jobs.meters.place_reads import keep_reads
 from gridwright.store import Store
 
 
@@ -51,7 +52,7 @@ def keep_harvest(
         hung = [read for each in harvest.registers for read in placed_registers(each, planned.installed)]
         reads = in_epochs(store, access, hung)
         if reads:
-            saved = store.registers.save(access, reads, known_at=now)
+            saved = keep_reads(store, access, reads, known_at=now)
             readings += saved.new + saved.changed
         stray = list(stray_readings(harvest, planned.installed))
         quarantined = store.quarantine.save(access, stray, received=now) if stray else 0

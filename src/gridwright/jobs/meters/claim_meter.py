@@ -22,6 +22,7 @@ from gridwright.jobs.field.keep_harvest import placed_registers
 from gridwright.jobs.meters.claim_fitting import REMEDY, Misfit, in_channel, save_what_fits, told
 from gridwright.jobs.meters.claimed_place import ClaimedPlace, MeterClaim, of_hanging, place_of
 from gridwright.jobs.meters.in_epochs import in_epochs
+from gridwright.jobs.meters.place_reads import keep_reads
 from gridwright.store import Store
 from gridwright.vee.arrivals import contradiction_findings
 
@@ -119,7 +120,7 @@ class _Moving:
         store, access = self.store, self.access
         reads = [read for each in waiting for read in placed_registers(_read(each), [self.claimed.place])]
         reads = in_epochs(store, access, of_hanging(store, access, reads) if self.claimed.own else reads)
-        return store.registers.save(access, reads, known_at=self.now).new if reads else 0
+        return keep_reads(store, access, reads, known_at=self.now).new if reads else 0
 
     def refusal(self) -> GridwrightError:
         """Return why nothing at all moved in."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import NotFound
-from gridwright.domain.register import RegisterReading
+from gridwright.domain.register import RegisterReading, is_possible
 from gridwright.domain.rollover import DAY, Counter, as_shown, turned_over
 from gridwright.jobs.meters.limits import limit_of
 from gridwright.jobs.store_port import StorePort
@@ -39,6 +39,14 @@ class Rollovers:
         if counter is None or not turned_over(before, after, counter, math.inf):
             return 0.0
         return turned_over(before, after, counter, self._a_day(before, counter) if a_day is None else a_day)
+
+    def counts_on(self, before: RegisterReading, after: RegisterReading) -> bool:
+        """Tell whether a register may have counted from one read up to a later one: behind one factor, within V32."""
+        counter = self._counter(before, after)
+        if counter is None:
+            return False
+        counted = (after.value - before.value) * counter.multiplier
+        return is_possible(counted, after.reading_type, after.at - before.at, counter.capacity_kw)
 
     def _counter(self, before: RegisterReading, after: RegisterReading) -> Counter | None:
         """Return the register that gave both reads; None where its place is not registered, or it was changed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from gridwright.domain import quality as q
@@ -41,11 +41,15 @@ class Appended(NamedTuple):
 
 
 def sort_out(
-    newest: Sequence[Newest], keys: Sequence[int | None], around: tuple[Mapping[int, Near], Mapping[int, Near]]
+    newest: Sequence[Newest],
+    keys: Sequence[int | None],
+    around: tuple[Mapping[int, Near], Mapping[int, Near]],
+    begun: Collection[int] = (),
 ) -> Appended:
     """Find the plain ones: no read comes after, and the one before is of the same meter, and not above it.
 
-    What is stored alike already is neither new nor left over.
+    What is stored alike already is neither new nor left over. `begun`: where the one before began an epoch: whether it
+    was right the next one tells.
     """
     before, after = around
     found = Appended({}, [])
@@ -58,7 +62,7 @@ def sort_out(
             if near is not None and near.at_s == read.at_s:
                 if near[1:3] != (read.counts, read.end_device) or near.quality != read.quality:
                     found.left.append(place)
-            elif key in after or not _follows(near, read):
+            elif key in after or key in begun or not _follows(near, read):
                 found.left.append(place)
             else:
                 found.new[place] = near

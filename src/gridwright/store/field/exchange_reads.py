@@ -78,9 +78,29 @@ class ExchangeReads:
         )
 
     def move(self, access: Access, moves: Sequence[tuple[RegisterReading, int]], *, known_at: datetime) -> None:
-        """Let each read count in another epoch: (read, its epoch from now on)."""
+        """Let each read count in another epoch: (read, its epoch from now on); those of exchanges stay theirs."""
+        written = self._written_at(access, {read.usage_point for read, _ in moves})
         self._registers.save(access, [read for read, _ in moves], known_at=known_at, mark=WITHDRAWN | MOVED)
-        self._registers.save(access, [replace(read, epoch=epoch) for read, epoch in moves], known_at=known_at)
+        for mark in (0, BY_EXCHANGE):
+            mine = [(read, epoch) for read, epoch in moves if (_place(read) in written) == bool(mark)]
+            again = [replace(read, epoch=epoch) for read, epoch in mine]
+            self._registers.save(access, again, known_at=known_at, mark=mark)
+
+    def _written_at(self, access: Access, points: Iterable[str]) -> set[tuple[str, int, int]]:
+        """Return usage point, instant and epoch of what exchanges wrote and nobody has read over since."""
+        found: set[tuple[str, int, int]] = set()
+        for point in points:
+            access.require(Act.READ, point)
+            with self._session.reading() as unit:
+                key = self._names.point_keys(unit, [point])[0]
+                query = select(NOW.c.at_s, NOW.c.epoch).where(NOW.c.usage_point == key)
+                query = query.where(NOW.c.quality >= BY_EXCHANGE, NOW.c.quality < WITHDRAWN)
+                found.update((point, row.at_s, row.epoch) for row in unit.connection.execute(query))
+        return found
+
+
+def _place(read: RegisterReading) -> tuple[str, int, int]:
+    return read.usage_point, to_seconds(read.at), read.epoch
 
 
 def _written(unit: Unit, row: Row[Any], point: str, kind: ReadingType) -> WrittenRead:

@@ -1,0 +1,235 @@
+"""Register reads take their place among those that are stored: which of them are wrong, and how the epochs go on.
+
+What one read proves wrong, or mends, bears on its neighbours: so the order in which reads come makes no difference.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from gridwright.domain.access import Access
+from gridwright.domain.interval import Interval
+from gridwright.domain.misread import misreads
+from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import FOREVER
+from gridwright.jobs.meters.rollovers import Rollovers
+from gridwright.store import NOTHING_SAVED, SaveSummary, Store
+
+SECOND = timedelta(seconds=1)
+BEHIND, AHEAD = 4, 3  # instants on both sides that may tell which reads are wrong
+Neighbours = tuple[RegisterReading | None, RegisterReading | None]
+Move = tuple[RegisterReading, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What becomes of reads of one usage point: they are saved as `saved`, then `moves` tells (read, its new epoch).
+
+    `before` and `after`: the reads around as they were and as they will be, in order; `wrong`: those of `after` that
+    are set aside, and `doubted` those of `before`.
+    """
+
+    saved: list[RegisterReading]
+    moves: list[Move]
+    before: list[RegisterReading]
+    after: list[RegisterReading]
+    doubted: frozenset[RegisterReading]
+    wrong: frozenset[RegisterReading]
+
+
+def place_reads(
+    store: Store,
+    access: Access,
+    arriving: Mapping[str, Sequence[RegisterReading]],
+    around: Mapping[str, Neighbours],
+    rollovers: Rollovers,
+) -> dict[str, Placed]:
+    """Return where reads of one type by usage point belong, `around` being the stored ones before and after them."""
+    followed = {point: around[point][0] for point, reads in arriving.items() if _follow(reads, *around[point])}
+    begun = _begun(store, access, [read for read in followed.values() if read is not None and read.epoch])
+    found = {}
+    for point, reads in arriving.items():
+        last = followed.get(point)
+        if point in followed and point not in begun:
+            stored, whole = [last] if last else [], False
+        else:
+            stored, whole = _window(store, access, reads)
+        found[point] = placed(stored, reads, rollovers, whole=whole)
+        _go_on(store, access, found[point])
+    return found
+
+
+def _follow(reads: Sequence[RegisterReading], before: RegisterReading | None, after: RegisterReading | None) -> bool:
+    """Tell whether reads plainly follow what is stored, each by the same meter and not below the one before it."""
+    chain = sorted(reads, key=lambda read: read.at)
+    if after is not None or (before is not None and before.at >= chain[0].at):
+        return False
+    whole = [before, *chain] if before is not None else chain
+    return all(one.end_device == other.end_device and one.value <= other.value for one, other in pairwise(whole))
+
+
+def _begun(store: Store, access: Access, reads: Sequence[RegisterReading]) -> set[str]:
+    """Return the usage points whose last read began an epoch: the next one tells whether it was right."""
+    if not reads:
+        return set()
+    moments = {read.usage_point: (read.at - SECOND, read.at) for read in reads}
+    earlier = store.registers.neighbours(access, moments, reads[0].reading_type)
+    before = {read.usage_point: earlier[read.usage_point][0] for read in reads}
+    pairs = ((read, before[read.usage_point]) for read in reads)
+    return {read.usage_point for read, one in pairs if one is not None and one.epoch != read.epoch}
+
+
+def _window(store: Store, access: Access, reads: Sequence[RegisterReading]) -> tuple[list[RegisterReading], bool]:
+    """Return the stored reads among new ones and around them, and whether there are enough before to judge them by."""
+    point, kind = reads[0].usage_point, reads[0].reading_type
+    first, last = min(read.at for read in reads), max(read.at for read in reads)
+    since, until, steps = first, last, 0
+    for _ in range(BEHIND):
+        earlier = _near(store, access, kind, point, (since - SECOND, until))[0]
+        since, steps = (earlier.at, steps + 1) if earlier is not None else (since, steps)
+    for _ in range(AHEAD):
+        later = _near(store, access, kind, point, (since, until))[1]
+        until = until if later is None else later.at
+    return list(store.registers.load(access, point, Interval(since, until + SECOND), kind)), steps == BEHIND
+
+
+def _near(
+    store: Store, access: Access, kind: ReadingType, point: str, moments: tuple[datetime, datetime]
+) -> Neighbours:
+    return store.registers.neighbours(access, {point: moments}, kind)[point]
+
+
+def _go_on(store: Store, access: Access, found: Placed) -> None:
+    """Let all later reads follow the last one of those around where that counts in another epoch."""
+    if not found.moves or found.moves[-1][0].at < found.after[-1].at:
+        return
+    last, epoch = found.moves[-1]
+    later = store.registers.load(access, last.usage_point, Interval(last.at + SECOND, FOREVER), last.reading_type)
+    found.moves.extend((read, read.epoch + epoch - last.epoch) for read in later)
+
+
+def placed(
+    stored: Sequence[RegisterReading],
+    arriving: Sequence[RegisterReading],
+    rollovers: Rollovers,
+    *,
+    whole: bool = False,
+) -> Placed:
+    """Return where reads of one usage point belong among stored ones, which are in order.
+
+    `whole`: whether reads before those are left out. A read that is stored already keeps its key until it moves.
+    """
+    known = {(read.at, read.end_device): read.epoch for read in stored}
+    saved = [replace(read, epoch=known.get((read.at, read.end_device), read.epoch)) for read in arriving]
+    keys = {(read.at, read.epoch) for read in saved}
+    kept = [read for read in stored if (read.at, read.epoch) not in keys]
+    chain = sorted([*kept, *saved], key=lambda read: (read.at, read.epoch))
+    doubted, wrong = (frozenset(reads[at] for at in misreads(reads, rollovers.counts_on)) for reads in (stored, chain))
+    start = next((at for at in range(1, len(chain)) if chain[at] not in wrong), 0) if whole else 0
+    judge = _Judge(rollovers, _preceding(stored, doubted), _hints(arriving))
+    epochs = {read: read.epoch for read in chain[:start]} | _epochs(chain[start:], set(stored), wrong, judge)
+    new = {read for read in saved if (read.at, read.end_device) not in known}
+    moves = [(read, epoch) for read, epoch in epochs.items() if read not in new and epoch != read.epoch]
+    after = {read: replace(read, epoch=epochs[read]) for read in chain}
+    return Placed(
+        [after[read] if read in new else read for read in saved],
+        moves,
+        list(stored),
+        list(after.values()),
+        doubted,
+        frozenset(after[read] for read in wrong),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Tells how many epochs lie between two reads; `hints`: what was found of reads that arrive together."""
+
+    rollovers: Rollovers
+    preceding: Mapping[RegisterReading, RegisterReading]
+    hints: Mapping[tuple[datetime, datetime], int]
+
+    def distance(self, last: RegisterReading, read: RegisterReading) -> int:
+        """Return 0 where its register counted on; what follows the same read as before keeps its distance to it.
+
+        Anything else begins anew after another meter, or where it falls and did not turn over.
+        """
+        same = last.end_device == read.end_device
+        if same and last.at < read.at and last.value <= read.value and self.rollovers.counts_on(last, read):
+            return 0
+        if self.preceding.get(read) == last:
+            return read.epoch - last.epoch
+        if (last.at, read.at) in self.hints:
+            return self.hints[last.at, read.at]
+        return int(not same or (read.value < last.value and not self.rollovers(last, read, None)))
+
+
+def _hints(arriving: Sequence[RegisterReading]) -> dict[tuple[datetime, datetime], int]:
+    """Return the epochs between reads that arrive together, which tell how fast their register counts."""
+    chain = sorted(arriving, key=lambda read: (read.at, read.epoch))
+    return {(one.at, other.at): other.epoch - one.epoch for one, other in pairwise(chain)}
+
+
+def _epochs(
+    chain: Sequence[RegisterReading],
+    known: Collection[RegisterReading],
+    wrong: Collection[RegisterReading],
+    judge: _Judge,
+) -> dict[RegisterReading, int]:
+    """Return the epoch of each read of a chain; a wrong one has its own, and the next goes on from the one before it.
+
+    Of reads that were known as few move as can.
+    """
+    last = chain[0]
+    epochs = {last: last.epoch}
+    for read in chain[1:]:
+        epochs[read] = epochs[last] + (1 if read in wrong else judge.distance(last, read))
+        last = last if read in wrong else read
+    firm = [read for read in chain if read in known]
+    begun = len(chain) > 1 and epochs[chain[-1]] != epochs[chain[-2]]
+    if chain[0] in known or not firm or begun:  # that the newest read began an epoch tells an epoch above 0
+        return epochs
+    shift = firm[-1].epoch - epochs[firm[-1]]
+    return {read: epoch + shift for read, epoch in epochs.items()}
+
+
+def _preceding(
+    reads: Sequence[RegisterReading], wrong: Collection[RegisterReading]
+) -> dict[RegisterReading, RegisterReading]:
+    """Return the read before each one, wrong ones left out."""
+    found, last = {}, reads[0] if reads else None
+    for read in reads[1:]:
+        if last is not None:
+            found[read] = last
+        last = last if read in wrong else read
+    return found
+
+
+def keep_reads(store: Store, access: Access, reads: Sequence[RegisterReading], *, known_at: datetime) -> SaveSummary:
+    """Save reads of several usage points and types, each in its place among those that are stored."""
+    rollovers, summary = Rollovers(store, access), NOTHING_SAVED
+    series: dict[ReadingType, dict[str, list[RegisterReading]]] = defaultdict(lambda: defaultdict(list))
+    for read in reads:
+        series[read.reading_type][read.usage_point].append(read)
+    for kind, arriving in series.items():
+        spans = {
+            point: (min(read.at for read in some), max(read.at for read in some)) for point, some in arriving.items()
+        }
+        around = store.registers.neighbours(access, spans, kind)
+        summary += save_placed(store, access, place_reads(store, access, arriving, around, rollovers), known_at)
+    return summary
+
+
+def save_placed(store: Store, access: Access, found: Mapping[str, Placed], known_at: datetime) -> SaveSummary:
+    """Save reads where they belong, and let those move that count in another epoch now."""
+    reads = [read for one in found.values() for read in one.saved]
+    saved = store.registers.save(access, reads, known_at=known_at) if reads else NOTHING_SAVED
+    moves = [move for one in found.values() for move in one.moves]
+    if moves:
+        store.exchange_reads.move(access, moves, known_at=known_at)
+    return saved
