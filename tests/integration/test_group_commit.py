@@ -346,6 +346,18 @@ def test_a_flood_of_unknown_names_holds_up_nobody_else(store: Store, monkeypatch
     assert (told(again)["quarantined"], len(store.quarantine.meters(ME))) == (35, 38)
 
 
+def test_what_comes_behind_a_flood_of_unknown_names_counts_where_both_tell_the_same(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridwright.api.write.writer.STRAYS", 10)
+    flood = batch(*map(stray, range(35)), record(1, 0, 0.1))
+    meter = batch(stray(3, kwh=7))
+    answers = put(store, flood, meter, batch(record(1, 0, 0.6)), batch(record(2, 0, 0.2)))
+    assert [(told(one)["accepted"], told(one)["quarantined"]) for one in answers] == [(1, 35), (0, 1), (1, 0), (1, 0)]
+    assert [value(store, point, 0) for point in (1, 2)] == [600, 200]
+    assert [kept.value for kept in store.quarantine.claim(ME, "X-3")] == [1000, 7000]
+
+
 def test_a_flood_that_finds_the_quarantine_full_is_told_how_much_was_kept(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

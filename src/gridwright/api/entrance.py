@@ -99,8 +99,15 @@ class Entrance:
 
     async def written(self, access: Access, decoded: Decoded) -> Verdicts:
         """Write what came by another way than HTTP, and return its verdicts once it is durable."""
-        await self._written(access, decoded, tell_readings, None)
+        await (await self.queued(access, decoded))
         return decoded.verdicts
+
+    async def queued(self, access: Access, decoded: Decoded) -> Awaitable[Answer]:
+        """Queue what came by another way than HTTP, and return what is awaited until it is durable.
+
+        Of two that are queued one after the other, the values of the second one count.
+        """
+        return await self._queued(access, decoded, tell_readings, None)
 
     @property
     def ready(self) -> bool:
@@ -125,6 +132,9 @@ class Entrance:
             return before or await self._written(access, decoded, tell, once)
 
     async def _written(self, access: Access, decoded: Decoded, tell: Tell, once: Once | None) -> Answer:
+        return await (await self._queued(access, decoded, tell, once))
+
+    async def _queued(self, access: Access, decoded: Decoded, tell: Tell, once: Once | None) -> asyncio.Future[Answer]:
         asked = time.monotonic()
         if self._directories.must_read_before(decoded, asked):
             await asyncio.to_thread(self._directories.read, asked)
@@ -138,8 +148,10 @@ class Entrance:
         batch = Batch(access, self._platform.clock(), decoded, resolved, directory, tell, once)
         batch.journal = decoded.numbered is not None
         if not batch.readings and once is None:
-            return tell(batch)
-        return await self._writer.put(batch)
+            done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            done.set_result(tell(batch))
+            return done
+        return self._writer.put(batch)
 
     def _recalled(self, access: Access, once: Once) -> Answer | None:
         """Return the answer that was given under this key; the same key with another body is refused."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from gridwright.api.answer import Refused
+from gridwright.api.answer import Answer, Refused
 from gridwright.api.entrance import Entrance
 from gridwright.api.ingest.lines import mapping_of
 from gridwright.api.ingest.verdicts import Fault, Verdicts
@@ -29,6 +32,7 @@ from gridwright.listen.lines import made
 from gridwright.listen.messages import Messages, Taken
 from gridwright.listen.peers import Peers
 from gridwright.listen.rejected import Rejected
+from gridwright.listen.turns import Turns
 from gridwright.protocols.sparkplug import Delivery, Topic
 from gridwright.protocols.sparkplug.session import NAMESPACE, rebirth_command
 
@@ -59,7 +63,9 @@ class Listener:
 
         self.figures, self.up = ListenFigures(), asyncio.Event()
         self._platform, self._chosen, self._folder = platform, chosen, made(folder_of(platform))
-        self._writer = Writer(platform.store, platform.clock, journal=platform.settings.server.journal)
+        # It tries a group until the database is back: what arrived later must not be written before it.
+        journal = platform.settings.server.journal
+        self._writer = Writer(platform.store, platform.clock, patience_s=math.inf, journal=journal)
         self._entrance = Entrance(platform, self._writer)
         mapping = mapping_of(platform.settings.line_protocol, platform.settings.server.interval_s)
         self._messages = Messages(mapping, chosen.topics)
@@ -71,6 +77,7 @@ class Listener:
         self._told = Told()
         self._kept = False  # whether the broker kept what came while we were away
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turns, self._numbers = Turns(), count()
         self._asked: dict[Topic, float] = {}
         self._under_way: dict[asyncio.Task[None], float] = {}
         address = address_of(chosen)
@@ -155,7 +162,7 @@ class Listener:
             self._ask(taken.rebirth)
         if may_wait and self._waits(message, taken):
             return
-        self._start(self._finish(message, taken, self._note_ignored(message, taken)))
+        self._start(self._finish(message, taken, self._note_ignored(message, taken), next(self._numbers)))
         if taken.whose is not None and taken.whose.kind in {"NBIRTH", "DBIRTH"}:
             self._go_on(self._held.released(taken.whose), may_wait=True)
         elif taken.died and taken.whose is not None:
@@ -180,12 +187,12 @@ class Listener:
         self._under_way[task] = time.monotonic()
         task.add_done_callback(lambda done: self._under_way.pop(done, None))
 
-    async def _finish(self, message: Arrived, taken: Taken, ignored: tuple[Ignored, ...]) -> None:
-        """Write, keep what must outlive us, and acknowledge then; `ignored` was never told before."""
+    async def _finish(self, message: Arrived, taken: Taken, ignored: tuple[Ignored, ...], number: int) -> None:
+        """Write, by `number` in order, keep what must outlive us, and acknowledge; `ignored` was never told before."""
         verdicts = taken.decoded.verdicts
         try:
             if taken.decoded.few or taken.decoded.series:
-                verdicts = await self._written(taken.decoded)
+                verdicts = await self._written(taken.decoded, number)
             if taken.birth is not None:
                 await self._births.keep(taken.birth)
         except StoreError as error:
@@ -208,22 +215,36 @@ class Listener:
         await self._rejected.keep(message, verdicts, self._platform.clock())
         message.acknowledge()
 
-    async def _written(self, decoded: Decoded) -> Verdicts:
+    async def _written(self, decoded: Decoded, number: int) -> Verdicts:
         """Write, and wait as long as the writer is full or the database away: the broker holds the next ones back.
 
         StoreError where the database would refuse it for ever.
         """
-        attempt = 0
-        while True:
+        waiting = await self._queued(decoded, number, 0.0)
+        for attempt in count():
             try:
-                return await self._entrance.written(LISTENER, decoded)
+                await waiting
             except StoreError as error:
                 if is_refusal(error):
                     raise
-            except Refused:
-                pass
-            await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
-            attempt += 1
+                waiting = await self._queued(decoded, number, PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
+            else:
+                break
+        return decoded.verdicts
+
+    async def _queued(self, decoded: Decoded, number: int, pause_s: float) -> Awaitable[Answer]:
+        """Queue behind all that arrived before: of two values for one instant the last one counts."""
+        async with self._turns.of(number):
+            for attempt in count():
+                await asyncio.sleep(pause_s)
+                with suppress(Refused):
+                    try:
+                        return await self._entrance.queued(LISTENER, decoded)
+                    except StoreError as error:
+                        if is_refusal(error):
+                            raise
+                pause_s = PAUSES_S[min(attempt, len(PAUSES_S) - 1)]
+        raise AssertionError("unreachable")
 
     def _count(self, message: Arrived, verdicts: Verdicts) -> None:
         figures = self.figures

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from gridwright.api.ingest.verdicts import Verdicts
+from gridwright.api.entrance import ONE_TAKEN
 from gridwright.app import Platform
+from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.errors import StoreError, StoreLocked
+from gridwright.domain.interval import Interval
+from gridwright.domain.usage_point import UsagePoint
 from gridwright.listen import listener as module
 from gridwright.listen.broker import Arrived
 from gridwright.listen.listener import Listener, folder_of
 from gridwright.listen.rejected import read_rejected
+from gridwright.listen.turns import Turns
 from gridwright.settings import MqttSettings, Settings, StoreSettings
 from tests.unit.protocols.sparkplug_writer import metric, payload
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from pathlib import Path
+
+    from gridwright.api.answer import Answer
 
 
 class Source:
@@ -41,13 +50,16 @@ def play(folder: Path, failures: list[Exception]) -> tuple[Listener, Source, lis
     async def arrive(platform: Platform) -> tuple[Listener, Source]:
         listener, source = Listener(platform, settings.mqtt), Source()
 
-        async def written(_access: object, _decoded: object) -> Verdicts:
+        async def written() -> Answer:
             await asyncio.sleep(0)
             if failures:
                 raise failures.pop(0)
-            return Verdicts(accepted=1)
+            return ONE_TAKEN
 
-        listener._entrance.written = written  # type: ignore[assignment,method-assign]
+        async def queued(_access: object, _decoded: object) -> Awaitable[Answer]:
+            return written()
+
+        listener._entrance.queued = queued  # type: ignore[assignment,method-assign]
         body = b'{"value": 1.5, "at": "2025-01-01T00:00:00Z"}'
         listener.arrived(Arrived("gridwright/UP-1/kwh", body, 1, 7, 1, source))  # type: ignore[arg-type]
         await asyncio.gather(*listener._under_way)
@@ -100,3 +112,62 @@ def test_metrics_that_mean_nothing_are_counted_and_kept_once(tmp_path: Path) -> 
     assert (kept["ignored"], kept["rejected"], len(kept["verdicts"])) == (200, 0, 200)
     assert {one["field"] for one in kept["verdicts"]} == set(names)
     assert {one["remedy"] for one in kept["verdicts"]} == {"name it in [line_protocol.fields], or in ignore"}
+
+
+@pytest.mark.parametrize("failing", [(), (0,), (1,)])
+def test_messages_are_written_in_the_order_in_which_they_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: tuple[int, ...]
+) -> None:
+    """After an idle time each finds the registry stale; whichever read of it takes longest, the last value counts."""
+    monkeypatch.setattr(module, "PAUSES_S", (0.0,))
+    settings = Settings(store=StoreSettings(url=str(tmp_path / "gridwright.db")), mqtt=MqttSettings(host="broker"))
+
+    async def arrive(platform: Platform) -> None:
+        listener, source = Listener(platform, settings.mqtt), Source()
+        directories, reads = listener._entrance._directories, []
+        read = directories.read
+
+        def slow(asked: float) -> None:
+            reads.append(asked)
+            if len(reads) - 1 in failing:
+                raise StoreError("the database is away")
+            if len(reads) == 1 + len(failing):
+                time.sleep(0.2)  # before it is read: whoever comes behind it would be through first
+            read(asked)
+
+        directories.read = slow  # type: ignore[method-assign]
+        listener._writer.start()
+        for value in range(1, 7):
+            body = f'{{"value": {value}, "at": "2025-01-01T00:00:00Z"}}'.encode()
+            listener.arrived(Arrived("gridwright/UP-1/kwh", body, 1, value, 1, source))  # type: ignore[arg-type]
+        await asyncio.gather(*listener._under_way)
+        await asyncio.to_thread(listener._writer.stop)
+        assert sorted(source.acknowledged) == [1, 2, 3, 4, 5, 6]
+
+    with closing(Platform(settings)) as platform:
+        platform.store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1")])
+        asyncio.run(arrive(platform))
+        start = datetime(2025, 1, 1, tzinfo=UTC)
+        kept = platform.store.readings.load(LOCAL_OWNER, "UP-1", Interval(start, start + timedelta(minutes=15)))
+    assert kept.values.tolist() == [[6000]]
+
+
+def test_who_has_to_come_again_comes_before_those_who_wait_and_arrived_later() -> None:
+    async def play() -> list[int]:
+        turns, order = Turns(), list[int]()
+
+        async def take(number: int, *, again: bool = False) -> None:
+            async with turns.of(number):
+                await asyncio.sleep(0)
+                order.append(number)
+            if again:
+                await take(number)
+
+        cancelled = asyncio.create_task(take(5))
+        tasks = [asyncio.create_task(take(number, again=number == 1)) for number in (1, 2, 3)]
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.gather(cancelled, *tasks, return_exceptions=True)
+        return order
+
+    assert asyncio.run(play()) == [1, 2, 1, 3]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -70,6 +70,7 @@ class Batch:
     put_at: float = 0.0  # when it was queued, by the monotonic clock
     # What the verdicts were before the first attempt to write: accepted, rejected, quarantined, listed.
     mark: tuple[int, int, int, tuple[Verdict, ...]] | None = None
+    _touched: frozenset[str | int] = field(default=frozenset(), init=False, repr=False)
 
     @property
     def guesses(self) -> bool:
@@ -94,6 +95,18 @@ class Batch:
     def strays(self) -> int:
         """How many of its readings are yet to be put into quarantine."""
         return self.resolved.quarantined.size - self.ahead
+
+    @property
+    def touched(self) -> frozenset[str | int]:
+        """Return what it has readings of: the store's keys of usage points, and the names that nobody knows."""
+        if not self._touched:
+            resolved, strays, keys = self.resolved, self.resolved.quarantined, self.directory.points
+            known = {one.name for one in resolved.few}
+            known.update(name for part in resolved.intervals + resolved.registers for name in part.points)
+            unknown = {one.name for one in strays.few}.union(*(part.points for part in strays.series))
+            plain = () if self.plain is None else self.plain.point.tolist()
+            self._touched = frozenset(unknown).union((keys.get(name, name) for name in known), plain)
+        return self._touched
 
     def make_usual(self) -> bool:
         """Let plain readings go the way of all others, as they cannot wait in the journal; tells whether it has any."""

@@ -66,12 +66,14 @@ class Writer:
         self._store, self._clock, self._patience_s = store, clock, patience_s
         self._journals, self._folding = journal, Folding(store)
         self._queue: deque[Batch] = deque()
+        self._later: list[Batch] = []  # taken from the queue, and waiting behind a flood for the quarantine
         self._held = 0
         self._crowd = 0  # batches that were on their way when the last group was written: about as many clients
         self._figures = WriterFigures()
         self._writing_since: float | None = None
         self._changed = threading.Condition()
         self._stopping = False
+        self._ends_at = float("inf")  # when a writer that is being stopped gives up what it still tries
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -83,10 +85,11 @@ class Writer:
     def figures(self) -> WriterFigures:
         """Return the figures as they are now; `lag_s` is the age of the oldest batch that is not on the disk."""
         with self._changed:
-            waiting = [batch.put_at for batch in islice(self._queue, 1)]
+            waiting = [batch.put_at for batch in (*self._later[:1], *islice(self._queue, 1))]
             since = [self._writing_since] if self._writing_since is not None else []
             lag = max((time.monotonic() - at for at in (*waiting, *since)), default=0.0)
-            return replace(self._figures, batches=len(self._queue), readings=self._held, lag_s=round(lag, 3))
+            batches = len(self._queue) + len(self._later)
+            return replace(self._figures, batches=batches, readings=self._held, lag_s=round(lag, 3))
 
     def start(self) -> None:
         """Begin to write; does nothing when it has begun."""
@@ -97,7 +100,7 @@ class Writer:
     def stop(self) -> None:
         """Take nothing new, write what waits, and return when it is written or has failed."""
         with self._changed:
-            self._stopping = True
+            self._stopping, self._ends_at = True, time.monotonic() + PATIENCE_S
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
@@ -116,7 +119,8 @@ class Writer:
         with self._changed:
             if self._stopping or self._thread is None:
                 raise not_taken(HTTPStatus.SERVICE_UNAVAILABLE, "the server is stopping")
-            if len(self._queue) >= WAITING or (self._queue and self._held + size > WAITING_READINGS):
+            waiting = len(self._queue) + len(self._later)
+            if waiting >= WAITING or (waiting and self._held + size > WAITING_READINGS):
                 self._figures.refused += 1
                 raise not_taken(HTTPStatus.TOO_MANY_REQUESTS, "more readings wait to be written than may")
             batch.journal = batch.journal and self._journals
@@ -169,11 +173,14 @@ class Writer:
     def _bounded(self, group: Sequence[Batch]) -> list[Batch]:
         """Return those that are written now; one with too much for the quarantine writes some of it ahead, and waits.
 
-        It waits behind all others. What was written ahead stays if the rest fails: the same again changes nothing.
+        All others pass it, but those that have readings of the same: of two values for one instant the last one counts.
+        What was written ahead stays if the rest fails: the same again changes nothing.
         """
-        room, now, later = STRAYS, [], []
+        room = STRAYS
+        now: list[Batch] = []
+        later: list[Batch] = []
         for batch in group:
-            if batch.strays <= room:
+            if batch.strays <= room and all(batch.touched.isdisjoint(other.touched) for other in later):
                 room -= batch.strays
                 now.append(batch)
             else:
@@ -181,7 +188,7 @@ class Writer:
         if later and not self._write_ahead(later[0]):
             now.append(later.pop(0))
         with self._changed:
-            self._queue += later
+            self._later = later
             self._held += sum(batch.readings for batch in later)
         return now
 
@@ -240,19 +247,18 @@ class Writer:
     def _group(self) -> list[Batch]:
         """Wait for batches and return those of the next transaction; empty at the end."""
         with self._changed:
-            while not self._queue and not self._stopping:
+            while not (self._queue or self._later or self._stopping):
                 due_in = self._folding.due_in()
                 if due_in is None or due_in > 0:
                     self._changed.wait(due_in)
                 else:
                     self._fold_aside()
         self._gather()
-        group: list[Batch] = []
         size = 0
         with self._changed:
-            while (
-                self._queue and len(group) < GROUP and (not group or size + self._queue[0].readings <= GROUP_READINGS)
-            ):
+            group, self._later = self._later, []
+            self._held -= sum(batch.readings for batch in group)
+            while self._queue and len(group) < GROUP and (not size or size + self._queue[0].readings <= GROUP_READINGS):
                 group.append(self._queue.popleft())
                 size += group[-1].readings
             self._held -= size
@@ -290,7 +296,7 @@ class Writer:
                 if is_refusal(error) and len(group) > 1:
                     # The database does not take one of them: each by itself, so that it fails alone.
                     return [self._written([batch])[0] for batch in group]
-                if not passes(error) or time.monotonic() + pause > until:
+                if not passes(error) or time.monotonic() + pause > min(until, self._ends_at):
                     return [error] * len(group)
                 time.sleep(pause)
         return [StoreLocked("the database stayed locked", remedy="send it again")] * len(group)
