@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridwright.cli.context import loaded_settings, platform
+from gridwright.cli.context import as_typed, loaded_settings, platform
 from gridwright.cli.options import Json
 from gridwright.cli.output import print_json, print_table, progress, say
 from gridwright.domain.errors import UsageError
 
 if TYPE_CHECKING:
+    from gridwright.jobs.upkeep.back_up import Found
     from gridwright.jobs.upkeep.vault import Vault
     from gridwright.store.backup.file import Header
 
@@ -32,7 +34,12 @@ def create(
         Path | None, typer.Option("--output", "-o", help="The file; left out, a new one in backup.to.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Put it in place of a file that is there already.")] = False,
-    encrypt: Annotated[bool, typer.Option("--encrypt/--no-encrypt", help="Encrypt it with the key file.")] = True,
+    encrypt: Annotated[
+        bool,
+        typer.Option(
+            "--encrypt/--no-encrypt", help="Encrypt it with the key file; what is sealed in it needs that anyway."
+        ),
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Back up the database into one file, while whoever uses it goes on."""
@@ -60,7 +67,7 @@ def verify(file: File, key: Key = None, as_json: Json = False) -> None:
     from gridwright.jobs.upkeep.back_up import verify as verified
 
     with progress("verifying", quiet=as_json, stopped="Nothing was changed.") as advance:
-        header = verified(file, _vault(key), advance)
+        header = verified(file, vault_of(key), advance)
     if as_json:
         print_json(plain(header, file))
         return
@@ -77,32 +84,36 @@ def restore(
 ) -> None:
     """Bring a backup back into an empty database; nothing is touched unless the backup is whole."""
     from gridwright.jobs.upkeep.back_up import restore as restored
+    from gridwright.jobs.upkeep.check_health import shown as address_shown
 
     with progress("restoring", quiet=as_json, stopped=NOT_RESTORED) as advance:
-        header = restored(file, to, _vault(key), force=force, progress=advance)
+        header = restored(file, to, vault_of(key), force=force, progress=advance)
     if as_json:
         print_json(plain(header, file))
         return
-    say(f"{header.rows} rows are back, as of {header.created:%Y-%m-%d %H:%M} UTC. Check them: gridwright verify")
+    check = as_typed(f"verify --database {quote(address_shown(to))}{f' --key {quote(str(key))}' if key else ''}")
+    say(f"{header.rows} rows are back, as of {header.created:%Y-%m-%d %H:%M} UTC. Check them: {check}")
 
 
 @app.command("list", epilog="Example: gridwright backup list /srv/backups")
-def list_(folder: Folder = None, as_json: Json = False) -> None:
-    """List the backups in a folder, the newest first."""
+def list_(
+    folder: Folder = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Read each to its end; without, its header and size.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the backups in a folder, the newest first, and what is wrong with them."""
     from gridwright.jobs.upkeep.back_up import backups_in
 
-    found = backups_in(_folder(folder))
+    found = backups_in(_folder(folder), deep=deep)
     if as_json:
-        rows = [{"file": each.path, "problem": each.problem} if each.header is None else plain(each.header, each.path)
-                for each in found]  # fmt: skip
-        print_json({"backups": rows})
+        print_json({"backups": [_listed(each) for each in found]})
         return
     rows_ = [
         (
             str(each.path),
             f"{each.header.created:%Y-%m-%d %H:%M} UTC" if each.header else "?",
             f"{each.size / 1e6:.1f} MB",
-            f"{each.header.database}, {each.header.rows} rows" if each.header else each.problem,
+            f"{each.header.database}, {each.header.rows} rows" if each.header and not each.problem else each.problem,
             (each.header.master or "not encrypted") if each.header else "",
         )
         for each in found
@@ -116,15 +127,22 @@ def prune(
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Delete the older backups of a folder."""
+    """Delete the older backups of a folder, once as many newer ones as are to stay were read and are whole."""
     from gridwright.domain.access import LOCAL_OWNER
     from gridwright.jobs.upkeep.back_up import prune as pruned
 
-    gone = pruned(LOCAL_OWNER, _folder(folder), keep)
+    done = pruned(LOCAL_OWNER, _folder(folder), keep)
     if as_json:
-        print_json({"deleted": gone})
+        print_json({"deleted": done.deleted, "damaged": [_listed(each) for each in done.damaged]})
         return
-    say(f"{len(gone)} deleted.")
+    say(f"{len(done.deleted)} deleted.")
+    for each in done.damaged:
+        say(f"{each.path} is no whole backup, counts for none and stays: {each.problem}")
+
+
+def _listed(found: Found) -> dict[str, Any]:
+    told = {"file": found.path} if found.header is None else plain(found.header, found.path)
+    return told | ({"problem": found.problem} if found.problem else {})
 
 
 def plain(header: Header, path: Path) -> dict[str, Any]:
@@ -150,7 +168,8 @@ def _folder(named: Path | None) -> Path:
     return Path(chosen)
 
 
-def _vault(key: Path | None) -> Vault:
+def vault_of(key: Path | None) -> Vault:
+    """Return the vault of a key file; of none, that of the settings or the environment."""
     from gridwright.app import Platform
     from gridwright.app.live import vault
     from gridwright.jobs.upkeep.vault import Vault

@@ -67,7 +67,11 @@ def seal(
 @app.command(epilog="Example: gridwright vault rotate")
 def rotate(
     drop_old: Annotated[
-        bool, typer.Option("--drop-old", help="Forget the earlier keys; older backups then do not open any more.")
+        bool,
+        typer.Option(
+            "--drop-old",
+            help="Forget the earlier keys; older backups, and what is sealed in unencrypted ones, then open no more.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:

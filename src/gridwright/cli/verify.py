@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gridwright.cli.context import platform
+from gridwright.cli.context import loaded_settings, platform
 from gridwright.cli.options import Json
 from gridwright.cli.output import print_json, print_table, progress, say
+from gridwright.domain.access import LOCAL_OWNER
+
+if TYPE_CHECKING:
+    from gridwright.store import Store
 
 
 def register(app: typer.Typer) -> None:
@@ -20,14 +26,21 @@ def verify(
     deep: Annotated[
         bool, typer.Option("--deep", help="Also read every row in the archive, and every index of the database.")
     ] = False,
+    database: Annotated[
+        str, typer.Option("--database", help="A database, such as one restored; left out, that of the settings.")
+    ] = "",
+    key: Annotated[
+        Path | None, typer.Option("--key", help="Its key file; left out, that of the settings or the environment.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check the whole database against itself: blocks, totals, money, audit, archive; exit 1 on a fault."""
     from gridwright.jobs.upkeep.verify_store import verify_store
 
-    wired = platform()
-    with progress("verifying", quiet=as_json, stopped="Nothing was changed.") as advance:
-        found = verify_store(wired.store, wired.access, deep=deep, progress=advance)
+    with ExitStack() as opened:
+        store = opened.enter_context(_opened(database, key)) if database or key else platform().store
+        with progress("verifying", quiet=as_json, stopped="Nothing was changed.") as advance:
+            found = verify_store(store, LOCAL_OWNER, deep=deep, progress=advance)
     if as_json:
         checks = [
             {
@@ -55,3 +68,11 @@ def verify(
         say("Everything agrees." if found.ok else "Something does not agree.")
     if not found.ok:
         raise typer.Exit(1)
+
+
+def _opened(database: str, key: Path | None) -> Store:
+    """Open a database as it is, with the key file of the settings, or another."""
+    from gridwright.cli.backup import vault_of
+    from gridwright.store import open_store
+
+    return open_store(database or loaded_settings().settings.store.url, create=False, master=vault_of(key))

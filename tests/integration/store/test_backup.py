@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,6 +33,8 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.upkeep.back_up import back_up, backups_in, file_name, prune, restore, verify
+from gridwright.jobs.upkeep.check_health import Surroundings, check_backups
+from gridwright.jobs.upkeep.health import State
 from gridwright.jobs.upkeep.look_after_keys import rotate_master, seal_store
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.jobs.upkeep.verify_store import verify_store
@@ -41,6 +44,7 @@ from gridwright.store.backup.file import HEADER_BYTES, MAGIC, SEAL_BYTES, Backup
 from gridwright.store.engine import make_engine, resolve
 from gridwright.store.migrate import upgrade
 from gridwright.store.schema import metadata
+from tests.integration.command_line import commands
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 MARCH = datetime(2025, 3, 1, tzinfo=UTC)
@@ -416,13 +420,94 @@ def test_folders_of_backups(town: str, tmp_path: Path, vault: Vault) -> None:
     found = backups_in(folder)
     assert [each.header.created for each in found if each.header] == times[::-1]
     assert found[-1].problem
-    assert [path.name for path in prune(ME, folder, 2)] == [file_name(when) for when in times[1::-1]]
-    assert prune(ME, folder, 2) == []
+    assert [path.name for path in prune(ME, folder, 2).deleted] == [file_name(when) for when in times[1::-1]]
+    assert prune(ME, folder, 2).deleted == ()
     assert (folder / "broken.gwb").exists()
     with pytest.raises(UsageError):
         prune(ME, folder, 0)
     with pytest.raises(NotFound):
         verify(folder / "absent.gwb", vault)
+
+
+def test_what_is_not_whole_is_told_and_takes_the_place_of_no_backup(
+    town: str, tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of four, the newest has another byte, one lacks its end, and both have whole headers: the whole ones stay."""
+    folder, names = tmp_path / "backups", ["1.gwb", "2.gwb", "3.gwb", "4.gwb"]
+    for day, name in enumerate(names):
+        back_up(ME, town, folder / name, vault=vault, now=NOW + timedelta(days=day))
+    (folder / "2.gwb").write_bytes((folder / "2.gwb").read_bytes()[:-1])
+    (folder / "4.gwb").write_bytes(flipped(lambda size: size - 9)((folder / "4.gwb").read_bytes()))
+    run = commands(monkeypatch, capsys)
+    monkeypatch.chdir(tmp_path)
+    assert {each.path.name for each in backups_in(folder) if each.problem} == {"2.gwb"}
+    for words, damaged in (((), {"2.gwb"}), (("--deep",), {"2.gwb", "4.gwb"})):
+        told = json.loads(run("backup", "list", folder, "--json", *words)[1])["backups"]
+        assert {Path(each["file"]).name for each in told if "problem" in each} == damaged
+        assert run("backup", "list", folder, *words)[1].count("the backup is") == len(damaged)
+
+    around = Surroundings(NOW + timedelta(days=3), vault, backups=folder)
+    look = check_backups(around)
+    assert (look.state, "the newest is 1 d old, of 2; 2 cannot be read" in look.found) == (State.WARN, True), look
+
+    code, out, err = run("backup", "prune", folder, "--keep", 2)
+    said = out + err
+    assert (code, "0 deleted" in said, said.count("no whole backup")) == (0, True, 2), said
+    assert sorted(each.name for each in folder.iterdir()) == names
+    done = json.loads(run("backup", "prune", folder, "--keep", 1, "--json")[1])
+    assert ([Path(each).name for each in done["deleted"]], len(done["damaged"])) == (["1.gwb"], 2)
+    assert sorted(each.name for each in folder.iterdir()) == names[1:]
+    assert verify(folder / "3.gwb", vault).rows
+
+
+def test_the_doctor_tells_where_the_newest_backup_opens_with_no_key(town: str, tmp_path: Path, vault: Vault) -> None:
+    folder = tmp_path / "backups"
+    back_up(ME, town, folder / "1.gwb", vault=vault, now=NOW)
+    around = Surroundings(NOW, vault, backups=folder)
+    assert check_backups(around).state is State.OK
+    with open_store(town, master=vault) as store:
+        (old,) = vault.key_ids()
+        rotate_master(store, ME, vault)
+        assert check_backups(around).state is State.OK
+        rotate_master(store, ME, vault, drop_old=True)
+    look = check_backups(around)
+    assert (look.state, f"opens only with key {old}" in look.found, "backup create" in look.remedy) == (
+        State.FAIL,
+        True,
+        True,
+    )
+    vault.path.unlink()
+    assert check_backups(Surroundings(NOW, Vault(vault.path), backups=folder)).state is State.FAIL
+    back_up(ME, town, folder / "2.gwb", vault=None, now=NOW + timedelta(hours=1))
+    assert check_backups(around).state is State.OK
+
+
+def test_what_is_restored_is_checked_and_not_what_the_settings_name(
+    town: str, tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line that restore prints checks the restored database, with its key, and tells what is wrong with that."""
+    with open_store(town, master=vault) as store:
+        seal_store(store, ME)
+    back_up(ME, town, tmp_path / "a.gwb", vault=vault, now=NOW)
+    run, here = commands(monkeypatch, capsys), tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    open_store(here / "gridwright.db").close()
+    code, out, err = run("backup", "restore", tmp_path / "a.gwb", "--to", "re stored.db", "--key", vault.path)
+    said = out + err
+    assert (code, "gridwright verify --database 're stored.db' --key " in said) == (0, True), said
+    words = shlex.split(said[said.index("gridwright verify") :])[1:]
+    code, out, _ = run(*words, "--json")
+    checks = {each["name"]: each for each in json.loads(out)["checks"]}
+    assert (code, checks["sealed data"]["looked_at"]) == (0, 5)
+    engine = make_engine(resolve(here / "re stored.db"), create=False)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE audit_head SET number = 99"))
+    engine.dispose()
+    assert run(*words)[0] == 1
+    assert run("verify")[0] == 0
+    assert run("verify", "--database", "absent.db")[0] == 1
+    assert not (here / "absent.db").exists()
 
 
 def test_no_row_is_lost_between_the_kinds_of_columns(tmp_path: Path, vault: Vault) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,19 +12,27 @@ from gridwright.domain.errors import GridwrightError, UsageError
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.store import open_store
 from gridwright.store.backup.backup import create_backup, restore_backup, verify_backup
-from gridwright.store.backup.file import SUFFIX, Header, read_header
+from gridwright.store.backup.file import HEADER_BYTES, SUFFIX, Header, check_whole, read_header
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A backup file: what its header says, or why it cannot be read."""
+    """A backup file: what its header says, where that can be read, and what is wrong with it, empty for nothing."""
 
     path: Path
     size: int
     header: Header | None
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """The files that were deleted, and those that are not whole: they stay, and count for no backup."""
+
+    deleted: tuple[Path, ...]
+    damaged: tuple[Found, ...]
 
 
 def back_up(
@@ -63,25 +71,55 @@ def file_name(now: datetime) -> str:
     return f"gridwright-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
 
 
-def backups_in(folder: Path) -> list[Found]:
-    """Return the backups in a folder, the newest first; a folder that is not there has none."""
+def backups_in(folder: Path, *, deep: bool = False) -> list[Found]:
+    """Return the backups in a folder, the newest first; a folder that is not there has none.
+
+    Header and size are looked at; with `deep` each is read to its end, as far as that goes without its key.
+    """
     found = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
-        try:
-            header, problem = read_header(path), ""
-        except GridwrightError as error:
-            header, problem = None, error.message
-        found.append(Found(path, path.stat().st_size, header, problem))
+        each = _found(path)
+        found.append(read_to_end(each) if deep else each)
     oldest = datetime.min.replace(tzinfo=UTC)
     return sorted(found, key=lambda each: (each.header.created if each.header else oldest, each.path), reverse=True)
 
 
-def prune(access: Access, folder: Path, keep: int) -> list[Path]:
-    """Delete all but the `keep` newest backups, and return what went; files that are no whole header stay."""
+def _found(path: Path) -> Found:
+    size = path.stat().st_size
+    try:
+        header = read_header(path)
+    except GridwrightError as error:
+        return Found(path, size, None, error.message)
+    wanted = HEADER_BYTES + header.stored_bytes
+    fault = "truncated" if size < wanted else "too long"
+    return Found(path, size, header, "" if size == wanted else f"the backup is {fault}: {size} bytes of {wanted}")
+
+
+def read_to_end(found: Found) -> Found:
+    """Return what is found once every byte was read; without its key."""
+    if found.problem:
+        return found
+    try:
+        check_whole(found.path)
+    except GridwrightError as error:
+        return replace(found, problem=error.message)
+    return found
+
+
+def prune(access: Access, folder: Path, keep: int) -> Pruned:
+    """Delete all but the `keep` newest whole backups, each of which is read to its end first."""
     access.require(Act.ADMINISTER)
     if keep < 1:
         raise UsageError("the last backup is not deleted", remedy="--keep 1 is the least")
-    readable = [each.path for each in backups_in(folder) if each.header is not None]
-    for path in readable[keep:]:
+    kept, gone, damaged = 0, [], []
+    for each in backups_in(folder):
+        looked_at = read_to_end(each) if kept < keep else each
+        if looked_at.problem:
+            damaged.append(looked_at)
+        elif kept < keep:
+            kept += 1
+        else:
+            gone.append(each.path)
+    for path in gone:
         path.unlink()
-    return readable[keep:]
+    return Pruned(tuple(gone), tuple(damaged))

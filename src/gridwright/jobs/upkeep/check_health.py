@@ -17,7 +17,7 @@ from typing import Any
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.errors import GridwrightError, NotFound
 from gridwright.jobs.upkeep.archive_months import Policy
-from gridwright.jobs.upkeep.back_up import backups_in
+from gridwright.jobs.upkeep.back_up import backups_in, read_to_end
 from gridwright.jobs.upkeep.check_archive import check_archive
 from gridwright.jobs.upkeep.check_listeners import check_listeners
 from gridwright.jobs.upkeep.check_modes import check_modes, with_companions
@@ -27,6 +27,7 @@ from gridwright.jobs.upkeep.key_users import users_file
 from gridwright.jobs.upkeep.listener_status import ListenerStatus
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.store import Store, open_store
+from gridwright.store.backup.file import Header
 from gridwright.store.engine import FILE_NAME
 
 LEAST_FREE = 1 << 30
@@ -36,6 +37,7 @@ CLOCK_OFF, CLOCK_WRONG = timedelta(seconds=2), timedelta(seconds=30)
 SLOW_S = 5.0
 UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
 OK, DENIED = 200, {401, 403}
+NAMED = 3  # damaged backups in one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,18 +207,34 @@ def check_server(around: Surroundings) -> Check:
 
 
 def check_backups(around: Surroundings) -> Check:
-    """Tell how old the newest backup is."""
+    """Tell how old the newest whole backup is, which is read to its end, and whether a key at hand opens it."""
     if around.backups is None:
         return warns("backup", "no folder of backups is set", "set backup.to, and run gridwright backup create daily")
     found = backups_in(around.backups)
-    whole = [each.header for each in found if each.header is not None]
-    broken = len(found) - len(whole)
+    newest = next((each.header for each in map(read_to_end, found) if each.header and not each.problem), None)
     remedy = "gridwright backup create, and see why it did not run"
-    if not whole:
+    if newest is None:
         return fails("backup", f"there is none in {around.backups}", remedy)
-    age = around.now - whole[0].created
-    text = f"the newest is {ago(age)} old, of {len(whole)}" + (f"; {broken} cannot be read" if broken else "")
-    return graded("backup", text, remedy, warn=age > around.backup_age or broken > 0, fail=age > 7 * around.backup_age)
+    if (lost := _key_of_none(newest, around.vault)) is not None:
+        return lost
+    age = around.now - newest.created
+    doubtful = [each for each in found if each.problem or (each.header and each.header.created > newest.created)]
+    names = ", ".join(each.path.name for each in doubtful[:NAMED]) + (" ..." if len(doubtful) > NAMED else "")
+    text = f"the newest is {ago(age)} old, of {len(found) - len(doubtful)}"
+    text += f"; {len(doubtful)} cannot be read or are damaged: {names}" if doubtful else ""
+    old = around.backup_age
+    return graded("backup", text, remedy, warn=age > old or bool(doubtful), fail=age > 7 * old)
+
+
+def _key_of_none(backup: Header, vault: Vault | None) -> Check | None:
+    """Tell where the newest backup opens with no key at hand."""
+    if not backup.encrypted or vault is None:
+        return None
+    keys = vault.key_ids() if vault.exists else []
+    if backup.master in keys:
+        return None
+    remedy = "bring back the key file that holds it, or make a backup with today's: gridwright backup create"
+    return fails("backup", f"the newest opens only with key {backup.master}, which {vault.place} does not hold", remedy)
 
 
 def check_readers(url: str, around: Surroundings) -> Iterator[Check]:
