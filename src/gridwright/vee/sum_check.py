@@ -10,7 +10,7 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
 from gridwright.vee.chunk import amount
-from gridwright.vee.runs import Floats, Mask
+from gridwright.vee.runs import Floats, Index, Mask
 from gridwright.vee.segments import Segments, edge_energy, segment_sums
 
 
@@ -52,19 +52,43 @@ def sum_doubts(panel: Panel, segments: Segments, usable: Mask) -> tuple[Segments
     return sums.segments, sum_findings(panel, sums)
 
 
+def sum_runs(sums: Sums) -> Index:
+    """Return the number of the finding that each failed segment belongs to, from 0 on without a gap.
+
+    Where a register is read with each interval, what is wrong with its factor fails each of them: intervals of one
+    counter that follow each other and are off to the same side are one finding.
+    """
+    chosen = sums.segments
+    order = np.lexsort((chosen.first, chosen.counter, chosen.row))
+    before, after = order[:-1], order[1:]
+    alone, above = chosen.last - chosen.first == 1, sums.excess > 0
+    alike = [each[before] == each[after] for each in (chosen.row, chosen.counter, above)]
+    joins = np.logical_and.reduce([*alike, chosen.last[before] == chosen.first[after], alone[before], alone[after]])
+    number = np.zeros(chosen.size, np.intp)
+    number[order[1:]] = np.cumsum(~joins)
+    return number
+
+
 def sum_findings(panel: Panel, sums: Sums) -> list[Finding]:
-    """Return a V30 finding for each segment that fails."""
-    chosen, kind = sums.segments, panel.reading_type
-    rows = zip(chosen.row, chosen.first, chosen.last, sums.total, chosen.energy, sums.tolerance, strict=True)
-    return [
-        sum_finding(
-            panel,
-            (int(row), int(first), int(last)),
-            f"intervals sum to {amount(summed, kind)}, the registers say "
-            f"{amount(energy, kind)}; more apart than {amount(limit, kind)}",
-        )
-        for row, first, last, summed, energy, limit in rows
-    ]
+    """Return a V30 finding for each segment that fails, one for those that `sum_runs` holds together."""
+    chosen, kind, runs = sums.segments, panel.reading_type, sum_runs(sums)
+    found = []
+    for mine in _members(runs):
+        row, first, last = int(chosen.row[mine[0]]), int(chosen.first[mine].min()), int(chosen.last[mine].max())
+        summed, energy = (amount(each[mine].sum(), kind) for each in (sums.total, chosen.energy))
+        limit = amount(sums.tolerance[mine].max(), kind)
+        several = f"{mine.size} intervals in a row are each more" if mine.size > 1 else "more"
+        message = f"intervals sum to {summed}, the registers say {energy}; {several} apart than {limit}"
+        found.append(sum_finding(panel, (row, first, last), message))
+    return found
+
+
+def _members(runs: Index) -> list[Index]:
+    """Return the places of each number, in the order of the numbers."""
+    if not runs.size:
+        return []
+    order = np.argsort(runs, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(runs[order])) + 1)
 
 
 def sum_finding(panel: Panel, where: tuple[int, int, int], message: str, severity: Severity = Severity.FAIL) -> Finding:

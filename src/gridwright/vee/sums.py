@@ -23,7 +23,7 @@ from gridwright.vee.runs import Index, Mask
 from gridwright.vee.segments import segments_of
 from gridwright.vee.step_check import step_findings
 from gridwright.vee.steps import steps_among
-from gridwright.vee.sum_check import Sums, sum_failures, sum_findings
+from gridwright.vee.sum_check import Sums, sum_failures, sum_findings, sum_runs
 
 Flags = npt.NDArray[np.uint32]
 SUSPECT_BITS = np.uint32(sum(1 << FLAG_BITS[code] for code in SUSPECT))
@@ -55,7 +55,7 @@ def check_registers(
     usable = ~q.has_status(panel.quality, (q.Status.MISSING,))
     sums = sum_failures(panel, segments.where(summed[segments.row]), usable)
     failed = fingerprinted(panel, sum_findings(panel, sums), registers)
-    doubted = np.array([finding.doubted not in accepted for finding in failed], np.bool_)
+    doubted = np.array([finding.doubted not in accepted for finding in failed], np.bool_)[sum_runs(sums)]
     _reject(panel, flags, sums, rules, doubted)
     told = [*of_reads(findings, registers, panel.interval), *failed]
     return _as_set(told, dict(zip(panel.points, rules, strict=True)))

@@ -123,6 +123,28 @@ def test_a_register_whose_factor_is_wrong_is_never_believed_against_an_interval(
     assert Status.REJECTED not in status_of(done.panel.quality)
 
 
+def test_intervals_in_a_row_that_a_wrong_factor_fails_are_one_finding() -> None:
+    """The register is read with each interval and counts three times as much; two intervals are off the other way."""
+    values = np.random.default_rng(1).integers(100, 400, 96).astype(float)
+    counted = np.r_[0.0, np.cumsum(3 * values)]
+    counted[51:] -= 3 * values[50] + 3 * values[51] - 20
+    counted[51] = counted[50] + 10
+    every = [RegisterReading("P", START + slot * timedelta(minutes=15), at) for slot, at in enumerate(counted.tolist())]
+    done = validate(a_panel(values.tolist()), [], registers={"P": every})
+    found = [each for each in done.findings if each.code == "V30_sum"]
+    quarter = timedelta(minutes=15)
+    assert [(each.period.start, each.period.end, each.slots) for each in found] == [
+        (START, START + 50 * quarter, 50),
+        (START + 50 * quarter, START + 52 * quarter, 2),
+        (START + 52 * quarter, END, 44),
+    ]
+    first = values[:50].sum() / 1000
+    assert found[0].message == (
+        f"intervals sum to {first:.3f} kWh, the registers say {3 * first:.3f} kWh; "
+        "50 intervals in a row are each more apart than 0.002 kWh"
+    )
+
+
 @pytest.mark.parametrize("wrong", [-900, 900])
 def test_a_read_that_is_wrong_once_costs_no_interval(wrong: int) -> None:
     """Its two neighbours close together: no interval holds what the one lacks and the other has too much."""
