@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from gridwright.domain.errors import Conflict, StoreCorrupt, StoreError, StoreFull, StoreLocked
-from gridwright.store.engine import place
+from gridwright.store.engine import is_memory, place
 
 LOCKED = (
     StoreLocked,
@@ -30,6 +32,7 @@ UNOPENED = (
     "let this user write to the file and its folder: SQLite keeps its log beside it, even while it only reads",
 )
 DISK = (StoreError, "the disk reported an error", "check the disk; what was acknowledged is safe")
+INDEX_BYTES = 32_768  # the least that SQLite asks for beside a database with a write-ahead log
 TWICE = (Conflict, "it exists already", "use another id")
 # No SQLSTATE, or one of class 08 (connection) or 57P0x (the server stops).
 CONNECTION = {None, "08000", "08001", "08004", "08006", "08S01", "57P01", "57P02", "57P03"}
@@ -89,8 +92,21 @@ def translate(error: BaseException, engine: Engine) -> StoreError | Conflict:
         known = UNREACHABLE
     if known is None:
         return StoreError(f"the database refused: {text}", where=place(engine.url))
-    kind, message, remedy = known
+    kind, message, remedy = FULL if known is DISK and _is_disk_full(engine) else known
     return kind(f"{message} ({text})", where=place(engine.url), remedy=remedy)
+
+
+def _is_disk_full(engine: Engine) -> bool:
+    """Tell whether a SQLite file has no room: for the index of its log SQLite then reports an error of the disk."""
+    if is_memory(engine.url):
+        return False
+    try:
+        found = os.statvfs(Path(str(engine.url.database)).resolve().parent)
+    except OSError:
+        return False
+    blocks = found.f_bavail if os.geteuid() else found.f_bfree
+    no_names = found.f_files > 0 and (found.f_favail if os.geteuid() else found.f_ffree) == 0
+    return blocks * found.f_frsize < INDEX_BYTES or no_names
 
 
 def is_lost(error: BaseException, engine: Engine) -> bool:

@@ -151,6 +151,41 @@ def test_a_file_that_cannot_be_opened_is_no_server_that_is_away(tmp_path: Path) 
         open_store(tmp_path)
 
 
+ON_A_FULL_DISK = """
+import os, sys
+from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.errors import StoreError
+from gridwright.store import open_store
+path = sys.argv[1] + "/a.db"
+open_store(path).close()
+try:
+    with open(sys.argv[1] + "/fill", "wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+except OSError:
+    pass
+try:
+    with open_store(path) as store:
+        store.registry.count(LOCAL_OWNER)
+except StoreError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_disk_that_is_full_to_the_last_byte_is_told_as_full(tmp_path: Path) -> None:
+    """SQLite cannot even make the index of its log there, which it reports as an error of the disk."""
+    apart = ["unshare", "--user", "--map-root-user", "--mount"]
+    mounted = [*apart, "sh", "-c", 'mount -t tmpfs -o size=2m none "$1" && shift && exec "$@"', "sh", str(tmp_path)]
+    try:
+        subprocess.run([*mounted, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"this system gives no disk of 2 MB to a test: {error}")
+    command = [*mounted, sys.executable, "-c", ON_A_FULL_DISK, str(tmp_path)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert told.startswith("StoreFull")
+    assert "there is no room left" in told
+
+
 def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     with open_store(path) as store:
