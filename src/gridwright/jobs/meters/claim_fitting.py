@@ -93,19 +93,25 @@ def in_channel(readings: Sequence[QuarantinedReading], channel: str) -> list[Qua
 
 def _grids(waiting: Sequence[QuarantinedReading]) -> dict[_Grid, list[int]]:
     """Sort interval readings by what they are and their grid, each UTC day by how many there are on each."""
-    keys = [
-        (each.reading_type, epoch_s(each.at) // DAY_S, each.interval_s, epoch_s(each.at) % each.interval_s)
-        for each in waiting
-        if each.interval_s
-    ]
-    ranks: dict[tuple[ReadingType, int], list[tuple[int, int]]] = defaultdict(list)
-    for (kind, day, *grid), _ in Counter(keys).most_common():
-        ranks[kind, day].append((grid[0], grid[1]))
-    found: dict[_Grid, list[int]] = defaultdict(list)
     places = [at for at, each in enumerate(waiting) if each.interval_s]
-    for at, (kind, day, length, phase) in zip(places, keys, strict=True):
-        found[_Grid(kind, length, phase, ranks[kind, day].index((length, phase)))].append(at)
-    return found
+    kinds = [each.reading_type for each in waiting]
+    # A reading type takes long to hash, and there are few of them.
+    alike = {id(kind): kind for kind in kinds}
+    first = {kind: at for at, kind in reversed(list(enumerate(alike.values())))}
+    number = {key: first[kind] for key, kind in alike.items()}
+    which = [number[id(kinds[at])] for at in places]
+    instants = [epoch_s(waiting[at].at) for at in places]
+    lengths = [waiting[at].interval_s for at in places]
+    grids = [(length, at_s % length) for length, at_s in zip(lengths, instants, strict=True)]
+    days = [(one, at_s // DAY_S) for one, at_s in zip(which, instants, strict=True)]
+    ranks: dict[tuple[int, int], dict[tuple[int, int], int]] = defaultdict(dict)
+    for (day, grid), _ in Counter(zip(days, grids, strict=True)).most_common():
+        ranks[day].setdefault(grid, len(ranks[day]))
+    found: dict[tuple[int, int, int, int], list[int]] = defaultdict(list)
+    for at, one, grid, day in zip(places, which, grids, days, strict=True):
+        found[one, *grid, ranks[day][grid]].append(at)
+    types = list(alike.values())
+    return {_Grid(types[one], *grid): some for (one, *grid), some in found.items()}
 
 
 def _panels(grid: _Grid, readings: Sequence[QuarantinedReading]) -> Iterator[Panel]:

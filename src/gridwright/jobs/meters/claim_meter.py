@@ -66,7 +66,7 @@ def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetim
         doubts = contradictions(in_channel(taken, claim.channel), claim.usage_point)
         if doubts:
             store.findings.save(access, doubts, known_at=now)
-        outside = len(store.quarantine.readings(access, claim.meter)) - moving.left
+        outside = store.quarantine.waiting(access, claim.meter) - moving.left
     twice = sum(each.slots for each in doubts)
     claimed = moving.claimed
     told_of = {
