@@ -150,5 +150,11 @@ def _nulls(values: Floats) -> list[float | None]:
     return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - NaN alone is unequal to itself
 
 
+def _text(value: float) -> str:
+    """Return a number by as few digits as it takes to read it back."""
+    short = f"{value:.15g}"
+    return short if float(short) == value else repr(value)
+
+
 def _texts(values: Floats) -> list[str]:
-    return ["" if value is None else f"{value:.12g}" for value in _nulls(values)]
+    return ["" if value is None else _text(value) for value in _nulls(values)]

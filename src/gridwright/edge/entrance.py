@@ -39,6 +39,7 @@ METER_READING = PATHS[0]
 FULL_RETRY_S = "30"
 NOBODY = Access("device", Role.DEVICE)
 HEALTH, READY = "/healthz", "/readyz"
+Sender = tuple[bytes, str, str]  # digest of the key that was shown, what else tells devices apart, Idempotency-Key
 
 
 class EdgeEntrance:
@@ -52,8 +53,8 @@ class EdgeEntrance:
         self._decoders = Decoders(settings)
         self._limit = settings.server.max_body_mb * MIB
         self._bodies = Bodies()
-        self._answers: OrderedDict[str, tuple[str, Answer]] = OrderedDict()
-        self._under_way: set[str] = set()
+        self._answers: OrderedDict[Sender, tuple[str, Answer]] = OrderedDict()
+        self._under_way: set[Sender] = set()
         self._handlers: dict[tuple[str, str], Handler] = {
             **{("POST", path): self._take for path in PATHS},
             **InfluxQuestions(self, lambda: from_epoch_s(clock.now().wall_us / MICRO)).handlers,
@@ -83,18 +84,22 @@ class EdgeEntrance:
             return failed_lines(error, scope["path"])
 
     async def _taken(self, scope: Scope, receive: Receive) -> Answer:
-        await self.admitted(scope, query_of(scope))
+        query = query_of(scope)
+        await self.admitted(scope, query)
         limit = FORM_LIMIT if scope["path"] == METER_READING else self._limit
         with self._bodies.room_for(scope, limit):
             body = await self._bodies.read(scope, receive, limit)
             once = once_of(scope, body)
             if once is None:
                 return await self._kept(scope, body)
-            return await self._once(once, scope, body)
+            return await self._once((*sender_of(scope, query, once), once.key), once, scope, body)
 
-    async def _once(self, once: Once, scope: Scope, body: bytes) -> Answer:
-        """Take a request with an Idempotency-Key: answered again alike, and kept once, as long as the edge runs."""
-        found = self._answers.get(once.key)
+    async def _once(self, whose: Sender, once: Once, scope: Scope, body: bytes) -> Answer:
+        """Take a request with an Idempotency-Key: answered again alike, and kept once, as long as the edge runs.
+
+        Each sender has its own: many devices count from 1, and what is refused here may be lost.
+        """
+        found = self._answers.get(whose)
         if found is not None:
             if found[0] != once.digest:
                 raise refuse(
@@ -103,15 +108,15 @@ class EdgeEntrance:
                     remedy="use a new key",
                 )
             return replace(found[1], headers=((b"idempotent-replayed", b"true"),))
-        if once.key in self._under_way:
+        if whose in self._under_way:
             told, again = "a request with this Idempotency-Key is being worked on", {"Retry-After": "1"}
             raise refuse(HTTPStatus.CONFLICT, told, remedy="wait for its answer, then send it again", headers=again)
-        self._under_way.add(once.key)
+        self._under_way.add(whose)
         try:
             answer = await self._kept(scope, body)
         finally:
-            self._under_way.discard(once.key)
-        self._answers[once.key] = (once.digest, answer)
+            self._under_way.discard(whose)
+        self._answers[whose] = (once.digest, answer)
         if len(self._answers) > REMEMBERED:
             self._answers.popitem(last=False)
         return answer
@@ -144,7 +149,7 @@ class EdgeEntrance:
         """Return when a device shows one of the keys, or none is asked for; else NotAuthenticated."""
         if not self._keys:
             return
-        shown = hashlib.sha256(credential_in(scope, query).token.encode("utf-8", "surrogatepass")).digest()
+        shown = shown_in(scope, query)
         # All are compared, so that the time tells nothing.
         if not sum(hmac.compare_digest(shown, key) for key in self._keys):
             raise NotAuthenticated("this key opens nothing here", remedy="show one of the keys of the edge's devices")
@@ -166,6 +171,19 @@ class EdgeEntrance:
         told = {"status": "ready" if ready else "not ready", "problem": self._keeper.problem}
         body = b"" if scope["method"] == "HEAD" else json.dumps(told).encode()
         return Answer(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, body)
+
+
+def shown_in(scope: Scope, query: dict[str, str]) -> bytes:
+    """Return the digest of the key that a device shows; NotAuthenticated where it shows none."""
+    return hashlib.sha256(credential_in(scope, query).token.encode("utf-8", "surrogatepass")).digest()
+
+
+def sender_of(scope: Scope, query: dict[str, str], once: Once) -> tuple[bytes, str]:
+    """Return what tells a device from others: the key that it shows, and its address; without a key, what it sends."""
+    try:
+        return shown_in(scope, query), str((scope.get("client") or ("",))[0])
+    except NotAuthenticated:
+        return b"", once.digest
 
 
 async def _nothing(scope: Scope, receive: Receive) -> Answer:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from gridwright.api.blocks import _texts
 from gridwright.app.live import correct
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.panel import Panel
@@ -167,3 +168,10 @@ def test_a_balance_over_too_many_readings_is_refused(town: Town) -> None:
         answer = town.get(f"/v1/grid/{path}", params=query)
         assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
         assert "at most 16 days" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("value", [1234567890.123, 9007199254740.991, 0.1, 5.0, -0.25])
+def test_csv_tells_every_digit(value: float) -> None:
+    (text,) = _texts(np.array([value]))
+    assert float(text) == value
+    assert len(text) <= len(repr(value))

@@ -37,10 +37,11 @@ class Standing:
     buffer: Buffer
     keeper: Keeper
     app: EdgeEntrance
+    address: str = "127.0.0.1"
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401
         async def asked() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app)
+            transport = httpx.ASGITransport(self.app, client=(self.address, 123))
             async with httpx.AsyncClient(transport=transport, base_url="http://edge") as client:
                 return await client.request(method, path, **more)
 
@@ -153,13 +154,27 @@ def test_a_full_disk_is_told_to_the_device_and_to_whoever_watches(
 
 
 def test_a_request_that_is_sent_again_is_kept_once(edge: Standing) -> None:
-    headers = {"Idempotency-Key": "k-1"}
+    headers = {"Idempotency-Key": "k-1", "X-API-Key": "shown"}
     first = edge.ask("POST", "/v1/readings", json=[RECORD], headers=headers)
     again = edge.ask("POST", "/v1/readings", json=[RECORD], headers=headers)
     assert again.json() == first.json()
     assert again.headers["Idempotent-Replayed"] == "true"
     assert edge.ask("POST", "/v1/readings", json=[], headers=headers).status_code == 422
     assert len(edge.kept()) == 1
+
+
+def test_devices_have_a_space_of_idempotency_keys_each(tmp_path: Path) -> None:
+    def post(edge: Standing, value: float, **shown: str) -> int:
+        headers = {"Idempotency-Key": "1"} | shown
+        return edge.ask("POST", "/v1/readings", json=[RECORD | {"kwh": value}], headers=headers).status_code
+
+    with standing(tmp_path / "keys", "one", "two") as edge:
+        answers = [post(edge, value, **{"X-API-Key": key}) for value, key in ((1, "one"), (2, "two"), (3, "two"))]
+        assert (answers, len(edge.kept())) == ([200, 200, 422], 2)
+        edge.address = "10.0.0.2"
+        assert (post(edge, 3, **{"X-API-Key": "two"}), len(edge.kept())) == (200, 3)
+    with standing(tmp_path / "none") as edge:
+        assert ([post(edge, value) for value in (1, 2, 2)], len(edge.kept())) == ([200, 200, 200], 2)
 
 
 def test_other_addresses_are_refused(edge: Standing) -> None:
