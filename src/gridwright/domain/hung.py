@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
+from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import Installation
+from gridwright.domain.usage_point import Installation, installed_at
 
 
 def plain_serial(serial: str) -> str:
@@ -20,6 +21,33 @@ def of_device(history: Iterable[Installation], serial: str) -> list[Installation
     """Return the installations of one meter, however its serial number is written."""
     plain = plain_serial(serial)
     return [each for each in history if each.end_device == serial or plain_serial(each.end_device) == plain]
+
+
+def named(history: Sequence[Installation], read: RegisterReading) -> RegisterReading:
+    """Return a read with the meter that hung there then, if it names none itself."""
+    if read.end_device or not history:
+        return read
+    here = installed_at(history, read.usage_point, read.at)
+    return replace(read, end_device=here.end_device) if here else read
+
+
+def all_named(history: Sequence[Installation], reads: Sequence[RegisterReading]) -> Sequence[RegisterReading]:
+    """Return a usage point's reads, each with its meter; one that was named now goes on where its meter counted.
+
+    Who took in a read without a name took the next one with a name for another meter's, and began an epoch.
+    """
+    if all(read.end_device for read in reads) or not history:
+        return reads
+    found, last, shift = [], dict[ReadingType, RegisterReading](), dict[ReadingType, int]()
+    for read in sorted(reads, key=lambda read: (read.at, read.epoch)):
+        kind, mine = read.reading_type, named(history, read)
+        before = last.get(kind)
+        if before is not None and before.end_device != read.end_device:
+            joined = named(history, before).end_device == mine.end_device and before.value <= read.value
+            shift[kind] = shift.get(kind, 0) + (read.epoch - before.epoch if joined else 0)
+        last[kind] = read
+        found.append(replace(mine, epoch=mine.epoch - shift.get(kind, 0)))
+    return found
 
 
 def counts(history: Sequence[Installation], read: RegisterReading) -> bool:

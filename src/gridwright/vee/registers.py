@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from gridwright.domain.errors import InputError
-from gridwright.domain.hung import counting, counts, factor_between
+from gridwright.domain.hung import all_named, counting, counts, factor_between
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
@@ -56,6 +56,9 @@ class Registers:
     def __post_init__(self) -> None:
         for each in self.installations:
             self._history.setdefault(each.usage_point, []).append(each)
+        if self._history:
+            reads = {point: all_named(self.history(point), some) for point, some in self.reads.items()}
+            object.__setattr__(self, "reads", reads)
 
     def meters_of(self, reads: Sequence[RegisterReading]) -> dict[str, Meter]:
         """Return the meters that gave `reads`, by serial; known, or inferred from all its values."""

@@ -30,6 +30,7 @@ from gridwright.jobs.files.brought import Brought, named
 from gridwright.jobs.files.chunk_parts import LONGEST_BLOCK, Misfit, Part, counted, parts_of, sent_of, shown
 from gridwright.jobs.files.decode_ahead import Piece
 from gridwright.jobs.files.keep_told import keep_told
+from gridwright.jobs.files.named_meters import name_meters
 from gridwright.jobs.files.read_file import arrival_findings, zones_of
 from gridwright.jobs.files.rejects_file import RejectsFile
 from gridwright.jobs.files.same_series import Opened, StoredChannels, Told, stored_channels
@@ -121,7 +122,10 @@ class ImportRun:
                 moments[point] = min(since, first), max(until, last)
         found = self.store.registers.neighbours(self.access, moments, readings.reading_type)
         soon = {point: until + LOOK_AHEAD for point, (_, until) in moments.items()}
-        return [read for point, both in found.items() for read in both if read is not None and read.at <= soon[point]]
+        name = Rollovers(self.store, self.access).named
+        return [
+            name(read) for point, both in found.items() for read in both if read is not None and read.at <= soon[point]
+        ]
 
 
 @dataclass(slots=True)
@@ -199,8 +203,8 @@ class ChunkImport:
 
     def _beside_known(self, stored: StoredChannels, refused: Tally) -> Gridded:
         """Lay the chunk on grids, its register reads beside those that are stored; `refused` of it before."""
-        series = stored.of_series(self.decoded.series)
         run, who = self.run, (self.run.store, self.run.access)
+        series = name_meters(*who, stored.of_series(self.decoded.series), run.points)
         gridded = grid_series(
             series,
             not_after=run.not_after,

@@ -50,7 +50,8 @@ def place_reads(
     rollovers: Rollovers,
 ) -> dict[str, Placed]:
     """Return where reads of one type by usage point belong, `around` being the stored ones before and after them."""
-    followed = {point: around[point][0] for point, reads in arriving.items() if _follow(reads, *around[point])}
+    beside = {point: _named(around[point], rollovers) for point in arriving}
+    followed = {point: beside[point][0] for point, reads in arriving.items() if _follow(reads, *beside[point])}
     begun = _begun(store, access, [read for read in followed.values() if read is not None and read.epoch])
     found = {}
     for point, reads in arriving.items():
@@ -58,10 +59,16 @@ def place_reads(
         if point in followed and point not in begun:
             stored, whole = [last] if last else [], False
         else:
-            stored, whole = _window(store, access, reads)
+            raw, whole = _window(store, access, reads)
+            stored = [rollovers.named(read) for read in raw]
         found[point] = placed(stored, reads, rollovers, whole=whole)
         _go_on(store, access, found[point])
     return found
+
+
+def _named(around: Neighbours, rollovers: Rollovers) -> Neighbours:
+    before, after = around
+    return before and rollovers.named(before), after and rollovers.named(after)
 
 
 def _follow(reads: Sequence[RegisterReading], before: RegisterReading | None, after: RegisterReading | None) -> bool:

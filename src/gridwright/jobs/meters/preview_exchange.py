@@ -13,6 +13,7 @@ import numpy as np
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import Conflict, InputError, NotFound
+from gridwright.domain.hung import all_named, named
 from gridwright.domain.hung import counts as counts_at
 from gridwright.domain.interval import Interval, clock_time
 from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
@@ -53,6 +54,7 @@ def preview_exchange(store: Store, access: Access, exchange: MeterExchange, *, n
     last = last_read(store, access, exchange, DELIVERED_REGISTER)
     closing, doubts = None, [*_doubts(store, access, exchange, before), *_stray(store, access, exchange, after)]
     if last is not None and exchange.final_kwh is not None and before is not None:
+        last = named(store.registry.installations(access, exchange.usage_point), last)
         closing, doubt = _closing(store, access, exchange, before, last)
         doubts += [doubt] if doubt else []
     measured, cut = _measured(store, access, exchange, last) if closing is not None else (None, 0.0)
@@ -125,7 +127,8 @@ def _would_show(store: Store, access: Access, exchange: MeterExchange, before: I
     meter = known_meter(store, access, before.end_device) or Meter(before.end_device)
     look = Interval(exchange.at - LOOK_BACK, exchange.at)
     reads = store.registers.load(access, exchange.usage_point, look, kind)
-    mine = [read for read in reads if read.end_device == before.end_device]
+    history = store.registry.installations(access, exchange.usage_point)
+    mine = [read for read in all_named(history, reads) if read.end_device == before.end_device]
     try:
         read = estimate_read(mine, exchange.at, meter, multiplier=before.multiplier)
     except InputError:

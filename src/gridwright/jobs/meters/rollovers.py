@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import NotFound
+from gridwright.domain.hung import named
 from gridwright.domain.register import RegisterReading, is_possible
 from gridwright.domain.rollover import DAY, Counter, as_shown, turned_over
 from gridwright.jobs.meters.limits import limit_of
@@ -48,14 +49,22 @@ class Rollovers:
         counted = (after.value - before.value) * counter.multiplier
         return is_possible(counted, after.reading_type, after.at - before.at, counter.capacity_kw)
 
+    def named(self, read: RegisterReading) -> RegisterReading:
+        """Return a read with the meter that hung there then, if it names none itself."""
+        place = None if read.end_device else self._known(read.usage_point)
+        return read if place is None else named(place.registers.history(read.usage_point), read)
+
+    def _known(self, point: str) -> Place | None:
+        if point not in self._places:
+            self._places[point] = self._place(point)
+        return self._places[point]
+
     def _counter(self, before: RegisterReading, after: RegisterReading) -> Counter | None:
         """Return the register that gave both reads; None where its place is not registered, or it was changed."""
         point = before.usage_point
         if (point, before.end_device) != (after.usage_point, after.end_device):
             return None
-        if point not in self._places:
-            self._places[point] = self._place(point)
-        place = self._places[point]
+        place = self._known(point)
         factor = place.registers.factor(before, after) if place else None
         if place is None or factor is None:
             return None
