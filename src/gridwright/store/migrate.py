@@ -11,7 +11,7 @@ from gridwright.store.backup.guards import put_back_guards
 from gridwright.store.engine import WRITES, place
 from gridwright.store.resuming import passing_what_is_done
 
-HEAD = "0009"
+HEAD = "0010"
 VERSION_TABLE = "alembic_version"
 SCRIPTS = Path(__file__).parent / "migrations"
 LOCK = 4_722_957_201  # an arbitrary number that only Gridwright's migrations lock on PostgreSQL

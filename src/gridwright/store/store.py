@@ -34,6 +34,7 @@ from gridwright.store.imports import Imports
 from gridwright.store.instant import now
 from gridwright.store.jobs import Jobs
 from gridwright.store.journal.journal import Journal
+from gridwright.store.leases import Leases
 from gridwright.store.migrate import prepare
 from gridwright.store.money.corrections import Corrections
 from gridwright.store.money.day_totals import DayTotalsStore
@@ -94,6 +95,7 @@ class Store:
         self.answers = Answers(self._session)
         self.edges = Edges(self._session)
         self.retention = Retention(self._session)
+        self.leases = Leases(self._session)
 
     @property
     def place(self) -> str:

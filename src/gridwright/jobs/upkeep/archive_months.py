@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,10 +13,12 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.month import month_name, month_of
 from gridwright.jobs.meters.on_behalf import on_behalf
 from gridwright.jobs.upkeep.archive_files import look_at_files
+from gridwright.jobs.upkeep.one_at_a_time import one_at_a_time
 from gridwright.store import Store
 from gridwright.store.archive.archive import ARCHIVED, DROPPING, ArchivePart, OpenMonth
 from gridwright.store.archive.file import Shelf
 
+ARCHIVE = "archive"  # the lease of whoever writes, drops, moves or deletes; bringing back waits for nobody
 Progress = Callable[[int, int], None]
 ShelfOf = Callable[[str], Shelf]
 
@@ -80,9 +83,23 @@ def archive_months(
     """Archive the closed months before `before`, and drop those before `drop_before`.
 
     Run again, it writes only what changed, and what is gone of an archive that is there. Months with changes that
-    nobody dealt with wait. A month that cannot be written or verified stops none of the others.
+    nobody dealt with wait. A month that cannot be written or verified stops none of the others. While another process
+    archives it is a Conflict.
     """
-    shelf = shelf_of(to)
+    with one_at_a_time(store, access, ARCHIVE):
+        return _archive(store, access, shelf_of(to), before, drop_before, progress=progress, shelf_of=shelf_of)
+
+
+def _archive(
+    store: Store,
+    access: Access,
+    shelf: Shelf,
+    before: int,
+    drop_before: int | None,
+    *,
+    progress: Progress | None,
+    shelf_of: ShelfOf,
+) -> Archived:
     months = store.archive.months(access, before)
     gone = _gone(store, access, months, shelf, shelf_of)
     ready = [
@@ -180,7 +197,9 @@ def prune_archive(
     shelf_of: ShelfOf = Shelf.at,
 ) -> Pruned:
     """Delete archive files that newer ones of their month have stood for since so many days."""
-    files, failed = store.archive.prune(access, now - timedelta(days=older_days), shelf_of, dry_run=dry_run)
+    before = now - timedelta(days=older_days)
+    with nullcontext() if dry_run else one_at_a_time(store, access, ARCHIVE):
+        files, failed = store.archive.prune(access, before, shelf_of, dry_run=dry_run)
     return Pruned(tuple(one.place for one in files), sum(one.bytes for one in files), tuple(map(str, failed)))
 
 

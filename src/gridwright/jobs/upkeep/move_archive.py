@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import ConfigError, Conflict, GridwrightError, StoreCorrupt
+from gridwright.jobs.upkeep.archive_months import ARCHIVE
+from gridwright.jobs.upkeep.one_at_a_time import one_at_a_time
 from gridwright.store import Store
 from gridwright.store.archive.file import Shelf
 
@@ -31,9 +33,14 @@ def move_archive(
     """Register each part at an address, once its files are whole there: copied beforehand by others, or now.
 
     Stopped at any moment and called again, it goes on: each part is where its row says. One whose file is whole at
-    neither address stops none of the others.
+    neither address stops none of the others. While another process archives it is a Conflict.
     """
-    target, before = shelf_of(to), _Known(shelf_of)
+    with one_at_a_time(store, access, ARCHIVE):
+        return _move(store, access, shelf_of(to), progress=progress, shelf_of=shelf_of)
+
+
+def _move(store: Store, access: Access, target: Shelf, *, progress: Progress | None, shelf_of: ShelfOf) -> Moved:
+    before = _Known(shelf_of)
     parts = store.archive.parts(access)
     mine = [part for part in parts if part.address != target.address]
     moved, copied, failed = [], 0, []

@@ -87,3 +87,13 @@ data_key = Table(
     Column("wrapped", bytes_type(), nullable=False),
     Column("created_us", BigInteger, nullable=False),
 )
+# Who does what only one process may do at a time: a row that no longer counts on is of a holder that was killed.
+lease = Table(
+    "lease",
+    metadata,
+    Column("id", name_type(40), primary_key=True),
+    Column("holder", String(200), nullable=False),
+    Column("token", String(32), nullable=False),
+    Column("beats", BigInteger, nullable=False),
+    Column("since_us", BigInteger, nullable=False),
+)
