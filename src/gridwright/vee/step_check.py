@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, timedelta
+from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
 
 from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.hung import of_device
 from gridwright.domain.interval import Interval
 from gridwright.domain.misread import Misread
 from gridwright.domain.panel import Panel
@@ -21,6 +23,7 @@ from gridwright.vee.steps import NORMAL, Steps
 Pair = tuple[RegisterReading, RegisterReading]
 # A register that is reset begins near zero: one that still shows more than this share of before was not.
 MOST_LEFT = 0.5
+SECOND = timedelta(seconds=1)
 WRONG_READ = "What helps: send the right read of that instant"
 
 
@@ -45,10 +48,39 @@ def _set_aside(panel: Panel, wrong: Misread) -> Finding:
 def _finding(panel: Panel, steps: Steps, at: int, registers: Registers) -> Finding:
     row, meter, _, step = steps[at]
     begin = int(steps.before[at])
-    severity, text = _told(panel, meter, step, (steps.columns.reads[begin], steps.columns.reads[begin + 1]))
-    text += _untold(panel, row, step, registers)
-    period = Interval(step.since, step.until)
+    pair = steps.columns.reads[begin], steps.columns.reads[begin + 1]
+    factors = _factors(registers, pair)
+    if factors is None:
+        severity, text = _told(panel, meter, step, pair)
+        text += _untold(panel, row, step, registers)
+    else:
+        old, new = factors
+        severity, text = (
+            Severity.INFO,
+            f"the multiplier changed from {old} to {new}; no energy is taken across the change",
+        )
+    # The final and the opening read of an exchange are of one instant.
+    period = Interval(step.since, max(step.until, step.since + SECOND))
     return Finding("V32_register", panel.points[row], period, severity, text, panel.reading_type)
+
+
+def _factors(registers: Registers, pair: Pair) -> tuple[Decimal, Decimal] | None:
+    """Return the multipliers before and after a change of the same meter's between two reads, None without one."""
+    before, after = pair
+    if before.end_device != after.end_device:
+        return None
+    begun = before.epoch != after.epoch  # as the opening read does
+    own = of_device(registers.history(after.usage_point), after.end_device)
+    ordered = sorted(own, key=lambda each: each.period.start)
+    return next(
+        (
+            (old.multiplier, new.multiplier)
+            for old, new in pairwise(ordered)
+            if before.at < new.period.start < after.at or (begun and new.period.start == after.at)
+            if old.multiplier != new.multiplier
+        ),
+        None,
+    )
 
 
 def _told(panel: Panel, meter: Meter, step: RegisterStep, pair: Pair) -> tuple[Severity, str]:

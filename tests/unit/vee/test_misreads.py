@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading, Step
-from gridwright.domain.usage_point import UsagePoint, install
+from gridwright.domain.usage_point import Installation, UsagePoint, install
 from gridwright.vee import validate
 from gridwright.vee.registers import Registers
 from gridwright.vee.steps import steps_of
@@ -52,6 +53,53 @@ def test_what_the_connection_cannot_carry_bears_nothing_out() -> None:
     steps = steps_of(PANEL, Registers({"A": daily(162_045.0, (0, 0, 1, 1, 1))}), {"A": 0.5})
     assert not steps.aside
     assert [step.step for *_, step in steps] == [Step.RESET, Step.RESET, Step.RESET, Step.RESET]
+
+
+CHANGED = START + DAY
+
+
+@pytest.mark.parametrize(
+    ("values", "days"), [((1_600_000.0, 1_644_995.0, 1_644_995.0, 1_660_000.0), (0, 1, 1, 2)), ((5.0, 9.0), (0, 2))]
+)
+def test_a_new_multiplier_of_the_same_meter_is_told_as_one(values: tuple[float, ...], days: tuple[int, ...]) -> None:
+    reads = [
+        RegisterReading("A", START + DAY * day, value, "M1", int(place >= len(days) / 2))
+        for place, (value, day) in enumerate(zip(values, days, strict=True))
+    ]
+    before = Installation("A", "M1", Interval(START - DAY, CHANGED), Decimal(1))
+    (finding,) = told(Registers({"A": reads}, {}, [before, install("A", "M1", CHANGED, Decimal(40))]))
+    assert finding.severity is Severity.INFO
+    assert finding.message == "the multiplier changed from 1 to 40; no energy is taken across the change"
+
+
+@pytest.mark.parametrize(
+    ("values", "days", "epochs"),
+    [
+        ((1_600_000.0, 9_644_995.0, 9_644_995.0), (0, 1, 1), (0, 0, 1)),
+        ((9_644_995.0, 9_644_995.0, 9_600_000.0), (1, 1, 2), (0, 1, 1)),
+    ],
+)
+def test_a_wrong_read_beside_a_new_multiplier_is_no_change_of_it(
+    values: tuple[float, ...], days: tuple[int, ...], epochs: tuple[int, ...]
+) -> None:
+    """8,045 kWh in a day, or less than before: neither the final nor the opening read excuses it."""
+    reads = [
+        RegisterReading("A", START + DAY * day, value, "M1", epoch)
+        for value, day, epoch in zip(values, days, epochs, strict=True)
+    ]
+    before = Installation("A", "M1", Interval(START - DAY, CHANGED), Decimal(1))
+    found = told(Registers({"A": reads}, {}, [before, install("A", "M1", CHANGED, Decimal(40))]))
+    assert sorted(finding.severity for finding in found) == sorted([Severity.INFO, Severity.FAIL])
+
+
+def test_an_exchange_has_an_extent() -> None:
+    """Periods are half-open: one from an instant to the same one holds nothing, and no list of a day shows it."""
+    values = ((0, 5_000.0, "M1", 0), (1, 9_000.0, "M1", 0), (1, 0.0, "M2", 1), (2, 4_000.0, "M2", 1))
+    reads = [RegisterReading("A", START + DAY * day, value, serial, epoch) for day, value, serial, epoch in values]
+    before = Installation("A", "M1", Interval(START - DAY, CHANGED))
+    (finding,) = told(Registers({"A": reads}, {}, [before, install("A", "M2", CHANGED)]))
+    assert finding.period == Interval(CHANGED, CHANGED + timedelta(seconds=1))
+    assert finding.message == "another meter was installed; no energy is taken across the exchange"
 
 
 def told(registers: Registers) -> list[Finding]:
