@@ -15,7 +15,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
-from gridwright.jobs.cascade import correct_part
+from gridwright.jobs.cascade import make_final
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.load.load_history import history_of, load_history, looked_back
@@ -38,7 +38,7 @@ def test_a_spike_of_today_is_told_from_the_stored_days(
     remembers: bool, found: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not remembers:
-        monkeypatch.setattr(correct_part, "load_history", lambda *_, **__: {})
+        monkeypatch.setattr(make_final, "load_history", lambda *_, **__: {})
     with open_store("sqlite://") as store:
         store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1")])
         store.readings.save(LOCAL_OWNER, days_of(0, 120), known_at=START + DAY * 120)
