@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import ArchiveUnreadable, StoreCorrupt, StoreError
 from gridwright.domain.month import parse_month
 from gridwright.jobs.upkeep.archive_months import restore_month
+from gridwright.jobs.upkeep.move_archive import move_archive
 from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
 from tests.integration.store.test_archive import BEFORE, archive, fill, rows
@@ -134,6 +136,21 @@ def test_months_go_to_s3_and_come_back(town: Store, storage: Storage, monkeypatc
     with files.open_output_stream(names[1]) as stream:
         stream.write(b"something else")
     assert len(faults(town)) == 2
+
+
+def test_an_archive_moves_from_a_disk_to_s3_and_back(
+    town: Store, storage: Storage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    use(monkeypatch, storage.environment())
+    archive(town, tmp_path / "old", drop_before=BEFORE)
+    panels, place = everything(town), "s3://months/moved"
+    done = move_archive(town, ME, place)
+    assert (len(done.moved), done.copied, done.failed) == (3, 4, ())
+    shutil.rmtree(tmp_path / "old")
+    assert (faults(town), everything(town)) == ((), panels)
+    assert move_archive(town, ME, str(tmp_path / "back")).copied == 4
+    assert move_archive(town, ME, place).copied == 0, "all of it is still there"
+    assert (faults(town), everything(town)) == ((), panels)
 
 
 def test_without_its_keys_nothing_leaves_and_nothing_is_lost(
