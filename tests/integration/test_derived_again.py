@@ -152,6 +152,21 @@ def test_reads_that_count_again_count_with_the_new_factor(store: Store, tmp_path
     assert (total(store, name), codes(store, name)) == (984.0, set())
 
 
+def test_reads_that_came_before_their_meter_was_on_record_follow_too(store: Store, tmp_path: Path) -> None:
+    """They name no meter: they are of the one that hung there, as is said later."""
+    name = f"C{next(NUMBERS)}"
+    store.registry.save_points(ME, [UsagePoint(name, capacity_kw=1000.0)])
+    read(store, tmp_path, name, {half: half / 2 for half in range(97)})
+    assert total(store, name) == 48.0
+    first = MeterExchange(name, Meter(f"{name}-OLD", dials=9), START, None, Decimal(0))
+    exchange_meter(store, ME, first, now=NOW)
+    assert total(store, name) == 48.0
+    exchange_meter(store, ME, order(name, START + DAY, 40, "24"), now=NOW)
+    assert (total(store, name), codes(store, name)) == (984.0, set())
+    cancel(store, ME, ExchangeCancelling(name, START + DAY, "never was"), now=NOW)
+    assert total(store, name) == 48.0
+
+
 def test_energy_of_an_archived_month_follows_too(tmp_path: Path) -> None:
     """The month is dropped from the database: what its registers told is read in the archive, and told anew."""
     with open_store(f"sqlite:///{tmp_path}/store.db") as store:

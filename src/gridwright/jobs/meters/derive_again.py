@@ -15,7 +15,7 @@ import numpy as np
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
 from gridwright.domain.errors import GridMismatch
-from gridwright.domain.hung import factor_between
+from gridwright.domain.hung import all_named, factor_between
 from gridwright.domain.interval import DAY_S, Interval, clock_time, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Accumulation, ReadingType
@@ -102,7 +102,9 @@ def energies_told(
 ) -> dict[ReadingType, Energies]:
     """Return what the reads of each register of a usage point tell, as its meters are recorded now."""
     history, turned_over = store.registry.installations(access, point), Rollovers(store, access)
-    return {kind: ReadsTell(these, history, turned_over).energies() for kind, these in reads.items()}
+    return {
+        kind: ReadsTell(all_named(history, these), history, turned_over).energies() for kind, these in reads.items()
+    }
 
 
 def derive_again(
