@@ -30,8 +30,9 @@ FLOWLESS = {Quantity.VOLTAGE, Quantity.CURRENT, Quantity.POWER_FACTOR}
 # First letter of the NMI suffix (AEMO NMI Procedure): export from the grid is what the customer takes.
 FLOWS = dict.fromkeys("EDFQPR", Flow.DELIVERED) | dict.fromkeys("BACKJL", Flow.RECEIVED) | {"N": Flow.NET}
 SUFFIX_UNITS = {"V": "V"}
-# What unit and suffix mean: the reading type, and the decimal places from the unit to its counts.
-Meanings = dict[tuple[str, str], tuple[ReadingType, int]]
+OWN = "="  # begins the RegisterID of our own files where it tells the channel of a series, which is not its suffix
+# What unit, suffix and channel mean: the reading type, and the decimal places from the unit to its counts.
+Meanings = dict[tuple[str, str, str], tuple[ReadingType, int]]
 TOTALS = (Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.APPARENT_ENERGY)
 
 
@@ -67,7 +68,7 @@ def channel_of(
 
     `told`: what the units and suffixes of the file meant so far; there are few.
     """
-    point, suffix = field(fields, 1), (field(fields, 4) or _only_channel(field(fields, 2))).upper()
+    point = field(fields, 1)
     wrong = nmi_fault(point, line)
     if wrong is not None:
         return wrong
@@ -80,14 +81,15 @@ def channel_of(
             field(fields, 8),
         )
     unit = options.unit or field(fields, 7)
-    meaning = told.get((unit, suffix)) if told is not None else None
+    suffix, channel = suffix_in(fields), channel_in(fields)
+    meaning = told.get((unit, suffix, channel)) if told is not None else None
     if meaning is None:
-        read = meaning_of(unit, suffix, exponents, line)
+        read = meaning_of(unit, (suffix, channel), exponents, line)
         if isinstance(read, Reject):
             return read
         meaning = read
         if told is not None:
-            told[unit, suffix] = meaning
+            told[unit, suffix, channel] = meaning
     reading_type, places = meaning
     return Channel(point, field(fields, 6), reading_type, places, MINUTES_A_DAY // minutes)
 
@@ -99,10 +101,22 @@ def nmi_fault(point: str, line: int) -> Reject | None:
     return Reject(line, told, "field 2 names the usage point", shown) if fault else None
 
 
+def suffix_in(fields: list[str]) -> str:
+    """Return the NMI suffix of a record."""
+    return (field(fields, 4) or _only_channel(field(fields, 2))).upper()
+
+
+def channel_in(fields: list[str]) -> str:
+    """Return the channel of a record: its suffix, unless our own writer tells in the RegisterID what it was before."""
+    register = field(fields, 3)
+    return register.removeprefix(OWN) if register.startswith(OWN) else suffix_in(fields)
+
+
 def meaning_of(
-    unit: str, suffix: str, exponents: Mapping[Quantity, int], line: int
+    unit: str, named: tuple[str, str], exponents: Mapping[Quantity, int], line: int
 ) -> tuple[ReadingType, int] | Reject:
-    """Return the reading type of a unit and NMI suffix, and the decimal places from that unit to its counts."""
+    """Return the reading type of a unit, NMI suffix and channel, and the decimal places from unit to counts."""
+    suffix, channel = named
     name = unit or SUFFIX_UNITS.get(suffix[:1], "")
     known = UNITS.get(name.lower())
     if known is None:
@@ -112,7 +126,7 @@ def meaning_of(
     exponent = exponents.get(quantity, default_exponent(quantity))
     accumulation = Accumulation.DELTA if quantity in TOTALS else Accumulation.INSTANTANEOUS
     flow = Flow.NONE if quantity in FLOWLESS else FLOWS.get(suffix[:1], Flow.NONE)
-    kind = ReadingType(quantity, flow, accumulation, exponent, channel=suffix)
+    kind = ReadingType(quantity, flow, accumulation, exponent, channel=channel)
     return kind, power - exponent
 
 

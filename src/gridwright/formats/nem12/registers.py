@@ -13,7 +13,7 @@ from gridwright.domain.interval import epoch_s
 from gridwright.domain.reading_type import Flow, Quantity, ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.verdict import Reject
-from gridwright.formats.nem12.channels import Channel, field, meaning_of, nmi_fault
+from gridwright.formats.nem12.channels import Channel, channel_in, field, meaning_of, nmi_fault, suffix_in
 from gridwright.formats.nem12.numbers import one_number
 from gridwright.formats.nem12.qualities import UNREADABLE, quality_byte
 from gridwright.formats.source import ReadOptions
@@ -55,7 +55,7 @@ def accumulated_reads(
     fields: list[str], options: ReadOptions, exponents: Mapping[Quantity, int], offset_s: int, line: int
 ) -> list[IndexRead | Reject]:
     """Return the previous and the current read of a 250 record (NEM13), or why they cannot be taken."""
-    meaning = meaning_of(options.unit or field(fields, 19), field(fields, 4), exponents, line)
+    meaning = meaning_of(options.unit or field(fields, 19), (suffix_in(fields), channel_in(fields)), exponents, line)
     if isinstance(meaning, Reject):
         return [meaning]
     wrong = nmi_fault(field(fields, 1), line)

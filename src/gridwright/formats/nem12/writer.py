@@ -18,7 +18,7 @@ from gridwright.domain.reading_type import Accumulation, Flow, Quantity, Reading
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats.compact import compact_stamps
-from gridwright.formats.nem12.channels import FLOWLESS, FLOWS
+from gridwright.formats.nem12.channels import FLOWLESS, FLOWS, OWN
 from gridwright.formats.writer import (
     WRITTEN_UNIT,
     pattern_of,
@@ -43,6 +43,7 @@ REACTIVE = {Flow.DELIVERED: "Q", Flow.RECEIVED: "K"}
 NUMBERED, NAMED = "ABCDEFGHI", "JKLMNOPQRSTUVWXYZ"
 DIRECTIONS = {Flow.DELIVERED: "E", Flow.RECEIVED: "I"}
 FORBIDDEN = ',"'
+LONGEST_REGISTER = 10  # characters of a RegisterID (MDFF)
 CODES = [nem12_code(byte) if byte & 0x0F <= 8 and byte >> 4 <= 10 else "N" for byte in range(256)]  # noqa: PLR2004 - the statuses and methods there are
 
 
@@ -80,6 +81,12 @@ class Suffixes:
             spare = (own[0] + last for last in reversed(NUMBERED + NAMED) if own[0] + last not in others)
             mine[key] = next(spare) if own in others else own
         return mine[key]
+
+    def register(self, point: str, kind: ReadingType) -> str:
+        """Return the RegisterID, which tells whoever reads it here the channel where that is not the suffix."""
+        suffix, own = self.of(point, kind), f"{OWN}{kind.channel}"
+        plain = own.isprintable() and own == own.strip() and not set(own) & set(FORBIDDEN)
+        return own if kind.channel != suffix and plain and len(own) <= LONGEST_REGISTER else suffix
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ class Nem12Writer:
             if not opened:
                 yield _header("NEM12", epoch_s(reads[-1].at))
                 opened = True
-            yield _head(point, suffixes.of(point, kind), device, kind, 30)
+            yield _head((point, device), suffixes, kind, 30)
             yield _index_reads(kind, reads)
         yield (b"" if opened else _header("NEM12", 0)) + b"900\n"
 
@@ -159,7 +166,8 @@ class Nem13Writer:
                 opened = True
             # A lone read has nothing before it: it stands for both.
             pairs = list(pairwise(reads)) or [(reads[0], reads[0])]
-            head = f"250,{plain_id(point, FORBIDDEN, 'NEM13')}", suffixes.of(point, kind), device
+            suffix, register = suffixes.of(point, kind), suffixes.register(point, kind)
+            head = f"250,{plain_id(point, FORBIDDEN, 'NEM13')},{suffix},{register},{suffix}", device
             yield "".join(_accumulated(head, kind, before, after) for before, after in pairs).encode()
         yield (b"" if opened else _header("NEM13", 0)) + b"900\n"
 
@@ -182,10 +190,12 @@ def _header(version: str, moment: int) -> bytes:
     return f"100,{version},{stamp},{SENDER},{RECEIVER}\n".encode()
 
 
-def _head(point: str, suffix: str, device: str, kind: ReadingType, minutes: int) -> bytes:
+def _head(whose: tuple[str, str], suffixes: Suffixes, kind: ReadingType, minutes: int) -> bytes:
+    point, device = whose
+    suffix, register = suffixes.of(point, kind), suffixes.register(point, kind)
     nmi = plain_id(point, FORBIDDEN, "NEM12")
     serial = plain_id(device, FORBIDDEN, "NEM12") if device else ""
-    return f"200,{nmi},{suffix},{suffix},{suffix},,{serial},{UNITS[kind.quantity]},{minutes},\n".encode()
+    return f"200,{nmi},{suffix},{register},{suffix},,{serial},{UNITS[kind.quantity]},{minutes},\n".encode()
 
 
 def _panel(panel: Panel, suffixes: Suffixes) -> Iterator[bytes]:
@@ -212,7 +222,7 @@ def _panel(panel: Panel, suffixes: Suffixes) -> Iterator[bytes]:
             + (f"{CODES[codes[day, 0]]},,,,\n" if alike[day] else f"V,,,,\n{_ranges(codes[day])}")
             for day, written in zip(filled.tolist(), numbers, strict=True)
         ]
-        yield _head(point, suffixes.of(point, kind), "", kind, minutes) + "".join(texts).encode()
+        yield _head((point, ""), suffixes, kind, minutes) + "".join(texts).encode()
 
 
 def _ranges(quality: npt.NDArray[np.uint8]) -> str:
@@ -230,8 +240,8 @@ def _index_reads(kind: ReadingType, reads: Sequence[RegisterReading]) -> bytes:
     return "".join(pattern % part for part in zip(stamps, seconds, values, strict=True)).encode()
 
 
-def _accumulated(head: tuple[str, str, str], kind: ReadingType, before: RegisterReading, after: RegisterReading) -> str:
-    start, suffix, device = head
+def _accumulated(head: tuple[str, str], kind: ReadingType, before: RegisterReading, after: RegisterReading) -> str:
+    start, device = head
     pattern = pattern_of(kind)
     old, new, used = written_values(kind, np.array([before.value, after.value, after.value - before.value])).tolist()
     times = compact_stamps(np.array([epoch_s(before.at), epoch_s(after.at)]) + MARKET_S)
@@ -242,7 +252,4 @@ def _accumulated(head: tuple[str, str, str], kind: ReadingType, before: Register
     ]
     direction = DIRECTIONS.get(kind.flow, "")
     amount = pattern % used if before.epoch == after.epoch else ""
-    return (
-        f"{start},{suffix},{suffix},{suffix},,{device},{direction},{reads[0]},{reads[1]},{amount},"
-        f"{UNITS[kind.quantity]},,,\n"
-    )
+    return f"{start},,{device},{direction},{reads[0]},{reads[1]},{amount},{UNITS[kind.quantity]},,,\n"
