@@ -84,6 +84,12 @@ class RegistersPort(Protocol):
         """Return for each usage point the last read up to one instant, and the first one after the other."""
         ...
 
+    def load(
+        self, access: Access, point: str, period: Interval, reading_type: ReadingType = ...
+    ) -> tuple[RegisterReading, ...]:
+        """Return the reads of one usage point in a period."""
+        ...
+
     def load_several(
         self, access: Access, points: Sequence[str], period: Interval, reading_type: ReadingType = ...
     ) -> list[RegisterReading]:
@@ -92,6 +98,14 @@ class RegistersPort(Protocol):
 
     def kinds(self, access: Access, point: str) -> tuple[ReadingType, ...]:
         """Return the reading types of which a usage point has register reads."""
+        ...
+
+
+class ExchangeReadsPort(Protocol):
+    """What the import asks where register reads count in another epoch."""
+
+    def move(self, access: Access, moves: Sequence[tuple[RegisterReading, int]], *, known_at: datetime) -> None:
+        """Let each read count in another epoch."""
         ...
 
 
@@ -191,6 +205,11 @@ class StorePort(Protocol):
     @property
     def registers(self) -> RegistersPort:
         """Register reads."""
+        ...
+
+    @property
+    def exchange_reads(self) -> ExchangeReadsPort:
+        """Register reads of exchanges, and those that moved."""
         ...
 
     @property

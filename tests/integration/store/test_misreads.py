@@ -17,8 +17,10 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
+from gridwright.formats.source import ReadOptions
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.files.ingest_file import ingest_file
 from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.jobs.meters.place_reads import keep_reads
 from gridwright.store import Store
@@ -217,3 +219,27 @@ def test_what_a_device_gave_takes_its_place_too(store: Store) -> None:
     saved = keep_reads(store, ME, in_epochs(store, ME, [right]), known_at=NOW)
     assert (saved.new, saved.changed) == (0, 1)
     assert [read.epoch for read in store.registers.load(ME, "A", ALL_TIME)] == [0] * 4
+
+
+def import_days(store: Store, folder: Path, *reads: Read) -> None:
+    path = folder / f"{reads[0][1]}.csv"
+    path.write_text("meter,time,register_kwh\n" + "".join(f"A,{at:%Y-%m-%dT%H:%M:%SZ},{kwh}\n" for at, kwh in reads))
+    done = ingest_file(store, ME, path, ReadOptions(kind="cumulative"), known_at=NOW)
+    assert done.intake.accepted == len(reads), done
+
+
+@pytest.mark.parametrize("wrong", [162.045, 1_999.0])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 1, 3), (3, 1, 2, 0), (2, 3, 0, 1)])
+def test_reads_of_one_file_each_take_their_place_too(
+    store: Store, tmp_path: Path, wrong: float, order: tuple[int, ...]
+) -> None:
+    a_meter(store, "A")
+    reads = days(1_599.899, wrong, 1_627.741, 1_641.0)
+    for at in order:
+        import_days(store, tmp_path, reads[at])
+    assert counted(store, "A", HOUR) == 41_101
+    import_days(store, tmp_path, reads[0], (START + DAY, 1_613.484), reads[2])
+    stored = store.registers.load(ME, "A", ALL_TIME)
+    assert [read.value for read in stored] == [1_599_899, 1_613_484, 1_627_741, 1_641_000]
+    assert len({read.epoch for read in stored}) == 1
+    assert counted(store, "A", HOUR) == 41_101

@@ -31,6 +31,7 @@ from gridwright.jobs.files.chunk_parts import LONGEST_BLOCK, Misfit, Part, count
 from gridwright.jobs.files.decode_ahead import Piece
 from gridwright.jobs.files.keep_told import keep_told
 from gridwright.jobs.files.named_meters import name_meters
+from gridwright.jobs.files.placed_registers import save_registers
 from gridwright.jobs.files.read_file import arrival_findings, zones_of
 from gridwright.jobs.files.rejects_file import RejectsFile
 from gridwright.jobs.files.same_series import Opened, StoredChannels, Told, stored_channels
@@ -279,10 +280,10 @@ class ChunkImport:
         return self._save_part(replace(part, panel=fitted.summed))
 
     def _save_registers(self, gridded: Gridded) -> Counter[str]:
-        reads = [read for registers in gridded.registers for read in registers]
-        if not reads:
+        run = self.run
+        if not gridded.registers:
             return Counter()
-        return counted(self.run.store.registers.save(self.run.access, reads, known_at=self.run.known_at))
+        return counted(save_registers(run.store, run.access, gridded.registers, run.points, run.known_at))
 
     def _advance(self, gridded: Gridded, saved: Counter[str], misfits: Sequence[Misfit]) -> Counter[str]:
         """Write the rejects through to the disk, then record the progress that includes them."""

@@ -18,7 +18,8 @@ from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER
 from gridwright.jobs.meters.rollovers import Rollovers
-from gridwright.store import NOTHING_SAVED, SaveSummary, Store
+from gridwright.jobs.store_port import StorePort
+from gridwright.store import NOTHING_SAVED, SaveSummary
 
 SECOND = timedelta(seconds=1)
 BEHIND, AHEAD = 4, 3  # instants on both sides that may tell which reads are wrong
@@ -43,7 +44,7 @@ class Placed:
 
 
 def place_reads(
-    store: Store,
+    store: StorePort,
     access: Access,
     arriving: Mapping[str, Sequence[RegisterReading]],
     around: Mapping[str, Neighbours],
@@ -80,7 +81,7 @@ def _follow(reads: Sequence[RegisterReading], before: RegisterReading | None, af
     return all(one.end_device == other.end_device and one.value <= other.value for one, other in pairwise(whole))
 
 
-def _begun(store: Store, access: Access, reads: Sequence[RegisterReading]) -> set[str]:
+def _begun(store: StorePort, access: Access, reads: Sequence[RegisterReading]) -> set[str]:
     """Return the usage points whose last read began an epoch: the next one tells whether it was right."""
     if not reads:
         return set()
@@ -91,7 +92,7 @@ def _begun(store: Store, access: Access, reads: Sequence[RegisterReading]) -> se
     return {read.usage_point for read, one in pairs if one is not None and one.epoch != read.epoch}
 
 
-def _window(store: Store, access: Access, reads: Sequence[RegisterReading]) -> tuple[list[RegisterReading], bool]:
+def _window(store: StorePort, access: Access, reads: Sequence[RegisterReading]) -> tuple[list[RegisterReading], bool]:
     """Return the stored reads among new ones and around them, and whether there are enough before to judge them by."""
     point, kind = reads[0].usage_point, reads[0].reading_type
     first, last = min(read.at for read in reads), max(read.at for read in reads)
@@ -106,12 +107,12 @@ def _window(store: Store, access: Access, reads: Sequence[RegisterReading]) -> t
 
 
 def _near(
-    store: Store, access: Access, kind: ReadingType, point: str, moments: tuple[datetime, datetime]
+    store: StorePort, access: Access, kind: ReadingType, point: str, moments: tuple[datetime, datetime]
 ) -> Neighbours:
     return store.registers.neighbours(access, {point: moments}, kind)[point]
 
 
-def _go_on(store: Store, access: Access, found: Placed) -> None:
+def _go_on(store: StorePort, access: Access, found: Placed) -> None:
     """Let all later reads follow the last one of those around where that counts in another epoch."""
     if not found.moves or found.moves[-1][0].at < found.after[-1].at:
         return
@@ -217,7 +218,9 @@ def _preceding(
     return found
 
 
-def keep_reads(store: Store, access: Access, reads: Sequence[RegisterReading], *, known_at: datetime) -> SaveSummary:
+def keep_reads(
+    store: StorePort, access: Access, reads: Sequence[RegisterReading], *, known_at: datetime
+) -> SaveSummary:
     """Save reads of several usage points and types, each in its place among those that are stored."""
     rollovers, summary = Rollovers(store, access), NOTHING_SAVED
     series: dict[ReadingType, dict[str, list[RegisterReading]]] = defaultdict(lambda: defaultdict(list))
@@ -232,7 +235,7 @@ def keep_reads(store: Store, access: Access, reads: Sequence[RegisterReading], *
     return summary
 
 
-def save_placed(store: Store, access: Access, found: Mapping[str, Placed], known_at: datetime) -> SaveSummary:
+def save_placed(store: StorePort, access: Access, found: Mapping[str, Placed], known_at: datetime) -> SaveSummary:
     """Save reads where they belong, and let those move that count in another epoch now."""
     reads = [read for one in found.values() for read in one.saved]
     saved = store.registers.save(access, reads, known_at=known_at) if reads else NOTHING_SAVED
