@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from gridwright.store import Store
 
 Pile = list["Batch"]
+SECOND_KW = 3.6  # kW of one watt-hour in a second
+FAR_BELOW = 0.9
 
 
 def write_singles(store: Store, batches: Sequence[Batch], now: datetime) -> list[Batch]:
@@ -92,17 +94,20 @@ def _between(
 ) -> Iterator[tuple[int, Derived]]:
     """Yield the energy between two reads, by the place of the later one, as `registers.between` does."""
     multiplier, limits = registry
-    told: dict[int, tuple[Derived, timedelta]] = {}
+    told: dict[int, tuple[Derived, int]] = {}
     for place, before in new.items():
         read = newest[place]
         found = None if before is None else interval_of(before.at_s, read.at_s)
         if before is not None and found is not None:
             energy = (read.counts - before.value) * multiplier(read.point, read.end_device, before.at_s)
             if energy.is_integer():
-                told[place] = Derived(read.point, *found, energy), timedelta(seconds=read.at_s - before.at_s)
+                told[place] = Derived(read.point, *found, energy), read.at_s - before.at_s
     limits.learn([one.point for one, _ in told.values()])
-    for place, (one, lasted) in told.items():
-        if is_possible(one.energy, kind, lasted, limits(one.point)):
+    known, kw = limits.known, kind.resolution * SECOND_KW
+    for place, (one, lasted_s) in told.items():
+        # Nearly all are far below the limit: only the others are worth the exact question.
+        far = one.energy * kw < FAR_BELOW * known[one.point] * lasted_s
+        if far or is_possible(one.energy, kind, timedelta(seconds=lasted_s), known[one.point]):
             yield place, one
 
 
