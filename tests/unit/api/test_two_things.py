@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pyarrow as pa
@@ -18,6 +18,9 @@ from gridwright.api.ingest.form import decode_form
 from gridwright.api.ingest.json import decode_json, decode_ndjson
 from gridwright.api.ingest.meaning import Said
 from gridwright.api.ingest.table import Decoded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DEFAULTS = Said(interval_s=900)
@@ -237,3 +240,44 @@ def test_a_form_in_json_with_a_name_twice_is_refused() -> None:
     assert (told["status"], told["field"], told["value"]) == (422, "reading", "6")
     found = decode_form(body.replace("6", "5").encode(), "application/json", NOW)
     assert found.verdicts.accepted == 1
+
+
+WORDS = [
+    ({"unit": "MWh"}, "unit"),
+    ({"unit": "Wh"}, "unit"),
+    ({"kwh": None, "register_kwh": 7.0, "unit": "V"}, "unit"),
+    ({"kwh": None, "reading": 7.0, "unit": "MWh"}, "unit"),
+    ({"kwh": None, "register_kwh": 7.0, "reading_type": "electricity/delivered/energy/delta/0"}, "reading_type"),
+]
+
+
+@pytest.mark.parametrize("decode", [as_json, as_lines, as_csv, as_arrow])
+@pytest.mark.parametrize(("changed", "field"), WORDS)
+@pytest.mark.parametrize("many", [1, 40])
+def test_a_word_that_contradicts_the_name_of_the_number_is_refused(
+    decode: Callable[[list[dict[str, Any]]], Decoded], changed: dict[str, Any], field: str, many: int
+) -> None:
+    """`kwh` in MWh was stored as kWh, and a register of a difference as a register."""
+    times = [f"2026-11-{24 - at // 24:02d}T{at % 24:02d}:00:00Z" for at in range(many)]
+    found = decode([SOUND | changed | {"start": time} for time in times])
+    assert (found.verdicts.accepted, found.verdicts.rejected) == (0, many)
+    assert {one.fault.field for one in found.verdicts.listed} == {field}
+
+
+@pytest.mark.parametrize("decode", [as_json, as_lines, as_csv, as_arrow])
+def test_a_word_that_agrees_with_the_name_of_the_number_is_taken(
+    decode: Callable[[list[dict[str, Any]]], Decoded],
+) -> None:
+    register = {"kwh": None, "register_kwh": 7.0, "reading_type": "electricity/delivered/energy/cumulative/0"}
+    found = decode([SOUND | {"unit": "kWh"}, SOUND | register, SOUND | {"start": LATER, "unit": " KWH"}])
+    assert (found.verdicts.accepted, found.verdicts.rejected) == (3, 0)
+
+
+@pytest.mark.parametrize("decode", [as_json, as_lines])
+@pytest.mark.parametrize(("values", "shown"), [([], "an empty list"), ([None, None], "only null")])
+def test_a_list_without_a_value_is_told(
+    decode: Callable[[list[dict[str, Any]]], Decoded], values: list[None], shown: str
+) -> None:
+    found = decode([SOUND | {"kwh": values}, SOUND])
+    assert (found.verdicts.accepted, found.verdicts.rejected) == (1, 1)
+    assert (found.verdicts.listed[0].fault.field, found.verdicts.listed[0].value) == ("kwh", shown)

@@ -275,9 +275,10 @@ class Columns:
 
     def _words(self, told: dict[str, str], column: str) -> Said:
         interval = told.pop("interval_s", "").removesuffix(".0")  # a table with a gap has floats
-        if column != "value":
-            told["unit"] = "kWh"
-        said = replace(self.defaults, register=column in {"register_kwh", "reading"})
+        named = column != "value"
+        if named:
+            told.setdefault("unit", "kWh")
+        said = replace(self.defaults, register=column in {"register_kwh", "reading"}, named=named)
         for word, text in told.items():
             said = replace(said, **{word: text})  # type: ignore[arg-type] # all but interval_s are text
         # What is no whole number divides no day, and is refused as such.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Rows = npt.NDArray[np.intp]
 Refuse = Callable[[Rows, Fault, Callable[[int], object]], None]
 MAX_INTERVALS = 1_000_000  # of one request
+NO_VALUES = Fault("kwh", "the list has no value", "leave out what has none")
+EMPTY, NULLS = "an empty list", "only null"
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -62,6 +64,11 @@ def unrolled(
         raise too_many(MAX_INTERVALS, "intervals")
     parts = [(singles, np.zeros(singles.size, np.int64), table.value[singles])]
     parts += [_laid_out(lists[at], rows, lengths[at]) for at, rows in taken.items()]
+    for (at, rows), (found, *_) in zip(taken.items(), parts[1:], strict=True):
+        empty = np.bincount(found, minlength=table.index.size)[rows] == 0
+        if empty.any():
+            refuse(rows[empty & (lengths[at] > 0)], NO_VALUES, partial(_same, NULLS))
+            refuse(rows[empty & (lengths[at] == 0)], NO_VALUES, partial(_same, EMPTY))
     row, place, value = (np.concatenate(part) for part in zip(*parts, strict=True))
     order = np.argsort(row, kind="stable")
     row = row[order]

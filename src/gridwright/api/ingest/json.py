@@ -21,7 +21,7 @@ from gridwright.api.ingest.around import list_within, opened, pieces_within
 from gridwright.api.ingest.broken_list import MAX_BROKEN, Cut, broken_list, too_many_broken
 from gridwright.api.ingest.few import FEW, Row, check_few
 from gridwright.api.ingest.instants import instant_us, instants_us, told_us
-from gridwright.api.ingest.intervals import MAX_INTERVALS, step_us
+from gridwright.api.ingest.intervals import EMPTY, MAX_INTERVALS, NO_VALUES, NULLS, step_us
 from gridwright.api.ingest.keys_twice import fault_of, may_be_twice, twice_in
 from gridwright.api.ingest.listed import lists_more
 from gridwright.api.ingest.meaning import Said, Wrong
@@ -326,13 +326,14 @@ def _written(record: Record) -> Any:  # noqa: ANN401 - a number, a list of them,
 def _words(record: Record) -> tuple[Any, ...]:
     register = record.kwh is None and (record.register_kwh is not None or record.reading is not None)
     # A unit belongs to `value`; the other names say theirs.
-    unit = record.unit if record.kwh is None and not register else "kWh"
-    return unit, record.flow, record.reading_type, record.quality, record.interval_s, register
+    named = record.kwh is not None or register
+    unit = record.unit or "kWh" if named else record.unit
+    return unit, record.flow, record.reading_type, record.quality, record.interval_s, register, named
 
 
 @lru_cache(maxsize=4096)
 def _said(words: tuple[Any, ...], defaults: Said) -> Said:
-    unit, flow, kind, quality, interval_s, register = words
+    unit, flow, kind, quality, interval_s, register, named = words
     return Said(
         defaults.unit if unit is None else unit,
         defaults.flow if flow is None else flow,
@@ -340,6 +341,7 @@ def _said(words: tuple[Any, ...], defaults: Said) -> Said:
         defaults.quality if quality is None else quality,
         defaults.interval_s if interval_s is None else interval_s,
         register,
+        named,
     )
 
 
@@ -380,6 +382,9 @@ def _unrolled(records: Sequence[Record], numbered: Sequence[int], defaults: Said
         except Wrong as wrong:
             decoded.verdicts.reject(decoded.places.of(index), wrong.fault, wrong.value)
             continue
-        for at, value in enumerate(_written(record)):
+        written = _written(record)
+        if written.count(None) == len(written):
+            decoded.verdicts.reject(decoded.places.of(index), NO_VALUES, NULLS if written else EMPTY)
+        for at, value in enumerate(written):
             if value is not None:
                 yield name, first + at * step, value, said, index

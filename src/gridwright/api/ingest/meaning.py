@@ -54,7 +54,10 @@ class Wrong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The words of a record about its number; empty where it says nothing. `register`: it is named as a register."""
+    """The words of a record about its number; empty where it says nothing.
+
+    `register`: it is named as a register; `named`: its name tells that it is in kWh, and whether it counts up.
+    """
 
     unit: str = ""
     flow: str = ""
@@ -62,6 +65,7 @@ class Said:
     quality: str = ""
     interval_s: int = 0
     register: bool = False
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,9 @@ class Meaning:
 def meaning_of(said: Said) -> Meaning:
     """Return what a record's words mean; Wrong names the word that means nothing."""
     quantity, shift = _unit_of(said.unit)
+    if said.named and (quantity, shift) != UNITS["kwh"]:
+        remedy = "send value with unit, or leave the unit out"
+        raise Wrong(Fault("unit", "the name of the number says kWh already", remedy), said.unit)
     kind = _type_of(said, quantity)
     if said.unit and kind.quantity is not quantity:
         raise Wrong(
@@ -120,6 +127,9 @@ def _type_of(said: Said, quantity: Quantity) -> ReadingType:
             raise Wrong(Fault("reading_type", "the code is too long", "use a short channel"), said.reading_type)
         if not -9 <= kind.exponent <= 9:  # noqa: PLR2004 - nano to giga
             raise Wrong(Fault("reading_type", "the exponent is out of range", "use -9 to 9"), said.reading_type)
+        if said.named and said.register and kind.accumulation is not Accumulation.CUMULATIVE:
+            remedy = "send a difference as kwh, or leave the reading_type out"
+            raise Wrong(Fault("reading_type", "it is of no register, as the number is by its name", remedy), kind.code)
         return kind.register() if said.register else kind
     flow = FLOWS.get(said.flow.lower()) if said.flow else _usual_flow(quantity)
     if flow is None:
