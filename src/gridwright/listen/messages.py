@@ -14,11 +14,16 @@ from gridwright.api.answer import Refused
 from gridwright.api.ingest.few import check_few
 from gridwright.api.ingest.instants import instant_us
 from gridwright.api.ingest.json import decode_json
+from gridwright.api.ingest.keys_twice import fault_of, twice_in
 from gridwright.api.ingest.lines import LineMapping, Words, sampled_us
-from gridwright.api.ingest.meaning import Said, Wrong
+from gridwright.api.ingest.meaning import Said, Wrong, meaning_of
+from gridwright.api.ingest.record import FIELDS, WORDS, Record
 from gridwright.api.ingest.table import Decoded
+from gridwright.api.ingest.twice import NAMES, TIMES, require_one_of_each
+from gridwright.api.ingest.unfit import unfit
 from gridwright.api.ingest.verdicts import Fault
 from gridwright.domain.interval import MICRO, epoch_s
+from gridwright.domain.reading_type import Quantity
 from gridwright.listen.ignored import NO_MEANING, Ignored
 from gridwright.protocols.sparkplug import (
     Birth,
@@ -34,6 +39,9 @@ from gridwright.protocols.sparkplug.payload import BAD, STALE
 from gridwright.protocols.sparkplug.session import BD_SEQ, NAMESPACE, ONCE
 
 WHERE = (0, 1)
+MAX_FIELDS = 1_000  # of an object that is looked into for the reason why it cannot be taken
+# Names under which senders tell a time that is not read: what has it must not be stamped with its receipt.
+OTHER_TIMES = {"ts", "t", "date", "datetime", "date_time", "time_stamp", "timestamp_ms", "epoch", "utc", "when", "end"}
 LARGEST = 4 << 20  # bytes of a payload that is looked into
 SPARKPLUG = Words("sparkplug")
 OF_ITSELF = ("Node Control/", "Device Control/")  # commands of the specification
@@ -94,33 +102,34 @@ class Messages:
         return Taken(decoded)
 
     def _single(self, names: dict[str, str], payload: bytes, decoded: Decoded, now: datetime) -> None:
-        """Take one value: a bare number, or an object with `value` and perhaps `at` and `unit`."""
+        """Take one value: a bare number, or an object with `value` and the words and times of a JSON record."""
         told = _object(payload)
-        value = told.get("value")
-        if isinstance(value, bool):
-            value = float(value)
-        interval = told.get("interval_s") or 0
-        if not isinstance(value, int | float) or abs(value) > sys.float_info.max:
-            raise Wrong(Fault("payload", "there is no number", 'send 1.5, or {"value": 1.5, "at": …}'), payload[:120])
-        if not isinstance(interval, int):
-            raise Wrong(Fault("interval_s", "this is no number of seconds", "send 900, or leave it out"), interval)
-        at = told.get("at", told.get("timestamp", told.get("start")))
-        at_us = epoch_s(now) * MICRO if at is None else instant_us(at, "at")
-        quantity = names.get("quantity") or str(told.get("quantity", ""))
-        words = Words("mqtt", unit=str(told.get("unit", "")), interval_s=interval)
         name = names.get("usage_point") or names.get("meter") or ""
-        self._row(name, (quantity, words), (at_us, float(value)), (decoded, now))
+        record, truth = _record(told, payload, name)
+        field, when = next(
+            ((one, getattr(record, one)) for one in TIMES if getattr(record, one) is not None), ("at", None)
+        )
+        at_us = epoch_s(now) * MICRO if when is None else instant_us(when, field)
+        quantity = names.get("quantity") or str(told.get("quantity", ""))
+        said = self._said(quantity, Words("mqtt", **_words(record)))
+        if truth and meaning_of(said).reading_type.quantity is not Quantity.STATE:
+            raise Wrong(Fault("value", "it is true or false, and no number", "send a number"), payload[:120])
+        check_few([(name, sampled_us(at_us, said), float(told["value"]), said, 0)], decoded, now)
 
-    def _row(
-        self, name: str, what: tuple[str, Words], reading: tuple[int, float], context: tuple[Decoded, datetime]
-    ) -> None:
-        quantity, words = what
+    def _said(self, quantity: str, words: Words) -> Said:
+        """Return what a quantity means; Wrong where nothing tells it."""
         said = self.mapping.said(quantity, words)
         if said is None:
             fault = Fault(
                 "quantity", "nothing tells what this means", "name it in [line_protocol.fields], or in ignore"
             )
             raise Wrong(fault, quantity)
+        return said
+
+    def _row(
+        self, name: str, what: tuple[str, Words], reading: tuple[int, float], context: tuple[Decoded, datetime]
+    ) -> None:
+        said = self._said(*what)
         decoded, now = context
         check_few([(name, sampled_us(reading[0], said), reading[1], said, 0)], decoded, now)
 
@@ -186,6 +195,35 @@ def _object(payload: bytes) -> dict[str, Any]:
     if isinstance(told, dict):
         return told
     return {"value": told}
+
+
+def _record(told: dict[str, Any], payload: bytes, name: str) -> tuple[Record, bool]:
+    """Return what an object tells beside its number, and whether that is true or false; Wrong where it is none."""
+    value = told.get("value")
+    if not isinstance(value, int | float) or abs(value) > sys.float_info.max:
+        raise Wrong(Fault("payload", "there is no number", 'send 1.5, or {"value": 1.5, "at": …}'), payload[:120])
+    twice = twice_in(payload, (*FIELDS, "quantity"))
+    if twice is not None:
+        raise Wrong(fault_of(twice[0]), twice[1])
+    try:
+        record = msgspec.convert(told | {"value": float(value)}, Record)
+    except msgspec.ValidationError as error:
+        fault, written = unfit(error, payload, MAX_FIELDS)
+        raise Wrong(fault, written) from None
+    require_one_of_each(record)
+    for one in NAMES:
+        other = getattr(record, one)
+        if other and name and other.strip() != name:
+            raise Wrong(Fault(one, "the topic has another name", "send one of the two"), other)
+    unread = next((one for one in told if one.lower() in OTHER_TIMES), "")
+    if unread and all(getattr(record, one) is None for one in TIMES):
+        raise Wrong(Fault(unread, "no time is read by this name", "call it at"), told[unread])
+    return record, isinstance(value, bool)
+
+
+def _words(record: Record) -> dict[str, Any]:
+    """Return the words of a record that are there."""
+    return {word: told for word in WORDS if (told := getattr(record, word))}
 
 
 def _refused(decoded: Decoded, reason: str, remedy: str, value: object) -> Taken:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
 from gridwright.api.ingest.lines import LineMapping, usual_fields
 from gridwright.api.ingest.meaning import Said
+from gridwright.domain.quality import Status
+from gridwright.domain.reading_type import Flow
 from gridwright.listen.ignored import NO_MEANING, Told
 from gridwright.listen.messages import Messages, Taken
 from gridwright.protocols.sparkplug import read_topic
@@ -36,6 +39,48 @@ def test_an_empty_level_of_a_topic_is_named(topic: str, level: str) -> None:
 def test_a_full_topic_is_taken() -> None:
     verdicts = MESSAGES.take("gridwright/UP-1/voltage", b"230.1", NOW).decoded.verdicts
     assert (verdicts.accepted, verdicts.rejected) == (1, 0)
+
+
+ONE_THING = "2026-11-24T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("words", "quality", "flow"),
+    [
+        ({}, Status.RAW, Flow.DELIVERED),
+        ({"quality": "estimated"}, Status.ESTIMATED, Flow.DELIVERED),
+        ({"flow": "received"}, Status.RAW, Flow.RECEIVED),
+        ({"reading_type": "electricity/received/energy/delta/0"}, Status.RAW, Flow.RECEIVED),
+        ({"at": None, "timestamp": ONE_THING, "interval_s": 900}, Status.RAW, Flow.DELIVERED),
+        ({"timestamp": ONE_THING, "usage_point": "UP-1"}, Status.RAW, Flow.DELIVERED),
+    ],
+)
+def test_an_object_has_the_words_of_a_json_record(words: dict[str, object], quality: Status, flow: Flow) -> None:
+    body = json.dumps({"value": 9, "at": ONE_THING} | words).encode()
+    (found,) = MESSAGES.take("gridwright/UP-1/kwh", body, NOW).decoded.few
+    assert (found.at_s, found.counts) == (int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()), 9000)
+    assert (found.meaning.quality, found.meaning.reading_type.flow) == (quality, flow)
+
+
+@pytest.mark.parametrize(
+    ("topic", "body", "field"),
+    [
+        ("kwh", b'{"value": true, "at": "2026-11-24T12:00:00Z"}', "value"),
+        ("voltage", b"true", "value"),
+        ("kwh", b'{"value": 1, "at": "2026-11-24T12:00:00Z", "timestamp": "2026-11-24T12:15:00Z"}', "timestamp"),
+        ("kwh", b'{"value": 1, "at": "2026-11-24T12:00:00Z", "at": "2026-11-24T12:15:00Z"}', "at"),
+        ("kwh", b'{"value": 1, "kwh": 2, "at": "2026-11-24T12:00:00Z"}', "value"),
+        ("kwh", b'{"value": 1, "usage_point": "UP-2", "at": "2026-11-24T12:00:00Z"}', "usage_point"),
+        ("kwh", b'{"value": 1, "quality": "guessed", "at": "2026-11-24T12:00:00Z"}', "quality"),
+        ("kwh", b'{"value": 1, "interval_s": "long", "at": "2026-11-24T12:00:00Z"}', "interval_s"),
+        ("kwh", b'{"value": 1, "unit": 7, "at": "2026-11-24T12:00:00Z"}', "unit"),
+        ("register_kwh", b'{"value": 1, "ts": 1764000000}', "ts"),
+    ],
+)
+def test_an_object_that_contradicts_itself_is_refused(topic: str, body: bytes, field: str) -> None:
+    verdicts = MESSAGES.take(f"gridwright/UP-1/{topic}", body, NOW).decoded.verdicts
+    assert (verdicts.accepted, verdicts.rejected) == (0, 1)
+    assert verdicts.listed[0].fault.field == field
 
 
 # --- Sparkplug's metrics ----------------------------------------------------------------------------------------------
