@@ -192,7 +192,7 @@ class Forwarder:
     def _give_up(self, epoch: str, record: Record, refused: LinkRefused) -> None:
         """Keep a record that the centre does not even look at; its number is told as lost."""
         said = {"reason": str(refused), "remedy": str(refused.problem.get("remedy", ""))}
-        self._rejected.keep(epoch, [(record, [said])])
+        self._rejected.keep(epoch, [(record, [said], [])])
         self.progress.gone += 1
         self._log.error(
             "the centre does not take a record; it is kept", file=str(self._rejected.path), reason=str(refused)
@@ -216,7 +216,7 @@ class Forwarder:
         if ack.acknowledged < last:
             raise LinkDown(f"the centre acknowledges {ack.acknowledged} of {last}")
         by_number = {record.sequence: record for record in records}
-        told = [(by_number[one.sequence], one.verdicts) for one in ack.refused if one.sequence in by_number]
+        told = [(by_number[one.sequence], one.verdicts, one.places) for one in ack.refused if one.sequence in by_number]
         self._rejected.keep(epoch, told)
         if told:
             self._log.warning(

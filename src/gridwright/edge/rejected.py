@@ -22,6 +22,8 @@ from gridwright.jobs.files.durable import private, replace_file, sync_folder
 
 FILE = "rejected.jsonl"
 PLAIN = ("epoch", "sequence", "received")
+# A record, the first verdicts on it, and the places (index, line) of all that was refused of it; none: all, or unknown.
+Said = tuple[Record, Sequence[dict[str, Any]], Sequence[tuple[int, int]]]
 
 
 class Rejected:
@@ -44,13 +46,13 @@ class Rejected:
         self._vault = seals.vault if seals is not None and seals.seals else None
         self.count = self.path.read_bytes().count(b"\n") if self.path.exists() else 0
 
-    def keep(self, epoch: str, records: Sequence[tuple[Record, Sequence[dict[str, Any]]]]) -> None:
+    def keep(self, epoch: str, records: Sequence[Said]) -> None:
         """Append records with what the centre said of them, and return once they are on the disk."""
         if not records:
             return
         self._forget()
         fresh = not self.path.exists()
-        lines = b"".join(self._line(line_of(epoch, record, said)) for record, said in records)
+        lines = b"".join(self._line(line_of(epoch, *one)) for one in records)
         with open(self.path, "ab", opener=private) as file:
             file.write(lines)
             file.flush()
@@ -110,7 +112,9 @@ def opened_line(line: bytes, path: Path, seals: Seals) -> dict[str, Any] | None:
     return None
 
 
-def line_of(epoch: str, record: Record, said: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def line_of(
+    epoch: str, record: Record, said: Sequence[dict[str, Any]], refused: Sequence[tuple[int, int]] = ()
+) -> dict[str, Any]:
     """Return a refused record as a JSON object; a body that is no text is shown with escapes, and kept in base64."""
     body = record.body.decode("utf-8", "backslashreplace")
     told = {
@@ -124,6 +128,8 @@ def line_of(epoch: str, record: Record, said: Sequence[dict[str, Any]]) -> dict[
         "body": body,
         "verdicts": list(said),
     }
+    if refused:
+        told["refused"] = list(refused)
     if body.encode() != record.body:
         told["base64"] = base64.b64encode(record.body).decode()
     return told

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gridwright.api.edge.decode import FAR, Decoders, Kept, faults_of, has_receipt_time
 from gridwright.api.edge.wire import ClockTrust
 from gridwright.edge.entry import told_again
+from gridwright.edge.refused_part import refused_part
 from gridwright.edge.rejected import FILE, body_of, opened_line
 from gridwright.jobs.files.durable import replace_file
 
@@ -68,6 +69,7 @@ def is_for(told: Mapping[str, Any], reason: str) -> bool:
 
 def _payload(told: Mapping[str, Any], decoders: Decoders) -> bytes:
     kept = Kept(str(told["path"]), str(told["content_type"]), str(told["query"]), body_of(told))
+    kept = refused_part(kept, told, decoders)
     received_us = (datetime.fromisoformat(told["received"]) - EPOCH) // timedelta(microseconds=1)
     decoded = faults_of(lambda: decoders.decode(kept, FAR))
     stamped = not isinstance(decoded, dict) and has_receipt_time(decoded)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
+from pyarrow import ipc
 from typer.testing import CliRunner
 
-from gridwright.api.edge.decode import Decoders, Kept
+from gridwright.api.edge.decode import FAR, Decoders, Kept
 from gridwright.api.edge.wire import ClockTrust, Record
 from gridwright.cli.edge import app
 from gridwright.domain.errors import NotFound, StoreFull, StoreLocked
@@ -36,7 +39,7 @@ def keep(folder: Path, seals: Seals, *refused: tuple[int, Kept, str]) -> None:
     kept = Rejected(folder, seals)
     for number, one, why in refused:
         record = Record(number, one.path, one.media, one.query, CAME, ClockTrust.CORRECTED, False, one.body)  # noqa: FBT003
-        kept.keep("old", [(record, [{"reason": why, "field": "at"}])])
+        kept.keep("old", [(record, [{"reason": why, "field": "at"}], [])])
 
 
 def send_again(folder: Path, seals: Seals, reason: str = "", limit: int = 1 << 20) -> Resent:
@@ -123,3 +126,51 @@ def test_the_command_asks_for_an_edge_that_has_ended(tmp_path: Path) -> None:
     assert json.loads(CliRunner().invoke(app, words).stdout) == {"resent": 1, "left": 0}
     told = CliRunner().invoke(app, words[:-1]).output
     assert "0 records wait to be sent again, 0 stay in rejected.jsonl." in " ".join(told.split())
+
+
+NOON = "2025-11-24T12:00:00Z"
+JSON_MANY = json.dumps([{"usage_point": f"UP-{at}", "start": NOON, "kwh": at} for at in range(3)])
+CSV = f"usage_point,start,kwh\nUP-0,{NOON},0\nUP-1,{NOON},1\n"
+TABLE = pa.table({"usage_point": ["UP-0", "UP-1", "UP-2"], "start": [NOON] * 3, "kwh": [0.0, 1.0, 2.0]})
+
+
+def arrow(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    with ipc.new_stream(out, table.schema) as writer:
+        writer.write_table(table)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kept", "left"),
+    [
+        (Kept("/v1/readings", "application/json", "", JSON_MANY.encode()), json.loads(JSON_MANY)[1:2]),
+        (Kept("/v1/readings", "application/json", "", b'{"readings": %b}' % JSON_MANY.encode()), ["UP-1"]),
+        (Kept("/v1/readings", "application/x-ndjson", "", b"\n".join(
+            json.dumps(one).encode() for one in json.loads(JSON_MANY))), ["UP-1"]),
+        (Kept("/v1/readings", "text/csv", "", CSV.encode()), ["UP-1"]),
+        (Kept("/v1/readings", "application/vnd.apache.arrow.stream", "", arrow(TABLE)), ["UP-1"]),
+        (Kept("/write", "", "precision=s", b"".join(
+            b"energy,usage_point=UP-%d kwh=1 1764000000\n" % at for at in range(3))), ["UP-1"]),
+    ],
+)  # fmt: skip
+def test_of_a_body_goes_what_was_refused(tmp_path: Path, kept: Kept, left: list[object]) -> None:
+    """What the centre took of it may have been corrected there: sent again it would undo that."""
+    decoders, seals = Decoders(Settings()), seals_in(tmp_path)
+    line = 3 if kept.media == "text/csv" else 2
+    record = Record(1, kept.path, kept.media, kept.query, CAME, ClockTrust.RIGHT, False, kept.body)  # noqa: FBT003
+    verdict = {"index": 1, "line": line, "status": "rejected", "field": "start", "reason": "it lies in the future"}
+    Rejected(tmp_path, seals).keep("old", [(record, [verdict], [(1, line)])])
+    assert send_again(tmp_path, seals, "future") == Resent(1, 0)
+    (found,) = waiting(tmp_path, seals)
+    again = decoders.decode(Kept(found.path, found.media, found.query, found.body), FAR)
+    names = [one.name for one in again.few] + [part.points[at] for part in again.series for at in part.point]
+    assert (len(left), names) == (1, ["UP-1"])
+
+
+def test_a_body_of_which_more_was_refused_than_was_named_goes_whole(tmp_path: Path) -> None:
+    seals = seals_in(tmp_path)
+    record = Record(1, "/v1/readings", "application/json", "", CAME, ClockTrust.RIGHT, False, JSON_MANY.encode())  # noqa: FBT003
+    Rejected(tmp_path, seals).keep("old", [(record, [{"index": 1, "line": 2, "reason": "future"}], [])])
+    assert send_again(tmp_path, seals) == Resent(1, 0)
+    assert [one.body.decode() for one in waiting(tmp_path, seals)] == [JSON_MANY]

@@ -40,7 +40,7 @@ def everything(folder: Path) -> bytes:
 def test_nothing_lies_there_in_plain(tmp_path: Path) -> None:
     every = filled(tmp_path, seals=seals_in(tmp_path))
     rejected = Rejected(tmp_path, seals_in(tmp_path))
-    rejected.keep("epoch", [(REFUSED, SAID)])
+    rejected.keep("epoch", [(REFUSED, SAID, [])])
     assert b"record" not in everything(tmp_path)
     assert b"meter" not in (tmp_path / FILE).read_bytes()
     with Buffer(tmp_path, SMALL, seals_in(tmp_path)) as buffer:
@@ -52,7 +52,7 @@ def test_nothing_lies_there_in_plain(tmp_path: Path) -> None:
 
 def test_an_old_buffer_in_plain_is_still_read_and_told(tmp_path: Path) -> None:
     every = filled(tmp_path, 20)
-    Rejected(tmp_path).keep("epoch", [(REFUSED, SAID)])
+    Rejected(tmp_path).keep("epoch", [(REFUSED, SAID, [])])
     with Buffer(tmp_path, SMALL, seals_in(tmp_path)) as buffer:
         buffer.append([b"sealed"])
         assert not buffer.is_encrypted
@@ -144,7 +144,7 @@ def test_without_its_key_it_does_not_start_and_loses_nothing(tmp_path: Path) -> 
 
 def test_a_new_master_key_wraps_what_waits_and_the_old_one_may_go(tmp_path: Path) -> None:
     every = filled(tmp_path, seals=seals_in(tmp_path))
-    Rejected(tmp_path, seals_in(tmp_path)).keep("epoch", [(REFUSED, SAID)])
+    Rejected(tmp_path, seals_in(tmp_path)).keep("epoch", [(REFUSED, SAID, [])])
     (old,) = Vault(tmp_path / KEY_FILE).key_ids()
     with Buffer(tmp_path, SMALL, seals_in(tmp_path)), pytest.raises(StoreLocked):
         rotate(tmp_path, seals_in(tmp_path))
@@ -192,7 +192,7 @@ def test_the_commands_tell_and_open(tmp_path: Path) -> None:
     Buffer(folder).close()
     assert CliRunner(env=env).invoke(app, ["drain", *words]).exit_code == 0
     assert not (folder / KEY_FILE).exists()
-    Rejected(folder, Seals(Vault(folder, given=given))).keep("epoch", [(REFUSED, SAID)])
+    Rejected(folder, Seals(Vault(folder, given=given))).keep("epoch", [(REFUSED, SAID, [])])
     shown = CliRunner().invoke(app, ["status", "--folder", str(folder)]).stdout
     assert [line.split() for line in shown.splitlines() if line.startswith("encrypted")] == [["encrypted", "yes"]]
     assert json.loads(CliRunner().invoke(app, ["status", "--folder", str(folder), "--json"]).stdout)["encrypted"]
@@ -274,13 +274,13 @@ def test_refused_records_are_kept_as_long_as_is_set(tmp_path: Path, sealed: bool
     seals = seals_in(tmp_path, seals=sealed)
     now_us = int(datetime.now(UTC).timestamp() * 1e6)
     records = [replace(REFUSED, sequence=n, received_us=now_us - n * 86_400_000_000) for n in (9, 8, 1)]
-    Rejected(tmp_path, seals).keep("epoch", [(one, SAID) for one in records])
+    Rejected(tmp_path, seals).keep("epoch", [(one, SAID, []) for one in records])
     with (tmp_path / FILE).open("ab") as file:
         file.write(b"torn {\n")
     kept = Rejected(tmp_path, seals, keep_days=5, now_us=lambda: now_us)
     assert [one["sequence"] for one in read_rejected(tmp_path, seals)] == [1]
     assert b"torn {" in (tmp_path / FILE).read_bytes()
-    kept.keep("epoch", [(replace(REFUSED, sequence=2, received_us=now_us), SAID)])
+    kept.keep("epoch", [(replace(REFUSED, sequence=2, received_us=now_us), SAID, [])])
     assert [one["sequence"] for one in read_rejected(tmp_path, seals)] == [1, 2]
     assert kept.count == 3
 
@@ -290,7 +290,7 @@ def test_an_edge_whose_clock_wakes_up_in_the_future_keeps_what_was_refused(
 ) -> None:
     """By the edge's own clock all of it was too old; only the centre's time tells, once that is known."""
     now_us = int(datetime.now(UTC).timestamp() * 1e6)
-    Rejected(tmp_path, seals_in(tmp_path)).keep("epoch", [(replace(REFUSED, received_us=now_us), SAID)])
+    Rejected(tmp_path, seals_in(tmp_path)).keep("epoch", [(replace(REFUSED, received_us=now_us), SAID, [])])
     monkeypatch.setattr("time.time", lambda: now_us / 1e6 + 500 * 86_400)
     years_ahead = Source(lambda: now_us + 500 * 86_400_000_000, lambda: 1_000_000, "boot")
     clock = EdgeClock(tmp_path, source=years_ahead)

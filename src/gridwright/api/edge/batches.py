@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 PATH = re.compile(r"/v1/edges/([^/]{1,1500})/batches")
 MIB = 1 << 20
 AT_ONCE = 4  # batches that are worked on; more would hold memory, and the store has one writer
+PLACES = 200  # of what was refused of one record, so that this alone is sent again
 TOLD = 3  # verdicts of one record; the edge keeps the record itself
 LATEST_S = 4_000_000_000.0  # the year 2096: a clock beyond it is as wrong as can be told
 
@@ -226,8 +227,11 @@ def verdicts_on(decoded: Decodeds, outcomes: Sequence[Outcome]) -> list[RecordVe
             told: list[dict[str, Any]] = [{"reason": outcome.message, "remedy": outcome.remedy}]
             refused.append(RecordVerdict(record.sequence, count, told))
         elif verdicts.rejected:
-            wrong = [each.to_dict() for each in verdicts.listed if each.status is Status.REJECTED][:TOLD]
-            refused.append(RecordVerdict(record.sequence, verdicts.rejected, wrong))
+            wrong = [each for each in verdicts.listed if each.status is Status.REJECTED]
+            whole = verdicts.rejected > min(len(wrong), PLACES)
+            places = [] if whole else [(each.index, each.line) for each in wrong]
+            told = [each.to_dict() for each in wrong[:TOLD]]
+            refused.append(RecordVerdict(record.sequence, verdicts.rejected, told, places))
     return refused
 
 

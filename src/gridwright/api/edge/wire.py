@@ -63,11 +63,15 @@ class EdgeBatch(msgspec.Struct, frozen=True):
 
 
 class RecordVerdict(msgspec.Struct, frozen=True):
-    """A record that was refused, wholly or in part: how many readings, and the first of their verdicts."""
+    """A record that was refused, wholly or in part: how many readings, and the first of their verdicts.
+
+    `places`: index and line of each that was refused; none where that is all of it, or they are too many.
+    """
 
     sequence: int
     rejected: int
     verdicts: list[dict[str, Any]]
+    places: list[tuple[int, int]] = []
 
 
 class Ack(msgspec.Struct, frozen=True):

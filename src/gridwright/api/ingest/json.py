@@ -97,6 +97,11 @@ def decode_ndjson(body: bytes, defaults: Said, now: datetime) -> Decoded:
     return decoded
 
 
+def pieces_of(body: bytes) -> Sequence[bytes]:
+    """Return the records of a body as they are written; Refused where it is no list of any."""
+    return _cut(body.removeprefix(BOM)).pieces
+
+
 def _lines_of(body: bytes) -> Callable[[], Sequence[bytes]]:
     return lambda: [line for line in body.split(b"\n") if line.strip()]
 
