@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.errors import Conflict, GridwrightError, NotFound, StoreFull, UnreadableFile
 from gridwright.domain.verdict import Intake, Reject
+from gridwright.formats.source import ReadOptions
 from gridwright.jobs.files.file_names import LONGEST_NAME, safe_name, shown
-from gridwright.jobs.files.ingest_file import Imported
+from gridwright.jobs.files.ingest_file import Imported, ingest_file
 from gridwright.jobs.files.watch_folder import DONE, FAILED, TAKING, Handled, Outcome, Watch
+from gridwright.store import open_store
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ROWS = "usage_point,start,kwh\nUP-1,2025-01-01T00:00:00Z,1\nUP-1,2025-01-01T00:15:00Z,1\n"
 
 
 @dataclass
@@ -233,3 +241,24 @@ def test_what_was_put_aside_long_ago_goes_where_that_is_set(bench: Bench, monkey
     assert [path.name for path in (bench.folder / DONE).iterdir()] == ["b.csv"]
     assert (bench.folder / "waits.part").exists()
     assert (bench.folder / FAILED / "link").is_symlink()
+
+
+def test_what_was_left_out_of_an_archive_is_told_beside_it(tmp_path: Path) -> None:
+    """One member of two was read: the file is done, and nothing of the other is in the store."""
+    with open_store("sqlite://") as store:
+        folder = tmp_path / "inbox"
+        folder.mkdir()
+        with zipfile.ZipFile(folder / "two.zip", "w") as archive:
+            archive.writestr("good.csv", ROWS)
+            archive.writestr("bad.csv", "what is this?\n")
+
+        def take(path: Path, rejects: Path) -> Imported:
+            return ingest_file(store, LOCAL_OWNER, path, ReadOptions(), known_at=NOW, rejects_to=rejects)
+
+        now = iter(range(1_000_000))
+        watch = Watch(folder, take, lambda _: None, lambda: float(next(now)), settle_s=2.0)
+        (handled,) = watch.run(once=True)
+    assert handled.outcome is Outcome.DONE
+    told = (folder / DONE / "two.zip.reason.txt").read_text()
+    assert told.startswith("left out: ")
+    assert "bad.csv" in told

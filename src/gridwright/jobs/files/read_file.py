@@ -122,6 +122,9 @@ def arrival_findings(series: Sequence[Readings], tally: Tally, limit: int | None
             yield from future_findings(readings, limit) if limit is not None else ()
 
 
+LEFT_OUT = "left out: "  # begins the note on a file of an archive that cannot be read
+
+
 def open_files(contents: Sequence[Content], options: ReadOptions) -> tuple[list[OpenFile], list[str]]:
     """Find reader and dialect of each file; of several the unreadable ones are named, a single one raises."""
     files: list[OpenFile] = []
@@ -133,7 +136,7 @@ def open_files(contents: Sequence[Content], options: ReadOptions) -> tuple[list[
             failures.append(error)
     if not files:
         raise failures[0]
-    return files, [f"left out: {error}" for error in failures]
+    return files, [f"{LEFT_OUT}{error}" for error in failures]
 
 
 def open_file(content: Content, options: ReadOptions) -> OpenFile:

@@ -18,6 +18,7 @@ from gridwright.domain.interval import DAY_S
 from gridwright.jobs.files.durable import sync_folder
 from gridwright.jobs.files.file_names import free_name, safe_name, shown
 from gridwright.jobs.files.ingest_file import Imported
+from gridwright.jobs.files.read_file import LEFT_OUT
 from gridwright.jobs.upkeep.forget_files import forget_files
 
 ImportOne = Callable[[Path, Path], Imported]
@@ -224,6 +225,10 @@ class Watch:
     def _put_aside(self, claimed: Path, target: Path, name: str, imported: Imported) -> Handled:
         """Move a file that was read: to `failed` where not one record could be taken."""
         if not imported.took_nothing:
+            left_out = [note for note in imported.intake.notes if note.startswith(LEFT_OUT)]
+            if left_out:
+                remedy = "mend what was left out, and put it into the folder by itself"
+                _write_reason(target, InputError("\n".join(left_out), remedy=remedy))
             claimed.rename(target)
             sync_folder(target.parent)
             return Handled(shown(name), Outcome.DONE, target, imported)
