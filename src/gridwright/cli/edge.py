@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gridwright.cli.context import loaded_settings
+from gridwright.cli.garbage import unsearched
 from gridwright.cli.options import Json
 from gridwright.cli.output import finish, print_json, print_table, print_told, say
 from gridwright.domain.errors import GridwrightError, UsageError
@@ -38,19 +39,21 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Take readings, keep them on disk, and bring them to the centre, until Ctrl-C or SIGTERM."""
-    from gridwright.edge.run import run as run_edge
+    with unsearched() as started:
+        from gridwright.edge.run import run as run_edge
 
-    place = place_of(listen) if listen else {}
-    settings, secret = chosen(to, key, folder, {"name": name, **place})
+        place = place_of(listen) if listen else {}
+        settings, secret = chosen(to, key, folder, {"name": name, **place})
 
-    def announce(url: str) -> None:
-        if as_json:
-            print_json({"url": url})
-            finish()
-        else:
-            say(f"The edge listens on {url} and brings readings to {settings.edge.to}. Stop with Ctrl-C.")
+        def announce(url: str) -> None:
+            started()
+            if as_json:
+                print_json({"url": url})
+                finish()
+            else:
+                say(f"The edge listens on {url} and brings readings to {settings.edge.to}. Stop with Ctrl-C.")
 
-    run_edge(settings, secret, ready=announce)
+        run_edge(settings, secret, ready=announce)
     if not as_json:
         say("Stopped; everything acknowledged is at the centre, or waits in the buffer.")
 

@@ -9,6 +9,7 @@ import typer
 
 from gridwright.cli.context import loaded_settings, named_options
 from gridwright.cli.database import require_here
+from gridwright.cli.garbage import unsearched
 from gridwright.cli.options import Json
 from gridwright.cli.output import finish, print_json, say, tell
 from gridwright.domain.access import Role
@@ -48,21 +49,27 @@ def serve(
     as_json: Json = False,
 ) -> None:
     """Take readings by HTTP and serve the API and the console; the first start prints the admin's key."""
-    from gridwright.api.server import run
+    with unsearched() as started:
+        from gridwright.api.server import run
 
-    settings = settings_in(data)
-    wired = wire(settings)
-    try:
-        # The port first: whoever finds it taken has lost no key, for none was made yet.
-        run(
-            wired,
-            make_app(wired),
-            listen_of(settings, (host, port), (tls_cert, tls_key)),
-            ready=lambda url: announce(wired, url, as_json=as_json),
-            background=lambda platform: Background(platform, data, work=not no_worker, listen=not no_listen),
-        )
-    finally:
-        wired.close()
+        settings = settings_in(data)
+        wired = wire(settings)
+
+        def ready(url: str) -> None:
+            started()
+            announce(wired, url, as_json=as_json)
+
+        try:
+            # The port first: whoever finds it taken has lost no key, for none was made yet.
+            run(
+                wired,
+                make_app(wired),
+                listen_of(settings, (host, port), (tls_cert, tls_key)),
+                ready=ready,
+                background=lambda platform: Background(platform, data, work=not no_worker, listen=not no_listen),
+            )
+        finally:
+            wired.close()
     if not as_json:
         say("Stopped; everything acknowledged is stored.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,33 @@ def test_what_is_imported_is_hardly_searched_for_garbage() -> None:
         [sys.executable, "-c", f"{searched}import gridwright.cli\n{KEEP}"], capture_output=True, check=True
     )
     assert int(done.stderr) <= 1
+
+
+STARTED = """
+import gc, importlib, os, sys
+from gridwright.cli import main
+command = importlib.import_module("gridwright.cli." + sys.argv[1])
+def searched():
+    return sum(each["collections"] for each in gc.get_stats())
+def finish():
+    print(gc.isenabled(), searched() - before, flush=True)
+    os._exit(0)
+command.finish = finish
+before = searched()
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["serve", "--data", "data", "--port", "0", "--no-worker", "--json"],
+        ["edge", "run", "--to", "http://127.0.0.1:9", "--key", "k", "--listen", "127.0.0.1:0", "--json"],
+    ],
+)
+def test_a_server_hardly_searches_for_garbage_until_it_runs(words: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STARTED, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    enabled, searched = done.stdout.splitlines()[-1].split()
+    assert enabled == "True"
+    assert int(searched) <= 3  # the tree of commands is made before the command begins
