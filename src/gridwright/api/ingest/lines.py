@@ -20,6 +20,7 @@ from gridwright.api.ingest.meaning import Said, Wrong, meaning_of
 from gridwright.api.ingest.places import dense
 from gridwright.api.ingest.rows_by import RowsBy
 from gridwright.api.ingest.table import Decoded, Places, Table, check
+from gridwright.api.ingest.truths import truths_of
 from gridwright.api.ingest.verdicts import Fault
 from gridwright.domain.interval import MICRO, epoch_s
 from gridwright.domain.reading_type import Accumulation
@@ -44,6 +45,7 @@ HEARD = 4_096  # fields by name and words whose meaning is remembered
 NO_POINT = Fault(
     "tags", "no tag tells whose reading it is", "send a tag usage_point or meter, or name yours in point_tags"
 )
+TRUE_OR_FALSE = Fault("field", "it is true or false, and no number", "send a number; a state may be true or false")
 UNKNOWN = Fault(
     "field", "nothing tells what this field means", "name it in [line_protocol.fields], or list it in ignore"
 )
@@ -146,21 +148,21 @@ def _said(entry: dict[str, Any]) -> Said:
 def decode_lines(body: bytes, mapping: LineMapping, precision: str, now: datetime) -> DecodedLines:
     """Decode lines; InputError for an unknown precision, all else is a verdict on the line and field."""
     values = read_line_protocol(body, precision=precision, received_us=epoch_s(now) * MICRO, vocabulary=VOCABULARY)
-    return _decoded(values, mapping, now)
+    return _decoded(body, values, mapping, now)
 
 
 def decode_alike(body: bytes, mapping: LineMapping, precision: str, now: datetime) -> DecodedLines | None:
     """Decode lines that are all built alike, which is quick; None where they are not."""
     values = read_uniform(body, VOCABULARY.known(), epoch_s(now) * MICRO, PRECISIONS[precision])
-    return None if values is None else _decoded(values, mapping, now)
+    return None if values is None else _decoded(body, values, mapping, now)
 
 
-def _decoded(values: FieldValues, mapping: LineMapping, now: datetime) -> DecodedLines:
+def _decoded(body: bytes, values: FieldValues, mapping: LineMapping, now: datetime) -> DecodedLines:
     decoded = DecodedLines(records=values.lines, names=values.fields, name=values.field)
     decoded.places = Places(lines=values.line)
     for fault in values.faults:
         _refuse(fault, decoded, mapping)
-    table = _Mapped(values, mapping, decoded).table()
+    table = _Mapped(body, values, mapping, decoded).table()
     if table.index.size:
         check(table, decoded, now)
     return decoded
@@ -175,8 +177,8 @@ def _refuse(fault: LineFault, decoded: Decoded, mapping: LineMapping) -> None:
 class _Mapped:
     """The values of a request with what they mean."""
 
-    def __init__(self, values: FieldValues, mapping: LineMapping, decoded: DecodedLines) -> None:
-        self.values, self.mapping, self.decoded = values, mapping, decoded
+    def __init__(self, body: bytes, values: FieldValues, mapping: LineMapping, decoded: DecodedLines) -> None:
+        self.body, self.values, self.mapping, self.decoded = body, values, mapping, decoded
         self.told = tags_of(mapping.point_tags).read(values.origins)
 
     def table(self) -> Table:
@@ -185,6 +187,9 @@ class _Mapped:
         said, which = self._meanings(told.word[values.origin])
         number = told.name[values.origin]
         kept = (which >= 0) & self._named(number, which)
+        truths = truths_of(self.body, values, said, np.where(kept, which, np.int32(-1)))
+        self._tell(truths, TRUE_OR_FALSE)
+        kept[truths] = False
         used, name = dense(number, len(told.names.all))
         self.decoded.numbered = Numbered(told.names, used)
         table = Table(

@@ -39,6 +39,7 @@ class FieldValues:
     """n field values in columns: `origin` int32[n] into `origins`, `field` int32[n] into `fields`, `value` float64[n].
 
     `at_us`: int64[n] epoch microseconds; `line`: int64[n], 1-based; true and false are 1 and 0. `lines` counts points.
+    `truths`: whether any may have been true or false.
     """
 
     origins: Sequence[Origin | None]
@@ -50,6 +51,7 @@ class FieldValues:
     line: Whole
     faults: tuple[LineFault, ...] = ()
     lines: int = 0
+    truths: bool = False
 
 
 def no_values() -> FieldValues:

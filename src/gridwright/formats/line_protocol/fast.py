@@ -99,7 +99,17 @@ class Fast:
         good = self.sound[which] & ~np.isnan(value)
         which, code, value = which[good], code[good], value[good]
         number = lines.number[which]
-        return FieldValues(origins, fields, origin[which], code, value, at_us[which], number, tuple(self.faults))
+        return FieldValues(
+            origins,
+            fields,
+            origin[which],
+            code,
+            value,
+            at_us[which],
+            number,
+            tuple(self.faults),
+            truths=self.words.truths,
+        )
 
     def _wrong(self, rows: Whole, text: Callable[[int], str], reason: str, remedy: str, name: str = "line") -> None:
         """Refuse whole lines that were sound until now."""

@@ -33,6 +33,7 @@ def read_numbers(raw: Bytes, words: Words, start: Whole, end: Whole) -> tuple[np
     if whole.any():
         value[whole], bad[whole] = read_wholes(raw, words, start[whole], end[whole] - 1)
     if truth.any():
+        words.truths = True
         value[truth], bad[truth] = _truths(raw, start[truth], end[truth])
     other = ~(whole | truth)
     if other.any():

@@ -67,4 +67,5 @@ def _joined(fast: FieldValues, slow: FieldValues, lines: int) -> FieldValues:
         line[sort],
         tuple(sorted(fast.faults + slow.faults, key=lambda fault: fault.line)),
         lines,
+        truths=True,
     )

@@ -87,7 +87,15 @@ class Uniform:
         if count > 1:
             origin, at_us, lines = np.repeat(origin, count), np.repeat(at_us, count), np.repeat(lines, count)
         return FieldValues(
-            self.origins.found, found.names, origin, found.name, found.value, at_us, lines, lines=cut.start.size
+            self.origins.found,
+            found.names,
+            origin,
+            found.name,
+            found.value,
+            at_us,
+            lines,
+            lines=cut.start.size,
+            truths=self.words.truths,
         )
 
     def _instants(self, received_us: int, unit: Unit) -> Whole | None:

@@ -42,6 +42,7 @@ class Words:
     """A body of which the eight bytes before any place can be asked for, and the numbers that stand in it."""
 
     def __init__(self, body: bytes) -> None:
+        self.truths = False  # whether true or false was read
         padded = bytes(AHEAD) + body
         self._raw = np.frombuffer(padded, np.uint8)
         self._words: Codes = np.ndarray((len(padded) - EIGHT + 1,), "<u8", padded, strides=(1,))
