@@ -21,11 +21,11 @@ from gridwright.jobs.files.durable import replace_file
 def rotate(folder: Path, seals: Seals, *, drop_old: bool = False) -> tuple[str, int]:
     """Wrap everything in a buffer with a new master key; return its id and how many files were written anew.
 
-    StoreLocked while its edge runs. A rotation that was interrupted is finished with the key that it made. Earlier keys
-    stay in the key file until `drop_old`.
+    StoreLocked while its edge runs, or another process changes the keys of its file. A rotation that was interrupted is
+    finished with the key that it made. Earlier keys stay in the key file until `drop_old`.
     """
-    with locked(folder):
-        vault = seals.vault
+    vault = seals.vault
+    with locked(folder), vault.changing():
         keys = vault.key_ids() if vault.exists else []
         begun = len(keys) > 1 and any(_is_behind(path, seals, keys[0]) for path in _files(folder))
         current = keys[0] if begun else vault.add_key()

@@ -69,13 +69,15 @@ def rotate_master(store: Store, access: Access, vault: Vault, *, drop_old: bool 
     """Wrap everything with a new master key, and return its id and how many keys and secrets that were.
 
     A rotation that was interrupted is finished with the key that it made. Earlier keys stay in the file, because
-    backups need them, until `drop_old`. StoreCorrupt, before a key is made, where one is missing that is needed.
+    backups need them, until `drop_old`. StoreCorrupt, before a key is made, where one is missing that is needed;
+    StoreLocked where another process changes the keys of this file.
     """
-    keys = vault.key_ids() if vault.exists else []
-    store.sealed.require_opens(access)
-    begun = len(keys) > 1 and store.sealed.behind(access, keys[0]) > 0
-    current = keys[0] if begun else vault.add_key()
-    wrapped = store.sealed.rewrap(access, current)
-    if drop_old:
-        store.sealed.forget_others(access, current, vault.drop_old_keys)
+    with vault.changing():
+        keys = vault.key_ids() if vault.exists else []
+        store.sealed.require_opens(access)
+        begun = len(keys) > 1 and store.sealed.behind(access, keys[0]) > 0
+        current = keys[0] if begun else vault.add_key()
+        wrapped = store.sealed.rewrap(access, current)
+        if drop_old:
+            store.sealed.forget_others(access, current, vault.drop_old_keys)
     return current, wrapped

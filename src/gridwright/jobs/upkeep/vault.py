@@ -9,11 +9,12 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gridwright.domain.errors import StoreCorrupt, StoreError, UsageError
 from gridwright.jobs.files.durable import sync_folder
+from gridwright.jobs.upkeep.key_lock import key_file_alone
 from gridwright.jobs.upkeep.key_users import note_user, users, users_file
 
 KEY_FILE = "secret.key"
@@ -97,8 +98,21 @@ class Vault:
         """Return the ids of the keys, the one that seals first; a file that cannot be used is an error."""
         return list(self._secrets(make=False))
 
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the key file for a whole rotation; StoreLocked where another process changes it."""
+        if self._given is not None:  # no key of the environment is changed from here
+            yield
+            return
+        with key_file_alone(self.path):
+            self._looks = None  # what another rotation left is read
+            yield
+
     def add_key(self) -> str:
-        """Put a new key before the others, and return its id; keys of the environment cannot be changed from here."""
+        """Put a new key before the others, and return its id; keys of the environment cannot be changed from here.
+
+        For whoever holds the key file (`changing`), as long as anything is to be wrapped with it.
+        """
         if self._given is not None:
             raise UsageError(
                 f"the keys come from {KEY_VARIABLE}",
