@@ -49,6 +49,33 @@ def test_of_two_versions_of_a_day_the_one_updated_last_counts(
     assert "the first is 20250101 of NMI0000001, line" in note
 
 
+@pytest.mark.parametrize("damage", ["quality", "values", "few"])
+def test_a_later_version_that_cannot_be_read_leaves_the_earlier_one(damage: str) -> None:
+    later = updated("0.2", "20250103")
+    broken = {
+        "quality": later.replace(",A,", ",Z,"),
+        "values": later.replace("0.2", "0.2x"),
+        "few": later.replace(",0.2", "", 1),
+    }[damage]
+    for records in ([updated("0.5", "20250102"), broken], [broken, updated("0.5", "20250102")]):
+        taken = read(text(CHANNEL, updated("0.4", "20250101"), *records))
+        assert taken.only.value.tolist() == [500.0] * 48
+        assert (taken.decoded.records, taken.decoded.rejected) == (96, 48)
+        told = [note for note in taken.decoded.notes if "cannot be read" in note]
+        assert len(told) == (damage != "few"), "the stamp of a record that lacks values is not where it belongs"
+
+
+def test_what_cannot_be_read_of_a_later_version_is_taken_from_the_earlier_ones() -> None:
+    last = updated("0.2", "20250103").replace(",0.2,", ",0.2x,", 2).replace(",0.2x,0.2x,", ",0.2x,0.2y,")
+    middle = updated("0.5", "20250102").replace(",0.5,", ",0.5x,", 1)
+    taken = read(text(CHANNEL, updated("0.4", "20250101"), last, middle))
+    assert taken.only.value.tolist() == [400.0, 200.0, 500.0] + [200.0] * 45
+    assert (taken.decoded.records, taken.decoded.rejected) == (50, 2)
+    (note,) = taken.decoded.notes
+    assert note.startswith("2 values of later versions of days cannot be read, those of an earlier one are taken")
+    assert "the first is 20250101 of NMI0000001, line 4" in note
+
+
 def test_versions_of_another_channel_length_or_block() -> None:
     fine = CHANNEL.replace("kWh,30", "kWh,15")
     taken = read(text(CHANNEL, updated("0.5", "20250102"), fine, updated("0.2", "20250103", slots=96)))

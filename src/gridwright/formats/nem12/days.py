@@ -39,13 +39,14 @@ class Verdicts:
 class Days:
     """`values`: float64[days, slots] in counts; `quality`: uint8 of that shape; `day_s`: epoch seconds of midnight UTC.
 
-    `line`: place of each day's record in the layout.
+    `line`: place of each day's record in the layout; `wrong`: which values are rejected.
     """
 
     line: Index
     day_s: Index
     values: npt.NDArray[np.float64]
     quality: q.Qualities
+    wrong: npt.NDArray[np.bool_]
 
 
 def days_of(whole: Layout, lines: Index, slots: int, *, places: Index, ranges: Ranges, verdicts: Verdicts) -> Days:
@@ -71,11 +72,11 @@ def days_of(whole: Layout, lines: Index, slots: int, *, places: Index, ranges: R
     advice = ("quality V, but the 400 records do not fit its intervals", "correct the 400 records", slots + 2)
     _reject_days(whole, lines[keep & unfinished], slots, advice, verdicts)
     keep &= ~unfinished
-    values = _values(whole, lines[keep], slots, places[keep], verdicts)
+    values, wrong_values = _values(whole, lines[keep], slots, places[keep], verdicts)
     quality_kept = spread_out[keep]
     quality_kept[np.isnan(values)] = q.MISSING
     values[quality_kept == q.MISSING] = np.nan
-    return Days(lines[keep], day_s[keep], values, quality_kept)
+    return Days(lines[keep], day_s[keep], values, quality_kept, wrong_values)
 
 
 def _long_enough(whole: Layout, lines: Index, slots: int, verdicts: Verdicts) -> npt.NDArray[np.bool_]:
@@ -121,8 +122,10 @@ def dates(whole: Layout, lines: Index, at: int = 1) -> tuple[Index, npt.NDArray[
     return (first + day - 1) * DAY_S, dated
 
 
-def _values(whole: Layout, lines: Index, slots: int, places: Index, verdicts: Verdicts) -> npt.NDArray[np.float64]:
-    """Read the values; one that is no number costs only itself."""
+def _values(
+    whole: Layout, lines: Index, slots: int, places: Index, verdicts: Verdicts
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Read the values, and tell which are wrong; one that is no number costs only itself."""
     after = whole.separators[whole.first[lines][:, None] + np.arange(1, slots + 2)]
     start, end = (after[:, :-1] + 1).reshape(-1), after[:, 1:].reshape(-1)
     end = end - (whole.text[end - 1] == RETURN)
@@ -132,7 +135,7 @@ def _values(whole: Layout, lines: Index, slots: int, places: Index, verdicts: Ve
         text = whole.text[start[cell] : end[cell]].tobytes().decode("latin-1")
         reason = f"value {slot + 1} of {slots} is no number"
         verdicts.add(Reject(int(whole.number[line]), reason, "correct it", text, whole.record(int(line))[:SHOWN]))
-    return values.reshape(lines.size, slots)
+    return values.reshape(lines.size, slots), wrong.reshape(lines.size, slots)
 
 
 def _reject_days(whole: Layout, lines: Index, slots: int, advice: tuple[str, str, int], verdicts: Verdicts) -> None:

@@ -21,7 +21,7 @@ from gridwright.formats.nem12.layout import UNKNOWN, Index, Layout, joined, layo
 from gridwright.formats.nem12.numbers import padded
 from gridwright.formats.nem12.qualities import Ranges, ranges_of
 from gridwright.formats.nem12.registers import IndexRead, accumulated_reads, columns, index_read, without_handovers
-from gridwright.formats.nem12.versions import leave_out_older
+from gridwright.formats.nem12.versions import Chosen, Fill, leave_out_older
 from gridwright.formats.source import Decoded, ReadOptions
 from gridwright.formats.spans import spans_of
 
@@ -53,6 +53,7 @@ class Piece:
     events: list[EndDeviceEvent] = field(default_factory=list)
     told: dict[ToldConfiguration, None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    fills: dict[int, Fill] = field(default_factory=dict)
 
     def channel(self, line: int) -> Channel | Reject:
         """Return the channel a line belongs to."""
@@ -131,7 +132,8 @@ def _series(piece: Piece) -> tuple[list[Readings], int]:
         for at in range(0, group.size, batch):
             rows = group[at : at + batch]
             series += _one_length(piece, numbered, lines[rows], _numbered(ranges, rows, lines.size), slots=count)
-    return series, int(slots_of_line.sum()) + int((slots_of_line == 0).sum())
+    filled = sum(fill.slots.size for fill in piece.fills.values())
+    return series, int(slots_of_line.sum()) + int((slots_of_line == 0).sum()) + filled
 
 
 def _leave_out_older(piece: Piece, numbers: Numbers, slots: Index) -> None:
@@ -140,14 +142,34 @@ def _leave_out_older(piece: Piece, numbers: Numbers, slots: Index) -> None:
     kind, point = np.r_[numbers.kind, -1], np.r_[numbers.point, -1]  # the last: of what stands above any channel
     owner = piece.owner[days]
     series = np.where(kind[owner] >= 0, kind[owner] * len(numbers.points) + point[owner], -1)
-    older = leave_out_older(whole, days, series, slots[owner])
-    if older.size:
-        first = whole.record(int(older[0])).split(",")[1]
-        point_name = numbers.points[int(point[piece.owner[older[0]]])]
-        piece.notes.append(
-            f"{older.size} days are here in a later version by their UpdateDateTime, which is taken; the first is "
-            f"{first} of {point_name}, line {whole.number[older[0]]}"
-        )
+
+    def trial(rows: Index, count: int) -> Days:
+        ranges = _numbered(ranges_of(whole, _day_above(whole, days))[0], rows, days.size)
+        places = numbers.places[owner[rows]]
+        return days_of(whole, days[rows], count, places=places, ranges=ranges, verdicts=Verdicts())
+
+    chosen = leave_out_older(whole, days, series, slots[owner], trial)
+    piece.fills.update(chosen.fills)
+    _note_versions(piece, chosen)
+
+
+def _note_versions(piece: Piece, chosen: Chosen) -> None:
+    """Say which versions of days were taken."""
+    values = sum(fill.slots.size for fill in chosen.fills.values())
+    told = (
+        (chosen.replaced, f"{len(chosen.replaced)} days are here in a later version by their UpdateDateTime, which is"),
+        (chosen.unread, f"{len(chosen.unread)} later versions of days cannot be read, an earlier one is"),
+        (
+            sorted(chosen.fills),
+            f"{values} values of later versions of days cannot be read, those of an earlier one are",
+        ),
+    )
+    for lines, text in told:
+        if lines:
+            date, head = piece.whole.record(lines[0]).split(",")[1], piece.channel(lines[0])
+            name = head.point if isinstance(head, Channel) else ""
+            line = piece.whole.number[lines[0]]
+            piece.notes.append(f"{text} taken; the first is {date} of {name}, line {line}")
 
 
 def _day_above(whole: Layout, days: Index) -> Index:
@@ -202,6 +224,7 @@ def _one_length(piece: Piece, numbers: Numbers, lines: Index, ranges: Ranges, *,
     """Decode days of one number of slots into a series for each reading type."""
     places = numbers.places[piece.owner[lines]]
     days = days_of(piece.whole, lines, slots, places=places, ranges=ranges, verdicts=piece.verdicts)
+    _fill_in(days, piece.fills)
     _note_meters(piece, days)
     _note_events(piece, days, slots, ranges.at(np.isin(lines[ranges.row], days.line), _places(lines, days)[ranges.row]))
     kind = numbers.kind[piece.owner[days.line]]
@@ -211,6 +234,14 @@ def _one_length(piece: Piece, numbers: Numbers, lines: Index, ranges: Ranges, *,
         if (kind == number).any()
     )
     return [part for part in series if part.size]
+
+
+def _fill_in(days: Days, fills: Mapping[int, Fill]) -> None:
+    """Put the values of earlier versions where those of a day cannot be read."""
+    for row in np.flatnonzero(np.isin(days.line, list(fills))).tolist() if fills else ():
+        fill = fills[int(days.line[row])]
+        days.values[row, fill.slots] = fill.values
+        days.quality[row, fill.slots] = fill.quality
 
 
 def _places(lines: Index, days: Days) -> Index:
@@ -244,7 +275,7 @@ def _note_meters(piece: Piece, days: Days) -> None:
 def _of(days: Days, which: npt.NDArray[np.bool_]) -> Days:
     if which.all():
         return days
-    return Days(days.line[which], days.day_s[which], days.values[which], days.quality[which])
+    return Days(days.line[which], days.day_s[which], days.values[which], days.quality[which], days.wrong[which])
 
 
 def _readings(piece: Piece, days: Days, points: tuple[tuple[str, ...], Index], kind: ReadingType) -> Readings:
