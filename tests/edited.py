@@ -48,5 +48,5 @@ def edit(
 
 def take_back(store: Store, made: Edit, *, now: datetime) -> None:
     """Withdraw an edit, and carry that through."""
-    withdraw_edit(store, SECOND, made.id, reason="misread", policy=FREE, now=now)
+    withdraw_edit(store, SECOND, made.id, reason="misread", now=now)
     correct(store, LOCAL_OWNER, SITE, now=now)

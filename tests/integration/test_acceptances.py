@@ -330,6 +330,44 @@ def test_small_ones_add_up(home: Home) -> None:
     assert home.final(at=other) == (500_000.0, "ACCEPTED")
 
 
+def spikes(home: Home, *hours: datetime) -> list[list[int]]:
+    """Post some more hours that hold far too much, and return the findings that keep each from counting."""
+    for at in hours:
+        home.post(500_000.0, at)
+    rejecting = [each for each in home.open_ones() if each.finding.rejects]
+    return [[each.id for each in rejecting if at in each.finding.period] for at in hours]
+
+
+def test_what_somebody_proposed_and_accepted_later_counts_too(home: Home) -> None:
+    """Or a proposal would be a way to move twice as much: wait a month, accept it, and the next one right behind."""
+    home.policy = EditPolicy(600.0)
+    home.accept(ANN)
+    home.judge()
+    second, third = spikes(home, AT + 3 * DAY, AT + 6 * DAY)
+    assert home.accept(ANN, second).waiting == len(second)
+    home.now += 40 * DAY
+    assert home.accept(ANN, second).findings == len(second)
+    home.judge()
+    assert home.accept(ANN, third).waiting == len(third)
+
+
+def test_whoever_proposed_does_not_take_back_alone_what_was_small_by_itself(home: Home) -> None:
+    """Nor a part of it: the doubt of the register alone moves nothing that is kept with it."""
+    home.policy = EditPolicy(600.0)
+    home.accept(ANN)
+    home.judge()
+    (second,) = spikes(home, AT + 3 * DAY)
+    home.accept(ANN, second)
+    for each in second:
+        home.accept(BOB, [each])
+        home.judge()
+    assert home.final(at=AT + 3 * DAY) == (500_000.0, "ACCEPTED")
+    for each in second:
+        with pytest.raises(Conflict, match="ann proposed what bob accepted"):
+            home.reopen([each], ANN)
+    assert home.reopen(second, BOB).findings == len(second)
+
+
 def test_edits_that_somebody_made_alone_count_too(home: Home) -> None:
     home.policy = EditPolicy(600.0)
     day = usual(("UP-1",)).slice(80 * 24, 81 * 24)

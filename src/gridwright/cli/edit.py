@@ -181,13 +181,11 @@ def reject(*, edit_id: EditId, reason: Reason, key: Key = "", as_json: Json = Fa
 @app.command(epilog="Example: gridwright edit withdraw E-06616c11ec --reason 'the display was misread'")
 def withdraw(*, edit_id: EditId, reason: Reason, key: Key = "", as_json: Json = False) -> None:
     """Take an edit back: the readings are again what they are without it."""
-    from gridwright.app.live import edit_policy
     from gridwright.jobs.meters.edit_readings import withdraw_edit
 
     wired = acting(key)
-    policy, now = edit_policy(wired), wired.clock()
     tell(
-        withdraw_edit(wired.store, wired.access, whole_id(wired, edit_id), reason=reason, policy=policy, now=now),
+        withdraw_edit(wired.store, wired.access, whole_id(wired, edit_id), reason=reason, now=wired.clock()),
         as_json=as_json,
     )
 

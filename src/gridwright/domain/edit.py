@@ -111,6 +111,10 @@ class Edit:
         """Of how many intervals nothing was known when it was made: neither a reading nor an estimate."""
         return self.before.count(None)
 
+    def may_take_back(self, actor: str) -> bool:
+        """Tell whether somebody may take it back once applied: its author not what a second person let go."""
+        return self.author != actor or self.decided_by == actor
+
     def to(self, state: EditState, *, by: str, now: datetime, note: str = "") -> Edit:
         """Return the edit in its next state; a step out of order is refused."""
         if state not in NEXT[self.state]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, update
+from sqlalchemy import Row, Select, insert, or_, update
 
 from gridwright.domain.access import LOCAL_OWNER, Access, Act
 from gridwright.domain.errors import InputError
@@ -269,12 +269,16 @@ class Findings:
         return frozenset(_to_finding(row, kinds).doubted for row in rows)
 
     def moved_alone(self, access: Access, points: Sequence[str], since: datetime) -> dict[str, int]:
-        """Return how many Wh the person who asks moved by acceptances alone since an instant, by usage point."""
+        """Return how many Wh the person who asks moved by acceptances alone since an instant, by usage point.
+
+        Alone is also what they had proposed themselves, and accepted once the limit let them.
+        """
         access.require(Act.READ)
         for point in points:
             access.require(Act.READ, point)
         table = schema.finding
-        mine = (table.c.resolved_by == access.actor[:200], table.c.proposed_by.is_(None))
+        me = access.actor[:200]
+        mine = (table.c.resolved_by == me, or_(table.c.proposed_by.is_(None), table.c.proposed_by == me))
         query = query_findings().where(*mine, table.c.resolved_at_us > to_us(since), table.c.moved_wh.is_not(None))
         with self._session.reading() as unit:
             rows = self._of_points(unit, query, points)

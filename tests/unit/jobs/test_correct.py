@@ -236,7 +236,7 @@ def test_an_applied_edit_is_final_and_a_withdrawn_one_is_not() -> None:
         correct(store, LOCAL_OWNER, SITE, now=NOW + HOUR)
         assert final(store).values[0, 720:732].sum() == 3000
         assert totals(store).edited.sum() == 12
-        withdraw_edit(store, LOCAL_OWNER, edit.id, reason="another meter", policy=EditPolicy(), now=NOW + 2 * HOUR)
+        withdraw_edit(store, LOCAL_OWNER, edit.id, reason="another meter", now=NOW + 2 * HOUR)
         correct(store, LOCAL_OWNER, SITE, now=NOW + 3 * HOUR)
         np.testing.assert_array_equal(final(store).values, estimated)
         assert store.readings.load(LOCAL_OWNER, "UP-1", period).missing.all()
@@ -279,7 +279,7 @@ def test_readings_that_come_under_an_edit_are_told_once_and_for_as_long_as_it_li
         assert len([each for each in both if each.code == "V00_hidden"]) == 1
 
         bob = Access("bob", Role.OPERATOR)
-        withdraw_edit(store, bob, edit.id, reason="measured by now", policy=EditPolicy(), now=NOW + 4 * HOUR)
+        withdraw_edit(store, bob, edit.id, reason="measured by now", now=NOW + 4 * HOUR)
         correct(store, LOCAL_OWNER, SITE, now=NOW + 4 * HOUR)
         assert hidden(store) == []
 
@@ -337,7 +337,7 @@ def test_what_was_entered_and_estimated_is_judged_by_the_rules_for_it() -> None:
         assert (found.period, found.slots) == (whole.slice(721, 722).period, 1)
         assert found.message.startswith("as entered: 60 kWh")
         assert final(store).values[0, 721] == 60_000
-        withdraw_edit(store, second, edit.id, reason="misread", policy=EditPolicy(1000), now=NOW + 2 * HOUR)
+        withdraw_edit(store, second, edit.id, reason="misread", now=NOW + 2 * HOUR)
         correct(store, LOCAL_OWNER, SITE, now=NOW + 2 * HOUR)
         assert codes(store) == before
 

@@ -86,9 +86,9 @@ def test_a_large_edit_needs_a_second_person(store: Store) -> None:
     with pytest.raises(Conflict, match="is applied"):
         approve_edit(store, BOB, made.id, now=NOW)
     with pytest.raises(Conflict, match="alone"):
-        withdraw_edit(store, ANN, made.id, reason="misread", policy=POLICY, now=NOW)
+        withdraw_edit(store, ANN, made.id, reason="misread", now=NOW)
     later = NOW + timedelta(hours=1)
-    gone = withdraw_edit(store, BOB, made.id, reason="misread", policy=POLICY, now=later)
+    gone = withdraw_edit(store, BOB, made.id, reason="misread", now=later)
     assert gone.state is EditState.WITHDRAWN
     shape = EditShape.of(gone)
     assert (shape.author, shape.created, shape.approved_by, shape.approved) == ("ann", NOW, "bob", NOW)
@@ -140,7 +140,7 @@ def test_behind_the_series_one_person_may_put_what_is_usual(store: Store, total:
         assert "10 kWh (edits.alone_kwh)" in told
         assert "what is usual" in told
     else:
-        assert withdraw_edit(store, ANN, made.id, reason="misread", policy=POLICY, now=later).state == "withdrawn"
+        assert withdraw_edit(store, ANN, made.id, reason="misread", now=later).state == "withdrawn"
 
 
 def test_filling_day_by_day_adds_up(store: Store) -> None:
@@ -150,6 +150,19 @@ def test_filling_day_by_day_adds_up(store: Store) -> None:
     days = [Interval(START + timedelta(days=at), START + timedelta(days=at + 1)) for at in (0, 1)]
     made = [propose(store, EditWish("UP-2", day, "read by the customer", total=Decimal(18))) for day in days]
     assert [each.state for each in made] == [EditState.APPLIED, EditState.PROPOSED]
+
+
+def test_what_a_second_person_let_go_is_not_taken_back_alone_however_small(store: Store) -> None:
+    """Each day moves 6 kWh of 10: the second needed somebody else, and so does taking it back."""
+    there = Panel(("UP-2",), START - timedelta(days=4), QUARTER, np.full((1, 96 * 6), 250.0))
+    store.readings.save(LOCAL_OWNER, there, known_at=NOW)
+    days = [Interval(START + timedelta(days=at), START + timedelta(days=at + 1)) for at in (0, 1)]
+    alone, agreed = (propose(store, EditWish("UP-2", day, "read by the customer", total=Decimal(18))) for day in days)
+    assert approve_edit(store, BOB, agreed.id, now=NOW).moved == 6_000.0
+    with pytest.raises(Conflict, match="cannot take it back alone"):
+        withdraw_edit(store, ANN, agreed.id, reason="misread", now=NOW)
+    assert withdraw_edit(store, ANN, alone.id, reason="misread", now=NOW).state is EditState.WITHDRAWN
+    assert withdraw_edit(store, BOB, agreed.id, reason="misread", now=NOW).state is EditState.WITHDRAWN
 
 
 def test_a_hole_that_is_estimated_is_known(store: Store) -> None:
@@ -215,7 +228,7 @@ def test_a_rejected_edit_changes_nothing(store: Store) -> None:
     assert reject_edit(store, BOB, made.id, reason="another meter", now=NOW).state is EditState.REJECTED
     assert store.dirty.ranges(LOCAL_OWNER) == []
     with pytest.raises(Conflict):
-        withdraw_edit(store, ANN, made.id, reason="late", policy=POLICY, now=NOW)
+        withdraw_edit(store, ANN, made.id, reason="late", now=NOW)
 
 
 def test_what_counts_already_is_the_ground_of_the_next_edit(store: Store) -> None:

@@ -98,11 +98,7 @@ def withdraw(once: OnceDone, name: Id, asked: Decision) -> Response:
     """Undo an edit: the readings are again what they are without it."""
     platform = once.platform
     store, access, now = platform.store, platform.access, platform.clock()
-    policy = edit_policy(platform)
-    return once(
-        HTTPStatus.OK,
-        lambda: acted(withdraw_edit(store, access, name, reason=asked.reason, policy=policy, now=now)),
-    )
+    return once(HTTPStatus.OK, lambda: acted(withdraw_edit(store, access, name, reason=asked.reason, now=now)))
 
 
 def acted(edit: Edit) -> EditActed:

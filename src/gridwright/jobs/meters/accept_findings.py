@@ -74,8 +74,8 @@ def reopen_findings(store: Store, access: Access, ids: Iterable[int], *, reason:
     require_reason(reason, "taking it back", "say what has become known")
     chosen = _accepted(store, access, ids)
     for each in chosen:
-        agreed = each.proposed_by == access.actor != each.resolved_by and each.resolved_at is not None
-        if agreed and (each.moved_wh or 0) > by.policy.alone_kwh * 1000:
+        # However little it moved by itself: a second person was needed, as several small ones add up.
+        if each.proposed_by == access.actor != each.resolved_by and each.resolved_at is not None:
             raise Conflict(
                 f"{access.actor} proposed what {each.resolved_by} accepted in finding {each.id}, and cannot take it "
                 "back alone",

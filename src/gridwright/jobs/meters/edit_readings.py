@@ -54,11 +54,6 @@ class EditPolicy:
         """Tell whether one person is enough for what moves so much, with what they moved there alone before."""
         return edit.count_wh is not None and moved_wh <= self.alone_kwh * 1000
 
-    def lets_take_back(self, edit: Edit, actor: str) -> bool:
-        """Tell whether somebody may take an applied edit back: its author only what they may apply alone."""
-        small = not edit.unknown and self.lets_alone(edit, edit.moved * (edit.count_wh or 0.0))
-        return edit.author != actor or edit.decided_by == actor or small
-
     def why_not_alone(self, edit: Edit) -> str:
         """Return why an edit that waits needs a second person, as the end of a sentence on it."""
         if edit.state is EditState.PROPOSED and edit.note:
@@ -164,14 +159,13 @@ def reject_edit(store: Store, access: Access, code: str, *, reason: str, now: da
     return _decide(store, access, edit, edit.to(EditState.REJECTED, by=access.actor, now=now, note=reason))
 
 
-def withdraw_edit(store: Store, access: Access, code: str, *, reason: str, policy: EditPolicy, now: datetime) -> Edit:
-    """Take an edit back: the readings are again what they are without it; a large applied one needs a second person."""
+def withdraw_edit(store: Store, access: Access, code: str, *, reason: str, now: datetime) -> Edit:
+    """Take an edit back: the readings are again what they are without it; its author not what another let go."""
     access.require(Act.WRITE_READINGS)
     _require_reason(reason)
     with store.transaction():
         edit = store.edits.edit(access, code)
-        applied = edit.state is EditState.APPLIED
-        if applied and not policy.lets_take_back(edit, access.actor):
+        if edit.state is EditState.APPLIED and not edit.may_take_back(access.actor):
             raise Conflict(
                 f"{access.actor} made edit {code}, which a second person approved, and cannot take it back alone",
                 remedy="ask somebody else to withdraw it",

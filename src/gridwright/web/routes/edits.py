@@ -123,9 +123,8 @@ def reject(who: Staff, form: BoundForm, name: str) -> Response:
 
 def withdraw(who: Staff, form: BoundForm, name: str) -> Response:
     """Take an edit back."""
-    now, policy = who.platform.clock(), edit_policy(who.platform)
-    store, reason = who.platform.store, form.text("reason")
-    return _to(withdraw_edit(store, who.access, name, reason=reason, policy=policy, now=now))
+    now = who.platform.clock()
+    return _to(withdraw_edit(who.platform.store, who.access, name, reason=form.text("reason"), now=now))
 
 
 def _values(text: str) -> list[float] | None:

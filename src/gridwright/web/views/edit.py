@@ -66,6 +66,6 @@ def decisions(edit: Edit, access: Access, policy: EditPolicy) -> dict[str, Any]:
         "may_approve": waiting and allowed and not own,
         "may_reject": waiting and allowed and not own,
         "may_withdraw": allowed
-        and ((waiting and own) or (edit.state is EditState.APPLIED and policy.lets_take_back(edit, access.actor))),
+        and ((waiting and own) or (edit.state is EditState.APPLIED and edit.may_take_back(access.actor))),
         "why_not": why,
     }
