@@ -21,6 +21,15 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.obstacle import BillGate, GateRule
 from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import (
+    CURRENT,
+    DELIVERED_ENERGY,
+    POWER,
+    RECEIVED_ENERGY,
+    STATE,
+    VOLTAGE,
+    ReadingType,
+)
 from gridwright.domain.topology import Node, NodeKind
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.billing.pass_gate import issue_bill, issue_note, obstacles_of, obstacles_of_notes
@@ -121,6 +130,61 @@ def test_a_trial_tells_what_would_be_withheld(store: Store) -> None:
 def test_the_packaged_gate(store: Store, code: str, severity: Severity, days: int, withheld: bool) -> None:
     doubt(store, code, severity, 1, days)
     assert bool(bill(store).withheld) is withheld
+
+
+def told(store: Store, code: str, kind: ReadingType, first: int, days: int) -> None:
+    """Let a rule doubt days of March in a series of UP-1."""
+    period = Interval(MARCH.start + (first - 1) * DAY, MARCH.start + (first - 1 + days) * DAY)
+    severity = Severity.FAIL if code == "V00_unjudged" else Severity.WARN
+    found = Finding(code, "UP-1", period, severity, "says so", reading_type=kind)
+    store.findings.save(ME, [found], known_at=NOW)
+
+
+@pytest.mark.few_on_servers(1)
+@pytest.mark.parametrize("kind", [VOLTAGE, CURRENT, POWER, STATE])
+def test_a_doubt_about_what_no_bill_rests_on_withholds_none(store: Store, kind: ReadingType) -> None:
+    """Power counts where a usage point has no energy of its own; this one has."""
+    told(store, "V00_unjudged", kind, 1, 1)
+    told(store, "V33_high_low", kind, 1, 9)
+    told(store, "V33_high_low", DELIVERED_ENERGY, 10, 7)
+    assert withheld_now(store, CARLA, packaged_gate(), now=NOW) == []
+    done = bill(store, ["UP-1"])
+    assert (done.withheld, done.new) == ([], 1)
+    assert obstacles_of(store, CARLA, done.bills[0]) == ()
+    assert issue_bill(store, CARLA, done.bills[0].id) == 1
+
+
+def test_doubts_about_the_power_that_energy_is_made_of_withhold_its_bill(store: Store) -> None:
+    store.registry.save_points(ME, [UsagePoint("UP-P", capacity_kw=17.0)])
+    watts = Panel(("UP-P",), MARCH.start, timedelta(hours=1), np.full((1, 31 * 24), 500.0), reading_type=POWER)
+    store.readings.save(ME, watts, known_at=NOW)
+    correct(store, ME, SITE, now=NOW)
+    assert bill(store, ["UP-P"]).new == 1
+    found = Finding("V00_unjudged", "UP-P", MARCH, Severity.FAIL, "says so", reading_type=POWER)
+    store.findings.save(ME, [found], known_at=NOW)
+    assert [each.usage_point for each in withheld_now(store, CARLA, packaged_gate(), now=NOW)] == ["UP-P"]
+    assert len(bill(store, ["UP-P"]).withheld) == 1
+
+
+@pytest.mark.few_on_servers(1)
+def test_the_shares_of_several_series_are_not_added_up(store: Store) -> None:
+    told(store, "V33_high_low", DELIVERED_ENERGY, 1, 5)
+    told(store, "V33_high_low", RECEIVED_ENERGY, 10, 5)
+    assert bill(store, ["UP-1"]).withheld == []
+    told(store, "V33_high_low", RECEIVED_ENERGY, 20, 5)
+    (one,) = bill(store, ["UP-1"]).withheld
+    assert [each.period.start.day for each in one.obstacles] == [10, 20]
+
+
+def test_what_is_not_issued_of_a_month_is_withheld_now(store: Store) -> None:
+    doubt(store, first=20)
+    (half,) = bill(store, ["UP-1"], "2025-03-05/2025-03-15").bills
+    issue_bill(store, CARLA, half.id)
+    (one,) = withheld_now(store, CARLA, packaged_gate(), now=NOW)
+    assert one.period == Interval(MARCH.start + 14 * DAY, MARCH.end)
+    doubt(store, first=2)
+    found = withheld_now(store, CARLA, packaged_gate(), now=NOW)
+    assert [(each.period.start.day, len(each.obstacles)) for each in found] == [(1, 1), (15, 1)]
 
 
 def test_what_gates_is_data(store: Store) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from importlib.resources import files
-from itertools import groupby
 from shlex import quote
 
 from gridwright.domain.bill import Bill
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval, zone_of
 from gridwright.domain.obstacle import BillGate, GateRule, Obstacle
+from gridwright.domain.reading_type import Quantity, ReadingType
 
 MISSING, ESTIMATED = "missing", "estimated"
 RANK = {Severity.INFO: 0, Severity.WARN: 1, Severity.FAIL: 2}
@@ -38,13 +39,19 @@ def obstacles_to(gate: BillGate, bill: Bill, findings: Iterable[Numbered]) -> tu
 
 
 def doubts(rules: Mapping[str, GateRule], period: Interval, findings: Iterable[Numbered]) -> Iterator[Obstacle]:
-    """Yield the findings that withhold a bill of a period, by code and time."""
+    """Yield the findings that withhold a bill of a period, by code and time; shares are those of one reading type."""
     there = [(number, each) for number, each in findings if _counts(rules, each) and each.period.overlaps(period)]
     there.sort(key=lambda one: (one[1].code, one[1].period.start, one[0]))
-    for code, group in groupby(there, key=lambda one: one[1].code):
-        several = list(group)
-        if share_of(period, [each.period for _, each in several]) >= rules[code].least_share:
-            yield from (_obstacle(number, each) for number, each in several)
+    parts: dict[tuple[str, ReadingType], list[Interval]] = defaultdict(list)
+    for _, each in there:
+        parts[_series(each)].append(each.period)
+    enough = {key for key, periods in parts.items() if share_of(period, periods) >= rules[key[0]].least_share}
+    yield from (_obstacle(number, each) for number, each in there if _series(each) in enough)
+
+
+def bears_on_bills(kind: ReadingType) -> bool:
+    """Tell whether bills may rest on readings of a type: energy that flows one way, and what it can be made from."""
+    return kind.quantity in {Quantity.ENERGY, Quantity.POWER}
 
 
 def share_of(period: Interval, parts: Sequence[Interval]) -> float:
@@ -57,8 +64,14 @@ def share_of(period: Interval, parts: Sequence[Interval]) -> float:
     return taken / period.length if period.length else 0.0
 
 
+def _series(finding: Finding) -> tuple[str, ReadingType]:
+    return finding.code, finding.reading_type.finer(0)
+
+
 def _counts(rules: Mapping[str, GateRule], finding: Finding) -> bool:
     rule = rules.get(finding.code)
+    if not bears_on_bills(finding.reading_type):
+        return False
     return rule is not None and RANK[finding.severity] >= RANK[rule.severity]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -184,10 +184,11 @@ class Findings:
         period: Interval | None = None,
         *,
         limit: int | None = None,
+        only: Callable[[ReadingType], bool] | None = None,
     ) -> list[StoredFinding]:
         """Return the open findings of some codes that overlap `period`, in the order in which they came up.
 
-        `points`: None = all that may be seen. `limit`: at most so many, the newest.
+        `points`: None = all that may be seen. `limit`: at most so many, the newest. `only`: of which reading types.
         """
         access.require(Act.READ)
         for point in points or ():
@@ -203,8 +204,10 @@ class Findings:
         if limit is not None:  # else whoever plans the query would go by the order, and through the whole table
             query = query.order_by(table.c.id.desc()).limit(limit)
         with self._session.reading() as unit:
+            kinds = every_type(unit)
+            if only is not None:
+                query = query.where(table.c.reading_type.in_([key for key, kind in kinds.items() if only(kind)]))
             rows = self._of_points(unit, query, points)
-            kinds = every_type(unit) if rows else {}
         newest = sorted(rows, key=lambda row: int(row.id), reverse=True)[:limit]
         return [_to_stored(row, kinds) for row in reversed(newest)]
 

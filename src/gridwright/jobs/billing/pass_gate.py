@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from gridwright.billing.gate import obstacles_to, packaged_gate
+from gridwright.billing.gate import bears_on_bills, obstacles_to, packaged_gate
 from gridwright.domain.access import Access, Act
 from gridwright.domain.bill import Bill, BillState
 from gridwright.domain.correction import Correction, CorrectionState
 from gridwright.domain.errors import Conflict, InputError
 from gridwright.domain.interval import Interval
 from gridwright.domain.obstacle import BillGate, Obstacle
+from gridwright.domain.reading_type import DELIVERED_ENERGY, Quantity
 from gridwright.store import Store
 from gridwright.store.findings import StoredFinding
 
@@ -21,10 +22,26 @@ OPEN = (CorrectionState.DRAFT, CorrectionState.HELD)
 
 def open_doubts(store: Store, access: Access, gate: BillGate, points: Sequence[str], period: Interval) -> Doubts:
     """Return the open findings that may withhold bills of a period, by usage point."""
+    if not gate.rules:
+        return {}
     found: dict[str, list[StoredFinding]] = {}
-    for each in store.findings.open_of(access, points, tuple(gate.rules), period) if gate.rules else ():
+    several = store.findings.open_of(access, points, tuple(gate.rules), period, only=bears_on_bills)
+    for each in of_what_is_billed(store, access, several):
         found.setdefault(each.finding.usage_point, []).append(each)
     return found
+
+
+def of_what_is_billed(store: Store, access: Access, found: Sequence[StoredFinding]) -> list[StoredFinding]:
+    """Leave out doubts about the power of usage points whose energy is read too: their bills rest on that alone."""
+    power = {each.finding.usage_point for each in found if each.finding.reading_type.quantity is Quantity.POWER}
+    extents = store.readings.extents(access, sorted(power)) if power else ()
+    metered = {each.usage_point for each in extents if each.reading_type.finer(0) == DELIVERED_ENERGY}
+    beside = power & metered
+    return [
+        each
+        for each in found
+        if each.finding.usage_point not in beside or each.finding.reading_type.quantity is not Quantity.POWER
+    ]
 
 
 def obstacles_in(gate: BillGate, bill: Bill, doubts: Iterable[StoredFinding]) -> tuple[Obstacle, ...]:

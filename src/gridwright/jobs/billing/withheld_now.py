@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from gridwright.billing.gate import doubts
+from gridwright.billing.gate import bears_on_bills, doubts
 from gridwright.domain.access import Access, Act
 from gridwright.domain.bill import BillState
 from gridwright.domain.interval import Interval, local_month
 from gridwright.domain.obstacle import BillGate, Withheld
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.billing.pass_gate import of_what_is_billed
 from gridwright.store import Store
 from gridwright.store.findings import StoredFinding
 
@@ -27,13 +28,14 @@ def withheld_now(
     points: Sequence[str] | None = None,
     most: int = LOOKED_AT,
 ) -> list[Withheld]:
-    """Return the civil months, begun by `now`, that are withheld and not issued yet: by usage point and time.
+    """Return the civil months, begun by `now`, that are withheld: by usage point and time, without what is issued.
 
     `most`: how many findings are looked at, the newest. Master meters have no bills.
     """
     access.require(Act.READ_BILLS)
     found: dict[str, list[StoredFinding]] = defaultdict(list)
-    for each in store.findings.open_of(access, points, tuple(gate.rules), limit=most):
+    newest = store.findings.open_of(access, points, tuple(gate.rules), limit=most, only=bears_on_bills)
+    for each in of_what_is_billed(store, access, newest):
         found[each.finding.usage_point].append(each)
     billed = found.keys() - store.network.topology(access).masters if found else set()
     known = store.registry.points(access, sorted(billed)) if billed else ()
@@ -51,11 +53,21 @@ def _of_point(
 ) -> Iterator[Withheld]:
     numbered = [(each.id, each.finding) for each in found]
     for month in sorted({month for _, each in numbered for month in _months(each.period, point)}):
-        if any(month.overlaps(period) for period in issued):
-            continue
-        obstacles = tuple(doubts(gate.rules, month, numbered))
-        if obstacles:
-            yield Withheld(point.id, month, point.zone, obstacles)
+        for part in _unissued(month, issued):
+            obstacles = tuple(doubts(gate.rules, part, numbered))
+            if obstacles:
+                yield Withheld(point.id, part, point.zone, obstacles)
+
+
+def _unissued(month: Interval, issued: Sequence[Interval]) -> Iterator[Interval]:
+    """Yield the parts of a month of which no bill is issued."""
+    at = month.start
+    for period in sorted(each for each in issued if each.overlaps(month)):
+        if period.start > at:
+            yield Interval(at, period.start)
+        at = max(at, period.end)
+    if at < month.end:
+        yield Interval(at, month.end)
 
 
 def _months(period: Interval, point: UsagePoint) -> Iterator[Interval]:
