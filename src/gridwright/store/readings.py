@@ -20,7 +20,7 @@ from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
 from gridwright.store import schema
-from gridwright.store.archive.reading import ArchiveReader, MonthsAway, leaving_out
+from gridwright.store.archive.reading import ArchiveReader, MonthsAway, days_away, leaving_out
 from gridwright.store.audit import note
 from gridwright.store.days import blocks
 from gridwright.store.days.grid import check_interval
@@ -145,7 +145,8 @@ class Readings:
         """Merge raw readings of one interval length, each of another usage point, as `save` does, but one by one.
 
         Returns the places of those that were left alone and need `save`: of an unknown usage point, with another value
-        than stored, on another grid, in a database other than SQLite. `fill`: another value than stored is nothing.
+        than stored, on another grid, in a database other than SQLite. `fill`: another value than stored is nothing, and
+        days in the archive alone are left, too.
         """
         _require_all(access, Act.WRITE_READINGS, [single.point for single in singles])
         check_interval(timedelta(seconds=interval_s))
@@ -154,7 +155,8 @@ class Readings:
         with self._session.writing() as unit:
             known = self._names.find_points(unit, [single.point for single in singles])
             key = self._names.make_type_key(unit, kind)
-            layer = Layer(unit, key, interval_s, to_us(known_at), fill=fill)
+            away = days_away(unit, key, {single.at_s // DAY_S for single in singles}) if fill else ()
+            layer = Layer(unit, key, interval_s, to_us(known_at), fill=fill, away=away)
             laid = layer.run(singles, [known.get(single.point) for single in singles])
             if laid.new:
                 layer.leave_traces()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -79,6 +79,14 @@ def database_alone() -> Iterator[None]:
         yield
     finally:
         _manner.reset(token)
+
+
+def days_away(unit: Unit, kind: int, days: Collection[int]) -> frozenset[int]:
+    """Return which of some days are not wholly in the database: that it has nothing of one says nothing there."""
+    if not days:
+        return frozenset()
+    months = [AwayMonth(*row) for row in unit.fetch(AWAY, (kind, max(days) + 1, min(days)))]
+    return frozenset(day for day in days if any(month.from_day <= day < month.to_day for month in months))
 
 
 class ArchiveReader:

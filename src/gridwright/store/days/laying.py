@@ -6,7 +6,7 @@ grid, a number wider than the stored ones) is left to `saving`, which does the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -68,11 +68,14 @@ class Day(NamedTuple):
 class Layer:
     """Lays single readings of one reading type and interval, each of another usage point; `fill`: only where none is.
 
+    Days `away` from the database are left over: whether there is one, the archive knows.
     SQLite alone: it has one writer, so that a row which was read is the row that is written.
     """
 
-    def __init__(self, unit: Unit, kind: int, interval_s: int, known_at_us: int, *, fill: bool) -> None:
-        self.unit, self.kind, self.fill = unit, kind, fill
+    def __init__(
+        self, unit: Unit, kind: int, interval_s: int, known_at_us: int, *, fill: bool, away: Collection[int] = ()
+    ) -> None:
+        self.unit, self.kind, self.fill, self.away = unit, kind, fill, away
         self.interval_s, self.known_at_us = interval_s, known_at_us
         self.laid = Laid({}, [])
 
@@ -81,10 +84,11 @@ class Layer:
         days: dict[int, dict[int, int]] = {}
         seen: set[int | None] = {None}
         for place, (single, key) in enumerate(zip(singles, keys, strict=True)):
-            if key is None or key in seen or not float(single.counts).is_integer():
+            day = single.at_s // DAY_S
+            if key is None or key in seen or day in self.away or not float(single.counts).is_integer():
                 self.laid.left.append(place)
             else:
-                days.setdefault(single.at_s // DAY_S, {})[key] = place
+                days.setdefault(day, {})[key] = place
             seen.add(key)
         for day in sorted(days):
             self._lay_day(day, days[day], singles)

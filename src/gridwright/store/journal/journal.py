@@ -17,6 +17,7 @@ from gridwright.domain.interval import DAY_S
 from gridwright.domain.reading_type import LARGEST_EXACT, ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.ingest.order import order
+from gridwright.store.archive.reading import days_away
 from gridwright.store.audit import note
 from gridwright.store.days.grid import LONGEST_S
 from gridwright.store.instant import from_us, from_us_if, to_us
@@ -100,7 +101,8 @@ class Journal:
 
         Taken is what will fit when it is folded: whole counts of known usage points within reach, on the grid of what
         is stored. Of several readings of one time the better one stays; those of which it is another are told of.
-        `fill`: energy between two register reads, which will count only where nothing is stored by then.
+        `fill`: energy between two register reads, which will count only where nothing is stored by then;
+        not of days in the archive alone.
         """
         step = readings.interval_s
         if not (0 < step <= LONGEST_S and DAY_S % step == 0 and readings.size) or not _is_whole(readings):
@@ -117,6 +119,8 @@ class Journal:
             if ordered.tally.conflicting:
                 return None
             for entry in _entries(ordered.readings, kind, keys, fill=fill):
+                if fill and days_away(unit, kind, entry.days()):
+                    return None  # a fold sees the database alone
                 if not self._grids.fit(unit, entry.grid, entry.days(), entry.key):
                     return None
                 rows += [(part.size, pack_entry(part)) for part in entry.parts()]
