@@ -105,7 +105,8 @@ ESPI_QUALITY = {
     Status.DERIVED: 11,
 }
 
-# In a final image: what an edit had put there was taken back, and nothing else is known. No reader sees the value.
+# What an edit had put into a final image, or register reads had told of a raw one, was taken back, and nothing else is
+# known. No reader sees the value.
 TAKEN_BACK = int(Status.REJECTED) | int(Method.AGREED) << 4
 RAW, ACTUAL, MISSING = int(Status.RAW), int(Status.ACTUAL), int(Status.MISSING)
 TRUSTED = (Status.RAW, Status.ACTUAL, Status.ACCEPTED, Status.ESTIMATED_FINAL, Status.EDITED, Status.DERIVED)

@@ -48,7 +48,8 @@ def is_guess(new: q.Qualities) -> Mask:
     """Tell which values give way to what was measured: estimates without a method, and what was derived."""
     status = q.status_of(new)
     named = (status == Status.ESTIMATED) & (q.method_of(new) != q.Method.NONE)
-    return np.asarray((RANK[new] < SURE) & ~named & (status != Status.ESTIMATED_FINAL), np.bool_)
+    decided = named | (status == Status.ESTIMATED_FINAL) | (new == q.TAKEN_BACK)
+    return np.asarray((RANK[new] < SURE) & ~decided, np.bool_)
 
 
 GUESSES = is_guess(np.arange(256, dtype=np.uint8))  # by quality

@@ -109,8 +109,8 @@ class Readings:
         of a stored value of better quality is set aside, and V03_duplicate tells it. Unknown usage points are
         NotFound, or added with `register`; another interval or phase than stored for the day is GridMismatch, a
         fraction of a count InputError. A final image makes nothing dirty and belongs to no series: it follows
-        from the raw one, and supersedes a day of its own that is stored on another grid; what has the quality
-        TAKEN_BACK there is not known from then on. `settled`: the same transaction also saves what follows from these
+        from the raw one, and supersedes a day of its own that is stored on another grid. What has the quality
+        TAKEN_BACK is not known from then on. `settled`: the same transaction also saves what follows from these
         readings, so they are not dirty. `aside` is given usage point and start, in seconds, of what was set aside.
         """
         _require_all(access, Act.WRITE_READINGS, panel.points)
@@ -220,8 +220,7 @@ class Readings:
             if away is not None:
                 away.name(keys, history=as_of is not None)
             loader = PanelLoader(unit, kind, keys, as_of_us, away)
-            panel = loader.load(codes, period, reading_type, interval_s)
-            return panel if image is Image.RAW else _without_taken_back(panel)
+            return _without_taken_back(loader.load(codes, period, reading_type, interval_s))
 
     def _away(self, unit: Unit, access: Access, kind: int | None, days: range) -> MonthsAway | None:
         """Return what of some days is not wholly in the database; mostly there is nothing."""
@@ -392,17 +391,16 @@ def _to_freshness(row: Row[Any]) -> Freshness:
 
 
 def _to_version(rows: blocks.BlockRows, point: str, day: date, which: tuple[ReadingType, Image]) -> Version:
-    kind, image = which
+    kind, _ = which
     slots, phase_s = blocks.shape_of(rows.shape[0]).grid
     start = from_epoch_s(day_number(day) * DAY_S + phase_s)
     interval = timedelta(seconds=DAY_S // slots)
     panel = Panel((point,), start, interval, rows.values(slots), rows.qualities(slots), kind)
-    panel = panel if image is Image.RAW else _without_taken_back(panel)
-    return Version(rows.revision[0], from_us(rows.known_at_us[0]), IntervalBlock(panel))
+    return Version(rows.revision[0], from_us(rows.known_at_us[0]), IntervalBlock(_without_taken_back(panel)))
 
 
 def _without_taken_back(panel: Panel) -> Panel:
-    """Return a final image in which what edits had said, and was taken back, is not known."""
+    """Return a panel in which what was taken back is not known: edits of a final image, energy that no reads tell."""
     gone = panel.quality == q.TAKEN_BACK
     if not gone.any():
         return panel

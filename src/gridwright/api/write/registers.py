@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gridwright.api.ingest.names import Directory
-from gridwright.api.write.corrected_reads import Changes, correct_derived
 from gridwright.api.write.derived import Derived, panel_of, save_over
 from gridwright.api.write.waiting import put_singles
 from gridwright.domain.access import Access
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.reading_type import Accumulation, ReadingType
-from gridwright.domain.register import RegisterReading, is_possible
+from gridwright.domain.register import RegisterReading
 from gridwright.domain.rollover import TurnedOver
 from gridwright.domain.verdict import Reject
 from gridwright.ingest import grid_registers
@@ -31,7 +30,9 @@ from gridwright.ingest.order import take
 from gridwright.ingest.registers import JITTER, read_at
 from gridwright.jobs.meters.limits import Limits
 from gridwright.jobs.meters.place_reads import Neighbours, Placed, place_reads, save_placed
+from gridwright.jobs.meters.reads_tell import Rules, tells
 from gridwright.jobs.meters.rollovers import Rollovers
+from gridwright.jobs.meters.supersede_told import Change, changes_of, supersede
 from gridwright.store import Single
 from gridwright.vee.arrivals import contradiction_findings
 from gridwright.vee.step_check import fall
@@ -41,15 +42,6 @@ if TYPE_CHECKING:
     from gridwright.store import Store
 
 LONGEST_S, MINUTE_S, QUARTER_S = 3600, 60, 900
-
-
-@dataclass(frozen=True, slots=True)
-class Registry:
-    """What is asked about registers: a meter's factor at an instant, whether a fall is a rollover, a limit in kW."""
-
-    multiplier: Callable[[str, str, int], float]
-    turned_over: TurnedOver
-    limit: Callable[[str], float]
 
 
 @dataclass(slots=True)
@@ -74,24 +66,35 @@ def save_registers(
     limits = Limits(store, reader, directory.limits)
     limits.learn(readings.points)
     rollovers = Rollovers(store, reader)
-    registry = Registry(directory.multiplier, rollovers, limits)
+    rules = Rules(partial(_factor, directory.multiplier), rollovers, limits)
     arrived = _sorted_out(store, reader, readings, rollovers)
     found = place_reads(store, reader, arrived.kept, arrived.around, rollovers)
-    changes, energy = Changes(), partial(_one_meters, registry=registry)
-    for one in found.values():
-        changes.add(one, energy)
+    changes: list[Change] = []
+    for point, one in found.items():
+        changes += _changes(point, one, rules)
         arrived.findings += _falls(one)
     save_placed(store, access, found, known_at)
     if arrived.findings:
         store.findings.save(access, arrived.findings, known_at=known_at)
-    correct_derived(store, (reader, access), changes, kind, known_at)
-    save_derived(store, (reader, access), changes.new, kind, known_at)
+    supersede(store, (reader, access), [change for change in changes if change.stale], kind, known_at)
+    new = [Derived(one.point, *one.key, one.now.energy) for one in changes if one.fill and one.now]
+    save_derived(store, (reader, access), new, kind, known_at)
     return arrived.rejects
 
 
-def _one_meters(before: RegisterReading, after: RegisterReading, *, registry: Registry) -> list[Derived]:
-    """Return the energy between two reads, if they are of one meter and the ends of an interval."""
-    return between(before, after, registry) if _same(before, after) else []
+def _changes(point: str, found: Placed, rules: Rules) -> list[Change]:
+    """Compare what the reads of a usage point told with what they tell.
+
+    Which limit held once nobody knows, and what is doubted among the reads before was derived before that was known.
+    """
+    told = [tells(found.before, some, rules.unlimited()) for some in ((found.doubted, ()) if found.doubted else ((),))]
+    return list(changes_of(point, told, tells(found.after, found.wrong, rules), fill=True))
+
+
+def _factor(
+    multiplier: Callable[[str, str, int], float], before: RegisterReading, after: RegisterReading
+) -> float | None:
+    return multiplier(after.usage_point, after.end_device, epoch_s(before.at))
 
 
 def _sorted_out(store: Store, reader: Access, readings: Readings, turned_over: TurnedOver) -> Arrived:
@@ -162,23 +165,6 @@ def fallen(before: RegisterReading, read: RegisterReading) -> Finding:
         fall(before, read)[1],
         replace(read.reading_type, accumulation=Accumulation.DELTA),
     )
-
-
-def between(before: RegisterReading, after: RegisterReading, registry: Registry) -> list[Derived]:
-    """Return the energy between two reads where they are the ends of one interval of a grid, else nothing."""
-    first = epoch_s(before.at)
-    found = interval_of(first, epoch_s(after.at))
-    if found is None:
-        return []
-    counted = after.value - before.value
-    if counted < 0:
-        counted += registry.turned_over(before, after, None)
-    energy = counted * registry.multiplier(after.usage_point, after.end_device, first)
-    if counted < 0 or not energy.is_integer():
-        return []
-    limit = registry.limit(after.usage_point)
-    carried = is_possible(energy, after.reading_type, after.at - before.at, limit)
-    return [Derived(after.usage_point, *found, energy)] if carried else []
 
 
 def interval_of(first: int, last: int) -> tuple[int, int] | None:

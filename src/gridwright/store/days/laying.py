@@ -156,7 +156,7 @@ class Layer:
         if there != _nothing(width):
             told = row.quality[slot] if row.quality is not None else row.quality_all
             same = told == single.quality and int.from_bytes(there, "little", signed=True) == value
-            return row if self.fill or same else None
+            return row if (self.fill and told != q.TAKEN_BACK) or same else None
         if row.quality is None or not abs(value) < -NOTHING[width]:
             return None
         came = max(row.known_at_us, self.known_at_us)

@@ -115,9 +115,9 @@ class Incoming:
 class PanelSaver:
     """Saves one panel within a transaction; `keys` are the usage points' keys, ascending, and name its rows.
 
-    `fill`: only where nothing is stored. `regrids`: a day that is stored on another grid is superseded as a whole, as
-    of what is made anew from other readings; else it is a GridMismatch. `ranked`: as of what comes in, a guess
-    changes no stored value of better quality (`gives_way`).
+    `fill`: only where nothing is stored, or it was taken back. `regrids`: a day that is stored on another grid is
+    superseded as a whole, as of what is made anew from other readings; else it is a GridMismatch. `ranked`: as of what
+    comes in, a guess changes no stored value of better quality (`gives_way`).
     """
 
     def __init__(
@@ -206,7 +206,8 @@ class PanelSaver:
         old_values, old_quality = group.integers[:, slots], group.qualities[:, slots]
         there = old_values != NOTHING[group.shape.width]
         new = present & ~there
-        changed = present & there & ((values != old_values) | (quality != old_quality)) & (not self.fill)
+        changed = present & there & ((values != old_values) | (quality != old_quality))
+        changed &= (old_quality == q.TAKEN_BACK) if self.fill else True
         aside = 0
         if self.ranked and changed.any():
             kept_out = changed & gives_way(quality, old_quality)

@@ -1,0 +1,143 @@
+"""What the reads of a register tell of the intervals of a grid: the one answer for posts, files and exchanges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby, pairwise
+from math import isnan, nan
+
+from gridwright.domain.interval import DAY_S, epoch_s
+from gridwright.domain.register import RegisterReading, is_possible
+from gridwright.domain.rollover import TurnedOver
+from gridwright.ingest.registers import JITTER
+
+LONGEST_S, QUARTER_S, MINUTE_S = 3600, 900, 60
+Key = tuple[int, int]  # start and length of an interval, in seconds
+Factor = Callable[[RegisterReading, RegisterReading], float | None]
+Limit = Callable[[str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Energy of an interval in counts; `guess`: beside a wrong read; `direct`: no shorter interval begins there."""
+
+    energy: float
+    guess: bool = False
+    direct: bool = True
+
+
+Tells = dict[Key, Told]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the differences of reads count times, whether a fall is a rollover, and what a connection carries in kW.
+
+    No factor (None, NaN): no one installation holds both reads, so they tell nothing.
+    """
+
+    factor: Factor
+    turned_over: TurnedOver
+    limit: Limit
+
+    def unlimited(self) -> Rules:
+        """Return the same without a limit: of what was told once nobody knows which limit held."""
+        return replace(self, limit=no_limit)
+
+
+def no_limit(_: str) -> float:
+    """Tell that a connection carries anything."""
+    return float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What a register showed at an instant; at an exchange one register ends and another begins."""
+
+    first: RegisterReading
+    last: RegisterReading
+    guess: bool
+
+
+def tells(reads: Sequence[RegisterReading], wrong: Collection[RegisterReading], rules: Rules) -> Tells:
+    """Return what reads in order, of which some are `wrong`, tell of each interval that two of them are the ends of.
+
+    Reads between the two are passed; where a final and an opening read lie between them, it holds what both registers
+    counted. Beside a wrong read it is a guess: as if it stood on a straight line between the reads around it.
+    """
+    mended = _mended(reads, wrong) if wrong else [(read, False) for read in reads]
+    moments = [
+        _Moment(some[0][0], some[-1][0], any(guess for _, guess in some))
+        for some in (list(same) for _, same in groupby(mended, key=lambda each: each[0].at))
+    ]
+    counted = [_counted(one.last, other.first, rules) for one, other in pairwise(moments)]
+    found: Tells = {}
+    for place in range(len(counted)):
+        for key, told in _from(moments, counted, place, rules):
+            found.setdefault(key, told)
+    return found
+
+
+def _mended(
+    reads: Sequence[RegisterReading], wrong: Collection[RegisterReading]
+) -> Iterator[tuple[RegisterReading, bool]]:
+    for place, read in enumerate(reads):
+        if read in wrong and 0 < place < len(reads) - 1:
+            before, after = reads[place - 1], reads[place + 1]
+            share = (read.at - before.at) / (after.at - before.at)
+            value = before.value + (after.value - before.value) * share // 1
+            yield replace(read, value=value, epoch=before.epoch), True
+        else:
+            yield read, False
+
+
+def _counted(before: RegisterReading, after: RegisterReading, rules: Rules) -> tuple[float, float]:
+    """Return what a register counted between two reads, and times what that counts; NaN where they do not tell it."""
+    if (before.end_device, before.epoch) != (after.end_device, after.epoch):
+        return nan, nan
+    factor, counted = rules.factor(before, after), after.value - before.value
+    counted += rules.turned_over(before, after, None) if counted < 0 else 0.0
+    return (nan, nan) if factor is None or counted < 0 else (counted, factor)
+
+
+def _from(
+    moments: Sequence[_Moment], counted: Sequence[tuple[float, float]], place: int, rules: Rules
+) -> Iterator[tuple[Key, Told]]:
+    """Yield what is told of the intervals that begin with one moment."""
+    one, total, run, times, direct = moments[place], 0.0, 0.0, 1.0, True
+    for step in range(place, len(counted)):
+        other, (count, factor) = moments[step + 1], counted[step]
+        if isnan(factor) or (other.first.at - one.last.at).total_seconds() > LONGEST_S * (1 + 2 * JITTER):
+            return
+        # Only the sum of what counts times one factor is multiplied, so that whole counts stay whole.
+        total, run, times = (total, run + count, times) if factor == times else (total + run * times, count, factor)
+        key = interval_of(one.last.at, other.first.at)
+        if key is None:
+            continue
+        energy = total + run * times
+        if energy.is_integer() and _is_carried(energy, one.last, other.first, rules):
+            yield key, Told(energy, one.guess or other.guess, direct and _is_usual(key))
+        direct = False
+
+
+def _is_carried(energy: float, before: RegisterReading, after: RegisterReading, rules: Rules) -> bool:
+    return is_possible(energy, after.reading_type, after.at - before.at, rules.limit(after.usage_point))
+
+
+def _is_usual(key: Key) -> bool:
+    """Tell whether an interval begins where those of a day usually do: others are derived in files that hold many."""
+    start, length = key
+    return not start % (min(length, QUARTER_S) if length % QUARTER_S == 0 or length < QUARTER_S else length)
+
+
+def interval_of(first: datetime, last: datetime) -> Key | None:
+    """Return start and length of the interval of a grid that two instants are the ends of; None where there is none."""
+    begin, end = epoch_s(first), epoch_s(last)
+    length = round((end - begin) / MINUTE_S) * MINUTE_S
+    start = round(begin / MINUTE_S) * MINUTE_S
+    if not 0 < length <= LONGEST_S or DAY_S % length:
+        return None
+    near = max(abs(begin - start), abs(end - start - length)) <= JITTER * length
+    return (start, length) if near else None

@@ -1,0 +1,139 @@
+"""Stored energy that is what register reads told is superseded by what they tell now; what was measured stays."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+
+import numpy as np
+
+from gridwright.domain import quality as q
+from gridwright.domain.access import Access
+from gridwright.domain.errors import GridMismatch
+from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
+from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import Accumulation, ReadingType
+from gridwright.jobs.meters.reads_tell import Key, Tells, Told
+from gridwright.jobs.store_port import StorePort
+from gridwright.store.archive.reading import leaving_out
+
+GUESSED = q.pack(q.Status.ESTIMATED, q.Method.LINEAR)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What reads told of an interval, whichever of `stale` is stored, and what they tell now: nothing, if None.
+
+    `fill`: whether it is saved where nothing is stored.
+    """
+
+    point: str
+    key: Key
+    stale: tuple[float, ...]
+    now: Told | None
+    fill: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """An interval that was saved again: its start, and its energy before and now in counts; 0 where there is none."""
+
+    start_s: int
+    before: float
+    now: float
+
+
+def changes_of(point: str, before: Sequence[Tells], after: Tells, *, fill: bool = False) -> Iterator[Change]:
+    """Yield the intervals of a usage point of which the reads tell something else than each of `before`."""
+    keys = dict.fromkeys(key for told in (*before, after) for key in told)
+    for key in keys:
+        were, now = [told[key] for told in before if key in told], after.get(key)
+        same = now is not None and all((one.energy, one.guess) == (now.energy, now.guess) for one in were)
+        # A guess stands in for what was told, never for what nobody told.
+        new = fill and now is not None and now.direct and not now.guess and not (were and same)
+        if new or (were and not same):
+            yield Change(point, key, tuple(dict.fromkeys(one.energy for one in were)), now, new)
+
+
+def supersede(
+    store: StorePort, who: tuple[Access, Access], changes: Iterable[Change], kind: ReadingType, known_at: datetime
+) -> list[Superseded]:
+    """Save changes of one type where they bear on what is stored; `who`: who reads what is stored, and who writes."""
+    alike: dict[tuple[int, int], list[Change]] = defaultdict(list)
+    for change in changes:
+        start, length = change.key
+        alike[length, start % length].append(change)
+    delta = replace(kind, accumulation=Accumulation.DELTA)
+    return [each for _, some in sorted(alike.items()) for each in _save(store, who, some, delta, known_at)]
+
+
+def _save(
+    store: StorePort, who: tuple[Access, Access], changes: Sequence[Change], kind: ReadingType, known_at: datetime
+) -> list[Superseded]:
+    """Save intervals of one length and phase; a profile with other intervals says more than a register."""
+    try:
+        saved, found = _laid(changes, _stored(store, who[0], changes, kind))
+        if found:
+            store.readings.save(who[1], saved, known_at=known_at)
+    except GridMismatch:
+        parts = list(_parts(changes))
+        return [each for part in parts for each in _save(store, who, part, kind, known_at)] if len(parts) > 1 else []
+    return found
+
+
+def _stored(store: StorePort, access: Access, changes: Sequence[Change], kind: ReadingType) -> Panel:
+    length = changes[0].key[1]
+    starts = [change.key[0] for change in changes]
+    period = Interval(from_epoch_s(min(starts)), from_epoch_s(max(starts) + length))
+    points = tuple(dict.fromkeys(change.point for change in changes))
+    with leaving_out():  # what came in is kept, whatever became of the archive
+        return store.readings.load(access, points, period, reading_type=kind, interval=timedelta(seconds=length))
+
+
+def _laid(changes: Sequence[Change], stored: Panel) -> tuple[Panel, list[Superseded]]:
+    """Return the intervals to save, and what becomes of each."""
+    first, length = min(change.key[0] for change in changes), changes[0].key[1]
+    row = {point: at for at, point in enumerate(stored.points)}
+    values = np.full(stored.values.shape, np.nan)
+    quality = np.full(stored.values.shape, q.MISSING, np.uint8)
+    found = []
+    for change in changes:
+        at = row[change.point], (change.key[0] - first) // length
+        old, was = float(stored.values[at]), int(stored.quality[at])
+        there = old == old  # noqa: PLR0124 - NaN
+        if old not in change.stale if there else not change.fill:
+            continue
+        energy, now = _now(change.now, (old, was))
+        if (energy, now) != (old, was):
+            values[at], quality[at] = energy, now
+            found.append(Superseded(change.key[0], old if there else 0.0, energy if change.now else 0.0))
+    return replace(stored, values=values, quality=quality), found
+
+
+def _now(now: Told | None, stored: tuple[float, int]) -> tuple[float, int]:
+    """Return energy and quality to save: a value that nothing tells any more is taken back."""
+    energy, was = stored
+    if now is None:
+        return energy, q.TAKEN_BACK
+    if now.guess:
+        return now.energy, GUESSED
+    return now.energy, q.RAW if was in (GUESSED, q.MISSING) else was
+
+
+def _parts(changes: Sequence[Change]) -> Iterator[list[Change]]:
+    """Yield the changes of each day, or those of one day by usage point."""
+    days = [list(some) for _, some in groupby(sorted(changes, key=_day), key=_day)]
+    if len(days) > 1:
+        yield from days
+        return
+    points: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        points[change.point].append(change)
+    yield from points.values()
+
+
+def _day(change: Change) -> int:
+    return change.key[0] // DAY_S
