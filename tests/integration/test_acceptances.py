@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
 from gridwright.domain.calendar import day_number
 from gridwright.domain.correction import CorrectionState, NoteKind
-from gridwright.domain.edit import EditState
+from gridwright.domain.edit import Edit, EditState
 from gridwright.domain.errors import Conflict
 from gridwright.domain.finding import Severity
 from gridwright.domain.image import Image
@@ -29,6 +32,8 @@ from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.rerate import Pricing, rerate
 from gridwright.jobs.cascade.rerate_bill import CorrectionPolicy
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.meters import accept_findings as accept_findings_module
+from gridwright.jobs.meters import edit_readings as edit_readings_module
 from gridwright.jobs.meters.accept_findings import (
     Decided,
     Deciding,
@@ -38,7 +43,8 @@ from gridwright.jobs.meters.accept_findings import (
     reopen_findings,
 )
 from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, counts_at_once, draft_edit, propose_edit
-from gridwright.jobs.meters.weigh_acceptance import together
+from gridwright.jobs.meters.moved_alone import moved_alone_wh
+from gridwright.jobs.meters.weigh_acceptance import Effect, together, weigh
 from gridwright.store import Store, open_store
 from gridwright.store.findings import FindingFilter, StoredFinding
 from gridwright.vee import rule_book
@@ -366,6 +372,78 @@ def test_whoever_proposed_does_not_take_back_alone_what_was_small_by_itself(home
         with pytest.raises(Conflict, match="ann proposed what bob accepted"):
             home.reopen([each], ANN)
     assert home.reopen(second, BOB).findings == len(second)
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mysql"])
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
+    """A home of which two hours wait, and of which one person may let one count."""
+    server = request.param != "sqlite"
+    url = emptied(str(request.getfixturevalue(f"{request.param}_url"))) if server else f"sqlite:///{tmp_path}/store.db"
+    with open_store(url) as opened:
+        made = Home(opened, policy=EditPolicy(600.0))
+        made.fill()
+        yield made
+
+
+def at_once(monkeypatch: pytest.MonkeyPatch, *acts: Callable[[], Decided | Edit]) -> list[Decided | Edit]:
+    """Do two things at once: each knows what was moved before either is recorded, unless one waits for the other."""
+    both = Barrier(len(acts))
+
+    def asked(*args: object) -> dict[str, float]:
+        moved: dict[str, float] = moved_alone_wh(*args)  # type: ignore[arg-type]
+        with suppress(BrokenBarrierError):
+            both.wait(1.0)
+        return moved
+
+    for module in (accept_findings_module, edit_readings_module):
+        monkeypatch.setattr(module, "moved_alone_wh", asked)
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return [each.result() for each in [pool.submit(act) for act in acts]]
+
+
+def test_two_acceptances_at_once_do_not_both_pass_the_limit(shared: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = spikes(shared, AT, AT + 3 * DAY)
+    done = at_once(monkeypatch, lambda: shared.accept(ANN, first), lambda: shared.accept(ANN, second))
+    assert sorted(each.waiting > 0 for each in done if isinstance(each, Decided)) == [False, True]
+    assert shared.store.findings.moved_alone(ANN, ["UP-1"], NOW)["UP-1"] < 600_000
+
+
+def test_an_edit_and_an_acceptance_at_once_do_not_both_pass_the_limit(
+    shared: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = usual(("UP-1",)).slice(80 * 24, 81 * 24)
+    wish = EditWish("UP-1", day.period, "agreed by telephone", total=Decimal(210))
+    ids = [each.id for each in shared.open_ones()]
+    accepted, edited = at_once(
+        monkeypatch,
+        lambda: shared.accept(ANN, ids),
+        lambda: propose_edit(shared.store, ANN, wish, policy=shared.policy, now=shared.now),
+    )
+    assert isinstance(accepted, Decided)
+    assert isinstance(edited, Edit)
+    assert (accepted.waiting > 0) != (edited.state is EditState.PROPOSED)
+
+
+def test_two_halves_accepted_at_once_are_weighed_as_one(shared: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each alone lets nothing count, as the other doubt still holds."""
+    shared.policy = EditPolicy()
+    both = Barrier(2)
+
+    def weighed(*args: object, **options: object) -> dict[str, Effect]:
+        effects: dict[str, Effect] = weigh(*args, **options)  # type: ignore[arg-type]
+        with suppress(BrokenBarrierError):
+            both.wait(5.0)
+        both.abort()
+        return effects
+
+    monkeypatch.setattr(accept_findings_module, "weigh", weighed)
+    ids = [each.id for each in shared.open_ones()]
+    with ThreadPoolExecutor(2) as pool:
+        done = [each.result() for each in [pool.submit(shared.accept, ANN, [one]) for one in ids]]
+    assert sorted((each.findings, each.waiting) for each in done) == [(0, 1), (1, 0)]
+    monkeypatch.undo()
+    shared.judge()
+    assert shared.final() == (381.0, "ESTIMATED")
 
 
 def test_edits_that_somebody_made_alone_count_too(home: Home) -> None:

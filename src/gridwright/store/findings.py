@@ -292,6 +292,13 @@ class Findings:
             moved[point] = moved.get(point, 0) + moved_wh
         return moved
 
+    def hold(self, access: Access, points: Collection[str]) -> None:
+        """Let nobody else decide about some usage points until the transaction ends that this is called in."""
+        for point in sorted(points):
+            access.require(Act.WRITE_READINGS, point)
+        with self._session.writing() as unit:
+            lock_points(unit, self._names.point_keys(unit, sorted(points)))
+
     def resolve(
         self,
         access: Access,

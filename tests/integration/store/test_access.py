@@ -130,6 +130,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "findings.reopen": (([1],), {"reason": "known better", "now": NOW}),
     "findings.assign": (([1], "bob"), {"now": NOW}),
     "findings.deciders": (([1],), {}),
+    "findings.hold": ((["hers"],), {}),
     "findings.resolve": (([1],), {"reason": "seen", "now": NOW}),
     "findings.propose": (([1],), {"reason": "seen", "now": NOW}),
     "findings.these": (([1],), {}),

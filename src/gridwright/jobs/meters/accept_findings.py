@@ -8,6 +8,8 @@ from datetime import datetime
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import Conflict
+from gridwright.domain.finding import Doubted
+from gridwright.domain.interval import Interval
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.meters.edit_readings import MONTH, EditPolicy
 from gridwright.jobs.meters.moved_alone import moved_alone_wh
@@ -44,18 +46,19 @@ def accept_findings(store: Store, access: Access, ids: Iterable[int], *, reason:
     Who accepts what somebody else has proposed is that second person. To accept it once more oneself changes nothing.
     """
     require_reason(reason, "accepting a doubt", "say why the value is right, or good enough")
-    chosen = _open(store, access, ids)
-    effects = weigh(store, access, by.site, [each.finding for each in chosen], now=by.now)
-    watched = _need_second(store, access, effects, by)
-    waiting = [each for each in chosen if _waits(each, watched, access)]
-    done = [each for each in chosen if not _waits(each, watched, access)]
-    moved = {
-        each.id: round(min(effects[each.finding.usage_point].moved_wh, 1e15))
-        for each in done
-        if each.finding.rejects and each.finding.usage_point in effects
-    }
-    seen = {each.id: each.finding.fingerprint for each in chosen}
+    asked = _open(store, access, ids)
+    before, effects = _weighed(store, access, asked, by)
     with store.transaction():
+        # Of two decisions at once the later one knows what the earlier one moved, and what it left.
+        store.findings.hold(access, {each.finding.usage_point for each in asked})
+        chosen = _open(store, access, _ids(asked))
+        if _accepted_there(store, access, asked) != before:
+            _, effects = _weighed(store, access, chosen, by)
+        watched = _need_second(store, access, effects, by)
+        waiting = [each for each in chosen if _waits(each, watched, access)]
+        done = [each for each in chosen if not _waits(each, watched, access)]
+        moved = _moved_wh(done, effects)
+        seen = {each.id: each.finding.fingerprint for each in asked}
         accepted = store.findings.resolve(access, _ids(done), reason=reason, now=by.now, seen=seen, moved_wh=moved)
         store.findings.propose(access, _ids(waiting), reason=reason, now=by.now, seen=seen)
     return Decided(accepted, len(waiting), _sorted(effects))
@@ -64,7 +67,7 @@ def accept_findings(store: Store, access: Access, ids: Iterable[int], *, reason:
 def preview_acceptance(store: Store, access: Access, ids: Iterable[int], *, by: Deciding) -> Decided:
     """Return what accepting findings would do; nothing is recorded."""
     chosen = _open(store, access, ids)
-    effects = weigh(store, access, by.site, [each.finding for each in chosen], now=by.now)
+    _, effects = _weighed(store, access, chosen, by)
     watched = _need_second(store, access, effects, by)
     return Decided(0, sum(_waits(each, watched, access) for each in chosen), _sorted(effects))
 
@@ -105,6 +108,31 @@ def _writable(store: Store, access: Access, ids: Iterable[int]) -> list[StoredFi
     for each in chosen:
         access.require(Act.WRITE_READINGS, each.finding.usage_point)
     return chosen
+
+
+def _weighed(
+    store: Store, access: Access, chosen: Sequence[StoredFinding], by: Deciding
+) -> tuple[frozenset[Doubted], dict[str, Effect]]:
+    """Return what accepting findings would do, and what people had accepted there before it was weighed."""
+    before = _accepted_there(store, access, chosen)
+    return before, weigh(store, access, by.site, [each.finding for each in chosen], now=by.now)
+
+
+def _accepted_there(store: Store, access: Access, chosen: Sequence[StoredFinding]) -> frozenset[Doubted]:
+    """Return what people accepted of the time that findings are about: a value counts once nothing there is open."""
+    if not chosen:
+        return frozenset()
+    periods = [each.finding.period for each in chosen]
+    whole = Interval(min(each.start for each in periods), max(each.end for each in periods))
+    return store.findings.accepted(access, sorted({each.finding.usage_point for each in chosen}), whole)
+
+
+def _moved_wh(done: Sequence[StoredFinding], effects: Mapping[str, Effect]) -> dict[int, int]:
+    return {
+        each.id: round(min(effects[each.finding.usage_point].moved_wh, 1e15))
+        for each in done
+        if each.finding.rejects and each.finding.usage_point in effects
+    }
 
 
 def _weigh_back(store: Store, access: Access, chosen: Sequence[StoredFinding], by: Deciding) -> dict[str, Effect]:

@@ -92,6 +92,8 @@ def propose_edit(store: Store, access: Access, wish: EditWish, *, policy: EditPo
     """Put an edit on record; a small one is applied at once, any other waits for a second person."""
     access.require(Act.WRITE_READINGS, wish.usage_point)
     with store.transaction():
+        # What the same person accepts or edits there at once counts too.
+        store.findings.hold(access, [wish.usage_point])
         edit = draft_edit(store, access, wish, now=now)
         store.edits.add(access, edit)
         if counts_at_once(store, access, edit, policy=policy):
