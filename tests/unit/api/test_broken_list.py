@@ -118,6 +118,7 @@ def test_what_stands_behind_the_end_of_a_list_is_taken_or_told(around: bytes, ke
     [
         (b'{"readings":[%s],"readings":[%s]}', "the list 'readings' is there twice"),
         (b'{"n":[1],"readings":[%s],"readings":[%s]}', "the list 'readings' is there twice"),
+        (b'{"r\\u0065adings":[%s],"readings":[%s]}', "the list 'readings' is there twice"),
         (b'{"readings":[%s,%s],"usage_point":"UP-2","start":"2026-01-01","kwh":1}', "'kwh' stands beside the list"),
         (b'{"interval_s":1800,"readings":[%s,%s]}', "'interval_s' stands beside the list"),
     ],
@@ -137,6 +138,14 @@ def test_what_means_nothing_to_the_readings_may_stand_around_them(around: bytes)
     named = sound(3)
     named[1] = named[1].replace(b"UP-1", b"readings")
     assert places(decode_json(around % b",".join(named), DEFAULTS, NOW)) == (3, [])
+
+
+@pytest.mark.parametrize(("end", "kept"), [(b"]", 2), (b"}]", 1), (b"", 2), (b',{"meter":tru}]', 2)])
+def test_a_sound_record_that_holds_others_stays_one_beside_a_broken_one(end: bytes, kept: int) -> None:
+    """Of three or more nested ones those behind the first were stored as readings of their own."""
+    first, second, *parts = sound(5)
+    hub = first[:-1] + b',"parts":[%s]}' % b",".join(parts)
+    assert places(decode_json(b"[%s,%s" % (hub, second) + end, DEFAULTS, NOW))[0] == kept
 
 
 @pytest.mark.parametrize(("text", "kept"), [(b"1,", 3), (b'{"kwh":1,{', 2)])

@@ -52,7 +52,7 @@ def opened(body: bytes) -> tuple[bytes, bytes] | None:
 
 def _looked_at(body: bytes, around: Any) -> Any:  # noqa: ANN401 - of a type made here
     if around.readings is not None:
-        if body.count(NAME) > 1 and _is_twice(body):
+        if (body.count(NAME) > 1 or b"\\" in body) and _is_twice(body):
             raise refuse(400, "the list 'readings' is there twice", remedy="send all readings in one list")
         require_silence(around)
     return around.readings

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import msgspec
 
@@ -21,6 +23,8 @@ from gridwright.api.ingest.verdicts import Fault
 OPENS = re.compile(rb"(?:\A|(?<=,))\s*(?=\{)")
 SPACE = re.compile(r"\s*")
 JOINED = 4  # chunks that one record may look like
+VAIN = 8  # times the text may be read in vain
+DEEP = 10_000  # characters for what is nested too deep, or is a number of too many digits
 ENDS = 8  # brackets that are tried as the end of a list in an object
 MAX_BROKEN = 50_000
 SHOWN = 200  # bytes of a list without an end that are told
@@ -55,25 +59,58 @@ def broken_list(text: bytes, before: bytes = b"") -> Cut:
     `before`: what stands before the bracket, where the list is a field of an object.
     """
     within, ended = _ended(text, before)
-    starts = [found.end() for found in OPENS.finditer(within)]
-    ends = [*starts[1:], len(within)] if starts else []
-    chunks = [within[start:end] for start, end in zip(starts, ends, strict=True)]
-    head = within[: starts[0]] if starts else within
-    pieces = list(_apart(head)) if head.strip() else []
-    at = unsound = 0
-    while at < len(chunks):
-        taken = _together(chunks[at : at + JOINED])
-        if taken:
-            pieces.append(_bare(b"".join(chunks[at : at + taken])))
-            at += taken
-        else:
-            pieces += _apart(chunks[at])
-            at, unsound = at + 1, unsound + 1
-            if unsound > MAX_BROKEN:
-                raise too_many_broken()
+    pieces = list(_pieces(within))
     if ended or (pieces and not _is_sound(pieces[-1])):
         return Cut(pieces)
     return Cut(pieces, NO_END, within[-SHOWN:])
+
+
+def _pieces(within: bytes) -> Iterator[bytes]:
+    text = within.decode("latin-1")  # one character a byte, so that places agree
+    starts = [*(found.end() for found in OPENS.finditer(within)), len(text)]
+    if any(lists_more(within[one:two]) for one, two in pairwise([0, *starts])):  # whoever takes the pieces refuses it
+        yield within
+        return
+    values, at, broken = _Values(text), _behind(text, 0), 0
+    while at < len(text):
+        end, behind = values.at(at) or (0, 0)
+        if not end:
+            after = bisect_right(starts, at)
+            ahead = starts[after : after + JOINED]
+            chunks = [within[one:two] for one, two in pairwise([at, *ahead])]
+            taken = _together(chunks)
+            end = behind = ahead[max(taken, 1) - 1]
+            broken += not taken
+            if broken > MAX_BROKEN:
+                raise too_many_broken()
+        yield _bare(within[at:end])
+        at = _behind(text, behind)
+
+
+@dataclass(slots=True)
+class _Values:
+    """Reads sound values where they begin; what was read in vain is counted, so that damage costs no square of time."""
+
+    text: str
+    spent: int = 0
+
+    def at(self, place: int) -> tuple[int, int] | None:
+        """Return where a value ends and what separates it from the next one, None where none is there."""
+        if self.spent > VAIN * len(self.text):
+            return None
+        try:
+            _, end = _PREFIX.raw_decode(self.text, place)
+        except json.JSONDecodeError as error:
+            self.spent += error.pos - place
+            return None
+        except (ValueError, RecursionError):
+            self.spent += DEEP
+            return None
+        separates = SEPARATES.match(self.text, end)
+        if separates is None:
+            self.spent += end - place
+            return None
+        return end, separates.end()
 
 
 def _ended(text: bytes, before: bytes) -> tuple[bytes, bool]:
@@ -99,27 +136,6 @@ def _together(chunks: Sequence[bytes]) -> int:
         if _is_sound(_bare(b"".join(chunks[:count]))):
             return count
     return 0
-
-
-def _apart(chunk: bytes) -> Iterator[bytes]:
-    """Yield the sound values a chunk begins with, if there are any, and what stands behind them."""
-    if lists_more(chunk):  # whoever takes the pieces refuses it
-        yield chunk
-        return
-    text = chunk.decode("latin-1")  # one character a byte, so that places agree
-    at = _behind(text, 0)
-    while at < len(text):
-        try:
-            _, end = _PREFIX.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            break
-        separates = SEPARATES.match(text, end)
-        if separates is None:
-            break
-        yield chunk[at:end]
-        at = separates.end()
-    if at < len(text):
-        yield _bare(chunk[at:])
 
 
 def _behind(text: str, at: int) -> int:
