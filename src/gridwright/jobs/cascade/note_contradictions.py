@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from operator import itemgetter
 
 import numpy as np
 
@@ -48,13 +50,14 @@ def note_contradictions(store: Store, access: Access, scope: Scope, site: SiteDe
         several, rejected, accepted = _contradicted(store, access, kind, points, days)
         seen += several
         settled |= rejected
-        found += _found(store, access, site, kind, [each for each in several if _slot(each) not in rejected | accepted])
+        done = rejected | accepted
+        found += _found(store, access, site, kind, [each for each in several if _slot(each) not in done])
     if not seen:
         return 0
     names = sorted({each.usage_point for each in seen})
     whole = Interval(min(each.start for each in seen), max(each.start + each.interval for each in seen))
     there = [each for each in store.findings.load(access, names, whole) if each.code == CODE]
-    kept = [each for each in there if not _is_over(each, found, settled)]
+    kept = list(_kept(there, found, settled))
     return store.findings.save(access, [*kept, *found], known_at=now, points=names, period=whole, only=[CODE])
 
 
@@ -80,7 +83,8 @@ def _contradicted(
         raw = _sure(store.arrivals.superseded(access, some, kind, reach))
         rejected |= _rejected(raw, store.arrivals.superseded(access, some, kind, reach, image=Image.FINAL))
         several += raw
-    looked = [each for each in several if each.start.date() in days or _lies_in(each, about)]
+    changed = set(days)
+    looked = [each for each in several if each.start.date() in changed or _lies_in(each, about)]
     return looked, rejected, _accepted(kind, looked, decided)
 
 
@@ -100,9 +104,14 @@ def _lies_in(each: Superseded, about: Mapping[str, Sequence[Interval]]) -> bool:
 def _accepted(kind: ReadingType, several: Sequence[Superseded], decided: Sequence[Doubted]) -> set[Slot]:
     """Return the intervals of what somebody accepted, where it is about the values that there are."""
     of_slot = {_slot(each): each for each in several}
+    of_point: dict[str, list[Superseded]] = defaultdict(list)
+    for _, each in sorted(of_slot.items(), key=itemgetter(0)):
+        of_point[each.usage_point].append(each)
     done: set[Slot] = set()
     for _, point, _, period, seen in decided:
-        part = [of_slot[slot] for slot in sorted(of_slot) if slot[0] == point and slot[1] in period]
+        there = of_point.get(point, [])
+        first, last = (bisect_left(there, at, key=_start) for at in (period.start, period.end))
+        part = there[first:last]
         # Of old only the sentence was kept.
         if part and seen in {_values_of(part), fingerprint(_text(part, kind).encode())}:
             done.update(map(_slot, part))
@@ -111,6 +120,10 @@ def _accepted(kind: ReadingType, several: Sequence[Superseded], decided: Sequenc
 
 def _slot(each: Superseded) -> Slot:
     return each.usage_point, each.start
+
+
+def _start(each: Superseded) -> datetime:
+    return each.start
 
 
 def _midnight(day: date) -> datetime:
@@ -136,13 +149,27 @@ def _rejected(raw: Sequence[Superseded], final: Sequence[Superseded]) -> set[Slo
     return {each for each in estimated if each not in last or (*each, last[each]) not in counted}
 
 
-def _is_over(old: Finding, found: Sequence[Finding], settled: Collection[Slot]) -> bool:
-    """Tell whether an open finding is part of a new one, or about values that validation did not take either."""
+def _kept(there: Sequence[Finding], found: Sequence[Finding], settled: Collection[Slot]) -> Iterator[Finding]:
+    """Yield the open findings that are no part of a new one, nor about values that validation did not take either."""
+    new: dict[str, list[Finding]] = defaultdict(list)
+    for each in found:
+        new[each.usage_point].append(each)
+    starts: dict[str, list[datetime]] = defaultdict(list)
+    for point, start in sorted(settled):
+        starts[point].append(start)
+    for old in there:
+        if not _is_over(old, new.get(old.usage_point, []), starts.get(old.usage_point, [])):
+            yield old
+
+
+def _is_over(old: Finding, found: Sequence[Finding], settled: Sequence[datetime]) -> bool:
+    """Tell whether an open finding is over, by the new ones and the settled instants of its usage point, in order."""
     if old.reading_type.accumulation is Accumulation.CUMULATIVE:
         return False  # of register reads: intervals decide nothing about them
     if any(_is_part(old, new) for new in found):
         return True
-    return any(point == old.usage_point and start in old.period for point, start in settled)
+    first = bisect_left(settled, old.period.start)
+    return first < len(settled) and settled[first] in old.period
 
 
 def _is_part(old: Finding, new: Finding) -> bool:
