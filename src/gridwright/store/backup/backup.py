@@ -167,7 +167,7 @@ def restore_backup(
 
     A SQLite file that is replaced is kept beside the new one, with `.replaced-` in its name; a server's tables are
     emptied within the same transaction. A backup of a newer schema is StoreOutdated, a damaged one StoreCorrupt; then
-    nothing is touched. One of an older schema is brought up to date.
+    nothing is touched. One of an older schema is brought up to date, and so are tables of one that are there already.
     """
     header = check_whole(path)
     if header.revision not in known_revisions():
@@ -236,17 +236,29 @@ def _into_server(
 ) -> None:
     if not force:
         _refuse_filled(engine)
-    if header.payload == ROWS:
+    if header.payload == ROWS and _takes(engine, header.revision):
         _fill(path, header, engine, master, progress)
         return
+    # Brought up to date beside it: the tables there take the rows of their own schema alone, in one transaction.
+    prepare(engine, create=True)
     with _temporary(path) as copy:
-        _write_pages(path, header, copy, master, None)
+        if header.payload == PAGES:
+            _write_pages(path, header, copy, master, None)
+        else:
+            with _file_engine(copy, create=True) as target:
+                _fill(path, header, target, master, None)
         with _file_engine(copy) as source:
             prepare(source, create=True)
             with source.connect() as connection, connection.begin():
                 counts = _counts(connection)
                 rows = Tables(connection).batches()
                 _load(engine, HEAD, rows, counts, progress)
+
+
+def _takes(engine: Engine, revision: str) -> bool:
+    """Tell whether rows of a schema can go straight into a database: it is empty, or of that schema."""
+    with engine.connect() as connection:
+        return revision_of(connection) in {None, revision}
 
 
 def _fill(path: Path, header: Header, engine: Engine, master: Master | None, progress: Progress | None) -> None:
