@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -24,6 +23,7 @@ from gridwright.store.days.saving import SaveSummary
 from gridwright.store.days.touching import have_readings, touch_days
 from gridwright.store.instant import to_seconds, to_us
 from gridwright.store.names import FEW, Names, every_type
+from gridwright.store.near_reads import begun, between, nearest
 from gridwright.store.register_marks import BY_EXCHANGE, QUALITY, WITHDRAWN
 from gridwright.store.session import Session, Unit
 
@@ -44,23 +44,6 @@ _CHANGE = (
     "UPDATE register_reading SET value = ?, end_device = ?, quality = ?, known_at_us = ?, revision = ?, checksum = ? "
     "WHERE usage_point = ? AND reading_type = ? AND at_s = ? AND epoch = ?"
 )
-_ONE = "SELECT at_s, value, end_device, epoch, quality FROM register_reading WHERE usage_point = ? AND reading_type = ?"
-_BEFORE = f"{_ONE} AND quality < {WITHDRAWN} AND at_s <= ? ORDER BY at_s DESC, epoch DESC LIMIT 1"
-_AFTER = f"{_ONE} AND quality < {WITHDRAWN} AND at_s > ? ORDER BY at_s, epoch LIMIT 1"
-
-# SQLite looks up all of a group in one statement: each of its own would cost more than what it finds. The list of
-# [key, since, until] is walked in its order, and each entry goes to its place in the primary key.
-_EACH_OF = (
-    "SELECT r.usage_point, r.at_s, r.value, r.end_device, r.epoch, r.quality FROM json_each(?1) AS asked "
-    "CROSS JOIN register_reading AS r "
-    "WHERE r.usage_point = asked.value ->> 0 AND r.reading_type = ?2 AND (r.at_s, r.epoch) = "
-    "(SELECT n.at_s, n.epoch FROM register_reading AS n "
-    "WHERE n.usage_point = asked.value ->> 0 AND n.reading_type = ?2 "
-)
-_COUNTS = f"AND n.quality < {WITHDRAWN} "
-_BEFORE_EACH = f"{_EACH_OF}{_COUNTS}AND n.at_s <= asked.value ->> 1 ORDER BY n.at_s DESC, n.epoch DESC LIMIT 1)"
-_AFTER_EACH = f"{_EACH_OF}{_COUNTS}AND n.at_s > asked.value ->> 2 ORDER BY n.at_s, n.epoch LIMIT 1)"
-Nearest = dict[int, Near]
 # Given new reads by their places, with the read before each: returns the places whose days folding will make dirty.
 PutOff = Callable[[Mapping[int, Near | None]], Collection[int]]
 
@@ -159,8 +142,8 @@ class Registers:
                 if at is not None:
                     asked.setdefault(at, read.at_s)
             # With those that were withdrawn: their keys are taken, and who comes upon one needs a closer look.
-            around = _nearest(unit, key, [(at, at_s, at_s) for at, at_s in asked.items()], withdrawn=True)
-            found = sort_out(newest, keys, around, _begun(unit, key, around[0]))
+            around = nearest(unit, key, [(at, at_s, at_s) for at, at_s in asked.items()], withdrawn=True)
+            found = sort_out(newest, keys, around, begun(unit, key, around[0]))
             if found.new:
                 known_at_us = to_us(known_at)
                 rows = {
@@ -283,7 +266,7 @@ class Registers:
                 (key, epoch_s(since), epoch_s(until))
                 for key, (since, until) in zip(keys, moments.values(), strict=True)
             ]
-            before, after = _nearest(unit, kind, asked)
+            before, after = nearest(unit, kind, asked)
         found = {}
         for key, point in zip(keys, moments, strict=True):
             one, other = before.get(key), after.get(key)
@@ -292,6 +275,28 @@ class Registers:
                 None if other is None else _raw_read(other, point, reading_type),
             )
         return found
+
+    def load_each(
+        self, access: Access, periods: Mapping[str, Interval], reading_type: ReadingType = DELIVERED_REGISTER
+    ) -> dict[str, list[RegisterReading]]:
+        """Return the reads of several usage points as `load` does, each within a period of its own."""
+        access.require(Act.READ)
+        for point in periods:
+            access.require(Act.READ, point)
+        with self._session.reading() as unit:
+            kind = self._names.type_key(unit, reading_type)
+            keys = self._names.point_keys(unit, list(periods))
+            if kind is None:
+                return {point: [] for point in periods}
+            asked = [
+                (key, to_seconds(period.start), to_seconds(period.end))
+                for key, period in zip(keys, periods.values(), strict=True)
+            ]
+            found = between(unit, kind, asked)
+        return {
+            point: [_raw_read(near, point, reading_type) for near in found[key]]
+            for key, point in zip(keys, periods, strict=True)
+        }
 
     def _rows(self, unit: Unit, reads: Sequence[RegisterReading], known_at_us: int, mark: int) -> dict[Key, Stored]:
         """Return the rows by key; of two reads with one key the later in the sequence counts."""
@@ -302,35 +307,6 @@ class Registers:
             key = (point, kinds[read.reading_type], to_seconds(read.at), read.epoch)
             rows[key] = Stored(*key, _whole(read), read.end_device, read.quality | mark, known_at_us, 1)
         return rows
-
-
-def _nearest(
-    unit: Unit, kind: int, asked: Sequence[tuple[int, int, int]], *, withdrawn: bool = False
-) -> tuple[Nearest, Nearest]:
-    """Return by key the last read up to one instant, and the first after another; `asked`: (key, since, until)."""
-    if unit.dialect == "sqlite":
-        both = json.dumps(asked)
-        every = (sql.replace(_COUNTS, "") if withdrawn else sql for sql in (_BEFORE_EACH, _AFTER_EACH))
-        before, after = (unit.fetch(sql, (both, kind)) for sql in every)
-        return {row[0]: Near._make(row[1:]) for row in before}, {row[0]: Near._make(row[1:]) for row in after}
-    found: tuple[Nearest, Nearest] = ({}, {})
-    with unit.cursor() as cursor:
-        for key, since, until in asked:
-            for at, (sql, instant) in enumerate(((_BEFORE, since), (_AFTER, until))):
-                cursor.execute(unit.placed(sql), (key, kind, instant))
-                row = cursor.fetchone()
-                if row is not None:
-                    found[at][key] = Near._make(row)
-    return found
-
-
-def _begun(unit: Unit, kind: int, before: Nearest) -> frozenset[int]:
-    """Return the keys of usage points whose last read began an epoch: the next one tells whether it was right."""
-    asked = [(key, near.at_s - 1, near.at_s) for key, near in before.items() if near.epoch]
-    if not asked:
-        return frozenset()
-    earlier = _nearest(unit, kind, asked)[0]
-    return frozenset(key for key, *_ in asked if key in earlier and earlier[key].epoch != before[key].epoch)
 
 
 def _counting(table: Table) -> Select[Any]:

@@ -120,6 +120,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registers.neighbours": (({"hers": (NOW, NOW)}, DELIVERED_REGISTER), {}),
     "registers.load": (("hers", MONTH), {}),
     "registers.load_several": ((["hers"], MONTH), {}),
+    "registers.load_each": (({"hers": MONTH},), {}),
     "registers.kinds": (("hers",), {}),
     "registers.superseded": ((["hers"], MONTH), {}),
     "findings.save": (([FINDING],), {"known_at": NOW}),

@@ -29,7 +29,8 @@ class Limits:
 
     def __call__(self, point: str) -> float:
         """Return what a usage point's connection carries."""
-        self.learn([point])
+        if point not in self.known:
+            self.learn([point])
         return self.known[point]
 
     def learn(self, points: Collection[str]) -> None:

@@ -6,7 +6,7 @@ What one read proves wrong, or mends, bears on its neighbours: so the order in w
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -51,20 +51,35 @@ def place_reads(
     rollovers: Rollovers,
 ) -> dict[str, Placed]:
     """Return where reads of one type by usage point belong, `around` being the stored ones before and after them."""
+    rollovers.learn(point for point in arriving if _is_unnamed(each for each in around[point] if each is not None))
     beside = {point: _named(around[point], rollovers) for point in arriving}
     followed = {point: beside[point][0] for point, reads in arriving.items() if _follow(reads, *beside[point])}
     begun = _begun(store, access, [read for read in followed.values() if read is not None and read.epoch])
+    closer = {point: reads for point, reads in arriving.items() if point not in followed or point in begun}
+    windows = _windows(store, access, closer)
+    rollovers.learn(point for point, reads in closer.items() if _may_be_asked([*windows[point][0], *reads]))
     found = {}
     for point, reads in arriving.items():
-        last = followed.get(point)
-        if point in followed and point not in begun:
-            stored, whole = [last] if last else [], False
-        else:
-            raw, whole = _window(store, access, reads)
+        if point in closer:
+            raw, whole = windows[point]
             stored = [rollovers.named(read) for read in raw]
+        else:
+            last = followed[point]
+            stored, whole = [last] if last else [], False
         found[point] = placed(stored, reads, rollovers, whole=whole)
-        _go_on(store, access, found[point])
+    _go_on(store, access, found.values())
     return found
+
+
+def _is_unnamed(reads: Iterable[RegisterReading]) -> bool:
+    return any(not read.end_device for read in reads)
+
+
+def _may_be_asked(reads: Sequence[RegisterReading]) -> bool:
+    """Tell whether a place may be asked about: where a read names no meter, another falls, or an epoch begins."""
+    chain = sorted(reads, key=lambda read: (read.at, read.epoch))
+    goes_on = all(one.epoch == other.epoch and one.value <= other.value for one, other in pairwise(chain))
+    return not goes_on or _is_unnamed(chain)
 
 
 def _named(around: Neighbours, rollovers: Rollovers) -> Neighbours:
@@ -92,33 +107,41 @@ def _begun(store: StorePort, access: Access, reads: Sequence[RegisterReading]) -
     return {read.usage_point for read, one in pairs if one is not None and one.epoch != read.epoch}
 
 
-def _window(store: StorePort, access: Access, reads: Sequence[RegisterReading]) -> tuple[list[RegisterReading], bool]:
+def _windows(
+    store: StorePort, access: Access, arriving: Mapping[str, Sequence[RegisterReading]]
+) -> dict[str, tuple[list[RegisterReading], bool]]:
     """Return the stored reads among new ones and around them, and whether there are enough before to judge them by."""
-    point, kind = reads[0].usage_point, reads[0].reading_type
-    first, last = min(read.at for read in reads), max(read.at for read in reads)
-    since, until, steps = first, last, 0
-    for _ in range(BEHIND):
-        earlier = _near(store, access, kind, point, (since - SECOND, until))[0]
-        since, steps = (earlier.at, steps + 1) if earlier is not None else (since, steps)
-    for _ in range(AHEAD):
-        later = _near(store, access, kind, point, (since, until))[1]
-        until = until if later is None else later.at
-    return list(store.registers.load(access, point, Interval(since, until + SECOND), kind)), steps == BEHIND
+    if not arriving:
+        return {}
+    kind = next(iter(arriving.values()))[0].reading_type
+    spans = {point: (min(read.at for read in some), max(read.at for read in some)) for point, some in arriving.items()}
+    steps = dict.fromkeys(arriving, 0)
+    for step in range(max(BEHIND, AHEAD)):
+        near = store.registers.neighbours(
+            access, {point: (since - SECOND, until) for point, (since, until) in spans.items()}, kind
+        )
+        for point, (earlier, later) in near.items():
+            since, until = spans[point]
+            if earlier is not None and step < BEHIND:
+                since, steps[point] = earlier.at, steps[point] + 1
+            if later is not None and step < AHEAD:
+                until = later.at
+            spans[point] = since, until
+    periods = {point: Interval(since, until + SECOND) for point, (since, until) in spans.items()}
+    loaded = store.registers.load_each(access, periods, kind)
+    return {point: (reads, steps[point] == BEHIND) for point, reads in loaded.items()}
 
 
-def _near(
-    store: StorePort, access: Access, kind: ReadingType, point: str, moments: tuple[datetime, datetime]
-) -> Neighbours:
-    return store.registers.neighbours(access, {point: moments}, kind)[point]
-
-
-def _go_on(store: StorePort, access: Access, found: Placed) -> None:
+def _go_on(store: StorePort, access: Access, several: Iterable[Placed]) -> None:
     """Let all later reads follow the last one of those around where that counts in another epoch."""
-    if not found.moves or found.moves[-1][0].at < found.after[-1].at:
+    led = {one.after[-1].usage_point: one for one in several if one.moves and one.moves[-1][0].at >= one.after[-1].at}
+    if not led:
         return
-    last, epoch = found.moves[-1]
-    later = store.registers.load(access, last.usage_point, Interval(last.at + SECOND, FOREVER), last.reading_type)
-    found.moves.extend((read, read.epoch + epoch - last.epoch) for read in later)
+    kind = next(iter(led.values())).after[-1].reading_type
+    periods = {point: Interval(one.moves[-1][0].at + SECOND, FOREVER) for point, one in led.items()}
+    for point, later in store.registers.load_each(access, periods, kind).items():
+        last, epoch = led[point].moves[-1]
+        led[point].moves.extend((read, read.epoch + epoch - last.epoch) for read in later)
 
 
 def placed(
@@ -133,7 +156,7 @@ def placed(
     `whole`: whether reads before those are left out. A read that is stored already keeps its key until it moves.
     """
     known = {(read.at, read.end_device): read.epoch for read in stored}
-    saved = [replace(read, epoch=known.get((read.at, read.end_device), read.epoch)) for read in arriving]
+    saved = [_in_epoch(read, known.get((read.at, read.end_device), read.epoch)) for read in arriving]
     keys = {(read.at, read.epoch) for read in saved}
     kept = [read for read in stored if (read.at, read.epoch) not in keys]
     chain = sorted([*kept, *saved], key=lambda read: (read.at, read.epoch))
@@ -143,7 +166,7 @@ def placed(
     epochs = {read: read.epoch for read in chain[:start]} | _epochs(chain[start:], set(stored), wrong, judge)
     new = {read for read in saved if (read.at, read.end_device) not in known}
     moves = [(read, epoch) for read, epoch in epochs.items() if read not in new and epoch != read.epoch]
-    after = {read: replace(read, epoch=epochs[read]) for read in chain}
+    after = {read: _in_epoch(read, epoch) for read, epoch in epochs.items()}
     return Placed(
         [after[read] if read in new else read for read in saved],
         moves,
@@ -152,6 +175,10 @@ def placed(
         doubted,
         frozenset(after[read] for read in wrong),
     )
+
+
+def _in_epoch(read: RegisterReading, epoch: int) -> RegisterReading:
+    return read if read.epoch == epoch else replace(read, epoch=epoch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +195,14 @@ class _Judge:
         Anything else begins anew after another meter, or where it falls and did not turn over.
         """
         same = last.end_device == read.end_device
-        if same and last.at < read.at and last.value <= read.value and self.rollovers.counts_on(last, read):
+        rises = same and last.value <= read.value
+        known = read.epoch - last.epoch if self.preceding.get(read) == last else self.hints.get((last.at, read.at))
+        if known is None:
+            return int(not same or (not rises and not self.rollovers(last, read, None)))
+        # Nearly all reads lie in the epoch of the one before: only of others the registry is asked.
+        if known and rises and last.at < read.at and self.rollovers.counts_on(last, read):
             return 0
-        if self.preceding.get(read) == last:
-            return read.epoch - last.epoch
-        if (last.at, read.at) in self.hints:
-            return self.hints[last.at, read.at]
-        return int(not same or (read.value < last.value and not self.rollovers(last, read, None)))
+        return known
 
 
 def _hints(arriving: Sequence[RegisterReading]) -> dict[tuple[datetime, datetime], int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,6 +13,7 @@ from gridwright.domain.errors import NotFound
 from gridwright.domain.hung import named
 from gridwright.domain.register import RegisterReading, is_possible
 from gridwright.domain.rollover import DAY, Counter, as_shown, turned_over
+from gridwright.domain.usage_point import Installation, UsagePoint
 from gridwright.jobs.meters.limits import limit_of
 from gridwright.jobs.store_port import StorePort
 from gridwright.vee import Registers
@@ -54,9 +57,25 @@ class Rollovers:
         place = None if read.end_device else self._known(read.usage_point)
         return read if place is None else named(place.registers.history(read.usage_point), read)
 
+    def learn(self, points: Iterable[str]) -> None:
+        """Look up together the places that are not known yet, where many will be asked about."""
+        new = [point for point in dict.fromkeys(points) if point not in self._places]
+        if not new:
+            return
+        try:
+            known = self.store.registry.points(self.access, new)
+        except NotFound:  # a file may bring it: nothing hung there yet
+            if len(new) == 1:
+                self._places[new[0]] = None
+            else:
+                for point in new:
+                    self.learn([point])
+            return
+        self._places.update(self._of(known))
+
     def _known(self, point: str) -> Place | None:
         if point not in self._places:
-            self._places[point] = self._place(point)
+            self.learn([point])
         return self._places[point]
 
     def _counter(self, before: RegisterReading, after: RegisterReading) -> Counter | None:
@@ -70,14 +89,17 @@ class Rollovers:
             return None
         return Counter(place.registers.hung(before), place.capacity_kw, factor)
 
-    def _place(self, point: str) -> Place | None:
-        try:
-            (known,) = self.store.registry.points(self.access, [point])
-        except NotFound:  # a file may bring it: nothing hung there yet
-            return None
-        hangs = self.store.field
-        registers = Registers({}, hangs.meters(self.access, [point]), hangs.installations(self.access, [point]))
-        return Place(limit_of(known), registers)
+    def _of(self, points: Sequence[UsagePoint]) -> dict[str, Place]:
+        hangs, ids = self.store.field, [point.id for point in points]
+        meters, history = hangs.meters(self.access, ids), defaultdict[str, list[Installation]](list)
+        for each in hangs.installations(self.access, ids):
+            history[each.usage_point].append(each)
+        found = {}
+        for point in points:
+            here = tuple(history[point.id])
+            mine = {each.end_device: meters[each.end_device] for each in here if each.end_device in meters}
+            found[point.id] = Place(limit_of(point), Registers({}, mine, here))
+        return found
 
     def _a_day(self, read: RegisterReading, counter: Counter) -> float | None:
         """Return what the register counted a day in about the last month of its stored reads."""

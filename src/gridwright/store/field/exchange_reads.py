@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.store import schema
 from gridwright.store.instant import to_seconds
-from gridwright.store.names import Names, every_type
+from gridwright.store.names import FEW, Names, every_type
 from gridwright.store.register_marks import BY_EXCHANGE, MOVED, QUALITY, WITHDRAWN
 from gridwright.store.registers import Registers
 from gridwright.store.session import Session, Unit
@@ -86,17 +86,18 @@ class ExchangeReads:
             again = [replace(read, epoch=epoch) for read, epoch in mine]
             self._registers.save(access, again, known_at=known_at, mark=mark)
 
-    def _written_at(self, access: Access, points: Iterable[str]) -> set[tuple[str, int, int]]:
+    def _written_at(self, access: Access, points: Collection[str]) -> set[tuple[str, int, int]]:
         """Return usage point, instant and epoch of what exchanges wrote and nobody has read over since."""
-        found: set[tuple[str, int, int]] = set()
         for point in points:
             access.require(Act.READ, point)
-            with self._session.reading() as unit:
-                key = self._names.point_keys(unit, [point])[0]
-                query = select(NOW.c.at_s, NOW.c.epoch).where(NOW.c.usage_point == key)
-                query = query.where(NOW.c.quality >= BY_EXCHANGE, NOW.c.quality < WITHDRAWN)
-                found.update((point, row.at_s, row.epoch) for row in unit.connection.execute(query))
-        return found
+        with self._session.reading() as unit:
+            keys = dict(zip(self._names.point_keys(unit, list(points)), points, strict=True))
+            query = select(NOW.c.usage_point, NOW.c.at_s, NOW.c.epoch)
+            query = query.where(NOW.c.quality >= BY_EXCHANGE, NOW.c.quality < WITHDRAWN)
+            several = sorted(keys)
+            parts = (NOW.c.usage_point.in_(several[at : at + FEW]) for at in range(0, len(several), FEW))
+            rows = [row for part in parts for row in unit.connection.execute(query.where(part))]
+        return {(keys[row.usage_point], row.at_s, row.epoch) for row in rows}
 
 
 def _place(read: RegisterReading) -> tuple[str, int, int]:

@@ -1,0 +1,89 @@
+"""Register reads beside instants and between them, for many usage points in a few statements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from gridwright.store.days.appending import Near
+from gridwright.store.register_marks import WITHDRAWN
+from gridwright.store.session import Unit
+
+Nearest = dict[int, Near]
+Asked = tuple[int, int, int]  # the key of a usage point, since and until, in epoch seconds
+PARTS = 100  # selects in one statement to a server
+
+# SQLite looks up all of a group in one statement: each of its own would cost more than what it finds. The list of
+# [key, since, until] is walked in its order, and each entry goes to its place in the primary key.
+_OF_EACH = (
+    "SELECT r.usage_point, r.at_s, r.value, r.end_device, r.epoch, r.quality FROM json_each(?1) AS asked "
+    "CROSS JOIN register_reading AS r WHERE r.usage_point = asked.value ->> 0 AND r.reading_type = ?2 "
+)
+_NEXT_TO_EACH = (
+    "AND (r.at_s, r.epoch) = (SELECT n.at_s, n.epoch FROM register_reading AS n "
+    "WHERE n.usage_point = asked.value ->> 0 AND n.reading_type = ?2 "
+)
+_COUNTS = f"AND n.quality < {WITHDRAWN} "
+_BEFORE_EACH = (
+    f"{_OF_EACH}{_NEXT_TO_EACH}{_COUNTS}AND n.at_s <= asked.value ->> 1 ORDER BY n.at_s DESC, n.epoch DESC LIMIT 1)"
+)
+_AFTER_EACH = f"{_OF_EACH}{_NEXT_TO_EACH}{_COUNTS}AND n.at_s > asked.value ->> 2 ORDER BY n.at_s, n.epoch LIMIT 1)"
+_BETWEEN_EACH = f"{_OF_EACH}AND r.quality < {WITHDRAWN} AND r.at_s BETWEEN asked.value ->> 1 AND asked.value ->> 2"
+
+# A server is asked by selects side by side, each of which goes to its place in the primary key: a join of a list would
+# have it walk the reads of a usage point, and the limit of each needs LATERAL, which MariaDB does not have.
+_OF_ONE = (
+    "r.usage_point, r.at_s, r.value, r.end_device, r.epoch, r.quality FROM register_reading AS r "
+    "WHERE r.usage_point = ? AND r.reading_type = ? "
+)
+_COUNTING = f"{_OF_ONE}AND r.quality < {WITHDRAWN} AND "
+_BEFORE = f"(SELECT 0, {_COUNTING}r.at_s <= ? ORDER BY r.at_s DESC, r.epoch DESC LIMIT 1)"
+_AFTER = f"(SELECT 1, {_COUNTING}r.at_s > ? ORDER BY r.at_s, r.epoch LIMIT 1)"
+_BETWEEN = f"(SELECT 0, {_COUNTING}r.at_s BETWEEN ? AND ?)"
+
+
+def nearest(unit: Unit, kind: int, asked: Sequence[Asked], *, withdrawn: bool = False) -> tuple[Nearest, Nearest]:
+    """Return by key the last read up to one instant, and the first after another; `withdrawn`: SQLite's alone."""
+    if unit.dialect == "sqlite":
+        both = json.dumps(asked)
+        every = (sql.replace(_COUNTS, "") if withdrawn else sql for sql in (_BEFORE_EACH, _AFTER_EACH))
+        before, after = (unit.fetch(sql, (both, kind)) for sql in every)
+        return {row[0]: Near._make(row[1:]) for row in before}, {row[0]: Near._make(row[1:]) for row in after}
+    found: tuple[Nearest, Nearest] = ({}, {})
+    parts = [
+        part for key, since, until in asked for part in ((_BEFORE, (key, kind, since)), (_AFTER, (key, kind, until)))
+    ]
+    for side, key, *near in _side_by_side(unit, parts):
+        found[side][key] = Near._make(near)
+    return found
+
+
+def begun(unit: Unit, kind: int, before: Nearest) -> frozenset[int]:
+    """Return the keys of usage points whose last read began an epoch: the next one tells whether it was right."""
+    asked = [(key, near.at_s - 1, near.at_s) for key, near in before.items() if near.epoch]
+    if not asked:
+        return frozenset()
+    earlier = nearest(unit, kind, asked)[0]
+    return frozenset(key for key, *_ in asked if key in earlier and earlier[key].epoch != before[key].epoch)
+
+
+def between(unit: Unit, kind: int, asked: Sequence[Asked]) -> dict[int, list[Near]]:
+    """Return by key the reads from one instant to another, both included, in order of time and epoch."""
+    if unit.dialect == "sqlite":
+        rows = unit.fetch(_BETWEEN_EACH, (json.dumps(asked), kind))
+    else:
+        parts = [(_BETWEEN, (key, kind, since, until)) for key, since, until in asked]
+        rows = [row[1:] for row in _side_by_side(unit, parts)]
+    found: dict[int, list[Near]] = {key: [] for key, *_ in asked}
+    for key, *near in rows:
+        found[key].append(Near._make(near))
+    return {key: sorted(several, key=lambda near: (near.at_s, near.epoch)) for key, several in found.items()}
+
+
+def _side_by_side(unit: Unit, parts: Sequence[tuple[str, tuple[int, ...]]]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of many small selects, of which one statement holds some."""
+    for at in range(0, len(parts), PARTS):
+        some = parts[at : at + PARTS]
+        sql = " UNION ALL ".join(select for select, _ in some)
+        yield from unit.fetch(sql, [value for _, values in some for value in values])
