@@ -14,7 +14,7 @@ from gridwright.cli.context import platform
 from gridwright.cli.interrupts import CtrlC, ctrl_c
 from gridwright.cli.options import Json, with_reading
 from gridwright.cli.output import GOES_ON, from_os, print_error, print_json, progress, say
-from gridwright.domain.errors import GridwrightError, InputError, UsageError
+from gridwright.domain.errors import GridwrightError, InputError, StoreError, UsageError
 from gridwright.formats.catalogue import titles
 from gridwright.formats.source import ReadOptions
 
@@ -108,10 +108,10 @@ def _import_many(wired: Platform, files: Sequence[Path], how: Wanted, pressed: C
         pressed.look()
         try:
             done = _imported(wired, file, how, pressed)
-        except OSError as error:
-            told.append(_say_failed(file, from_os(error), how))
-        except GridwrightError as error:
-            told.append(_say_failed(file, error, how))
+        except StoreError:
+            raise  # it is no fault of this file, and the next one would meet it too
+        except (OSError, GridwrightError) as error:
+            told.append(_say_failed(file, from_os(error) if isinstance(error, OSError) else error, how))
         else:
             told.append({"file": str(file), **done.as_json()})
             if how.shown:

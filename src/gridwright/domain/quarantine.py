@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from gridwright.domain import quality as q
@@ -38,7 +37,11 @@ class QuarantinedMeter:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What became of readings of unknown meters: `new` ones wait; of `let_go`, by meter, somebody let go before."""
+    """What became of readings of unknown meters, by their places: `new` ones wait anew.
+
+    Of `let_go` somebody let the same go before; `no_room`: they are new, and no more may wait.
+    """
 
     new: int
-    let_go: Mapping[str, int] = field(default_factory=dict)
+    let_go: tuple[int, ...] = ()
+    no_room: tuple[int, ...] = ()

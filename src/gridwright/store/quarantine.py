@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import chain, repeat
+from itertools import chain, pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from sqlalchemy import Row, Select, delete, func, select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import AccessDenied, InputError, NotFound
-from gridwright.domain.interval import Interval
+from gridwright.domain.interval import DAY_S, MICRO, Interval
 from gridwright.domain.quarantine import Kept, QuarantinedMeter, QuarantinedReading
 from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import MAX_ID
@@ -41,6 +42,7 @@ INSERT = {
     "postgresql": f"{ADD} ON CONFLICT DO NOTHING",
     "mysql": f"{ADD} ON DUPLICATE KEY UPDATE meter = meter",
 }
+DAY_US = DAY_S * MICRO
 LIMIT = 10_000_000  # readings that may wait: a gigabyte or two
 
 
@@ -65,8 +67,13 @@ class Quarantine:
         with self._session.writing(settled=False) as unit:
             return self._keep(unit, access, [self._arrived(unit, reading) for reading in these], received).new
 
-    def save_series(self, access: Access, series: Sequence[Readings], *, received: datetime) -> Kept:
-        """Keep readings in columns, as `save` does; their `points` are the names that nobody knows."""
+    def save_series(
+        self, access: Access, series: Sequence[Readings], *, received: datetime, room: int | None = None
+    ) -> Kept:
+        """Keep readings in columns, as `save` does; their `points` are the names that nobody knows.
+
+        `room`: so many more may wait, those that come first.
+        """
         access.require(Act.WRITE_READINGS)
         for part in series:
             _require_kept(part)
@@ -74,10 +81,12 @@ class Quarantine:
             return Kept(0)
         with self._session.writing(settled=False) as unit:
             arrived = list(chain.from_iterable(self._all_arrived(unit, part) for part in series))
-            return self._keep(unit, access, arrived, received)
+            return self._keep(unit, access, arrived, received, room)
 
-    def _keep(self, unit: Unit, access: Access, arrived: Sequence[Arrived], received: datetime) -> Kept:
-        arrivals = Arrivals.after(_stored(unit, arrived))
+    def _keep(
+        self, unit: Unit, access: Access, arrived: Sequence[Arrived], received: datetime, room: int | None = None
+    ) -> Kept:
+        arrivals = Arrivals.after(_stored(unit, arrived), room)
         for key, quality in arrived:
             arrivals.take(key, quality)
         for at in range(0, len(arrivals.gone), FEW):
@@ -90,7 +99,7 @@ class Quarantine:
             meters = {key[0] for key in arrivals.new}
             subject = f"meter {meters.pop()}" if len(meters) == 1 else f"{len(meters)} meters"
             note(unit, access, Act.WRITE_READINGS, subject=subject, at=self._session.clock(), quarantined=len(rows))
-        return Kept(len(arrivals.new), dict(arrivals.let_go))
+        return Kept(len(arrivals.new), tuple(arrivals.let_go), tuple(arrivals.no_room))
 
     def _all_arrived(self, unit: Unit, part: Readings) -> Iterator[Arrived]:
         kind = self._names.make_type_key(unit, part.reading_type)
@@ -216,16 +225,29 @@ def _require_all(access: Access, act: Act) -> None:
 
 
 def _stored(unit: Unit, arrived: Sequence[Arrived]) -> Iterator[StoredRow]:
-    """Yield what is there of the same meters and time: what waits, was claimed, or was let go."""
-    meters = sorted({key[0] for key, _ in arrived})
-    instants = [key[1] for key, _ in arrived]
-    first, last = min(instants, default=0), max(instants, default=0)
-    for at in range(0, len(meters), FEW):
-        part = meters[at : at + FEW]
-        for *key, number, quality, claimed, let_go in unit.fetch(
-            STORED.format(marks=marks(len(part))), (*part, first, last)
-        ):
-            yield StoredRow(number, (key[0], key[1], key[2], key[3], key[4]), quality, claimed is None, bool(let_go))
+    """Yield what is there of the same meters on the same days: what waits, was claimed, or was let go."""
+    for (first, last), meters in _reaches(arrived).items():
+        for at in range(0, len(meters), FEW):
+            part = meters[at : at + FEW]
+            rows = unit.fetch(STORED.format(marks=marks(len(part))), (*part, first * DAY_US, (last + 1) * DAY_US - 1))
+            for *key, number, quality, claimed, let_go in rows:
+                yield StoredRow(
+                    number, (key[0], key[1], key[2], key[3], key[4]), quality, claimed is None, bool(let_go)
+                )
+
+
+def _reaches(arrived: Sequence[Arrived]) -> dict[tuple[int, int], list[str]]:
+    """Return the stretches of UTC days that something arrived of, each with its meters: a wrong clock reaches far."""
+    days: dict[str, set[int]] = defaultdict(set)
+    for (meter, at_us, *_), _ in arrived:
+        days[meter].add(at_us // DAY_US)
+    found: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for meter in sorted(days):
+        mine = sorted(days[meter])
+        breaks = [at for at in range(1, len(mine)) if mine[at] > mine[at - 1] + 1]
+        for begin, end in pairwise([0, *breaks, len(mine)]):
+            found[mine[begin], mine[end - 1]].append(meter)
+    return found
 
 
 def _waiting(meter: str) -> Select[Any]:

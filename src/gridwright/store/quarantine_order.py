@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -27,19 +26,22 @@ class Arrivals:
     """What readings that arrive change: rows that go, and readings that wait anew, in order.
 
     The same again changes nothing; so does a guess of an instant of which something better waits, and what somebody let
-    go. What was claimed and comes again is known of nobody any more: it waits again.
+    go. What was claimed and comes again is known of nobody any more: it waits again. Places count what is taken in.
     """
 
     stored: dict[Key, Row] = field(default_factory=dict)
     counts: dict[tuple[str, int, int, int], tuple[float, int]] = field(default_factory=dict)
     new: dict[Key, int] = field(default_factory=dict)
     gone: list[int] = field(default_factory=list)
-    let_go: Counter[str] = field(default_factory=Counter)
+    let_go: list[int] = field(default_factory=list)
+    no_room: list[int] = field(default_factory=list)
+    room: int | None = None  # for how many more readings there is
+    taken: int = 0
 
     @classmethod
-    def after(cls, rows: Iterable[Row]) -> Arrivals:
+    def after(cls, rows: Iterable[Row], room: int | None = None) -> Arrivals:
         """Return arrivals after those that are stored."""
-        begun = cls()
+        begun = cls(room=room)
         for row in sorted(rows):
             begun.stored[row.key] = row
             if row.waits:
@@ -48,15 +50,21 @@ class Arrivals:
 
     def take(self, key: Key, quality: int) -> None:
         """Take one reading in."""
+        place, self.taken = self.taken, self.taken + 1
         row, counts = self.stored.get(key), self.counts.get(key[:4])
         if row is not None and row.let_go:
-            self.let_go[key[0]] += 1
+            self.let_go.append(place)
             return
         own = self.new.get(key, row.quality if row is not None and row.waits else None)
         if counts == (key[4], quality) or (
             own is not None and counts is not None and one_gives_way(quality, counts[1])
         ):
             return
+        if own is None and self.room is not None:
+            if self.room <= 0:
+                self.no_room.append(place)
+                return
+            self.room -= 1
         if row is not None:
             self.gone.append(row.id)
             del self.stored[key]

@@ -362,3 +362,12 @@ def test_what_was_let_go_is_not_said_to_be_kept(town: Town) -> None:
     assert (told["quarantined"], told["rejected"]) == (0, 1)
     assert told["verdicts"][0]["reason"] == "nobody knows it, and what it sent was let go"
     assert sent(town, "M-79", kwh=2)["quarantined"] == 1
+
+
+def test_of_a_meter_just_what_was_let_go_is_refused(town: Town) -> None:
+    """The first of its verdicts was, and the reading that it named waited."""
+    sent(town, "M-80", kwh=1)
+    town.platform.store.quarantine.drop(LOCAL_OWNER, "M-80", reason="the neighbour's")
+    new = {"meter": "M-80", "start": "2026-11-25T04:00:00Z", "interval_s": 900, "kwh": 1}
+    told = town.post("/v1/readings", [new, new | {"start": "2026-11-25T05:00:00Z"}]).json()
+    assert [(one["index"], one["status"]) for one in told["verdicts"]] == [(0, "quarantined"), (1, "rejected")]

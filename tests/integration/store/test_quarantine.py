@@ -94,7 +94,7 @@ def test_what_was_let_go_is_told_and_does_not_come_back(store: Store) -> None:
     columns = np.zeros(2, np.int32), at_s, np.array([250.0, 1.0]), np.zeros(2, np.uint8), np.arange(2)
     part = Readings(("M-9",), *columns, interval_s=900)
     kept = store.quarantine.save_series(ME, [part], received=NOON)
-    assert kept == Kept(1, {"M-9": 1})
+    assert kept == Kept(1, let_go=(0,))
     assert [each.at for each in store.quarantine.readings(ME, "M-9")] == [NOON + QUARTER]
 
 
@@ -138,3 +138,19 @@ def test_who_sees_a_part_of_the_town_sees_no_unknown_meter(store: Store) -> None
     for ask in (store.quarantine.meters, lambda access: store.quarantine.readings(access, "M-9")):
         with pytest.raises(AccessDenied):
             ask(ann)
+
+
+def test_room_is_for_what_is_new_and_what_waits_already_needs_none(store: Store) -> None:
+    """The same again took the place of what came behind it, and a full quarantine refused what waits."""
+    at_s = np.full(4, int(NOON.timestamp()))
+    columns = np.array([0, 0, 1, 2], np.int32), at_s, np.full(4, 250.0), np.zeros(4, np.uint8), np.arange(4)
+    part = Readings(("A", "B", "C"), *columns, interval_s=900)
+    assert store.quarantine.save_series(ME, [part], received=NOON, room=2) == Kept(2, no_room=(3,))
+    assert store.quarantine.save_series(ME, [part], received=NOON, room=0) == Kept(0, no_room=(3,))
+    assert [each.meter for each in store.quarantine.meters(ME)] == ["A", "B"]
+
+
+def test_far_instants_of_one_batch_find_what_waits(store: Store) -> None:
+    these = [a_reading(at, meter=meter) for at in (0, 1, 96 * 400) for meter in ("M-9", "M-8")]
+    assert store.quarantine.save(ME, these, received=NOON) == 6
+    assert store.quarantine.save(ME, these, received=NOON) == 0

@@ -51,7 +51,7 @@ class Load:
         first, resolved, decoded = self.parts[0], Resolved(), Decoded(records=self.size)
         for part, offset in zip(self.parts, self.offsets, strict=True):
             resolved.few += [structs.replace(one, index=one.index + offset) for one in part.resolved.few]
-            resolved.quarantined.join(part.resolved.quarantined)
+            resolved.quarantined.join(part.resolved.quarantined.moved(offset))
             told = part.decoded.verdicts
             decoded.verdicts.accepted += told.accepted
             decoded.verdicts.quarantined += told.quarantined

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from msgspec import structs
 
 from gridwright.api.ingest.few import Few
 from gridwright.domain.reading_type import ReadingType
@@ -30,6 +31,11 @@ class Strays:
         """Take in those of another request, behind these."""
         self.few += others.few
         self.series += others.series
+
+    def moved(self, offset: int) -> Strays:
+        """Return them with the places of their records counted on from `offset`."""
+        few = [structs.replace(one, index=one.index + offset) for one in self.few]
+        return Strays(few, [replace(part, line=part.line + offset) for part in self.series])
 
     def between(self, first: int, last: int) -> list[Readings]:
         """Return those from the place `first` to before `last`."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from gridwright.api.answer import Answer
 from gridwright.api.ingest.few import Few
 from gridwright.api.ingest.meaning import Meaning
 from gridwright.api.ingest.plain import PlainReadings, joined
-from gridwright.api.ingest.verdicts import Fault, Status, shown
+from gridwright.api.ingest.verdicts import Fault, Status
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.registers import save_registers
 from gridwright.api.write.singles import write_singles
@@ -61,7 +62,6 @@ class Pile:
 
 
 SHIFT = 1 << 32
-WAITS = Status.QUARANTINED
 LET_GO = Fault("meter", "nobody knows it, and what it sent was let go", "register the meter, then send it again")
 NO_ROOM = Fault("meter", "nobody knows it, and the quarantine is full", "register the meters, or correct their names")
 
@@ -172,35 +172,34 @@ def _ordered(plain: PlainReadings) -> OrderedReadings:
 
 def _quarantine(store: Store, batch: Batch) -> None:
     """Keep the readings of unknown meters, as far as there is room; what has none is refused, and told."""
-    room = store.quarantine.room(batch.access)
-    if room < batch.strays:
-        verdicts, lost = batch.decoded.verdicts, batch.strays - room
-        verdicts.quarantined -= lost
-        verdicts.rejected += lost
-        told = [at for at, one in enumerate(verdicts.listed) if one.status is Status.QUARANTINED]
-        for at in told[max(0, len(told) - lost) :]:
-            verdicts.listed[at] = replace(verdicts.listed[at], status=Status.REJECTED, fault=NO_ROOM)
-    keep_strays(store, batch, room)
+    keep_strays(store, batch, batch.strays, store.quarantine.room(batch.access))
 
 
-def keep_strays(store: Store, batch: Batch, most: int) -> int:
-    """Put up to so many of the readings that no usage point has into quarantine, and return how many."""
-    ahead, waiting = batch.ahead, batch.resolved.quarantined
-    count = min(most, batch.strays)
-    kept = store.quarantine.save_series(batch.access, waiting.between(ahead, ahead + count), received=batch.received)
-    _tell_let_go(batch, kept.let_go)
-    return count
+def keep_strays(store: Store, batch: Batch, most: int, room: int) -> int:
+    """Bring up to so many of the readings that no usage point has into quarantine, and return how many were looked at.
+
+    What does not wait, as there is no room or somebody let the same go before, is refused, and told.
+    """
+    ahead = batch.ahead
+    parts = batch.resolved.quarantined.between(ahead, ahead + min(most, batch.strays))
+    kept = store.quarantine.save_series(batch.access, parts, received=batch.received, room=room)
+    lines = np.concatenate([part.line for part in parts]) if parts else np.zeros(0, np.int64)
+    for places, fault in ((kept.let_go, LET_GO), (kept.no_room, NO_ROOM)):
+        _refuse_strays(batch, Counter(lines[list(places)].tolist()), fault)
+    return int(lines.size)
 
 
-def _tell_let_go(batch: Batch, let_go: Mapping[str, int]) -> None:
-    """Say of readings which somebody let go before, and that do not wait again, that they are not kept."""
-    verdicts = batch.decoded.verdicts
-    for meter, count in let_go.items():
-        verdicts.quarantined -= count
-        verdicts.rejected += count
-        mine = (at for at, one in enumerate(verdicts.listed) if (one.status, one.value) == (WAITS, shown(meter)))
-        for at in list(islice(mine, count)):
-            verdicts.listed[at] = replace(verdicts.listed[at], status=Status.REJECTED, fault=LET_GO)
+def _refuse_strays(batch: Batch, records: Counter[int], fault: Fault) -> None:
+    """Say of so many readings of some records that they do not wait."""
+    verdicts, lost = batch.decoded.verdicts, records.total()
+    if not lost:
+        return
+    verdicts.quarantined -= lost
+    verdicts.rejected += lost
+    for at, one in enumerate(verdicts.listed):
+        if one.status is Status.QUARANTINED and records[one.index] > 0:
+            records[one.index] -= 1
+            verdicts.listed[at] = replace(one, status=Status.REJECTED, fault=fault)
 
 
 def _restore(batch: Batch) -> None:

@@ -196,11 +196,11 @@ class Writer:
         """Write some of what a batch has for the quarantine; False where the batch itself has to tell why it cannot."""
         try:
             room = self._store.quarantine.room(batch.access)
-            kept = keep_strays(self._store, batch, min(STRAYS, room))
+            kept = keep_strays(self._store, batch, STRAYS, room)
         except Exception:  # noqa: BLE001 - it fails once more where it is answered
             return False
         batch.ahead += kept
-        return kept > 0
+        return True
 
     def _let_wait(self, group: Sequence[Batch]) -> None:
         """Let single readings wait in the journal where many come at once, or others wait there already."""
