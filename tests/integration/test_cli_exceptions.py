@@ -15,6 +15,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.settings import load_settings
+from gridwright.store.quarantine import Quarantine
 from tests.integration.command_line import Run, commands
 
 NOON = datetime(2025, 3, 10, 12, tzinfo=UTC)
@@ -172,3 +173,13 @@ def test_what_nobody_will_claim_goes_for_a_reason(run: Run) -> None:
     assert [each["meter"] for each in told(run, "quarantine", "list")["meters"]] == ["9b6c/02"]  # type: ignore[attr-defined]
     acts = told(run, "audit", "list")["records"]
     assert "a test bench" in json.dumps(acts)
+
+
+def test_who_is_asked_is_told_of_all_that_wait(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(Quarantine.readings, "__kwdefaults__", {"limit": 3})
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("typer.confirm", lambda text, **_: asked.append(text))
+    code, _, err = run("quarantine", "drop", "9b6c/02", "--reason", "a test bench")
+    assert (code, asked) == (0, ["Let 12 readings of 9b6c/02 go?"])
+    assert "12 readings of 9b6c/02 are gone" in err

@@ -139,7 +139,7 @@ def drop(
         raise UsageError("--reason is empty", remedy="say why, for whoever reads the audit chain")
     wired = acting(key)
     if not yes and not as_json and sys.stdin.isatty():
-        waiting = len(wired.store.quarantine.readings(wired.access, meter))
+        waiting = wired.store.quarantine.waiting(wired.access, meter)
         typer.confirm(f"Let {waiting} readings of {meter} go?", abort=True, err=True)
     dropped = wired.store.quarantine.drop(wired.access, meter, reason=reason.strip())
     if as_json:

@@ -154,6 +154,19 @@ class Quarantine:
         with self._session.reading(settled=False) as unit:
             return int(unit.connection.execute(query).scalar() or 0)
 
+    def meter(self, access: Access, meter: str, *, within: Interval | None = None) -> QuarantinedMeter | None:
+        """Return how many readings of one meter wait, `within`: of that time only; None where none does."""
+        _require_all(access, Act.READ)
+        c = table.c
+        ends = func.min(c.at_us).label("first"), func.max(c.at_us).label("last"), func.max(c.received_us).label("came")
+        query = select(func.count().label("readings"), *ends).where(c.meter == meter, c.claimed_us.is_(None))
+        if within is not None:
+            query = query.where(c.at_us >= to_us(within.start), c.at_us < to_us(within.end))
+        with self._session.reading(settled=False) as unit:
+            row = unit.connection.execute(query).one()
+        found = (from_us(row.first), from_us(row.last), from_us(row.came)) if row.readings else None
+        return QuarantinedMeter(meter, row.readings, *found) if found else None
+
     def claim(
         self, access: Access, meter: str, *, within: Interval | None = None, save: Saves | None = None
     ) -> list[QuarantinedReading]:

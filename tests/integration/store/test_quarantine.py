@@ -12,6 +12,7 @@ from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import AccessDenied, InputError
+from gridwright.domain.interval import Interval
 from gridwright.domain.quarantine import Kept, QuarantinedMeter, QuarantinedReading
 from gridwright.domain.reading_type import DELIVERED_REGISTER
 from gridwright.domain.readings import Readings
@@ -51,6 +52,17 @@ def test_meters_by_name_in_pages(store: Store) -> None:
     assert first[1] == QuarantinedMeter("M-1", 4, NOON + QUARTER, NOON + 16 * QUARTER, NOON + 40 * QUARTER)
     store.quarantine.save(ME, [a_reading(meter="M-00")], received=NOON)
     assert [each.meter for each in store.quarantine.meters(ME, limit=3, after="M-2")] == ["M-3", "M-4"]
+
+
+def test_how_much_waits_of_one_meter_and_within_a_time(store: Store) -> None:
+    store.quarantine.save(ME, [a_reading(at) for at in range(5)], received=NOON)
+    last = NOON + 4 * QUARTER
+    assert store.quarantine.meter(ME, "M-9") == QuarantinedMeter("M-9", 5, NOON, last, NOON)
+    late = Interval(NOON + 3 * QUARTER, last)
+    assert store.quarantine.meter(ME, "M-9", within=late) == QuarantinedMeter("M-9", 1, late.start, late.start, NOON)
+    assert store.quarantine.meter(ME, "M-9", within=Interval(last + QUARTER, last + 2 * QUARTER)) is None
+    store.quarantine.claim(ME, "M-9")
+    assert store.quarantine.meter(ME, "M-9") is None
 
 
 def test_claimed_readings_are_taken_out_once(store: Store) -> None:

@@ -22,6 +22,7 @@ from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.jobs.meters.cancel_exchange import ExchangeCancelling, cancel, preview_cancel
 from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.store import Newest, Store, open_store
+from gridwright.store.quarantine import Quarantine
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 AT, LATER = START + timedelta(days=2), START + timedelta(days=3)
@@ -162,11 +163,13 @@ def test_a_first_meter_that_never_was_leaves_none(store: Store) -> None:
     assert meters(store)[-1] == ("M-9", True)
 
 
-def test_readings_that_wait_for_the_old_meter_are_told(store: Store) -> None:
+def test_readings_that_wait_for_the_old_meter_are_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     exchange_meter(store, ME, ORDER, now=NOW)
-    waiting = QuarantinedReading("M-1", LATER, 118_000.0, 0, DELIVERED_REGISTER)
-    store.quarantine.save(ME, [waiting], received=NOW)
-    assert "1 readings of meter M-1 wait in quarantine" in preview_cancel(store, ME, UNDO).doubts[-1]
+    # However many are read at once.
+    monkeypatch.setattr(Quarantine.readings, "__kwdefaults__", {"limit": 1})
+    waiting = [QuarantinedReading("M-1", LATER, wh, 0, DELIVERED_REGISTER) for wh in (118_000.0, 118_001.0)]
+    store.quarantine.save(ME, waiting, received=NOW)
+    assert "2 readings of meter M-1 wait in quarantine" in preview_cancel(store, ME, UNDO).doubts[-1]
 
 
 def test_a_withdrawn_read_that_comes_again_counts_again(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -20,6 +21,7 @@ from gridwright.jobs.meters.claim_meter import ClaimedMeter, claim_meter
 from gridwright.jobs.meters.claimed_place import MeterClaim
 from gridwright.jobs.meters.preview_claim import preview_claim
 from gridwright.store import Store, open_store
+from gridwright.store.quarantine import Quarantine
 
 DAY0 = datetime(2026, 11, 20, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -138,3 +140,13 @@ def test_an_occupied_place_tells_that_a_later_beginning_helps(store: Store) -> N
 def test_a_channel_has_a_short_plain_name(channel: str) -> None:
     with pytest.raises(InputError, match="channel"):
         MeterClaim("QG", "UP-4", channel=channel)
+
+
+def test_a_look_at_more_than_are_read_at_once_counts_them_all(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a review found: of 100,384 it told 100,000, the wrong last instant, and that none would move in."""
+    monkeypatch.setattr(Quarantine.readings, "__kwdefaults__", {"limit": 3})
+    store.quarantine.save(ME, HOURS, received=NOW)
+    claim = replace(CLAIM, since=HOURS[3].at)
+    seen = preview_claim(store, ME, claim, now=NOW)
+    assert (seen.waiting, seen.first, seen.last, seen.moving) == (4, HOURS[0].at, HOURS[3].at, 1)
+    assert claim_meter(store, ME, claim, now=NOW).moved == 1

@@ -161,7 +161,7 @@ def _doubts(
     if not written:
         yield "the exchange wrote no reads that still count: none is withdrawn with it"
     if goes_on is not None and access.points is None and goes_on.end_device != gone.end_device:
-        waiting = len(store.quarantine.readings(access, goes_on.end_device))
+        waiting = store.quarantine.waiting(access, goes_on.end_device)
         if waiting:
             yield f"{waiting} readings of meter {goes_on.end_device} wait in quarantine: claim them afterwards"
 

@@ -41,12 +41,12 @@ def preview_claim(store: Store, access: Access, claim: MeterClaim, *, now: datet
     """Look at a claim without recording anything; what could not be claimed is refused as the claim would be."""
     access.require(Act.WRITE_REGISTRY, claim.usage_point)
     store.registry.point(access, claim.usage_point)
-    waiting = store.quarantine.readings(access, claim.meter)
-    if not waiting:
+    waiting = store.quarantine.meter(access, claim.meter)
+    if waiting is None:
         raise NotFound(f"no readings of meter {claim.meter!r} wait", remedy="the list of the quarantine tells which do")
-    found = place_of(store, access, claim, waiting[0].at)
-    seen = ClaimSeen(len(waiting), waiting[0].at, waiting[-1].at, 0, found.place, found.new, found.ends, found.own)
-    if not any(each.at in found.place.period for each in waiting):
+    found = place_of(store, access, claim, waiting.first)
+    seen = ClaimSeen(waiting.readings, waiting.first, waiting.last, 0, found.place, found.new, found.ends, found.own)
+    if store.quarantine.meter(access, claim.meter, within=found.place.period) is None:
         return seen
     done = _tried(store, access, claim, now)
     return replace(seen, moving=done.moved, place=done.installation or found.place, notes=done.notes)
