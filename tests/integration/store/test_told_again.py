@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
+from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
-from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.usage_point import Meter, UsagePoint
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.store import Store
 from tests.integration.store.test_misreads import QUARTER, a_meter, quarters, quarters_of, send
 from tests.integration.store.test_rollovers import HOUR, NOW, START, Place
@@ -51,7 +55,6 @@ def test_what_the_reads_tell_no_more_is_not_known_until_they_tell_it_again(place
     assert quarters_of(place.store, "A") == [None, 100, 100, 100]
     (before, *_) = place.store.readings.versions(ME, "A", START.date())
     assert before.block.panel.values[0, 0] == 100
-    correct(place.store, ME, SiteDefaults(), now=NOW)
     gaps = place.store.readings.load(ME, "A", DAY, interval=QUARTER)
     assert gaps.quality[0, 0] == gaps.quality[0, 5]  # as where nothing ever was
     send(place, "A", (START, 1000.0))
@@ -71,3 +74,56 @@ def test_what_was_measured_is_never_taken_back(place: Place) -> None:
     send_each(place, 1000.0, 1000.1, 1000.2)
     send(place, "A", (START, 900.0))
     assert quarters_of(place.store, "A") == [101, 100, None, None]
+
+
+def final(place: Place) -> tuple[list[float], bool]:
+    """Return the first values of the final image, and whether the first of them was measured."""
+    correct(place.store, ME, SiteDefaults(), now=NOW)
+    panel = place.store.readings.load(ME, "A", DAY, interval=QUARTER, image=Image.FINAL)
+    measured = bool(q.has_status(panel.quality, q.MEASURED)[0, 0])
+    return [float(value) for value in panel.values[0, :4]], measured
+
+
+def test_what_is_known_no_more_leaves_the_final_image_too(place: Place) -> None:
+    send_each(place, 1000.0, 1000.1, 1000.2, 1000.3, 1000.4)
+    assert final(place) == ([100, 100, 100, 100], True)
+    send(place, "A", (START, 900.0))
+    assert not final(place)[1]
+    send(place, "A", (START, 1000.05))
+    assert final(place) == ([50, 100, 100, 100], True)
+
+
+def exchange(place: Place, factor: int, at: datetime = START - QUARTER) -> None:
+    order = MeterExchange("A", Meter("M-A", dials=9, lsb_wh=1), at, multiplier=Decimal(factor))
+    exchange_meter(place.store, ME, order, now=NOW)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_guess_beside_a_wrong_read_follows_a_factor_that_is_booked_late(place: Place, *, right: bool) -> None:
+    place.store.registry.save_points(ME, [UsagePoint("A", capacity_kw=1000.0)])
+    send_each(place, 1000.0, 1000.1, 1012.0, 1000.3, 1000.4)
+    assert quarters_of(place.store, "A") == [100, 100, None, 100]
+    exchange(place, 10)
+    assert quarters_of(place.store, "A") == [1000, 1000, None, 1000]
+    if right:
+        send(place, "A", (START + 2 * QUARTER, 1000.25))
+        assert quarters_of(place.store, "A") == [1000, 1500, 500, 1000]
+
+
+def test_a_factor_that_no_connection_carries_derives_nothing(place: Place) -> None:
+    place.store.registry.save_points(ME, [UsagePoint("A", capacity_kw=30.0)])
+    send_each(place, 100.0, 105.0, 110.0, 115.0, 120.0)
+    assert quarters_of(place.store, "A") == [5000] * 4
+    exchange(place, 40)
+    assert quarters_of(place.store, "A") == [None] * 4
+    exchange(place, 1, START)
+    assert quarters_of(place.store, "A") == [5000] * 4
+
+
+def test_what_a_wrong_factor_left_out_is_derived_once_it_is_right(place: Place) -> None:
+    place.store.registry.save_points(ME, [UsagePoint("A", capacity_kw=30.0)])
+    exchange(place, 40)
+    send_each(place, 100.0, 105.0, 110.0, 115.0, 120.0)
+    assert quarters_of(place.store, "A") == [None] * 4
+    exchange(place, 1, START)
+    assert quarters_of(place.store, "A") == [5000] * 4

@@ -14,7 +14,7 @@ from gridwright.domain.access import Access
 from gridwright.domain.day_totals import DayTotals, day_totals
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.image import Image
-from gridwright.domain.interval import Interval
+from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel, slot_time
 from gridwright.jobs.cascade.correct_scope import Scope
 from gridwright.jobs.cascade.edits_beyond import Taken, taken_back
@@ -113,7 +113,7 @@ def _change(store: Store, access: Access, period: Interval, final: Final, taken:
     fixed = q.status_of(old.quality) == q.Status.ESTIMATED_FINAL
     asked = q.status_of(new.quality) == q.Status.EDITED
     there = ~new.missing & (~fixed | asked)
-    stale = _stale(old, new, final) & _rows_in(old, taken)
+    stale = (_stale(old, new, final) & _rows_in(old, taken)) | _known_no_more(old, new, final, period)
     cells = stale | (there & ((old.values != new.values) | (old.quality != new.quality)))
     rows = np.flatnonzero(cells.any(axis=1))
     if not rows.size:
@@ -132,6 +132,22 @@ def _stale(old: Panel, new: Panel, final: Final) -> Mask:
     within[max(first, 0) : max(last, 0)] = True
     stale: Mask = by_edit & within & new.missing & ~old.missing
     return stale
+
+
+def _known_no_more(old: Panel, new: Panel, final: Final, period: Interval) -> Mask:
+    """Tell where the final image holds a reading that was taken back, and nothing could be estimated in its place.
+
+    Days of which nothing is read any more are left alone: they may be another panel's, of another grid.
+    """
+    gone = q.has_status(old.quality, q.MEASURED) & new.missing & ~old.missing
+    if final.beyond or not gone.any():
+        return np.zeros(gone.shape, np.bool_)
+    days = (-(-epoch_s(final.panel.end) // DAY_S), epoch_s(final.panel.start) // DAY_S)
+    until, since = (from_epoch_s(day * DAY_S) for day in days)
+    first = (max(since, period.start) - old.start) // old.interval
+    last = (min(until, period.end) - old.start) // old.interval
+    gone[:, : max(first, 0)] = gone[:, max(last, 0) :] = False
+    return np.asarray(gone & final.channel.validated.regrid(old.period).missing, np.bool_)
 
 
 def _rows_in(panel: Panel, taken: Taken) -> Mask:

@@ -12,7 +12,7 @@ from gridwright.domain.errors import Conflict, InputError
 from gridwright.domain.interval import Interval, clock_time
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, cancel_exchange
-from gridwright.jobs.meters.derive_again import DerivedAgain, derive_again, energies_told, told_of
+from gridwright.jobs.meters.derive_again import DerivedAgain, derive_again, energies_told, reads_to_tell, told_of
 from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, moves, reads_around
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.store import Store, WrittenRead
@@ -101,7 +101,7 @@ def _cancelled(
     point = order.usage_point
     kinds = store.registers.kinds(access, point)
     before = {kind: reads_around(store, access, point, order.at, kind) for kind in kinds}
-    told = energies_told(store, access, point, before)
+    told = energies_told(store, access, point, reads_to_tell(store, access, point, order.at))
     after = store.registry.cancel_exchange(access, point, order.at, reason=order.reason.strip())
     if seen.written:
         store.exchange_reads.take_back(access, seen.written, known_at=now)
@@ -112,10 +112,8 @@ def _cancelled(
         moved = moves(reads, reads_around(store, access, point, order.at, kind), turned_over)
         if moved:
             store.exchange_reads.move(access, moved, known_at=now)
-    tells = energies_told(
-        store, access, point, {kind: reads_around(store, access, point, order.at, kind) for kind in before}
-    )
-    again = derive_again(store, access, point, (told, tells), now)
+    tells = energies_told(store, access, point, reads_to_tell(store, access, point, order.at))
+    again = derive_again(store, access, point, (told, tells), (order.at, now))
     judge_again(store, access, point, seen.judged_again)
     return after, again
 

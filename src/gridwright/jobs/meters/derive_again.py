@@ -2,80 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import groupby, pairwise
-from operator import attrgetter
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from gridwright.domain import quality as q
 from gridwright.domain.access import Access
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.hung import all_named, factor_between
-from gridwright.domain.interval import DAY_S, Interval, clock_time, epoch_s, from_epoch_s
-from gridwright.domain.panel import Panel
+from gridwright.domain.interval import Interval, clock_time, epoch_s, from_epoch_s
+from gridwright.domain.misread import misreads
 from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.rollover import TurnedOver
-from gridwright.domain.usage_point import Installation
-from gridwright.ingest.registers import JITTER
+from gridwright.domain.usage_point import FOREVER
+from gridwright.jobs.meters.follow_epochs import reads_around
+from gridwright.jobs.meters.limits import Limits
+from gridwright.jobs.meters.reads_tell import Rules, Tells, tells
 from gridwright.jobs.meters.rollovers import Rollovers
+from gridwright.jobs.meters.supersede_told import Superseded, changes_of, supersede
 from gridwright.store import Store
 
-LONGEST_S, MINUTE_S = 3600, 60
-Key = tuple[int, int]  # start and length of an interval, in seconds
-Energies = dict[Key, float]  # of intervals, in counts
-Anew = tuple[int, float, float]  # start of an interval, and what was and is told of it, in counts
-
-
-@dataclass(frozen=True, slots=True)
-class ReadsTell:
-    """The reads of a register in order, and what hung at their usage point: what they tell of the time between them."""
-
-    reads: Sequence[RegisterReading]
-    history: Sequence[Installation]
-    turned_over: TurnedOver
-
-    def energies(self) -> Energies:
-        """Return the energy of each interval whose ends are reads, in counts; NaN where they do not tell it.
-
-        Where a final and an opening read lie within an interval, it holds what both registers counted.
-        """
-        moments = [list(same) for _, same in groupby(self.reads, key=attrgetter("at"))]
-        counted = [self._between(one[-1], other[0]) for one, other in pairwise(moments)]
-        starts = [one[0].at for one in moments]
-        found: Energies = {}
-        for place, energy in enumerate(counted):
-            key = interval_of(starts[place], starts[place + 1])
-            if key:
-                found[key] = energy
-            if place + 1 < len(counted) and len(moments[place + 1]) > 1:
-                both = interval_of(starts[place], starts[place + 2])
-                found |= {both: energy + counted[place + 1]} if both else {}
-        return found
-
-    def _between(self, before: RegisterReading, after: RegisterReading) -> float:
-        factor = factor_between(self.history, before, after)
-        if factor is None or (before.end_device, before.epoch) != (after.end_device, after.epoch):
-            return np.nan
-        counted = after.value - before.value
-        counted += self.turned_over(before, after, None) if counted < 0 else 0.0
-        return counted * factor if counted >= 0 else np.nan
-
-
-def interval_of(first: datetime, last: datetime) -> Key | None:
-    """Return start and length of the interval of a grid that two instants are the ends of; None where there is none."""
-    begin, end = epoch_s(first), epoch_s(last)
-    length = round((end - begin) / MINUTE_S) * MINUTE_S
-    start = round(begin / MINUTE_S) * MINUTE_S
-    if not 0 < length <= LONGEST_S or DAY_S % length:
-        return None
-    near = max(abs(begin - start), abs(end - start - length)) <= JITTER * length
-    return (start, length) if near else None
+BEFORE = timedelta(hours=2)  # an interval that a change lies in begins within it, and what tells a wrong read does
+Reads = Mapping[ReadingType, Sequence[RegisterReading]]
+Several = Sequence[Tells]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,54 +50,68 @@ class DerivedAgain:
         )
 
 
-def energies_told(
-    store: Store, access: Access, point: str, reads: Mapping[ReadingType, Sequence[RegisterReading]]
-) -> dict[ReadingType, Energies]:
-    """Return what the reads of each register of a usage point tell, as its meters are recorded now."""
-    history, turned_over = store.registry.installations(access, point), Rollovers(store, access)
-    return {
-        kind: ReadsTell(all_named(history, these), history, turned_over).energies() for kind, these in reads.items()
-    }
+def reads_to_tell(store: Store, access: Access, point: str, at: datetime) -> Reads:
+    """Return the reads of each register on which a change at an instant bears, and those by which these are judged."""
+    found = {}
+    for kind in store.registers.kinds(access, point):
+        around = reads_around(store, access, point, at, kind)
+        since = min([at - BEFORE, *(read.at - BEFORE for read in around[:1])])
+        found[kind] = list(store.registers.load(access, point, Interval(since, FOREVER), kind))
+    return found
+
+
+def energies_told(store: Store, access: Access, point: str, reads: Reads) -> dict[ReadingType, Several]:
+    """Return what the reads of each register of a usage point tell, as its meters and its capacity are recorded now.
+
+    First what holds; then what may have been derived of the same reads before one was known for wrong, or the capacity
+    was another.
+    """
+    history, rollovers = store.registry.installations(access, point), Rollovers(store, access)
+    rules = Rules(partial(factor_between, history), rollovers, Limits(store, access))
+    found = {}
+    for kind, these in reads.items():
+        chain = sorted(all_named(history, these), key=lambda read: (read.at, read.epoch))
+        wrong = frozenset(chain[place] for place in misreads(chain, rollovers.counts_on))
+        unlimited = [tells(chain, some, rules.unlimited()) for some in ((wrong, ()) if wrong else ((),))]
+        found[kind] = [tells(chain, wrong, rules), *unlimited]
+    return found
 
 
 def derive_again(
     store: Store,
     access: Access,
     point: str,
-    both: tuple[Mapping[ReadingType, Energies], Mapping[ReadingType, Energies]],
-    now: datetime,
+    both: tuple[Mapping[ReadingType, Several], Mapping[ReadingType, Several]],
+    when: tuple[datetime, datetime],
 ) -> list[DerivedAgain]:
     """Supersede energy that is what the reads of a usage point told before a change by what they tell after it.
 
-    Other energy was measured, and stays. So does what the reads do not tell any more.
+    Other energy was measured, and stays. So does what was told by reads that were withdrawn, while what the connection
+    cannot carry is taken back. Where nothing is stored, what they tell now is filled in. `when`: the instant of the
+    change, on whose interval and later ones it bears, and now.
     """
+    since, now = epoch_s(when[0]), when[1]
     found: list[DerivedAgain] = []
-    for kind, tells in both[1].items():
-        was = both[0].get(kind, {})
-        lengths: dict[Key, list[Anew]] = defaultdict(list)
-        for (start, length), energy in tells.items():
-            old = was.get((start, length), np.nan)
-            if old != energy and energy.is_integer() and not np.isnan(old):
-                lengths[length, start % length].append((start, old, energy))
-        delta = replace(kind, accumulation=Accumulation.DELTA)
-        made = [
-            each
-            for (length, _), anew in sorted(lengths.items())
-            for each in _save(store, access, _Stale(point, delta, length, anew), now)
+    for kind, told in both[1].items():
+        changes = [
+            change
+            for change in changes_of(point, both[0].get(kind, ()), told[0], fill=True)
+            if sum(change.key) > since and (change.now or change.key in told[1])
         ]
-        found += [_summed(delta, made)] if made else []
+        made = supersede(store, (access, access), changes, kind, now)
+        found += [_summed(replace(kind, accumulation=Accumulation.DELTA), made)] if made else []
     return found
 
 
-def factor_of_stored(store: Store, access: Access, point: str, kind: ReadingType, tells: Energies) -> Energies:
-    """Return `tells` times the one factor by which most of what is stored differs from it: what reads told once.
+def factor_of_stored(store: Store, access: Access, point: str, kind: ReadingType, told: Tells) -> Tells:
+    """Return `told` times the one factor by which most of what is stored differs from it: what reads told once.
 
     For reads that count again: with which factor they counted when they were withdrawn is on record nowhere else.
     """
     delta, found = replace(kind, accumulation=Accumulation.DELTA), []
-    for (start, length), energy in tells.items():
-        if energy > 0:
-            found.append((start, length, energy))
+    for (start, length), one in told.items():
+        if one.energy > 0:
+            found.append((start, length, one.energy))
     ratios = [
         round(stored / energy, 9)
         for length in {length for _, length, _ in found}
@@ -155,7 +122,8 @@ def factor_of_stored(store: Store, access: Access, point: str, kind: ReadingType
     if not ratios:
         return {}
     factor, times = Counter(ratios).most_common(1)[0]
-    return {key: energy * factor for key, energy in tells.items()} if 2 * times > len(ratios) else {}
+    most = 2 * times > len(ratios)
+    return {key: replace(one, energy=one.energy * factor) for key, one in told.items()} if most else {}
 
 
 def _beside(
@@ -175,56 +143,12 @@ def _beside(
             yield float(stored.values[0, slot]), energy
 
 
-@dataclass(frozen=True, slots=True)
-class _Stale:
-    """Intervals of one length and phase of a series, with what the reads told of them and tell now."""
-
-    point: str
-    kind: ReadingType
-    length_s: int
-    anew: Sequence[Anew]
-
-    def days(self) -> Iterator[_Stale]:
-        """Yield the same of each UTC day."""
-        for _, some in groupby(sorted(self.anew), key=lambda each: each[0] // DAY_S):
-            yield replace(self, anew=list(some))
-
-    def panels(self) -> tuple[Panel, Panel]:
-        """Return what was told and what is, NaN elsewhere."""
-        starts = np.array([start for start, _, _ in self.anew], np.int64)
-        first = int(starts.min())
-        values = np.full((2, (int(starts.max()) - first) // self.length_s + 1), np.nan)
-        values[:, (starts - first) // self.length_s] = np.array([each[1:] for each in self.anew]).T
-        since, interval = from_epoch_s(first), timedelta(seconds=self.length_s)
-        old, new = (Panel((self.point,), since, interval, each[np.newaxis], reading_type=self.kind) for each in values)
-        return old, new
-
-
-def _save(store: Store, access: Access, stale: _Stale, now: datetime) -> list[tuple[Panel, Panel]]:
-    """Save what is told now where what is stored is what was told; returns both, NaN where something else is stored."""
-    old, new = stale.panels()
-    try:
-        stored = store.readings.load(
-            access, stale.point, old.period, reading_type=stale.kind, interval=timedelta(seconds=stale.length_s)
-        )
-        same = (stored.values == old.values) & ~old.missing
-        if not same.any():
-            return []
-        values = np.where(same, new.values, np.nan)
-        quality = np.where(same, stored.quality, np.uint8(q.MISSING))
-        saved = replace(new, values=values, quality=quality)
-        store.readings.save(access, saved, known_at=now)
-    except GridMismatch:
-        days = list(stale.days())
-        return [each for day in days for each in _save(store, access, day, now)] if len(days) > 1 else []
-    return [(old.with_values(np.where(same, old.values, np.nan)), saved)]
-
-
-def _summed(kind: ReadingType, made: Sequence[tuple[Panel, Panel]]) -> DerivedAgain:
-    since = min(new.start + int(np.flatnonzero(~new.missing[0])[0]) * new.interval for _, new in made)
-    count = sum(int((~new.missing).sum()) for _, new in made)
-    before, now = (sum(float(np.nansum(each.kwh)) for each in several) for several in zip(*made, strict=True))
-    return DerivedAgain(kind, count, since, before, now)
+def _summed(kind: ReadingType, made: Sequence[Superseded]) -> DerivedAgain:
+    since = from_epoch_s(min(one.start_s for one in made))
+    before, now = (
+        sum(each) * kind.resolution / 1000 for each in zip(*((one.before, one.now) for one in made), strict=True)
+    )
+    return DerivedAgain(kind, len(made), since, before, now)
 
 
 def told_of(several: Iterable[DerivedAgain], zone: ZoneInfo) -> tuple[str, ...]:

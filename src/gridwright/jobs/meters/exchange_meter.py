@@ -15,7 +15,14 @@ from gridwright.domain.usage_point import Installation, Meter, install, installe
 from gridwright.domain.usage_point import exchange as follow
 from gridwright.jobs.meters.claim_meter import register
 from gridwright.jobs.meters.claimed_place import require_free
-from gridwright.jobs.meters.derive_again import DerivedAgain, Energies, derive_again, energies_told, factor_of_stored
+from gridwright.jobs.meters.derive_again import (
+    DerivedAgain,
+    Several,
+    derive_again,
+    energies_told,
+    factor_of_stored,
+    reads_to_tell,
+)
 from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, moves, reads_around
 from gridwright.jobs.meters.register_room import known_meter, require_room
 from gridwright.jobs.meters.rollovers import Rollovers
@@ -71,7 +78,7 @@ def exchanged(
         register(store, access, exchange.meter)
         kinds = {*store.registers.kinds(access, exchange.usage_point), *exchange.reads}
         known = {kind: reads_around(store, access, exchange.usage_point, exchange.at, kind) for kind in kinds}
-        told = energies_told(store, access, exchange.usage_point, known)
+        told = _told(store, access, exchange)
         after = store.registry.exchange_meter(access, exchange.new)
         reads = list(_reads(store, access, exchange, before))
         if reads:
@@ -110,22 +117,23 @@ def _derive_again(
     store: Store,
     access: Access,
     exchange: MeterExchange,
-    before: tuple[Mapping[ReadingType, Energies], Collection[ReadingType]],
+    before: tuple[Mapping[ReadingType, Several], Collection[ReadingType]],
     now: datetime,
 ) -> list[DerivedAgain]:
     """Let energy that was derived from the registers follow; `before`: what they told, and which count again."""
     told, back = before
-    point = exchange.usage_point
-    reads = {kind: reads_around(store, access, point, exchange.at, kind) for kind in {*told, *back}}
-    tells = energies_told(store, access, point, reads)
+    point, tells = exchange.usage_point, _told(store, access, exchange)
     was = {
-        kind: {
-            **(factor_of_stored(store, access, point, kind, tells[kind]) if kind in back else {}),
-            **told.get(kind, {}),
-        }
-        for kind in tells
+        kind: [*told.get(kind, ()), *([factor_of_stored(store, access, point, kind, some[0])] if kind in back else [])]
+        for kind, some in tells.items()
     }
-    return derive_again(store, access, point, (was, tells), now)
+    return derive_again(store, access, point, (was, tells), (exchange.at, now))
+
+
+def _told(store: Store, access: Access, exchange: MeterExchange) -> dict[ReadingType, Several]:
+    """Return what the reads tell of the time around the exchange, as everything is recorded now."""
+    point = exchange.usage_point
+    return energies_told(store, access, point, reads_to_tell(store, access, point, exchange.at))
 
 
 def allowed(
