@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,15 +11,19 @@ import pytest
 
 from gridwright.billing import parse_rate_card
 from gridwright.domain.access import LOCAL_OWNER, Access, Role
+from gridwright.domain.edit import EditState
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.billing.billed_spans import alike
 from gridwright.jobs.billing.open_months import open_months, spelled
 from gridwright.jobs.billing.run_billing import BillOrder, BillRun, run_billing
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.load.load_final import FinalGroup, load_final
+from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, approve_edit, propose_edit
 from gridwright.jobs.upkeep.archive_months import archive_months, months_away
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import emptied
@@ -145,6 +149,80 @@ def test_a_late_reading_in_the_archive_is_billed_by_a_run_over_everything(store:
     assert [each.key for each in tried.bills] == [each.key for each in run.bills]
     assert 4 in {each.period.start.astimezone(BERLIN.tz).month for each in run.bills}
     assert run.replaced == 1
+
+
+def edited(store: Store, start: datetime, name: str = "UP-1") -> None:
+    """Let an hour's edit count, agreed by two."""
+    wish = EditWish(name, Interval(start, start + HOUR), "the old invoice", values=[0.5])
+    made = propose_edit(store, LOCAL_OWNER, wish, policy=EditPolicy(), now=NOW)
+    if made.state is not EditState.APPLIED:
+        approve_edit(store, Access("bob", Role.OPERATOR), made.id, now=NOW)
+
+
+def test_an_edit_of_long_ago_is_billed_for_its_own_month_and_costs_the_others_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = ["UP-1", "UP-2", "UP-3"]
+    store.registry.save_points(LOCAL_OWNER, [UsagePoint(name, "Europe/Berlin") for name in others[1:]])
+    march = hours(START, END)
+    store.readings.save(
+        LOCAL_OWNER, Panel(tuple(others), START, HOUR, np.repeat(march.values, 3, axis=0)), known_at=NOW
+    )
+    edited(store, datetime(2005, 1, 10, 12, tzinfo=UTC))
+    loaded: list[timedelta] = []
+
+    def load(
+        store: Store, access: Access, known: Mapping[str, UsagePoint], period: Interval, site: SiteDefaults
+    ) -> tuple[list[FinalGroup], list[str]]:
+        loaded.append(len(known) * period.length)
+        return load_final(store, access, known, period, site)
+
+    monkeypatch.setattr("gridwright.jobs.billing.run_billing.load_final", load)
+    order = BillOrder(others, "")
+    run = run_billing(store, LOCAL_OWNER, order, lambda _: CARD, SITE, now=NOW)
+    mine = [str(each.period) for each in run.bills if each.usage_point == "UP-1"]
+    assert mine == ["2005-01-09T23:00:00+00:00/2005-01-10T23:00:00+00:00", str(Interval(START, END))]
+    assert [each.usage_point for each in run.bills if each.period.start == START] == others
+    assert (run.new, run.notes) == (4, [])
+    assert sum(loaded, timedelta(0)) < timedelta(days=3 * 35)
+    again = run_billing(store, LOCAL_OWNER, order, lambda _: CARD, SITE, now=NOW)
+    assert (again.new, again.same, again.replaced) == (0, 4, 0)
+
+
+def test_an_edit_of_a_month_near_by_is_billed_with_the_readings(store: Store) -> None:
+    store.readings.save(LOCAL_OWNER, hours(START, END - 10 * timedelta(days=1)), known_at=NOW)
+    edited(store, END - 2 * HOUR)
+    assert [each.period for each in bill(store, "").bills] == [Interval(START, END)]
+
+
+def test_a_month_without_any_value_gets_no_draft_unless_it_is_asked_for(store: Store) -> None:
+    autumn = START - timedelta(days=100)
+    for panel in (hours(START, END), hours(autumn, autumn + timedelta(days=3))):
+        store.readings.save(LOCAL_OWNER, panel, known_at=NOW)
+        correct(store, LOCAL_OWNER, SITE, now=NOW)
+    run = bill(store, "")
+    assert [each.period.start.astimezone(BERLIN.tz).month for each in run.bills] == [11, 3]
+    (note,) = run.notes
+    assert note.startswith("UP-1 has no value in 3 months from 2024-12 to 2025-02, so that there is no draft")
+    february, _ = bill(store, "2025-02-01/2025-04-01").bills
+    assert february.missing == february.intervals > 0
+    # What is drafted already is looked at again.
+    assert len(bill(store, "").bills) == 3
+
+
+def test_usage_points_of_like_span_are_loaded_together() -> None:
+    def days(first: int, last: int) -> Interval:
+        return Interval(START + timedelta(days=first), START + timedelta(days=last))
+
+    spans = [("A", days(0, 31)), ("B", days(2, 31)), ("A", days(-7000, -6999)), ("C", days(0, 31)), ("D", days(5, 9))]
+    found = alike(spans)
+    assert [(each.period, sorted(each.spans)) for each in found] == [
+        (days(-7000, -6999), ["A"]),
+        (days(0, 31), ["A", "B", "C", "D"]),
+    ]
+    assert found[1].holds("A", days(3, 31))
+    assert not found[1].holds("A", days(-7000, -6999))
+    assert not found[0].holds("B", days(2, 31))
 
 
 def test_months_are_looked_at_as_they_are_there() -> None:

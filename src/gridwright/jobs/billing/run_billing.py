@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from gridwright.billing import postings
@@ -15,12 +15,13 @@ from gridwright.domain.access import Access, Act
 from gridwright.domain.bill import Bill, BillState
 from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import InputError, NotFound
-from gridwright.domain.interval import DAY_S, Interval, from_epoch_s, local_month, parse_period
+from gridwright.domain.interval import Interval, local_month, parse_period
 from gridwright.domain.month import month_name
 from gridwright.domain.obstacle import BillGate, Obstacle, Withheld
 from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.billing.bill_months import civil_days
+from gridwright.jobs.billing.billed_spans import Together, alike, spans_reached
 from gridwright.jobs.billing.customers import customers
 from gridwright.jobs.billing.open_months import joined, months_of, open_months, spelled
 from gridwright.jobs.billing.pass_gate import Doubts, obstacles_in, open_doubts, record_despite
@@ -39,6 +40,8 @@ from gridwright.store import IssuedBill, Store
 from gridwright.store.days.states import ImageState
 
 TOGETHER = 200
+# On either side of what was read: a civil day begins before its UTC day, or ends behind it.
+MARGIN = timedelta(days=1)
 JUDGING = (Act.READ, Act.WRITE_READINGS)
 Progress = Callable[[int, int], None]
 CardOf = Callable[[UsagePoint], RateCard]
@@ -65,7 +68,7 @@ class BillRun:
 class BillOrder:
     """What to bill: usage points (None = all but master meters) over `period` (as `2025-03`).
 
-    An empty period is all civil months that the readings touch, None each usage point's last complete month.
+    An empty period is all civil months of which there are values, None each usage point's last complete month.
     `gate`: what withholds bills; `despite`: why they are drafted all the same, which goes on record.
     """
 
@@ -113,8 +116,28 @@ def last_month(now: datetime, point: UsagePoint) -> Interval:
     return local_month(year, month, point.tz)
 
 
+def _has_value(group: Billable, row: int, bill: Bill) -> bool:
+    """Tell whether anything is known of what was delivered, or fed in, in the period of a bill."""
+    if bill.missing < bill.intervals:
+        return True
+    received = group.received_of(row)
+    if received is None or not received.period.overlaps(bill.period):
+        return False
+    return not received.regrid(bill.period).missing.all()
+
+
 class _Undone(Exception):
     """A trial run is over, and what it did is taken back."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Loaded:
+    """Trusted readings of a period, which bills are made of them, and how the final images were just before."""
+
+    group: Billable
+    asked: Mapping[str, tuple[Interval, ...]]
+    period: Interval
+    states: Mapping[str, ImageState]
 
 
 @dataclass(slots=True)
@@ -130,8 +153,6 @@ class _Desk:
     policy: CorrectionPolicy
     run: BillRun = field(default_factory=BillRun)
     _asked: dict[str, tuple[Interval, ...]] = field(default_factory=dict)
-    # What was loaded of each usage point: which time, and in which state its final images were just before.
-    _loaded: dict[str, tuple[Interval, ImageState]] = field(default_factory=dict)
     _doubts: Doubts = field(default_factory=dict)
     _away: frozenset[int] = frozenset()
 
@@ -139,10 +160,10 @@ class _Desk:
         """Bill some usage points together."""
         known = self._known(names)
         billed: set[str] = set()
-        for group in self._groups(known):
-            for row, point in enumerate(group.points):
+        for loaded in self._groups(known):
+            for row, point in enumerate(loaded.group.points):
                 billed.add(point.id)
-                self.run.bills += self._billed(group, row)
+                self.run.bills += self._billed(loaded, row)
         for name in known.keys() - billed:
             self._note_silent(known[name])
 
@@ -156,7 +177,7 @@ class _Desk:
                     self._note(str(error))
         return known
 
-    def _groups(self, known: Mapping[str, UsagePoint]) -> Sequence[Billable]:
+    def _groups(self, known: Mapping[str, UsagePoint]) -> Sequence[_Loaded]:
         """Return the trusted readings of usage points: what the cascade made of them, after it has run for them."""
         if not known:
             return []
@@ -166,7 +187,7 @@ class _Desk:
         waiting = self.store.dirty.ranges(self.access, limit=1, points=list(known))
         if not waiting and not months_away(self.store, self.access):
             return self._final(known)
-        found: Sequence[Billable] = []
+        found: Sequence[_Loaded] = []
         # What the run would do, to the last step, and then nothing of it.
         with suppress(_Undone), self.store.transaction():
             self._correct_first(known)
@@ -179,49 +200,57 @@ class _Desk:
         for note in correct(self.store, cascade, self.site, now=self.now, points=list(known)).notes:
             self._note(f"not judged again: {note}")
 
-    def _final(self, known: Mapping[str, UsagePoint]) -> Sequence[Billable]:
-        """Return the final images, and bring back from the archive what is needed of them."""
+    def _final(
+        self, known: Mapping[str, UsagePoint], asked: Mapping[str, tuple[Interval, ...]] | None = None
+    ) -> Sequence[_Loaded]:
+        """Return the final images, and bring back from the archive what is needed of them; `asked`: not of all."""
         self._away = months_away(self.store, self.access)
-        asked = {name: self._periods(point) for name, point in known.items()}
-        self._asked |= asked
-        needed = [self._needed(period, known[name]) for name, periods in asked.items() for period in periods]
-        if not needed:
+        if asked is None:
+            asked = {name: self._periods(point) for name, point in known.items()}
+            self._asked |= asked
+        needed = {name: joined([self._needed(each, known[name]) for each in asked[name]]) for name in known}
+        spans = [(name, span) for name, several in needed.items() for span in several]
+        if not spans:
             return []
-        whole = Interval(min(period.start for period in needed), max(period.end for period in needed))
-        for period in joined(needed) if self._away else ():
+        for period in joined([span for _, span in spans]) if self._away else ():
             back = [month_name(month) for month in months_of(period) if month in self._away]
             if back:
                 bring_back_for(self.store, self.access, period)
                 self._note(f"brought back from the archive: {spelled(back)}")
-        if not self.order.dry_run:
-            states = self.store.readings.final_states(self.access, list(known), whole)
-            self._loaded |= {name: (whole, state) for name, state in states.items()}
+        every = [period for name in known for period in self._asked[name]]
+        whole = Interval(min(period.start for period in every), max(period.end for period in every))
         doubts = open_doubts(self.store, self.access, self.order.gate, list(known), whole)
         self._doubts = {**self._doubts, **dict.fromkeys(known, ()), **doubts}
-        groups, notes = load_final(self.store, self.access, known, whole, self.site)
+        return [loaded for together in alike(spans) for loaded in self._together(together, known, asked)]
+
+    def _together(
+        self, together: Together, known: Mapping[str, UsagePoint], asked: Mapping[str, tuple[Interval, ...]]
+    ) -> list[_Loaded]:
+        some = {name: point for name, point in known.items() if name in together.spans}
+        here = {name: tuple(each for each in asked[name] if together.holds(name, each)) for name in some}
+        states: Mapping[str, ImageState] = {}
+        if not self.order.dry_run:
+            states = self.store.readings.final_states(self.access, list(some), together.period)
+        groups, notes = load_final(self.store, self.access, some, together.period, self.site)
         for note in notes:
             self._note(note)
-        return groups
+        return [_Loaded(group, here, together.period, states) for group in groups]
 
     def _periods(self, point: UsagePoint) -> tuple[Interval, ...]:
         """Return of which time a usage point is billed: what was asked for, or all that is stored and not put away."""
         asked = self._period(point)
         if asked is not None:
             return (asked,)
-        days = days_reached(self.store, self.access, point.id)
-        if not days:
-            return ()
-        first, last = days.start, days.stop
-        # A day on either side: a civil day begins before its UTC day, or ends behind it.
-        there = Interval(from_epoch_s((first - 1) * DAY_S), from_epoch_s((last + 1) * DAY_S))
-        if self._away.isdisjoint(months_of(there)):
-            return (there,)
-        stored = Interval(from_epoch_s(first * DAY_S), from_epoch_s(last * DAY_S))
-        found = open_months(stored, point, self._away, partial(self._is_billed, point.id))
-        if found.left:
-            example = f"--period {found.left[0]} bills it"
-            self._note(f"not looked at, because it is in the archive: {spelled(found.left)}; {example}")
-        return found.periods
+        there = spans_reached(self.store, self.access, point, MARGIN)
+        if all(self._away.isdisjoint(months_of(each)) for each in there):
+            return tuple(there)
+        stored = spans_reached(self.store, self.access, point, timedelta(0))
+        found = [open_months(each, point, self._away, partial(self._is_billed, point.id)) for each in stored]
+        left = [name for each in found for name in each.left]
+        if left:
+            example = f"--period {left[0]} bills it"
+            self._note(f"not looked at, because it is in the archive: {spelled(left)}; {example}")
+        return tuple(period for each in found for period in each.periods)
 
     def _is_billed(self, name: str, period: Interval) -> bool:
         return any(
@@ -248,32 +277,39 @@ class _Desk:
             f"{point.id} has no readings to bill" + (f" in {period}" if period else "") + f"; they cover {there}"
         )
 
-    def _billed(self, group: Billable, row: int) -> list[Bill]:
+    def _billed(self, loaded: _Loaded, row: int) -> list[Bill]:
         """Make the bills of a usage point and keep them, of the readings, credits and meters there are by then."""
-        point, bills = group.points[row], self._rated(group, row)
+        point, bills = loaded.group.points[row], self._rated(loaded, row)
         if self.order.dry_run or all(bill.example for bill in bills):
             return [told for bill in bills if not self._is_withheld(told := self._told(bill))]
         with self.store.transaction():
             self.store.rerates.hold(self.access, point.id)
-            if self._has_moved(point.id):
+            if self._has_moved(loaded, point.id):
                 # Another process has made other readings final, and has rated all bills but these.
-                found = self._final({point.id: point})
-                bills = [bill for one in found for at in range(len(one.points)) for bill in self._rated(one, at)]
+                found = self._final({point.id: point}, {point.id: self._asked_again(loaded, point)})
+                bills = [bill for one in found for at in range(len(one.group.points)) for bill in self._rated(one, at)]
             return [kept for bill in bills for kept in self._kept(self._told(bill))]
 
-    def _has_moved(self, name: str) -> bool:
-        period, state = self._loaded[name]
-        return self.store.readings.final_states(self.access, [name], period)[name] != state
+    def _has_moved(self, loaded: _Loaded, name: str) -> bool:
+        states = self.store.readings.final_states(self.access, [name], loaded.period)
+        return states[name] != loaded.states[name]
 
-    def _rated(self, group: Billable, row: int) -> list[Bill]:
+    def _asked_again(self, loaded: _Loaded, point: UsagePoint) -> tuple[Interval, ...]:
+        """Return of which time a usage point is billed by now, apart from what is loaded elsewhere."""
+        others = [each for each in self._asked[point.id] if each not in loaded.asked[point.id]]
+        mine = [each for each in self._periods(point) if not any(each.overlaps(other) for other in others)]
+        self._asked[point.id] = (*others, *mine)
+        return tuple(mine)
+
+    def _rated(self, loaded: _Loaded, row: int) -> list[Bill]:
         """Return the bills of a usage point by its readings alone."""
-        point = group.points[row]
+        group, point = loaded.group, loaded.group.points[row]
         try:
             card = self.card_of(point)
         except NotFound as error:
             self._note(f"{point.id}: {error}")
             return []
-        periods: list[Interval] = [*self._asked[point.id]]
+        periods: list[Interval] = [*loaded.asked[point.id]]
         if self.order.period == "":
             # A month that has begun is billed as far as it was read.
             there = civil_days(group.trusted, point)
@@ -281,7 +317,23 @@ class _Desk:
         several = [rated(group, row, card, period, self.now) for period in periods]
         for note in (note for done in several for note in done.notes):
             self._note(note)
-        return [bill for done in several for bill in done.bills]
+        bills = [bill for done in several for bill in done.bills]
+        return self._with_values(group, row, bills) if self.order.period == "" else bills
+
+    def _with_values(self, group: Billable, row: int, bills: Sequence[Bill]) -> list[Bill]:
+        """Leave out months of which nothing is there: nobody asked for their bills by name."""
+        point = group.points[row]
+        empty = [bill for bill in bills if not _has_value(group, row, bill)]
+        there = self.store.ledger.bills(self.access, point.id) if empty else ()
+        kept = [each.bill.period for each in there if each.bill.state is not BillState.CANCELLED]
+        left = [bill.period for bill in empty if not any(bill.period.overlaps(each) for each in kept)]
+        if left:
+            months = [f"{period.start.astimezone(point.tz):%Y-%m}" for period in left]
+            self._note(
+                f"{point.id} has no value in {spelled(months)}, so that there is no draft; gridwright edit propose "
+                f"{point.id} enters what was used"
+            )
+        return [bill for bill in bills if bill.period not in left]
 
     def _told(self, bill: Bill) -> Bill:
         """Return the bill with what else belongs on it: payments for demand response, meters that were exchanged."""
