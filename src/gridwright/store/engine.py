@@ -10,9 +10,11 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.util import asbool
 
 from gridwright.domain.errors import ConfigError, MissingExtra, NotFound, StoreError
 
@@ -56,13 +58,24 @@ def resolve(address: str | Path) -> URL:
 def place(url: URL) -> str:
     """Return the address as it may be shown: without password, a file as its path."""
     if url.get_backend_name() == "sqlite":
-        return url.database or "database in memory"
+        return file_of(url) or "database in memory"
     return url.render_as_string(hide_password=True)
+
+
+def file_of(url: URL) -> str:
+    """Return the path of a SQLite file, also of an address that names a URI (`file:`); empty where there is none."""
+    name = url.database or ""
+    if url.get_backend_name() != "sqlite" or name == ":memory:":
+        return ""
+    if not (name.startswith("file:") and asbool(url.query.get("uri", False))):
+        return name
+    path = unquote(urlsplit(name).path)
+    return "" if path == ":memory:" or url.query.get("mode") == "memory" else path
 
 
 def is_memory(url: URL) -> bool:
     """Tell whether the database lives in memory alone."""
-    return url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}
+    return url.get_backend_name() == "sqlite" and not file_of(url)
 
 
 def make_engine(url: URL, *, create: bool, busy_ms: int = BUSY_MS) -> Engine:
@@ -80,7 +93,7 @@ def _sqlite(url: URL, *, create: bool, busy_ms: int) -> Engine:
     if is_memory(url):
         options["poolclass"] = StaticPool
     else:
-        _prepare_file(Path(str(url.database)), create=create)
+        _prepare_file(Path(file_of(url)), create=create)
     engine = create_engine(url.set(drivername="sqlite"), module=dbapi2, **options)
     event.listen(engine, "connect", partial(_set_up_sqlite, busy_s=busy_ms / 1000))
     event.listen(engine, "begin", _begin_sqlite)

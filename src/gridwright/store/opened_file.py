@@ -8,15 +8,15 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from gridwright.domain.errors import StoreMoved
-from gridwright.store.engine import is_memory
+from gridwright.store.engine import file_of
 
 
 class OpenedFile:
     """The file of a database as it was when it was opened; of a server's, and of one in memory, nothing is known."""
 
     def __init__(self, url: URL) -> None:
-        local = url.get_backend_name() == "sqlite" and not is_memory(url)
-        self._path = os.path.abspath(str(url.database)) if local else ""  # noqa: PTH100 - looked at for each commit
+        local = file_of(url)
+        self._path = os.path.abspath(local) if local else ""  # noqa: PTH100 - looked at for each commit
         self._opened = _identity(self._path) if local else None
 
     def require_same(self) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from gridwright.domain.errors import Conflict, StoreCorrupt, StoreError, StoreFull, StoreLocked
-from gridwright.store.engine import is_memory, place
+from gridwright.store.engine import file_of, is_memory, place
 
 LOCKED = (
     StoreLocked,
@@ -101,7 +101,7 @@ def _is_disk_full(engine: Engine) -> bool:
     if is_memory(engine.url):
         return False
     try:
-        found = os.statvfs(Path(str(engine.url.database)).resolve().parent)
+        found = os.statvfs(Path(file_of(engine.url)).resolve().parent)
     except OSError:
         return False
     blocks = found.f_bavail if os.geteuid() else found.f_bfree

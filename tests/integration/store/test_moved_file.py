@@ -116,6 +116,16 @@ def moved_within(store: Store, place: Path, away: Path) -> None:
         place.rename(away)
 
 
+def test_a_file_that_is_named_as_a_uri_is_watched_too(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place.parent)
+    with open_store(f"sqlite:///file:{place}?uri=true") as store:
+        assert [point.id for point in store.registry.points(ME)] == ["UP-1"]
+        place.rename(place.with_name("elsewhere.db"))
+        with pytest.raises(StoreMoved, match="moved away"):
+            store.registry.save_points(ME, [UsagePoint("UP-2")])
+    assert not (place.parent / "file:").exists()
+
+
 def test_a_transaction_is_not_committed_into_a_file_that_went_away_within(place: Path) -> None:
     away = place.with_name("away.db")
     with open_store(place) as store:

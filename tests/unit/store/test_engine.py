@@ -12,7 +12,7 @@ from gridwright.cli.main import app as gridwright
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.errors import ConfigError, MissingExtra, NotFound, StoreCorrupt, StoreError, StoreOutdated
 from gridwright.store import engine, open_store
-from gridwright.store.engine import resolve
+from gridwright.store.engine import file_of, is_memory, resolve
 from gridwright.store.migrate import HEAD, known_revisions
 from tests import quick_disk
 
@@ -181,3 +181,23 @@ def test_bytes_and_nothing_are_bound_without_a_search(tmp_path: Path) -> None:
         adapters = {kind: adapter for (kind, _), adapter in dbapi2.adapters.items()}
     for value in (b"", b"\0\xff", None):
         assert adapters[type(value)](value) is value
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("sqlite:////a/x.db", "/a/x.db"),
+        ("sqlite:///file:/a/x%20y.db?uri=true", "/a/x y.db"),
+        ("sqlite:///file:///a/x.db?uri=true&mode=ro", "/a/x.db"),
+        ("sqlite:///file:x.db?uri=true", "x.db"),
+        ("sqlite:///file:x.db", "file:x.db"),
+        ("sqlite:///file::memory:?uri=true&cache=shared", ""),
+        ("sqlite:///file:x?uri=true&mode=memory", ""),
+        ("sqlite://", ""),
+        ("postgresql://server/town", ""),
+    ],
+)
+def test_the_file_that_an_address_names(address: str, path: str) -> None:
+    url = resolve(address)
+    assert file_of(url) == path
+    assert is_memory(url) == (not path and url.get_backend_name() == "sqlite")

@@ -24,7 +24,7 @@ from gridwright.store.backup.guards import TABLE as GUARDS
 from gridwright.store.backup.guards import guards_off
 from gridwright.store.backup.replacing import held, take_the_place
 from gridwright.store.backup.rows import Tables, load_rows, read_rows, write_rows
-from gridwright.store.engine import WRITES, is_memory, make_engine, place, resolve
+from gridwright.store.engine import WRITES, file_of, is_memory, make_engine, place, resolve
 from gridwright.store.migrate import HEAD, VERSION_TABLE, known_revisions, prepare, revision_of, upgrade
 from gridwright.store.schema import metadata
 from gridwright.store.sealing.points import sealed_by_masters
@@ -178,7 +178,7 @@ def restore_backup(
         )
     url = resolve(address)
     if url.get_backend_name() == "sqlite" and not is_memory(url):
-        _into_file(path, header, Path(str(url.database)), master, force=force, progress=progress)
+        _into_file(path, header, Path(file_of(url)), master, force=force, progress=progress)
     else:
         engine = make_engine(url, create=True)
         try:
