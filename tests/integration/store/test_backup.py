@@ -429,6 +429,13 @@ def test_folders_of_backups(town: str, tmp_path: Path, vault: Vault) -> None:
         verify(folder / "absent.gwb", vault)
 
 
+def test_a_backup_that_goes_while_the_folder_is_looked_at_is_no_error(town: str, tmp_path: Path, vault: Vault) -> None:
+    """A link whose file is gone is as a file that another process deletes after the folder was listed."""
+    back_up(ME, town, tmp_path / file_name(NOW), vault=vault, now=NOW)
+    (tmp_path / "gone.gwb").symlink_to(tmp_path / "deleted")
+    assert [each.path.name for each in backups_in(tmp_path, deep=True)] == [file_name(NOW)]
+
+
 def test_what_is_not_whole_is_told_and_takes_the_place_of_no_backup(
     town: str, tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,20 +76,22 @@ def backups_in(folder: Path, *, deep: bool = False) -> list[Found]:
 
     Header and size are looked at; with `deep` each is read to its end, as far as that goes without its key.
     """
-    found = []
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        each = _found(path)
-        found.append(read_to_end(each) if deep else each)
+    there = (each for path in sorted(folder.glob(f"*{SUFFIX}")) if (each := _found(path)))
+    found = [read_to_end(each) if deep else each for each in there]
     oldest = datetime.min.replace(tzinfo=UTC)
     return sorted(found, key=lambda each: (each.header.created if each.header else oldest, each.path), reverse=True)
 
 
-def _found(path: Path) -> Found:
-    size = path.stat().st_size
+def _found(path: Path) -> Found | None:
+    """Look at a file; None where it has gone since the folder was listed."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return None
     try:
         header = read_header(path)
     except GridwrightError as error:
-        return Found(path, size, None, error.message)
+        return Found(path, size, None, error.message) if path.exists() else None
     wanted = HEADER_BYTES + header.stored_bytes
     fault = "truncated" if size < wanted else "too long"
     return Found(path, size, header, "" if size == wanted else f"the backup is {fault}: {size} bytes of {wanted}")
@@ -121,5 +123,5 @@ def prune(access: Access, folder: Path, keep: int) -> Pruned:
         else:
             gone.append(each.path)
     for path in gone:
-        path.unlink()
+        path.unlink(missing_ok=True)
     return Pruned(tuple(gone), tuple(damaged))
