@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from gridwright.domain.errors import StoreCorrupt, StoreOutdated
+from gridwright.domain.errors import StoreCorrupt, StoreLocked, StoreOutdated
 from gridwright.store.backup.guards import put_back_guards
 from gridwright.store.engine import WRITES, place
 from gridwright.store.resuming import passing_what_is_done
@@ -14,6 +14,7 @@ from gridwright.store.resuming import passing_what_is_done
 HEAD = "0010"
 VERSION_TABLE = "alembic_version"
 SCRIPTS = Path(__file__).parent / "migrations"
+PATIENCE_S = 60
 LOCK = 4_722_957_201  # an arbitrary number that only Gridwright's migrations lock on PostgreSQL
 
 
@@ -57,7 +58,13 @@ def _lock(connection: Connection) -> None:
     if dialect == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
     elif dialect in {"mysql", "mariadb"}:
-        connection.execute(text("SELECT GET_LOCK(:name, 60)"), {"name": f"gridwright-{LOCK}"})
+        asked = {"name": f"gridwright-{LOCK}", "patience": PATIENCE_S}
+        if connection.execute(text("SELECT GET_LOCK(:name, :patience)"), asked).scalar() != 1:
+            raise StoreLocked(
+                "another process brings the schema of a database on this server up to date",
+                where=place(connection.engine.url),
+                remedy="wait until it is done, and try again",
+            )
 
 
 def _refuse(engine: Engine, found: str | None, *, create: bool) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,14 +13,17 @@ from sqlalchemy import Connection, inspect
 
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.bill import Bill
-from gridwright.domain.errors import StoreOutdated
+from gridwright.domain.errors import StoreLocked, StoreOutdated
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.usage_point import Meter, UsagePoint
 from gridwright.store import Store, open_store
+from gridwright.store import migrate as migrating
+from gridwright.store.engine import make_engine, resolve
 from gridwright.store.migrate import HEAD, VERSION_TABLE, revision_of, upgrade
 from gridwright.store.schema import NAMING, metadata
 from tests import quick_schema
+from tests.integration.store.conftest import emptied
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 
@@ -124,3 +128,20 @@ def test_a_default_that_stood_for_dials_becomes_unknown(store: Store, address: s
         assert dials == [8, 5, 8]
     with again() as newer:
         assert newer.registry.meters(ME) == tuple(meters)
+
+
+def test_who_waits_in_vain_for_the_schema_is_told_and_changes_nothing(
+    mysql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On MariaDB a lock that was not granted is an answer, no error."""
+    monkeypatch.setattr(migrating, "PATIENCE_S", 0)
+    monkeypatch.setattr(migrating, "LOCK", f"{secrets.randbits(40)}")  # as other tests migrate on the same server
+    engine = make_engine(resolve(emptied(mysql_url)), create=True)
+    try:
+        with engine.connect() as holder, engine.connect() as late:
+            migrating._lock(holder)
+            with pytest.raises(StoreLocked, match="brings the schema"):
+                migrating._lock(late)
+            holder.invalidate()
+    finally:
+        engine.dispose()

@@ -6,10 +6,13 @@ the next process that opens the database puts back what one that was killed had 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy.exc import DBAPIError
 
 from gridwright.domain.errors import StoreLocked
 from gridwright.store.engine import place
@@ -18,16 +21,18 @@ TABLE = "restore_guard"
 SERVERS = {"mysql", "mariadb"}
 PATIENCE_S = 60
 ALONE = "SELECT GET_LOCK(CONCAT('gridwright-restore-', MD5(DATABASE())), {})"
-GUARDED = (
-    "SELECT DISTINCT event_object_table FROM information_schema.triggers "
-    "WHERE trigger_schema = DATABASE() AND event_manipulation = 'DELETE'"
-)
+SHOWN = "SHOW TRIGGERS"  # of this database alone: to ask the server's list opens the tables of all of them
+SKIPPED, TRIES, PAUSE_S = 1684, 50, 0.1  # a table that somebody just changes is left out of the answer
 MAKE = f"CREATE TABLE {TABLE} (name VARCHAR(64) PRIMARY KEY, statement TEXT NOT NULL)"
-WRITE_DOWN = (
-    f"INSERT INTO {TABLE} SELECT trigger_name, CONCAT('CREATE TRIGGER `', trigger_name, '` ', action_timing, "  # noqa: S608 - our own names
-    "' DELETE ON `', event_object_table, '` FOR EACH ROW ', action_statement) FROM information_schema.triggers "
-    "WHERE trigger_schema = DATABASE() AND event_manipulation = 'DELETE'"
-)
+WRITE_DOWN = f"INSERT INTO {TABLE} (name, statement) VALUES (%s, %s)"  # noqa: S608 - our own name
+
+
+class Guard(NamedTuple):
+    """A trigger that lets no row of a table be deleted, and what makes it."""
+
+    name: str
+    table: str
+    statement: str
 
 
 @contextmanager
@@ -75,13 +80,40 @@ def _alone(engine: Engine, patience_s: int) -> Iterator[Connection | None]:
 
 
 def _take_off(connection: Connection) -> None:
-    tables = connection.exec_driver_sql(GUARDED).scalars().all()
-    if not any(connection.exec_driver_sql(f"SELECT 1 FROM `{table}` LIMIT 1").first() for table in tables):  # noqa: S608
+    guards = guards_of(connection)
+    tables = {guard.table for guard in guards}
+    if not any(connection.exec_driver_sql(f"SELECT 1 FROM `{table}` LIMIT 1").first() for table in sorted(tables)):  # noqa: S608
         return
     connection.exec_driver_sql(MAKE)
-    connection.exec_driver_sql(WRITE_DOWN)
+    connection.exec_driver_sql(WRITE_DOWN, [(guard.name, guard.statement) for guard in guards])
     for name, _ in _written_down(connection):
         connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS `{name}`")
+
+
+def guards_of(connection: Connection) -> list[Guard]:
+    """Return the triggers that forbid to delete, all of them: one that is left out would not come back."""
+    for attempt in range(TRIES):
+        time.sleep(PAUSE_S if attempt else 0)
+        try:
+            rows = connection.exec_driver_sql(SHOWN).mappings().all()
+            warned = {row[1] for row in connection.exec_driver_sql("SHOW WARNINGS")}
+        except DBAPIError as error:
+            if error.orig is None or error.orig.args[:1] != (SKIPPED,):
+                raise
+            continue
+        if SKIPPED not in warned:
+            return [_guard(row) for row in rows if row["Event"] == "DELETE"]
+    raise StoreLocked(
+        "another process changes the tables of this database",
+        where=place(connection.engine.url),
+        remedy="wait until it is done, and call it again: nothing was changed",
+    )
+
+
+def _guard(row: Mapping[Any, Any]) -> Guard:
+    name, table = row["Trigger"], row["Table"]
+    made = f"CREATE TRIGGER `{name}` {row['Timing']} DELETE ON `{table}` FOR EACH ROW {row['Statement']}"
+    return Guard(name, table, made)
 
 
 def _put_back(connection: Connection) -> None:
