@@ -446,6 +446,24 @@ def test_two_halves_accepted_at_once_are_weighed_as_one(shared: Home, monkeypatc
     assert shared.final() == (381.0, "ESTIMATED")
 
 
+def test_a_proposal_that_is_accepted_while_it_is_taken_back_stays(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.policy = EditPolicy()
+    ids = [each.id for each in home.open_ones()]
+    home.accept(ANN, ids)
+
+    def weighed(*args: object, accepting: bool = True, **options: object) -> dict[str, Effect]:
+        if not accepting:
+            home.accept(BOB, ids)
+        effects: dict[str, Effect] = weigh(*args, accepting=accepting, **options)  # type: ignore[arg-type]
+        return effects
+
+    monkeypatch.setattr(accept_findings_module, "weigh", weighed)
+    with pytest.raises(Conflict, match="ann proposed what bob accepted"):
+        home.reopen(ids, ANN)
+    home.judge()
+    assert home.final() == (500_000.0, "ACCEPTED")
+
+
 def test_edits_that_somebody_made_alone_count_too(home: Home) -> None:
     home.policy = EditPolicy(600.0)
     day = usual(("UP-1",)).slice(80 * 24, 81 * 24)

@@ -76,22 +76,29 @@ def reopen_findings(store: Store, access: Access, ids: Iterable[int], *, reason:
     """Take acceptances back, and proposals of them; who proposed what two people agreed on cannot do so alone."""
     require_reason(reason, "taking it back", "say what has become known")
     chosen = _accepted(store, access, ids)
-    for each in chosen:
-        # However little it moved by itself: a second person was needed, as several small ones add up.
-        if each.proposed_by == access.actor != each.resolved_by and each.resolved_at is not None:
-            raise Conflict(
-                f"{access.actor} proposed what {each.resolved_by} accepted in finding {each.id}, and cannot take it "
-                "back alone",
-                remedy="ask somebody else to reopen it",
-            )
     effects = _weigh_back(store, access, chosen, by)
-    done = store.findings.reopen(access, _ids(chosen), reason=reason, now=by.now)
+    with store.transaction():
+        # What somebody else accepts at this moment is theirs too.
+        store.findings.hold(access, {each.finding.usage_point for each in chosen})
+        for each in _accepted(store, access, _ids(chosen)):
+            _require_not_agreed(access, each)
+        done = store.findings.reopen(access, _ids(chosen), reason=reason, now=by.now)
     return Decided(done, 0, _sorted(effects))
 
 
 def preview_reopening(store: Store, access: Access, ids: Iterable[int], *, by: Deciding) -> Decided:
     """Return what taking acceptances back would do; nothing is recorded."""
     return Decided(effects=_sorted(_weigh_back(store, access, _accepted(store, access, ids), by)))
+
+
+def _require_not_agreed(access: Access, each: StoredFinding) -> None:
+    """Refuse who proposed what somebody else accepted, however little it moved: a second person was needed for it."""
+    if each.proposed_by == access.actor != each.resolved_by and each.resolved_at is not None:
+        raise Conflict(
+            f"{access.actor} proposed what {each.resolved_by} accepted in finding {each.id}, and cannot take it back "
+            "alone",
+            remedy="ask somebody else to reopen it",
+        )
 
 
 def _open(store: Store, access: Access, ids: Iterable[int]) -> list[StoredFinding]:
