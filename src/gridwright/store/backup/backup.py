@@ -236,11 +236,12 @@ def _into_server(
 ) -> None:
     if not force:
         _refuse_filled(engine)
+    if header.payload != ROWS or not _takes(engine, header.revision):
+        prepare(engine, create=True)
     if header.payload == ROWS and _takes(engine, header.revision):
         _fill(path, header, engine, master, progress)
         return
     # Brought up to date beside it: the tables there take the rows of their own schema alone, in one transaction.
-    prepare(engine, create=True)
     with _temporary(path) as copy:
         if header.payload == PAGES:
             _write_pages(path, header, copy, master, None)
