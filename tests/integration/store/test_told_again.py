@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +15,14 @@ from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import Meter, UsagePoint
+from gridwright.formats.source import ReadOptions
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.files.ingest_file import ingest_file
 from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.store import Store
 from tests.integration.store.test_misreads import QUARTER, a_meter, quarters, quarters_of, send
-from tests.integration.store.test_rollovers import HOUR, NOW, START, Place
+from tests.integration.store.test_rollovers import HOUR, NOW, START, Place, Read
 
 # What the reads tell is computed: how it is kept is the same for each case.
 pytestmark = pytest.mark.few_on_servers(2)
@@ -127,3 +130,27 @@ def test_what_a_wrong_factor_left_out_is_derived_once_it_is_right(place: Place) 
     assert quarters_of(place.store, "A") == [None] * 4
     exchange(place, 1, START)
     assert quarters_of(place.store, "A") == [5000] * 4
+
+
+def bring(place: Place, folder: Path, *reads: Read) -> None:
+    path = folder / f"{reads[0][1]}.csv"
+    rows = "".join(f"A,{at:%Y-%m-%dT%H:%M:%SZ},{kwh}\n" for at, kwh in reads)
+    path.write_text(f"meter_id,time,meter_reading_kwh\n{rows}")
+    ingest_file(place.store, ME, path, ReadOptions(kind="cumulative"), known_at=NOW)
+
+
+def test_files_one_after_the_other_keep_no_energy_beside_a_wrong_read(place: Place, tmp_path: Path) -> None:
+    for read in quarters(1000.0, 1000.1, 995.0, 1000.3, 1000.4):
+        bring(place, tmp_path, read)
+    first, before, after, last = quarters_of(place.store, "A")
+    assert (first, last) == (100, 100)
+    assert {before, after} <= {100, None}  # a guess, where anything was derived
+    bring(place, tmp_path, (START + 2 * QUARTER, 1000.2))
+    assert quarters_of(place.store, "A") == [100, 100, 100, 100]
+
+
+def test_a_right_read_that_comes_by_file_replaces_a_guess(place: Place, tmp_path: Path) -> None:
+    send_each(place, 1000.0, 1000.1, 1012.0, 1000.3, 1000.4)
+    assert quarters_of(place.store, "A")[:2] == [100, 100]
+    bring(place, tmp_path, *quarters(1000.0, 1000.1, 1000.25, 1000.3, 1000.4))
+    assert quarters_of(place.store, "A") == [100, 150, 50, 100]

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
 from gridwright.domain.access import Access
+from gridwright.domain.hung import factor_between
 from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import Installation
 from gridwright.ingest import RegisterReads
-from gridwright.jobs.meters.place_reads import Neighbours, place_reads, save_placed
+from gridwright.jobs.meters.limits import Limits
+from gridwright.jobs.meters.place_reads import Neighbours, Placed, place_reads, save_placed
+from gridwright.jobs.meters.reads_tell import Rules, tells
 from gridwright.jobs.meters.rollovers import Rollovers
+from gridwright.jobs.meters.supersede_told import Change, changes_of, supersede
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import NOTHING_SAVED, SaveSummary
 
@@ -37,8 +43,44 @@ def save_registers(
         odd = {point: some for point, some in known.items() if point in among or not _goes_on(some, around[point])}
         plain = [read for point, some in reads.items() if point not in odd for read in some]
         saved += store.registers.save(access, plain, known_at=known_at) if plain else NOTHING_SAVED
-        saved += save_placed(store, access, place_reads(store, access, odd, around, rollovers), known_at)
+        found = place_reads(store, access, odd, around, rollovers)
+        saved += save_placed(store, access, found, known_at)
+        if found:
+            changes = list(_changes(found, _rules(store, access, found, rollovers)))
+            supersede(store, (access, access), changes, kind, known_at)
     return saved
+
+
+def _rules(store: StorePort, access: Access, points: Collection[str], rollovers: Rollovers) -> Rules:
+    history: dict[str, list[Installation]] = defaultdict(list)
+    for one in store.field.installations(access, list(points)):
+        history[one.usage_point].append(one)
+
+    def factor(before: RegisterReading, after: RegisterReading) -> float | None:
+        return factor_between(history[before.usage_point], before, after)
+
+    return Rules(factor, rollovers, Limits(store, access))
+
+
+def _changes(found: Mapping[str, Placed], rules: Rules) -> Iterator[Change]:
+    """Yield what the reads of usage points do not tell any more; their own intervals are derived with the file's.
+
+    That knew none of its reads for wrong, so that what they tell as they are may just have been saved.
+    """
+    free = rules.unlimited()
+    for point, one in found.items():
+        before = [tells(one.before, some, free) for some in ((one.doubted, ()) if one.doubted else ((),))]
+        as_read = [tells(_in_one_epoch(one), (), free)] if one.wrong else []
+        yield from changes_of(point, [*before, *as_read], tells(one.after, one.wrong, rules))
+
+
+def _in_one_epoch(found: Placed) -> list[RegisterReading]:
+    """Return reads with each wrong one in the epoch of the one before it, as a file took them."""
+    epochs = [read.epoch for read in found.after]
+    return [
+        replace(read, epoch=epochs[place - 1]) if read in found.wrong else read
+        for place, read in enumerate(found.after)
+    ]
 
 
 def _around(

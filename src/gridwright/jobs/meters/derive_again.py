@@ -68,7 +68,7 @@ def energies_told(store: Store, access: Access, point: str, reads: Reads) -> dic
     """
     history, rollovers = store.registry.installations(access, point), Rollovers(store, access)
     rules = Rules(partial(factor_between, history), rollovers, Limits(store, access))
-    found = {}
+    found: dict[ReadingType, Several] = {}
     for kind, these in reads.items():
         chain = sorted(all_named(history, these), key=lambda read: (read.at, read.epoch))
         wrong = frozenset(chain[place] for place in misreads(chain, rollovers.counts_on))
