@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
+from gridwright.api.ingest.json import decode_json
+from gridwright.api.ingest.meaning import Said
 from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.image import Image
@@ -154,3 +157,17 @@ def test_a_right_read_that_comes_by_file_replaces_a_guess(place: Place, tmp_path
     assert quarters_of(place.store, "A")[:2] == [100, 100]
     bring(place, tmp_path, *quarters(1000.0, 1000.1, 1000.25, 1000.3, 1000.4))
     assert quarters_of(place.store, "A") == [100, 150, 50, 100]
+
+
+@pytest.mark.parametrize("minute", [30, 22])
+def test_the_interval_that_an_exchange_closes_or_lies_in_is_derived(place: Place, minute: int) -> None:
+    send_each(place, 1000.0, 1000.1)
+    at, final = START + timedelta(minutes=minute), Decimal("1000.2") if minute == 30 else Decimal("1000.15")
+    new = Meter("M-2", dials=9, lsb_wh=1)
+    exchange_meter(place.store, ME, MeterExchange("A", new, at, final_kwh=final, opening_kwh=Decimal(0)), now=NOW)
+    begun = 0.0 if minute == 30 else 0.05
+    for quarter in range(2 if minute == 22 else 3, 5):
+        read = {"meter": "M-2", "at": (START + quarter * QUARTER).isoformat()}
+        record = read | {"register_kwh": round(begun + (quarter - 2) / 10, 2)}
+        place.post(decode_json(msgspec.json.encode([record]), Said(), NOW))
+    assert quarters_of(place.store, "A") == [100, 100, 100, 100]

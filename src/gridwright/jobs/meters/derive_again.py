@@ -19,9 +19,10 @@ from gridwright.domain.misread import misreads
 from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER
+from gridwright.ingest.registers import JITTER
 from gridwright.jobs.meters.follow_epochs import reads_around
 from gridwright.jobs.meters.limits import Limits
-from gridwright.jobs.meters.reads_tell import Rules, Tells, tells
+from gridwright.jobs.meters.reads_tell import Key, Rules, Tells, tells
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.jobs.meters.supersede_told import Superseded, changes_of, supersede
 from gridwright.store import Store
@@ -96,11 +97,17 @@ def derive_again(
         changes = [
             change
             for change in changes_of(point, both[0].get(kind, ()), told[0], fill=True)
-            if sum(change.key) > since and (change.now or change.key in told[1])
+            if _reaches(change.key, since) and (change.now or change.key in told[1])
         ]
         made = supersede(store, (access, access), changes, kind, now)
         found += [_summed(replace(kind, accumulation=Accumulation.DELTA), made)] if made else []
     return found
+
+
+def _reaches(key: Key, since: int) -> bool:
+    """Tell whether an interval ends with what happened at an instant, or later."""
+    start, length = key
+    return start + length * (1 + JITTER) >= since
 
 
 def factor_of_stored(store: Store, access: Access, point: str, kind: ReadingType, told: Tells) -> Tells:
