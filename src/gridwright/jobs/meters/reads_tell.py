@@ -14,6 +14,7 @@ from gridwright.domain.rollover import TurnedOver
 from gridwright.ingest.registers import JITTER
 
 LONGEST_S, QUARTER_S, MINUTE_S = 3600, 900, 60
+PASSED = 4  # reads after the first interval that may lie within a longer one, derived before they came
 Key = tuple[int, int]  # start and length of an interval, in seconds
 Factor = Callable[[RegisterReading, RegisterReading], float | None]
 Limit = Callable[[str], float]
@@ -106,8 +107,12 @@ def _from(
     moments: Sequence[_Moment], counted: Sequence[tuple[float, float]], place: int, rules: Rules
 ) -> Iterator[tuple[Key, Told]]:
     """Yield what is told of the intervals that begin with one moment."""
-    one, total, run, times, direct = moments[place], 0.0, 0.0, 1.0, True
+    one, total, run, times, direct, left = moments[place], 0.0, 0.0, 1.0, True, PASSED
     for step in range(place, len(counted)):
+        # Of reads each minute the longer intervals were never derived.
+        left -= not direct
+        if not left:
+            return
         other, (count, factor) = moments[step + 1], counted[step]
         if isnan(factor) or (other.first.at - one.last.at).total_seconds() > LONGEST_S * (1 + 2 * JITTER):
             return
