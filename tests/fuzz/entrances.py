@@ -100,6 +100,12 @@ def of_file(data: bytes, name: str = "a.dat") -> Outcome:
     return Outcome(taken, refused, said, tuple(numbers), tally.missing)
 
 
+def reads_of_pairs(data: bytes) -> int:
+    """Return how many reads pairs hold at least that are seen: one that ends a pair and begins the next is one."""
+    pairs = samples.seen(sample_of(samples.nem13), data, markup=False)
+    return pairs + bool(pairs)
+
+
 def of_decoded(decoded: Decoded) -> Outcome:
     """Return what a decoder of the interfaces made of a request."""
     verdicts = decoded.verdicts
@@ -192,7 +198,7 @@ def sets_of_telegram(data: bytes) -> int:
 
 ENTRANCES = (
     Entrance("nem12", "format nem12", samples.nem12, of_file, samples.DAY),
-    Entrance("nem13", "format nem12", samples.nem13, of_file, 2),
+    Entrance("nem13", "format nem12", samples.nem13, of_file, 2, reads_of_pairs),
     Entrance("csv", "format csv", samples.csv_long, of_file),
     Entrance("wide csv", "format csv", samples.csv_wide, of_file, samples.DAY),
     Entrance("csv of registers", "format csv", samples.csv_registers, of_file),

@@ -13,6 +13,7 @@ import pytest
 from gridwright.api.ingest.json import decode_json
 from gridwright.api.ingest.meaning import Said
 from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.access import Access, Role
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.jobs.meters.rollovers import Rollovers
@@ -127,3 +128,12 @@ def test_places_that_are_learnt_together_are_those_that_are_learnt_one_by_one(st
         assert together.counts_on(*reads) == alone.counts_on(*reads) == (name not in {"nobody", "bare"})
         unnamed = RegisterReading(name, START, 10.0)
         assert together.named(unnamed) == alone.named(unnamed)
+
+
+def test_a_device_that_may_write_but_not_read_moves_later_reads(store: Store) -> None:
+    """Its post was refused: it may not read."""
+    (name,) = meters(store, "D", 1)
+    read = RegisterReading(name, START, 1000.0, f"M-{name}", 1)
+    store.registers.save(ME, [read], known_at=NOW)
+    store.exchange_reads.move(Access("meter-1", Role.DEVICE), [(read, 0)], known_at=NOW)
+    assert [one.epoch for one in store.registers.load(ME, name, ALL_TIME)] == [0]

@@ -105,7 +105,7 @@ def test_what_was_overwritten_before_is_found_in_the_audit_again(store: Store, a
         store.rule_sets.save(ME, rules(name, NOW + at * DAY))
     records = [each.at for each in store.audit.records(ME) if each.subject == "validation rules"][::-1]
     with store._engine.begin() as connection:
-        migrate(connection, "downgrade", "-1")
+        migrate(connection, "downgrade", "0007")
         late = int((NOW + 2 * DAY).timestamp() * 1e6)
         connection.exec_driver_sql(f"UPDATE rule_set SET known_at_us = {late} WHERE digest = 'a'")
         unaudited = f"('c', 'rules', '9', 'null', {int((NOW - DAY).timestamp() * 1e6)})"

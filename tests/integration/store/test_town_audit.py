@@ -102,10 +102,11 @@ def test_a_transaction_that_fails_leaves_nothing_of_it(store: Store) -> None:
 
 def test_the_same_again_adds_no_record(store: Store) -> None:
     live(store)
+    store.quarantine.save(ME, [QuarantinedReading("M-8", NOW, 1.0)], received=NOW)
     many = len(store.audit.records(ME))
     store.registry.save_meters(ME, [Meter("M-1")])
     store.registry.save_installations(ME, [install("UP-1", "M-1", NOW)])
-    store.quarantine.save(ME, [QuarantinedReading("M-9", NOW, 1.0)], received=NOW)
+    store.quarantine.save(ME, [QuarantinedReading("M-8", NOW, 1.0)], received=NOW)
     store.devices.set_secret(ME, "M-1", b"sealed")
     store.devices.save_events(ME, [EndDeviceEvent("M-1", "3.26.0.216", NOW, NOW, "UP-1")])
     store.programs.save_program(ME, Program("P-1", "Evening", "EUR", Decimal("0.5")))

@@ -62,12 +62,24 @@ def supersede(
     store: StorePort, who: tuple[Access, Access], changes: Iterable[Change], kind: ReadingType, known_at: datetime
 ) -> list[Superseded]:
     """Save changes of one type where they bear on what is stored; `who`: who reads what is stored, and who writes."""
+    delta = replace(kind, accumulation=Accumulation.DELTA)
     alike: dict[tuple[int, int], list[Change]] = defaultdict(list)
-    for change in changes:
+    for change in _bearing(store, who[0], list(changes), delta):
         start, length = change.key
         alike[length, start % length].append(change)
-    delta = replace(kind, accumulation=Accumulation.DELTA)
     return [each for _, some in sorted(alike.items()) for each in _save(store, who, some, delta, known_at)]
+
+
+def _bearing(store: StorePort, reader: Access, changes: Sequence[Change], kind: ReadingType) -> Iterator[Change]:
+    """Yield those of which something may be stored: the usage point has a series of that length, or had it archived."""
+    points = tuple(dict.fromkeys(change.point for change in changes))
+    lengths: dict[str, set[int]] = defaultdict(set)
+    for each in store.readings.extents(reader, points) if points else ():
+        if each.reading_type == kind:
+            lengths[each.usage_point].add(each.interval_s)
+    for change in changes:
+        if change.fill or change.key[1] in lengths[change.point]:
+            yield change
 
 
 def _save(

@@ -79,17 +79,18 @@ class ExchangeReads:
 
     def move(self, access: Access, moves: Sequence[tuple[RegisterReading, int]], *, known_at: datetime) -> None:
         """Let each read count in another epoch: (read, its epoch from now on); those of exchanges stay theirs."""
-        written = self._written_at(access, {read.usage_point for read, _ in moves})
+        # Who may write reads need not see them: a device whose read moves others does not.
+        for read, _ in moves:
+            access.require(Act.WRITE_READINGS, read.usage_point)
+        written = self._written_at({read.usage_point for read, _ in moves})
         self._registers.save(access, [read for read, _ in moves], known_at=known_at, mark=WITHDRAWN | MOVED)
         for mark in (0, BY_EXCHANGE):
             mine = [(read, epoch) for read, epoch in moves if (_place(read) in written) == bool(mark)]
             again = [replace(read, epoch=epoch) for read, epoch in mine]
             self._registers.save(access, again, known_at=known_at, mark=mark)
 
-    def _written_at(self, access: Access, points: Collection[str]) -> set[tuple[str, int, int]]:
+    def _written_at(self, points: Collection[str]) -> set[tuple[str, int, int]]:
         """Return usage point, instant and epoch of what exchanges wrote and nobody has read over since."""
-        for point in points:
-            access.require(Act.READ, point)
         with self._session.reading() as unit:
             keys = dict(zip(self._names.point_keys(unit, list(points)), points, strict=True))
             query = select(NOW.c.usage_point, NOW.c.at_s, NOW.c.epoch)
