@@ -101,6 +101,16 @@ def local_month(year: int, month: int, zone: ZoneInfo) -> Interval:
     return Interval(local_midnight(date(year, month, 1), zone), local_midnight(first_next, zone))
 
 
+def local_months(period: Interval, zone: ZoneInfo) -> Iterator[Interval]:
+    """Yield the civil months that touch `period`, whole, in order."""
+    at = period.start
+    while at < period.end:
+        local = at.astimezone(zone)
+        month = local_month(local.year, local.month, zone)
+        yield month
+        at = month.end
+
+
 def local_days(period: Interval, zone: ZoneInfo) -> Iterator[Interval]:
     """Yield the civil days that touch `period`, whole, in order."""
     day = period.start.astimezone(zone).date()

@@ -11,7 +11,7 @@ from decimal import Decimal
 from gridwright.billing import Coarse, rate, require_prices
 from gridwright.domain.bill import Bill
 from gridwright.domain.errors import GridMismatch, RateError
-from gridwright.domain.interval import Interval, local_day, local_month
+from gridwright.domain.interval import Interval, local_day, local_month, local_months
 from gridwright.domain.panel import Panel
 from gridwright.domain.rate import Per, Price, RateCard
 from gridwright.domain.usage_point import UsagePoint
@@ -77,12 +77,9 @@ def bill_months(
 def months_of(panel: Panel, usage_point: UsagePoint, period: Interval | None) -> Iterator[tuple[int, Interval]]:
     """Yield (year, period) of each civil month, cut to the civil days that the readings or `period` touch."""
     whole = period or civil_days(panel, usage_point)
-    at = whole.start
-    while at < whole.end:
-        local = at.astimezone(usage_point.tz)
-        month = local_month(local.year, local.month, usage_point.tz)
-        yield local.year, Interval(at, min(month.end, whole.end))
-        at = month.end
+    for month in local_months(whole, usage_point.tz):
+        year = month.start.astimezone(usage_point.tz).year
+        yield year, Interval(max(month.start, whole.start), min(month.end, whole.end))
 
 
 def civil_days(panel: Panel, usage_point: UsagePoint) -> Interval:

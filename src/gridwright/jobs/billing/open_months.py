@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
 
-from gridwright.domain.interval import Interval, local_month
+from gridwright.domain.interval import Interval, local_months
 from gridwright.domain.month import month_name, month_of
 from gridwright.domain.usage_point import UsagePoint
 
@@ -29,7 +29,7 @@ def open_months(there: Interval, point: UsagePoint, away: AbstractSet[int], bill
     """
     kept: list[Interval] = []
     left = []
-    for month in _months(there, point):
+    for month in local_months(there, point.tz):
         gone = [each for each in months_of(month) if each in away]
         middle = month_of(month.start + (month.end - month.start) / 2)
         if middle in away:
@@ -59,12 +59,3 @@ def spelled(months: Sequence[str]) -> str:
     """Write months for people: the first and the last, where there are several."""
     named = sorted(set(months))
     return named[0] if len(named) == 1 else f"{len(named)} months from {named[0]} to {named[-1]}"
-
-
-def _months(there: Interval, point: UsagePoint) -> Iterator[Interval]:
-    at = there.start
-    while at < there.end:
-        local = at.astimezone(point.tz)
-        month = local_month(local.year, local.month, point.tz)
-        yield month
-        at = month.end

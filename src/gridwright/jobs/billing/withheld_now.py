@@ -9,7 +9,7 @@ from datetime import datetime
 from gridwright.billing.gate import bears_on_bills, doubts
 from gridwright.domain.access import Access, Act
 from gridwright.domain.bill import BillState
-from gridwright.domain.interval import Interval, local_month
+from gridwright.domain.interval import Interval, local_months
 from gridwright.domain.obstacle import BillGate, Withheld
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.billing.pass_gate import of_what_is_billed
@@ -52,7 +52,7 @@ def _of_point(
     gate: BillGate, point: UsagePoint, found: Sequence[StoredFinding], issued: Sequence[Interval]
 ) -> Iterator[Withheld]:
     numbered = [(each.id, each.finding) for each in found]
-    for month in sorted({month for _, each in numbered for month in _months(each.period, point)}):
+    for month in sorted({month for _, each in numbered for month in local_months(each.period, point.tz)}):
         for part in _unissued(month, issued):
             obstacles = tuple(doubts(gate.rules, part, numbered))
             if obstacles:
@@ -68,13 +68,3 @@ def _unissued(month: Interval, issued: Sequence[Interval]) -> Iterator[Interval]
         at = max(at, period.end)
     if at < month.end:
         yield Interval(at, month.end)
-
-
-def _months(period: Interval, point: UsagePoint) -> Iterator[Interval]:
-    """Yield the civil months that a period touches."""
-    at = period.start
-    while at < period.end:
-        local = at.astimezone(point.tz)
-        month = local_month(local.year, local.month, point.tz)
-        yield month
-        at = month.end

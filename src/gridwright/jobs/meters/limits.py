@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,9 +42,10 @@ class Limits:
             found = self.store.registry.points(self.access, new)
         except NotFound:  # a file may bring it
             found = () if len(new) == 1 else self._each(new)
-        self.known.update((point.id, limit_of(point)) for point in found)
-        for point in new:
-            self.known.setdefault(point, limit_of(UsagePoint(point)))
+        there = {point.id for point in found}
+        unknown = [UsagePoint(point) for point in new if point not in there and point not in self.known]
+        every = [*found, *unknown]
+        self.known.update(zip((point.id for point in every), limits_of(every), strict=True))
 
     def _each(self, points: Collection[str]) -> tuple[UsagePoint, ...]:
         for point in points:
@@ -53,8 +54,14 @@ class Limits:
 
 
 def limit_of(point: UsagePoint) -> float:
-    """Return its capacity; an unknown one carries what the rules that come with Gridwright take for the most (V32)."""
-    return point.capacity_kw or packaged().rules_of([point], DELIVERED_ENERGY, HOUR_S)[0].capacity_kw
+    """Return what `limits_of` does of one usage point."""
+    return limits_of([point])[0]
+
+
+def limits_of(points: Sequence[UsagePoint]) -> list[float]:
+    """Return their capacities; an unknown one is what the rules that come with Gridwright take for the most (V32)."""
+    rules = packaged().rules_of(points, DELIVERED_ENERGY, HOUR_S)  # of many together they cost next to nothing
+    return [point.capacity_kw or mine.capacity_kw for point, mine in zip(points, rules, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +74,6 @@ class ReadLimits:
     def __call__(self, reads: Readings) -> npt.NDArray[np.float64]:
         """Return what the connection of each read carries in kW, float64[n]."""
         self.limits.learn([point for point in reads.points if point in self.points])
-        carried = [self.limits.known.get(point) or limit_of(UsagePoint(point)) for point in reads.points]
+        usual = limits_of([UsagePoint(point) for point in reads.points])
+        carried = [self.limits.known.get(point) or most for point, most in zip(reads.points, usual, strict=True)]
         return np.array(carried, np.float64)[reads.point]

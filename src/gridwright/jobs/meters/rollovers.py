@@ -14,7 +14,7 @@ from gridwright.domain.hung import named
 from gridwright.domain.register import RegisterReading, is_possible
 from gridwright.domain.rollover import DAY, Counter, as_shown, turned_over
 from gridwright.domain.usage_point import Installation, UsagePoint
-from gridwright.jobs.meters.limits import limit_of
+from gridwright.jobs.meters.limits import limits_of
 from gridwright.jobs.store_port import StorePort
 from gridwright.vee import Registers
 
@@ -95,10 +95,10 @@ class Rollovers:
         for each in hangs.installations(self.access, ids):
             history[each.usage_point].append(each)
         found = {}
-        for point in points:
+        for point, limit in zip(points, limits_of(points), strict=True):
             here = tuple(history[point.id])
             mine = {each.end_device: meters[each.end_device] for each in here if each.end_device in meters}
-            found[point.id] = Place(limit_of(point), Registers({}, mine, here))
+            found[point.id] = Place(limit, Registers({}, mine, here))
         return found
 
     def _a_day(self, read: RegisterReading, counter: Counter) -> float | None:
