@@ -17,6 +17,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import VOLTAGE
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.store import Store, open_store
+from tests.integration.listen_site import until
 from tests.integration.server_process import Server, serving
 
 if TYPE_CHECKING:
@@ -234,3 +235,11 @@ def post_energy(admin: httpx.Client, meter: str, slot: int, *, as_json: bool) ->
         return bool(admin.post("/v1/readings", json=[record]).json()["accepted"] == 1)
     line = f"energy,meter={meter} energy_kwh=0.5 {second(slot)}\n"
     return admin.post("/write?precision=s", content=line).status_code == 204
+
+
+def test_the_first_lines_have_the_machine_code_loaded_whatever_way_they_go(data: Path) -> None:
+    pytest.importorskip("numba", reason="lines are compiled where numba is installed")
+    with serving(data, "--no-worker", env=SETTINGS) as server, server.client("") as client:
+        client.headers["Authorization"] = f"Token {KEYS['admin']}"
+        client.post("/write?db=d&precision=s", content=f"energy,usage_point=UP-9 energy_kwh=1 {second(0)}\n")
+        until(lambda: client.get("/v1/status").json()["writer"]["compiled"], "the machine code")

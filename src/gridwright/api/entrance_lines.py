@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from gridwright.api.answer import Answer, Receive, Refused, Scope, answer_to, refuse
 from gridwright.api.authenticate import Credential, credential_of
 from gridwright.api.body import header
+from gridwright.api.ingest.compiled import machine_for_lines
 from gridwright.api.ingest.lines import DecodedLines, LineMapping, decode_alike, decode_lines, mapping_of
 from gridwright.api.ingest.names import resolve
 from gridwright.api.ingest.plain import PlainLines, PlainReadings
@@ -103,6 +104,7 @@ class LineEntrance:
             precision = precision_in(query)
 
             async def lines(body: bytes) -> DecodedLines:
+                machine_for_lines()  # the first lines come this way, as nobody knows their head yet: it is loaded aside
                 now = self._platform.clock()
                 if len(body) <= SMALL:
                     return decode_lines(body, self._mapping, precision, now)
