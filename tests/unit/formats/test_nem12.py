@@ -256,6 +256,37 @@ def test_a_wrong_day_is_refused_and_its_neighbours_kept(record: str, reason: str
     assert taken.decoded.rejected == 48
 
 
+@pytest.mark.parametrize("lacking", [1, 2, 3, 4, 5, 6, 30])
+@pytest.mark.parametrize(
+    "behind",
+    [
+        "A,,,20250102000000,",
+        "A,,,20250102000000,20250103000000",
+        "S17,79,Text,20250102000000,",
+        "V,,,20250102000000,",
+        "A",
+        ",,,20250102000000,",
+        ",,,202501020000,20250103000000",
+    ],
+)
+@pytest.mark.parametrize("unit", ["kWh", "Wh"])
+def test_a_day_that_lacks_values_is_refused_whole(lacking: int, behind: str, unit: str) -> None:
+    """What stands behind the values moves into their columns: reason code 79 was once 79 kWh."""
+    short = f"300,20250102,{','.join(['0.5'] * (48 - lacking))},{behind}"
+    taken = read(text(CHANNEL.replace("kWh", unit), day(), short, "400,1,48,S17,,", day(on="20250103")))
+    assert taken.only.size == 96
+    (reject,) = (each for each in taken.rejects if each.record.startswith("300"))
+    assert (reject.line, reject.reason) == (4, f"{48 - lacking} values where 48 are due")
+    assert reject.remedy.startswith(f"{short.count(',') + 1} fields, and a day of 48 values has 55: ")
+    assert taken.decoded.rejected == 48
+
+
+@pytest.mark.parametrize("values", [["n/a"], ["A"], ["200000000000"], ["1.2345678901"]])
+def test_an_odd_value_of_a_whole_day_is_no_lack_of_values(values: list[str]) -> None:
+    taken = read(text(CHANNEL, day([*values, *["1"] * 47])))
+    assert taken.only.size == 48
+
+
 def test_a_value_that_is_no_number_costs_only_itself() -> None:
     taken = read(text(CHANNEL, day(["1"] * 7 + ["1.2x"] + ["1"] * 40)))
     assert [(r.line, r.reason, r.value) for r in taken.rejects] == [(3, "value 8 of 48 is no number", "1.2x")]

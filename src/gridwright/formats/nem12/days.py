@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +19,11 @@ from gridwright.formats.source import KEPT_REJECTS
 DATE_LENGTH = 8
 YEARS = (1970, 2200)
 LETTERS = np.frombuffer(b"AESFNVaesfnv", np.uint8)
+METHOD = re.compile(r"\s*[AESFNV](\d\d)?\s*", re.IGNORECASE)
+BESIDE = 7  # fields of a 300 record that are no values: indicator, date, method, two reasons, two stamps
+BEFORE_STAMP = 3  # fields between the last value and UpdateDateTime
+CENTURIES = np.frombuffer(b"12", np.uint8)
+STAMPS = (12, 14)  # digits of an UpdateDateTime that no value has
 SHOWN = 80  # characters of a record that a verdict repeats
 
 
@@ -51,11 +57,11 @@ class Days:
 
 def days_of(whole: Layout, lines: Index, slots: int, *, places: Index, ranges: Ranges, verdicts: Verdicts) -> Days:
     """Decode the 300 records at `lines`, which all have `slots` values; what cannot be read goes to `verdicts`."""
-    fit = _long_enough(whole, lines, slots, verdicts)
+    quality = quality_bytes(whole.text, *whole.field_bounds(lines, slots + 2))
+    fit = _long_enough(whole, lines, slots, quality, verdicts)
     day_s, dated = dates(whole, lines)
     _reject_days(whole, lines[fit & ~dated], slots, ("date is not yyyymmdd", "correct field 2", 1), verdicts)
     keep = fit & dated
-    quality = quality_bytes(whole.text, *whole.field_bounds(lines, slots + 2))
     odd = keep & (quality == UNREADABLE)
     surplus = odd & _numeric(whole, lines, slots + 2)
     _reject_days(
@@ -79,24 +85,57 @@ def days_of(whole: Layout, lines: Index, slots: int, *, places: Index, ranges: R
     return Days(lines[keep], day_s[keep], values, quality_kept, wrong_values)
 
 
-def _long_enough(whole: Layout, lines: Index, slots: int, verdicts: Verdicts) -> npt.NDArray[np.bool_]:
-    """Tell which records hold all their values: one with too few has its quality method among them."""
+def _long_enough(
+    whole: Layout, lines: Index, slots: int, quality: q.Qualities, verdicts: Verdicts
+) -> npt.NDArray[np.bool_]:
+    """Tell which records hold all their values: one with too few has what stands behind them among them."""
     fields = whole.last[lines] - whole.first[lines] + 1
-    start, end = whole.field_bounds(lines, slots + 1)
-    lettered = np.isin(whole.text[start], LETTERS) & (end > start)
-    lettered &= quality_bytes(whole.text, start, end) != UNREADABLE
-    fit: npt.NDArray[np.bool_] = (fields >= slots + 2) & ~lettered
-    for line in lines[~fit]:
-        found = values_before_quality(whole.record(int(line)))
-        advice = (f"{found} values where {slots} are due", "is the interval length right?", 1)
-        _reject_days(whole, np.array([line]), slots, advice, verdicts)
+    fit: npt.NDArray[np.bool_] = (fields >= slots + 2) & ~_methods(whole, lines, slots + 1)
+    doubtful = np.flatnonzero(fit & ((quality == UNREADABLE) | (quality == q.RAW)))
+    fit[doubtful] = ~_shifted(whole, lines[doubtful], slots)
+    for line, count in zip(lines[~fit].tolist(), fields[~fit].tolist(), strict=True):
+        reason = f"{values_before_quality(whole.record(line))} values where {slots} are due"
+        due = f"{count} fields, and a day of {slots} values has {slots + BESIDE}"
+        remedy = f"{due}: fetch a record that was cut again; else correct the interval length"
+        _reject_days(whole, np.array([line]), slots, (reason, remedy, 1), verdicts)
     return fit
 
 
+def _methods(whole: Layout, lines: Index, at: int) -> npt.NDArray[np.bool_]:
+    """Tell where field `at` is a quality method."""
+    start, end = whole.field_bounds(lines, at)
+    lettered: npt.NDArray[np.bool_] = np.isin(whole.text[start], LETTERS) & (end > start)
+    if lettered.any():
+        lettered[lettered] = quality_bytes(whole.text, start[lettered], end[lettered]) != UNREADABLE
+    return lettered
+
+
+def _shifted(whole: Layout, lines: Index, slots: int) -> npt.NDArray[np.bool_]:
+    """Tell which records have a quality method, or an UpdateDateTime, in front of where it belongs."""
+    places = whole.first[lines][:, None] + np.arange(1, slots + BESIDE - 1)
+    after = whole.separators[np.minimum(places, whole.last[lines][:, None])]
+    first, length = whole.text[after[:, :-1] + 1], np.diff(after, axis=1) - 1
+    likely = (np.isin(first, LETTERS) & (length > 0)) | (np.isin(first, CENTURIES) & np.isin(length, STAMPS))
+    shifted = np.zeros(lines.size, np.bool_)
+    for row in np.flatnonzero(likely.any(axis=1)).tolist():
+        fields = whole.record(int(lines[row])).split(",")[2 : slots + BESIDE - 2]
+        shifted[row] = any(METHOD.fullmatch(text) for text in fields[:slots]) or any(map(_is_stamp, fields))
+    return shifted
+
+
+def _is_stamp(text: str) -> bool:
+    return len(text) in STAMPS and text.isdigit()
+
+
 def values_before_quality(record: str) -> int:
-    """Count the values of a 300 record: the fields after the date, up to the first that begins with a letter."""
+    """Count the values of a 300 record: the fields after the date, up to the first that begins with a letter.
+
+    Where the quality method is lacking, UpdateDateTime tells where the values end.
+    """
     fields = record.split(",")[2:]
-    return next((at for at, text in enumerate(fields) if text[:1].isalpha()), len(fields))
+    letter = next((at for at, text in enumerate(fields) if text[:1].isalpha()), len(fields))
+    stamp = next((at for at, text in enumerate(fields) if _is_stamp(text)), len(fields) + BEFORE_STAMP)
+    return min(letter, max(stamp - BEFORE_STAMP, 0))
 
 
 def _numeric(whole: Layout, lines: Index, at: int) -> npt.NDArray[np.bool_]:
