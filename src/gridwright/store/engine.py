@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import importlib.util
 import os
+import socket
 import time
 from contextlib import suppress
 from functools import partial
@@ -35,6 +36,7 @@ DRIVERS = {
     "mariadb": ("pymysql", "mysql", "MariaDB or MySQL"),
 }
 WRITES = "gridwright_writes"
+NAME_CHARS = 63  # PostgreSQL cuts off the rest
 KEPT = ".replaced-"  # in the name of a file that a restored one took the place of
 
 
@@ -83,6 +85,13 @@ def make_engine(url: URL, *, create: bool, busy_ms: int = BUSY_MS) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _sqlite(url, create=create, busy_ms=busy_ms)
     return _server(url)
+
+
+def _named(url: URL) -> dict[str, str]:
+    """Return what tells the server, and whoever asks it, which process is connected; nothing where that is told."""
+    if "application_name" in url.query or "PGAPPNAME" in os.environ:
+        return {}
+    return {"application_name": f"gridwright, process {os.getpid()} on {socket.gethostname()}"[:NAME_CHARS]}
 
 
 def _sqlite(url: URL, *, create: bool, busy_ms: int) -> Engine:
@@ -186,7 +195,9 @@ def _server(url: URL) -> Engine:
     if importlib.util.find_spec(module) is None:
         raise MissingExtra(f"{name} needs the package {module}", remedy=f"pip install 'gridwright[{extra}]'")
     options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
-    if backend != "postgresql":
+    if backend == "postgresql":
+        options["connect_args"] |= _named(url)
+    else:
         url = url.update_query_dict({"charset": "utf8mb4"})
         options["isolation_level"] = "READ COMMITTED"  # a writer must see rows committed while it waited for a lock
     try:

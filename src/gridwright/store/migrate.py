@@ -37,8 +37,7 @@ def prepare(engine: Engine, *, create: bool) -> None:
     """Make sure that the schema is this program's; see `open_store`."""
     with engine.connect() as connection:
         found = revision_of(connection)
-    if create:
-        put_back_guards(engine)
+    put_back_guards(engine, only_look=not create)
     if found == HEAD:
         return
     _refuse(engine, found, create=create)

@@ -75,6 +75,13 @@ def emptied(address: str) -> str:
     return address
 
 
+def left_alone(address: str) -> str:
+    """Empty a server's database and let go of it, as whoever restores into it must; return its address."""
+    emptied(address)
+    let_go(address)
+    return address
+
+
 @pytest.fixture(params=["sqlite", "postgres", "mysql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database, as an address."""

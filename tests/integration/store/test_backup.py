@@ -45,6 +45,7 @@ from gridwright.store.engine import make_engine, resolve
 from gridwright.store.migrate import upgrade
 from gridwright.store.schema import metadata
 from tests.integration.command_line import commands
+from tests.kept import let_go
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 MARCH = datetime(2025, 3, 1, tzinfo=UTC)
@@ -114,6 +115,7 @@ def test_out_of_every_database_and_into_every_other(address: str, tmp_path: Path
     back_up(ME, fresh, again, vault=None, now=NOW)
     with pytest.raises(Conflict, match="database already, with rows"):
         restore(again, address, vault)
+    let_go(address)
     restore(again, address, vault, force=True)
     assert everything(address) == there
     with open_store(address, master=vault) as store:  # new keys come behind the restored ones

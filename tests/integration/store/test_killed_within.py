@@ -20,18 +20,18 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, NullPool, Table, create_engine, event, make_url
 
 from gridwright.domain.access import LOCAL_OWNER as ME
-from gridwright.domain.errors import StoreCorrupt, StoreError
+from gridwright.domain.errors import StoreCorrupt, StoreError, StoreLocked
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.upkeep.back_up import back_up, restore
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
-from gridwright.store.backup import rows
+from gridwright.store.backup import guards, rows
 from gridwright.store.backup.guards import guards_off
 from gridwright.store.engine import make_engine, resolve
 from gridwright.store.schema import metadata
 from tests import quick_schema
-from tests.integration.store.conftest import SEEDS, emptied
+from tests.integration.store.conftest import SEEDS, left_alone
 from tests.integration.store.test_backup import everything, fill
 
 LONG = bool(os.environ.get("GRIDWRIGHT_TEST_LONG"))
@@ -169,7 +169,7 @@ class Scene:
 
 @pytest.fixture(params=["postgres", "mysql"])
 def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Scene:
-    address = emptied(str(request.getfixturevalue(f"{request.param}_url")))
+    address = left_alone(str(request.getfixturevalue(f"{request.param}_url")))
     vault = Vault(tmp_path / "secret.key")
     with open_store(address, master=vault) as store:
         fill(store)
@@ -210,11 +210,18 @@ def test_a_restore_that_is_stopped_or_cut_off_leaves_what_was_there(
     scene.can_be_restored()
 
 
-def test_what_a_running_restore_has_taken_off_is_left_alone(scene: Scene) -> None:
+def test_nobody_opens_what_is_being_restored_without_its_triggers(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guards, "OPENER_S", 0)
     engine = make_engine(resolve(scene.address), create=False)
-    server = engine.dialect.name in {"mysql", "mariadb"}
-    with guards_off(engine), open_store(scene.address) as store:
-        assert (len(triggers(store)) < len(scene.guards)) is server
+    with guards_off(engine):
+        if engine.dialect.name in guards.SERVERS:
+            for create in (True, False):
+                with pytest.raises(StoreLocked, match="a backup is being restored into this database"):
+                    open_store(scene.address, create=create)
+            with engine.connect() as connection:
+                assert len(connection.exec_driver_sql(TRIGGERS["mysql"]).all()) < len(scene.guards)
     engine.dispose()
     scene.is_as_it_was()
 

@@ -26,7 +26,7 @@ from gridwright.jobs.upkeep.look_after_keys import seal_store
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
-from tests.integration.store.conftest import empty
+from tests.integration.store.conftest import left_alone
 from tests.integration.store.test_backup import everything
 from tests.integration.test_cascade import APRIL, GAP, HALF, HOME, MAY, START, again, issued_march, part, usage
 
@@ -68,8 +68,7 @@ def test_out_of_each_database_and_into_each_other(tmp_path: Path, postgres_url: 
     vault = Vault(tmp_path / "keys" / "secret.key")
     files = [str(tmp_path / f"{number}.db") for number in range(3)]
     for address in (postgres_url, mysql_url):
-        with open_store(address) as store:
-            empty(store)
+        left_alone(address)
     with open_store(files[0], master=vault) as store:
         history(store, tmp_path / "archive")
         assert faults(store) == {}

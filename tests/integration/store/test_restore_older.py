@@ -19,7 +19,7 @@ from gridwright.store.backup import rows as rows_module
 from gridwright.store.backup.file import BackupWriter
 from gridwright.store.engine import make_engine, resolve
 from gridwright.store.migrate import HEAD, VERSION_TABLE, known_revisions, upgrade
-from tests.integration.store.conftest import emptied
+from tests.integration.store.conftest import emptied, left_alone
 from tests.integration.store.test_backup import NOW, everything
 
 NO_KEYS = Vault(Path("/nonexistent/secret.key"))
@@ -34,7 +34,7 @@ NEWCOMER = (
 @pytest.fixture(params=["postgres", "mysql"])
 def server(request: pytest.FixtureRequest) -> Iterator[str]:
     """A server's database with a usage point of its own."""
-    address = emptied(str(request.getfixturevalue(f"{request.param}_url")))
+    address = left_alone(str(request.getfixturevalue(f"{request.param}_url")))
     with open_store(address) as store:
         store.registry.save_points(ME, [UsagePoint("NEW")])
     yield address

@@ -18,12 +18,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, select
 
 from gridwright.domain.errors import Conflict, StoreCorrupt, StoreError, StoreFull, StoreOutdated
+from gridwright.store.backup.alone import Alone, alone_at, whoever
 from gridwright.store.backup.draft import drafted
 from gridwright.store.backup.file import SUFFIX, BackupWriter, Header, check_whole, opened
 from gridwright.store.backup.guards import TABLE as GUARDS
 from gridwright.store.backup.guards import guards_off
 from gridwright.store.backup.replacing import held, take_the_place
-from gridwright.store.backup.rows import Tables, load_rows, read_rows, write_rows
+from gridwright.store.backup.rows import Tables, emptied, load_rows, read_rows, write_rows
 from gridwright.store.engine import WRITES, file_of, is_memory, make_engine, place, resolve
 from gridwright.store.migrate import HEAD, VERSION_TABLE, known_revisions, prepare, revision_of, upgrade
 from gridwright.store.schema import metadata
@@ -166,8 +167,9 @@ def restore_backup(
     """Put a backup into an empty database, or, with `force`, in place of what is there; return its header.
 
     A SQLite file that is replaced is kept beside the new one, with `.replaced-` in its name; a server's tables are
-    emptied within the same transaction. A backup of a newer schema is StoreOutdated, a damaged one StoreCorrupt; then
-    nothing is touched. One of an older schema is brought up to date, and so are tables of one that are there already.
+    emptied within the same transaction. A backup of a newer schema is StoreOutdated, a damaged one StoreCorrupt, and a
+    place that others have open StoreLocked; then nothing is touched. One of an older schema is brought up to date, and
+    so are tables of one that are there already.
     """
     header = check_whole(path)
     if header.revision not in known_revisions():
@@ -181,9 +183,13 @@ def restore_backup(
         _into_file(path, header, Path(file_of(url)), master, force=force, progress=progress)
     else:
         engine = make_engine(url, create=True)
+        alone = alone_at(engine)
         try:
             with translated(engine):
-                _into_server(path, header, engine, master, force=force, progress=progress)
+                if not force:
+                    _refuse_filled(engine)
+                alone()  # whoever uses it is told now, not after the work
+                _into_server(path, header, engine, master, alone=alone, progress=progress)
         finally:
             engine.dispose()
     return header
@@ -202,7 +208,7 @@ def _into_file(
             _write_pages(path, header, draft, master, progress)
         else:
             with _file_engine(draft, create=True) as engine:
-                _fill(path, header, engine, master, progress)
+                _fill(path, header, engine, master, progress=progress)
         with _file_engine(draft) as engine:
             _check_health(engine, path)
             prepare(engine, create=True)
@@ -232,14 +238,12 @@ def _check_health(engine: Engine, path: Path) -> None:
 
 
 def _into_server(
-    path: Path, header: Header, engine: Engine, master: Master | None, *, force: bool, progress: Progress | None
+    path: Path, header: Header, engine: Engine, master: Master | None, *, alone: Alone, progress: Progress | None
 ) -> None:
-    if not force:
-        _refuse_filled(engine)
     if header.payload != ROWS or not _takes(engine, header.revision):
         prepare(engine, create=True)
     if header.payload == ROWS and _takes(engine, header.revision):
-        _fill(path, header, engine, master, progress)
+        _fill(path, header, engine, master, alone=alone, progress=progress)
         return
     # Brought up to date beside it: the tables there take the rows of their own schema alone, in one transaction.
     with _temporary(path) as copy:
@@ -247,13 +251,13 @@ def _into_server(
             _write_pages(path, header, copy, master, None)
         else:
             with _file_engine(copy, create=True) as target:
-                _fill(path, header, target, master, None)
+                _fill(path, header, target, master, progress=None)
         with _file_engine(copy) as source:
             prepare(source, create=True)
             with source.connect() as connection, connection.begin():
                 counts = _counts(connection)
                 rows = Tables(connection).batches()
-                _load(engine, HEAD, rows, counts, progress)
+                _load(engine, HEAD, rows, counts, alone=alone, progress=progress)
 
 
 def _takes(engine: Engine, revision: str) -> bool:
@@ -262,13 +266,27 @@ def _takes(engine: Engine, revision: str) -> bool:
         return revision_of(connection) in {None, revision}
 
 
-def _fill(path: Path, header: Header, engine: Engine, master: Master | None, progress: Progress | None) -> None:
+def _fill(
+    path: Path,
+    header: Header,
+    engine: Engine,
+    master: Master | None,
+    *,
+    alone: Alone = whoever,
+    progress: Progress | None,
+) -> None:
     with opened(path, master) as stream:
-        _load(engine, header.revision, read_rows(stream, header.tables), header.tables, progress)
+        _load(engine, header.revision, read_rows(stream, header.tables), header.tables, alone=alone, progress=progress)
 
 
 def _load(
-    engine: Engine, revision: str, batches: Iterator[Any], counts: Mapping[str, int], progress: Progress | None
+    engine: Engine,
+    revision: str,
+    batches: Iterator[Any],
+    counts: Mapping[str, int],
+    *,
+    alone: Alone,
+    progress: Progress | None,
 ) -> None:
     """Make the schema of that revision, load the rows in one transaction, and bring it up to date."""
     total, done = sum(counts.values()), 0
@@ -284,7 +302,9 @@ def _load(
                     remedy="name an empty database",
                 )
         with guards_off(engine), connection.begin():
-            for more in load_rows(connection, batches, counts):
+            tables = emptied(connection, counts)
+            alone()  # whoever came meanwhile; from here on they wait (PostgreSQL), or are refused (see `guards_off`)
+            for more in load_rows(connection, tables, batches):
                 done += more
                 _tell(progress, done, total)
     prepare(engine, create=True)

@@ -20,6 +20,7 @@ from gridwright.store.engine import place
 TABLE = "restore_guard"
 SERVERS = {"mysql", "mariadb"}
 PATIENCE_S = 60
+OPENER_S = 5  # another one that opens it may just put back what is missing
 ALONE = "SELECT GET_LOCK(CONCAT('gridwright-restore-', MD5(DATABASE())), {})"
 SHOWN = "SHOW TRIGGERS"  # of this database alone: to ask the server's list opens the tables of all of them
 SKIPPED, TRIES, PAUSE_S = 1684, 50, 0.1  # a table that somebody just changes is left out of the answer
@@ -54,16 +55,20 @@ def guards_off(engine: Engine) -> Iterator[None]:
             _put_back(connection)
 
 
-def put_back_guards(engine: Engine) -> None:
-    """Put back what a restore that was killed had taken off; what one that goes on has taken off stays so."""
+def put_back_guards(engine: Engine, *, only_look: bool) -> None:
+    """Put back what a restore that was killed had taken off, unless to `only_look`; StoreLocked while one goes on."""
     if engine.dialect.name not in SERVERS:
         return
     with engine.connect() as connection:
         if not inspect(connection).has_table(TABLE):
             return
-    with _alone(engine, 0) as connection_:
-        if connection_ is not None:
-            _put_back(connection_)
+    with _alone(engine, OPENER_S) as alone:
+        if alone is None:
+            raise StoreLocked(
+                "a backup is being restored into this database", where=place(engine.url), remedy="wait until it is done"
+            )
+        if not only_look:
+            _put_back(alone)
 
 
 @contextmanager
@@ -82,9 +87,9 @@ def _alone(engine: Engine, patience_s: int) -> Iterator[Connection | None]:
 def _take_off(connection: Connection) -> None:
     guards = guards_of(connection)
     tables = {guard.table for guard in guards}
+    connection.exec_driver_sql(MAKE)  # in an empty place too: whoever opens it now is told
     if not any(connection.exec_driver_sql(f"SELECT 1 FROM `{table}` LIMIT 1").first() for table in sorted(tables)):  # noqa: S608
         return
-    connection.exec_driver_sql(MAKE)
     connection.exec_driver_sql(WRITE_DOWN, [(guard.name, guard.statement) for guard in guards])
     for name, _ in _written_down(connection):
         connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS `{name}`")

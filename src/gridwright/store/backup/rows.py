@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -86,16 +86,23 @@ def _type(kind: Any) -> pa.DataType:  # noqa: ANN401 - a type of SQLAlchemy
     return next(arrow for ours, arrow in TYPES if isinstance(kind, ours))
 
 
-def load_rows(connection: Connection, batches: Iterator[tuple[str, Batch]], tables: Mapping[str, int]) -> Iterator[int]:
-    """Fill the tables there with rows, and yield how many each time; what was in them goes."""
-    there = MetaData()
-    there.reflect(connection, only=list(tables))
-    _empty(connection, [there.tables[name] for name in reversed(list(tables))])
+def emptied(connection: Connection, names: Iterable[str]) -> Mapping[str, Table]:
+    """Empty the tables there, which have the columns of the backup's time, and return them by name."""
+    wanted, there = list(names), MetaData()
+    there.reflect(connection, only=wanted)
+    _empty(connection, [there.tables[name] for name in reversed(wanted)])
+    return there.tables
+
+
+def load_rows(
+    connection: Connection, tables: Mapping[str, Table], batches: Iterator[tuple[str, Batch]]
+) -> Iterator[int]:
+    """Fill empty tables with rows, and yield how many each time."""
     for name, batch in batches:
-        _insert(connection, there.tables[name], batch)
+        _insert(connection, tables[name], batch)
         yield len(batch)
     if connection.dialect.name == "postgresql":
-        for table in there.tables.values():
+        for table in tables.values():
             _count_on(connection, table)
 
 
