@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from gridwright.jobs.cascade.correct_scope import Scope
 from gridwright.jobs.cascade.edits_beyond import Taken, taken_back
 from gridwright.jobs.cascade.make_final import Final
 from gridwright.jobs.cascade.seam_days import SeamDays
+from gridwright.jobs.cascade.unread import Read
 from gridwright.jobs.load.load_stretches import load_stretches
 from gridwright.store import Store
 from gridwright.store.money.rerates import Rerate
@@ -45,15 +47,15 @@ def keep_final(store: Store, access: Access, scope: Scope, made: Sequence[Final]
     readings, days, rerates, cascade = 0, 0, [], scope.cascade
     seams = SeamDays(store, access, scope, [final.panel for final in made])
     _, taken = taken_back(store.edits.withdrawn(access, scope.points, scope.context))
-    for final in made:
-        change = _change(store, access, scope.period, final, taken)
+    changes = ((final.zone, _change(store, access, scope.period, final, taken)) for final in made)
+    for zone, change in chain(changes, _unread(store, access, scope, made)):
         if change is None:
             continue
         readings += int(change.cells.sum())
         store.readings.save(access, change.part(), known_at=now, image=Image.FINAL)
-        totals = day_totals(change.whole, final.zone)
-        gone = change.gone(totals, final.zone)
-        kept = store.day_totals.save(access, seams.left_out(totals, final.zone), known_at=now, gone=gone)
+        totals = day_totals(change.whole, zone)
+        gone = change.gone(totals, zone)
+        kept = store.day_totals.save(access, seams.left_out(totals, zone), known_at=now, gone=gone)
         days += kept.new + kept.changed
         rerates += [Rerate(name, period, cascade, now) for name, period in change.periods()]
     days += seams.save(now)
@@ -123,6 +125,21 @@ def _change(store: Store, access: Access, period: Interval, final: Final, taken:
     return _Change(old.with_values(values, quality).rows(rows), cells[rows], stale[rows])
 
 
+def _unread(store: Store, access: Access, scope: Scope, made: Sequence[Final]) -> Iterator[tuple[str, _Change | None]]:
+    """Yield the zone and the change of what is left of usage points where nothing of them is read any more."""
+    read = Read(store, access, scope, [final.panel for final in made if not final.beyond])
+    for lost in read.unread():
+        gone = lost.gone
+        if gone.any():
+            (point,) = lost.panel.points
+            old = _stored(store, access, lost.panel, Interval(lost.panel.start - DAY, lost.panel.end + DAY))
+            stale = np.zeros(old.values.shape, np.bool_)
+            at = (lost.panel.start - old.start) // old.interval
+            stale[:, at : at + lost.panel.slots] = gone
+            values, quality = np.where(stale, np.nan, old.values), np.where(stale, np.uint8(q.MISSING), old.quality)
+            yield store.registry.point(access, point).zone, _Change(old.with_values(values, quality), stale, stale)
+
+
 def _stale(old: Panel, new: Panel, final: Final) -> Mask:
     """Tell where something is stored and nothing was made: what an edit said, or an estimate that went by it."""
     status, agreed = q.status_of(old.quality), q.method_of(old.quality) == q.Method.AGREED
@@ -137,7 +154,7 @@ def _stale(old: Panel, new: Panel, final: Final) -> Mask:
 def _known_no_more(old: Panel, new: Panel, final: Final, period: Interval) -> Mask:
     """Tell where the final image holds a reading that was taken back, and nothing could be estimated in its place.
 
-    Days of which nothing is read any more are left alone: they may be another panel's, of another grid.
+    An estimate between it and the readings goes with it. Days of which nothing is read any more are `Unread`.
     """
     gone = q.has_status(old.quality, q.MEASURED) & new.missing & ~old.missing
     if final.beyond or not gone.any():
@@ -147,7 +164,17 @@ def _known_no_more(old: Panel, new: Panel, final: Final, period: Interval) -> Ma
     first = (max(since, period.start) - old.start) // old.interval
     last = (min(until, period.end) - old.start) // old.interval
     gone[:, : max(first, 0)] = gone[:, max(last, 0) :] = False
-    return np.asarray(gone & final.channel.validated.regrid(old.period).missing, np.bool_)
+    gone &= final.channel.validated.regrid(old.period).missing
+    begin, end = (max((moment - old.start) // old.interval, 0) for moment in (final.panel.start, final.panel.end))
+    beside = q.has_status(old.quality, (q.Status.ESTIMATED,)) & new.missing & ~old.missing
+    behind = np.logical_or.accumulate(gone[:, ::-1], axis=1)[:, ::-1][:, end:]
+    return np.hstack(
+        [
+            gone[:, :begin] | (beside[:, :begin] & np.logical_or.accumulate(gone[:, :begin], axis=1)),
+            gone[:, begin:end],
+            gone[:, end:] | (beside[:, end:] & behind),
+        ]
+    )
 
 
 def _rows_in(panel: Panel, taken: Taken) -> Mask:

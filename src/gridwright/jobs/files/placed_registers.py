@@ -96,10 +96,13 @@ def _around(
 
 
 def _interleaved(store: StorePort, access: Access, reads: Reads, kind: ReadingType) -> set[str]:
-    """Return the usage points of which others are stored between their reads, or the same in another epoch."""
+    """Return the usage points of which others are stored between their reads, or the same with other values or epochs.
+
+    Read anew with another value, an interval may have no energy any more: what was derived before is superseded.
+    """
     if not reads:
         return set()
-    keys = {(point, each.at, each.epoch) for point, some in reads.items() for each in some}
+    keys = {(point, each.at, each.epoch, each.value) for point, some in reads.items() for each in some}
     span = {point: (min(each.at for each in some), max(each.at for each in some)) for point, some in reads.items()}
     whole = Interval(min(first for first, _ in span.values()), max(last for _, last in span.values()))
     stored = store.registers.load_several(access, list(reads), whole, kind)
@@ -107,7 +110,7 @@ def _interleaved(store: StorePort, access: Access, reads: Reads, kind: ReadingTy
         each.usage_point
         for each in stored
         if span[each.usage_point][0] <= each.at <= span[each.usage_point][1]
-        if (each.usage_point, each.at, each.epoch) not in keys
+        if (each.usage_point, each.at, each.epoch, each.value) not in keys
     }
 
 
