@@ -49,6 +49,7 @@ DAY = timedelta(days=1)
 MARCH = Interval(datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC))
 NOW = datetime(2025, 4, 3, tzinfo=UTC)
 SITE = SiteDefaults()
+POINTS = ("UP-1", "UP-2")
 CARLA = Access("carla", Role.BILLER)
 SERVERS = {"postgres": "postgres_url", "mysql": "mysql_url"}
 
@@ -325,6 +326,35 @@ def test_on_the_command_line(run: Run) -> None:
         doubt(store, first=20)
     assert document(run, "bill", "withheld")["withheld"] == []
     assert json.loads(run(*billing, "--json")[1])["withheld"] == []
+
+
+def test_bills_of_a_file_say_what_they_are_and_what_would_withhold_them(run: Run) -> None:
+    """The same doubt that keeps a bill from the store is told of the file's, on its PDF too."""
+    hours = [(MARCH.start + timedelta(hours=number), 1 + number % 5 / 10) for number in range(744)]
+    high = (POINTS[0], hours[300][0])
+    rows = [f"{name},{at:%Y-%m-%dT%H:%MZ},{500 if (name, at) == high else kwh}" for name in POINTS for at, kwh in hours]
+    Path("march.csv").write_text("\n".join(["usage_point,start,kwh", *rows]), encoding="utf-8")
+    Path("flat.toml").write_text(FLAT, encoding="utf-8")
+    Path("gridwright.toml").write_text('[billing.gate]\nV35_load_factor = { severity = "info" }\n', encoding="utf-8")
+    billing = ("bill", "run", "march.csv", "--tariff", "flat.toml", "--period", "2025-03")
+    done = document(run, *billing)
+    assert ([each["usage_point"] for each in done["bills"]], done["kept"]) == (list(POINTS), 0)
+    (withheld,) = done["withheld"]
+    assert (withheld["usage_point"], withheld["obstacles"][0]["code"]) == ("UP-1", "V35_load_factor")
+    assert "gridwright reading import march.csv" in withheld["obstacles"][0]["resolve"]
+    doubted, clean = (each["notes"] for each in done["bills"])
+    assert doubted[-2] == clean[-1] == "Made of a file: not issued, and nobody owes it."
+    assert doubted[-1].startswith("In doubt: V35_load_factor")
+    code, out, err = run(*billing)
+    assert (code, "none is kept or issued" in err, "would be withheld" in err) == (0, True, True)
+    assert "V35_load_factor" in out
+    assert "leave --despite out" in run(*billing, "--despite", "urgent")[2]
+    assert document(run, "bill", "list") == []
+    assert document(run, "reading", "import", "march.csv")["readings"] == 2 * 744
+    Path("rate_cards").mkdir()
+    Path("rate_cards/flat.toml").write_text(FLAT, encoding="utf-8")
+    stored = document(run, "bill", "run", "--tariff", "flat", "--period", "2025-03")
+    assert [each["usage_point"] for each in stored["withheld"]] == ["UP-1"]
 
 
 def test_bills_of_examples_are_nobody_s(store: Store) -> None:

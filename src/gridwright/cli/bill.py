@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gridwright.cli import bill_corrections
-from gridwright.cli.context import platform
+from gridwright.cli.context import as_typed, platform
 from gridwright.cli.control import Key, acting
 from gridwright.cli.options import Json, Site, with_reading, with_site
 from gridwright.cli.output import print_json, print_table, save, say, tell
 from gridwright.cli.source import File, Period, Points, Tariff, period_of, rows_of, site_of, usable
 from gridwright.cli.withheld import Despite, tell_withheld
-from gridwright.domain.errors import NotFound
+from gridwright.domain.errors import NotFound, UsageError
 from gridwright.domain.interval import zone_of
 from gridwright.formats.source import ReadOptions
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from gridwright.app import Platform
     from gridwright.domain.bill import Bill
     from gridwright.jobs.billing.run_billing import BillOrder, BillRun
+    from gridwright.jobs.load.load_trusted import Usable
 
 app = typer.Typer(help="Make bills, and explain them line by line.", no_args_is_help=True)
 bill_corrections.register(app)
@@ -45,19 +48,25 @@ def run(
     site: Site,
 ) -> None:
     """Bill every civil month; bills of stored readings at your own rate card are kept as drafts."""
-    from gridwright.jobs.billing.run_billing import BillOrder, BillRun
+    from gridwright.jobs.billing.run_billing import BillOrder
 
+    if file is not None and despite:
+        raise UsageError("bills of a file are not kept, so that nothing withholds them", remedy="leave --despite out")
     wired = platform(dry_run=dry_run and file is None)
     if file is None:
         order = BillOrder(points, period, dry_run=dry_run, despite=despite)
         done = bill_store(wired, order, tariff, site)
     else:
-        made, told = make_bills(wired, file, (points, period, tariff), reading, site)
-        done = BillRun(made, notes=told)
+        done = make_bills(wired, file, (points, period, tariff), reading, site)
     bills, notes = done.bills, done.notes
     paths = write_pdfs(bills, pdf) if pdf is not None else []
     if any(bill.example for bill in bills):
         notes.append("Example rate: nobody owes these bills, and none is kept. Give your own with --tariff.")
+    elif file is not None:
+        stored = as_typed(f"reading import {quote(str(file))}")
+        notes.append(
+            f"Bills of a file are shown; none is kept or issued. {stored} stores it, and bill run drafts them."
+        )
     if as_json:
         facts = [explained(bill) if explain else bill.to_dict() for bill in bills]
         withheld = [each.to_dict() for each in done.withheld]
@@ -85,7 +94,7 @@ def run(
         say(f"Drafts kept: {done.new} new, {done.same} as before.")
     if done.issued:
         say(f"No draft, because a bill is issued already: {done.issued}.")
-    tell_withheld(done.withheld)
+    tell_withheld(done.withheld, of_file=file is not None)
 
 
 @app.command(epilog="Example: gridwright bill explain town.csv --usage-point UP-1042 --period 2025-03")
@@ -106,7 +115,7 @@ def explain(
     if source is not None and not source.exists() and not source.suffix:
         bills = [wired.store.ledger.bill(wired.access, str(source)).bill]
     else:
-        bills, _ = make_bills(wired, source, (points, period, tariff), reading, site)
+        bills = make_bills(wired, source, (points, period, tariff), reading, site).bills
     if as_json:
         print_json([explained(bill) for bill in bills])
         return
@@ -208,16 +217,13 @@ def tell_explained(bills: list[Bill]) -> None:
 Wanted = tuple[list[str] | None, str, str | None]
 
 
-def make_bills(
-    wired: Platform, file: Path | None, wanted: Wanted, reading: ReadOptions, site: Site
-) -> tuple[list[Bill], list[str]]:
-    """Bill what was asked for (usage points, period, tariff); nothing at all to bill is NotFound."""
+def make_bills(wired: Platform, file: Path | None, wanted: Wanted, reading: ReadOptions, site: Site) -> BillRun:
+    """Bill what was asked for (usage points, period, tariff), and keep nothing; nothing at all to bill is NotFound."""
     from gridwright.jobs.billing.bill_months import bill_months
+    from gridwright.jobs.billing.run_billing import BillRun
 
     points, period, tariff = wanted
-    card = wired.rate_card(tariff)
-    bills: list[Bill] = []
-    notes: dict[str, None] = {}
+    card, run = wired.rate_card(tariff), BillRun()
     for group in usable(wired, file, points, reading, site):
         for row in rows_of(group, points):
             point = group.points[row]
@@ -229,12 +235,26 @@ def make_bills(
                 received=group.received_of(row),
                 period=period_of(period, point.zone),
             )
-            bills += done.bills
-            notes.update(dict.fromkeys(done.notes))
-    if not bills:
-        reason = next(iter(notes), "there is nothing to bill")
+            made = done.bills if file is None else of_file(wired, done.bills, group, file, run)
+            run.bills += made
+            run.notes += done.notes
+    run.notes = list(dict.fromkeys(run.notes))
+    if not run.bills:
+        reason = next(iter(run.notes), "there is nothing to bill")
         raise NotFound(reason, where=str(file or "store"), remedy="check --period and --tariff")
-    return bills, list(notes)
+    return run
+
+
+def of_file(wired: Platform, bills: Sequence[Bill], group: Usable, file: Path, run: BillRun) -> list[Bill]:
+    """Return bills of a file as they may be shown, and put down what would withhold them."""
+    from gridwright.app.live import bill_gate
+    from gridwright.jobs.billing.of_file import bill_of_file
+    from gridwright.jobs.cascade.trust_readings import Trusted
+
+    findings = group.findings if isinstance(group, Trusted) else {}
+    told = [bill_of_file(bill_gate(wired), bill, findings.get(bill.usage_point, ()), file) for bill in bills]
+    run.withheld += [each for _, withheld in told for each in withheld]
+    return [bill for bill, _ in told]
 
 
 def bill_store(wired: Platform, order: BillOrder, tariff: str | None, site: Site) -> BillRun:

@@ -18,17 +18,20 @@ Despite = Annotated[
     typer.Option("--despite", metavar="REASON", help="Let it go with the doubt, and why; it stays in the audit chain."),
 ]
 
+WITHHELD = "Withheld, because what they would rest on is in doubt"
+
 
 def plain_obstacles(found: Iterable[Obstacle]) -> list[dict[str, Any]]:
     """Return what withholds a document as JSON objects."""
     return [each.to_dict() for each in found]
 
 
-def tell_withheld(withheld: Sequence[Withheld]) -> None:
-    """Print which bills were not made, why, and what takes the reason away."""
+def tell_withheld(withheld: Sequence[Withheld], *, of_file: bool = False) -> None:
+    """Print which bills were not made (of a file: would not be, of the store), why, and what takes the reason away."""
     if not withheld:
         return
-    say(f"Withheld, because what they would rest on is in doubt: {len(withheld)}.")
+    would = "In doubt: of the store they would be withheld" if of_file else WITHHELD
+    say(f"{would}: {len(withheld)}.")
     print_table(
         ("withheld", "from", "rule", "finding", "severity", "what", "to resolve it"),
         [
