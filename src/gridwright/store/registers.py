@@ -16,7 +16,7 @@ from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.store import schema
 from gridwright.store.audit import note
-from gridwright.store.days.appending import Appended, Near, Newest, sort_out
+from gridwright.store.days.appending import Appended, Closer, Near, Newest, never, sort_out
 from gridwright.store.days.blocks import lock_points, marks
 from gridwright.store.days.checksum import register_checksum
 from gridwright.store.days.saving import SaveSummary
@@ -121,12 +121,14 @@ class Registers:
         *,
         known_at: datetime,
         put_off: PutOff | None = None,
+        closer: Closer = never,
     ) -> Appended:
         """Add reads of one type that plainly follow what is stored, each of another usage point, as `save` does.
 
         Those that do not (another meter, a fall, a correction, a read in between) are left alone and need a closer
         look, and so do all in a database other than SQLite, whose one writer sees no read come in between. `put_off`
-        puts what follows from them in the journal, in the same transaction.
+        puts what follows from them in the journal, in the same transaction. `closer` is told the instants of the read
+        before and of a new one, and tells whether that needs a closer look all the same.
         """
         access.require(Act.WRITE_READINGS)
         for read in newest if access.points is not None else ():
@@ -143,7 +145,7 @@ class Registers:
                     asked.setdefault(at, read.at_s)
             # With those that were withdrawn: their keys are taken, and who comes upon one needs a closer look.
             around = nearest(unit, key, [(at, at_s, at_s) for at, at_s in asked.items()], withdrawn=True)
-            found = sort_out(newest, keys, around, begun(unit, key, around[0]))
+            found = sort_out(newest, keys, around, begun(unit, key, around[0]), closer=closer)
             if found.new:
                 known_at_us = to_us(known_at)
                 rows = {

@@ -30,6 +30,7 @@ from gridwright.ingest.order import take
 from gridwright.ingest.registers import JITTER, read_at
 from gridwright.jobs.meters.limits import Limits
 from gridwright.jobs.meters.place_reads import Neighbours, Placed, place_reads, save_placed
+from gridwright.jobs.meters.reads_beyond import with_reads_beyond
 from gridwright.jobs.meters.reads_tell import Rules, tells
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.jobs.meters.supersede_told import Change, changes_of, supersede
@@ -70,7 +71,7 @@ def save_registers(
     arrived = _sorted_out(store, reader, readings, rollovers)
     found = place_reads(store, reader, arrived.kept, arrived.around, rollovers)
     changes: list[Change] = []
-    for point, one in found.items():
+    for point, one in with_reads_beyond(store, reader, found, rollovers).items():
         changes += _changes(point, one, rules)
         arrived.findings += _falls(one)
     save_placed(store, access, found, known_at)

@@ -15,6 +15,7 @@ from gridwright.api.write.waiting import put_singles
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.register import is_possible
 from gridwright.jobs.meters.limits import Limits
+from gridwright.jobs.meters.reads_beyond import reaches_past
 from gridwright.store import Near, Newest, Single
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def _append(store: Store, pile: Pile, now: datetime, *, wait: bool) -> list[int]
         derived.update(_between(new, newest, kind, registry))
         return put_derived(store, access, derived, kind, now)
 
-    appended = store.registers.append(access, kind, newest, known_at=now, put_off=put_off if wait else None)
+    waiting = put_off if wait else None
+    appended = store.registers.append(access, kind, newest, known_at=now, put_off=waiting, closer=reaches_past)
     if not wait:
         derived.update(_between(appended.new, newest, kind, registry))
     save_derived(store, (LOCAL_OWNER, access), list(derived.values()), kind, now)

@@ -123,7 +123,7 @@ def _from(
             continue
         energy = total + run * times
         if energy.is_integer() and _is_carried(energy, one.last, other.first, rules):
-            yield key, Told(energy, one.guess or other.guess, direct and _is_usual(key))
+            yield key, Told(energy, one.guess or other.guess, direct and is_usual(key))
         direct = False
 
 
@@ -131,7 +131,7 @@ def _is_carried(energy: float, before: RegisterReading, after: RegisterReading, 
     return is_possible(energy, after.reading_type, after.at - before.at, rules.limit(after.usage_point))
 
 
-def _is_usual(key: Key) -> bool:
+def is_usual(key: Key) -> bool:
     """Tell whether an interval begins where those of a day usually do: others are derived in files that hold many."""
     start, length = key
     return not start % (min(length, QUARTER_S) if length % QUARTER_S == 0 or length < QUARTER_S else length)
@@ -139,7 +139,11 @@ def _is_usual(key: Key) -> bool:
 
 def interval_of(first: datetime, last: datetime) -> Key | None:
     """Return start and length of the interval of a grid that two instants are the ends of; None where there is none."""
-    begin, end = epoch_s(first), epoch_s(last)
+    return key_between(epoch_s(first), epoch_s(last))
+
+
+def key_between(begin: int, end: int) -> Key | None:
+    """Return the same of instants in epoch seconds."""
     length = round((end - begin) / MINUTE_S) * MINUTE_S
     start = round(begin / MINUTE_S) * MINUTE_S
     if not 0 < length <= LONGEST_S or DAY_S % length:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from gridwright.domain import quality as q
 from gridwright.store.register_marks import WITHDRAWN
+
+Closer = Callable[[int, int], bool]  # of the instants of a read and the one before it
+
+
+def never(_: int, __: int) -> bool:
+    """Tell that no read needs a closer look."""
+    return False
 
 
 class Near(NamedTuple):
@@ -45,11 +52,13 @@ def sort_out(
     keys: Sequence[int | None],
     around: tuple[Mapping[int, Near], Mapping[int, Near]],
     begun: Collection[int] = (),
+    *,
+    closer: Closer = never,
 ) -> Appended:
     """Find the plain ones: no read comes after, and the one before is of the same meter, and not above it.
 
     What is stored alike already is neither new nor left over. `begun`: where the one before began an epoch: whether it
-    was right the next one tells.
+    was right the next one tells. `closer`: of the instants of the one before and of a read, whether it is not plain.
     """
     before, after = around
     found = Appended({}, [])
@@ -62,7 +71,7 @@ def sort_out(
             if near is not None and near.at_s == read.at_s:
                 if near[1:3] != (read.counts, read.end_device) or near.quality != read.quality:
                     found.left.append(place)
-            elif key in after or key in begun or not _follows(near, read):
+            elif key in after or key in begun or not _follows(near, read) or (near and closer(near.at_s, read.at_s)):
                 found.left.append(place)
             else:
                 found.new[place] = near
