@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests import bytecode  # before all others, so that what they are compiled to is kept
+
+# isort: split
 import hypothesis
 import pytest
 from _pytest.doctest import DoctestModule
@@ -28,10 +31,6 @@ ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = {name: value for name, value in os.environ.items() if name.startswith("GRIDWRIGHT_")}
 NO_SKIP = bool(OUTSIDE.get("GRIDWRIGHT_TEST_NO_SKIP"))
 MARK_OF_FIXTURE = {"postgres_url": "server", "mysql_url": "server", "chromium": "browser", "shared_data": "shared"}
-# Half of what starting a program costs is compiling what it imports: kept once for all processes that tests start, also
-# where the environment forbids to keep it beside the sources.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / "build" / "bytecode"))
 quick_disk.begin()
 quick_schema.begin()
 quick_statements.begin()
@@ -70,9 +69,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Look for garbage only in what the tests leave behind: what is imported to be collected stays to the end."""
     gc.disable()
+    bytecode.share(session.config)
     try:
         return (yield)
     finally:
