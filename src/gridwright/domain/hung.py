@@ -23,6 +23,15 @@ def of_device(history: Iterable[Installation], serial: str) -> list[Installation
     return [each for each in history if each.end_device == serial or plain_serial(each.end_device) == plain]
 
 
+def place_of_read(installed: Sequence[Installation], at: datetime) -> Installation | None:
+    """Return where a register read of a device belongs, of which `installed` is where it hangs or hung.
+
+    That is where it hung then, else what ended at that instant: its final read closes the interval before it.
+    """
+    here = next((each for each in installed if at in each.period), None)
+    return here or next((each for each in installed if each.period.end == at), None)
+
+
 def named(history: Sequence[Installation], read: RegisterReading) -> RegisterReading:
     """Return a read with the meter that hung there then, if it names none itself."""
     if read.end_device or not history:

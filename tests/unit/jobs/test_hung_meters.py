@@ -133,18 +133,18 @@ def test_an_import_that_judges_places_them_too(store: Store, tmp_path: Path) -> 
 
 
 def test_its_register_reads_are_the_meters_with_its_factor(store: Store, tmp_path: Path) -> None:
-    """At A the register counts once, at B forty times; the read between them waits."""
-    reads = {8: 10.0, 9: 10.5, 10: 11.0, 12: 11.0, 13: 11.5, 14: 12.5}
+    """At A the register counts once, up to the read at which it goes, at B forty times; the read between them waits."""
+    reads = {8: 10.0, 9: 10.5, 10: 11.0, 11: 11.0, 12: 11.0, 13: 11.5, 14: 12.5}
     lines = [f"M1,{START + hour * HOUR:%Y-%m-%dT%H:%M}Z,{kwh:g}" for hour, kwh in reads.items()]
     path = rows(tmp_path / "m.csv", lines, "meter,time,register_kwh")
     ingest_file(store, ME, path, ReadOptions(kind="cumulative"), known_at=NOW)
     stored = {point: store.registers.load(ME, point, DAY, DELIVERED_REGISTER) for point in "AB"}
-    assert [read.value / 1000 for read in stored["A"]] == [10.0, 10.5]
+    assert [read.value / 1000 for read in stored["A"]] == [10.0, 10.5, 11.0]
     assert [read.value / 1000 for read in stored["B"]] == [11.0, 11.5, 12.5]
     assert {read.end_device for reads in stored.values() for read in reads} == {"M1"}
-    assert total(store, "A") == 0.5
+    assert total(store, "A") == 1.0
     assert total(store, "B") == 20.0 + 40.0
-    assert [each.value for each in store.quarantine.readings(ME, "M1")] == [11_000.0]
+    assert [(each.at, each.value) for each in store.quarantine.readings(ME, "M1")] == [(START + 11 * HOUR, 11_000.0)]
 
 
 def test_a_usage_point_of_that_name_is_meant_first(store: Store, tmp_path: Path) -> None:

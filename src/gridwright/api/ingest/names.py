@@ -76,13 +76,17 @@ class Directory:
         """Return the meter that hung at a usage point, empty when there was none."""
         return next((one.meter for one in self.at_point.get(point, ()) if one.start_s <= at_s < one.end_s), "")
 
-    def place_of(self, name: str, at_s: int) -> tuple[str, str] | None:
-        """Return the usage point and the meter that a name means at an instant; None where it means nothing."""
+    def place_of(self, name: str, at_s: int, *, register: bool) -> tuple[str, str] | None:
+        """Return the usage point and the meter that a name means at an instant; None where it means nothing.
+
+        A register read of the instant at which its meter was taken down is its last one there.
+        """
         if name in self.meters:
             for place in self.meters[name]:
                 if place.start_s <= at_s < place.end_s:
                     return place.point, name
-            return None
+            ended = (place.point for place in self.meters[name] if register and place.end_s == at_s)
+            return next(((point, name) for point in ended), None)
         return (name, self.meter_at(name, at_s)) if name in self.points else None
 
     def seen_again(self, taken: float, *, same: bool) -> Directory:
@@ -214,7 +218,7 @@ def resolve(decoded: Decoded, directory: Directory, access: Access) -> Resolved:
 
 def _resolve_one(few: Few, decoded: Decoded, resolved: Resolved, directory: Directory, access: Access) -> None:
     """Find the usage point of one reading; the same rules as for many."""
-    place = directory.place_of(few.name, few.at_s)
+    place = directory.place_of(few.name, few.at_s, register=few.meaning.is_register)
     limited = access.points is not None
     where = decoded.places.of(few.index)
     if limited and (place is None or not access.may_see(place[0])):

@@ -67,6 +67,9 @@ class Places:
             hung = first[rows] + at
             moment = readings.at[rows]
             inside = (moment >= self._start[hung]) & (moment < self._end[hung])
+            # The last read of a meter is of the instant at which it goes, unless it hangs elsewhere from then on.
+            final = self.register & (moment == self._end[hung]) & (place[rows] == NOWHERE)
+            inside |= final
             place[rows[inside]] = self._place[hung[inside]]
         return place
 

@@ -14,6 +14,7 @@ from gridwright.domain.access import Access, Act
 from gridwright.domain.device import ReadSession
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.event import EndDeviceEvent
+from gridwright.domain.hung import place_of_read
 from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.panel import Panel, slot_time
 from gridwright.domain.quality import MISSING
@@ -114,10 +115,10 @@ def _save_panel(store: Store, access: Access, panel: Panel, now: datetime, notes
 
 def placed_registers(read: RegisterReading, installed: Sequence[Installation]) -> Iterator[RegisterReading]:
     """Yield the read at the usage point where the device is; the factor is applied to differences, later."""
-    for place in installed:
-        if read.at in place.period:
-            # Registers are kept to the second; no meter's clock is better.
-            yield replace(read, usage_point=place.usage_point, at=read.at.replace(microsecond=0))
+    place = place_of_read(installed, read.at)
+    if place is not None:
+        # Registers are kept to the second; no meter's clock is better.
+        yield replace(read, usage_point=place.usage_point, at=read.at.replace(microsecond=0))
 
 
 def placed_event(event: EndDeviceEvent, installed: Sequence[Installation]) -> EndDeviceEvent:
@@ -135,7 +136,7 @@ def stray_readings(harvest: Harvest, installed: Sequence[Installation]) -> Itera
             quality = int(panel.quality[0, slot])
             yield QuarantinedReading(harvest.serial, at, value, panel.interval_s, panel.reading_type, quality)
     for read in harvest.registers:
-        if not any(read.at in place.period for place in installed):
+        if place_of_read(installed, read.at) is None:
             yield QuarantinedReading(harvest.serial, read.at, read.value, 0, read.reading_type, read.quality)
 
 

@@ -92,7 +92,7 @@ class HungMeters:
                 for point, start, end in self.places[name]
             ]
         place = code[part.point]
-        _hang(place, part, hung)
+        _hang(place, part, hung, register=register)
         there = place != NOWHERE
         moved = replace(
             part,
@@ -113,8 +113,13 @@ def _names_one(part: Readings, entry: int, name: str) -> bool:
     return not part.devices or part.devices[entry] in ("", name)
 
 
-def _hang(place: npt.NDArray[np.int32], part: Readings, hung: Mapping[int, list[tuple[int, int, int]]]) -> None:
-    """Write the place of each reading of a meter, installation by installation: most have one."""
+def _hang(
+    place: npt.NDArray[np.int32], part: Readings, hung: Mapping[int, list[tuple[int, int, int]]], *, register: bool
+) -> None:
+    """Write the place of each reading of a meter, installation by installation: most have one.
+
+    The last read of a register is of the instant at which its meter goes, unless that hangs elsewhere from then on.
+    """
     most = max(map(len, hung.values()))
     for number in range(most):
         table = np.zeros((3, len(part.points)), np.int64)
@@ -123,6 +128,7 @@ def _hang(place: npt.NDArray[np.int32], part: Readings, hung: Mapping[int, list[
                 table[:, entry] = installed[number]
         start, end, target = (column[part.point] for column in table)
         inside = (part.at >= start) & (part.at < end)
+        inside |= register & (part.at == end) & (place == NOWHERE) & (end > 0)
         place[inside] = target[inside]
 
 

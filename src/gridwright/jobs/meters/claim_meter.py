@@ -60,7 +60,7 @@ def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetim
                 f"no readings of meter {claim.meter!r} wait", remedy="the list of the quarantine tells which do"
             )
         moving = _Moving(store, access, claim, place_of(store, access, claim, oldest[0].at), now)
-        taken = store.quarantine.claim(access, claim.meter, within=moving.claimed.place.period, save=moving.save)
+        taken = store.quarantine.claim(access, claim.meter, within=moving.claimed.within, save=moving.save)
         if not taken:
             raise moving.refusal()
         doubts = contradictions(in_channel(taken, claim.channel), claim.usage_point)
@@ -105,6 +105,8 @@ class _Moving:
         self.intervals, self.misfits = save_what_fits(store, access, ours, self.claimed.place, now=self.now)
         self.notes = told(ours, self.misfits)
         left = {at for misfit in self.misfits for at in misfit.places}
+        # The interval that begins as the meter goes is not its own, as its last read is.
+        left |= {at for at, each in enumerate(ours) if each.interval_s and each.at >= self.claimed.place.period.end}
         moved = [each for at, each in enumerate(ours) if at not in left]
         if not moved:
             return left

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import Conflict, InputError, NotFound
+from gridwright.domain.interval import Interval
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, exchange, install, installed_at
 from gridwright.store import Store
 
 LONGEST_CHANNEL = 40
+INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,12 @@ class ClaimedPlace:
     own: bool = False
     ends: str = ""
 
+    @property
+    def within(self) -> Interval:
+        """Of when the readings are that may move in: the last read of a register is of the instant at which it ends."""
+        period = self.place.period
+        return period if self.place.is_open else Interval(period.start, period.end + INSTANT)
+
 
 def place_of(store: Store, access: Access, claim: MeterClaim, first: datetime) -> ClaimedPlace:
     """Return where a claim puts its readings, of which the oldest is from `first`; nothing is recorded.
@@ -63,6 +71,9 @@ def place_of(store: Store, access: Access, claim: MeterClaim, first: datetime) -
     open_now = next((each for each in history if each.is_open), None)
     if open_now is not None and open_now.end_device == claim.meter:
         return ClaimedPlace(open_now)
+    ended = next((each for each in history if each.end_device == claim.meter and _holds(each, since)), None)
+    if ended is not None:
+        return ClaimedPlace(ended)
     new = install(claim.usage_point, claim.meter, since, claim.multiplier)
     require_free(store, access, new)
     try:
@@ -70,6 +81,10 @@ def place_of(store: Store, access: Access, claim: MeterClaim, first: datetime) -
     except Conflict as error:
         raise Conflict(error.message, where=error.where, remedy=_when_free(history, claim)) from error
     return ClaimedPlace(new, new=True, ends=open_now.end_device if open_now else "")
+
+
+def _holds(ended: Installation, since: datetime) -> bool:
+    return ended.period.start <= since <= ended.period.end
 
 
 def _when_free(history: Iterable[Installation], claim: MeterClaim) -> str:

@@ -157,9 +157,9 @@ def placed(
     """
     known = {(read.at, read.end_device): read.epoch for read in stored}
     saved = [_in_epoch(read, known.get((read.at, read.end_device), read.epoch)) for read in arriving]
-    keys = {(read.at, read.epoch) for read in saved}
+    keys = {(read.at, read.epoch) for read in saved if (read.at, read.end_device) in known}
     kept = [read for read in stored if (read.at, read.epoch) not in keys]
-    chain = sorted([*kept, *saved], key=lambda read: (read.at, read.epoch))
+    chain = _in_order([*kept, *saved])
     doubted, wrong = (frozenset(reads[at] for at in misreads(reads, rollovers.counts_on)) for reads in (stored, chain))
     start = next((at for at in range(1, len(chain)) if chain[at] not in wrong), 0) if whole else 0
     judge = _Judge(rollovers, _preceding(stored, doubted), _hints(arriving))
@@ -175,6 +175,19 @@ def placed(
         doubted,
         frozenset(after[read] for read in wrong),
     )
+
+
+def _in_order(reads: Iterable[RegisterReading]) -> list[RegisterReading]:
+    """Return reads in order of time; of one instant the last one of a meter that goes is before those of others."""
+    chain = sorted(reads, key=lambda read: (read.at, read.epoch))
+    for place in range(1, len(chain)):
+        one, other = chain[place - 1 : place + 1]
+        if one.at == other.at and one.end_device != other.end_device:
+            goes = chain[place - 2].end_device if place > 1 else None
+            comes = chain[place + 1].end_device if place + 1 < len(chain) else None
+            if one.end_device != goes and (other.end_device == goes or one.end_device == comes):
+                chain[place - 1 : place + 1] = other, one
+    return chain
 
 
 def _in_epoch(read: RegisterReading, epoch: int) -> RegisterReading:

@@ -46,7 +46,7 @@ def preview_claim(store: Store, access: Access, claim: MeterClaim, *, now: datet
         raise NotFound(f"no readings of meter {claim.meter!r} wait", remedy="the list of the quarantine tells which do")
     found = place_of(store, access, claim, waiting.first)
     seen = ClaimSeen(waiting.readings, waiting.first, waiting.last, 0, found.place, found.new, found.ends, found.own)
-    if store.quarantine.meter(access, claim.meter, within=found.place.period) is None:
+    if store.quarantine.meter(access, claim.meter, within=found.within) is None:
         return seen
     done = _tried(store, access, claim, now)
     return replace(seen, moving=done.moved, place=done.installation or found.place, notes=done.notes)
