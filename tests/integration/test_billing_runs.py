@@ -17,7 +17,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.billing.billed_spans import alike
+from gridwright.jobs.billing.billed_spans import alike, spans_reached
 from gridwright.jobs.billing.open_months import open_months, spelled
 from gridwright.jobs.billing.run_billing import BillOrder, BillRun, run_billing
 from gridwright.jobs.cascade.correct import correct
@@ -159,8 +159,9 @@ def edited(store: Store, start: datetime, name: str = "UP-1") -> None:
         approve_edit(store, Access("bob", Role.OPERATOR), made.id, now=NOW)
 
 
-def test_an_edit_of_long_ago_is_billed_for_its_own_month_and_costs_the_others_nothing(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("old", ["an edit", "a reading"])
+def test_what_is_of_long_ago_is_billed_for_its_own_month_and_costs_the_others_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, old: str
 ) -> None:
     others = ["UP-1", "UP-2", "UP-3"]
     store.registry.save_points(LOCAL_OWNER, [UsagePoint(name, "Europe/Berlin") for name in others[1:]])
@@ -168,7 +169,12 @@ def test_an_edit_of_long_ago_is_billed_for_its_own_month_and_costs_the_others_no
     store.readings.save(
         LOCAL_OWNER, Panel(tuple(others), START, HOUR, np.repeat(march.values, 3, axis=0)), known_at=NOW
     )
-    edited(store, datetime(2005, 1, 10, 12, tzinfo=UTC))
+    noon = datetime(2005, 1, 10, 12, tzinfo=UTC)
+    if old == "an edit":
+        edited(store, noon)
+    else:
+        correct(store, LOCAL_OWNER, SITE, now=NOW)
+        store.readings.save(LOCAL_OWNER, hours(noon, noon + HOUR), known_at=NOW)
     loaded: list[timedelta] = []
 
     def load(
@@ -181,12 +187,35 @@ def test_an_edit_of_long_ago_is_billed_for_its_own_month_and_costs_the_others_no
     order = BillOrder(others, "")
     run = run_billing(store, LOCAL_OWNER, order, lambda _: CARD, SITE, now=NOW)
     mine = [str(each.period) for each in run.bills if each.usage_point == "UP-1"]
-    assert mine == ["2005-01-09T23:00:00+00:00/2005-01-10T23:00:00+00:00", str(Interval(START, END))]
+    until = "2005-01-10T23:00:00+00:00" if old == "an edit" else "2005-01-31T23:00:00+00:00"
+    assert mine == [f"2005-01-09T23:00:00+00:00/{until}", str(Interval(START, END))]
     assert [each.usage_point for each in run.bills if each.period.start == START] == others
-    assert (run.new, run.notes) == (4, [])
-    assert sum(loaded, timedelta(0)) < timedelta(days=3 * 35)
+    told = "UP-1 has no value in 241 months from 2005-02 to 2025-02, so that there is no draft"
+    assert (run.new, [note.split(";")[0] for note in run.notes]) == (4, [] if old == "an edit" else [told])
+    assert sum(loaded, timedelta(0)) < timedelta(days=3 * 70)
     again = run_billing(store, LOCAL_OWNER, order, lambda _: CARD, SITE, now=NOW)
     assert (again.new, again.same, again.replaced) == (0, 4, 0)
+
+
+def test_months_between_far_readings_are_billed_as_if_all_were_loaded(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a usage point with gaps of months those with values are loaded, read or estimated; nothing else differs."""
+    starts = [
+        datetime(2024, 8, 31, 22, tzinfo=UTC),
+        datetime(2023, 9, 10, tzinfo=UTC),
+        datetime(2023, 2, 10, tzinfo=UTC),
+    ]
+    for start in starts:
+        store.readings.save(LOCAL_OWNER, hours(start, start + timedelta(days=2)), known_at=NOW)
+        correct(store, LOCAL_OWNER, SITE, now=NOW)
+    assert len(spans_reached(store, LOCAL_OWNER, BERLIN, timedelta(0)).spans) > 1
+    done = bill(store, "", dry_run=True)
+    monkeypatch.setattr("gridwright.jobs.billing.billed_spans._is_filled", lambda *_: True)
+    assert len(spans_reached(store, LOCAL_OWNER, BERLIN, timedelta(0)).spans) == 1
+    every = bill(store, "", dry_run=True)
+    assert [(each.period, each.key) for each in done.bills] == [(each.period, each.key) for each in every.bills]
+    assert done.notes == every.notes != []
 
 
 def test_an_edit_of_a_month_near_by_is_billed_with_the_readings(store: Store) -> None:

@@ -30,7 +30,7 @@ from gridwright.store.days.loading import PanelLoader
 from gridwright.store.days.saving import SaveSummary
 from gridwright.store.days.saving_panels import leave_traces, merge_panel
 from gridwright.store.days.series import Extent, read_extents
-from gridwright.store.days.states import ImageState, read_image_states
+from gridwright.store.days.states import ImageState, read_image_days, read_image_states
 from gridwright.store.days.stretches import Stretch, read_stretches
 from gridwright.store.instant import from_us, to_seconds, to_us
 from gridwright.store.names import Names, every_image, every_type, within
@@ -286,6 +286,14 @@ class Readings:
             kinds = [kind for kind, (_, which) in every_image(unit).items() if which is Image.FINAL]
             states = read_image_states(unit, kinds, np.array(sorted(names), np.int64), days)
         return {names[key]: state for key, state in states.items()}
+
+    def final_days(self, access: Access, point: str, period: Interval) -> list[int]:
+        """Return on which UTC days of a period a usage point has final images in the database, in order."""
+        access.require(Act.READ, point)
+        with self._session.reading() as unit:
+            (key,) = self._names.point_keys(unit, [point])
+            kinds = [kind for kind, (_, which) in every_image(unit).items() if which is Image.FINAL]
+            return sorted(read_image_days(unit, kinds, key, _days_of(period)))
 
     def freshness(self, access: Access) -> list[Freshness]:
         """Return for each usage point with interval readings how far they reach, in one query.

@@ -181,6 +181,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "corrections.cancel": (("B1-c1",), {}),
     "readings.extents": ((["hers"],), {}),
     "readings.final_states": ((["hers"], MONTH), {}),
+    "readings.final_days": (("hers", MONTH), {}),
     "readings.image_types": ((), {}),
     "readings.stretches": ((["hers"], QUARTER), {}),
     "imports.progress": (("ab" * 32,), {}),

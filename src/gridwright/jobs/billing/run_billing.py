@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from gridwright.domain.obstacle import BillGate, Obstacle, Withheld
 from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.billing.bill_months import civil_days
-from gridwright.jobs.billing.billed_spans import Together, alike, spans_reached
+from gridwright.jobs.billing.billed_spans import Reached, Together, alike, spans_reached
 from gridwright.jobs.billing.customers import customers
 from gridwright.jobs.billing.open_months import joined, months_of, open_months, spelled
 from gridwright.jobs.billing.pass_gate import Doubts, obstacles_in, open_doubts, record_despite
@@ -155,6 +156,8 @@ class _Desk:
     _asked: dict[str, tuple[Interval, ...]] = field(default_factory=dict)
     _doubts: Doubts = field(default_factory=dict)
     _away: frozenset[int] = frozenset()
+    _reached: dict[str, Reached] = field(default_factory=dict)
+    _empty: dict[str, set[Interval]] = field(default_factory=lambda: defaultdict(set))
 
     def bill(self, names: Sequence[str]) -> None:
         """Bill some usage points together."""
@@ -166,6 +169,8 @@ class _Desk:
                 self.run.bills += self._billed(loaded, row)
         for name in known.keys() - billed:
             self._note_silent(known[name])
+        for point in known.values():
+            self._note_empty(point)
 
     def _known(self, names: Sequence[str]) -> dict[str, UsagePoint]:
         known = {point.id: point for point in self.store.registry.points(self.access, list(names))}
@@ -241,10 +246,11 @@ class _Desk:
         asked = self._period(point)
         if asked is not None:
             return (asked,)
-        there = spans_reached(self.store, self.access, point, MARGIN)
-        if all(self._away.isdisjoint(months_of(each)) for each in there):
-            return tuple(there)
-        stored = spans_reached(self.store, self.access, point, timedelta(0))
+        there = spans_reached(self.store, self.access, point, MARGIN, self._away)
+        self._reached[point.id], self._empty[point.id] = there, set(there.months)
+        if all(self._away.isdisjoint(months_of(each)) for each in there.spans):
+            return there.spans
+        stored = spans_reached(self.store, self.access, point, timedelta(0), self._away).spans
         found = [open_months(each, point, self._away, partial(self._is_billed, point.id)) for each in stored]
         left = [name for each in found for name in each.left]
         if left:
@@ -313,7 +319,8 @@ class _Desk:
         if self.order.period == "":
             # A month that has begun is billed as far as it was read.
             there = civil_days(group.trusted, point)
-            periods = [part for period in periods if (part := period.intersection(there))]
+            reached = self._reached.get(point.id, Reached())
+            periods = [part for period in periods if (part := reached.read_part(period, there))]
         several = [rated(group, row, card, period, self.now) for period in periods]
         for note in (note for done in several for note in done.notes):
             self._note(note)
@@ -327,13 +334,24 @@ class _Desk:
         there = self.store.ledger.bills(self.access, point.id) if empty else ()
         kept = [each.bill.period for each in there if each.bill.state is not BillState.CANCELLED]
         left = [bill.period for bill in empty if not any(bill.period.overlaps(each) for each in kept)]
-        if left:
-            months = [f"{period.start.astimezone(point.tz):%Y-%m}" for period in left]
+        self._empty[point.id].update(left)
+        return [bill for bill in bills if bill.period not in left]
+
+    def _note_empty(self, point: UsagePoint) -> None:
+        """Say which months have no bill because nothing is known of them."""
+        if not self._empty.get(point.id):
+            return
+        kept = (each.bill for each in self.store.ledger.bills(self.access, point.id))
+        made = [each for each in self.run.bills if each.usage_point == point.id]
+        taken = [each.period for each in (*made, *kept) if each.state is not BillState.CANCELLED]
+        taken += [each.period for each in self.run.withheld if each.usage_point == point.id]
+        empty = [each for each in self._empty[point.id] if not any(each.overlaps(period) for period in taken)]
+        months = [f"{each.start.astimezone(point.tz):%Y-%m}" for each in empty]
+        if months:
             self._note(
                 f"{point.id} has no value in {spelled(months)}, so that there is no draft; gridwright edit propose "
                 f"{point.id} enters what was used"
             )
-        return [bill for bill in bills if bill.period not in left]
 
     def _told(self, bill: Bill) -> Bill:
         """Return the bill with what else belongs on it: payments for demand response, meters that were exchanged."""

@@ -31,13 +31,14 @@ UPDATE = (
 
 
 class Extent(NamedTuple):
-    """One series: UTC days [first_day, last_day) since 1970-01-01 that have readings."""
+    """One series: UTC days [first_day, last_day) since 1970-01-01 that have readings, and how many there are."""
 
     usage_point: str
     reading_type: ReadingType
     interval_s: int
     first_day: int
     last_day: int
+    readings: int
 
 
 def read_extents(unit: Unit, points: Mapping[int, str]) -> list[Extent]:
@@ -49,7 +50,9 @@ def read_extents(unit: Unit, points: Mapping[int, str]) -> list[Extent]:
         query = select(table).where(table.c.usage_point.in_(keys[at : at + FEW]))
         for row in unit.connection.execute(query.order_by(table.c.usage_point, table.c.reading_type)):
             kind = kinds[row.reading_type]
-            found.append(Extent(points[row.usage_point], kind, row.interval_s, row.first_day, row.last_day))
+            found.append(
+                Extent(points[row.usage_point], kind, row.interval_s, row.first_day, row.last_day, row.readings)
+            )
     return found
 
 

@@ -15,6 +15,7 @@ STATE = (
     "SELECT usage_point, COUNT(*), SUM(revision), SUM(additions) FROM block "
     "WHERE reading_type = ? AND day IN ({days}) AND {which} GROUP BY usage_point"
 )
+DAYS = "SELECT day FROM block WHERE reading_type = ? AND day IN ({days}) AND usage_point = ?"
 
 
 class ImageState(NamedTuple):
@@ -40,4 +41,14 @@ def read_image_states(
                 for key, *counts in unit.fetch(sql, (kind, *part, *points)):
                     if key in found:
                         found[key] = ImageState(*(int(a + b) for a, b in zip(found[key], counts, strict=True)))
+    return found
+
+
+def read_image_days(unit: Unit, kinds: Iterable[int], key: int, days: range) -> set[int]:
+    """Return on which of some UTC days a usage point has an image of any of the `kinds`."""
+    found: set[int] = set()
+    for kind in kinds:
+        for begin in range(0, len(days), PACKET):
+            part = days[begin : begin + PACKET]
+            found.update(day for (day,) in unit.fetch(DAYS.format(days=marks(len(part))), (kind, *part, key)))
     return found
