@@ -74,20 +74,7 @@ def run(
         return
     for note in notes:
         say(note)
-    print_table(
-        ("bill", "usage point", "from", "kWh", "estimated", "total"),
-        [
-            (
-                bill.id,
-                bill.usage_point,
-                f"{bill.period.start.astimezone(zone_of(bill.zone)):%Y-%m-%d}",
-                f"{bill.energy_kwh:.3f}",
-                str(bill.estimated),
-                f"{bill.total:.2f} {bill.currency}",
-            )
-            for bill in bills
-        ],
-    )
+    print_bills(bills)
     if explain:
         tell_explained(bills)
     if done.new or done.same:
@@ -197,6 +184,24 @@ def cancel(bills: Bills, *, key: Key = "", as_json: Json = False) -> None:
         print_json({"cancelled": notes})
         return
     print_table(("bill", "credit note"), [(bill, str(number or "")) for bill, number in notes.items()])
+
+
+def print_bills(bills: Sequence[Bill]) -> None:
+    """Print bills as a table, one a line."""
+    print_table(
+        ("bill", "usage point", "from", "kWh", "estimated", "total"),
+        [
+            (
+                bill.id,
+                bill.usage_point,
+                f"{bill.period.start.astimezone(zone_of(bill.zone)):%Y-%m-%d}",
+                f"{bill.energy_kwh:.3f}",
+                str(bill.estimated),
+                f"{bill.total:.2f} {bill.currency}",
+            )
+            for bill in bills
+        ],
+    )
 
 
 def explained(bill: Bill) -> dict[str, Any]:
