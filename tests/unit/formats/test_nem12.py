@@ -281,6 +281,11 @@ def test_a_day_that_lacks_values_is_refused_whole(lacking: int, behind: str, uni
     assert taken.decoded.rejected == 48
 
 
+def test_a_day_that_lacks_values_may_end_the_file() -> None:
+    cut = "\n".join([HEADER, CHANNEL, day(), f"300,20250102,{','.join(['0.5'] * 45)},A,,,20250104,"])
+    assert [each.reason for each in read(cut.encode()).rejects] == ["45 values where 48 are due"]
+
+
 @pytest.mark.parametrize("values", [["n/a"], ["A"], ["200000000000"], ["1.2345678901"]])
 def test_an_odd_value_of_a_whole_day_is_no_lack_of_values(values: list[str]) -> None:
     taken = read(text(CHANNEL, day([*values, *["1"] * 47])))

@@ -114,7 +114,8 @@ def _shifted(whole: Layout, lines: Index, slots: int) -> npt.NDArray[np.bool_]:
     """Tell which records have a quality method, or an UpdateDateTime, in front of where it belongs."""
     places = whole.first[lines][:, None] + np.arange(1, slots + BESIDE - 1)
     after = whole.separators[np.minimum(places, whole.last[lines][:, None])]
-    first, length = whole.text[after[:, :-1] + 1], np.diff(after, axis=1) - 1
+    begin, length = np.minimum(after[:, :-1] + 1, whole.text.size - 1), np.diff(after, axis=1) - 1
+    first = whole.text[begin]
     likely = (np.isin(first, LETTERS) & (length > 0)) | (np.isin(first, CENTURIES) & np.isin(length, STAMPS))
     shifted = np.zeros(lines.size, np.bool_)
     for row in np.flatnonzero(likely.any(axis=1)).tolist():

@@ -2,68 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.event import UNTIL, EndDeviceEvent
 from gridwright.domain.interval import DAY_S
-from gridwright.domain.reading_type import Quantity, ReadingType
+from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.told import ToldConfiguration
 from gridwright.domain.verdict import Reject
-from gridwright.formats.nem12.channels import Channel, Meanings, channel_of
-from gridwright.formats.nem12.days import SHOWN, Days, Verdicts, days_of
+from gridwright.formats.nem12.channels import Channel
+from gridwright.formats.nem12.choosing import choose, note_versions
+from gridwright.formats.nem12.days import SHOWN, Days, days_of
 from gridwright.formats.nem12.events import reasons_of
-from gridwright.formats.nem12.layout import UNKNOWN, Index, Layout, joined, layout
-from gridwright.formats.nem12.numbers import padded
-from gridwright.formats.nem12.qualities import Ranges, ranges_of
+from gridwright.formats.nem12.layout import UNKNOWN, Index
+from gridwright.formats.nem12.piece import DAY, Meaning, Numbers, Piece, numbers_of, piece_of
+from gridwright.formats.nem12.qualities import Ranges, day_above, numbered, ranges_of
 from gridwright.formats.nem12.registers import IndexRead, accumulated_reads, columns, index_read, without_handovers
-from gridwright.formats.nem12.versions import Chosen, Fill, leave_out_older
-from gridwright.formats.source import Decoded, ReadOptions
+from gridwright.formats.nem12.settled import NOTHING, Settled
+from gridwright.formats.nem12.versions import Fill
+from gridwright.formats.source import Decoded
 from gridwright.formats.spans import spans_of
 
-BOM = b"\xef\xbb\xbf"
-CHANNEL, ACCUMULATED, DAY, READ = 200, 250, 300, 500
+ACCUMULATED, READ = 250, 500
 ROW_BATCH = 1 << 17  # values decoded at a time: the working arrays stay within the processor's cache
-OUTSIDE = Reject(0, "no 200 record above it", "does the file begin in the middle?")
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What decoding needs of the dialect: the caller's options, resolutions, zone of the points and market offset."""
-
-    options: ReadOptions
-    exponents: Mapping[Quantity, int]
-    zone: str
-    offset_s: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Piece:
-    """A text laid out, its channels, and for each line the place of the 200 record above it (-1 = none)."""
-
-    whole: Layout
-    channels: Sequence[Channel | Reject]
-    owner: Index
-    meaning: Meaning
-    verdicts: Verdicts
-    events: list[EndDeviceEvent] = field(default_factory=list)
-    told: dict[ToldConfiguration, None] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    fills: dict[int, Fill] = field(default_factory=dict)
-
-    def channel(self, line: int) -> Channel | Reject:
-        """Return the channel a line belongs to."""
-        return self.channels[self.owner[line]] if self.owner[line] >= 0 else OUTSIDE
-
-
-def decode_text(data: bytes, first_line: int, meaning: Meaning) -> Decoded:
+def decode_text(data: bytes, first_line: int, meaning: Meaning, settled: Settled = NOTHING) -> Decoded:
     """Decode a piece of a file that begins with a 200 or 250 record, or at the file's beginning."""
-    piece = _piece(data, first_line, meaning)
-    series, seen = _series(piece)
+    piece = piece_of(data, first_line, meaning)
+    numbers = numbers_of(piece.channels)
+    _leave_out_older(piece, numbers, settled)
+    series, seen = _series(piece, numbers)
     reads = _reads(piece)
     _reject_unknown(piece)
     everything = (*series, *columns(reads))
@@ -80,48 +53,24 @@ def decode_text(data: bytes, first_line: int, meaning: Meaning) -> Decoded:
     )
 
 
-def _piece(data: bytes, first_line: int, meaning: Meaning) -> Piece:
-    verdicts = Verdicts()
-    whole = layout(padded(data.replace(b'"', b"").removeprefix(BOM)), first_line)
-    if (whole.kind == UNKNOWN).any():
-        whole = _repaired(whole, meaning)
-    owner = np.cumsum(whole.kind == CHANNEL) - 1
-    return Piece(whole, _channels(whole, meaning, verdicts), owner, meaning, verdicts)
+def _leave_out_older(piece: Piece, numbers: Numbers, settled: Settled) -> None:
+    """Of several versions of a day leave out all but the one that was updated last, and say so."""
+    lines, chosen = settled.apply(piece)
+    here = choose(piece, numbers, lines)
+    chosen.replaced = sorted(chosen.replaced + here.replaced)
+    chosen.unread += here.unread
+    chosen.fills |= here.fills
+    piece.fills.update(chosen.fills)
+    note_versions(piece, chosen)
 
 
-def _repaired(whole: Layout, meaning: Meaning) -> Layout:
-    """Join broken day records; how many fields a day needs is told by the 200 record above it."""
-    fields = [0]
-    for line in whole.lines(CHANNEL).tolist():
-        channel = channel_of(whole.record(line).split(","), meaning.options, meaning.exponents, line)
-        fields.append(channel.slots + 3 if isinstance(channel, Channel) else 0)
-    needed = np.where(whole.kind == DAY, np.array(fields)[np.cumsum(whole.kind == CHANNEL)], 0)
-    return joined(whole, needed)
-
-
-def _channels(whole: Layout, meaning: Meaning, verdicts: Verdicts) -> list[Channel | Reject]:
-    channels: list[Channel | Reject] = []
-    told: Meanings = {}
-    for line in whole.lines(CHANNEL).tolist():
-        record, number = whole.record(line), int(whole.number[line])
-        channel = channel_of(record.split(","), meaning.options, meaning.exponents, number, told)
-        if isinstance(channel, Reject):
-            channel = replace(channel, record=record[:SHOWN])
-            verdicts.add(channel, 0)
-        channels.append(channel)
-    return channels
-
-
-def _series(piece: Piece) -> tuple[list[Readings], int]:
+def _series(piece: Piece, numbers: Numbers) -> tuple[list[Readings], int]:
     """Decode every day, grouped by its number of slots; returns the series and how many values there were."""
-    slots = np.array([channel.slots if isinstance(channel, Channel) else 0 for channel in piece.channels] + [0])
-    numbered = _numbers(piece.channels)
-    _leave_out_older(piece, numbered, slots)
     whole, lines = piece.whole, piece.whole.lines(DAY)
-    slots_of_line = slots[piece.owner[lines]]
+    slots_of_line = numbers.slots[piece.owner[lines]]
     for line in lines[slots_of_line == 0].tolist():
         piece.verdicts.add(_homeless(piece, line))
-    ranges, homeless = ranges_of(whole, _day_above(whole, lines))
+    ranges, homeless = ranges_of(whole, day_above(whole, lines))
     for line in homeless.tolist():
         record = whole.record(line)
         piece.verdicts.add(Reject(int(whole.number[line]), "no 300 record above the 400 record", "", "", record), 0)
@@ -131,93 +80,9 @@ def _series(piece: Piece) -> tuple[list[Readings], int]:
         group = np.flatnonzero(slots_of_line == count)
         for at in range(0, group.size, batch):
             rows = group[at : at + batch]
-            series += _one_length(piece, numbered, lines[rows], _numbered(ranges, rows, lines.size), slots=count)
+            series += _one_length(piece, numbers, lines[rows], numbered(ranges, rows, lines.size), slots=count)
     filled = sum(fill.slots.size for fill in piece.fills.values())
     return series, int(slots_of_line.sum()) + int((slots_of_line == 0).sum()) + filled
-
-
-def _leave_out_older(piece: Piece, numbers: Numbers, slots: Index) -> None:
-    """Of several versions of a day leave out all but the one that was updated last, and say so."""
-    whole, days = piece.whole, piece.whole.lines(DAY)
-    kind, point = np.r_[numbers.kind, -1], np.r_[numbers.point, -1]  # the last: of what stands above any channel
-    owner = piece.owner[days]
-    series = np.where(kind[owner] >= 0, kind[owner] * len(numbers.points) + point[owner], -1)
-
-    def trial(rows: Index, count: int) -> Days:
-        ranges = _numbered(ranges_of(whole, _day_above(whole, days))[0], rows, days.size)
-        places = numbers.places[owner[rows]]
-        return days_of(whole, days[rows], count, places=places, ranges=ranges, verdicts=Verdicts())
-
-    chosen = leave_out_older(whole, days, series, slots[owner], trial)
-    piece.fills.update(chosen.fills)
-    _note_versions(piece, chosen)
-
-
-def _note_versions(piece: Piece, chosen: Chosen) -> None:
-    """Say which versions of days were taken."""
-    values = sum(fill.slots.size for fill in chosen.fills.values())
-    told = (
-        (chosen.replaced, f"{len(chosen.replaced)} days are here in a later version by their UpdateDateTime, which is"),
-        (chosen.unread, f"{len(chosen.unread)} later versions of days cannot be read, an earlier one is"),
-        (
-            sorted(chosen.fills),
-            f"{values} values of later versions of days cannot be read, those of an earlier one are",
-        ),
-    )
-    for lines, text in told:
-        if lines:
-            date, head = piece.whole.record(lines[0]).split(",")[1], piece.channel(lines[0])
-            name = head.point if isinstance(head, Channel) else ""
-            line = piece.whole.number[lines[0]]
-            piece.notes.append(f"{text} taken; the first is {date} of {name}, line {line}")
-
-
-def _day_above(whole: Layout, days: Index) -> Index:
-    """Return for each line the place of the day record above it under the same 200 record, else -1."""
-    at = np.arange(whole.kind.size)
-    day = np.maximum.accumulate(np.where(whole.kind == DAY, at, -1))
-    head = np.maximum.accumulate(np.where(whole.kind == CHANNEL, at, -1))
-    return np.where(day > head, np.searchsorted(days, day), -1)
-
-
-def _numbered(ranges: Ranges, rows: Index, total: int) -> Ranges:
-    """Return the ranges of the days `rows`, numbered by their place there."""
-    place = np.full(total + 1, -1, np.int64)
-    place[rows] = np.arange(rows.size)
-    return ranges.at(place[ranges.row] >= 0, place[ranges.row])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Numbers:
-    """What the channels of a piece are, numbered: `kind` and `point` name the entry of each channel, -1 for a refused.
-
-    `places`: decimal places of each.
-    """
-
-    kinds: tuple[ReadingType, ...]
-    points: tuple[str, ...]
-    kind: Index
-    point: Index
-    places: Index
-
-
-def _numbers(channels: Sequence[Channel | Reject]) -> Numbers:
-    known = [channel if isinstance(channel, Channel) else None for channel in channels]
-    # Channels that mean the same share one reading type: it is hashed once, not for each of them.
-    types = {id(each.reading_type): each.reading_type for each in known if each}
-    kinds = {kind: number for number, kind in enumerate(dict.fromkeys(types.values()))}
-    kind_of = {name: kinds[kind] for name, kind in types.items()}
-    points: dict[str, int] = {}
-    for each in known:
-        if each:
-            points.setdefault(each.point, len(points))
-    return Numbers(
-        tuple(kinds),
-        tuple(points),
-        np.array([kind_of[id(each.reading_type)] if each else -1 for each in known], np.intp),
-        np.array([points[each.point] if each else -1 for each in known], np.intp),
-        np.array([each.places if each else 0 for each in known], np.intp),
-    )
 
 
 def _one_length(piece: Piece, numbers: Numbers, lines: Index, ranges: Ranges, *, slots: int) -> list[Readings]:

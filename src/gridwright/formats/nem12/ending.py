@@ -18,6 +18,12 @@ def is_whole(data: memoryview) -> bool:
     return END.search(bytes(data[-TAIL_BYTES:])) is not None
 
 
+def untorn_length(data: memoryview) -> int:
+    """Return how many bytes of a file stand before the day that is torn at its end; all, where none is."""
+    start = max(len(data) - TAIL_BYTES, 0)
+    return len(data) if is_whole(data) else start + len(without_torn_day(bytes(data[start:]), 0)[0])
+
+
 def without_torn_day(text: bytes, first_line: int) -> tuple[bytes, Reject | None, int]:
     """Part a text without a 900 record from a day at its very end that has lost its quality method, with its values.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ DEEPEST = 12  # decimals looked at
 DOT, FEED, TWO, QUOTE, ZERO = b'.\n2"0'
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
+See = Callable[[int, Ints, Bytes, Sequence[re.Match[bytes]]], None]
 
 
 class Unit(NamedTuple):
@@ -32,16 +33,23 @@ class Unit(NamedTuple):
     usual: int
 
 
-def finer_exponents(data: memoryview, options: ReadOptions) -> tuple[Mapping[Quantity, int], tuple[Evidence, ...]]:
+def finer_exponents(
+    data: memoryview, options: ReadOptions, see: See | None = None
+) -> tuple[Mapping[Quantity, int], tuple[Evidence, ...]]:
     """Look through the whole file for decimals beyond each quantity's usual resolution.
 
-    MDFF allows 1 Wh at best, but files with finer values exist. Energy goes finer in steps of a thousand.
+    MDFF allows 1 Wh at best, but files with finer values exist. Energy goes finer in steps of a thousand. `see` is
+    shown each window on the way: where it begins, its lines with their first bytes, and its 200 records.
     """
     needed: dict[Quantity, int] = {}
     unit, known = _meant([], ReadOptions()), dict[tuple[bytes, ...], Unit]()
     for start in range(0, len(data), WINDOW):
         text = bytes(data[start : start + WINDOW + OVERLAP])
-        heads = _heads(text, begins=start == 0 or data[start - 1] == FEED)
+        lines = _lines(text, begins=start == 0 or data[start - 1] == FEED)
+        first = np.frombuffer(text, np.uint8)[lines]
+        heads = _heads(text, lines[(first == TWO) | (first == QUOTE)])
+        if see is not None:
+            see(start, lines, first, heads)
         units = [unit, *(_unit(match.group(), options, known) for match in heads)]
         offsets = np.array([match.start() for match in heads], np.int64)
         for at, decimals in _deepest(text, offsets, units):
@@ -57,14 +65,15 @@ def finer_exponents(data: memoryview, options: ReadOptions) -> tuple[Mapping[Qua
     return exponents, evidence
 
 
-def _heads(text: bytes, *, begins: bool) -> list[re.Match[bytes]]:
-    """Find the 200 records that begin within the window; `begins`: so does a line."""
-    buffer = np.frombuffer(text, np.uint8)
-    lines = np.flatnonzero(buffer[: min(WINDOW, len(text)) - 1] == FEED) + 1
-    lines = np.r_[0, lines] if begins else lines
-    first = buffer[lines]
-    likely = lines[(first == TWO) | (first == QUOTE)].tolist()
-    return [match for at in likely if (match := HEAD.match(text, at)) is not None]
+def _lines(text: bytes, *, begins: bool) -> Ints:
+    """Return where lines begin within the window; `begins`: one does with the window."""
+    lines = np.flatnonzero(np.frombuffer(text, np.uint8)[: min(WINDOW, len(text)) - 1] == FEED) + 1
+    return np.r_[0, lines] if begins else lines
+
+
+def _heads(text: bytes, likely: Ints) -> list[re.Match[bytes]]:
+    """Find the 200 records among the lines that may be one."""
+    return [match for at in likely.tolist() if (match := HEAD.match(text, at)) is not None]
 
 
 def _step(kind: Quantity, exponent: int) -> int:

@@ -14,6 +14,7 @@ from gridwright.domain.verdict import Reject
 from gridwright.formats.nem12.layout import Index, Layout
 from gridwright.formats.nem12.numbers import LAST, WORD, Text, to_counts, words
 
+CHANNEL, DAY = 200, 300
 CODE = re.compile(r"([AESFNV])(\d{2})?")
 VARIABLE = 255  # the 400 records below tell; no quality byte has this value
 UNREADABLE = 254
@@ -79,6 +80,21 @@ def ranges_of(whole: Layout, row_of_line: Index) -> tuple[Ranges, Index]:
     bounds = [to_counts(whole.text, *whole.field_bounds(lines, at), np.zeros(lines.size, np.int64))[0] for at in (1, 2)]
     first, last = (np.nan_to_num(bound, nan=0.0).astype(np.int64) for bound in bounds)
     return Ranges(rows, first, last, quality_bytes(whole.text, *whole.field_bounds(lines, 3)), lines), homeless
+
+
+def day_above(whole: Layout, days: Index) -> Index:
+    """Return for each line the place of the day record above it under the same 200 record, else -1."""
+    at = np.arange(whole.kind.size)
+    day = np.maximum.accumulate(np.where(whole.kind == DAY, at, -1))
+    head = np.maximum.accumulate(np.where(whole.kind == CHANNEL, at, -1))
+    return np.where(day > head, np.searchsorted(days, day), -1)
+
+
+def numbered(ranges: Ranges, rows: Index, total: int) -> Ranges:
+    """Return the ranges of the days `rows`, numbered by their place there."""
+    place = np.full(total + 1, -1, np.int64)
+    place[rows] = np.arange(rows.size)
+    return ranges.at(place[ranges.row] >= 0, place[ranges.row])
 
 
 def spread(quality: q.Qualities, ranges: Ranges, slots: int) -> tuple[npt.NDArray[np.bool_], list[tuple[int, str]]]:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise
+
+import numpy as np
 
 from gridwright.domain.errors import UnknownFormat, UnreadableFile
 from gridwright.domain.interval import zone_of
 from gridwright.domain.verdict import Evidence
-from gridwright.formats.nem12.decode import Meaning, decode_text
-from gridwright.formats.nem12.ending import CUT, HEADLESS, is_whole, without_torn_day
+from gridwright.formats.nem12.decode import decode_text
+from gridwright.formats.nem12.elsewhere import Seen, settle
+from gridwright.formats.nem12.ending import CUT, HEADLESS, is_whole, untorn_length, without_torn_day
+from gridwright.formats.nem12.piece import Meaning
 from gridwright.formats.nem12.precision import finer_exponents
+from gridwright.formats.nem12.settled import NOTHING, Settled
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
 
 HEADER = re.compile(rb"^(?:\xef\xbb\xbf)?\s*\"?100\"?,\s*\"?(NEM1[23])", re.IGNORECASE)
@@ -31,6 +37,7 @@ class Nem12Dialect:
     version: str
     meaning: Meaning
     evidence: tuple[Evidence, ...]
+    settled: Settled = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +65,43 @@ class Nem12Reader:
                 "no 200 or 250 record: the file holds no meter data", where=file_name, remedy="ask the sender for it"
             )
         zone, offset_s, because = _clock(head, options)
-        exponents, finer = finer_exponents(data, options)
+        seen = Seen() if len(data) > self.chunk_bytes else None
+        exponents, finer = finer_exponents(data, options, seen.see if seen is not None else None)
         evidence = (
             Evidence("format", version, "record indicators 100, 200, 300 of AEMO MDFF", "--format"),
             Evidence("stamps", f"UTC+{offset_s // 3600:02d}, no daylight saving", because, "--zone"),
             Evidence("zone", zone, "local days; given" if options.zone else "local days follow market time", "--zone"),
             *finer,
         )
-        return Nem12Dialect(version, Meaning(options, exponents, zone, offset_s), evidence)
+        meaning, settled = Meaning(options, exponents, zone, offset_s), NOTHING
+        if seen is not None:
+            settled = settle(data[: untorn_length(data)], seen, lambda: np.array(list(self._starts(data, 0))), meaning)
+        return Nem12Dialect(version, meaning, evidence, settled)
 
     def chunks(self, data: memoryview, dialect: Nem12Dialect, after: int = 0) -> Iterator[Chunk]:
         """Cut before 200 (NEM13: 250) records, so that each piece knows its channels."""
         del dialect
-        line, start, total = 1 + count_lines(data, 0, after), after, len(data)
-        while start < total:
-            end = _next_head(data, start + self.chunk_bytes)
-            end = total if end is None else end
+        line = 1 + count_lines(data, 0, after)
+        for start, end in pairwise(chain(self._starts(data, after), (len(data),))):
             yield Chunk(start, end, line)
             line += count_lines(data, start, end)
-            start = end
+
+    def _starts(self, data: memoryview, after: int) -> Iterator[int]:
+        """Yield where each piece begins, from byte `after` on."""
+        start: int | None = after
+        while start is not None and start < len(data):
+            yield start
+            start = _next_head(data, start + self.chunk_bytes)
 
     def decode(self, data: memoryview, chunk: Chunk, dialect: Nem12Dialect) -> Decoded:
         """Decode one piece; bad records become rejects, the rest is kept."""
         text = bytes(data[chunk.start : chunk.end])
         notes = () if chunk.start or HEADER.match(text) else (HEADLESS,)
         if chunk.end < len(data) or is_whole(data):
-            decoded = decode_text(text, chunk.first_line, dialect.meaning)
+            decoded = decode_text(text, chunk.first_line, dialect.meaning, dialect.settled)
             return replace(decoded, notes=(*notes, *decoded.notes))
         text, torn, values = without_torn_day(text, chunk.first_line)
-        decoded = decode_text(text, chunk.first_line, dialect.meaning)
+        decoded = decode_text(text, chunk.first_line, dialect.meaning, dialect.settled)
         rejects = (*decoded.rejects, torn) if torn is not None else decoded.rejects
         return replace(
             decoded, rejects=rejects, rejected=decoded.rejected + values, notes=(*notes, *decoded.notes, CUT)

@@ -73,12 +73,13 @@ def leave_out_older(whole: Layout, days: Index, series: Index, slots: Index, tri
         settled[several.group[newest][_clean(several.row[newest], days, slots, trial)]] = True
         chosen.replaced += days[several.row[settled[several.group] & ~newest]].tolist()
         blanked = chosen.replaced + _by_values(several.of(~settled[several.group]), days, slots, trial, chosen)
-        _blank(whole, np.array(sorted(blanked), np.int64))
+        blank(whole, np.array(sorted(blanked), np.int64))
         chosen.replaced.sort()
     return chosen
 
 
-def _blank(whole: Layout, lines: Index) -> None:
+def blank(whole: Layout, lines: Index) -> None:
+    """Take day records out of a layout, with the 400 records below them."""
     at = np.arange(whole.kind.size)
     above = np.maximum.accumulate(np.where((whole.kind == DAY) | (whole.kind == CHANNEL), at, -1))
     whole.kind[np.isin(above, lines) & np.isin(whole.kind, (DAY, EVENT))] = BLANK
