@@ -80,6 +80,9 @@ class Buffer:
         self._mark = read_mark(folder)
         try:
             self._segments = self._found()
+            # After a crash the mark is older than the files: one that is begun later has to come behind them all.
+            newest = max((segment.ordinal for segment in self._segments), default=0)
+            self._mark = replace(self._mark, ordinal=max(self._mark.ordinal, newest))
             if seals is not None and seals.seals:
                 self._key, self._wrapped = seals.fresh()
         except BaseException:

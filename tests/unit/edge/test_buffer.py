@@ -60,6 +60,7 @@ class BufferMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.buffer = self.opened()
         self.waiting: list[bytes] = []
+        self.under_way = 0  # of those that wait, how many were read since the last rewind
 
     def opened(self) -> Buffer:
         folder = Path(self.folder.name)
@@ -74,20 +75,34 @@ class BufferMachine(RuleBasedStateMachine):
     def deliver(self, pieces: int) -> None:
         """The centre acknowledges what is read."""
         self.buffer.rewind()
+        self.under_way = 0
+        self.go_on(pieces)
+
+    @rule(pieces=st.integers(1, 30))
+    def go_on(self, pieces: int) -> None:
+        """The centre acknowledges what is read on a link that holds."""
         for _ in range(pieces):
-            piece = self.buffer.read(250, 5)
-            if piece is None:
+            epoch, last = self.read_some(250, 5)
+            if not last:
+                assert self.under_way == len(self.waiting)
                 return
-            assert not piece.lost
-            count = len(piece.records)
-            assert [payload for _, payload in piece.records] == self.waiting[:count]
-            self.buffer.acknowledge(piece.epoch, piece.last)
-            del self.waiting[:count]
+            self.buffer.acknowledge(epoch, last)
+            del self.waiting[: self.under_way]
+            self.under_way = 0
 
     @rule()
     def read_in_vain(self) -> None:
         """The centre does not answer."""
-        self.buffer.read(200, 3)
+        self.read_some(200, 3)
+
+    def read_some(self, most_bytes: int, most_records: int) -> tuple[str, int]:
+        piece = self.buffer.read(most_bytes, most_records)
+        if piece is None:
+            return "", 0
+        assert not piece.lost
+        begin, self.under_way = self.under_way, self.under_way + len(piece.records)
+        assert [payload for _, payload in piece.records] == self.waiting[begin : self.under_way]
+        return piece.epoch, piece.last
 
     @rule(torn=st.binary(max_size=60), of_record=st.booleans())
     def kill(self, torn: bytes, of_record: bool) -> None:
@@ -97,12 +112,12 @@ class BufferMachine(RuleBasedStateMachine):
             whole = encode(epoch, number, torn, active.key)
             with active.path.open("ab") as file:
                 file.write(whole[: len(whole) - 1 - len(torn) // 2] if of_record else torn)
-        self.buffer = self.opened()
+        self.buffer, self.under_way = self.opened(), 0
 
     @rule()
     def restart(self) -> None:
         self.buffer.close()
-        self.buffer = self.opened()
+        self.buffer, self.under_way = self.opened(), 0
 
     @invariant()
     def holds_what_waits(self) -> None:
@@ -114,6 +129,7 @@ class BufferMachine(RuleBasedStateMachine):
     @rule()
     def all_is_there(self) -> None:
         assert rest(self.buffer) == (self.waiting, 0)
+        self.under_way = len(self.waiting)
 
     def teardown(self) -> None:
         if hasattr(self, "buffer"):
@@ -215,6 +231,19 @@ def test_a_lost_mark_sends_again_and_a_broken_one_is_no_end(tmp_path: Path) -> N
         # The centre says what it has: that is let go of unread.
         buffer.acknowledge(piece.epoch, 30)
         assert rest(buffer) == (every[30:], 0)
+
+
+def test_what_comes_after_a_kill_is_read_behind_what_was_there(tmp_path: Path) -> None:
+    every = filled(tmp_path)
+    with Buffer(tmp_path, SMALL) as buffer:
+        while (piece := buffer.read(1000, 10)) is not None:
+            del every[: len(piece.records)]
+            buffer.acknowledge(piece.epoch, piece.last)
+        assert every == []
+        buffer.append([b"new"])  # the link holds: nothing is rewound
+        piece = buffer.read(1000, 10)
+        assert piece is not None
+        assert [payload for _, payload in piece.records] == [b"new"]
 
 
 def test_when_full_it_refuses(tmp_path: Path) -> None:
