@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gridwright.domain.bill import Bill
     from gridwright.domain.correction import Correction
     from gridwright.domain.obstacle import BillGate, Obstacle, Withheld
+    from gridwright.domain.usage_point import UsagePoint, UsualKw
     from gridwright.jobs.billing.run_billing import BillOrder, BillRun
     from gridwright.jobs.cascade.correct import Cascaded
     from gridwright.jobs.cascade.rerate_bill import CorrectionPolicy
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from gridwright.jobs.meters.edit_readings import EditPolicy
     from gridwright.jobs.outlook.refresh_outlooks import Refreshed
     from gridwright.jobs.upkeep.vault import Vault
+    from gridwright.vee import RuleBook
 
 Progress = Callable[[int, int], None]
 
@@ -45,6 +48,25 @@ def vault(platform: Platform) -> Vault:
     unsealed = partial(require_nothing_sealed, platform.settings.store.url, str(key))
     given = os.environ.get(KEY_VARIABLE)
     return Vault(key, given=given, user=f"the database {where}", before_making=unsealed)
+
+
+def usual_kw(platform: Platform) -> UsualKw:
+    """Return what the rules of the site say of connections whose capacity nobody told; the file may change meanwhile.
+
+    While it cannot be read, its last rules hold: what comes in is kept, and whoever judges it says what is wrong.
+    """
+    from gridwright.domain.errors import ConfigError
+    from gridwright.vee import packaged
+    from gridwright.vee.validate import usual_kw as usual
+
+    last: list[RuleBook] = []
+
+    def kw(points: Sequence[UsagePoint]) -> list[float]:
+        with suppress(ConfigError):
+            last[:] = [platform.rule_book()]
+        return usual(points, last[0] if last else packaged())
+
+    return kw
 
 
 def lines(platform: Platform) -> Lines:

@@ -57,10 +57,11 @@ class Platform:
         if self._store is None:
             if self._opening is not None:
                 self._opening()
-            from gridwright.app.live import vault
+            from gridwright.app.live import usual_kw, vault
             from gridwright.store import open_store
 
             self._store = open_store(self.settings.store.url, master=vault(self))
+            self._store.usual_kw = usual_kw(self)
         return self._store
 
     def close(self) -> None:

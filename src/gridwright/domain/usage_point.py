@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -128,6 +128,9 @@ class Installation:
     def is_open(self) -> bool:
         """Tell whether the device is still installed."""
         return self.period.end >= FOREVER
+
+
+UsualKw = Callable[[Sequence["UsagePoint"]], Sequence[float]]  # what connections carry of which nobody told it
 
 
 def install(usage_point: str, end_device: str, since: datetime, multiplier: Decimal = Decimal(1)) -> Installation:

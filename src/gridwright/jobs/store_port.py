@@ -17,7 +17,7 @@ from gridwright.domain.quarantine import Kept
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import Installation, Meter, UsagePoint
+from gridwright.domain.usage_point import Installation, Meter, UsagePoint, UsualKw
 from gridwright.store import Progress, SaveSummary
 from gridwright.store.days.series import Extent
 from gridwright.store.field.outlooks import Outlook
@@ -251,6 +251,11 @@ class StorePort(Protocol):
     @property
     def imports(self) -> ImportsPort:
         """Progress of imports."""
+        ...
+
+    @property
+    def usual_kw(self) -> UsualKw | None:
+        """What connections carry of which nobody told it, by the rules of the site; None: by the packaged ones."""
         ...
 
     def transaction(self) -> AbstractContextManager[object]:

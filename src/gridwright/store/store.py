@@ -11,6 +11,7 @@ from typing import Self
 
 from sqlalchemy import Engine
 
+from gridwright.domain.usage_point import UsualKw
 from gridwright.store.answers import Answers
 from gridwright.store.archive.archive import Archive
 from gridwright.store.archive.reading import ArchiveReader
@@ -55,10 +56,15 @@ from gridwright.store.trouble import translated
 
 
 class Store:
-    """An open database; each attribute holds one kind of thing. Leave it as a context manager, or `close` it."""
+    """An open database; each attribute holds one kind of thing. Leave it as a context manager, or `close` it.
+
+    `usual_kw` is set by who knows the rules of the site: what connections carry of which nobody told it. None: the
+    packaged rules say it.
+    """
 
     def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = now, master: Master | None = None) -> None:
         self._engine = engine
+        self.usual_kw: UsualKw | None = None
         self._session = Session(engine, clock)
         names = Names(self._session)
         self.audit = Audit(self._session)

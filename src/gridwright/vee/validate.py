@@ -14,6 +14,7 @@ from gridwright.domain.calendar import LocalCalendar
 from gridwright.domain.finding import Doubted, Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
+from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.vee.chunk import JUDGED, Chunk, Setting, chunk_of
@@ -37,6 +38,7 @@ Rules = RuleSet | RuleBook | None
 Found = list[tuple[int, Finding]]
 # Rows of a chunk are chosen so that it holds about this many values: the rules then work within the processor's cache.
 CHUNK_VALUES = 120_000
+HOUR_S = 3600
 NO_READS = Registers()
 # Which values are judged, by where they came from: an initial load leaves edits and estimates in peace.
 JUDGED_OF = {Source.INITIAL: JUDGED, Source.EDIT: (q.Status.EDITED,), Source.ESTIMATION: q.ESTIMATES}
@@ -305,6 +307,11 @@ def capacities(panel: Panel, points: Mapping[str, UsagePoint], rules: Rules) -> 
     """Return the power that each usage point's register may have counted, its rules' default where it is unknown."""
     members = [points.get(point) for point in panel.points]
     return _limits(panel, members, rules_for(panel, members, rules))
+
+
+def usual_kw(points: Sequence[UsagePoint], rules: RuleBook) -> list[float]:
+    """Return what rules take for the power of connections that nobody told, whose energy is derived from registers."""
+    return [mine.capacity_kw for mine in rules.rules_of(points, DELIVERED_ENERGY, HOUR_S)]
 
 
 def _limits(panel: Panel, members: Sequence[UsagePoint | None], chosen: Sequence[RuleSet]) -> dict[str, float]:

@@ -212,7 +212,7 @@ class ChunkImport:
             known=run.known_reads,
             turned_over=Rollovers(*who),
             factors=Multipliers(*who, run.points),
-            carried=ReadLimits(Limits(*who), run.points),
+            carried=ReadLimits(Limits(*who), run.points, run.new_point),
         )
         return replace(gridded, tally=gridded.tally + refused)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,13 +10,11 @@ import numpy.typing as npt
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import NotFound
-from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.readings import Readings
-from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.usage_point import UsagePoint, UsualKw
 from gridwright.jobs.store_port import StorePort
 from gridwright.vee import packaged
-
-HOUR_S = 3600
+from gridwright.vee.validate import usual_kw
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class Limits:
         there = {point.id for point in found}
         unknown = [UsagePoint(point) for point in new if point not in there and point not in self.known]
         every = [*found, *unknown]
-        self.known.update(zip((point.id for point in every), limits_of(every), strict=True))
+        self.known.update(zip((point.id for point in every), limits_of(every, self.store.usual_kw), strict=True))
 
     def _each(self, points: Collection[str]) -> tuple[UsagePoint, ...]:
         for point in points:
@@ -53,27 +51,29 @@ class Limits:
         return ()
 
 
-def limit_of(point: UsagePoint) -> float:
-    """Return what `limits_of` does of one usage point."""
-    return limits_of([point])[0]
+def limits_of(points: Sequence[UsagePoint], usual: UsualKw | None) -> list[float]:
+    """Return their capacities; an unknown one is what rules take for the most (V32): `usual`, else the packaged ones.
 
-
-def limits_of(points: Sequence[UsagePoint]) -> list[float]:
-    """Return their capacities; an unknown one is what the rules that come with Gridwright take for the most (V32)."""
-    rules = packaged().rules_of(points, DELIVERED_ENERGY, HOUR_S)  # of many together they cost next to nothing
-    return [point.capacity_kw or mine.capacity_kw for point, mine in zip(points, rules, strict=True)]
+    Of many together they cost next to nothing.
+    """
+    most = usual(points) if usual is not None else usual_kw(points, packaged())
+    return [point.capacity_kw or kw for point, kw in zip(points, most, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """The same for many register reads at once; `points`: the usage points that are registered."""
+    """The same for many register reads at once; `points`: the usage points that are registered.
+
+    `new_point`: what another one begins as, by its name and zone.
+    """
 
     limits: Limits
     points: Collection[str]
+    new_point: Callable[[str, str], UsagePoint] = UsagePoint
 
     def __call__(self, reads: Readings) -> npt.NDArray[np.float64]:
         """Return what the connection of each read carries in kW, float64[n]."""
         self.limits.learn([point for point in reads.points if point in self.points])
-        usual = limits_of([UsagePoint(point) for point in reads.points])
+        usual = limits_of([self.new_point(point, "UTC") for point in reads.points], self.limits.store.usual_kw)
         carried = [self.limits.known.get(point) or most for point, most in zip(reads.points, usual, strict=True)]
         return np.array(carried, np.float64)[reads.point]

@@ -22,7 +22,7 @@ from gridwright.domain.rollover import NARROWEST_WH, as_shown
 from gridwright.domain.usage_point import FOREVER, Installation, Meter
 from gridwright.jobs.meters.derive_again import DerivedAgain, told_of
 from gridwright.jobs.meters.exchange_meter import MeterExchange, allowed, counts, exchanged, last_read
-from gridwright.jobs.meters.limits import limit_of
+from gridwright.jobs.meters.limits import limits_of
 from gridwright.jobs.meters.register_room import known_meter
 from gridwright.store import Store
 from gridwright.vee import estimate_read
@@ -146,7 +146,7 @@ def _closing(
     )
     meter = as_shown(known_meter(store, access, before.end_device) or Meter(before.end_device), [last, final])
     point = store.registry.point(access, exchange.usage_point)
-    capacity = limit_of(point)
+    (capacity,) = limits_of([point], store.usual_kw)
     (step,) = register_steps([last, final], meter=meter, capacity_kw=capacity, multiplier=float(before.multiplier))
     if step.energy is not None:
         told = "the register has turned over since its last read" if step.step is Step.ROLLOVER else ""

@@ -95,7 +95,7 @@ class Rollovers:
         for each in hangs.installations(self.access, ids):
             history[each.usage_point].append(each)
         found = {}
-        for point, limit in zip(points, limits_of(points), strict=True):
+        for point, limit in zip(points, limits_of(points, self.store.usual_kw), strict=True):
             here = tuple(history[point.id])
             mine = {each.end_device: meters[each.end_device] for each in here if each.end_device in meters}
             found[point.id] = Place(limit, Registers({}, mine, here))
