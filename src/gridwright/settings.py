@@ -234,6 +234,11 @@ class VeeSettings(Section):
 
     rules: Path | None = Field(default=None, description="file of rule groups (TOML) that go before the packaged ones")
 
+    @property
+    def source(self) -> str:
+        """Return which file the rules are read from, empty for the packaged ones."""
+        return str(self.rules.resolve()) if self.rules else ""
+
 
 class ControlSettings(Section):
     """What remote control is allowed to do."""

@@ -24,12 +24,14 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER, RECEIVED_ENERGY
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter, UsagePoint, install
+from gridwright.jobs.cascade.adopt_rules import adopt_rules
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.touch_checked import touch_checked
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.files.ingest_file import ingest_file
 from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.store import Store, open_store
+from gridwright.vee import rule_book
 from gridwright.vee.circumstances import CONDITION_OF_EVENT, Condition
 from tests.integration.store.conftest import emptied
 
@@ -214,6 +216,40 @@ def test_what_is_changed_of_a_usage_point_has_its_readings_judged_again(
     assert judged(lite) == set()
     lite.registry.save_points(ME, [replace(HOME, attributes={"street": "Elm"})])
     assert lite.dirty.ranges(ME) == [], "what no rule rests on has nothing judged again"
+
+
+LOW_FEEDER = """version = "1"
+[[group]]
+name = "low feeder"
+extends = "residential"
+attributes = { feeder = "F1" }
+[group.rules]
+V13_limit = { low = 0, high = 500, severity = "warn" }
+"""
+
+
+def test_an_attribute_that_chooses_a_group_of_rules_has_readings_judged_again(store: Store) -> None:
+    """Only where the choice may be another: the address of a whole town judges nothing again."""
+    book = rule_book(LOW_FEEDER, "low.toml")
+    site = SiteDefaults(rules=book)
+    adopt_rules(store, ME, None, now=NOW - DAY)
+    adopt_rules(store, ME, book, now=NOW)
+    correct(store, ME, site, now=NOW)
+    assert not store.findings.load(ME)
+    with_attributes(store, feeder="F1", street="Elm")
+    correct(store, ME, site, now=NOW)
+    assert {(found.code, found.usage_point) for found in store.findings.load(ME)} == {("V13_limit", "UP-1")}
+    with_attributes(store, feeder="F1", street="Oak")
+    assert store.dirty.ranges(ME) == []
+    with_attributes(store, feeder="F2", street="Oak")
+    correct(store, ME, site, now=NOW)
+    assert not store.findings.load(ME)
+    with_attributes(store, feeder="F3", street="Oak")
+    assert store.dirty.ranges(ME) == [], "no rule asks for either of these feeders"
+    adopt_rules(store, ME, None, now=NOW + DAY)
+    correct(store, ME, SITE, now=NOW)
+    with_attributes(store, feeder="F1")
+    assert store.dirty.ranges(ME) == [], "rules that are no longer in force judge nothing"
 
 
 def test_energy_is_used_where_the_meter_was_switched_off(store: Store) -> None:

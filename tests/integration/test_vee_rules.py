@@ -120,3 +120,13 @@ def test_the_rules_that_were_in_force_are_shown(run: Run, tmp_path: Path) -> Non
     assert changed["digest"] != soft["digest"]
     code, _, err = run("vee", "history", "--at", "2001-01-01")
     assert (code, "no rules were in force" in err, "gridwright vee history" in err) == (1, True, True)
+
+
+def test_who_judges_in_an_import_leaves_on_record_by_which_rules(run: Run, tmp_path: Path) -> None:
+    """Otherwise nothing would tell by which attributes a group was chosen."""
+    (tmp_path / "gridwright.toml").write_text('[vee]\nrules = "vee.toml"\n', encoding="utf-8")
+    assert run("reading", "import", "meter.csv")[0] == 0
+    assert json.loads(run("vee", "history", "--json")[1])["rule_sets"] == []
+    assert run("reading", "import", "meter.csv", "--validate")[0] == 0
+    (period,) = json.loads(run("vee", "history", "--json")[1])["rule_sets"]
+    assert (period["version"], period["source"]) == ("3", str(tmp_path / "vee.toml"))

@@ -270,17 +270,12 @@ def correct(
     done = Corrected()
     notes: tuple[str, ...] = ()
     if not dry_run:
-        notes = adopt_rules(store, access, platform.site.rules, now=now, source=_rules_file(platform)).notes
+        source = platform.settings.vee.source
+        notes = adopt_rules(store, access, platform.site.rules, now=now, source=source).notes
         done = work(store, access, platform.site, now=now, points=points, progress=progress)
         bring_back(store, access)
     bills = rerate(store, access, pricing, now=now, points=points, dry_run=dry_run)
     return Cascaded(done, replace(bills, notes=[*notes, *bills.notes]))
-
-
-def _rules_file(platform: Platform) -> str:
-    """Return which file the rules are read from, empty for the packaged ones."""
-    file = platform.settings.vee.rules
-    return str(file.resolve()) if file else ""
 
 
 def refresh_outlooks(

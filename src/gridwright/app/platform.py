@@ -257,11 +257,13 @@ class Platform:
         progress: Progress | None = None,
     ) -> TrustedImport:
         """Import a meter file, validate and estimate it in the same pass; safe to interrupt, and to run again."""
+        from gridwright.jobs.cascade.adopt_rules import adopt_first
         from gridwright.jobs.files.import_trusted import import_trusted
         from gridwright.telemetry import job_line
 
         with job_line("reading import", file=str(path), validate=True) as facts:
             now = self.clock()
+            adopt_first(self.store, self.access, self.site.rules, now=now, source=self.settings.vee.source)
             done = import_trusted(
                 self.store,
                 self.access,

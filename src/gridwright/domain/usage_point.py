@@ -18,7 +18,8 @@ SHOWN = 40  # of an id that is too long
 FOLDERS = (".", "..")
 # Classes that come with rules and defaults; an operator may have more.
 CLASSES = ("residential", "commercial", "industrial")
-# Attributes on which rules of validation rest: who changes one has the last readings judged again.
+# Attributes on which rules of validation rest: who changes one has the last readings judged again. So has who changes
+# one by which a group of the rules in force is chosen.
 JUDGED_BY = frozenset(
     {
         "generation",

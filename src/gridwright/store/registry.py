@@ -13,7 +13,6 @@ from gridwright.domain.access import ALLOWED, Access, Act
 from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import epoch_s
 from gridwright.domain.usage_point import (
-    JUDGED_BY,
     EndDevice,
     Installation,
     UsagePoint,
@@ -33,6 +32,7 @@ from gridwright.store.field.installing import (
     to_device,
     to_installation,
 )
+from gridwright.store.judging import Change, judged_otherwise
 from gridwright.store.names import Names, add_missing, within
 from gridwright.store.point_rows import (
     add_points,
@@ -79,12 +79,12 @@ class Registry:
             new = [point for code, point in wanted.items() if code not in old]
             for point in new:
                 check_addressable(point.id)
-            changed = [point for code, point in wanted.items() if code in old and old[code] != point]
+            changes = [Change(old[code], point) for code, point in wanted.items() if code in old and old[code] != point]
+            changed = [change.new for change in changes]
             unit.registers = unit.registers or bool(new)
             add_points(unit, self._sealing, new)
             change_points(unit, self._sealing, changed)
-            judged = [point.id for point in changed if _judged_by(point) != _judged_by(old[point.id])]
-            if judged:
+            if judged := judged_otherwise(unit, changes):
                 touch_last_days(unit, self._names, self._names.point_keys(unit, judged))
             for verb, these in (("added", new), ("changed", changed)):
                 if these:
@@ -315,9 +315,3 @@ def register_unknown(unit: Unit, names: Names, codes: Sequence[str]) -> list[str
     if new:
         add_missing(unit, schema.usage_point, [point_row(UsagePoint(code)) for code in new])
     return new
-
-
-def _judged_by(point: UsagePoint) -> tuple[object, ...]:
-    """Return what of a usage point rules of validation and estimates rest on."""
-    attributes = {name: value for name, value in point.attributes.items() if name in JUDGED_BY}
-    return point.customer_class, point.capacity_kw, point.holidays, point.zone, attributes

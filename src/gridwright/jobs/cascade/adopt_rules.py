@@ -45,6 +45,12 @@ def adopt_rules(store: Store, access: Access, rules: RuleBook | None, *, now: da
         return Adopted(_judge_again(store, access, now), (note,) if note else ())
 
 
+def adopt_first(store: Store, access: Access, rules: RuleBook | None, *, now: datetime, source: str = "") -> None:
+    """Keep the rules in force where none ever were: who judges leaves on record by which rules."""
+    if not store.rule_sets.history(access):
+        adopt_rules(store, access, rules, now=now, source=source)
+
+
 def _judge_again(store: Store, access: Access, now: datetime) -> int:
     points = [point.id for point in store.registry.points(access)]
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
