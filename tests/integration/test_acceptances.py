@@ -51,6 +51,7 @@ from gridwright.vee import rule_book
 from tests.edited import STRICT
 from tests.integration.store.conftest import emptied
 from tests.integration.test_cascade import FLAT_CARD
+from tests.remembered import remembered
 
 ANN, BOB = (Access(name, Role.OPERATOR) for name in ("ann", "bob"))
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -83,7 +84,11 @@ class Home:
         self.now += HOUR
         return self.now
 
-    def fill(self, at: datetime = AT, wh: float = 500_000.0) -> None:
+    def settle(self) -> None:
+        """Begin with three months, as homes of the same points did before: the clock is where it was then."""
+        self.now = remembered(self.store, lambda _: self.fill(), *self.points)
+
+    def fill(self, at: datetime = AT, wh: float = 500_000.0) -> datetime:
         """Save three months, in which one hour holds far more than the registers say."""
         self.store.registry.save_points(ME, [UsagePoint(name) for name in self.points])
         panel = usual(self.points)
@@ -97,6 +102,7 @@ class Home:
         panel.values[:, slot] = wh
         self.store.readings.save(ME, panel, known_at=self.now)
         self.judge()
+        return self.now
 
     def post(self, wh: float, at: datetime = AT, point: str = "UP-1") -> None:
         self.store.readings.save(ME, Panel((point,), at, HOUR, np.array([[wh]])), known_at=self.tick())
@@ -147,7 +153,7 @@ def usual(points: tuple[str, ...]) -> Panel:
 def home(address: str) -> Iterator[Home]:
     with open_store(address) as opened:
         made = Home(opened)
-        made.fill()
+        made.settle()
         yield made
 
 
@@ -381,7 +387,7 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
     url = emptied(str(request.getfixturevalue(f"{request.param}_url"))) if server else f"sqlite:///{tmp_path}/store.db"
     with open_store(url) as opened:
         made = Home(opened, policy=EditPolicy(600.0))
-        made.fill()
+        made.settle()
         yield made
 
 

@@ -43,6 +43,7 @@ from tests.integration.command_line import Run
 from tests.integration.store.conftest import emptied
 from tests.integration.test_cascade import FLAT, FLAT_CARD
 from tests.integration.test_cli import document, run
+from tests.remembered import remembered
 
 __all__ = ["run"]
 DAY = timedelta(days=1)
@@ -60,8 +61,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     fixture = SERVERS.get(request.param)
     url = emptied(str(request.getfixturevalue(fixture))) if fixture else f"sqlite:///{tmp_path}/store.db"
     with open_store(url) as opened:
-        fill(opened)
-        correct(opened, ME, SITE, now=NOW)
+        remembered(opened, fill)
         yield opened
 
 
@@ -72,6 +72,7 @@ def fill(store: Store) -> None:
     store.readings.save(
         ME, Panel(("UP-1", "UP-2"), MARCH.start, timedelta(hours=1), np.stack([values] * 2)), known_at=NOW
     )
+    correct(store, ME, SITE, now=NOW)
 
 
 def doubt(
@@ -294,7 +295,6 @@ def test_on_the_command_line(run: Run) -> None:
     Path("rate_cards/flat.toml").write_text(FLAT, encoding="utf-8")
     with open_store("gridwright.db") as store:
         fill(store)
-        correct(store, ME, SITE, now=NOW)
         number = doubt(store)
     billing = ("bill", "run", "--tariff", "flat", "--period", "2025-03")
     done = document(run, *billing)

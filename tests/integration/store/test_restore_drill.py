@@ -28,7 +28,7 @@ from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import left_alone
 from tests.integration.store.test_backup import everything
-from tests.integration.test_cascade import APRIL, GAP, HALF, HOME, MAY, START, again, issued_march, part, usage
+from tests.integration.test_cascade import APRIL, GAP, HALF, HOME, MAY, START, again, bill_march, part, usage
 
 NEEDED = ["archive_part", "block", "block_version", "bill", "bill_line", "correction", "data_key", "day_total"]
 NEEDED += ["day_total_version", "edit", "finding", "ledger_line", "quarantined_reading", "register_reading"]
@@ -40,7 +40,7 @@ def history(store: Store, archive: Path) -> None:
     """A bill, a late reading, notes, an edit, times by slot, registers, quarantine, months in the archive."""
     store.registry.save_points(ME, [UsagePoint(HOME.id, HOME.zone, capacity_kw=17.0, attributes={"name": "Zoë 🏠"})])
     seal_store(store, ME)
-    issued_march(store)
+    bill_march(store)
     store.readings.save(ME, part(usage(), GAP, 0.4), known_at=MAY)
     (less,) = again(store, MAY).corrections
     store.corrections.issue(ME, less.id)
