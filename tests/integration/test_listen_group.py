@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
+from paho.mqtt.client import Client, MQTTv5
+from paho.mqtt.enums import CallbackAPIVersion
 
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.interval import Interval
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.upkeep.listener_status import read_listeners
+from gridwright.listen.rejected import rejected_here
 from gridwright.store import open_store
 from tests.integration.listen_site import ListenProcess, Message, Mosquitto, Sender, there_is_a_broker, until
 
@@ -37,6 +41,17 @@ def values(folder: Path) -> list[float]:
     return [value for value in panel.values[0].tolist() if value == value]  # noqa: PLR0124 - NaN
 
 
+def listeners_tell(port: int) -> dict[str, list[bytes]]:
+    """Return what will be told of each listener, in the order in which it is."""
+    told: dict[str, list[bytes]] = defaultdict(list)
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
+    client.on_message = lambda _client, _data, message: told[message.topic.rpartition("/")[2]].append(message.payload)
+    client.connect("127.0.0.1", port)
+    client.subscribe("gridwright/listeners/centre/+")
+    client.loop_start()
+    return told
+
+
 def test_a_group_shares_the_messages_and_takes_over_what_a_killed_one_leaves(tmp_path: Path) -> None:
     with open_store(tmp_path / "gridwright.db") as store:
         store.registry.save_points(ME, [UsagePoint("UP-0")])
@@ -50,6 +65,7 @@ def test_a_group_shares_the_messages_and_takes_over_what_a_killed_one_leaves(tmp
     )
     sender = None
     try:
+        told = listeners_tell(broker.port)
         first.launch()
         second.launch()
         first.ready()
@@ -63,7 +79,10 @@ def test_a_group_shares_the_messages_and_takes_over_what_a_killed_one_leaves(tmp
         accepted = len(sender.accepted)
         until(lambda: len(values(tmp_path)) == accepted, f"{accepted} that are stored")
         assert values(tmp_path) == [float(slot) for slot in range(accepted)]
-        assert second.stop()["accepted"] > 100
+        until(lambda: told["listener-1"] == [b"here", b"gone", b""], "the end of the session of the one that is gone")
+        figures = second.stop()
+        assert figures["accepted"] > 100
+        assert (figures["rejected"], rejected_here(tmp_path)) == (0, [])  # what they tell each other is no reading
     finally:
         for process in (first.process, second.process, broker.process):
             if process is not None and process.poll() is None:

@@ -79,6 +79,8 @@ def test_a_listener_runs_beside_the_server_and_neither_takes_the_other_down(tmp_
         assert (check["state"], "1 refused" in check["found"]) == ("warn", True)
         (kept,) = said(tmp_path, env, "listen", "rejected", "--data", "data")
         assert (kept["topic"], kept["payload"]) == ("gridwright/M-1/register_kwh", "nonsense")
+        other = env | {"GRIDWRIGHT_MQTT__CLIENT_ID": "another"}
+        assert said(tmp_path, other, "listen", "rejected", "--data", "data") == [kept | {"listener": "gridwright"}]
         second = connected(data)
         server.kill()
         until(lambda: not runs(second), "a listener that ends in good order after its server")

@@ -79,18 +79,17 @@ def rejected(
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many of the newest are shown.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show the messages of which something was refused or ignored, the newest last, with the reasons."""
+    """Show the messages of which a listener refused or ignored something, the newest last, with the reasons."""
     from gridwright.app.live import vault
-    from gridwright.listen.listener import folder_of
-    from gridwright.listen.rejected import read_rejected
+    from gridwright.listen.rejected import rejected_here
 
     platform = _platform(data)
-    found = read_rejected(folder_of(platform), vault(platform))
+    found = rejected_here(platform.settings.mqtt.folder or platform.folder, vault(platform))
     if as_json:
         print_json(found[-limit:])
         return
     print_table(
-        ("at", "topic", "bytes", "refused", "ignored", "why", "what helps", "payload"),
+        ("at", "listener", "topic", "bytes", "refused", "ignored", "why", "what helps", "payload"),
         [_row(one) for one in found[-limit:]],
     )
     say(f"{len(found)} messages are kept, with everything they hold: --json shows it.")
@@ -102,6 +101,7 @@ def _row(told: dict[str, Any]) -> tuple[str, ...]:
     shown = "(sealed)" if payload is None else _cut(payload)
     words = (
         told["at"],
+        told["listener"],
         _cut(told["topic"]),
         told["bytes"],
         told["rejected"],

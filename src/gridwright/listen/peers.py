@@ -41,7 +41,10 @@ class Inherited:
         """Hear that messages come: never, for nothing is subscribed to."""
 
     def arrived(self, message: Arrived) -> None:
-        """Take a message that was left."""
+        """Take a message that was left; what listeners tell each other is heard under our own name."""
+        if message.topic.startswith(f"{PLACE}/"):
+            message.acknowledge()
+            return
         self._last = time.monotonic()
         self._take(message)
 

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from gridwright.domain.errors import GridwrightError
+from gridwright.jobs.upkeep.listener_status import listener_folders
 from gridwright.listen.broker import Arrived
 from gridwright.listen.lines import Lines, read_lines
 
@@ -64,6 +65,14 @@ def read_rejected(folder: Path, vault: Vault | None = None) -> list[dict[str, An
             found.append(told | {"payload": _payload(told, vault)})
             found[-1].pop("sealed", None)
     return found
+
+
+def rejected_here(folder: Path, vault: Vault | None = None) -> list[dict[str, Any]]:
+    """Return what all listeners that ever ran here refused, oldest first, each with the name of its listener."""
+    found = [
+        {"listener": name, **told} for name, place in listener_folders(folder) for told in read_rejected(place, vault)
+    ]
+    return sorted(found, key=lambda told: str(told["at"]))
 
 
 def _payload(told: dict[str, Any], vault: Vault | None) -> str | None:

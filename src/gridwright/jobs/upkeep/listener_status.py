@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -52,6 +52,11 @@ def listener_dict(status: ListenerStatus, now: datetime) -> dict[str, Any]:
 def listener_folder(folder: Path, name: str) -> Path:
     """Return where a listener keeps what is its own: `folder` is the setting's, else that of the database."""
     return folder / FOLDER / quote(name, safe="").replace(".", "%2E")
+
+
+def listener_folders(folder: Path) -> list[tuple[str, Path]]:
+    """Return the name and the folder of each listener that ever ran here."""
+    return [(unquote(place.name), place) for place in sorted(folder.glob(f"{FOLDER}/*")) if place.is_dir()]
 
 
 def write_status(folder: Path, status: ListenerStatus) -> None:
