@@ -157,7 +157,7 @@ class LineProtocolSettings(Section):
         description="tags that name the usage point or meter; the first that is there counts",
     )
     sample_s: Literal[1, 5, 10, 15, 30, 60, 300, 600, 900] = Field(
-        default=60, description="grid in seconds on which instantaneous values are kept, the last of each"
+        default=60, description="grid in seconds on which instantaneous values are kept, the last of each by time"
     )
     ignore: tuple[str, ...] = Field(
         default=(), description="fields, measurements or measurement/field that are left out without a word"

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.api.ingest.known import Numbered, Tags
-from gridwright.api.ingest.meaning import Said, Wrong, meaning_of
+from gridwright.api.ingest.meaning import Meaning, Said, Wrong, meaning_of
 from gridwright.api.ingest.places import dense
 from gridwright.api.ingest.rows_by import RowsBy
+from gridwright.api.ingest.same_line import Alike, contradicting, contradiction
 from gridwright.api.ingest.table import Decoded, Places, Table, check
 from gridwright.api.ingest.truths import truths_of
 from gridwright.api.ingest.verdicts import Fault
@@ -192,15 +193,17 @@ class _Mapped:
         kept[truths] = False
         used, name = dense(number, len(told.names.all))
         self.decoded.numbered = Numbered(told.names, used)
+        at_us = self._sampled(said, which)
         table = Table(
             names=told.names.some(used),
             name=name,
-            at_us=self._sampled(said, which),
+            at_us=at_us,
             value=values.value,
             said=said,
             which=which,
             index=np.arange(values.value.size),
             faulty=told.names.faulty[used],
+            taken_us=None if at_us is values.at_us or (at_us == values.at_us).all() else values.at_us,
         )
         return table.where(kept)
 
@@ -210,6 +213,7 @@ class _Mapped:
         many = max(len(fields), 1)
         pairs, code = dense(word * np.int32(many) + self.values.field, len(self.told.words) * many)
         said: dict[Said, int] = {}
+        alike = Alike()
         table, rows_by = np.full(pairs.size, -1, np.int32), RowsBy(code, pairs.size)
         for at, number in enumerate(pairs.tolist()):
             which, name = divmod(number, many)
@@ -222,7 +226,20 @@ class _Mapped:
                 self._tell(rows_by[at], replace(UNKNOWN, field=fields[name]))
             else:
                 table[at] = said.setdefault(meant, len(said))
-        return list(said), table[code]
+                alike.add(which, at, meant)
+        which_of = table[code]
+        for group in alike.groups():
+            self._contradict([(rows_by[at], meaning) for at, meaning in group], which_of)
+        return list(said), which_of
+
+    def _contradict(self, parts: list[tuple[npt.NDArray[np.intp], Meaning]], which: npt.NDArray[np.int32]) -> None:
+        """Refuse the values of lines in which fields that mean the same differ, a verdict for each line."""
+        values, verdicts = self.values, self.decoded.verdicts
+        for rows in contradicting(parts, values.value, values.line):
+            which[rows] = -1
+            names = [values.fields[name] for name in values.field[rows].tolist()]
+            told = ", ".join(f"{name}={value:.15g}" for name, value in zip(names, values.value[rows], strict=True))
+            verdicts.reject(self.decoded.places.of(int(rows[0])), contradiction(names, parts[0][1]), told)
 
     def _named(self, number: npt.NDArray[np.int32], which: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Tell which values say whose they are."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from gridwright.api.ingest.instants import written
 from gridwright.api.ingest.meaning import Meaning, Said, Wrong, meaning_of
 from gridwright.api.ingest.rows_by import RowsBy
+from gridwright.api.ingest.samples import last_by_time
 from gridwright.api.ingest.verdicts import Fault, Status, Verdicts
 from gridwright.domain.interval import MICRO, epoch_s
 from gridwright.domain.reading_type import LARGEST_EXACT
@@ -52,6 +53,7 @@ class Table:
     """n rows: whose (int32 into `names`), when (microseconds), what (as written), meant how (int32 into `said`).
 
     `index`: the record each row belongs to; an empty name, or a value that is NaN, is a fault of the record.
+    `taken_us`: when samples were taken, where `at_us` is the instant on the grid for which they are kept.
     """
 
     names: Sequence[str]
@@ -62,6 +64,7 @@ class Table:
     which: npt.NDArray[np.int32]
     index: Whole
     faulty: Mask | None = None  # which of the names are, where that is known
+    taken_us: Whole | None = None
 
     def where(self, kept: Mask) -> Table:
         """Return the rows at `kept`."""
@@ -76,6 +79,7 @@ class Table:
             value=self.value[rows],
             which=self.which[rows],
             index=self.index[rows],
+            taken_us=None if self.taken_us is None else self.taken_us[rows],
         )
 
 
@@ -174,10 +178,12 @@ def check(table: Table, decoded: Decoded, now: datetime) -> None:
         except Wrong as wrong:
             _tell(part, np.arange(part.index.size), decoded, wrong.fault, wrong.value)
             continue
-        readings = _Checks(part, meaning, decoded).run(now)
+        checks = _Checks(part, meaning, decoded)
+        readings = checks.run(now)
         if readings.size:
-            decoded.series.append(readings)
             decoded.verdicts.accepted += readings.size
+            taken = checks.table.taken_us
+            decoded.series.append(readings if taken is None else last_by_time(readings, taken))
 
 
 def _one_more(said: Said, meant: set[Meaning]) -> Meaning:
