@@ -21,11 +21,11 @@ from typing import Self
 from msgspec.structs import replace
 
 from gridwright.domain.errors import StoreCorrupt, StoreError, StoreFull
+from gridwright.durable import sync
 from gridwright.edge.folder import QUARANTINE, locked, read_mark, save_mark
 from gridwright.edge.reader import Piece, Reader
 from gridwright.edge.sealing import DataKey, Seals
 from gridwright.edge.segment import Segment, encode, key_frame, path_of, sealed_path, segment_of
-from gridwright.jobs.files.durable import sync_folder
 
 MIB = 1 << 20
 
@@ -205,7 +205,7 @@ class Buffer:
             path = path_of(self.folder, ordinal, self.epoch, self._last + 1)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC
             self._file = os.open(path, flags, 0o600)
-            sync_folder(self.folder)
+            sync(self.folder)
             self._active = Segment(path, ordinal, self.epoch, self._last + 1, self._last, 0)
             self._active.wrapped, self._active.key = self._wrapped, self._key
             with self.changed:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from gridwright.api.edge.wire import ClockTrust
 from gridwright.domain.interval import MICRO
-from gridwright.jobs.files.durable import replace_file
+from gridwright.durable import replace_file
 
 FILE = "clock.json"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

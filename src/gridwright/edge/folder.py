@@ -10,8 +10,8 @@ from typing import IO
 import msgspec
 
 from gridwright.domain.errors import ConfigError, NotFound, StoreLocked
+from gridwright.durable import replace_file
 from gridwright.edge.segment import NAME
-from gridwright.jobs.files.durable import replace_file
 
 MARK_FILE, LOCK_FILE, STATUS_FILE, QUARANTINE = "mark.json", "lock", "status.json", "quarantine"
 

@@ -17,8 +17,8 @@ import msgspec
 
 from gridwright.api.edge.wire import Record
 from gridwright.domain.interval import DAY_S, MICRO, from_epoch_s
+from gridwright.durable import private, replace_file, sync
 from gridwright.edge.sealing import Seals
-from gridwright.jobs.files.durable import private, replace_file, sync_folder
 
 FILE = "rejected.jsonl"
 PLAIN = ("epoch", "sequence", "received")
@@ -58,7 +58,7 @@ class Rejected:
             file.flush()
             os.fsync(file.fileno())
         if fresh:
-            sync_folder(self.path.parent)
+            sync(self.path.parent)
         self.count += len(records)
 
     def _forget(self) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gridwright.api.edge.decode import FAR, Decoders, Kept, faults_of, has_receipt_time
 from gridwright.api.edge.wire import ClockTrust
+from gridwright.durable import replace_file
 from gridwright.edge.entry import told_again
 from gridwright.edge.refused_part import refused_part
 from gridwright.edge.rejected import FILE, body_of, opened_line
-from gridwright.jobs.files.durable import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

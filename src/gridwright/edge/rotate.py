@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 
 from gridwright.domain.errors import GridwrightError, StoreError
+from gridwright.durable import replace_file
 from gridwright.edge.folder import QUARANTINE, locked
 from gridwright.edge.rejected import FILE, sealed_line
 from gridwright.edge.sealing import Seals
 from gridwright.edge.segment import HEAD, LONGEST_KEY, NAME, key_frame, wrapped_in
-from gridwright.jobs.files.durable import replace_file
 
 
 def rotate(folder: Path, seals: Seals, *, drop_old: bool = False) -> tuple[str, int]:

@@ -13,11 +13,11 @@ import msgspec
 
 from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import MICRO, from_epoch_s
+from gridwright.durable import replace_file
 from gridwright.edge.buffer import Buffer
 from gridwright.edge.clock import EdgeClock
 from gridwright.edge.folder import STATUS_FILE, is_locked
 from gridwright.edge.forward import Forwarder
-from gridwright.jobs.files.durable import replace_file
 
 EVERY_S = 1.0
 

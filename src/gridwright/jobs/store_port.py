@@ -162,8 +162,10 @@ class OutlooksPort(Protocol):
 class QuarantinePort(Protocol):
     """What the import asks of the quarantine."""
 
-    def save_series(self, access: Access, series: Sequence[Readings], *, received: datetime) -> Kept:
-        """Keep readings that no usage point has."""
+    def save_series(
+        self, access: Access, series: Sequence[Readings], *, received: datetime, room: int | None = None
+    ) -> Kept:
+        """Keep readings that no usage point has, so many new ones as there is room for."""
         ...
 
     def room(self, access: Access) -> int:

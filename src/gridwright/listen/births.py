@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from gridwright.jobs.files.durable import replace_file
+from gridwright.durable import replace_file
 from gridwright.listen.lines import Lines, read_lines
 from gridwright.protocols.sparkplug import Birth
 

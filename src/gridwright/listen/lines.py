@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from gridwright.domain.errors import ConfigError
-from gridwright.jobs.files.durable import private, sync_folder
+from gridwright.durable import private, sync
 
 
 class Lines:
@@ -53,7 +53,7 @@ class Lines:
             file.flush()
             os.fsync(file.fileno())
         if not size:
-            sync_folder(self.path.parent)
+            sync(self.path.parent)
 
 
 def older(path: Path) -> Path:

@@ -147,6 +147,15 @@ class Quarantine:
         with self._session.reading(settled=False) as unit:
             return _to_readings(unit, unit.connection.execute(_waiting(meter).limit(limit)).all())
 
+    def reaches(self, access: Access, meter: str) -> datetime | None:
+        """Return until when the intervals reach that wait of one meter; None where none does."""
+        _require_all(access, Act.READ)
+        until = func.max(table.c.at_us + table.c.interval_s * 1_000_000)
+        mine = (table.c.meter == meter, table.c.claimed_us.is_(None), table.c.interval_s > 0)
+        with self._session.reading(settled=False) as unit:
+            found = unit.connection.execute(select(until).where(*mine)).scalar()
+        return None if found is None else from_us(int(found))
+
     def waiting(self, access: Access, meter: str) -> int:
         """Return how many readings of one meter wait."""
         _require_all(access, Act.READ)

@@ -17,8 +17,10 @@ from gridwright.domain.errors import AccessDenied, Conflict, NotFound
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER
+from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import Meter, install
 from gridwright.jobs.field.commission_device import commission_devices
+from gridwright.jobs.field.plan_reads import plan_reads
 from gridwright.simulate.virtual_meter import VirtualMeter
 from tests.integration.field.street import QUARTER, START, SYSTEM, Street
 
@@ -317,6 +319,23 @@ def test_a_device_that_hangs_nowhere_waits_in_quarantine(street: Street) -> None
     assert done.readings == 0
     assert 0 < done.quarantined <= 6, "only what is new"
     assert street.store.quarantine.meters(SYSTEM)[0].readings == before + done.quarantined
+
+
+def test_a_device_of_which_very_much_waits_is_asked_only_for_what_is_new(street: Street) -> None:
+    """The oldest hundred thousand readings were looked at, so that all that came behind them was read each time."""
+    street.meter("M-1")
+    street.add("M-1")
+    street.commission()
+    street.collect()
+    until, many = street.store.quarantine.reaches(SYSTEM, "M-1"), 100_001
+    at = int(START.timestamp()) - 900 * np.arange(1, many + 1)
+    columns = np.zeros(many, np.int32), at, np.ones(many), np.zeros(many, np.uint8), np.arange(many)
+    old = Readings(("M-1",), *columns, interval_s=900)
+    street.store.quarantine.save_series(SYSTEM, [old], received=street.now)
+    street.later(QUARTER + MINUTE)
+    (planned,) = plan_reads(street.store, SYSTEM, street.now, ReadPolicy(), ["M-1"])
+    assert until is not None
+    assert {period.start for _, period in planned.order.profiles} == {until}
 
 
 # --- plausibility -----------------------------------------------------------------------------------------------------

@@ -91,6 +91,15 @@ def test_of_one_instant_the_value_that_came_last_waits_last(store: Store) -> Non
     assert [each.value for each in store.quarantine.readings(ME, "M-9")] == [1.0, 2.0, 3.0]
 
 
+def test_until_when_the_intervals_of_a_meter_reach(store: Store) -> None:
+    assert store.quarantine.reaches(ME, "M-9") is None
+    read = replace(a_reading(9), interval_s=0, reading_type=DELIVERED_REGISTER)
+    store.quarantine.save(ME, [a_reading(3), a_reading(1), read, replace(a_reading(7), meter="M-8")], received=NOON)
+    assert store.quarantine.reaches(ME, "M-9") == a_reading(4).at
+    store.quarantine.drop(ME, "M-9", reason="a meter of the neighbour's")
+    assert store.quarantine.reaches(ME, "M-9") is None
+
+
 def test_qualities_wait_with_their_values(store: Store) -> None:
     guess = replace(a_reading(value=9.0), quality=int(q.Status.ESTIMATED))
     sure = replace(a_reading(value=5.0), quality=int(q.Status.ACTUAL))

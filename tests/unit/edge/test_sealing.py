@@ -162,7 +162,7 @@ def test_an_interrupted_rotation_is_finished(tmp_path: Path, monkeypatch: pytest
     from gridwright.edge import rotate as module
 
     written = 0
-    from gridwright.jobs.files.durable import replace_file as real
+    from gridwright.durable import replace_file as real
 
     def full(path: Path, content: bytes, *, durable: bool) -> None:
         nonlocal written

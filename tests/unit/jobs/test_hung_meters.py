@@ -183,6 +183,28 @@ def test_a_full_quarantine_refuses_by_name(store: Store, tmp_path: Path, monkeyp
     assert "M1" in refused.record
 
 
+def test_what_waits_already_needs_no_room_and_the_rest_is_refused(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same again took the place of what came behind it, and was refused by a full quarantine in which it waits."""
+    monkeypatch.setattr("gridwright.store.quarantine.LIMIT", 1)
+    run(store, rows(tmp_path / "one.csv", hours("M1")[:11]))
+    done = run(store, rows(tmp_path / "both.csv", hours("M1")))
+    (refused,) = done.intake.rejects
+    assert ("the quarantine is full" in refused.reason, "11:00" in refused.record) == (True, True)
+    assert any("1 reading of meter M1, of when it hung nowhere: in quarantine" in note for note in done.intake.notes)
+
+
+def test_what_somebody_let_go_is_not_said_to_wait(store: Store, tmp_path: Path) -> None:
+    run(store, rows(tmp_path / "m.csv", hours("M1")[:11]))
+    store.quarantine.drop(ME, "M1", reason="a test of the meter")
+    done = run(store, rows(tmp_path / "again.csv", hours("M1")))
+    (refused,) = done.intake.rejects
+    assert ("let go" in refused.reason, done.intake.rejected) == (True, 1)
+    assert [each.at for each in store.quarantine.readings(ME, "M1")] == [START + 11 * HOUR]
+    assert any("1 reading of meter M1, of when it hung nowhere: in quarantine" in note for note in done.intake.notes)
+
+
 def test_what_names_both_says_itself_where_it_belongs(store: Store, tmp_path: Path) -> None:
     """A NEM13 read names NMI and meter serial: the NMI counts, also where it is no usage point yet."""
     record = "250,NMI1,11,1,11,11,M1,E,006342.8,20241005093055,A,,,007654.9,20250107100333,E64,,,1312.1,kWh,20250407,"

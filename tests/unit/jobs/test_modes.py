@@ -17,7 +17,7 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.files.durable import replace_file
+from gridwright.durable import replace_file
 from gridwright.jobs.files.watch_folder import Watch
 from gridwright.jobs.upkeep.archive_months import Policy, archive_months
 from gridwright.jobs.upkeep.check_health import Surroundings, check_readers

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from gridwright.domain.access import Access
 from gridwright.domain.finding import Finding, Severity
-from gridwright.domain.interval import Interval, local_month
+from gridwright.domain.interval import Interval, local_months
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Quantity, ReadingType
 from gridwright.domain.usage_point import UsagePoint
@@ -35,7 +35,7 @@ def note_same_energy(
         return 0
     new = 0
     for points in _by_zone(store.registry.points(access, names)):
-        months = list(_months(scope.period, points[0]))
+        months = list(local_months(scope.period, points[0].tz))
         found = [each for month in months for each in _found(store, access, points, month, site)]
         whole = Interval(months[0].start, months[-1].end)
         mine = [point.id for point in points]
@@ -64,13 +64,6 @@ def _by_zone(points: Sequence[UsagePoint]) -> list[list[UsagePoint]]:
     for point in points:
         zones[point.zone].append(point)
     return list(zones.values())
-
-
-def _months(period: Interval, point: UsagePoint) -> Iterator[Interval]:
-    """Yield the civil months of a usage point that a period touches."""
-    first, last = (moment.astimezone(point.tz) for moment in (period.start, period.end - timedelta(seconds=1)))
-    for month in range(first.year * 12 + first.month - 1, last.year * 12 + last.month):
-        yield local_month(month // 12, month % 12 + 1, point.tz)
 
 
 def _found(

@@ -153,9 +153,7 @@ def _around(inner: Interval, outer: Interval) -> list[Interval]:
 
 
 def _beyond_quarantine(store: Store, access: Access, serial: str, window: Interval) -> list[Interval]:
-    waiting = store.quarantine.readings(access, serial)
-    ends = [read.at + timedelta(seconds=read.interval_s) for read in waiting if read.interval_s]
-    start = max([window.start, *ends])
+    start = max(window.start, store.quarantine.reaches(access, serial) or window.start)
     return [Interval(start, window.end)] if start < window.end else []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 import numpy as np
 
@@ -14,34 +15,43 @@ from gridwright.ingest.order import reject, take
 from gridwright.ingest.possible import possible
 from gridwright.jobs.store_port import StorePort
 
-NO_ROOM = "its meter hung nowhere at that time, and the quarantine is full"
+HUNG_NOWHERE = "its meter hung nowhere at that time, and"
+NO_ROOM = f"{HUNG_NOWHERE} the quarantine is full", "correct the dates of the meter's installation"
+LET_GO = f"{HUNG_NOWHERE} the same was let go from quarantine", "correct when the meter hung there, and import again"
 
 
-def adrift(
-    store: StorePort, access: Access, strays: Sequence[Readings], not_after: int | None
-) -> tuple[list[Readings], Tally]:
-    """Return what may wait of such readings, and the tally of what is refused: impossible stamps, and without room."""
+def adrift(strays: Sequence[Readings], not_after: int | None) -> tuple[list[Readings], Tally]:
+    """Return what may wait of such readings, and the tally of what is refused for impossible stamps."""
     found, tally = [], Tally()
-    room = store.quarantine.room(access) if strays else 0
     for part in strays:
         valued, refused = possible(take(part, np.isfinite(part.value)), not_after)
         tally += refused
-        beyond = np.arange(valued.size) >= room
-        if beyond.any():
-            tally += reject(valued, beyond, NO_ROOM, "correct the dates of the meter's installation")
-            valued = take(valued, ~beyond)
-        room -= valued.size
         found += [valued] if valued.size else []
     return found, tally
 
 
-def by_meter(series: Sequence[Readings]) -> Counter[str]:
-    """Count readings by the name that they have."""
-    found: Counter[str] = Counter()
+def keep_adrift(
+    store: StorePort, access: Access, series: Sequence[Readings], *, received: datetime
+) -> tuple[Counter[str], Tally]:
+    """Bring readings into quarantine; return how many wait there now by name, and the tally of those that do not."""
+    if not series:
+        return Counter(), Tally()
+    kept = store.quarantine.save_series(access, series, received=received, room=store.quarantine.room(access))
+    waiting, tally, begin = Counter[str](), Tally(), 0
     for part in series:
-        for name, count in zip(part.points, np.bincount(part.point, minlength=len(part.points)).tolist(), strict=True):
-            found[name] += count
-    return +found
+        waits = np.ones(part.size, np.bool_)
+        for places, why in ((kept.let_go, LET_GO), (kept.no_room, NO_ROOM)):
+            refused = np.isin(np.arange(begin, begin + part.size), places)
+            tally += reject(part, refused, *why)
+            waits &= ~refused
+        waiting += by_meter(take(part, waits))
+        begin += part.size
+    return waiting, tally
+
+
+def by_meter(part: Readings) -> Counter[str]:
+    """Count readings by the name that they have."""
+    return +Counter(dict(zip(part.points, np.bincount(part.point, minlength=len(part.points)).tolist(), strict=True)))
 
 
 def adrift_notes(waiting: Mapping[str, int]) -> Iterator[str]:

@@ -24,7 +24,7 @@ from gridwright.domain.verdict import Reject
 from gridwright.formats.source import KEPT_REJECTS, Decoded, ReadOptions
 from gridwright.ingest import Gridded, Tally, grid_series
 from gridwright.jobs.cascade.fit_day import fit_day
-from gridwright.jobs.files.adrift import adrift, by_meter
+from gridwright.jobs.files.adrift import adrift, keep_adrift
 from gridwright.jobs.files.beside_measured import MEASURED, beside_measured
 from gridwright.jobs.files.brought import Brought, named
 from gridwright.jobs.files.chunk_parts import LONGEST_BLOCK, Misfit, Part, counted, parts_of, sent_of, shown
@@ -153,7 +153,7 @@ class ChunkImport:
         run = self.run
         beyond = run.told, run.opened, self.brought.only
         stored = stored_channels(run.store, run.access, self.decoded.series, run.points, beyond)
-        strays, refused = adrift(run.store, run.access, self.decoded.strays, run.not_after)
+        strays, refused = adrift(self.decoded.strays, run.not_after)
         gridded = self.piece.gridded
         if gridded is not None:
             gridded = replace(gridded, panels=tuple(stored.of_panels(gridded.panels)), tally=gridded.tally + refused)
@@ -180,7 +180,8 @@ class ChunkImport:
                     misfits, left = sent_of(misfits)
                     noted = self._note_arrival(gridded, zones)
                     self._save_events(zones)
-                    run.store.quarantine.save_series(run.access, strays, received=run.known_at)
+                    waiting, unkept = keep_adrift(run.store, run.access, strays, received=run.known_at)
+                    gridded = replace(gridded, tally=gridded.tally + unkept)
                     if self.run.follow is not None:
                         self.run.follow.end(gridded, known_at=self.run.known_at)
                     counts = self._advance(gridded, saved, misfits)
@@ -199,7 +200,7 @@ class ChunkImport:
                 run.points.update(zones)
             self._remember(gridded, misfits)
             run.notes.update(dict.fromkeys(left))
-            run.waiting += by_meter(strays)
+            run.waiting += waiting
             return counts
 
     def _beside_known(self, stored: StoredChannels, refused: Tally) -> Gridded:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gridwright.domain.errors import Conflict, GridwrightError, InputError, NotFound, StoreError
 from gridwright.domain.interval import DAY_S
-from gridwright.jobs.files.durable import sync_folder
+from gridwright.durable import sync
 from gridwright.jobs.files.file_names import free_name, safe_name, shown
 from gridwright.jobs.files.ingest_file import Imported
 from gridwright.jobs.files.read_file import LEFT_OUT
@@ -230,7 +230,7 @@ class Watch:
                 remedy = "mend what was left out, and put it into the folder by itself"
                 _write_reason(target, InputError("\n".join(left_out), remedy=remedy))
             claimed.rename(target)
-            sync_folder(target.parent)
+            sync(target.parent)
             return Handled(shown(name), Outcome.DONE, target, imported)
         rejects, target = _rejects_of(target), self.folder / FAILED / target.name
         if rejects.exists():
@@ -239,7 +239,7 @@ class Watch:
         error = _nothing_taken(imported, name)
         _write_reason(target, error)
         claimed.rename(target)
-        sync_folder(target.parent)
+        sync(target.parent)
         return Handled(shown(name), Outcome.FAILED, target, imported, error)
 
     def _refuse(self, claimed: Path, name: str, error: GridwrightError) -> Handled:
@@ -249,7 +249,7 @@ class Watch:
             error.where = error.where.replace(str(claimed), str(target))  # it is there that whoever reads this looks
             _write_reason(target, error)
             claimed.rename(target)
-            sync_folder(target.parent)
+            sync(target.parent)
         except OSError as trouble:
             return self._keep(claimed, name, trouble)
         return Handled(shown(name), Outcome.FAILED, target, error=error)

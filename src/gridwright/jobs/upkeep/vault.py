@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gridwright.domain.errors import StoreCorrupt, StoreError, UsageError
-from gridwright.jobs.files.durable import sync_folder
+from gridwright.durable import sync
 from gridwright.jobs.upkeep.key_lock import key_file_alone
 from gridwright.jobs.upkeep.key_users import note_user, users, users_file
 
@@ -163,7 +163,7 @@ class Vault:
     def _write(self, keys: list[bytes]) -> None:
         draft = _draft(self.path, keys)
         draft.replace(self.path)
-        sync_folder(self.path.parent)
+        sync(self.path.parent)
         self._keys = {}
 
     def _secrets(self, *, make: bool) -> dict[str, bytes]:
@@ -206,7 +206,7 @@ def _make(path: Path) -> None:
     draft = _draft(path, [secrets.token_bytes(KEY_BYTES)])
     try:
         os.link(draft, path)
-        sync_folder(path.parent)
+        sync(path.parent)
     except FileExistsError:
         return
     except OSError as error:

@@ -23,6 +23,7 @@ from pyarrow import fs
 
 from gridwright.domain.calendar import day_number
 from gridwright.domain.errors import ConfigError, StoreCorrupt, StoreError
+from gridwright.durable import sync
 from gridwright.store.archive.rows import SCHEMA
 
 FOOTER = b"gridwright"
@@ -316,10 +317,10 @@ def keep(shelf: Shelf, draft: str, name: str) -> None:
     """Make a file durable and give it its name."""
     # An object store keeps what it has acknowledged; a local disk has to be told.
     if shelf.is_local:
-        _sync(shelf.inside(draft))
+        sync(Path(shelf.inside(draft)))
     shelf.files.move(shelf.inside(draft), shelf.inside(name))
     if shelf.is_local:
-        _sync(str(Path(shelf.inside(name)).parent))
+        sync(Path(shelf.inside(name)).parent)
 
 
 def make_folder(shelf: Shelf, folder: str) -> None:
@@ -380,11 +381,3 @@ class _Hashing:
 
     def seekable(self) -> bool:
         return False
-
-
-def _sync(path: str) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

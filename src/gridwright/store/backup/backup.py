@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, select
 
 from gridwright.domain.errors import Conflict, StoreCorrupt, StoreError, StoreFull, StoreOutdated
+from gridwright.durable import sync
 from gridwright.store.backup.alone import Alone, alone_at, whoever
 from gridwright.store.backup.draft import drafted
 from gridwright.store.backup.file import SUFFIX, BackupWriter, Header, check_whole, opened
@@ -212,9 +213,7 @@ def _into_file(
         with _file_engine(draft) as engine:
             _check_health(engine, path)
             prepare(engine, create=True)
-        handle = os.open(draft, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
+        sync(draft)
         take_the_place(draft, target)
 
 

@@ -33,15 +33,6 @@ def drafted(beside: Path, *, suffix: str) -> Iterator[Path]:
         _unlink(path)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def sweep(beside: Path, suffix: str) -> None:
     """Delete drafts that no process holds."""
     for path in beside.parent.glob(".*.tmp"):

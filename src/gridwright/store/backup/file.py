@@ -29,7 +29,8 @@ from gridwright.domain.errors import (
     StoreFull,
     UsageError,
 )
-from gridwright.store.backup.draft import drafted, sync_folder
+from gridwright.durable import sync
+from gridwright.store.backup.draft import drafted
 from gridwright.store.sealing.sealing import Master
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class BackupWriter:
                 facts = self._written_header(about)
             self._file.close()
             self._take_the_name()
-            sync_folder(self.path.parent)
+            sync(self.path.parent)
         return _to_header(facts)
 
     def _wrap(self) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gridwright.domain.errors import StoreLocked
-from gridwright.store.backup.draft import sync_folder
+from gridwright.durable import sync
 from gridwright.store.engine import KEPT, SQLITE_BUSY
 
 PATIENCE_S = 2.0  # for somebody who only looks: a server holds the file for as long as it runs
@@ -83,11 +83,11 @@ def take_the_place(draft: Path, target: Path) -> None:
         beside = [end for end in ("", *LOG_FILES) if target.with_name(target.name + end).exists()]
         for end in beside:
             _keep(target.with_name(target.name + end), kept.with_name(kept.name + end))
-        sync_folder(target.parent)
+        sync(target.parent)
         for end in LOG_FILES:  # the log of another file would be taken for that of the new one
             target.with_name(target.name + end).unlink(missing_ok=True)
         draft.replace(target)
-        sync_folder(target.parent)
+        sync(target.parent)
 
 
 def _keep(old: Path, kept: Path) -> None:
