@@ -45,7 +45,9 @@ def listeners_tell(port: int) -> dict[str, list[bytes]]:
     """Return what will be told of each listener, in the order in which it is."""
     told: dict[str, list[bytes]] = defaultdict(list)
     client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
-    client.on_message = lambda _client, _data, message: told[message.topic.rpartition("/")[2]].append(message.payload)
+    client.on_message = lambda _client, _data, message: told[message.topic.rpartition("/")[2]].append(
+        bytes(message.payload)
+    )
     client.connect("127.0.0.1", port)
     client.subscribe("gridwright/listeners/centre/+")
     client.loop_start()
