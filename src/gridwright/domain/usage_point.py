@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -142,10 +142,16 @@ def install(usage_point: str, end_device: str, since: datetime, multiplier: Deci
 def exchange(history: Iterable[Installation], new: Installation) -> tuple[Installation, ...]:
     """Close the open installation of the same usage point at the start of `new` and append `new`.
 
-    Readings stay on the usage point, so history is kept. Overlapping installations are a Conflict.
+    Readings stay on the usage point, so history is kept. Overlapping installations are a Conflict, but for the one that
+    `new` is with an earlier beginning.
     """
     kept: list[Installation] = []
     for old in history:
+        if (
+            replace(new, period=Interval(old.period.start, new.period.end)) == old
+            and new.period.start <= old.period.start
+        ):
+            continue
         if old.usage_point == new.usage_point and old.period.overlaps(new.period):
             if not old.is_open or old.period.start >= new.period.start:
                 raise Conflict(

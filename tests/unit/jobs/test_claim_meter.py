@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from gridwright.domain.access import LOCAL_OWNER
-from gridwright.domain.errors import NotFound
+from gridwright.domain.errors import Conflict, NotFound
 from gridwright.domain.interval import Interval
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import Meter, UsagePoint, install
+from gridwright.domain.usage_point import FOREVER, Installation, Meter, UsagePoint, install
 from gridwright.jobs.meters.claim_meter import claim_meter
 from gridwright.jobs.meters.claimed_place import MeterClaim
 from gridwright.jobs.meters.in_epochs import in_epochs
+from gridwright.jobs.meters.preview_claim import preview_claim
 from gridwright.store import open_store
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -40,6 +42,61 @@ def test_what_is_from_before_the_meter_hung_there_waits_for_its_own_place() -> N
         with pytest.raises(NotFound, match="wait from"):
             claim_meter(store, LOCAL_OWNER, MeterClaim("M-9", "UP-2"), now=NOW)
         assert len(store.quarantine.readings(LOCAL_OWNER, "M-9")) == 25
+
+
+DAY, ONE, TEN, MORE = HOUR * 24, Decimal(1), Decimal(10), Decimal(40)
+OPEN = (FOREVER - START) // DAY
+
+
+def hanging(point: str, begin: int, end: int, factor: Decimal) -> Installation:
+    return Installation(
+        point, "M-9", Interval(START + DAY * begin, START + DAY * end if end < OPEN else FOREVER), factor
+    )
+
+
+@pytest.mark.parametrize(
+    ("second", "hung", "left"),
+    [
+        (MeterClaim("M-9", "UP-1", START + DAY), [hanging("UP-1", 1, OPEN, TEN)], 24),
+        (
+            MeterClaim("M-9", "UP-1", START + DAY, MORE),
+            [hanging("UP-1", 1, 2, MORE), hanging("UP-1", 2, OPEN, TEN)],
+            24,
+        ),
+        (MeterClaim("M-9", "UP-2", START + DAY), [hanging("UP-2", 1, 2, ONE), hanging("UP-1", 2, OPEN, TEN)], 24),
+        (MeterClaim("M-9", "UP-2"), [hanging("UP-2", 0, 2, ONE), hanging("UP-1", 2, OPEN, TEN)], 0),
+    ],
+)
+def test_what_waits_from_before_a_meter_hung_somewhere_can_be_claimed_too(
+    second: MeterClaim, hung: list[Installation], left: int
+) -> None:
+    """At the same place it hung from then on, at another until it came to the first; what waited is there then."""
+    sent = [QuarantinedReading("M-9", START + HOUR * n, 100.0, 3600, DELIVERED_ENERGY) for n in range(72)]
+    with open_store("sqlite://") as store:
+        store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1"), UsagePoint("UP-2")])
+        store.quarantine.save(LOCAL_OWNER, sent, received=NOW)
+        first = MeterClaim("M-9", "UP-1", since=START + 2 * DAY, multiplier=TEN)
+        assert claim_meter(store, LOCAL_OWNER, first, now=NOW).intervals == 24
+        seen = preview_claim(store, LOCAL_OWNER, second, now=NOW)
+        done = claim_meter(store, LOCAL_OWNER, second, now=NOW)
+        assert (seen.moving, done.intervals, seen.ends) == (48 - left, 48 - left, "")
+        assert sorted(store.registry.installed(LOCAL_OWNER), key=lambda one: one.period.start) == hung
+        assert len(store.quarantine.readings(LOCAL_OWNER, "M-9")) == left
+        stored = sum(one.readings for one in store.readings.freshness(LOCAL_OWNER))
+        assert stored == 72 - left
+
+
+def test_where_another_meter_hung_then_it_cannot_be_claimed_for() -> None:
+    sent = [QuarantinedReading("M-9", START + HOUR * n, 100.0, 3600, DELIVERED_ENERGY) for n in range(72)]
+    with open_store("sqlite://") as store:
+        store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1")])
+        store.registry.save_meter(LOCAL_OWNER, Meter("M-1"))
+        store.registry.exchange_meter(LOCAL_OWNER, install("UP-1", "M-1", START))
+        store.quarantine.save(LOCAL_OWNER, sent, received=NOW)
+        claim_meter(store, LOCAL_OWNER, MeterClaim("M-9", "UP-1", since=START + 2 * DAY), now=NOW)
+        with pytest.raises(Conflict, match="overlaps meter M-1"):
+            claim_meter(store, LOCAL_OWNER, MeterClaim("M-9", "UP-1", since=START + DAY), now=NOW)
+        assert len(store.quarantine.readings(LOCAL_OWNER, "M-9")) == 48
 
 
 FIVE = Meter("M-9", dials=5, lsb_wh=1000)

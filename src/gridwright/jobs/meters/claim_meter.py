@@ -131,7 +131,8 @@ class _Moving:
             return GridMismatch(f"nothing moves in: {error.message}", where=error.where, remedy=REMEDY)
         return NotFound(
             f"no readings of meter {self.claim.meter!r} wait from {self.claimed.place.period}",
-            remedy="the list of the quarantine tells from when they are; claim them for where it hung then",
+            remedy="the list of the quarantine tells from when they are; claim them for where it hung then, with the "
+            "instant since which it did: at the same place, it hangs there from then on",
         )
 
 

@@ -69,18 +69,42 @@ def place_of(store: Store, access: Access, claim: MeterClaim, first: datetime) -
         return ClaimedPlace(install(claim.usage_point, "", since), own=True)
     history = store.registry.installations(access, claim.usage_point)
     open_now = next((each for each in history if each.is_open), None)
-    if open_now is not None and open_now.end_device == claim.meter:
+    mine = _hung(store, access, claim.meter)
+    before = claim.since is not None and _later(mine, since)
+    if open_now is not None and open_now.end_device == claim.meter and not before:
         return ClaimedPlace(open_now)
     ended = next((each for each in history if each.end_device == claim.meter and _holds(each, since)), None)
     if ended is not None:
         return ClaimedPlace(ended)
-    new = install(claim.usage_point, claim.meter, since, claim.multiplier)
-    require_free(store, access, new)
+    new = _begun(claim, since, mine)
+    _require_free(mine, new)
     try:
         exchange(history, new)
     except Conflict as error:
         raise Conflict(error.message, where=error.where, remedy=_when_free(history, claim)) from error
-    return ClaimedPlace(new, new=True, ends=open_now.end_device if open_now else "")
+    goes = open_now is not None and open_now.end_device != claim.meter and open_now.period.overlaps(new.period)
+    return ClaimedPlace(new, new=True, ends=open_now.end_device if open_now and goes else "")
+
+
+def _later(mine: Iterable[Installation], since: datetime) -> list[Installation]:
+    """Return the installations of a meter that begin after an instant, the first one first, where none holds it."""
+    if any(each.period.start <= since < each.period.end for each in mine):
+        return []
+    return sorted((each for each in mine if each.period.start > since), key=lambda each: each.period.start)
+
+
+def _begun(claim: MeterClaim, since: datetime, mine: Iterable[Installation]) -> Installation:
+    """Return the installation that begins with a claim: where the meter hangs later, until it came there.
+
+    Where that is the same place, and with the same factor, it is that installation with an earlier beginning.
+    """
+    new = install(claim.usage_point, claim.meter, since, claim.multiplier)
+    for later in _later(mine, since)[:1]:
+        earlier = replace(later, period=Interval(since, later.period.end))
+        if later.usage_point == claim.usage_point and claim.multiplier in {later.multiplier, 1}:
+            return earlier
+        return replace(new, period=Interval(since, later.period.start))
+    return new
 
 
 def _holds(ended: Installation, since: datetime) -> bool:
@@ -133,10 +157,18 @@ def of_hanging(store: Store, access: Access, reads: Iterable[RegisterReading]) -
 
 def require_free(store: Store, access: Access, new: Installation) -> None:
     """Refuse a meter that hangs at another usage point during the new installation."""
-    for other in store.registry.installed(access):
-        elsewhere = other.end_device == new.end_device and other.usage_point != new.usage_point
-        if elsewhere and other.period.overlaps(new.period):
+    _require_free(_hung(store, access, new.end_device), new)
+
+
+def _hung(store: Store, access: Access, meter: str) -> list[Installation]:
+    return [each for each in store.registry.installed(access) if each.end_device == meter]
+
+
+def _require_free(mine: Iterable[Installation], new: Installation) -> None:
+    for other in mine:
+        if other.usage_point != new.usage_point and other.period.overlaps(new.period):
             raise Conflict(
                 f"meter {new.end_device} hangs at {other.usage_point} at that time",
-                remedy="end that installation first, or give a later beginning",
+                remedy=f"exchange it at {other.usage_point} first, with the instant at which it went; if it never hung "
+                "there, cancel that installation first",
             )
