@@ -17,7 +17,7 @@ from gridwright.api.ingest.compiled import machine_for_lines
 from gridwright.api.ingest.lines import DecodedLines, LineMapping, decode_alike, decode_lines, mapping_of
 from gridwright.api.ingest.names import resolve
 from gridwright.api.ingest.plain import PlainLines, PlainReadings
-from gridwright.api.ingest.verdicts import Status, Verdict
+from gridwright.api.ingest.verdicts import Status, Verdict, shown
 from gridwright.api.quick import Post
 from gridwright.domain.errors import GridwrightError, NotAuthenticated
 from gridwright.formats.line_protocol import KNOWN_PRECISIONS, PRECISIONS
@@ -180,7 +180,7 @@ def sentence(verdict: Verdict, decoded: object) -> str:
     name = decoded.field_of(verdict.index) if isinstance(decoded, DecodedLines) else ""
     value = f" {verdict.value!r}" if verdict.value else ""
     remedy = f" ({fault.remedy})" if fault.remedy else ""
-    return f"line {verdict.line}, field {name or fault.field}{value}: {fault.reason}{remedy}"
+    return f"line {verdict.line}, field {shown(name) or fault.field}{value}: {fault.reason}{remedy}"
 
 
 def failed_lines(error: Exception, path: str) -> Answer:

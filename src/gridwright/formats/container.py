@@ -20,6 +20,7 @@ RATIO_FREE = 16 << 20  # below this size the ratio does not matter
 MAX_FILES = 10_000
 MAX_DEPTH = 2
 PIECE = 1 << 20
+LINES_BYTES = 1 << 16
 IGNORED = ("__macosx/", ".ds_store", "thumbs.db")
 
 
@@ -71,9 +72,19 @@ def _unwrap(data: memoryview, name: str, budget: _Budget, depth: int) -> list[Co
 
 
 def _bytewise(data: memoryview) -> memoryview:
-    """Return XML in UTF-16 as UTF-8, in which it is searched and guarded byte by byte; anything else as it is."""
+    """Return XML in UTF-16 as UTF-8, in which it is searched and guarded byte by byte, and lines with line feeds."""
     encoding = encoding_of_markup(bytes(data[:HEAD_BYTES]))
-    return memoryview(to_utf8(data, encoding)) if encoding else data
+    return memoryview(to_utf8(data, encoding)) if encoding else _with_line_feeds(data)
+
+
+def _with_line_feeds(data: memoryview) -> memoryview:
+    """Return a text whose lines end in carriage returns alone, as once on the Mac, with line feeds for them."""
+    head = bytes(data[:LINES_BYTES])
+    if b"\r" not in head or b"\n" in head or b"\0" in head:
+        return data
+    if any(b"\n" in bytes(data[at : at + PIECE]) for at in range(0, len(data), PIECE)):
+        return data
+    return memoryview(bytes(data).replace(b"\r", b"\n"))
 
 
 def _unzip(data: memoryview, name: str, budget: _Budget, depth: int) -> list[Content]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -159,9 +160,10 @@ def _quick(rows: Rows, layout: Layout, framing: Framing) -> Batch | None:
     import pyarrow as pa
 
     odd: list[tuple[int, int]] = []
-    try:
+    table = None
+    with suppress(pa.ArrowInvalid):
         table = _arrow(rows.text, layout, framing, odd, numbers=True)
-    except pa.ArrowInvalid:
+    if table is None or _is_infinite(table):  # as text, what is no number is shown as it was written
         odd.clear()
         try:
             table = _arrow(rows.text, layout, framing, odd, numbers=False)
@@ -177,6 +179,15 @@ def _quick(rows: Rows, layout: Layout, framing: Framing) -> Batch | None:
         return Batch(columns, rows.line, rows.record)
     place = np.flatnonzero(kept)
     return Batch(columns, rows.line[kept], _record_of(rows, place), 0, rejects, len(odd))
+
+
+def _is_infinite(table: pa.Table) -> bool:
+    """Tell whether any number is too large for a float."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    numbers = (column for column in table.columns if pa.types.is_floating(column.type))
+    return any(compute.any(compute.is_inf(column)).as_py() for column in numbers)
 
 
 def _record_of(rows: Rows, place: Ints) -> Callable[[int], str]:

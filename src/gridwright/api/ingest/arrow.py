@@ -26,6 +26,8 @@ def decode_csv(body: bytes, defaults: Said, now: datetime) -> Decoded:
     from pyarrow import csv
 
     _require_utf8(body)
+    if b"\r" in body and b"\n" not in body:  # lines as once on the Mac
+        body = body.replace(b"\r", b"\n")
     if body.count(b"\n") > MAX_LINES:
         raise too_many(MAX_LINES)
     head, _, rest = body.removeprefix(b"\xef\xbb\xbf").partition(b"\n")

@@ -220,6 +220,7 @@ class Columns:
                 self._refuse_second(names, at, which, ~np.isnan(value) & ~np.isnan(numbers), two_values)
             here = np.isnan(value) & ~np.isnan(numbers) if at else slice(None)
             value[here], which[here] = numbers[here], at
+        value[np.isinf(value)] = np.nan  # what was written is shown
         empty = np.flatnonzero(np.isnan(value) & self.kept)
         if empty.size:
             columns = [self.table.column(name) for name in names]

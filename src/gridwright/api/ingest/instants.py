@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -26,10 +25,9 @@ def instant_us(value: object, field: str) -> int:
     """Read one instant; Wrong where it is none, or where nothing tells its zone."""
     if isinstance(value, bool) or value is None or value == "":
         raise Wrong(Fault(field, "there is no instant", HOW), value)
-    if isinstance(value, str) and (number := _number(value)) is not None:
-        value = number
-    if isinstance(value, int | float):
-        return _of_number(float(value), field)
+    number = _number(value) if isinstance(value, str) else value
+    if isinstance(number, int | float):
+        return _of_number(number, field, value)
     try:
         moment = datetime.fromisoformat(_upper(str(value).strip()))
     except ValueError:
@@ -71,10 +69,12 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _of_number(number: float, field: str) -> int:
-    seconds = number / 1000 if abs(number) >= MILLISECONDS_FROM else number
-    if not math.isfinite(seconds) or abs(seconds) > LAST_S:
-        raise Wrong(Fault(field, "this is no instant", HOW), number)
+def _of_number(number: float, field: str, told: object) -> int:
+    if not abs(number) <= LAST_S * 1000:  # also NaN, and a whole number that no float holds
+        raise Wrong(Fault(field, "this is no instant", HOW), told)
+    seconds = number / 1000 if abs(number) >= MILLISECONDS_FROM else float(number)
+    if abs(seconds) > LAST_S:
+        raise Wrong(Fault(field, "this is no instant", HOW), told)
     return round(seconds * MICRO)
 
 
@@ -92,8 +92,10 @@ def instants_us(values: Sequence[Any]) -> Whole | None:
         read: Whole = stamps.cast(pa.int64()).to_numpy()
         return read
     if kinds and kinds <= {int, float}:
-        numbers = np.array(values, np.float64)
-        return numbers_us(numbers)
+        try:
+            return numbers_us(np.array(values, np.float64))
+        except OverflowError:  # a whole number that no float holds
+            return None
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -85,6 +85,8 @@ class Verdicts:
 
     def _list(self, where: tuple[int, int], status: Status, fault: Fault, value: object) -> None:
         if len(self.listed) < LISTED:
+            if len(fault.field) > LONGEST_VALUE:  # named by the sender
+                fault = replace(fault, field=shown(fault.field))
             self.listed.append(Verdict(*where, status, fault, shown(value)))
 
     def several(

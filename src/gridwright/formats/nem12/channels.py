@@ -12,6 +12,7 @@ from gridwright.formats.source import ReadOptions
 from gridwright.formats.text import shortened
 
 MINUTES_A_DAY = 1440
+LONGEST_WHOLE = 9  # digits
 # MDFF compares units without case, so that `mwh` is always mega. Value: (quantity, power of ten to the base unit).
 UNITS: Mapping[str, tuple[Quantity, int]] = {
     prefix + unit: (quantity, power)
@@ -76,7 +77,7 @@ def channel_of(
     if not minutes or MINUTES_A_DAY % minutes:
         return Reject(
             line,
-            f"interval length {field(fields, 8)!r} is not a number of minutes that divides the day",
+            f"interval length {shortened(field(fields, 8), SHOWN)!r} is not a number of minutes that divides the day",
             "give --interval-minutes 5, 15 or 30",
             field(fields, 8),
         )
@@ -120,7 +121,8 @@ def meaning_of(
     name = unit or SUFFIX_UNITS.get(suffix[:1], "")
     known = UNITS.get(name.lower())
     if known is None:
-        reason = f"unit {unit!r} is not known" if unit else f"channel {suffix or '?'} has no unit"
+        shown = shortened(suffix, SHOWN) or "?"
+        reason = f"unit {shortened(unit, SHOWN)!r} is not known" if unit else f"channel {shown} has no unit"
         return Reject(line, reason, "give --unit kWh, Wh or MWh", unit)
     quantity, power = known
     exponent = exponents.get(quantity, default_exponent(quantity))
@@ -136,8 +138,8 @@ def field(fields: list[str], at: int) -> str:
 
 
 def whole(text: str) -> int:
-    """Return a whole number, or 0 when it is none."""
-    return int(text) if text.isascii() and text.isdigit() else 0
+    """Return a whole number, or 0 when it is none, or longer than any that is meant."""
+    return int(text) if len(text) <= LONGEST_WHOLE and text.isascii() and text.isdigit() else 0
 
 
 def _only_channel(configuration: str) -> str:

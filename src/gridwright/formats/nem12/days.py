@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,9 @@ from gridwright.domain.verdict import Reject
 from gridwright.formats.nem12.layout import RETURN, Index, Layout
 from gridwright.formats.nem12.numbers import to_counts
 from gridwright.formats.nem12.qualities import UNREADABLE, VARIABLE, Ranges, quality_bytes, reject_range, spread
+from gridwright.formats.row_verdicts import LONGEST_VALUE
 from gridwright.formats.source import KEPT_REJECTS
+from gridwright.formats.text import shortened
 
 DATE_LENGTH = 8
 YEARS = (1970, 2200)
@@ -38,7 +40,8 @@ class Verdicts:
         """Take note of one reject that costs so many readings."""
         self.count += readings
         if len(self.kept) < KEPT_REJECTS:
-            self.kept.append(reject)
+            value = shortened(reject.value, LONGEST_VALUE)  # a field may be as long as the file
+            self.kept.append(reject if value == reject.value else replace(reject, value=value))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
