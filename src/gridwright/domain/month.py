@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from gridwright.domain.errors import UsageError
+from gridwright.domain.interval import Interval
 
 
 def parse_month(text: str) -> int:
@@ -25,6 +26,11 @@ def month_of(moment: datetime) -> int:
     """Return the month that an instant falls in, by UTC."""
     utc = moment.astimezone(UTC)
     return utc.year * 12 + utc.month - 1
+
+
+def months_of(period: Interval) -> range:
+    """Return the months that a period lies in, by UTC."""
+    return range(month_of(period.start), month_of(period.end - timedelta(microseconds=1)) + 1)
 
 
 def month_of_day(day: date) -> int:

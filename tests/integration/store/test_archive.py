@@ -28,6 +28,9 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import TEMPERATURE
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.upkeep.archive_months import (
     Policy,
     archive_months,
@@ -388,6 +391,37 @@ def test_what_came_late_is_laid_over_what_comes_back(every_town: Store, tmp_path
     with open_store("sqlite://") as never_away:
         arrive(fill(never_away))
         assert rows(every_town) == rows(never_away)
+
+
+@pytest.mark.parametrize("kept", ["readings", "versions"])
+def test_what_comes_late_for_a_month_whose_file_is_damaged_waits_and_keeps_nothing_else_waiting(
+    town: Store, tmp_path: Path, kept: str
+) -> None:
+    """The first late reading of such a month stopped the judgement of everybody's readings, of all months."""
+    archive(town, tmp_path, drop_before=BEFORE)
+    (path,) = (tmp_path / kept / "2025-03").glob("*energy*-raw-*.parquet")
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    now = APRIL + timedelta(days=200)
+    late, other = Panel(("A-2",), MARCH + timedelta(days=25), QUARTER, np.array([[7.0]])), MARCH + timedelta(days=150)
+    town.readings.save(ME, late, known_at=now)
+    town.registry.save_points(ME, [UsagePoint("new")])
+    town.readings.save(ME, panel(("new",), other, 1, 3), known_at=now)
+    for run in range(2):
+        done = correct(town, ME, SiteDefaults(), now=now + timedelta(hours=run))
+        assert (done.waiting, done.failed, len(done.notes)) == (1, 1, 1)
+        assert ("A-2" in done.notes[0], "2025-03" in done.notes[0], path.name in done.notes[0]) == (True, True, True)
+    assert "A-2" in {each.usage_point for each in town.dirty.ranges(ME)}
+    final = town.readings.load(ME, "new", Interval(other, other + timedelta(days=1)), image=Image.FINAL)
+    assert np.count_nonzero(~final.missing) > 90
+    unjudged = [each for each in town.findings.load(ME) if each.code == "V00_unjudged"]
+    assert [each.usage_point for each in unjudged] == ["A-2"]
+    path.write_bytes(content)
+    done = correct(town, ME, SiteDefaults(), now=now + timedelta(hours=3))
+    assert (done.waiting, done.notes, town.dirty.ranges(ME)) == (0, (), [])
+    day = town.readings.load(ME, "A-2", Interval(MARCH + timedelta(days=25), MARCH + timedelta(days=26)))
+    assert (float(day.values[0, 0]), int((~day.missing).sum())) == (7.0, 96)
+    assert [each for each in town.findings.load(ME) if each.code == "V00_unjudged"] == []
 
 
 def test_late_readings_bring_their_months_back_before_they_are_judged(town: Store, tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from datetime import timedelta
 from gridwright.domain.access import Access
 from gridwright.domain.bill import BillState
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s, local_day, local_months
-from gridwright.domain.month import month_days
+from gridwright.domain.month import month_days, months_of
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.billing.open_months import INSTANT, months_of
+from gridwright.jobs.billing.open_months import INSTANT
 from gridwright.jobs.load.reached import EVER
 from gridwright.store import Store
 from gridwright.store.days.series import Extent

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from gridwright.domain.interval import Interval, local_months
-from gridwright.domain.month import month_name, month_of
+from gridwright.domain.month import month_name, month_of, months_of
 from gridwright.domain.usage_point import UsagePoint
 
 INSTANT = timedelta(microseconds=1)
@@ -37,11 +37,6 @@ def open_months(there: Interval, point: UsagePoint, away: AbstractSet[int], bill
         elif not gone or not billed(month):
             kept.append(month)
     return Open(tuple(joined(kept)), tuple(left))
-
-
-def months_of(period: Interval) -> range:
-    """Return the months that a period lies in, by UTC."""
-    return range(month_of(period.start), month_of(period.end - INSTANT) + 1)
 
 
 def joined(periods: Sequence[Interval]) -> list[Interval]:

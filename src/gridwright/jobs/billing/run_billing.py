@@ -17,14 +17,14 @@ from gridwright.domain.bill import Bill, BillState
 from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import InputError, NotFound
 from gridwright.domain.interval import Interval, local_month, parse_period
-from gridwright.domain.month import month_name
+from gridwright.domain.month import month_name, months_of
 from gridwright.domain.obstacle import BillGate, Obstacle, Withheld
 from gridwright.domain.rate import RateCard
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.billing.bill_months import civil_days
 from gridwright.jobs.billing.billed_spans import Reached, Together, alike, spans_reached
 from gridwright.jobs.billing.customers import customers
-from gridwright.jobs.billing.open_months import joined, months_of, open_months, spelled
+from gridwright.jobs.billing.open_months import joined, open_months, spelled
 from gridwright.jobs.billing.pass_gate import Doubts, obstacles_in, open_doubts, record_despite
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.note_replacement import note_replacement

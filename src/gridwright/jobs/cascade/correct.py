@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gridwright.domain.access import Access, Act
-from gridwright.domain.errors import AccessDenied, Conflict, GridwrightError, StoreError
+from gridwright.domain.errors import AccessDenied, ArchiveUnreadable, Conflict, GridwrightError, StoreError
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
+from gridwright.domain.month import months_of
 from gridwright.jobs.cascade.correct_part import Outcome, keep_final
 from gridwright.jobs.cascade.correct_scope import Scope, is_judged, scopes
 from gridwright.jobs.cascade.judge_registers import judge_registers
@@ -70,16 +72,22 @@ def correct(
     Each part is one transaction: whoever is killed in between goes on where it stopped, and run again it does
     nothing. `points`: only of those. Registers have no final image: where there is nothing else they are judged by
     themselves. A usage point whose readings cannot be judged keeps its range and gets a finding; it stops nobody else.
+    So do those that need an archived month of which the file cannot be read.
     """
     touch_checked(store, access, store.dirty.ranges(access, points=points))
     # A late reading alone must not stand for its month, when the rest is in the archive.
-    bring_back(store, on_behalf(access, Act.ADMINISTER))
+    lost: dict[int, ArchiveUnreadable] = {}
+    bring_back(store, on_behalf(access, Act.ADMINISTER), lost=lost)
     ranges = store.dirty.ranges(access, points=points)
     mine = [each for each in ranges if is_judged(each.reading_type)]
     run = _Run(store, access, site, now)
     finished = 0
     for scope in scopes(store, access, mine):
-        run.carry(scope)
+        missing = [error for month, error in lost.items() if month in months_of(scope.context)]
+        if missing:
+            run.wait_for(scope, missing[0])
+        else:
+            run.carry(scope)
         finished += len(scope.ranges)
         if progress:
             progress(finished, len(mine))
@@ -93,8 +101,8 @@ def correct(
         sum(each.days for each in run.done),
         sum(each.rerates for each in run.done),
         run.waiting,
-        len(run.failed),
-        tuple(f"{point}: {error}" for point, error in run.failed.items()),
+        len(run.failed.keys() | set().union(*run.lost.values())),
+        tuple(run.notes()),
     )
 
 
@@ -109,11 +117,22 @@ class _Run:
     done: list[Outcome] = field(default_factory=list)
     waiting: int = 0
     failed: dict[str, GridwrightError] = field(default_factory=dict)
+    lost: dict[str, set[str]] = field(default_factory=dict)
+
+    def notes(self) -> Iterator[str]:
+        """Say whose readings could not be judged, and why; those that one file keeps waiting together."""
+        yield from (f"{point}: {error}" for point, error in self.failed.items())
+        for error, points in self.lost.items():
+            whose = min(points) if len(points) == 1 else f"{len(points):,} usage points, such as {min(points)}"
+            yield f"{whose}: {error}"
 
     def carry(self, scope: Scope) -> None:
         """Carry a part through; where it fails, its halves, until the usage point that fails is alone."""
         try:
             outcome = correct_part(self.store, self.access, self.site, scope, self.now)
+        except ArchiveUnreadable as error:
+            self.wait_for(scope, error)
+            return
         except (AccessDenied, StoreError):
             raise
         except GridwrightError as error:
@@ -132,12 +151,31 @@ class _Run:
         """Leave the ranges of a usage point as they are, and say why; the finding goes when it is judged at last."""
         (point,) = scope.points
         self.failed[point] = error
+        self._leave(scope, error)
+
+    def wait_for(self, scope: Scope, error: ArchiveUnreadable) -> None:
+        """Leave the ranges of a part that needs an archived month of which the file cannot be read."""
+        self.lost.setdefault(str(error), set()).update(scope.points)
+        self._leave(scope, error)
+
+    def _leave(self, scope: Scope, error: GridwrightError) -> None:
         self.waiting += len(scope.ranges)
-        days = Interval(min(each.period.start for each in scope.ranges), max(each.period.end for each in scope.ranges))
-        kind = scope.ranges[0].reading_type
-        finding = Finding("V00_unjudged", point, days, Severity.FAIL, str(error), kind)
+        ranges: dict[str, list[DirtyRange]] = defaultdict(list)
+        for each in scope.ranges:
+            ranges[each.usage_point].append(each)
+        findings = [
+            Finding(
+                "V00_unjudged",
+                point,
+                Interval(min(each.period.start for each in mine), max(each.period.end for each in mine)),
+                Severity.FAIL,
+                str(error),
+                mine[0].reading_type,
+            )
+            for point, mine in ranges.items()
+        ]
         with self.store.transaction(cascade=scope.cascade):
-            self.store.findings.save(self.access, [finding], known_at=self.now)
+            self.store.findings.save(self.access, findings, known_at=self.now)
 
 
 def correct_part(store: Store, access: Access, site: SiteDefaults, scope: Scope, now: datetime) -> Outcome | None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gridwright.domain.access import Access, Act
-from gridwright.domain.errors import Conflict, NotFound, StoreCorrupt, UsageError
+from gridwright.domain.errors import ArchiveUnreadable, ConfigError, Conflict, NotFound, StoreCorrupt, UsageError
 from gridwright.domain.interval import Interval
-from gridwright.domain.month import month_name, month_of
+from gridwright.domain.month import month_name, month_of, months_of
 from gridwright.jobs.meters.on_behalf import on_behalf
 from gridwright.jobs.upkeep.archive_files import look_at_files
 from gridwright.jobs.upkeep.one_at_a_time import one_at_a_time
@@ -203,16 +203,26 @@ def prune_archive(
     return Pruned(tuple(one.place for one in files), sum(one.bytes for one in files), tuple(map(str, failed)))
 
 
-def bring_back(store: Store, access: Access, *, shelf_of: ShelfOf = Shelf.at) -> int:
+def bring_back(
+    store: Store, access: Access, *, shelf_of: ShelfOf = Shelf.at, lost: dict[int, ArchiveUnreadable] | None = None
+) -> int:
     """Restore what waiting changes need of dropped months, and return how many series-months; mostly there are none.
 
-    To be called before changes are dealt with: a late reading alone must not stand for its month. A file that is out
-    of reach is StoreCorrupt; the changes then wait.
+    To be called before changes are dealt with: a late reading alone must not stand for its month. A month of which a
+    file cannot be read stays where it is, and is told in `lost`: the changes that need it wait, and no others.
     """
-    parts = store.archive.wanted_back(access)
-    for part in parts:
-        store.archive.restore(access, part, shelf_of(part.address))
-    return len(parts)
+    back = 0
+    for part in store.archive.wanted_back(access):
+        try:
+            store.archive.restore(access, part, shelf_of(part.address))
+            back += 1
+        except (StoreCorrupt, ConfigError) as error:
+            told = f"{part} is in the archive and cannot be brought back: {error.message}"
+            if lost is not None:
+                lost.setdefault(
+                    part.month, ArchiveUnreadable(told, where=error.where or part.place, remedy=error.remedy)
+                )
+    return back
 
 
 def bring_back_for(store: Store, access: Access, period: Interval, *, shelf_of: ShelfOf = Shelf.at) -> int:
@@ -222,12 +232,8 @@ def bring_back_for(store: Store, access: Access, period: Interval, *, shelf_of: 
     the year up to it, a bill would be another. Done in Gridwright's own name where `access` may not.
     """
     own = on_behalf(access, Act.ADMINISTER)
-    last = month_of(period.end - timedelta(microseconds=1))
-    parts = [
-        part
-        for part in store.archive.parts(own)
-        if part.state != ARCHIVED and month_of(period.start) <= part.month <= last
-    ]
+    months = months_of(period)
+    parts = [part for part in store.archive.parts(own) if part.state != ARCHIVED and part.month in months]
     for part in parts:
         store.archive.restore(own, part, shelf_of(part.address))
     return len(parts)
