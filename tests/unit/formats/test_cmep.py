@@ -166,3 +166,20 @@ def test_which_days_are_counted_is_told() -> None:
         for one in CMEP.inspect(memoryview(record(series(C1)).encode()), "a", ReadOptions()).evidence
     }
     assert told["zone"] == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("volts", "exponent", "counts"),
+    [("230.1", -1, 2301), ("230.12", -2, 23012), ("230.123", -3, 230123), ("230", -1, 2300)],
+)
+def test_voltage_is_as_fine_as_it_is_written_whatever_energy_is(volts: str, exponent: int, counts: int) -> None:
+    """Beside energy of three decimals a second series of voltage was opened."""
+    alone = read(record(f"202606020700,R0,{volts}", "V"))
+    beside = read(record(f"202606020700,R0,{volts}", "V"), record("202606020700,R0,0.125", "KWH"))
+    for decoded in (alone, beside):
+        voltage = decoded.series[0]
+        assert (voltage.reading_type.code, voltage.value.tolist()) == (
+            f"electricity/none/voltage/instantaneous/{exponent}",
+            [counts],
+        )
+    assert beside.series[1].reading_type.code == "electricity/delivered/energy/delta/0"

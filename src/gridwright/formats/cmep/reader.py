@@ -10,7 +10,8 @@ from gridwright.domain.errors import UnreadableFile
 from gridwright.domain.interval import zone_of
 from gridwright.domain.verdict import Evidence
 from gridwright.formats.cmep.decode import decode_text
-from gridwright.formats.cmep.records import Rules
+from gridwright.formats.cmep.records import Decimals, Rules
+from gridwright.formats.cmep.units import SAMPLED
 from gridwright.formats.decimals import deepest_decimal
 from gridwright.formats.nem12.reader import count_lines
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
@@ -20,6 +21,7 @@ RECORD = re.compile(rb'^(?:\xef\xbb\xbf)?"?(?:MEP[A-Z]{2}0[0-9]|MLA01)"?,', re.M
 INTERVALS = re.compile(rb'^(?:\xef\xbb\xbf)?"?MEPMD01"?,', re.MULTILINE | re.IGNORECASE)
 HEAD_BYTES = 1 << 16
 CHUNK_BYTES = 4 << 20
+UNIT = 10  # fields before the unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,11 @@ class CmepReader:
             zone_of(zone)
         stamps = options.zone or "UTC"
         because = "given" if options.zone else "CMEP stamps are UTC; some systems write local time"
-        decimals = deepest_decimal(data)
+        decimals = _decimals(data)
         evidence = (
             Evidence("format", "CMEP", "lines begin with MEPMD01", "--format"),
             Evidence("stamps", f"{stamps}, interval end", because, "--zone"),
-            Evidence("resolution", f"{decimals} decimals", "the deepest one of the file", ""),
+            Evidence("resolution", f"{decimals.deepest} decimals", "the deepest one of the file", ""),
             zone_evidence(options),
         )
         rules = Rules(options, decimals, options.zone or options.default_zone, stamps)
@@ -81,6 +83,26 @@ class CmepReader:
 
 
 CMEP = CmepReader()
+
+
+def _decimals(data: memoryview) -> Decimals:
+    """Return how many decimals the file has, and the samples in it: voltage is not finer because energy is."""
+    deepest = deepest_decimal(data)
+    lines: dict[str, list[bytes]] = {}
+    sampled: dict[str, int] = {}
+    start = 0
+    while deepest and start < len(data):
+        end = _line_end(data, start + CHUNK_BYTES)
+        for line in bytes(data[start:end]).split(b"\n"):
+            fields = line.split(b",", UNIT + 1)
+            unit = fields[UNIT].strip(b' "').upper().decode("latin-1") if len(fields) > UNIT else ""
+            if unit in SAMPLED:
+                lines.setdefault(unit, []).append(line)
+        for unit, some in lines.items():
+            sampled[unit] = max(sampled.get(unit, 0), deepest_decimal(memoryview(b"\n".join(some))))
+        lines.clear()
+        start = end
+    return Decimals(deepest, tuple(sorted(sampled.items())))
 
 
 def _has_intervals(data: memoryview) -> bool:

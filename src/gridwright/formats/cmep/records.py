@@ -23,12 +23,23 @@ KINDS = {
 }
 
 
+class Decimals(NamedTuple):
+    """The deepest decimal of a file, and those of the units of samples that are in it."""
+
+    deepest: int
+    sampled: tuple[tuple[str, int], ...] = ()
+
+    def of(self, unit: str) -> int:
+        """Return the decimals of a unit."""
+        return dict(self.sampled).get(unit.strip().upper(), self.deepest)
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What decoding needs of the dialect: options, the deepest decimal, the zone of points, and that of the stamps."""
+    """What decoding needs of the dialect: options, decimals by unit, the zone of points, and that of the stamps."""
 
     options: ReadOptions
-    decimals: int
+    decimals: Decimals
     zone: str
     stamps: str
 
@@ -85,13 +96,13 @@ class _Told(NamedTuple):
 
     unit: str
     minutes: int
-    decimals: int
+    decimals: Decimals
 
 
 @lru_cache(maxsize=256)
 def _series_of(commodity: str, unit: str, constant: str, length: str, told: _Told) -> tuple[Meaning, int] | Refusal:
     """Return the meaning and the interval that fields 10 to 13 tell; a file has a few kinds of them."""
-    meaning = meaning_of(told.unit or unit, commodity, told.decimals)
+    meaning = meaning_of(told.unit or unit, commodity, told.decimals.of(unit))
     if meaning is None:
         return Refusal(f"unit {unit!r} in field 11 is none we read", "KWH, KVARH, KVAH, KW, V, A, CF, GAL or M3", unit)
     factor = _number(constant or "1")

@@ -38,6 +38,8 @@ DIRECTIONS = {"G": Flow.RECEIVED, "N": Flow.NET, "S": Flow.NONE}
 REGISTER = "REG"
 COMMODITIES = {"E": "electricity", "G": "gas", "W": "water"}
 FLOWLESS = (Quantity.VOLTAGE, Quantity.CURRENT)
+# Units of samples: their resolution is their own, however finely the same file counts energy.
+SAMPLED = frozenset({"W", "KW", "KVAR", "V", "VOLTS", "A", "AMPS"})
 UNKNOWN = 0xFF
 CUBIC_MM = -9  # mm³ as a power of ten of m³
 # The letter before the flags of a value. R is in the real files we know; the others are as the protocol lists them.
@@ -89,7 +91,9 @@ def meaning_of(unit: str, commodity: str, decimals: int) -> Meaning | None:
     if bare not in DECIMAL_UNITS:
         return None
     quantity, shift = DECIMAL_UNITS[bare]
-    exponent = resolution(DEFAULT_EXPONENT.get(quantity, 0), shift, decimals)
+    usual = DEFAULT_EXPONENT.get(quantity, 0)
+    # Samples are as fine as they are written, as in NEM12 and CIM; energy goes finer in steps of a thousand.
+    exponent = min(usual, shift - decimals) if bare in SAMPLED else resolution(usual, shift, decimals)
     kind = reading_type(quantity, Flow.NONE if quantity in FLOWLESS else flow).finer(exponent)
     channel = "S" if flow is Flow.NONE and quantity not in FLOWLESS else ""
     commodity = COMMODITIES.get(commodity.upper(), "electricity")
