@@ -32,6 +32,7 @@ def status(as_json: Json = False) -> None:
                 "sealed": sealed.newest + sealed.older,
                 "under_older_key": sealed.older,
                 "plain": sealed.plain,
+                "traces": sealed.traces,
             }
         )
         return
@@ -42,6 +43,8 @@ def status(as_json: Json = False) -> None:
         ("usage points sealed", f"{sealed.newest + sealed.older} ({sealed.older} under an older data key)"),
         ("usage points in plain text", str(sealed.plain)),
     ]
+    if sealed.keys and sealed.traces is not None:
+        rows.append(("plain text in freed bytes", "may be: gridwright vault seal" if sealed.traces else "none"))
     print_table(("what", "found"), rows)
     if not sealed.keys:
         say("Seal customer data with: gridwright vault seal")
@@ -52,16 +55,27 @@ def seal(
     fresh: Annotated[bool, typer.Option("--fresh", help="Make a new data key, and seal everything with it.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Seal customer data, and keep sealing it from now on; safe to interrupt, and to run again."""
-    from gridwright.jobs.upkeep.look_after_keys import seal_store
+    """Seal customer data, keep sealing it from now on, and leave no plain text; safe to interrupt, and to run again.
+
+    Whatever else has a SQLite database open must be stopped: its file is written anew.
+    """
+    from gridwright.jobs.upkeep.look_after_keys import leave_no_traces, seal_store
+    from gridwright.store.backup.rewriting import size_of
 
     wired = platform()
     with progress("sealing", quiet=as_json, stopped=GOES_ON) as advance:
         done = seal_store(wired.store, wired.access, fresh=fresh, progress=advance)
+    if not as_json:
+        say(f"Sealed {done} usage points. Without the key file nobody opens them: keep a copy of it in another place.")
+    traces = wired.store.sealed.state(wired.access).traces
+    rewritten = bool(done) or fresh or traces is not False
+    if rewritten:
+        url = wired.settings.store.url
+        if not as_json and (size := size_of(url)):
+            say(f"Writing the database anew ({size / 1e6:.1f} MB), without what stood there in plain text before.")
+        leave_no_traces(wired.store, wired.access, url)
     if as_json:
-        print_json({"sealed": done})
-        return
-    say(f"Sealed {done} usage points. Without the key file nobody opens them: keep a copy of it in another place.")
+        print_json({"sealed": done, "rewritten": rewritten})
 
 
 @app.command(epilog="Example: gridwright vault rotate")

@@ -11,6 +11,8 @@ from gridwright.domain.access import ALLOWED, Access, Act
 from gridwright.domain.errors import AccessDenied, Conflict, InputError
 from gridwright.store.instant import to_us
 from gridwright.store.schema.people import stored_answer as table
+from gridwright.store.sealing.answers import open_answer, seal_answer
+from gridwright.store.sealing.sealing import Sealing
 from gridwright.store.session import Session
 
 KEPT = timedelta(hours=24)
@@ -30,8 +32,9 @@ class StoredAnswer:
 class Answers:
     """Answers of the last 24 hours; everybody has keys of their own."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, sealing: Sealing) -> None:
         self._session = session
+        self._sealing = sealing
 
     def recall(self, access: Access, key: str, digest: str) -> StoredAnswer | None:
         """Return the answer that this actor got under this key; for a request with another digest: Conflict."""
@@ -39,16 +42,20 @@ class Answers:
         mine = (table.c.actor == access.actor, table.c.key == key)
         with self._session.reading(settled=False) as unit:
             row = unit.connection.execute(select(table).where(*mine)).first()
-        if row is None:
-            return None
+            if row is None:
+                return None
+            body = open_answer(unit, self._sealing, row)
         if row.digest != digest:
             raise Conflict(
                 "this Idempotency-Key was used for another request", remedy="use a new key for each new request"
             )
-        return StoredAnswer(row.status, bytes(row.body), row.media_type)
+        return StoredAnswer(row.status, body, row.media_type)
 
     def remember(self, access: Access, key: str, digest: str, answer: StoredAnswer, *, now: datetime) -> None:
-        """Keep an answer; call it in the transaction of what it tells. Of two at once the later is a Conflict."""
+        """Keep an answer; call it in the transaction of what it tells. Of two at once the later is a Conflict.
+
+        One that tells of a thing that was made may name a customer: it is sealed where the database has a key.
+        """
         _require_write(access, key)
         row = {
             "actor": access.actor,
@@ -60,6 +67,7 @@ class Answers:
             "at_us": to_us(now),
         }
         with self._session.writing(settled=False) as unit:
+            row["body"] = seal_answer(unit, self._sealing, row)
             unit.connection.execute(insert(table).values(row))
 
     def forget_old(self, access: Access, now: datetime) -> int:

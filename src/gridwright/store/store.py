@@ -98,7 +98,7 @@ class Store:
         self.programs = Programs(self._session, names)
         self.network = Network(self._session, names)
         self.outlooks = Outlooks(self._session)
-        self.answers = Answers(self._session)
+        self.answers = Answers(self._session, sealing)
         self.edges = Edges(self._session)
         self.retention = Retention(self._session)
         self.leases = Leases(self._session)

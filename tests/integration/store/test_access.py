@@ -220,6 +220,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "sealed.require_opens": ((), {}),
     "sealed.begin": ((), {}),
     "sealed.seal_some": ((), {}),
+    "sealed.seal_answers": ((), {}),
     "sealed.rewrap": (("ab",), {}),
     "sealed.behind": (("ab",), {}),
     "sealed.hold": ((), {}),

@@ -267,6 +267,9 @@ def check_key(store: Store, vault: Vault | None) -> Iterator[Check]:
         return
     found = f"{vault.place}: {len(keys)} keys, {state.newest + state.older} usage points sealed, {state.plain} not"
     yield graded("key file", found, "gridwright vault seal", warn=bool(needed and state.plain))
+    if state.traces:
+        remedy = "gridwright vault seal, while nothing else uses the database"
+        yield warns("sealed data", "freed bytes of the database may hold plain text from before it was sealed", remedy)
     others = vault.others()
     if others:
         remedy = f"give each a file of its own (store.secret_key, edge.secret_key); {users_file(vault.path)} lists them"

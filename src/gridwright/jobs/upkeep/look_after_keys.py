@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gridwright.domain.access import LOCAL_OWNER, Access
-from gridwright.domain.errors import NotFound, StoreCorrupt, StoreOutdated
+from gridwright.domain.access import LOCAL_OWNER, Access, Act
+from gridwright.domain.errors import NotFound, StoreCorrupt, StoreFull, StoreLocked, StoreOutdated
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.store import Store, open_store
+from gridwright.store.backup.rewriting import rewrite_database
 from gridwright.store.engine import is_memory, resolve
 from gridwright.store.sealing.points import SealState
 
@@ -62,7 +63,28 @@ def seal_store(store: Store, access: Access, *, fresh: bool = False, progress: P
         done += some
         if progress:
             progress(done, max(left, done))
+    while store.sealed.seal_answers(access):
+        pass
     return done
+
+
+def leave_no_traces(store: Store, access: Access, address: str) -> None:
+    """Let no byte of the database hold what was plain before it was sealed; the store is closed then.
+
+    StoreLocked where others have a SQLite file open, or a server's tables for longer than a moment; StoreFull without
+    room for a copy. What is sealed stays so, and it may be called again.
+    """
+    access.require(Act.ADMINISTER)
+    store.close()
+    try:
+        rewrite_database(address)
+    except (StoreLocked, StoreFull) as error:
+        first = "make room for a copy of it there" if isinstance(error, StoreFull) else "stop whatever else uses it"
+        raise type(error)(
+            f"all is sealed, but freed bytes of the database may hold plain text from before: {error.message}",
+            where=error.where,
+            remedy=f"{first}, and call gridwright vault seal again",
+        ) from error
 
 
 def rotate_master(store: Store, access: Access, vault: Vault, *, drop_old: bool = False) -> tuple[str, int]:

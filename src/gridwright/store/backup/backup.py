@@ -6,7 +6,6 @@ begin again), the servers as rows of one snapshot. Either goes back into any of 
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,14 +16,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
 
-from gridwright.domain.errors import Conflict, StoreCorrupt, StoreError, StoreFull, StoreOutdated
+from gridwright.domain.errors import Conflict, StoreCorrupt, StoreOutdated
 from gridwright.durable import sync
 from gridwright.store.backup.alone import Alone, alone_at, whoever
-from gridwright.store.backup.draft import drafted
-from gridwright.store.backup.file import SUFFIX, BackupWriter, Header, check_whole, opened
+from gridwright.store.backup.file import BackupWriter, Header, check_whole, opened
 from gridwright.store.backup.guards import TABLE as GUARDS
 from gridwright.store.backup.guards import guards_off
 from gridwright.store.backup.replacing import held, take_the_place
+from gridwright.store.backup.room import full, temporary, unwritten
 from gridwright.store.backup.rows import Tables, emptied, load_rows, read_rows, write_rows
 from gridwright.store.engine import WRITES, file_of, is_memory, make_engine, place, resolve
 from gridwright.store.migrate import HEAD, VERSION_TABLE, known_revisions, prepare, revision_of, upgrade
@@ -82,7 +81,7 @@ def create_backup(
 
 def _pages(engine: Engine, writer: BackupWriter, progress: Progress | None) -> Content:
     """Copy the pages of a SQLite database beside the backup, then into it."""
-    with _temporary(writer.path) as copy:
+    with temporary(writer.path) as copy:
         with engine.connect() as connection, connection.begin():
             revision_of(connection)  # reads, and so fixes the state that is copied
             _copy_pages(connection, copy, progress)
@@ -116,7 +115,7 @@ def _copy_pages(connection: Connection, copy: Path, progress: Progress | None) -
         target.execute("PRAGMA journal_mode=DELETE").fetchall()
     except dbapi2.OperationalError as error:
         if "disk is full" in str(error):  # the backup interface gives no code
-            raise _full(copy.parent) from error
+            raise full(copy.parent) from error
         raise
     finally:
         target.close()
@@ -204,7 +203,7 @@ def _into_file(
             _refuse_filled(engine)
     with held(target):  # whoever uses it is told now, not after the work
         pass
-    with _temporary(target) as draft:
+    with temporary(target) as draft:
         if header.payload == PAGES:
             _write_pages(path, header, draft, master, progress)
         else:
@@ -225,7 +224,7 @@ def _write_pages(path: Path, header: Header, draft: Path, master: Master | None,
                 done += file.write(chunk)
                 file.flush()
             except OSError as error:  # of the place it goes to: the backup itself is not to blame
-                raise _unwritten(error, draft.parent) from error
+                raise unwritten(error, draft.parent) from error
             _tell(progress, done, header.content_bytes)
 
 
@@ -245,7 +244,7 @@ def _into_server(
         _fill(path, header, engine, master, alone=alone, progress=progress)
         return
     # Brought up to date beside it: the tables there take the rows of their own schema alone, in one transaction.
-    with _temporary(path) as copy:
+    with temporary(path) as copy:
         if header.payload == PAGES:
             _write_pages(path, header, copy, master, None)
         else:
@@ -333,32 +332,3 @@ def _file_engine(path: Path, *, create: bool = False) -> Iterator[Engine]:
             yield engine
     finally:
         engine.dispose()
-
-
-def _full(folder: Path) -> StoreFull:
-    return StoreFull(
-        "there is no room for a copy of the database",
-        where=str(folder),
-        remedy="make room there, or name another place; the database is as it was",
-    )
-
-
-def _unwritten(error: OSError, folder: Path) -> StoreError:
-    """Return what a place said that a database was to be written to."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _full(folder)
-    return StoreError(
-        f"the file cannot be written: {error.strerror or error}",
-        where=str(folder),
-        remedy="check the folder, its permissions and the room there",
-    )
-
-
-@contextmanager
-def _temporary(beside: Path) -> Iterator[Path]:
-    """Return the path of a file in the same folder, which is gone afterwards unless it was renamed."""
-    try:
-        with drafted(beside, suffix=SUFFIX) as path:
-            yield path
-    except OSError as error:
-        raise _unwritten(error, beside) from error

@@ -21,12 +21,15 @@ LOCKED_AT, LOCKED_BYTES = 0x40000002, 510  # where each SQLite connection with a
 
 
 @contextmanager
-def held(target: Path) -> Iterator[None]:
-    """Hold a SQLite file that nobody else has open, with all of it in one file; StoreLocked where somebody has."""
+def held(target: Path) -> Iterator[Any]:
+    """Hold a SQLite file that nobody else has open, with all of it in one file; StoreLocked where somebody has.
+
+    Yields the connection that holds it, also outside of a transaction; None where there is no file.
+    """
     from pysqlite3 import dbapi2
 
     if not target.exists():
-        yield
+        yield None
         return
     connection = dbapi2.connect(str(target), isolation_level=None, timeout=0.0)
     try:
@@ -37,7 +40,7 @@ def held(target: Path) -> Iterator[None]:
                 raise _in_use(target) from error
             connection.close()  # damaged, or the disk is full: its log stays beside it
             _require_alone(target)
-        yield
+        yield connection
     finally:
         connection.close()
 
@@ -47,7 +50,9 @@ def _lock(connection: Any, until: float) -> None:  # noqa: ANN401 - a driver's o
         try:
             # To leave the write-ahead log takes a lock that no other connection, idle or not, lets pass.
             connection.execute("PRAGMA journal_mode=DELETE").fetchall()
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
             connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("COMMIT")  # the lock stays until the connection is closed
         except Exception as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF != SQLITE_BUSY or time.monotonic() >= until:
                 raise

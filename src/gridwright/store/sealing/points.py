@@ -13,22 +13,28 @@ from gridwright.store import schema
 from gridwright.store.audit import hold_head, note
 from gridwright.store.schema.field import device_link
 from gridwright.store.schema.flow import data_key
-from gridwright.store.sealing.sealing import MARK, Sealing
+from gridwright.store.sealing.answers import seal_answers
+from gridwright.store.sealing.sealing import MARK, REWRITTEN, Sealing
 from gridwright.store.session import Session, Unit
 
 COLUMN = "usage_point.attributes"
 NOTHING = "{}"
+FREED = "PRAGMA user_version"
 TOGETHER = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class SealState:
-    """What is sealed: the data keys with their master keys, and rows sealed by the newest one, an older one, or not."""
+    """What is sealed: the data keys with their master keys, and rows sealed by the newest one, an older one, or not.
+
+    `traces`: whether freed bytes may hold plain text from before; None where only the server knows.
+    """
 
     keys: tuple[tuple[str, str], ...]
     newest: int
     older: int
     plain: int
+    traces: bool | None = None
 
 
 def sealed_by_masters(connection: Connection) -> list[bytes]:
@@ -61,7 +67,8 @@ class SealedData:
             head = f"{MARK}{keys[0][0]}:" if keys else MARK
             newest = counted.where(table.c.attributes.startswith(head))
             by_newest = int(unit.connection.execute(newest).scalar_one()) if keys else 0
-        return SealState(keys, by_newest, sealed - by_newest, every - sealed)
+            traces = bool(keys) and unit.fetch(FREED)[0][0] != REWRITTEN if unit.dialect == "sqlite" else None
+        return SealState(keys, by_newest, sealed - by_newest, every - sealed, traces)
 
     def require_key(self, access: Access) -> None:
         """See that what names customers can be sealed: StoreCorrupt where the newest data key does not open."""
@@ -108,6 +115,12 @@ class SealedData:
                 at = self._session.clock()
                 note(unit, access, Act.ADMINISTER, subject="usage points", at=at, sealed=len(rows), key=key.id)
             return len(rows)
+
+    def seal_answers(self, access: Access, limit: int = TOGETHER) -> int:
+        """Seal some of the kept answers that may name customers and are plain; return how many, 0 = none is left."""
+        access.require(Act.ADMINISTER)
+        with self._session.writing(settled=False) as unit:
+            return 0 if self._sealing.newest(unit) is None else seal_answers(unit, self._sealing, limit)
 
     def _replace(self, unit: Unit, rows: list[tuple[str, str]]) -> None:
         table = schema.usage_point

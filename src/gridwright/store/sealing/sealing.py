@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MARK = "gw2:"
 KEY_BYTES, NONCE_BYTES, ID_BYTES = 32, 12, 6
+REWRITTEN = 1  # `user_version` of a SQLite file that holds no freed bytes from before all was sealed
 LOST = "bring back the key file that belongs to this database; without it what is sealed is lost"
 
 
