@@ -11,9 +11,10 @@ from gridwright.domain.errors import AmbiguousInput, UnreadableFile, UsageError
 from gridwright.domain.verdict import Evidence
 from gridwright.formats import roles
 from gridwright.formats.layout import DayColumns, day_columns
+from gridwright.formats.numerals import NUMBER
 from gridwright.formats.source import ReadOptions
 from gridwright.formats.stamps import read_clocks, read_stamps
-from gridwright.formats.text import NUMBER, is_no_value
+from gridwright.formats.text import is_no_value
 
 LOOSE_NUMBER = r"[+-]?[0-9.,\u00a0\u202f' ]*[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?"
 # A number that no rule for stamps could take: fewer digits than a date written without marks.

@@ -17,9 +17,10 @@ from gridwright.formats.csv_stretches import stretches
 from gridwright.formats.detect import detect_layout, draft_layout, placed, point_evidence
 from gridwright.formats.instants import row_stamps, to_instants
 from gridwright.formats.layout import Batch, Layout
+from gridwright.formats.numerals import Numerals, numerals_of
+from gridwright.formats.row_verdicts import word_of
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
-from gridwright.formats.table import decode_batch, labels
-from gridwright.formats.text import Numerals, numerals_of
+from gridwright.formats.table import decode_batch, is_typed, labels
 
 # Files up to this size are looked at whole; of longer ones the head and pieces spread over the rest.
 SAMPLE_BYTES = 3 * 2**20
@@ -90,9 +91,10 @@ def _inspect(data: memoryview, file_name: str, options: ReadOptions) -> CsvDiale
     draft = draft_layout(found, sniffed.preview.names, options)
     draft = replace(draft, numerals=numerals, default_point=options.point or _point_from(file_name))
     framing, *later = stretches(data, sniffed.framing, sniffed.preview.names if sniffed.preview.has_header else ())
-    sample = _join([_sample(data, draft, each) for each in (framing, *later)], draft)
+    sample = _samples(data, draft, (framing, *later))
     if not sample.rows:
         raise UnreadableFile("the file has a header and no readings", remedy="export a period that has readings")
+    draft, sample, told_mark = _settled(data, draft, (framing, *later), (sample, told_mark), options)
     layout, detected = detect_layout(draft, sample, options)
     detected += point_evidence(layout, options)
     evidence = (*sniffed.evidence, *told, told_mark, *detected)
@@ -114,14 +116,38 @@ def _point_from(file_name: str) -> str:
 def _numerals(sniffed: Sniffed, found: Assignment, options: ReadOptions) -> tuple[Numerals, Evidence]:
     indexes = [slot.index for slot in found.days.slots] if found.days else found.values
     texts = [text for index in indexes for text in _column(sniffed.preview, index)]
-    return numerals_of(texts, sniffed.framing.separator, options.decimal)
+    return numerals_of(texts, options.decimal)
 
 
 def _column(preview: Preview, index: int) -> tuple[str, ...]:
     return preview.texts[index]
 
 
-def _sample(data: memoryview, layout: Layout, framing: Framing) -> Batch:
+def _settled(
+    data: memoryview,
+    draft: Layout,
+    framings: tuple[Framing, ...],
+    looked: tuple[Batch, Evidence],
+    options: ReadOptions,
+) -> tuple[Layout, Batch, Evidence]:
+    """Decide the decimal mark again by the whole sample where some of its numbers do not fit that of the first rows."""
+    sample, told = looked
+    if options.decimal or all(is_typed(sample.columns[index]) for index in draft.numbers):
+        return draft, sample, told
+    texts = _samples(data, draft, framings, as_text=True)
+    cells = (word_of(cell) for index in draft.numbers for cell in texts.columns[index].to_pylist())
+    numerals, told = numerals_of(cells)
+    if numerals != draft.numerals:
+        draft = replace(draft, numerals=numerals)
+        sample = _samples(data, draft, framings)
+    return draft, sample, told
+
+
+def _samples(data: memoryview, layout: Layout, framings: tuple[Framing, ...], *, as_text: bool = False) -> Batch:
+    return _join([_sample(data, layout, framing, as_text=as_text) for framing in framings], layout)
+
+
+def _sample(data: memoryview, layout: Layout, framing: Framing, *, as_text: bool) -> Batch:
     """Split the head of a file and pieces spread over the rest, at row ends."""
     chunks = [next(cut(data, framing, size=SAMPLE_BYTES), Chunk(framing.start, framing.start, framing.line))]
     if chunks[0].end < (framing.end or len(data)) and not framing.multiline:
@@ -130,7 +156,7 @@ def _sample(data: memoryview, layout: Layout, framing: Framing) -> Batch:
         for place in range(SLICES):
             start = chunks[0].end + place * step // width * width
             chunks.extend(_slice(data, start, framing))
-    return _join([split(data, chunk, layout, framing) for chunk in chunks], layout)
+    return _join([split(data, chunk, layout, framing, as_text=as_text) for chunk in chunks], layout)
 
 
 def _slice(data: memoryview, start: int, framing: Framing) -> list[Chunk]:

@@ -131,13 +131,13 @@ def to_text(data: memoryview, chunk: Chunk, framing: Framing) -> bytes:
     return framing.encoding.to_utf8(piece)
 
 
-def split(data: memoryview, chunk: Chunk, layout: Layout, framing: Framing) -> Batch:
-    """Split a chunk into the columns of a layout; rows of another width are rejected."""
+def split(data: memoryview, chunk: Chunk, layout: Layout, framing: Framing, *, as_text: bool = False) -> Batch:
+    """Split a chunk into the columns of a layout, `as_text` its numbers too; rows of another width are rejected."""
     text = to_text(data, chunk, framing)
     rows = rows_in(text, chunk.first_line, multiline=framing.multiline)
     if not rows.line.size:
         return Batch({index: _empty() for index in layout.columns}, rows.line, rows.record)
-    quick = _quick(rows, layout, framing)
+    quick = _quick(rows, layout, framing, as_text=as_text)
     if quick is not None:
         return quick
     careful = _careful(rows, layout, framing)
@@ -155,14 +155,14 @@ def _empty() -> pa.Array:
     return pa.array([], pa.binary())
 
 
-def _quick(rows: Rows, layout: Layout, framing: Framing) -> Batch | None:
+def _quick(rows: Rows, layout: Layout, framing: Framing, *, as_text: bool) -> Batch | None:
     """Split with pyarrow; None when its rows are not the ones we counted, as after a stray quote."""
     import pyarrow as pa
 
     odd: list[tuple[int, int]] = []
     table = None
     with suppress(pa.ArrowInvalid):
-        table = _arrow(rows.text, layout, framing, odd, numbers=True)
+        table = _arrow(rows.text, layout, framing, odd, numbers=not as_text)
     if table is None or _is_infinite(table):  # as text, what is no number is shown as it was written
         odd.clear()
         try:
@@ -210,11 +210,10 @@ def _arrow(text: bytes, layout: Layout, framing: Framing, odd: list[tuple[int, i
     # Otherwise it takes Ctrl-C for itself while it reads, and loses it where the text turns out not to parse.
     pa.enable_signal_handlers(False)  # noqa: FBT003 - its only parameter
     names = [str(index) for index in framing.places]
-    plain = numbers and not layout.numerals.thousands
     types = {str(index): pa.binary() for index in layout.texts}
     coded = (layout.point, layout.unit, layout.quality, layout.register, layout.multiplier, layout.dials)
     types |= {str(index): pa.dictionary(pa.int32(), pa.binary()) for index in coded if index is not None}
-    types |= {str(index): pa.float64() if plain else pa.binary() for index in layout.numbers}
+    types |= {str(index): pa.float64() if numbers else pa.binary() for index in layout.numbers}
 
     def on_odd_row(row: csv.InvalidRow) -> str:
         odd.append((row.number, row.actual_columns))

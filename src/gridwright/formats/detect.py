@@ -18,11 +18,11 @@ from gridwright.formats.columns import Assignment
 from gridwright.formats.counts import resolution_for
 from gridwright.formats.instants import as_binary, row_stamps, stamps_of, to_instants
 from gridwright.formats.layout import DAY_COLUMNS, Batch, Layout, ValueColumn
+from gridwright.formats.numerals import Numerals, read_numbers
 from gridwright.formats.source import ReadOptions
 from gridwright.formats.stamps import ORDERS, Stamps, reads_two_ways
 from gridwright.formats.stretches import usual_lengths
 from gridwright.formats.table import Labels, labels, numbers_of
-from gridwright.formats.text import Numerals, read_numbers
 from gridwright.formats.zones import Clock, zone_from_changes, zone_from_offsets
 
 Ints = npt.NDArray[np.int64]

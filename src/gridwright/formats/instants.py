@@ -152,7 +152,7 @@ def clock_seconds(array: pa.Array, layout: Layout) -> tuple[Ints, Mask]:
 
 
 def _numbered(array: pa.Array, layout: Layout) -> tuple[Ints, Mask]:
-    from gridwright.formats.text import Numerals, read_numbers
+    from gridwright.formats.numerals import Numerals, read_numbers
 
     values, bad = read_numbers(as_binary(array), Numerals())
     good = ~bad & np.isfinite(values) & (values == np.rint(values))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.verdict import Reject
-from gridwright.formats.text import Numerals
+from gridwright.formats.numerals import Numerals
 from gridwright.formats.zones import Clock
 
 if TYPE_CHECKING:

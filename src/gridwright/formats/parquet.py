@@ -16,10 +16,10 @@ from gridwright.domain.verdict import Evidence
 from gridwright.formats.columns import Assignment, Preview, assign, kind_of
 from gridwright.formats.detect import detect_layout, draft_layout, placed, point_evidence
 from gridwright.formats.layout import Batch, Layout
+from gridwright.formats.numerals import Numerals, numerals_of
 from gridwright.formats.row_verdicts import scalar_text
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
 from gridwright.formats.table import decode_batch
-from gridwright.formats.text import Numerals, numerals_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -284,7 +284,7 @@ def _all_zero(meta: pq.FileMetaData, name: str) -> bool:
 def _numerals(found: Assignment, preview: Preview, options: ReadOptions) -> Numerals:
     indexes = [slot.index for slot in found.days.slots] if found.days else found.values
     texts = [text for index in indexes if preview.kinds[index] == "number" for text in preview.texts[index]]
-    return numerals_of(texts, "", options.decimal)[0]
+    return numerals_of(texts, options.decimal)[0]
 
 
 def _sample(file: pq.ParquetFile, layout: Layout) -> Batch:

@@ -18,11 +18,12 @@ from gridwright.formats.counts import to_counts
 from gridwright.formats.instants import Instants, as_binary, row_stamps, stamps_of, to_instants
 from gridwright.formats.layout import Batch, Layout, Pass, ValueColumn
 from gridwright.formats.meter_columns import told_by_columns
+from gridwright.formats.numerals import by_the_other_mark, read_numbers
 from gridwright.formats.roles import UNITS, flow_of_register, known_unit, own_type, quality_letter, series_type
 from gridwright.formats.row_verdicts import LONGEST_RECORD, Verdicts, word_of
 from gridwright.formats.source import Decoded
 from gridwright.formats.stretches import stretch_lengths
-from gridwright.formats.text import read_numbers, shortened
+from gridwright.formats.text import shortened
 from gridwright.formats.writer import QUALITY_OF_WORD
 from gridwright.formats.zones import change_lengths, wall_to_utc
 
@@ -212,12 +213,31 @@ def _long(batch: Batch, layout: Layout, placed: Placed, verdicts: Verdicts) -> I
     for column in layout.values:
         values, bad = numbers_of(batch.columns[column.index], layout)
         if bad.any():
-            reason = f"{{value}} in {_column(column.name)} is no finite number"
-            verdicts.refuse(bad & placed.usable, reason, "correct the number or leave it empty", column.index)
+            _refuse_numbers(batch, layout, (column.index, column.name, bad & placed.usable), "", verdicts)
         rows = placed.usable & ~bad
         rows[: batch.lead] = False
         for meaning, mask in _meanings(batch, layout, column, rows, verdicts):
             yield from _series(batch, layout, placed, (meaning, values, mask), verdicts)
+
+
+def _refuse_numbers(batch: Batch, layout: Layout, cells: tuple[int, str, Mask], kept: str, verdicts: Verdicts) -> None:
+    """Refuse cells (column, its name, rows) that are no numbers, or numbers of another decimal mark than the file's."""
+    column, name, bad = cells
+    array = batch.columns[column]
+    other = np.zeros(batch.rows, np.bool_) if is_typed(array) else by_the_other_mark(as_binary(array), layout.numerals)
+    mark = layout.numerals.decimal
+    reason = f"{{value}} in {_column(name)} does not fit the decimal mark of the file, `{mark}`{kept}"
+    remedy = "write it like its neighbours, or say with --decimal which mark begins a fraction"
+    verdicts.refuse(bad & other, reason, remedy, column)
+    reason = f"{{value}} in {_column(name)} is no finite number{kept}"
+    verdicts.refuse(bad & ~other, reason, "correct the number or leave it empty", column)
+
+
+def is_typed(array: pa.Array) -> bool:
+    """Tell whether a column of values came as numbers rather than text."""
+    import pyarrow.types as pt
+
+    return bool(pt.is_decimal(array.type) or pt.is_integer(array.type) or pt.is_floating(array.type))
 
 
 def _column(name: str) -> str:
@@ -397,8 +417,8 @@ def _wide(batch: Batch, layout: Layout, placed: Placed, verdicts: Verdicts) -> I
     bad = np.zeros(batch.rows, np.bool_)
     for slot, (_, wrong) in zip(layout.slots, columns, strict=True):
         if wrong.any():
-            reason = f"{{value}} in column {slot.name} is no finite number; the other intervals of the row are kept"
-            verdicts.refuse(wrong & placed.usable, reason, "correct the number or leave it empty", slot.index)
+            kept = "; the other intervals of the row are kept"
+            _refuse_numbers(batch, layout, (slot.index, slot.name, wrong & placed.usable), kept, verdicts)
             bad |= wrong
     matrix = np.column_stack([values for values, _ in columns])
     refused = np.column_stack([wrong for _, wrong in columns]) if bad.any() else None

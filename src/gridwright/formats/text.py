@@ -1,4 +1,4 @@
-"""Text as it comes: its encoding, the separator of its columns, and the numbers written in it."""
+"""Text as it comes: its encoding, the separator of its columns, and the words for no value."""
 
 from __future__ import annotations
 
@@ -8,23 +8,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from gridwright.domain.errors import AmbiguousInput, UnreadableFile, UsageError
+from gridwright.domain.errors import UnreadableFile, UsageError
 from gridwright.domain.verdict import Evidence
 from gridwright.formats.catalogue import titles
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SEPARATORS = ("\t", ";", "|", ",")
 BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 # Words that stand for "no value".
 NO_VALUE = ("", "null", "na", "n/a", "nan", "none", "nil", "-", "--", "#n/a", "missing", "?")
-NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 CONTROLS = bytes(set(range(32)) - {9, 10, 12, 13, 27})
 MOST_CONTROLS = 0.02
 GBK_SHARE = 0.8
@@ -222,21 +216,6 @@ def split_line(line: str, separator: str) -> list[str]:
     return rows[0] if rows else []
 
 
-@dataclass(frozen=True, slots=True)
-class Numerals:
-    """How numbers are written: the decimal mark, and the mark between thousands or nothing."""
-
-    decimal: str = "."
-    thousands: str = ""
-
-    def plain(self, text: str) -> str:
-        """Return a number's text with a decimal point and without thousands marks, blanks and blank-like marks."""
-        stripped = text.strip().replace("\u00a0", "").replace("\u202f", "")
-        if self.thousands:
-            stripped = stripped.replace(self.thousands, "")
-        return stripped if self.decimal == "." else stripped.replace(self.decimal, ".")
-
-
 def shortened(text: str, most: int) -> str:
     """Return a text, or the beginning of a longer one."""
     return text if len(text) <= most else f"{text[:most]}…"
@@ -245,80 +224,3 @@ def shortened(text: str, most: int) -> str:
 def is_no_value(text: str) -> bool:
     """Tell whether a text stands for "no value"."""
     return text.strip().lower() in NO_VALUE
-
-
-def numerals_of(texts: Sequence[str], separator: str, wanted: str = "") -> tuple[Numerals, Evidence]:
-    """Find the decimal mark of a column of numbers; `1,234` alone, readable both ways, is AmbiguousInput."""
-    if wanted:
-        if wanted not in {".", ","}:
-            raise UsageError(f"{wanted!r} is no decimal mark", remedy="give . or ,")
-        other = "," if wanted == "." else "."
-        return Numerals(wanted, other if any(other in text for text in texts) else ""), _mark(wanted, "given")
-    commas = [text.strip() for text in texts if "," in text]
-    points = [text.strip() for text in texts if "." in text]
-    both = [text for text in commas if "." in text]
-    if both:
-        decimal = "," if both[0].rfind(",") > both[0].rfind(".") else "."
-        return Numerals(decimal, "." if decimal == "," else ","), _mark(decimal, f"{both[0]!r} has both marks")
-    return _only_commas(commas, points, separator) if commas else _only_points(points)
-
-
-def _only_commas(commas: Sequence[str], points: Sequence[str], separator: str) -> tuple[Numerals, Evidence]:
-    """Numbers with commas: fractions when they cannot be thousands, thousands when points occur too."""
-    if any(re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", text) is None for text in commas):
-        return Numerals(","), _mark(",", f"{_telling(commas)!r} cannot be thousands")
-    if points:
-        return Numerals(".", ","), _mark(".", f"{points[0]!r} and {commas[0]!r} occur")
-    if any(text.count(",") > 1 for text in commas):
-        return Numerals(".", ","), _mark(".", "one number has two commas")
-    if separator == ";" and any(text.startswith(("0,", "-0,")) for text in commas):
-        return Numerals(","), _mark(",", "numbers start with `0,`")
-    raise AmbiguousInput(
-        f"{commas[0]!r} may be a thousand or a fraction", remedy="say which with --decimal , or --decimal ."
-    )
-
-
-def _only_points(points: Sequence[str]) -> tuple[Numerals, Evidence]:
-    """Numbers with points alone: fractions, unless one has two points."""
-    many = next((text for text in points if text.count(".") > 1), None)
-    if many is not None and all(re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})*", text) for text in points):
-        return Numerals(",", "."), _mark(",", f"{many!r} has two points")
-    return Numerals(), _mark(".", f"{points[0]!r}" if points else "whole numbers only")
-
-
-def _telling(commas: Sequence[str]) -> str:
-    return next(text for text in commas if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", text) is None)
-
-
-def _mark(decimal: str, because: str) -> Evidence:
-    return Evidence("decimal mark", decimal, because, "--decimal")
-
-
-def _as_strings(texts: pa.Array) -> pa.Array:
-    """Return bytes as text; broken characters become U+FFFD."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    try:
-        return pc.cast(texts, pa.string())
-    except pa.ArrowInvalid:
-        return pa.array([text.decode("utf-8", "replace") for text in texts.to_pylist()], pa.string())
-
-
-def read_numbers(texts: pa.Array, numerals: Numerals) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Read a pyarrow text column: (values, bad); NaN without bad = no value, bad = not a finite number."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    plain = pc.utf8_trim_whitespace(_as_strings(texts))
-    if numerals.thousands:
-        plain = pc.replace_substring(plain, numerals.thousands, "")
-    if numerals.decimal != ".":
-        plain = pc.replace_substring(plain, numerals.decimal, ".")
-    missing = pc.is_in(pc.utf8_lower(plain), value_set=pa.array(NO_VALUE))
-    sound = pc.match_substring_regex(plain, rf"^(?:{NUMBER.pattern})$")
-    numbers = pc.cast(pc.if_else(sound, plain, "nan"), pa.float64())
-    values = numbers.to_numpy(zero_copy_only=False)
-    absent = missing.to_numpy(zero_copy_only=False).astype(np.bool_)
-    bad = ~absent & ~np.isfinite(values)
-    return np.where(absent | bad, np.nan, values), bad
