@@ -55,9 +55,9 @@ def name(store: Store) -> str:
     return name
 
 
-def read(store: Store, folder: Path, meter: str, shown: dict[int, float]) -> None:
-    """Import what a register shows after so many half-hours, in kWh."""
-    rows = [f"{meter},{START + half * HALF:%Y-%m-%dT%H:%M}Z,{kwh:.1f}" for half, kwh in shown.items()]
+def read(store: Store, folder: Path, meter: str, shown: dict[int, float], off: timedelta = timedelta()) -> None:
+    """Import what a register shows after so many half-hours, in kWh; `off`: so much later."""
+    rows = [f"{meter},{START + half * HALF + off:%Y-%m-%dT%H:%M}Z,{kwh:.1f}" for half, kwh in shown.items()]
     path = folder / f"{next(NUMBERS)}.csv"
     path.write_text("\n".join(["meter,time,register_kwh", *rows, ""]))
     ingest_file(store, ME, path, ReadOptions(kind="cumulative"), known_at=NOW)
@@ -82,7 +82,9 @@ def total(store: Store, name: str) -> float:
 
 
 def codes(store: Store, name: str) -> set[str]:
-    return {each.code for each in store.findings.load(ME, [name]) if each.severity == "fail"}
+    """Return the doubts that fail, and V03: what is derived again did not come again."""
+    found = store.findings.load(ME, [name])
+    return {each.code for each in found if each.severity == "fail" or each.code == "V03_duplicate"}
 
 
 def test_a_factor_booked_late_counts_from_its_day_on(store: Store, tmp_path: Path, name: str) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
 from gridwright.domain.access import Access
-from gridwright.domain.errors import GridMismatch
 from gridwright.domain.hung import all_named, factor_between
 from gridwright.domain.interval import Interval, clock_time, epoch_s, from_epoch_s
 from gridwright.domain.misread import misreads
@@ -24,7 +20,8 @@ from gridwright.jobs.meters.follow_epochs import reads_around
 from gridwright.jobs.meters.limits import Limits
 from gridwright.jobs.meters.reads_tell import Key, Rules, Tells, tells
 from gridwright.jobs.meters.rollovers import Rollovers
-from gridwright.jobs.meters.supersede_told import Superseded, changes_of, supersede
+from gridwright.jobs.meters.supersede_told import Change, Superseded, changes_of, supersede
+from gridwright.jobs.meters.were_derived import were_derived
 from gridwright.store import Store
 
 BEFORE = timedelta(hours=2)  # an interval that a change lies in begins within it, and what tells a wrong read does
@@ -34,21 +31,24 @@ Several = Sequence[Tells]
 
 @dataclass(frozen=True, slots=True)
 class DerivedAgain:
-    """What was derived again of one series: how many intervals, from when on, and their energy before and now."""
+    """What was derived again of one series: how many intervals, from when on, and their energy before and now.
+
+    Of what no read tells any more nothing is known now.
+    """
 
     reading_type: ReadingType
     intervals: int
     since: datetime
     before_kwh: float
-    now_kwh: float
+    now_kwh: float | None
 
     def told(self, zone: ZoneInfo) -> str:
         """Say it."""
         some = "1 interval" if self.intervals == 1 else f"{self.intervals:,} intervals"
-        return (
-            f"{some} of {self.reading_type.flow} energy since {clock_time(self.since, zone)} were derived from the "
-            f"register and are derived again: {self.now_kwh:,.3f} kWh instead of {self.before_kwh:,.3f} kWh"
-        )
+        told = f"{some} of {self.reading_type.flow} energy since {clock_time(self.since, zone)} were derived from the"
+        if self.now_kwh is None:
+            return f"{told} register, which tells them no more: {self.before_kwh:,.3f} kWh are taken back"
+        return f"{told} register and are derived again: {self.now_kwh:,.3f} kWh instead of {self.before_kwh:,.3f} kWh"
 
 
 def reads_to_tell(store: Store, access: Access, point: str, at: datetime) -> Reads:
@@ -84,23 +84,28 @@ def derive_again(
     point: str,
     both: tuple[Mapping[ReadingType, Several], Mapping[ReadingType, Several]],
     when: tuple[datetime, datetime],
+    *,
+    withdrawn: bool = False,
+    back: Collection[ReadingType] = (),
 ) -> list[DerivedAgain]:
     """Supersede energy that is what the reads of a usage point told before a change by what they tell after it.
 
-    Other energy was measured, and stays. So does what was told by reads that were withdrawn, while what the connection
-    cannot carry is taken back. Where nothing is stored, what they tell now is filled in. `when`: the instant of the
-    change, on whose interval and later ones it bears, and now.
+    Other energy was measured, and stays. Where nothing is stored, what they tell now is filled in; what the connection
+    cannot carry is taken back. `when`: the instant of the change, on whose interval and later ones it bears, and now.
+    `withdrawn`: so were reads, and what these told is taken back; `back`: of which registers such reads count again.
     """
     since, now = epoch_s(when[0]), when[1]
     found: list[DerivedAgain] = []
-    for kind, told in both[1].items():
-        changes = [
-            change
-            for change in changes_of(point, both[0].get(kind, ()), told[0], fill=True)
-            if _reaches(change.key, since) and (change.now or change.key in told[1])
-        ]
-        made = supersede(store, (access, access), changes, kind, now)
-        found += [_summed(replace(kind, accumulation=Accumulation.DELTA), made)] if made else []
+    for kind in {**both[0], **both[1]}:
+        before, after = both[0].get(kind, ()), both[1].get(kind, ({}, {}))
+        delta = replace(kind, accumulation=Accumulation.DELTA)
+        changes, gone = list[Change](), list[Change]()
+        for change in changes_of(point, before, after[0], fill=True, again=kind in back):
+            if _reaches(change.key, since):
+                (changes if change.now or change.key in after[1] else gone).append(change)
+        if withdrawn:
+            changes += were_derived(store, access, before, gone, delta)
+        found += _summed(delta, supersede(store, (access, access), changes, kind, now))
     return found
 
 
@@ -110,52 +115,20 @@ def _reaches(key: Key, since: int) -> bool:
     return start + length * (1 + JITTER) >= since
 
 
-def factor_of_stored(store: Store, access: Access, point: str, kind: ReadingType, told: Tells) -> Tells:
-    """Return `told` times the one factor by which most of what is stored differs from it: what reads told once.
-
-    For reads that count again: with which factor they counted when they were withdrawn is on record nowhere else.
-    """
-    delta, found = replace(kind, accumulation=Accumulation.DELTA), []
-    for (start, length), one in told.items():
-        if one.energy > 0:
-            found.append((start, length, one.energy))
-    ratios = [
-        round(stored / energy, 9)
-        for length in {length for _, length, _ in found}
-        for stored, energy in _beside(
-            store, access, (point, delta, length), [each for each in found if each[1] == length]
-        )
-    ]
-    if not ratios:
-        return {}
-    factor, times = Counter(ratios).most_common(1)[0]
-    most = 2 * times > len(ratios)
-    return {key: replace(one, energy=one.energy * factor) for key, one in told.items()} if most else {}
+def _summed(kind: ReadingType, made: Sequence[Superseded]) -> Iterator[DerivedAgain]:
+    """Yield what was derived again, and what was taken back."""
+    for gone in (False, True):
+        some = [one for one in made if (one.now is None) == gone]
+        if some:
+            since = from_epoch_s(min(one.start_s for one in some))
+            before, now = (
+                _kwh(kind, each) for each in ([one.before for one in some], [one.now or 0.0 for one in some])
+            )
+            yield DerivedAgain(kind, len(some), since, before, None if gone else now)
 
 
-def _beside(
-    store: Store, access: Access, series: tuple[str, ReadingType, int], told: Sequence[tuple[int, int, float]]
-) -> Iterator[tuple[float, float]]:
-    """Yield what is stored of each interval with what is told of it."""
-    point, kind, length = series
-    starts = np.array([start for start, _, _ in told], np.int64)
-    period = Interval(from_epoch_s(int(starts.min())), from_epoch_s(int(starts.max()) + length))
-    try:
-        stored = store.readings.load(access, point, period, reading_type=kind, interval=timedelta(seconds=length))
-    except GridMismatch:
-        return
-    slots = (starts - epoch_s(stored.start)) // length
-    for slot, (_, _, energy) in zip(slots.tolist(), told, strict=True):
-        if 0 <= slot < stored.slots and not stored.missing[0, slot]:
-            yield float(stored.values[0, slot]), energy
-
-
-def _summed(kind: ReadingType, made: Sequence[Superseded]) -> DerivedAgain:
-    since = from_epoch_s(min(one.start_s for one in made))
-    before, now = (
-        sum(each) * kind.resolution / 1000 for each in zip(*((one.before, one.now) for one in made), strict=True)
-    )
-    return DerivedAgain(kind, len(made), since, before, now)
+def _kwh(kind: ReadingType, counts: Iterable[float]) -> float:
+    return sum(counts) * kind.resolution / 1000
 
 
 def told_of(several: Iterable[DerivedAgain], zone: ZoneInfo) -> tuple[str, ...]:

@@ -20,7 +20,6 @@ from gridwright.jobs.meters.derive_again import (
     Several,
     derive_again,
     energies_told,
-    factor_of_stored,
     reads_to_tell,
 )
 from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, moves, reads_around
@@ -122,12 +121,8 @@ def _derive_again(
 ) -> list[DerivedAgain]:
     """Let energy that was derived from the registers follow; `before`: what they told, and which count again."""
     told, back = before
-    point, tells = exchange.usage_point, _told(store, access, exchange)
-    was = {
-        kind: [*told.get(kind, ()), *([factor_of_stored(store, access, point, kind, some[0])] if kind in back else [])]
-        for kind, some in tells.items()
-    }
-    return derive_again(store, access, point, (was, tells), (exchange.at, now))
+    tells = _told(store, access, exchange)
+    return derive_again(store, access, exchange.usage_point, (told, tells), (exchange.at, now), back=back)
 
 
 def _told(store: Store, access: Access, exchange: MeterExchange) -> dict[ReadingType, Several]:

@@ -39,21 +39,26 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """An interval that was saved again: its start, and its energy before and now in counts; 0 where there is none."""
+    """An interval that was saved again: its start, and its energy in counts before, 0 where none was, and now."""
 
     start_s: int
     before: float
-    now: float
+    now: float | None
 
 
-def changes_of(point: str, before: Sequence[Tells], after: Tells, *, fill: bool = False) -> Iterator[Change]:
-    """Yield the intervals of a usage point of which the reads tell something else than each of `before`."""
+def changes_of(
+    point: str, before: Sequence[Tells], after: Tells, *, fill: bool = False, again: bool = False
+) -> Iterator[Change]:
+    """Yield the intervals of a usage point of which the reads tell something else than each of `before`.
+
+    `again`: reads count again that were withdrawn, so that intervals are filled as a file had derived them, too.
+    """
     keys = dict.fromkeys(key for told in (*before, after) for key in told)
     for key in keys:
         were, now = [told[key] for told in before if key in told], after.get(key)
         same = now is not None and all((one.energy, one.guess) == (now.energy, now.guess) for one in were)
         # A guess stands in for what was told, never for what nobody told.
-        new = fill and now is not None and now.direct and not now.guess and not (were and same)
+        new = fill and now is not None and (now.direct or again) and not now.guess and not (were and same)
         if new or (were and not same):
             yield Change(point, key, tuple(dict.fromkeys(one.energy for one in were)), now, new)
 
@@ -78,7 +83,7 @@ def _bearing(store: StorePort, reader: Access, changes: Sequence[Change], kind: 
         if each.reading_type == kind:
             lengths[each.usage_point].add(each.interval_s)
     for change in changes:
-        if change.fill or change.key[1] in lengths[change.point]:
+        if (change.fill and change.now and change.now.direct) or change.key[1] in lengths[change.point]:
             yield change
 
 
@@ -87,9 +92,13 @@ def _save(
 ) -> list[Superseded]:
     """Save intervals of one length and phase; a profile with other intervals says more than a register."""
     try:
-        saved, found = _laid(changes, _stored(store, who[0], changes, kind))
-        if found:
-            store.readings.save(who[1], saved, known_at=known_at)
+        stored = _stored(store, who[0], changes, kind)
+        saved, found = _laid(changes, stored)
+        gone = _gone(stored, saved)
+        # In two steps, so that what is told anew is known for no reading that came again (V03).
+        for part in (gone, saved) if gone is not None else (saved,):
+            if found:
+                store.readings.save(who[1], part, known_at=known_at)
     except GridMismatch:
         parts = list(_parts(changes))
         return [each for part in parts for each in _save(store, who, part, kind, known_at)] if len(parts) > 1 else []
@@ -121,8 +130,17 @@ def _laid(changes: Sequence[Change], stored: Panel) -> tuple[Panel, list[Superse
         energy, now = _now(change.now, (old, was))
         if (energy, now) != (old, was):
             values[at], quality[at] = energy, now
-            found.append(Superseded(change.key[0], old if there else 0.0, energy if change.now else 0.0))
+            found.append(Superseded(change.key[0], old if there else 0.0, energy if change.now else None))
     return replace(stored, values=values, quality=quality), found
+
+
+def _gone(stored: Panel, saved: Panel) -> Panel | None:
+    """Return what other energy takes the place of, as taken back; None where there is none."""
+    gone = ~np.isnan(stored.values) & ~np.isnan(saved.values) & (saved.quality != q.TAKEN_BACK)
+    if not gone.any():
+        return None
+    quality = np.where(gone, np.uint8(q.TAKEN_BACK), np.uint8(q.MISSING))
+    return replace(stored, values=np.where(gone, stored.values, np.nan), quality=quality)
 
 
 def _now(now: Told | None, stored: tuple[float, int]) -> tuple[float, int]:
