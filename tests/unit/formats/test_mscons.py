@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import pytest
 from gridwright.domain import quality as q
 from gridwright.domain.errors import UnknownFormat, UnreadableFile
 from gridwright.domain.interval import epoch_s
+from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity
-from gridwright.formats.mscons import MSCONS, MsconsReader
+from gridwright.formats.mscons import MSCONS, MSCONS_WRITER, MsconsReader
 from gridwright.formats.source import Decoded, ReadOptions
 
 FOLDER = Path("interchange") / "mscons"
@@ -256,3 +257,14 @@ def test_which_days_are_counted_is_told(options: ReadOptions, zone: str, because
     data = memoryview(interchange(message("LOC+172+P")).encode())
     (told,) = [one for one in MSCONS.inspect(data, "a.edi", options).evidence if one.what == "zone"]
     assert (told.value, told.because, told.override) == (zone, because, "--zone")
+
+
+def test_an_edited_value_is_a_substitute_and_comes_back_as_a_final_estimate() -> None:
+    """MSCONS has no code for who decided; Z18 would say that a better value is to come."""
+    quality = np.array([[int(q.Status.EDITED), q.ACTUAL]], np.uint8)
+    panel = Panel(
+        ("A",), datetime(2025, 3, 1, tzinfo=UTC), timedelta(minutes=15), np.array([[1000.0, 2000.0]]), quality
+    )
+    written = b"".join(MSCONS_WRITER.write([panel], [], {})).decode()
+    assert "QTY+67:1" in written
+    assert read(written).series[0].quality.tolist() == [int(q.Status.ESTIMATED_FINAL), q.ACTUAL]
