@@ -203,6 +203,8 @@ def imported_json(done: Imported) -> dict[str, Any]:
         "changed": done.changed,
         "same": done.same,
         "set_aside": done.aside,
+        "register_reads": done.registers,
+        "not_kept": done.unkept,
         "derived": {
             "new": done.derived.new,
             "changed": done.derived.changed,
@@ -241,7 +243,7 @@ def words(done: Imported) -> list[str]:
     told = [f"{done.findings:,} new findings: readings that came twice, or of the future."] if done.findings else []
     begin = "Would be stored" if done.dry_run else "Stored"
     left = ["Dry run: nothing was written."] if done.dry_run else []
-    stored = [f"{begin}: {done.new:,} new, {done.changed:,} changed, {done.same:,} as before{_aside(done.aside)}."]
+    stored = [f"{begin}: {done.new:,} new, {done.changed:,} changed, {done.same:,} as before{_besides(done)}."]
     if done.derived.readings:
         made = done.derived
         counts = f"{made.new:,} new, {made.changed:,} changed, {made.same:,} as before"
@@ -249,6 +251,11 @@ def words(done: Imported) -> list[str]:
     return [*lines, *stored, *told, *left]
 
 
-def _aside(readings: int) -> str:
-    """Say how many values did not count, if any."""
-    return f", {readings:,} set aside: a better value is stored" if readings else ""
+def _besides(done: Imported) -> str:
+    """Say how many of them are register reads, and what of the readings was not stored or did not count."""
+    told = [
+        f"; {done.registers:,} of them register reads" if done.registers else "",
+        f", {done.aside:,} set aside: a better value is stored" if done.aside else "",
+        f"; {done.unkept:,} not kept: their intervals are longer than an hour" if done.unkept else "",
+    ]
+    return "".join(told)

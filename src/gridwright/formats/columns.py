@@ -205,6 +205,8 @@ def _only_number(found: Assignment, preview: Preview) -> None:
     ]
     if preview.has_header and any(roles.simple(preview.names[column]) for column in numbers):
         numbers = [column for column in numbers if not roles.is_foreign(preview.names[column])]
+    if _is_read(found, preview):
+        numbers.append(found.single["register"])
     if len(numbers) > 1 and not preview.has_header and "point" not in found.single:
         whole = [column for column in numbers if all(text.strip().isdigit() for text in preview.texts[column] if text)]
         if len(numbers) == 2 and len(whole) == 1:  # noqa: PLR2004 - a number of the meter, and its readings
@@ -215,7 +217,19 @@ def _only_number(found: Assignment, preview: Preview) -> None:
         raise AmbiguousInput(
             f"several columns may hold the readings: {names}", remedy="name one with --column value=NAME"
         )
+    if numbers and numbers[0] == found.single.get("register"):
+        del found.single["register"], found.because["register"]
     found.values = numbers
+
+
+def _is_read(found: Assignment, preview: Preview) -> bool:
+    """Tell whether a column called `register` holds what a register showed: codes of registers are few and whole."""
+    if found.because.get("register", "given") == "given":
+        return False
+    column = found.single["register"]
+    texts = [text.strip() for text in preview.texts[column] if not is_no_value(text)]
+    codes = all(text.isdigit() for text in texts) and len(set(texts)) * 2 <= len(texts)
+    return preview.kinds[column] == "number" and roles.simple(preview.names[column]) == "register" and not codes
 
 
 def _settle_times(found: Assignment, preview: Preview) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from gridwright.formats.counts import resolution_for
 from gridwright.formats.instants import as_binary, row_stamps, stamps_of, to_instants
 from gridwright.formats.layout import DAY_COLUMNS, Batch, Layout, ValueColumn
 from gridwright.formats.numerals import Numerals, read_numbers
+from gridwright.formats.sampled import Sampled, is_rising, steps_of
 from gridwright.formats.source import ReadOptions
 from gridwright.formats.stamps import ORDERS, Stamps, reads_two_ways
 from gridwright.formats.stretches import usual_lengths
@@ -26,27 +27,13 @@ from gridwright.formats.table import Labels, labels, numbers_of
 from gridwright.formats.zones import Clock, zone_from_changes, zone_from_offsets
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 KINDS = ("interval", "cumulative", "power")
-# Fewer readings than this say nothing about a register: a morning of rising use looks the same.
-REGISTER_READINGS = 48
-REGISTER_RISES = 10
-# Registers may be reset now and then; where the name says register, new meters are believed too.
-REGISTER_FALLS, NAMED_FALLS = 0.002, 0.05
 # More values below zero than this are no errors: the column holds what was drawn less what was fed in.
 SIGNED_SHARE, SIGNED_FEW, SIGNED_MUCH = 0.01, 8, 0.1
 # Whole numbers above this many per hour, without a unit, are Wh: nobody's kWh are so many and so round.
 WATT_HOURS = 50.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sampled:
-    """What the sample shows: stamps, usage points, and numbers that tell registers (of all usage points) apart."""
-
-    stamps: Stamps
-    point: npt.NDArray[np.int32]
-    names: Labels
-    register: Ints
 
 
 def draft_layout(found: Assignment, names: Sequence[str], options: ReadOptions) -> Layout:
@@ -250,7 +237,8 @@ def _with_interval(layout: Layout, sampled: Sampled, options: ReadOptions, evide
         return layout
     instants = to_instants(sampled.stamps, sampled.point, layout)
     steps = _steps(sampled, instants.at)
-    if not steps.size and options.kind == "cumulative":
+    named = not options.kind and all(roles.meaning_of(column.name).cumulative for column in layout.values)
+    if not steps.size and (named or options.kind == "cumulative"):
         return layout
     if not steps.size:
         raise AmbiguousInput(
@@ -345,7 +333,7 @@ def _with_values(
     for column, (direction, channel) in zip(layout.values, directions, strict=True):
         values = _values(layout, sample, column)
         flow = _net_if_signed(direction, column, values, evidence)
-        unit, told = _unit(layout, sample, column, values, options)
+        unit, told = _unit(layout, sample, column, sampled, values, options=options)
         evidence.append(told)
         cumulative = _is_cumulative(layout, sampled, column, values, options=options, unit=unit, evidence=evidence)
         kind, shift = roles.series_type(unit, flow, cumulative=cumulative, channel=channel)
@@ -357,14 +345,14 @@ def _with_values(
     return replace(layout, values=tuple(columns))
 
 
-def _values(layout: Layout, sample: Batch, column: ValueColumn) -> npt.NDArray[np.float64]:
+def _values(layout: Layout, sample: Batch, column: ValueColumn) -> Floats:
     if not layout.slots:
         return numbers_of(sample.columns[column.index], layout)[0]
     return np.column_stack([numbers_of(sample.columns[slot.index], layout)[0] for slot in layout.slots]).ravel()
 
 
 def _unit(
-    layout: Layout, sample: Batch, column: ValueColumn, values: npt.NDArray[np.float64], options: ReadOptions
+    layout: Layout, sample: Batch, column: ValueColumn, sampled: Sampled, values: Floats, *, options: ReadOptions
 ) -> tuple[str, Evidence]:
     what = f"unit of {column.name}" if not layout.slots else "unit"
     if options.unit:
@@ -380,17 +368,25 @@ def _unit(
     if named is not None:
         shown = {"kwh": "kWh", "wh": "Wh", "mwh": "MWh", "kw": "kW", "w": "W", "mw": "MW"}.get(named, named)
         return shown, Evidence(what, shown, f"the name {column.name!r} says so", "--unit")
-    return _unit_by_size(layout, values, what, options)
-
-
-def _unit_by_size(
-    layout: Layout, values: npt.NDArray[np.float64], what: str, options: ReadOptions
-) -> tuple[str, Evidence]:
     if options.kind == "power":
         return "kW", Evidence(what, "kW", "assumed: power, and nothing tells the unit", "--unit")
+    if _is_register(layout, sampled, column, values, options):
+        steps, hours = steps_of(layout, sampled, values)
+        used = (hours > 0) & (steps > 0)
+        return _unit_by_size(values, steps[used] / hours[used], what)
     filled = values[np.isfinite(values) & (values > 0)]
-    hours = (layout.interval_s or DAY_S) / 3600
-    usual = float(np.median(filled)) / hours if filled.size else 0.0
+    return _unit_by_size(filled, filled / ((layout.interval_s or DAY_S) / 3600), what)
+
+
+def _is_register(layout: Layout, sampled: Sampled, column: ValueColumn, values: Floats, options: ReadOptions) -> bool:
+    """Tell whether values without a unit are those of a register: what it counts in shows in its steps."""
+    told = options.kind == "cumulative"
+    return told or (not (options.kind or layout.slots) and is_rising(layout, sampled, column, values)[0])
+
+
+def _unit_by_size(values: Floats, hourly: Floats, what: str) -> tuple[str, Evidence]:
+    filled = values[np.isfinite(values)]
+    usual = float(np.median(hourly)) if hourly.size else 0.0
     whole = bool(filled.size) and bool(np.all(filled == np.rint(filled)))
     unit = "Wh" if whole and usual >= WATT_HOURS else "kWh"
     kind = "whole numbers" if whole else "numbers with fractions"
@@ -401,7 +397,7 @@ def _is_cumulative(
     layout: Layout,
     sampled: Sampled,
     column: ValueColumn,
-    values: npt.NDArray[np.float64],
+    values: Floats,
     *,
     options: ReadOptions,
     unit: str,
@@ -421,29 +417,13 @@ def _is_cumulative(
         if power:
             evidence.append(Evidence(f"kind of {column.name}", "power", f"its unit is {unit}", "--kind"))
         return False
-    cumulative, because = _rising(layout, sampled, column, values)
+    cumulative, because = is_rising(layout, sampled, column, values)
     kind = "cumulative" if cumulative else "interval"
     evidence.append(Evidence(f"kind of {column.name}", kind, because, "--kind"))
     return cumulative
 
 
-def _rising(layout: Layout, sampled: Sampled, column: ValueColumn, values: npt.NDArray[np.float64]) -> tuple[bool, str]:
-    at = to_instants(sampled.stamps, sampled.point, layout).at
-    groups = sampled.register
-    order = np.lexsort((at, groups))
-    order = order[np.isfinite(values[order]) & sampled.stamps.good[order]]
-    steps = np.diff(values[order])[np.diff(groups[order]) == 0]
-    rises, falls = int(np.count_nonzero(steps > 0)), int(np.count_nonzero(steps < 0))
-    if roles.meaning_of(column.name).cumulative and falls <= max(1, NAMED_FALLS * steps.size):
-        return True, f"its name {column.name!r}, and it falls {falls} times in {steps.size} steps"
-    if steps.size < REGISTER_READINGS or rises < REGISTER_RISES:
-        return False, f"assumed: {rises} rises in {steps.size} steps do not tell a register"
-    if falls <= REGISTER_FALLS * steps.size:
-        return True, f"it rises {rises} times and falls {falls} times in {steps.size} steps"
-    return False, f"it falls {falls} times in {steps.size} steps"
-
-
-def _net_if_signed(flow: Flow, column: ValueColumn, values: npt.NDArray[np.float64], evidence: list[Evidence]) -> Flow:
+def _net_if_signed(flow: Flow, column: ValueColumn, values: Floats, evidence: list[Evidence]) -> Flow:
     """Take a column without a told direction that is often below zero as net: fed in less than nothing is a sign.
 
     A few in a small file are errors, for validation to reject.

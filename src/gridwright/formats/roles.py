@@ -69,7 +69,8 @@ _NAMES = {
     "point": (
         r"lclid|usage point( id)?|usagepoint|point|point id|(smart )?meter( ?(id|no|number|code|serial|point))?|meterid"
         r"|customer( ?(id|no|number))?|nmi|mpan|mprn|mpxn|esi id|esiid|ean( code)?|pod|cups|pdl|prm|zaehlpunkt"
-        r"|zählpunkt\w*|zaehler\w*|zähler\w*|malo|melo|house ?hold( ?id)?|house( ?id)?|home( ?id)?|site( ?id)?|id|ba"
+        r"|zählpunkt\w*|z(?:ae|ä)hler(?!st(?:and|änd|aend))\w*"
+        r"|malo|melo|house ?hold( ?id)?|house( ?id)?|home( ?id)?|site( ?id)?|id|ba"
         r"|kunde\w*|client( ?(id|no|number))?|abnehmer\w*"
         r"|account( ?id)?|service point( id)?|device( ?id)?|serial( number)?|户号|户名|用户|客户|用户编号|电表号|表号"
     ),
@@ -89,14 +90,29 @@ _NAMES = {
     ),
 }
 _RULES = tuple((role, re.compile(rf"^(?:{names})$")) for role, names in _NAMES.items())
+# Words for a counter that runs on: what is called so is a register, unless it falls.
+_STANDS = (
+    r"(?:zaehler|zähler)?(?:stand|stände|staende)|meterstand\w*|tellerstand\w*|(?:maaler|måler)stand\w*"
+    r"|m[aä]tarst[aä]llning\w*|ablesung|ablesewert|aflæsning|avläsning|avlesning|lecturas?|lettur[ae]|odczyt|index"
+    r"|cumulative|odometer|totali[sz]er"
+)
 _VALUE = re.compile(
     r"\b(value|reading|readings|usage|consumption|consumed|energy|import|imported|export|exported|delivered|received|generation"
-    r"|generated|production|demand|load|power|verbrauch|bezug|einspeisung|lieferung|wert|zaehlerstand|zählerstand"
-    r"|conso\w*|consumo|consum|valeur|valor|supply|solar|pv|active|kwh|wh|mwh|kw|mw|index)\b"
-    r"|电量|用电|电能|示数"
+    r"|generated|production|demand|load|power|verbrauch|bezug|einspeisung|lieferung|wert"
+    r"|conso\w*|consumo|consum|valeur|valor|supply|solar|pv|active|kwh|wh|mwh|kw|mw"
+    rf"|[12] 8 0|{_STANDS})\b|电量|用电|电能|示数|抄见|表底"
 )
 _CUMULATIVE = re.compile(
-    r"\b(cumulative|register reading|meter reading|zaehlerstand|zählerstand|index|stand|total (im|ex)port)\b|示数"
+    rf"\b(?:{_STANDS}|register reading|meter reading|total (?:im|ex)port|cumul\w*|acumulad\w*|accumulat\w*|kumul\w*"
+    r"|lifetime|counter)\b|示数|抄见|表底"
+)
+# These are registers too, but for those who name the use of an interval after the register that counted it.
+_REGISTER = re.compile(r"\b(?:register|[12] 8 0)\b")
+# Words that mean a register as often as what was used between two rows; and words that mean the latter.
+_PERHAPS_CUMULATIVE = re.compile(r"\b(readings?|total|totals|summe|gesamt)\b")
+_OF_INTERVAL = re.compile(
+    r"\b(usage|used|consumption|consumed|verbrauch\w*|conso\w*|consumo|interval|lastgang|load|demand|delta|difference"
+    r"|per (hour|day)|hourly|daily|half ?hour\w*|hh|quarter\w*|\d+ ?min)\b"
 )
 _RECEIVED = re.compile(
     r"\b(export|exported|einspeisung|received|feed ?in|net generation|injection|injected|to grid"
@@ -115,13 +131,17 @@ _SIMPLER = str.maketrans(dict.fromkeys("_-./()[]:,;#*", " "))
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a value column's name tells; None where it tells nothing. `part`: an appliance or a part of the usage."""
+    """What a value column's name tells; None where it tells nothing. `part`: an appliance or a part of the usage.
+
+    `cumulative`: it says that it is a register; `perhaps`: it may be one, None where it says that it is none.
+    """
 
     unit: str | None
     flow: Flow | None
     generated: bool
     part: bool
     cumulative: bool
+    perhaps: bool | None
 
 
 def simple(name: str) -> str:
@@ -156,8 +176,14 @@ def meaning_of(name: str) -> Meaning:
     """Return what the name of a value column tells about its unit, direction and accumulation."""
     plain = simple(name)
     flow = Flow.RECEIVED if _RECEIVED.search(plain) else Flow.DELIVERED if _DELIVERED.search(plain) else None
+    perhaps, of_interval = bool(_PERHAPS_CUMULATIVE.search(plain)), bool(_OF_INTERVAL.search(plain))
     return Meaning(
-        unit_of(name), flow, bool(_GENERATED.search(plain)), bool(_PART.search(plain)), bool(_CUMULATIVE.search(plain))
+        unit_of(name),
+        flow,
+        generated=bool(_GENERATED.search(plain)),
+        part=bool(_PART.search(plain)),
+        cumulative=bool(_CUMULATIVE.search(plain) or (_REGISTER.search(plain) and not of_interval)),
+        perhaps=None if of_interval and not perhaps else perhaps and not of_interval,
     )
 
 

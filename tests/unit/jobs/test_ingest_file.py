@@ -371,7 +371,7 @@ def test_daily_registers_are_stored_and_alarm_nobody(store: Store, tmp_path: Pat
     rows = [f"R-1,2025-01-{day:02d}T00:00:00Z,{1000 + 7 * day}.5" for day in range(1, 29)]
     path.write_text("\n".join(["usage_point,time,register kwh", *rows]))
     done = run(store, path, ReadOptions(kind="cumulative"))
-    assert (done.new, done.intake.accepted) == (28, 28)
+    assert (done.new, done.intake.accepted, done.registers, done.unkept) == (28, 28, 28, 0)
     assert [note for note in done.intake.notes if "not stored" in note] == []
 
 
@@ -383,5 +383,6 @@ def test_daily_intervals_that_are_not_kept_are_told_in_words(store: Store, tmp_p
     (note,) = [note for note in done.intake.notes if "not stored" in note]
     assert note == (
         "not stored: R-1, readings of 1,440 min from 2025-01-01T00:00Z to 2025-01-29T00:00Z: "
-        "intervals longer than an hour are not kept"
+        "intervals longer than an hour are not kept; register reads are, and --kind cumulative says so"
     )
+    assert (done.new, done.unkept) == (0, 28)

@@ -27,7 +27,7 @@ from gridwright.jobs.cascade.fit_day import fit_day
 from gridwright.jobs.files.adrift import adrift, keep_adrift
 from gridwright.jobs.files.beside_measured import MEASURED, beside_measured
 from gridwright.jobs.files.brought import Brought, named
-from gridwright.jobs.files.chunk_parts import LONGEST_BLOCK, Misfit, Part, counted, parts_of, sent_of, shown
+from gridwright.jobs.files.chunk_parts import TOO_LONG, Misfit, Part, counted, parts_of, sent_of, shown, unkept
 from gridwright.jobs.files.decode_ahead import Piece
 from gridwright.jobs.files.keep_told import keep_told
 from gridwright.jobs.files.named_meters import name_meters
@@ -284,7 +284,8 @@ class ChunkImport:
         run = self.run
         if not gridded.registers:
             return Counter()
-        return counted(save_registers(run.store, run.access, gridded.registers, run.points, run.known_at))
+        saved = save_registers(run.store, run.access, gridded.registers, run.points, run.known_at)
+        return counted(saved) + Counter(registers=saved.readings)
 
     def _advance(self, gridded: Gridded, saved: Counter[str], misfits: Sequence[Misfit]) -> Counter[str]:
         """Write the rejects through to the disk, then record the progress that includes them."""
@@ -307,6 +308,7 @@ class ChunkImport:
             repeated=tally.repeated,
             conflicting=tally.conflicting,
             missing=tally.missing,
+            unkept=sum(int(np.count_nonzero(~panel.missing)) for panel in unkept(gridded)),
         )
 
     def _rejects(self, gridded: Gridded, misfits: Sequence[Misfit]) -> list[Reject]:
@@ -319,12 +321,6 @@ class ChunkImport:
         run.listed += self._rejects(gridded, misfits)[:room]
         run.notes.update(dict.fromkeys((*self.decoded.notes, *gridded.tally.notes)))
         run.seen.update(dict.fromkeys(zones_of(self.decoded.zones, gridded, run.options)))
-        # Energy between the reads of a register is told by the reads, which are stored.
-        told = {registers.readings.reading_type.finer(0) for registers in gridded.registers}
-        long = [panel for panel in gridded.panels if panel.interval > LONGEST_BLOCK]
-        lost = [panel for panel in long if panel.reading_type.register().finer(0) not in told]
-        run.notes.update(
-            {f"not stored: {shown(panel)}: intervals longer than an hour are not kept": None for panel in lost}
-        )
+        run.notes.update({f"not stored: {shown(panel)}: {TOO_LONG}": None for panel in unkept(gridded)})
         if gridded.loose:
             run.notes["not stored: instantaneous readings that follow no grid"] = None

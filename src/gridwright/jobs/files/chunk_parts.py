@@ -14,6 +14,7 @@ from gridwright.ingest import Gridded
 from gridwright.store import SaveSummary
 
 LONGEST_BLOCK = timedelta(hours=1)
+TOO_LONG = "intervals longer than an hour are not kept; register reads are, and --kind cumulative says so"
 LEFT_OUT = "energy of {} min between register reads is left out of days with other intervals; the reads are stored"
 DERIVED = "derived_"  # before the names of the counts of what nobody sent
 
@@ -47,6 +48,13 @@ def parts_of(gridded: Gridded) -> list[Part]:
     made = {id(panel) for panel in gridded.derived}
     parts = [Part(panel, id(panel) in made) for panel in gridded.panels if panel.interval <= LONGEST_BLOCK]
     return sorted(parts, key=lambda part: part.derived)
+
+
+def unkept(gridded: Gridded) -> list[Panel]:
+    """Return the panels whose intervals are not kept, without the energy between register reads: those are stored."""
+    told = {registers.readings.reading_type.finer(0) for registers in gridded.registers}
+    long = [panel for panel in gridded.panels if panel.interval > LONGEST_BLOCK]
+    return [panel for panel in long if panel.reading_type.register().finer(0) not in told]
 
 
 def sent_of(misfits: Sequence[Misfit]) -> tuple[list[Misfit], list[str]]:

@@ -38,7 +38,8 @@ BEFORE = "imported before with the same options; nothing was done"
 class Imported:
     """What an import did: the verdict on the records, and readings that were new, changed or the same in the store.
 
-    `aside`: another value than the stored one, which did not count because that is of better quality.
+    `aside`: another value than the stored one, which did not count because that is of better quality. `registers`: how
+    many of all these are register reads. `unkept`: readings taken whose intervals are too long to be stored.
 
     `derived`: the same of what nobody sent, the intervals of energy between register reads.
     `already`: the same content came whole before, with the same options; `again`: and was read once more, otherwise
@@ -53,6 +54,8 @@ class Imported:
     changed: int = 0
     same: int = 0
     aside: int = 0
+    registers: int = 0
+    unkept: int = 0
     derived: SaveSummary = NOTHING_SAVED
     already: bool = False
     again: bool = False
@@ -190,6 +193,8 @@ def _imported(run: ImportRun, files: Sequence[OpenFile], stands: Sequence[Progre
         changed=counts["changed"],
         same=counts["same"],
         aside=counts["aside"],
+        registers=counts["registers"],
+        unkept=counts["unkept"],
         derived=_derived(counts),
         resumed_at=sum(stand.byte_offset for stand in stands) if not all(stand.done for stand in stands) else 0,
         dry_run=run.dry_run,
