@@ -27,6 +27,7 @@ from gridwright.jobs.meters.edit_readings import EditPolicy, EditWish, approve_e
 from gridwright.jobs.upkeep.archive_months import archive_months, months_away
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import emptied
+from tests.remembered import remembered
 
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
 START = datetime(2025, 2, 28, 23, tzinfo=UTC)  # midnight in Berlin
@@ -107,6 +108,20 @@ def test_a_trial_over_an_exchange_tells_what_the_run_bills(store: Store) -> None
     assert store.ledger.bills(LOCAL_OWNER)[0].bill.key == made.key
 
 
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where months lie that left a database: whoever brings them back leaves them there."""
+    return tmp_path_factory.mktemp("shelf")
+
+
+@pytest.fixture
+def old(store: Store, shelf: Path) -> Store:
+    """A store of half a year, billed, the first months of it archived."""
+    to = shelf / store._engine.dialect.name
+    remembered(store, lambda store: half_a_year(store, to))
+    return store
+
+
 def half_a_year(store: Store, to: Path) -> None:
     """Bill February to July, and let the months before June leave the database."""
     store.readings.save(LOCAL_OWNER, hours(datetime(2025, 1, 31, 23, tzinfo=UTC), NOW - 12 * HOUR), known_at=NOW)
@@ -119,33 +134,30 @@ def half_a_year(store: Store, to: Path) -> None:
     assert months_away(store, LOCAL_OWNER) == set(range(june - 5, june))
 
 
-def test_a_run_over_everything_leaves_the_archive_alone(store: Store, tmp_path: Path) -> None:
-    half_a_year(store, tmp_path)
-    away = months_away(store, LOCAL_OWNER)
-    run = bill(store, "")
+def test_a_run_over_everything_leaves_the_archive_alone(old: Store) -> None:
+    away = months_away(old, LOCAL_OWNER)
+    run = bill(old, "")
     # June begins in May by UTC: it is billed already, and brings nothing back.
     assert [each.period.start.astimezone(BERLIN.tz).month for each in run.bills] == [7, 8]
-    assert (run.new, run.replaced, months_away(store, LOCAL_OWNER)) == (0, 0, away)
+    assert (run.new, run.replaced, months_away(old, LOCAL_OWNER)) == (0, 0, away)
     (note,) = run.notes
     assert note.startswith("not looked at, because it is in the archive: 5 months from 2025-01 to 2025-05")
 
 
-def test_a_month_that_is_asked_for_comes_back_and_no_other(store: Store, tmp_path: Path) -> None:
-    half_a_year(store, tmp_path)
-    kept = {each.bill.period.start: each.bill.key for each in store.ledger.bills(LOCAL_OWNER)}
-    tried = bill(store, "2025-04", dry_run=True)
-    assert len(months_away(store, LOCAL_OWNER)) == 5
-    run = bill(store, "2025-04")
+def test_a_month_that_is_asked_for_comes_back_and_no_other(old: Store) -> None:
+    kept = {each.bill.period.start: each.bill.key for each in old.ledger.bills(LOCAL_OWNER)}
+    tried = bill(old, "2025-04", dry_run=True)
+    assert len(months_away(old, LOCAL_OWNER)) == 5
+    run = bill(old, "2025-04")
     assert run.notes == tried.notes == ["brought back from the archive: 2 months from 2025-03 to 2025-04"]
     assert [each.key for each in run.bills] == [each.key for each in tried.bills] == [kept[run.bills[0].period.start]]
-    assert months_away(store, LOCAL_OWNER) == {parse_month(each) for each in ("2025-01", "2025-02", "2025-05")}
+    assert months_away(old, LOCAL_OWNER) == {parse_month(each) for each in ("2025-01", "2025-02", "2025-05")}
 
 
-def test_a_late_reading_in_the_archive_is_billed_by_a_run_over_everything(store: Store, tmp_path: Path) -> None:
-    half_a_year(store, tmp_path)
+def test_a_late_reading_in_the_archive_is_billed_by_a_run_over_everything(old: Store) -> None:
     late = hours(datetime(2025, 4, 10, tzinfo=UTC), datetime(2025, 4, 11, tzinfo=UTC), base=900)
-    store.readings.save(LOCAL_OWNER, late, known_at=NOW)
-    tried, run = bill(store, "", dry_run=True), bill(store, "")
+    old.readings.save(LOCAL_OWNER, late, known_at=NOW)
+    tried, run = bill(old, "", dry_run=True), bill(old, "")
     assert [each.key for each in tried.bills] == [each.key for each in run.bills]
     assert 4 in {each.period.start.astimezone(BERLIN.tz).month for each in run.bills}
     assert run.replaced == 1
