@@ -41,6 +41,10 @@ class RegisterReading:
     quality: int = q.RAW
     reading_type: ReadingType = DELIVERED_REGISTER
 
+    def __hash__(self) -> int:
+        # Of what tells reads apart: a late read is looked up among its neighbours dozens of times.
+        return hash((self.usage_point, self.at, self.value, self.epoch))
+
 
 @dataclass(frozen=True, slots=True)
 class RegisterStep:

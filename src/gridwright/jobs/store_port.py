@@ -102,6 +102,16 @@ class RegistersPort(Protocol):
         """Return the reads of several usage points, each in a period of its own."""
         ...
 
+    def load_around(
+        self,
+        access: Access,
+        spans: Mapping[str, tuple[datetime, datetime]],
+        reading_type: ReadingType,
+        instants: tuple[int, int],
+    ) -> dict[str, tuple[list[RegisterReading], int]]:
+        """Return the reads of each span and of some instants before and behind it, and how many those before are."""
+        ...
+
     def kinds(self, access: Access, point: str) -> tuple[ReadingType, ...]:
         """Return the reading types of which a usage point has register reads."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gridwright.store.days.appending import Near
@@ -79,6 +79,23 @@ def between(unit: Unit, kind: int, asked: Sequence[Asked]) -> dict[int, list[Nea
     for key, *near in rows:
         found[key].append(Near._make(near))
     return {key: sorted(several, key=lambda near: (near.at_s, near.epoch)) for key, several in found.items()}
+
+
+def reaching(
+    unit: Unit, kind: int, spans: Mapping[int, tuple[int, int]], instants: tuple[int, int]
+) -> dict[int, tuple[int, int, int]]:
+    """Return by key from when to when so many instants with reads lie around a span, and how many lie before it."""
+    found = {key: (since, until, 0) for key, (since, until) in spans.items()}
+    earlier, later = instants
+    for step in range(max(instants)):
+        before, after = nearest(unit, kind, [(key, since - 1, until) for key, (since, until, _) in found.items()])
+        for key, (since, until, count) in found.items():
+            if step < earlier and key in before:
+                since, count = before[key].at_s, count + 1  # noqa: PLW2901
+            if step < later and key in after:
+                until = after[key].at_s  # noqa: PLW2901
+            found[key] = since, until, count
+    return found
 
 
 def _side_by_side(unit: Unit, parts: Sequence[tuple[str, tuple[int, ...]]]) -> Iterator[tuple[Any, ...]]:

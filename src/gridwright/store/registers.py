@@ -23,7 +23,7 @@ from gridwright.store.days.saving import SaveSummary
 from gridwright.store.days.touching import have_readings, touch_days
 from gridwright.store.instant import to_seconds, to_us
 from gridwright.store.names import FEW, Names, every_type
-from gridwright.store.near_reads import begun, between, nearest
+from gridwright.store.near_reads import begun, between, nearest, reaching
 from gridwright.store.register_marks import BY_EXCHANGE, QUALITY, WITHDRAWN
 from gridwright.store.session import Session, Unit
 
@@ -298,6 +298,30 @@ class Registers:
         return {
             point: [_raw_read(near, point, reading_type) for near in found[key]]
             for key, point in zip(keys, periods, strict=True)
+        }
+
+    def load_around(
+        self,
+        access: Access,
+        spans: Mapping[str, tuple[datetime, datetime]],
+        reading_type: ReadingType,
+        instants: tuple[int, int],
+    ) -> dict[str, tuple[list[RegisterReading], int]]:
+        """Return the reads of each span and of so many instants before and behind it, and how many those before are."""
+        access.require(Act.READ)
+        for point in spans:
+            access.require(Act.READ, point)
+        with self._session.reading() as unit:
+            kind = self._names.type_key(unit, reading_type)
+            keys = dict(zip(self._names.point_keys(unit, list(spans)), spans, strict=True))
+            if kind is None:
+                return {point: ([], 0) for point in spans}
+            asked = {key: (epoch_s(spans[point][0]), epoch_s(spans[point][1])) for key, point in keys.items()}
+            reach = reaching(unit, kind, asked, instants)
+            found = between(unit, kind, [(key, since, until) for key, (since, until, _) in reach.items()])
+        return {
+            point: ([_raw_read(near, point, reading_type) for near in found[key]], reach[key][2])
+            for key, point in keys.items()
         }
 
     def _rows(self, unit: Unit, reads: Sequence[RegisterReading], known_at_us: int, mark: int) -> dict[Key, Stored]:

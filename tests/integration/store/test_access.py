@@ -121,6 +121,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registers.load": (("hers", MONTH), {}),
     "registers.load_several": ((["hers"], MONTH), {}),
     "registers.load_each": (({"hers": MONTH},), {}),
+    "registers.load_around": (({"hers": (NOW, NOW)}, DELIVERED_REGISTER, (1, 1)), {}),
     "registers.kinds": (("hers",), {}),
     "registers.superseded": ((["hers"], MONTH), {}),
     "findings.save": (([FINDING],), {"known_at": NOW}),

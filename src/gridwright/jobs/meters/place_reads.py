@@ -115,21 +115,8 @@ def _windows(
         return {}
     kind = next(iter(arriving.values()))[0].reading_type
     spans = {point: (min(read.at for read in some), max(read.at for read in some)) for point, some in arriving.items()}
-    steps = dict.fromkeys(arriving, 0)
-    for step in range(max(BEHIND, AHEAD)):
-        near = store.registers.neighbours(
-            access, {point: (since - SECOND, until) for point, (since, until) in spans.items()}, kind
-        )
-        for point, (earlier, later) in near.items():
-            since, until = spans[point]
-            if earlier is not None and step < BEHIND:
-                since, steps[point] = earlier.at, steps[point] + 1
-            if later is not None and step < AHEAD:
-                until = later.at
-            spans[point] = since, until
-    periods = {point: Interval(since, until + SECOND) for point, (since, until) in spans.items()}
-    loaded = store.registers.load_each(access, periods, kind)
-    return {point: (reads, steps[point] == BEHIND) for point, reads in loaded.items()}
+    loaded = store.registers.load_around(access, spans, kind, (BEHIND, AHEAD))
+    return {point: (reads, before == BEHIND) for point, (reads, before) in loaded.items()}
 
 
 def _go_on(store: StorePort, access: Access, several: Iterable[Placed]) -> None:

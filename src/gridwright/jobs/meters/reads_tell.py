@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import groupby, pairwise
-from math import isnan, nan
+from math import inf, isnan, nan
+from typing import NamedTuple
 
 from gridwright.domain.interval import DAY_S, epoch_s
 from gridwright.domain.register import RegisterReading, is_possible
@@ -15,13 +15,13 @@ from gridwright.ingest.registers import JITTER
 
 LONGEST_S, QUARTER_S, MINUTE_S = 3600, 900, 60
 PASSED = 4  # reads after the first interval that may lie within a longer one, derived before they came
+FARTHEST_S = LONGEST_S * (1 + 2 * JITTER)  # two reads may be apart, each a little beside an end of an interval
 Key = tuple[int, int]  # start and length of an interval, in seconds
 Factor = Callable[[RegisterReading, RegisterReading], float | None]
 Limit = Callable[[str], float]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):  # made by the dozen for each late read: a dataclass takes twice as long
     """Energy of an interval in counts; `guess`: beside a wrong read; `direct`: no shorter interval begins there."""
 
     energy: float
@@ -50,13 +50,13 @@ class Rules:
 
 def no_limit(_: str) -> float:
     """Tell that a connection carries anything."""
-    return float("inf")
+    return inf
 
 
-@dataclass(frozen=True, slots=True)
-class _Moment:
+class _Moment(NamedTuple):
     """What a register showed at an instant; at an exchange one register ends and another begins."""
 
+    at_s: int
     first: RegisterReading
     last: RegisterReading
     guess: bool
@@ -70,7 +70,7 @@ def tells(reads: Sequence[RegisterReading], wrong: Collection[RegisterReading], 
     """
     mended = _mended(reads, wrong) if wrong else [(read, False) for read in reads]
     moments = [
-        _Moment(some[0][0], some[-1][0], any(guess for _, guess in some))
+        _Moment(epoch_s(some[0][0].at), some[0][0], some[-1][0], any(guess for _, guess in some))
         for some in (list(same) for _, same in groupby(mended, key=lambda each: each[0].at))
     ]
     counted = [_counted(one.last, other.first, rules) for one, other in pairwise(moments)]
@@ -114,11 +114,11 @@ def _from(
         if not left:
             return
         other, (count, factor) = moments[step + 1], counted[step]
-        if isnan(factor) or (other.first.at - one.last.at).total_seconds() > LONGEST_S * (1 + 2 * JITTER):
+        if isnan(factor) or other.at_s - one.at_s > FARTHEST_S:
             return
         # Only the sum of what counts times one factor is multiplied, so that whole counts stay whole.
         total, run, times = (total, run + count, times) if factor == times else (total + run * times, count, factor)
-        key = interval_of(one.last.at, other.first.at)
+        key = key_between(one.at_s, other.at_s)
         if key is None:
             continue
         energy = total + run * times
@@ -128,7 +128,8 @@ def _from(
 
 
 def _is_carried(energy: float, before: RegisterReading, after: RegisterReading, rules: Rules) -> bool:
-    return is_possible(energy, after.reading_type, after.at - before.at, rules.limit(after.usage_point))
+    limit = rules.limit(after.usage_point)
+    return limit == inf or is_possible(energy, after.reading_type, after.at - before.at, limit)
 
 
 def is_usual(key: Key) -> bool:
@@ -137,13 +138,8 @@ def is_usual(key: Key) -> bool:
     return not start % (min(length, QUARTER_S) if length % QUARTER_S == 0 or length < QUARTER_S else length)
 
 
-def interval_of(first: datetime, last: datetime) -> Key | None:
-    """Return start and length of the interval of a grid that two instants are the ends of; None where there is none."""
-    return key_between(epoch_s(first), epoch_s(last))
-
-
 def key_between(begin: int, end: int) -> Key | None:
-    """Return the same of instants in epoch seconds."""
+    """Return the interval of a grid of which two instants, in epoch seconds, are the ends; None where there is none."""
     length = round((end - begin) / MINUTE_S) * MINUTE_S
     start = round(begin / MINUTE_S) * MINUTE_S
     if not 0 < length <= LONGEST_S or DAY_S % length:
