@@ -18,6 +18,7 @@ from gridwright.api.ingest.names import directory_of, resolve
 from gridwright.api.ingest.table import Decoded
 from gridwright.domain.access import LOCAL_OWNER, Access, Role
 from gridwright.domain.interval import Interval, epoch_s
+from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.usage_point import Installation, install
 
 NOW = datetime(2026, 11, 25, 12, 2, tzinfo=UTC)
@@ -184,3 +185,29 @@ def test_a_directory_knows_meters_and_multipliers() -> None:
     assert TOWN.knows("M-old")
     assert not TOWN.knows("M-none")
     assert TOWN.multiplier("UP-1", "M-old", epoch_s(EXCHANGE) - 1) == 1
+
+
+WORDS_OF = {
+    "V": ({"value": 230.12345678, "unit": "V"}, "value"),
+    "°C": ({"value": 21.12345678, "unit": "°C"}, "value"),
+    "kWh": ({"value": 0.12345, "unit": "kWh"}, "value"),
+    "by type": ({"value": 0.12345, "reading_type": DELIVERED_ENERGY.register().code}, "value"),
+    "kwh": ({"kwh": 0.12345}, "kwh"),
+    "register": ({"register_kwh": 10.12345}, "register_kwh"),
+}
+
+
+@pytest.mark.parametrize("many", [1, 40])
+@pytest.mark.parametrize(("words", "field"), WORDS_OF.values(), ids=WORDS_OF)
+def test_the_verdict_on_a_value_names_its_field(words: dict[str, Any], field: str, many: int) -> None:
+    first = epoch_s(datetime(2026, 11, 20, tzinfo=UTC))
+    records = [{"usage_point": "UP-1", "start": first + at * 900, "interval_s": 900} | words for at in range(many)]
+    rounded = decode_json(msgspec.json.encode(records), OPEN, NOW).verdicts
+    assert rounded.rounded == many
+    assert {one.fault.field for one in rounded.listed} == {field}
+    large = [
+        record | {name: 1e300 for name in ("value", "kwh", "register_kwh") if name in record} for record in records
+    ]
+    refused = decode_json(msgspec.json.encode(large), OPEN, NOW).verdicts
+    assert refused.rejected == many
+    assert {one.fault.field for one in refused.listed} == {field}

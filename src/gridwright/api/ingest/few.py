@@ -48,7 +48,7 @@ def check_few(rows: Sequence[Row], decoded: Decoded, now: datetime) -> None:
         else:
             decoded.verdicts.accepted += 1
             if sound.rounded:
-                fault = Faults(sound.meaning).finer
+                fault = Faults(sound.meaning, said).finer
                 decoded.verdicts.round(decoded.places.of(index), fault, f"{value:.15g}")
     if len(rows) > 1:
         decoded.verdicts.repeated += repeats_among(decoded.few[before:])
@@ -61,20 +61,20 @@ def _sound(row: tuple[str, int, float], said: Said, index: int, now: datetime) -
         raise Wrong(fault, name)
     meaning = meaning_of(said)
     if not math.isfinite(value):
-        raise Wrong(Faults(meaning).no_number, f"{value:.15g}")
+        raise Wrong(Faults(meaning, said).no_number, f"{value:.15g}")
     if meaning.is_register and value < 0:
-        raise Wrong(Faults(meaning).negative, f"{value:.15g}")
+        raise Wrong(Faults(meaning, said).negative, f"{value:.15g}")
     if at_us > epoch_s(now) * MICRO + AHEAD_US:
-        raise Wrong(Faults(meaning).future, written(at_us))
+        raise Wrong(Faults(meaning, said).future, written(at_us))
     if at_us < EARLIEST_US:
-        raise Wrong(Faults(meaning).ancient, written(at_us))
+        raise Wrong(Faults(meaning, said).ancient, written(at_us))
     if meaning.interval_s and at_us % (grid_of(meaning.interval_s) * MICRO):
-        raise Wrong(Faults(meaning).off_grid, written(at_us))
-    counts, rounded = _counts(value, meaning)
+        raise Wrong(Faults(meaning, said).off_grid, written(at_us))
+    counts, rounded = _counts(value, meaning, said)
     return Few(name, at_us // MICRO, counts, meaning, index, rounded=rounded)
 
 
-def _counts(value: float, meaning: Meaning) -> tuple[float, bool]:
+def _counts(value: float, meaning: Meaning, said: Said) -> tuple[float, bool]:
     """Return the value in counts, and whether it was rounded to them; what is too large is wrong."""
     rounded = False
     power = meaning.power
@@ -85,5 +85,5 @@ def _counts(value: float, meaning: Meaning) -> tuple[float, bool]:
         counted = to_counts(np.array([value]), power)
         rounded = bool(counted.finer[0])
     if not abs(whole) <= LARGEST_EXACT:
-        raise Wrong(Faults(meaning).too_large, f"{value:.15g}")
+        raise Wrong(Faults(meaning, said).too_large, f"{value:.15g}")
     return whole, rounded

@@ -99,11 +99,12 @@ class Decoded:
 
 
 class Faults:
-    """What can be wrong with readings of one meaning; made when it is needed."""
+    """What can be wrong with readings of one meaning, which their words told; made when it is needed."""
 
-    def __init__(self, meaning: Meaning) -> None:
+    def __init__(self, meaning: Meaning, said: Said) -> None:
         self._meaning = meaning
-        self._value = "register_kwh" if meaning.is_register else "kwh"
+        named = said.named or said.register
+        self._value = "value" if not named else "register_kwh" if meaning.is_register else "kwh"
         self._time = "at" if meaning.is_register else "start"
 
     @property
@@ -178,7 +179,7 @@ def check(table: Table, decoded: Decoded, now: datetime) -> None:
         except Wrong as wrong:
             _tell(part, np.arange(part.index.size), decoded, wrong.fault, wrong.value)
             continue
-        checks = _Checks(part, meaning, decoded)
+        checks = _Checks(part, (said, meaning), decoded)
         readings = checks.run(now)
         if readings.size:
             decoded.verdicts.accepted += readings.size
@@ -236,9 +237,10 @@ def _tell(
 class _Checks:
     """The checks of rows that mean the same; each takes out the rows that fail it."""
 
-    def __init__(self, table: Table, meaning: Meaning, decoded: Decoded) -> None:
+    def __init__(self, table: Table, meant: tuple[Said, Meaning], decoded: Decoded) -> None:
+        said, meaning = meant
         self.table, self.meaning, self.decoded = table, meaning, decoded
-        self.faults = Faults(meaning)
+        self.faults = Faults(meaning, said)
 
     def run(self, now: datetime) -> Readings:
         """Return the readings that pass all checks."""
