@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import fs
 
+from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import ArchiveUnreadable, GridMismatch, NotFound
@@ -93,13 +94,29 @@ def test_archived_is_read_as_before(store: Store, tmp_path: Path) -> None:
 
 def counted_apart(found: list[Any]) -> list[Any]:
     """Without how many readings a series has: what came in late is counted as new until the month is back."""
-    return [[replace(one, readings=0) for one in found[0]], *found[1:]]
+    return [[replace(one, readings=0) for one in found[0]], [one._replace(readings=0) for one in found[1]], *found[2:]]
 
 
 def late(store: Store, known_at: datetime, day: int, slots: dict[int, float], point: str = "A-2") -> None:
     values = np.full((1, 96), np.nan)
     values[0, list(slots)] = list(slots.values())
     store.readings.save(ME, Panel((point,), FIRST + day * DAY, QUARTER, values), known_at=known_at)
+
+
+def test_a_guess_that_came_in_late_gives_way_to_what_is_archived(store: Store, tmp_path: Path) -> None:
+    """As it would while the month is in the database: of raw images alone, and told once the month is back."""
+    archive(fill(store), tmp_path)
+    day = Interval(FIRST + 2 * DAY, FIRST + 3 * DAY)
+    before = store.readings.load(ME, "A-2", day)
+    guess = Panel(("A-2",), day.start, QUARTER, np.full((1, 96), 7.0), np.full((1, 96), q.Status.ESTIMATED, np.uint8))
+    store.readings.save(ME, guess, known_at=KNOWN + timedelta(days=9))
+    gaps = before.missing
+    for back in (False, True):
+        if back:
+            restore_month(store, ME, parse_month("2025-03"))
+        now = store.readings.load(ME, "A-2", day)
+        assert np.array_equal(now.values, np.where(gaps, 7.0, before.values))
+    assert [each.code for each in store.findings.load(ME)] == ["V03_duplicate"]
 
 
 def test_what_came_in_late_is_laid_over_as_a_restore_lays_it(store: Store, tmp_path: Path) -> None:

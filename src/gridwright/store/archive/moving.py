@@ -21,6 +21,7 @@ from gridwright.store.archive.rows import StoredBlock, by_day, decode, to_blocks
 from gridwright.store.archive.writing import read_tally, require_whole
 from gridwright.store.days import blocks
 from gridwright.store.days.history import read_states
+from gridwright.store.days.outranked import tell_outranked
 from gridwright.store.days.saving import PanelSaver
 from gridwright.store.session import Unit
 
@@ -133,7 +134,7 @@ def _grew(before: StoredBlock, after: StoredBlock, day: int) -> bool:
 
 
 def _lay_over(unit: Unit, part: ArchivePart, day: int, who: tuple[str, int], history: blocks.BlockRows) -> None:
-    """Save what came in late once more, state by state, over what was archived."""
+    """Save what came in late once more, state by state, over what was archived; of raw images a guess gives way."""
     name, point = who
     key, new, counted, interval_s = np.array([point], np.int64), 0, 0, 0
     for at in range(history.key.size):
@@ -143,8 +144,10 @@ def _lay_over(unit: Unit, part: ArchivePart, day: int, who: tuple[str, int], his
         start = from_epoch_s(day * DAY_S + phase_s)
         values, quality = one.values(slots), one.qualities(slots)
         panel = Panel((name,), start, timedelta(seconds=interval_s), values, quality, from_code(part.code))
-        saver = PanelSaver(unit, part.kind, panel, keys=key, known_at_us=one.known_at_us[0])
+        raw = part.image == Image.RAW
+        saver = PanelSaver(unit, part.kind, panel, keys=key, known_at_us=one.known_at_us[0], ranked=raw)
         saver.run()
+        tell_outranked(unit, part.kind, panel, key, saver.outranked, known_at_us=saver.known_at_us)
         new, counted = new + int(saver.touched.new[0]), int(np.count_nonzero(~np.isnan(values)))
     if part.image == Image.RAW:
         dirty.mark(unit, part.kind, key, np.array([day]), np.array([day + 1]))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gridwright.ingest.order import gives_way
 from gridwright.store.days.away import DayImages
 from gridwright.store.days.blocks import BlockRows, shape_of
 from gridwright.store.days.history import Images, Keys, decode_images, joined, to_rows_known
@@ -40,11 +41,12 @@ def _shape(row: StoredBlock) -> int:
     return (row.phase_s << 32) + known + (row.slots << 13) + (row.width << 9) + quality
 
 
-def overlaid(archived: DayImages, stored: DayImages, day: int) -> DayImages:
+def overlaid(archived: DayImages, stored: DayImages, day: int, *, ranked: bool) -> DayImages:
     """Return the images of a day from both: of a usage point that is in one place alone, those from there.
 
     One that never left, or whose archived image the database still has and has added to, counts as the database has
-    it. What came in since is laid over the archived image, slot by slot; on another grid it stays beside it.
+    it. What came in since is laid over the archived image, slot by slot; on another grid it stays beside it. `ranked`:
+    as of raw images, a guess gives way to an archived value of better quality.
     """
     if archived.current is None or stored.current is None:
         return stored if archived.current is None else archived
@@ -52,7 +54,11 @@ def overlaid(archived: DayImages, stored: DayImages, day: int) -> DayImages:
     late = {key for key in old.keys() & new.keys() if not _is_there(old[key].current, new[key], day)}
     away = np.array(sorted(old.keys() - new.keys()), np.int64)
     there = np.array(sorted(new.keys() - late), np.int64)
-    parts = [_only(archived, away), _only(stored, there), *(_laid(old[key], new[key], day) for key in sorted(late))]
+    parts = [
+        _only(archived, away),
+        _only(stored, there),
+        *(_laid(old[key], new[key], day, ranked=ranked) for key in sorted(late)),
+    ]
     return DayImages(_together([part.current for part in parts]), _together([part.earlier for part in parts]))
 
 
@@ -92,7 +98,7 @@ def _grew(before: BlockRows, after: BlockRows, day: int) -> bool:
     return all(np.array_equal(one[there], other[there]) for one, other in pairs)
 
 
-def _laid(archived: DayImages, late: DayImages, day: int) -> DayImages:
+def _laid(archived: DayImages, late: DayImages, day: int, *, ranked: bool) -> DayImages:
     """Lay the images of one usage point that came in late over those that are archived; they are numbered on."""
     base, last = archived.current, late.current
     if base is None or last is None or shape_of(base.shape[0]).grid != shape_of(last.shape[0]).grid:
@@ -101,15 +107,17 @@ def _laid(archived: DayImages, late: DayImages, day: int) -> DayImages:
     whole = decode_images(base, day)
     for rows in numbered:
         for at in np.argsort(np.array(rows.revision), kind="stable").tolist():
-            _lay(whole, decode_images(rows.take([at]), day))
+            _lay(whole, decode_images(rows.take([at]), day), ranked=ranked)
     now = to_rows_known(shape_of(base.shape[0]).grid, whole, numbered[-1].known_at_us, numbered[-1].revision, day)
     return DayImages(now, _together([archived.earlier, base, *numbered[:-1]]))
 
 
-def _lay(whole: Images, image: Images) -> None:
+def _lay(whole: Images, image: Images, *, ranked: bool) -> None:
     """Lay an image over another; the same value with the same quality says nothing new."""
     same = (image.values == whole.values) & (image.qualities == whole.qualities)
     new = ~np.isnan(image.values) & ~same
+    if ranked:
+        new &= np.isnan(whole.values) | ~gives_way(image.qualities, whole.qualities)
     for target, source in (
         (whole.values, image.values),
         (whole.qualities, image.qualities),

@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.errors import ArchiveUnreadable, ConfigError, StoreCorrupt
+from gridwright.domain.image import Image
 from gridwright.domain.month import month_name
 from gridwright.store.archive.overlay import only, overlaid, to_block_rows
 from gridwright.store.days import blocks
 from gridwright.store.days.away import DayImages
-from gridwright.store.names import Names
+from gridwright.store.names import Names, every_image
 from gridwright.store.session import Unit
 
 if TYPE_CHECKING:
@@ -107,7 +108,10 @@ class ArchiveReader:
         if not days or not _manner.get().opens:
             return None
         rows = unit.fetch(AWAY, (kind, days.stop, days.start))
-        return MonthsAway(self, unit, kind, [AwayMonth(*row) for row in rows], days, told) if rows else None
+        if not rows:
+            return None
+        raw = every_image(unit)[kind][1] is Image.RAW
+        return MonthsAway(self, unit, kind, [AwayMonth(*row) for row in rows], days, told, raw)
 
     def require_readable(self, month: AwayMonth, *, told: bool) -> None:
         """Raise ArchiveUnreadable unless a month's files are there and unchanged; `told` as of `look`."""
@@ -187,6 +191,7 @@ class MonthsAway:
     months: list[AwayMonth]
     days: range
     told: bool
+    _raw: bool = True
     _history: bool = False
     _keys: Keys = field(default_factory=lambda: np.empty(0, np.int64))
     _codes: dict[str, int] = field(default_factory=dict)
@@ -217,7 +222,8 @@ class MonthsAway:
         earlier = None
         if current is not None:
             earlier = only(blocks.read_versions(self.unit, self.kind, day, current.key), current.key)
-        return overlaid(self._archived(month, day), DayImages(current, earlier), day)
+        stored = DayImages(current, earlier)
+        return overlaid(self._archived(month, day), stored, day, ranked=self._raw)
 
     def _archived(self, month: AwayMonth, day: int) -> DayImages:
         try:
