@@ -223,8 +223,8 @@ class EditSettings(Section):
         default=10.0,
         ge=0,
         description=(
-            "energy that one person may move by edits of energy or power, and by accepting what was rejected, in a "
-            "month; more needs a second one"
+            "energy that one person may move at one usage point by edits of energy or power, and by accepting what was "
+            "rejected, in a month; more needs a second one"
         ),
     )
 

@@ -546,6 +546,22 @@ def test_many_are_accepted_at_once(address: str) -> None:
         assert home.total("UP-30")[1] == 0
 
 
+def test_the_limit_is_one_a_usage_point_also_where_many_are_decided_at_once(address: str) -> None:
+    """It guards each customer's bill: what all of them add up to needs nobody else."""
+    with open_store(address) as store:
+        home = Home(store, ("UP-1", "UP-2", "UP-3"), policy=EditPolicy(600.0))
+        home.settle()
+        home.post(900_000.0, point="UP-2")
+        done = home.accept(ANN)
+        assert sum(effect.moved_wh for effect in done.effects if effect.usage_point != "UP-2") > 600_000
+        home.judge()
+        assert [home.final(name)[1] for name in home.points] == ["ACCEPTED", "ESTIMATED", "ACCEPTED"]
+        assert {each.finding.usage_point for each in home.open_ones()} == {"UP-2"}
+        home.accept(BOB)
+        home.judge()
+        assert home.final("UP-2") == (900_000.0, "ACCEPTED")
+
+
 def test_what_was_accepted_before_it_was_kept_of_what_stays_silent_and_counts_nothing(home: Home) -> None:
     home.accept()
     with home.store._engine.begin() as connection:

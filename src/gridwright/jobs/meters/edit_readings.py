@@ -60,7 +60,7 @@ class EditPolicy:
             return edit.note
         if edit.count_wh is None:
             return f"changes {edit.reading_type.quantity}, which no limit in kWh (edits.alone_kwh) can measure"
-        limit = f"the {self.alone_kwh:g} kWh (edits.alone_kwh) that one person may move in a month"
+        limit = f"the {self.alone_kwh:g} kWh (edits.alone_kwh) that one person may move at a usage point in a month"
         if edit.unknown:
             covers = f"covers {edit.unknown} of {len(edit.before)} intervals of which nothing is known yet"
             return f"{covers}, and what is usual there is not known, or further away than {limit}"
@@ -97,7 +97,7 @@ def propose_edit(store: Store, access: Access, wish: EditWish, *, policy: EditPo
         edit = draft_edit(store, access, wish, now=now)
         store.edits.add(access, edit)
         if counts_at_once(store, access, edit, policy=policy):
-            note = f"moves no more than the {policy.alone_kwh:g} kWh that one person may in a month"
+            note = f"moves no more than the {policy.alone_kwh:g} kWh that one person may at a usage point in a month"
             return _decide(store, access, edit, edit.to(EditState.APPLIED, by=access.actor, now=now, note=note))
     return edit
 
