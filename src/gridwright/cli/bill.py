@@ -271,7 +271,7 @@ def bill_store(wired: Platform, order: BillOrder, tariff: str | None, site: Site
     run = run_billing(wired, order, tariff, site=site_of(wired, site))
     if not run.bills and not run.withheld:
         reason = next(iter(run.notes), "there is nothing to bill")
-        raise NotFound(reason, where="store", remedy="check --period and --tariff")
+        raise NotFound(reason, where="store", remedy=run.remedy)
     if run.replaced:
         run.notes.append(f"{run.replaced} drafts were made anew, because their readings have changed.")
     return run

@@ -52,7 +52,9 @@ def show(
     point: Annotated[str, typer.Argument(help="The usage point.")],
     as_json: Json = False,
 ) -> None:
-    """Show one usage point: what is installed, which series are stored, its open findings and bills."""
+    """Show one usage point: what is installed, which series and registers are stored, its open findings and bills."""
+    from gridwright.jobs.load.registers_alone import REMEDY, WHY
+
     wired = platform()
     facts = facts_of(wired, point)
     if as_json:
@@ -65,6 +67,8 @@ def show(
                 say(f"  {entry if isinstance(entry, str) else ', '.join(f'{k} {v}' for k, v in entry.items())}")
         else:
             say(f"{name}: {value}")
+    if facts["registers"] and not facts["series"]:
+        say(f"There are register reads alone, and {WHY}. {REMEDY[0].upper()}{REMEDY[1:]}.")
 
 
 @app.command(epilog="Example: gridwright usage-point exchange UP-1042 --serial M-2077 --at 2026-11-20T09:00:00+01:00")
@@ -168,6 +172,16 @@ def facts_of(wired: Platform, name: str) -> dict[str, Any]:
                 "readings": one.readings,
             }
             for one in store.readings.series(access, name)
+        ],
+        "registers": [
+            {
+                "reading_type": str(one.reading_type),
+                "channel": one.reading_type.channel,
+                "from": one.first,
+                "to": one.last,
+                "reads": one.reads,
+            }
+            for one in store.registers.extents(access, name)
         ],
         "findings": [finding.to_dict() for finding in store.findings.load(access, [name])],
         "bills": [

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, Table, and_, select
+from sqlalchemy import Row, Select, Table, and_, func, select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import InputError
@@ -75,6 +75,15 @@ class Stored(NamedTuple):
     def signed(self) -> Stored:
         """The row with the checksum of what it says."""
         return self._replace(checksum=register_checksum(self[:-1]))
+
+
+class RegisterExtent(NamedTuple):
+    """How many reads of a register count, and the instants of the first and the last."""
+
+    reading_type: ReadingType
+    first: datetime
+    last: datetime
+    reads: int
 
 
 class Registers:
@@ -251,6 +260,22 @@ class Registers:
             found = unit.connection.execute(query.order_by(table.c.reading_type)).scalars().all()
             known = every_type(unit) if found else {}
         return tuple(known[one] for one in found)
+
+    def extents(self, access: Access, point: str) -> tuple[RegisterExtent, ...]:
+        """Return how far the reads of each register of a usage point reach."""
+        access.require(Act.READ, point)
+        table = schema.register_reading
+        ends = func.min(table.c.at_s), func.max(table.c.at_s), func.count()
+        with self._session.reading() as unit:
+            key = self._names.point_keys(unit, [point])[0]
+            query = select(table.c.reading_type, *ends).where(table.c.usage_point == key, table.c.quality < WITHDRAWN)
+            query = query.group_by(table.c.reading_type).order_by(table.c.reading_type)
+            found = unit.connection.execute(query).all()
+            known = every_type(unit) if found else {}
+        return tuple(
+            RegisterExtent(known[kind], from_epoch_s(int(first)), from_epoch_s(int(last)), int(reads))
+            for kind, first, last, reads in found
+        )
 
     def neighbours(
         self, access: Access, moments: Mapping[str, tuple[datetime, datetime]], reading_type: ReadingType

@@ -123,6 +123,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registers.load_each": (({"hers": MONTH},), {}),
     "registers.load_around": (({"hers": (NOW, NOW)}, DELIVERED_REGISTER, (1, 1)), {}),
     "registers.kinds": (("hers",), {}),
+    "registers.extents": (("hers",), {}),
     "registers.superseded": ((["hers"], MONTH), {}),
     "findings.save": (([FINDING],), {"known_at": NOW}),
     "findings.load": ((["hers"],), {}),

@@ -33,6 +33,7 @@ from gridwright.jobs.cascade.rerate_bill import POLICY, CorrectionPolicy, correc
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.load.load_final import load_final
 from gridwright.jobs.load.reached import days_reached
+from gridwright.jobs.load.registers_alone import REMEDY, registers_alone
 from gridwright.jobs.meters.meter_notes import with_meters
 from gridwright.jobs.meters.on_behalf import on_behalf
 from gridwright.jobs.programs.settle_event import event_credits
@@ -53,7 +54,8 @@ class BillRun:
     """What a run did: its bills as they are kept, and what it could not do.
 
     `new`, `same`: drafts that are new or as before; `replaced`: older ones that gave way. `issued`: bills that stand in
-    the ledger already, so that there is no draft. `withheld`: what open findings keep from a bill.
+    the ledger already, so that there is no draft. `withheld`: what open findings keep from a bill. `remedy`: what helps
+    where there is no bill at all.
     """
 
     bills: list[Bill] = field(default_factory=list)
@@ -63,6 +65,7 @@ class BillRun:
     replaced: int = 0
     issued: int = 0
     notes: list[str] = field(default_factory=list)
+    remedy: str = "check --period and --tariff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +278,10 @@ class _Desk:
         """Say that a usage point has nothing to bill, and what there is of it."""
         days = days_reached(self.store, self.access, point.id)
         if not days:
-            self._note(f"no readings of {point.id}")
+            told = registers_alone(point, self.store.registers.extents(self.access, point.id))
+            if told and not self.run.notes:  # the first note is why there is no bill
+                self.run.remedy = REMEDY
+            self._note(told or f"no readings of {point.id}")
             return
         there = f"{date_of(days.start)} to {date_of(days.stop)}"
         period = self._period(point)
