@@ -14,6 +14,7 @@ from gridwright.api.ingest.verdicts import Fault, Verdicts
 from gridwright.cli.main import app as gridwright
 from gridwright.cli.output import print_told
 from gridwright.domain.errors import ConfigError
+from gridwright.jobs.upkeep.listener_status import listener_folder
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.listen.births import FILE as BIRTHS
 from gridwright.listen.births import Births
@@ -53,12 +54,11 @@ def test_the_table_cuts_a_long_topic_and_json_shows_it_whole(tmp_path: Path, mon
     topic = "gridwright/" + "x" * 5_000
 
     async def keep() -> None:
-        folder = tmp_path / "town" / "listen"
+        folder = listener_folder(tmp_path / "town", "gridwright")
         folder.mkdir(parents=True)
         await Rejected(folder).keep(message(b"nonsense", topic), refused(), NOW)
 
     asyncio.run(keep())
-    monkeypatch.setattr("gridwright.listen.listener.folder_of", lambda _: tmp_path / "town" / "listen")
     words = ["listen", "rejected", "--data", "town"]
     shown = CliRunner().invoke(gridwright, words).stdout
     assert f"{topic[:100]}…" in shown
