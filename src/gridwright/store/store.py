@@ -42,6 +42,7 @@ from gridwright.store.money.day_totals import DayTotalsStore
 from gridwright.store.money.ledger import Ledger
 from gridwright.store.money.rerates import Rerates
 from gridwright.store.names import Names
+from gridwright.store.opened_file import OpenedFile
 from gridwright.store.people.identities import Identities
 from gridwright.store.quarantine import Quarantine
 from gridwright.store.readings import Readings
@@ -153,10 +154,12 @@ def open_store(
     `master` opens what is sealed; it is asked only where something is.
     """
     engine = make_engine(resolve(address), create=create, busy_ms=busy_ms)
+    file = OpenedFile(engine.url)
     try:
         with translated(engine):
             prepare(engine, create=create)
     except BaseException:
         engine.dispose()
+        file.require_same()  # what it waited for may have ended with another file in its place: SQLite tells less of it
         raise
     return Store(engine, clock=clock, master=master)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 
 from gridwright.cli import app
 from gridwright.domain.access import LOCAL_OWNER as ME
-from gridwright.domain.errors import StoreFull, StoreLocked
+from gridwright.domain.errors import StoreFull, StoreLocked, StoreMoved
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.upkeep.back_up import back_up, restore
 from gridwright.jobs.upkeep.look_after_keys import leave_no_traces, seal_store
@@ -127,6 +128,28 @@ def test_who_holds_a_file_is_waited_for_by_nobody_else(url: str) -> None:
         done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=False)
         assert "database is locked" in done.stderr
     assert subprocess.run([sys.executable, "-c", look], check=False).returncode == 0
+
+
+def test_who_waited_for_a_file_that_was_replaced_does_not_write_to_the_old_one(url: str, vault: Vault) -> None:
+    failed = list[BaseException]()
+
+    def serve() -> None:
+        try:
+            with open_store(url, master=vault) as store:
+                store.registry.save_points(ME, points(range(900, 901)))
+        except StoreMoved as error:
+            failed.append(error)
+
+    waiting = threading.Thread(target=serve)
+    fresh = Path(f"{url}.fresh")
+    with held(Path(url)) as connection:
+        connection.execute("VACUUM INTO ?", (str(fresh),))
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+        fresh.replace(url)
+    waiting.join(10)
+    assert len(failed) == 1
 
 
 def test_a_copy_without_room_leaves_the_file_as_it_was(

@@ -237,6 +237,8 @@ def test_archive_and_key(store: Store, url: str, tmp_path: Path) -> None:
     checks = look(url, vault=vault)
     assert (checks["archive"].state, checks["archive"].found) == (State.OK, "1 series-months, 1 only there")
     assert "1 usage points sealed, 0 not" in checks["key file"].found
+    assert checks["sealed data"].state is State.WARN
+    assert "vault seal" in checks["sealed data"].remedy
     with store._engine.begin() as connection:
         connection.execute(text("UPDATE archive_part SET state = 'dropping'"))
         connection.execute(text("UPDATE data_key SET master = 'another'"))
