@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 import numpy as np
 
 from gridwright.domain.errors import GridwrightError, UnreadableFile
-from gridwright.domain.verdict import Evidence
+from gridwright.domain.verdict import Evidence, Reject
 from gridwright.formats.columns import Assignment, Preview, assign
 from gridwright.formats.csv_sniff import HEAD_BYTES, Sniffed, sniff
-from gridwright.formats.csv_split import Framing, cut, split
+from gridwright.formats.csv_split import Framing, cut, rows_in, split, to_text
 from gridwright.formats.csv_stretches import stretches
 from gridwright.formats.detect import detect_layout, draft_layout, placed, point_evidence
 from gridwright.formats.instants import row_stamps, to_instants
 from gridwright.formats.layout import Batch, Layout
 from gridwright.formats.numerals import Numerals, numerals_of
-from gridwright.formats.row_verdicts import word_of
-from gridwright.formats.source import Chunk, Decoded, ReadOptions
+from gridwright.formats.row_verdicts import LONGEST_RECORD, LONGEST_VALUE, word_of
+from gridwright.formats.source import KEPT_REJECTS, Chunk, Decoded, ReadOptions
 from gridwright.formats.table import decode_batch, is_typed, labels
+from gridwright.formats.text import shortened
 
 # Files up to this size are looked at whole; of longer ones the head and pieces spread over the rest.
 SAMPLE_BYTES = 3 * 2**20
 SLICES, SLICE_BYTES = 24, 2**16
 # How far back the rows of a repeated hour are looked for, when a chunk begins inside one.
 CONTEXT_BYTES = 4 * 2**20
+APART = "import the rows behind that header as a file of their own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class CsvDialect:
     layout: Layout
     evidence: tuple[Evidence, ...] = ()
     later: tuple[Framing, ...] = ()
+    header: tuple[str, ...] = ()
 
     def at(self, place: int) -> CsvDialect:
         """Return how the rows at a byte are read: behind another header the columns stand in another order."""
@@ -74,6 +77,8 @@ class CsvReader:
     def decode(self, data: memoryview, chunk: Chunk, dialect: CsvDialect) -> Decoded:
         """Decode one piece."""
         dialect = dialect.at(chunk.start)
+        if dialect.framing.foreign:
+            return _refused(data, chunk, dialect)
         batch = split(data, chunk, dialect.layout, dialect.framing)
         if chunk.start > dialect.framing.start and _begins_in_doubt(batch, dialect.layout):
             batch = _with_context(data, chunk, dialect)
@@ -91,18 +96,42 @@ def _inspect(data: memoryview, file_name: str, options: ReadOptions) -> CsvDiale
     draft = draft_layout(found, sniffed.preview.names, options)
     draft = replace(draft, numerals=numerals, default_point=options.point or _point_from(file_name))
     framing, *later = stretches(data, sniffed.framing, sniffed.preview.names if sniffed.preview.has_header else ())
-    sample = _samples(data, draft, (framing, *later))
+    known = tuple(each for each in (framing, *later) if not each.foreign)
+    sample = _samples(data, draft, known)
     if not sample.rows:
         raise UnreadableFile("the file has a header and no readings", remedy="export a period that has readings")
-    draft, sample, told_mark = _settled(data, draft, (framing, *later), (sample, told_mark), options)
+    draft, sample, told_mark = _settled(data, draft, known, (sample, told_mark), options)
     layout, detected = detect_layout(draft, sample, options)
     detected += point_evidence(layout, options)
     evidence = (*sniffed.evidence, *told, told_mark, *detected)
-    changes = ", ".join(str(each.line - 1) for each in later)
-    evidence += (
-        (Evidence("columns", f"in another order behind line {changes}", "a header stands there"),) if later else ()
+    evidence += _told_headers(later)
+    return CsvDialect(framing, layout, evidence, tuple(later), sniffed.preview.names)
+
+
+def _told_headers(later: Sequence[Framing]) -> tuple[Evidence, ...]:
+    """Say where headers between the rows change the order of the columns, and where they name others."""
+    turned = ", ".join(str(each.line - 1) for each in later if each.order not in {(), tuple(range(each.width))})
+    refused = ", ".join(str(each.line - 1) for each in later if each.foreign)
+    told = [
+        (f"in another order behind line {turned}", "a header stands there", turned),
+        (f"not read behind line {refused}", "a header stands there that names other columns", refused),
+    ]
+    return tuple(Evidence("columns", value, because) for value, because, lines in told if lines)
+
+
+def _refused(data: memoryview, chunk: Chunk, dialect: CsvDialect) -> Decoded:
+    """Refuse the rows behind a header of other columns: what they mean is not guessed."""
+    framing = dialect.framing
+    rows = rows_in(to_text(data, chunk, framing), chunk.first_line, multiline=framing.multiline)
+    other, first = (
+        shortened(text, LONGEST_VALUE) for text in (framing.foreign, framing.separator.join(dialect.header))
     )
-    return CsvDialect(framing, layout, evidence, tuple(later))
+    reason = f"the header of line {framing.line - 1} names other columns, {other!r}, than that of the file, {first!r}"
+    rejects = tuple(
+        Reject(int(rows.line[row]), reason, APART, record=shortened(rows.record(row), LONGEST_RECORD))
+        for row in range(min(rows.line.size, KEPT_REJECTS))
+    )
+    return Decoded(records=rows.line.size, rejects=rejects, rejected=rows.line.size)
 
 
 def _point_from(file_name: str) -> str:

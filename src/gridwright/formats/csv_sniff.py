@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from gridwright.domain.errors import UnreadableFile
 from gridwright.domain.verdict import Evidence
 from gridwright.formats.columns import Preview, kind_of
 from gridwright.formats.csv_split import NEWLINE, Framing
-from gridwright.formats.csv_stretches import is_header_again
+from gridwright.formats.csv_stretches import ends_table, names_of
 from gridwright.formats.roles import role_of
 from gridwright.formats.source import ReadOptions
 from gridwright.formats.text import Encoding, encoding_of, separator_of, split_line
@@ -132,7 +132,9 @@ def _frame(
 ) -> tuple[Framing, Preview, Evidence]:
     head = records[first].cells
     names = [cell.strip() for cell in head]
-    behind = takewhile(lambda record: not is_header_again(record.cells, names), records[first + 1 :])
+    # Headers of two lines, as in two languages, are one.
+    below = dropwhile(lambda record: not record.cells or ends_table(record.cells, names), records[first + 1 :])
+    behind = takewhile(lambda record: not ends_table(record.cells, names), below)
     body = [record for record in behind if record.cells]
     widths = Counter(len(record.cells) for record in body)
     width = _width(widths, len(head))
@@ -149,7 +151,7 @@ def _frame(
     framed = Framing(framing.encoding, framing.separator, start, skipped + 1, width, multiline)
     return (
         framed,
-        _preview(_names(head if header else [], width), rows, header=header),
+        _preview(names_of(head if header else [], width), rows, header=header),
         Evidence("header", shown, because),
     )
 
@@ -179,16 +181,6 @@ def _is_header(head: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[bool
     if worded:
         return True, "words stand above numbers or dates"
     return False, "the first row looks like the others"
-
-
-def _names(head: Sequence[str], width: int) -> tuple[str, ...]:
-    """Return a name for each column: unnamed ones are numbered from 1, repeated ones are told apart."""
-    names: list[str] = []
-    for place in range(width):
-        name = head[place].strip().strip("\ufeff") if place < len(head) else ""
-        name = name or (f"column {place + 1}" if not head else "")
-        names.append(f"{name} ({place + 1})" if name and name in names else name)
-    return tuple(names)
 
 
 def _preview(names: tuple[str, ...], rows: Sequence[Sequence[str]], *, header: bool) -> Preview:

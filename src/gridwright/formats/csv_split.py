@@ -34,6 +34,7 @@ class Framing:
 
     `multiline`: quoted fields may hold newlines. `order`: which column of the layout each of its columns is, where a
     header in between changes their order; `end`: the byte at which the next such header begins, 0 where none does.
+    `foreign`: the header above it, where it names other columns than the first one: its rows are refused.
     """
 
     encoding: Encoding
@@ -44,6 +45,7 @@ class Framing:
     multiline: bool = False
     order: tuple[int, ...] = ()
     end: int = 0
+    foreign: str = ""
 
     @property
     def places(self) -> Sequence[int]:
@@ -55,22 +57,24 @@ def cut(data: memoryview, framing: Framing, after: int = 0, *, size: int = CHUNK
     """Cut the data rows into chunks of about `size` bytes that end with a row."""
     start = max(after, framing.start)
     data = data[: framing.end or len(data)]
-    line = framing.line + _newlines(data[framing.start : start], framing)
+    line = framing.line + newlines_in(data[framing.start : start], framing)
     while start < len(data):
         end = _row_end(data, start, min(start + size, len(data)), framing)
         yield Chunk(start, end, line)
-        line += _newlines(data[start:end], framing)
+        line += newlines_in(data[start:end], framing)
         start = end
 
 
-def _units(data: memoryview, framing: Framing) -> npt.NDArray[np.uint8]:
+def units_of(data: memoryview, framing: Framing) -> npt.NDArray[np.uint8]:
+    """Return the code units of some bytes."""
     width = framing.encoding.width
     usable = data[: len(data) // width * width]
     return np.frombuffer(usable, np.dtype(framing.encoding.unit))
 
 
-def _newlines(data: memoryview, framing: Framing) -> int:
-    return int(np.count_nonzero(_units(data, framing) == NEWLINE))
+def newlines_in(data: memoryview, framing: Framing) -> int:
+    """Count the line ends of some bytes."""
+    return int(np.count_nonzero(units_of(data, framing) == NEWLINE))
 
 
 def _row_end(data: memoryview, start: int, end: int, framing: Framing) -> int:
@@ -79,7 +83,7 @@ def _row_end(data: memoryview, start: int, end: int, framing: Framing) -> int:
         return len(data)
     width = framing.encoding.width
     while True:
-        units = _units(data[start:end], framing)
+        units = units_of(data[start:end], framing)
         closing = np.flatnonzero(units == NEWLINE)
         if framing.multiline and closing.size:
             closing = np.asarray(closing[~_inside_quotes(units)[closing]])

@@ -1,55 +1,149 @@
-"""Where a header between the rows of a CSV file changes the order of the columns, as in files that were joined."""
+"""Headers between the rows of a CSV file, as in files that were joined: other orders of the columns, or others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from gridwright.formats.csv_split import Framing
-from gridwright.formats.text import split_line
+import numpy as np
+import numpy.typing as npt
 
-SEARCHED_BYTES = 64 * 2**20
+from gridwright.formats.columns import kind_of
+from gridwright.formats.csv_split import NEWLINE, Framing, newlines_in, units_of
+from gridwright.formats.roles import role_of
+from gridwright.formats.text import is_no_value, split_line
+
+Ints = npt.NDArray[np.int64]
+
+WINDOW_BYTES = 2**20
+# A header is no longer than this, and has fewer digits than a row with a date and a number.
+LONGEST_HEADER, MOST_DIGITS = 2**16, 6
 MOST_HITS = 10_000  # of a name that is no header after all
+DIGITS = b"0123456789"
 
 
 def stretches(data: memoryview, framing: Framing, header: Sequence[str]) -> tuple[Framing, ...]:
-    """Return how the rows up to each such header are framed, and those behind the last one; mostly it is one framing.
-
-    A longer file is not searched: its rows behind such a header are refused, as they do not fit.
-    """
-    if not any(header) or framing.multiline or framing.encoding.width > 1 or len(data) > SEARCHED_BYTES:
+    """Return how the rows up to each such header are framed, and those behind the last; mostly it is one framing."""
+    if not any(header):
         return (framing,)
     framed = [framing]
-    for start, end, cells in _headers(data, framing, header):
-        order = tuple(map(header.index, cells))
+    for start, end, cells in headers_in(data, framing, header):
         last = framed[-1]
-        if order == tuple(last.places):
+        order, foreign = _order(cells, header), ""
+        if order is None:
+            order, foreign = (), framing.separator.join(cells)
+        if foreign == last.foreign and (foreign or order == tuple(last.places)):
             continue
-        line = last.line + bytes(data[last.start : end]).count(b"\n")
+        line = last.line + newlines_in(data[last.start : end], framing)
         framed[-1] = replace(last, end=start)
-        framed.append(replace(framing, start=end, line=line, order=order))
+        framed.append(replace(framing, start=end, line=line, order=order, foreign=foreign))
     return tuple(framed)
 
 
-def is_header_again(cells: Sequence[str], header: Sequence[str]) -> bool:
-    """Tell whether a row holds the names of the columns, in whatever order."""
-    return len(cells) == len(header) and {cell.strip() for cell in cells} == set(header)
+def ends_table(cells: Sequence[str], header: Sequence[str]) -> bool:
+    """Tell whether a row is a header: the names of the columns in whatever order, or others that we know."""
+    names = {cell.strip() for cell in cells if not is_no_value(cell)}
+    shared = names & set(header)
+    if len(names) < 2 or any(kind_of([name]) != "text" for name in names - shared):  # noqa: PLR2004 - two names
+        return False
+    if _order(cells, header) is not None or len(shared) > 1:
+        return True
+    roles = set(filter(None, map(role_of, names)))
+    return len(roles) > 1 and bool(roles & {"time", "date", "end"})
 
 
-def _headers(data: memoryview, framing: Framing, header: Sequence[str]) -> Iterator[tuple[int, int, list[str]]]:
-    """Yield (start, end, cells) of each line behind the first that holds all names of the header."""
-    text = bytes(data[framing.start :])
-    name = max(header, key=len).encode(framing.encoding.name, "replace")
-    at = text.find(name)
+def names_of(head: Sequence[str], width: int) -> tuple[str, ...]:
+    """Return a name for each column: unnamed ones are numbered from 1, repeated ones are told apart."""
+    names: list[str] = []
+    for place in range(width):
+        name = head[place].strip().strip("\ufeff") if place < len(head) else ""
+        name = name or (f"column {place + 1}" if not head else "")
+        names.append(f"{name} ({place + 1})" if name and name in names else name)
+    return tuple(names)
+
+
+def _order(cells: Sequence[str], header: Sequence[str]) -> tuple[int, ...] | None:
+    """Return which column of the header each cell names, None where they are not its names."""
+    if len(cells) > len(header):
+        return None
+    names = [name.casefold() for name in names_of(cells, len(header))]
+    ours = [name.casefold() for name in header]
+    return tuple(map(ours.index, names)) if sorted(names) == sorted(ours) else None
+
+
+def headers_in(data: memoryview, framing: Framing, header: Sequence[str]) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield (start, end, cells) of each header behind a row of the table."""
+    rows = _rows_of_few_digits(data, framing)
+    if _digits("".join(header).encode()) > MOST_DIGITS:
+        rows = iter(sorted({*rows, *_rows_that_name(data, framing, max(header, key=len))}))
+    leading = framing.start  # what stands above all rows belongs to the first header
+    for start, end in rows:
+        text = framing.encoding.to_utf8(bytes(data[start:end])).decode().rstrip("\r\n").strip("\ufeff")
+        cells = [cell.strip() for cell in split_line(text, framing.separator)]
+        if not ends_table(cells, header) or (framing.multiline and _is_quoted(data[framing.start : start], framing)):
+            continue
+        if start - leading < LONGEST_HEADER and not bytes(data[leading:start]).strip(b"\0\r\n"):
+            leading = end
+        else:
+            yield start, end, cells
+
+
+def _is_quoted(before: memoryview, framing: Framing) -> bool:
+    return bool(np.count_nonzero(units_of(before, framing) == ord('"')) % 2)
+
+
+def _digits(text: bytes) -> int:
+    return len(text) - len(text.translate(None, DIGITS))
+
+
+def _rows_of_few_digits(data: memoryview, framing: Framing) -> Iterator[tuple[int, int]]:
+    """Yield the bytes of each line that holds too few digits to be a reading."""
+    width, begin, size = framing.encoding.width, framing.start, WINDOW_BYTES
+    while begin < len(data):
+        units = units_of(data[begin : begin + size], framing)
+        closing = np.flatnonzero(units == NEWLINE)
+        whole = begin + size >= len(data)
+        if not closing.size and not whole:
+            size *= 2
+            continue
+        end = np.r_[closing, units.size] if whole else closing
+        start = np.r_[0, closing + 1][: end.size]
+        for row in _few(units, start, end).tolist():
+            first, last = begin + int(start[row]) * width, begin + int(end[row]) * width
+            if last - first < LONGEST_HEADER and _digits(bytes(data[first:last])) <= MOST_DIGITS:
+                yield first, min(last + width, len(data))
+        begin = len(data) if whole else begin + (int(closing[-1]) + 1) * width
+        size = WINDOW_BYTES
+
+
+def _few(units: npt.NDArray[np.uint8], start: Ints, end: Ints) -> Ints:
+    """Return the rows that have no digits at either end, and hardly any between, by a look at a few places."""
+    # Most rows end with a number: both of its last bytes tell them from all headers.
+    digit = units - np.uint8(48) < np.uint8(10)
+    left = np.flatnonzero(~(digit.take(end - 1, mode="clip") & digit.take(end - 2, mode="clip")))
+    left = left[end[left] > start[left]]
+    left = left[_counted(units, [start[left] + place for place in (0, 1, 2)]) < 2]  # noqa: PLR2004 - of three
+    length = end[left] - start[left]
+    between = [start[left] + length * place // 8 for place in range(1, 8)]
+    return np.asarray(left[_counted(units, between) < 4])  # noqa: PLR2004 - of seven
+
+
+def _counted(units: npt.NDArray[np.uint8], places: Sequence[Ints]) -> npt.NDArray[np.uint8]:
+    """Return how many of some places hold a digit, for each row."""
+    digits = [units.take(place, mode="clip") - np.uint8(48) < np.uint8(10) for place in places]
+    return np.asarray(np.sum(digits, axis=0, dtype=np.uint8))
+
+
+def _rows_that_name(data: memoryview, framing: Framing, name: str) -> Iterator[tuple[int, int]]:
+    """Yield the bytes of each line that holds a name, for headers of many digits, such as the times of a day."""
+    text, sought = bytes(data[framing.start :]), name.encode(framing.encoding.name, "replace")
+    newline = "\n".encode(framing.encoding.name)
+    at = text.find(sought)
     for _ in range(MOST_HITS):
         if at < 0:
             return
-        begin, end = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at) + 1 or len(text)
-        cells = [cell.strip() for cell in split_line(_line(text[begin:end], framing), framing.separator)]
-        if is_header_again(cells, header):
-            yield framing.start + begin, framing.start + end, cells
-        at = text.find(name, end)
-
-
-def _line(raw: bytes, framing: Framing) -> str:
-    return framing.encoding.to_utf8(raw[: 1 << 16]).decode().rstrip("\r\n")
+        begin, end = text.rfind(newline, 0, at) + 1, text.find(newline, at) + 1
+        begin, end = (begin + len(newline) - 1 if begin else 0), (end + len(newline) - 1 if end else len(text))
+        if end - begin < LONGEST_HEADER:
+            yield framing.start + begin, framing.start + end
+        at = text.find(sought, end)

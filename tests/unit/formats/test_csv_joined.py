@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from gridwright.formats import csv_stretches
 from gridwright.formats.source import ReadOptions
-from tests.unit.formats.csv_reading import READER, read
+from tests.unit.formats.csv_reading import READER, Read, read
 
 HEADER = "usage_point,start,kwh"
 STAMPS = [f"2025-03-{1 + slot // 96:02d}T{slot % 96 // 4:02d}:{15 * (slot % 4):02d}:00Z" for slot in range(192)]
 ROWS = [f"H-{slot % 3},{stamp},0.{slot % 10}5" for slot, stamp in enumerate(STAMPS)]
 TURNED = [f"0.{slot % 10}5,H-{slot % 3},{stamp}" for slot, stamp in enumerate(STAMPS)]
 GIANT = 100_000
+OTHERS = ["usage_point,start,Wh", "usage_point,start,received_kwh", "usage_point,start,voltage", "meter,energy_wh,ts"]
 
 
 @pytest.mark.parametrize("at", [0, 50, 96])
@@ -62,3 +66,62 @@ def test_wide_rows_and_damaged_rows_behind_another_header() -> None:
 def test_a_name_of_the_header_among_the_values_is_no_header() -> None:
     rows = [f"kwh,{stamp},1" for stamp in STAMPS[:96]]
     assert read("\n".join([HEADER, *rows])).only.size == 96
+
+
+def lines(found: Read) -> list[int]:
+    return [line for piece in found.pieces for series in piece.series for line in series.line.tolist()]
+
+
+@pytest.mark.parametrize("other", [*OTHERS, "kwh,usage_point,start,extra", '"usage_point","start","kvarh"\r'])
+@pytest.mark.parametrize("first", [96, 20, 5])
+def test_rows_behind_a_header_of_other_columns_are_refused_up_to_the_first_one_again(other: str, first: int) -> None:
+    found = read("\n".join([HEADER, *ROWS[:first], other, *ROWS[first:150], HEADER, *ROWS[150:]]))
+    assert sorted(lines(found)) == [*range(2, first + 2), *range(154, 196)]
+    rejects = [reject for piece in found.pieces for reject in piece.rejects]
+    assert [reject.line for reject in rejects] == list(range(first + 3, 153))
+    assert f"line {first + 2}" in rejects[0].reason
+    assert other.replace('"', "").strip() in rejects[0].reason
+    assert HEADER in rejects[0].reason
+    assert sum(piece.records for piece in found.pieces) == 192
+    assert found.told("columns") == f"not read behind line {first + 2}"
+
+
+def utf16(text: str) -> bytes:
+    return text.encode("utf-16")
+
+
+def noted(text: str) -> str:
+    """Give each row a field with a newline in it."""
+    head, *rows = text.split("\n")
+    return "\n".join(
+        [f"{head},note", *(f"{row},note" if "kwh" in row or "Wh" in row else f'{row},"a\nb"' for row in rows)]
+    )
+
+
+@pytest.mark.parametrize("form", [str, utf16, noted])
+@pytest.mark.parametrize(("other", "kept"), [("kwh,usage_point,start", 192), ("usage_point,start,Wh", 96)])
+def test_every_kind_of_file_heeds_the_header_between_its_rows(
+    form: Callable[[str], str], other: str, kept: int
+) -> None:
+    behind = TURNED if kept == 192 else ROWS
+    found = read(form("\n".join([HEADER, *ROWS[:96], other, *behind[96:]])))
+    assert sum(series.size for piece in found.pieces for series in piece.series) == kept
+    assert sum(piece.rejected for piece in found.pieces) == 192 - kept
+    total = sum(float(series.value.sum()) for piece in found.pieces for series in piece.series)
+    whole = read("\n".join([HEADER, *ROWS[: 192 if kept == 192 else 96]]))
+    assert total == sum(float(series.value.sum()) for piece in whole.pieces for series in piece.series)
+
+
+def test_a_long_file_is_searched_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_stretches, "WINDOW_BYTES", 100)
+    found = read("\n".join([HEADER, *ROWS[:100], "kwh,usage_point,start", *TURNED[100:150], OTHERS[0], *ROWS[150:]]))
+    assert len(lines(found)) == 150
+    assert sum(piece.rejected for piece in found.pieces) == 42
+
+
+@pytest.mark.parametrize("row", ["Meter,Date,Value", "point,NULL,", "Total,,", "note,H-1,", "kwh,kwh,kwh"])
+def test_words_in_one_row_cost_that_row_alone(row: str) -> None:
+    at = 40 if row != "Meter,Date,Value" else 0  # a header in two languages is one header
+    found = read("\n".join([HEADER, *ROWS[:at], row, *ROWS[at:]]))
+    assert len(lines(found)) == 192
+    assert [line for line, _ in found.rejects] == [at + 2]

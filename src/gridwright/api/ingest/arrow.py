@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +14,13 @@ from gridwright.api.ingest.columns import Columns, columns_of
 from gridwright.api.ingest.frames import sound_stream, unsound
 from gridwright.api.ingest.meaning import Said
 from gridwright.api.ingest.table import Decoded, Places
-from gridwright.api.ingest.verdicts import Fault
+from gridwright.api.ingest.verdicts import Fault, Status
+from gridwright.formats.csv_split import Framing
+from gridwright.formats.csv_stretches import headers_in
+from gridwright.formats.text import Encoding, shortened
 
 MAX_LINES = 1_000_000
+LONGEST_HEADER = 120  # characters of one that are shown
 LARGEST = 64 << 20  # bytes of an Arrow body, unpacked
 NOT_A_NUMBER = frozenset({"NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"})
 
@@ -33,16 +38,13 @@ def decode_csv(body: bytes, defaults: Said, now: datetime) -> Decoded:
     head, _, rest = body.removeprefix(b"\xef\xbb\xbf").partition(b"\n")
     if not head.strip():
         raise refuse(400, "the body is empty", remedy="send a header line and one line a reading")
+    rest, behind = _up_to_another_header(rest, separator := _separator(head), names := _names(head, separator))
     ragged: list[Any] = []
 
     def skip(row: Any) -> str:  # noqa: ANN401 - pyarrow's InvalidRow
         ragged.append(row)
         return "skip"
 
-    separator = max(",;\t", key=lambda mark: head.count(mark.encode()))
-    names = [
-        name.strip().strip('"').strip().lower() for name in head.decode("utf-8", "replace").strip().split(separator)
-    ]
     text = dict.fromkeys(names, pa.string())
     try:
         table = csv.read_csv(
@@ -65,7 +67,42 @@ def decode_csv(body: bytes, defaults: Said, now: datetime) -> Decoded:
     index = np.arange(table.num_rows) if kept is None else np.array(kept, np.int64) - 1
     table = table.select(columns_of(table.schema))
     Columns(table, decoded, defaults, index, nothing=NOT_A_NUMBER).take(now)
+    _reject_behind(behind, rest.count(b"\n"), names, separator, decoded)
     return decoded
+
+
+def _separator(head: bytes) -> str:
+    return max(",;\t", key=lambda mark: head.count(mark.encode()))
+
+
+def _names(head: bytes, separator: str) -> list[str]:
+    return [
+        name.strip().strip('"').strip().lower() for name in head.decode("utf-8", "replace").strip().split(separator)
+    ]
+
+
+def _up_to_another_header(rest: bytes, separator: str, names: Sequence[str]) -> tuple[bytes, bytes]:
+    """Return the lines up to a header of other columns, or of these in another order, and those from it on."""
+    framing = Framing(Encoding("utf-8"), separator, 0, 2, len(names))
+    for start, _, cells in headers_in(memoryview(rest), framing, names):
+        if [cell.lower() for cell in cells] != names:
+            return rest[:start], rest[start:]
+    return rest, b""
+
+
+def _reject_behind(behind: bytes, lines: int, names: Sequence[str], separator: str, decoded: Decoded) -> None:
+    """Reject the records behind another header, for what their columns mean is not guessed."""
+    header, _, text = behind.partition(b"\n")
+    first = lines + 3  # behind both headers
+    other, ours = (shortened(told.strip(), LONGEST_HEADER) for told in (header.decode(), separator.join(names)))
+    told = f"stands behind the header {other!r} of line {first - 1}, which is not that of the body, {ours!r}"
+    fault = Fault("record", told, "send the lines behind that header as a body of their own")
+    records = [(line, record) for line, record in enumerate(text.split(b"\n"), first) if record.strip()]
+    listed = records[: decoded.verdicts.room]
+    places = [(decoded.records + index, line) for index, (line, _) in enumerate(listed)]
+    values = [record.decode().strip() for _, record in listed]
+    decoded.verdicts.several(Status.REJECTED, places, fault, values, unlisted=len(records) - len(listed))
+    decoded.records += len(records)
 
 
 def _nulls() -> list[str]:
