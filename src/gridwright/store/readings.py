@@ -25,6 +25,7 @@ from gridwright.store.audit import note
 from gridwright.store.days import blocks
 from gridwright.store.days.grid import check_interval
 from gridwright.store.days.history import read_states, states_of
+from gridwright.store.days.incoming import Manner
 from gridwright.store.days.laying import Layer, Single, span
 from gridwright.store.days.loading import PanelLoader
 from gridwright.store.days.saving import SaveSummary
@@ -124,7 +125,8 @@ class Readings:
                 register_unknown(unit, self._names, panel.points)
             kind = self._names.make_type_key(unit, panel.reading_type, image)
             made = image is not Image.RAW
-            saver, summary = merge_panel(unit, self._names, kind, panel, to_us(known_at), regrids=made, ranked=not made)
+            how, look = Manner(regrids=made, ranked=not made), None if made else self._archived.beside
+            saver, summary = merge_panel(unit, self._names, kind, panel, to_us(known_at), how=how, archived=look)
             if not made:
                 changed = leave_traces(unit, saver, settled=settled)
                 self._note(unit, access, panel, changed, summary)

@@ -21,10 +21,12 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import ArchiveUnreadable, GridMismatch, NotFound
 from gridwright.domain.image import Image
-from gridwright.domain.interval import Interval
+from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
+from gridwright.domain.quality import RAW, STATUS_FROM_NEM12
 from gridwright.domain.reading_type import DELIVERED_ENERGY, TEMPERATURE
+from gridwright.domain.readings import Readings
 from gridwright.jobs.upkeep.archive_months import archive_months, restore_month
 from gridwright.store import Store, open_store
 from gridwright.store.archive import file as archive_file
@@ -136,6 +138,59 @@ def test_what_came_in_late_is_laid_over_as_a_restore_lays_it(store: Store, tmp_p
     assert np.count_nonzero(~one.missing) == 96
     restore_month(store, ME, parse_month("2025-03"))
     assert counted_apart(everything(store, instants=instants)) == counted_apart(before)
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_what_came_in_late_is_counted_as_what_it_is(store: Store, tmp_path: Path, journal: bool) -> None:
+    """Another value supersedes, the same says nothing, and a guess does not replace what was measured; month or not."""
+    fill(store)
+    whole = Interval(FIRST + DAY, FIRST + 2 * DAY)
+    was = store.readings.load(ME, "A-2", whole)
+    archive(store, tmp_path)
+    store.dirty.clear(ME, store.dirty.ranges(ME))
+    guess = int(STATUS_FROM_NEM12["S"])
+    values = np.full((1, 96), np.nan)
+    values[0, :4] = was.values[0, :4] + np.array([5.0, 6.0, 0.0, 9.0])
+    quality = np.full((1, 96), RAW, np.uint8)
+    quality[0, 3] = guess
+    late = Panel(("A-2",), whole.start, QUARTER, values, quality)
+
+    def save(what: Panel, hours: int) -> Any:  # noqa: ANN401 - a summary
+        known_at = KNOWN + timedelta(days=60, hours=hours)
+        if not journal:
+            return store.readings.save(ME, what, known_at=known_at)
+        slots = np.flatnonzero(~what.missing[0])
+        at = epoch_s(what.start) + slots * 900
+        point, line = np.zeros(slots.size, np.int32), slots + 1
+        batch = Readings(what.points, point, at, what.values[0, slots], what.quality[0, slots], line, 900)
+        with store.transaction(settled=False):
+            accepted = store.journal.accept(ME, batch)
+            assert accepted is not None
+            store.journal.put([accepted], received=known_at)
+        store.journal.fold()
+        return None
+
+    done = save(late, 0)
+    assert journal or (done.new, done.changed, done.same, done.aside) == (0, 2, 1, 1)
+    again = save(late, 1)
+    assert journal or (again.new, again.changed, again.same, again.aside) == (0, 0, 3, 1)
+    now = store.readings.load(ME, "A-2", whole)
+    assert (now.values[0, :5] - was.values[0, :5]).tolist() == [5.0, 6.0, 0.0, 0.0, 0.0]
+    same = Panel(("Z-1",), whole.start, QUARTER, store.readings.load(ME, "Z-1", whole).values)
+    save(same, 2)
+    assert {each.usage_point for each in store.dirty.ranges(ME)} == {"A-2"}, "the same again judges nothing"
+    assert [found.code for found in store.findings.load(ME)] == ["V03_duplicate"]
+    restore_month(store, ME, parse_month("2025-03"))
+    assert shown(store.readings.load(ME, "A-2", whole)) == shown(now)
+
+
+def test_what_came_in_late_is_kept_where_its_month_cannot_be_read(store: Store, tmp_path: Path) -> None:
+    archive(fill(store), tmp_path)
+    for path in tmp_path.rglob("*.parquet"):
+        path.unlink()
+    values = np.full((1, 96), 4.0)
+    done = store.readings.save(ME, Panel(("A-2",), FIRST + DAY, QUARTER, values), known_at=KNOWN + timedelta(days=60))
+    assert done.new == 96
 
 
 @settings(max_examples=8)

@@ -21,6 +21,7 @@ from gridwright.store.archive.rows import StoredBlock, by_day, decode, to_blocks
 from gridwright.store.archive.writing import read_tally, require_whole
 from gridwright.store.days import blocks
 from gridwright.store.days.history import read_states
+from gridwright.store.days.incoming import Manner
 from gridwright.store.days.outranked import tell_outranked
 from gridwright.store.days.saving import PanelSaver
 from gridwright.store.session import Unit
@@ -145,7 +146,7 @@ def _lay_over(unit: Unit, part: ArchivePart, day: int, who: tuple[str, int], his
         values, quality = one.values(slots), one.qualities(slots)
         panel = Panel((name,), start, timedelta(seconds=interval_s), values, quality, from_code(part.code))
         raw = part.image == Image.RAW
-        saver = PanelSaver(unit, part.kind, panel, keys=key, known_at_us=one.known_at_us[0], ranked=raw)
+        saver = PanelSaver(unit, part.kind, panel, keys=key, known_at_us=one.known_at_us[0], how=Manner(ranked=raw))
         saver.run()
         tell_outranked(unit, part.kind, panel, key, saver.outranked, known_at_us=saver.known_at_us)
         new, counted = new + int(saver.touched.new[0]), int(np.count_nonzero(~np.isnan(values)))

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -113,6 +113,11 @@ class ArchiveReader:
         raw = every_image(unit)[kind][1] is Image.RAW
         return MonthsAway(self, unit, kind, [AwayMonth(*row) for row in rows], days, told, raw)
 
+    def beside(self, unit: Unit, kind: int, days: range, keys: Keys) -> MonthsAway | None:
+        """Return the same for who lays new readings over them, which are kept whatever became of the archive."""
+        found = self.look(unit, kind, days, told=False)
+        return None if found is None else replace(found, spares=True).name(keys)
+
     def require_readable(self, month: AwayMonth, *, told: bool) -> None:
         """Raise ArchiveUnreadable unless a month's files are there and unchanged; `told` as of `look`."""
         try:
@@ -183,7 +188,10 @@ def _asked(table: pa.Table, days: range, names: Sequence[str]) -> pa.Table:
 
 @dataclass(slots=True)
 class MonthsAway:
-    """The days of a load that are not wholly in the database; `name` usage points before asking for images."""
+    """The days of a load that are not wholly in the database; `name` usage points before asking for images.
+
+    `spares`: what cannot be read is missing, and no error.
+    """
 
     reader: ArchiveReader
     unit: Unit
@@ -192,6 +200,7 @@ class MonthsAway:
     days: range
     told: bool
     _raw: bool = True
+    spares: bool = False
     _history: bool = False
     _keys: Keys = field(default_factory=lambda: np.empty(0, np.int64))
     _codes: dict[str, int] = field(default_factory=dict)
@@ -251,6 +260,8 @@ class MonthsAway:
     def _tell(self, month: AwayMonth, error: StoreCorrupt | ConfigError) -> None:
         found, lost = _unreadable(month, error, told=self.told), _manner.get().lost
         if lost is None:
+            if self.spares:
+                return
             raise found from error
         if str(found) not in map(str, lost):
             lost.append(found)

@@ -16,8 +16,11 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import LARGEST_EXACT
 from gridwright.ingest.order import gives_way
 from gridwright.store.days import blocks
+from gridwright.store.days.away import Away
+from gridwright.store.days.beside_away import held_against
 from gridwright.store.days.grid import DayGrid, DayPart, describe
 from gridwright.store.days.groups import Group, GroupReader
+from gridwright.store.days.incoming import PLAINLY, Incoming, Manner
 from gridwright.store.days.outranked import Outranked
 from gridwright.store.days.pack import NOTHING, Values, pack, pack_counts, unpack_integers, unpack_into
 from gridwright.store.days.patching import Rows, add_to, supersede
@@ -92,32 +95,10 @@ class Touched:
             yield rows, self.run[rows], self.last[rows]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Incoming:
-    """What a panel has for one day: its slots of that day, and which of them have a value."""
-
-    part: DayPart
-    values: Values
-    quality: q.Qualities
-    present: Mask
-
-    def whole(self, rows: Places | slice, slots: int) -> tuple[Values, q.Qualities]:
-        """Return values and qualities of all slots of the day; without a value, MISSING."""
-        values, quality = self.values[rows], self.quality[rows]
-        if self.part.whole:
-            return values, quality
-        shape = (values.shape[0], slots)
-        all_values, qualities = np.full(shape, np.nan), np.full(shape, q.MISSING, np.uint8)
-        all_values[:, self.part.slots], qualities[:, self.part.slots] = values, quality
-        return all_values, qualities
-
-
 class PanelSaver:
     """Saves one panel within a transaction; `keys` are the usage points' keys, ascending, and name its rows.
 
-    `fill`: only where nothing is stored, or it was taken back. `regrids`: a day that is stored on another grid is
-    superseded as a whole, as of what is made anew from other readings; else it is a GridMismatch. `ranked`: as of what
-    comes in, a guess changes no stored value of better quality (`gives_way`).
+    `away`: days that the database has not, or not wholly; what is archived of them counts as stored.
     """
 
     def __init__(
@@ -128,12 +109,11 @@ class PanelSaver:
         *,
         keys: Keys,
         known_at_us: int,
-        fill: bool = False,
-        regrids: bool = False,
-        ranked: bool = False,
+        how: Manner = PLAINLY,
+        away: Away | None = None,
     ) -> None:
         self.unit, self.kind, self.keys, self.known_at_us = unit, kind, keys, known_at_us
-        self.panel, self.fill, self.regrids, self.ranked = panel, fill, regrids, ranked
+        self.panel, self.how, self.away = panel, how, away
         self.grid = DayGrid(int(panel.start.timestamp()), panel.interval_s, panel.slots)
         self.touched = Touched.nothing(keys.size)
         self.counts = np.zeros(3, np.int64)  # new, changed, same
@@ -143,7 +123,7 @@ class PanelSaver:
         """Save every day of the panel."""
         reader = GroupReader(self.unit, self.kind, self.keys, None, images=True)
         for part in self.grid.parts():
-            self._save_day(reader, self._incoming(part))
+            self._save_part(reader, self._incoming(part))
         new, changed, same = self.counts.tolist()
         aside = sum(one.row.size for one in self.outranked)
         return SaveSummary(new, changed, same, new + changed + same + aside, aside)
@@ -162,6 +142,19 @@ class PanelSaver:
             quality = np.where(present, quality, np.uint8(q.MISSING))
         return Incoming(part, values, quality, present)
 
+    def _save_part(self, reader: GroupReader, incoming: Incoming) -> None:
+        """Save a day; where it is in the archive, what is there counts, though the database has nothing of it."""
+        held = None
+        if self.away is not None and incoming.part.day in self.away:
+            held = held_against(incoming, self.away, self.keys, self.grid, self.how)
+        if held is None:
+            self._save_day(reader, incoming)
+            return
+        self._save_day(reader, held.plain)
+        counts = self.counts + held.counts
+        self._save_day(reader, held.held)
+        self.counts, self.outranked = counts, self.outranked + held.aside
+
     def _save_day(self, reader: GroupReader, incoming: Incoming) -> None:
         filled = np.asarray(incoming.present.any(axis=1), np.bool_)
         if not filled.any():
@@ -174,7 +167,7 @@ class PanelSaver:
             if not ours.any():
                 continue
             mine, rows = group.only(ours), rows[ours]
-            if self.regrids and mine.shape.grid != (self.grid.per_day, self.grid.phase_s):
+            if self.how.regrids and mine.shape.grid != (self.grid.per_day, self.grid.phase_s):
                 aside += set_aside(self.unit, self.kind, day, mine.keys)
                 continue
             fresh[rows] = False
@@ -207,9 +200,9 @@ class PanelSaver:
         there = old_values != NOTHING[group.shape.width]
         new = present & ~there
         changed = present & there & ((values != old_values) | (quality != old_quality))
-        changed &= (old_quality == q.TAKEN_BACK) if self.fill else True
+        changed &= (old_quality == q.TAKEN_BACK) if self.how.fill else True
         aside = 0
-        if self.ranked and changed.any():
+        if self.how.ranked and changed.any():
             kept_out = changed & gives_way(quality, old_quality)
             changed &= ~kept_out
             aside = self._set_aside(rows, incoming, kept_out & (values != old_values), (old_values, old_quality))

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain.interval import DAY_S
 from gridwright.domain.panel import Panel
 from gridwright.store import dirty
 from gridwright.store.days import blocks
+from gridwright.store.days.away import Away
+from gridwright.store.days.incoming import PLAINLY, Manner
 from gridwright.store.days.outranked import tell_outranked
 from gridwright.store.days.saving import PanelSaver, SaveSummary
 from gridwright.store.days.series import count_series
+from gridwright.store.instant import to_seconds
 from gridwright.store.names import Names
 from gridwright.store.session import Unit
+
+LookAway = Callable[[Unit, int, range, npt.NDArray[np.int64]], Away | None]
 
 
 def merge_panel(
@@ -21,21 +30,26 @@ def merge_panel(
     panel: Panel,
     known_at_us: int,
     *,
-    fill: bool = False,
-    regrids: bool = False,
-    ranked: bool = False,
+    how: Manner = PLAINLY,
+    archived: LookAway | None = None,
 ) -> tuple[PanelSaver, SaveSummary]:
     """Lock the usage points of a panel and merge it into what is stored; returns what was touched.
 
-    `fill`, `regrids`, `ranked`: see `PanelSaver`.
+    `archived`: looks which of the panel's days the database has not.
     """
     keys = names.key_array(unit, panel.points)
     blocks.lock_points(unit, keys.tolist())
     if (keys[1:] < keys[:-1]).any():
         order = np.argsort(keys)
         panel, keys = panel.rows(order), keys[order]
-    saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=known_at_us, fill=fill, regrids=regrids, ranked=ranked)
+    away = archived(unit, kind, _days_of(panel), keys) if archived is not None else None
+    saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=known_at_us, how=how, away=away)
     return saver, saver.run()
+
+
+def _days_of(panel: Panel) -> range:
+    first, last = to_seconds(panel.start) // DAY_S, -(-to_seconds(panel.end) // DAY_S)
+    return range(first, last)
 
 
 def leave_traces(unit: Unit, saver: PanelSaver, *, settled: bool = False) -> list[str]:

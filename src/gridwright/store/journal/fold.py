@@ -18,8 +18,10 @@ from gridwright.domain.errors import Conflict, GridMismatch, GridwrightError, In
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
+from gridwright.store.archive.reading import ArchiveReader
 from gridwright.store.days import blocks
 from gridwright.store.days.fitting import save_fitting
+from gridwright.store.days.incoming import Manner
 from gridwright.store.days.saving import NOTHING_SAVED, SaveSummary
 from gridwright.store.days.saving_panels import leave_traces, merge_panel
 from gridwright.store.days.touching import touch_days
@@ -70,6 +72,7 @@ class Folder:
 
     def __init__(self, session: Session, names: Names) -> None:
         self._session, self._names = session, names
+        self._archived = ArchiveReader(names)
 
     def __call__(self, unit: Unit, newest: int) -> int:
         """Fold the oldest rows up to `newest`, about a million readings; returns how many rows, 0 when none is left."""
@@ -171,7 +174,8 @@ class Folder:
         def save(some: Panel) -> None:
             try:
                 with self._session.writing(settled=False):
-                    saver, summary = merge_panel(unit, self._names, kind[0], some, known_at_us, fill=fill, ranked=True)
+                    how, look = Manner(fill=fill, ranked=True), self._archived.beside
+                    saver, summary = merge_panel(unit, self._names, kind[0], some, known_at_us, how=how, archived=look)
                     leave_traces(unit, saver)
             except (StoreCorrupt, Conflict) as error:  # one damaged day must not keep everybody from reading the others
                 raise InputError(error.message, where=error.where) from error

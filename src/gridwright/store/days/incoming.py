@@ -1,0 +1,52 @@
+"""What a panel brings for one UTC day, and how it is laid over what is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain import quality as q
+from gridwright.store.days.grid import DayPart
+from gridwright.store.days.pack import Values
+
+Mask = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.intp]
+
+
+class Manner(NamedTuple):
+    """How a panel is laid over what is stored.
+
+    `fill`: only where nothing is stored, or it was taken back. `regrids`: a day that is stored on another grid is
+    superseded as a whole, as of what is made anew from other readings; else it is a GridMismatch. `ranked`: as of what
+    comes in, a guess changes no stored value of better quality (`gives_way`).
+    """
+
+    fill: bool = False
+    regrids: bool = False
+    ranked: bool = False
+
+
+PLAINLY = Manner()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Incoming:
+    """What a panel has for one day: its slots of that day, and which of them have a value."""
+
+    part: DayPart
+    values: Values
+    quality: q.Qualities
+    present: Mask
+
+    def whole(self, rows: Places | slice, slots: int) -> tuple[Values, q.Qualities]:
+        """Return values and qualities of all slots of the day; without a value, MISSING."""
+        values, quality = self.values[rows], self.quality[rows]
+        if self.part.whole:
+            return values, quality
+        shape = (values.shape[0], slots)
+        all_values, qualities = np.full(shape, np.nan), np.full(shape, q.MISSING, np.uint8)
+        all_values[:, self.part.slots], qualities[:, self.part.slots] = values, quality
+        return all_values, qualities
