@@ -235,7 +235,7 @@ def _with_interval(layout: Layout, sampled: Sampled, options: ReadOptions, evide
     if layout.end is not None:
         evidence.append(Evidence("interval", "as each row says", "rows have a start and an end", "--interval"))
         return layout
-    instants = to_instants(sampled.stamps, sampled.point, layout)
+    instants = to_instants(sampled.stamps, sampled.register.astype(np.int32), layout)
     steps = _steps(sampled, instants.at)
     named = not options.kind and all(roles.meaning_of(column.name).cumulative for column in layout.values)
     if not steps.size and (named or options.kind == "cumulative"):

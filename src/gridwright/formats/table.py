@@ -143,14 +143,23 @@ def _instants(batch: Batch, layout: Layout, points: Codes, verdicts: Verdicts, g
     return instants
 
 
+def _series_codes(batch: Batch, layout: Layout, found: Labels) -> Codes:
+    """Return a code for each usage point, or each of its registers where a column tells them: whose rows follow."""
+    if layout.register is None:
+        return found.code
+    registers = labels(batch.columns[layout.register])
+    return np.asarray(found.code * np.int32(len(registers.words)) + registers.code)
+
+
 def _place_rows(batch: Batch, layout: Layout, verdicts: Verdicts) -> Placed:
     found, named = _points(batch, layout, verdicts)
-    instants = _instants(batch, layout, found.code, verdicts, named)
+    series = _series_codes(batch, layout, found)
+    instants = _instants(batch, layout, series, verdicts, named)
     usable = named & instants.usable
     at: Ints = instants.at
     length: Ints | int = 0 if layout.periods else layout.interval_s
     if layout.end is not None:
-        ends = to_instants(stamps_of(batch.columns[layout.end], layout.order), found.code, layout)
+        ends = to_instants(stamps_of(batch.columns[layout.end], layout.order), series, layout)
         length = ends.at - at
         unread = usable & ~ends.usable
         verdicts.refuse(unread, "its end {value} is no date or time of this file", "correct its end", layout.end)

@@ -181,25 +181,53 @@ def wall_to_utc(wall: Ints, name: str) -> tuple[Ints, Mask, Mask]:
 
 
 def second_passes(point: npt.NDArray[np.int32], at: Ints, repeated: Mask) -> Mask:
-    """Tell which stamps of a repeated hour belong to its second pass: the later of two rows of one usage point.
+    """Tell which stamps of a repeated hour belong to its second pass, by the order of the rows of each usage point.
 
-    Rows that run backwards in time list the second pass first.
+    Behind the one step back of an hour all are of the second pass; without one, as where rows are sorted by their
+    stamp, the later of two equal stamps is. Rows that run backwards in time list the second pass first.
     """
     second = np.zeros(at.size, np.bool_)
     rows = np.flatnonzero(repeated)
     if not rows.size:
         return second
-    order = np.lexsort((rows, at[rows], point[rows]))
-    place = rows[order]
-    again = np.r_[False, (at[place][1:] == at[place][:-1]) & (point[place][1:] == point[place][:-1])]
-    if not again.any():
+    backwards = bool(np.median(np.diff(at)) < 0) if at.size > 1 else False
+    rows = rows[::-1] if backwards else rows
+    place = rows[np.argsort(point[rows], kind="stable")]
+    again, back, hour = _again(point[place], at[place]), *_steps_back(point[place], at[place])
+    if not again.any() and not back.any():
         return second
-    if np.median(np.diff(at)) < 0:
-        once = np.r_[again[1:], False] & ~again
-        second[place[once]] = True
-    else:
-        second[place[again]] = True
+    turned = np.bincount(hour, back) == 1
+    alone = turned & (np.bincount(hour, again) == 0)
+    if alone.any():
+        # No stamp comes twice: a step back is a second pass only where the other rows are in order.
+        ordered = _in_order(point, at, backwards=backwards)
+        turned[hour[back]] &= ~alone[hour[back]] | ordered[point[place][back]]
+    passed = np.cumsum(back)
+    before: Ints = (passed - back)[np.r_[True, hour[1:] != hour[:-1]]]
+    second[place] = np.where(turned[hour], passed > before[hour], again)
     return second
+
+
+def _again(point: npt.NDArray[np.int32], at: Ints) -> Mask:
+    """Tell which rows have the point and the stamp of an earlier one."""
+    order = np.lexsort((np.arange(at.size), at, point))
+    again = np.zeros(at.size, np.bool_)
+    again[order[1:]] = (np.diff(at[order]) == 0) & (np.diff(point[order]) == 0)
+    return again
+
+
+def _steps_back(point: npt.NDArray[np.int32], at: Ints) -> tuple[Mask, Ints]:
+    """Tell which rows step back behind the one before, and which repeated hour of its point each row is of."""
+    near = np.r_[False, (np.diff(point) == 0) & (np.abs(np.diff(at)) < DAY_S)]
+    return near & np.r_[False, np.diff(at) < 0], np.cumsum(~near) - 1
+
+
+def _in_order(point: npt.NDArray[np.int32], at: Ints, *, backwards: bool) -> Mask:
+    """Tell of each point whether its rows step back only once."""
+    order = np.argsort(point[::-1] if backwards else point, kind="stable")
+    order = at.size - 1 - order if backwards else order
+    step = (np.diff(at[order]) < 0) & (np.diff(point[order]) == 0)
+    return np.asarray(np.bincount(point[order][1:], step, minlength=int(point.max()) + 1) == 1)
 
 
 def change_lengths(at: Ints, name: str) -> Ints:
