@@ -262,6 +262,8 @@ def test_what_does_not_fit_the_stored_grid_is_refused_alone(store: Store, tmp_pa
     assert done.intake.rejected == 96
     assert done.new == 2 * 960 - 2 * 96 + 48
     assert {reject.reason[:9] for reject in done.intake.rejects} == {"intervals"}
+    lines = (tmp_path / "quarter.csv").read_text().splitlines()
+    assert all(lines[reject.line - 1].startswith("300,2025010") for reject in done.intake.rejects)
 
 
 class SmallPieces(CsvReader):

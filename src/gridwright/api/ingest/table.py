@@ -18,7 +18,7 @@ from gridwright.api.ingest.verdicts import Fault, Status, Verdicts
 from gridwright.domain.interval import MICRO, epoch_s
 from gridwright.domain.reading_type import LARGEST_EXACT
 from gridwright.domain.readings import AHEAD, EARLIEST, Readings
-from gridwright.domain.usage_point import MAX_ID
+from gridwright.domain.usage_point import FOLDERS, MAX_ID
 from gridwright.formats.counts import to_counts
 
 if TYPE_CHECKING:
@@ -164,6 +164,8 @@ def name_fault(name: str) -> Fault | None:
         return Fault("usage_point", f"the name is longer than {MAX_ID} characters", "give usage_point or meter")
     if not name.isprintable():  # no database holds a NUL, nor half a character
         return Fault("usage_point", "the name has characters that cannot be printed", "send it as UTF-8 text")
+    if name in FOLDERS:  # no address could hold it
+        return Fault("usage_point", f"the name {name!r} means a folder in every address", "give another one")
     return None
 
 

@@ -27,7 +27,17 @@ from gridwright.jobs.cascade.fit_day import fit_day
 from gridwright.jobs.files.adrift import adrift, keep_adrift
 from gridwright.jobs.files.beside_measured import MEASURED, beside_measured
 from gridwright.jobs.files.brought import Brought, named
-from gridwright.jobs.files.chunk_parts import TOO_LONG, Misfit, Part, counted, parts_of, sent_of, shown, unkept
+from gridwright.jobs.files.chunk_parts import (
+    TOO_LONG,
+    Misfit,
+    Part,
+    counted,
+    line_of,
+    parts_of,
+    sent_of,
+    shown,
+    unkept,
+)
 from gridwright.jobs.files.decode_ahead import Piece
 from gridwright.jobs.files.keep_told import keep_told
 from gridwright.jobs.files.named_meters import name_meters
@@ -138,6 +148,8 @@ class ChunkImport:
     brought: Brought
     progress: Progress
     before: Counter[str]
+    read_again: Callable[[], Decoded]  # decodes the piece once more
+    late: list[Reject] = field(default_factory=list)
 
     @property
     def decoded(self) -> Decoded:
@@ -198,7 +210,7 @@ class ChunkImport:
                 run.open(gridded)
             else:
                 run.points.update(zones)
-            self._remember(gridded, misfits)
+            self._remember(gridded)
             run.notes.update(dict.fromkeys(left))
             run.waiting += waiting
             return counts
@@ -289,10 +301,11 @@ class ChunkImport:
 
     def _advance(self, gridded: Gridded, saved: Counter[str], misfits: Sequence[Misfit]) -> Counter[str]:
         """Write the rejects through to the disk, then record the progress that includes them."""
+        self.late = self._late(misfits)
         refused = sum(int(np.count_nonzero(~part.panel.missing)) for part, _ in misfits)
         counts = self.before + self._counts(gridded, refused) + saved
         if self.run.rejects is not None:
-            counts["rejects_bytes"] = self.run.rejects.append(self._rejects(gridded, misfits))
+            counts["rejects_bytes"] = self.run.rejects.append(self._rejects(gridded))
         if not self.run.dry_run:  # of a file that came whole before, it would stand still behind that
             self.run.store.imports.advance(
                 self.run.access, replace(self.progress, counters=dict(counts)), known_at=self.run.known_at
@@ -311,14 +324,21 @@ class ChunkImport:
             unkept=sum(int(np.count_nonzero(~panel.missing)) for panel in unkept(gridded)),
         )
 
-    def _rejects(self, gridded: Gridded, misfits: Sequence[Misfit]) -> list[Reject]:
-        late = [Reject(0, error.message, error.remedy, shown(part.panel), error.where) for part, error in misfits]
-        return [*self.decoded.rejects, *gridded.tally.listed, *late]
+    def _late(self, misfits: Sequence[Misfit]) -> list[Reject]:
+        """Tell what does not fit by its first line; a piece that was decoded ahead came without, and is read again."""
+        series = self.read_again().series if misfits else ()
+        return [
+            Reject(line_of(part.panel, series), error.message, error.remedy, shown(part.panel), error.where)
+            for part, error in misfits
+        ]
 
-    def _remember(self, gridded: Gridded, misfits: Sequence[Misfit]) -> None:
+    def _rejects(self, gridded: Gridded) -> list[Reject]:
+        return [*self.decoded.rejects, *gridded.tally.listed, *self.late]
+
+    def _remember(self, gridded: Gridded) -> None:
         run = self.run
         room = KEPT_REJECTS - len(run.listed)
-        run.listed += self._rejects(gridded, misfits)[:room]
+        run.listed += self._rejects(gridded)[:room]
         run.notes.update(dict.fromkeys((*self.decoded.notes, *gridded.tally.notes)))
         run.seen.update(dict.fromkeys(zones_of(self.decoded.zones, gridded, run.options)))
         run.notes.update({f"not stored: {shown(panel)}: {TOO_LONG}": None for panel in unkept(gridded)})

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
 
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
+from gridwright.domain.readings import Readings
 from gridwright.ingest import Gridded
 from gridwright.store import SaveSummary
 
@@ -62,6 +66,21 @@ def sent_of(misfits: Sequence[Misfit]) -> tuple[list[Misfit], list[str]]:
     minutes = {part.panel.interval_s // 60 for part, _ in misfits if part.derived}
     sent = [(part, error) for part, error in misfits if not part.derived]
     return sent, [LEFT_OUT.format(length) for length in sorted(minutes)]
+
+
+def line_of(panel: Panel, series: Iterable[Readings]) -> int:
+    """Return the first line of a file that the readings of a panel stand in, 0 where none says."""
+    first, last = epoch_s(panel.start), epoch_s(panel.end)
+    lines = [
+        int(each.line[rows].min())
+        for each in series
+        if (rows := _of_points(each, panel.points) & (each.at >= first) & (each.at < last)).any()
+    ]
+    return min(lines, default=0)
+
+
+def _of_points(readings: Readings, points: Sequence[str]) -> npt.NDArray[np.bool_]:
+    return np.isin(readings.points, points)[readings.point]
 
 
 def shown(panel: Panel) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from gridwright.domain.access import Access
@@ -169,7 +170,8 @@ def _take_file(run: ImportRun, file: OpenFile, path: Path, stand: Progress) -> I
             laid = piece.gridded or grid_series(piece.decoded.series, not_after=run.not_after)
             refuse_mixture(file, laid.tally)
         done = chunk.end >= stand.byte_size
-        taken = ChunkImport(run, piece, brought, replace(stand, byte_offset=chunk.end, done=done), counts)
+        now = replace(stand, byte_offset=chunk.end, done=done)
+        taken = ChunkImport(run, piece, brought, now, counts, read_again=partial(file.decode, chunk))
         counts = taken.save()
         yield chunk.end
     if not done and not run.dry_run:
