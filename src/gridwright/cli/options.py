@@ -42,7 +42,11 @@ READ_PARAMETERS: Mapping[str, tuple[Any, Any, Any]] = {
         _option("--zone", text="IANA zone of stamps without offset, such as Europe/Berlin.", panel=READING),
         "",
     ),
-    "unit": (str, _option("--unit", text="Wh, kWh, MWh, W, kW or MW.", panel=READING), ""),
+    "unit": (
+        str,
+        _option("--unit", text="Wh, kWh, MWh, W, kW, MW, V, A, Hz, pf, °C and their like.", panel=READING),
+        "",
+    ),
     "kind": (str, _option("--kind", text="interval, cumulative or power.", panel=READING), ""),
     "stamp": (
         str,

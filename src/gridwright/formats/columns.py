@@ -204,7 +204,10 @@ def _only_number(found: Assignment, preview: Preview) -> None:
         and roles.simple(preview.names[column]) not in calendar
     ]
     if preview.has_header and any(roles.simple(preview.names[column]) for column in numbers):
-        numbers = [column for column in numbers if not roles.is_foreign(preview.names[column])]
+        foreign = [column for column in numbers if roles.is_foreign(preview.names[column])]
+        # The bare name of a temperature or a state is believed where no other number stands beside it.
+        lone = len(numbers) == 1 and roles.sensor_of(preview.names[numbers[0]]) is not None
+        numbers = [column for column in numbers if column not in foreign or lone]
     if _is_read(found, preview):
         numbers.append(found.single["register"])
     if len(numbers) > 1 and not preview.has_header and "point" not in found.single:
@@ -280,7 +283,7 @@ def _require(found: Assignment, preview: Preview) -> None:
         _no_numbers(preview)
         raise UnreadableFile(
             f"no column holds readings; the columns are: {names}",
-            remedy="name it with --column value=NAME, and its unit with --unit",
+            remedy=f"name it with --column value=NAME, and its unit with --unit: {roles.UNITS_WRITTEN}",
         )
 
 

@@ -68,14 +68,14 @@ def _written_single(values: Floats, single: Floats) -> Mask:
     return noise
 
 
-def resolution_for(values: Floats, shift: int) -> tuple[int, float | None]:
-    """Choose the coarsest exponent that holds every value, and a value that asked for it.
+def resolution_for(values: Floats, shift: int, usual: int = 0) -> tuple[int, float | None]:
+    """Choose the coarsest exponent, from the `usual` one on, that holds every value, and a value that asked for it.
 
     One at which a value that can be stored no longer could is too fine: rather are the last digits rounded.
     """
     values = values[np.abs(to_counts(values, shift).value) <= LARGEST_EXACT]
-    chosen, telling = EXPONENTS[0], None
-    for exponent in EXPONENTS:
+    chosen, telling = usual, None
+    for exponent in (usual, *(finer for finer in EXPONENTS if finer < usual)):
         counted = to_counts(values, shift - exponent)
         if (np.abs(counted.value) > LARGEST_EXACT).any():
             return chosen, telling

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,15 +12,16 @@ import numpy.typing as npt
 
 from gridwright.domain.errors import AmbiguousInput, GridwrightError, InputError, UnreadableFile, UsageError
 from gridwright.domain.interval import DAY_S, zone_of
-from gridwright.domain.reading_type import Accumulation, Flow, ReadingType
+from gridwright.domain.reading_type import FLOW_QUANTITIES, Accumulation, Flow, Quantity, ReadingType
 from gridwright.domain.verdict import Evidence
 from gridwright.formats import roles
 from gridwright.formats.columns import Assignment
-from gridwright.formats.counts import resolution_for
+from gridwright.formats.counts import EXPONENTS, resolution_for
 from gridwright.formats.instants import as_binary, row_stamps, stamps_of, to_instants
 from gridwright.formats.layout import DAY_COLUMNS, Batch, Layout, ValueColumn
 from gridwright.formats.numerals import Numerals, read_numbers
 from gridwright.formats.sampled import Sampled, is_rising, steps_of
+from gridwright.formats.sensors import Sensor
 from gridwright.formats.source import ReadOptions
 from gridwright.formats.stamps import ORDERS, Stamps, reads_two_ways
 from gridwright.formats.stretches import usual_lengths
@@ -29,6 +31,9 @@ from gridwright.formats.zones import Clock, zone_from_changes, zone_from_offsets
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+POWERS = (Quantity.POWER, Quantity.REACTIVE_POWER)
+# What names the interval in a column of a wide table, beside what it measures: `voltage 00:15`.
+_SLOT_TIME = re.compile(r"\d{1,2}[:.hH]\d{2}|[-–]|\d+$")
 KINDS = ("interval", "cumulative", "power")
 # More values below zero than this are no errors: the column holds what was drawn less what was fed in.
 SIGNED_SHARE, SIGNED_FEW, SIGNED_MUCH = 0.01, 8, 0.1
@@ -73,7 +78,7 @@ def check_options(options: ReadOptions) -> None:
         if value and value not in allowed:
             raise UsageError(f"{value!r} is no {name}", remedy=f"use one of {', '.join(allowed)}")
     if options.unit and not roles.known_unit(options.unit):
-        raise UsageError(f"{options.unit!r} is no unit we read", remedy=f"use one of {', '.join(roles.UNITS)}")
+        raise UsageError(f"{options.unit!r} is no unit we read", remedy=f"use one of {roles.UNITS_WRITTEN}")
     if options.interval_minutes is not None and not 0 < options.interval_minutes <= 366 * 24 * 60:
         raise UsageError(f"an interval of {options.interval_minutes} minutes is impossible", remedy="give 1 or more")
     for zone in filter(None, (options.zone, options.default_zone)):
@@ -329,20 +334,42 @@ def _with_values(
 ) -> Layout:
     """Decide the reading type, unit and resolution of each value column."""
     columns = []
-    directions = _directions([column.name for column in layout.values])
-    for column, (direction, channel) in zip(layout.values, directions, strict=True):
+    sensors = [_sensor(layout, sample, column, options) for column in layout.values]
+    directions = _directions([column.name for column in layout.values], sensors)
+    for column, sensor, (direction, channel) in zip(layout.values, sensors, directions, strict=True):
         values = _values(layout, sample, column)
-        flow = _net_if_signed(direction, column, values, evidence)
-        unit, told = _unit(layout, sample, column, sampled, values, options=options)
+        unit, told = _unit(layout, sample, column, sampled, values, options=options, sensor=sensor)
+        samples = roles.quantity_of(unit) not in FLOW_QUANTITIES
+        flow = direction if sensor or samples else _net_if_signed(direction, column, values, evidence)
         evidence.append(told)
-        cumulative = _is_cumulative(layout, sampled, column, values, options=options, unit=unit, evidence=evidence)
+        fixed = sensor is not None and len(layout.values) > 1
+        cumulative = False
+        if not fixed:
+            cumulative = _is_cumulative(layout, sampled, column, values, options=options, unit=unit, evidence=evidence)
         kind, shift = roles.series_type(unit, flow, cumulative=cumulative, channel=channel)
-        exponent, telling = resolution_for(values[np.isfinite(values)], shift)
+        exponent, telling = resolution_for(values[np.isfinite(values)], shift, kind.exponent)
         if telling is not None:
-            because = f"{telling:.12g} {unit} is finer than {1000.0 * 10**exponent:g} {kind.unit}"
+            coarser = kind.exponent if exponent == EXPONENTS[1] else exponent + 3
+            because = f"{telling:.12g} {unit} is finer than {10.0**coarser:g} {kind.unit}"
             evidence.append(Evidence(f"resolution of {column.name}", f"10^{exponent} {kind.unit}", because, ""))
-        columns.append(ValueColumn(column.index, column.name, kind.finer(exponent), shift))
+        columns.append(ValueColumn(column.index, column.name, kind.finer(exponent), shift, flow, fixed))
     return replace(layout, values=tuple(columns))
+
+
+def _sensor(layout: Layout, sample: Batch, column: ValueColumn, options: ReadOptions) -> Sensor | None:
+    """Return the sensor a column is named after, unless a unit told for its values alone measures something else."""
+    name = _SLOT_TIME.sub(" ", column.name) if layout.slots else column.name
+    sensor = roles.sensor_of(name)
+    if sensor is None or len(layout.values) > 1:
+        return sensor
+    unit = options.unit or next(iter(_units_beside(layout, sample)), "")
+    return None if unit and roles.quantity_of(unit) is not sensor.quantity else sensor
+
+
+def _units_beside(layout: Layout, sample: Batch) -> list[str]:
+    """Return the units that a unit column names, the first one first."""
+    words = labels(sample.columns[layout.unit]).words if layout.unit is not None else ()
+    return [word for word in words if roles.known_unit(word)]
 
 
 def _values(layout: Layout, sample: Batch, column: ValueColumn) -> Floats:
@@ -352,22 +379,24 @@ def _values(layout: Layout, sample: Batch, column: ValueColumn) -> Floats:
 
 
 def _unit(
-    layout: Layout, sample: Batch, column: ValueColumn, sampled: Sampled, values: Floats, *, options: ReadOptions
+    layout: Layout,
+    sample: Batch,
+    column: ValueColumn,
+    sampled: Sampled,
+    values: Floats,
+    *,
+    options: ReadOptions,
+    sensor: Sensor | None,
 ) -> tuple[str, Evidence]:
     what = f"unit of {column.name}" if not layout.slots else "unit"
-    if options.unit:
-        return options.unit, Evidence(what, options.unit, "given", "--unit")
-    if layout.unit is not None:
-        words = [word for word in labels(sample.columns[layout.unit]).words if roles.known_unit(word)]
-        if words:
-            told = f"column {layout.names[layout.unit]!r} says so"
-            return words[0], Evidence(what, ", ".join(words), told, "--unit")
-    named = (
-        roles.unit_of(column.name) if not layout.slots else next(filter(None, map(roles.unit_of, layout.names)), None)
-    )
-    if named is not None:
-        shown = {"kwh": "kWh", "wh": "Wh", "mwh": "MWh", "kw": "kW", "w": "W", "mw": "MW"}.get(named, named)
-        return shown, Evidence(what, shown, f"the name {column.name!r} says so", "--unit")
+    shown, because = _told_unit(layout, sample, column, options, sensor)
+    if shown:
+        return shown.split(", ")[0], Evidence(what, shown, because, "--unit")
+    if not layout.slots and roles.is_other_quantity(column.name):
+        raise AmbiguousInput(
+            f"nothing tells the unit of column {column.name!r}, whose name is of no energy we read",
+            remedy=f"give it with --unit: {roles.UNITS_WRITTEN}",
+        )
     if options.kind == "power":
         return "kW", Evidence(what, "kW", "assumed: power, and nothing tells the unit", "--unit")
     if _is_register(layout, sampled, column, values, options):
@@ -376,6 +405,21 @@ def _unit(
         return _unit_by_size(values, steps[used] / hours[used], what)
     filled = values[np.isfinite(values) & (values > 0)]
     return _unit_by_size(filled, filled / ((layout.interval_s or DAY_S) / 3600), what)
+
+
+def _told_unit(
+    layout: Layout, sample: Batch, column: ValueColumn, options: ReadOptions, sensor: Sensor | None
+) -> tuple[str, str]:
+    """Return the unit, or several, that an option, a unit column or a name tells, and which of them; else nothing."""
+    if options.unit and (sensor is None or roles.quantity_of(options.unit) is sensor.quantity):
+        return options.unit, "given"
+    words = [] if sensor is not None and len(layout.values) > 1 else _units_beside(layout, sample)
+    if words:
+        return ", ".join(words), f"column {layout.names[layout.unit or 0]!r} says so"
+    names = layout.names if layout.slots else (column.name,)
+    named = sensor.unit if sensor is not None else next(filter(None, map(roles.unit_of, names)), "")
+    shown = {"kwh": "kWh", "wh": "Wh", "mwh": "MWh", "kw": "kW", "w": "W", "mw": "MW"}.get(named, named)
+    return shown, f"the name {column.name!r} says so"
 
 
 def _is_register(layout: Layout, sampled: Sampled, column: ValueColumn, values: Floats, options: ReadOptions) -> bool:
@@ -415,7 +459,8 @@ def _is_cumulative(
         return options.kind == "cumulative"
     if power or layout.slots:
         if power:
-            evidence.append(Evidence(f"kind of {column.name}", "power", f"its unit is {unit}", "--kind"))
+            shown = "power" if roles.quantity_of(unit) in POWERS else "samples"
+            evidence.append(Evidence(f"kind of {column.name}", shown, f"its unit is {unit}", "--kind"))
         return False
     cumulative, because = is_rising(layout, sampled, column, values)
     kind = "cumulative" if cumulative else "interval"
@@ -438,11 +483,16 @@ def _net_if_signed(flow: Flow, column: ValueColumn, values: Floats, evidence: li
     return Flow.NET
 
 
-def _directions(names: Sequence[str]) -> list[tuple[Flow, str]]:
+def _directions(names: Sequence[str], sensors: Sequence[Sensor | None]) -> list[tuple[Flow, str]]:
     """Return flow and channel of each column: the first of a direction is the point's own, others are channels."""
-    taken: set[Flow] = set()
+    taken: set[Flow | tuple[Quantity, str]] = set()
     found = []
-    for name, short in zip(names, _channels(names), strict=True):
+    for name, short, sensor in zip(names, _channels(names), sensors, strict=True):
+        if sensor is not None:
+            own = (sensor.quantity, sensor.channel)
+            found.append((Flow.NONE, short if own in taken else sensor.channel))
+            taken.add(own)
+            continue
         meaning = roles.meaning_of(name)
         if meaning.flow is None and (meaning.generated or meaning.part):
             found.append((Flow.NONE, short))

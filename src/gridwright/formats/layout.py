@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.reading_type import Flow, ReadingType
 from gridwright.domain.verdict import Reject
 from gridwright.formats.numerals import Numerals
 from gridwright.formats.zones import Clock
@@ -41,12 +41,18 @@ _NUMBER_NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ValueColumn:
-    """A column of values: what they mean, and the power of ten that turns them into base units."""
+    """A column of values: what they mean, and the power of ten that turns them into base units.
+
+    `flow`: the direction of energy in it, where rows tell their unit. `fixed`: its name tells what it measures, and no
+    unit or register of a row is about it.
+    """
 
     index: int
     name: str
     reading_type: ReadingType
     shift: int
+    flow: Flow = Flow.DELIVERED
+    fixed: bool = False
 
     @property
     def power(self) -> int:

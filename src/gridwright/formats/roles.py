@@ -15,6 +15,7 @@ from gridwright.domain.reading_type import (
     from_code,
     reading_type,
 )
+from gridwright.formats.sensors import Sensor, is_strange, sensor_in
 
 # Unit, written as people write it → (quantity, power of ten of its base unit).
 UNITS: dict[str, tuple[Quantity, int]] = {
@@ -41,7 +42,9 @@ UNITS: dict[str, tuple[Quantity, int]] = {
 COLUMN_UNITS: dict[str, tuple[Quantity, int]] = {
     **UNITS,
     "v": (Quantity.VOLTAGE, 0),
+    "kv": (Quantity.VOLTAGE, 3),
     "a": (Quantity.CURRENT, 0),
+    "ma": (Quantity.CURRENT, -3),
     "hz": (Quantity.FREQUENCY, 0),
     "pf": (Quantity.POWER_FACTOR, 0),
     "°c": (Quantity.TEMPERATURE, 0),
@@ -49,6 +52,9 @@ COLUMN_UNITS: dict[str, tuple[Quantity, int]] = {
     "m3": (Quantity.VOLUME, 0),
     "1": (Quantity.STATE, 0),
 }
+# How they are written where people are told which ones there are.
+UNITS_WRITTEN = "Wh, kWh, MWh, GWh, W, kW, MW, GW, varh, kvarh, var, kvar, VAh, kVAh, V, kV, A, mA, Hz, pf, °C, m³ or 1"
+_VOLUMES = ("m3", "m³")  # longer than a letter, so that the name of a column may say them
 OWN_SLASHES = 4  # in the code of a reading type
 ROLES = ("point", "time", "end", "date", "clock", "value", "quality", "unit", "register", "multiplier", "dials")
 
@@ -156,20 +162,39 @@ def role_of(name: str) -> str:
     for role, pattern in _RULES:
         if pattern.match(plain):
             return role
+    sensor = sensor_in(plain)
+    if sensor is not None:
+        return "value" if sensor.sure else ""
     known = _VALUE.search(plain) or _PART.search(plain)
-    return "value" if known and not _FOREIGN.search(plain) else ""
+    return "value" if known and not _FOREIGN.search(plain) and not _is_strange(name, plain) else ""
+
+
+def sensor_of(name: str) -> Sensor | None:
+    """Return the sensor whose samples a column holds by its name, None where it tells none."""
+    return sensor_in(simple(name))
+
+
+def is_other_quantity(name: str) -> bool:
+    """Tell whether a column's name says that it holds neither energy nor power, or those in a unit we do not read."""
+    return _is_strange(name, simple(name))
+
+
+def _is_strange(name: str, plain: str) -> bool:
+    return unit_of(name) is None and is_strange(plain)
 
 
 def is_foreign(name: str) -> bool:
-    """Tell whether a column's name says that it holds prices, weather, forecasts or a running number of the row."""
+    """Tell whether a column's name says that it holds prices, weather, samples, forecasts or a number of the row."""
     plain = simple(name)
-    return _FOREIGN.search(plain) is not None or plain in {"", "index", "row", "unnamed 0"}
+    if _FOREIGN.search(plain) is not None or plain in {"", "index", "row", "unnamed 0"}:
+        return True
+    return sensor_in(plain) is not None or _is_strange(name, plain)
 
 
 def unit_of(text: str) -> str | None:
     """Find a unit in a column name such as `energy(kWh/hh)` or `general_supply_kwh`, or in a unit column."""
     words = simple(text.replace("/", " ")).split()
-    return next((word for word in reversed(words) if word in UNITS), None)
+    return next((word for word in reversed(words) if word in UNITS or word in _VOLUMES), None)
 
 
 def meaning_of(name: str) -> Meaning:
@@ -192,6 +217,11 @@ def known_unit(unit: str) -> bool:
     return unit.lower() in COLUMN_UNITS
 
 
+def quantity_of(unit: str) -> Quantity:
+    """Return what a known unit measures."""
+    return COLUMN_UNITS[unit.lower()][0]
+
+
 def series_type(unit: str, flow: Flow, *, cumulative: bool = False, channel: str = "") -> tuple[ReadingType, int]:
     """Return the reading type of a column in `unit`, and the power of ten that turns it into base units."""
     quantity, shift = COLUMN_UNITS[unit.lower()]
@@ -200,6 +230,10 @@ def series_type(unit: str, flow: Flow, *, cumulative: bool = False, channel: str
     if quantity not in FLOW_QUANTITIES:
         return replace(reading_type(quantity), channel=channel), shift
     accumulation = Accumulation.CUMULATIVE if cumulative else Accumulation.DELTA
+    if quantity is Quantity.VOLUME:
+        # What flows through pipes has no direction unless it comes back, as in records over HTTP.
+        told = Flow.RECEIVED if flow is Flow.RECEIVED else Flow.NONE
+        return replace(reading_type(quantity, told), accumulation=accumulation, channel=channel), shift
     return ReadingType(quantity, flow, accumulation, channel=channel), shift
 
 

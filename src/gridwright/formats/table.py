@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.quality import MISSING, RAW, STATUS_FROM_NEM12
-from gridwright.domain.reading_type import LARGEST_EXACT, Accumulation
+from gridwright.domain.reading_type import DEFAULT_EXPONENT, LARGEST_EXACT, Accumulation
 from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import id_fault
 from gridwright.formats.counts import to_counts
@@ -19,7 +19,7 @@ from gridwright.formats.instants import Instants, as_binary, row_stamps, stamps_
 from gridwright.formats.layout import Batch, Layout, Pass, ValueColumn
 from gridwright.formats.meter_columns import told_by_columns
 from gridwright.formats.numerals import by_the_other_mark, read_numbers
-from gridwright.formats.roles import UNITS, flow_of_register, known_unit, own_type, quality_letter, series_type
+from gridwright.formats.roles import UNITS_WRITTEN, flow_of_register, known_unit, own_type, quality_letter, series_type
 from gridwright.formats.row_verdicts import LONGEST_RECORD, Verdicts, word_of
 from gridwright.formats.source import Decoded
 from gridwright.formats.stretches import stretch_lengths
@@ -259,10 +259,13 @@ def _meanings(
 ) -> Iterator[tuple[ValueColumn, Mask]]:
     """Split rows by what their unit and register columns say about the value."""
     parts: list[tuple[ValueColumn, Mask]] = [(column, rows)]
+    if column.fixed:
+        yield from parts if rows.any() else ()
+        return
     if layout.unit is not None:
         found = labels(batch.columns[layout.unit])
         strange = np.array([not known_unit(word) for word in found.words] or [False])[found.code]
-        verdicts.refuse(rows & strange, "{value} is no unit we read", f"use one of {', '.join(UNITS)}", layout.unit)
+        verdicts.refuse(rows & strange, "{value} is no unit we read", f"use one of {UNITS_WRITTEN}", layout.unit)
         parts = [
             (_in_unit(column, word), mask & (found.code == code))
             for code, word in enumerate(found.words)
@@ -283,11 +286,15 @@ def _in_unit(column: ValueColumn, unit: str) -> ValueColumn:
     """Return the column as it is meant in rows of `unit`, at the resolution of the whole series."""
     kind, shift = series_type(
         unit,
-        column.reading_type.flow,
+        column.flow,
         cumulative=column.reading_type.accumulation is Accumulation.CUMULATIVE,
         channel=column.reading_type.channel,
     )
-    return replace(column, reading_type=kind.finer(column.reading_type.exponent), shift=shift)
+    found = column.reading_type
+    # Volts are counted in tenths as a rule, which tells nothing about energy; finer than a rule is the whole column.
+    usual = found.quantity is not kind.quantity and found.exponent == DEFAULT_EXPONENT.get(found.quantity, 0)
+    exponent = kind.exponent if usual else min(kind.exponent, found.exponent)
+    return replace(column, reading_type=kind.finer(exponent), shift=shift)
 
 
 def _of_register(column: ValueColumn, code: str) -> ValueColumn:
