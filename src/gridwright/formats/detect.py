@@ -39,6 +39,7 @@ KINDS = ("interval", "cumulative", "power")
 SIGNED_SHARE, SIGNED_FEW, SIGNED_MUCH = 0.01, 8, 0.1
 # Whole numbers above this many per hour, without a unit, are Wh: nobody's kWh are so many and so round.
 WATT_HOURS = 50.0
+LAMP_W = 50.0
 
 
 def draft_layout(found: Assignment, names: Sequence[str], options: ReadOptions) -> Layout:
@@ -399,7 +400,11 @@ def _unit(
         )
     if options.kind == "power":
         return "kW", Evidence(what, "kW", "assumed: power, and nothing tells the unit", "--unit")
-    if _is_register(layout, sampled, column, values, options):
+    register = _is_register(layout, sampled, column, values, options)
+    powers = () if options.kind or layout.slots or register else roles.power_of(column.name)
+    if powers:
+        return _power_by_size(values, powers, what)
+    if register:
         steps, hours = steps_of(layout, sampled, values)
         used = (hours > 0) & (steps > 0)
         return _unit_by_size(values, steps[used] / hours[used], what)
@@ -426,6 +431,16 @@ def _is_register(layout: Layout, sampled: Sampled, column: ValueColumn, values: 
     """Tell whether values without a unit are those of a register: what it counts in shows in its steps."""
     told = options.kind == "cumulative"
     return told or (not (options.kind or layout.slots) and is_rising(layout, sampled, column, values)[0])
+
+
+def _power_by_size(values: Floats, units: Sequence[str], what: str) -> tuple[str, Evidence]:
+    """Take power for kW where nearly all of it would be less than a lamp's in W, and has a fraction."""
+    size = np.abs(values[np.isfinite(values)])
+    most = float(np.quantile(size, 0.95)) if size.size else 0.0
+    unit = units[1] if most < LAMP_W and np.any(size != np.rint(size)) else units[0]
+    return unit, Evidence(
+        what, unit, f"assumed: its name is of power, and 95% of its values are below {most:.3g}", "--unit"
+    )
 
 
 def _unit_by_size(values: Floats, hourly: Floats, what: str) -> tuple[str, Evidence]:

@@ -15,7 +15,7 @@ from gridwright.domain.reading_type import (
     from_code,
     reading_type,
 )
-from gridwright.formats.sensors import Sensor, is_strange, sensor_in
+from gridwright.formats.sensors import Sensor, is_strange, power_in, sensor_in
 
 # Unit, written as people write it → (quantity, power of ten of its base unit).
 UNITS: dict[str, tuple[Quantity, int]] = {
@@ -165,13 +165,18 @@ def role_of(name: str) -> str:
     sensor = sensor_in(plain)
     if sensor is not None:
         return "value" if sensor.sure else ""
-    known = _VALUE.search(plain) or _PART.search(plain)
+    known = _VALUE.search(plain) or _PART.search(plain) or power_in(plain)
     return "value" if known and not _FOREIGN.search(plain) and not _is_strange(name, plain) else ""
 
 
 def sensor_of(name: str) -> Sensor | None:
     """Return the sensor whose samples a column holds by its name, None where it tells none."""
     return sensor_in(simple(name))
+
+
+def power_of(name: str) -> tuple[str, ...]:
+    """Return the units, small and large, of a column that is called power without one; empty for any other."""
+    return power_in(simple(name))
 
 
 def is_other_quantity(name: str) -> bool:

@@ -63,12 +63,19 @@ _STRANGE = re.compile(
     r"|radiation|precip\w*|rain\w*|snow\w*|lux|illuminance|luminosity|noise|soc|rssi|snr|occupancy|speed|altitude"
     r"|latitude|longitude|angle|volume"
     r"|mj|gj|kj|joules?|therms?|k?btu|mmbtu|ccf|mcf|gal|gallons?|lit(?:er|re)s?|k?va|mva|k?ah|psi|k?pa|hpa|ppm|rpm"
-    r"|percent|°f|degf|fahrenheit|kelvin)\b|[%℉]"
+    r"|percent|apparent power|scheinleistung|°f|degf|fahrenheit|kelvin)\b|[%℉]"
 )
 # Whoever says this means energy or power all the same: `low_voltage_consumption`, `usage_percentile`.
 _METERED = re.compile(r"\b(energy|usage|consumption|consumed|verbrauch|demand|load|generation|production)\b")
 _UNIT_WORD = re.compile(
     r"\b(mj|gj|kj|joules?|therms?|k?btu|mmbtu|ccf|mcf|gal|gallons?|lit(?:er|re)s?|k?va|mva|k?ah|percent)\b|%"
+)
+
+# Power without a unit: how fast energy is used, never how much of it.
+_POWER = re.compile(
+    r"(?:(?:total|global|net|active|real|current|instantaneous|actual|avg|average|mean|max|min|peak|grid|mains|house|pv|solar"
+    r"|l[123]) )*(?:(?P<reactive>reactive power|blindleistung)|power|(?:wirk)?leistung|puissance|potencia|potenza|功率)"
+    r"(?: (?:total|avg|average|mean|max|min|l[123]))*"
 )
 
 
@@ -106,3 +113,11 @@ def is_strange(plain: str) -> bool:
     if _UNIT_WORD.search(plain):
         return True
     return _STRANGE.search(plain) is not None and not _METERED.search(plain)
+
+
+def power_in(plain: str) -> tuple[str, ...]:
+    """Return the units of power, small and large, of which a simplified name may be; empty where it is of none."""
+    found = _POWER.fullmatch(plain)
+    if found is None:
+        return ()
+    return ("var", "kvar") if found["reactive"] else ("W", "kW")

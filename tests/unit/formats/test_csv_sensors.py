@@ -10,7 +10,7 @@ import pytest
 
 from gridwright.domain.errors import AmbiguousInput, UnreadableFile, UsageError
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import TEMPERATURE, VOLTAGE
+from gridwright.domain.reading_type import TEMPERATURE, VOLTAGE, Accumulation
 from gridwright.formats.registry import writer_named
 from tests.unit.formats.csv_reading import Read, read
 from tests.unit.formats.test_parquet import read as read_parquet
@@ -81,6 +81,7 @@ def test_two_columns_of_one_quantity_stay_apart() -> None:
         "gas_ccf",
         "energy_mj",
         "power_kva",
+        "apparent_power",
         "load_%",
     ],
 )
@@ -93,7 +94,27 @@ def test_what_we_have_no_type_for_is_never_energy(name: str) -> None:
     assert types(read(table(name), columns={"value": name}, unit="kWh")) == [ENERGY]
 
 
-@pytest.mark.parametrize("name", ["value", "low_voltage_consumption", "current_month_usage", "kwh_l1", "Load"])
+@pytest.mark.parametrize(
+    ("name", "value", "unit"),
+    [
+        ("power", "731.5", "W"),
+        ("Global_active_power", "4.216", "kW"),
+        ("power", "8", "W"),
+        ("Leistung", "1200", "W"),
+        ("reactive_power", "0.418", "kvar"),
+    ],
+)
+def test_power_without_a_unit_is_power(name: str, value: str, unit: str) -> None:
+    found = read(table(name, value))
+    kind = found.only.reading_type
+    assert (kind.accumulation, kind.unit) == (Accumulation.INSTANTANEOUS, unit.removeprefix("k"))
+    assert found.told(f"unit of {name}") == unit
+    assert types(read(table(name, value), kind="interval"))[0].startswith("electricity/delivered/energy/delta")
+
+
+@pytest.mark.parametrize(
+    "name", ["value", "power_consumption", "low_voltage_consumption", "current_month_usage", "kwh_l1", "Load"]
+)
 def test_what_only_sounds_like_a_sensor_is_energy(name: str) -> None:
     assert types(read(table(name))) == [ENERGY]
 
