@@ -13,6 +13,7 @@ from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.quarantine import QuarantinedReading
+from gridwright.domain.reading_type import DELIVERED_REGISTER
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.settings import load_settings
 from gridwright.store.quarantine import Quarantine
@@ -151,6 +152,22 @@ def test_a_meter_is_claimed_after_a_look(run: Run) -> None:
     assert "4 readings from outside" in out
     _, _, out = run("quarantine", "claim", "bench", "UP-1", "--since", "2025-03-10T15:00", "--dry-run")
     assert "It replaces meter 9b6c/02" in out
+
+
+def test_energy_between_register_reads_that_waited_is_told_and_derived(run: Run) -> None:
+    platform = Platform(load_settings(None).settings)
+    reads = [QuarantinedReading("M-7", NOON + QUARTER * at, 500.0 * at, 0, DELIVERED_REGISTER) for at in range(3)]
+    platform.store.quarantine.save(LOCAL_OWNER, reads, received=NOON)
+    platform.close()
+    words = ("quarantine", "claim", "M-7", "UP-2", "--multiplier", "2")
+    _, _, out = run(*words, "--dry-run")
+    derived = "2 intervals of delivered energy since 2025-03-10T13:00:00+01:00 are derived from the register: 2.000 kWh"
+    assert derived in out
+    assert told(run, *words)["notes"] == [derived]
+    platform = Platform(load_settings(None).settings)
+    found = platform.store.readings.load(LOCAL_OWNER, "UP-2", Interval(NOON, NOON + QUARTER * 2), interval=QUARTER)
+    platform.close()
+    assert found.values.tolist() == [[1000.0, 1000.0]]
 
 
 def test_a_claim_that_cannot_be_is_refused_before_it_is_done(run: Run) -> None:

@@ -355,6 +355,18 @@ def test_what_came_last_counts_after_a_claim_too(town: Town) -> None:
     assert noon(town, "UP-2") == 1
 
 
+def test_register_reads_that_waited_give_energy_as_those_of_a_known_meter(town: Town) -> None:
+    """The reads moved in, and of their intervals nobody knew anything."""
+    at = ("2026-11-25T05:00:00Z", "2026-11-25T05:15:00Z")
+    body = [{"meter": "M-80", "at": when, "register_kwh": 7 + half / 2} for half, when in enumerate(at)]
+    assert town.post("/v1/readings", body).json()["quarantined"] == 2
+    town.platform.store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-7")])
+    done = town.post("/v1/quarantine/M-80/claim", {"usage_point": "UP-7", "multiplier": "20"}).json()
+    derived = "1 interval of delivered energy since 2026-11-25T05:00:00+00:00 is derived from the register: 10.000 kWh"
+    assert (done["registers"], done["notes"]) == (2, [derived])
+    assert noon(town, "UP-7") == 10
+
+
 def test_what_was_let_go_is_not_said_to_be_kept(town: Town) -> None:
     sent(town, "M-79", kwh=1)
     town.platform.store.quarantine.drop(LOCAL_OWNER, "M-79", reason="the neighbour's")

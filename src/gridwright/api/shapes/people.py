@@ -116,7 +116,7 @@ class Claimed(Shape):
     usage_point: str
     intervals: int
     registers: int
-    notes: list[str] = Field(description="What goes on waiting, and why.")
+    notes: list[str] = Field(description="What goes on waiting, and why; what was derived from registers.")
 
 
 class WriterShape(Shape):

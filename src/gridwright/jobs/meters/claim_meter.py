@@ -21,6 +21,14 @@ from gridwright.domain.usage_point import Installation, Meter
 from gridwright.jobs.field.keep_harvest import placed_registers
 from gridwright.jobs.meters.claim_fitting import REMEDY, Misfit, in_channel, save_what_fits, told
 from gridwright.jobs.meters.claimed_place import ClaimedPlace, MeterClaim, of_hanging, place_of
+from gridwright.jobs.meters.derive_again import (
+    DerivedAgain,
+    Several,
+    derive_again,
+    energies_told,
+    reads_to_tell,
+    told_of,
+)
 from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.jobs.meters.place_reads import keep_reads
 from gridwright.store import Store
@@ -31,7 +39,7 @@ TWICE = "waited with two values; the later counts"
 
 @dataclass(frozen=True, slots=True)
 class ClaimedMeter:
-    """How many interval readings and register reads moved in; the notes tell what stayed out.
+    """How many interval readings and register reads moved in; the notes tell what stayed out and what was derived.
 
     `moved`: waiting readings that moved in; of two values of an interval both did. `installation`: the meter that hangs
     there; None where the readings were sent under the usage point's own id.
@@ -53,7 +61,7 @@ def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetim
     """
     access.require(Act.WRITE_REGISTRY, claim.usage_point)
     with store.transaction():
-        store.registry.point(access, claim.usage_point)
+        zone = store.registry.point(access, claim.usage_point).tz
         oldest = store.quarantine.readings(access, claim.meter, limit=1)
         if not oldest:
             raise NotFound(
@@ -69,12 +77,12 @@ def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetim
         outside = store.quarantine.waiting(access, claim.meter) - moving.left
     twice = sum(each.slots for each in doubts)
     claimed = moving.claimed
-    told_of = {
+    counted = {
         f"{claim.meter} is a usage point by now: its readings moved in, and no meter was installed": claimed.own,
         f"{outside} readings from outside the installation go on waiting": outside,
         f"{twice} readings had two values: the later counts, see the findings": twice,
     }
-    notes = (*(note for note, count in told_of.items() if count), *moving.notes)
+    notes = (*(note for note, count in counted.items() if count), *moving.notes, *told_of(moving.derived, zone))
     place = None if claimed.own else claimed.place
     return ClaimedMeter(place, moving.intervals, moving.registers, notes, len(taken))
 
@@ -92,6 +100,7 @@ class _Moving:
     registers: int = 0
     misfits: list[Misfit] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    derived: list[DerivedAgain] = field(default_factory=list)
 
     @property
     def left(self) -> int:
@@ -113,10 +122,27 @@ class _Moving:
         if self.claimed.new:
             # Not since a reading that stays out: the meter may never have hung here then.
             self.claimed = place_of(store, access, self.claim, moved[0].at)
-            register(store, access, Meter(self.claim.meter))
-            store.registry.exchange_meter(access, self.claimed.place)
-        self.registers = self._save_registers([each for each in moved if not each.interval_s])
+        self._install_and_derive(moved)
         return left
+
+    def _install_and_derive(self, moved: Sequence[QuarantinedReading]) -> None:
+        """Hang a new meter and save its register reads; what they tell of intervals is derived as from those posted."""
+        store, access, place = self.store, self.access, self.claimed.place
+        reads = [each for each in moved if not each.interval_s]
+        if not (self.claimed.new or reads):
+            return
+        since = (place.period.start if self.claimed.new else reads[0].at).replace(microsecond=0)
+        before = self._tell(since)
+        if self.claimed.new:
+            register(store, access, Meter(self.claim.meter))
+            store.registry.exchange_meter(access, place)
+        self.registers = self._save_registers(reads)
+        both = before, self._tell(since)
+        self.derived = derive_again(store, access, self.claim.usage_point, both, (since, self.now))
+
+    def _tell(self, since: datetime) -> dict[ReadingType, Several]:
+        point = self.claim.usage_point
+        return energies_told(self.store, self.access, point, reads_to_tell(self.store, self.access, point, since))
 
     def _save_registers(self, waiting: Sequence[QuarantinedReading]) -> int:
         store, access = self.store, self.access

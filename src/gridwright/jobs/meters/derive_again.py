@@ -45,7 +45,10 @@ class DerivedAgain:
     def told(self, zone: ZoneInfo) -> str:
         """Say it."""
         some = "1 interval" if self.intervals == 1 else f"{self.intervals:,} intervals"
-        told = f"{some} of {self.reading_type.flow} energy since {clock_time(self.since, zone)} were derived from the"
+        some = f"{some} of {self.reading_type.flow} energy since {clock_time(self.since, zone)}"
+        if not self.before_kwh and self.now_kwh is not None:
+            return f"{some} {'is' if self.intervals == 1 else 'are'} derived from the register: {self.now_kwh:,.3f} kWh"
+        told = f"{some} were derived from the"
         if self.now_kwh is None:
             return f"{told} register, which tells them no more: {self.before_kwh:,.3f} kWh are taken back"
         return f"{told} register and are derived again: {self.now_kwh:,.3f} kWh instead of {self.before_kwh:,.3f} kWh"

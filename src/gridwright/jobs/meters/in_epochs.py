@@ -10,6 +10,7 @@ from gridwright.domain.access import Access
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.rollover import DAY, TurnedOver
+from gridwright.jobs.meters.place_reads import Neighbours
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.jobs.store_port import StorePort
 
@@ -24,26 +25,40 @@ def in_epochs(store: StorePort, access: Access, reads: Iterable[RegisterReading]
     placed = []
     for read in sorted(reads, key=attrgetter("at")):
         point, kind = read.usage_point, read.reading_type
-        before, after = store.registers.neighbours(access, {point: (read.at, read.at)}, kind)[point]
         of = series.setdefault((point, kind), _Series(turned_over))
-        placed.append(of.put(read, before, after))
+        if not of.lies_within(read):
+            of.around = store.registers.neighbours(access, {point: (read.at, read.at)}, kind)[point]
+        placed.append(of.put(read))
     return placed
 
 
 @dataclass(slots=True)
 class _Series:
-    """What arrived of one register until now: the newest read, and the first one since it counts without a fall."""
+    """What arrived of one register until now: the newest read, and the first one since it counts without a fall.
+
+    `around`: the stored reads before and after the newest one, None before anybody asked.
+    """
 
     turned_over: TurnedOver
     newest: RegisterReading | None = None
     first: RegisterReading | None = None
+    around: Neighbours | None = None
 
-    def put(
-        self, read: RegisterReading, before: RegisterReading | None, after: RegisterReading | None
-    ) -> RegisterReading:
+    def lies_within(self, read: RegisterReading) -> bool:
+        """Tell whether no stored read lies between the read before and this one: those around are the same."""
+        if self.around is None:
+            return False
+        after = self.around[1]
+        return after is None or read.at < after.at
+
+    def put(self, read: RegisterReading) -> RegisterReading:
         """Return a read in its epoch, between those that are stored and after those that arrived with it."""
-        if self.newest is not None and (before is None or before.at < self.newest.at):
-            before = self.newest
+        before, after = self.around or (None, None)
+        newest = self.newest
+        # At the instant of an exchange the last read of the other meter is stored, too.
+        same = newest is not None and newest.end_device == read.end_device
+        if newest is not None and (before is None or before.at < newest.at or (same and before.at == newest.at)):
+            before = newest
         epoch = read.epoch
         if before is not None:
             epoch = before.epoch + self._begins_anew(before, read)
