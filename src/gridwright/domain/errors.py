@@ -128,7 +128,12 @@ class StoreCorrupt(StoreError):
 
 
 class ArchiveUnreadable(StoreCorrupt):
-    """The file of an archived month is gone, damaged or out of reach; all other months are as they were."""
+    """The file of an archived month is gone, damaged or out of reach; all other months are as they were.
+
+    `month`: its number (`domain/month.py`), where it is known.
+    """
+
+    month: int | None = None
 
 
 class StoreMoved(StoreError):

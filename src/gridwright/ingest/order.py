@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,11 @@ def gives_way(new: q.Qualities, stored: q.Qualities) -> Mask:
     A last estimate, and one that names its method (NEM12 S17, AEMO MDFF 4.3), is the decision of who reads the meter.
     """
     return np.asarray(is_guess(new) & (RANK[new] < RANK[stored]), np.bool_)
+
+
+def takes_back_another(new: q.Qualities, came: npt.NDArray[Any], stored: npt.NDArray[Any]) -> Mask:
+    """Tell which values take back another one than is stored, which was out of sight when that was decided."""
+    return np.asarray((new == q.TAKEN_BACK) & (came != stored), np.bool_)
 
 
 def is_guess(new: q.Qualities) -> Mask:

@@ -14,6 +14,7 @@ from gridwright.domain.errors import GridMismatch
 from gridwright.domain.interval import from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
+from gridwright.jobs.meters.beside_lost import beside_lost
 from gridwright.store.archive.reading import leaving_out
 
 if TYPE_CHECKING:
@@ -48,11 +49,12 @@ def save_over(
 ) -> None:
     """Save a panel where nothing is stored, or where what is stored is `stale`, of the same shape.
 
-    `who`: who reads what is stored, and who writes. A profile with another interval says more than a register.
+    `who`: who reads what is stored, and who writes. A profile with another interval says more than a register. In an
+    archived month that cannot be read it stands until what was measured there can be.
     """
     reader, access = who
     try:
-        with leaving_out():  # what came in is kept, whatever became of the archive
+        with leaving_out() as lost:  # what came in is kept, whatever became of the archive
             stored = store.readings.load(
                 reader, panel.points, panel.period, reading_type=panel.reading_type, interval=panel.interval
             )
@@ -60,7 +62,8 @@ def save_over(
         values = np.where(there, panel.values, np.nan)
         if np.isfinite(values).any():
             quality = np.where(np.isnan(values), np.uint8(q.MISSING), panel.quality)
-            store.readings.save(access, replace(panel, values=values, quality=quality), known_at=known_at)
+            told = beside_lost(replace(panel, values=values, quality=quality), stored, lost)
+            store.readings.save(access, told, known_at=known_at)
     except GridMismatch:
         # One usage point's profile is no reason to leave out what the others have.
         for row in range(len(panel.points)) if len(panel.points) > 1 else ():

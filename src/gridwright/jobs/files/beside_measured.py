@@ -15,6 +15,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.ingest import grid_registers
+from gridwright.jobs.meters.beside_lost import beside_lost
 from gridwright.jobs.meters.multipliers import Multipliers
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.jobs.store_port import StorePort
@@ -29,10 +30,11 @@ def beside_measured(store: StorePort, access: Access, panel: Panel) -> Panel:
     To be asked before the reads that it is derived from are saved: what earlier reads told is derived too, and is
     replaced when they are corrected. A register in steps of 0.1 kWh would else take the place of a profile in Wh.
     """
-    with leaving_out():  # what came in is kept, whatever became of the archive
+    with leaving_out() as lost:  # what came in is kept, whatever became of the archive
         stored = store.readings.load(
             access, panel.points, panel.period, reading_type=panel.reading_type, interval=panel.interval
         )
+    panel = beside_lost(panel, stored, lost)
     other = ~stored.missing & ~panel.missing & ~_alike(stored, panel)
     rows = np.flatnonzero(other.any(axis=1))
     if not rows.size:

@@ -267,7 +267,7 @@ class ChunkImport:
         panel = part.panel
         if part.derived:
             panel = beside_measured(self.run.store, self.run.access, panel)
-            self.run.notes |= {} if panel is part.panel else {MEASURED: None}
+            self.run.notes |= {} if panel.values is part.panel.values else {MEASURED: None}
         return self._save_panel(panel)
 
     def _save_panel(self, panel: Panel) -> SaveSummary:

@@ -12,10 +12,11 @@ import numpy as np
 
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
-from gridwright.domain.errors import GridMismatch
+from gridwright.domain.errors import ArchiveUnreadable, GridMismatch
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
-from gridwright.domain.panel import Panel
+from gridwright.domain.panel import Panel, Values
 from gridwright.domain.reading_type import Accumulation, ReadingType
+from gridwright.jobs.meters.beside_lost import beside_lost, out_of_sight
 from gridwright.jobs.meters.reads_tell import Key, Tells, Told
 from gridwright.jobs.store_port import StorePort
 from gridwright.store.archive.reading import leaving_out
@@ -92,12 +93,15 @@ def _save(
 ) -> list[Superseded]:
     """Save intervals of one length and phase; a profile with other intervals says more than a register."""
     try:
-        stored = _stored(store, who[0], changes, kind)
+        with leaving_out() as lost:  # what came in is kept, whatever became of the archive
+            stored = _stored(store, who[0], changes, kind)
         saved, found = _laid(changes, stored)
-        gone = _gone(stored, saved)
-        # In two steps, so that what is told anew is known for no reading that came again (V03).
-        for part in (gone, saved) if gone is not None else (saved,):
-            if found:
+        before: list[Panel] = []
+        if lost:
+            saved, before = _laid_unseen(changes, stored, saved, lost)
+        # In steps, so that what is told anew is known for no reading that came again (V03).
+        for part in (*before, *_gone(stored, saved), saved):
+            if found or before:
                 store.readings.save(who[1], part, known_at=known_at)
     except GridMismatch:
         parts = list(_parts(changes))
@@ -110,19 +114,15 @@ def _stored(store: StorePort, access: Access, changes: Sequence[Change], kind: R
     starts = [change.key[0] for change in changes]
     period = Interval(from_epoch_s(min(starts)), from_epoch_s(max(starts) + length))
     points = tuple(dict.fromkeys(change.point for change in changes))
-    with leaving_out():  # what came in is kept, whatever became of the archive
-        return store.readings.load(access, points, period, reading_type=kind, interval=timedelta(seconds=length))
+    return store.readings.load(access, points, period, reading_type=kind, interval=timedelta(seconds=length))
 
 
 def _laid(changes: Sequence[Change], stored: Panel) -> tuple[Panel, list[Superseded]]:
     """Return the intervals to save, and what becomes of each."""
-    first, length = min(change.key[0] for change in changes), changes[0].key[1]
-    row = {point: at for at, point in enumerate(stored.points)}
     values = np.full(stored.values.shape, np.nan)
     quality = np.full(stored.values.shape, q.MISSING, np.uint8)
     found = []
-    for change in changes:
-        at = row[change.point], (change.key[0] - first) // length
+    for change, at in _places(changes, stored):
         old, was = float(stored.values[at]), int(stored.quality[at])
         there = old == old  # noqa: PLR0124 - NaN
         if old not in change.stale if there else not change.fill:
@@ -134,13 +134,50 @@ def _laid(changes: Sequence[Change], stored: Panel) -> tuple[Panel, list[Superse
     return replace(stored, values=values, quality=quality), found
 
 
-def _gone(stored: Panel, saved: Panel) -> Panel | None:
-    """Return what other energy takes the place of, as taken back; None where there is none."""
-    gone = ~np.isnan(stored.values) & ~np.isnan(saved.values) & (saved.quality != q.TAKEN_BACK)
-    if not gone.any():
-        return None
-    quality = np.where(gone, np.uint8(q.TAKEN_BACK), np.uint8(q.MISSING))
-    return replace(stored, values=np.where(gone, stored.values, np.nan), quality=quality)
+def _laid_unseen(
+    changes: Sequence[Change], stored: Panel, saved: Panel, lost: Sequence[ArchiveUnreadable]
+) -> tuple[Panel, list[Panel]]:
+    """Return what to save over months that cannot be read, and before it what was told once, as taken back.
+
+    Where that is in the archive it is superseded once the file is back, and where something else is, that stays.
+    """
+    unseen, places = out_of_sight(stored, lost), []
+    values, quality = saved.values.copy(), saved.quality.copy()
+    for change, at in _places(changes, stored):
+        if not unseen[at] or not change.stale:
+            continue
+        if change.now and stored.values[at] == change.now.energy:  # as a file had derived it
+            values[at], quality[at] = stored.values[at], stored.quality[at]
+        if not np.isnan(values[at]):
+            places.append((change.stale, at))
+    before = []
+    for which in range(max((len(stale) for stale, _ in places), default=0)):
+        once = np.full(values.shape, np.nan)
+        for stale, at in places:
+            once[at] = stale[min(which, len(stale) - 1)]
+        before.append(_taken_back(stored, once))
+    return beside_lost(replace(saved, values=values, quality=quality), stored, lost), before
+
+
+def _gone(stored: Panel, saved: Panel) -> Iterator[Panel]:
+    """Yield what other energy takes the place of, as taken back, if there is any."""
+    gone = (stored.values != saved.values) | (stored.quality != saved.quality)
+    gone &= ~np.isnan(stored.values) & ~np.isnan(saved.values) & (saved.quality != q.TAKEN_BACK)
+    if gone.any():
+        yield _taken_back(stored, np.where(gone, stored.values, np.nan))
+
+
+def _taken_back(like: Panel, values: Values) -> Panel:
+    quality = np.where(np.isnan(values), np.uint8(q.MISSING), np.uint8(q.TAKEN_BACK))
+    return replace(like, values=values, quality=quality)
+
+
+def _places(changes: Sequence[Change], panel: Panel) -> Iterator[tuple[Change, tuple[int, int]]]:
+    """Yield each change with its place in a panel that begins with the first of them."""
+    first, length = min(change.key[0] for change in changes), changes[0].key[1]
+    row = {point: at for at, point in enumerate(panel.points)}
+    for change in changes:
+        yield change, (row[change.point], (change.key[0] - first) // length)
 
 
 def _now(now: Told | None, stored: tuple[float, int]) -> tuple[float, int]:

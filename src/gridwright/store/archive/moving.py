@@ -146,7 +146,8 @@ def _lay_over(unit: Unit, part: ArchivePart, day: int, who: tuple[str, int], his
         values, quality = one.values(slots), one.qualities(slots)
         panel = Panel((name,), start, timedelta(seconds=interval_s), values, quality, from_code(part.code))
         raw = part.image == Image.RAW
-        saver = PanelSaver(unit, part.kind, panel, keys=key, known_at_us=one.known_at_us[0], how=Manner(ranked=raw))
+        how = Manner(ranked=raw, late=raw)
+        saver = PanelSaver(unit, part.kind, panel, keys=key, known_at_us=one.known_at_us[0], how=how)
         saver.run()
         tell_outranked(unit, part.kind, panel, key, saver.outranked, known_at_us=saver.known_at_us)
         new, counted = new + int(saver.touched.new[0]), int(np.count_nonzero(~np.isnan(values)))

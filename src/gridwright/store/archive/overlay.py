@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gridwright.ingest.order import gives_way
+from gridwright.ingest.order import gives_way, takes_back_another
 from gridwright.store.days.away import DayImages
 from gridwright.store.days.blocks import BlockRows, shape_of
 from gridwright.store.days.history import Images, Keys, decode_images, joined, to_rows_known
@@ -46,7 +46,7 @@ def overlaid(archived: DayImages, stored: DayImages, day: int, *, ranked: bool) 
 
     One that never left, or whose archived image the database still has and has added to, counts as the database has
     it. What came in since is laid over the archived image, slot by slot; on another grid it stays beside it. `ranked`:
-    as of raw images, a guess gives way to an archived value of better quality.
+    as of raw images, a guess gives way to an archived value of better quality, and what is taken back is that value.
     """
     if archived.current is None or stored.current is None:
         return stored if archived.current is None else archived
@@ -117,7 +117,9 @@ def _lay(whole: Images, image: Images, *, ranked: bool) -> None:
     same = (image.values == whole.values) & (image.qualities == whole.qualities)
     new = ~np.isnan(image.values) & ~same
     if ranked:
-        new &= np.isnan(whole.values) | ~gives_way(image.qualities, whole.qualities)
+        yields = gives_way(image.qualities, whole.qualities)
+        yields |= takes_back_another(image.qualities, image.values, whole.values)
+        new &= np.isnan(whole.values) | ~yields
     for target, source in (
         (whole.values, image.values),
         (whole.qualities, image.qualities),

@@ -270,9 +270,11 @@ class MonthsAway:
 def _unreadable(month: AwayMonth, error: StoreCorrupt | ConfigError, *, told: bool) -> ArchiveUnreadable:
     """Name the month and what is wrong with its file."""
     what = f"{month_name(month.month)} is in the archive, and its file cannot be read"
-    if not told:
-        return ArchiveUnreadable(what, remedy=NOT_TOLD)
-    return ArchiveUnreadable(f"{what}: {error.message}", where=month.place, remedy=error.remedy)
+    found = ArchiveUnreadable(what, remedy=NOT_TOLD)
+    if told:
+        found = ArchiveUnreadable(f"{what}: {error.message}", where=month.place, remedy=error.remedy)
+    found.month = month.month
+    return found
 
 
 class _Days:

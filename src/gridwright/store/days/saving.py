@@ -14,7 +14,7 @@ from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import LARGEST_EXACT
-from gridwright.ingest.order import gives_way
+from gridwright.ingest.order import gives_way, takes_back_another
 from gridwright.store.days import blocks
 from gridwright.store.days.away import Away
 from gridwright.store.days.beside_away import held_against
@@ -202,6 +202,8 @@ class PanelSaver:
         changed = present & there & ((values != old_values) | (quality != old_quality))
         changed &= (old_quality == q.TAKEN_BACK) if self.how.fill else True
         aside = 0
+        if self.how.late:
+            changed &= ~takes_back_another(quality, values, old_values)
         if self.how.ranked and changed.any():
             kept_out = changed & gives_way(quality, old_quality)
             changed &= ~kept_out
