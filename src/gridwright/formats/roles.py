@@ -134,6 +134,9 @@ _PART = re.compile(
 )
 _SIMPLER = str.maketrans(dict.fromkeys("_-./()[]:,;#*", " "))
 
+# CamelCase, with a unit behind it too: `MeterPoint`, `PowerW`, `VoltageV`.
+_HUMPS = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])|(?<=[a-z]{4})(?=(?:[kM]?Wh?|V|A)$)")
+
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
@@ -152,7 +155,7 @@ class Meaning:
 
 def simple(name: str) -> str:
     """Return a column name in lower case, with single blanks instead of punctuation and CamelCase."""
-    spaced = re.sub(r"(?<=[a-z]{2})(?=[A-Z][a-z])", " ", name.strip().strip("\ufeff\"'"))
+    spaced = _HUMPS.sub(" ", name.strip().strip("\ufeff\"'"))
     return " ".join(spaced.translate(_SIMPLER).lower().split())
 
 

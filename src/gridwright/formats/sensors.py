@@ -63,12 +63,13 @@ _STRANGE = re.compile(
     r"|radiation|precip\w*|rain\w*|snow\w*|lux|illuminance|luminosity|noise|soc|rssi|snr|occupancy|speed|altitude"
     r"|latitude|longitude|angle|volume"
     r"|mj|gj|kj|joules?|therms?|k?btu|mmbtu|ccf|mcf|gal|gallons?|lit(?:er|re)s?|k?va|mva|k?ah|psi|k?pa|hpa|ppm|rpm"
-    r"|percent|apparent power|scheinleistung|°f|degf|fahrenheit|kelvin)\b|[%℉]"
+    r"|percent|apparent power|scheinleistung|°f|degf|fahrenheit|kelvin)\b|[%℉]| currents?(?: a)?$"
 )
 # Whoever says this means energy or power all the same: `low_voltage_consumption`, `usage_percentile`.
 _METERED = re.compile(r"\b(energy|usage|consumption|consumed|verbrauch|demand|load|generation|production)\b")
 _UNIT_WORD = re.compile(
     r"\b(mj|gj|kj|joules?|therms?|k?btu|mmbtu|ccf|mcf|gal|gallons?|lit(?:er|re)s?|k?va|mva|k?ah|percent)\b|%"
+    r"| (?:l|j|kg|k?cal)$"
 )
 
 # Power without a unit: how fast energy is used, never how much of it.

@@ -38,7 +38,10 @@ def types(found: Read) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        *((name, VOLTS) for name in ("voltage", "voltage_v", "Voltage (V)", "Voltage [V]", "Spannung", "RMS Voltage")),
+        *(
+            (name, VOLTS)
+            for name in ("voltage", "voltage_v", "Voltage (V)", "Voltage [V]", "VoltageV", "Spannung", "RMS Voltage")
+        ),
         *((name, f"{VOLTS}/L1") for name in ("voltage_l1", "VoltageL1", "Spannung L1 (V)", "phase_a_voltage")),
         *((name, AMPERES) for name in ("current", "current_a", "Current [A]", "Strom (A)", "current_amps")),
         ("current_l3", f"{AMPERES}/L3"),
@@ -47,6 +50,7 @@ def types(found: Read) -> list[str]:
         ("power_factor_l2", f"{FACTOR}/L2"),
         *((name, DEGREES) for name in ("temperature", "temperature_c", "temp_c", "Temperature (°C)", "Temperatur")),
         ("state", "electricity/none/state/instantaneous/-3"),
+        ("PowerW", "electricity/net/power/instantaneous/-3"),
         ("volume_m3", "electricity/none/volume/delta/-3"),
         ("battery_voltage", f"{VOLTS}/battery"),
     ],
@@ -82,6 +86,9 @@ def test_two_columns_of_one_quantity_stay_apart() -> None:
         "energy_mj",
         "power_kva",
         "apparent_power",
+        "neutral_current",
+        "water_l",
+        "energy_j",
         "load_%",
     ],
 )
