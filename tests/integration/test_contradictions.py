@@ -264,7 +264,7 @@ def test_a_file_of_nem13_read_again_says_what_any_other_says(town: Town) -> None
     for new, same in ((3, 0), (0, 3)):
         done = town.platform.import_file(path)
         assert (done.new, done.changed, done.same) == (new, 0, same)
-        assert f"{new} new, 0 changed, {same} as before." in " ".join(words(done))
+        assert f"{new} new, 0 changed, {same} as before; 3 of them register reads" in " ".join(words(done))
         assert "3 readings taken, 0 rejected, 0 repeated, 0 conflicting" in " ".join(words(done))
     assert town.platform.store.findings.load(ME, ["NMI7654321"]) == []
 
