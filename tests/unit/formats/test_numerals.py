@@ -23,7 +23,7 @@ def table(values: Sequence[str], separator: str = ";") -> str:
 
 
 def kept(found: Read) -> list[int]:
-    return found.only.value.tolist()
+    return list(found.only.value.tolist())
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ LOCALES = {"en": ".,", "de": ",.", "fr": ",\u202f", "sv": ",\u00a0", "ch": ".'",
 
 
 def written(count: int, locale: str) -> str:
-    decimal, *thousands = LOCALES[locale]
-    whole = f"{abs(count) // 1000:,}".replace(",", thousands[0] if thousands else "")
+    decimal, thousands = LOCALES[locale][0], LOCALES[locale][1:]
+    whole = f"{abs(count) // 1000:,}".replace(",", thousands)
     return f"{'-' if count < 0 else ''}{whole}{decimal}{abs(count) % 1000:03d}"
 
 
@@ -170,7 +170,7 @@ def test_numbers_that_may_be_thousands_are_read_alike_beside_any_cell_or_refused
         except AmbiguousInput:
             return None
         column = pa.array([text.encode() for text in texts[: len(counts)]], pa.binary())
-        return np.nan_to_num(read_numbers(column, numerals)[0], nan=-1).tolist()
+        return list(np.nan_to_num(read_numbers(column, numerals)[0], nan=-1).tolist())
 
     texts = [f"{count // 1000}{mark}{count % 1000:03d}" for count in counts]
     alone, beside = found(texts), found([*texts, strange])
