@@ -14,6 +14,9 @@ from gridwright.api import problems
 from gridwright.api.door import MAX_BODY
 from gridwright.domain import errors
 from gridwright.domain.errors import GridwrightError, StoreCorrupt, StoreLocked
+from gridwright.protocols.iec62056_21 import errors as _telegrams  # noqa: F401 - errors count once they are defined
+from gridwright.protocols.iec62056_21 import stamps as _stamps  # noqa: F401
+from gridwright.simulate.delivery import entrance as _entrance  # noqa: F401
 from tests.integration.api.small_town import Town
 
 MEMBERS = {"type", "title", "status", "detail", "instance"}
@@ -25,7 +28,7 @@ def every_error(kind: type[GridwrightError] = GridwrightError) -> list[type[Grid
     return [kind, *(each for child in kind.__subclasses__() for each in every_error(child))]
 
 
-@pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", sorted(every_error(), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
 def test_every_error_is_a_problem(kind: type[GridwrightError]) -> None:
     answer = problems.problem_of(kind("it broke", where="db.sqlite", remedy="mend it"), "/v1/x")
     told = json.loads(bytes(answer.body))
