@@ -28,7 +28,10 @@ def every_error(kind: type[GridwrightError] = GridwrightError) -> list[type[Grid
     return [kind, *(each for child in kind.__subclasses__() for each in every_error(child))]
 
 
-@pytest.mark.parametrize("kind", sorted(every_error(), key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
+EVERY_ERROR: list[type[GridwrightError]] = sorted(every_error(), key=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize("kind", EVERY_ERROR, ids=lambda kind: kind.__name__)
 def test_every_error_is_a_problem(kind: type[GridwrightError]) -> None:
     answer = problems.problem_of(kind("it broke", where="db.sqlite", remedy="mend it"), "/v1/x")
     told = json.loads(bytes(answer.body))
