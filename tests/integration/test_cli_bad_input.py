@@ -96,7 +96,7 @@ REFUSED: dict[str, tuple[bytes | None, tuple[str, ...], int, str, str, str]] = {
         "day-month or month-day",
         "--date-order",
     ),
-    "unknown unit": (table(rows()), ("--unit", "furlong"), 2, "UsageError", "'furlong' is no unit", "kwh"),
+    "unknown unit": (table(rows()), ("--unit", "furlong"), 2, "UsageError", "'furlong' is no unit", "kWh"),
     "unknown zone": (table(rows()), ("--zone", "Mars/Base"), 2, "UsageError", "'Mars/Base'", "IANA"),
     "unknown kind": (table(rows()), ("--kind", "some"), 2, "UsageError", "'some' is no kind", "cumulative"),
     "unknown column": (table(rows()), ("--column", "value=use"), 2, "UsageError", "no column 'use'", "id, start, kwh"),

@@ -192,4 +192,6 @@ def by_the_other_mark(texts: pa.Array, numerals: Numerals) -> Mask:
     other = OTHER[numerals.decimal]
     pattern = f"^(?:{_plain(other)}|{_grouped(other, once=True)}|{_grouped(numerals.decimal, once=True)})$"
     found = pc.match_substring_regex(plain, pattern)
+    endless = pc.match_substring_regex(plain, f"^(?:{_plain(numerals.decimal)})$")  # a number, and too large for one
+    found = pc.and_(found, pc.invert(endless))
     return np.asarray(found.to_numpy(zero_copy_only=False).astype(np.bool_))
