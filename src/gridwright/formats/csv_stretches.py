@@ -18,6 +18,7 @@ Ints = npt.NDArray[np.int64]
 WINDOW_BYTES = 2**20
 # A header is no longer than this, and has fewer digits than a row with a date and a number.
 LONGEST_HEADER, MOST_DIGITS = 2**16, 6
+WORTH_COUNTING = 64  # rows of a window, from which on their digits are counted at once
 MOST_HITS = 10_000  # of a name that is no header after all
 DIGITS = b"0123456789"
 
@@ -125,7 +126,14 @@ def _few(units: npt.NDArray[np.uint8], start: Ints, end: Ints) -> Ints:
     left = left[_counted(units, [start[left] + place for place in (0, 1, 2)]) < 2]  # noqa: PLR2004 - of three
     length = end[left] - start[left]
     between = [start[left] + length * place // 8 for place in range(1, 8)]
-    return np.asarray(left[_counted(units, between) < 4])  # noqa: PLR2004 - of seven
+    left = np.asarray(left[_counted(units, between) < 4])  # noqa: PLR2004 - of seven
+    return left if left.size < WORTH_COUNTING else left[_digits_of(digit, start[left], end[left]) <= MOST_DIGITS]
+
+
+def _digits_of(digit: npt.NDArray[np.bool_], start: Ints, end: Ints) -> Ints:
+    """Return how many digits each row has."""
+    bounds = np.minimum(np.stack([start, end], axis=1).ravel(), digit.size - 1)
+    return np.add.reduceat(digit, bounds, dtype=np.int64)[::2]
 
 
 def _counted(units: npt.NDArray[np.uint8], places: Sequence[Ints]) -> npt.NDArray[np.uint8]:
