@@ -125,10 +125,10 @@ def _few(units: npt.NDArray[np.uint8], start: Ints, end: Ints) -> Ints:
     digit = units - np.uint8(48) < np.uint8(10)
     left = np.flatnonzero(~(digit.take(end - 1, mode="clip") & digit.take(end - 2, mode="clip")))
     left = left[end[left] > start[left]]
-    left = left[_counted(units, [start[left] + place for place in (0, 1, 2)]) < 2]  # noqa: PLR2004 - of three
+    left = left[_counted(digit, [start[left] + place for place in (0, 1, 2)]) < 2]  # noqa: PLR2004 - of three
     length = end[left] - start[left]
     between = [start[left] + length * place // 8 for place in range(1, 8)]
-    left = np.asarray(left[_counted(units, between) < 4])  # noqa: PLR2004 - of seven
+    left = np.asarray(left[_counted(digit, between) < 4])  # noqa: PLR2004 - of seven
     return left if left.size < WORTH_COUNTING else left[_digits_of(digit, start[left], end[left]) <= MOST_DIGITS]
 
 
@@ -138,10 +138,9 @@ def _digits_of(digit: npt.NDArray[np.bool_], start: Ints, end: Ints) -> Ints:
     return np.add.reduceat(digit, bounds, dtype=np.int64)[::2]
 
 
-def _counted(units: npt.NDArray[np.uint8], places: Sequence[Ints]) -> npt.NDArray[np.uint8]:
+def _counted(digit: npt.NDArray[np.bool_], places: Sequence[Ints]) -> npt.NDArray[np.uint8]:
     """Return how many of some places hold a digit, for each row."""
-    digits = [units.take(place, mode="clip") - np.uint8(48) < np.uint8(10) for place in places]
-    return np.asarray(np.sum(digits, axis=0, dtype=np.uint8))
+    return np.asarray(np.sum([digit.take(place, mode="clip") for place in places], axis=0, dtype=np.uint8))
 
 
 def _rows_that_name(data: memoryview, framing: Framing, name: str) -> Iterator[tuple[int, int]]:

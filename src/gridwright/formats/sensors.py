@@ -55,6 +55,8 @@ def _pattern(quantity: Quantity) -> re.Pattern[str]:
 
 
 _PATTERNS = tuple((quantity, _pattern(quantity)) for quantity in _WORDS)
+# Units of what is no electric energy or power, or is another measure of it, that we do not count.
+_OTHER_UNITS = r"mj|gj|kj|joules?|therms?|k?btu|mmbtu|ccf|mcf|gal|gallons?|lit(?:er|re)s?|k?va|mva|k?ah"
 # What is measured, but by none of our reading types, or by one of another name: never taken for energy.
 _STRANGE = re.compile(
     r"\b(volt\w*|\w*spannung|amp(?:s|ere\w*|erage)|freq\w*|\w*frequenz|hz|hertz|power ?factor|cos ?phi"
@@ -62,13 +64,13 @@ _STRANGE = re.compile(
     r"|humidity|pressure|temp\w*|wind ?(?:speed|bearing|deg|direction|gust)\w*|visibility|clouds?|dew ?point|irradiance"
     r"|radiation|precip\w*|rain\w*|snow\w*|lux|illuminance|luminosity|noise|soc|rssi|snr|occupancy|speed|altitude"
     r"|latitude|longitude|angle|volume"
-    r"|mj|gj|kj|joules?|therms?|k?btu|mmbtu|ccf|mcf|gal|gallons?|lit(?:er|re)s?|k?va|mva|k?ah|psi|k?pa|hpa|ppm|rpm"
+    rf"|{_OTHER_UNITS}|psi|k?pa|hpa|ppm|rpm"
     r"|percent|apparent power|scheinleistung|°f|degf|fahrenheit|kelvin)\b|[%℉]| currents?(?: a)?$"
 )
 # Whoever says this means energy or power all the same: `low_voltage_consumption`, `usage_percentile`.
 _METERED = re.compile(r"\b(energy|usage|consumption|consumed|verbrauch|demand|load|generation|production)\b")
 _UNIT_WORD = re.compile(
-    r"\b(mj|gj|kj|joules?|therms?|k?btu|mmbtu|ccf|mcf|gal|gallons?|lit(?:er|re)s?|k?va|mva|k?ah|percent)\b|%"
+    rf"\b({_OTHER_UNITS}|percent)\b|%"
     r"| (?:l|j|kg|k?cal)$"
 )
 
