@@ -246,11 +246,10 @@ def dropped_of(site: Site, rounds: int, gone: Sequence[Sequence[int]], told: int
         return 0
     dropped = sum(map(len, gone))
     assert dropped <= told <= dropped + resent, (dropped, told, resent)
-    # What is dropped in one outage is the oldest of each meter in a row, and never the newest; where the centre comes
-    # back slowly, deliveries and drops take turns for a while.
+    # What is dropped in one outage is the oldest of each meter in a row, and never the newest.
     for slots in gone:
         rows = sum(after - before > 1 for before, after in pairwise(slots)) + bool(slots)
-        assert rows <= 2 * rounds, (rows, slots)
+        assert rows <= rounds, (rows, slots)
     return dropped
 
 
