@@ -53,8 +53,13 @@ def surroundings(platform: Platform) -> Surroundings:
     )
 
 
+def listeners_place(platform: Platform) -> Path:
+    """Return beside what the listeners of MQTT keep their folders: the database, or where the settings say."""
+    return platform.settings.mqtt.folder or platform.folder
+
+
 def listeners(platform: Platform) -> list[ListenerStatus]:
     """Return how the listeners of MQTT are that keep their folder here."""
     from gridwright.jobs.upkeep.listener_status import read_listeners
 
-    return read_listeners(platform.settings.mqtt.folder or platform.folder)
+    return read_listeners(listeners_place(platform))

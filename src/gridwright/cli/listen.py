@@ -80,11 +80,12 @@ def rejected(
     as_json: Json = False,
 ) -> None:
     """Show the messages of which a listener refused or ignored something, the newest last, with the reasons."""
+    from gridwright.app.care import listeners_place
     from gridwright.app.live import vault
     from gridwright.listen.rejected import rejected_here
 
     platform = _platform(data)
-    found = rejected_here(platform.settings.mqtt.folder or platform.folder, vault(platform))
+    found = rejected_here(listeners_place(platform), vault(platform))
     if as_json:
         print_json(found[-limit:])
         return

@@ -51,8 +51,9 @@ OURS = Fault("message", "a fault of Gridwright's own, which the log shows", "ple
 
 def folder_of(platform: Platform) -> Path:
     """Return where the listener of the settings keeps what is its own."""
-    chosen = platform.settings.mqtt
-    return listener_folder(chosen.folder or platform.folder, chosen.client_id)
+    from gridwright.app.care import listeners_place
+
+    return listener_folder(listeners_place(platform), platform.settings.mqtt.client_id)
 
 
 class Listener:
