@@ -80,7 +80,7 @@ def _why_foreign(serial: str, several: Sequence[RegisterReading], history: Seque
     hung = "; ".join(f"{each.period.start:%Y-%m-%d %H:%M}Z … {_end(each)}" for each in own) or "never"
     return (
         f"end device {serial}, {installed}: its register was read {_times(len(several))} from "
-        f"{first:%Y-%m-%d %H:%M}Z, and it hung here {hung}. These reads count nothing, the intervals stay as they are. "
+        f"{first:%Y-%m-%d %H:%M}Z, and it hung here {hung}. These reads count nothing, what was measured stays. "
         f"{_remedy(own, several[0].usage_point, first)}"
     )
 

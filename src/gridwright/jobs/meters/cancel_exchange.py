@@ -113,7 +113,7 @@ def _cancelled(
         if moved:
             store.exchange_reads.move(access, moved, known_at=now)
     tells = energies_told(store, access, point, reads_to_tell(store, access, point, order.at))
-    again = derive_again(store, access, point, (told, tells), (order.at, now), withdrawn=True)
+    again = derive_again(store, access, point, (told, tells), (order.at, now))
     judge_again(store, access, point, seen.judged_again)
     return after, again
 

@@ -88,14 +88,14 @@ def derive_again(
     both: tuple[Mapping[ReadingType, Several], Mapping[ReadingType, Several]],
     when: tuple[datetime, datetime],
     *,
-    withdrawn: bool = False,
     back: Collection[ReadingType] = (),
 ) -> list[DerivedAgain]:
     """Supersede energy that is what the reads of a usage point told before a change by what they tell after it.
 
-    Other energy was measured, and stays. Where nothing is stored, what they tell now is filled in; what the connection
-    cannot carry is taken back. `when`: the instant of the change, on whose interval and later ones it bears, and now.
-    `withdrawn`: so were reads, and what these told is taken back; `back`: of which registers such reads count again.
+    Other energy was measured, and stays. Where nothing is stored, what they tell now is filled in; what nothing tells
+    any more is taken back, as of reads that are withdrawn, or of a meter that hung there no more. `when`: the instant
+    of the change, on whose interval and later ones it bears, and now. `back`: of which registers reads that were
+    withdrawn count again.
     """
     since, now = epoch_s(when[0]), when[1]
     found: list[DerivedAgain] = []
@@ -106,8 +106,7 @@ def derive_again(
         for change in changes_of(point, before, after[0], fill=True, again=kind in back):
             if _reaches(change.key, since):
                 (changes if change.now or change.key in after[1] else gone).append(change)
-        if withdrawn:
-            changes += were_derived(store, access, before, gone, delta)
+        changes += were_derived(store, access, before, gone, delta)
         found += _summed(delta, supersede(store, (access, access), changes, kind, now))
     return found
 
