@@ -187,6 +187,7 @@ def test_a_first_installation_booked_late_with_a_factor_is_no_contradiction(stor
     assert float(store.readings.load(ME, name, BOTH, as_of=NOW).total_kwh()[0]) == 48.0
     assert float(store.readings.load(ME, name, BOTH, as_of=LATER).total_kwh()[0]) == 1920.0
     # Readings that come again with another value are told all the same.
-    store.readings.save(ME, Panel((name,), SECOND, HALF, np.full((1, 2), 700.0)), known_at=LATER)
+    for wh in (650.0, 700.0):
+        store.readings.save(ME, Panel((name,), SECOND, HALF, np.full((1, 2), wh)), known_at=LATER)
     correct(store, ME, SiteDefaults(), now=LATER)
     assert [each.slots for each in store.findings.load(ME, [name]) if each.code == "V03_duplicate"] == [2]

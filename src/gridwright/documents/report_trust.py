@@ -30,6 +30,7 @@ METHODS = {
     q.Method.SCALED: "scaled to the registers",
     q.Method.SCALAR: "by a factor",
     q.Method.AGREED: "as agreed",
+    q.Method.REGISTER: "from estimated register reads",
 }
 
 

@@ -29,7 +29,7 @@ class Status(IntEnum):
 
 
 class Method(IntEnum):
-    """How an estimate was made: E01 to E10 of the catalogue."""
+    """How an estimate was made: E01 to E10 of the catalogue; or that nobody sent a value, which registers tell."""
 
     NONE = 0
     CHECK_METER = 1
@@ -42,6 +42,7 @@ class Method(IntEnum):
     SCALED = 8
     SCALAR = 9
     AGREED = 10
+    REGISTER = 11
 
 
 NEM12_FLAG = {
@@ -109,6 +110,8 @@ ESPI_QUALITY = {
 # known. No reader sees the value.
 TAKEN_BACK = int(Status.REJECTED) | int(Method.AGREED) << 4
 RAW, ACTUAL, MISSING = int(Status.RAW), int(Status.ACTUAL), int(Status.MISSING)
+# Energy between two register reads as they came: what a meter measured itself has no method.
+OF_REGISTER = int(Status.RAW) | int(Method.REGISTER) << 4
 TRUSTED = (Status.RAW, Status.ACTUAL, Status.ACCEPTED, Status.ESTIMATED_FINAL, Status.EDITED, Status.DERIVED)
 MEASURED = (Status.RAW, Status.ACTUAL, Status.ACCEPTED)
 ESTIMATES = (Status.ESTIMATED, Status.ESTIMATED_FINAL)
@@ -128,6 +131,11 @@ def status_of(quality: Qualities) -> Qualities:
 def method_of(quality: Qualities) -> Qualities:
     """Return the estimation method of each byte."""
     return quality >> np.uint8(4)
+
+
+def of_register(quality: Qualities) -> npt.NDArray[np.bool_]:
+    """Tell which values are energy between register reads, which nobody sent."""
+    return np.asarray(method_of(quality) == Method.REGISTER, np.bool_)
 
 
 def has_status(quality: Qualities, statuses: tuple[Status, ...]) -> npt.NDArray[np.bool_]:

@@ -51,11 +51,17 @@ def takes_back_another(new: q.Qualities, came: npt.NDArray[Any], stored: npt.NDA
 
 
 def is_guess(new: q.Qualities) -> Mask:
-    """Tell which values give way to what was measured: estimates without a method, and what was derived."""
+    """Tell which values give way to what was measured: estimates without a method of guessing, and what was derived."""
     status = q.status_of(new)
-    named = (status == Status.ESTIMATED) & (q.method_of(new) != q.Method.NONE)
+    named = (status == Status.ESTIMATED) & (q.method_of(new) != q.Method.NONE) & ~q.of_register(new)
     decided = named | (status == Status.ESTIMATED_FINAL) | (new == q.TAKEN_BACK)
     return np.asarray((RANK[new] < SURE) & ~decided, np.bool_)
+
+
+def between_reads(before: int, after: int) -> int:
+    """Return the quality of the energy between two register reads: it is as sure as the less sure one."""
+    worse = before if RANK[before] < RANK[after] else after
+    return q.pack(Status(worse & 0x0F), q.Method.REGISTER)
 
 
 GUESSES = is_guess(np.arange(256, dtype=np.uint8))  # by quality

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.domain import quality as q
 from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
 from gridwright.domain.readings import Readings
@@ -237,7 +238,7 @@ def _interval_energy(chain: _Chain, factors: Factors, carried: Carried) -> Readi
         point=reads.point[first],
         at=at[first],
         value=energy,
-        quality=reads.quality[worse],
+        quality=q.status_of(reads.quality[worse]) | np.uint8(q.Method.REGISTER << 4),
         line=np.maximum(reads.line[first + 1], reads.line[first]),
         interval_s=step,
         reading_type=replace(reads.reading_type, accumulation=Accumulation.DELTA),

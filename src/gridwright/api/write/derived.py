@@ -30,6 +30,7 @@ class Derived:
     start_s: int
     length_s: int
     energy: float
+    quality: int = q.OF_REGISTER
 
 
 def panel_of(members: Sequence[Derived], kind: ReadingType) -> Panel:
@@ -38,16 +39,15 @@ def panel_of(members: Sequence[Derived], kind: ReadingType) -> Panel:
     row = {point: at for at, point in enumerate(points)}
     first = min(one.start_s for one in members)
     slots = (max(one.start_s for one in members) - first) // length_s + 1
-    values = np.full((len(points), slots), np.nan)
+    values, quality = np.full((len(points), slots), np.nan), np.full((len(points), slots), q.MISSING, np.uint8)
     for one in members:
-        values[row[one.point], (one.start_s - first) // length_s] = one.energy
-    return Panel(tuple(points), from_epoch_s(first), timedelta(seconds=length_s), values, reading_type=kind)
+        at = row[one.point], (one.start_s - first) // length_s
+        values[at], quality[at] = one.energy, one.quality
+    return Panel(tuple(points), from_epoch_s(first), timedelta(seconds=length_s), values, quality, kind)
 
 
-def save_over(
-    store: Store, who: tuple[Access, Access], panel: Panel, known_at: datetime, *, stale: Panel | None = None
-) -> None:
-    """Save a panel where nothing is stored, or where what is stored is `stale`, of the same shape.
+def save_over(store: Store, who: tuple[Access, Access], panel: Panel, known_at: datetime) -> None:
+    """Save a panel where nothing is stored.
 
     `who`: who reads what is stored, and who writes. A profile with another interval says more than a register. In an
     archived month that cannot be read it stands until what was measured there can be.
@@ -58,8 +58,7 @@ def save_over(
             stored = store.readings.load(
                 reader, panel.points, panel.period, reading_type=panel.reading_type, interval=panel.interval
             )
-        there = np.isnan(stored.values) if stale is None else stored.values == stale.values
-        values = np.where(there, panel.values, np.nan)
+        values = np.where(np.isnan(stored.values), panel.values, np.nan)
         if np.isfinite(values).any():
             quality = np.where(np.isnan(values), np.uint8(q.MISSING), panel.quality)
             told = beside_lost(replace(panel, values=values, quality=quality), stored, lost)
@@ -67,5 +66,4 @@ def save_over(
     except GridMismatch:
         # One usage point's profile is no reason to leave out what the others have.
         for row in range(len(panel.points)) if len(panel.points) > 1 else ():
-            old = None if stale is None else stale.rows([row])
-            save_over(store, who, panel.rows([row]), known_at, stale=old)
+            save_over(store, who, panel.rows([row]), known_at)

@@ -78,7 +78,7 @@ def save_registers(
     if arrived.findings:
         store.findings.save(access, arrived.findings, known_at=known_at)
     supersede(store, (reader, access), [change for change in changes if change.stale], kind, known_at)
-    new = [Derived(one.point, *one.key, one.now.energy) for one in changes if one.fill and one.now]
+    new = [Derived(one.point, *one.key, one.now.energy, one.now.quality) for one in changes if one.fill and one.now]
     save_derived(store, (reader, access), new, kind, known_at)
     return arrived.rejects
 
@@ -194,7 +194,7 @@ def save_derived(
     for one in derived:
         lengths[one.length_s].append(one)
     for length_s, members in lengths.items():
-        singles = [Single(one.point, one.start_s, one.energy) for one in members]
+        singles = [Single(one.point, one.start_s, one.energy, one.quality) for one in members]
         left = store.readings.save_singles(who[1], energy, length_s, singles, known_at=known_at, fill=True)
         days: dict[tuple[int, int], list[Derived]] = defaultdict(list)
         for place in left:
@@ -214,7 +214,8 @@ def put_derived(
         lengths[one.length_s].append(place)
     waits: set[int] = set()
     for length_s, places in lengths.items():
-        singles = [Single(derived[place].point, derived[place].start_s, derived[place].energy) for place in places]
+        some = [derived[place] for place in places]
+        singles = [Single(one.point, one.start_s, one.energy, one.quality) for one in some]
         if put_singles(store, access, (energy, length_s), singles, known_at, fill=True):
             waits.update(places)
     for place in waits:

@@ -14,6 +14,7 @@ from gridwright.api.write.registers import interval_of, put_derived, save_derive
 from gridwright.api.write.waiting import put_singles
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.register import is_possible
+from gridwright.ingest.order import between_reads
 from gridwright.jobs.meters.limits import Limits
 from gridwright.jobs.meters.reads_beyond import reaches_past
 from gridwright.store import Near, Newest, Single
@@ -103,7 +104,8 @@ def _between(
         if before is not None and found is not None:
             energy = (read.counts - before.value) * multiplier(read.point, read.end_device, before.at_s)
             if energy.is_integer():
-                told[place] = Derived(read.point, *found, energy), read.at_s - before.at_s
+                quality = between_reads(before.quality & 0xFF, read.quality)
+                told[place] = Derived(read.point, *found, energy, quality), read.at_s - before.at_s
     limits.learn([one.point for one, _ in told.values()])
     known, kw = limits.known, kind.resolution * SECOND_KW
     for place, (one, lasted_s) in told.items():

@@ -14,7 +14,7 @@ from gridwright.domain.access import Access
 from gridwright.domain.finding import Doubted, Finding, Severity, fingerprint
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
-from gridwright.domain.quality import ESTIMATES, MEASURED, Status
+from gridwright.domain.quality import ESTIMATES, MEASURED, Method, Status
 from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.ingest.order import RANK, TRUST
@@ -178,11 +178,12 @@ def _is_part(old: Finding, new: Finding) -> bool:
 
 
 def _sure(superseded: Sequence[Superseded]) -> list[Superseded]:
-    """Return what was sure and gave way to nothing better."""
+    """Return what was sure and gave way to nothing better; energy that register reads told had not come before."""
     return [
         each
         for each in superseded
         if RANK[each.quality_before] >= SURE and RANK[each.quality_after] <= RANK[each.quality_before]
+        if each.quality_before >> 4 != Method.REGISTER
     ]
 
 

@@ -14,7 +14,7 @@ from gridwright.domain.interval import DAY_S, epoch_s
 from gridwright.domain.month import month_days
 from gridwright.domain.panel import Panel
 
-DERIVED, ESTIMATED = np.uint8(q.Status.DERIVED), np.uint8(q.Status.ESTIMATED)
+DERIVED, ESTIMATED = (np.uint8(q.pack(each, q.Method.REGISTER)) for each in (q.Status.DERIVED, q.Status.ESTIMATED))
 
 
 def beside_lost(panel: Panel, stored: Panel, lost: Sequence[ArchiveUnreadable]) -> Panel:

@@ -20,8 +20,7 @@ from gridwright.jobs.meters.follow_epochs import reads_around
 from gridwright.jobs.meters.limits import Limits
 from gridwright.jobs.meters.reads_tell import Key, Rules, Tells, tells
 from gridwright.jobs.meters.rollovers import Rollovers
-from gridwright.jobs.meters.supersede_told import Change, Superseded, changes_of, supersede
-from gridwright.jobs.meters.were_derived import were_derived
+from gridwright.jobs.meters.supersede_told import Superseded, changes_of, supersede
 from gridwright.store import Store
 
 BEFORE = timedelta(hours=2)  # an interval that a change lies in begins within it, and what tells a wrong read does
@@ -100,13 +99,13 @@ def derive_again(
     since, now = epoch_s(when[0]), when[1]
     found: list[DerivedAgain] = []
     for kind in {**both[0], **both[1]}:
-        before, after = both[0].get(kind, ()), both[1].get(kind, ({}, {}))
+        before, after = both[0].get(kind, ()), both[1].get(kind, ({},))
         delta = replace(kind, accumulation=Accumulation.DELTA)
-        changes, gone = list[Change](), list[Change]()
-        for change in changes_of(point, before, after[0], fill=True, again=kind in back):
-            if _reaches(change.key, since):
-                (changes if change.now or change.key in after[1] else gone).append(change)
-        changes += were_derived(store, access, before, gone, delta)
+        changes = [
+            change
+            for change in changes_of(point, before, after[0], fill=True, again=kind in back)
+            if _reaches(change.key, since)
+        ]
         found += _summed(delta, supersede(store, (access, access), changes, kind, now))
     return found
 

@@ -9,8 +9,10 @@ from math import inf, isnan, nan
 from typing import NamedTuple
 
 from gridwright.domain.interval import DAY_S, epoch_s
+from gridwright.domain.quality import OF_REGISTER
 from gridwright.domain.register import RegisterReading, is_possible
 from gridwright.domain.rollover import TurnedOver
+from gridwright.ingest.order import between_reads
 from gridwright.ingest.registers import JITTER
 
 LONGEST_S, QUARTER_S, MINUTE_S = 3600, 900, 60
@@ -22,11 +24,15 @@ Limit = Callable[[str], float]
 
 
 class Told(NamedTuple):  # made by the dozen for each late read: a dataclass takes twice as long
-    """Energy of an interval in counts; `guess`: beside a wrong read; `direct`: no shorter interval begins there."""
+    """Energy of an interval in counts; `guess`: beside a wrong read; `direct`: no shorter interval begins there.
+
+    `quality`: as sure as the less sure of the two reads.
+    """
 
     energy: float
     guess: bool = False
     direct: bool = True
+    quality: int = OF_REGISTER
 
 
 Tells = dict[Key, Told]
@@ -123,7 +129,8 @@ def _from(
             continue
         energy = total + run * times
         if energy.is_integer() and _is_carried(energy, one.last, other.first, rules):
-            yield key, Told(energy, one.guess or other.guess, direct and is_usual(key))
+            quality = between_reads(one.last.quality, other.first.quality)
+            yield key, Told(energy, one.guess or other.guess, direct and is_usual(key), quality)
         direct = False
 
 

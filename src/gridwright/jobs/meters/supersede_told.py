@@ -1,4 +1,4 @@
-"""Stored energy that is what register reads told is superseded by what they tell now; what was measured stays."""
+"""Stored energy that register reads told, as its quality says, follows what they tell now; what was measured stays."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GUESSED = q.pack(q.Status.ESTIMATED, q.Method.LINEAR)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What reads told of an interval, whichever of `stale` is stored, and what they tell now: nothing, if None.
+    """What reads told of an interval, and what they tell now: nothing, if None; a guess stands there as one of `stale`.
 
     `fill`: whether it is saved where nothing is stored.
     """
@@ -57,7 +57,7 @@ def changes_of(
     keys = dict.fromkeys(key for told in (*before, after) for key in told)
     for key in keys:
         were, now = [told[key] for told in before if key in told], after.get(key)
-        same = now is not None and all((one.energy, one.guess) == (now.energy, now.guess) for one in were)
+        same = now is not None and all(one._replace(direct=now.direct) == now for one in were)
         # A guess stands in for what was told, never for what nobody told.
         new = fill and now is not None and (now.direct or again) and not now.guess and not (were and same)
         if new or (were and not same):
@@ -99,8 +99,7 @@ def _save(
         before: list[Panel] = []
         if lost:
             saved, before = _laid_unseen(changes, stored, saved, lost)
-        # In steps, so that what is told anew is known for no reading that came again (V03).
-        for part in (*before, *_gone(stored, saved), saved):
+        for part in (*before, saved):
             if found or before:
                 store.readings.save(who[1], part, known_at=known_at)
     except GridMismatch:
@@ -125,9 +124,9 @@ def _laid(changes: Sequence[Change], stored: Panel) -> tuple[Panel, list[Superse
     for change, at in _places(changes, stored):
         old, was = float(stored.values[at]), int(stored.quality[at])
         there = old == old  # noqa: PLR0124 - NaN
-        if old not in change.stale if there else not change.fill:
+        if not _was_told(old, was, change) if there else not change.fill:
             continue
-        energy, now = _now(change.now, (old, was))
+        energy, now = _now(change.now, old)
         if (energy, now) != (old, was):
             values[at], quality[at] = energy, now
             found.append(Superseded(change.key[0], old if there else 0.0, energy if change.now else None))
@@ -159,12 +158,9 @@ def _laid_unseen(
     return beside_lost(replace(saved, values=values, quality=quality), stored, lost), before
 
 
-def _gone(stored: Panel, saved: Panel) -> Iterator[Panel]:
-    """Yield what other energy takes the place of, as taken back, if there is any."""
-    gone = (stored.values != saved.values) | (stored.quality != saved.quality)
-    gone &= ~np.isnan(stored.values) & ~np.isnan(saved.values) & (saved.quality != q.TAKEN_BACK)
-    if gone.any():
-        yield _taken_back(stored, np.where(gone, stored.values, np.nan))
+def _was_told(energy: float, quality: int, change: Change) -> bool:
+    """Tell whether reads told what is stored, and no meter measured it."""
+    return quality >> 4 == q.Method.REGISTER or (quality == GUESSED and energy in change.stale)
 
 
 def _taken_back(like: Panel, values: Values) -> Panel:
@@ -180,14 +176,11 @@ def _places(changes: Sequence[Change], panel: Panel) -> Iterator[tuple[Change, t
         yield change, (row[change.point], (change.key[0] - first) // length)
 
 
-def _now(now: Told | None, stored: tuple[float, int]) -> tuple[float, int]:
+def _now(now: Told | None, stored: float) -> tuple[float, int]:
     """Return energy and quality to save: a value that nothing tells any more is taken back."""
-    energy, was = stored
     if now is None:
-        return energy, q.TAKEN_BACK
-    if now.guess:
-        return now.energy, GUESSED
-    return now.energy, q.RAW if was in (GUESSED, q.MISSING) else was
+        return stored, q.TAKEN_BACK
+    return now.energy, GUESSED if now.guess else now.quality
 
 
 def _parts(changes: Sequence[Change]) -> Iterator[list[Change]]:

@@ -58,7 +58,7 @@ def outranked_findings(panel: Panel, found: Sequence[Outranked]) -> Iterator[tup
     if not found:
         return
     joined = Outranked(*(np.concatenate(parts) for parts in zip(*(one.columns() for one in found), strict=True)))
-    sent = joined.take(q.status_of(joined.quality) != q.Status.DERIVED)
+    sent = joined.take((q.status_of(joined.quality) != q.Status.DERIVED) & ~q.of_register(joined.quality))
     for row in np.unique(sent.row).tolist():
         mine = sent.take(sent.row == row)
         mine = mine.take(np.argsort(mine.column, kind="stable"))
