@@ -179,3 +179,33 @@ def test_the_cascade_judges_it(store: Store) -> None:
     correct(store, ME, SiteDefaults(), now=NOW)
     assert store.dirty.ranges(ME) == []
     assert energy(store, "A", 3) == (100, 200, 300)
+
+
+@pytest.mark.parametrize("label", ["is reset", "a wrong read", "is reset behind another meter"])
+def test_a_register_that_fell_is_told_at_once_as_when_it_is_posted(store: Store, label: str) -> None:
+    """Not only when the cascade judges its days."""
+    case = CASES[label]
+    case.begin(store, "A")
+    store.registry.exchange_meter(ME, install("A", "M-A", case.begins))
+    for quarter, kwh in enumerate(case.kwh):
+        post(store, "M-A", quarter, kwh)
+    case.begin(store, "B")
+    wait(store, "M-B", case.kwh)
+    claim(store, "B", case)
+    told = {name: [(each.code, each.period) for each in store.findings.load(ME, [name])] for name in "AB"}
+    assert told["A"] == told["B"]
+    assert [code for code, _ in told["B"]] == ["V32_register"]
+
+
+def test_the_days_that_the_meter_which_goes_had_to_close_are_judged_again(store: Store) -> None:
+    """It was read three days before, and will not be any more: their balance is closed by nothing now."""
+    store.registry.save_points(ME, [UsagePoint("A", capacity_kw=100.0)])
+    store.registry.save_meter(ME, Meter("OLD-A", dials=7, lsb_wh=1))
+    store.registry.exchange_meter(ME, install("A", "OLD-A", ALL_TIME.start))
+    store.readings.save(ME, Panel(("A",), START - 288 * QUARTER, QUARTER, np.full((1, 576), 100.0)), known_at=NOW)
+    post(store, "OLD-A", -288, 50.0)
+    correct(store, ME, SiteDefaults(), now=NOW)
+    wait(store, "M-A", (1.0,))
+    claim_meter(store, ME, MeterClaim("M-A", "A"), now=NOW)
+    dirty = [each.period for each in store.dirty.ranges(ME) if each.reading_type == DELIVERED_ENERGY]
+    assert min(each.start for each in dirty) == START - 288 * QUARTER

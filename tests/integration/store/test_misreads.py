@@ -22,7 +22,7 @@ from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.files.ingest_file import ingest_file
 from gridwright.jobs.meters.in_epochs import in_epochs
-from gridwright.jobs.meters.place_reads import keep_reads
+from gridwright.jobs.meters.keep_reads import keep_reads
 from gridwright.store import Store
 from gridwright.vee.registers import Registers
 from gridwright.vee.steps import steps_of

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +18,8 @@ from gridwright.api.ingest.names import Directory
 from gridwright.api.write.derived import Derived, panel_of, save_over
 from gridwright.api.write.waiting import put_singles
 from gridwright.domain.access import Access
-from gridwright.domain.finding import Finding, Severity
-from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
+from gridwright.domain.finding import Finding
+from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
 from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.rollover import TurnedOver
@@ -28,6 +27,7 @@ from gridwright.domain.verdict import Reject
 from gridwright.ingest import grid_registers
 from gridwright.ingest.order import take
 from gridwright.ingest.registers import JITTER, read_at
+from gridwright.jobs.meters.falls import falls
 from gridwright.jobs.meters.limits import Limits
 from gridwright.jobs.meters.place_reads import Neighbours, Placed, place_reads, save_placed
 from gridwright.jobs.meters.reads_beyond import with_reads_beyond
@@ -36,7 +36,6 @@ from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.jobs.meters.supersede_told import Change, changes_of, supersede
 from gridwright.store import Single
 from gridwright.vee.arrivals import contradiction_findings
-from gridwright.vee.step_check import fall
 
 if TYPE_CHECKING:
     from gridwright.domain.readings import Readings
@@ -73,7 +72,7 @@ def save_registers(
     changes: list[Change] = []
     for point, one in with_reads_beyond(store, reader, found, rollovers).items():
         changes += _changes(point, one, rules)
-        arrived.findings += _falls(one)
+        arrived.findings += falls(one)
     save_placed(store, access, found, known_at)
     if arrived.findings:
         store.findings.save(access, arrived.findings, known_at=known_at)
@@ -124,23 +123,6 @@ def _single(read: RegisterReading, before: RegisterReading | None, after: Regist
     return read if beside is None else replace(read, epoch=beside.epoch)
 
 
-def _same(one: RegisterReading, other: RegisterReading) -> bool:
-    return one.end_device == other.end_device
-
-
-def _falls(found: Placed) -> list[Finding]:
-    """Return the doubts about registers that fell to a new read or from one, and began anew; wrong reads are told."""
-    new = {(read.at, read.end_device) for read in found.saved}
-    return [
-        fallen(before, after)
-        for before, after in pairwise(found.after)
-        if {(before.at, before.end_device), (after.at, after.end_device)} & new
-        and _same(before, after)
-        and after.epoch == before.epoch + 1
-        and after.value < before.value
-    ]
-
-
 def _several(readings: Readings, rows: Sequence[int], arrived: Arrived, turned_over: TurnedOver) -> None:
     """Order many reads of one usage point by the rules for files; single wrong ones among them are refused."""
     part = take(readings, np.array(rows))
@@ -154,18 +136,6 @@ def _several(readings: Readings, rows: Sequence[int], arrived: Arrived, turned_o
         arrived.kept[point] = kept
     rejects = [reject for reject in gridded.tally.listed if not reject.conflict]
     arrived.rejects += [replace(reject, line=reject.line - 1) for reject in rejects]
-
-
-def fallen(before: RegisterReading, read: RegisterReading) -> Finding:
-    """Return the doubt about a register that ran backwards: it is kept, and counts anew from there."""
-    return Finding(
-        "V32_register",
-        read.usage_point,
-        Interval(before.at, read.at),
-        Severity.WARN,
-        fall(before, read)[1],
-        replace(read.reading_type, accumulation=Accumulation.DELTA),
-    )
 
 
 def interval_of(first: int, last: int) -> tuple[int, int] | None:

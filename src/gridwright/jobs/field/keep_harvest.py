@@ -26,7 +26,7 @@ from gridwright.jobs.field.doubt_relay import relay_doubts
 from gridwright.jobs.field.plan_reads import ABSENT, Planned, scaled
 from gridwright.jobs.grid.close_balance import balance_findings
 from gridwright.jobs.meters.in_epochs import in_epochs
-from gridwright.jobs.meters.place_reads import keep_reads
+from gridwright.jobs.meters.keep_reads import keep_reads
 from gridwright.store import Store
 
 

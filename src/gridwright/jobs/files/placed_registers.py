@@ -15,6 +15,7 @@ from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation
 from gridwright.ingest import RegisterReads
+from gridwright.jobs.meters.falls import falls
 from gridwright.jobs.meters.limits import Limits
 from gridwright.jobs.meters.place_reads import Neighbours, Placed, place_reads, save_placed
 from gridwright.jobs.meters.reads_tell import Rules, tells
@@ -45,6 +46,9 @@ def save_registers(
         saved += store.registers.save(access, plain, known_at=known_at) if plain else NOTHING_SAVED
         found = place_reads(store, access, odd, around, rollovers)
         saved += save_placed(store, access, found, known_at)
+        doubts = [each for one in found.values() for each in falls(one)]
+        if doubts:
+            store.findings.save(access, doubts, known_at=known_at)
         if found:
             changes = list(_changes(found, _rules(store, access, found, rollovers)))
             supersede(store, (access, access), changes, kind, known_at)

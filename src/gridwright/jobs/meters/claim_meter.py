@@ -29,8 +29,9 @@ from gridwright.jobs.meters.derive_again import (
     reads_to_tell,
     told_of,
 )
+from gridwright.jobs.meters.follow_epochs import judge_again, judged_again
 from gridwright.jobs.meters.in_epochs import in_epochs
-from gridwright.jobs.meters.place_reads import keep_reads
+from gridwright.jobs.meters.keep_reads import keep_reads
 from gridwright.store import Store
 from gridwright.vee.arrivals import contradiction_findings
 
@@ -139,6 +140,9 @@ class _Moving:
         self.registers = self._save_registers(reads)
         both = before, self._tell(since)
         self.derived = derive_again(store, access, self.claim.usage_point, both, (since, self.now))
+        if self.claimed.new:
+            point = self.claim.usage_point
+            judge_again(store, access, point, judged_again(store, access, point, since))
 
     def _tell(self, since: datetime) -> dict[ReadingType, Several]:
         point = self.claim.usage_point

@@ -5,7 +5,6 @@ What one read proves wrong, or mends, bears on its neighbours: so the order in w
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,7 +13,6 @@ from itertools import pairwise
 from gridwright.domain.access import Access
 from gridwright.domain.interval import Interval
 from gridwright.domain.misread import misreads
-from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER
 from gridwright.jobs.meters.rollovers import Rollovers
@@ -244,23 +242,6 @@ def _preceding(
             found[read] = last
         last = last if read in wrong else read
     return found
-
-
-def keep_reads(
-    store: StorePort, access: Access, reads: Sequence[RegisterReading], *, known_at: datetime
-) -> SaveSummary:
-    """Save reads of several usage points and types, each in its place among those that are stored."""
-    rollovers, summary = Rollovers(store, access), NOTHING_SAVED
-    series: dict[ReadingType, dict[str, list[RegisterReading]]] = defaultdict(lambda: defaultdict(list))
-    for read in reads:
-        series[read.reading_type][read.usage_point].append(read)
-    for kind, arriving in series.items():
-        spans = {
-            point: (min(read.at for read in some), max(read.at for read in some)) for point, some in arriving.items()
-        }
-        around = store.registers.neighbours(access, spans, kind)
-        summary += save_placed(store, access, place_reads(store, access, arriving, around, rollovers), known_at)
-    return summary
 
 
 def save_placed(store: StorePort, access: Access, found: Mapping[str, Placed], known_at: datetime) -> SaveSummary:

@@ -1,0 +1,37 @@
+"""Keep register reads that a device gave, or that waited for their meter: each in its place, with its doubts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from gridwright.domain.access import Access
+from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.register import RegisterReading
+from gridwright.jobs.meters.falls import falls
+from gridwright.jobs.meters.place_reads import place_reads, save_placed
+from gridwright.jobs.meters.rollovers import Rollovers
+from gridwright.jobs.store_port import StorePort
+from gridwright.store import NOTHING_SAVED, SaveSummary
+
+
+def keep_reads(
+    store: StorePort, access: Access, reads: Sequence[RegisterReading], *, known_at: datetime
+) -> SaveSummary:
+    """Save reads of several usage points and types, each in its place among those that are stored."""
+    rollovers, summary = Rollovers(store, access), NOTHING_SAVED
+    series: dict[ReadingType, dict[str, list[RegisterReading]]] = defaultdict(lambda: defaultdict(list))
+    for read in reads:
+        series[read.reading_type][read.usage_point].append(read)
+    for kind, arriving in series.items():
+        spans = {
+            point: (min(read.at for read in some), max(read.at for read in some)) for point, some in arriving.items()
+        }
+        around = store.registers.neighbours(access, spans, kind)
+        found = place_reads(store, access, arriving, around, rollovers)
+        summary += save_placed(store, access, found, known_at)
+        doubts = [each for one in found.values() for each in falls(one)]
+        if doubts:
+            store.findings.save(access, doubts, known_at=known_at)
+    return summary
