@@ -116,6 +116,13 @@ TRUSTED = (Status.RAW, Status.ACTUAL, Status.ACCEPTED, Status.ESTIMATED_FINAL, S
 MEASURED = (Status.RAW, Status.ACTUAL, Status.ACCEPTED)
 ESTIMATES = (Status.ESTIMATED, Status.ESTIMATED_FINAL)
 GAPS = (Status.MISSING, Status.REJECTED)
+# Of one value the first status says less than the second: what came through a format of fewer words.
+SAYS_LESS = (
+    (Status.RAW, Status.ACTUAL),
+    (Status.RAW, Status.ACCEPTED),
+    (Status.ACTUAL, Status.ACCEPTED),
+    (Status.ESTIMATED_FINAL, Status.EDITED),
+)
 
 
 def pack(status: Status, method: Method = Method.NONE) -> int:
@@ -146,6 +153,15 @@ def has_status(quality: Qualities, statuses: tuple[Status, ...]) -> npt.NDArray[
     for status in statuses:
         found |= own == np.uint8(status)
     return found
+
+
+def says_less(new: Qualities, stored: Qualities) -> npt.NDArray[np.bool_]:
+    """Tell which qualities say less of the same value than the stored ones: a weaker word, or no method."""
+    own, known = status_of(new), status_of(stored)
+    less = has_status(new, ESTIMATES) & (own == known) & (method_of(new) == Method.NONE) & (new != stored)
+    for one, other in SAYS_LESS:
+        less |= (own == np.uint8(one)) & (known == np.uint8(other))
+    return np.asarray(less, np.bool_)
 
 
 def espi_code(quality: int) -> int:

@@ -37,12 +37,13 @@ for _status, _rank in TRUST.items():
 SURE = TRUST[Status.RAW]
 
 
-def gives_way(new: q.Qualities, stored: q.Qualities) -> Mask:
+def gives_way(new: q.Qualities, stored: q.Qualities, same: Mask) -> Mask:
     """Tell which values a stored one of better quality keeps out, whenever they come: guesses that nobody decided on.
 
     A last estimate, and one that names its method (NEM12 S17, AEMO MDFF 4.3), is the decision of who reads the meter.
+    `same`: where both have one value; what says less of it than is known changes nothing either.
     """
-    return np.asarray(is_guess(new) & (RANK[new] < RANK[stored]), np.bool_)
+    return np.asarray((is_guess(new) & (RANK[new] < RANK[stored])) | (same & q.says_less(new, stored)), np.bool_)
 
 
 def takes_back_another(new: q.Qualities, came: npt.NDArray[Any], stored: npt.NDArray[Any]) -> Mask:

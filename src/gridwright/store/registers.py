@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import numpy as np
 from sqlalchemy import Row, Select, Table, and_, func, select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import InputError
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
+from gridwright.domain.quality import says_less
 from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.store import schema
@@ -67,6 +69,18 @@ class Stored(NamedTuple):
         """The columns that identify it."""
         return (self.usage_point, self.reading_type, self.at_s, self.epoch)
 
+    def beside(self, stored: Stored, point: str) -> Stored:
+        """Return the row with what a read of the same value does not tell: its meter, and how sure the stored one is.
+
+        A meter that is called like its usage point is none that is told: CMEP has one name for both.
+        """
+        if self.value != stored.value or (self.quality ^ stored.quality) > QUALITY:
+            return self
+        own, known = np.array([[self.quality & QUALITY], [stored.quality & QUALITY]], np.uint8)
+        quality = stored.quality if says_less(own, known)[0] else self.quality
+        told = self.end_device if self.end_device != point else ""
+        return self._replace(end_device=told or stored.end_device or self.end_device, quality=quality)
+
     def differs(self, other: Stored) -> bool:
         """Tell whether the content is another."""
         return self[len(KEY) : CONTENT] != other[len(KEY) : CONTENT]
@@ -108,6 +122,7 @@ class Registers:
             rows = self._rows(unit, these, to_us(known_at), mark)
             lock_points(unit, sorted({key[0] for key in rows}))
             old = _stored(unit, rows)
+            rows |= self._completed(unit, rows, old)
             new = [row for key, row in rows.items() if key not in old]
             changed = [_next(row, old[key]) for key, row in rows.items() if key in old and row.differs(old[key])]
             unit.run_many(_ADD, [row.signed for row in new])
@@ -348,6 +363,12 @@ class Registers:
             point: ([_raw_read(near, point, reading_type) for near in found[key]], reach[key][2])
             for key, point in keys.items()
         }
+
+    def _completed(self, unit: Unit, rows: Mapping[Key, Stored], old: Mapping[Key, Stored]) -> dict[Key, Stored]:
+        """Return the rows of which one is stored, with what they do not tell."""
+        again = rows.keys() & old.keys()
+        names = self._names.find_codes(unit, sorted({key[0] for key in again})) if again else {}
+        return {key: rows[key].beside(old[key], names[key[0]]) for key in again}
 
     def _rows(self, unit: Unit, reads: Sequence[RegisterReading], known_at_us: int, mark: int) -> dict[Key, Stored]:
         """Return the rows by key; of two reads with one key the later in the sequence counts."""

@@ -22,8 +22,8 @@ from gridwright.domain.panel import Panel, Values, slot_time
 from gridwright.domain.reading_type import Accumulation, ReadingType
 
 Mask = npt.NDArray[np.bool_]
-# The first channel of a direction, as NMI suffixes name it; a meter of one channel has no other.
-FIRST = re.compile(r"[A-Z]1")
+# The first channel of a direction, as NMI suffixes name it (11: of a basic meter); a meter of one channel has no other.
+FIRST = re.compile(r"[A-Z1]1")
 # So many different values that agree to the last digit are no chance.
 DIFFERENT = 4
 STRONG, WEAK, MISSING, ABSENT = 0, 1, 2, 3

@@ -114,10 +114,10 @@ def _laid(archived: DayImages, late: DayImages, day: int, *, ranked: bool) -> Da
 
 def _lay(whole: Images, image: Images, *, ranked: bool) -> None:
     """Lay an image over another; the same value with the same quality says nothing new."""
-    same = (image.values == whole.values) & (image.qualities == whole.qualities)
-    new = ~np.isnan(image.values) & ~same
+    equal = image.values == whole.values
+    new = ~np.isnan(image.values) & ~(equal & (image.qualities == whole.qualities))
     if ranked:
-        yields = gives_way(image.qualities, whole.qualities)
+        yields = gives_way(image.qualities, whole.qualities, equal)
         yields |= takes_back_another(image.qualities, image.values, whole.values)
         new &= np.isnan(whole.values) | ~yields
     for target, source in (

@@ -56,7 +56,7 @@ def held_against(incoming: Incoming, away: Away, keys: Keys, grid: DayGrid, how:
     aside: list[Outranked] = []
     kept_out = np.zeros_like(changed)
     if how.ranked:
-        behind = changed & gives_way(quality, old_quality)
+        behind = changed & gives_way(quality, old_quality, values == old_values)
         changed, kept_out = changed & ~behind, behind & (values != old_values)
     if kept_out.any():
         at, slot = np.nonzero(kept_out)

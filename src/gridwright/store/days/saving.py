@@ -205,9 +205,10 @@ class PanelSaver:
         if self.how.late:
             changed &= ~takes_back_another(quality, values, old_values)
         if self.how.ranked and changed.any():
-            kept_out = changed & gives_way(quality, old_quality)
+            same = np.asarray(values == old_values, np.bool_)
+            kept_out = changed & gives_way(quality, old_quality, same)
             changed &= ~kept_out
-            aside = self._set_aside(rows, incoming, kept_out & (values != old_values), (old_values, old_quality))
+            aside = self._set_aside(rows, incoming, kept_out & ~same, (old_values, old_quality))
         new_each, supersedes = new.sum(axis=1), changed.any(axis=1)
         differ = new_each.astype(np.bool_) | supersedes
         self.counts += (new.sum(), changed.sum(), present.sum() - new.sum() - changed.sum() - aside)
