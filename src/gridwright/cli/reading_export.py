@@ -78,6 +78,8 @@ def export(
     )
     for reason in plan.left_out:
         say(f"  left out: {reason}")
+    for note in plan.notes:
+        say(f"  note: {note}")
 
 
 def register(app: typer.Typer) -> None:
@@ -175,4 +177,5 @@ def _summary(plan: Export, out: Path, size: int) -> dict[str, Any]:
         "register_reads": plan.registers,
         "bytes": size,
         "left_out": plan.left_out,
+        "notes": plan.notes,
     }

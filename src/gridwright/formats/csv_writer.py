@@ -19,6 +19,7 @@ from gridwright.domain.quality import MISSING
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.formats.keeps import Keeps, always, hours_of
 from gridwright.formats.layout import LONG_DAY_COLUMNS
 from gridwright.formats.writer import (
     QUALITY_WORDS,
@@ -30,6 +31,7 @@ from gridwright.formats.writer import (
     require,
     written_values,
 )
+from gridwright.formats.zones import zone_from_offsets
 
 Index = npt.NDArray[np.int64]
 LONG = ("usage_point", "reading_type", "start", "end", "value", "unit", "quality")
@@ -39,12 +41,22 @@ READS_A_PIECE = 10_000
 SLOTS_A_PIECE = 1 << 16
 
 
+def zone_by_offsets(zone: str, span: tuple[int, int]) -> str:
+    """Return the zone that a reader takes local stamps of a time to be of."""
+    at = hours_of(span)
+    return zone_from_offsets(at, utc_offsets(at, zone).astype(np.int64), "UTC")[0].zone
+
+
+KEEPS = Keeps(zone=zone_by_offsets)
+
+
 @dataclass(frozen=True, slots=True)
 class CsvWriter:
     """Writes long CSV: every reading, its type in full, the local time with its offset, quality and method in words."""
 
     name: str = "csv"
     suffix: str = ".csv"
+    keeps: Keeps = KEEPS
 
     written_channel = every_channel
     why_not = holds_everything
@@ -65,6 +77,9 @@ class CsvWriter:
             yield _reads(point, kind, list(group), _zone(points, point))
 
 
+WIDE_KEEPS = Keeps(zone=always("UTC"))
+
+
 @dataclass(frozen=True, slots=True)
 class WideCsvWriter:
     """Writes wide CSV: a row a civil day, columns 1 to 25, 50, 100 ... for the intervals passed since midnight.
@@ -75,6 +90,7 @@ class WideCsvWriter:
 
     name: str = "wide-csv"
     suffix: str = ".csv"
+    keeps: Keeps = WIDE_KEEPS
 
     written_channel = every_channel
 

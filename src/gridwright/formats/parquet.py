@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gridwright.domain.errors import UnreadableFile
+from gridwright.domain.errors import InputError, UnreadableFile
+from gridwright.domain.interval import zone_of
 from gridwright.domain.verdict import Evidence
 from gridwright.formats.columns import Assignment, Preview, assign, kind_of
 from gridwright.formats.detect import detect_layout, draft_layout, placed, point_evidence
@@ -218,11 +219,30 @@ def _inspect(data: memoryview, file_name: str, options: ReadOptions) -> ParquetD
     draft = draft_layout(found, preview.names, options)
     point = options.point or PurePath(file_name).stem or "1"
     draft = replace(draft, default_point=point, numerals=_numerals(found, preview, options))
-    layout, detected = detect_layout(draft, _sample(file, draft), options)
+    named = _named_zone(file, draft)
+    told_zone = replace(options, default_zone=named) if named and not options.zone else options
+    layout, detected = detect_layout(draft, _sample(file, draft), told_zone)
+    if told_zone is not options:
+        by_type = Evidence("zone", named, "the type of its stamps names it", "--zone")
+        detected = [by_type if each.what == "zone" else each for each in detected]
     detected += point_evidence(layout, options)
     kinds = ", ".join(str(file.schema_arrow.field(name).type) for name in preview.names)
     first = Evidence("columns", ", ".join(preview.names), f"the file's schema: {kinds}")
     return ParquetDialect(layout, (first, *told, *detected), notes)
+
+
+def _named_zone(file: pq.ParquetFile, layout: Layout) -> str:
+    """Return the zone that the type of the stamps names; empty for UTC, which tells nothing, and for bare offsets."""
+    column = next((each for each in (layout.time, layout.date, layout.end) if each is not None), None)
+    kind = None if column is None else file.schema_arrow.field(layout.names[column]).type
+    zone = getattr(kind, "tz", None) or ""
+    if zone in {"", "UTC"} or zone[0] in "+-":
+        return ""
+    try:
+        zone_of(zone)
+    except InputError:
+        return ""
+    return str(zone)
 
 
 def _preview(file: pq.ParquetFile) -> Preview:

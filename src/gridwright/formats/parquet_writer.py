@@ -16,6 +16,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.formats.keeps import Keeps
 from gridwright.formats.writer import QUALITY_WORDS, WRITTEN_UNIT, every_channel, holds_everything, written_values
 
 if TYPE_CHECKING:
@@ -37,12 +38,16 @@ class Columns:
     quality: npt.NDArray[np.uint8]
 
 
+KEEPS = Keeps()
+
+
 @dataclass(frozen=True, slots=True)
 class ParquetWriter:
-    """Writes Parquet with the columns of the long CSV."""
+    """Writes Parquet with the columns of the long CSV; stamps carry the zone that all usage points share, else UTC."""
 
     name: str = "parquet"
     suffix: str = ".parquet"
+    keeps: Keeps = KEEPS
 
     written_channel = every_channel
     why_not = holds_everything
@@ -53,11 +58,11 @@ class ParquetWriter:
         """Yield the file piece by piece, a row group at a time."""
         from pyarrow import parquet as pq
 
-        del points
-        sink = _Sink()
-        with pq.ParquetWriter(sink, _schema(), compression="zstd") as writer:
+        zones = {point.zone for point in points.values()}
+        schema, sink = _schema(zones.pop() if len(zones) == 1 else "UTC"), _Sink()
+        with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
             for columns in (*map_panels(panels), *map_registers(registers)):
-                for table in _tables(columns):
+                for table in _tables(columns, schema):
                     writer.write_table(table)
                     yield sink.taken()
         yield sink.taken()
@@ -95,11 +100,11 @@ class _Sink(io.RawIOBase):
         return data
 
 
-def _schema() -> pa.Schema:
+def _schema(zone: str) -> pa.Schema:
     import pyarrow as pa
 
     words = pa.dictionary(pa.int32(), pa.string())
-    stamp = pa.timestamp("s", "UTC")
+    stamp = pa.timestamp("s", zone)
     return pa.schema(
         [
             ("usage_point", words),
@@ -142,7 +147,7 @@ def map_registers(registers: Sequence[RegisterReading]) -> Iterator[Columns]:
         yield Columns([point], kind, np.zeros(at.size, np.int32), at, at, value, quality)
 
 
-def _tables(columns: Columns) -> Iterator[pa.Table]:
+def _tables(columns: Columns, schema: pa.Schema) -> Iterator[pa.Table]:
     import pyarrow as pa
 
     def words(codes: npt.NDArray[np.int32], known: Sequence[str]) -> pa.Array:
@@ -152,7 +157,7 @@ def _tables(columns: Columns) -> Iterator[pa.Table]:
         rows = slice(first, first + ROWS_A_GROUP)
         one = np.zeros(columns.point[rows].size, np.int32)
         bytes_there, quality = np.unique(columns.quality[rows], return_inverse=True)
-        stamp = pa.timestamp("s", "UTC")
+        stamp = schema.field("start").type
         yield pa.table(
             [
                 words(columns.point[rows], columns.points),
@@ -163,5 +168,5 @@ def _tables(columns: Columns) -> Iterator[pa.Table]:
                 words(one, [WRITTEN_UNIT[columns.kind.quantity]]),
                 words(quality.astype(np.int32), [QUALITY_WORDS[byte] for byte in bytes_there.tolist()]),
             ],
-            schema=_schema(),
+            schema=schema,
         )

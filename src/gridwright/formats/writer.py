@@ -14,6 +14,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Quantity, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.formats.keeps import Keeps
 
 # Quantities that the trade writes in thousands of their base unit.
 KILO = (
@@ -36,6 +37,11 @@ class Writer(Protocol):
     @property
     def suffix(self) -> str:
         """The usual ending of such a file, with its dot."""
+        ...
+
+    @property
+    def keeps(self) -> Keeps:
+        """What comes back of readings when the file is read again."""
         ...
 
     def written_channel(self, kind: ReadingType) -> str:

@@ -17,7 +17,7 @@ from gridwright.domain.quality import Status, pack
 from gridwright.domain.reading_type import DELIVERED_ENERGY, POWER, RECEIVED_ENERGY, VOLTAGE
 from gridwright.domain.register import RegisterReading
 from gridwright.formats.cim_xml import CIM_XML_WRITER
-from gridwright.formats.cim_xml.qualities import keeps, quality_of
+from gridwright.formats.cim_xml.qualities import kept_quality, quality_of
 from gridwright.formats.cim_xml.reading_types import read_code
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import grid_series
@@ -218,7 +218,7 @@ def test_what_is_written_reads_back_the_same(panel: Panel) -> None:
         mine = back.row(name).regrid(panel.period)
         assert back.reading_type == panel.reading_type
         assert np.array_equal(mine.values[0], panel.values[row], equal_nan=True)
-        expected = [byte if byte == q.MISSING else keeps(byte) for byte in panel.quality[row].tolist()]
+        expected = [byte if byte == q.MISSING else kept_quality(byte) for byte in panel.quality[row].tolist()]
         assert mine.quality[0].tolist() == expected
 
 

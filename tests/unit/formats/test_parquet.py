@@ -167,3 +167,13 @@ def test_the_sample_of_a_wide_file_is_bounded_by_its_cells(monkeypatch: pytest.M
     (decoded,) = read(written({"meter_id": names, "date": ["2025-03-03"] * len(names), **hours}))
     assert asked == [24 * 1000 // 26]
     assert sum(part.size for part in decoded.series) == len(names) * 24
+
+
+@pytest.mark.parametrize(("zone", "told"), [("Europe/Malta", "Europe/Malta"), ("UTC", "UTC"), ("+02:00", "UTC")])
+def test_stamps_that_name_their_zone_tell_it(zone: str, told: str) -> None:
+    at = pa.array(range(1_740_000_000 // 900 * 900, 1_740_000_000 // 900 * 900 + 96 * 900, 900), pa.int64())
+    data = memoryview(written({"time": at.cast(pa.timestamp("s", zone)), "kwh": [0.25] * 96}))
+    for options, expected in ((ReadOptions(), told), (ReadOptions(zone="Asia/Tokyo"), "Asia/Tokyo")):
+        dialect = ParquetReader().inspect(data, "x.parquet", options)
+        assert dialect.layout.clock.zone == expected
+        assert [each.value for each in dialect.evidence if each.what == "zone"] == [expected]

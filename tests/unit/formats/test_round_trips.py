@@ -28,7 +28,6 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats.cmep.units import LETTER_OF, LETTERS
 from gridwright.formats.mscons.codes import QUALIFIER_OF, QUALIFIERS
-from gridwright.formats.nem12.qualities import quality_byte
 from gridwright.formats.registry import find_reader, writer_named, writers
 from gridwright.formats.source import ReadOptions
 from gridwright.formats.writer import Writer, phase_of
@@ -59,8 +58,6 @@ def told_by_qualifier(quality: int) -> int:
 
 # What each format's codes can tell of a quality.
 TOLD = {
-    "nem12": lambda quality: quality_byte(q.nem12_code(quality)),
-    "nem13": lambda quality: quality_byte(q.nem12_code(quality)),
     "cmep": told_by_letter,
     "mscons": told_by_qualifier,
 }

@@ -81,8 +81,10 @@ def codes_of(quality: int) -> tuple[str, ...]:
     return WRITTEN[Status(quality & 0x0F)]
 
 
-def keeps(quality: int) -> int:
-    """Return the quality byte that comes back when one is written and read."""
+def kept_quality(quality: int) -> int:
+    """Return the quality byte that comes back when one is written and read; a refused value is left out."""
+    if Status(quality & 0x0F) in q.GAPS:
+        return q.MISSING
     return q.pack(Status(quality & 0x0F), Method.NONE)
 
 

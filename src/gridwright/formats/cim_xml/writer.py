@@ -17,14 +17,25 @@ from gridwright.domain.reading_type import LARGEST_EXACT, Accumulation, ReadingT
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats import cim_codes
-from gridwright.formats.cim_xml.qualities import codes_of
+from gridwright.formats.cim_xml.qualities import codes_of, kept_quality
 from gridwright.formats.cim_xml.reading_types import MULTIPLIERS, PERIOD_CODES, code_of
+from gridwright.formats.keeps import Keeps, always
 
+BY_ACCUMULATION = {accumulation: name for name, accumulation in cim_codes.BY_KIND.items()}
 OPENING = '<?xml version="1.0" encoding="UTF-8"?>\n<MeterReadings xmlns="http://iec.ch/TC57/2011/MeterReadings#">\n'
 READINGS_A_PIECE = 3000
 QUALITY = '<ReadingQualities><ReadingQualityType ref="{}"/></ReadingQualities>'
 INTERVAL = "<IntervalReadings><timeStamp>%s</timeStamp><value>%d</value>{}</IntervalReadings>\n"
 REGISTER = '<Readings><timeStamp>%s</timeStamp><value>%d</value>{}<ReadingType ref="{}"/></Readings>\n'
+
+
+def kept_kind(kind: ReadingType) -> ReadingType:
+    """Return what a code is read as."""
+    found = cim_codes.meaning_of(cim_codes.codes_of(kind), kind=BY_ACCUMULATION.get(kind.accumulation, ""))
+    return kind if isinstance(found, str) else found.reading_type
+
+
+KEEPS = Keeps(kind=kept_kind, quality=kept_quality, zone=always("UTC"), meters=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,7 @@ class CimXmlWriter:
 
     name: str = "cim-xml"
     suffix: str = ".xml"
+    keeps: Keeps = KEEPS
 
     def written_channel(self, kind: ReadingType) -> str:
         """Return the part that the code has a place for: quadrant, phase, tariff and tier."""

@@ -14,8 +14,9 @@ from gridwright.domain.quality import Status
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.formats.cmep.units import COMMODITIES, LETTER_OF, meaning_of, unit_of
+from gridwright.formats.cmep.units import COMMODITIES, LETTER_OF, LETTERS, meaning_of, unit_of
 from gridwright.formats.compact import compact_stamps
+from gridwright.formats.keeps import Keeps, always
 from gridwright.formats.writer import pattern_of, phase_of, plain_id, require, written_values
 
 VERSION, SENDER = "20080501", "GRIDWRIGHT"
@@ -24,12 +25,27 @@ CODES = [f"{LETTER_OF.get(Status(byte & 0x0F), 'N') if byte & 0x0F <= max(Status
 READS_A_RECORD = 96
 
 
+def kept_quality(quality: int) -> int:
+    """Return the quality that a letter is read as."""
+    return LETTERS[CODES[quality][0]]
+
+
+def kept_kind(kind: ReadingType) -> ReadingType:
+    """Return what a unit is read as."""
+    known = meaning_of(unit_of(kind), COMMODITY.get(kind.commodity, ""), 0)
+    return kind if known is None else known.reading_type
+
+
+KEEPS = Keeps(kind=kept_kind, quality=kept_quality, zone=always("UTC"), seconds=False)
+
+
 @dataclass(frozen=True, slots=True)
 class CmepWriter:
     """Writes CMEP with UTC stamps at the end of each interval, each one written out."""
 
     name: str = "cmep"
     suffix: str = ".cmep"
+    keeps: Keeps = KEEPS
 
     def written_channel(self, kind: ReadingType) -> str:
         """Return nothing: a unit such as KWHREG tells no channel."""

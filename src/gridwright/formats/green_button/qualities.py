@@ -51,6 +51,13 @@ def quality_bytes(masks: npt.NDArray[np.int64]) -> q.Qualities:
     return np.array([quality_of(int(mask)) for mask in known], np.uint8)[which]
 
 
+def kept_quality(quality: int) -> int:
+    """Return the quality byte that comes back when one is written and read; a refused value is left out."""
+    if Status(quality & 0x0F) in q.GAPS:
+        return q.MISSING
+    return quality_of(sum(1 << code for code in codes_of(quality)))
+
+
 def codes_of(quality: int) -> tuple[int, ...]:
     """Return the codes that a quality byte is written as; of an estimate's methods, two have a code."""
     status, method = Status(quality & 0x0F), Method(quality >> 4)

@@ -21,7 +21,8 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats import cim_codes
 from gridwright.formats.green_button.clock import local_time
 from gridwright.formats.green_button.entries import quoted
-from gridwright.formats.green_button.qualities import codes_of
+from gridwright.formats.green_button.qualities import codes_of, kept_quality
+from gridwright.formats.keeps import Keeps
 from gridwright.formats.writer import every_channel
 
 ROOT = "/espi/1_1/resource/"
@@ -91,6 +92,9 @@ class _Series:
         return f"{self.place}/MeterReading/{quoted(name)}"
 
 
+KEEPS = Keeps(quality=kept_quality, meters=True)
+
+
 @dataclass(frozen=True, slots=True)
 class GreenButtonWriter:
     """Writes Green Button feeds: an IntervalBlock a local day, zones as LocalTimeParameters, one quality a reading.
@@ -100,6 +104,7 @@ class GreenButtonWriter:
 
     name: str = "green-button"
     suffix: str = ".xml"
+    keeps: Keeps = KEEPS
 
     written_channel = every_channel
 

@@ -15,7 +15,8 @@ from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats.compact import compact_stamps
-from gridwright.formats.mscons.codes import QUALIFIER_OF, obis_of
+from gridwright.formats.keeps import Keeps, always
+from gridwright.formats.mscons.codes import QUALIFIER_OF, QUALIFIERS, meaning_of, obis_of
 from gridwright.formats.writer import pattern_of, phase_of, plain_id, require, written_values
 
 SENDER, RECEIVER, REFERENCE = "GRIDWRIGHT", "RECEIVER", "1"
@@ -24,12 +25,27 @@ RELEASED = str.maketrans({mark: f"?{mark}" for mark in "?+:'"})
 CODES = [QUALIFIER_OF[Status(byte & 0x0F)] if byte & 0x0F <= max(Status) else "20" for byte in range(256)]
 
 
+def kept_quality(quality: int) -> int:
+    """Return the quality that a qualifier is read as."""
+    return QUALIFIERS[CODES[quality]]
+
+
+def kept_kind(kind: ReadingType) -> ReadingType:
+    """Return what an OBIS code is read as."""
+    known = meaning_of(obis_of(kind), 0)
+    return kind if known is None else known.reading_type
+
+
+KEEPS = Keeps(kind=kept_kind, quality=kept_quality, zone=always("UTC"), seconds=False)
+
+
 @dataclass(frozen=True, slots=True)
 class MsconsWriter:
     """Writes an interchange of UNOC text; its header names no real market partner: whoever sends it fills that in."""
 
     name: str = "mscons"
     suffix: str = ".edi"
+    keeps: Keeps = KEEPS
 
     def written_channel(self, kind: ReadingType) -> str:
         """Return the OBIS code, which tells the counter of a tariff from the total."""

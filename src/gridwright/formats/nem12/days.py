@@ -13,7 +13,15 @@ from gridwright.domain.interval import DAY_S
 from gridwright.domain.verdict import Reject
 from gridwright.formats.nem12.layout import RETURN, Index, Layout
 from gridwright.formats.nem12.numbers import to_counts
-from gridwright.formats.nem12.qualities import UNREADABLE, VARIABLE, Ranges, quality_bytes, reject_range, spread
+from gridwright.formats.nem12.qualities import (
+    UNREADABLE,
+    VARIABLE,
+    Ranges,
+    as_told,
+    quality_bytes,
+    reject_range,
+    spread,
+)
 from gridwright.formats.row_verdicts import LONGEST_VALUE
 from gridwright.formats.source import KEPT_REJECTS
 from gridwright.formats.text import shortened
@@ -74,6 +82,7 @@ def days_of(whole: Layout, lines: Index, slots: int, *, places: Index, ranges: R
         whole, lines[odd & ~surplus], slots, ("quality method unknown", "A, E, S, F, N or V", slots + 2), verdicts
     )
     keep &= ~odd
+    quality = as_told(quality, whole, lines, slots + 4)
     spread_out = np.repeat(quality[:, None], slots, axis=1)
     unfinished, wrong = spread(spread_out, ranges.of(keep), slots)
     for line, why in wrong:

@@ -13,12 +13,14 @@ from gridwright.domain import quality as q
 from gridwright.domain.verdict import Reject
 from gridwright.formats.nem12.layout import Index, Layout
 from gridwright.formats.nem12.numbers import LAST, WORD, Text, to_counts, words
+from gridwright.formats.writer import QUALITY_OF_WORD
 
 CHANNEL, DAY = 200, 300
 CODE = re.compile(r"([AESFNV])(\d{2})?")
 VARIABLE = 255  # the 400 records below tell; no quality byte has this value
 UNREADABLE = 254
 MISSING = np.uint8(q.MISSING)
+SHORTEST_WORD, LONGEST_WORD = min(map(len, QUALITY_OF_WORD)), max(map(len, QUALITY_OF_WORD))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +64,24 @@ def quality_bytes(text: Text, start: Index, end: Index) -> q.Qualities:
     return _distinct(text, start, end, quality_byte)
 
 
+def as_told(quality: q.Qualities, whole: Layout, lines: Index, field: int) -> q.Qualities:
+    """Return the qualities of records, as a reason in our own words tells them more closely than their methods do."""
+    start, end = whole.field_bounds(lines, field)
+    told = np.flatnonzero((end - start >= SHORTEST_WORD) & (end - start <= LONGEST_WORD) & (quality < UNREADABLE))
+    if not told.size:
+        return quality
+    closer = quality.copy()
+    for at in told.tolist():
+        closer[at] = told_closer(int(quality[at]), whole.text[start[at] : end[at]].tobytes().decode("latin-1"))
+    return closer
+
+
+def told_closer(quality: int, reason: str) -> int:
+    """Return the quality that a reason in our own words tells, where its method is the one that was read."""
+    byte = QUALITY_OF_WORD.get(reason.strip())
+    return quality if byte is None or quality_byte(q.nem12_code(byte)) != quality else byte
+
+
 def _distinct(text: Text, start: Index, end: Index, read: Callable[[str], int]) -> q.Qualities:
     length = np.minimum(end - start, WORD)
     keys = words(text)[end - WORD] & LAST[length]
@@ -79,7 +99,8 @@ def ranges_of(whole: Layout, row_of_line: Index) -> tuple[Ranges, Index]:
     homeless, lines, rows = lines[rows < 0], lines[rows >= 0], rows[rows >= 0]
     bounds = [to_counts(whole.text, *whole.field_bounds(lines, at), np.zeros(lines.size, np.int64))[0] for at in (1, 2)]
     first, last = (np.nan_to_num(bound, nan=0.0).astype(np.int64) for bound in bounds)
-    return Ranges(rows, first, last, quality_bytes(whole.text, *whole.field_bounds(lines, 3)), lines), homeless
+    quality = quality_bytes(whole.text, *whole.field_bounds(lines, 3))
+    return Ranges(rows, first, last, as_told(quality, whole, lines, 5), lines), homeless
 
 
 def day_above(whole: Layout, days: Index) -> Index:

@@ -15,7 +15,7 @@ from gridwright.domain.readings import Readings
 from gridwright.domain.verdict import Reject
 from gridwright.formats.nem12.channels import Channel, channel_in, field, meaning_of, nmi_fault, suffix_in
 from gridwright.formats.nem12.numbers import one_number
-from gridwright.formats.nem12.qualities import UNREADABLE, quality_byte
+from gridwright.formats.nem12.qualities import UNREADABLE, quality_byte, told_closer
 from gridwright.formats.source import ReadOptions
 
 DIRECTIONS = {"E": Flow.DELIVERED, "I": Flow.RECEIVED}
@@ -67,7 +67,8 @@ def accumulated_reads(
     reads: list[IndexRead | Reject] = []
     for at in (PREVIOUS, CURRENT):
         when, text = instant(field(fields, at + 1), offset_s), field(fields, at)
-        value, quality = one_number(text.encode("latin-1"), places), quality_byte(field(fields, at + 2))
+        value = one_number(text.encode("latin-1"), places)
+        quality = told_closer(quality_byte(field(fields, at + 2)), field(fields, at + 4))
         if when is None or value is None or np.isnan(value) or quality >= UNREADABLE:
             reads.append(Reject(line, f"register read in field {at + 1} cannot be taken", "correct it", text))
         else:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby, pairwise
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.domain import quality as q
 from gridwright.domain.interval import DAY_S, epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.quality import MISSING, nem12_code
@@ -18,17 +20,20 @@ from gridwright.domain.reading_type import Accumulation, Flow, Quantity, Reading
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats.compact import compact_stamps
+from gridwright.formats.keeps import Keeps, always, no_gaps
 from gridwright.formats.nem12.channels import FLOWLESS, FLOWS, OWN
+from gridwright.formats.nem12.qualities import quality_byte
 from gridwright.formats.writer import (
     WRITTEN_UNIT,
     pattern_of,
     phase_of,
     plain_id,
+    quality_word,
     require,
     written_values,
 )
 
-MARKET_S = 36_000  # market time is UTC+10 all year (MDFF 3.3)
+CLOCK, MARKET_S = "Australia/Brisbane", 36_000  # market time is UTC+10 all year (MDFF 3.3)
 SENDER, RECEIVER = "GRIDWRIGHT", "RECEIVER"
 UNITS: dict[Quantity, str] = {
     quantity: unit
@@ -44,7 +49,23 @@ NUMBERED, NAMED = "ABCDEFGHI", "JKLMNOPQRSTUVWXYZ"
 DIRECTIONS = {Flow.DELIVERED: "E", Flow.RECEIVED: "I"}
 FORBIDDEN = ',"'
 LONGEST_REGISTER = 10  # characters of a RegisterID (MDFF)
-CODES = [nem12_code(byte) if byte & 0x0F <= 8 and byte >> 4 <= 10 else "N" for byte in range(256)]  # noqa: PLR2004 - the statuses and methods there are
+
+
+def _told(quality: int) -> str:
+    """Return quality method, reason code and reason of a quality byte.
+
+    MDFF asks for a reason of each substitute. Code 0 is free text: our own word, which tells what the method cannot.
+    """
+    if q.Status(quality & 0x0F) in q.GAPS:
+        return "N,,"
+    code = nem12_code(quality)
+    plain = code[0] not in REASONED and quality_byte(code) == quality
+    return f"{code},," if plain else f"{code},0,{quality_word(quality)}"
+
+
+REASONED = "SF"
+KNOWN = {q.pack(status, method) for status in q.Status for method in q.Method}
+TOLD = [_told(byte) if byte in KNOWN else "N,," for byte in range(256)]
 
 
 def suffix_of(kind: ReadingType, *, told: bool = False) -> str:
@@ -89,12 +110,22 @@ class Suffixes:
         return own if kind.channel != suffix and plain and len(own) <= LONGEST_REGISTER else suffix
 
 
+def kept_kind(kind: ReadingType, *, told: bool = False) -> ReadingType:
+    """Return what a series is read as: under its own channel where the RegisterID has room for it."""
+    register = Suffixes(told).register("", kind)
+    return replace(kind, channel=register.removeprefix(OWN) if register.startswith(OWN) else register)
+
+
+KEEPS = Keeps(kind=kept_kind, quality=no_gaps, read_quality=lambda _: q.RAW, zone=always(CLOCK), meters=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Nem12Writer:
     """Writes NEM12 in market time; the header names no real participant: whoever sends it fills that in."""
 
     name: str = "nem12"
     suffix: str = ".csv"
+    keeps: Keeps = KEEPS
 
     def written_channel(self, kind: ReadingType) -> str:
         """Return the suffix: energy without a channel and E1 are one series to whoever reads it."""
@@ -132,12 +163,16 @@ class Nem12Writer:
         yield (b"" if opened else _header("NEM12", 0)) + b"900\n"
 
 
+NEM13_KEEPS = Keeps(kind=partial(kept_kind, told=True), quality=no_gaps, zone=always(CLOCK), meters=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Nem13Writer:
     """Writes NEM13: register reads in pairs of the previous and the current one."""
 
     name: str = "nem13"
     suffix: str = ".csv"
+    keeps: Keeps = NEM13_KEEPS
 
     def written_channel(self, kind: ReadingType) -> str:
         """Return the suffix."""
@@ -219,7 +254,7 @@ def _panel(panel: Panel, suffixes: Suffixes) -> Iterator[bytes]:
         numbers = written_values(kind, np.nan_to_num(whole[filled])).tolist()
         texts = [
             f"300,{names[day]},{pattern % tuple(written)},"
-            + (f"{CODES[codes[day, 0]]},,,,\n" if alike[day] else f"V,,,,\n{_ranges(codes[day])}")
+            + (f"{TOLD[codes[day, 0]]},,\n" if alike[day] else f"V,,,,\n{_ranges(codes[day])}")
             for day, written in zip(filled.tolist(), numbers, strict=True)
         ]
         yield _head((point, ""), suffixes, kind, minutes) + "".join(texts).encode()
@@ -229,7 +264,7 @@ def _ranges(quality: npt.NDArray[np.uint8]) -> str:
     """Return the 400 records of a day that has several qualities."""
     cuts = np.flatnonzero(quality[1:] != quality[:-1]) + 1
     bounds = [0, *cuts.tolist(), quality.size]
-    return "".join(f"400,{first + 1},{last},{CODES[quality[first]]},,\n" for first, last in pairwise(bounds))
+    return "".join(f"400,{first + 1},{last},{TOLD[quality[first]]}\n" for first, last in pairwise(bounds))
 
 
 def _index_reads(kind: ReadingType, reads: Sequence[RegisterReading]) -> bytes:
@@ -247,7 +282,7 @@ def _accumulated(head: tuple[str, str], kind: ReadingType, before: RegisterReadi
     times = compact_stamps(np.array([epoch_s(before.at), epoch_s(after.at)]) + MARKET_S)
     seconds = [f"{epoch_s(read.at) % 60:02d}" for read in (before, after)]
     reads = [
-        f"{pattern % value},{time}{second},{CODES[read.quality]},,"
+        f"{pattern % value},{time}{second},{TOLD[read.quality]}"
         for value, time, second, read in zip((old, new), times, seconds, (before, after), strict=True)
     ]
     direction = DIRECTIONS.get(kind.flow, "")

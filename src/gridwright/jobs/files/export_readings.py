@@ -21,6 +21,7 @@ from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER, UsagePoint
 from gridwright.formats.writer import Writer, phase_of
+from gridwright.jobs.files.lost_in_export import Untold, some
 from gridwright.jobs.load.made_series import made_of, one_way_types
 from gridwright.jobs.load.reached import reached
 from gridwright.store import Store
@@ -93,11 +94,21 @@ class Export:
     refused: dict[str, list[str]] = field(default_factory=dict)
     done: int = 0
     taken: dict[str, dict[tuple[str, ...], ReadingType]] = field(default_factory=dict)
+    untold: Untold = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing that went out."""
+        self.untold = Untold(self.writer.name, self.writer.keeps, self.points)
 
     @property
     def left_out(self) -> list[str]:
         """What the format cannot hold, and why, one sentence a reason."""
-        return [f"{why} ({_some(points)})" if points else why for why, points in self.refused.items()]
+        return [f"{why} ({some(points)})" if points else why for why, points in self.refused.items()]
+
+    @property
+    def notes(self) -> list[str]:
+        """What the file does not tell of the readings that are in it, one sentence a matter."""
+        return self.untold.notes()
 
     def refuse(self, why: str, points: Sequence[str] = ()) -> None:
         """Take note of something that is left out."""
@@ -220,6 +231,7 @@ class Export:
         kept = panel.rows(apart)
         self.readings += int(np.count_nonzero(~kept.missing))
         self.written.update(kept.points)
+        self.untold.take_panel(kept)
         return kept
 
     def _registers(self) -> Iterator[RegisterReading]:
@@ -239,6 +251,7 @@ class Export:
                 for several in self._told_apart(point, reads[point]):
                     self.registers += len(several)
                     self.written.add(point)
+                    self.untold.take_reads(point, several)
                     yield from several
 
     def _told_apart(
@@ -254,12 +267,6 @@ class Export:
 
     def _asks_for(self, kind: ReadingType) -> bool:
         return not self.wanted.kinds or kind.code in self.wanted.kinds
-
-
-def _some(points: Sequence[str]) -> str:
-    """Name one usage point, or how many there are and the first of them."""
-    names = list(dict.fromkeys(points))
-    return names[0] if len(names) == 1 else f"{len(names):,} usage points, such as {names[0]}"
 
 
 def plan_export(
