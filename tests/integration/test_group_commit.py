@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
+import time
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -295,7 +297,7 @@ def test_a_group_begins_when_half_of_the_last_crowd_is_there(tmp_path: Path, mon
         if len(writer._queue) < 3:
             writer._queue.append(batch())
 
-    monkeypatch.setattr("gridwright.api.write.writer.time.sleep", arriving)
+    monkeypatch.setattr(writer._changed, "wait", arriving)
     for crowd, arrived, waited in ((0, 1, 0), (2, 1, 0), (4, 1, 1), (4, 2, 0), (9, 1, 3)):
         pauses.clear()
         writer._crowd, writer._queue = crowd, deque([batch()] * arrived)
@@ -304,7 +306,6 @@ def test_a_group_begins_when_half_of_the_last_crowd_is_there(tmp_path: Path, mon
 
     with open_store(tmp_path / "grid.db") as store:
         store.registry.save_points(ME, [UsagePoint(point) for point in sorted(TOWN.points)])
-        pauses.clear()
 
         async def alone() -> int:
             lone = Writer(store, lambda: NOW)
@@ -314,8 +315,31 @@ def test_a_group_begins_when_half_of_the_last_crowd_is_there(tmp_path: Path, mon
             await asyncio.to_thread(lone.stop)
             return lone._crowd
 
-        assert asyncio.run(alone()) == 1
-    assert pauses == []
+        assert asyncio.run(alone()) == 1  # half of which is there as soon as anything is
+
+
+def test_who_completes_the_half_of_the_crowd_wakes_the_writer_and_nobody_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gridwright.api.write.writer.GATHER_S", 3_600.0)
+    writer = Writer(cast("Any", None), lambda: NOW)
+    writer._crowd, writer._queue = 6, deque([batch()])
+    gathering = threading.Thread(target=writer._gather, daemon=True)
+    writer._thread = gathering
+    gathering.start()
+    while not writer._awaited:
+        time.sleep(0.001)
+
+    async def arrive() -> None:
+        writer.queue(batch(), asyncio.get_running_loop().create_future())
+
+    asyncio.run(arrive())
+    gathering.join(0.1)
+    assert gathering.is_alive()
+    asyncio.run(arrive())
+    gathering.join(30)
+    assert not gathering.is_alive()
+    assert len(writer._queue) == 3
 
 
 def stray(number: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401

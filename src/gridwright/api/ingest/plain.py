@@ -59,7 +59,9 @@ def joined(parts: Sequence[PlainReadings]) -> Sequence[PlainReadings]:
     """Return readings of one meaning as one; as they are where a time comes twice, or intervals have several phases."""
     if len(parts) == 1:
         return parts
-    columns = ([getattr(part, name) for part in parts] for name in ("point", "at", "count"))
+    # Clients send different meters, or times: in this order they mostly follow each other, and need no sorting.
+    following = sorted(parts, key=lambda part: (int(part.point[0]), int(part.at[0])))
+    columns = ([getattr(part, name) for part in following] for name in ("point", "at", "count"))
     point, at, count = (np.concatenate(column) for column in columns)
     whole = _ordered(parts[0].meaning, point, at, count, rising=_rises(point, at))
     return parts if whole is None else [whole]

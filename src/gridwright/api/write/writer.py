@@ -69,6 +69,7 @@ class Writer:
         self._later: list[Batch] = []  # taken from the queue, and waiting behind a flood for the quarantine
         self._held = 0
         self._crowd = 0  # batches that were on their way when the last group was written: about as many clients
+        self._awaited = 0.0  # batches for which the transaction that is about to begin waits
         self._figures = WriterFigures()
         self._writing_since: float | None = None
         self._changed = threading.Condition()
@@ -131,7 +132,8 @@ class Writer:
             self._loop = loop
             self._queue.append(batch)
             self._held += size
-            self._changed.notify()
+            if len(self._queue) >= self._awaited:
+                self._changed.notify()
 
     def _write_on(self) -> None:
         """Write until stopped; a bug between two groups must not end the one writer: all would wait for it for ever."""
@@ -278,12 +280,15 @@ class Writer:
         Half of those who were here last are enough: the others arrive while these are written, and the other way round.
         """
         seen, enough = 0, min(self._crowd / 2, GROUP)
-        for _ in range(GATHERS):
-            waiting = len(self._queue)
-            if self._stopping or waiting == seen or waiting >= enough:
-                return
-            seen = waiting
-            time.sleep(GATHER_S)
+        with self._changed:
+            self._awaited = enough
+            for _ in range(GATHERS):
+                waiting = len(self._queue)
+                if self._stopping or waiting == seen or waiting >= enough:
+                    break
+                seen = waiting
+                self._changed.wait(GATHER_S)
+            self._awaited = 0.0
 
     def _written(self, group: Sequence[Batch]) -> Sequence[Outcome]:
         """Write a group; while the database is locked or away it is tried again, as a whole, within bounds."""
