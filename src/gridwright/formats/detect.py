@@ -341,7 +341,8 @@ def _with_values(
         values = _values(layout, sample, column)
         unit, told = _unit(layout, sample, column, sampled, values, options=options, sensor=sensor)
         samples = roles.quantity_of(unit) not in FLOW_QUANTITIES
-        flow = direction if sensor or samples else _net_if_signed(direction, column, values, evidence)
+        turned = _net_if_fed_in_below_zero if samples else _net_if_signed
+        flow = direction if sensor else turned(direction, column, values, evidence)
         evidence.append(told)
         fixed = sensor is not None and len(layout.values) > 1
         cumulative = False
@@ -494,6 +495,16 @@ def _net_if_signed(flow: Flow, column: ValueColumn, values: Floats, evidence: li
     if flow is not Flow.DELIVERED or told or not often:
         return flow
     because = f"{below} of {known} values looked at are below zero; a name such as import_kwh tells otherwise"
+    evidence.append(Evidence(f"direction of {column.name}", "net: drawn less fed in", because, "--column"))
+    return Flow.NET
+
+
+def _net_if_fed_in_below_zero(flow: Flow, column: ValueColumn, values: Floats, evidence: list[Evidence]) -> Flow:
+    """Take power that is called fed in, and is below zero as a rule, as net: its sign says so once more."""
+    below, above = int(np.count_nonzero(values < 0)), int(np.count_nonzero(values > 0))
+    if flow is not Flow.RECEIVED or below <= above:
+        return flow
+    because = f"its name is of what is fed in, and {below} of {below + above} values looked at are below zero"
     evidence.append(Evidence(f"direction of {column.name}", "net: drawn less fed in", because, "--column"))
     return Flow.NET
 

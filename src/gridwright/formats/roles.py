@@ -121,11 +121,12 @@ _OF_INTERVAL = re.compile(
     r"|per (hour|day)|hourly|daily|half ?hour\w*|hh|quarter\w*|\d+ ?min)\b"
 )
 _RECEIVED = re.compile(
-    r"\b(export|exported|einspeisung|received|feed ?in|net generation|injection|injected|to grid"
+    r"\b(export|exported|einspeisung|einspeiseleistung|received|feed ?in|net generation|injection|injected|to grid"
     r"|backflow|reverse|2 8 0)\b|上网"
 )
 _DELIVERED = re.compile(
-    r"\b(import|imported|delivered|bezug|general supply|grid import|from grid|usage|consumption|forward|1 8 0)\b"
+    r"\b(import|imported|delivered|bezug|bezugsleistung|general supply|grid import|from grid|usage|consumption|forward"
+    r"|1 8 0)\b"
 )
 _GENERATED = re.compile(r"\b(generation|generated|production|solar|pv)\b")
 _PART = re.compile(
@@ -234,7 +235,9 @@ def series_type(unit: str, flow: Flow, *, cumulative: bool = False, channel: str
     """Return the reading type of a column in `unit`, and the power of ten that turns it into base units."""
     quantity, shift = COLUMN_UNITS[unit.lower()]
     if quantity in {Quantity.POWER, Quantity.REACTIVE_POWER}:
-        return ReadingType(quantity, Flow.NET, Accumulation.INSTANTANEOUS, channel=channel), shift
+        # What is fed in by its name is no use of any; other power has its sign.
+        told = Flow.RECEIVED if flow is Flow.RECEIVED else Flow.NET
+        return ReadingType(quantity, told, Accumulation.INSTANTANEOUS, channel=channel), shift
     if quantity not in FLOW_QUANTITIES:
         return replace(reading_type(quantity), channel=channel), shift
     accumulation = Accumulation.CUMULATIVE if cumulative else Accumulation.DELTA

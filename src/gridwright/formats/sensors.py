@@ -75,10 +75,13 @@ _UNIT_WORD = re.compile(
 )
 
 # Power without a unit: how fast energy is used, never how much of it.
+_WAY = r"import(?:ed)?|export(?:ed)?|delivered|received|injected|feed ?in|from grid|to grid|forward|reverse"
 _POWER = re.compile(
-    r"(?:(?:total|global|net|active|real|current|instantaneous|actual|avg|average|mean|max|min|peak|grid|mains|house|pv|solar"
-    r"|l[123]) )*(?:(?P<reactive>reactive power|blindleistung)|power|(?:wirk)?leistung|puissance|potencia|potenza|功率)"
-    r"(?: (?:total|avg|average|mean|max|min|l[123]))*"
+    r"(?:(?:total|global|net|active|real|current|instantaneous|actual|avg|average|mean|max|min|peak|grid|mains|house|home|pv"
+    rf"|solar|battery|inverter|wallbox|heat pump|load|consumption|generation|production|l[123]|{_WAY}) )*"
+    rf"(?:(?P<reactive>reactive (?:(?:{_WAY}) )?power|blindleistung)|power|(?:wirk|bezugs|einspeise|netz)?leistung"
+    r"|puissance|potencia|potenza|功率)"
+    rf"(?: (?:total|avg|average|mean|max|min|l[123]|{_WAY}))*"
 )
 
 

@@ -109,6 +109,11 @@ def test_what_we_have_no_type_for_is_never_energy(name: str) -> None:
         ("power", "8", "W"),
         ("Leistung", "1200", "W"),
         ("reactive_power", "0.418", "kvar"),
+        ("import_power", "4.216", "kW"),
+        ("export_power", "731.5", "W"),
+        ("grid_power_export", "731.5", "W"),
+        ("Einspeiseleistung", "1200", "W"),
+        ("reactive_import_power", "0.418", "kvar"),
     ],
 )
 def test_power_without_a_unit_is_power(name: str, value: str, unit: str) -> None:
@@ -116,7 +121,30 @@ def test_power_without_a_unit_is_power(name: str, value: str, unit: str) -> None
     kind = found.only.reading_type
     assert (kind.accumulation, kind.unit) == (Accumulation.INSTANTANEOUS, unit.removeprefix("k"))
     assert found.told(f"unit of {name}") == unit
-    assert types(read(table(name, value), kind="interval"))[0].startswith("electricity/delivered/energy/delta")
+    flow = "received" if is_fed_in(name) else "delivered"
+    assert types(read(table(name, value), kind="interval"))[0].startswith(f"electricity/{flow}/energy/delta")
+
+
+def is_fed_in(name: str) -> bool:
+    return "export" in name or "Einspeise" in name
+
+
+@pytest.mark.parametrize(
+    ("drawn", "fed_in"),
+    [("import_power", "export_power"), ("import_kw", "export_kw"), ("power_kw", "feed_in_kw"), ("usage_w", "export_w")],
+)
+def test_what_is_drawn_and_fed_in_are_two_series_of_power(drawn: str, fed_in: str) -> None:
+    """Read as one, each value of the first column was replaced by that of the second."""
+    rows = "".join(f"2025-03-01 {hour:02d}:00,{hour * 7 % 11}.5,{hour * 5 % 7}.25\n" for hour in range(24))
+    found = read(f"time,{drawn},{fed_in}\n{rows}")
+    series = {str(each.reading_type.flow): each.value[:2].tolist() for piece in found.pieces for each in piece.series}
+    assert {flow: values[1] / values[0] for flow, values in series.items()} == {"net": 15.0, "received": 21.0}
+
+
+@pytest.mark.parametrize(("sign", "flow"), [("", "received"), ("-", "net")])
+def test_power_that_is_called_fed_in_and_is_below_zero_has_its_sign(sign: str, flow: str) -> None:
+    rows = "".join(f"2025-03-01 {hour:02d}:00,{sign if hour % 5 else ''}{hour * 5 % 7}.25\n" for hour in range(24))
+    assert str(read(f"time,export_kw\n{rows}").only.reading_type.flow) == flow
 
 
 @pytest.mark.parametrize(
