@@ -9,7 +9,10 @@ import zlib
 from dataclasses import dataclass
 from typing import IO
 
+import numpy as np
+
 from gridwright.domain.errors import UnreadableFile
+from gridwright.formats.text import utf16_of
 from gridwright.formats.wide_markup import HEAD_BYTES, encoding_of_markup, to_utf8
 
 ZIP, GZIP = b"PK\x03\x04", b"\x1f\x8b"
@@ -20,6 +23,7 @@ RATIO_FREE = 16 << 20  # below this size the ratio does not matter
 MAX_FILES = 10_000
 MAX_DEPTH = 2
 PIECE = 1 << 20
+FEED, RETURN = 10, 13
 LINES_BYTES = 1 << 16
 IGNORED = ("__macosx/", ".ds_store", "thumbs.db")
 
@@ -80,11 +84,26 @@ def _bytewise(data: memoryview) -> memoryview:
 def _with_line_feeds(data: memoryview) -> memoryview:
     """Return a text whose lines end in carriage returns alone, as once on the Mac, with line feeds for them."""
     head = bytes(data[:LINES_BYTES])
-    if b"\r" not in head or b"\n" in head or b"\0" in head:
+    if b"\r" in head and b"\0" in head:
+        return _wide_with_line_feeds(data, head)
+    if b"\r" not in head or b"\n" in head:
         return data
     if any(b"\n" in bytes(data[at : at + PIECE]) for at in range(0, len(data), PIECE)):
         return data
     return memoryview(bytes(data).replace(b"\r", b"\n"))
+
+
+def _wide_with_line_feeds(data: memoryview, head: bytes) -> memoryview:
+    """Return the same of a text in UTF-16, whose line feeds are no single bytes; anything else stays as it is."""
+    encoding = utf16_of(head)
+    if not encoding:
+        return data
+    order = "<u2" if encoding.endswith("le") else ">u2"
+    units = np.frombuffer(data[: len(data) // 2 * 2], order)
+    if (units[:LINES_BYTES] == FEED).any() or (units == FEED).any():
+        return data
+    turned = np.where(units == RETURN, np.array(FEED, order), units).astype(order).tobytes()
+    return memoryview(turned + bytes(data[len(turned) :]))
 
 
 def _unzip(data: memoryview, name: str, budget: _Budget, depth: int) -> list[Content]:

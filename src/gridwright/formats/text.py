@@ -104,6 +104,12 @@ def _told(name: str, because: str) -> Evidence:
     return Evidence("encoding", name, because, "--encoding")
 
 
+def utf16_of(sample: bytes) -> str:
+    """Return utf-16-le or utf-16-be where the beginning of a text is in it, with or without its mark; else nothing."""
+    marked = next((name for bom, name in BOMS if sample.startswith(bom)), "")
+    return (marked if marked.startswith("utf-16") else "") or _utf16(sample)
+
+
 def _utf16(sample: bytes) -> str:
     """Tell UTF-16 without a mark by its zero bytes."""
     if len(sample) < 16:  # noqa: PLR2004 - too short to tell

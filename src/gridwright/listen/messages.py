@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -136,7 +137,7 @@ class Messages:
     def _sparkplug(self, whose: Topic, payload: bytes, now: datetime, delivery: Delivery) -> Taken:
         change = self.sparkplug.take(whose, read_payload(payload), delivery)
         decoded = Decoded(records=max(len(change.metrics) + len(change.unknown), 1))
-        ignored = [self._metric(whose, metric, (decoded, now)) for metric in change.metrics]
+        ignored = [self._metric(whose, metric, (decoded, now)) for metric in _in_time(change.metrics)]
         for alias in change.unknown:
             fault = Fault("alias", "no birth has named it, though the node was asked for one", "look at the node")
             decoded.verdicts.reject(WHERE, fault, alias)
@@ -174,6 +175,11 @@ class Messages:
         except (Wrong, OverflowError) as error:
             fault = error.fault if isinstance(error, Wrong) else Fault("timestamp", "this is no instant", "send ms")
             context[0].verdicts.reject(WHERE, fault, metric.name)
+
+
+def _in_time(metrics: Sequence[Metric]) -> list[Metric]:
+    """Return metrics by their instants, those of now last: of several samples of an interval the latest one counts."""
+    return sorted(metrics, key=lambda one: (one.at_ms is None, one.at_ms or 0))
 
 
 def require_filled(topic: str, found: re.Match[str]) -> None:

@@ -88,3 +88,18 @@ def test_a_corrupt_byte_gives_our_error_or_the_files(data: st.DataObject) -> Non
         assert unwrap(memoryview(bytes(good)), "a.zip")
     except UnreadableFile as error:
         assert error.where.startswith("a.zip")  # noqa: PT017 - most corruptions do not raise
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_lines_of_a_text_end_in_line_feeds(encoding: str, end: str) -> None:
+    """Carriage returns alone, as once on the Mac, become line feeds; the byte after a mark is none of them."""
+    text = end.join(["time,kWh", "2025-01-01 00:00,1.5", "2025-01-01 01:00,2.25 ഊ", ""])
+    (content,) = unwrap(memoryview(text.encode(encoding)), "x.csv")
+    assert bytes(content.data) == (text.replace("\r", "\n") if end == "\r" else text).encode(encoding)
+
+
+def test_what_is_no_text_stays_as_it_is() -> None:
+    data = b"\r\0\r\0" + bytes(range(14, 255)) * 3
+    (content,) = unwrap(memoryview(data), "x.bin")
+    assert bytes(content.data) == data

@@ -184,3 +184,11 @@ def test_members_of_a_template_are_as_good_as_it_is() -> None:
     inner = template(metric("energy_kwh", datatype=10, double=0.7, at_ms=AT))
     one = taken(metric("meter", datatype=19, other=quality(0) | inner))
     assert (one.decoded.verdicts.accepted, one.decoded.verdicts.rejected) == (0, 1)
+
+
+def test_of_several_samples_of_an_interval_the_latest_counts_wherever_it_stands() -> None:
+    samples = [(60_000, 231.0), (120_000, 232.0), (0, 230.0)]
+    one = taken(*(metric("voltage", double=volts, at_ms=AT + after) for after, volts in samples), kind="DDATA")
+    assert [each.counts for each in one.decoded.few] == [2300, 2310, 2320]
+    now_last = taken(metric("voltage", double=9.0), metric("voltage", double=8.0, at_ms=AT - 1), kind="DDATA")
+    assert [each.counts for each in now_last.decoded.few] == [80, 90]
