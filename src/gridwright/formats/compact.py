@@ -6,12 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.interval import DAY_S
+from gridwright.formats.digits import Words, read_once, two_digits, words_at
 from gridwright.formats.stamps import FIRST_YEAR, LAST_YEAR, MONTH_STARTS
 
 Index = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-STAMP = 12
-FIELDS = ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12))
+DATE, CLOCK = 8, 4
+STAMP = DATE + CLOCK
 
 
 def read_stamps(text: npt.NDArray[np.uint8], start: Index) -> tuple[Index, Mask]:
@@ -19,24 +20,30 @@ def read_stamps(text: npt.NDArray[np.uint8], start: Index) -> tuple[Index, Mask]
 
     24:00 is the midnight that ends its day.
     """
-    safe = np.clip(start, 0, max(text.size - STAMP, 0))
-    good = safe == start
     if text.size < STAMP:
         return np.zeros(start.size, np.int64), np.zeros(start.size, np.bool_)
-    parts: list[Index] = []
-    for first, last in FIELDS:
-        number = np.zeros(start.size, np.int32)
-        for at in range(first, last):
-            digit = text[safe + at] - np.uint8(48)
-            good &= digit <= 9  # noqa: PLR2004 - a digit
-            number = number * 10 + digit
-        parts.append(number.astype(np.int64))
-    year, month, day, hour, minute = parts
+    safe = np.clip(start, 0, text.size - STAMP)
+    date, clock = words_at(text, safe, DATE), words_at(text, safe + DATE, CLOCK)
+    day, dated = read_once((date,), lambda rows: _days(date[rows]))
+    seconds, timely = _seconds(clock)
+    return day * DAY_S + seconds, dated & timely & (safe == start)
+
+
+def _days(date: Words) -> tuple[Index, Mask]:
+    """Read yyyymmdd: days since 1970, and which are dates."""
+    (century, year, month, day), good = two_digits(date)
+    year += century * 100
     good &= (year >= FIRST_YEAR) & (year <= LAST_YEAR) & (month >= 1) & (month <= 12)  # noqa: PLR2004 - months
     index = np.where(good, (year - FIRST_YEAR) * 12 + month - 1, 0)
-    good &= (day >= 1) & (day <= MONTH_STARTS[index + 1] - MONTH_STARTS[index]) & (minute < 60)  # noqa: PLR2004
-    good &= (hour < 24) | ((hour == 24) & (minute == 0))  # noqa: PLR2004 - 24:00 ends a day
-    return (MONTH_STARTS[index] + day - 1) * DAY_S + hour * 3600 + minute * 60, good
+    good &= (day >= 1) & (day <= MONTH_STARTS[index + 1] - MONTH_STARTS[index])
+    return MONTH_STARTS[index] + day - 1, good
+
+
+def _seconds(clock: Words) -> tuple[Index, Mask]:
+    """Read hhmm: seconds since midnight, and which are times of day."""
+    (hour, minute), good = two_digits(clock)
+    seconds = hour * 3600 + minute * 60
+    return seconds, good & (minute < 60) & (seconds <= DAY_S)  # noqa: PLR2004 - 24:00 ends a day
 
 
 def compact_stamps(seconds: Index) -> list[str]:

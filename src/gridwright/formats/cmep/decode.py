@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +15,12 @@ from gridwright.domain import quality as q
 from gridwright.domain.readings import Readings
 from gridwright.domain.told import ToldConfiguration
 from gridwright.domain.verdict import Reject
-from gridwright.formats.cmep.records import HEADER, Record, Refusal, Rules, record_of
+from gridwright.formats.cmep.heads import lines_of, understood
+from gridwright.formats.cmep.records import HEADER, Record, Refusal, Rules
 from gridwright.formats.cmep.units import CUBIC_MM, QUALITY_OF_BYTE, UNKNOWN
 from gridwright.formats.compact import STAMP, read_stamps
 from gridwright.formats.nem12.days import Verdicts
-from gridwright.formats.nem12.numbers import PAD, Text, padded, to_counts
+from gridwright.formats.nem12.numbers import Text, to_counts
 from gridwright.formats.source import Decoded
 from gridwright.formats.spans import spans_of
 from gridwright.formats.zones import change_lengths, second_passes, wall_to_utc
@@ -25,21 +28,30 @@ from gridwright.formats.zones import change_lengths, second_passes, wall_to_utc
 Index = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Bounds = tuple[Index, Index]
-COMMA, FEED, RETURN = 44, 10, 13
+RETURN = 13
 SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """A text, the records in it, their line numbers, and the place of each first triplet among the separators."""
+    """A text and the lines of it that are records.
+
+    `records`: what the heads of those lines tell, each once; `record`: which of them each line is, `number`: on which
+    line it stands, `triplets`: the place of its first triplet among the `separators`.
+    """
 
     text: Text
     separators: Index
-    records: list[Record]
+    records: tuple[Record, ...]
+    record: Index
     number: Index
     triplets: Index
     rules: Rules
     verdicts: Verdicts
+
+    def of_lines(self, told: Callable[[Record], float], kind: npt.DTypeLike = np.int64) -> npt.NDArray[Any]:
+        """Return what is told of its record for each line."""
+        return np.array([told(record) for record in self.records], kind)[self.record]
 
     def value(self, bounds: Bounds, cell: int) -> str:
         """Return the text of a field."""
@@ -64,7 +76,7 @@ def decode_text(data: bytes, first_line: int, rules: Rules) -> Decoded:
     series = [one for one in _series(piece, cells) if one.size]
     verdicts = piece.verdicts
     return Decoded(
-        records=sum(record.count for record in piece.records),
+        records=int(piece.of_lines(lambda record: record.count).sum()),
         series=tuple(series),
         rejects=tuple(sorted(verdicts.kept, key=lambda reject: reject.line)),
         rejected=verdicts.count,
@@ -92,30 +104,29 @@ def _told(records: Sequence[Record], series: Sequence[Readings]) -> Iterator[Tol
 
 
 def _piece(data: bytes, first_line: int, rules: Rules) -> Piece:
-    """Find the lines and understand the header of each."""
-    text = padded(data.replace(b'"', b"").removeprefix(b"\xef\xbb\xbf"))
-    separators = np.flatnonzero((text == COMMA) | (text == FEED))
-    last = np.flatnonzero(text[separators] == FEED)
-    first = np.r_[0, last[:-1] + 1]
-    start = np.r_[PAD, separators[last[:-1]] + 1]
-    end = separators[np.minimum(first + HEADER - 1, last)]
+    """Find the lines and understand the head of each."""
+    lines = lines_of(data)
+    told, which = understood(lines, rules)
     verdicts = Verdicts()
-    records: list[Record] = []
-    lines: list[int] = []
-    bounds = zip(start.tolist(), end.tolist(), (last - first + 1).tolist(), strict=True)
-    for line, (begin, stop, fields) in enumerate(bounds):
-        head = text[begin:stop].tobytes().decode("latin-1").rstrip("\r")
-        if not head.strip():
-            continue
-        found = record_of([part.strip() for part in head.split(",")], fields, rules)
-        if isinstance(found, Record):
-            records.append(found)
-            lines.append(line)
-        else:
-            lost = max((fields - HEADER) // 3, 1)
-            verdicts.add(_reject(found, first_line + line, head), lost)
-    place = np.array(lines, np.int64)
-    return Piece(text, separators, records, first_line + place, first[place] + HEADER, rules, verdicts)
+    for line in np.flatnonzero(_are(Refusal, told)[which]).tolist():
+        lost = max((int(lines.fields[line]) - HEADER) // 3, 1)
+        verdicts.add(_reject(told[which[line]], first_line + line, lines.head(line)), lost)
+    taken = _are(Record, told)
+    place = np.flatnonzero(taken[which])
+    return Piece(
+        lines.text,
+        lines.separators,
+        tuple(one for one in told if isinstance(one, Record)),
+        (np.cumsum(taken) - 1)[which[place]],
+        first_line + place,
+        lines.first[place] + HEADER,
+        rules,
+        verdicts,
+    )
+
+
+def _are(kind: type, told: Sequence[object]) -> Mask:
+    return np.array([isinstance(one, kind) for one in told], np.bool_)
 
 
 def _reject(found: Refusal, line: int, record: str) -> Reject:
@@ -124,12 +135,10 @@ def _reject(found: Refusal, line: int, record: str) -> Reject:
 
 def _cells(piece: Piece) -> Cells:
     """Read every triplet: stamp, code, value. A bad one costs only itself."""
-    text, separators = piece.text, piece.separators
-    counts = np.array([record.count for record in piece.records], np.int64)
+    text, counts = piece.text, piece.of_lines(lambda record: record.count)
     record = np.repeat(np.arange(counts.size), counts)
     begin = np.cumsum(counts) - counts
-    at = piece.triplets[record] + 3 * (np.arange(record.size) - begin[record])
-    stamp, code, value = ((separators[at + k - 1] + 1, separators[at + k]) for k in range(3))
+    stamp, code, value = _triplets(piece, counts, begin)
     value = (value[0], np.maximum(value[1] - (text[value[1] - 1] == RETURN), value[0]))
     counted, wrong = _counts(piece, record, value)
     quality = np.where(code[1] > code[0], QUALITY_OF_BYTE[text[code[0]]], np.uint8(q.RAW))
@@ -143,12 +152,19 @@ def _cells(piece: Piece) -> Cells:
     return Cells(record, wall, np.where(missing, np.nan, counted), quality, dated & ~wrong & ~strange)
 
 
+def _triplets(piece: Piece, counts: Index, begin: Index) -> tuple[Bounds, Bounds, Bounds]:
+    """Return the bounds of the three fields of each triplet."""
+    at = np.repeat(piece.triplets - 3 * begin, counts)
+    at += 3 * np.arange(at.size)
+    ends = [piece.separators[at + field] for field in range(-1, 3)]
+    stamp, code, value = ((before + 1, end) for before, end in pairwise(ends))
+    return stamp, code, value
+
+
 def _counts(piece: Piece, record: Index, bounds: Bounds) -> tuple[npt.NDArray[np.float64], Mask]:
-    places = np.array([one.meaning.places for one in piece.records], np.int64)[record]
-    factor = np.array([one.meaning.factor for one in piece.records])
-    values, wrong = to_counts(piece.text, *bounds, places)
-    if (factor != 1).any():
-        values = values * factor[record]
+    values, wrong = to_counts(piece.text, *bounds, piece.of_lines(lambda one: one.meaning.places)[record])
+    if any(one.meaning.factor != 1 for one in piece.records):
+        values = values * piece.of_lines(lambda one: one.meaning.factor, np.float64)[record]
     return np.rint(values) + 0.0, wrong
 
 
@@ -169,7 +185,7 @@ def _walls(piece: Piece, bounds: Bounds, record: Index, begin: Index) -> tuple[I
     good &= end - start == STAMP
     empty = end == start
     if empty.any():
-        interval_s = np.array([one.interval_s for one in piece.records], np.int64)[record]
+        interval_s = piece.of_lines(lambda one: one.interval_s)[record]
         place = np.arange(record.size)
         told = np.maximum.accumulate(np.where(~empty, place, -1))
         counted = empty & (told >= begin[record])
@@ -184,8 +200,8 @@ def _series(piece: Piece, cells: Cells) -> list[Readings]:
     records = piece.records
     points = {point: at for at, point in enumerate(dict.fromkeys(record.point for record in records))}
     kinds = {kind: at for at, kind in enumerate(dict.fromkeys(record.series for record in records))}
-    point = np.array([points[record.point] for record in records], np.int32)[cells.record]
-    kind = np.array([kinds[record.series] for record in records], np.int32)[cells.record]
+    point = piece.of_lines(lambda record: points[record.point], np.int32)[cells.record]
+    kind = piece.of_lines(lambda record: kinds[record.series], np.int32)[cells.record]
     at, good = _instants(piece, cells, point * (len(kinds) or 1) + kind)
     whole = Readings(tuple(points), point, at, cells.value, cells.quality, piece.number[cells.record])
     return [
@@ -197,12 +213,13 @@ def _series(piece: Piece, cells: Cells) -> list[Readings]:
 def _one_series(whole: Readings, rows: Mask) -> Readings:
     """Return the rows of one series, whose points alone are named; registers know their meter."""
     take = slice(None) if rows.all() else rows
-    used, local = np.unique(whole.point[take], return_inverse=True)
-    shown = tuple(whole.points[one] for one in used.tolist())
+    used = np.bincount(whole.point[take], minlength=len(whole.points)) > 0
+    local = (np.cumsum(used) - 1).astype(np.int32)[whole.point[take]]
+    shown = tuple(whole.points[one] for one in np.flatnonzero(used).tolist())
     return replace(
         whole,
         points=shown,
-        point=local.astype(np.int32),
+        point=local,
         at=whole.at[take] - whole.interval_s,
         value=whole.value[take],
         quality=whole.quality[take],
@@ -234,7 +251,7 @@ def _place_twins(piece: Piece, cells: Cells, register: npt.NDArray[np.int32], at
 
     When clocks go back from 2:00 to 1:00, that interval ends at 1:00 on the clock; some senders call it 2:00, twice.
     """
-    length = np.array([one.interval_s for one in piece.records], np.int64)[cells.record]
+    length = piece.of_lines(lambda one: one.interval_s)[cells.record]
     begin, opens, _ = wall_to_utc(cells.wall - length, piece.rules.stamps)
     twin = opens & ~repeated & cells.good
     second = second_passes(register, at, twin)
@@ -244,6 +261,6 @@ def _place_twins(piece: Piece, cells: Cells, register: npt.NDArray[np.int32], at
         at[first] = begin[first] + length[first]
 
 
-def _notes(records: list[Record]) -> tuple[str, ...]:
+def _notes(records: Sequence[Record]) -> tuple[str, ...]:
     imperial = any(record.meaning.reading_type.exponent == CUBIC_MM for record in records)
     return ("volumes in cubic feet or gallons were taken in mm³, to the nearest one",) if imperial else ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gridwright.domain.errors import UnreadableFile
 from gridwright.domain.interval import zone_of
@@ -22,6 +23,7 @@ INTERVALS = re.compile(rb'^(?:\xef\xbb\xbf)?"?MEPMD01"?,', re.MULTILINE | re.IGN
 HEAD_BYTES = 1 << 16
 CHUNK_BYTES = 4 << 20
 UNIT = 10  # fields before the unit
+USUAL_HEAD = 160  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +90,34 @@ CMEP = CmepReader()
 def _decimals(data: memoryview) -> Decimals:
     """Return how many decimals the file has, and the samples in it: voltage is not finer because energy is."""
     deepest = deepest_decimal(data)
-    lines: dict[str, list[bytes]] = {}
     sampled: dict[str, int] = {}
     start = 0
     while deepest and start < len(data):
         end = _line_end(data, start + CHUNK_BYTES)
-        for line in bytes(data[start:end]).split(b"\n"):
-            fields = line.split(b",", UNIT + 1)
-            unit = fields[UNIT].strip(b' "').upper().decode("latin-1") if len(fields) > UNIT else ""
-            if unit in SAMPLED:
-                lines.setdefault(unit, []).append(line)
-        for unit, some in lines.items():
-            sampled[unit] = max(sampled.get(unit, 0), deepest_decimal(memoryview(b"\n".join(some))))
-        lines.clear()
+        for unit, lines in _samples(bytes(data[start:end])).items():
+            sampled[unit] = max(sampled.get(unit, 0), deepest_decimal(memoryview(b"\n".join(lines))))
         start = end
     return Decimals(deepest, tuple(sorted(sampled.items())))
+
+
+def _samples(text: bytes) -> dict[str, list[bytes]]:
+    """Return the lines of a text whose unit is one of samples, by that unit."""
+    lines: dict[str, list[bytes]] = {}
+    for line in text.split(b"\n"):
+        fields = line[:USUAL_HEAD].split(b",", UNIT + 1)
+        if len(fields) <= UNIT + 1:  # its unit may end behind that
+            fields = line.split(b",", UNIT + 1)
+        unit = _sampled(fields[UNIT]) if len(fields) > UNIT else ""
+        if unit:
+            lines.setdefault(unit, []).append(line)
+    return lines
+
+
+@lru_cache(maxsize=256)
+def _sampled(field: bytes) -> str:
+    """Return the unit of a field where it is one of samples."""
+    unit = field.strip(b' "').upper().decode("latin-1")
+    return unit if unit in SAMPLED else ""
 
 
 def _has_intervals(data: memoryview) -> bool:
