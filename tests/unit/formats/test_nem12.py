@@ -220,6 +220,18 @@ def test_400_records_spread_quality_over_a_variable_day() -> None:
     assert quality.tolist() == [final] * 20 + [q.ACTUAL] * 4 + [linear] * 24
 
 
+@pytest.mark.parametrize("turned", [1, -1])
+def test_of_two_400_records_of_an_interval_the_one_that_vouches_less_counts(turned: int) -> None:
+    ranges = ("400,1,30,A,,", "400,20,48,S17,,")[::turned]
+    taken = read(text(CHANNEL, day(quality="V"), *ranges, day(on="20250102")))
+    linear = q.pack(q.Status.ESTIMATED, q.Method.LINEAR)
+    assert taken.only.quality.tolist() == [q.ACTUAL] * 19 + [linear] * 29 + [q.ACTUAL] * 48
+    assert taken.decoded.rejected == 0
+    (told,) = taken.rejects
+    assert (told.line, told.value) == (5 if turned == 1 else 4, "20,48,S17")
+    assert "another 400 record" in told.reason
+
+
 @pytest.mark.parametrize(
     "ranges",
     [

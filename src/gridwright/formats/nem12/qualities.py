@@ -19,6 +19,7 @@ CHANNEL, DAY = 200, 300
 CODE = re.compile(r"([AESFNV])(\d{2})?")
 VARIABLE = 255  # the 400 records below tell; no quality byte has this value
 UNREADABLE = 254
+TWICE = "its intervals are told by another 400 record, too: the word that vouches less for them counts"
 MISSING = np.uint8(q.MISSING)
 SHORTEST_WORD, LONGEST_WORD = min(map(len, QUALITY_OF_WORD)), max(map(len, QUALITY_OF_WORD))
 
@@ -128,13 +129,31 @@ def spread(quality: q.Qualities, ranges: Ranges, slots: int) -> tuple[npt.NDArra
     readable = ranges.quality < UNREADABLE
     good = takes & fits & readable
     counts = np.where(good, ranges.last - ranges.first + 1, 0)
-    begin = ranges.row * slots + ranges.first - 1
-    cell = np.repeat(begin - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-    quality.reshape(-1)[cell] = np.repeat(ranges.quality, counts)
+    crowded = np.bincount(ranges.row, counts, quality.shape[0]) > slots
+    # Of several records of one interval the one that vouches less for it counts: it is written last.
+    order = np.argsort(~q.has_status(ranges.quality, q.MEASURED), kind="stable") if crowded.any() else slice(None)
+    begin, many = (ranges.row * slots + ranges.first - 1)[order], counts[order]
+    cell = np.repeat(begin - np.cumsum(many) + many, many) + np.arange(many.sum())
+    quality.reshape(-1)[cell] = np.repeat(ranges.quality[order], many)
     reasons = [(~fits, f"intervals outside 1 to {slots}"), (~readable, "quality method unknown")]
     wrong = [(int(line), why) for mask, why in reasons for line in ranges.line[mask & takes]]
     wrong += [(int(line), "the day above it is not of quality V") for line in ranges.line[~takes]]
+    wrong += [(line, TWICE) for line in _told_twice(ranges, good & crowded[ranges.row])]
     return _unfinished(quality, ranges, good), wrong
+
+
+def _told_twice(ranges: Ranges, which: npt.NDArray[np.bool_]) -> list[int]:
+    """Return the lines of ranges that begin within another one of their day."""
+    at = np.flatnonzero(which)
+    at = at[np.lexsort((ranges.first[at], ranges.row[at]))]
+    found, row, last = [], -1, 0
+    for place in at.tolist():
+        last = last if ranges.row[place] == row else 0
+        row = int(ranges.row[place])
+        if ranges.first[place] <= last:
+            found.append(int(ranges.line[place]))
+        last = max(last, int(ranges.last[place]))
+    return found
 
 
 def _unfinished(quality: q.Qualities, ranges: Ranges, good: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
