@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -21,6 +22,9 @@ LONGEST_HEADER, MOST_DIGITS = 2**16, 6
 WORTH_COUNTING = 64  # rows of a window, from which on their digits are counted at once
 MOST_HITS = 10_000  # of a name that is no header after all
 DIGITS = b"0123456789"
+TIMES = frozenset({"time", "date", "end"})
+# What a row must not begin or end with to be looked at: so do most rows of readings, and a few names of columns.
+NUMERIC_EDGE = re.compile(r"^.?\d\d|^\d.\d|\d\d$")
 
 
 def stretches(data: memoryview, framing: Framing, header: Sequence[str]) -> tuple[Framing, ...]:
@@ -51,8 +55,11 @@ def ends_table(cells: Sequence[str], header: Sequence[str]) -> bool:
         return False
     if _order(cells, header) is not None or len(shared) > 1:
         return True
+    # No row of readings holds the name of the column of its times, whatever else it names.
+    if TIMES.intersection(map(role_of, shared)):
+        return True
     roles = set(filter(None, map(role_of, names)))
-    return len(roles) > 1 and bool(roles & {"time", "date", "end"})
+    return len(roles) > 1 and bool(roles & TIMES)
 
 
 def names_of(head: Sequence[str], width: int) -> tuple[str, ...]:
@@ -77,7 +84,7 @@ def _order(cells: Sequence[str], header: Sequence[str]) -> tuple[int, ...] | Non
 def headers_in(data: memoryview, framing: Framing, header: Sequence[str]) -> Iterator[tuple[int, int, list[str]]]:
     """Yield (start, end, cells) of each header behind a row of the table."""
     rows = _rows_of_few_digits(data, framing)
-    if _digits("".join(header).encode()) > MOST_DIGITS:
+    if _digits("".join(header).encode()) > MOST_DIGITS or any(map(NUMERIC_EDGE.search, header)):
         rows = iter(sorted({*rows, *_rows_that_name(data, framing, max(header, key=len))}))
     leading = framing.start  # what stands above all rows belongs to the first header
     for start, end in rows:

@@ -54,6 +54,8 @@ def _grouped(decimal: str, *, once: bool) -> str:
     head = "[1-9][0-9]{0,2}"
     groups = rf"{head}(?:{other}[0-9]{{3}})"
     parted = rf"{groups}+{mark}[0-9]*|{groups}{{{1 if once else 2},}}"
+    if decimal == ".":
+        parted += rf"|[1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}(?:{mark}[0-9]*)?"  # lakh and crore: 1,23,456.7
     return rf"[+-]?(?:{parted}|{head}(?:[{BLANKS}][0-9]{{3}})+(?:{mark}[0-9]*)?)"
 
 

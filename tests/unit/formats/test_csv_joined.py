@@ -125,3 +125,22 @@ def test_words_in_one_row_cost_that_row_alone(row: str) -> None:
     found = read("\n".join([HEADER, *ROWS[:at], row, *ROWS[at:]]))
     assert len(lines(found)) == 192
     assert [line for line, _ in found.rejects] == [at + 2]
+
+
+def test_a_header_that_begins_and_ends_with_digits_is_found() -> None:
+    """Most rows of readings do so: by that they are told from headers without a look at them."""
+    rows = [f"H-{slot % 3},{stamp},0.{slot % 10}5" for slot, stamp in enumerate(STAMPS)]
+    turned = [f"0.{slot % 10}5,{stamp},H-{slot % 3}" for slot, stamp in enumerate(STAMPS)]
+    text = ["meter_01,start,15min_kwh", *rows[:96], "15min_kwh,start,meter_01", *turned[96:]]
+    found = read("\n".join(text), columns={"point": "meter_01"})
+    assert (found.rejects, sum(piece.records for piece in found.pieces)) == ([], 192)
+    assert found.told("columns") == "in another order behind line 98"
+
+
+@pytest.mark.parametrize("other", ["start,temperature", "start,note", "start,kwh_2,note", "note,start"])
+def test_a_row_that_names_the_column_of_the_times_is_a_header(other: str) -> None:
+    """Degrees behind a header of their own were read as kWh, because one name of two was known."""
+    rows = [f"{stamp},0.{slot % 10}5" for slot, stamp in enumerate(STAMPS)]
+    found = read("\n".join(["start,kwh", *rows[:96], other, *rows[96:]]))
+    assert found.only.size == 96
+    assert [line for line, _ in found.rejects] == list(range(99, 195))

@@ -71,6 +71,12 @@ def test_thousands_are_joined_where_they_are_grouped_as_they_must_be() -> None:
     assert found.rejects == [(6, "0,25"), (7, "12,34.5"), (8, "1,2"), (9, "0,123.5")]
 
 
+def test_lakh_and_crore_are_parted_by_two_digits_before_the_last_three() -> None:
+    found = read(table(["1,23,456.7", "12,34,56,789", "99,999.5", "1,2,345.0", "1,23,45.5", *["0.5"] * 90]))
+    assert kept(found)[:3] == [123_456_700, 123_456_789_000, 99_999_500]
+    assert found.rejects == [(5, "1,2,345.0"), (6, "1,23,45.5")]
+
+
 def test_a_reject_names_the_mark_of_the_file_and_what_to_do() -> None:
     found = read(table([*["0,250"] * 95, "1.250", "oops"]))
     told, other = [reject for piece in found.pieces for reject in piece.rejects]
