@@ -20,9 +20,10 @@ class Manner(NamedTuple):
     """How a panel is laid over what is stored.
 
     `fill`: only where nothing is stored, or it was taken back. `regrids`: a day that is stored on another grid is
-    superseded as a whole, as of what is made anew from other readings; else it is a GridMismatch. `ranked`: as of what
-    comes in, a guess changes no stored value of better quality (`gives_way`). `late`: as of what was saved while the
-    stored values were out of sight, what takes back another value changes nothing.
+    superseded as a whole, as of what is made anew from other readings; else only one that register reads alone told is,
+    unless by what fills, and any other is a GridMismatch. `ranked`: as of what comes in, a guess changes no stored
+    value of better quality (`gives_way`). `late`: as of what was saved while the stored values were out of sight, what
+    takes back another value changes nothing.
     """
 
     fill: bool = False

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from gridwright.domain import quality as q
 from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import GridMismatch
+from gridwright.domain.interval import DAY_S
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import LARGEST_EXACT
 from gridwright.ingest.order import gives_way, takes_back_another
@@ -25,6 +26,7 @@ from gridwright.store.days.outranked import Outranked
 from gridwright.store.days.pack import NOTHING, Values, pack, pack_counts, unpack_integers, unpack_into
 from gridwright.store.days.patching import Rows, add_to, supersede
 from gridwright.store.days.regridding import follow, set_aside
+from gridwright.store.days.series import uncount
 from gridwright.store.session import Unit
 
 Mask = npt.NDArray[np.bool_]
@@ -167,13 +169,32 @@ class PanelSaver:
             if not ours.any():
                 continue
             mine, rows = group.only(ours), rows[ours]
-            if self.how.regrids and mine.shape.grid != (self.grid.per_day, self.grid.phase_s):
-                aside += set_aside(self.unit, self.kind, day, mine.keys)
-                continue
-            fresh[rows] = False
-            self._merge(rows, mine, incoming)
+            if mine.shape.grid != (self.grid.per_day, self.grid.phase_s):
+                gone = self._gives_way(mine)
+                aside += self._regrid(day, mine.only(gone)) if gone.any() else []
+                mine, rows = mine.only(~gone), rows[~gone]
+            if rows.size:
+                fresh[rows] = False
+                self._merge(rows, mine, incoming)
         self._add(incoming, fresh)
         follow(self.unit, self.kind, day, aside)
+
+    def _gives_way(self, group: Group) -> Mask:
+        """Tell which stored days of another grid make way for what comes: energy that register reads told does."""
+        if self.how.regrids:
+            return np.ones(group.keys.size, np.bool_)
+        if self.how.fill:
+            return np.zeros(group.keys.size, np.bool_)
+        there = group.integers != NOTHING[group.shape.width]
+        told = q.of_register(group.qualities) | (group.qualities == q.TAKEN_BACK)
+        return np.asarray((told | ~there).all(axis=1), np.bool_)
+
+    def _regrid(self, day: int, group: Group) -> list[tuple[int, int]]:
+        """Set stored days aside, and no longer count what a series of raw readings had in them."""
+        if not self.how.regrids:
+            there = np.count_nonzero(group.integers != NOTHING[group.shape.width], axis=1).astype(np.int64)
+            uncount(self.unit, self.kind, DAY_S // group.shape.slots, group.keys, there)
+        return set_aside(self.unit, self.kind, day, group.keys)
 
     def _add(self, incoming: Incoming, fresh: Mask) -> None:
         if not fresh.any():

@@ -56,6 +56,8 @@ def read_extents(unit: Unit, points: Mapping[int, str]) -> list[Extent]:
     return found
 
 
+LESS = "UPDATE series SET readings = readings - ? WHERE reading_type = ? AND usage_point = ? AND interval_s = ?"
+EMPTY = "DELETE FROM series WHERE reading_type = ? AND usage_point = ? AND interval_s = ? AND readings = 0"
 COUNT_ALL = (
     "UPDATE series SET readings = readings + ? WHERE reading_type = ? AND interval_s = ? AND usage_point {which}"
 )
@@ -76,6 +78,13 @@ def count_series(unit: Unit, kind: int, interval_s: int, keys: Keys, *, first: K
             changed.append((min(begin, old[0]), max(end, old[1]), old[2] + more, kind, key, interval_s))
     unit.run_many(INSERT, added)
     unit.run_many(UPDATE, changed)
+
+
+def uncount(unit: Unit, kind: int, interval_s: int, keys: Keys, gone: Keys) -> None:
+    """Count readings no more that are set aside, so many of each key; a series that has none left is none."""
+    each = zip(keys.tolist(), gone.tolist(), strict=True)
+    unit.run_many(LESS, [(less, kind, key, interval_s) for key, less in each])
+    unit.run_many(EMPTY, [(kind, key, interval_s) for key in keys.tolist()])
 
 
 def _which(keys: Keys) -> tuple[str, list[int]]:
