@@ -22,7 +22,7 @@ from gridwright.ingest.possible import possible
 
 JITTER = 0.05  # of a step: a read that is off by less counts as a read on the grid
 MAJORITY = 0.5  # of the steps must be equal, else the reads follow no grid
-HOUR_S = 3600
+HOUR_S, MINUTE_S = 3600, 60
 KNOWN_LINE = 0  # marks reads that were known before
 Whole = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -88,10 +88,10 @@ def grid_registers(
     tally = impossible + missing + below + settled.tally + lost + wrong
     new = ~chain.known
     registers = RegisterReads(take(chain.reads, new), chain.epoch[new])
-    steps = _interval_energy(chain, factors, carried)
-    laid = grid_readings(steps) if steps is not None and steps.size else Gridded()
-    tally += Tally(notes=_left_out(laid.tally.listed))
-    return Gridded(laid.panels, (registers,) if registers.size else (), tally=tally, derived=laid.panels)
+    laid = [grid_readings(energy) for energy in _interval_energy(chain, factors, carried)]
+    tally += Tally(notes=_left_out([stray for one in laid for stray in one.tally.listed]))
+    panels = tuple(panel for one in laid for panel in one.panels)
+    return Gridded(panels, (registers,) if registers.size else (), tally=tally, derived=panels)
 
 
 def _left_out(strays: Sequence[Reject]) -> tuple[str, ...]:
@@ -218,31 +218,30 @@ def _first_epochs(reads: Readings, starts: Whole, epoch: Whole, around: Sequence
     return first
 
 
-def _interval_energy(chain: _Chain, factors: Factors, carried: Carried) -> Readings | None:
-    """Return the differences of consecutive reads one step apart as interval readings; None where there is no grid."""
+def _interval_energy(chain: _Chain, factors: Factors, carried: Carried) -> list[Readings]:
+    """Return the differences of consecutive reads one step apart as interval readings, of each length by themselves."""
     reads = chain.reads
-    length = np.diff(reads.at)
-    step = _usual_step(length[chain.joins])
-    if step is None:
-        return None
-    at = _on_grid(reads.at, step)
-    whole = chain.joins & (np.diff(chain.epoch) == 0) & (np.diff(at) == step) & (chain.counted >= 0)
+    steps = usual_steps(reads)[reads.point]
+    if not steps.any():
+        return []
+    at, length, step = _on_grid(reads, steps), np.diff(reads.at), steps[:-1]
+    whole = chain.joins & (np.diff(chain.epoch) == 0) & (step > 0) & (np.diff(at) == step) & (chain.counted >= 0)
     first = np.flatnonzero(whole)
     some = take(reads, first)
     energy = chain.counted[first] * factors(some)
     sound = (energy % 1 == 0) & _is_possible(energy, reads.reading_type, length[first], carried(some))
     first, energy = first[sound], energy[sound]
     worse = np.where(RANK[reads.quality[first]] < RANK[reads.quality[first + 1]], first, first + 1)
-    return Readings(
+    every = Readings(
         points=reads.points,
         point=reads.point[first],
         at=at[first],
         value=energy,
         quality=q.status_of(reads.quality[worse]) | np.uint8(q.Method.REGISTER << 4),
         line=np.maximum(reads.line[first + 1], reads.line[first]),
-        interval_s=step,
         reading_type=replace(reads.reading_type, accumulation=Accumulation.DELTA),
     ).of_points()
+    return [replace(take(every, step[first] == one), interval_s=one) for one in np.unique(step[first]).tolist()]
 
 
 def _is_possible(energy: Floats, kind: ReadingType, length_s: Whole, limit_kw: Floats) -> Mask:
@@ -252,20 +251,38 @@ def _is_possible(energy: Floats, kind: ReadingType, length_s: Whole, limit_kw: F
     return np.asarray(energy * kind.resolution * HOUR_S <= limit_kw * 1000 * length_s)
 
 
-def _usual_step(length: Whole) -> int | None:
-    """Return the step most reads are apart, if it divides the day."""
-    if length.size == 0:
-        return None
-    rounded = np.rint(length / 60).astype(np.int64) * 60
-    steps, count = np.unique(rounded, return_counts=True)
-    step = int(steps[np.argmax(count)])
-    fits = step > 0 and DAY_S % step == 0 and count.max() > MAJORITY * length.size
-    return step if fits else None
+def usual_steps(reads: Readings) -> Whole:
+    """Return for each register the step that most of its ordered reads are apart, if it divides the day, else 0."""
+    steps = np.zeros(len(reads.points), np.int64)
+    joins = reads.point[1:] == reads.point[:-1]
+    point = reads.point[:-1][joins].astype(np.int64)
+    length = np.minimum(np.rint(np.diff(reads.at)[joins] / MINUTE_S).astype(np.int64) * MINUTE_S, DAY_S + MINUTE_S)
+    best, count = _most(point, length, steps.size)
+    fits = (best > 0) & (DAY_S % np.maximum(best, 1) == 0)
+    often = count > MAJORITY * np.bincount(point, minlength=steps.size)
+    steps[fits & often] = best[fits & often]
+    return steps
 
 
-def _on_grid(at: Whole, step: int) -> Whole:
-    """Set reads that are nearly on the grid upon it; the grid's phase is the one most reads have, to the minute."""
-    phases, count = np.unique(np.rint(at % step / 60).astype(np.int64) * 60 % step, return_counts=True)
-    phase = int(phases[np.argmax(count)])
+def _most(point: Whole, value: Whole, points: int) -> tuple[Whole, Whole]:
+    """Return for each point its most frequent value, the least of several, and how often it is; 0 without any."""
+    best, count = np.zeros(points, np.int64), np.zeros(points, np.int64)
+    if not value.size:
+        return best, count
+    if (value == value[0]).all():
+        count = np.bincount(point, minlength=points)
+        return np.where(count > 0, value[0], 0), count
+    width = int(value.max()) + 1
+    pairs, often = np.unique(point * width + value, return_counts=True)
+    ranked = np.lexsort((-pairs, often))  # of one point the last one counts
+    best[pairs[ranked] // width], count[pairs[ranked] // width] = pairs[ranked] % width, often[ranked]
+    return best, count
+
+
+def _on_grid(reads: Readings, steps: Whole) -> Whole:
+    """Set reads that are nearly on the grid upon it; its phase is the one most reads of a register have, by minutes."""
+    step, at = np.maximum(steps, 1), reads.at
+    phases = np.rint(at % step / MINUTE_S).astype(np.int64) * MINUTE_S % step
+    phase = _most(reads.point.astype(np.int64), phases, len(reads.points))[0][reads.point]
     off = (at - phase + step // 2) % step - step // 2
-    return np.where(np.abs(off) <= JITTER * step, at - off, at)
+    return np.where(np.abs(off) <= JITTER * steps, at - off, at)

@@ -18,7 +18,7 @@ from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter, UsagePoint, UsualKw
-from gridwright.store import Progress, SaveSummary
+from gridwright.store import Progress, SaveSummary, Single
 from gridwright.store.days.series import Extent
 from gridwright.store.field.outlooks import Outlook
 
@@ -60,6 +60,19 @@ class ReadingsPort(Protocol):
         interval: timedelta | None = ...,
     ) -> Panel:
         """Return what is stored within `period`."""
+        ...
+
+    def save_singles(
+        self,
+        access: Access,
+        kind: ReadingType,
+        interval_s: int,
+        singles: Sequence[Single],
+        *,
+        known_at: datetime,
+        fill: bool = ...,
+    ) -> list[int]:
+        """Merge single readings, and return the places of those that need `save`."""
         ...
 
     def image_types(self, access: Access, image: Image = ...) -> list[ReadingType]:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gridwright.api.ingest.names import Directory
-from gridwright.api.write.derived import Derived, panel_of, save_over
 from gridwright.api.write.waiting import put_singles
 from gridwright.domain.access import Access
 from gridwright.domain.finding import Finding
@@ -27,13 +26,16 @@ from gridwright.domain.verdict import Reject
 from gridwright.ingest import grid_registers
 from gridwright.ingest.order import take
 from gridwright.ingest.registers import JITTER, read_at
+from gridwright.jobs.meters.day_again import uneven
 from gridwright.jobs.meters.falls import falls
+from gridwright.jobs.meters.fill_energy import Day, Derived
+from gridwright.jobs.meters.follow_changes import follow_changes
 from gridwright.jobs.meters.limits import Limits
 from gridwright.jobs.meters.place_reads import Neighbours, Placed, place_reads, save_placed
 from gridwright.jobs.meters.reads_beyond import with_reads_beyond
-from gridwright.jobs.meters.reads_tell import Rules, tells
+from gridwright.jobs.meters.reads_tell import Rules, Tells, tells
 from gridwright.jobs.meters.rollovers import Rollovers
-from gridwright.jobs.meters.supersede_told import Change, changes_of, supersede
+from gridwright.jobs.meters.supersede_told import Change, changes_of
 from gridwright.store import Single
 from gridwright.vee.arrivals import contradiction_findings
 
@@ -70,25 +72,26 @@ def save_registers(
     arrived = _sorted_out(store, reader, readings, rollovers)
     found = place_reads(store, reader, arrived.kept, arrived.around, rollovers)
     changes: list[Change] = []
+    odd: set[Day] = set()
     for point, one in with_reads_beyond(store, reader, found, rollovers).items():
-        changes += _changes(point, one, rules)
+        now = tells(one.after, one.wrong, rules)
+        changes += _changes(point, one, now, rules)
+        odd |= uneven(point, now)
         arrived.findings += falls(one)
     save_placed(store, access, found, known_at)
     if arrived.findings:
         store.findings.save(access, arrived.findings, known_at=known_at)
-    supersede(store, (reader, access), [change for change in changes if change.stale], kind, known_at)
-    new = [Derived(one.point, *one.key, one.now.energy, one.now.quality) for one in changes if one.fill and one.now]
-    save_derived(store, (reader, access), new, kind, known_at)
+    follow_changes(store, (reader, access), changes, kind, known_at, uneven=odd)
     return arrived.rejects
 
 
-def _changes(point: str, found: Placed, rules: Rules) -> list[Change]:
-    """Compare what the reads of a usage point told with what they tell.
+def _changes(point: str, found: Placed, now: Tells, rules: Rules) -> list[Change]:
+    """Compare what the reads of a usage point told with what they tell now.
 
     Which limit held once nobody knows, and what is doubted among the reads before was derived before that was known.
     """
     told = [tells(found.before, some, rules.unlimited()) for some in ((found.doubted, ()) if found.doubted else ((),))]
-    return list(changes_of(point, told, tells(found.after, found.wrong, rules), fill=True))
+    return list(changes_of(point, told, now, fill=True))
 
 
 def _factor(
@@ -149,29 +152,6 @@ def interval_of(first: int, last: int) -> tuple[int, int] | None:
     if abs(first - start) > jitter or abs(last - start - length) > jitter or start % grid:
         return None
     return start, length
-
-
-def save_derived(
-    store: Store,
-    who: tuple[Access, Access],
-    derived: Sequence[Derived],
-    kind: ReadingType,
-    known_at: datetime,
-) -> None:
-    """Save derived energy where nothing is stored: what a meter measured itself is worth more."""
-    energy = replace(kind, accumulation=Accumulation.DELTA)
-    lengths: dict[int, list[Derived]] = defaultdict(list)
-    for one in derived:
-        lengths[one.length_s].append(one)
-    for length_s, members in lengths.items():
-        singles = [Single(one.point, one.start_s, one.energy, one.quality) for one in members]
-        left = store.readings.save_singles(who[1], energy, length_s, singles, known_at=known_at, fill=True)
-        days: dict[tuple[int, int], list[Derived]] = defaultdict(list)
-        for place in left:
-            start_s = members[place].start_s
-            days[start_s // DAY_S, start_s % length_s].append(members[place])
-        for some in days.values():
-            save_over(store, who, panel_of(some, energy), known_at)
 
 
 def put_derived(

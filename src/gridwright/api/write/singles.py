@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from gridwright.api.write.derived import Derived
-from gridwright.api.write.registers import interval_of, put_derived, save_derived
+from gridwright.api.write.registers import interval_of, put_derived
 from gridwright.api.write.waiting import put_singles
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.register import is_possible
 from gridwright.ingest.order import between_reads
+from gridwright.jobs.meters.day_again import days_again
+from gridwright.jobs.meters.fill_energy import Derived, fill_energy
 from gridwright.jobs.meters.limits import Limits
 from gridwright.jobs.meters.reads_beyond import reaches_past
 from gridwright.store import Near, Newest, Single
@@ -85,7 +86,8 @@ def _append(store: Store, pile: Pile, now: datetime, *, wait: bool) -> list[int]
     appended = store.registers.append(access, kind, newest, known_at=now, put_off=waiting, closer=reaches_past)
     if not wait:
         derived.update(_between(appended.new, newest, kind, registry))
-    save_derived(store, (LOCAL_OWNER, access), list(derived.values()), kind, now)
+    who = LOCAL_OWNER, access
+    days_again(store, who, fill_energy(store, who, list(derived.values()), kind, now), kind, now)
     return appended.left
 
 

@@ -32,6 +32,7 @@ from gridwright.jobs.files.chunk_parts import (
     Misfit,
     Part,
     counted,
+    derived_days,
     line_of,
     parts_of,
     sent_of,
@@ -188,7 +189,7 @@ class ChunkImport:
                     saving.clear()
                     for part, error in odd:
                         saved += part.counted(self._save_fitted(part, error, misfits))
-                    saved += self._save_registers(gridded)
+                    saved += self._save_registers(gridded, misfits)
                     misfits, left = sent_of(misfits)
                     noted = self._note_arrival(gridded, zones)
                     self._save_events(zones)
@@ -292,11 +293,12 @@ class ChunkImport:
         self.run.notes[f"{when}: readings of {shorter} min are added up to the {longer} min of that day"] = None
         return self._save_part(replace(part, panel=fitted.summed))
 
-    def _save_registers(self, gridded: Gridded) -> Counter[str]:
+    def _save_registers(self, gridded: Gridded, misfits: Sequence[Misfit]) -> Counter[str]:
         run = self.run
         if not gridded.registers:
             return Counter()
-        saved = save_registers(run.store, run.access, gridded.registers, run.points, run.known_at)
+        odd = derived_days(misfits)
+        saved = save_registers(run.store, run.access, gridded.registers, run.points, run.known_at, odd=odd)
         return counted(saved) + Counter(registers=saved.readings)
 
     def _advance(self, gridded: Gridded, saved: Counter[str], misfits: Sequence[Misfit]) -> Counter[str]:

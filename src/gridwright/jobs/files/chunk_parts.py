@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.ingest import Gridded
 from gridwright.store import SaveSummary
@@ -66,6 +67,16 @@ def sent_of(misfits: Sequence[Misfit]) -> tuple[list[Misfit], list[str]]:
     minutes = {part.panel.interval_s // 60 for part, _ in misfits if part.derived}
     sent = [(part, error) for part, error in misfits if not part.derived]
     return sent, [LEFT_OUT.format(length) for length in sorted(minutes)]
+
+
+def derived_days(misfits: Sequence[Misfit]) -> dict[ReadingType, set[tuple[str, int]]]:
+    """Return the days of energy between register reads that do not fit what is stored, by the type of the energy."""
+    found: dict[ReadingType, set[tuple[str, int]]] = defaultdict(set)
+    for part, _ in misfits:
+        if part.derived:
+            day = epoch_s(part.panel.start) // DAY_S
+            found[part.panel.reading_type] |= {(point, day) for point in part.panel.points}
+    return found
 
 
 def line_of(panel: Panel, series: Iterable[Readings]) -> int:

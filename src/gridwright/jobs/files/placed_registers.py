@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
 from gridwright.domain.access import Access
-from gridwright.domain.hung import factor_between
 from gridwright.domain.interval import Interval
-from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import Installation
 from gridwright.ingest import RegisterReads
+from gridwright.jobs.files.uneven_reads import uneven_days
+from gridwright.jobs.meters.day_again import days_again, rules_of, uneven
 from gridwright.jobs.meters.falls import falls
-from gridwright.jobs.meters.limits import Limits
+from gridwright.jobs.meters.fill_energy import Day
+from gridwright.jobs.meters.follow_changes import follow_changes
 from gridwright.jobs.meters.place_reads import Neighbours, Placed, place_reads, save_placed
-from gridwright.jobs.meters.reads_tell import Rules, tells
+from gridwright.jobs.meters.reads_beyond import with_reads_beyond
+from gridwright.jobs.meters.reads_tell import tells
 from gridwright.jobs.meters.rollovers import Rollovers
-from gridwright.jobs.meters.supersede_told import Change, changes_of, supersede
+from gridwright.jobs.meters.supersede_told import Change, changes_of
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import NOTHING_SAVED, SaveSummary
 
@@ -28,9 +30,18 @@ Reads = Mapping[str, Sequence[RegisterReading]]
 
 
 def save_registers(
-    store: StorePort, access: Access, several: Sequence[RegisterReads], points: Collection[str], known_at: datetime
+    store: StorePort,
+    access: Access,
+    several: Sequence[RegisterReads],
+    points: Collection[str],
+    known_at: datetime,
+    *,
+    odd: Mapping[ReadingType, Collection[Day]],
 ) -> SaveSummary:
-    """Save register reads in epochs of their own chunk; `points`: the usage points of which others may be stored."""
+    """Save register reads in epochs of their own chunk; `points`: the usage points of which others may be stored.
+
+    `odd`: days that are stored on another grid than their energy, by its type.
+    """
     saved = NOTHING_SAVED
     for registers in several:
         reads: dict[str, list[RegisterReading]] = defaultdict(list)
@@ -41,41 +52,38 @@ def save_registers(
         rollovers = Rollovers(store, access)
         around = _around(store, access, known, kind, rollovers)
         among = _interleaved(store, access, known, kind)
-        odd = {point: some for point, some in known.items() if point in among or not _goes_on(some, around[point])}
-        plain = [read for point, some in reads.items() if point not in odd for read in some]
+        apart = {point: some for point, some in known.items() if point in among or not _goes_on(some, around[point])}
+        plain = [read for point, some in reads.items() if point not in apart for read in some]
         saved += store.registers.save(access, plain, known_at=known_at) if plain else NOTHING_SAVED
-        found = place_reads(store, access, odd, around, rollovers)
+        found = place_reads(store, access, apart, around, rollovers)
         saved += save_placed(store, access, found, known_at)
         doubts = [each for one in found.values() for each in falls(one)]
         if doubts:
             store.findings.save(access, doubts, known_at=known_at)
         if found:
-            changes = list(_changes(found, _rules(store, access, found, rollovers)))
-            supersede(store, (access, access), changes, kind, known_at)
+            _follow(store, access, found, rollovers, known_at)
+        misfits = odd.get(replace(kind, accumulation=Accumulation.DELTA), ())
+        days_again(store, (access, access), {*uneven_days(registers), *misfits}, kind, known_at)
     return saved
 
 
-def _rules(store: StorePort, access: Access, points: Collection[str], rollovers: Rollovers) -> Rules:
-    history: dict[str, list[Installation]] = defaultdict(list)
-    for one in store.field.installations(access, list(points)):
-        history[one.usage_point].append(one)
+def _follow(
+    store: StorePort, access: Access, found: Mapping[str, Placed], rollovers: Rollovers, known_at: datetime
+) -> None:
+    """Save what the reads of one type tell now, as where they are posted.
 
-    def factor(before: RegisterReading, after: RegisterReading) -> float | None:
-        return factor_between(history[before.usage_point], before, after)
-
-    return Rules(factor, rollovers, Limits(store, access))
-
-
-def _changes(found: Mapping[str, Placed], rules: Rules) -> Iterator[Change]:
-    """Yield what the reads of usage points do not tell any more; their own intervals are derived with the file's.
-
-    That knew none of its reads for wrong, so that what they tell as they are may just have been saved.
+    The file knew none of its reads for wrong, so that what they tell as they are may just have been saved.
     """
+    rules, changes, odd = rules_of(store, access, found, rollovers), list[Change](), set[Day]()
     free = rules.unlimited()
-    for point, one in found.items():
+    for point, one in with_reads_beyond(store, access, found, rollovers).items():
         before = [tells(one.before, some, free) for some in ((one.doubted, ()) if one.doubted else ((),))]
         as_read = [tells(_in_one_epoch(one), (), free)] if one.wrong else []
-        yield from changes_of(point, [*before, *as_read], tells(one.after, one.wrong, rules))
+        now = tells(one.after, one.wrong, rules)
+        changes += changes_of(point, [*before, *as_read], now, fill=True)
+        odd |= uneven(point, now)
+    kind = next(iter(found.values())).saved[0].reading_type
+    follow_changes(store, (access, access), changes, kind, known_at, uneven=odd)
 
 
 def _in_one_epoch(found: Placed) -> list[RegisterReading]:

@@ -16,6 +16,7 @@ from gridwright.ingest.order import between_reads
 from gridwright.ingest.registers import JITTER
 
 LONGEST_S, QUARTER_S, MINUTE_S = 3600, 900, 60
+MOST = 64  # reads that may lie within an hour
 PASSED = 4  # reads after the first interval that may lie within a longer one, derived before they came
 FARTHEST_S = LONGEST_S * (1 + 2 * JITTER)  # two reads may be apart, each a little beside an end of an interval
 Key = tuple[int, int]  # start and length of an interval, in seconds
@@ -68,11 +69,14 @@ class _Moment(NamedTuple):
     guess: bool
 
 
-def tells(reads: Sequence[RegisterReading], wrong: Collection[RegisterReading], rules: Rules) -> Tells:
+def tells(
+    reads: Sequence[RegisterReading], wrong: Collection[RegisterReading], rules: Rules, *, whole: bool = False
+) -> Tells:
     """Return what reads in order, of which some are `wrong`, tell of each interval that two of them are the ends of.
 
     Reads between the two are passed; where a final and an opening read lie between them, it holds what both registers
     counted. Beside a wrong read it is a guess: as if it stood on a straight line between the reads around it.
+    `whole`: of a day all intervals are looked at, and none over what the connection cannot have carried.
     """
     mended = _mended(reads, wrong) if wrong else [(read, False) for read in reads]
     moments = [
@@ -80,9 +84,11 @@ def tells(reads: Sequence[RegisterReading], wrong: Collection[RegisterReading], 
         for some in (list(same) for _, same in groupby(mended, key=lambda each: each[0].at))
     ]
     counted = [_counted(one.last, other.first, rules) for one, other in pairwise(moments)]
+    if whole:
+        counted = [_carried(*pair, each, rules) for pair, each in zip(pairwise(moments), counted, strict=True)]
     found: Tells = {}
     for place in range(len(counted)):
-        for key, told in _from(moments, counted, place, rules):
+        for key, told in _from(moments, counted, place, (rules, MOST if whole else PASSED)):
             found.setdefault(key, told)
     return found
 
@@ -109,11 +115,17 @@ def _counted(before: RegisterReading, after: RegisterReading, rules: Rules) -> t
     return (nan, nan) if factor is None or counted < 0 else (counted, factor)
 
 
+def _carried(one: _Moment, other: _Moment, counted: tuple[float, float], rules: Rules) -> tuple[float, float]:
+    """Return what was counted between two moments, NaN where the connection cannot have carried it."""
+    return counted if _is_carried(counted[0] * counted[1], one.last, other.first, rules) else (nan, nan)
+
+
 def _from(
-    moments: Sequence[_Moment], counted: Sequence[tuple[float, float]], place: int, rules: Rules
+    moments: Sequence[_Moment], counted: Sequence[tuple[float, float]], place: int, how: tuple[Rules, int]
 ) -> Iterator[tuple[Key, Told]]:
-    """Yield what is told of the intervals that begin with one moment."""
-    one, total, run, times, direct, left = moments[place], 0.0, 0.0, 1.0, True, PASSED
+    """Yield what is told of the intervals that begin with one moment; `how`: by which rules, and how many passed."""
+    rules, left = how
+    one, total, run, times, direct = moments[place], 0.0, 0.0, 1.0, True
     for step in range(place, len(counted)):
         # Of reads each minute the longer intervals were never derived.
         left -= not direct
@@ -131,7 +143,7 @@ def _from(
         if energy.is_integer() and _is_carried(energy, one.last, other.first, rules):
             quality = between_reads(one.last.quality, other.first.quality)
             yield key, Told(energy, one.guess or other.guess, direct and is_usual(key), quality)
-        direct = False
+        direct = direct and not is_usual(key)
 
 
 def _is_carried(energy: float, before: RegisterReading, after: RegisterReading, rules: Rules) -> bool:
