@@ -46,6 +46,21 @@ def test_watch_then_export_and_back_again(run: Run, tmp_path: Path) -> None:
     assert "Exported 4 readings" in err
 
 
+def test_an_export_says_what_the_format_does_not_tell(run: Run, tmp_path: Path) -> None:
+    days = "".join(f"300,2025030{day},{','.join(['0.5'] * 48)},S14,,,,\n" for day in (1, 2))
+    (tmp_path / "m.csv").write_text(f"100,NEM12,202503030000,X,Y\n200,N1,E1,E1,E1,,,kWh,30,\n{days}900\n")
+    assert run("reading", "import", "m.csv")[0] == 0
+    told = json.loads(run("reading", "export", "--format", "cim-xml", "-o", "m.xml", "--json")[1])["notes"]
+    assert told == [
+        "cim-xml does not tell every channel: channel E1 comes back without one (N1)",
+        "cim-xml has no word for every quality: estimated:like-day comes back as estimated",
+        "cim-xml does not tell the zone Australia/Brisbane: read it with --zone Australia/Brisbane",
+    ]
+    out = "".join(run("reading", "export", "--format", "nem12", "-o", "back.csv")[1:])
+    assert "note:" not in out
+    assert "note: cmep does not tell" in "".join(run("reading", "export", "--format", "cmep", "-o", "m.cmep")[1:])
+
+
 def test_an_export_keeps_links_and_devices_and_leaves_no_half_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "day.csv").write_text(DAY)
     run("reading", "import", "day.csv")
