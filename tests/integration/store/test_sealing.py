@@ -22,6 +22,7 @@ from gridwright.domain.usage_point import Meter, UsagePoint
 from gridwright.jobs.field.add_device import NewDevice, add_device
 from gridwright.jobs.upkeep.look_after_keys import key_state, rotate_master, seal_store
 from gridwright.jobs.upkeep.vault import Vault
+from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
 
 ANNA = UsagePoint("UP-1", attributes={"name": "Anna Müller", "phone": "+49 30 1234"})
@@ -206,3 +207,58 @@ def test_keys_from_the_environment(tmp_path: Path) -> None:
         both.add_key()
     with pytest.raises(StoreCorrupt, match="no key file"):
         Vault(tmp_path, given="not base 64").seal(b"")
+
+
+def test_what_is_kept_while_the_first_key_is_made_is_sealed(every_store: Store, address: str, vault: Vault) -> None:
+    """A transaction that began before there was a key, and ends after all was sealed, leaves nothing plain."""
+    if every_store._engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer")
+    begun, done = threading.Event(), threading.Event()
+
+    def keep_bert() -> None:
+        with open_store(address, master=Vault(vault.path)) as other, other.transaction():
+            other.registry.save_points(ME, [BERT])
+            begun.set()
+            done.wait(2)  # the sealing waits, or is over before this ends
+
+    def seal() -> None:
+        seal_store(every_store, ME)
+        done.set()
+
+    threads = [threading.Thread(target=keep_bert), threading.Thread(target=seal)]
+    threads[0].start()
+    assert begun.wait(10)
+    threads[1].start()
+    for thread in threads:
+        thread.join(60)
+    assert [code for code, text in stored(every_store).items() if "Bert" in text or "Anna" in text] == []
+    assert every_store.registry.points(ME) == (ANNA, BERT, BARE)
+    assert verify_store(every_store, ME).checks
+    assert key_state(every_store, ME, vault).sealed.plain == 0
+
+
+def test_two_that_seal_for_the_first_time_make_one_key(every_store: Store, address: str, vault: Vault) -> None:
+    def seal() -> None:
+        with open_store(address, master=Vault(vault.path)) as other:
+            seal_store(other, ME)
+
+    vault.seal(b"")  # there is a master key
+    threads = [threading.Thread(target=seal) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(key_state(every_store, ME, vault).sealed.keys) == 1
+
+
+def test_verify_names_what_is_plain_beside_a_key(every_store: Store) -> None:
+    seal_store(every_store, ME)
+    with every_store._engine.begin() as connection:
+        connection.execute(text("UPDATE usage_point SET attributes = '{\"name\": \"Eve\"}' WHERE code = 'UP-3'"))
+    check = every_store.checks.sealed(ME)
+    assert check.faults == 1
+    assert "gridwright vault seal" in check.remedy
+    assert "UP-3" in check.first[0]
+    assert "Eve" not in check.first[0]
+    assert seal_store(every_store, ME) == 1
+    assert every_store.checks.sealed(ME).faults == 0

@@ -18,7 +18,7 @@ from gridwright.store.names import every_type
 from gridwright.store.schema.field import device_link
 from gridwright.store.schema.flow import data_key, journal, journal_aside
 from gridwright.store.schema.trust import day_total
-from gridwright.store.sealing.points import COLUMN
+from gridwright.store.sealing.points import COLUMN, NOTHING
 from gridwright.store.sealing.sealing import Sealing, is_sealed
 from gridwright.store.session import Session
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gridwright.store.archive.file import Shelf
 
 SHOWN = 10
+SEALS = "what is plain, gridwright vault seal seals"
 ANEW = (
     "bring the file back from a copy of the archive; the database has the month too: where there is no copy, delete "
     "what is left of the file, and gridwright archive run writes it anew"
@@ -175,12 +176,13 @@ class Checks:
         return finder.result()
 
     def sealed(self, access: Access) -> Checked:
-        """Unwrap every data key, and open every sealed row and secret of a device."""
+        """Unwrap every data key, open every sealed row and secret of a device; under a key nothing may be plain."""
         access.require(Act.ADMINISTER)
-        finder = Finder("sealed data", "bring back the key file that belongs to this database")
+        finder = Finder("sealed data", f"bring back the key file that belongs to this database; {SEALS}")
         table = schema.usage_point
         with self._session.reading() as unit:
-            for key, wrapped in unit.connection.execute(select(data_key.c.id, data_key.c.wrapped)).all():
+            keys = unit.connection.execute(select(data_key.c.id, data_key.c.wrapped)).all()
+            for key, wrapped in keys:
                 self._open(finder, f"data key {key}", wrapped)
             secrets = select(device_link.c.serial, device_link.c.secret).where(device_link.c.secret.is_not(None))
             for serial, secret in unit.connection.execute(secrets).all():
@@ -192,6 +194,9 @@ class Checks:
                         self._sealing.open(unit, COLUMN, [(code, stored)])
                     except StoreCorrupt as error:
                         finder.fault(f"{code}: {error.message}")
+                elif keys and stored != NOTHING:
+                    finder.looked_at += 1
+                    finder.fault(f"{code}: its attributes are plain, though there is a data key")
         return finder.result()
 
     def _open(self, finder: Finder, what: str, sealed: bytes) -> None:

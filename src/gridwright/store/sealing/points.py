@@ -88,9 +88,13 @@ class SealedData:
             master.open(one)
 
     def begin(self, access: Access, *, fresh: bool = False) -> str:
-        """Make sure that there is a data key, or, with `fresh`, a new one; return the id of the newest."""
+        """Make sure that there is a data key, or, with `fresh`, a new one; return the id of the newest.
+
+        Transactions of others that keep plain text are waited for; StoreLocked where they last long.
+        """
         access.require(Act.ADMINISTER)
-        with self._session.writing() as unit:
+        with self._session.writing(settled=False) as unit:
+            self._sealing.wait_for_plain(unit)  # before any other lock, which they might need
             key = None if fresh else self._sealing.newest(unit)
             if key is None:
                 key = self._sealing.add_key(unit)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MARK = "gw2:"
 KEY_BYTES, NONCE_BYTES, ID_BYTES = 32, 12, 6
 REWRITTEN = 1  # `user_version` of a SQLite file that holds no freed bytes from before all was sealed
+HELD = "SELECT version_num FROM alembic_version"  # a row that is always there, and that nobody changes meanwhile
 LOST = "bring back the key file that belongs to this database; without it what is sealed is lost"
 
 
@@ -69,7 +70,7 @@ class Sealing:
 
     def seal(self, unit: Unit, column: str, cells: Sequence[tuple[str, str]]) -> list[str]:
         """Return the texts of (row, text) as they are stored: sealed where the database has a data key."""
-        key = self.newest(unit)
+        key = self.newest(unit) or self._none_to_come(unit)
         if key is None:
             return [text for _, text in cells]
         nonces = os.urandom(NONCE_BYTES * len(cells))
@@ -107,6 +108,21 @@ class Sealing:
             name = unit.connection.execute(query).scalar()
             self._newest = None if name is None else self._load(unit, str(name))
         return self._newest
+
+    def _none_to_come(self, unit: Unit) -> DataKey | None:
+        """Let nobody make a key until this transaction, which keeps plain text, has ended; return one made before.
+
+        Else it could end when all that was plain before the key is sealed. SQLite has one writer anyway.
+        """
+        if unit.dialect == "sqlite":
+            return None
+        unit.fetch(f"{HELD} {'FOR SHARE' if unit.dialect == 'postgresql' else 'LOCK IN SHARE MODE'}")
+        return self.newest(unit)
+
+    def wait_for_plain(self, unit: Unit) -> None:
+        """Wait until all transactions have ended that keep plain text; others wait, from now on, for this one."""
+        if unit.dialect != "sqlite":
+            unit.fetch(f"{HELD} FOR UPDATE")
 
     def add_key(self, unit: Unit) -> DataKey:
         """Make a data key, which seals from now on; it is stored wrapped."""
