@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from typing import Any
 
-from gridwright.domain.errors import InputError
+from gridwright.domain.errors import GridwrightError, InputError
 from gridwright.domain.quality import Method
 from gridwright.vee.strict import advice
 
@@ -71,53 +72,60 @@ def _table(ladder: Ladder) -> dict[str, Any]:
 WHOLE = {one.name: one.type == "int" for one in fields(Ladder) if one.name != "methods"}
 
 
-def ladders_from(table: Mapping[str, object], where: str = "") -> Ladders:
+FailKey = Callable[[str, str, str], GridwrightError]  # key, message and remedy
+Fail = Callable[[str, str, str, str], GridwrightError]  # table, key in it (empty: the table), message and remedy
+ESTIMATION = "estimation"
+TABLE_EACH = "write a table [estimation.class.NAME] each"
+
+
+def _no_file(table: str, _: str, message: str, remedy: str) -> GridwrightError:
+    return InputError(message, where=f"[{table}]", remedy=remedy)
+
+
+def ladders_from(table: Mapping[str, object], fail: Fail = _no_file) -> Ladders:
     """Read the `[estimation]` table of a rules file: limits for all, and `[estimation.class.NAME]` over them.
 
-    An unknown key, an unknown method, or a limit that is no number from zero on is an InputError naming it.
+    An unknown key, an unknown method, or a limit that is no number from zero on is an error naming it, which `fail`
+    makes: whoever has the file knows the line.
     """
     own = {name: value for name, value in table.items() if name != "class"}
-    default = _ladder(Ladder(), own, where or "[estimation]", ("class",))
+    default = _ladder(Ladder(), own, partial(fail, ESTIMATION), ("class",))
     classes = table.get("class", {})
     if not isinstance(classes, Mapping):
-        raise InputError(f"class is {classes!r}", where=where, remedy="write a table [estimation.class.NAME] each")
-    return Ladders(default, {name: _class_ladder(default, name, limits, where) for name, limits in classes.items()})
+        raise fail(ESTIMATION, "class", f"class is {classes!r}", TABLE_EACH)
+    return Ladders(default, {name: _class_ladder(default, name, limits, fail) for name, limits in classes.items()})
 
 
-def _class_ladder(default: Ladder, name: str, limits: object, where: str) -> Ladder:
-    place = f"{where} [estimation.class.{name}]".strip()
+def _class_ladder(default: Ladder, name: str, limits: object, fail: Fail) -> Ladder:
     if not isinstance(limits, Mapping):
-        raise InputError(f"{name} is {limits!r}", where=place, remedy="write a table [estimation.class.NAME] each")
-    return _ladder(default, limits, place)
+        raise fail(f"{ESTIMATION}.class", name, f"{name} is {limits!r}", TABLE_EACH)
+    return _ladder(default, limits, partial(fail, f"{ESTIMATION}.class.{name}"))
 
 
-def _ladder(base: Ladder, limits: Mapping[str, object], where: str, more: tuple[str, ...] = ()) -> Ladder:
+def _ladder(base: Ladder, limits: Mapping[str, object], fail: FailKey, more: tuple[str, ...] = ()) -> Ladder:
     changes: dict[str, Any] = {}
     for name, value in limits.items():
         if name == "methods":
-            changes[name] = _methods(value, where)
+            changes[name] = _methods(value, fail)
         elif name in WHOLE:
-            changes[name] = _number(name, value, where)
+            changes[name] = _number(name, value, fail)
         else:
-            raise InputError(
-                f"{name!r} is no limit of an estimate", where=where, remedy=advice(name, ("methods", *WHOLE, *more))
-            )
+            raise fail(name, f"{name!r} is no limit of an estimate", advice(name, ("methods", *WHOLE, *more)))
     return replace(base, **changes)
 
 
-def _methods(value: object, where: str) -> tuple[str, ...]:
+def _methods(value: object, fail: FailKey) -> tuple[str, ...]:
     names = value if isinstance(value, list | tuple) else [value]
     for name in names:
         if name not in METHOD_OF and name not in ALWAYS:
-            remedy = advice(name, (*METHOD_OF, *ALWAYS))
-            raise InputError(f"{name!r} is no method of the ladder", where=where, remedy=remedy)
+            raise fail("methods", f"{name!r} is no method of the ladder", advice(name, (*METHOD_OF, *ALWAYS)))
     return tuple(str(name) for name in names if name not in ALWAYS)
 
 
-def _number(name: str, value: object, where: str) -> float | int:
+def _number(name: str, value: object, fail: FailKey) -> float | int:
     whole = WHOLE[name]
     good = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not good or not 0 <= value < float("inf"):  # type: ignore[operator]
         kind = "whole number" if whole else "number"
-        raise InputError(f"{name} is {value!r}", where=where, remedy=f"write a {kind} from zero on")
+        raise fail(name, f"{name} is {value!r}", f"write a {kind} from zero on")
     return int(value) if whole else float(value)  # type: ignore[call-overload, arg-type]

@@ -8,7 +8,7 @@ from functools import cache, partial
 from importlib.resources import files
 from typing import Any, get_args, get_origin, get_type_hints
 
-from gridwright.domain.errors import ConfigError, GridwrightError, InputError
+from gridwright.domain.errors import ConfigError, GridwrightError
 from gridwright.domain.finding import Severity
 from gridwright.domain.reading_type import Flow, Quantity
 from gridwright.domain.usage_point import CLASSES
@@ -103,10 +103,7 @@ def _ladders(source: RuleFile, data: Mapping[str, Any], base: RuleBook | None, c
     table = data["estimation"]
     if not isinstance(table, dict):
         raise source.fail(f"estimation is {table!r}", key="estimation", remedy="write a table [estimation]")
-    try:
-        ladders = ladders_from(table, source.name)
-    except InputError as error:
-        raise ConfigError(error.message, where=error.where, remedy=error.remedy) from error
+    ladders = ladders_from(table, source.fail_in)
     for name in ladders.classes:
         _check_classes([name], classes, partial(_fail_key, source, f"estimation.class.{name}"))
     return ladders

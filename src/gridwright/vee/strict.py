@@ -13,6 +13,8 @@ from typing import Any
 from gridwright.domain.errors import ConfigError
 
 GROUP = "[[group]]"
+HEADING = re.compile(r"^\s*\[+([^\]]+)\]+")
+ASSIGNED = re.compile(r"""^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,39 @@ class RuleFile:
                 return number
         return fallback
 
+    def fail_in(self, table: str, key: str, message: str, remedy: str) -> ConfigError:
+        """Return the error about a key of a table, to be raised, with its line, however the table is written."""
+        line = self._line_in(table, key)
+        where = f"{self.name} line {line} [{table}]" if line else f"{self.name} [{table}]"
+        return ConfigError(message, where=where, remedy=remedy)
+
+    def _line_in(self, table: str, key: str) -> int:
+        """Return the line that gives a key its value, or begins a table in short form that does; 0 = none."""
+        wanted, heading, found = (*table.split("."), key), (), 0
+        for number, line in enumerate(self.text.splitlines(), 1):
+            if opened := HEADING.match(line):
+                heading = _names(opened[1])
+                given = heading
+            elif assigned := ASSIGNED.match(line):
+                given = (*heading, *_names(assigned[1]))
+            else:
+                continue
+            if given == wanted:
+                return number
+            if given and given == wanted[: len(given)]:
+                found = number
+        return found
+
     def read(self) -> dict[str, Any]:
         """Return the file's content; broken TOML is a ConfigError."""
         try:
             return tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"this is no TOML: {error}", where=self.name, remedy="see the place named") from error
+
+
+def _names(dotted: str) -> tuple[str, ...]:
+    return tuple(name.strip().strip("\"'") for name in dotted.split("."))
 
 
 def advice(word: object, known: Iterable[str]) -> str:

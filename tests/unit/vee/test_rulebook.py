@@ -240,3 +240,26 @@ def test_the_ladder_stands_in_the_same_file() -> None:
         with pytest.raises(ConfigError, match=told) as raised:
             rule_book(HEAD + f"\n{wrong}\n", "vee.toml")
         assert "vee.toml" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        ('[estimation]\nweeks = 2\nlinear_hours = "2"\n', 4, "linear_hours is '2'"),
+        ('[estimation]\n\nmethods = ["E02", "E99"]\n', 4, "'E99' is no method of the ladder"),
+        ("[estimation]\nlinear_hour = 2\n", 3, "did you mean linear_hours?"),
+        ('[estimation]\nweeks = 1\n[estimation.class.residential]\n"weeks" = -1', 5, "weeks is -1"),
+        ("[estimation]\nweeks = 4\nclass.residential.weeks = -1", 4, "weeks is -1"),
+        ("estimation.class.residential = { weeks = -1 }", 2, "weeks is -1"),
+        ("[estimation]\nclass = 3", 3, "class is 3"),
+        ("[estimation.class]\nresidential = 3", 3, "residential is 3"),
+        ("estimation = { weeks = 1.5 }", 2, "weeks is 1.5"),
+    ],
+)
+def test_a_wrong_ladder_names_file_and_line(text: str, line: int, told: str) -> None:
+    """However the table is written, and where another one has a key that is called the same."""
+    with pytest.raises(ConfigError) as caught:
+        read_rule_book(f'version = "1"\n{text}', "vee.toml")
+    assert told in f"{caught.value.message} {caught.value.remedy}"
+    assert caught.value.where.startswith(f"vee.toml line {line} [estimation")
+    assert caught.value.remedy
