@@ -166,11 +166,10 @@ def register(app: typer.Typer) -> None:
 
 
 def why_nothing(done: Imported, place: str) -> InputError:
-    """Return why nothing of a file was taken: its first reject, or what was noted where there is not even that."""
-    if done.intake.rejects:
-        first = done.intake.rejects[0]
-        return InputError(first.reason, where=f"{place} line {first.line}", remedy=first.remedy)
-    return InputError(f"no reading is in it: {done.intake.notes[0]}", where=place, remedy="fetch the file again")
+    """Return why nothing of a file was taken, with its place."""
+    error, first = done.why_nothing, next(iter(done.intake.rejects), None)
+    error.where = place if first is None or done.unkept else f"{place} line {first.line}"
+    return error
 
 
 def judged_json(judged: TrustedImport | None) -> dict[str, Any]:
@@ -256,6 +255,6 @@ def _besides(done: Imported) -> str:
     told = [
         f"; {done.registers:,} of them register reads" if done.registers else "",
         f", {done.aside:,} set aside: a better value is stored" if done.aside else "",
-        f"; {done.unkept:,} not kept: their intervals are longer than an hour" if done.unkept else "",
+        f"; {done.unkept:,} not kept: longer than an hour, or on no grid" if done.unkept else "",
     ]
     return "".join(told)

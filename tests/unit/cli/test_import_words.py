@@ -45,4 +45,4 @@ def test_register_reads_and_what_is_not_kept_are_counted() -> None:
     reads = words(Imported(Intake("day.csv", "csv", 48, 48, (), 0), new=47, same=1, registers=48))
     assert reads[-1] == "Stored: 47 new, 0 changed, 1 as before; 48 of them register reads."
     lost = words(Imported(Intake("day.csv", "csv", 40, 40, (), 0), unkept=40))
-    assert lost[-1] == "Stored: 0 new, 0 changed, 0 as before; 40 not kept: their intervals are longer than an hour."
+    assert lost[-1] == "Stored: 0 new, 0 changed, 0 as before; 40 not kept: longer than an hour, or on no grid."

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -388,3 +389,21 @@ def test_daily_intervals_that_are_not_kept_are_told_in_words(store: Store, tmp_p
         "intervals longer than an hour are not kept; register reads are, and --kind cumulative says so"
     )
     assert (done.new, done.unkept) == (0, 28)
+    assert done.took_nothing
+    assert "none of 28 readings is kept: not stored: R-1, readings of 1,440 min" in done.why_nothing.message
+    assert "--kind cumulative" in done.why_nothing.remedy
+
+
+def test_a_file_of_which_anything_is_kept_took_something(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "both.csv"
+    days = [f"R-1,2025-01-{day:02d},{7 + day % 3}.5" for day in range(1, 29)]
+    path.write_text("\n".join(["usage_point,date,kwh", *days]))
+    quarters = [f"R-2,2025-01-01T0{slot // 4}:{slot % 4 * 15:02d}:00Z,0.5" for slot in range(12)]
+    other = tmp_path / "quarters.csv"
+    other.write_text("\n".join(["usage_point,time,kwh", *quarters]))
+    both = tmp_path / "both.zip"
+    with ZipFile(both, "w") as archive:
+        archive.write(path, path.name)
+        archive.write(other, other.name)
+    done = run(store, both, ReadOptions(zone="UTC"))
+    assert (done.new, done.unkept, done.took_nothing) == (12, 28, False)

@@ -28,6 +28,7 @@ from gridwright.jobs.files.adrift import adrift, keep_adrift
 from gridwright.jobs.files.beside_measured import MEASURED, beside_measured
 from gridwright.jobs.files.brought import Brought, named
 from gridwright.jobs.files.chunk_parts import (
+    NOT_STORED,
     TOO_LONG,
     Misfit,
     Part,
@@ -323,7 +324,8 @@ class ChunkImport:
             repeated=tally.repeated,
             conflicting=tally.conflicting,
             missing=tally.missing,
-            unkept=sum(int(np.count_nonzero(~panel.missing)) for panel in unkept(gridded)),
+            unkept=sum(int(np.count_nonzero(~panel.missing)) for panel in unkept(gridded))
+            + sum(int(np.count_nonzero(~np.isnan(each.value))) for each in gridded.loose),
         )
 
     def _late(self, misfits: Sequence[Misfit]) -> list[Reject]:
@@ -343,6 +345,6 @@ class ChunkImport:
         run.listed += self._rejects(gridded)[:room]
         run.notes.update(dict.fromkeys((*self.decoded.notes, *gridded.tally.notes)))
         run.seen.update(dict.fromkeys(zones_of(self.decoded.zones, gridded, run.options)))
-        run.notes.update({f"not stored: {shown(panel)}: {TOO_LONG}": None for panel in unkept(gridded)})
+        run.notes.update({f"{NOT_STORED}: {shown(panel)}: {TOO_LONG}": None for panel in unkept(gridded)})
         if gridded.loose:
-            run.notes["not stored: instantaneous readings that follow no grid"] = None
+            run.notes[f"{NOT_STORED}: instantaneous readings that follow no grid"] = None

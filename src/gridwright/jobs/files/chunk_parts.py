@@ -19,6 +19,7 @@ from gridwright.ingest import Gridded
 from gridwright.store import SaveSummary
 
 LONGEST_BLOCK = timedelta(hours=1)
+NOT_STORED = "not stored"
 TOO_LONG = "intervals longer than an hour are not kept; register reads are, and --kind cumulative says so"
 LEFT_OUT = "energy of {} min between register reads is left out of days with other intervals; the reads are stored"
 DERIVED = "derived_"  # before the names of the counts of what nobody sent

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from gridwright.domain.access import Access
+from gridwright.domain.errors import InputError
 from gridwright.domain.interval import epoch_s
 from gridwright.domain.readings import AHEAD
 from gridwright.domain.usage_point import UsagePoint
@@ -20,7 +21,7 @@ from gridwright.ingest import Tally, grid_series
 from gridwright.jobs.files.adrift import adrift_notes
 from gridwright.jobs.files.brought import Brought
 from gridwright.jobs.files.chunk_import import ChunkImport, FollowUp, ImportRun, NewPoint
-from gridwright.jobs.files.chunk_parts import DERIVED
+from gridwright.jobs.files.chunk_parts import DERIVED, NOT_STORED
 from gridwright.jobs.files.collector import seldom_collected
 from gridwright.jobs.files.decode_ahead import pieces
 from gridwright.jobs.files.hung_meters import hung_meters
@@ -34,13 +35,19 @@ Report = Callable[[int, int], None]
 AGAIN = "imported before with the same options, and read once more: what has changed since is put back"
 BEFORE = "imported before with the same options; nothing was done"
 
+UNKEPT_HELPS = (
+    "of register reads say --kind cumulative; else fetch intervals of an hour or less, or look at the file with "
+    "gridwright report, which reads all of it"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What an import did: the verdict on the records, and readings that were new, changed or the same in the store.
 
     `aside`: another value than the stored one, which did not count because that is of better quality. `registers`: how
-    many of all these are register reads. `unkept`: readings taken whose intervals are too long to be stored.
+    many of all these are register reads. `unkept`: readings taken whose intervals are too long to be stored, or that
+    follow no grid.
 
     `derived`: the same of what nobody sent, the intervals of energy between register reads.
     `already`: the same content came whole before, with the same options; `again`: and was read once more, otherwise
@@ -72,10 +79,21 @@ class Imported:
 
     @property
     def took_nothing(self) -> bool:
-        """Whether a file that should hold readings gave none: all were refused, or what there is of it was cut off."""
+        """Whether a file that should hold readings gave none: all were refused, cut off, or are of no kind we keep."""
         intake = self.intake
         empty = bool(intake.rejected) if intake.records else bool(intake.notes)
-        return empty and not intake.accepted
+        return (empty or self.unkept > 0) and intake.accepted <= self.unkept
+
+    @property
+    def why_nothing(self) -> InputError:
+        """Why nothing of it was taken: its first reject, or what was noted where there is not even that."""
+        intake = self.intake
+        if self.unkept:
+            first = next((note for note in intake.notes if note.startswith(NOT_STORED)), NOT_STORED)
+            return InputError(f"none of {self.unkept:,} readings is kept: {first}", remedy=UNKEPT_HELPS)
+        if intake.rejects:
+            return InputError(intake.rejects[0].reason, remedy=intake.rejects[0].remedy)
+        return InputError(f"no reading is in it: {intake.notes[0]}", remedy="fetch the file again")
 
 
 def ingest_file(  # noqa: PLR0913 - what an import needs to know

@@ -288,6 +288,10 @@ def _rejects_of(target: Path) -> Path:
 
 def _nothing_taken(imported: Imported, name: str) -> InputError:
     intake = imported.intake
+    if imported.unkept:
+        error = imported.why_nothing
+        error.where = shown(name)
+        return error
     first = intake.rejects[0] if intake.rejects else None
     reason = f": {first.reason}" if first else f": {intake.notes[0]}" if intake.notes else ""
     return InputError(
