@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -32,7 +31,7 @@ from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.settings import EdgeSettings, Settings
 from gridwright.store import Store, open_store
 from tests.integration.fault_drill_broker import BROKER_FAULTS, play_broker
-from tests.integration.fault_drill_buffer import buffer_drops, buffer_full
+from tests.integration.fault_drill_buffer import buffer_drops, buffer_full, dropped_of, ranges_told
 from tests.integration.fault_drill_clock import Stamped, centre_clock, compare_stamped, edge_clock
 from tests.integration.fault_drill_journal import (
     all_is_seen,
@@ -222,6 +221,7 @@ def compared(fault: str, rounds: int, site: Site, load: Load, seconds: float) ->
         assert len(streams) == 1
         # Each number was applied once: a record is a reading here.
         doubled += abs(streams[0].readings - numbers_of(store))
+        ranges = ranges_told(store)
         assert streams[0].rejected == 0, streams
         assert store.audit.verify(ME) > 0
         verified = verify_store(store, ME)
@@ -230,27 +230,15 @@ def compared(fault: str, rounds: int, site: Site, load: Load, seconds: float) ->
     odd = [told for one in senders for told in one.odd]
     assert not odd, odd[:3]
     acknowledged, resent = sum(one.acknowledged for one in senders), sum(one.resent for one in senders)
-    dropped = dropped_of(site, rounds, [gone for _, gone, _, _ in found], streams[0].lost, resent)
+    missing = [gone for _, gone, _, _ in found]
+    if site.drops:
+        dropped = dropped_of(missing, [device.slot for device in devices], ranges, streams[0].lost, resent)
+    else:
+        dropped = 0
+        assert streams[0].lost == 0, f"{streams[0].lost} numbers are told as lost"
     counts = (acknowledged, stored, lost - dropped + site.unseen, doubled, wrong, resent)
     by_line = sum(feeder.acknowledged for feeder in load.feeders)
     return Row(fault, rounds, *counts, seconds, lines=by_line, caught=site.caught, dropped=dropped)
-
-
-def dropped_of(site: Site, rounds: int, gone: Sequence[Sequence[int]], told: int, resent: int) -> int:
-    """Return how many of the slots that are gone were dropped by the edge as it was set to: the oldest, and told.
-
-    `told`: numbers that the centre knows as lost; among them requests whose answer never came, and which came again.
-    """
-    if not site.drops:
-        assert told == 0, f"{told} numbers are told as lost"
-        return 0
-    dropped = sum(map(len, gone))
-    assert dropped <= told <= dropped + resent, (dropped, told, resent)
-    # What is dropped in one outage is the oldest of each meter in a row, and never the newest.
-    for slots in gone:
-        rows = sum(after - before > 1 for before, after in pairwise(slots)) + bool(slots)
-        assert rows <= rounds, (rows, slots)
-    return dropped
 
 
 def numbers_of(store: Store) -> int:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.edge.status import read_status
 from tests.integration.fault_drill_row import PAUSE, some
 from tests.integration.patience import await_progress
 
 if TYPE_CHECKING:
+    from gridwright.edge.gone import Numbers
+    from gridwright.store import Store
     from tests.integration.fault_drill import Fault, Load, Site
 
 PADDING = 6_000  # bytes around a reading, which the edge keeps: the smallest buffer is then full of a few hundred
@@ -56,6 +60,39 @@ def buffer_drops(site: Site) -> Iterator[Fault]:
         load.more(some())
 
     yield fill
+
+
+def ranges_told(store: Store) -> list[Numbers]:
+    """Return the runs of numbers that the centre knows as lost, as it has audited them: epoch, first and last."""
+    told: list[Numbers] = []
+    for record in reversed(store.audit.records(ME, limit=1_000_000)):
+        for part in filter(None, str(record.detail.get("numbers", "")).split(", ")):
+            epoch, (first, last) = str(record.detail["epoch"]), map(int, part.split("-"))
+            if told and (told[-1][0], told[-1][2] + 1) == (epoch, first):
+                first = told.pop()[1]
+            told.append((epoch, first, last))
+    return told
+
+
+def dropped_of(
+    gone: Sequence[Sequence[int]], newest: Sequence[int], ranges: Sequence[Numbers], told: int, resent: int
+) -> int:
+    """Return how many of the slots that are gone were dropped by the edge as it was set to: the oldest, and told.
+
+    `newest`: of each meter, the slot that it sends next. `told`: how many numbers the centre knows as lost; among them
+    requests whose answer never came, and which came again.
+    """
+    dropped = sum(map(len, gone))
+    assert dropped <= told <= dropped + resent, (dropped, told, resent)
+    assert told == sum(last - first + 1 for _, first, last in ranges), (told, ranges)
+    for slots, following in zip(gone, newest, strict=True):
+        # A meter sends a slot once the one before is acknowledged, so its slots rise with the numbers, and between two
+        # that are gone in one range of numbers nothing of it arrived: it has no more rows than there are ranges. One
+        # outage may have several: while the centre takes a batch, slowly, what is behind it in the buffer is dropped.
+        rows = sum(after - before > 1 for before, after in pairwise(slots)) + bool(slots)
+        assert rows <= len(ranges), (rows, slots, ranges)
+        assert not slots or slots[-1] < following - 1, (slots, following)  # never the newest
+    return dropped
 
 
 def _dropped(site: Site) -> int:

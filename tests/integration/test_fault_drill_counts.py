@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -9,18 +10,20 @@ import numpy as np
 import pytest
 
 from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.edge import EdgeStream
 from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store, open_store
-from tests.integration.fault_drill import Site, dropped_of
+from tests.integration.fault_drill_buffer import dropped_of, ranges_told
 from tests.integration.fault_drill_clock import Stamped, Try, compare_stamped
 from tests.integration.fault_drill_lines import Body, Feeder, compare_lines, prepare_lines
 from tests.integration.fault_drill_meters import QUARTER, START, Device, compare_meter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
+
+    from gridwright.edge.gone import Numbers
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 NAN = float("nan")
@@ -131,13 +134,33 @@ def test_a_reading_stamped_wrongly_is_seen(
     assert found == (len(reads), lost, doubled, wrong)
 
 
-def test_an_edge_may_drop_the_oldest_alone_and_must_tell(tmp_path: Path) -> None:
-    drops = Site(tmp_path, drops=True)
-    gone = [[3, 4, 5], [4, 5]]
-    assert dropped_of(drops, 1, gone, told=5, resent=0) == 5
-    assert dropped_of(drops, 1, gone, told=7, resent=2) == 5  # two were sent again
-    for told, resent, rounds, slots in [(4, 0, 1, gone), (7, 1, 1, gone), (5, 0, 1, [[3, 5], [4, 5, 6]])]:
+@pytest.mark.parametrize(
+    ("gone", "ranges", "told", "resent", "fault"),
+    [
+        ([[3, 4, 5], [4, 5]], [("a", 20, 24)], 5, 0, ""),
+        ([[3, 4, 5], [4, 5]], [("a", 20, 26)], 7, 2, ""),  # two were sent again
+        ([[3, 5], [4, 5, 6]], [("a", 20, 22), ("a", 40, 41)], 5, 0, ""),  # between them some arrived
+        ([[3, 4, 5], [4, 5]], [("a", 20, 23)], 4, 0, "one was not told"),
+        ([[3, 4, 5], [4, 5]], [("a", 20, 26)], 7, 1, "more were told than there were"),
+        ([[3, 4, 5], [4, 5]], [("a", 20, 23)], 5, 0, "the ranges do not tell all"),
+        ([[3, 5], [4, 5, 6]], [("a", 20, 24)], 5, 0, "two rows of one meter in one range"),
+        ([[3, 4, 5], [8, 9]], [("a", 20, 24)], 5, 0, "the newest is gone"),
+    ],
+)
+def test_an_edge_may_drop_the_oldest_alone_and_must_tell(
+    gone: list[list[int]], ranges: list[Numbers], told: int, resent: int, fault: str
+) -> None:
+    if fault:
         with pytest.raises(AssertionError):
-            dropped_of(drops, rounds, slots, told=told, resent=resent)
-    with pytest.raises(AssertionError, match="told as lost"):
-        dropped_of(Site(tmp_path), 1, [[]], told=1, resent=0)
+            dropped_of(gone, [10, 10], ranges, told, resent)
+    else:
+        assert dropped_of(gone, [10, 10], ranges, told, resent) == 5
+
+
+def test_what_the_centre_knows_as_lost_is_read_from_its_audit(store: Store) -> None:
+    stream = EdgeStream("drill", "a", "local", NOW, NOW)
+    for epoch, after, last, gone in [("a", 0, 9, [(2, 4), (6, 9)]), ("a", 9, 20, [(10, 12)]), ("b", 0, 5, [(1, 5)])]:
+        before = store.edges.stream(ME, "drill", epoch) or replace(stream, epoch=epoch)
+        lost = before.lost + sum(end - begin + 1 for begin, end in gone)
+        store.edges.advance(ME, replace(before, sequence=last, lost=lost), after=after, gone=gone)
+    assert ranges_told(store) == [("a", 2, 4), ("a", 6, 12), ("b", 1, 5)]

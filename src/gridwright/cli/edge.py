@@ -89,7 +89,8 @@ def drain(
         print_json({"waiting": done.waiting, "rejected": done.rejected, "problem": done.problem})
     else:
         say(f"{done.waiting} records wait." + (f" In the way: {done.problem}" if done.problem else ""))
-    if done.waiting:
+    # Also where nothing waits but word of what was dropped.
+    if done.waiting or done.problem:
         raise typer.Exit(1)
 
 

@@ -6,7 +6,6 @@ after which it is not certain what the disk holds. So no number ever means two r
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import threading
@@ -20,12 +19,14 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from gridwright.domain.errors import StoreCorrupt, StoreError, StoreFull
+from gridwright.domain.errors import StoreFull
 from gridwright.durable import sync
-from gridwright.edge.folder import QUARANTINE, locked, read_mark, save_mark
+from gridwright.edge.folder import FULL, QUARANTINE, Mark, locked, note_dropped, read_mark, save_mark, trouble
+from gridwright.edge.found import found_in
+from gridwright.edge.gone import Numbers, arrived, is_told, unacknowledged, was_dropped, with_dropped, with_told
 from gridwright.edge.reader import Piece, Reader
 from gridwright.edge.sealing import DataKey, Seals
-from gridwright.edge.segment import Segment, encode, key_frame, path_of, sealed_path, segment_of
+from gridwright.edge.segment import Segment, encode, key_frame, path_of, seal
 
 MIB = 1 << 20
 
@@ -79,7 +80,7 @@ class Buffer:
         self._appending = threading.Lock()
         self._mark = read_mark(folder)
         try:
-            self._segments = self._found()
+            self._segments = found_in(folder, seals)
             # After a crash the mark is older than the files: one that is begun later has to come behind them all.
             newest = max((segment.ordinal for segment in self._segments), default=0)
             self._mark = replace(self._mark, ordinal=max(self._mark.ordinal, newest))
@@ -88,35 +89,19 @@ class Buffer:
         except BaseException:
             self._lock.close()
             raise
-        self._reader = Reader(self._segments, self._mark)
         self._quarantined = sum(path.stat().st_size for path in (folder / QUARANTINE).glob("*"))
-        self._waiting = sum(self._unacknowledged(segment) for segment in self._segments)
+        self._end_drops()
+        self._reader = Reader(self._segments, self._mark)
+        self._waiting = sum(unacknowledged(segment, self._mark) for segment in self._segments)
         self._active: Segment | None = None
         self._file = -1
+        self._dropped_since_read: list[Numbers] = []  # their records may be in the batch that is under way
         self._begin_epoch()
 
-    def _found(self) -> list[Segment]:
-        """Return what earlier runs left, in order; a file that was not sealed is now, as far as it is sound."""
-        segments = [segment for path in self.folder.iterdir() if (segment := segment_of(path)) is not None]
-        segments.sort(key=lambda one: one.ordinal)
-        for segment in segments:
-            # Bytes behind the last sound record: a write that a crash cut, or damage; nobody can tell, so it is kept.
-            segment.damaged = segment.path.stat().st_size > segment.size
-            _seal(segment)
-        self._unlock(segments)
-        return segments
-
-    def _unlock(self, segments: Sequence[Segment]) -> None:
-        """Unwrap the data keys of files; one whose own is damaged may have that of its epoch."""
-        of_epoch: dict[str, DataKey] = {}
-        for segment in segments:
-            if not segment.wrapped:
-                continue
-            if self.seals is None:
-                raise StoreCorrupt("it is sealed, and no key was given", where=str(segment.path), remedy="give the key")
-            segment.key = of_epoch[segment.epoch] = self.seals.unwrapped(segment.wrapped, segment.path)
-        for segment in segments:
-            segment.key = segment.key or of_epoch.get(segment.epoch)
+    def _end_drops(self) -> None:
+        """Delete what a crash left of files that were counted as dropped, and may be told as gone."""
+        for segment in [one for one in self._segments if was_dropped(one, self._mark)]:
+            self._discard(segment)
 
     def _begin_epoch(self) -> None:
         self.epoch, self._last = secrets.token_hex(8), 0
@@ -136,18 +121,20 @@ class Buffer:
     def _kept(self, payloads: Sequence[bytes]) -> tuple[Segment, int]:
         """Write records to the segment at hand, and return it and how many bytes that were; full disk = full buffer."""
         while True:
-            # Anew each time: a failed sync has begun another epoch, and records are bound to theirs.
-            first, key = self._last + 1, self._key
-            records = [encode(self.epoch, first + at, payload, key) for at, payload in enumerate(payloads)]
+            # Anew each time: a failed sync, or a drop, may have begun another epoch, and records are bound to theirs.
+            epoch, first, key = self.epoch, self._last + 1, self._key
+            records = [encode(epoch, first + at, payload, key) for at, payload in enumerate(payloads)]
             size = sum(map(len, records))
             self._make_room(size)
+            if self.epoch != epoch:
+                continue
             try:
                 segment = self._segment_for(size)
                 head = key_frame(segment.epoch, segment.wrapped) if segment.wrapped and not segment.size else b""
                 self._write(segment, [head, *records])
             except OSError as error:
-                if error.errno != errno.ENOSPC or not self._drop_one():
-                    raise _trouble(error, self.folder) from error
+                if error.errno not in FULL or not self._drop_one():
+                    raise trouble(error, self.folder) from error
             else:
                 return segment, len(head) + size
 
@@ -164,36 +151,29 @@ class Buffer:
         """Drop the oldest segment where the policy allows; it is counted, and the gap is told to the centre."""
         if self.bounds.on_full is not OnFull.DROP_OLDEST:
             return False
-        if len(self._segments) == 1 and self._segments[0] is self._active:
+        if self._segments and self._segments[0] is self._active:
             self._close_segment()
         with self.changed:
             if not self._segments:
                 return False
             victim = self._segments[0]
-            lost = self._unacknowledged(victim)
-            dropped_to = (victim.epoch, victim.last)
-            self._mark = replace(self._mark, dropped=self._mark.dropped + lost, dropped_to=dropped_to)
+            is_end = self._is_end(victim)
+            mark = with_dropped(self._mark, victim, is_end=is_end)
+            lost = mark.dropped - self._mark.dropped
+            # Noted first: a crash in between tells more dropped than there are, never fewer.
+            note_dropped(self.folder, mark, victim)
+            self._mark = mark
             self._waiting -= lost
-            self._note_end(victim)
-            # The count first: a crash in between tells more dropped than there are, never fewer.
-            save_mark(self.folder, self._mark, durable=True)
+            self._dropped_since_read.append((victim.epoch, victim.last - lost + 1, victim.last))
             self._discard(victim)
             self._reader.forget(victim)
+            if is_end and victim.epoch == self.epoch:
+                self._begin_epoch()  # what is noted of an epoch has to be its end
         return True
 
-    def _note_end(self, victim: Segment) -> None:
-        """Remember an epoch whose last file is dropped: no record comes behind the gap, with which it would be told."""
-        others = {segment.epoch for segment in self._segments if segment is not victim}
-        if victim.epoch in others | {self.epoch} or not victim.records:
-            return
-        first = self._mark.through + 1 if self._mark.epoch == victim.epoch else 1
-        if first <= victim.last:
-            gone = (victim.epoch, first, victim.last)
-            self._mark = replace(self._mark, untold=(*self._mark.untold, gone))
-
-    def _unacknowledged(self, segment: Segment) -> int:
-        through = self._mark.through if segment.epoch == self._mark.epoch else 0
-        return max(0, segment.last - max(through, segment.first - 1))
+    def _is_end(self, segment: Segment) -> bool:
+        """Tell whether no other file of its epoch is left, with which a gap would be told."""
+        return all(one is segment or one.epoch != segment.epoch for one in self._segments)
 
     def _segment_for(self, size: int) -> Segment:
         """Return the segment to write to: the one at hand, or a new one when that is long enough."""
@@ -238,13 +218,15 @@ class Buffer:
             return
         os.close(self._file)
         with self.changed:
-            _seal(segment)
-            if not segment.records:
+            seal(segment)
+            # Without a record it still tells the gap before it, where nothing else of its epoch is left that does.
+            if not segment.records and (is_told(segment, self._mark) or not self._is_end(segment)):
                 self._discard(segment)
 
     def read(self, most_bytes: int, most_records: int) -> Piece | None:
         """Return the next records that were not read since the last `rewind`, of one epoch; None = there are none."""
         with self.changed:
+            self._dropped_since_read.clear()
             for epoch, first, last in self._mark.untold[:1]:
                 return Piece(epoch, first, last, (), ((first, last),))
             return self._reader.read(most_bytes, most_records)
@@ -252,37 +234,51 @@ class Buffer:
     def rewind(self) -> None:
         """Read again from the first record that the centre has not acknowledged."""
         with self.changed:
+            self._dropped_since_read.clear()
             self._reader.rewind(self._mark)
 
     def acknowledge(self, epoch: str, through: int) -> None:
         """Let go of everything up to a number of an epoch, and of the epochs before it: it is durable at the centre."""
         with self.changed:
-            epochs = [segment.epoch for segment in self._segments]
-            if epoch not in epochs:
-                # A batch may have been under way when what it was read from was dropped: the rest is still untold.
-                left = tuple(
-                    (name, max(first, through + 1) if name == epoch else first, last)
-                    for name, first, last in self._mark.untold
-                    if name != epoch or last > through
-                )
-                if left != self._mark.untold:
-                    self._mark = replace(self._mark, untold=left)
-                    with suppress(OSError):  # then it is told again, and the centre knows it
-                        save_mark(self.folder, self._mark, durable=True)
+            before, self._mark = self._mark, self._mark_after(epoch, through)
+            if self._mark == before:
                 return
-            before = sum(map(self._unacknowledged, self._segments))
-            done = epochs.index(epoch)
-            lost = self._reader.lost_to(epoch, through, self._mark)
-            earlier = self._mark.through if self._mark.epoch == epoch else 0
-            through = max(through, earlier)
-            self._mark = replace(self._mark, epoch=epoch, through=through, damaged=self._mark.damaged + lost)
-            for segment in list(self._segments):
-                number = epochs.index(segment.epoch)
-                if number < done or (number == done and segment.last <= through and segment is not self._active):
-                    self._discard(segment)
-            self._waiting -= before - sum(map(self._unacknowledged, self._segments))
-            with suppress(OSError):  # then records come again, and the centre knows them
-                save_mark(self.folder, self._mark, durable=bool(lost))
+            # The mark first: what is deleted and not noted would look like damage after a crash.
+            counts = replace(self._mark, epoch=before.epoch, through=before.through)
+            durable = counts != before or bool(before.untold)
+            saved = self._saved(durable=durable)
+            self._let_go(epoch)
+            if not saved:  # there may be room now
+                self._saved(durable=durable)
+
+    def _mark_after(self, epoch: str, through: int) -> Mark:
+        """Return the mark once the centre is durable up to a number; what was dropped under way and came is no loss."""
+        mark = self._mark
+        back = arrived(self._dropped_since_read, epoch, through)
+        self._dropped_since_read.clear()
+        after = replace(with_told(mark, epoch, through), dropped=mark.dropped - back)
+        if all(segment.epoch != epoch for segment in self._segments):
+            return after
+        lost = self._reader.lost_to(epoch, through, mark)
+        through = max(through, mark.through if mark.epoch == epoch else 0)
+        return replace(after, epoch=epoch, through=through, damaged=mark.damaged + lost)
+
+    def _let_go(self, epoch: str) -> None:
+        """Delete the files that the centre has all of: those before an epoch, and by the mark."""
+        epochs = [segment.epoch for segment in self._segments]
+        before = epochs.index(epoch) if epoch in epochs else 0
+        for number, segment in enumerate(list(self._segments)):
+            if number < before or (is_told(segment, self._mark) and segment is not self._active):
+                self._discard(segment)
+        self._waiting = sum(unacknowledged(segment, self._mark) for segment in self._segments)
+
+    def _saved(self, *, durable: bool) -> bool:
+        """Save the mark, and tell whether that went; where not, what is told comes again, and the centre knows it."""
+        try:
+            save_mark(self.folder, self._mark, durable=durable)
+        except OSError:
+            return False
+        return True
 
     def _discard(self, segment: Segment) -> None:
         """Delete a file that is done with; a damaged one is put aside, for somebody may want to know."""
@@ -306,6 +302,12 @@ class Buffer:
         return self._mark.dropped
 
     @property
+    def is_told(self) -> bool:
+        """Whether the centre has, or knows as gone, all that was ever kept here."""
+        with self.changed:
+            return not self._mark.untold and all(is_told(segment, self._mark) for segment in self._segments)
+
+    @property
     def level(self) -> Level:
         """How full it is."""
         with self.changed:
@@ -324,9 +326,8 @@ class Buffer:
             with suppress(OSError):
                 self._close_segment()
             with self.changed:
-                if not self._waiting:
-                    for segment in list(self._segments):
-                        self._discard(segment)
+                for segment in [one for one in self._segments if is_told(one, self._mark)]:
+                    self._discard(segment)
                 self._reader.close()
             with suppress(OSError):
                 save_mark(self.folder, self._mark, durable=True)
@@ -339,22 +340,3 @@ class Buffer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _seal(segment: Segment) -> None:
-    """Give a complete file the name that tells its records; where that fails it is read through next time."""
-    target = sealed_path(segment)
-    if segment.path != target and segment.records:
-        with suppress(OSError):
-            segment.path.rename(target)
-            segment.path = target
-
-
-def _trouble(error: OSError, folder: Path) -> StoreError:
-    """Return what the disk said as an error of ours."""
-    reason, place = (error.strerror or str(error)).lower(), str(folder)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreFull("the disk of the buffer is full", where=place, remedy="make room on it")
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return StoreError(f"the buffer cannot be written: {reason}", where=place, remedy="make the disk writable again")
-    return StoreCorrupt(f"the disk of the buffer fails: {reason}", where=place, remedy="check the disk")

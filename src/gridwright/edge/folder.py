@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
-from gridwright.domain.errors import ConfigError, NotFound, StoreLocked
+from gridwright.domain.errors import ConfigError, NotFound, StoreCorrupt, StoreError, StoreFull, StoreLocked
 from gridwright.durable import replace_file
-from gridwright.edge.segment import NAME
+from gridwright.edge.segment import NAME, Segment, sealed_path
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 MARK_FILE, LOCK_FILE, STATUS_FILE, QUARANTINE = "mark.json", "lock", "status.json", "quarantine"
 
 
@@ -94,3 +97,29 @@ def read_mark(folder: Path) -> Mark:
 def save_mark(folder: Path, mark: Mark, *, durable: bool) -> None:
     """Replace the mark at once; `durable`: and have it on the disk when this returns."""
     replace_file(folder / MARK_FILE, msgspec.json.encode(mark), durable=durable)
+
+
+def note_dropped(folder: Path, mark: Mark, victim: Segment) -> None:
+    """Save the mark that counts a file as dropped; where the disk has no room even for that, the file makes it."""
+    try:
+        save_mark(folder, mark, durable=True)
+    except OSError as error:
+        if error.errno not in FULL or victim.path != sealed_path(victim):
+            raise trouble(error, folder) from error
+        try:
+            # Its name stays, and tells the numbers: after a crash here they are told as lost all the same.
+            os.truncate(victim.path, 0)
+            victim.size = 0
+            save_mark(folder, mark, durable=True)
+        except OSError as again:
+            raise trouble(again, folder) from again
+
+
+def trouble(error: OSError, folder: Path) -> StoreError:
+    """Return what the disk said as an error of ours."""
+    reason, place = (error.strerror or str(error)).lower(), str(folder)
+    if error.errno in FULL:
+        return StoreFull("the disk of the buffer is full", where=place, remedy="make room on it")
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return StoreError(f"the buffer cannot be written: {reason}", where=place, remedy="make the disk writable again")
+    return StoreCorrupt(f"the disk of the buffer fails: {reason}", where=place, remedy="check the disk")

@@ -237,9 +237,9 @@ class Forwarder:
 
 
 def drained(forwarder: Forwarder, buffer: Buffer, until: float) -> bool:
-    """Forward until nothing waits or the time (monotonic seconds) is up; tell whether nothing waits."""
+    """Forward until the centre has, or knows as gone, all that is here, or the time (monotonic seconds) is up."""
     with suppress(KeyboardInterrupt):
-        while buffer.level.waiting and time.monotonic() < until:
+        while not buffer.is_told and time.monotonic() < until:
             if not forwarder.attempt():
                 time.sleep(max(0.0, min(forwarder.pause_s(), until - time.monotonic())))
-    return not buffer.level.waiting
+    return buffer.is_told

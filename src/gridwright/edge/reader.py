@@ -98,7 +98,8 @@ class Reader:
             record, self._ahead = self._ahead or self._record(segment), None
             expected = self._expected(segment)
             if record is None and expected <= segment.last:
-                segment.damaged = True
+                # One without records tells the gap before it.
+                segment.damaged = segment.damaged or segment.records > 0
                 record = Found(segment.last, None, segment.size)
             if record is None:
                 if not self._leave(segment):

@@ -10,6 +10,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -149,6 +150,15 @@ def sealed_path(segment: Segment) -> Path:
     """Return the name of a segment that is complete: it says which records are in it."""
     name = f"{segment.ordinal:012d}-{segment.epoch}-{segment.first}-{segment.last}{SEALED}"
     return segment.path.with_name(name)
+
+
+def seal(segment: Segment) -> None:
+    """Give a complete file the name that tells its records; where that fails it is read through next time."""
+    target = sealed_path(segment)
+    if segment.path != target and segment.records:
+        with suppress(OSError):
+            segment.path.rename(target)
+            segment.path = target
 
 
 def segment_of(path: Path) -> Segment | None:

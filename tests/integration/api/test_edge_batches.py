@@ -29,6 +29,8 @@ from gridwright.domain.usage_point import MAX_ID
 from tests.integration.api.small_town import NOW, Town
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import httpx
 
 MICRO = 1_000_000
@@ -118,7 +120,9 @@ def test_missing_numbers_are_refused_with_the_one_that_is_expected(town: Town) -
     (edge,) = town.get("/v1/edges").json()["items"]
     assert edge["lost"] == 2
     lost = [record for record in town.platform.store.audit.records(ME, limit=9) if "lost" in record.detail]
-    assert [(record.subject, record.detail["lost"]) for record in lost] == [("edge E-1", 2)]
+    assert [(record.subject, record.detail["lost"], record.detail["numbers"]) for record in lost] == [
+        ("edge E-1", 2, "2-3")
+    ]
 
 
 def test_a_new_epoch_begins_at_one_and_the_old_one_still_stands(town: Town) -> None:
@@ -243,10 +247,10 @@ def steps(town: Town, patch: pytest.MonkeyPatch, *, fails_after: int | None = No
     store, found = town.platform.store, list[tuple[int, int]]()
     advance = store.edges.advance
 
-    def noted(access: Access, stream: EdgeStream, *, after: int) -> None:
+    def noted(access: Access, stream: EdgeStream, *, after: int, gone: Sequence[tuple[int, int]]) -> None:
         if fails_after is not None and len(found) >= fails_after:
             raise StoreFull("no room")
-        advance(access, stream, after=after)
+        advance(access, stream, after=after, gone=gone)
         found.append((stream.sequence, sum(meter.readings for meter in store.quarantine.meters(ME, limit=1_000))))
 
     patch.setattr(store.edges, "advance", noted)

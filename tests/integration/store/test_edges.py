@@ -93,9 +93,17 @@ def test_new_epochs_and_losses_are_audited_and_old_epochs_forgotten(
     monkeypatch.setattr(edges, "KEPT", 2)
     store.edges.advance(SEVEN, NEW, after=0)
     store.edges.advance(SEVEN, replace(NEW, sequence=12), after=10)
-    store.edges.advance(SEVEN, replace(NEW, sequence=20, lost=5), after=12)
+    store.edges.advance(SEVEN, replace(NEW, sequence=20, lost=5), after=12, gone=[(13, 16)])
     details = [record.detail for record in store.audit.records(ME) if record.subject == "edge S-7"]
-    assert details == [{"epoch": "a1", "lost": 4}, {"epoch": "a1", "lost": 1}, {"epoch": "a1"}]
+    assert details == [
+        {"epoch": "a1", "lost": 4, "numbers": "13-16"},
+        {"epoch": "a1", "lost": 1},
+        {"epoch": "a1"},
+    ]
+    store.edges.advance(SEVEN, replace(NEW, sequence=300, lost=65), after=20, gone=[(at, at) for at in range(101, 161)])
+    told = store.audit.records(ME)[0].detail["numbers"]
+    assert told.startswith("101-101, 102-102, ")
+    assert told.endswith(", 150-150 and 10 ranges more")
     store.edges.advance(EIGHT, replace(NEW, edge="A-1", actor="eight"), after=0)
     for number in range(2, 5):
         much_later = NOW + timedelta(days=200 * number)

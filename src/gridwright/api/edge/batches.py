@@ -145,7 +145,7 @@ class EdgeBatches:
         with store.transaction():
             outcomes = write_loads(store, batches, delivery.now) if batches else []
             after = advanced(before, delivery, portion, verdicts_on(portion, outcomes))
-            store.edges.advance(delivery.access, after, after=before.sequence)
+            store.edges.advance(delivery.access, after, after=before.sequence, gone=gone_in(delivery, before))
         return after
 
     def _stream(self, delivery: Delivery) -> EdgeStream:
@@ -238,7 +238,7 @@ def verdicts_on(decoded: Decodeds, outcomes: Sequence[Outcome]) -> list[RecordVe
 def advanced(before: EdgeStream, delivery: Delivery, decoded: Decodeds, refused: Sequence[RecordVerdict]) -> EdgeStream:
     """Return the stream as it is once a batch is applied."""
     batch = delivery.batch
-    lost = sum(max(0, end - max(begin, before.sequence + 1) + 1) for begin, end in batch.lost)
+    lost = sum(end - begin + 1 for begin, end in gone_in(delivery, before))
     accepted = sum(one.decoded.verdicts.accepted for _, one in decoded if isinstance(one, Batch))
     # What the edge asks for from here on it has the answers of; those after it may be asked for again.
     kept = [one for one in earlier(before) if one.sequence >= batch.first]
@@ -252,6 +252,11 @@ def advanced(before: EdgeStream, delivery: Delivery, decoded: Decodeds, refused:
         report=report_of(delivery),
         verdicts=msgspec.json.encode([*kept, *refused]).decode(),
     )
+
+
+def gone_in(delivery: Delivery, before: EdgeStream) -> list[tuple[int, int]]:
+    """Return the ranges of numbers that a batch tells as lost, as far as the stream did not know of them."""
+    return [(max(begin, before.sequence + 1), end) for begin, end in delivery.batch.lost if end > before.sequence]
 
 
 def earlier(stream: EdgeStream) -> list[RecordVerdict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -21,6 +22,7 @@ MS = timedelta(milliseconds=1)
 # it jumped ahead for a moment, numbers that the edge still has would be unknown, and told as lost.
 FORGOTTEN, KEPT = timedelta(days=400), 1_000
 JITTER = timedelta(minutes=1)
+SHOWN = 50  # ranges of lost numbers in one audit record
 
 
 class Edges:
@@ -37,11 +39,11 @@ class Edges:
             row = unit.connection.execute(select(table).where(*_key(edge, epoch))).first()
         return None if row is None else _to_stream(row)
 
-    def advance(self, access: Access, stream: EdgeStream, *, after: int) -> None:
+    def advance(self, access: Access, stream: EdgeStream, *, after: int, gone: Sequence[tuple[int, int]] = ()) -> None:
         """Save a stream that stood at `after` (0 also where it is new); call it in its readings' transaction.
 
         Where it stands elsewhere meanwhile it is a Conflict, so that nothing is applied twice. A new epoch, and numbers
-        that were lost, are audited.
+        that were lost, are audited; `gone`: which these are, as ranges.
         """
         access.require(Act.WRITE_READINGS)
         edge = f"edge {stream.edge}"
@@ -62,8 +64,9 @@ class Edges:
                 if not unit.connection.execute(change.values(_row(stream))).rowcount:
                     raise Conflict(f"epoch {stream.epoch} has moved on", where=edge, remedy="ask where it stands")
             if stream.lost > lost:
-                gone = stream.lost - lost
-                note(unit, access, Act.WRITE_READINGS, subject=edge, at=stream.last, epoch=stream.epoch, lost=gone)
+                which = {"numbers": _ranges(gone)} if gone else {}
+                told: dict[str, str | float | None] = {"epoch": stream.epoch, "lost": stream.lost - lost, **which}
+                note(unit, access, Act.WRITE_READINGS, subject=edge, at=stream.last, **told)
 
     def latest(self, access: Access) -> list[EdgeStream]:
         """Return the newest epoch of each edge by name, with the sums over all; for whoever sees all points."""
@@ -87,6 +90,11 @@ class Edges:
         if newest_too_many is not None:
             old = min(newest_too_many, to_us(stream.last - FORGOTTEN) - 1)
             unit.connection.execute(delete(table).where(ours, table.c.last_us <= old))
+
+
+def _ranges(gone: Sequence[tuple[int, int]]) -> str:
+    shown = ", ".join(f"{first}-{last}" for first, last in gone[:SHOWN])
+    return shown + (f" and {len(gone) - SHOWN} ranges more" if len(gone) > SHOWN else "")
 
 
 def _key(edge: str, epoch: str) -> tuple[Any, Any]:
