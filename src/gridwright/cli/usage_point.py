@@ -171,7 +171,7 @@ def facts_of(wired: Platform, name: str) -> dict[str, Any]:
                 "to": one.last,
                 "readings": one.readings,
             }
-            for one in store.readings.series(access, name)
+            for one in store.readings.known_series(access, name)
         ],
         "registers": [
             {

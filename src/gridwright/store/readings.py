@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ from gridwright.store.days.saving_panels import leave_traces, merge_panel
 from gridwright.store.days.series import Extent, read_extents
 from gridwright.store.days.states import ImageState, read_image_days, read_image_states
 from gridwright.store.days.stretches import Stretch, read_stretches
+from gridwright.store.days.taken_back import count_taken_back
 from gridwright.store.instant import from_us, to_seconds, to_us
 from gridwright.store.names import Names, every_image, every_type, within
 from gridwright.store.registry import register_unknown
@@ -242,6 +244,20 @@ class Readings:
             with leaving_out():  # an end that cannot be read is that of its day
                 ends = EndReader(unit, rows, lambda kind, days: self._away(unit, access, kind, days))
             return [_to_series(kinds[row.reading_type], row, ends.ends(row)) for row in rows]
+
+    def known_series(self, access: Access, point: str) -> list[Series]:
+        """Return what is stored of one usage point, counted without what was taken back; of archived days that counts.
+
+        Its blocks are looked through, which nobody should do for many usage points.
+        """
+        found: list[Series] = []
+        for one in self.series(access, point):
+            with self._session.reading() as unit:
+                kind, key = self._names.type_key(unit, one.reading_type), self._names.point_keys(unit, [point])[0]
+                days = _days_of(Interval(one.first, one.last))
+                gone = Counter[int]() if kind is None else count_taken_back(unit, kind, key, days)
+            found.append(replace(one, readings=one.readings - gone[int(one.interval.total_seconds())]))
+        return found
 
     def extents(self, access: Access, points: Sequence[str]) -> list[Extent]:
         """Return from which to which day each series of some usage points reaches, in one look-up."""

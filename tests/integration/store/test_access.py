@@ -112,6 +112,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "readings.save_singles": ((DELIVERED_ENERGY, 900, [Single("hers", epoch_s(NOW), 1.0)]), {"known_at": NOW}),
     "readings.load": ((["hers"], MONTH), {}),
     "readings.series": (("hers",), {}),
+    "readings.known_series": (("hers",), {}),
     "readings.freshness": ((), {}),
     "readings.freshness_counts": ((), {"late": NOW, "silent": NOW}),
     "readings.versions": (("hers", NOW.date()), {}),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -370,3 +371,15 @@ def test_two_stores_see_each_other(store: Store, again: Callable[[], Store]) -> 
         save(store, a_panel(("b",), 4))
         assert store.readings.load(ME, "a", Interval(START, START + 2 * HOUR)).missing.sum() == 0
         assert other.readings.load(ME, ("a", "b"), Interval(START, START + HOUR)).missing.sum() == 0
+
+
+def test_what_was_taken_back_is_counted_for_no_reading(store: Store) -> None:
+    """In a row that is all of it, in one with other values, and where it was known before; the series itself stays."""
+    whole = Panel(("UP-1",), START, QUARTER, np.full((1, 192), 5.0))
+    store.readings.save(ME, whole, known_at=START, register=True)
+    quality = np.full((1, 192), q.RAW, np.uint8)
+    quality[0, :99] = q.TAKEN_BACK
+    store.readings.save(ME, Panel(("UP-1",), START, QUARTER, whole.values, quality), known_at=START + DAY)
+    (kept,), (known,) = store.readings.series(ME, "UP-1"), store.readings.known_series(ME, "UP-1")
+    assert (kept.readings, known.readings) == (192, 93)
+    assert dataclasses.replace(known, readings=192) == kept
