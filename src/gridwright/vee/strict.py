@@ -50,7 +50,7 @@ class RuleFile:
 
     def _line_in(self, table: str, key: str) -> int:
         """Return the line that gives a key its value, or begins a table in short form that does; 0 = none."""
-        wanted, heading, found = (*table.split("."), key), (), 0
+        wanted, heading, found = (*table.split("."), key), tuple[str, ...](), 0
         for number, line in enumerate(self.text.splitlines(), 1):
             if opened := HEADING.match(line):
                 heading = _names(opened[1])
