@@ -236,7 +236,7 @@ class Archive:
             with self._moving(part, RESTORING, ARCHIVED) as (unit, now):
                 if now.state == ARCHIVED:  # another process was faster
                     return now
-                restore_day(unit, part, day)
+                restore_day(unit, part, day, to_us(self._session.clock()))
             progress(len(day.rows))
         return self._ended(access, part, RESTORING, ARCHIVED)
 

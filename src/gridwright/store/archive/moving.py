@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from gridwright.domain.errors import Conflict, StoreCorrupt
+from gridwright.domain import quality as q
+from gridwright.domain.errors import Conflict, GridMismatch, StoreCorrupt
 from gridwright.domain.image import Image
 from gridwright.domain.interval import DAY_S, from_epoch_s
 from gridwright.domain.panel import Panel
@@ -24,9 +25,11 @@ from gridwright.store.days.history import read_states
 from gridwright.store.days.incoming import Manner
 from gridwright.store.days.outranked import tell_outranked
 from gridwright.store.days.saving import PanelSaver
+from gridwright.store.days.series import uncount
+from gridwright.store.journal.rows import ASIDE, Entry, pack_entry
 from gridwright.store.session import Unit
 
-FEWER = "UPDATE series SET readings = readings - ? WHERE reading_type = ? AND usage_point = ? AND interval_s = ?"
+LATE = "archive restore"  # who puts aside what came in late: who sent it the audit trail tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,8 @@ def drop_day(unit: Unit, part: ArchivePart, day: FileDay, codes: Mapping[int, st
     return True
 
 
-def restore_day(unit: Unit, part: ArchivePart, day: FileDay) -> None:
-    """Bring a day back; readings that came in since it was dropped supersede the archived ones."""
+def restore_day(unit: Unit, part: ArchivePart, day: FileDay, at_us: int) -> None:
+    """Bring a day back, at an instant; readings that came in since it was dropped supersede the archived ones."""
     blocks.lock_points(unit, sql.points_of(day.rows))
     there = sql.read_day(unit, sql.CURRENT, part.kind, day.day, _Any()).rows
     stored = {row.usage_point: row for row in there}
@@ -113,7 +116,7 @@ def restore_day(unit: Unit, part: ArchivePart, day: FileDay) -> None:
     sql.insert_rows(unit, sql.EARLIER, part.kind, day.day, earlier)
     for point, history in histories.items():
         if history is not None:
-            _lay_over(unit, part, day.day, (names[point], point), history)
+            _lay_over(unit, part, (day.day, names[point], point), history, at_us)
 
 
 def _continued(unit: Unit, part: ArchivePart, day: FileDay, there: Sequence[StoredBlock]) -> set[int]:
@@ -134,9 +137,14 @@ def _grew(before: StoredBlock, after: StoredBlock, day: int) -> bool:
     return all(np.array_equal(one[there], other[there]) for one, other in pairs)
 
 
-def _lay_over(unit: Unit, part: ArchivePart, day: int, who: tuple[str, int], history: blocks.BlockRows) -> None:
-    """Save what came in late once more, state by state, over what was archived; of raw images a guess gives way."""
-    name, point = who
+def _lay_over(
+    unit: Unit, part: ArchivePart, which: tuple[int, str, int], history: blocks.BlockRows, at_us: int
+) -> None:
+    """Save what came in late once more, state by state, over what was archived; of raw images a guess gives way.
+
+    `which`: day, name and key of the usage point. What is of another interval length than was archived is put aside.
+    """
+    day, name, point = which
     key, new, counted, interval_s = np.array([point], np.int64), 0, 0, 0
     for at in range(history.key.size):
         one = history.take([at])
@@ -146,15 +154,41 @@ def _lay_over(unit: Unit, part: ArchivePart, day: int, who: tuple[str, int], his
         values, quality = one.values(slots), one.qualities(slots)
         panel = Panel((name,), start, timedelta(seconds=interval_s), values, quality, from_code(part.code))
         raw = part.image == Image.RAW
-        how = Manner(ranked=raw, late=raw)
+        how = Manner(ranked=raw, late=raw, regrids=not raw)
         saver = PanelSaver(unit, part.kind, panel, keys=key, known_at_us=one.known_at_us[0], how=how)
-        saver.run()
+        try:
+            saver.run()
+        except GridMismatch as error:
+            before = history.take([at - 1]) if at else None
+            _put_aside(unit, part, (day, one, before), at_us, error)
         tell_outranked(unit, part.kind, panel, key, saver.outranked, known_at_us=saver.known_at_us)
         new, counted = new + int(saver.touched.new[0]), int(np.count_nonzero(~np.isnan(values)))
     if part.image == Image.RAW:
         dirty.mark(unit, part.kind, key, np.array([day]), np.array([day + 1]))
         # The late readings were counted as new when they came, also those that the archive has.
-        unit.run_many(FEWER, [(counted - new, part.kind, point, interval_s)])
+        uncount(unit, part.kind, interval_s, key, np.array([counted - new]))
+
+
+def _put_aside(
+    unit: Unit,
+    part: ArchivePart,
+    state: tuple[int, blocks.BlockRows, blocks.BlockRows | None],
+    at_us: int,
+    reason: GridMismatch,
+) -> None:
+    """Put aside what a state of a day has that the one before had not; what was taken back says nothing."""
+    day, now, before = state
+    slots, phase_s = blocks.shape_of(now.shape[0]).grid
+    values, quality, length = now.values(slots)[0], now.qualities(slots)[0], DAY_S // slots
+    said = ~np.isnan(values) & (quality != q.TAKEN_BACK)
+    if before is not None:
+        said &= (values != before.values(slots)[0]) | (quality != before.qualities(slots)[0])
+    if not said.any():
+        return
+    at = day * DAY_S + phase_s + np.flatnonzero(said) * length
+    keys = np.full(at.size, now.key[0], np.int64)
+    entry = Entry(part.kind, length, keys, at, values[said].astype(np.int64), quality[said])
+    unit.run_many(ASIDE, [(now.known_at_us[0], LATE, entry.size, at_us, str(reason), pack_entry(entry))])
 
 
 class _Any(dict[int, str]):

@@ -27,7 +27,7 @@ from gridwright.store.days.saving_panels import leave_traces, merge_panel
 from gridwright.store.days.touching import touch_days
 from gridwright.store.instant import from_us, to_us
 from gridwright.store.journal.layers import Layer, distinct, in_turns, layers
-from gridwright.store.journal.rows import Entry, pack_entry, unpack_entry
+from gridwright.store.journal.rows import ASIDE, Entry, pack_entry, unpack_entry
 from gridwright.store.names import Names, every_type
 from gridwright.store.session import AuditEntry, Session, Unit
 
@@ -38,7 +38,6 @@ OLDEST = "SELECT id, readings FROM journal WHERE id <= ? ORDER BY id LIMIT ?"
 ANY = "SELECT 1 FROM journal WHERE id <= ? LIMIT 1"
 CONTENT = "SELECT id, received_us, actor, readings, content FROM journal WHERE id BETWEEN ? AND ? ORDER BY id"
 DELETE = "DELETE FROM journal WHERE id BETWEEN ? AND ?"
-ASIDE = "INSERT INTO journal_aside (received_us, actor, readings, aside_us, reason, content) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 class Row(NamedTuple):
