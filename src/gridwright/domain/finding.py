@@ -10,9 +10,11 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
 
 # Codes that are not found by validating readings again, but where they arrive, where edits are compared with them,
-# where the network is balanced, and where bills are rated again: only there they resolve themselves.
+# where the network is balanced, where bills are rated again, and where readings are looked for however far away: only
+# there they resolve themselves.
 FOUND_ELSEWHERE = frozenset({
-    "V00_hidden", "V00_same_energy", "V03_duplicate", "V06_future", "V06_late", "V37_balance", "V38_replacement",
+    "V00_hidden", "V00_same_energy", "V03_duplicate", "V06_future", "V06_late", "V10_silence", "V37_balance",
+    "V38_replacement",
 })  # fmt: skip
 # Of these, what is found by rating bills: whoever may write bills may say so.
 FOUND_BY_BILLING = frozenset({"V38_replacement"})

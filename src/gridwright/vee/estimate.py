@@ -18,11 +18,14 @@ from gridwright.vee.registers import Registers
 from gridwright.vee.rungs import climb, still_empty
 from gridwright.vee.runs import Mask
 from gridwright.vee.scale import Buckets, bucket_segments, close_all, local_segments, register_segments
+from gridwright.vee.segments import Segments
+from gridwright.vee.silence import Numbers, silences_of
 from gridwright.vee.validate import NO_READS, Part, Points, Reads, capacities, parts, points_by_id
 from gridwright.vee.wall import WallClock, wall_clock
 from gridwright.vee.work import Outages, gaps_of, work_of
 
 LADDERS = Ladders()
+HOME = "residential"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +57,8 @@ def estimate(  # noqa: PLR0913 - what may be known about a gap
     of a meter's time-of-use `buckets` by itself; across an exchange off the grid by its final and opening read (E09).
     Without registers: E02 up to 2 h, E05, E03, E04, then a mean profile (E06), with a finding. Only a usage point
     without any value keeps its gaps. `holidays`: local dates, or by the name in `UsagePoint.holidays`. `again` also
-    replaces provisional estimates, now that later data or registers are there; final and edited values stay.
+    replaces provisional estimates, now that later data or registers are there; final and edited values stay. A silence
+    of more than the ladder's `longest_days` stays, with a finding.
     """
     reads = registers if isinstance(registers, Registers) else Registers(registers)
     ladders = ladder if isinstance(ladder, Ladders) else Ladders(ladder)
@@ -65,20 +69,28 @@ def estimate(  # noqa: PLR0913 - what may be known about a gap
     values, quality = panel.values.copy(), panel.quality.copy()
     filled = np.zeros(values.shape, np.bool_)
     findings: list[tuple[int, Finding]] = []
+    silences = silences_of(panel, longest_days(panel, points, ladders), outages)
+    if silences is not None:
+        place = {point: row for row, point in enumerate(panel.points)}
+        findings += [(place[each.usage_point], each) for each in silences.findings()]
     # Both are costly and the same for every part of a zone.
     fleet = cache(partial(fleet_profile, panel, points, holidays=holidays))
     walls = cache(partial(_wall, panel, holidays))
     for part in parts(panel, points, None):
         gaps = gaps_of(panel, part.rows, again=again)
+        if silences is not None:
+            gaps &= ~silences.mask[part.rows]
         lacking = gaps.any(axis=1)
         rows = part.rows[lacking]
         if rows.size == 0:
             continue
-        work = work_of(panel.rows(rows), gaps[lacking], local_segments(segments, rows), outages or {})
+        closed = partial(silences.unbroken, rows=rows) if silences is not None else _all_of
+        work = work_of(panel.rows(rows), gaps[lacking], closed(local_segments(segments, rows)), outages or {})
         wall = walls(part.calendar.zone, part.holidays)
         other = check.of(work.panel) if check is not None else None
         found = climb(work, wall, ladders.of(_class(part)), partial(fleet, part.calendar.zone), other)
-        found += close_all(work, bucket_segments(work, wall, buckets, reads, limits) if buckets else [])
+        by_time = bucket_segments(work, wall, buckets, reads, limits) if buckets else []
+        found += close_all(work, [(closed(some), counts) for some, counts in by_time])
         found += still_empty(work)
         cells = work.filled()
         at = (rows[cells[0]], cells[1])
@@ -89,13 +101,26 @@ def estimate(  # noqa: PLR0913 - what may be known about a gap
     return _estimation(panel.with_values(values, quality), filled, findings)
 
 
+def longest_days(panel: Panel, points: Points, ladders: Ladders) -> Numbers:
+    """Return how many days of silence are estimated at most, of each row, int64[n]."""
+    if not ladders.classes:
+        return np.full(len(panel.points), ladders.default.longest_days)
+    known = points_by_id(points)
+    classes = (known[name].customer_class if name in known else HOME for name in panel.points)
+    return np.array([ladders.of(each).longest_days for each in classes], np.int64)
+
+
+def _all_of(segments: Segments) -> Segments:
+    return segments
+
+
 def _wall(panel: Panel, holidays: HolidayCalendars, zone: str, name: str) -> WallClock:
     return wall_clock(panel.calendar(zone), holidays_of(holidays, name))
 
 
 def _class(part: Part) -> str:
     member = part.members[0]
-    return member.customer_class if member else "residential"
+    return member.customer_class if member else HOME
 
 
 def _estimation(panel: Panel, filled: Mask, findings: list[tuple[int, Finding]]) -> Estimation:

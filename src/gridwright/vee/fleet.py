@@ -42,7 +42,7 @@ def fleet_profile(panel: Panel, points: Points, zone: str, *, holidays: HolidayC
 
 def _relative(panel: Panel, wall: WallClock) -> Floats:
     trusted = np.where(q.has_status(panel.quality, q.TRUSTED), panel.values, np.nan)
-    profiles = mean_profiles(wall.lay(trusted), wall)
+    profiles = mean_profiles(wall.lay(trusted), wall.kind)
     # NaN unless every slot of the day is known: half a day would bend the shape of the others.
     level = mean_over(profiles, axis=1).mean(axis=1)[:, None, None]
     return np.where(level > 0, profiles / np.where(level > 0, level, 1.0), np.nan)

@@ -31,6 +31,7 @@ class Ladder:
     `like_days_ahead` after the gap, within `back_days` of it; `weeks` before and after, the same weekday.
     `memory_hours`: how long what a gap's ends are off by is remembered (0 = not at all), as exp(-hours / memory).
     `check_tolerance`: how far main and check meter may stand apart (V36); `check_days`: over how many days around.
+    `longest_days`: a longer silence, in which nothing was read and no outage is known, is not estimated at all.
     """
 
     methods: tuple[str, ...] = ("E01", "E02", "E05", "E03", "E04", "E06")
@@ -46,6 +47,12 @@ class Ladder:
     memory_hours: float = 0.75
     check_tolerance: float = 0.015
     check_days: int = 7
+    longest_days: int = 92
+
+    @property
+    def reach_days(self) -> int:
+        """How many days before and behind a gap its estimate may rest on."""
+        return max(self.back_days, 7 * self.weeks, self.check_days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,16 @@ class Ladders:
     def of(self, customer_class: str) -> Ladder:
         """Return the ladder of a customer class."""
         return self.classes.get(customer_class, self.default)
+
+    @property
+    def reach_days(self) -> int:
+        """How many days before and behind a gap any estimate may rest on."""
+        return max(ladder.reach_days for ladder in (self.default, *self.classes.values()))
+
+    @property
+    def longest_days(self) -> int:
+        """The longest silence that is estimated anywhere."""
+        return max(ladder.longest_days for ladder in (self.default, *self.classes.values()))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the `[estimation]` table with every limit, as `ladders_from` reads it."""

@@ -135,11 +135,11 @@ def same_weekday(laid: Floats, wall: WallClock, targets: Targets, *, weeks: int,
     return means
 
 
-def mean_profiles(laid: Floats, wall: WallClock) -> Floats:
+def mean_profiles(laid: Floats, kinds: Index) -> Floats:
     """Return each row's mean by kind of day and wall-clock slot, float64[rows, 3, width]; NaN = unknown."""
     result = np.full((laid.shape[0], KINDS, laid.shape[2]), np.nan)
     for kind in range(SUNDAY + 1):
-        days = laid[:, wall.kind == kind]
+        days = laid[:, kinds == kind]
         result[:, kind] = mean_over(days, axis=1)
     return result
 
@@ -168,13 +168,14 @@ RUNGS = (
 )
 
 
-def own_profile(laid: Floats, wall: WallClock, fleet: Floats) -> Profile:
+def own_profile(laid: Floats, kinds: Index, fleet: Floats) -> Profile:
     """Return E06: the first of RUNGS that is known; NaN only in rows without any value.
 
-    `fleet`: mean profile of many usage points, each relative to its own level, float64[3, width].
+    `kinds`: of each day that is laid. `fleet`: mean profile of many usage points, each relative to its own level,
+    float64[3, width].
     """
     rows = laid.shape[0]
-    by_kind = mean_profiles(laid, wall)
+    by_kind = mean_profiles(laid, kinds)
     level = mean_over(by_kind.reshape(rows, -1), axis=1)[:, None, None]
     seen = np.where(np.isnan(by_kind), np.nan, fleet[None])
     base = mean_over(seen.reshape(rows, -1), axis=1)[:, None, None]

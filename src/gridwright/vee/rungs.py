@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -16,7 +16,7 @@ from gridwright.domain.panel import Panel
 from gridwright.vee.check_meter import usable_check
 from gridwright.vee.fleet import FleetProfile
 from gridwright.vee.ladder import METHOD_OF, Ladder
-from gridwright.vee.like_day import KINDS, RUNGS, Profile, Targets, candidates_of, like_days, own_profile, same_weekday
+from gridwright.vee.like_day import KINDS, RUNGS, Targets, candidates_of, like_days, own_profile, same_weekday
 from gridwright.vee.linear import end_points, straight_lines
 from gridwright.vee.runs import Floats, Index, Runs
 from gridwright.vee.wall import WallClock
@@ -45,7 +45,7 @@ def climb(work: Work, wall: WallClock, ladder: Ladder, fleet: FleetProfile, chec
                 draw_lines(work, ladder.linear_first_hours, ladder.linear_first_hours_closed)
             elif name == "E06":
                 _draw_what_is_left(work, ladder)
-                findings += follow_profile(work, wall, fleet)
+                findings += follow_profile(work, wall, ladder, fleet)
     _draw_what_is_left(work, ladder)
     return findings
 
@@ -174,8 +174,7 @@ def _targets(work: Work, wall: WallClock, row: Index, slot: Index) -> tuple[Targ
     fresh = np.r_[True, key[1:] != key[:-1]] if key.size else np.zeros(0, np.bool_)
     # A day's first cell belongs to its earliest gap.
     row, slot, day = row[fresh], slot[fresh], wall.day[slot[fresh]]
-    runs, slots = work.open_runs(), work.open.shape[1]
-    which = np.searchsorted(runs.row * slots + runs.first, row * slots + slot, side="right") - 1
+    runs, which = work.open_runs(), work.run_of(row, slot)
     inside = work.open[row, slot]
     begun, over = day.copy(), day.copy()
     begun[inside] = wall.day[runs.first[which[inside]]]
@@ -183,32 +182,49 @@ def _targets(work: Work, wall: WallClock, row: Index, slot: Index) -> tuple[Targ
     return Targets(row, day, begun, over), np.cumsum(fresh) - 1
 
 
-def follow_profile(work: Work, wall: WallClock, fleet: FleetProfile) -> Found:
-    """E06 for what no like day could tell, with a finding for each usage point and what stood in."""
+def follow_profile(work: Work, wall: WallClock, ladder: Ladder, fleet: FleetProfile) -> Found:
+    """E06 for what no like day could tell, with a finding for each gap and what stood in.
+
+    Means are of the days on which an estimate may rest, so that they are the same however much more is at hand.
+    """
     row, slot = work.unfilled()
     if row.size == 0:
         return []
-    rows, at = np.unique(row, return_inverse=True)
-    laid = wall.lay(work.known[rows])
-    unknown = np.full((KINDS, wall.width), np.nan)
-    place = (at, wall.kind[wall.day[slot]], wall.minute_slot[slot])
-    profile = own_profile(laid, wall, unknown)
-    if np.any(profile.rung[place] > 1):
-        profile = own_profile(laid, wall, fleet())
-    work.set((row, slot), profile.values[place], q.Method.PROFILE)
-    return _profile_findings(work, (row, slot), profile, place)
+    run, laid = work.run_of(row, slot), wall.lay(work.known)
+    values, rung = np.full(row.shape, np.nan), np.zeros(row.shape, np.intp)
+    for (first, last), mine in _windows(work, wall, run, ladder.reach_days):
+        rows, at = np.unique(row[mine], return_inverse=True)
+        seen, kinds = laid[rows, first:last], wall.kind[first:last]
+        place = (at, wall.kind[wall.day[slot[mine]]], wall.minute_slot[slot[mine]])
+        profile = own_profile(seen, kinds, np.full((KINDS, wall.width), np.nan))
+        if np.any(profile.rung[place] > 1):
+            profile = own_profile(seen, kinds, fleet())
+        values[mine], rung[mine] = profile.values[place], profile.rung[place]
+    work.set((row, slot), values, q.Method.PROFILE)
+    known = ~np.isnan(values)
+    return _profile_findings(work, (row[known], slot[known]), run[known], rung[known])
 
 
-def _profile_findings(
-    work: Work, cells: tuple[Index, Index], profile: Profile, place: tuple[Index, Index, Index]
-) -> Found:
-    filled = ~np.isnan(profile.values[place])
-    row, slot, rung = cells[0][filled], cells[1][filled], profile.rung[place][filled].astype(np.intp)
-    found = []
-    for pair in np.unique(row * len(RUNGS) + rung).tolist():
-        which, step = divmod(pair, len(RUNGS))
-        mine = slot[(row == which) & (rung == step)]
-        message = f"{mine.size} intervals estimated from {RUNGS[step]}: too few like days"
+def _windows(work: Work, wall: WallClock, run: Index, back: int) -> Iterator[tuple[tuple[int, int], Index]]:
+    """Yield the days on the wall around some runs, and which cells lie in runs with just these days around them."""
+    runs = work.open_runs()
+    first = np.maximum(wall.day[runs.first] - back, 0)[run]
+    last = np.minimum(wall.day[runs.last - 1] + back + 1, wall.days)[run]
+    key = first * (wall.days + 1) + last
+    for both in np.unique(key).tolist():
+        yield divmod(both, wall.days + 1), np.flatnonzero(key == both)
+
+
+def _profile_findings(work: Work, cells: tuple[Index, Index], run: Index, rung: Index) -> Found:
+    found: Found = []
+    if run.size == 0:
+        return found
+    key = run * len(RUNGS) + rung
+    order = np.argsort(key, kind="stable")
+    pairs, begins = np.unique(key[order], return_index=True)
+    for pair, some in zip(pairs.tolist(), np.split(order, begins[1:]), strict=True):
+        which, mine = int(cells[0][some[0]]), cells[1][some]
+        message = f"{mine.size} intervals estimated from {RUNGS[pair % len(RUNGS)]}: too few like days"
         found.append((which, _finding(work.panel, which, mine, ("E06_profile", Severity.INFO, message))))
     return found
 

@@ -52,6 +52,11 @@ class Work:
         """Return the open cells without an estimate."""
         return np.divmod(self._unfilled(), self.shape.shape[1])
 
+    def run_of(self, row: Index, slot: Index) -> Index:
+        """Return in which of the `open_runs` each open cell lies."""
+        runs, slots = self.open_runs(), self.shape.shape[1]
+        return np.asarray(np.searchsorted(runs.row * slots + runs.first, row * slots + slot, side="right") - 1, np.intp)
+
     def unfilled_runs(self) -> Runs:
         """Return the runs of open cells without an estimate."""
         return runs_at(self._unfilled(), self.shape.shape[1])
@@ -76,7 +81,7 @@ def gaps_of(panel: Panel, rows: Index, *, again: bool) -> Mask:
 
 def work_of(some: Panel, gaps: Mask, local: Segments, outages: Outages) -> Work:
     """Prepare the rows of `some`; gaps in an outage are zero from the start (E07)."""
-    out = _outage_mask(some, outages)
+    out = outage_mask(some, outages)
     asked, dark = np.flatnonzero(gaps), out.any()
     open_ = gaps & ~out if dark else gaps
     known = some.values.copy()
@@ -91,7 +96,8 @@ def work_of(some: Panel, gaps: Mask, local: Segments, outages: Outages) -> Work:
     return Work(some, known, open_, out, shape, method, local, segment_of(open_, local), asked, at)
 
 
-def _outage_mask(panel: Panel, outages: Outages) -> Mask:
+def outage_mask(panel: Panel, outages: Outages) -> Mask:
+    """Tell which slots lie wholly in a known outage."""
     mask = np.zeros(panel.values.shape, np.bool_)
     for row, point in enumerate(panel.points):
         for period in outages.get(point, ()):

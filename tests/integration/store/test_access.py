@@ -160,6 +160,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "day_totals.save": ((no_totals(["hers"], range(1), DELIVERED_ENERGY),), {"known_at": NOW}),
     "day_totals.load": ((["hers"], range(1)), {}),
     "day_totals.outlines": ((["hers"], range(1)), {}),
+    "day_totals.are_measured": ((["hers"], range(1)), {}),
     "day_totals.by_day": ((range(1),), {}),
     "ledger.save_bill": ((BILL,), {}),
     "ledger.bill": (("B1",), {}),

@@ -10,6 +10,7 @@ from gridwright.domain.access import LOCAL_OWNER, Access, Role
 from gridwright.domain.day_totals import DayTotals, day_totals, no_totals
 from gridwright.domain.errors import AccessDenied
 from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import RECEIVED_ENERGY
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store
 
@@ -61,6 +62,26 @@ def test_an_outline_holds_what_the_totals_hold(store: Store, homes: int) -> None
     np.testing.assert_array_equal(outlines.peak, np.where(valued, load.peak, np.nan))
     assert np.isfinite(outlines.peak).any()
     assert homes == 1 or np.isfinite(outlines.total).any()
+
+
+@pytest.mark.parametrize("homes", [1, 20, 600])
+def test_days_of_which_all_was_measured_are_told_by_usage_point(store: Store, homes: int) -> None:
+    """One interval that was estimated, or a day that is unknown, and it was not all."""
+    totals = a_town(store, homes, days=4)
+    lost = (np.arange(homes)[:, None] % 3 == 1) & (np.arange(4) == 2)
+    totals = replace(totals, measured=totals.measured - lost, estimated=totals.estimated + lost)
+    store.day_totals.save(LOCAL_OWNER, totals.rows(range(0, homes, 2)), known_at=FIRST)
+    asked, ask = totals.points[::-1], store.day_totals.are_measured
+    for days in (
+        totals.days,
+        range(totals.first_day + 3, totals.first_day + 4),
+        range(totals.first_day, totals.first_day + 5),
+    ):
+        load = store.day_totals.load(LOCAL_OWNER, asked, days)
+        wanted = (load.known & (load.measured == load.intervals)).all(axis=1)
+        np.testing.assert_array_equal(ask(LOCAL_OWNER, asked, days), wanted)
+    assert ask(LOCAL_OWNER, asked, range(0)).all()
+    assert not ask(LOCAL_OWNER, asked, totals.days, reading_type=RECEIVED_ENERGY).any()
 
 
 def test_a_town_is_added_up_by_day(store: Store) -> None:

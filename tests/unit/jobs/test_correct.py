@@ -179,7 +179,7 @@ def test_whoever_is_overtaken_keeps_nothing(store: Store) -> None:
 
 def test_a_silence_of_months_is_bridged(store: Store) -> None:
     correct(store, LOCAL_OWNER, SITE, now=NOW)
-    lonely = Panel(("UP-2",), START + timedelta(days=150), HOUR, np.full((1, 24), 400.0))
+    lonely = Panel(("UP-2",), START + timedelta(days=DAYS + 90), HOUR, np.full((1, 24), 400.0))
     store.readings.save(LOCAL_OWNER, lonely, known_at=NOW)
     correct(store, LOCAL_OWNER, SITE, now=NOW + timedelta(days=200))
     bridged = store.readings.load(LOCAL_OWNER, "UP-2", Interval(START, lonely.end), image=Image.FINAL)

@@ -244,3 +244,37 @@ def test_many_rows_come_out_as_one_by_one() -> None:
     for row in (0, 99, 199):
         panel = Panel(("P",), MONDAY, HOUR, values[row : row + 1])
         assert estimate(panel, []).panel.values[0].tolist() == together[row].tolist()
+
+
+def a_year(lost: range, kwh: float = 0.4) -> Panel:
+    """A year of hours at one level, some days of it missing."""
+    values = np.full((1, 365 * 24), kwh * 1000)
+    values[:, lost.start * 24 : lost.stop * 24] = np.nan
+    return Panel(("P1",), datetime(2025, 1, 1, tzinfo=UTC), timedelta(hours=1), values)
+
+
+@pytest.mark.parametrize(
+    ("longest", "days", "filled"), [(92, 92, True), (92, 93, False), (10, 10, True), (10, 11, False)]
+)
+def test_a_longer_silence_than_the_ladder_says_stays_and_is_one_finding(longest: int, days: int, filled: bool) -> None:
+    panel = a_year(range(100, 100 + days))
+    done = estimate(panel, [UsagePoint("P1", "UTC")], ladder=Ladder(longest_days=longest))
+    assert int(done.panel.missing.sum()) == (0 if filled else days * 24)
+    words = f"nothing was read for {days} days: a silence of more than {longest} days is not estimated"
+    silence = Interval(panel.start + timedelta(days=100), panel.start + timedelta(days=100 + days))
+    told = [] if filled else [("V10_silence", silence, Severity.FAIL, words)]
+    assert [(each.code, each.period, each.severity, each.message) for each in done.findings] == told
+
+
+def test_a_silence_within_an_outage_is_zero_and_registers_do_not_close_a_longer_one() -> None:
+    """What a register counted over a silence must not end in the one hour that is missing beside it."""
+    panel = a_year(range(100, 200))
+    panel.values[0, 50 * 24] = np.nan
+    dark = {"P1": [Interval(panel.start + timedelta(days=100), panel.start + timedelta(days=200))]}
+    assert np.nansum(estimate(panel, [], outages=dark).panel.values[0, 100 * 24 : 200 * 24]) == 0
+    assert not estimate(panel, [], outages=dark).panel.missing.any()
+    ends = (panel.start, 0.0), (panel.end, 365 * 24 * 400.0)
+    reads = {"P1": [RegisterReading("P1", at, value) for at, value in ends]}
+    done = estimate(panel, [UsagePoint("P1", "UTC", capacity_kw=17.0)], registers=reads)
+    assert done.panel.values[0, 50 * 24] == 400
+    assert int(done.panel.missing.sum()) == 100 * 24

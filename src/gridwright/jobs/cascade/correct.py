@@ -16,11 +16,12 @@ from gridwright.jobs.cascade.correct_part import Outcome, keep_final
 from gridwright.jobs.cascade.correct_scope import Scope, is_judged, scopes
 from gridwright.jobs.cascade.judge_registers import judge_registers
 from gridwright.jobs.cascade.late_arrivals import note_late
-from gridwright.jobs.cascade.make_final import make_final
+from gridwright.jobs.cascade.make_final import Final, make_final
 from gridwright.jobs.cascade.note_contradictions import note_contradictions
 from gridwright.jobs.cascade.note_hidden import note_hidden
 from gridwright.jobs.cascade.note_reads import read_contradictions
 from gridwright.jobs.cascade.note_same_energy import note_same_energy
+from gridwright.jobs.cascade.note_silence import note_silence
 from gridwright.jobs.cascade.rerate import Rerated
 from gridwright.jobs.cascade.touch_checked import touch_checked
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
@@ -82,7 +83,7 @@ def correct(
     mine = [each for each in ranges if is_judged(each.reading_type)]
     run = _Run(store, access, site, now)
     finished = 0
-    for scope in scopes(store, access, mine):
+    for scope in scopes(store, access, mine, site.rules):
         missing = [error for month, error in lost.items() if month in months_of(scope.context)]
         if missing:
             run.wait_for(scope, missing[0])
@@ -146,6 +147,8 @@ class _Run:
             self.waiting += len(scope.ranges)
         else:
             self.done.append(outcome)
+            for part in outcome.left:
+                self.carry(part)
 
     def _fail(self, scope: Scope, error: GridwrightError) -> None:
         """Leave the ranges of a usage point as they are, and say why; the finding goes when it is judged at last."""
@@ -179,8 +182,18 @@ class _Run:
 
 
 def correct_part(store: Store, access: Access, site: SiteDefaults, scope: Scope, now: datetime) -> Outcome | None:
-    """Carry one part through; None when its readings changed meanwhile, and nothing was kept."""
+    """Carry one part through; None when its readings changed meanwhile, and nothing was kept.
+
+    Usage points of which values lack on the days that changed are left to parts of their own, unless all that their
+    estimates rest on is at hand.
+    """
     final = make_final(store, access, site, scope, now=now)
+    left = () if scope.sure else tuple(_wider(store, access, site, scope, final))
+    if left:
+        rest = set(scope.points).difference(*(part.points for part in left))
+        scope, final = scope.only(rest), [one for each in final if (one := each.only(rest)) is not None]
+    if not scope.points:
+        return Outcome(left=left)
     try:
         with store.transaction(cascade=scope.cascade):
             _claim(store, access, scope.ranges)
@@ -189,11 +202,24 @@ def correct_part(store: Store, access: Access, site: SiteDefaults, scope: Scope,
             again = note_contradictions(store, access, scope, site, now=now)
             reads = read_contradictions(store, access, scope.points, scope.period)
             again += store.findings.save(access, reads, known_at=now) if reads else 0
+            again += note_silence(store, access, scope, final, site, now=now)
             hidden = note_hidden(store, access, scope, site, now=now)
             twice = note_same_energy(store, access, scope, [each.panel for each in final], site, now=now)
-            return replace(kept, findings=kept.findings + late + again + hidden + twice)
+            return replace(kept, findings=kept.findings + late + again + hidden + twice, left=left)
     except _Overtaken:
         return None
+
+
+def _wider(store: Store, access: Access, site: SiteDefaults, scope: Scope, made: Sequence[Final]) -> Iterator[Scope]:
+    """Yield the parts of a scope in which something is estimated, and more must be known for that."""
+    doubtful = set().union(*(final.lacks_in(scope.period) for final in made))
+    ranges = [each for each in scope.ranges if each.usage_point in doubtful]
+    for part in scopes(store, access, ranges, site.rules, sure=True) if ranges else ():
+        if (
+            scope.period.intersection(part.period) != part.period
+            or scope.context.intersection(part.context) != part.context
+        ):
+            yield part
 
 
 class _Overtaken(Conflict):

@@ -25,6 +25,7 @@ from gridwright.jobs.cascade.unread import Read
 from gridwright.jobs.load.load_stretches import load_stretches
 from gridwright.store import Store
 from gridwright.store.money.rerates import Rerate
+from gridwright.vee.silence import CODE as SILENCE
 
 Mask = npt.NDArray[np.bool_]
 DAY = timedelta(days=1)
@@ -32,17 +33,22 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a part changed: new findings, final readings, day totals, and changes queued to be rated again."""
+    """What a part changed: new findings, final readings, day totals, and changes queued to be rated again.
 
-    findings: int
-    readings: int
-    days: int
-    rerates: int
+    `left`: parts of it that need more of the time around them than was loaded.
+    """
+
+    findings: int = 0
+    readings: int = 0
+    days: int = 0
+    rerates: int = 0
+    left: tuple[Scope, ...] = ()
 
 
 def keep_final(store: Store, access: Access, scope: Scope, made: Sequence[Final], *, now: datetime) -> Outcome:
     """Save what differs from the final images there are, with findings and day totals, and queue the bills' part."""
-    found = [finding for final in made for finding in final.findings if finding.period.overlaps(scope.period)]
+    every = (finding for final in made for finding in final.findings if finding.period.overlaps(scope.period))
+    found = [each for each in every if each.code != SILENCE]
     new = store.findings.save(access, found, known_at=now, points=scope.points, period=scope.period)
     readings, days, rerates, cascade = 0, 0, [], scope.cascade
     seams = SeamDays(store, access, scope, [final.panel for final in made])
@@ -115,7 +121,7 @@ def _change(store: Store, access: Access, period: Interval, final: Final, taken:
     fixed = q.status_of(old.quality) == q.Status.ESTIMATED_FINAL
     asked = q.status_of(new.quality) == q.Status.EDITED
     there = ~new.missing & (~fixed | asked)
-    stale = (_stale(old, new, final) & _rows_in(old, taken)) | _known_no_more(old, new, final, period)
+    stale = (_said(old, new, final) & _rows_in(old, taken)) | _known_no_more(old, new, final, period)
     cells = stale | (there & ((old.values != new.values) | (old.quality != new.quality)))
     rows = np.flatnonzero(cells.any(axis=1))
     if not rows.size:
@@ -140,41 +146,53 @@ def _unread(store: Store, access: Access, scope: Scope, made: Sequence[Final]) -
             yield store.registry.point(access, point).zone, _Change(old.with_values(values, quality), stale, stale)
 
 
-def _stale(old: Panel, new: Panel, final: Final) -> Mask:
-    """Tell where something is stored and nothing was made: what an edit said, or an estimate that went by it."""
-    status, agreed = q.status_of(old.quality), q.method_of(old.quality) == q.Method.AGREED
-    by_edit = (agreed & (status != q.Status.ESTIMATED_FINAL)) | ((status == q.Status.ESTIMATED) & (not final.beyond))
-    first, last = ((moment - old.start) // old.interval for moment in (final.panel.start, final.panel.end))
-    within = np.zeros(old.slots, np.bool_)
-    within[max(first, 0) : max(last, 0)] = True
-    stale: Mask = by_edit & within & new.missing & ~old.missing
+def _said(old: Panel, new: Panel, final: Final) -> Mask:
+    """Tell where something is stored that an edit said, and nothing was made."""
+    agreed = q.method_of(old.quality) == q.Method.AGREED
+    by_edit = agreed & ~q.has_status(old.quality, (q.Status.ESTIMATED_FINAL,))
+    stale: Mask = by_edit & _between(old, final.panel.period) & new.missing & ~old.missing
     return stale
 
 
-def _known_no_more(old: Panel, new: Panel, final: Final, period: Interval) -> Mask:
-    """Tell where the final image holds a reading that was taken back, and nothing could be estimated in its place.
+def _between(old: Panel, period: Interval) -> npt.NDArray[np.bool_]:
+    """Tell which slots lie in a period."""
+    first, last = ((moment - old.start) // old.interval for moment in (period.start, period.end))
+    within = np.zeros(old.slots, np.bool_)
+    within[max(first, 0) : max(last, 0)] = True
+    return within
 
-    An estimate between it and the readings goes with it. Days of which nothing is read any more are `Unread`.
+
+def _known_no_more(old: Panel, new: Panel, final: Final, period: Interval) -> Mask:
+    """Tell where the final image holds a reading that was taken back, or an estimate, and nothing was made.
+
+    Outside the readings an estimate goes with what it led to. Days of which nothing is read any more are `Unread`.
     """
-    gone = q.has_status(old.quality, q.MEASURED) & new.missing & ~old.missing
-    if final.beyond or not gone.any():
-        return np.zeros(gone.shape, np.bool_)
-    days = (-(-epoch_s(final.panel.end) // DAY_S), epoch_s(final.panel.start) // DAY_S)
-    until, since = (from_epoch_s(day * DAY_S) for day in days)
-    first = (max(since, period.start) - old.start) // old.interval
-    last = (min(until, period.end) - old.start) // old.interval
-    gone[:, : max(first, 0)] = gone[:, max(last, 0) :] = False
-    gone &= final.channel.validated.regrid(old.period).missing
+    stored = new.missing & ~old.missing
+    if final.beyond or not stored.any():
+        return np.zeros(stored.shape, np.bool_)
+    estimated = q.has_status(old.quality, (q.Status.ESTIMATED,)) & stored
+    known = ~final.channel.validated.regrid(old.period).missing
+    gone = q.has_status(old.quality, q.MEASURED) & stored & ~known & _between(old, _days_of(final.panel, period))
     begin, end = (max((moment - old.start) // old.interval, 0) for moment in (final.panel.start, final.panel.end))
-    beside = q.has_status(old.quality, (q.Status.ESTIMATED,)) & new.missing & ~old.missing
+    within = (gone | (estimated & _between(old, period)))[:, begin:end]
     behind = np.logical_or.accumulate(gone[:, ::-1], axis=1)[:, ::-1][:, end:]
     return np.hstack(
         [
-            gone[:, :begin] | (beside[:, :begin] & np.logical_or.accumulate(gone[:, :begin], axis=1)),
-            gone[:, begin:end],
-            gone[:, end:] | (beside[:, end:] & behind),
+            gone[:, :begin] | (estimated[:, :begin] & np.logical_or.accumulate(gone[:, :begin], axis=1)),
+            within,
+            gone[:, end:] | (estimated[:, end:] & behind),
         ]
     )
+
+
+def _days_of(panel: Panel, period: Interval) -> Interval:
+    """Return the UTC days that a panel has a part of, within a period."""
+    first, last = (
+        from_epoch_s(epoch_s(panel.start) // DAY_S * DAY_S),
+        from_epoch_s(-(-epoch_s(panel.end) // DAY_S) * DAY_S),
+    )
+    start = max(first, period.start)
+    return Interval(start, max(start, min(last, period.end)))
 
 
 def _rows_in(panel: Panel, taken: Taken) -> Mask:

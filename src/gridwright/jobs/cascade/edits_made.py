@@ -16,13 +16,13 @@ from gridwright.domain.image import Image
 from gridwright.domain.panel import Panel, Values
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
 from gridwright.jobs.cascade.around import EVER
+from gridwright.jobs.cascade.channel import Channel
 from gridwright.jobs.cascade.correct_scope import Scope
-from gridwright.jobs.cascade.trust_readings import Channel
+from gridwright.jobs.cascade.feeds import ONE_WAY
 from gridwright.jobs.load.load_stretches import load_stretches
 from gridwright.store import Store
 from gridwright.vee import lay_agreed
 
-ONE_WAY = (Flow.DELIVERED, Flow.RECEIVED)
 AGREED = np.uint8(int(q.Method.AGREED) << 4)
 NOBODY: tuple[set[str], set[str]] = (set(), set())
 Own = Collection[tuple[str, ReadingType]]

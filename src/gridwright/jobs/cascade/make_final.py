@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+import numpy as np
+
+from gridwright.domain import quality as q
 from gridwright.domain.access import Access
 from gridwright.domain.errors import NotFound
 from gridwright.domain.finding import Doubted, Finding
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Flow
+from gridwright.jobs.cascade.channel import Channel
 from gridwright.jobs.cascade.correct_scope import Scope
 from gridwright.jobs.cascade.edits_beyond import Beyond, taken_back
 from gridwright.jobs.cascade.edits_made import Unfed, as_final, own_images
 from gridwright.jobs.cascade.judge_made import JudgeMade
-from gridwright.jobs.cascade.trust_readings import Channel, Material, SiteDefaults, trust_beside, trust_channels
+from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults, trust_beside, trust_channels
 from gridwright.jobs.load.load_history import load_history
 from gridwright.jobs.load.load_stored import load_stored
 from gridwright.jobs.load.load_stretches import seams_of, to_seams
@@ -47,6 +51,24 @@ class Final:
     def under(self) -> Panel:
         """What it would be without edits."""
         return self.channel.under
+
+    def only(self, points: Collection[str]) -> Final | None:
+        """Return the same for some of the usage points; None where it is of none of them."""
+        rows = [row for row, point in enumerate(self.panel.points) if point in points]
+        if len(rows) == len(self.panel.points):
+            return self
+        if not rows:
+            return None
+        findings = tuple(each for each in self.findings if each.usage_point in points)
+        return replace(self, panel=self.panel.rows(rows), findings=findings, channel=self.channel.rows(rows))
+
+    def lacks_in(self, period: Interval) -> set[str]:
+        """Return the usage points of which something was not measured in a period, and is added up."""
+        if self.beyond or not self.panel.reading_type.sums:
+            return set()
+        some = self.panel.between(period)
+        measured = q.has_status(some.quality, (*q.MEASURED, q.Status.DERIVED)).all(axis=1)
+        return {some.points[row] for row in np.flatnonzero(~measured).tolist()}
 
 
 def make_final(store: Store, access: Access, site: SiteDefaults, scope: Scope, *, now: datetime) -> list[Final]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
@@ -23,7 +23,9 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, UsagePoint
 from gridwright.domain.verdict import Intake
 from gridwright.ingest import Collected
+from gridwright.jobs.cascade.apart import judged_apart
 from gridwright.jobs.cascade.around import NOTHING_AROUND, Around
+from gridwright.jobs.cascade.channel import Channel
 from gridwright.jobs.load.counted_once import counted_once
 from gridwright.jobs.load.main_series import Group, main_groups
 from gridwright.vee import (
@@ -40,7 +42,9 @@ from gridwright.vee import (
     packaged,
     validate,
 )
+from gridwright.vee.estimate import longest_days
 from gridwright.vee.fingerprints import fingerprinted
+from gridwright.vee.silence import silences_of
 
 Mask = npt.NDArray[np.bool_]
 
@@ -183,24 +187,6 @@ def trust_group(group: Group, site: SiteDefaults, material: Material, *, now: da
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Channel:
-    """One channel of some usage points: validated, trusted, and the doubts about it.
-
-    `unedited`: makes what would be trusted without edits; None where there are none.
-    """
-
-    validated: Panel
-    trusted: Panel
-    findings: tuple[Finding, ...]
-    unedited: Callable[[], Panel] | None = None
-
-    @property
-    def under(self) -> Panel:
-        """What would be trusted without edits."""
-        return self.trusted if self.unedited is None else self.unedited()
-
-
 def trust_channels(
     group: Group, site: SiteDefaults, material: Material, *, now: datetime
 ) -> tuple[tuple[UsagePoint, ...], list[Channel], list[Channel]]:
@@ -240,6 +226,16 @@ def trust_beside(panel: Panel, site: SiteDefaults, material: Material, *, now: d
 
 
 def _trusted(
+    panel: Panel, points: Sequence[UsagePoint], material: Material, judges: tuple[RuleBook, Registers], *, now: datetime
+) -> Channel:
+    """Judge a channel, what lies on both sides of a silence apart."""
+    outages = material.around.known.outages if panel.reading_type.sums else None
+    silences = silences_of(panel, longest_days(panel, points, judges[0].ladders), outages)
+    judge = partial(_stretch, points=points, material=material, judges=judges, now=now)
+    return judged_apart(panel, silences, judge, material.edits)
+
+
+def _stretch(
     panel: Panel, points: Sequence[UsagePoint], material: Material, judges: tuple[RuleBook, Registers], *, now: datetime
 ) -> Channel:
     rules, reads = judges

@@ -23,9 +23,10 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import Gridded
+from gridwright.jobs.cascade.channel import Channel
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.note_same_energy import suspects
-from gridwright.jobs.cascade.trust_readings import Channel, Material, SiteDefaults, trust_beside, trust_channels
+from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults, trust_beside, trust_channels
 from gridwright.jobs.files.ingest_file import Imported, Report, ingest_file
 from gridwright.jobs.load.load_circumstances import load_around
 from gridwright.jobs.load.main_series import by_zone, every_series

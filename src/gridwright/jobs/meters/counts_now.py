@@ -13,7 +13,8 @@ from gridwright.domain.image import Image
 from gridwright.domain.interval import DAY_S, Interval
 from gridwright.domain.panel import Panel, Values
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
-from gridwright.jobs.cascade.edits_made import ONE_WAY, is_split, rank_of
+from gridwright.jobs.cascade.edits_made import is_split, rank_of
+from gridwright.jobs.cascade.feeds import ONE_WAY
 from gridwright.store import Store
 
 HOUR = timedelta(hours=1)

@@ -70,7 +70,7 @@ def weigh(
     for each in some:
         by_point[each.usage_point].append(each)
     effects: dict[str, Effect] = {}
-    for scope in scopes(store, access, _ranges(by_point)):
+    for scope in scopes(store, access, _ranges(by_point), site.rules, sure=True):
         ground = load_ground(store, access, site, scope, now=now)
         if ground is None:
             continue

@@ -36,6 +36,10 @@ OF_DAY = "SELECT {values} FROM {table} WHERE reading_type = ? AND day = ? AND {w
 VALUED = " AND measured + estimated + edited > 0"
 # The database joins a column's numbers to one text, so that Python never touches a row; MySQL's texts are too short.
 JOINED = {"sqlite": "group_concat({})", "postgresql": "string_agg(({})::text, ',')"}
+WHOLE = (
+    "SELECT usage_point, COUNT(*) FROM day_total WHERE reading_type = ? AND day IN ({days}) AND {which} "
+    "AND intervals > 0 AND measured >= intervals GROUP BY usage_point"
+)
 OF_POINT = (
     "SELECT day, {values}, known_at_us, revision FROM {table} "
     "WHERE reading_type = ? AND usage_point = ? AND day IN ({days}) ORDER BY day, revision"
@@ -174,6 +178,25 @@ class DayTotalsStore:
                 found.total[at, day - days.start] = np.where(read[:, 1] == PARTLY, np.nan, read[:, 1])
                 found.peak[at, day - days.start] = read[:, 2]
         return found
+
+    def are_measured(
+        self, access: Access, points: Sequence[str], days: range, *, reading_type: ReadingType = DELIVERED_ENERGY
+    ) -> Mask:
+        """Tell of which usage points every interval of all these days was measured, bool[n], without reading them."""
+        access.require(Act.READ)
+        for point in points if access.points is not None else ():
+            access.require(Act.READ, point)
+        if not len(days):
+            return np.ones(len(points), np.bool_)
+        with self._session.reading() as unit:
+            kind = self._names.type_key(unit, reading_type)
+            keys = np.array(self._names.point_keys(unit, points), np.int64)
+            if kind is None or not keys.size:
+                return np.zeros(len(points), np.bool_)
+            which, asked = which_points(np.sort(keys))
+            sql = WHOLE.format(days=marks(len(days)), which=which)
+            whole = {int(key) for key, many in unit.fetch(sql, (kind, *days, *asked)) if many == len(days)}
+        return np.array([key in whole for key in keys.tolist()], np.bool_)
 
     def by_day(
         self,
