@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -53,8 +53,9 @@ class Rejected:
         self._forget()
         fresh = not self.path.exists()
         lines = b"".join(self._line(line_of(epoch, *one)) for one in records)
-        with open(self.path, "ab", opener=private) as file:
-            file.write(lines)
+        with open(self.path, "a+b", opener=private) as file:
+            # A line that a full disk or a crash cut stays alone: joined to it, the next one could not be read either.
+            file.write(_end_of_cut_line(file) + lines)
             file.flush()
             os.fsync(file.fileno())
         if fresh:
@@ -78,6 +79,13 @@ class Rejected:
         if self._vault is not None:
             content = sealed_line(told, self._vault.seal(content))
         return content + b"\n"
+
+
+def _end_of_cut_line(file: IO[bytes]) -> bytes:
+    if not file.seek(0, os.SEEK_END):
+        return b""
+    file.seek(-1, os.SEEK_END)
+    return b"" if file.read(1) == b"\n" else b"\n"
 
 
 def sealed_line(told: dict[str, Any], sealed: bytes) -> bytes:

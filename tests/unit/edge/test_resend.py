@@ -87,6 +87,16 @@ def test_what_a_crash_wrote_twice_goes_once_and_what_it_cut_stays(tmp_path: Path
     assert (tmp_path / FILE).read_bytes() == b'{"epoch": "old", "seq\n'
 
 
+def test_a_line_that_was_cut_costs_not_the_next_one(tmp_path: Path) -> None:
+    seals = seals_in(tmp_path)
+    keep(tmp_path, seals, (1, FORM, "no"), (2, TIMED, "no"))
+    path = tmp_path / FILE
+    path.write_bytes(path.read_bytes()[:-9])  # the disk was full, or the power went
+    keep(tmp_path, seals, (2, TIMED, "no"), (3, FORM, "no"))
+    assert [told["sequence"] for told in read_rejected(tmp_path, seals)] == [1, 2, 3]
+    assert send_again(tmp_path, seals) == Resent(3, 1)
+
+
 def test_a_full_buffer_takes_none_and_the_file_keeps_them(tmp_path: Path) -> None:
     seals = seals_in(tmp_path)
     keep(tmp_path, seals, *((number, TIMED, "future") for number in range(40)))
