@@ -23,6 +23,7 @@ Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 CHUNK_BYTES = 16 * 2**20
+USUAL_ROW = 2**16  # bytes that hardly any row has
 NEWLINE, RETURN, QUOTE = 10, 13, 34
 # What pyarrow may read as "no value" beside numbers; anything else is looked at one by one.
 NULLS = ["", "Null", "NULL", "null", "NA", "N/A", "n/a", "na", "-", "--", "NaN", "nan", "None", "NAN"]
@@ -81,17 +82,24 @@ def _row_end(data: memoryview, start: int, end: int, framing: Framing) -> int:
     """Return where the last whole row before `end` ends; a longer row than that is taken whole."""
     if end >= len(data):
         return len(data)
-    width = framing.encoding.width
     while True:
-        units = units_of(data[start:end], framing)
-        closing = np.flatnonzero(units == NEWLINE)
-        if framing.multiline and closing.size:
-            closing = np.asarray(closing[~_inside_quotes(units)[closing]])
-        if closing.size:
-            return start + (int(closing[-1]) + 1) * width
+        near = start + max(0, end - start - USUAL_ROW) // framing.encoding.width * framing.encoding.width
+        for begin in (start,) if framing.multiline else (near, start):
+            last = _last_closing(data[begin:end], framing)
+            if last:
+                return begin + last
         if end >= len(data):
             return len(data)
         end = min(len(data), end + (end - start))
+
+
+def _last_closing(data: memoryview, framing: Framing) -> int:
+    """Return how many bytes there are up to the end of the last whole row, 0 where none ends."""
+    units = units_of(data, framing)
+    closing = np.flatnonzero(units == NEWLINE)
+    if framing.multiline and closing.size:
+        closing = np.asarray(closing[~_inside_quotes(units)[closing]])
+    return (int(closing[-1]) + 1) * framing.encoding.width if closing.size else 0
 
 
 def _inside_quotes(units: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
@@ -119,12 +127,15 @@ def rows_in(text: bytes, first_line: int, *, multiline: bool) -> Rows:
     closing = newlines[~_inside_quotes(units)[newlines]] if multiline and newlines.size else newlines
     start = np.r_[0, closing + 1]
     end = np.r_[closing, units.size]
-    number = np.arange(start.size) if not multiline else np.asarray(np.searchsorted(newlines, start))
-    if units.size:
+    if start[-1] == units.size:  # behind the last line end
+        start, end = start[:-1], end[:-1]
+    before: Ints = np.arange(start.size) if not multiline else np.asarray(np.searchsorted(newlines, start))
+    line = before + first_line
+    if b"\r" in text:
         last = np.asarray(units[np.maximum(end - 1, 0)])
         end = end - ((end > start) & (last == RETURN))
     filled = end > start
-    return Rows(text, start[filled], end[filled], number[filled] + first_line)
+    return Rows(text, start, end, line) if filled.all() else Rows(text, start[filled], end[filled], line[filled])
 
 
 def to_text(data: memoryview, chunk: Chunk, framing: Framing) -> bytes:

@@ -129,25 +129,29 @@ def _rows_of_few_digits(data: memoryview, framing: Framing) -> Iterator[tuple[in
 def _few(units: npt.NDArray[np.uint8], start: Ints, end: Ints) -> Ints:
     """Return the rows that have no digits at either end, and hardly any between, by a look at a few places."""
     # Most rows end with a number: both of its last bytes tell them from all headers.
-    digit = units - np.uint8(48) < np.uint8(10)
-    left = np.flatnonzero(~(digit.take(end - 1, mode="clip") & digit.take(end - 2, mode="clip")))
+    left = np.flatnonzero(~(_is_digit(units, end - 1) & _is_digit(units, end - 2)))
     left = left[end[left] > start[left]]
-    left = left[_counted(digit, [start[left] + place for place in (0, 1, 2)]) < 2]  # noqa: PLR2004 - of three
+    left = left[_counted(units, [start[left] + place for place in (0, 1, 2)]) < 2]  # noqa: PLR2004 - of three
     length = end[left] - start[left]
     between = [start[left] + length * place // 8 for place in range(1, 8)]
-    left = np.asarray(left[_counted(digit, between) < 4])  # noqa: PLR2004 - of seven
-    return left if left.size < WORTH_COUNTING else left[_digits_of(digit, start[left], end[left]) <= MOST_DIGITS]
+    left = np.asarray(left[_counted(units, between) < 4])  # noqa: PLR2004 - of seven
+    return left if left.size < WORTH_COUNTING else left[_digits_of(units, start[left], end[left]) <= MOST_DIGITS]
 
 
-def _digits_of(digit: npt.NDArray[np.bool_], start: Ints, end: Ints) -> Ints:
+def _is_digit(units: npt.NDArray[np.uint8], places: Ints) -> npt.NDArray[np.bool_]:
+    """Tell which places hold a digit."""
+    return np.asarray(units.take(places, mode="clip") - np.uint8(48) < np.uint8(10))
+
+
+def _digits_of(units: npt.NDArray[np.uint8], start: Ints, end: Ints) -> Ints:
     """Return how many digits each row has."""
-    bounds = np.minimum(np.stack([start, end], axis=1).ravel(), digit.size - 1)
-    return np.add.reduceat(digit, bounds, dtype=np.int64)[::2]
+    bounds = np.minimum(np.stack([start, end], axis=1).ravel(), units.size - 1)
+    return np.add.reduceat(units - np.uint8(48) < np.uint8(10), bounds, dtype=np.int64)[::2]
 
 
-def _counted(digit: npt.NDArray[np.bool_], places: Sequence[Ints]) -> npt.NDArray[np.uint8]:
+def _counted(units: npt.NDArray[np.uint8], places: Sequence[Ints]) -> npt.NDArray[np.uint8]:
     """Return how many of some places hold a digit, for each row."""
-    return np.asarray(np.sum([digit.take(place, mode="clip") for place in places], axis=0, dtype=np.uint8))
+    return np.asarray(np.sum([_is_digit(units, place) for place in places], axis=0, dtype=np.uint8))
 
 
 def _rows_that_name(data: memoryview, framing: Framing, name: str) -> Iterator[tuple[int, int]]:

@@ -25,6 +25,14 @@ def words_at(text: Text, at: Ints, width: int) -> Words:
     return np.ndarray((text.size - width + 1,), f"<u{width}", text, strides=(1,))[at]
 
 
+def column_words(block: Text, first: int, last: int) -> tuple[Words, ...]:
+    """Return columns [first, last), up to 16, of a matrix of bytes as the word or the two that cover them."""
+    width = next((width for width in (8, 4, 2) if width <= last - first), 1)
+    rows, step = block.shape
+    at = sorted({first, last - width})
+    return tuple(np.ndarray((rows,), f"<u{width}", block.reshape(-1), offset=place, strides=(step,)) for place in at)
+
+
 def two_digits(word: Words) -> tuple[list[Ints], Mask]:
     """Read words as numbers of two digits each; also tell which words hold nothing but digits."""
     kind, whole = word.dtype.type, np.iinfo(word.dtype).max

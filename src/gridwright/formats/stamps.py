@@ -7,24 +7,26 @@ read as a byte matrix. A column may hold several shapes: each is read by its own
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.interval import DAY_S
+from gridwright.formats.digits import column_words, read_once
+from gridwright.formats.shapes import Rows, shaped_blocks
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.signedinteger[Any]]
 
-# More shapes than this in one column mean that it holds no stamps; the rest is refused.
-MOST_SHAPES = 400
 # So many digits no longer fit 32 bits.
 WIDEST = 10
 NO_OFFSET = -(2**31)
+WORD = 8  # bytes
 UNKNOWN, STANDARD, SUMMER = -1, 0, 1
 ORDERS = ("ymd", "dmy", "mdy")
 
@@ -126,15 +128,14 @@ def blank_stamps(size: int) -> Stamps:
 def read_stamps(texts: object, order: str) -> Stamps:
     """Read a pyarrow binary column; `order` (ymd, dmy, mdy) decides dates such as 03/04/2021, nothing else."""
     result = blank_stamps(len(texts))  # type: ignore[arg-type]
-    for rows, block in _blocks(texts):
-        for at, shape in _shapes(block):
-            _fill(result, rows[at], block[at], _rule(shape, order))
+    for rows, block, shape in shaped_blocks(texts):
+        _fill(result, rows, block, _rule(shape, order))
     return result
 
 
 def reads_two_ways(texts: object) -> bool:
     """Tell whether some stamps of a column have their day and month in an order of their own, such as 03/04/2021."""
-    shapes = {shape for _, block in _blocks(texts) for _, shape in _shapes(block)}
+    shapes = {shape for _, _, shape in shaped_blocks(texts)}
     rules = [(_rule(shape, "dmy"), _rule(shape, "mdy")) for shape in shapes]
     return any(first is not None and second is not None and first.fields != second.fields for first, second in rules)
 
@@ -142,64 +143,11 @@ def reads_two_ways(texts: object) -> bool:
 def read_clocks(texts: object) -> tuple[Ints, Mask]:
     """Read times of day (`0:30`, `24:00`, `0030`, `12:30 AM`): seconds since midnight, and which are good."""
     seconds, good = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)  # type: ignore[arg-type]
-    for rows, block in _blocks(texts):
-        for at, shape in _shapes(block):
-            match = _TIME_ONLY.match(shape)
-            if match is not None:
-                clock, sound, _ = _clock(block[at], _spans(match), match)
-                seconds[rows[at]], good[rows[at]] = clock, sound
+    for rows, block, shape in shaped_blocks(texts):
+        match = _TIME_ONLY.match(shape)
+        if match is not None:
+            seconds[rows], good[rows], _ = _clock(block, _spans(match), match)
     return seconds, good
-
-
-def column_bytes(texts: object) -> tuple[Bytes, Ints, Ints]:
-    """Return (bytes, starts, ends) of a pyarrow binary column without the blanks around its values."""
-    array = texts
-    _, offsets, data = array.buffers()  # type: ignore[attr-defined]
-    wide = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1]  # type: ignore[attr-defined, arg-type]
-    buffer = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)
-    starts, ends = wide[:-1].astype(np.int64), wide[1:].astype(np.int64)
-    for _ in range(8):
-        filled = ends > starts
-        before = filled & (buffer[np.minimum(starts, buffer.size - 1)] == ord(" "))
-        after = filled & ~before & (buffer[np.maximum(ends - 1, 0)] == ord(" "))
-        if not before.any() and not after.any():
-            break
-        starts += before
-        ends -= after
-    return buffer, starts, ends
-
-
-def _blocks(texts: object) -> Iterator[tuple[Ints, Bytes]]:
-    """Cut a column by the length of its texts: (rows, matrix of their bytes) for each length."""
-    buffer, starts, ends = column_bytes(texts)
-    lengths = ends - starts
-    counts = np.bincount(np.clip(lengths, 0, 64)) if lengths.size else np.zeros(0, np.int64)
-    for length in np.flatnonzero(counts):
-        if length in {0, 64}:
-            continue
-        rows = np.flatnonzero(lengths == length)
-        if rows.size == lengths.size and ends[-1] - starts[0] == length * rows.size:
-            yield rows, buffer[starts[0] : ends[-1]].reshape(rows.size, length)
-        else:
-            yield rows, buffer[starts[rows][:, None] + np.arange(length)]
-
-
-def _shapes(block: Bytes) -> Iterator[tuple[Ints | slice, bytes]]:
-    """Yield (rows, shape) of each shape in a matrix of equally long texts."""
-    lowest, highest = block.min(axis=0), block.max(axis=0)
-    digits = (lowest >= ord("0")) & (highest <= ord("9"))
-    if (digits | (lowest == highest)).all():
-        yield slice(None), np.where(digits, np.uint8(ord("0")), lowest).tobytes()
-        return
-    shaped = np.where(block - np.uint8(48) < np.uint8(10), np.uint8(48), block)
-    left = np.arange(len(block))
-    for _ in range(MOST_SHAPES):
-        if not left.size:
-            return
-        first = shaped[left[0]]
-        same = (shaped[left] == first).all(axis=1) if left.size != len(block) else (shaped == first).all(axis=1)
-        yield left[same], first.tobytes()
-        left = left[~same]
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,22 +196,27 @@ def _spans(match: re.Match[bytes]) -> Fields:
     return spans
 
 
-def _number(block: Bytes, span: tuple[int, int]) -> Ints:
-    """Read the digits of columns [from, to) of every row."""
-    total = np.zeros(len(block), np.int32) if span[1] - span[0] < WIDEST else np.zeros(len(block), np.int64)
-    for column in range(*span):
-        total = total * 10 + (block[:, column] - np.uint8(48))
-    return total.astype(np.int64)
+def _number(block: Bytes, span: tuple[int, int]) -> Numbers:
+    """Read the digits of columns [from, to) of every row, two by two."""
+    first, last = span
+    total: Numbers = np.zeros(len(block), np.int32 if last - first < WIDEST else np.int64)
+    if (last - first) % 2:
+        total += block[:, first] - np.uint8(ord("0"))
+    for column in range(first + (last - first) % 2, last, 2):
+        (word,) = column_words(block, column, column + 2)
+        total *= 100
+        total += (word & np.uint16(0xFF)) * np.uint16(10) + (word >> np.uint16(8)) - np.uint16(11 * ord("0"))
+    return total
 
 
-def _fill(result: Stamps, rows: Ints, block: Bytes, rule: _Rule | None) -> None:
+def _fill(result: Stamps, rows: Rows, block: Bytes, rule: _Rule | None) -> None:
     if rule is None:
         return
     fields = dict(rule.fields)
     if "epoch" in fields:
         _fill_epoch(result, rows, block, fields)
         return
-    day, sound = _days(block, fields, rule.month)
+    day, sound = _dates(block, fields, rule.month)
     seconds, timely, half = _clock(block, fields, rule.match)
     offset, season = _zone(block, fields, rule)
     result.wall[rows] = day * DAY_S + seconds
@@ -275,7 +228,7 @@ def _fill(result: Stamps, rows: Ints, block: Bytes, rule: _Rule | None) -> None:
     result.season[rows] = season
 
 
-def _fill_epoch(result: Stamps, rows: Ints, block: Bytes, fields: Fields) -> None:
+def _fill_epoch(result: Stamps, rows: Rows, block: Bytes, fields: Fields) -> None:
     start, end = fields["epoch"]
     per_second = EPOCHS[end - start]
     count = _number(block, (start, end))
@@ -285,12 +238,21 @@ def _fill_epoch(result: Stamps, rows: Ints, block: Bytes, fields: Fields) -> Non
     result.offset[rows] = 0
 
 
+def _dates(block: Bytes, fields: Fields, month_named: int) -> tuple[Ints, Mask]:
+    """Return days since 1970 and which dates exist; a date like that of the row before is read with it."""
+    spans = [fields[name] for name in "ymd" if name in fields]
+    first, last = min(start for start, _ in spans), max(end for _, end in spans)
+    if last - first > 2 * WORD:
+        return _days(block, fields, month_named)
+    return read_once(column_words(block, first, last), lambda rows: _days(block[rows], fields, month_named))
+
+
 def _days(block: Bytes, fields: Fields, month_named: int) -> tuple[Ints, Mask]:
     """Return days since 1970 and which dates exist."""
     year = _number(block, fields["y"])
     if fields["y"][1] - fields["y"][0] == 2:  # noqa: PLR2004 - a year of two digits: 70 to 99 is the last century
         year += np.where(year < 70, 2000, 1900)  # noqa: PLR2004
-    month = _number(block, fields["m"]) if "m" in fields else np.full(len(block), month_named, np.int64)
+    month = _number(block, fields["m"]) if "m" in fields else np.full(len(block), month_named, np.int32)
     day = _number(block, fields["d"])
     sound = (year >= FIRST_YEAR) & (year <= LAST_YEAR) & (month >= 1) & (month <= 12)  # noqa: PLR2004 - months
     index = np.where(sound, (year - FIRST_YEAR) * 12 + month - 1, 0)
@@ -299,9 +261,9 @@ def _days(block: Bytes, fields: Fields, month_named: int) -> tuple[Ints, Mask]:
     return starts + day - 1, sound
 
 
-def _clock(block: Bytes, fields: Fields, match: re.Match[bytes]) -> tuple[Ints, Mask, Mask]:
+def _clock(block: Bytes, fields: Fields, match: re.Match[bytes]) -> tuple[Numbers, Mask, Mask]:
     """Return seconds since midnight (24:00 is a day), which are possible, and which had a fraction rounded."""
-    zero = np.zeros(len(block), np.int64)
+    zero: Numbers = np.zeros(len(block), np.int32)
     hour = _number(block, fields["H"]) if "H" in fields else zero
     minute = _number(block, fields["M"]) if "M" in fields else zero
     second = _number(block, fields["S"]) if "S" in fields else zero
@@ -321,11 +283,11 @@ def _clock(block: Bytes, fields: Fields, match: re.Match[bytes]) -> tuple[Ints, 
     return seconds, sound, rounded
 
 
-def _zone(block: Bytes, fields: Fields, rule: _Rule) -> tuple[Ints | int, int]:
+def _zone(block: Bytes, fields: Fields, rule: _Rule) -> tuple[Numbers | int, int]:
     """Return the offset of each row and what the suffix tells about a repeated hour."""
     words = rule.match.groupdict()
     if words.get("sign"):
-        minutes = _number(block, fields["om"]) if "om" in fields else np.zeros(len(block), np.int64)
+        minutes = _number(block, fields["om"]) if "om" in fields else np.zeros(len(block), np.int32)
         seconds = _number(block, fields["oh"]) * 3600 + minutes * 60
         return (-seconds if words["sign"] == b"-" else seconds), UNKNOWN
     zone = words.get("zone")
