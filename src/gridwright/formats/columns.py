@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gridwright.domain.errors import AmbiguousInput, UnreadableFile, UsageError
+from gridwright.domain.units import WRITTEN
 from gridwright.domain.verdict import Evidence
 from gridwright.formats import roles
 from gridwright.formats.layout import DayColumns, day_columns
@@ -283,7 +284,7 @@ def _require(found: Assignment, preview: Preview) -> None:
         _no_numbers(preview)
         raise UnreadableFile(
             f"no column holds readings; the columns are: {names}",
-            remedy=f"name it with --column value=NAME, and its unit with --unit: {roles.UNITS_WRITTEN}",
+            remedy=f"name it with --column value=NAME, and its unit with --unit: {WRITTEN}",
         )
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from gridwright.domain.errors import AmbiguousInput, GridwrightError, InputError, UnreadableFile, UsageError
 from gridwright.domain.interval import DAY_S, zone_of
 from gridwright.domain.reading_type import FLOW_QUANTITIES, Accumulation, Flow, Quantity, ReadingType
+from gridwright.domain.units import WRITTEN
 from gridwright.domain.verdict import Evidence
 from gridwright.formats import roles
 from gridwright.formats.columns import Assignment
@@ -79,7 +80,7 @@ def check_options(options: ReadOptions) -> None:
         if value and value not in allowed:
             raise UsageError(f"{value!r} is no {name}", remedy=f"use one of {', '.join(allowed)}")
     if options.unit and not roles.known_unit(options.unit):
-        raise UsageError(f"{options.unit!r} is no unit we read", remedy=f"use one of {roles.UNITS_WRITTEN}")
+        raise UsageError(f"{options.unit!r} is no unit we read", remedy=f"use one of {WRITTEN}")
     if options.interval_minutes is not None and not 0 < options.interval_minutes <= 366 * 24 * 60:
         raise UsageError(f"an interval of {options.interval_minutes} minutes is impossible", remedy="give 1 or more")
     for zone in filter(None, (options.zone, options.default_zone)):
@@ -397,7 +398,7 @@ def _unit(
     if not layout.slots and roles.is_other_quantity(column.name):
         raise AmbiguousInput(
             f"nothing tells the unit of column {column.name!r}, whose name is of no energy we read",
-            remedy=f"give it with --unit: {roles.UNITS_WRITTEN}",
+            remedy=f"give it with --unit: {WRITTEN}",
         )
     if options.kind == "power":
         return "kW", Evidence(what, "kW", "assumed: power, and nothing tells the unit", "--unit")
@@ -424,8 +425,7 @@ def _told_unit(
         return ", ".join(words), f"column {layout.names[layout.unit or 0]!r} says so"
     names = layout.names if layout.slots else (column.name,)
     named = sensor.unit if sensor is not None else next(filter(None, map(roles.unit_of, names)), "")
-    shown = {"kwh": "kWh", "wh": "Wh", "mwh": "MWh", "kw": "kW", "w": "W", "mw": "MW"}.get(named, named)
-    return shown, f"the name {column.name!r} says so"
+    return named, f"the name {column.name!r} says so"
 
 
 def _is_register(layout: Layout, sampled: Sampled, column: ValueColumn, values: Floats, options: ReadOptions) -> bool:

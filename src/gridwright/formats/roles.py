@@ -15,46 +15,13 @@ from gridwright.domain.reading_type import (
     from_code,
     reading_type,
 )
+from gridwright.domain.units import UNITS, unit_named
 from gridwright.formats.sensors import Sensor, is_strange, power_in, sensor_in
 
-# Unit, written as people write it → (quantity, power of ten of its base unit).
-UNITS: dict[str, tuple[Quantity, int]] = {
-    "wh": (Quantity.ENERGY, 0),
-    "kwh": (Quantity.ENERGY, 3),
-    "mwh": (Quantity.ENERGY, 6),
-    "gwh": (Quantity.ENERGY, 9),
-    "w": (Quantity.POWER, 0),
-    "watt": (Quantity.POWER, 0),
-    "kw": (Quantity.POWER, 3),
-    "mw": (Quantity.POWER, 6),
-    "gw": (Quantity.POWER, 9),
-    "varh": (Quantity.REACTIVE_ENERGY, 0),
-    "kvarh": (Quantity.REACTIVE_ENERGY, 3),
-    "var": (Quantity.REACTIVE_POWER, 0),
-    "kvar": (Quantity.REACTIVE_POWER, 3),
-    "vah": (Quantity.APPARENT_ENERGY, 0),
-    "kvah": (Quantity.APPARENT_ENERGY, 3),
-    "千瓦时": (Quantity.ENERGY, 3),
-    "度": (Quantity.ENERGY, 3),
-    "千瓦": (Quantity.POWER, 3),
-}
-# Units that a unit column may name, but that are too short to be looked for in the name of a column.
-COLUMN_UNITS: dict[str, tuple[Quantity, int]] = {
-    **UNITS,
-    "v": (Quantity.VOLTAGE, 0),
-    "kv": (Quantity.VOLTAGE, 3),
-    "a": (Quantity.CURRENT, 0),
-    "ma": (Quantity.CURRENT, -3),
-    "hz": (Quantity.FREQUENCY, 0),
-    "pf": (Quantity.POWER_FACTOR, 0),
-    "°c": (Quantity.TEMPERATURE, 0),
-    "m³": (Quantity.VOLUME, 0),
-    "m3": (Quantity.VOLUME, 0),
-    "1": (Quantity.STATE, 0),
-}
-# How they are written where people are told which ones there are.
-UNITS_WRITTEN = "Wh, kWh, MWh, GWh, W, kW, MW, GW, varh, kvarh, var, kvar, VAh, kVAh, V, kV, A, mA, Hz, pf, °C, m³ or 1"
-_VOLUMES = ("m3", "m³")  # longer than a letter, so that the name of a column may say them
+# Units that are long enough to be looked for in the name of a column.
+_IN_NAMES = frozenset(
+    {"mWh", "Wh", "kWh", "MWh", "GWh", "mW", "W", "kW", "MW", "GW", "varh", "kvarh", "var", "kvar", "VAh", "kVAh", "m³"}
+)
 OWN_SLASHES = 4  # in the code of a reading type
 ROLES = ("point", "time", "end", "date", "clock", "value", "quality", "unit", "register", "multiplier", "dials")
 
@@ -136,7 +103,9 @@ _PART = re.compile(
 _SIMPLER = str.maketrans(dict.fromkeys("_-./()[]:,;#*", " "))
 
 # CamelCase, with a unit behind it too: `MeterPoint`, `PowerW`, `VoltageV`.
-_HUMPS = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])|(?<=[a-z]{4})(?=(?:[kM]?Wh?|V|A)$)")
+_HUMPS = re.compile(
+    r"(?<=[a-z]{2})(?=[A-Z][a-z])(?!(?<=[km])Wh$)|(?<=[a-z]{4})(?=[kmM]Wh?$)|(?<=[a-z]{4})(?<![km])(?=(?:Wh?|V|A)$)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +125,12 @@ class Meaning:
 
 def simple(name: str) -> str:
     """Return a column name in lower case, with single blanks instead of punctuation and CamelCase."""
+    return " ".join(_words(name)).lower()
+
+
+def _words(name: str) -> list[str]:
     spaced = _HUMPS.sub(" ", name.strip().strip("\ufeff\"'"))
-    return " ".join(spaced.translate(_SIMPLER).lower().split())
+    return spaced.translate(_SIMPLER).split()
 
 
 def role_of(name: str) -> str:
@@ -202,8 +175,8 @@ def is_foreign(name: str) -> bool:
 
 def unit_of(text: str) -> str | None:
     """Find a unit in a column name such as `energy(kWh/hh)` or `general_supply_kwh`, or in a unit column."""
-    words = simple(text.replace("/", " ")).split()
-    return next((word for word in reversed(words) if word in UNITS or word in _VOLUMES), None)
+    units = map(unit_named, reversed(_words(text.replace("/", " "))))
+    return next((unit for unit in units if unit in _IN_NAMES), None)
 
 
 def meaning_of(name: str) -> Meaning:
@@ -223,17 +196,21 @@ def meaning_of(name: str) -> Meaning:
 
 def known_unit(unit: str) -> bool:
     """Tell whether a unit is one we can read."""
-    return unit.lower() in COLUMN_UNITS
+    return unit_named(unit) is not None
 
 
 def quantity_of(unit: str) -> Quantity:
     """Return what a known unit measures."""
-    return COLUMN_UNITS[unit.lower()][0]
+    return _known(unit)[0]
+
+
+def _known(unit: str) -> tuple[Quantity, int]:
+    return UNITS[unit_named(unit) or unit]
 
 
 def series_type(unit: str, flow: Flow, *, cumulative: bool = False, channel: str = "") -> tuple[ReadingType, int]:
     """Return the reading type of a column in `unit`, and the power of ten that turns it into base units."""
-    quantity, shift = COLUMN_UNITS[unit.lower()]
+    quantity, shift = _known(unit)
     if quantity in {Quantity.POWER, Quantity.REACTIVE_POWER}:
         # What is fed in by its name is no use of any; other power has its sign.
         told = Flow.RECEIVED if flow is Flow.RECEIVED else Flow.NET

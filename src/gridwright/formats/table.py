@@ -13,13 +13,14 @@ from gridwright.domain.interval import DAY_S
 from gridwright.domain.quality import MISSING, RAW, STATUS_FROM_NEM12
 from gridwright.domain.reading_type import DEFAULT_EXPONENT, LARGEST_EXACT, Accumulation
 from gridwright.domain.readings import Readings
+from gridwright.domain.units import WRITTEN
 from gridwright.domain.usage_point import id_fault
 from gridwright.formats.counts import to_counts
 from gridwright.formats.instants import Instants, as_binary, row_stamps, stamps_of, to_instants
 from gridwright.formats.layout import Batch, Layout, Pass, ValueColumn
 from gridwright.formats.meter_columns import told_by_columns
 from gridwright.formats.numerals import by_the_other_mark, read_numbers
-from gridwright.formats.roles import UNITS_WRITTEN, flow_of_register, known_unit, own_type, quality_letter, series_type
+from gridwright.formats.roles import flow_of_register, known_unit, own_type, quality_letter, series_type
 from gridwright.formats.row_verdicts import LONGEST_RECORD, Verdicts, word_of
 from gridwright.formats.source import Decoded
 from gridwright.formats.stretches import stretch_lengths
@@ -265,7 +266,7 @@ def _meanings(
     if layout.unit is not None:
         found = labels(batch.columns[layout.unit])
         strange = np.array([not known_unit(word) for word in found.words] or [False])[found.code]
-        verdicts.refuse(rows & strange, "{value} is no unit we read", f"use one of {UNITS_WRITTEN}", layout.unit)
+        verdicts.refuse(rows & strange, "{value} is no unit we read", f"use one of {WRITTEN}", layout.unit)
         parts = [
             (_in_unit(column, word), mask & (found.code == code))
             for code, word in enumerate(found.words)

@@ -128,6 +128,7 @@ def test_words_become_a_reading_type() -> None:
     assert (
         meaning_of(Said("MWh", "received", interval_s=900)).reading_type.code == "electricity/received/energy/delta/0"
     )
+    assert [meaning_of(Said(unit, interval_s=900)).power for unit in ("mWh", "mW", "mwh", "mw")] == [-3, -3, 6, 6]
     assert meaning_of(Said("kWh", register=True)).is_register
     assert meaning_of(Said("V", interval_s=60)).power == 1
     with pytest.raises(Wrong, match="does not measure"):

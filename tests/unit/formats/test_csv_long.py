@@ -15,6 +15,7 @@ from gridwright.domain.quality import MISSING, Status
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity
 from gridwright.domain.readings import Readings
 from gridwright.formats.csv_split import cut
+from gridwright.formats.roles import unit_of
 from gridwright.formats.source import ReadOptions
 from tests.unit.formats.csv_reading import READER, read
 
@@ -294,6 +295,24 @@ def test_register_and_unit_columns_split_the_rows() -> None:
     series = {one.reading_type.flow: one.value.tolist() for one in found.pieces[0].series}
     assert series == {Flow.DELIVERED: [1000, 2000], Flow.RECEIVED: [7]}
     assert found.rejects == [(5, "furlong")]
+
+
+@pytest.mark.parametrize(
+    ("unit", "watt_hours"), [("mWh", 0.25), ("mwh", 250e6), ("MWh", 250e6), ("KWH", 250e3), ("Wh", 250.0)]
+)
+@pytest.mark.parametrize("where", ["column", "name", "option"])
+def test_milli_is_told_from_mega_by_its_letters(unit: str, watt_hours: float, where: str) -> None:
+    name = f"energy_{unit}" if where == "name" else "value"
+    rows = [f"A,2021-01-01T00:{minute}Z,250,{unit}\n" for minute in ("00", "15", "30")]
+    text = f"usage_point,start,{name},{'unit' if where == 'column' else 'note'}\n" + "".join(rows)
+    found = read(text, unit=unit if where == "option" else "").only
+    assert found.reading_type.quantity is Quantity.ENERGY
+    assert found.value[0] * 10.0**found.reading_type.exponent == pytest.approx(watt_hours)
+
+
+@pytest.mark.parametrize("unit", ["kWh", "MWh", "mWh", "Wh", "kW", "W"])
+def test_a_unit_behind_a_word_keeps_its_prefix(unit: str) -> None:
+    assert unit_of(f"Energy{unit}") == unit_of(f"usedEnergy{unit}") == unit_of(f"energy [{unit}]") == unit
 
 
 def test_a_number_that_no_store_holds_is_refused_with_its_record() -> None:

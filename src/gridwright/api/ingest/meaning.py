@@ -10,33 +10,10 @@ from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.quality import Status
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType, from_code, reading_type
+from gridwright.domain.units import UNITS, WRITTEN, unit_named
 
 LONGEST_S = 3600
 LONGEST_CODE = 120
-# unit → quantity, power of ten to its base unit
-UNITS: dict[str, tuple[Quantity, int]] = {
-    "wh": (Quantity.ENERGY, 0),
-    "kwh": (Quantity.ENERGY, 3),
-    "mwh": (Quantity.ENERGY, 6),
-    "varh": (Quantity.REACTIVE_ENERGY, 0),
-    "kvarh": (Quantity.REACTIVE_ENERGY, 3),
-    "w": (Quantity.POWER, 0),
-    "kw": (Quantity.POWER, 3),
-    "mw": (Quantity.POWER, 6),
-    "var": (Quantity.REACTIVE_POWER, 0),
-    "kvar": (Quantity.REACTIVE_POWER, 3),
-    "v": (Quantity.VOLTAGE, 0),
-    "kv": (Quantity.VOLTAGE, 3),
-    "a": (Quantity.CURRENT, 0),
-    "ma": (Quantity.CURRENT, -3),
-    "hz": (Quantity.FREQUENCY, 0),
-    "pf": (Quantity.POWER_FACTOR, 0),
-    "m³": (Quantity.VOLUME, 0),
-    "m3": (Quantity.VOLUME, 0),
-    "1": (Quantity.STATE, 0),
-    "°c": (Quantity.TEMPERATURE, 0),
-    "c": (Quantity.TEMPERATURE, 0),
-}
 BASE_OF = {Quantity.ENERGY: "kWh", Quantity.REACTIVE_ENERGY: "kvarh", Quantity.POWER: "kW"}
 FLOWS = {flow.value: flow for flow in Flow} | {"import": Flow.DELIVERED, "export": Flow.RECEIVED}
 GIVEN = ("raw", "actual", "accepted", "estimated", "estimated_final", "edited", "derived")
@@ -87,7 +64,7 @@ class Meaning:
 def meaning_of(said: Said) -> Meaning:
     """Return what a record's words mean; Wrong names the word that means nothing."""
     quantity, shift = _unit_of(said.unit)
-    if said.named and (quantity, shift) != UNITS["kwh"]:
+    if said.named and (quantity, shift) != UNITS["kWh"]:
         remedy = "send value with unit, or leave the unit out"
         raise Wrong(Fault("unit", "the name of the number says kWh already", remedy), said.unit)
     kind = _type_of(said, quantity)
@@ -106,15 +83,13 @@ def meaning_of(said: Said) -> Meaning:
     return Meaning(kind, shift - kind.exponent, quality, 0 if register else _length(said.interval_s))
 
 
-def _unit_of(unit: str, default: tuple[Quantity, int] = UNITS["kwh"]) -> tuple[Quantity, int]:
+def _unit_of(unit: str, default: tuple[Quantity, int] = UNITS["kWh"]) -> tuple[Quantity, int]:
     if not unit:
         return default
-    found = UNITS.get(unit.strip().lower())
+    found = unit_named(unit)
     if found is None:
-        raise Wrong(
-            Fault("unit", "the unit is not known", "use Wh, kWh, MWh, W, kW, var, V, A, Hz, pf, °C, m³ or 1"), unit
-        )
-    return found
+        raise Wrong(Fault("unit", "the unit is not known", f"use {WRITTEN}"), unit)
+    return UNITS[found]
 
 
 def _type_of(said: Said, quantity: Quantity) -> ReadingType:
