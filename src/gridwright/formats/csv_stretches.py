@@ -109,7 +109,7 @@ def _digits(text: bytes) -> int:
 def _rows_of_few_digits(data: memoryview, framing: Framing) -> Iterator[tuple[int, int]]:
     """Yield the bytes of each line that holds too few digits to be a reading."""
     width, begin, size = framing.encoding.width, framing.start, WINDOW_BYTES
-    while begin < len(data):
+    while begin + width <= len(data):  # half a character may close a broken file
         units = units_of(data[begin : begin + size], framing)
         closing = np.flatnonzero(units == NEWLINE)
         whole = begin + size >= len(data)

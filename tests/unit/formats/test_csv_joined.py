@@ -144,3 +144,14 @@ def test_a_row_that_names_the_column_of_the_times_is_a_header(other: str) -> Non
     found = read("\n".join(["start,kwh", *rows[:96], other, *rows[96:]]))
     assert found.only.size == 96
     assert [line for line, _ in found.rejects] == list(range(99, 195))
+
+
+def test_half_a_character_behind_a_whole_window_is_no_row() -> None:
+    row = "A,2024-01-01 00:00,1.25\n"
+    units = csv_stretches.WINDOW_BYTES // 2
+    body = row * (units // len(row) - 1)
+    text = "\ufeffid,time,kwh\n" + body + row.replace("A", "A" * (1 + units - len(body) - len(row)))
+    data = memoryview(text.encode("utf-16-le") + b"\0")
+    dialect = READER.inspect(data, "cut.csv", ReadOptions(interval_minutes=30))
+    assert len(data) - dialect.framing.start == csv_stretches.WINDOW_BYTES + 1
+    assert dialect.later == ()
