@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from gridwright.domain.errors import AmbiguousInput, GridwrightError, InputError, UnreadableFile, UsageError
 from gridwright.domain.interval import DAY_S, zone_of
-from gridwright.domain.reading_type import FLOW_QUANTITIES, Accumulation, Flow, Quantity, ReadingType
+from gridwright.domain.reading_type import FLOW_QUANTITIES, Accumulation, Flow, ReadingType
 from gridwright.domain.units import WRITTEN
 from gridwright.domain.verdict import Evidence
 from gridwright.formats import roles
 from gridwright.formats.columns import Assignment
 from gridwright.formats.counts import EXPONENTS, resolution_for
+from gridwright.formats.directions import POWERS, beside, directions, net_if_fed_in_below_zero, net_if_signed
 from gridwright.formats.instants import as_binary, row_stamps, stamps_of, to_instants
 from gridwright.formats.layout import DAY_COLUMNS, Batch, Layout, ValueColumn
 from gridwright.formats.numerals import Numerals, read_numbers
@@ -32,12 +33,9 @@ from gridwright.formats.zones import Clock, zone_from_changes, zone_from_offsets
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-POWERS = (Quantity.POWER, Quantity.REACTIVE_POWER)
 # What names the interval in a column of a wide table, beside what it measures: `voltage 00:15`.
 _SLOT_TIME = re.compile(r"\d{1,2}[:.hH]\d{2}|[-–]|\d+$")
 KINDS = ("interval", "cumulative", "power")
-# More values below zero than this are no errors: the column holds what was drawn less what was fed in.
-SIGNED_SHARE, SIGNED_FEW, SIGNED_MUCH = 0.01, 8, 0.1
 # Whole numbers above this many per hour, without a unit, are Wh: nobody's kWh are so many and so round.
 WATT_HOURS = 50.0
 LAMP_W = 50.0
@@ -335,21 +333,23 @@ def _with_values(
     layout: Layout, sample: Batch, sampled: Sampled, options: ReadOptions, evidence: list[Evidence]
 ) -> Layout:
     """Decide the reading type, unit and resolution of each value column."""
-    columns = []
+    columns: list[ValueColumn] = []
+    names = [column.name for column in layout.values]
     sensors = [_sensor(layout, sample, column, options) for column in layout.values]
-    directions = _directions([column.name for column in layout.values], sensors)
-    for column, sensor, (direction, channel) in zip(layout.values, sensors, directions, strict=True):
+    ways = directions(names, sensors, evidence)
+    for column, sensor, way in zip(layout.values, sensors, ways, strict=True):
         values = _values(layout, sample, column)
         unit, told = _unit(layout, sample, column, sampled, values, options=options, sensor=sensor)
         samples = roles.quantity_of(unit) not in FLOW_QUANTITIES
-        turned = _net_if_fed_in_below_zero if samples else _net_if_signed
-        flow = direction if sensor else turned(direction, column, values, evidence)
+        turned = net_if_fed_in_below_zero if samples else net_if_signed
+        flow = way.flow if sensor else turned(way.flow, column, values, evidence)
         evidence.append(told)
         fixed = sensor is not None and len(layout.values) > 1
         cumulative = False
         if not fixed:
             cumulative = _is_cumulative(layout, sampled, column, values, options=options, unit=unit, evidence=evidence)
-        kind, shift = roles.series_type(unit, flow, cumulative=cumulative, channel=channel)
+        kind, shift = roles.series_type(unit, flow, cumulative=cumulative, channel=way.channel)
+        kind = beside(kind, way, [one.reading_type for one in columns])
         exponent, telling = resolution_for(values[np.isfinite(values)], shift, kind.exponent)
         if telling is not None:
             coarser = kind.exponent if exponent == EXPONENTS[1] else exponent + 3
@@ -482,59 +482,3 @@ def _is_cumulative(
     kind = "cumulative" if cumulative else "interval"
     evidence.append(Evidence(f"kind of {column.name}", kind, because, "--kind"))
     return cumulative
-
-
-def _net_if_signed(flow: Flow, column: ValueColumn, values: Floats, evidence: list[Evidence]) -> Flow:
-    """Take a column without a told direction that is often below zero as net: fed in less than nothing is a sign.
-
-    A few in a small file are errors, for validation to reject.
-    """
-    told = roles.meaning_of(column.name).flow is not None
-    below, known = int(np.count_nonzero(values < 0)), int(np.count_nonzero(np.isfinite(values)))
-    often = below > SIGNED_SHARE * known and (below >= SIGNED_FEW or below > SIGNED_MUCH * known)
-    if flow is not Flow.DELIVERED or told or not often:
-        return flow
-    because = f"{below} of {known} values looked at are below zero; a name such as import_kwh tells otherwise"
-    evidence.append(Evidence(f"direction of {column.name}", "net: drawn less fed in", because, "--column"))
-    return Flow.NET
-
-
-def _net_if_fed_in_below_zero(flow: Flow, column: ValueColumn, values: Floats, evidence: list[Evidence]) -> Flow:
-    """Take power that is called fed in, and is below zero as a rule, as net: its sign says so once more."""
-    below, above = int(np.count_nonzero(values < 0)), int(np.count_nonzero(values > 0))
-    if flow is not Flow.RECEIVED or below <= above:
-        return flow
-    because = f"its name is of what is fed in, and {below} of {below + above} values looked at are below zero"
-    evidence.append(Evidence(f"direction of {column.name}", "net: drawn less fed in", because, "--column"))
-    return Flow.NET
-
-
-def _directions(names: Sequence[str], sensors: Sequence[Sensor | None]) -> list[tuple[Flow, str]]:
-    """Return flow and channel of each column: the first of a direction is the point's own, others are channels."""
-    taken: set[Flow | tuple[Quantity, str]] = set()
-    found = []
-    for name, short, sensor in zip(names, _channels(names), sensors, strict=True):
-        if sensor is not None:
-            own = (sensor.quantity, sensor.channel)
-            found.append((Flow.NONE, short if own in taken else sensor.channel))
-            taken.add(own)
-            continue
-        meaning = roles.meaning_of(name)
-        if meaning.flow is None and (meaning.generated or meaning.part):
-            found.append((Flow.NONE, short))
-            continue
-        flow = meaning.flow or Flow.DELIVERED
-        found.append((flow, short if flow in taken else ""))
-        taken.add(flow)
-    return found
-
-
-def _channels(names: Sequence[str]) -> list[str]:
-    """Shorten column names to what tells them apart: `DE_KN_residential4_pv` beside others like it is `pv`."""
-    words = [roles.simple(name).split() for name in names]
-    shared = 0
-    while (
-        len(words) > 1 and all(len(each) > shared + 1 for each in words) and len({each[shared] for each in words}) == 1
-    ):
-        shared += 1
-    return ["_".join(each[shared:]) for each in words]

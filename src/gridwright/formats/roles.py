@@ -95,6 +95,8 @@ _DELIVERED = re.compile(
     r"\b(import|imported|delivered|bezug|bezugsleistung|general supply|grid import|from grid|usage|consumption|forward"
     r"|1 8 0)\b"
 )
+# What was drawn less what was fed in; net metering is a tariff.
+_NET = re.compile(r"\b(net(?! meter)|netto|netted|saldo|saldiert)\b|净")
 _GENERATED = re.compile(r"\b(generation|generated|production|solar|pv)\b")
 _PART = re.compile(
     r"\b(dishwasher|freezer|refrigerator|fridge|washing machine|dryer|heat pump|ev"
@@ -182,16 +184,25 @@ def unit_of(text: str) -> str | None:
 def meaning_of(name: str) -> Meaning:
     """Return what the name of a value column tells about its unit, direction and accumulation."""
     plain = simple(name)
-    flow = Flow.RECEIVED if _RECEIVED.search(plain) else Flow.DELIVERED if _DELIVERED.search(plain) else None
+    generated, part = bool(_GENERATED.search(plain)), bool(_PART.search(plain))
     perhaps, of_interval = bool(_PERHAPS_CUMULATIVE.search(plain)), bool(_OF_INTERVAL.search(plain))
     return Meaning(
         unit_of(name),
-        flow,
-        generated=bool(_GENERATED.search(plain)),
-        part=bool(_PART.search(plain)),
+        _flow_in(plain, whole=not (generated or part)),
+        generated=generated,
+        part=part,
         cumulative=bool(_CUMULATIVE.search(plain) or (_REGISTER.search(plain) and not of_interval)),
         perhaps=None if of_interval and not perhaps else perhaps and not of_interval,
     )
+
+
+def _flow_in(plain: str, *, whole: bool) -> Flow | None:
+    """Return the direction a simplified name tells; only the whole usage of a point is net of what is fed in."""
+    if _RECEIVED.search(plain):
+        return Flow.RECEIVED
+    if whole and _NET.search(plain):
+        return Flow.NET
+    return Flow.DELIVERED if _DELIVERED.search(plain) else None
 
 
 def known_unit(unit: str) -> bool:
@@ -238,6 +249,7 @@ ESTIMATED_LETTER = {"0": "A", "1": "S", "false": "A", "true": "S", "no": "A", "y
 _REGISTER_FLOWS = (
     (re.compile(r"^(e\d?|.*1[.:]8[.:]\d.*|import|delivered|consumption|forward|\+a|a\+|bezug|1)$"), Flow.DELIVERED),
     (re.compile(r"^(b\d?|.*2[.:]8[.:]\d.*|export|received|generation|reverse|-a|a-|einspeisung|19)$"), Flow.RECEIVED),
+    (re.compile(r"^(n\d|.*16[.:]8[.:]\d.*|net|netto|netted|saldo)$"), Flow.NET),
 )
 
 
