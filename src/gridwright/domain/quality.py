@@ -14,6 +14,9 @@ import numpy.typing as npt
 Qualities = npt.NDArray[np.uint8]
 
 
+STATUS = 0x0F  # the bits of the byte that hold it
+
+
 class Status(IntEnum):
     """What became of a value on its way to the bill."""
 

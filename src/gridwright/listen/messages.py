@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from gridwright.api.answer import Refused
+from gridwright.api.ingest.ends import has_end, with_length
 from gridwright.api.ingest.few import check_few
 from gridwright.api.ingest.instants import instant_us
 from gridwright.api.ingest.json import decode_json
@@ -113,6 +114,8 @@ class Messages:
         at_us = epoch_s(now) * MICRO if when is None else instant_us(when, field)
         quantity = names.get("quantity") or str(told.get("quantity", ""))
         said = self._said(quantity, Words("mqtt", **_words(record)))
+        if has_end(record):
+            said = self._said(quantity, Words("mqtt", **_words(with_length(record, said))))
         if truth and meaning_of(said).reading_type.quantity is not Quantity.STATE:
             raise Wrong(Fault("value", "it is true or false, and no number", "send a number"), payload[:120])
         check_few([(name, sampled_us(at_us, said), float(told["value"]), said, 0)], decoded, now)
@@ -217,13 +220,13 @@ def _record(told: dict[str, Any], payload: bytes, name: str) -> tuple[Record, bo
         fault, written = unfit(error, payload, MAX_FIELDS)
         raise Wrong(fault, written) from None
     require_one_of_each(record)
+    unread = next((one for one in told if one.lower() in OTHER_TIMES), "")
+    if unread and all(getattr(record, one) is None for one in TIMES):
+        raise Wrong(Fault(unread, "no time is read by this name", "call it at"), told[unread])
     for one in NAMES:
         other = getattr(record, one)
         if other and name and other.strip() != name:
             raise Wrong(Fault(one, "the topic has another name", "send one of the two"), other)
-    unread = next((one for one in told if one.lower() in OTHER_TIMES), "")
-    if unread and all(getattr(record, one) is None for one in TIMES):
-        raise Wrong(Fault(unread, "no time is read by this name", "call it at"), told[unread])
     return record, isinstance(value, bool)
 
 

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from gridwright.api.answer import refuse
 from gridwright.api.body import too_large
+from gridwright.api.ingest.ends import END, Spans
 from gridwright.api.ingest.instants import HOW, Whole, instant_us, numbers_us
-from gridwright.api.ingest.intervals import Rows, is_list, unrolled
+from gridwright.api.ingest.intervals import Rows, is_list, lengths_of, unrolled
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.repeats import check_and_count
 from gridwright.api.ingest.table import Decoded, Floats, Mask, Table
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 WORDS = ("unit", "flow", "quality", "reading_type", "interval_s")
-KNOWN = (*NAMES, *TIMES, *VALUES, *WORDS)
+INSTANTS = (*TIMES, END)
+KNOWN = (*NAMES, *INSTANTS, *VALUES, *WORDS)
 LISTS = ("kwh", "value")  # may hold consecutive intervals
 MAX_TEXTS = 1_000_000  # different texts of a column
 Second = Callable[[str, str], Fault]
@@ -58,7 +60,7 @@ def _require_type(name: str, kind: pa.DataType) -> None:
     text = any(is_text(plain) for is_text in (of.is_string, of.is_large_string, of.is_string_view))
     number = of.is_integer(plain) or of.is_floating(plain) or of.is_decimal(plain)
     nothing = of.is_null(kind)
-    if name in TIMES:
+    if name in INSTANTS:
         instant = of.is_timestamp(kind) or of.is_integer(kind) or of.is_floating(kind)
         fits, what, remedy = instant or nothing or (text and plain == kind), "instants", "send timestamps"
     elif name in VALUES:
@@ -95,6 +97,8 @@ class Columns:
         values = self._those(VALUES)
         value, which = self._values(values)
         said, meant = self._said(values, which)
+        if END in self.table.column_names:
+            said, meant = self._ended(at_us, which, said, meant)
         table = Table(names, codes, at_us, value, said, meant, self.index)
         table = unrolled(table, which, self.lists, self.kept, self._refuse) if self.lists else table.where(self.kept)
         check_and_count(table, self.decoded, now)
@@ -274,12 +278,28 @@ class Columns:
             said.append(self._words(told, values[which[row]]))
         return said, meant.astype(np.int32)
 
+    def _ended(
+        self, at_us: Whole, which: npt.NDArray[np.int32], said: list[Said], meant: npt.NDArray[np.int32]
+    ) -> tuple[list[Said], npt.NDArray[np.int32]]:
+        """Return the words of rows with the lengths their ends tell; a row that contradicts itself is refused."""
+        ends, lacking = self._instants(END)
+        values = np.ones(ends.size, np.int64)
+        for at, block in self.lists.items():
+            values = np.where(which == at, np.maximum(lengths_of(block), 1), values)
+        there = ~lacking & self.kept
+        spans = Spans(np.where(there, ends - at_us, 0), values, there)
+        column = self.table.column(END)
+        for fault, wrong in spans.faults(said, meant):
+            self._refuse(np.flatnonzero(wrong), fault, lambda row: _shown(column[row].as_py()))
+        return spans.said(said, meant, self.defaults.interval_s)
+
     def _words(self, told: dict[str, str], column: str) -> Said:
         interval = told.pop("interval_s", "").removesuffix(".0")  # a table with a gap has floats
         named = column != "value"
         if named:
             told.setdefault("unit", "kWh")
-        said = replace(self.defaults, register=column in {"register_kwh", "reading"}, named=named)
+        untold = 0 if END in self.table.column_names else self.defaults.interval_s
+        said = replace(self.defaults, interval_s=untold, register=column in {"register_kwh", "reading"}, named=named)
         for word, text in told.items():
             said = replace(said, **{word: text})  # type: ignore[arg-type] # all but interval_s are text
         # What is no whole number divides no day, and is refused as such.

@@ -58,7 +58,7 @@ def unrolled(
         except Wrong as wrong:
             refuse(rows, wrong.fault, partial(_same, wrong.value))
     taken = {at: np.flatnonzero(kept & (column == at)) for at in lists}
-    lengths = {at: _lengths(lists[at])[rows] for at, rows in taken.items()}
+    lengths = {at: lengths_of(lists[at])[rows] for at, rows in taken.items()}
     singles = np.flatnonzero(kept & ~blocks)
     if singles.size + sum(int(length.sum()) for length in lengths.values()) > MAX_INTERVALS:
         raise too_many(MAX_INTERVALS, "intervals")
@@ -82,7 +82,8 @@ def unrolled(
     )
 
 
-def _lengths(column: Any) -> npt.NDArray[np.int64]:  # noqa: ANN401 - an Arrow array
+def lengths_of(column: Any) -> npt.NDArray[np.int64]:  # noqa: ANN401 - an Arrow array
+    """Return how many values each list of a column has; none is 0."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

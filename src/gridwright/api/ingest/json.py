@@ -19,6 +19,7 @@ from gridwright.api.answer import refuse
 from gridwright.api.body import too_many
 from gridwright.api.ingest.around import list_within, opened, pieces_within
 from gridwright.api.ingest.broken_list import MAX_BROKEN, Cut, broken_list, too_many_broken
+from gridwright.api.ingest.ends import has_end, with_lengths
 from gridwright.api.ingest.few import FEW, Row, check_few
 from gridwright.api.ingest.instants import instant_us, instants_us, told_us
 from gridwright.api.ingest.intervals import EMPTY, MAX_INTERVALS, NO_VALUES, NULLS, step_us
@@ -120,8 +121,24 @@ def _take_once(
         kept = _said_once(records, numbered, decoded, pieces())
         if len(kept) < len(records):
             told, records, numbered = None, [records[at] for at in kept], [numbered[at] for at in kept]
+    if any(map(has_end, records)):
+        told, (records, numbered) = None, _ended(records, numbered, decoded, context[0])
     _take(records, numbered, decoded, told, context)
     _name_unknown(decoded, pieces)
+
+
+def _ended(
+    records: Sequence[Record], numbered: Sequence[int], decoded: Decoded, defaults: Said
+) -> tuple[list[Record], list[int]]:
+    """Return records whose ends became lengths, and their numbers; refuse those that contradict themselves."""
+    kept, numbers = [], []
+    for index, record in with_lengths(records, numbered, defaults):
+        if isinstance(record, Wrong):
+            decoded.verdicts.reject(decoded.places.of(index), record.fault, record.value)
+        else:
+            kept.append(record)
+            numbers.append(index)
+    return kept, numbers
 
 
 def _said_once(

@@ -8,16 +8,19 @@ from functools import lru_cache
 from gridwright.api.ingest.verdicts import Fault
 from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import DAY_S
-from gridwright.domain.quality import Status
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType, from_code, reading_type
 from gridwright.domain.units import UNITS, WRITTEN, unit_named
+from gridwright.formats.writer import QUALITY_OF_WORD
 
 LONGEST_S = 3600
 LONGEST_CODE = 120
 BASE_OF = {Quantity.ENERGY: "kWh", Quantity.REACTIVE_ENERGY: "kvarh", Quantity.POWER: "kW"}
 FLOWS = {flow.value: flow for flow in Flow} | {"import": Flow.DELIVERED, "export": Flow.RECEIVED}
 GIVEN = ("raw", "actual", "accepted", "estimated", "estimated_final", "edited", "derived")
-QUALITIES = {name: int(Status[name.upper()]) for name in GIVEN}
+WORDS = frozenset(name.replace("_", "-") for name in GIVEN)
+AS_WRITTEN = str.maketrans("- /", "__:")  # answers have a slash before the method
+# As files write them, with the method: `estimated:linear`, `raw:register`.
+QUALITIES = {word.replace("-", "_"): byte for word, byte in QUALITY_OF_WORD.items() if word.partition(":")[0] in WORDS}
 DIRECTED = {Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.APPARENT_ENERGY}
 
 
@@ -76,7 +79,7 @@ def meaning_of(said: Said) -> Meaning:
     if not said.unit and said.reading_type:
         # The type says it all; its numbers come in the unit people write: kWh, kW, else the base unit.
         _, shift = _unit_of(BASE_OF.get(kind.quantity, ""), default=(kind.quantity, 0))
-    quality = QUALITIES.get(said.quality.lower().replace("-", "_").replace(" ", "_") or "raw")
+    quality = QUALITIES.get(said.quality.lower().translate(AS_WRITTEN) or "raw")
     if quality is None:
         raise Wrong(Fault("quality", "no quality is called that", f"use one of {', '.join(GIVEN)}"), said.quality)
     register = kind.accumulation is Accumulation.CUMULATIVE

@@ -22,8 +22,8 @@ from gridwright.api.ingest.verdicts import Fault, Status
 from gridwright.domain.access import Access
 from gridwright.domain.errors import StoreError
 from gridwright.domain.interval import epoch_s
+from gridwright.domain.quality import STATUS, has_status
 from gridwright.domain.quality import Status as Quality
-from gridwright.domain.quality import has_status
 from gridwright.domain.reading_type import Accumulation
 from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import Installation
@@ -224,7 +224,7 @@ def _resolve_one(few: Few, decoded: Decoded, resolved: Resolved, directory: Dire
     if limited and (place is None or not access.may_see(place[0])):
         decoded.verdicts.accepted -= 1
         decoded.verdicts.reject(where, FOREIGN, few.name)
-    elif place is not None and few.meaning.quality == Quality.EDITED and not access.may_say_edited:
+    elif place is not None and few.meaning.quality & STATUS == Quality.EDITED and not access.may_say_edited:
         decoded.verdicts.accepted -= 1
         decoded.verdicts.reject(where, EDITED, few.name)
     elif place is None:

@@ -20,7 +20,7 @@ from gridwright.api.ingest.lines import LineMapping, Words
 from gridwright.api.ingest.meaning import Meaning, Wrong, meaning_of
 from gridwright.api.ingest.table import grid_of
 from gridwright.domain.interval import MICRO, epoch_s
-from gridwright.domain.quality import Status
+from gridwright.domain.quality import STATUS, Status
 from gridwright.domain.reading_type import LARGEST_EXACT, Accumulation
 from gridwright.domain.readings import AHEAD, EARLIEST
 from gridwright.formats.line_protocol.plain import NOBODY, How, Rows
@@ -127,7 +127,7 @@ class PlainLines:
             meaning = None if said is None else meaning_of(said)
         except (UnicodeDecodeError, Wrong):
             return None
-        return None if meaning is None or meaning.is_register or meaning.quality == Status.EDITED else meaning
+        return None if meaning is None or meaning.is_register or meaning.quality & STATUS == Status.EDITED else meaning
 
 
 def _head(body: bytes) -> tuple[bytes, bytes] | None:

@@ -19,6 +19,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     at: str | int | float | None = None
     timestamp: str | int | float | None = None
     time: str | int | float | None = None
+    end: str | int | float | None = None
     kwh: Number = None
     value: Number = None
     register_kwh: float | None = None

@@ -23,7 +23,7 @@ WANTED = {
     "register_kwh": REGISTER,
     "reading": REGISTER,
     "interval_s": ("a whole number", "give it in seconds, such as 900"),
-    **dict.fromkeys(("start", "at", "timestamp", "time"), TIME),
+    **dict.fromkeys(("start", "at", "timestamp", "time", "end"), TIME),
 }
 FOUND = {'"': "text", "t": "true or false", "f": "true or false", "n": "null", "{": "an object", "[": "a list"}
 TOO_LARGE = ("the number is too large", "check the unit, and what the meter shows")
