@@ -12,7 +12,6 @@ from gridwright.billing.spans import Span
 from gridwright.billing.tiers import ZERO, to_decimal
 from gridwright.billing.usage import Account
 from gridwright.domain.bill import BillLine
-from gridwright.domain.interval import zone_of
 from gridwright.domain.money import Rounding, minor_unit
 from gridwright.domain.rate import Charge, Percent, Tax
 
@@ -90,7 +89,7 @@ def tax_lines(account: Account, lines: list[BillLine]) -> list[BillLine]:
 
 def _is_base(line: BillLine, tax: Tax, account: Account) -> bool:
     named = line.charge in tax.base or (tax.compound and line.determinant == "tax")
-    start = (line.period or account.whole.period).start.astimezone(zone_of(account.whole.zone)).date()
+    start = account.whole.day_of((line.period or account.whole.period).start)
     return named and start in tax.valid
 
 

@@ -88,7 +88,7 @@ def _used(priced: Priced, account: Account) -> Decimal:
 def _earlier(priced: Priced, account: Account) -> Decimal:
     if priced.span.first == account.whole.first:
         return ZERO
-    before = Span(account.whole.first, priced.span.first, priced.span.zone)
+    before = account.whole.up_to(priced.span.first)
     sums = account.usage.determinants(priced.charge.determinant, before)
     return Priced(priced.charge, priced.price, before, sums).kwh(priced.counts(account.row, ""))
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from shlex import quote
+from zoneinfo import ZoneInfo
 
 from gridwright.domain.bill import Bill
 from gridwright.domain.finding import Finding, Severity
-from gridwright.domain.interval import Interval, zone_of
+from gridwright.domain.interval import Interval, local_midnight, zone_of
 from gridwright.domain.obstacle import BillGate, GateRule, Obstacle
 from gridwright.domain.reading_type import Quantity, ReadingType
 
@@ -84,12 +85,18 @@ def _shares(gate: BillGate, bill: Bill) -> Iterator[Obstacle]:
     """Yield an obstacle where more intervals than allowed have no value, or an estimated one."""
     if _exceeds(bill.missing, bill, gate.missing_share):
         tz = zone_of(bill.zone)
-        days = "/".join(f"{at.astimezone(tz):%Y-%m-%d}" for at in (bill.period.start, bill.period.end))
+        days = "/".join(_end(at, tz) for at in (bill.period.start, bill.period.end))
         edit = f"gridwright edit propose {quote(bill.usage_point)} --period {days} --total KWH --reason WHY"
         yield _share(MISSING, bill, f"{bill.missing} of {bill.intervals} intervals have no value", edit)
     if _exceeds(bill.estimated, bill, gate.estimated_share):
         told = f"{bill.estimated} of {bill.intervals} intervals are estimates"
         yield _share(ESTIMATED, bill, told, "gridwright reading import FILE")
+
+
+def _end(at: datetime, tz: ZoneInfo) -> str:
+    """Write where a period begins or ends: the date, or the time, where a bill of another zone adjoins within a day."""
+    local = at.astimezone(tz)
+    return f"{local:%Y-%m-%d}" if local_midnight(local.date(), tz) == at else local.isoformat()
 
 
 def _exceeds(number: int, bill: Bill, most: float | None) -> bool:

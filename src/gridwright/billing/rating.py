@@ -20,7 +20,7 @@ from gridwright.domain import quality as q
 from gridwright.domain.bill import Bill, BillLine
 from gridwright.domain.calendar import local_calendar
 from gridwright.domain.errors import GridMismatch, RateRefused
-from gridwright.domain.interval import Interval
+from gridwright.domain.interval import Interval, zone_of
 from gridwright.domain.panel import Panel
 from gridwright.domain.rate import Channel, Charge, DateRange, Percent, RateCard, Reduce
 from gridwright.domain.reading_type import Flow
@@ -36,14 +36,15 @@ def rate(
     *,
     usage_point: UsagePoint,
     known_at: datetime,
-    period: Interval | None = None,
+    period: Interval | Span | None = None,
     example: bool = False,
     received: Panel | None = None,
     carried: Mapping[str, Decimal] = NOTHING,
 ) -> Bill:
     """Bill one usage point; `panel_row` and `received` hold its delivered and received energy.
 
-    The period runs between local midnights of the usage point; left out, it is every civil day the readings touch.
+    The period runs between local midnights of the usage point, or is a `Span` of its days; left out, it is every civil
+    day the readings touch.
     Intervals without value are counted and noted, never taken for use of zero unseen. `carried`: kWh since 1 January
     by charge, for ladders that start anew each year. RateRefused where pricing would need a guess.
     """
@@ -66,14 +67,14 @@ def rate_all(
     *,
     usage_points: Sequence[UsagePoint],
     known_at: datetime,
-    period: Interval | None = None,
+    period: Interval | Span | None = None,
     example: bool = False,
     received: Panel | None = None,
     carried: Mapping[str, Mapping[str, Decimal]] = MappingProxyType({}),
 ) -> Iterator[Bill]:
     """Bill every row of a panel (one zone, rows in the order of `usage_points`); sums are made once for all."""
     _check_rows(panel, received, usage_points)
-    whole = billing_span(period, panel.period, usage_points[0].zone)
+    whole = period if isinstance(period, Span) else billing_span(period, panel.period, usage_points[0].zone)
     _check_validity(card, whole)
     panels = {Channel.DELIVERED: prepare(panel, whole)}
     if received is not None:
@@ -186,11 +187,22 @@ def _notes(account: Account, missing: int, estimated: int, *, example: bool) -> 
         yield f"The rate card is for class {card.customer_class}; the usage point is {point.customer_class}."
     if Channel.RECEIVED not in account.usage.panels and _bills_received(card):
         yield "No received energy was handed over, so nothing is billed or credited for it."
+    yield from _seam_notes(account.whole)
     yield from _clock_notes(account)
 
 
 def _bills_received(card: RateCard) -> bool:
     return any(charge.determinant.channel is Channel.RECEIVED for charge in card.charges)
+
+
+def _seam_notes(whole: Span) -> Iterator[str]:
+    tz = zone_of(whole.zone)
+    for verb, at, side in (("begins", whole.opens, "before"), ("ends", whole.closes, "behind")):
+        if at is not None:
+            yield (
+                f"The bill {verb} at {at.astimezone(tz):%Y-%m-%d %H:%M} in {whole.zone}, not at midnight: the bill "
+                f"{side} it was made in another time zone, and each hour is billed once."
+            )
 
 
 def _clock_notes(account: Account) -> Iterator[str]:

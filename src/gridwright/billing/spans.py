@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
@@ -13,17 +13,24 @@ from itertools import pairwise
 from gridwright.domain.errors import RateError
 from gridwright.domain.interval import Interval, local_midnight, zone_of
 from gridwright.domain.rate import DateRange, Per
+from gridwright.domain.seams import NO_SEAMS, Seams
 
 DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The civil days [first, last) in `zone`."""
+    """The civil days [first, last) in `zone`.
+
+    `opens`, `closes`: where the first day begins and the last one ends, if a bill of another zone adjoins there and
+    has the other hours of that midnight; None at midnight.
+    """
 
     first: date
     last: date
     zone: str
+    opens: datetime | None = None
+    closes: datetime | None = None
 
     @property
     def days(self) -> int:
@@ -32,8 +39,14 @@ class Span:
 
     @property
     def period(self) -> Interval:
-        """The same days as UTC instants, from local midnight to local midnight."""
-        return _instants(self.first, self.last, self.zone)
+        """The same days as UTC instants, from local midnight to local midnight, or from seam to seam."""
+        whole = _instants(self.first, self.last, self.zone)
+        return Interval(self.opens or whole.start, self.closes or whole.end)
+
+    def day_of(self, at: datetime) -> date:
+        """Return the civil day that an instant of the span counts for; hours at a seam belong to the nearest day."""
+        local = at.astimezone(zone_of(self.zone)).date()
+        return min(max(local, self.first), self.last - DAY)
 
     @property
     def months(self) -> Fraction:
@@ -55,7 +68,14 @@ class Span:
         """Return the span cut at those of the dates that lie inside."""
         inside = sorted({day for day in at if self.first < day < self.last})
         edges = [self.first, *inside, self.last]
-        return [Span(first, last, self.zone) for first, last in pairwise(edges)]
+        parts = [Span(first, last, self.zone) for first, last in pairwise(edges)]
+        parts[0] = replace(parts[0], opens=self.opens)
+        parts[-1] = replace(parts[-1], closes=self.closes)
+        return parts
+
+    def up_to(self, last: date) -> Span:
+        """Return the part before a date within."""
+        return self.cut([last])[0]
 
     def cut_at(self, ranges: Iterable[DateRange]) -> list[Span]:
         """Return the span cut wherever one of the ranges begins or ends."""
@@ -87,23 +107,36 @@ def month_starts(first: date, last: date) -> list[date]:
     return [day for day in starts if first < day < last]
 
 
-def billing_span(period: Interval | None, covered: Interval, zone: str) -> Span:
+def billing_span(period: Interval | None, covered: Interval, zone: str, seams: Seams = NO_SEAMS) -> Span:
     """Return the days to bill: those of `period`, else every civil day that `covered` touches.
 
-    A period that does not run from local midnight to local midnight is a RateError.
+    A period that does not run from local midnight to local midnight, or to a seam, is a RateError.
     """
     tz = zone_of(zone)
     wanted = period or covered
-    first, last = (
-        wanted.start.astimezone(tz).date(),
-        (wanted.end - timedelta(microseconds=1)).astimezone(tz).date() + DAY,
-    )
-    span = Span(first, last, zone)
     if wanted.length <= timedelta(0):
         raise RateError(f"period {wanted} is empty", remedy="bill at least one day")
-    if period is not None and span.period != period:
+    touched = Span(
+        wanted.start.astimezone(tz).date(), (wanted.end - timedelta(microseconds=1)).astimezone(tz).date() + DAY, zone
+    )
+    if period is None:
+        return touched
+    first, last = seams.day(period.start, tz), seams.day(period.end, tz)
+    if first is None or last is None or first >= last:
         raise RateError(
             f"period {period} does not begin and end at midnight in {zone}",
-            remedy=f"bill whole days, such as {span.period}",
+            remedy=f"bill whole days, such as {touched.period}",
         )
-    return span
+    return _seamed(Span(first, last, zone), period)
+
+
+def _seamed(days: Span, period: Interval) -> Span:
+    """Return days that begin and end with a period; one that lies wholly beyond a seam, a day away, is left out."""
+    tz, first, last = zone_of(days.zone), days.first, days.last
+    while first + DAY < last and local_midnight(first + DAY, tz) <= period.start:
+        first += DAY
+    while first < last - DAY and local_midnight(last - DAY, tz) >= period.end:
+        last -= DAY
+    edges = _instants(first, last, days.zone)
+    opens = None if edges.start == period.start else period.start
+    return Span(first, last, days.zone, opens, None if edges.end == period.end else period.end)

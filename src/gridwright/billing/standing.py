@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import ROUND_UP, Decimal, InvalidOperation
 from fractions import Fraction
 
@@ -70,7 +71,7 @@ def _by_month(charge: Charge, rate: Decimal, amount: Decimal, span: Span, accoun
     whole = [part for part in parts if part.days == days_in_month(part.first)]
     lines = []
     if whole:
-        across = Span(whole[0].first, whole[-1].last, span.zone)
+        across = replace(whole[0], last=whole[-1].last, closes=whole[-1].closes)
         text = f"{_several(len(whole), 'whole month')}, {days_text(across)}"
         lines.append(_line(charge, account, across, quantity=amount * len(whole), unit="month", price=rate, basis=text))
     for part in parts:

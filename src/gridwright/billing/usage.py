@@ -16,7 +16,7 @@ import numpy.typing as npt
 from gridwright.billing.determinants import Counts, Determinants, billable, interval_labels, sum_by_label
 from gridwright.billing.spans import Span
 from gridwright.billing.tiers import to_decimal
-from gridwright.domain.calendar import local_calendar
+from gridwright.domain.calendar import day_number, local_calendar
 from gridwright.domain.errors import RateError, RateRefused
 from gridwright.domain.panel import Panel, Values
 from gridwright.domain.rate import Channel, Determinant, RateCard
@@ -125,9 +125,10 @@ class Account:
 
 
 @lru_cache(maxsize=64)
-def _day_of_slot(panel_start: datetime, interval: timedelta, slots: int, zone: str) -> npt.NDArray[np.int32]:
-    day = local_calendar(panel_start, interval, slots, zone).day
-    return day - day[0] if slots else day
+def _day_of_slot(panel_start: datetime, interval: timedelta, slots: int, whole: Span) -> npt.NDArray[np.int32]:
+    day = local_calendar(panel_start, interval, slots, whole.zone).day - np.int32(day_number(whole.first))
+    np.clip(day, 0, whole.days - 1, out=day)  # hours at a seam count for the day beside them
+    return day
 
 
 def to_kwh(counts: float, exponent: int, multiplier: Decimal = Decimal(1), places: int = 3) -> Decimal:
@@ -169,6 +170,6 @@ def usage_hash(account: Account) -> str:
 def daily_counts(account: Account) -> Counts:
     """Return the delivered counts of each civil day billed, int64[days]."""
     panel = account.usage.panels[Channel.DELIVERED]
-    days = _day_of_slot(panel.start, panel.interval, panel.slots, account.whole.zone)
+    days = _day_of_slot(panel.start, panel.interval, panel.slots, account.whole)
     sums = np.bincount(days, weights=np.nan_to_num(panel.values[account.row]), minlength=account.whole.days)
     return np.rint(sums).astype(np.int64)

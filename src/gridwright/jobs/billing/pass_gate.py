@@ -12,6 +12,7 @@ from gridwright.domain.errors import Conflict, InputError
 from gridwright.domain.interval import Interval
 from gridwright.domain.obstacle import BillGate, Obstacle
 from gridwright.domain.reading_type import DELIVERED_ENERGY, Quantity
+from gridwright.jobs.billing.bill_seams import require_fit
 from gridwright.store import Store
 from gridwright.store.findings import StoredFinding
 
@@ -76,12 +77,13 @@ def obstacles_of_notes(
 def issue_bill(store: Store, access: Access, name: str, *, gate: BillGate | None = None, despite: str = "") -> int:
     """Issue a draft and return its number; one that is withheld is a Conflict, unless `despite` says why it goes.
 
-    What it went in spite of stays in the audit chain, with the reason.
+    What it went in spite of stays in the audit chain, with the reason. One whose days others have by now is a Conflict.
     """
     access.require(Act.WRITE_BILLS)
     with store.transaction():
         # Locked first: no finding comes up between the look and the issue.
         store.rerates.hold(access, store.ledger.bill(access, name).bill.usage_point)
+        require_fit(store, access, store.ledger.bill(access, name).bill)
         found = obstacles_of(store, access, store.ledger.bill(access, name).bill, gate)
         _require_clear(store, access, name, found, despite)
         return store.ledger.issue(access, name)

@@ -20,8 +20,10 @@ from gridwright.domain.interval import Interval, local_month, parse_period
 from gridwright.domain.month import month_name, months_of
 from gridwright.domain.obstacle import BillGate, Obstacle, Withheld
 from gridwright.domain.rate import RateCard
+from gridwright.domain.seams import Seams
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.billing.bill_months import civil_days
+from gridwright.jobs.billing.bill_seams import seams_kept
 from gridwright.jobs.billing.billed_spans import Reached, Together, alike, spans_reached
 from gridwright.jobs.billing.customers import customers
 from gridwright.jobs.billing.open_months import joined, open_months, spelled
@@ -161,6 +163,7 @@ class _Desk:
     _away: frozenset[int] = frozenset()
     _reached: dict[str, Reached] = field(default_factory=dict)
     _empty: dict[str, set[Interval]] = field(default_factory=lambda: defaultdict(set))
+    _seams: dict[str, Seams] = field(default_factory=dict)
 
     def bill(self, names: Sequence[str]) -> None:
         """Bill some usage points together."""
@@ -270,9 +273,14 @@ class _Desk:
     def _needed(self, period: Interval, point: UsagePoint) -> Interval:
         """Return of which time readings are needed to bill a period."""
         try:
-            return window(period, point, self.card_of(point))
+            return window(period, point, self.card_of(point), self._seams_of(point))
         except NotFound:
             return period
+
+    def _seams_of(self, point: UsagePoint) -> Seams:
+        if point.id not in self._seams:
+            self._seams[point.id] = seams_kept(self.store, self.access, point.id)
+        return self._seams[point.id]
 
     def _note_silent(self, point: UsagePoint) -> None:
         """Say that a usage point has nothing to bill, and what there is of it."""
@@ -321,13 +329,13 @@ class _Desk:
         except NotFound as error:
             self._note(f"{point.id}: {error}")
             return []
-        periods: list[Interval] = [*loaded.asked[point.id]]
+        periods, seams = [*loaded.asked[point.id]], self._seams_of(point)
         if self.order.period == "":
             # A month that has begun is billed as far as it was read.
-            there = civil_days(group.trusted, point)
+            there = civil_days(group.trusted, point, seams)
             reached = self._reached.get(point.id, Reached())
             periods = [part for period in periods if (part := reached.read_part(period, there))]
-        several = [rated(group, row, card, period, self.now) for period in periods]
+        several = [rated(group, row, card, period, self.now, seams=seams) for period in periods]
         for note in (note for done in several for note in done.notes):
             self._note(note)
         bills = [bill for done in several for bill in done.bills]

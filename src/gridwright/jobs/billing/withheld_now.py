@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from gridwright.billing.gate import bears_on_bills, doubts
 from gridwright.domain.access import Access, Act
-from gridwright.domain.bill import BillState
 from gridwright.domain.interval import Interval, local_months
 from gridwright.domain.obstacle import BillGate, Withheld
+from gridwright.domain.seams import Seams
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.billing.bill_seams import seams_kept
 from gridwright.jobs.billing.pass_gate import of_what_is_billed
 from gridwright.store import Store
 from gridwright.store.findings import StoredFinding
@@ -39,27 +40,22 @@ def withheld_now(
         found[each.finding.usage_point].append(each)
     billed = found.keys() - store.network.topology(access).masters if found else set()
     known = store.registry.points(access, sorted(billed)) if billed else ()
-    several = (one for point in known for one in _of_point(gate, point, found[point.id], _issued(store, access, point)))
+    several = (
+        one for point in known for one in _of_point(gate, point, found[point.id], seams_kept(store, access, point.id))
+    )
     return [one for one in several if one.period.start <= now]
 
 
-def _issued(store: Store, access: Access, point: UsagePoint) -> list[Interval]:
-    bills = store.ledger.bills(access, point.id)
-    return [each.bill.period for each in bills if each.bill.state is BillState.ISSUED]
-
-
-def _of_point(
-    gate: BillGate, point: UsagePoint, found: Sequence[StoredFinding], issued: Sequence[Interval]
-) -> Iterator[Withheld]:
+def _of_point(gate: BillGate, point: UsagePoint, found: Sequence[StoredFinding], seams: Seams) -> Iterator[Withheld]:
     numbered = [(each.id, each.finding) for each in found]
     for month in sorted({month for _, each in numbered for month in local_months(each.period, point.tz)}):
-        for part in _unissued(month, issued):
+        for part in _unissued(seams.fit(month, point.tz), seams.zones):
             obstacles = tuple(doubts(gate.rules, part, numbered))
             if obstacles:
                 yield Withheld(point.id, part, point.zone, obstacles)
 
 
-def _unissued(month: Interval, issued: Sequence[Interval]) -> Iterator[Interval]:
+def _unissued(month: Interval, issued: Iterable[Interval]) -> Iterator[Interval]:
     """Yield the parts of a month of which no bill is issued."""
     at = month.start
     for period in sorted(each for each in issued if each.overlaps(month)):

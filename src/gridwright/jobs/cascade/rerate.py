@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from typing import Protocol
 
 from gridwright.billing import Coarse, postings
@@ -17,8 +17,10 @@ from gridwright.domain.errors import GridwrightError, RateError
 from gridwright.domain.interval import Interval, local_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.rate import RateCard
+from gridwright.domain.seams import DAY, NO_SEAMS, Seams
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.billing.bill_months import Billed, bill_months, yearly
+from gridwright.jobs.billing.bill_seams import seams_kept
 from gridwright.jobs.cascade.note_replacement import note_replacement
 from gridwright.jobs.cascade.rerate_bill import POLICY, CorrectionPolicy, correct_bill
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
@@ -179,14 +181,15 @@ class _Desk:
     def _again(self, bill: Bill) -> Bill | None:
         """Rate a bill from the readings as they are now; what demand response paid on it stays."""
         name = bill.usage_point
-        point = self.store.registry.point(self.access, name)
-        card = self._card(bill, name)
-        period = window(bill.period, point, card)
+        # The zone of the bill, not the one that the usage point has by now: its days are those that were billed.
+        point = replace(self.store.registry.point(self.access, name), zone=bill.zone)
+        card, seams = self._card(bill, name), seams_kept(self.store, self.access, name)
+        period = window(bill.period, point, card, seams)
         if not self.dry_run:
             bring_back_for(self.store, self.access, period)
         groups, notes = load_final(self.store, self.access, {name: point}, period, self.pricing.site)
         for group in groups:
-            done = rated(group, 0, card, bill.period, self.now)
+            done = rated(group, 0, card, bill.period, self.now, seams=seams)
             for again in done.bills:
                 credited = with_credits(again, event_credits(self.store, self.access, name, bill.period))
                 return with_meters(self.store, self.access, credited)
@@ -196,15 +199,20 @@ class _Desk:
         return None
 
 
-def window(period: Interval, point: UsagePoint, card: RateCard) -> Interval:
+def window(period: Interval, point: UsagePoint, card: RateCard, seams: Seams = NO_SEAMS) -> Interval:
     """Return of which time the readings are needed to rate a period: from January on where a ladder runs a year."""
+    fitted = seams.fit(period, point.tz)
+    whole = Interval(min(period.start, fitted.start), max(period.end, fitted.end))
     if not yearly(card):
-        return period
-    year = period.start.astimezone(point.tz).year
-    return Interval(local_month(year, 1, point.tz).start, period.end)
+        return whole
+    first = seams.day(fitted.start, point.tz) or fitted.start.astimezone(point.tz).date()
+    january = seams.period(date(first.year, 1, 1), first, point.tz).start
+    return Interval(min(whole.start, january), whole.end)
 
 
-def rated(group: Billable, row: int, card: RateCard, period: Interval | None, now: datetime) -> Billed:
+def rated(
+    group: Billable, row: int, card: RateCard, period: Interval | None, now: datetime, *, seams: Seams = NO_SEAMS
+) -> Billed:
     """Rate one usage point of a group, month by month of a period (None: all that the readings touch)."""
     return bill_months(
         group.trusted.rows([row]),
@@ -214,14 +222,14 @@ def rated(group: Billable, row: int, card: RateCard, period: Interval | None, no
         received=group.received_of(row),
         period=period,
         coarse=group.coarse_of(row),
+        seams=seams,
     )
 
 
 def _year_on(period: Interval, point: UsagePoint) -> Interval:
-    """Return from a change to the end of its year."""
-    year = period.start.astimezone(point.tz).year
-    last = (period.end.astimezone(point.tz)).year
-    return Interval(period.start, local_month(max(year, last) + 1, 1, point.tz).start)
+    """Return from a change to the end of its year, by any zone in which a bill may have been made."""
+    last = (period.end + DAY).astimezone(point.tz).year
+    return Interval(period.start, local_month(last + 1, 1, point.tz).start)
 
 
 def _meets(period: Interval, others: Sequence[Interval]) -> bool:
