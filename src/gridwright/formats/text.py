@@ -28,6 +28,7 @@ ASCII = bytes(range(128))
 # The letters of Windows-1252 beyond ASCII, of which two may follow each other, and rarely three.
 ACCENTED = bytes({*range(0xC0, 0x100), 0x8A, 0x8C, 0x8E, 0x9A, 0x9C, 0x9E, 0x9F} - {0xD7, 0xF7})
 LONGEST_ACCENTED = 3
+LATIN = "letters that are no UTF-8 were read as Latin-1; where a name is wrong, save the file as UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,19 @@ class Encoding:
     def is_bytewise(self) -> bool:
         """Whether the bytes are UTF-8 already."""
         return self.name == "utf-8"
+
+
+def text_of(data: bytes) -> str:
+    """Return a text whose format names no encoding: UTF-8 where it is that, else Latin-1, of which every byte is."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def encoding_notes(data: bytes) -> tuple[str, ...]:
+    """Tell where some of a text of such a format is no UTF-8."""
+    return () if data.isascii() or _is_utf8(data) else (LATIN,)
 
 
 def encoding_of(sample: bytes, wanted: str = "") -> tuple[Encoding, Evidence]:

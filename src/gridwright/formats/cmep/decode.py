@@ -23,6 +23,7 @@ from gridwright.formats.nem12.days import Verdicts
 from gridwright.formats.nem12.numbers import Text, to_counts
 from gridwright.formats.source import Decoded
 from gridwright.formats.spans import spans_of
+from gridwright.formats.text import encoding_notes, text_of
 from gridwright.formats.zones import change_lengths, second_passes, wall_to_utc
 
 Index = npt.NDArray[np.int64]
@@ -55,7 +56,7 @@ class Piece:
 
     def value(self, bounds: Bounds, cell: int) -> str:
         """Return the text of a field."""
-        return self.text[bounds[0][cell] : bounds[1][cell]].tobytes().decode("latin-1")[:SHOWN]
+        return text_of(self.text[bounds[0][cell] : bounds[1][cell]].tobytes())[:SHOWN]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +82,7 @@ def decode_text(data: bytes, first_line: int, rules: Rules) -> Decoded:
         rejects=tuple(sorted(verdicts.kept, key=lambda reject: reject.line)),
         rejected=verdicts.count,
         zones=dict.fromkeys((record.point for record in piece.records), rules.zone),
-        notes=_notes(piece.records),
+        notes=(*_notes(piece.records), *encoding_notes(data)),
         told=tuple(_told(piece.records, series)),
     )
 

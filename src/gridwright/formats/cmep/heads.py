@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from gridwright.formats.cmep.records import HEADER, Record, Refusal, Rules, record_of
 from gridwright.formats.nem12.numbers import PAD, Text, padded
+from gridwright.formats.text import text_of
 
 Index = npt.NDArray[np.int64]
 COMMA, FEED = 44, 10
@@ -44,7 +45,7 @@ class Lines:
         """Return the fields of a line before its triplets."""
         begin = int(self.separators[self.last[line - 1]]) + 1 - PAD if line else 0
         end = int(self.separators[min(self.first[line] + HEADER - 1, self.last[line])]) - PAD
-        return self.data[begin:end].decode("latin-1").rstrip("\r")
+        return text_of(self.data[begin:end]).rstrip("\r")
 
 
 def lines_of(data: bytes) -> Lines:

@@ -24,7 +24,7 @@ from gridwright.formats.nem12.qualities import (
 )
 from gridwright.formats.row_verdicts import LONGEST_VALUE
 from gridwright.formats.source import KEPT_REJECTS
-from gridwright.formats.text import shortened
+from gridwright.formats.text import shortened, text_of
 
 DATE_LENGTH = 8
 YEARS = (1970, 2200)
@@ -184,7 +184,7 @@ def _values(
     values, wrong = to_counts(whole.text, start, np.maximum(end, start), np.repeat(places, slots))
     for cell in np.flatnonzero(wrong):
         line, slot = lines[cell // slots], cell % slots
-        text = whole.text[start[cell] : end[cell]].tobytes().decode("latin-1")
+        text = text_of(whole.text[start[cell] : end[cell]].tobytes())
         reason = f"value {slot + 1} of {slots} is no number"
         verdicts.add(Reject(int(whole.number[line]), reason, "correct it", text, whole.record(int(line))[:SHOWN]))
     return values.reshape(lines.size, slots), wrong.reshape(lines.size, slots)

@@ -20,6 +20,7 @@ from gridwright.formats.nem12.numbers import Text, words
 from gridwright.formats.nem12.piece import DAY, Meaning, numbers_of, piece_of
 from gridwright.formats.nem12.settled import BLANKED, NOTHING, REPLACED, UNREAD, Settled
 from gridwright.formats.nem12.versions import Fill
+from gridwright.formats.text import text_of
 
 NEXT = re.compile(rb"\n\"?(?:2[05]0|300)\"?,")
 BATCH_BYTES = 4 << 20
@@ -73,7 +74,7 @@ def settle(data: memoryview, seen: Seen, pieces: Callable[[], Index], meaning: M
 
 def _key(head: bytes) -> int:
     """Return a number of the usage point and channel of a 200 record."""
-    fields = [text.strip().decode("latin-1") for text in head.replace(b'"', b"").split(b",", 5)[:5]]
+    fields = [text_of(text.strip()) for text in head.replace(b'"', b"").split(b",", 5)[:5]]
     _, point, configuration, register, suffix = fields + [""] * (5 - len(fields))
     return hash((point, register[1:] if register.startswith(OWN) else (suffix or configuration).upper()))
 

@@ -6,6 +6,7 @@ import re
 
 from gridwright.domain.verdict import Reject
 from gridwright.formats.nem12.days import SHOWN, values_before_quality
+from gridwright.formats.text import text_of
 
 TAIL_BYTES = 1 << 16
 END = re.compile(rb'(?:^|\n)[ \t]*"?900"?[ \t]*(?:,[^\n]*)?\s*\Z')
@@ -30,7 +31,7 @@ def without_torn_day(text: bytes, first_line: int) -> tuple[bytes, Reject | None
     What its last value was, and whether there was a value at all, the record no longer tells.
     """
     body, _, last = text.rpartition(b"\n")
-    record = last.decode("latin-1").replace('"', "")
+    record = text_of(last).replace('"', "")
     if not record.startswith("300,") or any(field[:1].isalpha() for field in record.split(",")[2:]):
         return text, None, 0
     values = max(values_before_quality(record.rstrip(",\r ")), 1)

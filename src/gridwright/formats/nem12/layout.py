@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.formats.nem12.numbers import PAD, Text
+from gridwright.formats.text import text_of
 
 Index = npt.NDArray[np.int64]
 COMMA, FEED, RETURN = 44, 10, 13
@@ -41,7 +42,7 @@ class Layout:
 
     def record(self, line: int) -> str:
         """Return the text of a line."""
-        return self.text[self.start[line] : self.end(line)].tobytes().decode("latin-1").rstrip("\r")
+        return text_of(self.text[self.start[line] : self.end(line)].tobytes()).rstrip("\r")
 
     def field_bounds(self, lines: Index, at: int | Index) -> tuple[Index, Index]:
         """Return (start, end) of field `at` ≥ 1 of each line, without a closing carriage return.

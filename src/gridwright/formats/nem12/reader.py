@@ -19,6 +19,7 @@ from gridwright.formats.nem12.piece import Meaning
 from gridwright.formats.nem12.precision import finer_exponents
 from gridwright.formats.nem12.settled import NOTHING, Settled
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
+from gridwright.formats.text import encoding_notes
 
 HEADER = re.compile(rb"^(?:\xef\xbb\xbf)?\s*\"?100\"?,\s*\"?(NEM1[23])", re.IGNORECASE)
 CHANNEL = re.compile(rb"^\"?2[05]0\"?,[^,\n]+,", re.MULTILINE)
@@ -96,7 +97,7 @@ class Nem12Reader:
     def decode(self, data: memoryview, chunk: Chunk, dialect: Nem12Dialect) -> Decoded:
         """Decode one piece; bad records become rejects, the rest is kept."""
         text = bytes(data[chunk.start : chunk.end])
-        notes = () if chunk.start or HEADER.match(text) else (HEADLESS,)
+        notes = (*(() if chunk.start or HEADER.match(text) else (HEADLESS,)), *encoding_notes(text))
         if chunk.end < len(data) or is_whole(data):
             decoded = decode_text(text, chunk.first_line, dialect.meaning, dialect.settled)
             return replace(decoded, notes=(*notes, *decoded.notes))

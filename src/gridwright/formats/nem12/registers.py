@@ -41,7 +41,7 @@ def index_read(fields: list[str], channel: Channel, offset_s: int, line: int) ->
     text = field(fields, 4)
     if not text:
         return None
-    at, value = instant(field(fields, 3), offset_s), one_number(text.encode("latin-1"), channel.places)
+    at, value = instant(field(fields, 3), offset_s), one_number(text.encode(), channel.places)
     if at is None or value is None or np.isnan(value):
         what = "read date" if at is None else "index read"
         return Reject(
@@ -67,7 +67,7 @@ def accumulated_reads(
     reads: list[IndexRead | Reject] = []
     for at in (PREVIOUS, CURRENT):
         when, text = instant(field(fields, at + 1), offset_s), field(fields, at)
-        value = one_number(text.encode("latin-1"), places)
+        value = one_number(text.encode(), places)
         quality = told_closer(quality_byte(field(fields, at + 2)), field(fields, at + 4))
         if when is None or value is None or np.isnan(value) or quality >= UNREADABLE:
             reads.append(Reject(line, f"register read in field {at + 1} cannot be taken", "correct it", text))
