@@ -125,8 +125,19 @@ def test_a_partial_write_keeps_the_good_and_names_the_others(client: httpx.Clien
     assert told["message"].startswith("partial write: line 4, field kwh 'nan': there is no finite number")
     assert told["message"].endswith("dropped=5")
     assert "field blood_pressure '120': nothing tells what this field means" in told["message"]
+    off = (START + timedelta(minutes=105, seconds=1)).isoformat()
+    assert f"line 7, field kwh at '{off}': it does not start on the grid" in told["message"]
     assert told["error"] == told["message"]
     assert values(store, "UP-5") == [250.0] * 3
+
+
+@pytest.mark.parametrize("path", ["/write", "/api/v2/write", "/query", "/v1/readings"])
+def test_a_parameter_that_is_there_twice_is_refused(client: httpx.Client, path: str) -> None:
+    name, told = ("interval_s", ("1800", "900")) if path == "/v1/readings" else ("precision", ("s", "ms"))
+    twice = "&".join(f"{name}={value}" for value in told)
+    line = f"energy,usage_point=UP-5 kwh=1 {second(4)}"
+    answer = client.post(f"{path}?{twice}", content=line, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, name in answer.text, "twice" in answer.text) == (400, True, True)
 
 
 def test_nothing_good_is_no_partial_write(client: httpx.Client) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -23,6 +22,7 @@ from gridwright.api.ingest.meaning import Said
 from gridwright.api.ingest.names import Directories, resolve
 from gridwright.api.ingest.table import Decoded
 from gridwright.api.ingest.verdicts import Verdicts, shown
+from gridwright.api.query import query_in
 from gridwright.api.quick import Quick
 from gridwright.api.write.batch import Batch, Once, Tell
 from gridwright.domain.access import Access, Act
@@ -215,7 +215,7 @@ def media_kind(text: str) -> str:
 
 def defaults_of(scope: Scope, interval_s: int) -> Said:
     """Return what the query, or the settings, say of all records that do not say it themselves."""
-    given = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+    given = query_in(scope.get("query_string", b""))
     unknown = sorted(set(given) - set(QUERY))
     if unknown:
         raise refuse(400, f"the query parameter {unknown[0]!r} is not known", remedy=f"use {', '.join(QUERY)}")
@@ -223,7 +223,8 @@ def defaults_of(scope: Scope, interval_s: int) -> Said:
     if not (interval.isascii() and interval.isdigit() and len(interval) <= LONGEST_INTERVAL):
         said = shown(interval)
         raise refuse(400, f"interval_s={said!r} is no number of seconds", remedy="give seconds, such as 900")
-    return Said(**given, interval_s=int(interval))
+    unit, flow, kind, quality = (given.get(word, "") for word in QUERY[:-1])
+    return Said(unit, flow, kind, quality, int(interval))
 
 
 def once_of(scope: Scope, body: bytes) -> Once | None:

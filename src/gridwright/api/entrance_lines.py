@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
 from gridwright.api.answer import Answer, Receive, Refused, Scope, answer_to, refuse
 from gridwright.api.authenticate import Credential, credential_of
@@ -17,7 +16,9 @@ from gridwright.api.ingest.compiled import machine_for_lines
 from gridwright.api.ingest.lines import DecodedLines, LineMapping, decode_alike, decode_lines, mapping_of
 from gridwright.api.ingest.names import resolve
 from gridwright.api.ingest.plain import PlainLines, PlainReadings
+from gridwright.api.ingest.twice import TIMES
 from gridwright.api.ingest.verdicts import Status, Verdict, shown
+from gridwright.api.query import query_in
 from gridwright.api.quick import Post
 from gridwright.domain.errors import GridwrightError, NotAuthenticated
 from gridwright.formats.line_protocol import KNOWN_PRECISIONS, PRECISIONS
@@ -138,8 +139,8 @@ TAKEN = Answer(HTTPStatus.NO_CONTENT, headers=HEADS)
 
 
 def query_of(scope: Scope) -> dict[str, str]:
-    """Return the query; what is not known is left alone, for clients send a lot."""
-    return dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+    """Return the query; what is not known is left alone, for clients send a lot. Refused where one is there twice."""
+    return query_in(scope.get("query_string", b""))
 
 
 def precision_in(query: dict[str, str]) -> str:
@@ -178,7 +179,8 @@ def sentence(verdict: Verdict, decoded: object) -> str:
     """Return what is wrong with one field: line, field, value, reason and remedy."""
     fault = verdict.fault
     name = decoded.field_of(verdict.index) if isinstance(decoded, DecodedLines) else ""
-    value = f" {verdict.value!r}" if verdict.value else ""
+    at = " at" if fault.field in TIMES else ""  # the value is the instant then, and none of the field
+    value = f"{at} {verdict.value!r}" if verdict.value else ""
     remedy = f" ({fault.remedy})" if fault.remedy else ""
     return f"line {verdict.line}, field {shown(name) or fault.field}{value}: {fault.reason}{remedy}"
 

@@ -6,10 +6,10 @@ import json
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import parse_qsl
 
 from gridwright.api.answer import Answer, Receive, Refused, Scope
 from gridwright.api.entrance_lines import HEADS, V2, VERSION, failed_lines, influx_error, not_answered, query_of
+from gridwright.api.query import query_in
 from gridwright.domain.errors import GridwrightError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class InfluxQuestions:
             query = query_of(scope)
             if scope["method"] == "POST":
                 body = await self._asked.body(scope, receive, QUERY_LIMIT)
-                query |= dict(parse_qsl(body.decode("utf-8", "replace")))
+                query |= query_in(body.decode("utf-8", "replace"))
             await self._asked.admitted(scope, query)
         except (Refused, GridwrightError) as error:
             return failed_lines(error, scope["path"])

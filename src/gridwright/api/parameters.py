@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
 from fastapi import Path, Query, Request, params
 from fastapi.dependencies.utils import get_flat_params
@@ -12,6 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
 from gridwright.api.problems import bad_parameter
+from gridwright.api.query import twice_in
 from gridwright.domain.errors import GridwrightError
 from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType, from_code
@@ -32,6 +34,10 @@ def only_known_query(request: Request) -> None:
         if name not in known:
             named = f"this address takes {', '.join(known)}" if known else "this address takes none"
             raise bad_parameter("query", name, f"there is no such parameter; {named}", request.query_params[name])
+    several = lists_of(request.scope["route"])
+    twice = twice_in(name for name, _ in request.query_params.multi_items() if name not in several)
+    if twice:
+        raise bad_parameter("query", twice, "it is there twice; send it once", request.query_params[twice])
 
 
 def queries_of(route: APIRoute) -> frozenset[str]:
@@ -43,7 +49,17 @@ def queries_of(route: APIRoute) -> frozenset[str]:
     return _queries[route.unique_id]
 
 
+def lists_of(route: APIRoute) -> frozenset[str]:
+    """Return the names of the query parameters that may be given several times."""
+    if route.unique_id not in _lists:
+        every = get_flat_params(route.dependant)
+        several = [param.alias for param in every if get_origin(param.field_info.annotation) is Sequence]
+        _lists[route.unique_id] = frozenset(several)
+    return _lists[route.unique_id]
+
+
 _queries: dict[str, frozenset[str]] = {}  # by id of the endpoint, which its module's code tells
+_lists: dict[str, frozenset[str]] = {}  # likewise
 
 
 def to_instant(value: Any) -> datetime:  # noqa: ANN401 - whatever a client sent

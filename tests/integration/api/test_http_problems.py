@@ -67,6 +67,8 @@ def test_every_class_has_its_status() -> None:
         ("GET", "/v1/end-devices/none", 404),
         ("DELETE", "/v1/keys/none", 404),
         ("GET", "/v1/controls?state=angry", 422),
+        ("GET", "/v1/usage-points?limit=1&limit=2", 422),
+        ("GET", "/v1/controls?state=armed&limit=1&limit=1", 422),
         ("GET", "/v1/usage-points/UP-1/forecast?horizon=400d", 422),
         ("GET", "/v1/usage-points/UP-1/plan?battery-kw=5", 422),
         ("GET", "/v1/usage-points/UP-1/plan?battery-kwh=inf", 422),

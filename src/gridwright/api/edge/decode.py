@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 from msgspec import structs
 
@@ -18,6 +17,7 @@ from gridwright.api.entrance_lines import V1, V2
 from gridwright.api.ingest.form import decode_form
 from gridwright.api.ingest.lines import decode_lines, mapping_of
 from gridwright.api.ingest.table import Decoded
+from gridwright.api.query import query_in
 from gridwright.domain.errors import InputError
 from gridwright.domain.interval import DAY_S, epoch_s
 from gridwright.domain.quality import Status
@@ -54,7 +54,7 @@ class Decoders:
         if kept.path == METER_READING:
             return decode_form(kept.body, kept.media, now)
         if kept.path in (V1, V2):
-            precision = dict(parse_qsl(kept.query)).get("precision") or "ns"
+            precision = query_in(kept.query).get("precision") or "ns"
             return decode_lines(kept.body, self._mapping, precision, now)
         if kept.path != READINGS:
             raise refuse(HTTPStatus.NOT_FOUND, f"no readings are taken at {kept.path[:80]!r}", remedy=f"use {PATHS}")
