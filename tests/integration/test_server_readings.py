@@ -23,6 +23,8 @@ from gridwright.domain.identity import User
 from gridwright.domain.interval import Interval
 from gridwright.domain.quality import Status
 from gridwright.domain.usage_point import Meter, UsagePoint, install
+from gridwright.formats.registry import writer_named
+from gridwright.jobs.files.export_readings import Wanted, plan_export
 from gridwright.store import Store, open_store
 from tests.integration.server_process import Server, serving
 
@@ -96,6 +98,26 @@ def post(client: httpx.Client, content: bytes | str, media: str, **options: Any)
     assert answer.status_code == 200, answer.text
     told: dict[str, Any] = answer.json()
     return told
+
+
+def test_an_export_of_hours_that_is_posted_back_says_the_same(client: httpx.Client, store: Store) -> None:
+    """Without its ends it became quarter hours with holes, which were estimated up to four times as much."""
+    day = START - timedelta(days=20)
+    hours = [
+        {"usage_point": "UP-48", "start": (day + timedelta(hours=hour)).isoformat(), "kwh": 1.0, "interval_s": 3600}
+        | {"quality": "estimated:linear" if hour == 3 else "raw:register" if hour == 4 else "raw"}
+        for hour in range(24)
+    ]
+    assert post(client, json.dumps(hours), "application/json")["accepted"] == len(hours)
+    period = Interval(day, day + timedelta(days=1))
+
+    def series(point: str) -> bytes:
+        plan = plan_export(store, ME, writer_named("csv"), Wanted((point,), period=period))
+        return b"".join(plan.pieces())
+
+    told = post(client, series("UP-48").replace(b"UP-48", b"UP-49"), "text/csv")
+    assert (told["accepted"], told["rejected"], told["verdicts"]) == (len(hours), 0, [])
+    assert series("UP-49") == series("UP-48").replace(b"UP-48", b"UP-49")
 
 
 # --- formats ----------------------------------------------------------------------------------------------------------

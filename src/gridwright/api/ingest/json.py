@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, countOf
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from gridwright.api.answer import refuse
 from gridwright.api.body import too_many
 from gridwright.api.ingest.around import list_within, opened, pieces_within
 from gridwright.api.ingest.broken_list import MAX_BROKEN, Cut, broken_list, too_many_broken
-from gridwright.api.ingest.ends import has_end, with_lengths
+from gridwright.api.ingest.ends import with_lengths
 from gridwright.api.ingest.few import FEW, Row, check_few
 from gridwright.api.ingest.instants import instant_us, instants_us, told_us
 from gridwright.api.ingest.intervals import EMPTY, MAX_INTERVALS, NO_VALUES, NULLS, step_us
@@ -40,7 +40,7 @@ MAX_FIELDS = 1_000  # of a record that is looked into for the reason why it cann
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 NO_NUMBER = re.compile(rb"\bNaN\b|\bInfinity\b")
 Written = tuple[bytes, Callable[[], Sequence[bytes]]]  # a body, and how it is cut into its records
-KWH, VALUE = attrgetter("kwh"), attrgetter("value")
+KWH, VALUE, END_OF = attrgetter("kwh"), attrgetter("value"), attrgetter("end")
 NO_VALUE = Fault("kwh", "there is no value", "give kwh, register_kwh, or value with unit")
 
 
@@ -121,7 +121,7 @@ def _take_once(
         kept = _said_once(records, numbered, decoded, pieces())
         if len(kept) < len(records):
             told, records, numbered = None, [records[at] for at in kept], [numbered[at] for at in kept]
-    if any(map(has_end, records)):
+    if countOf(map(END_OF, records), None) < len(records):
         told, (records, numbered) = None, _ended(records, numbered, decoded, context[0])
     _take(records, numbered, decoded, told, context)
     _name_unknown(decoded, pieces)
