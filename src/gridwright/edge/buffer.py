@@ -11,8 +11,6 @@ import secrets
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,45 +19,38 @@ from msgspec.structs import replace
 
 from gridwright.domain.errors import StoreFull
 from gridwright.durable import sync
-from gridwright.edge.folder import FULL, QUARANTINE, Mark, locked, note_dropped, read_mark, save_mark, trouble
+from gridwright.edge.bounds import USUAL, Bounds, Level, OnFull
+from gridwright.edge.folder import (
+    FULL,
+    QUARANTINE,
+    UNKNOWN,
+    Ended,
+    Mark,
+    Sent,
+    locked,
+    note_dropped,
+    read_mark,
+    save_mark,
+    trouble,
+)
 from gridwright.edge.found import found_in
-from gridwright.edge.gone import Numbers, arrived, is_told, unacknowledged, was_dropped, with_dropped, with_told
+from gridwright.edge.gone import (
+    Numbers,
+    arrived,
+    is_told,
+    unacknowledged,
+    was_dropped,
+    with_acknowledged,
+    with_dropped,
+    with_ended,
+    with_set_back,
+    with_told,
+)
 from gridwright.edge.reader import Piece, Reader
 from gridwright.edge.sealing import DataKey, Seals
 from gridwright.edge.segment import Segment, encode, key_frame, path_of, seal
 
-MIB = 1 << 20
-
-
-class OnFull(StrEnum):
-    """What happens to new records when there is no room: they are refused, or the oldest make room, counted."""
-
-    REFUSE = "refuse"
-    DROP_OLDEST = "drop-oldest"
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much the buffer may hold, how long a file of it gets, and what happens when it is full."""
-
-    limit: int = 1024 * MIB
-    segment: int = 8 * MIB
-    on_full: OnFull = OnFull.REFUSE
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """How full it is: records and bytes that wait, records dropped for want of room, records lost to damage.
-
-    `plain_bytes`: of those that wait, the bytes in files that are not sealed.
-    """
-
-    waiting: int
-    waiting_bytes: int
-    dropped: int
-    damaged: int
-    quarantined_bytes: int
-    plain_bytes: int
+HIGHEST = 1 << 62
 
 
 class Buffer:
@@ -69,7 +60,7 @@ class Buffer:
     `seals` records are kept as they are, and sealed ones are StoreCorrupt.
     """
 
-    def __init__(self, folder: Path, bounds: Bounds = Bounds(), seals: Seals | None = None) -> None:
+    def __init__(self, folder: Path, bounds: Bounds = USUAL, seals: Seals | None = None) -> None:
         self.folder, self.bounds, self.seals = folder, bounds, seals
         self._lock = locked(folder)
         self._key: DataKey | None = None
@@ -237,31 +228,54 @@ class Buffer:
             self._dropped_since_read.clear()
             self._reader.rewind(self._mark)
 
-    def acknowledge(self, epoch: str, through: int) -> None:
+    def set_back(self, epoch: str, expected: int, *, again: bool = True) -> None:
+        """Take back what was acknowledged of an epoch from a number on, which the centre does not have any more.
+
+        What is still in files is read again (not where `again` is False), the rest is told as lost.
+        """
+        with self.changed:
+            firsts = [one.first for one in self._segments if one.epoch == epoch and one.records > 0 and again]
+            self._mark = with_set_back(self._mark, epoch, expected, min(firsts, default=HIGHEST))
+            self._waiting = sum(unacknowledged(segment, self._mark) for segment in self._segments)
+            self._dropped_since_read.clear()
+            self._reader.rewind(self._mark)
+            self._saved(durable=False)
+
+    def forget_ended(self) -> None:
+        """Forget what was acknowledged of earlier epochs: it was another centre that did."""
+        with self.changed:
+            self._mark = replace(self._mark, ended=())
+
+    def holds(self, epoch: str) -> bool:
+        """Tell whether records of an epoch wait."""
+        with self.changed:
+            return any(one.epoch == epoch and unacknowledged(one, self._mark) for one in self._segments)
+
+    def acknowledge(self, epoch: str, through: int, sent: Sent = UNKNOWN) -> None:
         """Let go of everything up to a number of an epoch, and of the epochs before it: it is durable at the centre."""
         with self.changed:
-            before, self._mark = self._mark, self._mark_after(epoch, through)
+            before, self._mark = self._mark, self._mark_after(epoch, through, sent)
             if self._mark == before:
                 return
             # The mark first: what is deleted and not noted would look like damage after a crash.
-            counts = replace(self._mark, epoch=before.epoch, through=before.through)
+            counts = replace(self._mark, epoch=before.epoch, through=before.through, sent=before.sent)
             durable = counts != before or bool(before.untold)
             saved = self._saved(durable=durable)
             self._let_go(epoch)
             if not saved:  # there may be room now
                 self._saved(durable=durable)
 
-    def _mark_after(self, epoch: str, through: int) -> Mark:
+    def _mark_after(self, epoch: str, through: int, sent: Sent) -> Mark:
         """Return the mark once the centre is durable up to a number; what was dropped under way and came is no loss."""
         mark = self._mark
         back = arrived(self._dropped_since_read, epoch, through)
         self._dropped_since_read.clear()
         after = replace(with_told(mark, epoch, through), dropped=mark.dropped - back)
         if all(segment.epoch != epoch for segment in self._segments):
-            return after
+            is_known = epoch in {mark.epoch, *(one.epoch for one in mark.ended)}
+            return after if is_known else replace(after, ended=with_ended(mark.ended, Ended(epoch, through)))
         lost = self._reader.lost_to(epoch, through, mark)
-        through = max(through, mark.through if mark.epoch == epoch else 0)
-        return replace(after, epoch=epoch, through=through, damaged=mark.damaged + lost)
+        return replace(with_acknowledged(after, epoch, through, sent), damaged=mark.damaged + lost)
 
     def _let_go(self, epoch: str) -> None:
         """Delete the files that the centre has all of: those before an epoch, and by the mark."""
@@ -300,6 +314,11 @@ class Buffer:
     def dropped(self) -> int:
         """Records dropped for want of room, ever."""
         return self._mark.dropped
+
+    @property
+    def mark(self) -> Mark:
+        """What the centre has, and what is gone."""
+        return self._mark
 
     @property
     def is_told(self) -> bool:

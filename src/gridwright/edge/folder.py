@@ -19,11 +19,41 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 MARK_FILE, LOCK_FILE, STATUS_FILE, QUARANTINE = "mark.json", "lock", "status.json", "quarantine"
 
 
+class Sent(msgspec.Struct, frozen=True, array_like=True):
+    """Under which name, and to which address, records went; `last_us`: when the last came in, None = unknown."""
+
+    edge: str = ""
+    to: str = ""
+    last_us: int | None = None
+
+
+UNKNOWN = Sent()
+
+
+class Ended(msgspec.Struct, frozen=True, array_like=True):
+    """An epoch of which the centre acknowledged all up to a number; `last_us`: when that came in, None = unknown."""
+
+    epoch: str
+    through: int
+    last_us: int | None = None
+
+
+class Forgotten(msgspec.Struct, frozen=True):
+    """Numbers that the centre had acknowledged and has no more, and that are no more here either."""
+
+    epoch: str
+    first: int
+    last: int
+    until_us: int | None = None
+
+
 class Mark(msgspec.Struct, frozen=True):
     """What the centre has: everything before `epoch`, and of it the numbers up to `through`; and what is gone.
 
     `untold`: (epoch, first, last) of epochs that were dropped to their end, which the centre does not know yet;
-    `dropped_to`: the last record dropped for want of room; `ordinal`: the number of the last file.
+    `dropped_to`: the last record dropped for want of room; `ordinal`: the number of the last file; `sent`: how the last
+    record went that is acknowledged; `ended`: the epochs before it, which a centre from an older backup may lack;
+    `forgotten`: what it was found to lack.
     """
 
     epoch: str = ""
@@ -33,6 +63,9 @@ class Mark(msgspec.Struct, frozen=True):
     untold: tuple[tuple[str, int, int], ...] = ()
     damaged: int = 0
     ordinal: int = 0
+    sent: Sent = UNKNOWN
+    ended: tuple[Ended, ...] = ()
+    forgotten: tuple[Forgotten, ...] = ()
 
 
 def require_used(folder: Path) -> None:

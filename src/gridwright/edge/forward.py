@@ -8,15 +8,20 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_piece
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from gridwright.api.edge.wire import Ack, EdgeBatch, Record, Report
 from gridwright.edge.buffer import Buffer
 from gridwright.edge.clock import EdgeClock
+from gridwright.edge.compare import compare
 from gridwright.edge.entry import to_record
+from gridwright.edge.folder import UNKNOWN, Ended, Sent
 from gridwright.edge.link import Link, LinkDown, LinkGap, LinkRefused
+from gridwright.edge.poison import Aside, Behind, Stuck, Suspicion, within
 from gridwright.edge.reader import Piece, Range
 from gridwright.edge.rejected import Rejected
 
@@ -55,8 +60,10 @@ class Progress:
 class Forwarder:
     """Brings the buffer to the centre; `step` once, or `run` until `stop`."""
 
-    def __init__(self, buffer: Buffer, link: Link, clock: EdgeClock, patience: Patience = Patience()) -> None:
-        self._buffer, self._link, self._clock = buffer, link, clock
+    def __init__(
+        self, buffer: Buffer, link: Link, clock: EdgeClock, patience: Patience = Patience(), *, sent: Sent = UNKNOWN
+    ) -> None:
+        self._buffer, self._link, self._clock, self._sent_as = buffer, link, clock, sent
         self._heartbeat_s, self._longest_s = patience.heartbeat_s, patience.retry_s
         self._rejected = Rejected(
             buffer.folder, buffer.seals, keep_days=patience.keep_days, now_us=lambda: clock.centre_us
@@ -64,6 +71,8 @@ class Forwarder:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._greeted = float("-inf")
+        self._suspicion = Suspicion()
+        self._oldest_us: int | None = None  # of what is under way, or could not be delivered
         self._moved, self._wish_s, self._most = False, 0.0, FEWEST
         self.progress = Progress()
         self._log = structlog.get_logger()
@@ -112,7 +121,9 @@ class Forwarder:
             self._trouble(down.reason, down.after_s)
         except OSError as error:
             self._trouble(f"the edge's disk: {error.strerror or error}", 0.0)
-        except (LinkGap, LinkRefused, msgspec.DecodeError) as error:
+        except LinkGap as gap:
+            self._trouble(f"the centre asks for number {gap.expected}: it lacks what it had", 0.0)
+        except (LinkRefused, msgspec.DecodeError) as error:
             self._trouble(f"the centre cannot go on: {error}", 0.0)
         except Exception as error:  # noqa: BLE001 - a bug must not end forwarding without a word
             self._log.exception("forwarding failed", error=repr(error))
@@ -150,20 +161,50 @@ class Forwarder:
             self._greet()
 
     def _greet(self) -> None:
-        self._send(EdgeBatch(self._buffer.epoch, 1, 0, [], self._report(0, None)))
+        """Say that the edge is there, and find out whether the centre still has what it acknowledged."""
+        try:
+            if compare(self._buffer, self._sent_as, self._expected) != self._buffer.epoch:
+                self._ask(self._buffer.epoch, 0)
+        except LinkDown:
+            self._suspicion.clear()  # it fails at more than records
+            raise
+
+    def _expected(self, known: Ended) -> int | None:
+        """Return the number that the centre expects of an epoch, None where it has all that it acknowledged."""
+        try:
+            self._ask(known.epoch, known.through)
+        except LinkGap as gap:
+            if gap.expected > known.through:
+                raise
+            return gap.expected
+        return None
+
+    def _ask(self, epoch: str, through: int) -> Ack:
+        """Send no record; LinkGap where the centre is not durable up to a number."""
+        return self._send(EdgeBatch(epoch, through + 1, through, [], self._report(0, self._oldest_us)))
 
     def _deliver(self, piece: Piece) -> None:
         began = time.monotonic()
         if piece.lost:
             self._log.error("records are lost", epoch=piece.epoch, numbers=list(piece.lost))
         records = [to_record(number, payload, self._clock) for number, payload in piece.records]
-        self._halved(piece, records, list(piece.lost))
-        self._buffer.acknowledge(piece.epoch, piece.last)
-        self._clock.save()
+        try:
+            self._halved(piece, records, list(piece.lost))
+        except LinkDown as down:
+            raise self._suspected(piece, down) from down
+        except Stuck as stuck:
+            self._put_aside(piece, stuck)
+            return
+        self._suspicion.clear()
+        self._acknowledge(piece.epoch, piece.last, records[-1].received_us if records else None)
         quick = time.monotonic() - began < QUICK_S
         self._most = min(RECORDS, 2 * self._most) if quick else max(FEWEST, self._most // 2)
         self.progress.delivered += len(records)
         self.progress.changed.set()
+
+    def _acknowledge(self, epoch: str, through: int, last_us: int | None) -> None:
+        self._buffer.acknowledge(epoch, through, replace(self._sent_as, last_us=last_us))
+        self._clock.save()
 
     def _halved(self, piece: Piece, records: Sequence[Record], lost: list[Range]) -> None:
         """Send records; a batch that is refused is halved down to the one record that the centre does not take."""
@@ -173,21 +214,73 @@ class Forwarder:
             part = waiting[:size]
             # The last part also tells what is lost behind the last record.
             last = piece.last if len(part) == len(waiting) else part[-1].sequence
-            gone = [(max(begin, first), min(end, last)) for begin, end in lost if end >= first and begin <= last]
             try:
-                self._sent(piece.epoch, (first, last), part, gone)
+                self._sent(piece.epoch, (first, last), part, within(lost, first, last))
+            except LinkDown as down:
+                if not (down.failed and part and self._suspicion.is_ripe):
+                    raise
+                if len(part) == 1:
+                    raise Stuck(first, waiting, lost, down) from down
+                size = (len(part) + 1) // 2
             except LinkRefused as refused:
-                if len(part) > 1:
-                    size = (len(part) + 1) // 2
-                    continue
                 if not part:
                     raise
-                self._give_up(piece.epoch, part[0], refused)
-                lost = sorted([*lost, (part[0].sequence, part[0].sequence)])
-                del waiting[0]
-                continue
-            del waiting[: len(part)]
-            first = last + 1
+                size = (len(part) + 1) // 2
+                if len(part) == 1:
+                    self._give_up(piece.epoch, part[0], refused)
+                    lost = sorted([*lost, (part[0].sequence, part[0].sequence)])
+                    del waiting[0]
+            else:
+                del waiting[: len(part)]
+                first = last + 1
+
+    def _suspected(self, piece: Piece, down: LinkDown) -> LinkDown:
+        """Return what a failure at a piece is, and look for the record next time where it fails at nothing else."""
+        if not down.failed:
+            self._suspicion.clear()
+            return down
+        self._suspicion.note(piece.epoch, piece.first)
+        told = f"{down.reason}; it answers, but takes no records from number {piece.first} of epoch {piece.epoch} on"
+        return LinkDown(told, down.after_s)
+
+    def _put_aside(self, piece: Piece, stuck: Stuck) -> None:
+        """Go on to the record at which the centre fails; one that it failed at for long is put aside, where it can."""
+        if stuck.first > piece.first:
+            self._acknowledge(piece.epoch, stuck.first - 1, None)
+            raise self._suspected(replace_piece(piece, first=stuck.first), stuck.down)
+        # Whatever comes of it: the next one has to be as often and as long in the way.
+        self._suspicion.clear()
+        aside = Aside(self._rejected, self._sent, self._stands_at)
+        through = aside.put(self._behind(piece, stuck), stuck.down)
+        if not through:
+            raise self._suspected(piece, stuck.down)
+        self._acknowledge(piece.epoch, through, None)
+        self._buffer.rewind()
+        self.progress.gone += len(aside.run)
+        self._log.error(
+            "the centre fails at records and takes those behind them; they are kept",
+            file=str(self._rejected.path),
+            epoch=piece.epoch,
+            numbers=aside.run,
+            remedy="mend the centre, as its log tells; then gridwright edge resend",
+        )
+
+    def _behind(self, piece: Piece, stuck: Stuck) -> Behind:
+        """Return what follows a record at which the centre fails, some of the next piece included."""
+        records, lost, last, after = list(stuck.waiting), list(stuck.lost), piece.last, None
+        following = self._buffer.read(BYTES, FEWEST)
+        if following is not None and following.records:
+            more = [to_record(number, payload, self._clock) for number, payload in following.records]
+            if following.epoch == piece.epoch:
+                records, lost, last = [*records, *more], [*lost, *following.lost], following.last
+            else:
+                numbers = (following.first, more[0].sequence)
+                after = (following.epoch, numbers, more[:1], within(following.lost, *numbers))
+        return Behind(piece.epoch, stuck.first, last, records, lost, after)
+
+    def _stands_at(self, epoch: str, first: int) -> int:
+        """Return the number up to which the centre is durable, which is not less than that before `first`."""
+        return self._ask(epoch, first - 1).acknowledged
 
     def _give_up(self, epoch: str, record: Record, refused: LinkRefused) -> None:
         """Keep a record that the centre does not even look at; its number is told as lost."""
@@ -199,22 +292,15 @@ class Forwarder:
         )
 
     def _sent(self, epoch: str, numbers: Range, records: Sequence[Record], lost: list[Range]) -> None:
-        """Send one batch and keep what was refused of it; what the centre has lost itself is told as lost."""
+        """Send one batch and keep what was refused of it."""
         first, last = numbers
-        oldest = records[0].received_us if records else None
-        try:
-            ack = self._send(EdgeBatch(epoch, first, last, list(records), self._report(len(records), oldest), lost))
-        except LinkGap as gap:
-            if gap.expected >= first:
-                raise
-            # It was acknowledged and deleted here: the centre was restored from an older backup.
-            self._log.error("the centre has lost what it had", epoch=epoch, first=gap.expected, last=first - 1)
-            self.progress.gone += first - gap.expected
-            lost = [(gap.expected, first - 1), *lost]
-            report = self._report(len(records), oldest)
-            ack = self._send(EdgeBatch(epoch, gap.expected, last, list(records), report, lost))
+        self._oldest_us = oldest = records[0].received_us if records else None
+        report = self._report(len(records), oldest)
+        until = None if records else self._until(epoch, last)
+        ack = self._send(EdgeBatch(epoch, first, last, list(records), report, lost, until))
         if ack.acknowledged < last:
             raise LinkDown(f"the centre acknowledges {ack.acknowledged} of {last}")
+        self._oldest_us = None
         by_number = {record.sequence: record for record in records}
         told = [(by_number[one.sequence], one.verdicts, one.places) for one in ack.refused if one.sequence in by_number]
         self._rejected.keep(epoch, told)
@@ -222,6 +308,11 @@ class Forwarder:
             self._log.warning(
                 "the centre refused readings; they are kept", file=str(self._rejected.path), records=len(told)
             )
+
+    def _until(self, epoch: str, last: int) -> int | None:
+        """Return when the last of numbers came in that the centre had and lacks; None where that is not known."""
+        ours = (one for one in self._buffer.mark.forgotten if (one.epoch, one.last) == (epoch, last))
+        return next((one.until_us for one in ours), None)
 
     def _send(self, batch: EdgeBatch) -> Ack:
         asked = self._clock.now()

@@ -9,10 +9,12 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from gridwright.edge.folder import Mark
+from gridwright.edge.folder import Ended, Forgotten, Mark, Sent
 from gridwright.edge.segment import Segment
 
 Numbers = tuple[str, int, int]  # an epoch, and the first and the last of its numbers
+REMEMBERED = 32  # epochs that ended; a centre forgets none of an edge before a thousand newer ones
+SHOWN = 20  # of what the centre was found to lack
 
 
 def unacknowledged(segment: Segment, mark: Mark) -> int:
@@ -48,6 +50,53 @@ def with_told(mark: Mark, epoch: str, through: int) -> Mark:
         if name != epoch or last > through
     )
     return replace(mark, untold=left)
+
+
+def with_acknowledged(mark: Mark, epoch: str, through: int, sent: Sent) -> Mark:
+    """Return the mark once all up to a number of an epoch is acknowledged; the epoch before it has ended."""
+    ended = () if is_renamed(mark, sent) else mark.ended
+    if epoch == mark.epoch:
+        through = max(through, mark.through)
+        sent = sent if sent.last_us is not None else replace(sent, last_us=mark.sent.last_us)
+    elif mark.epoch and not is_renamed(mark, sent):
+        ended = with_ended(ended, Ended(mark.epoch, mark.through, mark.sent.last_us))
+    return replace(mark, epoch=epoch, through=through, sent=sent, ended=ended)
+
+
+def with_ended(ended: tuple[Ended, ...], one: Ended) -> tuple[Ended, ...]:
+    """Return the epochs that are remembered, one more at their end."""
+    return (*(each for each in ended if each.epoch != one.epoch), one)[-REMEMBERED:]
+
+
+def is_renamed(mark: Mark, sent: Sent) -> bool:
+    """Tell whether the edge had another name: to the centre it is another edge, of which it never had anything."""
+    return bool(sent.edge and mark.sent.edge) and sent.edge != mark.sent.edge
+
+
+def acknowledged_of(mark: Mark, epoch: str) -> Ended:
+    """Return up to which number an epoch was acknowledged."""
+    if epoch == mark.epoch:
+        return Ended(epoch, mark.through, mark.sent.last_us)
+    return next((one for one in mark.ended if one.epoch == epoch), Ended(epoch, 0))
+
+
+def with_set_back(mark: Mark, epoch: str, expected: int, kept: int) -> Mark:
+    """Return the mark once the centre turns out to lack what it acknowledged of an epoch, from a number on.
+
+    From `kept` on the records are still in files, and go again; what lies before is gone, and is told.
+    """
+    known = acknowledged_of(mark, epoch)
+    gone = min(kept - 1, known.through)
+    if epoch == mark.epoch:
+        mark = replace(mark, through=max(expected - 1, gone))
+    if expected > gone:
+        return mark
+    lacking = Forgotten(epoch, expected, gone, known.last_us if gone == known.through else None)
+    forgotten = (*(one for one in mark.forgotten if (one.epoch, one.last) != (epoch, gone)), lacking)
+    behind = tuple(one for one in mark.untold if one[0] != epoch or one[1] > gone)
+    at = next((place for place, one in enumerate(behind) if one[0] == epoch), len(behind))
+    untold = (*behind[:at], (epoch, expected, gone), *behind[at:])
+    return replace(mark, untold=untold, forgotten=forgotten[-SHOWN:])
 
 
 def arrived(dropped: Iterable[Numbers], epoch: str, through: int) -> int:

@@ -40,11 +40,14 @@ class Centre:
 
 
 class LinkDown(Exception):
-    """The centre cannot be had, or not now; `after_s`: when it wants to be asked again (0 = it did not say)."""
+    """The centre cannot be had, or not now; `after_s`: when it wants to be asked again (0 = it did not say).
 
-    def __init__(self, reason: str, after_s: float = 0.0) -> None:
+    `failed`: it is there, and failed at this very request in a way that it did not expect (500).
+    """
+
+    def __init__(self, reason: str, after_s: float = 0.0, *, failed: bool = False) -> None:
         super().__init__(reason)
-        self.reason, self.after_s = reason, after_s
+        self.reason, self.after_s, self.failed = reason, after_s, failed
 
 
 class LinkRefused(Exception):
@@ -145,7 +148,8 @@ def refusal(status: int, body: bytes, after: str) -> Exception:
         return LinkGap(told["expected"])
     if status in REFUSALS:
         return LinkRefused({**told, "detail": detail})
-    return LinkDown(f"the centre answers {status}: {detail}", float(after) if after.isdigit() else 0.0)
+    failed = status == HTTPStatus.INTERNAL_SERVER_ERROR
+    return LinkDown(f"the centre answers {status}: {detail}", float(after) if after.isdigit() else 0.0, failed=failed)
 
 
 def tls_of(centre: Centre) -> ssl.SSLContext:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -62,6 +62,15 @@ class Rejected:
             sync(self.path.parent)
         self.count += len(records)
 
+    def take_back(self, epoch: str, sequences: Collection[int]) -> None:
+        """Take records out again that were kept before the centre was to be told of them, and still wait."""
+        if not sequences or not self.path.exists():
+            return
+        lines = self.path.read_bytes().splitlines()
+        left = [line for line in lines if not _is_of(line, epoch, sequences)]
+        replace_file(self.path, b"".join(line + b"\n" for line in left), durable=True)
+        self.count = len(left)
+
     def _forget(self) -> None:
         """Drop lines that are older than they are kept; a line that cannot be read is kept."""
         now_us = self._now_us()
@@ -92,6 +101,13 @@ def sealed_line(told: dict[str, Any], sealed: bytes) -> bytes:
     """Return a sealed line, without its end."""
     text = base64.b64encode(sealed).decode()
     return msgspec.json.encode({**{name: told[name] for name in PLAIN}, "sealed": text})
+
+
+def _is_of(line: bytes, epoch: str, sequences: Collection[int]) -> bool:
+    with suppress(msgspec.DecodeError, KeyError):
+        told = msgspec.json.decode(line)
+        return told["epoch"] == epoch and told["sequence"] in sequences
+    return False
 
 
 def _received(line: bytes) -> str:

@@ -19,10 +19,11 @@ import structlog
 from gridwright.api.edge.decode import Decoders
 from gridwright.api.server import SWITCH_S, Listen, bound, server_of, signals_end_well, url_of
 from gridwright.domain.errors import ConfigError, GridwrightError
-from gridwright.edge.buffer import MIB, Bounds, Buffer, OnFull
+from gridwright.edge.bounds import MIB, Bounds, OnFull
+from gridwright.edge.buffer import Buffer
 from gridwright.edge.clock import EdgeClock
 from gridwright.edge.entrance import EdgeEntrance
-from gridwright.edge.folder import require_used
+from gridwright.edge.folder import Sent, require_used
 from gridwright.edge.forward import Forwarder, Patience, drained
 from gridwright.edge.keeper import Keeper
 from gridwright.edge.link import Centre, Link, address_of
@@ -64,9 +65,8 @@ def wired(every: Settings, key: str) -> Iterator[Edge]:
     link = Link(centre, name)
     with Buffer(settings.folder, bounds_of(settings), seals_of(settings)) as buffer:
         clock = EdgeClock(settings.folder, limit_s=settings.clock_limit_s)
-        forwarder = Forwarder(
-            buffer, link, clock, Patience(settings.heartbeat_s, settings.retry_s, every.retention.rejected_days)
-        )
+        patience = Patience(settings.heartbeat_s, settings.retry_s, every.retention.rejected_days)
+        forwarder = Forwarder(buffer, link, clock, patience, sent=Sent(name, settings.to))
         edge = Edge(name, buffer, clock, forwarder, lambda: status_of(name, settings.to, buffer, forwarder, clock))
         file = StatusFile(settings.folder, edge.status)
         try:

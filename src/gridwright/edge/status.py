@@ -16,6 +16,7 @@ from gridwright.domain.interval import MICRO, from_epoch_s
 from gridwright.durable import replace_file
 from gridwright.edge.buffer import Buffer
 from gridwright.edge.clock import EdgeClock
+from gridwright.edge.compare import told
 from gridwright.edge.folder import STATUS_FILE, is_locked
 from gridwright.edge.forward import Forwarder
 
@@ -25,6 +26,7 @@ EVERY_S = 1.0
 class Status(msgspec.Struct, frozen=True):
     """An edge at one moment: what waits and what was lost, its last contact, its clock, and what is in the way.
 
+    `forgotten`: numbers of epochs that the centre had and lacks, gone here too, the newest last;
     `encrypted`: nothing that waits lies there in plain, and nothing will; `plain_bytes`: what an earlier run left so.
     """
 
@@ -40,6 +42,7 @@ class Status(msgspec.Struct, frozen=True):
     damaged: int
     rejected: int
     given_up: int
+    forgotten: list[dict[str, str | int | None]]
     last_contact: str | None
     clock_ahead_s: float | None
     encrypted: bool
@@ -64,6 +67,7 @@ def status_of(name: str, to: str, buffer: Buffer, forwarder: Forwarder, clock: E
         level.damaged,
         forwarder.rejected,
         progress.gone,
+        [told(one) for one in buffer.mark.forgotten],
         None if contact is None else from_epoch_s(contact / MICRO).isoformat(),
         None if ahead is None else round(ahead, 3),
         buffer.is_encrypted,

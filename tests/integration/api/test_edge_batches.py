@@ -29,8 +29,6 @@ from gridwright.domain.usage_point import MAX_ID
 from tests.integration.api.small_town import NOW, Town
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import httpx
 
 MICRO = 1_000_000
@@ -123,6 +121,20 @@ def test_missing_numbers_are_refused_with_the_one_that_is_expected(town: Town) -
     assert [(record.subject, record.detail["lost"], record.detail["numbers"]) for record in lost] == [
         ("edge E-1", 2, "2-3")
     ]
+
+
+def test_what_we_had_and_lack_since_a_restore_is_audited_with_its_time(town: Town) -> None:
+    """Asked for with a batch of no record behind what the edge has an answer for; a centre of any release says 409."""
+    send(town, batch(form(1, 200, 90)))
+    assert send(town, batch(first=2, last=1)).json()["acknowledged"] == 1
+    assert send(town, batch(first=6, last=5)).json()["expected"] == 2
+    until = NOW - timedelta(minutes=20)
+    told = send(town, batch(first=2, last=5, lost=[(2, 5)], until_us=us(until)))
+    assert told.json()["acknowledged"] == 5
+    newest = town.platform.store.audit.records(ME, limit=1)[0]
+    assert newest.detail == {
+        "epoch": "a1", "lost": 4, "numbers": "2-5", "since": NOW.isoformat(), "until": until.isoformat()
+    }  # fmt: skip
 
 
 def test_a_new_epoch_begins_at_one_and_the_old_one_still_stands(town: Town) -> None:
@@ -247,10 +259,10 @@ def steps(town: Town, patch: pytest.MonkeyPatch, *, fails_after: int | None = No
     store, found = town.platform.store, list[tuple[int, int]]()
     advance = store.edges.advance
 
-    def noted(access: Access, stream: EdgeStream, *, after: int, gone: Sequence[tuple[int, int]]) -> None:
+    def noted(access: Access, stream: EdgeStream, **more: Any) -> None:  # noqa: ANN401 - as it is asked
         if fails_after is not None and len(found) >= fails_after:
             raise StoreFull("no room")
-        advance(access, stream, after=after, gone=gone)
+        advance(access, stream, **more)
         found.append((stream.sequence, sum(meter.readings for meter in store.quarantine.meters(ME, limit=1_000))))
 
     patch.setattr(store.edges, "advance", noted)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gridwright.domain.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked
-from gridwright.edge.buffer import Bounds, Buffer, OnFull
+from gridwright.edge.bounds import Bounds, OnFull
+from gridwright.edge.buffer import Buffer
 from gridwright.edge.folder import MARK_FILE, is_locked
 from gridwright.edge.sealing import Seals
 from gridwright.edge.segment import encode

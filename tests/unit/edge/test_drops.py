@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from structlog.testing import capture_logs
 
-from gridwright.edge.buffer import Bounds, Buffer, OnFull
+from gridwright.edge.bounds import Bounds, OnFull
+from gridwright.edge.buffer import Buffer
 from gridwright.edge.drops import Drops
 
 if TYPE_CHECKING:

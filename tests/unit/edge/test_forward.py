@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from gridwright.api.edge.decode import Kept
 from gridwright.api.edge.wire import Ack, EdgeBatch, Record, RecordVerdict, read_batch
-from gridwright.edge.buffer import Bounds, Buffer
+from gridwright.edge.bounds import Bounds
+from gridwright.edge.buffer import Buffer
 from gridwright.edge.clock import EdgeClock, Moment
 from gridwright.edge.entry import to_bytes
 from gridwright.edge.forward import Forwarder, Patience, drained
@@ -38,6 +39,8 @@ class FakeCentre:
     choke: set[str] = field(default_factory=set)
     batches: list[EdgeBatch] = field(default_factory=list)
     verdicts: dict[str, list[RecordVerdict]] = field(default_factory=dict)
+    told: set[tuple[str, int]] = field(default_factory=set)
+    fail: set[str] = field(default_factory=set)  # records at which it answers 500
 
     def send(self, batch: EdgeBatch) -> Ack:
         batch = read_batch(msgspec.msgpack.encode(batch))  # its numbers must add up
@@ -45,9 +48,13 @@ class FakeCentre:
         fault = self.faults.pop(0) if self.faults else ""
         if fault == "down":
             raise LinkDown("refused", 0.0)
+        if fault == "500":
+            raise LinkDown("the centre answers 500: it failed", failed=True)
         at = self.at.get(batch.epoch, 0)
         if batch.first > at + 1:
             raise LinkGap(at + 1)
+        if any(text_of(record) in self.fail for record in batch.records if record.sequence > at):
+            raise LinkDown("the centre answers 500: it failed", failed=True)
         if self.choke & {text_of(record) for record in batch.records}:
             raise LinkRefused({"detail": "too odd"})
         fresh = [record for record in batch.records if record.sequence > at]
@@ -59,9 +66,13 @@ class FakeCentre:
             else:
                 self.applied.append(text_of(record))
         self.lost += sum(max(0, end - max(begin, at + 1) + 1) for begin, end in batch.lost)
+        gone = {(batch.epoch, number) for begin, end in batch.lost for number in range(begin, end + 1)}
+        self.told |= {one for one in gone if one[1] > at}
         self.at[batch.epoch] = max(at, batch.last)
         if fault == "lost answer":
             raise LinkDown("timed out", 0.0)
+        if fault == "late 500":  # it fails behind its commit
+            raise LinkDown("the centre answers 500: it failed", failed=True)
         told = [one for one in verdicts if batch.first <= one.sequence <= batch.last]
         return Ack("E", batch.epoch, self.at[batch.epoch], NOW, refused=told)
 
@@ -140,21 +151,6 @@ def test_what_the_centre_chokes_on_is_found_by_halving_and_kept(tmp_path: Path) 
     assert (centre.lost, done.progress.gone, done.rejected) == (2, 2, 2)
     (first, _) = (tmp_path / "rejected.jsonl").read_bytes().splitlines()
     assert msgspec.json.decode(first)["verdicts"] == [{"reason": "too odd", "remedy": ""}]
-
-
-def test_a_centre_that_came_back_from_an_old_backup_is_told_what_is_gone(tmp_path: Path) -> None:
-    centre = FakeCentre()
-    with Buffer(tmp_path) as buffer:
-        forwarding = forwarder(buffer, centre)
-        buffer.append([entry("1"), entry("2"), entry("3")])
-        forwarding.attempt()
-        centre.at[buffer.epoch] = 1
-        buffer.append([entry("4")])
-        forwarding.attempt()
-        assert buffer.level.waiting == 0
-        assert forwarding.progress.gone == 2
-    assert centre.lost == 2
-    assert centre.applied[-1] == "4"
 
 
 def test_damage_and_drops_are_told_as_lost(tmp_path: Path) -> None:

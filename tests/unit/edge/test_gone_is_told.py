@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from gridwright.domain.errors import StoreFull
-from gridwright.edge.buffer import Bounds, Buffer, OnFull
+from gridwright.edge.bounds import Bounds, OnFull
+from gridwright.edge.buffer import Buffer
 from gridwright.edge.folder import Mark, save_mark
 from gridwright.edge.reader import Piece
 

@@ -106,6 +106,8 @@ def test_a_batch_goes_packed_and_its_answer_comes_back() -> None:
         (429, b'{"detail": "busy"}', {"Retry-After": "7"}, LinkDown),
         (503, b"<html>", {"Retry-After": "soon"}, LinkDown),
         (507, b"[]", {}, LinkDown),
+        (500, b'{"detail": "the server failed at this request"}', {}, LinkDown),
+        (502, b"<html>", {}, LinkDown),
         (401, b"{}", {}, LinkDown),
         (404, b"{}", {}, LinkDown),
         (200, b"<html>a proxy's page</html>", {}, LinkDown),
@@ -122,6 +124,7 @@ def test_answers_mean_what_they_say(
         link.close()
     if isinstance(caught.value, LinkDown):
         assert caught.value.after_s == (7.0 if status == 429 else 0.0)
+        assert caught.value.failed == (status == 500)
     if isinstance(caught.value, LinkGap):
         assert caught.value.expected == 7
 

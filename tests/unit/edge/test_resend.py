@@ -15,7 +15,8 @@ from gridwright.api.edge.decode import FAR, Decoders, Kept
 from gridwright.api.edge.wire import ClockTrust, Record
 from gridwright.cli.edge import app
 from gridwright.domain.errors import NotFound, StoreFull, StoreLocked
-from gridwright.edge.buffer import Bounds, Buffer
+from gridwright.edge.bounds import Bounds
+from gridwright.edge.buffer import Buffer
 from gridwright.edge.clock import EdgeClock, Moment
 from gridwright.edge.entry import to_bytes, to_record
 from gridwright.edge.rejected import FILE, Rejected, read_rejected

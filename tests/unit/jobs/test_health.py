@@ -154,12 +154,15 @@ def test_edges(store: Store, url: str) -> None:
         ("near", timedelta(0), EdgeReport()),
         ("slow", HOUR, EdgeReport(timedelta(minutes=-2), waiting=7)),
         ("gone", 50 * HOUR, EdgeReport(dropped=3)),
+        ("held", timedelta(0), EdgeReport(waiting=7, oldest=NOW - 3 * HOUR)),
     ):
         store.edges.advance(
             ME, EdgeStream(name, "e", "local", NOW - 60 * HOUR, NOW - silent, 5, report=report), after=0
         )
     checks = look(url)
-    assert [checks[f"edge {name}"].state for name in ("near", "slow", "gone")] == [State.OK, State.WARN, State.FAIL]
+    found = [checks[f"edge {name}"].state for name in ("near", "slow", "gone", "held")]
+    assert found == [State.OK, State.WARN, State.FAIL, State.WARN]
+    assert "the oldest had waited for 3 h then" in checks["edge held"].found
     assert "its clock is 2 min behind" in checks["edge slow"].found
     assert "7 batches" in checks["edge slow"].found
     assert "3 were lost" in checks["edge gone"].found

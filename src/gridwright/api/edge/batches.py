@@ -145,7 +145,8 @@ class EdgeBatches:
         with store.transaction():
             outcomes = write_loads(store, batches, delivery.now) if batches else []
             after = advanced(before, delivery, portion, verdicts_on(portion, outcomes))
-            store.edges.advance(delivery.access, after, after=before.sequence, gone=gone_in(delivery, before))
+            gone, until = gone_in(delivery, before), until_of(delivery)
+            store.edges.advance(delivery.access, after, after=before.sequence, gone=gone, until=until)
         return after
 
     def _stream(self, delivery: Delivery) -> EdgeStream:
@@ -257,6 +258,12 @@ def advanced(before: EdgeStream, delivery: Delivery, decoded: Decodeds, refused:
 def gone_in(delivery: Delivery, before: EdgeStream) -> list[tuple[int, int]]:
     """Return the ranges of numbers that a batch tells as lost, as far as the stream did not know of them."""
     return [(max(begin, before.sequence + 1), end) for begin, end in delivery.batch.lost if end > before.sequence]
+
+
+def until_of(delivery: Delivery) -> datetime | None:
+    """Return when the last of the numbers came in that we had and lack, as the edge tells."""
+    until_us = delivery.batch.until_us
+    return None if until_us is None else min(instant(until_us), delivery.now)
 
 
 def earlier(stream: EdgeStream) -> list[RecordVerdict]:

@@ -52,7 +52,10 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class EdgeBatch(msgspec.Struct, frozen=True):
-    """Numbers `first` to `last` of an epoch: each is a record, or in a range that is lost; none: a question only."""
+    """Numbers `first` to `last` of an epoch: each is a record, or in a range that is lost; none: a question only.
+
+    `until_us`: when the last of the lost ones came in that we had acknowledged, and lack since we were restored.
+    """
 
     epoch: str
     first: int
@@ -60,6 +63,7 @@ class EdgeBatch(msgspec.Struct, frozen=True):
     records: list[Record]
     report: Report
     lost: list[tuple[int, int]] = []
+    until_us: int | None = None
 
 
 class RecordVerdict(msgspec.Struct, frozen=True):

@@ -70,12 +70,14 @@ def check_edges(store: Store, now: datetime) -> Iterator[Check]:
         yield fine("edges", "none")
     for edge in edges:
         silent, report = now - edge.last, edge.report
-        ahead = report.clock_ahead
+        ahead, late = report.clock_ahead, timedelta(seconds=edge.lag_s(now)) - silent
         parts = [f"last heard {ago(silent)} ago", f"{report.waiting} batches wait there"]
+        if late > SOON:
+            parts.append(f"the oldest had waited for {ago(late)} then")
         if edge.lost or report.dropped:
             parts.append(f"{max(edge.lost, report.dropped)} were lost")
         if abs(ahead) > CLOCK:
             parts.append(f"its clock is {ago(abs(ahead))} {'ahead' if ahead > timedelta() else 'behind'}")
         remedy = "see `gridwright edge status` there, its line and its clock"
-        warn = silent > SILENT or abs(ahead) > CLOCK or edge.lost + report.dropped > 0
+        warn = silent > SILENT or late > SOON or abs(ahead) > CLOCK or edge.lost + report.dropped > 0
         yield graded(f"edge {edge.edge}", ", ".join(parts), remedy, warn=warn, fail=silent > LOST)

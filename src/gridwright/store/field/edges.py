@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, case, delete, insert, select, update
@@ -39,11 +39,20 @@ class Edges:
             row = unit.connection.execute(select(table).where(*_key(edge, epoch))).first()
         return None if row is None else _to_stream(row)
 
-    def advance(self, access: Access, stream: EdgeStream, *, after: int, gone: Sequence[tuple[int, int]] = ()) -> None:
+    def advance(
+        self,
+        access: Access,
+        stream: EdgeStream,
+        *,
+        after: int,
+        gone: Sequence[tuple[int, int]] = (),
+        until: datetime | None = None,
+    ) -> None:
         """Save a stream that stood at `after` (0 also where it is new); call it in its readings' transaction.
 
         Where it stands elsewhere meanwhile it is a Conflict, so that nothing is applied twice. A new epoch, and numbers
-        that were lost, are audited; `gone`: which these are, as ranges.
+        that were lost, are audited; `gone`: which these are, as ranges; `until`: when the last of them came in,
+        where we had acknowledged them and lack them since we were restored.
         """
         access.require(Act.WRITE_READINGS)
         edge = f"edge {stream.edge}"
@@ -64,8 +73,8 @@ class Edges:
                 if not unit.connection.execute(change.values(_row(stream))).rowcount:
                     raise Conflict(f"epoch {stream.epoch} has moved on", where=edge, remedy="ask where it stands")
             if stream.lost > lost:
-                which = {"numbers": _ranges(gone)} if gone else {}
-                told: dict[str, str | float | None] = {"epoch": stream.epoch, "lost": stream.lost - lost, **which}
+                since = None if found is None else from_us(found.last_us)
+                told = {"epoch": stream.epoch, "lost": stream.lost - lost, **_which(gone, since, until)}
                 note(unit, access, Act.WRITE_READINGS, subject=edge, at=stream.last, **told)
 
     def latest(self, access: Access) -> list[EdgeStream]:
@@ -90,6 +99,16 @@ class Edges:
         if newest_too_many is not None:
             old = min(newest_too_many, to_us(stream.last - FORGOTTEN) - 1)
             unit.connection.execute(delete(table).where(ours, table.c.last_us <= old))
+
+
+def _which(
+    gone: Sequence[tuple[int, int]], since: datetime | None, until: datetime | None
+) -> dict[str, str | float | None]:
+    """Tell numbers, and where we had them once, between what we still have of the epoch and what they ended with."""
+    told: dict[str, str | float | None] = {"numbers": _ranges(gone)} if gone else {}
+    if until is not None:
+        told |= {"since": None if since is None else since.isoformat(), "until": until.isoformat()}
+    return told
 
 
 def _ranges(gone: Sequence[tuple[int, int]]) -> str:
