@@ -12,6 +12,7 @@ from gridwright.domain.errors import AccessDenied, ArchiveUnreadable, Conflict, 
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.month import months_of
+from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.jobs.cascade.correct_part import Outcome, keep_final
 from gridwright.jobs.cascade.correct_scope import Scope, is_judged, scopes
 from gridwright.jobs.cascade.judge_registers import judge_registers
@@ -80,7 +81,7 @@ def correct(
     lost: dict[int, ArchiveUnreadable] = {}
     bring_back(store, on_behalf(access, Act.ADMINISTER), lost=lost)
     ranges = store.dirty.ranges(access, points=points)
-    mine = [each for each in ranges if is_judged(each.reading_type)]
+    mine, counters = _apart(store, access, ranges)
     run = _Run(store, access, site, now)
     finished = 0
     for scope in scopes(store, access, mine, site.rules):
@@ -92,7 +93,6 @@ def correct(
         finished += len(scope.ranges)
         if progress:
             progress(finished, len(mine))
-    counters = [each for each in ranges if not is_judged(each.reading_type)]
     told = judge_registers(store, access, site, counters, now=now) if counters else 0
     return Corrected(
         len(ranges),
@@ -105,6 +105,21 @@ def correct(
         len(run.failed.keys() | set().union(*run.lost.values())),
         tuple(run.notes()),
     )
+
+
+def _apart(store: Store, access: Access, ranges: Sequence[DirtyRange]) -> tuple[list[DirtyRange], list[DirtyRange]]:
+    """Return the ranges to be judged by intervals, and those of usage points of which nothing but registers is read.
+
+    Registers beside which intervals have come since they changed are judged with these.
+    """
+    points = sorted({each.usage_point for each in ranges})
+    there = {each.usage_point for each in store.readings.extents(access, points) if is_judged(each.reading_type)}
+    mine = [
+        each if is_judged(each.reading_type) else replace(each, reading_type=DELIVERED_ENERGY)
+        for each in ranges
+        if each.usage_point in there
+    ]
+    return mine, [each for each in ranges if each.usage_point not in there]
 
 
 @dataclass(slots=True)

@@ -12,8 +12,9 @@ from gridwright.domain.access import Access
 from gridwright.domain.calendar import date_of
 from gridwright.domain.interval import DAY_S, Interval
 from gridwright.domain.reading_type import Accumulation, ReadingType
-from gridwright.jobs.cascade.lacking_days import Sight
-from gridwright.jobs.cascade.scope_days import Key, Reach, reaches
+from gridwright.jobs.cascade.lacking_days import STEP, Sight
+from gridwright.jobs.cascade.read_spans import Days, ReadSpans
+from gridwright.jobs.cascade.scope_days import Key, Reach, Reaching
 from gridwright.store import DirtyRange, Store
 from gridwright.store.days.series import Extent
 from gridwright.vee import RuleBook, packaged
@@ -72,17 +73,33 @@ def scopes(
     for extent in store.readings.extents(access, points):
         if is_judged(extent.reading_type):
             extents[extent.usage_point].append(extent)
-    sight = Sight.of((rules or packaged()).ladders)
+    sight, spans = Sight.of((rules or packaged()).ladders), ReadSpans(store, access, rules)
+    reaching = Reaching(store, access, extents, sight, spans)
     alike: dict[tuple[bool, Key], list[Member]] = defaultdict(list)
-    for reach, each in reaches(store, access, ranges, extents, sight, sure=sure):
+    for reach, each in reaching.of(ranges, sure=sure):
         alike[reach.sure, reach.alike].append((reach, each))
     for key in sorted(alike):
-        yield from _cut(alike[key], extents)
+        for some in _by_reads(alike[key], reaching):
+            yield from _cut(some, extents)
 
 
 def is_judged(kind: ReadingType) -> bool:
     """Tell whether a series has a final image: all but registers, whose differences do."""
     return kind.accumulation is not Accumulation.CUMULATIVE
+
+
+def _by_reads(members: Sequence[Member], reaching: Reaching) -> list[list[Member]]:
+    """Return the members with all of the steps between register reads that lie on days made anew, alike together."""
+    days = min(reach.first for reach, _ in members), max(reach.last for reach, _ in members)
+    points = list(dict.fromkeys(each.usage_point for _, each in members))
+    whole = dict(zip(points, reaching.spans.each([(point, days) for point in points]), strict=True))
+    found: dict[Days, list[Member]] = defaultdict(list)
+    for reach, each in members:
+        (first, last), there = whole[each.usage_point], reaching.there(each.usage_point)
+        since, until = min(reach.since, max(first, there.start)), max(reach.until, min(last, there.stop))
+        beyond = (since - reach.since) // STEP, -((reach.until - until) // STEP)
+        found[beyond].append((reach._replace(since=since, until=until), each))
+    return [found[beyond] for beyond in sorted(found)]
 
 
 def _cut(members: Sequence[Member], extents: Mapping[str, Sequence[Extent]]) -> Iterator[Scope]:

@@ -12,9 +12,10 @@ from gridwright.domain.finding import Finding
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, RECEIVED_ENERGY
+from gridwright.jobs.cascade.correct_scope import is_judged
 from gridwright.jobs.cascade.note_reads import read_contradictions
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
-from gridwright.jobs.load.load_stored import load_reads
+from gridwright.jobs.load.load_stored import READS_BESIDE, load_reads, register_types
 from gridwright.store import DirtyRange, Store
 from gridwright.vee import Registers, packaged
 from gridwright.vee.rules.device import Ident
@@ -34,23 +35,33 @@ def judge_registers(
 ) -> int:
     """Judge the registers that changed where no interval is stored, clear their ranges, and return how many are new.
 
-    Where intervals are stored the registers are judged beside them.
+    Where intervals are stored the registers are judged beside them, and their ranges are left alone.
     """
     points = sorted({each.usage_point for each in ranges})
-    beside = {extent.usage_point for extent in store.readings.extents(access, points)}
+    beside = {each.usage_point for each in store.readings.extents(access, points) if is_judged(each.reading_type)}
     alone = [name for name in points if name not in beside]
     new = 0
     for some in (alone[at : at + TOGETHER] for at in range(0, len(alone), TOGETHER)):
         mine = [each for each in ranges if each.usage_point in set(some)]
         with store.transaction():
             store.dirty.clear(access, mine)
-            whole = Interval(min(each.period.start for each in mine), max(each.period.end for each in mine))
+            changed = Interval(min(each.period.start for each in mine), max(each.period.end for each in mine))
+            whole = _with_reads_beside(store, access, some, changed)
             found = _findings(store, access, site, some, whole)
             new += store.findings.save(access, found, known_at=now, points=some, period=whole, only=CODES)
             again = read_contradictions(store, access, some, whole)
             new += store.findings.save(access, again, known_at=now) if again else 0
-    store.dirty.clear(access, [each for each in ranges if each.usage_point in beside])
     return new
+
+
+def _with_reads_beside(store: Store, access: Access, points: Sequence[str], changed: Interval) -> Interval:
+    """Return what changed with the reads around it: a read tells of those beside it whether they are wrong."""
+    ends = [changed.start, changed.end]
+    for kind in register_types(store, access):
+        spans = dict.fromkeys(points, (changed.start, changed.end))
+        for reads, _ in store.registers.load_around(access, spans, kind, (READS_BESIDE, READS_BESIDE)).values():
+            ends += [read.at for read in reads]
+    return Interval(min(ends), max(ends))
 
 
 def _findings(

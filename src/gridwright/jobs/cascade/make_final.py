@@ -23,7 +23,7 @@ from gridwright.jobs.cascade.edits_made import Unfed, as_final, own_images
 from gridwright.jobs.cascade.judge_made import JudgeMade
 from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults, trust_beside, trust_channels
 from gridwright.jobs.load.load_history import load_history
-from gridwright.jobs.load.load_stored import load_stored
+from gridwright.jobs.load.load_stored import READS_BESIDE, load_stored
 from gridwright.jobs.load.load_stretches import seams_of, to_seams
 from gridwright.jobs.load.main_series import Group, by_zone, every_series
 from gridwright.store import Store
@@ -134,7 +134,7 @@ class Ground:
 def load_ground(store: Store, access: Access, site: SiteDefaults, scope: Scope, *, now: datetime) -> Ground | None:
     """Return what the final images of a scope are made of; None where nothing is stored."""
     try:
-        stored = load_stored(store, access, scope.points, scope.context)
+        stored = load_stored(store, access, scope.points, scope.context, beside=READS_BESIDE)
     except NotFound:
         return None
     kinds = {panel.reading_type for panel in stored.panels}

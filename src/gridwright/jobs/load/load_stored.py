@@ -27,6 +27,8 @@ from gridwright.jobs.load.load_stretches import load_stretches
 from gridwright.store import Series, Store
 
 REGISTERS = (DELIVERED_REGISTER, RECEIVED_REGISTER)
+# So many instants with reads before and behind a time tell its steps: one that is set aside has others around it.
+READS_BESIDE = 3
 
 
 def load_stored(
@@ -36,9 +38,11 @@ def load_stored(
     period: Interval | None = None,
     *,
     as_of: datetime | None = None,
+    beside: int = 0,
 ) -> Material:
     """Return panels, registers and usage points; `points` None = all, `period` None = all that is stored.
 
+    `beside`: so many instants with register reads before and behind the period, too.
     `as_of`: as known at that instant. An unknown usage point, or nothing stored in the period, is NotFound.
     """
     known = {point.id: point for point in store.registry.points(access, list(points) if points else None)}
@@ -53,7 +57,7 @@ def load_stored(
             f"no readings of {place}" + (f" in {period}" if period else ""),
             remedy="gridwright reading import FILE brings some; gridwright usage-point show POINT tells what is there",
         )
-    reads = _reads(store, access, known, panels)
+    reads = _reads(store, access, known, _hull(panels, period if beside else None), beside)
     around = load_around(store, access, known, panels, as_of=as_of)
     zones = {name: point.zone for name, point in known.items()}
     return Material(panels, zones, reads, known, around=around, installations=around.installations)
@@ -116,11 +120,23 @@ def _panels(
         yield from load_stretches(store, access, names, period, kind, as_of=as_of)
 
 
+def _hull(panels: Sequence[Panel], period: Interval | None) -> Interval:
+    several = [panel.period for panel in panels] + ([period] if period else [])
+    return Interval(min(each.start for each in several), max(each.end for each in several))
+
+
 def _reads(
-    store: Store, access: Access, known: Collection[str], panels: Sequence[Panel]
+    store: Store, access: Access, known: Collection[str], whole: Interval, beside: int
 ) -> dict[str, list[RegisterReading]]:
-    whole = Interval(min(panel.start for panel in panels), max(panel.end for panel in panels) + timedelta(seconds=1))
-    return load_reads(store, access, known, whole)
+    """Return the reads of a time, both ends included, and those of so many instants beside it."""
+    if not beside:
+        return load_reads(store, access, known, whole)
+    found: dict[str, list[RegisterReading]] = defaultdict(list)
+    for kind in register_types(store, access):
+        spans = dict.fromkeys(known, (whole.start, whole.end))
+        for name, (reads, _) in store.registers.load_around(access, spans, kind, (beside, beside)).items():
+            found[name] += reads
+    return {name: reads for name, reads in found.items() if reads}
 
 
 def load_reads(
@@ -128,15 +144,15 @@ def load_reads(
 ) -> dict[str, list[RegisterReading]]:
     """Return the reads of the energy registers of usage points, those by time of use included."""
     found: dict[str, list[RegisterReading]] = defaultdict(list)
-    for kind in (*REGISTERS, *_rates(store, access)):
+    for kind in register_types(store, access):
         for read in store.registers.load_several(access, list(known), whole, kind):
             found[read.usage_point].append(read)
     return dict(found)
 
 
-def _rates(store: Store, access: Access) -> list[ReadingType]:
-    """Return the types of registers that count by time of use: they have a channel's name."""
-    return [
+def register_types(store: Store, access: Access) -> list[ReadingType]:
+    """Return the types of energy registers; those that count by time of use have a channel's name."""
+    rates = [
         kind
         for kind in store.readings.image_types(access, Image.RAW)
         if kind.channel
@@ -144,3 +160,4 @@ def _rates(store: Store, access: Access) -> list[ReadingType]:
         and kind.accumulation is Accumulation.CUMULATIVE
         and kind.flow in {Flow.DELIVERED, Flow.RECEIVED}
     ]
+    return [*REGISTERS, *rates]
