@@ -109,7 +109,19 @@ def test_what_is_asked_wrongly_is_answered_with_what_there_is(run: Run) -> None:
     assert "nothing" in err
     dry = json.loads(run("bill", "correct", "--dry-run", "--json")[1])
     assert (dry["dry_run"], dry["corrections"]) == (True, [])
-    assert "No day totals" in run("usage-point", "totals", "UP-1")[1] + run("usage-point", "totals", "UP-1")[2]
+    assert "readings become final when" in told_of_totals(run)
+
+
+def test_totals_of_a_time_of_which_nothing_was_known_wait_for_nobody(run: Run) -> None:
+    save(0, 1.0)
+    assert run("bill", "correct")[0] == 0
+    early = told_of_totals(run, "--period", "2025-03-05", "--as-of", "2020-01-01T00:00Z")
+    assert "no reading of UP-1 of 2025-03-05 was known at 2020-01-01" in early
+    assert "no reading of UP-1 of 2031-01 is known" in told_of_totals(run, "--period", "2031-01")
+
+
+def told_of_totals(run: Run, *options: str) -> str:
+    return " ".join(" ".join(run("usage-point", "totals", "UP-1", *options)[1:]).split())
 
 
 def test_a_dry_run_where_there_is_no_database_makes_none(run: Run) -> None:

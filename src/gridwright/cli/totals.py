@@ -34,7 +34,7 @@ def totals(
     as_json: Json = False,
 ) -> None:
     """Show the delivered energy of each civil day: total, channels, peak, and how its intervals are known."""
-    from gridwright.jobs.load.load_totals import load_totals
+    from gridwright.jobs.load.load_totals import is_known, load_totals
 
     wired = platform()
     zone = zone_of(wired.store.registry.point(wired.access, point).zone)
@@ -45,10 +45,21 @@ def totals(
         print_json([row.to_dict() for row in rows])
         return
     if not rows:
-        say("No day totals: readings become final when the server, or gridwright bill correct, has judged them.")
+        if is_known(wired.store, wired.access, point, asked, as_of=known_at):
+            say("No day totals: readings become final when the server, or gridwright bill correct, has judged them.")
+        else:
+            say(f"No day totals: no reading of {point}{_of(period)} {_known(known_at)}.")
     channels = sorted({name for row in rows for name in row.channels})
     header = ("day", "kWh", *(f"{name} kWh" for name in channels), *COLUMNS)
     print_table(header, [_cells(row.to_dict(), channels) for row in rows])
+
+
+def _of(period: str) -> str:
+    return f" of {period}" if period else ""
+
+
+def _known(at: datetime | None) -> str:
+    return f"was known at {at.isoformat()}" if at else "is known; gridwright reading import FILE brings some"
 
 
 def _cells(row: dict[str, Any], channels: list[str]) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from typing import Any
 
 from gridwright.domain.access import Access
 from gridwright.domain.calendar import date_of, day_number
-from gridwright.domain.interval import Interval, local_day
+from gridwright.domain.interval import DAY_S, Interval, from_epoch_s, local_day
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.load.load_stretches import load_stretches
 from gridwright.jobs.load.reached import days_reached
 from gridwright.jobs.load.sum_totals import Summed, channel_kinds, sum_totals
 from gridwright.store import Store
@@ -71,6 +72,17 @@ def load_totals(
         summed = Summed(only, {kind.channel: dict(enumerate(only.kwh[0].tolist()))})
     found = summed.totals
     return [_row(summed, at, home) for at in range(len(days)) if found.known[0, at]]
+
+
+def is_known(
+    store: Store, access: Access, point: str, period: Interval | None = None, *, as_of: datetime | None = None
+) -> bool:
+    """Tell whether any reading of a usage point is known of a period (None: any time), or was at an instant."""
+    days = days_reached(store, access, point)
+    whole = period or Interval(from_epoch_s(days.start * DAY_S), from_epoch_s(days.stop * DAY_S))
+    kinds = {each.reading_type for each in store.readings.extents(access, [point])}
+    panels = (panel for kind in kinds for panel in load_stretches(store, access, [point], whole, kind, as_of=as_of))
+    return any(not panel.missing.all() for panel in panels)
 
 
 def _channels(summed: Summed, at: int) -> dict[str, float]:
