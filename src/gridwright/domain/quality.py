@@ -46,7 +46,14 @@ class Method(IntEnum):
     SCALAR = 9
     AGREED = 10
     REGISTER = 11
+    # As REGISTER, of an archived month whose file cannot be read, until it can be. It counts then: where nothing is
+    # known; there, or in place of what reads told; in place of that alone. Readers see `derived:register`.
+    FILLS = 12
+    TELLS = 13
+    INSTEAD = 14
 
+
+PROVISIONAL = (Method.FILLS, Method.TELLS, Method.INSTEAD)
 
 NEM12_FLAG = {
     Status.RAW: "A",
@@ -112,6 +119,10 @@ ESPI_QUALITY = {
 # What an edit had put into a final image, or register reads had told of a raw one, was taken back, and nothing else is
 # known. No reader sees the value.
 TAKEN_BACK = int(Status.REJECTED) | int(Method.AGREED) << 4
+# Energy that stands in for a straight line beside a wrong register read.
+GUESSED = int(Status.ESTIMATED) | int(Method.LINEAR) << 4
+# A straight line in place of what reads told of a month that is out of sight; no read has the status.
+GUESSED_INSTEAD = int(Status.REJECTED) | int(Method.INSTEAD) << 4
 RAW, ACTUAL, MISSING = int(Status.RAW), int(Status.ACTUAL), int(Status.MISSING)
 # Energy between two register reads as they came: what a meter measured itself has no method.
 OF_REGISTER = int(Status.RAW) | int(Method.REGISTER) << 4
@@ -146,6 +157,22 @@ def method_of(quality: Qualities) -> Qualities:
 def of_register(quality: Qualities) -> npt.NDArray[np.bool_]:
     """Tell which values are energy between register reads, which nobody sent."""
     return np.asarray(method_of(quality) == Method.REGISTER, np.bool_)
+
+
+def out_of_sight(quality: Qualities) -> npt.NDArray[np.bool_]:
+    """Tell which values are energy between register reads of which only an unreadable archive tells what it is for."""
+    method = method_of(quality)
+    return np.asarray((method >= PROVISIONAL[0]) & (method <= PROVISIONAL[-1]), np.bool_)
+
+
+def is_unsure(quality: Qualities) -> npt.NDArray[np.bool_]:
+    """Tell which values may give way to what an unreadable archive has."""
+    return np.asarray(out_of_sight(quality) | has_status(quality, (Status.DERIVED, Status.ESTIMATED)), np.bool_)
+
+
+def with_method(quality: Qualities, method: Method) -> Qualities:
+    """Return each status with another method."""
+    return np.asarray(status_of(quality) | np.uint8(method << 4), np.uint8)
 
 
 def has_status(quality: Qualities, statuses: tuple[Status, ...]) -> npt.NDArray[np.bool_]:

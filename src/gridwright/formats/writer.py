@@ -133,7 +133,10 @@ def quality_word(quality: int) -> str:
 
 QUALITY_WORDS: tuple[str, ...] = tuple(map(quality_word, range(256)))
 QUALITY_OF_WORD: Mapping[str, int] = {
-    quality_word(q.pack(status, method)): q.pack(status, method) for status in q.Status for method in q.Method
+    quality_word(q.pack(status, method)): q.pack(status, method)
+    for status in q.Status
+    for method in q.Method
+    if method not in q.PROVISIONAL  # no source says what an archive that cannot be read may have
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +33,7 @@ TRUST = {
 RANK = np.zeros(256, np.int8)
 for _status, _rank in TRUST.items():
     RANK[int(_status) :: 16] = _rank
+RANK[q.out_of_sight(np.arange(256, dtype=np.uint8))] = 0  # keeps nothing out: whether it counts is not known yet
 SURE = TRUST[Status.RAW]
 
 
@@ -43,19 +43,15 @@ def gives_way(new: q.Qualities, stored: q.Qualities, same: Mask) -> Mask:
     A last estimate, and one that names its method (NEM12 S17, AEMO MDFF 4.3), is the decision of who reads the meter.
     `same`: where both have one value; what says less of it than is known changes nothing either.
     """
-    return np.asarray((is_guess(new) & (RANK[new] < RANK[stored])) | (same & q.says_less(new, stored)), np.bool_)
-
-
-def takes_back_another(new: q.Qualities, came: npt.NDArray[Any], stored: npt.NDArray[Any]) -> Mask:
-    """Tell which values take back another one than is stored, which was out of sight when that was decided."""
-    return np.asarray((new == q.TAKEN_BACK) & (came != stored), np.bool_)
+    less = same & q.says_less(new, stored) & ~q.out_of_sight(new) & ~q.out_of_sight(stored)
+    return np.asarray((is_guess(new) & (RANK[new] < RANK[stored])) | less, np.bool_)
 
 
 def is_guess(new: q.Qualities) -> Mask:
     """Tell which values give way to what was measured: estimates without a method of guessing, and what was derived."""
     status = q.status_of(new)
     named = (status == Status.ESTIMATED) & (q.method_of(new) != q.Method.NONE) & ~q.of_register(new)
-    decided = named | (status == Status.ESTIMATED_FINAL) | (new == q.TAKEN_BACK)
+    decided = named | (status == Status.ESTIMATED_FINAL) | (new == q.TAKEN_BACK) | q.out_of_sight(new)
     return np.asarray((RANK[new] < SURE) & ~decided, np.bool_)
 
 

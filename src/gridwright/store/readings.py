@@ -29,13 +29,14 @@ from gridwright.store.days.history import read_states, states_of
 from gridwright.store.days.incoming import Manner
 from gridwright.store.days.laying import Layer, Single, span
 from gridwright.store.days.loading import PanelLoader
-from gridwright.store.days.saving import SaveSummary
+from gridwright.store.days.saving import SaveSummary, Unfit
 from gridwright.store.days.saving_panels import leave_traces, merge_panel
 from gridwright.store.days.series import Extent, read_extents
 from gridwright.store.days.states import ImageState, read_image_days, read_image_states
 from gridwright.store.days.stretches import Stretch, read_stretches
 from gridwright.store.days.taken_back import count_taken_back
 from gridwright.store.instant import from_us, to_seconds, to_us
+from gridwright.store.journal.aside import put_unfit_aside
 from gridwright.store.names import Names, every_image, every_type, within
 from gridwright.store.registry import register_unknown
 from gridwright.store.series_ends import EndReader
@@ -128,8 +129,12 @@ class Readings:
             kind = self._names.make_type_key(unit, panel.reading_type, image)
             made = image is not Image.RAW
             how, look = Manner(regrids=made, ranked=not made), None if made else self._archived.beside
-            saver, summary = merge_panel(unit, self._names, kind, panel, to_us(known_at), how=how, archived=look)
+            unfit: list[Unfit] = []
+            saver, summary = merge_panel(
+                unit, self._names, kind, panel, to_us(known_at), how=how, archived=look, unfit=unfit
+            )
             if not made:
+                put_unfit_aside(unit, saver, unfit, access.actor, to_us(self._session.clock()))
                 changed = leave_traces(unit, saver, settled=settled)
                 self._note(unit, access, panel, changed, summary)
             if aside is not None:
@@ -149,8 +154,8 @@ class Readings:
         """Merge raw readings of one interval length, each of another usage point, as `save` does, but one by one.
 
         Returns the places of those that were left alone and need `save`: of an unknown usage point, with another value
-        than stored, on another grid, in a database other than SQLite. `fill`: another value than stored is nothing, and
-        days in the archive alone are left, too.
+        than stored, on another grid, of a day in the archive, in a database other than SQLite. `fill`: another value
+        than stored is nothing.
         """
         _require_all(access, Act.WRITE_READINGS, [single.point for single in singles])
         check_interval(timedelta(seconds=interval_s))
@@ -159,7 +164,7 @@ class Readings:
         with self._session.writing() as unit:
             known = self._names.find_points(unit, [single.point for single in singles])
             key = self._names.make_type_key(unit, kind)
-            away = days_away(unit, key, {single.at_s // DAY_S for single in singles}) if fill else ()
+            away = days_away(unit, key, {single.at_s // DAY_S for single in singles})
             layer = Layer(unit, key, interval_s, to_us(known_at), fill=fill, away=away)
             laid = layer.run(singles, [known.get(single.point) for single in singles])
             if laid.new:
@@ -224,7 +229,8 @@ class Readings:
             if away is not None:
                 away.name(keys, history=as_of is not None)
             loader = PanelLoader(unit, kind, keys, as_of_us, away)
-            return _without_taken_back(loader.load(codes, period, reading_type, interval_s))
+            panel = loader.load(codes, period, reading_type, interval_s)
+            return _without_taken_back(panel if away is None else _as_derived(panel))
 
     def _away(self, unit: Unit, access: Access, kind: int | None, days: range) -> MonthsAway | None:
         """Return what of some days is not wholly in the database; mostly there is nothing."""
@@ -422,7 +428,8 @@ def _to_version(rows: blocks.BlockRows, point: str, day: date, which: tuple[Read
     start = from_epoch_s(day_number(day) * DAY_S + phase_s)
     interval = timedelta(seconds=DAY_S // slots)
     panel = Panel((point,), start, interval, rows.values(slots), rows.qualities(slots), kind)
-    return Version(rows.revision[0], from_us(rows.known_at_us[0]), IntervalBlock(_without_taken_back(panel)))
+    shown = _without_taken_back(_as_derived(panel))
+    return Version(rows.revision[0], from_us(rows.known_at_us[0]), IntervalBlock(shown))
 
 
 def _without_taken_back(panel: Panel) -> Panel:
@@ -431,6 +438,15 @@ def _without_taken_back(panel: Panel) -> Panel:
     if not gone.any():
         return panel
     return panel.with_values(np.where(gone, np.nan, panel.values), np.where(gone, np.uint8(q.MISSING), panel.quality))
+
+
+def _as_derived(panel: Panel) -> Panel:
+    """Return a panel in which what reads tell of a month whose file cannot be read is plainly derived."""
+    unseen = q.out_of_sight(panel.quality)
+    if not unseen.any():
+        return panel
+    derived = np.uint8(q.pack(q.Status.DERIVED, q.Method.REGISTER))
+    return panel.with_values(panel.values, np.where(unseen, derived, panel.quality))
 
 
 def _to_series(kind: ReadingType, row: Row[Any], ends: tuple[int, int]) -> Series:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gridwright.domain import quality as q
 from gridwright.domain.errors import UsageError
 from gridwright.domain.panel import Panel
-from gridwright.domain.quality import Method, Status, pack
+from gridwright.domain.quality import PROVISIONAL, Method, Status, pack
 from gridwright.domain.reading_type import (
     DELIVERED_ENERGY,
     POWER,
@@ -30,7 +30,7 @@ from gridwright.formats.cmep.units import LETTER_OF, LETTERS
 from gridwright.formats.mscons.codes import QUALIFIER_OF, QUALIFIERS
 from gridwright.formats.registry import find_reader, writer_named, writers
 from gridwright.formats.source import ReadOptions
-from gridwright.formats.writer import Writer, phase_of
+from gridwright.formats.writer import QUALITY_OF_WORD, Writer, phase_of, quality_word
 from gridwright.ingest import grid_series, merge
 from gridwright.ingest.collected import Gridded
 
@@ -40,11 +40,12 @@ ZONES = ("UTC", "Europe/Berlin", "Australia/Lord_Howe", "America/New_York", "Aus
 # Days on which clocks change somewhere in ZONES, and a plain one.
 DAYS = ("2025-03-29", "2025-10-25", "2025-04-05", "2025-10-04", "2025-03-08", "2025-11-01", "2025-07-14")
 # Qualities that come with a value; a rejected one has no code in the trade.
+METHODS = [method for method in Method if method not in PROVISIONAL]
 BYTES = tuple(
     pack(status, method)
     for status in Status
     if status not in {Status.MISSING, Status.REJECTED}
-    for method in (Method if status in {Status.ESTIMATED, Status.ESTIMATED_FINAL} else (Method.NONE,))
+    for method in (METHODS if status in {Status.ESTIMATED, Status.ESTIMATED_FINAL} else (Method.NONE,))
 )
 
 
@@ -228,3 +229,8 @@ def test_a_wide_file_refuses_two_zones_and_days_off_its_grid() -> None:
 @pytest.mark.parametrize("name", sorted(writers()))
 def test_an_export_of_nothing_is_no_crash(name: str) -> None:
     assert isinstance(b"".join(writer_named(name).write([], [], {})), bytes)
+
+
+@pytest.mark.parametrize("method", PROVISIONAL)
+def test_no_source_says_what_an_unreadable_archive_may_have(method: Method) -> None:
+    assert quality_word(pack(Status.RAW, method)) not in QUALITY_OF_WORD

@@ -9,7 +9,7 @@ import numpy as np
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
 from gridwright.domain.panel import Panel
-from gridwright.jobs.meters.beside_lost import beside_lost
+from gridwright.jobs.meters.beside_lost import beside_lost, out_of_sight
 from gridwright.jobs.store_port import StorePort
 from gridwright.store.archive.reading import leaving_out
 
@@ -26,8 +26,9 @@ def beside_measured(store: StorePort, access: Access, panel: Panel) -> Panel:
         stored = store.readings.load(
             access, panel.points, panel.period, reading_type=panel.reading_type, interval=panel.interval
         )
-    panel = beside_lost(panel, stored, lost)
-    other = ~stored.missing & ~panel.missing & ~q.of_register(stored.quality)
+    unseen = out_of_sight(stored, lost)
+    other = ~stored.missing & ~panel.missing & ~q.of_register(stored.quality) & ~unseen
+    panel = beside_lost(panel, unseen, q.Method.TELLS)
     if not other.any():
         return panel
     values = np.where(other, np.nan, panel.values)

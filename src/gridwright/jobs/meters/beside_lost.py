@@ -14,21 +14,13 @@ from gridwright.domain.interval import DAY_S, epoch_s
 from gridwright.domain.month import month_days
 from gridwright.domain.panel import Panel
 
-DERIVED, ESTIMATED = (np.uint8(q.pack(each, q.Method.REGISTER)) for each in (q.Status.DERIVED, q.Status.ESTIMATED))
 
-
-def beside_lost(panel: Panel, stored: Panel, lost: Sequence[ArchiveUnreadable]) -> Panel:
-    """Return derived energy of lost months with a quality that gives way to what was measured, once that is back.
-
-    `stored`: what was found there, of the same shape.
-    """
-    unseen = out_of_sight(stored, lost) & ~panel.missing
-    if not unseen.any():
+def beside_lost(panel: Panel, unseen: npt.NDArray[np.bool_], method: q.Method) -> Panel:
+    """Return energy of reads with a quality that says what it counts for, once the months out of sight are back."""
+    told = unseen & ~panel.missing & q.of_register(panel.quality)
+    if not told.any():
         return panel
-    told = unseen & q.has_status(panel.quality, q.MEASURED)
-    guessed = unseen & q.has_status(panel.quality, (q.Status.ESTIMATED,))
-    quality = np.where(told, DERIVED, panel.quality)
-    return replace(panel, quality=np.where(guessed, ESTIMATED, quality))
+    return replace(panel, quality=np.where(told, q.with_method(panel.quality, method), panel.quality))
 
 
 def out_of_sight(stored: Panel, lost: Sequence[ArchiveUnreadable]) -> npt.NDArray[np.bool_]:

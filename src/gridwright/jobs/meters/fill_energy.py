@@ -15,7 +15,7 @@ from gridwright.domain.errors import GridMismatch
 from gridwright.domain.interval import DAY_S, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Accumulation, ReadingType
-from gridwright.jobs.meters.beside_lost import beside_lost
+from gridwright.jobs.meters.beside_lost import beside_lost, out_of_sight
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import Single
 from gridwright.store.archive.reading import leaving_out
@@ -85,11 +85,13 @@ def fill_panel(
             stored = store.readings.load(
                 reader, panel.points, panel.period, reading_type=panel.reading_type, interval=panel.interval
             )
-        free = stored.missing | (q.of_register(stored.quality) if again else False)
+        unseen = out_of_sight(stored, lost)
+        free = stored.missing | unseen | (q.of_register(stored.quality) if again else False)
         values = np.where(free, panel.values, np.nan)
         if np.isfinite(values).any():
             quality = np.where(np.isnan(values), np.uint8(q.MISSING), panel.quality)
-            told = beside_lost(replace(panel, values=values, quality=quality), stored, lost)
+            told = replace(panel, values=values, quality=quality)
+            told = beside_lost(told, unseen, q.Method.TELLS if again else q.Method.FILLS)
             store.readings.save(access, told, known_at=known_at)
     except GridMismatch:
         # One usage point's profile is no reason to leave out what the others have.

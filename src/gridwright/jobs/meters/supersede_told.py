@@ -16,12 +16,10 @@ from gridwright.domain.errors import ArchiveUnreadable, GridMismatch
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel, Values
 from gridwright.domain.reading_type import Accumulation, ReadingType
-from gridwright.jobs.meters.beside_lost import beside_lost, out_of_sight
+from gridwright.jobs.meters.beside_lost import out_of_sight
 from gridwright.jobs.meters.reads_tell import Key, Tells, Told
 from gridwright.jobs.store_port import StorePort
 from gridwright.store.archive.reading import leaving_out
-
-GUESSED = q.pack(q.Status.ESTIMATED, q.Method.LINEAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,27 +138,34 @@ def _laid_unseen(
 
     Where that is in the archive it is superseded once the file is back, and where something else is, that stays.
     """
-    unseen, places = out_of_sight(stored, lost), []
+    unseen, places = out_of_sight(stored, lost), list[tuple[tuple[float, ...], tuple[int, int]]]()
     values, quality = saved.values.copy(), saved.quality.copy()
     for change, at in _places(changes, stored):
-        if not unseen[at] or not change.stale:
-            continue
-        if change.now and stored.values[at] == change.now.energy:  # as a file had derived it
-            values[at], quality[at] = stored.values[at], stored.quality[at]
-        if not np.isnan(values[at]):
-            places.append((change.stale, at))
+        if unseen[at]:
+            values[at], quality[at] = _instead(change)
+            places += [(change.stale, at)] if change.stale else []
     before = []
     for which in range(max((len(stale) for stale, _ in places), default=0)):
         once = np.full(values.shape, np.nan)
         for stale, at in places:
             once[at] = stale[min(which, len(stale) - 1)]
         before.append(_taken_back(stored, once))
-    return beside_lost(replace(saved, values=values, quality=quality), stored, lost), before
+    return replace(saved, values=values, quality=quality), before
+
+
+def _instead(change: Change) -> tuple[float, int]:
+    """Return energy and quality of what reads tell now of an interval of which nobody sees what is stored."""
+    if change.now is None:
+        return np.nan, q.MISSING
+    if change.now.guess:
+        return change.now.energy, q.GUESSED_INSTEAD
+    method = q.Method.TELLS if change.fill else q.Method.INSTEAD
+    return change.now.energy, q.pack(q.Status(change.now.quality & 0x0F), method)
 
 
 def _was_told(energy: float, quality: int, change: Change) -> bool:
     """Tell whether reads told what is stored, and no meter measured it."""
-    return quality >> 4 == q.Method.REGISTER or (quality == GUESSED and energy in change.stale)
+    return quality >> 4 == q.Method.REGISTER or (quality == q.GUESSED and energy in change.stale)
 
 
 def _taken_back(like: Panel, values: Values) -> Panel:
@@ -180,7 +185,7 @@ def _now(now: Told | None, stored: float) -> tuple[float, int]:
     """Return energy and quality to save: a value that nothing tells any more is taken back."""
     if now is None:
         return stored, q.TAKEN_BACK
-    return now.energy, GUESSED if now.guess else now.quality
+    return now.energy, q.GUESSED if now.guess else now.quality
 
 
 def _parts(changes: Sequence[Change]) -> Iterator[list[Change]]:

@@ -19,6 +19,7 @@ from gridwright.store.archive import sql
 from gridwright.store.archive.reading import ArchiveReader, AwayMonth
 from gridwright.store.audit import note
 from gridwright.store.instant import from_us, from_us_if, to_us
+from gridwright.store.journal.aside import aside_of, try_again
 from gridwright.store.names import Names, every_image
 from gridwright.store.schema.flow import archive_part as table
 from gridwright.store.session import Session, Unit
@@ -221,9 +222,11 @@ class Archive:
     ) -> ArchivePart:
         """Bring a dropped month back, row for row; what came in late meanwhile is laid over it. Resumable.
 
+        What was put aside is tried again, and late readings on another grid than was archived are put aside.
+
         Whoever drops it at this moment gives up; two that bring it back at once do so together.
         """
-        from gridwright.store.archive.moving import check_file, file_days, restore_day
+        from gridwright.store.archive.moving import check_file, every_day, file_days, restore_day
 
         access.require(Act.ADMINISTER)
         check_file(shelf, part)
@@ -232,12 +235,13 @@ class Archive:
                 return now
             keys = {code: key for key, code in sql.point_codes(unit).items()}
             _set_state(unit, part, RESTORING)
-        for day in file_days(shelf, part, keys):
+        for day in every_day(file_days(shelf, part, keys), month_days(part.month)):
             with self._moving(part, RESTORING, ARCHIVED) as (unit, now):
                 if now.state == ARCHIVED:  # another process was faster
                     return now
                 restore_day(unit, part, day, to_us(self._session.clock()))
-            progress(len(day.rows))
+            if day.rows:
+                progress(len(day.rows))
         return self._ended(access, part, RESTORING, ARCHIVED)
 
     def move(self, access: Access, part: ArchivePart, to: Shelf, shelf_of: ShelfOf) -> int:
@@ -299,9 +303,12 @@ class Archive:
             if state == ARCHIVED and is_short(unit, now):
                 raise Conflict(f"another process works on {part}: not all of its days are back", remedy=AGAIN)
             at = self._session.clock()
+            aside = aside_of(unit, part.kind, month_days(part.month)) if state == ARCHIVED else ()
             _set_state(unit, part, state, dropped_us=to_us(at) if state == DROPPED else None)
             what = "dropped" if state == DROPPED else "restored"
             note(unit, access, Act.ADMINISTER, subject=f"archive {part}"[:400], at=at, what=what, blocks=part.blocks)
+            try_again(unit, aside)
+            self._session.settle_within(unit)
             found = find_part(unit, part.kind, part.month)
         assert found is not None  # noqa: S101 - nothing deletes it meanwhile
         return found

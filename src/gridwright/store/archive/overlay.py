@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gridwright.ingest.order import gives_way, takes_back_another
+from gridwright.store.archive.ground import Ground, is_marked, nothing_like
 from gridwright.store.days.away import DayImages
 from gridwright.store.days.blocks import BlockRows, shape_of
-from gridwright.store.days.history import Images, Keys, decode_images, joined, to_rows_known
+from gridwright.store.days.history import Keys, decode_images, joined, to_rows_known
 
 if TYPE_CHECKING:
     from gridwright.store.archive.rows import StoredBlock
@@ -45,19 +45,19 @@ def overlaid(archived: DayImages, stored: DayImages, day: int, *, ranked: bool) 
     """Return the images of a day from both: of a usage point that is in one place alone, those from there.
 
     One that never left, or whose archived image the database still has and has added to, counts as the database has
-    it. What came in since is laid over the archived image, slot by slot; on another grid it stays beside it. `ranked`:
-    as of raw images, a guess gives way to an archived value of better quality, and what is taken back is that value.
+    it. What came in since is laid over the archived image, slot by slot; `ranked`: as of raw images, see `Ground`.
     """
-    if archived.current is None or stored.current is None:
-        return stored if archived.current is None else archived
-    old, new = _by_point(archived), _by_point(stored)
+    if stored.current is None:
+        return archived
+    old, new = ({} if each.current is None else _by_point(each) for each in (archived, stored))
     late = {key for key in old.keys() & new.keys() if not _is_there(old[key].current, new[key], day)}
+    late |= {key for key in new.keys() - old.keys() if ranked and _has_marks(new[key])}
     away = np.array(sorted(old.keys() - new.keys()), np.int64)
     there = np.array(sorted(new.keys() - late), np.int64)
     parts = [
         _only(archived, away),
         _only(stored, there),
-        *(_laid(old[key], new[key], day, ranked=ranked) for key in sorted(late)),
+        *(_laid(old.get(key, DayImages()), new[key], day, ranked=ranked) for key in sorted(late)),
     ]
     return DayImages(_together([part.current for part in parts]), _together([part.earlier for part in parts]))
 
@@ -98,39 +98,41 @@ def _grew(before: BlockRows, after: BlockRows, day: int) -> bool:
     return all(np.array_equal(one[there], other[there]) for one, other in pairs)
 
 
+def _has_marks(late: DayImages) -> bool:
+    rows = (each for each in (late.current, late.earlier) if each is not None)
+    return any(
+        is_marked(shape_of(shape).quality_all, quality)
+        for each in rows
+        for shape, quality in zip(each.shape, each.quality, strict=True)
+    )
+
+
 def _laid(archived: DayImages, late: DayImages, day: int, *, ranked: bool) -> DayImages:
     """Lay the images of one usage point that came in late over those that are archived; they are numbered on."""
-    base, last = archived.current, late.current
-    if base is None or last is None or shape_of(base.shape[0]).grid != shape_of(last.shape[0]).grid:
-        return DayImages(_together([base, last]), _together([archived.earlier, late.earlier]))
-    numbered = [_numbered_on(rows, base.revision[0]) for rows in (late.earlier, last) if rows is not None]
-    whole = decode_images(base, day)
-    for rows in numbered:
-        for at in np.argsort(np.array(rows.revision), kind="stable").tolist():
-            _lay(whole, decode_images(rows.take([at]), day), ranked=ranked)
-    now = to_rows_known(shape_of(base.shape[0]).grid, whole, numbered[-1].known_at_us, numbered[-1].revision, day)
-    return DayImages(now, _together([archived.earlier, base, *numbered[:-1]]))
+    images = _in_order(late)
+    decoded = [decode_images(images.take([at]), day) for at in range(images.key.size)]
+    grids = [shape_of(number).grid for number in images.shape]
+    base = archived.current
+    ground = (
+        Ground(nothing_like(decoded[0]), grids[0], ranked)
+        if base is None
+        else Ground(decode_images(base, day), shape_of(base.shape[0]).grid, ranked)
+    )
+    rows: list[BlockRows] = []
+    for image, grid, known_at_us in zip(decoded, grids, images.known_at_us, strict=True):
+        if ground.lay(image, grid) is not None and not np.isnan(ground.whole.values).all():
+            revision = (0 if base is None else base.revision[0]) + len(rows) + 1
+            rows.append(to_rows_known(grid, ground.whole, [known_at_us], [revision], day))
+    if not rows:
+        return archived
+    return DayImages(rows[-1], _together([archived.earlier, base, *rows[:-1]]))
 
 
-def _lay(whole: Images, image: Images, *, ranked: bool) -> None:
-    """Lay an image over another; the same value with the same quality says nothing new."""
-    equal = image.values == whole.values
-    new = ~np.isnan(image.values) & ~(equal & (image.qualities == whole.qualities))
-    if ranked:
-        yields = gives_way(image.qualities, whole.qualities, equal)
-        yields |= takes_back_another(image.qualities, image.values, whole.values)
-        new &= np.isnan(whole.values) | ~yields
-    for target, source in (
-        (whole.values, image.values),
-        (whole.qualities, image.qualities),
-        (whole.instants, image.instants),
-    ):
-        target[new] = source[new]
-
-
-def _numbered_on(rows: BlockRows, after: int) -> BlockRows:
-    revisions = [after + revision for revision in rows.revision]
-    return BlockRows(rows.key, rows.shape, rows.quality, rows.counts, rows.known_at_us, revisions, rows.known)
+def _in_order(late: DayImages) -> BlockRows:
+    """Return the images of one usage point, the oldest first."""
+    images = _together([late.earlier, late.current])
+    assert images is not None  # noqa: S101 - nobody is late with nothing
+    return images.take(np.argsort(np.array(images.revision), kind="stable").tolist())
 
 
 def _only(images: DayImages, keys: Keys) -> DayImages:

@@ -205,6 +205,7 @@ class MonthsAway:
     _keys: Keys = field(default_factory=lambda: np.empty(0, np.int64))
     _codes: dict[str, int] = field(default_factory=dict)
     _files: dict[tuple[int, bool], _Days] = field(default_factory=dict)
+    _lost: set[int] = field(default_factory=set)
 
     def name(self, keys: Keys, *, history: bool = False) -> MonthsAway:
         """Say whose images are wanted, and whether those before the current ones are, too."""
@@ -213,6 +214,7 @@ class MonthsAway:
         codes = self.reader.names.find_codes(self.unit, self._keys.tolist())
         self._codes = {codes[key]: key for key in self._keys.tolist()}
         self._files.clear()
+        self._lost.clear()
         return self
 
     def __contains__(self, day: object) -> bool:
@@ -232,7 +234,13 @@ class MonthsAway:
         if current is not None:
             earlier = only(blocks.read_versions(self.unit, self.kind, day, current.key), current.key)
         stored = DayImages(current, earlier)
-        return overlaid(self._archived(month, day), stored, day, ranked=self._raw)
+        archived = self._archived(month, day)
+        return stored if self.is_lost(day) else overlaid(archived, stored, day, ranked=self._raw)
+
+    def is_lost(self, day: int) -> bool:
+        """Tell whether what is archived of a day could not be read when its images were asked for."""
+        month = self._month(day)
+        return month is not None and month.month in self._lost
 
     def _archived(self, month: AwayMonth, day: int) -> DayImages:
         try:
@@ -240,6 +248,7 @@ class MonthsAway:
             return DayImages(self._rows(month, day, earlier=False), before)
         except (StoreCorrupt, ConfigError) as error:
             self._tell(month, error)
+            self._lost.add(month.month)
             # Half of what was known would be another history.
             self._files[month.month, False] = self._files[month.month, True] = _Days(iter(()))
             return DayImages()

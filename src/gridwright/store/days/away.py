@@ -22,3 +22,6 @@ class Away(Protocol):
 
     def images(self, day: int) -> DayImages:
         """Return the images of a day, those of the database laid over the others; days are asked for in order."""
+
+    def is_lost(self, day: int) -> bool:
+        """Tell whether what is archived of a day could not be read when its images were asked for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -9,15 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
+from gridwright.domain.errors import GridMismatch
 from gridwright.ingest.order import gives_way
 from gridwright.store.days.away import Away
-from gridwright.store.days.blocks import shape_of
+from gridwright.store.days.blocks import BlockRows, shape_of
 from gridwright.store.days.grid import DayGrid
-from gridwright.store.days.incoming import Incoming, Manner
+from gridwright.store.days.incoming import Incoming, Manner, is_told
 from gridwright.store.days.outranked import Outranked
 
 Keys = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Misfit = Callable[[int, tuple[int, int]], GridMismatch]
 
 
 class Beside(NamedTuple):
@@ -32,18 +35,26 @@ class Beside(NamedTuple):
     aside: list[Outranked]
 
 
-def held_against(incoming: Incoming, away: Away, keys: Keys, grid: DayGrid, how: Manner) -> Beside | None:
-    """Hold a day against its archived images, the later ones laid over them; None where nothing is there on its grid.
+def held_against(
+    incoming: Incoming, away: Away, keys: Keys, how: Manner, fits: tuple[DayGrid, Misfit]
+) -> Beside | None:
+    """Hold a day against its archived images, the later ones laid over them; None where there is none, or none is seen.
 
     A value that is there already is left out: laid over the archived one it would say nothing, and make a month dirty.
+    Another grid than is there is a GridMismatch, unless it makes way. `fits`: the grid, and what words that error for a
+    row and its grid.
     """
+    grid, misfit = fits
     day, slots = incoming.part.day, incoming.part.slots
-    stored = away.images(day).current
-    if stored is None:
+    images = away.images(day).current
+    if images is None or away.is_lost(day):
         return None
-    same_grid = [at for at, shape in enumerate(stored.shape) if shape_of(shape).grid == (grid.per_day, grid.phase_s)]
-    images = stored.take(same_grid)
     rows = np.searchsorted(keys, images.key)
+    fitting = [shape_of(shape).grid == (grid.per_day, grid.phase_s) for shape in images.shape]
+    for which in np.flatnonzero(~np.array(fitting)).tolist():
+        if incoming.present[rows[which]].any() and (how.fill or not _makes_way(images.take([which]))):
+            raise misfit(int(rows[which]), shape_of(images.shape[which]).grid)
+    rows, images = rows[fitting], images.take(np.flatnonzero(fitting).tolist())
     if not rows.size:
         return None
     old_values = images.values(grid.per_day)[:, slots]
@@ -65,6 +76,12 @@ def held_against(incoming: Incoming, away: Away, keys: Keys, grid: DayGrid, how:
         aside.append(Outranked(rows[at], slot + incoming.part.columns.start, *came, *kept))
     counts = np.array([new.sum(), changed.sum(), (present & ~new & ~changed & ~kept_out).sum()], np.int64)
     return Beside(*_parted(incoming, rows, new | changed), counts, aside)
+
+
+def _makes_way(image: BlockRows) -> bool:
+    """Tell whether a day is told by register reads alone, so that any profile takes its place."""
+    slots = shape_of(image.shape[0]).slots
+    return bool((np.isnan(image.values(slots)) | is_told(image.qualities(slots))).all())
 
 
 def _parted(incoming: Incoming, rows: npt.NDArray[np.intp], kept: Mask) -> tuple[Incoming, Incoming]:

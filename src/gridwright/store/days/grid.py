@@ -74,6 +74,16 @@ def grid_within(period: Interval, interval_s: int, phase_s: int) -> DayGrid:
     return DayGrid(first, interval_s, max(-((first - end_s) // interval_s), 0))
 
 
+def misfit(ours: tuple[int, int], theirs: tuple[int, int], where: str) -> GridMismatch:
+    """Return the error for intervals on one grid, (slots a day, phase), of a day that is stored on another."""
+    return GridMismatch(
+        f"intervals of {describe(*ours)} do not fit the stored ones of {describe(*theirs)}",
+        where=where,
+        remedy="one day holds one interval length: begin the other one at the next midnight in UTC, or give it a "
+        "reading type with its own channel",
+    )
+
+
 def describe(slots: int, phase_s: int) -> str:
     """Name a grid for people."""
     length = timedelta(seconds=DAY_S // slots)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -144,12 +145,21 @@ def states_of(found: DayImages, day: int) -> BlockRows | None:
         return None
     images = found.current if found.earlier is None else joined(found.earlier, found.current)
     images = images.take(np.argsort(images.revision, kind="stable").tolist())
-    point = int(images.key[0])
+    grids = [shape_of(number).grid for number in images.shape]
+    begins = [0, *(at for at in range(1, len(grids)) if grids[at] != grids[at - 1]), len(grids)]
+    parts: list[BlockRows] = []
+    for first, end in pairwise(begins):
+        parts.append(_states_of_grid(images.take(range(first, end)), day, sum(part.key.size for part in parts)))
+    return parts[0] if len(parts) == 1 else joined(*parts)
+
+
+def _states_of_grid(images: BlockRows, day: int, before: int) -> BlockRows:
+    """Return the states of images of one grid, numbered on from those `before`."""
     states = _states(decode_images(images, day), images.known_at_us)
     instants = np.array([state[0] for state in states], np.int64)
     content = np.array([state[1] for state in states]), np.array([state[2] for state in states])
-    grid = shape_of(images.shape[0]).grid
-    return _to_rows(grid, np.full(instants.size, point), content, instants, np.arange(1, instants.size + 1))
+    keys, numbers = np.full(instants.size, images.key[0]), before + np.arange(1, instants.size + 1)
+    return _to_rows(shape_of(images.shape[0]).grid, keys, content, instants, numbers)
 
 
 def _states(images: Images, known_at_us: Sequence[int]) -> list[tuple[int, Values, q.Qualities]]:

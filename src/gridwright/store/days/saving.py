@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,13 @@ from gridwright.domain.errors import GridMismatch
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import LARGEST_EXACT
-from gridwright.ingest.order import gives_way, takes_back_another
+from gridwright.ingest.order import gives_way
 from gridwright.store.days import blocks
 from gridwright.store.days.away import Away
 from gridwright.store.days.beside_away import held_against
-from gridwright.store.days.grid import DayGrid, DayPart, describe
+from gridwright.store.days.grid import DayGrid, DayPart, misfit
 from gridwright.store.days.groups import Group, GroupReader
-from gridwright.store.days.incoming import PLAINLY, Incoming, Manner
+from gridwright.store.days.incoming import PLAINLY, Incoming, Manner, fills_in, is_told, out_of_sight
 from gridwright.store.days.outranked import Outranked
 from gridwright.store.days.pack import NOTHING, Values, pack, pack_counts, unpack_integers, unpack_into
 from gridwright.store.days.patching import Rows, add_to, supersede
@@ -97,10 +98,20 @@ class Touched:
             yield rows, self.run[rows], self.last[rows]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Unfit:
+    """Rows of a panel on one day that were left over, and why."""
+
+    rows: Places
+    incoming: Incoming
+    reason: GridMismatch
+
+
 class PanelSaver:
     """Saves one panel within a transaction; `keys` are the usage points' keys, ascending, and name its rows.
 
-    `away`: days that the database has not, or not wholly; what is archived of them counts as stored.
+    `away`: days that the database has not, or not wholly; what is archived of them counts as stored. `unfit` is given
+    what does not fit other late readings of such a day: whether it fits the archived ones, that day's return tells.
     """
 
     def __init__(
@@ -113,9 +124,10 @@ class PanelSaver:
         known_at_us: int,
         how: Manner = PLAINLY,
         away: Away | None = None,
+        unfit: list[Unfit] | None = None,
     ) -> None:
         self.unit, self.kind, self.keys, self.known_at_us = unit, kind, keys, known_at_us
-        self.panel, self.how, self.away = panel, how, away
+        self.panel, self.how, self.away, self.unfit = panel, how, away, unfit
         self.grid = DayGrid(int(panel.start.timestamp()), panel.interval_s, panel.slots)
         self.touched = Touched.nothing(keys.size)
         self.counts = np.zeros(3, np.int64)  # new, changed, same
@@ -146,11 +158,14 @@ class PanelSaver:
 
     def _save_part(self, reader: GroupReader, incoming: Incoming) -> None:
         """Save a day; where it is in the archive, what is there counts, though the database has nothing of it."""
-        held = None
-        if self.away is not None and incoming.part.day in self.away:
-            held = held_against(incoming, self.away, self.keys, self.grid, self.how)
-        if held is None:
+        day = incoming.part.day
+        if self.away is None or day not in self.away:
             self._save_day(reader, incoming)
+            return
+        held = held_against(incoming, self.away, self.keys, self.how, (self.grid, partial(self._misfit, day)))
+        if held is None:
+            hides = self.how.fill and self.away.is_lost(day)
+            self._save_day(reader, out_of_sight(incoming) if hides else incoming)
             return
         self._save_day(reader, held.plain)
         counts = self.counts + held.counts
@@ -172,8 +187,10 @@ class PanelSaver:
             if mine.shape.grid != (self.grid.per_day, self.grid.phase_s):
                 gone = self._gives_way(mine)
                 aside += self._regrid(day, mine.only(gone)) if gone.any() else []
-                mine, rows = mine.only(~gone), rows[~gone]
-            if rows.size:
+                fresh[rows[~gone]] = False
+                if not gone.all():
+                    self._leave_over(rows[~gone], mine, incoming)
+            else:
                 fresh[rows] = False
                 self._merge(rows, mine, incoming)
         self._add(incoming, fresh)
@@ -186,8 +203,17 @@ class PanelSaver:
         if self.how.fill:
             return np.zeros(group.keys.size, np.bool_)
         there = group.integers != NOTHING[group.shape.width]
-        told = q.of_register(group.qualities) | (group.qualities == q.TAKEN_BACK)
-        return np.asarray((told | ~there).all(axis=1), np.bool_)
+        return np.asarray((is_told(group.qualities) | ~there).all(axis=1), np.bool_)
+
+    def _leave_over(self, rows: Places, group: Group, incoming: Incoming) -> None:
+        """Leave over what does not fit, where what it is to fit is in the archive; else it is a GridMismatch."""
+        day, theirs = incoming.part.day, group.shape.grid
+        if self.unfit is None or self.away is None or day not in self.away:
+            raise self._misfit(day, int(rows[0]), theirs)
+        some = incoming.take(rows)
+        pack_counts(some.values, [self.panel.points[row] for row in rows.tolist()])  # whole counts alone may wait
+        self.counts[0] += np.count_nonzero(some.present)
+        self.unfit.append(Unfit(rows, some, self._misfit(day, int(rows[0]), theirs)))
 
     def _regrid(self, day: int, group: Group) -> list[tuple[int, int]]:
         """Set stored days aside, and no longer count what a series of raw readings had in them."""
@@ -215,16 +241,13 @@ class PanelSaver:
     def _merge(self, rows: Places, group: Group, incoming: Incoming) -> None:
         """Lay the incoming slots over the stored ones; only rows in which something differs are written."""
         day, slots = incoming.part.day, incoming.part.slots
-        self._check_grid(day, rows, group)
         values, quality, present = incoming.values[rows], incoming.quality[rows], incoming.present[rows]
         old_values, old_quality = group.integers[:, slots], group.qualities[:, slots]
         there = old_values != NOTHING[group.shape.width]
         new = present & ~there
         changed = present & there & ((values != old_values) | (quality != old_quality))
-        changed &= (old_quality == q.TAKEN_BACK) if self.how.fill else True
+        changed &= fills_in(quality, old_quality) if self.how.fill else True
         aside = 0
-        if self.how.late:
-            changed &= ~takes_back_another(quality, values, old_values)
         if self.how.ranked and changed.any():
             same = np.asarray(values == old_values, np.bool_)
             kept_out = changed & gives_way(quality, old_quality, same)
@@ -287,13 +310,6 @@ class PanelSaver:
             at = np.flatnonzero(np.array(widths) == width)
             yield at, unpack_integers(b"".join(counts[row] for row in at.tolist()), width, whole.shape[1])
 
-    def _check_grid(self, day: int, rows: Places, group: Group) -> None:
-        ours, theirs = (self.grid.per_day, self.grid.phase_s), group.shape.grid
-        if ours == theirs:
-            return
-        raise GridMismatch(
-            f"intervals of {describe(*ours)} do not fit the stored ones of {describe(*theirs)}",
-            where=f"usage point {self.panel.points[rows[0]]}, {self.panel.reading_type}, {date_of(day)}",
-            remedy="one day holds one interval length: begin the other one at the next midnight in UTC, or give it a "
-            "reading type with its own channel",
-        )
+    def _misfit(self, day: int, row: int, theirs: tuple[int, int]) -> GridMismatch:
+        where = f"usage point {self.panel.points[row]}, {self.panel.reading_type}, {date_of(day)}"
+        return misfit((self.grid.per_day, self.grid.phase_s), theirs, where)

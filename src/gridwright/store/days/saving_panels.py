@@ -14,7 +14,7 @@ from gridwright.store.days import blocks
 from gridwright.store.days.away import Away
 from gridwright.store.days.incoming import PLAINLY, Manner
 from gridwright.store.days.outranked import tell_outranked
-from gridwright.store.days.saving import PanelSaver, SaveSummary
+from gridwright.store.days.saving import PanelSaver, SaveSummary, Unfit
 from gridwright.store.days.series import count_series
 from gridwright.store.instant import to_seconds
 from gridwright.store.names import Names
@@ -32,10 +32,11 @@ def merge_panel(
     *,
     how: Manner = PLAINLY,
     archived: LookAway | None = None,
+    unfit: list[Unfit] | None = None,
 ) -> tuple[PanelSaver, SaveSummary]:
     """Lock the usage points of a panel and merge it into what is stored; returns what was touched.
 
-    `archived`: looks which of the panel's days the database has not.
+    `archived`: looks which of the panel's days the database has not; `unfit`: see `PanelSaver`.
     """
     keys = names.key_array(unit, panel.points)
     blocks.lock_points(unit, keys.tolist())
@@ -43,7 +44,7 @@ def merge_panel(
         order = np.argsort(keys)
         panel, keys = panel.rows(order), keys[order]
     away = archived(unit, kind, _days_of(panel), keys) if archived is not None else None
-    saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=known_at_us, how=how, away=away)
+    saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=known_at_us, how=how, away=away, unfit=unfit)
     return saver, saver.run()
 
 

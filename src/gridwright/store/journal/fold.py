@@ -26,8 +26,9 @@ from gridwright.store.days.saving import NOTHING_SAVED, SaveSummary
 from gridwright.store.days.saving_panels import leave_traces, merge_panel
 from gridwright.store.days.touching import touch_days
 from gridwright.store.instant import from_us, to_us
+from gridwright.store.journal.aside import ASIDE
 from gridwright.store.journal.layers import Layer, distinct, in_turns, layers
-from gridwright.store.journal.rows import ASIDE, Entry, pack_entry, unpack_entry
+from gridwright.store.journal.rows import Entry, pack_entry, unpack_entry
 from gridwright.store.names import Names, every_type
 from gridwright.store.session import AuditEntry, Session, Unit
 

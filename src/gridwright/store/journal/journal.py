@@ -21,6 +21,7 @@ from gridwright.store.archive.reading import days_away
 from gridwright.store.audit import note
 from gridwright.store.days.grid import LONGEST_S
 from gridwright.store.instant import from_us, from_us_if, to_us
+from gridwright.store.journal.aside import GONE, try_again
 from gridwright.store.journal.fold import Folder
 from gridwright.store.journal.grids import Grids
 from gridwright.store.journal.rows import Entry, pack_entry
@@ -29,11 +30,6 @@ from gridwright.store.schema.flow import journal, journal_aside
 from gridwright.store.session import Session, Unit
 
 INSERT = "INSERT INTO journal (received_us, actor, readings, content) VALUES (?, ?, ?, ?)"
-AGAIN = (
-    "INSERT INTO journal (received_us, actor, readings, content) SELECT received_us, actor, readings, content "
-    "FROM journal_aside WHERE id = ?"
-)
-GONE = "DELETE FROM journal_aside WHERE id = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +206,7 @@ class Journal:
             before = _count(unit)
             for key in sorted(set(rows)):
                 _require(unit, key)
-                unit.run_many(AGAIN, [(key,)])
-                unit.run_many(GONE, [(key,)])
-            unit.settled = False
+                try_again(unit, [key])
             self._session.settle_within(unit)
             fitted = before - _count(unit)
             at = self._session.clock()

@@ -28,7 +28,6 @@ VERSION, FILLS = 1, 2  # laid out alike; of the second only what falls where not
 HEAD = struct.Struct("<BBBBBBxxiiIIIqqq")
 CHECK = struct.Struct("<I")
 WIDTHS: dict[int, np.dtype[Any]] = {1: np.dtype("u1"), 2: np.dtype("<u2"), 4: np.dtype("<u4"), 8: np.dtype("<u8")}
-ASIDE = "INSERT INTO journal_aside (received_us, actor, readings, aside_us, reason, content) VALUES (?, ?, ?, ?, ?, ?)"
 LONGEST = 1 << 18  # readings of a row: MariaDB takes 16 MiB
 
 
