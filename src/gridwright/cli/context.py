@@ -24,6 +24,11 @@ def remember(*, config: Path | None = None, data: Path | None = None) -> None:
     _named.update(config=config, data=data)
 
 
+def remember_folder(data: Path) -> None:
+    """Keep the folder of the data that was named before a command of a group."""
+    _named["data"] = data
+
+
 def named_options() -> list[str]:
     """Return what was named before the command, for another process that shall have the same settings."""
     return [part for name, path in _named.items() if path is not None for part in (f"--{name}", str(path.absolute()))]

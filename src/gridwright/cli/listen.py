@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gridwright.cli.context import remember_folder
 from gridwright.cli.options import Json
 from gridwright.cli.output import finish, print_json, print_table, print_told, say
+from gridwright.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from gridwright.app import Platform
@@ -30,6 +32,7 @@ def listen(
 ) -> None:
     """Take readings from an MQTT broker: JSON, single values by topic, Sparkplug B."""
     if context.invoked_subcommand is not None:
+        _hand_on(context.invoked_subcommand, data, as_json=as_json)
         return
     from gridwright.cli.serve import settings_in, wire
     from gridwright.listen.run import listen as run
@@ -53,6 +56,14 @@ def listen(
     else:
         kept = f"{figures.accepted} readings stored, {figures.quarantined} in quarantine"
         say(f"Stopped: {kept}, {figures.rejected} refused, {figures.ignored} ignored.")
+
+
+def _hand_on(command: str, data: Path | None, *, as_json: bool) -> None:
+    """Let what stands before a command of the group count for it."""
+    if as_json:
+        raise UsageError(f"--json stands before {command}", remedy=f"write gridwright listen {command} --json")
+    if data is not None:
+        remember_folder(data)
 
 
 @app.command(epilog="Example: gridwright listen status --data town --json")
