@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gridwright.listen import trouble
 from gridwright.listen.address import BrokerAddress, tls_of
+from gridwright.listen.freshness import PLACE
 from gridwright.listen.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ GONE_AFTER_S = 5  # a listener that is back within this was never gone
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrived:
-    """A message, and the connection and number under which it is acknowledged; `again`: it may have come before."""
+    """A message, and the connection and number under which it is acknowledged; `again`: it may have come before.
+
+    `retained`: the broker keeps it for whoever subscribes. `late`: it may have waited at the broker.
+    """
 
     topic: str
     payload: bytes
@@ -40,6 +44,8 @@ class Arrived:
     connection: int
     source: Broker
     again: bool = False
+    retained: bool = False
+    late: bool = False
 
     def acknowledge(self) -> None:
         """Tell the broker that it is done."""
@@ -61,16 +67,20 @@ class Ear(Protocol):
     def failed(self, trouble: Trouble) -> None:
         """Hear that the connection is gone, or did not come about."""
 
+    def unmarked(self) -> None:
+        """Hear that the broker lets no marks through."""
+
 
 class Broker:
     """One connection, of which an `ear` is told; `will`: a topic on which it stands whether we are here or gone.
 
+    `marks`: the topic of what we tell ourselves, which a broker may forbid.
     `open`: messages that have come and are not acknowledged.
     """
 
-    def __init__(self, address: BrokerAddress, ear: Ear, will: str = "") -> None:
-        self._address, self._ear, self._will = address, ear, will
-        self.open = 0
+    def __init__(self, address: BrokerAddress, ear: Ear, will: str = "", marks: str = "") -> None:
+        self._address, self._ear, self._will, self._marks = address, ear, will, marks
+        self.open, self._marked = 0, -1
         self._loop = asyncio.get_running_loop()
         # Numbers of messages mean something on their own connection only: it changes under the gate.
         self._connection, self._gate = 0, threading.Lock()
@@ -126,6 +136,10 @@ class Broker:
         """Send a command, as well as the connection allows; or what the broker keeps for whoever comes later."""
         self._client.publish(topic, payload, qos=QOS if lasting else 0, retain=lasting)
 
+    def mark(self, mark: bytes) -> None:
+        """Send a mark to ourselves, behind all that the broker keeps for us."""
+        self._marked = self._client.publish(self._marks, mark, qos=QOS).mid
+
     def _make(self) -> Client:
         from paho.mqtt.client import Client, MQTTv5
         from paho.mqtt.enums import CallbackAPIVersion
@@ -135,7 +149,7 @@ class Broker:
         client.on_pre_connect, client.on_connect_fail = self._on_pre_connect, self._on_connect_fail
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_subscribe, client.on_message, client.on_log = self._on_subscribe, self._on_message, self._on_log
-        client.suppress_exceptions = False
+        client.on_publish, client.suppress_exceptions = self._on_publish, False
         client.reconnect_delay_set(SOONEST_S, LATEST_S)
         if address.username:
             client.username_pw_set(address.username, address.password or None)
@@ -144,6 +158,10 @@ class Broker:
         if self._will:
             client.will_set(self._will, GONE, qos=1, retain=True, properties=_delayed())
         return client
+
+    @property
+    def _filters(self) -> tuple[str, ...]:
+        return (*self._address.filters, self._marks) if self._marks else self._address.filters
 
     def _asked(self) -> Any:  # noqa: ANN401 - paho's properties are made at run time
         from paho.mqtt.packettypes import PacketTypes
@@ -171,16 +189,22 @@ class Broker:
             return
         kept = bool(flags.session_present)
         self._tell(lambda: self._ear.met(kept=kept))
-        if self._address.filters:
-            client.subscribe([(one, QOS) for one in self._address.filters])
+        if self._filters:
+            client.subscribe([(one, _wanted(one)) for one in self._filters])
 
     def _on_subscribe(self, _client: object, _data: object, _number: int, reasons: Any, _properties: object) -> None:  # noqa: ANN401 - paho's
-        told = zip(self._address.filters, reasons, strict=False)
-        refused = [(name, str(reason)) for name, reason in told if reason.is_failure]
+        told = [(name, str(reason)) for name, reason in zip(self._filters, reasons, strict=False) if reason.is_failure]
+        refused = [one for one in told if one[0] != self._marks]
+        if len(refused) < len(told):
+            self._tell(self._ear.unmarked)
         if refused:
             self._tell(self._ear.failed, trouble.of_subscription(refused, self._address))
         else:
             self._tell(self._ear.subscribed)
+
+    def _on_publish(self, _client: object, _data: object, number: int, reason: Any, _properties: object) -> None:  # noqa: ANN401 - paho's
+        if number == self._marked and reason.is_failure:
+            self._tell(self._ear.unmarked)
 
     def _on_disconnect(
         self, _client: object, _data: object, _flags: object, reason: object, _properties: object
@@ -195,10 +219,9 @@ class Broker:
             topic = message.topic
         except UnicodeDecodeError:  # MQTT forbids it; a broker may pass it on all the same
             topic = ""
+        again, retained = bool(message.dup), bool(message.retain)
         payload, number = bytes(message.payload), message.mid
-        self._tell(
-            self._hear, Arrived(topic, payload, message.qos, number, self._connection, self, again=bool(message.dup))
-        )
+        self._tell(self._hear, Arrived(topic, payload, message.qos, number, self._connection, self, again, retained))
 
     def _on_log(self, _client: object, _data: object, level: int, text: str) -> None:
         if level == SERIOUS:
@@ -216,6 +239,14 @@ class Broker:
     def _tell(self, what: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             self._loop.call_soon_threadsafe(what, *arguments)
+
+
+def _wanted(name: str) -> Any:  # noqa: ANN401 - paho has no types for it
+    """Ask for retained messages once, when the session begins: they are no news on each return; who is here, always."""
+    from paho.mqtt.subscribeoptions import SubscribeOptions
+
+    again = name.startswith(f"{PLACE}/")
+    return SubscribeOptions(qos=QOS, retainHandling=0 if again else 1)
 
 
 def _delayed() -> Any:  # noqa: ANN401 - paho's properties are made at run time

@@ -26,6 +26,7 @@ from gridwright.listen.address import address_of
 from gridwright.listen.births import Births
 from gridwright.listen.broker import Arrived, Broker
 from gridwright.listen.figures import ListenFigures, status_of
+from gridwright.listen.freshness import Freshness
 from gridwright.listen.held import Held
 from gridwright.listen.ignored import REMEDY, Ignored, Told
 from gridwright.listen.lines import made
@@ -34,7 +35,7 @@ from gridwright.listen.peers import Peers
 from gridwright.listen.rejected import Rejected
 from gridwright.listen.turns import Turns
 from gridwright.protocols.sparkplug import Delivery, Topic
-from gridwright.protocols.sparkplug.session import NAMESPACE, rebirth_command
+from gridwright.protocols.sparkplug.session import NAMESPACE, Age, rebirth_command
 
 if TYPE_CHECKING:
     from gridwright.api.ingest.table import Decoded
@@ -85,7 +86,8 @@ class Listener:
         self._peers = Peers(address, chosen.group, self._arrived) if chosen.group else None
         if self._peers is not None:
             address = replace(address, filters=(*address.filters, self._peers.filter))
-        self._broker = Broker(address, self, self._peers.will if self._peers else "")
+        self._fresh = Freshness(address.identifier)
+        self._broker = Broker(address, self, self._peers.will if self._peers else "", self._fresh.topic)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until `stop` is set; what was acknowledged is on the disk, the rest stays with the broker.
@@ -117,12 +119,14 @@ class Listener:
     def met(self, *, kept: bool) -> None:
         """Be sure of births only as far as the broker kept everything."""
         self._kept = kept
+        self._fresh.met(kept=kept)
         self._messages.sparkplug.doubt()
 
     def subscribed(self) -> None:
         """Say that messages come."""
         self.figures.connected, self.figures.problem = True, ""
         self.up.set()
+        self._mark()
         if self._peers is not None:
             self._peers.here(self._broker)
         structlog.get_logger().info("mqtt", connected=True, broker=f"{self._chosen.host}:{self._chosen.port}")
@@ -137,8 +141,16 @@ class Listener:
 
     def arrived(self, message: Arrived) -> None:
         """Take a message, or hear of the other listeners of the group."""
-        if self._peers is None or not self._peers.heard(message):
-            self._arrived(message)
+        if self._peers is not None and self._peers.heard(message):
+            return
+        if self._fresh.heard(message):
+            message.acknowledge()
+            return
+        self._arrived(replace(message, late=self._fresh.is_late()))
+
+    def unmarked(self) -> None:
+        """Do without marks, which the broker forbids."""
+        self._fresh.refused()
 
     def _arrived(self, message: Arrived) -> None:
         """Decode at once, in order, for births come before data; the writing may wait beside it."""
@@ -148,7 +160,8 @@ class Listener:
             self.figures.rejected += 1  # nothing holds back what is sent with QoS 0
             message.acknowledge()
             return
-        self._take(message, Delivery(again=message.again, kept=self._kept, reliable=bool(message.qos)))
+        age = Age(late=message.late, retained=message.retained)
+        self._take(message, Delivery(again=message.again, kept=self._kept, reliable=bool(message.qos), age=age))
 
     # --- one message --------------------------------------------------------------------------------------------------
 
@@ -181,7 +194,8 @@ class Listener:
     def _go_on(self, messages: list[Arrived], *, may_wait: bool) -> None:
         """Take messages that were held back: by the birth that has come, or as far as they are understood without."""
         for message in messages:
-            self._take(message, Delivery(again=True, kept=False, waited=may_wait), may_wait=may_wait)
+            age = Age(late=message.late, retained=message.retained)
+            self._take(message, Delivery(again=True, kept=False, waited=may_wait, age=age), may_wait=may_wait)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -285,6 +299,10 @@ class Listener:
         at_ms = int(self._platform.clock().timestamp() * 1000)
         self._broker.publish(f"{NAMESPACE}/{node.group}/NCMD/{node.node}", rebirth_command(at_ms))
 
+    def _mark(self) -> None:
+        if (mark := self._fresh.due()) is not None:
+            self._broker.mark(mark)
+
     async def _watch(self) -> None:
         """Every second ask again for births that are waited for, give up what waited too long, and tell how it is."""
         while True:
@@ -293,6 +311,8 @@ class Listener:
             self._go_on(self._held.overdue(time.monotonic()), may_wait=False)
             if self._peers is not None:
                 self._peers.look()
+            if self.figures.connected:
+                self._mark()
             self._tell_status()
             await asyncio.sleep(EVERY_S)
 

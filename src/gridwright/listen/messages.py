@@ -48,7 +48,21 @@ LARGEST = 4 << 20  # bytes of a payload that is looked into
 SPARKPLUG = Words("sparkplug")
 OF_ITSELF = ("Node Control/", "Device Control/")  # commands of the specification
 BAD_QUALITY = Fault("Quality", "the sender says itself that it is bad", "look at the device and its line")
+WAITED = Fault(
+    "timestamp",
+    "it has no time, and may have waited at the broker: nobody knows when it was measured",
+    'send {"value": …, "at": …}, with the time of the reading',
+)
+RETAINED = Fault(
+    "timestamp",
+    "it has no time, and is a message that the broker retains: nobody knows when it was measured",
+    'send {"value": …, "at": …}, or do not publish it with retain',
+)
 TIMELESS = Fault("timestamp", "it is of the past and tells no instant", "send it, or its template, with a timestamp")
+
+
+# What a metric is taken into: the records, the time of its receipt, and why it is not of then.
+_Context = tuple[Decoded, datetime, Fault | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +107,7 @@ class Messages:
             if found is None:
                 return Taken(decode_json(payload, Said(interval_s=self.mapping.interval_s), now))
             require_filled(topic, found)
-            self._single(found.groupdict(), payload, decoded, now)
+            self._single(found.groupdict(), payload, decoded, (now, delivery))
         except Refused as refused:
             told = msgspec.json.decode(refused.answer.body, type=dict[str, Any])
             return _refused(decoded, str(told.get("detail", "")), str(told.get("remedy", "")), payload[:120])
@@ -103,14 +117,17 @@ class Messages:
             decoded.verdicts.reject(WHERE, wrong.fault, wrong.value)
         return Taken(decoded)
 
-    def _single(self, names: dict[str, str], payload: bytes, decoded: Decoded, now: datetime) -> None:
+    def _single(self, names: dict[str, str], payload: bytes, decoded: Decoded, came: tuple[datetime, Delivery]) -> None:
         """Take one value: a bare number, or an object with `value` and the words and times of a JSON record."""
+        now, delivery = came
         told = _object(payload)
         name = names.get("usage_point") or names.get("meter") or ""
         record, truth = _record(told, payload, name)
         field, when = next(
             ((one, getattr(record, one)) for one in TIMES if getattr(record, one) is not None), ("at", None)
         )
+        if when is None and (aged := _aged(delivery)) is not None:
+            raise Wrong(aged, payload[:120].decode(errors="replace"))
         at_us = epoch_s(now) * MICRO if when is None else instant_us(when, field)
         quantity = names.get("quantity") or str(told.get("quantity", ""))
         said = self._said(quantity, Words("mqtt", **_words(record)))
@@ -140,7 +157,8 @@ class Messages:
     def _sparkplug(self, whose: Topic, payload: bytes, now: datetime, delivery: Delivery) -> Taken:
         change = self.sparkplug.take(whose, read_payload(payload), delivery)
         decoded = Decoded(records=max(len(change.metrics) + len(change.unknown), 1))
-        ignored = [self._metric(whose, metric, (decoded, now)) for metric in _in_time(change.metrics)]
+        context = (decoded, now, _aged(delivery))
+        ignored = [self._metric(whose, metric, context) for metric in _in_time(change.metrics)]
         for alias in change.unknown:
             fault = Fault("alias", "no birth has named it, though the node was asked for one", "look at the node")
             decoded.verdicts.reject(WHERE, fault, alias)
@@ -148,7 +166,7 @@ class Messages:
         untold = tuple(one for one in ignored if one is not None)
         return Taken(decoded, whose, rebirth, bool(change.unknown), change.birth, change.died, untold)
 
-    def _metric(self, whose: Topic, metric: Metric, context: tuple[Decoded, datetime]) -> Ignored | None:
+    def _metric(self, whose: Topic, metric: Metric, context: _Context) -> Ignored | None:
         """Take a metric that is a number and means something, and return what is to be told of another."""
         owner, last = whose.device or whose.node, metric.name.rpartition("/")[2]
         if (metric.value is None and not metric.unread) or metric.name.startswith(OF_ITSELF) or metric.name == BD_SEQ:
@@ -165,19 +183,27 @@ class Messages:
         self._reading(owner, name, metric, context)
         return None
 
-    def _reading(self, owner: str, name: str, metric: Metric, context: tuple[Decoded, datetime]) -> None:
+    def _reading(self, owner: str, name: str, metric: Metric, context: _Context) -> None:
         at_us = epoch_s(context[1]) * MICRO if metric.at_ms is None else metric.at_ms * 1000
         if metric.quality == BAD:
             context[0].verdicts.reject(WHERE, BAD_QUALITY, f"{metric.name} {metric.value}")
             return
-        if metric.at_ms is None and metric.historical:
-            context[0].verdicts.reject(WHERE, TIMELESS, metric.name)
+        timeless = TIMELESS if metric.historical else context[2]
+        if metric.at_ms is None and timeless is not None:
+            context[0].verdicts.reject(WHERE, timeless, metric.name)
             return
         try:
-            self._row(owner, (name, SPARKPLUG), (at_us, float(metric.value or 0.0)), context)
+            self._row(owner, (name, SPARKPLUG), (at_us, float(metric.value or 0.0)), context[:2])
         except (Wrong, OverflowError) as error:
             fault = error.fault if isinstance(error, Wrong) else Fault("timestamp", "this is no instant", "send ms")
             context[0].verdicts.reject(WHERE, fault, metric.name)
+
+
+def _aged(delivery: Delivery) -> Fault | None:
+    """Return why a value without a time is not one of now; None where it is."""
+    if delivery.age.retained:
+        return RETAINED
+    return WAITED if delivery.age.late else None
 
 
 def _in_time(metrics: Sequence[Metric]) -> list[Metric]:

@@ -14,9 +14,9 @@ import structlog
 
 from gridwright.listen.address import BrokerAddress
 from gridwright.listen.broker import GONE, HERE, Arrived, Broker
+from gridwright.listen.freshness import PLACE
 from gridwright.listen.trouble import Trouble
 
-PLACE = "gridwright/listeners"
 QUIET_S = 3.0  # without a message, and with nothing left to acknowledge, a session is empty
 
 Take = Callable[[Arrived], None]
@@ -46,7 +46,10 @@ class Inherited:
             message.acknowledge()
             return
         self._last = time.monotonic()
-        self._take(message)
+        self._take(replace(message, late=True))  # it waited at the broker
+
+    def unmarked(self) -> None:
+        """Hear that no marks come: none are sent here, for all that comes has waited."""
 
     def failed(self, trouble: Trouble) -> None:
         """Leave the session to its owner, or to another listener, who has come; else it is tried again."""

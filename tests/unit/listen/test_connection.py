@@ -38,6 +38,9 @@ class Ear:
     def failed(self, trouble: Trouble) -> None:
         self.heard.append(trouble)
 
+    def unmarked(self) -> None:
+        self.heard.append("unmarked")
+
 
 class Wire:
     """A client of paho's whose acknowledgements are noted."""
@@ -50,7 +53,7 @@ class Wire:
 
 
 class Incoming:
-    topic, payload, qos, mid, dup = "a/b", b"1", 1, 7, False
+    topic, payload, qos, mid, dup, retain = "a/b", b"1", 1, 7, False, False
 
 
 def test_an_acknowledgement_never_reaches_another_connection() -> None:
@@ -106,6 +109,24 @@ def test_refusals_name_the_setting() -> None:
     told = trouble.of_subscription([("b/#", "Not authorized")], HERE)
     assert "b/# (Not authorized)" in told.error.message
     assert told.lasts
+
+
+def test_a_broker_that_forbids_marks_ends_nothing() -> None:
+    class Reason:
+        def __init__(self, *, failure: bool) -> None:
+            self.is_failure = failure
+
+    async def play() -> list[object]:
+        ear = Ear()
+        broker = Broker(BrokerAddress("broker.example", filters=("a/#",)), ear, marks="marks/now")
+        broker._on_subscribe(None, None, 1, [Reason(failure=False), Reason(failure=True)], None)
+        broker._marked = 4
+        for number in (3, 4):  # 3 is something else that was published
+            broker._on_publish(None, None, number, Reason(failure=True), None)
+        await asyncio.sleep(0)
+        return ear.heard
+
+    assert asyncio.run(play()) == ["unmarked", "subscribed", "unmarked"]
 
 
 def test_a_subscription_that_is_refused_is_no_connection() -> None:

@@ -13,7 +13,8 @@ from gridwright.domain.quality import Status
 from gridwright.domain.reading_type import Flow
 from gridwright.listen.ignored import NO_MEANING, Told
 from gridwright.listen.messages import Messages, Taken
-from gridwright.protocols.sparkplug import read_topic
+from gridwright.protocols.sparkplug import Delivery, read_topic
+from gridwright.protocols.sparkplug.session import Age
 from tests.unit.protocols.sparkplug_writer import field, metric, payload, template
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -39,6 +40,24 @@ def test_an_empty_level_of_a_topic_is_named(topic: str, level: str) -> None:
 def test_a_full_topic_is_taken() -> None:
     verdicts = MESSAGES.take("gridwright/UP-1/voltage", b"230.1", NOW).decoded.verdicts
     assert (verdicts.accepted, verdicts.rejected) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("age", "said"), [(Age(late=True), "waited at the broker"), (Age(retained=True), "the broker retains")]
+)
+def test_a_value_without_a_time_that_is_not_of_now_is_refused_and_one_with_a_time_taken(age: Age, said: str) -> None:
+    delivery = Delivery(age=age)
+    (told,) = MESSAGES.take("gridwright/UP-1/voltage", b"230.1", NOW, delivery).decoded.verdicts.listed
+    assert told.status == "rejected"
+    assert said in str(told.to_dict()["reason"])
+    assert '"at"' in str(told.to_dict()["remedy"])
+    timed = json.dumps({"value": 230.1, "at": ONE_THING}).encode()
+    assert MESSAGES.take("gridwright/UP-1/voltage", timed, NOW, delivery).decoded.verdicts.rejected == 0
+    mapping = LineMapping(usual_fields())
+    topic = "spBv1.0/plant/DBIRTH/gateway/UP-1"
+    bodies = [field(2, metric("voltage", datatype=10, double=230.1, at_ms=at)) + field(3, 1) for at in (None, AT)]
+    found = [Messages(mapping).take(topic, body, NOW, delivery).decoded.verdicts.rejected for body in bodies]
+    assert found == [1, 0]
 
 
 ONE_THING = "2026-11-24T12:00:00Z"

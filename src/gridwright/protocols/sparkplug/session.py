@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from gridwright.protocols.sparkplug.payload import Metric, Payload, SparkplugError, members_of, signed
 
@@ -56,6 +57,16 @@ class Change:
     died: bool = False
 
 
+class Age(NamedTuple):
+    """Why a message may not be of now: it was `late`, waiting at the broker, or `retained` there."""
+
+    late: bool = False
+    retained: bool = False
+
+
+NEW = Age()
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """How a message came: `again`: it may have been here before; `kept`: the broker kept our session up to it.
@@ -68,6 +79,7 @@ class Delivery:
     kept: bool = True
     reliable: bool = True
     waited: bool = False
+    age: Age = NEW
 
 
 @dataclass(frozen=True, slots=True)
