@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
+from gridwright.domain.calendar import LocalCalendar, date_of
+from gridwright.domain.interval import local_midnight, zone_of
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
 
@@ -70,14 +74,25 @@ class DayTotals:
 def day_totals(panel: Panel, zone: str) -> DayTotals:
     """Return the totals of those civil days of `zone` that the panel covers from midnight to midnight."""
     calendar = panel.calendar(zone)
-    starts, expected = calendar.day_starts, calendar.expected_slots()
+    starts = calendar.day_starts
     lengths = np.diff(np.r_[starts, panel.slots])
-    whole = np.flatnonzero(lengths == expected)
+    whole = _whole(panel, calendar, zone_of(zone))
     if not whole.size:
         return no_totals(panel.points, range(0), panel.reading_type)
     begin, end = int(starts[whole[0]]), int(starts[whole[-1]] + lengths[whole[-1]])
     cut = panel.slice(begin, end)
     return _totals(cut, starts[whole] - begin, lengths[whole], int(calendar.day[begin]))
+
+
+def _whole(panel: Panel, calendar: LocalCalendar, zone: ZoneInfo) -> npt.NDArray[np.intp]:
+    """Return which civil days are covered; by their ends, as half an hour put forward is no whole number of hours."""
+    starts = calendar.day_starts
+    if not starts.size:
+        return np.empty(0, np.intp)
+    first, last = (date_of(int(calendar.day[at])) for at in (starts[0], starts[-1]))
+    begins = panel.start - local_midnight(first, zone) < panel.interval
+    ends = panel.end >= local_midnight(last + timedelta(days=1), zone)
+    return np.arange(0 if begins else 1, starts.size if ends else starts.size - 1)
 
 
 def no_totals(points: Sequence[str], days: range, kind: ReadingType) -> DayTotals:

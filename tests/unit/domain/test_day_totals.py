@@ -34,6 +34,21 @@ def test_days_that_the_panel_does_not_cover_are_left_out() -> None:
     assert list(day_totals(longer, "UTC").days) == [day_number(date(2025, 6, 2))]
 
 
+@pytest.mark.parametrize(("day", "hours"), [(date(2025, 4, 6), 25), (date(2025, 10, 5), 23)], ids=str)
+@pytest.mark.parametrize("beside", [0, 2])
+def test_hours_of_a_day_that_is_half_an_hour_longer_or_shorter_are_added_up(day: date, hours: int, beside: int) -> None:
+    # Lord Howe puts its clock by half an hour: each hour counts to the day in which it begins.
+    zone = zone_of("Australia/Lord_Howe")
+    start, end = (local_day(day + timedelta(days=days), zone) for days in (-beside, beside))
+    hour = timedelta(hours=1)
+    first = start.start + (datetime(2025, 1, 1, tzinfo=UTC) - start.start) % hour
+    panel = Panel(("a",), first, hour, np.ones((1, -((first - end.end) // hour))))
+    found = day_totals(panel, "Australia/Lord_Howe")
+    assert (len(found.days), found.total.sum()) == (1 + 2 * beside, panel.slots)
+    assert abs(int(found.intervals[0, beside]) - hours) <= 1
+    assert day_number(day) in found.days
+
+
 def test_the_peak_is_the_first_highest_interval_and_doubtful_values_count_for_nothing() -> None:
     values = np.array([[1.0, 7, 7, 90] + [0] * 19 + [np.nan], [np.nan] * 24])
     quality = np.full((2, 24), q.ACTUAL, np.uint8)
