@@ -61,6 +61,8 @@ def test_a_late_reading_of_a_month_that_was_billed_elsewhere_becomes_a_note(stor
     (note,) = done.corrections
     assert (done.notes, note.bill, note.now.zone) == ([], february.id, "Europe/Berlin")
     assert note.period == february.period
+    # Why is told by the days of the bill, though the totals of days are those of the new zone by now.
+    assert [each.day.isoformat() for each in note.reason.days] == ["2025-02-10"]
 
 
 @pytest.mark.parametrize("zone", ZONES)

@@ -13,12 +13,13 @@ from sqlalchemy import delete, func, select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.calendar import date_of
+from gridwright.domain.image import Image
 from gridwright.domain.interval import DAY_S, Interval
 from gridwright.domain.reading_type import ReadingType
 from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.instant import to_seconds
-from gridwright.store.names import FEW, Names, every_type, within
+from gridwright.store.names import FEW, Names, every_image, within
 from gridwright.store.session import Session, Unit
 
 INSERT = "INSERT INTO dirty_range (reading_type, usage_point, from_day, to_day) VALUES (?, ?, ?, ?)"
@@ -56,6 +57,15 @@ class Dirty:
         self, access: Access, limit: int = 10_000, *, points: Sequence[str] | None = None, after: int = 0
     ) -> list[DirtyRange]:
         """Return the oldest ranges first (of some hundred `points`), those behind the one with key `after`."""
+        return self._ranges(access, Image.RAW, limit, points=points, after=after)
+
+    def totals(self, access: Access, limit: int = 10_000, *, points: Sequence[str] | None = None) -> list[DirtyRange]:
+        """Return the ranges of which the day totals alone are to be added up again, all series: the readings stand."""
+        return self._ranges(access, Image.FINAL, limit, points=points)
+
+    def _ranges(
+        self, access: Access, image: Image, limit: int, *, points: Sequence[str] | None, after: int = 0
+    ) -> list[DirtyRange]:
         access.require(Act.READ)
         table, point = schema.dirty_range, schema.usage_point
         query = select(table, point.c.code).join(point, point.c.id == table.c.usage_point).order_by(table.c.id)
@@ -65,7 +75,8 @@ class Dirty:
         with self._session.reading() as unit:
             if points is not None:
                 query = query.where(table.c.usage_point.in_(self._names.point_keys(unit, points)))
-            kinds = every_type(unit)
+            kinds = {key: kind for key, (kind, which) in every_image(unit).items() if which is image}
+            query = query.where(table.c.reading_type.in_(kinds))
             rows = unit.connection.execute(query.limit(limit)).all()
         return [
             DirtyRange(row.code, kinds[row.reading_type], date_of(row.from_day), date_of(row.to_day), row.id)

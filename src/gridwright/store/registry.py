@@ -23,7 +23,7 @@ from gridwright.domain.usage_point import (
 from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.days.blocks import lock_points
-from gridwright.store.days.touching import touch_last_days
+from gridwright.store.days.touching import touch_last_days, touch_totals
 from gridwright.store.field.installing import (
     device_keys,
     installation_row,
@@ -76,21 +76,23 @@ class Registry:
             there = self._names.find_points(unit, wanted)
             known = [code for code in wanted if code in there]
             old = {point.id: point for point in load_points(unit, self._sealing, known)}
-            new = [point for code, point in wanted.items() if code not in old]
-            for point in new:
+            added = [point for code, point in wanted.items() if code not in old]
+            for point in added:
                 check_addressable(point.id)
             changes = [Change(old[code], point) for code, point in wanted.items() if code in old and old[code] != point]
             changed = [change.new for change in changes]
-            unit.registers = unit.registers or bool(new)
-            add_points(unit, self._sealing, new)
+            unit.registers = unit.registers or bool(added)
+            add_points(unit, self._sealing, added)
             change_points(unit, self._sealing, changed)
             if judged := judged_otherwise(unit, changes):
                 touch_last_days(unit, self._names, self._names.point_keys(unit, judged))
-            for verb, these in (("added", new), ("changed", changed)):
+            if elsewhere := [new.id for old, new in changes if old.zone != new.zone]:
+                touch_totals(unit, self._names.point_keys(unit, elsewhere))
+            for verb, these in (("added", added), ("changed", changed)):
                 if these:
                     subject = these[0].id if len(these) == 1 else f"{len(these)} usage points"
                     note(unit, access, Act.WRITE_REGISTRY, subject=subject, at=self._session.clock(), what=verb)
-            return len(new) + len(changed)
+            return len(added) + len(changed)
 
     def points(self, access: Access, ids: Sequence[str] | None = None) -> tuple[UsagePoint, ...]:
         """Return usage points in the order asked (all that may be seen, sorted, when none is named)."""

@@ -141,6 +141,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "findings.accepted": ((["hers"], MONTH), {}),
     "findings.moved_alone": ((["hers"], NOW), {}),
     "dirty.ranges": ((), {}),
+    "dirty.totals": ((), {}),
     "dirty.count": ((1_000,), {}),
     "dirty.clear": (([RANGE],), {}),
     "dirty.touch": ((["hers"], DELIVERED_ENERGY, MONTH), {}),
@@ -161,6 +162,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "day_totals.load": ((["hers"], range(1)), {}),
     "day_totals.outlines": ((["hers"], range(1)), {}),
     "day_totals.are_measured": ((["hers"], range(1)), {}),
+    "day_totals.reach": ((), {}),
     "day_totals.by_day": ((range(1),), {}),
     "ledger.save_bill": ((BILL,), {}),
     "ledger.bill": (("B1",), {}),
@@ -314,7 +316,9 @@ MAKE_ACCESS = {
 # These show nothing of a usage point: they answer with what the asker may see, or are about a file.
 HARMLESS = {
     "dirty.ranges",
+    "dirty.totals",
     "dirty.count",
+    "day_totals.reach",
     "rerates.pending",
     "rule_sets.history",
     "rule_sets.adopted_by",

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gridwright.domain.access import Access, Act
-from gridwright.domain.errors import AccessDenied, ArchiveUnreadable, Conflict, GridwrightError, StoreError
+from gridwright.domain.errors import AccessDenied, ArchiveUnreadable, GridwrightError, StoreError
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.month import months_of
 from gridwright.domain.reading_type import DELIVERED_ENERGY
+from gridwright.jobs.cascade.claim_ranges import Overtaken, claim
 from gridwright.jobs.cascade.correct_part import Outcome, keep_final
 from gridwright.jobs.cascade.correct_scope import Scope, is_judged, scopes
 from gridwright.jobs.cascade.judge_registers import judge_registers
@@ -24,6 +25,7 @@ from gridwright.jobs.cascade.note_reads import read_contradictions
 from gridwright.jobs.cascade.note_same_energy import note_same_energy
 from gridwright.jobs.cascade.note_silence import note_silence
 from gridwright.jobs.cascade.rerate import Rerated
+from gridwright.jobs.cascade.sum_again import sum_again
 from gridwright.jobs.cascade.touch_checked import touch_checked
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.meters.on_behalf import on_behalf
@@ -80,6 +82,8 @@ def correct(
     # A late reading alone must not stand for its month, when the rest is in the archive.
     lost: dict[int, ArchiveUnreadable] = {}
     bring_back(store, on_behalf(access, Act.ADMINISTER), lost=lost)
+    # Rules look back on day totals: they are to be those of the zone by which is judged.
+    summed = sum_again(store, access, now=now, points=points)
     ranges = store.dirty.ranges(access, points=points)
     mine, counters = _apart(store, access, ranges)
     run = _Run(store, access, site, now)
@@ -95,15 +99,15 @@ def correct(
             progress(finished, len(mine))
     told = judge_registers(store, access, site, counters, now=now) if counters else 0
     return Corrected(
-        len(ranges),
-        len({each.usage_point for each in mine}),
+        len(ranges) + summed.ranges,
+        len(summed.points.union(each.usage_point for each in mine)),
         told + sum(each.findings for each in run.done),
         sum(each.readings for each in run.done),
-        sum(each.days for each in run.done),
+        summed.days + sum(each.days for each in run.done),
         sum(each.rerates for each in run.done),
-        run.waiting,
-        len(run.failed.keys() | set().union(*run.lost.values())),
-        tuple(run.notes()),
+        summed.waiting + run.waiting,
+        len(summed.failed.keys() | run.failed.keys() | set().union(*run.lost.values())),
+        tuple(dict.fromkeys((*(f"{point}: {error}" for point, error in summed.failed.items()), *run.notes()))),
     )
 
 
@@ -211,7 +215,8 @@ def correct_part(store: Store, access: Access, site: SiteDefaults, scope: Scope,
         return Outcome(left=left)
     try:
         with store.transaction(cascade=scope.cascade):
-            _claim(store, access, scope.ranges)
+            claim(store, access, scope.ranges)
+            _require_zones(store, access, final)
             kept = keep_final(store, access, scope, final, now=now)
             late = note_late(store, access, scope, site, now=now)
             again = note_contradictions(store, access, scope, site, now=now)
@@ -221,8 +226,16 @@ def correct_part(store: Store, access: Access, site: SiteDefaults, scope: Scope,
             hidden = note_hidden(store, access, scope, site, now=now)
             twice = note_same_energy(store, access, scope, [each.panel for each in final], site, now=now)
             return replace(kept, findings=kept.findings + late + again + hidden + twice, left=left)
-    except _Overtaken:
+    except Overtaken:
         return None
+
+
+def _require_zones(store: Store, access: Access, made: Sequence[Final]) -> None:
+    """Keep nothing that was added up by the days of a zone which a usage point has no more."""
+    names = sorted({point for each in made for point in each.panel.points})
+    zones = {point.id: point.zone for point in store.registry.points(access, names)}
+    if any(zones[point] != each.zone for each in made for point in each.panel.points):
+        raise Overtaken("the zone changed while the readings were judged")
 
 
 def _wider(store: Store, access: Access, site: SiteDefaults, scope: Scope, made: Sequence[Final]) -> Iterator[Scope]:
@@ -235,13 +248,3 @@ def _wider(store: Store, access: Access, site: SiteDefaults, scope: Scope, made:
             or scope.context.intersection(part.context) != part.context
         ):
             yield part
-
-
-class _Overtaken(Conflict):
-    """Somebody else wrote to these days, or dealt with them, while they were judged."""
-
-
-def _claim(store: Store, access: Access, ranges: Sequence[DirtyRange]) -> None:
-    """Clear the ranges first: if one is not there any more, what was judged is old, and must not be kept."""
-    if store.dirty.clear(access, ranges) < len(ranges):
-        raise _Overtaken("the readings changed while they were judged")

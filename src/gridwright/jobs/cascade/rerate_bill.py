@@ -22,7 +22,8 @@ from gridwright.domain.correction import (
 )
 from gridwright.domain.day_totals import DayTotals
 from gridwright.domain.interval import zone_of
-from gridwright.domain.reading_type import Flow, Quantity
+from gridwright.domain.reading_type import Flow, Quantity, ReadingType
+from gridwright.jobs.load.civil_totals import civil_totals
 from gridwright.store import IssuedBill, Store
 
 MILLI = Decimal("0.001")
@@ -125,12 +126,20 @@ def _changed_days(store: Store, access: Access, billed: Bill, until: datetime) -
     for kind in store.readings.image_types(access):
         if kind.quantity is not Quantity.ENERGY or kind.flow not in {Flow.DELIVERED, Flow.RECEIVED}:
             continue
-        days, point = range(first, last + 1), [billed.usage_point]
-        before, after = (
-            store.day_totals.load(access, point, days, reading_type=kind, as_of=at) for at in (billed.known_at, until)
-        )
+        days = range(first, last + 1)
+        before, after = (_totals(store, access, billed, days, kind, as_of=at) for at in (billed.known_at, until))
         for at in np.flatnonzero((before.total != after.total)[0] | (before.estimated != after.estimated)[0]).tolist():
             yield _day(before, after, at)
+
+
+def _totals(
+    store: Store, access: Access, billed: Bill, days: range, kind: ReadingType, *, as_of: datetime
+) -> DayTotals:
+    """Return the totals by the days of the bill: those that are stored are of the zone that the usage point has now."""
+    points = [billed.usage_point]
+    if store.registry.point(access, billed.usage_point).zone == billed.zone:
+        return store.day_totals.load(access, points, days, reading_type=kind, as_of=as_of)
+    return civil_totals(store, access, points, days, kind, zone=billed.zone, as_of=as_of)
 
 
 def _day(before: DayTotals, after: DayTotals, at: int) -> DayChange:

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from gridwright.domain.access import Access
-from gridwright.domain.calendar import date_of, day_number
-from gridwright.domain.day_totals import DayTotals, day_totals
+from gridwright.domain.calendar import day_number
+from gridwright.domain.day_totals import DayTotals
 from gridwright.domain.image import Image
-from gridwright.domain.interval import Interval, local_day, zone_of
+from gridwright.domain.interval import Interval, zone_of
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.jobs.cascade.correct_scope import Scope
-from gridwright.jobs.load.load_stretches import load_stretches, on_one_grid, seams_of
+from gridwright.jobs.load.civil_totals import seam_totals
+from gridwright.jobs.load.load_stretches import seams_of
 from gridwright.store import Store
 
 DAY = timedelta(days=1)
@@ -60,10 +61,8 @@ class SeamDays:
         changed = 0
         for (name, kind, zone), days in self._found.items():
             for day in days:
-                period = _civil_day(day, zone)
-                parts = list(load_stretches(self.store, self.access, [name], period, kind, image=Image.FINAL))
-                if parts:
-                    totals = day_totals(on_one_grid(parts).regrid(period), zone)
+                totals = seam_totals(self.store, self.access, name, day, kind, zone=zone)
+                if totals is not None:
                     kept = self.store.day_totals.save(self.access, totals, known_at=now, gone=~totals.known)
                     changed += kept.new + kept.changed
         return changed
@@ -77,7 +76,3 @@ class SeamDays:
             here = {point for (point, _), count in lengths.items() if count > 1}
             self._mixed = frozenset(here | {point for point, _ in seams_of(self.panels)})
         return self._mixed
-
-
-def _civil_day(day: int, zone: str) -> Interval:
-    return local_day(date_of(day), zone_of(zone))

@@ -118,7 +118,9 @@ def _totals(store: Store, access: Access) -> Checked:
         for day in range(month_days(part.month).start - 1, month_days(part.month).stop + 1)
     }
     by_zone: dict[str, list[str]] = {}
-    for point in store.registry.points(access) if kinds else ():
+    # Of a usage point whose zone has changed they are those of the old one until the cascade comes.
+    waiting = {each.usage_point for each in store.dirty.totals(access)}
+    for point in (each for each in store.registry.points(access) if each.id not in waiting) if kinds else ():
         by_zone.setdefault(point.zone, []).append(point.id)
     for code, days in kinds.items():
         for zone, points in by_zone.items():

@@ -15,6 +15,7 @@ from gridwright.store import schema
 from gridwright.store.archive.rows import Kind, StoredBlock, checksums_of
 from gridwright.store.days.blocks import COPY_TYPES, PACKET, marks
 from gridwright.store.days.checksum import stored
+from gridwright.store.names import every_type
 from gridwright.store.session import Unit
 
 COLUMNS = "usage_point, phase_s, width, slots, quality_all, quality, counts, known_at_us, revision, known, additions"
@@ -118,10 +119,15 @@ def why_not_closed(unit: Unit, raw_kind: int | None, month: int) -> str:
 
 
 def wanted_months(unit: Unit) -> set[int]:
-    """Return the months that waiting changes need: those before and behind changed days, those of bills they touch."""
+    """Return the months that waiting changes need: those before and behind changed days, those of bills they touch.
+
+    Where day totals alone are to be added up again nothing is written to readings, and they are read where they are.
+    """
     wanted: set[int] = set()
-    for first, last in unit.fetch("SELECT DISTINCT from_day, to_day FROM dirty_range"):
-        wanted |= _months(first - CONTEXT_DAYS, last + 1)
+    kinds = every_type(unit)
+    for kind, first, last in unit.fetch("SELECT DISTINCT reading_type, from_day, to_day FROM dirty_range"):
+        if kind in kinds:
+            wanted |= _months(first - CONTEXT_DAYS, last + 1)
     for start, end in unit.fetch(TOUCHED_BILLS):
         wanted |= _months(start // DAY_S - 1, end // DAY_S + 2)
     return wanted

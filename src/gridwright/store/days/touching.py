@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import func, select
 
+from gridwright.domain.image import Image
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER
 from gridwright.store import dirty, schema
-from gridwright.store.names import FEW, Names
+from gridwright.store.names import FEW, Names, every_image
 from gridwright.store.session import Unit
 
 # So far back is judged again what a changed attribute bears on.
@@ -44,17 +46,32 @@ def have_readings(unit: Unit, points: list[int]) -> bool:
 
 def touch_last_days(unit: Unit, names: Names, points: list[int]) -> None:
     """Mark the last `LAST_DAYS` days of readings of usage points, by key, dirty: what they are judged by changed."""
+    spans = _spans(unit, points)
+    if spans.size:
+        end = spans[:, 2] + 1
+        kind = names.make_type_key(unit, DELIVERED_ENERGY)
+        dirty.mark(unit, kind, spans[:, 0], np.maximum(spans[:, 1], end - LAST_DAYS), end)
+
+
+def touch_totals(unit: Unit, points: list[int]) -> None:
+    """Mark the day totals of all days of usage points, by key, to be added up again: the final images stand.
+
+    One final image stands for all series of a usage point; where none was ever made there are no totals.
+    """
+    finals = [key for key, (_, image) in every_image(unit).items() if image is Image.FINAL]
+    spans = _spans(unit, points) if finals else np.empty((0, 3), np.int64)
+    if spans.size:
+        dirty.mark(unit, min(finals), spans[:, 0], spans[:, 1], spans[:, 2] + 1)
+
+
+def _spans(unit: Unit, points: list[int]) -> npt.NDArray[np.int64]:
+    """Return int64[n, key + first day + last day] of the usage points that have readings."""
     table, found = schema.series.c, []
     for at in range(0, len(points), FEW):
         query = select(table.usage_point, func.min(table.first_day), func.max(table.last_day))
         query = query.where(table.usage_point.in_(points[at : at + FEW])).group_by(table.usage_point)
         found += [tuple(row) for row in unit.connection.execute(query)]
-    if not found:
-        return
-    spans = np.array(sorted(found), np.int64)
-    end = spans[:, 2] + 1
-    kind = names.make_type_key(unit, DELIVERED_ENERGY)
-    dirty.mark(unit, kind, spans[:, 0], np.maximum(spans[:, 1], end - LAST_DAYS), end)
+    return np.array(sorted(found), np.int64).reshape(len(found), 3)
 
 
 def _with_readings(unit: Unit, keys: list[int]) -> list[int]:

@@ -16,7 +16,7 @@ from gridwright.domain.day_totals import FIELDS, DayTotals, no_totals
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
 from gridwright.store.days.blocks import PACKET, lock_points, marks, which_points
 from gridwright.store.instant import to_us
-from gridwright.store.names import Names, within
+from gridwright.store.names import Names, every_type, within
 from gridwright.store.schema.trust import day_total as table
 from gridwright.store.session import Session, Unit
 
@@ -50,6 +50,7 @@ OF_POINT_POSTGRES = (
     "{values}, known_at_us, revision FROM {table} WHERE reading_type = ? AND usage_point = ? "
     "AND {table}.day = days.day OFFSET 0) AS found"
 )
+END = "SELECT day FROM day_total WHERE reading_type = ? ORDER BY day {order} LIMIT 1"
 ONE_BY_ONE = 8
 ROW = ("usage_point", *FIELDS, "known_at_us", "revision")
 KNOWN_AT, REVISION = len(FIELDS) + 1, len(FIELDS) + 2  # places in a row that was read
@@ -197,6 +198,18 @@ class DayTotalsStore:
             sql = WHOLE.format(days=marks(len(days)), which=which)
             whole = {int(key) for key, many in unit.fetch(sql, (kind, *days, *asked)) if many == len(days)}
         return np.array([key in whole for key in keys.tolist()], np.bool_)
+
+    def reach(self, access: Access) -> dict[ReadingType, range]:
+        """Return the reading types that have day totals, each with the civil days from the first to the last."""
+        access.require(Act.READ)
+        found: dict[ReadingType, range] = {}
+        with self._session.reading() as unit:
+            for key, kind in every_type(unit).items():
+                # Two looks at the ends of the key; a minimum and a maximum at once would walk through all of it.
+                ends = [unit.fetch(END.format(order=order), (key,)) for order in ("ASC", "DESC")]
+                if all(ends):
+                    found[kind] = range(int(ends[0][0][0]), int(ends[1][0][0]) + 1)
+        return found
 
     def by_day(
         self,
