@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -52,6 +52,7 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 START = datetime(2026, 9, 20, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
 POINTS = ("UP-1", "UP-2")
+ZONE = "Europe/Berlin"
 METERS = ("M-1", "M-2")
 # Column of the authorisation table → role and, for customers, their usage points.
 ASKERS: dict[str, tuple[Role, frozenset[str] | None]] = {
@@ -106,7 +107,7 @@ def build(folder: Path) -> Town:
     for name, (role, points) in ASKERS.items():
         store.identities.save_user(access, User(name, role, points))
         keys[name] = store.identities.create_key(access, name)[1]
-    store.registry.save_points(access, [UsagePoint(name, "Europe/Berlin", capacity_kw=30.0) for name in POINTS])
+    store.registry.save_points(access, [UsagePoint(name, ZONE, capacity_kw=30.0) for name in POINTS])
     for point, meter in zip(POINTS, METERS, strict=True):
         store.registry.save_meter(access, Meter(meter))
         store.registry.save_installation(access, install(point, meter, START))
@@ -199,14 +200,14 @@ def save_work(platform: Platform) -> dict[str, str]:
 
 def save_correction(store: Store) -> dict[str, str]:
     """Save an issued bill of September, and the draft of a credit note to it."""
-    period = local_month(2026, 9, zone_of("UTC"))
+    period = local_month(2026, 9, zone_of(ZONE))
     line = BillLine("energy", "Energy", Decimal(100), "kWh", Decimal("0.30"), "EUR")
-    bill = Bill("B-9", "k9", "UP-1", period, "UTC", "flat@1", "EUR", (line,), "h9", NOW, energy_kwh=Decimal(100))
+    bill = Bill("B-9", "k9", "UP-1", period, ZONE, "flat@1", "EUR", (line,), "h9", NOW, energy_kwh=Decimal(100))
     store.ledger.save_bill(LOCAL_OWNER, bill, postings(bill))
     store.ledger.issue(LOCAL_OWNER, bill.id)
     now = replace(bill, key="k9b", lines=(replace(line, quantity=Decimal(90)),), energy_kwh=Decimal(90))
     lines = differences(bill.lines, now.lines)
-    reason = Reason((DayChange(period.start.date(), Decimal(20), Decimal(10), 96),))
+    reason = Reason((DayChange(date(2026, 9, 1), Decimal(20), Decimal(10), 96),))
     key = correction_key(bill.key, now.key)
     store.corrections.save(LOCAL_OWNER, Correction("B-9-c1", key, bill.id, 1, bill.key, now, lines, NOW, reason))
     return {"corrected": bill.id, "correction": "B-9-c1"}

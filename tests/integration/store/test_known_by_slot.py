@@ -59,6 +59,8 @@ class Model:
             slots = first + np.flatnonzero(~np.isnan(line))
             new = line[slots - first]
             differ = (self.values[row, slots] != new) | (self.quality[row, slots] != quality)
+            same = self.values[row, slots] == new
+            differ &= ~(same & q.says_less(np.full(slots.size, quality, np.uint8), self.quality[row, slots]))
             for day in set((slots[differ] // HOURS).tolist()):
                 self.known[row, day] = max(self.known[row, day], at)
             self.values[row, slots[differ]], self.quality[row, slots[differ]] = new[differ], quality
