@@ -187,7 +187,7 @@ def test_twenty_years_between_two_months_are_no_gap() -> None:
 DAY_OF = st.integers(0, DAYS)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     st.lists(st.tuples(DAY_OF, st.sampled_from([1, 3, 20, 43, 80, 92, 93, 120])), max_size=4),
     st.lists(DAY_OF, max_size=5, unique=True),

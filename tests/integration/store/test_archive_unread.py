@@ -154,7 +154,7 @@ ON_GRIDS = st.lists(
 )
 
 
-@settings(max_examples=25, phases=[phase for phase in Phase if phase is not Phase.shrink])
+@settings(max_examples=12, phases=[phase for phase in Phase if phase is not Phase.shrink])
 @given(base=STORED, acts=st.one_of(ACTS, ON_GRIDS), back=st.integers(0, 2))
 @example(base={0: (ONE, q.OF_REGISTER)}, acts=[Corrected(0, (ONE,), None)], back=0)
 @example(base={0: (ONE, q.RAW)}, acts=[Corrected(0, (ONE,), None)], back=0)

@@ -300,4 +300,4 @@ def test_what_was_dropped_while_its_batch_was_under_way_is_no_loss_once_it_came(
 
 
 TestToldMachine = ToldMachine.TestCase
-TestToldMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestToldMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

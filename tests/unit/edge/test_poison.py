@@ -226,7 +226,7 @@ def test_what_breaks_while_it_is_put_aside_costs_nothing(tmp_path: Path, fault: 
     assert centre.fail <= set(kept(tmp_path, seals))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 12), min_size=1, max_size=3),
     fail=st.sets(st.integers(0, 35), max_size=6),

@@ -182,7 +182,7 @@ def test_the_memory_of_epochs_is_bounded(tmp_path: Path) -> None:
     assert [len(one.records) for one in centre.batches[:2]] == [0, 0], "one question while nothing is amiss"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     runs=st.lists(
         st.tuples(st.integers(0, 6), st.sampled_from(["", "backup", "restore"]), st.booleans()), min_size=2, max_size=8
