@@ -242,9 +242,5 @@ def _wider(store: Store, access: Access, site: SiteDefaults, scope: Scope, made:
     """Yield the parts of a scope in which something is estimated, and more must be known for that."""
     doubtful = set().union(*(final.lacks_in(scope.period) for final in made))
     ranges = [each for each in scope.ranges if each.usage_point in doubtful]
-    for part in scopes(store, access, ranges, site.rules, sure=True) if ranges else ():
-        if (
-            scope.period.intersection(part.period) != part.period
-            or scope.context.intersection(part.context) != part.context
-        ):
-            yield part
+    parts = scopes(store, access, ranges, site.rules, sure=True) if ranges else ()
+    yield from (part for part in parts if not part.is_within(scope))

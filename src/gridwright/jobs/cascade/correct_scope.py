@@ -6,14 +6,12 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time
 
 from gridwright.domain.access import Access
-from gridwright.domain.calendar import date_of
 from gridwright.domain.interval import DAY_S, Interval
 from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.jobs.cascade.lacking_days import STEP, Sight
-from gridwright.jobs.cascade.read_spans import Days, ReadSpans
+from gridwright.jobs.cascade.read_spans import Days, ReadSpans, midnight
 from gridwright.jobs.cascade.scope_days import Key, Reach, Reaching
 from gridwright.store import DirtyRange, Store
 from gridwright.store.days.series import Extent
@@ -123,4 +121,4 @@ def _cut(members: Sequence[Member], extents: Mapping[str, Sequence[Extent]]) -> 
 
 
 def _days(first: int, last: int) -> Interval:
-    return Interval(*(datetime.combine(date_of(day), time.min, UTC) for day in (first, last)))
+    return Interval(midnight(first), midnight(last))
