@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from gridwright.domain import quality as q
 from gridwright.ingest.order import gives_way
-from gridwright.store.days.history import Images
+from gridwright.store.days.blocks import BlockRows, shape_of
+from gridwright.store.days.history import Images, decode_images
 from gridwright.store.days.incoming import is_told
 
 Mask = npt.NDArray[np.bool_]
@@ -107,6 +108,14 @@ class Ground:
         values = np.where(stays | taken, whole.values, image.values)
         meant = replace(image, values=values, qualities=np.where(stays, was, quality))
         return _only(meant, counts | taken | ~(marked | back))
+
+
+def ground_of(base: BlockRows | None, day: int, first: tuple[Images, Grid], *, ranked: bool) -> Ground:
+    """Return the ground that the archived image of a day makes; None: nothing, on the grid of the `first` laid."""
+    if base is None:
+        image, grid = first
+        return Ground(nothing_like(image), grid, ranked)
+    return Ground(decode_images(base, day), shape_of(base.shape[0]).grid, ranked)
 
 
 def nothing_like(image: Images) -> Images:

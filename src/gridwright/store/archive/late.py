@@ -17,7 +17,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import from_code
 from gridwright.store import dirty, schema
 from gridwright.store.archive.archive import ArchivePart
-from gridwright.store.archive.ground import Grid, Ground, nothing_like
+from gridwright.store.archive.ground import Grid, ground_of
 from gridwright.store.archive.overlay import to_block_rows
 from gridwright.store.archive.rows import StoredBlock
 from gridwright.store.days.blocks import BlockRows, shape_of
@@ -81,9 +81,8 @@ def _lay(unit: Unit, place: _Place, base: BlockRows | None, history: BlockRows, 
     """Save states one after the other; returns an interval length, and how many slots have a value that had none."""
     images = [decode_images(history.take([at]), place.day) for at in range(history.key.size)]
     grids = [shape_of(number).grid for number in history.shape]
-    first = nothing_like(images[0]) if base is None else decode_images(base, place.day)
-    begins = grids[0] if base is None else shape_of(base.shape[0]).grid
-    ground = Ground(first, begins, ranked=place.raw)
+    ground = ground_of(base, place.day, (images[0], grids[0]), ranked=place.raw)
+    begins, known = ground.grid, _known(ground.whole)
     for image, grid, known_at_us in zip(images, grids, history.known_at_us, strict=True):
         sent, stored = ground.sent(image), ground.grid
         said = ground.lay(image, grid)
@@ -91,7 +90,7 @@ def _lay(unit: Unit, place: _Place, base: BlockRows | None, history: BlockRows, 
             _put_aside(unit, place, (sent, grid, known_at_us), misfit(grid, stored, place.where), at_us)
         elif _known(said):
             _save(unit, place, said, known_at_us, grid)
-    return DAY_S // ground.grid[0], _known(ground.whole) - (_known(first) if ground.grid == begins else 0)
+    return DAY_S // ground.grid[0], _known(ground.whole) - (known if ground.grid == begins else 0)
 
 
 def _known(image: Images) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gridwright.store.archive.ground import Ground, is_marked, nothing_like
+from gridwright.store.archive.ground import ground_of, is_marked
 from gridwright.store.days.away import DayImages
 from gridwright.store.days.blocks import BlockRows, shape_of
 from gridwright.store.days.history import Keys, decode_images, joined, to_rows_known
@@ -113,11 +113,7 @@ def _laid(archived: DayImages, late: DayImages, day: int, *, ranked: bool) -> Da
     decoded = [decode_images(images.take([at]), day) for at in range(images.key.size)]
     grids = [shape_of(number).grid for number in images.shape]
     base = archived.current
-    ground = (
-        Ground(nothing_like(decoded[0]), grids[0], ranked)
-        if base is None
-        else Ground(decode_images(base, day), shape_of(base.shape[0]).grid, ranked)
-    )
+    ground = ground_of(base, day, (decoded[0], grids[0]), ranked=ranked)
     rows: list[BlockRows] = []
     for image, grid, known_at_us in zip(decoded, grids, images.known_at_us, strict=True):
         if ground.lay(image, grid) is not None and not np.isnan(ground.whole.values).all():
