@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from gridwright.domain.interval import DAY_S
 from gridwright.formats.digits import Words, read_once, two_digits, words_at
-from gridwright.formats.stamps import FIRST_YEAR, LAST_YEAR, MONTH_STARTS
+from gridwright.formats.stamps import days_of
 
 Index = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -33,10 +33,8 @@ def _days(date: Words) -> tuple[Index, Mask]:
     """Read yyyymmdd: days since 1970, and which are dates."""
     (century, year, month, day), good = two_digits(date)
     year += century * 100
-    good &= (year >= FIRST_YEAR) & (year <= LAST_YEAR) & (month >= 1) & (month <= 12)  # noqa: PLR2004 - months
-    index = np.where(good, (year - FIRST_YEAR) * 12 + month - 1, 0)
-    good &= (day >= 1) & (day <= MONTH_STARTS[index + 1] - MONTH_STARTS[index])
-    return MONTH_STARTS[index] + day - 1, good
+    days, sound = days_of(year, month, day)
+    return days, good & sound
 
 
 def _seconds(clock: Words) -> tuple[Index, Mask]:

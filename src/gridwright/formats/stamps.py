@@ -254,6 +254,11 @@ def _days(block: Bytes, fields: Fields, month_named: int) -> tuple[Ints, Mask]:
         year += np.where(year < 70, 2000, 1900)  # noqa: PLR2004
     month = _number(block, fields["m"]) if "m" in fields else np.full(len(block), month_named, np.int32)
     day = _number(block, fields["d"])
+    return days_of(year, month, day)
+
+
+def days_of(year: Numbers, month: Numbers, day: Numbers) -> tuple[Ints, Mask]:
+    """Return days since 1970, and which dates exist."""
     sound = (year >= FIRST_YEAR) & (year <= LAST_YEAR) & (month >= 1) & (month <= 12)  # noqa: PLR2004 - months
     index = np.where(sound, (year - FIRST_YEAR) * 12 + month - 1, 0)
     starts = MONTH_STARTS[index]
