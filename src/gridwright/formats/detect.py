@@ -282,7 +282,9 @@ def _length(seconds: int) -> str:
 def _with_stamp(layout: Layout, sampled: Sampled, options: ReadOptions, evidence: list[Evidence]) -> Layout:
     """Tell whether stamps open or close their interval."""
     registers = all(column.reading_type.accumulation is Accumulation.CUMULATIVE for column in layout.values)
-    if layout.slots or layout.end is not None or layout.periods or registers:
+    if registers:
+        return replace(layout, lengths=())  # a read is of an instant
+    if layout.slots or layout.end is not None or layout.periods:
         return layout
     closing, because = _closing(layout, sampled, options)
     evidence.append(Evidence("stamp", "interval end" if closing else "interval start", because, "--stamp"))

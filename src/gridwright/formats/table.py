@@ -171,7 +171,7 @@ def _place_rows(batch: Batch, layout: Layout, verdicts: Verdicts) -> Placed:
     elif layout.lengths:
         length = stretch_lengths(found.code, at, usable, layout.lengths, closing=layout.stamp_end)
         at = at - length if layout.stamp_end else at
-        unclear = usable & (length == 0)
+        unclear = usable & (length == 0) & ~_read_at_once(batch, layout)
         column = layout.time if layout.time is not None else layout.date
         verdicts.refuse(unclear, _either(layout.lengths), "give the row a start and an end", column)
         usable &= ~unclear

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridwright.domain.reading_type import Accumulation
+from gridwright.domain.reading_type import DELIVERED_REGISTER, Accumulation
 from gridwright.formats.csv_split import cut
 from gridwright.formats.source import ReadOptions
 from gridwright.jobs.files.read_file import read_file
@@ -165,3 +165,16 @@ def test_a_register_beside_intervals_stands_at_its_stamp() -> None:
     first = int(START.timestamp()) + 900
     assert int(kinds[Accumulation.CUMULATIVE].at[0]) == first
     assert int(kinds[Accumulation.DELTA].at[0]) == first - 900
+
+
+@pytest.mark.parametrize(("columns", "code"), [("kwh", ""), ("register,value", f"{DELIVERED_REGISTER.code},")])
+def test_register_reads_have_no_length_and_none_is_refused_between_two_stretches(columns: str, code: str) -> None:
+    """Half-hours, reads seven minutes apart, and hours: each is of its instant."""
+    at, lines = START, [f"usage_point,time,{columns}"]
+    for row, minutes in enumerate([30] * 10 + [7] * 10 + [11] + [60] * 10):
+        lines.append(f"UP-1,{at.strftime(STAMP)},{code}{row}")
+        at += timedelta(minutes=minutes)
+    found = read("\n".join(lines) + "\n", kind="" if code else "cumulative")
+    assert found.rejects == []
+    assert found.only.reading_type.accumulation is Accumulation.CUMULATIVE
+    assert found.only.size == len(lines) - 1
