@@ -109,6 +109,10 @@ class ReadingType:
         """Return the cumulative register that this series counts up."""
         return replace(self, accumulation=Accumulation.CUMULATIVE)
 
+    def delta(self) -> ReadingType:
+        """Return what this register counts up, interval by interval."""
+        return replace(self, accumulation=Accumulation.DELTA)
+
     def __str__(self) -> str:
         scale = "" if self.exponent == 0 else f"10^{self.exponent} "
         flow = "" if self.flow is Flow.NONE else f"{self.flow} "

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from gridwright.domain import quality as q
 from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
-from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
+from gridwright.domain.reading_type import Flow, Quantity, ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.rollover import TurnedOver, never
@@ -239,7 +239,7 @@ def _interval_energy(chain: _Chain, factors: Factors, carried: Carried) -> list[
         value=energy,
         quality=q.status_of(reads.quality[worse]) | np.uint8(q.Method.REGISTER << 4),
         line=np.maximum(reads.line[first + 1], reads.line[first]),
-        reading_type=replace(reads.reading_type, accumulation=Accumulation.DELTA),
+        reading_type=reads.reading_type.delta(),
     ).of_points()
     return [replace(take(every, step[first] == one), interval_s=one) for one in np.unique(step[first]).tolist()]
 

@@ -19,7 +19,7 @@ from gridwright.api.write.waiting import put_singles
 from gridwright.domain.access import Access
 from gridwright.domain.finding import Finding
 from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
-from gridwright.domain.reading_type import Accumulation, ReadingType
+from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.rollover import TurnedOver
 from gridwright.domain.verdict import Reject
@@ -158,7 +158,7 @@ def put_derived(
     store: Store, access: Access, derived: dict[int, Derived], kind: ReadingType, known_at: datetime
 ) -> set[int]:
     """Let derived energy wait in the journal, of each usage point one interval; takes out what does, and tells it."""
-    energy = replace(kind, accumulation=Accumulation.DELTA)
+    energy = kind.delta()
     lengths: dict[int, list[int]] = defaultdict(list)
     for place, one in derived.items():
         lengths[one.length_s].append(place)

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from gridwright.domain.access import Access
 from gridwright.domain.interval import Interval
-from gridwright.domain.reading_type import Accumulation, ReadingType
+from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.ingest import RegisterReads
 from gridwright.jobs.files.uneven_reads import uneven_days
@@ -62,7 +62,7 @@ def save_registers(
             store.findings.save(access, doubts, known_at=known_at)
         if found:
             _follow(store, access, found, rollovers, known_at)
-        misfits = odd.get(replace(kind, accumulation=Accumulation.DELTA), ())
+        misfits = odd.get(kind.delta(), ())
         days_again(store, (access, access), {*uneven_days(registers), *misfits}, kind, known_at)
     return saved
 

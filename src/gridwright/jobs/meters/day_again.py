@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 
 from gridwright.domain.access import Access
@@ -13,7 +12,7 @@ from gridwright.domain.errors import GridMismatch
 from gridwright.domain.hung import factor_between
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.misread import misreads
-from gridwright.domain.reading_type import Accumulation, ReadingType
+from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation
 from gridwright.jobs.meters.fill_energy import Day, Derived, fill_panel, panel_of
@@ -39,7 +38,7 @@ def days_again(
     points = sorted({point for point, _ in days})
     rollovers = Rollovers(store, who[0])
     rules = rules_of(store, who[0], points, rollovers)
-    energy = replace(kind, accumulation=Accumulation.DELTA)
+    energy = kind.delta()
     for point, day in sorted(days):
         around = Interval(from_epoch_s(day * DAY_S) - REACH, from_epoch_s((day + 1) * DAY_S) + REACH)
         reads = store.registers.load_each(who[0], {point: around}, kind).get(point, [])

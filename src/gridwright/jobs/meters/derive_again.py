@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ from gridwright.domain.access import Access
 from gridwright.domain.hung import all_named, factor_between
 from gridwright.domain.interval import Interval, clock_time, epoch_s, from_epoch_s
 from gridwright.domain.misread import misreads
-from gridwright.domain.reading_type import Accumulation, ReadingType
+from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER
 from gridwright.ingest.registers import JITTER
@@ -100,7 +100,7 @@ def derive_again(
     found: list[DerivedAgain] = []
     for kind in {**both[0], **both[1]}:
         before, after = both[0].get(kind, ()), both[1].get(kind, ({},))
-        delta = replace(kind, accumulation=Accumulation.DELTA)
+        delta = kind.delta()
         changes = [
             change
             for change in changes_of(point, before, after[0], fill=True, again=kind in back)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
 
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
-from gridwright.domain.reading_type import Accumulation
 from gridwright.domain.register import RegisterReading
 from gridwright.jobs.meters.place_reads import Placed
 from gridwright.vee.step_check import fall
@@ -29,6 +27,6 @@ def _fell(before: RegisterReading, after: RegisterReading) -> bool:
 
 def _fallen(before: RegisterReading, read: RegisterReading) -> Finding:
     """Return the doubt about a register that ran backwards: it is kept, and counts anew from there."""
-    kind = replace(read.reading_type, accumulation=Accumulation.DELTA)
+    kind = read.reading_type.delta()
     period = Interval(before.at, read.at)
     return Finding("V32_register", read.usage_point, period, Severity.WARN, fall(before, read)[1], kind)

@@ -14,7 +14,7 @@ from gridwright.domain.access import Access
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.interval import DAY_S, from_epoch_s
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import Accumulation, ReadingType
+from gridwright.domain.reading_type import ReadingType
 from gridwright.jobs.meters.beside_lost import beside_lost, out_of_sight
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import Single
@@ -41,7 +41,7 @@ def fill_energy(
 
     `who`: who reads what is stored, and who writes.
     """
-    energy = replace(kind, accumulation=Accumulation.DELTA)
+    energy = kind.delta()
     lengths: dict[int, list[Derived]] = defaultdict(list)
     for one in derived:
         lengths[one.length_s].append(one)

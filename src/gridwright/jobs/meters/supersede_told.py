@@ -15,7 +15,7 @@ from gridwright.domain.access import Access
 from gridwright.domain.errors import ArchiveUnreadable, GridMismatch
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel, Values
-from gridwright.domain.reading_type import Accumulation, ReadingType
+from gridwright.domain.reading_type import ReadingType
 from gridwright.jobs.meters.beside_lost import out_of_sight
 from gridwright.jobs.meters.reads_tell import Key, Tells, Told
 from gridwright.jobs.store_port import StorePort
@@ -66,7 +66,7 @@ def supersede(
     store: StorePort, who: tuple[Access, Access], changes: Iterable[Change], kind: ReadingType, known_at: datetime
 ) -> list[Superseded]:
     """Save changes of one type where they bear on what is stored; `who`: who reads what is stored, and who writes."""
-    delta = replace(kind, accumulation=Accumulation.DELTA)
+    delta = kind.delta()
     alike: dict[tuple[int, int], list[Change]] = defaultdict(list)
     for change in _bearing(store, who[0], list(changes), delta):
         start, length = change.key
