@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,40 +27,37 @@ class Bodies:
 
     def __init__(self, held: int = HELD, read_s: float = READ_S) -> None:
         self._room, self._read_s = held, read_s
+        self._lock = threading.Lock()  # what is large is unpacked beside the event loop
 
     @contextmanager
-    def room_for(self, scope: Scope, limit: int) -> Iterator[None]:
+    def room_for(self, scope: Scope, limit: int) -> Iterator[Room]:
         """Hold room for the body while it is worked on; Refused with 413 or 429 where it does not fit."""
         told = _told_length(scope)
         if told is not None and told > limit:
             raise too_large(limit)
-        size = limit if told is None or _encoding(scope) else told
-        if not self.take_room(size):
-            raise refuse(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "too many large bodies are being worked on",
-                remedy="send it again in a moment, or in smaller batches",
-                headers={"Retry-After": "2", **CLOSE},
-            )
+        room = Room(self)
         try:
-            yield
+            room.cover(told or 0)
+            yield room
         finally:
-            self.give_back(size)
+            room.close()
 
     def take_room(self, size: int) -> bool:
         """Hold room for a body until it is given back; False where there is none."""
-        if size > self._room:
-            return False
-        self._room -= size
-        return True
+        with self._lock:
+            if size > self._room:
+                return False
+            self._room -= size
+            return True
 
     def give_back(self, size: int) -> None:
         """Let go of room that was taken."""
-        self._room += size
+        with self._lock:
+            self._room += size
 
-    async def read(self, scope: Scope, receive: Receive, limit: int) -> bytes:
-        """Return the body, unpacked; Refused with 408, 413 or 415, ClientGone when the client hangs up."""
-        encoding = _encoding(scope)
+    async def read(self, scope: Scope, receive: Receive, limit: int, room: Room) -> bytes:
+        """Return the body, unpacked; Refused with 408, 413, 415 or 429, ClientGone when the client hangs up."""
+        encoding = header(scope, b"content-encoding").lower()
         if encoding not in {"", "identity", "gzip", "x-gzip"}:
             raise refuse(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -69,15 +67,48 @@ class Bodies:
             )
         try:
             async with asyncio.timeout(self._read_s):
-                body = await _read_all(receive, limit)
+                body = await _read_all(receive, limit, room)
         except TimeoutError:
             raise refuse(
                 HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time", remedy="send it again", headers=CLOSE
             ) from None
         if encoding in {"gzip", "x-gzip"}:
             unpacked = unpack_small(body, limit)
-            return await asyncio.to_thread(unpack, body, limit) if unpacked is None else unpacked
+            if unpacked is None:
+                return await asyncio.to_thread(unpack, body, limit, room)
+            room.cover(len(unpacked))
+            return unpacked
         return body
+
+
+class Room:
+    """What one body takes of the memory for bodies: its told length, what has come of it, or what it unpacks to."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies, self._held, self._closed = bodies, 0, False
+        self._lock = threading.Lock()
+
+    def cover(self, size: int) -> None:
+        """Hold room for so many bytes in all; Refused with 429 where there is none, or nobody waits any more."""
+        with self._lock:
+            more = size - self._held
+            if more <= 0:
+                return
+            if self._closed or not self._bodies.take_room(more):
+                raise refuse(
+                    HTTPStatus.TOO_MANY_REQUESTS,
+                    "too many large bodies are being worked on",
+                    remedy="send it again in a moment, or in smaller batches",
+                    headers={"Retry-After": "2", **CLOSE},
+                )
+            self._held = size
+
+    def close(self) -> None:
+        """Give back all of it; a thread that still unpacks gets no more."""
+        with self._lock:
+            self._closed = True
+            self._bodies.give_back(self._held)
+            self._held = 0
 
 
 def too_large(limit: int, what: str = "the body") -> Refused:
@@ -102,12 +133,13 @@ def too_many(limit: int, what: str = "records") -> Refused:
     )
 
 
-async def _read_all(receive: Receive, limit: int) -> bytes:
+async def _read_all(receive: Receive, limit: int, room: Room) -> bytes:
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         body: bytes = message.get("body", b"")
         if len(body) > limit:
             raise too_large(limit)
+        room.cover(len(body))
         return body
     pieces, size = [], 0
     while True:
@@ -117,6 +149,7 @@ async def _read_all(receive: Receive, limit: int) -> bytes:
         size += len(pieces[-1])
         if size > limit:
             raise too_large(limit)
+        room.cover(size)
         if not message.get("more_body"):
             return b"".join(pieces)
         message = await receive()
@@ -134,7 +167,7 @@ def unpack_small(body: bytes, limit: int) -> bytes | None:
     return whole if packed.eof and not packed.unused_data else None
 
 
-def unpack(body: bytes, limit: int) -> bytes:
+def unpack(body: bytes, limit: int, room: Room) -> bytes:
     """Unpack gzip (several members too) without ever holding more than the limit; Refused where that is passed."""
     out, size = [], 0
     try:
@@ -149,6 +182,7 @@ def unpack(body: bytes, limit: int) -> bytes:
                 size += len(piece)
                 if size > limit:
                     raise too_large(limit)
+                room.cover(size)
             body = packed.unused_data
     except zlib.error as error:
         raise damaged(str(error)) from error
@@ -167,10 +201,6 @@ def header(scope: Scope, name: bytes) -> str:
             text: str = value.decode("latin-1")
             return text.strip()
     return ""
-
-
-def _encoding(scope: Scope) -> str:
-    return header(scope, b"content-encoding").lower()
 
 
 def _told_length(scope: Scope) -> int | None:

@@ -14,7 +14,7 @@ import msgspec
 
 from gridwright.api.answer import JSON, TEXT, Answer, Receive, Scope, problem, refuse
 from gridwright.api.authenticate import Credential, credential_of, doorkeeper
-from gridwright.api.body import Bodies, header
+from gridwright.api.body import HELD, Bodies, header
 from gridwright.api.ingest.arrow import LARGEST, decode_arrow, decode_csv
 from gridwright.api.ingest.form import decode_form
 from gridwright.api.ingest.json import decode_json, decode_ndjson
@@ -57,9 +57,9 @@ class Entrance:
     def __init__(self, platform: Platform, writer: Writer) -> None:
         self._platform, self._writer = platform, writer
         self._directories = Directories(platform)
-        self._bodies = Bodies()
         self._interval_s = platform.settings.server.interval_s
         self._limit = platform.settings.server.max_body_mb * MIB
+        self._bodies = Bodies(max(HELD, self._limit))
         self._under_way: set[tuple[str, str]] = set()
         self.quick = Quick(platform, writer, self._directories, (tell_meter, tell_readings))
         self.quick.bodies = self._bodies
@@ -67,8 +67,8 @@ class Entrance:
     async def meter_reading(self, scope: Scope, receive: Receive) -> Answer:
         """Take one register reading of one meter: `OK` when it is durable, 202 when it waits in quarantine."""
         access = await self.admitted(credential_of(scope["headers"], cookies=False))
-        with self._bodies.room_for(scope, FORM_LIMIT):
-            body = await self._bodies.read(scope, receive, FORM_LIMIT)
+        with self._bodies.room_for(scope, FORM_LIMIT) as room:
+            body = await self._bodies.read(scope, receive, FORM_LIMIT, room)
             decoded = decode_form(body, header(scope, b"content-type"), self._platform.clock())
             return await self._store(scope, access, body, decoded, tell_meter)
 
@@ -88,14 +88,14 @@ class Entrance:
 
     async def taken(self, scope: Scope, receive: Receive, access: Access, decode: Decoder, tell: Tell) -> Answer:
         """Read the body, decode it, and return what `tell` makes of it once it is durable."""
-        with self._bodies.room_for(scope, self._limit):
-            body = await self._bodies.read(scope, receive, self._limit)
+        with self._bodies.room_for(scope, self._limit) as room:
+            body = await self._bodies.read(scope, receive, self._limit, room)
             return await self._store(scope, access, body, await decode(body), tell)
 
     async def body(self, scope: Scope, receive: Receive, limit: int) -> bytes:
         """Read a body of another address within the same bounds."""
-        with self._bodies.room_for(scope, limit):
-            return await self._bodies.read(scope, receive, limit)
+        with self._bodies.room_for(scope, limit) as room:
+            return await self._bodies.read(scope, receive, limit, room)
 
     async def written(self, access: Access, decoded: Decoded) -> Verdicts:
         """Write what came by another way than HTTP, and return its verdicts once it is durable."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from gridwright.api.answer import Answer, Receive, Refused, Scope, Send, problem_of, refuse
 from gridwright.api.asgi import Handler, answer_of, method_not_allowed
-from gridwright.api.body import Bodies, ClientGone, header
+from gridwright.api.body import HELD, Bodies, ClientGone, header
 from gridwright.api.edge.decode import FAR, PATHS, Decoders, Kept, has_receipt_time
 from gridwright.api.entrance import FORM_LIMIT, SMALL, once_of, tell_meter, tell_readings
 from gridwright.api.entrance_lines import V1, V2, credential_in, failed_lines, query_of, tell_lines
@@ -52,7 +52,7 @@ class EdgeEntrance:
         self._keeper, self._clock, self._keys = keeper, clock, keys
         self._decoders = Decoders(settings)
         self._limit = settings.server.max_body_mb * MIB
-        self._bodies = Bodies()
+        self._bodies = Bodies(max(HELD, self._limit))
         self._answers: OrderedDict[Sender, tuple[str, Answer]] = OrderedDict()
         self._under_way: set[Sender] = set()
         self._handlers: dict[tuple[str, str], Handler] = {
@@ -87,8 +87,8 @@ class EdgeEntrance:
         query = query_of(scope)
         await self.admitted(scope, query)
         limit = FORM_LIMIT if scope["path"] == METER_READING else self._limit
-        with self._bodies.room_for(scope, limit):
-            body = await self._bodies.read(scope, receive, limit)
+        with self._bodies.room_for(scope, limit) as room:
+            body = await self._bodies.read(scope, receive, limit, room)
             once = once_of(scope, body)
             if once is None:
                 return await self._kept(scope, body)
@@ -156,8 +156,8 @@ class EdgeEntrance:
 
     async def body(self, scope: Scope, receive: Receive, limit: int) -> bytes:
         """Return the body of a question, within the bounds of all bodies."""
-        with self._bodies.room_for(scope, limit):
-            return await self._bodies.read(scope, receive, limit)
+        with self._bodies.room_for(scope, limit) as room:
+            return await self._bodies.read(scope, receive, limit, room)
 
     async def _healthz(self, scope: Scope, receive: Receive) -> Answer:
         """Tell that the process is alive."""

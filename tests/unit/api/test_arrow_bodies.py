@@ -17,7 +17,7 @@ import pytest
 from pyarrow import ipc
 
 from gridwright.api.answer import Refused
-from gridwright.api.body import unpack
+from gridwright.api.body import Bodies, Room, unpack
 from gridwright.api.edge.decode import READINGS, Decoders, Kept
 from gridwright.api.ingest.arrow import decode_arrow, decode_csv
 from gridwright.api.ingest.json import decode_json
@@ -149,7 +149,7 @@ def test_packed_bodies_within_the_limit_are_taken_and_what_nobody_knows_is_left_
     "body",
     [
         written(columns()) + written(columns()),
-        unpack(gzip.compress(written(columns())) + gzip.compress(written(columns())), LIMIT),
+        unpack(gzip.compress(written(columns())) + gzip.compress(written(columns())), LIMIT, Room(Bodies())),
         written(columns()) + b"junk",
         written(columns()) + b"\0",
     ],

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gridwright.api.answer import Refused
 from gridwright.api.authenticate import Credential, credential_of
-from gridwright.api.body import PIECE, SMALL, unpack, unpack_small
+from gridwright.api.body import PIECE, SMALL, Bodies, Room, unpack, unpack_small
 from gridwright.api.entrance import TYPES, decode
 from gridwright.api.ingest.form import TAKEN, decode_form
 from gridwright.api.ingest.meaning import Said
@@ -91,7 +91,7 @@ def test_any_form_is_answered(media: str, body: bytes) -> None:
 
 def test_small_gzip_is_unpacked_at_once_and_all_else_is_looked_at() -> None:
     small = gzip.compress(b"line\n" * 1000)
-    assert unpack_small(small, PIECE) == unpack(small, PIECE) == b"line\n" * 1000
+    assert unpack_small(small, PIECE) == unpack(small, PIECE, Room(Bodies())) == b"line\n" * 1000
     assert unpack_small(gzip.compress(b""), PIECE) == b""
     two, bomb, large = small + small, gzip.compress(bytes(PIECE + 1)), gzip.compress(os.urandom(SMALL))
     for other in (two, bomb, large, small[:-1], b"", b"no gzip"):
@@ -102,7 +102,7 @@ def test_small_gzip_is_unpacked_at_once_and_all_else_is_looked_at() -> None:
 @given(st.binary(max_size=200))
 def test_any_gzip_is_answered(body: bytes) -> None:
     with suppress(Refused):
-        assert len(unpack(body, 1000)) <= 1000
+        assert len(unpack(body, 1000, Room(Bodies()))) <= 1000
 
 
 @given(st.lists(st.tuples(st.sampled_from([b"authorization", b"x-api-key", b"cookie"]), st.binary(max_size=60))))

@@ -18,7 +18,7 @@ import msgspec
 
 from gridwright.api.answer import JSON, Answer, Receive, Scope, problem, refuse
 from gridwright.api.authenticate import credential_of
-from gridwright.api.body import Bodies, header
+from gridwright.api.body import HELD, Bodies, header
 from gridwright.api.edge.decode import Decoders, Kept, as_estimated, faults_of
 from gridwright.api.edge.loads import told_later, write_loads
 from gridwright.api.edge.portions import Decodeds, portions
@@ -78,7 +78,7 @@ class EdgeBatches:
         self._limit = platform.settings.server.max_body_mb * MIB
         self._decoders = Decoders(platform.settings)
         self._directories = Directories(platform)
-        self._bodies = Bodies()
+        self._bodies = Bodies(max(HELD, self._limit))
         self._under_way: set[str] = set()
 
     async def take(self, scope: Scope, receive: Receive) -> Answer:
@@ -86,8 +86,8 @@ class EdgeBatches:
         access = await self._entrance.admitted(credential_of(scope["headers"], cookies=False))
         edge = edge_of(scope)
         media = header(scope, b"content-type").partition(";")[0].strip().lower()
-        with self._alone(edge), self._bodies.room_for(scope, self._limit):
-            body = await self._bodies.read(scope, receive, self._limit)
+        with self._alone(edge), self._bodies.room_for(scope, self._limit) as room:
+            body = await self._bodies.read(scope, receive, self._limit, room)
             now = self._platform.clock()
             batch = await asyncio.to_thread(read_batch, body, media)
             try:
