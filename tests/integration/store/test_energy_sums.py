@@ -21,7 +21,7 @@ from gridwright.domain.usage_point import Meter
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.store import Store, open_store
-from tests.integration.store.test_rollovers import DAY, NOW, SINGLE, START, Place, Read, a_place
+from tests.integration.store.test_rollovers import DAY, NOW, SINGLE, START, Place, Read, a_place, json_of
 
 # What reads tell is computed: how it is kept is the same for each case.
 pytestmark = pytest.mark.few_on_servers(1)
@@ -102,6 +102,13 @@ def test_more_reads_of_a_day_in_another_step_tell_the_whole_day(
     bring(place, tmp_path, first, at(0, 30, 60))
     bring(place, tmp_path, entrance, at(*range(75, 360, 15)))
     assert set(intervals(store)) == {(end - 15, end) for end in range(75, 360, 15)}
+
+
+def test_reads_that_are_posted_together_around_stored_ones_tell_what_lies_between(store: Store) -> None:
+    place = a_place(store, METER)
+    place.post(json_of(at(120)))
+    place.post(json_of(at(60, 180)))
+    assert intervals(store) == {(begin, begin + 60): counted(begin, begin + 60) for begin in (60, 120)}
 
 
 MOMENTS = st.lists(

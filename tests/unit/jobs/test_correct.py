@@ -359,3 +359,14 @@ def test_other_rules_judge_the_last_weeks_again(store: Store) -> None:
         assert len(ranges) == touched
         assert all(each.from_day == (NOW - timedelta(days=42)).date() for each in ranges)
         store.dirty.clear(LOCAL_OWNER, ranges)
+
+
+def test_hours_that_begin_at_another_minute_from_a_day_on_are_added_up() -> None:
+    """The day whose first hour begins at a quarter past midnight lies on no grid from midnight on."""
+    with open_store("sqlite://") as store:
+        store.registry.save_points(LOCAL_OWNER, [UsagePoint("UP-1", capacity_kw=17.0)])
+        for start in (START, START + timedelta(days=1, minutes=15)):
+            hours = Panel(("UP-1",), start, HOUR, np.full((1, 24), 500.0))
+            store.readings.save(LOCAL_OWNER, hours.slice(0, 23), known_at=NOW)
+        assert (done := correct(store, LOCAL_OWNER, SITE, now=NOW)).failed == 0, done
+        assert totals(store).total[0, 1] >= 23 * 500

@@ -54,7 +54,7 @@ def seam_totals(
     """Return the total of a civil day within which the interval length changes, None where nothing is stored of it."""
     period = local_day(date_of(day), zone_of(zone))
     parts = list(load_stretches(store, access, [point], period, kind, image=Image.FINAL, as_of=as_of))
-    return day_totals(on_one_grid(parts).regrid(period), zone) if parts else None
+    return day_totals(_to(on_one_grid(parts), period), zone) if parts else None
 
 
 def _to(panel: Panel, around: Interval) -> Panel:

@@ -20,7 +20,7 @@ from gridwright.jobs.store_port import StorePort
 from gridwright.store import NOTHING_SAVED, SaveSummary
 
 SECOND = timedelta(seconds=1)
-BEHIND, AHEAD = 4, 3  # instants on both sides that may tell which reads are wrong
+BEHIND, AHEAD = 4, 4  # instants on both sides that may tell which reads are wrong
 Neighbours = tuple[RegisterReading | None, RegisterReading | None]
 Move = tuple[RegisterReading, int]
 
@@ -52,6 +52,8 @@ def place_reads(
     rollovers.learn(point for point in arriving if _is_unnamed(each for each in around[point] if each is not None))
     beside = {point: _named(around[point], rollovers) for point in arriving}
     followed = {point: beside[point][0] for point, reads in arriving.items() if _follow(reads, *beside[point])}
+    for point in _among(store, access, {point: arriving[point] for point in followed}):
+        del followed[point]
     begun = _begun(store, access, [read for read in followed.values() if read is not None and read.epoch])
     closer = {point: reads for point, reads in arriving.items() if point not in followed or point in begun}
     windows = _windows(store, access, closer)
@@ -92,6 +94,16 @@ def _follow(reads: Sequence[RegisterReading], before: RegisterReading | None, af
         return False
     whole = [before, *chain] if before is not None else chain
     return all(one.end_device == other.end_device and one.value <= other.value for one, other in pairwise(whole))
+
+
+def _among(store: StorePort, access: Access, arriving: Mapping[str, Sequence[RegisterReading]]) -> list[str]:
+    """Return the usage points of which reads are stored between the first and the last of those that arrive."""
+    spans = {point: (min(read.at for read in some), max(read.at for read in some)) for point, some in arriving.items()}
+    wide = {point: Interval(first + SECOND, last) for point, (first, last) in spans.items() if first < last}
+    if not wide:
+        return []
+    kind = next(iter(arriving.values()))[0].reading_type
+    return [point for point, reads in store.registers.load_each(access, wide, kind).items() if reads]
 
 
 def _begun(store: StorePort, access: Access, reads: Sequence[RegisterReading]) -> set[str]:
