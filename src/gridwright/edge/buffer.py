@@ -48,9 +48,10 @@ from gridwright.edge.gone import (
 )
 from gridwright.edge.reader import Piece, Reader
 from gridwright.edge.sealing import DataKey, Seals
-from gridwright.edge.segment import Segment, encode, key_frame, path_of, seal
+from gridwright.edge.segment import LONGEST, Segment, encode, key_frame, path_of, seal
 
 HIGHEST = 1 << 62
+FRAME = 1_024  # bytes around a record at most: its head and seal, and the data key before it
 
 
 class Buffer:
@@ -130,6 +131,12 @@ class Buffer:
                 return segment, len(head) + size
 
     def _make_room(self, size: int) -> None:
+        if size > self._room:  # no dropping helps: nothing is lost for what cannot be kept anyway
+            raise StoreFull(
+                f"{size:,} bytes at once are more than the buffer can ever hold: {self._room:,} bytes",
+                where=str(self.folder),
+                remedy="send them in smaller requests, or give the buffer more room (edge.limit_mb)",
+            )
         while self.bytes_held + size > self.bounds.limit:
             if not self._drop_one():
                 raise StoreFull(
@@ -304,6 +311,15 @@ class Buffer:
                 self._quarantined += segment.size
             else:
                 segment.path.unlink()
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest record that it can ever hold; damaged files that are put aside take room as well."""
+        return min(self._room, LONGEST) - FRAME
+
+    @property
+    def _room(self) -> int:
+        return self.bounds.limit - self._quarantined
 
     @property
     def bytes_held(self) -> int:

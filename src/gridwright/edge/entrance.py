@@ -86,7 +86,7 @@ class EdgeEntrance:
     async def _taken(self, scope: Scope, receive: Receive) -> Answer:
         query = query_of(scope)
         await self.admitted(scope, query)
-        limit = FORM_LIMIT if scope["path"] == METER_READING else self._limit
+        limit = min(FORM_LIMIT if scope["path"] == METER_READING else self._limit, self._keeper.largest_body)
         with self._bodies.room_for(scope, limit) as room:
             body = await self._bodies.read(scope, receive, limit, room)
             once = once_of(scope, body)

@@ -17,6 +17,8 @@ from gridwright.edge.drops import Drops
 
 WAITING, WAITING_BYTES = 4_096, 64 << 20
 GROUP_BYTES = 8 << 20
+GROUPS = 4  # that have room in the buffer at least: many small requests at once must not be too much for it
+ENVELOPE = 128 << 10  # bytes that a request's address, query and content type add to its body at most
 Waiter = tuple[bytes, "asyncio.Future[None]", asyncio.AbstractEventLoop]
 
 
@@ -28,6 +30,7 @@ class Keeper:
         self._drops = Drops(buffer)
         self._queue: deque[Waiter] = deque()
         self._held = 0
+        self._most = min(GROUP_BYTES, buffer.bounds.limit // GROUPS)
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
@@ -48,6 +51,11 @@ class Keeper:
     def alive(self) -> bool:
         """Tell whether requests are taken."""
         return self._thread.is_alive() and not self._stopping
+
+    @property
+    def largest_body(self) -> int:
+        """Bytes of the largest body that the buffer can ever hold."""
+        return max(self._buffer.largest - ENVELOPE, 0)
 
     def put(self, payload: bytes) -> asyncio.Future[None]:
         """Queue a request; Refused with 429 when too many wait, 503 when the edge stops."""
@@ -81,7 +89,7 @@ class Keeper:
         size = 0
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._stopping)
-            while self._queue and (not group or size + len(self._queue[0][0]) <= GROUP_BYTES):
+            while self._queue and (not group or size + len(self._queue[0][0]) <= self._most):
                 group.append(self._queue.popleft())
                 size += len(group[-1][0])
             self._held -= size

@@ -281,6 +281,18 @@ def test_or_drops_the_oldest_and_tells(tmp_path: Path) -> None:
         assert buffer.level.dropped == lost
 
 
+@pytest.mark.parametrize("on_full", list(OnFull))
+def test_what_can_never_be_kept_drops_nothing(tmp_path: Path, on_full: OnFull) -> None:
+    with Buffer(tmp_path, Bounds(limit=2000, segment=500, on_full=on_full)) as buffer:
+        buffer.append([b"x" * 100])
+        with pytest.raises(
+            StoreFull, match=r"2,0\d\d bytes at once are more than the buffer can ever hold: 2,000"
+        ) as told:
+            buffer.append([b"y" * 2000])
+        assert "smaller requests" in told.value.remedy
+        assert rest(buffer) == ([b"x" * 100], 0)
+
+
 class Disk:
     """A disk that fails: the calls of `os` that the buffer writes with."""
 

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from gridwright.domain.errors import ConfigError, StoreError, StoreFull
+from gridwright.edge.bounds import MIB, USUAL, Bounds, OnFull
 from gridwright.edge.buffer import Buffer
 from gridwright.edge.clock import EdgeClock
 from gridwright.edge.entrance import EdgeEntrance
@@ -54,8 +55,8 @@ class Standing:
 
 
 @contextmanager
-def standing(folder: Path, *keys: str) -> Iterator[Standing]:
-    with Buffer(folder / "edge") as buffer:
+def standing(folder: Path, *keys: str, bounds: Bounds = USUAL) -> Iterator[Standing]:
+    with Buffer(folder / "edge", bounds) as buffer:
         keeper = Keeper(buffer)
         digests = [hashlib.sha256(key.encode()).digest() for key in keys]
         keeper.start()
@@ -95,6 +96,30 @@ def test_a_packed_body_is_kept_unpacked(edge: Standing) -> None:
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     assert edge.ask("POST", "/v1/readings", content=content, headers=headers).json()["accepted"] == 1
     assert msgspec.json.decode(edge.kept()[0].body) == [RECORD]
+
+
+def test_a_body_larger_than_the_buffer_is_refused_and_costs_nothing_that_waits(tmp_path: Path) -> None:
+    line = b"energy,usage_point=UP-1 kwh=0.25 1764064800000000000\n"
+    with standing(tmp_path, bounds=Bounds(MIB, MIB // 8, OnFull.DROP_OLDEST)) as edge:
+        assert edge.ask("POST", "/write", content=line).status_code == 204
+        told = edge.ask("POST", "/write", content=line * (MIB // len(line)))
+        assert (told.status_code, told.json()["code"]) == (413, "request too large")
+        assert [one.body for one in edge.kept()] == [line]
+        assert edge.buffer.dropped == 0
+
+
+def test_many_bodies_at_once_are_no_more_than_a_small_buffer_holds(tmp_path: Path) -> None:
+    with Buffer(tmp_path, Bounds(MIB, MIB // 8, OnFull.DROP_OLDEST)) as buffer:
+        keeper = Keeper(buffer)
+
+        async def put() -> None:
+            waiting = [keeper.put(bytes(100_000)) for _ in range(20)]
+            keeper.start()
+            await asyncio.gather(*waiting)
+
+        asyncio.run(put())
+        keeper.stop()
+        assert 5 < buffer.level.waiting < 20 == buffer.level.waiting + buffer.dropped
 
 
 def test_the_future_of_a_wrong_clock_is_the_centres_matter(edge: Standing) -> None:
