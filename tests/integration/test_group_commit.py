@@ -222,6 +222,19 @@ def test_a_lock_is_waited_for_and_then_told(tmp_path: Path) -> None:
         assert fine is None
 
 
+def test_who_waited_behind_a_lock_is_answered_with_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridwright.api.write.writer.GROUP", 1)
+    with open_store(tmp_path / "grid.db") as store:
+        store.registry.save_points(ME, [UsagePoint(point) for point in sorted(TOWN.points)])
+        locked = Failing(store, StoreLocked("locked"), 10**6)
+        answers = put(locked, *(batch(record(1, slot, 0.1)) for slot in range(50)), patience_s=0.5)
+        assert all(isinstance(answer, StoreLocked) for answer in answers)
+        assert 10**6 - locked.times < 50, "each was tried"
+        locked.times = 0
+        (answer,) = put(locked, batch(record(1, 0, 0.1)))
+        assert told(answer)["accepted"] == 1
+
+
 def test_a_log_that_cannot_be_written_does_not_end_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = io.StringIO()
     closed.close()

@@ -166,6 +166,7 @@ class Writer:
             self._note(group, outcomes, time.monotonic() - began)
             self._crowd = len(group) + len(self._queue)
             self._tell(group, outcomes)
+            self._give_up_overdue(outcomes)
             self._folding.note(sum(batch.readings for batch in group if batch.journal))
             if self._folding.is_pressing:
                 self._folding.fold()
@@ -245,6 +246,21 @@ class Writer:
         with suppress(RuntimeError):
             if loop is not None:
                 loop.call_soon_threadsafe(_settle, group, outcomes)
+
+    def _give_up_overdue(self, outcomes: Sequence[Outcome | Exception]) -> None:
+        """Answer who has waited as long behind a group for which the database stayed away, and is tried no more."""
+        away = next((one for one in outcomes if isinstance(one, StoreError) and passes(one)), None)
+        if away is None:
+            return
+        with self._changed:
+            waits_since = time.monotonic() - self._patience_s if time.monotonic() < self._ends_at else float("inf")
+            waiting = (*self._later, *self._queue)
+            overdue = [batch for batch in waiting if batch.put_at < waits_since]
+            self._later = [batch for batch in self._later if batch.put_at >= waits_since]
+            self._queue = deque(batch for batch in self._queue if batch.put_at >= waits_since)
+            self._held -= sum(batch.readings for batch in overdue)
+            self._figures.failed += len(overdue)
+        self._tell(overdue, [away] * len(overdue))
 
     def _group(self) -> list[Batch]:
         """Wait for batches and return those of the next transaction; empty at the end."""
