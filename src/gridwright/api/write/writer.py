@@ -308,7 +308,7 @@ class Writer:
 
     def _written(self, group: Sequence[Batch]) -> Sequence[Outcome]:
         """Write a group; while the database is locked or away it is tried again, as a whole, within bounds."""
-        until = time.monotonic() + self._patience_s
+        until = max(batch.put_at for batch in group) + self._patience_s
         for attempt in range(1_000):
             try:
                 return write(self._store, group, self._clock())
