@@ -258,7 +258,8 @@ def _exchange(bench: Workbench, row: int, fault: Fault) -> None:
     serial = f"{before.end_device}-B"
     _restart(bench, row, fault, serial)
     opening = replace(final, value=fault.size, end_device=serial, epoch=before.epoch + 1)
-    bench.registers.extend((final, opening))
+    # Where it falls on an ordinary read, that is the final one.
+    bench.registers = [*(read for read in bench.registers if read != final), final, opening]
     _exchange_back(bench, point, fault, serial)
 
 
@@ -281,7 +282,7 @@ def _exchange_back(bench: Workbench, point: str, fault: Fault, serial: str) -> N
         for read in mine
         if read.at > at
     ]
-    kept = [read for read in bench.registers if read not in mine or read.at <= at]
+    kept = [read for read in bench.registers if read != final and (read not in mine or read.at <= at)]
     bench.registers = [*kept, final, opening, *after]
 
 

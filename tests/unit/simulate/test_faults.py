@@ -15,6 +15,7 @@ from gridwright.simulate.town import Floats
 
 BERLIN = zone_of("Europe/Berlin")
 HOUR = timedelta(hours=1)
+QUARTER = HOUR / 4
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +116,14 @@ def test_an_exchange_has_a_final_and_an_opening_read(clean: Town) -> None:
     at = [read for read in broken.registers if read.at == fault.period.start and read.usage_point == fault.usage_point]
     assert [read.end_device for read in at] == [clean.meters[row].serial, f"{clean.meters[row].serial}-B"]
     assert at[1].value == 12
+
+
+def test_an_exchange_at_the_time_of_an_ordinary_read_has_no_third_one(clean: Town) -> None:
+    point = clean.panel.points[0]
+    at = sorted(read.at for read in clean.registers if read.usage_point == point)[3]
+    broken = with_faults(clean, [Fault(FaultKind.EXCHANGE, point, Interval(at, at + QUARTER), 12)])
+    reads = [read for read in broken.registers if read.usage_point == point and read.at == at]
+    assert [read.end_device for read in reads] == [clean.meters[0].serial, f"{clean.meters[0].serial}-B"]
 
 
 def test_all_faults_together_do_not_overlap(clean: Town) -> None:

@@ -12,12 +12,13 @@ from gridwright.domain.errors import InputError
 from gridwright.domain.interval import Interval, parse_period, zone_of
 from gridwright.domain.reading_type import Flow
 from gridwright.domain.topology import NodeKind
-from gridwright.simulate import FaultKind
+from gridwright.simulate import Fault, FaultKind, with_faults
 from gridwright.simulate.living import LivingTown, Response, living_town, registry_of
 from gridwright.simulate.living.build import FAULTS
 from gridwright.simulate.living.truth_file import truth_document
 
 BERLIN = zone_of("Europe/Berlin")
+HOUR = timedelta(hours=1)
 AUTUMN = parse_period("2026-10-01/2026-11-10", BERLIN)
 ALL = (*FAULTS, FaultKind.RESET, FaultKind.EXCHANGE)
 
@@ -210,6 +211,17 @@ def test_a_meter_exchange_is_registered_with_both_reads(town: LivingTown) -> Non
     assert change.opening_wh < change.final_wh
     after = [r for r in town.town.registers if r.usage_point == change.usage_point and r.at > change.at]
     assert {read.end_device for read in after} == {change.serial}
+
+
+def test_an_exchange_at_the_time_of_an_ordinary_read_has_two_reads_each_way() -> None:
+    quiet = living_town(6, AUTUMN, 2, faults=())
+    point = quiet.truth.received.points[0] if quiet.truth.received else ""
+    at = max(read.at for read in quiet.town.registers if read.usage_point == point)
+    town = with_faults(quiet.town, [Fault(FaultKind.EXCHANGE, point, Interval(at, at + HOUR), 12)])
+    told = [read for read in town.registers if read.usage_point == point and read.at == at]
+    assert sorted((read.reading_type.flow, read.epoch) for read in told) == [
+        (flow, epoch) for flow in (Flow.DELIVERED, Flow.RECEIVED) for epoch in (0, 1)
+    ]
 
 
 def test_the_registry_knows_everybody_who_is_measured(town: LivingTown) -> None:
