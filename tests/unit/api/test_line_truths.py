@@ -21,6 +21,7 @@ def test_a_boolean_is_no_energy(text: str, lines: int) -> None:
     verdicts = decode_lines(body.encode(), MAPPING, "s", NOW).verdicts
     assert (verdicts.accepted, verdicts.rejected) == (0, lines)
     assert verdicts.listed[0].fault.reason == "it is true or false, and no number"
+    assert verdicts.listed[0].value == ("false" if text == "false" else "true")
 
 
 def test_a_state_may_be_true_and_its_neighbours_stay() -> None:

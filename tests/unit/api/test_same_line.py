@@ -35,6 +35,9 @@ def values(decoded: DecodedLines) -> list[float]:
         ("kwh=1,wh=1001", "kwh, wh"),
         ("voltage=230,current=1,voltage_v=231", "voltage, voltage_v"),
         ("register_kwh=5,reading=6,total_kwh=5", "register_kwh, reading, total_kwh"),
+        ("kwh=1,kwh=2", "kwh, kwh"),
+        ("kwh=1,current=1,kwh=2", "kwh, kwh"),
+        ("kwh=1,kwh=1,energy_kwh=2", "kwh, kwh, energy_kwh"),
     ],
 )
 def test_fields_of_a_line_that_mean_the_same_and_differ_are_refused(fields: str, names: str) -> None:
@@ -55,7 +58,9 @@ def test_lines_alike_that_contradict_themselves_are_told_one_by_one() -> None:
         assert values(decoded) == [0, 0, 1000, 1000]
 
 
-@pytest.mark.parametrize("fields", ["kwh=1,energy_kwh=1.0", "kwh=1,wh=1000", "kwh=0.1,wh=100", "kwh=1,received_kwh=2"])
+@pytest.mark.parametrize(
+    "fields", ["kwh=1,energy_kwh=1.0", "kwh=1,kwh=1", "kwh=1,wh=1000", "kwh=0.1,wh=100", "kwh=1,received_kwh=2"]
+)
 def test_fields_that_agree_or_mean_different_things_are_taken(fields: str) -> None:
     for decoded in decode(f"energy,usage_point=X {fields} {AT}"):
         assert (decoded.verdicts.rejected, len(values(decoded))) == (0, 2)

@@ -19,7 +19,7 @@ from gridwright.api.ingest.known import Numbered, Tags
 from gridwright.api.ingest.meaning import Meaning, Said, Wrong, meaning_of
 from gridwright.api.ingest.places import dense
 from gridwright.api.ingest.rows_by import RowsBy
-from gridwright.api.ingest.same_line import Alike, contradicting, contradiction
+from gridwright.api.ingest.same_line import Alike, contradicting, contradiction, is_field_twice
 from gridwright.api.ingest.table import Decoded, Places, Table, check
 from gridwright.api.ingest.truths import truths_of
 from gridwright.api.ingest.verdicts import Fault
@@ -189,7 +189,9 @@ class _Mapped:
         number = told.name[values.origin]
         kept = (which >= 0) & self._named(number, which)
         truths = truths_of(self.body, values, said, np.where(kept, which, np.int32(-1)))
-        self._tell(truths, TRUE_OR_FALSE)
+        for row in truths.tolist():
+            written = "true" if values.value[row] else "false"
+            self.decoded.verdicts.reject(self.decoded.places.of(row), TRUE_OR_FALSE, written)
         kept[truths] = False
         used, name = dense(number, len(told.names.all))
         self.decoded.numbered = Numbered(told.names, used)
@@ -228,7 +230,7 @@ class _Mapped:
                 table[at] = said.setdefault(meant, len(said))
                 alike.add(which, at, meant)
         which_of = table[code]
-        for group in alike.groups():
+        for group in alike.groups(alone=is_field_twice(self.values.field, self.values.line)):
             self._contradict([(rows_by[at], meaning) for at, meaning in group], which_of)
         return list(said), which_of
 

@@ -29,9 +29,17 @@ class Alike:
             return
         self._found.setdefault((words, meaning.reading_type), []).append((at, meaning))
 
-    def groups(self) -> Iterator[list[tuple[int, Meaning]]]:
-        """Yield the places of pairs that mean the same, with their meanings."""
-        return (pairs for pairs in self._found.values() if len(pairs) > 1)
+    def groups(self, *, alone: bool = False) -> Iterator[list[tuple[int, Meaning]]]:
+        """Yield the places of pairs that mean the same, with their meanings; `alone`: also single ones."""
+        return (pairs for pairs in self._found.values() if alone or len(pairs) > 1)
+
+
+def is_field_twice(field: npt.NDArray[np.int32], line: npt.NDArray[np.int64]) -> bool:
+    """Tell whether any field stands twice in one line; the values of a line follow each other."""
+    if not (line[1:] == line[:-1]).any():
+        return False
+    told = np.sort(line * (int(field.max()) + 1) + field)
+    return bool((told[1:] == told[:-1]).any())
 
 
 def contradiction(names: Sequence[str], meaning: Meaning) -> Fault:
