@@ -66,7 +66,7 @@ def broken_list(text: bytes, before: bytes = b"") -> Cut:
 
 
 def _pieces(within: bytes) -> Iterator[bytes]:
-    text = within.decode("latin-1")  # one character a byte, so that places agree
+    text = _Text(within, "latin-1")  # one character a byte, so that places agree
     starts = [*(found.end() for found in OPENS.finditer(within)), len(text)]
     if any(lists_more(within[one:two]) for one, two in pairwise([0, *starts])):  # whoever takes the pieces refuses it
         yield within
@@ -85,6 +85,20 @@ def _pieces(within: bytes) -> Iterator[bytes]:
                 raise too_many_broken()
         yield _bare(within[at:end])
         at = _behind(text, behind)
+
+
+class _Text(str):
+    """A text whose lines nobody needs: each JSONDecodeError counts those before it, which takes time by the square."""
+
+    __slots__ = ()
+
+    def count(self, *_: object) -> int:
+        """Return that there is no line before."""
+        return 0
+
+    def rfind(self, *_: object) -> int:
+        """Return that there is no line before."""
+        return -1
 
 
 @dataclass(slots=True)
