@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[bytes | None, tuple[str, ...], int, str, str, str]] = {
         (),
         1,
         "UnreadableFile",
-        "column 'kwh' holds no numbers: its first value is 'much'",
+        "column 'kwh' holds no numbers: 'much' is none",
         "--column value=NAME",
     ),
     "no dates": (table(["UP-1,x,1.5"] * 9), (), 1, "UnreadableFile", "no column tells the date", "--column time=NAME"),
@@ -123,7 +123,7 @@ def test_what_cannot_be_read_is_refused_in_one_document(report: Report, name: st
 def test_without_json_the_refusal_is_a_sentence_with_place_and_remedy(report: Report) -> None:
     code, out, err = report(table(rows(value="much")), as_json=False)
     assert (code, out) == (1, "")
-    assert "Error: meter.csv: column 'kwh' holds no numbers: its first value is 'much'" in err
+    assert "Error: meter.csv: column 'kwh' holds no numbers: 'much' is none" in err
     assert "--column value=NAME" in err
 
 

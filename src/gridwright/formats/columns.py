@@ -15,11 +15,12 @@ from gridwright.formats.layout import DayColumns, day_columns
 from gridwright.formats.numerals import NUMBER
 from gridwright.formats.source import ReadOptions
 from gridwright.formats.stamps import read_clocks, read_stamps
-from gridwright.formats.text import is_no_value
+from gridwright.formats.text import is_no_value, shortened
 
 LOOSE_NUMBER = r"[+-]?[0-9.,\u00a0\u202f' ]*[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?"
 # A number that no rule for stamps could take: fewer digits than a date written without marks.
 PLAIN = re.compile(r"[+-]?[0-9]{1,7}(?:\.[0-9]{1,9})?")
+SHOWN = 120  # characters of a value in an error
 MOSTLY = 0.6
 # Fewer repeats than this are duplicates, more are another usage point.
 SOME = 0.05
@@ -68,8 +69,11 @@ def kind_of(texts: Sequence[str]) -> str:
     kind = _temporal(filled, enough)
     if kind:
         return kind
-    numeric = sum(re.fullmatch(LOOSE_NUMBER, text) is not None or bool(NUMBER.fullmatch(text)) for text in filled)
-    return "number" if numeric >= enough else "text"
+    return "number" if sum(map(_is_number, filled)) >= enough else "text"
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(LOOSE_NUMBER, text) is not None or bool(NUMBER.fullmatch(text))
 
 
 def _temporal(filled: Sequence[str], enough: float) -> str:
@@ -292,9 +296,9 @@ def _no_numbers(preview: Preview) -> None:
     """Refuse a table whose column of readings holds words, by its first one."""
     for name, texts, kind in zip(preview.names, preview.texts, preview.kinds, strict=True):
         if kind == "text" and preview.has_header and roles.role_of(name) == "value":
-            first = next(text.strip() for text in texts if not is_no_value(text))
+            wrong = next(text.strip() for text in texts if not (is_no_value(text) or _is_number(text.strip())))
             raise UnreadableFile(
-                f"column {name!r} holds no numbers: its first value is {first!r}",
+                f"column {name!r} holds no numbers: {shortened(wrong, SHOWN)!r} is none",
                 remedy="correct the values, or name another column with --column value=NAME",
             )
 

@@ -14,7 +14,7 @@ from gridwright.domain.verdict import Reject
 from gridwright.formats.layout import Batch, Layout
 from gridwright.formats.row_verdicts import LONGEST_RECORD
 from gridwright.formats.source import KEPT_REJECTS, Chunk
-from gridwright.formats.text import Encoding, rows_of, shortened
+from gridwright.formats.text import Encoding, is_open, rows_of, shortened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +25,7 @@ Bytes = npt.NDArray[np.uint8]
 CHUNK_BYTES = 16 * 2**20
 USUAL_ROW = 2**16  # bytes that hardly any row has
 NEWLINE, RETURN, QUOTE = 10, 13, 34
+OPEN = ("a quote is opened and not closed", "close it or leave it out; the file may be cut off there")
 # What pyarrow may read as "no value" beside numbers; anything else is looked at one by one.
 NULLS = ["", "Null", "NULL", "null", "NA", "N/A", "n/a", "na", "-", "--", "NaN", "nan", "None", "NAN"]
 
@@ -174,6 +175,8 @@ def _quick(rows: Rows, layout: Layout, framing: Framing, *, as_text: bool) -> Ba
     """Split with pyarrow; None when its rows are not the ones we counted, as after a stray quote."""
     import pyarrow as pa
 
+    if _is_open(rows.record(rows.line.size - 1), framing):
+        return None
     odd: list[tuple[int, int]] = []
     table = None
     with suppress(pa.ArrowInvalid):
@@ -252,11 +255,11 @@ def _arrow(text: bytes, layout: Layout, framing: Framing, odd: list[tuple[int, i
 
 
 def _wrong_width(rows: Rows, odd: list[tuple[int, int]], framing: Framing) -> tuple[Reject, ...]:
+    usual = "complete the row, or quote values that hold the separator"
     return tuple(
         Reject(
             int(rows.line[number - 1]),
-            f"{count} columns where the file has {framing.width}",
-            "complete the row, or quote values that hold the separator",
+            *(OPEN if count < 0 else (f"{count} columns where the file has {framing.width}", usual)),
             record=shortened(rows.record(number - 1), LONGEST_RECORD),
         )
         for number, count in odd[:KEPT_REJECTS]
@@ -271,8 +274,11 @@ def _careful(rows: Rows, layout: Layout, framing: Framing) -> Batch:
     kept: list[int] = []
     odd: list[tuple[int, int]] = []
     for row in range(rows.line.size):
-        cells = _cells(rows.record(row), framing)
-        if len(cells) == framing.width:
+        record = rows.record(row)
+        cells = _cells(record, framing)
+        if _is_open(record, framing):
+            odd.append((row + 1, -1))
+        elif len(cells) == framing.width:
             fields.append(cells)
             kept.append(row)
         else:
@@ -286,6 +292,13 @@ def _careful(rows: Rows, layout: Layout, framing: Framing) -> Batch:
 
 
 def _cells(record: str, framing: Framing) -> list[str]:
-    lines = record.splitlines(keepends=True) if framing.multiline else [record.replace("\r", " ")]
-    found = rows_of(lines, framing.separator)
+    found = rows_of(_lines(record, framing), framing.separator)
     return found[0] if len(found) == 1 else []
+
+
+def _is_open(record: str, framing: Framing) -> bool:
+    return '"' in record and is_open(_lines(record, framing), framing.separator)
+
+
+def _lines(record: str, framing: Framing) -> list[str]:
+    return record.splitlines(keepends=True) if framing.multiline else [record.replace("\r", " ")]

@@ -230,6 +230,16 @@ def rows_of(lines: Iterable[str], separator: str) -> list[list[str]]:
             rows.append([])
 
 
+def is_open(lines: Iterable[str], separator: str) -> bool:
+    """Tell whether a quote in the last field is never closed, so that nobody knows where it ends."""
+    try:
+        for _ in csv.reader(lines, delimiter=separator, strict=True):
+            pass
+    except csv.Error as error:
+        return str(error) == "unexpected end of data"
+    return False
+
+
 def split_line(line: str, separator: str) -> list[str]:
     """Split one line."""
     rows = rows_of([line], separator)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gridwright.api.answer import Refused
 from gridwright.api.ingest.arrow import decode_csv
 from gridwright.api.ingest.meaning import Said
 from gridwright.api.ingest.verdicts import LISTED
@@ -42,3 +43,14 @@ def test_many_of_them_are_counted_and_the_first_listed() -> None:
 def test_the_same_header_again_costs_its_own_line() -> None:
     decoded = decode_csv("\n".join([HEADER, *ROWS[:10], HEADER, *ROWS[10:]]).encode(), Said(interval_s=3600), NOW)
     assert (decoded.records, decoded.verdicts.rejected) == (25, 1)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n"])
+@pytest.mark.parametrize("rows", [[], ROWS[:3]])
+def test_a_body_that_ends_within_a_quote_is_refused(rows: list[str], end: str) -> None:
+    body = "\n".join([HEADER, *rows, 'U-1,2025-03-01T10:00:00Z,"1']) + end
+    with pytest.raises(Refused) as refused:
+        decode_csv(body.encode(), Said(interval_s=3600), NOW)
+    assert f"line {len(rows) + 2} opens a quote" in refused.value.answer.body.decode()
+    whole = decode_csv(f'{body.rstrip()}2"\n'.encode(), Said(interval_s=3600), NOW)
+    assert whole.verdicts.rejected == 0

@@ -360,6 +360,18 @@ def test_a_stray_quote_damages_its_own_row_only() -> None:
     assert [line for line, _ in found.rejects] == [11]
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+@pytest.mark.parametrize("behind", ["", "2021-01-01T10:00Z,2\n"])
+def test_a_value_whose_quote_is_not_closed_is_no_value(behind: str, end: str) -> None:
+    good = rows(stamps("2021-01-01", 9), "%Y-%m-%dT%H:%MZ")
+    found = read(f'time,kWh\n{good}{behind}2021-01-01T11:00Z,"1{end}')
+    last = 12 if behind else 11
+    assert found.only.line.tolist() == list(range(2, last))
+    (reject,) = found.pieces[0].rejects
+    assert (reject.line, reject.reason) == (last, "a quote is opened and not closed")
+    assert reject.record.strip() == '2021-01-01T11:00Z,"1'
+
+
 def test_quoted_separators_and_newlines_keep_line_numbers() -> None:
     rows_of_three = ['2021-01-01 00:00,1,"two\nlines"', '2021-01-01 00:30,2,""', "2021-01-01 01:00,x,"]
     found = read("meter,time,kWh,note\n" + "".join(f'"A,1",{row}\n' for row in rows_of_three))

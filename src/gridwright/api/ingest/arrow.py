@@ -17,7 +17,7 @@ from gridwright.api.ingest.table import Decoded, Places
 from gridwright.api.ingest.verdicts import Fault, Status
 from gridwright.formats.csv_split import Framing
 from gridwright.formats.csv_stretches import headers_in
-from gridwright.formats.text import Encoding, shortened
+from gridwright.formats.text import Encoding, is_open, shortened
 
 MAX_LINES = 1_000_000
 LONGEST_HEADER = 120  # characters of one that are shown
@@ -57,6 +57,7 @@ def decode_csv(body: bytes, defaults: Said, now: datetime) -> Decoded:
         raise refuse(400, f"the CSV cannot be read: {error}", remedy="send UTF-8 with a header line") from error
     decoded = Decoded(records=table.num_rows + len(ragged))
     _require_lines(rest, decoded.records)
+    _require_closed(rest, separator)
     gone = {row.number for row in ragged if row.number is not None}
     kept = [number for number in range(1, decoded.records + 1) if number not in gone] if gone else None
     decoded.places = _places(rest)
@@ -129,6 +130,14 @@ def _require_lines(rest: bytes, records: int) -> None:
         return
     line = next((number for number, line in enumerate(lines, 2) if line.count(b'"') % 2), 2)
     raise refuse(400, f"line {line} opens a quote that it does not close", remedy="close it or leave it out", line=line)
+
+
+def _require_closed(rest: bytes, separator: str) -> None:
+    """Refuse a body that ends within a quote: it may be cut off there, and 1 may have been 12."""
+    text = rest.rstrip()
+    if is_open([text[text.rfind(b"\n") + 1 :].decode()], separator):
+        line = text.count(b"\n") + 2
+        raise refuse(400, f"line {line} opens a quote that it does not close", remedy="send all of it", line=line)
 
 
 def _places(rest: bytes) -> Places:
