@@ -13,6 +13,8 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access
 from gridwright.domain.calendar import day_number
 from gridwright.domain.day_totals import FIELDS, DayTotals, day_totals
+from gridwright.domain.errors import NotFound
+from gridwright.domain.interval import Interval
 from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, RECEIVED_ENERGY, ReadingType
@@ -171,3 +173,26 @@ def test_a_lost_archive_file_keeps_only_its_usage_points_waiting(store: Store, t
     assert faults(store) == []
     assert totals(store).total.sum() == usage().values.sum()
     assert store.archive.parts(ME) == away  # sums are made where the readings are
+
+
+def test_totals_that_were_lost_or_changed_are_added_up_again_when_asked(store: Store) -> None:
+    filled(store, usage(("UP-1", "UP-2")))
+    before = totals(store)
+    with store._session.writing() as unit:
+        unit.run_many("DELETE FROM day_total WHERE day < ? OR day = ?", [(DAYS.start + 20, DAYS.start + 50)])
+        unit.run_many("UPDATE day_total SET total = total + 1, estimated = 1 WHERE day = ?", [(DAYS.start + 60,)])
+    assert faults(store)
+    with pytest.raises(NotFound):
+        store.dirty.again(ME, ["UP-3"])
+    march = Interval(START + timedelta(days=60), START + timedelta(days=91))
+    assert store.dirty.again(ME, ["UP-1"], march) == 1
+    carried(store)
+    same(totals(store), before)
+    assert store.dirty.again(ME, ["UP-1"], Interval(NOW, LATER)) == 0
+    assert faults(store)  # of the other one
+    assert store.dirty.again(ME, ["UP-1", "UP-2"]) == 2
+    carried(store)
+    assert faults(store) == []
+    store.dirty.again(ME, ["UP-1", "UP-2"])
+    done = carried(store)
+    assert (done.readings, done.days, done.rerates) == (0, 0, 0)

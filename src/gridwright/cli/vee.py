@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gridwright.cli.context import platform
+from gridwright.cli.judge_again import register as add_again
 from gridwright.cli.options import Json, Site, with_reading, with_site
 from gridwright.cli.output import print_json, print_table, say
 from gridwright.cli.rule_history import register as add_history
@@ -31,6 +32,7 @@ app = typer.Typer(help="How readings are judged.", no_args_is_help=True)
 
 
 add_history(app)
+add_again(app)
 
 
 @app.callback()

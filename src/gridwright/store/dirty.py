@@ -27,6 +27,7 @@ TOUCHING = (
     "SELECT id, usage_point, from_day, to_day FROM dirty_range "
     "WHERE reading_type = ? AND from_day <= ? AND to_day >= ? AND usage_point {which}"
 )
+LAST_DAY = 365_000  # later than any reading
 DELETE = "DELETE FROM dirty_range WHERE id BETWEEN ? AND ?"
 
 
@@ -104,6 +105,24 @@ class Dirty:
             subject = points[0] if len(points) == 1 else f"{len(points)} usage points"
             at = self._session.clock()
             note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, touched=str(period), reading_type=kind.code)
+
+    def again(self, access: Access, points: Sequence[str], period: Interval | None = None) -> int:
+        """Have readings judged, estimated and added up again, of all time or a period; return of how many points."""
+        from gridwright.store.days.touching import touch_again  # which marks days by this module
+
+        access.require(Act.WRITE_READINGS)
+        for point in points:
+            access.require(Act.WRITE_READINGS, point)
+        first, last = (0, LAST_DAY)
+        if period is not None:
+            first, last = to_seconds(period.start) // DAY_S, -(-to_seconds(period.end) // DAY_S)
+        with self._session.writing() as unit:
+            done = touch_again(unit, self._names, self._names.point_keys(unit, points), first, last)
+            if done:
+                subject = points[0] if len(points) == 1 else f"{len(points)} usage points"
+                asked = str(period) if period is not None else "all of it"
+                note(unit, access, Act.WRITE_READINGS, subject=subject, at=self._session.clock(), again=asked)
+        return done
 
     def clear(self, access: Access, ranges: Iterable[DirtyRange]) -> int:
         """Remove ranges that were dealt with and return how many; one touched in the meantime stays."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sqlalchemy import ColumnElement, CursorResult, Select, Table, insert, select
 
 from gridwright.domain.access import Access
-from gridwright.domain.errors import NotFound
+from gridwright.domain.errors import NotFound, StoreCorrupt
 from gridwright.domain.image import Image
 from gridwright.domain.reading_type import ReadingType, from_code
 from gridwright.store import schema
@@ -142,7 +142,14 @@ def every_image(unit: Unit) -> dict[int, tuple[ReadingType, Image]]:
     found = {}
     for row in unit.connection.execute(select(schema.reading_type)):
         code, _, image = row.code.partition(IMAGE_MARK)
-        found[row.id] = from_code(code), Image(image) if image else Image.RAW
+        try:
+            found[row.id] = from_code(code), Image(image) if image else Image.RAW
+        except (NotFound, ValueError) as error:
+            raise StoreCorrupt(
+                f"reading type number {row.id} is {row.code!r}, which is none",
+                where="reading_type.code",
+                remedy="take its code from a backup; gridwright backup restore brings one into an empty place",
+            ) from error
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, bindparam, or_, select, update
 
+from gridwright.domain.errors import StoreCorrupt
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import schema
 from gridwright.store.days.blocks import marks
@@ -47,10 +48,22 @@ def to_points(unit: Unit, sealing: Sealing, rows: Sequence[Row[Any]]) -> list[Us
             capacity_kw=row.capacity_kw,
             holidays=row.holidays,
             exports=bool(row.exports),
-            attributes=json.loads(text),
+            attributes=_attributes(row.code, text),
         )
         for row, text in zip(rows, texts, strict=True)
     ]
+
+
+def _attributes(point: str, text: str) -> dict[str, str]:
+    try:
+        found: dict[str, str] = json.loads(text)
+    except ValueError as error:
+        raise StoreCorrupt(
+            f"the attributes of usage point {point} cannot be read: {error}",
+            where="usage_point.attributes",
+            remedy="take them from a backup; gridwright backup restore brings one into an empty place",
+        ) from error
+    return found
 
 
 def load_points(unit: Unit, sealing: Sealing, codes: Sequence[str]) -> list[UsagePoint]:
@@ -124,7 +137,7 @@ def main_points(
     texts = sealing.open(unit, COLUMN, [(row.code, row.attributes) for row in rows])
     found = {}
     for row, text in zip(rows, texts, strict=True):
-        check = json.loads(text).get(CHECKED_BY, "").strip()
+        check = _attributes(row.code, text).get(CHECKED_BY, "").strip()
         if not check:
             without[row.code] = row.attributes[-TAG:]
         elif check in checks and check != row.code:

@@ -145,6 +145,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "dirty.count": ((1_000,), {}),
     "dirty.clear": (([RANGE],), {}),
     "dirty.touch": ((["hers"], DELIVERED_ENERGY, MONTH), {}),
+    "dirty.again": ((["hers"], MONTH), {}),
     "edits.add": ((EDIT,), {}),
     "edits.edit": (("E-1",), {}),
     "edits.find": ((), {"point": "hers"}),

@@ -34,7 +34,7 @@ from gridwright.store.checks.checks import Checked
 
 MARCH = datetime(2025, 3, 1, tzinfo=UTC)
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
-QUARTER = timedelta(minutes=15)
+QUARTER, DAY = timedelta(minutes=15), timedelta(days=1)
 ZONE = "Europe/Berlin"
 
 
@@ -49,7 +49,8 @@ def fill(store: Store) -> None:
     store.readings.save(ME, panel, known_at=NOW)
     store.readings.save(ME, Panel(points[:1], MARCH, QUARTER, values[1:, :99]), known_at=NOW + timedelta(hours=1))
     store.readings.save(ME, panel, known_at=NOW, image=Image.FINAL)
-    store.day_totals.save(ME, day_totals(panel, ZONE), known_at=NOW)
+    whole = panel.regrid(Interval(MARCH - DAY, panel.end + DAY))
+    store.day_totals.save(ME, day_totals(whole, ZONE), known_at=NOW)
     for value, hours in ((5.0, 0), (6.0, 1)):
         store.registers.save(ME, [RegisterReading("UP-1", MARCH, value)], known_at=NOW + timedelta(hours=hours))
     store.dirty.clear(ME, store.dirty.ranges(ME))
@@ -255,6 +256,21 @@ CORRUPTIONS: dict[str, tuple[Damage, str, str]] = {
         "day totals",
         "UP-2, electricity/delivered/energy/delta/0, 2025-03-13: the total is",
     ),
+    "a day total is gone": (
+        "DELETE FROM day_total WHERE day = 20160 AND usage_point = 2",
+        "day totals",
+        "UP-2, electricity/delivered/energy/delta/0, 2025-03-13: there is no total, the final readings sum to",
+    ),
+    "how the intervals of a day are known": (
+        "UPDATE day_total SET measured = measured - 5, estimated = 5 WHERE day = 20160 AND usage_point = 2",
+        "day totals",
+        "the number of measured intervals is 91, by the final readings it is 96",
+    ),
+    "the peak of a day": (
+        "UPDATE day_total SET peak = peak + 1 WHERE day = 20160 AND usage_point = 2",
+        "day totals",
+        "the highest interval is",
+    ),
     "a final reading that is another": (
         (
             "UPDATE block SET counts = "
@@ -363,7 +379,7 @@ def open_town(filled: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.mark.parametrize("what", CORRUPTIONS)
 def test_each_corruption_is_found_by_its_check(open_town: Store, what: str) -> None:
     damage, check, words = CORRUPTIONS[what]
-    remedies = {"archive files": FILE, "sealed data": KEY_FILE, "day totals": "mark the days dirty"}
+    remedies = {"archive files": FILE, "sealed data": KEY_FILE, "day totals": "gridwright vee again POINT"}
     checked: list[Checked] = []
     with kept_files(open_town), suppress(Undo), open_town._session.writing() as unit:
         if callable(damage):
@@ -376,6 +392,26 @@ def test_each_corruption_is_found_by_its_check(open_town: Store, what: str) -> N
     assert any(words in each for each in mine.first), checked
     assert remedies.get(check, "") in mine.remedy != ""
     assert not [each.name for each in checked if each.faults and not each.remedy]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("UPDATE usage_point SET attributes = '{\"name' WHERE id = 1", "the attributes of usage point UP-1 cannot be"),
+        ("UPDATE reading_type SET code = code || 'x' WHERE id = 2", "reading type number 2 is"),
+        ("UPDATE reading_type SET code = 'much' WHERE id = 1", "reading type number 1 is 'much', which is none"),
+    ],
+)
+def test_a_row_that_cannot_be_read_ends_no_other_check(open_town: Store, damage: str, words: str) -> None:
+    checked: list[Checked] = []
+    with suppress(Undo), open_town._session.writing() as unit:
+        unit.connection.execute(text(damage))
+        checked += verify_store(open_town, ME).checks
+        raise Undo
+    told = [each for check in checked for each in check.first]
+    assert any(words in each for each in told), told
+    assert "audit chain" in {check.name for check in checked if check.ok}
+    assert all(check.remedy for check in checked if check.faults)
 
 
 KEEPER: list[Vault] = []

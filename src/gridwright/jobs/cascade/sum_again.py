@@ -10,6 +10,7 @@ from datetime import datetime
 import numpy as np
 
 from gridwright.domain.access import Access
+from gridwright.domain.calendar import day_number
 from gridwright.domain.errors import AccessDenied, ArchiveUnreadable, GridwrightError, StoreError
 from gridwright.domain.reading_type import ReadingType
 from gridwright.jobs.cascade.claim_ranges import Overtaken, claim
@@ -73,7 +74,10 @@ class _Run:
         try:
             with self.store.transaction(cascade=f"cascade-{min(each.key for each in ranges)}-totals"):
                 claim(self.store, self.access, ranges)
-                changed = sum(self._zone(zone, names) for zone, names in self._by_zone(ranges).items())
+                days = range(
+                    min(day_number(each.from_day) for each in ranges), max(day_number(each.to_day) for each in ranges)
+                )
+                changed = sum(self._zone(zone, names, days) for zone, names in self._by_zone(ranges).items())
         except Overtaken:
             self.done.waiting += len(ranges)
         except ArchiveUnreadable as error:
@@ -101,17 +105,18 @@ class _Run:
             found[point.zone].append(point.id)
         return found
 
-    def _zone(self, zone: str, names: Sequence[str]) -> int:
-        return sum(self._kind(zone, names, kind, days) for kind, days in self.reach.items())
+    def _zone(self, zone: str, names: Sequence[str], days: range) -> int:
+        return sum(self._kind(zone, names, kind, days) for kind in self.reach)
 
     def _kind(self, zone: str, names: Sequence[str], kind: ReadingType, days: range) -> int:
-        """Add up one series of usage points; what is stored of days that are not any more is known no longer."""
-        stored = self.store.day_totals.load(self.access, names, days, reading_type=kind)
-        rows, there = np.flatnonzero(stored.known.any(axis=1)), np.flatnonzero(stored.known.any(axis=0))
-        if not rows.size:
-            return 0
-        mine = [names[row] for row in rows.tolist()]
-        near = range(days[int(there[0])] - MOVED, days[int(there[-1])] + 1 + MOVED)
-        totals = civil_totals(self.store, self.access, mine, near, kind, zone=zone)
+        """Add up one series of usage points; what is stored of days that are not any more is known no longer.
+
+        `days`: of their readings; edits may lie beyond them, and totals may be lost.
+        """
+        reach = self.reach[kind]
+        stored = self.store.day_totals.load(self.access, names, reach, reading_type=kind)
+        there = [reach[column] for column in np.flatnonzero(stored.known.any(axis=0)).tolist()]
+        near = range(min([days.start, *there]) - MOVED, max([days.stop, *(day + 1 for day in there)]) + MOVED)
+        totals = civil_totals(self.store, self.access, names, near, kind, zone=zone)
         kept = self.store.day_totals.save(self.access, totals, known_at=self.now, gone=~totals.known)
         return kept.new + kept.changed

@@ -44,7 +44,9 @@ class Findings:
     versions: Finder = field(default_factory=lambda: Finder("earlier images"))
     series: Finder = field(default_factory=lambda: Finder("series"))
     final: Finder = field(
-        default_factory=lambda: Finder("final images", "mark the days dirty; the cascade then makes their final image")
+        default_factory=lambda: Finder(
+            "final images", "gridwright vee again POINT has them made by the server, or by gridwright bill correct"
+        )
     )
 
     sums: Finder = field(default_factory=lambda: Finder("checksums"))

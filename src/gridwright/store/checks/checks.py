@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import GridwrightError, StoreCorrupt
+from gridwright.domain.image import Image
 from gridwright.store import schema
 from gridwright.store.archive.archive import ARCHIVED, ArchivePart, find_part, load_parts
 from gridwright.store.journal.rows import unpack_entry
-from gridwright.store.names import every_type
+from gridwright.store.names import every_image
 from gridwright.store.schema.field import device_link
 from gridwright.store.schema.flow import data_key, journal, journal_aside
 from gridwright.store.schema.trust import day_total
 from gridwright.store.sealing.points import COLUMN, NOTHING
 from gridwright.store.sealing.sealing import Sealing, is_sealed
-from gridwright.store.session import Session
+from gridwright.store.session import Session, Unit
 
 if TYPE_CHECKING:
     from gridwright.store.archive.file import Shelf
@@ -115,13 +116,20 @@ class Checks:
             yield
 
     def totalled(self, access: Access) -> dict[str, range]:
-        """Return the reading types that have day totals, each with the civil days from the first to the last."""
+        """Return the reading types that have day totals, and the civil days that these or final images may bear on."""
         access.require(Act.ADMINISTER)
-        query = select(day_total.c.reading_type, func.min(day_total.c.day), func.max(day_total.c.day))
         with self._session.reading() as unit:
-            codes = {key: kind.code for key, kind in every_type(unit).items()}
-            rows = unit.connection.execute(query.group_by(day_total.c.reading_type)).all()
-        return {codes[kind]: range(first, last + 1) for kind, first, last in rows if kind in codes}
+            images = every_image(unit)
+            totals = _reach(unit, day_total.c.reading_type, day_total.c.day)
+            blocks = _reach(unit, schema.block.c.reading_type, schema.block.c.day)
+        found = {images[key][0].code: days for key, days in totals.items() if key in images}
+        for key, days in blocks.items():
+            kind, image = images.get(key, (None, Image.RAW))
+            if kind is not None and image is Image.FINAL and kind.code in found:
+                known = found[kind.code]
+                # A UTC day has parts of two civil ones.
+                found[kind.code] = range(min(known.start, days.start - 1), max(known.stop, days.stop + 1))
+        return found
 
     def money(self, access: Access) -> list[Checked]:
         """Add up bills, their notes and the ledger, and look for gaps in the numbers and for notes that are missing."""
@@ -243,6 +251,12 @@ class Checks:
                 if deep:
                     compare_month(unit, finder, part, shelf_of)
         return finder.result()
+
+
+def _reach(unit: Unit, kind: Any, day: Any) -> dict[int, range]:  # noqa: ANN401 - columns
+    """Return for each reading type of a table the days from the first to the last."""
+    query = select(kind, func.min(day), func.max(day)).group_by(kind)
+    return {int(key): range(first, last + 1) for key, first, last in unit.connection.execute(query)}
 
 
 def _fault_of(part: ArchivePart, shelf_of: ShelfOf, *, deep: bool) -> str:

@@ -53,6 +53,21 @@ def touch_last_days(unit: Unit, names: Names, points: list[int]) -> None:
         dirty.mark(unit, kind, spans[:, 0], np.maximum(spans[:, 1], end - LAST_DAYS), end)
 
 
+def touch_again(unit: Unit, names: Names, points: list[int], first: int, last: int) -> int:
+    """Mark those of the UTC days first..last-1 that usage points, by key, have readings of, and their day totals.
+
+    Returns of how many usage points that is any day.
+    """
+    spans = _spans(unit, points)
+    begin, end = np.maximum(spans[:, 1], first), np.minimum(spans[:, 2] + 1, last)
+    some = begin < end
+    if some.any():
+        keys = spans[some, 0]
+        dirty.mark(unit, names.make_type_key(unit, DELIVERED_ENERGY), keys, begin[some], end[some])
+        touch_totals(unit, keys.tolist())
+    return int(some.sum())
+
+
 def touch_totals(unit: Unit, points: list[int]) -> None:
     """Mark the day totals of all days of usage points, by key, to be added up again: the final images stand.
 
