@@ -84,6 +84,8 @@ def test_204_means_stored(client: httpx.Client, store: Store, path: str) -> None
     body = "".join(f"energy,usage_point={point} energy_kwh=0.25 {second(slot)}\n" for slot in range(96))
     answer = client.post(path, content=gzip.compress(body.encode()), headers={"Content-Encoding": "gzip"})
     assert (answer.status_code, answer.content) == (204, b"")
+    assert not {"content-length", "content-type", "transfer-encoding"} & set(answer.headers)
+    assert client.get("/ping").headers.keys().isdisjoint({"content-length", "transfer-encoding"})
     assert values(store, point) == [250.0] * 96
 
 

@@ -41,12 +41,9 @@ class Answer:
 
     def head(self, *, secure: bool = False) -> list[tuple[bytes, bytes]]:
         """Return the headers; `secure`: over TLS, which the client is then asked to keep to."""
-        head = [
-            (b"content-type", self.media_type.encode()),
-            (b"content-length", str(len(self.body)).encode()),
-            *SECURITY,
-            *self.headers,
-        ]
+        told = [(b"content-type", self.media_type.encode()), (b"content-length", str(len(self.body)).encode())]
+        # RFC 9110, 8.6: 204 has no length, and strict clients and proxies take one that has for an error.
+        head = [*(() if self.status == HTTPStatus.NO_CONTENT else told), *SECURITY, *self.headers]
         return [*head, SECURE] if secure else head
 
     async def send(self, send: Send, *, secure: bool = False) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 import structlog
@@ -284,7 +283,9 @@ class QuickProtocol(HttpToolsProtocol):
         pieces = [STATUS_LINE[answer.status]]
         for name, value in self.server_state.default_headers:
             pieces += (name, b": ", value, b"\r\n")
-        pieces.append(_rest_of_head(answer.media_type, len(answer.body), answer.headers, scheme=self.scheme))
+        pieces.append(
+            _rest_of_head(answer.status, answer.media_type, len(answer.body), answer.headers, scheme=self.scheme)
+        )
         return b"".join((*pieces, end_of_head, answer.body))
 
     def on_response_complete(self) -> None:
@@ -311,8 +312,8 @@ class QuickProtocol(HttpToolsProtocol):
 
 @lru_cache(maxsize=256)
 def _rest_of_head(
-    media_type: str, length: int, headers: tuple[tuple[bytes, bytes], ...], *, scheme: str | None
+    status: int, media_type: str, length: int, headers: tuple[tuple[bytes, bytes], ...], *, scheme: str | None
 ) -> bytes:
     """Return the lines of the head that do not change from second to second."""
-    answer = Answer(HTTPStatus.OK, b"\0" * length, media_type, headers)
+    answer = Answer(status, b"\0" * length, media_type, headers)
     return b"".join(b"%s: %s\r\n" % pair for pair in answer.head(secure=scheme == "https"))

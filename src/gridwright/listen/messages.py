@@ -121,20 +121,20 @@ class Messages:
         """Take one value: a bare number, or an object with `value` and the words and times of a JSON record."""
         now, delivery = came
         told = _object(payload)
-        name = names.get("usage_point") or names.get("meter") or ""
+        name = (names.get("usage_point") or names.get("meter") or "").strip()
         record, truth = _record(told, payload, name)
         field, when = next(
             ((one, getattr(record, one)) for one in TIMES if getattr(record, one) is not None), ("at", None)
         )
         if when is None and (aged := _aged(delivery)) is not None:
-            raise Wrong(aged, payload[:120].decode(errors="replace"))
+            raise Wrong(aged, _shown(payload))
         at_us = epoch_s(now) * MICRO if when is None else instant_us(when, field)
         quantity = names.get("quantity") or str(told.get("quantity", ""))
         said = self._said(quantity, Words("mqtt", **_words(record)))
         if has_end(record):
             said = self._said(quantity, Words("mqtt", **_words(with_length(record, said))))
         if truth and meaning_of(said).reading_type.quantity is not Quantity.STATE:
-            raise Wrong(Fault("value", "it is true or false, and no number", "send a number"), payload[:120])
+            raise Wrong(Fault("value", "it is true or false, and no number", "send a number"), _shown(payload))
         check_few([(name, sampled_us(at_us, said), float(told["value"]), said, 0)], decoded, now)
 
     def _said(self, quantity: str, words: Words) -> Said:
@@ -168,7 +168,7 @@ class Messages:
 
     def _metric(self, whose: Topic, metric: Metric, context: _Context) -> Ignored | None:
         """Take a metric that is a number and means something, and return what is to be told of another."""
-        owner, last = whose.device or whose.node, metric.name.rpartition("/")[2]
+        owner, last = (whose.device or whose.node).strip(), metric.name.rpartition("/")[2]
         if (metric.value is None and not metric.unread) or metric.name.startswith(OF_ITSELF) or metric.name == BD_SEQ:
             return None
         if self.mapping.is_ignored(metric.name, owner) or self.mapping.is_ignored(last, owner):
@@ -219,13 +219,17 @@ def require_filled(topic: str, found: re.Match[str]) -> None:
         raise Wrong(Fault("topic", reason, "look at what the sender puts between the slashes"), topic)
 
 
+def _shown(payload: bytes) -> str:
+    return payload[:120].decode(errors="replace")
+
+
 def _object(payload: bytes) -> dict[str, Any]:
     try:
         told = msgspec.json.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Wrong(
             Fault("payload", "it is neither a number nor JSON", 'send 1.5, or {"value": 1.5, "at": …}'),
-            payload[:120].decode(errors="replace"),
+            _shown(payload),
         ) from None
     if isinstance(told, dict):
         return told
@@ -236,7 +240,7 @@ def _record(told: dict[str, Any], payload: bytes, name: str) -> tuple[Record, bo
     """Return what an object tells beside its number, and whether that is true or false; Wrong where it is none."""
     value = told.get("value")
     if not isinstance(value, int | float) or abs(value) > sys.float_info.max:
-        raise Wrong(Fault("payload", "there is no number", 'send 1.5, or {"value": 1.5, "at": …}'), payload[:120])
+        raise Wrong(Fault("payload", "there is no number", 'send 1.5, or {"value": 1.5, "at": …}'), _shown(payload))
     twice = twice_in(payload, (*FIELDS, "quantity"))
     if twice is not None:
         raise Wrong(fault_of(twice[0]), twice[1])

@@ -42,6 +42,18 @@ def test_a_full_topic_is_taken() -> None:
     assert (verdicts.accepted, verdicts.rejected) == (1, 0)
 
 
+@pytest.mark.parametrize("topic", ["gridwright/ UP-1 /voltage", "spBv1.0/plant/DDATA/gateway/ UP-1 "])
+def test_a_name_is_taken_without_the_blanks_around_it_as_everywhere_else(topic: str) -> None:
+    body = payload(AT, 0, [metric("voltage", double=230.0)]) if topic.startswith("spB") else b"230.1"
+    assert [one.name for one in MESSAGES.take(topic, body, NOW).decoded.few] == ["UP-1"]
+
+
+@pytest.mark.parametrize("body", [b"null", b'"5"', b"[1,2]", b"true", b"x"])
+def test_what_is_no_number_is_shown_as_it_came(body: bytes) -> None:
+    (verdict,) = MESSAGES.take("gridwright/UP-1/voltage", body, NOW).decoded.verdicts.listed
+    assert verdict.value == body.decode()
+
+
 @pytest.mark.parametrize(
     ("age", "said"), [(Age(late=True), "waited at the broker"), (Age(retained=True), "the broker retains")]
 )
