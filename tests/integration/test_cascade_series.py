@@ -42,6 +42,7 @@ from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.files.export_readings import Wanted, plan_export
 from gridwright.jobs.files.import_trusted import import_trusted
 from gridwright.jobs.load.load_stretches import load_stretches
+from gridwright.jobs.load.load_totals import load_totals
 from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
@@ -170,6 +171,13 @@ def test_sensors_get_final_images_findings_and_totals(store: Store) -> None:
     assert heat.total[0, 0] == temperature.values[0, :24].sum()
     sums = store.day_totals.load(LOCAL_OWNER, ["UP-1"], days, reading_type=REACTIVE)
     assert sums.total[0].tolist() == reactive.values[0].reshape(4, 24).sum(axis=1).tolist()
+    # Nobody is told of degrees as energy: what does not add up has a mean, in its own unit.
+    mild = load_totals(store, LOCAL_OWNER, "UP-1", reading_type=TEMPERATURE)[1]
+    assert (mild.unit, mild.total, mild.kwh, mild.peak_kw) == ("°C", None, None, None)
+    assert mild.mean == pytest.approx(np.nanmean(temperature.values[0, 24:48]) / 100)
+    assert mild.peak == np.nanmax(temperature.values[0, 24:48]) / 100
+    (first, *_) = load_totals(store, LOCAL_OWNER, "UP-1", reading_type=REACTIVE)
+    assert (first.unit, first.total, first.mean, first.kwh) == ("kvarh", sums.total[0, 0] / 1000, None, None)
     again_changes_nothing(store)
 
 

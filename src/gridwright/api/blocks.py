@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,11 @@ from starlette.responses import Response
 from gridwright.api.listing import CSV, JSON, accepted
 from gridwright.domain.panel import Panel
 from gridwright.domain.quality import Method, Status
-from gridwright.domain.reading_type import Quantity, ReadingType
+from gridwright.domain.units import amount, unit_of
 
 ARROW = "application/vnd.apache.arrow.stream"
 MAX_SLOTS = 600_000  # a year of minutes
-KILO = {Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.APPARENT_ENERGY, Quantity.POWER, Quantity.REACTIVE_POWER}
 Floats = npt.NDArray[np.float64]
-Counts = TypeVar("Counts", float, Floats)
 NAMES = {
     (status, method): status.name.lower().replace("_", "-")
     + (f"/{method.name.lower().replace('_', '-')}" if method else "")
@@ -30,22 +28,10 @@ NAMES = {
 }
 
 
-def unit_of(kind: ReadingType) -> str:
-    """Return the unit in which values are told: kWh, kW and their like, else the base unit."""
-    return f"k{kind.unit}" if kind.quantity in KILO else kind.unit
-
-
 def amounts(panel: Panel) -> Floats:
     """Return the one row of a panel in the unit of `unit_of`, NaN where there is no value."""
     row: Floats = panel.values[0]
     return amount(row, panel.reading_type)
-
-
-def amount(counts: Counts, kind: ReadingType) -> Counts:
-    """Return counts of a type in the unit of `unit_of`."""
-    # Divided by a whole power of ten: 1234 Wh become 1.234 kWh exactly as written, where a product would be off.
-    power = kind.exponent - (3 if kind.quantity in KILO else 0)
-    return counts / 10.0**-power if power < 0 else counts * 10.0**power
 
 
 def names_of(qualities: npt.NDArray[np.uint8]) -> list[str]:

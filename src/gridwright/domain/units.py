@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TypeVar
 
-from gridwright.domain.reading_type import Quantity
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain.reading_type import Quantity, ReadingType
+
+Counts = TypeVar("Counts", float, npt.NDArray[np.float64])
+KILO = {Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.APPARENT_ENERGY, Quantity.POWER, Quantity.REACTIVE_POWER}
 
 # Unit → (quantity, power of ten to its base unit).
 UNITS: dict[str, tuple[Quantity, int]] = {
@@ -50,3 +57,15 @@ def unit_named(text: str) -> str | None:
         return word
     milli = MILLI + word[len(MILLI) :].lower()
     return milli if word.startswith(MILLI) and milli in UNITS else _LOWER.get(word.lower())
+
+
+def unit_of(kind: ReadingType) -> str:
+    """Return the unit in which values are told: kWh, kW and their like, else the base unit."""
+    return f"k{kind.unit}" if kind.quantity in KILO else kind.unit
+
+
+def amount(counts: Counts, kind: ReadingType) -> Counts:
+    """Return counts of a type in the unit of `unit_of`."""
+    # Divided by a whole power of ten: 1234 Wh become 1.234 kWh exactly as written, where a product would be off.
+    power = kind.exponent - (3 if kind.quantity in KILO else 0)
+    return counts / 10.0**-power if power < 0 else counts * 10.0**power

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from gridwright.api.blocks import ARROW, MAX_SLOTS, amount, block_response, unit_of
+from gridwright.api.blocks import ARROW, MAX_SLOTS, block_response
 from gridwright.api.cursor import from_cursor, to_cursor
 from gridwright.api.door import Asking
 from gridwright.api.listing import CSV, Page, cut, listed
@@ -43,6 +43,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER, Flow, Quantity, ReadingType
 from gridwright.domain.register import RegisterReading
+from gridwright.domain.units import amount, unit_of
 from gridwright.store.instant import from_us, to_us
 
 router = APIRouter(prefix="/usage-points/{name}", tags=["Readings"])

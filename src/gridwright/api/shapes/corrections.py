@@ -87,15 +87,19 @@ class CorrectionActed(Shape):
 
 
 class DayTotalShape(Shape):
-    """A civil day at the usage point: energy, highest interval, and how its intervals are known."""
+    """A civil day at the usage point: sum or mean, highest interval, and how its intervals are known."""
 
     day: date
-    kwh: float
-    peak_kw: float | None
+    unit: str = Field(description="Of `total`, `mean` and `peak`.", examples=["kWh"])
+    total: float | None = Field(description="Sum of what adds up, such as energy; null of a state.")
+    mean: float | None = Field(description="Mean of what does not add up, such as a temperature; null of energy.")
+    peak: float | None = Field(description="The highest interval.")
+    kwh: float | None = Field(description="Energy; null of anything else.")
+    peak_kw: float | None = Field(description="Mean power of the highest interval; null of what is no energy.")
     peak_slot: int | None
     intervals: int
     measured: int
     estimated: int
     edited: int
     missing: int
-    channels: dict[str, float] = Field(description="kWh of each channel it is the sum of; none where it has none.")
+    channels: dict[str, float] = Field(description="Amount of each channel it is the sum of; none where it has none.")

@@ -10,7 +10,8 @@ from typing import Any
 from gridwright.domain.access import Access
 from gridwright.domain.calendar import date_of, day_number
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s, local_day
-from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
+from gridwright.domain.reading_type import DELIVERED_ENERGY, Quantity, ReadingType
+from gridwright.domain.units import amount, unit_of
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.load.load_stretches import load_stretches
 from gridwright.jobs.load.reached import days_reached
@@ -24,11 +25,17 @@ NAMELESS = "(none)"
 class DayTotal:
     """A civil day: its energy, the mean power of its highest interval, and how many intervals are known how.
 
-    `channels`: the kWh of each channel that it is the sum of; empty where the energy has none.
+    `unit`: of `total`, the sum of what adds up, of `mean`, where nothing does (a temperature, a voltage), and of
+    `peak`, the highest interval. `kwh` and `peak_kw` are those of energy alone. `channels`: the amount of each channel
+    that it is the sum of; empty where the energy has none.
     """
 
     day: date
-    kwh: float
+    unit: str
+    total: float | None
+    mean: float | None
+    peak: float | None
+    kwh: float | None
     peak_kw: float | None
     peak_slot: int | None
     intervals: int
@@ -106,19 +113,25 @@ def _days(store: Store, access: Access, home: UsagePoint, period: Interval | Non
 def _row(summed: Summed, at: int, home: UsagePoint) -> DayTotal:
     found = summed.totals
     day = date_of(found.days[at])
-    intervals = int(found.intervals[0, at])
+    kind, intervals = found.reading_type, int(found.intervals[0, at])
+    measured, estimated, edited = (int(getattr(found, name)[0, at]) for name in ("measured", "estimated", "edited"))
+    total, peak = (amount(float(each[0, at]), kind) for each in (found.total, found.peak))
+    is_energy = kind.sums and kind.quantity is Quantity.ENERGY
+    valued, known = int(found.peak_slot[0, at]) >= 0, measured + estimated + edited
     hours = local_day(day, home.tz).seconds / 3600 / intervals
-    peak_kwh = int(found.peak[0, at]) / 10.0 ** (3 - found.reading_type.exponent)
-    valued = int(found.peak_slot[0, at]) >= 0
     return DayTotal(
         day,
-        float(found.kwh[0, at]),
-        peak_kwh / hours if valued else None,
+        unit_of(kind),
+        total if kind.sums else None,
+        amount(int(found.total[0, at]) / known, kind) if known and not kind.sums else None,
+        peak if valued else None,
+        total if is_energy else None,
+        peak / hours if valued and is_energy else None,
         int(found.peak_slot[0, at]) if valued else None,
         intervals,
-        int(found.measured[0, at]),
-        int(found.estimated[0, at]),
-        int(found.edited[0, at]),
+        measured,
+        estimated,
+        edited,
         int(found.missing[0, at]),
-        _channels(summed, at),
+        _channels(summed, at) if kind.sums else {},
     )
