@@ -86,6 +86,7 @@ def _table(ladder: Ladder) -> dict[str, Any]:
     return asdict(ladder) | {"methods": list(ladder.methods)}
 
 
+MOST_DAYS, MOST_HOURS = 3_660, 87_840  # ten years: more is a slip of the pen
 WHOLE = {one.name: one.type == "int" for one in fields(Ladder) if one.name != "methods"}
 
 
@@ -142,7 +143,10 @@ def _methods(value: object, fail: FailKey) -> tuple[str, ...]:
 def _number(name: str, value: object, fail: FailKey) -> float | int:
     whole = WHOLE[name]
     good = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    kind = "whole number" if whole else "number"
     if not good or not 0 <= value < float("inf"):  # type: ignore[operator]
-        kind = "whole number" if whole else "number"
         raise fail(name, f"{name} is {value!r}", f"write a {kind} from zero on")
+    most = MOST_DAYS if whole else MOST_HOURS
+    if value > most:  # type: ignore[operator]
+        raise fail(name, f"{name} is {value!r}", f"write a {kind} up to {most}")
     return int(value) if whole else float(value)  # type: ignore[call-overload, arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache, partial
@@ -30,8 +31,28 @@ KEYS = (
     "capacity_kw",
     "rules",
 )
-# These parameters may lie below zero.
-SIGNED = ("low", "high", "sun_below")
+# From where to where a parameter may lie: what looks back, or runs, longer than ten years is a slip of the pen.
+TEN_YEARS, DAYS_HOURS = 3_660, 87_840
+PARAMETERS = {
+    "low": (-math.inf, math.inf),
+    "high": (-math.inf, math.inf),
+    "sun_below": (-90, 90),
+    "days": (1, TEN_YEARS),
+    "least_days": (0, TEN_YEARS),
+    "window_days": (1, TEN_YEARS),
+    "hours": (0, DAYS_HOURS),
+    "hours_low": (0, DAYS_HOURS),
+    "hours_exporting": (0, DAYS_HOURS),
+    "hour": (0, 23),
+    "night_from": (0, 24),
+    "night_to": (0, 24),
+    "share": (0, 1),
+    "day_share": (0, 1),
+    "quiet_quantile": (0, 1),
+    "bits": (0, 64),
+}
+OF_RULE = {("V06_late", "days"): (0, TEN_YEARS)}
+ANY = (0, math.inf)
 Fail = Callable[[str, str], ConfigError]
 
 
@@ -205,7 +226,8 @@ def _rule(place: Place, code: str, table: Mapping[str, Any], inherited: AnyRule 
             continue
         if key not in names:
             raise place.fail(code, f"has no parameter {key}", advice(key, [*names, "severity"]))
-        given[key] = _parameter(value, hints[key], key, partial(_fail_parameter, place, code, key))
+        bounds = OF_RULE.get((code, key), PARAMETERS.get(key, ANY))
+        given[key] = _parameter(value, hints[key], bounds, partial(_fail_parameter, place, code, key))
     try:
         rule: AnyRule = replace(inherited, **given) if inherited else make(**given)  # type: ignore[type-var]
     except GridwrightError as error:
@@ -217,8 +239,8 @@ def _fail_parameter(place: Place, code: str, key: str, message: str, remedy: str
     return place.fail(code, f"{key} {message}", remedy)
 
 
-def _parameter(value: object, kind: Any, name: str, fail: Fail) -> object:  # noqa: ANN401 - a type hint
-    """Return a parameter's value, checked against the type that the rule's field has."""
+def _parameter(value: object, kind: Any, bounds: tuple[float, float], fail: Fail) -> object:  # noqa: ANN401 - a type hint
+    """Return a parameter's value, checked against the type that the rule's field has, and its bounds."""
     if kind is bool:
         if not isinstance(value, bool):
             raise fail(f"is {value!r} but must be true or false", "")
@@ -228,7 +250,7 @@ def _parameter(value: object, kind: Any, name: str, fail: Fail) -> object:  # no
     if get_args(kind):
         (word,) = words(value, list(get_args(kind)), fail)
         return word
-    found = number(value, fail) if name in SIGNED else number(value, fail, least=0)
+    found = number(value, fail, least=bounds[0], most=bounds[1])
     if kind is int:
         if found != int(found):
             raise fail(f"is {value!r} but must be a whole number", "")

@@ -93,12 +93,14 @@ def words(value: object, known: Sequence[str] | None, fail: Any) -> tuple[str, .
     return tuple(several)
 
 
-def number(value: object, fail: Any, *, least: float = -math.inf) -> float:  # noqa: ANN401 - raises by it
-    """Return a finite number not below `least`."""
+def number(value: object, fail: Any, *, least: float = -math.inf, most: float = math.inf) -> float:  # noqa: ANN401 - raises by it
+    """Return a finite number from `least` to `most`."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise fail(f"is {value!r} but must be a number", "write it like 1.5, without quotes")
     if value < least:
         raise fail(f"is {value!r} but must not be below {least:g}", "")
+    if value > most:
+        raise fail(f"is {value!r} but must not be above {most:g}", "")
     return float(value)
 
 

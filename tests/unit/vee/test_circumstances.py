@@ -12,7 +12,7 @@ from gridwright.domain import quality as q
 from gridwright.domain.errors import GridMismatch, UsageError
 from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import DELIVERED_ENERGY, RECEIVED_ENERGY, ReadingType
+from gridwright.domain.reading_type import DELIVERED_ENERGY, RECEIVED_ENERGY, Quantity, ReadingType
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.vee import Circumstances, Validation, validate
 from gridwright.vee.circumstances import (
@@ -24,7 +24,8 @@ from gridwright.vee.circumstances import (
     conditions,
 )
 from gridwright.vee.rules.device import Status
-from gridwright.vee.ruleset import flag_of
+from gridwright.vee.rules.site import Inactive
+from gridwright.vee.ruleset import RuleSet, flag_of
 from gridwright.vee.sun import sun_elevation
 
 START = datetime(2025, 6, 2, tzinfo=UTC)
@@ -208,3 +209,15 @@ def test_use_at_a_vacant_usage_point(value: float, slots: int) -> None:
     assert [row for row in found(run(values, vacant)) if row[0] == "V23_inactive"] == (
         [("V23_inactive", "warn", 48, slots)] if slots else []
     )
+
+
+@pytest.mark.parametrize(("watts", "slots"), [(41.0, 0), (43.0, 48)])
+def test_power_at_a_vacant_usage_point_is_added_up_over_its_intervals(watts: float, slots: int) -> None:
+    """24 h at 41 W are below 1 kWh a day, at 43 W above."""
+    values = noise()
+    values[0, 48:96] = watts + np.arange(48) % 2 * 0.5 - 0.25
+    panel = Panel(("P",), START, HALF_HOUR, values, reading_type=ReadingType(Quantity.POWER))
+    vacant = Circumstances(inactive={"P": [Interval(at(48), at(96))]})
+    rules = RuleSet("power", (Inactive(),))
+    done = validate(panel, [UsagePoint("P")], rules=rules, circumstances=vacant)
+    assert found(done) == ([("V23_inactive", "warn", 48, slots)] if slots else [])

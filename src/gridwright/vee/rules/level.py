@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.domain.errors import UsageError
 from gridwright.domain.finding import Severity
 from gridwright.vee.chunk import Chunk
 from gridwright.vee.days import recent_count, recent_max
@@ -19,6 +20,12 @@ from gridwright.vee.runs import Floats, Index, Mask, Runs
 
 WEEKDAYS, SATURDAY, SUNDAY = 0, 1, 2
 Form = Literal["robust", "ratio"]
+
+
+def _require_days(least: int, days: int) -> None:
+    """Refuse a rule that is to know more days than it looks at: it would be silent for ever."""
+    if least > days:
+        raise UsageError(f"least_days {least} are more than the {days} days looked at", remedy="set least_days lower")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,11 @@ class HighLow:
     days: int = 28
     least_days: int = 14
     code: ClassVar[str] = "V33_high_low"
+
+    def __post_init__(self) -> None:
+        if self.ratio <= 1:
+            raise UsageError(f"ratio {self.ratio:g} must lie above 1", remedy="2 = twice as much, or less than half")
+        _require_days(self.least_days, self.days)
 
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
         """Find days out of the ordinary."""
@@ -132,6 +144,9 @@ class HighDemand:
     least_days: int = 60
     code: ClassVar[str] = "V34_high_demand"
 
+    def __post_init__(self) -> None:
+        _require_days(self.least_days, self.days)
+
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
         """Find the intervals at such peaks."""
         usual = self._usual(chunk)
@@ -165,6 +180,12 @@ class LoadFactor:
     high: float = 0.95
     days: int = 28
     code: ClassVar[str] = "V35_load_factor"
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise UsageError(
+                f"low {self.low:g} must lie below high {self.high:g}", remedy="write the lower limit as low"
+            )
 
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
         """Judge each row once, over the last days that are known in full."""

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from gridwright.domain.errors import UsageError
 from gridwright.domain.finding import Severity
 from gridwright.vee.chunk import Chunk
 from gridwright.vee.rules.doubt import Doubt
@@ -89,6 +90,12 @@ class Limit:
     low: float = -math.inf
     high: float = math.inf
     code: ClassVar[str] = "V13_limit"
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise UsageError(
+                f"low {self.low:g} must lie below high {self.high:g}", remedy="write the lower limit as low"
+            )
 
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
         """Find values outside the limits."""

@@ -84,8 +84,8 @@ class Inactive:
         rows = np.flatnonzero(inactive.any(axis=1))
         off = inactive[rows]
         used = np.where(off & ~np.isnan(chunk.usable[rows]), chunk.usable[rows], 0.0)
-        hours = 1.0 if not chunk.reading_type.sums else chunk.per_hour
-        much = np.add.reduceat(used, chunk.days.first, axis=1) > self.kwh_a_day * chunk.per_kw * hours
+        most = self.kwh_a_day * chunk.per_kw * chunk.per_hour
+        much = np.add.reduceat(used, chunk.days.first, axis=1) > most
         doubtful = np.zeros(chunk.usable.shape, np.bool_)
         doubtful[rows] = off & np.repeat(much, chunk.days.last - chunk.days.first, axis=1)
         return [Doubt(Severity.WARN, runs_of(doubtful))]

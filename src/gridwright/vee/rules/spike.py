@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from gridwright.domain.errors import UsageError
 from gridwright.domain.finding import Severity
 from gridwright.vee.chunk import Chunk
 from gridwright.vee.days import recent_count, recent_max
@@ -62,6 +63,13 @@ class Spike:
     quiet_quantile: float = 0.9
     quiet_rest: float = 3.0
     code: ClassVar[str] = "V18_spike"
+
+    def __post_init__(self) -> None:
+        if self.least_days > self.window_days:
+            raise UsageError(
+                f"least_days {self.least_days} are more than the window_days {self.window_days}",
+                remedy="set least_days lower",
+            )
 
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
         """Find the peaks, again after each round without those that fail: one spike must not hide the next."""
