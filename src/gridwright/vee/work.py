@@ -97,13 +97,27 @@ def work_of(some: Panel, gaps: Mask, local: Segments, outages: Outages) -> Work:
 
 
 def outage_mask(panel: Panel, outages: Outages) -> Mask:
-    """Tell which slots lie wholly in a known outage."""
+    """Tell which slots lie wholly in a known outage.
+
+    Where energy was measured there was power: a report of its return was lost, and the outage ended before the first
+    such slot, or it is another one, which began behind the last.
+    """
     mask = np.zeros(panel.values.shape, np.bool_)
     for row, point in enumerate(panel.points):
         for period in outages.get(point, ()):
             first = max(0, -((panel.start - period.start) // panel.interval))
-            mask[row, first : max(0, (period.end - panel.start) // panel.interval)] = True
+            last = max(first, (period.end - panel.start) // panel.interval)
+            mask[row, first:last] = True
+            flowing = first + np.flatnonzero(_flows(panel, row, slice(first, last)))
+            if flowing.size:
+                mask[row, flowing[0] : flowing[-1] + 1] = False
     return mask
+
+
+def _flows(panel: Panel, row: int, at: slice) -> Mask:
+    """Tell where a row's energy was measured, and is not zero."""
+    some = np.nan_to_num(panel.values[row, at]) != 0
+    return np.asarray(some & q.has_status(panel.quality[row, at], q.MEASURED))
 
 
 def segment_of(open_: Mask, segments: Segments) -> npt.NDArray[np.int32]:

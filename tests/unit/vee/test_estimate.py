@@ -266,6 +266,21 @@ def test_a_longer_silence_than_the_ladder_says_stays_and_is_one_finding(longest:
     assert [(each.code, each.period, each.severity, each.message) for each in done.findings] == told
 
 
+def test_an_outage_whose_end_was_not_heard_of_counts_where_no_energy_flowed_alone() -> None:
+    """Off at noon of the first day, its end lost; off and on again on the third: what was measured between stays."""
+    values = np.tile(np.arange(100.0, 124.0), 20)[None]
+    values[0, [12, 13, 14, 40, 66, 67]] = np.nan
+    dark = {"P0": [Interval(MONDAY + 12 * HOUR, MONDAY + 68 * HOUR)]}
+    panel = a_panel(values)
+    done = estimate(panel, [], outages=dark).panel.values[0]
+    assert done[[12, 13, 14, 66, 67]].tolist() == [0.0] * 5
+    assert done[40] == 116.0  # a gap of an hour between two readings
+    rejected = panel.with_values(
+        panel.values, np.where(np.isnan(values), q.MISSING, q.Status.REJECTED).astype(np.uint8)
+    )
+    assert np.nansum(estimate(rejected, [], outages=dark).panel.values[0, 12:68]) == 0
+
+
 def test_a_silence_within_an_outage_is_zero_and_registers_do_not_close_a_longer_one() -> None:
     """What a register counted over a silence must not end in the one hour that is missing beside it."""
     panel = a_year(range(100, 200))
