@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from select import select
 from types import SimpleNamespace
@@ -421,3 +422,31 @@ def test_a_head_is_read_once_and_a_closing_server_ends_the_connection() -> None:
         assert app.waiting[-1].done()
 
     asyncio.run(talk())
+
+
+@pytest.mark.parametrize("begin", [b"GET /", b"POST /write HTTP/1.1\r\nHost: x\r\nX: ", b"POST /write HTTP/1.1\r\n"])
+def test_a_head_without_end_is_refused_before_it_fills_the_memory(server: Server, begin: bytes) -> None:
+    with Line(server) as line:
+        line.send(begin)
+        with suppress(OSError):  # it hangs up meanwhile
+            for _ in range(64):
+                line.send(b"X: y\r\n" * 4_096 if begin.endswith(b"\n") else b"a" * 65_536)
+        with suppress(ConnectionResetError):
+            assert line.answer()[0] in {400, 431}
+    with Line(server) as line:
+        line.send(f"GET /healthz HTTP/1.1\r\nHost: x\r\nX: {'a' * 60_000}\r\n\r\n".encode())
+        assert line.answer()[0] == 200
+
+
+def test_trailers_without_end_are_refused(server: Server) -> None:
+    with Line(server) as line:
+        line.send(
+            post(server, "/write", b"", FORM, more="Transfer-Encoding: chunked\r\n").replace(
+                b"Content-Length: 0\r\n", b""
+            )
+        )
+        line.send(b"0\r\nX: ")
+        with suppress(OSError):
+            for _ in range(64):
+                line.send(b"a" * 65_536)
+            assert line.ended()

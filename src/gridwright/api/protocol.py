@@ -14,9 +14,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 import structlog
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from gridwright.api.answer import Answer
+from gridwright.api.heads import HeadBound
 
 if TYPE_CHECKING:
     import asyncio
@@ -95,7 +96,7 @@ class Coming:
     until: asyncio.TimerHandle | None = None
 
 
-class QuickProtocol(HttpToolsProtocol):
+class QuickProtocol(HeadBound):
     """One connection."""
 
     def __init__(
@@ -124,6 +125,7 @@ class QuickProtocol(HttpToolsProtocol):
             return
         alone = self._between and data.startswith(POST)
         if alone and (self._begun(data) if data.startswith(LARGE) else self._taken(data)):
+            self._understood()
             return
         self._whole = data if alone else b""
         super().data_received(data)
