@@ -25,6 +25,14 @@ REFUSALS = {
     HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 LONGEST_ANSWER = 64 << 20
+# OpenSSL's reasons that no waiting mends.
+WANTS_CERTIFICATE = "the centre wants a certificate of its own authority (set edge.client_cert and edge.client_key)"
+TLS_ANSWERS = {
+    "WRONG_VERSION_NUMBER": "the centre speaks no TLS at this port (name the port with TLS in edge.to, or write http://)",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": WANTS_CERTIFICATE,
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": WANTS_CERTIFICATE,
+    "TLSV1_ALERT_UNKNOWN_CA": WANTS_CERTIFICATE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ class Link:
             self.close()
             if kept and isinstance(error, ConnectionError):
                 return self._post(body, headers)
-            raise LinkDown(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__) from error
+            raise LinkDown(trouble(error)) from error
 
     def _posted(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes, str]:
         connection = self._connection = self._connection or self._connected()
@@ -120,6 +128,16 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def trouble(error: Exception) -> str:
+    """Say why there is no connection, and what helps where waiting does not."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        told = error.verify_message or str(error)
+        return f"the centre's certificate is not believed: {told} (set edge.ca_file, or look at edge.to)"
+    if isinstance(error, ssl.SSLError) and error.reason in TLS_ANSWERS:
+        return TLS_ANSWERS[error.reason]
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def address_of(url: str) -> tuple[SplitResult, str, int | None]:
