@@ -256,3 +256,17 @@ def test_the_first_lines_have_the_machine_code_loaded_whatever_way_they_go(data:
         client.headers["Authorization"] = f"Token {KEYS['admin']}"
         client.post("/write?db=d&precision=s", content=f"energy,usage_point=UP-9 energy_kwh=1 {second(0)}\n")
         until(lambda: client.get("/v1/status").json()["writer"]["compiled"], "the machine code")
+
+
+@pytest.mark.parametrize("path", ["/api/v2/write?precision=s", "/write?precision=s"])
+@pytest.mark.parametrize("odd", ["\x00", "\x01", "\x1b[31m", "\x7f", "\t", "\r", "\x0bSet-Cookie: a=b"])
+def test_what_cannot_stand_in_a_header_is_answered_all_the_same(client: httpx.Client, path: str, odd: str) -> None:
+    body = f"energy,usage_point=UP-4 kwh=0.25 {second(8)}\nenergy,usage_point=UP-4 a{odd}b=1 {second(8)}\n"
+    for _ in range(2):  # the second one by the head that is known
+        answer = client.post(path, content=body.encode())
+        assert answer.status_code == 400
+        assert answer.json()["line"] == 2
+        assert (
+            "".join(filter(str.isprintable, answer.headers["x-influxdb-error"])) == answer.headers["x-influxdb-error"]
+        )
+        assert "set-cookie" not in answer.headers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -49,6 +50,7 @@ CODES = {
     429: "too many requests",
     503: "unavailable",
 }
+NOT_IN_HEADERS = re.compile(r"[\x00-\x1f\x7f]")  # a server that sends such a header ends the connection instead
 TOLD = 5  # wrong fields that a message names
 HEADS = ((b"x-influxdb-version", VERSION.encode()),)
 
@@ -211,6 +213,6 @@ def influx_error(
     code = CODES.get(int(status), "internal error")
     told: dict[str, object] = {"code": code, "message": message, "error": message}
     told |= {"line": line} if line is not None else {}
-    shown = message.encode("ascii", "replace").replace(b"\n", b" ").replace(b"\r", b" ")[:400]
-    extra = (*HEADS, (b"x-influxdb-error", shown), *headers)
+    plain = NOT_IN_HEADERS.sub(" ", message).encode("ascii", "replace")[:400].strip()
+    extra = (*HEADS, (b"x-influxdb-error", plain), *headers)
     return Answer(int(status), json.dumps(told, ensure_ascii=False).encode(), headers=extra)
