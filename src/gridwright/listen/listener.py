@@ -31,6 +31,7 @@ from gridwright.listen.held import Held
 from gridwright.listen.ignored import REMEDY, Ignored, Told
 from gridwright.listen.lines import made
 from gridwright.listen.messages import Messages, Taken
+from gridwright.listen.news import News
 from gridwright.listen.peers import Peers
 from gridwright.listen.rejected import Rejected
 from gridwright.listen.turns import Turns
@@ -76,7 +77,7 @@ class Listener:
             self._messages.sparkplug.restore(birth)
         self._messages.sparkplug.doubt()
         self._held = Held(max(chosen.in_flight // 2, 1))
-        self._told = Told()
+        self._told, self._news = Told(), News()
         self._kept = False  # whether the broker kept what came while we were away
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._turns, self._numbers = Turns(), count()
@@ -267,7 +268,7 @@ class Listener:
         figures.set_aside += verdicts.set_aside
         figures.quarantined += verdicts.quarantined
         figures.rejected += verdicts.rejected
-        for verdict in verdicts.listed[:3]:
+        for verdict in [one for one in verdicts.listed[:3] if self._news.of(message.topic, one)]:
             structlog.get_logger().warning(
                 "mqtt verdict",
                 topic=message.topic[:120],
