@@ -18,7 +18,7 @@ from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.store import schema
 from gridwright.store.audit import note
-from gridwright.store.days.appending import Appended, Closer, Near, Newest, never, sort_out
+from gridwright.store.days.appending import Appended, Closer, Near, Newest, never, recently, sort_out
 from gridwright.store.days.blocks import lock_points, marks
 from gridwright.store.days.checksum import register_checksum
 from gridwright.store.days.saving import SaveSummary
@@ -151,8 +151,9 @@ class Registers:
 
         Those that do not (another meter, a fall, a correction, a read in between) are left alone and need a closer
         look, and so do all in a database other than SQLite, whose one writer sees no read come in between. `put_off`
-        puts what follows from them in the journal, in the same transaction. `closer` is told the instants of the read
-        before and of a new one, and tells whether that needs a closer look all the same.
+        puts what follows from them in the journal, in the same transaction. `closer` is told the instants of the reads
+        within an hour before, at least of one, and of a new one, and tells whether that needs a closer look all the
+        same.
         """
         access.require(Act.WRITE_READINGS)
         for read in newest if access.points is not None else ():
@@ -169,7 +170,8 @@ class Registers:
                     asked.setdefault(at, read.at_s)
             # With those that were withdrawn: their keys are taken, and who comes upon one needs a closer look.
             around = nearest(unit, key, [(at, at_s, at_s) for at, at_s in asked.items()], withdrawn=True)
-            found = sort_out(newest, keys, around, begun(unit, key, around[0]), closer=closer)
+            recent = between(unit, key, list(recently(around[0], asked)))
+            found = sort_out(newest, keys, around, begun(unit, key, around[0]), recent=recent, closer=closer)
             if found.new:
                 known_at_us = to_us(known_at)
                 rows = {

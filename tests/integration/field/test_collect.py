@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gridwright.collect import CommissionPolicy, ReadPolicy
+from gridwright.collect import CommissionPolicy, Harvest, ReadOrder, ReadPolicy
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access, Role
 from gridwright.domain.device import LinkState
@@ -18,9 +18,11 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER
 from gridwright.domain.readings import Readings
+from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, install
 from gridwright.jobs.field.commission_device import commission_devices
-from gridwright.jobs.field.plan_reads import plan_reads
+from gridwright.jobs.field.keep_harvest import keep_harvest
+from gridwright.jobs.field.plan_reads import Planned, plan_reads
 from gridwright.simulate.virtual_meter import VirtualMeter
 from tests.integration.field.street import QUARTER, START, SYSTEM, TIMEOUT_S, Street
 
@@ -282,6 +284,33 @@ def test_a_meter_exchange_splits_by_installation(street: Street) -> None:
     reads = street.store.registers.load(SYSTEM, "UP-1", Interval(START, START + DAY))
     assert {read.end_device for read in reads} == {"M-1", "M-2"}
     assert street.store.quarantine.meters(SYSTEM) == []
+
+
+@pytest.mark.parametrize("interval", [QUARTER, HOUR])
+def test_the_profile_is_asked_for_where_registers_alone_told_energy(street: Street, interval: timedelta) -> None:
+    """Reads that somebody took from the display are no reason to leave the meter's own intervals unread."""
+    meter = street.serve("M-1", "UP-1")
+    energy = np.full((1, 4), 1000.0)
+    told = Panel(("UP-1",), START, interval, energy, np.full((1, 4), q.OF_REGISTER, np.uint8))
+    street.store.readings.save(SYSTEM, told, known_at=START)
+    street.collect()
+    assert same_as(street, "UP-1", meter, START, START + 5 * HOUR + 45 * MINUTE)
+
+
+def test_collected_reads_tell_energy_as_posted_ones_do(street: Street) -> None:
+    """Read each quarter, of a meter whose profile is not kept: what lies between the reads is derived."""
+    street.serve("M-1", "UP-1")
+    link = street.link("M-1")
+    installed = street.store.registry.installations(SYSTEM, "UP-1")
+    for quarter in range(5):
+        at = START + quarter * QUARTER
+        read = RegisterReading("M-1", at, 1000.0 + 100 * quarter * quarter, "M-1")
+        harvest = Harvest("M-1", at, at, registers=[read])
+        planned = Planned(link, ReadOrder("M-1"), installed)
+        keep_harvest(street.store, SYSTEM, planned, harvest, now=at, policy=ReadPolicy())
+    kept = stored(street, "UP-1", START, START + HOUR)
+    assert kept.values[0].tolist() == [100, 300, 500, 700]
+    assert q.of_register(kept.quality).all()
 
 
 def test_the_transformer_factor_is_applied_to_the_profile_and_kept_from_the_register(street: Street) -> None:

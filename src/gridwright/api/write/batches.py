@@ -29,6 +29,7 @@ from gridwright.domain.verdict import Reject
 from gridwright.ingest import grid_readings
 from gridwright.ingest.grid import LONG_GAP_S
 from gridwright.ingest.order import merge, order, take
+from gridwright.jobs.meters.day_again import told_beside
 from gridwright.store.days.fitting import save_fitting
 from gridwright.store.journal.journal import OrderedReadings
 from gridwright.vee.arrivals import contradiction_findings
@@ -311,11 +312,14 @@ def _save_intervals(
         store.findings.save(access, contradiction_findings(readings), known_at=now)
     rejects: list[Reject] = []
     aside: list[tuple[str, int]] = []
+
+    def save(some: Panel) -> None:
+        saved = store.readings.save(access, some, known_at=now, aside=aside)
+        told_beside(store, (LOCAL_OWNER, access), saved.made_way, some.reading_type, now)
+
     for piece in _pieces(ordered.readings):
         for panel in grid_readings(piece).panels:
-            for part, error in save_fitting(
-                lambda some: store.readings.save(access, some, known_at=now, aside=aside), panel
-            ):
+            for part, error in save_fitting(save, panel):
                 rejects += _misfits(piece, part, error)
     return rejects, aside
 

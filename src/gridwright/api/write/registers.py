@@ -26,16 +26,14 @@ from gridwright.domain.verdict import Reject
 from gridwright.ingest import grid_registers
 from gridwright.ingest.order import take
 from gridwright.ingest.registers import JITTER, read_at
-from gridwright.jobs.meters.day_again import uneven
 from gridwright.jobs.meters.falls import falls
-from gridwright.jobs.meters.fill_energy import Day, Derived
-from gridwright.jobs.meters.follow_changes import follow_changes
+from gridwright.jobs.meters.fill_energy import Derived
+from gridwright.jobs.meters.follow_reads import follow_reads
 from gridwright.jobs.meters.limits import Limits
-from gridwright.jobs.meters.place_reads import Neighbours, Placed, place_reads, save_placed
+from gridwright.jobs.meters.place_reads import Neighbours, place_reads, save_placed
 from gridwright.jobs.meters.reads_beyond import with_reads_beyond
-from gridwright.jobs.meters.reads_tell import Rules, Tells, tells
+from gridwright.jobs.meters.reads_tell import Rules
 from gridwright.jobs.meters.rollovers import Rollovers
-from gridwright.jobs.meters.supersede_told import Change, changes_of
 from gridwright.store import Single
 from gridwright.vee.arrivals import contradiction_findings
 
@@ -71,27 +69,13 @@ def save_registers(
     rules = Rules(partial(_factor, directory.multiplier), rollovers, limits)
     arrived = _sorted_out(store, reader, readings, rollovers)
     found = place_reads(store, reader, arrived.kept, arrived.around, rollovers)
-    changes: list[Change] = []
-    odd: set[Day] = set()
-    for point, one in with_reads_beyond(store, reader, found, rollovers).items():
-        now = tells(one.after, one.wrong, rules)
-        changes += _changes(point, one, now, rules)
-        odd |= uneven(point, now)
-        arrived.findings += falls(one)
+    wide = with_reads_beyond(store, reader, found, rollovers)
+    arrived.findings += [doubt for one in wide.values() for doubt in falls(one)]
     save_placed(store, access, found, known_at)
     if arrived.findings:
         store.findings.save(access, arrived.findings, known_at=known_at)
-    follow_changes(store, (reader, access), changes, kind, known_at, uneven=odd)
+    follow_reads(store, (reader, access), wide, rules, (kind, known_at))
     return arrived.rejects
-
-
-def _changes(point: str, found: Placed, now: Tells, rules: Rules) -> list[Change]:
-    """Compare what the reads of a usage point told with what they tell now.
-
-    Which limit held once nobody knows, and what is doubted among the reads before was derived before that was known.
-    """
-    told = [tells(found.before, some, rules.unlimited()) for some in ((found.doubted, ()) if found.doubted else ((),))]
-    return list(changes_of(point, told, now, fill=True))
 
 
 def _factor(

@@ -15,9 +15,11 @@ from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.register import is_possible
 from gridwright.ingest.order import between_reads
 from gridwright.jobs.meters.day_again import days_again
+from gridwright.jobs.meters.even_reads import goes_on_evenly
 from gridwright.jobs.meters.fill_energy import Derived, fill_energy
 from gridwright.jobs.meters.limits import Limits
 from gridwright.jobs.meters.reads_beyond import reaches_past
+from gridwright.jobs.meters.reads_tell import ends_usual
 from gridwright.store import Near, Newest, Single
 
 if TYPE_CHECKING:
@@ -83,12 +85,17 @@ def _append(store: Store, pile: Pile, now: datetime, *, wait: bool) -> list[int]
         return put_derived(store, access, derived, kind, now)
 
     waiting = put_off if wait else None
-    appended = store.registers.append(access, kind, newest, known_at=now, put_off=waiting, closer=reaches_past)
+    appended = store.registers.append(access, kind, newest, known_at=now, put_off=waiting, closer=_closer)
     if not wait:
         derived.update(_between(appended.new, newest, kind, registry))
     who = LOCAL_OWNER, access
     days_again(store, who, fill_energy(store, who, list(derived.values()), kind, now), kind, now)
     return appended.left
+
+
+def _closer(before: Sequence[int], read_s: int) -> bool:
+    """Tell whether more than the interval between a read and the one before may be told with it, or another grid."""
+    return reaches_past(before[-1], read_s) or (ends_usual(read_s) and not goes_on_evenly(before, read_s))
 
 
 def _between(

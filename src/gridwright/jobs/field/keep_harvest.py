@@ -25,9 +25,10 @@ from gridwright.domain.usage_point import Installation
 from gridwright.jobs.field.doubt_relay import relay_doubts
 from gridwright.jobs.field.plan_reads import ABSENT, Planned, scaled
 from gridwright.jobs.grid.close_balance import balance_findings
+from gridwright.jobs.meters.day_again import told_beside
 from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.jobs.meters.keep_reads import keep_reads
-from gridwright.store import Store
+from gridwright.store import NOTHING_SAVED, SaveSummary, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,15 @@ def keep_harvest(
     harvest.panels = [only_lacking(panel, planned.lacking.get(panel.reading_type, ())) for panel in harvest.panels]
     with store.transaction():
         placed = [part for panel in harvest.panels for part in placed_panels(panel, planned.installed)]
-        readings = sum(_save_panel(store, access, panel, now, notes) for panel in placed)
+        saved = [_save_panel(store, access, panel, now, notes) for panel in placed]
+        readings = sum(each.new + each.changed for each in saved)
         hung = [read for each in harvest.registers for read in placed_registers(each, planned.installed)]
         reads = in_epochs(store, access, hung)
         if reads:
-            saved = keep_reads(store, access, reads, known_at=now)
-            readings += saved.new + saved.changed
+            kept = keep_reads(store, access, reads, known_at=now, derive=True)
+            readings += kept.new + kept.changed
+        for panel, each in zip(placed, saved, strict=True):
+            told_beside(store, (access, access), each.made_way, panel.reading_type, now)
         stray = list(stray_readings(harvest, planned.installed))
         quarantined = store.quarantine.save(access, stray, received=now) if stray else 0
         told = [placed_event(each, planned.installed) for each in harvest.events]
@@ -103,14 +107,13 @@ def _times(panel: Panel, place: Installation) -> Panel:
     return replace(panel, values=panel.values * float(factor), reading_type=kind)
 
 
-def _save_panel(store: Store, access: Access, panel: Panel, now: datetime, notes: list[str]) -> int:
+def _save_panel(store: Store, access: Access, panel: Panel, now: datetime, notes: list[str]) -> SaveSummary:
     try:
-        saved = store.readings.save(access, panel, known_at=now)
+        return store.readings.save(access, panel, known_at=now)
     except GridMismatch as error:
         # The rest of the conversation is kept: this series contradicts what another source has stored.
         notes.append(f"not stored: {error.message}")
-        return 0
-    return saved.new + saved.changed
+        return NOTHING_SAVED
 
 
 def placed_registers(read: RegisterReading, installed: Sequence[Installation]) -> Iterator[RegisterReading]:

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import numpy as np
+
 from gridwright.collect import Known, ReadOrder, ReadPolicy, channels_of, holes, is_due, order_of, spans
 from gridwright.collect.plan import interval_of
+from gridwright.domain import quality as q
 from gridwright.domain.access import Access
 from gridwright.domain.device import DeviceLink, LinkState, ReadSession
 from gridwright.domain.errors import Conflict, GridMismatch
@@ -125,7 +128,10 @@ def _lacking(
 def _stored_holes(
     store: Store, access: Access, place: Installation, asked: tuple[ReadingType, Interval, timedelta]
 ) -> list[Interval]:
-    """Return the holes of a period; days that are stored in another interval are left alone."""
+    """Return the holes of a period; days that are stored in another interval are left alone.
+
+    What lies between register reads nobody sent: the device is asked for it.
+    """
     kind, period, interval = asked
     try:
         with leaving_out():  # a month whose file is lost may be read from the meter again
@@ -133,9 +139,20 @@ def _stored_holes(
     except GridMismatch:
         days = _days(period)
         if len(days) == 1:
-            return []
+            return [period] if _is_told(store, access, place.usage_point, (kind, period)) else []
         return [hole for day in days for hole in _stored_holes(store, access, place, (kind, day, interval))]
-    return [*holes(panel), *_around(panel.period, period)]
+    sent = panel.with_values(np.where(q.of_register(panel.quality), np.nan, panel.values))
+    return [*holes(sent), *_around(panel.period, period)]
+
+
+def _is_told(store: Store, access: Access, point: str, what: tuple[ReadingType, Interval]) -> bool:
+    """Tell whether register reads alone tell a day on another grid: it makes way for the device's own intervals."""
+    kind, period = what
+    day = epoch_s(period.start) // DAY_S
+    whole = Interval(from_epoch_s(day * DAY_S), from_epoch_s((day + 1) * DAY_S))
+    with leaving_out():
+        panel = store.readings.load(access, point, whole, reading_type=kind)
+    return bool((panel.missing | q.of_register(panel.quality)).all())
 
 
 def _days(period: Interval) -> list[Interval]:

@@ -10,6 +10,7 @@ from gridwright.domain import quality as q
 from gridwright.domain.access import Access
 from gridwright.domain.panel import Panel
 from gridwright.jobs.meters.beside_lost import beside_lost, out_of_sight
+from gridwright.jobs.meters.on_its_grid import load_on_grid
 from gridwright.jobs.store_port import StorePort
 from gridwright.store.archive.reading import leaving_out
 
@@ -23,9 +24,7 @@ def beside_measured(store: StorePort, access: Access, panel: Panel) -> Panel:
     would else take the place of a profile in Wh.
     """
     with leaving_out() as lost:  # what came in is kept, whatever became of the archive
-        stored = store.readings.load(
-            access, panel.points, panel.period, reading_type=panel.reading_type, interval=panel.interval
-        )
+        stored = load_on_grid(store, access, panel.points, panel.period, (panel.reading_type, panel.interval))
     unseen = out_of_sight(stored, lost)
     other = ~stored.missing & ~panel.missing & ~q.of_register(stored.quality) & ~unseen
     panel = beside_lost(panel, unseen, q.Method.TELLS)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import DELIVERED_ENERGY
+from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
@@ -47,6 +48,8 @@ from gridwright.jobs.files.placed_registers import save_registers
 from gridwright.jobs.files.read_file import arrival_findings, zones_of
 from gridwright.jobs.files.rejects_file import RejectsFile
 from gridwright.jobs.files.same_series import Opened, StoredChannels, Told, stored_channels
+from gridwright.jobs.meters.day_again import told_beside
+from gridwright.jobs.meters.fill_energy import Day
 from gridwright.jobs.meters.limits import Limits, ReadLimits
 from gridwright.jobs.meters.multipliers import Multipliers
 from gridwright.jobs.meters.rollovers import Rollovers
@@ -152,6 +155,7 @@ class ChunkImport:
     before: Counter[str]
     read_again: Callable[[], Decoded]  # decodes the piece once more
     late: list[Reject] = field(default_factory=list)
+    made_way: dict[ReadingType, set[Day]] = field(default_factory=dict)  # of which register reads tell the rest
 
     @property
     def decoded(self) -> Decoded:
@@ -273,12 +277,21 @@ class ChunkImport:
         return self._save_panel(panel)
 
     def _save_panel(self, panel: Panel) -> SaveSummary:
-        if self.run.follow is not None:
-            return self.run.follow.save(panel, known_at=self.run.known_at)
-        return self.run.store.readings.save(self.run.access, panel, known_at=self.run.known_at)
+        run = self.run
+        save = run.follow.save if run.follow is not None else partial(run.store.readings.save, run.access)
+        saved = save(panel, known_at=run.known_at)
+        if saved.made_way:
+            self.made_way.setdefault(panel.reading_type, set()).update(saved.made_way)
+        return saved
 
     def _save_fitted(self, part: Part, error: GridMismatch, misfits: list[Misfit]) -> SaveSummary:
-        """Save what of a day fits the longer intervals that are stored of it; the rest joins the misfits."""
+        """Save what of a day fits the longer intervals that are stored of it; the rest joins the misfits.
+
+        So does energy between register reads, which is derived on the grid of its day once they are stored.
+        """
+        if part.derived:
+            misfits.append((part, error))
+            return NOTHING_SAVED
         panel = part.panel
         day = from_epoch_s(epoch_s(panel.start) // DAY_S * DAY_S)
         whole = Interval(day, day + timedelta(seconds=DAY_S))
@@ -295,12 +308,15 @@ class ChunkImport:
         return self._save_part(replace(part, panel=fitted.summed))
 
     def _save_registers(self, gridded: Gridded, misfits: Sequence[Misfit]) -> Counter[str]:
-        run = self.run
-        if not gridded.registers:
-            return Counter()
-        odd = derived_days(misfits)
-        saved = save_registers(run.store, run.access, gridded.registers, run.points, run.known_at, odd=odd)
-        return counted(saved) + Counter(registers=saved.readings)
+        run, counts = self.run, Counter[str]()
+        if gridded.registers:
+            odd = derived_days(misfits)
+            saved = save_registers(run.store, run.access, gridded.registers, run.points, run.known_at, odd=odd)
+            counts = counted(saved) + Counter(registers=saved.readings)
+        while self.made_way:
+            kind, days = self.made_way.popitem()
+            told_beside(run.store, (run.access, run.access), days, kind, run.known_at)
+        return counts
 
     def _advance(self, gridded: Gridded, saved: Counter[str], misfits: Sequence[Misfit]) -> Counter[str]:
         """Write the rejects through to the disk, then record the progress that includes them."""

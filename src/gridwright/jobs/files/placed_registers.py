@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
 from gridwright.domain.access import Access
-from gridwright.domain.interval import Interval
+from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.ingest import RegisterReads
-from gridwright.jobs.files.uneven_reads import uneven_days
-from gridwright.jobs.meters.day_again import days_again, rules_of, uneven
+from gridwright.jobs.files.uneven_reads import Edge, uneven_days, uneven_edges
+from gridwright.jobs.meters.day_again import days_again, rules_of
 from gridwright.jobs.meters.falls import falls
 from gridwright.jobs.meters.fill_energy import Day
-from gridwright.jobs.meters.follow_changes import follow_changes
-from gridwright.jobs.meters.place_reads import Neighbours, Placed, place_reads, save_placed
-from gridwright.jobs.meters.reads_beyond import with_reads_beyond
-from gridwright.jobs.meters.reads_tell import tells
+from gridwright.jobs.meters.follow_reads import follow_reads
+from gridwright.jobs.meters.place_reads import Neighbours, place_reads, save_placed
+from gridwright.jobs.meters.reads_beyond import REACH, with_reads_beyond
 from gridwright.jobs.meters.rollovers import Rollovers
-from gridwright.jobs.meters.supersede_told import Change, changes_of
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import NOTHING_SAVED, SaveSummary
 
@@ -54,6 +51,7 @@ def save_registers(
         among = _interleaved(store, access, known, kind)
         apart = {point: some for point, some in known.items() if point in among or not _goes_on(some, around[point])}
         plain = [read for point, some in reads.items() if point not in apart for read in some]
+        edges = _edges(store, access, {point: around[point] for point in known if point not in apart}, kind)
         saved += store.registers.save(access, plain, known_at=known_at) if plain else NOTHING_SAVED
         found = place_reads(store, access, apart, around, rollovers)
         saved += save_placed(store, access, found, known_at)
@@ -61,38 +59,12 @@ def save_registers(
         if doubts:
             store.findings.save(access, doubts, known_at=known_at)
         if found:
-            _follow(store, access, found, rollovers, known_at)
+            wide, rules = with_reads_beyond(store, access, found, rollovers), rules_of(store, access, found, rollovers)
+            follow_reads(store, (access, access), wide, rules, (kind, known_at), filed=True)
         misfits = odd.get(kind.delta(), ())
-        days_again(store, (access, access), {*uneven_days(registers), *misfits}, kind, known_at)
+        uneven = {*uneven_days(registers), *uneven_edges(registers, reads, edges)}
+        days_again(store, (access, access), {*uneven, *misfits}, kind, known_at)
     return saved
-
-
-def _follow(
-    store: StorePort, access: Access, found: Mapping[str, Placed], rollovers: Rollovers, known_at: datetime
-) -> None:
-    """Save what the reads of one type tell now, as where they are posted.
-
-    The file knew none of its reads for wrong, so that what they tell as they are may just have been saved.
-    """
-    rules, changes, odd = rules_of(store, access, found, rollovers), list[Change](), set[Day]()
-    free = rules.unlimited()
-    for point, one in with_reads_beyond(store, access, found, rollovers).items():
-        before = [tells(one.before, some, free) for some in ((one.doubted, ()) if one.doubted else ((),))]
-        as_read = [tells(_in_one_epoch(one), (), free)] if one.wrong else []
-        now = tells(one.after, one.wrong, rules)
-        changes += changes_of(point, [*before, *as_read], now, fill=True)
-        odd |= uneven(point, now)
-    kind = next(iter(found.values())).saved[0].reading_type
-    follow_changes(store, (access, access), changes, kind, known_at, uneven=odd)
-
-
-def _in_one_epoch(found: Placed) -> list[RegisterReading]:
-    """Return reads with each wrong one in the epoch of the one before it, as a file took them."""
-    epochs = [read.epoch for read in found.after]
-    return [
-        replace(read, epoch=epochs[place - 1]) if read in found.wrong else read
-        for place, read in enumerate(found.after)
-    ]
 
 
 def _around(
@@ -105,6 +77,27 @@ def _around(
         point: (before and rollovers.named(before), after and rollovers.named(after))
         for point, (before, after) in found.items()
     }
+
+
+def _edges(store: StorePort, access: Access, around: Mapping[str, Neighbours], kind: ReadingType) -> dict[str, Edge]:
+    """Return what is stored just before and behind the reads of each usage point, where there is anything."""
+    sides = (
+        {point: Interval(one.at - REACH, one.at) for point, (one, _) in around.items() if one is not None},
+        {point: Interval(one.at, one.at + REACH) for point, (_, one) in around.items() if one is not None},
+    )
+    before, behind = (store.registers.load_each(access, side, kind) if side else {} for side in sides)
+    return {
+        point: Edge(_instants(before.get(point, ())), _instants(behind.get(point, ())), *map(_instant, around[point]))
+        for point in {**before, **behind}
+    }
+
+
+def _instants(reads: Sequence[RegisterReading]) -> list[int]:
+    return sorted({epoch_s(read.at) for read in reads})
+
+
+def _instant(read: RegisterReading | None) -> int | None:
+    return None if read is None else epoch_s(read.at)
 
 
 def _interleaved(store: StorePort, access: Access, reads: Reads, kind: ReadingType) -> set[str]:

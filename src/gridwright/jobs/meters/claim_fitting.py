@@ -20,6 +20,7 @@ from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.usage_point import Installation
 from gridwright.ingest.order import one_gives_way
 from gridwright.jobs.field.keep_harvest import placed_panels
+from gridwright.jobs.meters.day_again import told_beside
 from gridwright.store import Store
 from gridwright.store.days.fitting import save_fitting
 
@@ -56,8 +57,10 @@ def save_what_fits(
     counts: list[int] = []
 
     def save(panel: Panel) -> None:
-        saved = [store.readings.save(access, part, known_at=now) for part in placed_panels(panel, [place])]
-        counts.extend(each.new + each.changed for each in saved)
+        for part in placed_panels(panel, [place]):
+            saved = store.readings.save(access, part, known_at=now)
+            counts.append(saved.new + saved.changed)
+            told_beside(store, (access, access), saved.made_way, part.reading_type, now)
 
     misfits = []
     for grid, places in sorted(_grids(waiting).items(), key=lambda item: item[0].rank):

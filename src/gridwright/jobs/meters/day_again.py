@@ -3,49 +3,100 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
+from gridwright.domain import quality as q
 from gridwright.domain.access import Access
-from gridwright.domain.errors import GridMismatch
+from gridwright.domain.errors import GridMismatch, NotFound
 from gridwright.domain.hung import factor_between
-from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
+from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.misread import misreads
-from gridwright.domain.reading_type import ReadingType
+from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation
 from gridwright.jobs.meters.fill_energy import Day, Derived, fill_panel, panel_of
 from gridwright.jobs.meters.limits import Limits
 from gridwright.jobs.meters.reads_beyond import REACH
-from gridwright.jobs.meters.reads_tell import Rules, Tells, is_usual, tells
+from gridwright.jobs.meters.reads_tell import Key, Rules, Tells, is_usual, tells
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.jobs.store_port import StorePort
+from gridwright.store.archive.reading import leaving_out
 
 ENOUGH = 0.75  # of the time that the best grid holds: a hole or two are no reason for longer intervals
+BESIDE = 1  # instants on both sides of what tells a day by which the first and the last read of it are judged
 Grid = tuple[int, int]  # length and phase of its intervals, in seconds
 
 
 def days_again(
     store: StorePort, who: tuple[Access, Access], days: Collection[Day], kind: ReadingType, known_at: datetime
 ) -> None:
-    """Derive days anew on the grid that holds most of what the stored reads tell; a day that was measured stays.
+    """Derive days anew from all that is stored of them, whatever came first: on one grid, which `best_grid` tells.
 
-    `who`: who reads what is stored, and who writes.
+    Where anything of a day was measured, it is that grid, and what was measured stays. `who`: who reads what is stored,
+    and who writes.
     """
     if not days:
         return
-    points = sorted({point for point, _ in days})
-    rollovers = Rollovers(store, who[0])
-    rules = rules_of(store, who[0], points, rollovers)
-    energy = kind.delta()
+    rollovers, names = Rollovers(store, who[0]), defaultdict[int, list[str]](list)
     for point, day in sorted(days):
-        around = Interval(from_epoch_s(day * DAY_S) - REACH, from_epoch_s((day + 1) * DAY_S) + REACH)
-        reads = store.registers.load_each(who[0], {point: around}, kind).get(point, [])
-        some = on_one_grid(point, _told(reads, rollovers, rules), day)
-        if some and fill_panel(store, who, panel_of(some, energy), known_at, again=True):
-            with suppress(GridMismatch):  # something of it was measured, and says more
-                store.readings.save(who[1], panel_of(some, energy), known_at=known_at)
+        names[day].append(point)
+    rules = rules_of(store, who[0], sorted({point for point, _ in days}), rollovers)
+    energy = replace(kind, accumulation=Accumulation.DELTA)
+    for day, points in sorted(names.items()):
+        around = from_epoch_s(day * DAY_S) - REACH, from_epoch_s((day + 1) * DAY_S) + REACH
+        near = store.registers.load_around(who[0], dict.fromkeys(points, around), kind, (BESIDE, BESIDE))
+        told = {point: _told(reads, rollovers, rules) for point, (reads, _) in near.items()}
+        _lay(store, who, day, told, (energy, known_at))
+
+
+def told_beside(
+    store: StorePort, who: tuple[Access, Access], days: Collection[Day], kind: ReadingType, known_at: datetime
+) -> None:
+    """Derive anew what register reads tell of the rest of days of which intervals of a type came on another grid."""
+    days_again(store, who, days, kind.register(), known_at)
+
+
+def _lay(
+    store: StorePort,
+    who: tuple[Access, Access],
+    day: int,
+    told: Mapping[str, Tells],
+    what: tuple[ReadingType, datetime],
+) -> None:
+    """Save what is told of a day: of all usage points with one grid together, of those that are stored on another each.
+
+    `what`: the type of the energy, and when it becomes known.
+    """
+    alike: dict[Grid, list[Derived]] = defaultdict(list)
+    for point, tells_ in told.items():
+        grid = best_grid(tells_, day)
+        if grid is not None and (some := on_grid(point, tells_, day, grid)):
+            alike[grid] += some
+    for grid, some in sorted(alike.items()):
+        for point in fill_panel(store, who, panel_of(some, what[0]), what[1], again=True):
+            measured = _measured_grid(store, who[0], (point, day), what[0])
+            mine = on_grid(point, told[point], day, measured or grid)
+            if mine and measured:
+                fill_panel(store, who, panel_of(mine, what[0]), what[1], again=True)
+            elif mine:
+                with suppress(GridMismatch):  # of an archived month nobody saw what was measured
+                    store.readings.save(who[1], panel_of(mine, what[0]), known_at=what[1])
+
+
+def _measured_grid(store: StorePort, access: Access, which: Day, kind: ReadingType) -> Grid | None:
+    """Return the grid of a stored day of which something was measured; None where reads told all of it."""
+    point, day = which
+    whole = Interval(from_epoch_s(day * DAY_S), from_epoch_s((day + 1) * DAY_S))
+    try:
+        with leaving_out():  # what came in is kept, whatever became of the archive
+            stored = store.readings.load(access, [point], whole, reading_type=kind)
+    except NotFound:
+        return None
+    measured = ~stored.missing & ~q.of_register(stored.quality)
+    return (stored.interval_s, epoch_s(stored.start) % stored.interval_s) if measured.any() else None
 
 
 def rules_of(store: StorePort, access: Access, points: Iterable[str], rollovers: Rollovers) -> Rules:
@@ -66,33 +117,38 @@ def _told(reads: Iterable[RegisterReading], rollovers: Rollovers, rules: Rules) 
     return tells(chain, wrong, rules, whole=True)
 
 
-def on_one_grid(point: str, told: Tells, day: int) -> Sequence[Derived]:
-    """Return what is told of a UTC day on one grid: the shortest that holds nearly as much time as any."""
-    held: dict[Grid, int] = defaultdict(int)
-    usual = {key: one for key, one in told.items() if key[0] // DAY_S == day and is_usual(key) and not one.guess}
-    for start, length in usual:
-        held[length, start % length] += length
-    if not held:
-        return ()
+def best_grid(told: Tells, day: int) -> Grid | None:
+    """Return the grid on which a UTC day is derived where nothing of it was measured; None where nothing is told.
+
+    It is the shortest by which nearly as much of the day is told as by any. What shorter intervals tell within the
+    intervals of a grid is told by it, too: so no read that goes on evenly makes another one the best. A wrong read
+    tells no energy, and yet on which grid it was taken.
+    """
+    usual = sorted(key for key in told if key[0] // DAY_S == day and is_usual(key))
+    grids = {(length, start % length) for start, length in usual}
+    if len(grids) < 2:  # noqa: PLR2004 - two grids, of which one is better
+        return next(iter(grids), None)
+    held = {grid: _held(usual, grid) for grid in grids}
     enough = [grid for grid, time in held.items() if time >= ENOUGH * max(held.values())]
-    best = min(enough, key=lambda grid: (grid[0], -held[grid], grid[1]))
+    return min(enough, key=lambda grid: (grid[0], -held[grid], grid[1]))
+
+
+def _held(keys: Sequence[Key], grid: Grid) -> int:
+    """Return for how many seconds some intervals, in order, tell what lies within the intervals of a grid."""
+    (length, phase), held, until = grid, 0, 0
+    for start, lasts in keys:
+        end = start + lasts
+        if lasts <= length and end > until and (start - phase) // length == (end - 1 - phase) // length:
+            held += end - max(start, until)
+            until = end
+    return held
+
+
+def on_grid(point: str, told: Tells, day: int, grid: Grid) -> list[Derived]:
+    """Return what is told of a UTC day on a grid."""
+    length, phase = grid
     return [
         Derived(point, start, length, one.energy, one.quality)
-        for (start, length), one in usual.items()
-        if (length, start % length) == best
+        for (start, lasts), one in sorted(told.items())
+        if lasts == length and start % length == phase and start // DAY_S == day and not one.guess
     ]
-
-
-def uneven(point: str, told: Tells) -> set[Day]:
-    """Return the days on which a longer interval is told that no shorter ones fill: reads lie within it."""
-    filled = {key for key, one in told.items() if one.direct}
-    found = set()
-    for key, one in told.items():
-        start, length = key
-        if not one.direct and is_usual(key) and not _is_filled(start, start + length, filled):
-            found.add((point, start // DAY_S))
-    return found
-
-
-def _is_filled(start: int, end: int, filled: set[tuple[int, int]]) -> bool:
-    return sum(length for begin, length in filled if start <= begin and begin + length <= end) >= end - start

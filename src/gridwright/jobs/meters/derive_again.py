@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 
 from gridwright.domain.access import Access
 from gridwright.domain.hung import all_named, factor_between
-from gridwright.domain.interval import Interval, clock_time, epoch_s, from_epoch_s
+from gridwright.domain.interval import DAY_S, Interval, clock_time, epoch_s, from_epoch_s
 from gridwright.domain.misread import misreads
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER
 from gridwright.ingest.registers import JITTER
+from gridwright.jobs.meters.day_again import days_again
 from gridwright.jobs.meters.follow_epochs import reads_around
 from gridwright.jobs.meters.limits import Limits
 from gridwright.jobs.meters.reads_tell import Key, Rules, Tells, tells
@@ -94,7 +95,7 @@ def derive_again(
     Other energy was measured, and stays. Where nothing is stored, what they tell now is filled in; what nothing tells
     any more is taken back, as of reads that are withdrawn, or of a meter that hung there no more. `when`: the instant
     of the change, on whose interval and later ones it bears, and now. `back`: of which registers reads that were
-    withdrawn count again.
+    withdrawn count again. Days of which other intervals are told than before are derived on the grid that is theirs.
     """
     since, now = epoch_s(when[0]), when[1]
     found: list[DerivedAgain] = []
@@ -107,6 +108,8 @@ def derive_again(
             if _reaches(change.key, since)
         ]
         found += _summed(delta, supersede(store, (access, access), changes, kind, now))
+        other = {(point, change.key[0] // DAY_S) for change in changes if not change.stale or change.now is None}
+        days_again(store, (access, access), other, kind, now)
     return found
 
 

@@ -16,6 +16,7 @@ from gridwright.domain.interval import DAY_S, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.jobs.meters.beside_lost import beside_lost, out_of_sight
+from gridwright.jobs.meters.on_its_grid import load_on_grid
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import Single
 from gridwright.store.archive.reading import leaving_out
@@ -82,9 +83,7 @@ def fill_panel(
     reader, access = who
     try:
         with leaving_out() as lost:  # what came in is kept, whatever became of the archive
-            stored = store.readings.load(
-                reader, panel.points, panel.period, reading_type=panel.reading_type, interval=panel.interval
-            )
+            stored = load_on_grid(store, reader, panel.points, panel.period, (panel.reading_type, panel.interval))
         unseen = out_of_sight(stored, lost)
         free = stored.missing | unseen | (q.of_register(stored.quality) if again else False)
         values = np.where(free, panel.values, np.nan)

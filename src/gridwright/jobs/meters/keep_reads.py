@@ -9,17 +9,23 @@ from datetime import datetime
 from gridwright.domain.access import Access
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
+from gridwright.jobs.meters.day_again import rules_of
 from gridwright.jobs.meters.falls import falls
+from gridwright.jobs.meters.follow_reads import follow_reads
 from gridwright.jobs.meters.place_reads import place_reads, save_placed
+from gridwright.jobs.meters.reads_beyond import with_reads_beyond
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import NOTHING_SAVED, SaveSummary
 
 
 def keep_reads(
-    store: StorePort, access: Access, reads: Sequence[RegisterReading], *, known_at: datetime
+    store: StorePort, access: Access, reads: Sequence[RegisterReading], *, known_at: datetime, derive: bool = False
 ) -> SaveSummary:
-    """Save reads of several usage points and types, each in its place among those that are stored."""
+    """Save reads of several usage points and types, each in its place among those that are stored.
+
+    `derive`: with the energy that they tell, as where they are posted; else whoever saves them sees to that.
+    """
     rollovers, summary = Rollovers(store, access), NOTHING_SAVED
     series: dict[ReadingType, dict[str, list[RegisterReading]]] = defaultdict(lambda: defaultdict(list))
     for read in reads:
@@ -34,4 +40,7 @@ def keep_reads(
         doubts = [each for one in found.values() for each in falls(one)]
         if doubts:
             store.findings.save(access, doubts, known_at=known_at)
+        if derive:
+            wide, rules = with_reads_beyond(store, access, found, rollovers), rules_of(store, access, found, rollovers)
+            follow_reads(store, (access, access), wide, rules, (kind, known_at))
     return summary

@@ -30,7 +30,7 @@ class Placed:
     """What becomes of reads of one usage point: they are saved as `saved`, then `moves` tells (read, its new epoch).
 
     `before` and `after`: the reads around as they were and as they will be, in order; `wrong`: those of `after` that
-    are set aside, and `doubted` those of `before`.
+    are set aside, and `doubted` those of `before`. `alone`: of the stored reads only the last one is at hand.
     """
 
     saved: list[RegisterReading]
@@ -39,6 +39,7 @@ class Placed:
     after: list[RegisterReading]
     doubted: frozenset[RegisterReading]
     wrong: frozenset[RegisterReading]
+    alone: bool = False
 
 
 def place_reads(
@@ -62,11 +63,10 @@ def place_reads(
     for point, reads in arriving.items():
         if point in closer:
             raw, whole = windows[point]
-            stored = [rollovers.named(read) for read in raw]
+            found[point] = placed([rollovers.named(read) for read in raw], reads, rollovers, whole=whole)
         else:
             last = followed[point]
-            stored, whole = [last] if last else [], False
-        found[point] = placed(stored, reads, rollovers, whole=whole)
+            found[point] = replace(placed([last] if last else [], reads, rollovers), alone=last is not None)
     _go_on(store, access, found.values())
     return found
 

@@ -13,11 +13,12 @@ from gridwright.domain.misread import misreads
 from gridwright.domain.register import RegisterReading
 from gridwright.ingest.registers import JITTER
 from gridwright.jobs.meters.place_reads import Placed
-from gridwright.jobs.meters.reads_tell import LONGEST_S, MINUTE_S, QUARTER_S, is_usual, key_between
+from gridwright.jobs.meters.reads_tell import LONGEST_S, ends_usual, is_usual, key_between
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.jobs.store_port import StorePort
 
 REACH = timedelta(seconds=LONGEST_S * (1 + 2 * JITTER))
+HOUR = timedelta(seconds=LONGEST_S * (1 - JITTER))
 
 
 def reaches_past(near_s: int, read_s: int) -> bool:
@@ -27,8 +28,7 @@ def reaches_past(near_s: int, read_s: int) -> bool:
     """
     if not 0 < abs(read_s - near_s) < LONGEST_S:
         return False
-    half = QUARTER_S // 2
-    if read_s % MINUTE_S and abs((read_s + half) % QUARTER_S - half) > JITTER * QUARTER_S:
+    if not ends_usual(read_s):
         return False
     key = key_between(min(near_s, read_s), max(near_s, read_s))
     return key is None or not is_usual(key)
@@ -56,6 +56,8 @@ def _asked(one: Placed) -> Interval | None:
         for read, near in ((before, after), (after, before))
         if (read.at, read.end_device) in new and reaches_past(epoch_s(near.at), epoch_s(read.at))
     ]
+    if one.alone and len(one.after) > 1 and one.after[1].at - one.after[0].at < HOUR:
+        reach.append((one.after[1].at, -1))  # whether the reads of the hour before it lie evenly
     first, last = one.after[0].at, one.after[-1].at
     since = min([at - REACH for at, side in reach if side < 0], default=first)
     until = max([at + REACH for at, side in reach if side > 0], default=last)

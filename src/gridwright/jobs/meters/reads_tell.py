@@ -157,6 +157,12 @@ def is_usual(key: Key) -> bool:
     return not start % (min(length, QUARTER_S) if length % QUARTER_S == 0 or length < QUARTER_S else length)
 
 
+def ends_usual(second: int) -> bool:
+    """Tell whether an interval of those that `is_usual` tells may begin or end with a read at an instant."""
+    half = QUARTER_S // 2
+    return not second % MINUTE_S or abs((second + half) % QUARTER_S - half) <= JITTER * QUARTER_S
+
+
 def key_between(begin: int, end: int) -> Key | None:
     """Return the interval of a grid of which two instants, in epoch seconds, are the ends; None where there is none."""
     length = round((end - begin) / MINUTE_S) * MINUTE_S

@@ -17,6 +17,7 @@ from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel, Values
 from gridwright.domain.reading_type import ReadingType
 from gridwright.jobs.meters.beside_lost import out_of_sight
+from gridwright.jobs.meters.on_its_grid import load_on_grid
 from gridwright.jobs.meters.reads_tell import Key, Tells, Told
 from gridwright.jobs.store_port import StorePort
 from gridwright.store.archive.reading import leaving_out
@@ -111,7 +112,7 @@ def _stored(store: StorePort, access: Access, changes: Sequence[Change], kind: R
     starts = [change.key[0] for change in changes]
     period = Interval(from_epoch_s(min(starts)), from_epoch_s(max(starts) + length))
     points = tuple(dict.fromkeys(change.point for change in changes))
-    return store.readings.load(access, points, period, reading_type=kind, interval=timedelta(seconds=length))
+    return load_on_grid(store, access, points, period, (kind, timedelta(seconds=length)))
 
 
 def _laid(changes: Sequence[Change], stored: Panel) -> tuple[Panel, list[Superseded]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from gridwright.domain import quality as q
 from gridwright.store.register_marks import WITHDRAWN
 
-Closer = Callable[[int, int], bool]  # of the instants of a read and the one before it
+LATELY_S = 3420  # nearly an hour: a read that comes each hour has none before it that matters
+Closer = Callable[[Sequence[int], int], bool]  # of the instants of the reads just before one, and of this one
 
 
-def never(_: int, __: int) -> bool:
+def never(_: Sequence[int], __: int) -> bool:
     """Tell that no read needs a closer look."""
     return False
 
@@ -47,18 +48,28 @@ class Appended(NamedTuple):
     left: list[int]
 
 
+def recently(before: Mapping[int, Near], asked: Mapping[int, int]) -> Iterator[tuple[int, int, int]]:
+    """Yield key and time, from and to, of reads up to an hour before others, where the last one is nearer than that."""
+    for key, near in before.items():
+        at_s = asked[key]
+        if at_s - LATELY_S < near.at_s < at_s:
+            yield key, at_s - LATELY_S, near.at_s
+
+
 def sort_out(
     newest: Sequence[Newest],
     keys: Sequence[int | None],
     around: tuple[Mapping[int, Near], Mapping[int, Near]],
     begun: Collection[int] = (),
     *,
+    recent: Mapping[int, Sequence[Near]],
     closer: Closer = never,
 ) -> Appended:
     """Find the plain ones: no read comes after, and the one before is of the same meter, and not above it.
 
     What is stored alike already is neither new nor left over. `begun`: where the one before began an epoch: whether it
-    was right the next one tells. `closer`: of the instants of the one before and of a read, whether it is not plain.
+    was right the next one tells. `recent`: the reads just before, where others may be; `closer`: whether a read behind
+    them is not plain.
     """
     before, after = around
     found = Appended({}, [])
@@ -71,7 +82,12 @@ def sort_out(
             if near is not None and near.at_s == read.at_s:
                 if near[1:3] != (read.counts, read.end_device) or near.quality != read.quality:
                     found.left.append(place)
-            elif key in after or key in begun or not _follows(near, read) or (near and closer(near.at_s, read.at_s)):
+            elif (
+                key in after
+                or key in begun
+                or not _follows(near, read)
+                or (near and closer([each.at_s for each in recent.get(key, (near,))], read.at_s))
+            ):
                 found.left.append(place)
             else:
                 found.new[place] = near

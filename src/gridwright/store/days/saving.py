@@ -39,7 +39,8 @@ Places = npt.NDArray[np.intp]
 class SaveSummary:
     """What became of the readings of a panel: `new` slots, `changed` value or quality, `same` as before.
 
-    `aside`: another value that did not count, because a stored one is of better quality.
+    `aside`: another value that did not count, because a stored one is of better quality. `made_way`: usage points and
+    UTC days that register reads had told on another grid, which is no longer stored.
     """
 
     new: int
@@ -47,6 +48,7 @@ class SaveSummary:
     same: int
     readings: int
     aside: int = 0
+    made_way: tuple[tuple[str, int], ...] = ()
 
     def __add__(self, other: SaveSummary) -> SaveSummary:
         """Return what became of the readings of both."""
@@ -132,6 +134,7 @@ class PanelSaver:
         self.touched = Touched.nothing(keys.size)
         self.counts = np.zeros(3, np.int64)  # new, changed, same
         self.outranked: list[Outranked] = []
+        self.made_way: list[tuple[str, int]] = []
 
     def run(self) -> SaveSummary:
         """Save every day of the panel."""
@@ -140,7 +143,7 @@ class PanelSaver:
             self._save_part(reader, self._incoming(part))
         new, changed, same = self.counts.tolist()
         aside = sum(one.row.size for one in self.outranked)
-        return SaveSummary(new, changed, same, new + changed + same + aside, aside)
+        return SaveSummary(new, changed, same, new + changed + same + aside, aside, tuple(self.made_way))
 
     def set_aside(self) -> Iterator[tuple[str, int]]:
         """Yield usage point and start, in seconds, of what did not count."""
@@ -186,7 +189,9 @@ class PanelSaver:
             mine, rows = group.only(ours), rows[ours]
             if mine.shape.grid != (self.grid.per_day, self.grid.phase_s):
                 gone = self._gives_way(mine)
-                aside += self._regrid(day, mine.only(gone)) if gone.any() else []
+                if gone.any():
+                    aside += self._regrid(day, mine.only(gone))
+                    self.made_way += [(self.panel.points[row], day) for row in rows[gone].tolist()]
                 fresh[rows[~gone]] = False
                 if not gone.all():
                     self._leave_over(rows[~gone], mine, incoming)

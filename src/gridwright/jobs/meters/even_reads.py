@@ -1,0 +1,59 @@
+"""Whether reads lie evenly around those that came: then their day keeps its grid, and only what lies beside changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gridwright.domain.interval import DAY_S, epoch_s
+from gridwright.ingest.registers import JITTER
+from gridwright.jobs.meters.fill_energy import Day
+from gridwright.jobs.meters.place_reads import AHEAD, Placed
+from gridwright.jobs.meters.reads_tell import FARTHEST_S, LONGEST_S, MINUTE_S, Tells, ends_usual, is_usual, key_between
+
+DENSE_S = MINUTE_S * (1 - JITTER)  # the reads of a minute all end the same intervals: the first of them tells them
+WITHIN_S = LONGEST_S * (1 - JITTER)  # no interval begins or ends farther away that ends or begins with a read
+
+
+def uneven_days(point: str, found: Placed, told: Tells) -> set[Day]:
+    """Return the days that are derived anew as the reads that came may put them on another grid.
+
+    Where the reads within an hour of one tell intervals of one grid, one after the other, each grid that is coarser has
+    what it tells of this one's; so which is the best stays.
+    """
+    at = list(dict.fromkeys(epoch_s(read.at) for read in found.after))
+    doubtful = bool(found.wrong or found.doubted or found.moves)
+    new = found.after if doubtful else found.saved
+    odd = {second for second in (epoch_s(read.at) for read in new) if doubtful or not _is_even(at, second, told)}
+    return {(point, day) for second in odd for day in (int(second - FARTHEST_S) // DAY_S, second // DAY_S)}
+
+
+def _is_even(at: Sequence[int], second: int, told: Tells) -> bool:
+    if not ends_usual(second):
+        return True
+    grids, place = set[tuple[int, int]](), at.index(second)
+    if any(0 < abs(each - second) < DENSE_S for each in at[max(place - 1, 0) : place + 2]):
+        return True
+    for side in (-1, 1):
+        here = place
+        while 0 <= here + side < len(at):
+            near, far = sorted((at[here], at[here + side]))
+            if far - near > FARTHEST_S:
+                break
+            here += side
+            key = key_between(near, far)
+            one = told.get(key) if key is not None and is_usual(key) else None
+            if key is None or one is None or not one.direct or one.guess:
+                return False
+            grids.add((key[1], key[0] % key[1]))
+            if abs(at[here] - second) >= WITHIN_S:
+                break
+        else:
+            if abs(here - place) >= AHEAD:  # others may lie beyond those that are at hand
+                return False
+    return len(grids) < 2  # noqa: PLR2004 - one grid
+
+
+def goes_on_evenly(before: Sequence[int], second: int) -> bool:
+    """Tell whether a read goes on on the grid of those of the hour before it, in order, so that it changes no other."""
+    keys = [key_between(*pair) for pair in zip(before, [*before[1:], second], strict=True)]
+    return len({key and (key[1], key[0] % key[1]) for key in keys}) < 2  # noqa: PLR2004 - one grid

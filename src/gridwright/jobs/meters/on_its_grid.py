@@ -1,0 +1,33 @@
+"""What is stored on the grid of intervals that come: hours from a quarter past are none of those from the full hour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from gridwright.domain.access import Access
+from gridwright.domain.errors import GridMismatch, NotFound
+from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
+from gridwright.domain.panel import Panel, empty_panel
+from gridwright.domain.reading_type import ReadingType
+from gridwright.jobs.store_port import StorePort
+
+
+def load_on_grid(
+    store: StorePort, access: Access, points: Sequence[str], period: Interval, what: tuple[ReadingType, timedelta]
+) -> Panel:
+    """Return what is stored on the grid that begins with a period, which may be nothing.
+
+    Days that are stored on another one are a GridMismatch. `what`: the type, and the length of the intervals.
+    """
+    kind, interval = what
+    stored = store.readings.load(access, points, period, reading_type=kind, interval=interval)
+    if stored.start == period.start:
+        return stored
+    first, last = epoch_s(period.start) // DAY_S, -(-epoch_s(period.end) // DAY_S)
+    days = Interval(from_epoch_s(first * DAY_S), from_epoch_s(last * DAY_S))
+    try:
+        store.readings.load(access, points, days, reading_type=kind)
+    except NotFound:
+        return empty_panel(points, period, interval, kind)
+    raise GridMismatch(f"{interval} from {period.start.isoformat()} are on another grid than is stored: {stored!r}")

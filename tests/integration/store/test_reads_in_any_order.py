@@ -1,0 +1,197 @@
+"""What register reads tell of a day hangs on all that is stored of it: on no order, no batch and no entrance."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from gridwright.api.ingest.json import decode_json
+from gridwright.api.ingest.meaning import Said
+from gridwright.domain import quality as q
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.errors import NotFound
+from gridwright.domain.image import Image
+from gridwright.domain.interval import Interval
+from gridwright.domain.quarantine import QuarantinedReading
+from gridwright.domain.reading_type import DELIVERED_REGISTER
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import Meter
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.meters.claim_meter import claim_meter
+from gridwright.jobs.meters.claimed_place import MeterClaim
+from gridwright.jobs.meters.in_epochs import in_epochs
+from gridwright.jobs.meters.keep_reads import keep_reads
+from gridwright.store import Store, open_store
+from tests.integration.store.test_rollovers import DAY, NOW, START, Place, a_place, json_of
+
+METER, FACTOR = Meter("M-1", dials=8, lsb_wh=1), 2
+MINUTE, DAY_MIN = timedelta(minutes=1), 1440
+Stored = dict[tuple[int, int], tuple[float, int]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An interval that a meter recorded: a kWh, from a minute on."""
+
+    minute: int
+    length: int
+
+
+Item = int | Measured  # a read after so many minutes, or an interval
+
+
+def shown(minute: int) -> float:
+    """Return what the register shows in kWh: a Wh a second, and a little more as it goes."""
+    return (60 * minute + minute * minute // 64) / 1000
+
+
+def measure(place: Place, items: Sequence[Item]) -> None:
+    sent = [each for each in items if isinstance(each, Measured)]
+    records = [
+        {"meter": "M-1", "start": (START + one.minute * MINUTE).isoformat(), "interval_s": one.length * 60, "kwh": 1.0}
+        for one in sent
+    ]
+    if records:
+        place.post(decode_json(msgspec.json.encode(records), Said(), NOW))
+
+
+def reads_of(items: Sequence[Item]) -> list[int]:
+    return [each for each in items if isinstance(each, int)]
+
+
+def post(place: Place, reads: Sequence[int], _: Path) -> None:
+    place.post(json_of([(START + minute * MINUTE, shown(minute)) for minute in reads]))
+
+
+def post_each(place: Place, reads: Sequence[int], _: Path) -> None:
+    for minute in reads:
+        place.post(json_of([(START + minute * MINUTE, shown(minute))]), journal=True)
+
+
+def bring_file(place: Place, reads: Sequence[int], folder: Path) -> None:
+    place.import_file(folder, [(START + minute * MINUTE, shown(minute)) for minute in reads])
+
+
+def claim(place: Place, reads: Sequence[int], _: Path) -> None:
+    waiting = [
+        QuarantinedReading("M-1", START + minute * MINUTE, 1000 * shown(minute) // 1, 0, DELIVERED_REGISTER)
+        for minute in reads
+    ]
+    place.store.quarantine.save(ME, waiting, received=NOW)
+    claim_meter(place.store, ME, MeterClaim("M-1", "UP-1", multiplier=Decimal(FACTOR)), now=NOW)
+
+
+def collect(place: Place, reads: Sequence[int], _: Path) -> None:
+    some = [RegisterReading("UP-1", START + minute * MINUTE, 1000 * shown(minute) // 1, "M-1") for minute in reads]
+    keep_reads(place.store, ME, in_epochs(place.store, ME, some), known_at=NOW, derive=True)
+
+
+ENTRANCES: dict[str, Callable[[Place, Sequence[int], Path], None]] = {
+    "posted": post,
+    "posted one by one": post_each,
+    "filed": bring_file,
+    "claimed": claim,
+    "collected": collect,
+}
+
+
+def stored(store: Store, image: Image = Image.RAW) -> Stored:
+    """Return energy in Wh and quality of three days, by the minutes in which each interval begins and ends."""
+    found: Stored = {}
+    for day in range(3):
+        try:
+            panel = store.readings.load(ME, "UP-1", Interval(START + day * DAY, START + (day + 1) * DAY), image=image)
+        except NotFound:
+            continue
+        length = int(panel.interval / MINUTE)
+        for slot in np.flatnonzero(~panel.missing[0]).tolist():
+            begin = int((panel.start - START) / MINUTE) + slot * length
+            found[begin, begin + length] = float(panel.values[0, slot]), int(panel.quality[0, slot])
+    return found
+
+
+def brought(batches: Sequence[tuple[str, Sequence[Item]]], *, judged: bool = False) -> tuple[Stored, Stored]:
+    """Bring what is in each batch by its entrance into a new store; returns the raw and the `judged` final image."""
+    with tempfile.TemporaryDirectory() as folder, open_store("sqlite://") as store:
+        place = a_place(store, METER)
+        for entrance, items in batches:
+            measure(place, items)
+            if reads := reads_of(items):
+                ENTRANCES[entrance](place, reads, Path(folder))
+        raw = stored(store)
+        assert not judged or correct(store, ME, SiteDefaults(), now=NOW).failed == 0
+        return raw, stored(store, Image.FINAL) if judged else {}
+
+
+RUNS = st.tuples(st.sampled_from([5, 7, 15, 15, 30, 60, 60, 240]), st.integers(1, 6), st.sampled_from([0, 15, 60, 300]))
+MEASURED = st.tuples(st.sampled_from([15, 30, 60]), st.integers(0, 23), st.integers(1, 3))
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> list[Item]:
+    """Draw reads at several distances on up to two days, and perhaps some intervals of one length."""
+    minute, reads = 15 * draw(st.integers(0, 4)), set[int]()
+    for step, count, gap in draw(st.lists(RUNS, min_size=2, max_size=6)):
+        reads |= {each for each in range(minute, minute + step * count + 1, step) if each < 2 * DAY_MIN}
+        minute += step * count + gap + -(step * count) % 15
+    items: list[Item] = [*sorted(reads)]
+    for length, first, count in draw(st.lists(MEASURED, max_size=1)):
+        items += [Measured(60 * first + slot * length, length) for slot in range(count)]
+    return items
+
+
+LONG = bool(os.environ.get("GRIDWRIGHT_TEST_LONG"))
+
+
+@settings(max_examples=300 if LONG else 3, deadline=None, phases=[one for one in Phase if LONG or one != Phase.shrink])
+@given(items=stories(), data=st.data())
+def test_any_order_split_and_entrance_ends_in_the_same(items: list[Item], data: st.DataObject) -> None:
+    sent = [each for each in items if isinstance(each, Measured)]
+    expected = brought([("posted", sent), ("posted", reads_of(items))], judged=True)
+    left, batches = data.draw(st.permutations(items)), []
+    while left:
+        size = data.draw(st.integers(1, len(left)))
+        batches.append((data.draw(st.sampled_from(list(ENTRANCES))), left[:size]))
+        left = left[size:]
+    assert brought(batches, judged=True) == expected
+    for (begin, end), (energy, quality) in expected[0].items():
+        if quality == q.OF_REGISTER:
+            assert energy == round(1000 * (shown(end) - shown(begin))) * FACTOR
+
+
+def told(raw: Stored) -> set[tuple[int, int]]:
+    return {ends for ends, (_, quality) in raw.items() if quality == q.OF_REGISTER}
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+def test_each_entrance_derives_the_same(entrance: str) -> None:
+    raw, _ = brought([(entrance, [0, 15, 30, 60, 120, 180])])
+    assert told(raw) == {(0, 60), (60, 120), (120, 180)}
+
+
+CASES: dict[str, tuple[list[Sequence[Item]], set[tuple[int, int]]]] = {
+    "hours from another minute": ([[30], [90], [195], [255], [315], [375]], {(195, 255), (255, 315), (315, 375)}),
+    "a profile on another grid": ([[0, 15, 30, 45, 60], [Measured(600, 30)]], {(0, 30), (30, 60)}),
+    "a profile that came first": ([[Measured(600, 30)], [0, 15, 30, 45, 60]], {(0, 30), (30, 60)}),
+    "quarters behind a hole": ([[0], [60], [67], [90], [105], [120], [135]], {(0, 60), (60, 120)}),
+}
+
+
+@pytest.mark.parametrize("entrance", ["posted one by one", "filed"])
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+def test_what_came_first_leaves_no_mark(case: tuple[list[Sequence[Item]], set[tuple[int, int]]], entrance: str) -> None:
+    batches, ends = case
+    for order in (batches, batches[::-1]):
+        assert told(brought([(entrance, items) for items in order])[0]) == ends
