@@ -22,6 +22,8 @@ from gridwright.formats.csv_reader import CsvDialect, CsvReader
 from gridwright.formats.csv_split import cut
 from gridwright.formats.nem12 import Nem12Reader
 from gridwright.formats.source import Chunk, ReadOptions
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.files.import_trusted import Judge
 from gridwright.jobs.files.ingest_file import Imported, ingest_file
 from gridwright.store import Store, open_store
 
@@ -265,6 +267,21 @@ def test_what_does_not_fit_the_stored_grid_is_refused_alone(store: Store, tmp_pa
     assert {reject.reason[:9] for reject in done.intake.rejects} == {"intervals"}
     lines = (tmp_path / "quarter.csv").read_text().splitlines()
     assert all(lines[reject.line - 1].startswith("300,2025010") for reject in done.intake.rejects)
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_hours_that_begin_at_half_past_do_not_halve_for_ever(store: Store, tmp_path: Path, *, follow: bool) -> None:
+    """One begins before midnight UTC and ends behind it: it is of the day in which it begins, and cut no further."""
+    half = [(datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=30 * slot), "0.100") for slot in range(96 * 2)]
+    hours = [(at, "0.250") for at, _ in half if at.minute]
+    for name, rows in (("half.csv", half), ("late.csv", hours)):
+        lines = (f"{point},{at.isoformat()},{kwh}" for point in ("H-1", "H-2") for at, kwh in rows)
+        (tmp_path / name).write_text("\n".join(["usage_point,start,kwh", *lines, ""]))
+    run(store, tmp_path / "half.csv")
+    judge = {"follow": Judge(store, LOCAL_OWNER, SiteDefaults())} if follow else {}
+    done = run(store, tmp_path / "late.csv", ReadOptions(interval_minutes=60), **judge)
+    assert (done.new, done.changed, done.intake.rejected) == (0, 0, 2 * 96)
+    assert all("do not fit the stored" in reject.reason for reject in done.intake.rejects)
 
 
 class SmallPieces(CsvReader):

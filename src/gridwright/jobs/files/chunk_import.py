@@ -177,49 +177,36 @@ class ChunkImport:
             gridded = replace(gridded, panels=tuple(stored.of_panels(gridded.panels)), tally=gridded.tally + refused)
         parts = parts_of(gridded) if gridded is not None else []
         odd: list[Misfit] = []
-        while True:
-            saving: list[Part] = []
-            misfits: list[Misfit] = []
-            try:
-                with run.committed():
-                    if gridded is None:
-                        gridded = self._beside_known(stored, refused)
-                        parts = parts_of(gridded)
-                    zones = zones_of(self.decoded.zones, gridded, self.run.options)
-                    self._save_points(zones)
-                    saved: Counter[str] = Counter()
-                    for part in parts:
-                        saving[:] = [part]
-                        saved += part.counted(self._save_part(part))
-                    saving.clear()
-                    for part, error in odd:
-                        saved += part.counted(self._save_fitted(part, error, misfits))
-                    saved += self._save_registers(gridded, misfits)
-                    misfits, left = sent_of(misfits)
-                    noted = self._note_arrival(gridded, zones)
-                    self._save_events(zones)
-                    waiting, unkept = keep_adrift(run.store, run.access, strays, received=run.known_at)
-                    gridded = replace(gridded, tally=gridded.tally + unkept)
-                    if self.run.follow is not None:
-                        self.run.follow.end(gridded, known_at=self.run.known_at)
-                    counts = self._advance(gridded, saved, misfits)
-            except GridMismatch as error:
-                if not saving:
-                    raise
-                parts = [part for part in parts if part is not saving[0]]
-                halves = saving[0].halves()
-                parts += halves
-                odd += [] if halves else [(saving[0], error)]
-                continue
-            run.findings += noted
-            if run.dry_run:
-                run.open(gridded)
-            else:
-                run.points.update(zones)
-            self._remember(gridded)
-            run.notes.update(dict.fromkeys(left))
-            run.waiting += waiting
-            return counts
+        misfits: list[Misfit] = []
+        with run.committed():
+            if gridded is None:
+                gridded = self._beside_known(stored, refused)
+                parts = parts_of(gridded)
+            zones = zones_of(self.decoded.zones, gridded, self.run.options)
+            self._save_points(zones)
+            saved: Counter[str] = Counter()
+            for part in parts:
+                saved += self._save_what_fits(part, odd)
+            for part, error in odd:
+                saved += part.counted(self._save_fitted(part, error, misfits))
+            saved += self._save_registers(gridded, misfits)
+            misfits, left = sent_of(misfits)
+            noted = self._note_arrival(gridded, zones)
+            self._save_events(zones)
+            waiting, unkept = keep_adrift(run.store, run.access, strays, received=run.known_at)
+            gridded = replace(gridded, tally=gridded.tally + unkept)
+            if self.run.follow is not None:
+                self.run.follow.end(gridded, known_at=self.run.known_at)
+            counts = self._advance(gridded, saved, misfits)
+        run.findings += noted
+        if run.dry_run:
+            run.open(gridded)
+        else:
+            run.points.update(zones)
+        self._remember(gridded)
+        run.notes.update(dict.fromkeys(left))
+        run.waiting += waiting
+        return counts
 
     def _beside_known(self, stored: StoredChannels, refused: Tally) -> Gridded:
         """Lay the chunk on grids, its register reads beside those that are stored; `refused` of it before."""
@@ -268,6 +255,19 @@ class ChunkImport:
             run.store.registry.save_points(run.access, new)
         if run.follow is not None:
             run.follow.begin(new, [point for point in zones if point in run.points])
+
+    def _save_what_fits(self, part: Part, odd: list[Misfit]) -> Counter[str]:
+        """Save a part, halved as long as it does not fit; days of one usage point that do not are the `odd` ones."""
+        waiting, saved = [part], Counter[str]()
+        while waiting:
+            one = waiting.pop()
+            try:
+                saved += one.counted(self._save_part(one))
+            except GridMismatch as error:  # which leaves nothing behind
+                halves = one.halves()
+                waiting += reversed(halves)
+                odd += [] if halves else [(one, error)]
+        return saved
 
     def _save_part(self, part: Part) -> SaveSummary:
         panel = part.panel

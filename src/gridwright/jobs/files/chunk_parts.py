@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.errors import GridMismatch
-from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
+from gridwright.domain.interval import DAY_S, epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.ingest import Gridded
 from gridwright.store import SaveSummary
+from gridwright.store.days.fitting import halves_of
 
 LONGEST_BLOCK = timedelta(hours=1)
 NOT_STORED = "not stored"
@@ -38,7 +39,7 @@ class Part:
 
     def halves(self) -> list[Part]:
         """Cut it by points, then at a UTC midnight; nothing where it is one day of one point."""
-        return [replace(self, panel=half) for half in _halves(self.panel)]
+        return [replace(self, panel=half) for half in halves_of(self.panel)]
 
 
 Misfit = tuple[Part, GridMismatch]
@@ -100,15 +101,3 @@ def shown(panel: Panel) -> str:
     more = f" and {len(panel.points) - 1:,} more" if len(panel.points) > 1 else ""
     first, last = (moment.isoformat(timespec="minutes").removesuffix("+00:00") for moment in (panel.start, panel.end))
     return f"{panel.points[0]}{more}, readings of {panel.interval_s // 60:,} min from {first}Z to {last}Z"
-
-
-def _halves(panel: Panel) -> list[Panel]:
-    count = len(panel.points)
-    if count > 1:
-        return [panel.rows(range(count // 2)), panel.rows(range(count // 2, count))]
-    first, last = epoch_s(panel.start) // DAY_S, (epoch_s(panel.end) - 1) // DAY_S
-    if first == last:
-        return []
-    midnight = from_epoch_s((first + last + 1) // 2 * DAY_S)
-    cut = -((panel.start - midnight) // panel.interval)
-    return [panel.slice(0, cut), panel.slice(cut, panel.slots)]

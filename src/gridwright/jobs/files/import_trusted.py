@@ -117,14 +117,16 @@ class Judge:
             self._points |= self._registered
 
     def save(self, panel: Panel, *, known_at: datetime) -> SaveSummary:
-        """Save the raw image; who is judged here is not dirty."""
+        """Save the raw image, all of it or nothing; who is judged here is not dirty."""
         fresh = np.array([point in self._points for point in panel.points], np.bool_)
-        summary = NOTHING_SAVED
-        for settled, mine in ((True, fresh), (False, ~fresh)):
-            if mine.any():
-                some = panel if mine.all() else panel.rows(np.flatnonzero(mine))
-                summary += self.store.readings.save(self.access, some, known_at=known_at, settled=settled)
-                self._panels += [some] if settled else []
+        summary, judged = NOTHING_SAVED, list[Panel]()
+        with self.store.transaction():
+            for settled, mine in ((True, fresh), (False, ~fresh)):
+                if mine.any():
+                    some = panel if mine.all() else panel.rows(np.flatnonzero(mine))
+                    summary += self.store.readings.save(self.access, some, known_at=known_at, settled=settled)
+                    judged += [some] if settled else []
+        self._panels += judged
         return summary
 
     def end(self, gridded: Gridded, *, known_at: datetime) -> None:

@@ -17,14 +17,14 @@ def save_fitting(save: Callable[[Panel], object], panel: Panel) -> Iterator[tupl
     try:
         save(panel)
     except (GridMismatch, InputError) as error:
-        halves = _halves(panel)
+        halves = halves_of(panel)
         if not halves:
             yield panel, error
         for half in halves:
             yield from save_fitting(save, half)
 
 
-def _halves(panel: Panel) -> list[Panel]:
+def halves_of(panel: Panel) -> list[Panel]:
     """Cut a panel by points, then at a UTC midnight; nothing where it is one day of one point."""
     count = len(panel.points)
     if count > 1:
