@@ -61,7 +61,7 @@ def watch(
             pressed.look()
     if as_json:
         print_json({"files": [handled_json(one) for one in handled]})
-    if any(one.outcome is not Outcome.DONE for one in handled):
+    if any(one.outcome in {Outcome.FAILED, Outcome.KEPT} for one in handled):
         raise typer.Exit(1)
 
 
@@ -84,7 +84,7 @@ def register(app: typer.Typer) -> None:
 def sentence(one: Handled) -> str:
     """Say what became of a file."""
     if one.error is not None:
-        place = {"failed": "failed, see", "kept": "kept for later,"}[one.outcome]
+        place = {"failed": "failed, see", "kept": "kept for later,"}.get(one.outcome, f"{one.outcome},")
         remedy = f" ({one.error.remedy})" if one.error.remedy else ""
         return f"{one.name}: {one.error.message}{remedy}; {place} {one.path}"
     intake = one.imported.intake if one.imported is not None else None

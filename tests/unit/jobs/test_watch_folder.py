@@ -136,9 +136,19 @@ def test_names_that_are_not_finished_or_hidden_are_left_alone(bench: Bench) -> N
     left = [".hidden.csv", "a.csv.part", "b.tmp", "C.CRDOWNLOAD", "d.csv~", "e.csv.rejects.csv"]
     for name in left:
         bench.put(name)
-    (bench.folder / "folder").mkdir()
     assert bench.once() == []
     assert all((bench.folder / name).exists() for name in left)
+
+
+def test_a_folder_within_it_is_said_once_and_left_alone(bench: Bench) -> None:
+    (bench.folder / "older").mkdir()
+    (bench.folder / "older" / "a.csv").write_text("good")
+    bench.put("b.csv")
+    passed, done = bench.once()
+    assert (passed.name, passed.outcome, done.outcome) == ("older", Outcome.PASSED, Outcome.DONE)
+    assert "watch it by itself" in str(passed.error)
+    assert bench.once() == []
+    assert (bench.folder / "older" / "a.csv").read_text() == "good"
 
 
 def test_links_and_pipes_are_answered_and_not_followed(bench: Bench, tmp_path: Path) -> None:

@@ -45,11 +45,12 @@ EMPTY_RESTS = 10
 
 
 class Outcome(StrEnum):
-    """What became of a file: imported, refused, or kept where it is for a later attempt."""
+    """What became of a file: imported, refused, kept for a later attempt, or passed over, as a folder is."""
 
     DONE = "done"
     FAILED = "failed"
     KEPT = "kept"
+    PASSED = "passed over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Watch:
     keep_days: float | None = None
     looks: dict[str, tuple[Look, float]] = field(default_factory=dict)
     later: dict[str, float] = field(default_factory=dict)
+    passed: set[str] = field(default_factory=set)
     tidied: float = float("-inf")
 
     def run(self, *, once: bool = False) -> Generator[Handled]:
@@ -100,6 +102,7 @@ class Watch:
         with self._locked():
             while True:
                 self._tidy()
+                yield from self._folders()
                 yield from self._claimed()
                 ready, waiting = self._ready()
                 for name in ready:
@@ -148,6 +151,18 @@ class Watch:
             ) from error
         finally:
             os.close(handle)
+
+    def _folders(self) -> Iterator[Handled]:
+        """Yield each folder within the watched one, once: what lies there is not read."""
+        for name in self._names():
+            path = self.folder / name
+            if name not in self.passed and path.is_dir() and not path.is_symlink():
+                self.passed.add(name)
+                remedy = "move its files out of it, or watch it by itself"
+                error = InputError(
+                    "what lies in a folder within the watched one is not read", where=shown(name), remedy=remedy
+                )
+                yield Handled(shown(name), Outcome.PASSED, path, error=error)
 
     def _claimed(self) -> Iterator[Handled]:
         """Handle files that were claimed already: by a run that was killed, or kept for a later attempt."""
