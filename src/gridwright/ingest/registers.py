@@ -179,12 +179,18 @@ def read_at(reads: Readings, row: int) -> RegisterReading:
 
 
 def _wrong_reads(reads: Readings) -> Mask:
-    """Tell which single reads lie outside their two neighbours while those rise."""
-    wrong = np.zeros(reads.size, np.bool_)
+    """Tell which single reads lie outside their two neighbours while those rise.
+
+    The read after a wrong one bears it out, and is not doubted itself, as everywhere else (`domain/misread.py`).
+    """
+    outside = np.zeros(reads.size, np.bool_)
     value, point = reads.value, reads.point
     before, here, after = value[:-2], value[1:-1], value[2:]
     same = (point[:-2] == point[1:-1]) & (point[1:-1] == point[2:])
-    wrong[1:-1] = same & (after >= before) & ((here < before) | (here > after))
+    outside[1:-1] = same & (after >= before) & ((here < before) | (here > after))
+    place = np.arange(reads.size)
+    sound = np.maximum.accumulate(np.where(outside, -1, place))  # the last one that is not outside
+    wrong: Mask = outside & ((place - sound) % 2 == 1)
     return wrong
 
 

@@ -76,6 +76,16 @@ def test_a_reset_begins_an_epoch_and_makes_no_energy(after: list[float]) -> None
     assert epochs(gridded) == [0, 0, 0, 1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("values", "refused"),
+    [([100, 190, 120, 200], [1]), ([100, 190, 120, 240, 200, 300], [1, 3])],
+)
+def test_the_read_behind_a_wrong_one_is_not_refused_with_it(values: list[float], refused: list[int]) -> None:
+    """120 after a wrong 190 lies below both it and the one behind: it bears out that 190 was wrong."""
+    gridded = grid_registers(reads(values))
+    assert [reject.line - 2 for reject in gridded.tally.listed] == refused
+
+
 @pytest.mark.parametrize("wrong", [0, 5, 99_999])
 def test_one_wrong_read_is_refused(wrong: float) -> None:
     gridded = grid_registers(reads([1000, 1010, wrong, 1030, 1040]))
