@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+
+import numpy as np
 
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
@@ -14,6 +15,7 @@ from gridwright.domain.errors import GridMismatch, NotFound
 from gridwright.domain.hung import factor_between
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.misread import misreads
+from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation
@@ -76,30 +78,49 @@ def _lay(
         if grid is not None and (some := on_grid(point, tells_, day, grid)):
             alike[grid] += some
     for grid, some in sorted(alike.items()):
-        for point in fill_panel(store, who, panel_of(some, what[0]), what[1], again=True):
-            measured = _measured_grid(store, who[0], (point, day), what[0])
-            mine = on_grid(point, told[point], day, measured or grid)
+        others: dict[Grid | None, list[Derived]] = defaultdict(list)
+        misfits = fill_panel(store, who, panel_of(some, what[0]), what[1], again=True)
+        for point, measured in _measured_grids(store, who[0], misfits, day, what[0]).items():
+            others[measured] += on_grid(point, told[point], day, measured or grid)
+        for measured, mine in others.items():
             if mine and measured:
                 fill_panel(store, who, panel_of(mine, what[0]), what[1], again=True)
             elif mine:
-                with suppress(GridMismatch):  # of an archived month nobody saw what was measured
-                    store.readings.save(who[1], panel_of(mine, what[0]), known_at=what[1])
+                _take_place(store, who[1], panel_of(mine, what[0]), what[1])
 
 
-def _measured_grid(store: StorePort, access: Access, which: Day, kind: ReadingType) -> Grid | None:
-    """Return the grid of a stored day of which something was measured; None where reads told all of it."""
-    point, day = which
+def _take_place(store: StorePort, access: Access, panel: Panel, known_at: datetime) -> None:
+    """Save what is told in the place of what was told on another grid; one that cannot be is left as it is."""
+    try:
+        store.readings.save(access, panel, known_at=known_at)
+    except GridMismatch:  # of an archived month nobody saw what was measured
+        for row in range(len(panel.points) if len(panel.points) > 1 else 0):
+            _take_place(store, access, panel.rows([row]), known_at)
+
+
+def _measured_grids(
+    store: StorePort, access: Access, points: Sequence[str], day: int, kind: ReadingType
+) -> dict[str, Grid | None]:
+    """Return the grid of a stored day of each usage point of which something was measured; None: reads told all."""
+    if not points:
+        return {}
     whole = Interval(from_epoch_s(day * DAY_S), from_epoch_s((day + 1) * DAY_S))
     try:
         with leaving_out():  # what came in is kept, whatever became of the archive
-            stored = store.readings.load(access, [point], whole, reading_type=kind)
+            stored = store.readings.load(access, points, whole, reading_type=kind)
     except NotFound:
-        return None
-    measured = ~stored.missing & ~q.of_register(stored.quality)
-    return (stored.interval_s, epoch_s(stored.start) % stored.interval_s) if measured.any() else None
+        return dict.fromkeys(points)
+    except GridMismatch:
+        if len(points) == 1:
+            raise
+        each = (_measured_grids(store, access, [point], day, kind) for point in points)
+        return {point: grid for one in each for point, grid in one.items()}
+    measured: list[bool] = np.any(~stored.missing & ~q.of_register(stored.quality), axis=1).tolist()
+    grid = stored.interval_s, epoch_s(stored.start) % stored.interval_s
+    return {point: grid if some else None for point, some in zip(points, measured, strict=True)}
 
 
-def rules_of(store: StorePort, access: Access, points: Iterable[str], rollovers: Rollovers) -> Rules:
+def rules_of(store: StorePort, access: Access, points: Collection[str], rollovers: Rollovers) -> Rules:
     """Return by what the reads of usage points are judged, as the registry knows these."""
     history: dict[str, list[Installation]] = defaultdict(list)
     for one in store.field.installations(access, list(points)):
@@ -108,7 +129,9 @@ def rules_of(store: StorePort, access: Access, points: Iterable[str], rollovers:
     def factor(before: RegisterReading, after: RegisterReading) -> float | None:
         return factor_between(history[before.usage_point], before, after)
 
-    return Rules(factor, rollovers, Limits(store, access))
+    limits = Limits(store, access)
+    limits.learn(list(points))
+    return Rules(factor, rollovers, limits)
 
 
 def _told(reads: Iterable[RegisterReading], rollovers: Rollovers, rules: Rules) -> Tells:

@@ -11,8 +11,8 @@ import numpy as np
 
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
-from gridwright.domain.errors import GridMismatch
-from gridwright.domain.interval import DAY_S, from_epoch_s
+from gridwright.domain.errors import GridMismatch, NotFound
+from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.jobs.meters.beside_lost import beside_lost, out_of_sight
@@ -94,8 +94,21 @@ def fill_panel(
             store.readings.save(access, told, known_at=known_at)
     except GridMismatch:
         # One usage point's profile is no reason to leave out what the others have.
-        if len(panel.points) == 1:
+        if len(panel.points) == 1 or _are_elsewhere(store, reader, panel):
             return list(panel.points)
         rows = (panel.rows([row]) for row in range(len(panel.points)))
         return [point for row in rows for point in fill_panel(store, who, row, known_at, again=again)]
     return []
+
+
+def _are_elsewhere(store: StorePort, reader: Access, panel: Panel) -> bool:
+    """Tell, by one look at all, whether each usage point of a panel has its day on one other grid."""
+    day_s = epoch_s(panel.start) // DAY_S * DAY_S
+    whole = Interval(from_epoch_s(day_s), from_epoch_s(day_s + DAY_S))
+    try:
+        with leaving_out():
+            stored = store.readings.load(reader, panel.points, whole, reading_type=panel.reading_type)
+    except (GridMismatch, NotFound):
+        return False
+    apart = stored.interval != panel.interval or (stored.start - panel.start) % panel.interval != timedelta(0)
+    return apart and bool((~stored.missing).any(axis=1).all())
