@@ -11,9 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from gridwright.api.answer import problem
 
 if TYPE_CHECKING:
-    from uvicorn.config import Config
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-    from uvicorn.server import ServerState
 
 LARGEST_HEAD = 64 * 1024  # bytes of a request's line and headers, or of the trailers behind a body
 HEAD_S = 60.0  # in which a head that has begun must end, and in which the first one must come
@@ -22,17 +20,9 @@ HEAD_S = 60.0  # in which a head that has begun must end, and in which the first
 class HeadBound(HttpToolsProtocol):
     """A connection that is closed where a head does not end: it would fill the memory, copied anew at each piece."""
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, object],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        # Bytes since something of a message was understood; how often that was, and how often at the last look.
-        self._unheard, self._heard, self._seen = 0, 0, 0
-        self._looks: asyncio.TimerHandle | None = None
+    # Bytes since something of a message was understood; how often that was, and how often at the last look.
+    _unheard = _heard = _seen = 0
+    _looks: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """Begin to look whether heads end."""

@@ -18,6 +18,7 @@ from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.reading_type import Quantity, ReadingType, from_code
 from gridwright.domain.usage_point import Installation
 from gridwright.jobs.field.device_line import zones_of
+from gridwright.jobs.meters.on_its_grid import load_day
 from gridwright.store import Store
 from gridwright.store.archive.reading import leaving_out
 
@@ -148,11 +149,8 @@ def _stored_holes(
 def _is_told(store: Store, access: Access, point: str, what: tuple[ReadingType, Interval]) -> bool:
     """Tell whether register reads alone tell a day on another grid: it makes way for the device's own intervals."""
     kind, period = what
-    day = epoch_s(period.start) // DAY_S
-    whole = Interval(from_epoch_s(day * DAY_S), from_epoch_s((day + 1) * DAY_S))
-    with leaving_out():
-        panel = store.readings.load(access, point, whole, reading_type=kind)
-    return bool((panel.missing | q.of_register(panel.quality)).all())
+    panel = load_day(store, access, [point], epoch_s(period.start) // DAY_S, kind)
+    return panel is not None and bool((panel.missing | q.of_register(panel.quality)).all())
 
 
 def _days(period: Interval) -> list[Interval]:

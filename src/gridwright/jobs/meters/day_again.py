@@ -11,9 +11,9 @@ import numpy as np
 
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
-from gridwright.domain.errors import GridMismatch, NotFound
+from gridwright.domain.errors import GridMismatch
 from gridwright.domain.hung import factor_between
-from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
+from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
 from gridwright.domain.misread import misreads
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Accumulation, ReadingType
@@ -21,11 +21,11 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation
 from gridwright.jobs.meters.fill_energy import Day, Derived, fill_panel, panel_of
 from gridwright.jobs.meters.limits import Limits
+from gridwright.jobs.meters.on_its_grid import load_day
 from gridwright.jobs.meters.reads_beyond import REACH
 from gridwright.jobs.meters.reads_tell import Key, Rules, Tells, is_usual, tells
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.jobs.store_port import StorePort
-from gridwright.store.archive.reading import leaving_out
 
 ENOUGH = 0.75  # of the time that the best grid holds: a hole or two are no reason for longer intervals
 BESIDE = 1  # instants on both sides of what tells a day by which the first and the last read of it are judged
@@ -104,17 +104,15 @@ def _measured_grids(
     """Return the grid of a stored day of each usage point of which something was measured; None: reads told all."""
     if not points:
         return {}
-    whole = Interval(from_epoch_s(day * DAY_S), from_epoch_s((day + 1) * DAY_S))
     try:
-        with leaving_out():  # what came in is kept, whatever became of the archive
-            stored = store.readings.load(access, points, whole, reading_type=kind)
-    except NotFound:
-        return dict.fromkeys(points)
+        stored = load_day(store, access, points, day, kind)
     except GridMismatch:
         if len(points) == 1:
             raise
         each = (_measured_grids(store, access, [point], day, kind) for point in points)
         return {point: grid for one in each for point, grid in one.items()}
+    if stored is None:
+        return dict.fromkeys(points)
     measured: list[bool] = np.any(~stored.missing & ~q.of_register(stored.quality), axis=1).tolist()
     grid = stored.interval_s, epoch_s(stored.start) % stored.interval_s
     return {point: grid if some else None for point, some in zip(points, measured, strict=True)}

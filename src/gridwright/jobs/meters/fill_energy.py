@@ -11,12 +11,12 @@ import numpy as np
 
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access
-from gridwright.domain.errors import GridMismatch, NotFound
-from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
+from gridwright.domain.errors import GridMismatch
+from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.jobs.meters.beside_lost import beside_lost, out_of_sight
-from gridwright.jobs.meters.on_its_grid import load_on_grid
+from gridwright.jobs.meters.on_its_grid import load_day, load_on_grid
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import Single
 from gridwright.store.archive.reading import leaving_out
@@ -103,12 +103,11 @@ def fill_panel(
 
 def _are_elsewhere(store: StorePort, reader: Access, panel: Panel) -> bool:
     """Tell, by one look at all, whether each usage point of a panel has its day on one other grid."""
-    day_s = epoch_s(panel.start) // DAY_S * DAY_S
-    whole = Interval(from_epoch_s(day_s), from_epoch_s(day_s + DAY_S))
     try:
-        with leaving_out():
-            stored = store.readings.load(reader, panel.points, whole, reading_type=panel.reading_type)
-    except (GridMismatch, NotFound):
+        stored = load_day(store, reader, panel.points, epoch_s(panel.start) // DAY_S, panel.reading_type)
+    except GridMismatch:
+        return False
+    if stored is None:
         return False
     apart = stored.interval != panel.interval or (stored.start - panel.start) % panel.interval != timedelta(0)
     return apart and bool((~stored.missing).any(axis=1).all())

@@ -11,6 +11,7 @@ from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel, empty_panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.jobs.store_port import StorePort
+from gridwright.store.archive.reading import leaving_out
 
 
 def load_on_grid(
@@ -31,3 +32,16 @@ def load_on_grid(
     except NotFound:
         return empty_panel(points, period, interval, kind)
     raise GridMismatch(f"{interval} from {period.start.isoformat()} are on another grid than is stored: {stored!r}")
+
+
+def load_day(store: StorePort, access: Access, points: Sequence[str], day: int, kind: ReadingType) -> Panel | None:
+    """Return what is stored of a UTC day on whichever grid, None: nothing; several grids are a GridMismatch.
+
+    What an archive that cannot be read holds is left out.
+    """
+    whole = Interval(from_epoch_s(day * DAY_S), from_epoch_s((day + 1) * DAY_S))
+    try:
+        with leaving_out():
+            return store.readings.load(access, points, whole, reading_type=kind)
+    except NotFound:
+        return None
