@@ -175,17 +175,15 @@ class ChunkImport:
         gridded = self.piece.gridded
         if gridded is not None:
             gridded = replace(gridded, panels=tuple(stored.of_panels(gridded.panels)), tally=gridded.tally + refused)
-        parts = parts_of(gridded) if gridded is not None else []
         odd: list[Misfit] = []
         misfits: list[Misfit] = []
         with run.committed():
             if gridded is None:
                 gridded = self._beside_known(stored, refused)
-                parts = parts_of(gridded)
             zones = zones_of(self.decoded.zones, gridded, self.run.options)
             self._save_points(zones)
             saved: Counter[str] = Counter()
-            for part in parts:
+            for part in parts_of(gridded):
                 saved += self._save_what_fits(part, odd)
             for part, error in odd:
                 saved += part.counted(self._save_fitted(part, error, misfits))
