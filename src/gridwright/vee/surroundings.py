@@ -8,12 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.domain import quality as q
 from gridwright.domain.errors import GridMismatch
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.vee.circumstances import NOTHING_KNOWN, Circumstances, Condition, StatusWords, Words
 from gridwright.vee.runs import Floats, Index, Mask, lines
+from gridwright.vee.work import outage_mask
+
+# Of the meter, whatever was judged of it before: to judge again must find the same.
+FROM_THE_METER = (*q.MEASURED, q.Status.REJECTED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +79,7 @@ def lay(circumstances: Circumstances, panel: Panel) -> Surroundings:
         return NO_SURROUNDINGS
     row_of = {point: row for row, point in enumerate(panel.points)}
     status = None if circumstances.status is None else _words(circumstances.status, panel, row_of)
-    outage = _mask(circumstances.outages, panel, row_of)
+    outage = outage_mask(panel, circumstances.outages, FROM_THE_METER) if circumstances.outages else None
     if status is not None:
         dark = (status & np.uint32(Condition.OUTAGE)) != 0
         outage = dark if outage is None else outage | dark

@@ -96,11 +96,11 @@ def work_of(some: Panel, gaps: Mask, local: Segments, outages: Outages) -> Work:
     return Work(some, known, open_, out, shape, method, local, segment_of(open_, local), asked, at)
 
 
-def outage_mask(panel: Panel, outages: Outages) -> Mask:
+def outage_mask(panel: Panel, outages: Outages, measured: Sequence[q.Status] = q.MEASURED) -> Mask:
     """Tell which slots lie wholly in a known outage.
 
     Where energy was measured there was power: a report of its return was lost, and the outage ended before the first
-    such slot, or it is another one, which began behind the last.
+    such slot, or it is another one, which began behind the last. `measured`: what counts as that.
     """
     mask = np.zeros(panel.values.shape, np.bool_)
     for row, point in enumerate(panel.points):
@@ -108,16 +108,16 @@ def outage_mask(panel: Panel, outages: Outages) -> Mask:
             first = max(0, -((panel.start - period.start) // panel.interval))
             last = max(first, (period.end - panel.start) // panel.interval)
             mask[row, first:last] = True
-            flowing = first + np.flatnonzero(_flows(panel, row, slice(first, last)))
+            flowing = first + np.flatnonzero(_flows(panel, row, slice(first, last), measured))
             if flowing.size:
                 mask[row, flowing[0] : flowing[-1] + 1] = False
     return mask
 
 
-def _flows(panel: Panel, row: int, at: slice) -> Mask:
+def _flows(panel: Panel, row: int, at: slice, measured: Sequence[q.Status]) -> Mask:
     """Tell where a row's energy was measured, and is not zero."""
     some = np.nan_to_num(panel.values[row, at]) != 0
-    return np.asarray(some & q.has_status(panel.quality[row, at], q.MEASURED))
+    return np.asarray(some & q.has_status(panel.quality[row, at], measured))
 
 
 def segment_of(open_: Mask, segments: Segments) -> npt.NDArray[np.int32]:

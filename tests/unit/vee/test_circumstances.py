@@ -166,6 +166,27 @@ def test_no_zero_run_in_an_outage() -> None:
     }
 
 
+def test_a_zero_run_between_two_outages_is_doubted_though_the_return_of_power_was_not_heard_of() -> None:
+    """Off at 40, its end lost; off and on again by 160: energy was measured between, and so was a dead channel."""
+    values = noise()
+    values[0, 40:48] = values[0, 150:160] = 0
+    values[0, 60:112] = 0
+    lost = Circumstances(outages={"P": [Interval(at(40), at(160))]})
+    assert found(run(values, lost)) == [("V16_zero_run", "warn", 60, 52)]
+    assert found(run(values, Circumstances(outages={"P": [Interval(at(60), at(112))]}))) == []
+
+
+def test_judged_again_an_outage_ends_where_it_ended_before() -> None:
+    values = noise()
+    values[0, 40:160] = 0
+    values[0, [50, 140]] = -100.0  # no energy is
+    dark = Circumstances(outages={"P": [Interval(at(40), at(160))]})
+    once = run(values, dark)
+    assert q.has_status(once.panel.quality[0, [50, 140]], [q.Status.REJECTED]).all()
+    assert "V16_zero_run" in {each.code for each in once.findings}
+    assert found(validate(once.panel, [UsagePoint("P")], circumstances=dark)) == found(once)
+
+
 def test_feeding_in_without_generation() -> None:
     values = np.zeros((1, DAYS * 48))
     values[0, 24:26], values[0, 30] = 200, 1
