@@ -165,7 +165,7 @@ def test_the_measured_value_counts_again_once(home: Home) -> None:
     (effect,) = told.effects
     assert (effect.usage_point, effect.intervals, effect.days) == ("UP-1", 1, (SPIKE_DAY.date(),))
     assert effect.added_wh == effect.moved_wh == 500_000 - 381
-    assert (told.findings, home.store.dirty.ranges(ME)) == (0, [])
+    assert (told.findings, told.waiting, home.store.dirty.ranges(ME)) == (2, 0, [])
     done = home.accept()
     assert (done.findings, done.waiting, done.effects) == (2, 0, told.effects)
     assert [each.from_day for each in home.store.dirty.ranges(ME)] == [SPIKE_DAY.date()]
@@ -195,8 +195,9 @@ def test_what_is_taken_back_is_an_estimate_again(home: Home) -> None:
     ids = [each.id for each in home.open_ones()]
     home.accept()
     home.judge()
-    (effect,) = preview_reopening(home.store, ME, ids, by=home.by()).effects
-    assert (effect.intervals, effect.added_wh) == (1, 381.0 - 500_000)
+    told = preview_reopening(home.store, ME, ids, by=home.by())
+    (effect,) = told.effects
+    assert (told.findings, effect.intervals, effect.added_wh) == (2, 1, 381.0 - 500_000)
     assert home.reopen(ids).findings == 2
     home.judge()
     assert (home.final(), home.total()) == ((381.0, "ESTIMATED"), (9_579.0, 1))
@@ -290,6 +291,8 @@ def test_a_second_person_lets_much_count(home: Home) -> None:
     assert (home.accept(BOB).findings, home.accept(BOB).findings) == (2, 0)
     home.judge()
     assert home.final() == (500_000.0, "ACCEPTED")
+    with pytest.raises(Conflict, match="ann proposed what bob accepted"):
+        preview_reopening(home.store, ANN, [each.id for each in waiting], by=home.by())
     with pytest.raises(Conflict, match="ann proposed what bob accepted"):
         home.reopen(ids, ANN)
     home.reopen(ids, BOB)

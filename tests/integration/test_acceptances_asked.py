@@ -50,7 +50,9 @@ def test_by_http_it_waits_for_a_second_person_and_then_counts(town: Town) -> Non
     assert {(each["proposed_by"], each["proposal"]) for each in waiting} == {("operator", fails["reason"])}
     agreed = {"proposed": True, "reason": "seen the furnace"}
     assert town.post("/v1/findings/resolve", agreed, "operator").json()["findings"] == 0
-    assert town.post("/v1/findings/resolve", agreed, "second").json() == seen | {"findings": 2, "waiting": 0}
+    would = town.post("/v1/findings/resolve", agreed | {"dry_run": True}, "second").json()
+    assert would == seen | {"findings": 2, "waiting": 0}
+    assert town.post("/v1/findings/resolve", agreed, "second").json() == would
     tasks.correct(town.platform)
     assert home_of(town).final(NAME) == (500_000.0, "ACCEPTED")
     assert home_of(town).total(NAME) == (509_198.0, 0)

@@ -155,7 +155,8 @@ def assign(
         if person.strip() and not able and not as_json:
             say("There are no users here (gridwright user add), so that any name is taken.")
         if dry_run:
-            return Decided()
+            there = wired.store.findings.these(wired.access, chosen)
+            return Decided(sum(each.resolved_at is None for each in there))
         return Decided(wired.store.findings.assign(wired.access, chosen, person, now=wired.clock()))
 
     whom = person.strip() or "nobody"
@@ -189,7 +190,8 @@ def _decide(
         print_json({**told, "effects": [plain_effect(each) for each in done.effects]})
         return
     if dry_run:
-        say(f"Dry run: {len(chosen)} findings fit, nothing was recorded.")
+        would = f"{done.findings} of {len(chosen)} findings would be {words[1]}"
+        say(f"Dry run: {would}, nothing was recorded.")
     else:
         say(f"{done.findings} of {len(chosen)} findings {words[1]}.")
     say_effects(done.effects, back=resolved)

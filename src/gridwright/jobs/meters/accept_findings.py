@@ -30,7 +30,7 @@ class Deciding:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """How many findings a decision changed, how many wait for a second person, and what it does by usage point.
+    """How many findings a decision changed (a preview: would), how many wait for a second person, and what it does.
 
     What it does is done by the next cascade, and only where nobody has to agree first.
     """
@@ -69,7 +69,8 @@ def preview_acceptance(store: Store, access: Access, ids: Iterable[int], *, by: 
     chosen = _open(store, access, ids)
     _, effects = _weighed(store, access, chosen, by)
     watched = _need_second(store, access, effects, by)
-    return Decided(0, sum(_waits(each, watched, access) for each in chosen), _sorted(effects))
+    waiting = sum(_waits(each, watched, access) for each in chosen)
+    return Decided(len(chosen) - waiting, waiting, _sorted(effects))
 
 
 def reopen_findings(store: Store, access: Access, ids: Iterable[int], *, reason: str, by: Deciding) -> Decided:
@@ -87,8 +88,11 @@ def reopen_findings(store: Store, access: Access, ids: Iterable[int], *, reason:
 
 
 def preview_reopening(store: Store, access: Access, ids: Iterable[int], *, by: Deciding) -> Decided:
-    """Return what taking acceptances back would do; nothing is recorded."""
-    return Decided(effects=_sorted(_weigh_back(store, access, _accepted(store, access, ids), by)))
+    """Return what taking acceptances back would do, or why it may not be; nothing is recorded."""
+    chosen = _accepted(store, access, ids)
+    for each in chosen:
+        _require_not_agreed(access, each)
+    return Decided(len(chosen), effects=_sorted(_weigh_back(store, access, chosen, by)))
 
 
 def _require_not_agreed(access: Access, each: StoredFinding) -> None:
@@ -106,7 +110,8 @@ def _open(store: Store, access: Access, ids: Iterable[int]) -> list[StoredFindin
 
 
 def _accepted(store: Store, access: Access, ids: Iterable[int]) -> list[StoredFinding]:
-    return [each for each in _writable(store, access, ids) if each.resolved_by or each.proposed_by]
+    chosen = _writable(store, access, ids)
+    return [each for each in chosen if each.resolved_by or (each.proposed_by and each.resolved_at is None)]
 
 
 def _writable(store: Store, access: Access, ids: Iterable[int]) -> list[StoredFinding]:
