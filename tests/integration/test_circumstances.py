@@ -100,6 +100,17 @@ def test_a_wrong_clock_doubts_what_was_recorded_under_it_until_it_was_set(store:
     assert store.devices.sessions(ME, "M-1")[1] == session(noon, 400.0, clock_set=True)
 
 
+def test_a_wrong_clock_doubts_nothing_of_the_meter_before(lite: Store) -> None:
+    lite.devices.save_link(ME, DeviceLink("M-2", "iec62056-21", "tcp://127.0.0.1:1/M-2"))
+    swap, noon = START + 8 * DAY, START + 10 * DAY + 12 * HOUR
+    exchange_meter(lite, ME, MeterExchange("UP-1", Meter("M-2"), swap, multiplier=Decimal(1)), now=NOW)
+    lite.devices.note_session(ME, replace(session(noon, 4000.0, clock_set=True), serial="M-2"))
+    lite.dirty.touch(ME, ["UP-1"], DELIVERED_ENERGY, Interval(START, NOW))
+    assert "V01_clock" in judged(lite)
+    (finding,) = (each for each in lite.findings.load(ME) if each.code == "V01_clock")
+    assert finding.period == Interval(swap, noon)
+
+
 def test_register_reads_of_another_meter_than_the_one_installed_are_told_and_count_nothing(lite: Store) -> None:
     swap = START + 8 * DAY
     total = np.cumsum(usual("UP-1").values[0])

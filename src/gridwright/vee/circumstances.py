@@ -43,10 +43,15 @@ CONDITION_OF_EVENT = {POWER_OFF: Condition.OUTAGE} | {
 
 @dataclass(frozen=True, slots=True)
 class ClockCheck:
-    """A device's clock was `offset_s` seconds ahead of the reference at an instant (V01)."""
+    """A device's clock was `offset_s` seconds ahead of the reference at an instant (V01).
+
+    `since`, `until`: from when to when that device measured there; None where nobody knows.
+    """
 
     at: datetime
     offset_s: float
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

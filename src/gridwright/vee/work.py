@@ -96,7 +96,7 @@ def work_of(some: Panel, gaps: Mask, local: Segments, outages: Outages) -> Work:
     return Work(some, known, open_, out, shape, method, local, segment_of(open_, local), asked, at)
 
 
-def outage_mask(panel: Panel, outages: Outages, measured: Sequence[q.Status] = q.MEASURED) -> Mask:
+def outage_mask(panel: Panel, outages: Outages, measured: tuple[q.Status, ...] = q.MEASURED) -> Mask:
     """Tell which slots lie wholly in a known outage.
 
     Where energy was measured there was power: a report of its return was lost, and the outage ended before the first
@@ -114,7 +114,7 @@ def outage_mask(panel: Panel, outages: Outages, measured: Sequence[q.Status] = q
     return mask
 
 
-def _flows(panel: Panel, row: int, at: slice, measured: Sequence[q.Status]) -> Mask:
+def _flows(panel: Panel, row: int, at: slice, measured: tuple[q.Status, ...]) -> Mask:
     """Tell where a row's energy was measured, and is not zero."""
     some = np.nan_to_num(panel.values[row, at]) != 0
     return np.asarray(some & q.has_status(panel.quality[row, at], measured))

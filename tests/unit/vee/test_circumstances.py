@@ -69,6 +69,18 @@ def test_clock(offset: float, severity: str | None) -> None:
         assert f"{abs(offset)} s {'ahead' if offset > 0 else 'behind'}" in done.findings[0].message
 
 
+def test_a_clock_check_speaks_for_no_other_device() -> None:
+    """An exchange at 50: the old device was right at 20, the new one wrong at 60, and the next one right at 120."""
+    old = {"since": at(-500), "until": at(50)}
+    new = {"since": at(50), "until": at(90)}
+    checks = (ClockCheck(at(20), 1, **old), ClockCheck(at(60), 9_000, **new), ClockCheck(at(120), 2, since=at(90)))
+    assert found(run(noise(), Circumstances(clock={"P": checks}))) == [("V01_clock", "fail", 50, 40)]
+    wrong = (ClockCheck(at(20), 400, **old), ClockCheck(at(60), 9_000, **new))
+    done = run(noise(), Circumstances(clock={"P": wrong}))
+    assert found(done) == [("V01_clock", "warn", 0, 50), ("V01_clock", "fail", 50, 40)]
+    assert "400 s ahead" in done.findings[0].message
+
+
 def test_a_clock_check_alone_speaks_for_everything() -> None:
     assert found(run(noise(), Circumstances(clock={"P": (ClockCheck(at(20), 9_000),)}))) == [
         ("V01_clock", "fail", 0, DAYS * 48)

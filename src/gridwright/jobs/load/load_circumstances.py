@@ -131,9 +131,10 @@ def clock_checks(drifts: Sequence[Drift]) -> dict[str, list[ClockCheck]]:
     """Return clock checks by usage point; a clock that was set is right from then on."""
     found: dict[str, list[ClockCheck]] = defaultdict(list)
     for each in sorted(drifts, key=lambda drift: drift.at):
-        found[each.usage_point].append(ClockCheck(each.at, each.seconds))
+        there = (each.installed.start, each.installed.end)
+        found[each.usage_point].append(ClockCheck(each.at, each.seconds, *there))
         if each.was_set:
-            found[each.usage_point].append(ClockCheck(each.at, 0.0))
+            found[each.usage_point].append(ClockCheck(each.at, 0.0, *there))
     return found
 
 

@@ -18,7 +18,7 @@ from gridwright.domain.usage_point import Installation, Meter
 from gridwright.store import schema
 from gridwright.store.field.devices import to_event
 from gridwright.store.field.installing import to_device, to_installation
-from gridwright.store.instant import from_us, to_us
+from gridwright.store.instant import from_us, to_period, to_us
 from gridwright.store.names import FEW, Names
 from gridwright.store.schema.field import control_step, device_event, end_device_control, read_session
 from gridwright.store.session import Session, Unit
@@ -30,12 +30,16 @@ SWITCHES = (str(Command.DISCONNECT), str(Command.RECONNECT))
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """The clock of the device at a usage point was `seconds` ahead at an instant; `was_set`: and was set then."""
+    """The clock of the device at a usage point was `seconds` ahead at an instant; `was_set`: and was set then.
+
+    `installed`: from when to when that device hung there.
+    """
 
     usage_point: str
     at: datetime
     seconds: float
     was_set: bool
+    installed: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ class FieldRecord:
         """Return the clock checks of devices that were off within a period, the exact ones between them included."""
         table, c = schema.installation, read_session.c
         point, device = schema.usage_point, schema.end_device
-        query = select(point.c.code, c.serial, c.began_us, c.ended_us, c.clock_drift_s, c.clock_set)
+        query = select(point.c.code, c.began_us, c.clock_drift_s, c.clock_set, table.c.start_s, table.c.end_s)
         query = query.select_from(table).join(device, device.c.id == table.c.end_device)
         query = query.join(point, point.c.id == table.c.usage_point)
         there = and_(c.began_us >= table.c.start_s * 1_000_000, c.began_us < table.c.end_s * 1_000_000)
@@ -103,7 +107,16 @@ class FieldRecord:
         with self._session.reading(settled=False) as unit:
             wrong = sorted({row.code for row in self._of(unit, access, off, table.c.usage_point, points)})
             rows = self._of(unit, access, known, table.c.usage_point, wrong)
-        return [Drift(row.code, from_us(row.began_us), row.clock_drift_s, bool(row.clock_set)) for row in rows]
+        return [
+            Drift(
+                row.code,
+                from_us(row.began_us),
+                row.clock_drift_s,
+                bool(row.clock_set),
+                to_period(row.start_s, row.end_s),
+            )
+            for row in rows
+        ]
 
     def switches(self, access: Access, points: Sequence[str]) -> dict[str, list[Switch]]:
         """Return when usage points were confirmed to be disconnected and connected again, in order of time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import ClassVar
 
 import numpy as np
@@ -25,7 +26,8 @@ COMPARED = tuple(each.name for each in fields(Configuration) if each.name != "pe
 class Clock:
     """The device's clock is off by more than `warn_s`; by more than half an interval the values are in wrong places.
 
-    A check speaks for the time since the check before it, and until the one after it.
+    A check speaks for the time since the check before it, and until the one after it, but for no other device's: the
+    first of a device for all that it has measured there so far.
     """
 
     warn_s: float = 180.0
@@ -44,39 +46,37 @@ class Clock:
             checks = clock.get(point, ())
             if all(abs(check.offset_s) <= least for check in checks):
                 continue
-            for before, check, after in _neighbours(checks):
+            for check, since, until in _spans(checks):
                 off = abs(check.offset_s)
                 if off <= least:
                     continue
-                span = slots_of(chunk, row, before.at if before else None, after.at if after else None)
-                (failed if off > half else warned).append(span)
+                (failed if off > half else warned).append(slots_of(chunk, row, since, until))
         return [Doubt(Severity.FAIL, runs_at(failed)), Doubt(Severity.WARN, runs_at(warned))]
 
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
         """Say by how much the clock is off."""
         point = chunk.around.points[row]
-        checks = list(_neighbours(chunk.around.known.clock[point]))
-        spans = [
-            (slots_of(chunk, row, before.at if before else None, after.at if after else None), check)
-            for before, check, after in checks
-        ]
+        checks = _spans(chunk.around.known.clock[point])
+        spans = [(slots_of(chunk, row, since, until), check) for check, since, until in checks]
         off = max((check.offset_s for span, check in spans if span[1] < last and span[2] > first), key=abs)
         word = "ahead" if off > 0 else "behind"
         return f"the device's clock is {abs(off):g} s {word} during {duration(chunk, last - first)}"
 
 
-def _neighbours(checks: Sequence[ClockCheck]) -> Iterator[tuple[ClockCheck | None, ClockCheck, ClockCheck | None]]:
-    """Yield each check with the one before and the one after it, in order of time."""
+def _spans(checks: Sequence[ClockCheck]) -> Iterator[tuple[ClockCheck, datetime | None, datetime | None]]:
+    """Yield each check with the time for which it speaks, in order; None: no check and no exchange bounds it there."""
     ordered = sorted(checks, key=lambda check: check.at) if len(checks) > 1 else checks
-    if ordered:
-        yield from zip((None, *ordered[:-1]), ordered, (*ordered[1:], None), strict=True)
+    for at, check in enumerate(ordered):
+        before, after = (ordered[near].at if 0 <= near < len(ordered) else None for near in (at - 1, at + 1))
+        since = max((edge for edge in (before, check.since) if edge is not None), default=None)
+        yield check, since, min((edge for edge in (after, check.until) if edge is not None), default=None)
 
 
-def slots_of(chunk: Chunk, row: int, since: object, until: object) -> Span:
+def slots_of(chunk: Chunk, row: int, since: datetime | None, until: datetime | None) -> Span:
     """Return (row, first, last) of the slots between two instants; None = the chunk's own edge."""
     panel = chunk.panel
     first, last = (
-        edge if moment is None else int(np.clip(-((panel.start - moment) // panel.interval), 0, panel.slots))  # type: ignore[operator]
+        edge if moment is None else int(np.clip(-((panel.start - moment) // panel.interval), 0, panel.slots))
         for moment, edge in ((since, 0), (until, panel.slots))
     )
     return row, first, last
