@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import secrets
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -47,12 +50,16 @@ class Patience:
 
 @dataclass(slots=True)
 class Progress:
-    """How forwarding goes: batches and records delivered, numbers given up, the last answer, and what is in the way."""
+    """How forwarding goes: batches and records delivered, numbers given up, the last answer, and what is in the way.
+
+    `shared_by`: where other processes run that send under the same name, as the centre told last.
+    """
 
     delivered: int = 0
     gone: int = 0
     last_contact_us: int | None = None
     problem: str = ""
+    shared_by: tuple[str, ...] = ()
     failures: int = 0
     changed: threading.Event = field(default_factory=threading.Event)
 
@@ -75,6 +82,8 @@ class Forwarder:
         self._oldest_us: int | None = None  # of what is under way, or could not be delivered
         self._moved, self._wish_s, self._most = False, 0.0, FEWEST
         self.progress = Progress()
+        self._run = secrets.token_hex(8)
+        self._place = f"process {os.getpid()} on {socket.gethostname()} in {buffer.folder.resolve()}"
         self._log = structlog.get_logger()
 
     @property
@@ -319,12 +328,27 @@ class Forwarder:
         ack = self._link.send(batch)
         self._clock.measured(ack.now_us, asked, self._clock.now())
         self._greeted, self.progress.last_contact_us = time.monotonic(), ack.now_us
+        self._meet(tuple(ack.shared_by))
         return ack
+
+    def _meet(self, shared_by: tuple[str, ...]) -> None:
+        """Take note of other processes that send under the same name, and say so where it is news."""
+        if shared_by and shared_by != self.progress.shared_by:
+            self._log.error(
+                "another process sends under this edge's name: each waits for the other, nothing is lost",
+                edge=self._sent_as.edge,
+                at=list(shared_by),
+                remedy="give this one, or that one, a name of its own: edge.name, or --name",
+            )
+        elif self.progress.shared_by and not shared_by:
+            self._log.warning("no other process sends under this edge's name any more", edge=self._sent_as.edge)
+        self.progress.shared_by = shared_by
 
     def _report(self, sending: int, oldest_us: int | None) -> Report:
         level = self._buffer.level
         waiting = max(0, level.waiting - sending)
-        return Report(self._clock.now().wall_us, waiting, level.dropped, oldest_us if waiting else None)
+        oldest = oldest_us if waiting else None
+        return Report(self._clock.now().wall_us, waiting, level.dropped, oldest, self._run, self._place)
 
 
 def drained(forwarder: Forwarder, buffer: Buffer, until: float) -> bool:

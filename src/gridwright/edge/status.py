@@ -27,7 +27,8 @@ class Status(msgspec.Struct, frozen=True):
     """An edge at one moment: what waits and what was lost, its last contact, its clock, and what is in the way.
 
     `forgotten`: numbers of epochs that the centre had and lacks, gone here too, the newest last;
-    `encrypted`: nothing that waits lies there in plain, and nothing will; `plain_bytes`: what an earlier run left so.
+    `encrypted`: nothing that waits lies there in plain, and nothing will; `plain_bytes`: what an earlier run left so;
+    `shared_by`: where other processes run that send under the same name.
     """
 
     edge: str
@@ -48,6 +49,7 @@ class Status(msgspec.Struct, frozen=True):
     encrypted: bool
     plain_bytes: int
     problem: str
+    shared_by: tuple[str, ...] = ()
 
 
 def status_of(name: str, to: str, buffer: Buffer, forwarder: Forwarder, clock: EdgeClock) -> Status:
@@ -73,6 +75,7 @@ def status_of(name: str, to: str, buffer: Buffer, forwarder: Forwarder, clock: E
         buffer.is_encrypted,
         level.plain_bytes,
         progress.problem,
+        progress.shared_by,
     )
 
 

@@ -302,6 +302,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "answers.remember": (("key", "digest", StoredAnswer(200, b"", "text/plain")), {"now": NOW}),
     "answers.forget_old": ((NOW,), {}),
     "edges.stream": (("edge", "a1"), {}),
+    "edges.runs": (("edge",), {}),
     "edges.advance": ((EdgeStream("edge", "a1", "local", NOW, NOW),), {"after": 0}),
     "edges.latest": ((), {}),
 }

@@ -11,7 +11,7 @@ import pytest
 
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
-from gridwright.domain.edge import EdgeReport, EdgeStream
+from gridwright.domain.edge import EdgeReport, EdgeRun, EdgeStream
 from gridwright.domain.errors import AccessDenied, Conflict, StoreError
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store
@@ -132,3 +132,39 @@ def test_of_two_at_once_one_moves_it_on(store: Store, again: Callable[[], Store]
     for thread in threads:
         thread.join()
     assert sorted(done) == ["moved", "refused"]
+
+
+def test_processes_that_send_under_one_name_at_once_are_shown(store: Store) -> None:
+    minute = timedelta(minutes=1)
+
+    def heard(token: str, epoch: str, first: datetime, last: datetime) -> None:
+        after = getattr(store.edges.stream(SEVEN, "S-7", epoch), "sequence", 0)
+        run = EdgeRun(token, f"process of {token}", first, last)
+        store.edges.advance(SEVEN, replace(NEW, epoch=epoch, first=first, last=last, run=run), after=after)
+
+    def shared() -> tuple[str, ...]:
+        (latest,) = store.edges.latest(ME)
+        return latest.shared_by
+
+    heard("a", "a1", NOON - 9 * minute, NOON - 8 * minute)
+    heard("b", "b1", NOON - 7 * minute, NOON - 6 * minute)
+    heard("b", "a1", NOON - 7 * minute, NOON - 5 * minute)  # what the first one left goes on
+    assert shared() == ()
+    heard("c", "c1", NOON - 6 * minute, NOON - 3 * minute)
+    heard("b", "b1", NOON - 7 * minute, NOON - 2 * minute)
+    assert shared() == ("process of b", "process of c")
+    runs = store.edges.runs(SEVEN, "S-7")
+    assert {(run.token, run.first) for run in runs} == {("b", NOON - 7 * minute), ("c", NOON - 6 * minute)}
+    found = store.edges.stream(SEVEN, "S-7", "c1")
+    assert found is not None
+    assert (found.run, found.verdicts) == (EdgeRun("c", "process of c", NOON - 6 * minute, NOON - 3 * minute), '["ü"]')
+    with pytest.raises(AccessDenied, match="belongs to seven"):
+        store.edges.runs(EIGHT, "S-7")
+
+
+def test_a_process_that_was_long_silent_is_another_ones_no_more(store: Store) -> None:
+    for token, first, last in (("a", NOON - 3 * HOUR, NOON - HOUR), ("b", NOON - 2 * HOUR, NOON)):
+        run = EdgeRun(token, token, first, last)
+        store.edges.advance(SEVEN, replace(NEW, epoch=token, first=first, last=last, run=run), after=0)
+    (latest,) = store.edges.latest(ME)
+    assert latest.shared_by == ()

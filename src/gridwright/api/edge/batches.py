@@ -19,6 +19,7 @@ import msgspec
 from gridwright.api.answer import JSON, Answer, Receive, Scope, problem, refuse
 from gridwright.api.authenticate import credential_of
 from gridwright.api.body import HELD, Bodies, header
+from gridwright.api.edge.company import Company, run_of
 from gridwright.api.edge.decode import Decoders, Kept, as_estimated, faults_of
 from gridwright.api.edge.loads import told_later, write_loads
 from gridwright.api.edge.portions import Decodeds, portions
@@ -30,7 +31,7 @@ from gridwright.api.segments import escaped
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.batches import Outcome
 from gridwright.api.write.writer import PATIENCE_S, PAUSES_S, STRAYS, passes
-from gridwright.domain.edge import EdgeReport, EdgeStream
+from gridwright.domain.edge import EdgeReport, EdgeRun, EdgeStream
 from gridwright.domain.errors import Conflict, GridwrightError, StoreError
 from gridwright.domain.interval import MICRO, from_epoch_s
 
@@ -49,12 +50,14 @@ LATEST_S = 4_000_000_000.0  # the year 2096: a clock beyond it is as wrong as ca
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A batch of an edge, by whom it was sent, and when it came."""
+    """A batch of an edge, by whom it was sent and from where, and when it came."""
 
     access: Access
     edge: str
     batch: EdgeBatch
     now: datetime
+    client: str = ""
+    run: EdgeRun | None = None
 
     def until(self, last: int) -> Delivery:
         """Return it as if it ended with a number; what is lost between two records lies before the later one."""
@@ -80,6 +83,7 @@ class EdgeBatches:
         self._directories = Directories(platform)
         self._bodies = Bodies(max(HELD, self._limit))
         self._under_way: set[str] = set()
+        self._company = Company()
 
     async def take(self, scope: Scope, receive: Receive) -> Answer:
         """Apply a batch and answer how far the edge is durable; 409 with `expected` where numbers are missing."""
@@ -91,7 +95,7 @@ class EdgeBatches:
             now = self._platform.clock()
             batch = await asyncio.to_thread(read_batch, body, media)
             try:
-                ack = await asyncio.to_thread(self._applied, Delivery(access, edge, batch, now))
+                ack = await asyncio.to_thread(self._applied, Delivery(access, edge, batch, now, client_of(scope)))
             except Gap as gap:
                 return gap_told(edge, batch, gap.expected)
         return Answer(HTTPStatus.OK, msgspec.json.encode(ack), JSON)
@@ -103,7 +107,7 @@ class EdgeBatches:
         if full or edge in self._under_way:
             raise refuse(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                "other edges are being served" if full else f"a batch of the edge {edge} is being worked on",
+                "other edges are being served" if full else busy_with(edge),
                 remedy="send it again in a moment",
                 headers={"Retry-After": "1", "Connection": "close"},
             )
@@ -131,13 +135,16 @@ class EdgeBatches:
     def _apply(self, delivery: Delivery, applied: list[Batch]) -> Ack:
         """Apply what of a batch is not durable yet; `applied` gets what becomes so, also where the rest fails."""
         batch, stream = delivery.batch, self._stream(delivery)
+        known = self._platform.store.edges.runs(delivery.access, delivery.edge) if batch.report.run else []
+        run = run_of(batch.report, delivery.client, known, delivery.now)
+        delivery = replace(delivery, run=run)
         if batch.first > stream.sequence + 1:
             raise Gap(stream.sequence + 1)
         decoded = self._decoded(delivery, [one for one in batch.records if one.sequence > stream.sequence])
         for last, portion in portions(decoded, batch.last, STRAYS):
             stream = self._advance(delivery.until(last), stream, portion)
             applied += [one for _, one in portion if isinstance(one, Batch)]
-        return ack_of(stream, delivery, applied)
+        return ack_of(stream, delivery, applied, self._company.of(delivery.edge, run, known, delivery.now))
 
     def _advance(self, delivery: Delivery, before: EdgeStream, portion: Decodeds) -> EdgeStream:
         """Write a portion, and how far the edge is durable with it, in one transaction."""
@@ -251,6 +258,7 @@ def advanced(before: EdgeStream, delivery: Delivery, decoded: Decodeds, refused:
         rejected=before.rejected + sum(one.rejected for one in refused),
         lost=before.lost + lost,
         report=report_of(delivery),
+        run=delivery.run,
         verdicts=msgspec.json.encode([*kept, *refused]).decode(),
     )
 
@@ -288,7 +296,18 @@ def instant(us: int) -> datetime:
     return from_epoch_s(0) + timedelta(seconds=min(max(us / MICRO, 0.0), LATEST_S))
 
 
-def ack_of(stream: EdgeStream, delivery: Delivery, batches: Sequence[Batch]) -> Ack:
+def busy_with(edge: str) -> str:
+    """Return why a batch waits while another one of its edge is worked on, which need not be of the same process."""
+    return f"a batch of the edge {edge} is being worked on, of this process or of another one under its name"
+
+
+def client_of(scope: Scope) -> str:
+    """Return the address that a request comes from, empty where it is not known."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def ack_of(stream: EdgeStream, delivery: Delivery, batches: Sequence[Batch], shared_by: list[str]) -> Ack:
     """Return the answer: how far the edge is durable, and what became of the numbers that it asked for."""
     batch = delivery.batch
     verdicts = [one.decoded.verdicts for one in batches]
@@ -303,4 +322,5 @@ def ack_of(stream: EdgeStream, delivery: Delivery, batches: Sequence[Batch]) -> 
         quarantined=sum(one.quarantined for one in verdicts),
         refused=told,
         set_aside=sum(one.set_aside for one in verdicts),
+        shared_by=shared_by,
     )

@@ -43,12 +43,17 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """How the edge is: its clock, what waits, what was dropped, the instant of the oldest record that waits."""
+    """How the edge is: its clock, what waits, what was dropped, the instant of the oldest record that waits.
+
+    `run`: what names this start of its process, in no other one; `place`: machine, folder and process, to find it by.
+    """
 
     wall_us: int
     waiting: int = 0
     dropped: int = 0
     oldest_us: int | None = None
+    run: str = ""
+    place: str = ""
 
 
 class EdgeBatch(msgspec.Struct, frozen=True):
@@ -79,7 +84,10 @@ class RecordVerdict(msgspec.Struct, frozen=True):
 
 
 class Ack(msgspec.Struct, frozen=True):
-    """What the centre answers: all up to `acknowledged` is durable, and what became of the records of the batch."""
+    """What the centre answers: all up to `acknowledged` is durable, and what became of the records of the batch.
+
+    `shared_by`: where other processes run that send under this edge's name at the same time.
+    """
 
     edge: str
     epoch: str
@@ -90,6 +98,7 @@ class Ack(msgspec.Struct, frozen=True):
     quarantined: int = 0
     refused: list[RecordVerdict] = []
     set_aside: int = 0
+    shared_by: list[str] = []
 
 
 def read_batch(body: bytes, media: str = MEDIA) -> EdgeBatch:

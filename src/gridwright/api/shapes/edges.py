@@ -23,4 +23,7 @@ class EdgeShape(Shape):
     readings: int = Field(description="Readings taken from it, in all.")
     rejected: int = Field(description="Readings refused; the edge keeps them in a file.")
     epoch: str = Field(description="The run of its buffer that it sends now.")
+    shared_by: list[str] = Field(
+        description="Where processes run that send under this name at once; one that is alone is not listed."
+    )
     acknowledged: int = Field(description="The number in that epoch up to which all is durable.")

@@ -80,4 +80,10 @@ def check_edges(store: Store, now: datetime) -> Iterator[Check]:
             parts.append(f"its clock is {ago(abs(ahead))} {'ahead' if ahead > timedelta() else 'behind'}")
         remedy = "see `gridwright edge status` there, its line and its clock"
         warn = silent > SILENT or late > SOON or abs(ahead) > CLOCK or edge.lost + report.dropped > 0
+        if edge.shared_by:
+            parts.append(f"{len(edge.shared_by)} processes send under this name at once: {'; '.join(edge.shared_by)}")
+            remedy, warn = (
+                f"give each a name of its own (edge.name), as a copied edge.toml has not; then {remedy}",
+                True,
+            )
         yield graded(f"edge {edge.edge}", ", ".join(parts), remedy, warn=warn, fail=silent > LOST)

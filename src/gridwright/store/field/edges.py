@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import Row, case, delete, insert, select, update
 
 from gridwright.domain.access import Access, Act, Role
-from gridwright.domain.edge import EdgeReport, EdgeStream
+from gridwright.domain.edge import JITTER, TOGETHER, EdgeReport, EdgeRun, EdgeStream, at_once
 from gridwright.domain.errors import AccessDenied, Conflict
 from gridwright.store.audit import note
 from gridwright.store.instant import from_us, from_us_if, to_us, to_us_if
@@ -21,8 +22,14 @@ MS = timedelta(milliseconds=1)
 # An epoch that ended so long ago, and before so many others, never comes again. The clock alone does not tell: where
 # it jumped ahead for a moment, numbers that the edge still has would be unknown, and told as lost.
 FORGOTTEN, KEPT = timedelta(days=400), 1_000
-JITTER = timedelta(minutes=1)
 SHOWN = 50  # ranges of lost numbers in one audit record
+
+
+class Left(msgspec.Struct, frozen=True):
+    """What the last batch left beside the numbers: who sent it, and the verdicts (JSON as it came)."""
+
+    run: tuple[str, str, int] | None = None  # token, place, first heard in microseconds
+    verdicts: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class Edges:
@@ -77,6 +84,15 @@ class Edges:
                 told = {"epoch": stream.epoch, "lost": stream.lost - lost, **_which(gone, since, until)}
                 note(unit, access, Act.WRITE_READINGS, subject=edge, at=stream.last, **told)
 
+    def runs(self, access: Access, edge: str) -> list[EdgeRun]:
+        """Return the processes that were heard of late under an edge's name, as its streams tell of them."""
+        access.require(Act.WRITE_READINGS)
+        lately = table.c.last_us >= to_us(self._session.clock() - TOGETHER)
+        with self._session.reading(settled=False) as unit:
+            _require_own(unit, access, edge)
+            rows = unit.connection.execute(select(table).where(table.c.edge == edge, lately)).all()
+        return [stream.run for stream in map(_to_stream, rows) if stream.run is not None]
+
     def latest(self, access: Access) -> list[EdgeStream]:
         """Return the newest epoch of each edge by name, with the sums over all; for whoever sees all points."""
         access.require(Act.READ)
@@ -86,11 +102,17 @@ class Edges:
         sane = case((table.c.last_us > to_us(self._session.clock() + JITTER), 0), else_=1)
         query = select(table).order_by(table.c.edge, sane, table.c.last_us, table.c.first_us)
         newest: dict[str, EdgeStream] = {}
+        runs: dict[str, list[EdgeRun]] = {}
         with self._session.reading(settled=False) as unit:
             for row in unit.connection.execute(query):
                 stream, before = _to_stream(row), newest.get(row.edge)
                 newest[row.edge] = stream if before is None else _summed(before, stream)
-        return list(newest.values())
+                runs.setdefault(row.edge, []).extend([] if stream.run is None else [stream.run])
+        now = self._session.clock()
+        return [
+            replace(stream, shared_by=tuple(run.place for run in at_once(runs[edge], now)))
+            for edge, stream in newest.items()
+        ]
 
     def _forget_old(self, unit: Unit, stream: EdgeStream) -> None:
         ours = table.c.edge == stream.edge
@@ -155,22 +177,37 @@ def _row(stream: EdgeStream) -> dict[str, Any]:
         "waiting": report.waiting,
         "dropped": report.dropped,
         "oldest_us": to_us_if(report.oldest),
-        "verdicts": stream.verdicts,
+        "verdicts": _left(stream),
     }
+
+
+def _left(stream: EdgeStream) -> str:
+    """Return what a stream's last batch left: its verdicts alone, where nobody said who sent it."""
+    run = stream.run
+    if run is None:
+        return stream.verdicts
+    verdicts = msgspec.Raw(stream.verdicts.encode())
+    return msgspec.json.encode(Left((run.token, run.place, to_us(run.first)), verdicts)).decode()
 
 
 def _to_stream(row: Row[Any]) -> EdgeStream:
     report = EdgeReport(row.clock_ahead_ms * MS, row.waiting, row.dropped, from_us_if(row.oldest_us))
+    last, run, verdicts = from_us(row.last_us), None, row.verdicts
+    if verdicts.startswith("{"):
+        left = msgspec.json.decode(verdicts, type=Left)
+        verdicts = bytes(left.verdicts).decode()
+        run = None if left.run is None else EdgeRun(*left.run[:2], from_us(left.run[2]), last)
     return EdgeStream(
         row.edge,
         row.epoch,
         row.actor,
         from_us(row.first_us),
-        from_us(row.last_us),
+        last,
         row.sequence,
         row.readings,
         row.rejected,
         row.lost,
         report,
-        row.verdicts,
+        verdicts,
+        run,
     )

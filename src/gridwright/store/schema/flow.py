@@ -26,7 +26,7 @@ edge_stream = Table(
     # Numbers that the edge itself has lost, and when the oldest record that waits came in.
     Column("lost", BigInteger, nullable=False),
     Column("oldest_us", BigInteger),
-    # What became of the last batch's records, for an edge that never got the answer (JSON).
+    # What became of the last batch's records, for an edge that never got the answer, and which process sent it (JSON).
     Column("verdicts", long_text(), nullable=False),
 )
 archive_part = Table(
