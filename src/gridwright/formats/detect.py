@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from gridwright.domain.errors import AmbiguousInput, GridwrightError, InputError, UnreadableFile, UsageError
 from gridwright.domain.interval import DAY_S, zone_of
-from gridwright.domain.reading_type import FLOW_QUANTITIES, Accumulation, Flow, ReadingType
+from gridwright.domain.reading_type import FLOW_QUANTITIES, Accumulation, Flow, Quantity, ReadingType
 from gridwright.domain.units import WRITTEN
 from gridwright.domain.verdict import Evidence
 from gridwright.formats import roles
 from gridwright.formats.columns import Assignment
 from gridwright.formats.counts import EXPONENTS, resolution_for
 from gridwright.formats.directions import POWERS, beside, directions, net_if_fed_in_below_zero, net_if_signed
+from gridwright.formats.few_rows import is_told, stored_length
 from gridwright.formats.instants import as_binary, row_stamps, stamps_of, to_instants
 from gridwright.formats.layout import DAY_COLUMNS, Batch, Layout, ValueColumn
 from gridwright.formats.numerals import Numerals, read_numbers
@@ -95,7 +96,7 @@ def detect_layout(draft: Layout, sample: Batch, options: ReadOptions) -> tuple[L
     layout = _with_order(layout, sample, options, evidence)
     sampled = _sampled(layout, sample)
     layout = _with_zone(layout, sampled, options, evidence)
-    layout = _with_interval(layout, sampled, options, evidence)
+    layout = _with_interval(layout, sample, sampled, options, evidence)
     layout = _with_values(layout, sample, sampled, options, evidence)
     return _with_stamp(layout, sampled, options, evidence), evidence
 
@@ -229,7 +230,9 @@ def _steps(sampled: Sampled, at: Ints) -> Ints:
     return np.asarray(steps[same & (steps > 0)])
 
 
-def _with_interval(layout: Layout, sampled: Sampled, options: ReadOptions, evidence: list[Evidence]) -> Layout:
+def _with_interval(
+    layout: Layout, sample: Batch, sampled: Sampled, options: ReadOptions, evidence: list[Evidence]
+) -> Layout:
     if options.interval_minutes is not None:
         evidence.append(Evidence("interval", f"{options.interval_minutes} min", "given", "--interval"))
         return replace(layout, interval_s=options.interval_minutes * 60)
@@ -243,15 +246,16 @@ def _with_interval(layout: Layout, sampled: Sampled, options: ReadOptions, evide
     instants = to_instants(sampled.stamps, sampled.register.astype(np.int32), layout)
     steps = _steps(sampled, instants.at)
     named = not options.kind and all(roles.meaning_of(column.name).cumulative for column in layout.values)
-    if not steps.size and (named or options.kind == "cumulative"):
-        return layout
+    stored = 0 if named else _stored_length(layout, sample, sampled, options, evidence)
+    if stored or (not steps.size and (named or options.kind == "cumulative")):
+        return replace(layout, interval_s=stored)
     if not steps.size:
         raise AmbiguousInput(
             "one reading per usage point does not tell the length of its interval",
             remedy="say it with --interval MINUTES, or --kind cumulative for register readings",
         )
     lengths, counts = np.unique(steps, return_counts=True)
-    length = int(lengths[counts.argmax()])
+    length = _usual(steps)
     share = counts.max() / counts.sum()
     if length > DAY_S:
         days = f"{lengths.min() / DAY_S:.3g} to {lengths.max() / DAY_S:.3g} days"
@@ -263,6 +267,40 @@ def _with_interval(layout: Layout, sampled: Sampled, options: ReadOptions, evide
     because = f"{share:.1%} of steps between stamps{word}"
     evidence.append(Evidence("interval", _length(length), because, "--interval"))
     return replace(layout, interval_s=length, lengths=(length, *others) if others else ())
+
+
+def _usual(steps: Ints) -> int:
+    """Return the step that most rows stand apart, 0 where there is none."""
+    lengths, counts = np.unique(steps, return_counts=True)
+    return int(lengths[counts.argmax()]) if steps.size else 0
+
+
+def _stored_length(
+    layout: Layout, sample: Batch, sampled: Sampled, options: ReadOptions, evidence: list[Evidence]
+) -> int:
+    """Return the length of what is stored where few rows tell another one, or none; 0 where the rows decide."""
+    if options.lengths_of is None or options.kind == "cumulative":
+        return 0
+    at = to_instants(sampled.stamps, sampled.register.astype(np.int32), layout).at
+    length = _usual(_steps(sampled, at))
+    if length and is_told(sampled, at, length):
+        return 0
+    measured = frozenset(_quantity(layout, sample, column, options) for column in layout.values)
+    stored = stored_length(sampled, at, length, measured, options.lengths_of)
+    if stored:
+        steps = f"few rows, most of them {_length(length)} apart, do not tell it" if length else "one row does not"
+        because = f"the readings of its usage points are stored so; {steps}"
+        evidence.append(Evidence("interval", _length(stored), because, "--interval"))
+    return stored
+
+
+def _quantity(layout: Layout, sample: Batch, column: ValueColumn, options: ReadOptions) -> Quantity:
+    """Return what a column measures, as far as names and units tell it; energy else."""
+    sensor = _sensor(layout, sample, column, options)
+    unit = _told_unit(layout, sample, column, options, sensor)[0].split(", ")[0]
+    if not unit and (options.kind == "power" or roles.power_of(column.name)):
+        unit = next(iter(roles.power_of(column.name)), "kW")
+    return roles.quantity_of(unit) if unit else Quantity.ENERGY
 
 
 def _other_lengths(steps: Ints, length: int) -> tuple[tuple[int, ...], str]:

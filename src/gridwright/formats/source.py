@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -11,6 +11,7 @@ from gridwright.domain.verdict import Evidence, Reject
 if TYPE_CHECKING:
     # The command line declares its options with this module, and must not pay for numpy.
     from gridwright.domain.event import EndDeviceEvent
+    from gridwright.domain.reading_type import Quantity
     from gridwright.domain.readings import Readings
     from gridwright.domain.told import ToldConfiguration
 
@@ -20,14 +21,25 @@ D = TypeVar("D")
 KEPT_REJECTS = 10_000
 
 
+class LengthsOf(Protocol):
+    """Knows how long the intervals are that are stored of what a file names."""
+
+    def __call__(
+        self, names: Sequence[str], measured: frozenset[Quantity], days: tuple[int, int]
+    ) -> Mapping[str, frozenset[int]]:
+        """Return by name the seconds of the intervals stored on some days since 1970 [from, to), or else on any."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """What the caller knows better than detection; None or empty = detect. Every field is an option of the CLI.
+    """What the caller knows better than detection; None or empty = detect. Fields are options of the CLI.
 
     `zone`: IANA zone of naive stamps. `unit`: kWh, Wh, MWh, kW, W. `kind`: interval | cumulative | power.
     `stamp`: start | end, whether a stamp opens or closes its interval. `date_order`: ymd | dmy | mdy.
     `columns`: role (point, time, date, clock, value, quality, unit, register) → column name in the file.
     `point`: usage point id for files that name none. `default_zone`: zone assumed where nothing tells it.
+    `lengths_of` (no option): asked where few rows do not tell how long their intervals are.
     """
 
     format: str = ""
@@ -43,6 +55,7 @@ class ReadOptions:
     point: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     default_zone: str = "UTC"
+    lengths_of: LengthsOf | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from gridwright.jobs.files.hung_meters import hung_meters
 from gridwright.jobs.files.read_file import Gathered, OpenFile, may_be_mixed, open_files, refuse_mixture, verdict
 from gridwright.jobs.files.rejects_file import RejectsFile
 from gridwright.jobs.files.sources import open_source
+from gridwright.jobs.files.stored_lengths import StoredLengths
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import NOTHING_SAVED, Progress, SaveSummary
 
@@ -124,7 +125,7 @@ def ingest_file(  # noqa: PLR0913 - what an import needs to know
     wait in quarantine.
     """
     path, options = Path(path), options or ReadOptions()
-    files, failures = open_files(open_source(path), options)
+    files, failures = open_files(open_source(path), replace(options, lengths_of=StoredLengths(store, access)))
     stands = [_stand(store, access, file, options, dry_run=dry_run) for file in files]
     already = all(_came_whole(store, access, stand) for stand in stands)
     if already and again:

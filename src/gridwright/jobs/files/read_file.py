@@ -26,6 +26,7 @@ Progress = Callable[[int, int], None]
 HEAD_BYTES = 1 << 16
 # A share of contradictions that no meter sends.
 MIXED = 0.2
+TABLES = {"csv", "parquet"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +147,9 @@ def open_file(content: Content, options: ReadOptions) -> OpenFile:
 
     reader = find_reader(bytes(content.data[:HEAD_BYTES]), name, options)
     try:
-        return OpenFile(content, reader, reader.inspect(content.data, name, options))
+        # The dialects of other formats keep the options, and go to another process: a store does not.
+        told = options if reader.name in TABLES else replace(options, lengths_of=None)
+        return OpenFile(content, reader, reader.inspect(content.data, name, told))
     except InputError as error:
         if "!" in content.name and error.where.startswith(name):
             error.where = content.name + error.where.removeprefix(name)
