@@ -52,5 +52,4 @@ def stored_length(
     (stored,) = only if len(only) == 1 else (0,)
     if not stored or 0 < length <= stored:
         return 0
-    apart: Ints = np.diff(np.unique(moments))
-    return 0 if np.any(apart % stored) else stored
+    return 0 if np.any((moments - moments[0]) % stored) else stored
