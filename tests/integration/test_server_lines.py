@@ -32,6 +32,7 @@ SETTINGS = {
     "GRIDWRIGHT_LINE_PROTOCOL__FIELDS": '{"shop/oven": {"unit": "Wh"}}',
 }
 KEYS: dict[str, str] = {}
+LEFT_OUT = ("energy/status", "energy/firmware")
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +51,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(data: Path) -> Iterator[Server]:
-    with serving(data, "--no-worker", env=SETTINGS) as server:
+    with serving(data, "--no-worker", env=SETTINGS, quiet=False) as server:
         yield server
+    # Each field once, and nothing else.
+    told = [line for line in server.stderr.splitlines() if "a text field of lines is left out" in line]
+    assert len(told) == len(server.stderr.splitlines()) == len(LEFT_OUT), server.stderr
+    assert all(name in line for name, line in zip(LEFT_OUT, told, strict=True))
 
 
 @pytest.fixture
@@ -110,6 +115,16 @@ def test_tags_and_fields_are_understood(client: httpx.Client, store: Store) -> N
         ME, "UP-4", Interval(today - timedelta(hours=1), today + timedelta(minutes=1)), reading_type=VOLTAGE
     )
     assert np.nanmax(panel.values) == 2301
+
+
+def test_text_beside_numbers_is_left_out_and_named(client: httpx.Client, store: Store) -> None:
+    lines = [f'energy,usage_point=UP-26 kwh=0.25,status="ok",firmware="v1.2" {second(slot)}' for slot in range(8)]
+    answer = client.post("/api/v2/write?precision=s", content="\n".join(lines))
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["x-gridwright-left-out"] == ", ".join(LEFT_OUT)
+    assert values(store, "UP-26") == [250.0] * 8
+    message = client.post("/write?precision=s", content=f'energy,usage_point=UP-26 kwh="0.25" {second(9)}').json()
+    assert "field kwh '0.25': it is text, not a number" in message["message"]
 
 
 def test_a_partial_write_keeps_the_good_and_names_the_others(client: httpx.Client, store: Store) -> None:

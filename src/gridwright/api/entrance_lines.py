@@ -25,6 +25,7 @@ from gridwright.domain.errors import GridwrightError, NotAuthenticated
 from gridwright.formats.line_protocol import KNOWN_PRECISIONS, PRECISIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from gridwright.api.entrance import Entrance
@@ -167,7 +168,8 @@ def tell_lines(batch: Batch) -> Answer:
     """Return 204, or 400 with the first wrong fields, as InfluxDB tells a partial write."""
     verdicts, decoded = batch.decoded.verdicts, batch.decoded
     if not verdicts.rejected:
-        return TAKEN
+        left_out = decoded.left_out if isinstance(decoded, DecodedLines) else {}
+        return taken_without(left_out) if left_out else TAKEN
     wrong = sorted((one for one in verdicts.listed if one.status is Status.REJECTED), key=lambda one: one.line)
     told = "; ".join(sentence(one, decoded) for one in wrong[:TOLD])
     kept = verdicts.accepted + verdicts.quarantined
@@ -175,6 +177,17 @@ def tell_lines(batch: Batch) -> Answer:
     head = "partial write: " if kept else "unable to parse: "
     message = f"{head}{told}{more} dropped={verdicts.rejected}"
     return influx_error(HTTPStatus.BAD_REQUEST, message, line=wrong[0].line if wrong else None)
+
+
+def taken_without(left_out: Iterable[str]) -> Answer:
+    """Return 204 with the names of the text fields that were left out."""
+    names = in_header(", ".join(left_out))
+    return Answer(HTTPStatus.NO_CONTENT, headers=(*HEADS, (b"x-gridwright-left-out", names)))
+
+
+def in_header(text: str) -> bytes:
+    """Return a text as a header may have it: without control characters, in ASCII, and short."""
+    return NOT_IN_HEADERS.sub(" ", text).encode("ascii", "replace")[:400].strip()
 
 
 def sentence(verdict: Verdict, decoded: object) -> str:
@@ -213,6 +226,5 @@ def influx_error(
     code = CODES.get(int(status), "internal error")
     told: dict[str, object] = {"code": code, "message": message, "error": message}
     told |= {"line": line} if line is not None else {}
-    plain = NOT_IN_HEADERS.sub(" ", message).encode("ascii", "replace")[:400].strip()
-    extra = (*HEADS, (b"x-influxdb-error", plain), *headers)
+    extra = (*HEADS, (b"x-influxdb-error", in_header(message)), *headers)
     return Answer(int(status), json.dumps(told, ensure_ascii=False).encode(), headers=extra)

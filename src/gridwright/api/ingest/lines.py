@@ -21,6 +21,7 @@ from gridwright.api.ingest.places import dense
 from gridwright.api.ingest.rows_by import RowsBy
 from gridwright.api.ingest.same_line import Alike, contradicting, contradiction, is_field_twice
 from gridwright.api.ingest.table import Decoded, Places, Table, check
+from gridwright.api.ingest.texts import LeftOut, is_numeral, shown_name
 from gridwright.api.ingest.truths import truths_of
 from gridwright.api.ingest.verdicts import Fault
 from gridwright.domain.interval import MICRO, epoch_s
@@ -42,6 +43,7 @@ POINT_TAGS = ("usage_point", "meter", "meter_id", "device_id", "device", "serial
 WORDS = ("unit", "flow", "quality", "reading_type", "interval_s")
 VALUE = "value"
 VOCABULARY = Vocabulary(threading.Lock())  # of all requests: a fleet's keys come again and again
+LEFT_OUT = LeftOut()
 HEARD = 4_096  # fields by name and words whose meaning is remembered
 NO_POINT = Fault(
     "tags", "no tag tells whose reading it is", "send a tag usage_point or meter, or name yours in point_tags"
@@ -100,6 +102,11 @@ class LineMapping:
             return self.interval_s
         return self.sample_s if kind.accumulation is Accumulation.INSTANTANEOUS else self.interval_s
 
+    def is_named(self, name: str, words: Words) -> bool:
+        """Tell whether the name of a field means a reading, whatever it holds."""
+        told = bool(words.unit or words.reading_type) and name.lower() == VALUE
+        return told or self._named(name.lower(), words.measurement.lower()) is not None
+
     def is_ignored(self, name: str, measurement: str) -> bool:
         """Tell whether a field, or all of a measurement, is left out without a word."""
         return bool(self.ignore & {name, measurement, f"{measurement}/{name}"})
@@ -119,10 +126,11 @@ class Words:
 
 @dataclass(slots=True, eq=False)
 class DecodedLines(Decoded):
-    """A request of lines: the field of each record, for the verdicts."""
+    """A request of lines: the field of each record, for the verdicts; `left_out`: text fields, measurement/field."""
 
     names: tuple[str, ...] = ()
     name: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    left_out: dict[str, None] = field(default_factory=dict)
 
     def field_of(self, index: int) -> str:
         """Return the name of the field that a record is."""
@@ -161,18 +169,29 @@ def decode_alike(body: bytes, mapping: LineMapping, precision: str, now: datetim
 def _decoded(body: bytes, values: FieldValues, mapping: LineMapping, now: datetime) -> DecodedLines:
     decoded = DecodedLines(records=values.lines, names=values.fields, name=values.field)
     decoded.places = Places(lines=values.line)
+    numbered = set(np.unique(values.line).tolist()) if values.faults else set()
     for fault in values.faults:
-        _refuse(fault, decoded, mapping)
+        _refuse(fault, decoded, mapping, beside_number=fault.line in numbered)
+    LEFT_OUT.tell(decoded.left_out)
     table = _Mapped(body, values, mapping, decoded).table()
     if table.index.size:
         check(table, decoded, now)
     return decoded
 
 
-def _refuse(fault: LineFault, decoded: Decoded, mapping: LineMapping) -> None:
-    if not (fault.text and mapping.is_ignored(fault.field, "")):
-        told = Fault(fault.field, fault.reason, fault.remedy)
-        decoded.verdicts.reject((-1, fault.line), told, fault.value)
+def _refuse(fault: LineFault, decoded: DecodedLines, mapping: LineMapping, *, beside_number: bool) -> None:
+    """Give a fault its verdict; a text that is no reading is left out where its line has a number."""
+    if fault.text and fault.origin is not None:
+        measurement = fault.origin.measurement
+        if mapping.is_ignored(fault.field, measurement):
+            return
+        _, words = whose(fault.origin, mapping.point_tags)
+        means = isinstance(words, Words) and mapping.is_named(fault.field, words)
+        if beside_number and not means and not is_numeral(fault):
+            decoded.left_out[shown_name(fault)] = None
+            return
+    told = Fault(fault.field, fault.reason, fault.remedy)
+    decoded.verdicts.reject((-1, fault.line), told, fault.value)
 
 
 class _Mapped:

@@ -24,7 +24,10 @@ NUMBERS = "write 1.5, 15i, true or false"
 
 @dataclass(frozen=True, slots=True)
 class LineFault:
-    """What is wrong with a line (1-based), or with one field of it; `text`: the field is sound, but no number."""
+    """What is wrong with a line (1-based), or with one field of it.
+
+    `text`: the field is sound, but no number; then `origin` is that of its line.
+    """
 
     line: int
     field: str
@@ -32,6 +35,7 @@ class LineFault:
     reason: str
     remedy: str
     text: bool = False
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -67,8 +67,9 @@ class Slow:
             return
         text = isinstance(value, str)
         reason = "it is text, not a number" if text else NO_NUMBER
-        remedy = "leave it out, or list its name under ignore" if text else NUMBERS
-        self.faults.append(LineFault(number, whose[1], f"{value}"[:120], reason, remedy, text=text))
+        remedy = "send a number without quotes, or list its name under ignore" if text else NUMBERS
+        origin = whose[0] if text else None
+        self.faults.append(LineFault(number, whose[1], f"{value}"[:120], reason, remedy, text=text, origin=origin))
 
     def values(self) -> FieldValues:
         """Return what was read in columns."""
