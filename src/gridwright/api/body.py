@@ -12,6 +12,8 @@ from http import HTTPStatus
 from gridwright.api.answer import Receive, Refused, Scope, refuse
 
 READ_S = 60.0  # a client that takes longer to send its body is let go
+# Of a body larger than FREE a sixteenth more must come within STILL_S: one that comes evenly always does in READ_S.
+STILL_S, FREE, PART = 10.0, 64 * 1024, 16
 HELD = 256 * 1024 * 1024  # bytes of bodies that may be in memory at once
 PIECE = 1 << 20
 SMALL = 128 * 1024  # of a packed body that is unpacked sooner than a thread is woken
@@ -23,24 +25,33 @@ class ClientGone(Exception):
 
 
 class Bodies:
-    """Reads bodies; together those that are being worked on stay below HELD bytes."""
+    """Reads bodies; together those that are being worked on stay below HELD bytes.
 
-    def __init__(self, held: int = HELD, read_s: float = READ_S) -> None:
-        self._room, self._read_s = held, read_s
+    A body holds what has come of it, and nothing for what was only announced.
+    """
+
+    def __init__(self, held: int = HELD, read_s: float = READ_S, still_s: float = STILL_S) -> None:
+        self._room, self._read_s, self._still_s = held, read_s, still_s
         self._lock = threading.Lock()  # what is large is unpacked beside the event loop
 
     @contextmanager
     def room_for(self, scope: Scope, limit: int) -> Iterator[Room]:
-        """Hold room for the body while it is worked on; Refused with 413 or 429 where it does not fit."""
+        """Hold room for the body while it is worked on; Refused with 413 or 429 where it would not fit now."""
         told = _told_length(scope)
         if told is not None and told > limit:
             raise too_large(limit)
+        if told is not None and not self.has_room(told):
+            raise no_room()
         room = Room(self)
         try:
-            room.cover(told or 0)
             yield room
         finally:
             room.close()
+
+    def has_room(self, size: int) -> bool:
+        """Tell whether a body of a size would fit now; nothing is held for it."""
+        with self._lock:
+            return size <= self._room
 
     def take_room(self, size: int) -> bool:
         """Hold room for a body until it is given back; False where there is none."""
@@ -66,11 +77,14 @@ class Bodies:
                 headers={"Accept-Encoding": "gzip, identity"},
             )
         try:
-            async with asyncio.timeout(self._read_s):
-                body = await _read_all(receive, limit, room)
+            async with asyncio.timeout(self._read_s) as deadline:
+                body = await _read_all(receive, limit, room, Pace(deadline, self._still_s))
         except TimeoutError:
             raise refuse(
-                HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time", remedy="send it again", headers=CLOSE
+                HTTPStatus.REQUEST_TIMEOUT,
+                "the body did not arrive in time",
+                remedy="send it again, in smaller batches where the line is slow",
+                headers=CLOSE,
             ) from None
         if encoding in {"gzip", "x-gzip"}:
             unpacked = unpack_small(body, limit)
@@ -82,7 +96,7 @@ class Bodies:
 
 
 class Room:
-    """What one body takes of the memory for bodies: its told length, what has come of it, or what it unpacks to."""
+    """What one body takes of the memory for bodies: what has come of it, or what it unpacks to."""
 
     def __init__(self, bodies: Bodies) -> None:
         self._bodies, self._held, self._closed = bodies, 0, False
@@ -95,12 +109,7 @@ class Room:
             if more <= 0:
                 return
             if self._closed or not self._bodies.take_room(more):
-                raise refuse(
-                    HTTPStatus.TOO_MANY_REQUESTS,
-                    "too many large bodies are being worked on",
-                    remedy="send it again in a moment, or in smaller batches",
-                    headers={"Retry-After": "2", **CLOSE},
-                )
+                raise no_room()
             self._held = size
 
     def close(self) -> None:
@@ -109,6 +118,31 @@ class Room:
             self._closed = True
             self._bodies.give_back(self._held)
             self._held = 0
+
+
+class Pace:
+    """Moves the deadline of a body that grows: one that stops halfway holds its room no longer than it must."""
+
+    def __init__(self, deadline: asyncio.Timeout, still_s: float) -> None:
+        self._deadline, self._still_s = deadline, still_s
+        self._until, self._more = deadline.when() or 0.0, FREE + 1
+
+    def came(self, size: int) -> None:
+        """Take note of how much has come."""
+        if size >= self._more:
+            self._more = size + size // PART
+            now = asyncio.get_running_loop().time()
+            self._deadline.reschedule(min(self._until, now + self._still_s))
+
+
+def no_room() -> Refused:
+    """Return the refusal of a body for which there is no memory now."""
+    return refuse(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "too many large bodies are being worked on",
+        remedy="send it again in a moment, or in smaller batches",
+        headers={"Retry-After": "2", **CLOSE},
+    )
 
 
 def too_large(limit: int, what: str = "the body") -> Refused:
@@ -133,7 +167,7 @@ def too_many(limit: int, what: str = "records") -> Refused:
     )
 
 
-async def _read_all(receive: Receive, limit: int, room: Room) -> bytes:
+async def _read_all(receive: Receive, limit: int, room: Room, pace: Pace) -> bytes:
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         body: bytes = message.get("body", b"")
@@ -152,6 +186,7 @@ async def _read_all(receive: Receive, limit: int, room: Room) -> bytes:
         room.cover(size)
         if not message.get("more_body"):
             return b"".join(pieces)
+        pace.came(size)
         message = await receive()
 
 

@@ -83,16 +83,16 @@ NOBODY = Nobody()
 class Coming:
     """A post whose head is known, the pieces of it that have come, and how many bytes are missing (below 0: too many).
 
-    `before`: the request that was answered last; `until`: when the parser gets what has come.
+    `before`: the request that was answered last; `until`: when the parser gets what has come; `held`: room for it.
     """
 
     post: Post
     cycle: Brief
     before: RequestResponseCycle | None
     head: int
-    length: int
     pieces: list[bytes]
     missing: int
+    held: int = 0
     until: asyncio.TimerHandle | None = None
 
 
@@ -158,11 +158,11 @@ class QuickProtocol(HeadBound):
         """Begin to collect a post of lines whose head is known, while nothing else is under way; False: parse it."""
         at = data.find(SEPARATOR, 0, LONGEST_HEAD)
         found = None if at < 0 or self._quick is None or self._is_busy() else self._quick.known_large(data[:at])
-        if found is None or self._quick is None or not self._quick.bodies.take_room(found[1]):
+        if found is None or self._quick is None or not self._quick.bodies.has_room(found[1]):
             return False
         self._unset_keepalive_if_required()
         (post, length), head = found, at + len(SEPARATOR)
-        coming = Coming(post, Brief(), self.cycle, head, length, [], head + length)
+        coming = Coming(post, Brief(), self.cycle, head, [], head + length)
         self._coming, self.cycle = coming, cast("RequestResponseCycle", coming.cycle)
         self._collect(coming, data)
         return True
@@ -171,13 +171,17 @@ class QuickProtocol(HeadBound):
         """Take the post when the last piece of it has come, or give all to the parser when it cannot be taken."""
         coming.pieces.append(data)
         coming.missing -= len(data)
+        if self._quick is None or not self._quick.bodies.take_room(len(data)):
+            self._parse(coming)  # which tells that there is no room
+            return
+        coming.held += len(data)
         if coming.missing > 0:
             if coming.until is None:
                 coming.until = self.loop.call_later(PATIENCE_S, self._parse, coming)
             return
         whole = data if len(coming.pieces) == 1 else b"".join(coming.pieces)
         reply = Reply(self, coming.cycle, coming.post)
-        if coming.missing or self._quick is None or not self._quick.take(coming.post, whole[coming.head :], reply):
+        if coming.missing or not self._quick.take(coming.post, whole[coming.head :], reply):
             self._parse(coming)
         else:
             self._forget_coming()
@@ -193,7 +197,7 @@ class QuickProtocol(HeadBound):
 
     def _forget_coming(self) -> None:
         if self._coming is not None and self._quick is not None:
-            self._quick.bodies.give_back(self._coming.length)
+            self._quick.bodies.give_back(self._coming.held)
             if self._coming.until is not None:
                 self._coming.until.cancel()
         self._coming = None

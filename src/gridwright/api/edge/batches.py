@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from gridwright.api.answer import JSON, Answer, Receive, Scope, problem, refuse
+from gridwright.api.answer import JSON, Answer, Receive, Refused, Scope, problem, refuse
 from gridwright.api.authenticate import credential_of
 from gridwright.api.body import HELD, Bodies, header
 from gridwright.api.edge.company import Company, run_of
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
 PATH = re.compile(r"/v1/edges/([^/]{1,1500})/batches")
 MIB = 1 << 20
-AT_ONCE = 4  # batches that are worked on; more would hold memory, and the store has one writer
+AT_ONCE = 4  # batches that are worked on; the store has one writer
+TURN_S = 20.0  # that a batch which is here waits for its turn; its edge hangs up after a minute
 PLACES = 200  # of what was refused of one record, so that this alone is sent again
 TOLD = 3  # verdicts of one record; the edge keeps the record itself
 LATEST_S = 4_000_000_000.0  # the year 2096: a clock beyond it is as wrong as can be told
@@ -83,6 +84,7 @@ class EdgeBatches:
         self._directories = Directories(platform)
         self._bodies = Bodies(max(HELD, self._limit))
         self._under_way: set[str] = set()
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._company = Company()
 
     async def take(self, scope: Scope, receive: Receive) -> Answer:
@@ -90,30 +92,39 @@ class EdgeBatches:
         access = await self._entrance.admitted(credential_of(scope["headers"], cookies=False))
         edge = edge_of(scope)
         media = header(scope, b"content-type").partition(";")[0].strip().lower()
-        with self._alone(edge), self._bodies.room_for(scope, self._limit) as room:
+        self._require_free(edge)
+        with self._bodies.room_for(scope, self._limit) as room:
             body = await self._bodies.read(scope, receive, self._limit, room)
-            now = self._platform.clock()
-            batch = await asyncio.to_thread(read_batch, body, media)
-            try:
-                ack = await asyncio.to_thread(self._applied, Delivery(access, edge, batch, now, client_of(scope)))
-            except Gap as gap:
-                return gap_told(edge, batch, gap.expected)
+            async with self._turn(edge):  # a body that does not come keeps nobody waiting
+                now = self._platform.clock()
+                batch = await asyncio.to_thread(read_batch, body, media)
+                try:
+                    ack = await asyncio.to_thread(self._applied, Delivery(access, edge, batch, now, client_of(scope)))
+                except Gap as gap:
+                    return gap_told(edge, batch, gap.expected)
         return Answer(HTTPStatus.OK, msgspec.json.encode(ack), JSON)
 
-    @contextmanager
-    def _alone(self, edge: str) -> Iterator[None]:
-        """Let one batch of an edge at a time be worked on, and few of all edges."""
-        full = len(self._under_way) >= AT_ONCE
-        if full or edge in self._under_way:
-            raise refuse(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "other edges are being served" if full else busy_with(edge),
-                remedy="send it again in a moment",
-                headers={"Retry-After": "1", "Connection": "close"},
+    def _require_free(self, edge: str) -> None:
+        """Refuse a batch while another one of its edge is worked on."""
+        if edge in self._under_way:
+            raise wait_for(
+                f"a batch of the edge {edge} is being worked on, of this process or of another one of its name"
             )
+
+    @asynccontextmanager
+    async def _turn(self, edge: str) -> AsyncIterator[None]:
+        """Let one batch of an edge at a time be worked on, and few of all edges; the others wait for a while."""
+        self._require_free(edge)
         self._under_way.add(edge)
         try:
-            yield
+            try:
+                await asyncio.wait_for(self._turns.acquire(), TURN_S)
+            except TimeoutError:
+                raise wait_for("other edges are being served") from None
+            try:
+                yield
+            finally:
+                self._turns.release()
         finally:
             self._under_way.discard(edge)
 
@@ -296,9 +307,14 @@ def instant(us: int) -> datetime:
     return from_epoch_s(0) + timedelta(seconds=min(max(us / MICRO, 0.0), LATEST_S))
 
 
-def busy_with(edge: str) -> str:
-    """Return why a batch waits while another one of its edge is worked on, which need not be of the same process."""
-    return f"a batch of the edge {edge} is being worked on, of this process or of another one under its name"
+def wait_for(reason: str) -> Refused:
+    """Return the refusal of a batch that is taken a moment later."""
+    return refuse(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        reason,
+        remedy="send it again in a moment",
+        headers={"Retry-After": "1", "Connection": "close"},
+    )
 
 
 def client_of(scope: Scope) -> str:
