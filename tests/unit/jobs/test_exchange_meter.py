@@ -100,6 +100,16 @@ def test_without_a_final_read_an_estimate_is_offered(store: Store) -> None:
     assert store.registers.load(ME, "UP-1", Interval(AT, AT), DELIVERED_REGISTER) == ()
 
 
+def test_reads_of_the_very_instant_close_and_open_though_nobody_says_them_again(store: Store) -> None:
+    """Other transformers behind a meter that is read by the hour, at the full hour."""
+    store.registers.save(ME, [RegisterReading("UP-1", AT, 100_800.0, "M-1")], known_at=NOW)
+    silent = replace(ORDER, final_kwh=None, opening_kwh=None)
+    (opening,) = preview_exchange(store, ME, silent, now=NOW).doubts
+    assert "no opening read" in opening
+    (factor,) = preview_exchange(store, ME, replace(silent, meter=Meter("M-1"), multiplier=Decimal(2)), now=NOW).doubts
+    assert "the multiplier changes" in factor
+
+
 def test_a_register_that_turned_over_is_told_and_closed(store: Store) -> None:
     last = RegisterReading("UP-1", START + timedelta(hours=1), 99_999_950.0, "M-1", epoch=0)
     store.registers.save(ME, [last], known_at=NOW)

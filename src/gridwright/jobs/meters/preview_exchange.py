@@ -13,7 +13,7 @@ import numpy as np
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import Conflict, InputError, NotFound
-from gridwright.domain.hung import all_named, named
+from gridwright.domain.hung import all_named, named, plain_serial
 from gridwright.domain.hung import counts as counts_at
 from gridwright.domain.interval import Interval, clock_time
 from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
@@ -83,11 +83,12 @@ def _doubts(store: Store, access: Access, exchange: MeterExchange, before: Insta
     zone = store.registry.point(access, exchange.usage_point).tz
     for kind, (final, opening) in exchange.reads.items():
         last = last_read(store, access, exchange, kind)
-        if last is not None and before is not None and final is None:
+        closed, opened = _read_then(store, access, exchange, before, kind)
+        if last is not None and before is not None and final is None and not closed:
             estimate = _would_show(store, access, exchange, before, kind)
             since = clock_time(last.at, zone)
             yield f"no final read of the {kind.flow} register: energy since {since} stays open{estimate}"
-        if opening is None and (last is not None or final is not None):
+        if opening is None and not opened and (last is not None or final is not None):
             yield f"no opening read of the new {kind.flow} register: its first read will close nothing"
     if before is not None and before.multiplier != exchange.multiplier:
         yield f"the multiplier changes from {before.multiplier} to {exchange.multiplier}"
@@ -95,7 +96,7 @@ def _doubts(store: Store, access: Access, exchange: MeterExchange, before: Insta
     told = exchange.meter
     if told.range_wh < NARROWEST_WH:
         yield (
-            f"{told.dials} dials of {told.lsb_wh} Wh turn over after {told.range_wh / 1000:g} kWh; "
+            f"{told.dials} dials of {told.lsb_wh} Wh turn over after {told.range_wh / 1000:,.0f} kWh; "
             "digits before the point count 1000 Wh each"
         )
     both = known is not None and None not in (known.dials, told.dials)
@@ -104,6 +105,19 @@ def _doubts(store: Store, access: Access, exchange: MeterExchange, before: Insta
             f"meter {known.serial} is registered with {known.dials} dials of {known.lsb_wh} Wh, "
             f"not {told.dials} of {told.lsb_wh} Wh: what is registered holds"
         )
+
+
+def _read_then(
+    store: Store, access: Access, exchange: MeterExchange, before: Installation | None, kind: ReadingType
+) -> tuple[bool, bool]:
+    """Tell whether the meter that goes, and the one that comes, were read at that very instant already.
+
+    A read that names no meter is of the one that hangs there from then on.
+    """
+    new = exchange.meter.serial
+    reads = store.registers.load(access, exchange.usage_point, Interval(exchange.at, exchange.at), kind)
+    read = {plain_serial(each.end_device or new) for each in reads}
+    return before is not None and plain_serial(before.end_device) in read, plain_serial(new) in read
 
 
 def _stray(store: Store, access: Access, exchange: MeterExchange, after: Sequence[Installation]) -> Iterator[str]:
