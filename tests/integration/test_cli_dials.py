@@ -35,4 +35,42 @@ def test_the_remedy_that_a_finding_names_lets_the_register_go_on(
     code, out, err = command(*remedy, "--serial", "M-1")
     assert (code, "It turned over before 2025-03-02T00:00:00+00:00" in out + err) == (0, True)
     code, out, _ = command(*remedy, "--json")
-    assert json.loads(out) == {"meter": "M-1", "dials": 5, "lsb_wh": 1000, "turned_over": []}
+    assert json.loads(out) == {"meter": "M-1", "dials": 5, "lsb_wh": 1000, "turned_over": [], "reset": []}
+
+
+def test_a_rollover_in_the_first_file_is_one_and_follows_what_is_told_of_the_meter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same reads give the same energy where the usage point is new, is known, and gets its meter on record."""
+    monkeypatch.chdir(tmp_path)
+    command = commands(monkeypatch, capsys)
+    stamps = [f"2025-03-{1 + hour // 24:02}T{hour % 24:02}:00:00Z" for hour in range(97)]
+    rows = [f"A,{at},{(99_950 + hour * 0.803) % 100_000:.3f}" for hour, at in enumerate(stamps)]
+    (tmp_path / "reads.csv").write_text("\n".join(["meter_id,time,meter_reading_kwh", *rows, ""]))
+
+    def judged() -> tuple[float, list[str]]:
+        assert command("bill", "correct")[0] == 0
+        days = json.loads(command("usage-point", "totals", "A", "--json")[1])
+        told = json.loads(command("finding", "list", "--json")[1])["findings"]
+        found = [one["message"] for one in told if one["code"] == "V32_register"]
+        return round(sum(day["kwh"] for day in days), 3), found
+
+    assert command("reading", "import", "reads.csv", "--kind", "cumulative")[0] == 0
+    kwh, (message,) = judged()
+    assert (kwh, message.startswith("register rolled over after 8 digits; 0.803 kWh counted; nobody")) == (
+        77.088,
+        True,
+    ), message
+    assert command("usage-point", "exchange", "A", "--serial", "M-1", "--at", "2025-03-01T00:00:00Z")[0] == 0
+    assert judged() == (77.088, [message])
+    dials = ("usage-point", "dials", "A", "--lsb-wh", "1000", "--dials")
+    code, _, err = command(*dials, "7")
+    assert (code, "which turn over after 10,000,000 kWh" in err) == (0, True)
+    assert "It did not turn over before 2025-03-03T15:00:00+00:00; its register begins anew there." in err
+    assert any("began anew" in text for text in judged()[1])
+    assert command("reading", "export", "A", "-o", "apart.csv")[0] == 0
+    assert ",2025-03-03T14:00:00+00:00,2025-03-03T15:00:00" not in (tmp_path / "apart.csv").read_text()
+    assert "It turned over before 2025-03-03T15:00:00+00:00" in command(*dials, "5")[2]
+    kwh, (message,) = judged()
+    assert (kwh, message) == (77.088, "register rolled over after 5 digits; 0.803 kWh counted")
+    assert command("verify")[0] == 0

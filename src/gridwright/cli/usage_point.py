@@ -144,15 +144,16 @@ def dials(
 
     wired = acting(key)
     told = tell_dials(wired.store, wired.access, point, (digits, lsb_wh), now=wired.clock(), serial=serial)
-    over = [read.at for read in told.turned_over]
+    over, reset = ([read.at for read in some] for some in (told.turned_over, told.reset))
     if as_json:
-        print_json({"meter": told.meter.serial, "dials": digits, "lsb_wh": lsb_wh, "turned_over": over})
+        print_json({"meter": told.meter.serial, "dials": digits, "lsb_wh": lsb_wh, "turned_over": over, "reset": reset})
         return
-    say(
-        f"{told.meter.serial}: {digits} dials of {lsb_wh} Wh, which turn over after {told.meter.range_wh / 1000:g} kWh."
-    )
+    room = f"{told.meter.range_wh / 1000:,.0f}"
+    say(f"{told.meter.serial}: {digits} dials of {lsb_wh} Wh, which turn over after {room} kWh.")
     for at in over:
         say(f"It turned over before {at.isoformat()}; its register goes on there.")
+    for at in reset:
+        say(f"It did not turn over before {at.isoformat()}; its register begins anew there.")
 
 
 def facts_of(wired: Platform, name: str) -> dict[str, Any]:

@@ -214,7 +214,7 @@ class ChunkImport:
             series,
             not_after=run.not_after,
             known=run.known_reads,
-            turned_over=Rollovers(*who),
+            turned_over=Rollovers(*who, run.new_point),
             factors=Multipliers(*who, run.points),
             carried=ReadLimits(Limits(*who), run.points, run.new_point),
         )

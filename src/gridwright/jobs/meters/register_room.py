@@ -24,7 +24,7 @@ def require_room(meter: Meter, kind: ReadingType, kwh: Decimal | None, word: str
     """Refuse a read in kWh that the registers of a meter cannot show; where nobody told its dials they show any."""
     if kwh is None or kwh * 1000 < meter.range_wh:
         return
-    size = f"{meter.dials} digits of {meter.lsb_wh} Wh, which turn over at {meter.range_wh / 1000:g} kWh"
+    size = f"{meter.dials} digits of {meter.lsb_wh} Wh, which turn over at {meter.range_wh / 1000:,.0f} kWh"
     raise InputError(
         f"the {word} read of the {kind.flow} register is {kwh} kWh, but meter {meter.serial} has {size}", remedy=remedy
     )

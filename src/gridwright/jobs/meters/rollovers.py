@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -23,18 +23,26 @@ MONTH = timedelta(days=31)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A usage point as the registry has it: what its connection carries, and which meters hang or hung there."""
+    """A usage point as the registry has it: what its connection carries, and which meters hang or hung there.
+
+    `stored`: whether there is such a usage point, or a file is about to bring it.
+    """
 
     capacity_kw: float
     registers: Registers
+    stored: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Rollovers:
-    """Judges falls beside the registry, of which each usage point is looked up once, and the reads that are stored."""
+    """Judges falls beside the registry, of which each usage point is looked up once, and the reads that are stored.
+
+    `new_point`: what a usage point that is not registered begins as, by its name and zone; else of it nothing is known.
+    """
 
     store: StorePort
     access: Access
+    new_point: Callable[[str, str], UsagePoint] | None = None
     _places: dict[str, Place | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __call__(self, before: RegisterReading, after: RegisterReading, a_day: float | None = None) -> float:
@@ -66,12 +74,19 @@ class Rollovers:
             known = self.store.registry.points(self.access, new)
         except NotFound:  # a file may bring it: nothing hung there yet
             if len(new) == 1:
-                self._places[new[0]] = None
+                self._places[new[0]] = self._brought(new[0])
             else:
                 for point in new:
                     self.learn([point])
             return
         self._places.update(self._of(known))
+
+    def _brought(self, point: str) -> Place | None:
+        """Return the place that an import is about to register: no meter hangs there, and nothing of it is stored."""
+        if self.new_point is None:
+            return None
+        (limit,) = limits_of([self.new_point(point, "UTC")], self.store.usual_kw)
+        return Place(limit, Registers({}, {}, ()), stored=False)
 
     def _known(self, point: str) -> Place | None:
         if point not in self._places:
@@ -103,6 +118,10 @@ class Rollovers:
 
     def _a_day(self, read: RegisterReading, counter: Counter) -> float | None:
         """Return what the register counted a day in about the last month of its stored reads."""
+        place = self._known(read.usage_point)
+        if place is None or not place.stored:
+            return None
+        read = self.named(read)
         (last, _), months = (self._around(read, moment) for moment in (read.at, read.at - MONTH))
         if last is None or last.end_device != read.end_device or last.value > read.value:
             return None
@@ -113,9 +132,11 @@ class Rollovers:
         return (last.value - since.value) % wrap / ((last.at - since.at) / DAY)
 
     def _around(self, read: RegisterReading, moment: datetime) -> tuple[RegisterReading | None, RegisterReading | None]:
-        """Return the last stored read of a register up to a moment, and the first one after it."""
+        """Return the last stored read of a register up to a moment, and the first one after it, with their meters."""
         point = read.usage_point
-        return self.store.registers.neighbours(self.access, {point: (moment, moment)}, read.reading_type)[point]
+        found = self.store.registers.neighbours(self.access, {point: (moment, moment)}, read.reading_type)[point]
+        before, after = (one and self.named(one) for one in found)
+        return before, after
 
 
 def _same_count(one: RegisterReading, last: RegisterReading) -> bool:
