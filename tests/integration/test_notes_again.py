@@ -318,8 +318,9 @@ def test_verify_names_a_note_that_was_never_drafted_and_a_draft_that_is_out_of_d
     billed(store)
     read(store, "B")
     note = corrected(store)
+    assert store.corrections.cancel(ME, note.id)
     with store._session.writing() as unit:
-        unit.connection.execute(update(correction).values(state="cancelled"))
+        unit.connection.execute(delete(rerate))
     assert "no correction is open" in faults(store)["corrected bills"][0]
     # A billing run drafts what is missing.
     bill(store, "2025-03", MAY)

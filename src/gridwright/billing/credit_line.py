@@ -30,12 +30,13 @@ def with_credits(bill: Bill, credits_: Sequence[BillLine]) -> Bill:
     told = replace(bill, notes=(*bill.notes, *notes))
     if not fitting:
         return told
-    key = _key(bill, fitting)
+    key = credited_key(bill.key, fitting)
     return replace(told, id=_id(bill, key), key=key, lines=(*bill.lines, *fitting))
 
 
-def _key(bill: Bill, lines: Sequence[BillLine]) -> str:
-    text = json.dumps([bill.key, *(line.to_dict() for line in lines)], sort_keys=True)
+def credited_key(key: str, lines: Sequence[BillLine]) -> str:
+    """Return the key of a bill with credit lines, from its key without."""
+    text = json.dumps([key, *(line.to_dict() for line in lines)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

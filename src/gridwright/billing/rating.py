@@ -26,7 +26,9 @@ from gridwright.domain.rate import Channel, Charge, DateRange, Percent, RateCard
 from gridwright.domain.reading_type import Flow
 from gridwright.domain.usage_point import UsagePoint
 
-ENGINE = "1"
+# The versions of this engine, of which each makes bills of its own; the last is this one.
+ENGINES = ("1",)
+ENGINE = ENGINES[-1]
 NOTHING: Mapping[str, Decimal] = MappingProxyType({})
 
 
@@ -135,9 +137,9 @@ def _bill(account: Account, known_at: datetime, *, example: bool) -> Bill:
     )
 
 
-def bill_key(usage_point: str, period: Interval, rate_card: str, digest: str) -> str:
+def bill_key(usage_point: str, period: Interval, rate_card: str, digest: str, engine: str = ENGINE) -> str:
     """Return what makes a bill the same bill: usage point, period, card version, usage and engine version."""
-    return hashlib.sha256("|".join((usage_point, str(period), rate_card, digest, ENGINE)).encode()).hexdigest()
+    return hashlib.sha256("|".join((usage_point, str(period), rate_card, digest, engine)).encode()).hexdigest()
 
 
 def bill_lines(account: Account) -> list[BillLine]:

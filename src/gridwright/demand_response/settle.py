@@ -13,8 +13,7 @@ import numpy as np
 
 from gridwright.demand_response.performance import Delivered, Uncertainty, uncertainty
 from gridwright.domain.bill import BillLine, plain
-from gridwright.domain.money import round_money
-from gridwright.domain.program import Event, Performance, Program
+from gridwright.domain.program import Event, Performance, Program, payment_of
 
 ZERO = Decimal(0)
 LEDGER_ACCOUNT = "demand_response"
@@ -169,7 +168,7 @@ def credit(performance: Performance, event: Event, price_per_kwh: Decimal) -> Bi
     """
     saved = max(performance.reduction_kwh, ZERO)
     price = price_per_kwh
-    if round_money(saved * price, performance.currency) != performance.payment:
+    if payment_of(saved, price, performance.currency) != performance.payment:
         price = performance.payment / saved
     days = f", {len(performance.days)} like days" if performance.days else ""
     return BillLine(
@@ -218,7 +217,7 @@ def _performance(event: Event, program: Program, part: Delivered, row: int, comm
         usage_point=part.points[row],
         baseline_kwh=expected,
         actual_kwh=actual,
-        payment=round_money(max(reduction, ZERO) * program.price_per_kwh, program.currency),
+        payment=payment_of(reduction, program.price_per_kwh, program.currency),
         currency=program.currency,
         adjustment=round(float(part.baseline.adjustment[row]), 6),
         days=part.baseline.days(row, part.like),

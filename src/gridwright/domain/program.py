@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from gridwright.domain.errors import Conflict, InputError
 from gridwright.domain.interval import Interval
+from gridwright.domain.money import round_money
 
 CURRENCY = re.compile("[A-Z]{3}")
 HIGHEST_PRICE, FINEST = 1_000_000, 9
@@ -118,3 +119,8 @@ class Performance:
     def reduction_kwh(self) -> Decimal:
         """Energy not used: baseline less actual; negative when more was used."""
         return self.baseline_kwh - self.actual_kwh
+
+
+def payment_of(reduction_kwh: Decimal, price_per_kwh: Decimal, currency: str) -> Decimal:
+    """Return what is paid for energy not used; who used more than the baseline pays nothing."""
+    return round_money(max(reduction_kwh, Decimal(0)) * price_per_kwh, currency)

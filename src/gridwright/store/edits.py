@@ -40,9 +40,9 @@ class Edits:
             raise Conflict(f"edit {edit.id} is {edit.state} before it was proposed", remedy="propose it first")
         with self._session.writing() as unit:
             kinds = every_type(unit)
-            found = unit.connection.execute(_query().where(table.c.code == edit.id)).first()
+            found = unit.connection.execute(edit_query().where(table.c.code == edit.id)).first()
             if found is not None:
-                if _to_edit(found, kinds) == edit:
+                if to_edit(found, kinds) == edit:
                     return
                 raise Conflict(f"edit {edit.id} exists already and is another", remedy="use a new id")
             point = self._names.point_keys(unit, [edit.usage_point])[0]
@@ -54,7 +54,7 @@ class Edits:
         """Return one edit."""
         access.require(Act.READ)
         with self._session.reading() as unit:
-            found = _to_edit(_find(unit, code), every_type(unit))
+            found = to_edit(_find(unit, code), every_type(unit))
         access.require(Act.READ, found.usage_point)
         if not _may_see(access, found.state):
             raise _absent(code)
@@ -71,7 +71,7 @@ class Edits:
     ) -> list[Edit]:
         """Return edits, the newest first; `before`: the id of the last one seen."""
         access.require(Act.READ, point)
-        query = within(_query(), table.c.usage_point, access)
+        query = within(edit_query(), table.c.usage_point, access)
         states = [state for state in states or EditState if _may_see(access, state)]
         query = query.where(table.c.state.in_([str(state) for state in states]))
         with self._session.reading() as unit:
@@ -81,12 +81,12 @@ class Edits:
                 query = query.where(table.c.id < _find(unit, before).id)
             kinds = every_type(unit)
             rows = unit.connection.execute(query.order_by(table.c.id.desc()).limit(limit)).all()
-        return [_to_edit(row, kinds) for row in rows]
+        return [to_edit(row, kinds) for row in rows]
 
     def begin_with(self, access: Access, start: str, *, limit: int = 5) -> list[str]:
         """Return the ids that begin so, the newest first: people cut them."""
         access.require(Act.READ)
-        query = within(_query(), table.c.usage_point, access).where(table.c.code.startswith(start, autoescape=True))
+        query = within(edit_query(), table.c.usage_point, access).where(table.c.code.startswith(start, autoescape=True))
         seen = [str(state) for state in EditState if _may_see(access, state)]
         query = query.where(table.c.state.in_(seen)).order_by(table.c.id.desc()).limit(limit)
         with self._session.reading(settled=False) as unit:
@@ -104,12 +104,12 @@ class Edits:
         """Return the edits in force that the person who asks made after an instant and let go without anybody else."""
         me = access.actor[:200]
         mine = (table.c.author == me, table.c.decided_by == me, table.c.created_us > to_us(since))
-        return self._found(access, points, _query().where(table.c.state == str(EditState.APPLIED), *mine))
+        return self._found(access, points, edit_query().where(table.c.state == str(EditState.APPLIED), *mine))
 
     def _touching(self, access: Access, points: Sequence[str], period: Interval, state: EditState) -> list[Edit]:
         start, end = to_seconds(period.start), to_seconds(period.end)
         there = (table.c.start_s < end, table.c.end_s > start)
-        return self._found(access, points, _query().where(table.c.state == str(state), *there))
+        return self._found(access, points, edit_query().where(table.c.state == str(state), *there))
 
     def _found(self, access: Access, points: Sequence[str], query: Select[Any]) -> list[Edit]:
         """Return what a query finds at usage points, in the order in which it was decided."""
@@ -125,7 +125,7 @@ class Edits:
                 for at in range(0, len(keys), FEW)
                 for row in unit.connection.execute(query.where(table.c.usage_point.in_(keys[at : at + FEW])))
             ]
-        return [_to_edit(row, kinds) for row in sorted(rows, key=lambda row: (row.decided_us or 0, row.id))]
+        return [to_edit(row, kinds) for row in sorted(rows, key=lambda row: (row.decided_us or 0, row.id))]
 
     def advance(self, access: Access, before: Edit, after: Edit) -> None:
         """Go from one state to the next, in one's own name; where another was quicker it is a Conflict."""
@@ -141,20 +141,25 @@ class Edits:
             self._note(unit, access, after)
 
     def _note(self, unit: Unit, access: Access, edit: Edit) -> None:
-        told = {"edit": edit.id, "state": str(edit.state), "period": str(edit.period), "reason": edit.reason}
-        added = f"{edit.difference * edit.reading_type.resolution:g} {edit.reading_type.unit}"
         at = edit.decided or edit.created
-        detail = {**told, "difference": added, "note": edit.note}
-        note(unit, access, Act.WRITE_READINGS, subject=edit.usage_point, at=at, **detail)
+        note(unit, access, Act.WRITE_READINGS, subject=edit.usage_point, at=at, **record_of(edit))
 
 
-def _query() -> Select[Any]:
+def record_of(edit: Edit) -> dict[str, str]:
+    """Return what the audit chain tells of a step of an edit, besides who and when."""
+    added = f"{edit.difference * edit.reading_type.resolution:g} {edit.reading_type.unit}"
+    told = {"edit": edit.id, "state": str(edit.state), "period": str(edit.period), "reason": edit.reason}
+    return {**told, "difference": added, "note": edit.note}
+
+
+def edit_query() -> Select[Any]:
+    """Return the query of edits as `to_edit` reads them: with the code of their usage point."""
     point = schema.usage_point
     return select(table, point.c.code.label("point")).join(point, point.c.id == table.c.usage_point)
 
 
 def _find(unit: Unit, code: str) -> Row[Any]:
-    row: Row[Any] | None = unit.connection.execute(_query().where(table.c.code == code)).first()
+    row: Row[Any] | None = unit.connection.execute(edit_query().where(table.c.code == code)).first()
     if row is None:
         raise _absent(code)
     return row
@@ -194,7 +199,8 @@ def _row(edit: Edit) -> dict[str, Any]:
     }
 
 
-def _to_edit(row: Row[Any], kinds: dict[int, ReadingType]) -> Edit:
+def to_edit(row: Row[Any], kinds: dict[int, ReadingType]) -> Edit:
+    """Return the edit of a row; `kinds`: every reading type by its key."""
     detail = json.loads(row.detail)
     # Of old only the last step was kept.
     last = (row.decided_by, row.decided_us) if row.state == EditState.APPLIED else ("", None)

@@ -179,9 +179,7 @@ class RuleBook:
     @property
     def digest(self) -> str:
         """SHA-256 over every resolved group and the ladders: two books with one digest judge and estimate alike."""
-        resolved = {name: value for name, value in self.to_dict().items() if name != "version"}
-        text = json.dumps(resolved, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(self.to_dict())
 
     def rules_of(
         self, points: Sequence[UsagePoint | None], kind: ReadingType, interval_s: int, source: Source = Source.INITIAL
@@ -224,3 +222,10 @@ def flag_of(code: str) -> int:
     if code not in FLAG_BITS:
         raise UsageError(f"finding {code!r} marks no intervals", remedy=f"known: {', '.join(FLAG_BITS)}")
     return 1 << FLAG_BITS[code]
+
+
+def digest_of(book: Mapping[str, Any]) -> str:
+    """Return the digest of a rule book as its `to_dict` has it; its version is no part of it."""
+    resolved = {name: value for name, value in book.items() if name != "version"}
+    text = json.dumps(resolved, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -19,6 +19,7 @@ from pyarrow import fs
 from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
 
+from gridwright.billing.rating import bill_key
 from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.bill import Bill
@@ -264,10 +265,14 @@ def test_a_month_with_bills_to_rate_again_waits_and_one_without_bills_does_not(
         )
         code = connection.execute(text(f"SELECT code FROM usage_point WHERE id = {point}")).scalar_one()
     before = Interval(MARCH - timedelta(days=28), MARCH)
-    town.ledger.save_bill(ME, Bill("B0", "k0", code, before, "UTC", "flat", "EUR", (), "h", APRIL))
+    town.ledger.save_bill(
+        ME, Bill("B0", bill_key(code, before, "flat", "h"), code, before, "UTC", "flat", "EUR", (), "h", APRIL)
+    )
     done = archive(town, tmp_path)
     assert (len(done.written), done.waiting) == (3, ()), "a change rates no bill from before it"
-    town.ledger.save_bill(ME, Bill("B1", "k1", code, Interval(MARCH, APRIL), "UTC", "flat", "EUR", (), "h", APRIL))
+    month = Interval(MARCH, APRIL)
+    key = bill_key(code, month, "flat", "h")
+    town.ledger.save_bill(ME, Bill("B1", key, code, month, "UTC", "flat", "EUR", (), "h", APRIL))
     done = archive(town, tmp_path)
     assert (done.current, len(done.waiting)) == (0, 3)
     assert all("rated again: a running server does it, and so does gridwright bill correct" in w for w in done.waiting)

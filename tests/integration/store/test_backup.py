@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
+from gridwright.billing import postings
+from gridwright.billing.rating import bill_key
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.bill import Bill, BillLine
 from gridwright.domain.errors import (
@@ -68,7 +70,9 @@ def fill(store: Store) -> None:
     store.readings.save(ME, Panel(("UP-1",), MARCH, QUARTER, values[:1, :50]), known_at=NOW + timedelta(days=1))
     month = Interval(MARCH, MARCH + timedelta(days=31))
     line = BillLine("energy", "energy", Decimal(1), "kWh", Decimal("0.3"), "EUR")
-    store.ledger.save_bill(ME, Bill("B1", "k", "UP-1", month, "UTC", "flat", "EUR", (line,), "h", NOW))
+    key = bill_key("UP-1", month, "flat", "h")
+    bill = Bill("B1", key, "UP-1", month, "UTC", "flat", "EUR", (line,), "h", NOW)
+    store.ledger.save_bill(ME, bill, postings(bill))
     store.ledger.issue(ME, "B1")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
+from gridwright.billing.rating import bill_key
 from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.bill import Bill, BillLine, LedgerLine
@@ -57,7 +58,9 @@ def fill(store: Store) -> None:
     month = Interval(MARCH, MARCH + timedelta(days=31))
     for number in range(1, 4):
         line = BillLine("energy", "energy", Decimal(10), "kWh", Decimal("0.30"), "EUR")
-        bill = Bill(f"B{number}", f"k{number}", "UP-1", month, ZONE, "flat", "EUR", (line,), "h", NOW)
+        usage, card = f"usage {number}", "flat@2025"
+        key = bill_key("UP-1", month, card, usage)
+        bill = Bill(f"B{number}", key, "UP-1", month, ZONE, card, "EUR", (line,), usage, NOW)
         postings = [
             LedgerLine(bill.id, account, amount, "EUR", NOW, "")
             for account, amount in (("receivable", Decimal("3.00")), ("revenue", Decimal("-3.00")))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gridwright.billing import postings
+from gridwright.billing.keyed import is_keyed
 from gridwright.domain.access import Access
 from gridwright.domain.errors import GridwrightError
 from gridwright.jobs.upkeep.check_totals import check_totals
 from gridwright.store import Store
 from gridwright.store.archive.file import Shelf
 from gridwright.store.checks.checks import BACKUP, Checked, Finder
+from gridwright.store.checks.documents import DocumentRules
+from gridwright.vee.ruleset import digest_of
 
 Progress = Callable[[int, int], None]
 # What reading a row raises that somebody else has written.
@@ -55,6 +60,10 @@ def verify_store(
             *blocks,
             *(_survived("day totals", lambda: [check_totals(store, access)]) if blocks[0].ok else ()),
             *_survived("money", lambda: store.checks.money(access)),
+            *_survived("bills", lambda: store.checks.documents(access, DocumentRules(is_keyed, postings))),
+            *_survived("recorded", lambda: store.checks.told(access)),
+            *_survived("rules", lambda: [store.checks.rules(access, _digest_of)]),
+            *_survived("states", lambda: [store.checks.states(access)]),
             *_survived("references", lambda: store.checks.links(access)),
             *_survived("archive files", lambda: [store.checks.archive(access, shelf_of, deep=deep)]),
             *_survived("archived months", lambda: [store.checks.archived(access, shelf_of, deep=deep)]),
@@ -88,6 +97,12 @@ def _survived(name: str, check: Callable[[], list[Checked]]) -> list[Checked]:
         return [Checked(name, 0, 1, (error.message,), error.remedy or BACKUP)]
     except DAMAGE as error:
         return [Checked(name, 0, 1, (f"it could not go on: {type(error).__name__}: {error}",), BACKUP)]
+
+
+def _digest_of(text: str) -> tuple[str, str]:
+    """Return the digest and the version of a set of rules as it was kept."""
+    book = json.loads(text)
+    return digest_of(book), str(book["version"])
 
 
 def _audit(store: Store, access: Access) -> Checked:

@@ -25,6 +25,7 @@ from gridwright.store.session import Session, Unit
 
 if TYPE_CHECKING:
     from gridwright.store.archive.file import Shelf
+    from gridwright.store.checks.documents import DocumentRules
 
 SHOWN = 10
 SEALS = "what is plain, gridwright vault seal seals"
@@ -139,6 +140,40 @@ class Checks:
         with self._session.reading() as unit:
             sums = (money.check_bills, money.check_ledger, money.check_postings, money.check_numbers)
             return [check(unit).result() for check in (*sums, notes.check_notes, notes.check_corrected)]
+
+    def documents(self, access: Access, rules: DocumentRules) -> list[Checked]:
+        """Look at each bill and note line by line: amounts, keys and postings follow from what they are made of."""
+        from gridwright.store.checks.documents import check_documents
+
+        access.require(Act.ADMINISTER)
+        with self._session.reading() as unit:
+            return [finder.result() for finder in check_documents(unit, rules)]
+
+    def told(self, access: Access) -> list[Checked]:
+        """Hold bills, notes, payments, edits and acceptances against what the audit chain tells of them."""
+        from gridwright.store.checks import told_money, told_readings
+
+        access.require(Act.ADMINISTER)
+        money = (told_money.check_told_documents, told_money.check_told_payments)
+        decided = (told_readings.check_told_edits, told_readings.check_told_acceptances)
+        with self._session.reading() as unit:
+            return [check(unit).result() for check in (*money, *decided)]
+
+    def rules(self, access: Access, digest_of: Callable[[str], tuple[str, str]]) -> Checked:
+        """Look at each set of rules; `digest_of`: the digest and the version that a text gives."""
+        from gridwright.store.checks.told_readings import check_rules
+
+        access.require(Act.ADMINISTER)
+        with self._session.reading(settled=False) as unit:
+            return check_rules(unit, digest_of).result()
+
+    def states(self, access: Access) -> Checked:
+        """Look for states of bills, notes, edits, events, jobs, controls … that there are not."""
+        from gridwright.store.checks.states import check_states
+
+        access.require(Act.ADMINISTER)
+        with self._session.reading(settled=False) as unit:
+            return check_states(unit).result()
 
     def links(self, access: Access) -> list[Checked]:
         """Look for rows that refer to what is not there, and for earlier values that are out of order."""

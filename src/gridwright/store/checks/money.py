@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 
+from gridwright.domain.bill import LedgerLine
+from gridwright.domain.correction import CorrectionState
 from gridwright.domain.errors import GridwrightError
 from gridwright.store import schema
 from gridwright.store.checks.checks import Finder
-from gridwright.store.instant import to_minor
+from gridwright.store.instant import from_us, to_minor
 from gridwright.store.money.bill_rows import postings_from
+from gridwright.store.money.corrections import reversal_of
+from gridwright.store.money.ledger import credit_note
 from gridwright.store.schema.trust import correction
 from gridwright.store.session import Unit
 
@@ -52,23 +57,49 @@ def check_ledger(unit: Unit) -> Finder:
 
 
 def check_postings(unit: Unit) -> Finder:
-    """Compare what issued bills and corrections were to post with what was posted."""
+    """Compare what issued bills and notes, and their reversals, were to post with what was posted, and when."""
     finder, line = Finder("postings"), schema.ledger_line
-    posted: dict[str, list[tuple[str, int, str]]] = defaultdict(list)
+    posted: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in unit.connection.execute(select(line)):
-        posted[row.document].append((row.account, row.amount_minor, row.currency))
+        posted[row.document].append(row)
     for table in (schema.bill, correction):
-        query = select(table.c.code, table.c.postings).where(table.c.number.is_not(None)).order_by(table.c.id)
-        for row in unit.connection.execute(query):
+        for row in unit.connection.execute(select(table).where(table.c.number.is_not(None)).order_by(table.c.id)):
             finder.looked_at += 1
+            documents = list(_documents(row, is_bill=table is schema.bill))
+            there = {document: posted.pop(document, []) for document, _, _ in documents}
             try:
-                wanted = [(p.account, to_minor(p.amount, p.currency), p.currency) for p in postings_from(row.postings)]
+                wanted = postings_from(row.postings)
             except (ValueError, TypeError, ArithmeticError, GridwrightError) as error:
                 finder.fault(f"{row.code}: its postings cannot be read ({error})")
                 continue
-            if sorted(wanted) != sorted(posted.get(row.code, [])):
-                finder.fault(f"{row.code}: the ledger holds other postings than it was issued with")
+            for document, sign, at_us in documents:
+                for text in _unlike(there[document], wanted, sign, at_us):
+                    finder.fault(f"{document}: {text}")
+    for document in sorted(posted):
+        finder.fault(f"{document}: the ledger holds postings of it, and it is no document that was issued or reversed")
     return finder
+
+
+def _documents(row: Row[Any], *, is_bill: bool) -> Iterator[tuple[str, int, int | None]]:
+    """Yield what an issued document posts under which name, with which sign and when: itself, and its reversal."""
+    yield row.code, 1, row.issued_at_us
+    if is_bill and row.credit_number is not None:
+        yield credit_note(row.code), -1, row.cancelled_at_us
+    elif not is_bill and row.state == CorrectionState.CANCELLED:
+        yield reversal_of(row.code), -1, row.cancelled_at_us
+
+
+def _unlike(there: Sequence[Row[Any]], wanted: Sequence[LedgerLine], sign: int, at_us: int | None) -> Iterator[str]:
+    due = sorted((each.account, sign * to_minor(each.amount, each.currency), each.currency) for each in wanted)
+    if sorted((row.account, row.amount_minor, row.currency) for row in there) != due:
+        yield "the ledger holds other postings than it was issued with"
+    other = next((row.posted_at_us for row in there if row.posted_at_us != at_us), None)
+    if other is not None:
+        yield f"it is posted on {_day(other)}, and was issued or reversed on {_day(at_us)}"
+
+
+def _day(at_us: int | None) -> str:
+    return "no day" if at_us is None else from_us(at_us).isoformat()
 
 
 def check_numbers(unit: Unit) -> Finder:

@@ -173,7 +173,7 @@ class Programs:
         """Return what was delivered, by event and usage point, as it is known now or was known at `as_of`."""
         access.require(Act.READ, point)
         c = performance.c
-        query = within(_performance_query(), c.usage_point, access)
+        query = within(performance_query(), c.usage_point, access)
         if as_of is None:
             query = query.where(c.superseded_us.is_(None))
         else:
@@ -241,16 +241,18 @@ def _find(unit: Unit, code: str, *, lock: bool = False) -> Row[Any]:
     return row
 
 
-def _performance_query() -> Select[Any]:
-    point = schema.usage_point
-    query = select(performance, program_event.c.code.label("event_code"), point.c.code.label("point"))
+def performance_query() -> Select[Any]:
+    """Return the query of performances as `to_performance` reads them, with the codes of program and event."""
+    point, event = schema.usage_point, program_event.c
+    codes = (event.code.label("event_code"), event.program.label("program_code"), point.c.code.label("point"))
+    query = select(performance, *codes)
     query = query.join(program_event, program_event.c.id == performance.c.event)
     return query.join(point, point.c.id == performance.c.usage_point)
 
 
 def _current(unit: Unit, number: int) -> list[tuple[int, Performance]]:
     mine = (performance.c.event == number, performance.c.superseded_us.is_(None))
-    return [(row.id, to_performance(row)) for row in unit.connection.execute(_performance_query().where(*mine))]
+    return [(row.id, to_performance(row)) for row in unit.connection.execute(performance_query().where(*mine))]
 
 
 def _supersede(unit: Unit, numbers: Sequence[int], at_us: int) -> None:

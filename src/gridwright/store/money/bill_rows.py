@@ -78,8 +78,19 @@ def _line_detail(line: BillLine) -> str:
 
 def to_bill(row: Row[Any], lines: Sequence[Row[Any]]) -> Bill:
     """Return the bill; a total that is not the sum of the stored lines is StoreCorrupt."""
+    bill = bill_of_rows(row, lines)
+    if [str(line.amount) for line in bill.lines] != [line.amount for line in lines] or str(bill.total) != row.total:
+        raise StoreCorrupt(
+            f"bill {row.code}: the stored amounts do not follow from its lines",
+            remedy="someone has changed the database from outside; compare it with a backup",
+        )
+    return bill
+
+
+def bill_of_rows(row: Row[Any], lines: Sequence[Row[Any]]) -> Bill:
+    """Return the bill as its columns say, whatever amounts and total stand beside them."""
     detail = json.loads(row.detail)
-    bill = Bill(
+    return Bill(
         id=row.code,
         key=content_of(row.key),
         usage_point=row.point,
@@ -87,7 +98,7 @@ def to_bill(row: Row[Any], lines: Sequence[Row[Any]]) -> Bill:
         zone=row.zone,
         rate_card=row.rate_card,
         currency=row.currency,
-        lines=tuple(_to_line(line) for line in lines),
+        lines=tuple(to_line(line) for line in lines),
         usage_hash=row.usage_hash,
         known_at=from_us(row.known_at_us),
         state=BillState(row.state),
@@ -98,15 +109,10 @@ def to_bill(row: Row[Any], lines: Sequence[Row[Any]]) -> Bill:
         example=detail["example"],
         notes=tuple(detail["notes"]),
     )
-    if [str(line.amount) for line in bill.lines] != [line.amount for line in lines] or str(bill.total) != row.total:
-        raise StoreCorrupt(
-            f"bill {row.code}: the stored amounts do not follow from its lines",
-            remedy="someone has changed the database from outside; compare it with a backup",
-        )
-    return bill
 
 
-def _to_line(row: Row[Any]) -> BillLine:
+def to_line(row: Row[Any]) -> BillLine:
+    """Return the line of a row; its amount follows from quantity and price, whatever the row says."""
     detail = json.loads(row.detail)
     period: Interval | None = None if detail["period"] is None else to_period(*detail.pop("period"))
     known = {name: detail[name] for name in ("text", "currency", "determinant", "label", "block", "intervals")}

@@ -224,7 +224,7 @@ class Corrections:
             at = self._session.clock()
             if correction.state is CorrectionState.ISSUED:
                 self._require_last(unit, row)
-                document = f"reversal:{code}"
+                document = reversal_of(code)
                 post(unit, document, reversal(document, postings_from(row.postings)), at)
             _change(unit, row.id, state=str(CorrectionState.CANCELLED), cancelled_at_us=to_us(at))
             queue(unit, [row.usage_point], [Rerate(row.point, correction.period, correction.cascade, at)])
@@ -247,6 +247,11 @@ class Corrections:
 def _may_see(access: Access, correction: Correction) -> bool:
     """Tell whether whoever asks may see it: a customer sees notes, not what was drafted and may never be issued."""
     return access.role is not Role.CUSTOMER or correction.number is not None
+
+
+def reversal_of(code: str) -> str:
+    """Return the document that takes an issued note back."""
+    return f"reversal:{code}"
 
 
 def correction_query() -> Select[Any]:

@@ -100,7 +100,7 @@ class Ledger:
     def bills(self, access: Access, point: str | None = None) -> list[IssuedBill]:
         """Return the bills of a usage point, or all that may be seen, in order of period; to customers no draft."""
         access.require(Act.READ_BILLS, point)
-        query = _bill_query().order_by(schema.bill.c.start_s, schema.bill.c.id)
+        query = bill_query().order_by(schema.bill.c.start_s, schema.bill.c.id)
         with self._session.reading() as unit:
             if point is not None:
                 query = query.where(schema.bill.c.usage_point == self._names.point_keys(unit, [point])[0])
@@ -119,7 +119,7 @@ class Ledger:
         """Return bills in the order in which they were saved, behind the key `after`; to customers no draft."""
         access.require(Act.READ_BILLS, point)
         table = schema.bill
-        query = within(_bill_query(), table.c.usage_point, access).where(table.c.id > after)
+        query = within(bill_query(), table.c.usage_point, access).where(table.c.id > after)
         if access.role is Role.CUSTOMER:
             query = query.where(table.c.number.is_not(None))
         if state is not None:
@@ -279,13 +279,14 @@ def _as_known(kept: IssuedBill, as_of: datetime) -> IssuedBill:
     return kept
 
 
-def _bill_query() -> Any:  # noqa: ANN401 - SQLAlchemy's type of a join would say no more
+def bill_query() -> Any:  # noqa: ANN401 - SQLAlchemy's type of a join would say no more
+    """Return the query of bills as `to_bill` reads them: with the code of their usage point."""
     table, point = schema.bill, schema.usage_point
     return select(table, point.c.code.label("point")).join(point, point.c.id == table.c.usage_point)
 
 
 def _find(unit: Unit, code: str, *, lock: bool = False) -> Row[Any]:
-    query = _bill_query().where(schema.bill.c.code == code)
+    query = bill_query().where(schema.bill.c.code == code)
     row = unit.connection.execute(query.with_for_update(of=schema.bill) if lock else query).first()
     if row is None:
         raise NotFound(f"bill {code!r} does not exist", remedy="list the bills of the usage point")
@@ -295,13 +296,19 @@ def _find(unit: Unit, code: str, *, lock: bool = False) -> Row[Any]:
 
 def _load(unit: Unit, rows: Sequence[Row[Any]]) -> list[IssuedBill]:
     """Return the bills of some rows, in their order, with every line."""
+    lines = lines_of(unit, [row.id for row in rows])
+    return [_to_issued(row, lines[row.id]) for row in rows]
+
+
+def lines_of(unit: Unit, bills: Sequence[int]) -> dict[int, list[Row[Any]]]:
+    """Return the rows of the lines of bills, by the key of the bill, in order."""
     table = schema.bill_line
     lines: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-    for at in range(0, len(rows), FEW):
-        mine = table.c.bill.in_([row.id for row in rows[at : at + FEW]])
+    for at in range(0, len(bills), FEW):
+        mine = table.c.bill.in_(bills[at : at + FEW])
         for line in unit.connection.execute(select(table).where(mine).order_by(table.c.bill, table.c.position)):
             lines[line.bill].append(line)
-    return [_to_issued(row, lines[row.id]) for row in rows]
+    return lines
 
 
 def _to_issued(row: Row[Any], lines: Sequence[Row[Any]]) -> IssuedBill:
