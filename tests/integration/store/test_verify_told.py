@@ -144,6 +144,7 @@ ANYWHERE = {
     "UPDATE finding SET resolved_by = 'eve' WHERE resolved_by = 'bob'": ("recorded acceptances", "by eve on"),
     "UPDATE rule_set SET text = replace(text, '5', '6')": ("rules", "their text gives the digest"),
     "DELETE FROM edit WHERE state = 'applied'": ("recorded edits", "and it is gone"),
+    "DELETE FROM register_reading": ("recorded registers", "0 register readings are stored"),
 }
 # A statement; the check that finds it; what it says.
 DAMAGES: dict[str, tuple[str, str, str]] = {
@@ -329,6 +330,19 @@ DAMAGES: dict[str, tuple[str, str, str]] = {
         "UPDATE finding SET resolved_by = NULL WHERE resolved_by IS NOT NULL",
         "recorded acceptances",
         "by the audit chain bob accepted it, and it is not so, or gone",
+    ),
+    "a register reading that is gone": (
+        "DELETE FROM register_reading WHERE at_s = (SELECT MAX(at_s) FROM register_reading)",
+        "recorded registers",
+        "UP-1: 90 register readings are stored, the audit chain tells of 91 at least",
+    ),
+    "a register reading of nobody": (
+        (
+            "INSERT INTO register_reading SELECT usage_point, reading_type, at_s + 1, epoch, value, end_device, "
+            "quality, known_at_us, revision, NULL FROM register_reading LIMIT 1"
+        ),
+        "recorded registers",
+        "92 register readings are stored, the audit chain tells of 91",
     ),
     "a rule": (
         "UPDATE rule_set SET text = replace(text, '\"hours\": 5', '\"hours\": 6')",

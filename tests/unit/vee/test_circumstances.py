@@ -194,7 +194,7 @@ def test_judged_again_an_outage_ends_where_it_ended_before() -> None:
     values[0, [50, 140]] = -100.0  # no energy is
     dark = Circumstances(outages={"P": [Interval(at(40), at(160))]})
     once = run(values, dark)
-    assert q.has_status(once.panel.quality[0, [50, 140]], [q.Status.REJECTED]).all()
+    assert q.has_status(once.panel.quality[0, [50, 140]], (q.Status.REJECTED,)).all()
     assert "V16_zero_run" in {each.code for each in once.findings}
     assert found(validate(once.panel, [UsagePoint("P")], circumstances=dark)) == found(once)
 

@@ -150,14 +150,14 @@ class Checks:
             return [finder.result() for finder in check_documents(unit, rules)]
 
     def told(self, access: Access) -> list[Checked]:
-        """Hold bills, notes, payments, edits and acceptances against what the audit chain tells of them."""
-        from gridwright.store.checks import told_money, told_readings
+        """Hold bills, notes, payments, edits, acceptances and registers against what the audit chain tells of them."""
+        from gridwright.store.checks import told_money, told_readings, told_registers
 
         access.require(Act.ADMINISTER)
         money = (told_money.check_told_documents, told_money.check_told_payments)
         decided = (told_readings.check_told_edits, told_readings.check_told_acceptances)
         with self._session.reading() as unit:
-            return [check(unit).result() for check in (*money, *decided)]
+            return [check(unit).result() for check in (*money, *decided, told_registers.check_told_registers)]
 
     def rules(self, access: Access, digest_of: Callable[[str], tuple[str, str]]) -> Checked:
         """Look at each set of rules; `digest_of`: the digest and the version that a text gives."""

@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from gridwright.domain.bill import Bill, LedgerLine
+from gridwright.domain.bill import Bill, BillLine, LedgerLine
 from gridwright.domain.correction import Correction, CorrectionLine, Figures, correction_key, line_to_dict
 from gridwright.domain.errors import GridwrightError
 from gridwright.store import schema
 from gridwright.store.checks.checks import Finder
-from gridwright.store.money.bill_rows import bill_of_rows, postings_from, to_line
+from gridwright.store.money.bill_rows import bill_of_row, postings_from, to_line
 from gridwright.store.money.correction_rows import to_correction
 from gridwright.store.money.corrections import correction_query
 from gridwright.store.money.ledger import bill_query, lines_of
@@ -77,21 +77,25 @@ def _of_bill(row: Row[Any], lines: Sequence[Row[Any]], rules: DocumentRules) -> 
     gone = sorted(set(range(1, len(lines) + 1)) - {line.position for line in lines})
     if gone:
         yield f"line {gone[0]} is gone"
-    wrong = [text for line in lines for text in _guarded(_of_line(line))]
-    yield from wrong
-    bill = bill_of_rows(row, lines)
+    made: list[BillLine] = []
+    for line in lines:
+        yield from (f"line {line.position} ({line.charge}): {text}" for text in _guarded(_of_line(line, made)))
+    if len(made) < len(lines):
+        return
+    bill = bill_of_row(row, made)
     if not rules.is_keyed(bill):
         made_of = f"{bill.usage_point}, {bill.period}, {bill.rate_card}, usage {bill.usage_hash[:16]}"
         yield f"its key is of another usage point, period, rate card, usage or credits than {made_of}"
-    if not wrong and _posted(postings_from(row.postings)) != _posted(rules.postings(bill)):
+    if _posted(postings_from(row.postings)) != _posted(rules.postings(bill)):
         yield "its postings are not those of its lines"
 
 
-def _of_line(line: Row[Any]) -> Iterator[str]:
-    amount = to_line(line).amount
-    if str(amount) != line.amount:
-        made_of = f"{line.quantity} {line.unit} × {line.price}"
-        yield f"line {line.position} ({line.charge}): {made_of} comes to {amount}, and its amount is {line.amount}"
+def _of_line(line: Row[Any], made: list[BillLine]) -> Iterator[str]:
+    """Add a line to those that were `made`, and yield whether its amount does not follow from it."""
+    made.append(to_line(line))
+    amount = str(made[-1].amount)
+    if amount != line.amount:
+        yield f"{line.quantity} {line.unit} × {line.price} comes to {amount}, and its amount is {line.amount}"
 
 
 def _posted(lines: Iterable[LedgerLine]) -> list[tuple[str, Decimal, str]]:
@@ -132,7 +136,7 @@ def _holds(said: Any, found: Any) -> bool:  # noqa: ANN401 - JSON
 def _base(note: Correction, of: tuple[Row[Any], Sequence[Row[Any]]], mine: Sequence[Row[Any]]) -> Bill | None:
     """Return what was billed when a note was made: the bill, or what an earlier note left; None where it is gone."""
     if content_of(of[0].key) == note.base_key:
-        return bill_of_rows(*of)
+        return bill_of_row(of[0], map(to_line, of[1]))
     others = (to_correction(each).now for each in mine if each.code != note.id)
     return next((each for each in others if each.key == note.base_key), None)
 

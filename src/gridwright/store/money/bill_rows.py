@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -78,7 +78,7 @@ def _line_detail(line: BillLine) -> str:
 
 def to_bill(row: Row[Any], lines: Sequence[Row[Any]]) -> Bill:
     """Return the bill; a total that is not the sum of the stored lines is StoreCorrupt."""
-    bill = bill_of_rows(row, lines)
+    bill = bill_of_row(row, [to_line(line) for line in lines])
     if [str(line.amount) for line in bill.lines] != [line.amount for line in lines] or str(bill.total) != row.total:
         raise StoreCorrupt(
             f"bill {row.code}: the stored amounts do not follow from its lines",
@@ -87,8 +87,8 @@ def to_bill(row: Row[Any], lines: Sequence[Row[Any]]) -> Bill:
     return bill
 
 
-def bill_of_rows(row: Row[Any], lines: Sequence[Row[Any]]) -> Bill:
-    """Return the bill as its columns say, whatever amounts and total stand beside them."""
+def bill_of_row(row: Row[Any], lines: Iterable[BillLine]) -> Bill:
+    """Return the bill as its columns say, whatever total stands beside them."""
     detail = json.loads(row.detail)
     return Bill(
         id=row.code,
@@ -98,7 +98,7 @@ def bill_of_rows(row: Row[Any], lines: Sequence[Row[Any]]) -> Bill:
         zone=row.zone,
         rate_card=row.rate_card,
         currency=row.currency,
-        lines=tuple(to_line(line) for line in lines),
+        lines=tuple(lines),
         usage_hash=row.usage_hash,
         known_at=from_us(row.known_at_us),
         state=BillState(row.state),
