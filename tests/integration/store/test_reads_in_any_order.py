@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -33,7 +33,8 @@ from gridwright.jobs.meters.claim_meter import claim_meter
 from gridwright.jobs.meters.claimed_place import MeterClaim
 from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.jobs.meters.keep_reads import keep_reads
-from gridwright.store import Store, open_store
+from gridwright.store import Near, Store, near_reads, open_store
+from gridwright.store.session import Unit
 from tests.integration.store.test_rollovers import DAY, NOW, START, Place, a_place, json_of
 
 METER, FACTOR = Meter("M-1", dials=8, lsb_wh=1), 2
@@ -49,12 +50,17 @@ class Measured:
     length: int
 
 
-Item = int | Measured  # a read after so many minutes, or an interval
+Item = float | Measured  # a read after so many minutes, or an interval
 
 
-def shown(minute: int) -> float:
+def instant(minute: float) -> datetime:
+    return START + timedelta(seconds=round(60 * minute))
+
+
+def shown(minute: float) -> float:
     """Return what the register shows in kWh: a Wh a second, and a little more as it goes."""
-    return (60 * minute + minute * minute // 64) / 1000
+    second = round(60 * minute)
+    return (second + second * second // 230_400) / 1000
 
 
 def measure(place: Place, items: Sequence[Item]) -> None:
@@ -67,38 +73,38 @@ def measure(place: Place, items: Sequence[Item]) -> None:
         place.post(decode_json(msgspec.json.encode(records), Said(), NOW))
 
 
-def reads_of(items: Sequence[Item]) -> list[int]:
-    return [each for each in items if isinstance(each, int)]
+def reads_of(items: Sequence[Item]) -> list[float]:
+    return [each for each in items if not isinstance(each, Measured)]
 
 
-def post(place: Place, reads: Sequence[int], _: Path) -> None:
-    place.post(json_of([(START + minute * MINUTE, shown(minute)) for minute in reads]))
+def post(place: Place, reads: Sequence[float], _: Path) -> None:
+    place.post(json_of([(instant(minute), shown(minute)) for minute in reads]))
 
 
-def post_each(place: Place, reads: Sequence[int], _: Path) -> None:
+def post_each(place: Place, reads: Sequence[float], _: Path) -> None:
     for minute in reads:
-        place.post(json_of([(START + minute * MINUTE, shown(minute))]), journal=True)
+        place.post(json_of([(instant(minute), shown(minute))]), journal=True)
 
 
-def bring_file(place: Place, reads: Sequence[int], folder: Path) -> None:
-    place.import_file(folder, [(START + minute * MINUTE, shown(minute)) for minute in reads])
+def bring_file(place: Place, reads: Sequence[float], folder: Path) -> None:
+    place.import_file(folder, [(instant(minute), shown(minute)) for minute in reads])
 
 
-def claim(place: Place, reads: Sequence[int], _: Path) -> None:
+def claim(place: Place, reads: Sequence[float], _: Path) -> None:
     waiting = [
-        QuarantinedReading("M-1", START + minute * MINUTE, 1000 * shown(minute) // 1, 0, DELIVERED_REGISTER)
+        QuarantinedReading("M-1", instant(minute), round(1000 * shown(minute)), 0, DELIVERED_REGISTER)
         for minute in reads
     ]
     place.store.quarantine.save(ME, waiting, received=NOW)
     claim_meter(place.store, ME, MeterClaim("M-1", "UP-1", multiplier=Decimal(FACTOR)), now=NOW)
 
 
-def collect(place: Place, reads: Sequence[int], _: Path) -> None:
-    some = [RegisterReading("UP-1", START + minute * MINUTE, 1000 * shown(minute) // 1, "M-1") for minute in reads]
+def collect(place: Place, reads: Sequence[float], _: Path) -> None:
+    some = [RegisterReading("UP-1", instant(minute), round(1000 * shown(minute)), "M-1") for minute in reads]
     keep_reads(place.store, ME, in_epochs(place.store, ME, some), known_at=NOW, derive=True)
 
 
-ENTRANCES: dict[str, Callable[[Place, Sequence[int], Path], None]] = {
+ENTRANCES: dict[str, Callable[[Place, Sequence[float], Path], None]] = {
     "posted": post,
     "posted one by one": post_each,
     "filed": bring_file,
@@ -136,17 +142,21 @@ def brought(batches: Sequence[tuple[str, Sequence[Item]]], *, judged: bool = Fal
 
 
 RUNS = st.tuples(st.sampled_from([5, 7, 15, 15, 30, 60, 60, 240]), st.integers(1, 6), st.sampled_from([0, 15, 60, 300]))
+NEAR_S = st.tuples(st.integers(0, 180), st.sampled_from([1, 7, 10, 20, 30, 45, 55]), st.integers(2, 20))
+NEAR = st.lists(NEAR_S.map(lambda run: {run[0] + run[1] * place / 60 for place in range(run[2])}), max_size=2).map(
+    lambda runs: set[float]().union(*runs)
+)
 MEASURED = st.tuples(st.sampled_from([15, 30, 60]), st.integers(0, 23), st.integers(1, 3))
 
 
 @st.composite
 def stories(draw: st.DrawFn) -> list[Item]:
     """Draw reads at several distances on up to two days, and perhaps some intervals of one length."""
-    minute, reads = 15 * draw(st.integers(0, 4)), set[int]()
+    minute, reads = 15 * draw(st.integers(0, 4)), set[float]()
     for step, count, gap in draw(st.lists(RUNS, min_size=2, max_size=6)):
         reads |= {each for each in range(minute, minute + step * count + 1, step) if each < 2 * DAY_MIN}
         minute += step * count + gap + -(step * count) % 15
-    items: list[Item] = [*sorted(reads)]
+    items: list[Item] = [*sorted(reads | draw(NEAR))]
     for length, first, count in draw(st.lists(MEASURED, max_size=1)):
         items += [Measured(60 * first + slot * length, length) for slot in range(count)]
     return items
@@ -166,8 +176,9 @@ def test_any_order_split_and_entrance_ends_in_the_same(items: list[Item], data: 
         batches.append((data.draw(st.sampled_from(list(ENTRANCES))), left[:size]))
         left = left[size:]
     assert brought(batches, judged=True) == expected
+    whole = all(minute == round(minute) for minute in reads_of(items))
     for (begin, end), (energy, quality) in expected[0].items():
-        if quality == q.OF_REGISTER:
+        if whole and quality == q.OF_REGISTER:
             assert energy == round(1000 * (shown(end) - shown(begin))) * FACTOR
 
 
@@ -179,6 +190,33 @@ def told(raw: Stored) -> set[tuple[int, int]]:
 def test_each_entrance_derives_the_same(entrance: str) -> None:
     raw, _ = brought([(entrance, [0, 15, 30, 60, 120, 180])])
     assert told(raw) == {(0, 60), (60, 120), (120, 180)}
+
+
+EACH = {step: [60 + 7 / 60 + step * place / 60 for place in range(1500 // step)] for step in (5, 10, 30, 45)}
+
+
+@pytest.mark.parametrize("entrance", ["posted", "posted one by one", "filed", "collected"])
+@pytest.mark.parametrize("step", EACH)
+def test_of_reads_within_a_minute_each_full_minute_tells(step: int, entrance: str) -> None:
+    """Whatever the seconds of a display that is read each few seconds: nothing counted between two marks is lost."""
+    raw, _ = brought([(entrance, EACH[step])])
+    last = int(EACH[step][-1])
+    assert told(raw) == {(minute, minute + 1) for minute in range(61, last)}
+    counted = sum(energy for energy, _ in raw.values())
+    assert counted == pytest.approx(1000 * (shown(last) - shown(61)) * FACTOR, abs=2 * FACTOR)
+
+
+def test_a_read_near_the_one_before_it_looks_at_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a display that is read each second, one read a minute looks at the hour before it, once and then closer."""
+    asked, between = list[int](), near_reads.between
+
+    def counted(unit: Unit, kind: int, spans: Sequence[near_reads.Asked]) -> dict[int, list[Near]]:
+        asked.append(len(spans))
+        return between(unit, kind, spans)
+
+    monkeypatch.setattr("gridwright.store.registers.between", counted)
+    brought([("posted one by one", [60 + second / 60 for second in range(181)])])
+    assert sum(asked) == 2 * 3
 
 
 CASES: dict[str, tuple[list[Sequence[Item]], set[tuple[int, int]]]] = {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gridwright.api.write.registers import interval_of, put_derived
 from gridwright.api.write.waiting import put_singles
 from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.minute_marks import ends, ends_nothing
 from gridwright.domain.register import is_possible
 from gridwright.ingest.order import between_reads
 from gridwright.jobs.meters.day_again import days_again
@@ -95,7 +96,12 @@ def _append(store: Store, pile: Pile, now: datetime, *, wait: bool) -> list[int]
 
 def _closer(before: Sequence[int], read_s: int) -> bool:
     """Tell whether more than the interval between a read and the one before may be told with it, or another grid."""
-    return reaches_past(before[-1], read_s) or (ends_usual(read_s) and not goes_on_evenly(before, read_s))
+    if ends_nothing(before[-1], read_s):
+        return False
+    at = [end.at_s for end in ends(before)]
+    if at[-1] != before[-1] or reaches_past(at[-1], read_s):
+        return True
+    return ends_usual(read_s) and not goes_on_evenly(at, read_s)
 
 
 def _between(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gridwright.domain.interval import DAY_S, epoch_s
+from gridwright.domain.minute_marks import DENSE_S
 from gridwright.domain.register import RegisterReading
 from gridwright.ingest import RegisterReads
 from gridwright.ingest.registers import JITTER, MAJORITY, usual_steps
@@ -55,10 +56,10 @@ def uneven_days(registers: RegisterReads) -> set[Day]:
         return set()
     length, point, day = length[row], reads.point[row].astype(np.int64), reads.at[row] // DAY_S
     usual, minutes = usual_steps(reads)[point], np.rint(length / MINUTE_S).astype(np.int64) * MINUTE_S
-    even = minutes == usual
+    even = (minutes == usual) & (length >= DENSE_S)
     if even.all():
         return set()
-    odd = (usual == 0) | (minutes % np.maximum(usual, 1) != 0)
+    odd = (usual == 0) | (length < DENSE_S) | (minutes % np.maximum(usual, 1) != 0)
     key, place = np.unique(point * (int(day.max()) + 1) + day, return_inverse=True)
     by_step, whole = (np.bincount(place, weights, key.size) for weights in (minutes * even, minutes))
     rows = np.flatnonzero(odd | (by_step < ENOUGH * whole)[place])

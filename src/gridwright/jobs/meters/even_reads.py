@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from gridwright.domain.interval import DAY_S, epoch_s
+from gridwright.domain.minute_marks import ends
+from gridwright.domain.register import RegisterReading
 from gridwright.ingest.registers import JITTER
 from gridwright.jobs.meters.fill_energy import Day
 from gridwright.jobs.meters.place_reads import AHEAD, Placed
-from gridwright.jobs.meters.reads_tell import FARTHEST_S, LONGEST_S, MINUTE_S, Tells, ends_usual, is_usual, key_between
+from gridwright.jobs.meters.reads_tell import FARTHEST_S, LONGEST_S, Tells, ends_usual, is_usual, key_between
 
-DENSE_S = MINUTE_S * (1 - JITTER)  # the reads of a minute all end the same intervals: the first of them tells them
 WITHIN_S = LONGEST_S * (1 - JITTER)  # no interval begins or ends farther away that ends or begins with a read
 
 
@@ -20,19 +22,24 @@ def uneven_days(point: str, found: Placed, told: Tells) -> set[Day]:
     Where the reads within an hour of one tell intervals of one grid, one after the other, each grid that is coarser has
     what it tells of this one's; so which is the best stays.
     """
-    at = list(dict.fromkeys(epoch_s(read.at) for read in found.after))
     doubtful = bool(found.wrong or found.doubted or found.moves)
-    new = found.after if doubtful else found.saved
-    odd = {second for second in (epoch_s(read.at) for read in new) if doubtful or not _is_even(at, second, told)}
+    if doubtful:
+        odd = {epoch_s(read.at) for read in found.after}
+    else:
+        at = _ends(found.after)
+        new = {*at}.difference(_ends(found.before)) | {*at}.intersection(epoch_s(read.at) for read in found.saved)
+        odd = {second for second in new if not _is_even(at, second, told)}
     return {(point, day) for second in odd for day in (int(second - FARTHEST_S) // DAY_S, second // DAY_S)}
+
+
+def _ends(reads: Sequence[RegisterReading]) -> list[int]:
+    return [end.at_s for end in ends(list(dict.fromkeys(epoch_s(read.at) for read in reads)))]
 
 
 def _is_even(at: Sequence[int], second: int, told: Tells) -> bool:
     if not ends_usual(second):
         return True
-    grids, place = set[tuple[int, int]](), at.index(second)
-    if any(0 < abs(each - second) < DENSE_S for each in at[max(place - 1, 0) : place + 2]):
-        return True
+    grids, place = set[tuple[int, int]](), bisect_left(at, second)
     for side in (-1, 1):
         here = place
         while 0 <= here + side < len(at):

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from gridwright.domain.access import Access
 from gridwright.domain.interval import Interval, epoch_s
+from gridwright.domain.minute_marks import DENSE_S, ends_nothing
 from gridwright.domain.misread import misreads
 from gridwright.domain.register import RegisterReading
 from gridwright.ingest.registers import JITTER
@@ -25,10 +26,11 @@ def reaches_past(near_s: int, read_s: int) -> bool:
     """Tell whether an interval with a read at one end may reach past the read beside it, which is within an hour.
 
     Not where an interval lies between the two, as nearly always: then those that reach past it are of another grid.
+    Two that are near tell where one ends, and begin none.
     """
-    if not 0 < abs(read_s - near_s) < LONGEST_S:
-        return False
-    if not ends_usual(read_s):
+    if 0 < abs(read_s - near_s) < DENSE_S:
+        return True
+    if not 0 < abs(read_s - near_s) < LONGEST_S or not ends_usual(read_s):
         return False
     key = key_between(min(near_s, read_s), max(near_s, read_s))
     return key is None or not is_usual(key)
@@ -38,13 +40,24 @@ def with_reads_beyond(
     store: StorePort, access: Access, found: Mapping[str, Placed], rollovers: Rollovers
 ) -> dict[str, Placed]:
     """Return what becomes of reads, with those that are stored beyond the ones beside them where an interval may be."""
-    periods = {point: period for point, one in found.items() if (period := _asked(one)) is not None}
+    periods = {
+        point: period for point, one in found.items() if not _ends_nothing(one) and (period := _asked(one)) is not None
+    }
     if not periods:
         return dict(found)
     kind = next(iter(found[point].saved[0].reading_type for point in periods))
     loaded = store.registers.load_each(access, periods, kind)
     rollovers.learn(point for point, reads in loaded.items() if any(not read.end_device for read in reads))
     return {**found, **{point: _widened(found[point], reads, rollovers) for point, reads in loaded.items()}}
+
+
+def _ends_nothing(one: Placed) -> bool:
+    """Tell whether nothing came but a read that goes on near to the one before it, within the same minute."""
+    if len(one.saved) > 1 or len(one.after) < 2 or one.wrong or one.doubted or one.moves:  # noqa: PLR2004 - two reads
+        return False
+    before, last = one.after[-2:]
+    goes_on = before.end_device == last.end_device and before.epoch == last.epoch and last not in one.before
+    return goes_on and one.saved[0] == last and ends_nothing(epoch_s(before.at), epoch_s(last.at))
 
 
 def _asked(one: Placed) -> Interval | None:

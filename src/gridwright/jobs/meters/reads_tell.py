@@ -9,11 +9,13 @@ from math import inf, isnan, nan
 from typing import NamedTuple
 
 from gridwright.domain.interval import DAY_S, epoch_s
+from gridwright.domain.minute_marks import DENSE_S
 from gridwright.domain.quality import OF_REGISTER
 from gridwright.domain.register import RegisterReading, is_possible
 from gridwright.domain.rollover import TurnedOver
 from gridwright.ingest.order import between_reads
 from gridwright.ingest.registers import JITTER
+from gridwright.jobs.meters.moments import Moment, at_marks
 
 LONGEST_S, QUARTER_S, MINUTE_S = 3600, 900, 60
 MOST = 64  # reads that may lie within an hour
@@ -60,15 +62,6 @@ def no_limit(_: str) -> float:
     return inf
 
 
-class _Moment(NamedTuple):
-    """What a register showed at an instant; at an exchange one register ends and another begins."""
-
-    at_s: int
-    first: RegisterReading
-    last: RegisterReading
-    guess: bool
-
-
 def tells(
     reads: Sequence[RegisterReading], wrong: Collection[RegisterReading], rules: Rules, *, whole: bool = False
 ) -> Tells:
@@ -80,10 +73,12 @@ def tells(
     """
     mended = _mended(reads, wrong) if wrong else [(read, False) for read in reads]
     moments = [
-        _Moment(epoch_s(some[0][0].at), some[0][0], some[-1][0], any(guess for _, guess in some))
+        Moment(epoch_s(some[0][0].at), some[0][0], some[-1][0], any(guess for _, guess in some))
         for some in (list(same) for _, same in groupby(mended, key=lambda each: each[0].at))
     ]
     counted = [_counted(one.last, other.first, rules) for one, other in pairwise(moments)]
+    if any(other.at_s - one.at_s < DENSE_S for one, other in pairwise(moments)):
+        moments, counted = at_marks(moments, counted)
     if whole:
         counted = [_carried(*pair, each, rules) for pair, each in zip(pairwise(moments), counted, strict=True)]
     found: Tells = {}
@@ -115,13 +110,13 @@ def _counted(before: RegisterReading, after: RegisterReading, rules: Rules) -> t
     return (nan, nan) if factor is None or counted < 0 else (counted, factor)
 
 
-def _carried(one: _Moment, other: _Moment, counted: tuple[float, float], rules: Rules) -> tuple[float, float]:
+def _carried(one: Moment, other: Moment, counted: tuple[float, float], rules: Rules) -> tuple[float, float]:
     """Return what was counted between two moments, NaN where the connection cannot have carried it."""
     return counted if _is_carried(counted[0] * counted[1], one.last, other.first, rules) else (nan, nan)
 
 
 def _from(
-    moments: Sequence[_Moment], counted: Sequence[tuple[float, float]], place: int, how: tuple[Rules, int]
+    moments: Sequence[Moment], counted: Sequence[tuple[float, float]], place: int, how: tuple[Rules, int]
 ) -> Iterator[tuple[Key, Told]]:
     """Yield what is told of the intervals that begin with one moment; `how`: by which rules, and how many passed."""
     rules, left = how

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from gridwright.domain import quality as q
+from gridwright.domain.minute_marks import ends_nothing
 from gridwright.store.register_marks import WITHDRAWN
 
 LATELY_S = 3420  # nearly an hour: a read that comes each hour has none before it that matters
@@ -49,10 +50,13 @@ class Appended(NamedTuple):
 
 
 def recently(before: Mapping[int, Near], asked: Mapping[int, int]) -> Iterator[tuple[int, int, int]]:
-    """Yield key and time, from and to, of reads up to an hour before others, where the last one is nearer than that."""
+    """Yield key and time, from and to, of reads up to an hour before others, where the last one is nearer than that.
+
+    Of a read that ends no interval nothing hangs on them.
+    """
     for key, near in before.items():
         at_s = asked[key]
-        if at_s - LATELY_S < near.at_s < at_s:
+        if at_s - LATELY_S < near.at_s < at_s and not ends_nothing(near.at_s, at_s):
             yield key, at_s - LATELY_S, near.at_s
 
 
