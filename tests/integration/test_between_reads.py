@@ -87,6 +87,31 @@ def test_a_gap_that_two_reads_close_stays_closed_whatever_changes_beside_it(
     assert closed(store, days) == true.sum()
 
 
+@pytest.mark.parametrize("strays", [(81.4,), (79.3, 82.6, 84.7), (81.4, 90.6), (80.0, 80.0 + 1 / 1440, 81.4)])
+def test_reads_that_close_no_interval_leave_a_gap_closed_by_those_around_them(
+    store: Store, strays: tuple[float, ...]
+) -> None:
+    """A technician reads the display within a gap, or twice: between the reads on the grid no watt-hour is missing."""
+    days, true = 91, used(91)
+    values = true.copy()
+    values[:, 80 * 24 : 84 * 24] = np.nan
+    true[:, 80 * 24 : 84 * 24] *= 2
+    for day in (0, days, *strays):
+        hours = day * 24
+        shown = SHOWN + np.interp(hours, np.arange(days * 24 + 1), np.r_[0, true[0].cumsum()])
+        one = RegisterReading("H", START + round(hours * 60) * timedelta(minutes=1), float(shown // 1), "A")
+        store.registers.save(ME, in_epochs(store, ME, [one]), known_at=NOW)
+    save(store, values, 0, days)
+    correct(store, ME, SITE, now=NOW)
+    assert closed(store, days) == true.sum()
+    for changed in (85, 90):
+        values[0, changed * 24 + 5] += 1
+        save(store, values, changed, changed + 1)
+        correct(store, ME, SITE, now=NOW)
+        assert closed(store, days) == true.sum()
+    fixed(store)
+
+
 @pytest.mark.parametrize("days", [31, 61, 91, 200])
 def test_the_sum_check_fails_however_far_apart_reads_lie(store: Store, days: int) -> None:
     """The second read comes last, when the first days of its step have long been judged."""

@@ -19,9 +19,9 @@ from gridwright.domain.usage_point import Meter
 from gridwright.vee.registers import Registers
 from gridwright.vee.runs import Mask
 from gridwright.vee.scalar import estimate_read
+from gridwright.vee.segments import NEAR
 from gridwright.vee.steps import EXCHANGE, RESET, Counted, Steps
 
-OFF_GRID = 0.1  # of an interval, as for every read
 BEGUN_ANEW = (EXCHANGE, RESET)
 Gaps = Callable[[int], Mask]
 
@@ -44,7 +44,7 @@ def _exchange(panel: Panel, first: Counted, between: RegisterStep, last: Counted
     before, after = first[-1], last[-1]
     closed = first[0] == last[0] and before.until == between.since == between.until == after.since
     off = abs((after.since - panel.start) / panel.interval - round((after.since - panel.start) / panel.interval))
-    if not closed or off <= OFF_GRID:
+    if not closed or off <= NEAR:
         return None
     return None if before.energy is None or after.energy is None else _Exchange(panel, first, last)
 

@@ -17,6 +17,7 @@ from gridwright.vee.registers import Registers
 from gridwright.vee.runs import Floats, Index, Mask
 from gridwright.vee.segments import Segments, segments_of
 from gridwright.vee.steps import steps_of
+from gridwright.vee.strays import over_strays
 from gridwright.vee.sum_check import sum_finding
 from gridwright.vee.tou import Bucket
 from gridwright.vee.wall import WallClock
@@ -30,9 +31,9 @@ Closed = tuple[Segments, Mask]
 def register_segments(panel: Panel, registers: Registers, capacity_kw: Mapping[str, float], gaps: Gaps) -> Segments:
     """Return the periods between two reads that both lie on the panel's grid, or have an exchange between them.
 
-    `gaps`: row → bool[slots], where something is to be estimated.
+    Reads that close no interval lie within them. `gaps`: row → bool[slots], where something is to be estimated.
     """
-    steps = steps_of(panel, registers, capacity_kw)
+    steps = over_strays(panel, steps_of(panel, registers, capacity_kw))
     segments = segments_of(panel, steps, [*across_exchanges(panel, registers, steps, gaps)])
     return segments.where(segments.aligned)
 

@@ -14,6 +14,7 @@ from gridwright.vee.runs import Floats, Index, Mask, Runs, running_sum
 from gridwright.vee.steps import Counted, Steps
 
 OFF_GRID = 0.001
+NEAR = 0.1  # of an interval: clocks of meters drift by seconds to minutes
 ROWS = 1024
 
 
@@ -74,7 +75,7 @@ def segments_of(panel: Panel, steps: Steps, more: Sequence[Counted] = ()) -> Seg
     slots = np.maximum(last_slot - first_slot, 0)
     tolerance = lsb / kind.resolution + slots / 2 + np.where(off > 0, OFF_GRID * np.abs(energy), 0.0)
     row = np.concatenate([steps.row[told], np.array([row for row, *_ in also], np.intp)])
-    aligned = off <= 0.1  # noqa: PLR2004 - a tenth of an interval: clocks of meters drift by seconds to minutes
+    aligned = off <= NEAR
     counter = _counters(steps, told, also, factor)
     segments = Segments(row, first_slot, last_slot, energy, tolerance, aligned, counter)
     return segments.where((first_slot >= 0) & (last_slot <= panel.slots) & (slots > 0))

@@ -71,7 +71,8 @@ def scopes(
     for extent in store.readings.extents(access, points):
         if is_judged(extent.reading_type):
             extents[extent.usage_point].append(extent)
-    sight, spans = Sight.of((rules or packaged()).ladders), ReadSpans(store, access, rules)
+    lengths = {point: {each.interval_s for each in some} for point, some in extents.items()}
+    sight, spans = Sight.of((rules or packaged()).ladders), ReadSpans(store, access, rules, lengths)
     reaching = Reaching(store, access, extents, sight, spans)
     alike: dict[tuple[bool, Key], list[Member]] = defaultdict(list)
     for reach, each in reaching.of(ranges, sure=sure):

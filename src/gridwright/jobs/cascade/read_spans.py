@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 
 import numpy as np
@@ -19,7 +19,9 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.load.load_stored import READS_BESIDE, register_types
 from gridwright.store import Store
 from gridwright.vee import Registers, RuleBook, packaged
+from gridwright.vee.segments import NEAR
 from gridwright.vee.steps import Steps, steps_of
+from gridwright.vee.strays import MOST, off_grid, over_strays
 from gridwright.vee.validate import capacities
 
 Days = tuple[int, int]  # UTC days [first, last)
@@ -31,12 +33,14 @@ DAY_US = DAY_S * MICRO
 class ReadSpans:
     """Looks for the steps between register reads that reach over the edges of some days.
 
-    `rules`: they tell what a connection carries of which nobody has told it (None: the packaged).
+    `rules`: they tell what a connection carries of which nobody has told it (None: the packaged). `lengths`: of the
+    intervals of usage points, in seconds; a read that closes none of them ends no step between others that do.
     """
 
     store: Store
     access: Access
     rules: RuleBook | None = None
+    lengths: Mapping[str, Collection[int]] = field(default_factory=dict)
 
     def each(self, asked: Sequence[tuple[str, Days]]) -> list[Days]:
         """Return the days asked of usage points with all of the steps that they have a part of.
@@ -58,38 +62,50 @@ class ReadSpans:
         found = dict(asked)
         for kind in register_types(self.store, self.access):
             for edge in (0, 1):
-                reads = self._beside(kind, {point: days[edge] for point, days in asked.items()})
-                for point, (first, last) in self._crossing(kind, reads, asked, edge).items():
+                for point, (first, last) in self._crossing(kind, {each: asked[each][edge] for each in asked}):
                     since, until = found[point]
                     found[point] = min(since, first), max(until, last)
         return found
 
-    def _beside(self, kind: ReadingType, edges: Mapping[str, int]) -> dict[str, list[RegisterReading]]:
+    def _beside(
+        self, kind: ReadingType, edges: Mapping[str, int], most: int = READS_BESIDE
+    ) -> dict[str, list[RegisterReading]]:
         """Return the reads beside midnights; nothing where none lies on the one side or on the other."""
         spans = {point: (midnight(day), midnight(day)) for point, day in edges.items()}
         pairs = self.store.registers.neighbours(self.access, spans, kind)
         both = {point: spans[point] for point, (before, after) in pairs.items() if before and after}
         if not both:
             return {}
-        reads = self.store.registers.load_around(self.access, both, kind, (READS_BESIDE, READS_BESIDE))
+        reads = self.store.registers.load_around(self.access, both, kind, (most, most))
         return {point: several for point, (several, _) in reads.items()}
 
-    def _crossing(
-        self, kind: ReadingType, reads: Mapping[str, Sequence[RegisterReading]], asked: Mapping[str, Days], edge: int
-    ) -> dict[str, Days]:
-        """Return the days of the steps over an edge of the days asked of each usage point."""
+    def _crossing(self, kind: ReadingType, edges: Mapping[str, int]) -> Iterator[tuple[str, Days]]:
+        """Yield the days of the steps over a midnight of each usage point, `edges`."""
+        reads = self._beside(kind, edges)
         names = tuple(reads)
         if not names:
-            return {}
+            return
         steps = self._steps(kind, names, reads)
-        at = np.array([asked[name][edge] for name in names], np.int64)[steps.row] * DAY_US
-        over = np.flatnonzero((steps.since < at) & (at < steps.until)).tolist()
-        found = {}
-        for place in over:
+        strays: dict[int, dict[str, int]] = defaultdict(dict)
+        for place in _over(steps, names, edges):
+            point = names[int(steps.row[place])]
             first, last = _across_exchanges(steps, place)
-            days = int(steps.since[first] // DAY_US), -int(-steps.until[last] // DAY_US)
-            found[names[int(steps.row[place])]] = days
-        return found
+            yield point, _days(steps, first, last)
+            ends = np.array([steps.since[first], steps.until[last]])
+            for length in self.lengths.get(point, ()):
+                if np.diff(ends) < length * MICRO or (off_grid(ends, 0, length) > NEAR).any():
+                    strays[length][point] = edges[point]
+        for length, several in strays.items():
+            yield from self._over_strays(kind, several, length)
+
+    def _over_strays(self, kind: ReadingType, edges: Mapping[str, int], length_s: int) -> Iterator[tuple[str, Days]]:
+        """Yield the same where reads that close no interval lie beside a midnight: from the grid to the grid."""
+        reads = self._beside(kind, edges, MOST + 1)
+        names = tuple(reads)
+        panel = replace(_empty(kind, names), interval=timedelta(seconds=length_s))
+        steps = over_strays(panel, self._steps(kind, names, reads))
+        for place in _over(steps, names, edges):
+            yield names[int(steps.row[place])], _days(steps, *_across_exchanges(steps, place))
 
     def _steps(
         self, kind: ReadingType, names: tuple[str, ...], reads: Mapping[str, Sequence[RegisterReading]]
@@ -97,10 +113,25 @@ class ReadSpans:
         known: dict[str, UsagePoint] = {each.id: each for each in self.store.registry.points(self.access, list(names))}
         field = self.store.field
         registers = Registers(reads, field.meters(self.access, names), field.installations(self.access, names))
-        counted = ReadingType(flow=kind.flow, accumulation=Accumulation.DELTA, channel=kind.channel)
-        # A panel without a value: how it is counted is asked of the registers alone.
-        panel = Panel(names, midnight(0), HOUR, np.full((len(names), 1), np.nan), reading_type=counted)
+        panel = _empty(kind, names)
         return steps_of(panel, registers, capacities(panel, known, self.rules or packaged()))
+
+
+def _empty(kind: ReadingType, names: tuple[str, ...]) -> Panel:
+    """Return a panel without a value: how it is counted is asked of the registers alone."""
+    counted = ReadingType(flow=kind.flow, accumulation=Accumulation.DELTA, channel=kind.channel)
+    return Panel(names, midnight(0), HOUR, np.full((len(names), 1), np.nan), reading_type=counted)
+
+
+def _over(steps: Steps, names: Sequence[str], edges: Mapping[str, int]) -> list[int]:
+    """Return the places of the steps that reach over a midnight of their usage point."""
+    at = np.array([edges[name] for name in names], np.int64)[steps.row] * DAY_US
+    found: list[int] = np.flatnonzero((steps.since < at) & (at < steps.until)).tolist()
+    return found
+
+
+def _days(steps: Steps, first: int, last: int) -> Days:
+    return int(steps.since[first] // DAY_US), -int(-steps.until[last] // DAY_US)
 
 
 def _across_exchanges(steps: Steps, place: int) -> Days:

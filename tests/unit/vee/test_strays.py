@@ -1,0 +1,87 @@
+"""Register reads off the grid: energy between those on it is known, whatever lies between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridwright.domain.panel import Panel
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import Meter, UsagePoint
+from gridwright.vee import Registers
+from gridwright.vee.estimate import estimate
+from gridwright.vee.steps import Steps, steps_of
+from gridwright.vee.strays import MOST, over_strays
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+LIMITS = {"H": 30.0}
+
+
+def off(minute: int) -> tuple[int, int]:
+    """Return how far a minute is from a half-hour, and the minute."""
+    return min(minute % 30, 30 - minute % 30), minute
+
+
+def panel(length: int = 30, slots: int = 16) -> Panel:
+    values = np.full((1, slots), np.nan)
+    values[0, [0, -1]] = 500.0
+    return Panel(("H",), START, length * MINUTE, values)
+
+
+def reads(*minutes: int, epoch: int = 0) -> list[RegisterReading]:
+    return [RegisterReading("H", START + minute * MINUTE, 30.0 * minute, "M", epoch) for minute in minutes]
+
+
+def registers(some: Sequence[RegisterReading]) -> Registers:
+    return Registers({"H": some}, {"M": Meter("M", dials=8, lsb_wh=1)})
+
+
+def spans(steps: Steps) -> list[tuple[int, int, float]]:
+    begin = START.timestamp() * 1_000_000
+    ends = zip(steps.since.tolist(), steps.until.tolist(), steps.energy.tolist(), strict=True)
+    return [(round((since - begin) / 6e7), round((until - begin) / 6e7), energy) for since, until, energy in ends]
+
+
+def merged(*minutes: int) -> list[tuple[int, int, float]]:
+    return spans(over_strays(panel(), steps_of(panel(), registers(reads(*minutes)), LIMITS)))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expected"),
+    [
+        ((0, 30, 314, 420), [(0, 30), (30, 420)]),
+        ((0, 148, 200, 314, 420, 480), [(0, 148), (148, 420), (420, 480)]),  # two minutes off are on the grid
+        ((0, 29, 30, 31, 420), [(0, 30), (30, 420)]),
+        ((10, 100, 314), [(10, 100), (100, 314)]),  # none is on it
+        ((10, 30, 314), [(10, 30), (30, 314)]),
+    ],
+)
+def test_steps_go_from_the_grid_to_the_grid(minutes: Sequence[int], expected: list[tuple[int, int]]) -> None:
+    assert merged(*minutes) == [(one, other, 30.0 * (other - one)) for one, other in expected]
+
+
+def test_over_a_reset_and_over_more_than_a_step_is_looked_for_nothing_is_added_up() -> None:
+    reset = [*reads(30), *reads(100), *reads(200, 420, epoch=1)]
+    assert len(over_strays(panel(), steps_of(panel(), registers(reset), LIMITS))) == len(reset) - 1
+    few, many = ([30, *(50 + 30 * slot for slot in range(count)), 900] for count in (MOST, MOST + 1))
+    assert (len(merged(*few)), len(merged(*many))) == (1, MOST + 2)
+
+
+@given(st.lists(st.integers(31, 449), max_size=MOST, unique=True))
+def test_a_gap_holds_what_the_register_counted_whatever_reads_lie_in_it(minutes: list[int]) -> None:
+    """0 Wh of error with registers: a technician's read within a gap makes none."""
+    some = registers(reads(*sorted({0, 30, 450, 480, *minutes})))
+    (whole,) = estimate(panel(), [UsagePoint("H", "Europe/Berlin")], registers=some).panel.values
+    assert whole[1:-1].sum() == 30.0 * 420
+    edges = {
+        round(each / 30): each for each in sorted({30, 450, *minutes}, key=off, reverse=True) if off(each) < (3, 0)
+    }
+    for (one, since), (other, until) in pairwise(sorted(edges.items())):
+        assert whole[one:other].sum() == 30.0 * (until - since)
