@@ -72,7 +72,7 @@ def test_the_work_list_is_narrowed(run: Run) -> None:
 
 def test_what_fits_is_accepted_together_and_opened_again(run: Run) -> None:
     seen = told(run, "finding", "resolve", "--code", "V17_stuck", "--reason", "cold stores", "--dry-run")
-    assert seen == {"chosen": 2, "findings": 0, "waiting": 0, "dry_run": True, "effects": []}
+    assert seen == {"chosen": 2, "findings": 2, "waiting": 0, "dry_run": True, "effects": []}
     assert len(codes(run)) == 3
     done = told(run, "finding", "resolve", "--code", "V17_stuck", "--reason", "cold stores")
     assert done == {"chosen": 2, "findings": 2, "waiting": 0, "dry_run": False, "effects": []}
@@ -200,3 +200,16 @@ def test_who_is_asked_is_told_of_all_that_wait(run: Run, monkeypatch: pytest.Mon
     code, _, err = run("quarantine", "drop", "9b6c/02", "--reason", "a test bench")
     assert (code, asked) == (0, ["Let 12 readings of 9b6c/02 go?"])
     assert "12 readings of 9b6c/02 are gone" in err
+
+
+@pytest.mark.parametrize("days", [None, 45])
+def test_who_looks_at_the_quarantine_is_told_when_it_is_deleted(
+    run: Run, monkeypatch: pytest.MonkeyPatch, days: int | None
+) -> None:
+    if days:
+        monkeypatch.setenv("GRIDWRIGHT_RETENTION__QUARANTINE_DAYS", str(days))
+    checks = json.loads(run("doctor", "--json")[1])["checks"]
+    (remedy,) = (one["remedy"] for one in checks if one["name"] == "quarantine")
+    told = "waits for more than 45 days is deleted (retention.quarantine_days)"
+    assert ("nothing of it is lost" in remedy, told in remedy) == (not days, bool(days))
+    assert (told in run("quarantine", "list")[2]) == bool(days)

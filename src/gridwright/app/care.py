@@ -50,6 +50,7 @@ def surroundings(platform: Platform) -> Surroundings:
         ask_server(settings.server, os.environ.get("GRIDWRIGHT_KEY"), now),
         f"{settings.mqtt.host}:{settings.mqtt.port}" if settings.mqtt.host else "",
         listeners(platform),
+        keep_policy(platform).quarantine,
     )
 
 

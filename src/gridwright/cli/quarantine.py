@@ -54,6 +54,8 @@ def list_(
     say(
         f"There are more: --after {following}" if following else "Where one hangs: gridwright quarantine claim METER UP"
     )
+    if (days := wired.settings.retention.quarantine_days) is not None:
+        say(f"What waits for more than {days:g} days is deleted (retention.quarantine_days).")
 
 
 @app.command(epilog="Example: gridwright quarantine show M-9 --limit 5")

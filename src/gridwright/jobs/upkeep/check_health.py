@@ -62,6 +62,7 @@ class Surroundings:
     server: ServerAnswer | None = None
     broker: str = ""
     listeners: Sequence[ListenerStatus] = ()
+    keep_quarantine: timedelta | None = None
 
 
 def check_health(url: str, around: Surroundings) -> list[Check]:
@@ -86,7 +87,7 @@ def _with_store(url: str, around: Surroundings) -> Iterator[Check]:
             ("journal", lambda: check_journal(store, around.now)),
             ("room", lambda: check_growth(store, url)),
             ("database clock", lambda: check_database_clock(store, around.now)),
-            ("corrections", lambda: check_waiting(store, around.now)),
+            ("corrections", lambda: check_waiting(store, around.now, around.keep_quarantine)),
             ("edges", lambda: check_edges(store, around.now)),
             ("archive", lambda: check_archive(store, around.archive.to if around.archive else "")),
             ("key file", lambda: check_key(store, around.vault)),

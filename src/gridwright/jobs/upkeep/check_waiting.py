@@ -12,6 +12,7 @@ from gridwright.store.findings import FindingFilter
 
 SOON = timedelta(hours=1)
 LONG = timedelta(hours=24)
+DAY = timedelta(days=1)
 MANY_DIRTY, MANY_RERATES = 100_000, 100_000
 SILENT = timedelta(minutes=10)
 JOURNAL = timedelta(minutes=1)
@@ -22,8 +23,11 @@ LISTED, SHOWN = 1_000, 5  # findings that are looked at, usage points that are n
 WORKER = "see that a worker runs: gridwright serve"
 
 
-def check_waiting(store: Store, now: datetime) -> Iterator[Check]:
-    """Look at what waits: corrections, what cannot be judged, bills to rate again, unknown meters, jobs."""
+def check_waiting(store: Store, now: datetime, keep_quarantine: timedelta | None = None) -> Iterator[Check]:
+    """Look at what waits: corrections, what cannot be judged, bills to rate again, unknown meters, jobs.
+
+    `keep_quarantine`: how long readings of unknown meters wait before they are deleted; None = for ever.
+    """
     waits = store.backlogs.count(LOCAL_OWNER)
     found = f"{waits.dirty} ranges of changed readings wait"
     yield graded("corrections", found, WORKER, warn=waits.dirty > MANY_DIRTY)
@@ -33,7 +37,10 @@ def check_waiting(store: Store, now: datetime) -> Iterator[Check]:
     warn = waits.rerates > MANY_RERATES or since > SOON
     yield graded("bills to rate again", found, WORKER, warn=warn, fail=since > LONG)
     found = f"{waits.quarantined} readings of {waits.quarantined_meters} unknown meters"
-    remedy = "gridwright quarantine list shows them: register or claim the meters; nothing of it is lost"
+    fate = "nothing of it is lost"
+    if keep_quarantine is not None:
+        fate = f"what waits for more than {keep_quarantine / DAY:g} days is deleted (retention.quarantine_days)"
+    remedy = f"gridwright quarantine list shows them: register or claim the meters; {fate}"
     yield graded("quarantine", found, remedy, warn=waits.quarantined > 0)
     since = timedelta() if waits.oldest_job is None else now - waits.oldest_job
     found = f"{waits.jobs} wait" + (f", the oldest for {ago(since)}" if waits.jobs else "")
