@@ -21,8 +21,10 @@ from gridwright.domain.month import parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.quality import Status
 from gridwright.domain.reading_type import DELIVERED_REGISTER
+from gridwright.domain.register import RegisterReading
 from gridwright.jobs.files.beside_measured import beside_measured
 from gridwright.jobs.meters.fill_energy import fill_panel
+from gridwright.jobs.meters.keep_reads import keep_reads
 from gridwright.jobs.meters.reads_tell import Told
 from gridwright.jobs.meters.supersede_told import Change, supersede
 from gridwright.jobs.upkeep.archive_months import archive_months, restore_month
@@ -262,3 +264,67 @@ def test_a_profile_does_so_while_the_file_can_be_read(store: Store, tmp_path: Pa
     assert restore_month(store, ME, MONTH)
     assert shown(store)[0] == (TWO, q.RAW)
     assert counted(store) == [1]
+
+
+class Reads(NamedTuple):
+    """Register reads as they are posted, from a slot of a grid on: they tell what lies between two of them."""
+
+    first: int
+    values: tuple[float, ...]
+    interval: timedelta
+
+    def __call__(self, store: Store, known_at: datetime) -> None:
+        ends = (DAY + (self.first + at) * self.interval for at in range(len(self.values)))
+        reads = [RegisterReading("a", at, value) for at, value in zip(ends, self.values, strict=True)]
+        keep_reads(store, ME, reads, known_at=known_at, derive=True)
+
+
+def even(first: int, last: int, interval: timedelta, **other: float) -> Reads:
+    """Reads of a register that counts 100 a quarter of an hour; `other`: what some show besides, by slot."""
+    slots = range(first, last + 1)
+    told = tuple(1000.0 + slot * (interval / QUARTER) * 100 + other.get(f"at_{slot}", 0) for slot in slots)
+    return Reads(first, told, interval)
+
+
+# What was measured on a grid, and told by reads, before the month left; what was told while it could not be read.
+UNSEEN_GRIDS: dict[str, tuple[timedelta, tuple[int, ...], Reads | None, list[Reads | Sent]]] = {
+    "told on another grid": (HALF, (0, 3), None, [even(4, 16, QUARTER)]),
+    "told on another grid, behind readings of a third": (
+        HALF,
+        (1, 2),
+        None,
+        [Sent({4: (ONE, q.RAW)}), even(3, 8, HALF, at_5=10)],
+    ),
+    "corrected and told further, on the grid that it had been told on": (
+        HALF,
+        (0, 3),
+        even(2, 11, QUARTER),
+        [even(10, 15, QUARTER, at_10=10)],
+    ),
+    "told on its own grid beside shorter intervals": (HOUR, (1, 2, 3), even(14, 16, QUARTER), [even(2, 4, HOUR)]),
+    "measured in full": (QUARTER, tuple(range(16)), even(6, 8, HALF), [even(1, 11, QUARTER), even(0, 5, HALF)]),
+}
+
+
+@pytest.mark.parametrize("what", UNSEEN_GRIDS)
+def test_reads_tell_it_on_the_grid_that_it_turns_out_to_have(store: Store, tmp_path: Path, what: str) -> None:
+    """Nobody saw that grid when they were told: the days are derived anew, and what was measured stays."""
+    interval, measured, first, acts = UNSEEN_GRIDS[what]
+    with open_store("sqlite://") as stayed:
+        for each in (stayed, store):
+            begun(each, {})
+            each.readings.save(ME, panel_of(dict.fromkeys(measured, (ONE, q.RAW)), interval), known_at=KNOWN)
+            if first:
+                first(each, KNOWN + QUARTER)
+        with away(store, tmp_path):
+            for hour, act in enumerate(acts, 1):
+                act(stayed, KNOWN + hour * HOUR)
+                act(store, KNOWN + hour * HOUR)
+        restore_month(store, ME, MONTH)
+        for each in (stayed, store):
+            found = each.readings.load(ME, "a", WHOLE, interval=interval)
+            assert all(found.quality[0, slot] == q.RAW for slot in measured)
+        ends = [each.readings.load(ME, "a", WHOLE, interval=interval) for each in (stayed, store)]
+        assert np.array_equal(ends[0].values, ends[1].values, equal_nan=True)
+        assert np.array_equal(ends[0].quality, ends[1].quality)
+        assert {each.name for each in verify_store(store, ME).checks if each.faults} <= {"journal"}

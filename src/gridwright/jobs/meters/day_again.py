@@ -19,9 +19,10 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Accumulation, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation
+from gridwright.jobs.meters.beside_lost import beside_lost
 from gridwright.jobs.meters.fill_energy import Day, Derived, fill_panel, panel_of
 from gridwright.jobs.meters.limits import Limits
-from gridwright.jobs.meters.on_its_grid import load_day
+from gridwright.jobs.meters.on_its_grid import is_out_of_sight, load_day
 from gridwright.jobs.meters.reads_beyond import REACH
 from gridwright.jobs.meters.reads_tell import Key, Rules, Tells, is_usual, tells
 from gridwright.jobs.meters.rollovers import Rollovers
@@ -86,7 +87,9 @@ def _lay(
             if mine and measured:
                 fill_panel(store, who, panel_of(mine, what[0]), what[1], again=True)
             elif mine:
-                _take_place(store, who[1], panel_of(mine, what[0]), what[1])
+                panel = panel_of(mine, what[0])
+                unseen = np.full(panel.values.shape, is_out_of_sight(store, who[0], panel.points, day, what[0]))
+                _take_place(store, who[1], beside_lost(panel, unseen, q.Method.TELLS), what[1])
 
 
 def _take_place(store: StorePort, access: Access, panel: Panel, known_at: datetime) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import GridMismatch, NotFound
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
+from gridwright.domain.month import month_days
 from gridwright.domain.panel import Panel, empty_panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.jobs.store_port import StorePort
@@ -39,9 +41,19 @@ def load_day(store: StorePort, access: Access, points: Sequence[str], day: int, 
 
     What an archive that cannot be read holds is left out.
     """
-    whole = Interval(from_epoch_s(day * DAY_S), from_epoch_s((day + 1) * DAY_S))
     try:
         with leaving_out():
-            return store.readings.load(access, points, whole, reading_type=kind)
+            return store.readings.load(access, points, _whole(day), reading_type=kind)
     except NotFound:
         return None
+
+
+def is_out_of_sight(store: StorePort, access: Access, points: Sequence[str], day: int, kind: ReadingType) -> bool:
+    """Tell whether a UTC day is in an archived month that cannot be read, so that nobody sees what is stored of it."""
+    with leaving_out() as lost, suppress(NotFound, GridMismatch):
+        store.readings.load(access, points, _whole(day), reading_type=kind)
+    return any(each.month is not None and day in month_days(each.month) for each in lost)
+
+
+def _whole(day: int) -> Interval:
+    return Interval(from_epoch_s(day * DAY_S), from_epoch_s((day + 1) * DAY_S))

@@ -11,6 +11,7 @@ from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import ArchiveUnreadable, ConfigError, Conflict, NotFound, StoreCorrupt, UsageError
 from gridwright.domain.interval import Interval
 from gridwright.domain.month import month_name, month_of, months_of
+from gridwright.jobs.meters.derive_restored import derive_restored
 from gridwright.jobs.meters.on_behalf import on_behalf
 from gridwright.jobs.upkeep.archive_files import look_at_files
 from gridwright.jobs.upkeep.one_at_a_time import one_at_a_time
@@ -184,7 +185,10 @@ def restore_month(
         raise NotFound(f"{month_name(month)} is not in the archive", remedy="gridwright archive list")
     gone = store.archive.lacking(access, month)
     steps = _Steps(sum(part.blocks for part in gone), progress)
-    return tuple(store.archive.restore(access, part, shelf_of(part.address), progress=steps) for part in gone)
+    again = derive_restored(store, access)
+    return tuple(
+        store.archive.restore(access, part, shelf_of(part.address), progress=steps, again=again) for part in gone
+    )
 
 
 def prune_archive(
@@ -214,7 +218,7 @@ def bring_back(
     back = 0
     for part in store.archive.wanted_back(access):
         try:
-            store.archive.restore(access, part, shelf_of(part.address))
+            store.archive.restore(access, part, shelf_of(part.address), again=derive_restored(store, access))
             back += 1
         except (StoreCorrupt, ConfigError) as error:
             told = f"{part} is in the archive and cannot be brought back: {error.message}"
@@ -235,7 +239,7 @@ def bring_back_for(store: Store, access: Access, period: Interval, *, shelf_of: 
     months = months_of(period)
     parts = [part for part in store.archive.parts(own) if part.state != ARCHIVED and part.month in months]
     for part in parts:
-        store.archive.restore(own, part, shelf_of(part.address))
+        store.archive.restore(own, part, shelf_of(part.address), again=derive_restored(store, own))
     return len(parts)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +37,8 @@ FOLDER = "/readings/"
 DAY_US = DAY_S * 1_000_000
 Progress = Callable[[int], None]
 ShelfOf = Callable[[str], "Shelf"]
+# The part, the UTC day, the ids of usage points, and when.
+Again = Callable[["ArchivePart", int, Sequence[str], datetime], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +220,18 @@ class Archive:
         return self._ended(access, part, DROPPING, DROPPED)
 
     def restore(
-        self, access: Access, part: ArchivePart, shelf: Shelf, *, progress: Progress = lambda _: None
+        self,
+        access: Access,
+        part: ArchivePart,
+        shelf: Shelf,
+        *,
+        progress: Progress = lambda _: None,
+        again: Again | None = None,
     ) -> ArchivePart:
         """Bring a dropped month back, row for row; what came in late meanwhile is laid over it. Resumable.
 
-        What was put aside is tried again, and late readings on another grid than was archived are put aside.
+        What was put aside is tried again, and late readings on another grid than was archived are put aside. `again`:
+        what else is to be done, in its transaction, about a day and the usage points of which something came in late.
 
         Whoever drops it at this moment gives up; two that bring it back at once do so together.
         """
@@ -233,13 +242,17 @@ class Archive:
         with self._moving(part, *EVERY_STATE) as (unit, now):
             if now.state == ARCHIVED and not is_short(unit, now):
                 return now
-            keys = {code: key for key, code in sql.point_codes(unit).items()}
+            codes = sql.point_codes(unit)
+            keys = {code: key for key, code in codes.items()}
             _set_state(unit, part, RESTORING)
         for day in every_day(file_days(shelf, part, keys), month_days(part.month)):
             with self._moving(part, RESTORING, ARCHIVED) as (unit, now):
                 if now.state == ARCHIVED:  # another process was faster
                     return now
-                restore_day(unit, part, day, to_us(self._session.clock()))
+                at = self._session.clock()
+                late = restore_day(unit, part, day, to_us(at))
+                if late and again is not None:
+                    again(part, day.day, [codes[key] for key in late], at)
             if day.rows:
                 progress(len(day.rows))
         return self._ended(access, part, RESTORING, ARCHIVED)

@@ -92,8 +92,11 @@ def every_day(days: Iterator[FileDay], month: range) -> Iterator[FileDay]:
     yield from (FileDay(absent, [], [], []) for absent in range(at, month.stop))
 
 
-def restore_day(unit: Unit, part: ArchivePart, day: FileDay, at_us: int) -> None:
-    """Bring a day back; what came in since it was dropped is laid over the archived images, or put aside at `at_us`."""
+def restore_day(unit: Unit, part: ArchivePart, day: FileDay, at_us: int) -> list[int]:
+    """Bring a day back; what came in since it was dropped is laid over the archived images, or put aside at `at_us`.
+
+    Returns the usage points of which something did.
+    """
     points = sql.points_of([*day.rows, *_rows(unit, sql.CURRENT, part, day)])
     blocks.lock_points(unit, points)
     there, earlier = (_rows(unit, table, part, day) for table in (sql.CURRENT, sql.EARLIER))
@@ -112,6 +115,7 @@ def restore_day(unit: Unit, part: ArchivePart, day: FileDay, at_us: int) -> None
     for point, history in histories.items():
         if history is not None:
             lay_late(unit, part, Late(day.day, point, absent.get(point), history), at_us)
+    return late
 
 
 def _rows(unit: Unit, table: str, part: ArchivePart, day: FileDay) -> list[StoredBlock]:
