@@ -9,6 +9,7 @@ from sqlalchemy import make_url
 
 from gridwright.cli.story.arrive import build
 from gridwright.cli.story.play import as_document, play, to_click, to_type
+from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import open_store
 from tests.conftest import LONG, OUTSIDE, own_database
 
@@ -55,3 +56,7 @@ def test_the_story_holds(address: str, tmp_path: Path) -> None:
 
         assert store.audit.verify(LOCAL_OWNER) > 0
         assert sum(store.ledger.balances(LOCAL_OWNER).values()) == 0
+        checks = verify_store(store, LOCAL_OWNER, deep=True).checks
+        faults = {each.name: each.first for each in checks if not each.ok}
+        faults.pop("sealed data")  # the key is the server's
+        assert faults == {}
