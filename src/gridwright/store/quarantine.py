@@ -87,8 +87,7 @@ class Quarantine:
         self, unit: Unit, access: Access, arrived: Sequence[Arrived], received: datetime, room: int | None = None
     ) -> Kept:
         arrivals = Arrivals.after(_stored(unit, arrived), room)
-        for key, quality in arrived:
-            arrivals.take(key, quality)
+        arrivals.take_all(arrived)
         for at in range(0, len(arrivals.gone), FEW):
             unit.connection.execute(delete(table).where(table.c.id.in_(arrivals.gone[at : at + FEW])))
         if arrivals.new:
@@ -260,6 +259,9 @@ def _stored(unit: Unit, arrived: Sequence[Arrived]) -> Iterator[StoredRow]:
 
 def _reaches(arrived: Sequence[Arrived]) -> dict[tuple[int, int], list[str]]:
     """Return the stretches of UTC days that something arrived of, each with its meters: a wrong clock reaches far."""
+    first, last = min(key[1] for key, _ in arrived) // DAY_US, max(key[1] for key, _ in arrived) // DAY_US
+    if last - first <= 1:  # as nearly always: one stretch for all of them
+        return {(first, last): sorted({key[0] for key, _ in arrived})}
     days: dict[str, set[int]] = defaultdict(set)
     for (meter, at_us, *_), _ in arrived:
         days[meter].add(at_us // DAY_US)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -47,6 +47,18 @@ class Arrivals:
             if row.waits:
                 begun._note(row.key, row.quality)
         return begun
+
+    def take_all(self, arrived: Sequence[tuple[Key, int]]) -> None:
+        """Take all readings in, in order; a flood of which nothing is known, each of its own instant, at once."""
+        alone = not self.stored and not self.counts and len({key[:4] for key, _ in arrived}) == len(arrived)
+        if not alone or self.taken:
+            for key, quality in arrived:
+                self.take(key, quality)
+            return
+        room = len(arrived) if self.room is None else min(max(self.room, 0), len(arrived))
+        self.new = dict(arrived[:room])
+        self.no_room = list(range(room, len(arrived)))
+        self.taken = len(arrived)
 
     def take(self, key: Key, quality: int) -> None:
         """Take one reading in."""

@@ -301,15 +301,35 @@ def _step_us(said: Said) -> int:
 @lru_cache(maxsize=8)
 def tags_of(point_tags: tuple[str, ...]) -> Tags[Words | Wrong]:
     """Return what is known of origins, whose points are named by some tags."""
-    return Tags(partial(whose, point_tags=point_tags))
+    return Tags(partial(whose, point_tags=point_tags), point_tags)
 
 
 def whose(origin: Origin, point_tags: tuple[str, ...]) -> tuple[str, Words | Wrong]:
     """Return the name in the first of the tags that is there, and what the other tags say about meaning."""
-    tags = dict(origin.tags)
-    name = next((tags[tag].strip() for tag in point_tags if tag in tags), "")
-    told = {word: tags[word] for word in WORDS if word in tags}
+    ranks, name, rank = _ranks(point_tags), "", len(point_tags)
+    told: list[tuple[str, str]] = []
+    for tag, value in origin.tags:
+        found = ranks.get(tag)
+        if found is None:
+            continue
+        if found < rank:
+            name, rank = value, found
+        if tag in WORDS:
+            told.append((tag, value))
+    return name.strip(), _words(origin.measurement, tuple(told))
+
+
+@lru_cache(maxsize=8)
+def _ranks(point_tags: tuple[str, ...]) -> dict[str, int]:
+    """Return which tag goes before which in telling the name; those that say something about meaning tell none."""
+    return dict.fromkeys(WORDS, len(point_tags)) | {tag: rank for rank, tag in reversed([*enumerate(point_tags)])}
+
+
+@lru_cache(maxsize=HEARD)
+def _words(measurement: str, tags: tuple[tuple[str, str], ...]) -> Words | Wrong:
+    """Return what a measurement and its tags say about the meaning of fields."""
+    told = dict(tags)
     length = told.pop("interval_s", "0")
     if not (length.isascii() and length.isdigit() and len(length) < 6):  # noqa: PLR2004 - a day has 86,400 s
-        return name, Wrong(Fault("interval_s", "this is no length in seconds", "use 900 or 3600"), length)
-    return name, Words(origin.measurement, interval_s=int(length), **told)
+        return Wrong(Fault("interval_s", "this is no length in seconds", "use 900 or 3600"), length)
+    return Words(measurement, interval_s=int(length), **told)

@@ -169,6 +169,13 @@ def name_fault(name: str) -> Fault | None:
     return None
 
 
+def faulty_names(names: Sequence[str]) -> list[bool]:
+    """Tell of which names something is wrong; quick for the many of which nothing is."""
+    if "".join(names).isprintable() and max(map(len, names), default=0) <= MAX_ID:
+        return [name in FOLDERS or not name.strip() for name in names]
+    return [name_fault(name) is not None for name in names]
+
+
 def check(table: Table, decoded: Decoded, now: datetime) -> None:
     """Take the sound rows of a table into the decoded request, and give the others their verdicts."""
     sound = _named(table, decoded)

@@ -6,7 +6,7 @@ as a fault, for the caller to drop or to ignore.
 
 from gridwright.formats.line_protocol.columns import KNOWN_PRECISIONS, PRECISIONS, FieldValues, LineFault
 from gridwright.formats.line_protocol.known import Vocabulary
-from gridwright.formats.line_protocol.line import LineWrong, Origin, origin_of
+from gridwright.formats.line_protocol.line import LineWrong, Origin, Origins, origin_in, origin_of
 from gridwright.formats.line_protocol.read import read_line_protocol, read_uniform
 
 __all__ = [
@@ -16,7 +16,9 @@ __all__ = [
     "LineFault",
     "LineWrong",
     "Origin",
+    "Origins",
     "Vocabulary",
+    "origin_in",
     "origin_of",
     "read_line_protocol",
     "read_uniform",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from gridwright.formats.line_protocol.line import Origin
+from gridwright.formats.line_protocol.line import Origin, Origins
 
 Whole = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -46,7 +45,7 @@ class FieldValues:
     `truths`: whether any may have been true or false.
     """
 
-    origins: Sequence[Origin | None]
+    origins: Origins | tuple[Origin | None, ...]
     fields: tuple[str, ...]
     origin: npt.NDArray[np.int32]
     field: npt.NDArray[np.int32]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from gridwright.formats.line_protocol.columns import (
     to_us,
 )
 from gridwright.formats.line_protocol.known import Known, Numbers, used_of
-from gridwright.formats.line_protocol.line import LineWrong, Origin, origin_of
+from gridwright.formats.line_protocol.line import LineWrong, Origins, origin_of
 from gridwright.formats.line_protocol.numbers import read_numbers, read_wholes
 from gridwright.formats.line_protocol.words import Words
 
@@ -74,7 +74,7 @@ class Lines:
 class Fast:
     """Plain lines: cut at their spaces, then the fields at their commas and equals signs, all at once."""
 
-    def __init__(self, lines: Lines, known: tuple[Known[Origin], Known[str]], received_us: int, unit: Unit) -> None:
+    def __init__(self, lines: Lines, known: tuple[Known[bytes], Known[str]], received_us: int, unit: Unit) -> None:
         """`known`: what keys and names of fields mean."""
         self.raw, self.lines, self.received_us, self.unit = lines.raw, lines, received_us, unit
         self.keys, self.field_names = known
@@ -138,12 +138,12 @@ class Fast:
             self._wrong(bad, lambda row: self._text(start[row], end[row]), "this is no instant", remedy, "timestamp")
         return at_us
 
-    def _origins(self, first: Whole) -> tuple[Sequence[Origin | None], Numbers]:
+    def _origins(self, first: Whole) -> tuple[Origins, Numbers]:
         number = self.keys.numbers(self.lines.body, self.words, self.lines.start, first)
         for row in np.flatnonzero(~self.keys.sound[number]).tolist():
             reason = _reason(self.lines.body[int(self.lines.start[row]) : int(first[row])])
             self._wrong(np.array([row]), self._line, reason, "write measurement,tag=value field=1")
-        return self.keys.found, number
+        return Origins(self.keys.found), number
 
     def _fields(self, start: Whole, stop: Whole) -> tuple[npt.NDArray[np.intp], Whole, Whole, Whole]:
         """Return, for each field, its line, and where its name begins, its equals sign stands and its value ends."""

@@ -6,6 +6,7 @@ seen is read by itself. What is found is compared byte by byte, so two keys neve
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -16,13 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.formats.line_protocol.columns import Mask, Whole
-from gridwright.formats.line_protocol.line import LineWrong, Origin, origin_of
+from gridwright.formats.line_protocol.line import origin_in
 from gridwright.formats.line_protocol.words import EIGHT, LONGEST, Codes, Words, length_of
 
 Read = TypeVar("Read")
 Numbers = npt.NDArray[np.int32]
 MOST = 1 << 18  # pieces that are remembered; then it begins anew
 PROBES = 8
+ONE_TAG = re.compile(rb"[!-+\--\[\]-~]+,[!-+\--<>-\[\]-~]+=[!-+\--<>-\[\]-~]+\Z")  # no comma, equals sign, backslash
 FREE = -1
 FOLD = np.uint64(32)
 
@@ -162,12 +164,13 @@ class Known(Generic[Read]):
         ends = zip(pieces.start[missing].tolist(), pieces.end[missing].tolist(), strict=True)
         before, found = len(self.found), []
         new: list[int] = []
+        numbers, read = self._numbers, self._read
         for row, (start, end) in zip(missing.tolist(), ends, strict=True):
             piece = raw[start:end]
-            number = self._numbers.get(piece)
+            number = numbers.get(piece)
             if number is None:
-                number = self._numbers[piece] = len(self.found)
-                self.found.append(self._read(piece))
+                number = numbers[piece] = len(self.found)
+                self.found.append(read(piece))
                 new.append(row)
             found.append(number)
         if new:
@@ -210,21 +213,19 @@ class Vocabulary:
         self._guard = guard
         self._known = self._nothing()
 
-    def _nothing(self) -> tuple[Known[Origin], Known[str]]:
-        return Known(_origin, self._guard), Known(_name, self._guard)
+    def _nothing(self) -> tuple[Known[bytes], Known[str]]:
+        return Known(_key, self._guard), Known(_name, self._guard)
 
-    def known(self) -> tuple[Known[Origin], Known[str]]:
+    def known(self) -> tuple[Known[bytes], Known[str]]:
         """Return both."""
         if any(one.full for one in self._known):
             self._known = self._nothing()
         return self._known
 
 
-def _origin(key: bytes) -> Origin | None:
-    try:
-        return origin_of(key.decode())
-    except (UnicodeDecodeError, LineWrong):
-        return None
+def _key(piece: bytes) -> bytes | None:
+    """Return a key that means something; of one plain tag that is seen at once."""
+    return piece if ONE_TAG.match(piece) or origin_in(piece) is not None else None
 
 
 def _name(piece: bytes) -> str | None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 Written = float | str
 KEY = re.compile(r"((?:\\.|[^\\, ])+)((?:,(?:\\.|[^\\,= ])+=(?:\\.|[^\\,= ])+)*)", re.DOTALL)
 TAG = re.compile(r",((?:\\.|[^\\,= ])+)=((?:\\.|[^\\,= ])+)", re.DOTALL)
 FIELD = re.compile(r'((?:\\.|[^\\,= ])+)=(?:"((?:\\.|[^"\\])*)"|([^, "]+))', re.DOTALL)
 OPEN = re.compile(r'(?:\\.|[^\\,= ])+="(?:\\.|[^"\\])*\Z', re.DOTALL)
+# A key without escapes, as agents write them: it is cut at its signs, which is several times quicker.
+PLAIN = re.compile(r"[^\\, ]+(?:,[^\\,= ]+=[^\\,= ]+)*\Z")
 NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\Z", re.ASCII)
 WHOLE = re.compile(r"[+-]?\d+\Z", re.ASCII)
 MOST_DIGITS = 64  # of a whole number, leading zeros with them
@@ -19,8 +22,7 @@ HOW = "write measurement,tag=value field=1.5 timestamp"
 LARGEST = (1 << 63) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where values come from: the measurement and its tags, in the order in which they were sent."""
 
     measurement: str
@@ -46,6 +48,11 @@ class LineWrong(Exception):
 
 def origin_of(key: str) -> Origin:
     """Read measurement and tags; LineWrong where a tag has no name or no value, or is there twice."""
+    if PLAIN.match(key):
+        measurement, *written = key.split(",")
+        pairs = tuple([(name, value) for name, _, value in [one.partition("=") for one in written]])
+        if len(pairs) == len(dict(pairs)):
+            return Origin(measurement, pairs)
     found = KEY.match(key)
     if found is None:
         raise LineWrong("there is no measurement", key)
@@ -58,6 +65,29 @@ def origin_of(key: str) -> Origin:
         values = ", ".join(value for name, value in tags if name == twice)
         raise LineWrong("the tag is there twice", values, field=twice, remedy="send each tag once")
     return Origin(_plain(found.group(1)), tags)
+
+
+def origin_in(key: bytes | None) -> Origin | None:
+    """Return what a key says, None where it means nothing."""
+    try:
+        return None if key is None else origin_of(key.decode())
+    except (UnicodeDecodeError, LineWrong):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """What keys say, read as it is asked for: so many small objects, kept, would be walked over all the time."""
+
+    keys: list[bytes | None]
+
+    def __len__(self) -> int:
+        """Return how many keys there are."""
+        return len(self.keys)
+
+    def __getitem__(self, at: int) -> Origin | None:
+        """Return what a key says, None where it means nothing."""
+        return origin_in(self.keys[at])
 
 
 def read_line(text: str) -> Line | None:

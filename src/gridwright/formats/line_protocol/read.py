@@ -11,11 +11,10 @@ from gridwright.domain.errors import InputError
 from gridwright.formats.line_protocol.columns import KNOWN_PRECISIONS, PRECISIONS, FieldValues, Unit
 from gridwright.formats.line_protocol.fast import Fast, Lines
 from gridwright.formats.line_protocol.known import Known, Vocabulary
-from gridwright.formats.line_protocol.line import Origin
 from gridwright.formats.line_protocol.slow import Slow
 from gridwright.formats.line_protocol.uniform import Cut, Uniform
 
-Both = tuple[Known[Origin], Known[str]]
+Both = tuple[Known[bytes], Known[str]]
 
 
 def read_line_protocol(
@@ -58,7 +57,7 @@ def _joined(fast: FieldValues, slow: FieldValues, lines: int) -> FieldValues:
     line = np.concatenate((fast.line, slow.line))
     sort: Any = np.argsort(line, kind="stable")
     return FieldValues(
-        (*(fast.origins[at] for at in used.tolist()), *slow.origins),
+        (*(fast.origins[at] for at in used.tolist()), *(slow.origins[at] for at in range(len(slow.origins)))),
         tuple(places),
         np.concatenate((origin.astype(np.int32), slow.origin + np.int32(used.size)))[sort],
         np.concatenate((fast.field, table[slow.field]))[sort],

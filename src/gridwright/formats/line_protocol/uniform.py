@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from gridwright.formats.line_protocol.columns import FieldValues, Unit, Whole, to_us
 from gridwright.formats.line_protocol.known import Known, Numbers, used_of
-from gridwright.formats.line_protocol.line import Origin
+from gridwright.formats.line_protocol.line import Origins
 from gridwright.formats.line_protocol.numbers import read_numbers
 from gridwright.formats.line_protocol.words import EIGHT, KEEP, Words
 
@@ -66,7 +66,7 @@ class Fields:
 class Uniform:
     """A body of lines that are built alike."""
 
-    def __init__(self, cut: Cut, known: tuple[Known[Origin], Known[str]]) -> None:
+    def __init__(self, cut: Cut, known: tuple[Known[bytes], Known[str]]) -> None:
         """`known`: what keys and names of fields mean."""
         self.cut = cut
         self.origins, self.names = known
@@ -87,7 +87,7 @@ class Uniform:
         if count > 1:
             origin, at_us, lines = np.repeat(origin, count), np.repeat(at_us, count), np.repeat(lines, count)
         return FieldValues(
-            self.origins.found,
+            Origins(self.origins.found),
             found.names,
             origin,
             found.name,
