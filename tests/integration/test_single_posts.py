@@ -166,6 +166,8 @@ def known_then(store: Store, town: Town) -> dict[str, Any]:
         for day in {one.date() for one in (*DAYS, DAYS[1] + timedelta(days=1))}:
             which = (one.usage_point, one.reading_type, one.interval, day)
             versions = store.readings.versions(ME, one.usage_point, day, one.reading_type)
+            # What register reads tell of a day may change its grid.
+            versions = [each for each in versions if each.block.panel.interval == one.interval]
             states = [
                 list(zip(np.nan_to_num(each.values[0], nan=-1).tolist(), each.quality[0].tolist(), strict=True))
                 for each in (version.block.panel for version in versions)
@@ -202,9 +204,13 @@ def of_a_group(record: dict[str, Any]) -> object:
 
 
 def agree(group: list[dict[str, Any]]) -> bool:
-    """Tell whether each usage point has intervals of one length: of two the one laid first wins, whichever it is."""
-    lengths = {(one["usage_point"], one["interval_s"]) for one in group if "kwh" in one}
-    return len(lengths) == len({point for point, _ in lengths})
+    """Tell whether each usage point has intervals of one grid: of two the one laid first wins, whichever it is."""
+    grids = {
+        (one["usage_point"], one["interval_s"], datetime.fromisoformat(one["start"]).timestamp() % one["interval_s"])
+        for one in group
+        if "kwh" in one
+    }
+    return len(grids) == len({point for point, *_ in grids})
 
 
 def groups_of_posts() -> st.SearchStrategy[list[list[dict[str, Any]]]]:
