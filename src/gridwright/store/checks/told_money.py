@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Row, Select, Table, select
 
 from gridwright.domain.access import Act
 from gridwright.domain.bill import BillState
@@ -16,7 +16,7 @@ from gridwright.domain.correction import CorrectionState
 from gridwright.domain.program import Performance, payment_of
 from gridwright.store import schema
 from gridwright.store.checks.checks import Finder
-from gridwright.store.checks.told import Told, naming, told
+from gridwright.store.checks.told import Told, each_row, naming, told
 from gridwright.store.field.event_rows import to_performance
 from gridwright.store.field.programs import performance_query
 from gridwright.store.instant import from_us
@@ -77,13 +77,13 @@ def check_told_documents(unit: Unit) -> Finder:
             of_bill = "bill" not in each.detail
             (bills if of_bill else notes).setdefault(each.subject, _Document()).add(each, is_bill=of_bill)
     cancelled = set()
-    for row in unit.connection.execute(select(schema.bill).order_by(schema.bill.c.id)):
+    for row in each_row(unit, _said_of(schema.bill)):
         finder.looked_at += 1
         if row.state == BillState.CANCELLED:
             cancelled.add(row.id)
         for text in _differences(row, bills.pop(row.code, None)):
             finder.fault(f"bill {row.code}: {text}")
-    for row in unit.connection.execute(select(correction).order_by(correction.c.id)):
+    for row in each_row(unit, _said_of(correction, correction.c.bill)):
         finder.looked_at += 1
         of_open = (str(state) for state in OPEN)
         put_aside = row.bill in cancelled and row.state == CorrectionState.REPLACED
@@ -93,6 +93,12 @@ def check_told_documents(unit: Unit) -> Finder:
         for code in left:
             finder.fault(f"{what} {code}: the audit chain tells that it was saved, and it is not there")
     return finder
+
+
+def _said_of(table: Table, *more: ColumnElement[Any]) -> Select[Any]:
+    """Select what the chain may tell of documents."""
+    told_of = (column for column in table.c if column.name in {"id", "code", *COLUMNS})
+    return select(*told_of, *more).order_by(table.c.id)
 
 
 def _differences(row: Row[Any], said: _Document | None, drafts: set[str] | None = None) -> Iterator[str]:
