@@ -61,6 +61,28 @@ def test_an_export_says_what_the_format_does_not_tell(run: Run, tmp_path: Path) 
     assert "note: cmep does not tell" in "".join(run("reading", "export", "--format", "cmep", "-o", "m.cmep")[1:])
 
 
+@pytest.mark.parametrize("name", ["cim-xml", "cmep", "mscons", "nem12", "wide-csv"])
+def test_who_follows_what_is_said_of_the_zone_reads_the_same(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Over both changes of the clock, where a zone that is taken for that of the stamps shifts and loses readings."""
+    rows = [f"A,2025-{day}T{hour:02}:00:00Z,0.{hour + 1:02}" for day in ("03-30", "10-26") for hour in range(24)]
+    Path("two.csv").write_text("\n".join(["usage_point,start,kwh", *rows, ""]))
+    assert run("reading", "import", "two.csv", "--zone", "Europe/London", "--interval", "60")[0] == 0
+    notes = json.loads(run("reading", "export", "--format", name, "-o", "there", "--json")[1])["notes"]
+    (note,) = (each for each in notes if "does not tell the zone Europe/London" in each)
+    given = ("--zone", "Europe/London") if note.endswith("read it with --zone Europe/London") else ()
+    monkeypatch.setenv("GRIDWRIGHT_SITE__ZONE", "UTC" if given else note.rpartition("site.zone is ")[2])
+    monkeypatch.setenv("GRIDWRIGHT_STORE__URL", "elsewhere.db")
+    assert run("reading", "import", "there", *given)[0] == 0
+    point = json.loads(run("usage-point", "list", "--json")[1])["usage_points"][0]
+    there = json.loads(run("reading", "show", "A", "--json")[1])["readings"]
+    monkeypatch.delenv("GRIDWRIGHT_STORE__URL")
+    here = json.loads(run("reading", "show", "A", "--json")[1])["readings"]
+    assert point["zone"] == "Europe/London"
+    assert [one for one in there if one["kwh"] is not None] == [one for one in here if one["kwh"] is not None]
+
+
 def test_an_export_keeps_links_and_devices_and_leaves_no_half_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "day.csv").write_text(DAY)
     run("reading", "import", "day.csv")

@@ -53,12 +53,13 @@ class Keeps:
     """What comes back of a reading type, of the quality of an interval and of a register read, and of a zone.
 
     `zone` is given the first and the last instant, too. `meters`: register reads name theirs; `seconds`: they keep
-    those of their instants.
+    those of their instants. `zone_given`: what brings a zone back that the file does not tell.
     """
 
     kind: Callable[[ReadingType], ReadingType] = same_kind
     quality: Callable[[int], int] = same_quality
     read_quality: Callable[[int], int] | None = None
     zone: Callable[[str, tuple[int, int]], str] = same_zone
+    zone_given: str = "read it with --zone {zone}"
     meters: bool = False
     seconds: bool = True

@@ -36,7 +36,13 @@ def kept_kind(kind: ReadingType) -> ReadingType:
     return kind if known is None else known.reading_type
 
 
-KEEPS = Keeps(kind=kept_kind, quality=kept_quality, zone=always("UTC"), seconds=False)
+KEEPS = Keeps(
+    kind=kept_kind,
+    quality=kept_quality,
+    zone=always("UTC"),
+    zone_given="its stamps are UTC, so read it without --zone, where the setting site.zone is {zone}",
+    seconds=False,
+)
 
 
 @dataclass(frozen=True, slots=True)

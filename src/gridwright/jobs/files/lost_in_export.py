@@ -92,7 +92,7 @@ class Untold:
     def _zones(self) -> Iterator[str]:
         for zone, span in self.spans.items():
             if self.keeps.zone(zone, span) != zone:
-                yield f"{self.name} does not tell the zone {zone}: read it with --zone {zone}"
+                yield f"{self.name} does not tell the zone {zone}: {self.keeps.zone_given.format(zone=zone)}"
 
     def _reads(self) -> Iterator[str]:
         if self.meters and not self.keeps.meters:
