@@ -29,7 +29,9 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats.green_button import GREEN_BUTTON_WRITER
 from gridwright.formats.green_button.clock import LocalTime, local_time, zone_for
+from gridwright.formats.green_button.entries import entries
 from gridwright.formats.green_button.qualities import codes_of, quality_of
+from gridwright.formats.markup import read_prolog
 from gridwright.ingest import grid_series
 from tests.unit.formats.markup_reading import read
 
@@ -337,3 +339,22 @@ def test_what_is_written_fits_the_published_schema(shared_data: Path) -> None:
     for content in contents:
         alone = etree.fromstring(etree.tostring(content))
         assert schema.validate(alone), schema.error_log
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("<entry><title/><content><IntervalBlock/></content></entry>", ["IntervalBlock"]),
+        ("<entry><content><!-- a --> <espi:IntervalBlock>", ["IntervalBlock"]),
+        ("<entry><title/></entry><content><IntervalBlock/>", [""]),
+        ("<entry><title/><entry><content><IntervalBlock/></content></entry>", ["", "IntervalBlock"]),
+        (
+            "<entry><content><UsagePoint/></content></entry><entry><content><IntervalBlock>",
+            ["UsagePoint", "IntervalBlock"],
+        ),
+    ],
+)
+def test_what_an_entry_holds_stands_before_its_end(text: str, told: list[str]) -> None:
+    data = memoryview(f'<feed xmlns="http://www.w3.org/2005/Atom">{text}'.encode() + b"<x/>" * 10_000)
+    found = list(entries(data, read_prolog(data, "feed.xml")))
+    assert [entry.content for entry in found] == told

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridwright.domain.errors import UnreadableFile
-from gridwright.formats.markup import cut, read_prolog, read_tags, records
+from gridwright.formats.markup import cut, pieces, read_prolog, read_tags, records
 from gridwright.formats.markup.numbers import decimal_numbers, distinct, whole_numbers
-from gridwright.formats.markup.tags import PAD, _padded
+from gridwright.formats.markup.tags import BROKEN, PAD, _padded
 
 NAMES = ("r", "a", "b", "longer.than_sixteen-letters")
 
@@ -151,3 +151,32 @@ def test_the_root_is_named_with_its_namespace() -> None:
     assert (prolog.root, prolog.prefix, prolog.namespace, prolog.encoding) == ("R", "m", "urn:x", "iso8859-1")
     assert prolog.text(b" K\xf8ge &amp; &#248; &nbsp; ") == "Køge & ø &nbsp;"
     assert prolog.name(b"A & B") == ""
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"<entry", b"<entry>", b"<entry ", b"<entr", b"y", b">", b"<", b"<entryx", b"\n", b"/", b"ab"])
+    ),
+    st.integers(1, 9),
+    st.integers(0, 12),
+)
+def test_places_of_elements_are_those_of_their_marks_whatever_the_window(
+    parts: list[bytes], window: int, start: int
+) -> None:
+    data, mark = b"".join(parts), b"<entry"
+    expected = [
+        at
+        for at in range(start, len(data))
+        if data.startswith(mark, at) and data[at + len(mark) : at + len(mark) + 1] in {b"", b" ", b"\n", b">", b"/"}
+    ]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pieces, "WINDOW", window)
+        assert list(pieces.positions(memoryview(data), mark, start)) == expected
+
+
+@pytest.mark.parametrize("sign", ["!", "?"])
+def test_what_is_left_of_a_torn_aside_is_a_broken_tag(sign: str) -> None:
+    for text in (f"<a><{sign}x</a>", f"<a>1</a><{sign}", f"<{sign}-- a -- ><a>1</a>"):
+        tags = read_tags(text.encode(), 1, ("a",))
+        assert (tags.kind == BROKEN).any(), text
+    assert not (read_tags(b"<a><b>!</b>?</a>", 1, ("a",)).kind == BROKEN).any()

@@ -67,11 +67,15 @@ def entries(data: memoryview, prolog: Prolog) -> Iterator[Entry]:
     opening, closing = b"<" + prolog.tag("entry"), b"</" + prolog.tag("entry")
     for place in positions(data, opening):
         head = bytes(data[place : place + HEAD_BYTES])
-        ends = [end for end in (head.find(closing), head.find(opening, 1)) if end >= 0]
-        head = head[: min(ends)] if ends else head
         content = CONTENT.search(head)
         blocks = content is not None and content.group(1) == b"IntervalBlock"
-        yield Entry(place, "IntervalBlock", ()) if blocks else read_entry(head, place, prolog)
+        # Most hold readings, and their head goes on long behind: where the entry ends is looked for before these.
+        reach = content.end() if content is not None and blocks else len(head)
+        ends = [end for end in (head.find(closing, 0, reach), head.find(opening, 1, reach)) if end >= 0]
+        if blocks and not ends:
+            yield Entry(place, "IntervalBlock", ())
+            continue
+        yield read_entry(head[: min(ends)] if ends else head, place, prolog)
 
 
 def _is_damaged(head: bytes, name: str) -> bool:

@@ -48,7 +48,7 @@ def whole_numbers(text: Text, start: Index, end: Index) -> tuple[npt.NDArray[np.
 
 def _digits(text: Text, end: Index, length: Index) -> tuple[npt.NDArray[np.int64], Mask]:
     """Read up to eight digits before `end`: neighbours, pairs and fours are joined by three multiplications."""
-    keep = KEPT[np.clip(length, 0, PAD)]
+    keep = KEPT[np.minimum(np.maximum(length, 0), PAD)]
     word = words(text)[end - PAD]
     digits = ((word & keep) | (ZEROS & ~keep)) ^ ZEROS
     good = (((digits + NINES) | digits) & HIGH) == 0

@@ -129,7 +129,7 @@ def keys_of(text: Text, start: Index, end: Index) -> Words:
     """Return a hash of each span [start, end): of its first and last eight bytes and its length."""
     word = words(text)
     length = end - start
-    most = np.clip(length, 0, PAD)
+    most = np.minimum(np.maximum(length, 0), PAD)
     key = (word[start] & FIRST[most]) * MIX[0]
     key ^= (word[end - PAD] & LAST[most]) * MIX[1]
     key += length.astype(np.uint64) * MIX[2]
@@ -145,12 +145,17 @@ def words(text: Text) -> Words:
 def read_tags(data: bytes, first_line: int, names: Sequence[str]) -> Tags:
     """Find the tags of a text; comments, instructions and CDATA marks are blanked out before."""
     known = vocabulary(tuple(names), prefixes(data))
-    text = _padded(_without_asides(data))
+    text = _padded(data)
     start = np.flatnonzero(text[:-PAD] == LESS)
+    behind = text[start + 1]
+    if _aside(behind).any():
+        text = _padded(_without_asides(data))
+        start = np.flatnonzero(text[:-PAD] == LESS)
+        behind = text[start + 1]
     end, broken = _ends(text, start)
-    close = text[start + 1] == SLASH
+    close = behind == SLASH
     empty = (text[end - 1] == SLASH) & ~close & (end - start > 1)
-    broken |= (text[start + 1] == ord("!")) | (text[start + 1] == ord("?"))
+    broken |= _aside(behind)
     name_start, name_end = start + 1 + close, np.maximum(end - empty, start + 1 + close)
     key = keys_of(text, name_start, name_end)
     name = known.find(key)
@@ -159,6 +164,12 @@ def read_tags(data: bytes, first_line: int, names: Sequence[str]) -> Tags:
     kind[broken] = BROKEN
     feeds = np.flatnonzero(text[PAD:-PAD] == ord("\n")) + PAD
     return Tags(text, first_line, known.number, name, key, kind, start, name_end, end, _levels(kind), feeds)
+
+
+def _aside(behind: Text) -> npt.NDArray[np.bool_]:
+    """Tell by the signs behind `<` where a comment, an instruction or CDATA begins, or what is left of one."""
+    marks: npt.NDArray[np.bool_] = (behind == BEHIND_LESS[0]) | (behind == BEHIND_LESS[1])
+    return marks
 
 
 def _padded(data: bytes) -> Text:
@@ -177,11 +188,9 @@ def _levels(kind: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
 
 def _without_asides(data: bytes) -> bytes:
     """Blank comments, instructions and the marks of CDATA, byte for byte."""
-    if b"<!" not in data and b"<?" not in data:
-        return data
     text = np.frombuffer(data + b" ", np.uint8)
     start = np.flatnonzero(text[:-1] == LESS)
-    start = start[np.isin(text[start + 1], BEHIND_LESS)]
+    start = start[_aside(text[start + 1])]
     plain = _without_comments(text[:-1], start)
     if plain is not None:
         return plain
