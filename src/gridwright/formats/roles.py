@@ -42,7 +42,7 @@ _NAMES = {
     "point": (
         r"lclid|usage point( id)?|usagepoint|point|point id|(smart )?meter( ?(id|no|number|code|serial|point))?|meterid"
         r"|customer( ?(id|no|number))?|nmi|mpan|mprn|mpxn|esi id|esiid|ean( code)?|pod|cups|pdl|prm|zaehlpunkt"
-        r"|zählpunkt\w*|z(?:ae|ä)hler(?!st(?:and|änd|aend))\w*"
+        r"|metering ?point( id)?|m(?:å|aa)lepunkt\w*( ?id)?|zählpunkt\w*|z(?:ae|ä)hler(?!st(?:and|änd|aend))\w*"
         r"|malo|melo|house ?hold( ?id)?|house( ?id)?|home( ?id)?|site( ?id)?|id|ba"
         r"|kunde\w*|client( ?(id|no|number))?|abnehmer\w*"
         r"|account( ?id)?|service point( id)?|device( ?id)?|serial( number)?|户号|户名|用户|客户|用户编号|电表号|表号"

@@ -29,6 +29,17 @@ def rows(moments: list[datetime], form: str, value: Callable[[int], str] = lambd
     return "".join(f"{moment.strftime(form)},{value(step)}\n" for step, moment in enumerate(moments))
 
 
+@pytest.mark.parametrize("name", ["metering_point_id", "MeteringPointId", "Målepunkts-ID"])
+def test_metering_points_of_the_nordic_markets_are_usage_points(name: str) -> None:
+    """Their ids are numbers of 18 digits, as a value may be."""
+    found = read(
+        f"{name};quantity;quality;observation_time\n"
+        "571313180000000005;30.333;measured;2023-10-10T06:00:00Z\n"
+        "571313180000000005;31.5;measured;2023-10-10T07:00:00Z\n"
+    )
+    assert (found.only.points, found.only.value.tolist()) == (("571313180000000005",), [30_333.0, 31_500.0])
+
+
 def test_the_published_london_form() -> None:
     found = read(
         "LCLid,tstp,energy(kWh/hh)\n"
