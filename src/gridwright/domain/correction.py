@@ -102,7 +102,8 @@ class Reason:
         """Return the reason in words."""
         told = []
         if self.replaced:
-            told.append(f"{self.replaced} estimated intervals were replaced by what the meter measured.")
+            some = "1 estimated interval was" if self.replaced == 1 else f"{self.replaced} estimated intervals were"
+            told.append(f"{some} replaced by what the meter measured.")
         told += [f"Readings were edited: {edit}." for edit in self.edits]
         return told or ["The readings of the period have changed since the bill was made."]
 

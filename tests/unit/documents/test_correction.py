@@ -38,6 +38,12 @@ def a_note(*lines: BillLine) -> Correction:
     )
 
 
+def test_one_estimate_is_told_as_one() -> None:
+    assert Reason((replace(DAY, replaced=1),)).sentences() == [
+        "1 estimated interval was replaced by what the meter measured."
+    ]
+
+
 def test_a_credit_note_tells_both_sides_and_why() -> None:
     note = a_note(replace(ENERGY, quantity=Decimal("300.0")), STANDING)
     assert (note.kind, note.total) == (NoteKind.CREDIT, Decimal("-3.15"))

@@ -222,3 +222,9 @@ def test_a_rule_set_given_is_everybodys() -> None:
     values = noise(4)
     values[0, 60:70] = 0
     assert validate(panel_of(values), [], rules=RULES_RESIDENTIAL).findings == ()
+
+
+def test_what_a_bill_is_corrected_by_is_told_to_the_watt_hour() -> None:
+    when = Interval(datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC))
+    (doubt,) = Replacement().of_bill("A", when, (1_234_567.891, 4_952.282), -1.0, "EUR")
+    assert doubt.message.startswith("billed 1,234,567.891 kWh, now 4,952.282 kWh (-99.6%): -1.00 EUR")

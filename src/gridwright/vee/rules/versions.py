@@ -66,7 +66,7 @@ class Replacement:
         if abs(new - old) <= self.share * abs(old) and abs(money) <= self.money:
             return []
         change = f" ({(new - old) / old:+.1%})" if old else ""
-        text = f"billed {old:g} kWh, now {new:g} kWh{change}: {money:+.2f} {currency}; correct the bill"
+        text = f"billed {old:,.10g} kWh, now {new:,.10g} kWh{change}: {money:+.2f} {currency}; correct the bill"
         return [Finding(self.code, point, period, Severity.WARN, text)]
 
     def _matters(self, panel: Panel, energy: tuple[float, float], price: float) -> bool:
