@@ -74,3 +74,32 @@ def test_a_rollover_in_the_first_file_is_one_and_follows_what_is_told_of_the_met
     kwh, (message,) = judged()
     assert (kwh, message) == (77.088, "register rolled over after 5 digits; 0.803 kWh counted")
     assert command("verify")[0] == 0
+
+
+def test_reads_by_usage_point_alone_are_the_new_meters_once_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An exchange that is booked late takes back what came since; what its preview says brings it to the watt-hour."""
+    monkeypatch.chdir(tmp_path)
+    command = commands(monkeypatch, capsys)
+
+    def kwh() -> float:
+        assert command("bill", "correct")[0] == 0
+        return round(sum(day["kwh"] or 0 for day in json.loads(command("usage-point", "totals", "A", "--json")[1])), 3)
+
+    for name, first, begin in (("old", 0, 400.0), ("new", 24, 7.0)):
+        hours = range(first, first + 25)
+        rows = [f"A,2025-03-0{1 + at // 24}T{at % 24:02}:00:00Z,{begin + (at - first) * 0.807:.3f}" for at in hours]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["usage_point,time,register_kwh", *rows, ""]))
+    assert command("reading", "import", "old.csv")[0] == 0
+    exchange = ("usage-point", "exchange", "A", "--serial")
+    assert command(*exchange, "M-1", "--at", "2025-03-01T00:00:00Z")[0] == 0
+    lines = (tmp_path / "new.csv").read_text().splitlines()
+    (tmp_path / "late.csv").write_text("\n".join([lines[0], *lines[2:], ""]))
+    assert command("reading", "import", "late.csv")[0] == 0
+    reads = ("--at", "2025-03-02T00:00:00Z", "--final", "419.368", "--opening", "7")
+    code, _, err = command(*exchange, "M-2", *reads)
+    assert (code, "what the new meter told under that name, send again afterwards" in err) == (0, True), err
+    assert kwh() == 19.368
+    assert command("reading", "import", "late.csv")[0] == 0
+    assert kwh() == 38.736

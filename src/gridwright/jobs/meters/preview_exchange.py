@@ -133,7 +133,8 @@ def _stray(store: Store, access: Access, exchange: MeterExchange, after: Sequenc
         times = "once" if len(reads) == 1 else f"{len(reads)} times"
         left = any(each.end_device == serial and each.period.end == exchange.at for each in after)
         when = "after the exchange" if left else "while it did not hang there"
-        yield f"meter {serial} was read {times} {when}, last {last_at}: that counts nothing"
+        told = "; what the new meter told under that name, send again afterwards" if left else ""
+        yield f"meter {serial} was read {times} {when}, last {last_at}: that counts nothing{told}"
 
 
 def _would_show(store: Store, access: Access, exchange: MeterExchange, before: Installation, kind: ReadingType) -> str:
