@@ -55,6 +55,11 @@ def test_a_rollover_in_the_first_file_is_one_and_follows_what_is_told_of_the_met
         found = [one["message"] for one in told if one["code"] == "V32_register"]
         return round(sum(day["kwh"] for day in days), 3), found
 
+    alone = json.loads(command("validate", "reads.csv", "--kind", "cumulative", "--json")[1])
+    assert [one["message"][:38] for one in alone if one["code"] == "V32_register"] == [
+        "register rolled over after 8 digits; 0"
+    ]
+    assert "V10_missing" not in {one["code"] for one in alone}
     assert command("reading", "import", "reads.csv", "--kind", "cumulative")[0] == 0
     kwh, (message,) = judged()
     assert (kwh, message.startswith("register rolled over after 8 digits; 0.803 kWh counted; nobody")) == (

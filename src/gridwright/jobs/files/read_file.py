@@ -14,6 +14,7 @@ from gridwright.domain.errors import AmbiguousInput, InputError
 from gridwright.domain.finding import Finding
 from gridwright.domain.interval import epoch_s
 from gridwright.domain.readings import AHEAD, Readings
+from gridwright.domain.register import RegisterReading
 from gridwright.domain.verdict import Evidence, Intake, Reject
 from gridwright.formats.container import Content
 from gridwright.formats.source import KEPT_REJECTS, Chunk, Decoded, Dialect, Reader, ReadOptions
@@ -97,7 +98,7 @@ def read_file(
     gathered.notes.update(dict.fromkeys(failures))
     limit = None if not_after is None else epoch_s(not_after + AHEAD)
     series = merge(gathered.series)
-    gridded = grid_series(series, not_after=limit)
+    gridded = grid_series(series, not_after=limit, turned_over=_turned_over)
     for file in files:
         refuse_mixture(file, gridded.tally)
     return Collected(
@@ -108,6 +109,12 @@ def read_file(
         gridded.loose,
         tuple(arrival_findings(series, gridded.tally, limit)),
     )
+
+
+def _turned_over(before: RegisterReading, after: RegisterReading, a_day: float | None) -> float:
+    from gridwright.jobs.meters.rollovers import without_record  # hardly a file has a fall
+
+    return without_record(before, after, a_day)
 
 
 def arrival_findings(series: Sequence[Readings], tally: Tally, limit: int | None) -> Iterator[Finding]:

@@ -139,5 +139,11 @@ class Rollovers:
         return before, after
 
 
+def without_record(before: RegisterReading, after: RegisterReading, a_day: float | None) -> float:
+    """Return the counts by which a register turned over of which nothing is on record, as its first import does."""
+    (limit,) = limits_of([UsagePoint(before.usage_point)], None)
+    return turned_over(before, after, Counter(Registers().hung(before), limit), a_day)
+
+
 def _same_count(one: RegisterReading, last: RegisterReading) -> bool:
     return (one.end_device, one.epoch) == (last.end_device, last.epoch) and one.at <= last.at - DAY
