@@ -206,6 +206,12 @@ def test_of_reads_within_a_minute_each_full_minute_tells(step: int, entrance: st
     assert counted == pytest.approx(1000 * (shown(last) - shown(61)) * FACTOR, abs=2 * FACTOR)
 
 
+@pytest.mark.parametrize("entrance", ENTRANCES)
+def test_near_reads_that_come_each_by_itself_tell_the_full_minutes(entrance: str) -> None:
+    raw, _ = brought([(entrance, [60 + second / 60]) for second in (20, 50, 79, 109, 138)])
+    assert told(raw) == {(61, 62)}
+
+
 def test_a_read_near_the_one_before_it_looks_at_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a display that is read each second, one read a minute looks at the hour before it, once and then closer."""
     asked, between = list[int](), near_reads.between

@@ -95,4 +95,6 @@ def _step(at: Sequence[int]) -> int:
 def _goes_on(at: int, chain: Sequence[int], step: int) -> bool:
     """Tell whether reads within an hour of one lie evenly, so that a file tells each interval between them."""
     near = [each for each in chain if abs(each - at) <= FARTHEST_S]
+    if any(0 < other - one < DENSE_S for one, other in pairwise(near)):
+        return False
     return not ends_usual(at) or len(near) < 2 or (goes_on_evenly(near[:-1], near[-1]) and near[1] - near[0] == step)  # noqa: PLR2004 - two reads

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from gridwright.domain.access import Access
 from gridwright.domain.hung import all_named, factor_between
 from gridwright.domain.interval import DAY_S, Interval, clock_time, epoch_s, from_epoch_s
+from gridwright.domain.minute_marks import DENSE_S
 from gridwright.domain.misread import misreads
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
@@ -114,9 +115,9 @@ def derive_again(
 
 
 def _reaches(key: Key, since: int) -> bool:
-    """Tell whether an interval ends with what happened at an instant, or later."""
+    """Tell whether an interval ends with what happened at an instant, or later: at the full minute before, perhaps."""
     start, length = key
-    return start + length * (1 + JITTER) >= since
+    return start + length * (1 + JITTER) >= since - DENSE_S
 
 
 def _summed(kind: ReadingType, made: Sequence[Superseded]) -> Iterator[DerivedAgain]:
