@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import pairwise
+from itertools import product
 
 import numpy as np
 
@@ -106,9 +106,8 @@ class _Exchange:
 
 
 def _reads_of(reads: Sequence[RegisterReading], step: RegisterStep, meter: Meter) -> list[RegisterReading] | None:
-    """Return the two reads of one counter that a step lies between."""
-    for begun, ended in pairwise(reads):
-        same = (begun.end_device, begun.epoch) == (ended.end_device, ended.epoch)
-        if same and begun.end_device == meter.serial and (begun.at, ended.at) == (step.since, step.until):
-            return [begun, ended]
-    return None
+    """Return the two reads of one counter that a step lies between, perhaps with others."""
+    mine = [read for read in reads if read.end_device == meter.serial]
+    ends = [[read for read in mine if read.at == at] for at in (step.since, step.until)]
+    pairs = [[begun, ended] for begun, ended in product(*ends) if begun.epoch == ended.epoch]
+    return pairs[0] if pairs else None

@@ -20,7 +20,8 @@ def over_strays(panel: Panel, steps: Steps) -> Steps:
     """Return the steps with those on both sides of a read that closes no interval as one, from the grid to the grid.
 
     Such a read is off the grid, or lies beside one that is nearer to the same edge of it. So it is where all of the
-    steps are known, of one meter with one factor; between others each read stays.
+    steps are known, of one meter with one factor; between others each read stays. An exchange is as good as the grid:
+    both of its reads together close what lies around it.
     """
     stray = _passed(panel, steps)
     if not stray.any():
@@ -58,11 +59,20 @@ def _passed(panel: Panel, steps: Steps) -> Mask:
     first, last = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     slot = columns.at // MICRO // panel.interval_s
     new = np.cumsum(np.r_[0, slot[1:] != slot[:-1]])
-    few = (off[first - 1] <= NEAR) & (off[last] <= NEAR) & (new[last - 1] - new[first] < MOST)
+    closes = (off <= NEAR) | _of_exchange(steps)
+    few = closes[first - 1] & closes[last] & (new[last - 1] - new[first] < MOST)
     passed = np.zeros(columns.size, np.int8)
     passed[first[few]] += 1
     passed[last[few]] -= 1
     return np.asarray(np.cumsum(passed) > 0)
+
+
+def _of_exchange(steps: Steps) -> Mask:
+    """Tell which reads are the final or the opening one of an exchange."""
+    found = np.zeros(steps.columns.size, np.bool_)
+    moment = steps.before[steps.since == steps.until]
+    found[moment], found[moment + 1] = True, True
+    return found
 
 
 def _nearest(panel: Panel, columns: ReadColumns, off: Floats) -> Mask:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading
-from gridwright.domain.usage_point import Meter, UsagePoint
+from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.vee import Registers
 from gridwright.vee.estimate import estimate
 from gridwright.vee.steps import Steps, steps_of
@@ -72,6 +74,33 @@ def test_over_a_reset_and_over_more_than_a_step_is_looked_for_nothing_is_added_u
     assert len(over_strays(panel(), steps_of(panel(), registers(reset), LIMITS))) == len(reset) - 1
     few, many = ([30, *(50 + 30 * slot for slot in range(count)), 900] for count in (MOST, MOST + 1))
     assert (len(merged(*few)), len(merged(*many))) == (1, MOST + 2)
+
+
+def counted(minute: int) -> int:
+    """Return what is used up to a minute; what lies within a gap is on no line between its ends."""
+    return 30 * minute + round(700 * math.sin(minute / 40))
+
+
+@pytest.mark.parametrize("others", [(), (217,), (203, 217), (100, 217), (100,), (100, 194, 203, 250, 305, 420)])
+@pytest.mark.parametrize("gap", [(1, 15), (6, 7), (6, 9), (3, 7)])
+def test_a_read_beside_an_exchange_costs_a_gap_nothing(gap: tuple[int, int], others: tuple[int, ...]) -> None:
+    """What the two meters counted lies in it, though the new one was read once more before the next half-hour."""
+    old = [(0, "M"), (30, "M"), *((each, "M") for each in others if each < 200), (200, "M")]
+    new = [(200, "N"), *((each, "N") for each in others if each > 200), (450, "N"), (480, "N")]
+    some = [
+        RegisterReading("H", START + minute * MINUTE, counted(minute) - (counted(200) if meter == "N" else 0), meter)
+        for minute, meter in (*old, *new)
+    ]
+    some = [replace(each, epoch=int(each.end_device == "N")) for each in some]
+    hung = [install("H", "M", START - MINUTE), install("H", "N", START + 200 * MINUTE)]
+    meters = {name: Meter(name, dials=8, lsb_wh=1) for name in "MN"}
+    values = np.array([[counted(30 * slot + 30) - counted(30 * slot) for slot in range(16)]], float)
+    values[0, slice(*gap)] = np.nan
+    closed = Registers({"H": some}, meters, hung)
+    (whole,) = estimate(
+        replace(panel(), values=values), [UsagePoint("H", "Europe/Berlin")], registers=closed
+    ).panel.values
+    assert whole.sum() == counted(480)
 
 
 @given(st.lists(st.integers(31, 449), max_size=MOST, unique=True))
