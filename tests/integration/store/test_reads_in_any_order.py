@@ -212,6 +212,19 @@ def test_near_reads_that_come_each_by_itself_tell_the_full_minutes(entrance: str
     assert told(raw) == {(61, 62)}
 
 
+LATE = {"each ten seconds": [1320 + place / 6 for place in range(1081)], "quarters": [*range(1365, 1800, 15)]}
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+@pytest.mark.parametrize("reads", LATE.values(), ids=list(LATE))
+def test_what_a_first_evening_counted_ends_at_midnight(reads: list[float], entrance: str) -> None:
+    """A longer interval over midnight, which holds what the next day holds too, makes no evening one of its grid."""
+    raw, _ = brought([(entrance, reads)])
+    counted = round(1000 * (shown(reads[-1]) - shown(reads[0]))) * FACTOR
+    assert sum(energy for energy, _ in raw.values()) == counted
+    assert {end - begin for begin, end in raw} == {max(1, round(reads[1] - reads[0]))}
+
+
 def test_a_read_near_the_one_before_it_looks_at_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a display that is read each second, one read a minute looks at the hour before it, once and then closer."""
     asked, between = list[int](), near_reads.between

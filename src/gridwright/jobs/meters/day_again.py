@@ -158,13 +158,14 @@ def best_grid(told: Tells, day: int) -> Grid | None:
 
 
 def _held(keys: Sequence[Key], grid: Grid) -> int:
-    """Return for how many seconds some intervals, in order, tell what lies within the intervals of a grid."""
+    """Return for how many seconds of their UTC day some intervals, in order, tell what is within those of a grid."""
     (length, phase), held, until = grid, 0, 0
+    midnight = (keys[0][0] // DAY_S + 1) * DAY_S
     for start, lasts in keys:
         end = start + lasts
         if lasts <= length and end > until and (start - phase) // length == (end - 1 - phase) // length:
-            held += end - max(start, until)
-            until = end
+            held += min(end, midnight) - max(start, until)
+            until = min(end, midnight)
     return held
 
 
