@@ -22,6 +22,7 @@ from gridwright.jobs.upkeep.back_up import back_up, restore
 from gridwright.jobs.upkeep.look_after_keys import leave_no_traces, seal_store
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.store import Store, StoredAnswer, open_store
+from gridwright.store.backup import rewriting
 from gridwright.store.backup.replacing import held
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
@@ -216,6 +217,25 @@ def test_each_database_is_written_anew_and_holds_what_it_held(every_store: Store
             held_by_server = files_of(connection)
         assert [bytes(body)[:4] == b"gw2:" for body in bodies] == [False, True]
         assert not any(name in held_by_server for name in NAMES)
+
+
+@pytest.mark.parametrize("address", ["postgres"], indirect=True)
+def test_who_still_sees_what_was_there_keeps_postgresql_from_being_written_anew(
+    every_store: Store, address: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old rows that a snapshot sees are copied with the rest: that is told, and mended by doing it again."""
+    monkeypatch.setattr(rewriting, "PATIENCE_S", 0.0)
+    with open_store(address) as reporting, reporting._engine.connect() as connection:
+        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        connection.execute(text("SELECT count(*) FROM usage_point"))
+        seal_store(every_store, ME)
+        with pytest.raises(StoreLocked, match=r"may hold plain text from before.*vault seal again"):
+            leave_no_traces(every_store, ME, address)
+    monkeypatch.undo()
+    with open_store(address, master=vault) as store:
+        leave_no_traces(store, ME, address)
+    with open_store(address, master=vault) as store, store._engine.connect() as connection:
+        assert not any(name in files_of(connection) for name in NAMES)
 
 
 def test_the_command_seals_and_tells_what_is_left(folder: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from gridwright.domain.errors import StoreError
+from gridwright.domain.errors import StoreError, StoreLocked
 from gridwright.durable import sync
 from gridwright.store.backup.replacing import LOG_FILES, held
 from gridwright.store.backup.room import temporary
@@ -21,6 +22,16 @@ from gridwright.store.engine import file_of, is_memory, make_engine, place, reso
 from gridwright.store.sealing.sealing import REWRITTEN
 from gridwright.store.trouble import translated
 
+# A snapshot from before, of a report, a backup or an analysis of the server's own, would have old rows copied, too.
+POSTGRES_NOW = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::numeric::bigint"
+POSTGRES_OLDER = """
+    SELECT count(*) FROM (
+        SELECT unnest(ARRAY[backend_xmin, backend_xid]) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+        UNION ALL SELECT transaction FROM pg_prepared_xacts WHERE database = current_database()
+        UNION ALL SELECT xmin FROM pg_replication_slots
+    ) AS held (since) WHERE age(since) > age(mod(%s, 4294967296)::text::xid)"""
+PATIENCE_S, LOOK_S = 5.0, 0.1
 # Other transactions are not kept waiting behind a table that is in use.
 POSTGRES = ("SET lock_timeout = '5s'", "VACUUM (FULL) usage_point", "VACUUM (FULL) stored_answer")
 MYSQL = ("SET SESSION lock_wait_timeout = 5", "OPTIMIZE TABLE usage_point, stored_answer")
@@ -86,6 +97,8 @@ def _rewrite_tables(engine: Engine) -> None:
     with engine.connect() as plain:
         connection = plain.execution_options(isolation_level="AUTOCOMMIT")
         try:
+            if engine.dialect.name == "postgresql":
+                _outlast(connection, place(engine.url))
             for statement in STATEMENTS[engine.dialect.name]:
                 result = connection.exec_driver_sql(statement)
                 told = result.mappings().all() if result.returns_rows else ()
@@ -96,3 +109,13 @@ def _rewrite_tables(engine: Engine) -> None:
                         )
         finally:
             plain.invalidate()  # its patience goes with it
+
+
+def _outlast(connection: Connection, where: str) -> None:
+    """Wait until nobody looks at what was there before now; StoreLocked where somebody goes on to."""
+    now = connection.exec_driver_sql(POSTGRES_NOW).scalar_one()
+    until = time.monotonic() + PATIENCE_S
+    while connection.exec_driver_sql(POSTGRES_OLDER, (now,)).scalar_one():
+        if time.monotonic() > until:
+            raise StoreLocked("a transaction of the server that began before still sees what was there", where=where)
+        time.sleep(LOOK_S)
