@@ -378,3 +378,26 @@ def test_a_claim_of_two_values_for_one_interval_is_told(town: Town) -> None:
     assert any("two values" in note for note in told.json()["notes"]), told.text
     (finding,) = doubts(town)
     assert (finding.code, finding.period) == ("V03_duplicate", Interval(FIRST, FIRST + QUARTER))
+
+
+def test_samples_within_a_minute_are_no_contradictions(town: Town) -> None:
+    """A power each ten seconds, of which the last of each minute is kept: that is no doubt, however it came."""
+    stamp = int(FIRST.timestamp())
+    lines = [f"p1,{{}}=HOME power_w={400 + second},voltage={230 + second / 10} {stamp + second}" for second in (7, 17)]
+    for line in lines:
+        assert town.ask("POST", "/api/v2/write?precision=s", content=line.format("usage_point")).status_code == 204
+        body = line.format("usage_point").replace("HOME", "M-78")
+        assert town.ask("POST", "/api/v2/write?precision=s", content=body).status_code == 204
+    assert doubts(town) == []
+    claimed = town.post("/v1/quarantine/M-78/claim", {"usage_point": "HOME", "since": DAY.isoformat()})
+    assert claimed.status_code < 300, claimed.text
+    assert not any("two values" in note for note in claimed.json()["notes"]), claimed.text
+    assert doubts(town) == []
+
+
+def test_two_powers_of_a_quarter_hour_contradict_each_other(town: Town) -> None:
+    for kw in (1.2, 1.4):
+        record = {"usage_point": "HOME", "start": FIRST.isoformat(), "value": kw, "unit": "kW", "interval_s": 900}
+        assert town.post("/v1/readings", [record]).json()["accepted"] == 1
+    (finding,) = doubts(town)
+    assert finding.period == Interval(FIRST, FIRST + QUARTER)

@@ -66,6 +66,7 @@ DEFAULT_EXPONENT = {
     Quantity.TEMPERATURE: -2,
     Quantity.VOLUME: -3,
 }
+SHORTEST_MEAN_S = 300  # a power of a longer interval may be its mean, as profiles tell it
 FLOW_QUANTITIES = (Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.APPARENT_ENERGY, Quantity.VOLUME)
 
 
@@ -94,6 +95,11 @@ class ReadingType:
     def sums(self) -> bool:
         """Tell whether values add up over time."""
         return self.quantity in FLOW_QUANTITIES and self.accumulation is Accumulation.DELTA
+
+    def is_sampled(self, interval_s: float) -> bool:
+        """Tell whether a value of an interval is one of several samples, of which the last is kept."""
+        mean = self.quantity in {Quantity.POWER, Quantity.REACTIVE_POWER} and interval_s >= SHORTEST_MEAN_S
+        return self.accumulation is Accumulation.INSTANTANEOUS and not mean
 
     @property
     def code(self) -> str:

@@ -62,7 +62,12 @@ IN_ONE_REQUEST = "came twice in one request, with other values; the better quali
 
 
 def contradiction_findings(readings: Readings, text: str = IN_ONE_REQUEST) -> list[Finding]:
-    """Return a V03 finding for each stretch of intervals that came more than once, with other values; `text`: how."""
+    """Return a V03 finding for each stretch of intervals that came more than once, with other values; `text`: how.
+
+    Samples contradict none: of an interval the last one is kept.
+    """
+    if readings.reading_type.is_sampled(readings.interval_s):
+        return []
     length = timedelta(seconds=max(readings.interval_s, 1))
     things = "intervals" if readings.interval_s else "register reads"
     found = _stretches(readings, _repeated(readings)[0], "V03_duplicate", Severity.WARN, text)

@@ -65,7 +65,7 @@ def _contradicted(
     store: Store, access: Access, kind: ReadingType, points: Sequence[str], days: Sequence[date]
 ) -> tuple[list[Superseded], set[Slot], set[Slot]]:
     """Return what gave way to no better value, and of which intervals validation, or a person, has decided that."""
-    first = _sure(store.arrivals.superseded(access, points, kind, days))
+    first = _sure(kind, store.arrivals.superseded(access, points, kind, days))
     if not first:
         return [], set(), set()
     names = sorted({each.usage_point for each in first})
@@ -80,7 +80,7 @@ def _contradicted(
     several: list[Superseded] = []
     rejected: set[Slot] = set()
     for reach, some in _reaches(about, days).items():
-        raw = _sure(store.arrivals.superseded(access, some, kind, reach))
+        raw = _sure(kind, store.arrivals.superseded(access, some, kind, reach))
         rejected |= _rejected(raw, store.arrivals.superseded(access, some, kind, reach, image=Image.FINAL))
         several += raw
     changed = set(days)
@@ -177,13 +177,17 @@ def _is_part(old: Finding, new: Finding) -> bool:
     return same and new.period.start <= old.period.start and old.period.end <= new.period.end
 
 
-def _sure(superseded: Sequence[Superseded]) -> list[Superseded]:
-    """Return what was sure and gave way to nothing better; energy that register reads told had not come before."""
+def _sure(kind: ReadingType, superseded: Sequence[Superseded]) -> list[Superseded]:
+    """Return what was sure and gave way to nothing better, and is no sample of several.
+
+    Energy that register reads told had not come before.
+    """
     return [
         each
         for each in superseded
         if RANK[each.quality_before] >= SURE and RANK[each.quality_after] <= RANK[each.quality_before]
         if each.quality_before >> 4 != Method.REGISTER
+        if not kind.is_sampled(each.interval.total_seconds())
     ]
 
 
