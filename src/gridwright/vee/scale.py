@@ -15,7 +15,7 @@ from gridwright.vee.closure import close_to, shift_to
 from gridwright.vee.exchanges import Gaps, across_exchanges
 from gridwright.vee.registers import Registers
 from gridwright.vee.runs import Floats, Index, Mask
-from gridwright.vee.segments import Segments, segments_of
+from gridwright.vee.segments import Segments, edge_energy, segments_of
 from gridwright.vee.steps import steps_of
 from gridwright.vee.strays import over_strays
 from gridwright.vee.sum_check import sum_finding
@@ -100,10 +100,11 @@ def _kept(work: Work, segments: Segments, counts: Mask | None, done: Mask) -> Fl
 
 def _residual_findings(panel: Panel, segments: Segments, residual: Floats) -> Found:
     found = []
+    tolerance = segments.tolerance + edge_energy(panel, segments)
     for at in np.flatnonzero(residual < 0).tolist():
         where = (int(segments.row[at]), int(segments.first[at]), int(segments.last[at]))
         beyond = amount(-float(residual[at]), panel.reading_type)
-        small = -residual[at] <= segments.tolerance[at]
+        small = -residual[at] <= tolerance[at]
         message = f"known intervals exceed the registers by {beyond}; the gap between them was not scaled"
         severity = Severity.INFO if small else Severity.FAIL
         found.append((where[0], sum_finding(panel, where, message, severity)))

@@ -23,7 +23,8 @@ class Segments:
     """k periods between two register reads: row, slots `first`..`last` - 1 and the register's `energy` in counts.
 
     `tolerance`: of the sum check in counts. `aligned`: both reads fall on the grid, within 0.1 of an interval.
-    `counter`: one number for what one meter counted at one usage point with one factor.
+    `counter`: one number for what one meter counted at one usage point with one factor. `off`: float64[2, k], how far
+    the reads are off the grid, in intervals.
     """
 
     row: Index
@@ -33,6 +34,7 @@ class Segments:
     tolerance: Floats
     aligned: Mask
     counter: Index
+    off: Floats
 
     @property
     def size(self) -> int:
@@ -54,6 +56,7 @@ class Segments:
             self.tolerance[keep],
             self.aligned[keep],
             self.counter[keep],
+            self.off[:, keep],
         )
 
 
@@ -71,13 +74,14 @@ def segments_of(panel: Panel, steps: Steps, more: Sequence[Counted] = ()) -> Seg
     lsb_wh = np.array([meter.lsb_wh for meter in steps.meters], np.float64)[steps.counter[told]]
     lsb = np.concatenate([lsb_wh, [meter.lsb_wh for _, meter, *_ in also]]) * factor
     first_slot, last_slot = np.rint(first).astype(np.intp), np.rint(last).astype(np.intp)
-    off = np.maximum(np.abs(first - first_slot), np.abs(last - last_slot))
+    each_off = np.abs([first - first_slot, last - last_slot])
+    off = each_off.max(axis=0)
     slots = np.maximum(last_slot - first_slot, 0)
     tolerance = lsb / kind.resolution + slots / 2 + np.where(off > 0, OFF_GRID * np.abs(energy), 0.0)
     row = np.concatenate([steps.row[told], np.array([row for row, *_ in also], np.intp)])
     aligned = off <= NEAR
     counter = _counters(steps, told, also, factor)
-    segments = Segments(row, first_slot, last_slot, energy, tolerance, aligned, counter)
+    segments = Segments(row, first_slot, last_slot, energy, tolerance, aligned, counter, each_off)
     return segments.where((first_slot >= 0) & (last_slot <= panel.slots) & (slots > 0))
 
 
@@ -117,8 +121,12 @@ def segment_sums(panel: Panel, segments: Segments, usable: Mask) -> tuple[Floats
 
 
 def edge_energy(panel: Panel, segments: Segments) -> Floats:
-    """Return what the slots beside both reads hold: how far a read off the grid may shift the sum."""
+    """Return how far reads off the grid may shift the sum: by the slots beside them, or by twice their part of those.
+
+    A part it is where both reads are aligned; twice, for a load may begin within an interval.
+    """
     filled = np.nan_to_num(panel.values)
     near = [np.clip(edge + shift, 0, panel.slots - 1) for edge in (segments.first, segments.last) for shift in (-1, 0)]
     sizes = [np.abs(filled[segments.row, slot]) for slot in near]
-    return np.where(segments.aligned, 0.0, np.maximum(sizes[0], sizes[1]) + np.maximum(sizes[2], sizes[3]))
+    share = np.where(segments.aligned, 2 * segments.off, 1.0)
+    return np.asarray(share[0] * np.maximum(sizes[0], sizes[1]) + share[1] * np.maximum(sizes[2], sizes[3]))
