@@ -22,16 +22,17 @@ from gridwright.store.engine import file_of, is_memory, make_engine, place, reso
 from gridwright.store.sealing.sealing import REWRITTEN
 from gridwright.store.trouble import translated
 
-# A snapshot from before, of a report, a backup or an analysis of the server's own, would have old rows copied, too.
+# A snapshot from before, of a report, a backup or an analysis of the server's own, would have old rows copied, too; so
+# would any transaction of the whole server that began before, for every snapshot reaches back to the oldest of these.
 POSTGRES_NOW = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::numeric::bigint"
 POSTGRES_OLDER = """
-    SELECT count(*) FROM (
-        SELECT unnest(ARRAY[backend_xmin, backend_xid]) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid()
-        UNION ALL SELECT transaction FROM pg_prepared_xacts WHERE database = current_database()
-        UNION ALL SELECT xmin FROM pg_replication_slots
-    ) AS held (since) WHERE age(since) > age(mod(%s, 4294967296)::text::xid)"""
-PATIENCE_S, LOOK_S = 5.0, 0.1
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::numeric::bigint < %(now)s OR EXISTS (
+        SELECT FROM (
+            SELECT backend_xmin FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+            UNION ALL SELECT transaction FROM pg_prepared_xacts WHERE database = current_database()
+            UNION ALL SELECT xmin FROM pg_replication_slots
+        ) AS held (since) WHERE age(since) > age(mod(%(now)s, 4294967296)::text::xid))"""
+PATIENCE_S, LOOK_S = 30.0, 0.1
 # Other transactions are not kept waiting behind a table that is in use.
 POSTGRES = ("SET lock_timeout = '5s'", "VACUUM (FULL) usage_point", "VACUUM (FULL) stored_answer")
 MYSQL = ("SET SESSION lock_wait_timeout = 5", "OPTIMIZE TABLE usage_point, stored_answer")
@@ -115,7 +116,7 @@ def _outlast(connection: Connection, where: str) -> None:
     """Wait until nobody looks at what was there before now; StoreLocked where somebody goes on to."""
     now = connection.exec_driver_sql(POSTGRES_NOW).scalar_one()
     until = time.monotonic() + PATIENCE_S
-    while connection.exec_driver_sql(POSTGRES_OLDER, (now,)).scalar_one():
+    while connection.exec_driver_sql(POSTGRES_OLDER, {"now": now}).scalar_one():
         if time.monotonic() > until:
             raise StoreLocked("a transaction of the server that began before still sees what was there", where=where)
         time.sleep(LOOK_S)
