@@ -23,6 +23,7 @@ from gridwright.vee.runs import Index, Mask
 from gridwright.vee.segments import segments_of
 from gridwright.vee.step_check import step_findings
 from gridwright.vee.steps import steps_among
+from gridwright.vee.strays import over_strays
 from gridwright.vee.sum_check import Sums, sum_failures, sum_findings, sum_runs
 
 Flags = npt.NDArray[np.uint32]
@@ -38,10 +39,13 @@ def check_registers(
     rules: Sequence[RuleSet],
     *,
     accepted: frozenset[Doubted] = frozenset(),
+    made: bool = False,
 ) -> list[Finding]:
     """Run V02, V32, V31 and V30 over the reads of the panel's usage points; `rules`: one set a row.
 
     Marks `flags` in place, and rejects in `panel.quality` what a failed sum makes suspect, unless it was `accepted`.
+    `made`: by people or estimates. A gap was closed from the grid to the grid: what it holds up to a read between,
+    nobody knows.
     """
     laid = laid_of(panel, registers)
     steps = steps_among(panel, laid, registers, capacity_kw)
@@ -51,7 +55,7 @@ def check_registers(
         findings += rule(panel, registers, laid.reads, capacity_kw) if isinstance(rule, TouSum) else []
         findings += rule(panel, steps) if isinstance(rule, RegisterChange) else []
     summed = _each(rules, lambda mine: mine.rule(SumCheck.code) is not None)
-    segments = segments_of(panel, steps)
+    segments = segments_of(panel, over_strays(panel, steps) if made else steps)
     usable = ~q.has_status(panel.quality, (q.Status.MISSING,))
     sums = sum_failures(panel, segments.where(summed[segments.row]), usable)
     failed = fingerprinted(panel, sum_findings(panel, sums), registers)

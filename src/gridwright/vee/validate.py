@@ -141,7 +141,7 @@ class Verdict:
 
     def graded(self, accepted: frozenset[Doubted]) -> Validation:
         """Return the panel with the quality that follows."""
-        panel, chosen = self.panel, self.chosen
+        panel, chosen, made = self.panel, self.chosen, self.source is not Source.INITIAL
         quality = panel.quality.copy()
         flags = np.zeros(panel.values.shape, np.uint32)
         findings: Found = []
@@ -153,8 +153,8 @@ class Verdict:
         checked = panel.with_values(panel.values, quality)
         if self.known.reads:
             limits = _limits(panel, self.members, chosen)
-            ordered += check_registers(checked, flags, self.known, limits, chosen, accepted=accepted)
-        if self.source is not Source.INITIAL:
+            ordered += check_registers(checked, flags, self.known, limits, chosen, accepted=accepted, made=made)
+        if made:
             checked = panel
         return Validation(checked, tuple(ordered), flags)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
-from gridwright.vee import Registers
+from gridwright.vee import Registers, Source, validate
 from gridwright.vee.estimate import estimate
 from gridwright.vee.steps import Steps, steps_of
 from gridwright.vee.strays import MOST, over_strays
@@ -114,3 +114,17 @@ def test_a_gap_holds_what_the_register_counted_whatever_reads_lie_in_it(minutes:
     }
     for (one, since), (other, until) in pairwise(sorted(edges.items())):
         assert whole[one:other].sum() == 30.0 * (until - since)
+
+
+@pytest.mark.parametrize(("wrong", "told"), [(0, []), (400, ["V30_sum"])])
+def test_what_is_estimated_up_to_a_read_in_a_gap_is_no_contradiction(wrong: int, told: list[str]) -> None:
+    """It was closed by the reads on the grid; what they do not hold is told as before."""
+    shown = {at: counted(at) for at in (0, 30, 200, 450, 480)} | {200: counted(200) + 4000}
+    some = registers([RegisterReading("H", START + at * MINUTE, value, "M") for at, value in shown.items()])
+    homes, values = [UsagePoint("H", "Europe/Berlin")], panel().values.copy()
+    values[0, [0, -1]] = counted(30), counted(480) - counted(450)
+    made = estimate(replace(panel(), values=values), homes, registers=some).panel
+    changed = made.values.copy()
+    changed[0, 5] += wrong
+    done = validate(made.with_values(changed, made.quality), homes, registers=some, source=Source.ESTIMATION)
+    assert [each.code for each in done.findings] == told
