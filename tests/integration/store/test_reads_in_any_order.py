@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,19 +20,23 @@ from gridwright.api.ingest.json import decode_json
 from gridwright.api.ingest.meaning import Said
 from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.access import Access
 from gridwright.domain.errors import NotFound
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.quarantine import QuarantinedReading
-from gridwright.domain.reading_type import DELIVERED_REGISTER
+from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.meters.claim_meter import claim_meter
 from gridwright.jobs.meters.claimed_place import MeterClaim
+from gridwright.jobs.meters.day_again import days_again
+from gridwright.jobs.meters.fill_energy import Day
 from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.jobs.meters.keep_reads import keep_reads
+from gridwright.jobs.store_port import StorePort
 from gridwright.store import Near, Store, near_reads, open_store
 from gridwright.store.session import Unit
 from tests.integration.store.test_rollovers import DAY, NOW, START, Place, a_place, json_of
@@ -236,6 +240,25 @@ def test_a_read_near_the_one_before_it_looks_at_nothing_else(monkeypatch: pytest
     monkeypatch.setattr("gridwright.store.registers.between", counted)
     brought([("posted one by one", [60 + second / 60 for second in range(181)])])
     assert sum(asked) == 2 * 3
+
+
+@pytest.mark.parametrize("each_s", [10, 300])
+def test_a_batch_that_goes_on_evenly_derives_no_day_anew(monkeypatch: pytest.MonkeyPatch, each_s: int) -> None:
+    """Each batch of a display, or of a meter that sends several reads at once, would else load all reads of its day."""
+    anew = list[int]()
+
+    def counted(
+        store: StorePort, who: tuple[Access, Access], days: Collection[Day], kind: ReadingType, known_at: datetime
+    ) -> None:
+        anew.append(len(days))
+        days_again(store, who, days, kind, known_at)
+
+    monkeypatch.setattr("gridwright.jobs.meters.follow_changes.days_again", counted)
+    reads = [60 + each_s * place / 60 for place in range(10_800 // each_s)]
+    parts = [("posted", reads[first : first + 1800 // each_s]) for first in range(0, len(reads), 1800 // each_s)]
+    raw, _ = brought(parts)
+    assert not sum(anew[3:]), "the first hour has no hour before it"
+    assert raw == brought([("posted", reads)])[0]
 
 
 CASES: dict[str, tuple[list[Sequence[Item]], set[tuple[int, int]]]] = {

@@ -28,7 +28,7 @@ def uneven_days(point: str, found: Placed, told: Tells) -> set[Day]:
     else:
         at = _ends(found.after)
         new = {*at}.difference(_ends(found.before)) | {*at}.intersection(epoch_s(read.at) for read in found.saved)
-        odd = {second for second in new if not _is_even(at, second, told)}
+        odd = {second for second in new if not _is_even(at, second, told, newest=found.alone)}
     return {(point, day) for second in odd for day in (int(second - FARTHEST_S) // DAY_S, second // DAY_S)}
 
 
@@ -36,7 +36,8 @@ def _ends(reads: Sequence[RegisterReading]) -> list[int]:
     return [end.at_s for end in ends(list(dict.fromkeys(epoch_s(read.at) for read in reads)))]
 
 
-def _is_even(at: Sequence[int], second: int, told: Tells) -> bool:
+def _is_even(at: Sequence[int], second: int, told: Tells, *, newest: bool) -> bool:
+    """Tell whether what lies within an hour of an end is of one grid; `newest`: behind those at hand there are none."""
     if not ends_usual(second):
         return True
     grids, place = set[tuple[int, int]](), bisect_left(at, second)
@@ -55,7 +56,7 @@ def _is_even(at: Sequence[int], second: int, told: Tells) -> bool:
             if abs(at[here] - second) >= WITHIN_S:
                 break
         else:
-            if abs(here - place) >= AHEAD:  # others may lie beyond those that are at hand
+            if abs(here - place) >= AHEAD and (side < 0 or not newest):  # others may lie beyond those that are at hand
                 return False
     return len(grids) < 2  # noqa: PLR2004 - one grid
 
