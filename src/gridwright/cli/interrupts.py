@@ -82,4 +82,13 @@ def loading() -> Iterator[None]:
             yield
     except KeyboardInterrupt:
         sys.stderr.write("Stopped.\n")
+        let_code_stand()
         raise SystemExit(INTERRUPTED) from None
+
+
+def let_code_stand() -> None:
+    """Let a program end with its own code though Ctrl-C came while a text was run, as each data class runs one.
+
+    Python notes such a press, whoever catches it, and kills itself by it in the end, unless another text was run.
+    """
+    exec("")  # noqa: S102 - an empty one

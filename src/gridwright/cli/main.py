@@ -46,6 +46,7 @@ from gridwright.cli import (
     verify,
 )
 from gridwright.cli.context import remember
+from gridwright.cli.interrupts import let_code_stand
 from gridwright.cli.output import finish, from_os, print_error, say
 from gridwright.domain.errors import GridwrightError, UsageError
 
@@ -163,6 +164,7 @@ def main() -> None:
         sys.exit(1)
     finally:
         finish()
+        let_code_stand()
     sys.exit(code or 0)
 
 
