@@ -236,9 +236,11 @@ main.main()
 
 
 @pytest.mark.parametrize("program", CAUGHT.values(), ids=list(CAUGHT))
-def test_a_ctrl_c_while_a_text_is_run_ends_with_the_usual_code(program: str) -> None:
-    """Python runs one for each data class that it loads, and would kill itself by the signal at its end."""
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == INTERRUPTED
+def test_a_ctrl_c_while_a_text_is_run_ends_with_the_usual_code(program: str, tmp_path: Path) -> None:
+    """Python runs one for each data class that it loads, and as `python -m` would kill itself by the signal then."""
+    (tmp_path / "pressed.py").write_text(program)
+    done = subprocess.run([sys.executable, "-m", "pressed"], cwd=tmp_path, check=False)
+    assert done.returncode == INTERRUPTED
 
 
 # A press in the callback with which each import ends, once a module is being loaded: Python lets nothing out of it.
