@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -32,6 +32,7 @@ from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
 from gridwright.store.archive.file import Shelf
 from gridwright.store.checks.checks import Checked
+from tests.integration.store.undone import undone, unprotect
 
 MARCH = datetime(2025, 3, 1, tzinfo=UTC)
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
@@ -344,10 +345,6 @@ CORRUPTIONS: dict[str, tuple[Damage, str, str]] = {
 }
 
 
-class Undo(Exception):
-    """So that the next corruption begins with a healthy database."""
-
-
 @contextmanager
 def kept_files(store: Store) -> Iterator[None]:
     """Bring the archive's files and the key file back afterwards."""
@@ -367,12 +364,7 @@ def open_town(filled: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     path = tmp_path_factory.mktemp("open") / "town.db"
     path.write_bytes(filled)
     with open_store(path, master=KEEPER[0]) as store:
-        raw = store._engine.raw_connection()
-        raw.driver_connection.execute("PRAGMA foreign_keys = OFF")  # type: ignore[union-attr]
-        raw.close()
-        with store._engine.begin() as connection:
-            for (name,) in connection.execute(text("SELECT name FROM sqlite_schema WHERE type = 'trigger'")).all():
-                connection.execute(text(f"DROP TRIGGER {name}"))
+        unprotect(store)
         done = archive_months(store, ME, str(path.parent / "archive"), before=parse_month("2025-04"))
         assert len(done.written) == 2, done
         assert found(store, deep=True) == {}
@@ -384,13 +376,12 @@ def test_each_corruption_is_found_by_its_check(open_town: Store, what: str) -> N
     damage, check, words = CORRUPTIONS[what]
     remedies = {"archive files": FILE, "sealed data": KEY_FILE, "day totals": "gridwright vee again POINT"}
     checked: list[Checked] = []
-    with kept_files(open_town), suppress(Undo), open_town._session.writing() as unit:
+    with kept_files(open_town), undone(open_town) as unit:
         if callable(damage):
             damage(open_town)
         else:
             unit.connection.execute(text(damage))
         checked += verify_store(open_town, ME, deep=True).checks
-        raise Undo
     (mine,) = (each for each in checked if each.name == check)
     assert any(words in each for each in mine.first), checked
     assert remedies.get(check, "") in mine.remedy != ""
@@ -407,10 +398,9 @@ def test_each_corruption_is_found_by_its_check(open_town: Store, what: str) -> N
 )
 def test_a_row_that_cannot_be_read_ends_no_other_check(open_town: Store, damage: str, words: str) -> None:
     checked: list[Checked] = []
-    with suppress(Undo), open_town._session.writing() as unit:
+    with undone(open_town) as unit:
         unit.connection.execute(text(damage))
         checked += verify_store(open_town, ME).checks
-        raise Undo
     told = [each for check in checked for each in check.first]
     assert any(words in each for each in told), told
     assert "audit chain" in {check.name for check in checked if check.ok}

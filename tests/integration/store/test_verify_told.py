@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from gridwright.store.checks.checks import Checked
 from gridwright.vee import rule_book
 from tests.edited import STRICT
 from tests.integration.store.conftest import emptied
+from tests.integration.store.undone import undone, unprotect
 from tests.integration.test_acceptances import ANN, BOB, DAY, HOUR, SITE, START, Home
 from tests.integration.test_cascade import FLAT_CARD
 from tests.remembered import remembered
@@ -120,16 +120,11 @@ def test_an_untouched_town_gives_no_false_alarm(where: str, request: pytest.Fixt
         states = {each.state for each in store.corrections.of_bill(ME, store.ledger.bills(ME)[1].bill.id)}
         assert len(states) > 1
         for damage, (check, words) in ANYWHERE.items():
-            with suppress(Undo), store._session.writing() as unit:
+            with undone(store) as unit:
                 unit.connection.execute(text(damage))
                 told = verify_store(store, ME).checks
-                raise Undo
             assert any(words in each for each in of(told, check).first), (damage, told)
         assert faults(store) == {}
-
-
-class Undo(Exception):
-    """So that the next one begins with an untouched town."""
 
 
 def of(checks: tuple[Checked, ...], name: str) -> Checked:
@@ -393,12 +388,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A town that has lived, without what protects it from those who write SQL."""
     with open_store(tmp_path_factory.mktemp("told") / "town.db") as store:
         remembered(store, lambda _: live(store))
-        raw = store._engine.raw_connection()
-        raw.driver_connection.execute("PRAGMA foreign_keys = OFF")  # type: ignore[union-attr]
-        raw.close()
-        with store._engine.begin() as connection:
-            for (name,) in connection.execute(text("SELECT name FROM sqlite_schema WHERE type = 'trigger'")).all():
-                connection.execute(text(f"DROP TRIGGER {name}"))
+        unprotect(store)
         assert faults(store) == {}
         yield store
 
@@ -407,10 +397,9 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def test_what_somebody_altered_past_gridwright_is_told_by_its_check(town: Store, what: str) -> None:
     statements, check, words = DAMAGES[what]
     checked: list[Checked] = []
-    with suppress(Undo), town._session.writing() as unit:
+    with undone(town) as unit:
         changed = sum(unit.connection.execute(text(each)).rowcount for each in statements.split(";"))
         checked += verify_store(town, ME).checks
-        raise Undo
     assert changed > 0
     mine = of(tuple(checked), check)
     assert any(words in each for each in mine.first), (mine, [each for each in checked if each.faults])
