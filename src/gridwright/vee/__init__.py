@@ -11,6 +11,7 @@ from gridwright.vee.registers import Registers
 from gridwright.vee.rulebook import RULES_COMMERCIAL, RULES_RESIDENTIAL, packaged, rule_book
 from gridwright.vee.ruleset import RuleBook, RuleSet, Source
 from gridwright.vee.scalar import estimate_read
+from gridwright.vee.seams import close_over_seams
 from gridwright.vee.tou import Bucket, buckets_from
 from gridwright.vee.validate import Validation, Verdict, judge, validate
 
@@ -31,6 +32,7 @@ __all__ = [
     "Validation",
     "Verdict",
     "buckets_from",
+    "close_over_seams",
     "duplicate_findings",
     "estimate",
     "estimate_read",

@@ -21,11 +21,13 @@ from gridwright.jobs.cascade.correct_scope import Scope
 from gridwright.jobs.cascade.edits_beyond import Beyond, taken_back
 from gridwright.jobs.cascade.edits_made import Unfed, as_final, own_images
 from gridwright.jobs.cascade.judge_made import JudgeMade
+from gridwright.jobs.cascade.over_seams import over_seams
 from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults, trust_beside, trust_channels
 from gridwright.jobs.load.load_history import load_history
 from gridwright.jobs.load.load_stored import READS_BESIDE, load_stored
 from gridwright.jobs.load.load_stretches import seams_of, to_seams
 from gridwright.jobs.load.main_series import Group, by_zone, every_series
+from gridwright.jobs.load.measured_grid import on_measured_grid
 from gridwright.store import Store
 from gridwright.vee import Registers
 
@@ -109,11 +111,13 @@ class Ground:
             for reads in (material.registers, Registers())
         )
         fed_in = Unfed(self.store, self.access, self.scope, material.panels, material.edits)
-        made: list[Final] = []
+        zones, channels = list[str](), list[Channel]()
         for group in self.groups:
             _, delivered, received = trust_channels(group, self.site, material, now=self.now)
             received += fed_in.beside(delivered, received)
-            made += [closed(group.zone, channel) for channel in (*delivered, *received)]
+            channels += [*delivered, *received]
+            zones += [group.zone] * (len(channels) - len(zones))
+        made = [closed(*both) for both in zip(zones, over_seams(channels, self.site, material), strict=True)]
         for zone, panel in self.others:
             made.append(alone(zone, trust_beside(panel, self.site, material, now=self.now)))
         return [*made, *(replace(alone(zone, channel), beyond=True) for zone, channel in self._beyond(made))]
@@ -137,6 +141,7 @@ def load_ground(store: Store, access: Access, site: SiteDefaults, scope: Scope, 
         stored = load_stored(store, access, scope.points, scope.context, beside=READS_BESIDE)
     except NotFound:
         return None
+    stored = replace(stored, panels=tuple(on_measured_grid(stored.panels)))
     kinds = {panel.reading_type for panel in stored.panels}
     history = load_history(store, access, scope.points, scope.context.start, kinds, rules=site.rules)
     groups, others = every_series(stored.panels, stored.zones)

@@ -1,0 +1,47 @@
+"""Channels of one usage point whose interval length changes are closed together: reads on both sides tell one sum."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache, partial
+
+from gridwright.domain.finding import Finding
+from gridwright.domain.panel import Panel
+from gridwright.jobs.cascade.channel import Channel
+from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults
+from gridwright.jobs.load.load_stretches import seams_of
+from gridwright.vee import close_over_seams, packaged
+from gridwright.vee.validate import capacities
+
+
+def over_seams(channels: Sequence[Channel], site: SiteDefaults, material: Material) -> list[Channel]:
+    """Return channels closed over the seams between them, with the doubts about that; most have none."""
+    if not seams_of([each.trusted for each in channels]):
+        return list(channels)
+    limits = partial(capacities, points=material.known, rules=site.rules or packaged())
+    close = partial(close_over_seams, registers=material.registers, capacities=limits)
+    made, found = close([each.trusted for each in channels])
+    doubts: dict[int, list[Finding]] = defaultdict(list)
+    for at, doubt in found:
+        doubts[at].append(doubt)
+
+    @cache
+    def under() -> list[Panel]:
+        return close([each.under for each in channels])[0]
+
+    edited = any(each.unedited is not None for each in channels)
+    return [
+        replace(
+            each,
+            trusted=panel,
+            findings=(*each.findings, *doubts[at]),
+            unedited=partial(_one_of, under, at) if edited else None,
+        )
+        for at, (each, panel) in enumerate(zip(channels, made, strict=True))
+    ]
+
+
+def _one_of(panels: Callable[[], list[Panel]], at: int) -> Panel:
+    return panels()[at]

@@ -1,0 +1,110 @@
+"""A few lost days between days on one grid are estimated on that grid, whatever the reads of a register lie on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.domain import quality as q
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel, slot_time
+from gridwright.domain.reading_type import ReadingType
+
+FEW = timedelta(days=8)
+MOST_TOLD = 0.5  # of the time: of more, the reads say more than estimates do
+Index = npt.NDArray[np.intp]
+Place = tuple[int, int]  # the number of a panel, and a row of it
+
+
+def on_measured_grid(panels: Sequence[Panel]) -> list[Panel]:
+    """Return panels without what little reads alone tell, on another grid, between days that were measured on one.
+
+    The reads close the gap that this leaves, so that no energy goes, and its estimates follow the days beside it:
+    two reads twenty minutes apart on a lost day of quarter-hours tell nothing of the other seventy intervals.
+    """
+    gone: dict[int, set[int]] = defaultdict(set)
+    joined = []
+    for places in _several(panels):
+        for first, last in _around_told(panels, places):
+            for at, row in places[first : last + 1]:
+                gone[at].add(row)
+            joined.append(_together(panels, places[first : last + 1]))
+    if not joined:
+        return list(panels)
+    return [*(part for at, panel in enumerate(panels) for part in _without(panel, gone[at])), *joined]
+
+
+def _several(panels: Sequence[Panel]) -> Iterator[list[Place]]:
+    """Yield the rows of each usage point and type that are in several panels, in order of time."""
+    found: dict[tuple[str, ReadingType], list[Place]] = defaultdict(list)
+    for at, panel in enumerate(panels):
+        for row, point in enumerate(panel.points):
+            found[point, panel.reading_type].append((at, row))
+    for places in found.values():
+        if len(places) > 2:  # noqa: PLR2004 - days between days
+            yield sorted(places, key=lambda place: panels[place[0]].start)
+
+
+def _around_told(panels: Sequence[Panel], places: Sequence[Place]) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last of the rows that are to be one, those between them told by reads alone."""
+    rows = [_Row(panels[at], row) for at, row in places]
+    measured = [place for place, each in enumerate(rows) if each.measured.size]
+    begun: tuple[int, int] | None = None
+    for before, after in pairwise(measured):
+        if after > before + 1 and _is_little(rows[before : after + 1]):
+            begun = (begun[0] if begun else before, after)
+        elif begun:
+            yield begun
+            begun = None
+    if begun:
+        yield begun
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Row:
+    """A row of a panel."""
+
+    panel: Panel
+    row: int
+
+    @property
+    def measured(self) -> Index:
+        """The slots that were measured, which reads of a register tell nobody."""
+        return np.flatnonzero(~self.panel.missing[self.row] & ~q.of_register(self.panel.quality[self.row]))
+
+    @property
+    def told(self) -> timedelta:
+        """How long is told in all."""
+        return self.panel.interval * int((~self.panel.missing[self.row]).sum())
+
+
+def _is_little(rows: Sequence[_Row]) -> bool:
+    """Tell whether the first and the last row lie on one grid, a few days apart, of which the others tell little."""
+    before, after = rows[0].panel, rows[-1].panel
+    lost = slot_time(after, int(rows[-1].measured[0])) - slot_time(before, int(rows[0].measured[-1]) + 1)
+    on_one = before.interval == after.interval and not (after.start - before.start) % before.interval
+    told = sum((each.told for each in rows[1:-1]), timedelta(0))
+    return on_one and before.end <= after.start and lost <= FEW and told < MOST_TOLD * lost
+
+
+def _together(panels: Sequence[Panel], places: Sequence[Place]) -> Panel:
+    """Return rows that were measured on one grid as one; what lies between them is missing."""
+    parts = [panels[at].rows([row]) for at, row in places]
+    whole = parts[0].regrid(Interval(parts[0].start, parts[-1].end))
+    for part in parts[1:]:
+        if part.interval == whole.interval and not (part.start - whole.start) % whole.interval:
+            at = slice((part.start - whole.start) // whole.interval, None)
+            whole.values[:, at][:, : part.slots] = part.values
+            whole.quality[:, at][:, : part.slots] = part.quality
+    return whole
+
+
+def _without(panel: Panel, rows: Collection[int]) -> list[Panel]:
+    kept = [row for row in range(len(panel.points)) if row not in rows]
+    return [panel if not rows else panel.rows(kept)] if kept else []

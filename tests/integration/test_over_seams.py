@@ -1,0 +1,159 @@
+"""A gap across which the interval length changes, for reads or a meter on another grid, agrees with the registers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from gridwright.domain import quality as q
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.image import Image
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel, Values
+from gridwright.domain.reading_type import DELIVERED_ENERGY
+from gridwright.domain.register import RegisterReading
+from gridwright.domain.usage_point import Meter, UsagePoint, install
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.load.load_stretches import load_stretches
+from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
+from gridwright.jobs.meters.in_epochs import in_epochs
+from gridwright.jobs.meters.keep_reads import keep_reads
+from gridwright.store import Store, open_store
+from tests.edited import edit, take_back
+
+DAY_MIN, DAYS = 1440, 40
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+START, NOW = datetime(2025, 1, 6, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+WHOLE = Interval(START, START + DAYS * DAY)
+
+
+def used() -> Values:
+    """Return what was used up to each minute, in Wh."""
+    minute = np.arange(DAYS * DAY_MIN)
+    noise = np.random.default_rng(1).normal(0, 3, minute.size)
+    each = np.rint(np.clip(8 + 6 * np.sin(minute / DAY_MIN * 6.28) + noise, 0, None))
+    return np.concatenate([[0.0], np.cumsum(each)])
+
+
+USED = used()
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with open_store("sqlite://") as opened:
+        opened.registry.save_points(ME, [UsagePoint("H", "UTC", capacity_kw=17.0)])
+        opened.registry.save_meter(ME, Meter("A", dials=8, lsb_wh=1))
+        opened.registry.save_installation(ME, install("H", "A", START - DAY))
+        yield opened
+
+
+def measure(store: Store, first: int, last: int, length: int) -> None:
+    values = np.diff(USED[first : last + 1 : length])[None, :]
+    store.readings.save(ME, Panel(("H",), START + first * MINUTE, length * MINUTE, values), known_at=NOW)
+
+
+def read(store: Store, minute: int, *, exchanged: int | None = None) -> None:
+    shown = 5000 + USED[minute] if exchanged is None else 7000 + USED[minute] - USED[exchanged]
+    one = RegisterReading("H", START + minute * MINUTE, float(shown), "A" if exchanged is None else "B")
+    keep_reads(store, ME, in_epochs(store, ME, [one]), known_at=NOW, derive=True)
+
+
+def judge(store: Store) -> None:
+    correct(store, ME, SiteDefaults(), now=NOW)
+
+
+def finals(store: Store) -> list[Panel]:
+    return list(load_stretches(store, ME, ["H"], WHOLE, DELIVERED_ENERGY, image=Image.FINAL))
+
+
+def closed(store: Store) -> float:
+    return sum(float(np.nansum(panel.values)) for panel in finals(store))
+
+
+def fixed(store: Store, first: int, last: int) -> None:
+    """Judging some days again changes nothing."""
+    store.dirty.touch(ME, ["H"], DELIVERED_ENERGY, Interval(START + first * DAY, START + last * DAY))
+    again = correct(store, ME, SiteDefaults(), now=NOW)
+    assert (again.readings, again.days, again.new) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_reads_on_another_grid_within_a_lost_day_leave_it_closed(store: Store, seed: int) -> None:
+    """Two reads some minutes apart give a day without readings their grid: it parts the gap in three."""
+    rng = np.random.default_rng(seed)
+    length, apart, lost = (int(rng.choice(some)) for some in ([15, 30, 60], [10, 20, 30, 45, 60], [25, 26]))
+    first = lost * DAY_MIN - length * int(rng.integers(0, 30))
+    last = (lost + 1) * DAY_MIN + length * int(rng.integers(0, 30))
+    at = lost * DAY_MIN + apart * int(rng.integers(2, 20))
+    steps: list[Callable[[], object]] = [
+        lambda: measure(store, 0, first, length),
+        lambda: measure(store, last, DAYS * DAY_MIN, length),
+        *(lambda minute=minute: read(store, minute) for minute in (0, at, at + apart, at + 63, DAYS * DAY_MIN)),
+    ]
+    for step in rng.permutation(len(steps)).tolist():
+        steps[step]()
+        if rng.random() < 0.3:
+            judge(store)
+    judge(store)
+    assert closed(store) == USED[-1]
+    assert {panel.interval for panel in finals(store)} == {length * MINUTE}  # as before and behind
+    fixed(store, 10, 12)
+    fixed(store, 25, 28)
+
+
+@pytest.mark.parametrize(("before", "after"), [(60, 15), (15, 60), (30, 15)])
+@pytest.mark.parametrize("moment", [25 * DAY_MIN, 25 * DAY_MIN + 37, 26 * DAY_MIN - 401])
+def test_a_gap_around_an_exchange_for_a_meter_with_other_intervals_is_closed(
+    store: Store, before: int, after: int, moment: int
+) -> None:
+    meter, shown = Meter("B", dials=8, lsb_wh=1), Decimal(round(5000 + USED[moment])) / 1000
+    measure(store, 0, 25 * DAY_MIN - 240, before)
+    for minute in (0, 25 * DAY_MIN - 600):
+        read(store, minute)
+    exchange_meter(store, ME, MeterExchange("H", meter, START + moment * MINUTE, shown, Decimal(7)), now=NOW)
+    judge(store)
+    measure(store, 26 * DAY_MIN + 480, DAYS * DAY_MIN, after)
+    read(store, DAYS * DAY_MIN, exchanged=moment)
+    judge(store)
+    assert closed(store) == USED[-1]
+    assert "V30_sum" not in [each.code for each in store.findings.load(ME, ["H"])]
+    fixed(store, 24, 25)
+
+
+def test_an_edit_beside_a_seam_leaves_the_rest_of_the_gap_what_the_registers_tell(store: Store) -> None:
+    """And without it, once it is taken back, all is as it was."""
+    measure(store, 0, 25 * DAY_MIN - 240, 15)
+    measure(store, 25 * DAY_MIN + 300, DAYS * DAY_MIN, 30)
+    for minute in (0, DAYS * DAY_MIN):
+        read(store, minute)
+    judge(store)
+    before = finals(store)
+    agreed = Interval(START + 25 * DAY, START + 25 * DAY + 60 * MINUTE)
+    made = edit(store, "H", agreed, [1.0, 2.0], now=NOW)
+    assert closed(store) == USED[-1]
+    (late,) = (panel for panel in finals(store) if panel.interval == 30 * MINUTE)
+    assert late.between(agreed).values.tolist() == [[1000.0, 2000.0]]
+    take_back(store, made, now=NOW)
+    for one, other in zip(before, finals(store), strict=True):
+        assert (one.values == other.values).all()
+        assert (one.quality == other.quality).all()
+    assert q.pack(q.Status.ESTIMATED, q.Method.SCALED) in before[0].quality
+
+
+def test_measured_energy_that_the_registers_deny_across_a_seam_is_doubted(store: Store) -> None:
+    measure(store, 0, 25 * DAY_MIN, 15)
+    measure(store, 25 * DAY_MIN, DAYS * DAY_MIN, 30)
+    read(store, 20 * DAY_MIN)
+    read(store, 30 * DAY_MIN)
+    judge(store)
+    assert "V30_sum" not in [each.code for each in store.findings.load(ME, ["H"])]
+    values = np.full((1, 4), 6000.0)
+    late = Panel(("H",), START + 26 * DAY, 30 * MINUTE, values)
+    store.readings.save(ME, late, known_at=NOW)
+    judge(store)
+    assert "V30_sum" in [each.code for each in store.findings.load(ME, ["H"])]
