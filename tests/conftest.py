@@ -22,7 +22,16 @@ from _pytest.doctest import DoctestModule
 from sqlalchemy import URL, NullPool, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 
-from tests import few_on_servers, kept, quick_commands, quick_disk, quick_schema, quick_statements, unsettled
+from tests import (
+    few_on_servers,
+    kept,
+    quick_commands,
+    quick_disk,
+    quick_passwords,
+    quick_schema,
+    quick_statements,
+    unsettled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -35,6 +44,7 @@ quick_disk.begin()
 quick_schema.begin()
 quick_statements.begin()
 quick_commands.begin()
+quick_passwords.begin()
 RARELY = (50_000, 20, 20)  # a test leaves little; to look for it at every 700th object took up to a sixth of its time
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

@@ -28,7 +28,6 @@ from gridwright.domain.errors import (
 from gridwright.domain.identity import User
 from gridwright.simulate.virtual_meter import MeterServerThread, VirtualMeter
 from gridwright.store import open_store
-from gridwright.store.people import credentials
 from tests.integration.field.street import PASSWORD, wh_of
 
 tree = typer.Typer()
@@ -49,7 +48,6 @@ def meter() -> Iterator[tuple[VirtualMeter, str]]:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     context.remember()  # the groups run without the words before them: those of another test do not count
-    monkeypatch.setattr(credentials, "WORK", (16, 8, 1))
     monkeypatch.setenv("GRIDWRIGHT_COLLECT__TIMEOUT_S", "1")
     monkeypatch.setattr(settings, "NO_SETTINGS", (*settings.NO_SETTINGS, "GRIDWRIGHT_KEY"))
     return tmp_path

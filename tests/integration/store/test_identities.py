@@ -16,19 +16,13 @@ from gridwright.domain.errors import AccessDenied, Conflict, InputError, NotAuth
 from gridwright.domain.identity import User
 from gridwright.store import Store
 from gridwright.store.people import credentials
+from tests import quick_passwords
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 ANN = User("ann", Role.OPERATOR)
 HER = User("her", Role.CUSTOMER, frozenset({"UP-1", "UP-2"}))
 WORD = "correct horse battery"
-NOBODY = credentials._NOBODY
-
-
-@pytest.fixture(autouse=True)
-def little_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials, "WORK", (16, 8, 1))
-    monkeypatch.setattr(credentials, "_NOBODY", NOBODY.replace("$16384$8$5$", "$16$8$1$"))
 
 
 def everything(store: Store) -> str:
@@ -295,8 +289,8 @@ def test_equal_passwords_have_different_hashes() -> None:
 
 
 def test_an_unknown_user_costs_the_same_work_and_says_the_same(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials, "WORK", (2**14, 8, 5))
-    monkeypatch.setattr(credentials, "_NOBODY", NOBODY)
+    monkeypatch.setattr(credentials, "WORK", quick_passwords.WORK)
+    monkeypatch.setattr(credentials, "_NOBODY", quick_passwords.NOBODY)
     work: list[tuple[int, int, int]] = []
     real = hashlib.scrypt
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import MetaData, func, select, text
@@ -41,10 +43,24 @@ def server(request: pytest.FixtureRequest) -> Iterator[str]:
     emptied(address)
 
 
-def backup_of(revision: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def backup_of(revision: str, folder: Path) -> Path:
     """Write rows as the release of that revision did from a server."""
     path = folder / f"{revision}.gwb"
-    engine = make_engine(resolve(folder / f"{revision}.db"), create=True)
+    path.write_bytes(backup_once(revision))
+    return path
+
+
+@cache
+def backup_once(revision: str) -> bytes:
+    """Return that file, which is the same for every server."""
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
+        return written(revision, Path(folder), monkeypatch).read_bytes()
+
+
+def written(revision: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write it from a database that has the schema of then."""
+    path = folder / "backup.gwb"
+    engine = make_engine(resolve(folder / "then.db"), create=True)
     with engine.begin() as connection:
         upgrade(connection, revision)
         connection.execute(text(NEWCOMER))
@@ -64,9 +80,9 @@ def backup_of(revision: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 @pytest.mark.parametrize("revision", OLDER)
 def test_rows_of_an_earlier_release_take_the_place_of_what_a_server_holds(
-    server: str, revision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: str, revision: str, tmp_path: Path
 ) -> None:
-    path = backup_of(revision, tmp_path, monkeypatch)
+    path = backup_of(revision, tmp_path)
     with pytest.raises(Conflict, match="rows in"):
         restore(path, server, NO_KEYS)
     restore(path, server, NO_KEYS, force=True)
@@ -76,10 +92,8 @@ def test_rows_of_an_earlier_release_take_the_place_of_what_a_server_holds(
         assert {check.name: check.first for check in verify_store(store, ME).checks if check.faults} == {}
 
 
-def test_one_that_is_stopped_leaves_what_was_there(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, before = backup_of(OLDEST, tmp_path, monkeypatch), everything(server)
+def test_one_that_is_stopped_leaves_what_was_there(server: str, tmp_path: Path) -> None:
+    path, before = backup_of(OLDEST, tmp_path), everything(server)
 
     def stop(_done: int, _total: int) -> None:
         raise KeyboardInterrupt

@@ -17,7 +17,6 @@ from gridwright.cli import audit, key, user
 from gridwright.domain.access import LOCAL_OWNER, Access, Role
 from gridwright.domain.errors import Conflict, InputError, NotAuthenticated, NotFound, StoreCorrupt, UsageError
 from gridwright.store import Store, open_store
-from gridwright.store.people import credentials
 
 WORD = "correct horse battery"
 tree = typer.Typer()
@@ -28,7 +27,6 @@ for noun, group in (("user", user.app), ("key", key.app), ("audit", audit.app)):
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(credentials, "WORK", (16, 8, 1))
     monkeypatch.setenv("GRIDWRIGHT_STORE__URL", f"sqlite:///{tmp_path}/gridwright.db")
 
 
