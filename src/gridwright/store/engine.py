@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.util import asbool
 
 from gridwright.domain.errors import ConfigError, MissingExtra, NotFound, StoreError
+from gridwright.store.pooled import look_before_use
 
 FILE_NAME = "gridwright.db"
 BUSY_MS = 5_000
@@ -194,7 +195,7 @@ def _server(url: URL) -> Engine:
     module, extra, name = DRIVERS[backend]
     if importlib.util.find_spec(module) is None:
         raise MissingExtra(f"{name} needs the package {module}", remedy=f"pip install 'gridwright[{extra}]'")
-    options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+    options: dict[str, Any] = {"connect_args": {"connect_timeout": 10}}
     if backend == "postgresql":
         options["connect_args"] |= _named(url)
     else:
@@ -210,4 +211,5 @@ def _server(url: URL) -> Engine:
         from gridwright.store.shared_tls import share_tls
 
         share_tls(engine)
+    look_before_use(engine)
     return engine

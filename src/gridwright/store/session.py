@@ -21,6 +21,10 @@ from gridwright.store.write_ahead_log import empty_log
 
 NEWEST = "SELECT MAX(id) FROM journal"
 OLDEST = "SELECT MIN(id) FROM journal WHERE id <= ?"
+ONE_STATE = "REPEATABLE READ"
+NEXT_ONE = (
+    f"SET TRANSACTION ISOLATION LEVEL {ONE_STATE}"  # set for the connection, and back, it would be four questions
+)
 ATTEMPTS = 3  # of folding, where another process's locks are in the way
 PATIENCE_S = 30.0  # of who reads, while another process holds the lock and nothing of what must be folded gets less
 
@@ -258,15 +262,18 @@ class Session:
         outer = self.current
         self._file.require_same()
         with translated(self.engine), self.engine.connect() as plain:
-            server = self.engine.dialect.name != "sqlite"
-            connection = plain.execution_options(isolation_level="REPEATABLE READ") if server else plain
-            with connection.begin():
-                unit = Unit(connection, writes=False)
-                self._local.unit = unit
-                try:
-                    yield unit
-                finally:
-                    self._local.unit = outer
+            postgres = self.engine.dialect.name == "postgresql"
+            unit = Unit(plain.execution_options(isolation_level=ONE_STATE) if postgres else plain, writes=False)
+            transaction = unit.connection.begin()
+            if unit.dialect == "mysql":
+                unit.run(NEXT_ONE)
+            self._local.unit = unit
+            try:
+                yield unit
+            finally:
+                self._local.unit = outer
+            if unit.dialect != "mysql":  # that one is rolled back where it is given back, whatever was done before
+                transaction.commit()
 
     def settle_within(self, unit: Unit) -> None:
         """Bring all that waits in the journal into its blocks, within a transaction; all or nothing of it."""
