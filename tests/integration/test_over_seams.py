@@ -157,3 +157,21 @@ def test_measured_energy_that_the_registers_deny_across_a_seam_is_doubted(store:
     store.readings.save(ME, late, known_at=NOW)
     judge(store)
     assert "V30_sum" in [each.code for each in store.findings.load(ME, ["H"])]
+
+
+@pytest.mark.parametrize(("phase", "apart", "length"), [(45, 60, 15), (15, 30, 5), (30, 60, 10)])
+@pytest.mark.parametrize("profile_first", [True, False])
+def test_an_interval_that_reads_tell_into_a_measured_day_counts_once(
+    store: Store, phase: int, apart: int, length: int, profile_first: bool
+) -> None:
+    """The hour from 23:45 on was counted whole, and its three quarters of the next day once more."""
+    for profile in (profile_first, not profile_first):
+        if profile:
+            measure(store, 2 * DAY_MIN, DAYS * DAY_MIN, length)
+        else:
+            for minute in range(phase, 2 * DAY_MIN + 3 * apart, apart):
+                read(store, minute)
+        judge(store)
+    assert closed(store) == USED[-1] - USED[phase]
+    assert "V30_sum" not in [each.code for each in store.findings.load(ME, ["H"])]
+    fixed(store, 0, 3)

@@ -24,15 +24,21 @@ Chain = tuple[Place, ...]
 
 def chains_of(panels: Sequence[Panel]) -> dict[ReadingType, list[Chain]]:
     """Return the rows of each usage point that follow each other without a break, by type; most have one alone."""
+    found: dict[ReadingType, list[Chain]] = defaultdict(list)
+    for places in rows_of(panels):
+        found[panels[places[0][0]].reading_type] += _unbroken(panels, places)
+    return {kind: chains for kind, chains in found.items() if chains}
+
+
+def rows_of(panels: Sequence[Panel]) -> Iterator[list[Place]]:
+    """Yield the rows of each usage point and type that are in several panels, in order of time."""
     rows: dict[tuple[str, ReadingType], list[Place]] = defaultdict(list)
     for at, panel in enumerate(panels):
         for row, point in enumerate(panel.points):
             rows[point, panel.reading_type].append((at, row))
-    found: dict[ReadingType, list[Chain]] = defaultdict(list)
-    for (_, kind), places in rows.items():
+    for places in rows.values():
         if len(places) > 1:
-            found[kind] += _unbroken(panels, sorted(places, key=lambda place: panels[place[0]].start))
-    return {kind: chains for kind, chains in found.items() if chains}
+            yield sorted(places, key=lambda place: panels[place[0]].start)
 
 
 def _unbroken(panels: Sequence[Panel], places: Sequence[Place]) -> Iterator[Chain]:

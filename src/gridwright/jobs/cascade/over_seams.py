@@ -13,6 +13,7 @@ from gridwright.jobs.cascade.channel import Channel
 from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults
 from gridwright.jobs.load.load_stretches import seams_of
 from gridwright.vee import close_over_seams, packaged
+from gridwright.vee.overlaps import told_once
 from gridwright.vee.validate import capacities
 
 
@@ -21,7 +22,10 @@ def over_seams(channels: Sequence[Channel], site: SiteDefaults, material: Materi
     if not seams_of([each.trusted for each in channels]):
         return list(channels)
     limits = partial(capacities, points=material.known, rules=site.rules or packaged())
-    close = partial(close_over_seams, registers=material.registers, capacities=limits)
+
+    def close(panels: Sequence[Panel]) -> tuple[list[Panel], list[tuple[int, Finding]]]:
+        return close_over_seams(told_once(panels, material.panels), material.registers, limits)
+
     made, found = close([each.trusted for each in channels])
     doubts: dict[int, list[Finding]] = defaultdict(list)
     for at, doubt in found:

@@ -9,17 +9,15 @@ from datetime import timedelta
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from gridwright.domain import quality as q
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
-from gridwright.domain.reading_type import ReadingType
+from gridwright.vee.chains import Place, rows_of
+from gridwright.vee.runs import Index
 
 FEW = timedelta(days=8)
 MOST_TOLD = 0.5  # of the time: of more, the reads say more than estimates do
-Index = npt.NDArray[np.intp]
-Place = tuple[int, int]  # the number of a panel, and a row of it
 
 
 def on_measured_grid(panels: Sequence[Panel]) -> list[Panel]:
@@ -30,7 +28,7 @@ def on_measured_grid(panels: Sequence[Panel]) -> list[Panel]:
     """
     gone: dict[int, set[int]] = defaultdict(set)
     joined = []
-    for places in _several(panels):
+    for places in rows_of(panels):
         for first, last in _around_told(panels, places):
             for at, row in places[first : last + 1]:
                 gone[at].add(row)
@@ -38,17 +36,6 @@ def on_measured_grid(panels: Sequence[Panel]) -> list[Panel]:
     if not joined:
         return list(panels)
     return [*(part for at, panel in enumerate(panels) for part in _without(panel, gone[at])), *joined]
-
-
-def _several(panels: Sequence[Panel]) -> Iterator[list[Place]]:
-    """Yield the rows of each usage point and type that are in several panels, in order of time."""
-    found: dict[tuple[str, ReadingType], list[Place]] = defaultdict(list)
-    for at, panel in enumerate(panels):
-        for row, point in enumerate(panel.points):
-            found[point, panel.reading_type].append((at, row))
-    for places in found.values():
-        if len(places) > 2:  # noqa: PLR2004 - days between days
-            yield sorted(places, key=lambda place: panels[place[0]].start)
 
 
 def _around_told(panels: Sequence[Panel], places: Sequence[Place]) -> Iterator[tuple[int, int]]:
