@@ -17,6 +17,7 @@ from gridwright.domain.errors import StoreError, StoreLocked
 from gridwright.store.engine import WRITES, is_memory
 from gridwright.store.opened_file import OpenedFile
 from gridwright.store.trouble import READ_ONLY, is_full, is_lost, translated
+from gridwright.store.turns import Turns
 from gridwright.store.write_ahead_log import empty_log
 
 NEWEST = "SELECT MAX(id) FROM journal"
@@ -145,7 +146,7 @@ class Session:
         self._file = OpenedFile(engine.url)
         self._local = threading.local()
         # SQLite has one writer: threads of this process wait here in order, other processes on the file's lock.
-        self._writers = threading.RLock()
+        self._writers = Turns()
         self._readers = self._writers if is_memory(engine.url) else None
 
     @property

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from unittest.mock import patch
 from urllib.parse import quote
 
 import msgspec
@@ -13,12 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridwright.api.edge.decode import PATHS
-from gridwright.api.edge.loads import told_later
-from gridwright.api.edge.portions import Decodeds, portions
+from gridwright.api.edge.portions import FEWEST, HOLD_S, MOST, Decodeds, Pace, portions
 from gridwright.api.edge.wire import MEDIA, ClockTrust, EdgeBatch, Record, Report
-from gridwright.api.ingest.names import Resolved, directory_of
-from gridwright.api.ingest.table import Decoded
-from gridwright.api.write.batch import Batch
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access
 from gridwright.domain.edge import EdgeStream
@@ -314,21 +312,57 @@ def test_a_flood_that_is_broken_off_goes_on_where_it_stands(
     assert (edge["acknowledged"], edge["lost"], edge["readings"], edge["rejected"]) == (12, 4, 3, 1)
 
 
-def with_strays(count: int) -> Batch:
-    """Return a batch that has so many readings for the quarantine, as far as is asked."""
-    return Batch(ME, NOW, Decoded(), Resolved(), directory_of({}, [], 0), told_later, ahead=-count)
+def test_a_replay_is_written_in_portions_so_that_others_get_between(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridwright.api.edge.portions.HOLD_S", 0.0)
+    monkeypatch.setattr("gridwright.api.edge.portions.FEWEST", 3)
+    monkeypatch.setattr("gridwright.api.edge.batches.Pace", partial(Pace, readings=3))
+    noted = steps(town, monkeypatch)
+    sent = batch(*(form(number, 200 + number, 30 - number) for number in range(1, 11)), last=12, lost=[(11, 12)])
+    told = send(town, sent).json()
+    assert (told["acknowledged"], told["accepted"], told["rejected"]) == (12, 10, 0)
+    assert [sequence for sequence, _ in noted] == [3, 6, 9, 12]
+    (edge,) = town.get("/v1/edges").json()["items"]
+    assert (edge["acknowledged"], edge["lost"], edge["readings"]) == (12, 2, 10)
 
 
-@given(sizes=st.lists(st.integers(0, 12), max_size=12), most=st.integers(1, 10))
-def test_portions_are_all_records_in_order_and_none_holds_too_much(sizes: list[int], most: int) -> None:
+class Sized(NamedTuple):
+    """A batch that has so many readings, and so many of them for the quarantine."""
+
+    readings: int
+    strays: int
+
+
+SIZES = st.builds(lambda strays, known: Sized(strays + known, strays), st.integers(0, 12), st.integers(0, 12))
+
+
+@given(sizes=st.lists(SIZES, max_size=12), most=st.integers(1, 20), aside=st.integers(1, 10), more=st.integers(-5, 5))
+def test_portions_are_all_records_in_order_and_none_holds_too_much(
+    sizes: list[Sized], most: int, aside: int, more: int
+) -> None:
     records = [form(number, 1) for number in range(1, len(sizes) + 1)]
-    decoded: Decodeds = [(record, with_strays(size)) for record, size in zip(records, sizes, strict=True)]
-    found = list(portions(decoded, 99, most))
+    decoded = cast("Decodeds", list(zip(records, sizes, strict=True)))
+    pace, found = Pace(aside, most), list[tuple[int, Decodeds]]()
+    with patch("gridwright.api.edge.portions.Batch", Sized):
+        for last, portion in portions(decoded, 99, pace):
+            found.append((last, portion))
+            with_some = [one for _, one in cast("list[tuple[Record, Sized]]", portion) if one.readings]
+            assert len(with_some) <= 1 or sum(one.readings for one in with_some) <= pace.readings
+            assert sum(one.strays for one in with_some) <= aside or len(with_some) == 1
+            pace.readings = max(1, pace.readings + more)
     assert [one for _, portion in found for one in portion] == decoded
     assert [last for last, _ in found] == [*(portion[-1][0].sequence for _, portion in found[:-1]), 99]
-    for _, portion in found:
-        with_some = [size for _, one in portion if isinstance(one, Batch) and (size := one.strays)]
-        assert sum(with_some) <= most or len(with_some) == 1
+
+
+@given(readings=st.integers(1, 100_000), seconds=st.floats(0, 100), before=st.integers(FEWEST, MOST))
+def test_a_portion_holds_what_fits_its_time_and_no_more_than_twice_the_last(
+    readings: int, seconds: float, before: int
+) -> None:
+    pace = Pace(1, before)
+    pace.took(readings, seconds)
+    assert FEWEST <= pace.readings <= min(MOST, 2 * before)
+    assert pace.readings == FEWEST or pace.readings * max(seconds, 0.001) <= readings * HOLD_S + seconds
 
 
 @given(

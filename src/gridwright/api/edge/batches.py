@@ -22,7 +22,7 @@ from gridwright.api.body import HELD, Bodies, header
 from gridwright.api.edge.company import Company, run_of
 from gridwright.api.edge.decode import Decoders, Kept, as_estimated, faults_of
 from gridwright.api.edge.loads import told_later, write_loads
-from gridwright.api.edge.portions import Decodeds, portions
+from gridwright.api.edge.portions import Decodeds, Pace, portions
 from gridwright.api.edge.wire import HIGHEST, Ack, ClockTrust, EdgeBatch, Record, RecordVerdict, read_batch
 from gridwright.api.ingest.names import Directories, resolve
 from gridwright.api.ingest.table import Decoded, name_fault
@@ -152,19 +152,23 @@ class EdgeBatches:
         if batch.first > stream.sequence + 1:
             raise Gap(stream.sequence + 1)
         decoded = self._decoded(delivery, [one for one in batch.records if one.sequence > stream.sequence])
-        for last, portion in portions(decoded, batch.last, STRAYS):
-            stream = self._advance(delivery.until(last), stream, portion)
+        pace = Pace(STRAYS)
+        for last, portion in portions(decoded, batch.last, pace):
+            stream = self._advance(delivery.until(last), stream, portion, pace)
             applied += [one for _, one in portion if isinstance(one, Batch)]
         return ack_of(stream, delivery, applied, self._company.of(delivery.edge, run, known, delivery.now))
 
-    def _advance(self, delivery: Delivery, before: EdgeStream, portion: Decodeds) -> EdgeStream:
+    def _advance(self, delivery: Delivery, before: EdgeStream, portion: Decodeds, pace: Pace) -> EdgeStream:
         """Write a portion, and how far the edge is durable with it, in one transaction."""
         store, batches = self._platform.store, [one for _, one in portion if isinstance(one, Batch)]
+        store.journal.fold()  # some at a time; within the transaction it would be all at once
         with store.transaction():
+            began = time.monotonic()
             outcomes = write_loads(store, batches, delivery.now) if batches else []
             after = advanced(before, delivery, portion, verdicts_on(portion, outcomes))
             gone, until = gone_in(delivery, before), until_of(delivery)
             store.edges.advance(delivery.access, after, after=before.sequence, gone=gone, until=until)
+        pace.took(sum(one.readings for one in batches), time.monotonic() - began)
         return after
 
     def _stream(self, delivery: Delivery) -> EdgeStream:

@@ -1,4 +1,4 @@
-"""A batch of an edge in portions, each a transaction of its own: a flood of unknown names holds up nobody for long.
+"""A batch of an edge in portions, each a transaction of its own: a replay or a flood holds up nobody for long.
 
 A portion is whole records, durable with the number of the last of them. What goes into quarantine is not written ahead,
 as for a request: what came half would come again, with another time where its own was beyond ours, or be told as lost.
@@ -7,25 +7,42 @@ as for a request: what came half would come again, with another time where its o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from gridwright.api.edge.wire import Record, RecordVerdict
 from gridwright.api.write.batch import Batch
 
 Decodeds = list[tuple[Record, Batch | RecordVerdict]]
+HOLD_S = 0.25  # about so long a portion may keep all others from writing
+FIRST, FEWEST, MOST = 500, 100, 100_000  # readings of a portion
 
 
-def portions(decoded: Decodeds, last: int, most: int) -> Iterator[tuple[int, Decodeds]]:
+@dataclass(slots=True)
+class Pace:
+    """How much a portion of several records may hold: so many readings, and so many of them for the quarantine."""
+
+    strays: int
+    readings: int = FIRST
+
+    def took(self, readings: int, seconds: float) -> None:
+        """Learn from a portion: register reads of one display take ten times as long as intervals of many."""
+        if readings:
+            fits = int(readings * HOLD_S / max(seconds, 0.001))
+            self.readings = max(FEWEST, min(fits, 2 * self.readings, MOST))
+
+
+def portions(decoded: Decodeds, last: int, pace: Pace) -> Iterator[tuple[int, Decodeds]]:
     """Yield decoded records in order, each portion with the number up to which it is; that of the last one is `last`.
 
-    `most`: readings for the quarantine in a portion of several records.
+    `pace` may change between two of them.
     """
     portion: Decodeds = []
-    strays = 0
+    readings = strays = 0
     for record, one in decoded:
-        more = one.strays if isinstance(one, Batch) else 0
-        if portion and more and strays + more > most:
+        more, aside = (one.readings, one.strays) if isinstance(one, Batch) else (0, 0)
+        if readings and (readings + more > pace.readings or (aside and strays + aside > pace.strays)):
             yield portion[-1][0].sequence, portion
-            portion, strays = [], 0
+            portion, readings, strays = [], 0, 0
         portion.append((record, one))
-        strays += more
+        readings, strays = readings + more, strays + aside
     yield last, portion
