@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from gridwright.app import Platform
 
 ANSWERS_WITHIN_S = 5.0
+# What waits for longer is not late, it is stuck: readings are queued, and nobody is answered.
+STUCK_S = 60.0
 OK = b'{"status":"ok"}'
 
 
@@ -32,13 +34,13 @@ class Health:
         return Answer(HTTPStatus.OK, b"" if scope["method"] == "HEAD" else OK)
 
     async def readyz(self, scope: Scope, receive: Receive) -> Answer:
-        """Tell whether the store answers, its schema is this program's, and the writer takes readings.
+        """Tell whether the store answers, its schema is this program's, and the writer brings readings to the disk.
 
         A key file that does not open customer data is told, and makes it no less ready: readings need no key, and a
         balancer that took the server away would cost them.
         """
         del receive
-        checks = {"store": await self._answers(self._ask), "writer": self._writer.alive}
+        checks = {"store": await self._answers(self._ask), "writer": self._writes()}
         ready = all(checks.values())
         if checks["store"]:
             checks["key"] = await self._answers(self._ask_key)
@@ -49,6 +51,9 @@ class Health:
         body = b"" if scope["method"] == "HEAD" else json.dumps(told).encode()
         headers = () if ready else ((b"retry-after", b"2"),)
         return Answer(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, body, headers=headers)
+
+    def _writes(self) -> bool:
+        return self._writer.alive and self._writer.figures().lag_s < STUCK_S
 
     async def _answers(self, ask: Callable[[], None]) -> bool:
         try:

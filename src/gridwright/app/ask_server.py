@@ -11,16 +11,16 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 
-from gridwright.jobs.upkeep.check_health import ServerAnswer
+from gridwright.jobs.upkeep.check_health import SILENT, ServerAnswer
 from gridwright.settings import ServerSettings
 
-TIMEOUT_S = 2.0
+TIMEOUT_S = 5.0
 OPEN_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - listened on, not connected to
 OK = 200
 
 
 def ask_server(chosen: ServerSettings, key: str | None, now: datetime) -> ServerAnswer | None:
-    """Return what the server at the address of the settings says; None when nobody listens there."""
+    """Return what the server at the address of the settings says, if only nothing in time; None: nobody listens."""
     if not chosen.port:
         return None
     host = OPEN_HOSTS.get(chosen.host, chosen.host)
@@ -28,6 +28,8 @@ def ask_server(chosen: ServerSettings, key: str | None, now: datetime) -> Server
     began = time.monotonic()
     try:
         status, date, body = _get(host, chosen, key)
+    except TimeoutError:
+        return ServerAnswer(address, SILENT)
     except (OSError, HTTPException):
         return None
     took = timedelta(seconds=time.monotonic() - began)

@@ -51,6 +51,7 @@ def surroundings(platform: Platform) -> Surroundings:
         f"{settings.mqtt.host}:{settings.mqtt.port}" if settings.mqtt.host else "",
         listeners(platform),
         keep_policy(platform).quarantine,
+        platform.clock,
     )
 
 

@@ -24,8 +24,9 @@ def a_platform(folder: Path) -> Platform:
     return Platform(Settings(store=StoreSettings(url=str(folder / "a.db"), secret_key=folder / "secret.key")))
 
 
-def asked(platform: Platform) -> tuple[int, dict[str, Any]]:
-    health = Health(platform, SimpleNamespace(alive=True))  # type: ignore[arg-type]
+def asked(platform: Platform, lag_s: float = 0.0) -> tuple[int, dict[str, Any]]:
+    writer = SimpleNamespace(alive=True, figures=lambda: SimpleNamespace(lag_s=lag_s))
+    health = Health(platform, writer)  # type: ignore[arg-type]
     answer = asyncio.run(health.readyz({"method": "GET"}, None))  # type: ignore[arg-type]
     return int(answer.status), json.loads(answer.body)
 
@@ -44,4 +45,11 @@ def test_a_wrong_key_file_is_told_and_readings_are_taken(tmp_path: Path) -> None
     assert asked(platform) == (200, {"status": "ready", "store": "ok", "writer": "ok", "key": "failed"})
     with pytest.raises(GridwrightError, match="key"):
         platform.store.registry.save_points(platform.access, [point])
+    platform.close()
+
+
+def test_a_writer_that_waits_for_its_database_for_ever_is_not_ready(tmp_path: Path) -> None:
+    platform = a_platform(tmp_path)
+    assert asked(platform, lag_s=59)[1]["writer"] == "ok"
+    assert asked(platform, lag_s=61) == (503, {"status": "not ready", "store": "ok", "writer": "failed", "key": "ok"})
     platform.close()

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 from sqlalchemy import text
 
+from gridwright.app import ask_server as asking
 from gridwright.app.ask_server import ask_server
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.edge import EdgeReport, EdgeStream
@@ -26,11 +29,13 @@ from gridwright.jobs.upkeep import check_archive
 from gridwright.jobs.upkeep.archive_months import archive_months
 from gridwright.jobs.upkeep.back_up import back_up, file_name
 from gridwright.jobs.upkeep.check_health import (
+    SILENT,
     ServerAnswer,
     Surroundings,
     check_audit,
     check_clock,
     check_database,
+    check_database_clock,
     check_disk,
     check_health,
     shown,
@@ -258,6 +263,7 @@ def test_archive_and_key(store: Store, url: str, tmp_path: Path) -> None:
         (None, State.OK, "none runs"),
         (ServerAnswer("http://x", 401), State.OK, "GRIDWRIGHT_KEY"),
         (ServerAnswer("http://x", 500), State.FAIL, "HTTP 500"),
+        (ServerAnswer("http://x", SILENT), State.FAIL, "does not answer in time"),
         (ServerAnswer("http://x", 200, {"lag_s": 3, "writer": {"waiting": 2}}), State.OK, "lag_s 3, waiting 2"),
         (ServerAnswer("http://x", 200, {"writer": {"lag_s": 9.0}}), State.WARN, "lag_s 9"),
         (ServerAnswer("http://x", 200, ahead=timedelta(seconds=5)), State.WARN, "5 s ahead of ours"),
@@ -300,6 +306,25 @@ def test_the_server_is_asked() -> None:
     assert known.ahead is not None
     assert abs(known.ahead) < timedelta(seconds=5)
     assert ask_server(settings, "k", NOW) is None
+
+
+def test_a_server_that_is_too_busy_to_answer_is_no_server_that_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as busy:  # takes a call, and says nothing
+        answer = ask_server(ServerSettings(port=busy.getsockname()[1]), "k", NOW)
+    assert answer is not None
+    assert answer.status == SILENT
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "state", "words"),
+    [(-20, State.WARN, "20 s behind"), (0, State.OK, "0 s"), (50, State.OK, "0 s"), (105, State.WARN, "5 s ahead")],
+)
+def test_the_time_that_asking_takes_is_no_error_of_the_databases_clock(ahead_s: int, state: State, words: str) -> None:
+    ours = iter([NOW, NOW + timedelta(seconds=100)])
+    there = SimpleNamespace(clock=lambda _: NOW + timedelta(seconds=ahead_s))
+    (check,) = check_database_clock(cast("Store", SimpleNamespace(backlogs=there)), lambda: next(ours))
+    assert (check.state, words in check.found) == (state, True)
 
 
 def test_the_clock_is_asked() -> None:

@@ -37,12 +37,13 @@ CLOCK_OFF, CLOCK_WRONG = timedelta(seconds=2), timedelta(seconds=30)
 SLOW_S = 5.0
 UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
 OK, DENIED = 200, {401, 403}
+SILENT = 0  # the status of a server that takes a call, and says nothing in time
 NAMED = 3  # damaged backups in one line
 
 
 @dataclass(frozen=True, slots=True)
 class ServerAnswer:
-    """What a running server said: HTTP status, its figures, and how far its clock is ahead of ours."""
+    """What a running server said: HTTP status, SILENT for none in time, its figures, how far its clock is ahead."""
 
     address: str
     status: int
@@ -52,7 +53,7 @@ class ServerAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What is looked at besides the database; what is None or empty is left out."""
+    """What is looked at besides the database; what is None or empty is left out. `clock`: ours; else `now` stands."""
 
     now: datetime
     vault: Vault | None = None
@@ -63,6 +64,7 @@ class Surroundings:
     broker: str = ""
     listeners: Sequence[ListenerStatus] = ()
     keep_quarantine: timedelta | None = None
+    clock: Callable[[], datetime] | None = None
 
 
 def check_health(url: str, around: Surroundings) -> list[Check]:
@@ -86,7 +88,7 @@ def _with_store(url: str, around: Surroundings) -> Iterator[Check]:
         looks: list[tuple[str, Callable[[], Iterator[Check]]]] = [
             ("journal", lambda: check_journal(store, around.now)),
             ("room", lambda: check_growth(store, url)),
-            ("database clock", lambda: check_database_clock(store, around.now)),
+            ("database clock", lambda: check_database_clock(store, around.clock or (lambda: around.now))),
             ("corrections", lambda: check_waiting(store, around.now, around.keep_quarantine)),
             ("edges", lambda: check_edges(store, around.now)),
             ("archive", lambda: check_archive(store, around.archive.to if around.archive else "")),
@@ -175,11 +177,12 @@ def check_clock() -> Check:
     return graded("clock", "synchronised" if kept else "not synchronised by a time server", remedy, warn=not kept)
 
 
-def check_database_clock(store: Store, now: datetime) -> Iterator[Check]:
-    """Compare the clock of the database's machine with ours."""
+def check_database_clock(store: Store, clock: Callable[[], datetime]) -> Iterator[Check]:
+    """Compare the clock of the database's machine with ours: off is what lies outside the time that asking took."""
+    asked = clock()
     there = store.backlogs.clock(LOCAL_OWNER)
     if there is not None:
-        yield _clock("database clock", there - now)
+        yield _clock("database clock", there - min(max(there, asked), clock()))
 
 
 def _clock(name: str, ahead: timedelta) -> Check:
@@ -194,6 +197,9 @@ def check_server(around: Surroundings) -> Check:
     answer = around.server
     if answer is None:
         return fine("server", "none runs at the address of the settings")
+    if answer.status == SILENT:
+        remedy = "it is overloaded, or waits for its database: see its load, its log, and the database"
+        return fails("server", f"{answer.address} takes calls, and does not answer in time", remedy)
     if answer.ahead is not None and abs(answer.ahead) > CLOCK_OFF:
         return _clock(f"server {answer.address}, clock", answer.ahead)
     if answer.status in DENIED:
