@@ -22,7 +22,7 @@ from gridwright.vee.segments import Segments
 from gridwright.vee.silence import Numbers, silences_of
 from gridwright.vee.validate import NO_READS, Part, Points, Reads, capacities, parts, points_by_id
 from gridwright.vee.wall import WallClock, wall_clock
-from gridwright.vee.work import Outages, gaps_of, work_of
+from gridwright.vee.work import Outages, dim, gaps_of, work_of
 
 LADDERS = Ladders()
 HOME = "residential"
@@ -89,6 +89,7 @@ def estimate(  # noqa: PLR0913 - what may be known about a gap
         wall = walls(part.calendar.zone, part.holidays)
         other = check.of(work.panel) if check is not None else None
         found = climb(work, wall, ladders.of(_class(part)), partial(fleet, part.calendar.zone), other)
+        dim(work, outages or {})
         by_time = bucket_segments(work, wall, buckets, reads, limits) if buckets else []
         found += close_all(work, [(closed(some), counts) for some, counts in by_time])
         found += still_empty(work)

@@ -114,6 +114,26 @@ def outage_mask(panel: Panel, outages: Outages, measured: tuple[q.Status, ...] =
     return mask
 
 
+def dim(work: Work, outages: Outages) -> None:
+    """Take from the estimates of slots that outages cut the share in which there was no power.
+
+    What the check meter tells is left as it is: it was without power too.
+    """
+    start, step, slots = work.panel.start, work.panel.interval, work.open.shape[1]
+    dark: dict[tuple[int, int], float] = {}
+    for row, point in enumerate(work.panel.points):
+        for period in outages.get(point, ()):
+            for slot in {(edge - start) // step for edge in (period.start, period.end)}:
+                if not 0 <= slot < slots:
+                    continue
+                begin = start + slot * step
+                share = (min(period.end, begin + step) - max(period.start, begin)) / step
+                dark[row, slot] = dark.get((row, slot), 0.0) + share
+    for cell, share in dark.items():
+        if work.open[cell] and work.method[cell] != q.Method.CHECK_METER:
+            work.shape[cell] *= max(1 - share, 0.0)
+
+
 def _flows(panel: Panel, row: int, at: slice, measured: tuple[q.Status, ...]) -> Mask:
     """Tell where a row's energy was measured, and is not zero."""
     some = np.nan_to_num(panel.values[row, at]) != 0

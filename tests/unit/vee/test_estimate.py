@@ -160,6 +160,25 @@ def test_an_outage_counts_zero() -> None:
     assert done.panel.values[0, 38:40].tolist() == beyond.tolist() != np.rint(line).tolist()
 
 
+def test_an_interval_that_an_outage_cuts_keeps_the_share_in_which_there_was_power() -> None:
+    values = np.full((1, 336), 600.0)
+    values[0, [*range(30, 40), 50, 60, 70]] = np.nan
+    minute = timedelta(minutes=1)
+    spans = [
+        (30 * 60 + 15, 39 * 60 + 40),
+        (50 * 60 + 5, 50 * 60 + 15),
+        (50 * 60 + 20, 50 * 60 + 30),
+        (61 * 60, 70 * 60),
+    ]
+    outages = {"P0": [Interval(MONDAY + begin * minute, MONDAY + end * minute) for begin, end in spans]}
+    made = estimate(a_panel(values), [], outages=outages).panel.values[0]
+    assert made[29:41].tolist() == [600, 150, *[0] * 8, 200, 600]
+    assert (made[50], made[60], made[70]) == (400, 600, 600)
+    reads = [RegisterReading("P0", MONDAY + 24 * HOUR, 0), RegisterReading("P0", MONDAY + 48 * HOUR, 14 * 600 + 70)]
+    closed = estimate(a_panel(values), [], registers={"P0": reads}, outages=outages).panel.values[0]
+    assert closed[29:41].tolist() == [600, 30, *[0] * 8, 40, 600]
+
+
 def test_decisions_stay_and_provisional_estimates_only_go_when_asked() -> None:
     values = weeks(2)
     quality = np.full(values.shape, q.ACTUAL, np.uint8)
