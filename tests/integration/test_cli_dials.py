@@ -81,10 +81,10 @@ def test_a_rollover_in_the_first_file_is_one_and_follows_what_is_told_of_the_met
     assert command("verify")[0] == 0
 
 
-def test_reads_by_usage_point_alone_are_the_new_meters_once_sent_again(
+def test_reads_by_usage_point_alone_are_the_new_meters_once_its_exchange_is_booked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An exchange that is booked late takes back what came since; what its preview says brings it to the watt-hour."""
+    """An exchange that is booked late has what came since counted by the new meter, to the watt-hour."""
     monkeypatch.chdir(tmp_path)
     command = commands(monkeypatch, capsys)
 
@@ -104,7 +104,7 @@ def test_reads_by_usage_point_alone_are_the_new_meters_once_sent_again(
     assert command("reading", "import", "late.csv")[0] == 0
     reads = ("--at", "2025-03-02T00:00:00Z", "--final", "419.368", "--opening", "7")
     code, _, err = command(*exchange, "M-2", *reads)
-    assert (code, "what the new meter told under that name, send again afterwards" in err) == (0, True), err
-    assert kwh() == 19.368
-    assert command("reading", "import", "late.csv")[0] == 0
+    assert (code, "24 reads that named the usage point alone are of meter M-2 now" in err) == (0, True), err
+    assert kwh() == 38.736
+    assert "Stored: 0 new, 0 changed, 24 as before" in command("reading", "import", "late.csv")[2]
     assert kwh() == 38.736

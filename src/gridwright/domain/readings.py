@@ -21,7 +21,8 @@ class Readings:
 
     `point`: int32[n] into `points`; `at`: int64[n] epoch seconds (interval start; the instant itself for registers);
     `value`: float64[n] in counts of the reading type's resolution; `quality`: uint8[n]; `line`: int64[n], 1-based
-    place in the source. `interval_s` is 0 for registers and instantaneous reads without a grid.
+    place in the source. `interval_s` is 0 for registers and instantaneous reads without a grid. `presumed`: bool[n]
+    where sources named usage points alone, and `devices` are the meters on record there; None where none did.
     """
 
     points: tuple[str, ...]
@@ -33,6 +34,7 @@ class Readings:
     interval_s: int = 0
     reading_type: ReadingType = DELIVERED_ENERGY
     devices: tuple[str, ...] = field(default=())
+    presumed: npt.NDArray[np.bool_] | None = None
 
     @property
     def size(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
@@ -31,6 +31,7 @@ class RegisterReading:
     """A cumulative register read at an instant; `value` counts the reading type's resolution.
 
     `epoch` grows by one whenever the counter starts anew (reset or exchange): reads of two epochs are never subtracted.
+    `presumed`: its source named the usage point alone, and `end_device` is the meter that is on record there.
     """
 
     usage_point: str
@@ -40,6 +41,7 @@ class RegisterReading:
     epoch: int = 0
     quality: int = q.RAW
     reading_type: ReadingType = DELIVERED_REGISTER
+    presumed: bool = field(default=False, compare=False)
 
     def __hash__(self) -> int:
         # Of what tells reads apart: a late read is looked up among its neighbours dozens of times.

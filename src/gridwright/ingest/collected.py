@@ -33,11 +33,13 @@ class RegisterReads:
         r = self.readings
         devices = r.devices or ("",) * len(r.points)
         columns = zip(
-            r.point.tolist(), r.at.tolist(), r.value.tolist(), self.epoch.tolist(), r.quality.tolist(), strict=True
+            *(each.tolist() for each in (r.point, r.at, r.value, self.epoch, r.quality)),
+            [False] * r.size if r.presumed is None else r.presumed.tolist(),
+            strict=True,
         )
-        for point, at, value, epoch, quality in columns:
+        for point, at, value, epoch, quality, presumed in columns:
             yield RegisterReading(
-                r.points[point], from_epoch_s(at), value, devices[point], epoch, quality, r.reading_type
+                r.points[point], from_epoch_s(at), value, devices[point], epoch, quality, r.reading_type, presumed
             )
 
 

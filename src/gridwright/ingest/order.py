@@ -86,6 +86,7 @@ def take(readings: Readings, which: npt.NDArray[np.intp] | Mask) -> Readings:
         value=readings.value[which],
         quality=readings.quality[which],
         line=readings.line[which],
+        presumed=None if readings.presumed is None else readings.presumed[which],
     )
 
 
@@ -195,7 +196,14 @@ def _joined(group: Sequence[Readings]) -> Readings:
         line=np.concatenate([part.line for part in group]),
         reading_type=group[0].reading_type.finer(exponent),
         devices=tuple(device for _, device in places) if any(part.devices for part in group) else (),
+        presumed=_presumed(group),
     )
+
+
+def _presumed(group: Sequence[Readings]) -> Mask | None:
+    if all(part.presumed is None for part in group):
+        return None
+    return np.concatenate([np.zeros(part.size, np.bool_) if part.presumed is None else part.presumed for part in group])
 
 
 __all__ = ["Ordered", "accepted", "gives_way", "listed", "merge", "order", "reject", "take"]

@@ -136,6 +136,7 @@ def _with_known(readings: Readings, around: Sequence[RegisterReading]) -> Readin
         value=np.array([read.value for read in around], np.float64),
         quality=np.array([read.quality for read in around], np.uint8),
         line=np.full(len(around), KNOWN_LINE, np.int64),
+        presumed=np.array([read.presumed for read in around], np.bool_),
         reading_type=around[0].reading_type,
     )
     (joined,) = merge([known, readings])
@@ -175,6 +176,7 @@ def read_at(reads: Readings, row: int) -> RegisterReading:
         reads.devices[which] if reads.devices else "",
         quality=int(reads.quality[row]),
         reading_type=reads.reading_type,
+        presumed=reads.presumed is not None and bool(reads.presumed[row]),
     )
 
 

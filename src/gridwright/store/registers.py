@@ -26,7 +26,7 @@ from gridwright.store.days.touching import have_readings, touch_days
 from gridwright.store.instant import to_seconds, to_us
 from gridwright.store.names import FEW, Names, every_type
 from gridwright.store.near_reads import begun, between, nearest, reaching
-from gridwright.store.register_marks import BY_EXCHANGE, QUALITY, WITHDRAWN
+from gridwright.store.register_marks import BY_EXCHANGE, PRESUMED, QUALITY, WITHDRAWN, presumed
 from gridwright.store.session import Session, Unit
 
 Key = tuple[int, int, int, int]
@@ -72,12 +72,14 @@ class Stored(NamedTuple):
     def beside(self, stored: Stored, point: str) -> Stored:
         """Return the row with what a read of the same value does not tell: its meter, and how sure the stored one is.
 
-        A meter that is called like its usage point is none that is told: CMEP has one name for both.
+        A meter that is called like its usage point is none that is told: CMEP has one name for both. What one source
+        told by its usage point alone stays so, whoever names its meter as well: so their order makes no difference.
         """
-        if self.value != stored.value or (self.quality ^ stored.quality) > QUALITY:
+        if self.value != stored.value or (self.quality ^ stored.quality) & ~(QUALITY | PRESUMED):
             return self
         own, known = np.array([[self.quality & QUALITY], [stored.quality & QUALITY]], np.uint8)
-        quality = stored.quality if says_less(own, known)[0] else self.quality
+        quality = (stored.quality & QUALITY | self.quality & ~QUALITY) if says_less(own, known)[0] else self.quality
+        quality |= stored.quality & PRESUMED
         told = self.end_device if self.end_device != point else ""
         return self._replace(end_device=told or stored.end_device or self.end_device, quality=quality)
 
@@ -379,7 +381,8 @@ class Registers:
         rows = {}
         for point, read in zip(points, reads, strict=True):
             key = (point, kinds[read.reading_type], to_seconds(read.at), read.epoch)
-            rows[key] = Stored(*key, _whole(read), read.end_device, read.quality | mark, known_at_us, 1)
+            quality = read.quality | (mark or presumed(read.end_device, told=not read.presumed))
+            rows[key] = Stored(*key, _whole(read), read.end_device, quality, known_at_us, 1)
         return rows
 
 
@@ -431,7 +434,8 @@ def _supersede(unit: Unit, changed: Sequence[Stored], old: dict[Key, Stored]) ->
 
 def _raw_read(row: tuple[Any, ...], point: str, kind: ReadingType) -> RegisterReading:
     at_s, value, device, epoch, quality = row
-    return RegisterReading(point, from_epoch_s(at_s), float(value), device, epoch, quality & QUALITY, kind)
+    at, of, known = from_epoch_s(at_s), quality & QUALITY, bool(quality & PRESUMED)
+    return RegisterReading(point, at, float(value), device, epoch, of, kind, known)
 
 
 def _to_read(row: Row[Any], point: str, kind: ReadingType) -> RegisterReading:
@@ -443,4 +447,5 @@ def _to_read(row: Row[Any], point: str, kind: ReadingType) -> RegisterReading:
         epoch=row.epoch,
         quality=row.quality & QUALITY,
         reading_type=kind,
+        presumed=bool(row.quality & PRESUMED),
     )

@@ -34,6 +34,7 @@ class Few(msgspec.Struct, frozen=True, gc=False):  # made for every single post,
     index: int
     meter: str = ""
     rounded: bool = False
+    presumed: bool = False  # it named its usage point alone
 
 
 def check_few(rows: Sequence[Row], decoded: Decoded, now: datetime) -> None:

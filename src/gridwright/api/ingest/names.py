@@ -233,7 +233,8 @@ def _resolve_one(few: Few, decoded: Decoded, resolved: Resolved, directory: Dire
         resolved.quarantined.few.append(few)
     else:
         point, meter = place
-        resolved.few.append(Few(point, few.at_s, few.counts, few.meaning, few.index, meter))
+        presumed = few.name not in directory.meters
+        resolved.few.append(Few(point, few.at_s, few.counts, few.meaning, few.index, meter, presumed=presumed))
 
 
 class _Lookup:
@@ -242,12 +243,14 @@ class _Lookup:
     def __init__(self, readings: Readings, directory: Directory, numbered: Numbered | None) -> None:
         self.readings = readings
         self.register = readings.reading_type.accumulation is Accumulation.CUMULATIVE
-        if numbered is None:
-            self.places = Places(directory, register=self.register)
-            self.code = self.places.of(readings, np.arange(len(readings.points)), readings.points)
-        else:
+        names: Sequence[str] = readings.points
+        number = np.arange(len(names))
+        self.places = Places(directory, register=self.register)
+        if numbered is not None:
+            number, names = numbered.number, numbered.names.all
             self.places = numbered.names.places(directory, register=self.register)
-            self.code = self.places.of(readings, numbered.number, numbered.names.all)
+        self.code = self.places.of(readings, number, names)
+        self._presumed = self.places.always(number, names) != NOWHERE if self.register else None
 
     def within(self, access: Access) -> npt.NDArray[np.bool_]:
         """Tell which readings belong to points that somebody may see; none that belong nowhere."""
@@ -258,12 +261,13 @@ class _Lookup:
         return known
 
     def renamed(self, which: npt.NDArray[np.bool_]) -> Readings:
-        """Return the readings at `which` under their usage points; registers keep the meter."""
+        """Return the readings at `which` under their usage points; registers keep the meter or get one."""
         whole = bool(which.all())
         kept = self.readings if whole else take(self.readings, which)
         used, place = dense(self.code if whole else self.code[which], len(self.places.pairs))
         points, devices = self.places.some(used)
-        return replace(kept, points=points, point=place, devices=devices if self.register else ())
+        presumed = None if self._presumed is None else self._presumed[kept.point]
+        return replace(kept, points=points, point=place, devices=devices if self.register else (), presumed=presumed)
 
 
 def _turned_away(readings: Readings, found: _Lookup, decoded: Decoded, resolved: Resolved, *, limited: bool) -> None:

@@ -244,6 +244,7 @@ def _in_columns(few: Sequence[tuple[int, Few]]) -> Readings:
         interval_s=meaning.interval_s,
         reading_type=meaning.reading_type,
         devices=tuple(meter for _, meter in pairs) if meaning.is_register else (),
+        presumed=np.array([one.presumed for _, one in few], np.bool_) if meaning.is_register else None,
     )
 
 

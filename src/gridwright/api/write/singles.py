@@ -77,7 +77,9 @@ def _lay(store: Store, pile: Pile, now: datetime, *, wait: bool) -> list[int]:
 
 def _append(store: Store, pile: Pile, now: datetime, *, wait: bool) -> list[int]:
     access, kind = pile[0].access, pile[0].resolved.few[0].meaning.reading_type
-    newest = [Newest(one.name, one.at_s, one.counts, one.meter, one.meaning.quality) for one in _each(pile)]
+    newest = [
+        Newest(one.name, one.at_s, one.counts, one.meter, one.meaning.quality, one.presumed) for one in _each(pile)
+    ]
     directory, derived = pile[-1].directory, dict[int, Derived]()
     registry = directory.multiplier, Limits(store, LOCAL_OWNER, directory.limits)
 

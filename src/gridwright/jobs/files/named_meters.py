@@ -38,6 +38,8 @@ def _pairs(readings: Readings) -> list[tuple[str, str]]:
 
 def _named(readings: Readings, hung: Sequence[Installation]) -> Readings:
     pairs, point = _pairs(readings), readings.point.copy()
+    if not pairs:
+        return readings
     entries: dict[str, list[int]] = defaultdict(list)
     for place, (name, device) in enumerate(pairs):
         if not device:
@@ -52,5 +54,6 @@ def _named(readings: Readings, hung: Sequence[Installation]) -> Readings:
             mine = np.isin(readings.point, entries[each.usage_point])
             during = (readings.at >= epoch_s(each.period.start)) & (readings.at < epoch_s(each.period.end))
             point[mine & during] = first[pair]
-    names, devices = zip(*pairs, strict=True) if pairs else ((), ())
-    return replace(readings, points=names, devices=devices, point=point)
+    names, devices = zip(*pairs, strict=True)
+    unnamed = np.isin(readings.point, [place for places in entries.values() for place in places])
+    return replace(readings, points=names, devices=devices, point=point, presumed=unnamed)

@@ -122,12 +122,15 @@ def _interleaved(store: StorePort, access: Access, reads: Reads, kind: ReadingTy
 def _goes_on(reads: Sequence[RegisterReading], around: Neighbours) -> bool:
     """Tell whether reads plainly go on from the one before them, and the one after them from these.
 
-    One that began an epoch in the chunk or just before it is looked at: the next one tells whether it was right.
+    One that began an epoch in the chunk or just before it is looked at: the next one tells whether it was right. So is
+    one by usage point alone that follows another meter's: of the instant of the exchange it may be that one's last.
     """
     before, after = around
     chain = [each for each in (before, *reads, after) if each is not None]
     ordered = all(
-        one.end_device != other.end_device or (one.value <= other.value and one.epoch == other.epoch)
+        one.value <= other.value and one.epoch == other.epoch
+        if one.end_device == other.end_device
+        else not other.presumed
         for one, other in pairwise(chain)
     )
     return (

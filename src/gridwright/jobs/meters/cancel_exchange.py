@@ -14,6 +14,7 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, cancel_exchange
 from gridwright.jobs.meters.derive_again import DerivedAgain, derive_again, energies_told, reads_to_tell, told_of
 from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, moves, reads_around
+from gridwright.jobs.meters.name_again import named_again, put_back, take_out, told_named
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.store import Store, WrittenRead
 
@@ -34,7 +35,8 @@ class ExchangeCancelling:
 class CancelPreview:
     """What cancelling an exchange does: who goes and who goes on, the reads that count no more, and what follows.
 
-    `judged_again`: the days that are validated, estimated and totalled anew; `bills`: the bills of these days.
+    `judged_again`: the days that are validated, estimated and totalled anew; `bills`: the bills of these days;
+    `renamed`: reads that named their usage point alone, as they are stored, and as those of the meter that goes on.
     """
 
     gone: Installation
@@ -44,6 +46,7 @@ class CancelPreview:
     judged_again: Interval
     bills: tuple[str, ...]
     doubts: tuple[str, ...]
+    renamed: tuple[tuple[RegisterReading, RegisterReading], ...] = ()
 
     @property
     def no_more(self) -> tuple[RegisterReading, ...]:
@@ -75,14 +78,16 @@ def _seen(store: Store, access: Access, order: ExchangeCancelling) -> CancelPrev
             remedy="say why, for whoever reads the audit chain",
         )
     history = store.registry.installations(access, order.usage_point)
-    _, gone, goes_on = cancel_exchange(history, order.at)
+    after, gone, goes_on = cancel_exchange(history, order.at)
     written = store.exchange_reads.written(access, order.usage_point, order.at)
     theirs = tuple(_of_new_meter(store, access, gone, goes_on, [each.read for each in written]))
     if theirs and not order.with_reads:
         raise _stands_on_it(gone, theirs)
     period = judged_again(store, access, order.usage_point, order.at)
-    doubts = tuple(_doubts(store, access, gone, goes_on, written))
-    return CancelPreview(gone, goes_on, written, theirs, period, _bills(store, access, order, period), doubts)
+    renamed = named_again(store, access, order.usage_point, after, order.at)
+    doubts = (*_doubts(store, access, gone, goes_on, written), *told_named(renamed))
+    bills = _bills(store, access, order, period)
+    return CancelPreview(gone, goes_on, written, theirs, period, bills, doubts, tuple(renamed))
 
 
 def cancel(store: Store, access: Access, order: ExchangeCancelling, *, now: datetime) -> tuple[Installation, ...]:
@@ -102,6 +107,7 @@ def _cancelled(
     kinds = store.registers.kinds(access, point)
     before = {kind: reads_around(store, access, point, order.at, kind) for kind in kinds}
     told = energies_told(store, access, point, reads_to_tell(store, access, point, order.at))
+    take_out(store, access, seen.renamed, known_at=now)
     after = store.registry.cancel_exchange(access, point, order.at, reason=order.reason.strip())
     if seen.written:
         store.exchange_reads.take_back(access, seen.written, known_at=now)
@@ -112,6 +118,7 @@ def _cancelled(
         moved = moves(reads, reads_around(store, access, point, order.at, kind), turned_over)
         if moved:
             store.exchange_reads.move(access, moved, known_at=now)
+    put_back(store, access, seen.renamed, known_at=now)
     tells = energies_told(store, access, point, reads_to_tell(store, access, point, order.at))
     again = derive_again(store, access, point, (told, tells), (order.at, now))
     judge_again(store, access, point, seen.judged_again)
@@ -121,12 +128,16 @@ def _cancelled(
 def _of_new_meter(
     store: Store, access: Access, gone: Installation, goes_on: Installation | None, written: Sequence[RegisterReading]
 ) -> Iterator[RegisterReading]:
-    """Yield what the new meter told from the exchange on, besides its opening; none where the meter stayed."""
+    """Yield what the new meter told from the exchange on, besides its opening; none where the meter stayed.
+
+    What named the usage point alone is of the meter that goes on.
+    """
     if goes_on is not None and goes_on.end_device == gone.end_device:
         return
     for kind in store.registers.kinds(access, gone.usage_point):
         for read in reads_around(store, access, gone.usage_point, gone.period.start, kind):
-            if read.at >= gone.period.start and read.end_device == gone.end_device and read not in written:
+            named = read.end_device == gone.end_device and not read.presumed
+            if read.at >= gone.period.start and named and read not in written:
                 yield read
 
 

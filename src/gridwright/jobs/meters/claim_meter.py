@@ -32,6 +32,7 @@ from gridwright.jobs.meters.derive_again import (
 from gridwright.jobs.meters.follow_epochs import judge_again, judged_again
 from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.jobs.meters.keep_reads import keep_reads
+from gridwright.jobs.meters.name_again import named_again, put_back, take_out
 from gridwright.store import Store
 from gridwright.vee.arrivals import contradiction_findings
 
@@ -136,7 +137,10 @@ class _Moving:
         before = self._tell(since)
         if self.claimed.new:
             register(store, access, Meter(self.claim.meter))
+            renamed = named_again(store, access, place.usage_point, self.claimed.history, place.period.start)
+            take_out(store, access, renamed, known_at=self.now)
             store.registry.exchange_meter(access, place)
+            put_back(store, access, renamed, known_at=self.now)
         self.registers = self._save_registers(reads)
         both = before, self._tell(since)
         self.derived = derive_again(store, access, self.claim.usage_point, both, (since, self.now))

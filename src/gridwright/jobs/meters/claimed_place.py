@@ -45,12 +45,14 @@ class ClaimedPlace:
     """The installation that readings move into; `new` where it begins with the claim, and what it `ends` then.
 
     `own`: they were sent under the id of the usage point before it was registered, and no meter is installed for them.
+    `history`: with the one that begins.
     """
 
     place: Installation
     new: bool = False
     own: bool = False
     ends: str = ""
+    history: tuple[Installation, ...] = ()
 
     @property
     def within(self) -> Interval:
@@ -79,11 +81,11 @@ def place_of(store: Store, access: Access, claim: MeterClaim, first: datetime) -
     new = _begun(claim, since, mine)
     _require_free(mine, new)
     try:
-        exchange(history, new)
+        after = exchange(history, new)
     except Conflict as error:
         raise Conflict(error.message, where=error.where, remedy=_when_free(history, claim)) from error
     goes = open_now is not None and open_now.end_device != claim.meter and open_now.period.overlaps(new.period)
-    return ClaimedPlace(new, new=True, ends=open_now.end_device if open_now and goes else "")
+    return ClaimedPlace(new, new=True, ends=open_now.end_device if open_now and goes else "", history=after)
 
 
 def _later(mine: Iterable[Installation], since: datetime) -> list[Installation]:
@@ -151,7 +153,7 @@ def of_hanging(store: Store, access: Access, reads: Iterable[RegisterReading]) -
     found = []
     for read in reads:
         here = installed_at(store.registry.installations(access, read.usage_point), read.usage_point, read.at)
-        found.append(replace(read, end_device=here.end_device if here else ""))
+        found.append(replace(read, end_device=here.end_device if here else "", presumed=True))
     return found
 
 

@@ -23,6 +23,7 @@ from gridwright.jobs.meters.derive_again import (
     reads_to_tell,
 )
 from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, moves, reads_around
+from gridwright.jobs.meters.name_again import named_again, put_back, take_out
 from gridwright.jobs.meters.register_room import known_meter, require_room
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.store import Store
@@ -63,7 +64,8 @@ class MeterExchange:
 def exchange_meter(store: Store, access: Access, exchange: MeterExchange, *, now: datetime) -> tuple[Installation, ...]:
     """Return the history of the usage point after the exchange; the same exchange again changes nothing.
 
-    The opening read begins a new epoch of the register, so that the reads of the two meters are never subtracted.
+    The opening read begins a new epoch of the register, so that the reads of the two meters are never subtracted. Reads
+    since then that named the usage point alone are the new meter's.
     """
     return exchanged(store, access, exchange, now=now)[0]
 
@@ -73,16 +75,19 @@ def exchanged(
 ) -> tuple[tuple[Installation, ...], list[DerivedAgain]]:
     """Do the same, and tell what energy was derived again."""
     with store.transaction():
-        before, _ = allowed(store, access, exchange, now)
+        before, history = allowed(store, access, exchange, now)
         register(store, access, exchange.meter)
         kinds = {*store.registers.kinds(access, exchange.usage_point), *exchange.reads}
         known = {kind: reads_around(store, access, exchange.usage_point, exchange.at, kind) for kind in kinds}
         told = _told(store, access, exchange)
+        renamed = named_again(store, access, exchange.usage_point, history, exchange.at)
+        take_out(store, access, renamed, known_at=now)
         after = store.registry.exchange_meter(access, exchange.new)
         reads = list(_reads(store, access, exchange, before))
         if reads:
             store.exchange_reads.save(access, reads, known_at=now)
         back = _follow(store, access, exchange, known, now)
+        put_back(store, access, renamed, known_at=now)
         again = _derive_again(store, access, exchange, (told, back), now)
         judge_again(store, access, exchange.usage_point, judged_again(store, access, exchange.usage_point, exchange.at))
     return after, again

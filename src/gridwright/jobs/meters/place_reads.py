@@ -15,6 +15,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.misread import misreads
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import FOREVER
+from gridwright.jobs.meters.at_exchange import beside_exchanges
 from gridwright.jobs.meters.rollovers import Rollovers
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import NOTHING_SAVED, SaveSummary
@@ -152,14 +153,15 @@ def placed(
 
     `whole`: whether reads before those are left out. A read that is stored already keeps its key until it moves.
     """
-    known = {(read.at, read.end_device): read.epoch for read in stored}
-    saved = [_in_epoch(read, known.get((read.at, read.end_device), read.epoch)) for read in arriving]
+    known = {(read.at, read.end_device): read for read in stored}
+    mine = beside_exchanges(stored, arriving, rollovers)
+    saved = [_as_known(read, known.get((read.at, read.end_device))) for read in mine]
     keys = {(read.at, read.epoch) for read in saved if (read.at, read.end_device) in known}
     kept = [read for read in stored if (read.at, read.epoch) not in keys]
     chain = _in_order([*kept, *saved])
     doubted, wrong = (frozenset(reads[at] for at in misreads(reads, rollovers.counts_on)) for reads in (stored, chain))
     start = next((at for at in range(1, len(chain)) if chain[at] not in wrong), 0) if whole else 0
-    judge = _Judge(rollovers, _preceding(stored, doubted), _hints(arriving))
+    judge = _Judge(rollovers, _preceding(stored, doubted), _hints(arriving) if mine == arriving else {})
     epochs = {read: read.epoch for read in chain[:start]} | _epochs(chain[start:], set(stored), wrong, judge)
     new = {read for read in saved if (read.at, read.end_device) not in known}
     moves = [(read, epoch) for read, epoch in epochs.items() if read not in new and epoch != read.epoch]
@@ -185,6 +187,15 @@ def _in_order(reads: Iterable[RegisterReading]) -> list[RegisterReading]:
             if one.end_device != goes and (other.end_device == goes or one.end_device == comes):
                 chain[place - 1 : place + 1] = other, one
     return chain
+
+
+def _as_known(read: RegisterReading, stored: RegisterReading | None) -> RegisterReading:
+    """Return a read with the epoch of the same one that is stored; what was told by usage point alone stays so."""
+    if stored is None:
+        return read
+    presumed = read.presumed or (stored.presumed and stored.value == read.value)
+    same = (read.epoch, read.presumed) == (stored.epoch, presumed)
+    return read if same else replace(read, epoch=stored.epoch, presumed=presumed)
 
 
 def _in_epoch(read: RegisterReading, epoch: int) -> RegisterReading:

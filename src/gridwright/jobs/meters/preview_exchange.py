@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from gridwright.domain.usage_point import FOREVER, Installation, Meter
 from gridwright.jobs.meters.derive_again import DerivedAgain, told_of
 from gridwright.jobs.meters.exchange_meter import MeterExchange, allowed, counts, exchanged, last_read
 from gridwright.jobs.meters.limits import limits_of
+from gridwright.jobs.meters.name_again import Pair, named_again, told_named
 from gridwright.jobs.meters.register_room import known_meter
 from gridwright.store import Store
 from gridwright.vee import estimate_read
@@ -52,7 +53,12 @@ def preview_exchange(store: Store, access: Access, exchange: MeterExchange, *, n
     """Look at an exchange before it is made; nothing is recorded. What cannot be done raises as it would then."""
     before, after = allowed(store, access, exchange, now)
     last = last_read(store, access, exchange, DELIVERED_REGISTER)
-    closing, doubts = None, [*_doubts(store, access, exchange, before), *_stray(store, access, exchange, after)]
+    renamed = named_again(store, access, exchange.usage_point, after, exchange.at)
+    stray = _stray(store, access, exchange, after, {read for read, _ in renamed})
+    closing, doubts = (
+        None,
+        [*_doubts(store, access, exchange, before), *stray, *told_named(_behind(renamed, exchange.at))],
+    )
     if last is not None and exchange.final_kwh is not None and before is not None:
         last = named(store.registry.installations(access, exchange.usage_point), last)
         closing, doubt = _closing(store, access, exchange, before, last)
@@ -120,13 +126,24 @@ def _read_then(
     return before is not None and plain_serial(before.end_device) in read, plain_serial(new) in read
 
 
-def _stray(store: Store, access: Access, exchange: MeterExchange, after: Sequence[Installation]) -> Iterator[str]:
+def _behind(renamed: Sequence[Pair], at: datetime) -> list[Pair]:
+    """Leave out what is of the very instant of the exchange: it may be the last read of the meter that goes."""
+    return [pair for pair in renamed if pair[0].at > at]
+
+
+def _stray(
+    store: Store,
+    access: Access,
+    exchange: MeterExchange,
+    after: Sequence[Installation],
+    renamed: Collection[RegisterReading],
+) -> Iterator[str]:
     """Yield which meters were read when, after the exchange, none of them hangs there: such reads count nothing."""
     zone = store.registry.point(access, exchange.usage_point).tz
     first = min(each.period.start for each in after) - LOOK_BACK
     stray: dict[str, list[RegisterReading]] = defaultdict(list)
     for read in store.registers.load(access, exchange.usage_point, Interval(first, FOREVER)):
-        if not counts_at(after, read):
+        if not counts_at(after, read) and read not in renamed:
             stray[read.end_device].append(read)
     for serial, reads in stray.items():
         last_at = clock_time(max(read.at for read in reads), zone)

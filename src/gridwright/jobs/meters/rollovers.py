@@ -65,6 +65,12 @@ class Rollovers:
         place = None if read.end_device else self._known(read.usage_point)
         return read if place is None else named(place.registers.history(read.usage_point), read)
 
+    def went(self, point: str) -> dict[datetime, str]:
+        """Return the meters that went from a usage point, by the instant."""
+        place = self._known(point)
+        history = place.registers.history(point) if place else ()
+        return {each.period.end: each.end_device for each in history if not each.is_open}
+
     def learn(self, points: Iterable[str]) -> None:
         """Look up together the places that are not known yet, where many will be asked about."""
         new = [point for point in dict.fromkeys(points) if point not in self._places]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from gridwright.domain import quality as q
 from gridwright.domain.minute_marks import ends_nothing
-from gridwright.store.register_marks import WITHDRAWN
+from gridwright.store.register_marks import WITHDRAWN, presumed
 
 LATELY_S = 3420  # nearly an hour: a read that comes each hour has none before it that matters
 Closer = Callable[[Sequence[int], int], bool]  # of the instants of the reads just before one, and of this one
@@ -29,17 +29,26 @@ class Near(NamedTuple):
 
 
 class Newest(NamedTuple):
-    """One register read: whose, when (epoch seconds), how many counts, of which meter, and its quality."""
+    """One register read: whose, when (epoch seconds), how many counts, of which meter, and its quality.
+
+    `presumed`: its source named the usage point alone.
+    """
 
     point: str
     at_s: int
     counts: float
     end_device: str = ""
     quality: int = q.RAW
+    presumed: bool = False
+
+    @property
+    def marked(self) -> int:
+        """Its quality, with the mark of how its meter is known."""
+        return self.quality | presumed(self.end_device, told=not self.presumed)
 
     def row(self, before: Near | None) -> tuple[int, int, int, str, int]:
         """Return the columns from the instant on: a read that follows counts in the same epoch."""
-        return self.at_s, before.epoch if before is not None else 0, int(self.counts), self.end_device, self.quality
+        return self.at_s, before.epoch if before is not None else 0, int(self.counts), self.end_device, self.marked
 
 
 class Appended(NamedTuple):
@@ -84,7 +93,7 @@ def sort_out(
         else:
             near = before.get(key)
             if near is not None and near.at_s == read.at_s:
-                if near[1:3] != (read.counts, read.end_device) or near.quality != read.quality:
+                if near[1:3] != (read.counts, read.end_device) or near.quality != read.marked:
                     found.left.append(place)
             elif (
                 key in after

@@ -16,7 +16,7 @@ from gridwright.domain.register import RegisterReading
 from gridwright.store import schema
 from gridwright.store.instant import to_seconds
 from gridwright.store.names import FEW, Names, every_type
-from gridwright.store.register_marks import BY_EXCHANGE, MOVED, QUALITY, WITHDRAWN
+from gridwright.store.register_marks import BY_EXCHANGE, MOVED, PRESUMED, QUALITY, WITHDRAWN
 from gridwright.store.registers import Registers
 from gridwright.store.session import Session, Unit
 
@@ -64,6 +64,10 @@ class ExchangeReads:
         """Let reads count no more; they stay on record."""
         self._registers.save(access, reads, known_at=known_at, mark=WITHDRAWN)
 
+    def take_out(self, access: Access, reads: Iterable[RegisterReading], *, known_at: datetime) -> None:
+        """Let reads count no more at their place, as they count at another one, or under another meter."""
+        self._registers.save(access, reads, known_at=known_at, mark=WITHDRAWN | MOVED)
+
     def withdrawn(self, access: Access, point: str, serial: str, since: datetime) -> tuple[RegisterReading, ...]:
         """Return the reads of a meter from an instant on that were withdrawn because it did not hang there."""
         access.require(Act.READ, point)
@@ -83,7 +87,7 @@ class ExchangeReads:
         for read, _ in moves:
             access.require(Act.WRITE_READINGS, read.usage_point)
         written = self._written_at({read.usage_point for read, _ in moves})
-        self._registers.save(access, [read for read, _ in moves], known_at=known_at, mark=WITHDRAWN | MOVED)
+        self.take_out(access, [read for read, _ in moves], known_at=known_at)
         for mark in (0, BY_EXCHANGE):
             mine = [(read, epoch) for read, epoch in moves if (_place(read) in written) == bool(mark)]
             again = [replace(read, epoch=epoch) for read, epoch in mine]
@@ -115,5 +119,5 @@ def _written(unit: Unit, row: Row[Any], point: str, kind: ReadingType) -> Writte
 
 
 def _to_read(row: Row[Any], point: str, kind: ReadingType) -> RegisterReading:
-    at, quality = from_epoch_s(row.at_s), row.quality & QUALITY
-    return RegisterReading(point, at, float(row.value), row.end_device, row.epoch, quality, kind)
+    at, quality, value = from_epoch_s(row.at_s), row.quality & QUALITY, float(row.value)
+    return RegisterReading(point, at, value, row.end_device, row.epoch, quality, kind, bool(row.quality & PRESUMED))

@@ -1,0 +1,37 @@
+"""A read by usage point alone, of the very instant of an exchange: of the meter that goes, or of the one that comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gridwright.domain.register import RegisterReading
+from gridwright.jobs.meters.rollovers import Rollovers
+
+
+def beside_exchanges(
+    stored: Sequence[RegisterReading], arriving: Sequence[RegisterReading], rollovers: Rollovers
+) -> Sequence[RegisterReading]:
+    """Return reads of a usage point that arrive, those of an instant of exchange under the meter that showed them.
+
+    On record there is the meter that comes: its opening read is its own, and else what the other one goes on to is not.
+    """
+    every = [*stored, *arriving]
+    if len({read.end_device for read in every}) == 1 or not any(read.presumed for read in arriving):
+        return arriving
+    went = rollovers.went(arriving[0].usage_point)
+    return [_whose(read, went[read.at], every, rollovers) if read.at in went else read for read in arriving]
+
+
+def _whose(read: RegisterReading, goes: str, every: Sequence[RegisterReading], rollovers: Rollovers) -> RegisterReading:
+    if not read.presumed or read.end_device == goes:
+        return read
+    then = {(each.end_device, each.value) for each in every if each.at == read.at and each is not read}
+    if (read.end_device, read.value) in then:
+        return read
+    last = replace(read, end_device=goes)
+    if (goes, read.value) in then:
+        return last
+    before = [each for each in every if each.at < read.at and each.end_device == goes]
+    latest = max(before, key=lambda each: each.at, default=None)
+    return last if latest and latest.value <= read.value and rollovers.counts_on(latest, last) else read
