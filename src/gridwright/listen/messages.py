@@ -26,6 +26,7 @@ from gridwright.api.ingest.unfit import unfit
 from gridwright.api.ingest.verdicts import Fault
 from gridwright.domain.interval import MICRO, epoch_s
 from gridwright.domain.reading_type import Quantity
+from gridwright.domain.units import UNITS, unit_named
 from gridwright.listen.ignored import NO_MEANING, Ignored
 from gridwright.protocols.sparkplug import (
     Birth,
@@ -183,6 +184,17 @@ class Messages:
         self._reading(owner, name, metric, context)
         return None
 
+    def _with_unit(self, name: str, told: str) -> Words:
+        """Return the words of a metric whose properties tell a unit; Wrong where that measures something else."""
+        unit = unit_named(told)
+        if unit is None or UNITS[unit][0] is Quantity.STATE:  # a note for people: the name says what the number means
+            return SPARKPLUG
+        measured = meaning_of(self._said(name, SPARKPLUG)).reading_type.quantity
+        if UNITS[unit][0] is not measured:
+            reason = f"its properties tell {unit}, which does not measure {measured}"
+            raise Wrong(Fault("unit", reason, "correct the unit or the name at the sender"), told)
+        return replace(SPARKPLUG, unit=unit)
+
     def _reading(self, owner: str, name: str, metric: Metric, context: _Context) -> None:
         at_us = epoch_s(context[1]) * MICRO if metric.at_ms is None else metric.at_ms * 1000
         if metric.quality == BAD:
@@ -193,7 +205,8 @@ class Messages:
             context[0].verdicts.reject(WHERE, timeless, metric.name)
             return
         try:
-            self._row(owner, (name, SPARKPLUG), (at_us, float(metric.value or 0.0)), context[:2])
+            words = self._with_unit(name, metric.unit)
+            self._row(owner, (name, words), (at_us, float(metric.value or 0.0)), context[:2])
         except (Wrong, OverflowError) as error:
             fault = error.fault if isinstance(error, Wrong) else Fault("timestamp", "this is no instant", "send ms")
             context[0].verdicts.reject(WHERE, fault, metric.name)

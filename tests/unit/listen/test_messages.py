@@ -211,6 +211,34 @@ def test_what_the_sender_does_not_vouch_for_is_not_stored_and_is_told(
         assert verdicts.listed[0].to_dict()["value"] == "energy_kwh 0.7"
 
 
+def unit(text: str, key: str = "engUnit") -> dict[int, bytes]:
+    """Return what `other` of a metric is for one whose properties tell its unit."""
+    return {9: field(1, key.encode()) + field(2, field(1, 12) + field(8, text.encode()))}
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "counts"),
+    [
+        ("energy_kwh", unit("Wh"), 44),
+        ("energy_kwh", unit("kWh"), 44_000),
+        ("energy_kwh", {}, 44_000),
+        ("power", unit("kW"), 44_000),
+        ("power", unit("W", "Unit"), 44),
+        ("power", unit("horses"), 44),
+        ("power_factor", unit("1"), 44_000),
+    ],
+)
+def test_the_unit_that_properties_tell_counts(name: str, told: dict[int, bytes], counts: int) -> None:
+    (one,) = taken(metric(name, double=44.0, at_ms=AT, other=told)).decoded.few
+    assert one.counts == counts
+
+
+def test_a_unit_of_something_else_refuses_the_value() -> None:
+    verdicts = taken(metric("voltage", double=230.0, at_ms=AT, other=unit("kW"))).decoded.verdicts
+    assert (verdicts.accepted, verdicts.rejected) == (0, 1)
+    assert "kW, which does not measure voltage" in str(verdicts.listed[0].to_dict())
+
+
 def test_members_of_a_template_are_as_good_as_it_is() -> None:
     inner = template(metric("energy_kwh", datatype=10, double=0.7, at_ms=AT))
     one = taken(metric("meter", datatype=19, other=quality(0) | inner))

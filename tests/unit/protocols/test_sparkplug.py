@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridwright.protocols.sparkplug import Change, Delivery, Sessions, SparkplugError, read_payload, read_topic
+from gridwright.protocols.sparkplug import Birth, Change, Delivery, Sessions, SparkplugError, read_payload, read_topic
 from gridwright.protocols.sparkplug.payload import DEEPEST, LONGEST_NAME, MAX_METRICS, TOO_DEEP
 from gridwright.protocols.sparkplug.session import ONCE, rebirth_command
-from tests.unit.protocols.sparkplug_writer import metric, payload, template
+from tests.unit.protocols.sparkplug_writer import field, metric, payload, template
 
 AT = 1_700_000_000_000
 
@@ -53,6 +54,23 @@ def test_data_uses_the_aliases_types_and_times_of_the_birth() -> None:
     change = take(sessions, "DDATA", 3, metric(alias=3, whole=2**32 - 7), device="M-1")
     assert (told(change), change.rebirth, change.metrics[0].at_ms) == ([("power", -7)], False, AT)
     assert told(take(sessions, "DDATA", 4, metric(alias=3, double=229.5), device="M-2")) == [("voltage", 229.5)]
+
+
+def test_data_has_the_units_of_its_birth_also_of_one_that_was_kept() -> None:
+    sessions, told_unit = Sessions(), {9: field(1, b"engUnit") + field(2, field(8, b"Wh"))}
+    inner = template(metric("energy", alias=4, double=2.0, other=told_unit))
+    take(sessions, "NBIRTH", 0)
+    born = take(sessions, "DBIRTH", 1, metric("energy", alias=3, other=told_unit), metric("m", other=inner), device="M")
+    assert born.birth is not None
+    again = Sessions()
+    again.restore(msgspec.json.decode(msgspec.json.encode(born.birth), type=Birth))
+    for one in (sessions, again):
+        data = take(one, "DDATA", 2, metric(alias=3, double=1.0), metric(alias=4, double=1.0), device="M")
+        assert [(each.name, each.unit) for each in data.metrics] == [("energy", "Wh"), ("m/energy", "Wh")]
+    earlier = msgspec.json.decode(b'{"group":"g","node":"n","device":"","at_ms":1,"bd_seq":1,"metrics":[]}', type=Birth)
+    assert earlier.units == ()
+    changed = take(sessions, "DBIRTH", 3, metric("energy", alias=3), metric("m", other=inner), device="M")
+    assert changed.birth is not None, "another unit is news that is kept"
 
 
 def test_a_node_that_nobody_saw_born_is_asked_for_it() -> None:

@@ -3,7 +3,7 @@
 Source: Eclipse Sparkplug 3.0, section 6.4.1, `sparkplug_b.proto`: Payload 1 timestamp, 2 metrics, 3 seq; Metric 1 name,
 2 alias, 3 timestamp, 4 datatype, 5 is_historical, 7 is_null, 9 properties, 10 int, 11 long, 12 float, 13 double,
 14 boolean, 15 string, 16 bytes, 17 data set, 18 template, 19 extension; Template 2 metrics, 5 is_definition;
-PropertySet 1 keys, 2 values; PropertyValue 3 int, 4 long.
+PropertySet 1 keys, 2 values; PropertyValue 3 int, 4 long, 8 string.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ MAX_METRICS = 100_000  # of a payload, with those in its templates
 DEEPEST = 8  # templates within templates
 LONGEST_NAME = 1_000  # characters of `template/…/member`
 TEMPLATE = 18
-PROPERTIES, QUALITY = 9, b"Quality"
+PROPERTIES, QUALITY = 9, "quality"
+UNITS = ("engunit", "engunits", "unit", "units")  # as gateways call the unit of a metric
 BAD, GOOD, STALE = 0, 192, 500  # section 6.4.7, the quality codes
 UNREAD = {16: "bytes", 17: "a data set", 19: "an extension"}
 TOO_DEEP = f"a template nested more than {DEEPEST} deep"
@@ -37,7 +38,7 @@ class Metric:
 
     `historical`: it is not of now. `members`: of an instance of a template. `unread`: what it holds where that is
     neither number nor text, and empty where it holds nothing on purpose (`is_null`). `quality`: its property, GOOD
-    where it has none.
+    where it has none; `unit`: what its properties call its unit.
     """
 
     name: str = ""
@@ -49,6 +50,7 @@ class Metric:
     members: tuple[Metric, ...] | None = None
     unread: str = ""
     quality: int = GOOD
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class _Reader:
             bool(told.get(5)),
             members,
             "" if null or value is not None or members is not None else _unread(told),
-            _quality(told.get(PROPERTIES)),
+            *_quality_and_unit(told.get(PROPERTIES)),
         )
 
     def _members(self, body: bytes, depth: int) -> tuple[Metric, ...]:
@@ -129,18 +131,21 @@ class _Reader:
         )
 
 
-def _quality(properties: int | bytes | None) -> int:
-    """Return the property `Quality` of a metric, GOOD without one; keys and values stand in the same order."""
-    if not isinstance(properties, bytes) or QUALITY not in properties:
-        return GOOD
+def _quality_and_unit(properties: int | bytes | None) -> tuple[int, str]:
+    """Return the property `Quality` of a metric, GOOD without one, and its unit; keys and values stand in one order."""
+    quality, unit = GOOD, ""
+    if not isinstance(properties, bytes):
+        return quality, unit
     fields = tuple(_fields(properties))
     keys, values = ([value for number, value in fields if number == kind] for kind in (1, 2))
     for key, value in zip(keys, values, strict=False):
-        if key == QUALITY and isinstance(value, bytes):
+        name = key.decode(errors="replace").lower() if isinstance(key, bytes) else ""
+        if (name == QUALITY or name in UNITS) and isinstance(value, bytes):
             told = dict(_fields(value))
-            number = told.get(3, told.get(4))
-            return number if isinstance(number, int) else GOOD
-    return GOOD
+            number, text = told.get(3, told.get(4)), told.get(8)
+            quality = number if name == QUALITY and isinstance(number, int) else quality
+            unit = text.decode(errors="replace").strip() if name in UNITS and isinstance(text, bytes) else unit
+    return quality, unit
 
 
 def _unread(told: dict[int, int | bytes]) -> str:

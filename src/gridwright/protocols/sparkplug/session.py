@@ -30,7 +30,8 @@ class Topic:
 class Birth:
     """What a birth says that data needs later: name, alias if any, and datatype of each metric; kept over a restart.
 
-    `bd_seq` numbers the sessions of the node; `reliable`: it came so that a broker keeps it for us while we are away.
+    `units`: those that it tells, by name. `bd_seq` numbers the sessions of the node; `reliable`: it came so that a
+    broker keeps it for us while we are away.
     """
 
     group: str
@@ -40,6 +41,7 @@ class Birth:
     bd_seq: int | None
     metrics: tuple[tuple[str, int | None, int], ...]
     reliable: bool = True
+    units: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class _Names:
     at_ms: int | None = None
     aliases: dict[int, tuple[str, int]] = field(default_factory=dict)
     types: dict[str, int] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -158,9 +161,11 @@ class Sessions:
 
 
 def _birth_of(topic: Topic, payload: Payload, delivery: Delivery) -> Birth:
-    every = _with_members(payload.metrics)
+    every = tuple(_with_members(payload.metrics))
+    units = tuple((one.name, one.unit) for one in every if one.name and one.unit)
     named = tuple((one.name, one.alias, one.datatype) for one in every if one.name and one.name != BD_SEQ)
-    return Birth(topic.group, topic.node, topic.device, payload.at_ms, _bd_seq(payload), named, delivery.reliable)
+    whose = (topic.group, topic.node, topic.device)
+    return Birth(*whose, payload.at_ms, _bd_seq(payload), named, delivery.reliable, units)
 
 
 def _with_members(metrics: Iterable[Metric]) -> Iterator[Metric]:
@@ -210,10 +215,10 @@ def _born(node: _Node, birth: Birth, delivery: Delivery) -> bool:
         news = node.reliable and not birth.reliable
         node.reliable = node.reliable and birth.reliable
     aliases = {alias: (name, kind) for name, alias, kind in birth.metrics if alias is not None}
-    names = _Names(birth.at_ms, aliases, {name: kind for name, _, kind in birth.metrics})
+    names = _Names(birth.at_ms, aliases, {name: kind for name, _, kind in birth.metrics}, dict(birth.units))
     before = next((one for one in known if one.types), _Names())
     node.names[birth.device] = (names, *(one for one in known if one.types))[:2]
-    return news or (before.aliases, before.types) != (names.aliases, names.types)
+    return news or replace(before, at_ms=names.at_ms) != names
 
 
 def _births_for(births: tuple[_Names, ...], payload: Payload, delivery: Delivery) -> tuple[_Names, ...]:
@@ -259,7 +264,8 @@ def _known(node: _Node, device: str, metric: Metric, payload: Payload, delivery:
         kind = kind or told
     kind = kind or next((one.types[name] for one in births if name in one.types), 0)
     at_ms = payload.at_ms if metric.at_ms is None and not metric.historical else metric.at_ms
-    return replace(metric, name=name, datatype=kind, at_ms=at_ms, value=signed(metric.value, kind))
+    unit = metric.unit or next((one.units[name] for one in births if name in one.units), "")
+    return replace(metric, name=name, datatype=kind, at_ms=at_ms, value=signed(metric.value, kind), unit=unit)
 
 
 def rebirth_command(at_ms: int) -> bytes:
