@@ -12,7 +12,9 @@ POWER_ON = "3.26.0.216"
 # Types that meters in the field use for the same: of the meter itself, of its radio, and of its last gasp.
 OFF = frozenset({POWER_OFF, "3.26.136.47", "3.26.136.66"})
 ON = frozenset({POWER_ON, "3.26.136.216"})
-POWER = OFF | ON
+# It takes back what was told of power at the same usage point and instant.
+POWER_CANCELLED = "3.26.0.8"
+POWER = OFF | ON | {POWER_CANCELLED}
 # What a file or a driver calls one of these when its source has a code of its own for it.
 CLOCK_SET, CLOCK_INVALID, FATAL, BATTERY, MEMORY_FAULT = (
     "3.36.114.24",

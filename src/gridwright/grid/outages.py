@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from gridwright.domain.event import OFF, ON, EndDeviceEvent
+from gridwright.domain.event import OFF, POWER, POWER_CANCELLED, EndDeviceEvent
 from gridwright.domain.interval import Interval
 from gridwright.domain.topology import Topology
 
@@ -105,10 +105,11 @@ def interruptions(events: Iterable[EndDeviceEvent], period: Interval) -> tuple[I
 
     Off while already off is the same interruption. On without off before began before the period: it counts from its
     start only if the event says how long it was (`duration_s`). Off without on lasts to the period's end, not over.
+    What was taken back was never told.
     """
     by_point: dict[str, list[EndDeviceEvent]] = defaultdict(list)
     for event in events:
-        if event.type in OFF | ON and event.at < period.end:
+        if event.type in POWER and event.at < period.end:
             by_point[event.usage_point or event.end_device].append(event)
     found = [each for point, own in by_point.items() for each in _paired(point, own, period)]
     return tuple(sorted(found, key=lambda each: (each.period, each.usage_point)))
@@ -145,7 +146,8 @@ def reliability(cut: Sequence[Interruption], customers: int) -> Reliability:
 def _paired(point: str, events: Sequence[EndDeviceEvent], period: Interval) -> list[Interruption]:
     found: list[Interruption] = []
     since: datetime | None = None
-    for event in sorted(events, key=lambda each: each.at):
+    cancelled = {each.at for each in events if each.type == POWER_CANCELLED}
+    for event in sorted((each for each in events if each.at not in cancelled), key=lambda each: each.at):
         if event.type in OFF:
             since = since or event.at
             continue

@@ -383,3 +383,26 @@ def test_of_a_meter_just_what_was_let_go_is_refused(town: Town) -> None:
     new = {"meter": "M-80", "start": "2026-11-25T04:00:00Z", "interval_s": 900, "kwh": 1}
     told = town.post("/v1/readings", [new, new | {"start": "2026-11-25T05:00:00Z"}]).json()
     assert [(one["index"], one["status"]) for one in told["verdicts"]] == [(0, "quarantined"), (1, "rejected")]
+
+
+def test_an_outage_is_told_and_taken_back(town: Town) -> None:
+    path, when = "/v1/grid/outages", {"from": "2026-11-20T10:10:00Z", "to": "2026-11-20T14:50:00Z"}
+    asked = {"usage_points": ["UP-1", "UP-2"], "text": "a digger", **when}
+    period = "from=2026-11-20T00:00:00Z&to=2026-11-21T00:00:00Z"
+    before = town.get(f"{path}?{period}").json()["outages_total"]
+    assert town.post(path, asked).json() == {"events": 4}
+    assert town.post(path, asked).json() == {"events": 0}
+    told = town.get(f"{path}?{period}").json()
+    assert told["outages_total"] > before
+    assert any(each["minutes"] == 280 for each in told["outages"])
+    (off,) = [
+        each
+        for each in town.get(f"/v1/usage-points/UP-1/end-device-events?{period}").json()["items"]
+        if each["type"] == "3.26.0.47" and each["text"] == "a digger"
+    ]
+    assert off["details"] == {"told_by": "admin"}
+    assert town.post(f"{path}/cancel", {key: asked[key] for key in ("usage_points", "from")}).json() == {"events": 4}
+    assert town.get(f"{path}?{period}").json()["outages_total"] == before
+    for wrong, field in (({"to": when["from"]}, "to"), ({"from": "2026-12-20T00:00:00Z", "to": None}, "from")):
+        answer = town.post(path, asked | wrong)
+        assert (answer.status_code, answer.json()["errors"][0]["name"]) == (422, field)

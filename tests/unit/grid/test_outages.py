@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridwright.domain.event import POWER_OFF, POWER_ON, EndDeviceEvent
+from gridwright.domain.event import POWER_CANCELLED, POWER_OFF, POWER_ON, EndDeviceEvent
 from gridwright.domain.interval import Interval
 from gridwright.domain.topology import Connection, Node, NodeKind, Topology
 from gridwright.grid import Interruption, interruptions, outages, reliability
@@ -53,6 +53,14 @@ def test_off_twice_is_off_once_and_what_began_before_counts_from_the_start() -> 
     assert minutes(interruptions(events, PERIOD)) == [("A", 0, 20, True)]
     assert interruptions(off_on("A", -30, -20), PERIOD) == ()
     assert interruptions([an_event("A", "12.0.0.1", 5)], PERIOD) == ()
+
+
+def test_what_was_taken_back_was_never_told() -> None:
+    other = off_on("B", 10, 40)
+    events = [*off_on("A", 10, 40), *off_on("A", 100, 101), *other, an_event("A", POWER_CANCELLED, 10)]
+    assert minutes(interruptions(events, PERIOD)) == [("B", 10, 40, True), ("A", 100, 101, True)]
+    told = an_event("A", POWER_ON, 30, duration_s="600")
+    assert interruptions([told, an_event("A", POWER_CANCELLED, 30)], PERIOD) == ()
 
 
 def test_a_meter_that_could_not_send_while_dying_tells_how_long_it_was() -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Response
 
 from gridwright.api.door import Asking, Staff
+from gridwright.api.idempotency import OnceDone
 from gridwright.api.listing import JSON
 from gridwright.api.parameters import From, To, period_of
 from gridwright.api.problems import bad_parameter
 from gridwright.api.shapes.field import (
     ConnectionShape,
     NodeShape,
+    OutageCancelled,
+    OutageKept,
+    OutageNew,
     OutagesShape,
     TopologyNew,
     TopologyShape,
@@ -27,10 +32,12 @@ from gridwright.domain.topology import Connection, Node, Topology
 from gridwright.domain.usage_point import FOREVER
 from gridwright.jobs.grid.balance_grid import balance_grid
 from gridwright.jobs.grid.grid_events import grid_events
+from gridwright.jobs.grid.tell_outage import OutageTold, cancel_outage, tell_outage
 
 router = APIRouter(prefix="/grid", tags=["Grid"])
 LONGEST = timedelta(days=93)
 QUARTER = timedelta(minutes=15)
+AHEAD = timedelta(minutes=5)  # as far as a clock of theirs may be ahead of ours
 MOST_READINGS = 30_000_000
 
 
@@ -75,6 +82,27 @@ def outages(platform: Staff, start: From, end: To) -> Response:
     period = bounded(platform, start, end)
     told = grid_events(platform.store, platform.access, period).to_dict()
     return as_json({name: told[name] for name in ("period", "outages", "outages_total", "reliability")})
+
+
+@router.post("/outages", summary="Tell of an outage", response_model=OutageKept)
+def tell(once: OnceDone, asked: OutageNew) -> Response:
+    """Tell that usage points had no power: estimates there are zero, zeros are no doubt, and bills follow."""
+    platform, now = once.platform, once.platform.clock()
+    latest = max(asked.start, asked.end or asked.start)
+    if asked.end is not None and asked.end <= asked.start:
+        raise bad_parameter("body", "to", "the end lies not after the beginning", asked.end.isoformat())
+    if latest > now + AHEAD:
+        raise bad_parameter("body", "from", "it lies in the future", latest.isoformat())
+    told = OutageTold(asked.usage_points, asked.start, asked.end, asked.text)
+    return once(HTTPStatus.OK, lambda: OutageKept(events=tell_outage(platform.store, platform.access, told, now=now)))
+
+
+@router.post("/outages/cancel", summary="Take an outage back", response_model=OutageKept)
+def cancel(once: OnceDone, asked: OutageCancelled) -> Response:
+    """Take back an outage that never was, of the usage points where one begins at that instant, whoever told it."""
+    platform, now = once.platform, once.platform.clock()
+    told = OutageTold(asked.usage_points, asked.start, text=asked.text)
+    return once(HTTPStatus.OK, lambda: OutageKept(events=cancel_outage(platform.store, platform.access, told, now=now)))
 
 
 def bounded(platform: Platform, start: datetime, end: datetime) -> Interval:

@@ -285,6 +285,26 @@ class VoltageShape(Shape):
     events: list[dict[str, Any]]
 
 
+class OutageCancelled(Request):
+    """Which outages never were: those of some usage points that begin at an instant."""
+
+    usage_points: list[Name] = Field(min_length=1, max_length=10_000, examples=[["UP-1042", "UP-1043"]])
+    start: Annotated[Instant, Field(alias="from")]
+    text: Annotated[Text, Field(max_length=400, description="What is to be remembered of it.")] = ""
+
+
+class OutageNew(OutageCancelled):
+    """An outage of some usage points; without an end power is not back yet, and nothing follows from it."""
+
+    end: Annotated[Instant | None, Field(alias="to")] = None
+
+
+class OutageKept(Shape):
+    """How many reports of power off, on, or taken back, are new; none where all of it was told before."""
+
+    events: int
+
+
 class OutagesShape(Shape):
     """Outages over a period, the newest listed, and the indices of reliability."""
 

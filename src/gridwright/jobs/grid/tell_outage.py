@@ -1,0 +1,76 @@
+"""An outage that people tell, as a control room or a head-end knows it; and one that is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gridwright.domain.access import Access, Act
+from gridwright.domain.errors import Conflict, NotFound
+from gridwright.domain.event import POWER, POWER_CANCELLED, POWER_OFF, POWER_ON, EndDeviceEvent
+from gridwright.domain.interval import Interval
+from gridwright.grid import interruptions
+from gridwright.store import Store
+
+# What began before an outage may reach into it, and is looked for so far back.
+BEFORE = timedelta(days=7)
+MOMENT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class OutageTold:
+    """Usage points without power from `start` on, up to `end`, where it is back; `text`: what is to be remembered."""
+
+    usage_points: Sequence[str]
+    start: datetime
+    end: datetime | None = None
+    text: str = ""
+
+
+def tell_outage(store: Store, access: Access, told: OutageTold, *, now: datetime) -> int:
+    """Keep an outage as reports of power off and on, and return how many are new; its days are judged again.
+
+    One that was taken back is a Conflict: what is told of that instant counts no more.
+    """
+    moments = [(POWER_OFF, told.start), *([(POWER_ON, told.end)] if told.end else [])]
+    points = _known(store, access, told.usage_points)
+    for kind, at in moments:
+        gone = store.field.events(access, points, Interval(at, at + MOMENT), [POWER_CANCELLED])
+        if gone:
+            what = "off" if kind == POWER_OFF else "on"
+            raise Conflict(
+                f"that power went {what} at {gone[0].usage_point} at {at.isoformat()} was taken back",
+                remedy="tell it of a second later or earlier",
+            )
+    details = {"told_by": access.actor}
+    events = [EndDeviceEvent(one, kind, at, now, one, told.text, details) for one in points for kind, at in moments]
+    return store.devices.save_events(access, events)
+
+
+def cancel_outage(store: Store, access: Access, told: OutageTold, *, now: datetime) -> int:
+    """Take back the outages that began just at `start` at usage points, whoever told them; NotFound where one has none.
+
+    The reports stay on record, and beside each that it is taken back; the days are judged again.
+    """
+    points = _known(store, access, told.usage_points)
+    around = Interval(told.start - BEFORE, max(now, told.start) + MOMENT)
+    found = interruptions(store.field.events(access, points, around, POWER), around)
+    here = {each.usage_point: each for each in found if each.period.start == told.start}
+    lacking = next((one for one in points if one not in here), None)
+    if lacking is not None:
+        raise NotFound(
+            f"no outage of {lacking} begins at {told.start.isoformat()}",
+            remedy="GET /v1/grid/outages lists them, and GET /v1/usage-points/ID/end-device-events what was reported",
+        )
+    moments = [(each.usage_point, at) for each in here.values() for at in (each.period.start, each.period.end)]
+    gone = [(one, at) for one, at in moments if at < around.end]
+    details = {"told_by": access.actor}
+    events = [EndDeviceEvent(one, POWER_CANCELLED, at, now, one, told.text, details) for one, at in gone]
+    return store.devices.save_events(access, events)
+
+
+def _known(store: Store, access: Access, points: Sequence[str]) -> list[str]:
+    """Return usage points, each once; NotFound names one that is not registered."""
+    access.require(Act.WRITE_READINGS)
+    return [each.id for each in store.registry.points(access, list(dict.fromkeys(points)))]

@@ -1,0 +1,120 @@
+"""An outage that people tell: what follows from it in readings and bills, and that it can be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridwright.domain import quality as q
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.access import Access, Role
+from gridwright.domain.errors import AccessDenied, Conflict, NotFound
+from gridwright.domain.event import POWER_CANCELLED
+from gridwright.domain.image import Image
+from gridwright.domain.interval import Interval
+from gridwright.domain.panel import Panel
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.cascade.correct import correct
+from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.grid.tell_outage import OutageTold, cancel_outage, tell_outage
+from gridwright.store import Store, open_store
+from tests.integration.store.conftest import emptied
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+START = datetime(2025, 3, 3, tzinfo=UTC)
+DAYS = 28
+NOW = START + DAYS * DAY
+GAP = slice(20 * 24 + 8, 22 * 24 + 8)  # two days and a night
+FROM, TO = START + GAP.start * HOUR + HOUR / 4, START + GAP.stop * HOUR - HOUR / 4
+TOLD = OutageTold(["UP-1", "UP-2"], FROM, TO, "a digger in the high street")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """Two homes: UP-1 has a hole of two days, UP-2 measured zeros there."""
+    lite = request.param == "sqlite"
+    address = f"sqlite:///{tmp_path}/store.db" if lite else emptied(str(request.getfixturevalue("postgres_url")))
+    with open_store(address) as opened:
+        opened.registry.save_points(ME, [UsagePoint(name, "Europe/Berlin") for name in ("UP-1", "UP-2")])
+        hours = np.arange(24 * DAYS)
+        values = np.tile(np.rint(400 + 150 * np.sin(2 * np.pi * hours / 24)), (2, 1))
+        values[0, GAP], values[1, GAP] = np.nan, 0.0
+        opened.readings.save(ME, Panel(("UP-1", "UP-2"), START, HOUR, values), known_at=NOW)
+        judge(opened)
+        yield opened
+
+
+def judge(store: Store) -> None:
+    correct(store, ME, SiteDefaults(), now=NOW)
+
+
+def final(store: Store) -> np.ndarray:
+    period = Interval(START + GAP.start * HOUR, START + GAP.stop * HOUR)
+    return np.asarray(store.readings.load(ME, ["UP-1"], period, image=Image.FINAL).values[0])
+
+
+def doubts(store: Store, code: str) -> list[str]:
+    return [one.finding.usage_point for one in store.findings.page(ME) if one.finding.code == code]
+
+
+def test_what_is_told_is_zero_and_no_doubt_and_taken_back_it_is_as_before(store: Store) -> None:
+    before = final(store)
+    assert before.sum() > 10_000
+    assert doubts(store, "V16_zero_run") == ["UP-2"]
+    assert tell_outage(store, ME, TOLD, now=NOW) == 4
+    assert tell_outage(store, ME, TOLD, now=NOW) == 0, "told again it is no news"
+    judge(store)
+    after = final(store)
+    assert (after[1:-1] == 0).all()
+    assert 0 < after[0] < before[0] / 2, "a quarter of an hour of power is left there"
+    assert doubts(store, "V16_zero_run") == []
+    assert cancel_outage(store, ME, TOLD, now=NOW) == 4
+    judge(store)
+    assert final(store).tolist() == before.tolist()
+    assert doubts(store, "V16_zero_run") == ["UP-2"]
+    reported = store.devices.events(ME, point="UP-1")
+    assert [each.type == POWER_CANCELLED for each in reported].count(True) == 2
+    assert len(reported) == 4, "what was told stays on record"
+
+
+def test_what_was_taken_back_is_not_told_again_and_what_never_was_is_not_taken_back(store: Store) -> None:
+    with pytest.raises(NotFound, match="no outage of UP-1 begins at"):
+        cancel_outage(store, ME, TOLD, now=NOW)
+    tell_outage(store, ME, TOLD, now=NOW)
+    with pytest.raises(NotFound, match="no outage of UP-1"):
+        cancel_outage(store, ME, OutageTold(["UP-1"], FROM + HOUR), now=NOW)
+    cancel_outage(store, ME, OutageTold(["UP-1"], FROM), now=NOW)
+    with pytest.raises(Conflict, match="was taken back"):
+        tell_outage(store, ME, TOLD, now=NOW)
+    later = OutageTold(["UP-1"], FROM + timedelta(seconds=1), TO - timedelta(seconds=1))
+    assert tell_outage(store, ME, later, now=NOW) == 2
+    judge(store)
+    assert (final(store)[1:-1] == 0).all()
+
+
+def test_without_its_end_it_proves_nothing_until_that_is_told(store: Store) -> None:
+    before = final(store)
+    assert tell_outage(store, ME, OutageTold(["UP-1"], FROM), now=NOW) == 1
+    judge(store)
+    assert final(store).tolist() == before.tolist()
+    assert tell_outage(store, ME, TOLD, now=NOW) == 3
+    judge(store)
+    assert (final(store)[1:-1] == 0).all()
+    quality = store.readings.load(ME, ["UP-1"], Interval(FROM, TO), image=Image.FINAL).quality
+    assert np.all(q.method_of(quality[0, 1:-1]) == int(q.Method.ZERO))
+
+
+def test_who_may_tell_and_of_whom(store: Store) -> None:
+    with pytest.raises(NotFound):
+        tell_outage(store, ME, OutageTold(["UP-1", "UP-9"], FROM, TO), now=NOW)
+    for role in (Role.VIEWER, Role.BILLER, Role.DEVICE):
+        for act in (tell_outage, cancel_outage):
+            with pytest.raises(AccessDenied):
+                act(store, Access("x", role), TOLD, now=NOW)
+    with pytest.raises(AccessDenied):
+        tell_outage(store, Access("x", Role.OPERATOR, frozenset({"UP-1"})), TOLD, now=NOW)
+    assert store.devices.events(ME) == []
