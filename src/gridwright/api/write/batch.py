@@ -97,6 +97,15 @@ class Batch:
         return self.resolved.quarantined.size - self.ahead
 
     @property
+    def reads(self) -> int:
+        """How many register reads it brings, but for single ones."""
+        return sum(part.size for part in self.resolved.registers)
+
+    def go_on_with(self, rest: Resolved) -> None:
+        """Bring this alone from here on, as the others are written."""
+        self.resolved, self._touched = rest, frozenset()
+
+    @property
     def touched(self) -> frozenset[str | int]:
         """Return what it has readings of: the store's keys of usage points, and the names that nobody knows."""
         if not self._touched:

@@ -92,7 +92,7 @@ def _write_alone(store: Store, batch: Batch, now: datetime) -> Outcome:
     """Write one batch with the answer that is remembered for its key; its failure is its own."""
     try:
         with store.transaction(settled=False):
-            _restore(batch)
+            restore(batch)
             _write_together(store, [batch], now)
             answer = batch.tell(batch)
             if batch.once is not None:
@@ -115,14 +115,14 @@ def remember(store: Store, batch: Batch, answer: Answer, now: datetime) -> None:
 
 def _write_together(store: Store, batches: Sequence[Batch], now: datetime) -> None:
     for batch in batches:
-        _restore(batch)
+        restore(batch)
         if batch.strays:
             _quarantine(store, batch)
     if _put_in_journal(store, batches, now):
         return
     for batch in batches:
         if batch.make_usual():
-            _restore(batch)
+            restore(batch)
     batches = write_singles(store, batches, now)
     for pile in _piles(batches, "intervals"):
         for readings in _in_turn(pile):
@@ -203,7 +203,7 @@ def _refuse_strays(batch: Batch, records: Counter[int], fault: Fault) -> None:
             verdicts.listed[at] = replace(one, status=Status.REJECTED, fault=fault)
 
 
-def _restore(batch: Batch) -> None:
+def restore(batch: Batch) -> None:
     """Take back the verdicts of an attempt that was rolled back."""
     verdicts = batch.decoded.verdicts
     if batch.mark is None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gridwright.api.answer import Answer, Refused, refuse
+from gridwright.api.write.ahead import write_some
 from gridwright.api.write.batch import Batch, Waiter
 from gridwright.api.write.batches import Outcome, keep_strays, write
 from gridwright.api.write.folds import Folding
@@ -31,6 +32,7 @@ WAITING_READINGS = 4_000_000
 GROUP = 512  # batches of one transaction
 GROUP_READINGS = 500_000
 STRAYS = 2_000  # readings for the quarantine of one transaction; nobody waits for a flood of unknown names
+READS = 2_000  # register reads of one transaction, about: some tenths of a second
 GATHER_S = 0.001  # while more arrives within this, the transaction that is about to begin waits for it,
 GATHERS = 8  # but not more often than this
 PATIENCE_S = 20.0  # how long a batch is tried while the database is locked or away
@@ -174,17 +176,18 @@ class Writer:
             pass
 
     def _bounded(self, group: Sequence[Batch]) -> list[Batch]:
-        """Return those that are written now; one with too much for the quarantine writes some of it ahead, and waits.
+        """Return those that are written now; one that would take long writes some of it ahead, and waits.
 
         All others pass it, but those that have readings of the same: of two values for one instant the last one counts.
         What was written ahead stays if the rest fails: the same again changes nothing.
         """
-        room = STRAYS
+        room, reads = STRAYS, READS
         now: list[Batch] = []
         later: list[Batch] = []
         for batch in group:
-            if batch.strays <= room and all(batch.touched.isdisjoint(other.touched) for other in later):
-                room -= batch.strays
+            fits = batch.strays <= room and batch.reads <= reads
+            if fits and all(batch.touched.isdisjoint(other.touched) for other in later):
+                room, reads = room - batch.strays, reads - batch.reads
                 now.append(batch)
             else:
                 later.append(batch)
@@ -196,13 +199,15 @@ class Writer:
         return now
 
     def _write_ahead(self, batch: Batch) -> bool:
-        """Write some of what a batch has for the quarantine; False where the batch itself has to tell why it cannot."""
+        """Write some of what would take long; False where the batch itself has to tell why it cannot."""
         try:
-            room = self._store.quarantine.room(batch.access)
-            kept = keep_strays(self._store, batch, STRAYS, room)
+            if batch.strays:
+                room = self._store.quarantine.room(batch.access)
+                batch.ahead += keep_strays(self._store, batch, STRAYS, room)
+            elif batch.reads > READS:
+                return write_some(self._store, batch, READS, self._clock())
         except Exception:  # noqa: BLE001 - it fails once more where it is answered
             return False
-        batch.ahead += kept
         return True
 
     def _let_wait(self, group: Sequence[Batch]) -> None:

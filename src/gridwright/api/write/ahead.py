@@ -1,0 +1,88 @@
+"""What a batch of very many register reads brings ahead of its answer, some usage points a transaction.
+
+Each read is judged by those beside it, which takes a hundred times as long as an interval. What was written ahead stays
+if the rest fails: the same again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from gridwright.api.answer import Answer
+from gridwright.api.ingest.names import Resolved
+from gridwright.api.write.batch import Batch
+from gridwright.api.write.batches import restore, write
+from gridwright.domain.readings import Readings
+from gridwright.ingest.order import take
+
+if TYPE_CHECKING:
+    from gridwright.store import Store
+
+
+def write_some(store: Store, batch: Batch, most: int, now: datetime) -> bool:
+    """Write all of some usage points, with so many register reads at most; False where the whole has to tell why not.
+
+    A usage point stays whole, however many reads it has.
+    """
+    names = _first(batch.resolved.registers, most)
+    ahead, rest = (_some(batch.resolved, names, of=of) for of in (True, False))
+    part = Batch(batch.access, batch.received, batch.decoded, ahead, batch.directory, _told_later)
+    try:
+        (outcome,) = write(store, [part], now)
+    except Exception:
+        restore(part)
+        raise
+    if not isinstance(outcome, Answer):
+        restore(part)
+        return False
+    rest.quarantined = batch.resolved.quarantined
+    batch.go_on_with(rest)
+    return True
+
+
+def _told_later(batch: Batch) -> Answer:
+    del batch
+    return Answer(200)
+
+
+def _first(registers: Sequence[Readings], most: int) -> set[str]:
+    """Return the first usage points, with so many reads at most; one at least."""
+    counts: Counter[str] = Counter()
+    for part in registers:
+        for name, count in zip(part.points, np.bincount(part.point, minlength=len(part.points)).tolist(), strict=True):
+            if count:
+                counts[name] += count
+    names: set[str] = set()
+    for name, count in counts.items():
+        most -= count
+        if names and most < 0:
+            break
+        names.add(name)
+    return names
+
+
+def _some(resolved: Resolved, names: set[str], *, of: bool) -> Resolved:
+    """Return what is of usage points, or of all others; nothing of the quarantine."""
+    intervals, registers = (
+        [_part(one, names, of=of) for one in parts] for parts in (resolved.intervals, resolved.registers)
+    )
+    few = [one for one in resolved.few if (one.name in names) is of]
+    return Resolved([one for one in intervals if one.size], [one for one in registers if one.size], few)
+
+
+def _part(readings: Readings, names: set[str], *, of: bool) -> Readings:
+    mine: npt.NDArray[np.bool_] = np.array([(name in names) is of for name in readings.points])
+    rows = mine[readings.point]
+    used, place = np.unique(readings.point[rows], return_inverse=True)
+    points, devices = (
+        tuple(column[which] for which in used.tolist()) if column else ()
+        for column in (readings.points, readings.devices)
+    )
+    return replace(take(readings, rows), points=points, point=place.astype(np.int32), devices=devices)

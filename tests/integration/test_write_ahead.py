@@ -1,0 +1,134 @@
+"""A batch of very many register reads is written some usage points at a time: the others get between."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridwright.api.ingest.few import FEW
+from gridwright.api.ingest.names import Resolved
+from gridwright.api.write import writer as writer_module
+from gridwright.api.write.ahead import _first, _some
+from gridwright.api.write.batches import write
+from gridwright.domain.access import LOCAL_OWNER as ME
+from gridwright.domain.errors import StoreFull
+from gridwright.domain.interval import Interval
+from gridwright.domain.readings import Readings
+from tests.integration.test_group_commit import QUARTER, START, TOWN, batch, put, record, register, store, told, value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gridwright.api.write.batch import Batch
+    from gridwright.store import Store
+
+__all__ = ["store"]
+SLOTS = 12
+DAY = Interval(START - QUARTER, START + timedelta(days=1))
+
+
+def many(**wrong: float) -> Batch:
+    """Reads of three usage points in turn, with intervals of the second; `wrong` ones in place of some."""
+    reads = [
+        register(point, slot, wrong.get(f"p{point}_{slot}", 100 * point + slot))
+        for slot in range(SLOTS)
+        for point in (1, 2, 3)
+    ]
+    assert len(reads) > FEW
+    return batch(*reads, *(record(2, slot, 0.5) for slot in range(-60, -40)))
+
+
+def stored(store: Store) -> dict[str, list[tuple[Any, float]]]:
+    return {
+        point: [(read.at, read.value) for read in store.registers.load(ME, point, DAY)] for point in sorted(TOWN.points)
+    }
+
+
+def test_others_pass_a_batch_of_many_register_reads(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridwright.api.write.writer.READS", SLOTS)
+    order, settle = list[int](), writer_module._settle
+
+    def settled(group: Sequence[Batch], outcomes: Sequence[Any]) -> None:
+        order.extend(one.decoded.verdicts.accepted for one in group)
+        settle(group, outcomes)
+
+    monkeypatch.setattr("gridwright.api.write.writer._settle", settled)
+    behind = batch(record(3, -50, 0.9))
+    answers = put(store, many(), behind, batch(*(record(1, slot, 0.3) for slot in (-70, -71))))
+    assert [told(one)["accepted"] for one in answers] == [3 * SLOTS + 20, 1, 2]
+    assert order == [2, 3 * SLOTS + 20, 1], "who has nothing of what is yet to be written passes"
+    assert stored(store) == {
+        f"UP-{point}": [(START + QUARTER * slot, 1000.0 * (100 * point + slot)) for slot in range(SLOTS)]
+        for point in (1, 2, 3)
+    }
+    assert (value(store, 2, -45), value(store, 3, -50), value(store, 1, -70)) == (500, 900, 300)
+
+
+@pytest.mark.parametrize("reads", [1, 2 * SLOTS, 10_000])
+def test_verdicts_and_what_is_stored_are_the_same_however_it_is_cut(
+    store: Store, monkeypatch: pytest.MonkeyPatch, reads: int
+) -> None:
+    monkeypatch.setattr("gridwright.api.write.writer.READS", reads)
+    (answer,) = put(store, many(p1_5=900_000, p3_7=0))
+    verdict = told(answer)
+    assert (verdict["accepted"], verdict["rejected"]) == (3 * SLOTS + 18, 2)
+    assert [one["index"] for one in verdict["verdicts"]] == [15, 23]
+    found = stored(store)
+    assert [len(found[f"UP-{point}"]) for point in (1, 2, 3)] == [SLOTS - 1, SLOTS, SLOTS - 1]
+    assert value(store, 2, -45) == 500
+
+
+def test_a_part_that_fails_is_told_and_the_same_again_is_taken(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridwright.api.write.writer.READS", SLOTS)
+    left = [1]
+
+    def full(*args: Any) -> Any:  # noqa: ANN401 - as it is asked
+        left[0] -= 1
+        outcomes = write(*args)
+        if left[0] < 0:
+            raise StoreFull("no room")
+        return outcomes
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gridwright.api.write.ahead.write", full)
+        patch.setattr("gridwright.api.write.writer.write", full)
+        (failed,) = put(store, many())
+    assert isinstance(failed, StoreFull)
+    (again,) = put(store, many())
+    assert told(again)["accepted"] == 3 * SLOTS + 20
+    assert [len(reads) for reads in stored(store).values()] == [SLOTS] * 3
+
+
+ROWS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9)), min_size=1, max_size=30)
+
+
+def a_series(rows: list[tuple[int, int]]) -> Readings:
+    point, at = (np.array(column) for column in zip(*rows, strict=True))
+    size = len(rows)
+    columns = (point.astype(np.int32), at.astype(np.int64), at * 1.0, np.zeros(size, np.uint8), np.arange(size))
+    return Readings(tuple("ABBCD"), *columns, devices=tuple("vwxyz"))
+
+
+def rows_of(parts: Sequence[Readings]) -> list[tuple[str, str, int, int]]:
+    return sorted(
+        (part.points[point], part.devices[point], at, line)
+        for part in parts
+        for point, at, line in zip(part.point.tolist(), part.at.tolist(), part.line.tolist(), strict=True)
+    )
+
+
+@given(series=st.lists(ROWS, min_size=1, max_size=3), most=st.integers(1, 40))
+def test_a_cut_keeps_all_reads_and_usage_points_whole(series: list[list[tuple[int, int]]], most: int) -> None:
+    whole = Resolved(registers=[a_series(rows) for rows in series])
+    names = _first(whole.registers, most)
+    now, later = (_some(whole, names, of=of) for of in (True, False))
+    assert rows_of(now.registers + later.registers) == rows_of(whole.registers)
+    assert {row[0] for row in rows_of(now.registers)} == names
+    assert names.isdisjoint(row[0] for row in rows_of(later.registers))
+    assert len(rows_of(now.registers)) <= most or len(names) == 1
+    assert all(set(part.points) == {part.points[at] for at in part.point.tolist()} for part in now.registers)
