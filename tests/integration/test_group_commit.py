@@ -301,7 +301,9 @@ def test_a_bug_between_two_groups_does_not_end_the_writer(tmp_path: Path, monkey
     assert not faults
 
 
-def test_a_group_begins_when_half_of_the_last_crowd_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_group_begins_when_half_of_the_last_crowd_is_there_or_all_of_a_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writer, pauses = Writer(cast("Any", None), lambda: NOW), list[float]()
 
     def arriving(pause: float) -> None:
@@ -311,7 +313,16 @@ def test_a_group_begins_when_half_of_the_last_crowd_is_there(tmp_path: Path, mon
             writer._queue.append(batch())
 
     monkeypatch.setattr(writer._changed, "wait", arriving)
-    for crowd, arrived, waited in ((0, 1, 0), (2, 1, 0), (4, 1, 1), (4, 2, 0), (9, 1, 3)):
+    for crowd, arrived, waited in (
+        (0, 1, 0),
+        (1, 1, 0),
+        (2, 1, 1),
+        (3, 3, 0),
+        (4, 1, 3),
+        (4, 4, 0),
+        (9, 1, 3),
+        (9, 5, 0),
+    ):
         pauses.clear()
         writer._crowd, writer._queue = crowd, deque([batch()] * arrived)
         writer._gather()
@@ -328,15 +339,15 @@ def test_a_group_begins_when_half_of_the_last_crowd_is_there(tmp_path: Path, mon
             await asyncio.to_thread(lone.stop)
             return lone._crowd
 
-        assert asyncio.run(alone()) == 1  # half of which is there as soon as anything is
+        assert asyncio.run(alone()) == 1  # who is alone waits for nobody
 
 
-def test_who_completes_the_half_of_the_crowd_wakes_the_writer_and_nobody_before(
+def test_who_completes_the_part_of_the_crowd_wakes_the_writer_and_nobody_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("gridwright.api.write.writer.GATHER_S", 3_600.0)
     writer = Writer(cast("Any", None), lambda: NOW)
-    writer._crowd, writer._queue = 6, deque([batch()])
+    writer._crowd, writer._queue = 6, deque([batch(), batch()])
     gathering = threading.Thread(target=writer._gather, daemon=True)
     writer._thread = gathering
     gathering.start()
@@ -352,7 +363,7 @@ def test_who_completes_the_half_of_the_crowd_wakes_the_writer_and_nobody_before(
     asyncio.run(arrive())
     gathering.join(30)
     assert not gathering.is_alive()
-    assert len(writer._queue) == 3
+    assert len(writer._queue) == 4
 
 
 def stray(number: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401

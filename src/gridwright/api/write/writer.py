@@ -35,6 +35,7 @@ STRAYS = 2_000  # readings for the quarantine of one transaction; nobody waits f
 READS = 2_000  # register reads of one transaction, about: some tenths of a second
 GATHER_S = 0.001  # while more arrives within this, the transaction that is about to begin waits for it,
 GATHERS = 8  # but not more often than this
+ALL = 4  # so few clients are all waited for
 PATIENCE_S = 20.0  # how long a batch is tried while the database is locked or away
 AGAIN_S = 0.2  # before the writer begins again, after a bug that ended it
 PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -299,8 +300,9 @@ class Writer:
         """Let those join who are just arriving: a commit costs the same for one as for sixty.
 
         Half of those who were here last are enough: the others arrive while these are written, and the other way round.
+        Of few all are waited for: to write for each half takes longer than to read what the other one sends.
         """
-        seen, enough = 0, min(self._crowd / 2, GROUP)
+        seen, enough = 0, min(max(self._crowd / 2, min(self._crowd, ALL)), GROUP)
         with self._changed:
             self._awaited = enough
             for _ in range(GATHERS):
