@@ -14,7 +14,8 @@ def beside_exchanges(
 ) -> Sequence[RegisterReading]:
     """Return reads of a usage point that arrive, those of an instant of exchange under the meter that showed them.
 
-    On record there is the meter that comes: its opening read is its own, and else what the other one goes on to is not.
+    On record there is the meter that comes. What is the final read of the one that goes is that one's all the same, and
+    so is what goes on from its register where the new one's opening read is another.
     """
     every = [*stored, *arriving]
     if len({read.end_device for read in every}) == 1 or not any(read.presumed for read in arriving):
@@ -32,6 +33,8 @@ def _whose(read: RegisterReading, goes: str, every: Sequence[RegisterReading], r
     last = replace(read, end_device=goes)
     if (goes, read.value) in then:
         return last
+    if read.end_device not in {device for device, _ in then}:
+        return read
     before = [each for each in every if each.at < read.at and each.end_device == goes]
     latest = max(before, key=lambda each: each.at, default=None)
     return last if latest and latest.value <= read.value and rollovers.counts_on(latest, last) else read
