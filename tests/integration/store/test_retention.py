@@ -13,7 +13,7 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.upkeep.tidy_store import Keep, Tidied, tidy_store
+from gridwright.jobs.upkeep.tidy_store import Forgetting, Keep, Tidied, next_forgetting, tidy_store
 from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store
 from gridwright.store import retention as module
@@ -55,6 +55,10 @@ def test_what_is_older_than_it_is_kept_goes_once_and_is_told(town: Store, monkey
     monkeypatch.setattr(module, "TOGETHER", 2)
     now = NOON + 95 * DAY
     assert tidy_store(town, ME, now=now, keep=Keep(outlooks=DAY)) == Tidied(0, 0, 0, 0)
+    for wait in (0 * DAY, HOUR, 7 * DAY - HOUR):
+        assert tidy_store(town, ME, now=now + wait, keep=KEEP) == Tidied(0, 0, 0, 0), "it is announced a week before"
+    assert next_forgetting(town, ME, "quarantine", now + DAY) == Forgetting(now + 7 * DAY, now - 60 * DAY)
+    now += 7 * DAY
     # Resolved on day 1, that goes; on day 80, accepted, and open ones stay. The clock of the claim is the database's.
     assert tidy_store(town, ME, now=now, keep=KEEP) == Tidied(0, 0, 1, 6)
     assert messages(town) == ["hour 1", "hour 2", "hour 3"]
@@ -68,6 +72,27 @@ def test_what_is_older_than_it_is_kept_goes_once_and_is_told(town: Store, monkey
         ("quarantine", 2),
     ]
     assert {check.name: check.first for check in verify_store(town, ME).checks if not check.ok} == {}
+
+
+def test_a_clock_that_jumps_a_year_ahead_makes_nothing_old_at_once(town: Store) -> None:
+    now, year = NOON + 95 * DAY, 365 * DAY
+    tidy_store(town, ME, now=now, keep=KEEP)
+    for jumped in (now + year, now + year + HOUR, now + year + 6 * DAY):
+        tidy_store(town, ME, now=jumped, keep=KEEP)
+        assert [waiting.meter for waiting in town.quarantine.meters(ME)] == ["new"], "only what was announced is gone"
+    for day in range(1, 14):  # the clock is right again
+        tidy_store(town, ME, now=now + day * DAY, keep=KEEP)
+    assert [waiting.meter for waiting in town.quarantine.meters(ME)] == ["new"]
+    for day in range(14, 30):
+        tidy_store(town, ME, now=now + day * DAY, keep=KEEP)
+    assert town.quarantine.meters(ME) == [], "received on day 50, old on day 110"
+
+
+def test_who_keeps_longer_meanwhile_keeps_what_was_announced(town: Store) -> None:
+    now = NOON + 95 * DAY
+    tidy_store(town, ME, now=now, keep=KEEP)
+    longer = Keep(outlooks=35 * DAY, findings=200 * DAY, quarantine=200 * DAY)
+    assert tidy_store(town, ME, now=now + 8 * DAY, keep=longer) == Tidied(0, 0, 0, 0)
 
 
 def test_only_who_looks_after_the_store_may_forget(town: Store) -> None:

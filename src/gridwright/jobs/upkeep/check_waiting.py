@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.jobs.upkeep.health import Check, ago, fails, fine, graded
+from gridwright.jobs.upkeep.tidy_store import next_forgetting
 from gridwright.store import Store
 from gridwright.store.findings import FindingFilter
 
@@ -40,6 +41,8 @@ def check_waiting(store: Store, now: datetime, keep_quarantine: timedelta | None
     fate = "nothing of it is lost"
     if keep_quarantine is not None:
         fate = f"what waits for more than {keep_quarantine / DAY:g} days is deleted (retention.quarantine_days)"
+        told = next_forgetting(store, LOCAL_OWNER, "quarantine", now)
+        fate += f": next what came in before {told.before:%Y-%m-%d}, on {told.due:%Y-%m-%d}" if told else ""
     remedy = f"gridwright quarantine list shows them: register or claim the meters; {fate}"
     yield graded("quarantine", found, remedy, warn=waits.quarantined > 0)
     since = timedelta() if waits.oldest_job is None else now - waits.oldest_job

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gridwright.domain.access import Access
 from gridwright.store import Store
 
+# What is forgotten is announced so long before: a clock that jumps a year ahead must not make all old at once.
+FORGETTING, NOTICE = "forgetting", timedelta(days=7)
 # Computed anew every few minutes; what was billed, settled or switched is not among them and is kept for ever.
-PASSING = ("forecast", "plan", "fleet", "grid-balance")
+PASSING = ("forecast", "plan", "fleet", "grid-balance", FORGETTING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,49 @@ class Tidied:
     quarantine: int
 
 
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """What is announced: on or after `due` goes what is from before an instant."""
+
+    due: datetime
+    before: datetime
+
+
 def tidy_store(store: Store, access: Access, *, now: datetime, keep: Keep) -> Tidied:
-    """Drop answers to repeated requests after a day, and what else is older than it is kept; run again, nothing."""
+    """Drop answers to repeated requests after a day, and what else is older than it is kept; run again, nothing.
+
+    Findings and quarantine come back from nowhere: what goes was announced `NOTICE` before.
+    """
     forget = store.retention
+
+    def announced(what: str, length: timedelta | None, drop: Callable[[datetime], int]) -> int:
+        return 0 if length is None else _forget(store, access, what, now, (length, drop))
+
     return Tidied(
         store.answers.forget_old(access, now),
         store.outlooks.forget(access, PASSING, before=now - keep.outlooks),
-        0 if keep.findings is None else forget.forget_findings(access, before=now - keep.findings),
-        0 if keep.quarantine is None else forget.forget_quarantine(access, before=now - keep.quarantine),
+        announced("findings", keep.findings, lambda before: forget.forget_findings(access, before=before)),
+        announced("quarantine", keep.quarantine, lambda before: forget.forget_quarantine(access, before=before)),
     )
+
+
+def next_forgetting(store: Store, access: Access, what: str, now: datetime) -> Forgetting | None:
+    """Return what was announced last of `findings` or `quarantine`; what a wrong clock announced of later is passed."""
+    told = store.outlooks.latest(access, FORGETTING, what, as_of=now)
+    if told is None:
+        return None
+    return Forgetting(told.issued + NOTICE, datetime.fromisoformat(told.body["before"]))
+
+
+def _forget(
+    store: Store, access: Access, what: str, now: datetime, how: tuple[timedelta, Callable[[datetime], int]]
+) -> int:
+    """Forget what was announced long enough ago, and announce what is old by now."""
+    length, drop = how
+    told, gone = next_forgetting(store, access, what, now), 0
+    if told is not None:
+        if now < told.due:
+            return 0
+        gone = drop(min(told.before, now - length))
+    store.outlooks.save(access, FORGETTING, what, {"before": (now - length).isoformat()}, issued=now)
+    return gone
