@@ -64,6 +64,31 @@ def test_a_gap(kind: ReadingType) -> None:
     assert doubts(kind, values) == [("V05_count", "warn", 96), ("V10_missing", "fail", 4)]
 
 
+@pytest.mark.parametrize("kind", [VOLTAGE, POWER, STATE], ids=lambda kind: str(kind.quantity))
+def test_samples_that_come_more_seldom_than_they_are_kept_are_one_doubt_a_day(kind: ReadingType) -> None:
+    values = ordinary(kind)
+    seldom = np.arange(96, 192)
+    values[0, seldom[seldom % 3 != 0]] = np.nan  # 32 gaps on the second day
+    values[0, 300:302] = np.nan
+    panel = Panel(("P", "Q"), START, QUARTER, np.vstack([values, ordinary(kind)]), reading_type=kind)
+    done = validate(panel, [UsagePoint("P"), UsagePoint("Q")])
+    told = [(f.slots, f.message) for f in done.findings if f.code == "V10_missing"]
+    assert [slots for slots, _ in told] == [95, 2]
+    assert told[0][1].startswith("no value in 64 of 95 intervals, in 32 gaps from 2025-01-07 00:15")
+    assert told[1][1] == "no value in 2 intervals (0.5 h) from 2025-01-09 03:00"
+    kept = ~np.isnan(values[0])
+    assert done.panel.values[0, kept].tolist() == values[0, kept].tolist(), "nothing that was measured is doubted"
+    assert not done.panel.missing[0, kept].any()
+
+
+def test_gaps_between_intervals_of_a_meter_are_told_each() -> None:
+    values = np.full((1, 192), 100.0)
+    values[0, np.arange(192) % 3 != 0] = np.nan
+    panel = Panel(("P",), START, QUARTER, values)
+    found = [f for f in validate(panel, [UsagePoint("P")]).findings if f.code == "V10_missing"]
+    assert len(found) == 64
+
+
 @pytest.mark.parametrize(
     ("kind", "value", "code"),
     [

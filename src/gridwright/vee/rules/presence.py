@@ -10,25 +10,45 @@ import numpy as np
 
 from gridwright.domain import quality as q
 from gridwright.domain.finding import Severity
+from gridwright.domain.reading_type import Accumulation
 from gridwright.vee.chunk import Chunk
 from gridwright.vee.rules.doubt import Doubt, duration
 from gridwright.vee.runs import Mask, Runs, runs_of
 
+MANY_GAPS = 24  # of a local day: one an hour
+
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """No value, or the meter says that it has none."""
+    """No value, or the meter says that it has none.
+
+    Samples that come more seldom than they are kept leave a gap behind each: many of a day are told as one.
+    """
 
     code: ClassVar[str] = "V10_missing"
 
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
         """Find the gaps."""
-        return [Doubt(Severity.FAIL, runs_of(chunk.missing))]
+        runs = runs_of(chunk.missing)
+        if chunk.panel.reading_type.accumulation is not Accumulation.INSTANTANEOUS or runs.size < MANY_GAPS:
+            return [Doubt(Severity.FAIL, runs)]
+        day = runs.row * chunk.days.size + chunk.days.at(runs.first)
+        begins = np.flatnonzero(np.r_[True, day[1:] != day[:-1]])
+        number = np.diff(np.r_[begins, day.size])
+        many = number >= MANY_GAPS
+        apart = runs.where(~np.repeat(many, number))
+        first, last = runs.first[begins], runs.last[begins + number - 1]
+        together = Runs(runs.row[begins], first, last).where(many)
+        return [Doubt(Severity.FAIL, apart), Doubt(Severity.FAIL, together, touches=False)]
 
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
-        """Say where the gap is."""
-        del row
-        return f"no value in {duration(chunk, last - first)} from {chunk.clock(first)}"
+        """Say where the gap is, or how many there are."""
+        gone = chunk.missing[row, first:last]
+        if gone.all():
+            return f"no value in {duration(chunk, last - first)} from {chunk.clock(first)}"
+        where = f"in {runs_of(gone[None]).size} gaps from {chunk.clock(first)} to {chunk.clock(last - 1)}"
+        told = f"no value in {int(gone.sum())} of {last - first} intervals, {where}"
+        return f"{told}: samples come more seldom than they are kept"
 
 
 @dataclass(frozen=True, slots=True)
