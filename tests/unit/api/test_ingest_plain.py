@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -291,6 +292,27 @@ def machine() -> compiled.Machine:
     code = compiled.load()
     assert code is not None
     return code
+
+
+@pytest.mark.parametrize(("how", "counts"), [(compiled.HOW, [False]), ({"nogil": True}, [True])])
+def test_machine_code_counts_nobody_who_uses_its_arrays(how: Any, counts: list[bool]) -> None:  # noqa: ANN401 - as the compiler takes it
+    """Three times as slow otherwise: the compiler has each call of a part count all that it is given."""
+    import numba
+
+    from gridwright.formats.line_protocol import scan
+
+    code = numba.njit(**how)(scan.enter)
+    assert code(compiled._nothing()[1], 0, 0)
+    assert ["NRT_incref" in text for text in code.inspect_llvm().values()] == counts
+
+
+@given(number=st.integers(0, (1 << 63) - 1), by=st.sampled_from([1, 7, 1_000, 60_000_000, 900_000_000, 86_400_000_000]))
+@example(1_773_057_600_000_000 - 1, 900_000_000)
+@example(1_773_057_600_000_000_000, 1_000)
+def test_quotient_and_rest_are_exact(number: int, by: int) -> None:
+    from gridwright.formats.line_protocol.scan import _divided
+
+    assert _divided(number, by, 1.0 / by) == divmod(number, by)
 
 
 def test_what_was_learned_goes_by_the_registry_as_it_is() -> None:

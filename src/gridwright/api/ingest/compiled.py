@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import structlog
@@ -23,6 +23,8 @@ class Machine(NamedTuple):
     enter: Enter
 
 
+# They make no array: to count who uses those they are given, at each call of a part, took most of the time.
+HOW: Any = {"nogil": True, "_nrt": False}
 _kept: list[Machine] = []
 _loading = threading.Lock()
 _at_first_lines = threading.Event()
@@ -75,9 +77,9 @@ def _compiled() -> Machine:
     from gridwright.formats.line_protocol.scan import enter, scan
 
     try:
-        code = Machine(numba.njit(nogil=True, cache=True)(scan), numba.njit(nogil=True, cache=True)(enter))
+        code = Machine(numba.njit(**HOW, cache=True)(scan), numba.njit(**HOW, cache=True)(enter))
     except RuntimeError:  # there is no folder in which it could be kept
-        code = Machine(numba.njit(nogil=True)(scan), numba.njit(nogil=True)(enter))
+        code = Machine(numba.njit(**HOW)(scan), numba.njit(**HOW)(enter))
     nothing = _nothing()
     code.scan(*nothing)
     code.enter(nothing[1], 0, 0)
