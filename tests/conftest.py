@@ -39,7 +39,13 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = {name: value for name, value in os.environ.items() if name.startswith("GRIDWRIGHT_")}
 NO_SKIP = bool(OUTSIDE.get("GRIDWRIGHT_TEST_NO_SKIP"))
-MARK_OF_FIXTURE = {"postgres_url": "server", "mysql_url": "server", "chromium": "browser", "shared_data": "shared"}
+MARK_OF_FIXTURE = {
+    "postgres_url": "server",
+    "mysql_url": "server",
+    "own_mysql_url": "server",
+    "chromium": "browser",
+    "shared_data": "shared",
+}
 quick_disk.begin()
 quick_schema.begin()
 quick_statements.begin()
@@ -99,6 +105,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(MARK_OF_FIXTURE[fixture])
     if not LONG:
         few_on_servers.leave_out(config, items)
+    items.sort(key=comes_late)
+
+
+def comes_late(item: pytest.Item) -> bool:
+    """Tell whether a test comes behind those of the whole tree and its documents, which take long.
+
+    By their names these would come last, and one worker would be left with them.
+    """
+    return item.path.parent != ROOT / "tests" / "unit"
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
@@ -163,6 +178,7 @@ def own_database(server: URL, *, variable: str, drop: str) -> Iterator[str]:
     try:
         yield address
     finally:
+        kept.await_behind(address)
         kept.let_go(address)
         with engine.connect() as connection:
             connection.exec_driver_sql(drop.format(name))
@@ -177,15 +193,18 @@ def postgres_url() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="session")
-def mysql_url() -> Iterator[str]:
-    """A fresh MariaDB or MySQL database of this worker's own, as a SQLAlchemy address."""
+def a_mysql_database() -> Iterator[str]:
+    """Yield a fresh MariaDB or MySQL database of this worker's own, as a SQLAlchemy address."""
     variable = "GRIDWRIGHT_TEST_MYSQL"
     server = make_url(
         OUTSIDE.get(variable) or "mysql+pymysql://root@127.0.0.1:3306/test?charset=utf8mb4&ssl_disabled=1"
     )
     with own_database(server, variable=variable, drop="DROP DATABASE {}") as address:
         yield address
+
+
+mysql_url = pytest.fixture(scope="session", name="mysql_url")(a_mysql_database)
+own_mysql_url = pytest.fixture(scope="session", name="own_mysql_url")(a_mysql_database)  # that one fixture hands out
 
 
 @pytest.fixture(scope="session")

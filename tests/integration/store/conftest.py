@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gridwright.store import Store, open_store
 from gridwright.store.schema import metadata
-from tests.kept import kept, let_go
+from tests.kept import await_behind, do_behind, kept, let_go
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 SEEDS = (
@@ -83,11 +83,18 @@ def left_alone(address: str) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mysql"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database, as an address."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/store.db"
-    return emptied(str(request.getfixturevalue(f"{request.param}_url")))
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database, as an address; MariaDB's, which waits long for files, is emptied while the next tests run."""
+    if request.param == "mysql":
+        url = str(request.getfixturevalue("own_mysql_url"))
+        if not await_behind(url):
+            emptied(url)
+        yield url
+        do_behind(url, emptied)
+    elif request.param == "postgres":
+        yield emptied(str(request.getfixturevalue("postgres_url")))
+    else:
+        yield f"sqlite:///{tmp_path}/store.db"
 
 
 @pytest.fixture
