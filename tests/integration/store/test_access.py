@@ -94,6 +94,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registry.cancel_exchange": (("hers", NOW), {"reason": "another house"}),
     "exchange_reads.save": (([READ],), {"known_at": NOW}),
     "exchange_reads.move": (([(READ, 1)],), {"known_at": NOW}),
+    "exchange_reads.take_out": (([READ],), {"known_at": NOW}),
     "exchange_reads.withdraw": (([READ],), {"known_at": NOW}),
     "exchange_reads.withdrawn": (("hers", "M1", NOW), {}),
     "exchange_reads.written": (("hers", NOW), {}),
