@@ -119,8 +119,9 @@ ESPI_QUALITY = {
 # What an edit had put into a final image, or register reads had told of a raw one, was taken back, and nothing else is
 # known. No reader sees the value.
 TAKEN_BACK = int(Status.REJECTED) | int(Method.AGREED) << 4
-# Energy that stands in for a straight line beside a wrong register read.
-GUESSED = int(Status.ESTIMATED) | int(Method.LINEAR) << 4
+# Energy of a straight line between the register reads around a wrong one; and as it was marked until 2026-11.
+GUESSED = int(Status.ESTIMATED) | int(Method.REGISTER) << 4
+GUESSED_ONCE = int(Status.ESTIMATED) | int(Method.LINEAR) << 4
 # A straight line in place of what reads told of a month that is out of sight; no read has the status.
 GUESSED_INSTEAD = int(Status.REJECTED) | int(Method.INSTEAD) << 4
 RAW, ACTUAL, MISSING = int(Status.RAW), int(Status.ACTUAL), int(Status.MISSING)

@@ -44,7 +44,8 @@ def gives_way(new: q.Qualities, stored: q.Qualities, same: Mask) -> Mask:
     `same`: where both have one value; what says less of it than is known changes nothing either.
     """
     less = same & q.says_less(new, stored) & ~q.out_of_sight(new) & ~q.out_of_sight(stored)
-    return np.asarray((is_guess(new) & (RANK[new] < RANK[stored])) | less, np.bool_)
+    told = q.of_register(new) & q.of_register(stored)  # what reads tell now holds, however sure it is
+    return np.asarray((is_guess(new) & (RANK[new] < RANK[stored]) & ~told) | less, np.bool_)
 
 
 def is_guess(new: q.Qualities) -> Mask:

@@ -17,13 +17,14 @@ from gridwright.domain.rollover import TurnedOver, never
 from gridwright.domain.verdict import Reject
 from gridwright.ingest.collected import Gridded, RegisterReads, Tally
 from gridwright.ingest.grid import grid_readings
-from gridwright.ingest.order import RANK, Mask, merge, order, reject, take
+from gridwright.ingest.order import RANK, Mask, listed, merge, order, reject, take
 from gridwright.ingest.possible import possible
 
 JITTER = 0.05  # of a step: a read that is off by less counts as a read on the grid
 MAJORITY = 0.5  # of the steps must be equal, else the reads follow no grid
 HOUR_S, MINUTE_S = 3600, 60
 KNOWN_LINE = 0  # marks reads that were known before
+WRONG = "register falls or jumps and comes back"
 Whole = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Factors = Callable[[Readings], Floats]  # given register reads, what the differences that begin with each count times
@@ -32,7 +33,7 @@ Carried = Callable[[Readings], Floats]  # given register reads, what the connect
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Chain:
-    """Ordered reads; `joins`: whether read i and i+1 are of one register; `epoch`: int32[n]; `known`: not new.
+    """Ordered reads; `joins`: whether read i and i+1 are of one register; `epoch`: int32[n].
 
     `counted`: what the register counted from read i to i+1, over a rollover too; below zero where it was reset.
     """
@@ -41,12 +42,6 @@ class _Chain:
     epoch: npt.NDArray[np.int32]
     joins: Mask
     counted: Floats
-
-    @property
-    def known(self) -> Mask:
-        """Which reads were known before."""
-        known: Mask = self.reads.line == KNOWN_LINE
-        return known
 
 
 def no_factor(reads: Readings) -> Floats:
@@ -72,7 +67,8 @@ def grid_registers(
 
     A hole stays a hole: the energy of the first read after it belongs to no single interval, and the registers know the
     total. A counter that falls begins a new epoch, and no energy is made across it; one read that falls (or jumps) and
-    comes back is refused, and so is a read below zero. `around`: reads known from before, so that the intervals at the
+    comes back is set aside: it is kept in an epoch of its own, and tells no energy. A read below zero is refused.
+    `around`: reads known from before, so that the intervals at the
     border are found. `turned_over`: tells of a fall whether it is a rollover, over which a register goes on counting.
     `factors`: what energy counts times; where that makes no whole count, there is none, as no count may be made up.
     `carried`: what connections carry; where a register counted more than that, there is no energy either (V32).
@@ -83,11 +79,12 @@ def grid_registers(
     readings, missing = _without_missing(readings)
     readings, below = _without_negative(readings)
     settled = order(_with_known(readings, around))
-    chain, wrong = _chain(settled.readings, around, turned_over)
-    lost = Tally(accepted=-int(chain.known.sum()) - wrong.rejected)
-    tally = impossible + missing + below + settled.tally + lost + wrong
-    new = ~chain.known
-    registers = RegisterReads(take(chain.reads, new), chain.epoch[new])
+    reads = settled.readings
+    wrong = _wrong_reads(reads) & (reads.line != KNOWN_LINE)
+    chain, new = _chain(take(reads, ~wrong), around, turned_over), reads.line != KNOWN_LINE
+    tally = impossible + missing + below + settled.tally
+    tally += Tally(accepted=-int((~new).sum()), notes=_aside(reads, wrong))
+    registers = RegisterReads(take(reads, new), _with_wrong(chain.epoch, wrong)[new])
     laid = [grid_readings(energy) for energy in _interval_energy(chain, factors, carried)]
     tally += Tally(notes=_left_out([stray for one in laid for stray in one.tally.listed]))
     panels = tuple(panel for one in laid for panel in one.panels)
@@ -143,14 +140,33 @@ def _with_known(readings: Readings, around: Sequence[RegisterReading]) -> Readin
     return joined
 
 
-def _chain(reads: Readings, around: Sequence[RegisterReading], turned_over: TurnedOver) -> tuple[_Chain, Tally]:
-    """Refuse single wrong reads and number the epochs."""
-    wrong = _wrong_reads(reads) & (reads.line != KNOWN_LINE)
-    tally = reject(reads, wrong, "register falls or jumps and comes back", "read it again") if wrong.any() else Tally()
-    kept = take(reads, ~wrong)
-    joins = kept.point[1:] == kept.point[:-1]
-    counted = _counted(kept, joins, turned_over)
-    return _Chain(kept, _epochs(kept, joins & (counted < 0), around), joins, counted), tally
+def _chain(reads: Readings, around: Sequence[RegisterReading], turned_over: TurnedOver) -> _Chain:
+    """Return reads among which none is wrong, with their epochs."""
+    joins = reads.point[1:] == reads.point[:-1]
+    counted = _counted(reads, joins, turned_over)
+    return _Chain(reads, _epochs(reads, joins & (counted < 0), around), joins, counted)
+
+
+def _with_wrong(epoch: npt.NDArray[np.int32], wrong: Mask) -> npt.NDArray[np.int32]:
+    """Return the epochs of all reads: a wrong one begins its own behind the one before it, which ends with it."""
+    if not wrong.any():
+        return epoch
+    whole = np.zeros(wrong.size, np.int32)
+    whole[~wrong] = epoch
+    place = np.flatnonzero(wrong)
+    whole[place] = whole[place - 1] + 1
+    return whole
+
+
+def _aside(reads: Readings, wrong: Mask) -> tuple[str, ...]:
+    """Return a note for the wrong reads, with the first of them."""
+    if not wrong.any():
+        return ()
+    (first,) = listed(reads, wrong & (np.cumsum(wrong) == 1), "", "")
+    more = f" and {int(wrong.sum()) - 1:,} more" if wrong.sum() > 1 else ""
+    where = f"{first.record}, {first.value} (line {first.line:,}){more}"
+    helps = "send the right read of that instant"
+    return (f"{WRONG}: {where}: stored and set aside, the energy is taken from the reads around it ({helps})",)
 
 
 def _counted(reads: Readings, joins: Mask, turned_over: TurnedOver) -> Floats:

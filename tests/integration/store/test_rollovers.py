@@ -22,6 +22,7 @@ from gridwright.api.ingest.lines import LineMapping, decode_lines, usual_fields
 from gridwright.api.ingest.meaning import Said
 from gridwright.api.ingest.names import directory_of, resolve
 from gridwright.api.ingest.table import Decoded
+from gridwright.api.ingest.verdicts import Status
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.batches import write
 from gridwright.domain.access import LOCAL_OWNER as ME
@@ -94,7 +95,7 @@ class Place:
         batch = Batch(ME, NOW, decoded, resolve(decoded, directory, ME), directory, tell_readings, journal=journal)
         (told,) = write(self.store, [batch], NOW)
         assert isinstance(told, Answer), told
-        assert not decoded.verdicts.listed
+        assert {one.status for one in decoded.verdicts.listed} <= {Status.DOUBTED}
 
     def post_each(self, reads: Sequence[Read], decode: Callable[[Sequence[Read]], Decoded] = json_of) -> None:
         for read in reads:

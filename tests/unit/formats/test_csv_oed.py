@@ -33,13 +33,13 @@ END_ONLY = {25}
 ALIKE = (1, 2, 3, 4, 14, 15, 16, 17, 18, 19, 20, 21, 25, 28, 34, 40)
 # Refused by OED as a whole; here the line that is wrong, and what is said of it.
 ONE_BAD_LINE = {
-    **dict.fromkeys((7, 9, 11, 13), (3, "register falls or jumps and comes back")),
     26: (2, "'2021-06-02 00:00:00 x' is no date or time of this file"),
     27: (2, "its end '2021-06-32 00:00:00' is no date or time of this file"),
     29: (4, "'240.x' in column 1 is no finite number"),
     30: (4, "'9a' in column 1 is no finite number"),
-    33: (3, "register falls or jumps and comes back"),
 }
+# The counter falls in it and comes back: all is stored, and the read is set aside.
+FALLS = (7, 9, 11, 13, 33)
 
 Row = tuple[float, str, str]
 
@@ -83,6 +83,14 @@ def test_pipes_that_oed_refuses_whole_lose_one_line_here(shared_data: Path, numb
     found = read(shared_data / FOLDER, number)
     assert [(reject.line, reject.reason) for reject in found.intake.rejects] == [ONE_BAD_LINE[number]]
     assert found.intake.accepted == 4
+
+
+@pytest.mark.parametrize("number", FALLS)
+def test_a_counter_that_falls_and_comes_back_is_kept_and_told(shared_data: Path, number: int) -> None:
+    found = read(shared_data / FOLDER, number)
+    assert (found.intake.accepted, found.intake.rejects) == (5, ())
+    (note,) = [note for note in found.intake.notes if note.startswith("register falls or jumps and comes back: ")]
+    assert "(line 3)" in note
 
 
 def test_counters_that_come_one_by_one(shared_data: Path) -> None:

@@ -77,22 +77,24 @@ def test_a_reset_begins_an_epoch_and_makes_no_energy(after: list[float]) -> None
 
 
 @pytest.mark.parametrize(
-    ("values", "refused"),
+    ("values", "aside"),
     [([100, 190, 120, 200], [1]), ([100, 190, 120, 240, 200, 300], [1, 3])],
 )
-def test_the_read_behind_a_wrong_one_is_not_refused_with_it(values: list[float], refused: list[int]) -> None:
+def test_the_read_behind_a_wrong_one_is_not_set_aside_with_it(values: list[float], aside: list[int]) -> None:
     """120 after a wrong 190 lies below both it and the one behind: it bears out that 190 was wrong."""
     gridded = grid_registers(reads(values))
-    assert [reject.line - 2 for reject in gridded.tally.listed] == refused
+    assert np.flatnonzero(epochs(gridded)).tolist() == aside
 
 
 @pytest.mark.parametrize("wrong", [0, 5, 99_999])
-def test_one_wrong_read_is_refused(wrong: float) -> None:
+def test_one_wrong_read_is_kept_and_tells_no_energy(wrong: float) -> None:
     gridded = grid_registers(reads([1000, 1010, wrong, 1030, 1040]))
     np.testing.assert_array_equal(energy(gridded), [[10, NAN, NAN, 10]])
-    assert epochs(gridded) == [0] * 4
-    (reject,) = gridded.tally.listed
-    assert (reject.line, gridded.tally.accepted, gridded.tally.rejected) == (4, 4, 1)
+    assert epochs(gridded) == [0, 0, 1, 0, 0]
+    assert (gridded.tally.accepted, gridded.tally.rejected, gridded.tally.listed) == (5, 0, ())
+    (note,) = gridded.tally.notes
+    assert note.startswith("register falls or jumps and comes back: ")
+    assert "(line 4)" in note
 
 
 def test_a_register_below_zero_is_refused_and_nothing_is_counted_from_it() -> None:

@@ -17,6 +17,7 @@ class Status(StrEnum):
     REJECTED = "rejected"
     QUARANTINED = "quarantined"
     ROUNDED = "rounded"
+    DOUBTED = "doubted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Verdicts:
     `accepted` counts readings; a record that holds several and is refused as a whole counts once. `rounded` ones are
     accepted, and told because what is stored is not to the last digit what was sent. `repeated` ones say again what the
     same request said: they are accepted too, and counted, as are those `set_aside`: guesses of an interval of which a
-    value of better quality is stored, which stays.
+    value of better quality is stored, which stays. `doubted` ones are register reads that are kept, and count nothing.
     """
 
     accepted: int = 0
@@ -60,6 +61,7 @@ class Verdicts:
     rounded: int = 0
     repeated: int = 0
     set_aside: int = 0
+    doubted: int = 0
     listed: list[Verdict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -77,6 +79,11 @@ class Verdicts:
         """Tell that one value was rounded to the resolution of its series."""
         self.rounded += 1
         self._list(where, Status.ROUNDED, fault, value)
+
+    def doubt(self, where: tuple[int, int], fault: Fault, value: object = "") -> None:
+        """Tell that one record was kept, and counts nothing as it is."""
+        self.doubted += 1
+        self._list(where, Status.DOUBTED, fault, value)
 
     @property
     def room(self) -> int:
@@ -115,7 +122,8 @@ class Verdicts:
         told |= {"rounded": self.rounded} if self.rounded else {}
         told |= {"repeated": self.repeated} if self.repeated else {}
         told |= {"set_aside": self.set_aside} if self.set_aside else {}
-        omitted = self.rejected + self.quarantined + self.rounded - len(self.listed)
+        told |= {"doubted": self.doubted} if self.doubted else {}
+        omitted = self.rejected + self.quarantined + self.rounded + self.doubted - len(self.listed)
         told |= {"verdicts_omitted": omitted} if omitted > 0 else {}
         return told | ({"notes": self.notes} if self.notes else {})
 

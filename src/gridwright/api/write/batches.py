@@ -131,8 +131,10 @@ def _write_together(store: Store, batches: Sequence[Batch], now: datetime) -> No
             _tell_aside(batches, readings, aside)
     for pile in _piles(batches, "registers"):
         for readings in _in_turn(pile):
-            rejects = save_registers(store, pile.access, readings, (LOCAL_OWNER, batches[-1].directory, now))
+            context = LOCAL_OWNER, batches[-1].directory, now
+            rejects, doubts = save_registers(store, pile.access, readings, context)
             _tell(batches, rejects, "at")
+            _tell_doubts(batches, doubts)
 
 
 def _put_in_journal(store: Store, batches: Sequence[Batch], now: datetime) -> bool:
@@ -210,7 +212,7 @@ def restore(batch: Batch) -> None:
         batch.mark = (verdicts.accepted, verdicts.rejected, verdicts.quarantined, tuple(verdicts.listed))
         return
     verdicts.accepted, verdicts.rejected, verdicts.quarantined, listed = batch.mark
-    verdicts.set_aside = 0
+    verdicts.set_aside = verdicts.doubted = 0
     verdicts.listed[:] = listed
 
 
@@ -289,6 +291,14 @@ def _tell(batches: Sequence[Batch], rejects: Sequence[Reject], field: str = "sta
         decoded = batches[number].decoded
         decoded.verdicts.accepted -= 1
         decoded.verdicts.reject(decoded.places.of(index), Fault(field, reject.reason, reject.remedy), reject.value)
+
+
+def _tell_doubts(batches: Sequence[Batch], doubts: Sequence[Reject]) -> None:
+    """Tell the batches which of their reads are kept, and count nothing."""
+    for doubt in doubts:
+        number, index = divmod(doubt.line, SHIFT)
+        decoded = batches[number].decoded
+        decoded.verdicts.doubt(decoded.places.of(index), Fault("at", doubt.reason, doubt.remedy), doubt.value)
 
 
 def _tell_aside(batches: Sequence[Batch], readings: Readings, aside: Sequence[tuple[str, int]]) -> None:

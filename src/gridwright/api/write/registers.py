@@ -6,7 +6,7 @@ A register whose dials the registry knows goes on counting over a rollover; one 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -25,12 +25,12 @@ from gridwright.domain.rollover import TurnedOver
 from gridwright.domain.verdict import Reject
 from gridwright.ingest import grid_registers
 from gridwright.ingest.order import take
-from gridwright.ingest.registers import JITTER, read_at
+from gridwright.ingest.registers import JITTER, WRONG, read_at
 from gridwright.jobs.meters.falls import falls
 from gridwright.jobs.meters.fill_energy import Derived
 from gridwright.jobs.meters.follow_reads import follow_reads
 from gridwright.jobs.meters.limits import Limits
-from gridwright.jobs.meters.place_reads import Neighbours, place_reads, save_placed
+from gridwright.jobs.meters.place_reads import Neighbours, Placed, place_reads, save_placed
 from gridwright.jobs.meters.reads_beyond import with_reads_beyond
 from gridwright.jobs.meters.reads_tell import Rules
 from gridwright.jobs.meters.rollovers import Rollovers
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from gridwright.store import Store
 
 LONGEST_S, MINUTE_S, QUARTER_S = 3600, 60, 900
+ASIDE = f"{WRONG}; it is kept, and set aside"
+HELPS = "send the right read of that instant"
 
 
 @dataclass(slots=True)
@@ -56,8 +58,8 @@ class Arrived:
 
 def save_registers(
     store: Store, access: Access, readings: Readings, context: tuple[Access, Directory, datetime]
-) -> list[Reject]:
-    """Save register reads of one type; returns those that are wrong between two good ones, which are refused.
+) -> tuple[list[Reject], list[Reject]]:
+    """Save register reads of one type; returns those that are refused, and those that are kept and set aside.
 
     `context`: who reads what was known before, the directory of meters, and the instant at which these become known.
     """
@@ -75,7 +77,26 @@ def save_registers(
     if arrived.findings:
         store.findings.save(access, arrived.findings, known_at=known_at)
     follow_reads(store, (reader, access), wide, rules, (kind, known_at))
-    return arrived.rejects
+    return arrived.rejects, list(_set_aside(readings, found))
+
+
+def _set_aside(readings: Readings, found: Mapping[str, Placed]) -> Iterator[Reject]:
+    """Yield those of the reads that fall or jump and come back."""
+    wrong = {point: [read for read in one.wrong if _came(one, read)] for point, one in found.items() if one.wrong}
+    lines = _lines(readings) if any(wrong.values()) else {}
+    for point, reads in wrong.items():
+        for read in sorted(reads, key=lambda read: read.at):
+            value = f"{read.value * read.reading_type.resolution:.12g} {read.reading_type.unit}"
+            yield Reject(lines[point, epoch_s(read.at)], ASIDE, HELPS, value)
+
+
+def _came(one: Placed, read: RegisterReading) -> bool:
+    return any((each.at, each.end_device) == (read.at, read.end_device) for each in one.saved)
+
+
+def _lines(readings: Readings) -> dict[tuple[str, int], int]:
+    names, columns = readings.points, (readings.point.tolist(), readings.at.tolist(), readings.line.tolist())
+    return {(names[point], at): line for point, at, line in zip(*columns, strict=True)}
 
 
 def _factor(
@@ -111,7 +132,7 @@ def _single(read: RegisterReading, before: RegisterReading | None, after: Regist
 
 
 def _several(readings: Readings, rows: Sequence[int], arrived: Arrived, turned_over: TurnedOver) -> None:
-    """Order many reads of one usage point by the rules for files; single wrong ones among them are refused."""
+    """Order many reads of one usage point by the rules for files."""
     part = take(readings, np.array(rows))
     part = replace(part, line=part.line + 1)  # line 0 would mean that a read was known before
     same = {from_epoch_s(int(at)) for at in part.at.tolist()}

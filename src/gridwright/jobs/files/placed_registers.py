@@ -50,6 +50,8 @@ def save_registers(
         around = _around(store, access, known, kind, rollovers)
         among = _interleaved(store, access, known, kind)
         apart = {point: some for point, some in known.items() if point in among or not _goes_on(some, around[point])}
+        new = {point: some for point, some in reads.items() if point not in points and _comes_back(some)}
+        apart, around = apart | new, around | dict.fromkeys(new, (None, None))
         plain = [read for point, some in reads.items() if point not in apart for read in some]
         edges = _edges(store, access, {point: around[point] for point in known if point not in apart}, kind)
         saved += store.registers.save(access, plain, known_at=known_at) if plain else NOTHING_SAVED
@@ -117,6 +119,11 @@ def _interleaved(store: StorePort, access: Access, reads: Reads, kind: ReadingTy
         if span[each.usage_point][0] <= each.at <= span[each.usage_point][1]
         if (each.usage_point, each.at, each.epoch, each.value) not in keys
     }
+
+
+def _comes_back(reads: Sequence[RegisterReading]) -> bool:
+    """Tell whether a wrong read is among reads in order: behind it the epoch is the one of before."""
+    return any(other.epoch < one.epoch for one, other in pairwise(reads))
 
 
 def _goes_on(reads: Sequence[RegisterReading], around: Neighbours) -> bool:

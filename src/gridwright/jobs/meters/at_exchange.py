@@ -37,4 +37,5 @@ def _whose(read: RegisterReading, goes: str, every: Sequence[RegisterReading], r
         return read
     before = [each for each in every if each.at < read.at and each.end_device == goes]
     latest = max(before, key=lambda each: each.at, default=None)
-    return last if latest and latest.value <= read.value and rollovers.counts_on(latest, last) else read
+    goes_on = latest is None or (latest.value <= read.value and rollovers.counts_on(latest, last))
+    return last if goes_on else read

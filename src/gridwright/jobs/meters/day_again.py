@@ -173,7 +173,7 @@ def on_grid(point: str, told: Tells, day: int, grid: Grid) -> list[Derived]:
     """Return what is told of a UTC day on a grid."""
     length, phase = grid
     return [
-        Derived(point, start, length, one.energy, one.quality)
+        Derived(point, start, length, one.energy, one.saved_quality)
         for (start, lasts), one in sorted(told.items())
-        if lasts == length and start % length == phase and start // DAY_S == day and not one.guess
+        if lasts == length and start % length == phase and start // DAY_S == day
     ]

@@ -29,7 +29,7 @@ def follow_changes(
     """
     supersede(store, who, [change for change in changes if change.stale], kind, known_at)
     new = [
-        Derived(one.point, *one.key, one.now.energy, one.now.quality)
+        Derived(one.point, *one.key, one.now.energy, one.now.saved_quality)
         for one in changes
         if one.fill and one.now and (one.point, one.key[0] // DAY_S) not in uneven
     ]

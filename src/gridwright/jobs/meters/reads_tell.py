@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gridwright.domain.interval import DAY_S, epoch_s
 from gridwright.domain.minute_marks import DENSE_S
-from gridwright.domain.quality import OF_REGISTER
+from gridwright.domain.quality import GUESSED, OF_REGISTER
 from gridwright.domain.register import RegisterReading, is_possible
 from gridwright.domain.rollover import TurnedOver
 from gridwright.ingest.order import between_reads
@@ -36,6 +36,11 @@ class Told(NamedTuple):  # made by the dozen for each late read: a dataclass tak
     guess: bool = False
     direct: bool = True
     quality: int = OF_REGISTER
+
+    @property
+    def saved_quality(self) -> int:
+        """Return with which quality it is saved."""
+        return GUESSED if self.guess else self.quality
 
 
 Tells = dict[Key, Told]

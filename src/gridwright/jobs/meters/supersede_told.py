@@ -57,8 +57,7 @@ def changes_of(
     for key in keys:
         were, now = [told[key] for told in before if key in told], after.get(key)
         same = now is not None and all(one._replace(direct=now.direct) == now for one in were)
-        # A guess stands in for what was told, never for what nobody told.
-        new = fill and now is not None and (now.direct or again) and not now.guess and not (were and same)
+        new = fill and now is not None and (now.direct or again) and not (were and same)
         if new or (were and not same):
             yield Change(point, key, tuple(dict.fromkeys(one.energy for one in were)), now, new)
 
@@ -166,7 +165,7 @@ def _instead(change: Change) -> tuple[float, int]:
 
 def _was_told(energy: float, quality: int, change: Change) -> bool:
     """Tell whether reads told what is stored, and no meter measured it."""
-    return quality >> 4 == q.Method.REGISTER or (quality == q.GUESSED and energy in change.stale)
+    return quality >> 4 == q.Method.REGISTER or (quality == q.GUESSED_ONCE and energy in change.stale)
 
 
 def _taken_back(like: Panel, values: Values) -> Panel:
@@ -186,7 +185,7 @@ def _now(now: Told | None, stored: float) -> tuple[float, int]:
     """Return energy and quality to save: a value that nothing tells any more is taken back."""
     if now is None:
         return stored, q.TAKEN_BACK
-    return now.energy, q.GUESSED if now.guess else now.quality
+    return now.energy, now.saved_quality
 
 
 def _parts(changes: Sequence[Change]) -> Iterator[list[Change]]:

@@ -102,7 +102,7 @@ class Ground:
         fills = (method != q.Method.INSTEAD) & (np.isnan(whole.values) | gone)
         counts = marked & (fills | (told & (method != q.Method.FILLS)))
         same = np.asarray(image.values == whole.values, np.bool_)
-        taken = back & (q.of_register(whole.qualities) | (same & (whole.qualities == q.GUESSED)))
+        taken = back & (q.of_register(whole.qualities) | (same & (whole.qualities == q.GUESSED_ONCE)))
         quality = np.where(marked, _told(image.qualities), image.qualities)
         stays = counts & again & gives_way(quality, was, same)
         values = np.where(stays | taken, whole.values, image.values)
