@@ -100,6 +100,20 @@ def test_a_wrong_clock_doubts_what_was_recorded_under_it_until_it_was_set(store:
     assert store.devices.sessions(ME, "M-1")[1] == session(noon, 400.0, clock_set=True)
 
 
+@pytest.mark.parametrize("checks", [{1: 400.0, 19: 1.0}, {1: 1.0, 19: 400.0}], ids=["far before", "far behind"])
+def test_a_clock_check_speaks_however_far_away_it_is(store: Store, checks: dict[int, float]) -> None:
+    """Which intervals are doubted hangs on what is stored, on no window that happens to be loaded."""
+    store.devices.save_link(ME, DeviceLink("M-1", "iec62056-21", "tcp://127.0.0.1:1/M-1"))
+    for day, drift_s in {-80: 400.0, -60: 1.0, **checks}.items():
+        store.devices.note_session(ME, session(START + day * DAY, drift_s))
+    store.devices.note_session(ME, ReadSession("M-1", START + 18 * DAY, START + 18 * DAY + HOUR))
+    within = Interval(START + 10 * DAY, START + 11 * DAY)
+    drifts = store.field.drifts(ME, ["UP-1", "UP-2"], within)
+    assert [(drift.at, drift.seconds) for drift in drifts] == [(START + day * DAY, off) for day, off in checks.items()]
+    store.dirty.touch(ME, ["UP-1"], DELIVERED_ENERGY, within)
+    assert judged(store) == {"V01_clock"}
+
+
 def test_a_wrong_clock_doubts_nothing_of_the_meter_before(lite: Store) -> None:
     lite.devices.save_link(ME, DeviceLink("M-2", "iec62056-21", "tcp://127.0.0.1:1/M-2"))
     swap, noon = START + 8 * DAY, START + 10 * DAY + 12 * HOUR

@@ -12,7 +12,7 @@ from gridwright.domain.device import DeviceLink, LinkState, ReadSession
 from gridwright.domain.errors import AccessDenied, NotFound
 from gridwright.domain.event import EndDeviceEvent
 from gridwright.domain.interval import Interval
-from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.store import Store
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -116,6 +116,24 @@ def test_a_customer_sees_the_events_of_their_own(store: Store) -> None:
 
 
 # --- sessions ---------------------------------------------------------------------------------------------------------
+
+
+def test_of_clock_checks_the_nearest_on_either_side_of_a_period_are_told(store: Store) -> None:
+    """However far away they lie, of the device that hung there; sessions that looked at no clock tell nothing."""
+    day = 1440 * MINUTE
+    store.registry.save_points(ME, [UsagePoint("UP-1"), UsagePoint("UP-2")])
+    for serial, point, since in (("M-1", "UP-1", -300), ("M-2", "UP-2", -20)):
+        store.registry.save_meter(ME, Meter(serial))
+        store.registry.save_installation(ME, install(point, serial, NOON + since * day))
+    checks = {-200: 300.0, -90: 400.0, -1: None, 0: 1.0, 3: None, 100: 2.0, 200: 500.0}
+    for at, drift_s in checks.items():
+        for serial in ("M-1", "M-2"):
+            began = NOON + at * day
+            store.devices.note_session(ME, ReadSession(serial, began, began + MINUTE, clock_drift_s=drift_s))
+    found = store.field.drifts(ME, ["UP-1", "UP-2"], Interval(NOON - day, NOON + day))
+    assert [(each.usage_point, (each.at - NOON) / day) for each in found] == [("UP-1", -90), ("UP-1", 0), ("UP-1", 100)]
+    later = store.field.drifts(ME, ["UP-2"], Interval(NOON + 150 * day, NOON + 160 * day))
+    assert [(each.at - NOON) / day for each in later] == [100, 200]
 
 
 def test_sessions_newest_first(store: Store) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Row, ScalarSelect, Select, and_, or_, select
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.control import Command, ControlState
@@ -93,20 +93,29 @@ class FieldRecord:
         return {each.serial: each for each in devices if isinstance(each, Meter)}
 
     def drifts(self, access: Access, points: Sequence[str], period: Interval) -> list[Drift]:
-        """Return the clock checks of devices that were off within a period, the exact ones between them included."""
+        """Return the clock checks of devices that were off, the exact ones between them included, by time.
+
+        They are those within a period, and of each device the last one before it and the first one after it, however
+        far away: a check speaks for the time since the one before it, and until the next.
+        """
         table, c = schema.installation, read_session.c
         point, device = schema.usage_point, schema.end_device
-        query = select(point.c.code, c.began_us, c.clock_drift_s, c.clock_set, table.c.start_s, table.c.end_s)
-        query = query.select_from(table).join(device, device.c.id == table.c.end_device)
+        wanted = [c.id, point.c.code, c.began_us, c.clock_drift_s, c.clock_set, table.c.start_s, table.c.end_s]
+        query = select(*wanted).select_from(table).join(device, device.c.id == table.c.end_device)
         query = query.join(point, point.c.id == table.c.usage_point)
         there = and_(c.began_us >= table.c.start_s * 1_000_000, c.began_us < table.c.end_s * 1_000_000)
-        query = query.join(read_session, and_(c.serial == device.c.serial, there))
-        query = query.where(c.began_us >= to_us(period.start), c.began_us < to_us(period.end))
-        off = query.where(or_(c.clock_drift_s > SMALL_S, c.clock_drift_s < -SMALL_S))
-        known = query.where(c.clock_drift_s.is_not(None))
+        known = query.join(read_session, and_(c.serial == device.c.serial, there)).where(c.clock_drift_s.is_not(None))
+        within = known.where(c.began_us >= to_us(period.start), c.began_us < to_us(period.end))
+        off = or_(c.clock_drift_s > SMALL_S, c.clock_drift_s < -SMALL_S)
+        same = c.serial == device.c.serial
+        nearest = [query.join(read_session, and_(same, c.id == which)) for which in _checks_beside(period)]
         with self._session.reading(settled=False) as unit:
-            wrong = sorted({row.code for row in self._of(unit, access, off, table.c.usage_point, points)})
-            rows = self._of(unit, access, known, table.c.usage_point, wrong)
+            beside = [row for each in nearest for row in self._of(unit, access, each, table.c.usage_point, points)]
+            wrong = {row.code for row in self._of(unit, access, within.where(off), table.c.usage_point, points)}
+            wrong |= {row.code for row in beside if abs(row.clock_drift_s) > SMALL_S}
+            rows = self._of(unit, access, within, table.c.usage_point, sorted(wrong))
+        rows += [row for row in beside if row.code in wrong]
+        rows.sort(key=lambda row: (row.code, row.began_us, row.id))
         return [
             Drift(
                 row.code,
@@ -141,6 +150,17 @@ class FieldRecord:
             access.require(Act.READ, name)
         keys = self._names.point_keys(unit, list(points))
         return [row for part in _parts(keys) for row in unit.connection.execute(query.where(column.in_(part)))]
+
+
+def _checks_beside(period: Interval) -> Iterator[ScalarSelect[Any]]:
+    """Yield which session last looked at a device's clock before a period where it hung, and which first after it."""
+    table, device, near = schema.installation, schema.end_device, read_session.alias()
+    start_us, end_us = table.c.start_s * 1_000_000, table.c.end_s * 1_000_000
+    asked = select(near.c.id).where(near.c.serial == device.c.serial, near.c.clock_drift_s.is_not(None))
+    asked = asked.where(near.c.began_us >= start_us, near.c.began_us < end_us).correlate(table, device).limit(1)
+    newest, oldest = (near.c.began_us.desc(), near.c.id.desc()), (near.c.began_us, near.c.id)
+    yield asked.where(near.c.began_us < to_us(period.start)).order_by(*newest).scalar_subquery()
+    yield asked.where(near.c.began_us >= to_us(period.end)).order_by(*oldest).scalar_subquery()
 
 
 def _parts(keys: Sequence[int]) -> Iterator[Sequence[int]]:
