@@ -199,3 +199,11 @@ def test_whenever_an_exchange_is_booked_all_ends_in_the_same(drawn: tuple[Story,
     assert late.raw == in_time.raw
     assert late.final == in_time.final
     assert late.findings == in_time.findings
+
+
+def test_a_read_that_takes_the_place_of_a_final_read_is_kept() -> None:
+    """The exchange was tried at a wrong instant, at which the usage point was read."""
+    story = Story(1867, (840, 1050, 1830, 1860, 2010, 2100, 2190), frozenset(), 0, (True, False))
+    reads: list[Part] = [("post", (840, 1860, 2190)), ("post", (2100, 1050, 2010, 1830))]
+    late = ended(story, [*reads, ("exchange", (2100,)), ("cancel", (2100,)), ("exchange", ())])
+    assert late == ended(story, [("exchange", ()), *reads])

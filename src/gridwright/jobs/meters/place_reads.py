@@ -270,8 +270,14 @@ def _preceding(
 def save_placed(store: StorePort, access: Access, found: Mapping[str, Placed], known_at: datetime) -> SaveSummary:
     """Save reads where they belong, and let those move that count in another epoch now."""
     reads = [read for one in found.values() for read in one.saved]
-    saved = store.registers.save(access, reads, known_at=known_at) if reads else NOTHING_SAVED
     moves = [move for one in found.values() for move in one.moves]
+    leave = {(read.usage_point, read.at, read.epoch): read.end_device for read, _ in moves}
+    # Of the instant of an exchange a new read may take the place that the other meter's leaves.
+    behind = [
+        read for read in reads if leave.get((read.usage_point, read.at, read.epoch), read.end_device) != read.end_device
+    ]
+    first = [read for read in reads if read not in behind] if behind else reads
+    saved = store.registers.save(access, first, known_at=known_at) if first else NOTHING_SAVED
     if moves:
         store.exchange_reads.move(access, moves, known_at=known_at)
-    return saved
+    return saved + store.registers.save(access, behind, known_at=known_at) if behind else saved
