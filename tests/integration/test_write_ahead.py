@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,13 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridwright.api.health import STUCK_S
 from gridwright.api.ingest.few import FEW
 from gridwright.api.ingest.names import Resolved
 from gridwright.api.write import writer as writer_module
 from gridwright.api.write.ahead import _first, _some
 from gridwright.api.write.batches import write
+from gridwright.api.write.writer import Writer
 from gridwright.domain.access import LOCAL_OWNER as ME
-from gridwright.domain.errors import StoreFull
+from gridwright.domain.errors import StoreFull, StoreLocked
 from gridwright.domain.interval import Interval
 from gridwright.domain.readings import Readings
 from tests.integration.test_group_commit import QUARTER, START, TOWN, batch, put, record, register, store, told, value
@@ -102,6 +106,84 @@ def test_a_part_that_fails_is_told_and_the_same_again_is_taken(store: Store, mon
     (again,) = put(store, many())
     assert told(again)["accepted"] == 3 * SLOTS + 20
     assert [len(reads) for reads in stored(store).values()] == [SLOTS] * 3
+
+
+def test_what_passes_does_not_have_the_rest_written_as_a_whole(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All others would wait for it. Two processes that lock out each other on a server are one thing that passes."""
+    monkeypatch.setattr("gridwright.api.write.writer.READS", SLOTS)
+    left, reads = [1], list[int]()
+
+    def locked_once(store: Store, batches: Sequence[Batch], now: Any) -> Any:  # noqa: ANN401 - as it is asked
+        left[0] -= 1
+        if left[0] == 0:
+            raise StoreLocked("locked")
+        reads.extend(one.reads for one in batches)
+        return write(store, batches, now)
+
+    monkeypatch.setattr("gridwright.api.write.ahead.write", locked_once)
+    monkeypatch.setattr("gridwright.api.write.writer.write", locked_once)
+    (answer,) = put(store, many())
+    assert told(answer)["accepted"] == 3 * SLOTS + 20
+    assert reads == [SLOTS] * 3
+    left[0] = 1
+    monkeypatch.setattr("gridwright.api.write.writer.READS", 1)
+    (impatient,) = put(store, many(), patience_s=0.0)
+    assert told(impatient)["accepted"] == 3 * SLOTS + 20, "who may not wait is written as a whole, and told of that"
+
+
+def test_a_writer_that_gets_on_with_a_large_batch_is_not_late_nor_out_of_patience(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be taken for stuck, and for what passes at its end the whole request would have to come again."""
+    monkeypatch.setattr("gridwright.api.write.writer.READS", SLOTS // 2)
+    passed, lags, writers, locked, start = [0.0], list[float](), list[Writer](), [True], Writer.start
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0], sleep=time.sleep)
+    monkeypatch.setattr(writer_module, "time", clock)
+
+    def started(writer: Writer) -> None:
+        writers.append(writer)
+        start(writer)
+
+    def slowly(*args: Any) -> Any:  # noqa: ANN401 - as it is asked
+        passed[0] += 40
+        lags.append(writers[0].figures().lag_s)
+        return write(*args)
+
+    def locked_at_the_end(*args: Any) -> Any:  # noqa: ANN401 - as it is asked
+        if locked.pop():
+            locked.append(False)
+            raise StoreLocked("locked")
+        return write(*args)
+
+    monkeypatch.setattr("gridwright.api.write.ahead.write", slowly)
+    monkeypatch.setattr("gridwright.api.write.writer.write", locked_at_the_end)
+    monkeypatch.setattr(Writer, "start", started)
+    (answer,) = put(store, many())
+    assert told(answer)["accepted"] == 3 * SLOTS + 20
+    assert len(lags) == 3
+    assert max(lags) < STUCK_S < sum(lags)
+
+
+def test_what_parts_set_aside_stays_counted_where_the_end_is_tried_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridwright.api.write.writer.READS", SLOTS)
+    known = [record(point, slot, 0.5) for point in (1, 2, 3) for slot in range(-60, -50)]
+    put(store, batch(*known))
+    guesses = [one | {"kwh": 0.7, "quality": "estimated"} for one in known]
+    reads = [register(point, slot, 100 * point + slot) for slot in range(SLOTS) for point in (1, 2, 3)]
+    locked = [True]
+
+    def locked_at_first(store: Store, batches: Sequence[Batch], now: Any) -> Any:  # noqa: ANN401 - as it is asked
+        outcomes = write(store, batches, now)
+        if locked.pop():
+            locked.append(False)
+            raise StoreLocked("locked")
+        return outcomes
+
+    monkeypatch.setattr("gridwright.api.write.writer.write", locked_at_first)
+    (answer,) = put(store, batch(*reads, *guesses))
+    assert (told(answer)["accepted"], told(answer)["set_aside"]) == (3 * SLOTS + 30, 30)
 
 
 ROWS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9)), min_size=1, max_size=30)

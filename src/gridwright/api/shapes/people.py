@@ -124,7 +124,7 @@ class WriterShape(Shape):
 
     batches: int = Field(description="Requests that wait to be written.")
     readings: int = Field(description="Readings in them.")
-    lag_s: float = Field(description="Age of the oldest request that is not on the disk.")
+    lag_s: float = Field(description="For how long nothing of the oldest request that waits came on the disk.")
     refused: int = Field(description="Requests answered with 429, because too much waited.")
     groups: int = Field(description="Transactions.")
     written: int = Field(description="Readings stored.")

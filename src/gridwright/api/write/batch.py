@@ -67,9 +67,9 @@ class Batch:
     unfold: Callable[[], tuple[Decoded, Resolved]] | None = None  # what it would be without `plain`
     done: Waiter | None = None
     ahead: int = 0  # so many of its readings in quarantine were written before the others
-    put_at: float = 0.0  # when it was queued, by the monotonic clock
-    # What the verdicts were before the first attempt to write: accepted, rejected, quarantined, listed.
-    mark: tuple[int, int, int, tuple[Verdict, ...]] | None = None
+    waits_since: float = 0.0  # when it was queued, or some of it was written ahead, by the monotonic clock
+    # What the verdicts were before the first attempt to write: the counts that it may change, and what is listed.
+    mark: tuple[tuple[int, int, int, int, int], tuple[Verdict, ...]] | None = None
     _touched: frozenset[str | int] = field(default=frozenset(), init=False, repr=False)
 
     @property

@@ -209,10 +209,11 @@ def restore(batch: Batch) -> None:
     """Take back the verdicts of an attempt that was rolled back."""
     verdicts = batch.decoded.verdicts
     if batch.mark is None:
-        batch.mark = (verdicts.accepted, verdicts.rejected, verdicts.quarantined, tuple(verdicts.listed))
+        counts = (verdicts.accepted, verdicts.rejected, verdicts.quarantined, verdicts.set_aside, verdicts.doubted)
+        batch.mark = counts, tuple(verdicts.listed)
         return
-    verdicts.accepted, verdicts.rejected, verdicts.quarantined, listed = batch.mark
-    verdicts.set_aside = verdicts.doubted = 0
+    counts, listed = batch.mark
+    verdicts.accepted, verdicts.rejected, verdicts.quarantined, verdicts.set_aside, verdicts.doubted = counts
     verdicts.listed[:] = listed
 
 

@@ -37,7 +37,7 @@ GATHER_S = 0.001  # while more arrives within this, the transaction that is abou
 GATHERS = 8  # but not more often than this
 ALL = 4  # so few clients are all waited for
 PATIENCE_S = 20.0  # how long a batch is tried while the database is locked or away
-AGAIN_S = 0.2  # before the writer begins again, after a bug that ended it
+AGAIN_S = 0.2  # before the writer begins again, after a bug that ended it, or what could not be written ahead
 PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -87,9 +87,9 @@ class Writer:
         return self._thread is not None and self._thread.is_alive() and not self._stopping
 
     def figures(self) -> WriterFigures:
-        """Return the figures as they are now; `lag_s` is the age of the oldest batch that is not on the disk."""
+        """Return the figures as they are now; `lag_s`: for how long nothing came on the disk of the oldest batch."""
         with self._changed:
-            waiting = [batch.put_at for batch in (*self._later[:1], *islice(self._queue, 1))]
+            waiting = [batch.waits_since for batch in (*self._later[:1], *islice(self._queue, 1))]
             since = [self._writing_since] if self._writing_since is not None else []
             lag = max((time.monotonic() - at for at in (*waiting, *since)), default=0.0)
             batches = len(self._queue) + len(self._later)
@@ -131,7 +131,7 @@ class Writer:
             if batch.journal and self._folding.full:
                 self._figures.refused += 1
                 raise not_taken(HTTPStatus.TOO_MANY_REQUESTS, "more readings wait in the journal than may")
-            batch.put_at = time.monotonic()
+            batch.waits_since = time.monotonic()
             self._loop = loop
             self._queue.append(batch)
             self._held += size
@@ -159,7 +159,7 @@ class Writer:
         while left and not self._stopping and not self._queue:
             left = self._folding.fold()
         while group := self._group():
-            self._writing_since = group[0].put_at
+            self._writing_since = group[0].waits_since
             group = self._bounded(group)
             if not group:
                 continue
@@ -205,10 +205,20 @@ class Writer:
             if batch.strays:
                 room = self._store.quarantine.room(batch.access)
                 batch.ahead += keep_strays(self._store, batch, STRAYS, room)
-            elif batch.reads > READS:
-                return write_some(self._store, batch, READS, self._clock())
+            elif batch.reads > READS and not write_some(self._store, batch, READS, self._clock()):
+                return False
+        except StoreError as error:
+            return passes(error) and self._tries_again(batch)
         except Exception:  # noqa: BLE001 - it fails once more where it is answered
             return False
+        batch.waits_since = time.monotonic()
+        return True
+
+    def _tries_again(self, batch: Batch) -> bool:
+        """Tell, after a pause, whether a batch has patience: written as a whole it would hold up all others."""
+        if time.monotonic() + AGAIN_S > min(batch.waits_since + self._patience_s, self._ends_at):
+            return False
+        time.sleep(AGAIN_S)
         return True
 
     def _let_wait(self, group: Sequence[Batch]) -> None:
@@ -259,11 +269,11 @@ class Writer:
         if away is None:
             return
         with self._changed:
-            waits_since = time.monotonic() - self._patience_s if time.monotonic() < self._ends_at else float("inf")
+            patient = time.monotonic() - self._patience_s if time.monotonic() < self._ends_at else float("inf")
             waiting = (*self._later, *self._queue)
-            overdue = [batch for batch in waiting if batch.put_at < waits_since]
-            self._later = [batch for batch in self._later if batch.put_at >= waits_since]
-            self._queue = deque(batch for batch in self._queue if batch.put_at >= waits_since)
+            overdue = [batch for batch in waiting if batch.waits_since < patient]
+            self._later = [batch for batch in self._later if batch.waits_since >= patient]
+            self._queue = deque(batch for batch in self._queue if batch.waits_since >= patient)
             self._held -= sum(batch.readings for batch in overdue)
             self._figures.failed += len(overdue)
         self._tell(overdue, [away] * len(overdue))
@@ -315,7 +325,7 @@ class Writer:
 
     def _written(self, group: Sequence[Batch]) -> Sequence[Outcome]:
         """Write a group; while the database is locked or away it is tried again, as a whole, within bounds."""
-        until = max(batch.put_at for batch in group) + self._patience_s
+        until = max(batch.waits_since for batch in group) + self._patience_s
         for attempt in range(1_000):
             try:
                 return write(self._store, group, self._clock())
