@@ -13,11 +13,12 @@ from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import AccessDenied, Conflict, NotFound
-from gridwright.domain.event import POWER_CANCELLED
+from gridwright.domain.event import POWER, POWER_CANCELLED, POWER_ON, EndDeviceEvent
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.grid import interruptions
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.grid.tell_outage import OutageTold, cancel_outage, tell_outage
@@ -106,6 +107,26 @@ def test_without_its_end_it_proves_nothing_until_that_is_told(store: Store) -> N
     assert (final(store)[1:-1] == 0).all()
     quality = store.readings.load(ME, ["UP-1"], Interval(FROM, TO), image=Image.FINAL).quality
     assert np.all(q.method_of(quality[0, 1:-1]) == int(q.Method.ZERO))
+
+
+def test_a_later_end_takes_the_place_of_the_one_that_was_told(store: Store) -> None:
+    """Power that is back ends an outage: the later end beside it was kept, and counted nothing."""
+    back, around = TO - 4 * HOUR, Interval(FROM - HOUR, TO + HOUR)
+
+    def lasted() -> list[Interval]:
+        events = store.field.events(ME, ["UP-1"], around, POWER)
+        return [each.period for each in interruptions(events, around)]
+
+    assert tell_outage(store, ME, OutageTold(["UP-1"], FROM, back), now=NOW) == 2
+    assert lasted() == [Interval(FROM, back)]
+    assert tell_outage(store, ME, OutageTold(["UP-1"], FROM, TO), now=NOW) == 2
+    assert lasted() == [Interval(FROM, TO)]
+    assert tell_outage(store, ME, OutageTold(["UP-1"], FROM, TO), now=NOW) == 0
+    judge(store)
+    assert (final(store)[1:-1] == 0).all()
+    store.devices.save_events(ME, [EndDeviceEvent("M-1", POWER_ON, back - HOUR, NOW, "UP-1")])
+    assert tell_outage(store, ME, OutageTold(["UP-1"], FROM, TO), now=NOW) == 0
+    assert lasted() == [Interval(FROM, back - HOUR)], "a meter's own word stays"
 
 
 def test_who_may_tell_and_of_whom(store: Store) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import Conflict, NotFound
-from gridwright.domain.event import POWER, POWER_CANCELLED, POWER_OFF, POWER_ON, EndDeviceEvent
+from gridwright.domain.event import ON, POWER, POWER_CANCELLED, POWER_OFF, POWER_ON, EndDeviceEvent
 from gridwright.domain.interval import Interval
 from gridwright.grid import interruptions
 from gridwright.store import Store
@@ -16,6 +16,7 @@ from gridwright.store import Store
 # What began before an outage may reach into it, and is looked for so far back.
 BEFORE = timedelta(days=7)
 MOMENT = timedelta(microseconds=1)
+TOLD_BY = "told_by"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,14 @@ class OutageTold:
 def tell_outage(store: Store, access: Access, told: OutageTold, *, now: datetime) -> int:
     """Keep an outage as reports of power off and on, and return how many are new; its days are judged again.
 
-    One that was taken back is a Conflict: what is told of that instant counts no more.
+    An end that people told before, and that lies within it, is taken back: it would end it. An outage that was taken
+    back is a Conflict: what is told of that instant counts no more.
     """
+    with store.transaction():
+        return _told(store, access, told, now)
+
+
+def _told(store: Store, access: Access, told: OutageTold, now: datetime) -> int:
     moments = [(POWER_OFF, told.start), *([(POWER_ON, told.end)] if told.end else [])]
     points = _known(store, access, told.usage_points)
     for kind, at in moments:
@@ -43,9 +50,23 @@ def tell_outage(store: Store, access: Access, told: OutageTold, *, now: datetime
                 f"that power went {what} at {gone[0].usage_point} at {at.isoformat()} was taken back",
                 remedy="tell it of a second later or earlier",
             )
-    details = {"told_by": access.actor}
-    events = [EndDeviceEvent(one, kind, at, now, one, told.text, details) for one in points for kind, at in moments]
-    return store.devices.save_events(access, events)
+    events = [(one, kind, at) for one in points for kind, at in moments]
+    events += [(one, POWER_CANCELLED, at) for one, at in _earlier_ends(store, access, points, told)]
+    details = {TOLD_BY: access.actor}
+    return store.devices.save_events(
+        access, [EndDeviceEvent(one, kind, at, now, one, told.text, details) for one, kind, at in events]
+    )
+
+
+def _earlier_ends(
+    store: Store, access: Access, points: Sequence[str], told: OutageTold
+) -> Iterator[tuple[str, datetime]]:
+    """Yield where and when people told that power was back within an outage; what a meter reported stays."""
+    if told.end is not None and told.end > told.start + MOMENT:
+        within = Interval(told.start + MOMENT, told.end)
+        for each in store.field.events(access, points, within, ON):
+            if TOLD_BY in each.details:
+                yield each.usage_point, each.at
 
 
 def cancel_outage(store: Store, access: Access, told: OutageTold, *, now: datetime) -> int:
@@ -65,7 +86,7 @@ def cancel_outage(store: Store, access: Access, told: OutageTold, *, now: dateti
         )
     moments = [(each.usage_point, at) for each in here.values() for at in (each.period.start, each.period.end)]
     gone = [(one, at) for one, at in moments if at < around.end]
-    details = {"told_by": access.actor}
+    details = {TOLD_BY: access.actor}
     events = [EndDeviceEvent(one, POWER_CANCELLED, at, now, one, told.text, details) for one, at in gone]
     return store.devices.save_events(access, events)
 
