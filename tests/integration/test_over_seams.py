@@ -14,11 +14,12 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, Values
-from gridwright.domain.reading_type import DELIVERED_ENERGY
+from gridwright.domain.reading_type import DELIVERED_ENERGY, RECEIVED_ENERGY, RECEIVED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
+from gridwright.jobs.grid.tell_outage import OutageTold, tell_outage
 from gridwright.jobs.load.load_stretches import load_stretches
 from gridwright.jobs.meters.exchange_meter import MeterExchange, exchange_meter
 from gridwright.jobs.meters.in_epochs import in_epochs
@@ -52,9 +53,10 @@ def store() -> Iterator[Store]:
         yield opened
 
 
-def measure(store: Store, first: int, last: int, length: int) -> None:
+def measure(store: Store, first: int, last: int, length: int, kind: ReadingType = DELIVERED_ENERGY) -> None:
     values = np.diff(USED[first : last + 1 : length])[None, :]
-    store.readings.save(ME, Panel(("H",), START + first * MINUTE, length * MINUTE, values), known_at=NOW)
+    panel = Panel(("H",), START + first * MINUTE, length * MINUTE, values, reading_type=kind)
+    store.readings.save(ME, panel, known_at=NOW)
 
 
 def read(store: Store, minute: int, *, exchanged: int | None = None) -> None:
@@ -175,3 +177,89 @@ def test_an_interval_that_reads_tell_into_a_measured_day_counts_once(
     assert closed(store) == USED[-1] - USED[phase]
     assert "V30_sum" not in [each.code for each in store.findings.load(ME, ["H"])]
     fixed(store, 0, 3)
+
+
+def test_what_was_fed_in_is_closed_over_a_seam_however_long_nothing_was_read(store: Store) -> None:
+    """More than a day before a seam stayed empty, and no doubt told it."""
+    for first, last, length in ((0, 24 * DAY_MIN, 15), (26 * DAY_MIN + 300, DAYS * DAY_MIN, 30)):
+        measure(store, first, last, length)
+        measure(store, first, last, length, RECEIVED_ENERGY)
+    for minute in (0, DAYS * DAY_MIN):
+        read(store, minute)
+        shown = float(300 + USED[minute])
+        one = RegisterReading("H", START + minute * MINUTE, shown, "A", reading_type=RECEIVED_REGISTER)
+        keep_reads(store, ME, in_epochs(store, ME, [one]), known_at=NOW, derive=True)
+    judge(store)
+    panels = load_stretches(store, ME, ["H"], WHOLE, RECEIVED_ENERGY, image=Image.FINAL)
+    assert sum(float(np.nansum(panel.values)) for panel in panels) == USED[-1] == closed(store)
+    told = [each for each in store.findings.load(ME, ["H"]) if each.code == "V10_missing"]
+    assert {each.reading_type for each in told} == {DELIVERED_ENERGY, RECEIVED_ENERGY}
+    fixed(store, 25, 28)
+
+
+TOLD_LATE = Interval(START + 25 * DAY + 600 * MINUTE, START + 25 * DAY + 620 * MINUTE)
+
+
+def tell_a_lost_day(store: Store) -> list[Callable[[], None]]:
+    """Measure what comes before it, and read it twice; returns what comes behind it."""
+    measure(store, 0, 25 * DAY_MIN, 15)
+    for minute in (0, 25 * DAY_MIN + 600, 25 * DAY_MIN + 620):
+        read(store, minute)
+    return [lambda: measure(store, 26 * DAY_MIN, DAYS * DAY_MIN, 15), lambda: read(store, DAYS * DAY_MIN)]
+
+
+def test_a_lost_day_of_which_little_is_told_is_edited_as_it_counts(store: Store) -> None:
+    """It counts on the grid of the days beside it, and an edit was refused as its reads lie on another."""
+    for each in tell_a_lost_day(store):
+        each()
+    judge(store)
+    before = finals(store)
+    made = edit(store, "H", Interval(TOLD_LATE.start, TOLD_LATE.start + 15 * MINUTE), [0.5], now=NOW)
+    assert store.edits.edit(ME, made.id).interval == 15 * MINUTE
+    assert closed(store) == USED[-1]
+    take_back(store, made, now=NOW)
+    assert [panel.values.tolist() for panel in finals(store)] == [panel.values.tolist() for panel in before]
+
+
+def test_what_people_agreed_of_a_told_day_keeps_its_grid(store: Store) -> None:
+    """Once the days behind it were measured it had theirs, on which the edit did not fit: nothing was judged again."""
+    late = tell_a_lost_day(store)
+    judge(store)
+    told = USED[25 * DAY_MIN + 620] - USED[25 * DAY_MIN + 600]
+    made = edit(store, "H", TOLD_LATE, [told / 1000], now=NOW)
+    for each in late:
+        each()
+    assert correct(store, ME, SiteDefaults(), now=NOW).failed == 0
+    assert closed(store) == USED[-1]
+    assert [panel.interval for panel in finals(store)] == [15 * MINUTE, 20 * MINUTE, 15 * MINUTE]
+    fixed(store, 24, 26)
+    take_back(store, made, now=NOW)
+    assert closed(store) == USED[-1]
+    assert {panel.interval for panel in finals(store)} == {15 * MINUTE}
+    fixed(store, 24, 26)
+
+
+def test_an_exchange_within_an_outage_loses_nothing(store: Store) -> None:
+    """A straight line gave some of it to the outage, in which nothing is estimated: the exchange is off the grid."""
+    dark, back = 25 * DAY_MIN + 1141, 26 * DAY_MIN + 60
+    moment = 25 * DAY_MIN + 1279
+    flowing = np.ones(DAYS * DAY_MIN)
+    flowing[dark:back] = 0
+    with_outage = np.concatenate([[0.0], np.cumsum(np.diff(USED) * flowing)])
+    for first, last in ((0, 24 * DAY_MIN), (back, DAYS * DAY_MIN)):
+        values = np.diff(with_outage[first : last + 1 : 15])[None, :]
+        store.readings.save(ME, Panel(("H",), START + first * MINUTE, 15 * MINUTE, values), known_at=NOW)
+    tell_outage(store, ME, OutageTold(["H"], START + dark * MINUTE, START + back * MINUTE), now=NOW)
+    final = Decimal(round(5000 + with_outage[moment])) / 1000
+    exchange_meter(
+        store,
+        ME,
+        MeterExchange("H", Meter("B", dials=8, lsb_wh=1), START + moment * MINUTE, final, Decimal(7)),
+        now=NOW,
+    )
+    for minute, serial, base in ((0, "A", 5000.0), (back, "B", 7000.0), (DAYS * DAY_MIN, "B", 7000.0)):
+        shown = base + float(with_outage[minute] - (with_outage[moment] if serial == "B" else 0))
+        one = RegisterReading("H", START + minute * MINUTE, shown, serial)
+        keep_reads(store, ME, in_epochs(store, ME, [one]), known_at=NOW, derive=True)
+    judge(store)
+    assert closed(store) == with_outage[-1]

@@ -22,7 +22,7 @@ from gridwright.vee.segments import Segments
 from gridwright.vee.silence import Numbers, silences_of
 from gridwright.vee.validate import NO_READS, Part, Points, Reads, capacities, parts, points_by_id
 from gridwright.vee.wall import WallClock, wall_clock
-from gridwright.vee.work import Outages, dim, gaps_of, work_of
+from gridwright.vee.work import Outages, dim, gaps_of, outage_mask, work_of
 
 LADDERS = Ladders()
 HOME = "residential"
@@ -63,9 +63,7 @@ def estimate(  # noqa: PLR0913 - what may be known about a gap
     reads = registers if isinstance(registers, Registers) else Registers(registers)
     ladders = ladder if isinstance(ladder, Ladders) else Ladders(ladder)
     limits = capacities(panel, points_by_id(points), None) if reads.reads else {}
-    segments = register_segments(
-        panel, reads, limits, lambda row: np.asarray(gaps_of(panel, np.array([row]), again=again)[0])
-    )
+    segments = register_segments(panel, reads, limits, partial(_open, panel, outages or {}, again=again))
     values, quality = panel.values.copy(), panel.quality.copy()
     filled = np.zeros(values.shape, np.bool_)
     findings: list[tuple[int, Finding]] = []
@@ -109,6 +107,12 @@ def longest_days(panel: Panel, points: Points, ladders: Ladders) -> Numbers:
     known = points_by_id(points)
     classes = (known[name].customer_class if name in known else HOME for name in panel.points)
     return np.array([ladders.of(each).longest_days for each in classes], np.int64)
+
+
+def _open(panel: Panel, outages: Outages, row: int, *, again: bool) -> Mask:
+    """Tell which slots of a row take what a register leaves: its gaps, but those that an outage makes zero."""
+    some = panel.rows([row])
+    return np.asarray((gaps_of(some, np.array([0]), again=again) & ~outage_mask(some, outages))[0])
 
 
 def _all_of(segments: Segments) -> Segments:

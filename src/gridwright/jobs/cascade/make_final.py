@@ -141,11 +141,11 @@ def load_ground(store: Store, access: Access, site: SiteDefaults, scope: Scope, 
         stored = load_stored(store, access, scope.points, scope.context, beside=READS_BESIDE)
     except NotFound:
         return None
-    stored = replace(stored, panels=tuple(on_measured_grid(stored.panels)))
+    edits = store.edits.applied(access, scope.points, scope.context)
+    stored = replace(stored, panels=tuple(on_measured_grid(stored.panels, edits)))
     kinds = {panel.reading_type for panel in stored.panels}
     history = load_history(store, access, scope.points, scope.context.start, kinds, rules=site.rules)
     groups, others = every_series(stored.panels, stored.zones)
-    edits = store.edits.applied(access, scope.points, scope.context)
     edits = as_final(edits, own_images(store, access, edits, stored.panels, others))
     material = replace(stored.with_history(history), edits=edits)
     seams = seams_of(material.panels)
@@ -153,7 +153,7 @@ def load_ground(store: Store, access: Access, site: SiteDefaults, scope: Scope, 
         replace(
             group,
             delivered=tuple(to_seams(panel, seams, LONG) for panel in group.delivered),
-            received=tuple(to_seams(panel, seams, DAY) for panel in group.received),
+            received=tuple(to_seams(panel, seams, LONG) for panel in group.received),
         )
         for group in groups
     ]

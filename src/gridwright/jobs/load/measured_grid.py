@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from gridwright.domain import quality as q
+from gridwright.domain.edit import Edit
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
 from gridwright.vee.chains import Place, rows_of
@@ -20,16 +21,17 @@ FEW = timedelta(days=8)
 MOST_TOLD = 0.5  # of the time: of more, the reads say more than estimates do
 
 
-def on_measured_grid(panels: Sequence[Panel]) -> list[Panel]:
+def on_measured_grid(panels: Sequence[Panel], edits: Sequence[Edit] = ()) -> list[Panel]:
     """Return panels without what little reads alone tell, on another grid, between days that were measured on one.
 
     The reads close the gap that this leaves, so that no energy goes, and its estimates follow the days beside it:
-    two reads twenty minutes apart on a lost day of quarter-hours tell nothing of the other seventy intervals.
+    two reads twenty minutes apart on a lost day of quarter-hours tell nothing of the other seventy intervals. Where
+    people agreed on values within it, the days keep the grid of these.
     """
     gone: dict[int, set[int]] = defaultdict(set)
     joined = []
     for places in rows_of(panels):
-        for first, last in _around_told(panels, places):
+        for first, last in _around_told(panels, places, edits):
             for at, row in places[first : last + 1]:
                 gone[at].add(row)
             joined.append(_together(panels, places[first : last + 1]))
@@ -38,13 +40,13 @@ def on_measured_grid(panels: Sequence[Panel]) -> list[Panel]:
     return [*(part for at, panel in enumerate(panels) for part in _without(panel, gone[at])), *joined]
 
 
-def _around_told(panels: Sequence[Panel], places: Sequence[Place]) -> Iterator[tuple[int, int]]:
+def _around_told(panels: Sequence[Panel], places: Sequence[Place], edits: Sequence[Edit]) -> Iterator[tuple[int, int]]:
     """Yield the first and the last of the rows that are to be one, those between them told by reads alone."""
     rows = [_Row(panels[at], row) for at, row in places]
     measured = [place for place, each in enumerate(rows) if each.measured.size]
     begun: tuple[int, int] | None = None
     for before, after in pairwise(measured):
-        if after > before + 1 and _is_little(rows[before : after + 1]):
+        if after > before + 1 and _is_one(rows[before : after + 1], edits):
             begun = (begun[0] if begun else before, after)
         elif begun:
             yield begun
@@ -65,19 +67,32 @@ class _Row:
         """The slots that were measured, which reads of a register tell nobody."""
         return np.flatnonzero(~self.panel.missing[self.row] & ~q.of_register(self.panel.quality[self.row]))
 
+    def is_of(self, edit: Edit) -> bool:
+        """Tell whether an edit is one of this series."""
+        same = edit.reading_type.finer(0) == self.panel.reading_type.finer(0)
+        return same and edit.usage_point == self.panel.points[self.row]
+
     @property
     def told(self) -> timedelta:
         """How long is told in all."""
         return self.panel.interval * int((~self.panel.missing[self.row]).sum())
 
 
-def _is_little(rows: Sequence[_Row]) -> bool:
-    """Tell whether the first and the last row lie on one grid, a few days apart, of which the others tell little."""
+def _is_one(rows: Sequence[_Row], edits: Sequence[Edit]) -> bool:
+    """Tell whether the first and the last row lie on one grid, a few days apart, and the others are to be on it, too.
+
+    They are where they tell little, unless an edit says otherwise: it fits its own grid alone.
+    """
     before, after = rows[0].panel, rows[-1].panel
     lost = slot_time(after, int(rows[-1].measured[0])) - slot_time(before, int(rows[0].measured[-1]) + 1)
     on_one = before.interval == after.interval and not (after.start - before.start) % before.interval
-    told = sum((each.told for each in rows[1:-1]), timedelta(0))
-    return on_one and before.end <= after.start and lost <= FEW and told < MOST_TOLD * lost
+    if not on_one or before.end > after.start or lost > FEW:
+        return False
+    told = Interval(rows[1].panel.start, rows[-2].panel.end)
+    agreed = [each for each in edits if each.period.overlaps(told) and rows[0].is_of(each)]
+    if agreed:
+        return all(each.interval == before.interval for each in agreed)
+    return sum((each.told for each in rows[1:-1]), timedelta(0)) < MOST_TOLD * lost
 
 
 def _together(panels: Sequence[Panel], places: Sequence[Place]) -> Panel:

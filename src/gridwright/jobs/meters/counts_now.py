@@ -36,7 +36,13 @@ class CountsNow:
         A series without a final image of its own counts as what was made of it: net energy is what was delivered less
         what was received. Where that is made of several such series it is a Conflict: nobody can tell them apart in it.
         """
-        raw, final = self._load(kind, Image.RAW), self._load(kind, Image.FINAL)
+        final = self._load(kind, Image.FINAL)
+        try:
+            raw = self._load(kind, Image.RAW)
+        except GridMismatch:  # what was read lies on another grid than what is made of it
+            if final.missing.any():
+                raise
+            return final
         counts = final.values
         if final.missing.all() and self._is_main(kind):
             counts = self._made_of(kind, final.values)

@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import numpy as np
 
+from gridwright.domain import quality as q
 from gridwright.domain.access import Access, Act
 from gridwright.domain.edit import Edit, EditState
 from gridwright.domain.errors import Conflict, InputError, NotFound
+from gridwright.domain.image import Image
 from gridwright.domain.interval import DAY_S, Interval, clock_time, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, LARGEST_EXACT, Flow, Quantity, ReadingType
 from gridwright.jobs.cascade.edits_made import feeding
 from gridwright.jobs.load.away import require_here
+from gridwright.jobs.load.load_stretches import load_stretches
 from gridwright.jobs.meters.counts_now import CountsNow
 from gridwright.jobs.meters.moved_alone import moved_alone_wh
 from gridwright.jobs.meters.usual_use import moved_wh
@@ -234,7 +238,10 @@ def _clock(store: Store, access: Access, wish: EditWish) -> tuple[str, str]:
 
 
 def _interval(store: Store, access: Access, wish: EditWish) -> timedelta:
-    """Return the interval length of the series within the period; where it changes there, no edit can follow both."""
+    """Return the interval length of what counts within the period; where it changes there, no edit can follow both.
+
+    A lost day has that of its final image, whatever the little lies on that reads tell of it.
+    """
     series = store.readings.series(access, wish.usage_point)
     mine = [each for each in series if each.reading_type == wish.reading_type]
     if not mine:
@@ -247,8 +254,10 @@ def _interval(store: Store, access: Access, wish: EditWish) -> timedelta:
         )
     if len(mine) == 1:
         return mine[0].interval
-    find = store.readings.stretches
-    found = find(access, [wish.usage_point], wish.period, reading_type=wish.reading_type)
+    find = partial(store.readings.stretches, access, [wish.usage_point], wish.period, reading_type=wish.reading_type)
+    read, made = find(), find(image=Image.FINAL)
+    # What was measured since then on another grid will be made anew.
+    found = made if _measured(store, access, wish) <= {each.interval for each in made} else read
     lengths = {each.interval for each in found}
     if len(lengths) > 1:
         turn = max(each.period.start for each in found)
@@ -258,6 +267,12 @@ def _interval(store: Store, access: Access, wish: EditWish) -> timedelta:
             remedy=f"make two edits: one up to {clock_time(turn, zone)}, and one from there",
         )
     return lengths.pop() if lengths else max(mine, key=lambda each: each.last).interval
+
+
+def _measured(store: Store, access: Access, wish: EditWish) -> set[timedelta]:
+    """Return the lengths of the intervals that were measured within the period, other than by reads of a register."""
+    panels = load_stretches(store, access, [wish.usage_point], wish.period, wish.reading_type)
+    return {panel.interval for panel in panels if not (panel.missing | q.of_register(panel.quality)).all()}
 
 
 def _values(wish: EditWish, there: Panel) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
