@@ -83,6 +83,9 @@ def test_a_clock_that_jumps_a_year_ahead_makes_nothing_old_at_once(town: Store) 
     for day in range(1, 14):  # the clock is right again
         tidy_store(town, ME, now=now + day * DAY, keep=KEEP)
     assert [waiting.meter for waiting in town.quarantine.meters(ME)] == ["new"]
+    for jumped in (now + year + 8 * DAY, now + year + 14 * DAY):  # and jumps once more
+        tidy_store(town, ME, now=jumped, keep=KEEP)
+    assert [waiting.meter for waiting in town.quarantine.meters(ME)] == ["new"], "it was not announced a week before"
     for day in range(14, 30):
         tidy_store(town, ME, now=now + day * DAY, keep=KEEP)
     assert town.quarantine.meters(ME) == [], "received on day 50, old on day 110"

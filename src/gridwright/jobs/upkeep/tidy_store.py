@@ -11,6 +11,7 @@ from gridwright.store import Store
 
 # What is forgotten is announced so long before: a clock that jumps a year ahead must not make all old at once.
 FORGETTING, NOTICE = "forgetting", timedelta(days=7)
+AHEAD, MOMENT = timedelta(days=1), timedelta(microseconds=1)  # as far as clocks of ours may be apart
 # Computed anew every few minutes; what was billed, settled or switched is not among them and is kept for ever.
 PASSING = ("forecast", "plan", "fleet", "grid-balance", FORGETTING)
 
@@ -63,7 +64,7 @@ def tidy_store(store: Store, access: Access, *, now: datetime, keep: Keep) -> Ti
 def next_forgetting(store: Store, access: Access, what: str, now: datetime) -> Forgetting | None:
     """Return what was announced last of `findings` or `quarantine`; what a wrong clock announced of later is passed."""
     told = store.outlooks.latest(access, FORGETTING, what, as_of=now)
-    if told is None:
+    if told is None or told.body["before"] is None:
         return None
     return Forgetting(told.issued + NOTICE, datetime.fromisoformat(told.body["before"]))
 
@@ -73,6 +74,7 @@ def _forget(
 ) -> int:
     """Forget what was announced long enough ago, and announce what is old by now."""
     length, drop = how
+    _withdraw(store, access, what, now)
     told, gone = next_forgetting(store, access, what, now), 0
     if told is not None:
         if now < told.due:
@@ -80,3 +82,12 @@ def _forget(
         gone = drop(min(told.before, now - length))
     store.outlooks.save(access, FORGETTING, what, {"before": (now - length).isoformat()}, issued=now)
     return gone
+
+
+def _withdraw(store: Store, access: Access, what: str, now: datetime) -> None:
+    """Withdraw what a wrong clock announced of later: when it jumps there once more, that was not a week ago."""
+    told = store.outlooks.latest(access, FORGETTING, what)
+    while told is not None and told.issued > now + AHEAD:
+        if told.body["before"] is not None:
+            store.outlooks.save(access, FORGETTING, what, {"before": None}, issued=told.issued)
+        told = store.outlooks.latest(access, FORGETTING, what, as_of=told.issued - MOMENT)
