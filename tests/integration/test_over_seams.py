@@ -263,3 +263,42 @@ def test_an_exchange_within_an_outage_loses_nothing(store: Store) -> None:
         keep_reads(store, ME, in_epochs(store, ME, [one]), known_at=NOW, derive=True)
     judge(store)
     assert closed(store) == with_outage[-1]
+
+
+def test_reads_at_odd_minutes_of_a_day_lost_before_another_grid_count_nothing_twice(store: Store) -> None:
+    """Intervals of 45 minutes from a quarter past lay over both seams: made anew each time, and not closed."""
+    measure(store, 0, 24 * DAY_MIN + 180, 60)
+    measure(store, 27 * DAY_MIN + 300, DAYS * DAY_MIN, 15)
+    for minute in (0, 24 * DAY_MIN + 180, 25 * DAY_MIN + 1320, 25 * DAY_MIN + 1365, 26 * DAY_MIN + 540):
+        read(store, minute)
+    read(store, DAYS * DAY_MIN)
+    judge(store)
+    assert closed(store) == USED[-1]
+    before, after = finals(store)
+    assert (before.interval, after.interval) == (60 * MINUTE, 15 * MINUTE)
+    assert before.end == after.start
+    fixed(store, 24, 28)
+
+
+def test_an_exchange_near_measured_intervals_leaves_what_they_hold(store: Store) -> None:
+    """A straight line over weeks gave the gap before it less than nothing, and what lies behind it too much."""
+    night = np.concatenate([[0.0], np.cumsum(np.where(np.arange(DAYS * DAY_MIN) % DAY_MIN < 1080, np.diff(USED), 0))])
+    moment, lost = 25 * DAY_MIN + 1241, (25 * DAY_MIN + 1200, 26 * DAY_MIN + 600)
+    for first, last in ((0, lost[0]), (lost[1], DAYS * DAY_MIN)):
+        values = np.diff(night[first : last + 1 : 30])[None, :]
+        store.readings.save(ME, Panel(("H",), START + first * MINUTE, 30 * MINUTE, values), known_at=NOW)
+    exchange = MeterExchange(
+        "H",
+        Meter("B", dials=8, lsb_wh=1),
+        START + moment * MINUTE,
+        Decimal(round(5000 + night[moment])) / 1000,
+        Decimal(7),
+    )
+    exchange_meter(store, ME, exchange, now=NOW)
+    for minute, serial in ((0, "A"), (26 * DAY_MIN, "B"), (lost[1], "B"), (DAYS * DAY_MIN, "B")):
+        shown = 5000 + night[minute] if serial == "A" else 7000 + night[minute] - night[moment]
+        one = RegisterReading("H", START + minute * MINUTE, float(shown), serial)
+        keep_reads(store, ME, in_epochs(store, ME, [one]), known_at=NOW, derive=True)
+    judge(store)
+    assert closed(store) == night[-1]
+    assert "V30_sum" not in [each.code for each in store.findings.load(ME, ["H"])]

@@ -16,7 +16,7 @@ from gridwright.vee.fleet import HolidayCalendars, fleet_profile, holidays_of
 from gridwright.vee.ladder import Ladder, Ladders
 from gridwright.vee.registers import Registers
 from gridwright.vee.rungs import climb, still_empty
-from gridwright.vee.runs import Mask
+from gridwright.vee.runs import Floats, Mask
 from gridwright.vee.scale import Buckets, bucket_segments, close_all, local_segments, register_segments
 from gridwright.vee.segments import Segments
 from gridwright.vee.silence import Numbers, silences_of
@@ -63,7 +63,7 @@ def estimate(  # noqa: PLR0913 - what may be known about a gap
     reads = registers if isinstance(registers, Registers) else Registers(registers)
     ladders = ladder if isinstance(ladder, Ladders) else Ladders(ladder)
     limits = capacities(panel, points_by_id(points), None) if reads.reads else {}
-    segments = register_segments(panel, reads, limits, partial(_open, panel, outages or {}, again=again))
+    segments = register_segments(panel, reads, limits, partial(_kept, panel, outages or {}, again=again))
     values, quality = panel.values.copy(), panel.quality.copy()
     filled = np.zeros(values.shape, np.bool_)
     findings: list[tuple[int, Finding]] = []
@@ -109,10 +109,11 @@ def longest_days(panel: Panel, points: Points, ladders: Ladders) -> Numbers:
     return np.array([ladders.of(each).longest_days for each in classes], np.int64)
 
 
-def _open(panel: Panel, outages: Outages, row: int, *, again: bool) -> Mask:
-    """Tell which slots of a row take what a register leaves: its gaps, but those that an outage makes zero."""
+def _kept(panel: Panel, outages: Outages, row: int, *, again: bool) -> Floats:
+    """Return what is known of the slots of a row, zero where an outage makes it so; NaN where it is to be estimated."""
     some = panel.rows([row])
-    return np.asarray((gaps_of(some, np.array([0]), again=again) & ~outage_mask(some, outages))[0])
+    gaps, dark = gaps_of(some, np.array([0]), again=again)[0], outage_mask(some, outages)[0]
+    return np.where(gaps, np.where(dark, 0.0, np.nan), some.values[0])
 
 
 def _all_of(segments: Segments) -> Segments:

@@ -17,26 +17,27 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading, RegisterStep, Step
 from gridwright.domain.usage_point import Meter
 from gridwright.vee.registers import Registers
-from gridwright.vee.runs import Mask
+from gridwright.vee.runs import Floats
 from gridwright.vee.scalar import estimate_read
 from gridwright.vee.segments import NEAR
 from gridwright.vee.steps import EXCHANGE, RESET, Counted, Steps
 
 BEGUN_ANEW = (EXCHANGE, RESET)
-Gaps = Callable[[int], Mask]
+# Row → float64[slots] of a panel: what is known of each, NaN where something is to be estimated.
+Kept = Callable[[int], Floats]
 
 
-def across_exchanges(panel: Panel, registers: Registers, steps: Steps, gaps: Gaps) -> Iterator[Counted]:
+def across_exchanges(panel: Panel, registers: Registers, steps: Steps, kept: Kept) -> Iterator[Counted]:
     """Yield a step over each exchange off the grid; two where gaps lie on both sides of it.
 
-    `gaps`: row → bool[slots] of the panel. Two meet at the nearest edge of the grid: from one to the other goes what
-    E09, a straight line between the reads of the meter that hung there, says of the time from the exchange to it.
+    Two meet at the nearest edge of the grid: from one to the other goes what E09, a straight line between the reads of
+    the meter that hung there, says of the time from the exchange to it, and no more than what is known leaves.
     """
     for at in np.flatnonzero(np.isin(steps.kind[1:-1], BEGUN_ANEW)).tolist():
         first, (*_, between), last = steps[at : at + 3]
         exchange = _exchange(panel, first, between, last)
         if exchange is not None:
-            yield from exchange.steps(registers, gaps)
+            yield from exchange.steps(registers, kept)
 
 
 def _exchange(panel: Panel, first: Counted, between: RegisterStep, last: Counted) -> _Exchange | None:
@@ -65,23 +66,30 @@ class _Exchange:
     def _slot(self, at: datetime) -> float:
         return (at - self.panel.start) / self.panel.interval
 
-    def steps(self, registers: Registers, gaps: Gaps) -> Iterator[Counted]:
+    def steps(self, registers: Registers, kept: Kept) -> Iterator[Counted]:
         """Yield what is known of the time around the exchange."""
         row, old, factor, before = self.first
         _, new, _, after = self.last
         meter = max(old, new, key=lambda one: one.lsb_wh)
         whole = RegisterStep(before.since, after.until, (before.energy or 0.0) + (after.energy or 0.0), Step.NORMAL)
         early = self._early(registers)
-        if early is None or not self._has_gaps(gaps(row), (before.since, self.edge), (self.edge, after.until)):
+        sides = [self._within(kept(row), *span) for span in ((before.since, self.edge), (self.edge, after.until))]
+        if early is None or not all(np.isnan(side).any() for side in sides):
             yield row, meter, factor, whole
             return
+        early = self._left(early, whole.energy or 0.0, *(float(np.nansum(side)) for side in sides))
         yield row, meter, factor, replace(whole, until=self.edge, energy=early)
         yield row, meter, factor, replace(whole, since=self.edge, energy=(whole.energy or 0.0) - early)
 
-    def _has_gaps(self, gaps: Mask, *spans: tuple[datetime, datetime]) -> bool:
-        """Tell whether each span has a gap."""
-        slots = [[max(round(self._slot(at)), 0) for at in span] for span in spans]
-        return all(bool(gaps[begin:end].any()) for begin, end in slots)
+    def _within(self, kept: Floats, since: datetime, until: datetime) -> Floats:
+        """Return what is known of the slots of a span."""
+        begin, end = (max(round(self._slot(at)), 0) for at in (since, until))
+        return kept[begin:end]
+
+    def _left(self, early: float, whole: float, before: float, after: float) -> float:
+        """Return the energy before the edge, at least what is known there, and leaving what is known behind it."""
+        signed = self.panel.reading_type.flow not in {"delivered", "received"}
+        return early if signed or before + after > whole else min(max(early, before), whole - after)
 
     def _early(self, registers: Registers) -> float | None:
         """Return the energy before the edge; None where it lies beyond a step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.panel import Panel
 from gridwright.vee.chunk import amount
 from gridwright.vee.closure import close_to, shift_to
-from gridwright.vee.exchanges import Gaps, across_exchanges
+from gridwright.vee.exchanges import Kept, across_exchanges
 from gridwright.vee.registers import Registers
 from gridwright.vee.runs import Floats, Index, Mask
 from gridwright.vee.segments import Segments, edge_energy, segments_of
@@ -28,13 +29,13 @@ Buckets = Mapping[str, Sequence[Bucket]]
 Closed = tuple[Segments, Mask]
 
 
-def register_segments(panel: Panel, registers: Registers, capacity_kw: Mapping[str, float], gaps: Gaps) -> Segments:
+def register_segments(panel: Panel, registers: Registers, capacity_kw: Mapping[str, float], kept: Kept) -> Segments:
     """Return the periods between two reads that both lie on the panel's grid, or have an exchange between them.
 
-    Reads that close no interval lie within them. `gaps`: row → bool[slots], where something is to be estimated.
+    Reads that close no interval lie within them.
     """
     steps = over_strays(panel, steps_of(panel, registers, capacity_kw))
-    segments = segments_of(panel, steps, [*across_exchanges(panel, registers, steps, gaps)])
+    segments = segments_of(panel, steps, [*across_exchanges(panel, registers, steps, kept)])
     return segments.where(segments.aligned)
 
 
@@ -47,10 +48,16 @@ def bucket_segments(
     for bucket in dict.fromkeys(one for point in panel.points for one in buckets.get(point, ())):
         mine = np.array([bucket in buckets.get(point, ()) for point in panel.points])
         named = replace(panel, reading_type=replace(panel.reading_type, channel=bucket.channel))
-        segments = register_segments(named, registers, capacity_kw, work.open.__getitem__)
         counts = mine[:, None] & bucket.mask(wall)[None]
+        segments = register_segments(named, registers, capacity_kw, partial(_kept_of, work, counts))
         found.append((segments.where(mine[segments.row]), counts))
     return found
+
+
+def _kept_of(work: Work, counts: Mask, row: int) -> Floats:
+    """Return what a time-of-use register knows of the slots of a row, NaN where it counts and all is open."""
+    known = np.where(work.open[row], np.nan, np.where(np.isnan(work.shape[row]), work.panel.values[row], 0.0))
+    return np.where(counts[row], known, 0.0)
 
 
 def close_all(work: Work, buckets: Sequence[Closed]) -> Found:
