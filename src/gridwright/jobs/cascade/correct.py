@@ -12,11 +12,11 @@ from gridwright.domain.errors import AccessDenied, ArchiveUnreadable, Gridwright
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.month import months_of
-from gridwright.domain.reading_type import DELIVERED_ENERGY
+from gridwright.domain.reading_type import DELIVERED_ENERGY, Quantity
 from gridwright.jobs.cascade.claim_ranges import Overtaken, claim
 from gridwright.jobs.cascade.correct_part import Outcome, keep_final
 from gridwright.jobs.cascade.correct_scope import Scope, is_judged, scopes
-from gridwright.jobs.cascade.judge_registers import judge_registers
+from gridwright.jobs.cascade.judge_registers import judge_registers, registers_without_energy
 from gridwright.jobs.cascade.late_arrivals import note_late
 from gridwright.jobs.cascade.make_final import Final, make_final
 from gridwright.jobs.cascade.note_contradictions import note_contradictions
@@ -213,11 +213,12 @@ def correct_part(store: Store, access: Access, site: SiteDefaults, scope: Scope,
         scope, final = scope.only(rest), [one for each in final if (one := each.only(rest)) is not None]
     if not scope.points:
         return Outcome(left=left)
+    alone = registers_without_energy(store, access, site, _without_energy(scope, final), scope.period)
     try:
         with store.transaction(cascade=scope.cascade):
             claim(store, access, scope.ranges)
             _require_zones(store, access, final)
-            kept = keep_final(store, access, scope, final, now=now)
+            kept = keep_final(store, access, scope, final, now=now, alone=alone)
             late = note_late(store, access, scope, site, now=now)
             again = note_contradictions(store, access, scope, site, now=now)
             reads = read_contradictions(store, access, scope.points, scope.period)
@@ -228,6 +229,17 @@ def correct_part(store: Store, access: Access, site: SiteDefaults, scope: Scope,
             return replace(kept, findings=kept.findings + late + again + hidden + twice, left=left)
     except Overtaken:
         return None
+
+
+def _without_energy(scope: Scope, made: Sequence[Final]) -> list[str]:
+    """Return the usage points of a scope of which no interval of energy was made, as all of it was taken back."""
+    there = {
+        point
+        for each in made
+        if each.panel.reading_type.quantity is Quantity.ENERGY and not each.beyond
+        for point in each.panel.points
+    }
+    return [point for point in scope.points if point not in there]
 
 
 def _require_zones(store: Store, access: Access, made: Sequence[Final]) -> None:

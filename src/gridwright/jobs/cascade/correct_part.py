@@ -14,6 +14,7 @@ from gridwright.domain import quality as q
 from gridwright.domain.access import Access
 from gridwright.domain.day_totals import DayTotals, day_totals
 from gridwright.domain.errors import GridMismatch
+from gridwright.domain.finding import Finding
 from gridwright.domain.image import Image
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel, slot_time
@@ -45,10 +46,15 @@ class Outcome:
     left: tuple[Scope, ...] = ()
 
 
-def keep_final(store: Store, access: Access, scope: Scope, made: Sequence[Final], *, now: datetime) -> Outcome:
-    """Save what differs from the final images there are, with findings and day totals, and queue the bills' part."""
+def keep_final(
+    store: Store, access: Access, scope: Scope, made: Sequence[Final], *, now: datetime, alone: Sequence[Finding] = ()
+) -> Outcome:
+    """Save what differs from the final images there are, with findings and day totals, and queue the bills' part.
+
+    `alone`: doubts about registers beside which nothing was made.
+    """
     every = (finding for final in made for finding in final.findings if finding.period.overlaps(scope.period))
-    found = [each for each in every if each.code != SILENCE]
+    found = [*alone, *(each for each in every if each.code != SILENCE)]
     new = store.findings.save(access, found, known_at=now, points=scope.points, period=scope.period)
     readings, days, rerates, cascade = 0, 0, [], scope.cascade
     seams = SeamDays(store, access, scope, [final.panel for final in made])

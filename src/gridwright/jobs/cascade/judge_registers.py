@@ -54,6 +54,16 @@ def judge_registers(
     return new
 
 
+def registers_without_energy(
+    store: Store, access: Access, site: SiteDefaults, points: Sequence[str], period: Interval
+) -> list[Finding]:
+    """Return the doubts about registers of usage points of whose energy no interval is known in a period any more."""
+    if not points:
+        return []
+    found = _findings(store, access, site, points, _with_reads_beside(store, access, points, period))
+    return [each for each in found if each.period.overlaps(period)]
+
+
 def _with_reads_beside(store: Store, access: Access, points: Sequence[str], changed: Interval) -> Interval:
     """Return what changed with the reads around it: a read tells of those beside it whether they are wrong."""
     ends = [changed.start, changed.end]
