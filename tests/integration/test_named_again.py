@@ -194,6 +194,18 @@ def stories(draw: st.DrawFn) -> tuple[Story, list[Part]]:
 @example(  # all that was derived is taken back: the registers are doubted all the same
     drawn=(Story(30, (0, 30, 60, 150), frozenset(), 0, (False, False)), [("post", (0, 30, 60, 150)), ("exchange", ())])
 )
+@example(  # what is told anew lies on another grid than the day has
+    drawn=(
+        Story(630, (0, 120, 390, 630, 690, 930, 960, 990, 1560, 2790), frozenset(), 900_000),
+        [
+            ("post", (120, 630, 2790)),
+            ("file", (930, 0, 1560, 990)),
+            ("post", (390,)),
+            ("file", (690, 960)),
+            ("exchange", ()),
+        ],
+    )
+)
 @given(drawn=stories())
 def test_whenever_an_exchange_is_booked_all_ends_in_the_same(drawn: tuple[Story, list[Part]]) -> None:
     story, parts = drawn

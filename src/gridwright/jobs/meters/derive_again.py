@@ -108,8 +108,12 @@ def derive_again(
             for change in changes_of(point, before, after[0], fill=True, again=kind in back)
             if _reaches(change.key, since)
         ]
-        found += _summed(delta, supersede(store, (access, access), changes, kind, now))
-        other = {(point, change.key[0] // DAY_S) for change in changes if not change.stale or change.now is None}
+        made = supersede(store, (access, access), changes, kind, now)
+        found += _summed(delta, made)
+        saved = {one.start_s for one in made if one.now is not None}  # others may be of a day on another grid
+        other = {
+            (point, change.key[0] // DAY_S) for change in changes if not change.stale or change.key[0] not in saved
+        }
         days_again(store, (access, access), other, kind, now)
     return found
 
