@@ -206,6 +206,12 @@ def stories(draw: st.DrawFn) -> tuple[Story, list[Part]]:
         ],
     )
 )
+@example(  # the read of the exchange comes before any other of the old meter
+    drawn=(
+        Story(270, (240, 270, 750, 1260), frozenset({750, 1260}), 0, (False, True)),
+        [("each", (270, 240, 1260, 750)), ("exchange", ())],
+    )
+)
 @given(drawn=stories())
 def test_whenever_an_exchange_is_booked_all_ends_in_the_same(drawn: tuple[Story, list[Part]]) -> None:
     story, parts = drawn

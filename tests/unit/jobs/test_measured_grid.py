@@ -51,7 +51,6 @@ def test_several_lost_days_on_several_grids_and_what_is_told_on_that_of_the_mete
     "panels",
     [
         [measured(0), told(2, 20, 40), measured(3)],  # more than half of the day
-        [measured(0), told(2, 20, 2), measured(3, 30)],  # no one grid
         [measured(0), told(2, 20, 2)],  # nothing behind it
         [measured(0), told(2, 20, 2, days=9), measured(11)],
         [measured(0, lost=-96), told(2, 20, 2, days=7), measured(9, lost=20)],  # lost for longer than that
@@ -60,6 +59,14 @@ def test_several_lost_days_on_several_grids_and_what_is_told_on_that_of_the_mete
 )
 def test_what_is_left_as_it_is(panels: list[Panel]) -> None:
     assert on_measured_grid(panels) == panels
+
+
+def test_where_the_grid_changes_meanwhile_lost_days_have_that_of_the_days_before() -> None:
+    after = measured(3, 30)
+    left, whole = on_measured_grid([measured(0), told(2, 20, 2), after])
+    assert left is after
+    assert (whole.interval, whole.end) == (15 * MINUTE, after.start)
+    assert np.flatnonzero(whole.missing[0]).tolist() == list(range(2 * QUARTERS, 3 * QUARTERS))
 
 
 def test_other_usage_points_of_a_panel_are_left_in_it() -> None:

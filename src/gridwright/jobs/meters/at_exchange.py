@@ -17,10 +17,11 @@ def beside_exchanges(
     On record there is the meter that comes. What is the final read of the one that goes is that one's all the same, and
     so is what goes on from its register where the new one's opening read is another.
     """
-    every = [*stored, *arriving]
-    if len({read.end_device for read in every}) == 1 or not any(read.presumed for read in arriving):
+    if not any(read.presumed for read in arriving):
         return arriving
-    went = rollovers.went(arriving[0].usage_point)
+    went, every = rollovers.went(arriving[0].usage_point), [*stored, *arriving]
+    if not any(read.at in went for read in arriving):
+        return arriving
     return [_whose(read, went[read.at], every, rollovers) if read.at in went else read for read in arriving]
 
 
