@@ -51,7 +51,11 @@ def place_reads(
     rollovers: Rollovers,
 ) -> dict[str, Placed]:
     """Return where reads of one type by usage point belong, `around` being the stored ones before and after them."""
-    rollovers.learn(point for point in arriving if _is_unnamed(each for each in around[point] if each is not None))
+    rollovers.learn(
+        point
+        for point, reads in arriving.items()
+        if _is_unnamed(each for each in around[point] if each is not None) or any(read.presumed for read in reads)
+    )
     beside = {point: _named(around[point], rollovers) for point in arriving}
     followed = {point: beside[point][0] for point, reads in arriving.items() if _follow(reads, *beside[point])}
     for point in _among(store, access, {point: arriving[point] for point in followed}):
