@@ -212,7 +212,7 @@ class Registers:
             query = _counting(table).where(table.c.usage_point == key, table.c.reading_type == kind)
             query = query.where(table.c.at_s.between(to_seconds(period.start), to_seconds(period.end)))
             rows = unit.connection.execute(query.order_by(table.c.at_s, table.c.epoch)).all()
-        return tuple(_to_read(row, point, reading_type) for row in rows)
+        return tuple(to_read(row, point, reading_type) for row in rows)
 
     def load_several(
         self, access: Access, points: Sequence[str], period: Interval, reading_type: ReadingType = DELIVERED_REGISTER
@@ -233,7 +233,7 @@ class Registers:
             several = sorted(keys)
             parts = (table.c.usage_point.in_(several[at : at + FEW]) for at in range(0, len(several), FEW))
             rows = [row for part in parts for row in unit.connection.execute(query.where(part))]
-        return [_to_read(row, keys[row.usage_point], reading_type) for row in rows]
+        return [to_read(row, keys[row.usage_point], reading_type) for row in rows]
 
     def superseded(
         self, access: Access, points: Sequence[str], period: Interval
@@ -263,7 +263,7 @@ class Registers:
             kinds = every_type(unit) if rows else {}
         found: dict[Key, tuple[RegisterReading, RegisterReading]] = {}
         for row in rows:
-            after = _to_read(row, keys[row.usage_point], kinds[row.reading_type])
+            after = to_read(row, keys[row.usage_point], kinds[row.reading_type])
             before = replace(after, value=float(row.old_value), quality=row.old_quality & QUALITY)
             found[row.usage_point, row.reading_type, row.at_s, row.epoch] = (before, after)
         return list(found.values())
@@ -438,14 +438,6 @@ def _raw_read(row: tuple[Any, ...], point: str, kind: ReadingType) -> RegisterRe
     return RegisterReading(point, at, float(value), device, epoch, of, kind, known)
 
 
-def _to_read(row: Row[Any], point: str, kind: ReadingType) -> RegisterReading:
-    return RegisterReading(
-        usage_point=point,
-        at=from_epoch_s(row.at_s),
-        value=float(row.value),
-        end_device=row.end_device,
-        epoch=row.epoch,
-        quality=row.quality & QUALITY,
-        reading_type=kind,
-        presumed=bool(row.quality & PRESUMED),
-    )
+def to_read(row: Row[Any], point: str, kind: ReadingType) -> RegisterReading:
+    """Return what a row of register reads holds, of whichever table."""
+    return _raw_read((row.at_s, row.value, row.end_device, row.epoch, row.quality), point, kind)

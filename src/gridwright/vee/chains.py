@@ -42,13 +42,9 @@ def rows_of(panels: Sequence[Panel]) -> Iterator[list[Place]]:
 
 
 def _unbroken(panels: Sequence[Panel], places: Sequence[Place]) -> Iterator[Chain]:
-    begun = [places[0]]
-    for before, after in pairwise(places):
-        if panels[before[0]].end != panels[after[0]].start:
-            yield from [tuple(begun)] if len(begun) > 1 else []
-            begun = []
-        begun.append(after)
-    yield from [tuple(begun)] if len(begun) > 1 else []
+    on = [panels[before[0]].end == panels[after[0]].start for before, after in pairwise(places)]
+    breaks = [0, *(at for at, goes_on in enumerate(on, 1) if not goes_on), len(places)]
+    yield from (tuple(places[first:last]) for first, last in pairwise(breaks) if last - first > 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

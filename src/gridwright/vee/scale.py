@@ -9,9 +9,8 @@ from functools import partial
 import numpy as np
 
 from gridwright.domain import quality as q
-from gridwright.domain.finding import Finding, Severity
+from gridwright.domain.finding import Finding
 from gridwright.domain.panel import Panel
-from gridwright.vee.chunk import amount
 from gridwright.vee.closure import close_to, shift_to
 from gridwright.vee.exchanges import Kept, across_exchanges
 from gridwright.vee.registers import Registers
@@ -19,7 +18,7 @@ from gridwright.vee.runs import Floats, Index, Mask
 from gridwright.vee.segments import Segments, edge_energy, segments_of
 from gridwright.vee.steps import steps_of
 from gridwright.vee.strays import over_strays
-from gridwright.vee.sum_check import sum_finding
+from gridwright.vee.sum_check import not_scaled, sum_finding
 from gridwright.vee.tou import Bucket
 from gridwright.vee.wall import WallClock
 from gridwright.vee.work import Work, segment_of
@@ -110,11 +109,8 @@ def _residual_findings(panel: Panel, segments: Segments, residual: Floats) -> Fo
     tolerance = segments.tolerance + edge_energy(panel, segments)
     for at in np.flatnonzero(residual < 0).tolist():
         where = (int(segments.row[at]), int(segments.first[at]), int(segments.last[at]))
-        beyond = amount(-float(residual[at]), panel.reading_type)
-        small = -residual[at] <= tolerance[at]
-        message = f"known intervals exceed the registers by {beyond}; the gap between them was not scaled"
-        severity = Severity.INFO if small else Severity.FAIL
-        found.append((where[0], sum_finding(panel, where, message, severity)))
+        told = not_scaled(-float(residual[at]), float(tolerance[at]), panel.reading_type)
+        found.append((where[0], sum_finding(panel, where, told)))
     return found
 
 

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 
 from gridwright.domain import quality as q
-from gridwright.domain.finding import Finding, Severity
-from gridwright.domain.interval import EPOCH, Interval
+from gridwright.domain.finding import Finding
+from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.vee.chains import Chain, Line, chains_of, line_of
-from gridwright.vee.chunk import amount
 from gridwright.vee.closure import close_to, shift_to
 from gridwright.vee.exchanges import BEGUN_ANEW
 from gridwright.vee.registers import Registers
 from gridwright.vee.runs import Floats, Index, Mask
 from gridwright.vee.segments import NEAR, OFF_GRID
-from gridwright.vee.steps import Steps, steps_of
+from gridwright.vee.steps import Steps, steps_of, unread
 from gridwright.vee.strays import MOST
+from gridwright.vee.sum_check import CODE, apart, not_scaled
 
 Found = list[tuple[int, Finding]]
 
@@ -51,9 +50,7 @@ def close_over_seams(
     """
     made, found = list(panels), Found()
     for kind, chains in chains_of(panels).items():
-        names = tuple(panels[chain[0][0]].points[chain[0][1]] for chain in chains)
-        # A panel without a value: how it is counted is asked of the registers alone.
-        nothing = Panel(names, EPOCH, timedelta(hours=1), np.full((len(names), 1), np.nan), reading_type=kind)
+        nothing = unread([panels[chain[0][0]].points[chain[0][1]] for chain in chains], kind)
         steps = steps_of(nothing, registers, capacities(nothing))
         for row, chain in enumerate(chains):
             line = line_of(panels, chain)
@@ -136,13 +133,9 @@ def _tolerance(line: Line, span: Span) -> float:
 
 def _doubt(line: Line, span: Span, left: float, *, lacks: bool) -> Finding:
     tolerance, kind = _tolerance(line, span), line.kind
-    told, summed, severity = amount(span.energy, kind), amount(span.energy - left, kind), Severity.FAIL
-    message = f"intervals sum to {summed}, the registers say {told}; more apart than {amount(tolerance, kind)}"
-    if lacks:
-        message = f"known intervals exceed the registers by {amount(-left, kind)}; the gap between them was not scaled"
-        severity = Severity.INFO if -left <= tolerance else Severity.FAIL
+    told = not_scaled(-left, tolerance, kind) if lacks else apart(span.energy - left, span.energy, tolerance, kind)
     period = Interval(line.time(span.first), line.time(span.last))
-    return Finding("V30_sum", line.point, period, severity, message, kind, span.last - span.first)
+    return Finding(CODE, line.point, period, *told, kind, span.last - span.first)
 
 
 def _lay(made: list[Panel], panels: Sequence[Panel], chain: Chain, line: Line) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import chain
 from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.domain.interval import EPOCH, Interval
 from gridwright.domain.misread import Misread
-from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import Quantity
+from gridwright.domain.panel import Panel, empty_panel
+from gridwright.domain.reading_type import Quantity, ReadingType
 from gridwright.domain.register import MOST_OVER, RegisterStep, Step
 from gridwright.domain.usage_point import Meter
 from gridwright.vee.counters import Laid, hung, laid_of, meters_of
@@ -27,6 +29,7 @@ Codes = npt.NDArray[np.int8]
 KINDS = tuple(Step)
 NORMAL, ROLLOVER, RESET, EXCHANGE, DECREASE = map(KINDS.index, Step)
 NO_ROWS = np.empty(0, np.intp)
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +92,11 @@ class Steps(Sequence[Counted]):
         meter = self.meters[int(self.columns.counter[begin])]
         step = RegisterStep(since.at, until.at, energy, KINDS[kind])
         return int(self.columns.row[begin]), meter, float(self.factor[at]), step
+
+
+def unread(points: Sequence[str], kind: ReadingType) -> Panel:
+    """Return a panel without a value: how usage points are counted is asked of the registers alone."""
+    return empty_panel(points, Interval(EPOCH, EPOCH + HOUR), HOUR, kind)
 
 
 def steps_of(panel: Panel, registers: Registers, capacity_kw: Mapping[str, float]) -> Steps:

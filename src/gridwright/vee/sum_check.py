@@ -9,9 +9,13 @@ import numpy as np
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel, slot_time
+from gridwright.domain.reading_type import ReadingType
 from gridwright.vee.chunk import amount
 from gridwright.vee.runs import Floats, Index, Mask
 from gridwright.vee.segments import Segments, edge_energy, segment_sums
+
+CODE = "V30_sum"
+Told = tuple[Severity, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,12 +79,23 @@ def sum_findings(panel: Panel, sums: Sums) -> list[Finding]:
     found = []
     for mine in _members(runs):
         row, first, last = int(chosen.row[mine[0]]), int(chosen.first[mine].min()), int(chosen.last[mine].max())
-        summed, energy = (amount(each[mine].sum(), kind) for each in (sums.total, chosen.energy))
-        limit = amount(sums.tolerance[mine].max(), kind)
-        several = f"{mine.size} intervals in a row are each more" if mine.size > 1 else "more"
-        message = f"intervals sum to {summed}, the registers say {energy}; {several} apart than {limit}"
-        found.append(sum_finding(panel, (row, first, last), message))
+        summed, energy = (float(each[mine].sum()) for each in (sums.total, chosen.energy))
+        told = apart(summed, energy, float(sums.tolerance[mine].max()), kind, mine.size)
+        found.append(sum_finding(panel, (row, first, last), told))
     return found
+
+
+def apart(summed: float, energy: float, limit: float, kind: ReadingType, several: int = 1) -> Told:
+    """Say that intervals and registers disagree, in counts; `several`: so many sums in a row, each by more."""
+    more = f"{several} intervals in a row are each more" if several > 1 else "more"
+    told = f"intervals sum to {amount(summed, kind)}, the registers say {amount(energy, kind)}"
+    return Severity.FAIL, f"{told}; {more} apart than {amount(limit, kind)}"
+
+
+def not_scaled(beyond: float, tolerance: float, kind: ReadingType) -> Told:
+    """Say that what is known exceeds the registers, which leave a gap nothing."""
+    told = f"known intervals exceed the registers by {amount(beyond, kind)}; the gap between them was not scaled"
+    return Severity.INFO if beyond <= tolerance else Severity.FAIL, told
 
 
 def _members(runs: Index) -> list[Index]:
@@ -91,11 +106,11 @@ def _members(runs: Index) -> list[Index]:
     return np.split(order, np.flatnonzero(np.diff(runs[order])) + 1)
 
 
-def sum_finding(panel: Panel, where: tuple[int, int, int], message: str, severity: Severity = Severity.FAIL) -> Finding:
+def sum_finding(panel: Panel, where: tuple[int, int, int], told: Told) -> Finding:
     """Return a V30 finding about slots first..last-1 of a row, `where` = (row, first, last)."""
     row, first, last = where
     period = Interval(slot_time(panel, first), slot_time(panel, last))
-    return Finding("V30_sum", panel.points[row], period, severity, message, panel.reading_type, last - first)
+    return Finding(CODE, panel.points[row], period, *told, panel.reading_type, last - first)
 
 
 def credible(segments: Segments, excess: Floats, tolerance: Floats, closed: Mask) -> Mask:

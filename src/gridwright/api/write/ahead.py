@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from gridwright.api.answer import Answer
 from gridwright.api.ingest.names import Resolved
+from gridwright.api.ingest.places import dense
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.batches import restore, write
 from gridwright.domain.readings import Readings
@@ -80,9 +81,9 @@ def _some(resolved: Resolved, names: set[str], *, of: bool) -> Resolved:
 def _part(readings: Readings, names: set[str], *, of: bool) -> Readings:
     mine: npt.NDArray[np.bool_] = np.array([(name in names) is of for name in readings.points])
     rows = mine[readings.point]
-    used, place = np.unique(readings.point[rows], return_inverse=True)
+    used, place = dense(readings.point[rows], len(readings.points))
     points, devices = (
         tuple(column[which] for which in used.tolist()) if column else ()
         for column in (readings.points, readings.devices)
     )
-    return replace(take(readings, rows), points=points, point=place.astype(np.int32), devices=devices)
+    return replace(take(readings, rows), points=points, point=place, devices=devices)

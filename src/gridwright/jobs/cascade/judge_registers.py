@@ -10,7 +10,7 @@ import numpy as np
 from gridwright.domain.access import Access
 from gridwright.domain.finding import Finding
 from gridwright.domain.interval import Interval
-from gridwright.domain.panel import Panel
+from gridwright.domain.panel import empty_panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, RECEIVED_ENERGY
 from gridwright.jobs.cascade.correct_scope import is_judged
 from gridwright.jobs.cascade.note_reads import read_contradictions
@@ -86,7 +86,7 @@ def _findings(
     found: list[Finding] = []
     for kind in (DELIVERED_ENERGY, RECEIVED_ENERGY):
         # A panel without a value: what it counts is asked of the registers alone.
-        panel = Panel(tuple(points), changed.start, HOUR, np.full((len(points), 1), np.nan), reading_type=kind)
+        panel = empty_panel(points, Interval(changed.start, changed.start + HOUR), HOUR, kind)
         chosen = book.rules_of([known[name] for name in points], kind, panel.interval_s)
         flags = np.zeros(panel.values.shape, np.uint32)
         found += check_registers(panel, flags, registers, capacities(panel, known, book), chosen)

@@ -20,12 +20,11 @@ from gridwright.jobs.load.load_stored import READS_BESIDE, register_types
 from gridwright.store import Store
 from gridwright.vee import Registers, RuleBook, packaged
 from gridwright.vee.segments import NEAR
-from gridwright.vee.steps import Steps, steps_of
+from gridwright.vee.steps import Steps, steps_of, unread
 from gridwright.vee.strays import MOST, off_grid, over_strays
 from gridwright.vee.validate import capacities
 
 Days = tuple[int, int]  # UTC days [first, last)
-HOUR = timedelta(hours=1)
 DAY_US = DAY_S * MICRO
 
 
@@ -118,9 +117,7 @@ class ReadSpans:
 
 
 def _empty(kind: ReadingType, names: tuple[str, ...]) -> Panel:
-    """Return a panel without a value: how it is counted is asked of the registers alone."""
-    counted = ReadingType(flow=kind.flow, accumulation=Accumulation.DELTA, channel=kind.channel)
-    return Panel(names, midnight(0), HOUR, np.full((len(names), 1), np.nan), reading_type=counted)
+    return unread(names, ReadingType(flow=kind.flow, accumulation=Accumulation.DELTA, channel=kind.channel))
 
 
 def _over(steps: Steps, names: Sequence[str], edges: Mapping[str, int]) -> list[int]:

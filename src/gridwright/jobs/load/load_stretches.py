@@ -19,6 +19,7 @@ from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.store import Store
+from gridwright.vee.chains import rows_of
 
 LEAST_S = 60
 
@@ -63,11 +64,12 @@ def _as_it_was(load: Callable[..., Panel], access: Access, names: Sequence[str],
 
 def seams_of(panels: Sequence[Panel]) -> dict[tuple[str, ReadingType], tuple[datetime, ...]]:
     """Return when the interval length of each usage point's series changes; most have no such seam."""
-    periods: dict[tuple[str, ReadingType], list[Interval]] = defaultdict(list)
-    for panel in panels:
-        for point in panel.points:
-            periods[point, panel.reading_type].append(panel.period)
-    return {key: tuple(sorted(each.start for each in some))[1:] for key, some in periods.items() if len(some) > 1}
+    found = {}
+    for places in rows_of(panels):
+        at, row = places[0]
+        seams = tuple(panels[each].start for each, _ in places[1:])
+        found[panels[at].points[row], panels[at].reading_type] = seams
+    return found
 
 
 def to_seams(panel: Panel, seams: dict[tuple[str, ReadingType], tuple[datetime, ...]], most: timedelta) -> Panel:

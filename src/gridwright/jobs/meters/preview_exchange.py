@@ -55,10 +55,8 @@ def preview_exchange(store: Store, access: Access, exchange: MeterExchange, *, n
     last = last_read(store, access, exchange, DELIVERED_REGISTER)
     renamed = named_again(store, access, exchange.usage_point, after, exchange.at)
     stray = _stray(store, access, exchange, after, {read for read, _ in renamed})
-    closing, doubts = (
-        None,
-        [*_doubts(store, access, exchange, before), *stray, *told_named(_behind(renamed, exchange.at))],
-    )
+    closing = None
+    doubts = [*_doubts(store, access, exchange, before), *stray, *told_named(_behind(renamed, exchange.at))]
     if last is not None and exchange.final_kwh is not None and before is not None:
         last = named(store.registry.installations(access, exchange.usage_point), last)
         closing, doubt = _closing(store, access, exchange, before, last)

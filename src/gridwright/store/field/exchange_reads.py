@@ -10,14 +10,13 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from gridwright.domain.access import Access, Act
-from gridwright.domain.interval import from_epoch_s
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.store import schema
 from gridwright.store.instant import to_seconds
 from gridwright.store.names import FEW, Names, every_type
-from gridwright.store.register_marks import BY_EXCHANGE, MOVED, PRESUMED, QUALITY, WITHDRAWN
-from gridwright.store.registers import Registers
+from gridwright.store.register_marks import BY_EXCHANGE, MOVED, WITHDRAWN
+from gridwright.store.registers import Registers, to_read
 from gridwright.store.session import Session, Unit
 
 NOW, EARLIER = schema.register_reading, schema.register_version
@@ -78,7 +77,7 @@ class ExchangeReads:
             rows = unit.connection.execute(query.order_by(NOW.c.reading_type, NOW.c.at_s, NOW.c.epoch)).all()
             kinds = every_type(unit) if rows else {}
         return tuple(
-            _to_read(row, point, kinds[row.reading_type]) for row in rows if not row.quality & (BY_EXCHANGE | MOVED)
+            to_read(row, point, kinds[row.reading_type]) for row in rows if not row.quality & (BY_EXCHANGE | MOVED)
         )
 
     def move(self, access: Access, moves: Sequence[tuple[RegisterReading, int]], *, known_at: datetime) -> None:
@@ -115,9 +114,4 @@ def _written(unit: Unit, row: Row[Any], point: str, kind: ReadingType) -> Writte
     query = select(EARLIER).where(*same).order_by(EARLIER.c.revision.desc())
     before = next((old for old in unit.connection.execute(query) if not old.quality & BY_EXCHANGE), None)
     counted = before is not None and before.quality < WITHDRAWN
-    return WrittenRead(_to_read(row, point, kind), _to_read(before, point, kind) if before and counted else None)
-
-
-def _to_read(row: Row[Any], point: str, kind: ReadingType) -> RegisterReading:
-    at, quality, value = from_epoch_s(row.at_s), row.quality & QUALITY, float(row.value)
-    return RegisterReading(point, at, value, row.end_device, row.epoch, quality, kind, bool(row.quality & PRESUMED))
+    return WrittenRead(to_read(row, point, kind), to_read(before, point, kind) if before and counted else None)
