@@ -21,7 +21,10 @@ class Impossible(Exception):
 
 
 class Proxy:
-    """A way to the centre that can be cut: what is under way is dropped, and nobody comes through."""
+    """A way to the centre that can be cut: what is under way is dropped, and nobody comes through.
+
+    Or it falls silent: whoever comes is taken in, as is what they send, and nothing goes on until it speaks again.
+    """
 
     def __init__(self, port: int) -> None:
         self._to = ("127.0.0.1", port)
@@ -29,6 +32,8 @@ class Proxy:
         self.port = int(self._listener.getsockname()[1])
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self.is_cut = False
+        self.speaks = threading.Event()
+        self.speaks.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -39,6 +44,7 @@ class Proxy:
 
     def _join(self, near: socket.socket) -> None:
         with near, suppress(OSError):
+            self.speaks.wait()
             if self.is_cut:
                 return
             with socket.create_connection(self._to, 10) as far:
@@ -51,6 +57,7 @@ class Proxy:
 
     def cut(self) -> None:
         self.is_cut = True
+        self.speaks.set()
         for near, far in list(self._pairs):
             for each in (near, far):
                 with suppress(OSError):
@@ -64,7 +71,9 @@ class Proxy:
 def pump(source: socket.socket, target: socket.socket, proxy: Proxy) -> None:
     with suppress(OSError):
         while (data := source.recv(65_536)) and not proxy.is_cut:
+            proxy.speaks.wait()
             target.sendall(data)
+    proxy.speaks.wait()
     for each in (source, target):
         with suppress(OSError):
             each.shutdown(socket.SHUT_RDWR)

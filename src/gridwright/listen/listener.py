@@ -18,7 +18,8 @@ from gridwright.api.answer import Answer, Refused
 from gridwright.api.entrance import Entrance
 from gridwright.api.ingest.lines import mapping_of
 from gridwright.api.ingest.verdicts import Fault, Verdicts
-from gridwright.api.write.writer import Writer, is_refusal
+from gridwright.api.write.patience import is_refusal
+from gridwright.api.write.writer import Writer
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import StoreError
 from gridwright.jobs.upkeep.listener_status import EVERY_S, listener_folder, write_status

@@ -19,6 +19,7 @@ from sqlalchemy.util import asbool
 
 from gridwright.domain.errors import ConfigError, MissingExtra, NotFound, StoreError
 from gridwright.store.pooled import look_before_use
+from gridwright.store.silence import OPTION, end_silence, timeout_of
 
 FILE_NAME = "gridwright.db"
 BUSY_MS = 5_000
@@ -195,9 +196,11 @@ def _server(url: URL) -> Engine:
     module, extra, name = DRIVERS[backend]
     if importlib.util.find_spec(module) is None:
         raise MissingExtra(f"{name} needs the package {module}", remedy=f"pip install 'gridwright[{extra}]'")
-    options: dict[str, Any] = {"connect_args": {"connect_timeout": 10}}
+    timeout_s = timeout_of(url)
+    args: dict[str, Any] = {OPTION: timeout_s}
+    options: dict[str, Any] = {"connect_args": args, "pool_timeout": 2 * timeout_s}
     if backend == "postgresql":
-        options["connect_args"] |= _named(url)
+        args |= _named(url)
     else:
         url = url.update_query_dict({"charset": "utf8mb4"})
         options["isolation_level"] = "READ COMMITTED"  # a writer must see rows committed while it waited for a lock
@@ -208,8 +211,10 @@ def _server(url: URL) -> Engine:
             f"{url.drivername} is not supported", remedy="use sqlite, postgresql+psycopg or mysql+pymysql"
         ) from error
     if engine.driver == "pymysql":
-        from gridwright.store.shared_tls import share_tls
+        from gridwright.store.shared_tls import SharingConnection
 
-        share_tls(engine)
+        end_silence(engine, timeout_s, args, SharingConnection)
+    elif engine.driver == "psycopg":
+        end_silence(engine, timeout_s, args, engine.dialect.connect)
     look_before_use(engine)
     return engine

@@ -7,16 +7,27 @@ connection, and loads all certificates of the system into it: 35 ms of computing
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from pymysql.connections import Connection
-from sqlalchemy import Dialect, Engine, event
 
 
 class SharingConnection(Connection):
     """PyMySQL's connection; an address with options for TLS has the context that they ask for, of its own."""
+
+    _read_timeout: float | None
+    _write_timeout: float | None
+
+    def connect(self, sock: Any = None) -> None:  # noqa: ANN401 - PyMySQL's own
+        """Connect; a server that takes the connection, and says nothing then, is waited for no longer than another."""
+        read, write, patience = self._read_timeout, self._write_timeout, self.connect_timeout
+        self._read_timeout, self._write_timeout = read or patience, write or patience
+        try:
+            super().connect(sock)
+        finally:
+            self._read_timeout, self._write_timeout = read, write
 
     # Should PyMySQL ever make its contexts elsewhere, they are its own again: slower, and no less safe.
     def _create_ssl_ctx(self, sslp: Mapping[str, object] | ssl.SSLContext) -> ssl.SSLContext:
@@ -31,14 +42,3 @@ def unchecked() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def share_tls(engine: Engine) -> None:
-    """Have an engine connect so."""
-    event.listen(engine, "do_connect", _connected)
-
-
-def _connected(
-    _dialect: Dialect, _record: object, place: Sequence[Any], options: Mapping[str, Any]
-) -> SharingConnection:
-    return SharingConnection(*place, **options)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoneIsFree
 
 from gridwright.domain.errors import Conflict, StoreCorrupt, StoreError, StoreFull, StoreLocked
 from gridwright.store.engine import file_of, is_memory, place
@@ -26,6 +27,7 @@ CORRUPT = (
 )
 READ_ONLY = (StoreError, "the database may only be read", "check the permissions of the file and its folder")
 UNREACHABLE = (StoreError, "the database does not answer", "start the server, or check the address and the account")
+BUSY = "all connections of this process to the database are in use"
 UNOPENED = (
     StoreError,
     "the database file cannot be opened",
@@ -137,3 +139,5 @@ def translated(engine: Engine) -> Iterator[None]:
         yield
     except (DBAPIError, engine.dialect.loaded_dbapi.Error) as error:
         raise translate(error, engine) from error
+    except NoneIsFree as error:
+        raise StoreError(BUSY, where=place(engine.url), remedy="try it again in a moment") from error

@@ -30,7 +30,8 @@ from gridwright.api.ingest.verdicts import Status
 from gridwright.api.segments import escaped
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.batches import Outcome
-from gridwright.api.write.writer import PATIENCE_S, PAUSES_S, STRAYS, passes
+from gridwright.api.write.patience import Patience, passes, pause_of
+from gridwright.api.write.writer import STRAYS
 from gridwright.domain.edge import EdgeReport, EdgeRun, EdgeStream
 from gridwright.domain.errors import Conflict, GridwrightError, StoreError
 from gridwright.domain.interval import MICRO, from_epoch_s
@@ -130,15 +131,18 @@ class EdgeBatches:
 
     def _applied(self, delivery: Delivery) -> Ack:
         """Apply a batch; while the database is locked or away it goes on after a pause, within bounds."""
-        until = time.monotonic() + PATIENCE_S
+        since, patience = time.monotonic(), Patience()
         applied: list[Batch] = []
         for attempt in range(1_000):
+            began = time.monotonic()
             try:
                 return self._apply(delivery, applied)
             except (StoreError, Conflict) as error:
-                pause = PAUSES_S[min(attempt, len(PAUSES_S) - 1)]
+                pause = pause_of(attempt)
+                if isinstance(error, StoreError):
+                    patience.note(error, time.monotonic() - began)
                 wait = isinstance(error, Conflict) or passes(error)
-                if not wait or time.monotonic() + pause > until:
+                if not wait or time.monotonic() + pause > since + patience.seconds:
                     raise
                 time.sleep(pause)
         raise StoreError("the database stayed locked", remedy="send it again")

@@ -21,6 +21,7 @@ from gridwright.api.write.ahead import write_some
 from gridwright.api.write.batch import Batch, Waiter
 from gridwright.api.write.batches import Outcome, keep_strays, write
 from gridwright.api.write.folds import Folding
+from gridwright.api.write.patience import PATIENCE_S, Patience, is_refusal, passes, pause_of
 from gridwright.api.write.waiting import MANY
 from gridwright.domain.errors import StoreError, StoreLocked
 
@@ -36,9 +37,7 @@ READS = 2_000  # register reads of one transaction, about: some tenths of a seco
 GATHER_S = 0.001  # while more arrives within this, the transaction that is about to begin waits for it,
 GATHERS = 8  # but not more often than this
 ALL = 4  # so few clients are all waited for
-PATIENCE_S = 20.0  # how long a batch is tried while the database is locked or away
 AGAIN_S = 0.2  # before the writer begins again, after a bug that ended it, or what could not be written ahead
-PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 @dataclass(slots=True)
@@ -66,7 +65,7 @@ class Writer:
     def __init__(
         self, store: Store, clock: Callable[[], datetime], *, patience_s: float = PATIENCE_S, journal: bool = True
     ) -> None:
-        self._store, self._clock, self._patience_s = store, clock, patience_s
+        self._store, self._clock, self._patience = store, clock, Patience(patience_s)
         self._journals, self._folding = journal, Folding(store)
         self._queue: deque[Batch] = deque()
         self._later: list[Batch] = []  # taken from the queue, and waiting behind a flood for the quarantine
@@ -201,6 +200,7 @@ class Writer:
 
     def _write_ahead(self, batch: Batch) -> bool:
         """Write some of what would take long; False where the batch itself has to tell why it cannot."""
+        began = time.monotonic()
         try:
             if batch.strays:
                 room = self._store.quarantine.room(batch.access)
@@ -208,6 +208,7 @@ class Writer:
             elif batch.reads > READS and not write_some(self._store, batch, READS, self._clock()):
                 return False
         except StoreError as error:
+            self._patience.note(error, time.monotonic() - began)
             return passes(error) and self._tries_again(batch)
         except Exception:  # noqa: BLE001 - it fails once more where it is answered
             return False
@@ -216,7 +217,7 @@ class Writer:
 
     def _tries_again(self, batch: Batch) -> bool:
         """Tell, after a pause, whether a batch has patience: written as a whole it would hold up all others."""
-        if time.monotonic() + AGAIN_S > min(batch.waits_since + self._patience_s, self._ends_at):
+        if time.monotonic() + AGAIN_S > min(batch.waits_since + self._patience.seconds, self._ends_at):
             return False
         time.sleep(AGAIN_S)
         return True
@@ -269,7 +270,7 @@ class Writer:
         if away is None:
             return
         with self._changed:
-            patient = time.monotonic() - self._patience_s if time.monotonic() < self._ends_at else float("inf")
+            patient = time.monotonic() - self._patience.seconds if time.monotonic() < self._ends_at else float("inf")
             waiting = (*self._later, *self._queue)
             overdue = [batch for batch in waiting if batch.waits_since < patient]
             self._later = [batch for batch in self._later if batch.waits_since >= patient]
@@ -325,18 +326,25 @@ class Writer:
 
     def _written(self, group: Sequence[Batch]) -> Sequence[Outcome]:
         """Write a group; while the database is locked or away it is tried again, as a whole, within bounds."""
-        until = max(batch.waits_since for batch in group) + self._patience_s
         for attempt in range(1_000):
+            began = time.monotonic()
             try:
-                return write(self._store, group, self._clock())
+                written = write(self._store, group, self._clock())
             except StoreError as error:
-                pause = PAUSES_S[min(attempt, len(PAUSES_S) - 1)]
+                pause = pause_of(attempt)
+                self._patience.note(error, time.monotonic() - began)
+                # The oldest has waited long enough for a server that says nothing, which holds the newest up as well.
+                since = (min if self._patience.silent else max)(batch.waits_since for batch in group)
+                until = since + self._patience.seconds
                 if is_refusal(error) and len(group) > 1:
                     # The database does not take one of them: each by itself, so that it fails alone.
                     return [self._written([batch])[0] for batch in group]
                 if not passes(error) or time.monotonic() + pause > min(until, self._ends_at):
                     return [error] * len(group)
                 time.sleep(pause)
+            else:
+                self._patience.silent = False
+                return written
         return [StoreLocked("the database stayed locked", remedy="send it again")] * len(group)
 
 
@@ -354,13 +362,3 @@ def _settle(group: Sequence[Batch], outcomes: Sequence[Outcome | Exception]) -> 
             batch.done.set_exception(outcome)
         else:
             batch.done.set_result(outcome)
-
-
-def passes(error: StoreError) -> bool:
-    """Tell whether it may help to wait: a lock, or a server that is away; not a full disk or a broken file."""
-    return isinstance(error, StoreLocked) or (type(error) is StoreError and not is_refusal(error))
-
-
-def is_refusal(error: StoreError) -> bool:
-    """Tell whether the database would say the same again, because of what it was given."""
-    return type(error) is StoreError and error.message.startswith("the database refused")
