@@ -12,16 +12,16 @@ import pytest
 from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
-from gridwright.domain.errors import AccessDenied, Conflict, NotFound
+from gridwright.domain.errors import AccessDenied, Conflict, InputError, NotFound
 from gridwright.domain.event import POWER, POWER_CANCELLED, POWER_ON, EndDeviceEvent
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
-from gridwright.domain.usage_point import UsagePoint
+from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.grid import interruptions
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
-from gridwright.jobs.grid.tell_outage import OutageTold, cancel_outage, tell_outage
+from gridwright.jobs.grid.tell_outage import OutageGone, OutageTold, cancel_outage, require_likely, tell_outage
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import emptied
 
@@ -73,7 +73,7 @@ def test_what_is_told_is_zero_and_no_doubt_and_taken_back_it_is_as_before(store:
     assert (after[1:-1] == 0).all()
     assert 0 < after[0] < before[0] / 2, "a quarter of an hour of power is left there"
     assert doubts(store, "V16_zero_run") == []
-    assert cancel_outage(store, ME, TOLD, now=NOW) == 4
+    assert cancel_outage(store, ME, TOLD, now=NOW) == OutageGone(4)
     judge(store)
     assert final(store).tolist() == before.tolist()
     assert doubts(store, "V16_zero_run") == ["UP-2"]
@@ -139,3 +139,40 @@ def test_who_may_tell_and_of_whom(store: Store) -> None:
     with pytest.raises(AccessDenied):
         tell_outage(store, Access("x", Role.OPERATOR, frozenset({"UP-1"})), TOLD, now=NOW)
     assert store.devices.events(ME) == []
+
+
+def test_taken_back_twice_it_is_told_so_and_an_end_that_was_is_no_beginning(store: Store) -> None:
+    tell_outage(store, ME, TOLD, now=NOW)
+    assert cancel_outage(store, ME, OutageTold(["UP-1"], FROM), now=NOW) == OutageGone(2)
+    assert cancel_outage(store, ME, OutageTold(["UP-1"], FROM), now=NOW) == OutageGone(0, ("UP-1",))
+    assert cancel_outage(store, ME, TOLD, now=NOW) == OutageGone(2, ("UP-1",)), "the other one is taken back still"
+    assert cancel_outage(store, ME, TOLD, now=NOW) == OutageGone(0, ("UP-1", "UP-2"))
+    other = OutageTold(["UP-1"], TO + HOUR, TO + 2 * HOUR)
+    tell_outage(store, ME, other, now=NOW)
+    tell_outage(store, ME, OutageTold(["UP-1"], TO + HOUR, TO + 3 * HOUR), now=NOW)
+    with pytest.raises(NotFound, match="no outage of UP-1 begins at"):
+        cancel_outage(store, ME, OutageTold(["UP-1"], TO + 2 * HOUR), now=NOW)  # its end there was taken back
+
+
+def test_taken_back_twice_where_the_meter_told_alone_how_long_it_was(store: Store) -> None:
+    back = EndDeviceEvent("M-1", POWER_ON, FROM + HOUR, NOW, "UP-1", "", {"duration_s": "3600"})
+    store.registry.save_meter(ME, Meter("M-1"))
+    store.registry.save_installation(ME, install("UP-1", "M-1", START))
+    store.devices.save_events(ME, [back])
+    assert cancel_outage(store, ME, OutageTold(["UP-1"], FROM), now=NOW) == OutageGone(2)
+    assert cancel_outage(store, ME, OutageTold(["UP-1"], FROM), now=NOW) == OutageGone(0, ("UP-1",))
+
+
+@pytest.mark.parametrize(
+    ("told", "member"),
+    [
+        (OutageTold(["UP-1"], TO, FROM), "to"),
+        (OutageTold(["UP-1"], TO, TO), "to"),
+        (OutageTold(["UP-1"], NOW + HOUR), "from"),
+        (OutageTold(["UP-1"], FROM, NOW + HOUR), "from"),
+    ],
+)
+def test_an_outage_that_cannot_be_is_refused(told: OutageTold, member: str) -> None:
+    with pytest.raises(InputError) as refused:
+        require_likely(told, NOW)
+    assert refused.value.where == member

@@ -401,7 +401,9 @@ def test_an_outage_is_told_and_taken_back(town: Town) -> None:
         if each["type"] == "3.26.0.47" and each["text"] == "a digger"
     ]
     assert off["details"] == {"told_by": "admin"}
-    assert town.post(f"{path}/cancel", {key: asked[key] for key in ("usage_points", "from")}).json() == {"events": 4}
+    undone = {key: asked[key] for key in ("usage_points", "from")}
+    assert town.post(f"{path}/cancel", undone).json() == {"events": 4, "already": []}
+    assert town.post(f"{path}/cancel", undone).json() == {"events": 0, "already": ["UP-1", "UP-2"]}
     assert town.get(f"{path}?{period}").json()["outages_total"] == before
     for wrong, field in (({"to": when["from"]}, "to"), ({"from": "2026-12-20T00:00:00Z", "to": None}, "from")):
         answer = town.post(path, asked | wrong)

@@ -18,6 +18,7 @@ from gridwright.api.shapes.field import (
     ConnectionShape,
     NodeShape,
     OutageCancelled,
+    OutageGoneShape,
     OutageKept,
     OutageNew,
     OutagesShape,
@@ -31,13 +32,12 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.topology import Connection, Node, Topology
 from gridwright.domain.usage_point import FOREVER
 from gridwright.jobs.grid.balance_grid import balance_grid
-from gridwright.jobs.grid.grid_events import grid_events
-from gridwright.jobs.grid.tell_outage import OutageTold, cancel_outage, tell_outage
+from gridwright.jobs.grid.grid_events import grid_events, grid_outages
+from gridwright.jobs.grid.tell_outage import OutageTold, cancel_outage, tell_outage, unlikely_in
 
 router = APIRouter(prefix="/grid", tags=["Grid"])
 LONGEST = timedelta(days=93)
 QUARTER = timedelta(minutes=15)
-AHEAD = timedelta(minutes=5)  # as far as a clock of theirs may be ahead of ours
 MOST_READINGS = 30_000_000
 
 
@@ -78,31 +78,33 @@ def voltage(platform: Staff, start: From, end: To) -> Response:
 
 @router.get("/outages", summary="List outages", response_model=OutagesShape)
 def outages(platform: Staff, start: From, end: To) -> Response:
-    """Return outages as the meters told them, the newest first, and the indices of reliability."""
+    """Return outages as meters and people told them, the newest first, and the indices of reliability."""
     period = bounded(platform, start, end)
-    told = grid_events(platform.store, platform.access, period).to_dict()
-    return as_json({name: told[name] for name in ("period", "outages", "outages_total", "reliability")})
+    return as_json(grid_outages(platform.store, platform.access, period).to_dict())
 
 
 @router.post("/outages", summary="Tell of an outage", response_model=OutageKept)
 def tell(once: OnceDone, asked: OutageNew) -> Response:
     """Tell that usage points had no power: estimates there are zero, zeros are no doubt, and bills follow."""
     platform, now = once.platform, once.platform.clock()
-    latest = max(asked.start, asked.end or asked.start)
-    if asked.end is not None and asked.end <= asked.start:
-        raise bad_parameter("body", "to", "the end lies not after the beginning", asked.end.isoformat())
-    if latest > now + AHEAD:
-        raise bad_parameter("body", "from", "it lies in the future", latest.isoformat())
     told = OutageTold(asked.usage_points, asked.start, asked.end, asked.text)
+    wrong = unlikely_in(told, now)
+    if wrong is not None:
+        raise bad_parameter("body", wrong.member, wrong.reason, wrong.at.isoformat())
     return once(HTTPStatus.OK, lambda: OutageKept(events=tell_outage(platform.store, platform.access, told, now=now)))
 
 
-@router.post("/outages/cancel", summary="Take an outage back", response_model=OutageKept)
+@router.post("/outages/cancel", summary="Take an outage back", response_model=OutageGoneShape)
 def cancel(once: OnceDone, asked: OutageCancelled) -> Response:
-    """Take back an outage that never was, of the usage points where one begins at that instant, whoever told it."""
+    """Take back an outage that never was, where one begins at that instant; taken back before, it is told so."""
     platform, now = once.platform, once.platform.clock()
     told = OutageTold(asked.usage_points, asked.start, text=asked.text)
-    return once(HTTPStatus.OK, lambda: OutageKept(events=cancel_outage(platform.store, platform.access, told, now=now)))
+
+    def gone() -> OutageGoneShape:
+        done = cancel_outage(platform.store, platform.access, told, now=now)
+        return OutageGoneShape(events=done.events, already=list(done.already))
+
+    return once(HTTPStatus.OK, gone)
 
 
 def bounded(platform: Platform, start: datetime, end: datetime) -> Interval:

@@ -305,6 +305,12 @@ class OutageKept(Shape):
     events: int
 
 
+class OutageGoneShape(OutageKept):
+    """How many reports count no more, and at which usage points the outage had been taken back before."""
+
+    already: list[str]
+
+
 class OutagesShape(Shape):
     """Outages over a period, the newest listed, and the indices of reliability."""
 

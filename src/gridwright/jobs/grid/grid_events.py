@@ -23,12 +23,28 @@ SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
-class GridEvents:
-    """Outages, their indices, and voltage against its limits, over a period."""
+class GridOutages:
+    """Outages and their indices over a period."""
 
     period: Interval
     outages: tuple[Outage, ...]
     reliability: Reliability
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON object with the newest outages; the counts are of all."""
+        return {
+            "period": {"from": self.period.start.isoformat(), "to": self.period.end.isoformat()},
+            "outages": [outage.to_dict() for outage in self.outages[::-1][:SHOWN]],
+            "outages_total": len(self.outages),
+            "reliability": self.reliability.to_dict(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class GridEvents:
+    """Outages, their indices, and voltage against its limits, over a period."""
+
+    told: GridOutages
     voltage: VoltageReport
 
     def to_dict(self) -> dict[str, Any]:
@@ -37,10 +53,7 @@ class GridEvents:
         bad = [week for week in report.weeks if week.complies is False]
         kinds = Counter(str(event.kind) for event in report.events)
         return {
-            "period": {"from": self.period.start.isoformat(), "to": self.period.end.isoformat()},
-            "outages": [outage.to_dict() for outage in self.outages[::-1][:SHOWN]],
-            "outages_total": len(self.outages),
-            "reliability": self.reliability.to_dict(),
+            **self.told.to_dict(),
             "voltage": {
                 "nominal_v": report.nominal_v,
                 "indicative": report.indicative,
@@ -55,17 +68,18 @@ class GridEvents:
 
 def grid_events(store: Store, access: Access, period: Interval, *, nominal_v: float = NOMINAL_V) -> GridEvents:
     """Return outages and voltage excursions of the usage points that `access` sees."""
+    return GridEvents(grid_outages(store, access, period), _voltage(store, access, period, nominal_v))
+
+
+def grid_outages(store: Store, access: Access, period: Interval) -> GridOutages:
+    """Return the outages of the usage points that `access` sees, whoever told them."""
     topology = store.network.topology(access)
     around = Interval(period.start - BEFORE, period.end)
     reported = store.devices.events(access, period=around, limit=EVERY)
     cut = interruptions(reported, period)
     served = len({each.usage_point for each in topology.connections if each.period.overlaps(period)})
-    return GridEvents(
-        period,
-        outages(topology, cut),
-        reliability(cut, served or len({each.usage_point for each in cut})),
-        _voltage(store, access, period, nominal_v),
-    )
+    indices = reliability(cut, served or len({each.usage_point for each in cut}))
+    return GridOutages(period, outages(topology, cut), indices)
 
 
 def _voltage(store: Store, access: Access, period: Interval, nominal_v: float) -> VoltageReport:

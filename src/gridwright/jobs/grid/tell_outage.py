@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gridwright.domain.access import Access, Act
-from gridwright.domain.errors import Conflict, NotFound
-from gridwright.domain.event import ON, POWER, POWER_CANCELLED, POWER_OFF, POWER_ON, EndDeviceEvent
+from gridwright.domain.errors import Conflict, InputError, NotFound
+from gridwright.domain.event import OFF, ON, POWER, POWER_CANCELLED, POWER_OFF, POWER_ON, EndDeviceEvent
 from gridwright.domain.interval import Interval
 from gridwright.grid import interruptions
 from gridwright.store import Store
@@ -16,6 +16,7 @@ from gridwright.store import Store
 # What began before an outage may reach into it, and is looked for so far back.
 BEFORE = timedelta(days=7)
 MOMENT = timedelta(microseconds=1)
+AHEAD = timedelta(minutes=5)  # as far as a clock of theirs may be ahead of ours
 TOLD_BY = "told_by"
 
 
@@ -27,6 +28,40 @@ class OutageTold:
     start: datetime
     end: datetime | None = None
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutageGone:
+    """How many reports of power off and on count no more, and where the outage had been taken back before."""
+
+    events: int
+    already: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unlikely:
+    """What cannot be of an outage, by the member of a message that says it."""
+
+    member: str
+    reason: str
+    at: datetime
+
+
+def unlikely_in(told: OutageTold, now: datetime) -> Unlikely | None:
+    """Return what is wrong with the time of an outage: it ends before it begins, or has not happened yet."""
+    latest = max(told.start, told.end or told.start)
+    if told.end is not None and told.end <= told.start:
+        return Unlikely("to", "the end lies not after the beginning", told.end)
+    return Unlikely("from", "it lies in the future", latest) if latest > now + AHEAD else None
+
+
+def require_likely(told: OutageTold, now: datetime) -> None:
+    """Raise InputError where the time of an outage cannot be."""
+    wrong = unlikely_in(told, now)
+    if wrong is not None:
+        raise InputError(
+            f"{wrong.reason}: {wrong.at.isoformat()}", where=wrong.member, remedy="tell when power went, and was back"
+        )
 
 
 def tell_outage(store: Store, access: Access, told: OutageTold, *, now: datetime) -> int:
@@ -69,26 +104,38 @@ def _earlier_ends(
                 yield each.usage_point, each.at
 
 
-def cancel_outage(store: Store, access: Access, told: OutageTold, *, now: datetime) -> int:
+def cancel_outage(store: Store, access: Access, told: OutageTold, *, now: datetime) -> OutageGone:
     """Take back the outages that began just at `start` at usage points, whoever told them; NotFound where one has none.
 
-    The reports stay on record, and beside each that it is taken back; the days are judged again.
+    The reports stay on record, and beside each that it is taken back; the days are judged again. One that was taken
+    back before stays so.
     """
     points = _known(store, access, told.usage_points)
     around = Interval(told.start - BEFORE, max(now, told.start) + MOMENT)
-    found = interruptions(store.field.events(access, points, around, POWER), around)
-    here = {each.usage_point: each for each in found if each.period.start == told.start}
-    lacking = next((one for one in points if one not in here), None)
+    reported = store.field.events(access, points, around, POWER)
+    here = {one.usage_point: one for one in interruptions(reported, around) if one.period.start == told.start}
+    gone_before = _gone_before(reported, told.start) - set(here)
+    lacking = next((one for one in points if one not in here and one not in gone_before), None)
     if lacking is not None:
         raise NotFound(
             f"no outage of {lacking} begins at {told.start.isoformat()}",
-            remedy="GET /v1/grid/outages lists them, and GET /v1/usage-points/ID/end-device-events what was reported",
+            remedy="GET /v1/grid/outages or gridwright outage list lists them, and GET "
+            "/v1/usage-points/ID/end-device-events what was reported",
         )
     moments = [(each.usage_point, at) for each in here.values() for at in (each.period.start, each.period.end)]
     gone = [(one, at) for one, at in moments if at < around.end]
     details = {TOLD_BY: access.actor}
     events = [EndDeviceEvent(one, POWER_CANCELLED, at, now, one, told.text, details) for one, at in gone]
-    return store.devices.save_events(access, events)
+    return OutageGone(store.devices.save_events(access, events), tuple(one for one in points if one in gone_before))
+
+
+def _gone_before(reported: Sequence[EndDeviceEvent], start: datetime) -> set[str]:
+    """Return where an outage that began at an instant was taken back; an end of one may have been, just then."""
+    then: dict[str, set[str]] = {}
+    for each in reported:
+        if each.at == start:
+            then.setdefault(each.usage_point, set()).add(each.type)
+    return {one for one, types in then.items() if POWER_CANCELLED in types and (types & OFF or not types & ON)}
 
 
 def _known(store: Store, access: Access, points: Sequence[str]) -> list[str]:
