@@ -34,6 +34,7 @@ from gridwright.jobs.meters.place_reads import Neighbours, Placed, place_reads, 
 from gridwright.jobs.meters.reads_beyond import with_reads_beyond
 from gridwright.jobs.meters.reads_tell import Rules
 from gridwright.jobs.meters.rollovers import Rollovers
+from gridwright.jobs.meters.settle_falls import settle_falls, stretch_of
 from gridwright.store import Single
 from gridwright.vee.arrivals import contradiction_findings
 
@@ -76,7 +77,10 @@ def save_registers(
     save_placed(store, access, found, known_at)
     if arrived.findings:
         store.findings.save(access, arrived.findings, known_at=known_at)
-    follow_reads(store, (reader, access), wide, rules, (kind, known_at))
+    who, what = (reader, access), (kind, known_at)
+    follow_reads(store, who, wide, rules, what)
+    stretches = {point: stretch_of(one) for point, one in found.items()}
+    settle_falls(store, who, stretches, rollovers, what, rules=lambda _: rules)
     return arrived.rejects, list(_set_aside(readings, found))
 
 

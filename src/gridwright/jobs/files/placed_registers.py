@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 
 from gridwright.domain.access import Access
@@ -20,9 +21,11 @@ from gridwright.jobs.meters.follow_reads import follow_reads
 from gridwright.jobs.meters.place_reads import Neighbours, place_reads, save_placed
 from gridwright.jobs.meters.reads_beyond import REACH, with_reads_beyond
 from gridwright.jobs.meters.rollovers import Rollovers
+from gridwright.jobs.meters.settle_falls import Stretch, settle_falls, stretch_of
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import NOTHING_SAVED, SaveSummary
 
+ALONE: Neighbours = (None, None)
 Reads = Mapping[str, Sequence[RegisterReading]]
 
 
@@ -63,10 +66,19 @@ def save_registers(
         if found:
             wide, rules = with_reads_beyond(store, access, found, rollovers), rules_of(store, access, found, rollovers)
             follow_reads(store, (access, access), wide, rules, (kind, known_at), filed=True)
+        stretches = {point: _among_known(some, around.get(point, ALONE)) for point, some in reads.items()}
+        stretches |= {point: stretch_of(one) for point, one in found.items()}
+        rules_for = partial(rules_of, store, access, rollovers=rollovers)
+        settle_falls(store, (access, access), stretches, rollovers, (kind, known_at), rules=rules_for)
         misfits = odd.get(kind.delta(), ())
         uneven = {*uneven_days(registers), *uneven_edges(registers, reads, edges)}
         days_again(store, (access, access), {*uneven, *misfits}, kind, known_at)
     return saved
+
+
+def _among_known(reads: Sequence[RegisterReading], around: Neighbours) -> Stretch:
+    before, after = around
+    return Stretch([each for each in (before, *reads, after) if each is not None], more=after is not None)
 
 
 def _around(

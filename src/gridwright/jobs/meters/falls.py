@@ -18,14 +18,14 @@ def falls(found: Placed) -> Iterator[Finding]:
     for before, after in pairwise(found.after):
         here = not new.isdisjoint({(before.at, before.end_device), (after.at, after.end_device)})
         if here and before.end_device == after.end_device and _fell(before, after):
-            yield _fallen(before, after)
+            yield fallen(before, after)
 
 
 def _fell(before: RegisterReading, after: RegisterReading) -> bool:
     return after.epoch == before.epoch + 1 and after.value < before.value
 
 
-def _fallen(before: RegisterReading, read: RegisterReading) -> Finding:
+def fallen(before: RegisterReading, read: RegisterReading) -> Finding:
     """Return the doubt about a register that ran backwards: it is kept, and counts anew from there."""
     kind = read.reading_type.delta()
     period = Interval(before.at, read.at)

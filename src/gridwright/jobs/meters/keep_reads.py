@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from gridwright.domain.access import Access
 from gridwright.domain.reading_type import ReadingType
@@ -15,6 +16,7 @@ from gridwright.jobs.meters.follow_reads import follow_reads
 from gridwright.jobs.meters.place_reads import place_reads, save_placed
 from gridwright.jobs.meters.reads_beyond import with_reads_beyond
 from gridwright.jobs.meters.rollovers import Rollovers
+from gridwright.jobs.meters.settle_falls import settle_falls, stretch_of
 from gridwright.jobs.store_port import StorePort
 from gridwright.store import NOTHING_SAVED, SaveSummary
 
@@ -40,7 +42,11 @@ def keep_reads(
         doubts = [each for one in found.values() for each in falls(one)]
         if doubts:
             store.findings.save(access, doubts, known_at=known_at)
+        who, what = (access, access), (kind, known_at)
         if derive:
             wide, rules = with_reads_beyond(store, access, found, rollovers), rules_of(store, access, found, rollovers)
-            follow_reads(store, (access, access), wide, rules, (kind, known_at))
+            follow_reads(store, who, wide, rules, what)
+        stretches = {point: stretch_of(one) for point, one in found.items()}
+        rules_for = partial(rules_of, store, access, rollovers=rollovers) if derive else None
+        settle_falls(store, who, stretches, rollovers, what, rules=rules_for)
     return summary

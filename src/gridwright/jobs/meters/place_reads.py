@@ -252,11 +252,14 @@ def _epochs(
         epochs[read] = epochs[last] + (1 if read in wrong else judge.distance(last, read))
         last = last if read in wrong else read
     firm = [read for read in chain if read in known]
-    begun = len(chain) > 1 and epochs[chain[-1]] != epochs[chain[-2]]
-    if chain[0] in known or not firm or begun:  # that the newest read began an epoch tells an epoch above 0
+    if chain[0] in known or not firm:
         return epochs
-    shift = firm[-1].epoch - epochs[firm[-1]]
-    return {read: epoch + shift for read, epoch in epochs.items()}
+    last, before = chain[-1], chain[-2]
+    if epochs[last] > epochs[before]:  # that the newest read began an epoch tells an epoch above 0
+        shift = max(0, 1 - epochs[last])
+    else:
+        shift = firm[-1].epoch - epochs[firm[-1]] if epochs[last] == epochs[before] else 0
+    return {read: epoch + shift for read, epoch in epochs.items()} if shift else epochs
 
 
 def _preceding(

@@ -111,7 +111,8 @@ def _counted(before: RegisterReading, after: RegisterReading, rules: Rules) -> t
     if (before.end_device, before.epoch) != (after.end_device, after.epoch):
         return nan, nan
     factor, counted = rules.factor(before, after), after.value - before.value
-    counted += rules.turned_over(before, after, None) if counted < 0 else 0.0
+    # Of one epoch: it was found to turn over, by what was known then of how fast it counts.
+    counted += rules.turned_over(before, after, inf) if counted < 0 else 0.0
     return (nan, nan) if factor is None or counted < 0 else (counted, factor)
 
 
