@@ -52,7 +52,8 @@ class Patience:
 class Progress:
     """How forwarding goes: batches and records delivered, numbers given up, the last answer, and what is in the way.
 
-    `shared_by`: where other processes run that send under the same name, as the centre told last.
+    `doubted`: register reads that the centre keeps and does not count. `shared_by`: where other processes run that send
+    under the same name, as the centre told last.
     """
 
     delivered: int = 0
@@ -60,6 +61,7 @@ class Progress:
     last_contact_us: int | None = None
     problem: str = ""
     shared_by: tuple[str, ...] = ()
+    doubted: int = 0
     failures: int = 0
     changed: threading.Event = field(default_factory=threading.Event)
 
@@ -313,6 +315,9 @@ class Forwarder:
         by_number = {record.sequence: record for record in records}
         told = [(by_number[one.sequence], one.verdicts, one.places) for one in ack.refused if one.sequence in by_number]
         self._rejected.keep(epoch, told)
+        self.progress.doubted += ack.doubted
+        if ack.doubted:
+            self._log.warning("the centre doubts register reads; it keeps them, and counts nothing", reads=ack.doubted)
         if told:
             self._log.warning(
                 "the centre refused readings; they are kept", file=str(self._rejected.path), records=len(told)

@@ -28,7 +28,8 @@ class Status(msgspec.Struct, frozen=True):
 
     `forgotten`: numbers of epochs that the centre had and lacks, gone here too, the newest last;
     `encrypted`: nothing that waits lies there in plain, and nothing will; `plain_bytes`: what an earlier run left so;
-    `shared_by`: where other processes run that send under the same name.
+    `shared_by`: where other processes run that send under the same name; `doubted`: register reads since its start
+    that fall or jump and come back, which the centre keeps, and does not count.
     """
 
     edge: str
@@ -50,6 +51,7 @@ class Status(msgspec.Struct, frozen=True):
     plain_bytes: int
     problem: str
     shared_by: tuple[str, ...] = ()
+    doubted: int = 0
 
 
 def status_of(name: str, to: str, buffer: Buffer, forwarder: Forwarder, clock: EdgeClock) -> Status:
@@ -76,6 +78,7 @@ def status_of(name: str, to: str, buffer: Buffer, forwarder: Forwarder, clock: E
         level.plain_bytes,
         progress.problem,
         progress.shared_by,
+        progress.doubted,
     )
 
 

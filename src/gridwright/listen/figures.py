@@ -17,17 +17,20 @@ if TYPE_CHECKING:
 class ListenFigures:
     """Counts since the start; `waiting` messages are not acknowledged yet, `held` of them wait for a birth.
 
-    `set_aside`: of the accepted, estimates that did not count, because a better value is stored. `ignored`: values of
-    Sparkplug's metrics that mean nothing here, or are no numbers.
+    Of the accepted, `set_aside` are estimates that did not count, because a better value is stored, and `doubted`
+    register reads that fall or jump and come back. `ignored`: values of Sparkplug's metrics that mean nothing here, or
+    are no numbers. `outages`: messages that told of one, or took one back.
     """
 
     connected: bool = False
     messages: int = 0
     accepted: int = 0
     set_aside: int = 0
+    doubted: int = 0
     quarantined: int = 0
     rejected: int = 0
     ignored: int = 0
+    outages: int = 0
     waiting: int = 0
     held: int = 0
     rebirths: int = 0

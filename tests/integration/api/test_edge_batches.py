@@ -93,6 +93,17 @@ def test_a_batch_is_durable_with_its_numbers(town: Town) -> None:
     assert (edge["edge"], edge["acknowledged"], edge["readings"], edge["lost"]) == ("E-1", 4, 3, 0)
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_read_that_jumps_and_comes_back_is_told_as_doubted_not_as_refused(town: Town, together: bool) -> None:
+    """Records of one read each are written as one load: its doubt went back to the edge as a refusal."""
+    sent = [form(1, 200.5, 40), form(2, 900, 30), form(3, 201, 20), form(4, 201.5, 10)]
+    answers = [send(town, batch(*sent))] if together else [send(town, batch(one)) for one in sent]
+    told = [answer.json() for answer in answers]
+    assert [sum(one[name] for one in told) for name in ("accepted", "rejected", "doubted")] == [4, 0, int(together)]
+    assert all(one["refused"] == [] for one in told)
+    assert NOW - timedelta(minutes=30) in reads(town), "it is kept"
+
+
 def test_what_is_sent_again_changes_nothing_and_what_is_new_in_it_counts(town: Town) -> None:
     first = batch(form(1, 200.5, 30), form(2, 201, 20))
     send(town, first)

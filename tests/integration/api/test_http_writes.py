@@ -385,6 +385,15 @@ def test_of_a_meter_just_what_was_let_go_is_refused(town: Town) -> None:
     assert [(one["index"], one["status"]) for one in told["verdicts"]] == [(0, "quarantined"), (1, "rejected")]
 
 
+def test_the_writer_tells_how_many_reads_it_doubts(town: Town) -> None:
+    records = [
+        {"meter": "M-1", "at": f"2026-11-25T0{hour}:00:00Z", "register_kwh": kwh}
+        for hour, kwh in ((6, 500), (7, 9000), (8, 501))
+    ]
+    assert town.post("/v1/readings", records).json()["doubted"] == 1
+    assert town.get("/v1/status").json()["writer"]["doubted"] == 1
+
+
 def test_an_outage_is_told_and_taken_back(town: Town) -> None:
     path, when = "/v1/grid/outages", {"from": "2026-11-20T10:10:00Z", "to": "2026-11-20T14:50:00Z"}
     asked = {"usage_points": ["UP-1", "UP-2"], "text": "a digger", **when}

@@ -21,6 +21,7 @@ from gridwright.edge.clock import EdgeClock, Moment
 from gridwright.edge.entry import to_bytes
 from gridwright.edge.forward import Forwarder, Patience, drained
 from gridwright.edge.link import LinkDown, LinkGap, LinkRefused
+from gridwright.edge.status import status_of
 from gridwright.telemetry import configure_log
 
 NOW = 1_764_000_000_000_000
@@ -151,6 +152,19 @@ def test_what_the_centre_chokes_on_is_found_by_halving_and_kept(tmp_path: Path) 
     assert (centre.lost, done.progress.gone, done.rejected) == (2, 2, 2)
     (first, _) = (tmp_path / "rejected.jsonl").read_bytes().splitlines()
     assert msgspec.json.decode(first)["verdicts"] == [{"reason": "too odd", "remedy": ""}]
+
+
+def test_what_the_centre_keeps_and_doubts_is_counted(tmp_path: Path) -> None:
+    class Doubting(FakeCentre):
+        def send(self, batch: EdgeBatch) -> Ack:
+            doubted = sum(text_of(record) == "900" for record in batch.records)
+            return msgspec.structs.replace(super().send(batch), doubted=doubted)
+
+    with Buffer(tmp_path) as buffer:
+        buffer.append([entry(text) for text in ("200", "900", "201")])
+        done = drain(buffer, Doubting())
+        told = status_of("E", "", buffer, done, EdgeClock(tmp_path))
+    assert (done.progress.doubted, told.doubted, done.rejected) == (1, 1, 0)
 
 
 def test_damage_and_drops_are_told_as_lost(tmp_path: Path) -> None:

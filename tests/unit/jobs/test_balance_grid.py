@@ -171,9 +171,9 @@ def test_outages_and_voltages_are_listed(store: Store) -> None:
         ],
     )
     found = grid_events(store, ME, PERIOD)
-    (outage,) = found.outages
+    (outage,) = found.told.outages
     assert (outage.node, outage.customers, outage.connected) == ("T1", 2, 3)
-    assert found.reliability.saidi_min == pytest.approx(2 * 30 / 3)
+    assert found.told.reliability.saidi_min == pytest.approx(2 * 30 / 3)
     (event,) = found.voltage.events
     assert (event.usage_point, event.kind, event.worst_v) == ("B", Excursion.DEEP_DIP, 190.0)
     body = found.to_dict()

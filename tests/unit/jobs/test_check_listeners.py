@@ -27,6 +27,7 @@ WELL = ListenerStatus("gridwright", "broker:1883", 1, NOW, connected=True, last_
         ({"waiting": 7, "lag_s": 31.0}, State.WARN, "7 wait, the oldest for 31 s"),
         ({"waiting": 2, "held": 2}, State.WARN, "2 of them for a birth"),
         ({"rejected": 4}, State.WARN, "4 refused"),
+        ({"doubted": 2}, State.OK, "2 reads doubted"),
         ({"connected": False, "problem": "nobody knows this host"}, State.FAIL, "not connected to broker:1883: nobody"),
         ({"written": NOW - timedelta(minutes=5)}, State.FAIL, "silent for 5 min"),
         ({"written": NOW - timedelta(minutes=5), "stopped": True}, State.WARN, "stopped for 5 min"),

@@ -347,4 +347,5 @@ def ack_of(stream: EdgeStream, delivery: Delivery, batches: Sequence[Batch], sha
         refused=told,
         set_aside=sum(one.set_aside for one in verdicts),
         shared_by=shared_by,
+        doubted=sum(one.doubted for one in verdicts),
     )

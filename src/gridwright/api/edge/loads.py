@@ -69,6 +69,9 @@ class Load:
             decoded, index = self.parts[at].decoded, verdict.index - self.offsets[at]
             if verdict.status is Status.QUARANTINED:
                 continue  # as the batch says itself
+            if verdict.status is Status.DOUBTED:
+                decoded.verdicts.doubt(decoded.places.of(index), verdict.fault, verdict.value)
+                continue
             if not _waited(decoded.verdicts, index):
                 decoded.verdicts.accepted -= 1
             decoded.verdicts.reject(decoded.places.of(index), verdict.fault, verdict.value)

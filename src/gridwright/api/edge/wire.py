@@ -86,6 +86,7 @@ class RecordVerdict(msgspec.Struct, frozen=True):
 class Ack(msgspec.Struct, frozen=True):
     """What the centre answers: all up to `acknowledged` is durable, and what became of the records of the batch.
 
+    `doubted`: of the accepted, register reads that fall or jump and come back; they are kept, and count nothing.
     `shared_by`: where other processes run that send under this edge's name at the same time.
     """
 
@@ -99,6 +100,7 @@ class Ack(msgspec.Struct, frozen=True):
     refused: list[RecordVerdict] = []
     set_aside: int = 0
     shared_by: list[str] = []
+    doubted: int = 0
 
 
 def read_batch(body: bytes, media: str = MEDIA) -> EdgeBatch:

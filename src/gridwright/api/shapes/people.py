@@ -136,6 +136,9 @@ class WriterShape(Shape):
     set_aside: int = Field(
         description="Estimates and derived values that did not count, because a better one is stored; not of lines."
     )
+    doubted: int = Field(
+        description="Register reads stored that fall or jump and come back: they are kept, and count nothing."
+    )
     failed: int = Field(description="Requests that the database did not take.")
     commit_s: float = Field(description="Length of the last transaction.")
     slowest_commit_s: float
@@ -182,9 +185,12 @@ class ListenerShape(Shape):
     connected: bool
     messages: int
     accepted: int = Field(description="Readings stored.")
+    set_aside: int = Field(description="Of them, estimates that did not count, because a better value is stored.")
+    doubted: int = Field(description="Of them, register reads that fall or jump and come back, which count nothing.")
     quarantined: int
     rejected: int
     ignored: int = Field(description="Values of Sparkplug's metrics that mean nothing here, or are no numbers.")
+    outages: int = Field(description="Messages that told of an outage, or took one back.")
     waiting: int = Field(description="Messages that are not acknowledged yet.")
     lag_s: float = Field(description="Age of the oldest of them.")
     last_message: datetime | None

@@ -54,6 +54,7 @@ class WriterFigures:
     quarantined: int = 0
     repeated: int = 0
     set_aside: int = 0
+    doubted: int = 0
     failed: int = 0
     commit_s: float = 0.0
     slowest_commit_s: float = 0.0
@@ -245,6 +246,7 @@ class Writer:
                 figures.rejected += 0 if failed else verdicts.rejected
                 figures.repeated += 0 if failed else verdicts.repeated
                 figures.set_aside += 0 if failed else verdicts.set_aside
+                figures.doubted += 0 if failed else verdicts.doubted
 
     def _outcomes(self, group: Sequence[Batch]) -> Sequence[Outcome | Exception]:
         """Write a group; a bug must not end the one writer: its group is answered with it, and the next is served."""

@@ -35,6 +35,7 @@ def _checked(one: ListenerStatus, now: datetime) -> Check:
     parts = [f"connected to {one.broker}", last, f"{one.waiting} wait, the oldest for {one.lag_s:.3g} s"]
     parts += [f"{one.held} of them for a birth"] if one.held else []
     parts += [f"{one.rejected} refused"] if one.rejected else []
+    parts += [f"{one.doubted} reads doubted"] if one.doubted else []
     slow = one.lag_s > SLOW.total_seconds()
     remedy = "gridwright listen rejected shows what was refused" if one.rejected and not slow else "see the database"
     return graded(name, ", ".join(parts), remedy, warn=slow or one.held > 0 or one.rejected > 0)
