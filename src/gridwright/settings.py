@@ -182,6 +182,9 @@ class MqttSettings(Section):
     json_topics: tuple[str, ...] = Field(
         default=("gridwright/readings",), description="topics whose messages are bodies of POST /v1/readings"
     )
+    outage_topics: tuple[str, ...] = Field(
+        default=(), description="topics whose messages tell of outages, or take them back; for a control room alone"
+    )
     sparkplug_groups: tuple[str, ...] = Field(default=(), description="groups of Sparkplug B that are taken")
     username: str = Field(default="", description="user at the broker")
     password_file: Path | None = Field(

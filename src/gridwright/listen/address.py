@@ -40,7 +40,7 @@ class BrokerAddress:
 def address_of(chosen: MqttSettings) -> BrokerAddress:
     """Return where to connect and what to subscribe to; Sparkplug is never shared, for its order counts."""
     share = f"$share/{chosen.group}/" if chosen.group else ""
-    filters = [f"{share}{to_filter(topic)}" for topic in (*chosen.topics, *chosen.json_topics)]
+    filters = [f"{share}{to_filter(topic)}" for topic in (*chosen.topics, *chosen.json_topics, *chosen.outage_topics)]
     filters += [f"{NAMESPACE}/{group}/#" for group in chosen.sparkplug_groups]
     if not chosen.tls and (chosen.ca_file or chosen.client_cert):
         raise ConfigError(

@@ -17,6 +17,7 @@ import structlog
 from gridwright.api.answer import Answer, Refused
 from gridwright.api.entrance import Entrance
 from gridwright.api.ingest.lines import mapping_of
+from gridwright.api.ingest.meaning import Wrong
 from gridwright.api.ingest.verdicts import Fault, Verdicts
 from gridwright.api.write.patience import is_refusal
 from gridwright.api.write.writer import Writer
@@ -33,6 +34,7 @@ from gridwright.listen.ignored import REMEDY, Ignored, Told
 from gridwright.listen.lines import made
 from gridwright.listen.messages import Messages, Taken
 from gridwright.listen.news import News
+from gridwright.listen.outages import Outages
 from gridwright.listen.peers import Peers
 from gridwright.listen.rejected import Rejected
 from gridwright.listen.turns import Turns
@@ -71,6 +73,7 @@ class Listener:
         journal = platform.settings.server.journal
         self._writer = Writer(platform.store, platform.clock, patience_s=math.inf, journal=journal)
         self._entrance = Entrance(platform, self._writer)
+        self._outages = Outages(platform, chosen.outage_topics, PAUSES_S)
         mapping = mapping_of(platform.settings.line_protocol, platform.settings.server.interval_s)
         self._messages = Messages(mapping, chosen.topics)
         self._births, self._rejected = Births(self._folder), Rejected(self._folder, vault(platform))
@@ -168,6 +171,10 @@ class Listener:
     # --- one message --------------------------------------------------------------------------------------------------
 
     def _take(self, message: Arrived, delivery: Delivery, *, may_wait: bool = True) -> None:
+        number = self._outages.next_of(message.topic)
+        if number is not None:
+            self._start(self._tell_outage(message, number))
+            return
         try:
             taken = self._messages.take(message.topic, message.payload, self._platform.clock(), delivery)
         except Exception as error:  # noqa: BLE001 - one message must never end the stream; it is told and put away
@@ -225,6 +232,25 @@ class Listener:
             await self._rejected.keep(message, verdicts, self._platform.clock(), ignored)
         message.acknowledge()
 
+    async def _tell_outage(self, message: Arrived, number: int) -> None:
+        """Keep what is told of an outage, and acknowledge it then."""
+        try:
+            await self._outages.keep(message.payload, number)
+        except Wrong as wrong:
+            structlog.get_logger().warning(
+                "mqtt outage refused", topic=message.topic[:120], reason=wrong.fault.reason, remedy=wrong.fault.remedy
+            )
+            await self._refuse(message, wrong.fault)
+        except StoreError as error:
+            structlog.get_logger().warning("mqtt message refused", topic=message.topic[:120], error=str(error))
+            await self._refuse(message, Fault("message", error.message, error.remedy))
+        except Exception as error:  # noqa: BLE001 - one message must never end the stream; it is told and put away
+            structlog.get_logger().exception("mqtt message failed", topic=message.topic[:120], error=repr(error))
+            await self._refuse(message, OURS)
+        else:
+            self.figures.outages += 1
+            message.acknowledge()
+
     async def _refuse(self, message: Arrived, fault: Fault) -> None:
         verdicts = Verdicts()
         verdicts.reject((0, 1), fault)
@@ -267,6 +293,7 @@ class Listener:
         figures = self.figures
         figures.accepted += verdicts.accepted
         figures.set_aside += verdicts.set_aside
+        figures.doubted += verdicts.doubted
         figures.quarantined += verdicts.quarantined
         figures.rejected += verdicts.rejected
         for verdict in [one for one in verdicts.listed[:3] if self._news.of(message.topic, one)]:
