@@ -180,5 +180,5 @@ def test_outages_and_voltages_are_listed(store: Store) -> None:
     assert body["outages"][0]["minutes"] == 30
     assert body["voltage"]["weeks_outside"] == 1
     mine = grid_events(store, Access("eve", Role.CUSTOMER, frozenset({"C"})), PERIOD)
-    assert mine.outages == ()
+    assert mine.told.outages == ()
     assert mine.voltage.events == ()
