@@ -38,6 +38,7 @@ from gridwright.cli import (
     quarantine,
     reading,
     report,
+    retention,
     serve,
     simulate,
     usage_point,
@@ -95,6 +96,7 @@ for name, group in {
     "archive": archive.app,
     "journal": journal.app,
     "backup": backup.app,
+    "retention": retention.app,
     "vault": vault.app,
     "vee": vee.app,
 }.items():

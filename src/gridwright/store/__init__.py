@@ -11,6 +11,7 @@ from gridwright.store.field.outlooks import Outlook
 from gridwright.store.findings import FindingFilter, StoredFinding
 from gridwright.store.imports import Progress
 from gridwright.store.money.ledger import IssuedBill
+from gridwright.store.old_rows import OldRows
 from gridwright.store.readings import Freshness, Series, Version
 from gridwright.store.store import Store, open_store
 
@@ -23,6 +24,7 @@ __all__ = [
     "IssuedBill",
     "Near",
     "Newest",
+    "OldRows",
     "Outlook",
     "Progress",
     "SaveSummary",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import ColumnElement, delete, insert, select
 
 from gridwright.domain.access import ALLOWED, Access, Act
 from gridwright.domain.errors import AccessDenied, Conflict, InputError
 from gridwright.store.instant import to_us
+from gridwright.store.old_rows import OldRows, old_rows
 from gridwright.store.schema.people import stored_answer as table
 from gridwright.store.sealing.answers import open_answer, seal_answer
 from gridwright.store.sealing.sealing import Sealing
@@ -74,7 +75,15 @@ class Answers:
         """Drop what is older than 24 hours and return how many; what they told about is in the audit chain."""
         access.require(Act.ADMINISTER)
         with self._session.writing(settled=False) as unit:
-            return unit.connection.execute(delete(table).where(table.c.at_us <= to_us(now - KEPT))).rowcount
+            return unit.connection.execute(delete(table).where(_is_old(now))).rowcount
+
+    def old(self, access: Access, now: datetime) -> list[OldRows]:
+        """Return what `forget_old` would drop, by the day on which it was given."""
+        return old_rows(self._session, access, table, (_is_old(now), table.c.at_us))
+
+
+def _is_old(now: datetime) -> ColumnElement[bool]:
+    return table.c.at_us <= to_us(now - KEPT)
 
 
 def _require_write(access: Access, key: str) -> None:

@@ -13,7 +13,16 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.upkeep.tidy_store import Forgetting, Keep, Tidied, next_forgetting, tidy_store
+from gridwright.jobs.upkeep.tidy_store import (
+    NOTICE,
+    Forgetting,
+    Going,
+    Keep,
+    Tidied,
+    next_forgetting,
+    preview_tidying,
+    tidy_store,
+)
 from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store
 from gridwright.store import retention as module
@@ -72,6 +81,50 @@ def test_what_is_older_than_it_is_kept_goes_once_and_is_told(town: Store, monkey
         ("quarantine", 2),
     ]
     assert {check.name: check.first for check in verify_store(town, ME).checks if not check.ok} == {}
+
+
+def of_rows(going: list[Going], table: str, now: datetime) -> int:
+    return sum(one.rows for one in going if one.table == table and one.goes <= now)
+
+
+def state(store: Store) -> tuple[object, ...]:
+    """All that a preview might change."""
+    waits = [(each.meter, each.readings) for each in store.quarantine.meters(ME)]
+    return messages(store), waits, len(store.audit.records(ME)), store.outlooks.several(ME, "forgetting")
+
+
+def test_the_preview_tells_what_goes_and_when_and_changes_nothing(town: Store) -> None:
+    at = NOON + 95 * DAY
+    for hours in range(0, 24 * 16, 20):
+        now = at + timedelta(hours=hours)
+        before, announced = state(town), dict[str, int]()
+        going = preview_tidying(town, ME, now=now, keep=KEEP)
+        assert state(town) == before
+        for one in going:
+            assert one.goes >= now
+            announced[one.table] = announced.get(one.table, 0) + one.rows
+        if hours == 0:
+            assert announced == {"finding": 1, "quarantined_reading": 6}, "what is old, due or not"
+            assert {one.goes for one in going} == {now + NOTICE}, "it is announced with the next tidying"
+        gone = tidy_store(town, ME, now=now, keep=KEEP)
+        told = [of_rows(going, table, now) for table in ("stored_answer", "outlook", "finding", "quarantined_reading")]
+        assert told == [gone.answers, gone.outlooks, gone.findings, gone.quarantine]
+
+
+def test_the_preview_tells_days_and_what_is_never_old(town: Store) -> None:
+    town.outlooks.save(ME, "forecast", "UP-1", {"a": 1}, issued=NOON)
+    town.outlooks.save(ME, "forecast", "UP-1", {"a": 2}, issued=NOON + DAY)
+    now = NOON + 100 * DAY
+    going = preview_tidying(town, ME, now=now, keep=Keep(outlooks=35 * DAY))
+    assert going == [Going("outlook", NOON.date(), 1, now)]
+    tidy_store(town, ME, now=now, keep=KEEP)
+    later = now + 3 * DAY
+    told = {(one.table, one.day): (one.rows, one.goes) for one in preview_tidying(town, ME, now=later, keep=KEEP)}
+    assert told["finding", (NOON + DAY).date()] == (1, now + NOTICE)
+    assert told["quarantined_reading", NOON.date()] == (6, now + NOTICE)
+    longer = Keep(outlooks=35 * DAY, findings=200 * DAY, quarantine=200 * DAY)
+    waiting = [one for one in preview_tidying(town, ME, now=later, keep=longer) if one.table == "finding"]
+    assert waiting == []
 
 
 def test_a_clock_that_jumps_a_year_ahead_makes_nothing_old_at_once(town: Store) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from gridwright.domain.access import Access
-from gridwright.store import Store
+from gridwright.store import OldRows, Store
 
 # What is forgotten is announced so long before: a clock that jumps a year ahead must not make all old at once.
 FORGETTING, NOTICE = "forgetting", timedelta(days=7)
@@ -59,6 +59,46 @@ def tidy_store(store: Store, access: Access, *, now: datetime, keep: Keep) -> Ti
         announced("findings", keep.findings, lambda before: forget.forget_findings(access, before=before)),
         announced("quarantine", keep.quarantine, lambda before: forget.forget_quarantine(access, before=before)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """Rows of one table and UTC day that go with the first tidying from `goes` on."""
+
+    table: str
+    day: date
+    rows: int
+    goes: datetime
+
+
+def preview_tidying(store: Store, access: Access, *, now: datetime, keep: Keep) -> list[Going]:
+    """Return what is older than it is kept, by table and day, and from when on it goes; nothing is changed."""
+    forget = store.retention
+    before = now - keep.outlooks
+    at_once = [*store.answers.old(access, now), *store.outlooks.old(access, PASSING, before=before)]
+    return [
+        *(Going(one.table, one.day, one.rows, now) for one in at_once),
+        *_announced(store, access, "findings", now, (keep.findings, forget.old_findings)),
+        *_announced(store, access, "quarantine", now, (keep.quarantine, forget.old_quarantine)),
+    ]
+
+
+def _announced(
+    store: Store, access: Access, what: str, now: datetime, how: tuple[timedelta | None, Callable[..., list[OldRows]]]
+) -> Iterator[Going]:
+    """Yield what goes as it was announced, and behind it what is announced when that goes."""
+    length, old = how
+    if length is None:
+        return
+    told, after, sooner = next_forgetting(store, access, what, now), now, dict[date, int]()
+    if told is not None:
+        after = max(told.due, now)
+        for one in old(access, before=min(told.before, now - length)):
+            sooner[one.day] = one.rows
+            yield Going(one.table, one.day, one.rows, after)
+    for one in old(access, before=now - length):
+        if one.rows > sooner.get(one.day, 0):
+            yield Going(one.table, one.day, one.rows - sooner.get(one.day, 0), after + NOTICE)
 
 
 def next_forgetting(store: Store, access: Access, what: str, now: datetime) -> Forgetting | None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Row, Select, delete, insert, select, update
+from sqlalchemy import Column, ColumnElement, Row, Select, delete, insert, select, update
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import InputError
 from gridwright.store.audit import note
 from gridwright.store.instant import from_us, to_us
 from gridwright.store.names import FEW
+from gridwright.store.old_rows import OldRows, old_rows
 from gridwright.store.schema.work import outlook as table
 from gridwright.store.session import Session, Unit
 
@@ -70,13 +71,15 @@ class Outlooks:
     def forget(self, access: Access, kinds: Sequence[str], *, before: datetime) -> int:
         """Drop issues of some kinds from before an instant and return how many; the newest of each subject stays."""
         access.require(Act.ADMINISTER)
-        c = table.c
-        old = delete(table).where(c.kind.in_(kinds), c.issued_us < to_us(before), c.newest.is_(False))
         with self._session.writing() as unit:
-            gone = unit.connection.execute(old).rowcount
+            gone = unit.connection.execute(delete(table).where(_superseded(kinds, before))).rowcount
             if gone:
                 note(unit, access, Act.ADMINISTER, subject="outlooks", at=self._session.clock(), forgotten=gone)
         return gone
+
+    def old(self, access: Access, kinds: Sequence[str], *, before: datetime) -> list[OldRows]:
+        """Return what `forget` would drop, by the day of its issue."""
+        return old_rows(self._session, access, table, (_superseded(kinds, before), table.c.issued_us))
 
     def latest(self, access: Access, kind: str, subject: str, *, as_of: datetime | None = None) -> Outlook | None:
         """Return the newest issue about a subject, or the newest at an instant; None when there was none."""
@@ -144,6 +147,11 @@ def _newest(
         some = query.where(table.c.subject.in_(subjects[at : at + FEW]))
         found |= {row.subject: row for row in unit.connection.execute(some)}
     return found
+
+
+def _superseded(kinds: Sequence[str], before: datetime) -> ColumnElement[bool]:
+    c = table.c
+    return c.kind.in_(kinds) & (c.issued_us < to_us(before)) & c.newest.is_(False)
 
 
 def _outdate(unit: Unit, numbers: Sequence[int]) -> None:
