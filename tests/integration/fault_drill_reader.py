@@ -16,6 +16,7 @@ from gridwright.domain.errors import GridwrightError
 from gridwright.domain.interval import Interval
 from gridwright.store import open_store
 from tests.integration.fault_drill_lines import QUARTER, START
+from tests.quick_processes import Process
 
 SLOTS = 40_000
 ROOT = Path(__file__).parents[2]
@@ -24,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 def launch_reader(place: str, points: list[str]) -> subprocess.Popen[str]:
     """Start it, and return when it has read once."""
     command = [sys.executable, "-m", "tests.integration.fault_drill_reader", place, *points]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    process = Process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
     assert process.stdout is not None
     assert process.stdout.readline(), process.communicate()
     return process

@@ -30,6 +30,7 @@ from gridwright.cli.serve import settings_in, wire
 from gridwright.listen.run import listen
 from tests.integration.patience import await_progress
 from tests.integration.server_process import UP_WITHIN_S
+from tests.quick_processes import Process
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 WITHIN_S = 60.0
@@ -108,14 +109,8 @@ class ListenProcess:
     def launch(self) -> None:
         env = {"GRIDWRIGHT_MQTT__HOST": "127.0.0.1", "GRIDWRIGHT_MQTT__PORT": str(self.port)}
         command = [sys.executable, "-m", "gridwright", "listen", "--data", str(self.data), "--json"]
-        self.process = subprocess.Popen(
-            command,
-            env=os.environ | env | self.env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            cwd=self.data,
-        )
+        pipe, env = subprocess.PIPE, os.environ | env | self.env
+        self.process = Process(command, env=env, stdout=pipe, stderr=subprocess.DEVNULL, cwd=self.data)
 
     def ready(self) -> None:
         assert self.process is not None

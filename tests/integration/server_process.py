@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.quick_processes import Process
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
@@ -86,14 +88,8 @@ def start(
 
 def launch(command: Sequence[str], cwd: Path, *, env: Mapping[str, str] | None = None, key: str = "") -> Server:
     """Start a program that prints its address as a JSON line, and wait for that."""
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-    )
+    pipe = subprocess.PIPE
+    process = Process(command, stdout=pipe, stderr=pipe, cwd=cwd, env={**os.environ, **(env or {})})
     out, err = process.stdout, process.stderr
     assert out is not None
     assert err is not None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -31,6 +30,7 @@ from gridwright.jobs.field.request_control import preview_control, request_contr
 from gridwright.simulate.virtual_meter import LogKind, RelayLie, VirtualMeter
 from tests.integration.field.executor import PLACES
 from tests.integration.field.street import ANN, BOB, SYSTEM, TIMEOUT_S, Street, open_street
+from tests.quick_processes import run
 
 SHORT = not os.environ.get("GRIDWRIGHT_TEST_LONG")
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +75,7 @@ class Drill:
         """Run the executor as a process of its own that is killed at a place; returns its exit code."""
         command = [sys.executable, "-m", "tests.integration.field.executor"]
         arguments = [str(self.path), self.street.now.isoformat(), place]
-        done = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+        done = run([*command, *arguments], cwd=ROOT)
         assert done.returncode in (0, -signal.SIGKILL), done.stderr
         return done.returncode
 

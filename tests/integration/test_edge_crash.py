@@ -12,6 +12,7 @@ import pytest
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import open_store
+from tests.quick_processes import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +69,7 @@ with open_store(address) as store:
 
 def applied(address: str, moment: str = "never", count: int = 0) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", APPLIES, address, moment, str(count)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return run(command, timeout=120)
 
 
 @pytest.mark.parametrize(

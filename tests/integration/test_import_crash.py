@@ -24,6 +24,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.jobs.files.ingest_file import ingest_file
 from gridwright.store import open_store
+from tests.quick_processes import Process
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 PERIOD = Interval(datetime(2024, 12, 31, 14, tzinfo=UTC), datetime(2025, 1, 10, 14, tzinfo=UTC))
@@ -68,7 +69,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start(database: Path, source: Path, rejects: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", IMPORT, str(database), str(source), str(rejects)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return Process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def finish(database: Path, source: Path, rejects: Path) -> str:

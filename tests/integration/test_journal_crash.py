@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import open_store
 from tests.integration.store.conftest import empty
 from tests.integration.store.test_journal import CAME, POINTS, QUARTER, START
+from tests.quick_processes import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,9 +96,7 @@ def test_what_was_acknowledged_is_there_once(kind: str, tmp_path: Path, request:
             if kind != "sqlite":
                 empty(store)
             store.registry.save_points(ME, [UsagePoint(point) for point in POINTS])
-        done = subprocess.run(
-            [sys.executable, "-c", DIES, address, moment, str(count)], capture_output=True, text=True, check=False
-        )
+        done = run([sys.executable, "-c", DIES, address, moment, str(count)])
         assert done.returncode == -signal.SIGKILL, done.stderr
         acknowledged = [int(line) for line in done.stdout.split()]
         with open_store(address) as store:

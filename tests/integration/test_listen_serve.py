@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from gridwright.jobs.upkeep.listener_status import read_listeners
 from tests.integration.listen_site import Mosquitto, there_is_a_broker, until
 from tests.integration.server_process import start
+from tests.quick_processes import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(not there_is_a_broker(), reason="there is no mos
 
 def said(folder: Path, env: dict[str, str], *words: str) -> Any:  # noqa: ANN401 - JSON
     command = [sys.executable, "-m", "gridwright", *words, "--json"]
-    done = subprocess.run(command, env=os.environ | env, cwd=folder, capture_output=True, text=True, check=False)
+    done = run(command, env=os.environ | env, cwd=folder)
     return json.loads(done.stdout)
 
 

@@ -16,6 +16,7 @@ import pytest
 from gridwright.domain.access import LOCAL_OWNER
 from gridwright.domain.interval import Interval
 from gridwright.store import open_store
+from tests.quick_processes import Process
 
 KILLS = 6 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 2
 FILES, DAYS = 6, 8
@@ -55,7 +56,7 @@ def a_file(seed: int) -> tuple[str, float]:
 
 def start(database: Path, folder: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", WATCH, str(database), str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return Process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 @pytest.mark.slow

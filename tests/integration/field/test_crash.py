@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from gridwright.domain.device import LinkState
 from gridwright.domain.interval import Interval
 from tests.integration.field.street import QUARTER, START, SYSTEM, Street
+from tests.quick_processes import run
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -22,7 +22,7 @@ def killed(street: Street, *words: str) -> bool:
     """Run the doomed head-end on the street's store; tell whether it was killed."""
     path = street.store.place.removeprefix("sqlite:///")
     command = [sys.executable, "-m", "tests.integration.field.doomed_collector", path, street.now.isoformat(), *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run(command, cwd=ROOT)
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode != 0
 

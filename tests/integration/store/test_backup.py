@@ -48,6 +48,7 @@ from gridwright.store.migrate import upgrade
 from gridwright.store.schema import metadata
 from tests.integration.command_line import commands
 from tests.kept import let_go
+from tests.quick_processes import Process
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 MARCH = datetime(2025, 3, 1, tzinfo=UTC)
@@ -274,7 +275,7 @@ def test_under_write_load_killed_and_restored(town: str, tmp_path: Path, vault: 
     """The drill: back up while another process writes; kill it, lose the database; restore, verify, compare."""
     with open_store(town, master=vault) as store:
         seal_store(store, ME)
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, town], stdout=subprocess.PIPE, text=True)
+    writer = Process([sys.executable, "-c", WRITER, town], stdout=subprocess.PIPE)
     assert writer.stdout is not None
     made = []
     for number in range(3):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ from gridwright.store.schema import metadata
 from tests import quick_schema
 from tests.integration.store.conftest import SEEDS, left_alone
 from tests.integration.store.test_backup import everything, fill
+from tests.quick_processes import run
 
 LONG = bool(os.environ.get("GRIDWRIGHT_TEST_LONG"))
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
@@ -181,7 +181,7 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Scene:
 
 def test_a_restore_that_is_killed_leaves_what_was_there(scene: Scene) -> None:
     command = [sys.executable, "-c", RESTORE, str(scene.backup), scene.address, str(scene.vault.path)]
-    assert subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == -signal.SIGKILL
+    assert run(command).returncode == -signal.SIGKILL
     scene.is_as_it_was()
     scene.can_be_restored()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from gridwright.jobs.upkeep.back_up import back_up, restore
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.store import Store, open_store
 from gridwright.store.backup import replacing
+from tests.quick_processes import Process
 
 if TYPE_CHECKING:
     from tests.integration.api.small_town import Town
@@ -55,7 +55,7 @@ def test_what_another_process_has_open_is_not_replaced(
     monkeypatch.setattr(replacing, "PATIENCE_S", 0.2)
     backup = tmp_path / "a.gwb"
     back_up(ME, str(place), backup, vault=vault, now=NOW)
-    with subprocess.Popen([sys.executable, "-c", IDLE, str(place)], stdin=-1, stdout=-1, text=True) as other:
+    with Process([sys.executable, "-c", IDLE, str(place)], stdin=-1, stdout=-1) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "open\n"
         if damaged:
@@ -80,7 +80,7 @@ def test_the_kept_file_has_all_that_was_in_its_log(place: Path, tmp_path: Path, 
     script = IDLE.replace('print("open"', "store.registry.save_points(LOCAL_OWNER, [POINT])\nprint('open'")
     script = script.replace("import sys", "import sys\nfrom gridwright.domain.usage_point import UsagePoint")
     script = script.replace("POINT", "UsagePoint('late')")
-    with subprocess.Popen([sys.executable, "-c", script, str(place)], stdin=-1, stdout=-1, text=True) as other:
+    with Process([sys.executable, "-c", script, str(place)], stdin=-1, stdout=-1) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "open\n"
         other.kill()

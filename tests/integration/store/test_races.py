@@ -28,6 +28,7 @@ from gridwright.jobs.upkeep.vault import Vault
 from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import empty
+from tests.quick_processes import Process
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
@@ -99,7 +100,7 @@ def town(postgres_url: str, vault: Vault) -> Iterator[Store]:
 def another(what: str, address: str, vault: Vault) -> Iterator[Callable[[], int]]:
     """Let another process work; what is yielded waits for its next commit."""
     command = [sys.executable, "-c", OTHER, address, str(vault.path), what]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = Process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
     told = process.stdout

@@ -24,6 +24,7 @@ from gridwright.store.engine import make_engine, resolve
 from tests.integration.store.conftest import emptied, left_alone
 from tests.integration.store.test_backup import NOW, everything
 from tests.integration.store.test_moved_file import IDLE
+from tests.quick_processes import Process
 
 NO_KEYS = Vault(Path("/nonexistent/secret.key"))
 
@@ -52,7 +53,7 @@ def backup(server: str, tmp_path: Path) -> Path:
 @contextmanager
 def idle_process(address: str) -> Iterator[subprocess.Popen[str]]:
     """Another process that has the database open, and does nothing."""
-    with subprocess.Popen([sys.executable, "-c", IDLE, address], stdin=-1, stdout=-1, text=True) as other:
+    with Process([sys.executable, "-c", IDLE, address], stdin=-1, stdout=-1) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "open\n"
         try:

@@ -19,6 +19,7 @@ from gridwright.edge.sealing import Seals
 from gridwright.jobs.upkeep.look_after_keys import rotate_master, seal_store
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.store import open_store
+from tests.quick_processes import Process
 
 ANNA = UsagePoint("UP-1", attributes={"name": "Anna"})
 HOLDER = """
@@ -74,9 +75,9 @@ def test_an_edge_that_shares_the_key_file_waits_too(tmp_path: Path) -> None:
 def test_who_is_killed_holds_the_key_file_no_more(tmp_path: Path) -> None:
     vault = Vault(tmp_path / "secret.key")
     command = [sys.executable, "-c", HOLDER, str(vault.path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    with Process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
+        assert holder.stdout.readline() == "held\n"
         with pytest.raises(StoreLocked), vault.changing():
             pass
         holder.send_signal(signal.SIGKILL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from gridwright.jobs.upkeep.vault import Vault
 from gridwright.store import Store, StoredAnswer, open_store
 from gridwright.store.backup import rewriting
 from gridwright.store.backup.replacing import held
+from tests.quick_processes import run
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 NAMES = (b"Mustermann", b"Hauptstr")
@@ -126,9 +126,9 @@ def test_a_file_that_others_have_open_is_left_alone(url: str, folder: Path, vaul
 def test_who_holds_a_file_is_waited_for_by_nobody_else(url: str) -> None:
     look = f"import pysqlite3.dbapi2 as s; s.connect({url!r}, timeout=0).execute('SELECT 1 FROM usage_point')"
     with held(Path(url)):
-        done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=False)
+        done = run([sys.executable, "-c", look])
         assert "database is locked" in done.stderr
-    assert subprocess.run([sys.executable, "-c", look], check=False).returncode == 0
+    assert run([sys.executable, "-c", look]).returncode == 0
 
 
 def test_who_waited_for_a_file_that_was_replaced_does_not_write_to_the_old_one(url: str, vault: Vault) -> None:

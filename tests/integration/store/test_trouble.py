@@ -19,6 +19,7 @@ from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store, open_store
+from tests.quick_processes import Process, run
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 MONTH = Interval(START, START + timedelta(days=31))
@@ -77,9 +78,8 @@ def a_month(points: int = 50) -> Panel:
 def test_a_locked_database_says_who_to_wait_for(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     open_store(path).close()
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
+    pipe = subprocess.PIPE
+    with Process([sys.executable, "-c", HOLDER, str(path)], stdin=pipe, stdout=pipe) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "locked\n"
         with open_store(path, busy_ms=50) as store:
@@ -190,9 +190,8 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     with open_store(path) as store:
         store.readings.save(ME, a_month(5), known_at=START, register=True)
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
-    )
+    done = run([sys.executable, "-c", LIMITED, str(path)])
+    assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Store"), done.stdout
     assert "what was acknowledged is safe" in done.stdout
     with open_store(path) as store:
@@ -204,9 +203,8 @@ def test_killed_at_any_moment_loses_nothing_acknowledged(tmp_path: Path) -> None
     path, rng = tmp_path / "a.db", np.random.default_rng(7)
     next_count = 1
     for _ in range(6):
-        with subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path), str(next_count)], stdout=subprocess.PIPE, text=True
-        ) as writer:
+        command = [sys.executable, "-c", WRITER, str(path), str(next_count)]
+        with Process(command, stdout=subprocess.PIPE) as writer:
             assert writer.stdout is not None
             acknowledged = [int(writer.stdout.readline())]
             time.sleep(rng.uniform(0, 0.25))
