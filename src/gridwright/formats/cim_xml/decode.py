@@ -16,7 +16,7 @@ from gridwright.domain.usage_point import MAX_ID, SHOWN, id_fault
 from gridwright.formats.cim_xml.qualities import marks_of, quality_of
 from gridwright.formats.cim_xml.reading_types import Series, needs_interval, read_code
 from gridwright.formats.marked import Marks, Spans, events_of
-from gridwright.formats.markup import Prolog, Records, Refusals, Tags, enclosing, read_tags, records
+from gridwright.formats.markup import Kept, Prolog, Records, Refusals, Tags, enclosing, read_records, records
 from gridwright.formats.markup.guard import attributes, is_sound
 from gridwright.formats.markup.numbers import decimal_numbers, distinct, instants
 from gridwright.formats.markup.tags import CLOSE, EMPTY, OPEN, Index
@@ -45,6 +45,11 @@ NAMES = (
     "mRID",
     "Names",
     "name",
+)
+INTERVALS = Kept(
+    "IntervalReadings",
+    ("IntervalBlocks", "MeterReading"),
+    frozenset({"timeStamp", "value", "timePeriod", "end", "ReadingQualities", "ReadingQualityType"}),
 )
 NOBODY = "no UsagePoint and no Meter is named, or their tags are damaged"
 TOLD_BY = "told by a quality code of its readings"
@@ -94,13 +99,13 @@ class _Columns:
 
 def decode_piece(data: bytes, first_line: int, meaning: Meaning, prolog: Prolog) -> Decoded:
     """Decode a piece that holds whole MeterReading elements; what damage costs becomes rejects."""
-    tags = read_tags(data, first_line, NAMES)
+    tags, intervals = read_records(data, first_line, NAMES, INTERVALS)
     begins, ends = (tags.start[tags.which("MeterReading", kind)] for kind in (OPEN, CLOSE))
     piece = Piece(tags, prolog, meaning, begins, ends, _names(tags, (begins, ends), meaning, prolog), Refusals(tags))
     series: list[Readings] = []
     seen = 0
-    for name in ("IntervalReadings", "Readings"):
-        found = records(tags, name)
+    for name in (INTERVALS.name, "Readings"):
+        found = intervals if name == INTERVALS.name else records(tags, name)
         piece.refusals.torn(found, name)
         seen += found.size + int(found.torn.size)
         if found.size:
@@ -143,14 +148,14 @@ def _types(piece: Piece, found: Records, *, blocks: bool) -> tuple[list[str], In
     """Return the different reading type codes, and which of them each record has (-1 = none)."""
     tags = piece.tags
     if not blocks:
-        record, at = found.inside("ReadingType", 1)
-        codes, which = _references(tags, at)
+        record, *told = found.inside("ReadingType", 1)
+        codes, which = _references(tags, *told)
         number = np.full(found.size, -1, np.int64)
         number[record] = which
         return codes, number
     begins, ends = (tags.start[tags.which("IntervalBlocks", kind)] for kind in (OPEN, CLOSE))
     at = np.sort(np.concatenate([tags.which("ReadingType", OPEN), tags.which("ReadingType", EMPTY)]))
-    codes, which = _references(tags, at)
+    codes, which = _references(tags, tags.name_end[at], tags.end[at])
     of_block = np.full(begins.size + 1, -1, np.int64)
     owner = enclosing(begins, ends, tags.start[at])
     inside = np.flatnonzero(owner >= 0)[::-1]  # the first type of a block is its own, should its end be lost
@@ -161,9 +166,9 @@ def _types(piece: Piece, found: Records, *, blocks: bool) -> tuple[list[str], In
     return [*codes, PENDING], of_block[enclosing(begins, ends, found.places)]
 
 
-def _references(tags: Tags, at: Index) -> tuple[list[str], Index]:
-    """Return the different `ref` attributes of some tags, and which of them each tag has."""
-    written, which = distinct(tags.text, tags.name_end[at], tags.end[at])
+def _references(tags: Tags, start: Index, end: Index) -> tuple[list[str], Index]:
+    """Return the different `ref` attributes of some tags, whose attributes stand there, and which each tag has."""
+    written, which = distinct(tags.text, start, end)
     return [attributes(raw).get("ref", "").strip() if is_sound(raw) else "" for raw in written], which
 
 
@@ -276,8 +281,8 @@ def _stamps(piece: Piece, found: Records, keep: Mask) -> tuple[Index, Mask]:
 
 def _qualities(piece: Piece, found: Records) -> tuple[npt.NDArray[np.uint8], Marks]:
     """Return the quality byte of each record from all codes that it carries, and what they say of its device."""
-    record, at = found.inside("ReadingQualityType", 2)
-    codes, which = _references(piece.tags, at)
+    record, *written = found.inside("ReadingQualityType", 2)
+    codes, which = _references(piece.tags, *written)
     bits = min(len(codes), 63)
     masks = np.zeros(found.size, np.int64)
     np.bitwise_or.at(masks, record, np.left_shift(1, np.minimum(which, bits - 1)) if bits else which)

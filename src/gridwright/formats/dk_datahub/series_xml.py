@@ -173,6 +173,6 @@ def _qualities(found: Records, shape: Shape) -> tuple[Qualities, Mask, tuple[Ind
     unknown = np.array([*(byte is None for byte in bytes_of), False], np.bool_)[which] | twice
     quality = np.array([*(byte or 0 for byte in bytes_of), 0], np.uint8)[which]
     if shape.missing:
-        record, _ = found.inside(shape.missing, 1)
+        record, _, _ = found.inside(shape.missing, 1)
         quality[record] = quality_byte("A02") or 0
     return quality, unknown, (start, end)

@@ -14,7 +14,7 @@ from gridwright.formats.cim_codes import Meaning
 from gridwright.formats.green_button.entries import HEAD_BYTES, Entry, read_entry
 from gridwright.formats.green_button.feed import Feed, Kind, Source, is_register
 from gridwright.formats.green_button.qualities import MOST, quality_bytes
-from gridwright.formats.markup import Prolog, Records, Refusals, Tags, enclosing, read_tags, records
+from gridwright.formats.markup import Kept, Prolog, Records, Refusals, Tags, enclosing, read_records, records
 from gridwright.formats.markup.numbers import decimal_numbers, whole_numbers
 from gridwright.formats.markup.tags import CLOSE, OPEN, PAD, Index
 from gridwright.formats.source import Decoded
@@ -33,6 +33,11 @@ NAMES = (
     "value",
     "ReadingQuality",
     "quality",
+)
+READINGS = Kept(
+    "IntervalReading",
+    ("IntervalBlock",),
+    frozenset({"timePeriod", "start", "duration", "value", "ReadingQuality", "quality"}),
 )
 NO_SOURCE = "outside any IntervalBlock"
 # Local days last 23 to 25 hours, half an hour less or more on Lord Howe.
@@ -78,8 +83,7 @@ class Columns:
 
 def decode_piece(data: bytes, place: int, first_line: int, feed: Feed, prolog: Prolog) -> Decoded:
     """Decode the piece of a feed that begins at byte `place`; what damage costs becomes rejects."""
-    tags = read_tags(data, first_line, NAMES)
-    readings = records(tags, "IntervalReading")
+    tags, readings = read_records(data, first_line, NAMES, READINGS)
     refusals = Refusals(tags)
     refusals.torn(readings, "IntervalReading")
     blocks, block = _blocks(tags, readings, (data, place), feed, prolog)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from gridwright.formats.markup import Prolog, positions, read_tags, records
 from gridwright.formats.markup.guard import attributes, is_sound
@@ -54,12 +55,18 @@ def read_entry(head: bytes, place: int, prolog: Prolog) -> Entry:
     content = CONTENT.search(head)
     name = content.group(1).decode("ascii", "replace") if content else ""
     upper = head[: content.start()] if content else head
-    links = tuple(
-        (told.get("rel", ""), address(prolog.text(told.get("href", "").encode())))
-        for told in (attributes(raw) for raw in LINK.findall(upper) if is_sound(raw))
-    )
+    links = tuple(link for raw in LINK.findall(upper) if (link := _link(raw, prolog)) is not None)
     texts = {} if name == "IntervalBlock" else _texts(head, prolog)
     return Entry(place, name, links, texts, name in JOINING and _is_damaged(head, name))
+
+
+@lru_cache(maxsize=64)  # the blocks of a meter are in one collection, to which each of them links
+def _link(raw: bytes, prolog: Prolog) -> tuple[str, str] | None:
+    """Return what a link is and its address; None where its tag is damaged."""
+    if not is_sound(raw):
+        return None
+    told = attributes(raw)
+    return told.get("rel", ""), address(prolog.text(told.get("href", "").encode()))
 
 
 def entries(data: memoryview, prolog: Prolog) -> Iterator[Entry]:

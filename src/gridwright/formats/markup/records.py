@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,48 +33,73 @@ class Leaf:
         return start, end, twice
 
 
+class Within(Protocol):
+    """The tags inside records."""
+
+    def texts(self, name: str, level: int) -> tuple[Index, Index, Index]:
+        """Return (record, start, end of its text) of each element of a name that holds nothing but text."""
+        ...
+
+    def marks(self, name: str, level: int) -> tuple[Index, Index, Index]:
+        """Return (record, end of its name, place of `>`) of each opening or empty tag of a name."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Records:
     """Sound elements of one name in the order of the text, and the tags that make no sound one.
 
-    `first`, `last`: places (among the tags) of their tag and end tag. `torn`: tags that begin or end a record that is
-    not whole, or within which tags do not fit each other. `inner`: places of all tags inside, `owner`: which record
-    those belong to, `level`: how deep they lie (1 = directly inside).
+    `places`, `stops`: places in the text of the `<` with which each begins, and of the `>` with which it ends. `torn`:
+    which of the `tags` begin or end a record that is not whole, or within which tags do not fit each other.
     """
 
     tags: Tags
-    first: Index
-    last: Index
+    places: Index
+    stops: Index
     torn: Index
-    inner: Index
-    owner: Index
-    level: npt.NDArray[np.int32]
+    within: Within
 
     @property
     def size(self) -> int:
         """Number of sound records."""
-        return int(self.first.size)
-
-    @property
-    def places(self) -> Index:
-        """Place of each record in the text."""
-        return self.tags.start[self.first]
+        return int(self.places.size)
 
     def leaf(self, name: str, level: int) -> Leaf:
-        """Return the texts of the elements of a name at a level that hold nothing but text."""
-        tags = self.tags
-        here = np.flatnonzero((tags.name[self.inner] == tags.number[name]) & (self.level == level))
-        at = self.inner[here]
-        keep = (tags.kind[at] == OPEN) & (tags.kind[at + 1] == CLOSE)
-        at, record = at[keep], self.owner[here[keep]]
-        return Leaf(record, *stripped(tags.text, tags.end[at] + 1, tags.start[at + 1]))
+        """Return the texts of the elements of a name at a level (1 = directly inside) that hold nothing but text."""
+        record, start, end = self.within.texts(name, level)
+        return Leaf(record, *stripped(self.tags.text, start, end))
 
-    def inside(self, name: str, level: int) -> tuple[Index, Index]:
-        """Return (record, place among the tags) of each opening or empty tag of a name at a level."""
-        tags = self.tags
-        here = np.flatnonzero((tags.name[self.inner] == tags.number[name]) & (self.level == level))
-        here = here[tags.kind[self.inner[here]] != CLOSE]
-        return self.owner[here], self.inner[here]
+    def inside(self, name: str, level: int) -> tuple[Index, Index, Index]:
+        """Return (record, end of its name, place of `>`) of each opening or empty tag of a name at a level."""
+        return self.within.marks(name, level)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Listed:
+    """Tags inside records, each by its place among all `tags`.
+
+    `inner`: these places, `owner`: which record they belong to, `level`: how deep they lie.
+    """
+
+    tags: Tags
+    inner: Index
+    owner: Index
+    level: npt.NDArray[np.int32]
+
+    def texts(self, name: str, level: int) -> tuple[Index, Index, Index]:
+        here, at = self._of(name, level)
+        keep = (self.tags.kind[at] == OPEN) & (self.tags.kind[at + 1] == CLOSE)
+        at = at[keep]
+        return self.owner[here[keep]], self.tags.end[at] + 1, self.tags.start[at + 1]
+
+    def marks(self, name: str, level: int) -> tuple[Index, Index, Index]:
+        here, at = self._of(name, level)
+        keep = self.tags.kind[at] != CLOSE
+        return self.owner[here[keep]], self.tags.name_end[at[keep]], self.tags.end[at[keep]]
+
+    def _of(self, name: str, level: int) -> tuple[Index, Index]:
+        here = np.flatnonzero((self.tags.name[self.inner] == self.tags.number[name]) & (self.level == level))
+        return here, self.inner[here]
 
 
 def records(tags: Tags, name: str) -> Records:
@@ -93,7 +119,7 @@ def records(tags: Tags, name: str) -> Records:
         inner, owner, level = inner[keep], number[owner[keep]], level[keep]
     empty = tags.which(name, EMPTY)
     torn = np.sort(np.concatenate([torn, empty])) if empty.size else torn
-    return Records(tags, first, last, torn, inner, owner, level)
+    return Records(tags, tags.start[first], tags.end[last], torn, _Listed(tags, inner, owner, level))
 
 
 def _pairs(opens: Index, closes: Index) -> tuple[Index, Index, Index]:

@@ -30,16 +30,15 @@ class Refusals:
 
     def torn(self, records: Records, name: str) -> None:
         """Refuse the records that damage has torn, and tell of damage that no record shows."""
-        for at in records.torn.tolist():
+        torn, broken = (self.tags.start[at] for at in (records.torn, np.flatnonzero(self.tags.kind == BROKEN)))
+        for at in torn.tolist():
             self._damaged(at, f"this {name} is damaged: its tags do not fit each other")
-        broken = np.flatnonzero(self.tags.kind == BROKEN)
-        marks = np.sort(np.concatenate([records.first, records.torn]))
+        marks = np.sort(np.concatenate([records.places, torn]))
         before = np.append(marks, -1)[np.searchsorted(marks, broken) - 1]
-        for at in broken[~np.isin(before, records.torn)][:MOST_STRAY].tolist():
+        for at in broken[~np.isin(before, torn)][:MOST_STRAY].tolist():
             self._damaged(at, "the markup is damaged here; readings may be lost")
 
-    def _damaged(self, at: int, reason: str) -> None:
-        place = int(self.tags.start[at])
+    def _damaged(self, place: int, reason: str) -> None:
         line = int(self.tags.lines(np.array([place]))[0]) if len(self.verdicts.kept) < KEPT_REJECTS else 0
         shown = self.tags.shown(place, place + TORN_BYTES)
         self.verdicts.add(Reject(line, reason, "fetch the file again", "", shown))
@@ -52,7 +51,7 @@ class Refusals:
             value = ""
             if leaf is not None and leaf[0][record] >= 0:
                 value = self.tags.shown(int(leaf[0][record]), int(leaf[1][record]), 40)
-            start, end = int(self.tags.start[records.first[record]]), int(self.tags.end[records.last[record]]) + 1
+            start, end = int(records.places[record]), int(records.stops[record]) + 1
             self.verdicts.add(Reject(line, *advice, value, self.tags.shown(start, end)))
 
     def group(self, records: Records, which: Mask, advice: tuple[str, str]) -> None:

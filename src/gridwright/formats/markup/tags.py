@@ -142,20 +142,38 @@ def words(text: Text) -> Words:
     return np.ndarray((text.size - PAD + 1,), np.dtype("<u8"), text, strides=(1,))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Marks:
+    """Where the tags of a text (with PAD bytes around it) begin and end; `broken`: which have no end of their own."""
+
+    text: Text
+    start: Index
+    end: Index
+    broken: npt.NDArray[np.bool_]
+
+
 def read_tags(data: bytes, first_line: int, names: Sequence[str]) -> Tags:
     """Find the tags of a text; comments, instructions and CDATA marks are blanked out before."""
-    known = vocabulary(tuple(names), prefixes(data))
+    return described(find_marks(data), first_line, vocabulary(tuple(names), prefixes(data)))
+
+
+def find_marks(data: bytes) -> Marks:
+    """Find where the tags of a text are, its asides blanked out."""
     text = _padded(data)
     start = np.flatnonzero(text[:-PAD] == LESS)
-    behind = text[start + 1]
-    if _aside(behind).any():
+    if _aside(text[start + 1]).any():
         text = _padded(_without_asides(data))
         start = np.flatnonzero(text[:-PAD] == LESS)
-        behind = text[start + 1]
     end, broken = _ends(text, start)
-    close = behind == SLASH
+    broken |= _aside(text[start + 1])
+    return Marks(text, start, end, broken)
+
+
+def described(marks: Marks, first_line: int, known: Vocabulary) -> Tags:
+    """Return tags with their names and kinds."""
+    text, start, end, broken = marks.text, marks.start, marks.end, marks.broken
+    close = text[start + 1] == SLASH
     empty = (text[end - 1] == SLASH) & ~close & (end - start > 1)
-    broken |= _aside(behind)
     name_start, name_end = start + 1 + close, np.maximum(end - empty, start + 1 + close)
     key = keys_of(text, name_start, name_end)
     name = known.find(key)
