@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ from gridwright.domain.quality import STATUS, has_status
 from gridwright.domain.quality import Status as Quality
 from gridwright.domain.reading_type import Accumulation
 from gridwright.domain.readings import Readings
+from gridwright.domain.twins import twin_note, twins_in
 from gridwright.domain.usage_point import Installation
 from gridwright.ingest.order import take
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from gridwright.api.ingest.known import Numbered
     from gridwright.app import Platform
 
+MOST_NOTES = 20
 FRESH_S = 1.0  # after this it is looked for what another process has changed in the registry
 KEPT_S = 60.0  # so long the capacities of connections are kept that another process may have changed
 STALE_S = 5.0  # and after this nothing is looked up before that was done
@@ -59,7 +62,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The registry as it was at `taken`: the usage points, and where each meter hangs or hung, by time."""
+    """The registry as it was at `taken`: the usage points, and where each meter hangs or hung, by time.
+
+    `twins`: names of usage points that are also those of meters, which hung elsewhere; the usage point is meant.
+    """
 
     points: Mapping[str, int] = field(default_factory=dict)  # with the store's key of each
     meters: dict[str, tuple[Place, ...]] = field(default_factory=dict)
@@ -67,6 +73,7 @@ class Directory:
     taken: float = float("-inf")
     limits: dict[str, float] = field(default_factory=dict)  # what connections carry in kW, as far as it was asked
     learned: float = float("-inf")  # since when these are kept
+    twins: Mapping[str, str] = field(default_factory=dict)
 
     def knows(self, name: str) -> bool:
         """Tell whether it is a meter that was ever installed, or a usage point."""
@@ -113,8 +120,10 @@ def directory_of(points: Mapping[str, int], installed: Sequence[Installation], t
         place = Place(one.usage_point, one.end_device, start_s, end_s, float(one.multiplier))
         meters[one.end_device].append(place)
         at_point[one.usage_point].append(place)
-    by_meter, by_point = ({name: tuple(places) for name, places in each.items()} for each in (meters, at_point))
-    return Directory(points, by_meter, by_point, taken)
+    twins = twins_in(((one.end_device, one.usage_point) for one in installed), points)
+    by_meter = {name: tuple(places) for name, places in meters.items() if name not in twins}
+    by_point = {name: tuple(places) for name, places in at_point.items()}
+    return Directory(points, by_meter, by_point, taken, twins=twins)
 
 
 class Directories:
@@ -213,7 +222,17 @@ def resolve(decoded: Decoded, directory: Directory, access: Access) -> Resolved:
             kept = found.renamed(known)
             register = readings.reading_type.accumulation is Accumulation.CUMULATIVE
             (resolved.registers if register else resolved.intervals).append(kept)
+    if directory.twins:
+        _note_twins(decoded, directory, access)
     return resolved
+
+
+def _note_twins(decoded: Decoded, directory: Directory, access: Access) -> None:
+    """Say of names which of the two that bear it is meant; where the other one is, to whom may see it alone."""
+    named = {one.name for one in decoded.few}.union(*(readings.points for readings in decoded.series))
+    twins = directory.twins
+    seen = (name for name in sorted(named & twins.keys()) if access.may_see(name) and access.may_see(twins[name]))
+    decoded.verdicts.notes += [twin_note(name, twins[name]) for name in islice(seen, MOST_NOTES)]
 
 
 def _resolve_one(few: Few, decoded: Decoded, resolved: Resolved, directory: Directory, access: Access) -> None:

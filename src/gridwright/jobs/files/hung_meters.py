@@ -12,6 +12,7 @@ import numpy.typing as npt
 from gridwright.domain.interval import epoch_s
 from gridwright.domain.reading_type import Accumulation
 from gridwright.domain.readings import Readings
+from gridwright.domain.twins import twin_note, twins_in
 from gridwright.domain.usage_point import Installation
 from gridwright.formats.source import Decoded
 from gridwright.ingest.order import take
@@ -63,10 +64,7 @@ class HungMeters:
 
     def _own_notes(self, named: Collection[str]) -> Iterator[str]:
         for name in sorted(named):
-            yield (
-                f"{name} is a usage point, and a meter of that name hung at {self.own[name]}: the readings are those "
-                f"of usage point {name}"
-            )
+            yield twin_note(name, self.own[name])
 
     def _point(self, name: str, at_s: int) -> str:
         """Return the usage point of a name at an instant; the empty one where its meter hung nowhere."""
@@ -137,9 +135,5 @@ def hung_meters(installed: Iterable[Installation], points: Collection[str]) -> H
     places: dict[str, list[Hung]] = defaultdict(list)
     for one in installed:
         places[one.end_device].append((one.usage_point, epoch_s(one.period.start), epoch_s(one.period.end)))
-    own = {
-        name: next(point for point, _, _ in hung if point != name)
-        for name, hung in places.items()
-        if name in points and any(point != name for point, _, _ in hung)
-    }
+    own = twins_in(((name, hung[0]) for name, each in places.items() for hung in each), points)
     return HungMeters({name: tuple(hung) for name, hung in places.items() if name not in points}, own)
