@@ -323,8 +323,10 @@ class Platform:
     ) -> Material:
         """Return what the store holds of some usage points (None = all)."""
         from gridwright.jobs.load.load_stored import load_stored
+        from gridwright.jobs.load.one_resolution import one_resolution
 
-        return load_stored(self.store, self.access, points, period, as_of=as_of)
+        found = load_stored(self.store, self.access, points, period, as_of=as_of)
+        return replace(found, panels=tuple(one_resolution(found.panels)))
 
     def usable(
         self,

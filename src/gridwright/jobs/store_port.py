@@ -50,6 +50,10 @@ class ReadingsPort(Protocol):
         """Merge a panel into what is stored."""
         ...
 
+    def resolutions(self, access: Access, kind: ReadingType) -> list[ReadingType]:
+        """Return the types of one meaning that were ever stored."""
+        ...
+
     def load(
         self,
         access: Access,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from gridwright.store.session import Session, Unit
 
 FEW = 400
 PACKET = 2_000
+EXPONENTS = range(-9, 10)  # nano to giga
 IMAGE_MARK = "#"  # between the code of a reading type and the image, where it is not the raw one
 
 
@@ -88,6 +90,12 @@ class Names:
             self._types.update(_lookup(unit, schema.reading_type, [code]))
         return self._types.get(code)
 
+    def resolutions(self, unit: Unit, kind: ReadingType, image: Image = Image.RAW) -> dict[int, int]:
+        """Return the keys of all that means the same as a reading type, by the exponent of its resolution."""
+        codes = _resolutions(kind.finer(0), image)
+        # Looked up each time: another process may have given a key to one that was not there before.
+        return {codes[code]: key for code, key in _lookup(unit, schema.reading_type, list(codes)).items()}
+
     def make_type_key(self, unit: Unit, kind: ReadingType, image: Image = Image.RAW) -> int:
         """Return the key of a reading type, giving it one if it is new; each image counts as a type of its own."""
         key = self.type_key(unit, kind, image)
@@ -97,6 +105,12 @@ class Names:
             self._types.update(_lookup(unit, schema.reading_type, [code]))
             key = self._types[code]
         return key
+
+
+@lru_cache(maxsize=256)
+def _resolutions(kind: ReadingType, image: Image) -> dict[str, int]:
+    """Return the exponents by the codes of all resolutions of a type."""
+    return {_code(kind.finer(exponent), image): exponent for exponent in EXPONENTS}
 
 
 def _code(kind: ReadingType, image: Image) -> str:

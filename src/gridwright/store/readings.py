@@ -24,12 +24,14 @@ from gridwright.store import schema
 from gridwright.store.archive.reading import ArchiveReader, MonthsAway, days_away, leaving_out
 from gridwright.store.audit import note
 from gridwright.store.days import blocks
+from gridwright.store.days.blocks import lock_points
 from gridwright.store.days.grid import check_interval
 from gridwright.store.days.history import read_states, states_of
 from gridwright.store.days.incoming import Manner
 from gridwright.store.days.laying import Layer, Single, span
 from gridwright.store.days.loading import PanelLoader
-from gridwright.store.days.saving import SaveSummary, Unfit
+from gridwright.store.days.resolving import KeptSingles, in_one_resolution, singles_as_kept
+from gridwright.store.days.saving import NOTHING_SAVED, SaveSummary, Unfit
 from gridwright.store.days.saving_panels import leave_traces, merge_panel
 from gridwright.store.days.series import Extent, read_extents
 from gridwright.store.days.states import ImageState, read_image_days, read_image_states
@@ -129,17 +131,25 @@ class Readings:
             kind = self._names.make_type_key(unit, panel.reading_type, image)
             made = image is not Image.RAW
             how, look = Manner(regrids=made, ranked=not made), None if made else self._archived.beside
-            unfit: list[Unfit] = []
-            saver, summary = merge_panel(
-                unit, self._names, kind, panel, to_us(known_at), how=how, archived=look, unfit=unfit
-            )
-            if not made:
-                put_unfit_aside(unit, saver, unfit, access.actor, to_us(self._session.clock()))
-                changed = leave_traces(unit, saver, settled=settled)
-                self._note(unit, access, panel, changed, summary)
-            if aside is not None:
-                aside += saver.set_aside()
-        return summary
+            if made:
+                lock_points(unit, self._names.key_array(unit, panel.points).tolist())
+                parts = [(kind, panel)]
+            else:
+                parts = in_one_resolution(unit, self._names, kind, panel, to_us(known_at))
+            whole = NOTHING_SAVED
+            for key, part in parts:
+                unfit: list[Unfit] = []
+                saver, summary = merge_panel(
+                    unit, self._names, key, part, to_us(known_at), how=how, archived=look, unfit=unfit
+                )
+                if not made:
+                    put_unfit_aside(unit, saver, unfit, access.actor, to_us(self._session.clock()))
+                    changed = leave_traces(unit, saver, settled=settled)
+                    self._note(unit, access, part, changed, summary)
+                if aside is not None:
+                    aside += saver.set_aside()
+                whole += summary
+        return whole
 
     def save_singles(
         self,
@@ -163,25 +173,36 @@ class Readings:
             return list(range(len(singles)))
         with self._session.writing() as unit:
             known = self._names.find_points(unit, [single.point for single in singles])
-            key = self._names.make_type_key(unit, kind)
-            away = days_away(unit, key, {single.at_s // DAY_S for single in singles})
-            layer = Layer(unit, key, interval_s, to_us(known_at), fill=fill, away=away)
-            laid = layer.run(singles, [known.get(single.point) for single in singles])
-            if laid.new:
-                layer.leave_traces()
-                new = [singles[place] for place in laid.new]
-                note(
-                    unit,
-                    access,
-                    Act.WRITE_READINGS,
-                    subject=new[0].point if len(new) == 1 else f"{len(new)} usage points",
-                    at=self._session.clock(),
-                    reading_type=kind.code,
-                    period=span(new, interval_s),
-                    new=len(laid.new),
-                    changed=0,
-                )
-        return laid.left
+            keys = [known.get(single.point) for single in singles]
+            left: list[int] = []
+            for one in singles_as_kept(unit, self._names, kind, singles, keys):
+                left += self._lay(unit, access, one, interval_s, to_us(known_at), fill=fill)
+        return sorted(left)
+
+    def _lay(
+        self, unit: Unit, access: Access, kept: KeptSingles, interval_s: int, known_at_us: int, *, fill: bool
+    ) -> list[int]:
+        """Merge single readings of one resolution; returns the places of those that were left alone."""
+        singles = kept.singles
+        key = self._names.make_type_key(unit, kept.kind)
+        away = days_away(unit, key, {single.at_s // DAY_S for single in singles})
+        layer = Layer(unit, key, interval_s, known_at_us, fill=fill, away=away)
+        laid = layer.run(singles, kept.keys)
+        if laid.new:
+            layer.leave_traces()
+            new = [singles[place] for place in laid.new]
+            note(
+                unit,
+                access,
+                Act.WRITE_READINGS,
+                subject=new[0].point if len(new) == 1 else f"{len(new)} usage points",
+                at=self._session.clock(),
+                reading_type=kept.kind.code,
+                period=span(new, interval_s),
+                new=len(laid.new),
+                changed=0,
+            )
+        return [kept.places[place] for place in laid.left]
 
     def _note(self, unit: Unit, access: Access, panel: Panel, changed: Sequence[str], summary: SaveSummary) -> None:
         """Record who changed readings, where anything changed."""
@@ -294,6 +315,12 @@ class Readings:
             if away is not None:
                 away.name(np.array(list(keys), np.int64))
             return list(read_stretches(unit, kind, keys, period, away))
+
+    def resolutions(self, access: Access, kind: ReadingType) -> list[ReadingType]:
+        """Return the types that mean the same in any resolution and were ever stored, the finest first."""
+        access.require(Act.READ)
+        with self._session.reading(settled=False) as unit:
+            return [kind.finer(exponent) for exponent in sorted(self._names.resolutions(unit, kind))]
 
     def image_types(self, access: Access, image: Image = Image.FINAL) -> list[ReadingType]:
         """Return the reading types of which an image was ever stored."""

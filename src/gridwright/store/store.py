@@ -48,6 +48,7 @@ from gridwright.store.quarantine import Quarantine
 from gridwright.store.readings import Readings
 from gridwright.store.registers import Registers
 from gridwright.store.registry import Registry
+from gridwright.store.resolutions import Resolutions
 from gridwright.store.retention import Retention
 from gridwright.store.rule_sets import RuleSets
 from gridwright.store.sealing.points import SealedData
@@ -86,6 +87,7 @@ class Store:
         self.dirty = Dirty(self._session, names)
         self.day_totals = DayTotalsStore(self._session, names)
         self.edits = Edits(self._session, names)
+        self.resolutions = Resolutions(self._session, names)
         self.rerates = Rerates(self._session, names)
         self.corrections = Corrections(self._session, names)
         self.rule_sets = RuleSets(self._session)

@@ -17,7 +17,7 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import Conflict, GridMismatch, InputError, NotFound
 from gridwright.domain.interval import Interval, local_day, zone_of
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import RECEIVED_ENERGY, VOLTAGE
+from gridwright.domain.reading_type import RECEIVED_ENERGY, VOLTAGE, ReadingType
 from gridwright.store import SaveSummary, Store, open_store
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -206,7 +206,8 @@ def test_pieces_in_any_order_give_the_same_state(data: st.DataObject) -> None:
 
 def test_series_say_what_there_is(store: Store) -> None:
     save(store, a_panel(("a", "b"), 150, START + QUARTER))
-    save(store, a_panel(("a",), 30, START + HALF, HOUR).with_values(np.full((1, 30), 2.0)).rescaled(-1))
+    other = ReadingType(exponent=-1, channel="x")
+    save(store, Panel(("a",), START + HALF, HOUR, np.full((1, 30), 20.0), reading_type=other))
     store.readings.save(ME, Panel(("a",), START, HOUR, np.ones((1, 3)), reading_type=VOLTAGE), known_at=known(1))
     found = store.readings.series(ME, "a")
     assert [(s.interval, s.first, s.last, s.readings) for s in found] == [

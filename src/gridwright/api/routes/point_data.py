@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -44,6 +45,7 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER, Flow, Quantity, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.units import amount, unit_of
+from gridwright.jobs.load.any_resolution import kept_as, load_finest
 from gridwright.store.instant import from_us, to_us
 
 router = APIRouter(prefix="/usage-points/{name}", tags=["Readings"])
@@ -87,10 +89,9 @@ def read_block(  # noqa: PLR0913 - the parameters of the request
         return block_response(request, trusted_panel(platform, name, meaning, period, as_of=as_of), points)
     if interval is None and is_sum(platform, name, meaning):
         return block_response(request, platform.readings(name, period, as_of=as_of, image=image), points)
-    panel = platform.store.readings.load(
-        platform.access, name, period, reading_type=meaning, interval=interval, as_of=as_of, image=image
-    )
-    return block_response(request, panel, points)
+    load = partial(platform.store.readings.load, interval=interval, as_of=as_of, image=image)
+    kinds = kept_as(platform.store, platform.access, [name], meaning)
+    return block_response(request, load_finest(load, platform.access, name, period, kinds), points)
 
 
 @router.get("/registers", summary="Read registers", response_model=Page[RegisterShape])
@@ -147,7 +148,9 @@ def list_versions(
     """Return every image of a UTC day, the oldest first: what was known when."""
     if not 1970 <= day.year < 2200:  # noqa: PLR2004 - what the store holds
         raise bad_parameter("query", "day", "the day lies outside 1970 to 2200", str(day))
-    found = platform.store.readings.versions(platform.access, name, day, kind_of(kind))
+    kinds = kept_as(platform.store, platform.access, [name], kind_of(kind))
+    each = (platform.store.readings.versions(platform.access, name, day, one) for one in kinds)
+    found = next((some for some in each if some), [])
     return listed(request, [version_shape(each) for each in found])
 
 
@@ -181,7 +184,7 @@ def interval_of(
     A final image may be of a type that was not read, such as delivered energy where net energy was: None too.
     """
     stored = platform.store.readings.series(platform.access, name)
-    own = {each.interval for each in stored if each.reading_type == kind}
+    own = {each.interval for each in stored if each.reading_type.finer(kind.exponent) == kind}
     parts = {each.interval for each in stored if is_channel_of(each.reading_type, kind)}
     intervals = own or parts or ({each.interval for each in stored} if image is Image.FINAL else set())
     if not intervals:
@@ -200,7 +203,9 @@ def is_channel_of(kind: ReadingType, whole: ReadingType) -> bool:
 def is_sum(platform: Platform, name: str, kind: ReadingType) -> bool:
     """Tell whether what is asked for is there by channels alone."""
     stored = [each.reading_type for each in platform.store.readings.series(platform.access, name)]
-    return kind not in stored and any(is_channel_of(each, kind) for each in stored)
+    return all(each.finer(kind.exponent) != kind for each in stored) and any(
+        is_channel_of(each, kind) for each in stored
+    )
 
 
 def trusted_panel(

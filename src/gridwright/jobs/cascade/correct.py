@@ -25,6 +25,7 @@ from gridwright.jobs.cascade.note_reads import read_contradictions
 from gridwright.jobs.cascade.note_same_energy import note_same_energy
 from gridwright.jobs.cascade.note_silence import note_silence
 from gridwright.jobs.cascade.rerate import Rerated
+from gridwright.jobs.cascade.settle_resolutions import settle_resolutions
 from gridwright.jobs.cascade.sum_again import sum_again
 from gridwright.jobs.cascade.touch_checked import touch_checked
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
@@ -82,6 +83,7 @@ def correct(
     # A late reading alone must not stand for its month, when the rest is in the archive.
     lost: dict[int, ArchiveUnreadable] = {}
     bring_back(store, on_behalf(access, Act.ADMINISTER), lost=lost)
+    settle_resolutions(store, access, points, now=now)
     # Rules look back on day totals: they are to be those of the zone by which is judged.
     summed = sum_again(store, access, now=now, points=points)
     ranges = store.dirty.ranges(access, points=points)

@@ -48,6 +48,7 @@ from gridwright.jobs.files.placed_registers import save_registers
 from gridwright.jobs.files.read_file import arrival_findings, zones_of
 from gridwright.jobs.files.rejects_file import RejectsFile
 from gridwright.jobs.files.same_series import Opened, StoredChannels, Told, stored_channels
+from gridwright.jobs.load.any_resolution import load_counted
 from gridwright.jobs.meters.day_again import told_beside
 from gridwright.jobs.meters.fill_energy import Day
 from gridwright.jobs.meters.limits import Limits, ReadLimits
@@ -293,9 +294,8 @@ class ChunkImport:
         panel = part.panel
         day = from_epoch_s(epoch_s(panel.start) // DAY_S * DAY_S)
         whole = Interval(day, day + timedelta(seconds=DAY_S))
-        kind = panel.reading_type
         with leaving_out():  # what came in is kept, whatever became of the archive
-            stored = self.run.store.readings.load(self.run.access, panel.points, whole, reading_type=kind)
+            stored = load_counted(self.run.store, self.run.access, panel.points, whole, panel.reading_type)
         fitted = fit_day(panel, stored)
         misfits += [(replace(part, panel=fitted.rest), error)] if fitted.rest else []
         if fitted.summed is None:

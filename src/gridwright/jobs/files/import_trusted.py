@@ -149,7 +149,7 @@ class Judge:
 
         And who may have the same energy in several channels, which is told of whole months.
         """
-        count = Counter((point, panel.reading_type) for panel in self._panels for point in panel.points)
+        count = Counter((point, panel.reading_type.finer(0)) for panel in self._panels for point in panel.points)
         changing = {point for (point, _), times in count.items() if times > 1} | suspects(self._panels)
         if not changing:
             return

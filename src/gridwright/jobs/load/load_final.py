@@ -21,6 +21,7 @@ from gridwright.jobs.cascade.trust_readings import SiteDefaults, points_of, rece
 from gridwright.jobs.load.counted_once import Doubled, counted_once
 from gridwright.jobs.load.load_stretches import load_stretches, on_one_grid, refined
 from gridwright.jobs.load.main_series import Group, lived, main_groups
+from gridwright.jobs.load.one_resolution import one_resolution
 from gridwright.jobs.load.reached import days_reached
 from gridwright.store import Store
 
@@ -80,7 +81,7 @@ def load_final(
     Usage points of which nothing is there are in no group. `as_of`: as known at that instant.
     """
     asked = _Asked(store, access, period, as_of)
-    panels = [panel for kind in _billed(store, access) for panel in asked.panels(list(known), kind)]
+    panels = one_resolution(panel for kind in _billed(store, access) for panel in asked.panels(list(known), kind))
     groups, notes = main_groups(asked.levelled(panels), {name: point.zone for name, point in known.items()})
     made = [_final(group, site, known, asked.coarse) for group in groups]
     told = [f"{each.point}: {each}" for group in made for each in group.doubled]

@@ -151,13 +151,14 @@ def load_reads(
 
 
 def register_types(store: Store, access: Access) -> list[ReadingType]:
-    """Return the types of energy registers; those that count by time of use have a channel's name."""
-    rates = [
+    """Return the types of energy registers, in every resolution; those by time of use have a channel's name."""
+    others = [
         kind
         for kind in store.readings.image_types(access, Image.RAW)
-        if kind.channel
+        if kind not in REGISTERS
+        and (kind.channel or kind.finer(0) in REGISTERS)
         and kind.quantity is Quantity.ENERGY
         and kind.accumulation is Accumulation.CUMULATIVE
         and kind.flow in {Flow.DELIVERED, Flow.RECEIVED}
     ]
-    return [*REGISTERS, *rates]
+    return [*REGISTERS, *others]

@@ -19,6 +19,7 @@ from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults, Trust
 from gridwright.jobs.load.load_final import FinalGroup, load_final
 from gridwright.jobs.load.load_stored import load_stored
 from gridwright.jobs.load.main_series import main_groups
+from gridwright.jobs.load.one_resolution import one_resolution
 from gridwright.jobs.load.reached import reached
 from gridwright.jobs.load.touched_days import touched_days, untouched, untouched_panel
 from gridwright.store import Store
@@ -45,7 +46,8 @@ class Reader:
         What the cascade made is taken as it is, quality and all. Readings that it has not come to, new or changed, are
         validated and estimated for the moment only. Nothing stored in the period is NotFound.
         """
-        material = load_stored(self.store, self.access, points, period, as_of=self.as_of)
+        stored = load_stored(self.store, self.access, points, period, as_of=self.as_of)
+        material = replace(stored, panels=tuple(one_resolution(stored.panels)))
         groups, notes = main_groups(material.panels, material.zones)
         whole = period or self._whole(list(material.known))
         finals, more = load_final(self.store, self.access, material.known, whole, self.site, as_of=self.as_of)

@@ -34,10 +34,12 @@ class Summed:
 
 
 def channel_kinds(store: Store, access: Access, kind: ReadingType) -> list[ReadingType]:
-    """Return the types that add up to one: all channels of its energy, where it names none; else the type itself."""
-    if kind.channel or kind.quantity is not Quantity.ENERGY:
-        return [kind]
-    every = [each for each in store.readings.image_types(access) if _whole(each) == _whole(kind)]
+    """Return the types that add up to one: all channels of its energy, where it names none; else the type itself.
+
+    Each in all resolutions, of which a usage point has its totals in one.
+    """
+    meaning = _whole if not kind.channel and kind.quantity is Quantity.ENERGY else _own
+    every = [each for each in store.readings.image_types(access) if meaning(each) == meaning(kind)]
     return sorted({kind, *every}, key=lambda each: each.code)
 
 
@@ -107,6 +109,11 @@ def _first(parts: Sequence[DayTotals]) -> npt.NDArray[np.bool_]:
 def _whole(kind: ReadingType) -> ReadingType:
     """Return a type without what tells its channels apart: the name, and how finely each counts."""
     return replace(kind, channel="", exponent=0)
+
+
+def _own(kind: ReadingType) -> ReadingType:
+    """Return a type without its resolution."""
+    return kind.finer(0)
 
 
 def _added(parts: Sequence[DayTotals]) -> DayTotals:

@@ -40,9 +40,10 @@ def touched_types(store: Store, access: Access, points: Sequence[str]) -> Touche
 
 
 def days_of(touched: Touched, kinds: Iterable[ReadingType]) -> dict[str, list[Interval]]:
-    """Return by usage point what was touched of some types."""
+    """Return by usage point what was touched of some types, in whichever resolution."""
     found: dict[str, list[Interval]] = defaultdict(list)
-    for kind in touched.keys() & set(kinds):
+    asked = {kind.finer(0) for kind in kinds}
+    for kind in (kind for kind in touched if kind.finer(0) in asked):
         for point, periods in touched[kind].items():
             found[point] += periods
     return dict(found)

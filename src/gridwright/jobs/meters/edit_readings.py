@@ -19,6 +19,7 @@ from gridwright.domain.interval import DAY_S, Interval, clock_time, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, LARGEST_EXACT, Flow, Quantity, ReadingType
 from gridwright.jobs.cascade.edits_made import feeding
+from gridwright.jobs.load.any_resolution import kept_type
 from gridwright.jobs.load.away import require_here
 from gridwright.jobs.load.load_stretches import load_stretches
 from gridwright.jobs.meters.counts_now import CountsNow
@@ -116,6 +117,7 @@ def counts_at_once(store: Store, access: Access, edit: Edit, *, policy: EditPoli
 
 def draft_edit(store: Store, access: Access, wish: EditWish, *, now: datetime) -> Edit:
     """Return what an edit would be; nothing is recorded."""
+    wish = replace(wish, reading_type=kept_type(store, access, wish.usage_point, wish.reading_type))
     there = _there(store, access, wish, now)
     values = _values(wish, there)
     before = tuple(None if np.isnan(value) else float(value) for value in there.values[0])

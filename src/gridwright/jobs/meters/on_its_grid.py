@@ -12,6 +12,7 @@ from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.month import month_days
 from gridwright.domain.panel import Panel, empty_panel
 from gridwright.domain.reading_type import ReadingType
+from gridwright.jobs.load.any_resolution import load_counted
 from gridwright.jobs.store_port import StorePort
 from gridwright.store.archive.reading import leaving_out
 
@@ -24,13 +25,13 @@ def load_on_grid(
     Days that are stored on another one are a GridMismatch. `what`: the type, and the length of the intervals.
     """
     kind, interval = what
-    stored = store.readings.load(access, points, period, reading_type=kind, interval=interval)
+    stored = load_counted(store, access, points, period, kind, interval=interval)
     if stored.start == period.start:
         return stored
     first, last = epoch_s(period.start) // DAY_S, -(-epoch_s(period.end) // DAY_S)
     days = Interval(from_epoch_s(first * DAY_S), from_epoch_s(last * DAY_S))
     try:
-        store.readings.load(access, points, days, reading_type=kind)
+        load_counted(store, access, points, days, kind)
     except NotFound:
         return empty_panel(points, period, interval, kind)
     raise GridMismatch(f"{interval} from {period.start.isoformat()} are on another grid than is stored: {stored!r}")
@@ -43,7 +44,7 @@ def load_day(store: StorePort, access: Access, points: Sequence[str], day: int, 
     """
     try:
         with leaving_out():
-            return store.readings.load(access, points, _whole(day), reading_type=kind)
+            return load_counted(store, access, points, _whole(day), kind)
     except NotFound:
         return None
 
@@ -51,7 +52,7 @@ def load_day(store: StorePort, access: Access, points: Sequence[str], day: int, 
 def is_out_of_sight(store: StorePort, access: Access, points: Sequence[str], day: int, kind: ReadingType) -> bool:
     """Tell whether a UTC day is in an archived month that cannot be read, so that nobody sees what is stored of it."""
     with leaving_out() as lost, suppress(NotFound, GridMismatch):
-        store.readings.load(access, points, _whole(day), reading_type=kind)
+        load_counted(store, access, points, _whole(day), kind)
     return any(each.month is not None and day in month_days(each.month) for each in lost)
 
 

@@ -16,10 +16,11 @@ from gridwright.domain.errors import Conflict, InputError, NotFound
 from gridwright.domain.hung import all_named, named, plain_serial
 from gridwright.domain.hung import counts as counts_at
 from gridwright.domain.interval import Interval, clock_time
-from gridwright.domain.reading_type import DELIVERED_REGISTER, ReadingType
+from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading, Step, register_steps
 from gridwright.domain.rollover import NARROWEST_WH, as_shown
 from gridwright.domain.usage_point import FOREVER, Installation, Meter
+from gridwright.jobs.load.any_resolution import load_counted
 from gridwright.jobs.meters.derive_again import DerivedAgain, told_of
 from gridwright.jobs.meters.exchange_meter import MeterExchange, allowed, counts, exchanged, last_read
 from gridwright.jobs.meters.limits import limits_of
@@ -199,7 +200,7 @@ def _measured(
     if last is None or last.at >= exchange.at:
         return None, 0.0
     try:
-        panel = store.readings.load(access, exchange.usage_point, Interval(last.at, exchange.at))
+        panel = load_counted(store, access, [exchange.usage_point], Interval(last.at, exchange.at), DELIVERED_ENERGY)
     except (NotFound, Conflict):
         return None, 0.0
     panel = panel.slice(0, panel.slots - (panel.end > exchange.at))

@@ -79,7 +79,7 @@ def _bearing(store: StorePort, reader: Access, changes: Sequence[Change], kind: 
     points = tuple(dict.fromkeys(change.point for change in changes))
     lengths: dict[str, set[int]] = defaultdict(set)
     for each in store.readings.extents(reader, points) if points else ():
-        if each.reading_type == kind:
+        if each.reading_type.finer(kind.exponent) == kind:
             lengths[each.usage_point].add(each.interval_s)
     for change in changes:
         if (change.fill and change.now and change.now.direct) or change.key[1] in lengths[change.point]:

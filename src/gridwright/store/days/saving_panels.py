@@ -10,7 +10,6 @@ import numpy.typing as npt
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.panel import Panel
 from gridwright.store import dirty
-from gridwright.store.days import blocks
 from gridwright.store.days.away import Away
 from gridwright.store.days.incoming import PLAINLY, Manner
 from gridwright.store.days.outranked import tell_outranked
@@ -34,12 +33,11 @@ def merge_panel(
     archived: LookAway | None = None,
     unfit: list[Unfit] | None = None,
 ) -> tuple[PanelSaver, SaveSummary]:
-    """Lock the usage points of a panel and merge it into what is stored; returns what was touched.
+    """Merge a panel of locked usage points into what is stored; returns what was touched.
 
     `archived`: looks which of the panel's days the database has not; `unfit`: see `PanelSaver`.
     """
     keys = names.key_array(unit, panel.points)
-    blocks.lock_points(unit, keys.tolist())
     if (keys[1:] < keys[:-1]).any():
         order = np.argsort(keys)
         panel, keys = panel.rows(order), keys[order]

@@ -6,9 +6,10 @@ them before, for whoever reads folds first. What does not fit its block any more
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from gridwright.store.archive.reading import ArchiveReader
 from gridwright.store.days import blocks
 from gridwright.store.days.fitting import save_fitting
 from gridwright.store.days.incoming import Manner
+from gridwright.store.days.resolving import in_one_resolution
 from gridwright.store.days.saving import NOTHING_SAVED, SaveSummary
 from gridwright.store.days.saving_panels import leave_traces, merge_panel
 from gridwright.store.days.touching import touch_days
@@ -106,12 +108,18 @@ class Folder:
             blocks.lock_points(unit, keys.tolist())
 
     def _save_all(self, unit: Unit, parts: Sequence[Part]) -> None:
-        """Save what became known together, kind by kind and grid by grid."""
+        """Save what became known together, kind by kind and grid by grid; what means the same in its order."""
         kinds = every_type(unit)
+        known_at_us = max(part.row.received_us for part in parts)
+        for some in _of_one_resolution(parts, kinds):
+            self._save_grids(unit, some, kinds, known_at_us)
+
+    def _save_grids(
+        self, unit: Unit, parts: Sequence[Part], kinds: Mapping[int, ReadingType], known_at_us: int
+    ) -> None:
         grids: dict[tuple[int, int, int], list[Part]] = {}
         for part in parts:
             grids.setdefault(part.entry.grid, []).append(part)
-        known_at_us = max(part.row.received_us for part in parts)
         for grid, these in grids.items():
             kind = kinds.get(grid[0])
             if kind is None:
@@ -175,11 +183,15 @@ class Folder:
             try:
                 with self._session.writing(settled=False):
                     how, look = Manner(fill=fill, ranked=True), self._archived.beside
-                    saver, summary = merge_panel(unit, self._names, kind[0], some, known_at_us, how=how, archived=look)
-                    leave_traces(unit, saver)
+                    parts = in_one_resolution(unit, self._names, kind[0], some, known_at_us)
+                    merge = partial(merge_panel, how=how, archived=look)
+                    each = [merge(unit, self._names, *part, known_at_us) for part in parts]
+                    for saver, _ in each:
+                        leave_traces(unit, saver)
             except (StoreCorrupt, Conflict) as error:  # one damaged day must not keep everybody from reading the others
                 raise InputError(error.message, where=error.where) from error
-            saved.summary += summary
+            for _, summary in each:
+                saved.summary += summary
 
         for misfit, error in save_fitting(save, panel):
             if fill and isinstance(error.__cause__, GridMismatch):
@@ -246,6 +258,23 @@ def _together(parts: Sequence[Part]) -> Iterator[list[Part]]:
         group.append(part)
     if group:
         yield group
+
+
+def _of_one_resolution(parts: Sequence[Part], kinds: Mapping[int, ReadingType]) -> Iterator[Sequence[Part]]:
+    """Yield parts up to where one is of another resolution than an earlier one of its meaning; mostly all at once."""
+    meanings = {key: kinds[key].finer(0) for key in {part.entry.kind for part in parts} & kinds.keys()}
+    if len(set(meanings.values())) == len(meanings):
+        yield parts
+        return
+    group: list[Part] = []
+    last: dict[ReadingType, int] = {}
+    for part in parts:
+        meaning = meanings.get(part.entry.kind)
+        if meaning is not None and last.setdefault(meaning, part.entry.kind) != part.entry.kind:
+            yield group
+            group, last = [], {meaning: part.entry.kind}
+        group.append(part)
+    yield group
 
 
 def _runs(keys: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -110,6 +110,7 @@ class Journal:
             except (AccessDenied, NotFound):
                 return None
             kind = self._names.make_type_key(unit, readings.reading_type)
+            others = self._others(unit, readings.reading_type, kind)
             rows: list[tuple[int, bytes]] = []
             ordered = order(readings)
             if ordered.tally.conflicting:
@@ -117,7 +118,7 @@ class Journal:
             for entry in _entries(ordered.readings, kind, keys, fill=fill):
                 if fill and days_away(unit, kind, entry.days()):
                     return None  # a fold sees the database alone
-                if not self._grids.fit(unit, entry.grid, entry.days(), entry.key):
+                if not self._fit(unit, entry, others):
                     return None
                 rows += [(part.size, pack_entry(part)) for part in entry.parts()]
         return Accepted(access.actor[:200], tuple(rows))
@@ -132,10 +133,20 @@ class Journal:
             kind = self._names.make_type_key(unit, readings.kind)
             quality = np.full(readings.at.size, readings.quality, np.uint8)
             entry = Entry(kind, readings.interval_s, readings.point, readings.at, readings.count, quality)
-            if not self._grids.fit(unit, entry.grid, entry.days(), entry.key):
+            if not self._fit(unit, entry, self._others(unit, readings.kind, kind)):
                 return None
             rows = tuple((part.size, pack_entry(part)) for part in entry.parts())
         return Accepted(access.actor[:200], rows)
+
+    def _others(self, unit: Unit, kind: ReadingType, key: int) -> list[int]:
+        """Return the types of other resolutions, in which a series may be kept; mostly there are none."""
+        return [each for each in self._names.resolutions(unit, kind).values() if each != key]
+
+    def _fit(self, unit: Unit, entry: Entry, others: Sequence[int]) -> bool:
+        """Tell whether readings are on the grid of what is stored, in whichever resolution."""
+        days = entry.days()
+        grids = (entry.grid, *((other, *entry.grid[1:]) for other in others))
+        return all(self._grids.fit(unit, grid, days, entry.key) for grid in grids)
 
     def put(self, accepted: Sequence[Accepted], *, received: datetime) -> int:
         """Add rows in their order; durable on return, or with the surrounding transaction. Returns how many readings.

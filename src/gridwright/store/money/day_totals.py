@@ -365,10 +365,15 @@ def _insert(unit: Unit, place: tuple[int, int], keys: Rows, values: Rows, known_
             cursor.executemany(unit.placed(_sql(INSERT)), rows)
 
 
+def keep(unit: Unit, which: Sequence[tuple[int, int, int]]) -> None:
+    """Keep a version of totals that are about to change, by reading type, day and usage point."""
+    unit.run_many(_sql(KEEP), which)
+
+
 def _supersede(unit: Unit, place: tuple[int, int], keys: Rows, values: Rows, *, old: Rows, known: int) -> None:
     if not keys.size:
         return
-    unit.run_many(_sql(KEEP), [(*place, key) for key in keys.tolist()])
+    keep(unit, [(*place, key) for key in keys.tolist()])
     ends = zip(np.maximum(old[:, KNOWN_AT], known).tolist(), (old[:, REVISION] + 1).tolist(), strict=True)
     rows = zip(keys.tolist(), values.tolist(), ends, strict=True)
     unit.run_many(_sql(REPLACE), [(*row, *end, *place, key) for key, row, end in rows])
