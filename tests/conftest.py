@@ -30,6 +30,7 @@ from tests import (
     quick_passwords,
     quick_schema,
     quick_statements,
+    quick_watch,
     unsettled,
 )
 
@@ -80,8 +81,9 @@ class OnlyExamples:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have examples looked for in the package too, which has no conftest.py of its own."""
+    """Have examples looked for in the package too, which has no conftest.py of its own, and tests that hang told."""
     config.pluginmanager.register(OnlyExamples())
+    config.pluginmanager.register(quick_watch.Watch())
 
 
 @pytest.hookimpl(wrapper=True)
