@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from gridwright.store.session import Session, Unit
 FEW = 400
 PACKET = 2_000
 EXPONENTS = range(-9, 10)  # nano to giga
+COUNT = "SELECT COUNT(*) FROM reading_type"  # types are never taken away
 IMAGE_MARK = "#"  # between the code of a reading type and the image, where it is not the raw one
 
 
@@ -31,11 +31,14 @@ class Names:
         self._points: dict[str, int] = {}
         self._types: dict[str, int] = {}
         self._codes: dict[int, str] = {}
+        # How many types there were when those alike were looked up, and these.
+        self._alike: tuple[int, dict[tuple[ReadingType, Image], dict[int, int]]] = (-1, {})
         session.after_rollback.append(self.forget)
 
     def forget(self) -> None:
         """Drop what is remembered."""
         self._points, self._types, self._codes = {}, {}, {}
+        self._alike = -1, {}
 
     def find_points(self, unit: Unit, codes: Iterable[str]) -> dict[str, int]:
         """Return the keys of those of `codes` that exist."""
@@ -92,9 +95,16 @@ class Names:
 
     def resolutions(self, unit: Unit, kind: ReadingType, image: Image = Image.RAW) -> dict[int, int]:
         """Return the keys of all that means the same as a reading type, by the exponent of its resolution."""
-        codes = _resolutions(kind.finer(0), image)
-        # Looked up each time: another process may have given a key to one that was not there before.
-        return {codes[code]: key for code, key in _lookup(unit, schema.reading_type, list(codes)).items()}
+        ((count,),) = unit.fetch(COUNT)
+        alike = self._alike
+        if count != alike[0]:  # another process may have given a key to one that was not there before
+            alike = self._alike = count, {}
+        found = alike[1].get((kind, image))
+        if found is None:
+            codes = {_code(kind.finer(exponent), image): exponent for exponent in EXPONENTS}
+            found = {codes[code]: key for code, key in _lookup(unit, schema.reading_type, list(codes)).items()}
+            alike[1][kind, image] = found
+        return found
 
     def make_type_key(self, unit: Unit, kind: ReadingType, image: Image = Image.RAW) -> int:
         """Return the key of a reading type, giving it one if it is new; each image counts as a type of its own."""
@@ -105,12 +115,6 @@ class Names:
             self._types.update(_lookup(unit, schema.reading_type, [code]))
             key = self._types[code]
         return key
-
-
-@lru_cache(maxsize=256)
-def _resolutions(kind: ReadingType, image: Image) -> dict[str, int]:
-    """Return the exponents by the codes of all resolutions of a type."""
-    return {_code(kind.finer(exponent), image): exponent for exponent in EXPONENTS}
 
 
 def _code(kind: ReadingType, image: Image) -> str:
