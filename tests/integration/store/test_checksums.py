@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -342,7 +343,7 @@ class Town:
         self.store = open_store(address)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 20, deadline=None)
 @given(acts=ACTS)
 def test_whatever_is_done_every_row_has_the_checksum_of_what_it_holds(
     tmp_path_factory: pytest.TempPathFactory, acts: Sequence[tuple[str, Part, int]]

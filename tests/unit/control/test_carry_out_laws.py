@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -216,7 +217,9 @@ class ControlMachine(RuleBasedStateMachine):
         self.a_failure_is_true_and_the_unknown_is_called_so()
 
 
-ControlMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=30)
+ControlMachine.TestCase.settings = settings(
+    max_examples=600 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 60, stateful_step_count=30
+)
 TestControlLaws = ControlMachine.TestCase
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,7 +86,7 @@ def cheapest_by_enumeration(load: Floats, pv: Floats, terms: PriceTerms, battery
     power=st.integers(1, 2),
     initial=st.integers(0, 1),
 )
-@settings(max_examples=60)
+@settings(max_examples=300 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 30)
 def test_no_path_is_cheaper(data: list[tuple[int, int, int, int]], capacity: int, power: int, initial: int) -> None:
     load, pv, buy, sell = (np.array(column, float) for column in zip(*data, strict=True))
     # An end that is paid for in negative money would not be kept: that is another test.
@@ -103,7 +104,7 @@ def test_no_path_is_cheaper(data: list[tuple[int, int, int, int]], capacity: int
 
 
 @given(seed=st.integers(0, 10_000), slots=st.integers(2, 24), spread=st.floats(0, 0.5), negative=st.booleans())
-@settings(max_examples=25)
+@settings(max_examples=100 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 10)
 def test_laws(seed: int, slots: int, spread: float, *, negative: bool) -> None:
     rng = np.random.default_rng(seed)
     load, pv = rng.uniform(0, 5, slots), np.maximum(0, rng.uniform(-4, 6, slots))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -106,7 +107,11 @@ ZONES = st.sampled_from(["UTC", "Europe/Berlin", "Australia/Sydney"])
 
 
 @given(KINDS, ZONES, EDITS, st.booleans(), st.data())
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=200 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 8,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 def test_what_was_edited_and_taken_back_was_never_edited(
     kind: ReadingType, zone: str, edits: list[tuple[int, int, int]], hole: bool, data: st.DataObject
 ) -> None:

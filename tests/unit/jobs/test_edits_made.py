@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -122,7 +123,11 @@ def test_an_edit_counts_in_what_is_made_of_its_series(
 
 
 @given(st.lists(st.tuples(st.integers(0, 94), st.integers(-8, 8), st.integers(-8, 8)), min_size=1, max_size=3))
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=40 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 4,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 def test_what_was_edited_and_taken_back_was_never_edited(edits: list[tuple[int, int, int]]) -> None:
     values = usual()
     values[500:520] -= 900
