@@ -394,3 +394,20 @@ def test_registers_close_a_gap_between_two_resolutions(
     assert kinds(store) == [FINE.code]
     assert kwh(store) == pytest.approx((counted[-1] / 1e6,) * 2, abs=0.001)
     sound(store)
+
+
+@pytest.mark.parametrize("again", [0, 6])
+def test_a_register_whose_reads_get_more_digits_counts_on(store: Store, again: int) -> None:
+    """Also where the last reads come again with them: nothing fell, and nothing rose too far."""
+    begin(store)
+    store.registry.save_meter(ME, Meter("A", dials=8, lsb_wh=1))
+    store.registry.save_installation(ME, install("H", "A", START - DAY))
+    for first, last, kind in ((0, 49, DELIVERED_REGISTER), (49 - again, 97, DELIVERED_REGISTER.finer(-3))):
+        for hour in range(first, last):
+            value = (10_000 + 400.0 * hour) * 10.0**-kind.exponent
+            one = RegisterReading("H", START + hour * HOUR, value, "A", reading_type=kind)
+            keep_reads(store, ME, in_epochs(store, ME, [one]), known_at=NOW, derive=True)
+    correct(store, ME, SITE, now=NOW)
+    assert [day.kwh for day in load_totals(store, ME, "H")] == pytest.approx([9.6] * 4)
+    assert "V32_register" not in {one.code for one in store.findings.load(ME, ["H"])}
+    sound(store)

@@ -24,6 +24,7 @@ from gridwright.domain.register import RegisterReading
 from gridwright.jobs.cascade.trust_readings import Material
 from gridwright.jobs.load.load_circumstances import load_around
 from gridwright.jobs.load.load_stretches import load_stretches
+from gridwright.jobs.load.reads_together import reads_together
 from gridwright.store import Series, Store
 
 REGISTERS = (DELIVERED_REGISTER, RECEIVED_REGISTER)
@@ -131,23 +132,24 @@ def _reads(
     """Return the reads of a time, both ends included, and those of so many instants beside it."""
     if not beside:
         return load_reads(store, access, known, whole)
-    found: dict[str, list[RegisterReading]] = defaultdict(list)
+    found: dict[str, dict[ReadingType, list[RegisterReading]]] = defaultdict(dict)
     for kind in register_types(store, access):
         spans = dict.fromkeys(known, (whole.start, whole.end))
         for name, (reads, _) in store.registers.load_around(access, spans, kind, (beside, beside)).items():
-            found[name] += reads
-    return {name: reads for name, reads in found.items() if reads}
+            found[name][kind] = reads
+    together = {name: reads_together(by_kind) for name, by_kind in found.items()}
+    return {name: reads for name, reads in together.items() if reads}
 
 
 def load_reads(
     store: Store, access: Access, known: Collection[str], whole: Interval
 ) -> dict[str, list[RegisterReading]]:
     """Return the reads of the energy registers of usage points, those by time of use included."""
-    found: dict[str, list[RegisterReading]] = defaultdict(list)
+    found: dict[str, dict[ReadingType, list[RegisterReading]]] = defaultdict(lambda: defaultdict(list))
     for kind in register_types(store, access):
         for read in store.registers.load_several(access, list(known), whole, kind):
-            found[read.usage_point].append(read)
-    return dict(found)
+            found[read.usage_point][kind].append(read)
+    return {name: reads_together(by_kind) for name, by_kind in found.items()}
 
 
 def register_types(store: Store, access: Access) -> list[ReadingType]:
