@@ -55,6 +55,8 @@ from tests.remembered import remembered
 
 ANN, BOB = (Access(name, Role.OPERATOR) for name in ("ann", "bob"))
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+pytestmark = pytest.mark.few_on_servers(0)
+ON_SERVERS = pytest.mark.few_on_servers(1)
 START, DAYS = datetime(2025, 1, 1, tzinfo=UTC), 90
 SPIKE_DAY = START + 70 * DAY
 AT = SPIKE_DAY + 12 * HOUR
@@ -157,6 +159,7 @@ def home(address: str) -> Iterator[Home]:
         yield made
 
 
+@ON_SERVERS
 def test_the_measured_value_counts_again_once(home: Home) -> None:
     assert home.codes() == {"V18_spike", "V30_sum"}
     assert (home.final(), home.total()) == ((381.0, "ESTIMATED"), (9_579.0, 1))
@@ -276,6 +279,7 @@ def test_a_register_read_that_changes_is_another_doubt(home: Home) -> None:
     assert SPIKE_DAY in {each.finding.period.start for each in home.open_ones(code="V30_sum")}
 
 
+@ON_SERVERS
 def test_a_second_person_lets_much_count(home: Home) -> None:
     home.policy = EditPolicy()
     ids = [each.id for each in home.open_ones()]
@@ -332,6 +336,7 @@ def test_whoever_looked_at_other_values_does_not_decide(home: Home) -> None:
     assert len(home.open_ones()) == 2
 
 
+@ON_SERVERS
 def test_small_ones_add_up(home: Home) -> None:
     home.policy = EditPolicy(600.0)
     assert home.accept(ANN).findings == 2
@@ -410,6 +415,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch, *acts: Callable[[], Decided | Edit]
         return [each.result() for each in [pool.submit(act) for act in acts]]
 
 
+@ON_SERVERS
 def test_two_acceptances_at_once_do_not_both_pass_the_limit(shared: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = spikes(shared, AT, AT + 3 * DAY)
     done = at_once(monkeypatch, lambda: shared.accept(ANN, first), lambda: shared.accept(ANN, second))
@@ -417,6 +423,7 @@ def test_two_acceptances_at_once_do_not_both_pass_the_limit(shared: Home, monkey
     assert shared.store.findings.moved_alone(ANN, ["UP-1"], NOW)["UP-1"] < 600_000
 
 
+@ON_SERVERS
 def test_an_edit_and_an_acceptance_at_once_do_not_both_pass_the_limit(
     shared: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -433,6 +440,7 @@ def test_an_edit_and_an_acceptance_at_once_do_not_both_pass_the_limit(
     assert (accepted.waiting > 0) != (edited.state is EditState.PROPOSED)
 
 
+@ON_SERVERS
 def test_two_halves_accepted_at_once_are_weighed_as_one(shared: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each alone lets nothing count, as the other doubt still holds."""
     shared.policy = EditPolicy()
@@ -455,6 +463,7 @@ def test_two_halves_accepted_at_once_are_weighed_as_one(shared: Home, monkeypatc
     assert shared.final() == (381.0, "ESTIMATED")
 
 
+@ON_SERVERS
 def test_a_proposal_that_is_accepted_while_it_is_taken_back_stays(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     home.policy = EditPolicy()
     ids = [each.id for each in home.open_ones()]
@@ -512,6 +521,7 @@ def test_a_small_edit_that_lies_over_a_large_value_is_no_way_round(home: Home) -
     ]
 
 
+@ON_SERVERS
 def test_an_issued_bill_gets_a_debit_note_and_none_when_it_is_taken_back(home: Home) -> None:
     store = home.store
     order = BillOrder(["UP-1"], "2025-03", despite="the customer waits for it")
@@ -549,6 +559,7 @@ def test_many_are_accepted_at_once(address: str) -> None:
         assert home.total("UP-30")[1] == 0
 
 
+@ON_SERVERS
 def test_the_limit_is_one_a_usage_point_also_where_many_are_decided_at_once(address: str) -> None:
     """It guards each customer's bill: what all of them add up to needs nobody else."""
     with open_store(address) as store:

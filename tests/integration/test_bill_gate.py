@@ -50,6 +50,8 @@ DAY = timedelta(days=1)
 MARCH = Interval(datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC))
 NOW = datetime(2025, 4, 3, tzinfo=UTC)
 SITE = SiteDefaults()
+pytestmark = pytest.mark.few_on_servers(0)
+ON_SERVERS = pytest.mark.few_on_servers(1)
 POINTS = ("UP-1", "UP-2")
 CARLA = Access("carla", Role.BILLER)
 SERVERS = {"postgres": "postgres_url", "mysql": "mysql_url"}
@@ -94,6 +96,7 @@ def accept(store: Store, number: int) -> None:
     store.findings.resolve(ME, [number], reason="the meter was tested", now=NOW)
 
 
+@ON_SERVERS
 def test_a_doubt_withholds_its_bill_and_no_other_until_it_is_accepted(store: Store) -> None:
     number = doubt(store)
     done = bill(store)
@@ -178,6 +181,7 @@ def test_the_shares_of_several_series_are_not_added_up(store: Store) -> None:
     assert [each.period.start.day for each in one.obstacles] == [10, 20]
 
 
+@ON_SERVERS
 def test_what_is_not_issued_of_a_month_is_withheld_now(store: Store) -> None:
     doubt(store, first=20)
     (half,) = bill(store, ["UP-1"], "2025-03-05/2025-03-15").bills
@@ -196,6 +200,7 @@ def test_what_gates_is_data(store: Store) -> None:
     assert bill(store, gate=BillGate({})).withheld == []
 
 
+@ON_SERVERS
 def test_to_pass_over_a_doubt_needs_a_name_and_a_reason_and_is_on_record(store: Store) -> None:
     number = doubt(store)
     for points, despite in (((), "why not"), (("UP-1",), "  ")):
@@ -216,6 +221,7 @@ def test_to_pass_over_a_doubt_needs_a_name_and_a_reason_and_is_on_record(store: 
     assert {each.detail["withheld_by"] for each in told} == {f"V30_sum {number}"}
 
 
+@ON_SERVERS
 def test_a_doubt_that_comes_up_behind_the_draft_withholds_its_issue(store: Store) -> None:
     (made,) = bill(store, ["UP-1"]).bills
     number = doubt(store)
@@ -243,6 +249,7 @@ def test_a_draft_with_gaps_is_made_and_not_issued(store: Store) -> None:
     assert obstacles_of(store, CARLA, replace(made, missing=0, estimated=1), lenient)[0].code == "estimated"
 
 
+@ON_SERVERS
 def test_a_note_says_what_withholds_it(store: Store) -> None:
     (made,) = bill(store, ["UP-1"]).bills
     issue_bill(store, CARLA, made.id)
@@ -264,6 +271,7 @@ def test_a_note_says_what_withholds_it(store: Store) -> None:
     assert any(each.detail.get("despite") == "the second meter agrees" for each in store.audit.records(ME))
 
 
+@ON_SERVERS
 def test_months_that_are_withheld_now(store: Store) -> None:
     assert withheld_now(store, CARLA, packaged_gate(), now=NOW) == []
     number = doubt(store, days=25)

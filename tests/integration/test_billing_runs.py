@@ -30,6 +30,8 @@ from tests.integration.store.conftest import emptied
 from tests.remembered import remembered
 
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
+pytestmark = pytest.mark.few_on_servers(0)
+ON_SERVERS = pytest.mark.few_on_servers(1)
 START = datetime(2025, 2, 28, 23, tzinfo=UTC)  # midnight in Berlin
 SEAM = datetime(2025, 3, 12, tzinfo=UTC)
 END = datetime(2025, 3, 31, 22, tzinfo=UTC)
@@ -154,6 +156,7 @@ def test_a_month_that_is_asked_for_comes_back_and_no_other(old: Store) -> None:
     assert months_away(old, LOCAL_OWNER) == {parse_month(each) for each in ("2025-01", "2025-02", "2025-05")}
 
 
+@ON_SERVERS
 def test_a_late_reading_in_the_archive_is_billed_by_a_run_over_everything(old: Store) -> None:
     late = hours(datetime(2025, 4, 10, tzinfo=UTC), datetime(2025, 4, 11, tzinfo=UTC), base=900)
     old.readings.save(LOCAL_OWNER, late, known_at=NOW)
@@ -209,6 +212,7 @@ def test_what_is_of_long_ago_is_billed_for_its_own_month_and_costs_the_others_no
     assert (again.new, again.same, again.replaced) == (0, 4, 0)
 
 
+@ON_SERVERS
 def test_months_between_far_readings_are_billed_as_if_all_were_loaded(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +240,7 @@ def test_an_edit_of_a_month_near_by_is_billed_with_the_readings(store: Store) ->
     assert [each.period for each in bill(store, "").bills] == [Interval(START, END)]
 
 
+@ON_SERVERS
 def test_a_month_without_any_value_gets_no_draft_unless_it_is_asked_for(store: Store) -> None:
     autumn = START - timedelta(days=100)
     for panel in (hours(START, END), hours(autumn, autumn + timedelta(days=3))):

@@ -39,6 +39,8 @@ from tests.integration.store.conftest import emptied
 from tests.remembered import remembered
 
 HALF = timedelta(minutes=30)
+pytestmark = pytest.mark.few_on_servers(0)
+ON_SERVERS = pytest.mark.few_on_servers(1)
 START = datetime(2024, 12, 31, 23, tzinfo=UTC)  # midnight in Berlin
 DAYS = 90  # January to March; the clock goes forward on 30 March
 SLOTS = DAYS * 48 - 2
@@ -171,6 +173,7 @@ def balanced(store: Store) -> None:
     ) == Decimal(0)
 
 
+@ON_SERVERS
 def test_a_late_reading_becomes_a_note_and_the_second_time_nothing_happens(store: Store) -> None:
     march = issued_march(store)
     billed = store.ledger.bill(LOCAL_OWNER, march).bill
@@ -194,6 +197,7 @@ def test_a_late_reading_becomes_a_note_and_the_second_time_nothing_happens(store
     assert {record.subject for record in chain} >= {"UP-1", note.id}
 
 
+@ON_SERVERS
 def test_notes_have_numbers_of_their_own_and_post_the_difference(store: Store) -> None:
     march = issued_march(store)
     store.readings.save(LOCAL_OWNER, part(usage(), GAP, 0.4), known_at=MAY)
@@ -220,6 +224,7 @@ def test_notes_have_numbers_of_their_own_and_post_the_difference(store: Store) -
     assert store.ledger.balances(LOCAL_OWNER)["receivable", "EUR"] == 0
 
 
+@ON_SERVERS
 def test_a_draft_that_is_overtaken_is_replaced_and_one_without_reason_goes(store: Store) -> None:
     issued_march(store)
     estimated = store.readings.load(LOCAL_OWNER, "UP-1", part(usage(), GAP).period, image=Image.FINAL)
@@ -294,6 +299,7 @@ def test_a_ladder_of_the_year_carries_a_change_into_later_months(store: Store) -
     assert done.corrections[1].now.energy_kwh == bills[2].energy_kwh
 
 
+@ON_SERVERS
 def test_bills_readings_and_totals_as_known_on_a_day(store: Store) -> None:
     march = issued_march(store)
     store.readings.save(LOCAL_OWNER, part(usage(), GAP, 0.4), known_at=MAY)
@@ -342,6 +348,7 @@ def test_a_bill_whose_card_is_gone_stops_no_other_and_its_change_waits(store: St
     assert (later.drafts, later.notes, store.rerates.pending(LOCAL_OWNER)) == (1, [], [])
 
 
+@ON_SERVERS
 def test_a_draft_that_was_issued_meanwhile_is_not_cancelled_as_a_draft(store: Store) -> None:
     march = issued_march(store)
     with pytest.raises(Conflict, match="is issued by now"):
@@ -349,6 +356,7 @@ def test_a_draft_that_was_issued_meanwhile_is_not_cancelled_as_a_draft(store: St
     assert store.ledger.bill(LOCAL_OWNER, march).credit_number is None
 
 
+@ON_SERVERS
 def test_the_first_hours_of_a_month_come_back_from_the_archive_before_it_is_billed_again(
     store: Store, tmp_path: Path
 ) -> None:
@@ -447,6 +455,7 @@ def undisturbed() -> tuple[object, ...]:
         return state_of(calm)
 
 
+@pytest.mark.few_on_servers(3)
 @pytest.mark.parametrize("fatal", FATAL, ids=lambda each: f"{each.part}.{each.method}")
 def test_a_cascade_that_is_killed_goes_on_to_the_same_end(address: str, fatal: Fatal) -> None:
     with open_store(address) as store:
@@ -468,6 +477,7 @@ def short() -> Panel:
 
 @settings(max_examples=12 if os.environ.get("GRIDWRIGHT_TEST_LONG") else 4)
 @given(st.permutations(range(10)), st.sets(st.integers(0, 9)), st.booleans())
+@ON_SERVERS
 def test_readings_in_any_order_and_batching_end_in_the_same_money(
     order: list[int], runs: set[int], twice: bool
 ) -> None:
