@@ -98,7 +98,7 @@ def claim(
 
     A name that is a usage point by now is claimed for itself: its readings move in, and no meter is installed.
     """
-    from gridwright.jobs.meters.claim_meter import claim_meter
+    from gridwright.jobs.meters.claim_meter import claim_in_portions
     from gridwright.jobs.meters.claimed_place import MeterClaim
     from gridwright.jobs.meters.preview_claim import preview_claim
 
@@ -113,7 +113,7 @@ def claim(
         _tell(seen, zone)
     if not dry_run and not yes and not as_json and sys.stdin.isatty():
         typer.confirm(f"Claim {meter} for {point}?", abort=True, err=True)
-    done = None if dry_run else claim_meter(wired.store, wired.access, wish, now=wired.clock())
+    done = None if dry_run else claim_in_portions(wired.store, wired.access, wish, now=wired.clock())
     if as_json:
         told = {"meter": meter, "usage_point": point, "waiting": seen.waiting, "since": seen.place.period.start}
         counts = {"intervals": done.intervals if done else 0, "registers": done.registers if done else 0}

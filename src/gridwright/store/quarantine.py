@@ -155,6 +155,21 @@ class Quarantine:
             found = unit.connection.execute(select(until).where(*mine)).scalar()
         return None if found is None else from_us(int(found))
 
+    def first_days(self, access: Access, meter: str, within: Interval, *, most: int) -> datetime | None:
+        """Return until when the first whole UTC days are that hold `most` waiting readings of one meter, or more.
+
+        None where no others wait behind those.
+        """
+        _require_all(access, Act.READ)
+        c = table.c
+        query = select(c.at_us).where(c.meter == meter, c.claimed_us.is_(None))
+        query = query.where(c.at_us >= to_us(within.start), c.at_us < to_us(within.end)).order_by(c.at_us)
+        with self._session.reading(settled=False) as unit:
+            at_us = unit.connection.execute(query.offset(most).limit(1)).scalar()
+            until_us = 0 if at_us is None else (int(at_us) // DAY_US + 1) * DAY_US
+            behind = until_us and unit.connection.execute(query.where(c.at_us >= until_us).limit(1)).first()
+        return from_us(until_us) if behind else None
+
     def waiting(self, access: Access, meter: str) -> int:
         """Return how many readings of one meter wait."""
         _require_all(access, Act.READ)

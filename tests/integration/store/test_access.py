@@ -256,6 +256,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "quarantine.room": ((), {}),
     "quarantine.meters": ((), {}),
     "quarantine.readings": (("M9",), {}),
+    "quarantine.first_days": (("M9", Interval(NOW, NOW + timedelta(days=1))), {"most": 5}),
     "quarantine.waiting": (("M9",), {}),
     "quarantine.reaches": (("M9",), {}),
     "quarantine.meter": (("M9",), {}),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import GridMismatch, GridwrightError, NotFound
 from gridwright.domain.finding import Finding
-from gridwright.domain.interval import epoch_s
+from gridwright.domain.interval import FIRST as FIRST_INSTANT
+from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
@@ -26,6 +28,7 @@ from gridwright.jobs.meters.derive_again import (
     Several,
     derive_again,
     energies_told,
+    joined,
     reads_to_tell,
     told_of,
 )
@@ -36,6 +39,8 @@ from gridwright.jobs.meters.name_again import named_again, put_back, take_out
 from gridwright.store import Store
 from gridwright.vee.arrivals import contradiction_findings
 
+HOLD_S = 0.2  # about so long a portion may keep all others from writing
+FIRST, FEWEST, MOST = 5_000, 1_000, 100_000  # readings of a portion
 TWICE = "waited with two values; the later counts"
 
 
@@ -54,39 +59,101 @@ class ClaimedMeter:
     moved: int = 0
 
 
-def claim_meter(store: Store, access: Access, claim: MeterClaim, *, now: datetime) -> ClaimedMeter:
+@dataclass(frozen=True, slots=True)
+class ClaimedAhead:
+    """What moved in before the last transaction of a claim; `twice`: had two values, of which the later counts."""
+
+    intervals: int = 0
+    registers: int = 0
+    moved: int = 0
+    twice: int = 0
+    derived: tuple[DerivedAgain, ...] = ()
+
+
+NOT_AHEAD = ClaimedAhead()
+
+
+def claim_in_portions(store: Store, access: Access, claim: MeterClaim, *, now: datetime) -> ClaimedMeter:
+    """Claim a meter whose readings may be many, so that others write between them; see `claim_ahead`."""
+    return claim_meter(store, access, claim, now=now, ahead=claim_ahead(store, access, claim, now=now))
+
+
+def claim_ahead(store: Store, access: Access, claim: MeterClaim, *, now: datetime) -> ClaimedAhead:
+    """Move all but the last of a meter's many readings in, whole days at a time, each time in a transaction.
+
+    Whatever ends it, what moved in stays, and the rest goes on waiting: the same claim goes on with that. Where the
+    meter hung for a time that is over, or few readings wait, everything is left to `claim_meter`.
+    """
+    access.require(Act.WRITE_REGISTRY, claim.usage_point)
+    done, size, since = NOT_AHEAD, FIRST, FIRST_INSTANT
+    if store.quarantine.waiting(access, claim.meter) <= size:
+        return done
+    while True:
+        began = time.monotonic()
+        with store.transaction():
+            moving = _begun(store, access, claim, now)
+            part = None if moving is None else _next_days(moving, since, size)
+            if moving is None or part is None:
+                return done
+            moving.take(part)
+            done, moved, since = moving.added_to(done), moving.moved, part.end
+        size = _size_after(moved, time.monotonic() - began)
+
+
+def _begun(store: Store, access: Access, claim: MeterClaim, now: datetime) -> _Moving | None:
+    """Return what moves readings to where they belong by now; None where none wait."""
+    oldest = store.quarantine.readings(access, claim.meter, limit=1)
+    return _Moving(store, access, claim, place_of(store, access, claim, oldest[0].at), now) if oldest else None
+
+
+def _next_days(moving: _Moving, since: datetime, size: int) -> Interval | None:
+    """Return the first whole days from `since` on that hold so many readings; None where the rest is no more."""
+    within = moving.claimed.within
+    begin = max(since, within.start)
+    if not moving.claimed.place.is_open or begin >= within.end:
+        return None
+    waiting = Interval(begin, within.end)
+    until = moving.store.quarantine.first_days(moving.access, moving.claim.meter, waiting, most=size)
+    return None if until is None else Interval(begin, until)
+
+
+def _size_after(moved: int, took_s: float) -> int:
+    """Return how many readings are moved next, by how long others had to wait for the last ones."""
+    fits = int(moved * HOLD_S / max(took_s, 0.001))
+    return max(FEWEST, min(fits, MOST)) if moved else FIRST
+
+
+def claim_meter(
+    store: Store, access: Access, claim: MeterClaim, *, now: datetime, ahead: ClaimedAhead = NOT_AHEAD
+) -> ClaimedMeter:
     """Register and install the meter at a known usage point, and move its readings in, in one transaction.
 
     A meter without waiting readings is NotFound; one that hangs elsewhere at that time is a Conflict. Readings from
     outside the installation go on waiting: where the meter hung then, somebody may claim them. So do those that do not
-    fit the grid of their day; where none fits, it is a GridMismatch.
+    fit the grid of their day; where none fits, it is a GridMismatch. `ahead`: what this very claim has moved before.
     """
     access.require(Act.WRITE_REGISTRY, claim.usage_point)
     with store.transaction():
         zone = store.registry.point(access, claim.usage_point).tz
-        oldest = store.quarantine.readings(access, claim.meter, limit=1)
-        if not oldest:
+        moving = _begun(store, access, claim, now)
+        if moving is None:
             raise NotFound(
                 f"no readings of meter {claim.meter!r} wait", remedy="the list of the quarantine tells which do"
             )
-        moving = _Moving(store, access, claim, place_of(store, access, claim, oldest[0].at), now)
-        taken = store.quarantine.claim(access, claim.meter, within=moving.claimed.within, save=moving.save)
-        if not taken:
+        moving.take(moving.claimed.within)
+        whole = moving.added_to(ahead)
+        if not whole.moved:
             raise moving.refusal()
-        doubts = contradictions(in_channel(taken, claim.channel), claim.usage_point)
-        if doubts:
-            store.findings.save(access, doubts, known_at=now)
         outside = store.quarantine.waiting(access, claim.meter) - moving.left
-    twice = sum(each.slots for each in doubts)
-    claimed = moving.claimed
+    twice, claimed = whole.twice, moving.claimed
     counted = {
         f"{claim.meter} is a usage point by now: its readings moved in, and no meter was installed": claimed.own,
         f"{outside} readings from outside the installation go on waiting": outside,
         f"{twice} readings had two values: the later counts, see the findings": twice,
     }
-    notes = (*(note for note, count in counted.items() if count), *moving.notes, *told_of(moving.derived, zone))
+    notes = (*(note for note, count in counted.items() if count), *moving.notes, *told_of(joined(whole.derived), zone))
     place = None if claimed.own else claimed.place
-    return ClaimedMeter(place, moving.intervals, moving.registers, notes, len(taken))
+    return ClaimedMeter(place, whole.intervals, whole.registers, notes, whole.moved)
 
 
 @dataclass(slots=True)
@@ -103,6 +170,27 @@ class _Moving:
     misfits: list[Misfit] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     derived: list[DerivedAgain] = field(default_factory=list)
+    moved: int = 0
+    twice: int = 0
+
+    def take(self, within: Interval) -> None:
+        """Move in what fits of a time, and keep the doubts about what waited with two values."""
+        store, access, claim = self.store, self.access, self.claim
+        taken = store.quarantine.claim(access, claim.meter, within=within, save=self.save)
+        doubts = contradictions(in_channel(taken, claim.channel), claim.usage_point) if taken else []
+        if doubts:
+            store.findings.save(access, doubts, known_at=self.now)
+        self.moved, self.twice = len(taken), sum(each.slots for each in doubts)
+
+    def added_to(self, before: ClaimedAhead) -> ClaimedAhead:
+        """Return what moved in before, with this."""
+        return ClaimedAhead(
+            before.intervals + self.intervals,
+            before.registers + self.registers,
+            before.moved + self.moved,
+            before.twice + self.twice,
+            (*before.derived, *self.derived),
+        )
 
     @property
     def left(self) -> int:
@@ -133,7 +221,7 @@ class _Moving:
         reads = [each for each in moved if not each.interval_s]
         if not (self.claimed.new or reads):
             return
-        since = (place.period.start if self.claimed.new else reads[0].at).replace(microsecond=0)
+        since = (place.period.start if self.claimed.new else self._bears_on(reads[0].at)).replace(microsecond=0)
         before = self._tell(since)
         if self.claimed.new:
             register(store, access, Meter(self.claim.meter))
@@ -147,6 +235,16 @@ class _Moving:
         if self.claimed.new:
             point = self.claim.usage_point
             judge_again(store, access, point, judged_again(store, access, point, since))
+
+    def _bears_on(self, first: datetime) -> datetime:
+        """Return since when a read tells something new: it may prove the one before it wrong."""
+        registers, access, point = self.store.registers, self.access, self.claim.usage_point
+        moment = first - timedelta(seconds=1)
+        ends = (
+            registers.neighbours(access, {point: (moment, moment)}, kind)[point][0]
+            for kind in registers.kinds(access, point)
+        )
+        return min((last.at for last in ends if last is not None), default=first)
 
     def _tell(self, since: datetime) -> dict[ReadingType, Several]:
         point = self.claim.usage_point

@@ -140,6 +140,21 @@ def _kwh(kind: ReadingType, counts: Iterable[float]) -> float:
     return sum(counts) * kind.resolution / 1000
 
 
+def joined(several: Iterable[DerivedAgain]) -> list[DerivedAgain]:
+    """Return what was derived again in portions, one of each series; what is taken back stays by itself."""
+    found: dict[tuple[ReadingType, bool], DerivedAgain] = {}
+    for one in several:
+        key = one.reading_type, one.now_kwh is None
+        found[key] = one if key not in found else _sum_of(found[key], one)
+    return list(found.values())
+
+
+def _sum_of(one: DerivedAgain, other: DerivedAgain) -> DerivedAgain:
+    now_kwh = None if one.now_kwh is None or other.now_kwh is None else one.now_kwh + other.now_kwh
+    intervals, since = one.intervals + other.intervals, min(one.since, other.since)
+    return DerivedAgain(one.reading_type, intervals, since, one.before_kwh + other.before_kwh, now_kwh)
+
+
 def told_of(several: Iterable[DerivedAgain], zone: ZoneInfo) -> tuple[str, ...]:
     """Say what was derived again, a sentence for each series."""
     return tuple(each.told(zone) for each in several)

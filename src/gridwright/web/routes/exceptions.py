@@ -18,7 +18,7 @@ from gridwright.domain.edit import EditState
 from gridwright.domain.errors import InputError
 from gridwright.domain.finding import Severity
 from gridwright.jobs.meters.accept_findings import Decided, accept_findings
-from gridwright.jobs.meters.claim_meter import claim_meter
+from gridwright.jobs.meters.claim_meter import claim_in_portions
 from gridwright.jobs.meters.claimed_place import MeterClaim
 from gridwright.jobs.meters.weigh_acceptance import together
 from gridwright.store import FindingFilter
@@ -162,7 +162,7 @@ def _described(asked: Mapping[str, str]) -> FindingFilter:
 def claim(who: Staff, form: BoundForm) -> Response:
     """Say at which usage point an unknown meter hangs, and take its readings in."""
     wish = MeterClaim(form.text("meter"), form.text("usage_point"))
-    done = claim_meter(who.platform.store, who.access, wish, now=who.platform.clock())
+    done = claim_in_portions(who.platform.store, who.access, wish, now=who.platform.clock())
     said = (
         f"Meter {wish.meter} hangs at {wish.usage_point}; its" if done.installation else f"{wish.usage_point}: its own"
     )
