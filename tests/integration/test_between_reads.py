@@ -167,9 +167,22 @@ def test_a_read_of_another_meter_and_one_that_is_set_aside_end_no_step(store: St
     assert spans(store, (40, 41)) == (30, 100)
 
 
-def spans(store: Store, days: tuple[int, int]) -> tuple[int, int]:
+def test_reads_beside_the_grid_may_be_passed_up_to_those_on_it(store: Store) -> None:
+    """What was counted while a read was late is closed with what lies behind it, if another is nearer there."""
+    true = used(100)
+    for day, late in ((0, 0), (30, 1), (60, 2), (61, 1), (80, 0), (100, 0)):
+        shown = 1_000 + float(true[0, : 24 * day].sum()) + late
+        read = RegisterReading("H", START + day * DAY + timedelta(minutes=late), shown, "A")
+        store.registers.save(ME, [read], known_at=NOW)
+    assert spans(store, (40, 41)) == (30, 61)
+    assert spans(store, (40, 41), 3600) == (0, 80)
+    assert spans(store, (62, 63), 3600) == (0, 80)
+    assert spans(store, (90, 91), 3600) == (80, 100)
+
+
+def spans(store: Store, days: tuple[int, int], *lengths: int) -> tuple[int, int]:
     asked = (FIRST_DAY + days[0], FIRST_DAY + days[1])
-    ((first, last),) = ReadSpans(store, ME).each([("H", asked)])
+    ((first, last),) = ReadSpans(store, ME, lengths={"H": lengths}).each([("H", asked)])
     return first - FIRST_DAY, last - FIRST_DAY
 
 

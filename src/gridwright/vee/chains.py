@@ -11,12 +11,11 @@ from itertools import pairwise
 import numpy as np
 
 from gridwright.domain import quality as q
-from gridwright.domain.interval import MICRO, epoch_s
-from gridwright.domain.panel import Panel, slot_time
+from gridwright.domain.interval import from_epoch_s
+from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
-from gridwright.vee.reads import Instants
+from gridwright.vee.grids import Grid
 from gridwright.vee.runs import Floats, Index
-from gridwright.vee.segments import NEAR
 
 Place = tuple[int, int]  # the number of a panel, and the row of it
 Chain = tuple[Place, ...]
@@ -49,15 +48,12 @@ def _unbroken(panels: Sequence[Panel], places: Sequence[Place]) -> Iterator[Chai
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """The cells of a chain: float64[cells] and their quality, which are written in place.
-
-    `parts`: one row each. `edges`: the number of the first cell of each, and of all.
-    """
+    """The cells of a chain: float64[1, cells] and their quality, which are written in place; `parts`: one row each."""
 
     parts: Sequence[Panel]
+    grid: Grid
     values: Floats
     quality: q.Qualities
-    edges: Index
 
     @property
     def kind(self) -> ReadingType:
@@ -69,41 +65,23 @@ class Line:
         """The usage point."""
         return self.parts[0].points[0]
 
-    def lay(self, at: Instants) -> tuple[Index, Floats]:
-        """Return the edge of a cell next to each instant, and how far off it is, in cells; inf outside.
-
-        At a seam in those of the shorter length: a read is on both grids there, or on none.
-        """
-        seconds = at // MICRO  # as `off_grid`
-        starts = np.array([epoch_s(part.start) for part in self.parts])
-        lengths = np.array([part.interval_s for part in self.parts])
-        part = np.clip(np.searchsorted(starts, seconds, side="right") - 1, 0, None)
-        slot = (seconds - starts[part]) / lengths[part]
-        near = np.rint(slot).astype(np.intp)
-        outside = (slot < -NEAR) | (slot > np.diff(self.edges)[part] + NEAR)
-        edge, off = self.edges[part] + near, np.abs(slot - near)
-        for seam in range(1, len(self.parts)):
-            here = edge == self.edges[seam]
-            off[here] = np.abs(seconds[here] - starts[seam]) / lengths[seam - 1 : seam + 1].min()
-        return edge, np.where(outside, np.inf, off)
+    @property
+    def seams(self) -> Index:
+        """The edges at which the interval length changes."""
+        return self.grid.edges[1:-1]
 
     def time(self, edge: int) -> datetime:
         """Return when a cell begins, or the last one ends."""
-        part = min(int(np.searchsorted(self.edges, edge, side="right")), len(self.parts)) - 1
-        return slot_time(self.parts[part], edge - int(self.edges[part]))
+        return from_epoch_s(int(self.grid.seconds(np.array([edge]))[0]))
 
     def cut(self) -> Iterator[tuple[Floats, q.Qualities]]:
         """Yield values and quality of each part."""
-        for first, last in pairwise(self.edges.tolist()):
-            yield self.values[first:last], self.quality[first:last]
+        for first, last in pairwise(self.grid.edges.tolist()):
+            yield self.values[0, first:last], self.quality[0, first:last]
 
 
 def line_of(panels: Sequence[Panel], chain: Chain) -> Line:
     """Lay the rows of a chain one after the other."""
     parts = [panels[at].rows([row]) for at, row in chain]
-    return Line(
-        parts,
-        np.concatenate([part.values[0] for part in parts]),
-        np.concatenate([part.quality[0] for part in parts]),
-        np.cumsum([0, *(part.slots for part in parts)]),
-    )
+    values = np.concatenate([part.values for part in parts], axis=1)
+    return Line(parts, Grid.of(parts), values, np.concatenate([part.quality for part in parts], axis=1))

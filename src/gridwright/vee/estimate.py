@@ -16,13 +16,12 @@ from gridwright.vee.fleet import HolidayCalendars, fleet_profile, holidays_of
 from gridwright.vee.ladder import Ladder, Ladders
 from gridwright.vee.registers import Registers
 from gridwright.vee.rungs import climb, still_empty
-from gridwright.vee.runs import Floats, Mask
-from gridwright.vee.scale import Buckets, bucket_segments, close_all, local_segments, register_segments
-from gridwright.vee.segments import Segments
+from gridwright.vee.runs import Mask
+from gridwright.vee.scale import Buckets, bucket_cuts, close_all, register_cuts
 from gridwright.vee.silence import Numbers, silences_of
 from gridwright.vee.validate import NO_READS, Part, Points, Reads, capacities, parts, points_by_id
 from gridwright.vee.wall import WallClock, wall_clock
-from gridwright.vee.work import Outages, dim, gaps_of, outage_mask, work_of
+from gridwright.vee.work import Outages, dim, gaps_of, work_of
 
 LADDERS = Ladders()
 HOME = "residential"
@@ -63,7 +62,7 @@ def estimate(  # noqa: PLR0913 - what may be known about a gap
     reads = registers if isinstance(registers, Registers) else Registers(registers)
     ladders = ladder if isinstance(ladder, Ladders) else Ladders(ladder)
     limits = capacities(panel, points_by_id(points), None) if reads.reads else {}
-    segments = register_segments(panel, reads, limits, partial(_kept, panel, outages or {}, again=again))
+    cuts = register_cuts(panel, reads, limits)
     values, quality = panel.values.copy(), panel.quality.copy()
     filled = np.zeros(values.shape, np.bool_)
     findings: list[tuple[int, Finding]] = []
@@ -82,14 +81,12 @@ def estimate(  # noqa: PLR0913 - what may be known about a gap
         rows = part.rows[lacking]
         if rows.size == 0:
             continue
-        closed = partial(silences.unbroken, rows=rows) if silences is not None else _all_of
-        work = work_of(panel.rows(rows), gaps[lacking], closed(local_segments(segments, rows)), outages or {})
+        work = work_of(panel.rows(rows), gaps[lacking], cuts.of(rows), outages or {})
         wall = walls(part.calendar.zone, part.holidays)
         other = check.of(work.panel) if check is not None else None
         found = climb(work, wall, ladders.of(_class(part)), partial(fleet, part.calendar.zone), other)
         dim(work, outages or {})
-        by_time = bucket_segments(work, wall, buckets, reads, limits) if buckets else []
-        found += close_all(work, [(closed(some), counts) for some, counts in by_time])
+        found += close_all(work, bucket_cuts(work.panel, wall, buckets, reads, limits) if buckets else [])
         found += still_empty(work)
         cells = work.filled()
         at = (rows[cells[0]], cells[1])
@@ -107,17 +104,6 @@ def longest_days(panel: Panel, points: Points, ladders: Ladders) -> Numbers:
     known = points_by_id(points)
     classes = (known[name].customer_class if name in known else HOME for name in panel.points)
     return np.array([ladders.of(each).longest_days for each in classes], np.int64)
-
-
-def _kept(panel: Panel, outages: Outages, row: int, *, again: bool) -> Floats:
-    """Return what is known of the slots of a row, zero where an outage makes it so; NaN where it is to be estimated."""
-    some = panel.rows([row])
-    gaps, dark = gaps_of(some, np.array([0]), again=again)[0], outage_mask(some, outages)[0]
-    return np.where(gaps, np.where(dark, 0.0, np.nan), some.values[0])
-
-
-def _all_of(segments: Segments) -> Segments:
-    return segments
 
 
 def _wall(panel: Panel, holidays: HolidayCalendars, zone: str, name: str) -> WallClock:

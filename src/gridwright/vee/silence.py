@@ -11,8 +11,7 @@ from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import DAY_S, Interval
 from gridwright.domain.panel import Panel, slot_time
 from gridwright.domain.reading_type import ReadingType
-from gridwright.vee.runs import Index, Mask, Runs, running_sum, runs_of
-from gridwright.vee.segments import Segments
+from gridwright.vee.runs import Mask, Runs, runs_of
 from gridwright.vee.work import Outages, outage_mask
 
 CODE = "V10_silence"
@@ -36,13 +35,6 @@ class Silences:
         silent = np.zeros(self.panel.values.shape, np.bool_)
         silent[self.runs.cells()] = True
         return silent
-
-    def unbroken(self, segments: Segments, rows: Index) -> Segments:
-        """Return those of the segments, numbered within `rows`, that hold no silence: of the others much is unknown."""
-        row = rows[segments.row]
-        silent = running_sum(self.mask[row].astype(np.float64)) if segments.size else np.zeros((0, 1))
-        at = np.arange(segments.size)
-        return segments.where(silent[at, segments.last] == silent[at, segments.first])
 
     def findings(self) -> list[Finding]:
         """Return a finding for each silence between two readings."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain
 from typing import overload
@@ -28,6 +28,7 @@ Counted = tuple[int, Meter, float, RegisterStep]
 Codes = npt.NDArray[np.int8]
 KINDS = tuple(Step)
 NORMAL, ROLLOVER, RESET, EXCHANGE, DECREASE = map(KINDS.index, Step)
+BEGUN_ANEW = (EXCHANGE, RESET)
 NO_ROWS = np.empty(0, np.intp)
 HOUR = timedelta(hours=1)
 
@@ -72,6 +73,19 @@ class Steps(Sequence[Counted]):
     def known(self) -> Mask:
         """Tell of which steps the energy is known."""
         return np.asarray(self.kind <= ROLLOVER)
+
+    def of(self, row: int) -> Steps:
+        """Return the steps of one row, as of the only one."""
+        reads, mine = self.columns.row == row, self.row == row
+        columns = self.columns.where(reads)
+        return replace(
+            self,
+            columns=replace(columns, row=np.zeros(columns.size, np.intp)),
+            before=self.before[mine] - np.searchsorted(self.columns.row, row),
+            factor=self.factor[mine],
+            energy=self.energy[mine],
+            kind=self.kind[mine],
+        )
 
     def __len__(self) -> int:
         return int(self.before.size)

@@ -8,12 +8,11 @@ import numpy as np
 
 from gridwright.domain.interval import MICRO, epoch_s
 from gridwright.domain.panel import Panel
+from gridwright.vee.cuts import MOST
 from gridwright.vee.reads import Instants, ReadColumns
 from gridwright.vee.runs import Floats, Index, Mask
 from gridwright.vee.segments import NEAR
 from gridwright.vee.steps import Steps
-
-MOST = 12  # intervals with such reads between two that close one: who asks for a step looks no farther
 
 
 def over_strays(panel: Panel, steps: Steps) -> Steps:

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from gridwright.domain import quality as q
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
+from gridwright.vee.cuts import Cuts
 from gridwright.vee.runs import Floats, Index, Mask, Runs, runs_at
-from gridwright.vee.segments import Segments
+from gridwright.vee.spans import Cells, Spans, spans_of
 
 Methods = npt.NDArray[np.uint8]
 Outages = Mapping[str, Sequence[Interval]]
@@ -23,8 +24,8 @@ class Work:
     """The rows of a part that have gaps: `known` values (NaN elsewhere), `open` gaps, `outage`, and what is estimated.
 
     `asked`: where the gaps are, `at`: where those are that are open (row · slots + slot, rising; few of many cells).
-    `within`: the segment between two register reads in which each slot lies, -1 where it lies in none. `shape` and
-    `method` are filled in place, one method after the other.
+    `cuts`: what its registers tell, `within`: the span of them that is closed as one in which each open slot lies, -1
+    where it lies in none. `shape` and `method` are filled in place, one method after the other.
     """
 
     panel: Panel
@@ -33,10 +34,16 @@ class Work:
     outage: Mask
     shape: Floats
     method: Methods
-    segments: Segments
+    cuts: Cuts
     within: npt.NDArray[np.int32]
     asked: Index
     at: Index
+
+    def cells(self, counts: Mask | None, done: Mask) -> Cells:
+        """Return what is known, and open but not `done`; of a register that `counts` in some slots of these alone."""
+        known = np.where(self.open | ~np.isnan(self.shape), 0.0, self.panel.values)
+        known, open_ = np.where(done, self.shape, known), self.open & ~done
+        return Cells(known, open_) if counts is None else Cells(np.where(counts, known, 0.0), open_ & counts)
 
     def set(self, cells: tuple[Index, Index], values: Floats, method: q.Method | Methods) -> None:
         """Fill those cells for which `values` is a number."""
@@ -79,8 +86,8 @@ def gaps_of(panel: Panel, rows: Index, *, again: bool) -> Mask:
     return np.asarray(np.isnan(panel.values[rows]) | q.has_status(panel.quality[rows], asked))
 
 
-def work_of(some: Panel, gaps: Mask, local: Segments, outages: Outages) -> Work:
-    """Prepare the rows of `some`; gaps in an outage are zero from the start (E07)."""
+def work_of(some: Panel, gaps: Mask, cuts: Cuts, outages: Outages) -> Work:
+    """Prepare the rows of `some`, with the cuts of their registers; gaps in an outage are zero from the start (E07)."""
     out = outage_mask(some, outages)
     asked, dark = np.flatnonzero(gaps), out.any()
     open_ = gaps & ~out if dark else gaps
@@ -93,7 +100,9 @@ def work_of(some: Panel, gaps: Mask, local: Segments, outages: Outages) -> Work:
         zero = out.ravel()[asked]
         shape.ravel()[asked[zero]], method.ravel()[asked[zero]] = 0.0, np.uint8(q.Method.ZERO)
         at = asked[~zero]
-    return Work(some, known, open_, out, shape, method, local, segment_of(open_, local), asked, at)
+    held = np.where(gaps, 0.0, some.values)
+    within = _within(open_, spans_of(cuts, Cells(held, open_), some.reading_type))
+    return Work(some, known, open_, out, shape, method, cuts, within, asked, at)
 
 
 def outage_mask(panel: Panel, outages: Outages, measured: tuple[q.Status, ...] = q.MEASURED) -> Mask:
@@ -140,14 +149,10 @@ def _flows(panel: Panel, row: int, at: slice, measured: tuple[q.Status, ...]) ->
     return np.asarray(some & q.has_status(panel.quality[row, at], measured))
 
 
-def segment_of(open_: Mask, segments: Segments) -> npt.NDArray[np.int32]:
-    """Return the segment of each slot, -1 where it lies in none; only segments with open gaps are laid."""
+def _within(open_: Mask, spans: Spans) -> npt.NDArray[np.int32]:
+    """Return the span of each slot, -1 where it lies in none; only spans with open gaps are laid."""
     within = np.full(open_.shape, -1, np.int32)
-    if segments.size == 0:
-        return within
-    lacking = np.zeros((open_.shape[0], open_.shape[1] + 1), np.intp)
-    np.cumsum(open_, axis=1, out=lacking[:, 1:])
-    wanted = np.flatnonzero(lacking[segments.row, segments.last] > lacking[segments.row, segments.first])
-    chosen = segments.where(np.isin(np.arange(segments.size), wanted))
-    within[chosen.runs.cells()] = np.repeat(wanted, chosen.runs.length)
+    wanted = spans.open > 0
+    chosen = spans.where(wanted)
+    within[chosen.runs.cells()] = np.repeat(np.flatnonzero(wanted), chosen.runs.length)
     return within

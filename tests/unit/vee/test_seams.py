@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from gridwright.domain import quality as q
 from gridwright.domain.finding import Severity
 from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import DELIVERED_REGISTER
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter
 from gridwright.vee import Registers, close_over_seams
@@ -145,5 +147,43 @@ def test_an_exchange_on_both_sides_of_which_reads_are_known_is_passed() -> None:
     ]
     registers = Registers({"H": some}, {name: Meter(name, dials=8, lsb_wh=1) for name in "AB"})
     made, doubts = close_over_seams(panels, registers, limits)
+    assert energy(made) == used(480)
+    assert not doubts
+
+
+def test_registers_by_time_of_use_are_closed_over_a_seam_each_by_itself() -> None:
+    """The total alone was: what was used by day and by night was divided as it was guessed."""
+    panels = [part(0, 15, range(6, 16), 90.0), part(1, 30, range(5), 11.0)]
+
+    def late(panel: Panel) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Count from three o'clock on."""
+        minute = (panel.start - START) // MINUTE + np.arange(panel.slots) * (panel.interval_s // 60)
+        return np.asarray(minute >= 180)
+
+    def early(panel: Panel) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        return ~late(panel)
+
+    def counting(panel: Panel) -> dict[str, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+        return {"T1": early(panel), "T2": late(panel)}
+
+    some = [*reads(0, 480).reads["H"]]
+    for channel, counted in (("T1", used(180)), ("T2", used(480) - used(180))):
+        kind = replace(DELIVERED_REGISTER, channel=channel)
+        for at, shown in ((START, 10.0), (panels[1].end, 10.0 + counted)):
+            some.append(RegisterReading("H", at, shown, "M", reading_type=kind))
+    registers = Registers({"H": some}, {"M": Meter("M", dials=8, lsb_wh=1)})
+    made, doubts = close_over_seams(panels, registers, limits, counting)
+    assert not doubts
+    for counts, expected in ((early, used(180)), (late, used(480) - used(180))):
+        assert sum(panel.values[0][counts(panel)].sum() for panel in made) == expected
+    alone, _ = close_over_seams(panels, registers, limits)
+    assert energy(alone) == used(480)
+    assert sum(panel.values[0][early(panel)].sum() for panel in alone) != used(180)
+
+
+def test_a_read_beside_the_grid_at_a_seam_gives_nothing_to_the_wrong_side() -> None:
+    """It came a minute late, where the gap ends: the minute was there twice."""
+    panels = [part(0, 15, (14, 15)), part(1, 30)]
+    made, doubts = close_over_seams(panels, reads(0, 241, 480), limits)
     assert energy(made) == used(480)
     assert not doubts

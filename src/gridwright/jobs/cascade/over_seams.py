@@ -10,11 +10,13 @@ from functools import cache, partial
 from gridwright.domain.finding import Finding
 from gridwright.domain.panel import Panel
 from gridwright.jobs.cascade.channel import Channel
-from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults
+from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults, buckets_of, holidays_of
 from gridwright.jobs.load.load_stretches import seams_of
 from gridwright.vee import close_over_seams, packaged
 from gridwright.vee.overlaps import told_once
+from gridwright.vee.runs import Mask
 from gridwright.vee.validate import capacities
+from gridwright.vee.wall import wall_clock
 
 
 def over_seams(channels: Sequence[Channel], site: SiteDefaults, material: Material) -> list[Channel]:
@@ -24,7 +26,8 @@ def over_seams(channels: Sequence[Channel], site: SiteDefaults, material: Materi
     limits = partial(capacities, points=material.known, rules=site.rules or packaged())
 
     def close(panels: Sequence[Panel]) -> tuple[list[Panel], list[tuple[int, Finding]]]:
-        return close_over_seams(told_once(panels, material.panels), material.registers, limits)
+        counting = partial(_counting, material)
+        return close_over_seams(told_once(panels, material.panels), material.registers, limits, counting)
 
     made, found = close([each.trusted for each in channels])
     doubts: dict[int, list[Finding]] = defaultdict(list)
@@ -45,6 +48,17 @@ def over_seams(channels: Sequence[Channel], site: SiteDefaults, material: Materi
         )
         for at, (each, panel) in enumerate(zip(channels, made, strict=True))
     ]
+
+
+def _counting(material: Material, part: Panel) -> dict[str, Mask]:
+    """Return when each time-of-use register of one usage point counts, by the channel of its reads."""
+    (name,) = part.points
+    point = material.known.get(name)
+    buckets = buckets_of({name: point}).get(name, ()) if point is not None else ()
+    if point is None or not buckets:
+        return {}
+    wall = wall_clock(part.calendar(point.zone), holidays_of(part, [point]).get(point.holidays, frozenset()))
+    return {bucket.channel: bucket.mask(wall) for bucket in buckets}
 
 
 def _one_of(panels: Callable[[], list[Panel]], at: int) -> Panel:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
 
 import numpy as np
 
@@ -19,9 +19,9 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.load.load_stored import READS_BESIDE, register_types
 from gridwright.store import Store
 from gridwright.vee import Registers, RuleBook, packaged
-from gridwright.vee.segments import NEAR
+from gridwright.vee.cuts import MOST, Cuts, cuts_of
+from gridwright.vee.grids import Grid
 from gridwright.vee.steps import Steps, steps_of, unread
-from gridwright.vee.strays import MOST, off_grid, over_strays
 from gridwright.vee.validate import capacities
 
 Days = tuple[int, int]  # UTC days [first, last)
@@ -85,26 +85,28 @@ class ReadSpans:
         if not names:
             return
         steps = self._steps(kind, names, reads)
-        strays: dict[int, dict[str, int]] = defaultdict(dict)
+        beside: dict[int, dict[str, int]] = defaultdict(dict)
         for place in _over(steps, names, edges):
             point = names[int(steps.row[place])]
             first, last = _across_exchanges(steps, place)
             yield point, _days(steps, first, last)
             ends = np.array([steps.since[first], steps.until[last]])
             for length in self.lengths.get(point, ()):
-                if np.diff(ends) < length * MICRO or (off_grid(ends, 0, length) > NEAR).any():
-                    strays[length][point] = edges[point]
-        for length, several in strays.items():
-            yield from self._over_strays(kind, several, length)
+                if np.diff(ends) < length * MICRO or (ends % (length * MICRO)).any():
+                    beside[length][point] = edges[point]
+        for length, several in beside.items():
+            yield from self._closed_together(kind, several, length)
 
-    def _over_strays(self, kind: ReadingType, edges: Mapping[str, int], length_s: int) -> Iterator[tuple[str, Days]]:
-        """Yield the same where reads that close no interval lie beside a midnight: from the grid to the grid."""
+    def _closed_together(
+        self, kind: ReadingType, edges: Mapping[str, int], length_s: int
+    ) -> Iterator[tuple[str, Days]]:
+        """Yield the same where reads beside the grid, or off it, lie beside a midnight: from the grid to the grid."""
         reads = self._beside(kind, edges, MOST + 1)
         names = tuple(reads)
-        panel = replace(_empty(kind, names), interval=timedelta(seconds=length_s))
-        steps = over_strays(panel, self._steps(kind, names, reads))
-        for place in _over(steps, names, edges):
-            yield names[int(steps.row[place])], _days(steps, *_across_exchanges(steps, place))
+        cuts = cuts_of(self._steps(kind, names, reads), Grid.endless(length_s), 1.0)
+        for row, name in enumerate(names):
+            for first, last in _around_edge(cuts, row, edges[name] * DAY_S // length_s):
+                yield name, (first * length_s // DAY_S, -(-last * length_s // DAY_S))
 
     def _steps(
         self, kind: ReadingType, names: tuple[str, ...], reads: Mapping[str, Sequence[RegisterReading]]
@@ -125,6 +127,19 @@ def _over(steps: Steps, names: Sequence[str], edges: Mapping[str, int]) -> list[
     at = np.array([edges[name] for name in names], np.int64)[steps.row] * DAY_US
     found: list[int] = np.flatnonzero((steps.since < at) & (at < steps.until)).tolist()
     return found
+
+
+def _around_edge(cuts: Cuts, row: int, edge: int) -> Iterator[tuple[int, int]]:
+    """Yield the edges between which what lies on both sides of an edge may be closed as one: others may be passed."""
+    mine = np.flatnonzero(cuts.row == row)
+    for chain in np.unique(cuts.chain[mine]).tolist():
+        some = mine[cuts.chain[mine] == chain]
+        at, on_grid = cuts.edge[some], cuts.off[some] == 0
+        before, after = np.flatnonzero(at <= edge), np.flatnonzero(at >= edge)
+        if before.size and after.size and not on_grid[at == edge].any():
+            first = before[on_grid[before]][-1:] if on_grid[before].any() else before[:1]
+            last = after[on_grid[after]][:1] if on_grid[after].any() else after[-1:]
+            yield int(at[first[0]]), int(at[last[0]])
 
 
 def _days(steps: Steps, first: int, last: int) -> Days:

@@ -260,7 +260,7 @@ def _stretch(
         estimate,
         points=mine,
         registers=reads,
-        buckets=_buckets(mine) if not kind.channel else None,
+        buckets=buckets_of(mine) if not kind.channel else None,
         holidays=holidays,
         # Where there is no power nothing flows; what else a sensor would have seen is not known.
         outages=around.outages if kind.sums else None,
@@ -274,7 +274,7 @@ def _stretch(
     return Channel(validation.panel, estimation.panel, (*validation.findings, *estimated), unedited)
 
 
-def _buckets(points: Mapping[str, UsagePoint]) -> dict[str, tuple[Bucket, ...]]:
+def buckets_of(points: Mapping[str, UsagePoint]) -> dict[str, tuple[Bucket, ...]]:
     """Return when time-of-use registers count: attribute `tou_registers`; what cannot be read says nothing."""
     found = {}
     for name, point in points.items():

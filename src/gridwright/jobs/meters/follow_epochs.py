@@ -40,12 +40,14 @@ def moves(
     preceding = {read: earlier for earlier, read in pairwise(ordered[0])}
     epochs = {read: read.epoch for read in ordered[1][:1]}
     for earlier, read in pairwise(ordered[1]):
+        other, falls = read.end_device != earlier.end_device, read.value < earlier.value
+        # Of a meter that hung there for all one knew not, nobody could tell that it turned over.
+        begun = falls and not other and read.epoch != earlier.epoch
         if read in fixed:
             epochs[read] = read.epoch
-        elif preceding.get(read) == earlier:
+        elif preceding.get(read) == earlier and not begun:
             epochs[read] = epochs[earlier] + read.epoch - earlier.epoch
         else:
-            other, falls = read.end_device != earlier.end_device, read.value < earlier.value
             epochs[read] = epochs[earlier] + (other or (falls and not turned_over(earlier, read, None)))
     return [(read, epoch) for read, epoch in epochs.items() if epoch != read.epoch]
 
