@@ -231,7 +231,7 @@ def _read(site: Site, name: str, minute: int) -> None:
     site.read(name, minute, site.story.hung(minute))
 
 
-def play(site: Site, order: int = 0) -> None:
+def play(site: Site, order: int = 0, *, judged: float = 0.15) -> None:
     """Let a story happen: exchanges are booked first, or (`order`) come anywhere among all else, judged meanwhile."""
     acts: list[Act | None] = [*site.acts()]
     exchanges = iter(range(len(site.story.moments)))
@@ -246,7 +246,7 @@ def play(site: Site, order: int = 0) -> None:
         for place in rng.permutation(len(acts)).tolist():
             act = acts[place]
             act(site) if act is not None else site.exchange(next(exchanges))
-            if rng.random() < 0.15:
+            if rng.random() < judged:
                 site.judge()
     site.judge()
 
