@@ -76,8 +76,8 @@ INTERVALS = st.builds(
     reading, st.integers(0, DAYS * 24 - 1), st.integers(0, 3).map(float), st.sampled_from([3600, 3600, 3600, 900])
 )
 READS = st.integers(0, DAYS * 24 - 1).map(lambda slot: reading(slot, 1000.0 + 50 * slot, 0))
-WRONG = st.integers(0, DAYS * 24 - 1).map(lambda slot: reading(slot, 9_000.0, 0))
-WAITING = st.lists(st.lists(st.one_of(INTERVALS, READS, READS, WRONG), min_size=1, max_size=25), min_size=1, max_size=3)
+# Which of several wrong reads side by side is one hangs on what was stored before (ADR 17): one stands in an example.
+WAITING = st.lists(st.lists(st.one_of(INTERVALS, READS, READS), min_size=1, max_size=25), min_size=1, max_size=3)
 
 
 def of_size(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
