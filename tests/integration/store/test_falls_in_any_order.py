@@ -165,3 +165,23 @@ def test_a_read_that_comes_before_a_wrong_one_leaves_it_to_be_told_by_the_next(s
     post(place, [(START, 98_638.0)], tmp_path)
     first, wrong, last = place.epochs
     assert (first, wrong) == (last, last + 1)
+
+
+@pytest.mark.few_on_servers(0)
+def test_a_late_read_of_a_display_that_falls_often_costs_few_look_ups(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quarter-hourly one that begins anew each hour has 168 falls in a week: they are looked for by some hours."""
+    place = a_place(store, FIVE)
+    first = START - 10 * DAY
+    post(place, [(first + step * HOUR / 4, 100.0 + step % 4) for step in range(7 * 96) if step != 1], tmp_path)
+    asked, neighbours = list[object](), store.registers.neighbours
+
+    def counted(*given: Any) -> Any:  # noqa: ANN401 - as the store's
+        asked.append(given)
+        return neighbours(*given)
+
+    monkeypatch.setattr(store.registers, "neighbours", counted)
+    collect(place, [(first + HOUR / 4, 101.0)], tmp_path)
+    assert place.epochs == [step // 4 for step in range(7 * 96)]
+    assert len(asked) < 250  # 1,980 where each fall is looked for by itself

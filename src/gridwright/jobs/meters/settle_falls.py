@@ -22,6 +22,7 @@ from gridwright.jobs.meters.rollovers import MONTH, Rollovers
 from gridwright.jobs.store_port import StorePort
 
 SECOND = timedelta(seconds=1)
+SHORT = timedelta(hours=6)  # reads of so long are loaded at once: a display that falls often has many falls in them
 Fall = tuple[RegisterReading, RegisterReading]
 RulesOf = Callable[[Collection[str]], Rules]
 
@@ -128,9 +129,12 @@ class _Settling:
         return before and self.rollovers.named(before), after and self.rollovers.named(after)
 
     def _stored(self, point: str, since: datetime, until: datetime) -> Iterator[Fall]:
-        """Yield the falls that are stored between two reads, without loading what lies between them."""
+        """Yield the falls that are stored between two reads, loading no more than some hours around each."""
         (one, _), (other, _) = self._near(point, since), self._near(point, until)
         if one is None or other is None or one.at >= other.at or _goes_on(one, other):
+            return
+        if other.at - one.at <= SHORT:
+            yield from self._beside(point, one, other)
             return
         before, after = self._near(point, one.at + (other.at - one.at) // 2 // SECOND * SECOND)
         if before is None or after is None:
@@ -141,9 +145,9 @@ class _Settling:
         yield from self._stored(point, after.at, other.at)
 
     def _beside(self, point: str, before: RegisterReading, after: RegisterReading) -> Iterator[Fall]:
-        """Yield the fall to a read from the one before it that is not wrong, if it is one and not wrong itself."""
+        """Yield the falls behind a read up to another one, each from the last read before it that is not wrong."""
         chain = self._chain(point, before.at, after.at)
-        yield from (fall for fall in pairwise(self._sound(chain)) if fall[1] == after)
+        yield from (fall for fall in pairwise(self._sound(chain)) if before.at < fall[1].at <= after.at)
 
     def _chain(self, point: str, since: datetime, until: datetime) -> list[RegisterReading]:
         """Return the reads of a time with some before and behind it, in order."""
