@@ -15,6 +15,7 @@ from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel, Values, slot_time
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
 from gridwright.jobs.load.added_up import added
+from gridwright.jobs.load.told_parts import without_told_parts
 
 Grid = tuple[int, int]
 Key = tuple[int, Grid]  # rank and grid
@@ -56,7 +57,8 @@ def every_series(panels: Iterable[Panel], zones: Mapping[str, str]) -> tuple[lis
 
     Interval lengths of one usage point that follow each other, as when its meter is exchanged, are groups each.
     """
-    sources = [(panel, list(_usable(panel))) for panel in panels if panel.reading_type.accumulation is not CUMULATIVE]
+    energy = without_told_parts([panel for panel in panels if panel.reading_type.accumulation is not CUMULATIVE])
+    sources = [(panel, list(_usable(panel))) for panel in energy]
     ranked = [part for _, parts in sources for part in parts]
     candidates = [(rank, panel) for rank, panel in ranked if rank is not None]
     best = _best_grids(candidates)
