@@ -411,3 +411,22 @@ def test_a_register_whose_reads_get_more_digits_counts_on(store: Store, again: i
     assert [day.kwh for day in load_totals(store, ME, "H")] == pytest.approx([9.6] * 4)
     assert "V32_register" not in {one.code for one in store.findings.load(ME, ["H"])}
     sound(store)
+
+
+@ON_SERVERS
+def test_days_that_were_corrected_before_are_brought_with_what_they_were(store: Store) -> None:
+    """By a write that needs more digits, and by the cascade; what was known before still can be asked."""
+    begin(store)
+    values = whole_wh()
+    store.readings.save(ME, panel(0, values, COARSE), known_at=NOW)
+    correct(store, ME, SITE, now=NOW)
+    store.readings.save(ME, panel(240, values[240:264] + 1000, COARSE), known_at=NOW + HOUR)
+    store.readings.save(ME, panel(480, values[480:504] + 1000, COARSE), known_at=NOW + HOUR)
+    correct(store, ME, SITE, now=NOW + HOUR)
+    store.readings.save(ME, panel(240, values[240:264] + 100, FINE), known_at=NOW + 2 * HOUR)
+    correct(store, ME, SITE, now=NOW + 2 * HOUR)
+    assert kinds(store) == [FINE.code]
+    assert kwh(store) == (round((values.sum() + 24 * 1100) / 1e6, 6),) * 2
+    before = store.readings.load(ME, "H", WHOLE, reading_type=FINE, as_of=NOW)
+    assert before.values[0].tolist() == values.tolist()
+    sound(store)

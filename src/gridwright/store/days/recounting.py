@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,13 @@ WHICH = "reading_type = ? AND day = ? AND usage_point IN ({marks})"
 IMAGES = f"SELECT {COLUMNS} FROM {{table}} WHERE {WHICH}"  # noqa: S608 - our own columns
 ADD = f"INSERT INTO {{table}} (reading_type, day, {COLUMNS}) VALUES ({marks(14)})"  # noqa: S608 - our own columns
 GONE = f"DELETE FROM {{table}} WHERE {WHICH}"  # noqa: S608 - our own tables
+# The database lets earlier images go only of days that are on their way to the archive or back: here to another type.
+# A place of its own for each transaction: the first usage point is locked.
+MOVING = (
+    "INSERT INTO archive_part (reading_type, month, from_day, to_day, place, sha256, blocks, readings, total, "
+    "revisions, state, archived_us) VALUES (?, ?, ?, ?, '', '', 0, 0, '0', 0, 'restoring', 0)"
+)
+MOVED = "DELETE FROM archive_part WHERE reading_type = ? AND month = ?"
 FILED = "SELECT 1 FROM archive_part WHERE reading_type = ? AND from_day <= ? AND to_day > ?"
 POINTS = f"SELECT usage_point FROM {{table}} WHERE {WHICH}"  # noqa: S608 - our own tables
 
@@ -101,15 +108,27 @@ def recount_day(unit: Unit, change: Change, day: int, keys: Sequence[int]) -> Re
         there -= {image.usage_point for some in images.values() for image in some if not _fits(image, change.factor)}
         both = there if filed else there & _points(unit, change.target, day, sorted(there))
         movable = sorted(there - both)
-        for table, some in images.items():
-            rows = [_row(image, change, day) for image in some if image.usage_point in movable]
-            unit.run_many(ADD.format(table=table), rows)
-            if rows:
-                gone = GONE.format(table=table, marks=marks(len(movable)))
-                unit.run_many(gone, [(change.source, day, *movable)])
+        if movable:
+            _move(unit, change, day, movable, images)
         found.both.extend(sorted(both))
         found.moved.extend(_counted(images["block"], movable))
     return found
+
+
+def _move(unit: Unit, change: Change, day: int, movable: Sequence[int], images: Mapping[str, Sequence[Image]]) -> None:
+    """Store the images of a day of some usage points under the finer type, and no more under the coarser."""
+    mark = (change.source, -movable[0])
+    earlier = any(image.usage_point in movable for image in images["block_version"])
+    if earlier:
+        unit.run_many(MOVING, [(*mark, day, day + 1)])
+    for table, some in images.items():
+        rows = [_row(image, change, day) for image in some if image.usage_point in movable]
+        unit.run_many(ADD.format(table=table), rows)
+        if rows:
+            gone = GONE.format(table=table, marks=marks(len(movable)))
+            unit.run_many(gone, [(change.source, day, *movable)])
+    if earlier:
+        unit.run_many(MOVED, [mark])
 
 
 def day_image(unit: Unit, kind: int, day: int, key: int) -> Image | None:
