@@ -41,8 +41,9 @@ def moves(
     epochs = {read: read.epoch for read in ordered[1][:1]}
     for earlier, read in pairwise(ordered[1]):
         other, falls = read.end_device != earlier.end_device, read.value < earlier.value
-        # Of a meter that hung there for all one knew not, nobody could tell that it turned over.
-        begun = falls and not other and read.epoch != earlier.epoch
+        # Of a meter that nobody knew to hang there, nobody could tell that it turned over; behind a wrong read, which
+        # has an epoch of its own, the one before it goes on.
+        begun = falls and not other and read.epoch > earlier.epoch
         if read in fixed:
             epochs[read] = read.epoch
         elif preceding.get(read) == earlier and not begun:
