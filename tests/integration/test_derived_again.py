@@ -28,6 +28,8 @@ from gridwright.jobs.upkeep.archive_months import archive_months
 from gridwright.store import Store, open_store
 from tests.integration.store.conftest import emptied
 
+pytestmark = pytest.mark.servers_in_turn
+
 START = datetime(2026, 10, 1, tzinfo=UTC)
 DAY, HALF = timedelta(days=1), timedelta(minutes=30)
 BOTH = Interval(START, START + 2 * DAY)

@@ -45,6 +45,8 @@ from tests.integration.test_cascade import (
 from tests.integration.test_cascade_together import emptied, in_a_process, waits
 from tests.remembered import remembered
 
+pytestmark = pytest.mark.servers_in_turn
+
 __all__ = ["address", "emptied", "store"]
 OPEN = (CorrectionState.DRAFT, CorrectionState.HELD)
 # What the meter says of one day in March: as it was billed, or otherwise.

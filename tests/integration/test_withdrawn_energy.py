@@ -41,6 +41,8 @@ from tests.integration.test_derived_again import (
     two_days,
 )
 
+pytestmark = pytest.mark.servers_in_turn
+
 __all__ = ["name", "store"]  # fixtures
 SECOND = START + DAY
 LATER = NOW + DAY

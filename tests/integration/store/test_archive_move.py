@@ -18,6 +18,8 @@ from gridwright.store import Store
 from gridwright.store.archive.file import Shelf
 from tests.integration.store.test_archive import BEFORE, archive, archive_holds, fill, rows, spoil
 
+pytestmark = pytest.mark.servers_in_turn
+
 
 @pytest.fixture
 def town(store: Store, tmp_path: Path) -> Store:

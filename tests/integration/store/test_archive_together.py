@@ -19,6 +19,8 @@ from gridwright.store.archive.archive import ArchivePart, OpenMonth
 from gridwright.store.archive.file import Shelf
 from tests.integration.store.test_archive import BEFORE, archive, archive_holds, fill, rows
 
+pytestmark = pytest.mark.servers_in_turn
+
 MARCH = parse_month("2025-03")
 
 

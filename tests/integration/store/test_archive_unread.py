@@ -32,6 +32,8 @@ from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
 from gridwright.store.archive.reading import leaving_out
 
+pytestmark = pytest.mark.servers_in_turn
+
 DAY = datetime(2025, 3, 20, tzinfo=UTC)
 WHOLE = Interval(DAY, DAY + timedelta(days=1))
 MONTH, NEXT = parse_month("2025-03"), parse_month("2025-04")

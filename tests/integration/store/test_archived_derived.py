@@ -23,6 +23,8 @@ from gridwright.store import Store
 from gridwright.store.archive.reading import leaving_out
 from tests.integration.store.test_rollovers import NOW, START, Place, a_place, json_of
 
+pytestmark = pytest.mark.servers_in_turn
+
 QUARTER = timedelta(minutes=15)
 MEASURED = 105.0
 METER = Meter("M-1", dials=9, lsb_wh=1)

@@ -34,6 +34,8 @@ from gridwright.store.archive.file import Shelf
 from gridwright.store.archive.reading import database_alone, leaving_out
 from tests.integration.store.test_archive import fill, spoil
 
+pytestmark = pytest.mark.servers_in_turn
+
 MARCH, APRIL = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC)
 FIRST = MARCH + timedelta(days=18)
 BEFORE = parse_month("2025-04")

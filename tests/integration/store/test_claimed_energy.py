@@ -27,6 +27,8 @@ from gridwright.jobs.meters.preview_claim import preview_claim
 from gridwright.store import Store
 from tests.integration.store.test_rollovers import ALL_TIME, NOW, START, Place
 
+pytestmark = pytest.mark.servers_in_turn
+
 QUARTER = (ALL_TIME.end - ALL_TIME.start) / (800 * 96)
 
 

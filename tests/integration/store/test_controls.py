@@ -16,6 +16,8 @@ from gridwright.domain.errors import AccessDenied, Conflict, NotFound
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store
 
+pytestmark = pytest.mark.servers_in_turn
+
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 ANN, BOB, CAT = (Access(name, Role.OPERATOR) for name in ("ann", "bob", "cat"))

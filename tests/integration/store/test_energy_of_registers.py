@@ -30,7 +30,7 @@ from gridwright.store import Store
 from tests.integration.store.test_rollovers import DAY, HOUR, NOW, SINGLE, START, Place, Read, a_place, hourly
 
 # What reads tell is computed: how it is kept is the same for each case.
-pytestmark = pytest.mark.few_on_servers(1)
+pytestmark = [pytest.mark.few_on_servers(1), pytest.mark.servers_in_turn]
 KWH = (100, 110, 120, 130, 140)
 OF_REGISTER, RAW = q.OF_REGISTER, q.RAW
 

@@ -33,7 +33,7 @@ from tests.integration.store.test_misreads import QUARTER, a_meter, quarters_of
 from tests.integration.store.test_rollovers import ALL_TIME, HOUR, NOW, START, Place
 
 # Where a read belongs is computed: how it is kept is the same for each case.
-pytestmark = pytest.mark.few_on_servers(2)
+pytestmark = [pytest.mark.few_on_servers(2), pytest.mark.servers_in_turn]
 AT = START + 2 * QUARTER  # the exchange
 OLD, NEW = "M-A", "M-B"
 # The old meter ends at 1,000.3 kWh, the new one begins at 0: 100 and 200 Wh by the one, 50 and 60 Wh by the other.

@@ -13,6 +13,8 @@ from gridwright.domain.topology import Connection, Node, NodeKind, Topology
 from gridwright.domain.usage_point import FOREVER, UsagePoint
 from gridwright.store import Store
 
+pytestmark = pytest.mark.servers_in_turn
+
 START = datetime(2025, 1, 1, tzinfo=UTC)
 MAY = datetime(2025, 5, 1, tzinfo=UTC)
 FEEDER = Node("F-1", NodeKind.FEEDER)

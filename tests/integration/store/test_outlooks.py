@@ -12,6 +12,8 @@ from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import AccessDenied, Conflict, InputError
 from gridwright.store import Outlook, Store, StoredAnswer
 
+pytestmark = pytest.mark.servers_in_turn
+
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 HER = Access("her", Role.CUSTOMER, frozenset({"UP-1"}))

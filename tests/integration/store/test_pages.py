@@ -21,6 +21,8 @@ from gridwright.domain.usage_point import EndDevice, Meter, UsagePoint, install
 from gridwright.store import FindingFilter, Store
 from gridwright.store.readings import Freshness, FreshnessCounts
 
+pytestmark = pytest.mark.servers_in_turn
+
 START = datetime(2025, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 HER = Access("her", Role.CUSTOMER, frozenset({"b"}))

@@ -14,6 +14,8 @@ from gridwright.domain.program import Event, EventState, Performance, Program
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store
 
+pytestmark = pytest.mark.servers_in_turn
+
 NOW = datetime(2025, 6, 1, 17, tzinfo=UTC)
 PERIOD = Interval(NOW, NOW + timedelta(hours=2))
 OFFER = Program("P-1", "Evening peak", "EUR", Decimal("0.5000"))

@@ -19,6 +19,8 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import EndDevice, Installation, Meter, UsagePoint, install
 from gridwright.store import Progress, SaveSummary, Store, open_store
 
+pytestmark = pytest.mark.servers_in_turn
+
 START = datetime(2025, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 LATER = datetime(2025, 5, 1, tzinfo=UTC)

@@ -24,6 +24,8 @@ from gridwright.store.migrate import HEAD, VERSION_TABLE, known_revisions, upgra
 from tests.integration.store.conftest import emptied, left_alone
 from tests.integration.store.test_backup import NOW, everything
 
+pytestmark = pytest.mark.servers_in_turn
+
 NO_KEYS = Vault(Path("/nonexistent/secret.key"))
 OLDEST = "0005"
 OLDER = sorted(revision for revision in known_revisions() if OLDEST <= revision < HEAD)

@@ -22,6 +22,8 @@ from tests.integration.store.test_schema import migrate
 if TYPE_CHECKING:
     from gridwright.store import Store
 
+pytestmark = pytest.mark.servers_in_turn
+
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 MINE = 'version = "1"\n[[group]]\nname = "mine"\nextends = "residential"\n[group.rules.V17_stuck]\nhours = {}\n'

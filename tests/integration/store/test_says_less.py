@@ -17,6 +17,8 @@ from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.store import Store
 
+pytestmark = pytest.mark.servers_in_turn
+
 START = datetime(2025, 3, 1, tzinfo=UTC)
 DAY = Interval(START, START + timedelta(days=1))
 QUARTER = timedelta(minutes=15)

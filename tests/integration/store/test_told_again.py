@@ -28,7 +28,7 @@ from tests.integration.store.test_misreads import QUARTER, a_meter, quarters, qu
 from tests.integration.store.test_rollovers import HOUR, NOW, START, Place, Read
 
 # What the reads tell is computed: how it is kept is the same for each case.
-pytestmark = pytest.mark.few_on_servers(2)
+pytestmark = [pytest.mark.few_on_servers(2), pytest.mark.servers_in_turn]
 DAY = Interval(START, START + timedelta(days=1))
 
 
