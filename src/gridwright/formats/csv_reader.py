@@ -91,6 +91,8 @@ def _is_texty(head: bytes) -> bool:
 
 def _inspect(data: memoryview, file_name: str, options: ReadOptions) -> CsvDialect:
     sniffed = sniff(data, options)
+    if sniffed.preview.has_header and not any(map(len, sniffed.preview.texts)):
+        raise _without_rows(data, sniffed.framing)
     found, told = assign(sniffed.preview, options)
     numerals, told_mark = _numerals(sniffed, found, options)
     draft = draft_layout(found, sniffed.preview.names, options)
@@ -99,13 +101,27 @@ def _inspect(data: memoryview, file_name: str, options: ReadOptions) -> CsvDiale
     known = tuple(each for each in (framing, *later) if not each.foreign)
     sample = _samples(data, draft, known)
     if not sample.rows:
-        raise UnreadableFile("the file has a header and no readings", remedy="export a period that has readings")
+        raise _without_rows(data, framing)
     draft, sample, told_mark = _settled(data, draft, known, (sample, told_mark), options)
     layout, detected = detect_layout(draft, sample, options)
     detected += point_evidence(layout, options)
     evidence = (*sniffed.evidence, *told, told_mark, *detected)
     evidence += _told_headers(later)
     return CsvDialect(framing, layout, evidence, tuple(later), sniffed.preview.names)
+
+
+def _without_rows(data: memoryview, framing: Framing) -> UnreadableFile:
+    """Return why a file has no row: nothing stands below its header, or nothing that can be a row."""
+    head = bytes(data[framing.start : framing.start + 4 * LONGEST_RECORD])
+    first = head.decode(framing.encoding.name, "replace").strip()
+    if not first:
+        return UnreadableFile("the file has a header and no readings", remedy="export a period that has readings")
+    shown = shortened(first, LONGEST_VALUE)
+    size = f"{len(data) - framing.start:,} bytes below the header"
+    return UnreadableFile(
+        f"line {framing.line} and what follows it, {size}, hold no row that can be read: {shown!r}",
+        remedy="is a field without end, or a quote open? Correct it, or export the file anew",
+    )
 
 
 def _told_headers(later: Sequence[Framing]) -> tuple[Evidence, ...]:

@@ -11,6 +11,7 @@ from gridwright.api.ingest.arrow import decode_csv
 from gridwright.api.ingest.json import decode_json, decode_ndjson
 from gridwright.api.ingest.lines import LineMapping, decode_lines, usual_fields
 from gridwright.api.ingest.meaning import Said
+from gridwright.domain.errors import UnreadableFile
 from gridwright.domain.verdict import Intake
 from gridwright.jobs.files.read_file import read_file
 
@@ -50,6 +51,13 @@ def test_a_giant_field_of_a_csv_file_costs_its_row(tmp_path: Path, giant: str, a
     assert reject.value.startswith("1000000")
     assert len(reject.value) < SHORT
     assert len(reject.reason) < 3 * SHORT
+
+
+def test_a_file_of_one_giant_row_is_refused_by_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile) as told:
+        intake(tmp_path, "time,usage_point,kwh\n2025-01-01T00:00:00Z,UP1," + "9" * 40_000_000 + "\n")
+    assert str(told.value).count("line 2 and what follows it, 40,000,026 bytes below the header") == 1
+    assert len(str(told.value)) < 4 * SHORT
 
 
 @pytest.mark.parametrize(("old", "line", "lost"), [("0.5", 4, 1), ("20250102", 4, 48), (",A,", 4, 48), (",30,", 2, 3)])
