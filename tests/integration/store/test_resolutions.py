@@ -377,16 +377,17 @@ def test_registers_close_a_gap_between_two_resolutions(
     values[: 20 * 24] = whole_wh(3)[: 20 * 24]
     counted = np.r_[0, np.cumsum(values)]
 
-    def read(hour: int) -> None:
-        shown = np.rint(counted[hour] / 10.0 ** (register.exponent + 3))
-        one = RegisterReading("H", START + hour * HOUR, float(shown), "A", reading_type=register)
-        keep_reads(store, ME, in_epochs(store, ME, [one]), known_at=NOW, derive=True)
+    def read(*hours: int) -> None:
+        for hour in hours:
+            shown = np.rint(counted[hour] / 10.0 ** (register.exponent + 3))
+            one = RegisterReading("H", START + hour * HOUR, float(shown), "A", reading_type=register)
+            keep_reads(store, ME, in_epochs(store, ME, [one]), known_at=NOW, derive=True)
 
     steps: list[Callable[[], object]] = [
         lambda: store.readings.save(ME, panel(0, values[: 20 * 24], COARSE), known_at=NOW),
         lambda: store.readings.save(ME, panel(22 * 24 + 5, values[22 * 24 + 5 :], FINE), known_at=NOW),
-        lambda: [read(hour) for hour in (0, 20 * 24)],
-        lambda: [read(hour) for hour in (22 * 24 + 5, DAYS * 24)],
+        lambda: read(0, 20 * 24),
+        lambda: read(22 * 24 + 5, DAYS * 24),
     ]
     for at in order:
         steps[at]()

@@ -17,9 +17,10 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.vee import Registers, Source, validate
+from gridwright.vee.cuts import MOST
 from gridwright.vee.estimate import estimate
 from gridwright.vee.steps import Steps, steps_of
-from gridwright.vee.strays import MOST, over_strays
+from gridwright.vee.strays import over_strays
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
