@@ -23,7 +23,7 @@ from gridwright.api.entrance import decode
 from gridwright.api.entrance_lines import V1, V2
 from gridwright.api.ingest.form import TAKEN, decode_form
 from gridwright.api.ingest.lines import mapping_of
-from gridwright.api.ingest.meaning import Said
+from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.table import Decoded
 from gridwright.domain.errors import GridwrightError
 from gridwright.formats.container import unwrap
@@ -31,6 +31,7 @@ from gridwright.formats.source import ReadOptions
 from gridwright.ingest import grid_series, merge
 from gridwright.jobs.files.read_file import Gathered, open_files
 from gridwright.listen.messages import Messages
+from gridwright.listen.outages import read_outage
 from gridwright.protocols.iec62056_21 import ProtocolError, parse_lines
 from gridwright.settings import LineProtocolSettings, Settings, StoreSettings
 from tests.fuzz import samples
@@ -134,6 +135,15 @@ def of_message(topic: str, data: bytes) -> Outcome:
     return of_decoded(messages.take(topic, data, NOW).decoded)
 
 
+def of_outage(data: bytes) -> Outcome:
+    """Take a message about an outage: it is one record, and no reading."""
+    try:
+        told = read_outage(data).told
+    except Wrong as wrong:
+        return Outcome(0, 1, (wrong.fault.reason,))
+    return Outcome(min(len(told.usage_points), 1))
+
+
 def of_sparkplug(data: bytes) -> Outcome:
     return of_message("spBv1.0/plant/NBIRTH/gateway", data)
 
@@ -224,6 +234,7 @@ ENTRANCES = (
     Entrance("line protocol 1", f"address {V1}", samples.lines, partial(of_address, V1)),
     Entrance("mqtt value", "mqtt topics", samples.mqtt_value, partial(of_message, "meters/UPX/energy_kwh")),
     Entrance("mqtt json", "mqtt json_topics", samples.body_json, partial(of_message, "any/topic"), 24),
+    Entrance("mqtt outage", "mqtt outage_topics", samples.mqtt_outage, of_outage, blind=1),
     Entrance("sparkplug", "mqtt sparkplug_groups", samples.sparkplug, of_sparkplug, blind=6),
     Entrance("edge", "address /v1/edges/{edge}/batches", samples.edge_wire, of_edge),
     Entrance("telegram", "protocol iec62056_21", samples.telegram_lines, of_telegram, 1, sets_of_telegram),

@@ -272,6 +272,11 @@ def mqtt_value() -> Sample:
     return Sample(data, (), b"7.013", b"2025-03-01T03:30:00Z", b"")
 
 
+def mqtt_outage() -> Sample:
+    data = b'{"usage_points": ["UPX"], "from": "2025-03-01T03:30:00Z", "to": "2025-03-01T04:00:00Z"}'
+    return Sample(data.replace(b"UPX", POINT.encode()), stamp=b"2025-03-01T03:30:00Z")
+
+
 def sparkplug() -> Sample:
     at = int(START.timestamp()) * 1000
     metrics = [metric(f"energy_{one}/kwh", datatype=10, double=value, at_ms=at) for one, value in enumerate(values(6))]
