@@ -89,9 +89,12 @@ class Names:
     def type_key(self, unit: Unit, kind: ReadingType, image: Image = Image.RAW) -> int | None:
         """Return the key of a reading type, None when nothing of that type was ever stored."""
         code = _code(kind, image)
-        if code not in self._types:
-            self._types.update(_lookup(unit, schema.reading_type, [code]))
-        return self._types.get(code)
+        known = self._types.get(code)
+        if known is None:
+            found = _lookup(unit, schema.reading_type, [code])
+            self._types.update(found)  # what another thread may have forgotten by now
+            known = found.get(code)
+        return known
 
     def resolutions(self, unit: Unit, kind: ReadingType, image: Image = Image.RAW) -> dict[int, int]:
         """Return the keys of all that means the same as a reading type, by the exponent of its resolution."""
@@ -112,8 +115,9 @@ class Names:
         if key is None:
             code = _code(kind, image)
             add_missing(unit, schema.reading_type, [{"code": code}])
-            self._types.update(_lookup(unit, schema.reading_type, [code]))
-            key = self._types[code]
+            found = _lookup(unit, schema.reading_type, [code])
+            self._types.update(found)
+            key = found[code]
         return key
 
 

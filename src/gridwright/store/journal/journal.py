@@ -109,8 +109,7 @@ class Journal:
                 keys = self._names.key_array(unit, readings.points)
             except (AccessDenied, NotFound):
                 return None
-            kind = self._names.make_type_key(unit, readings.reading_type)
-            others = self._others(unit, readings.reading_type, kind)
+            kind, others = self._keys_of(unit, readings.reading_type)
             rows: list[tuple[int, bytes]] = []
             ordered = order(readings)
             if ordered.tally.conflicting:
@@ -130,17 +129,21 @@ class Journal:
             return None
         access.require(Act.WRITE_READINGS)
         with self._writing() as unit:
-            kind = self._names.make_type_key(unit, readings.kind)
+            kind, others = self._keys_of(unit, readings.kind)
             quality = np.full(readings.at.size, readings.quality, np.uint8)
             entry = Entry(kind, readings.interval_s, readings.point, readings.at, readings.count, quality)
-            if not self._fit(unit, entry, self._others(unit, readings.kind, kind)):
+            if not self._fit(unit, entry, others):
                 return None
             rows = tuple((part.size, pack_entry(part)) for part in entry.parts())
         return Accepted(access.actor[:200], rows)
 
-    def _others(self, unit: Unit, kind: ReadingType, key: int) -> list[int]:
-        """Return the types of other resolutions, in which a series may be kept; mostly there are none."""
-        return [each for each in self._names.resolutions(unit, kind).values() if each != key]
+    def _keys_of(self, unit: Unit, kind: ReadingType) -> tuple[int, list[int]]:
+        """Return the key of a type, and those of other resolutions in which a series may be kept: mostly none."""
+        key, alike = self._names.make_type_key(unit, kind), self._names.resolutions(unit, kind).values()
+        if key not in alike:  # given by a transaction of another thread that has not ended, or never will
+            self._names.forget()
+            key, alike = self._names.make_type_key(unit, kind), self._names.resolutions(unit, kind).values()
+        return key, [each for each in alike if each != key]
 
     def _fit(self, unit: Unit, entry: Entry, others: Sequence[int]) -> bool:
         """Tell whether readings are on the grid of what is stored, in whichever resolution."""
