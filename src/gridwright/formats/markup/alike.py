@@ -75,22 +75,20 @@ def _in_turn(places: Index) -> Index:
 
 def read_records(data: bytes, first_line: int, names: Sequence[str], kept: Kept) -> tuple[Tags, Records]:
     """Return the tags of a text and its records of a name; where these are all alike, without the tags inside them."""
-    marks = find_marks(data)
+    marks, known = find_marks(data), vocabulary(tuple(names), prefixes(data))
     found = _find_alike(data, marks, names, kept)
-    known = vocabulary(tuple(names), prefixes(data))
-    if found is None:
-        tags = described(marks, first_line, known)
-        return tags, records(tags, kept.name)
-    outside = np.ones(marks.start.size, np.bool_)
-    outside[found[0]] = False
-    left = np.flatnonzero(outside)
-    tags = described(Marks(marks.text, marks.start[left], marks.end[left], marks.broken[left]), first_line, known)
-    if not _is_apart(tags, left, kept):
-        tags = described(marks, first_line, known)
-        return tags, records(tags, kept.name)
-    alike = found[1]
-    torn = np.sort(np.concatenate([tags.which(kept.name, kind) for kind in (CLOSE, EMPTY)]))
-    return tags, Records(tags, alike.start[0], alike.end[-1], torn, alike)
+    if found is not None:
+        places, alike = found
+        outside = np.ones(marks.start.size, np.bool_)
+        outside[places] = False
+        left = np.flatnonzero(outside)
+        around = Marks(marks.text, marks.start[left], marks.end[left], marks.broken[left])
+        tags = described(around, first_line, known)
+        if _is_apart(tags, left, kept):
+            torn = np.sort(np.concatenate([tags.which(kept.name, kind) for kind in (CLOSE, EMPTY)]))
+            return tags, Records(tags, alike.start[0], alike.end[-1], torn, alike)
+    tags = described(marks, first_line, known)
+    return tags, records(tags, kept.name)
 
 
 def _is_apart(tags: Tags, left: Index, kept: Kept) -> bool:
