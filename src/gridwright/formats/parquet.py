@@ -18,6 +18,7 @@ from gridwright.formats.columns import Assignment, Preview, assign, kind_of
 from gridwright.formats.detect import detect_layout, draft_layout, placed, point_evidence
 from gridwright.formats.layout import Batch, Layout
 from gridwright.formats.numerals import Numerals, numerals_of
+from gridwright.formats.parquet_sizes import holds_no_reading, require_plausible, require_short, text_columns
 from gridwright.formats.row_verdicts import scalar_text
 from gridwright.formats.source import Chunk, Decoded, ReadOptions
 from gridwright.formats.table import decode_batch
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"PAR1"
 PREVIEW_ROWS = 300
+PREVIEW_TEXT = 200  # characters of a text, by which its kind is told
 SAMPLE_ROWS = 200_000
 # A row that holds a day tells as much as a hundred rows of a reading each.
 SAMPLE_CELLS = 1_000_000
@@ -146,12 +148,16 @@ class ParquetReader:
 
 
 def opened(data: memoryview) -> pq.ParquetFile:
-    """Open a Parquet file held in memory."""
+    """Open a Parquet file held in memory; its texts are read as codes and words."""
     import pyarrow as pa
     from pyarrow import parquet as pq
 
     try:
-        return pq.ParquetFile(pa.BufferReader(pa.py_buffer(data)))
+        source = pa.py_buffer(data)
+        plain = pq.ParquetFile(pa.BufferReader(source))
+        texts = text_columns(plain.schema_arrow)
+        require_plausible(plain.metadata)
+        return pq.ParquetFile(pa.BufferReader(source), metadata=plain.metadata, read_dictionary=texts)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UnreadableFile(
             f"this Parquet file cannot be opened: {error}", remedy="it may be truncated: copy or export it again"
@@ -202,6 +208,7 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
 
     if pt.is_dictionary(column.type):
         column = column.unify_dictionaries()
+        require_short(column)
     if pt.is_large_string(column.type) or pt.is_large_binary(column.type) or pt.is_string_view(column.type):
         column = column.cast(pa.binary())
     if column.num_chunks == 1:
@@ -226,7 +233,7 @@ def _inspect(data: memoryview, file_name: str, options: ReadOptions) -> ParquetD
         by_type = Evidence("zone", named, "the type of its stamps names it", "--zone")
         detected = [by_type if each.what == "zone" else each for each in detected]
     detected += point_evidence(layout, options)
-    kinds = ", ".join(str(file.schema_arrow.field(name).type) for name in preview.names)
+    kinds = ", ".join(str(field.type) for field in file.metadata.schema.to_arrow_schema())
     first = Evidence("columns", ", ".join(preview.names), f"the file's schema: {kinds}")
     return ParquetDialect(layout, (first, *told, *detected), notes)
 
@@ -251,25 +258,37 @@ def _preview(file: pq.ParquetFile) -> Preview:
     names = tuple(file.schema_arrow.names)
     if len(set(names)) != len(names):
         raise UnreadableFile("two columns of this Parquet file have the same name", remedy="rename one of them")
+    read = [field.name for field in file.schema_arrow if not holds_no_reading(field.type)]
     try:
-        head = next(file.iter_batches(batch_size=PREVIEW_ROWS, use_threads=False))
+        head = next(file.iter_batches(batch_size=PREVIEW_ROWS, columns=read, use_threads=False))
     except (pa.ArrowException, OSError, ValueError, StopIteration) as error:
         raise UnreadableFile(f"the first rows cannot be read: {error}", remedy="copy or export it again") from error
-    texts = tuple(tuple(map(scalar_text, column)) for column in head.columns)
-    kinds = tuple(_kind(column.type, text) for column, text in zip(head.columns, texts, strict=True))
+    told = {name: _texts(head.column(name)) for name in read}
+    texts = tuple(told.get(name, ("",) * head.num_rows) for name in names)
+    kinds = tuple(_kind(field.type, text) for field, text in zip(file.schema_arrow, texts, strict=True))
     return Preview(names, texts, kinds)
+
+
+def _texts(column: pa.Array) -> tuple[str, ...]:
+    import pyarrow.types as pt
+
+    if not pt.is_dictionary(column.type):
+        return tuple(map(scalar_text, column))
+    words = [scalar_text(word)[:PREVIEW_TEXT] for word in column.dictionary]
+    return tuple("" if code is None else words[code] for code in column.indices.to_pylist())
 
 
 def _kind(kind: pa.DataType, texts: tuple[str, ...]) -> str:
     import pyarrow.types as pt
 
+    plain = kind.value_type if pt.is_dictionary(kind) else kind
     if pt.is_timestamp(kind):
         return "stamp" if any(text[11:19] not in {"", "00:00:00"} for text in texts) else "date"
     if pt.is_date(kind):
         return "date"
     if pt.is_time(kind):
         return "clock"
-    if pt.is_boolean(kind) or pt.is_nested(kind) or pt.is_binary(kind):
+    if pt.is_boolean(kind) or pt.is_nested(kind) or pt.is_binary(plain):
         return "text"
     if pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind):
         return "number"

@@ -25,15 +25,15 @@ def encoding_of_markup(head: bytes) -> str:
     return ""
 
 
-def to_utf8(data: memoryview, encoding: str) -> bytes:
+def to_utf8(data: memoryview, encoding: str) -> memoryview:
     """Return XML of another encoding as UTF-8 that declares itself so; its lines stay, half a character is U+FFFD."""
     decoder = codecs.getincrementaldecoder(encoding)("replace")
     text = decoder.decode(bytes(data[:PIECE]), len(data) <= PIECE).lstrip("\ufeff")
     found = DECLARED.match(text.lstrip(BLANKS))
     if found is not None:
         text = text.replace(found[0], f"{found[1]}UTF-8", 1)
-    pieces = [text.encode()]
+    whole = bytearray(text.encode())
     for start in range(PIECE, len(data), PIECE):
         last = start + PIECE >= len(data)
-        pieces.append(decoder.decode(bytes(data[start : start + PIECE]), last).encode())
-    return b"".join(pieces)
+        whole += decoder.decode(bytes(data[start : start + PIECE]), last).encode()
+    return memoryview(whole).toreadonly()
