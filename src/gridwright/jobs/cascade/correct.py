@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -91,14 +91,14 @@ def correct(
     run = _Run(store, access, site, now)
     finished = 0
     for scope in scopes(store, access, mine, site.rules):
-        missing = [error for month, error in lost.items() if month in months_of(scope.context)]
-        if missing:
-            run.wait_for(scope, missing[0])
-        else:
-            run.carry(scope)
+        run.carry_here(scope, lost)
         finished += len(scope.ranges)
         if progress:
             progress(finished, len(mine))
+    while later := run.take_later():
+        bring_back(store, on_behalf(access, Act.ADMINISTER), lost=lost)
+        for scope in scopes(store, access, _apart(store, access, later)[0], site.rules):
+            run.carry_here(scope, lost)
     told = judge_registers(store, access, site, counters, now=now) if counters else 0
     return Corrected(
         len(ranges) + summed.ranges,
@@ -140,6 +140,7 @@ class _Run:
     waiting: int = 0
     failed: dict[str, GridwrightError] = field(default_factory=dict)
     lost: dict[str, set[str]] = field(default_factory=dict)
+    seen: set[int] = field(default_factory=set)
 
     def notes(self) -> Iterator[str]:
         """Say whose readings could not be judged, and why; those that one file keeps waiting together."""
@@ -147,6 +148,24 @@ class _Run:
         for error, points in self.lost.items():
             whose = min(points) if len(points) == 1 else f"{len(points):,} usage points, such as {min(points)}"
             yield f"{whose}: {error}"
+
+    def take_later(self) -> list[DirtyRange]:
+        """Return what parts have left dirty behind them, each but once; not that of those who wait or have failed."""
+        points = sorted(
+            {point for each in self.done for point in each.later}.difference(self.failed, *self.lost.values())
+        )
+        ranges = self.store.dirty.ranges(self.access, points=points) if points else []
+        fresh = [each for each in ranges if each.key not in self.seen]
+        self.seen.update(each.key for each in fresh)
+        return fresh
+
+    def carry_here(self, scope: Scope, lost: Mapping[int, ArchiveUnreadable]) -> None:
+        """Carry a part through, unless it needs an archived month of those `lost`."""
+        missing = [error for month, error in lost.items() if month in months_of(scope.context)]
+        if missing:
+            self.wait_for(scope, missing[0])
+        else:
+            self.carry(scope)
 
     def carry(self, scope: Scope) -> None:
         """Carry a part through; where it fails, its halves, until the usage point that fails is alone."""

@@ -18,8 +18,10 @@ from gridwright.domain.finding import Finding
 from gridwright.domain.image import Image
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel, slot_time
+from gridwright.domain.reading_type import Flow
 from gridwright.jobs.cascade.correct_scope import Scope
 from gridwright.jobs.cascade.edits_beyond import Taken, taken_back
+from gridwright.jobs.cascade.fed_in import by_readings, touch_later
 from gridwright.jobs.cascade.make_final import Final
 from gridwright.jobs.cascade.seam_days import SeamDays
 from gridwright.jobs.cascade.unread import Read
@@ -36,7 +38,8 @@ DAY = timedelta(days=1)
 class Outcome:
     """What a part changed: new findings, final readings, day totals, and changes queued to be rated again.
 
-    `left`: parts of it that need more of the time around them than was loaded.
+    `left`: parts of it that need more of the time around them than was loaded. `later`: usage points of which days
+    behind the part are dirty by it.
     """
 
     findings: int = 0
@@ -44,6 +47,7 @@ class Outcome:
     days: int = 0
     rerates: int = 0
     left: tuple[Scope, ...] = ()
+    later: tuple[str, ...] = ()
 
 
 def keep_final(
@@ -56,7 +60,7 @@ def keep_final(
     every = (finding for final in made for finding in final.findings if finding.period.overlaps(scope.period))
     found = [*alone, *(each for each in every if each.code != SILENCE)]
     new = store.findings.save(access, found, known_at=now, points=scope.points, period=scope.period)
-    readings, days, rerates, cascade = 0, 0, [], scope.cascade
+    readings, days, rerates, cascade, feeding = 0, 0, [], scope.cascade, set[str]()
     seams = SeamDays(store, access, scope, [final.panel for final in made])
     _, taken = taken_back(store.edits.withdrawn(access, scope.points, scope.context))
     changes = ((final.zone, _change(store, access, scope.period, final, taken)) for final in made)
@@ -70,21 +74,24 @@ def keep_final(
         kept = store.day_totals.save(access, seams.left_out(totals, zone), known_at=now, gone=gone)
         days += kept.new + kept.changed
         rerates += [Rerate(name, period, cascade, now) for name, period in change.periods()]
+        feeding |= change.begun()
     days += seams.save(now)
     store.rerates.add(access, rerates)
-    return Outcome(new, readings, days, len(rerates))
+    later = touch_later(store, access, feeding, scope.period.end)
+    return Outcome(new, readings, days, len(rerates), later=tuple(later))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Change:
     """`whole`: the final image as it is to be, of the rows that change; `cells`: where it differs from the stored.
 
-    `stale`: those of them in which nothing is known any more.
+    `stale`: those of them in which nothing is known any more. `bare`: rows that readings had left nothing of.
     """
 
     whole: Panel
     cells: Mask
     stale: Mask
+    bare: Mask
 
     def part(self) -> Panel:
         """Return the panel from the first to the last cell that changes."""
@@ -103,6 +110,13 @@ class _Change:
         touched = np.zeros(totals.total.shape, np.bool_)
         touched[row[there], day[there]] = True
         return touched & ~totals.known
+
+    def begun(self) -> set[str]:
+        """Return of whom received energy is known for the first time on these days."""
+        if self.whole.reading_type.flow is not Flow.RECEIVED:
+            return set()
+        begun = self.bare & (self.cells & by_readings(self.whole)).any(axis=1)
+        return {self.whole.points[row] for row in np.flatnonzero(begun).tolist()}
 
     def periods(self) -> Iterator[tuple[str, Interval]]:
         """Yield for each usage point from when to when it changes."""
@@ -134,7 +148,8 @@ def _change(store: Store, access: Access, period: Interval, final: Final, taken:
         return None
     laid = there | stale
     values, quality = np.where(laid, new.values, old.values), np.where(laid, new.quality, old.quality)
-    return _Change(old.with_values(values, quality).rows(rows), cells[rows], stale[rows])
+    bare = np.asarray(~(by_readings(old) & _between(old, period)).any(axis=1))
+    return _Change(old.with_values(values, quality).rows(rows), cells[rows], stale[rows], bare[rows])
 
 
 def _unread(store: Store, access: Access, scope: Scope, made: Sequence[Final]) -> Iterator[tuple[str, _Change | None]]:
@@ -149,7 +164,8 @@ def _unread(store: Store, access: Access, scope: Scope, made: Sequence[Final]) -
             at = (lost.panel.start - old.start) // old.interval
             stale[:, at : at + lost.panel.slots] = gone
             values, quality = np.where(stale, np.nan, old.values), np.where(stale, np.uint8(q.MISSING), old.quality)
-            yield store.registry.point(access, point).zone, _Change(old.with_values(values, quality), stale, stale)
+            change = _Change(old.with_values(values, quality), stale, stale, np.zeros(1, np.bool_))
+            yield store.registry.point(access, point).zone, change
 
 
 def _said(old: Panel, new: Panel, final: Final) -> Mask:

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 
 from gridwright.analytics import energy_panel
-from gridwright.domain import quality as q
 from gridwright.domain.access import Access
 from gridwright.domain.edit import Edit
-from gridwright.domain.image import Image
 from gridwright.domain.panel import Panel, Values
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity, ReadingType
-from gridwright.jobs.cascade.around import EVER
-from gridwright.jobs.cascade.channel import Channel
-from gridwright.jobs.cascade.correct_scope import Scope
 from gridwright.jobs.cascade.feeds import ONE_WAY
-from gridwright.jobs.load.load_stretches import load_stretches
 from gridwright.store import Store
-from gridwright.vee import lay_agreed
 
-AGREED = np.uint8(int(q.Method.AGREED) << 4)
-NOBODY: tuple[set[str], set[str]] = (set(), set())
 Own = Collection[tuple[str, ReadingType]]
 
 
@@ -115,54 +105,3 @@ def _of(edit: Edit, flow: Flow, panel: Panel, values: Values) -> Edit:
 def feeding(edits: Sequence[Edit]) -> set[str]:
     """Return the usage points at which edits say that something was fed in where both directions are one series."""
     return {each.usage_point for each in edits if is_split(each.reading_type) and min(each.values) < 0}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Unfed:
-    """Usage points whose readings have both directions in one series, `panels` of a scope with its `edits`.
-
-    Where no reading says that they fed in, an edit may, or the final image that readings have left: then what was fed
-    in is zero wherever what was delivered is known, and not unknown. By an edit alone it is so with the method AGREED,
-    and goes with the last such edit.
-    """
-
-    store: Store
-    access: Access
-    scope: Scope
-    panels: Sequence[Panel]
-    edits: Sequence[Edit]
-
-    def beside(self, delivered: Sequence[Channel], received: Sequence[Channel]) -> list[Channel]:
-        """Return the received channels that are lacking beside those that were made."""
-        told = {point for channel in received for point in channel.trusted.points}
-        split = {point for panel in self.panels if is_split(panel.reading_type) for point in panel.points} - told
-        return [] if not split else [each for channel in delivered for each in self._beside(channel, split)]
-
-    def _beside(self, channel: Channel, split: Collection[str]) -> Iterator[Channel]:
-        panel = channel.trusted
-        kind = replace(panel.reading_type, flow=Flow.RECEIVED)
-        rows = [row for row, point in enumerate(panel.points) if point in split]
-        read, edited = self._fed([panel.points[row] for row in rows], kind) if rows and not kind.channel else NOBODY
-        if read or edited:
-            some = panel.rows([row for row in rows if panel.points[row] in read | edited])
-            by_edit = np.array([[point not in read] for point in some.points])
-            quality = np.where(by_edit & ~some.missing, q.status_of(some.quality) | AGREED, some.quality)
-            values = np.where(some.missing, np.nan, 0.0)
-            zeros = replace(some, values=values, quality=quality.astype(np.uint8), reading_type=kind)
-            yield Channel(zeros, lay_agreed(zeros, self.edits), (), partial(replace, zeros))
-
-    def _fed(self, points: Sequence[str], kind: ReadingType) -> tuple[set[str], set[str]]:
-        """Return who has a final image of what was fed in as readings left it, and who fed in by an edit in force."""
-        edited = {
-            each.usage_point
-            for each in self.edits
-            if each.usage_point in points and each.reading_type.finer(0) == kind.finer(0) and any(each.values)
-        }
-        read: set[str] = set()
-        left: set[str] = set()
-        for panel in load_stretches(self.store, self.access, points, self.scope.period, kind, image=Image.FINAL):
-            agreed = q.method_of(panel.quality) == q.Method.AGREED
-            for point, known, by_edit in zip(panel.points, ~panel.missing, agreed, strict=True):
-                (read if (known & ~by_edit).any() else left if known.any() else set()).add(point)
-        still = sorted(left - read - edited)
-        return read, edited | (feeding(self.store.edits.applied(self.access, still, EVER)) if still else set())

@@ -19,7 +19,8 @@ from gridwright.domain.reading_type import Flow
 from gridwright.jobs.cascade.channel import Channel
 from gridwright.jobs.cascade.correct_scope import Scope
 from gridwright.jobs.cascade.edits_beyond import Beyond, taken_back
-from gridwright.jobs.cascade.edits_made import Unfed, as_final, own_images
+from gridwright.jobs.cascade.edits_made import as_final, own_images
+from gridwright.jobs.cascade.fed_in import FedSince, Unfed, fed_since
 from gridwright.jobs.cascade.judge_made import JudgeMade
 from gridwright.jobs.cascade.over_seams import over_seams
 from gridwright.jobs.cascade.trust_readings import Material, SiteDefaults, trust_beside, trust_channels
@@ -94,6 +95,7 @@ class Ground:
     material: Material
     groups: Sequence[Group]
     others: Sequence[tuple[str, Panel]]
+    fed: FedSince
 
     def again(self) -> Ground:
         """Return the same for those who make final images several times: the rules are asked once."""
@@ -110,11 +112,11 @@ class Ground:
             partial(_final, judge=JudgeMade(self.site, material, reads, self.now) if told else None)
             for reads in (material.registers, Registers())
         )
-        fed_in = Unfed(self.store, self.access, self.scope, material.panels, material.edits)
+        unfed = Unfed(self.fed, material.edits)
         zones, channels = list[str](), list[Channel]()
         for group in self.groups:
             _, delivered, received = trust_channels(group, self.site, material, now=self.now)
-            received += fed_in.beside(delivered, received)
+            received = unfed.beside(delivered, received)
             channels += [*delivered, *received]
             zones += [group.zone] * (len(channels) - len(zones))
         made = [closed(*both) for both in zip(zones, over_seams(channels, self.site, material), strict=True)]
@@ -145,7 +147,8 @@ def load_ground(store: Store, access: Access, site: SiteDefaults, scope: Scope, 
     stored = replace(stored, panels=tuple(on_measured_grid(stored.panels, edits)))
     kinds = {panel.reading_type for panel in stored.panels}
     history = load_history(store, access, scope.points, scope.context.start, kinds, rules=site.rules)
-    groups, others = every_series(stored.panels, stored.zones)
+    fed = fed_since(store, access, scope, stored.panels)
+    groups, others = every_series(stored.panels, stored.zones, fed.since)
     edits = as_final(edits, own_images(store, access, edits, stored.panels, others))
     material = replace(stored.with_history(history), edits=edits)
     seams = seams_of(material.panels)
@@ -158,7 +161,7 @@ def load_ground(store: Store, access: Access, site: SiteDefaults, scope: Scope, 
         for group in groups
     ]
     beside = [part for panel in others for part in by_zone(to_seams(panel, seams, DAY), material.zones)]
-    return Ground(store, access, site, scope, now, material, whole, beside)
+    return Ground(store, access, site, scope, now, material, whole, beside, fed)
 
 
 def _final(zone: str, channel: Channel, judge: JudgeMade | None) -> Final:

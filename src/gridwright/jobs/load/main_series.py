@@ -9,6 +9,7 @@ from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
 from gridwright.analytics import energy_panel
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
@@ -22,6 +23,8 @@ Key = tuple[int, Grid]  # rank and grid
 CUMULATIVE = Accumulation.CUMULATIVE
 NEVER = -1
 NO_PERIODS: Mapping[str, tuple[Interval, ...]] = MappingProxyType({})
+NEVER_FED: Mapping[str, int] = MappingProxyType({})
+FAR_S = 1 << 60  # later than anything
 HOUR_S = 3600
 
 
@@ -52,13 +55,16 @@ def main_groups(panels: Iterable[Panel], zones: Mapping[str, str]) -> tuple[list
     return groups, _left_out([panel for rank, panel in ranked if rank is not None], chosen)
 
 
-def every_series(panels: Iterable[Panel], zones: Mapping[str, str]) -> tuple[list[Group], list[Panel]]:
+def every_series(
+    panels: Iterable[Panel], zones: Mapping[str, str], fed_since: Mapping[str, int] = NEVER_FED
+) -> tuple[list[Group], list[Panel]]:
     """Group as `main_groups` does, but leave nothing out: the second list holds all that is no main series.
 
     Interval lengths of one usage point that follow each other, as when its meter is exchanged, are groups each.
+    `fed_since`: from when on, in seconds, usage points are known to feed in, whatever these panels say.
     """
     energy = without_told_parts([panel for panel in panels if panel.reading_type.accumulation is not CUMULATIVE])
-    sources = [(panel, list(_usable(panel))) for panel in energy]
+    sources = [(panel, list(_usable(panel, fed_since))) for panel in energy]
     ranked = [part for _, parts in sources for part in parts]
     candidates = [(rank, panel) for rank, panel in ranked if rank is not None]
     best = _best_grids(candidates)
@@ -150,7 +156,7 @@ def grid_of(panel: Panel) -> Grid:
     return panel.interval_s, epoch_s(panel.start) % panel.interval_s
 
 
-def _usable(panel: Panel) -> Iterator[tuple[int | None, Panel]]:
+def _usable(panel: Panel, fed_since: Mapping[str, int] = NEVER_FED) -> Iterator[tuple[int | None, Panel]]:
     """Yield (rank, panel of energy): 0 delivered, 1 net, 2 other energy; None marks received energy."""
     kind = panel.reading_type
     if not is_fine(panel):
@@ -164,17 +170,29 @@ def _usable(panel: Panel) -> Iterator[tuple[int | None, Panel]]:
     elif kind.flow is Flow.DELIVERED:
         yield 0, panel
     elif kind.flow is Flow.NET or kind.quantity is Quantity.POWER:
-        yield from _split(panel)
+        yield from _split(panel, fed_since)
     else:
         yield 2, _as_flow(panel, Flow.DELIVERED, panel.values)
 
 
-def _split(panel: Panel) -> Iterator[tuple[int | None, Panel]]:
+def _split(panel: Panel, fed_since: Mapping[str, int]) -> Iterator[tuple[int | None, Panel]]:
+    """Yield delivered and received energy by the sign; nothing was received until somebody fed in."""
     yield 1, _as_flow(panel, Flow.DELIVERED, np.maximum(panel.values, 0))
     fed_in = (panel.values < 0).any(axis=1)
     if fed_in.any():
         some = panel.rows(np.flatnonzero(fed_in))
-        yield None, _as_flow(some, Flow.RECEIVED, np.maximum(-some.values, 0) + 0.0)
+        known = np.array([fed_since.get(point, FAR_S) for point in some.points], np.int64)
+        begins = np.minimum(fed_from(some), known)
+        at = epoch_s(some.start) + np.arange(some.slots) * some.interval_s
+        received = np.maximum(-some.values, 0) + 0.0
+        yield None, _as_flow(some, Flow.RECEIVED, np.where(at[None] < begins[:, None], np.nan, received))
+
+
+def fed_from(panel: Panel) -> npt.NDArray[np.int64]:
+    """Return since when, in seconds, each row is below zero at times: the UTC day before, as civil days are whole."""
+    below = panel.values < 0
+    first = epoch_s(panel.start) + below.argmax(axis=1) * panel.interval_s
+    return np.where(below.any(axis=1), (first // DAY_S - 1) * DAY_S, FAR_S)
 
 
 def _as_flow(panel: Panel, flow: Flow, values: Values) -> Panel:

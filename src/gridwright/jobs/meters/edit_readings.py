@@ -37,6 +37,7 @@ KILO = (
     Quantity.REACTIVE_POWER,
 )
 MOST_INTERVALS = 50_000  # a year of quarter-hours, and more
+DAY = timedelta(days=1)
 MONTH = timedelta(days=31)
 HOUR = timedelta(hours=1)
 TOLERANCE = 0.1  # of the capacity, as V12 has it
@@ -186,21 +187,16 @@ def _decide(store: Store, access: Access, before: Edit, after: Edit) -> Edit:
     with store.transaction():
         store.edits.advance(access, before, after)
         if EditState.APPLIED in (before.state, after.state):
-            period = _ever_read(store, access, after) if _fed_in(after) else after.period
+            period = _since(store, access, after) if feeding([after]) else after.period
             store.dirty.touch(access, [after.usage_point], after.reading_type, period)
     return after
 
 
-def _fed_in(edit: Edit) -> bool:
-    """Tell whether an edit was taken back that may alone have said that a usage point feeds in."""
-    return edit.state is EditState.WITHDRAWN and bool(feeding([edit]))
-
-
-def _ever_read(store: Store, access: Access, edit: Edit) -> Interval:
+def _since(store: Store, access: Access, edit: Edit) -> Interval:
+    """Return from the day before an edit that may alone say that something was fed in to the last day ever read."""
     extents = store.readings.extents(access, [edit.usage_point])
-    first, last = min(each.first_day for each in extents), max(each.last_day for each in extents)
-    start, end = from_epoch_s(first * DAY_S), from_epoch_s(last * DAY_S)
-    return Interval(min(start, edit.period.start), max(end, edit.period.end))
+    end = from_epoch_s(max(each.last_day for each in extents) * DAY_S)
+    return Interval(edit.period.start - DAY, max(end, edit.period.end))
 
 
 def _require_reason(reason: str) -> None:
