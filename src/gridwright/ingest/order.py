@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +57,7 @@ def is_guess(new: q.Qualities) -> Mask:
     return np.asarray((RANK[new] < SURE) & ~decided, np.bool_)
 
 
+@cache
 def between_reads(before: int, after: int) -> int:
     """Return the quality of the energy between two register reads: it is as sure as the less sure one."""
     worse = before if RANK[before] < RANK[after] else after

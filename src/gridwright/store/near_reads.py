@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from gridwright.store.days.appending import Near
@@ -12,12 +13,14 @@ from gridwright.store.session import Unit
 
 Nearest = dict[int, Near]
 Asked = tuple[int, int, int]  # the key of a usage point, since and until, in epoch seconds
+IN_ORDER = attrgetter("at_s", "epoch")
 PARTS = 100  # selects in one statement to a server
 
 # SQLite looks up all of a group in one statement: each of its own would cost more than what it finds. The list of
 # [key, since, until] is walked in its order, and each entry goes to its place in the primary key.
+_ALL = "r.usage_point, r.at_s, r.value, r.end_device, r.epoch, r.quality"
 _OF_EACH = (
-    "SELECT r.usage_point, r.at_s, r.value, r.end_device, r.epoch, r.quality FROM json_each(?1) AS asked "
+    f"SELECT {_ALL} FROM json_each(?1) AS asked "  # noqa: S608 - only the names of columns
     "CROSS JOIN register_reading AS r WHERE r.usage_point = asked.value ->> 0 AND r.reading_type = ?2 "
 )
 _NEXT_TO_EACH = (
@@ -29,14 +32,13 @@ _BEFORE_EACH = (
     f"{_OF_EACH}{_NEXT_TO_EACH}{_COUNTS}AND n.at_s <= asked.value ->> 1 ORDER BY n.at_s DESC, n.epoch DESC LIMIT 1)"
 )
 _AFTER_EACH = f"{_OF_EACH}{_NEXT_TO_EACH}{_COUNTS}AND n.at_s > asked.value ->> 2 ORDER BY n.at_s, n.epoch LIMIT 1)"
-_BETWEEN_EACH = f"{_OF_EACH}AND r.quality < {WITHDRAWN} AND r.at_s BETWEEN asked.value ->> 1 AND asked.value ->> 2"
+_WITHIN_EACH = f"AND r.quality < {WITHDRAWN} AND r.at_s BETWEEN asked.value ->> 1 AND asked.value ->> 2"
+_BETWEEN_EACH = f"{_OF_EACH}{_WITHIN_EACH}"
+_INSTANTS_EACH = _BETWEEN_EACH.replace(_ALL, "r.usage_point, r.at_s")
 
 # A server is asked by selects side by side, each of which goes to its place in the primary key: a join of a list would
 # have it walk the reads of a usage point, and the limit of each needs LATERAL, which MariaDB does not have.
-_OF_ONE = (
-    "r.usage_point, r.at_s, r.value, r.end_device, r.epoch, r.quality FROM register_reading AS r "
-    "WHERE r.usage_point = ? AND r.reading_type = ? "
-)
+_OF_ONE = f"{_ALL} FROM register_reading AS r WHERE r.usage_point = ? AND r.reading_type = ? "
 _COUNTING = f"{_OF_ONE}AND r.quality < {WITHDRAWN} AND "
 _BEFORE = f"(SELECT 0, {_COUNTING}r.at_s <= ? ORDER BY r.at_s DESC, r.epoch DESC LIMIT 1)"
 _AFTER = f"(SELECT 1, {_COUNTING}r.at_s > ? ORDER BY r.at_s, r.epoch LIMIT 1)"
@@ -76,9 +78,17 @@ def between(unit: Unit, kind: int, asked: Sequence[Asked]) -> dict[int, list[Nea
         parts = [(_BETWEEN, (key, kind, since, until)) for key, since, until in asked]
         rows = [row[1:] for row in _side_by_side(unit, parts)]
     found: dict[int, list[Near]] = {key: [] for key, *_ in asked}
-    for key, *near in rows:
-        found[key].append(Near._make(near))
-    return {key: sorted(several, key=lambda near: (near.at_s, near.epoch)) for key, several in found.items()}
+    for row in rows:
+        found[row[0]].append(Near._make(row[1:]))
+    return {key: sorted(several, key=IN_ORDER) for key, several in found.items()}
+
+
+def instants(unit: Unit, kind: int, asked: Sequence[Asked]) -> dict[int, tuple[int, ...]]:
+    """Return by key the instants alone of what `between` returns, in order: SQLite's alone."""
+    found: dict[int, list[int]] = {key: [] for key, *_ in asked}
+    for key, at_s in unit.fetch(_INSTANTS_EACH, (json.dumps(asked), kind)):
+        found[key].append(at_s)
+    return {key: tuple(sorted(several)) for key, several in found.items()}
 
 
 def reaching(

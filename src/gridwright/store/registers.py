@@ -25,7 +25,7 @@ from gridwright.store.days.saving import SaveSummary
 from gridwright.store.days.touching import have_readings, touch_days
 from gridwright.store.instant import to_seconds, to_us
 from gridwright.store.names import FEW, Names, every_type
-from gridwright.store.near_reads import begun, between, nearest, reaching
+from gridwright.store.near_reads import begun, between, instants, nearest, reaching
 from gridwright.store.register_marks import BY_EXCHANGE, PRESUMED, QUALITY, WITHDRAWN, presumed
 from gridwright.store.session import Session, Unit
 
@@ -90,7 +90,12 @@ class Stored(NamedTuple):
     @property
     def signed(self) -> Stored:
         """The row with the checksum of what it says."""
-        return self._replace(checksum=register_checksum(self[:-1]))
+        return signed(self[:-1])
+
+
+def signed(row: tuple[Any, ...]) -> Stored:
+    """Return a row of all columns but its checksum with that."""
+    return Stored._make((*row, register_checksum(row)))
 
 
 class RegisterExtent(NamedTuple):
@@ -172,12 +177,12 @@ class Registers:
                     asked.setdefault(at, read.at_s)
             # With those that were withdrawn: their keys are taken, and who comes upon one needs a closer look.
             around = nearest(unit, key, [(at, at_s, at_s) for at, at_s in asked.items()], withdrawn=True)
-            recent = between(unit, key, list(recently(around[0], asked)))
+            recent = instants(unit, key, list(recently(around[0], asked)))
             found = sort_out(newest, keys, around, begun(unit, key, around[0]), recent=recent, closer=closer)
             if found.new:
                 known_at_us = to_us(known_at)
                 rows = {
-                    at: Stored(known[newest[at].point], key, *newest[at].row(before), known_at_us, 1).signed
+                    at: signed((known[newest[at].point], key, *newest[at].row(before), known_at_us, 1))
                     for at, before in found.new.items()
                 }
                 unit.run_many(_ADD, list(rows.values()))

@@ -37,7 +37,7 @@ from gridwright.jobs.meters.fill_energy import Day
 from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.jobs.meters.keep_reads import keep_reads
 from gridwright.jobs.store_port import StorePort
-from gridwright.store import Near, Store, near_reads, open_store
+from gridwright.store import Store, near_reads, open_store
 from gridwright.store.session import Unit
 from tests.integration.store.test_rollovers import DAY, NOW, START, Place, a_place, json_of
 
@@ -231,13 +231,17 @@ def test_what_a_first_evening_counted_ends_at_midnight(reads: list[float], entra
 
 def test_a_read_near_the_one_before_it_looks_at_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a display that is read each second, one read a minute looks at the hour before it, once and then closer."""
-    asked, between = list[int](), near_reads.between
+    asked = list[int]()
 
-    def counted(unit: Unit, kind: int, spans: Sequence[near_reads.Asked]) -> dict[int, list[Near]]:
-        asked.append(len(spans))
-        return between(unit, kind, spans)
+    def counted(look: Callable[..., object]) -> Callable[..., object]:
+        def looks(unit: Unit, kind: int, spans: Sequence[near_reads.Asked]) -> object:
+            asked.append(len(spans))
+            return look(unit, kind, spans)
 
-    monkeypatch.setattr("gridwright.store.registers.between", counted)
+        return looks
+
+    for look in (near_reads.between, near_reads.instants):
+        monkeypatch.setattr(f"gridwright.store.registers.{look.__name__}", counted(look))
     brought([("posted one by one", [60 + second / 60 for second in range(181)])])
     assert sum(asked) == 2 * 3
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -150,6 +150,7 @@ def _several(readings: Readings, rows: Sequence[int], arrived: Arrived, turned_o
     arrived.rejects += [replace(reject, line=reject.line - 1) for reject in rejects]
 
 
+@lru_cache(maxsize=1 << 12)
 def interval_of(first: int, last: int) -> tuple[int, int] | None:
     """Return start and length of the interval of a grid that two instants are the ends of; None where there is none."""
     length = round((last - first) / MINUTE_S) * MINUTE_S

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gridwright.api.write.registers import interval_of, put_derived
@@ -96,7 +97,8 @@ def _append(store: Store, pile: Pile, now: datetime, *, wait: bool) -> list[int]
     return appended.left
 
 
-def _closer(before: Sequence[int], read_s: int) -> bool:
+@lru_cache(maxsize=1 << 12)  # most meters of a fleet are read at the same instants
+def _closer(before: tuple[int, ...], read_s: int) -> bool:
     """Tell whether more than the interval between a read and the one before may be told with it, or another grid."""
     if ends_nothing(before[-1], read_s):
         return False

@@ -10,10 +10,10 @@ from gridwright.domain.minute_marks import ends_nothing
 from gridwright.store.register_marks import WITHDRAWN, presumed
 
 LATELY_S = 3420  # nearly an hour: a read that comes each hour has none before it that matters
-Closer = Callable[[Sequence[int], int], bool]  # of the instants of the reads just before one, and of this one
+Closer = Callable[[tuple[int, ...], int], bool]  # of the instants of the reads just before one, and of this one
 
 
-def never(_: Sequence[int], __: int) -> bool:
+def never(_: tuple[int, ...], __: int) -> bool:
     """Tell that no read needs a closer look."""
     return False
 
@@ -75,14 +75,14 @@ def sort_out(
     around: tuple[Mapping[int, Near], Mapping[int, Near]],
     begun: Collection[int] = (),
     *,
-    recent: Mapping[int, Sequence[Near]],
+    recent: Mapping[int, tuple[int, ...]],
     closer: Closer = never,
 ) -> Appended:
     """Find the plain ones: no read comes after, and the one before is of the same meter, and not above it.
 
     What is stored alike already is neither new nor left over. `begun`: where the one before began an epoch: whether it
-    was right the next one tells. `recent`: the reads just before, where others may be; `closer`: whether a read behind
-    them is not plain.
+    was right the next one tells. `recent`: when the reads just before were, where others may be; `closer`: whether a
+    read behind them is not plain.
     """
     before, after = around
     found = Appended({}, [])
@@ -99,7 +99,7 @@ def sort_out(
                 key in after
                 or key in begun
                 or not _follows(near, read)
-                or (near and closer([each.at_s for each in recent.get(key, (near,))], read.at_s))
+                or (near and closer(recent.get(key) or (near.at_s,), read.at_s))
             ):
                 found.left.append(place)
             else:
