@@ -80,8 +80,14 @@ def add_points(unit: Unit, sealing: Sealing, points: Sequence[UsagePoint]) -> No
     if points:
         # A town arrives at once: the bare driver takes them in half the time.
         rows = _sealed_rows(unit, sealing, points)
-        sql = f"INSERT INTO usage_point ({', '.join(rows[0])}) VALUES ({marks(len(rows[0]))})"  # noqa: S608 - our own columns
-        unit.run_many(sql, [tuple(row.values()) for row in rows])
+        head, values = f"INSERT INTO usage_point ({', '.join(rows[0])})", [tuple(row.values()) for row in rows]
+        if unit.dialect == "sqlite" and len({row[1:] for row in values}) == 1:
+            # Nothing but their codes is known of them: one statement takes a quarter of as many.
+            codes = json.dumps([row[0] for row in values], ensure_ascii=False)
+            sql = f"{head} SELECT value, {marks(len(values[0]) - 1)} FROM json_each(?)"  # noqa: S608 - our own columns
+            unit.run_many(sql, [(*values[0][1:], codes)])
+        else:
+            unit.run_many(f"{head} VALUES ({marks(len(values[0]))})", values)
 
 
 def change_points(unit: Unit, sealing: Sealing, points: Sequence[UsagePoint]) -> None:

@@ -18,6 +18,7 @@ from gridwright.formats.nem12.choosing import choose
 from gridwright.formats.nem12.layout import DATE_LENGTH, Index
 from gridwright.formats.nem12.numbers import Text, words
 from gridwright.formats.nem12.piece import DAY, Meaning, numbers_of, piece_of
+from gridwright.formats.nem12.precision import Heads
 from gridwright.formats.nem12.settled import BLANKED, NOTHING, REPLACED, UNREAD, Settled
 from gridwright.formats.nem12.versions import Fill
 from gridwright.formats.text import text_of
@@ -37,15 +38,24 @@ class Seen:
     day: list[Index] = field(default_factory=list)
     line: list[npt.NDArray[np.uint32]] = field(default_factory=list)
     lines: int = 0
+    _channels: dict[tuple[bytes, ...], str] = field(default_factory=dict)
 
-    def see(self, start: int, lines: Index, first: Text, heads: Sequence[re.Match[bytes]]) -> None:
+    def see(self, start: int, lines: Index, first: Text, heads: Heads) -> None:
         """Take note of a window from `start` on, whose lines begin at `lines` with the bytes `first`."""
         days = np.flatnonzero((first == THREE) | (first == QUOTE))
-        self.head.append(np.array([start + head.start() for head in heads], np.int64))
-        self.key.append(np.array([_key(head.group()) for head in heads], np.int64))
+        self.head.append(start + heads[0])
+        self.key.append(np.array([self._key(fields) for fields in heads[1]], np.int64))
         self.day.append(start + lines[days])
         self.line.append((self.lines + 1 + days).astype(np.uint32))
         self.lines += lines.size
+
+    def _key(self, fields: list[bytes]) -> int:
+        """Return a number of the usage point and channel of a 200 record; few name another channel."""
+        told = tuple(fields[2:5])
+        channel = self._channels.get(told)
+        if channel is None:
+            channel = self._channels[told] = _channel(*map(_text, (*told, b"", b"", b"")[:3]))
+        return hash((_text(fields[1]), channel))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,11 +82,12 @@ def settle(data: memoryview, seen: Seen, pieces: Callable[[], Index], meaning: M
     return Settled(np.array(lines, np.int64)[order], np.array(outcomes, np.uint8)[order], fills)
 
 
-def _key(head: bytes) -> int:
-    """Return a number of the usage point and channel of a 200 record."""
-    fields = [text_of(text.strip()) for text in head.replace(b'"', b"").split(b",", 5)[:5]]
-    _, point, configuration, register, suffix = fields + [""] * (5 - len(fields))
-    return hash((point, register[1:] if register.startswith(OWN) else (suffix or configuration).upper()))
+def _text(told: bytes) -> str:
+    return text_of(told.replace(b'"', b"").strip())
+
+
+def _channel(configuration: str, register: str, suffix: str) -> str:
+    return register[1:] if register.startswith(OWN) else (suffix or configuration).upper()
 
 
 def _apart(data: memoryview, seen: Seen, pieces: Callable[[], Index]) -> Iterator[_Version]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from gridwright.domain.verdict import Evidence
 from gridwright.formats.nem12.channels import FLOWLESS, SUFFIX_UNITS, UNITS, default_exponent, field
 from gridwright.formats.source import ReadOptions
 
-HEAD = re.compile(rb"\"?200\"?,[^\r\n]*")
+HEAD = (b"200,", b'"200",', b'"200,', b'200",')
 TOTAL_UNIT, SUFFIX = 7, 4
 WINDOW = 8 << 20
 OVERLAP = 512
@@ -22,7 +21,8 @@ DEEPEST = 12  # decimals looked at
 DOT, FEED, TWO, QUOTE, ZERO = b'.\n2"0'
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
-See = Callable[[int, Ints, Bytes, Sequence[re.Match[bytes]]], None]
+Heads = tuple[Ints, list[list[bytes]]]  # where the 200 records of a window begin, and their fields up to the unit's
+See = Callable[[int, Ints, Bytes, Heads], None]
 
 
 class Unit(NamedTuple):
@@ -50,9 +50,8 @@ def finer_exponents(
         heads = _heads(text, lines[(first == TWO) | (first == QUOTE)])
         if see is not None:
             see(start, lines, first, heads)
-        units = [unit, *(_unit(match.group(), options, known) for match in heads)]
-        offsets = np.array([match.start() for match in heads], np.int64)
-        for at, decimals in _deepest(text, offsets, units):
+        units = [unit, *(_unit(fields, options, known) for fields in heads[1])]
+        for at, decimals in _deepest(text, heads[0], units):
             kind, power, _ = units[at]
             needed[kind] = min(needed.get(kind, 0), power - decimals)
         unit = units[-1]
@@ -71,9 +70,16 @@ def _lines(text: bytes, *, begins: bool) -> Ints:
     return np.r_[0, lines] if begins else lines
 
 
-def _heads(text: bytes, likely: Ints) -> list[re.Match[bytes]]:
+def _heads(text: bytes, likely: Ints) -> Heads:
     """Find the 200 records among the lines that may be one."""
-    return [match for at in likely.tolist() if (match := HEAD.match(text, at)) is not None]
+    found = [at for at in likely.tolist() if text.startswith(HEAD, at)]
+    return np.array(found, np.int64), [_line(text, at).split(b",", TOTAL_UNIT + 1) for at in found]
+
+
+def _line(text: bytes, at: int) -> bytes:
+    end = text.find(b"\n", at)
+    line = text[at:end] if end >= 0 else text[at:]
+    return line.partition(b"\r")[0]
 
 
 def _step(kind: Quantity, exponent: int) -> int:
@@ -83,9 +89,8 @@ def _step(kind: Quantity, exponent: int) -> int:
     return exponent if kind in FLOWLESS else -((2 - exponent) // 3 * 3)
 
 
-def _unit(head: bytes, options: ReadOptions, known: dict[tuple[bytes, ...], Unit]) -> Unit:
+def _unit(fields: list[bytes], options: ReadOptions, known: dict[tuple[bytes, ...], Unit]) -> Unit:
     """Return what a 200 record says; few say anything new."""
-    fields = head.split(b",", TOTAL_UNIT + 1)
     told = tuple(fields[SUFFIX : TOTAL_UNIT + 1 : TOTAL_UNIT - SUFFIX])
     if told not in known:
         known[told] = _meant([text.decode("latin-1") for text in fields], options)
@@ -102,9 +107,9 @@ def _deepest(text: bytes, offsets: Ints, units: list[Unit]) -> list[tuple[int, i
     """Return (place in `units`, decimals) of each channel whose values go beyond the usual resolution."""
     buffer = np.frombuffer(text + b"\n" * (DEEPEST + 2), np.uint8)
     usual = np.array([unit.usual for unit in units])
-    dots = np.flatnonzero(buffer[: min(len(text), WINDOW)] == DOT)
+    size, more = min(len(text), WINDOW), min(int(usual.min()) + 1, DEEPEST)
     # Most values have the usual decimals: only where one more could follow is counted.
-    dots = dots[_is_digit(buffer[dots + min(int(usual.min()) + 1, DEEPEST)])]
+    dots = np.flatnonzero((buffer[:size] == DOT) & _is_digit(buffer[more : size + more]))
     channel = np.searchsorted(offsets, dots, side="right")
     alive = np.ones(dots.size, np.bool_)
     decimals = np.zeros(dots.size, np.int64)

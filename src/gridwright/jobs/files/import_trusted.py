@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from gridwright.domain.day_totals import day_totals
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval, local_midnight, zone_of
 from gridwright.domain.panel import Panel
-from gridwright.domain.reading_type import Flow
+from gridwright.domain.reading_type import Flow, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.formats.source import ReadOptions
@@ -149,8 +150,12 @@ class Judge:
 
         And who may have the same energy in several channels, which is told of whole months.
         """
-        count = Counter((point, panel.reading_type.finer(0)) for panel in self._panels for point in panel.points)
-        changing = {point for (point, _), times in count.items() if times > 1} | suspects(self._panels)
+        alike: dict[ReadingType, list[Panel]] = defaultdict(list)
+        for panel in self._panels:
+            alike[panel.reading_type.finer(0)].append(panel)
+        several = (Counter(chain.from_iterable(each.points for each in some)) for some in alike.values() if some[1:])
+        changing = {point for count in several for point, times in count.items() if times > 1}
+        changing |= suspects(self._panels)
         if not changing:
             return
         kept = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
-from gridwright.store.days.checksum import COUNTS, QUALITY, Numbers, Sums, a_row, mix, of_rows, stored
+from gridwright.store.days.checksum import COUNTS, QUALITY, STORED, Numbers, Sums, a_row, mix, of_rows, stored
 from gridwright.store.days.known import LONG, SHORT
 from gridwright.store.days.pack import PackedRows, Values, unpack_counts, unpack_quality
 from gridwright.store.session import Unit
@@ -20,6 +21,12 @@ from gridwright.store.session import Unit
 INSERT = (
     "INSERT INTO block (reading_type, day, usage_point, phase_s, width, slots, quality_all, quality, counts, "
     "known_at_us, revision, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+# The same of rows of one width and quality: what they share is said once, the rest is cut out of what is joined.
+INSERT_ALIKE = (
+    "INSERT INTO block (reading_type, day, usage_point, phase_s, width, slots, quality_all, quality, counts, "
+    "known_at_us, revision, checksum) SELECT ?1, ?2, value, ?3, ?4, ?5, ?6, substr(?7, 1 + key * ?5, ?5), "
+    "substr(?8, 1 + key * ?4 * ?5, ?4 * ?5), ?9, 1, substr(?10, 1 + key * 8, 8) FROM json_each(?11)"
 )
 COPY = (
     "COPY block (reading_type, day, usage_point, phase_s, width, slots, quality_all, quality, counts, known_at_us, "
@@ -53,6 +60,7 @@ DAYS_OF_ONE_POSTGRES = (
 )
 LOCK = "SELECT id FROM usage_point WHERE id IN ({marks}) ORDER BY id {update}"
 PACKET = 1000
+JOINED_BYTES = 16 << 20
 FEW = 500
 # As many rows for each that is wanted are read in passing.
 DENSE = 2
@@ -215,6 +223,25 @@ class NewRows:
             strict=False,
         )
 
+    def alike(self) -> Iterator[tuple[Any, ...]]:
+        """Yield what `INSERT_ALIKE` asks for, of rows of one width and quality, some megabytes at a time."""
+        packed, sums = self.packed, self._checksums().astype(STORED, copy=False)
+        kinds = list(zip(packed.widths, packed.quality_all, strict=True))
+        for kind in dict.fromkeys(kinds):
+            rows = [row for row, one in enumerate(kinds) if one == kind]
+            some = max(1, JOINED_BYTES // (self.slots * kind[0]))
+            for at in range(0, len(rows), some):
+                yield self._joined(kind, rows[at : at + some], sums)
+
+    def _joined(self, kind: tuple[int, int | None], rows: Sequence[int], sums: Sums) -> tuple[Any, ...]:
+        width, shared = kind
+        points, quality, counts = self.points, self.packed.quality, self.packed.counts
+        each = b"".join(quality[row] or b"" for row in rows) if shared is None else None
+        joined = b"".join([counts[row] for row in rows])
+        keys = json.dumps([points[row] for row in rows])
+        head = (self.kind, self.day, self.phase_s, width, self.slots, shared)
+        return *head, each, joined, self.known_at_us, sums[rows].tobytes(), keys
+
     def _checksums(self) -> Sums:
         packed = self.packed
         numbers = Numbers(
@@ -240,7 +267,7 @@ def add(unit: Unit, rows: NewRows) -> None:
                 for row in rows.tuples():
                     copy.write_row(row)
         elif unit.dialect == "sqlite":
-            cursor.executemany(INSERT, rows.tuples())
+            cursor.executemany(INSERT_ALIKE, rows.alike())
         else:
             in_packets(cursor, unit.placed(INSERT), rows.tuples())
 
