@@ -31,7 +31,7 @@ test: $(READY) $(ASSETS)  ## the whole test-suite, doctests included; warnings a
 check: $(READY)  ## style, types, layers, lock and docs; a minute
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers auto
 	$(BIN)/lint-imports --no-logo
 	@$(MAKE) --no-print-directory lock-current
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
