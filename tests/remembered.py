@@ -31,7 +31,7 @@ def remembered(store: Store, fill: Callable[[Store], Told], *what: Hashable) -> 
     key = (product, is_memory(store._engine.url), fill.__module__, fill.__qualname__, *what)
     if key in _kept:
         _act(store, put, _kept[key][0])
-        for forget in store._session.after_rollback:
+        for forget in (*store._session.after_rollback, store.registry._names._known.clear):
             forget()
     else:
         told = fill(store)

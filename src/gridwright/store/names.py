@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from gridwright.domain.errors import NotFound, StoreCorrupt
 from gridwright.domain.image import Image
 from gridwright.domain.reading_type import ReadingType, from_code
 from gridwright.store import schema
-from gridwright.store.session import Session, Unit
+from gridwright.store.session import NameKeys, Session, Unit
 
 FEW = 400
 PACKET = 2_000
@@ -25,24 +26,36 @@ IMAGE_MARK = "#"  # between the code of a reading type and the image, where it i
 
 
 class Names:
-    """Keys of names, remembered: a key once given never changes, and a rolled-back one is forgotten."""
+    """Keys of names, remembered: a key once given never changes, and counts for others once its giver has committed."""
 
     def __init__(self, session: Session) -> None:
-        self._points: dict[str, int] = {}
-        self._types: dict[str, int] = {}
-        self._codes: dict[int, str] = {}
+        self._known = NameKeys()
         # How many types there were when those alike were looked up, and these.
         self._alike: tuple[int, dict[tuple[ReadingType, Image], dict[int, int]]] = (-1, {})
-        session.after_rollback.append(self.forget)
+        session.after_commit.append(self._learn)
 
-    def forget(self) -> None:
-        """Drop what is remembered."""
-        self._points, self._types, self._codes = {}, {}, {}
-        self._alike = -1, {}
+    def _learn(self, unit: Unit) -> None:
+        """Remember for all what a transaction that has ended well gave."""
+        if unit.given is not None:
+            self._known.add(unit.given)
 
-    def find_points(self, unit: Unit, codes: Iterable[str]) -> dict[str, int]:
+    def _of(self, unit: Unit) -> NameKeys:
+        """Return what is remembered; what a transaction adds to it that has given keys is its own."""
+        own, known = unit.given, self._known
+        if own is None:
+            return known
+        return NameKeys(
+            ChainMap(own.points, known.points), ChainMap(own.types, known.types), ChainMap(own.codes, known.codes)
+        )
+
+    @staticmethod
+    def will_give(unit: Unit) -> None:
+        """Keep apart what a transaction looks up from now on: it is about to add names."""
+        unit.given = unit.given or NameKeys()
+
+    def find_points(self, unit: Unit, codes: Iterable[str]) -> Mapping[str, int]:
         """Return the keys of those of `codes` that exist."""
-        known = self._points
+        known = self._of(unit).points
         wanted = [code for code in codes if code not in known]
         if wanted:
             known.update(_lookup(unit, schema.usage_point, wanted))
@@ -59,13 +72,13 @@ class Names:
     def key_array(self, unit: Unit, codes: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the same as an array; quicker where all are remembered."""
         try:
-            return np.fromiter(map(self._points.__getitem__, codes), np.int64, len(codes))
+            return np.fromiter(map(self._of(unit).points.__getitem__, codes), np.int64, len(codes))
         except KeyError:
             return np.array(self.point_keys(unit, codes), np.int64)
 
-    def find_codes(self, unit: Unit, keys: Sequence[int]) -> dict[int, str]:
+    def find_codes(self, unit: Unit, keys: Sequence[int]) -> Mapping[int, str]:
         """Return the usage points of those of `keys` that exist, and of others."""
-        codes = self._codes
+        codes = self._of(unit).codes
         wanted = [key for key in keys if key not in codes]
         for at in range(0, len(wanted), PACKET):
             part = wanted[at : at + PACKET]
@@ -88,37 +101,39 @@ class Names:
 
     def type_key(self, unit: Unit, kind: ReadingType, image: Image = Image.RAW) -> int | None:
         """Return the key of a reading type, None when nothing of that type was ever stored."""
-        code = _code(kind, image)
-        known = self._types.get(code)
-        if known is None:
-            found = _lookup(unit, schema.reading_type, [code])
-            self._types.update(found)  # what another thread may have forgotten by now
-            known = found.get(code)
-        return known
+        code, types = _code(kind, image), self._of(unit).types
+        if code not in types:
+            types.update(_lookup(unit, schema.reading_type, [code]))
+        return types.get(code)
 
     def resolutions(self, unit: Unit, kind: ReadingType, image: Image = Image.RAW) -> dict[int, int]:
         """Return the keys of all that means the same as a reading type, by the exponent of its resolution."""
+        if unit.given is not None:
+            return _find_alike(unit, kind, image)
         ((count,),) = unit.fetch(COUNT)
         alike = self._alike
-        if count != alike[0]:  # another process may have given a key to one that was not there before
+        if count != alike[0]:  # somebody else may have given a key to one that was not there before
             alike = self._alike = count, {}
         found = alike[1].get((kind, image))
         if found is None:
-            codes = {_code(kind.finer(exponent), image): exponent for exponent in EXPONENTS}
-            found = {codes[code]: key for code, key in _lookup(unit, schema.reading_type, list(codes)).items()}
-            alike[1][kind, image] = found
+            found = alike[1][kind, image] = _find_alike(unit, kind, image)
         return found
 
     def make_type_key(self, unit: Unit, kind: ReadingType, image: Image = Image.RAW) -> int:
         """Return the key of a reading type, giving it one if it is new; each image counts as a type of its own."""
         key = self.type_key(unit, kind, image)
         if key is None:
+            self.will_give(unit)
             code = _code(kind, image)
             add_missing(unit, schema.reading_type, [{"code": code}])
-            found = _lookup(unit, schema.reading_type, [code])
-            self._types.update(found)
-            key = found[code]
+            key = _lookup(unit, schema.reading_type, [code])[code]
+            self._of(unit).types[code] = key
         return key
+
+
+def _find_alike(unit: Unit, kind: ReadingType, image: Image) -> dict[int, int]:
+    codes = {_code(kind.finer(exponent), image): exponent for exponent in EXPONENTS}
+    return {codes[code]: key for code, key in _lookup(unit, schema.reading_type, list(codes)).items()}
 
 
 def _code(kind: ReadingType, image: Image) -> str:

@@ -81,7 +81,9 @@ class Registry:
                 check_addressable(point.id)
             changes = [Change(old[code], point) for code, point in wanted.items() if code in old and old[code] != point]
             changed = [change.new for change in changes]
-            unit.registers = unit.registers or bool(added)
+            if added:
+                unit.registers = True
+                self._names.will_give(unit)
             add_points(unit, self._sealing, added)
             change_points(unit, self._sealing, changed)
             if judged := judged_otherwise(unit, changes):
@@ -315,5 +317,6 @@ def register_unknown(unit: Unit, names: Names, codes: Sequence[str]) -> list[str
     # In order, so that two writers who add the same ones wait for each other instead of deadlocking.
     new = sorted({code for code in codes if code not in known})
     if new:
+        names.will_give(unit)
         add_missing(unit, schema.usage_point, [point_row(UsagePoint(code)) for code in new])
     return new

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,6 +41,26 @@ class AuditEntry:
     detail: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class NameKeys:
+    """Keys of usage points and reading types by their names, and the names of usage points by key."""
+
+    points: MutableMapping[str, int] = field(default_factory=dict)
+    types: MutableMapping[str, int] = field(default_factory=dict)
+    codes: MutableMapping[int, str] = field(default_factory=dict)
+
+    def add(self, others: NameKeys) -> None:
+        """Add what others hold."""
+        self.points.update(others.points)
+        self.types.update(others.types)
+        self.codes.update(others.codes)
+
+    def clear(self) -> None:
+        """Drop all of it."""
+        for each in (self.points, self.types, self.codes):
+            each.clear()
+
+
 @dataclass(slots=True)
 class Unit:
     """A unit of work: the connection of a transaction, or of a consistent read."""
@@ -60,6 +80,7 @@ class Unit:
     chain: dict[str, str] = field(default_factory=dict)
     beside: bool = False  # see `beside_what_waits`
     registers: bool = False  # whether a usage point or an installation was added or changed
+    given: NameKeys | None = None  # looked up since this transaction gave some: for nobody else before it has ended
 
     def require_alive(self) -> None:
         """Raise StoreError when the database has given up the transaction, so that nothing is half written."""
@@ -196,6 +217,8 @@ class Session:
         for undo in self.after_rollback:
             undo()
         unit.marked.clear()
+        if unit.given is not None:
+            unit.given.clear()
         if unit.lost or unit.connection.invalidated:
             return
         try:

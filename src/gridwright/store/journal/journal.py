@@ -140,9 +140,6 @@ class Journal:
     def _keys_of(self, unit: Unit, kind: ReadingType) -> tuple[int, list[int]]:
         """Return the key of a type, and those of other resolutions in which a series may be kept: mostly none."""
         key, alike = self._names.make_type_key(unit, kind), self._names.resolutions(unit, kind).values()
-        if key not in alike:  # given by a transaction of another thread that has not ended, or never will
-            self._names.forget()
-            key, alike = self._names.make_type_key(unit, kind), self._names.resolutions(unit, kind).values()
         return key, [each for each in alike if each != key]
 
     def _fit(self, unit: Unit, entry: Entry, others: Sequence[int]) -> bool:
