@@ -36,6 +36,17 @@ class QuarantinedMeter:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimedBefore:
+    """How many readings of a meter were claimed, and when the last of them were."""
+
+    readings: int
+    claimed: datetime
+
+    def __str__(self) -> str:
+        return f"{self.readings} readings had moved in before, the last of them at {self.claimed:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """What became of readings of unknown meters, by their places: `new` ones wait anew.
 

@@ -15,7 +15,7 @@ from sqlalchemy import Row, Select, delete, func, select
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import AccessDenied, InputError, NotFound
 from gridwright.domain.interval import DAY_S, MICRO, Interval
-from gridwright.domain.quarantine import Kept, QuarantinedMeter, QuarantinedReading
+from gridwright.domain.quarantine import ClaimedBefore, Kept, QuarantinedMeter, QuarantinedReading
 from gridwright.domain.readings import Readings
 from gridwright.domain.usage_point import MAX_ID
 from gridwright.store.audit import note
@@ -189,6 +189,19 @@ class Quarantine:
             row = unit.connection.execute(query).one()
         found = (from_us(row.first), from_us(row.last), from_us(row.came)) if row.readings else None
         return QuarantinedMeter(meter, row.readings, *found) if found else None
+
+    def claimed(self, access: Access, meter: str, *, within: Interval | None = None) -> ClaimedBefore | None:
+        """Return how many readings of one meter were claimed, `within`: of that time only; None where none was."""
+        _require_all(access, Act.READ)
+        c = table.c
+        query = select(func.count(), func.max(c.claimed_us)).where(
+            c.meter == meter, c.claimed_us.is_not(None), c.let_go == 0
+        )
+        if within is not None:
+            query = query.where(c.at_us >= to_us(within.start), c.at_us < to_us(within.end))
+        with self._session.reading(settled=False) as unit:
+            readings, last = unit.connection.execute(query).one()
+        return ClaimedBefore(readings, from_us(last)) if readings else None
 
     def claim(
         self, access: Access, meter: str, *, within: Interval | None = None, save: Saves | None = None

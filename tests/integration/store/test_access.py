@@ -260,6 +260,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "quarantine.waiting": (("M9",), {}),
     "quarantine.reaches": (("M9",), {}),
     "quarantine.meter": (("M9",), {}),
+    "quarantine.claimed": (("M9",), {}),
     "quarantine.claim": (("M9",), {}),
     "quarantine.drop": (("M9",), {"reason": "a test bench"}),
     "controls.add": ((CONTROL,), {}),

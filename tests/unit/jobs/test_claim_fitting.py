@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gridwright.domain.access import LOCAL_OWNER as ME
-from gridwright.domain.errors import Conflict, GridMismatch, InputError
+from gridwright.domain.errors import Conflict, GridMismatch, InputError, NotFound
 from gridwright.domain.interval import Interval
 from gridwright.domain.panel import Panel
 from gridwright.domain.quarantine import QuarantinedReading
@@ -70,11 +70,15 @@ def test_the_interval_length_with_most_readings_has_the_day_and_the_others_wait(
 def test_what_went_on_waiting_is_claimed_with_a_channel_of_its_own_or_let_go(store: Store) -> None:
     store.quarantine.save(ME, [*HOURS, *QUARTERS], received=NOW)
     claimed(store)
-    with pytest.raises(GridMismatch, match="nothing moves in") as refused:
-        claim_meter(store, ME, CLAIM, now=NOW)
-    assert refused.value.remedy == REMEDY
+    again = claimed(store)
+    (before, _, remedy) = again.notes
+    assert (again.intervals, remedy) == (0, REMEDY)
+    assert before.startswith("4 readings had moved in before, the last of them at ")
     done = claimed(store, MeterClaim("QG", "UP-4", channel="E9"))
-    assert (done.intervals, done.notes) == (2, ())
+    assert (done.intervals, done.notes) == (2, (before,))
+    for act in (preview_claim, claim_meter):
+        with pytest.raises(NotFound, match="no readings of meter 'QG' wait: 6 readings had moved in before"):
+            act(store, ME, CLAIM, now=NOW)
     assert store.quarantine.readings(ME, "QG") == []
     kinds = {(series.reading_type.channel, series.readings) for series in store.readings.series(ME, "UP-4")}
     assert kinds == {("", 4), ("E9", 2)}

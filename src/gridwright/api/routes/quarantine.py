@@ -37,7 +37,8 @@ def claim(once: OnceDone, name: Id, asked: ClaimAsked) -> Response:
 
     A name that is a usage point by now is claimed for itself: its readings move in, and no meter is installed.
     Readings that do not fit the interval length of their day go on waiting, and are told in `notes`: claim them with a
-    `channel` of their own, or let them go.
+    `channel` of their own, or let them go. Many move in in portions, each durable: where a claim was cut short the same
+    again goes on, and a note tells how many had moved in before.
     """
     platform = once.platform
     multiplier = Decimal(asked.multiplier)

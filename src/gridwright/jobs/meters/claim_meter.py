@@ -15,7 +15,7 @@ from gridwright.domain.errors import GridMismatch, GridwrightError, NotFound
 from gridwright.domain.finding import Finding
 from gridwright.domain.interval import FIRST as FIRST_INSTANT
 from gridwright.domain.interval import Interval, epoch_s
-from gridwright.domain.quarantine import QuarantinedReading
+from gridwright.domain.quarantine import ClaimedBefore, QuarantinedReading
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
@@ -130,30 +130,51 @@ def claim_meter(
 
     A meter without waiting readings is NotFound; one that hangs elsewhere at that time is a Conflict. Readings from
     outside the installation go on waiting: where the meter hung then, somebody may claim them. So do those that do not
-    fit the grid of their day; where none fits, it is a GridMismatch. `ahead`: what this very claim has moved before.
+    fit the grid of their day; where none ever fitted, it is a GridMismatch. `ahead`: what this very claim has moved
+    before; what another one had, which may have been killed, is told.
     """
     access.require(Act.WRITE_REGISTRY, claim.usage_point)
     with store.transaction():
         zone = store.registry.point(access, claim.usage_point).tz
         moving = _begun(store, access, claim, now)
         if moving is None:
-            raise NotFound(
-                f"no readings of meter {claim.meter!r} wait", remedy="the list of the quarantine tells which do"
-            )
+            raise none_waits(store, access, claim.meter)
+        before = _claimed_before(moving, ahead)
         moving.take(moving.claimed.within)
         whole = moving.added_to(ahead)
-        if not whole.moved:
-            raise moving.refusal()
+        if not (whole.moved or (before and moving.misfits)):
+            raise moving.refusal(before)
         outside = store.quarantine.waiting(access, claim.meter) - moving.left
     twice, claimed = whole.twice, moving.claimed
     counted = {
         f"{claim.meter} is a usage point by now: its readings moved in, and no meter was installed": claimed.own,
         f"{outside} readings from outside the installation go on waiting": outside,
         f"{twice} readings had two values: the later counts, see the findings": twice,
+        f"{before}: they are not counted here": before,
     }
     notes = (*(note for note, count in counted.items() if count), *moving.notes, *told_of(joined(whole.derived), zone))
     place = None if claimed.own else claimed.place
     return ClaimedMeter(place, whole.intervals, whole.registers, notes, whole.moved)
+
+
+def none_waits(store: Store, access: Access, meter: str) -> NotFound:
+    """Return the refusal of a claim of a meter of which no reading waits; it tells what was claimed before."""
+    told = _told(store.quarantine.claimed(access, meter))
+    return NotFound(f"no readings of meter {meter!r} wait{told}", remedy="the list of the quarantine tells which do")
+
+
+def _told(before: ClaimedBefore | None) -> str:
+    return f": {before}" if before else ""
+
+
+def _claimed_before(moving: _Moving, ahead: ClaimedAhead) -> ClaimedBefore | None:
+    """Return what moved in where the meter hangs before this claim began; None where nothing did."""
+    if moving.claimed.new:
+        return None
+    claimed = moving.store.quarantine.claimed(moving.access, moving.claim.meter, within=moving.claimed.within)
+    if claimed is None or claimed.readings <= ahead.moved:
+        return None
+    return replace(claimed, readings=claimed.readings - ahead.moved)
 
 
 @dataclass(slots=True)
@@ -256,13 +277,13 @@ class _Moving:
         reads = in_epochs(store, access, of_hanging(store, access, reads) if self.claimed.own else reads)
         return keep_reads(store, access, reads, known_at=self.now).new if reads else 0
 
-    def refusal(self) -> GridwrightError:
-        """Return why nothing at all moved in."""
+    def refusal(self, before: ClaimedBefore | None) -> GridwrightError:
+        """Return why nothing at all moved in, and what another claim had moved."""
         if self.misfits:
             error = self.misfits[0].error
             return GridMismatch(f"nothing moves in: {error.message}", where=error.where, remedy=REMEDY)
         return NotFound(
-            f"no readings of meter {self.claim.meter!r} wait from {self.claimed.place.period}",
+            f"no readings of meter {self.claim.meter!r} wait from {self.claimed.place.period}{_told(before)}",
             remedy="the list of the quarantine tells from when they are; claim them for where it hung then, with the "
             "instant since which it did: at the same place, it hangs there from then on",
         )

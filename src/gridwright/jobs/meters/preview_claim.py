@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gridwright.domain.access import Access, Act
-from gridwright.domain.errors import NotFound
 from gridwright.domain.usage_point import Installation
-from gridwright.jobs.meters.claim_meter import ClaimedMeter, claim_meter
+from gridwright.jobs.meters.claim_meter import ClaimedMeter, claim_meter, none_waits
 from gridwright.jobs.meters.claimed_place import MeterClaim, place_of
 from gridwright.store import Store
 
@@ -43,7 +42,7 @@ def preview_claim(store: Store, access: Access, claim: MeterClaim, *, now: datet
     store.registry.point(access, claim.usage_point)
     waiting = store.quarantine.meter(access, claim.meter)
     if waiting is None:
-        raise NotFound(f"no readings of meter {claim.meter!r} wait", remedy="the list of the quarantine tells which do")
+        raise none_waits(store, access, claim.meter)
     found = place_of(store, access, claim, waiting.first)
     seen = ClaimSeen(waiting.readings, waiting.first, waiting.last, 0, found.place, found.new, found.ends, found.own)
     if store.quarantine.meter(access, claim.meter, within=found.within) is None:
