@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import astuple
 
 from gridwright.api.answer import refuse
 from gridwright.api.body import too_many
@@ -23,7 +24,7 @@ from gridwright.api.ingest.ends import with_lengths
 from gridwright.api.ingest.few import FEW, Row, check_few
 from gridwright.api.ingest.instants import instant_us, instants_us, told_us
 from gridwright.api.ingest.intervals import EMPTY, MAX_INTERVALS, NO_VALUES, NULLS, step_us
-from gridwright.api.ingest.keys_twice import fault_of, may_be_twice, twice_in
+from gridwright.api.ingest.keys_twice import fault_of, may_be_twice, names_in, twice_in
 from gridwright.api.ingest.listed import lists_more
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.record import FIELDS, WORDS, Number, Record
@@ -116,15 +117,22 @@ def _take_once(
 ) -> None:
     """Take records, but none of which a field is there twice with two values."""
     body, pieces = written
-    told = Told.by(records, WORDS) if len(records) > FEW else None
-    if may_be_twice(body, records, FIELDS, 0 if told is None else told.fields):
-        kept = _said_once(records, numbered, decoded, pieces())
-        if len(kept) < len(records):
-            told, records, numbered = None, [records[at] for at in kept], [numbered[at] for at in kept]
-    if countOf(map(END_OF, records), None) < len(records):
-        told, (records, numbered) = None, _ended(records, numbered, decoded, context[0])
+    fields = names_in(body)
+    told = Told.by(records, WORDS, fields) if len(records) > FEW else None
+    if told is None or told.fields != fields:  # else the text has the fields that are told, and no other
+        if may_be_twice(body, records, FIELDS, _fields_of(records) if told is None else told.fields):
+            kept = _said_once(records, numbered, decoded, pieces())
+            if len(kept) < len(records):
+                told, records, numbered = None, [records[at] for at in kept], [numbered[at] for at in kept]
+        if countOf(map(END_OF, records), None) < len(records):
+            told, (records, numbered) = None, _ended(records, numbered, decoded, context[0])
     _take(records, numbered, decoded, told, context)
     _name_unknown(decoded, pieces)
+
+
+def _fields_of(records: Sequence[Record]) -> int:
+    """Return how many fields a few records have that are not null; 0 of many."""
+    return sum([len(FIELDS) - astuple(record).count(None) for record in records]) if len(records) <= FEW else 0
 
 
 def _ended(
@@ -248,7 +256,8 @@ def _take(
 ) -> None:
     """Turn decoded records into columns and check them."""
     defaults, now = context
-    if list in set(map(type, map(KWH, records))) or list in set(map(type, map(VALUE, records))):
+    values = [told.values] if told is not None else [map(KWH, records), map(VALUE, records)]
+    if any(list in set(map(type, column)) for column in values):
         blocks = [at for at, record in enumerate(records) if type(record.kwh) is list or type(record.value) is list]
         if sum(_length(records[at].kwh) + _length(records[at].value) for at in blocks) > MAX_INTERVALS:
             raise too_many(MAX_INTERVALS, "intervals")

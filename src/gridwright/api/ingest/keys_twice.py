@@ -34,8 +34,7 @@ def may_be_twice(text: bytes, records: Sequence[Any], fields: Sequence[str], kno
     Counted over the whole text, which is cheap; `known` is how many fields the records have, where the caller has
     counted them. Fields that nobody knows, or that are null, are looked for by name.
     """
-    written = _names_of(text) - (ENVELOPE.match(text) is not None)
-    if written == (known or _proven(records, fields)):
+    if names_in(text) == (known or _proven(records, fields)):
         return False
     if b"\\" in text:  # a name may be written with escapes
         return True
@@ -43,13 +42,14 @@ def may_be_twice(text: bytes, records: Sequence[Any], fields: Sequence[str], kno
     return any(count and count > _have(records, field) for field, count in counts)
 
 
-def _names_of(text: bytes) -> int:
-    """Return how many names the text has at most: before the colon of a name stands its quote, or space."""
+def names_in(text: bytes) -> int:
+    """Return how many names of fields a text has at most: before the colon of a name stands its quote, or space."""
+    around = ENVELOPE.match(text) is not None
     if len(text) < SHORT:
-        return sum(map(text.count, BEFORE_VALUE))
+        return sum(map(text.count, BEFORE_VALUE)) - around
     written = np.frombuffer(text, np.uint8)
     before = written[np.flatnonzero(written == COLON) - 1]
-    return int(np.count_nonzero((before == QUOTE) | (before <= SPACE)))
+    return int(np.count_nonzero((before == QUOTE) | (before <= SPACE))) - around
 
 
 def _proven(records: Sequence[Any], fields: Sequence[str]) -> int:
