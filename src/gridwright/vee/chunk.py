@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain import quality as q
-from gridwright.domain.calendar import LocalCalendar
+from gridwright.domain.calendar import LocalCalendar, date_of
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import Quantity, ReadingType
 from gridwright.domain.usage_point import UsagePoint
@@ -160,12 +160,16 @@ class Chunk:
 
     def clock(self, slot: int) -> str:
         """Return the local date and time at which `slot` begins."""
-        minute = int(self.calendar.minute[slot])
-        return f"{self.days.date(self.days.of(slot))} {minute // 60:02d}:{minute % 60:02d}"
+        return _clock(int(self.days.day[self.days.of(slot)]), int(self.calendar.minute[slot]))
 
     def amount(self, counts: float) -> str:
         """Write a value for people: 15.0 kWh, 230.1 V."""
         return amount(counts, self.reading_type)
+
+
+@lru_cache(maxsize=4096)
+def _clock(day: int, minute: int) -> str:
+    return f"{date_of(day)} {minute // 60:02d}:{minute % 60:02d}"
 
 
 def _number(text: str | None) -> float:

@@ -74,10 +74,8 @@ class LowLimit:
 
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
         """Name the lowest value and the base load."""
-        lowest, floor = (
-            float(np.nanmin(chunk.values[row, first:last])),
-            float(self._counts(chunk, chunk.attribute("base_load_kw")[row : row + 1])[0]),
-        )
+        lowest = float(np.fmin.reduce(chunk.values[row, first:last]))
+        floor = float(self._counts(chunk, chunk.attribute("base_load_kw")[row]))
         return (
             f"{chunk.amount(lowest)} at {chunk.clock(first)}, while the base load is {chunk.amount(floor)} an interval"
         )
