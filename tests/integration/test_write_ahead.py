@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from datetime import timedelta
 from types import SimpleNamespace
@@ -23,6 +24,8 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import StoreFull, StoreLocked
 from gridwright.domain.interval import Interval
 from gridwright.domain.readings import Readings
+from gridwright.domain.usage_point import UsagePoint
+from gridwright.store import open_store
 from tests.integration.test_group_commit import QUARTER, START, TOWN, batch, put, record, register, store, told, value
 
 if TYPE_CHECKING:
@@ -186,6 +189,60 @@ def test_what_parts_set_aside_stays_counted_where_the_end_is_tried_again(
     assert (told(answer)["accepted"], told(answer)["set_aside"]) == (3 * SLOTS + 30, 30)
 
 
+DAYS, A_DAY = 12, 8
+
+
+def of_one_point(**wrong: float) -> list[dict[str, Any]]:
+    """Reads of one usage point in no order, eight a day, with one instant twice; `wrong` ones in place of some."""
+    first = -12 * DAYS * A_DAY
+    reads = [register(1, first + 12 * at, wrong.get(f"n{at}", 1000 + at)) for at in range(DAYS * A_DAY)]
+    random.Random(5).shuffle(reads)  # noqa: S311 - an order, no secret
+    return [*reads, dict(reads[40]), record(1, -40, 0.5), record(1, first + 31, 0.25)]
+
+
+def left(store: Store) -> list[Any]:
+    """Return all that a usage point has: reads, doubts, and the energy of each day."""
+    days = [Interval(START - timedelta(days=day), START - timedelta(days=day - 1)) for day in range(DAYS + 1)]
+    energy = [store.readings.load(ME, "UP-1", day, interval=QUARTER).values.tolist() for day in days]
+    reads = [
+        (one.at, one.value, one.epoch)
+        for one in store.registers.load(ME, "UP-1", Interval(days[-1].start, days[0].end))
+    ]
+    doubts = [(one.finding.code, one.finding.period) for one in store.findings.page(ME, limit=1000)]
+    return [repr(energy), reads, sorted(doubts, key=repr)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "doubted"),
+    [({}, 0), ({"n23": 0.0}, 1), ({"n24": 90_000.0, "n55": 0.0}, 2), ({"n7": 1.0, "n8": 2.0}, 0)],
+    ids=["none", "a day's last", "a day's first", "a reset"],
+)
+@pytest.mark.parametrize("reads", [1, 3 * A_DAY])
+def test_one_usage_point_with_very_many_reads_is_cut_by_days(
+    monkeypatch: pytest.MonkeyPatch, reads: int, wrong: dict[str, float], doubted: int
+) -> None:
+    found, sizes, real = [], list[int](), write
+
+    def noted(store: Store, batches: Sequence[Batch], now: Any) -> Any:  # noqa: ANN401 - as it is asked
+        sizes.extend(one.reads for one in batches)
+        return real(store, batches, now)
+
+    monkeypatch.setattr("gridwright.api.write.ahead.write", noted)
+    monkeypatch.setattr("gridwright.api.write.writer.write", noted)
+    for most in (10_000, reads):
+        monkeypatch.setattr("gridwright.api.write.writer.READS", most)
+        with open_store("sqlite://") as opened:
+            opened.registry.save_points(ME, [UsagePoint(f"UP-{point}", capacity_kw=100.0) for point in (1, 2, 3)])
+            (answer,) = put(opened, batch(*of_one_point(**wrong)))
+            found.append((told(answer), left(opened)))
+    assert found[0] == found[1]
+    assert found[0][0].get("doubted", 0) == doubted
+    whole, *parts = sizes
+    assert whole == sum(parts)
+    assert len(parts) >= DAYS * A_DAY // (reads + A_DAY) // 2
+    assert max(parts) <= max(reads, 3 * A_DAY)
+
+
 ROWS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9)), min_size=1, max_size=30)
 
 
@@ -208,7 +265,7 @@ def rows_of(parts: Sequence[Readings]) -> list[tuple[str, str, int, int]]:
 def test_a_cut_keeps_all_reads_and_usage_points_whole(series: list[list[tuple[int, int]]], most: int) -> None:
     whole = Resolved(registers=[a_series(rows) for rows in series])
     names = _first(whole.registers, most)
-    now, later = (_some(whole, names, of=of) for of in (True, False))
+    now, later = (_some(whole, names, None, of=of) for of in (True, False))
     assert rows_of(now.registers + later.registers) == rows_of(whole.registers)
     assert {row[0] for row in rows_of(now.registers)} == names
     assert names.isdisjoint(row[0] for row in rows_of(later.registers))

@@ -1,4 +1,4 @@
-"""What a batch of very many register reads brings ahead of its answer, some usage points a transaction.
+"""What a batch of very many register reads brings ahead of its answer, some usage points or days a transaction.
 
 Each read is judged by those beside it, which takes a hundred times as long as an interval. What was written ahead stays
 if the rest fails: the same again changes nothing.
@@ -20,6 +20,7 @@ from gridwright.api.ingest.names import Resolved
 from gridwright.api.ingest.places import dense
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.batches import restore, write
+from gridwright.api.write.cuts import last_cut
 from gridwright.domain.readings import Readings
 from gridwright.ingest.order import take
 
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
 def write_some(store: Store, batch: Batch, most: int, now: datetime) -> bool:
     """Write all of some usage points, with so many register reads at most; False where the whole has to tell why not.
 
-    A usage point stays whole, however many reads it has.
+    One that has more of them is written in whole days, as long as more than one is left.
     """
     names = _first(batch.resolved.registers, most)
-    ahead, rest = (_some(batch.resolved, names, of=of) for of in (True, False))
+    until_s = last_cut(batch.resolved.registers, next(iter(names)), most) if len(names) == 1 else None
+    ahead, rest = (_some(batch.resolved, names, until_s, of=of) for of in (True, False))
     part = Batch(batch.access, batch.received, batch.decoded, ahead, batch.directory, _told_later)
     try:
         (outcome,) = write(store, [part], now)
@@ -69,18 +71,19 @@ def _first(registers: Sequence[Readings], most: int) -> set[str]:
     return names
 
 
-def _some(resolved: Resolved, names: set[str], *, of: bool) -> Resolved:
-    """Return what is of usage points, or of all others; nothing of the quarantine."""
+def _some(resolved: Resolved, names: set[str], until_s: int | None, *, of: bool) -> Resolved:
+    """Return what is of usage points up to an instant, or all else; nothing of the quarantine."""
     intervals, registers = (
-        [_part(one, names, of=of) for one in parts] for parts in (resolved.intervals, resolved.registers)
+        [_part(one, names, until_s, of=of) for one in parts] for parts in (resolved.intervals, resolved.registers)
     )
-    few = [one for one in resolved.few if (one.name in names) is of]
+    few = [one for one in resolved.few if (one.name in names and (until_s is None or one.at_s < until_s)) is of]
     return Resolved([one for one in intervals if one.size], [one for one in registers if one.size], few)
 
 
-def _part(readings: Readings, names: set[str], *, of: bool) -> Readings:
-    mine: npt.NDArray[np.bool_] = np.array([(name in names) is of for name in readings.points])
-    rows = mine[readings.point]
+def _part(readings: Readings, names: set[str], until_s: int | None, *, of: bool) -> Readings:
+    mine: npt.NDArray[np.bool_] = np.array([name in names for name in readings.points])
+    now = mine[readings.point] if until_s is None else mine[readings.point] & (readings.at < until_s)
+    rows = now if of else ~now
     used, place = dense(readings.point[rows], len(readings.points))
     points, devices = (
         tuple(column[which] for which in used.tolist()) if column else ()
