@@ -29,7 +29,7 @@ def site_of(story: Story) -> Iterator[Site]:
 
 
 def told(site: Site) -> list[object]:
-    finals = [panel for name in ("", "fed in") if name in site.kinds for panel in site.finals(name)]
+    finals = [panel for name in site.kinds for panel in site.finals(name) if not panel.missing.all()]
     return [(panel.start, panel.interval, panel.values.tolist(), panel.quality.tolist()) for panel in finals]
 
 

@@ -24,7 +24,7 @@ from gridwright.jobs.cascade.edits_beyond import Taken, taken_back
 from gridwright.jobs.cascade.fed_in import by_readings, touch_later
 from gridwright.jobs.cascade.make_final import Final
 from gridwright.jobs.cascade.seam_days import SeamDays
-from gridwright.jobs.cascade.unread import Read
+from gridwright.jobs.cascade.unread import NOT_AGREED, Read
 from gridwright.jobs.load.load_stretches import load_stretches
 from gridwright.store import Store
 from gridwright.store.money.rerates import Rerate
@@ -192,6 +192,10 @@ def _known_no_more(old: Panel, new: Panel, final: Final, period: Interval) -> Ma
     stored = new.missing & ~old.missing
     if final.beyond or not stored.any():
         return np.zeros(stored.shape, np.bool_)
+    if final.part:
+        return (
+            stored & q.has_status(old.quality, NOT_AGREED) & _between(old, final.panel.period) & _between(old, period)
+        )
     estimated = q.has_status(old.quality, (q.Status.ESTIMATED,)) & stored
     known = ~final.channel.validated.regrid(old.period).missing
     gone = q.has_status(old.quality, q.MEASURED) & stored & ~known & _between(old, _days_of(final.panel, period))

@@ -29,6 +29,7 @@ from gridwright.jobs.load.load_stored import READS_BESIDE, load_stored
 from gridwright.jobs.load.load_stretches import seams_of, to_seams
 from gridwright.jobs.load.main_series import Group, by_zone, every_series
 from gridwright.jobs.load.measured_grid import on_measured_grid
+from gridwright.jobs.load.told_parts import told_parts
 from gridwright.store import Store
 from gridwright.vee import Registers
 
@@ -41,7 +42,8 @@ LONG = timedelta(days=366)
 class Final:
     """What became of one channel of usage points of one zone, on the days of a scope and those before.
 
-    `channel`: what it was made of. `beyond`: outside all that was read, so that only edits are in it.
+    `channel`: what it was made of. `beyond`: outside all that was read, so that only edits are in it. `part`: of what
+    is a part of other energy, so that nothing is in it.
     """
 
     zone: str
@@ -49,6 +51,7 @@ class Final:
     findings: tuple[Finding, ...]
     channel: Channel
     beyond: bool = False
+    part: bool = False
 
     @property
     def under(self) -> Panel:
@@ -67,7 +70,7 @@ class Final:
 
     def lacks_in(self, period: Interval) -> set[str]:
         """Return the usage points of which something was not measured in a period, and is added up."""
-        if self.beyond or not self.panel.reading_type.sums:
+        if self.beyond or self.part or not self.panel.reading_type.sums:
             return set()
         some = self.panel.between(period)
         measured = q.has_status(some.quality, (*q.MEASURED, q.Status.DERIVED)).all(axis=1)
@@ -122,7 +125,14 @@ class Ground:
         made = [closed(*both) for both in zip(zones, over_seams(channels, self.site, material), strict=True)]
         for zone, panel in self.others:
             made.append(alone(zone, trust_beside(panel, self.site, material, now=self.now)))
-        return [*made, *(replace(alone(zone, channel), beyond=True) for zone, channel in self._beyond(made))]
+        parts = [replace(alone(zone, channel), part=True) for zone, channel in self._parts()]
+        return [*made, *parts, *(replace(alone(zone, channel), beyond=True) for zone, channel in self._beyond(made))]
+
+    def _parts(self) -> Iterator[tuple[str, Channel]]:
+        """Yield when channels hold nothing, as what registers tell of them is a part of energy that was measured."""
+        for panel in told_parts(self.material.panels):
+            for zone, some in by_zone(panel, self.material.zones):
+                yield zone, Channel(some, some, (), partial(replace, some))
 
     def _beyond(self, made: Sequence[Final]) -> Iterator[tuple[str, Channel]]:
         """Yield what edits say, or said until they were taken back, outside the final images that were made."""

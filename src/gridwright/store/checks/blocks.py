@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from gridwright.domain import quality as q
 from gridwright.domain.calendar import date_of
 from gridwright.domain.interval import DAY_S
+from gridwright.domain.reading_type import from_code
 from gridwright.store import schema
 from gridwright.store.archive.archive import ARCHIVED, ArchivePart, kinds_of
 from gridwright.store.archive.rows import Kind, StoredBlock, decode
@@ -274,10 +275,16 @@ def _check_final(
 ) -> None:
     sql = "SELECT usage_point FROM block WHERE reading_type = ? AND day = ?"
     there = {point for (point,) in work.unit.fetch(sql, (final, day))}
-    finder = work.found.final
+    finder, of_channel = work.found.final, bool(from_code(work.kind.code).channel)
     for row in rows:
         waits = any(first <= day < last for first, last in dirty.get(row.usage_point, ()))
         if not waits:
             finder.looked_at += 1
-            if row.usage_point not in there:
+            if row.usage_point not in there and not (of_channel and _is_told(row)):
                 finder.fault(f"{work.where(day, row.usage_point)}: there is no final image")
+
+
+def _is_told(row: StoredBlock) -> bool:
+    """Tell whether registers alone told a day, which of a channel may be a part of other energy."""
+    quality = unpack_quality([row.quality_all], [row.quality], row.slots)
+    return bool((q.of_register(quality) | (quality == q.MISSING)).all())
