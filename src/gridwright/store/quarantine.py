@@ -140,11 +140,14 @@ class Quarantine:
             rows = unit.connection.execute(query).all()
         return [QuarantinedMeter(r.meter, r.readings, *map(from_us, (r.first, r.last, r.received))) for r in rows]
 
-    def readings(self, access: Access, meter: str, *, limit: int = 100_000) -> list[QuarantinedReading]:
-        """Return what waits of one meter, in order of time and arrival."""
+    def readings(
+        self, access: Access, meter: str, *, limit: int = 100_000, since: datetime | None = None, skip: int = 0
+    ) -> list[QuarantinedReading]:
+        """Return what waits of one meter, in order of time and arrival; from `since` on, less the first to `skip`."""
         _require_all(access, Act.READ)
+        query = _waiting(meter) if since is None else _waiting(meter).where(table.c.at_us >= to_us(since))
         with self._session.reading(settled=False) as unit:
-            return _to_readings(unit, unit.connection.execute(_waiting(meter).limit(limit)).all())
+            return _to_readings(unit, unit.connection.execute(query.limit(limit).offset(skip)).all())
 
     def reaches(self, access: Access, meter: str) -> datetime | None:
         """Return until when the intervals reach that wait of one meter; None where none does."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 import pytest
 
+from gridwright.api.cursor import to_cursor
 from gridwright.api.idempotency import InFlight
 from gridwright.api.problems import RequestRefused
 from gridwright.domain.access import LOCAL_OWNER, Role
@@ -162,6 +165,44 @@ def test_a_claim_moves_the_readings_in(town: Town) -> None:
     meters = [each["end_device"] for each in town.get("/v1/usage-points/UP-2/installations").json()["items"]]
     assert meters == ["M-2", "M-9"]
     assert town.get("/v1/quarantine").json()["items"] == []
+
+
+def test_readings_that_wait_are_looked_at_page_by_page(town: Town) -> None:
+    store = town.platform.store
+    twice = [replace(each, value=each.value + 1) for each in store.quarantine.readings(LOCAL_OWNER, "M-9")[:2]]
+    store.quarantine.save(LOCAL_OWNER, twice, received=NOW)
+    expected = store.quarantine.readings(LOCAL_OWNER, "M-9")
+    found = list[dict[str, Any]]()
+    for limit in (1, 3, 5, 14, 100):
+        cursor: str | None = ""
+        found.clear()
+        while cursor is not None:
+            page = town.get("/v1/quarantine/M-9/readings", params={"limit": limit, "cursor": cursor}).json()
+            found += page["items"]
+            cursor = page["next"] or None
+        assert [(datetime.fromisoformat(each["at"]), each["value"]) for each in found] == [
+            (each.at, each.value) for each in expected
+        ]
+    assert {(each["interval_s"], each["unit"]) for each in found} == {(900, "Wh")}
+    assert town.get("/v1/quarantine/M-99/readings").status_code == HTTPStatus.NOT_FOUND
+    for place in ((10**17, 0), (0, 10**17)):
+        query = {"cursor": to_cursor("quarantine-readings", place)}
+        assert town.get("/v1/quarantine/M-9/readings", params=query).status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def test_readings_that_wait_are_let_go_with_a_reason_and_do_not_come_back(town: Town) -> None:
+    store, address = town.platform.store, "/v1/quarantine/M-9/drop"
+    waited, audit = store.quarantine.readings(LOCAL_OWNER, "M-9"), store.audit.records(LOCAL_OWNER)
+    for body in ({}, {"reason": " "}):
+        assert town.post(address, body).status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    key = {"Idempotency-Key": "drop"}
+    for _ in range(2):
+        done = town.post(address, {"reason": "a test bench"}, headers=key)
+        assert (done.status_code, done.json()["dropped"]) == (HTTPStatus.OK, 12)
+    assert town.post(address, {"reason": "a test bench"}).status_code == HTTPStatus.NOT_FOUND
+    assert store.quarantine.save(LOCAL_OWNER, waited, received=NOW) == 0
+    noted = [each for each in store.audit.records(LOCAL_OWNER) if each not in audit]
+    assert [each.detail["reason"] for each in noted if "dropped" in each.detail] == ["a test bench"]
 
 
 def test_a_claim_of_a_meter_that_hangs_elsewhere_leaves_everything(town: Town) -> None:

@@ -1,23 +1,29 @@
-"""Quarantine: readings of meters nobody knows, and how they are claimed."""
+"""Quarantine: readings of meters nobody knows, how they are claimed, and let go."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
 from gridwright.api.address import href
-from gridwright.api.cursor import from_cursor, to_cursor
+from gridwright.api.cursor import from_cursor, strange, to_cursor
 from gridwright.api.door import Asking
 from gridwright.api.idempotency import OnceDone
 from gridwright.api.listing import Page, cut, listed
-from gridwright.api.parameters import CursorText, Id, Limit
+from gridwright.api.parameters import LATEST, CursorText, Id, Limit
 from gridwright.api.problems import bad_parameter
-from gridwright.api.shapes.people import ClaimAsked, Claimed, WaitingMeter
+from gridwright.api.shapes.people import ClaimAsked, Claimed, DropAsked, Dropped, WaitingMeter, WaitingReading
+from gridwright.domain.errors import NotFound
+from gridwright.domain.interval import epoch_s, from_epoch_s
+from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.jobs.meters.claim_meter import claim_ahead, claim_meter
 from gridwright.jobs.meters.claimed_place import MeterClaim
+from gridwright.store.quarantine import LIMIT
 
+LAST_S = epoch_s(LATEST)
 router = APIRouter(prefix="/quarantine", tags=["Quarantine"])
 
 
@@ -29,6 +35,49 @@ def list_waiting(request: Request, platform: Asking, limit: Limit = 100, cursor:
     rows = platform.store.quarantine.meters(platform.access, limit=limit + 1, after=after)
     page, last = cut(rows, limit)
     return listed(request, [WaitingMeter.of(each) for each in page], last and to_cursor("quarantine", (last.meter,)))
+
+
+@router.get("/{name}/readings", summary="List readings that wait", response_model=Page[WaitingReading])
+def list_readings(
+    request: Request, platform: Asking, name: Id, limit: Limit = 100, cursor: CursorText = ""
+) -> Response:
+    """Return the readings of one meter nobody knows that wait, in order of time and arrival."""
+    second, seen = from_cursor("quarantine-readings", cursor, (0, 0)) or (0, 0)
+    if int(second) > LAST_S or int(seen) > LIMIT:
+        raise strange()
+    since = from_epoch_s(int(second)) if cursor else None
+    found = platform.store.quarantine.readings(platform.access, name, limit=limit + 1, since=since, skip=int(seen))
+    if not (found or cursor):
+        raise NotFound(f"no readings of meter {name!r} wait", remedy="the list of the quarantine tells which do")
+    page, last = cut(found, limit)
+    following = last and to_cursor("quarantine-readings", _behind(page, last, int(second), int(seen)))
+    return listed(request, [_shown(each) for each in page], following)
+
+
+def _behind(page: Sequence[QuarantinedReading], last: QuarantinedReading, second: int, seen: int) -> tuple[int, int]:
+    """Return the second in which a page goes on, and how many readings of it were shown by then."""
+    at = epoch_s(last.at)
+    shown = sum(epoch_s(each.at) == at for each in page)
+    return at, shown + (seen if at == second else 0)
+
+
+def _shown(each: QuarantinedReading) -> WaitingReading:
+    kind = each.reading_type
+    return WaitingReading(
+        at=each.at, interval_s=each.interval_s, value=each.value * kind.resolution, unit=kind.unit, type=kind.code
+    )
+
+
+@router.post("/{name}/drop", summary="Let readings go", response_model=Dropped)
+def drop(once: OnceDone, name: Id, asked: DropAsked) -> Response:
+    """Let what waits of a meter go that nobody will claim; the reason stays in the audit chain."""
+    platform = once.platform
+
+    def work() -> Dropped:
+        dropped = platform.store.quarantine.drop(platform.access, name, reason=asked.reason)
+        return Dropped(href=href("quarantine"), meter=name, dropped=dropped)
+
+    return once(HTTPStatus.OK, work)
 
 
 @router.post("/{name}/claim", summary="Claim a meter", status_code=HTTPStatus.CREATED, response_model=Claimed)

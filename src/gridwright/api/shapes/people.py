@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from gridwright.api.parameters import PLAIN, Instant, Name, Text
+from gridwright.api.parameters import PLAIN, Instant, Name, Reason, Text
 from gridwright.api.shapes.shape import Request, Shape
 from gridwright.domain.access import Role
 
@@ -99,6 +99,30 @@ class WaitingMeter(Shape):
     received: datetime
 
 
+class WaitingReading(Shape):
+    """A reading of a meter nobody knows, as it came."""
+
+    at: datetime = Field(description="Begin of the interval, or instant of the register read.")
+    interval_s: int = Field(description="Length of the interval in seconds; 0 for a register read.")
+    value: float
+    unit: str
+    type: str = Field(description="Code of the reading type.")
+
+
+class DropAsked(Request):
+    """Why readings that wait are let go."""
+
+    reason: Reason = Field(examples=["A meter of the test bench."])
+
+
+class Dropped(Shape):
+    """What was let go."""
+
+    href: str
+    meter: str
+    dropped: int = Field(description="Readings that waited; the same sent again is refused.")
+
+
 class ClaimAsked(Request):
     """Where the meter hangs."""
 
@@ -116,7 +140,9 @@ class Claimed(Shape):
     usage_point: str
     intervals: int
     registers: int
-    notes: list[str] = Field(description="What goes on waiting, and why; what was derived from registers.")
+    notes: list[str] = Field(
+        description="What goes on waiting, and why; what a claim before had moved in; what was derived from registers."
+    )
 
 
 class WriterShape(Shape):
