@@ -46,7 +46,7 @@ def a_store() -> Store:
 
 def measure(store: Store, first: int, last: int) -> None:
     """Save quarter-hours of days [first, last)."""
-    values = 100.0 + np.arange(first * 96, last * 96) % 13
+    values = np.asarray(100 + np.arange(first * 96, last * 96) % 13, np.float64)
     store.readings.save(ME, Panel(("H",), START + first * DAY, QUARTER, values[None]), known_at=NOW)
 
 
