@@ -13,6 +13,9 @@ from gridwright.formats.markup.guard import attributes, is_sound
 HEAD_BYTES = 1 << 14
 LONGEST = 1000  # characters of an address
 LINK = re.compile(rb"<(?:[\w.\-]+:)?link\b([^<>]*)>")
+# Nothing in it is written otherwise than it is meant.
+REL, HREF = rb"\s+rel=\"([A-Za-z]+)\"", rb"\s+href=\"([A-Za-z0-9_:/.%-]*)\""
+PLAIN_LINK = re.compile(rb"(?:%b%b|%b%b)\s*/?\s*" % (REL, HREF, HREF, REL))
 CONTENT = re.compile(rb"<(?:[\w.\-]+:)?content\b[^<>]*>(?>\s*+<!--.*?-->)*+\s*<(?:[\w.\-]+:)?([\w.\-]+)", re.DOTALL)
 LEAF = re.compile(rb"<(?:[\w.\-]+:)?([\w.\-]+)(?:\s[^<>]*)?>([^<>]{0,4096})</(?:[\w.\-]+:)?\1\s*>")
 ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
@@ -60,9 +63,16 @@ def read_entry(head: bytes, place: int, prolog: Prolog) -> Entry:
     return Entry(place, name, links, texts, name in JOINING and _is_damaged(head, name))
 
 
-@lru_cache(maxsize=64)  # the blocks of a meter are in one collection, to which each of them links
 def _link(raw: bytes, prolog: Prolog) -> tuple[str, str] | None:
     """Return what a link is and its address; None where its tag is damaged."""
+    plain = PLAIN_LINK.fullmatch(raw)
+    if plain is None:
+        return _odd_link(raw, prolog)
+    return (plain[1] or plain[4]).decode(), address(prolog.text(plain[2] if plain[1] else plain[3]))
+
+
+@lru_cache(maxsize=64)  # the blocks of a meter are in one collection, to which each of them links
+def _odd_link(raw: bytes, prolog: Prolog) -> tuple[str, str] | None:
     if not is_sound(raw):
         return None
     told = attributes(raw)

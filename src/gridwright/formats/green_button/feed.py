@@ -18,6 +18,7 @@ from gridwright.formats.text import shortened
 
 POINT = re.compile(r"(?:(?:^|.*/)RetailCustomer/(?P<customer>[^/]+)/)?(?:.*/)?UsagePoint/(?P<point>[^/]+)")
 METER_READING = re.compile(r"(?:^|.*/)MeterReading/[^/]+")
+ENDS_OPEN = ("MeterReading", "UsagePoint")  # what comes behind is one of them
 COUNTED = re.compile(r"\d{1,4}")
 SERIAL = re.compile(r"meter (\S.*)")
 MOST_POWER = 15  # femto to peta
@@ -59,6 +60,7 @@ class Feed:
     reading_places: list[tuple[int, str]] = field(default_factory=list)
     blocks: int = 0
     others: dict[str, int] = field(default_factory=dict)
+    _sources: dict[str, Source | str] = field(default_factory=dict, compare=False)
 
     def add(self, entry: Entry, *, fine: bool) -> None:
         """Take note of one entry; `fine`: values need the digits below thousandths of their unit."""
@@ -86,6 +88,23 @@ class Feed:
 
     def source_of(self, block: Entry) -> Source | str:
         """Return where the readings of an IntervalBlock's entry come from, or why nobody can tell."""
+        collection, _, _ = block.own.rpartition("/")
+        known = self._sources.get(collection)
+        if known is None:
+            known = self._source_of(block)
+            if self._is_of_all(collection):
+                self._sources[collection] = known
+        return known
+
+    def _is_of_all(self, collection: str) -> bool:
+        """Tell whether all blocks of a collection come from there: its address alone tells usage point and reading."""
+        match = METER_READING.match(collection)
+        if collection.endswith(ENDS_OPEN) or match is None or POINT.match(collection) is None:
+            return False
+        reading = self.readings.get(match.group())
+        return reading is not None and (len(self.kinds) == 1 or not self.kinds.keys().isdisjoint(reading.related()))
+
+    def _source_of(self, block: Entry) -> Source | str:
         reading = self._reading_of(block)
         around = (block, reading) if reading is not None else (block,)
         point = self.options.point or self._point_of(around)
