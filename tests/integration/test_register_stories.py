@@ -89,3 +89,21 @@ def minutes(panels: Sequence[Panel]) -> dict[tuple[datetime, timedelta], float]:
         for slot, value in enumerate(panel.values[0].tolist())
         if not np.isnan(value)
     }
+
+
+@pytest.mark.parametrize("order", range(4))
+@pytest.mark.parametrize("begin", [300, 1320], ids=["within a day", "over midnight"])
+def test_a_display_that_falls_beside_the_grid_for_hours_leaves_the_gap_to_the_reads_on_the_grid_around_it(
+    begin: int, order: int
+) -> None:
+    """Every quarter of an hour, seven minutes late: none of them cuts, and of a dozen in a row nothing was closed."""
+    first, last = 6 * 1440 + begin, 6 * 1440 + begin + 360
+    beside = range(first - 53, last + 67, 15)
+    reads = (0, first - 120, *beside, last + 120, 15 * 1440)
+    story = Story(3, (), ("A",), (1,), (15,), ((first, last),), reads)
+    with site_of(story) as site:
+        play(site, order)
+        assert [each for each in disagreements(site) if first - 120 <= each[1] < last + 120] == []
+        site.store.dirty.touch(ME, ["H"], DELIVERED_ENERGY, Interval(START + 6 * DAY, START + 7 * DAY))
+        again = site.judge()
+        assert (again.readings, again.days, again.new) == (0, 0, 0)

@@ -6,6 +6,7 @@ What reads tell of one time goes on over an exchange, or a register that begins 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import numpy as np
 
@@ -16,7 +17,10 @@ from gridwright.vee.runs import Floats, Index, Mask
 from gridwright.vee.segments import NEAR
 from gridwright.vee.steps import BEGUN_ANEW, Steps
 
-MOST = 12  # intervals with reads that cut nothing between two that do: who asks for a step looks no farther
+# Between two reads that cut lie fewer intervals with reads that cut nothing, or no more time than this: who asks for a
+# step looks no farther.
+MOST, FAR = 12, timedelta(days=2)
+FAR_S = int(FAR.total_seconds())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +29,8 @@ class Cuts:
 
     `told`: what was counted up to it, in counts. `off`: how far its read is off the grid, in intervals. `drawn`: an
     exchange off the grid, up to the edge of which a straight line tells. `first`, `last`: the numbers of the intervals
-    with reads up to it and behind it. `lsb`: counts of the coarsest digit between it and the next one.
+    with reads up to it and behind it. `lsb`: counts of the coarsest digit between it and the next one. `at_s`: when its
+    edge is, in seconds.
     """
 
     row: Index
@@ -37,6 +42,7 @@ class Cuts:
     first: Index
     last: Index
     lsb: Floats
+    at_s: Index
 
     @property
     def size(self) -> int:
@@ -58,6 +64,7 @@ class Cuts:
             self.first[keep],
             self.last[keep],
             lsb,
+            self.at_s[keep],
         )
 
     def of(self, rows: Index) -> Cuts:
@@ -66,8 +73,9 @@ class Cuts:
         return replace(chosen, row=np.searchsorted(rows, chosen.row))
 
     def joined(self, before: Index, after: Index) -> Mask:
-        """Tell between which pairs the registers tell: of one chain, and with few reads that cut nothing."""
+        """Tell between which pairs the registers tell: of one chain, with few reads that cut nothing, or near."""
         few = self.first[after] - self.last[before] < MOST
+        few |= self.at_s[after] - self.at_s[before] <= FAR_S
         return np.asarray((self.chain[before] == self.chain[after]) & (self.edge[before] < self.edge[after]) & few)
 
 
@@ -102,6 +110,7 @@ def cuts_of(steps: Steps, grid: Grid, unit_wh: float) -> Cuts:
         number[beside[0]],
         number[beside[1]],
         _digits(steps, place) / unit_wh,
+        np.asarray(grid.seconds(edge[place]), np.intp),
     )
 
 

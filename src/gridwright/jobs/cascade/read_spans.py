@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
 import numpy as np
 
@@ -19,13 +19,14 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.load.load_stored import READS_BESIDE, register_types
 from gridwright.store import Store
 from gridwright.vee import Registers, RuleBook, packaged
-from gridwright.vee.cuts import MOST, Cuts, cuts_of
+from gridwright.vee.cuts import FAR, MOST, Cuts, cuts_of
 from gridwright.vee.grids import Grid
 from gridwright.vee.steps import Steps, steps_of, unread
 from gridwright.vee.validate import capacities
 
 Days = tuple[int, int]  # UTC days [first, last)
 DAY_US = DAY_S * MICRO
+HERE = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,15 @@ class ReadSpans:
         return found
 
     def _beside(
-        self, kind: ReadingType, edges: Mapping[str, int], most: int = READS_BESIDE
+        self, kind: ReadingType, edges: Mapping[str, int], most: int = READS_BESIDE, far: timedelta = HERE
     ) -> dict[str, list[RegisterReading]]:
-        """Return the reads beside midnights; nothing where none lies on the one side or on the other."""
+        """Return the reads beside midnights, and all as `far`; nothing where none lies on the one side or the other."""
         spans = {point: (midnight(day), midnight(day)) for point, day in edges.items()}
         pairs = self.store.registers.neighbours(self.access, spans, kind)
         both = {point: spans[point] for point, (before, after) in pairs.items() if before and after}
         if not both:
             return {}
+        both = {point: (since - far, until + far) for point, (since, until) in both.items()}
         reads = self.store.registers.load_around(self.access, both, kind, (most, most))
         return {point: several for point, (several, _) in reads.items()}
 
@@ -101,12 +103,16 @@ class ReadSpans:
         self, kind: ReadingType, edges: Mapping[str, int], length_s: int
     ) -> Iterator[tuple[str, Days]]:
         """Yield the same where reads beside the grid, or off it, lie beside a midnight: from the grid to the grid."""
-        reads = self._beside(kind, edges, MOST + 1)
-        names = tuple(reads)
-        cuts = cuts_of(self._steps(kind, names, reads), Grid.endless(length_s), 1.0)
-        for row, name in enumerate(names):
-            for first, last in _around_edge(cuts, row, edges[name] * DAY_S // length_s):
-                yield name, (first * length_s // DAY_S, -(-last * length_s // DAY_S))
+        left = dict(edges)
+        # Mostly a few reads say it; where none of them lies on the grid those of two days are looked at.
+        for most, far in ((MOST + 1, HERE), (READS_BESIDE, FAR)):
+            reads = self._beside(kind, left, most, far) if left else {}
+            names = tuple(reads)
+            cuts = cuts_of(self._steps(kind, names, reads), Grid.endless(length_s), 1.0)
+            for row, name in enumerate(names):
+                for first, last in _around_edge(cuts, row, edges[name] * DAY_S // length_s):
+                    left.pop(name, None)
+                    yield name, (first * length_s // DAY_S, -(-last * length_s // DAY_S))
 
     def _steps(
         self, kind: ReadingType, names: tuple[str, ...], reads: Mapping[str, Sequence[RegisterReading]]
