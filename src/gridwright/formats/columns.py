@@ -82,7 +82,7 @@ def _temporal(filled: Sequence[str], enough: float) -> str:
     column = pa.array([text.encode() for text in filled], pa.binary())
     for order in ("dmy", "mdy"):
         stamps = read_stamps(column, order)
-        if stamps.good.sum() >= enough:
+        if (stamps.good | stamps.beyond).sum() >= enough:
             return "stamp" if stamps.dated.sum() * 2 > len(filled) else "date"
     if any(":" in text or text[-1] in "mM" for text in filled) and read_clocks(column)[1].sum() >= enough:
         return "clock"

@@ -19,6 +19,7 @@ from gridwright.formats import roles
 from gridwright.formats.columns import Assignment
 from gridwright.formats.counts import EXPONENTS, resolution_for
 from gridwright.formats.directions import POWERS, beside, directions, net_if_fed_in_below_zero, net_if_signed
+from gridwright.formats.far_dates import REMEDY, TOO_EARLY, TOO_LATE
 from gridwright.formats.few_rows import is_told, stored_length
 from gridwright.formats.instants import as_binary, row_stamps, stamps_of, to_instants
 from gridwright.formats.layout import DAY_COLUMNS, Batch, Layout, ValueColumn
@@ -119,10 +120,20 @@ def placed(file_name: str) -> Iterator[None]:
         raise
 
 
+def _far(stamps: Stamps) -> str:
+    early, late = bool((stamps.wall[stamps.beyond] < 0).any()), bool((stamps.wall[stamps.beyond] >= 0).any())
+    return " or ".join([TOO_EARLY] * early + [TOO_LATE] * late)
+
+
 def _sampled(layout: Layout, sample: Batch) -> Sampled:
     stamps = row_stamps(sample, layout)
     if not stamps.good.any():
         column = layout.time if layout.time is not None else layout.date
+        if stamps.beyond.any():
+            raise UnreadableFile(
+                f"every date of column {layout.names[column or 0]!r} {_far(stamps)}",
+                remedy=f"{REMEDY}, or name another column with --column time=NAME",
+            )
         raise UnreadableFile(
             f"no date or time of column {layout.names[column or 0]!r} can be read",
             remedy="write dates like 2025-03-01 00:30, or name another column with --column time=NAME",

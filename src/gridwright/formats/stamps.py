@@ -31,9 +31,11 @@ UNKNOWN, STANDARD, SUMMER = -1, 0, 1
 ORDERS = ("ymd", "dmy", "mdy")
 
 FIRST_YEAR, LAST_YEAR = 1600, 2399
+CYCLE_BEGINS, CYCLE_YEARS, CYCLE_DAYS = 2000, 400, 146_097  # after which the calendar is the same again
 MONTH_STARTS: Ints = (
     np.arange(f"{FIRST_YEAR}-01", f"{LAST_YEAR + 1}-02", dtype="datetime64[M]").astype("datetime64[D]").astype(np.int64)
 )
+FIRST_WALL, LAST_WALL = int(MONTH_STARTS[0]) * DAY_S, int(MONTH_STARTS[-1]) * DAY_S
 MONTH_NAMES = {
     **{name: at for at, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)},
     b"mrz": 3,
@@ -117,6 +119,11 @@ class Stamps:
     def has_offset(self) -> Mask:
         """Whether a stamp is an instant by itself."""
         return np.asarray(self.offset != NO_OFFSET)
+
+    @property
+    def beyond(self) -> Mask:
+        """Whether a stamp is a date that exists, before or after all that one may have."""
+        return np.asarray(~self.good & ((self.wall < FIRST_WALL) | (self.wall >= LAST_WALL)))
 
 
 def blank_stamps(size: int) -> Stamps:
@@ -258,8 +265,16 @@ def _days(block: Bytes, fields: Fields, month_named: int) -> tuple[Ints, Mask]:
 
 
 def days_of(year: Numbers, month: Numbers, day: Numbers) -> tuple[Ints, Mask]:
-    """Return days since 1970, and which dates exist."""
-    sound = (year >= FIRST_YEAR) & (year <= LAST_YEAR) & (month >= 1) & (month <= 12)  # noqa: PLR2004 - months
+    """Return days since 1970, and which dates exist within the years that a stamp may have.
+
+    Of a date that exists beyond them the days are told as well, so that it is known for what it is.
+    """
+    within = (year >= FIRST_YEAR) & (year <= LAST_YEAR)
+    if not within.all():
+        cycles = np.where(within, 0, (year - CYCLE_BEGINS) // CYCLE_YEARS)
+        days, exist = days_of(year - CYCLE_YEARS * cycles, month, day)
+        return np.where(exist, days + CYCLE_DAYS * cycles, 0), exist & within
+    sound = (month >= 1) & (month <= 12)  # noqa: PLR2004 - months
     index = np.where(sound, (year - FIRST_YEAR) * 12 + month - 1, 0)
     starts = MONTH_STARTS[index]
     sound &= (day >= 1) & (day <= MONTH_STARTS[index + 1] - starts)

@@ -16,6 +16,7 @@ from gridwright.domain.readings import Readings
 from gridwright.domain.units import WRITTEN
 from gridwright.domain.usage_point import id_fault
 from gridwright.formats.counts import to_counts
+from gridwright.formats.far_dates import REMEDY, TOO_EARLY, TOO_LATE
 from gridwright.formats.instants import Instants, as_binary, row_stamps, stamps_of, to_instants
 from gridwright.formats.layout import Batch, Layout, Pass, ValueColumn
 from gridwright.formats.meter_columns import told_by_columns
@@ -23,6 +24,7 @@ from gridwright.formats.numerals import by_the_other_mark, read_numbers
 from gridwright.formats.roles import flow_of_register, known_unit, own_type, quality_letter, series_type
 from gridwright.formats.row_verdicts import LONGEST_RECORD, Verdicts, word_of
 from gridwright.formats.source import Decoded
+from gridwright.formats.stamps import Stamps
 from gridwright.formats.stretches import stretch_lengths
 from gridwright.formats.text import shortened
 from gridwright.formats.writer import QUALITY_OF_WORD
@@ -127,12 +129,23 @@ def _points(batch: Batch, layout: Layout, verdicts: Verdicts) -> tuple[Labels, M
     return found, named[found.code]
 
 
+def _refuse_far(stamps: Stamps, rows: Mask, what: str, column: int | None, verdicts: Verdicts) -> Mask:
+    """Reject those of some rows whose date exists, and that no reading can have; returns which these are."""
+    far = rows & stamps.beyond
+    if far.any():
+        early = stamps.wall < 0
+        verdicts.refuse(far & early, f"{what} {TOO_EARLY}", REMEDY, column)
+        verdicts.refuse(far & ~early, f"{what} {TOO_LATE}", REMEDY, column)
+    return np.asarray(far)
+
+
 def _instants(batch: Batch, layout: Layout, points: Codes, verdicts: Verdicts, good: Mask) -> Instants:
     """Read the stamps of all rows and reject those of the `good` ones that have none."""
-    instants = to_instants(row_stamps(batch, layout), points, layout)
+    stamps = row_stamps(batch, layout)
+    instants = to_instants(stamps, points, layout)
     column = layout.time if layout.time is not None else layout.date
     if not instants.good.all():
-        unread = good & ~instants.good
+        unread = good & ~instants.good & ~_refuse_far(stamps, good, "{value}", column, verdicts)
         reason = "{value} is no date or time of this file"
         verdicts.refuse(unread, reason, "write it like its neighbours, such as 2025-03-01 00:30", column)
     if instants.skipped.any():
@@ -160,10 +173,12 @@ def _place_rows(batch: Batch, layout: Layout, verdicts: Verdicts) -> Placed:
     at: Ints = instants.at
     length: Ints | int = 0 if layout.periods else layout.interval_s
     if layout.end is not None:
-        ends = to_instants(stamps_of(batch.columns[layout.end], layout.order), series, layout)
+        end_stamps = stamps_of(batch.columns[layout.end], layout.order)
+        ends = to_instants(end_stamps, series, layout)
         length = ends.at - at
         unread = usable & ~ends.usable
-        verdicts.refuse(unread, "its end {value} is no date or time of this file", "correct its end", layout.end)
+        far = _refuse_far(end_stamps, usable, "its end {value}", layout.end, verdicts)
+        verdicts.refuse(unread & ~far, "its end {value} is no date or time of this file", "correct its end", layout.end)
         wrong = usable & ends.usable & ((length < 0) | ((length == 0) & ~_read_at_once(batch, layout)))
         verdicts.refuse(wrong, "the interval ends at {value}, not after its start", "correct its end", layout.end)
         wrong |= unread
@@ -420,7 +435,8 @@ def _place_days(batch: Batch, layout: Layout, verdicts: Verdicts) -> Placed:
     column = layout.time if layout.time is not None else layout.date
     if not stamps.good.all():
         reason = "{value} is no date of this file"
-        verdicts.refuse(named & ~stamps.good, reason, "write it like its neighbours, such as 2025-03-01", column)
+        far = _refuse_far(stamps, named, "{value}", column, verdicts)
+        verdicts.refuse(named & ~stamps.good & ~far, reason, "write it like its neighbours, such as 2025-03-01", column)
     usable = named & stamps.good
     usable[: batch.lead] = False
     wall = np.where(stamps.good, stamps.wall, 0)

@@ -15,6 +15,7 @@ from gridwright.domain.told import ToldConfiguration
 from gridwright.domain.usage_point import MAX_ID, SHOWN, id_fault
 from gridwright.formats.cim_xml.qualities import marks_of, quality_of
 from gridwright.formats.cim_xml.reading_types import Series, needs_interval, read_code
+from gridwright.formats.far_dates import REMEDY, TOO_EARLY, TOO_LATE
 from gridwright.formats.marked import Marks, Spans, events_of
 from gridwright.formats.markup import Kept, Prolog, Records, Refusals, Tags, enclosing, read_records, records
 from gridwright.formats.markup.guard import attributes, is_sound
@@ -269,9 +270,11 @@ def _stamps(piece: Piece, found: Records, keep: Mask) -> tuple[Index, Mask]:
         start, end = np.where(absent, other_start, start), np.where(absent, other_end, end)
     stamps = instants(piece.tags.text, np.maximum(start, 0), np.where(start < 0, 0, end))
     good = stamps.good & (start >= 0) & ~twice
-    piece.refusals.some(
-        found, keep & ~good, ("timeStamp is no date and time", "write it like 2025-03-30T00:15:00Z"), (start, end)
-    )
+    far, early = keep & stamps.beyond & (start >= 0) & ~twice, stamps.wall < 0
+    piece.refusals.some(found, far & early, (f"timeStamp {TOO_EARLY}", REMEDY), (start, end))
+    piece.refusals.some(found, far & ~early, (f"timeStamp {TOO_LATE}", REMEDY), (start, end))
+    undated = "timeStamp is no date and time", "write it like 2025-03-30T00:15:00Z"
+    piece.refusals.some(found, keep & ~good & ~far, undated, (start, end))
     at = stamps.wall - np.where(stamps.has_offset, stamps.offset, 0)
     naive = np.flatnonzero(good & ~stamps.has_offset)
     if naive.size:

@@ -19,6 +19,7 @@ from gridwright.formats.cmep.heads import lines_of, understood
 from gridwright.formats.cmep.records import HEADER, Record, Refusal, Rules
 from gridwright.formats.cmep.units import CUBIC_MM, QUALITY_OF_BYTE, UNKNOWN
 from gridwright.formats.compact import STAMP, read_stamps
+from gridwright.formats.far_dates import far_advice
 from gridwright.formats.nem12.days import Verdicts
 from gridwright.formats.nem12.numbers import Text, to_counts
 from gridwright.formats.source import Decoded
@@ -31,6 +32,7 @@ Mask = npt.NDArray[np.bool_]
 Bounds = tuple[Index, Index]
 RETURN = 13
 SHOWN = 80
+NO_TIME = ("is no time yyyymmddhhmm", "correct the stamp")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +146,7 @@ def _cells(piece: Piece) -> Cells:
     counted, wrong = _counts(piece, record, value)
     quality = np.where(code[1] > code[0], QUALITY_OF_BYTE[text[code[0]]], np.uint8(q.RAW))
     wall, dated = _walls(piece, stamp, record, begin)
-    _refuse(piece, ~dated, stamp, record, ("is no time yyyymmddhhmm", "correct the stamp"))
+    _refuse(piece, ~dated, stamp, record, NO_TIME)
     _refuse(piece, dated & wrong, value, record, ("is no number", "correct the value"))
     strange = dated & ~wrong & (quality == UNKNOWN)
     _refuse(piece, strange, code, record, ("is no quality we know", "R, V, A, E or N and a number"))
@@ -175,8 +177,9 @@ def _refuse(piece: Piece, mask: Mask, bounds: Bounds, record: Index, advice: tup
     within = np.arange(record.size) - np.searchsorted(record, record)
     for cell in np.flatnonzero(mask).tolist():
         value = piece.value(bounds, cell)
-        reason = f"reading {within[cell] + 1}: {value!r} {advice[0]}"
-        piece.verdicts.add(Reject(int(piece.number[record[cell]]), reason, advice[1], value))
+        told, remedy = far_advice(value, advice) if advice is NO_TIME else advice
+        reason = f"reading {within[cell] + 1}: {value!r} {told}"
+        piece.verdicts.add(Reject(int(piece.number[record[cell]]), reason, remedy, value))
 
 
 def _walls(piece: Piece, bounds: Bounds, record: Index, begin: Index) -> tuple[Index, Mask]:

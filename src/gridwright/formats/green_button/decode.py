@@ -11,6 +11,7 @@ from gridwright.domain.interval import DAY_S
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.formats.cim_codes import Meaning
+from gridwright.formats.far_dates import REMEDY, TOO_LATE
 from gridwright.formats.green_button.entries import HEAD_BYTES, Entry, read_entry
 from gridwright.formats.green_button.feed import Feed, Kind, Source, is_register
 from gridwright.formats.green_button.qualities import MOST, quality_bytes
@@ -156,13 +157,15 @@ def _columns(piece: Piece) -> Columns:
     kinds, codes = _kinds(piece)
     places = np.array([*(_places(kind) for kind in kinds), 0], np.int64)[codes]
     value, no_value = decimal_numbers(text, np.maximum(value_at[0], 0), np.maximum(value_at[1], 0), places)
-    for wrong, name, spans in (
-        (no_start | (at > LATEST), "start", start_at),
-        (no_length | (duration > LATEST), "duration", length_at),
-        (no_value, "value", value_at),
+    for wrong, reason, remedy, spans in (
+        (no_start, "start is no number", "correct it", start_at),
+        (at > LATEST, f"start {TOO_LATE}", REMEDY, start_at),
+        (no_length, "duration is no number", "correct it", length_at),
+        (duration > LATEST, "duration is longer than any interval", "correct it", length_at),
+        (no_value, "value is no number", "correct it", value_at),
     ):
         if wrong.any():
-            piece.refuse(wrong & keep, f"{name} is no number", "correct it", spans[:2])
+            piece.refuse(wrong & keep, reason, remedy, spans[:2])
             keep &= ~wrong
     usual = np.array([*(kind.interval_s if kind else 0 for kind in kinds), 0], np.int64)[codes]
     duration = np.where(length_at[0] < 0, usual, duration)

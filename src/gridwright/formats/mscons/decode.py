@@ -15,6 +15,7 @@ from gridwright.domain.reading_type import Accumulation
 from gridwright.domain.readings import Readings
 from gridwright.domain.verdict import Reject
 from gridwright.formats.compact import STAMP, read_stamps
+from gridwright.formats.far_dates import REMEDY, far_date
 from gridwright.formats.marked import Marks as DeviceMarks
 from gridwright.formats.marked import Spans, events_of
 from gridwright.formats.mscons.codes import QUALIFIERS, UNITS
@@ -37,6 +38,8 @@ LONGEST_S = 366 * DAY_S
 SHOWN_NOTES = 5
 TOLD_BY = "told by the reason (STS) of its readings"
 SHOWN = 80  # characters of a segment that a verdict repeats
+UNTIMELY = "no start and end (DTM+163, DTM+164), or no time that can be read"
+UNTIMELY_HELPS = "give them, or DTM+163 and DTM+672 for all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,14 @@ class Values:
     def refuse(self, mask: Mask, reason: str, remedy: str) -> None:
         """Refuse values for one reason, with the segment as the record."""
         for place in np.flatnonzero(mask).tolist():
-            at = int(self.at[place])
-            record = self.record(at)
-            value = [*record[4:].split(":"), ""][1]
-            line = self.first_segment + at
-            self.verdicts.add(Reject(line, reason, remedy, value, record[:80]))
+            self.refuse_one(place, reason, remedy)
+
+    def refuse_one(self, place: int, reason: str, remedy: str) -> None:
+        """Refuse one value."""
+        at = int(self.at[place])
+        record = self.record(at)
+        value = [*record[4:].split(":"), ""][1]
+        self.verdicts.add(Reject(self.first_segment + at, reason, remedy, value, record[:80]))
 
     def record(self, at: int) -> str:
         """Return the text of a segment."""
@@ -262,9 +268,18 @@ def _placed(values: Values, times: tuple[Index, Index, Index], good: Mask) -> tu
     at = np.where(register, moment, at)
     length = np.where(register, 0, length)
     timely = (at != NOWHEN) & (register | ((length > 0) & (length <= LONGEST_S)))
-    reason = "no start and end (DTM+163, DTM+164), or no time that can be read"
-    values.refuse(good & ~timely, reason, "give them, or DTM+163 and DTM+672 for all")
+    _refuse_untimely(values, good & ~timely)
     return at, length, timely
+
+
+def _refuse_untimely(values: Values, mask: Mask) -> None:
+    """Refuse values without times; where one is a date that no reading can have, that is told."""
+    is_time = values.segments.of(b"DTM")
+    for place in np.flatnonzero(mask).tolist():
+        behind = range(int(values.at[place]) + 1, min(int(values.at[place]) + 3, is_time.size))
+        stamps = [[*values.record(at).split(":"), ""][1] for at in behind if is_time[at]]
+        far = next((f"its time {stamp!r} {far_date(stamp)}" for stamp in stamps if far_date(stamp)), "")
+        values.refuse_one(place, far or UNTIMELY, REMEDY if far else UNTIMELY_HELPS)
 
 
 def _counted(values: Values) -> tuple[Index, Index]:

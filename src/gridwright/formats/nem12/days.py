@@ -11,6 +11,7 @@ import numpy.typing as npt
 from gridwright.domain import quality as q
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.verdict import Reject
+from gridwright.formats.far_dates import REMEDY, far_date
 from gridwright.formats.nem12.layout import RETURN, Index, Layout
 from gridwright.formats.nem12.numbers import to_counts
 from gridwright.formats.nem12.qualities import (
@@ -35,6 +36,7 @@ BEFORE_STAMP = 3  # fields between the last value and UpdateDateTime
 CENTURIES = np.frombuffer(b"12", np.uint8)
 STAMPS = (12, 14)  # digits of an UpdateDateTime that no value has
 SHOWN = 80  # characters of a record that a verdict repeats
+UNDATED = ("date is not yyyymmdd", "correct field 2", 1)
 
 
 @dataclass(slots=True)
@@ -71,7 +73,7 @@ def days_of(whole: Layout, lines: Index, slots: int, *, places: Index, ranges: R
     quality = quality_bytes(whole.text, *whole.field_bounds(lines, slots + 2))
     fit = _long_enough(whole, lines, slots, quality, verdicts)
     day_s, dated = dates(whole, lines)
-    _reject_days(whole, lines[fit & ~dated], slots, ("date is not yyyymmdd", "correct field 2", 1), verdicts)
+    _reject_days(whole, lines[fit & ~dated], slots, UNDATED, verdicts)
     keep = fit & dated
     odd = keep & (quality == UNREADABLE)
     surplus = odd & _numeric(whole, lines, slots + 2)
@@ -196,6 +198,8 @@ def _reject_days(whole: Layout, lines: Index, slots: int, advice: tuple[str, str
     for line in lines.tolist():
         record = whole.record(line)
         value = (record.split(",")[at : at + 1] or [""])[0]
+        if advice is UNDATED and (far := far_date(value)):
+            reason, remedy = f"date {far}", REMEDY
         verdicts.add(Reject(int(whole.number[line]), reason, remedy, value, record[:SHOWN]), slots)
 
 
