@@ -24,11 +24,11 @@ METHODS = {
     q.Method.LINEAR: "along a straight line",
     q.Method.LIKE_DAY: "from like days",
     q.Method.MULTI_WEEK: "from the same hours of other weeks",
-    q.Method.BLEND: "by blending both sides of the gap",
+    q.Method.BLEND: "from like days and the same hours of other weeks",
     q.Method.PROFILE: "from a standard profile",
     q.Method.ZERO: "as zero",
     q.Method.SCALED: "scaled to the registers",
-    q.Method.SCALAR: "by a factor",
+    q.Method.SCALAR: "from average daily use",
     q.Method.AGREED: "as agreed",
     q.Method.REGISTER: "from estimated register reads",
 }

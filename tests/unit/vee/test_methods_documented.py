@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gridwright.domain import quality as q
+from gridwright.formats.writer import quality_word
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "estimation.md"
 ROWS = dict(re.findall(r"^\| (E\d\d) \|(.*)\|$", PAGE.read_text(), re.MULTILINE))
@@ -21,5 +22,6 @@ def test_the_page_has_the_ten_methods() -> None:
 @pytest.mark.parametrize("method", TEN)
 def test_each_is_told_by_its_word_and_code(method: q.Method) -> None:
     *_, shown, code = (cell.strip() for cell in ROWS[f"E{method:02d}"].split("|"))
-    assert shown.strip("`").partition(":")[2] == method.name.lower()
+    status = q.Status.EDITED if method is q.Method.AGREED else q.Status.ESTIMATED
+    assert shown.strip("`") == quality_word(q.pack(status, method))
     assert int(code) == q.NEM12_METHOD[method]
