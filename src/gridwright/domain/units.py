@@ -66,6 +66,14 @@ def unit_of(kind: ReadingType) -> str:
 
 def amount(counts: Counts, kind: ReadingType) -> Counts:
     """Return counts of a type in the unit of `unit_of`."""
+    return _scaled(counts, kind.exponent - (3 if kind.quantity in KILO else 0))
+
+
+def base_amount(counts: Counts, kind: ReadingType) -> Counts:
+    """Return counts of a type in its base unit."""
+    return _scaled(counts, kind.exponent)
+
+
+def _scaled(counts: Counts, power: int) -> Counts:
     # Divided by a whole power of ten: 1234 Wh become 1.234 kWh exactly as written, where a product would be off.
-    power = kind.exponent - (3 if kind.quantity in KILO else 0)
     return counts / 10.0**-power if power < 0 else counts * 10.0**power

@@ -16,7 +16,7 @@ from gridwright.api.problems import RequestRefused
 from gridwright.domain.access import LOCAL_OWNER, Role
 from gridwright.domain.identity import User
 from gridwright.domain.interval import Interval
-from gridwright.domain.reading_type import DELIVERED_REGISTER
+from gridwright.domain.reading_type import DELIVERED_REGISTER, VOLTAGE
 from gridwright.domain.usage_point import UsagePoint
 from tests.integration.api.small_town import NOW, START, Town
 
@@ -181,13 +181,22 @@ def test_readings_that_wait_are_looked_at_page_by_page(town: Town) -> None:
             found += page["items"]
             cursor = page["next"] or None
         assert [(datetime.fromisoformat(each["at"]), each["value"]) for each in found] == [
-            (each.at, each.value) for each in expected
+            (each.at, each.value / 1000) for each in expected
         ]
-    assert {(each["interval_s"], each["unit"]) for each in found} == {(900, "Wh")}
+    assert {(each["interval_s"], each["unit"]) for each in found} == {(900, "kWh")}
     assert town.get("/v1/quarantine/M-99/readings").status_code == HTTPStatus.NOT_FOUND
     for place in ((10**17, 0), (0, 10**17)):
         query = {"cursor": to_cursor("quarantine-readings", place)}
         assert town.get("/v1/quarantine/M-9/readings", params=query).status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def test_readings_that_wait_are_told_as_they_were_written(town: Town) -> None:
+    some = town.platform.store.quarantine.readings(LOCAL_OWNER, "M-9")[0]
+    town.platform.store.quarantine.save(
+        LOCAL_OWNER, [replace(some, meter="M-8", value=2301.0, reading_type=VOLTAGE)], received=NOW
+    )
+    (shown,) = town.get("/v1/quarantine/M-8/readings").json()["items"]
+    assert (shown["value"], shown["unit"]) == (230.1, "V")
 
 
 def test_readings_that_wait_are_let_go_with_a_reason_and_do_not_come_back(town: Town) -> None:

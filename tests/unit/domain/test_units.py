@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridwright.domain.reading_type import BASE_UNIT, Quantity
-from gridwright.domain.units import UNITS, WRITTEN, unit_named
+from gridwright.domain.reading_type import BASE_UNIT, DELIVERED_ENERGY, VOLTAGE, Quantity
+from gridwright.domain.units import UNITS, WRITTEN, amount, base_amount, unit_named
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,13 @@ def test_case_never_changes_the_quantity(unit: str, large: list[bool]) -> None:
 def test_every_unit_is_told_and_every_quantity_has_its_base_unit() -> None:
     assert set(WRITTEN.replace(" or", ",").split(", ")) == set(UNITS)
     assert {quantity: UNITS[unit] for quantity, unit in BASE_UNIT.items()} == {one: (one, 0) for one in Quantity}
+
+
+def test_counts_are_told_exactly_as_they_were_written() -> None:
+    fine = DELIVERED_ENERGY.finer(-3)
+    assert (base_amount(2301.0, VOLTAGE), base_amount(9.0, fine), base_amount(7.0, fine.finer(3))) == (
+        230.1,
+        0.009,
+        7e3,
+    )
+    assert (amount(2301.0, VOLTAGE), amount(9.0, fine), amount(7.0, fine.finer(3))) == (230.1, 9e-6, 7.0)

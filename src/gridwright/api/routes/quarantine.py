@@ -19,6 +19,7 @@ from gridwright.api.shapes.people import ClaimAsked, Claimed, DropAsked, Dropped
 from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import epoch_s, from_epoch_s
 from gridwright.domain.quarantine import QuarantinedReading
+from gridwright.domain.units import amount, unit_of
 from gridwright.jobs.meters.claim_meter import claim_ahead, claim_meter
 from gridwright.jobs.meters.claimed_place import MeterClaim
 from gridwright.store.quarantine import LIMIT
@@ -64,7 +65,7 @@ def _behind(page: Sequence[QuarantinedReading], last: QuarantinedReading, second
 def _shown(each: QuarantinedReading) -> WaitingReading:
     kind = each.reading_type
     return WaitingReading(
-        at=each.at, interval_s=each.interval_s, value=each.value * kind.resolution, unit=kind.unit, type=kind.code
+        at=each.at, interval_s=each.interval_s, value=amount(each.value, kind), unit=unit_of(kind), type=kind.code
     )
 
 
