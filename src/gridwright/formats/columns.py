@@ -58,15 +58,23 @@ class Assignment:
             self.single[role], self.because[role] = column, because
 
 
-def kind_of(texts: Sequence[str]) -> str:
-    """Tell what a column holds: stamp, date, clock, number, text or empty."""
+def kinds_of(columns: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Tell what columns hold; beside dates that can be read those far beyond them are none, but names of meters."""
+    kinds = tuple(map(kind_of, columns))
+    if not {"stamp", "date"}.isdisjoint(kinds):
+        return kinds
+    return tuple(kind_of(column, far=True) for column in columns)
+
+
+def kind_of(texts: Sequence[str], *, far: bool = False) -> str:
+    """Tell what a column holds: stamp, date, clock, number, text or empty; `far`: a date may be beyond all we read."""
     filled = [text.strip() for text in texts if not is_no_value(text)]
     if not filled:
         return "empty"
     if all(map(PLAIN.fullmatch, filled)):
         return "number"
     enough = MOSTLY * len(filled)
-    kind = _temporal(filled, enough)
+    kind = _temporal(filled, enough, far=far)
     if kind:
         return kind
     return "number" if sum(map(_is_number, filled)) >= enough else "text"
@@ -76,13 +84,13 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(LOOSE_NUMBER, text) is not None or bool(NUMBER.fullmatch(text))
 
 
-def _temporal(filled: Sequence[str], enough: float) -> str:
+def _temporal(filled: Sequence[str], enough: float, *, far: bool) -> str:
     import pyarrow as pa
 
     column = pa.array([text.encode() for text in filled], pa.binary())
     for order in ("dmy", "mdy"):
         stamps = read_stamps(column, order)
-        if (stamps.good | stamps.beyond).sum() >= enough:
+        if (stamps.good | stamps.beyond if far else stamps.good).sum() >= enough:
             return "stamp" if stamps.dated.sum() * 2 > len(filled) else "date"
     if any(":" in text or text[-1] in "mM" for text in filled) and read_clocks(column)[1].sum() >= enough:
         return "clock"

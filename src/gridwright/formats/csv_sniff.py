@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from gridwright.domain.errors import UnreadableFile
 from gridwright.domain.verdict import Evidence
-from gridwright.formats.columns import Preview, kind_of
+from gridwright.formats.columns import Preview, kind_of, kinds_of
 from gridwright.formats.csv_split import NEWLINE, Framing
 from gridwright.formats.csv_stretches import ends_table, names_of
 from gridwright.formats.roles import role_of
@@ -185,4 +185,4 @@ def _is_header(head: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[bool
 
 def _preview(names: tuple[str, ...], rows: Sequence[Sequence[str]], *, header: bool) -> Preview:
     texts = tuple(tuple(row[place] for row in rows) for place in range(len(names)))
-    return Preview(names, texts, tuple(kind_of(column) for column in texts), header)
+    return Preview(names, texts, kinds_of(texts), header)

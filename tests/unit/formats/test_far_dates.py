@@ -99,6 +99,15 @@ def test_a_file_of_far_dates_alone_says_so() -> None:
         refused(LONG.replace("2025", "9999").encode())
 
 
+@pytest.mark.parametrize(
+    "names", [("47110101", "47110102"), ("4711-01-01", "4711-01-02"), ("3001/01/05", "3001/01/06")]
+)
+def test_the_name_of_a_meter_is_no_far_date_beside_dates(names: tuple[str, ...]) -> None:
+    text = "".join(f"{name},2025-03-01 {hour},1.5\n" for name in names for hour in HOURS)
+    (file,), _ = open_files(unwrap(memoryview(text.encode()), "a.csv"), ReadOptions())
+    assert {point for _, decoded in file.chunks() for part in decoded.series for point in part.points} == {*names}
+
+
 @given(st.dates(), st.sampled_from(["%Y-%m-%d", "%Y%m%d"]))
 def test_days_beyond_those_we_read_are_counted(day: date, shape: str) -> None:
     text = day.strftime(shape).zfill(len(shape) + 2)
