@@ -19,6 +19,7 @@ from gridwright.api.ingest.names import Resolved
 from gridwright.api.write import writer as writer_module
 from gridwright.api.write.ahead import _first, _some
 from gridwright.api.write.batches import write
+from gridwright.api.write.cuts import last_cut
 from gridwright.api.write.writer import Writer
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import StoreFull, StoreLocked
@@ -241,6 +242,17 @@ def test_one_usage_point_with_very_many_reads_is_cut_by_days(
     assert whole == sum(parts)
     assert len(parts) >= DAYS * A_DAY // (reads + A_DAY) // 2
     assert max(parts) <= max(reads, 3 * A_DAY)
+
+
+@pytest.mark.parametrize(("most", "is_cut"), [(A_DAY, False), (A_DAY // 2, True)])
+def test_a_few_days_of_reads_that_fall_at_each_midnight_are_not_cut(most: int, *, is_cut: bool) -> None:
+    """Beside a fall one portion judges what the next one would judge otherwise; of very many the others still pass."""
+    midnight = START.replace(hour=0)
+    reads = [
+        {"usage_point": "UP-1", "at": (midnight + timedelta(hours=3 * at)).isoformat(), "register_kwh": 9 - at % A_DAY}
+        for at in range(-3 * A_DAY, 0)
+    ]
+    assert (last_cut(batch(*reads).resolved.registers, "UP-1", most) is not None) is is_cut
 
 
 ROWS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9)), min_size=1, max_size=30)

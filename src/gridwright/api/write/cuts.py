@@ -10,6 +10,7 @@ import numpy.typing as npt
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.readings import Readings
 
+WHOLE = 4  # so many times what one transaction has at most is rather written by one than cut beside a fall
 BESIDE = 3  # reads on either side of a cut that must not fall: one that jumps and comes back is told by the next one
 Ints = npt.NDArray[np.int64]
 Registers = list[tuple[Ints, npt.NDArray[np.float64]]]
@@ -19,16 +20,18 @@ def last_cut(parts: Sequence[Readings], name: str, most: int) -> int | None:
     """Return the last begin of a day with so many reads of a usage point before it at most, or else the first one.
 
     None where it has no more, or all are of one day. A begin beside which a register falls is left out as long as there
-    is another.
+    is another, or few enough are left to be judged as a whole.
     """
     registers = _registers(parts, name)
-    if sum(at.size for at, _ in registers) <= most:
+    reads = sum(at.size for at, _ in registers)
+    if reads <= most:
         return None
     day, counts = np.unique(np.concatenate([at for at, _ in registers]) // DAY_S, return_counts=True)
     cuts, before = (day[1:] * DAY_S).tolist(), np.cumsum(counts)[:-1]
     fits = int(np.searchsorted(before, most, side="right"))
     in_turn = [*reversed(cuts[:fits]), *cuts[fits:]]
-    return next((cut for cut in in_turn if not _falls_beside(registers, cut)), in_turn[0] if in_turn else None)
+    at_worst = in_turn[0] if in_turn and reads > WHOLE * most else None
+    return next((cut for cut in in_turn if not _falls_beside(registers, cut)), at_worst)
 
 
 def _registers(parts: Sequence[Readings], name: str) -> Registers:
