@@ -148,7 +148,8 @@ def test_a_channel_has_a_short_plain_name(channel: str) -> None:
 
 def test_a_look_at_more_than_are_read_at_once_counts_them_all(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a review found: of 100,384 it told 100,000, the wrong last instant, and that none would move in."""
-    monkeypatch.setattr(Quarantine.readings, "__kwdefaults__", {"limit": 3})
+    usual = Quarantine.readings.__kwdefaults__ or {}
+    monkeypatch.setattr(Quarantine.readings, "__kwdefaults__", {**usual, "limit": 3})
     store.quarantine.save(ME, HOURS, received=NOW)
     claim = replace(CLAIM, since=HOURS[3].at)
     seen = preview_claim(store, ME, claim, now=NOW)
