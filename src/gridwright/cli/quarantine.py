@@ -13,7 +13,6 @@ from gridwright.cli.options import Json
 from gridwright.cli.output import print_json, print_table, say
 from gridwright.domain.errors import UsageError
 from gridwright.domain.interval import clock_time, parse_instant
-from gridwright.domain.units import base_amount
 from gridwright.domain.written_number import read_number
 
 if TYPE_CHECKING:
@@ -171,6 +170,8 @@ def _plain(each: QuarantinedReading) -> dict[str, object]:
 
 
 def _value(each: QuarantinedReading) -> float:
+    from gridwright.domain.units import base_amount
+
     return base_amount(each.value, each.reading_type)
 
 
