@@ -32,8 +32,7 @@ _BEFORE_EACH = (
     f"{_OF_EACH}{_NEXT_TO_EACH}{_COUNTS}AND n.at_s <= asked.value ->> 1 ORDER BY n.at_s DESC, n.epoch DESC LIMIT 1)"
 )
 _AFTER_EACH = f"{_OF_EACH}{_NEXT_TO_EACH}{_COUNTS}AND n.at_s > asked.value ->> 2 ORDER BY n.at_s, n.epoch LIMIT 1)"
-_WITHIN_EACH = f"AND r.quality < {WITHDRAWN} AND r.at_s BETWEEN asked.value ->> 1 AND asked.value ->> 2"
-_BETWEEN_EACH = f"{_OF_EACH}{_WITHIN_EACH}"
+_BETWEEN_EACH = f"{_OF_EACH}AND r.quality < {WITHDRAWN} AND r.at_s BETWEEN asked.value ->> 1 AND asked.value ->> 2"
 _INSTANTS_EACH = _BETWEEN_EACH.replace(_ALL, "r.usage_point, r.at_s")
 
 # A server is asked by selects side by side, each of which goes to its place in the primary key: a join of a list would

@@ -119,13 +119,14 @@ def _take_once(
     body, pieces = written
     fields = names_in(body)
     told = Told.by(records, WORDS, fields) if len(records) > FEW else None
-    if told is None or told.fields != fields:  # else the text has the fields that are told, and no other
-        if may_be_twice(body, records, FIELDS, _fields_of(records) if told is None else told.fields):
-            kept = _said_once(records, numbered, decoded, pieces())
-            if len(kept) < len(records):
-                told, records, numbered = None, [records[at] for at in kept], [numbered[at] for at in kept]
-        if countOf(map(END_OF, records), None) < len(records):
-            told, (records, numbered) = None, _ended(records, numbered, decoded, context[0])
+    known = _fields_of(records) if told is None else told.fields
+    if known != fields and may_be_twice(body, records, FIELDS, known):
+        kept = _said_once(records, numbered, decoded, pieces())
+        if len(kept) < len(records):
+            told, records, numbered = None, [records[at] for at in kept], [numbered[at] for at in kept]
+    # Where as many fields are written as are told, none of them is an end.
+    if (told is None or known != fields) and countOf(map(END_OF, records), None) < len(records):
+        told, (records, numbered) = None, _ended(records, numbered, decoded, context[0])
     _take(records, numbered, decoded, told, context)
     _name_unknown(decoded, pieces)
 
