@@ -51,8 +51,9 @@ def _told(panels: Sequence[Panel]) -> Iterator[tuple[int, Mask]]:
         rows = [row for row, point in enumerate(panel.points) if point in whole]
         gone = ~panel.missing & q.of_register(panel.quality)
         gone[np.setdiff1d(np.arange(len(panel.points)), rows)] = False
+        days = _days(panel)
         for row in np.flatnonzero(gone.any(axis=1)).tolist():
-            days, point = _days(panel), panel.points[row]
+            point = panel.points[row]
             own = measured.get(kind.finer(0), {}).get(point, np.zeros(0, np.int64))
             gone[row] &= _follows(days, whole[point]) & ~_follows(days, own)
         if gone.any():
@@ -65,8 +66,9 @@ def _measured(panels: Sequence[Panel]) -> dict[ReadingType, dict[str, Days]]:
     for panel in panels:
         kind, known = panel.reading_type, ~panel.missing & ~q.of_register(panel.quality)
         mine = found[kind.finer(0) if kind.channel else energy_of(kind)]
+        every = _days(panel)
         for row in np.flatnonzero(known.any(axis=1)).tolist():
-            days, point = np.unique(_days(panel)[known[row]]), panel.points[row]
+            days, point = np.unique(every[known[row]]), panel.points[row]
             mine[point] = np.union1d(mine[point], days) if point in mine else days
     return found
 
