@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from gridwright.jobs.meters.preview_exchange import ExchangePreview
 
 
+ESTIMATE = "estimate"  # said in place of a final read that nobody took
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
     """What was said on the command line; empty = not said."""
@@ -65,9 +68,8 @@ def order_of(wired: Platform, point: str, given: Answers, *, asks: bool) -> Mete
         say(f"{point}: {f'meter {here.end_device} (x{here.multiplier})' if here else 'no meter'} hangs there now.")
     serial = said(given.serial, "Serial number of the new meter", "--serial", asks=asks)
     at = said(given.at, f"When it took over (civil time of {place.zone}, or with an offset)", "--at", asks=asks)
-    final = read_number(
-        optional(given.final, "Final read of the old meter, kWh", asks=asks and here is not None), "--final"
-    )
+    closing = optional(given.final, "Final read of the old meter, kWh, or estimate", asks=asks and here is not None)
+    final = None if closing == ESTIMATE else read_number(closing, "--final")
     opening = read_number(optional(given.opening, "Opening read of the new meter, kWh", asks=asks), "--opening")
     fed = asks and place.exports
     final_fed = read_number(
@@ -77,9 +79,8 @@ def order_of(wired: Platform, point: str, given: Answers, *, asks: bool) -> Mete
     factor = read_number(given.multiplier or kept(here, asks=asks), "--multiplier", unit="")
     meter = Meter(serial, dials=given.dials, lsb_wh=given.lsb_wh)
     moment = exact_instant(at, place.tz)
-    return MeterExchange(
-        point, meter, moment, final, opening, Decimal(1) if factor is None else factor, final_fed, open_fed
-    )
+    times = Decimal(1) if factor is None else factor
+    return MeterExchange(point, meter, moment, final, opening, times, final_fed, open_fed, closing == ESTIMATE)
 
 
 def said(text: str, question: str, option: str, *, asks: bool) -> str:

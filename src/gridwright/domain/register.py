@@ -43,6 +43,11 @@ class RegisterReading:
     reading_type: ReadingType = DELIVERED_REGISTER
     presumed: bool = field(default=False, compare=False)
 
+    @property
+    def is_estimate(self) -> bool:
+        """Whether nobody read it: it was estimated, and an actual read may show otherwise."""
+        return self.quality & 0x0F == q.Status.ESTIMATED
+
     def __hash__(self) -> int:
         # Of what tells reads apart: a late read is looked up among its neighbours dozens of times.
         return hash((self.usage_point, self.at, self.value, self.epoch))

@@ -45,7 +45,7 @@ class Registers:
     `meters`: serial → Meter (dials, resolution). Where a read's meter is unknown, the resolution is read from its
     values (at most 1 kWh) and the dials from their length (at least 5). So it is for one that is registered without a
     word about its dials. Where `installations` are known at a usage point, a read counts with the factor of its own
-    meter's, and only while that hung there; else by 1.
+    meter's, and only while that hung there; else by 1. A read that is an estimate is left out: it proves nothing.
     """
 
     reads: Mapping[str, Sequence[RegisterReading]] = field(default_factory=dict)
@@ -56,6 +56,9 @@ class Registers:
     def __post_init__(self) -> None:
         for each in self.installations:
             self._history.setdefault(each.usage_point, []).append(each)
+        if any(read.is_estimate for some in self.reads.values() for read in some):
+            taken = {point: [read for read in some if not read.is_estimate] for point, some in self.reads.items()}
+            object.__setattr__(self, "reads", taken)
         if self._history:
             reads = {point: all_named(self.history(point), some) for point, some in self.reads.items()}
             object.__setattr__(self, "reads", reads)

@@ -17,14 +17,14 @@ DAY_SECONDS = Decimal(86_400)
 ESTIMATED = q.pack(q.Status.ESTIMATED, q.Method.SCALAR)
 
 
-def average_daily_use(energy_kwh: Decimal, days: int) -> Decimal:
-    """Return kWh a day to two places, half up; `days` below one is an InputError."""
+def average_daily_use(energy_kwh: Decimal, days: int | Decimal) -> Decimal:
+    """Return kWh a day to two places, half up; `days`, whole or not, below one are an InputError."""
     if days < 1:
-        raise InputError(f"{days} days have no average daily use", remedy="give two reads at least a day apart")
+        raise InputError(f"{days:.3g} days have no average daily use", remedy="give two reads at least a day apart")
     return _cents(energy_kwh / days)
 
 
-def counted_on(last: int, adu_kwh: Decimal, days: int, multiplier: Decimal = Decimal(1)) -> int:
+def counted_on(last: int, adu_kwh: Decimal, days: int | Decimal, multiplier: Decimal = Decimal(1)) -> int:
     """Return a register read in its own units of 1 kWh, `days` after `last`: the rounding cascade of California.
 
     ADU to two places, times days to two places (both half up), over the multiplier, cut, added to the last read.
@@ -77,7 +77,7 @@ def _onwards(
     """Return the register units counted since the last read at the average daily use."""
     last = before[-1]
     adu = adu_kwh if adu_kwh is not None else _usual(before, meter, multiplier)
-    days = int(_seconds(last.at, at) // DAY_SECONDS)
+    days = _seconds(last.at, at) / DAY_SECONDS
     units_a_kwh = Decimal(1000) / meter.lsb_wh
     return counted_on(0, adu, days, multiplier / units_a_kwh)
 
@@ -90,7 +90,7 @@ def _usual(before: Sequence[RegisterReading], meter: Meter, multiplier: Decimal)
             f"one register read of {last.usage_point} tells no daily use", remedy="give adu_kwh or an earlier read"
         )
     energy = _moved(earlier[-1], last, meter) * Decimal(repr(last.reading_type.resolution)) / 1000 * multiplier
-    return average_daily_use(energy, int(_seconds(earlier[-1].at, last.at) // DAY_SECONDS))
+    return average_daily_use(energy, _seconds(earlier[-1].at, last.at) / DAY_SECONDS)
 
 
 def _same_counter(one: RegisterReading, other: RegisterReading) -> bool:

@@ -237,6 +237,9 @@ def test_an_exchange_closes_both_registers(town: Town) -> None:
     assert [(read.value, read.end_device, read.epoch) for read in reads[-2:]] == [(123456, "M-1", 0), (500, "M-7", 1)]
     assert town.post(f"{POINT}/meter-exchange", order).status_code == HTTPStatus.CREATED
     assert len(town.get(f"{POINT}/installations").json()["items"]) == 2
+    guessed = {"serial": "M-8", "at": "2026-11-22T09:00:00Z", "opening_kwh": 0, "estimate_final": True}
+    seen = town.post(f"{POINT}/meter-exchange/preview", guessed)
+    assert "cannot be estimated: one register read of UP-1 tells no daily use" in seen.json()["detail"]
     future = order | {"at": "2026-11-26T09:00:00Z"}
     assert town.post(f"{POINT}/meter-exchange", future).status_code == HTTPStatus.UNPROCESSABLE_ENTITY
     taken = {"serial": "M-2", "at": "2026-11-21T09:00:00Z"}

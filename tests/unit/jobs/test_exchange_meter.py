@@ -10,6 +10,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import Conflict, InputError
 from gridwright.domain.interval import Interval
@@ -98,6 +99,40 @@ def test_without_a_final_read_an_estimate_is_offered(store: Store) -> None:
     assert stray.startswith("meter M-0 was read once while it did not hang there")
     assert "it would show about 106.700 kWh" in told
     assert store.registers.load(ME, "UP-1", Interval(AT, AT), DELIVERED_REGISTER) == ()
+
+
+def test_a_final_read_that_nobody_took_is_estimated_until_one_comes(store: Store) -> None:
+    """E09: 3.35 kWh a day for two days; the estimate says so of itself, and gives way to the read."""
+    asked = replace(ORDER, final_kwh=None, estimate_final=True)
+    with pytest.raises(InputError, match="final read of M-1 cannot be estimated: one register read"):
+        exchange_meter(store, ME, asked, now=NOW)
+    assert len(store.registry.installations(ME, "UP-1")) == 1
+    earlier = RegisterReading("UP-1", START - timedelta(days=10), 66_550.0, "M-1")
+    store.registers.save(ME, [earlier], known_at=NOW)
+    (told,) = preview_exchange(store, ME, asked, now=NOW).doubts
+    assert "its final read is an estimate from its average daily use, 106.700 kWh" in told
+    for _ in range(2):
+        exchange_meter(store, ME, asked, now=NOW)
+        final, _ = store.registers.load(ME, "UP-1", Interval(AT, AT))
+        assert (final.end_device, final.value, final.epoch) == ("M-1", 106_700, 0)
+        assert q.nem12_code(final.quality) == "S62"
+        assert final.is_estimate
+    exchange_meter(store, ME, ORDER, now=NOW)
+    exchange_meter(store, ME, asked, now=NOW)
+    final, _ = store.registers.load(ME, "UP-1", Interval(AT, AT))
+    assert (final.value, final.is_estimate) == (112_400, False), "an estimate gives way, and never comes back"
+
+
+def test_what_cannot_be_estimated_at_an_exchange_is_told(store: Store) -> None:
+    asked = replace(ORDER, final_kwh=None, estimate_final=True, usage_point="UP-2")
+    store.registry.save_points(ME, [UsagePoint("UP-2")])
+    with pytest.raises(InputError, match="no meter hangs at UP-2 to have a final read"):
+        exchange_meter(store, ME, asked, now=NOW)
+    store.registry.save_meter(ME, Meter("M-9"))
+    store.registry.save_installation(ME, install("UP-2", "M-9", START))
+    with pytest.raises(InputError, match="cannot be estimated: no register read of it is known") as refused:
+        exchange_meter(store, ME, asked, now=NOW)
+    assert "leave it open" in refused.value.remedy
 
 
 def test_reads_of_the_very_instant_close_and_open_though_nobody_says_them_again(store: Store) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gridwright.domain import quality as q
 from gridwright.domain.errors import InputError
 from gridwright.domain.finding import Severity
 from gridwright.domain.panel import Panel
@@ -157,6 +161,24 @@ def test_a_read_that_is_wrong_once_costs_no_interval(wrong: int) -> None:
     done = validate(panel, [], registers={"P": several})
     assert [f.code for f in done.findings].count("V30_sum") == 2
     assert Status.REJECTED not in status_of(done.panel.quality)
+
+
+@given(guess=st.integers(0, 10**6))
+def test_an_estimated_read_neither_fails_a_sum_nor_closes_a_gap(guess: int) -> None:
+    """Catalogue E08: actual registers at both ends. Whatever a guess says, all is as if nobody had made it."""
+    values = np.random.default_rng(3).integers(100, 400, 96).astype(float)
+    panel, (first, _, last) = two_days(values, 0)
+    panel.values[0, 40:60] = np.nan
+    between = RegisterReading("P", END, float(guess), quality=q.pack(Status.ESTIMATED, q.Method.SCALAR))
+    ends = []
+    for several in ([first, last], [first, between, last]):
+        done = validate(panel, [], registers={"P": several})
+        ends.append((estimate(done.panel, [], registers={"P": several}).panel.values.tolist(), done.findings))
+    assert ends[0] == ends[1]
+    assert sum(ends[0][0][0]) == last.value
+    only = [first, replace(last, quality=between.quality)]
+    open_end = estimate(panel, [], registers={"P": only})
+    assert q.Method.SCALED not in set(q.method_of(open_end.panel.quality)[0, 40:60])
 
 
 def test_a_negative_residual_is_a_finding_and_nothing_is_scaled() -> None:

@@ -48,6 +48,14 @@ def test_reads_on_another_date(reads: list[tuple[float, float]], day: int, kwh: 
     assert read.value == kwh * 1000
 
 
+def test_parts_of_a_day_count() -> None:
+    """Half a day of 10 kWh a day is 5; from March to April in Berlin an hour is missing of the 31 days."""
+    reads = [a_read(0, 100), a_read(10, 200)]
+    assert estimate_read(reads, JUNE + 10.5 * DAY, KWH_METER).value == 205_000
+    month = [a_read(0, 100), a_read(31 - 1 / 24, 410)]
+    assert estimate_read(month, JUNE + 41 * DAY, KWH_METER).value == 510_000
+
+
 def test_a_counter_ends_with_its_meter() -> None:
     reads = [a_read(0, 100), a_read(10, 200), a_read(20, 7, device="N")]
     assert estimate_read(reads, JUNE + 15 * DAY, KWH_METER).value == 250_000

@@ -189,6 +189,7 @@ def order_of(name: str, asked: Exchange) -> MeterExchange:
         asked.multiplier,
         asked.final_received_kwh,
         asked.opening_received_kwh,
+        asked.estimate_final,
     )
 
 

@@ -105,6 +105,9 @@ class Exchange(Request):
     opening_received_kwh: Decimal | None = Field(
         default=None, ge=0, le=10**10, description="Opening read of the new meter's register of energy fed in."
     )
+    estimate_final: bool = Field(
+        default=False, description="Estimate the final reads that are not given, from the average daily use."
+    )
     multiplier: Decimal = Field(
         default=Decimal(1), gt=0, le=100_000, description="Transformer factor of the new meter."
     )

@@ -43,7 +43,7 @@ def balance_findings(
 def _of_panel(store: Store, access: Access, panel: Panel, installed: Sequence[Installation]) -> list[Finding]:
     point, register = panel.points[0], panel.reading_type.register()
     window = Interval(panel.start - LOOK_BACK, panel.end + LOOK_BACK)
-    reads = store.registers.load(access, point, window, register.finer(0))
+    reads = [each for each in store.registers.load(access, point, window, register.finer(0)) if not each.is_estimate]
     around = [pair for pair in pairwise(reads) if pair[0].at < panel.end and pair[1].at > panel.start]
     return [each for pair in around for each in _between(store, access, panel, pair, installed)]
 

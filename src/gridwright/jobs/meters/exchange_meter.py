@@ -22,6 +22,7 @@ from gridwright.jobs.meters.derive_again import (
     energies_told,
     reads_to_tell,
 )
+from gridwright.jobs.meters.estimate_final import estimated_finals
 from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, moves, reads_around
 from gridwright.jobs.meters.name_again import named_again, put_back, take_out
 from gridwright.jobs.meters.register_room import known_meter, require_room
@@ -35,7 +36,8 @@ INSTANT = timedelta(microseconds=1)
 class MeterExchange:
     """The new meter at a usage point from `at` on; final reads of the old one and opening reads of the new in kWh.
 
-    The same meter with another multiplier is an exchange of its transformers.
+    The same meter with another multiplier is an exchange of its transformers. `estimate_final`: what nobody could read
+    of the old meter goes on record as an estimate of its register (E09), for a read that comes later to supersede.
     """
 
     usage_point: str
@@ -46,6 +48,7 @@ class MeterExchange:
     multiplier: Decimal = Decimal(1)
     final_received_kwh: Decimal | None = None
     opening_received_kwh: Decimal | None = None
+    estimate_final: bool = False
 
     @property
     def new(self) -> Installation:
@@ -147,7 +150,7 @@ def allowed(
         raise InputError(f"the transformer factor {exchange.multiplier} is not above 0", remedy="give 1 without one")
     history = store.registry.installations(access, exchange.usage_point)
     before = installed_at(history, exchange.usage_point, exchange.at - INSTANT)
-    if before is None and any(final is not None for final, _ in exchange.reads.values()):
+    if before is None and (exchange.estimate_final or any(final is not None for final, _ in exchange.reads.values())):
         raise InputError(f"no meter hangs at {exchange.usage_point} to have a final read", remedy="leave it out")
     same = before is not None and before.end_device == exchange.meter.serial
     if same and before is not None and before.multiplier == exchange.multiplier and before.is_open:
@@ -184,6 +187,7 @@ def _reads(
     store: Store, access: Access, exchange: MeterExchange, before: Installation | None
 ) -> Iterator[RegisterReading]:
     """Yield the reads that close and open each register; its epoch goes on from the last read of the old meter."""
+    yield from estimated_finals(store, access, exchange, before)
     for kind, (final, opening) in exchange.reads.items():
         last = last_read(store, access, exchange, kind)
         epoch = last.epoch if last else 0

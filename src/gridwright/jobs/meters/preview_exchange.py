@@ -13,8 +13,8 @@ import numpy as np
 
 from gridwright.domain.access import Access
 from gridwright.domain.errors import Conflict, InputError, NotFound
-from gridwright.domain.hung import all_named, named, plain_serial
 from gridwright.domain.hung import counts as counts_at
+from gridwright.domain.hung import named, plain_serial
 from gridwright.domain.interval import Interval, clock_time
 from gridwright.domain.reading_type import DELIVERED_ENERGY, DELIVERED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading, Step, register_steps
@@ -22,15 +22,14 @@ from gridwright.domain.rollover import NARROWEST_WH, as_shown
 from gridwright.domain.usage_point import FOREVER, Installation, Meter
 from gridwright.jobs.load.any_resolution import load_counted
 from gridwright.jobs.meters.derive_again import DerivedAgain, told_of
+from gridwright.jobs.meters.estimate_final import LOOK_BACK, estimated_finals, final_estimate
 from gridwright.jobs.meters.exchange_meter import MeterExchange, allowed, counts, exchanged, last_read
 from gridwright.jobs.meters.limits import limits_of
 from gridwright.jobs.meters.name_again import Pair, named_again, told_named
 from gridwright.jobs.meters.register_room import known_meter
 from gridwright.store import Store
-from gridwright.vee import estimate_read
 
 SECOND = timedelta(seconds=1)
-LOOK_BACK = timedelta(days=400)  # two reads of a register that is read once a year
 OFF_KWH, OFF_SHARE = 1.0, 0.02  # by how much intervals and registers may differ unseen
 
 
@@ -86,10 +85,13 @@ def _tried(store: Store, access: Access, exchange: MeterExchange, now: datetime)
 def _doubts(store: Store, access: Access, exchange: MeterExchange, before: Installation | None) -> Iterator[str]:
     """Yield what is missing or contradicts what is known."""
     zone = store.registry.point(access, exchange.usage_point).tz
+    for read in estimated_finals(store, access, exchange, before):
+        flow = read.reading_type.flow
+        yield f"nobody read the {flow} register: its final read is an estimate from its average daily use, {_kwh(read)}"
     for kind, (final, opening) in exchange.reads.items():
         last = last_read(store, access, exchange, kind)
         closed, opened = _read_then(store, access, exchange, before, kind)
-        if last is not None and before is not None and final is None and not closed:
+        if last is not None and before is not None and final is None and not closed and not exchange.estimate_final:
             estimate = _would_show(store, access, exchange, before, kind)
             since = clock_time(last.at, zone)
             yield f"no final read of the {kind.flow} register: energy since {since} stays open{estimate}"
@@ -155,17 +157,15 @@ def _stray(
 
 def _would_show(store: Store, access: Access, exchange: MeterExchange, before: Installation, kind: ReadingType) -> str:
     """Say what the old register would show if it went on as between its last two reads (E09); nothing without them."""
-    meter = known_meter(store, access, before.end_device) or Meter(before.end_device)
-    look = Interval(exchange.at - LOOK_BACK, exchange.at)
-    reads = store.registers.load(access, exchange.usage_point, look, kind)
-    history = store.registry.installations(access, exchange.usage_point)
-    mine = [read for read in all_named(history, reads) if read.end_device == before.end_device]
     try:
-        read = estimate_read(mine, exchange.at, meter, multiplier=before.multiplier)
+        read = final_estimate(store, access, exchange, before, kind)
     except InputError:
         return ""
-    kwh = read.value * kind.resolution / 1000
-    return f"; from its average daily use it would show about {kwh:,.3f} kWh, if nobody can read it any more"
+    return f"; from its average daily use it would show about {_kwh(read)}, if nobody can read it any more"
+
+
+def _kwh(read: RegisterReading) -> str:
+    return f"{read.value * read.reading_type.resolution / 1000:,.3f} kWh"
 
 
 def _closing(
