@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridwright.cli import totals
+from gridwright.cli import change_point, totals
 from gridwright.cli.context import platform
 from gridwright.cli.control import Key, acting
 from gridwright.cli.options import Json
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What is known of the usage points in the store.", no_args_is_help=True)
 totals.register(app)
+change_point.register(app)
 LsbWh = Annotated[int, typer.Option("--lsb-wh", min=1, help="Watt-hours of one count of its last digit.")]
 
 
@@ -81,7 +82,7 @@ def exchange(
     at: Annotated[
         str, typer.Option("--at", help="When the new meter took over, such as 2026-11-20T09:00:00+01:00.")
     ] = "",
-    final: Annotated[str, typer.Option("--final", help="Final read of the old meter in kWh.")] = "",
+    final: Annotated[str, typer.Option("--final", help="Final read of the old meter in kWh, or estimate.")] = "",
     opening: Annotated[str, typer.Option("--opening", help="Opening read of the new meter in kWh.")] = "",
     final_received: Annotated[str, typer.Option("--final-received", help="The same of energy fed in.")] = "",
     opening_received: Annotated[str, typer.Option("--opening-received", help="The same of energy fed in.")] = "",
