@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -81,10 +82,16 @@ class Once:
 
         What failed is not remembered: sent again, it is tried again.
         """
-        if not self.key:
-            return to_response(answered(status, work()))
         access, store = self.platform.access, self.platform.store
-        with self.flying.only((access.actor, self.key)), store.transaction():
+        if not self.key:
+            return to_response(answered(status, store.again(work)))
+        with self.flying.only((access.actor, self.key)):
+            return store.again(partial(self._kept, status, work))
+
+    def _kept(self, status: HTTPStatus, work: Callable[[], BaseModel]) -> Response:
+        """Return the answer that is kept under the key, or do the work and keep its answer."""
+        access, store = self.platform.access, self.platform.store
+        with store.transaction():
             before = self._recall()
             if before is not None:
                 return to_response(before, replayed=True)

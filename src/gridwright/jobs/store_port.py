@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -38,8 +38,12 @@ class RegistryPort(Protocol):
         """Return where each meter hangs or hung."""
         ...
 
-    def save_points(self, access: Access, points: Iterable[UsagePoint]) -> int:
-        """Add usage points."""
+    def add_points(self, access: Access, points: Sequence[UsagePoint]) -> set[str]:
+        """Add usage points that nobody has added, and return the ids of the others."""
+        ...
+
+    def registered(self, access: Access, ids: Collection[str]) -> set[str]:
+        """Return those of some ids that are usage points."""
         ...
 
 
@@ -147,6 +151,10 @@ class FindingsPort(Protocol):
 
     def save(self, access: Access, findings: Iterable[Finding], *, known_at: datetime) -> int:
         """Add findings and return how many were new."""
+        ...
+
+    def hold(self, access: Access, points: Collection[str]) -> None:
+        """Let nobody else save or decide about some usage points until the transaction ends."""
         ...
 
 

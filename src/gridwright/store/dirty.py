@@ -18,6 +18,7 @@ from gridwright.domain.interval import DAY_S, Interval
 from gridwright.domain.reading_type import ReadingType
 from gridwright.store import schema
 from gridwright.store.audit import note
+from gridwright.store.days.blocks import lock_points
 from gridwright.store.instant import to_seconds
 from gridwright.store.names import FEW, Names, every_image, within
 from gridwright.store.session import Session, Unit
@@ -100,6 +101,7 @@ class Dirty:
         first, last = to_seconds(period.start) // DAY_S, -(-to_seconds(period.end) // DAY_S)
         with self._session.writing() as unit:
             keys = np.array(sorted(self._names.point_keys(unit, points)), np.int64)
+            lock_points(unit, keys.tolist())
             key = self._names.make_type_key(unit, kind)
             mark(unit, key, keys, np.full(keys.size, first), np.full(keys.size, last))
             subject = points[0] if len(points) == 1 else f"{len(points)} usage points"
@@ -117,7 +119,9 @@ class Dirty:
         if period is not None:
             first, last = to_seconds(period.start) // DAY_S, -(-to_seconds(period.end) // DAY_S)
         with self._session.writing() as unit:
-            done = touch_again(unit, self._names, self._names.point_keys(unit, points), first, last)
+            keys = self._names.point_keys(unit, points)
+            lock_points(unit, keys)
+            done = touch_again(unit, self._names, keys, first, last)
             if done:
                 subject = points[0] if len(points) == 1 else f"{len(points)} usage points"
                 asked = str(period) if period is not None else "all of it"
@@ -132,6 +136,8 @@ class Dirty:
             access.require(Act.WRITE_READINGS, each.usage_point)
         cleared = 0
         with self._session.writing() as unit:
+            # Before the ranges, as whoever saves readings does: else both may wait for each other.
+            lock_points(unit, self._names.point_keys(unit, sorted({each.usage_point for each in these})))
             unit.marked.clear()
             for at in range(0, len(these), 500):
                 keys = [each.key for each in these[at : at + 500]]

@@ -293,11 +293,13 @@ class Findings:
         return moved
 
     def hold(self, access: Access, points: Collection[str]) -> None:
-        """Let nobody else decide about some usage points until the transaction ends that this is called in."""
-        for point in sorted(points):
+        """Let nobody else decide about some usage points, or save, until the transaction of this call ends."""
+        access.require(Act.WRITE_READINGS)
+        for point in sorted(points) if access.points is not None else ():
             access.require(Act.WRITE_READINGS, point)
         with self._session.writing() as unit:
-            lock_points(unit, self._names.point_keys(unit, sorted(points)))
+            if unit.dialect != "sqlite":
+                lock_points(unit, self._names.point_keys(unit, list(points)))
 
     def resolve(
         self,

@@ -128,14 +128,13 @@ class Readings:
         with self._session.writing() as unit:
             if register:
                 register_unknown(unit, self._names, panel.points)
+            # Before the type, which others may give a key to meanwhile: else both may wait for each other.
+            if unit.dialect != "sqlite":
+                lock_points(unit, self._names.key_array(unit, panel.points).tolist())
             kind = self._names.make_type_key(unit, panel.reading_type, image)
             made = image is not Image.RAW
             how, look = Manner(regrids=made, ranked=not made), None if made else self._archived.beside
-            if made:
-                lock_points(unit, self._names.key_array(unit, panel.points).tolist())
-                parts = [(kind, panel)]
-            else:
-                parts = in_one_resolution(unit, self._names, kind, panel, to_us(known_at))
+            parts = [(kind, panel)] if made else in_one_resolution(unit, self._names, kind, panel, to_us(known_at))
             whole = NOTHING_SAVED
             for key, part in parts:
                 unfit: list[Unfit] = []

@@ -304,15 +304,19 @@ class Registers:
     def neighbours(
         self, access: Access, moments: Mapping[str, tuple[datetime, datetime]], reading_type: ReadingType
     ) -> dict[str, tuple[RegisterReading | None, RegisterReading | None]]:
-        """Return for each usage point the last read up to one instant, and the first one after the other."""
+        """Return for each usage point the last read up to one instant, and the first one after the other.
+
+        Within a transaction, whose own reads are to be placed by these, no other one comes in between until its end.
+        """
         access.require(Act.READ)
         for point in moments:
             access.require(Act.READ, point)
         with self._session.reading() as unit:
-            kind = self._names.type_key(unit, reading_type)
+            kind, keys = self._names.type_key(unit, reading_type), self._names.point_keys(unit, list(moments))
+            if unit.writes:
+                lock_points(unit, keys)
             if kind is None:
                 return dict.fromkeys(moments, (None, None))
-            keys = self._names.point_keys(unit, list(moments))
             asked = [
                 (key, epoch_s(since), epoch_s(until))
                 for key, (since, until) in zip(keys, moments.values(), strict=True)

@@ -96,6 +96,22 @@ class Registry:
                     note(unit, access, Act.WRITE_REGISTRY, subject=subject, at=self._session.clock(), what=verb)
             return len(added) + len(changed)
 
+    def add_points(self, access: Access, points: Sequence[UsagePoint]) -> set[str]:
+        """Add those usage points that nobody has added, and return the ids of the others, which stay as they are."""
+        with self._session.writing():
+            there = self.registered(access, [point.id for point in points])
+            self.save_points(access, [point for point in points if point.id not in there])
+        return there
+
+    def registered(self, access: Access, ids: Collection[str]) -> set[str]:
+        """Return those of some ids that are usage points."""
+        access.require(Act.READ)
+        for code in ids if access.points is not None else ():
+            access.require(Act.READ, code)
+        with self._session.reading(settled=False) as unit:
+            there = self._names.find_points(unit, ids)
+            return {code for code in ids if code in there}
+
     def points(self, access: Access, ids: Sequence[str] | None = None) -> tuple[UsagePoint, ...]:
         """Return usage points in the order asked (all that may be seen, sorted, when none is named)."""
         access.require(Act.READ)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -27,7 +28,11 @@ NEXT_ONE = (
     f"SET TRANSACTION ISOLATION LEVEL {ONE_STATE}"  # set for the connection, and back, it would be four questions
 )
 ATTEMPTS = 3  # of folding, where another process's locks are in the way
+TRIES, PAUSE_S, UNDONE_S = 5, 0.05, 10.0  # of a transaction which that of somebody else undoes
 PATIENCE_S = 30.0  # of who reads, while another process holds the lock and nothing of what must be folded gets less
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class Unit:
     chain: dict[str, str] = field(default_factory=dict)
     beside: bool = False  # see `beside_what_waits`
     registers: bool = False  # whether a usage point or an installation was added or changed
+    held: set[int] = field(default_factory=set)  # usage points that nobody else writes to before this one ends
     given: NameKeys | None = None  # looked up since this transaction gave some: for nobody else before it has ended
 
     def require_alive(self) -> None:
@@ -171,6 +177,12 @@ class Session:
         self._readers = self._writers if is_memory(engine.url) else None
 
     @property
+    def _commits(self) -> int:
+        """How many transactions this thread has ended well, but for those that fold the journal."""
+        commits: int = getattr(self._local, "commits", 0)
+        return commits
+
+    @property
     def current(self) -> Unit | None:
         """The unit of work this thread is in."""
         unit: Unit | None = getattr(self._local, "unit", None)
@@ -217,6 +229,7 @@ class Session:
         for undo in self.after_rollback:
             undo()
         unit.marked.clear()
+        unit.held.clear()
         if unit.given is not None:
             unit.given.clear()
         if unit.lost or unit.connection.invalidated:
@@ -243,6 +256,7 @@ class Session:
                     for act in self.before_commit:
                         act(unit)
                     self._file.require_same()
+                self._local.commits = self._commits + 1
                 for act in self.after_commit:
                     act(unit)
             except BaseException as error:
@@ -299,6 +313,23 @@ class Session:
             if unit.dialect != "mysql":  # that one is rolled back where it is given back, whatever was done before
                 transaction.commit()
 
+    def again(self, act: Callable[[], T]) -> T:
+        """Do something; on a server once more, a few times, where a transaction of somebody else has undone its own.
+
+        What is a part of another transaction went with that, and is not tried by itself. Nor is what has committed.
+        """
+        since, before = time.monotonic(), self._commits
+        attempts = 1 if self.current is not None or self.engine.dialect.name == "sqlite" else TRIES
+        for attempt in range(1, attempts):
+            try:
+                return act()
+            except StoreLocked:
+                # What takes so long was no deadlock, which is found at once.
+                if self._commits != before or time.monotonic() - since >= UNDONE_S:
+                    raise
+                time.sleep(random.uniform(0, PAUSE_S * attempt))  # noqa: S311 - so that both do not meet once more
+        return act()
+
     def settle_within(self, unit: Unit) -> None:
         """Bring all that waits in the journal into its blocks, within a transaction; all or nothing of it."""
         if unit.settled or self.folds is None:
@@ -348,6 +379,7 @@ class Session:
 
     def _fold_some(self, newest: int) -> int:
         """Fold some rows in a transaction of their own."""
+        commits = self._commits
         for attempt in range(ATTEMPTS):
             try:
                 with self.writing(settled=False) as unit:
@@ -359,6 +391,8 @@ class Session:
                     raise
             except StoreError as error:
                 raise _cannot_be_read(error) from error
+            finally:
+                self._local.commits = commits  # it is nothing that whoever reads has done
         return 0
 
 

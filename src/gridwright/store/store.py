@@ -53,7 +53,7 @@ from gridwright.store.retention import Retention
 from gridwright.store.rule_sets import RuleSets
 from gridwright.store.sealing.points import SealedData
 from gridwright.store.sealing.sealing import Master, Sealing
-from gridwright.store.session import Session
+from gridwright.store.session import Session, T
 from gridwright.store.trouble import translated
 
 
@@ -122,6 +122,13 @@ class Store:
             if cascade:
                 unit.chain["cascade"] = cascade
             yield self
+
+    def again(self, act: Callable[[], T]) -> T:
+        """Do something; on a server a few times more where a transaction of somebody else has undone its only one.
+
+        Two that wait for each other are both writers who did nothing wrong: the server lets one of them go on.
+        """
+        return self._session.again(act)
 
     def close(self) -> None:
         """Let go of the database."""

@@ -74,7 +74,9 @@ NOBODY = Access("nobody", Role.VIEWER, frozenset())
 # Arguments of each public method, about a usage point that the asker may not see.
 CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "registry.save_points": (([UsagePoint("hers")],), {}),
+    "registry.add_points": (([UsagePoint("hers")],), {}),
     "registry.points": ((["hers"],), {}),
+    "registry.registered": (({"hers"},), {}),
     "registry.point": (("hers",), {}),
     "registry.page": ((), {}),
     "registry.meters": ((), {}),

@@ -30,6 +30,7 @@ from gridwright.jobs.cascade.sum_again import sum_again
 from gridwright.jobs.cascade.touch_checked import touch_checked
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.meters.on_behalf import on_behalf
+from gridwright.jobs.tried_again import tried_again
 from gridwright.jobs.upkeep.archive_months import bring_back
 from gridwright.store import DirtyRange, Store
 
@@ -221,6 +222,7 @@ class _Run:
             self.store.findings.save(self.access, findings, known_at=self.now)
 
 
+@tried_again
 def correct_part(store: Store, access: Access, site: SiteDefaults, scope: Scope, now: datetime) -> Outcome | None:
     """Carry one part through; None when its readings changed meanwhile, and nothing was kept.
 

@@ -16,6 +16,7 @@ from gridwright.jobs.cascade.correct_scope import is_judged
 from gridwright.jobs.cascade.note_reads import read_contradictions
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.load.load_stored import READS_BESIDE, load_reads, register_types
+from gridwright.jobs.tried_again import tried_again
 from gridwright.store import DirtyRange, Store
 from gridwright.vee import Registers, packaged
 from gridwright.vee.rules.device import Ident
@@ -30,6 +31,7 @@ HOUR = timedelta(hours=1)
 TOGETHER = 500
 
 
+@tried_again
 def judge_registers(
     store: Store, access: Access, site: SiteDefaults, ranges: Sequence[DirtyRange], *, now: datetime
 ) -> int:

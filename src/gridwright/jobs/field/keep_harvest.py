@@ -28,6 +28,7 @@ from gridwright.jobs.grid.close_balance import balance_findings
 from gridwright.jobs.meters.day_again import told_beside
 from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.jobs.meters.keep_reads import keep_reads
+from gridwright.jobs.tried_again import tried_again
 from gridwright.store import NOTHING_SAVED, SaveSummary, Store
 
 
@@ -42,6 +43,7 @@ class Kept:
     notes: tuple[str, ...] = ()
 
 
+@tried_again
 def keep_harvest(
     store: Store, access: Access, planned: Planned, harvest: Harvest, *, now: datetime, policy: ReadPolicy
 ) -> Kept:

@@ -128,6 +128,12 @@ class ImportRun:
         for one in gridded.registers:
             self.opened.add(named(one.readings), one.readings.reading_type)
 
+    def learn(self, series: Sequence[Readings]) -> None:
+        """Learn which usage points of a piece others have added since the import began, and hold all that are known."""
+        names = {name for one in series for name in one.points}
+        self.points |= self.store.registry.registered(self.access, names - self.points)
+        self.store.findings.hold(self.access, names & self.points)
+
     def known_reads(self, readings: Readings) -> list[RegisterReading]:
         """Return the stored register reads just before and just after those of each usage point."""
         moments: dict[str, tuple[datetime, datetime]] = {}
@@ -171,16 +177,13 @@ class ChunkImport:
         """
         run = self.run
         beyond = run.told, run.opened, self.brought.only
-        stored = stored_channels(run.store, run.access, self.decoded.series, run.points, beyond)
         strays, refused = adrift(self.decoded.strays, run.not_after)
-        gridded = self.piece.gridded
-        if gridded is not None:
-            gridded = replace(gridded, panels=tuple(stored.of_panels(gridded.panels)), tally=gridded.tally + refused)
         odd: list[Misfit] = []
         misfits: list[Misfit] = []
         with run.committed():
-            if gridded is None:
-                gridded = self._beside_known(stored, refused)
+            run.learn(self.decoded.series)
+            stored = stored_channels(run.store, run.access, self.decoded.series, run.points, beyond)
+            gridded = self._laid(stored, refused)
             zones = zones_of(self.decoded.zones, gridded, self.run.options)
             self._save_points(zones)
             saved: Counter[str] = Counter()
@@ -207,8 +210,11 @@ class ChunkImport:
         run.waiting += waiting
         return counts
 
-    def _beside_known(self, stored: StoredChannels, refused: Tally) -> Gridded:
+    def _laid(self, stored: StoredChannels, refused: Tally) -> Gridded:
         """Lay the chunk on grids, its register reads beside those that are stored; `refused` of it before."""
+        gridded = self.piece.gridded
+        if gridded is not None:
+            return replace(gridded, panels=tuple(stored.of_panels(gridded.panels)), tally=gridded.tally + refused)
         run, who = self.run, (self.run.store, self.run.access)
         series = name_meters(*who, stored.of_series(self.decoded.series), run.points)
         gridded = grid_series(
@@ -251,7 +257,9 @@ class ChunkImport:
         run = self.run
         new = [run.new_point(point, zone) for point, zone in zones.items() if point not in run.points]
         if new:
-            run.store.registry.save_points(run.access, new)
+            there = run.store.registry.add_points(run.access, new)
+            run.points |= there
+            new = [point for point in new if point.id not in there]
         if run.follow is not None:
             run.follow.begin(new, [point for point in zones if point in run.points])
 

@@ -14,6 +14,7 @@ from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.meters.edit_readings import MONTH, EditPolicy
 from gridwright.jobs.meters.moved_alone import moved_alone_wh
 from gridwright.jobs.meters.weigh_acceptance import Effect, weigh
+from gridwright.jobs.tried_again import tried_again
 from gridwright.store import Store
 from gridwright.store.deciding import require_reason
 from gridwright.store.findings import StoredFinding
@@ -40,6 +41,7 @@ class Decided:
     effects: tuple[Effect, ...] = ()
 
 
+@tried_again
 def accept_findings(store: Store, access: Access, ids: Iterable[int], *, reason: str, by: Deciding) -> Decided:
     """Accept findings, all of them or none; those that let more count than one person may, wait for a second one.
 
@@ -73,6 +75,7 @@ def preview_acceptance(store: Store, access: Access, ids: Iterable[int], *, by: 
     return Decided(len(chosen) - waiting, waiting, _sorted(effects))
 
 
+@tried_again
 def reopen_findings(store: Store, access: Access, ids: Iterable[int], *, reason: str, by: Deciding) -> Decided:
     """Take acceptances back, and proposals of them; who proposed what two people agreed on cannot do so alone."""
     require_reason(reason, "taking it back", "say what has become known")

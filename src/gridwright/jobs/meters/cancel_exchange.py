@@ -16,6 +16,7 @@ from gridwright.jobs.meters.derive_again import DerivedAgain, derive_again, ener
 from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, moves, reads_around
 from gridwright.jobs.meters.name_again import named_again, put_back, take_out, told_named
 from gridwright.jobs.meters.rollovers import Rollovers
+from gridwright.jobs.tried_again import tried_again
 from gridwright.store import Store, WrittenRead
 
 LONGEST_REASON = 2000
@@ -90,12 +91,14 @@ def _seen(store: Store, access: Access, order: ExchangeCancelling) -> CancelPrev
     return CancelPreview(gone, goes_on, written, theirs, period, bills, doubts, tuple(renamed))
 
 
+@tried_again
 def cancel(store: Store, access: Access, order: ExchangeCancelling, *, now: datetime) -> tuple[Installation, ...]:
     """Return the history of the usage point as if the exchange had never been made; reason and author go on record.
 
     Later reads of the old meter count in the epoch in which they would have come without it.
     """
     with store.transaction():
+        store.findings.hold(access, [order.usage_point])  # what is looked at stays until it is done
         return _cancelled(store, access, order, _seen(store, access, order), now)[0]
 
 

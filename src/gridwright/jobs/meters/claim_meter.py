@@ -36,6 +36,7 @@ from gridwright.jobs.meters.follow_epochs import judge_again, judged_again
 from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.jobs.meters.keep_reads import keep_reads
 from gridwright.jobs.meters.name_again import named_again, put_back, take_out
+from gridwright.jobs.tried_again import tried_again
 from gridwright.store import Store
 from gridwright.vee.arrivals import contradiction_findings
 
@@ -90,18 +91,30 @@ def claim_ahead(store: Store, access: Access, claim: MeterClaim, *, now: datetim
         return done
     while True:
         began = time.monotonic()
-        with store.transaction():
-            moving = _begun(store, access, claim, now)
-            part = None if moving is None else _next_days(moving, since, size)
-            if moving is None or part is None:
-                return done
-            moving.take(part)
-            done, moved, since = moving.added_to(done), moving.moved, part.end
-        size = _size_after(moved, time.monotonic() - began)
+        found = _moved_ahead(store, access, claim, (since, size), now=now)
+        if found is None:
+            return done
+        moving, since = found
+        done, size = moving.added_to(done), _size_after(moving.moved, time.monotonic() - began)
+
+
+@tried_again
+def _moved_ahead(
+    store: Store, access: Access, claim: MeterClaim, part: tuple[datetime, int], *, now: datetime
+) -> tuple[_Moving, datetime] | None:
+    """Move the first whole days from an instant on in that hold so many readings; None where the rest is no more."""
+    with store.transaction():
+        moving = _begun(store, access, claim, now)
+        days = None if moving is None else _next_days(moving, *part)
+        if moving is None or days is None:
+            return None
+        moving.take(days)
+        return moving, days.end
 
 
 def _begun(store: Store, access: Access, claim: MeterClaim, now: datetime) -> _Moving | None:
     """Return what moves readings to where they belong by now; None where none wait."""
+    store.findings.hold(access, [claim.usage_point])
     oldest = store.quarantine.readings(access, claim.meter, limit=1)
     return _Moving(store, access, claim, place_of(store, access, claim, oldest[0].at), now) if oldest else None
 
@@ -123,6 +136,7 @@ def _size_after(moved: int, took_s: float) -> int:
     return max(FEWEST, min(fits, MOST)) if moved else FIRST
 
 
+@tried_again
 def claim_meter(
     store: Store, access: Access, claim: MeterClaim, *, now: datetime, ahead: ClaimedAhead = NOT_AHEAD
 ) -> ClaimedMeter:

@@ -26,6 +26,7 @@ from gridwright.jobs.meters.counts_now import CountsNow
 from gridwright.jobs.meters.moved_alone import moved_alone_wh
 from gridwright.jobs.meters.usual_use import moved_wh
 from gridwright.jobs.new_id import new_id
+from gridwright.jobs.tried_again import tried_again
 from gridwright.store import Store
 from gridwright.vee.closure import close_to, shift_to
 
@@ -94,6 +95,7 @@ class EditWish:
     reading_type: ReadingType = DELIVERED_ENERGY
 
 
+@tried_again
 def propose_edit(store: Store, access: Access, wish: EditWish, *, policy: EditPolicy, now: datetime) -> Edit:
     """Put an edit on record; a small one is applied at once, any other waits for a second person."""
     access.require(Act.WRITE_READINGS, wish.usage_point)
@@ -150,6 +152,7 @@ def _beyond_capacity(edit: Edit, capacity_kw: float | None) -> str:
     return f"puts {most:g} kWh into {minutes:g} minutes, {kw:,.4g} kW, where the connection carries {capacity_kw:g} kW"
 
 
+@tried_again
 def approve_edit(store: Store, access: Access, code: str, *, now: datetime, note: str = "") -> Edit:
     """Let a proposed edit go, as another person than the one who made it."""
     access.require(Act.WRITE_READINGS)
@@ -160,6 +163,7 @@ def approve_edit(store: Store, access: Access, code: str, *, now: datetime, note
         return _decide(store, access, edit, edit.to(EditState.APPLIED, by=access.actor, now=now, note=note))
 
 
+@tried_again
 def reject_edit(store: Store, access: Access, code: str, *, reason: str, now: datetime) -> Edit:
     """Stop a proposed edit, with the reason for whoever made it."""
     access.require(Act.WRITE_READINGS)
@@ -168,6 +172,7 @@ def reject_edit(store: Store, access: Access, code: str, *, reason: str, now: da
     return _decide(store, access, edit, edit.to(EditState.REJECTED, by=access.actor, now=now, note=reason))
 
 
+@tried_again
 def withdraw_edit(store: Store, access: Access, code: str, *, reason: str, now: datetime) -> Edit:
     """Take an edit back: the readings are again what they are without it; its author not what another let go."""
     access.require(Act.WRITE_READINGS)

@@ -27,6 +27,7 @@ from gridwright.jobs.meters.follow_epochs import judge_again, judged_again, move
 from gridwright.jobs.meters.name_again import named_again, put_back, take_out
 from gridwright.jobs.meters.register_room import known_meter, require_room
 from gridwright.jobs.meters.rollovers import Rollovers
+from gridwright.jobs.tried_again import tried_again
 from gridwright.store import Store
 
 INSTANT = timedelta(microseconds=1)
@@ -73,11 +74,13 @@ def exchange_meter(store: Store, access: Access, exchange: MeterExchange, *, now
     return exchanged(store, access, exchange, now=now)[0]
 
 
+@tried_again
 def exchanged(
     store: Store, access: Access, exchange: MeterExchange, *, now: datetime
 ) -> tuple[tuple[Installation, ...], list[DerivedAgain]]:
     """Do the same, and tell what energy was derived again."""
     with store.transaction():
+        store.findings.hold(access, [exchange.usage_point])  # what is looked at stays until it is done
         before, history = allowed(store, access, exchange, now)
         register(store, access, exchange.meter)
         kinds = {*store.registers.kinds(access, exchange.usage_point), *exchange.reads}

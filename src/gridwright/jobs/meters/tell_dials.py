@@ -18,6 +18,7 @@ from gridwright.jobs.cascade.around import EVER
 from gridwright.jobs.meters.derive_again import derive_again, energies_told
 from gridwright.jobs.meters.follow_epochs import DAY, judge_again
 from gridwright.jobs.meters.rollovers import Rollovers
+from gridwright.jobs.tried_again import tried_again
 from gridwright.store import Store
 
 Series = Mapping[ReadingType, Sequence[RegisterReading]]
@@ -33,6 +34,7 @@ class ToldDials:
     reset: tuple[RegisterReading, ...]  # those with which it begins anew; it had been taken for a rollover
 
 
+@tried_again
 def tell_dials(
     store: Store, access: Access, point: str, count: tuple[int, int], *, now: datetime, serial: str = ""
 ) -> ToldDials:

@@ -279,10 +279,12 @@ def in_packets(cursor: Any, sql: str, rows: Iterator[tuple[Any, ...]]) -> None: 
 
 
 def lock_points(unit: Unit, points: Sequence[int]) -> None:
-    """Let one writer at a time work on a usage point; SQLite has one writer anyway."""
+    """Let one writer at a time work on a usage point, until its transaction ends; SQLite has one writer anyway."""
     if unit.dialect == "sqlite":
         return
     update = "FOR NO KEY UPDATE" if unit.dialect == "postgresql" else "FOR UPDATE"
-    for at in range(0, len(points), PACKET):
-        part = sorted(points)[at : at + PACKET]
+    free = sorted(set(points) - unit.held)
+    for at in range(0, len(free), PACKET):
+        part = free[at : at + PACKET]
         unit.fetch(LOCK.format(marks=marks(len(part)), update=update), part)
+    unit.held.update(free)
