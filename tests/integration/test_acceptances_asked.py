@@ -172,9 +172,9 @@ def test_on_the_command_line_it_waits_for_a_key_and_then_counts(run: Run, tmp_pa
 
 
 def test_nothing_that_fits_is_told(run: Run) -> None:
-    code, _, said = run("finding", "resolve", "--code", "V99_none", *WHY)
+    code, _, said = run("finding", "resolve", "--code", "V37_balance", *WHY)
     assert (code, "No finding fits: nothing was decided." in said) == (0, True)
-    assert told(run, "finding", "resolve", "--code", "V99_none", *WHY) == {
+    assert told(run, "finding", "resolve", "--code", "V37_balance", *WHY) == {
         "chosen": 0,
         "findings": 0,
         "waiting": 0,

@@ -128,6 +128,14 @@ def test_all_at_once_or_both_ways_is_refused(run: Run) -> None:
     assert len(codes(run)) == 3
 
 
+@pytest.mark.parametrize("verb", [("list",), ("resolve", "--reason", "seen"), ("assign", "--to", "ann")])
+def test_a_misspelt_rule_is_told_not_answered_by_nothing(run: Run, verb: tuple[str, ...]) -> None:
+    code, _, err = run("finding", *verb, "--code", "V17_stcuk")
+    assert code == 1
+    assert "no finding has the code 'V17_stcuk'" in err
+    assert "did you mean V17_stuck?" in err
+
+
 def test_people_see_which_they_decide_about(run: Run) -> None:
     code, out, err = run("finding", "resolve", "--usage-point", "UP-2", "--reason", "seen")
     assert code == 0

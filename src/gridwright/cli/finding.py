@@ -227,7 +227,10 @@ def _tell_first(wired: Platform, chosen: list[int], where: FindingFilter) -> Non
 def described(wired: Platform, sought: Sought, resolved: bool) -> FindingFilter:
     """Return which findings are meant; a period is in the usage point's zone, or the site's where none is named."""
     from gridwright.store import FindingFilter
+    from gridwright.vee.remedies import check_code
 
+    if sought.code:
+        check_code(sought.code)
     if sought.unassigned and sought.assigned_to:
         raise InputError("--unassigned and --assigned-to exclude each other", remedy="give one of them")
     zone = wired.store.registry.point(wired.access, sought.point).zone if sought.point else wired.settings.site.zone

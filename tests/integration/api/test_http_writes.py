@@ -366,6 +366,32 @@ def test_accepted_findings_tell_by_whom_and_why(town: Town) -> None:
     assert town.get("/v1/findings?point=UP-1").json()["items"] == []
 
 
+@pytest.mark.parametrize("verb", ["resolve", "reopen", "assign"])
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"code": "V17_stcuk"}, "no finding has the code 'V17_stcuk'"),
+        ({"code": "V17_stuck", "from": "2026-11-25T00:00:00Z", "to": "2026-11-01T00:00:00Z"}, "must lie before to"),
+        ({"code": "V17_stuck", "from": "2026-11-01T00:00:00Z", "to": "2026-11-01T00:00:00Z"}, "must lie before to"),
+        ({"from": "2026-11-25T00:00:00Z", "to": "2026-11-01T00:00:00Z"}, "must lie before to"),
+        ({"code": "V17_stuck", "from": "2026-11-25T00:00:00Z"}, "from and to belong together"),
+    ],
+)
+def test_findings_that_nobody_meant_are_not_decided(town: Town, verb: str, asked: dict[str, str], words: str) -> None:
+    """A period from its end to its begin took in every finding of the rule."""
+    said = asked | ({"person": "operator"} if verb == "assign" else {"reason": "seen"})
+    refused = town.post(f"/v1/findings/{verb}", said, "operator")
+    assert refused.status_code == HTTPStatus.UNPROCESSABLE_ENTITY, refused.text
+    assert words in refused.text
+
+
+def test_a_misspelt_rule_of_a_list_is_told(town: Town) -> None:
+    refused = town.get("/v1/findings?code=V17")
+    assert refused.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "did you mean V17_stuck?" in refused.text
+    assert town.get("/v1/findings?code=V17_stuck").status_code == HTTPStatus.OK
+
+
 def test_a_new_usage_point_is_in_the_zone_of_the_site(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its days, tariffs and bills follow that midnight, as those of a file that is imported."""
     settings = town.platform.settings

@@ -14,10 +14,12 @@ from gridwright.api.door import Asking
 from gridwright.api.idempotency import OnceDone
 from gridwright.api.listing import Page, cut, listed
 from gridwright.api.parameters import CursorText, FromIf, Id, Limit, Name, PointIf, Text, ToIf, period_if
+from gridwright.api.problems import bad_parameter
 from gridwright.api.shapes.edits import Assign, Chosen, Decided, Resolve
 from gridwright.api.shapes.work import FindingShape
 from gridwright.app import Platform
 from gridwright.app.live import deciding
+from gridwright.domain.errors import InputError
 from gridwright.domain.finding import Severity
 from gridwright.jobs.meters.accept_findings import Decided as DecidedFindings
 from gridwright.jobs.meters.accept_findings import (
@@ -27,6 +29,7 @@ from gridwright.jobs.meters.accept_findings import (
     reopen_findings,
 )
 from gridwright.store import FindingFilter
+from gridwright.vee.remedies import check_code
 
 router = APIRouter(tags=["Findings"])
 SeverityIf = Annotated[Severity | None, Query(description="Only findings of this severity.")]
@@ -50,6 +53,11 @@ def described(
     proposed: Proposed = False,
 ) -> FindingFilter:
     """Return which findings the query asks for, whatever their usage point."""
+    if code is not None:
+        try:
+            check_code(code)
+        except InputError as error:
+            raise bad_parameter("query", "code", f"{error}; {error.remedy}", code) from error
     return FindingFilter(None, severity, code, period_if(start, end), assigned_to, resolved, proposed)
 
 

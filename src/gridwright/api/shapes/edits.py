@@ -7,17 +7,19 @@ from decimal import Decimal
 from math import isfinite
 from typing import Annotated, Any, Self
 
-from pydantic import Field, FiniteFloat, model_validator
+from pydantic import Field, FiniteFloat, field_validator, model_validator
 
 from gridwright.api.parameters import Instant, Name, Reason, Text
 from gridwright.api.shapes.shape import Period, PeriodAsked, Request, Shape
 from gridwright.domain.edit import Edit
+from gridwright.domain.errors import InputError
 from gridwright.domain.finding import Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.jobs.meters.accept_findings import Decided as DecidedFindings
 from gridwright.jobs.meters.edit_readings import per_unit
 from gridwright.store import FindingFilter
+from gridwright.vee.remedies import check_code
 
 MOST_VALUES = 50_000
 Ids = Annotated[list[Annotated[int, Field(ge=1, lt=1 << 62)]], Field(min_length=1, max_length=1000)]
@@ -120,18 +122,29 @@ class Chosen(Request):
     end: Instant | None = Field(default=None, alias="to")
     proposed: bool = Field(default=False, description="Only those that wait for a second person.")
 
+    @field_validator("code")
+    @classmethod
+    def _known(cls, code: str | None) -> str | None:
+        if code is not None:
+            try:
+                check_code(code)
+            except InputError as error:
+                raise ValueError(f"{error}; {error.remedy}") from error
+        return code
+
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        where = self.where()
-        if (self.ids is None) != where.narrows:
-            raise ValueError("name either ids, or at least one of point, severity, code, proposed, from with to")
         if (self.start is None) != (self.end is None):
             raise ValueError("from and to belong together")
+        if self.start and self.end and self.start >= self.end:
+            raise ValueError(f"from {self.start.isoformat()} must lie before to {self.end.isoformat()}")
+        if (self.ids is None) != self.where().narrows:
+            raise ValueError("name either ids, or at least one of point, severity, code, proposed, from with to")
         return self
 
     def where(self, *, resolved: bool = False) -> FindingFilter:
         """Return the description."""
-        period = Interval(self.start, self.end) if self.start and self.end and self.start < self.end else None
+        period = Interval(self.start, self.end) if self.start and self.end else None
         return FindingFilter(self.point, self.severity, self.code, period, resolved=resolved, proposed=self.proposed)
 
 
