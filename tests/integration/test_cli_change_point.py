@@ -67,6 +67,17 @@ def test_what_rules_read_is_told_and_taken_away(run: Run) -> None:
     assert (code, "A: as before." in err) == (0, True)
 
 
+def test_a_voltage_is_held_against_its_nominal_one(run: Run, tmp_path: Path) -> None:
+    rows = [f"S,2025-03-03T{slot // 4:02d}:{slot % 4 * 15:02d}:00Z,{230 + slot % 7 / 10}" for slot in range(96)]
+    rows[50] = "S,2025-03-03T12:30:00Z,2300"
+    (tmp_path / "volts.csv").write_text("\n".join(["usage_point,start,voltage_V", *rows]))
+    assert run("reading", "import", "volts.csv", "--validate")[0] == 0
+    assert "V13_limit" not in doubts(run, "S")
+    assert run(*CHANGE, "S", "--attribute", "nominal_v=230")[0] == 0
+    run("bill", "correct")
+    assert doubts(run, "S")["V13_limit"] == "fail"
+
+
 @pytest.mark.parametrize(
     ("said", "code", "words"),
     [

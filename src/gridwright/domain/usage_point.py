@@ -33,6 +33,7 @@ JUDGED_BY = frozenset(
         "channels",
         "units",
         "base_load_kw",
+        "nominal_v",
         "recorder_bits",
         "pulse_wh",
     }

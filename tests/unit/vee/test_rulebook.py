@@ -196,6 +196,7 @@ G = '\n[[group]]\nname = "g"\n'
         (HEAD + G + "[group.rules]\nV34_high_demand = { days = 0 }\n", 6, "must not be below 1"),
         (HEAD + G + "[group.rules]\nV35_load_factor = { low = 0.9, high = 0.1 }\n", 6, "must lie below high 0.1"),
         (HEAD + G + "[group.rules]\nV13_limit = { low = 60, high = -90 }\n", 6, "low 60 must lie below high -90"),
+        (HEAD + G + "[group.rules]\nV13_limit = { of_nominal = 0.9 }\n", 6, "of_nominal 0.9 would doubt the nominal"),
         (HEAD + G + "[group.rules]\nV06_late = { hour = 25 }\n", 6, "must not be above 23"),
         (HEAD + G + "[group.rules]\nV08_prolonged = { share = 7 }\n", 6, "must not be above 1"),
         (HEAD + G + "[group.rules]\nV18_spike = { least_days = 1.5 }\n", 6, "whole number"),

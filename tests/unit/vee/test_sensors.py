@@ -132,6 +132,27 @@ def test_stuck(kind: ReadingType, hours: int, found: int) -> None:
     assert doubts(kind, values) == [("V17_stuck", "warn", hours * 4)] * found
 
 
+@pytest.mark.parametrize(
+    ("nominal", "volts", "found"),
+    [
+        ("230", 398.0, []),
+        ("230", 415.0, ["V13_limit"]),
+        ("230", 2_300.0, ["V13_limit"]),
+        ("20000", 23_000.0, []),
+        ("much", 2_300.0, []),
+        ("", 2_300.0, []),
+    ],
+)
+def test_a_voltage_far_above_its_nominal_one(nominal: str, volts: float, found: list[str]) -> None:
+    """A lost neutral brings a phase to 1.73 times 230 V, 398 V; ten times is a wrong factor."""
+    values = ordinary(VOLTAGE)
+    values[0, 100] = round(volts / VOLTAGE.resolution)
+    panel = Panel(("P", "Q"), START, QUARTER, np.vstack([values, values]), reading_type=VOLTAGE)
+    told = validate(panel, [UsagePoint("P", attributes={"nominal_v": nominal}), UsagePoint("Q")]).findings
+    assert [(each.code, each.usage_point) for each in told] == [(code, "P") for code in found]
+    assert all("outside 0 to 414 V" in each.message for each in told)
+
+
 def test_a_loose_wire() -> None:
     """From -3 °C to 25 °C and back in a quarter of an hour: both steps."""
     values = ordinary(TEMPERATURE)

@@ -83,10 +83,14 @@ class LowLimit:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Outside `low` .. `high` in base units (°C, V, A, W, Hz), which is physically impossible for what is measured."""
+    """Outside `low` .. `high` in base units (°C, V, A, W, Hz), which is physically impossible for what is measured.
+
+    A voltage also where it is above `of_nominal` times the attribute `nominal_v` of the usage point; 0 = off.
+    """
 
     low: float = -math.inf
     high: float = math.inf
+    of_nominal: float = 0.0
     code: ClassVar[str] = "V13_limit"
 
     def __post_init__(self) -> None:
@@ -94,20 +98,30 @@ class Limit:
             raise UsageError(
                 f"low {self.low:g} must lie below high {self.high:g}", remedy="write the lower limit as low"
             )
+        if self.of_nominal and self.of_nominal <= 1:
+            raise UsageError(
+                f"of_nominal {self.of_nominal:g} would doubt the nominal voltage itself",
+                remedy="set it above 1, or to 0 for none",
+            )
 
     def __call__(self, chunk: Chunk) -> Sequence[Doubt]:
         """Find values outside the limits."""
         scale = chunk.reading_type.resolution
-        low, high = self.low / scale, self.high / scale
+        low, high = self.low / scale, self._high(chunk)[:, None] / scale
         return [Doubt(Severity.FAIL, runs_of((chunk.usable < low) | (chunk.usable > high)))]
+
+    def _high(self, chunk: Chunk) -> Floats:
+        """Return the upper limit of each usage point, in base units."""
+        own = chunk.attribute("nominal_v") * self.of_nominal if self.of_nominal else np.nan
+        return np.fmin(np.full(chunk.values.shape[0], self.high), own)
 
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
         """Name the values and the limits: of several the lowest and the highest, where both sides are passed."""
         values, unit = chunk.values[row, first:last], chunk.reading_type.unit
-        scale = chunk.reading_type.resolution
+        scale, limit = chunk.reading_type.resolution, float(self._high(chunk)[row])
         ends = {int(values.argmin()), int(values.argmax())} if values.size else {0}
-        below, above = (values.min() < self.low / scale, values.max() > self.high / scale)
+        below, above = (values.min() < self.low / scale, values.max() > limit / scale)
         chosen = sorted(ends) if below and above else [int(values.argmin() if below else values.argmax())]
         told = " and ".join(f"{chunk.amount(float(values[at]))} at {chunk.clock(first + at)}" for at in chosen)
         lie = "lie" if len(chosen) > 1 else "lies"
-        return f"{told} {lie} outside {self.low:g} to {self.high:g} {unit}"
+        return f"{told} {lie} outside {self.low:g} to {limit:g} {unit}"
