@@ -38,7 +38,10 @@ _NAMES = {
     "dials": r"(meter )?dials|(no|number) of dials",
     "quality": r"(.* )?(quality|quality flag|flag|flags|status|actual estimated|estimated|est|qualitaet|estado)",
     "unit": r"unit|units|uom|unit of measure|einheit|unite|unidad|单位",
-    "register": r"register|register id|reading type|channel|channel id|obis|obis code|flow|direction|suffix|nmi suffix",
+    "register": (
+        r"register|register id|reading type|channel|channel id|obis|obis code|flow|direction|suffix|nmi suffix"
+        r"|metering ?point type|type of metering ?point|m(?:å|aa)lepunkts?type"
+    ),
     "point": (
         r"lclid|usage point( id)?|usagepoint|point|point id|(smart )?meter( ?(id|no|number|code|serial|point))?|meterid"
         r"|customer( ?(id|no|number))?|nmi|mpan|mprn|mpxn|esi id|esiid|ean( code)?|pod|cups|pdl|prm|zaehlpunkt"
@@ -247,8 +250,11 @@ QUALITY_LETTER = {word: letter for letter, words in _QUALITY_WORDS.items() for w
 # In a column called "estimated", a yes means an estimate.
 ESTIMATED_LETTER = {"0": "A", "1": "S", "false": "A", "true": "S", "no": "A", "yes": "S", "y": "S"}
 _REGISTER_FLOWS = (
-    (re.compile(r"^(e\d?|.*1[.:]8[.:]\d.*|import|delivered|consumption|forward|\+a|a\+|bezug|1)$"), Flow.DELIVERED),
-    (re.compile(r"^(b\d?|.*2[.:]8[.:]\d.*|export|received|generation|reverse|-a|a-|einspeisung|19)$"), Flow.RECEIVED),
+    (re.compile(r"^(e\d?|.*1[.:]8[.:]\d.*|import|delivered|consumption|forward|\+a|a\+|bezug|e17|1)$"), Flow.DELIVERED),
+    (
+        re.compile(r"^(b\d?|.*2[.:]8[.:]\d.*|export|received|generation|reverse|-a|a-|einspeisung|e18|19)$"),
+        Flow.RECEIVED,
+    ),
     (re.compile(r"^(n\d|.*16[.:]8[.:]\d.*|net|netto|netted|saldo)$"), Flow.NET),
 )
 
@@ -265,7 +271,7 @@ def quality_letter(text: str, column: str) -> str | None:
 
 
 def flow_of_register(code: str) -> Flow | None:
-    """Return the direction a register code tells: OBIS 1.8.0, NEM12 E1 and B1, or a plain word."""
+    """Return the direction a code tells: OBIS 1.8.0, NEM12 E1 and B1, ebIX E17 and E18, or a plain word."""
     word = code.strip().lower()
     return next((flow for pattern, flow in _REGISTER_FLOWS if pattern.match(word)), None)
 

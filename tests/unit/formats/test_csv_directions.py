@@ -34,6 +34,19 @@ def test_net_energy_is_net_in_summer_and_in_winter() -> None:
     assert winter.told("direction of net_kwh") == summer.told("direction of net_kwh") == "net: drawn less fed in"
 
 
+@pytest.mark.parametrize(
+    "name", ["metering_point_type", "MeteringPointType", "Målepunktstype", "type of metering point"]
+)
+def test_the_type_of_a_danish_metering_point_tells_the_direction(name: str) -> None:
+    """ebIX: E17 is consumption, E18 production; whatever else stands there is a channel of its own."""
+    found = table(f"{name},kWh", "E17,1.0", "E18,0.5", "E20,0.25", "e18,0.5")
+    assert sums(found) == {
+        ENERGY.format("delivered"): 6.0,
+        ENERGY.format("received"): 6.0,
+        f"{ENERGY.format('delivered')}/E20": 1.5,
+    }
+
+
 @pytest.mark.parametrize(("unit", "code"), [("kwh", ENERGY), ("kw", POWER)])
 @pytest.mark.parametrize("order", [("import", "export", "net"), ("net", "export", "import")])
 def test_net_beside_both_directions_is_a_series_of_its_own(unit: str, code: str, order: tuple[str, ...]) -> None:

@@ -113,7 +113,7 @@ class Limit:
     def _high(self, chunk: Chunk) -> Floats:
         """Return the upper limit of each usage point, in base units."""
         own = chunk.attribute("nominal_v") * self.of_nominal if self.of_nominal else np.nan
-        return np.fmin(np.full(chunk.values.shape[0], self.high), own)
+        return np.asarray(np.fmin(np.full(chunk.values.shape[0], self.high), own), np.float64)
 
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
         """Name the values and the limits: of several the lowest and the highest, where both sides are passed."""
