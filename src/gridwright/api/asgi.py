@@ -19,6 +19,7 @@ from gridwright.api.entrance import Entrance
 from gridwright.api.entrance_lines import V1, V2, LineEntrance
 from gridwright.api.health import Health
 from gridwright.api.influx_questions import InfluxQuestions, is_other_question, unanswered
+from gridwright.api.linger import Incoming, send_answer
 
 if TYPE_CHECKING:
     from gridwright.api.write.writer import Writer
@@ -94,8 +95,9 @@ class HotPaths:
             return
         # Nobody is there any more to be answered when the client is gone.
         with suppress(ClientGone):
-            answer = await answer_of(handler, scope, receive)
-            await answer.send(send, secure=scope.get("scheme") == "https")
+            incoming = Incoming(scope, receive)
+            answer = await answer_of(handler, scope, incoming)
+            await send_answer(answer, incoming, send, secure=scope.get("scheme") == "https")
 
     def _around(self, send: Send) -> Send:
         """Start the writer before the application says that it is up, and stop it after its end."""

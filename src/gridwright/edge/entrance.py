@@ -22,6 +22,7 @@ from gridwright.api.entrance_lines import V1, V2, credential_in, failed_lines, q
 from gridwright.api.health import OK
 from gridwright.api.influx_questions import InfluxQuestions, is_other_question, unanswered
 from gridwright.api.ingest.names import Directory, Resolved
+from gridwright.api.linger import Incoming, send_answer
 from gridwright.api.write.batch import Batch, Once
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import GridwrightError, NotAuthenticated
@@ -71,8 +72,9 @@ class EdgeEntrance:
         if handler is None:
             handler = unanswered if is_other_question(scope["path"]) else _nothing
         with suppress(ClientGone):
-            answer = await answer_of(handler, scope, receive)
-            await answer.send(send, secure=scope.get("scheme") == "https")
+            incoming = Incoming(scope, receive)
+            answer = await answer_of(handler, scope, incoming)
+            await send_answer(answer, incoming, send, secure=scope.get("scheme") == "https")
 
     async def _take(self, scope: Scope, receive: Receive) -> Answer:
         """Take readings; lines are answered as InfluxDB does."""
