@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 MAX_TEXT = 2000
 NAMES = ("zone", "customer_class", "capacity_kw", "holidays", "exports", "attributes")
+# Class, rating, zone, calendar and whether it may feed in, as given; None where nothing is said.
+Given = tuple[str | None, str | None, str | None, str | None, bool | None]
 Points = Annotated[list[str], typer.Argument(metavar="USAGE_POINT...", help="One usage point or several.")]
 ClassOption = Annotated[
     str | None, typer.Option("--class", help="residential, commercial, industrial or a declared one.")
@@ -31,6 +33,8 @@ CapacityOption = Annotated[
 HolidaysOption = Annotated[
     str | None, typer.Option("--holidays", help="Holiday calendar, such as DE-BE; empty for none.")
 ]
+ZoneOption = Annotated[str | None, typer.Option("--zone", help="IANA time zone of its civil days.")]
+ExportsOption = Annotated[bool | None, typer.Option("--exports/--no-exports", help="Whether it may feed in.")]
 AttributeOption = Annotated[
     list[str] | None,
     typer.Option("--attribute", metavar="NAME=VALUE", help="What else is known, repeatable; NAME= takes it away."),
@@ -49,9 +53,9 @@ def change(
     points: Points,
     customer_class: ClassOption = None,
     capacity_kw: CapacityOption = None,
-    zone: Annotated[str | None, typer.Option("--zone", help="IANA time zone of its civil days.")] = None,
+    zone: ZoneOption = None,
     holidays: HolidaysOption = None,
-    exports: Annotated[bool | None, typer.Option("--exports/--no-exports", help="Whether it may feed in.")] = None,
+    exports: ExportsOption = None,
     attribute: AttributeOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, record nothing.")] = False,
     key: Key = "",
@@ -59,21 +63,28 @@ def change(
 ) -> None:
     """Change what is known of usage points; by what rules read, their last days are judged again."""
     wired = acting(key)
-    said: dict[str, Any] = {"customer_class": customer_class, "zone": zone, "holidays": holidays, "exports": exports}
-    said = {name: value for name, value in said.items() if value is not None}
-    if capacity_kw is not None:
-        said["capacity_kw"] = _capacity(capacity_kw)
-    told = dict(map(_attribute, attribute or ()))
+    said = said_of(wired, (customer_class, capacity_kw, zone, holidays, exports))
+    told = dict(map(attribute_of, attribute or ()))
     if not said and not told:
         raise UsageError("nothing is to change", remedy="give --class, --capacity-kw, --attribute … (see --help)")
-    _check(wired, said)
     with wired.store.transaction():
         before = wired.store.registry.points(wired.access, list(dict.fromkeys(points)))
-        after = [replace(each, **said, attributes=_merged(each, told)) for each in before]
+        after = [replace(each, **said, attributes=merged(each, told)) for each in before]
         if not dry_run:
             wired.store.registry.save_points(wired.access, after)
     changes = [{"usage_point": one.id, **_differences(one, two)} for one, two in zip(before, after, strict=True)]
     _tell(changes, dry_run=dry_run, as_json=as_json)
+
+
+def said_of(wired: Platform, given: Given) -> dict[str, Any]:
+    """Return what is said of a usage point by its field; a class or a calendar that nobody knows is refused."""
+    customer_class, capacity_kw, zone, holidays, exports = given
+    told = {"customer_class": customer_class, "zone": zone, "holidays": holidays, "exports": exports}
+    said: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    if capacity_kw is not None:
+        said["capacity_kw"] = _capacity(capacity_kw)
+    _check(wired, said)
+    return said
 
 
 def _capacity(text: str) -> float | None:
@@ -86,7 +97,7 @@ def _capacity(text: str) -> float | None:
     return float(number)
 
 
-def _attribute(text: str) -> tuple[str, str]:
+def attribute_of(text: str) -> tuple[str, str]:
     """Return name and value of NAME=VALUE; an empty value takes the attribute away."""
     name, equals, value = (part.strip() for part in text.partition("="))
     if not equals or not text.isprintable() or not 0 < len(name) <= MAX_ID or len(value) > MAX_TEXT:
@@ -104,7 +115,8 @@ def _check(wired: Platform, said: dict[str, Any]) -> None:
         holiday_dates(said["holidays"], (wired.clock().year,))
 
 
-def _merged(point: UsagePoint, told: dict[str, str]) -> dict[str, str]:
+def merged(point: UsagePoint, told: dict[str, str]) -> dict[str, str]:
+    """Return the attributes of a usage point with what is told; what is told empty is gone."""
     return {name: value for name, value in {**point.attributes, **told}.items() if value}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gridwright.cli import claim_list
 from gridwright.cli.control import Key, Yes, acting
 from gridwright.cli.options import Json
 from gridwright.cli.output import print_json, print_table, say
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gridwright.jobs.meters.preview_claim import ClaimSeen
 
 app = typer.Typer(help="Readings of meters nobody knows: listed, claimed, let go.", no_args_is_help=True)
+claim_list.register(app)
 Waiting = Annotated[str, typer.Argument(metavar="METER", help="The name under which they came, as the list shows it.")]
 MINUTE = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -52,7 +54,9 @@ def list_(
         ],
     )
     say(
-        f"There are more: --after {following}" if following else "Where one hangs: gridwright quarantine claim METER UP"
+        f"There are more: --after {following}"
+        if following
+        else "Where one hangs: gridwright quarantine claim METER UP; many at once: quarantine claim-list FILE"
     )
     if (days := wired.settings.retention.quarantine_days) is not None:
         say(f"What waits for more than {days:g} days is deleted (retention.quarantine_days).")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridwright.cli import change_point, totals
+from gridwright.cli import add_point, change_point, totals
 from gridwright.cli.context import platform
 from gridwright.cli.control import Key, acting
 from gridwright.cli.options import Json
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from gridwright.app import Platform
     from gridwright.domain.usage_point import UsagePoint
 
-app = typer.Typer(help="What is known of the usage points in the store.", no_args_is_help=True)
+app = typer.Typer(help="Usage points: registered, changed, and what is known of them.", no_args_is_help=True)
 totals.register(app)
+add_point.register(app)
 change_point.register(app)
 LsbWh = Annotated[int, typer.Option("--lsb-wh", min=1, help="Watt-hours of one count of its last digit.")]
 
@@ -32,7 +33,7 @@ def list_(as_json: Json = False) -> None:
         print_json({"usage_points": [plain(point) for point in points]})
         return
     if not points:
-        say("The store holds no usage point yet: gridwright reading import FILE brings some.")
+        say("The store holds no usage point yet: gridwright reading import FILE brings some, usage-point add one.")
     print_table(
         ("usage point", "zone", "class", "capacity kW", "feeds in"),
         [
