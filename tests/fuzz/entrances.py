@@ -86,12 +86,13 @@ class Entrance:
 def of_file(data: bytes, name: str = "a.dat") -> Outcome:
     """Read a file as the import does: out of its container, found out, decoded, laid on grids."""
     files, failures = open_files(unwrap(memoryview(data), name), ReadOptions())
-    gathered = Gathered()
+    gathered, reported = Gathered(), 0
     for file in files:
         for _, decoded in file.chunks():
             gathered.add(decoded)
+            reported += len(decoded.reports)
     tally = grid_series(merge(gathered.series), not_after=int(NOW.timestamp())).tally
-    taken = tally.accepted + tally.repeated + tally.conflicting
+    taken = tally.accepted + tally.repeated + tally.conflicting + reported
     refused = gathered.rejected + tally.rejected
     rejects = (*gathered.rejects, *tally.listed)
     assert all(one.reason and one.line >= 0 for one in rejects)
@@ -217,6 +218,7 @@ ENTRANCES = (
     Entrance("mscons", "format mscons", samples.mscons, of_file, samples.DAY),
     Entrance("green button", "format green-button", samples.green_button, of_file, 2, markup=True),
     Entrance("cim xml", "format cim-xml", samples.cim_xml, of_file, 2, markup=True),
+    Entrance("cim events", "format cim-xml", samples.cim_events, of_file, markup=True),
     Entrance("datahub cim", "format dk-datahub", samples.dk_cim, of_file, 2, markup=True),
     Entrance("datahub ebix", "format dk-datahub", samples.dk_ebix, of_file, 2, markup=True),
     Entrance("datahub json", "format dk-datahub", samples.dk_json, of_file, 2 * samples.DAY),

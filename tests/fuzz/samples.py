@@ -125,6 +125,18 @@ def cim_xml() -> Sample:
     return Sample(data, cut(data, rb"<IntervalReadings>.*?</IntervalReadings>"), b"7064", b"2025-03-01T03:30:00")
 
 
+def cim_events() -> Sample:
+    event = (
+        "<m:EndDeviceEvent><m:createdDateTime>2025-03-01T{:02}:30:00Z</m:createdDateTime><m:Assets><m:mRID>UPX</m:mRID>"
+        '</m:Assets><m:EndDeviceEventType ref="3.26.0.85"/></m:EndDeviceEvent>\n'
+    )
+    data = (
+        '<m:EndDeviceEvents xmlns:m="http://iec.ch/TC57/2011/EndDeviceEvents#">\n'
+        f"{''.join(event.format(at) for at in range(24))}</m:EndDeviceEvents>"
+    ).encode()
+    return Sample(data, cut(data, rb"<m:EndDeviceEvent>.*?</m:EndDeviceEvent>"), b"3.26.0.85", b"2025-03-01T03:30:00")
+
+
 def dk_cim() -> Sample:
     points = "".join(
         f"<c:Point><c:position>{at + 1}</c:position><c:quantity>{value:.3f}</c:quantity></c:Point>\n"

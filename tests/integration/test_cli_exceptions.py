@@ -191,7 +191,11 @@ def test_a_claim_that_cannot_be_is_refused_before_it_is_done(run: Run) -> None:
 
 def test_what_nobody_will_claim_goes_for_a_reason(run: Run) -> None:
     assert run("quarantine", "drop", "bench", "--reason", " ")[0] == 2
-    assert told(run, "quarantine", "drop", "bench", "--reason", "a test bench") == {"meter": "bench", "dropped": 1}
+    assert told(run, "quarantine", "drop", "bench", "--reason", "a test bench") == {
+        "meter": "bench",
+        "dropped": 1,
+        "events": 0,
+    }
     code, _, err = run("quarantine", "drop", "bench", "--reason", "a test bench")
     assert (code, "no readings of meter 'bench' wait" in err) == (1, True)
     fill()  # the same sent again does not come back

@@ -36,9 +36,11 @@ def list_(
     key: Key = "",
     as_json: Json = False,
 ) -> None:
-    """List the meters nobody knows, by name, with how many of their readings wait."""
+    """List the meters nobody knows, by name, with how many of their readings and events wait."""
+    from gridwright.jobs.meters.waiting_meters import waiting_meters
+
     wired = acting(key)
-    rows = wired.store.quarantine.meters(wired.access, limit=limit + 1, after=after)
+    rows = waiting_meters(wired.store, wired.access, limit=limit + 1, after=after)
     found, following = rows[:limit], rows[limit - 1].meter if len(rows) > limit else None
     if as_json:
         print_json({"meters": [asdict(each) for each in found], "next": following})
@@ -47,9 +49,14 @@ def list_(
         say("Nothing waits: the meter of every reading is known.")
         return
     print_table(
-        ("meter", "readings", "first", "last", "came in"),
+        ("meter", "readings", "events", "first", "last", "came in"),
         [
-            (each.meter, str(each.readings), *(f"{at:{MINUTE}}" for at in (each.first, each.last, each.received)))
+            (
+                each.meter,
+                str(each.readings),
+                str(each.events),
+                *(f"{at:{MINUTE}}" for at in (each.first, each.last, each.received)),
+            )
             for each in found
         ],
     )
@@ -70,19 +77,28 @@ def show(
     key: Key = "",
     as_json: Json = False,
 ) -> None:
-    """Show the readings of one meter that wait, in order of time."""
+    """Show the readings and the events of one meter that wait, in order of time."""
     wired = acting(key)
     found = wired.store.quarantine.readings(wired.access, meter, limit=limit)
+    events = wired.store.waiting_events.of(wired.access, meter, limit=limit)
     if as_json:
-        print_json({"meter": meter, "readings": [_plain(each) for each in found]})
+        print_json(
+            {
+                "meter": meter,
+                "readings": [_plain(each) for each in found],
+                "events": [{"at": each.at, "type": each.type, "text": each.text} for each in events],
+            }
+        )
         return
     if not found:
         say(f"No readings of {meter} wait.")
-        return
-    print_table(
-        ("at", "interval", "value", "reading type"),
-        [(f"{each.at:{MINUTE}}", _length(each), f"{_value(each):.12g}", str(each.reading_type)) for each in found],
-    )
+    else:
+        print_table(
+            ("at", "interval", "value", "reading type"),
+            [(f"{each.at:{MINUTE}}", _length(each), f"{_value(each):.12g}", str(each.reading_type)) for each in found],
+        )
+    if events:
+        print_table(("at", "event", "text"), [(f"{each.at:{MINUTE}}", each.type, each.text) for each in events])
 
 
 @app.command(epilog="Example: gridwright quarantine claim M-9 UP-1042 --since 2025-03-01 --dry-run")
@@ -140,18 +156,25 @@ def drop(
     key: Key = "",
     as_json: Json = False,
 ) -> None:
-    """Let the readings of a meter go that will never be claimed, for a reason that is recorded."""
+    """Let the readings and events of a meter go that will never be claimed, for a reason that is recorded."""
+    from gridwright.jobs.meters.waiting_meters import drop_waiting, waiting_meter
+
     if not reason.strip():
         raise UsageError("--reason is empty", remedy="say why, for whoever reads the audit chain")
     wired = acting(key)
     if not yes and not as_json and sys.stdin.isatty():
-        waiting = wired.store.quarantine.waiting(wired.access, meter)
-        typer.confirm(f"Let {waiting} readings of {meter} go?", abort=True, err=True)
-    dropped = wired.store.quarantine.drop(wired.access, meter, reason=reason.strip())
+        waits = waiting_meter(wired.store, wired.access, meter)
+        waiting = _counted(waits.readings if waits else 0, waits.events if waits else 0)
+        typer.confirm(f"Let {waiting} of {meter} go?", abort=True, err=True)
+    dropped, events = drop_waiting(wired.store, wired.access, meter, reason=reason.strip())
     if as_json:
-        print_json({"meter": meter, "dropped": dropped})
+        print_json({"meter": meter, "dropped": dropped, "events": events})
     else:
-        say(f"{dropped} readings of {meter} are gone.")
+        say(f"{_counted(dropped, events)} of {meter} are gone.")
+
+
+def _counted(readings: int, events: int) -> str:
+    return f"{readings} readings" + (f" and {events} events" if events else "")
 
 
 def _tell(seen: ClaimSeen, zone: ZoneInfo) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 # CIM EndDeviceEventTypes, as meters in the field use them: last gasp (sent while dying) and power up again.
 POWER_OFF = "3.26.0.47"
@@ -44,6 +45,8 @@ MARKING = frozenset().union(*MARKED_BY.values())
 ENDS = {TEST_MODE_OVER: TEST_MODE}
 # The detail of an event that tells until when what it says held, if it was no moment.
 UNTIL = "until"
+# Of an event that waits: the usage point that it named and nobody knows; why it was let go.
+NAMED, LET_GO = "usage_point", "let_go"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +60,22 @@ class EndDeviceEvent:
     usage_point: str = ""
     text: str = ""
     details: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+class Reported(NamedTuple):
+    """An event that is a record of its own in a source, and the line where it stands; `text`: its beginning."""
+
+    line: int
+    event: EndDeviceEvent
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingEvents:
+    """The events of one device that belong to no usage point yet: how many, from when to when, and when they came."""
+
+    end_device: str
+    events: int
+    first: datetime
+    last: datetime
+    received: datetime

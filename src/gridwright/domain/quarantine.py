@@ -26,13 +26,17 @@ class QuarantinedReading:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedMeter:
-    """An unknown meter: how many of its readings wait, from when to when, and when the last of them came in."""
+    """An unknown meter: how many of its readings wait, from when to when, and when the last of them came in.
+
+    `events`: how many of its events wait; of a meter without readings the times are theirs.
+    """
 
     meter: str
     readings: int
     first: datetime
     last: datetime
     received: datetime
+    events: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from gridwright.domain.verdict import Evidence, Reject
 
 if TYPE_CHECKING:
     # The command line declares its options with this module, and must not pay for numpy.
-    from gridwright.domain.event import EndDeviceEvent
+    from gridwright.domain.event import EndDeviceEvent, Reported
     from gridwright.domain.reading_type import Quantity
     from gridwright.domain.readings import Readings
     from gridwright.domain.told import ToldConfiguration
@@ -74,6 +74,7 @@ class Decoded:
     `records`: data records seen. `zones`: usage point → IANA zone, where the format or detection tells it. `events`:
     what the source says of the devices; they become known when they come in. `told`: which meters, with which
     multipliers, it says that the values are of. `strays`: readings of meters from a time at which they hung nowhere.
+    `reports`: events that are records of their own, and have verdicts as readings do.
     """
 
     records: int
@@ -85,6 +86,7 @@ class Decoded:
     events: tuple[EndDeviceEvent, ...] = ()
     told: tuple[ToldConfiguration, ...] = ()
     strays: tuple[Readings, ...] = ()
+    reports: tuple[Reported, ...] = ()
 
 
 class Dialect(Protocol):

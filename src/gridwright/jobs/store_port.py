@@ -166,6 +166,14 @@ class DevicesPort(Protocol):
         ...
 
 
+class WaitingEventsPort(Protocol):
+    """What the import asks of the events that wait for a usage point."""
+
+    def room(self, access: Access) -> int:
+        """Return how many more events may wait."""
+        ...
+
+
 class FieldPort(Protocol):
     """What the import asks of what hangs where."""
 
@@ -283,6 +291,11 @@ class StorePort(Protocol):
     @property
     def quarantine(self) -> QuarantinePort:
         """Readings that wait for a meter."""
+        ...
+
+    @property
+    def waiting_events(self) -> WaitingEventsPort:
+        """Events that wait for a usage point."""
         ...
 
     @property

@@ -138,7 +138,7 @@ class Quarantine:
         )
         with self._session.reading(settled=False) as unit:
             rows = unit.connection.execute(query).all()
-        return [QuarantinedMeter(r.meter, r.readings, *map(from_us, (r.first, r.last, r.received))) for r in rows]
+        return [QuarantinedMeter(r.meter, r.readings, *_ends(r)) for r in rows]
 
     def readings(
         self, access: Access, meter: str, *, limit: int = 100_000, since: datetime | None = None, skip: int = 0
@@ -254,6 +254,10 @@ class Quarantine:
     def _arrived(self, unit: Unit, reading: QuarantinedReading) -> Arrived:
         kind = self._names.make_type_key(unit, reading.reading_type)
         return (reading.meter, to_us(reading.at), reading.interval_s, kind, float(reading.value)), reading.quality
+
+
+def _ends(row: Row[Any]) -> tuple[datetime, datetime, datetime]:
+    return from_us(row.first), from_us(row.last), from_us(row.received)
 
 
 def _require_name(meter: str) -> None:

@@ -30,6 +30,7 @@ from gridwright.store.field.field_record import FieldRecord
 from gridwright.store.field.network import Network
 from gridwright.store.field.outlooks import Outlooks
 from gridwright.store.field.programs import Programs
+from gridwright.store.field.waiting_events import WaitingEventsStore
 from gridwright.store.findings import Findings
 from gridwright.store.imports import Imports
 from gridwright.store.instant import now
@@ -96,6 +97,7 @@ class Store:
         self.quarantine = Quarantine(self._session, names)
         self.controls = Controls(self._session, names)
         self.devices = Devices(self._session, names)
+        self.waiting_events = WaitingEventsStore(self._session, names)
         self.field = FieldRecord(self._session, names)
         self.jobs = Jobs(self._session)
         self.programs = Programs(self._session, names)

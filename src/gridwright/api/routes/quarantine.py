@@ -22,6 +22,7 @@ from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.units import amount, unit_of
 from gridwright.jobs.meters.claim_meter import claim_ahead, claim_meter
 from gridwright.jobs.meters.claimed_place import MeterClaim
+from gridwright.jobs.meters.waiting_meters import drop_waiting, waiting_meter, waiting_meters
 from gridwright.store.quarantine import LIMIT
 
 LAST_S = epoch_s(LATEST)
@@ -33,7 +34,7 @@ def list_waiting(request: Request, platform: Asking, limit: Limit = 100, cursor:
     """Return the meters nobody knows whose readings wait, by name."""
     place = from_cursor("quarantine", cursor, ("",))
     after = str(place[0]) if place else ""
-    rows = platform.store.quarantine.meters(platform.access, limit=limit + 1, after=after)
+    rows = waiting_meters(platform.store, platform.access, limit=limit + 1, after=after)
     page, last = cut(rows, limit)
     return listed(request, [WaitingMeter.of(each) for each in page], last and to_cursor("quarantine", (last.meter,)))
 
@@ -48,7 +49,7 @@ def list_readings(
         raise strange()
     since = from_epoch_s(int(second)) if cursor else None
     found = platform.store.quarantine.readings(platform.access, name, limit=limit + 1, since=since, skip=int(seen))
-    if not (found or cursor):
+    if not (found or cursor or waiting_meter(platform.store, platform.access, name)):
         raise NotFound(f"no readings of meter {name!r} wait", remedy="the list of the quarantine tells which do")
     page, last = cut(found, limit)
     following = last and to_cursor("quarantine-readings", _behind(page, last, int(second), int(seen)))
@@ -75,8 +76,8 @@ def drop(once: OnceDone, name: Id, asked: DropAsked) -> Response:
     platform = once.platform
 
     def work() -> Dropped:
-        dropped = platform.store.quarantine.drop(platform.access, name, reason=asked.reason)
-        return Dropped(href=href("quarantine"), meter=name, dropped=dropped)
+        dropped, events = drop_waiting(platform.store, platform.access, name, reason=asked.reason)
+        return Dropped(href=href("quarantine"), meter=name, dropped=dropped, events=events)
 
     return once(HTTPStatus.OK, work)
 

@@ -16,6 +16,7 @@ from gridwright.api.shapes.people import JournalShape, LateShape, ListenerShape,
 from gridwright.app import Platform
 from gridwright.app.care import listeners
 from gridwright.domain.job import JobState
+from gridwright.jobs.meters.waiting_meters import waiting_meters
 from gridwright.jobs.upkeep.listener_status import ListenerStatus, listener_dict
 from gridwright.store.journal.journal import Waiting
 
@@ -43,7 +44,7 @@ def status_of(platform: Platform) -> StatusShape:
     ends = store.readings.freshness_counts(access, late=now - LATE, silent=now - LATE, listed=SHOWN)
     counts = {
         "dirty_ranges": store.dirty.count(access, COUNTED + 1),
-        "quarantined_meters": len(store.quarantine.meters(access, limit=COUNTED + 1)),
+        "quarantined_meters": len(waiting_meters(store, access, limit=COUNTED + 1)),
         "jobs_waiting": len(store.jobs.find(access, states=(JobState.QUEUED, JobState.RUNNING), limit=COUNTED + 1)),
     }
     links = store.devices.links(access)

@@ -90,13 +90,14 @@ class Verified(Shape):
 
 
 class WaitingMeter(Shape):
-    """A meter nobody knows, whose readings wait."""
+    """A meter nobody knows, whose readings or events wait."""
 
     meter: str
     readings: int
     first: datetime
     last: datetime
     received: datetime
+    events: int = Field(default=0, description="What it reported; without readings the times are of these.")
 
 
 class WaitingReading(Shape):
@@ -121,6 +122,7 @@ class Dropped(Shape):
     href: str
     meter: str
     dropped: int = Field(description="Readings that waited; the same sent again is refused.")
+    events: int = Field(default=0, description="Events that waited; they stay on record, without a usage point.")
 
 
 class ClaimAsked(Request):

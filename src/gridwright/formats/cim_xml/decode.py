@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,19 +12,19 @@ from gridwright.domain import quality as q
 from gridwright.domain.event import EndDeviceEvent
 from gridwright.domain.readings import Readings
 from gridwright.domain.told import ToldConfiguration
-from gridwright.domain.usage_point import MAX_ID, SHOWN, id_fault
+from gridwright.domain.usage_point import SHOWN, id_fault
+from gridwright.formats.cim_xml.end_device_events import EVENT, Wanted, decode_events
+from gridwright.formats.cim_xml.moments import moments
+from gridwright.formats.cim_xml.names import named, references
 from gridwright.formats.cim_xml.qualities import marks_of, quality_of
 from gridwright.formats.cim_xml.reading_types import Series, needs_interval, read_code
-from gridwright.formats.far_dates import REMEDY, TOO_EARLY, TOO_LATE
 from gridwright.formats.marked import Marks, Spans, events_of
 from gridwright.formats.markup import Kept, Prolog, Records, Refusals, Tags, enclosing, read_records, records
-from gridwright.formats.markup.guard import attributes, is_sound
-from gridwright.formats.markup.numbers import decimal_numbers, distinct, instants
+from gridwright.formats.markup.numbers import decimal_numbers
 from gridwright.formats.markup.tags import CLOSE, EMPTY, OPEN, Index
-from gridwright.formats.source import Decoded, ReadOptions
+from gridwright.formats.source import KEPT_REJECTS, Decoded, ReadOptions
 from gridwright.formats.spans import spans_of
 from gridwright.formats.text import shortened
-from gridwright.formats.zones import wall_to_utc
 
 Mask = npt.NDArray[np.bool_]
 
@@ -115,13 +115,30 @@ def decode_piece(data: bytes, first_line: int, meaning: Meaning, prolog: Prolog)
     return Decoded(seen, tuple(series), *refused, events=tuple(piece.events), told=tuple(piece.told))
 
 
+def decode_both(data: bytes, first_line: int, meaning: Meaning, prolog: Prolog) -> Decoded:
+    """Decode a piece of a message of readings, with the events that it may hold beside them."""
+    decoded = decode_piece(data, first_line, meaning, prolog)
+    if EVENT not in data:
+        return decoded
+    told = decode_events(data, first_line, Wanted(meaning.options.point, meaning.zone, alone=False), prolog)
+    rejects = tuple(sorted((*decoded.rejects, *told.rejects), key=lambda one: one.line))[:KEPT_REJECTS]
+    return replace(
+        decoded,
+        records=decoded.records + told.records,
+        rejects=rejects,
+        rejected=decoded.rejected + told.rejected,
+        reports=told.reports,
+        notes=told.notes,
+    )
+
+
 def _names(tags: Tags, spans: tuple[Index, Index], meaning: Meaning, prolog: Prolog) -> list[tuple[str, str]]:
     """Return the (usage point, meter) of each MeterReading; a meter without a usage point is its own.
 
     Where damage has torn one of the two elements, nobody can say whose the readings are.
     """
     found = [records(tags, name) for name in ("Meter", "UsagePoint")]
-    meters, points = (_named(each, spans, prolog) for each in found)
+    meters, points = (named(each, spans, prolog) for each in found)
     torn = {number for each in found for number in enclosing(*spans, tags.start[each.torn]).tolist()}
     return [
         (
@@ -132,31 +149,18 @@ def _names(tags: Tags, spans: tuple[Index, Index], meaning: Meaning, prolog: Pro
     ]
 
 
-def _named(found: Records, spans: tuple[Index, Index], prolog: Prolog) -> Mapping[int, str]:
-    """Return the mRID, else the first name, of each MeterReading's element."""
-    tags = found.tags
-    owner = enclosing(*spans, found.places)
-    named: dict[int, str] = {}
-    for leaf in (found.leaf("mRID", 1), found.leaf("name", 2)):
-        for record, start, end in zip(leaf.record.tolist(), leaf.start.tolist(), leaf.end.tolist(), strict=True):
-            text = prolog.name(tags.text[start : min(end, start + 4 * MAX_ID)].tobytes())
-            if owner[record] >= 0 and text:
-                named.setdefault(int(owner[record]), text)
-    return named
-
-
 def _types(piece: Piece, found: Records, *, blocks: bool) -> tuple[list[str], Index]:
     """Return the different reading type codes, and which of them each record has (-1 = none)."""
     tags = piece.tags
     if not blocks:
         record, *told = found.inside("ReadingType", 1)
-        codes, which = _references(tags, *told)
+        codes, which = references(tags, *told)
         number = np.full(found.size, -1, np.int64)
         number[record] = which
         return codes, number
     begins, ends = (tags.start[tags.which("IntervalBlocks", kind)] for kind in (OPEN, CLOSE))
     at = np.sort(np.concatenate([tags.which("ReadingType", OPEN), tags.which("ReadingType", EMPTY)]))
-    codes, which = _references(tags, tags.name_end[at], tags.end[at])
+    codes, which = references(tags, tags.name_end[at], tags.end[at])
     of_block = np.full(begins.size + 1, -1, np.int64)
     owner = enclosing(begins, ends, tags.start[at])
     inside = np.flatnonzero(owner >= 0)[::-1]  # the first type of a block is its own, should its end be lost
@@ -165,12 +169,6 @@ def _types(piece: Piece, found: Records, *, blocks: bool) -> tuple[list[str], In
     due = enclosing(begins, ends, tags.start[np.sort(pending)])
     of_block[due[due >= 0]] = len(codes)
     return [*codes, PENDING], of_block[enclosing(begins, ends, found.places)]
-
-
-def _references(tags: Tags, start: Index, end: Index) -> tuple[list[str], Index]:
-    """Return the different `ref` attributes of some tags, whose attributes stand there, and which each tag has."""
-    written, which = distinct(tags.text, start, end)
-    return [attributes(raw).get("ref", "").strip() if is_sound(raw) else "" for raw in written], which
 
 
 def _series(piece: Piece, found: Records, types: tuple[list[str], Index]) -> list[Readings]:
@@ -268,24 +266,14 @@ def _stamps(piece: Piece, found: Records, keep: Mask) -> tuple[Index, Mask]:
     if absent.any():
         other_start, other_end, _ = found.leaf("end", 2).of(found.size)
         start, end = np.where(absent, other_start, start), np.where(absent, other_end, end)
-    stamps = instants(piece.tags.text, np.maximum(start, 0), np.where(start < 0, 0, end))
-    good = stamps.good & (start >= 0) & ~twice
-    far, early = keep & stamps.beyond & (start >= 0) & ~twice, stamps.wall < 0
-    piece.refusals.some(found, far & early, (f"timeStamp {TOO_EARLY}", REMEDY), (start, end))
-    piece.refusals.some(found, far & ~early, (f"timeStamp {TOO_LATE}", REMEDY), (start, end))
-    undated = "timeStamp is no date and time", "write it like 2025-03-30T00:15:00Z"
-    piece.refusals.some(found, keep & ~good & ~far, undated, (start, end))
-    at = stamps.wall - np.where(stamps.has_offset, stamps.offset, 0)
-    naive = np.flatnonzero(good & ~stamps.has_offset)
-    if naive.size:
-        at[naive] = wall_to_utc(stamps.wall[naive], piece.meaning.zone)[0]
-    return at, keep & good
+    told = piece.refusals, piece.meaning.zone
+    return moments(found, "timeStamp", (start, end, twice), told, keep)
 
 
 def _qualities(piece: Piece, found: Records) -> tuple[npt.NDArray[np.uint8], Marks]:
     """Return the quality byte of each record from all codes that it carries, and what they say of its device."""
     record, *written = found.inside("ReadingQualityType", 2)
-    codes, which = _references(piece.tags, *written)
+    codes, which = references(piece.tags, *written)
     bits = min(len(codes), 63)
     masks = np.zeros(found.size, np.int64)
     np.bitwise_or.at(masks, record, np.left_shift(1, np.minimum(which, bits - 1)) if bits else which)

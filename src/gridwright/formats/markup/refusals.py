@@ -32,13 +32,14 @@ class Refusals:
         """Refuse the records that damage has torn, and tell of damage that no record shows."""
         torn, broken = (self.tags.start[at] for at in (records.torn, np.flatnonzero(self.tags.kind == BROKEN)))
         for at in torn.tolist():
-            self._damaged(at, f"this {name} is damaged: its tags do not fit each other")
+            self.damaged(at, f"this {name} is damaged: its tags do not fit each other")
         marks = np.sort(np.concatenate([records.places, torn]))
         before = np.append(marks, -1)[np.searchsorted(marks, broken) - 1]
         for at in broken[~np.isin(before, torn)][:MOST_STRAY].tolist():
-            self._damaged(at, "the markup is damaged here; readings may be lost")
+            self.damaged(at, "the markup is damaged here; readings may be lost")
 
-    def _damaged(self, place: int, reason: str) -> None:
+    def damaged(self, place: int, reason: str) -> None:
+        """Refuse what stands at a place of the text, for damage."""
         line = int(self.tags.lines(np.array([place]))[0]) if len(self.verdicts.kept) < KEPT_REJECTS else 0
         shown = self.tags.shown(place, place + TORN_BYTES)
         self.verdicts.add(Reject(line, reason, "fetch the file again", "", shown))

@@ -42,6 +42,7 @@ from gridwright.jobs.files.chunk_parts import (
     unkept,
 )
 from gridwright.jobs.files.decode_ahead import Piece
+from gridwright.jobs.files.keep_events import EventKeeper, KeptEvents
 from gridwright.jobs.files.keep_told import keep_told
 from gridwright.jobs.files.named_meters import name_meters
 from gridwright.jobs.files.placed_registers import save_registers
@@ -92,6 +93,7 @@ class ImportRun:
     `points`: usage points the store knows. `seen`: those of this file. `listed`: the first rejects of this run.
     `opened`: in a dry run, what was stored and taken back. `told`: what was done with names of channels.
     `new_point`: what a usage point begins as, by its name and zone. `waiting`: how many readings of each meter wait.
+    `events_waiting`: how many events of each device.
     """
 
     store: StorePort
@@ -112,6 +114,7 @@ class ImportRun:
     told: Told = field(default_factory=Told)
     new_point: NewPoint = UsagePoint
     waiting: Counter[str] = field(default_factory=Counter)
+    events_waiting: Counter[str] = field(default_factory=Counter)
 
     @contextmanager
     def committed(self) -> Iterator[None]:
@@ -194,9 +197,10 @@ class ChunkImport:
             saved += self._save_registers(gridded, misfits)
             misfits, left = sent_of(misfits)
             noted = self._note_arrival(gridded, zones)
-            self._save_events(zones)
+            self._save_told(zones)
+            kept = self._keep_events(zones)
             waiting, unkept = keep_adrift(run.store, run.access, strays, received=run.known_at)
-            gridded = replace(gridded, tally=gridded.tally + unkept)
+            gridded = replace(gridded, tally=gridded.tally + unkept + kept.tally)
             if self.run.follow is not None:
                 self.run.follow.end(gridded, known_at=self.run.known_at)
             counts = self._advance(gridded, saved, misfits)
@@ -208,6 +212,7 @@ class ChunkImport:
         self._remember(gridded)
         run.notes.update(dict.fromkeys(left))
         run.waiting += waiting
+        run.events_waiting += kept.waiting
         return counts
 
     def _laid(self, stored: StoredChannels, refused: Tally) -> Gridded:
@@ -239,12 +244,14 @@ class ChunkImport:
         arrival = tuple(finding for finding in arrival if self._is_known(finding.usage_point, zones))
         return self.run.store.findings.save(self.run.access, arrival, known_at=self.run.known_at) if arrival else 0
 
-    def _save_events(self, zones: Mapping[str, str]) -> None:
-        """Keep what the file says of the meters of known usage points; their days are judged by it."""
-        there = (one for one in self.decoded.events if not one.usage_point or self._is_known(one.usage_point, zones))
-        events = [replace(event, known_at=self.run.known_at) for event in there]
-        if events:
-            self.run.store.devices.save_events(self.run.access, events)
+    def _keep_events(self, zones: Mapping[str, str]) -> KeptEvents:
+        """Keep what the file says of devices; the days of their usage points are judged by it."""
+        run = self.run
+        keeper = EventKeeper(run.store, run.access, run.not_after, run.known_at, partial(self._is_known, zones=zones))
+        return keeper.keep(self.decoded)
+
+    def _save_told(self, zones: Mapping[str, str]) -> None:
+        """Keep which meters the file says that readings are of, where the usage point is known."""
         run = self.run
         told = [each for each in self.decoded.told if self._is_known(each.usage_point, zones)]
         for name in keep_told(run.store, run.access, told, known_at=run.known_at):

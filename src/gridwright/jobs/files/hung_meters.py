@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from gridwright.domain.event import EndDeviceEvent
 from gridwright.domain.interval import epoch_s
 from gridwright.domain.reading_type import Accumulation
 from gridwright.domain.readings import Readings
@@ -53,18 +54,22 @@ class HungMeters:
     def _rest(self, decoded: Decoded) -> Decoded:
         """Return it with its zones, events and what it tells of meters under usage points too."""
         told = [each._replace(usage_point=self._point(each.usage_point, each.since_s)) for each in decoded.told]
-        events = (replace(one, usage_point=self._point(one.usage_point, epoch_s(one.at))) for one in decoded.events)
         there = {name for part in decoded.series for name in part.points}
         return replace(
             decoded,
             zones={name: zone for name, zone in decoded.zones.items() if name in there},
-            events=tuple(events),
+            events=tuple(map(self._of_place, decoded.events)),
+            reports=tuple(each._replace(event=self._of_place(each.event)) for each in decoded.reports),
             told=tuple(each for each in told if each.usage_point),
         )
 
     def _own_notes(self, named: Collection[str]) -> Iterator[str]:
         for name in sorted(named):
             yield twin_note(name, self.own[name])
+
+    def _of_place(self, event: EndDeviceEvent) -> EndDeviceEvent:
+        """Return an event where its device hung then, if that is all that is named."""
+        return replace(event, usage_point=self._point(event.usage_point or event.end_device, epoch_s(event.at)))
 
     def _point(self, name: str, at_s: int) -> str:
         """Return the usage point of a name at an instant; the empty one where its meter hung nowhere."""

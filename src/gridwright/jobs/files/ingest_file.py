@@ -25,6 +25,7 @@ from gridwright.jobs.files.chunk_parts import DERIVED, NOT_STORED
 from gridwright.jobs.files.collector import seldom_collected
 from gridwright.jobs.files.decode_ahead import pieces
 from gridwright.jobs.files.hung_meters import hung_meters
+from gridwright.jobs.files.keep_events import waiting_notes
 from gridwright.jobs.files.read_file import Gathered, OpenFile, may_be_mixed, open_files, refuse_mixture, verdict
 from gridwright.jobs.files.rejects_file import RejectsFile
 from gridwright.jobs.files.sources import open_source
@@ -203,7 +204,7 @@ def _take_file(run: ImportRun, file: OpenFile, path: Path, stand: Progress) -> I
 def _imported(run: ImportRun, files: Sequence[OpenFile], stands: Sequence[Progress], path: Path) -> Imported:
     """Sum up: all that was ever counted of this content, and the rejects of this run."""
     counts = run.counts
-    run.notes.update(dict.fromkeys((*run.told.notes(), *adrift_notes(run.waiting))))
+    run.notes.update(dict.fromkeys((*run.told.notes(), *adrift_notes(run.waiting), *waiting_notes(run.events_waiting))))
     gathered = Gathered(rejects=run.listed, notes=run.notes, records=counts["records"], rejected=counts["rejected"])
     tally = Tally(counts["accepted"], counts["repeated"], counts["conflicting"], missing=counts["missing"])
     wrote = run.rejects is not None and run.rejects.size > 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from gridwright.domain.event import Reported
 from gridwright.domain.readings import Readings
 from gridwright.domain.told import ToldConfiguration
 from gridwright.domain.usage_point import MAX_ID, SHOWN, id_fault
@@ -28,6 +30,9 @@ def sound(decoded: Decoded) -> Decoded:
         rejects += refused[: max(0, KEPT_REJECTS - len(rejects))]
         rejected += count
         series += [of_use(kept)] if kept.size else []
+    reports, wrong = _sound_reports(decoded.reports)
+    rejects += wrong[: max(0, KEPT_REJECTS - len(rejects))]
+    rejected += len(wrong)
     named = {point for part in series for point in part.points}
     return replace(
         decoded,
@@ -38,12 +43,26 @@ def sound(decoded: Decoded) -> Decoded:
         rejected=rejected,
         zones={point: zone for point, zone in decoded.zones.items() if point in named},
         events=tuple(one for one in decoded.events if not id_fault(one.end_device) and not id_fault(one.usage_point)),
+        reports=reports,
         told=tuple(one for one in decoded.told if _is_sound(one)),
     )
 
 
 def _is_sound(one: ToldConfiguration) -> bool:
     return not id_fault(one.usage_point) and not (one.end_device and id_fault(one.end_device))
+
+
+def _sound_reports(reports: Sequence[Reported]) -> tuple[tuple[Reported, ...], list[Reject]]:
+    """Return the events of devices under possible names, and the verdict on each of the others."""
+    kept, refused = [], []
+    for each in reports:
+        device, point = each.event.end_device, each.event.usage_point
+        fault = _fault(point, device) if point else _fault(device, "")
+        if fault:
+            refused.append(Reject(each.line, fault, REMEDY, shortened(point or device, SHOWN), each.text))
+        else:
+            kept.append(each)
+    return tuple(kept), refused
 
 
 def _sound_rows(part: Readings) -> tuple[Readings, list[Reject], int]:

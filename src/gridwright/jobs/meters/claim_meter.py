@@ -113,10 +113,11 @@ def _moved_ahead(
 
 
 def _begun(store: Store, access: Access, claim: MeterClaim, now: datetime) -> _Moving | None:
-    """Return what moves readings to where they belong by now; None where none wait."""
+    """Return what moves readings and events to where they belong by now; None where none wait."""
     store.findings.hold(access, [claim.usage_point])
-    oldest = store.quarantine.readings(access, claim.meter, limit=1)
-    return _Moving(store, access, claim, place_of(store, access, claim, oldest[0].at), now) if oldest else None
+    oldest = [each.at for each in store.quarantine.readings(access, claim.meter, limit=1)]
+    oldest = oldest or [each.at for each in store.waiting_events.of(access, claim.meter, limit=1)]
+    return _Moving(store, access, claim, place_of(store, access, claim, oldest[0]), now) if oldest else None
 
 
 def _next_days(moving: _Moving, since: datetime, size: int) -> Interval | None:
@@ -142,9 +143,10 @@ def claim_meter(
 ) -> ClaimedMeter:
     """Register and install the meter at a known usage point, and move its readings in, in one transaction.
 
-    A meter without waiting readings is NotFound; one that hangs elsewhere at that time is a Conflict. Readings from
-    outside the installation go on waiting: where the meter hung then, somebody may claim them. So do those that do not
-    fit the grid of their day; where none ever fitted, it is a GridMismatch. `ahead`: what this very claim has moved
+    What it reported of its time there moves in too. A meter of which nothing waits is NotFound; one that hangs
+    elsewhere at that time is a Conflict. Readings from outside the installation go on waiting: where the meter hung
+    then, somebody may claim them. So do those that do not fit the grid of their day; where none ever fitted, it is a
+    GridMismatch. `ahead`: what this very claim has moved
     before; what another one had, which may have been killed, is told.
     """
     access.require(Act.WRITE_REGISTRY, claim.usage_point)
@@ -155,14 +157,16 @@ def claim_meter(
             raise none_waits(store, access, claim.meter)
         before = _claimed_before(moving, ahead)
         moving.take(moving.claimed.within)
+        moving.take_events()
         whole = moving.added_to(ahead)
-        if not (whole.moved or (before and moving.misfits)):
+        if not (whole.moved or moving.events or (before and moving.misfits)):
             raise moving.refusal(before)
         outside = store.quarantine.waiting(access, claim.meter) - moving.left
     twice, claimed = whole.twice, moving.claimed
     counted = {
         f"{claim.meter} is a usage point by now: its readings moved in, and no meter was installed": claimed.own,
         f"{outside} readings from outside the installation go on waiting": outside,
+        f"{moving.events} events moved in": moving.events,
         f"{twice} readings had two values: the later counts, see the findings": twice,
         f"{before}: they are not counted here": before,
     }
@@ -172,7 +176,7 @@ def claim_meter(
 
 
 def none_waits(store: Store, access: Access, meter: str) -> NotFound:
-    """Return the refusal of a claim of a meter of which no reading waits; it tells what was claimed before."""
+    """Return the refusal of a claim of a meter of which nothing waits; it tells what was claimed before."""
     told = _told(store.quarantine.claimed(access, meter))
     return NotFound(f"no readings of meter {meter!r} wait{told}", remedy="the list of the quarantine tells which do")
 
@@ -207,6 +211,20 @@ class _Moving:
     derived: list[DerivedAgain] = field(default_factory=list)
     moved: int = 0
     twice: int = 0
+    events: int = 0
+
+    def take_events(self) -> None:
+        """Move in what the meter reported while it hung there; of a name that is the usage point's, all of it.
+
+        Where readings wait and none of them fits, the meter may never have hung here.
+        """
+        store, access, claim = self.store, self.access, self.claim
+        if self.claimed.new and not self.moved:
+            if self.misfits or not store.waiting_events.of(access, claim.meter, within=self.claimed.within, limit=1):
+                return
+            self._install_and_derive(())
+        within = None if self.claimed.own else self.claimed.within
+        self.events = store.waiting_events.claim(access, claim.meter, claim.usage_point, within=within)
 
     def take(self, within: Interval) -> None:
         """Move in what fits of a time, and keep the doubts about what waited with two values."""

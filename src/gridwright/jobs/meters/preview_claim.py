@@ -9,6 +9,7 @@ from gridwright.domain.access import Access, Act
 from gridwright.domain.usage_point import Installation
 from gridwright.jobs.meters.claim_meter import ClaimedMeter, claim_meter, none_waits
 from gridwright.jobs.meters.claimed_place import MeterClaim, place_of
+from gridwright.jobs.meters.waiting_meters import waiting_meter
 from gridwright.store import Store
 
 
@@ -40,12 +41,12 @@ def preview_claim(store: Store, access: Access, claim: MeterClaim, *, now: datet
     """Look at a claim without recording anything; what could not be claimed is refused as the claim would be."""
     access.require(Act.WRITE_REGISTRY, claim.usage_point)
     store.registry.point(access, claim.usage_point)
-    waiting = store.quarantine.meter(access, claim.meter)
+    waiting = waiting_meter(store, access, claim.meter)
     if waiting is None:
         raise none_waits(store, access, claim.meter)
     found = place_of(store, access, claim, waiting.first)
     seen = ClaimSeen(waiting.readings, waiting.first, waiting.last, 0, found.place, found.new, found.ends, found.own)
-    if store.quarantine.meter(access, claim.meter, within=found.within) is None:
+    if waiting_meter(store, access, claim.meter, within=None if found.own else found.within) is None:
         return seen
     done = _tried(store, access, claim, now)
     return replace(seen, moving=done.moved, place=done.installation or found.place, notes=done.notes)

@@ -12,11 +12,11 @@ from sqlalchemy import Row, Select, insert, select, tuple_, update
 from gridwright.domain.access import Access, Act
 from gridwright.domain.device import DeviceLink, LinkState, ReadSession
 from gridwright.domain.errors import AccessDenied, NotFound
-from gridwright.domain.event import ENDS, MARKING, POWER, EndDeviceEvent
-from gridwright.domain.interval import Interval, epoch_s
+from gridwright.domain.event import EndDeviceEvent
+from gridwright.domain.interval import Interval
 from gridwright.store import schema
 from gridwright.store.audit import note
-from gridwright.store.days.touching import touch_days
+from gridwright.store.field.event_places import judge, place, to_event, to_json
 from gridwright.store.instant import from_us, from_us_if, to_us, to_us_if
 from gridwright.store.names import FEW, Names, add_missing, within
 from gridwright.store.schema.field import device_event, device_link, read_session
@@ -96,7 +96,10 @@ class Devices:
     # --- events -----------------------------------------------------------------------------------------------------
 
     def save_events(self, access: Access, events: Iterable[EndDeviceEvent]) -> int:
-        """Keep events and return how many are new; of one device, type and instant there is one."""
+        """Keep events and return how many are new; of one device, type and instant there is one.
+
+        One that waited and is told once more, now with a usage point, is that usage point's from now on, and new too.
+        """
         access.require(Act.WRITE_READINGS)
         these = {(each.end_device, each.type, to_us(each.at)): each for each in events}
         for each in these.values():
@@ -105,18 +108,22 @@ class Devices:
         with self._session.writing() as unit:
             there = _stored(unit, list(these))
             new = {key: each for key, each in these.items() if key not in there}
-            if new:
-                named = sorted({each.usage_point for each in new.values() if each.usage_point})
+            found = {there[key]: each for key, each in these.items() if each.usage_point and there.get(key)}
+            told = [*new.values(), *found.values()]
+            if told:
+                named = sorted({each.usage_point for each in told if each.usage_point})
                 keys = dict(zip(named, self._names.point_keys(unit, named), strict=True))
-                add_missing(unit, device_event, [_event_row(each, keys.get(each.usage_point)) for each in new.values()])
-                matters = POWER | MARKING | ENDS.keys()
-                judged = [each for each in new.values() if each.usage_point and each.type in matters]
-                touch_days(unit, self._names, ((keys[each.usage_point], epoch_s(each.at)) for each in judged))
-                devices = {key[0] for key in new}
+                if new:
+                    rows = [_event_row(each, keys.get(each.usage_point)) for each in new.values()]
+                    add_missing(unit, device_event, rows)
+                for number, each in found.items():
+                    place(unit, number, keys[each.usage_point], each.details)
+                judge(unit, self._names, ((keys[one.usage_point], one) for one in told if one.usage_point))
+                devices = {each.end_device for each in told}
                 subject = f"device {devices.pop()}" if len(devices) == 1 else f"{len(devices)} devices"
                 at = self._session.clock()
-                note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, events=len(new))
-            return len(new)
+                note(unit, access, Act.WRITE_READINGS, subject=subject, at=at, events=len(told))
+            return len(told)
 
     def events(
         self,
@@ -206,7 +213,7 @@ def _link_row(link: DeviceLink) -> dict[str, Any]:
         "driver": link.driver,
         "address": link.address,
         "state": str(link.state),
-        "capabilities": _to_json(link.capabilities),
+        "capabilities": to_json(link.capabilities),
         "clock_drift_s": link.clock_drift_s,
         "last_contact_us": to_us_if(link.last_contact),
         "failures": link.failures,
@@ -242,14 +249,16 @@ def _to_session(row: Row[Any]) -> ReadSession:
     )
 
 
-def _stored(unit: Unit, wanted: Sequence[Key]) -> set[Key]:
+def _stored(unit: Unit, wanted: Sequence[Key]) -> dict[Key, int]:
+    """Return which events are there; with their number those that wait for a usage point, else 0."""
     c = device_event.c
     devices, instants = sorted({key[0] for key in wanted}), [key[2] for key in wanted]
-    found: set[Key] = set()
+    found: dict[Key, int] = {}
     for at in range(0, len(devices), FEW):
-        query = select(c.end_device, c.type, c.at_us).where(c.end_device.in_(devices[at : at + FEW]))
+        query = select(c.end_device, c.type, c.at_us, c.id, c.usage_point)
+        query = query.where(c.end_device.in_(devices[at : at + FEW]))
         rows = unit.connection.execute(query.where(c.at_us.between(min(instants), max(instants))))
-        found.update(tuple(row) for row in rows)
+        found.update(((one[0], one[1], one[2]), one[3] if one[4] is None else 0) for one in rows)
     return found
 
 
@@ -261,22 +270,5 @@ def _event_row(event: EndDeviceEvent, point: int | None) -> dict[str, Any]:
         "known_at_us": to_us(event.known_at),
         "usage_point": point,
         "text": event.text,
-        "details": _to_json(event.details),
+        "details": to_json(event.details),
     }
-
-
-def to_event(row: Row[Any]) -> EndDeviceEvent:
-    """Return the event of a row that holds its usage point too."""
-    return EndDeviceEvent(
-        end_device=row.end_device,
-        type=row.type,
-        at=from_us(row.at_us),
-        known_at=from_us(row.known_at_us),
-        usage_point=row.point or "",
-        text=row.text,
-        details=json.loads(row.details),
-    )
-
-
-def _to_json(content: object) -> str:
-    return json.dumps(content, ensure_ascii=False, sort_keys=True, default=dict)

@@ -16,7 +16,7 @@ from gridwright.domain.event import EndDeviceEvent
 from gridwright.domain.interval import Interval
 from gridwright.domain.usage_point import Installation, Meter
 from gridwright.store import schema
-from gridwright.store.field.devices import to_event
+from gridwright.store.field.event_places import to_event
 from gridwright.store.field.installing import to_device, to_installation
 from gridwright.store.instant import from_us, to_period, to_us
 from gridwright.store.names import FEW, Names

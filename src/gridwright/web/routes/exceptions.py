@@ -20,6 +20,7 @@ from gridwright.domain.finding import Severity
 from gridwright.jobs.meters.accept_findings import Decided, accept_findings
 from gridwright.jobs.meters.claim_meter import claim_in_portions
 from gridwright.jobs.meters.claimed_place import MeterClaim
+from gridwright.jobs.meters.waiting_meters import waiting_meters
 from gridwright.jobs.meters.weigh_acceptance import together
 from gridwright.store import FindingFilter
 from gridwright.web.routes.twins import add_page
@@ -79,9 +80,10 @@ def exceptions(
         for each in rows[:PAGE]
     ]  # fmt: skip
     waiting = [
-        {"meter": each.meter, "readings": each.readings, "first": each.first.isoformat(), "last": each.last.isoformat()}
-        for each in store.quarantine.meters(access, limit=PAGE)
-    ]
+        {"meter": each.meter, "readings": each.readings, "events": each.events, "first": each.first.isoformat(),
+         "last": each.last.isoformat()}
+        for each in waiting_meters(store, access, limit=PAGE)
+    ]  # fmt: skip
     data: dict[str, Any] = {
         "findings": found, "quarantine": waiting, "following": found[-1]["id"] if len(rows) > PAGE else 0,
         "filter": wanted,

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from gridwright.domain.control import ControlState
 from gridwright.domain.finding import Severity
 from gridwright.domain.program import EventState
+from gridwright.jobs.meters.waiting_meters import waiting_meters
 from gridwright.store import FindingFilter
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import View, show
@@ -44,7 +45,7 @@ def today(request: Request, who: Staff) -> Response:
         "reads": reads,
         "exceptions": doubts,
         "counted": COUNTED,
-        "quarantined": len(store.quarantine.meters(access, limit=COUNTED)),
+        "quarantined": len(waiting_meters(store, access, limit=COUNTED)),
         "waiting": [
             {"id": each.id, "command": str(each.command), "usage_point": each.usage_point, "by": each.requested_by}
             for each in waiting
