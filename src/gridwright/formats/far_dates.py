@@ -11,7 +11,7 @@ from gridwright.formats.stamps import CYCLE_BEGINS, CYCLE_YEARS, FIRST_YEAR, LAS
 TOO_EARLY = f"lies before the year {EARLIEST.year}"
 TOO_LATE = "lies in the future"
 REMEDY = "check the device's clock, and what stands for 'never'"
-WRITTEN = re.compile(r"(?P<y>\d{4,6})(?P<s>[-/.])(?P<m>\d\d)(?P=s)(?P<d>\d\d)|(?P<Y>\d{4})(?P<M>\d\d)(?P<D>\d\d)")
+WRITTEN = re.compile(r"(?P<y>[+-]?\d{4,6})(?P<s>[-/.])(?P<m>\d\d)(?P=s)(?P<d>\d\d)|(?P<Y>\d{4})(?P<M>\d\d)(?P<D>\d\d)")
 
 
 def far_date(text: str) -> str:

@@ -82,6 +82,8 @@ _SUFFIX = rb"(?:[ ]?\(?(?P<zone>[A-Za-z]{1,4})\)?)?(?:[ ]?(?P<sign>[+-])(?P<oh>0
 _CLOCK = rb"(?:(?: +|[ ]?T|:|_|, ?| - )" + _TIME + rb")?" + _SUFFIX
 _DATES = (
     rb"(?P<y>0000)(?P<s>[-/.])(?P<m>00?)(?P=s)(?P<d>00?)",
+    rb"(?:\+|(?P<era>-))(?P<y>0{4,6})(?P<s>-)(?P<m>00)-(?P<d>00)",  # years that ISO 8601 writes with a sign
+    rb"(?P<y>0{5,6})(?P<s>-)(?P<m>00)-(?P<d>00)",  # the same without it: no reading is of them, and they are told
     rb"(?P<a>00?)(?P<s>[-/. ])(?P<b>00?)(?P=s)(?P<y>0000|00)",
     rb"(?P<y>0000)(?P<m>00)(?P<d>00)",
     rb"(?P<d>00?)[-/. ]?(?P<name>[A-Za-z]{3})[a-z]*[-/., ]{0,2}(?P<y>0000|00)",
@@ -256,7 +258,7 @@ def _dates(block: Bytes, fields: Fields, month_named: int) -> tuple[Ints, Mask]:
 
 def _days(block: Bytes, fields: Fields, month_named: int) -> tuple[Ints, Mask]:
     """Return days since 1970 and which dates exist."""
-    year = _number(block, fields["y"])
+    year = -_number(block, fields["y"]) if "era" in fields else _number(block, fields["y"])
     if fields["y"][1] - fields["y"][0] == 2:  # noqa: PLR2004 - a year of two digits: 70 to 99 is the last century
         year += np.where(year < 70, 2000, 1900)  # noqa: PLR2004
     month = _number(block, fields["m"]) if "m" in fields else np.full(len(block), month_named, np.int32)
