@@ -77,7 +77,8 @@ def test_events_of_before_the_installation_go_on_waiting(store: Store) -> None:
     store.quarantine.save(ME, [QuarantinedReading("M9", T0, 1.0, 900)], received=NOW)
     wait(store, off("M9", T0 - HOUR), off("M9", T0 + HOUR))
     assert waiting_meter(store, ME, "M9", within=Interval(T0, NOW)).events == 1  # type: ignore[union-attr]
-    claim_in_portions(store, ME, MeterClaim("M9", "UP1"), now=NOW)
+    done = claim_in_portions(store, ME, MeterClaim("M9", "UP1"), now=NOW)
+    assert "1 events from outside the installation go on waiting" in done.notes
     assert of_point(store, "UP1") == [("M9", T0 + HOUR)]
     assert [(each.meter, each.readings, each.events) for each in waiting_meters(store, ME)] == [("M9", 0, 1)]
 

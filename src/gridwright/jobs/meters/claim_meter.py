@@ -146,8 +146,8 @@ def claim_meter(
     What it reported of its time there moves in too. A meter of which nothing waits is NotFound; one that hangs
     elsewhere at that time is a Conflict. Readings from outside the installation go on waiting: where the meter hung
     then, somebody may claim them. So do those that do not fit the grid of their day; where none ever fitted, it is a
-    GridMismatch. `ahead`: what this very claim has moved
-    before; what another one had, which may have been killed, is told.
+    GridMismatch. `ahead`: what this very claim has moved before; what another one had, which may have been killed, is
+    told.
     """
     access.require(Act.WRITE_REGISTRY, claim.usage_point)
     with store.transaction():
@@ -162,11 +162,13 @@ def claim_meter(
         if not (whole.moved or moving.events or (before and moving.misfits)):
             raise moving.refusal(before)
         outside = store.quarantine.waiting(access, claim.meter) - moving.left
+        apart = len(store.waiting_events.of(access, claim.meter))
     twice, claimed = whole.twice, moving.claimed
     counted = {
         f"{claim.meter} is a usage point by now: its readings moved in, and no meter was installed": claimed.own,
         f"{outside} readings from outside the installation go on waiting": outside,
         f"{moving.events} events moved in": moving.events,
+        f"{apart} events from outside the installation go on waiting": apart,
         f"{twice} readings had two values: the later counts, see the findings": twice,
         f"{before}: they are not counted here": before,
     }
