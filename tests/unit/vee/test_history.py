@@ -141,6 +141,16 @@ def test_a_day_far_from_the_four_weeks_before(factor: float, doubted: bool) -> N
     assert all("is usual" in f.message for f in found)
 
 
+@pytest.mark.parametrize(
+    ("days", "told"), [(1, "2024-02-05, while"), (2, "and 1 more day, while"), (3, "and 2 more days, while")]
+)
+def test_days_in_a_row_far_from_what_is_usual_are_one_doubt(days: int, told: str) -> None:
+    values = noise(40)
+    values[0, 35 * 48 : (35 + days) * 48] *= 8
+    (found,) = validate(panel_of(values), [], rules=RuleSet("level", (HighLow(),))).findings
+    assert told in found.message
+
+
 def test_like_days_know_holidays() -> None:
     """A shop closed on Sundays and on a holiday: by ratio the holiday is like a Sunday."""
     values = noise(70)

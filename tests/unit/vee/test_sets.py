@@ -180,8 +180,11 @@ def test_a_register_that_counts_much_more_than_before() -> None:
     pairs = [RegisterReading("P0", START + DAY * day, float(values[0, : day * 48].sum())) for day in (0, 10, 20)]
     text = 'version = "1"\n[[group]]\nname = "homes"\nextends = "residential"\n[group.rules]\nV33_register = true\n'
     off = {f.code for f in validate(panel_of(values), [], registers={"P0": pairs}).findings}
-    on = {f.code for f in validate(panel_of(values), [], registers={"P0": pairs}, rules=rule_book(text, "x")).findings}
-    assert on - off == {RegisterChange.code}
+    found = validate(panel_of(values), [], registers={"P0": pairs}, rules=rule_book(text, "x")).findings
+    assert {f.code for f in found} - off == {RegisterChange.code}
+    (told,) = (f.message for f in found if f.code == RegisterChange.code)
+    first, second = (round(float(part.sum()) / 10) / 1000 for part in np.hsplit(values[0], 2))
+    assert told == f"{second:g} kWh a day, {first:g} kWh a day in the period before: 88% apart"
 
 
 def test_what_does_not_arrive_below_a_node() -> None:

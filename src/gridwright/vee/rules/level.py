@@ -96,10 +96,10 @@ class HighLow:
     def explain(self, chunk: Chunk, row: int, first: int, last: int) -> str:
         """Name the day's use and what is usual."""
         day = chunk.days.of(first)
-        days, one = chunk.days.of(last - 1) - day + 1, chunk.one(row)
+        others, one = chunk.days.of(last - 1) - day, chunk.one(row)
         usual = np.exp(self._usual(one)[0]) if self.form == "robust" else self._mean(one)
         used, expected = float(chunk.totals[row, day]), float(usual[0, day])
-        more = f" and {days - 1} more days" if days > 1 else ""
+        more = f" and {others} more {'day' if others == 1 else 'days'}" if others else ""
         return f"{chunk.amount(used)} on {chunk.days.date(day)}{more}, while {chunk.amount(round(expected))} is usual"
 
 

@@ -81,8 +81,8 @@ class RegisterChange:
         for at in np.flatnonzero(_changes(steps) > self.most).tolist():
             (*_, before), (row, *_, now) = steps[at], steps[at + 1]
             kind, period = panel.reading_type, Interval(now.since, now.until)
-            change = register_change(before, now)
-            message = f"{amount(now.energy or 0.0, kind)}, {change:.0%} a day from the period before"
+            told = [f"{amount(round(_daily(step)), kind)} a day" for step in (now, before)]
+            message = f"{told[0]}, {told[1]} in the period before: {register_change(before, now):.0%} apart"
             found.append(Finding(self.code, panel.points[row], period, Severity.WARN, message, kind))
         return found
 
@@ -99,8 +99,11 @@ def register_change(before: RegisterStep, now: RegisterStep) -> float:
     """Return |now - before| / now of the energy a day (Itron's register delta); 0 where either is unknown or zero."""
     if before.energy is None or not now.energy:
         return 0.0
-    daily = [step.energy / ((step.until - step.since) / DAY) for step in (before, now) if step.energy is not None]
-    return abs(daily[1] - daily[0]) / daily[1]
+    return abs(_daily(now) - _daily(before)) / _daily(now)
+
+
+def _daily(step: RegisterStep) -> float:
+    return (step.energy or 0.0) / ((step.until - step.since) / DAY)
 
 
 @dataclass(frozen=True, slots=True)
