@@ -258,3 +258,23 @@ def test_what_is_registered_of_the_new_meter_holds_for_its_opening_read(store: S
     with pytest.raises(InputError, match="has 5 digits of 1 Wh"):
         exchange_meter(store, ME, wide, now=NOW)
     assert exchange_meter(store, ME, replace(wide, opening_kwh=Decimal("99.999")), now=NOW)
+
+
+@pytest.mark.parametrize("final", [None, Decimal("112.4")], ids=["no final read", "final read"])
+@pytest.mark.parametrize("earlier", [False, True], ids=["alone", "beside the old meter's"])
+def test_an_opening_read_that_came_before_its_exchange_is_there_once(
+    store: Store, final: Decimal | None, *, earlier: bool
+) -> None:
+    """Where no read of the old meter was stored it was doubled, in two epochs: a register that began anew, by 0 kWh."""
+    kind = RECEIVED_REGISTER
+    if earlier:
+        store.registers.save(ME, [RegisterReading("UP-1", START, 100.0, "M-1", reading_type=kind)], known_at=START)
+    opening = RegisterReading("UP-1", AT, 200.0, "M-2", 1 if earlier else 0, reading_type=kind)
+    later = replace(opening, at=AT + timedelta(days=1), value=900.0)
+    store.registers.save(ME, [opening, later], known_at=START)
+    order = replace(ORDER, final_received_kwh=final, opening_received_kwh=Decimal("0.2"))
+    for _ in range(2):
+        exchange_meter(store, ME, order, now=NOW)
+        reads = store.registers.load(ME, "UP-1", WHOLE, kind)
+        assert [(read.at, read.value) for read in reads if read.end_device == "M-2"] == [(AT, 200.0), (later.at, 900.0)]
+        assert len({read.epoch for read in reads if read.end_device == "M-2"}) == 1

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import Conflict, InputError
+from gridwright.domain.interval import Interval
 from gridwright.domain.reading_type import DELIVERED_REGISTER, RECEIVED_REGISTER, ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Installation, Meter, install, installed_at
@@ -31,6 +32,7 @@ from gridwright.jobs.tried_again import tried_again
 from gridwright.store import Store
 
 INSTANT = timedelta(microseconds=1)
+SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +200,21 @@ def _reads(
         if final is not None and before is not None:
             yield RegisterReading(point, at, counts(final), before.end_device, epoch, reading_type=kind)
         if opening is not None:
-            begun, serial = epoch + (before is not None), exchange.meter.serial
-            yield RegisterReading(point, at, counts(opening), serial, begun, reading_type=kind)
+            first = epoch + (before is not None and final is not None)
+            begun = _came_before(store, access, exchange, kind, before, first)
+            begun = epoch + (before is not None) if begun is None else begun
+            yield RegisterReading(point, at, counts(opening), exchange.meter.serial, begun, reading_type=kind)
+
+
+def _came_before(
+    store: Store, access: Access, exchange: MeterExchange, kind: ReadingType, before: Installation | None, first: int
+) -> int | None:
+    """Return the epoch from `first` on of a read of a new meter that came before its exchange, of that very instant."""
+    if before is not None and before.end_device == exchange.meter.serial:
+        return None
+    here = store.registers.load(access, exchange.usage_point, Interval(exchange.at, exchange.at + SECOND), kind)
+    mine = (each.epoch for each in here if (each.at, each.end_device) == (exchange.at, exchange.meter.serial))
+    return next((epoch for epoch in mine if epoch >= first), None)
 
 
 def counts(kwh: Decimal) -> float:
