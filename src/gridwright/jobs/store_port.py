@@ -153,6 +153,10 @@ class FindingsPort(Protocol):
         """Add findings and return how many were new."""
         ...
 
+    def dealt_with(self, access: Access, findings: Sequence[Finding], *, known_at: datetime) -> None:
+        """Resolve what is open of exactly these."""
+        ...
+
     def hold(self, access: Access, points: Collection[str]) -> None:
         """Let nobody else save or decide about some usage points until the transaction ends."""
         ...

@@ -139,6 +139,16 @@ class Findings:
                 note(unit, access, act, subject=subject, at=self._session.clock(), **counts)
         return len(new)
 
+    def dealt_with(self, access: Access, findings: Sequence[Finding], *, known_at: datetime) -> None:
+        """Resolve what is open of some codes over exactly some periods: what it was about is no more."""
+        for finding in findings:
+            access.require(Act.WRITE_READINGS, finding.usage_point)
+        names = sorted({finding.usage_point for finding in findings})
+        with self._session.writing() as unit:
+            keys = dict(zip(names, self._names.point_keys(unit, names), strict=True))
+            for finding in findings:
+                resolve_those(unit, keys[finding.usage_point], finding.code, finding.period, known_at)
+
     def load(
         self,
         access: Access,

@@ -139,6 +139,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "findings.reopen": (([1],), {"reason": "known better", "now": NOW}),
     "findings.assign": (([1], "bob"), {"now": NOW}),
     "findings.deciders": (([1],), {}),
+    "findings.dealt_with": (([FINDING],), {"known_at": NOW}),
     "findings.hold": ((["hers"],), {}),
     "findings.resolve": (([1],), {"reason": "seen", "now": NOW}),
     "findings.propose": (([1],), {"reason": "seen", "now": NOW}),

@@ -26,7 +26,7 @@ from gridwright.domain.verdict import Reject
 from gridwright.ingest import grid_registers
 from gridwright.ingest.order import take
 from gridwright.ingest.registers import JITTER, WRONG, read_at
-from gridwright.jobs.meters.falls import falls
+from gridwright.jobs.meters.falls import tell_falls
 from gridwright.jobs.meters.fill_energy import Derived
 from gridwright.jobs.meters.follow_reads import follow_reads
 from gridwright.jobs.meters.limits import Limits
@@ -73,10 +73,8 @@ def save_registers(
     arrived = _sorted_out(store, reader, readings, rollovers)
     found = place_reads(store, reader, arrived.kept, arrived.around, rollovers)
     wide = with_reads_beyond(store, reader, found, rollovers)
-    arrived.findings += [doubt for one in wide.values() for doubt in falls(one)]
     save_placed(store, access, found, known_at)
-    if arrived.findings:
-        store.findings.save(access, arrived.findings, known_at=known_at)
+    tell_falls(store, access, wide.values(), known_at, more=arrived.findings)
     who, what = (reader, access), (kind, known_at)
     follow_reads(store, who, wide, rules, what)
     stretches = {point: stretch_of(one) for point, one in found.items()}

@@ -15,7 +15,7 @@ from gridwright.domain.register import RegisterReading
 from gridwright.ingest import RegisterReads
 from gridwright.jobs.files.uneven_reads import Edge, uneven_days, uneven_edges
 from gridwright.jobs.meters.day_again import days_again, rules_of
-from gridwright.jobs.meters.falls import falls
+from gridwright.jobs.meters.falls import tell_falls
 from gridwright.jobs.meters.fill_energy import Day
 from gridwright.jobs.meters.follow_reads import follow_reads
 from gridwright.jobs.meters.place_reads import Neighbours, place_reads, save_placed
@@ -60,9 +60,7 @@ def save_registers(
         saved += store.registers.save(access, plain, known_at=known_at) if plain else NOTHING_SAVED
         found = place_reads(store, access, apart, around, rollovers)
         saved += save_placed(store, access, found, known_at)
-        doubts = [each for one in found.values() for each in falls(one)]
-        if doubts:
-            store.findings.save(access, doubts, known_at=known_at)
+        tell_falls(store, access, found.values(), known_at)
         if found:
             wide, rules = with_reads_beyond(store, access, found, rollovers), rules_of(store, access, found, rollovers)
             follow_reads(store, (access, access), wide, rules, (kind, known_at), filed=True)

@@ -200,21 +200,17 @@ def _reads(
         if final is not None and before is not None:
             yield RegisterReading(point, at, counts(final), before.end_device, epoch, reading_type=kind)
         if opening is not None:
-            first = epoch + (before is not None and final is not None)
-            begun = _came_before(store, access, exchange, kind, before, first)
-            begun = epoch + (before is not None) if begun is None else begun
+            same = before is not None and before.end_device == exchange.meter.serial
+            here = [] if same else _came_before(store, access, exchange, kind)
+            room = epoch + (before is not None and final is not None)
+            begun = next((each for each in here if each >= room), epoch + (before is not None))
             yield RegisterReading(point, at, counts(opening), exchange.meter.serial, begun, reading_type=kind)
 
 
-def _came_before(
-    store: Store, access: Access, exchange: MeterExchange, kind: ReadingType, before: Installation | None, first: int
-) -> int | None:
-    """Return the epoch from `first` on of a read of a new meter that came before its exchange, of that very instant."""
-    if before is not None and before.end_device == exchange.meter.serial:
-        return None
+def _came_before(store: Store, access: Access, exchange: MeterExchange, kind: ReadingType) -> list[int]:
+    """Return the epochs of reads of the new meter that came before its exchange, of that very instant."""
     here = store.registers.load(access, exchange.usage_point, Interval(exchange.at, exchange.at + SECOND), kind)
-    mine = (each.epoch for each in here if (each.at, each.end_device) == (exchange.at, exchange.meter.serial))
-    return next((epoch for epoch in mine if epoch >= first), None)
+    return [each.epoch for each in here if (each.at, each.end_device) == (exchange.at, exchange.meter.serial)]
 
 
 def counts(kwh: Decimal) -> float:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import pairwise
 
+from gridwright.domain.access import Access
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.register import RegisterReading
 from gridwright.jobs.meters.place_reads import Placed
+from gridwright.jobs.store_port import StorePort
 from gridwright.vee.step_check import fall
 
 
@@ -19,6 +22,28 @@ def falls(found: Placed) -> Iterator[Finding]:
         here = not new.isdisjoint({(before.at, before.end_device), (after.at, after.end_device)})
         if here and before.end_device == after.end_device and _fell(before, after):
             yield fallen(before, after)
+
+
+def tell_falls(
+    store: StorePort, access: Access, several: Iterable[Placed], known_at: datetime, *, more: Iterable[Finding] = ()
+) -> None:
+    """Keep the doubts about registers that fell, with some `more`; those go between whose reads another one came."""
+    placed = list(several)
+    gone = [doubt for one in placed for doubt in _no_more(one)]
+    if gone:
+        store.findings.dealt_with(access, gone, known_at=known_at)
+    doubts = [*more, *(doubt for one in placed for doubt in falls(one))]
+    if doubts:
+        store.findings.save(access, doubts, known_at=known_at)
+
+
+def _no_more(found: Placed) -> Iterator[Finding]:
+    """Yield the doubts about reads that fell, one after the other, and do so no more."""
+    fell = [pair for pair in pairwise(found.before) if pair[0].end_device == pair[1].end_device and _fell(*pair)]
+    if not fell:
+        return
+    still = {(before.at, after.at) for before, after in pairwise(found.after) if _fell(before, after)}
+    yield from (fallen(*pair) for pair in fell if (pair[0].at, pair[1].at) not in still)
 
 
 def _fell(before: RegisterReading, after: RegisterReading) -> bool:

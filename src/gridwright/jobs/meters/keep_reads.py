@@ -11,7 +11,7 @@ from gridwright.domain.access import Access
 from gridwright.domain.reading_type import ReadingType
 from gridwright.domain.register import RegisterReading
 from gridwright.jobs.meters.day_again import rules_of
-from gridwright.jobs.meters.falls import falls
+from gridwright.jobs.meters.falls import tell_falls
 from gridwright.jobs.meters.follow_reads import follow_reads
 from gridwright.jobs.meters.place_reads import place_reads, save_placed
 from gridwright.jobs.meters.reads_beyond import with_reads_beyond
@@ -39,9 +39,7 @@ def keep_reads(
         around = store.registers.neighbours(access, spans, kind)
         found = place_reads(store, access, arriving, around, rollovers)
         summary += save_placed(store, access, found, known_at)
-        doubts = [each for one in found.values() for each in falls(one)]
-        if doubts:
-            store.findings.save(access, doubts, known_at=known_at)
+        tell_falls(store, access, found.values(), known_at)
         who, what = (access, access), (kind, known_at)
         if derive:
             wide, rules = with_reads_beyond(store, access, found, rollovers), rules_of(store, access, found, rollovers)

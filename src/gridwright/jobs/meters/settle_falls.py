@@ -163,7 +163,9 @@ class _Settling:
         moves = [(read, read.epoch + shift) for read in later]
         self.store.exchange_reads.move(writer, moves, known_at=known_at)
         moved = [read if read.at < after.at else replace(read, epoch=read.epoch + shift) for read in chain]
-        if shift > 0:
+        if shift < 0:
+            self.store.findings.dealt_with(writer, [fallen(before, after)], known_at=known_at)
+        else:
             now = next(read for read in moved if read.at == after.at and read.end_device == after.end_device)
             self.store.findings.save(writer, [fallen(before, now)], known_at=known_at)
         if self.rules is not None:
