@@ -111,8 +111,7 @@ class WideCsvWriter:
             require(self.why_not(panel.reading_type, panel.interval_s, phase_of(panel)))
             zones.update(_zone(points, point) for point in panel.points)
             if len(zones) > 1 or interval_s not in {0, panel.interval_s}:
-                what = "zones" if len(zones) > 1 else "interval lengths"
-                raise UsageError(f"a wide file holds no two {what}", remedy="export each by itself, or as csv")
+                raise _no_two(zones, (interval_s, panel.interval_s), panel)
             if not interval_s:
                 interval_s = panel.interval_s
                 names = [*WIDE, *map(str, range(1, COLUMNS_OF[interval_s // 60] + 1))]
@@ -123,6 +122,15 @@ class WideCsvWriter:
             require(self.why_not(read.reading_type, 0, 0))
         if not interval_s:
             yield (",".join(WIDE) + "\n").encode()
+
+
+def _no_two(zones: set[str], intervals_s: tuple[int, int], panel: Panel) -> UsageError:
+    """Return the refusal of a second zone or interval length; it names both, and whose the second is."""
+    what, both = "interval lengths", " and ".join(f"{each // 60} min" for each in intervals_s)
+    if len(zones) > 1:
+        what, both = "zones", " and ".join(sorted(zones)[:2])
+    remedy = "export the usage points of each by themselves (name them), or all of them as csv"
+    return UsageError(f"a wide file holds no two {what}, such as {both} (up to {panel.points[-1]})", remedy=remedy)
 
 
 CSV_WRITER, WIDE_CSV_WRITER = CsvWriter(), WideCsvWriter()

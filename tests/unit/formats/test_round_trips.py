@@ -220,8 +220,11 @@ def test_a_wide_file_refuses_two_zones_and_days_off_its_grid() -> None:
     panel = Panel(("a", "b"), datetime(2025, 1, 1, tzinfo=UTC), timedelta(hours=1), np.ones((2, 48)))
     points = {"a": UsagePoint("a", "Europe/Berlin"), "b": UsagePoint("b", "Asia/Tokyo")}
     wide = writer_named("wide-csv")
-    with pytest.raises(UsageError, match="no two zones"):
+    with pytest.raises(UsageError, match=r"no two zones, such as Asia/Tokyo and Europe/Berlin \(up to b\)"):
         list(wide.write([panel], [], points))
+    halves = Panel(("c",), panel.start, timedelta(minutes=30), np.ones((1, 48)))
+    with pytest.raises(UsageError, match=r"no two interval lengths, such as 60 min and 30 min \(up to c\)"):
+        list(wide.write([panel.rows([0]), halves], [], {"a": points["a"], "c": UsagePoint("c", "Europe/Berlin")}))
     with pytest.raises(UsageError, match="Asia/Kolkata do not begin"):
         list(wide.write([panel.rows([0])], [], {"a": UsagePoint("a", "Asia/Kolkata")}))
 
