@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gridwright.domain.errors import AmbiguousInput, UnreadableFile, UsageError
 from gridwright.domain.units import WRITTEN
 from gridwright.domain.verdict import Evidence
 from gridwright.formats import roles
+from gridwright.formats.dated_names import without_names
 from gridwright.formats.layout import DayColumns, day_columns
 from gridwright.formats.numerals import NUMBER
 from gridwright.formats.source import ReadOptions
@@ -108,6 +109,9 @@ def assign(preview: Preview, options: ReadOptions) -> tuple[Assignment, list[Evi
         found.days = days if fitting >= MOSTLY * len(days.slots) else None
     if preview.has_header:
         _by_name(found, preview)
+    if "point" not in found.single and not options.point:
+        kinds = without_names(preview.names, preview.texts, preview.kinds, found.used)
+        preview = replace(preview, kinds=kinds)
     _by_content(found, preview)
     _settle_times(found, preview)
     if not options.point:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet as pq
 
-from gridwright.domain.errors import UnreadableFile
+from gridwright.domain.errors import AmbiguousInput, UnreadableFile
 from gridwright.domain.verdict import Reject
 from gridwright.formats.container import unwrap
 from gridwright.formats.far_dates import TOO_EARLY, TOO_LATE, far_date
@@ -119,3 +119,43 @@ def test_days_beyond_those_we_read_are_counted(day: date, shape: str) -> None:
         not near,
     )
     assert bool(far_date(text)) is not near
+
+
+def days(ids: list[str], dates: list[str]) -> str:
+    return "".join(f"{name},{day}{',0.5' * 48}\n" for name in ids for day in dates)
+
+
+@pytest.mark.parametrize("names", [("20250101", "20250102"), ("20250301", "20250302"), ("16000101", "23991231")])
+def test_the_name_of_a_meter_is_no_date_beside_dates(names: tuple[str, ...]) -> None:
+    """Their column was taken for dates and ignored, and two meters became one, where no names of columns are known."""
+    text = "".join(f"{name},2025-03-01 {hour},1.5\n" for name in names for hour in HOURS)
+    (file,), _ = open_files(unwrap(memoryview(text.encode()), "a.csv"), ReadOptions())
+    assert {point for _, decoded in file.chunks() for part in decoded.series for point in part.points} == {*names}
+
+
+def test_a_named_column_of_meters_keeps_its_names_and_its_one_day() -> None:
+    head = "meter,date," + ",".join(map(str, range(1, 49))) + "\n"
+    data = (head + days(["20250101", "20250102"], ["20250301"])).encode()
+    (file,), _ = open_files(unwrap(memoryview(data), "a.csv"), ReadOptions())
+    points = {point for _, decoded in file.chunks() for part in decoded.series for point in part.points}
+    assert points == {"20250101", "20250102"}
+
+
+def test_the_day_of_a_stamp_is_no_reading() -> None:
+    text = "when,day,x\n" + "".join(f"2025-03-01 {hour},20250301,1.5\n" for hour in HOURS)
+    (file,), _ = open_files(
+        unwrap(memoryview(text.encode()), "a.csv"), ReadOptions(kind="interval", interval_minutes=60)
+    )
+    assert {one.what: one.value for one in file.dialect.evidence}["value column"] == "x"
+
+
+def test_dates_and_names_that_nothing_tells_apart_are_asked_for() -> None:
+    head = "a,b," + ",".join(map(str, range(1, 49))) + "\n"
+    data = (head + days(["20250101", "20250102"], ["20250301", "20250302", "20250303"])).encode()
+    with pytest.raises(AmbiguousInput, match="a, b hold eight digits") as refused:
+        open_files(unwrap(memoryview(data), "a.csv"), ReadOptions())
+    assert "--column point=NAME" in refused.value.remedy
+    told = ReadOptions(columns={"point": "a", "date": "b"})
+    (file,), _ = open_files(unwrap(memoryview(data), "a.csv"), told)
+    points = {point for _, decoded in file.chunks() for part in decoded.series for point in part.points}
+    assert points == {"20250101", "20250102"}

@@ -14,14 +14,16 @@ import numpy.typing as npt
 from gridwright.api.answer import refuse
 from gridwright.api.body import too_large
 from gridwright.api.ingest.ends import END, Spans
-from gridwright.api.ingest.instants import HOW, Whole, instant_us, numbers_us
+from gridwright.api.ingest.instants import HOW, LAST_S, Whole, instant_us, numbers_us
 from gridwright.api.ingest.intervals import Rows, is_list, lengths_of, unrolled
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.repeats import check_and_count
 from gridwright.api.ingest.table import Decoded, Floats, Mask, Table
 from gridwright.api.ingest.twice import NAMES, TIMES, VALUES, two_names, two_times, two_values
 from gridwright.api.ingest.verdicts import Fault, Status
+from gridwright.domain.interval import MICRO
 from gridwright.domain.written_number import is_plain
+from gridwright.formats.far_dates import REMEDY, TOO_EARLY, TOO_LATE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +32,7 @@ WORDS = ("unit", "flow", "quality", "reading_type", "interval_s")
 INSTANTS = (*TIMES, END)
 KNOWN = (*NAMES, *INSTANTS, *VALUES, *WORDS)
 LISTS = ("kwh", "value")  # may hold consecutive intervals
+PER_S = {"s": 1, "ms": 1_000, "us": MICRO, "ns": 1_000 * MICRO}
 MAX_TEXTS = 1_000_000  # different texts of a column
 Second = Callable[[str, str], Fault]
 VIEW = 16  # bytes of a view of a text, of which the first four are its length
@@ -180,7 +183,7 @@ class Columns:
                 raise refuse(
                     422, f"column {name} has no time zone", remedy='cast it to timestamp("us", tz="UTC")', field=name
                 )
-            us = pc.cast(column, pa.timestamp("us", tz=kind.tz), safe=False).cast(pa.int64())
+            us = self._within(name, column.cast(pa.int64()), PER_S[kind.unit])
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
             numbers = numbers_us(
                 pc.fill_null(column.cast(pa.float64(), safe=False), 0.0).to_numpy(zero_copy_only=False)
@@ -191,6 +194,18 @@ class Columns:
         if us is None:
             return self._closely(column, name), _nulls(column)
         return np.asarray(pc.fill_null(us, 0).to_numpy(zero_copy_only=False)), _nulls(us)
+
+    def _within(self, name: str, counts: Any, per_s: int) -> Any:  # noqa: ANN401 - Arrow arrays
+        """Return counts of so many a second as microseconds; what lies beyond all years that have a name is refused."""
+        import pyarrow as pa
+
+        whole, none = np.asarray(counts.fill_null(0).to_numpy(zero_copy_only=False)), _nulls(counts)
+        most = LAST_S * min(per_s, MICRO)  # nanoseconds reach no further than the year 2262
+        far = (whole > most) | (whole < -most) if per_s <= MICRO else np.zeros(whole.size, np.bool_)
+        for which, reason in ((far & (whole > 0), TOO_LATE), (far & (whole < 0), TOO_EARLY)):
+            self._refuse(np.flatnonzero(which), Fault(name, f"it {reason}", REMEDY), lambda row: int(whole[row]))
+        kept = np.where(far, 0, whole)
+        return pa.array(kept * (MICRO // per_s) if per_s <= MICRO else kept // (per_s // MICRO), mask=none)
 
     def _closely(self, column: Any, name: str) -> Whole:  # noqa: ANN401 - an Arrow array
         """Read instants one by one, and give those that are none their verdict."""

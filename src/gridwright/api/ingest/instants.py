@@ -13,11 +13,13 @@ import numpy.typing as npt
 from gridwright.api.ingest.meaning import Wrong
 from gridwright.api.ingest.verdicts import Fault
 from gridwright.domain.interval import EPOCH, MICRO, from_epoch_s
+from gridwright.formats.far_dates import REMEDY, far_date
 
 Whole = npt.NDArray[np.int64]
 MICROSECOND = timedelta(microseconds=1)
 MILLISECONDS_FROM = 1e11  # as seconds that would be the year 5138
 LAST_S = 253_402_300_799  # 9999-12-31T23:59:59Z
+FIRST_LIKELY_S, LAST_LIKELY_S = 946_684_800, 4_102_444_800  # 2000 to 2100
 HOW = "write it like 2026-11-25T10:00:00Z, with an offset, or as seconds since 1970"
 
 
@@ -31,13 +33,27 @@ def instant_us(value: object, field: str) -> int:
     try:
         moment = datetime.fromisoformat(_upper(str(value).strip()))
     except ValueError:
-        raise Wrong(Fault(field, "this is no instant", HOW), value) from None
+        raise Wrong(_no_instant(field, str(value)), value) from None
     if moment.tzinfo is None:
         raise Wrong(Fault(field, "nothing tells its time zone", "add an offset, such as Z or +01:00"), value)
     try:
         return (moment - EPOCH) // MICROSECOND
     except OverflowError:
         raise Wrong(Fault(field, "this is no instant", HOW), value) from None
+
+
+def _no_instant(field: str, text: str) -> Fault:
+    """Return what is wrong with a text that is no instant: a date may lie beyond the years that we read."""
+    far = far_date(text)
+    return Fault(field, f"it {far}", REMEDY) if far else Fault(field, "this is no instant", HOW)
+
+
+def _no_number(field: str, number: float) -> Fault:
+    """Return what is wrong with a number beyond the year 9999: it may count smaller units of our own time."""
+    for power, unit in ((6, "microseconds"), (9, "nanoseconds")):
+        if FIRST_LIKELY_S * 10**power <= number <= LAST_LIKELY_S * 10**power:
+            return Fault(field, f"it lies beyond the year 9999; it may count {unit}", "send seconds or milliseconds")
+    return Fault(field, "this is no instant", HOW)
 
 
 @lru_cache(maxsize=1024)
@@ -71,10 +87,8 @@ def _number(text: str) -> float | None:
 
 def _of_number(number: float, field: str, told: object) -> int:
     if not abs(number) <= LAST_S * 1000:  # also NaN, and a whole number that no float holds
-        raise Wrong(Fault(field, "this is no instant", HOW), told)
+        raise Wrong(_no_number(field, number), told)
     seconds = number / 1000 if abs(number) >= MILLISECONDS_FROM else float(number)
-    if abs(seconds) > LAST_S:
-        raise Wrong(Fault(field, "this is no instant", HOW), told)
     return round(seconds * MICRO)
 
 

@@ -29,6 +29,7 @@ Whole = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 QUARTER_S = 900
+UNITS = "the unit of the instant: seconds or milliseconds in a record, in lines what precision says, else nanoseconds"
 MAX_KINDS = 1_000  # of readings in one request; each is a series of its own to write
 TOO_MANY = Fault("reading_type", f"the request has over {MAX_KINDS} kinds of readings", "send them in several requests")
 
@@ -120,12 +121,12 @@ class Faults:
     @property
     def future(self) -> Fault:
         """Its time is still to come."""
-        return Fault(self._time, "it lies in the future", "check the clock of the meter, and the offset")
+        return Fault(self._time, "it lies in the future", f"check the clock of the meter, the offset, and {UNITS}")
 
     @property
     def ancient(self) -> Fault:
         """Its time lies before there were such meters."""
-        remedy = "check the clock of the meter, and whether these are seconds"
+        remedy = f"check the clock of the meter, and {UNITS}"
         return Fault(self._time, f"it lies before the year {EARLIEST.year}", remedy)
 
     @property

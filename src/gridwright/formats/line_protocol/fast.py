@@ -21,7 +21,7 @@ from gridwright.formats.line_protocol.columns import (
     to_us,
 )
 from gridwright.formats.line_protocol.known import Known, Numbers, used_of
-from gridwright.formats.line_protocol.line import LineWrong, Origins, origin_of
+from gridwright.formats.line_protocol.line import FAR, NO_INSTANT, LineWrong, Origins, origin_of
 from gridwright.formats.line_protocol.numbers import read_numbers, read_wholes
 from gridwright.formats.line_protocol.words import Words
 
@@ -133,10 +133,14 @@ class Fast:
         if rows.size:
             read, wrong = read_wholes(self.raw, self.words, start[rows], end[rows])
             at_us[rows], far = to_us(read, self.unit)
-            bad = rows[wrong | far]
-            remedy = "write it as a whole number, and give its precision"
-            self._wrong(bad, lambda row: self._text(start[row], end[row]), "this is no instant", remedy, "timestamp")
+            self._no_instants(rows[wrong | far], lambda row: self._text(start[row], end[row]))
         return at_us
+
+    def _no_instants(self, rows: Whole, text: Callable[[int], str]) -> None:
+        """Refuse lines whose timestamp is none; one of digits alone lies too far away, however many they are."""
+        digits = np.array([text(row).lstrip("+-").isdecimal() for row in rows.tolist()], np.bool_)
+        for which, advice in ((rows[digits], FAR), (rows[~digits], NO_INSTANT)):
+            self._wrong(which, text, *advice, "timestamp")
 
     def _origins(self, first: Whole) -> tuple[Origins, Numbers]:
         number = self.keys.numbers(self.lines.body, self.words, self.lines.start, first)

@@ -38,6 +38,10 @@ class Line:
     stamp: int | None
 
 
+NO_INSTANT = "this is no instant", "write it as a whole number, and give its precision"
+FAR = "it lies too far away at this precision", "give the one in which it counts: precision=ns, us, ms or s"
+
+
 class LineWrong(Exception):
     """A line that means nothing: the field, what stands there, why, and what helps."""
 
@@ -105,9 +109,8 @@ def read_line(text: str) -> Line | None:
     if rest:
         stamp = whole_of(rest)
         if stamp is None:
-            raise LineWrong(
-                "this is no instant", rest, field="timestamp", remedy="write it as a whole number, with its precision"
-            )
+            reason, remedy = FAR if rest.lstrip("+-").isdecimal() else NO_INSTANT
+            raise LineWrong(reason, rest, field="timestamp", remedy=remedy)
     return Line(origin_of(key.group(0)), fields, stamp)
 
 

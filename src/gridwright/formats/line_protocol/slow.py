@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from gridwright.formats.line_protocol.columns import NO_NUMBER, NUMBERS, FieldValues, LineFault, Mask, Unit, to_us
 from gridwright.formats.line_protocol.fast import Lines
-from gridwright.formats.line_protocol.line import LineWrong, Origin, Written, is_continued, read_line
+from gridwright.formats.line_protocol.line import FAR, LineWrong, Origin, Written, is_continued, read_line
 
 LONGEST_TEXT = 64  # lines over which one quoted text may stretch
 
@@ -55,7 +55,7 @@ class Slow:
         if line.stamp is not None:
             read, far = to_us(np.array([line.stamp], np.int64), self.unit)
             if far[0]:
-                self.faults.append(LineFault(number, "timestamp", str(line.stamp), "this is no instant", "in ns?"))
+                self.faults.append(LineFault(number, "timestamp", str(line.stamp), *FAR))
                 return
             at_us = int(read[0])
         for name, value in line.fields:
