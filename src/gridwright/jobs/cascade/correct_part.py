@@ -19,6 +19,7 @@ from gridwright.domain.image import Image
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel, slot_time
 from gridwright.domain.reading_type import Flow
+from gridwright.jobs.cascade.breaks import Breaks
 from gridwright.jobs.cascade.correct_scope import Scope
 from gridwright.jobs.cascade.edits_beyond import Taken, taken_back
 from gridwright.jobs.cascade.fed_in import by_readings, touch_later
@@ -63,7 +64,8 @@ def keep_final(
     readings, days, rerates, cascade, feeding = 0, 0, [], scope.cascade, set[str]()
     seams = SeamDays(store, access, scope, [final.panel for final in made])
     _, taken = taken_back(store.edits.withdrawn(access, scope.points, scope.context))
-    changes = ((final.zone, _change(store, access, scope.period, final, taken)) for final in made)
+    gone_by = taken, Breaks.between(final.panel for final in made if not (final.beyond or final.part))
+    changes = ((final.zone, _change(store, access, scope.period, final, gone_by)) for final in made)
     for zone, change in chain(changes, _unread(store, access, scope, made)):
         if change is None:
             continue
@@ -125,12 +127,15 @@ class _Change:
             yield self.whole.points[row], Interval(slot_time(self.whole, begin), slot_time(self.whole, end))
 
 
-def _change(store: Store, access: Access, period: Interval, final: Final, taken: Taken) -> _Change | None:
+def _change(
+    store: Store, access: Access, period: Interval, final: Final, gone_by: tuple[Taken, Breaks]
+) -> _Change | None:
     """Lay what was made over the final image as stored; None where nothing differs.
 
-    A final estimate stays whatever comes: it was agreed as the last word, and only an edit changes it. `taken`: series
-    of which an edit was taken back; what it left where nothing was made goes.
+    A final estimate stays whatever comes: it was agreed as the last word, and only an edit changes it. `gone_by`:
+    series of which an edit was taken back; what it left where nothing was made goes, as do estimates in their breaks.
     """
+    taken, breaks = gone_by
     made = final.panel.between(period)
     if not made.slots:
         return None
@@ -142,6 +147,8 @@ def _change(store: Store, access: Access, period: Interval, final: Final, taken:
     asked = q.status_of(new.quality) == q.Status.EDITED
     there = ~new.missing & (~fixed | asked)
     stale = (_said(old, new, final) & _rows_in(old, taken)) | _known_no_more(old, new, final, period)
+    guessed = new.missing & ~old.missing & q.has_status(old.quality, (q.Status.ESTIMATED,))
+    stale |= guessed & _between(old, period) & breaks.mask(old)
     cells = stale | (there & ((old.values != new.values) | (old.quality != new.quality)))
     rows = np.flatnonzero(cells.any(axis=1))
     if not rows.size:

@@ -13,9 +13,12 @@ from gridwright.domain.interval import DAY_S, epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.jobs.load.counted_once import energy_of
+from gridwright.vee import Ladder
 
 # On that day or so many before it: a day is judged with these, and after them, so that no order matters.
 SINCE_DAYS = 42
+# And between two such days no farther apart: what lies between is a gap of all energy, and estimated as one.
+BETWEEN_DAYS = Ladder().longest_days
 Days = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
@@ -78,11 +81,13 @@ def _days(panel: Panel) -> Days:
 
 
 def _follows(days: Days, measured: Days) -> Mask:
-    """Tell which days are among some, or a few behind one of them."""
+    """Tell which days are among some, or a few behind one of them, or in a gap between two."""
     if not measured.size:
         return np.zeros(days.size, np.bool_)
     at = np.searchsorted(measured, days, side="right") - 1
-    return np.asarray((at >= 0) & (days - measured[at] <= SINCE_DAYS))
+    next_ = measured[np.minimum(at + 1, measured.size - 1)]
+    between = (next_ > days) & (next_ - measured[at] - 1 <= BETWEEN_DAYS)
+    return np.asarray((at >= 0) & ((days - measured[at] <= SINCE_DAYS) | between))
 
 
 def _without(panel: Panel, gone: Mask) -> list[Panel]:
