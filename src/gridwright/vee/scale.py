@@ -14,6 +14,7 @@ from gridwright.domain.reading_type import ReadingType
 from gridwright.vee.closure import close_to, shift_to
 from gridwright.vee.cuts import Cuts, cuts_of
 from gridwright.vee.grids import Grid
+from gridwright.vee.margins import in_agreement
 from gridwright.vee.registers import Registers
 from gridwright.vee.runs import Floats, Index, Mask
 from gridwright.vee.spans import Cells, Spans, spans_of
@@ -47,17 +48,41 @@ def bucket_cuts(
 
 
 def close_all(work: Work, buckets: Sequence[Counted]) -> Found:
-    """Close time-of-use registers first, then the total; what one closed is known to the next."""
+    """Close time-of-use registers first, then the total; what one closed is known to the next.
+
+    Where a register by time of use is read less often than the total one both are closed together.
+    """
     done = np.zeros(work.open.shape, np.bool_)
-    findings: Found = []
-    for cuts, counts in (*buckets, (work.cuts, None)):
-        cells = work.cells(counts, done)
-        spans = spans_of(cuts, cells, work.panel.reading_type)
-        spans = spans.where(spans.open > 0)
-        findings += _not_scaled(work.panel, spans)
-        at = close(cells, spans, work.shape, work.panel.reading_type)
-        work.method[at], done[at] = q.Method.SCALED, True
-    return findings
+    seed = work.shape.copy() if buckets else work.shape
+    findings = [found for register in buckets for found in _close_one(work, register, done)]
+    if buckets and not is_signed(work.panel.reading_type):
+        _agree(work, buckets, seed, done)
+    return [*findings, *_close_one(work, (work.cuts, None), done)]
+
+
+def _close_one(work: Work, register: Counted, done: Mask) -> Found:
+    cuts, counts = register
+    cells = work.cells(counts, done)
+    spans = spans_of(cuts, cells, work.panel.reading_type)
+    spans = spans.where(spans.open > 0)
+    at = close(cells, spans, work.shape, work.panel.reading_type)
+    work.method[at], done[at] = q.Method.SCALED, True
+    return _not_scaled(work.panel, spans)
+
+
+def _agree(work: Work, buckets: Sequence[Counted], seed: Floats, done: Mask) -> None:
+    """Close the rows anew in which what time-of-use registers closed is not what the total one tells."""
+    kind, nothing = work.panel.reading_type, np.zeros(done.shape, np.bool_)
+    every = [(cuts, work.cells(counts, nothing)) for cuts, counts in (*buckets, (work.cuts, None))]
+    for row in np.flatnonzero(done.any(axis=1)).tolist():
+        own = [cells.of(row) for _, cells in every]
+        *parts, whole = (
+            (mine, spans_of(cuts.of(np.array([row])), mine, kind)) for mine, (cuts, _) in zip(own, every, strict=True)
+        )
+        made = in_agreement(parts, whole, seed[row], work.shape[row], done[row])
+        if made is not None:
+            at, values = made
+            work.shape[row, at], work.method[row, at], done[row, at] = values, q.Method.SCALED, True
 
 
 def close(cells: Cells, spans: Spans, shape: Floats, kind: ReadingType) -> tuple[Index, Index]:
@@ -82,9 +107,10 @@ def _not_scaled(panel: Panel, spans: Spans) -> Found:
     """Return a finding for each span in which more is known than the registers tell."""
     if is_signed(panel.reading_type):
         return []
-    found, left = [], spans.left
-    for at in np.flatnonzero(left < 0).tolist():
+    found = []
+    for at in np.flatnonzero(spans.left < 0).tolist():
         where = (int(spans.row[at]), int(spans.first[at]), int(spans.last[at]))
-        told = not_scaled(-float(left[at]), float(spans.tolerance[at]), panel.reading_type)
+        held, energy, limit = (float(each[at]) for each in (spans.known, spans.energy, spans.tolerance))
+        told = not_scaled(held, energy, limit, panel.reading_type)
         found.append((where[0], sum_finding(panel, where, told)))
     return found

@@ -14,8 +14,9 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
 from gridwright.vee.chains import Chain, Line, chains_of, line_of
 from gridwright.vee.cuts import Cuts, cuts_of
+from gridwright.vee.margins import Register, in_agreement
 from gridwright.vee.registers import Registers
-from gridwright.vee.runs import Mask
+from gridwright.vee.runs import Floats, Mask
 from gridwright.vee.scale import close, is_signed
 from gridwright.vee.spans import Cells, Spans, spans_of
 from gridwright.vee.steps import Steps, steps_of, unread
@@ -72,10 +73,15 @@ def _close(line: Line, told: _Told, row: int, counting: Counting) -> Iterator[Fi
     """Close the registers by time of use, then the total one; what one closed is known to the next."""
     values, quality = line.values, line.quality
     open_ = (q.status_of(quality) == q.Status.ESTIMATED) & (q.method_of(quality) != q.Method.ZERO) & ~np.isnan(values)
-    for channel, counts in [*_counting(line, counting), (line.kind.channel, np.ones(values.shape, np.bool_))]:
-        known = np.where(counts, np.where(open_, 0.0, values), 0.0)
-        cells = Cells(known, open_ & counts)
-        spans = spans_of(told.cuts(line, row, channel), cells, line.kind)
+    asked, seed, parts = open_.copy(), values.copy(), list[Register]()
+    every = np.ones(values.shape, np.bool_)
+    for channel, counts in [*_counting(line, counting), (line.kind.channel, every)]:
+        cuts = told.cuts(line, row, channel)
+        if channel != line.kind.channel:
+            parts.append(_register(line, cuts, np.where(counts, seed, 0.0), asked & counts))
+        elif parts:
+            _agree(line, parts, _register(line, cuts, seed, asked), seed, open_)
+        cells, spans = _register(line, cuts, np.where(counts, values, 0.0), open_ & counts)
         over = _over_seams(line, spans)
         at = close(cells, spans.where(over), values, line.kind)
         quality[at] = q.pack(q.Status.ESTIMATED, q.Method.SCALED)
@@ -83,6 +89,23 @@ def _close(line: Line, told: _Told, row: int, counting: Counting) -> Iterator[Fi
         # Within a panel it was closed before: what is known of a register's own time stays.
         closed = close(cells, spans.where(~over), values.copy(), line.kind)
         open_[at] = open_[closed] = False
+
+
+def _register(line: Line, cuts: Cuts, values: Floats, open_: Mask) -> Register:
+    """Return the cells of a register, and between which cuts they are closed."""
+    cells = Cells(np.where(open_, 0.0, values), open_)
+    return cells, spans_of(cuts, cells, line.kind)
+
+
+def _agree(line: Line, parts: Sequence[Register], whole: Register, seed: Floats, open_: Mask) -> None:
+    """Close a line anew in which what time-of-use registers closed is not what the total one tells."""
+    if is_signed(line.kind):
+        return
+    made = in_agreement(parts, whole, seed[0], line.values[0], whole[0].open[0] & ~open_[0])
+    if made is not None:
+        at, values = made
+        line.values[0, at], open_[0, at] = values, False
+        line.quality[0, at] = q.pack(q.Status.ESTIMATED, q.Method.SCALED)
 
 
 def _over_seams(line: Line, spans: Spans) -> Mask:
@@ -109,7 +132,8 @@ def _doubts(line: Line, spans: Spans) -> Iterator[Finding]:
         if (signed or left >= 0) if lacks else abs(left) <= tolerance:
             continue
         energy = float(spans.energy[at])
-        told = not_scaled(-left, tolerance, kind) if lacks else apart(energy - left, energy, tolerance, kind)
+        tell = not_scaled if lacks else apart
+        told = tell(energy - left, energy, tolerance, kind)
         first, last = int(spans.first[at]), int(spans.last[at])
         period = Interval(line.time(first), line.time(last))
         yield Finding(CODE, line.point, period, *told, kind, last - first)

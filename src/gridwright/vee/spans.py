@@ -24,6 +24,10 @@ class Cells:
     known: Floats
     open: Mask
 
+    def of(self, row: int) -> Cells:
+        """Return the cells of one row, as of the only one."""
+        return Cells(self.known[row : row + 1], self.open[row : row + 1])
+
     def between(self, cuts: Cuts) -> tuple[Floats, Index, Mask]:
         """Return what is known from each cut to the next, how many cells are open, and whether nothing is unknown."""
         at = cuts.row * self.known.shape[1] + cuts.edge

@@ -92,9 +92,11 @@ def apart(summed: float, energy: float, limit: float, kind: ReadingType, several
     return Severity.FAIL, f"{told}; {more} apart than {amount(limit, kind)}"
 
 
-def not_scaled(beyond: float, tolerance: float, kind: ReadingType) -> Told:
-    """Say that what is known exceeds the registers, which leave a gap nothing."""
-    told = f"known intervals exceed the registers by {amount(beyond, kind)}; the gap between them was not scaled"
+def not_scaled(known: float, energy: float, tolerance: float, kind: ReadingType) -> Told:
+    """Say that what is known exceeds the registers, which leave a gap nothing, in counts."""
+    beyond = float(np.rint(known - energy))
+    both = f"they sum to {amount(known, kind)}, the registers say {amount(energy, kind)}"
+    told = f"known intervals exceed the registers by {amount(beyond, kind)}: {both}; the gap between was not scaled"
     return Severity.INFO if beyond <= tolerance else Severity.FAIL, told
 
 

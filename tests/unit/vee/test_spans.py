@@ -167,3 +167,30 @@ def test_each_register_by_time_of_use_is_closed_over_exchanges(moments: set[int]
     assert made.sum() == world.used(DAY)
     for counts in by_time.values():
         assert made[counts[::SLOT]].sum() == world.used(DAY, counts)
+
+
+@settings(max_examples=200 if LONG else 15, deadline=None)
+@given(
+    moments=st.sets(MOMENTS, max_size=1),
+    first=st.integers(1, 30),
+    length=st.integers(2, 16),
+    often=st.sets(st.integers(1, 46), max_size=5),
+    rarely=st.lists(st.sets(st.integers(1, 46), max_size=1), min_size=2, max_size=2),
+)
+def test_registers_by_time_of_use_agree_with_a_total_that_is_read_more_often(
+    moments: set[int], first: int, length: int, often: set[int], rarely: list[set[int]]
+) -> None:
+    world = World(sorted(moments), (1, 2, 1, 1))
+    by_time = {"T1": DAYTIME, "T2": ~DAYTIME}
+    minutes = {"": sorted({0, DAY, *(SLOT * slot for slot in often)})}
+    for name, seldom in zip(by_time, rarely, strict=True):
+        minutes[name] = sorted({0, DAY, *(SLOT * slot for slot in seldom)})
+    reads = [world.reads(minutes[name], name, by_time.get(name)) for name in minutes]
+    panel = world.panel(range(first, first + length))
+    made = filled(estimate(panel, HOME, registers=world.registers(*reads), buckets=TARIFF))
+    for name, some in minutes.items():
+        counts = by_time.get(name)
+        for since, until in pairwise(some):
+            mine = made[since // SLOT : until // SLOT]
+            told = mine.sum() if counts is None else mine[counts[since:until:SLOT]].sum()
+            assert told == world.used(until, counts) - world.used(since, counts), (name, since, until)
