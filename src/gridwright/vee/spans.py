@@ -2,12 +2,13 @@
 
 A read beside the grid counts as on it, and an exchange off the grid is drawn on it. What was counted meanwhile goes
 from one side to the other: no harm where both are estimated. Where one is measured it would be lost, so that such a
-cut is passed, and its two sides are closed as one.
+cut is passed, and its two sides are closed as one. A stray cut bounds a gap that nothing else does: of the interval
+in which it was read, if that was measured, it takes the part up to the edge.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -94,13 +95,41 @@ class Spans:
 def spans_of(cuts: Cuts, cells: Cells, kind: ReadingType) -> Spans:
     """Return what is closed as one, between the cuts that need not be passed; spans of which nothing is open, too."""
     signed = kind.flow not in {"delivered", "received"}
+    cuts = _around_gaps(cuts, cells) if cuts.stray.any() else cuts
     while cuts.size:
         spans, there = _all_spans(cuts, cells)
         passed = _passed(cuts, spans, there, signed=signed)
         if not passed.any():
+            spans = spans if signed else _with_nothing_left(cuts, spans)
             return spans.where(there & _ends(cuts, there))
         cuts = cuts.where(~passed)
     return _all_spans(cuts, cells)[0]
+
+
+def _around_gaps(cuts: Cuts, cells: Cells) -> Cuts:
+    """Return cuts, of the stray ones those beside something open, or beside an exchange that may be passed.
+
+    A read in a measured interval tells what is counted up to its edge by its part of that; one in an open interval
+    cuts where the next one is open, too.
+    """
+    last = cells.known.shape[1] - 1
+    mine, other = (np.clip(cuts.edge - side, 0, last) for side in (cuts.part > 0, cuts.part <= 0))
+    inside = np.where(cuts.part > 0, cuts.edge > 0, cuts.edge <= last)
+    held, open_ = cells.known[cuts.row, mine], cells.open[cuts.row, mine]
+    good = np.where(open_, cells.open[cuts.row, other], inside & ~np.isnan(held))
+    told = np.where(cuts.stray & ~open_ & good, np.rint(cuts.shown + cuts.part * held), cuts.told)
+    cuts = replace(cuts, told=told).where(~cuts.stray | good)
+    _, number, _ = cells.between(cuts)
+    goes_on = np.r_[cuts.chain[1:] == cuts.chain[:-1], False][: cuts.size]
+    wanted = goes_on & ((number > 0) | cuts.drawn | np.r_[cuts.drawn[1:], False][: cuts.size])
+    return cuts.where(~cuts.stray | wanted | np.r_[False, wanted[:-1]][: cuts.size])
+
+
+def _with_nothing_left(cuts: Cuts, spans: Spans) -> Spans:
+    """Return spans, those between stray cuts with nothing left where the part of an interval beside them is more."""
+    stray = cuts.stray[:-1] | cuts.stray[1:]
+    nothing = stray & (spans.left < 0) & (spans.left >= -spans.tolerance)
+    return replace(spans, energy=np.where(nothing, spans.known, spans.energy)) if nothing.any() else spans
 
 
 def _ends(cuts: Cuts, there: Mask) -> Mask:
@@ -134,7 +163,8 @@ def _passed(cuts: Cuts, spans: Spans, there: Mask, *, signed: bool) -> Mask:
     """Tell which cuts are to be passed: of those beside each other the one that is farthest off the grid.
 
     Such a cut does not have something open on both sides for which something is left. One beside the grid stays where
-    no cut is nearer behind such a side, and where what was measured up to it denies the registers.
+    no cut is nearer behind such a side, and where what was measured up to it denies the registers; a stray one unless
+    nothing is left for what is open on one of its sides.
     """
     passed = np.zeros(cuts.size, np.bool_)
     off = cuts.off
@@ -150,6 +180,8 @@ def _passed(cuts: Cuts, spans: Spans, there: Mask, *, signed: bool) -> Mask:
     behind = (off[at + 1] < off[at]) | (beyond & (off[at + 1] == off[at]))
     nearer = (shut[0] & (off[at - 1] < off[at])) | (shut[1] & behind)
     may = cuts.drawn[at] | (nearer & agrees[at - 1] & agrees[at])
+    lacks = open_ & ~closes
+    may = np.where(cuts.stray[at], lacks[at - 1] | lacks[at], may)
     may &= (shut[0] | shut[1]) & cuts.joined(at - 1, at + 1)
     passed[at[may]] = True
     # Ties go to the earlier one, so that never two beside each other are passed at once.

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from gridwright.domain import quality as q
 from gridwright.domain.interval import MICRO, epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.vee.cuts import MOST
@@ -20,7 +21,8 @@ def over_strays(panel: Panel, steps: Steps) -> Steps:
 
     Such a read is off the grid, or lies beside one that is nearer to the same edge of it. So it is where all of the
     steps are known, of one meter with one factor; between others each read stays. An exchange is as good as the grid:
-    both of its reads together close what lies around it.
+    both of its reads together close what lies around it. Those within what was estimated close nothing,
+    however many they are: it is told by the reads around it.
     """
     stray = _passed(panel, steps)
     if not stray.any():
@@ -63,7 +65,15 @@ def _passed(panel: Panel, steps: Steps) -> Mask:
     passed = np.zeros(columns.size, np.int8)
     passed[first[few]] += 1
     passed[last[few]] -= 1
-    return np.asarray(np.cumsum(passed) > 0)
+    return np.asarray((np.cumsum(passed) > 0) | (inner & _within_estimates(panel, columns)))
+
+
+def _within_estimates(panel: Panel, columns: ReadColumns) -> Mask:
+    """Tell which reads lie in an interval that was estimated."""
+    slot = (columns.at // MICRO - epoch_s(panel.start)) // panel.interval_s
+    inside = (slot >= 0) & (slot < panel.slots)
+    quality = panel.quality[columns.row, np.clip(slot, 0, panel.slots - 1)]
+    return np.asarray(inside & (q.status_of(quality) == q.Status.ESTIMATED))
 
 
 def _of_exchange(steps: Steps) -> Mask:

@@ -39,13 +39,13 @@ def check_registers(
     rules: Sequence[RuleSet],
     *,
     accepted: frozenset[Doubted] = frozenset(),
-    made: bool = False,
+    made: Panel | None = None,
 ) -> list[Finding]:
     """Run V02, V32, V31 and V30 over the reads of the panel's usage points; `rules`: one set a row.
 
     Marks `flags` in place, and rejects in `panel.quality` what a failed sum makes suspect, unless it was `accepted`.
-    `made`: by people or estimates. A gap was closed from the grid to the grid: what it holds up to a read between,
-    nobody knows.
+    `made`: the same as it was made by people or estimates. A gap was closed from the grid to the grid: what it holds
+    up to a read between, nobody knows.
     """
     laid = laid_of(panel, registers)
     steps = steps_among(panel, laid, registers, capacity_kw)
@@ -55,7 +55,7 @@ def check_registers(
         findings += rule(panel, registers, laid.reads, capacity_kw) if isinstance(rule, TouSum) else []
         findings += rule(panel, steps) if isinstance(rule, RegisterChange) else []
     summed = _each(rules, lambda mine: mine.rule(SumCheck.code) is not None)
-    segments = segments_of(panel, over_strays(panel, steps) if made else steps)
+    segments = segments_of(panel, steps if made is None else over_strays(made, steps))
     usable = ~q.has_status(panel.quality, (q.Status.MISSING,))
     sums = sum_failures(panel, segments.where(summed[segments.row]), usable)
     failed = fingerprinted(panel, sum_findings(panel, sums), registers)

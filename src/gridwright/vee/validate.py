@@ -143,7 +143,8 @@ class Verdict:
 
     def graded(self, accepted: frozenset[Doubted]) -> Validation:
         """Return the panel with the quality that follows."""
-        panel, chosen, made = self.panel, self.chosen, self.source is not Source.INITIAL
+        panel, chosen = self.panel, self.chosen
+        made = panel if self.source is not Source.INITIAL else None
         quality = panel.quality.copy()
         flags = np.zeros(panel.values.shape, np.uint32)
         findings: Found = []
@@ -156,8 +157,8 @@ class Verdict:
         if self.known.reads:
             limits = _limits(panel, self.members, chosen)
             ordered += check_registers(checked, flags, self.known, limits, chosen, accepted=accepted, made=made)
-        if made:
-            checked = panel
+        if made is not None:
+            checked = made
         return Validation(checked, tuple(ordered), flags)
 
 

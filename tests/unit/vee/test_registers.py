@@ -202,12 +202,14 @@ def test_a_read_without_zone_is_refused() -> None:
         validate(a_panel(), [], registers={"P": naive})
 
 
-def test_reads_off_the_grid_do_not_close_a_gap() -> None:
+def test_reads_off_the_grid_close_a_gap_where_there_are_no_others() -> None:
+    """Of the interval in which each was read, 7 of 15 minutes were counted beside it."""
     values = np.full(96, 100.0)
     values[10:12] = np.nan
     half = timedelta(minutes=7)
-    off = [RegisterReading("P", START + half, 0.0), RegisterReading("P", END - half, 20_000.0)]
-    assert estimate(a_panel(values.tolist()), [], registers={"P": off}).panel.values[0, 10] == 100
+    off = [RegisterReading("P", START + half, 0.0), RegisterReading("P", END - half, 10_000.0)]
+    filled = estimate(a_panel(values.tolist()), [], registers={"P": off}).panel.values[0, 10:12]
+    assert filled.sum() == 10_000 - 94 * 100 + 94
 
 
 def test_another_reading_type_is_left_alone() -> None:

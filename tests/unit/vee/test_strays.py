@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridwright.domain import quality as q
 from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import DELIVERED_ENERGY, Flow
 from gridwright.domain.register import RegisterReading
 from gridwright.domain.usage_point import Meter, UsagePoint, install
 from gridwright.vee import Registers, Source, validate
@@ -129,3 +131,46 @@ def test_what_is_estimated_up_to_a_read_in_a_gap_is_no_contradiction(wrong: int,
     changed[0, 5] += wrong
     done = validate(made.with_values(changed, made.quality), homes, registers=some, source=Source.ESTIMATION)
     assert [each.code for each in done.findings] == told
+
+
+def test_reads_within_what_was_estimated_are_judged_with_those_around_it_however_many_they_are() -> None:
+    """Each by itself may be off by an interval, and all of them together were never told."""
+    minutes = [13, *range(47, 1000, 30), 1033]
+    values = np.full((1, 48), 900.0)
+    quality = np.full((1, 48), np.uint8(q.pack(q.Status.ESTIMATED, q.Method.BLEND)))
+    quality[0, [0, -14]] = np.uint8(q.pack(q.Status.RAW))
+    some = Panel(("H",), START, 30 * MINUTE, values, quality=quality)
+    taken = [replace(read, value=read.value * 0.9) for read in reads(*minutes)]
+    home = [UsagePoint("H", "UTC", capacity_kw=30.0)]
+    done = validate(some, home, registers=registers(taken), source=Source.ESTIMATION)
+    (found,) = (each for each in done.findings if each.code == "V30_sum")
+    assert (found.period.start, found.period.end) == (START, START + 1020 * MINUTE)
+    assert "intervals sum to 30.6 kWh, the registers say 27.54 kWh" in found.message
+
+
+@given(
+    late=st.integers(4, 26),
+    every=st.sampled_from([30, 60, 90, 240, 1440]),
+    first=st.integers(100, 140),
+    length=st.integers(1, 120),
+    flow=st.sampled_from(["delivered", "net"]),
+)
+def test_a_gap_among_reads_that_are_all_beside_the_grid_is_off_by_their_part_of_an_interval_at_most(
+    late: int, every: int, first: int, length: int, flow: str
+) -> None:
+    """Where fewer than thirteen of them lay around it, or more, nothing was closed."""
+    slots, kind = 480, replace(DELIVERED_ENERGY, flow=Flow(flow))
+    values = np.array([[counted(30 * slot + 30) - counted(30 * slot) for slot in range(slots)]], float)
+    lost = values.copy()
+    lost[0, first : first + length] = np.nan
+    minutes = range(late, 30 * slots, every)
+    some = registers(
+        [RegisterReading("H", START + at * MINUTE, counted(at), "M", reading_type=kind.register()) for at in minutes]
+    )
+    homes = [UsagePoint("H", "Europe/Berlin", capacity_kw=30.0)]
+    made = estimate(Panel(("H",), START, 30 * MINUTE, lost, reading_type=kind), homes, registers=some).panel
+    off = made.values[0, first : first + length].sum() - values[0, first : first + length].sum()
+    around = max(at for at in minutes if at <= 30 * first), min(at for at in minutes if at >= 30 * (first + length))
+    assert abs(off) <= sum(values[0, at // 30] for at in around) / 2 + 1
+    done = validate(made, homes, registers=some, source=Source.ESTIMATION)
+    assert [each for each in done.findings if each.code == "V30_sum"] == []

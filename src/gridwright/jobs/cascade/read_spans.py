@@ -109,6 +109,8 @@ class ReadSpans:
             reads = self._beside(kind, left, most, far) if left else {}
             names = tuple(reads)
             cuts = cuts_of(self._steps(kind, names, reads), Grid.endless(length_s), 1.0)
+            # What stray cuts bound lies between two reads, and a gap is made anew as a whole anyway.
+            cuts = cuts.where(~cuts.stray)
             for row, name in enumerate(names):
                 for first, last in _around_edge(cuts, row, edges[name] * DAY_S // length_s):
                     left.pop(name, None)
