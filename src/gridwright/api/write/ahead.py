@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,9 @@ from gridwright.api.ingest.names import Resolved
 from gridwright.api.ingest.places import dense
 from gridwright.api.write.batch import Batch
 from gridwright.api.write.batches import restore, write
-from gridwright.api.write.cuts import last_cut
+from gridwright.api.write.cuts import BESIDE, last_cut
+from gridwright.domain.access import LOCAL_OWNER
+from gridwright.domain.interval import from_epoch_s
 from gridwright.domain.readings import Readings
 from gridwright.ingest.order import take
 
@@ -34,7 +37,10 @@ def write_some(store: Store, batch: Batch, most: int, now: datetime) -> bool:
     One that has more of them is written in whole days, as long as more than one is left.
     """
     names = _first(batch.resolved.registers, most)
-    until_s = last_cut(batch.resolved.registers, next(iter(names)), most) if len(names) == 1 else None
+    until_s = None
+    if len(names) == 1:
+        (name,), registers = names, batch.resolved.registers
+        until_s = last_cut(registers, name, most, partial(_counts_on, store, registers, name))
     ahead, rest = (_some(batch.resolved, names, until_s, of=of) for of in (True, False))
     part = Batch(batch.access, batch.received, batch.decoded, ahead, batch.directory, _told_later)
     try:
@@ -47,6 +53,20 @@ def write_some(store: Store, batch: Batch, most: int, now: datetime) -> bool:
         return False
     rest.quarantined = batch.resolved.quarantined
     batch.go_on_with(rest)
+    return True
+
+
+def _counts_on(store: Store, parts: Sequence[Readings], name: str, cut_s: int) -> bool:
+    """Tell whether what is stored behind a cut is not below the reads before it, which would look like wrong ones."""
+    moment = from_epoch_s(cut_s - 1)
+    for part in parts:
+        mine = np.array([point == name for point in part.points])[part.point] & (part.at < cut_s)
+        if mine.any():
+            last = part.value[mine][np.argsort(part.at[mine], kind="stable")][-BESIDE:]
+            around = store.registers.neighbours(LOCAL_OWNER, {name: (moment, moment)}, part.reading_type)
+            after = around[name][1]
+            if after is not None and after.value < last.max():
+                return False
     return True
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,13 @@ Ints = npt.NDArray[np.int64]
 Registers = list[tuple[Ints, npt.NDArray[np.float64]]]
 
 
-def last_cut(parts: Sequence[Readings], name: str, most: int) -> int | None:
+def last_cut(
+    parts: Sequence[Readings], name: str, most: int, fits: Callable[[int], bool] = lambda _: True
+) -> int | None:
     """Return the last begin of a day with so many reads of a usage point before it at most, or else the first one.
 
-    None where it has no more, or all are of one day. A begin beside which a register falls is left out as long as there
-    is another, or few enough are left to be judged as a whole.
+    None where it has no more, or all are of one day. A begin beside which a register falls, or that does not fit, is
+    left out as long as there is another, or few enough are left to be judged as a whole.
     """
     registers = _registers(parts, name)
     reads = sum(at.size for at, _ in registers)
@@ -28,10 +30,10 @@ def last_cut(parts: Sequence[Readings], name: str, most: int) -> int | None:
         return None
     day, counts = np.unique(np.concatenate([at for at, _ in registers]) // DAY_S, return_counts=True)
     cuts, before = (day[1:] * DAY_S).tolist(), np.cumsum(counts)[:-1]
-    fits = int(np.searchsorted(before, most, side="right"))
-    in_turn = [*reversed(cuts[:fits]), *cuts[fits:]]
+    room = int(np.searchsorted(before, most, side="right"))
+    in_turn = [*reversed(cuts[:room]), *cuts[room:]]
     at_worst = in_turn[0] if in_turn and reads > WHOLE * most else None
-    return next((cut for cut in in_turn if not _falls_beside(registers, cut)), at_worst)
+    return next((cut for cut in in_turn if not _falls_beside(registers, cut) and fits(cut)), at_worst)
 
 
 def _registers(parts: Sequence[Readings], name: str) -> Registers:
