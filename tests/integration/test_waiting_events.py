@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from gridwright.jobs.meters.claimed_place import MeterClaim
 from gridwright.jobs.meters.preview_claim import preview_claim
 from gridwright.jobs.meters.waiting_meters import drop_waiting, waiting_meter, waiting_meters
 from gridwright.store import Store, open_store
+from tests.integration.command_line import Run, commands
 from tests.unit.formats.test_cim_events import a_list, an_event, detail
 from tests.unit.formats.test_cim_xml import a_message, a_meter
 from tests.unit.formats.test_marked import FIRST, quarters
@@ -208,6 +210,46 @@ def test_a_dry_run_of_events_leaves_nothing(store: Store, tmp_path: Path) -> Non
     done = ingest_file(store, ME, path, known_at=NOW, dry_run=True)
     assert "1 event of device M1" in done.intake.notes[-1]
     assert store.devices.events(ME) == []
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in a folder with a store that knows UP1, and a file of two events of M9."""
+    monkeypatch.chdir(tmp_path)
+    back = an_event("2025-03-01T11:00:00Z", "3.26.0.216", "M9")
+    (tmp_path / "events.xml").write_bytes(a_list(an_event(device="M9"), back))
+    with open_store(f"sqlite:///{tmp_path / 'gridwright.db'}") as opened:
+        opened.registry.save_points(ME, [UsagePoint("UP1", "UTC")])
+    monkeypatch.setenv("GRIDWRIGHT_STORE__URL", f"sqlite:///{tmp_path / 'gridwright.db'}")
+    return commands(monkeypatch, capsys)
+
+
+def test_a_report_of_events_alone_says_what_they_are(run: Run) -> None:
+    """It said that its records hold no value, and to ask for the readings."""
+    code, _, err = run("report", "events.xml", "--out", "out")
+    assert (code, "2 events of devices are in it" in err) == (1, True)
+
+
+def test_events_at_the_command_line_from_import_to_claim(run: Run) -> None:
+    code, out, err = run("reading", "import", "events.xml")
+    assert code == 0
+    assert "2 events of device M9" in out + err
+    (waiting,) = json.loads(run("quarantine", "list", "--json")[1])["meters"]
+    assert (waiting["meter"], waiting["readings"], waiting["events"]) == ("M9", 0, 2)
+    shown = json.loads(run("quarantine", "show", "M9", "--json")[1])["events"]
+    assert [each["type"] for each in shown] == [POWER_OFF, POWER_ON]
+    assert "3.26.0.216" in run("quarantine", "show", "M9")[1]
+    claimed = json.loads(run("quarantine", "claim", "M9", "UP1", "--yes", "--json")[1])
+    assert "2 events moved in" in claimed["notes"]
+    (outage,) = json.loads(run("outage", "list", "--period", "2025-03", "--json")[1])["outages"]
+    assert "UP1" in json.dumps(outage)
+
+
+def test_events_that_nobody_will_claim_are_let_go(run: Run) -> None:
+    run("reading", "import", "events.xml")
+    code, out, err = run("quarantine", "drop", "M9", "--reason", "a test bench", "--yes")
+    assert (code, "0 readings and 2 events of M9 are gone" in out + err) == (0, True)
+    assert json.loads(run("quarantine", "list", "--json")[1])["meters"] == []
 
 
 def test_impossible_names_are_refused_by_line(store: Store, tmp_path: Path) -> None:

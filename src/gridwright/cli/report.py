@@ -66,7 +66,12 @@ def first_reason(data: ReportData) -> str:
 
 
 def _nothing(data: ReportData) -> str:
+    from gridwright.jobs.files.read_file import EVENTS
+
     records = sum(intake.records for intake in data.intakes)
+    events = next((note for intake in data.intakes for note in intake.notes if note.endswith(EVENTS)), "")
+    if events:
+        return events
     return f"its {records:,} records hold no value: ask for the readings" if records else "is it a meter file?"
 
 

@@ -27,6 +27,7 @@ Progress = Callable[[int, int], None]
 HEAD_BYTES = 1 << 16
 # A share of contradictions that no meter sends.
 MIXED = 0.2
+EVENTS = "events of devices are in it, which are no readings: gridwright reading import keeps them"
 TABLES = {"csv", "parquet"}
 
 
@@ -59,11 +60,13 @@ class Gathered:
     notes: dict[str, None] = field(default_factory=dict)
     records: int = 0
     rejected: int = 0
+    reports: int = 0
 
     def add(self, decoded: Decoded, source: str = "") -> None:
         """Add one piece; `source` names the inner file where there are several."""
         self.records += decoded.records
         self.rejected += decoded.rejected
+        self.reports += len(decoded.reports)
         self.series += decoded.series
         self.zones.update(decoded.zones)
         self.notes.update(dict.fromkeys(decoded.notes))
@@ -96,6 +99,8 @@ def read_file(
                 progress(done + chunk.end, total)
         done += len(file.content.data)
     gathered.notes.update(dict.fromkeys(failures))
+    if gathered.reports:
+        gathered.notes[f"{gathered.reports:,} {EVENTS}"] = None
     limit = None if not_after is None else epoch_s(not_after + AHEAD)
     series = merge(gathered.series)
     gridded = grid_series(series, not_after=limit, turned_over=_turned_over)
