@@ -7,7 +7,7 @@ import importlib.util
 import os
 import socket
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from sqlalchemy.util import asbool
 from gridwright.domain.errors import ConfigError, MissingExtra, NotFound, StoreError
 from gridwright.store.pooled import look_before_use
 from gridwright.store.silence import OPTION, end_silence, timeout_of
+from gridwright.store.turnstile import Turnstile
 
 FILE_NAME = "gridwright.db"
 BUSY_MS = 5_000
@@ -107,7 +108,8 @@ def _sqlite(url: URL, *, create: bool, busy_ms: int) -> Engine:
         _prepare_file(Path(file_of(url)), create=create)
     engine = create_engine(url.set(drivername="sqlite"), module=dbapi2, **options)
     event.listen(engine, "connect", partial(_set_up_sqlite, busy_s=busy_ms / 1000))
-    event.listen(engine, "begin", _begin_sqlite)
+    turnstile = None if is_memory(url) else Turnstile(file_of(url))
+    event.listen(engine, "begin", partial(_begin_sqlite, turnstile=turnstile))
     return engine
 
 
@@ -180,11 +182,14 @@ def _use_wal(cursor: Any, until: float) -> None:  # noqa: ANN401 - a driver's ow
             return
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads first and writes later cannot wait for the lock; a writer takes it at once.
-    writes = connection.get_execution_options().get(WRITES, False)
+def _begin_sqlite(connection: Connection, turnstile: Turnstile | None) -> None:
     driver: Any = connection.connection.driver_connection  # by SQLAlchemy it would take twenty times as long
-    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not connection.get_execution_options().get(WRITES, False):
+        driver.execute("BEGIN")
+        return
+    # A transaction that reads first and writes later cannot wait for the lock; a writer takes it at once.
+    with turnstile.passing() if turnstile is not None else nullcontext():
+        driver.execute("BEGIN IMMEDIATE")
 
 
 def _server(url: URL) -> Engine:
