@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from gridwright.domain.register import RegisterReading
 
@@ -35,8 +36,41 @@ def misreads(reads: Sequence[RegisterReading], counts_on: CountsOn) -> list[int]
     """Return the places of single wrong reads of a register, of which `reads` are in order of time and epoch.
 
     The read after a wrong one bears it out, and is not doubted itself. Whether the first and the last one are wrong
-    nobody can tell.
+    nobody can tell. Reads that were taken are judged among themselves alone; an estimate gives way to them.
     """
+    taken = [place for place, read in enumerate(reads) if not read.is_estimate]
+    if len(taken) == len(reads):
+        return _outside(reads, counts_on)
+    wrong = {taken[place] for place in _outside([reads[place] for place in taken], counts_on)}
+    left = [place for place in range(len(reads)) if place not in wrong]
+    stood = [(reads[at].end_device, reads[at].value * reads[at].reading_type.resolution) for at in left]
+    gone = giving_way(stood, [reads[at].is_estimate for at in left])
+    return sorted(wrong.union(left[place] for place in gone))
+
+
+def giving_way(stood: Sequence[tuple[Hashable, float]], estimated: Sequence[bool]) -> list[int]:
+    """Return the places of estimates below what stands before them, or above what was read of the register behind.
+
+    `stood`: register and value, in order of time, no wrong read among them.
+    """
+    ahead: dict[Hashable, float] = {}
+    most = [0.0] * len(stood)
+    for place in range(len(stood) - 1, -1, -1):
+        register, value = stood[place]
+        most[place] = ahead.get(register, inf)
+        if not estimated[place]:
+            ahead[register] = value
+    last: dict[Hashable, float] = {}
+    found = []
+    for place, (register, value) in enumerate(stood):
+        if estimated[place] and not last.get(register, -inf) <= value <= most[place]:
+            found.append(place)
+        else:
+            last[register] = value
+    return found
+
+
+def _outside(reads: Sequence[RegisterReading], counts_on: CountsOn) -> list[int]:
     found: list[int] = []
     for place in range(1, len(reads) - 1):
         before, read, after = reads[place - 1 : place + 2]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from gridwright.domain import quality as q
 from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
+from gridwright.domain.misread import giving_way
 from gridwright.domain.reading_type import Flow, Quantity, ReadingType
 from gridwright.domain.readings import Readings
 from gridwright.domain.register import RegisterReading
@@ -80,11 +81,11 @@ def grid_registers(
     readings, below = _without_negative(readings)
     settled = order(_with_known(readings, around))
     reads = settled.readings
-    wrong = _wrong_reads(reads) & (reads.line != KNOWN_LINE)
+    wrong = _wrong_reads(reads) & ((reads.line != KNOWN_LINE) | _estimated(reads))
     chain, new = _chain(take(reads, ~wrong), around, turned_over), reads.line != KNOWN_LINE
     tally = impossible + missing + below + settled.tally
-    tally += Tally(accepted=-int((~new).sum()), notes=_aside(reads, wrong))
-    registers = RegisterReads(take(reads, new), _with_wrong(chain.epoch, wrong)[new])
+    tally += Tally(accepted=-int((~new).sum()), notes=_aside(reads, wrong & ~_estimated(reads)))
+    registers = RegisterReads(take(reads, new), _with_wrong(reads, chain.epoch, wrong)[new])
     laid = [grid_readings(energy) for energy in _interval_energy(chain, factors, carried)]
     tally += Tally(notes=_left_out([stray for one in laid for stray in one.tally.listed]))
     panels = tuple(panel for one in laid for panel in one.panels)
@@ -147,14 +148,21 @@ def _chain(reads: Readings, around: Sequence[RegisterReading], turned_over: Turn
     return _Chain(reads, _epochs(reads, joins & (counted < 0), around), joins, counted)
 
 
-def _with_wrong(epoch: npt.NDArray[np.int32], wrong: Mask) -> npt.NDArray[np.int32]:
-    """Return the epochs of all reads: a wrong one begins its own behind the one before it, which ends with it."""
+def _with_wrong(reads: Readings, epoch: npt.NDArray[np.int32], wrong: Mask) -> npt.NDArray[np.int32]:
+    """Return the epochs of all reads: a wrong one begins its own behind the sound one before it, which ends with it."""
     if not wrong.any():
         return epoch
     whole = np.zeros(wrong.size, np.int32)
     whole[~wrong] = epoch
-    place = np.flatnonzero(wrong)
-    whole[place] = whole[place - 1] + 1
+    place, sound = np.flatnonzero(wrong), np.flatnonzero(~wrong)
+    if not sound.size:
+        return whole
+    after = np.searchsorted(sound, place)
+    before = sound[np.maximum(after - 1, 0)]
+    # Before the first read that was taken of a register only an estimate gives way.
+    mine = (reads.point[before] == reads.point[place]) & (before < place)
+    beside = np.where(mine, before, sound[np.minimum(after, sound.size - 1)])
+    whole[place] = whole[beside] + 1
     return whole
 
 
@@ -196,7 +204,24 @@ def read_at(reads: Readings, row: int) -> RegisterReading:
     )
 
 
+def _estimated(reads: Readings) -> Mask:
+    return np.asarray(q.status_of(reads.quality) == q.Status.ESTIMATED)
+
+
 def _wrong_reads(reads: Readings) -> Mask:
+    """Tell which single reads are wrong among those that were taken, and which estimates give way to these."""
+    guess = _estimated(reads)
+    if not guess.any():
+        return _outside(reads)
+    wrong = np.zeros(reads.size, np.bool_)
+    wrong[~guess] = _outside(take(reads, ~guess))
+    some = np.flatnonzero(np.isin(reads.point, reads.point[guess]) & ~wrong)
+    stood = list(zip(reads.point[some].tolist(), reads.value[some].tolist(), strict=True))
+    wrong[some[giving_way(stood, guess[some].tolist())]] = True
+    return wrong
+
+
+def _outside(reads: Readings) -> Mask:
     """Tell which single reads lie outside their two neighbours while those rise.
 
     The read after a wrong one bears it out, and is not doubted itself, as everywhere else (`domain/misread.py`).

@@ -100,7 +100,12 @@ class RegistersPort(Protocol):
         ...
 
     def neighbours(
-        self, access: Access, moments: Mapping[str, tuple[datetime, datetime]], reading_type: ReadingType
+        self,
+        access: Access,
+        moments: Mapping[str, tuple[datetime, datetime]],
+        reading_type: ReadingType,
+        *,
+        taken: bool = False,
     ) -> dict[str, tuple[RegisterReading | None, RegisterReading | None]]:
         """Return for each usage point the last read up to one instant, and the first one after the other."""
         ...

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from gridwright.store.days.appending import Near
-from gridwright.store.register_marks import WITHDRAWN
+from gridwright.store.register_marks import ESTIMATED, WITHDRAWN, is_estimate
 from gridwright.store.session import Unit
 
 Nearest = dict[int, Near]
@@ -28,6 +28,7 @@ _NEXT_TO_EACH = (
     "WHERE n.usage_point = asked.value ->> 0 AND n.reading_type = ?2 "
 )
 _COUNTS = f"AND n.quality < {WITHDRAWN} "
+_TAKEN = f"AND ({{}}.quality & 15) <> {ESTIMATED} "  # no estimate
 _BEFORE_EACH = (
     f"{_OF_EACH}{_NEXT_TO_EACH}{_COUNTS}AND n.at_s <= asked.value ->> 1 ORDER BY n.at_s DESC, n.epoch DESC LIMIT 1)"
 )
@@ -44,16 +45,22 @@ _AFTER = f"(SELECT 1, {_COUNTING}r.at_s > ? ORDER BY r.at_s, r.epoch LIMIT 1)"
 _BETWEEN = f"(SELECT 0, {_COUNTING}r.at_s BETWEEN ? AND ?)"
 
 
-def nearest(unit: Unit, kind: int, asked: Sequence[Asked], *, withdrawn: bool = False) -> tuple[Nearest, Nearest]:
-    """Return by key the last read up to one instant, and the first after another; `withdrawn`: SQLite's alone."""
+def nearest(
+    unit: Unit, kind: int, asked: Sequence[Asked], *, withdrawn: bool = False, taken: bool = False
+) -> tuple[Nearest, Nearest]:
+    """Return by key the last read up to one instant, and the first after another.
+
+    `withdrawn`: with those that count no more, SQLite's alone. `taken`: without estimates.
+    """
     if unit.dialect == "sqlite":
-        both = json.dumps(asked)
-        every = (sql.replace(_COUNTS, "") if withdrawn else sql for sql in (_BEFORE_EACH, _AFTER_EACH))
+        both, counts = json.dumps(asked), "" if withdrawn else _COUNTS + _TAKEN.format("n") * taken
+        every = (sql.replace(_COUNTS, counts) for sql in (_BEFORE_EACH, _AFTER_EACH))
         before, after = (unit.fetch(sql, (both, kind)) for sql in every)
         return {row[0]: Near._make(row[1:]) for row in before}, {row[0]: Near._make(row[1:]) for row in after}
     found: tuple[Nearest, Nearest] = ({}, {})
+    first, second = (sql.replace("ORDER", f"{_TAKEN.format('r')}ORDER") if taken else sql for sql in (_BEFORE, _AFTER))
     parts = [
-        part for key, since, until in asked for part in ((_BEFORE, (key, kind, since)), (_AFTER, (key, kind, until)))
+        part for key, since, until in asked for part in ((first, (key, kind, since)), (second, (key, kind, until)))
     ]
     for side, key, *near in _side_by_side(unit, parts):
         found[side][key] = Near._make(near)
@@ -93,18 +100,35 @@ def instants(unit: Unit, kind: int, asked: Sequence[Asked]) -> dict[int, tuple[i
 def reaching(
     unit: Unit, kind: int, spans: Mapping[int, tuple[int, int]], instants: tuple[int, int]
 ) -> dict[int, tuple[int, int, int]]:
-    """Return by key from when to when so many instants with reads lie around a span, and how many lie before it."""
-    found = {key: (since, until, 0) for key, (since, until) in spans.items()}
+    """Return by key from when to when so many instants with reads lie around a span, and how many lie before it.
+
+    Where estimates are among them it reaches on over so many that were taken.
+    """
+    found, guessed = _reach(unit, kind, spans, instants)
+    if not guessed:
+        return found
+    taken, _ = _reach(unit, kind, {key: spans[key] for key in guessed}, instants, taken=True)
+    wide = {key: tuple(zip(found[key], reach, strict=True)) for key, reach in taken.items()}
+    return found | {key: (min(since), max(until), max(count)) for key, (since, until, count) in wide.items()}
+
+
+def _reach(
+    unit: Unit, kind: int, spans: Mapping[int, tuple[int, int]], instants: tuple[int, int], *, taken: bool = False
+) -> tuple[dict[int, tuple[int, int, int]], set[int]]:
+    """Return how far so many instants reach, and of which keys estimates are at them."""
+    found, guessed = {key: (since, until, 0) for key, (since, until) in spans.items()}, set[int]()
     earlier, later = instants
     for step in range(max(instants)):
-        before, after = nearest(unit, kind, [(key, since - 1, until) for key, (since, until, _) in found.items()])
+        asked = [(key, since - 1, until) for key, (since, until, _) in found.items()]
+        before, after = nearest(unit, kind, asked, taken=taken)
+        guessed |= {key for side in (before, after) for key, near in side.items() if is_estimate(near.quality)}
         for key, (since, until, count) in found.items():
             if step < earlier and key in before:
                 since, count = before[key].at_s, count + 1  # noqa: PLW2901
             if step < later and key in after:
                 until = after[key].at_s  # noqa: PLW2901
             found[key] = since, until, count
-    return found
+    return found, guessed
 
 
 def _side_by_side(unit: Unit, parts: Sequence[tuple[str, tuple[int, ...]]]) -> Iterator[tuple[Any, ...]]:

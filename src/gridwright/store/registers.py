@@ -26,7 +26,7 @@ from gridwright.store.days.touching import have_readings, touch_days
 from gridwright.store.instant import to_seconds, to_us
 from gridwright.store.names import FEW, Names, every_type
 from gridwright.store.near_reads import begun, between, instants, nearest, reaching
-from gridwright.store.register_marks import BY_EXCHANGE, PRESUMED, QUALITY, WITHDRAWN, presumed
+from gridwright.store.register_marks import BY_EXCHANGE, PRESUMED, QUALITY, WITHDRAWN, is_estimate, presumed
 from gridwright.store.session import Session, Unit
 
 Key = tuple[int, int, int, int]
@@ -73,8 +73,11 @@ class Stored(NamedTuple):
         """Return the row with what a read of the same value does not tell: its meter, and how sure the stored one is.
 
         A meter that is called like its usage point is none that is told: CMEP has one name for both. What one source
-        told by its usage point alone stays so, whoever names its meter as well: so their order makes no difference.
+        told by its usage point alone stays so, whoever names its meter as well: so their order makes no difference. An
+        estimate never takes the place of what was read.
         """
+        if is_estimate(self.quality) and not is_estimate(stored.quality) and stored.quality < WITHDRAWN:
+            return self._replace(value=stored.value, end_device=stored.end_device, quality=stored.quality)
         if self.value != stored.value or (self.quality ^ stored.quality) & ~(QUALITY | PRESUMED):
             return self
         own, known = np.array([[self.quality & QUALITY], [stored.quality & QUALITY]], np.uint8)
@@ -302,10 +305,16 @@ class Registers:
         )
 
     def neighbours(
-        self, access: Access, moments: Mapping[str, tuple[datetime, datetime]], reading_type: ReadingType
+        self,
+        access: Access,
+        moments: Mapping[str, tuple[datetime, datetime]],
+        reading_type: ReadingType,
+        *,
+        taken: bool = False,
     ) -> dict[str, tuple[RegisterReading | None, RegisterReading | None]]:
         """Return for each usage point the last read up to one instant, and the first one after the other.
 
+        `taken`: that is no estimate.
         Within a transaction, whose own reads are to be placed by these, no other one comes in between until its end.
         """
         access.require(Act.READ)
@@ -321,7 +330,7 @@ class Registers:
                 (key, epoch_s(since), epoch_s(until))
                 for key, (since, until) in zip(keys, moments.values(), strict=True)
             ]
-            before, after = nearest(unit, kind, asked)
+            before, after = nearest(unit, kind, asked, taken=taken)
         found = {}
         for key, point in zip(keys, moments, strict=True):
             one, other = before.get(key), after.get(key)

@@ -177,9 +177,9 @@ def test_a_late_read_of_a_display_that_falls_often_costs_few_look_ups(
     post(place, [(first + step * HOUR / 4, 100.0 + step % 4) for step in range(7 * 96) if step != 1], tmp_path)
     asked, neighbours = list[object](), store.registers.neighbours
 
-    def counted(*given: Any) -> Any:  # noqa: ANN401 - as the store's
+    def counted(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - as the store's
         asked.append(given)
-        return neighbours(*given)
+        return neighbours(*given, **named)
 
     monkeypatch.setattr(store.registers, "neighbours", counted)
     collect(place, [(first + HOUR / 4, 101.0)], tmp_path)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 LONGEST_S, MINUTE_S, QUARTER_S = 3600, 60, 900
 ASIDE = f"{WRONG}; it is kept, and set aside"
+CONTRADICTS = "this estimate contradicts the register reads around it; it is kept, and these count"
 HELPS = "send the right read of that instant"
 
 
@@ -89,7 +90,8 @@ def _set_aside(readings: Readings, found: Mapping[str, Placed]) -> Iterator[Reje
     for point, reads in wrong.items():
         for read in sorted(reads, key=lambda read: read.at):
             value = f"{read.value * read.reading_type.resolution:.12g} {read.reading_type.unit}"
-            yield Reject(lines[point, epoch_s(read.at)], ASIDE, HELPS, value)
+            why = CONTRADICTS if read.is_estimate else ASIDE
+            yield Reject(lines[point, epoch_s(read.at)], why, HELPS, value)
 
 
 def _came(one: Placed, read: RegisterReading) -> bool:

@@ -143,6 +143,10 @@ def _goes_on(reads: Sequence[RegisterReading], around: Neighbours) -> bool:
     one by usage point alone that follows another meter's: of the instant of the exchange it may be that one's last.
     """
     before, after = around
+    if any(
+        each is not None and each.is_estimate for each in around
+    ):  # whether they contradict it the reads beyond tell
+        return False
     chain = [each for each in (before, *reads, after) if each is not None]
     ordered = all(
         one.value <= other.value and one.epoch == other.epoch

@@ -27,7 +27,7 @@ def in_epochs(store: StorePort, access: Access, reads: Iterable[RegisterReading]
         point, kind = read.usage_point, read.reading_type
         of = series.setdefault((point, kind), _Series(turned_over))
         if not of.lies_within(read):
-            of.around = store.registers.neighbours(access, {point: (read.at, read.at)}, kind)[point]
+            of.around = store.registers.neighbours(access, {point: (read.at, read.at)}, kind, taken=True)[point]
         placed.append(of.put(read))
     return placed
 
@@ -65,6 +65,8 @@ class _Series:
         elif after is not None:
             epoch = after.epoch - self._begins_anew(read, after)
         placed = replace(read, epoch=epoch)
+        if placed.is_estimate:  # it tells nothing of the reads that follow
+            return placed
         if before is None or self.first is None or not _counts_on(before, placed):
             self.first = placed
         self.newest = placed

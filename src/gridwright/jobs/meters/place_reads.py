@@ -95,7 +95,7 @@ def _named(around: Neighbours, rollovers: Rollovers) -> Neighbours:
 def _follow(reads: Sequence[RegisterReading], before: RegisterReading | None, after: RegisterReading | None) -> bool:
     """Tell whether reads plainly follow what is stored, each by the same meter and not below the one before it."""
     chain = sorted(reads, key=lambda read: read.at)
-    if after is not None or (before is not None and before.at >= chain[0].at):
+    if after is not None or (before is not None and (before.at >= chain[0].at or before.is_estimate)):
         return False
     whole = [before, *chain] if before is not None else chain
     return all(one.end_device == other.end_device and one.value <= other.value for one, other in pairwise(whole))
@@ -164,7 +164,8 @@ def placed(
     kept = [read for read in stored if (read.at, read.epoch) not in keys]
     chain = _in_order([*kept, *saved])
     doubted, wrong = (frozenset(reads[at] for at in misreads(reads, rollovers.counts_on)) for reads in (stored, chain))
-    start = next((at for at in range(1, len(chain)) if chain[at] not in wrong), 0) if whole else 0
+    sound = set(_taken(stored)) - wrong
+    start = next((at for at in range(1, len(chain)) if chain[at] in sound), 0) if whole else 0
     judge = _Judge(rollovers, _preceding(stored, doubted), _hints(arriving) if mine == arriving else {})
     epochs = {read: read.epoch for read in chain[:start]} | _epochs(chain[start:], set(stored), wrong, judge)
     new = {read for read in saved if (read.at, read.end_device) not in known}
@@ -194,9 +195,14 @@ def _in_order(reads: Iterable[RegisterReading]) -> list[RegisterReading]:
 
 
 def _as_known(read: RegisterReading, stored: RegisterReading | None) -> RegisterReading:
-    """Return a read with the epoch of the same one that is stored; what was told by usage point alone stays so."""
+    """Return a read with the epoch of the same one that is stored; what was told by usage point alone stays so.
+
+    No estimate takes the place of what was read.
+    """
     if stored is None:
         return read
+    if read.is_estimate and not stored.is_estimate:
+        return stored
     presumed = read.presumed or (stored.presumed and stored.value == read.value)
     same = (read.epoch, read.presumed) == (stored.epoch, presumed)
     return read if same else replace(read, epoch=stored.epoch, presumed=presumed)
@@ -232,7 +238,7 @@ class _Judge:
 
 def _hints(arriving: Sequence[RegisterReading]) -> dict[tuple[datetime, datetime], int]:
     """Return the epochs between reads that arrive together, which tell how fast their register counts."""
-    chain = sorted(arriving, key=lambda read: (read.at, read.epoch))
+    chain = sorted(_taken(arriving), key=lambda read: (read.at, read.epoch))
     return {(one.at, other.at): other.epoch - one.epoch for one, other in pairwise(chain)}
 
 
@@ -242,7 +248,36 @@ def _epochs(
     wrong: Collection[RegisterReading],
     judge: _Judge,
 ) -> dict[RegisterReading, int]:
-    """Return the epoch of each read of a chain; a wrong one has its own, and the next goes on from the one before it.
+    """Return the epoch of each read of a chain: those that were taken tell it, and estimates lie in theirs."""
+    taken = _taken(chain)
+    if len(taken) == len(chain):
+        return _of_taken(chain, known, wrong, judge)
+    epochs = _of_taken(taken, known, wrong, judge) if taken else {}
+    if taken and not any(read in known for read in taken):  # the first ones that were taken, among estimates
+        epochs = {read: epoch - epochs[taken[0]] for read, epoch in epochs.items()}
+    last = next((read for read in taken if read not in wrong), chain[0])
+    epochs.setdefault(last, 0)
+    for read in chain:
+        if read not in epochs:
+            turns = int(read.end_device != last.end_device)
+            epochs[read] = epochs[last] + (turns if last.at <= read.at else -turns) + (read in wrong)
+        elif read not in wrong and not read.is_estimate:
+            last = read
+    return {read: epochs[read] for read in chain}
+
+
+def _taken(reads: Iterable[RegisterReading]) -> list[RegisterReading]:
+    """Return the reads without the estimates."""
+    return [read for read in reads if not read.is_estimate]
+
+
+def _of_taken(
+    chain: Sequence[RegisterReading],
+    known: Collection[RegisterReading],
+    wrong: Collection[RegisterReading],
+    judge: _Judge,
+) -> dict[RegisterReading, int]:
+    """Return the epoch of each read; a wrong one has its own, and the next goes on from the one before it.
 
     Of reads that were known as few move as can.
     """
@@ -265,9 +300,10 @@ def _epochs(
 def _preceding(
     reads: Sequence[RegisterReading], wrong: Collection[RegisterReading]
 ) -> dict[RegisterReading, RegisterReading]:
-    """Return the read before each one, wrong ones left out."""
-    found, last = {}, reads[0] if reads else None
-    for read in reads[1:]:
+    """Return the read before each one, wrong ones and estimates left out."""
+    taken = _taken(reads)
+    found, last = {}, taken[0] if taken else None
+    for read in taken[1:]:
         if last is not None:
             found[read] = last
         last = last if read in wrong else read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
@@ -96,9 +97,12 @@ def tells(
 def _mended(
     reads: Sequence[RegisterReading], wrong: Collection[RegisterReading]
 ) -> Iterator[tuple[RegisterReading, bool]]:
+    sound = [place for place, read in enumerate(reads) if read not in wrong]
     for place, read in enumerate(reads):
-        if read in wrong and 0 < place < len(reads) - 1:
-            before, after = reads[place - 1], reads[place + 1]
+        at = bisect(sound, place)
+        before, after = reads[sound[at - 1]] if at else read, reads[sound[at]] if at < len(sound) else read
+        counts_on = before.end_device == after.end_device and before.value <= after.value
+        if read in wrong and counts_on and before.at < read.at < after.at:
             share = (read.at - before.at) / (after.at - before.at)
             value = before.value + (after.value - before.value) * share // 1
             yield replace(read, value=value, epoch=before.epoch), True

@@ -140,7 +140,9 @@ class Rollovers:
     def _around(self, read: RegisterReading, moment: datetime) -> tuple[RegisterReading | None, RegisterReading | None]:
         """Return the last stored read of a register up to a moment, and the first one after it, with their meters."""
         point = read.usage_point
-        found = self.store.registers.neighbours(self.access, {point: (moment, moment)}, read.reading_type)[point]
+        found = self.store.registers.neighbours(self.access, {point: (moment, moment)}, read.reading_type, taken=True)[
+            point
+        ]
         before, after = (one and self.named(one) for one in found)
         return before, after
 

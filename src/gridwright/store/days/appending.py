@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from gridwright.domain import quality as q
 from gridwright.domain.minute_marks import ends_nothing
-from gridwright.store.register_marks import WITHDRAWN, presumed
+from gridwright.store.register_marks import WITHDRAWN, is_estimate, presumed
 
 LATELY_S = 3420  # nearly an hour: a read that comes each hour has none before it that matters
 Closer = Callable[[tuple[int, ...], int], bool]  # of the instants of the reads just before one, and of this one
@@ -113,4 +113,9 @@ def _follows(near: Near | None, read: Newest) -> bool:
         return False
     if near is None:
         return True
-    return near.end_device == read.end_device and near.value <= read.counts and near.quality < WITHDRAWN
+    return (
+        near.end_device == read.end_device
+        and near.value <= read.counts
+        and near.quality < WITHDRAWN
+        and not is_estimate(near.quality)
+    )
