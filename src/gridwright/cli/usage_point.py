@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridwright.cli import add_point, change_point, totals
+from gridwright.cli import add_point, change_point, estimate_read, totals
 from gridwright.cli.context import platform
 from gridwright.cli.control import Key, acting
 from gridwright.cli.options import Json
@@ -22,6 +22,7 @@ app = typer.Typer(help="Usage points: registered, changed, and what is known of 
 totals.register(app)
 add_point.register(app)
 change_point.register(app)
+estimate_read.register(app)
 LsbWh = Annotated[int, typer.Option("--lsb-wh", min=1, help="Watt-hours of one count of its last digit.")]
 
 

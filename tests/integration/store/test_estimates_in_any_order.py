@@ -79,7 +79,7 @@ def told(store: Store) -> Told:
 def doubts(store: Store) -> list[tuple[str, str, str]]:
     """Return what is told of the reads that were taken."""
     found = store.findings.load(ME, ["UP-1"])
-    return sorted((each.code, str(each.period), each.message) for each in found if each.severity > Severity.INFO)
+    return sorted((each.code, str(each.period), each.message) for each in found if each.severity is not Severity.INFO)
 
 
 def ended(batches: Batches, *, taken: bool = False) -> tuple[Told, list[tuple[str, ...]]]:

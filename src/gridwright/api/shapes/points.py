@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -233,3 +233,31 @@ class DeviceEventShape(Shape):
     known_at: datetime
     text: str
     details: dict[str, str]
+
+
+class EstimatesAsked(Request):
+    """The registers to estimate: of named usage points, or of all that were not read on the day."""
+
+    on: date = Field(description="The reading date: as this civil day begins.", examples=["2026-11-01"])
+    usage_points: list[Name] | None = Field(
+        default=None, min_length=1, max_length=1000, description="Left out, all whose registers were not read."
+    )
+    dry_run: bool = Field(default=False, description="Show the estimates, record nothing.")
+
+
+class EstimateShape(Shape):
+    """What became of one register."""
+
+    usage_point: str
+    reading_type: str
+    at: datetime
+    kwh: float | None = Field(description="Null where it was not estimated.")
+    end_device: str
+    new: bool = Field(description="False where it stands so already, or was not estimated.")
+    why: str = Field(description="Why it was not estimated; else empty.")
+
+
+class EstimatesShape(Shape):
+    """What became of each register."""
+
+    items: list[EstimateShape]
