@@ -281,6 +281,9 @@ class ArchiveSettings(Section):
 class RetentionSettings(Section):
     """How long is kept what nobody may need any more; left out, for ever. What was billed or audited is always kept."""
 
+    readings_months: int | None = Field(
+        default=None, ge=13, description="whole months of which interval readings are kept; older ones go for good"
+    )
     findings_days: float | None = Field(
         default=None, ge=30, description="how long findings are kept that resolved themselves"
     )

@@ -66,7 +66,10 @@ class PlainWay:
 
     def read(self, body: bytes, directory: Directory, now: datetime) -> PlainReadings | None:
         """Return the readings; None where there is more to it."""
-        return self.lines.read(body, PRECISIONS[self.precision], directory, now)
+        found = self.lines.read(body, PRECISIONS[self.precision], directory, now)
+        if found is not None and directory.kept_from_s and int(found.at.min()) < directory.kept_from_s:
+            return None  # some were forgotten: each of them has a verdict
+        return found
 
     def unfold(self, body: bytes, directory: Directory, access: Access, now: datetime) -> tuple[Decoded, Resolved]:
         """Return what the body is the long way."""

@@ -31,7 +31,7 @@ def keep_policy(platform: Platform) -> Keep:
     findings, quarantine = (
         None if days is None else timedelta(days=days) for days in (chosen.findings_days, chosen.quarantine_days)
     )
-    return Keep(timedelta(days=platform.settings.work.keep_outlooks_days), findings, quarantine)
+    return Keep(timedelta(days=platform.settings.work.keep_outlooks_days), findings, quarantine, chosen.readings_months)
 
 
 def surroundings(platform: Platform) -> Surroundings:

@@ -11,6 +11,7 @@ GridwrightError
 ├── NotFound                the named usage point, meter, bill ... does not exist
 ├── Conflict                it contradicts what is already known
 │   └── GridMismatch        panels of different interval, reading type or phase meet
+│       └── Forgotten       readings of days that retention has forgotten come once more
 ├── AccessDenied            the caller's role does not allow it
 │   └── NotAuthenticated    nobody knows who asks: no key, a wrong, revoked or expired one
 ├── StoreError              the database cannot do it
@@ -101,6 +102,10 @@ class Conflict(GridwrightError):
 
 class GridMismatch(Conflict):
     """Panels of different interval, reading type or phase cannot be joined."""
+
+
+class Forgotten(GridMismatch):
+    """Readings belong to days that retention has forgotten: these fit nothing that is stored any more."""
 
 
 class AccessDenied(GridwrightError):

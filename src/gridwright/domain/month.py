@@ -28,6 +28,11 @@ def month_of(moment: datetime) -> int:
     return utc.year * 12 + utc.month - 1
 
 
+def month_start(month: int) -> datetime:
+    """Return the instant at which a month begins, by UTC."""
+    return datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
+
+
 def months_of(period: Interval) -> range:
     """Return the months that a period lies in, by UTC."""
     return range(month_of(period.start), month_of(period.end - timedelta(microseconds=1)) + 1)

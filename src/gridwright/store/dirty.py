@@ -19,6 +19,7 @@ from gridwright.domain.reading_type import ReadingType
 from gridwright.store import schema
 from gridwright.store.audit import note
 from gridwright.store.days.blocks import lock_points
+from gridwright.store.forgotten import kept_from
 from gridwright.store.instant import to_seconds
 from gridwright.store.names import FEW, Names, every_image, within
 from gridwright.store.session import Session, Unit
@@ -154,9 +155,12 @@ def mark(
 ) -> None:
     """Mark days first..last-1 of each point dirty, one row a point, joined with the ranges they touch or adjoin.
 
-    What this very transaction has marked already needs no new mark: nobody can have dealt with it.
+    What this very transaction has marked already needs no new mark: nobody can have dealt with it. Days of which
+    readings were forgotten are left out: made again, they would be empty, and so would their totals and bills.
     """
-    rows = list(zip(points.tolist(), first.tolist(), last.tolist(), strict=True))
+    kept = kept_from(unit)
+    each = zip(points.tolist(), first.tolist(), last.tolist(), strict=True)
+    rows = [(point, max(begin, kept), end) for point, begin, end in each if end > kept]
     if unit.marked:
         rows = [row for row in rows if not _is_marked(unit, kind, row)]
     if not rows:

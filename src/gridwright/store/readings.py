@@ -37,6 +37,7 @@ from gridwright.store.days.series import Extent, read_extents
 from gridwright.store.days.states import ImageState, read_image_days, read_image_states
 from gridwright.store.days.stretches import Stretch, read_stretches
 from gridwright.store.days.taken_back import count_taken_back
+from gridwright.store.forgotten import kept_from
 from gridwright.store.instant import from_us, to_seconds, to_us
 from gridwright.store.journal.aside import put_unfit_aside
 from gridwright.store.names import Names, every_image, every_type, within
@@ -163,8 +164,8 @@ class Readings:
         """Merge raw readings of one interval length, each of another usage point, as `save` does, but one by one.
 
         Returns the places of those that were left alone and need `save`: of an unknown usage point, with another value
-        than stored, on another grid, of a day in the archive, in a database other than SQLite. `fill`: another value
-        than stored is nothing.
+        than stored, on another grid, of a day in the archive or forgotten, in a database other than SQLite. `fill`:
+        another value than stored is nothing.
         """
         _require_all(access, Act.WRITE_READINGS, [single.point for single in singles])
         check_interval(timedelta(seconds=interval_s))
@@ -184,7 +185,8 @@ class Readings:
         """Merge single readings of one resolution; returns the places of those that were left alone."""
         singles = kept.singles
         key = self._names.make_type_key(unit, kept.kind)
-        away = days_away(unit, key, {single.at_s // DAY_S for single in singles})
+        days, first_day = {single.at_s // DAY_S for single in singles}, kept_from(unit)
+        away = days_away(unit, key, days) | {day for day in days if day < first_day}
         layer = Layer(unit, key, interval_s, known_at_us, fill=fill, away=away)
         laid = layer.run(singles, kept.keys)
         if laid.new:

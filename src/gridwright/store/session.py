@@ -86,6 +86,7 @@ class Unit:
     beside: bool = False  # see `beside_what_waits`
     registers: bool = False  # whether a usage point or an installation was added or changed
     held: set[int] = field(default_factory=set)  # usage points that nobody else writes to before this one ends
+    kept_from: int | None = None  # see `store/forgotten.py`
     given: NameKeys | None = None  # looked up since this transaction gave some: for nobody else before it has ended
 
     def require_alive(self) -> None:
@@ -229,6 +230,7 @@ class Session:
         for undo in self.after_rollback:
             undo()
         unit.marked.clear()
+        unit.kept_from = None
         unit.held.clear()
         if unit.given is not None:
             unit.given.clear()

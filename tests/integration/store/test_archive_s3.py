@@ -23,6 +23,7 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import ArchiveUnreadable, StoreCorrupt, StoreError
 from gridwright.domain.month import parse_month
 from gridwright.jobs.upkeep.archive_months import restore_month
+from gridwright.jobs.upkeep.forget_readings import forget_readings
 from gridwright.jobs.upkeep.move_archive import move_archive
 from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
@@ -136,6 +137,24 @@ def test_months_go_to_s3_and_come_back(town: Store, storage: Storage, monkeypatc
     with files.open_output_stream(names[1]) as stream:
         stream.write(b"something else")
     assert len(faults(town)) == 2
+
+
+def test_forgotten_months_leave_s3_too(town: Store, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, storage.environment())
+    place = "s3://months/forgotten"
+    town.dirty.clear(ME, town.dirty.ranges(ME))  # as if the cascade had been there
+    archive(town, place, drop_before=BEFORE)
+    files, path = fs.FileSystem.from_uri(place)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of somebody else")
+    assert forget_readings(town, ME, before=BEFORE).failed, "what cannot be deleted is told"
+    use(monkeypatch, storage.environment())
+    done = forget_readings(town, ME, before=BEFORE)
+    assert (done.months, done.files, done.failed) == (("2025-03",), 4, ())
+    left = files.get_file_info(fs.FileSelector(path, recursive=True))
+    assert [each.path for each in left if each.is_file] == []
+    assert town.archive.parts(ME) == ()
+    assert faults(town) == ()
+    assert forget_readings(town, ME, before=BEFORE).months == ()
 
 
 def test_an_archive_moves_from_a_disk_to_s3_and_back(

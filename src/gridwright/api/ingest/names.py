@@ -22,7 +22,7 @@ from gridwright.api.ingest.table import Decoded
 from gridwright.api.ingest.verdicts import Fault, Status
 from gridwright.domain.access import Access
 from gridwright.domain.errors import StoreError
-from gridwright.domain.interval import epoch_s
+from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s
 from gridwright.domain.quality import STATUS, has_status
 from gridwright.domain.quality import Status as Quality
 from gridwright.domain.reading_type import Accumulation
@@ -30,6 +30,8 @@ from gridwright.domain.readings import Readings
 from gridwright.domain.twins import twin_note, twins_in
 from gridwright.domain.usage_point import Installation
 from gridwright.ingest.order import take
+from gridwright.store.forgotten import REMEDY as FORGOTTEN_HELPS
+from gridwright.store.forgotten import reason
 
 if TYPE_CHECKING:
     from gridwright.api.ingest.known import Numbered
@@ -74,6 +76,7 @@ class Directory:
     limits: dict[str, float] = field(default_factory=dict)  # what connections carry in kW, as far as it was asked
     learned: float = float("-inf")  # since when these are kept
     twins: Mapping[str, str] = field(default_factory=dict)
+    kept_from_s: int = 0  # interval readings from before were forgotten
 
     def knows(self, name: str) -> bool:
         """Tell whether it is a meter that was ever installed, or a usage point."""
@@ -183,10 +186,11 @@ class Directories:
             taken, revision = self._ticks(), registry.revision
             fingerprint = registry.fingerprint(access)
             if fingerprint == self._fingerprint:
-                self.now = self.now.seen_again(taken, same=revision == self._revision)
+                now = self.now.seen_again(taken, same=revision == self._revision)
             else:
-                self.now = directory_of(registry.keys(access), registry.installed(access), taken)
+                now = directory_of(registry.keys(access), registry.installed(access), taken)
                 self._fingerprint = fingerprint
+            self.now = replace(now, kept_from_s=DAY_S * self._platform.store.retention.kept_from(access))
             self._revision = revision
 
 
@@ -203,6 +207,7 @@ class Resolved:
 def resolve(decoded: Decoded, directory: Directory, access: Access) -> Resolved:
     """Find the usage points of a request; what is not within reach is refused, what nobody knows is quarantined."""
     resolved = Resolved()
+    _without_forgotten(decoded, directory)
     for one in decoded.few:
         _resolve_one(one, decoded, resolved, directory, access)
     for readings in decoded.series:
@@ -225,6 +230,30 @@ def resolve(decoded: Decoded, directory: Directory, access: Access) -> Resolved:
     if directory.twins:
         _note_twins(decoded, directory, access)
     return resolved
+
+
+def _without_forgotten(decoded: Decoded, directory: Directory) -> None:
+    """Refuse intervals of a time whose readings were forgotten; register reads of any time are kept."""
+    first_s = directory.kept_from_s
+    if not first_s:
+        return
+    fault = Fault("start", reason(from_epoch_s(first_s).date()), FORGOTTEN_HELPS)
+    kept, series = [], []
+    for one in decoded.few:
+        if one.meaning.is_register or one.at_s >= first_s:
+            kept.append(one)
+            continue
+        decoded.verdicts.accepted -= 1
+        decoded.verdicts.reject(decoded.places.of(one.index), fault, from_epoch_s(one.at_s).isoformat())
+    for readings in decoded.series:
+        old = readings.at < first_s
+        if readings.reading_type.accumulation is Accumulation.CUMULATIVE or not old.any():
+            series.append(readings)
+            continue
+        _refuse(readings, old, decoded, fault)
+        if not old.all():
+            series.append(take(readings, ~old))
+    decoded.few, decoded.series = kept, series
 
 
 def _note_twins(decoded: Decoded, directory: Directory, access: Access) -> None:

@@ -16,7 +16,7 @@ from gridwright.domain.access import Access, Act
 from gridwright.domain.bill import Bill, BillState
 from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import InputError, NotFound
-from gridwright.domain.interval import Interval, local_month, parse_period
+from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s, local_month, parse_period
 from gridwright.domain.month import month_name, months_of
 from gridwright.domain.obstacle import BillGate, Obstacle, Withheld
 from gridwright.domain.rate import RateCard
@@ -217,7 +217,7 @@ class _Desk:
         """Return the final images, and bring back from the archive what is needed of them; `asked`: not of all."""
         self._away = months_away(self.store, self.access)
         if asked is None:
-            asked = {name: self._periods(point) for name, point in known.items()}
+            asked = {name: self._not_forgotten(self._periods(point), point) for name, point in known.items()}
             self._asked |= asked
         needed = {name: joined([self._needed(each, known[name]) for each in asked[name]]) for name in known}
         spans = [(name, span) for name, several in needed.items() for span in several]
@@ -263,6 +263,16 @@ class _Desk:
             example = f"--period {left[0]} bills it"
             self._note(f"not looked at, because it is in the archive: {spelled(left)}; {example}")
         return tuple(period for each in found for period in each.periods)
+
+    def _not_forgotten(self, periods: tuple[Interval, ...], point: UsagePoint) -> tuple[Interval, ...]:
+        """Leave out what needs readings that retention forgot: a bill of what is left of them would be another."""
+        first_s = DAY_S * self.store.retention.kept_from(self.access)
+        kept = tuple(each for each in periods if epoch_s(self._needed(each, point).start) >= first_s)
+        if first_s and len(kept) < len(periods):
+            gone = next(each for each in periods if each not in kept)
+            first = from_epoch_s(first_s).date()
+            self._note(f"{point.id} is not billed in {gone}: readings from before {first} that it needs were forgotten")
+        return kept if first_s else periods
 
     def _is_billed(self, name: str, period: Interval) -> bool:
         return any(

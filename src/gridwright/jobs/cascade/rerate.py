@@ -13,8 +13,8 @@ from gridwright.billing.credit_line import with_credits
 from gridwright.domain.access import Access
 from gridwright.domain.bill import Bill, BillState
 from gridwright.domain.correction import Correction
-from gridwright.domain.errors import GridwrightError, RateError
-from gridwright.domain.interval import Interval, local_month
+from gridwright.domain.errors import GridwrightError, NotFound, RateError
+from gridwright.domain.interval import DAY_S, Interval, epoch_s, local_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.rate import RateCard
 from gridwright.domain.seams import DAY, NO_SEAMS, Seams
@@ -159,6 +159,9 @@ class _Desk:
         return self.pricing.card_for(self.store.registry.point(self.access, name), bill.rate_card)
 
     def _bill(self, kept: IssuedBill, cascade: str) -> None:
+        if self._needs_forgotten(kept.bill):
+            self.done.notes.append(f"bill {kept.bill.id}: it stands, for readings that it needs were forgotten")
+            return
         again = self._again(kept.bill)
         self.done.bills += 1
         if again is None:
@@ -177,6 +180,20 @@ class _Desk:
             if not self.dry_run:
                 self.store.ledger.cancel(self.access, kept.bill.id, only=BillState.DRAFT)
                 self.store.ledger.save_bill(self.access, again, postings(again))
+
+    def _needs_forgotten(self, bill: Bill) -> bool:
+        """Tell whether a bill needs readings that retention forgot: made of what is left, it would be another."""
+        first_s = DAY_S * self.store.retention.kept_from(self.access)
+        return bool(first_s) and epoch_s(self._window(bill).start) < first_s
+
+    def _window(self, bill: Bill) -> Interval:
+        """Return of which time the readings of a bill are; where its card is gone, of its own period."""
+        name = bill.usage_point
+        point = replace(self.store.registry.point(self.access, name), zone=bill.zone)
+        try:
+            return window(bill.period, point, self._card(bill, name), seams_kept(self.store, self.access, name))
+        except NotFound:
+            return bill.period
 
     def _again(self, bill: Bill) -> Bill | None:
         """Rate a bill from the readings as they are now; what demand response paid on it stays."""

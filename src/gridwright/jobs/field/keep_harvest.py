@@ -12,7 +12,7 @@ import numpy as np
 from gridwright.collect import Harvest, ReadPolicy, spans, without
 from gridwright.domain.access import Access, Act
 from gridwright.domain.device import ReadSession
-from gridwright.domain.errors import GridMismatch
+from gridwright.domain.errors import Forgotten, GridMismatch
 from gridwright.domain.event import EndDeviceEvent
 from gridwright.domain.hung import place_of_read
 from gridwright.domain.interval import Interval, epoch_s
@@ -30,6 +30,7 @@ from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.jobs.meters.keep_reads import keep_reads
 from gridwright.jobs.tried_again import tried_again
 from gridwright.store import NOTHING_SAVED, SaveSummary, Store
+from gridwright.store.days.fitting import save_fitting
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,12 @@ def _times(panel: Panel, place: Installation) -> Panel:
 def _save_panel(store: Store, access: Access, panel: Panel, now: datetime, notes: list[str]) -> SaveSummary:
     try:
         return store.readings.save(access, panel, known_at=now)
+    except Forgotten as error:
+        notes.append(f"not stored: {error.message}")
+        saved: list[SaveSummary] = []
+        for _ in save_fitting(lambda some: saved.append(store.readings.save(access, some, known_at=now)), panel):
+            pass  # days that were forgotten, which the note tells together
+        return sum(saved, NOTHING_SAVED)
     except GridMismatch as error:
         # The rest of the conversation is kept: this series contradicts what another source has stored.
         notes.append(f"not stored: {error.message}")

@@ -14,7 +14,7 @@ import numpy as np
 
 from gridwright.domain.access import Access
 from gridwright.domain.calendar import date_of
-from gridwright.domain.errors import GridMismatch
+from gridwright.domain.errors import Forgotten, GridMismatch
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
@@ -191,7 +191,7 @@ class ChunkImport:
             self._save_points(zones)
             saved: Counter[str] = Counter()
             for part in parts_of(gridded):
-                saved += self._save_what_fits(part, odd)
+                saved += self._save_what_fits(part, odd, misfits)
             for part, error in odd:
                 saved += part.counted(self._save_fitted(part, error, misfits))
             saved += self._save_registers(gridded, misfits)
@@ -270,8 +270,11 @@ class ChunkImport:
         if run.follow is not None:
             run.follow.begin(new, [point for point in zones if point in run.points])
 
-    def _save_what_fits(self, part: Part, odd: list[Misfit]) -> Counter[str]:
-        """Save a part, halved as long as it does not fit; days of one usage point that do not are the `odd` ones."""
+    def _save_what_fits(self, part: Part, odd: list[Misfit], misfits: list[Misfit]) -> Counter[str]:
+        """Save a part, halved as long as it does not fit; days of one usage point that do not are the `odd` ones.
+
+        Of what was forgotten nothing fits anything: it joins the misfits.
+        """
         waiting, saved = [part], Counter[str]()
         while waiting:
             one = waiting.pop()
@@ -280,7 +283,8 @@ class ChunkImport:
             except GridMismatch as error:  # which leaves nothing behind
                 halves = one.halves()
                 waiting += reversed(halves)
-                odd += [] if halves else [(one, error)]
+                last = misfits if isinstance(error, Forgotten) else odd
+                last += [] if halves else [(one, error)]
         return saved
 
     def _save_part(self, part: Part) -> SaveSummary:

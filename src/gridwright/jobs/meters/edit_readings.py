@@ -13,7 +13,7 @@ import numpy as np
 from gridwright.domain import quality as q
 from gridwright.domain.access import Access, Act
 from gridwright.domain.edit import Edit, EditState
-from gridwright.domain.errors import Conflict, InputError, NotFound
+from gridwright.domain.errors import Conflict, Forgotten, InputError, NotFound
 from gridwright.domain.image import Image
 from gridwright.domain.interval import DAY_S, Interval, clock_time, from_epoch_s
 from gridwright.domain.panel import Panel
@@ -28,6 +28,7 @@ from gridwright.jobs.meters.usual_use import moved_wh
 from gridwright.jobs.new_id import new_id
 from gridwright.jobs.tried_again import tried_again
 from gridwright.store import Store
+from gridwright.store.forgotten import reason
 from gridwright.vee.closure import close_to, shift_to
 
 KILO = (
@@ -224,6 +225,9 @@ def _there(store: Store, access: Access, wish: EditWish, now: datetime) -> Panel
         )
     # What is in the archive alone looks empty, and would move nothing.
     require_here(store, access, [wish.usage_point], wish.period, kinds=[wish.reading_type])
+    first = from_epoch_s(DAY_S * store.retention.kept_from(access))
+    if wish.period.start < first and store.retention.kept_from(access):
+        raise Forgotten(reason(first.date()), where=wish.usage_point, remedy="edit from that day on")
     there = CountsNow(store, access, wish.usage_point, wish.period, interval).of(wish.reading_type)
     if there.slots == 0 or there.period != wish.period:
         raise InputError(

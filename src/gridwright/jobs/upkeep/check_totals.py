@@ -34,6 +34,9 @@ def check_totals(store: Store, access: Access) -> Checked:
         if part.state != ARCHIVED
         for day in range(month_days(part.month).start - 1, month_days(part.month).stop + 1)
     }
+    # Of what was forgotten nothing can be added up, of the first civil day that is kept perhaps not all.
+    kept = store.retention.kept_from(access)
+    dropped |= set(range(kept + 1)) if kept else set()
     by_zone: dict[str, list[str]] = {}
     # Of a usage point whose zone has changed they are those of the old one until the cascade comes.
     waiting = {each.usage_point for each in store.dirty.totals(access)}

@@ -67,6 +67,7 @@ def verify_store(
             *_survived("references", lambda: store.checks.links(access)),
             *_survived("archive files", lambda: [store.checks.archive(access, shelf_of, deep=deep)]),
             *_survived("archived months", lambda: [store.checks.archived(access, shelf_of, deep=deep)]),
+            *_survived("forgotten readings", lambda: store.checks.forgotten(access)),
             *_survived("sealed data", lambda: [store.checks.sealed(access)]),
         )
     )

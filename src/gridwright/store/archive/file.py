@@ -182,6 +182,12 @@ class Shelf:
             file = pq.ParquetFile(source, page_checksum_verification=True)
             return file.read_row_group(group, columns=list(columns))
 
+    def usage_points(self, name: str) -> set[str]:
+        """Return the names of the usage points of which a file has rows."""
+        with named(self, name), self.files.open_input_file(self.inside(name)) as source:
+            found = pq.ParquetFile(source).read(columns=["usage_point"])["usage_point"]
+            return {str(each) for each in found.unique().to_pylist()}
+
     def footer(self, name: str) -> dict[str, Any]:
         """Return what the file says of itself."""
         with named(self, name), self.files.open_input_file(self.inside(name)) as source:

@@ -136,6 +136,14 @@ def _values(
     return packed, packed != NOTHING[width]
 
 
+def readings_of(rows: Sequence[StoredBlock]) -> npt.NDArray[np.int64]:
+    """Return how many slots of each row have a value."""
+    found = np.zeros(len(rows), np.int64)
+    for at, width, slots in _groups(rows):
+        found[at] = np.count_nonzero(_values(rows, at, width, slots)[1], axis=1)
+    return found
+
+
 def to_table(kind: Kind, day: int, names: Sequence[str], rows: Sequence[StoredBlock]) -> pa.Table:
     """Return rows of one day as a table of `SCHEMA`."""
     slots = np.array([row.slots for row in rows], np.int64)

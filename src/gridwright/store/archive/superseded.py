@@ -37,6 +37,26 @@ def superseded(
             yield error
 
 
+def delete_all(part: ArchivePart, shelf: Shelf) -> int:
+    """Delete every file of a part's series and month, those that newer ones stand for too; returns how many there were.
+
+    One that is still there afterwards is StoreCorrupt: it was to be gone.
+    """
+    files = _files(part, shelf)
+    for name in files:
+        shelf.remove(name)
+    left = _files(part, shelf) if files else []
+    if left:
+        where = f"{shelf.address}/{left[0]}"
+        raise StoreCorrupt("the archive file cannot be deleted", where=where, remedy="let this user delete files there")
+    return len(files)
+
+
+def _files(part: ArchivePart, shelf: Shelf) -> list[str]:
+    listed = [one.name for folder in FOLDERS for one in shelf.listed(f"{folder}/{month_name(part.month)}")]
+    return [name for name in listed if name == part.name or part.is_forerunner(name)]
+
+
 def _of_part(part: ArchivePart, shelf: Shelf) -> Iterator[Listed]:
     from gridwright.store.archive.writing import require_whole
 

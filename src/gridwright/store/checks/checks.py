@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 
 from gridwright.domain.access import Access, Act
+from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import GridwrightError, StoreCorrupt
 from gridwright.domain.image import Image
+from gridwright.domain.month import month_days
 from gridwright.store import schema
 from gridwright.store.archive.archive import ARCHIVED, ArchivePart, find_part, load_parts
+from gridwright.store.forget_days import old_days
+from gridwright.store.forgotten import kept_from
 from gridwright.store.journal.rows import unpack_entry
 from gridwright.store.names import every_image
 from gridwright.store.schema.field import device_link
@@ -258,7 +262,8 @@ class Checks:
         finder = Finder("archive files", ANEW)
         with self._session.reading() as unit:
             parts: Iterable[ArchivePart] = load_parts(unit)
-        for part in parts:
+            kept = kept_from(unit)
+        for part in (each for each in parts if month_days(each.month).start >= kept):
             finder.looked_at += 1
             fault = _fault_of(part, shelf_of, deep=deep)
             if fault:
@@ -272,6 +277,22 @@ class Checks:
                 finder.remedy = finder.remedy if part.state == ARCHIVED else AWAY
         return finder.result()
 
+    def forgotten(self, access: Access) -> list[Checked]:
+        """Tell until when readings were forgotten, and whether any is left of that time; nothing where none were."""
+        access.require(Act.ADMINISTER)
+        with self._session.reading() as unit:
+            first = kept_from(unit)
+            days, parts = old_days(unit, range(first)), load_parts(unit)
+        if not first:
+            return []
+        finder = Finder(f"readings forgotten until {date_of(first)}", "gridwright retention run goes on with it")
+        finder.looked_at = first
+        for day in days:
+            finder.fault(f"{date_of(day)}: readings are there, though those before {date_of(first)} were forgotten")
+        for part in (each for each in parts if month_days(each.month).start < first):
+            finder.fault(f"{part}: it is in the archive, though readings before {date_of(first)} were forgotten")
+        return [finder.result()]
+
     def archived(self, access: Access, shelf_of: ShelfOf, *, deep: bool = False) -> Checked:
         """Count the days of the months that the database holds besides the archive; `deep`: compare them row by row."""
         from gridwright.store.checks.archived import compare_month, count_month
@@ -279,8 +300,8 @@ class Checks:
         access.require(Act.ADMINISTER)
         finder = Finder("archived months", "gridwright archive restore MONTH brings missing days back; else " + BACKUP)
         with self._session.reading() as unit:
-            parts = load_parts(unit)
-        for part in parts:
+            parts, kept = load_parts(unit), kept_from(unit)
+        for part in (each for each in parts if month_days(each.month).start >= kept):
             with self._session.reading() as unit:
                 count_month(unit, finder, part)
                 if deep:

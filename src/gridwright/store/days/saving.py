@@ -136,10 +136,10 @@ class PanelSaver:
         self.outranked: list[Outranked] = []
         self.made_way: list[tuple[str, int]] = []
 
-    def run(self) -> SaveSummary:
-        """Save every day of the panel."""
+    def run(self, first_day: int = 0) -> SaveSummary:
+        """Save every day of the panel, from `first_day` on."""
         reader = GroupReader(self.unit, self.kind, self.keys, None, images=True)
-        for part in self.grid.parts():
+        for part in (each for each in self.grid.parts() if each.day >= first_day):
             self._save_part(reader, self._incoming(part))
         new, changed, same = self.counts.tolist()
         aside = sum(one.row.size for one in self.outranked)

@@ -15,6 +15,7 @@ from gridwright.store.days.incoming import PLAINLY, Manner
 from gridwright.store.days.outranked import tell_outranked
 from gridwright.store.days.saving import PanelSaver, SaveSummary, Unfit
 from gridwright.store.days.series import count_series
+from gridwright.store.forgotten import kept_from, require_kept
 from gridwright.store.instant import to_seconds
 from gridwright.store.names import Names
 from gridwright.store.session import Unit
@@ -35,15 +36,19 @@ def merge_panel(
 ) -> tuple[PanelSaver, SaveSummary]:
     """Merge a panel of locked usage points into what is stored; returns what was touched.
 
-    `archived`: looks which of the panel's days the database has not; `unfit`: see `PanelSaver`.
+    `archived`: looks which of the panel's days the database has not; `unfit`: see `PanelSaver`. What somebody sent of
+    days that were forgotten is Forgotten; what is made of other readings leaves these days out.
     """
+    first_day = kept_from(unit)
+    if how.ranked and not how.fill:
+        require_kept(panel, first_day)
     keys = names.key_array(unit, panel.points)
     if (keys[1:] < keys[:-1]).any():
         order = np.argsort(keys)
         panel, keys = panel.rows(order), keys[order]
     away = archived(unit, kind, _days_of(panel), keys) if archived is not None else None
     saver = PanelSaver(unit, kind, panel, keys=keys, known_at_us=known_at_us, how=how, away=away, unfit=unfit)
-    return saver, saver.run()
+    return saver, saver.run(first_day)
 
 
 def _days_of(panel: Panel) -> range:

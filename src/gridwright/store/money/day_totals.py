@@ -15,6 +15,7 @@ from gridwright.domain.access import Access, Act
 from gridwright.domain.day_totals import FIELDS, DayTotals, no_totals
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
 from gridwright.store.days.blocks import PACKET, lock_points, marks, which_points
+from gridwright.store.forgotten import kept_from
 from gridwright.store.instant import to_us
 from gridwright.store.names import Names, every_type, within
 from gridwright.store.schema.trust import day_total as table
@@ -121,7 +122,9 @@ class DayTotalsStore:
             values = np.stack([getattr(totals, name)[order] for name in FIELDS], axis=-1)
             known = totals.known[order]
             told = known if gone is None else known | gone[order]
-            for at, day in enumerate(totals.days):
+            # A civil day begins in the UTC day before: of the first that is kept a part may be forgotten.
+            kept = kept_from(unit)
+            for at, day in ((at, day) for at, day in enumerate(totals.days) if not kept or day > kept):
                 fresh, other, old = _differences(
                     values[:, at], (known[:, at], told[:, at]), stored.get(day), keys[order]
                 )
