@@ -25,11 +25,13 @@ from gridwright.api.ingest.form import TAKEN, decode_form
 from gridwright.api.ingest.lines import mapping_of
 from gridwright.api.ingest.meaning import Said, Wrong
 from gridwright.api.ingest.table import Decoded
+from gridwright.api.outages import with_verdicts
 from gridwright.domain.errors import GridwrightError
 from gridwright.formats.container import unwrap
 from gridwright.formats.source import ReadOptions
 from gridwright.ingest import grid_series, merge
 from gridwright.jobs.files.read_file import Gathered, open_files
+from gridwright.jobs.grid.tell_outage import OutageDone, PointTold
 from gridwright.listen.messages import Messages
 from gridwright.listen.outages import read_outage
 from gridwright.protocols.iec62056_21 import ProtocolError, parse_lines
@@ -137,12 +139,17 @@ def of_message(topic: str, data: bytes) -> Outcome:
 
 
 def of_outage(data: bytes) -> Outcome:
-    """Take a message about an outage: it is one record, and no reading."""
+    """Take a message about an outage: it is one record, and no reading; each of its usage points has a verdict."""
     try:
-        told = read_outage(data).told
+        named = read_outage(data).named
     except Wrong as wrong:
         return Outcome(0, 1, (wrong.fault.reason,))
-    return Outcome(min(len(told.usage_points), 1))
+    _, verdicts = with_verdicts(named, lambda names: OutageDone(0, tuple(map(PointTold, names))))
+    if verdicts.accepted + verdicts.rejected != len(named):
+        raise AssertionError("a usage point has no verdict")
+    return Outcome(
+        min(verdicts.accepted, 1), 0 if verdicts.accepted else 1, tuple(each.fault.reason for each in verdicts.listed)
+    )
 
 
 def of_sparkplug(data: bytes) -> Outcome:

@@ -38,7 +38,8 @@ def document(run: Run, *words: str, code: int = 0) -> Any:  # noqa: ANN401 - JSO
 
 def test_told_listed_and_taken_back(run: Run, store: Store) -> None:
     first = document(run, "outage", "add", "UP-1", "UP-2", "--from", "2025-03-03T08:15", "--text", "a digger")
-    assert first == {"usage_points": ["UP-1", "UP-2"], "from": "2025-03-03T07:15:00+00:00", "to": None, "events": 2}
+    told = {"usage_points": ["UP-1", "UP-2"], "from": "2025-03-03T07:15:00+00:00", "to": None, "events": 2}
+    assert first == {**told, "accepted": 2, "rejected": 0, "quarantined": 0, "verdicts": []}
     listed = document(run, "outage", "list", "--period", "2025-03-03")
     assert {(each["to"], *each["usage_points"]) for each in listed["outages"]} == {(None, "UP-1"), (None, "UP-2")}
     whole = ["UP-1", "UP-2", "--from", "2025-03-03T08:15", "--to", "2025-03-03T10:15"]
@@ -65,13 +66,11 @@ def test_nothing_lately_is_said(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "error", "said"),
     [
-        (["add", "UP-9", "--from", "2025-03-03T08:15"], 1, "NotFound", "UP-9"),
         (["add", "UP-1", "--from", "never"], 1, "InputError", "never"),
         (["add", "UP-1", "--from", "2025-03-30T02:30"], 1, "AmbiguousInput", "2025-03-30"),
         (["add", "UP-1", "--from", "2125-03-03T08:15"], 1, "InputError", "in the future"),
         (["add", "UP-1", "--from", "2025-03-03T08:15", "--to", "2025-03-03T08:00"], 1, "InputError", "not after"),
         (["add", "UP-1", "UP-3", "--from", "2025-03-03T08:15"], 2, "UsageError", "Europe/London"),
-        (["cancel", "UP-1", "--from", "2025-03-03T08:15"], 1, "NotFound", "no outage of UP-1"),
     ],
 )
 def test_what_is_wrong_is_said(run: Run, words: list[str], code: int, error: str, said: str) -> None:
@@ -83,3 +82,32 @@ def test_what_is_wrong_is_said(run: Run, words: list[str], code: int, error: str
 def test_an_offset_is_one_instant_everywhere(run: Run) -> None:
     asked = ["outage", "add", "UP-1", "UP-3", "--from", "2025-03-03T08:15:00+01:00"]
     assert document(run, *asked)["events"] == 2
+
+
+def test_one_that_nobody_knows_costs_no_other(run: Run, store: Store) -> None:
+    asked = ["outage", "add", "UP-9", "UP-1", " ", "--from", "2025-03-03T08:15"]
+    told = document(run, *asked)
+    assert [told[name] for name in ("events", "accepted", "rejected", "quarantined")] == [2, 1, 1, 1]
+    assert [(each["index"], each["status"], each["value"]) for each in told["verdicts"]] == [
+        (0, "quarantined", "UP-9"),
+        (2, "rejected", " "),
+    ]
+    assert document(run, *asked)["events"] == 0
+    said = run(*asked)[2]
+    assert "UP-9, UP-1: no power from" in said
+    assert "UP-9: quarantined" in said
+    assert "gridwright quarantine claim UP-9 UP-9" in said
+    assert document(run, "outage", "add", "UP-9", "--from", "2025-03-03T08:15")["quarantined"] == 1
+    assert store.waiting_events.devices(ME)[0].end_device == "UP-9"
+    assert len(store.devices.events(ME, point="UP-1")) == 1
+    gone = document(run, "outage", "cancel", "UP-2", "UP-1", "--from", "2025-03-03T08:15")
+    assert (gone["events"], gone["accepted"], gone["rejected"]) == (1, 1, 1)
+    assert "no outage of UP-2" in gone["verdicts"][0]["reason"]
+
+
+def test_where_nothing_is_taken_it_ends_with_1(run: Run) -> None:
+    told = document(run, "outage", "cancel", "UP-1", "--from", "2025-03-03T08:15", code=1)
+    assert "no outage of UP-1" in told["verdicts"][0]["reason"]
+    code, _, err = run("outage", "cancel", "UP-1", "--from", "2025-03-03T08:15")
+    assert (code, "UP-1: rejected, no outage of UP-1" in err) == (1, True)
+    assert "Nothing is kept" in run("outage", "add", " ", "--from", "2025-03-03T08:15")[2]

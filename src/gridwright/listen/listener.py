@@ -235,7 +235,7 @@ class Listener:
     async def _tell_outage(self, message: Arrived, number: int) -> None:
         """Keep what is told of an outage, and acknowledge it then."""
         try:
-            await self._outages.keep(message.payload, number)
+            verdicts = await self._outages.keep(message.payload, number)
         except Wrong as wrong:
             structlog.get_logger().warning(
                 "mqtt outage refused", topic=message.topic[:120], reason=wrong.fault.reason, remedy=wrong.fault.remedy
@@ -248,8 +248,18 @@ class Listener:
             structlog.get_logger().exception("mqtt message failed", topic=message.topic[:120], error=repr(error))
             await self._refuse(message, OURS)
         else:
-            self.figures.outages += 1
-            message.acknowledge()
+            await self._told_outage(message, verdicts)
+
+    async def _told_outage(self, message: Arrived, verdicts: Verdicts) -> None:
+        """Count and tell what became of the usage points of an outage, put refused ones aside, and acknowledge."""
+        self.figures.outages += bool(verdicts.accepted or verdicts.quarantined)
+        self.figures.rejected += verdicts.rejected
+        for each in verdicts.listed[:3]:
+            told = {"value": each.value, "reason": each.fault.reason, "remedy": each.fault.remedy}
+            structlog.get_logger().warning(f"mqtt outage {each.status}", topic=message.topic[:120], **told)
+        if verdicts.rejected:
+            await self._rejected.keep(message, verdicts, self._platform.clock())
+        message.acknowledge()
 
     async def _refuse(self, message: Arrived, fault: Fault) -> None:
         verdicts = Verdicts()

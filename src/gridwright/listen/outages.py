@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ import msgspec
 from pydantic import ValidationError
 
 from gridwright.api.ingest.meaning import Wrong
-from gridwright.api.ingest.verdicts import Fault
+from gridwright.api.ingest.verdicts import Fault, Verdicts
+from gridwright.api.outages import with_verdicts
 from gridwright.api.shapes.field import OutageCancelled, OutageNew
 from gridwright.api.write.patience import is_refusal, passes
 from gridwright.domain.access import Access, Role
@@ -33,6 +34,7 @@ BODY = 'send {"usage_points": […], "from": …, "to": …}'
 class OutageMessage:
     """What a message says: an outage, or that one never was."""
 
+    named: Sequence[object]
     told: OutageTold
     cancels: bool
 
@@ -49,13 +51,16 @@ class Outages:
         levels = topic.split("/")
         return next(self._numbers) if any(is_of(levels, one) for one in self._filters) else None
 
-    async def keep(self, payload: bytes, number: int) -> None:
-        """Return once it is on the disk, however long the database is away; Wrong where it cannot be taken."""
+    async def keep(self, payload: bytes, number: int) -> Verdicts:
+        """Return the verdicts on its usage points once it is on the disk, however long the database is away.
+
+        Wrong where nothing of it can be taken.
+        """
         async with self._turns.of(number):
             message = read_outage(payload)
             for attempt in count():
                 try:
-                    await asyncio.to_thread(self._apply, message)
+                    return await asyncio.to_thread(self._apply, message)
                 except StoreError as error:
                     if is_refusal(error) or not passes(error):
                         raise
@@ -63,16 +68,16 @@ class Outages:
                 except GridwrightError as error:
                     fault = Fault(error.where or "usage_points", error.message, error.remedy)
                     raise Wrong(fault, payload[:SHOWN].decode(errors="replace")) from error
-                else:
-                    return
+        raise AssertionError("unreachable")
 
-    def _apply(self, message: OutageMessage) -> None:
+    def _apply(self, message: OutageMessage) -> Verdicts:
         store, now = self._platform.store, self._platform.clock()
-        if message.cancels:
-            cancel_outage(store, CONTROL_ROOM, message.told, now=now)
-            return
-        require_likely(message.told, now)
-        tell_outage(store, CONTROL_ROOM, message.told, now=now)
+        act = cancel_outage if message.cancels else tell_outage
+        if not message.cancels:
+            require_likely(message.told, now)
+        return with_verdicts(
+            message.named, lambda names: act(store, CONTROL_ROOM, replace(message.told, usage_points=names), now=now)
+        )[1]
 
 
 def read_outage(payload: bytes) -> OutageMessage:
@@ -92,7 +97,7 @@ def read_outage(payload: bytes) -> OutageMessage:
         field = ".".join(map(str, first["loc"])) or "payload"
         raise Wrong(Fault(field, first["msg"].removeprefix("Value error, "), BODY), shown) from None
     end = told.end if isinstance(told, OutageNew) else None
-    return OutageMessage(OutageTold(told.usage_points, told.start, end, told.text), cancels)
+    return OutageMessage(told.usage_points, OutageTold((), told.start, end, told.text), cancels)
 
 
 def is_of(levels: Sequence[str], wanted: Sequence[str]) -> bool:

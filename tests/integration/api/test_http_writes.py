@@ -478,8 +478,9 @@ def test_an_outage_is_told_and_taken_back(town: Town) -> None:
     asked = {"usage_points": ["UP-1", "UP-2"], "text": "a digger", **when}
     period = "from=2026-11-20T00:00:00Z&to=2026-11-21T00:00:00Z"
     before = town.get(f"{path}?{period}").json()["outages_total"]
-    assert town.post(path, asked).json() == {"events": 4}
-    assert town.post(path, asked).json() == {"events": 0}
+    both = {"accepted": 2, "rejected": 0, "quarantined": 0, "verdicts": [], "verdicts_omitted": 0}
+    assert town.post(path, asked).json() == {"events": 4, **both}
+    assert town.post(path, asked).json() == {"events": 0, **both}
     told = town.get(f"{path}?{period}").json()
     assert told["outages_total"] > before
     assert any(each["minutes"] == 280 for each in told["outages"])
@@ -490,9 +491,30 @@ def test_an_outage_is_told_and_taken_back(town: Town) -> None:
     ]
     assert off["details"] == {"told_by": "admin"}
     undone = {key: asked[key] for key in ("usage_points", "from")}
-    assert town.post(f"{path}/cancel", undone).json() == {"events": 4, "already": []}
-    assert town.post(f"{path}/cancel", undone).json() == {"events": 0, "already": ["UP-1", "UP-2"]}
+    assert town.post(f"{path}/cancel", undone).json() == {"events": 4, **both, "already": []}
+    assert town.post(f"{path}/cancel", undone).json() == {"events": 0, **both, "already": ["UP-1", "UP-2"]}
     assert town.get(f"{path}?{period}").json()["outages_total"] == before
     for wrong, field in (({"to": when["from"]}, "to"), ({"from": "2026-12-20T00:00:00Z", "to": None}, "from")):
         answer = town.post(path, asked | wrong)
         assert (answer.status_code, answer.json()["errors"][0]["name"]) == (422, field)
+
+
+def test_an_outage_has_a_verdict_on_each_usage_point(town: Town) -> None:
+    path, start = "/v1/grid/outages", {"from": "2026-11-19T10:10:00Z"}
+    mixed = {"usage_points": ["UP-1", "NOBODY", 7, "x" * 121], **start}
+    for events in (2, 0):
+        answer = town.post(path, mixed)
+        told = answer.json()
+        assert answer.status_code == 200
+        assert [told[name] for name in ("events", "accepted", "rejected", "quarantined")] == [events, 1, 2, 1]
+        assert [(each["index"], each["status"], each["value"][:6]) for each in told["verdicts"]] == [
+            (1, "quarantined", "NOBODY"),
+            (2, "rejected", "7"),
+            (3, "rejected", "xxxxxx"),
+        ]
+        assert all(each["reason"] and each["remedy"] for each in told["verdicts"])
+    waiting = {each["meter"]: each["events"] for each in town.get("/v1/quarantine").json()["items"]}
+    assert waiting["NOBODY"] == 1
+    gone = town.post(f"{path}/cancel", mixed | {"usage_points": ["UP-1", "NOBODY", "UP-2"]}).json()
+    assert (gone["events"], gone["rejected"], gone["quarantined"]) == (3, 1, 1)
+    assert "no outage of UP-2" in gone["verdicts"][1]["reason"]

@@ -268,6 +268,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "waiting_events.room": ((), {}),
     "waiting_events.devices": ((), {}),
     "waiting_events.of": (("M9",), {}),
+    "waiting_events.told": ((["M9"], Interval(NOW, NOW + timedelta(days=1)), ["3.26.0.47"]), {}),
     "waiting_events.claim": (("M9", "hers"), {}),
     "waiting_events.drop": (("M9",), {"reason": "none"}),
     "quarantine.meters": ((), {}),

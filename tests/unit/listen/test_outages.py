@@ -18,7 +18,7 @@ from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.errors import StoreError, StoreLocked
 from gridwright.domain.event import POWER_CANCELLED, POWER_OFF, POWER_ON
 from gridwright.domain.usage_point import UsagePoint
-from gridwright.jobs.grid.tell_outage import tell_outage
+from gridwright.jobs.grid.tell_outage import OutageDone, tell_outage
 from gridwright.listen import listener as module
 from gridwright.listen import outages
 from gridwright.listen.address import address_of
@@ -87,7 +87,8 @@ def test_each_is_kept_in_turn_and_then_acknowledged(platform: Platform) -> None:
         (b"[1]", "payload", "no JSON object"),
         (b"[" * 100_000, "payload", "no JSON object"),
         ({**TOLD, "usage_points": []}, "usage_points", "at least 1"),
-        ({**TOLD, "usage_points": ["UP-9"]}, "usage_points", "UP-9"),
+        ({**TOLD, "usage_points": [" "]}, "usage_points", "it is empty"),
+        ({**TOLD, "usage_points": [7]}, "usage_points", "valid string"),
         ({**TOLD, "from": "never"}, "from", "RFC 3339"),
         ({**TOLD, "from": "2025-03-03T08:15:00"}, "from", "no offset"),
         ({**TOLD, "to": "2025-03-03T08:00:00Z"}, "to", "not after the beginning"),
@@ -109,11 +110,23 @@ def test_what_cannot_be_kept_is_put_aside_with_the_reason(
     assert (verdict["field"], said in verdict["reason"]) == (field, True), verdict
 
 
+def test_one_that_nobody_knows_waits_and_one_that_is_none_is_put_aside(platform: Platform) -> None:
+    mixed = {**TOLD, "usage_points": ["UP-9", "UP-1", None]}
+    listener, source = play(platform, mixed, mixed)
+    assert source.acknowledged == [(0, 2), (1, 2)]
+    assert (listener.figures.outages, listener.figures.rejected) == (2, 2)
+    (kept, _) = read_rejected(folder_of(platform))
+    (verdict,) = kept["verdicts"]
+    assert (verdict["index"], verdict["field"]) == (2, "usage_points")
+    waiting = platform.store.waiting_events.devices(ME)
+    assert [(each.end_device, each.events) for each in waiting] == [("UP-9", 2)]
+
+
 def test_a_database_that_is_away_is_waited_for(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     failures: list[Exception] = [StoreLocked("it is locked"), StoreError("the database does not answer")]
     tell = tell_outage
 
-    def failing(*given: Any, **more: Any) -> int:  # noqa: ANN401 - as the job's
+    def failing(*given: Any, **more: Any) -> OutageDone:  # noqa: ANN401 - as the job's
         if failures:
             raise failures.pop(0)
         return tell(*given, **more)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -12,6 +13,7 @@ from fastapi import APIRouter, Response
 from gridwright.api.door import Asking, Staff
 from gridwright.api.idempotency import OnceDone
 from gridwright.api.listing import JSON
+from gridwright.api.outages import with_verdicts
 from gridwright.api.parameters import From, To, period_of
 from gridwright.api.problems import bad_parameter
 from gridwright.api.shapes.field import (
@@ -85,24 +87,38 @@ def outages(platform: Staff, start: From, end: To) -> Response:
 
 @router.post("/outages", summary="Tell of an outage", response_model=OutageKept)
 def tell(once: OnceDone, asked: OutageNew) -> Response:
-    """Tell that usage points had no power: estimates there are zero, zeros are no doubt, and bills follow."""
+    """Tell that usage points had no power: estimates there are zero, zeros are no doubt, and bills follow.
+
+    Each usage point has its verdict, and costs no other: of one that nobody knows the outage waits in quarantine.
+    """
     platform, now = once.platform, once.platform.clock()
-    told = OutageTold(asked.usage_points, asked.start, asked.end, asked.text)
+    told = OutageTold((), asked.start, asked.end, asked.text)
     wrong = unlikely_in(told, now)
     if wrong is not None:
         raise bad_parameter("body", wrong.member, wrong.reason, wrong.at.isoformat())
-    return once(HTTPStatus.OK, lambda: OutageKept(events=tell_outage(platform.store, platform.access, told, now=now)))
+
+    def kept() -> OutageKept:
+        done, verdicts = with_verdicts(
+            asked.usage_points,
+            lambda names: tell_outage(platform.store, platform.access, replace(told, usage_points=names), now=now),
+        )
+        return OutageKept(events=done.events, **verdicts.to_dict())
+
+    return once(HTTPStatus.OK, kept)
 
 
 @router.post("/outages/cancel", summary="Take an outage back", response_model=OutageGoneShape)
 def cancel(once: OnceDone, asked: OutageCancelled) -> Response:
     """Take back an outage that never was, where one begins at that instant; taken back before, it is told so."""
     platform, now = once.platform, once.platform.clock()
-    told = OutageTold(asked.usage_points, asked.start, text=asked.text)
+    told = OutageTold((), asked.start, text=asked.text)
 
     def gone() -> OutageGoneShape:
-        done = cancel_outage(platform.store, platform.access, told, now=now)
-        return OutageGoneShape(events=done.events, already=list(done.already))
+        done, verdicts = with_verdicts(
+            asked.usage_points,
+            lambda names: cancel_outage(platform.store, platform.access, replace(told, usage_points=names), now=now),
+        )
+        return OutageGoneShape(events=done.events, already=list(done.already), **verdicts.to_dict())
 
     return once(HTTPStatus.OK, gone)
 

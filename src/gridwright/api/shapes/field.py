@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, TypeAdapter
 
 from gridwright.api.parameters import PLAIN, Instant, Name, Reason, Text
 from gridwright.api.shapes.shape import Exact, Period, PeriodAsked, Request, Shape
@@ -288,7 +288,13 @@ class VoltageShape(Shape):
 class OutageCancelled(Request):
     """Which outages never were: those of some usage points that begin at an instant."""
 
-    usage_points: list[Name] = Field(min_length=1, max_length=10_000, examples=[["UP-1042", "UP-1043"]])
+    # Whatever an item is: one that is no name has a verdict of its own, and costs no other.
+    usage_points: list[Any] = Field(
+        min_length=1,
+        max_length=10_000,
+        examples=[["UP-1042", "UP-1043"]],
+        json_schema_extra={"items": TypeAdapter(Name).json_schema()},
+    )
     start: Annotated[Instant, Field(alias="from")]
     text: Annotated[Text, Field(max_length=400, description="What is to be remembered of it.")] = ""
 
@@ -300,9 +306,17 @@ class OutageNew(OutageCancelled):
 
 
 class OutageKept(Shape):
-    """How many reports of power off, on, or taken back, are new; none where all of it was told before."""
+    """How many reports of power off, on, or taken back, are new, and a verdict on each usage point not taken as sent.
+
+    None is new where all of it was told before.
+    """
 
     events: int
+    accepted: int = Field(description="Usage points of which it is kept.")
+    rejected: int
+    quarantined: int = Field(description="Usage points that nobody knows: there it waits for a claim.")
+    verdicts: list[dict[str, Any]]
+    verdicts_omitted: int = Field(default=0, description="Verdicts beyond those that are listed.")
 
 
 class OutageGoneShape(OutageKept):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, not_, or_, select
@@ -15,7 +15,7 @@ from gridwright.domain.interval import Interval
 from gridwright.store.audit import note
 from gridwright.store.field.event_places import judge, place, to_event
 from gridwright.store.instant import from_us, to_us
-from gridwright.store.names import Names
+from gridwright.store.names import FEW, Names
 from gridwright.store.schema.field import device_event as table
 from gridwright.store.session import Session, Unit
 
@@ -52,6 +52,19 @@ class WaitingEventsStore:
         _require_all(access, Act.READ)
         with self._session.reading(settled=False) as unit:
             return [event for _, event in _waiting(unit, name, within, limit)]
+
+    def told(
+        self, access: Access, devices: Sequence[str], period: Interval, types: Iterable[str]
+    ) -> list[EndDeviceEvent]:
+        """Return what of some types was told of devices within a period and has no place: it waits, or was let go."""
+        _require_all(access, Act.READ)
+        query = select(table, literal("").label("point")).where(c.usage_point.is_(None), c.type.in_(sorted(types)))
+        query = query.where(c.at_us >= to_us(period.start), c.at_us < to_us(period.end)).order_by(c.at_us, c.id)
+        wanted, names = set(devices), sorted(set(devices))
+        parts = [names[at : at + FEW] for at in range(0, len(names), FEW)]
+        with self._session.reading(settled=False) as unit:
+            rows = [row for part in parts for row in unit.connection.execute(query.where(c.end_device.in_(part)))]
+        return [event for event in map(to_event, rows) if event.end_device in wanted]
 
     def claim(self, access: Access, name: str, point: str, *, within: Interval | None = None) -> int:
         """Let what waits under a name be a usage point's, `within`: of that time only; returns how many do."""
