@@ -40,10 +40,14 @@ class Cells:
             number[inside] = np.add.reduceat(self.open.ravel(), begins, dtype=np.intp)
         return total, number, ~np.isnan(total)
 
-    def beside(self, row: Index, edge: Index) -> Floats:
-        """Return the larger of what is known of the cells beside edges."""
-        sides = [np.clip(edge + shift, 0, self.known.shape[1] - 1) for shift in (-1, 0)]
-        return np.asarray(np.max([np.abs(np.nan_to_num(self.known[row, side])) for side in sides], axis=0))
+    def beside(self, cuts: Cuts, mean: Floats) -> Floats:
+        """Return the larger of what the cells beside cuts hold; an open one the `mean` of those up to the next cut."""
+        row, most = cuts.row, np.zeros(cuts.size)
+        for shift, usual in ((-1, np.r_[0.0, mean]), (0, np.r_[mean, 0.0])):
+            side = np.clip(cuts.edge + shift, 0, self.known.shape[1] - 1)
+            held = np.where(self.open[row, side], usual[: cuts.size], np.nan_to_num(self.known[row, side]))
+            most = np.maximum(most, np.abs(held))
+        return most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,8 +146,10 @@ def _all_spans(cuts: Cuts, cells: Cells) -> tuple[Spans, Mask]:
     """Return the span from each cut to the next, and of which of them the registers tell and all is known or open."""
     before, after = np.arange(max(cuts.size - 1, 0)), np.arange(1, max(cuts.size, 1))
     known, open_, whole = cells.between(cuts)
-    slack = 2 * np.where(cuts.drawn, 0.0, cuts.off) * cells.beside(cuts.row, cuts.edge)
     energy = cuts.told[after] - cuts.told[before]
+    there = cuts.joined(before, after) & whole[before]
+    mean = np.where(there, (energy - known[before]) / np.maximum(open_[before], 1), 0.0)
+    slack = 2 * np.where(cuts.drawn, 0.0, cuts.off) * cells.beside(cuts, mean)
     tolerance = cuts.lsb[before] + (cuts.edge[after] - cuts.edge[before]) / 2 + slack[before] + slack[after]
     tolerance += np.where(np.maximum(cuts.off[before], cuts.off[after]) > 0, OFF_GRID * np.abs(energy), 0.0)
     spans = Spans(
@@ -156,7 +162,7 @@ def _all_spans(cuts: Cuts, cells: Cells) -> tuple[Spans, Mask]:
         tolerance,
         cuts.drawn[before],
     )
-    return spans, cuts.joined(before, after) & whole[before]
+    return spans, there
 
 
 def _passed(cuts: Cuts, spans: Spans, there: Mask, *, signed: bool) -> Mask:

@@ -194,3 +194,15 @@ def test_registers_by_time_of_use_agree_with_a_total_that_is_read_more_often(
             mine = made[since // SLOT : until // SLOT]
             told = mine.sum() if counts is None else mine[counts[since:until:SLOT]].sum()
             assert told == world.used(until, counts) - world.used(since, counts), (name, since, until)
+
+
+@pytest.mark.parametrize("at", [358, 359, 361, 362])
+@pytest.mark.parametrize("gap", [range(6, 12), range(12, 18), range(6, 18)])
+def test_what_a_register_counts_beside_the_begin_or_end_of_its_hours_is_lost_to_nobody(at: int, gap: range) -> None:
+    """Beside the read lie hours of the other register, in which this one holds nothing."""
+    world = World(())
+    by_time = {"T1": DAYTIME, "T2": ~DAYTIME}
+    reads = [world.reads([0, at, DAY], name, counts) for name, counts in {"": None, **by_time}.items()]
+    made = filled(estimate(world.panel(gap), HOME, registers=world.registers(*reads), buckets=TARIFF))
+    for counts in by_time.values():
+        assert made[counts[::SLOT]].sum() == world.used(DAY, counts)
