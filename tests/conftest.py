@@ -80,6 +80,12 @@ class OnlyExamples:
         return [each for each in found if not isinstance(each, DoctestModule)]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes `-n auto` is: one more than there are processors, for many tests wait for others."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Have examples looked for in the package too, which has no conftest.py of its own, and tests that hang told."""
     config.pluginmanager.register(OnlyExamples())
