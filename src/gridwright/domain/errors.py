@@ -105,7 +105,12 @@ class GridMismatch(Conflict):
 
 
 class Forgotten(GridMismatch):
-    """Readings belong to days that retention has forgotten: these fit nothing that is stored any more."""
+    """Readings belong to days that retention has forgotten: these fit nothing that is stored any more.
+
+    `first_s`: from then on readings are kept, in epoch seconds.
+    """
+
+    first_s: int = 0
 
 
 class AccessDenied(GridwrightError):

@@ -54,4 +54,6 @@ def require_kept(panel: Panel, first_day: int) -> None:
     old = ~np.isnan(panel.values[:, :cut]) & ~is_told(panel.quality[:, :cut]) & (panel.quality[:, :cut] != q.TAKEN_BACK)
     if old.any():
         first = date_of(first_day)
-        raise Forgotten(reason(first), where=f"{panel.points[0]}, {panel.start:%Y-%m-%d}", remedy=REMEDY)
+        error = Forgotten(reason(first), where=f"{panel.points[0]}, {panel.start:%Y-%m-%d}", remedy=REMEDY)
+        error.first_s = first_day * DAY_S
+        raise error

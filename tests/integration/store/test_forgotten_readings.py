@@ -26,6 +26,7 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
 from gridwright.jobs.field.keep_harvest import _save_panel
+from gridwright.jobs.files.ingest_file import ingest_file
 from gridwright.jobs.upkeep.archive_months import archive_months, restore_month
 from gridwright.jobs.upkeep.back_up import back_up, restore
 from gridwright.jobs.upkeep.forget_readings import ForgottenReadings, first_kept, forget_readings, old_months
@@ -139,6 +140,24 @@ def test_late_readings_of_forgotten_months_are_refused_and_younger_ones_kept(eve
     assert faults(store) == {}
 
 
+def test_a_file_of_a_fleet_is_refused_by_usage_points_and_counted_by_readings(town: Store, tmp_path: Path) -> None:
+    forget_readings(town, ME, before=MARCH)
+    path, names = tmp_path / "fleet.csv", [f"P-{at}" for at in range(120)]
+    times = [LIMIT + timedelta(hours=at) for at in range(-48, 24)]
+    rows = [f"{name},{at.isoformat()},0.1" for name in (*POINTS, *names) for at in times]
+    path.write_text("\n".join(["usage_point,start,kwh", *rows[: 3 * 72], ""]))
+    few = ingest_file(town, ME, path, known_at=KNOWN + timedelta(days=2))
+    assert (few.intake.rejected, len(few.intake.rejects)) == (3 * 72, 6), "other intervals than are stored, and too old"
+    path.write_text("\n".join(["usage_point,start,kwh", *rows[3 * 72 :], ""]))
+    many = ingest_file(town, ME, path, known_at=KNOWN + timedelta(days=2))
+    assert (many.new, many.intake.rejected) == (120 * 24, 120 * 48)
+    (reject,) = many.intake.rejects
+    assert (reject.line, reject.value[:16]) == (2, "P-0 and 119 more")
+    assert older(town) == 0
+    deal(town)
+    assert faults(town) == {}
+
+
 def test_a_conversation_with_a_meter_keeps_what_is_young_enough(town: Store) -> None:
     forget_readings(town, ME, before=MARCH)
     notes: list[str] = []
@@ -227,7 +246,11 @@ def test_the_server_announces_and_then_forgets(town: Store) -> None:
         ("block", "2025-02-01", 3, now + NOTICE),
     ]
     assert older(town)
-    assert tidy_store(town, ME, now=now + NOTICE, keep=keep).readings == 3 * 40 * 96
+    town.readings.save(ME, panel(START + timedelta(days=15), 1, 9), known_at=KNOWN + timedelta(days=3))
+    half = tidy_store(town, ME, now=now + NOTICE, keep=keep)
+    assert (half.readings, half.waiting[:7]) == (3 * 12 * 96, "2025-02")
+    deal(town)
+    assert tidy_store(town, ME, now=now + NOTICE, keep=keep).readings == 3 * 28 * 96, "it does not wait a week again"
     assert tidy_store(town, ME, now=now + NOTICE, keep=keep).readings == 0
     assert older(town) == 0
 

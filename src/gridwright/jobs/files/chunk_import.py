@@ -273,18 +273,21 @@ class ChunkImport:
     def _save_what_fits(self, part: Part, odd: list[Misfit], misfits: list[Misfit]) -> Counter[str]:
         """Save a part, halved as long as it does not fit; days of one usage point that do not are the `odd` ones.
 
-        Of what was forgotten nothing fits anything: it joins the misfits.
+        Of what was forgotten nothing fits anything: it joins the misfits at once, by usage points.
         """
         waiting, saved = [part], Counter[str]()
         while waiting:
             one = waiting.pop()
             try:
                 saved += one.counted(self._save_part(one))
+            except Forgotten as error:
+                old, kept = one.cut(error.first_s)
+                waiting += kept
+                misfits += [(each, error) for each in old]
             except GridMismatch as error:  # which leaves nothing behind
                 halves = one.halves()
                 waiting += reversed(halves)
-                last = misfits if isinstance(error, Forgotten) else odd
-                last += [] if halves else [(one, error)]
+                odd += [] if halves else [(one, error)]
         return saved
 
     def _save_part(self, part: Part) -> SaveSummary:

@@ -19,6 +19,7 @@ from gridwright.ingest import Gridded
 from gridwright.store import SaveSummary
 from gridwright.store.days.fitting import halves_of
 
+TOGETHER = 100
 LONGEST_BLOCK = timedelta(hours=1)
 NOT_STORED = "not stored"
 TOO_LONG = "intervals longer than an hour are not kept; register reads are, and --kind cumulative says so"
@@ -36,6 +37,18 @@ class Part:
     def counted(self, summary: SaveSummary) -> Counter[str]:
         """Return what became of its readings as counts of what was sent, or of what was derived."""
         return counted(summary, DERIVED if self.derived else "")
+
+    def cut(self, at_s: int) -> tuple[list[Part], list[Part]]:
+        """Return what starts before an instant by usage points that have a value, and what follows, if anything.
+
+        Of more than a hundred usage points they stay together: each is looked up in the file by its line.
+        """
+        slots = min(-((epoch_s(self.panel.start) - at_s) // self.panel.interval_s), self.panel.slots)
+        old, rest = self.panel.slice(0, slots), self.panel.slots - slots
+        known = np.flatnonzero(~old.missing.all(axis=1)).tolist()
+        rows = [known] if len(known) > TOGETHER else [[row] for row in known]
+        kept = [replace(self, panel=self.panel.slice(slots, self.panel.slots))] if rest else []
+        return [replace(self, panel=old.rows(some)) for some in rows], kept
 
     def halves(self) -> list[Part]:
         """Cut it by points, then at a UTC midnight; nothing where it is one day of one point."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -72,7 +72,7 @@ def tidy_store(store: Store, access: Access, *, now: datetime, keep: Keep) -> Ti
 
     def announced(what: str, drop: Callable[[datetime], int]) -> int:
         before = keep.before(what, now)
-        return 0 if before is None else _forget(store, access, what, now, (before, drop))
+        return 0 if before is None else _forget(store, access, what, now, (before, drop), waiting=waiting)
 
     def drop_readings(before: datetime) -> int:
         done = forget_readings(store, access, before=month_of(before))
@@ -157,9 +157,15 @@ def next_forgetting(store: Store, access: Access, what: str, now: datetime) -> F
 
 
 def _forget(
-    store: Store, access: Access, what: str, now: datetime, how: tuple[datetime, Callable[[datetime], int]]
+    store: Store,
+    access: Access,
+    what: str,
+    now: datetime,
+    how: tuple[datetime, Callable[[datetime], int]],
+    *,
+    waiting: Sequence[str],
 ) -> int:
-    """Forget what was announced long enough ago, and announce what is old by now."""
+    """Forget what was announced long enough ago, and announce what is old by now; not while some of that waits."""
     before, drop = how
     _withdraw(store, access, what, now)
     told, gone = next_forgetting(store, access, what, now), 0
@@ -167,6 +173,8 @@ def _forget(
         if now < told.due:
             return 0
         gone = drop(min(told.before, before))
+        if waiting:  # it was announced, and goes with the next tidying
+            return gone
     store.outlooks.save(access, FORGETTING, what, {"before": before.isoformat()}, issued=now)
     return gone
 
