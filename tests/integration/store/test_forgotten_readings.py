@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sqlalchemy import text
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import AccessDenied, Forgotten
+from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.month import month_days, month_start, parse_month
 from gridwright.domain.panel import Panel
 from gridwright.domain.usage_point import UsagePoint
@@ -34,6 +36,8 @@ from gridwright.jobs.upkeep.tidy_store import NOTICE, Keep, preview_tidying, tid
 from gridwright.jobs.upkeep.vault import Vault
 from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import Store, open_store
+from gridwright.store.forgotten import move_limit
+from tests.integration.store.test_journal import a_batch, put
 
 QUARTER = timedelta(minutes=15)
 START = datetime(2025, 1, 20, tzinfo=UTC)
@@ -156,6 +160,22 @@ def test_a_file_of_a_fleet_is_refused_by_usage_points_and_counted_by_readings(to
     assert older(town) == 0
     deal(town)
     assert faults(town) == {}
+
+
+def test_what_was_acknowledged_just_before_is_put_aside_and_told(every_town: Store) -> None:
+    store = every_town
+    at = np.array([epoch_s(LIMIT) - 900, epoch_s(LIMIT) + 900])
+    batch = replace(a_batch([("A-1", 0, 5.0), ("A-1", 1, 6.0)]), at=at)
+    put(store, batch, KNOWN + timedelta(days=2))
+    with store.checks._session.writing(settled=False) as unit:  # as another process does between the two
+        move_limit(unit, month_days(MARCH).start, 1)
+    forget_readings(store, ME, before=MARCH)
+    waits = store.journal.waiting(ME)
+    assert (waits.aside_readings, waits.rows) == (1, 0)
+    assert "were forgotten" in waits.reason
+    kept = store.readings.load(ME, "A-1", Interval(LIMIT, LIMIT + 2 * QUARTER), interval=QUARTER)
+    assert kept.values[0, 1] == 6.0
+    assert older(store) == 0
 
 
 def test_a_conversation_with_a_meter_keeps_what_is_young_enough(town: Store) -> None:
