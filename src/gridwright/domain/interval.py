@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -15,6 +16,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 DAY_S = 86_400
 MICRO = 1_000_000  # microseconds of a second
+YEAR_OR_MONTH = re.compile(r"\d{4}(?:-\d{2})?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -163,14 +165,22 @@ def exact_period(text: str, zone: ZoneInfo) -> Interval:
     if "/" not in text:
         return parse_period(text, zone)
     start, _, end = text.partition("/")
-    return Interval(exact_instant(start, zone), exact_instant(end, zone))
+    return Interval(*(_begin(each, zone, exact_instant) for each in (start, end)))
+
+
+def _begin(text: str, zone: ZoneInfo, read: Callable[[str, ZoneInfo], datetime]) -> datetime:
+    """Return the instant that an end of a range names: that of a year or a month is its begin."""
+    return parse_period(text, zone).start if YEAR_OR_MONTH.fullmatch(text) else read(text, zone)
 
 
 def parse_period(text: str, zone: ZoneInfo) -> Interval:
-    """Read a year `2025`, month `2025-03`, day `2025-03-30` or range `FROM/TO` (half-open) in `zone`."""
+    """Read a year `2025`, month `2025-03`, day `2025-03-30` or range `FROM/TO` (half-open) in `zone`.
+
+    A year or a month as FROM or TO is its begin: `2025-01/2025-03` is January and February.
+    """
     if "/" in text:
         start, _, end = text.partition("/")
-        return Interval(parse_instant(start, zone), parse_instant(end, zone))
+        return Interval(*(_begin(each, zone, parse_instant) for each in (start, end)))
     parts = text.split("-")
     try:
         numbers = [int(part) for part in parts]

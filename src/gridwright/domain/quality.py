@@ -145,6 +145,13 @@ def pack(status: Status, method: Method = Method.NONE) -> int:
     return int(status) | int(method) << 4
 
 
+def of_nem12(flag: str, method: str) -> int:
+    """Return the byte of a quality flag of NEM12 and the number of its method, which may be empty."""
+    # A method that has no name of ours is one all the same: the provider decided on the value.
+    known = METHOD_FROM_NEM12.get(int(method), Method.AGREED) if method and flag in "ESF" else Method.NONE
+    return pack(STATUS_FROM_NEM12[flag], known)
+
+
 def status_of(quality: Qualities) -> Qualities:
     """Return the status of each byte."""
     return quality & np.uint8(0x0F)

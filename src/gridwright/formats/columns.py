@@ -166,7 +166,7 @@ _FITTING = {
 def _by_name(found: Assignment, preview: Preview) -> None:
     given_values = bool(found.values)
     for column, name in enumerate(preview.names):
-        role = roles.role_of(name)
+        role = roles.role_of(name, preview.names)
         kind = preview.kinds[column]
         if role in {"time", "date"} and kind == "clock":
             role = "clock"

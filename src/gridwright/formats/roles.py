@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from gridwright.domain.errors import NotFound
@@ -16,12 +17,17 @@ from gridwright.domain.reading_type import (
     reading_type,
 )
 from gridwright.domain.units import UNITS, unit_named
+from gridwright.formats.ebix import FLOWS
 from gridwright.formats.sensors import Sensor, is_strange, power_in, sensor_in
 
 # Units that are long enough to be looked for in the name of a column.
 _IN_NAMES = frozenset(
     {"mWh", "Wh", "kWh", "MWh", "GWh", "mW", "W", "kW", "MW", "GW", "varh", "kvarh", "var", "kvar", "VAh", "kVAh", "m³"}
 )
+# Units that are the whole name of a column, in the case in which they are written, and what it is called then.
+_ALONE = {"V": "volts v", "kV": "volts kv", "A": "amps a", "mA": "amps ma", "°C": "temp °c", "℃": "temp °c"}
+_SURE_ALONE = _ALONE.keys() - {"A"}  # a column may be called A because it is the first
+_BESIDE = frozenset({"A", "W", "var"})
 OWN_SLASHES = 4  # in the code of a reading type
 ROLES = ("point", "time", "end", "date", "clock", "value", "quality", "unit", "register", "multiplier", "dials")
 
@@ -32,6 +38,7 @@ _FOREIGN = re.compile(
     r"|clouds?|radiation|irradiance|precip\w*|rain\w*|snow\w*|ozone|uv ?index|dew ?point|exogenous|index level \d+"
     r"|cleaned|imputed)\b"
 )
+_POINT_TYPE = re.compile(r"metering ?point type|type of metering ?point|m(?:å|aa)lepunkts?type")
 # A column whose whole name, simplified, is one of these words or patterns plays the role.
 _NAMES = {
     "multiplier": r"(meter )?multiplier|ct (ratio|factor)|transformer (ratio|factor)|wandlerfaktor",
@@ -40,7 +47,7 @@ _NAMES = {
     "unit": r"unit|units|uom|unit of measure|einheit|unite|unidad|单位",
     "register": (
         r"register|register id|reading type|channel|channel id|obis|obis code|flow|direction|suffix|nmi suffix"
-        r"|metering ?point type|type of metering ?point|m(?:å|aa)lepunkts?type"
+        rf"|{_POINT_TYPE.pattern}"
     ),
     "point": (
         r"lclid|usage point( id)?|usagepoint|point|point id|(smart )?meter( ?(id|no|number|code|serial|point))?|meterid"
@@ -138,22 +145,24 @@ def _words(name: str) -> list[str]:
     return spaced.translate(_SIMPLER).split()
 
 
-def role_of(name: str) -> str:
-    """Return the role a column's name tells, empty when it tells none."""
+def role_of(name: str, names: Collection[str] = ()) -> str:
+    """Return the role a column's name tells, empty when it tells none; beside volts among `names` A is amperes."""
     plain = simple(name)
+    if name.strip() in _BESIDE and any(each.strip() in _SURE_ALONE for each in names):
+        return "value"
     for role, pattern in _RULES:
         if pattern.match(plain):
             return role
     sensor = sensor_in(plain)
-    if sensor is not None:
-        return "value" if sensor.sure else ""
+    if sensor is not None or name.strip() in _SURE_ALONE:
+        return "value" if sensor is None or sensor.sure else ""
     known = _VALUE.search(plain) or _PART.search(plain) or power_in(plain)
     return "value" if known and not _FOREIGN.search(plain) and not _is_strange(name, plain) else ""
 
 
 def sensor_of(name: str) -> Sensor | None:
     """Return the sensor whose samples a column holds by its name, None where it tells none."""
-    return sensor_in(simple(name))
+    return sensor_in(_ALONE.get(name.strip()) or simple(name))
 
 
 def power_of(name: str) -> tuple[str, ...]:
@@ -270,9 +279,14 @@ def quality_letter(text: str, column: str) -> str | None:
     return QUALITY_LETTER.get(word) or QUALITY_LETTER.get(word.rstrip("0123456789"))
 
 
-def flow_of_register(code: str) -> Flow | None:
-    """Return the direction a code tells: OBIS 1.8.0, NEM12 E1 and B1, ebIX E17 and E18, or a plain word."""
+def flow_of_register(code: str, column: str = "") -> Flow | None:
+    """Return the direction a code tells: OBIS 1.8.0, NEM12 E1 and B1, ebIX E17 and E18, or a plain word.
+
+    In a column of types of metering points it is one of ebIX, as in Danish XML: an exchange (E20) has none.
+    """
     word = code.strip().lower()
+    if _POINT_TYPE.fullmatch(simple(column)) and word.upper() in FLOWS:
+        return FLOWS[word.upper()]
     return next((flow for pattern, flow in _REGISTER_FLOWS if pattern.match(word)), None)
 
 

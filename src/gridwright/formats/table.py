@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridwright.domain.interval import DAY_S
-from gridwright.domain.quality import MISSING, RAW, STATUS_FROM_NEM12
+from gridwright.domain.quality import MISSING, RAW, STATUS_FROM_NEM12, of_nem12
 from gridwright.domain.reading_type import DEFAULT_EXPONENT, LARGEST_EXACT, Accumulation
 from gridwright.domain.readings import Readings
 from gridwright.domain.units import WRITTEN
@@ -40,6 +41,7 @@ Floats = npt.NDArray[np.float64]
 
 # Readings have a few interval lengths, bills many; more mean that the two stamp columns are something else.
 MOST_LENGTHS, MOST_PERIODS = 8, 100
+NEM12_METHOD = re.compile(r"([ESF])(\d{2})")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -229,6 +231,9 @@ def _quality(word: str, column: str) -> int | None:
     own = QUALITY_OF_WORD.get(word.strip().lower().replace("_", "-").replace(" ", "-"))
     if own is not None:
         return own
+    code = NEM12_METHOD.fullmatch(word.strip().upper())
+    if code is not None:
+        return of_nem12(*code.groups())
     letter = quality_letter(word, column)
     return int(STATUS_FROM_NEM12[letter]) if letter else (RAW if letter == "" else None)
 
@@ -291,7 +296,7 @@ def _meanings(
     if layout.register is not None:
         found = labels(batch.columns[layout.register])
         parts = [
-            (_of_register(column, word), mask & (found.code == code))
+            (_of_register(column, word, layout.names[layout.register]), mask & (found.code == code))
             for code, word in enumerate(found.words)
             for column, mask in parts
         ]
@@ -313,11 +318,11 @@ def _in_unit(column: ValueColumn, unit: str) -> ValueColumn:
     return replace(column, reading_type=kind.finer(exponent), shift=shift)
 
 
-def _of_register(column: ValueColumn, code: str) -> ValueColumn:
+def _of_register(column: ValueColumn, code: str, name: str) -> ValueColumn:
     own = own_type(code)
     if own is not None:
         return replace(column, reading_type=own)
-    flow = flow_of_register(code)
+    flow = flow_of_register(code, name)
     kind = column.reading_type
     # Directions the code tells are the series of the usage point; other registers stay channels of their own.
     told = replace(kind, flow=flow, channel="") if flow is not None else replace(kind, channel=code)

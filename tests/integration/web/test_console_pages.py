@@ -294,3 +294,12 @@ def test_the_history_of_rules_tells_who_changed_what(own_console: Town) -> None:
     assert sheet[0].startswith("from,to,version,digest,source,by,group,rule,name,before,after")
     assert sheet[1].endswith(",rules.toml,anna,<cold> stores,V17_stuck,hours,48.0,72.0")
     assert own_console.get("/rule-sets", "own", headers=BROWSER).status_code == 403
+
+
+def test_a_rule_that_does_not_exist_is_told(shown_console: Town) -> None:
+    """Misspelt, it would be answered as if nothing were in doubt."""
+    answer = shown_console.get("/exceptions?code=V17_stuk", headers=BROWSER)
+    assert answer.status_code == 422
+    assert "o finding has the code" in answer.text
+    assert "V17_stuck" in answer.text
+    assert shown_console.get("/exceptions?code=V17_stuck", headers=BROWSER).status_code == 200

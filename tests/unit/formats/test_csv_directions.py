@@ -38,13 +38,16 @@ def test_net_energy_is_net_in_summer_and_in_winter() -> None:
     "name", ["metering_point_type", "MeteringPointType", "Målepunktstype", "type of metering point"]
 )
 def test_the_type_of_a_danish_metering_point_tells_the_direction(name: str) -> None:
-    """ebIX: E17 is consumption, E18 production; whatever else stands there is a channel of its own."""
-    found = table(f"{name},kWh", "E17,1.0", "E18,0.5", "E20,0.25", "e18,0.5")
+    """ebIX, as in Danish XML: E17 is consumption, E18 production, an exchange (E20) has none; others a channel."""
+    found = table(f"{name},kWh", "E17,1.0", "E18,0.5", "E20,0.25", "e18,0.5", "E77,0.25", "D07,1.0")
     assert sums(found) == {
-        ENERGY.format("delivered"): 6.0,
-        ENERGY.format("received"): 6.0,
-        f"{ENERGY.format('delivered')}/E20": 1.5,
+        ENERGY.format("delivered"): 8.0,
+        ENERGY.format("received"): 4.0,
+        ENERGY.format("none"): 1.0,
+        f"{ENERGY.format('delivered')}/E77": 1.0,
     }
+    other = table("register,kWh", "E17,1.0", "D07,0.5")
+    assert sums(other) == {ENERGY.format("delivered"): 12.0, f"{ENERGY.format('delivered')}/D07": 6.0}
 
 
 @pytest.mark.parametrize(("unit", "code"), [("kwh", ENERGY), ("kw", POWER)])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gridwright.domain.errors import AmbiguousInput, GridwrightError, UnreadableFile
-from gridwright.domain.quality import MISSING, Status
+from gridwright.domain.quality import MISSING, Method, Status, nem12_code, pack
 from gridwright.domain.reading_type import Accumulation, Flow, Quantity
 from gridwright.domain.readings import Readings
 from gridwright.formats.csv_split import cut
@@ -339,12 +339,22 @@ def test_a_status_is_known_however_its_words_are_joined(word: str) -> None:
     assert found.only.quality.tolist() == [Status.ESTIMATED_FINAL, Status.ACTUAL]
 
 
+@pytest.mark.parametrize(
+    ("word", "code"), [("E62", "S62"), ("s62", "S62"), ("F14", "F15"), ("S19", "S19"), ("S99", "S16")]
+)
+def test_a_code_of_nem12_keeps_its_method_where_we_know_it(word: str, code: str) -> None:
+    """As NEM12 itself is read: 14 and 15 are like days, and a number that nobody knows is what the sender decided."""
+    found = read(f"time,kWh,quality\n2021-01-01 00:00,1,{word}\n2021-01-01 00:30,2,A\n")
+    assert nem12_code(int(found.only.quality[0])) == code
+
+
 def test_quality_letters() -> None:
     found = read(
         "time,kWh,quality\n2021-01-01 00:00,1,A\n2021-01-01 00:30,2,E\n2021-01-01 01:00,3,F16\n"
         "2021-01-01 01:30,4,N\n2021-01-01 02:00,5,\n2021-01-01 02:30,6,odd\n"
     )
-    expected = [Status.ACTUAL, Status.ESTIMATED, Status.ESTIMATED_FINAL, Status.MISSING, Status.RAW, Status.RAW]
+    agreed = pack(Status.ESTIMATED_FINAL, Method.AGREED)
+    expected = [Status.ACTUAL, Status.ESTIMATED, agreed, Status.MISSING, Status.RAW, Status.RAW]
     assert found.only.quality.tolist() == expected
     assert np.isnan(found.only.value[3])
     assert "'odd'" in found.pieces[0].notes[0]

@@ -56,7 +56,7 @@ def test_a_night_without_a_meter_is_doubted_until_its_readings_come(store: Store
     save(store, "B", 100.0, night, 4)
     ((point, period, message),) = losses(store)
     assert (point, period) == ("M1", Interval(night, night + DAY))
-    assert message.startswith("41.7% of what went in by night on 2025-03-05 did not arrive")
+    assert message.startswith("41.7% of what went into T1 by night on 2025-03-05 did not arrive")
     # Judging readings again does not take it away; readings that are right do.
     correct(store, ME, SITE, now=PERIOD.end)
     assert len(losses(store)) == 1

@@ -13,15 +13,11 @@ import numpy.typing as npt
 from gridwright.domain import quality as q
 from gridwright.domain.interval import DAY_S, epoch_s, from_epoch_s, local_midnight, local_month, zone_of
 from gridwright.domain.quality import Status
-from gridwright.domain.reading_type import FLOW_QUANTITIES, Accumulation, Flow, Quantity, ReadingType
+from gridwright.domain.reading_type import FLOW_QUANTITIES, Accumulation, Quantity, ReadingType
 from gridwright.formats.cim_codes import Meaning, exponent_for
+from gridwright.formats.ebix import FLOWS
 
 ZONE = "Europe/Copenhagen"
-# ebIX 000101 metering point types, from the customer's side; the others have no direction.
-FLOWS = dict.fromkeys(("E17", "D07", "D10", "D12", "D14", "D15", "D17", "D22"), Flow.DELIVERED) | dict.fromkeys(
-    ("E18", "D01", "D04", "D05", "D06", "D09", "D11", "D18", "D21"), Flow.RECEIVED
-)
-FLOWS |= dict.fromkeys(("D02", "D03", "D08", "D13", "D19", "D20", "D99", "E19", "E20"), Flow.NONE)
 # UN/ECE recommendation 20: quantity and power of ten to the base unit.
 UNITS: Mapping[str, tuple[Quantity, int]] = {
     "KWH": (Quantity.ENERGY, 3),

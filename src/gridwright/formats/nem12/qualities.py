@@ -54,10 +54,7 @@ def quality_byte(code: str) -> int:
     flag, method = match.groups()
     if flag == "V":
         return VARIABLE
-    status = q.STATUS_FROM_NEM12[flag]
-    # A method that has no name of ours is one all the same: the provider decided on the value.
-    known = q.METHOD_FROM_NEM12.get(int(method), q.Method.AGREED) if method and flag in "ESF" else q.Method.NONE
-    return q.pack(status, known)
+    return q.of_nem12(flag, method or "")
 
 
 def quality_bytes(text: Text, start: Index, end: Index) -> q.Qualities:

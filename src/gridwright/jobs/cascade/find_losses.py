@@ -54,7 +54,7 @@ def _of_node(balance: GridBalance, each: NodeBalance, point: UsagePoint, rules: 
     if node.slots and unsure <= TOO_UNSURE:
         lighter = lighter_by_night(node, rule, point.zone)
         day, night = (technical(each.node.kind, unsure, times) for times in (1.0, lighter))
-        yield from graded(rules, rule(node, meters, zone=point.zone, day=day, night=night))
+        yield from graded(rules, rule(node, meters, zone=point.zone, day=day, night=night, named=each.node.id))
 
 
 def technical(kind: NodeKind, unsure: float, times: float) -> Loss:

@@ -35,9 +35,12 @@ class Balance:
     night_to: int = 6
     code: ClassVar[str] = "V37_balance"
 
-    def __call__(self, node: Panel, meters: Panel, *, zone: str, day: Loss, night: Loss) -> list[Finding]:
+    def __call__(
+        self, node: Panel, meters: Panel, *, zone: str, day: Loss, night: Loss, named: str = ""
+    ) -> list[Finding]:
         """Judge each local day of `node`, a panel of one row, whose meters' rows lie on the same grid.
 
+        `named`: what the node is called, else as its master meter.
         An interval that any of them lacks is left out on both sides; another grid is a GridMismatch.
         """
         if (node.start, node.interval, node.slots) != (meters.start, meters.interval, meters.slots):
@@ -51,15 +54,21 @@ class Balance:
         for name, which, loss in (("day", ~dark, day), ("night", dark, night)):
             share = _share(into, arrived, which, days)
             far = np.abs(share - loss.mean) > self.deviations * loss.deviation
-            found += [self._finding(node, days, int(at), name, (float(share[at]), loss)) for at in np.flatnonzero(far)]
+            found += [
+                self._finding(node, days, int(at), (name, named), (float(share[at]), loss))
+                for at in np.flatnonzero(far)
+            ]
         return sorted(found, key=lambda finding: (finding.period.start, finding.message))
 
-    def _finding(self, node: Panel, days: Days, at: int, name: str, seen: tuple[float, Loss]) -> Finding:
-        share, loss = seen
+    def _finding(self, node: Panel, days: Days, at: int, names: tuple[str, str], seen: tuple[float, Loss]) -> Finding:
+        (share, loss), (name, named) = seen, names
         first, last = int(days.first[at]), int(days.last[at])
         period = Interval(slot_time(node, first), slot_time(node, last))
         usual = f"{loss.mean:.1%} ± {self.deviations * loss.deviation:.1%}"
-        message = f"{share:.1%} of what went in by {name} on {days.date(at)} did not arrive, {usual} is technical loss"
+        message = (
+            f"{share:.1%} of what went into {named or node.points[0]} by {name} on {days.date(at)} did not arrive, "
+            f"{usual} is technical loss"
+        )
         return Finding(self.code, node.points[0], period, Severity.WARN, message, node.reading_type, last - first)
 
 

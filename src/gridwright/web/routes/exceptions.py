@@ -23,6 +23,7 @@ from gridwright.jobs.meters.claimed_place import MeterClaim
 from gridwright.jobs.meters.waiting_meters import waiting_meters
 from gridwright.jobs.meters.weigh_acceptance import together
 from gridwright.store import FindingFilter
+from gridwright.vee.remedies import check_code
 from gridwright.web.routes.twins import add_page
 from gridwright.web.show import View, show
 from gridwright.web.views.bill import days_of
@@ -156,6 +157,8 @@ def _chosen(who: Viewer, form: Form) -> list[int]:
 def _described(asked: Mapping[str, str]) -> FindingFilter:
     """Return which findings a filter of the page asks for."""
     severity, point, code, person = (asked.get(name, "").strip() for name in ("severity", "point", "code", "person"))
+    if code:
+        check_code(code)
     wanted = Severity(severity) if severity in SEVERITIES else None
     proposed = bool(asked.get("proposed"))
     return FindingFilter(point or None, wanted, code or None, assigned_to=person or None, proposed=proposed)
