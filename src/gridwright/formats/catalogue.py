@@ -46,7 +46,10 @@ FORMATS: Mapping[str, Described] = {
         ("green-button",),
     ),
     "cim-xml": Described(
-        "CIM XML", "IEC 61968-9 MeterReadings: interval blocks and readings", "a namespace of IEC TC 57", ("cim-xml",)
+        "CIM XML",
+        "IEC 61968-9 MeterReadings: interval blocks and readings; EndDeviceEvents: what devices report",
+        "a namespace of IEC TC 57",
+        ("cim-xml",),
     ),
     "dk-datahub": Described(
         "DataHub",
