@@ -24,6 +24,7 @@ from gridwright.domain.errors import AccessDenied, Forgotten
 from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.month import month_days, month_start, parse_month
 from gridwright.domain.panel import Panel
+from gridwright.domain.reading_type import DELIVERED_ENERGY
 from gridwright.domain.usage_point import UsagePoint
 from gridwright.jobs.cascade.correct import correct
 from gridwright.jobs.cascade.trust_readings import SiteDefaults
@@ -194,6 +195,9 @@ def test_days_of_the_edge_keep_their_totals_and_nothing_old_is_judged_again(town
     before = town.day_totals.load(ME, POINTS, days)
     forget_readings(town, ME, before=MARCH)
     town.dirty.again(ME, POINTS)
+    whole = Interval(START, LIMIT + timedelta(days=2))
+    town.dirty.touch(ME, POINTS, DELIVERED_ENERGY, whole)
+    assert {each.from_day for each in town.dirty.ranges(ME)} == {LIMIT.date()}
     deal(town)
     after = town.day_totals.load(ME, POINTS, days)
     assert (before.total == after.total).all()
