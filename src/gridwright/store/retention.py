@@ -1,4 +1,4 @@
-"""What may be forgotten once it is old: findings that resolved themselves, readings in quarantine, and readings."""
+"""What may be forgotten once it is old: findings that resolved themselves, what is in quarantine, and readings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gridwright.store.forgotten import kept_from, move_limit
 from gridwright.store.instant import to_us
 from gridwright.store.old_rows import OldRows, old_rows
 from gridwright.store.schema import finding
-from gridwright.store.schema.field import quarantined_reading
+from gridwright.store.schema.field import device_event, quarantined_reading
 from gridwright.store.session import Session
 
 if TYPE_CHECKING:
@@ -41,8 +41,12 @@ class Retention:
         return self._forget(access, finding, _old_findings(before), "findings", before)
 
     def forget_quarantine(self, access: Access, *, before: datetime) -> int:
-        """Drop readings of unknown meters: claimed before an instant, or received before it and never claimed."""
-        return self._forget(access, quarantined_reading, _old_quarantine(before), "quarantine", before)
+        """Drop readings of unknown meters: claimed before an instant, or received before it and never claimed.
+
+        So go events that were received before it and still have no usage point, waiting or let go.
+        """
+        gone = self._forget(access, quarantined_reading, _old_quarantine(before), "quarantine", before)
+        return gone + self._forget(access, device_event, _old_events(before), "quarantined events", before)
 
     def old_findings(self, access: Access, *, before: datetime) -> list[OldRows]:
         """Return what `forget_findings` would drop, by the day on which they resolved themselves."""
@@ -52,7 +56,9 @@ class Retention:
         """Return what `forget_quarantine` would drop, by the day of their claim, or else of their receipt."""
         c = quarantined_reading.c
         by = func.coalesce(c.claimed_us, c.received_us)
-        return old_rows(self._session, access, quarantined_reading, (_old_quarantine(before), by))
+        readings = old_rows(self._session, access, quarantined_reading, (_old_quarantine(before), by))
+        events = old_rows(self._session, access, device_event, (_old_events(before), device_event.c.known_at_us))
+        return readings + events
 
     def kept_from(self, access: Access) -> int:
         """Return the first UTC day, as a number, of which interval readings are kept; 0: none were ever forgotten."""
@@ -147,6 +153,11 @@ class Retention:
 def _old_findings(before: datetime) -> ColumnElement[bool]:
     c = finding.c
     return (c.resolved_at_us < to_us(before)) & c.resolution.is_(None) & c.resolved_by.is_(None)
+
+
+def _old_events(before: datetime) -> ColumnElement[bool]:
+    c = device_event.c
+    return c.usage_point.is_(None) & (c.known_at_us < to_us(before))
 
 
 def _old_quarantine(before: datetime) -> ColumnElement[bool]:

@@ -9,6 +9,7 @@ import pytest
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.access import Access, Role
 from gridwright.domain.errors import AccessDenied
+from gridwright.domain.event import POWER_OFF, EndDeviceEvent
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.quarantine import QuarantinedReading
@@ -157,3 +158,32 @@ def test_only_who_looks_after_the_store_may_forget(town: Store) -> None:
             town.retention.forget_findings(access, before=NOON)
         with pytest.raises(AccessDenied):
             town.retention.forget_quarantine(access, before=NOON)
+
+
+def test_events_that_wait_go_as_readings_do_and_what_has_a_place_stays(store: Store) -> None:
+    store.registry.save_points(ME, [UsagePoint("UP-1")])
+
+    def told(device: str, day: int, point: str = "") -> EndDeviceEvent:
+        return EndDeviceEvent(device, POWER_OFF, NOON, NOON + day * DAY, point)
+
+    store.devices.save_events(ME, [told("old", 0), told("let go", 1), told("claimed", 0), told("new", 50)])
+    store.devices.save_events(ME, [told("placed", 0, "UP-1")])
+    store.waiting_events.drop(ME, "let go", reason="a test bench")
+    store.waiting_events.claim(ME, "claimed", "UP-1")
+    store.quarantine.save(ME, [QuarantinedReading("old", NOON, 5.0, 900)], received=NOON)
+    now, room = NOON + 95 * DAY, store.waiting_events.room(ME)
+    tidy_store(store, ME, now=now, keep=KEEP)
+    going = preview_tidying(store, ME, now=now + 5 * DAY, keep=KEEP)
+    assert {(one.table, one.day, one.rows, one.goes) for one in going} == {
+        ("quarantined_reading", NOON.date(), 1, now + NOTICE),
+        ("device_event", NOON.date(), 1, now + NOTICE),
+        ("device_event", (NOON + DAY).date(), 1, now + NOTICE),
+    }
+    assert len(store.devices.events(ME)) == 5, "it was announced alone"
+    assert tidy_store(store, ME, now=now + 7 * DAY, keep=KEEP).quarantine == 3
+    assert {each.end_device for each in store.devices.events(ME)} == {"claimed", "placed", "new"}
+    assert store.waiting_events.room(ME) == room + 2
+    assert tidy_store(store, ME, now=now + 7 * DAY, keep=KEEP).quarantine == 0
+    (told_of,) = [one for one in store.audit.records(ME) if one.subject == "quarantined events"]
+    assert told_of.detail["forgotten"] == 2
+    assert {check.name: check.first for check in verify_store(store, ME).checks if not check.ok} == {}

@@ -40,7 +40,7 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Tidied:
-    """How many kept answers, outlooks, findings, readings in quarantine and readings were dropped.
+    """How many kept answers, outlooks, findings, readings and events in quarantine, and readings were dropped.
 
     `waiting`: the month that could not be forgotten yet, or what of it, and why.
     """
@@ -134,15 +134,16 @@ def _announced(
     before, old = how
     if before is None:
         return
-    told, after, sooner = next_forgetting(store, access, what, now), now, dict[date, int]()
+    told, after, sooner = next_forgetting(store, access, what, now), now, dict[tuple[str, date], int]()
     if told is not None:
         after = max(told.due, now)
         for one in old(access, before=min(told.before, before)):
-            sooner[one.day] = one.rows
+            sooner[one.table, one.day] = one.rows
             yield Going(one.table, one.day, one.rows, after)
     for one in old(access, before=before):
-        if one.rows > sooner.get(one.day, 0):
-            yield Going(one.table, one.day, one.rows - sooner.get(one.day, 0), after + NOTICE)
+        there = sooner.get((one.table, one.day), 0)
+        if one.rows > there:
+            yield Going(one.table, one.day, one.rows - there, after + NOTICE)
 
 
 def next_forgetting(store: Store, access: Access, what: str, now: datetime) -> Forgetting | None:
