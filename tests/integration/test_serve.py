@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gridwright.cli import main
+from tests.integration.command_line import commands
 from tests.integration.server_process import serving, start
 
 if TYPE_CHECKING:
@@ -176,3 +177,29 @@ def test_one_line_a_request_where_somebody_wants_to_read_it(tmp_path: Path) -> N
     requests = [(line["method"], line["path"], line["status"]) for line in lines if line["event"] == "request"]
     assert requests == [("POST", "/meter_reading", 202), ("GET", "/healthz", 200)]
     assert server.admin_key not in server.stderr
+
+
+def test_the_doctor_finds_it_on_whatever_port_and_tells_when_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, data = commands(monkeypatch, capsys), tmp_path / "town"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRIDWRIGHT_STORE__URL", f"{data}/")
+
+    def told() -> list[tuple[str, str]]:
+        checks = json.loads(run("doctor", "--json")[1])["checks"]
+        return [(each["state"], each["found"]) for each in checks if each["name"] == "server"]
+
+    server = start(data, "--no-worker")
+    try:
+        monkeypatch.setenv("GRIDWRIGHT_KEY", server.admin_key)
+        ((state, found),) = told()
+        assert (state, found.startswith(f"{server.url}: ")) == ("ok", True), found
+    finally:
+        server.kill()
+    assert told() == [("warn", f"none runs; the one at {server.url} was ended from outside")]
+    again = start(data, "--no-worker", key=server.admin_key)
+    assert [found.split(": ")[0] for _, found in told()] == [again.url]
+    again.stop()
+    assert "none runs in the data folder" in told()[0][1]
+    assert list(data.glob("server-*")) == []

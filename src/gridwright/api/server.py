@@ -22,6 +22,7 @@ from gridwright.api.asgi import HotPaths
 from gridwright.api.ingest.compiled import load_at_first_lines
 from gridwright.api.write.writer import Writer
 from gridwright.domain.errors import ConfigError, GridwrightError
+from gridwright.jobs.upkeep.server_place import ServerPlace, left_place
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -93,6 +94,7 @@ def run(
     """
     with ExitStack() as stack:
         sock = stack.enter_context(bound(listen))
+        stack.enter_context(left_place(platform.folder, place_of(sock, listen)))
         server = server_of(behind(compose(platform, app), listen.proxies), listen, lambda: ready(url_of(sock, listen)))
         if background is not None:
             stack.callback(background(platform).stop)
@@ -206,6 +208,12 @@ def check_tls(listen: Listen) -> None:
             where=f"{listen.tls_cert}, {listen.tls_key}",
             remedy="give a PEM certificate chain and the key that belongs to it, readable by this user",
         ) from error
+
+
+def place_of(sock: socket.socket, listen: Listen) -> ServerPlace:
+    """Return where the server listens, as the doctor of its data folder finds it."""
+    certificate = str(listen.tls_cert.absolute()) if listen.tls_cert else ""
+    return ServerPlace(listen.host, sock.getsockname()[1], certificate)
 
 
 def url_of(sock: socket.socket, listen: Listen) -> str:

@@ -35,19 +35,21 @@ def keep_policy(platform: Platform) -> Keep:
 
 
 def surroundings(platform: Platform) -> Surroundings:
-    """Return what the doctor looks at besides the database; a server at the address of the settings is asked."""
-    from gridwright.app.ask_server import ask_server
+    """Return what the doctor looks at besides the database; the servers that run here are asked how they are."""
+    from gridwright.app.ask_server import ask_servers
     from gridwright.app.live import vault
     from gridwright.jobs.upkeep.check_health import Surroundings
+    from gridwright.jobs.upkeep.server_place import read_places
 
     settings, now = platform.settings, platform.clock()
+    key, places = os.environ.get("GRIDWRIGHT_KEY"), read_places(platform.folder)
     return Surroundings(
         now,
         vault(platform),
         archive_policy(platform),
         Path(settings.backup.to) if settings.backup.to else None,
         timedelta(hours=settings.backup.max_age_h),
-        ask_server(settings.server, os.environ.get("GRIDWRIGHT_KEY"), now),
+        *ask_servers(settings.server, places, key, now),
         f"{settings.mqtt.host}:{settings.mqtt.port}" if settings.mqtt.host else "",
         listeners(platform),
         keep_policy(platform).quarantine,

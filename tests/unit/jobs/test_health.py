@@ -271,7 +271,9 @@ def test_archive_and_key(store: Store, url: str, tmp_path: Path) -> None:
     ],
 )
 def test_a_running_server(url: str, answer: ServerAnswer | None, state: State, words: str) -> None:
-    (check,) = (check for name, check in look(url, server=answer).items() if name.startswith("server"))
+    (check,) = (
+        check for name, check in look(url, servers=[answer] if answer else []).items() if name.startswith("server")
+    )
     assert (check.state, words in check.found) == (state, True)
 
 

@@ -60,7 +60,8 @@ class Surroundings:
     archive: Policy | None = None
     backups: Path | None = None
     backup_age: timedelta = timedelta(hours=26)
-    server: ServerAnswer | None = None
+    servers: Sequence[ServerAnswer] = ()
+    ended: Sequence[str] = ()  # where servers listened that ended without a word
     broker: str = ""
     listeners: Sequence[ListenerStatus] = ()
     keep_quarantine: timedelta | None = None
@@ -71,7 +72,7 @@ def check_health(url: str, around: Surroundings) -> list[Check]:
     """Look at everything; nothing is created or changed: what waits in the journal is counted, not folded."""
     checks = [check_program(), check_database(url), check_audit(url), check_disk(url)]
     checks += _with_store(url, around)
-    checks += [check_clock(), check_server(around), check_backups(around)]
+    checks += [check_clock(), *check_servers(around), check_backups(around)]
     checks += check_readers(url, around)
     checks += check_listeners(around.listeners, around.broker, around.now)
     return [*checks, check_extra("postgres", "psycopg"), check_extra("mysql", "pymysql")]
@@ -192,11 +193,21 @@ def _clock(name: str, ahead: timedelta) -> Check:
     return graded(name, found, remedy, warn=off > CLOCK_OFF, fail=off > CLOCK_WRONG)
 
 
-def check_server(around: Surroundings) -> Check:
+def check_servers(around: Surroundings) -> Iterator[Check]:
+    """Tell what the running servers say; where none does, whether one ended without a word."""
+    yield from map(_check_server, around.servers)
+    if around.servers:
+        return
+    if around.ended:
+        found = f"none runs; the one at {', '.join(around.ended)} was ended from outside"
+        remedy = "start it again: gridwright serve; what it acknowledged is kept, and its log or the system's tells why"
+        yield warns("server", found, remedy)
+    else:
+        yield fine("server", "none runs in the data folder, or at the address of the settings")
+
+
+def _check_server(answer: ServerAnswer) -> Check:
     """Tell what a running server says: its queue and lag, and whether its clock is ours."""
-    answer = around.server
-    if answer is None:
-        return fine("server", "none runs at the address of the settings")
     if answer.status == SILENT:
         remedy = "it is overloaded, or waits for its database: see its load, its log, and the database"
         return fails("server", f"{answer.address} takes calls, and does not answer in time", remedy)
