@@ -90,8 +90,8 @@ def test_the_files_are_as_many_as_their_origin_tells(shared: Path) -> None:
     [
         ("Example_NEM12_15min_200_30min_300.csv", 3, "48 values where 96 are due", "20230225"),
         ("Example_NEM12_15min_200_30min_400.csv", 3, "the 400 records do not fit", "V"),
-        ("Example_NEM12_30min_200_15min_300.csv", 3, "more than 48 values", "20230225"),
-        ("Example_NEM12_30min_200_15min_400.csv", 3, "more than 48 values", "20230225"),
+        ("Example_NEM12_30min_200_15min_300.csv", 3, "96 values where 48 are due", "20230225"),
+        ("Example_NEM12_30min_200_15min_400.csv", 3, "96 values where 48 are due", "20230225"),
         ("Example_NEM12_incomplete_interval.csv", 3, "0 values where 48 are due", "20040201"),
         ("Example_NEM12_powercor.csv", 3, "conflict: V03", "1111 Wh"),
         ("Example_NEM12_powercor_missing_fields.csv", 3, "conflict: V03", "1111 Wh"),

@@ -253,7 +253,7 @@ def test_a_variable_day_without_fitting_ranges_is_refused(ranges: tuple[str, ...
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        (day(["1"] * 96), "more than 48 values"),
+        (day(["1"] * 96), "96 values where 48 are due"),
         (day(["1"] * 24), "24 values where 48 are due"),
         ("300,20250101,V,,,20250102000000,", "0 values where 48 are due"),
         (day(on="20250230"), "date is not yyyymmdd"),
@@ -266,6 +266,26 @@ def test_a_wrong_day_is_refused_and_its_neighbours_kept(record: str, reason: str
     assert taken.only.size == 96
     assert [(reject.line, reject.reason) for reject in taken.rejects] == [(4, reason)]
     assert taken.decoded.rejected == 48
+
+
+@pytest.mark.parametrize(
+    ("count", "helps"),
+    [(49, "200 record"), (50, "200 record"), (72, "--interval-minutes 20"), (96, "--interval-minutes 15")],
+)
+def test_a_day_of_too_many_values_tells_how_many(count: int, helps: str) -> None:
+    taken = read(text(CHANNEL, day(["1"] * count), day(on="20250102"), day(["1"] * 288, on="20250103")))
+    assert [(each.line, each.reason) for each in taken.rejects] == [
+        (3, f"{count} values where 48 are due"),
+        (5, "288 values where 48 are due"),
+    ]
+    assert taken.rejects[0].remedy.endswith((helps, f"({helps})"))
+    assert taken.only.size == 48
+
+
+def test_a_far_date_is_told_of_its_own_day_alone() -> None:
+    taken = read(text(CHANNEL, day(), day(on="99990101"), day(on="20250230")))
+    assert taken.rejects[0].reason == "date lies in the future"
+    assert taken.rejects[1].reason == "date is not yyyymmdd"
 
 
 @pytest.mark.parametrize("lacking", [1, 2, 3, 4, 5, 6, 30])

@@ -79,8 +79,8 @@ def test_all_unzipped_examples_are_read(shared_data: Path) -> None:
     [
         ("Example_NEM12_15min_200_30min_300.csv", "48 values where 96 are due"),
         ("Example_NEM12_15min_200_30min_400.csv", "quality V, but the 400 records do not fit its intervals"),
-        ("Example_NEM12_30min_200_15min_300.csv", "more than 48 values"),
-        ("Example_NEM12_30min_200_15min_400.csv", "more than 48 values"),
+        ("Example_NEM12_30min_200_15min_300.csv", "96 values where 48 are due"),
+        ("Example_NEM12_30min_200_15min_400.csv", "96 values where 48 are due"),
         ("Example_NEM12_incomplete_interval.csv", "0 values where 48 are due"),
     ],
 )

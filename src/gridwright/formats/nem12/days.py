@@ -35,6 +35,7 @@ BESIDE = 7  # fields of a 300 record that are no values: indicator, date, method
 BEFORE_STAMP = 3  # fields between the last value and UpdateDateTime
 CENTURIES = np.frombuffer(b"12", np.uint8)
 STAMPS = (12, 14)  # digits of an UpdateDateTime that no value has
+DAY_MINUTES = 1440
 SHOWN = 80  # characters of a record that a verdict repeats
 UNDATED = ("date is not yyyymmdd", "correct field 2", 1)
 
@@ -77,9 +78,8 @@ def days_of(whole: Layout, lines: Index, slots: int, *, places: Index, ranges: R
     keep = fit & dated
     odd = keep & (quality == UNREADABLE)
     surplus = odd & _numeric(whole, lines, slots + 2)
-    _reject_days(
-        whole, lines[surplus], slots, (f"more than {slots} values", "is the interval length right?", 1), verdicts
-    )
+    for line in lines[surplus].tolist():
+        _reject_days(whole, np.array([line]), slots, _too_many(whole.record(line), slots), verdicts)
     _reject_days(
         whole, lines[odd & ~surplus], slots, ("quality method unknown", "A, E, S, F, N or V", slots + 2), verdicts
     )
@@ -113,6 +113,15 @@ def _long_enough(
         remedy = f"{due}: fetch a record that was cut again; else correct the interval length"
         _reject_days(whole, np.array([line]), slots, (reason, remedy, 1), verdicts)
     return fit
+
+
+def _too_many(record: str, slots: int) -> tuple[str, str, int]:
+    """Return what is wrong with a day of more values than are due, and the interval length that so many have."""
+    count = values_before_quality(record)
+    remedy = "correct the interval length of its 200 record"
+    if count and DAY_MINUTES % count == 0:
+        remedy += f": so many are of {DAY_MINUTES // count} minutes (--interval-minutes {DAY_MINUTES // count})"
+    return f"{count} values where {slots} are due", remedy, 1
 
 
 def _methods(whole: Layout, lines: Index, at: int) -> npt.NDArray[np.bool_]:
@@ -194,12 +203,12 @@ def _values(
 
 def _reject_days(whole: Layout, lines: Index, slots: int, advice: tuple[str, str, int], verdicts: Verdicts) -> None:
     """Refuse whole days; `advice`: (reason, remedy, the field that shows it)."""
-    reason, remedy, at = advice
+    at = advice[2]
     for line in lines.tolist():
         record = whole.record(line)
         value = (record.split(",")[at : at + 1] or [""])[0]
-        if advice is UNDATED and (far := far_date(value)):
-            reason, remedy = f"date {far}", REMEDY
+        far = far_date(value) if advice is UNDATED else ""
+        reason, remedy = (f"date {far}", REMEDY) if far else advice[:2]
         verdicts.add(Reject(int(whole.number[line]), reason, remedy, value, record[:SHOWN]), slots)
 
 
