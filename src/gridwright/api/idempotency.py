@@ -88,6 +88,22 @@ class Once:
         with self.flying.only((access.actor, self.key)):
             return store.again(partial(self._kept, status, work))
 
+    def stepwise(self, status: HTTPStatus, work: Callable[[], BaseModel]) -> Response:
+        """Return the answer to `work` of which each step is durable by itself, or the one that was given before.
+
+        One that was cut short is no answer yet: sent again, it goes on where it was.
+        """
+        access, store = self.platform.access, self.platform.store
+        if not self.key:
+            return to_response(answered(status, work()))
+        with self.flying.only((access.actor, self.key)):
+            before = self._recall()
+            if before is not None:
+                return to_response(before, replayed=True)
+            answer = answered(status, work())
+            store.answers.remember(access, self.key, self.digest, answer, now=self.platform.clock())
+        return to_response(answer)
+
     def _kept(self, status: HTTPStatus, work: Callable[[], BaseModel]) -> Response:
         """Return the answer that is kept under the key, or do the work and keep its answer."""
         access, store = self.platform.access, self.platform.store

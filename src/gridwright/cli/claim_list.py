@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -50,7 +49,7 @@ def claim_list(
 
     Run again it goes on: of what moved in before nothing waits. Exit 1 where lines are refused and none is claimed.
     """
-    from gridwright.jobs.meters.claim_list import ClaimManner
+    from gridwright.jobs.meters.claim_list import ClaimManner, claim_counts
     from gridwright.jobs.meters.claim_list import claim_list as claimed
 
     listed = read_list(file)
@@ -62,12 +61,12 @@ def claim_list(
     verdicts = list(claimed(wired.store, wired.access, listed, manner))
     if as_json:
         print_json(
-            {"file": file, **_counts(verdicts), "lines": [_plain(each) for each in verdicts], "dry_run": dry_run}
+            {"file": file, **claim_counts(verdicts), "lines": [each.to_dict() for each in verdicts], "dry_run": dry_run}
         )
     else:
         _tell(file, verdicts, dry_run=dry_run)
-    found = Counter(each.outcome for each in verdicts)
-    if found["refused"] and not found["claimed"]:
+    count = claim_counts(verdicts)
+    if count["refused"] and not count["claimed"]:
         raise typer.Exit(1)
 
 
@@ -139,17 +138,6 @@ def _text(file: Path) -> str:
         raise UnreadableFile(f"{file} line {line}: it is no UTF-8", remedy="save the list as CSV in UTF-8") from error
 
 
-def _counts(verdicts: list[ClaimVerdict]) -> dict[str, int]:
-    found = Counter(each.outcome for each in verdicts)
-    return {
-        "claimed": found["claimed"],
-        "refused": found["refused"],
-        "nothing_waits": found["nothing waits"],
-        "readings": sum(each.readings for each in verdicts),
-        "points_added": sum(each.added for each in verdicts),
-    }
-
-
 def _tell(file: Path, verdicts: list[ClaimVerdict], *, dry_run: bool) -> None:
     told = [each for each in verdicts if each.reason or each.notes]
     for each in told[:SHOWN]:
@@ -157,16 +145,12 @@ def _tell(file: Path, verdicts: list[ClaimVerdict], *, dry_run: bool) -> None:
         say(f"  line {each.listed.line}, {each.listed.meter}: {'; '.join(filter(None, (what, *each.notes)))}")
     if len(told) > SHOWN:
         say(f"  and {len(told) - SHOWN} lines more: --json tells all")
-    count = _counts(verdicts)
+    from gridwright.jobs.meters.claim_list import claim_counts
+
+    count = claim_counts(verdicts)
     would = "Dry run, nothing was recorded: " if dry_run else ""
     say(
         f"{would}{file}: {count['claimed']} meters claimed, {count['readings']} readings moved in, "
         f"{count['refused']} lines refused, {count['nothing_waits']} of which nothing waits, "
         f"{count['points_added']} usage points added."
     )
-
-
-def _plain(each: ClaimVerdict) -> dict[str, Any]:
-    whose = {"line": each.listed.line, "meter": each.listed.meter, "usage_point": each.listed.usage_point}
-    became = {"outcome": each.outcome, "readings": each.readings, "added": each.added}
-    return {**whose, **became, "reason": each.reason, "remedy": each.remedy, "notes": each.notes}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -13,11 +13,18 @@ import pytest
 from gridwright.api.cursor import to_cursor
 from gridwright.api.idempotency import InFlight
 from gridwright.api.problems import RequestRefused
-from gridwright.domain.access import LOCAL_OWNER, Role
+from gridwright.domain.access import LOCAL_OWNER, Access, Role
+from gridwright.domain.errors import StoreError
+from gridwright.domain.event import EndDeviceEvent
 from gridwright.domain.identity import User
 from gridwright.domain.interval import Interval
+from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.reading_type import DELIVERED_REGISTER, VOLTAGE
 from gridwright.domain.usage_point import UsagePoint
+from gridwright.jobs.meters import claim_list
+from gridwright.jobs.meters.claim_meter import claim_in_portions
+from gridwright.jobs.meters.claimed_place import MeterClaim
+from gridwright.store import Store
 from tests.integration.api.small_town import NOW, START, Town
 
 POINT = "/v1/usage-points/UP-1"
@@ -109,6 +116,65 @@ def test_what_failed_is_tried_again(town: Town) -> None:
     assert town.post("/v1/quarantine/M-9/claim", body, headers=key).status_code == HTTPStatus.CREATED
     assert town.post("/v1/quarantine/M-9/claim", body, headers=key).status_code == HTTPStatus.CREATED
     assert town.post("/v1/quarantine/M-9/claim", body).status_code == HTTPStatus.NOT_FOUND
+
+
+def test_a_list_of_claims_has_a_verdict_on_each_and_is_done_once(town: Town) -> None:
+    store, key = town.platform.store, {"Idempotency-Key": "rollout"}
+    store.quarantine.save(LOCAL_OWNER, [QuarantinedReading("M-77", NOW - timedelta(days=2), 1.0, 900)], received=NOW)
+    event = EndDeviceEvent("M-78", "3.26.0.47", NOW - timedelta(days=2), NOW)
+    store.devices.save_events(LOCAL_OWNER, [event])
+    claims = [
+        {"meter": "M-77", "usage_point": "UP-77"},
+        {"meter": "M-9"},
+        7,
+        {"meter": "M-9", "usage_point": "UP-2", "multiplier": "0"},
+        {"meter": "M-9", "usage_point": "UP-2", "since": "never"},
+        {"meter": "NOBODY", "usage_point": "UP-2"},
+        {"meter": "M-78", "usage_point": "UP-78"},
+    ]
+    asked = {"claims": claims, "add_points": True}
+    seen = town.post("/v1/quarantine/claims", {**asked, "dry_run": True}).json()
+    assert (seen["claimed"], store.quarantine.waiting(LOCAL_OWNER, "M-77")) == (2, 1)
+    refused = town.post("/v1/quarantine/claims", {"claims": claims[:1]}).json()["verdicts"][0]
+    assert (refused["outcome"], "'UP-77' is not registered" in refused["reason"]) == ("refused", True)
+    done = town.post("/v1/quarantine/claims", asked, headers=key)
+    told = done.json()
+    counts = [told[name] for name in ("claimed", "refused", "nothing_waits", "readings", "points_added")]
+    assert (done.status_code, counts) == (200, [2, 4, 1, 1, 2])
+    assert [(each["line"], each["outcome"]) for each in told["verdicts"]] == [
+        (1, "claimed"), (2, "refused"), (3, "refused"), (4, "refused"), (5, "refused"), (6, "nothing waits"),
+        (7, "claimed"),
+    ]  # fmt: skip
+    reasons = [each["reason"] for each in told["verdicts"]]
+    assert [each.split(":")[0] for each in reasons[1:5]] == ["usage_point", "claim", "multiplier", "since"]
+    assert "never" in reasons[4]
+    assert all(each["remedy"] for each in told["verdicts"] if each["outcome"] == "refused")
+    again = town.post("/v1/quarantine/claims", asked, headers=key)
+    assert (again.json(), again.headers["Idempotent-Replayed"]) == (told, "true")
+    anew = town.post("/v1/quarantine/claims", asked).json()
+    assert (anew["claimed"], anew["readings"], anew["nothing_waits"]) == (0, 0, 3)
+    assert town.post("/v1/quarantine/claims", {"claims": []}).status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def test_a_list_of_claims_that_is_cut_short_goes_on(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, key = town.platform.store, {"Idempotency-Key": "cut"}
+    meters = ["M-81", "M-82"]
+    for meter in meters:
+        store.quarantine.save(LOCAL_OWNER, [QuarantinedReading(meter, NOW - timedelta(days=2), 1.0, 900)], received=NOW)
+    asked = {"claims": [{"meter": each, "usage_point": f"UP-{each}"} for each in meters], "add_points": True}
+    claimed = claim_in_portions
+
+    def failing(store: Store, access: Access, claim: MeterClaim, *, now: datetime) -> object:
+        if claim.meter == "M-82":
+            raise StoreError("the database is away")
+        return claimed(store, access, claim, now=now)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(claim_list, "claim_in_portions", failing)
+        assert town.post("/v1/quarantine/claims", asked, headers=key).status_code >= 500
+    assert [store.quarantine.waiting(LOCAL_OWNER, each) for each in meters] == [0, 1], "each is durable by itself"
+    told = town.post("/v1/quarantine/claims", asked, headers=key).json()
+    assert [each["outcome"] for each in told["verdicts"]] == ["nothing waits", "claimed"]
 
 
 def test_two_at_once_do_it_once(town: Town) -> None:

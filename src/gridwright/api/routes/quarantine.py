@@ -9,17 +9,28 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 
 from gridwright.api.address import href
+from gridwright.api.claims import listed_claim
 from gridwright.api.cursor import from_cursor, strange, to_cursor
 from gridwright.api.door import Asking
 from gridwright.api.idempotency import OnceDone
 from gridwright.api.listing import Page, cut, listed
 from gridwright.api.parameters import LATEST, CursorText, Id, Limit
 from gridwright.api.problems import bad_parameter
-from gridwright.api.shapes.people import ClaimAsked, Claimed, DropAsked, Dropped, WaitingMeter, WaitingReading
+from gridwright.api.shapes.people import (
+    ClaimAsked,
+    Claimed,
+    ClaimsAsked,
+    ClaimsDone,
+    DropAsked,
+    Dropped,
+    WaitingMeter,
+    WaitingReading,
+)
 from gridwright.domain.errors import NotFound
 from gridwright.domain.interval import epoch_s, from_epoch_s
 from gridwright.domain.quarantine import QuarantinedReading
 from gridwright.domain.units import amount, unit_of
+from gridwright.jobs.meters.claim_list import ClaimManner, claim_counts, claim_list
 from gridwright.jobs.meters.claim_meter import claim_ahead, claim_meter
 from gridwright.jobs.meters.claimed_place import MeterClaim
 from gridwright.jobs.meters.waiting_meters import drop_waiting, waiting_meter, waiting_meters
@@ -106,3 +117,23 @@ def claim(once: OnceDone, name: Id, asked: ClaimAsked) -> Response:
         return Claimed.of(done, href=place, meter=name, usage_point=asked.usage_point)
 
     return once(HTTPStatus.CREATED, work)
+
+
+@router.post("/claims", summary="Claim several meters", response_model=ClaimsDone)
+def claim_several(once: OnceDone, asked: ClaimsAsked) -> Response:
+    """Claim meters one after another, each durable by itself, with a verdict on each: one refused costs no other.
+
+    Cut short, the same again goes on: of what moved in before nothing waits.
+    """
+    platform = once.platform
+    zone, make = platform.settings.site.zone, platform.new_point if asked.add_points else None
+    manner = ClaimManner(platform.clock(), (lambda name: make(name, zone)) if make else None, asked.dry_run)
+    listed = [listed_claim(at, each) for at, each in enumerate(asked.claims, 1)]
+
+    def work() -> ClaimsDone:
+        verdicts = list(claim_list(platform.store, platform.access, listed, manner))
+        return ClaimsDone.model_validate(
+            {**claim_counts(verdicts), "verdicts": [{**each.to_dict(), "notes": list(each.notes)} for each in verdicts]}
+        )
+
+    return once.stepwise(HTTPStatus.OK, work)

@@ -11,6 +11,8 @@ from gridwright.api.parameters import PLAIN, Instant, Name, Reason, Text
 from gridwright.api.shapes.shape import Request, Shape
 from gridwright.domain.access import Role
 
+MOST_CLAIMS = 1_000
+
 
 class UserShape(Shape):
     """A person or machine with a role; `points` null = all usage points."""
@@ -145,6 +147,48 @@ class Claimed(Shape):
     notes: list[str] = Field(
         description="What goes on waiting, and why; what a claim before had moved in; what was derived from registers."
     )
+
+
+class ClaimLine(ClaimAsked):
+    """A meter, and where it hangs."""
+
+    meter: Name
+
+
+class ClaimsAsked(Request):
+    """Where meters hang, each claimed by itself."""
+
+    # Whatever an item is: one that is no claim has a verdict of its own, and costs no other.
+    claims: list[Any] = Field(
+        min_length=1, max_length=MOST_CLAIMS, json_schema_extra={"items": ClaimLine.model_json_schema()}
+    )
+    add_points: bool = Field(default=False, description="Register usage points nobody knows, as the settings have it.")
+    dry_run: bool = Field(default=False, description="Show what it would do, record nothing.")
+
+
+class ClaimVerdictShape(Shape):
+    """What became of one of several claims; `line` counts them from 1."""
+
+    line: int
+    meter: str
+    usage_point: str
+    outcome: str = Field(examples=["claimed", "refused", "nothing waits"])
+    readings: int = Field(description="Readings that moved in.")
+    added: bool = Field(description="Its usage point is new.")
+    reason: str
+    remedy: str
+    notes: list[str]
+
+
+class ClaimsDone(Shape):
+    """What became of several claims, with a verdict on each."""
+
+    claimed: int
+    refused: int
+    nothing_waits: int
+    readings: int
+    points_added: int
+    verdicts: list[ClaimVerdictShape]
 
 
 class WriterShape(Shape):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from gridwright.domain.access import Access, Act
 from gridwright.domain.errors import GridwrightError, InputError, NotFound, StoreError
@@ -46,6 +47,24 @@ class ClaimVerdict:
     remedy: str = ""
     notes: tuple[str, ...] = ()
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON shows it."""
+        whose = {"line": self.listed.line, "meter": self.listed.meter, "usage_point": self.listed.usage_point}
+        became = {"outcome": self.outcome, "readings": self.readings, "added": self.added}
+        return {**whose, **became, "reason": self.reason, "remedy": self.remedy, "notes": self.notes}
+
+
+def claim_counts(verdicts: Sequence[ClaimVerdict]) -> dict[str, int]:
+    """Return how many lines of a list ended how, and what came of them."""
+    found = Counter(each.outcome for each in verdicts)
+    return {
+        "claimed": found["claimed"],
+        "refused": found["refused"],
+        "nothing_waits": found["nothing waits"],
+        "readings": sum(each.readings for each in verdicts),
+        "points_added": sum(each.added for each in verdicts),
+    }
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimManner:
@@ -77,7 +96,8 @@ def claim_list(
 def _claimed(store: Store, access: Access, listed: ListedClaim, manner: ClaimManner) -> ClaimVerdict:
     if listed.fault is not None:
         raise listed.fault
-    if not store.quarantine.waiting(access, listed.meter):
+    events = store.waiting_events.of(access, listed.meter, limit=1)
+    if not (events or store.quarantine.waiting(access, listed.meter)):
         return ClaimVerdict(listed, "nothing waits", reason=none_waits(store, access, listed.meter).message)
     if manner.dry_run:
         return _looked_at(store, access, listed, manner)
