@@ -21,6 +21,7 @@ from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
 from gridwright.store import schema
+from gridwright.store.archive.alike import AlikeReader
 from gridwright.store.archive.reading import ArchiveReader, MonthsAway, days_away, leaving_out
 from gridwright.store.audit import note
 from gridwright.store.days import blocks
@@ -30,7 +31,7 @@ from gridwright.store.days.history import read_states, states_of
 from gridwright.store.days.incoming import Manner
 from gridwright.store.days.laying import Layer, Single, span
 from gridwright.store.days.loading import PanelLoader
-from gridwright.store.days.resolving import KeptSingles, in_one_resolution, singles_as_kept
+from gridwright.store.days.resolving import KeptPart, KeptSingles, in_one_resolution, singles_as_kept
 from gridwright.store.days.saving import NOTHING_SAVED, SaveSummary, Unfit
 from gridwright.store.days.saving_panels import leave_traces, merge_panel
 from gridwright.store.days.series import Extent, read_extents
@@ -134,11 +135,16 @@ class Readings:
                 lock_points(unit, self._names.key_array(unit, panel.points).tolist())
             kind = self._names.make_type_key(unit, panel.reading_type, image)
             made = image is not Image.RAW
-            how, look = Manner(regrids=made, ranked=not made), None if made else self._archived.beside
-            parts = [(kind, panel)] if made else in_one_resolution(unit, self._names, kind, panel, to_us(known_at))
+            how = Manner(regrids=made, ranked=not made)
+            parts = (
+                [KeptPart(kind, panel, {})]
+                if made
+                else in_one_resolution(unit, self._names, kind, panel, to_us(known_at))
+            )
             whole = NOTHING_SAVED
-            for key, part in parts:
+            for key, part, coarser in parts:
                 unfit: list[Unfit] = []
+                look = None if made else AlikeReader(self._archived, coarser).beside
                 saver, summary = merge_panel(
                     unit, self._names, key, part, to_us(known_at), how=how, archived=look, unfit=unfit
                 )
@@ -283,7 +289,9 @@ class Readings:
             with self._session.reading() as unit:
                 kind, key = self._names.type_key(unit, one.reading_type), self._names.point_keys(unit, [point])[0]
                 days = _days_of(Interval(one.first, one.last))
-                gone = Counter[int]() if kind is None else count_taken_back(unit, kind, key, days)
+                alike = self._names.resolutions(unit, one.reading_type)
+                finer = [alike[each] for each in alike if each < one.reading_type.exponent]
+                gone = Counter[int]() if kind is None else count_taken_back(unit, kind, key, days, finer)
             found.append(replace(one, readings=one.readings - gone[int(one.interval.total_seconds())]))
         return found
 

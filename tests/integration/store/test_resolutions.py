@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
@@ -15,9 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from gridwright.domain import quality as q
 from gridwright.domain.access import LOCAL_OWNER as ME
 from gridwright.domain.calendar import day_number
 from gridwright.domain.day_totals import FIELDS
+from gridwright.domain.errors import GridMismatch
 from gridwright.domain.image import Image
 from gridwright.domain.interval import Interval, epoch_s
 from gridwright.domain.month import parse_month
@@ -218,7 +221,7 @@ def test_a_correction_that_needs_more_digits_takes_the_series_with_it(store: Sto
 def as_before(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 - a context
     """Within, each resolution is a series of its own, as it was before."""
     with monkeypatch.context() as patch:
-        patch.setattr(readings, "in_one_resolution", lambda *given: [given[2:4]])
+        patch.setattr(readings, "in_one_resolution", lambda *given: [(*given[2:4], {})])
         patch.setattr(resolutions.Resolutions, "settle", lambda *_, **__: 0)
         yield
 
@@ -257,9 +260,12 @@ def columns(hour: int, count: float, kind: ReadingType) -> Readings:
 def test_posts_in_changing_resolutions_count_in_the_order_in_which_they_came(store: Store) -> None:
     begin(store)
     for count, kind in ((500.0, COARSE), (501_500.0, FINE), (502.0, COARSE), (503_000.0, FINE), (504.0, COARSE)):
-        accepted = store.journal.accept(ME, columns(0, count, kind))
-        assert accepted is not None
-        store.journal.put([accepted], received=NOW)
+        came, at = columns(0, count, kind), Panel(("H",), START, HOUR, np.array([[count]]), reading_type=kind)
+        accepted = store.journal.accept(ME, came)
+        if accepted is None:  # the first with more digits than what is stored does not wait
+            store.readings.save(ME, at, known_at=NOW)
+        else:
+            store.journal.put([accepted], received=NOW)
     assert sum(each.readings for each in store.readings.extents(ME, ["H"])) == 1
     found = store.readings.load(ME, "H", Interval(START, START + DAY), reading_type=FINE)
     assert found.values[0, 0] == 504_000
@@ -291,13 +297,77 @@ def test_single_readings_with_more_digits_take_their_days_with_them(store: Store
     assert kinds(store) == [FINE.code]
 
 
-def test_values_that_no_exact_number_could_hold_keep_their_resolution(store: Store) -> None:
+HUGE = np.array([LARGEST_EXACT * 1000])  # in mWh
+
+
+@ON_SERVERS
+@pytest.mark.parametrize("corrected", [False, True])
+def test_more_digits_than_can_be_counted_beside_what_is_stored_are_refused(store: Store, *, corrected: bool) -> None:
+    """Also on another day, and where the value was superseded: as of then it counts still."""
     begin(store)
-    store.readings.save(ME, panel(0, np.array([LARGEST_EXACT * 1000]), COARSE), known_at=NOW)
-    store.readings.save(ME, panel(1, np.array([1500.0]), FINE), known_at=NOW)
-    assert sorted(kinds(store)) == sorted([COARSE.code, FINE.code])
-    assert store.resolutions.settle(ME, ["H"], known_at=NOW) <= 1
-    assert sorted(kinds(store)) == sorted([COARSE.code, FINE.code])
+    store.readings.save(ME, panel(0, HUGE, COARSE), known_at=NOW)
+    if corrected:
+        store.readings.save(ME, panel(0, np.array([5000.0]), COARSE), known_at=NOW + HOUR)
+    for hour in (0, 1, 24, 30 * 24):
+        with pytest.raises(
+            GridMismatch, match=r"1500 times 0\.001 Wh at .* 9007199254740992 Wh is stored \(2025-01-06\)"
+        ):
+            store.readings.save(ME, panel(hour, np.array([1500.0]), FINE), known_at=NOW + DAY)
+    whole = store.readings.save(ME, panel(1, np.array([3000.0]), FINE), known_at=NOW + DAY)
+    assert whole == SaveSummary(1, 0, 0, 1)
+    assert kinds(store) == [COARSE.code]
+    found = store.readings.load(ME, "H", Interval(START, START + 2 * HOUR), as_of=NOW + 2 * DAY)
+    assert found.values[0].tolist() == [5.0 if corrected else LARGEST_EXACT, 3.0]
+    before = store.readings.load(ME, "H", Interval(START, START + HOUR), as_of=NOW)
+    assert before.values[0, 0] == LARGEST_EXACT
+    correct(store, ME, SITE, now=NOW + DAY)
+    sound(store)
+
+
+@ON_SERVERS
+def test_a_value_too_large_for_the_stored_digits_is_refused(store: Store) -> None:
+    begin(store)
+    store.readings.save(ME, panel(0, np.array([1500.0]), FINE), known_at=NOW)
+    for hour in (0, 1, 24):
+        with pytest.raises(GridMismatch, match=r"9007199254740992 Wh at .* cannot be counted in 0\.001 Wh") as refused:
+            store.readings.save(ME, panel(hour, HUGE, COARSE), known_at=NOW + DAY)
+        assert "check the value" in str(refused.value)
+    assert kinds(store) == [FINE.code]
+    sound(store)
+
+
+@ON_SERVERS
+@pytest.mark.parametrize("order", [(COARSE, FINE), (FINE, COARSE)])
+def test_what_waits_and_cannot_be_counted_alike_is_put_aside(store: Store, order: tuple[ReadingType, ...]) -> None:
+    """Nothing is stored yet when both are accepted; the others of the same rows are kept."""
+    begin(store)
+    store.registry.save_points(ME, [UsagePoint("OTHER", "UTC")])
+    for kind in order:
+        one = columns(0, LARGEST_EXACT if kind is COARSE else 1500.0, kind)
+        beside = columns(0, 7.0, kind)
+        accepted = [store.journal.accept(ME, each) for each in (one, replace(beside, points=("OTHER",)))]
+        if None in accepted:  # by now the first is folded
+            with pytest.raises(GridMismatch):
+                store.readings.save(ME, panel(0, HUGE if kind is COARSE else np.array([1500.0]), kind), known_at=NOW)
+        store.journal.put([each for each in accepted if each is not None], received=NOW)
+    assert kinds(store) == [order[0].code]
+    assert sum(each.readings for each in store.readings.extents(ME, ["OTHER"])) == 1
+    for row in store.journal.put_aside(ME):
+        assert (row.readings, "2^53 counts" in row.reason) == (1, True)
+    assert {check.name for check in verify_store(store, ME).checks if not check.ok} <= {"journal"}
+
+
+def test_of_days_that_cannot_follow_none_is_stored_in_two_resolutions(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From before there may be series in both."""
+    begin(store)
+    with as_before(monkeypatch):
+        store.readings.save(ME, panel(0, HUGE, COARSE), known_at=NOW)
+        store.readings.save(ME, panel(24, np.array([1500.0]), FINE), known_at=NOW)
+    with pytest.raises(GridMismatch, match="cannot join a series"):
+        store.readings.save(ME, panel(1, np.array([1500.0]), FINE), known_at=NOW)
+    assert store.readings.save(ME, panel(25, np.array([1500.0]), FINE), known_at=NOW).new == 1
 
 
 @pytest.mark.parametrize(("flow", "less"), [(Flow.NET, 400_000), (Flow.NONE, 0)])
@@ -326,12 +396,59 @@ def test_a_late_correction_of_an_archived_day_counts_once(store: Store, tmp_path
     correct(store, ME, SITE, now=NOW + HOUR)
     values[30 * 24 :] += 100
     assert kwh(store) == (values.sum() / 1e6,) * 2
-    store.readings.save(ME, panel(48, values[48:72] + 1000 + finer, FINE), known_at=NOW + 2 * HOUR)
+    late = panel(48, values[48:72] + 1000 + finer, FINE)
+    assert store.readings.save(ME, late, known_at=NOW + 2 * HOUR) == SaveSummary(0, 24, 0, 24)
+    assert store.readings.save(ME, late, known_at=NOW + 2 * HOUR) == SaveSummary(0, 0, 24, 24)
+    assert store.readings.save(ME, panel(72, values[72:96], FINE), known_at=NOW + 2 * HOUR).same == 24
+    counts_once(store)
     values[48:72] += 1000 + finer
     while correct(store, ME, SITE, now=NOW + 2 * HOUR).ranges:
         pass
     assert kwh(store) == (round(values.sum() / 1e6, 6),) * 2
+    counts_once(store)
+    before = store.readings.load(ME, "H", Interval(START, START + 20 * DAY), reading_type=COARSE, as_of=NOW)
+    assert before.values[0].tolist() == (whole_wh()[: 20 * 24] / 1000).tolist()
+
+
+def counts_once(store: Store) -> None:
+    """Whatever counts readings tells each hour once, and the books agree."""
+    assert sum(each.readings for each in store.readings.extents(ME, ["H"])) == DAYS * 24
+    assert sum(each.readings for each in store.readings.known_series(ME, "H")) == DAYS * 24
+    assert [each.readings for each in store.readings.freshness(ME)] == [DAYS * 24]
     sound(store)
+
+
+@ON_SERVERS
+def test_of_two_archived_months_the_one_that_stays_away_counts_once_too(store: Store, tmp_path: Path) -> None:
+    """The first correction with more digits comes when all is in the archive, hours lost before among it."""
+    begin(store)
+    values = whole_wh()
+    known = values.copy()
+    known[50:53] = np.nan
+    store.readings.save(ME, panel(0, known, COARSE), known_at=NOW)
+    correct(store, ME, SITE, now=NOW)
+    archive_months(store, ME, str(tmp_path), before=parse_month("2025-03"), drop_before=parse_month("2025-03"))
+    told = store.readings.save(ME, panel(48, values[48:72] + 1100, FINE), known_at=NOW + HOUR)
+    assert told == SaveSummary(3, 21, 0, 24)
+    counts_once(store)
+    values[48:72] += 1100
+    while correct(store, ME, SITE, now=NOW + HOUR).ranges:
+        pass
+    counts_once(store)
+    assert kwh(store)[1] == round(values.sum() / 1e6, 6)
+
+
+@ON_SERVERS
+def test_a_guess_with_more_digits_does_not_supersede_an_archived_reading(store: Store, tmp_path: Path) -> None:
+    begin(store)
+    values = whole_wh()
+    store.readings.save(ME, panel(0, values, COARSE), known_at=NOW)
+    correct(store, ME, SITE, now=NOW)
+    archive_months(store, ME, str(tmp_path), before=parse_month("2025-02"), drop_before=parse_month("2025-02"))
+    guess = panel(48, values[48:72] + 100, FINE)
+    guess = guess.with_values(guess.values, np.full(guess.values.shape, q.GUESSED, np.uint8))
+    assert store.readings.save(ME, guess, known_at=NOW + HOUR).aside == 24
+    counts_once(store)
 
 
 def test_a_series_that_comes_again_as_a_whole_leaves_nothing_behind(store: Store) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from gridwright.domain.access import Access
 from gridwright.domain.calendar import date_of
-from gridwright.domain.errors import Forgotten, GridMismatch
+from gridwright.domain.errors import Forgotten, GridMismatch, NotFound
 from gridwright.domain.interval import DAY_S, Interval, epoch_s, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import DELIVERED_ENERGY, ReadingType
@@ -24,7 +24,7 @@ from gridwright.domain.usage_point import UsagePoint
 from gridwright.domain.verdict import Reject
 from gridwright.formats.source import KEPT_REJECTS, Decoded, ReadOptions
 from gridwright.ingest import Gridded, Tally, grid_series
-from gridwright.jobs.cascade.fit_day import fit_day
+from gridwright.jobs.cascade.fit_day import Fitted, fit_day
 from gridwright.jobs.files.adrift import adrift, keep_adrift
 from gridwright.jobs.files.beside_measured import MEASURED, beside_measured
 from gridwright.jobs.files.brought import Brought, named
@@ -316,16 +316,30 @@ class ChunkImport:
         panel = part.panel
         day = from_epoch_s(epoch_s(panel.start) // DAY_S * DAY_S)
         whole = Interval(day, day + timedelta(seconds=DAY_S))
-        with leaving_out():  # what came in is kept, whatever became of the archive
+        stored = None
+        with leaving_out(), suppress(NotFound):  # what came in is kept, whatever became of the archive
             stored = load_counted(self.run.store, self.run.access, panel.points, whole, panel.reading_type)
-        fitted = fit_day(panel, stored)
-        misfits += [(replace(part, panel=fitted.rest), error)] if fitted.rest else []
-        if fitted.summed is None:
+        fitted = Fitted(None, panel) if stored is None else fit_day(panel, stored)
+        if fitted.summed is not None:
+            return self._save_summed(part, (fitted.summed, fitted.rest), error, misfits)
+        misfits.append((part, error))
+        return NOTHING_SAVED
+
+    def _save_summed(
+        self, part: Part, fitted: tuple[Panel, Panel | None], error: GridMismatch, misfits: list[Misfit]
+    ) -> SaveSummary:
+        """Save what was added up to the intervals of its day; the rest, or what cannot be stored, joins the misfits."""
+        panel, (summed, rest) = part.panel, fitted
+        try:
+            saved = self._save_part(replace(part, panel=summed))
+        except GridMismatch as other:  # no exact number holds its values beside those that are stored
+            misfits.append((part, other))
             return NOTHING_SAVED
-        shorter, longer = panel.interval_s // 60, stored.interval_s // 60
-        when = f"{panel.points[0]}, {date_of(epoch_s(day) // DAY_S)}"
+        misfits += [(replace(part, panel=rest), error)] if rest else []
+        when = f"{panel.points[0]}, {date_of(epoch_s(panel.start) // DAY_S)}"
+        shorter, longer = panel.interval_s // 60, summed.interval_s // 60
         self.run.notes[f"{when}: readings of {shorter} min are added up to the {longer} min of that day"] = None
-        return self._save_part(replace(part, panel=fitted.summed))
+        return saved
 
     def _save_registers(self, gridded: Gridded, misfits: Sequence[Misfit]) -> Counter[str]:
         run, counts = self.run, Counter[str]()

@@ -18,7 +18,7 @@ from gridwright.domain.image import Image
 from gridwright.domain.month import month_name
 from gridwright.store.archive.overlay import only, overlaid, to_block_rows
 from gridwright.store.days import blocks
-from gridwright.store.days.away import DayImages
+from gridwright.store.days.away import DayImages, Elsewhere
 from gridwright.store.names import Names, every_image
 from gridwright.store.session import Unit
 
@@ -241,6 +241,10 @@ class MonthsAway:
         """Tell whether what is archived of a day could not be read when its images were asked for."""
         month = self._month(day)
         return month is not None and month.month in self._lost
+
+    def elsewhere(self) -> Elsewhere:
+        """Return what of them is stored in another resolution: nothing, all are of one type."""
+        return {}
 
     def _archived(self, month: AwayMonth, day: int) -> DayImages:
         try:

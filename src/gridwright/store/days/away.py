@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from gridwright.store.days.blocks import BlockRows
+
+# By usage point: another type of the same meaning, and which slots of a day are told by it alone.
+Elsewhere = dict[int, tuple[int, npt.NDArray[np.bool_]]]
 
 
 class DayImages(NamedTuple):
@@ -25,3 +31,6 @@ class Away(Protocol):
 
     def is_lost(self, day: int) -> bool:
         """Tell whether what is archived of a day could not be read when its images were asked for."""
+
+    def elsewhere(self) -> Elsewhere:
+        """Return what of the images that were asked for last is stored in another resolution."""

@@ -14,19 +14,21 @@ from gridwright.store.days.incoming import PLAINLY
 from gridwright.store.days.known import Instants, unpack_known
 from gridwright.store.days.recounting import Change, Image, day_image
 from gridwright.store.days.saving_panels import leave_traces, merge_panel
+from gridwright.store.days.series import uncount
 from gridwright.store.names import Names
 from gridwright.store.session import Unit
 
 
 def merge_both(
-    unit: Unit, names: Names, change: Change, place: tuple[int, int], known_at_us: int, *, made: bool = False
+    unit: Unit, names: Names, change: Change, place: tuple[int, int, bool], known_at_us: int, *, made: bool = False
 ) -> bool:
     """Let the better value of each interval count, and of equals the later, as if all had come in one resolution.
 
     The other is taken back, so that what was known before still can be asked. Days on different grids stay as they are.
-    `place`: day and usage point. `made`: of final images, which the days of the raw ones are made into again.
+    `place`: day, usage point, and whether the archive has a file of it: what was told in both resolutions while the day
+    was in that alone was counted once. `made`: of final images, which the days of the raw ones are made into again.
     """
-    day, key = place
+    day, key, filed = place
     coarse, fine = (day_image(unit, kind, day, key) for kind in (change.source, change.target))
     if coarse is None or not _counts(coarse).any():
         return False
@@ -45,6 +47,10 @@ def merge_both(
         saver, _ = merge_panel(unit, names, kind, panel, known_at_us, how=PLAINLY)
         if not made:
             leave_traces(unit, saver)
+    if not made:
+        told = np.zeros(coarse.slots, np.bool_) if fine is None else fine.present
+        fewer = np.count_nonzero(coarse.present & (wins & ~told if filed else wins | told))
+        uncount(unit, change.source, DAY_S // coarse.slots, np.array([key]), np.array([fewer]), kept=True)
     return True
 
 

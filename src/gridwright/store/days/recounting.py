@@ -75,6 +75,12 @@ class Image(NamedTuple):
         """Which slots have a value."""
         return np.asarray(self.integers != NOTHING[self.width])
 
+    @property
+    def largest(self) -> int:
+        """The value that is farthest from zero, which it is where there is none."""
+        known = self.integers[self.present].astype(np.int64)
+        return int(known[np.argmax(np.abs(known))]) if known.size else 0
+
     def told(self, kind: int, day: int) -> bytes:
         """Return the checksum of what it says."""
         quality_all = NONE if self.quality_all is None else self.quality_all
@@ -85,11 +91,14 @@ class Image(NamedTuple):
 class Recounted(NamedTuple):
     """What became of a day: usage point, interval length and readings of each that was moved, and who is left over.
 
-    `both`: usage points that have the day in both resolutions, or in a file of the archive too.
+    `both`: usage points that have the day in both resolutions, or in a file of the archive too. `beyond`: those of
+    which a value would be no exact number, with their largest one. `filed`: the archive has a file of the day.
     """
 
     moved: list[tuple[int, int, int]]
     both: list[int]
+    beyond: dict[int, int]
+    filed: bool
 
 
 def recount_day(unit: Unit, change: Change, day: int, keys: Sequence[int]) -> Recounted:
@@ -98,14 +107,22 @@ def recount_day(unit: Unit, change: Change, day: int, keys: Sequence[int]) -> Re
     Left as they are: a day that is there in both resolutions, or archived, for then the database has what its file has;
     and one of which a value would be no exact number.
     """
-    found, filed = Recounted([], []), bool(unit.fetch(FILED, (change.source, day, day)))
+    filed = bool(unit.fetch(FILED, (change.source, day, day)))
+    found = Recounted([], [], {}, filed)
     for at in range(0, len(keys), FEW):
         part = list(keys[at : at + FEW])
         images = {table: _images(unit, table, change.source, day, part) for table in TABLES}
         there = {image.usage_point for some in images.values() for image in some}
         if not there:
             continue
-        there -= {image.usage_point for some in images.values() for image in some if not _fits(image, change.factor)}
+        beyond = {
+            image.usage_point: image.largest
+            for some in images.values()
+            for image in some
+            if not _fits(image, change.factor)
+        }
+        found.beyond.update(beyond)
+        there -= beyond.keys()
         both = there if filed else there & _points(unit, change.target, day, sorted(there))
         movable = sorted(there - both)
         if movable:
@@ -156,8 +173,7 @@ def _points(unit: Unit, kind: int, day: int, keys: Sequence[int]) -> set[int]:
 
 
 def _fits(image: Image, factor: int) -> bool:
-    known = image.integers[image.present]
-    return not known.size or int(np.abs(known).max()) <= LARGEST_EXACT // factor
+    return abs(image.largest) <= LARGEST_EXACT // factor
 
 
 def _row(image: Image, change: Change, day: int) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ and so are the days that it touches from then on; the rest of the series follows
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,8 @@ from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import LARGEST_EXACT, ReadingType
 from gridwright.ingest.order import is_guess
 from gridwright.store.days.blocks import lock_points
-from gridwright.store.days.bringing import bring_days, bring_whole
+from gridwright.store.days.bringing import Beyond, bring_days, bring_whole
+from gridwright.store.days.countable import Stored, require_countable, too_fine
 from gridwright.store.days.kept_series import Kept, stored_series
 from gridwright.store.days.laying import Single
 from gridwright.store.days.loading import PanelLoader
@@ -36,6 +37,17 @@ class KeptSingles(NamedTuple):
     places: list[int]
     singles: list[Single]
     keys: list[int | None]
+
+
+class KeptPart(NamedTuple):
+    """Readings in the resolution in which they are kept, and the key of that type.
+
+    `coarser`: keys of types in which some of the series are stored besides, by how many counts become of one of theirs.
+    """
+
+    kind: int
+    panel: Panel
+    coarser: Mapping[int, int]
 
 
 def singles_as_kept(
@@ -61,21 +73,25 @@ def singles_as_kept(
     return list(found.values())
 
 
-def in_one_resolution(unit: Unit, names: Names, kind: int, panel: Panel, known_at_us: int) -> list[tuple[int, Panel]]:
+def in_one_resolution(unit: Unit, names: Names, kind: int, panel: Panel, known_at_us: int) -> list[KeptPart]:
     """Return raw readings in parts, each with the type's key under which it is to be stored.
 
     Their usage points are locked first: another writer may be about to store them in another resolution. Days that are
-    stored in one are brought to that of what touches them.
+    stored in one are brought to that of what touches them. What cannot be counted as the series is, is a GridMismatch.
     """
     keys = names.key_array(unit, panel.points).tolist()
     lock_points(unit, keys)
     family = names.resolutions(unit, panel.reading_type)
     if len(family) <= 1:
-        return [(kind, panel)]
+        return [KeptPart(kind, panel, {})]
     there, own = stored_series(unit, family, keys), panel.reading_type.exponent
-    if all(one.exponent == own for some in there.values() for one in some):
-        return [(kind, panel)]
+    every = {one.exponent for some in there.values() for one in some}
+    if every <= {own}:
+        return [KeptPart(kind, panel, {})]
     wanted = np.array([_wanted(panel, row, there.get(key, ())) for row, key in enumerate(keys)])
+    for row, key in enumerate(keys):
+        if key in there:
+            require_countable(unit, panel, row, Stored(key, there[key], family), int(wanted[row]))
     parts = []
     for exponent in np.unique(wanted).tolist():
         rows = np.flatnonzero(wanted == exponent)
@@ -85,7 +101,8 @@ def in_one_resolution(unit: Unit, names: Names, kind: int, panel: Panel, known_a
         _bring(unit, names, part, (family, there), known_at_us)
         if exponent < own:
             part = _as_known(unit, names, family[exponent], part, 10.0 ** (own - exponent))
-        parts.append((family[exponent], part))
+        coarser = {10 ** (one - exponent): family[one] for one in every if one > exponent}
+        parts.append(KeptPart(family[exponent], part, coarser))
     return parts
 
 
@@ -136,9 +153,12 @@ def _bring(
                 mine[exponent, whole].append(key)
     for (exponent, whole), keys in mine.items():
         change = Change(family[exponent], family[fine.exponent], fine.finer(exponent), fine)
+        beyond: Beyond = {}
         if whole:
             every = [one for key in keys for one in there[key]]
             reach = range(min(one.first for one in every), max(one.last for one in every))
-            bring_whole(unit, names, change, (keys, reach), known_at_us)
+            bring_whole(unit, names, change, (keys, reach), known_at_us, beyond=beyond)
         else:
-            bring_days(unit, names, change, (keys, days), known_at_us)
+            bring_days(unit, names, change, (keys, days), known_at_us, beyond=beyond)
+        for key, found in beyond.items():
+            raise too_fine(part, names.key_array(unit, part.points).tolist().index(key), exponent, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
 from functools import partial
@@ -135,6 +136,7 @@ class PanelSaver:
         self.counts = np.zeros(3, np.int64)  # new, changed, same
         self.outranked: list[Outranked] = []
         self.made_way: list[tuple[str, int]] = []
+        self.elsewhere: Counter[tuple[int, int]] = Counter()  # readings of other types, by them and usage point
 
     def run(self, first_day: int = 0) -> SaveSummary:
         """Save every day of the panel, from `first_day` on."""
@@ -174,6 +176,9 @@ class PanelSaver:
         counts = self.counts + held.counts
         self._save_day(reader, held.held)
         self.counts, self.outranked = counts, self.outranked + held.aside
+        for key, (kind, there) in self.away.elsewhere().items():
+            came = held.held.present[np.searchsorted(self.keys, key)]
+            self.elsewhere[kind, key] += int(np.count_nonzero(came & there[held.held.part.slots]))
 
     def _save_day(self, reader: GroupReader, incoming: Incoming) -> None:
         filled = np.asarray(incoming.present.any(axis=1), np.bool_)

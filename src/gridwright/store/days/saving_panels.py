@@ -14,7 +14,7 @@ from gridwright.store.days.away import Away
 from gridwright.store.days.incoming import PLAINLY, Manner
 from gridwright.store.days.outranked import tell_outranked
 from gridwright.store.days.saving import PanelSaver, SaveSummary, Unfit
-from gridwright.store.days.series import count_series
+from gridwright.store.days.series import count_series, uncount
 from gridwright.store.forgotten import kept_from, require_kept
 from gridwright.store.instant import to_seconds
 from gridwright.store.names import Names
@@ -72,4 +72,6 @@ def leave_traces(unit: Unit, saver: PanelSaver, *, settled: bool = False) -> lis
     count_series(
         unit, saver.kind, interval_s, keys, first=touched.first[at], last=touched.last[at], new=touched.new[at]
     )
+    for (kind, key), fewer in saver.elsewhere.items():  # what came in place of archived readings counts in their place
+        uncount(unit, kind, interval_s, np.array([key]), np.array([fewer]), kept=True)
     return [saver.panel.points[row] for row in at.tolist()]

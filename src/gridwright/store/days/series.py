@@ -80,11 +80,15 @@ def count_series(unit: Unit, kind: int, interval_s: int, keys: Keys, *, first: K
     unit.run_many(UPDATE, changed)
 
 
-def uncount(unit: Unit, kind: int, interval_s: int, keys: Keys, gone: Keys) -> None:
-    """Count readings no more that are set aside, so many of each key; a series that has none left is none."""
+def uncount(unit: Unit, kind: int, interval_s: int, keys: Keys, gone: Keys, *, kept: bool = False) -> None:
+    """Count readings no more that are set aside, so many of each key; a series that has none left is none.
+
+    `kept`: their days are still stored, or in the archive, so that the series stays.
+    """
     each = zip(keys.tolist(), gone.tolist(), strict=True)
     unit.run_many(LESS, [(less, kind, key, interval_s) for key, less in each])
-    unit.run_many(EMPTY, [(kind, key, interval_s) for key in keys.tolist()])
+    if not kept:
+        unit.run_many(EMPTY, [(kind, key, interval_s) for key in keys.tolist()])
 
 
 def _which(keys: Keys) -> tuple[str, list[int]]:

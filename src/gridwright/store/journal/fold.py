@@ -19,6 +19,7 @@ from gridwright.domain.errors import Conflict, GridMismatch, GridwrightError, In
 from gridwright.domain.interval import DAY_S, Interval, from_epoch_s
 from gridwright.domain.panel import Panel
 from gridwright.domain.reading_type import ReadingType
+from gridwright.store.archive.alike import AlikeReader
 from gridwright.store.archive.reading import ArchiveReader
 from gridwright.store.days import blocks
 from gridwright.store.days.fitting import save_fitting
@@ -182,10 +183,12 @@ class Folder:
         def save(some: Panel) -> None:
             try:
                 with self._session.writing(settled=False):
-                    how, look = Manner(fill=fill, ranked=True), self._archived.beside
                     parts = in_one_resolution(unit, self._names, kind[0], some, known_at_us)
-                    merge = partial(merge_panel, how=how, archived=look)
-                    each = [merge(unit, self._names, *part, known_at_us) for part in parts]
+                    merge = partial(merge_panel, unit, self._names, how=Manner(fill=fill, ranked=True))
+                    each = [
+                        merge(key, part, known_at_us, archived=AlikeReader(self._archived, coarser).beside)
+                        for key, part, coarser in parts
+                    ]
                     for saver, _ in each:
                         leave_traces(unit, saver)
             except (StoreCorrupt, Conflict) as error:  # one damaged day must not keep everybody from reading the others

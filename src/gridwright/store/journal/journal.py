@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +19,7 @@ from gridwright.domain.readings import Readings
 from gridwright.ingest.order import order
 from gridwright.store.archive.reading import days_away
 from gridwright.store.audit import note
+from gridwright.store.days.countable import counts_alike
 from gridwright.store.days.grid import LONGEST_S
 from gridwright.store.instant import from_us, from_us_if, to_us
 from gridwright.store.journal.aside import GONE, try_again
@@ -109,7 +110,7 @@ class Journal:
                 keys = self._names.key_array(unit, readings.points)
             except (AccessDenied, NotFound):
                 return None
-            kind, others = self._keys_of(unit, readings.reading_type)
+            kind, alike = self._keys_of(unit, readings.reading_type)
             rows: list[tuple[int, bytes]] = []
             ordered = order(readings)
             if ordered.tally.conflicting:
@@ -117,7 +118,7 @@ class Journal:
             for entry in _entries(ordered.readings, kind, keys, fill=fill):
                 if fill and days_away(unit, kind, entry.days()):
                     return None  # a fold sees the database alone
-                if not self._fit(unit, entry, others):
+                if not self._fit(unit, entry, readings.reading_type.exponent, alike):
                     return None
                 rows += [(part.size, pack_entry(part)) for part in entry.parts()]
         return Accepted(access.actor[:200], tuple(rows))
@@ -129,24 +130,28 @@ class Journal:
             return None
         access.require(Act.WRITE_READINGS)
         with self._writing() as unit:
-            kind, others = self._keys_of(unit, readings.kind)
+            kind, alike = self._keys_of(unit, readings.kind)
             quality = np.full(readings.at.size, readings.quality, np.uint8)
             entry = Entry(kind, readings.interval_s, readings.point, readings.at, readings.count, quality)
-            if not self._fit(unit, entry, others):
+            if not self._fit(unit, entry, readings.kind.exponent, alike):
                 return None
             rows = tuple((part.size, pack_entry(part)) for part in entry.parts())
         return Accepted(access.actor[:200], rows)
 
-    def _keys_of(self, unit: Unit, kind: ReadingType) -> tuple[int, list[int]]:
-        """Return the key of a type, and those of other resolutions in which a series may be kept: mostly none."""
-        key, alike = self._names.make_type_key(unit, kind), self._names.resolutions(unit, kind).values()
-        return key, [each for each in alike if each != key]
+    def _keys_of(self, unit: Unit, kind: ReadingType) -> tuple[int, Mapping[int, int]]:
+        """Return the key of a type, and those of all resolutions in which a series may be kept: mostly its own."""
+        return self._names.make_type_key(unit, kind), self._names.resolutions(unit, kind)
 
-    def _fit(self, unit: Unit, entry: Entry, others: Sequence[int]) -> bool:
-        """Tell whether readings are on the grid of what is stored, in whichever resolution."""
+    def _fit(self, unit: Unit, entry: Entry, exponent: int, alike: Mapping[int, int]) -> bool:
+        """Tell whether readings are on the grid of what is stored, in whichever resolution, and can be counted so."""
         days = entry.days()
-        grids = (entry.grid, *((other, *entry.grid[1:]) for other in others))
-        return all(self._grids.fit(unit, grid, days, entry.key) for grid in grids)
+        grids = (entry.grid, *((other, *entry.grid[1:]) for other in alike.values() if other != entry.kind))
+        if not all(self._grids.fit(unit, grid, days, entry.key) for grid in grids):
+            return False
+        if len(grids) == 1:
+            return True
+        with unit.beside_what_waits():  # of what waits, too, folding sees whether it can be counted so
+            return counts_alike(unit, exponent, alike, np.unique(entry.key).tolist(), entry.value)
 
     def put(self, accepted: Sequence[Accepted], *, received: datetime) -> int:
         """Add rows in their order; durable on return, or with the surrounding transaction. Returns how many readings.
