@@ -47,12 +47,14 @@ def place(store: Store) -> Place:
     return exchanged(store)
 
 
-def exchanged(store: Store, name: str = "A", **reads: Decimal) -> Place:
+def exchanged(
+    store: Store, name: str = "A", *, final_kwh: Decimal | None = None, opening_kwh: Decimal | None = None
+) -> Place:
     a_meter(store, name)
     evening = Panel((name,), START + 20 * HOUR, QUARTER, np.full((1, 1), 100.0))
     store.readings.save(ME, evening, known_at=NOW)
     new = Meter(NEW if name == "A" else f"{NEW}-{name}", dials=9, lsb_wh=1)
-    exchange_meter(store, ME, MeterExchange(name, new, AT, **reads), now=NOW)
+    exchange_meter(store, ME, MeterExchange(name, new, AT, final_kwh, opening_kwh), now=NOW)
     return Place(store)
 
 
