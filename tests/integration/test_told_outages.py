@@ -35,6 +35,8 @@ from gridwright.jobs.grid.tell_outage import (
 )
 from gridwright.jobs.meters.claim_meter import claim_in_portions
 from gridwright.jobs.meters.claimed_place import MeterClaim
+from gridwright.jobs.upkeep.check_waiting import check_waiting
+from gridwright.jobs.upkeep.health import State
 from gridwright.store import Store, open_store
 from gridwright.store.field import waiting_events
 from tests.integration.store.conftest import emptied
@@ -179,6 +181,15 @@ def test_at_a_usage_point_nobody_knows_it_waits_and_costs_no_other(store: Store)
     claim_in_portions(store, ME, MeterClaim("UP-9", "UP-9"), now=NOW)
     assert [each.type for each in store.devices.events(ME, point="UP-9")] == [POWER_ON, POWER_OFF]
     assert cancel_outage(store, ME, told, now=NOW).events == 4
+
+
+def test_the_doctor_counts_what_waits(store: Store) -> None:
+    tell_outage(store, ME, OutageTold(["UP-9"], FROM, TO), now=NOW)
+    (check,) = [each for each in check_waiting(store, NOW) if each.name == "quarantine"]
+    assert (check.state, "2 events without a usage point" in check.found) == (State.WARN, True)
+    store.waiting_events.drop(ME, "UP-9", reason="a slip")
+    (check,) = [each for each in check_waiting(store, NOW) if each.name == "quarantine"]
+    assert check.state is State.OK
 
 
 def test_registered_and_told_again_what_waited_is_kept(store: Store) -> None:

@@ -20,7 +20,7 @@ def listed_claim(line: int, item: object) -> ListedClaim:
         asked = ClaimLine.model_validate(item)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "claim"
+        field = shown(".".join(map(str, first["loc"]))) or "claim"
         named = "" if not first["loc"] or first["type"] == "missing" else f": {shown(first['input'])!r}"
         fault = InputError(f"{first['msg'].removeprefix('Value error, ')}{named}", where=field, remedy=BODY)
         return ListedClaim(line, _said(item, "meter"), _said(item, "usage_point"), fault=fault)

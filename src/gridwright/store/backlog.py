@@ -10,6 +10,7 @@ from sqlalchemy import Table, case, func, select, text
 from gridwright.domain.access import Access, Act
 from gridwright.domain.job import JobState
 from gridwright.store import schema
+from gridwright.store.field.waiting_events import WAITS
 from gridwright.store.instant import from_us
 from gridwright.store.schema.field import quarantined_reading
 from gridwright.store.schema.trust import rerate
@@ -28,6 +29,7 @@ class Backlog:
     oldest_rerate: datetime | None
     quarantined: int
     quarantined_meters: int
+    waiting_events: int
     jobs: int
     oldest_job: datetime | None
     failed_jobs: int
@@ -65,6 +67,7 @@ class Backlogs:
                 None if since is None else from_us(int(since)),
                 int(quarantined),
                 int(meters),
+                int(run(select(func.count()).where(WAITS)).scalar_one()),
                 int(jobs),
                 None if oldest is None else from_us(int(oldest)),
                 int(failed),

@@ -129,6 +129,8 @@ class Verdicts:
 
 
 def shown(value: object) -> str:
-    """Return a value as an answer may repeat it: short."""
+    """Return a value as an answer may repeat it: short, and without halves of characters, which no answer can hold."""
     text = value if isinstance(value, str) else "" if value is None else f"{value}"
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"

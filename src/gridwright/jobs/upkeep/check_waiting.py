@@ -38,13 +38,14 @@ def check_waiting(store: Store, now: datetime, keep_quarantine: timedelta | None
     warn = waits.rerates > MANY_RERATES or since > SOON
     yield graded("bills to rate again", found, WORKER, warn=warn, fail=since > LONG)
     found = f"{waits.quarantined} readings of {waits.quarantined_meters} unknown meters"
+    found += f", and {waits.waiting_events} events without a usage point" if waits.waiting_events else ""
     fate = "nothing of it is lost"
     if keep_quarantine is not None:
         fate = f"what waits for more than {keep_quarantine / DAY:g} days is deleted (retention.quarantine_days)"
         told = next_forgetting(store, LOCAL_OWNER, "quarantine", now)
         fate += f": next what came in before {told.before:%Y-%m-%d}, on {told.due:%Y-%m-%d}" if told else ""
     remedy = f"gridwright quarantine list shows them: register or claim the meters; {fate}"
-    yield graded("quarantine", found, remedy, warn=waits.quarantined > 0)
+    yield graded("quarantine", found, remedy, warn=waits.quarantined + waits.waiting_events > 0)
     since = timedelta() if waits.oldest_job is None else now - waits.oldest_job
     found = f"{waits.jobs} wait" + (f", the oldest for {ago(since)}" if waits.jobs else "")
     yield graded("ordered jobs", f"{found}; {waits.failed_jobs} failed", WORKER, warn=since > SOON, fail=since > LONG)
