@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from gridwright.domain.interval import DAY_S
+from gridwright.domain.reading_type import from_code
 from gridwright.store.archive import sql
 from gridwright.store.archive.archive import ARCHIVED, kinds_of, load_parts
-from gridwright.store.archive.rows import StoredBlock, readings_of
+from gridwright.store.archive.rows import Kind, StoredBlock, readings_of, taken_back
 from gridwright.store.days.blocks import lock_points
 from gridwright.store.days.recounting import MOVED, MOVING
 from gridwright.store.days.series import uncount
@@ -56,7 +57,9 @@ def forget_day(unit: Unit, day: int) -> Gone:
     points = {(kind, table): _points(unit, table, kind, day) for kind in kinds for table in TABLES}
     everybody = sorted(set().union(*points.values()))
     lock_points(unit, everybody)
-    readings = sum(_uncount(unit, key, day) for key, kind in kinds.items() if kind.image == "raw")
+    raw = [key for key, kind in kinds.items() if kind.image == "raw"]
+    finer = {key: {one for each in _finer(kinds, key) for one in points[each, sql.CURRENT]} for key in raw}
+    readings = sum(_uncount(unit, key, day, finer[key]) for key in raw)
     gone = Counter[str]()
     for kind in kinds:
         for table in TABLES:
@@ -77,10 +80,20 @@ def _points(unit: Unit, table: str, kind: int, day: int) -> set[int]:
     return {point for (point,) in unit.fetch(POINTS.format(table=table), (kind, day))}
 
 
-def _uncount(unit: Unit, kind: int, day: int) -> int:
-    """Count the readings of a day of one series kind no more; returns how many they are."""
+def _finer(kinds: Mapping[int, Kind], kind: int) -> list[int]:
+    """Return the kinds that mean the same in a finer resolution: what they have of a day is counted there alone."""
+    own, image = from_code(kinds[kind].code), kinds[kind].image
+    every = [(key, from_code(each.code)) for key, each in kinds.items() if each.image == image]
+    return [key for key, each in every if each.exponent < own.exponent and each.finer(own.exponent) == own]
+
+
+def _uncount(unit: Unit, kind: int, day: int, finer: Collection[int]) -> int:
+    """Count the readings of a day of one series kind no more; returns how many they are.
+
+    `finer`: usage points that have the day in a finer resolution, too, in which what was taken back of it is counted.
+    """
     rows = sql.read_day(unit, sql.CURRENT, kind, day, _Any()).rows
-    counts = _counted(rows)
+    counts = _counted(rows, finer)
     for length_s in sorted({length for _, length in counts}):
         mine = sorted((point, count) for (point, length), count in counts.items() if length == length_s)
         keys, many = np.array(mine, np.int64).reshape(-1, 2).T
@@ -102,11 +115,11 @@ def _delete(unit: Unit, table: str, which: tuple[int, int], locked: int) -> int:
     return gone
 
 
-def _counted(rows: list[StoredBlock]) -> Counter[tuple[int, int]]:
+def _counted(rows: list[StoredBlock], finer: Collection[int] = ()) -> Counter[tuple[int, int]]:
     """Return the readings of rows by usage point and interval length in seconds."""
     counts = Counter[tuple[int, int]]()
     for row, many in zip(rows, readings_of(rows).tolist(), strict=True):
-        counts[row.usage_point, DAY_S // row.slots] += many
+        counts[row.usage_point, DAY_S // row.slots] += many - (taken_back(row) if row.usage_point in finer else 0)
     return counts
 
 

@@ -37,6 +37,7 @@ from gridwright.jobs.load.load_trusted import load_trusted
 from gridwright.jobs.meters.in_epochs import in_epochs
 from gridwright.jobs.meters.keep_reads import keep_reads
 from gridwright.jobs.upkeep.archive_months import archive_months
+from gridwright.jobs.upkeep.forget_readings import forget_readings
 from gridwright.jobs.upkeep.verify_store import verify_store
 from gridwright.store import SaveSummary, Single, Store, open_store, readings, resolutions
 
@@ -436,6 +437,21 @@ def test_of_two_archived_months_the_one_that_stays_away_counts_once_too(store: S
         pass
     counts_once(store)
     assert kwh(store)[1] == round(values.sum() / 1e6, 6)
+
+
+@ON_SERVERS
+def test_forgotten_months_are_counted_no_more_in_either_resolution(store: Store, tmp_path: Path) -> None:
+    begin(store)
+    values = whole_wh()
+    store.readings.save(ME, panel(0, values, COARSE), known_at=NOW)
+    correct(store, ME, SITE, now=NOW)
+    archive_months(store, ME, str(tmp_path), before=parse_month("2025-02"), drop_before=parse_month("2025-02"))
+    store.readings.save(ME, panel(48, values[48:72] + 1100, FINE), known_at=NOW + HOUR)
+    while correct(store, ME, SITE, now=NOW + HOUR).ranges:
+        pass
+    forget_readings(store, ME, before=parse_month("2025-02"))
+    left = [each.readings for each in store.readings.extents(ME, ["H"])]
+    assert (min(left) >= 0, sum(left)) == (True, 14 * 24)
 
 
 @ON_SERVERS

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from gridwright.domain import quality as q
 from gridwright.domain.errors import StoreCorrupt
 from gridwright.domain.interval import DAY_S
 from gridwright.store.days.checksum import COUNTS, KNOWN, QUALITY, Numbers, Sums, a_row, mix, of_rows
@@ -51,6 +52,13 @@ class StoredBlock(NamedTuple):
     revision: int
     known: bytes | None
     additions: int
+
+
+def taken_back(row: StoredBlock) -> int:
+    """Return how many readings of a row were taken back."""
+    if row.quality is None:
+        return row.slots if row.quality_all == q.TAKEN_BACK else 0
+    return bytes(row.quality).count(q.TAKEN_BACK)
 
 
 def decode(row: StoredBlock, day: int) -> tuple[Values, npt.NDArray[np.uint8], Instants]:

@@ -16,7 +16,7 @@ from gridwright.domain.interval import DAY_S
 from gridwright.domain.reading_type import from_code
 from gridwright.store import schema
 from gridwright.store.archive.archive import ARCHIVED, ArchivePart, kinds_of
-from gridwright.store.archive.rows import Kind, StoredBlock, decode
+from gridwright.store.archive.rows import Kind, StoredBlock, decode, taken_back
 from gridwright.store.archive.sql import COLUMNS, point_codes
 from gridwright.store.checks.checks import Finder
 from gridwright.store.checks.checksums import StoredRows, check_day, check_registers
@@ -144,7 +144,7 @@ def _check_day(work: _Pass, day: int, stored: StoredRows, before: StoredRows) ->
     for known, row in _decode(work, day, current):
         key = (row.usage_point, DAY_S // row.slots)
         work.counts[key] += known
-        work.taken_back[key] += _taken_back(row)
+        work.taken_back[key] += taken_back(row)
         first, last = work.extent.get(key, (day, day))
         work.extent[key] = (min(first, day), max(last, day))
     for _ in _decode(work, day, earlier):
@@ -254,12 +254,6 @@ def _has_finer(kinds: dict[int, Kind], kind: Kind) -> bool:
     own = from_code(kind.code)
     same = (from_code(each.code) for each in kinds.values() if each.image == kind.image)
     return any(each.exponent < own.exponent and each.finer(own.exponent) == own for each in same)
-
-
-def _taken_back(row: StoredBlock) -> int:
-    if row.quality is None:
-        return row.slots if row.quality_all == q.TAKEN_BACK else 0
-    return bytes(row.quality).count(q.TAKEN_BACK)
 
 
 def _check_series(work: _Pass, gone: list[ArchivePart], *, finer: bool) -> None:
