@@ -93,26 +93,24 @@ class Once:
 
         One that was cut short is no answer yet: sent again, it goes on where it was.
         """
-        access, store = self.platform.access, self.platform.store
         if not self.key:
             return to_response(answered(status, work()))
-        with self.flying.only((access.actor, self.key)):
-            before = self._recall()
-            if before is not None:
-                return to_response(before, replayed=True)
-            answer = answered(status, work())
-            store.answers.remember(access, self.key, self.digest, answer, now=self.platform.clock())
-        return to_response(answer)
+        with self.flying.only((self.platform.access.actor, self.key)):
+            return self._remembered(status, work)
 
     def _kept(self, status: HTTPStatus, work: Callable[[], BaseModel]) -> Response:
-        """Return the answer that is kept under the key, or do the work and keep its answer."""
+        """Return the answer that is kept under the key, or do the work and keep its answer, both or neither."""
+        with self.platform.store.transaction():
+            return self._remembered(status, work)
+
+    def _remembered(self, status: HTTPStatus, work: Callable[[], BaseModel]) -> Response:
+        """Return the answer that is kept under the key, or that to the work, which is kept from now on."""
         access, store = self.platform.access, self.platform.store
-        with store.transaction():
-            before = self._recall()
-            if before is not None:
-                return to_response(before, replayed=True)
-            answer = answered(status, work())
-            store.answers.remember(access, self.key, self.digest, answer, now=self.platform.clock())
+        before = self._recall()
+        if before is not None:
+            return to_response(before, replayed=True)
+        answer = answered(status, work())
+        store.answers.remember(access, self.key, self.digest, answer, now=self.platform.clock())
         return to_response(answer)
 
     def act(self, done: Act, name: str, told: Callable[[Platform, str], BaseModel]) -> Response:

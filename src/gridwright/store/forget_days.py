@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from gridwright.domain.interval import DAY_S
-from gridwright.domain.reading_type import from_code
 from gridwright.store.archive import sql
-from gridwright.store.archive.archive import ARCHIVED, kinds_of, load_parts
-from gridwright.store.archive.rows import Kind, StoredBlock, readings_of, taken_back
+from gridwright.store.archive.archive import ARCHIVED, finer_kinds, kinds_of, load_parts
+from gridwright.store.archive.rows import StoredBlock, readings_of, taken_back
 from gridwright.store.days.blocks import lock_points
 from gridwright.store.days.recounting import MOVED, MOVING
 from gridwright.store.days.series import uncount
@@ -58,7 +57,7 @@ def forget_day(unit: Unit, day: int) -> Gone:
     everybody = sorted(set().union(*points.values()))
     lock_points(unit, everybody)
     raw = [key for key, kind in kinds.items() if kind.image == "raw"]
-    finer = {key: {one for each in _finer(kinds, key) for one in points[each, sql.CURRENT]} for key in raw}
+    finer = {key: {one for each in finer_kinds(kinds, key) for one in points[each, sql.CURRENT]} for key in raw}
     readings = sum(_uncount(unit, key, day, finer[key]) for key in raw)
     gone = Counter[str]()
     for kind in kinds:
@@ -78,13 +77,6 @@ def begin_at(unit: Unit, first_day: int) -> None:
 
 def _points(unit: Unit, table: str, kind: int, day: int) -> set[int]:
     return {point for (point,) in unit.fetch(POINTS.format(table=table), (kind, day))}
-
-
-def _finer(kinds: Mapping[int, Kind], kind: int) -> list[int]:
-    """Return the kinds that mean the same in a finer resolution: what they have of a day is counted there alone."""
-    own, image = from_code(kinds[kind].code), kinds[kind].image
-    every = [(key, from_code(each.code)) for key, each in kinds.items() if each.image == image]
-    return [key for key, each in every if each.exponent < own.exponent and each.finer(own.exponent) == own]
 
 
 def _uncount(unit: Unit, kind: int, day: int, finer: Collection[int]) -> int:

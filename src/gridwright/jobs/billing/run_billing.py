@@ -217,7 +217,8 @@ class _Desk:
         """Return the final images, and bring back from the archive what is needed of them; `asked`: not of all."""
         self._away = months_away(self.store, self.access)
         if asked is None:
-            asked = {name: self._not_forgotten(self._periods(point), point) for name, point in known.items()}
+            first_s = DAY_S * self.store.retention.kept_from(self.access)
+            asked = {name: self._not_forgotten(self._periods(point), point, first_s) for name, point in known.items()}
             self._asked |= asked
         needed = {name: joined([self._needed(each, known[name]) for each in asked[name]]) for name in known}
         spans = [(name, span) for name, several in needed.items() for span in several]
@@ -264,9 +265,8 @@ class _Desk:
             self._note(f"not looked at, because it is in the archive: {spelled(left)}; {example}")
         return tuple(period for each in found for period in each.periods)
 
-    def _not_forgotten(self, periods: tuple[Interval, ...], point: UsagePoint) -> tuple[Interval, ...]:
+    def _not_forgotten(self, periods: tuple[Interval, ...], point: UsagePoint, first_s: int) -> tuple[Interval, ...]:
         """Leave out what needs readings that retention forgot: a bill of what is left of them would be another."""
-        first_s = DAY_S * self.store.retention.kept_from(self.access)
         kept = tuple(each for each in periods if epoch_s(self._needed(each, point).start) >= first_s)
         if first_s and len(kept) < len(periods):
             gone = next(each for each in periods if each not in kept)

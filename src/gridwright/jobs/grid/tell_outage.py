@@ -127,9 +127,8 @@ def cancel_outage(store: Store, access: Access, told: OutageTold, *, now: dateti
         reported = [each for each in _reported(store, access, places, around) if LET_GO not in each.details]
         here = {one.usage_point: one for one in interruptions(reported, around) if one.period.start == told.start}
         gone = _gone_before(reported, told.start) - set(here)
-        lacking = f"begins at {told.start.isoformat()}", LISTED
-        refused = {one: (f"no outage of {one} {lacking[0]}", lacking[1]) for one in places.within}
-        refused = {one: why for one, why in refused.items() if one not in here and one not in gone}
+        lacking = [one for one in places.within if one not in here and one not in gone]
+        refused = {one: (f"no outage of {one} begins at {told.start.isoformat()}", LISTED) for one in lacking}
         moments = [(each.usage_point, at) for each in here.values() for at in (each.period.start, each.period.end)]
         reports = _reports(access, told, now)
         events = [reports(one, POWER_CANCELLED, at) for one, at in moments if at < around.end]

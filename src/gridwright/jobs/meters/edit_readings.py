@@ -225,8 +225,9 @@ def _there(store: Store, access: Access, wish: EditWish, now: datetime) -> Panel
         )
     # What is in the archive alone looks empty, and would move nothing.
     require_here(store, access, [wish.usage_point], wish.period, kinds=[wish.reading_type])
-    first = from_epoch_s(DAY_S * store.retention.kept_from(access))
-    if wish.period.start < first and store.retention.kept_from(access):
+    kept = store.retention.kept_from(access)
+    first = from_epoch_s(DAY_S * kept)
+    if kept and wish.period.start < first:
         raise Forgotten(reason(first.date()), where=wish.usage_point, remedy="edit from that day on")
     there = CountsNow(store, access, wish.usage_point, wish.period, interval).of(wish.reading_type)
     if there.slots == 0 or there.period != wish.period:

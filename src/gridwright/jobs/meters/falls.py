@@ -10,7 +10,7 @@ from gridwright.domain.access import Access
 from gridwright.domain.finding import Finding, Severity
 from gridwright.domain.interval import Interval
 from gridwright.domain.register import RegisterReading
-from gridwright.jobs.meters.place_reads import Placed
+from gridwright.jobs.meters.place_reads import Placed, without_estimates
 from gridwright.jobs.store_port import StorePort
 from gridwright.vee.step_check import fall
 
@@ -20,7 +20,7 @@ SECOND = timedelta(seconds=1)
 def falls(found: Placed) -> Iterator[Finding]:
     """Yield the doubts (V32) about registers that fell to a new read or from one, and began anew; wrong reads too."""
     new = {(read.at, read.end_device) for read in found.saved}
-    for before, after in pairwise(_taken(found.after)):
+    for before, after in pairwise(without_estimates(found.after)):
         here = not new.isdisjoint({(before.at, before.end_device), (after.at, after.end_device)})
         if here and before.end_device == after.end_device and _fell(before, after):
             yield fallen(before, after)
@@ -43,17 +43,16 @@ def tell_falls(
 def _no_more(found: Placed) -> Iterator[Finding]:
     """Yield the doubts about reads that fell, one after the other, and do so no more."""
     fell = [
-        pair for pair in pairwise(_taken(found.before)) if pair[0].end_device == pair[1].end_device and _fell(*pair)
+        pair
+        for pair in pairwise(without_estimates(found.before))
+        if pair[0].end_device == pair[1].end_device and _fell(*pair)
     ]
     if not fell:
         return
-    still = {(before.at, after.at) for before, after in pairwise(_taken(found.after)) if _fell(before, after)}
+    still = {
+        (before.at, after.at) for before, after in pairwise(without_estimates(found.after)) if _fell(before, after)
+    }
     yield from (fallen(*pair) for pair in fell if (pair[0].at, pair[1].at) not in still)
-
-
-def _taken(reads: Iterable[RegisterReading]) -> list[RegisterReading]:
-    """Return the reads without estimates, which make none of them doubtful."""
-    return [read for read in reads if not read.is_estimate]
 
 
 def _fell(before: RegisterReading, after: RegisterReading) -> bool:

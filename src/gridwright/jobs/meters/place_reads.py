@@ -164,7 +164,7 @@ def placed(
     kept = [read for read in stored if (read.at, read.epoch) not in keys]
     chain = _in_order([*kept, *saved])
     doubted, wrong = (frozenset(reads[at] for at in misreads(reads, rollovers.counts_on)) for reads in (stored, chain))
-    sound = set(_taken(stored)) - wrong
+    sound = set(without_estimates(stored)) - wrong
     start = next((at for at in range(1, len(chain)) if chain[at] in sound), 0) if whole else 0
     judge = _Judge(rollovers, _preceding(stored, doubted), _hints(arriving) if mine == arriving else {})
     epochs = {read: read.epoch for read in chain[:start]} | _epochs(chain[start:], set(stored), wrong, judge)
@@ -238,7 +238,7 @@ class _Judge:
 
 def _hints(arriving: Sequence[RegisterReading]) -> dict[tuple[datetime, datetime], int]:
     """Return the epochs between reads that arrive together, which tell how fast their register counts."""
-    chain = sorted(_taken(arriving), key=lambda read: (read.at, read.epoch))
+    chain = sorted(without_estimates(arriving), key=lambda read: (read.at, read.epoch))
     return {(one.at, other.at): other.epoch - one.epoch for one, other in pairwise(chain)}
 
 
@@ -249,7 +249,7 @@ def _epochs(
     judge: _Judge,
 ) -> dict[RegisterReading, int]:
     """Return the epoch of each read of a chain: those that were taken tell it, and estimates lie in theirs."""
-    taken = _taken(chain)
+    taken = without_estimates(chain)
     if len(taken) == len(chain):
         return _of_taken(chain, known, wrong, judge)
     epochs = _of_taken(taken, known, wrong, judge) if taken else {}
@@ -266,8 +266,8 @@ def _epochs(
     return {read: epochs[read] for read in chain}
 
 
-def _taken(reads: Iterable[RegisterReading]) -> list[RegisterReading]:
-    """Return the reads without the estimates."""
+def without_estimates(reads: Iterable[RegisterReading]) -> list[RegisterReading]:
+    """Return the reads without the estimates, which make none of them doubtful."""
     return [read for read in reads if not read.is_estimate]
 
 
@@ -301,7 +301,7 @@ def _preceding(
     reads: Sequence[RegisterReading], wrong: Collection[RegisterReading]
 ) -> dict[RegisterReading, RegisterReading]:
     """Return the read before each one, wrong ones and estimates left out."""
-    taken = _taken(reads)
+    taken = without_estimates(reads)
     found, last = {}, taken[0] if taken else None
     for read in taken[1:]:
         if last is not None:

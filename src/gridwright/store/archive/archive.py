@@ -15,6 +15,7 @@ from gridwright.domain.calendar import date_of
 from gridwright.domain.errors import Conflict, NotFound, StoreCorrupt
 from gridwright.domain.interval import DAY_S, Interval
 from gridwright.domain.month import month_days, month_name, month_of_day
+from gridwright.domain.reading_type import from_code
 from gridwright.store.archive import sql
 from gridwright.store.archive.reading import ArchiveReader, AwayMonth
 from gridwright.store.audit import note
@@ -366,6 +367,13 @@ def kinds_of(unit: Unit) -> dict[int, Kind]:
     from gridwright.store.archive.rows import Kind
 
     return {key: Kind(key, kind.code, str(image)) for key, (kind, image) in every_image(unit).items()}
+
+
+def finer_kinds(kinds: Mapping[int, Kind], kind: int) -> list[int]:
+    """Return those that mean the same in a finer resolution: what they have of a day is counted there alone."""
+    own, image = from_code(kinds[kind].code), kinds[kind].image
+    every = [(key, from_code(each.code)) for key, each in kinds.items() if each.image == image]
+    return [key for key, each in every if each.exponent < own.exponent and each.finer(own.exponent) == own]
 
 
 def raw_of(unit: Unit, kind: int) -> int | None:

@@ -15,7 +15,7 @@ from gridwright.domain.calendar import date_of
 from gridwright.domain.interval import DAY_S
 from gridwright.domain.reading_type import from_code
 from gridwright.store import schema
-from gridwright.store.archive.archive import ARCHIVED, ArchivePart, kinds_of
+from gridwright.store.archive.archive import ARCHIVED, ArchivePart, finer_kinds, kinds_of
 from gridwright.store.archive.rows import Kind, StoredBlock, decode, taken_back
 from gridwright.store.archive.sql import COLUMNS, point_codes
 from gridwright.store.checks.checks import Finder
@@ -96,7 +96,7 @@ def check_blocks(unit: Unit, parts: Sequence[ArchivePart], progress: Callable[[i
             progress(len(current.rows))
         if kinds[key].image == "raw":
             gone = [part for part in parts if part.kind == key and part.state != ARCHIVED]
-            _check_series(work, gone, finer=_has_finer(kinds, kinds[key]))
+            _check_series(work, gone, finer=bool(finer_kinds(kinds, key)))
     check_registers(unit, found.sums, codes, kinds)
     return found.all()
 
@@ -247,13 +247,6 @@ def _check_versions(work: _Pass, day: int, rows: Sequence[StoredBlock], versions
             finder.fault(f"{work.where(day, row.usage_point)}: an earlier image became known later")
     for point in earlier:
         finder.fault(f"{work.where(day, point)}: earlier images of a block that is not there")
-
-
-def _has_finer(kinds: dict[int, Kind], kind: Kind) -> bool:
-    """Tell whether the same is stored in a finer resolution, too, in which some of its readings may be counted."""
-    own = from_code(kind.code)
-    same = (from_code(each.code) for each in kinds.values() if each.image == kind.image)
-    return any(each.exponent < own.exponent and each.finer(own.exponent) == own for each in same)
 
 
 def _check_series(work: _Pass, gone: list[ArchivePart], *, finer: bool) -> None:
